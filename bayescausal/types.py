@@ -38,7 +38,9 @@ __all__ = [
     "EmptySubgroupError",
     "EstimandError",
     "FitMismatchError",
+    "FitWarning",
     "FixedUnitsError",
+    "FromWorld",
     "GraphError",
     "IdentificationError",
     "Intervention",
@@ -152,6 +154,10 @@ class NoiseFormError(BayesCausalError):
 
 class FitMismatchError(BayesCausalError):
     """A model, its data and its draws that do not belong together."""
+
+
+class FitWarning(UserWarning):
+    """A fit that can be used, but not trusted as it stands: the sampler had trouble."""
 
 
 class EstimandError(BayesCausalError):
@@ -375,3 +381,26 @@ class Policy(Intervention):
         label = getattr(self.function, "__name__", "f")
         label = "f" if label == "<lambda>" else label
         return f"{name}={label}({', '.join(self.reads or ())})"
+
+
+@dataclass(frozen=True, eq=False)
+class FromWorld(Intervention):
+    """Give the variable the value it has in another world: ``Y(x, M(x'))`` is nested this way.
+
+    Parameters
+    ----------
+    world : str
+        Name of the other world of the same question.
+
+    Examples
+    --------
+    >>> from bayescausal.types import FromWorld
+    >>> FromWorld("control").describe("M")
+    'M=M[control]'
+    """
+
+    world: str
+
+    def describe(self, name: str) -> str:
+        """Return ``X=X[world]``."""
+        return f"{name}={name}[{self.world}]"

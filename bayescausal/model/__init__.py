@@ -1,0 +1,1 @@
+"""The structural model: structure read off a ``pm.Model``, interventions, noise form."""

@@ -1,0 +1,36 @@
+"""Noise rules: every random variable as a function of its parents and its own noise.
+
+``noise_rule(rv)`` gives the function and its inverse for one random variable, ``sample_interval``
+and ``sample_gumbel`` draw the noise that explains a value, and ``mean_of(rv)`` is the mean of the
+variable given its parents where that is known exactly.
+
+===============  =================================================================
+``rules``        one rule per family, by dispatch on the operation
+``vectors``      maps of normals: MvNormal, random walks, autoregressions
+``custom``       increasing and decreasing maps inside a CustomDist
+``laws``         tails, atoms and quantiles, and how laws are combined
+``tails``        both log tails of the continuous families
+``counts``       both log tails and fast quantiles of the discrete ones
+``kernels``      compiled loops behind the counts
+``closed``       quantiles in closed form
+``search``       inversion of any distribution function
+``ops``          laws as operations of a graph
+``sampling``     noise given what it must explain
+``means``        the mean given the parents
+===============  =================================================================
+"""
+
+from __future__ import annotations
+
+from bayescausal.model.noise.rules import COUPLINGS, NoiseRule, family_of, noise_rule
+from bayescausal.model.noise.sampling import sample_base, sample_gumbel, sample_interval
+
+__all__ = [
+    "COUPLINGS",
+    "NoiseRule",
+    "family_of",
+    "noise_rule",
+    "sample_base",
+    "sample_gumbel",
+    "sample_interval",
+]

@@ -1,0 +1,163 @@
+"""Two operations that put a law into a PyTensor graph: its quantile, and its inverse.
+
+``Quantile(law)(l, *params)`` is ``F^-1(sigmoid(l))``, and ``NoiseInterval(law)(v, *params)`` the
+interval of logistic noise that gives the value v. Both are generalised ufuncs: every input has its
+batch axes on the left and the law's own axes (the categories, say) on the right. Batching a graph
+only adds axes on the left, so vectorising is nothing but applying the operation again, and worlds
+are evaluated without a Python loop over draws.
+
+When it fails: the operations run NumPy and have no gradient; families with a closed quantile do not
+use them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
+from pytensor.graph.replace import _vectorize_node
+from pytensor.tensor.type import TensorType
+
+from bayescausal.model.noise.laws import noise_interval
+
+if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.model.noise.laws import Law
+
+__all__ = ["NoiseInterval", "Quantile", "register_numba"]
+
+
+def _align(variables: list[TensorVariable], cores: tuple[int, ...]) -> list[TensorVariable]:
+    """Pad each variable on the left until all have the same number of batch axes."""
+    ndim = max(v.ndim - core for v, core in zip(variables, cores, strict=True))
+    return [
+        pt.shape_padleft(v, ndim + core - v.ndim) if v.ndim < ndim + core else v
+        for v, core in zip(variables, cores, strict=True)
+    ]
+
+
+def _static_batch(
+    variables: list[TensorVariable], cores: tuple[int, ...]
+) -> tuple[int | None, ...]:
+    """Return what is known about the broadcast batch shape before running."""
+    shapes = [v.type.shape[: v.ndim - core] for v, core in zip(variables, cores, strict=True)]
+    out: list[int | None] = []
+    for lengths in zip(*shapes, strict=True):
+        known = {length for length in lengths if length not in (None, 1)}
+        out.append(known.pop() if known else None if None in lengths else 1)
+    return tuple(out)
+
+
+def _batch_shape(shapes: list[tuple[Any, ...]], cores: tuple[int, ...]) -> tuple[Any, ...]:
+    """Return the symbolic broadcast batch shape."""
+    batches = [s[: len(s) - core] for s, core in zip(shapes, cores, strict=True)]
+    return pt.broadcast_shape(*batches, arrays_are_shapes=True)
+
+
+class Quantile(Op):
+    """The quantile of a law at the level whose logit is the first input."""
+
+    __props__ = ("dtype", "law")
+
+    def __init__(self, law: Law, dtype: str) -> None:
+        self.law, self.dtype = law, dtype
+
+    def make_node(self, ell: Any, *params: Any) -> Apply:
+        """Build the node, aligning batch axes."""
+        cores = (0, *self.law.cores)
+        inputs = _align([pt.as_tensor_variable(v) for v in (ell, *params)], cores)
+        shape = _static_batch(inputs, cores)
+        return Apply(self, inputs, [TensorType(self.dtype, shape)()])
+
+    def perform(self, node: Apply, inputs: list[np.ndarray], outputs: list[list[Any]]) -> None:
+        """Evaluate the quantile."""
+        ell, *params = (_double(v) for v in inputs)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            value = self.law.quantile(ell, params)
+        shape = np.broadcast_shapes(
+            *(np.shape(v)[: np.ndim(v) - c] for v, c in zip(inputs, (0, *self.law.cores), strict=True))
+        )
+        outputs[0][0] = _cast(np.broadcast_to(value, shape), self.dtype)
+
+    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
+        """Return the broadcast batch shape."""
+        return [_batch_shape(shapes, (0, *self.law.cores))]
+
+
+class NoiseInterval(Op):
+    """The logistic noise ``(lo, hi]`` under which a law takes the value in the first input."""
+
+    __props__ = ("law",)
+
+    def __init__(self, law: Law) -> None:
+        self.law = law
+
+    def make_node(self, value: Any, *params: Any) -> Apply:
+        """Build the node, aligning batch axes."""
+        cores = (0, *self.law.cores)
+        inputs = _align([pt.as_tensor_variable(v) for v in (value, *params)], cores)
+        kind = TensorType("float64", _static_batch(inputs, cores))
+        return Apply(self, inputs, [kind(), kind()])
+
+    def perform(self, node: Apply, inputs: list[np.ndarray], outputs: list[list[Any]]) -> None:
+        """Evaluate both ends."""
+        value, *params = (_double(v) for v in inputs)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            both = noise_interval(self.law, value, params)
+        shape = np.broadcast_shapes(
+            *(np.shape(v)[: np.ndim(v) - c] for v, c in zip(inputs, (0, *self.law.cores), strict=True))
+        )
+        for storage, end in zip(outputs, both, strict=True):
+            storage[0] = _cast(np.broadcast_to(end, shape), "float64")
+
+    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
+        """Return the broadcast batch shape, twice."""
+        return [_batch_shape(shapes, (0, *self.law.cores))] * 2
+
+
+@_vectorize_node.register(Quantile)
+@_vectorize_node.register(NoiseInterval)
+def _vectorize(op: Op, node: Apply, *batched: TensorVariable) -> Apply:
+    return op.make_node(*batched)
+
+
+def register_numba() -> None:
+    """Let the numba back end run these operations by their NumPy code, without a warning.
+
+    PyTensor would do the same but warn. Importing its numba dispatch is slow, so this is done only
+    when a model is returned that others may compile.
+    """
+    from pytensor.link.numba.dispatch.basic import generate_fallback_impl, numba_funcify
+
+    if Quantile in numba_funcify.registry:
+        return
+
+    def fallback(op: Op, node: Any = None, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Numba will use object mode", UserWarning)
+            return generate_fallback_impl(op, node, **kwargs)
+
+    numba_funcify.register(Quantile, fallback)
+    numba_funcify.register(NoiseInterval, fallback)
+
+
+def _double(value: Any) -> np.ndarray:
+    return np.asarray(value, dtype=np.float64)
+
+
+def _cast(value: np.ndarray, dtype: str) -> np.ndarray:
+    """Cast to the variable's type; what is not a number becomes the lowest integer."""
+    if np.dtype(dtype).kind in "iu":
+        lowest = np.iinfo(dtype).min
+        top = float(np.iinfo(dtype).max)
+        bad = np.isnan(value)
+        value = np.where(bad, 0.0, np.clip(value, float(lowest), np.nextafter(top, 0.0)))
+        return np.where(bad, lowest, value.astype(dtype)).astype(dtype)
+    return np.array(value, dtype=dtype)

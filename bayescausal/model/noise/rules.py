@@ -1,0 +1,391 @@
+"""One rule per family: how a random variable is a function of its own noise.
+
+A structural causal model in *noise form* writes each variable as a deterministic function of its
+parents and of exogenous noise that nothing else shares [1]_,
+
+    ``v := q(U_v; parents)``.
+
+The density ``p(v | parents)`` fixes the distribution of the right-hand side, not the function: the
+function is chosen. It is here the conditional quantile function (the noise is the *rank* of the
+value among units with the same parents) [2]_, carried on one of three scales so that the tails
+survive in double precision:
+
+========  ===========================================  ==================================
+base      noise                                        families
+========  ===========================================  ==================================
+normal    standard normal, the standardised residual   Normal, LogNormal, LogitNormal,
+                                                       MvNormal and other maps of normals
+logistic  standard logistic, the logit of the rank     all other univariate families
+gumbel    one standard Gumbel for each category        Categorical with coupling="gumbel"
+========  ===========================================  ==================================
+
+Given a value, the noise is one number where the distribution function is continuous, and an
+interval where it jumps: there the noise is uncertain even when all else is known.
+
+When it fails: averages in one world do not depend on the choice of the function; joint statements
+about one unit in two worlds do, and for discrete variables strongly [3]_. For ordered categories
+the order *is* the coupling.
+
+References
+----------
+.. [1] J. Pearl, *Causality*, 2nd ed., Cambridge University Press, 2009, section 7.1.
+.. [2] V. Chernozhukov and C. Hansen, "An IV model of quantile treatment effects", Econometrica 73
+   (2005) 245-261 (rank invariance).
+.. [3] M. Oberst and D. Sontag, "Counterfactual off-policy evaluation with Gumbel-max structural
+   causal models", ICML 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pymc.distributions.censored import CensoredRV
+from pymc.distributions.custom import CustomSymbolicDistRV
+from pymc.distributions.discrete import DiscreteWeibullRV
+from pymc.distributions.distribution import DiracDeltaRV
+from pymc.distributions.mixture import _BaseMixtureRV
+from pymc.distributions.truncated import TruncatedRV
+from pytensor.tensor.random.basic import BernoulliRV, CategoricalRV, LogNormalRV, NormalRV
+from pytensor.tensor.random.op import RandomVariable
+
+from bayescausal.model.noise.closed import CLOSED, symbolic
+from bayescausal.model.noise.counts import COUNT_TAILS
+from bayescausal.model.noise.laws import Censored, Dirac, Law, Leaf, Mixture, Truncated
+from bayescausal.model.noise.ops import NoiseInterval, Quantile
+from bayescausal.model.noise.tails import CONTINUOUS_TAILS
+from bayescausal.types import NoiseFormError, closest
+
+if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+    Pair = tuple[TensorVariable, TensorVariable]
+
+__all__ = ["COUPLINGS", "NoiseRule", "family_of", "law_of", "noise_rule"]
+
+#: The ways to choose the function for a discrete variable.
+COUPLINGS: tuple[str, ...] = ("monotone", "gumbel")
+
+
+@dataclass(frozen=True)
+class NoiseRule:
+    """How one random variable is a function of its noise.
+
+    Parameters
+    ----------
+    family : str
+        Name of the distribution.
+    base : {"normal", "logistic", "gumbel"}
+        The standard distribution of the noise.
+    discrete : bool
+        Whether any value has positive probability, so that its noise is an interval.
+    event_ndim : int
+        Trailing axes of the noise that are not batch axes of the variable: 1 for MvNormal (its
+        event axis) and for Gumbel noise (the categories).
+    forward : callable
+        Symbolic: noise -> value. The noise has the full shape of the variable (batch and event;
+        Gumbel noise has the categories as a last axis). The value has the variable's type.
+    interval : callable
+        Symbolic: value -> ``(lo, hi)``, the noise that gives it; equal where it is one number,
+        ``lo < noise <= hi`` at atoms, NaN where the value is impossible.
+    event_shape : tuple of TensorVariable
+        Symbolic lengths of axes that the variable itself does not have (the number of categories,
+        for Gumbel noise); empty otherwise.
+    log_p : TensorVariable, optional
+        For Gumbel noise, the log probabilities of the categories, which
+        :func:`sample_gumbel` needs.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.noise import noise_rule
+    >>> rule = noise_rule(pm.Exponential.dist(scale=2.0))
+    >>> rule.family, rule.base, rule.discrete
+    ('Exponential', 'logistic', False)
+    """
+
+    family: str
+    base: str
+    discrete: bool
+    event_ndim: int
+    forward: Callable[[Any], TensorVariable]
+    interval: Callable[[Any], Pair]
+    event_shape: tuple[Any, ...] = ()
+    log_p: TensorVariable | None = None
+
+
+def family_of(rv: TensorVariable) -> str:
+    """Return the family of a random variable as PyMC prints it."""
+    op = rv.owner.op
+    label = getattr(op, "_print_name", None)
+    return label[0] if label else type(op).__name__
+
+
+def noise_rule(rv: TensorVariable, *, coupling: str = "monotone") -> NoiseRule:
+    """Return how `rv` is a function of its noise and its own parameters.
+
+    Parameters
+    ----------
+    rv : TensorVariable
+        A random variable of a PyMC model, or one made by ``.dist``.
+    coupling : {"monotone", "gumbel"}
+        For categories: a common rank in their order, or Gumbel noise for each. Continuous
+        variables and two-valued ones have the same function under both.
+
+    Returns
+    -------
+    NoiseRule
+        Bound to the parameter expressions of `rv`, never to `rv` itself.
+
+    Raises
+    ------
+    NoiseFormError
+        If the family has no rule, or the coupling does not apply to it.
+
+    References
+    ----------
+    .. [1] M. Oberst and D. Sontag, "Counterfactual off-policy evaluation with Gumbel-max
+       structural causal models", ICML 2019.
+
+    Examples
+    --------
+    >>> import pymc as pm, pytensor.tensor as pt
+    >>> from bayescausal.model.noise import noise_rule
+    >>> rule = noise_rule(pm.Poisson.dist(mu=3.0))
+    >>> int(rule.forward(pt.constant(0.0)).eval(mode="FAST_COMPILE"))
+    3
+    """
+    if coupling not in COUPLINGS:
+        raise NoiseFormError(
+            f"coupling={coupling!r} is not known.",
+            expected="'monotone' or 'gumbel'.",
+            names=closest(str(coupling), COUPLINGS)[:1],
+        )
+    if rv.owner is None:
+        raise NoiseFormError(f"{rv.name or rv!s} is not a random variable.")
+    rule = _rule(rv.owner.op, rv, coupling)
+    if coupling == "gumbel" and rule.base == "logistic" and rule.discrete and rv.dtype != "bool":
+        _require_nominal(rv)
+    return rule
+
+
+def _require_nominal(rv: TensorVariable) -> None:
+    """Refuse Gumbel noise for counts, where it has no meaning; two values need none."""
+    if isinstance(rv.owner.op, BernoulliRV) or str(rv.dtype).startswith("float"):
+        return
+    raise NoiseFormError(
+        f"coupling='gumbel' needs a finite set of categories, found {family_of(rv)}.",
+        remedy="Use coupling='monotone' for it; couplings can be given by variable.",
+    )
+
+
+# ---------------------------------------------------------------------- rules, by operation
+
+
+@singledispatch
+def _rule(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+    """Return the rule of a univariate family that has a law."""
+    law, params = law_of(rv)
+    family, dtype = family_of(rv), rv.dtype
+    if isinstance(law, Leaf) and law.family in CLOSED:
+
+        def forward(u: Any) -> TensorVariable:
+            value = CLOSED[law.family](symbolic(), pt.as_tensor_variable(u), *params)
+            return _typed(value, u, dtype)
+
+    else:
+
+        def forward(u: Any) -> TensorVariable:
+            return Quantile(law, dtype)(u, *params)
+
+    def interval(value: Any) -> Pair:
+        return tuple(NoiseInterval(law)(value, *params))
+
+    return NoiseRule(family, "logistic", law.kind != "continuous", 0, forward, interval)
+
+
+def _typed(value: TensorVariable, u: Any, dtype: str) -> TensorVariable:
+    """Cast to the variable's type; NaN noise cannot be an integer and becomes the lowest one."""
+    if dtype.startswith(("int", "uint")):
+        lowest = np.iinfo(dtype).min
+        bad = pt.isnan(value)
+        return pt.switch(bad, lowest, pt.switch(bad, 0.0, value).astype(dtype)).astype(dtype)
+    return value.astype(dtype) if value.dtype != dtype else value
+
+
+@_rule.register(NormalRV)
+def _normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+    mu, sigma = op.dist_params(rv.owner)
+
+    def interval(value: Any) -> Pair:
+        z = (value - mu) / sigma
+        return z, z
+
+    return NoiseRule(
+        "Normal", "normal", False, 0, lambda u: _typed(mu + sigma * u, u, rv.dtype), interval
+    )
+
+
+@_rule.register(LogNormalRV)
+def _log_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+    mu, sigma = op.dist_params(rv.owner)
+
+    def interval(value: Any) -> Pair:
+        z = (pt.log(value) - mu) / sigma
+        return z, z
+
+    return NoiseRule(
+        "LogNormal",
+        "normal",
+        False,
+        0,
+        lambda u: _typed(pt.exp(mu + sigma * u), u, rv.dtype),
+        interval,
+    )
+
+
+@_rule.register(BernoulliRV)
+def _bernoulli(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+    (p,) = op.dist_params(rv.owner)
+    threshold = -pt.logit(p)  # PyTensor turns logit(sigmoid(eta)) into eta: no digits are lost
+
+    def forward(u: Any) -> TensorVariable:
+        return pt.gt(u, threshold).astype(rv.dtype)
+
+    def interval(value: Any) -> Pair:
+        one = pt.eq(value, 1)
+        known = pt.or_(one, pt.eq(value, 0))
+        lo = pt.switch(one, threshold, -np.inf)
+        hi = pt.switch(one, np.inf, threshold)
+        known = pt.and_(known, pt.lt(lo, hi))
+        return pt.switch(known, lo, np.nan), pt.switch(known, hi, np.nan)
+
+    return NoiseRule("Bernoulli", "logistic", True, 0, forward, interval)
+
+
+@_rule.register(CategoricalRV)
+def _categorical(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+    if coupling == "monotone":
+        return _rule.dispatch(object)(op, rv, coupling)
+    (p,) = op.dist_params(rv.owner)
+    log_p = pt.log(p)
+
+    def interval(value: Any) -> Pair:
+        raise NoiseFormError(
+            "Gumbel noise is a vector, so no interval gives a category.",
+            remedy="Draw it with sample_gumbel(log_p, category, rng).",
+        )
+
+    return NoiseRule(
+        "Categorical",
+        "gumbel",
+        True,
+        1,
+        lambda u: pt.argmax(log_p + u, axis=-1).astype(rv.dtype),
+        interval,
+        event_shape=(p.shape[-1],),
+        log_p=log_p,
+    )
+
+
+# ----------------------------------------------------------------------- laws, by operation
+
+#: Names under which some families appear in PyTensor and PyMC's operations.
+_ALIASES = {"PolyaGamma": "PG", "HalfT": "HalfStudentT"}
+
+
+def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    """Return the law of a univariate random variable and its parameters, in the law's order.
+
+    Parameters
+    ----------
+    rv : TensorVariable
+        A random variable.
+
+    Returns
+    -------
+    tuple
+        The law, and the parameter expressions, each with the law's trailing axes.
+
+    Raises
+    ------
+    NoiseFormError
+        If PyMC gives the family neither a quantile nor a distribution function that is known here.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.noise.rules import law_of
+    >>> law, params = law_of(pm.ZeroInflatedPoisson.dist(psi=0.4, mu=2.0))
+    >>> law.kind, len(params)
+    ('integer', 3)
+    """
+    return _law(rv.owner.op, rv)
+
+
+@singledispatch
+def _law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    family = family_of(rv)
+    if family not in CONTINUOUS_TAILS and family not in COUNT_TAILS:
+        raise refusal(rv)
+    return Leaf(family), list(op.dist_params(rv.owner))
+
+
+def refusal(rv: TensorVariable) -> NoiseFormError:
+    """Return the error for a family without a rule."""
+    family = family_of(rv)
+    name = f"{rv.name!r} ~ {family}" if rv.name else family
+    return NoiseFormError(
+        f"{name} has no noise form: neither its quantile nor its distribution function is known.",
+        expected="A univariate family with a distribution function, or a map of normals.",
+        remedy=(
+            "Write the variable as a Deterministic of variables that have one, or give a CustomDist "
+            "a dist= function."
+        ),
+    )
+
+
+@_law.register(DiracDeltaRV)
+def _dirac_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    value = rv.owner.inputs[-1]
+    return Dirac(not rv.dtype.startswith("float")), [value]
+
+
+@_law.register(_BaseMixtureRV)
+def _mixture_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    if op.ndim_supp:
+        raise refusal(rv)
+    _, weights, *components = rv.owner.inputs
+    laws, params = zip(*(law_of(component) for component in components), strict=True)
+    if len(components) > 1:
+        return Mixture(laws), [weights, *(p for inner in params for p in inner)]
+    (law,), (inner,) = laws, params
+    padded = [
+        pt.expand_dims(p, 0) if p.ndim == core else p
+        for p, core in zip(inner, law.cores, strict=True)
+    ]
+    return Mixture(laws, stacked=True), [weights, *padded]
+
+
+@_law.register(CensoredRV)
+def _censored_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    dist, lower, upper = rv.owner.inputs
+    law, params = law_of(dist)
+    return Censored(law), [*params, lower, upper]
+
+
+@_law.register(TruncatedRV)
+def _truncated_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    *inputs, lower, upper = rv.owner.inputs
+    law, params = law_of(op.base_rv_op.make_node(*inputs).default_output())
+    return Truncated(law), [*params, lower, upper]
+
+
+@_law.register(type(pm.TruncatedNormal.dist(0, 1, lower=0).owner.op))
+def _truncated_normal_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    return Truncated(Leaf("Normal")), list(op.dist_params(rv.owner))

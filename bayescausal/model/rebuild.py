@@ -1,0 +1,278 @@
+"""Taking a model apart and putting it together again, and reading the numbers it holds.
+
+Every transform of this package has the shape ``(Model, ...) -> Model``: the model is opened into
+PyMC's function graph, changed there, and closed into a *distinct* model. PyMC's own door
+(``fgraph_from_model``) refuses two kinds of model, and this file says what becomes of them.
+
+*Custom initial values* (``initval=``; ordered cutpoints nearly always have one) are no part of
+the density. They are set aside while the graph is open and given to the new model, if they are
+plain numbers whose shape still fits.
+
+*Nested models.* The outer model holds the variables of the inner one under prefixed names and
+can be opened; the inner one alone is refused, with the remedy.
+
+Nothing here touches the caller's model: shared data and dim lengths are copied on the way.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+from pymc.model.fgraph import fgraph_from_model, model_from_fgraph
+from pytensor.compile import SharedVariable
+from pytensor.compile.mode import Mode
+from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.replace import graph_replace
+
+from bayescausal.types import FixedUnitsError, ModelError
+
+if TYPE_CHECKING:
+    from pytensor.graph import FunctionGraph
+
+__all__ = [
+    "PY_MODE",
+    "close",
+    "data_values",
+    "dim_sizes",
+    "evaluate",
+    "imputed_values",
+    "observed_values",
+    "open_model",
+    "resize",
+]
+
+#: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
+#: Constant folding is left out because it goes through the default (compiled) mode.
+PY_MODE = Mode("py", "fast_run").excluding("fusion", "inplace", "constant_folding")
+
+
+def open_model(
+    model: pm.Model, *, inlined_views: bool = False
+) -> tuple[FunctionGraph, dict[Variable, Variable], dict[str, Any]]:
+    """Open a model into a function graph.
+
+    Parameters
+    ----------
+    model : pm.Model
+        Never changed.
+    inlined_views : bool
+        As in PyMC: whether Deterministics and data stand between other variables.
+
+    Returns
+    -------
+    fgraph : FunctionGraph
+        A copy, every named variable wrapped in PyMC's marker.
+    memo : dict
+        From variables of `model` to those of the graph.
+    initvals : dict of str to object
+        The initial values that were set aside, for :func:`close`.
+
+    Raises
+    ------
+    ModelError
+        If the model is nested in another, or PyMC cannot open it.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.rebuild import close, open_model
+    >>> with pm.Model() as model:
+    ...     x = pm.Normal("x", initval=0.5)
+    >>> fgraph, memo, initvals = open_model(model)
+    >>> copy = close(fgraph, initvals)
+    >>> copy is model, float(copy.rvs_to_initial_values[copy["x"]])
+    (False, 0.5)
+    """
+    if model.parent is not None:
+        raise ModelError(
+            f"The model {model.name or ''!r} is nested in another model.",
+            expected="The outer model, which holds the variables of the inner one.",
+            remedy="Pass the outer model.",
+        )
+    initvals = {rv.name: value for rv, value in model.rvs_to_initial_values.items()}
+    view = SimpleNamespace(
+        **{
+            field: getattr(model, field)
+            for field in (
+                "parent",
+                "named_vars",
+                "rvs_to_values",
+                "free_RVs",
+                "observed_RVs",
+                "potentials",
+                "deterministics",
+                "data_vars",
+                "dim_lengths",
+                "_coords",
+                "_dim_lengths",
+                "rvs_to_transforms",
+                "named_vars_to_dims",
+            )
+        },
+        rvs_to_initial_values={},
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected variables likely created by GP")
+            fgraph, memo = fgraph_from_model(view, inlined_views=inlined_views)
+    except (NotImplementedError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"PyMC cannot copy this model: {error}",
+            remedy="Write the variable it names with PyMC's own distributions.",
+        ) from error
+    return fgraph, memo, {k: v for k, v in initvals.items() if v is not None}
+
+
+def close(
+    fgraph: FunctionGraph,
+    initvals: Mapping[str, Any] | None = None,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    coords: Mapping[str, Any] | None = None,
+) -> pm.Model:
+    """Close a function graph into a new model, giving back the initial values that still fit.
+
+    Parameters
+    ----------
+    fgraph : FunctionGraph
+        From :func:`open_model`; used up.
+    initvals : mapping, optional
+        From :func:`open_model`.
+    sizes, coords : mapping, optional
+        New lengths and labels of dims, as in :func:`resize`.
+
+    Returns
+    -------
+    pm.Model
+    """
+    model = model_from_fgraph(fgraph, mutate_fgraph=True)
+    resize(model, sizes or {}, coords)
+    free = {rv.name: rv for rv in model.free_RVs}
+    for name, value in (initvals or {}).items():
+        if name in free and _fits(value, free[name], model):
+            model.set_initval(free[name], value)
+    return model
+
+
+def _fits(value: Any, rv: Variable, model: pm.Model) -> bool:
+    """Whether an initial value may be given to a variable of a new model."""
+    if isinstance(value, str):
+        return True
+    if isinstance(value, Variable) and not isinstance(value, Constant):
+        return False
+    shape = np.shape(value.data if isinstance(value, Constant) else value)
+    dims = model.named_vars_to_dims.get(rv.name)
+    if dims is None:
+        return len(shape) <= rv.type.ndim
+    sizes = dim_sizes(model)
+    return shape == () or shape == tuple(sizes[d] for d in dims)
+
+
+def evaluate(outputs: list[Variable], replace: Mapping[Variable, Any] | None = None) -> list[Any]:
+    """Evaluate expressions without a compiler, with some variables replaced by values."""
+    if replace:
+        constants = {
+            var: pytensor.tensor.as_tensor_variable(np.asarray(value, dtype=var.type.dtype))
+            for var, value in replace.items()
+        }
+        outputs = graph_replace(list(outputs), constants, strict=False)
+    function = pytensor.function([], list(outputs), mode=PY_MODE, on_unused_input="ignore")
+    return [np.asarray(value) for value in function()]
+
+
+def dim_sizes(model: pm.Model) -> dict[str, int]:
+    """Return the length that every dim of a model has now."""
+    sizes: dict[str, int] = {}
+    derived: dict[str, Variable] = {}
+    for dim, length in model.dim_lengths.items():
+        if isinstance(length, SharedVariable):
+            sizes[dim] = int(length.get_value())
+        elif isinstance(length, Constant):
+            sizes[dim] = int(length.data)
+        else:
+            derived[dim] = length
+    if derived:
+        found = evaluate(list(derived.values()))
+        sizes.update({dim: int(value) for dim, value in zip(derived, found, strict=True)})
+    return {dim: sizes[dim] for dim in model.dim_lengths}
+
+
+def resize(
+    model: pm.Model, sizes: Mapping[str, int], coords: Mapping[str, Any] | None = None
+) -> None:
+    """Set the length and the labels of dims, in place: only for a model that we made.
+
+    Dims whose length follows from ``pm.Data`` change with the data, not here.
+
+    Raises
+    ------
+    FixedUnitsError
+        If the model fixes the length of a dim.
+    """
+    for dim, size in sizes.items():
+        length = model.dim_lengths.get(dim)
+        if isinstance(length, SharedVariable):
+            length.set_value(np.asarray(size, dtype=length.type.dtype))
+        elif isinstance(length, Constant) and int(length.data) != size:
+            raise FixedUnitsError(
+                f"The model fixes the length of {dim!r} at {int(length.data)}.",
+                expected=f"{int(length.data)} units.",
+                remedy=f"Give {dim!r} as a coord of the model: pm.Model(coords={{{dim!r}: ...}}).",
+            )
+        if coords is not None and dim in coords and dim in model.coords:
+            model._coords[dim] = tuple(coords[dim])
+
+
+def data_values(model: pm.Model) -> dict[str, np.ndarray]:
+    """Return the value of every ``pm.Data`` of a model."""
+    return {var.name: _value_of(var) for var in model.data_vars}
+
+
+def observed_values(model: pm.Model) -> dict[str, np.ndarray]:
+    """Return what every observed variable of a model was observed to be."""
+    return {rv.name: _value_of(model.rvs_to_values[rv]) for rv in model.observed_RVs}
+
+
+def imputed_values(
+    model: pm.Model, pairs: Mapping[str, tuple[str, str]]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return, for each variable with missing cells, its values and the mask of those cells.
+
+    Parameters
+    ----------
+    model : pm.Model
+        A model with PyMC's pairs ``x_observed``, ``x_unobserved`` and the joined ``x``.
+    pairs : mapping of str to (str, str)
+        ``x -> (x_observed, x_unobserved)``.
+
+    Returns
+    -------
+    dict of str to (ndarray, ndarray of bool)
+        The value of ``x`` (meaningless under the mask) and where it is missing. The mask is
+        found by moving the unobserved cells and seeing what moves.
+    """
+    out = {}
+    for name, (seen, unseen) in pairs.items():
+        value = _value_of(model.rvs_to_values[model[seen]])
+        [shape] = evaluate([model[unseen].shape])
+        joined = [
+            evaluate([model[name]], {model[seen]: value, model[unseen]: np.full(shape, fill)})[0]
+            for fill in (0, 1)
+        ]
+        out[name] = (joined[0], joined[0] != joined[1])
+    return out
+
+
+def _value_of(var: Variable) -> np.ndarray:
+    """Return the number behind a constant, a shared variable or an expression of them."""
+    if isinstance(var, Constant):
+        return np.asarray(var.data)
+    if isinstance(var, SharedVariable):
+        return np.asarray(var.get_value())
+    return evaluate([var])[0]

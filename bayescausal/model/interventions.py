@@ -47,6 +47,7 @@ from bayescausal.model.rebuild import close, dim_sizes, evaluate, open_model
 from bayescausal.model.structure import Structure, structure_of
 from bayescausal.model.support import is_discrete, support_of
 from bayescausal.types import (
+    FromWorld,
     Intervention,
     InterventionError,
     Policy,
@@ -251,6 +252,8 @@ def _check_one(
         return _check_distribution(structure, name, value)
     if isinstance(value, Policy):
         return _check_policy(structure, name, value)
+    if isinstance(value, FromWorld):
+        return value
     raise InterventionError(
         f"{type(value).__name__} is not an intervention on its own.",
         expected="Set, Shift, Scale, Stochastic or Policy.",

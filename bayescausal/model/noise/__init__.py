@@ -22,6 +22,8 @@ variable given its parents where that is known exactly.
 
 from __future__ import annotations
 
+from bayescausal.model.noise import custom, vectors  # noqa: F401  (they register rules)
+from bayescausal.model.noise.means import mean_of
 from bayescausal.model.noise.rules import COUPLINGS, NoiseRule, family_of, noise_rule
 from bayescausal.model.noise.sampling import sample_base, sample_gumbel, sample_interval
 
@@ -29,6 +31,7 @@ __all__ = [
     "COUPLINGS",
     "NoiseRule",
     "family_of",
+    "mean_of",
     "noise_rule",
     "sample_base",
     "sample_gumbel",

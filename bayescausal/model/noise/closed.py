@@ -27,7 +27,7 @@ from scipy import special as sp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CLOSED", "NUMPY", "NUMERIC", "symbolic"]
+__all__ = ["CLOSED", "NUMERIC", "NUMPY", "symbolic"]
 
 LOG2 = float(np.log(2.0))
 SQRT2 = float(np.sqrt(2.0))
@@ -193,9 +193,11 @@ CLOSED: dict[str, Callable[..., Any]] = {
 
 
 def _two_sided(ell: np.ndarray, low: Callable[..., Any], high: Callable[..., Any]) -> np.ndarray:
-    """Evaluate `low` at ``sigmoid(ell)`` where ell <= 0 and `high` at ``sigmoid(-ell)`` elsewhere."""
+    """Evaluate `low` at ``sigmoid(ell)`` where ell <= 0, else `high` at ``sigmoid(-ell)``."""
     level = sp.expit(-np.abs(ell))
-    return np.where(ell <= 0, low(np.where(ell <= 0, level, 0.5)), high(np.where(ell > 0, level, 0.5)))
+    return np.where(
+        ell <= 0, low(np.where(ell <= 0, level, 0.5)), high(np.where(ell > 0, level, 0.5))
+    )
 
 
 def _normal(ell: np.ndarray, mu: Any, sigma: Any) -> np.ndarray:

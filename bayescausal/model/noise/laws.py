@@ -171,7 +171,7 @@ class Dirac:
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of several laws, or (`stacked`) of one law along the last axis of its parameters."""
+    """A mixture of several laws, or (`stacked`) of one law along the last parameter axis."""
 
     parts: tuple[Law, ...]
     stacked: bool = False
@@ -207,7 +207,7 @@ class Mixture:
         totals: list[Array] = []
         for j, (part, inner) in enumerate(self._split(params)):
             pairs = [log_w[..., j] + tail for tail in getattr(part, side)(x, inner)]
-            totals = [np.logaddexp(*two) for two in zip(totals, pairs, strict=True)] or pairs
+            totals = [np.logaddexp(*two) for two in zip(totals, pairs, strict=True)] if j else pairs
         return totals[0], totals[1]
 
     def tails(self, x: Array, params: Sequence[Array]) -> Pair:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.noise.laws import Law
 
-__all__ = ["NoiseInterval", "Quantile", "register_numba"]
+__all__ = ["NoiseInterval", "Quantile", "register_numba", "silent_in_numba"]
 
 
 def _align(variables: list[TensorVariable], cores: tuple[int, ...]) -> list[TensorVariable]:
@@ -81,7 +81,10 @@ class Quantile(Op):
             warnings.simplefilter("ignore", RuntimeWarning)
             value = self.law.quantile(ell, params)
         shape = np.broadcast_shapes(
-            *(np.shape(v)[: np.ndim(v) - c] for v, c in zip(inputs, (0, *self.law.cores), strict=True))
+            *(
+                np.shape(v)[: np.ndim(v) - c]
+                for v, c in zip(inputs, (0, *self.law.cores), strict=True)
+            )
         )
         outputs[0][0] = _cast(np.broadcast_to(value, shape), self.dtype)
 
@@ -112,7 +115,10 @@ class NoiseInterval(Op):
             warnings.simplefilter("ignore", RuntimeWarning)
             both = noise_interval(self.law, value, params)
         shape = np.broadcast_shapes(
-            *(np.shape(v)[: np.ndim(v) - c] for v, c in zip(inputs, (0, *self.law.cores), strict=True))
+            *(
+                np.shape(v)[: np.ndim(v) - c]
+                for v, c in zip(inputs, (0, *self.law.cores), strict=True)
+            )
         )
         for storage, end in zip(outputs, both, strict=True):
             storage[0] = _cast(np.broadcast_to(end, shape), "float64")
@@ -128,6 +134,16 @@ def _vectorize(op: Op, node: Apply, *batched: TensorVariable) -> Apply:
     return op.make_node(*batched)
 
 
+#: Operations whose NumPy code the numba back end is to use without a warning.
+_SILENT: list[type[Op]] = [Quantile, NoiseInterval]
+
+
+def silent_in_numba(op_type: type[Op]) -> type[Op]:
+    """Add an operation to those that :func:`register_numba` registers."""
+    _SILENT.append(op_type)
+    return op_type
+
+
 def register_numba() -> None:
     """Let the numba back end run these operations by their NumPy code, without a warning.
 
@@ -136,16 +152,14 @@ def register_numba() -> None:
     """
     from pytensor.link.numba.dispatch.basic import generate_fallback_impl, numba_funcify
 
-    if Quantile in numba_funcify.registry:
-        return
-
     def fallback(op: Op, node: Any = None, **kwargs: Any) -> Any:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Numba will use object mode", UserWarning)
             return generate_fallback_impl(op, node, **kwargs)
 
-    numba_funcify.register(Quantile, fallback)
-    numba_funcify.register(NoiseInterval, fallback)
+    for op_type in _SILENT:
+        if op_type not in numba_funcify.registry:
+            numba_funcify.register(op_type, fallback)
 
 
 def _double(value: Any) -> np.ndarray:

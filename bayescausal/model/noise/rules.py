@@ -37,22 +37,20 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.censored import CensoredRV
-from pymc.distributions.custom import CustomSymbolicDistRV
-from pymc.distributions.discrete import DiscreteWeibullRV
+from pymc.distributions.continuous import TruncatedNormalRV
 from pymc.distributions.distribution import DiracDeltaRV
 from pymc.distributions.mixture import _BaseMixtureRV
 from pymc.distributions.truncated import TruncatedRV
+from pytensor.scalar.math import Sigmoid
+from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.basic import BernoulliRV, CategoricalRV, LogNormalRV, NormalRV
-from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.noise.closed import CLOSED, symbolic
 from bayescausal.model.noise.counts import COUNT_TAILS
@@ -62,6 +60,8 @@ from bayescausal.model.noise.tails import CONTINUOUS_TAILS
 from bayescausal.types import NoiseFormError, closest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytensor.tensor.variable import TensorVariable
 
     Pair = tuple[TensorVariable, TensorVariable]
@@ -102,8 +102,7 @@ class NoiseRule:
 
     Examples
     --------
-    >>> import pymc as pm
-    >>> from bayescausal.model.noise import noise_rule
+    >>>     >>> from bayescausal.model.noise import noise_rule
     >>> rule = noise_rule(pm.Exponential.dist(scale=2.0))
     >>> rule.family, rule.base, rule.discrete
     ('Exponential', 'logistic', False)
@@ -191,6 +190,8 @@ def _require_nominal(rv: TensorVariable) -> None:
 def _rule(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     """Return the rule of a univariate family that has a law."""
     law, params = law_of(rv)
+    # integer constants such as kappa=2 arrive as int8, whose logarithms are half precision
+    params = [p.astype("float64") for p in params]
     family, dtype = family_of(rv), rv.dtype
     if isinstance(law, Leaf) and law.family in CLOSED:
 
@@ -233,7 +234,7 @@ def _normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
 
 @_rule.register(LogNormalRV)
 def _log_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
-    mu, sigma = op.dist_params(rv.owner)
+    mu, sigma = (p.astype("float64") for p in op.dist_params(rv.owner))
 
     def interval(value: Any) -> Pair:
         z = (pt.log(value) - mu) / sigma
@@ -252,7 +253,7 @@ def _log_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
 @_rule.register(BernoulliRV)
 def _bernoulli(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     (p,) = op.dist_params(rv.owner)
-    threshold = -pt.logit(p)  # PyTensor turns logit(sigmoid(eta)) into eta: no digits are lost
+    threshold = -_logit(p)
 
     def forward(u: Any) -> TensorVariable:
         return pt.gt(u, threshold).astype(rv.dtype)
@@ -266,6 +267,19 @@ def _bernoulli(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
         return pt.switch(known, lo, np.nan), pt.switch(known, hi, np.nan)
 
     return NoiseRule("Bernoulli", "logistic", True, 0, forward, interval)
+
+
+def _logit(p: TensorVariable) -> TensorVariable:
+    """Return the logit of a probability: the linear predictor itself where `p` is its sigmoid."""
+    node = p.owner
+    if (
+        node is not None
+        and isinstance(node.op, Elemwise)
+        and isinstance(node.op.scalar_op, Sigmoid)
+    ):
+        return node.inputs[0]
+    p = p.astype("float64")
+    return pt.log(p) - pt.log1p(-p)
 
 
 @_rule.register(CategoricalRV)
@@ -295,9 +309,6 @@ def _categorical(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
 
 # ----------------------------------------------------------------------- laws, by operation
 
-#: Names under which some families appear in PyTensor and PyMC's operations.
-_ALIASES = {"PolyaGamma": "PG", "HalfT": "HalfStudentT"}
-
 
 def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     """Return the law of a univariate random variable and its parameters, in the law's order.
@@ -319,8 +330,7 @@ def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
 
     Examples
     --------
-    >>> import pymc as pm
-    >>> from bayescausal.model.noise.rules import law_of
+    >>>     >>> from bayescausal.model.noise.rules import law_of
     >>> law, params = law_of(pm.ZeroInflatedPoisson.dist(psi=0.4, mu=2.0))
     >>> law.kind, len(params)
     ('integer', 3)
@@ -344,8 +354,8 @@ def refusal(rv: TensorVariable) -> NoiseFormError:
         f"{name} has no noise form: neither its quantile nor its distribution function is known.",
         expected="A univariate family with a distribution function, or a map of normals.",
         remedy=(
-            "Write the variable as a Deterministic of variables that have one, or give a CustomDist "
-            "a dist= function."
+            "Write the variable as a Deterministic of variables that have one, or give a "
+            "CustomDist a dist= function."
         ),
     )
 
@@ -386,6 +396,6 @@ def _truncated_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariabl
     return Truncated(law), [*params, lower, upper]
 
 
-@_law.register(type(pm.TruncatedNormal.dist(0, 1, lower=0).owner.op))
+@_law.register(TruncatedNormalRV)
 def _truncated_normal_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     return Truncated(Leaf("Normal")), list(op.dist_params(rv.owner))

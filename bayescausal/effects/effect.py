@@ -1,0 +1,409 @@
+r"""The answer: a posterior of the effect, with everything needed to read it.
+
+An :class:`Effect` keeps the draws, never only a number: one value of the effect for each posterior
+draw (and for each cell, where the question has several). Mean, interval and probability are
+computed from them on the scale that is shown. The interval is over draws, not over units.
+
+Two errors are kept apart. ``mcse_mean`` is the error of the posterior mean from having finitely
+many draws of the chain; ``mc_error`` is the error within each draw from averaging over simulated
+noise, zero where the mean is exact.
+
+Effects combine draw by draw, ``effect - effect``, which is right only when both come from the same
+posterior draws in the same order (and, where noise is simulated, from one seed); numbers of chains
+and draws that differ are refused. An effect can be made from draws alone, so estimators without a
+model return the same record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayescausal.draws.intervals import interval as _interval
+from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
+from bayescausal.draws.summary import interval_columns, sd, summarise
+from bayescausal.effects.arithmetic import combine, wrapped
+from bayescausal.effects.rendering import html_table, one_line, text_table
+from bayescausal.types import EstimandError
+
+__all__ = ["Effect"]
+
+
+class _Default(float):
+    """The default limit of `Effect.probability`; an explicit 0.0 is another object."""
+
+
+_ABOVE = _Default(0.0)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Effect:
+    """The posterior of an effect.
+
+    Parameters
+    ----------
+    draws : DataArray or array_like
+        One value for each draw: dims ``chain``, ``draw`` and one for each way in which the
+        question has several cells; or an array ``(draw,)`` or ``(chain, draw)``.
+    estimand : Estimand, optional
+        What was asked.
+    identification : optional
+        The verdict on whether the data can tell.
+    mc_error : float or DataArray, optional
+        Monte Carlo error of the posterior mean from simulated noise; 0 where exact.
+    seed : int, optional
+        The seed of the noise.
+    population : str, optional
+        Over whom, in words.
+    notes : sequence of str
+        What a reader must know.
+    bounds : DataArray, optional
+        Bounds where the answer depends on how worlds are joined: the dims of `draws` and a last dim
+        ``bound`` with ``lower``, ``upper``.
+    null : float, optional
+        The value that means no effect. Default: that of the estimand's scale; 0 without estimand.
+    name : str, optional
+        A short name. Default: the estimand's label.
+
+    Raises
+    ------
+    DataError
+        If the draws are not finite numbers, or their axes cannot be told.
+    EstimandError
+        If the bounds do not fit the draws.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayescausal.effects.effect import Effect
+    >>> Effect(np.linspace(0.1, 0.3, 1001), name="gain")
+    gain: 0.20, 94% HDI [0.10, 0.29]
+    """
+
+    draws: Any
+    estimand: Any = None
+    identification: Any = None
+    mc_error: Any = None
+    seed: int | None = None
+    population: str | None = None
+    notes: tuple[str, ...] = ()
+    bounds: Any = None
+    null: float | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        label = self.name or (self.estimand.label() if self.estimand is not None else None)
+        _put(self, "draws", as_draws(self.draws, label))
+        _put(self, "notes", (self.notes,) if isinstance(self.notes, str) else tuple(self.notes))
+        if self.null is None:
+            _put(self, "null", 0.0 if self.estimand is None else self.estimand.null)
+        if self.bounds is not None:
+            _put(self, "bounds", _checked_bounds(self.bounds, self.draws))
+
+    # ---------------------------------------------------------------- numbers
+
+    @property
+    def label(self) -> str:
+        """A short name: the name, the estimand's label, or ``Effect``."""
+        return str(self.draws.name or "Effect")
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The dims of the answer other than chain and draw; empty for one number."""
+        return cells(self.draws)
+
+    def mean(self) -> Any:
+        """Return the posterior mean.
+
+        Returns
+        -------
+        float, or DataArray with the dims of the answer
+        """
+        return _scalar(self.draws.mean(DRAW_DIMS))
+
+    def sd(self) -> Any:
+        """Return the posterior standard deviation; NaN for one draw.
+
+        Returns
+        -------
+        float, or DataArray with the dims of the answer
+        """
+        return _scalar(sd(self.draws))
+
+    def interval(self, prob: float = 0.94, kind: str = "hdi") -> Any:
+        """Return a credible interval over draws, on the scale that is shown.
+
+        Parameters
+        ----------
+        prob : float
+            Between 0 and 1, both excluded.
+        kind : str
+            ``"hdi"`` (narrowest) or ``"eti"`` (equal tails).
+
+        Returns
+        -------
+        (float, float), or DataArray with the dims of the answer and ``ci_bound``
+
+        Raises
+        ------
+        EstimandError
+            For another kind, or a probability outside (0, 1).
+
+        Examples
+        --------
+        >>> from bayescausal.effects.effect import Effect
+        >>> Effect(range(101)).interval(prob=0.5, kind="eti")
+        (25.0, 75.0)
+        """
+        ends = _interval(self.draws, prob, kind)
+        if self.dims:
+            return ends
+        low, high = ends.values.tolist()
+        return (low, high)
+
+    def probability(
+        self,
+        above: float | None = _ABOVE,
+        below: float | None = None,
+        between: tuple[float, float] | None = None,
+    ) -> Any:
+        """Return the posterior probability that the effect lies somewhere.
+
+        Parameters
+        ----------
+        above : float
+            Strictly above this; 0 when nothing is said, whatever the scale. For ratios the
+            value that means no effect is 1: ask ``above=1``, or ``above=effect.null``.
+        below : float, optional
+            Strictly below this, instead.
+        between : (float, float), optional
+            Between these, both included, instead.
+
+        Returns
+        -------
+        float, or DataArray with the dims of the answer
+
+        Raises
+        ------
+        EstimandError
+            If more than one place is named, or a limit is not a number.
+
+        Examples
+        --------
+        >>> from bayescausal.effects.effect import Effect
+        >>> effect = Effect([-1.0, 1.0, 2.0, 3.0])
+        >>> effect.probability(), effect.probability(below=0), effect.probability(between=(1, 2))
+        (0.75, 0.25, 0.5)
+        """
+        if above is _ABOVE and (below is not None or between is not None):
+            above = None
+        named = {"above": above, "below": below, "between": between}
+        asked = {key: value for key, value in named.items() if value is not None}
+        if len(asked) != 1:
+            raise EstimandError(
+                f"probability() of {', '.join(asked) or 'nothing'}.",
+                expected="One of above=, below=, between=(low, high).",
+            )
+        [(key, limit)] = asked.items()
+        ends = _limits(key, limit)
+        if key == "between":
+            inside = (self.draws >= ends[0]) & (self.draws <= ends[1])
+        else:
+            inside = self.draws > ends[0] if key == "above" else self.draws < ends[0]
+        return _scalar(inside.mean(DRAW_DIMS))
+
+    def summary(self, prob: float = 0.94, kind: str = "hdi") -> pd.DataFrame:
+        """Return a tidy table, one row for each cell of the answer.
+
+        Parameters
+        ----------
+        prob : float
+            Probability of the interval.
+        kind : str
+            ``"hdi"`` or ``"eti"``.
+
+        Returns
+        -------
+        DataFrame
+            ``mean``, ``sd``, interval ends (``hdi94_lb``, ``hdi94_ub``), ``ess_bulk``,
+            ``ess_tail``, ``r_hat``, ``mcse_mean``, ``mc_error``, and the posterior means of the
+            bounds (``bound_lb``, ``bound_ub``) if there are any. NaN where undefined.
+        """
+        table = summarise(self.draws, prob, kind)
+        cell = self.draws.isel(dict.fromkeys(DRAW_DIMS, 0), drop=True)
+        error = np.nan if self.mc_error is None else self.mc_error
+        if isinstance(error, xr.DataArray):
+            error = error.broadcast_like(cell).transpose(*cell.dims).values.reshape(-1)
+        table["mc_error"] = error
+        return self._with_bounds(table)
+
+    def __float__(self) -> float:
+        if self.dims:
+            sizes = ", ".join(f"{dim}: {self.draws.sizes[dim]}" for dim in self.dims)
+            raise EstimandError(
+                f"{self.label} has several cells ({sizes}), so it is not one number.",
+                remedy="Use mean(), or select a cell of draws.",
+            )
+        return float(self.draws.mean())
+
+    # ------------------------------------------------------------- arithmetic
+
+    def __neg__(self) -> Effect:
+        return dataclasses.replace(
+            self,
+            draws=-self.draws,
+            estimand=None,
+            null=None if self.null is None else -self.null,
+            bounds=_flipped(self.bounds),
+            name=f"-{wrapped(self.label)}",
+        )
+
+    def __sub__(self, other: Any) -> Effect:
+        return self._combine(self, other, "-")
+
+    def __rsub__(self, other: Any) -> Effect:
+        return self._combine(other, self, "-")
+
+    def __add__(self, other: Any) -> Effect:
+        return self._combine(self, other, "+")
+
+    __radd__ = __add__
+
+    def __truediv__(self, other: Any) -> Effect:
+        return self._combine(self, other, "/")
+
+    def __rtruediv__(self, other: Any) -> Effect:
+        return self._combine(other, self, "/")
+
+    def __mul__(self, other: Any) -> Effect:
+        return self._combine(self, other, "*")
+
+    __rmul__ = __mul__
+
+    def _combine(self, a: Any, b: Any, sign: str) -> Effect:
+        fields = combine(a, b, sign)
+        return NotImplemented if fields is NotImplemented else Effect(**fields)
+
+    # ---------------------------------------------------------------- showing
+
+    def to_dict(self, prob: float = 0.94) -> dict[str, Any]:
+        """Return the answer as plain Python values, ready for JSON.
+
+        Parameters
+        ----------
+        prob : float
+            Probability of the interval.
+
+        Returns
+        -------
+        dict
+            What was asked, over whom, and for each cell its labels and the columns of `summary`;
+            None where undefined.
+        """
+        table = self.summary(prob)
+        rows = []
+        for key, row in zip(table.index, table.to_dict("records"), strict=True):
+            labels = key if isinstance(key, tuple) else (key,)
+            where = {d: _plain(v) for d, v in zip(table.index.names, labels, strict=True)}
+            rows.append((where if self.dims else {}) | {k: _plain(v) for k, v in row.items()})
+        verdict = self.identification
+        return {
+            "label": self.label,
+            "estimand": None if self.estimand is None else self.estimand.describe(),
+            "population": self.population,
+            "identification": None if verdict is None else str(verdict),
+            "null": self.null,
+            "seed": None if self.seed is None else int(self.seed),
+            "chains": self.draws.sizes["chain"],
+            "draws": self.draws.sizes["draw"],
+            "interval": {"kind": "hdi", "prob": float(prob)},
+            "columns": list(interval_columns(prob)),
+            "cells": rows,
+            "notes": list(self.notes),
+        }
+
+    def __repr__(self) -> str:
+        table = self._brief()
+        return text_table(self.label, table) if self.dims else one_line(self.label, table)
+
+    def _repr_html_(self) -> str:
+        question = "" if self.estimand is None else self.estimand.describe()
+        return html_table(
+            self.label, question, self.population or "", self._brief(), self.notes, bool(self.dims)
+        )
+
+    def _brief(self) -> pd.DataFrame:
+        """Return mean, sd, interval and bounds of each cell, without the slower diagnostics."""
+        frame = pd.DataFrame(
+            {
+                "mean": np.ravel(self.mean()),
+                "sd": np.ravel(self.sd()),
+            },
+            index=summarise(self.draws.isel(chain=[0], draw=[0])).index,
+        )
+        frame[list(interval_columns(0.94))] = _interval(self.draws, 0.94).values.reshape((-1, 2))
+        return self._with_bounds(frame)
+
+    def _with_bounds(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Add the posterior means of the bounds, if there are any."""
+        if self.bounds is not None:
+            ends = self.bounds.mean(DRAW_DIMS).values.reshape((-1, 2))
+            table[["bound_lb", "bound_ub"]] = ends
+        return table
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _put(effect: Effect, name: str, value: Any) -> None:
+    object.__setattr__(effect, name, value)
+
+
+def _scalar(array: xr.DataArray) -> Any:
+    """Return a float for one number, else the array."""
+    return array if array.ndim else float(array)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON knows; None for NaN."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, (int, str, bool, type(None))) else str(value)
+
+
+def _limits(key: str, limit: Any) -> tuple[float, ...]:
+    ends = tuple(limit) if isinstance(limit, (tuple, list)) else (limit,)
+    try:
+        numbers = tuple(float(end) for end in ends)
+    except (TypeError, ValueError):
+        numbers = ()
+    wanted = 2 if key == "between" else 1
+    if len(numbers) != wanted or any(math.isnan(n) for n in numbers) or numbers[0] > numbers[-1]:
+        raise EstimandError(
+            f"{key}={limit!r}.",
+            expected="(low, high), low <= high." if wanted == 2 else "A number.",
+        )
+    return numbers
+
+
+def _checked_bounds(bounds: Any, draws: xr.DataArray) -> xr.DataArray:
+    wanted = {str(d): n for d, n in draws.sizes.items()} | {"bound": 2}
+    sizes = {str(d): n for d, n in getattr(bounds, "sizes", {}).items()}
+    if sizes != wanted:
+        raise EstimandError(f"Bounds with sizes {sizes}.", expected=f"Sizes {wanted}.")
+    return bounds.transpose(*draws.dims, "bound")  # type: ignore[no-any-return]
+
+
+def _flipped(bounds: xr.DataArray | None) -> xr.DataArray | None:
+    """Return the bounds of the negative: ends change places."""
+    if bounds is None:
+        return None
+    turned = -bounds.isel(bound=[1, 0])
+    return turned.assign_coords(bound=bounds["bound"]) if "bound" in bounds.coords else turned

@@ -1,0 +1,430 @@
+"""``estimate``: the one verb that answers every estimand.
+
+Per posterior draw: (1) the outcome's distribution in each world is the mixture over the
+population's units and their noise; (2) the functional is taken of that mixture; (3) the scale
+combines the worlds. The interval is taken across draws of that number, never across units.
+
+How many inner replicates of the noise are needed is found by a pilot on a few posterior draws:
+they grow until the Monte Carlo error of one draw is below
+``max(posterior sd / 10, 0.001 sd of the outcome)``, which inflates the posterior sd by less
+than half a percent, or until a stated cap on the work.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayescausal.effects.averages import Association, Expected
+from bayescausal.effects.conditions import EVERYONE, Condition
+from bayescausal.effects.curves import DoseResponse, Slope
+from bayescausal.effects.effect import Effect
+from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.question import Question, resolve
+from bayescausal.effects.reduce import Cell, Reduction, reduce_question
+from bayescausal.types import (
+    EmptySubgroupError,
+    EstimandError,
+    IdentificationError,
+    UndefinedEffectError,
+)
+from bayescausal.worlds.noise import FreshNoise, replicates_per_group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bayescausal.inference.record import Fit
+    from bayescausal.worlds.program import Program
+
+__all__ = ["estimate"]
+
+#: Posterior draws of the pilot.
+PILOT_DRAWS = 64
+#: Batches of inner replicates, from which the Monte Carlo error is read.
+BATCHES = 8
+#: Cap on draws x units x replicates.
+WORK = 400_000_000
+#: Levels that `by` may have.
+LEVELS = 200
+
+
+def estimate(
+    fit: Fit,
+    estimand: Estimand | Sequence[Estimand],
+    *,
+    seed: int | None = None,
+    strict: bool = False,
+    ignore_potentials: bool = False,
+) -> Any:
+    """Answer a causal question with a posterior.
+
+    Parameters
+    ----------
+    fit : Fit
+        From :func:`bayescausal.fit`, :func:`bayescausal.prior` or :func:`bayescausal.truth`.
+    estimand : Estimand or sequence of Estimand
+        What is asked.
+    seed : int, optional
+        Of the noise. Default: the fit's, so that separate calls share their noise and laws
+        hold draw by draw across them.
+    strict : bool, default False
+        Refuse what is not identified nonparametrically.
+    ignore_potentials : bool, default False
+        Go on although Potentials act on structural variables.
+
+    Returns
+    -------
+    Effect or list of Effect
+        ``effect.draws`` has dims chain, draw and one per ``by`` variable, dose or event dim.
+
+    Raises
+    ------
+    EstimandError
+        If the question is not well posed for this model.
+    EmptySubgroupError
+        If no unit belongs to the subgroup.
+    UndefinedEffectError
+        If the functional or scale does not exist, with what to ask instead.
+    UnknownVariableError, InterventionError, DataError, PotentialError
+        If a name, level, population or model does not allow the question.
+    IdentificationError
+        With ``strict=True``, if the effect is not identified.
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     x = pm.Normal("x", 0, 1, dims="unit")
+    ...     b = pm.Normal("b", 0, 1)
+    ...     y = pm.Normal("y", b * x, 1, dims="unit")
+    >>> bc.estimate(bc.truth(model, {"b": 2}), bc.ATE("x", "y")).mean()
+    2.0
+    """
+    if isinstance(estimand, Estimand):
+        return _estimate_one(fit, estimand, seed, strict, ignore_potentials)
+    if isinstance(estimand, str) or not hasattr(estimand, "__iter__"):
+        raise EstimandError(
+            f"Found {estimand!r} where a question is needed.",
+            expected="an estimand, such as ATE('treatment', 'outcome'), or a list of them.",
+        )
+    return [_estimate_one(fit, each, seed, strict, ignore_potentials) for each in estimand]
+
+
+def _estimate_one(
+    fit: Fit, estimand: Estimand, seed: int | None, strict: bool, ignore_potentials: bool
+) -> Effect:
+    if not isinstance(estimand, Estimand):
+        raise EstimandError(
+            f"Found {estimand!r} where an estimand is needed.",
+            expected="a value such as ATE('treatment', 'outcome').",
+        )
+    if strict:
+        raise IdentificationError(
+            "strict=True was asked for, and the effect's identification is not decided.",
+            remedy="Ask with strict=False.",
+        )
+    question = resolve(fit, estimand, ignore_potentials=ignore_potentials)
+    program, where = question.program()
+    chosen = fit.seed if seed is None else int(seed)
+    run = _Run(question, program, where, _cells(question, program, where, chosen), chosen)
+    plan = run.plan()
+    reduction = run.reduce(slice(0, fit.n_draws), plan.replicates)
+    run.refuse_empty(reduction)
+    answer = run.combine(reduction.total)
+    return _effect(run, answer, plan, run.error(reduction, plan))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How many replicates, and what the pilot knows of the error of one."""
+
+    replicates: int
+    variance: np.ndarray | float
+    target: float
+    capped: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    question: Question
+    program: Program
+    where: dict[str, int]
+    cells: list[Cell]
+    seed: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing in the answer is simulated."""
+        return not self.program.noise
+
+    @property
+    def inner(self) -> int:
+        return 1 if self.exact else replicates_per_group(self.question.units.count)
+
+    def reduce(self, draws: slice, replicates: int) -> Reduction:
+        """Evaluate the question for some draws."""
+        inner = min(self.inner, replicates)
+        return reduce_question(
+            self.question,
+            self.program,
+            self.where,
+            self.cells,
+            draws,
+            FreshNoise(self.seed),
+            replicates=replicates,
+            inner=inner,
+            batches=BATCHES,
+            seed=self.seed,
+        )
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        """Combine arms, the first axis, on the estimand's scale."""
+        estimand = self.question.estimand
+        if isinstance(estimand, Expected):
+            return values[0]
+        scale = estimand.scale  # type: ignore[attr-defined]
+        if isinstance(estimand, DoseResponse):
+            if estimand.control is None:
+                return values
+            return np.stack([scale.combine(v, values[-1]) for v in values[:-1]])
+        result = np.asarray(scale.combine(values[0], values[1]))
+        return result / estimand.divisor if isinstance(estimand, Slope) else result
+
+    def plan(self) -> _Plan:
+        """Find the number of inner replicates by a pilot on a few draws."""
+        if self.exact:
+            return _Plan(1, 0.0, 0.0, False)
+        total, units = self.question.fit.n_draws, self.question.units.count
+        many = max(4, min(PILOT_DRAWS, 20_000_000 // max(units * 8, 1)))
+        step = max(total // min(many, total), 1)
+        replicates = max(self.inner, BATCHES if units * BATCHES <= 4_000_000 else 2)
+        if total < 8:
+            replicates = max(replicates, 64 * BATCHES)
+        replicates = -(-replicates // self.inner) * self.inner
+        pilot = self.reduce(slice(0, total, step), replicates)
+        self.refuse_empty(pilot)
+        variance = self.variance(pilot) * replicates
+        answer = self.combine(pilot.total)
+        axis = self._draw_axis
+        posterior = 0.0
+        if answer.shape[axis] >= 8:
+            noise = variance / replicates
+            spread = np.var(answer, axis=axis, ddof=1) - noise
+            posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
+        target = max(posterior / 10, 1e-3 * pilot.spread * self._unit)
+        worst = float(np.max(variance))
+        wanted = 1 if worst == 0 else int(np.ceil(worst / max(target, 1e-300) ** 2))
+        cap = max(WORK // max(total * units, 1), 1)
+        used = max(min(wanted, cap), 1)
+        used = -(-used // self.inner) * self.inner
+        return _Plan(used, variance, target, wanted > used)
+
+    @property
+    def _unit(self) -> float:
+        """How a change of the outcome's mean shows in the answer."""
+        estimand = self.question.estimand
+        return 1.0 / estimand.divisor if isinstance(estimand, Slope) else 1.0
+
+    @property
+    def _draw_axis(self) -> int:
+        return 2 if isinstance(self.question.estimand, DoseResponse) else 1
+
+    def variance(self, reduction: Reduction) -> np.ndarray:
+        """Return the variance of the answer of one draw, from the spread of the batches."""
+        count = reduction.batches.shape[2]
+        if count < 2:
+            return np.zeros(())
+        with np.errstate(invalid="ignore", divide="ignore"):
+            try:
+                each = np.stack([self.combine(reduction.batches[:, :, b]) for b in range(count)])
+            except UndefinedEffectError:
+                return self._delta(reduction)
+            spread = np.nanvar(each, axis=0, ddof=1) / count
+        return np.asarray(np.nanmean(spread, axis=self._draw_axis))
+
+    def _delta(self, reduction: Reduction) -> np.ndarray:
+        """Return the variance by the delta method, where a batch alone has no answer."""
+        count = reduction.batches.shape[2]
+        centre = self.combine(reduction.total)
+        each = []
+        for b in range(count):
+            left = reduction.total * count - np.nan_to_num(reduction.batches[:, :, b])
+            each.append(self.combine(left / (count - 1)))
+        spread = ((np.stack(each) - centre) ** 2).sum(axis=0) * (count - 1) / count
+        return np.asarray(np.nanmean(spread, axis=self._draw_axis))
+
+    def error(self, reduction: Reduction, plan: _Plan) -> Any:
+        """Return the Monte Carlo error of one draw's answer."""
+        if self.exact:
+            return 0.0
+        count = reduction.batches.shape[2]
+        few = self.question.fit.n_draws * max(count - 1, 0) < 50
+        if few:
+            return np.sqrt(np.asarray(plan.variance) / plan.replicates)
+        return np.sqrt(self.variance(reduction))
+
+    def refuse_empty(self, reduction: Reduction) -> None:
+        """Refuse a subgroup without a unit, with the counts."""
+        question = self.question
+        for c, cell in enumerate(self.cells):
+            for a, arm in enumerate(question.arms):
+                empty = int(np.sum(reduction.size[a, c] <= 0))
+                if not empty:
+                    continue
+                total = reduction.size.shape[2]
+                condition = (arm.condition & cell.condition).describe()
+                count = question.units.count
+                found = f"0 of {count:,} units have {condition}"
+                if empty < total:
+                    found = f"In {empty} of {total} posterior draws no unit has {condition}"
+                raise EmptySubgroupError(
+                    f"{found}.",
+                    expected="at least one unit in every draw.",
+                    remedy="Widen the condition"
+                    + (" to a range (low, high)." if "=" in condition else "."),
+                )
+
+
+def _cells(question: Question, program: Program, where: dict[str, int], seed: int) -> list[Cell]:
+    """Return the subgroups that `by` asks for; one cell for everyone without it."""
+    if not question.by:
+        return [Cell((), EVERYONE)]
+    levels = []
+    for name in question.by:
+        found = _levels(question, name, program, where, seed)
+        if len(found) > LEVELS:
+            raise EstimandError(
+                f"by={name!r} has {len(found)} values.",
+                expected=f"at most {LEVELS}: a discrete variable.",
+                remedy="Ask for ranges with given={...}, one at a time.",
+            )
+        levels.append(found)
+    return [
+        Cell(
+            labels,
+            Condition(tuple((n, _plain(v)) for n, v in zip(question.by, labels, strict=True))),
+        )
+        for labels in itertools.product(*levels)
+    ]
+
+
+def _levels(
+    question: Question, name: str, program: Program, where: dict[str, int], seed: int
+) -> list[Any]:
+    labels = question.fit.labels.get(name)
+    units = question.units
+    if name not in question.recomputed and not units.fresh:
+        values = np.unique(units.value(name, slice(0, question.fit.n_draws)))
+    else:
+        from bayescausal.worlds.evaluate import evaluate
+
+        step = max(question.fit.n_draws // 16, 1)
+        found = [
+            np.unique(b.values[where[name]])
+            for b in evaluate(
+                program, units, slice(0, question.fit.n_draws, step), FreshNoise(seed)
+            )
+        ]
+        values = np.unique(np.concatenate(found))
+    if labels:
+        return [labels[int(v)] for v in values]
+    return [_plain(v) for v in values]
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _effect(run: _Run, answer: np.ndarray, plan: _Plan, error: Any) -> Effect:
+    """Put the answer into named dims, with words."""
+    question = run.question
+    estimand, fit = question.estimand, question.fit
+    sizes = fit.posterior.sizes
+    shape = (int(sizes["chain"]), int(sizes["draw"]))
+    curve = isinstance(estimand, DoseResponse)
+    cells, by = len(run.cells), question.by
+    levels = [list(dict.fromkeys(c.labels[i] for c in run.cells)) for i in range(len(by))]
+    lead = (len(estimand.values),) if curve else ()  # type: ignore[attr-defined]
+    event = answer.shape[len(lead) + 2 :]
+    grid = tuple(len(v) for v in levels)
+    array = answer.reshape(*lead, *(grid or (cells,)), *shape, *event)
+    if not by:
+        array = array.reshape(*lead, *shape, *event)
+    dims = [estimand.treatments[0]] if curve else []
+    dims += [*by, "chain", "draw"]
+    names = _event_dims(run, len(event))
+    coords: dict[str, Any] = dict(zip(by, levels, strict=True))
+    if curve:
+        coords[estimand.treatments[0]] = list(estimand.values)  # type: ignore[attr-defined]
+    coords.update({n: list(v) for n, v in _event_coords(run, names).items()})
+    draws = xr.DataArray(array, dims=(*dims, *names), coords=coords)
+    rest = [d for d in draws.dims if d not in ("chain", "draw")]
+    draws = draws.transpose("chain", "draw", *rest)
+    return Effect(
+        draws=draws,
+        estimand=estimand,
+        identification=None,
+        mc_error=_shaped_error(error, draws, rest, lead, grid, event),
+        seed=run.seed,
+        population=question.words,
+        notes=_notes(run, plan),
+    )
+
+
+def _shaped_error(
+    error: Any, draws: xr.DataArray, rest: list[Any], lead: Any, grid: Any, event: Any
+) -> Any:
+    array = np.asarray(error, dtype=float)
+    if not rest:
+        return float(array.reshape(-1)[0]) if array.size == 1 else float(np.max(array))
+    if array.size == 1:
+        return float(array.reshape(-1)[0])
+    shaped = array.reshape(*lead, *grid, *event)
+    return xr.DataArray(
+        shaped, dims=rest, coords={d: draws.coords[d] for d in rest if d in draws.coords}
+    )
+
+
+def _event_dims(run: _Run, count: int) -> list[str]:
+    if not count:
+        return []
+    dims = run.program.dims[0]
+    event = [d for d in dims if d not in run.question.structure.unit_dims]
+    return [d if d is not None else f"{run.question.outcome}_dim_{i}" for i, d in enumerate(event)]
+
+
+def _event_coords(run: _Run, names: list[str]) -> dict[str, Any]:
+    coords = run.question.structure.model.coords
+    return {n: coords[n] for n in names if coords.get(n) is not None}
+
+
+def _notes(run: _Run, plan: _Plan) -> tuple[str, ...]:
+    question, estimand = run.question, run.question.estimand
+    notes = list(question.notes)
+    mixed = question.structure.mixes(run.program.names)
+    if mixed:
+        notes.append(
+            f"Units touch ({next(iter(mixed.values()))}): the intervention acts on all at once."
+        )
+    scale = getattr(estimand, "scale", None)
+    if scale is not None and not scale.collapsible and not isinstance(estimand, Slope):
+        notes.append(
+            f"The {scale.name} is marginal and not collapsible: it is no average of subgroups' "
+            "values."
+        )
+    if plan.capped:
+        notes.append(
+            f"The Monte Carlo error is above its target of {plan.target:.2g}: the cap of "
+            f"{plan.replicates} inner draws was reached."
+        )
+    latent = [n for n in question.fit.latent if n in run.program.names]
+    if latent and not question.units.fresh:
+        notes.append(f"Latent, drawn from the {question.fit.kind}: {', '.join(latent)}.")
+    if isinstance(estimand, Association):
+        notes.append("An association: what is seen, not what would be done.")
+    return tuple(notes)

@@ -1,0 +1,135 @@
+"""Events of an outcome, as expressions of a graph.
+
+The probability of an event given the parents is exact where the law has a distribution function:
+``P(Y > a | parents) = 1 - F(a; parents)``. It is then averaged over parents, never simulated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.effects.functionals import Probability
+
+__all__ = ["Event"]
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """An event of a random variable, for the evaluation of worlds.
+
+    Parameters
+    ----------
+    event : Probability
+        With numbers, not labels.
+    """
+
+    event: Probability
+
+    def of_draw(self, value: TensorVariable) -> TensorVariable:
+        """Return the indicator of the event as a float."""
+        return self._happens(value).astype("float64")
+
+    def _happens(self, v: TensorVariable) -> TensorVariable:
+        e = self.event
+        if e.above is not None:
+            return pt.gt(v, e.above)
+        if e.below is not None:
+            return pt.lt(v, e.below)
+        if e.between is not None:
+            return pt.and_(pt.ge(v, e.between[0]), pt.le(v, e.between[1]))
+        if e.at_least is not None:
+            return pt.ge(v, e.at_least)
+        if e.at_most is not None:
+            return pt.le(v, e.at_most)
+        return pt.eq(v, e.equals)
+
+    def of_law(self, rv: TensorVariable) -> TensorVariable | None:
+        """Return the probability given the parents, or None where it is not known exactly.
+
+        Only discrete laws and continuous ones with a distribution function qualify; vectors
+        do not.
+        """
+        if rv.owner.op.ndim_supp:
+            return None
+        try:
+            return self._exact(rv)
+        except (NotImplementedError, TypeError, ValueError):
+            return None
+
+    def _exact(self, rv: TensorVariable) -> TensorVariable | None:
+        e = self.event
+        discrete = str(rv.type.dtype).startswith(("int", "uint", "bool"))
+        if e.equals is not None:
+            if not discrete or e.equals != np.round(e.equals):
+                return None
+            return self._full(rv, pt.exp(self._logp(rv, e.equals)))
+        if "Categorical" in type(rv.owner.op).__name__:
+            return self._categories(rv)
+        if not discrete:
+            if _has_atoms(rv):
+                return None
+            return self._continuous(rv)
+        if e.above is not None:
+            p = -pt.expm1(self._logcdf(rv, np.floor(e.above)))
+        elif e.at_least is not None:
+            p = -pt.expm1(self._logcdf(rv, np.ceil(e.at_least) - 1))
+        elif e.below is not None:
+            p = pt.exp(self._logcdf(rv, np.ceil(e.below) - 1))
+        elif e.at_most is not None:
+            p = pt.exp(self._logcdf(rv, np.floor(e.at_most)))
+        else:
+            low, high = e.between
+            p = pt.exp(self._logcdf(rv, np.floor(high))) - pt.exp(
+                self._logcdf(rv, np.ceil(low) - 1)
+            )
+        return self._full(rv, p)
+
+    def _continuous(self, rv: TensorVariable) -> TensorVariable:
+        e = self.event
+        if e.between is not None:
+            p = pt.exp(self._logcdf(rv, e.between[1])) - pt.exp(self._logcdf(rv, e.between[0]))
+        elif e.above is not None or e.at_least is not None:
+            p = -pt.expm1(self._logcdf(rv, e.above if e.above is not None else e.at_least))
+        else:
+            p = pt.exp(self._logcdf(rv, e.below if e.below is not None else e.at_most))
+        return self._full(rv, p)
+
+    def _categories(self, rv: TensorVariable) -> TensorVariable:
+        [p] = rv.owner.op.dist_params(rv.owner)
+        codes = pt.arange(p.shape[-1])
+        return self._full(rv, pt.sum(p * self._happens(codes), axis=-1))
+
+    @staticmethod
+    def _logp(rv: TensorVariable, value: float) -> TensorVariable:
+        return pm.logp(rv, np.asarray(value).astype(rv.type.dtype))
+
+    @staticmethod
+    def _logcdf(rv: TensorVariable, value: Any) -> TensorVariable:
+        return pm.logcdf(rv, np.asarray(value).astype(rv.type.dtype))
+
+    @staticmethod
+    def _full(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:
+        """Broadcast to the variable's shape, which its size fixes."""
+        size = rv.owner.inputs[1] if len(rv.owner.inputs) > 1 else None
+        if p.type.ndim > rv.type.ndim:
+            return None
+        if getattr(rv.owner.op, "ndims_params", None) is None or size is None:
+            return p
+        if size.type.__class__.__name__ == "NoneTypeT" or getattr(size.type, "ndim", 0) != 1:
+            return p
+        return pt.broadcast_to(p, [size[i] for i in range(rv.type.ndim)])
+
+
+def _has_atoms(rv: TensorVariable) -> bool:
+    """Whether a continuous variable has points of positive probability."""
+    from bayescausal.model.noise import noise_rule
+
+    return noise_rule(rv).discrete

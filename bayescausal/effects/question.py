@@ -1,0 +1,423 @@
+"""From an estimand and a fit to what must be evaluated.
+
+A question is *resolved* once: its names are checked against the model, its worlds parsed, its
+population turned into units (those at hand, those of a table, or fresh ones), its subgroup into
+conditions on variables of the natural course. What the interventions reach is recomputed;
+everything else keeps its value (design: *Worlds*).
+
+A condition on something that the treatment changes is a counterfactual question: the unit's own
+noise is needed to say what would have happened to *that* unit. It is answered by abduction, not
+by restricting the units and redrawing their noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.effects.averages import Association
+from bayescausal.effects.conditions import EVERYONE, Condition
+from bayescausal.effects.curves import DoseResponse
+from bayescausal.effects.functionals import Mean, Probability
+from bayescausal.effects.laws import Event
+from bayescausal.effects.populations import Superpopulation, Target
+from bayescausal.model.interventions import parse_interventions, refuse_potentials
+from bayescausal.types import (
+    DataError,
+    EmptySubgroupError,
+    EstimandError,
+    MixingError,
+    Set,
+    UnknownVariableError,
+)
+from bayescausal.worlds.evaluate import Units, fresh_units, units_of
+from bayescausal.worlds.program import Program, Request, build_program, recomputed_by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.effects.estimand import Estimand
+    from bayescausal.inference.record import Fit
+    from bayescausal.types import Intervention
+
+__all__ = ["NATURAL", "Arm", "Question", "resolve"]
+
+#: Name of the world without any intervention, in which subgroups are formed.
+NATURAL = "natural course"
+
+#: Fresh units per inner replicate, for ``population="model"``.
+FRESH = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One number of a question: the outcome in a world, over the units that meet a condition."""
+
+    name: str
+    world: str
+    condition: Condition
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """An estimand resolved against a fit."""
+
+    fit: Fit
+    estimand: Estimand
+    units: Units
+    worlds: Mapping[str, Mapping[str, Intervention]]
+    recomputed: frozenset[str]
+    arms: tuple[Arm, ...]
+    by: tuple[str, ...]
+    population: str
+    words: str
+    notes: tuple[str, ...] = ()
+    clusters: Any = None
+    reads: tuple[str, ...] = field(default=())
+
+    @property
+    def structure(self) -> Any:
+        """The structure of the fit's model."""
+        return self.fit.structure
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return self.estimand.outcome_name
+
+    def program(self) -> tuple[Program, dict[str, int]]:
+        """Return the compiled worlds, and where in its results each variable read stands."""
+        functional = self.estimand.functional
+        requests = []
+        for arm in self.arms:
+            if isinstance(functional, Mean):
+                requests.append(Request(arm.world, self.outcome, "mean"))
+            elif isinstance(functional, Probability):
+                event = Event(self._coded(functional))
+                requests.append(Request(arm.world, self.outcome, "probability", event))
+            else:
+                requests.append(Request(arm.world, self.outcome, "draw"))
+        where = {}
+        for name in self.reads:
+            where[name] = len(requests)
+            requests.append(Request(NATURAL, name, "draw"))
+        program = build_program(
+            self.structure,
+            self.worlds,
+            requests,
+            recomputed=self.recomputed,
+            varying=self.units.varies,
+        )
+        return program, where
+
+    def _coded(self, event: Probability) -> Probability:
+        """Return the event with a label in the place of a category's code."""
+        if isinstance(event.equals, str):
+            code = encode(self.fit, self.outcome, event.equals)
+            return Probability(equals=float(code))
+        return event
+
+
+def resolve(fit: Fit, estimand: Estimand, *, ignore_potentials: bool = False) -> Question:
+    """Resolve an estimand against a fit.
+
+    Raises
+    ------
+    EstimandError, UnknownVariableError, InterventionError, DataError, PotentialError
+    """
+    structure = fit.structure
+    for name in estimand.names:
+        structure.require(name)
+    if not ignore_potentials:
+        refuse_potentials(structure)
+    units, population, words, notes = _population(fit, estimand)
+    worlds = {
+        name: parse_interventions(structure, _coded_levels(fit, do), sizes=units.sizes)
+        for name, do in estimand.worlds(structure.graph).items()
+    }
+    recomputed = recomputed_by(structure, worlds.values())
+    arms = _arms(estimand, structure.graph)
+    if isinstance(estimand, Association):
+        recomputed = _association(structure, estimand, population, recomputed)
+    reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
+    if population != "model":
+        _refuse_post_treatment(structure, reads, worlds, estimand)
+    else:
+        _refuse_masks(arms)
+        recomputed |= _all_random(structure)
+    if population == "target":
+        _need_columns(structure, units, estimand, recomputed)
+    used = {a.world for a in arms}
+    sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
+    _refuse_levels(structure, units, estimand, reads)
+    return Question(
+        fit=fit,
+        estimand=estimand,
+        units=units,
+        worlds={**sources, NATURAL: {}},
+        recomputed=recomputed,
+        arms=arms,
+        by=estimand.by,
+        population=population,
+        words=words,
+        notes=notes,
+        clusters=_clusters(fit, estimand, units),
+        reads=reads,
+    )
+
+
+def encode(fit: Fit, name: str, label: Any) -> Any:
+    """Return the code of a category's label; other values as they are.
+
+    Raises
+    ------
+    EstimandError
+        If the variable has labels and this is none of them.
+    """
+    labels = list(fit.labels.get(name, ()))
+    if not labels:
+        if isinstance(label, str):
+            raise EstimandError(
+                f"{name!r} has no categories with labels, so {label!r} cannot be one.",
+                expected="a number.",
+            )
+        return label
+    if label in labels:
+        return labels.index(label)
+    raise EstimandError(
+        f"{label!r} is not a category of {name!r}.",
+        expected=f"one of {', '.join(map(str, labels))}.",
+    )
+
+
+# --------------------------------------------------------------------- population
+
+
+def _population(fit: Fit, estimand: Estimand) -> tuple[Units, str, str, tuple[str, ...]]:
+    """Return the units, the population's name, its words, and notes."""
+    asked = estimand.population
+    name = asked.name
+    units = units_of(fit)
+    if name != "model" and units is None and name != "target":
+        if name != "sample":
+            raise DataError(
+                f"population={name!r} needs units, and the {fit.kind} was made without data.",
+                remedy='Pass data to prior or truth, or ask population="model".',
+            )
+        name = "model"
+        note = f"The {fit.kind} has no data: the answer is for fresh units from the model."
+        units, words = _fresh(fit), "fresh units from the model"
+        return units, name, words, (note,)
+    if name == "model":
+        return _fresh(fit), name, asked.words, ()
+    if name == "target":
+        return _target(fit, asked), name, asked.words, ()
+    assert units is not None
+    count = " x ".join(f"{units.sizes[d]:,}" for d in fit.structure.unit_dims)
+    words = f"the {count} units at hand" if name == "sample" else asked.words
+    if name == "superpopulation":
+        mixed = fit.structure.mixes()
+        if mixed:
+            raise MixingError(
+                f"A bootstrap over units is not possible: {next(iter(mixed.values()))}.",
+                remedy='Ask population="sample".',
+            )
+        words = f"{asked.words}, {count} seen"
+    return units, name, words, ()
+
+
+def _fresh(fit: Fit) -> Units:
+    structure = fit.structure
+    if structure.data:
+        raise DataError(
+            f"population='model' needs fresh values of {', '.join(map(repr, structure.data))}, "
+            "and the model has no distribution for pm.Data.",
+            remedy="Ask about the units at hand, pass a table of units, or give it a distribution.",
+        )
+    if structure.imputed:
+        raise DataError(
+            "population='model' is not possible: PyMC split "
+            f"{', '.join(map(repr, structure.imputed))} into observed and missing cells.",
+            remedy="Fit the generative model with bayescausal.fit(model, data).",
+        )
+    return fresh_units(fit, FRESH)
+
+
+def _target(fit: Fit, population: Target) -> Units:
+    """Return the units of a table."""
+    from bayescausal.inference.conform import conform
+    from bayescausal.inference.table import as_table
+
+    structure = fit.structure
+    if structure.fixed:
+        raise DataError(
+            "The model carries arrays of its own length, so it cannot take other units.",
+            remedy="Put the array in pm.Data with the unit dim.",
+        )
+    known = set(structure.nodes)
+    data = population.data
+    columns = [c for c in data.columns if str(c).partition("[")[0] in known]
+    if not columns:
+        raise DataError(
+            "The target population's table has no column of the model.",
+            expected=f"among {', '.join(structure.nodes)}.",
+        )
+    conformed = conform(as_table(data[columns], structure), structure)
+    if conformed.missing:
+        raise DataError(
+            f"The target population has empty cells in {', '.join(map(repr, conformed.missing))}.",
+            expected="complete pre-treatment columns.",
+        )
+    sizes = {d: int(conformed.sizes[d]) for d in structure.unit_dims}
+    return Units(structure, sizes, conformed.coords, fit, columns=conformed.columns)
+
+
+def _need_columns(
+    structure: Any, units: Units, estimand: Estimand, recomputed: frozenset[str]
+) -> None:
+    """Refuse a target table that lacks a column the answer needs."""
+    from networkx import DiGraph, ancestors
+
+    cut = DiGraph(structure.full)
+    for treatment in estimand.treatments:
+        cut.remove_edges_from(list(cut.in_edges(treatment)))
+    needed = ancestors(cut, estimand.outcome_name) | {estimand.outcome_name}
+    missing = [
+        n
+        for n in structure.nodes
+        if n in needed
+        and n not in recomputed
+        and n not in units.columns
+        and n not in estimand.treatments
+    ]
+    missing += [n for n in estimand.condition.reads if n not in units.columns and n not in missing]
+    if missing:
+        raise DataError(
+            f"The target population's table lacks {', '.join(map(repr, missing))}, "
+            f"on which the effect on {estimand.outcome_name!r} depends.",
+            remedy="Add the columns, or ask about the units at hand.",
+        )
+
+
+def _clusters(fit: Fit, estimand: Estimand, units: Units) -> Any:
+    """Return the cluster of each unit along the first unit dim, if clusters were named."""
+    asked = estimand.population
+    if not isinstance(asked, Superpopulation) or asked.clusters is None:
+        return None
+    labels = asked.clusters
+    length = units.sizes[fit.structure.unit_dims[0]]
+    if isinstance(labels, str):
+        name = labels
+        if name in fit.columns:
+            labels = fit.columns[name]
+        elif fit.data is not None and name in fit.data.columns:
+            labels = np.concatenate([np.asarray(c[name]) for c in fit.data.chunks()])
+        else:
+            known = list(fit.data.columns) if fit.data is not None else []
+            raise UnknownVariableError(
+                f"clusters={name!r} is not a column of the data.",
+                remedy=f"Columns: {', '.join(map(str, known))}.",
+            )
+    labels = np.asarray(labels)
+    if labels.shape != (length,):
+        raise DataError(
+            f"The cluster labels have shape {labels.shape}.", expected=f"{length} labels."
+        )
+    return labels
+
+
+# --------------------------------------------------------------------- worlds, subgroups
+
+
+def _coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Any]:
+    """Return a world with labels of categories replaced by their codes."""
+    coded: dict[str, Any] = {}
+    for name, act in do.items():
+        if isinstance(act, Set) and name in fit.labels and np.ndim(act.value) == 0:
+            value = act.value.item() if hasattr(act.value, "item") else act.value
+            coded[name] = Set(encode(fit, name, value))
+        else:
+            coded[name] = act
+    return coded
+
+
+def _arms(estimand: Estimand, estimand_graph: Any) -> tuple[Arm, ...]:
+    if isinstance(estimand, Association):
+        return tuple(Arm(role, NATURAL, arm) for role, arm in estimand.arms.items())
+    condition = estimand.condition or EVERYONE
+    if isinstance(estimand, DoseResponse):
+        names = [*estimand.levels, *(["control"] if estimand.control is not None else [])]
+    else:
+        worlds = estimand.worlds(estimand_graph)
+        names = [n for n in ("expected", "treated", "control") if n in worlds]
+    return tuple(Arm(n, n, condition) for n in names)
+
+
+def _is_source(name: str, worlds: Mapping[str, Mapping[str, Intervention]]) -> bool:
+    return any(getattr(act, "world", None) == name for do in worlds.values() for act in do.values())
+
+
+def _all_random(structure: Any) -> frozenset[str]:
+    return frozenset(structure.random)
+
+
+def _association(
+    structure: Any, estimand: Association, population: str, recomputed: frozenset[str]
+) -> frozenset[str]:
+    """Recompute y itself, given its observed parents; refuse where x comes after y."""
+    if population != "model" and estimand.x in structure.descendants([estimand.y]):
+        raise EstimandError(
+            f"{estimand.y!r} comes before {estimand.x!r} in the model, so its expectation given "
+            f"{estimand.x!r} is not an average over the units at hand.",
+            remedy='Ask population="model".',
+        )
+    parts = structure.imputed.get(estimand.y, ())
+    own = {estimand.y} if estimand.y in structure.random and not parts else set(parts)
+    return recomputed | own
+
+
+def _refuse_post_treatment(
+    structure: Any,
+    reads: tuple[str, ...],
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    estimand: Estimand,
+) -> None:
+    changed = structure.descendants({n for do in worlds.values() for n in do})
+    for name in reads:
+        if name in changed:
+            raise EstimandError(
+                f"The subgroup reads {name!r}, which {' and '.join(estimand.treatments)} change"
+                f"{'s' if len(estimand.treatments) == 1 else ''}: a counterfactual question, "
+                "which needs each unit's own noise (abduction).",
+                remedy="Condition on variables that come before the treatment.",
+            )
+
+
+def _refuse_masks(arms: tuple[Arm, ...]) -> None:
+    if any(a.condition.masks for a in arms):
+        raise EstimandError(
+            "A mask selects rows of the data, and population='model' has none.",
+            remedy='Use a condition such as given={"Z": 1}.',
+        )
+
+
+def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any) -> None:
+    """Refuse subgroups that are formed at another level than the outcome's."""
+    frame = [d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims]
+    for name in reads:
+        own = [d for d in structure.dims[name] if d in structure.unit_dims]
+        if any(d not in frame for d in own):
+            raise EstimandError(
+                f"{name!r} varies over {', '.join(own)}, and {estimand.outcome_name!r} over "
+                f"{', '.join(frame)}: which {frame[0] if frame else 'unit'} belongs cannot be told.",
+                remedy="Form the subgroup by a variable of the outcome's level.",
+            )
+    lengths = tuple(units.sizes[d] for d in frame)
+    for mask in estimand.condition.masks:
+        if mask.shape != lengths:
+            raise EmptySubgroupError(
+                f"The mask has shape {mask.shape}.",
+                expected=f"{lengths}, one boolean per unit, in the order of the data.",
+            )

@@ -1,0 +1,1 @@
+"""Evaluating one model in several worlds with one shared noise."""

@@ -1,0 +1,459 @@
+"""One expression graph for several worlds.
+
+A world is a set of interventions. In it every variable has a value:
+
+* set by an intervention, its value there, even when it descends from another treatment;
+* *recomputed*, if it is in ``R``, from its equation in noise form: ``v := q(U_v; parents)``
+  with the parents' values in the same world and the noise ``U_v`` shared by all worlds;
+* kept otherwise: what was observed, or its draw from the posterior.
+
+``R`` is the union over the worlds of the proper descendants of what each intervenes on, found
+in the graph of *all* named variables (a group effect whose prior reads the treatment belongs to
+it). In every world, the natural one included, the variables of ``R`` are recomputed, so that a
+contrast of two worlds is not a contrast of observed and simulated values.
+
+The worlds are substituted into each other's place symbolically, once; noise, data, latents and
+parameters become inputs. Draws are added as a batch axis by PyTensor's own vectorization.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pymc.distributions.distribution import SymbolicRandomVariable
+from pytensor.graph.basic import Variable
+from pytensor.graph.replace import clone_replace, vectorize_graph
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.random.op import RandomVariable
+
+from bayescausal.model.noise import NoiseRule, noise_rule
+from bayescausal.model.noise.means import mean_of
+from bayescausal.model.policy import apply_policy
+from bayescausal.model.rebuild import PY_MODE
+from bayescausal.types import FromWorld, Policy, Scale, Set, Shift, Stochastic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from bayescausal.model.structure import Structure
+    from bayescausal.types import Intervention
+
+__all__ = ["Input", "Program", "Request", "build_program", "recomputed_by"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One value that a program is to return.
+
+    Parameters
+    ----------
+    world : str
+        Name of the world.
+    variable : str
+        A structural variable or unit-level Deterministic.
+    kind : {"mean", "draw", "probability"}
+        The mean given what is recomputed upstream; a draw; the probability of an event.
+    event : object, optional
+        For ``"probability"``: has ``of_law(rv) -> Variable or None`` and ``of_draw(v)``.
+    """
+
+    world: str
+    variable: str
+    kind: str = "mean"
+    event: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """One argument of a program: what it is and how it is laid out.
+
+    ``kind`` is ``"value"`` (kept: a parameter, observed or latent value), ``"noise"``,
+    ``"set"`` (an array given by an intervention) or ``"length"`` (of a unit dim).
+    """
+
+    kind: str
+    name: str
+    variable: Variable
+    dims: tuple[str | None, ...]
+    batched: bool
+    base: str = ""
+    world: str = ""
+    array: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A compiled evaluation of several worlds.
+
+    Attributes
+    ----------
+    inputs : tuple of Input
+        In the order of the arguments.
+    requests : tuple of Request
+        In the order of the results.
+    dims : tuple of tuple
+        Dims of each result; None for an axis without a name.
+    batched : tuple of bool
+        Whether each result has the batch of draws as first axis.
+    exact : tuple of bool
+        Whether each result rests on no noise.
+    call : callable
+        Arrays in, list of arrays out.
+    """
+
+    inputs: tuple[Input, ...]
+    requests: tuple[Request, ...]
+    dims: tuple[tuple[str | None, ...], ...]
+    batched: tuple[bool, ...]
+    exact: tuple[bool, ...]
+    call: Callable[..., list[np.ndarray]]
+    names: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def noise(self) -> tuple[Input, ...]:
+        """The inputs that are noise."""
+        return tuple(i for i in self.inputs if i.kind == "noise")
+
+
+def recomputed_by(
+    structure: Structure, worlds: Iterable[Mapping[str, Intervention]]
+) -> frozenset[str]:
+    """Return R: the random variables that some world's interventions reach.
+
+    Parameters
+    ----------
+    structure : Structure
+    worlds : iterable of mapping
+        The interventions of each world.
+
+    Returns
+    -------
+    frozenset of str
+        Names of random variables, parameters and PyMC's imputed parts included.
+    """
+    below: set[str] = set()
+    for world in worlds:
+        below |= structure.descendants(world)
+    random = {v.name for v in structure.model.basic_RVs}
+    return frozenset(below & random)
+
+
+def build_program(
+    structure: Structure,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    requests: Sequence[Request],
+    *,
+    recomputed: frozenset[str],
+    varying: Callable[[str], bool],
+    coupling: Mapping[str, str] | None = None,
+) -> Program:
+    """Build and compile the evaluation of `requests`.
+
+    Parameters
+    ----------
+    structure : Structure
+        Of the generative (or conditioned) model.
+    worlds : mapping
+        ``{world: {variable: intervention}}``, parsed and checked.
+    requests : sequence of Request
+        What to return.
+    recomputed : frozenset of str
+        Random variables that take their value from their equation.
+    varying : callable
+        Whether a kept variable differs between posterior draws.
+    coupling : mapping of str to str, optional
+        Noise form by variable, where it is not the monotone one.
+
+    Returns
+    -------
+    Program
+    """
+    builder = _Builder(structure, worlds, recomputed, varying, dict(coupling or {}))
+    outputs = [builder.request(r) for r in requests]
+    return builder.compile(tuple(requests), outputs)
+
+
+class _Builder:
+    def __init__(
+        self,
+        structure: Structure,
+        worlds: Mapping[str, Mapping[str, Intervention]],
+        recomputed: frozenset[str],
+        varying: Callable[[str], bool],
+        coupling: dict[str, str],
+    ) -> None:
+        self.structure = structure
+        self.worlds = worlds
+        self.recomputed = recomputed
+        self.varying = varying
+        self.coupling = coupling
+        self.inputs: dict[tuple[str, str, str], Input] = {}
+        self.memo: dict[tuple[str, str], Variable] = {}
+        self.named = {v: n for n, v in structure.model.named_vars.items()}
+        self.lengths = {
+            v: d for d, v in structure.model.dim_lengths.items() if d in structure.unit_dims
+        }
+        self.touched = {
+            w: frozenset(do) | structure.descendants(do) for w, do in worlds.items()
+        }
+
+    # -- inputs
+
+    def _input(
+        self,
+        kind: str,
+        name: str,
+        variable: Variable,
+        dims: tuple[str | None, ...],
+        *,
+        batched: bool,
+        base: str = "",
+        world: str = "",
+        array: Any = None,
+    ) -> Variable:
+        key = (kind, name, base or world)
+        if key not in self.inputs:
+            self.inputs[key] = Input(kind, name, variable, dims, batched, base, world, array)
+        return self.inputs[key].variable
+
+    def dims_of(self, name: str) -> tuple[str | None, ...]:
+        variable = self.structure.variable(name)
+        ndim = int(variable.type.ndim)
+        dims = tuple(self.structure.model.named_vars_to_dims.get(name) or ())
+        return dims if len(dims) == ndim else (None,) * ndim
+
+    def _fresh(self, name: str, label: str, extra: int = 0, dtype: str | None = None) -> Variable:
+        """Return a symbolic input shaped like the variable: unit axes of any length."""
+        variable = self.structure.variable(name)
+        static = tuple(
+            None if d in self.structure.unit_dims else s
+            for d, s in zip(self.dims_of(name), variable.type.shape, strict=True)
+        ) + (None,) * extra
+        return pt.tensor(label, dtype=dtype or variable.type.dtype, shape=static)
+
+    def length(self, dim: str) -> Variable:
+        return self._input(
+            "length", dim, pt.scalar(f"length_{dim}", dtype="int64"), (), batched=False
+        )
+
+    def kept(self, name: str) -> Variable:
+        key = ("value", name, "")
+        if key in self.inputs:
+            return self.inputs[key].variable
+        variable = self._fresh(name, name)
+        return self._input(
+            "value", name, variable, self.dims_of(name), batched=self.varying(name)
+        )
+
+    def noise(self, name: str, rule: NoiseRule) -> Variable:
+        key = ("noise", name, rule.base)
+        if key in self.inputs:
+            return self.inputs[key].variable
+        extra = len(rule.event_shape)
+        variable = self._fresh(name, f"U_{name}", extra, "float64")
+        dims = (*self.dims_of(name), *(None,) * extra)
+        return self._input("noise", name, variable, dims, batched=True, base=rule.base)
+
+    # -- values
+
+    def value(self, name: str, world: str) -> Variable:
+        """Return the value of a named variable in a world."""
+        where = world if name in self.touched[world] else "\0natural"
+        key = (name, where)
+        if key not in self.memo:
+            do = self.worlds[world]
+            if name in do:
+                self.memo[key] = self._acted(name, do[name], world)
+            else:
+                self.memo[key] = self.natural(name, world)
+        return self.memo[key]
+
+    def natural(self, name: str, world: str) -> Variable:
+        """Return the value a variable has in a world before any intervention on itself."""
+        structure = self.structure
+        parts = structure.imputed.get(name)
+        if name in structure.parameters or name in structure.random or self._is_part(name):
+            source = parts[1] if parts else name
+            if source not in self.recomputed:
+                return self.kept(name)
+            if parts:
+                return self._equation(name, world)
+            rule = self.rule(name)
+            return self.substitute([rule.forward(self.noise(name, rule))], world)[0]
+        if name in structure.data:
+            return self.kept(name)
+        variable = structure.variable(name)
+        if variable.owner is None:
+            return variable
+        return self._equation(name, world)
+
+    def _is_part(self, name: str) -> bool:
+        return any(name in pair for pair in self.structure.imputed.values())
+
+    def rule(self, name: str) -> NoiseRule:
+        return noise_rule(
+            self.structure.variable(name), coupling=self.coupling.get(name, "monotone")
+        )
+
+    def _equation(self, name: str, world: str) -> Variable:
+        """Return a Deterministic's expression with its parents in a world."""
+        variable = self.structure.variable(name)
+        return self.substitute([variable], world, inside=True)[0]
+
+    def substitute(
+        self, expressions: Sequence[Variable], world: str, *, inside: bool = False
+    ) -> list[Variable]:
+        """Put the values of a world in the place of the variables that expressions name."""
+        replace: dict[Variable, Variable] = {}
+        seen: set[Variable] = set()
+        stack = list(expressions)
+        roots = set(expressions) if inside else set()
+        while stack:
+            top = stack.pop()
+            if top in seen:
+                continue
+            seen.add(top)
+            if top in self.lengths:
+                replace[top] = self.length(self.lengths[top])
+            elif top in self.named and top not in roots:
+                replace[top] = self.value(self.named[top], world)
+            elif top.owner is not None:
+                stack.extend(top.owner.inputs)
+        replace = {old: new for old, new in replace.items() if old is not new}
+        if not replace:
+            return list(expressions)
+        found: list[Variable] = clone_replace(
+            list(expressions), replace=replace, rebuild_strict=False
+        )
+        return found
+
+    # -- interventions
+
+    def shape(self, name: str) -> list[Variable]:
+        lengths = self.structure.model.dim_lengths
+        dims = self.dims_of(name)
+        if any(d is None for d in dims):
+            variable = self.structure.variable(name)
+            return [pt.as_tensor_variable(s) for s in variable.type.shape if s is not None] or []
+        return [self.length(d) if d in self.structure.unit_dims else lengths[d] for d in dims]
+
+    def _acted(self, name: str, act: Intervention, world: str) -> Variable:
+        variable = self.structure.variable(name)
+        dtype = variable.type.dtype
+        if isinstance(act, Set):
+            return self._array("set", name, act.value, world, dtype, full=True)
+        if isinstance(act, Shift):
+            by = self._array("shift", name, act.by, world, None)
+            return (self.natural(name, world) + by).astype(dtype)
+        if isinstance(act, Scale):
+            by = self._array("scale", name, act.by, world, None)
+            return (self.natural(name, world) * by).astype(dtype)
+        if isinstance(act, Policy):
+            reads = [
+                self.natural(r, world) if r == name else self.value(r, world)
+                for r in act.reads or ()
+            ]
+            result = apply_policy(name, act, reads)
+            return pt.broadcast_to(result, self.shape(name)).astype(dtype)
+        if isinstance(act, FromWorld):
+            return self.value(name, act.world)
+        assert isinstance(act, Stochastic)
+        rule = noise_rule(act.distribution, coupling=self.coupling.get(name, "monotone"))
+        return rule.forward(self.noise(name, rule)).astype(dtype)
+
+    def _array(
+        self, label: str, name: str, value: Any, world: str, dtype: str | None, full: bool = False
+    ) -> Variable:
+        """Return a number as a constant, filled to all units, or an array as an input."""
+        array = np.asarray(value)
+        if dtype is not None:
+            array = array.astype(dtype)
+        dims = self.dims_of(name)
+        whole = array.ndim == len(dims) and array.ndim > 0
+        if whole and any(d in self.structure.unit_dims for d in dims):
+            variable = self._fresh(name, f"{label}_{name}_{world}", dtype=str(array.dtype))
+            return self._input(
+                "set", name, variable, dims, batched=False, world=f"{label}\0{world}", array=array
+            )
+        constant = pt.as_tensor_variable(array)
+        if not full or whole:
+            return constant
+        return pt.broadcast_to(constant, self.shape(name))
+
+    # -- requests
+
+    def request(self, request: Request) -> Variable:
+        """Return the expression of one result."""
+        name, world = request.variable, request.world
+        value = self.value(name, world)
+        if request.kind == "draw" or not self._is_law(name, world):
+            if request.kind == "probability":
+                return request.event.of_draw(value)
+            return value
+        rv = self.structure.variable(name)
+        if request.kind == "probability":
+            exact = request.event.of_law(rv)
+            if exact is None:
+                return request.event.of_draw(value)
+            return self.substitute([exact], world)[0]
+        exact = mean_of(rv)
+        if exact is None:
+            return value
+        return self.substitute([exact], world)[0]
+
+    def _is_law(self, name: str, world: str) -> bool:
+        """Whether a variable is drawn from its own law in a world."""
+        rv = self.structure.model.named_vars[name]
+        op = getattr(rv.owner, "op", None)
+        return (
+            name in self.recomputed
+            and name not in self.worlds[world]
+            and isinstance(op, RandomVariable | SymbolicRandomVariable)
+        )
+
+    # -- compile
+
+    def compile(self, requests: tuple[Request, ...], outputs: list[Variable]) -> Program:
+        needed = _inputs_of(outputs)
+        inputs = [i for i in self.inputs.values() if i.variable in needed]
+        batch: dict[Variable, Variable] = {}
+        arguments = []
+        for item in inputs:
+            variable = item.variable
+            if item.batched:
+                variable = pt.tensor(
+                    f"batch_{item.variable.name}",
+                    dtype=item.variable.type.dtype,
+                    shape=(None, *item.variable.type.shape),
+                )
+                batch[item.variable] = variable
+            arguments.append(variable)
+        noisy = {i.variable for i in inputs if i.kind == "noise"}
+        exact = tuple(not (_inputs_of([o]) & noisy) for o in outputs)
+        batched = list(vectorize_graph(outputs, replace=batch)) if batch else outputs
+        function = pytensor.function(
+            arguments, batched, mode=PY_MODE, on_unused_input="ignore", trust_input=False
+        )
+        dims = tuple(self._result_dims(r) for r in requests)
+        return Program(
+            inputs=tuple(inputs),
+            requests=requests,
+            dims=dims,
+            batched=tuple(
+                b.type.ndim > o.type.ndim for b, o in zip(batched, outputs, strict=True)
+            ),
+            exact=exact,
+            call=function,
+            names=frozenset(n for n, _ in self.memo),
+        )
+
+    def _result_dims(self, request: Request) -> tuple[str | None, ...]:
+        return self.dims_of(request.variable)
+
+
+def _inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
+    return {v for v in ancestors(list(outputs)) if v.owner is None}

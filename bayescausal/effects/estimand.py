@@ -245,7 +245,7 @@ class Estimand:
 
     def __repr__(self) -> str:
         parts = []
-        for each in sorted(dataclasses.fields(self), key=lambda f: f.kw_only):
+        for each in sorted(dataclasses.fields(self), key=lambda f: bool(f.kw_only)):
             value = getattr(self, each.name)
             if each.default is NATURAL_UNLESS_SET and self._has_default_control():
                 continue

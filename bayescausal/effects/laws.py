@@ -68,9 +68,10 @@ class Event:
         e = self.event
         discrete = str(rv.type.dtype).startswith(("int", "uint", "bool"))
         if e.equals is not None:
-            if not discrete or e.equals != np.round(e.equals):
+            value = float(e.equals)
+            if not discrete or value != np.round(value):
                 return None
-            return self._full(rv, pt.exp(self._logp(rv, e.equals)))
+            return self._full(rv, pt.exp(self._logp(rv, value)))
         if "Categorical" in type(rv.owner.op).__name__:
             return self._categories(rv)
         if not discrete:
@@ -86,7 +87,7 @@ class Event:
         elif e.at_most is not None:
             p = pt.exp(self._logcdf(rv, np.floor(e.at_most)))
         else:
-            low, high = e.between
+            low, high = e.between or (-np.inf, np.inf)
             p = pt.exp(self._logcdf(rv, np.floor(high))) - pt.exp(
                 self._logcdf(rv, np.ceil(low) - 1)
             )

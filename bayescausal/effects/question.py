@@ -109,6 +109,7 @@ class Question:
             requests,
             recomputed=self.recomputed,
             varying=self.units.varies,
+            conditions=self.reads,
         )
         return program, where
 
@@ -280,7 +281,7 @@ def _need_columns(
     """Refuse a target table that lacks a column the answer needs."""
     from networkx import DiGraph, ancestors
 
-    cut = DiGraph(structure.full)
+    cut: DiGraph = DiGraph(structure.full)
     for treatment in estimand.treatments:
         cut.remove_edges_from(list(cut.in_edges(treatment)))
     needed = ancestors(cut, estimand.outcome_name) | {estimand.outcome_name}
@@ -411,7 +412,7 @@ def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any)
         if any(d not in frame for d in own):
             raise EstimandError(
                 f"{name!r} varies over {', '.join(own)}, and {estimand.outcome_name!r} over "
-                f"{', '.join(frame)}: which {frame[0] if frame else 'unit'} belongs cannot be told.",
+                f"{', '.join(frame)}: which {(frame or ['unit'])[0]} belongs cannot be told.",
                 remedy="Form the subgroup by a variable of the outcome's level.",
             )
     lengths = tuple(units.sizes[d] for d in frame)

@@ -137,7 +137,7 @@ class _Frame:
         self.block = block
         structure = question.structure
         dims = program.dims[0]
-        self.dims = [d for d in dims if d in structure.unit_dims]
+        self.dims: list[str] = [d for d in dims if d is not None and d in structure.unit_dims]
         self.axes = [i for i, d in enumerate(dims) if d in structure.unit_dims]
         self.event = len(dims) - len(self.axes)
         first = structure.unit_dims[0]
@@ -195,7 +195,7 @@ class _Frame:
 
         first = self.question.structure.unit_dims[0]
         place = self.dims.index(first) if first in self.dims else None
-        clauses = []
+        clauses: list[tuple[str, Any]] = []
         for name, spec in condition.clauses:
             if not name and isinstance(spec, np.ndarray) and place is not None:
                 cut = (*(slice(None),) * place, self.block.units)
@@ -352,7 +352,7 @@ class _Values:
         self.held = []
 
     def _pool(self, a: int, arm: Arm, cell: Cell, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return values and weights, (draw, replicate, unit, *event) and (draw, replicate, unit)."""
+        """Return values (draw, replicate, unit, *event) and weights (draw, replicate, unit)."""
         values, weights = [], []
         for _, frame in self.held:
             lengths = tuple(frame.lengths)

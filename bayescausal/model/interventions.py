@@ -419,7 +419,7 @@ def _check_policy(structure: Structure, name: str, value: Policy) -> Policy:
 
 
 def _refuse_cycles(structure: Structure, parsed: Mapping[str, Intervention]) -> None:
-    graph = nx.DiGraph(structure.full.edges)
+    graph: nx.DiGraph = nx.DiGraph(structure.full.edges)
     for name, intervention in parsed.items():
         reads = intervention.reads or () if isinstance(intervention, Policy) else ()
         if isinstance(intervention, Set | Stochastic | Policy) and name not in reads:

@@ -55,7 +55,14 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Apply, Variable
 
-__all__ = ["Axes", "Trace", "trace_axes"]
+__all__ = [
+    "Axes",
+    "Trace",
+    "followed_inputs",
+    "random_core_ndims",
+    "random_parameters",
+    "trace_axes",
+]
 
 #: What lies along one axis: ("dim", name), ("array", name), ("constant", length), ("order", "").
 Tag = tuple[str, Any]
@@ -103,7 +110,7 @@ class _Tracer:
             if top.owner is None:
                 self.known[top] = _leaf_axes(top)
                 continue
-            waiting = [i for i in _followed_inputs(top.owner) if i not in self.known]
+            waiting = [i for i in followed_inputs(top.owner) if i not in self.known]
             if waiting:
                 stack.extend(waiting)
                 continue
@@ -173,7 +180,7 @@ def _align(several: Sequence[Axes]) -> Axes:
     return tuple(merged)
 
 
-def _followed_inputs(node: Apply) -> list[Variable]:
+def followed_inputs(node: Apply) -> list[Variable]:
     """Return the inputs whose *values* matter: shapes and random states are left out."""
     op = node.op
     if isinstance(op, (Shape, Shape_i)):
@@ -395,7 +402,7 @@ def _random(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
         batches.append(axes[:cut])
         for tags in axes[cut:]:
             tracer.consume(tags, "a multivariate distribution along it")
-    out = []
+    out: list[Axes] = []
     for variable in node.outputs:
         if not _is_tensor(variable):
             out.append(())

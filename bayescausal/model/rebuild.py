@@ -24,11 +24,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytensor
+import pytensor.tensor as pt
 from pymc.model.fgraph import fgraph_from_model, model_from_fgraph
 from pytensor.compile import SharedVariable
 from pytensor.compile.mode import Mode
-from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.replace import graph_replace
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.scalar.basic import Clip
+from pytensor.scalar.math import Log1mexp, Softplus
+from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.types import FixedUnitsError, ModelError
 
@@ -47,9 +52,31 @@ __all__ = [
     "resize",
 ]
 
+
+@node_rewriter([Elemwise])
+def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Spell out the scalar functions that have no NumPy kernel, which would be looped over."""
+    kind = type(node.op.scalar_op)
+    x = node.inputs[0]
+    if kind is Softplus:
+        out = pt.log1p(pt.exp(-pt.abs(x))) + pt.maximum(x, np.asarray(0, x.type.dtype))
+    elif kind is Log1mexp:
+        out = pt.switch(x > -np.log(2.0), pt.log(-pt.expm1(x)), pt.log1p(-pt.exp(x)))
+    elif kind is Clip:
+        out = pt.minimum(pt.maximum(x, node.inputs[1]), node.inputs[2])
+    else:
+        return None
+    return [out.astype(node.outputs[0].type.dtype)]
+
+
 #: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
-#: Constant folding is left out because it goes through the default (compiled) mode.
-PY_MODE = Mode("py", "fast_run").excluding("fusion", "inplace", "constant_folding")
+#: Left out: constant folding, which goes through the default (compiled) mode, and small powers as
+#: one fused operation, which Python would loop over.
+PY_MODE = (
+    Mode("py", "fast_run")
+    .excluding("fusion", "inplace", "constant_folding", "local_pow_to_nested_squaring")
+    .register((dfs_rewriter(_numpy_kernels), 48.0))
+)
 
 
 def open_model(

@@ -11,7 +11,6 @@ draw, the batch axis being draws x replicates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,7 +19,7 @@ import numpy as np
 from bayescausal.worlds.noise import BLOCK, FreshNoise, replicates_per_group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bayescausal.inference.record import Fit
     from bayescausal.model.structure import Structure
@@ -134,9 +133,7 @@ def fresh_units(fit: Fit, count: int) -> Units:
     first = structure.unit_dims[0]
     free = first not in structure.fixed
     sizes = {d: own[d] for d in structure.unit_dims}
-    if free and not structure.mixes().get(first):
-        sizes[first] = count
-    elif own[first] <= 1 and free:
+    if (free and not structure.mixes().get(first)) or (own[first] <= 1 and free):
         sizes[first] = count
     coords = {d: np.arange(n) for d, n in sizes.items()}
     return Units(structure, sizes, coords, fit, fresh=True)
@@ -288,7 +285,7 @@ def _noise(
 
 
 def _length(item: Input, axis: int, dim: str | None, units: Units) -> int:
-    if dim in units.sizes:
+    if dim is not None and dim in units.sizes:
         return int(units.sizes[dim])
     static = item.variable.type.shape[axis]
     if static is not None:

@@ -18,6 +18,7 @@ parameters become inputs. Draws are added as a batch axis by PyTensor's own vect
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pymc.distributions.distribution import SymbolicRandomVariable
-from pytensor.graph.basic import Variable
 from pytensor.graph.replace import clone_replace, vectorize_graph
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
@@ -35,9 +35,12 @@ from bayescausal.model.noise.means import mean_of
 from bayescausal.model.policy import apply_policy
 from bayescausal.model.rebuild import PY_MODE
 from bayescausal.types import FromWorld, Policy, Scale, Set, Shift, Stochastic
+from bayescausal.worlds.states import average
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pytensor.graph.basic import Variable
 
     from bayescausal.model.structure import Structure
     from bayescausal.types import Intervention
@@ -150,6 +153,7 @@ def build_program(
     recomputed: frozenset[str],
     varying: Callable[[str], bool],
     coupling: Mapping[str, str] | None = None,
+    conditions: Iterable[str] = (),
 ) -> Program:
     """Build and compile the evaluation of `requests`.
 
@@ -167,17 +171,27 @@ def build_program(
         Whether a kept variable differs between posterior draws.
     coupling : mapping of str to str, optional
         Noise form by variable, where it is not the monotone one.
+    conditions : iterable of str
+        Variables that decide who belongs to a subgroup: neither they nor their causes are
+        summed out of an average.
 
     Returns
     -------
     Program
     """
     builder = _Builder(structure, worlds, recomputed, varying, dict(coupling or {}))
-    outputs = [builder.request(r) for r in requests]
+    held = frozenset(conditions) | structure.ancestors(conditions)
+    outputs = [average(builder, r, held) for r in requests]
     return builder.compile(tuple(requests), outputs)
 
 
+#: The world of values that no intervention reaches.
+NOWHERE = "\0"
+
+
 class _Builder:
+    """Substitutes worlds into the expressions of a model."""
+
     def __init__(
         self,
         structure: Structure,
@@ -197,9 +211,15 @@ class _Builder:
         self.lengths = {
             v: d for d, v in structure.model.dim_lengths.items() if d in structure.unit_dims
         }
-        self.touched = {
-            w: frozenset(do) | structure.descendants(do) for w, do in worlds.items()
-        }
+        self.touched = {w: frozenset(do) | structure.descendants(do) for w, do in worlds.items()}
+        self.override: dict[tuple[str, str], Variable] = {}
+
+    def child(self, override: Mapping[tuple[str, str], Variable]) -> _Builder:
+        """Return a builder with the same inputs in which some variables have given values."""
+        other = copy(self)
+        other.memo = {}
+        other.override = dict(override)
+        return other
 
     # -- inputs
 
@@ -229,10 +249,13 @@ class _Builder:
     def _fresh(self, name: str, label: str, extra: int = 0, dtype: str | None = None) -> Variable:
         """Return a symbolic input shaped like the variable: unit axes of any length."""
         variable = self.structure.variable(name)
-        static = tuple(
-            None if d in self.structure.unit_dims else s
-            for d, s in zip(self.dims_of(name), variable.type.shape, strict=True)
-        ) + (None,) * extra
+        static = (
+            tuple(
+                None if d in self.structure.unit_dims else s
+                for d, s in zip(self.dims_of(name), variable.type.shape, strict=True)
+            )
+            + (None,) * extra
+        )
         return pt.tensor(label, dtype=dtype or variable.type.dtype, shape=static)
 
     def length(self, dim: str) -> Variable:
@@ -245,9 +268,7 @@ class _Builder:
         if key in self.inputs:
             return self.inputs[key].variable
         variable = self._fresh(name, name)
-        return self._input(
-            "value", name, variable, self.dims_of(name), batched=self.varying(name)
-        )
+        return self._input("value", name, variable, self.dims_of(name), batched=self.varying(name))
 
     def noise(self, name: str, rule: NoiseRule) -> Variable:
         key = ("noise", name, rule.base)
@@ -262,8 +283,9 @@ class _Builder:
 
     def value(self, name: str, world: str) -> Variable:
         """Return the value of a named variable in a world."""
-        where = world if name in self.touched[world] else "\0natural"
-        key = (name, where)
+        key = self.key(name, world)
+        if key in self.override:
+            return self.override[key]
         if key not in self.memo:
             do = self.worlds[world]
             if name in do:
@@ -271,6 +293,13 @@ class _Builder:
             else:
                 self.memo[key] = self.natural(name, world)
         return self.memo[key]
+
+    def key(self, name: str, world: str) -> tuple[str, str]:
+        """Return the name and the world in which the value arises, shared where it is the same."""
+        act = self.worlds[world].get(name)
+        if isinstance(act, FromWorld):
+            return self.key(name, act.world)
+        return name, world if name in self.touched[world] else NOWHERE
 
     def natural(self, name: str, world: str) -> Variable:
         """Return the value a variable has in a world before any intervention on itself."""
@@ -443,9 +472,7 @@ class _Builder:
             inputs=tuple(inputs),
             requests=requests,
             dims=dims,
-            batched=tuple(
-                b.type.ndim > o.type.ndim for b, o in zip(batched, outputs, strict=True)
-            ),
+            batched=tuple(b.type.ndim > o.type.ndim for b, o in zip(batched, outputs, strict=True)),
             exact=exact,
             call=function,
             names=frozenset(n for n, _ in self.memo),

@@ -198,9 +198,7 @@ def _collect(
     first = units.structure.unit_dims[0]
     sums: list[np.ndarray] = []
     squares: list[np.ndarray] = []
-    for dims, batched, request in zip(
-        program.dims, program.batched, program.requests, strict=True
-    ):
+    for dims, batched, request in zip(program.dims, program.batched, program.requests, strict=True):
         shape = _shape(dims, units, request.variable)
         rows = total if batched else 1
         sums.append(np.zeros((rows, *shape)))
@@ -227,7 +225,7 @@ def _shape(dims: tuple[str | None, ...], units: Units, name: str) -> tuple[int, 
     static = units.structure.variable(name).type.shape
     lengths = []
     for axis, dim in enumerate(dims):
-        if dim in units.sizes:
+        if dim is not None and dim in units.sizes:
             lengths.append(units.sizes[dim])
         elif static[axis] is not None:
             lengths.append(static[axis])

@@ -1,0 +1,158 @@
+"""Bayesian structural causal modelling on plain PyMC models.
+
+The public names stand below in the order of the argument: the graph, the data, the fit, the
+intervention, the question, the answer. They are loaded on first use (PEP 562), so that
+``import bayescausal`` and questions about graphs cost no PyMC import.
+
+Examples
+--------
+>>> import bayescausal as bc
+>>> bc.Set(1).describe("dilution")
+'dilution=1'
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayescausal.model.structure import graph_of as graph_of
+    from bayescausal.report.dag import plot_graph as plot_graph
+    from bayescausal.graph.export import to_dot as to_dot
+    from bayescausal.graph.export import to_mermaid as to_mermaid
+    from bayescausal.simulation.simulate import simulate as simulate
+    from bayescausal.inference.fit import fit as fit
+    from bayescausal.inference.store import load_fit as load_fit
+    from bayescausal.inference.known import prior as prior
+    from bayescausal.inference.known import truth as truth
+    from bayescausal.inference.record import Fit as Fit
+    from bayescausal.types import Set as Set
+    from bayescausal.types import Shift as Shift
+    from bayescausal.types import Scale as Scale
+    from bayescausal.types import Stochastic as Stochastic
+    from bayescausal.types import Policy as Policy
+    from bayescausal.types import Intervention as Intervention
+    from bayescausal.model.interventions import intervene as intervene
+    from bayescausal.model.noise_form import noise_form as noise_form
+    from bayescausal.worlds.worlds import worlds as worlds
+    from bayescausal.effects.estimands import Expected as Expected
+    from bayescausal.effects.estimands import Association as Association
+    from bayescausal.effects.estimands import ATE as ATE
+    from bayescausal.effects.estimands import ATT as ATT
+    from bayescausal.effects.estimands import ATU as ATU
+    from bayescausal.effects.estimands import TE as TE
+    from bayescausal.effects.estimands import CATE as CATE
+    from bayescausal.effects.estimands import CDE as CDE
+    from bayescausal.effects.estimands import NDE as NDE
+    from bayescausal.effects.estimands import NIE as NIE
+    from bayescausal.effects.estimands import PSE as PSE
+    from bayescausal.effects.estimands import QTE as QTE
+    from bayescausal.effects.estimands import DoseResponse as DoseResponse
+    from bayescausal.effects.estimands import Slope as Slope
+    from bayescausal.effects.estimands import ITE as ITE
+    from bayescausal.effects.estimands import PN as PN
+    from bayescausal.effects.estimands import PS as PS
+    from bayescausal.effects.estimands import PNS as PNS
+    from bayescausal.effects.estimands import Contrast as Contrast
+    from bayescausal.effects.estimands import Estimand as Estimand
+    from bayescausal.effects.functionals import Quantile as Quantile
+    from bayescausal.effects.functionals import Probability as Probability
+    from bayescausal.effects.populations import Superpopulation as Superpopulation
+    from bayescausal.effects.conditions import Where as Where
+    from bayescausal.effects.estimate import estimate as estimate
+    from bayescausal.effects.effect import Effect as Effect
+    from bayescausal.draws.intervals import hdi as hdi
+    from bayescausal import datasets as datasets
+    from bayescausal.types import BayesCausalError as BayesCausalError
+
+__version__ = "0.1.0"
+
+#: Where each public name lives.
+_WHERE: dict[str, str] = {
+    # the graph
+    "graph_of": "model.structure",
+    "plot_graph": "report.dag",
+    "to_dot": "graph.export",
+    "to_mermaid": "graph.export",
+    # data from known parameters
+    "simulate": "simulation.simulate",
+    # data in, posterior out
+    "fit": "inference.fit",
+    "load_fit": "inference.store",
+    "prior": "inference.known",
+    "truth": "inference.known",
+    "Fit": "inference.record",
+    # interventions
+    "Set": "types",
+    "Shift": "types",
+    "Scale": "types",
+    "Stochastic": "types",
+    "Policy": "types",
+    "Intervention": "types",
+    "intervene": "model.interventions",
+    "noise_form": "model.noise_form",
+    "worlds": "worlds.worlds",
+    # questions
+    "Expected": "effects.estimands",
+    "Association": "effects.estimands",
+    "ATE": "effects.estimands",
+    "ATT": "effects.estimands",
+    "ATU": "effects.estimands",
+    "TE": "effects.estimands",
+    "CATE": "effects.estimands",
+    "CDE": "effects.estimands",
+    "NDE": "effects.estimands",
+    "NIE": "effects.estimands",
+    "PSE": "effects.estimands",
+    "QTE": "effects.estimands",
+    "DoseResponse": "effects.estimands",
+    "Slope": "effects.estimands",
+    "ITE": "effects.estimands",
+    "PN": "effects.estimands",
+    "PS": "effects.estimands",
+    "PNS": "effects.estimands",
+    "Contrast": "effects.estimands",
+    "Estimand": "effects.estimands",
+    "Quantile": "effects.functionals",
+    "Probability": "effects.functionals",
+    "Superpopulation": "effects.populations",
+    "Where": "effects.conditions",
+    # answers
+    "estimate": "effects.estimate",
+    "Effect": "effects.effect",
+    "hdi": "draws.intervals",
+    # worlds with known answers
+    "datasets": "datasets",
+    # mistakes
+    "BayesCausalError": "types",
+}
+
+__all__ = [*_WHERE]  # noqa: PLE0604
+
+
+class _Package(ModuleType):
+    """The package: where a room and its verb share a name, the name is the verb's."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _WHERE and isinstance(value, ModuleType) and _WHERE[name] != name:
+            return
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_WHERE[name]}")
+    value = module if _WHERE[name] == name else getattr(module, name)
+    setattr(sys.modules[__name__], name, value)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

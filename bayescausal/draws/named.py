@@ -1,0 +1,100 @@
+"""Draws with names: dims ``chain`` and ``draw`` first, whatever they came as.
+
+A posterior draw is one number (or one array of cells) for each chain and draw. Estimators outside
+this package return bare arrays; here they get their names, and what is no set of draws is
+refused: NaN, an infinity, an array whose axes cannot be told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayescausal.types import DataError
+
+__all__ = ["DRAW_DIMS", "as_draws", "cells"]
+
+#: The dims of draws, in their order.
+DRAW_DIMS = ("chain", "draw")
+
+
+def as_draws(values: Any, name: str | None = None) -> xr.DataArray:
+    """Return draws as a DataArray of floats with dims chain and draw first.
+
+    Parameters
+    ----------
+    values : DataArray or array_like
+        A DataArray with dims ``chain`` and ``draw``, ``draw`` alone, or a stacked ``sample``;
+        an array ``(draw,)`` or ``(chain, draw)``; or a number (one draw).
+    name : str, optional
+        Name of the result.
+
+    Returns
+    -------
+    DataArray, dims (chain, draw, ...)
+        A copy.
+
+    Raises
+    ------
+    DataError
+        If the axes cannot be told, there is no draw, or a value is not finite.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.named import as_draws
+    >>> as_draws([0.1, 0.2, 0.3]).sizes
+    Frozen({'chain': 1, 'draw': 3})
+    """
+    array = values if isinstance(values, xr.DataArray) else None
+    if array is not None and "sample" in array.dims and not set(DRAW_DIMS) & set(array.dims):
+        stacked = set(DRAW_DIMS) <= set(array.coords)
+        array = (
+            array.unstack("sample")
+            if stacked and array["sample"].to_index().nlevels > 1
+            else array.rename(sample="draw")
+        )
+    if array is None or not set(DRAW_DIMS) & set(array.dims):
+        array = _from_array(np.asarray(values))
+    for dim in DRAW_DIMS:
+        if dim not in array.dims:
+            array = array.expand_dims(dim) if dim in array.coords else array.expand_dims({dim: [0]})
+    array = array.transpose(*DRAW_DIMS, ...)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"Draws of type {array.dtype}.", expected="Numbers.")
+    array = array.astype(float).copy()
+    if not array.size:
+        raise DataError(f"No draws: sizes {dict(array.sizes)}.", expected="One draw at least.")
+    bad = int((~np.isfinite(array.values)).sum())
+    if bad:
+        raise DataError(
+            f"{bad} of {array.size} draws are NaN or infinite.",
+            expected="Finite draws.",
+            remedy="Find where the quantity is undefined before summarising it.",
+        )
+    array.name = name
+    return array
+
+
+def cells(draws: xr.DataArray) -> tuple[str, ...]:
+    """Return the dims of draws other than chain and draw.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.named import as_draws, cells
+    >>> cells(as_draws([1.0, 2.0]))
+    ()
+    """
+    return tuple(str(dim) for dim in draws.dims if dim not in DRAW_DIMS)
+
+
+def _from_array(array: np.ndarray) -> xr.DataArray:
+    if array.ndim > 2:
+        raise DataError(
+            f"Draws of shape {array.shape} without names.",
+            expected="(draw,) or (chain, draw), or a DataArray with dims chain and draw.",
+        )
+    shaped = array.reshape((1, -1)) if array.ndim < 2 else array
+    coords = {dim: np.arange(n) for dim, n in zip(DRAW_DIMS, shaped.shape, strict=True)}
+    return xr.DataArray(shaped, dims=DRAW_DIMS, coords=coords)

@@ -1,0 +1,164 @@
+"""Summaries of draws: one tidy row for each cell, and ranks.
+
+The columns are ``mean``, ``sd``, the ends of the interval (``hdi94_lb``, ``hdi94_ub`` at
+probability 0.94), ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse_mean`` (see
+:mod:`~bayescausal.draws.diagnostics`). What cannot be computed (the sd of one draw, the
+R-hat of one chain, anything of constant draws) is NaN, without a warning.
+
+The *rank* of a true value among its posterior draws is uniform when the posterior is right [1]_;
+ties are broken at random, or a discrete quantity would look miscalibrated.
+
+References
+----------
+.. [1] S. Talts, M. Betancourt, D. Simpson, A. Vehtari and A. Gelman, "Validating Bayesian
+   inference algorithms with simulation-based calibration", 2018, arXiv:1804.06788.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayescausal.draws.diagnostics import diagnose
+from bayescausal.draws.intervals import check_prob, interval
+from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
+from bayescausal.types import DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["interval_columns", "ranks", "sd", "summarise"]
+
+
+def summarise(draws: Any, prob: float = 0.94, kind: str = "hdi") -> pd.DataFrame:
+    """Summarise draws, one row for each cell.
+
+    Parameters
+    ----------
+    draws : DataArray or array_like
+        Draws, as :func:`~bayescausal.draws.named.as_draws` takes them.
+    prob : float
+        Probability of the interval.
+    kind : str
+        ``"hdi"`` or ``"eti"``.
+
+    Returns
+    -------
+    DataFrame
+        One row for each cell of the dims other than chain and draw, indexed by their labels.
+
+    Raises
+    ------
+    DataError
+        If the draws are not finite numbers.
+    EstimandError
+        For a probability outside (0, 1) or another kind of interval.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.summary import summarise
+    >>> summarise([1.0, 2.0, 3.0])["mean"].tolist()
+    [2.0]
+    """
+    named = as_draws(draws, getattr(draws, "name", None))
+    extra = cells(named)
+    flat = named.transpose(*extra, *DRAW_DIMS).values.reshape(
+        (-1, named.sizes["chain"], named.sizes["draw"])
+    )
+    low, high = interval_columns(prob, kind)
+    ends = interval(named, prob, kind).values.reshape((-1, 2))
+    columns = {
+        "mean": flat.mean(axis=(1, 2)),
+        "sd": sd(named).values.reshape(-1),
+        low: ends[:, 0],
+        high: ends[:, 1],
+        **diagnose(flat),
+    }
+    return pd.DataFrame(columns, index=_index(named, extra))
+
+
+def sd(draws: xr.DataArray) -> xr.DataArray:
+    """Return the standard deviation over chain and draw; NaN for one draw.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.named import as_draws
+    >>> from bayescausal.draws.summary import sd
+    >>> sd(as_draws([1.0, 2.0, 3.0])).item()
+    1.0
+    """
+    if draws.sizes["chain"] * draws.sizes["draw"] < 2:
+        return draws.isel(chain=0, draw=0, drop=True) * np.nan
+    return draws.std(DRAW_DIMS, ddof=1)
+
+
+def interval_columns(prob: float, kind: str = "hdi") -> tuple[str, str]:
+    """Return the names of the columns that hold an interval.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.summary import interval_columns
+    >>> interval_columns(0.94), interval_columns(0.5, "eti")
+    (('hdi94_lb', 'hdi94_ub'), ('eti50_lb', 'eti50_ub'))
+    """
+    percent = f"{100 * check_prob(prob):.6g}"
+    return f"{kind}{percent}_lb", f"{kind}{percent}_ub"
+
+
+def ranks(draws: Any, truth: Any, seed: int | None = None) -> np.ndarray:
+    """Return the rank of a true value among its draws, ties broken at random.
+
+    Parameters
+    ----------
+    draws : array_like, dims (..., draw)
+        Posterior draws, thinned to be nearly independent.
+    truth : array_like, dims (...)
+        The true values.
+    seed : int, optional
+        For the ties.
+
+    Returns
+    -------
+    numpy array of int, dims (...)
+        Between 0 and the number of draws, uniform when the posterior is right.
+
+    Raises
+    ------
+    DataError
+        If the shapes do not belong together.
+
+    References
+    ----------
+    S. Talts et al., "Validating Bayesian inference algorithms with simulation-based calibration",
+    2018, arXiv:1804.06788.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.summary import ranks
+    >>> ranks([[1.0, 2.0, 3.0]], [2.5]).tolist()
+    [2]
+    """
+    x, t = np.asarray(draws, dtype=float), np.asarray(truth, dtype=float)
+    if x.ndim != t.ndim + 1 or x.shape[:-1] != t.shape:
+        raise DataError(
+            f"Draws of shape {x.shape} for true values of shape {t.shape}.",
+            expected="One more axis for the draws, the last.",
+        )
+    below = (x < t[..., np.newaxis]).sum(axis=-1)
+    ties = (x == t[..., np.newaxis]).sum(axis=-1)
+    return np.asarray(below + np.random.default_rng(seed).integers(0, ties + 1))
+
+
+def _index(named: xr.DataArray, extra: tuple[str, ...]) -> pd.Index:
+    """Return the labels of the cells, in the order of a flattened array."""
+    if not extra:
+        return pd.Index([str(named.name) if named.name is not None else "value"])
+    labels = [
+        named.indexes[dim] if dim in named.indexes else pd.RangeIndex(named.sizes[dim], name=dim)
+        for dim in extra
+    ]
+    if len(labels) == 1:
+        return labels[0].rename(extra[0]) if labels[0].nlevels == 1 else labels[0]
+    return pd.MultiIndex.from_product(labels, names=list(extra))

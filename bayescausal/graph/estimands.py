@@ -1,0 +1,392 @@
+"""The estimand's own query: what has to be identified before a number means what it says.
+
+=============================  ==============================================================
+estimand                       what must be a function of P(V)
+=============================  ==============================================================
+Expected, ATE, TE, QTE,        ``P(y | do(x))``, by adjustment, front door or ID
+DoseResponse, Slope, Contrast
+CATE                           ``P(y | do(x), z)`` by IDC, z before treatment; z after it makes
+                               it a counterfactual, ``P(Y_x | Z = z)``
+CDE                            ``P(y | do(x, m))``
+ATT, ATU                       ``P(Y_x' | X = x)``, a question across two worlds [1]_
+NDE, NIE                       ``P(Y_{x, M_x'})`` and ``P(Y_x')``: the mediation conditions [2]_
+                               and, in general, no recanting witness or district [3]_
+Shift, Scale, Policy           as ATT: what is set depends on the value X would have had
+ITE, PN, PS, PNS               the joint distribution of Y in two worlds: no model of
+                               conditional distributions fixes it, so a *coupling* is assumed
+Association                    nothing: it is a property of P(V)
+=============================  ==============================================================
+
+``P(Y_x' | X = x)`` may be identified although ``P(y | do(x'))`` is used nowhere, and an average
+effect may be identified although the effect on the treated is not.
+
+References
+----------
+.. [1] I. Shpitser and J. Pearl, "Effects of treatment on the treated: identification and
+   generalization", UAI 2009.
+.. [2] J. Pearl, "Direct and indirect effects", UAI 2001.
+.. [3] C. Avin, I. Shpitser and J. Pearl, "Identifiability of path-specific effects", IJCAI 2005.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from bayescausal.graph.adjustment import minimal_adjustment
+from bayescausal.graph.admg import bits
+from bayescausal.graph.crossworld import CrossWorldError, World, identify_worlds
+from bayescausal.graph.expression import Expression, P, Renamed, Sum, marginal, product, quotient
+from bayescausal.graph.identification import _TOTAL, Identification, _and, _by_size
+from bayescausal.graph.identify import _under_selection, identify_query
+from bayescausal.graph.normal import as_graph, as_names
+from bayescausal.graph.query import Query, read_query
+from bayescausal.types import EstimandError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["KINDS", "identify_effect"]
+
+_TREATED = ("ATT", "ATU")
+_MEDIATED = ("NDE", "NIE")
+_COUPLED = ("ITE", "PN", "PS", "PNS")
+#: The estimands that `identify_effect` decides.
+KINDS: tuple[str, ...] = (
+    *sorted(_TOTAL),
+    "CDE",
+    *_TREATED,
+    *_MEDIATED,
+    *_COUPLED,
+    "Association",
+)
+
+
+def identify_effect(
+    graph: Any,
+    kind: str,
+    treatment: str | Iterable[str],
+    outcome: str | Iterable[str],
+    *,
+    mediators: str | Iterable[str] | None = None,
+    observed: Iterable[str] | None = None,
+    given: str | Iterable[str] | None = None,
+    coupling: str | None = None,
+    natural_value: bool = False,
+) -> Identification:
+    """Decide whether an estimand is identified: its own query, not that of the average effect.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph or str
+        The graph.
+    kind : str
+        The name of the estimand, one of `KINDS`.
+    treatment, outcome : str or iterable of str
+        The variables.
+    mediators : str or iterable of str, optional
+        For CDE (required), NDE and NIE. Default: all variables on directed paths.
+    observed : iterable of str, optional
+        The measured variables. Default: all nodes that are not marked latent.
+    given : str or iterable of str, optional
+        What the effect is conditional on. Descendants of the treatment make the question a
+        counterfactual one.
+    coupling : str, optional
+        For ITE, PN, PS, PNS: the assumption on how the worlds go together in one unit.
+    natural_value : bool
+        Whether what is set depends on the value the treatment would have had (a shift, a scale
+        or a policy that reads it).
+
+    Returns
+    -------
+    Identification
+        Its `query` says what was decided.
+
+    Raises
+    ------
+    EstimandError
+        If the estimand is unknown, or the question makes no sense.
+    UnknownVariableError
+        If a name is not a node of the graph.
+
+    Examples
+    --------
+    >>> from bayescausal.graph import identify_effect
+    >>> mediation = "X -> M -> Y; X -> Y"
+    >>> print(identify_effect(mediation, "NDE", "X", "Y").estimand)
+    Σ_M P(M | X') P(Y | X, M)
+    >>> witness = "X -> W -> M -> Y; W -> Y; X -> Y"
+    >>> bool(identify_effect(witness, "NDE", "X", "Y", mediators="M"))
+    False
+    >>> identify_effect(mediation, "PNS", "X", "Y").status
+    'not identified'
+    """
+    if kind not in KINDS:
+        near = closest(kind, KINDS)[:1]
+        raise EstimandError(
+            f"{kind!r} is not an estimand that can be identified.",
+            expected="one of " + ", ".join(KINDS) + ".",
+            names=near,
+        )
+    if kind == "CDE":
+        return _controlled(graph, treatment, outcome, mediators, observed, given)
+    query = read_query(graph, treatment, outcome, observed=observed, given=given)
+    if kind == "Association":
+        return _association(query)
+    if kind in _COUPLED:
+        return _coupled(query, kind, coupling)
+    if kind in _MEDIATED:
+        return _mediated(query, kind, mediators)
+    after = query.z & query.admg.descendants(query.x)
+    if kind in _TREATED or natural_value or after:
+        return _crossing(query, kind, natural_value or kind in _TREATED)
+    return identify_query(query, kind)
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _association(query: Query) -> Identification:
+    admg = query.admg
+    estimand = P(admg.listed(query.y), admg.listed(query.x | query.z))
+    names = ", ".join((*query.treatment, *query.given))
+    text = f"P({', '.join(query.outcome)} | {names})"
+    warnings: tuple[str, ...] = ()
+    if query.selection:
+        warnings = (f"Units are in the data by selection on {_and(query.selection)}.",)
+    return Identification(
+        "Association", text, "identified", "observed", estimand, warnings=warnings, question=query
+    )
+
+
+def _controlled(
+    graph: Any, treatment: Any, outcome: Any, mediators: Any, observed: Any, given: Any
+) -> Identification:
+    """CDE: the mediators are set as well."""
+    dag = as_graph(graph)
+    held = as_names(dag, mediators, "mediators")
+    if not held:
+        raise EstimandError(
+            "A controlled direct effect holds mediators at a value, and none is named.",
+            expected="mediators=, one or more names.",
+        )
+    both = (*as_names(dag, treatment, "treatment"), *held)
+    query = read_query(dag, both, outcome, observed=observed, given=given)
+    return identify_query(query, "CDE")
+
+
+def _crossing(query: Query, kind: str, natural: bool) -> Identification:
+    """ATT, ATU, policies, and effects given a consequence of the treatment."""
+    admg, x, y, z = query.admg, query.x, query.y, query.z
+    conditions = ", ".join((*(query.treatment if natural else ()), *query.given))
+    labels = {node: admg.names[node] + "'" for node in bits(x)}
+    text = f"P({_subscripted(query.outcome, labels.values())} | {conditions})"
+    if query.selection:
+        return _selected(query, kind, text)
+    if not admg.causal_nodes(x, y):
+        estimand: Expression = P(admg.listed(y), admg.listed((x if natural else 0) | z))
+        return Identification(kind, text, "identified", "no causal path", estimand, question=query)
+    before = not z & admg.descendants(x)
+    if before and natural:
+        sets = [s for s in minimal_adjustment(admg, x, y, z) if not s & admg.descendants(x)]
+        if sets:
+            best = min(sets, key=lambda s: _by_size(admg.named(s)))
+            other = "other " if best or z else ""
+            assumed = f"no {other}common cause of {_and(query.treatment)} and "
+            return Identification(
+                kind,
+                text,
+                "identified",
+                "back door",
+                _treated(query, best, labels),
+                assumptions=(assumed + _and(query.outcome),),
+                question=query,
+            )
+    worlds = [World(y, labels), World(z | (x if natural else 0))]
+    warnings: tuple[str, ...] = ()
+    if not before:
+        after = _and(admg.listed(z & admg.descendants(x)))
+        warnings = (
+            f"{after} comes after {_and(query.treatment)}: the question is a counterfactual one, "
+            "about units known by what followed.",
+        )
+    return _across(query, kind, text, worlds, z | (x if natural else 0), warnings)
+
+
+def _across(
+    query: Query,
+    kind: str,
+    text: str,
+    worlds: list[World],
+    conditions: int,
+    warnings: tuple[str, ...] = (),
+) -> Identification:
+    """Decide a question across worlds."""
+    admg = query.admg
+    try:
+        joint = identify_worlds(admg, worlds)
+    except CrossWorldError as stop:
+        return Identification(
+            kind,
+            text,
+            "not identified",
+            "none",
+            hedge=stop.hedge,
+            reason=stop.reason,
+            warnings=warnings,
+            question=query,
+        )
+    if conditions:
+        names = admg.listed(query.y)
+        joint = quotient(joint, marginal(joint, names), names)
+    return Identification(
+        kind,
+        text,
+        "identified",
+        "cross-world",
+        joint,
+        assumptions=("no common causes but those in the graph, in any world",),
+        warnings=warnings,
+        question=query,
+    )
+
+
+def _selected(query: Query, kind: str, text: str) -> Identification:
+    """Answer a question across worlds where only selected units are in the data."""
+    verdict = replace(_under_selection(query, kind), query=text)
+    if verdict.status != "identified":
+        return verdict
+    return replace(
+        verdict,
+        status="undecided",
+        method="none",
+        estimand=None,
+        assumptions=(),
+        reason=f"units are selected on {_and(query.selection)}, and the question spans two worlds",
+    )
+
+
+def _treated(query: Query, z: int, labels: dict[int, str]) -> Expression:
+    """Return ``sum_z P(y | x', z, given) P(z | x, given)``."""
+    admg = query.admg
+    over = admg.listed(z)
+    inner: Expression = P(admg.listed(query.y), admg.listed(query.x | z | query.z))
+    for node, label in labels.items():
+        inner = Renamed(inner, admg.names[node], label)
+    if not over:
+        return inner
+    return Sum(over, product([inner, P(over, admg.listed(query.x | query.z))]))
+
+
+def _mediated(query: Query, kind: str, mediators: Any) -> Identification:
+    """NDE and NIE: Y where X is x and the mediators are as under x'."""
+    held = _mediators(query, mediators)
+    admg, x, y = query.admg, query.x, query.y
+    labels = {node: admg.names[node] + "'" for node in bits(x)}
+    shown = ", ".join((*query.treatment, *(f"{m}_{{{', '.join(labels.values())}}}" for m in held)))
+    given = f" | {', '.join(query.given)}" if query.given else ""
+    text = f"P({', '.join(query.outcome)}_{{{shown}}}{given})"
+    if query.selection:
+        return _selected(query, kind, text)
+    after = query.z & admg.descendants(x)
+    base = _crossing(query, kind, False) if after else identify_query(query, "TE")
+    if base.status != "identified":
+        return replace(base, kind=kind, query=text)
+    hidden = [m for m in held if m not in admg.index]
+    if not _direct(query, held):  # all of the effect goes through the mediators
+        return replace(base, kind=kind, query=text)
+    if hidden:
+        return Identification(
+            kind,
+            text,
+            "not identified",
+            "none",
+            reason=f"the mediator {_and(hidden)} is not measured",
+            question=query,
+        )
+    m = admg.mask(held)
+    own = {node: admg.names[node] for node in bits(x | m)}
+    worlds = [World(y, own), World(m, labels)]
+    if query.z:
+        worlds.append(World(query.z))
+    verdict = _across(query, kind, text, worlds, 0, base.warnings)
+    if verdict and verdict.estimand is not None:
+        joint = marginal(verdict.estimand, admg.listed(m & ~query.z)[::-1])
+        if query.z:
+            names = admg.listed(y)
+            joint = quotient(joint, marginal(joint, names), names)
+        verdict = replace(verdict, estimand=joint)
+    return verdict
+
+
+def _mediators(query: Query, mediators: Any) -> tuple[str, ...]:
+    """Return the mediators: those named, or all variables on directed paths."""
+    dag = query.graph
+    after = set().union(*(nx.descendants(dag, n) for n in query.treatment))
+    before = set().union(*(nx.ancestors(dag, n) for n in query.outcome))
+    between = after & before - set(query.treatment) - set(query.outcome)
+    if mediators is None:
+        if not between:
+            raise EstimandError(
+                f"No directed path from {_and(query.treatment)} to {_and(query.outcome)} has a "
+                "variable in between.",
+                remedy="Without a mediator, ask for the total effect.",
+            )
+        return tuple(n for n in nx.lexicographical_topological_sort(dag) if n in between)
+    named = as_names(dag, mediators, "mediators")
+    for name in named:
+        if name not in between:
+            raise EstimandError(
+                f"{name!r} is not a mediator of {_and(query.treatment)} and {_and(query.outcome)}.",
+                expected=f"a variable on a directed path: {_and(sorted(between)) or 'none'}.",
+            )
+    return named
+
+
+def _direct(query: Query, held: tuple[str, ...]) -> bool:
+    """Tell whether a directed path from treatment to outcome avoids the mediators."""
+    rest = query.graph.subgraph(set(query.graph) - set(held))
+    return any(nx.has_path(rest, a, b) for a in query.treatment for b in query.outcome)
+
+
+def _coupled(query: Query, kind: str, coupling: str | None) -> Identification:
+    """ITE, PN, PS, PNS: the joint distribution of the outcome in two worlds."""
+    xs, ys = _and(query.treatment), _and(query.outcome)
+    labels = [f"{n}'" for n in query.treatment]
+    both = f"{_subscripted(query.outcome, query.treatment)}, {_subscripted(query.outcome, labels)}"
+    known = [*query.given, *((*query.treatment, *query.outcome) if kind in ("PN", "PS") else ())]
+    text = f"P({both}{' | ' + ', '.join(known) if known else ''})"
+    if not query.admg.causal_nodes(query.x, query.y) and not query.selection:
+        return replace(identify_query(query, "TE"), kind=kind, query=text)
+    after = bool(query.z & query.admg.descendants(query.x))
+    crossing = kind in ("PN", "PS") or after
+    base = _crossing(query, kind, kind in ("PN", "PS")) if crossing else identify_query(query, "TE")
+    if base.status != "identified":
+        return replace(base, kind=kind, query=text)
+    if coupling is None:
+        return Identification(
+            kind,
+            text,
+            "not identified",
+            "coupling",
+            reason=(
+                f"it depends on how {ys} under two values of {xs} go together in one unit, "
+                "which no data fix; they give bounds"
+            ),
+            question=query,
+        )
+    return Identification(
+        kind,
+        text,
+        "under assumption",
+        "coupling",
+        assumptions=(f"the {coupling} coupling of the worlds", *base.assumptions),
+        question=query,
+    )
+
+
+def _subscripted(names: Iterable[str], labels: Iterable[str]) -> str:
+    under = ", ".join(labels)
+    return ", ".join(f"{n}_{{{under}}}" for n in names)

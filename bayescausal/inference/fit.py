@@ -1,0 +1,335 @@
+"""From a model and data to a posterior.
+
+``fit`` conditions the model on the data and draws from
+
+.. math:: p(\\theta, v_{latent}, v_{missing} \\mid v_{obs}, w)
+
+with PyMC's samplers, NUTS by default [1]_. Discrete latents with few states are summed out first
+(see :mod:`bayescausal.inference.marginal`) and drawn back from their exact conditional
+afterwards, so that what is left is smooth; other discrete unknowns get PyMC's compound step, with
+a warning, because such steps mix badly.
+
+References
+----------
+.. [1] M. D. Hoffman and A. Gelman, The No-U-Turn sampler, *Journal of Machine Learning Research*
+   15, 2014.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from pymc.pytensorf import toposort_replace
+
+from bayescausal.inference.condition import Conditioned, condition
+from bayescausal.inference.marginal import marginalise
+from bayescausal.inference.record import Fit, _beyond, build_fit, read_data
+from bayescausal.model.rebuild import close, open_model
+from bayescausal.model.support import is_discrete
+from bayescausal.types import BayesCausalError, DataError, FitWarning, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bayescausal.model.structure import Structure
+
+__all__ = ["draw_unknowns", "fit", "resolve_seed", "sample_model"]
+
+_OURS = {
+    "model": "the first argument",
+    "random_seed": "seed=",
+    "return_inferencedata": "nothing: a Fit always holds a DataTree",
+    "var_names": "nothing: a Fit keeps what a world needs",
+}
+
+
+def fit(
+    model: pm.Model,
+    data: Any = None,
+    *,
+    draws: int = 1000,
+    chains: int = 4,
+    seed: int | None = None,
+    progressbar: bool | str = True,
+    unit_dims: str | Sequence[str] | None = None,
+    **sampler: Any,
+) -> Fit:
+    """Condition a model on data and draw from the posterior.
+
+    Parameters
+    ----------
+    model : pm.Model
+        A generative model (or one that is conditioned already). It is not changed.
+    data : DataFrame, Mapping or Dataset, optional
+        One row per unit (pandas, polars, pyarrow), a mapping of arrays, or an xarray Dataset.
+        Variables without a column are latent; empty cells of continuous variables are imputed.
+        Default: what the model itself was observed to be.
+    draws, chains : int
+        Draws kept per chain, and chains.
+    seed : int, optional
+        Same seed, same draws.
+    progressbar : bool or str
+        As in ``pm.sample``. If false, the sampler says nothing.
+    unit_dims : str or sequence of str, optional
+        The dims that count units, where the model leaves it open.
+    **sampler
+        Passed to ``pm.sample``: ``tune``, ``target_accept``, ``nuts_sampler``, ``cores``, ...
+
+    Returns
+    -------
+    Fit
+        Draws of parameters, latents and empty cells: dims chain, draw and their own.
+
+    Raises
+    ------
+    DataError
+        If the data do not fit the model.
+    FixedUnitsError
+        If the model fixes its number of units and the data have another.
+    UnitDimsError, ModelError
+        If the model cannot be read or copied.
+
+    Warns
+    -----
+    FitWarning
+        If the sampler had trouble, or discrete unknowns need a compound step.
+
+    References
+    ----------
+    A. Gelman et al., *Bayesian Data Analysis*, 3rd ed., CRC Press, 2013, chapters 11 and 18.
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     m = pm.Normal("m", 0, 10)
+    ...     y = pm.Normal("y", m, 1, dims="unit")
+    >>> known = bc.fit(model, {"y": [1.0, 2.0, 3.0]}, draws=500, seed=1, progressbar=False)
+    >>> known
+    Fit(posterior; 3 units; 4 chains x 500 draws of m)
+    """
+    _check_arguments(draws, chains, sampler)
+    structure, table, conformed = read_data(model, data, unit_dims)
+    if table is None:
+        raise DataError(
+            "There is nothing to condition on.",
+            expected="data=, or a model with observed variables.",
+            remedy="For draws from the prior use bayescausal.prior.",
+        )
+    seed = resolve_seed(seed)
+    conditioned = condition(structure, conformed)
+    groups, methods, notes = draw_unknowns(
+        structure,
+        conditioned,
+        draws=draws,
+        chains=chains,
+        seed=seed,
+        progressbar=progressbar,
+        **sampler,
+    )
+    result = build_fit(
+        structure=structure,
+        table=table,
+        conformed=conformed,
+        groups=groups,
+        kind="posterior",
+        seed=seed,
+        methods=methods,
+        notes=(*_beyond(structure, conformed), *notes),
+    )
+    if result.diagnostics.severe:
+        warnings.warn(" ".join(result.diagnostics.messages), FitWarning, stacklevel=2)
+    return result
+
+
+def resolve_seed(seed: int | None) -> int:
+    """Return the seed, or a fresh one that can be kept.
+
+    Raises
+    ------
+    BayesCausalError
+        If it is not an integer of at least 0.
+    """
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise BayesCausalError(f"seed={seed!r} is no seed.", expected="An integer from 0, or None.")
+    return int(seed)
+
+
+def draw_unknowns(
+    structure: Structure,
+    conditioned: Conditioned,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    progressbar: bool | str = False,
+    thin: int = 1,
+    **sampler: Any,
+) -> tuple[dict[str, xr.Dataset], dict[str, str], tuple[str, ...]]:
+    """Draw everything that a conditioned model does not know.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    conditioned : Conditioned
+        The model with the data.
+    draws, chains, seed, progressbar, **sampler
+        As in :func:`fit`.
+    thin : int
+        Steps of a Markov chain between two draws that are kept.
+
+    Returns
+    -------
+    groups : dict of str to Dataset
+        ``posterior`` and, if sampled, ``sample_stats``.
+    methods : dict of str to str
+        How each block of variables was drawn.
+    notes : tuple of str
+        What a reader should know.
+    """
+    marginal = marginalise(structure, conditioned)
+    model = conditioned.model if marginal is None else marginal.model
+    notes: list[str] = [] if marginal is None else list(marginal.notes)
+    methods: dict[str, str] = {}
+    free = [rv.name for rv in model.free_RVs]
+    steps = [rv.name for rv in model.free_RVs if is_discrete(rv)]
+    if steps:
+        message = (
+            f"{', '.join(steps)}: discrete and unknown, with too many states to sum out (or units "
+            "that touch through it). Sampled by a compound step, which mixes slowly: look at r_hat."
+        )
+        warnings.warn(message, FitWarning, stacklevel=3)
+        notes.append(message)
+        methods[", ".join(steps)] = "compound"
+    smooth = [name for name in free if name not in steps]
+    if smooth:
+        methods[", ".join(smooth)] = "nuts"
+    groups = sample_model(
+        structure,
+        model,
+        draws=draws * (thin if free else 1),
+        chains=chains,
+        seed=seed,
+        progressbar=progressbar,
+        **sampler,
+    )
+    if free and thin > 1:
+        groups = {
+            name: group.isel(draw=slice(None, None, thin)).assign_coords(draw=np.arange(draws))
+            for name, group in groups.items()
+        }
+    if marginal is not None:
+        rng = np.random.default_rng([seed, 1])
+        groups["posterior"] = groups["posterior"].assign(marginal.recover(groups["posterior"], rng))
+        methods[", ".join(marginal.names)] = "summed out"
+    return groups, methods, tuple(notes)
+
+
+def sample_model(
+    structure: Structure,
+    model: pm.Model,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    progressbar: bool | str,
+    **sampler: Any,
+) -> dict[str, xr.Dataset]:
+    """Run the sampler on a model; say which variable is to blame if it cannot start.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    model : pm.Model
+        What is to be sampled: its free variables.
+    draws, chains, seed, progressbar, **sampler
+        As in :func:`fit`.
+
+    Returns
+    -------
+    dict of str to Dataset
+        ``posterior`` and, if there was anything to sample, ``sample_stats``.
+    """
+    if not model.free_RVs:
+        empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
+        return {"posterior": empty}
+    lean = _without_unit_deterministics(structure, model)
+    sampler.setdefault("cores", max(1, min(chains, os.cpu_count() or 1)))
+    sampler.setdefault("compute_convergence_checks", False)
+    sampler.setdefault("quiet", not progressbar)
+    try:
+        tree = pm.sample(
+            draws,
+            chains=chains,
+            random_seed=seed,
+            progressbar=progressbar,
+            model=lean,
+            **sampler,
+        )
+    except (pm.exceptions.SamplingError, RuntimeError) as error:
+        raise _blame(lean, error) from error
+    keep = ("posterior", "sample_stats", "warmup_posterior", "warmup_sample_stats")
+    return {name: tree[name].to_dataset() for name in keep if name in tree.children}
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _check_arguments(draws: int, chains: int, sampler: Mapping[str, Any]) -> None:
+    """Refuse counts below one, and options that are ours to set."""
+    for name, value in (("draws", draws), ("chains", chains)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise BayesCausalError(f"{name}={value!r}.", expected="An integer of 1 or more.")
+    for name in sampler:
+        if name in _OURS:
+            raise BayesCausalError(f"fit does not take {name}=.", expected=f"{_OURS[name]}.")
+
+
+def _without_unit_deterministics(structure: Structure, model: pm.Model) -> pm.Model:
+    """Return the model without Deterministics of the units: they would be kept per draw."""
+    parts = {*structure.deterministics, *structure.imputed}
+    unit = set(structure.unit_dims)
+    gone = [
+        d
+        for d in model.deterministics
+        if d.name in parts or unit & set(model.named_vars_to_dims.get(d.name) or ())
+    ]
+    if not gone:
+        return model
+    fgraph, memo, initvals = open_model(model)
+    inlined = [(memo[d], memo[d].owner.inputs[0]) for d in gone]
+    markers = {marker for marker, _ in inlined}
+    toposort_replace(fgraph, tuple(inlined))
+    for i in reversed(range(len(fgraph.outputs))):
+        out = fgraph.outputs[i]
+        if out in markers or out.owner is None or not hasattr(out.owner.op, "dims"):
+            fgraph.remove_output(i)
+    return close(fgraph, initvals)
+
+
+def _blame(model: pm.Model, error: Exception) -> BayesCausalError:
+    """Return an error that names the variables whose density is not finite at the start."""
+    try:
+        point = model.initial_point()
+        terms = model.point_logps(point)
+    except Exception:
+        return ModelError(f"The sampler could not start: {error}")
+    bad = [name for name, value in terms.items() if not np.isfinite(value)]
+    if not bad:
+        return ModelError(f"The sampler stopped: {error}")
+    return DataError(
+        f"The log-density of {', '.join(map(repr, bad))} is not finite at the sampler's start, "
+        f"{', '.join(f'{k} = {np.round(v, 3)}' for k, v in list(point.items())[:4])}.",
+        expected="Data that the model can produce.",
+        remedy="Compare the data with bayescausal.prior, or give initial values: "
+        "fit(..., initvals={...}).",
+    )

@@ -1,0 +1,221 @@
+"""Tables and sentences for a terminal.
+
+A number is shown with three decimals, an interval as ``[low, high]``. The interval is the 94%
+highest-density interval across posterior draws, the package's default everywhere. A sentence
+says the direction in a word, the size as a positive number, and then the signed effect, so that
+word and sign can be checked against each other.
+"""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import networkx as nx
+    import pandas as pd
+    from rich.table import Table
+
+__all__ = [
+    "PROB",
+    "arrows",
+    "frame_table",
+    "interval_text",
+    "number_text",
+    "print_table",
+    "sentence",
+    "table",
+]
+
+#: Probability of the intervals that are shown.
+PROB = 0.94
+
+
+def table(*columns: str, header: bool = True) -> Table:
+    """Return an empty rich table: first column to the left, numbers to the right.
+
+    Parameters
+    ----------
+    *columns : str
+        The headings.
+    header : bool
+        Whether the headings are shown. Without them all columns are text.
+
+    Returns
+    -------
+    rich.table.Table
+
+    Examples
+    --------
+    >>> from bayescausal.report.terminal import table
+    >>> table("Quantity", "Truth").columns[1].justify
+    'right'
+    """
+    from rich import box
+    from rich.table import Table
+
+    empty = Table(box=box.SIMPLE_HEAD, show_header=header)
+    for position, column in enumerate(columns):
+        right = position > 0 and header
+        empty.add_column(column, justify="right" if right else "left", no_wrap=right)
+    return empty
+
+
+def frame_table(frame: pd.DataFrame, *, first: str = "") -> Table:
+    """Return a summary DataFrame as a rich table.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Numbers, one row per quantity; the index names the rows.
+    first : str
+        Heading of the index.
+
+    Returns
+    -------
+    rich.table.Table
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.report.terminal import frame_table
+    >>> frame_table(pd.DataFrame({"mean": [0.5]}, index=["sigma"])).row_count
+    1
+    """
+    filled = table(first, *map(str, frame.columns))
+    for name, row in frame.iterrows():
+        label = ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+        filled.add_row(label, *[number_text(value) for value in row])
+    return filled
+
+
+def print_table(shown: Table) -> None:
+    """Print a table on standard output; square brackets in names are letters, not markup.
+
+    Parameters
+    ----------
+    shown : rich.table.Table
+        From :func:`table` or :func:`frame_table`.
+
+    Examples
+    --------
+    >>> from bayescausal.report.terminal import print_table, table
+    >>> print_table(table("a"))  # doctest: +NORMALIZE_WHITESPACE
+    <BLANKLINE>
+      a
+     ───
+    <BLANKLINE>
+    """
+    from rich.console import Console
+
+    Console(highlight=False, markup=False, emoji=False).print(shown)
+
+
+def say(text: str) -> None:
+    """Print a paragraph on standard output, wrapped at the width of the terminal.
+
+    Parameters
+    ----------
+    text : str
+        Words; numbers and names are never broken.
+
+    Examples
+    --------
+    >>> from bayescausal.report.terminal import say
+    >>> say("Dilution thins the coating.")
+    Dilution thins the coating.
+    """
+    width = min(100, shutil.get_terminal_size((80, 24)).columns)
+    print(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False))
+
+
+def number_text(value: Any) -> str:
+    """Return a number as a table shows it.
+
+    Examples
+    --------
+    >>> from bayescausal.report.terminal import number_text
+    >>> number_text(-0.42071), number_text(2317.4), number_text(0.00002), number_text(float("nan"))
+    ('-0.421', '2317', '2e-05', '-')
+    """
+    if value is None or isinstance(value, str):
+        return value or ""
+    number = float(value)
+    if number != number:
+        return "-"
+    if number == 0 or 0.001 <= abs(number) < 1000:
+        return f"{number:.3f}"
+    return f"{number:.4g}" if abs(number) < 1 else f"{number:.0f}"
+
+
+def interval_text(bounds: Sequence[float]) -> str:
+    """Return an interval as a table shows it.
+
+    Examples
+    --------
+    >>> from bayescausal.report.terminal import interval_text
+    >>> interval_text((-0.4449, -0.3951))
+    '[-0.445, -0.395]'
+    """
+    return f"[{number_text(bounds[0])}, {number_text(bounds[1])}]"
+
+
+def arrows(graph: nx.DiGraph) -> str:
+    """Return a graph as a line of text.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> from bayescausal.report.terminal import arrows
+    >>> arrows(nx.DiGraph([("humid", "dilution"), ("dilution", "coating")]))
+    'humid -> dilution, dilution -> coating'
+    """
+    lone = [str(node) for node in graph if not graph.degree(node)]
+    return ", ".join([*(f"{cause} -> {effect}" for cause, effect in graph.edges), *lone])
+
+
+def sentence(
+    mean: float,
+    interval: Sequence[float],
+    *,
+    treatment: str,
+    outcome: str,
+    treated: float = 1,
+    control: float = 0,
+) -> str:
+    """Say an average effect in words.
+
+    Parameters
+    ----------
+    mean : float
+        Posterior mean of the difference.
+    interval : sequence of two floats
+        Its 94% HDI.
+    treatment, outcome : str
+        Names of the variables.
+    treated, control : float
+        The two levels of the treatment.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from bayescausal.report.terminal import sentence
+    >>> print(sentence(-0.42, (-0.45, -0.40), treatment="dilution", outcome="coating"))
+    Setting dilution to 1 rather than 0 lowers coating by 0.420 on average \
+(effect -0.420, 94% HDI [-0.450, -0.400]).
+    """
+    low, high = float(interval[0]), float(interval[1])
+    said = (
+        f"Setting {treatment} to {treated:g} rather than {control:g} "
+        f"{'raises' if mean > 0 else 'lowers'} {outcome} by {number_text(abs(mean))} on average "
+        f"(effect {number_text(mean)}, {PROB:.0%} HDI {interval_text((low, high))})."
+    )
+    if low <= 0 <= high:
+        said += " The interval includes zero: the sign is not settled."
+    return said

@@ -1,0 +1,113 @@
+"""Summaries and diagnostics against ArviZ, and where they must be NaN without a warning."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from arviz_stats.base import array_stats
+
+from bayescausal.draws.diagnostics import diagnose
+from bayescausal.draws.summary import interval_columns, ranks, summarise
+from bayescausal.types import DataError
+
+
+def _ar(rho, shape, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape)
+    for t in range(1, shape[-1]):
+        x[..., t] = rho * x[..., t - 1] + x[..., t]
+    return x
+
+
+@pytest.mark.parametrize("rho", [-0.7, 0.0, 0.6, 0.97])
+@pytest.mark.parametrize("shape", [(4, 500), (2, 251), (1, 100), (3, 9)])
+def test_diagnostics_equal_arviz(rho, shape):
+    """Same formulas, so equal to rounding; ArviZ wants four draws and, for R-hat, two chains."""
+    x = _ar(rho, (3, *shape), seed=5)
+    found = diagnose(x)
+    expected = {
+        "ess_bulk": array_stats.ess(x, method="bulk"),
+        "ess_tail": array_stats.ess(x, method="tail", prob=(0.05, 0.95)),
+        "mcse_mean": array_stats.mcse(x, method="mean"),
+    }
+    if shape[0] > 1:
+        expected["r_hat"] = array_stats.rhat(x)
+    else:
+        assert np.isnan(found["r_hat"]).all()
+    if shape[1] > 20:
+        for key, value in expected.items():
+            np.testing.assert_allclose(found[key], value, rtol=1e-8, err_msg=key)
+    else:
+        # with halves of four draws the sequence ends for want of lags, where ArviZ leaves out
+        # the last pair by another rule; R-hat has no such rule
+        np.testing.assert_allclose(found["r_hat"], expected["r_hat"], rtol=1e-10)
+
+
+def test_diagnostics_see_a_chain_that_is_elsewhere():
+    x = np.random.default_rng(1).normal(size=(1, 4, 200))
+    assert diagnose(x)["r_hat"][0] < 1.02
+    x[:, 0] += 5
+    assert diagnose(x)["r_hat"][0] > 1.3
+    assert diagnose(x)["ess_bulk"][0] < 20
+
+
+def test_blocks_of_cells_do_not_change_diagnostics(monkeypatch):
+    x = _ar(0.5, (7, 2, 40), seed=2)
+    whole = diagnose(x)
+    monkeypatch.setattr("bayescausal.draws.diagnostics._BLOCK", 1)
+    for key, value in diagnose(x).items():
+        np.testing.assert_allclose(value, whole[key], rtol=1e-12)
+
+
+@pytest.mark.parametrize("draws", [[1.0], [2.0] * 50, [0.1 + 0.2] * 50, [1.0, 2.0, 3.0]])
+def test_what_cannot_be_computed_is_nan_without_a_warning(draws):
+    row = summarise(draws).iloc[0]
+    assert row[["ess_bulk", "ess_tail", "r_hat", "mcse_mean"]].isna().all()
+    assert np.isnan(row["sd"]) == (len(draws) == 1)
+    assert np.isfinite(row["mean"])
+
+
+def test_some_constant_cells_among_others():
+    x = np.random.default_rng(0).normal(size=(2, 2, 30))
+    x[0] = 1.0
+    found = diagnose(x)
+    assert np.isnan(found["ess_bulk"][0])
+    assert np.isfinite(found["ess_bulk"][1])
+
+
+def test_summary_is_one_row_for_each_cell():
+    data = np.random.default_rng(1).normal(size=(2, 50, 3, 2))
+    draws = xr.DataArray(
+        data, dims=("chain", "draw", "dose", "site"), coords={"site": ["north", "south"]}
+    )
+    table = summarise(draws, prob=0.9)
+    assert list(table.columns[:4]) == ["mean", "sd", "hdi90_lb", "hdi90_ub"]
+    assert table.index.names == ["dose", "site"]
+    np.testing.assert_allclose(table.loc[(2, "south"), "mean"], data[:, :, 2, 1].mean())
+    np.testing.assert_allclose(table.loc[(0, "north"), "sd"], data[:, :, 0, 0].std(ddof=1))
+
+
+def test_a_fractional_probability_keeps_its_digits():
+    assert interval_columns(0.945) == ("hdi94.5_lb", "hdi94.5_ub")
+
+
+def test_ranks_count_draws_below_and_break_ties_at_random():
+    draws = np.tile([0.0, 1.0, 1.0, 2.0], (4000, 1))
+    found = ranks(draws, np.ones(4000), seed=1)
+    # one draw is below and two are tied, so the rank is 1, 2 or 3 with probability 1/3 each;
+    # a count has sd sqrt(4000 * 2 / 9) = 29.8, and 5 of them are allowed
+    assert set(found) == {1, 2, 3}
+    assert np.abs(np.bincount(found)[1:] - 4000 / 3).max() < 5 * 29.8
+
+
+def test_ranks_of_a_right_posterior_are_uniform():
+    rng = np.random.default_rng(2)
+    found = ranks(rng.normal(size=(5000, 9)), rng.normal(size=5000), seed=3)
+    # ten bins of 500 expected; chi-square with 9 degrees of freedom exceeds 33.7 with p = 1e-4
+    assert (((np.bincount(found, minlength=10) - 500) ** 2) / 500).sum() < 33.7
+
+
+def test_ranks_of_mismatched_shapes_are_refused():
+    with pytest.raises(DataError, match="One more axis for the draws"):
+        ranks(np.ones((3, 4)), np.ones(4))

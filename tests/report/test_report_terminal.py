@@ -1,0 +1,70 @@
+"""Sentences agree with the numbers they carry."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+
+from bayescausal.report.terminal import (
+    frame_table,
+    number_text,
+    print_table,
+    sentence,
+    table,
+)
+
+
+@pytest.mark.parametrize(
+    ("mean", "interval", "word", "settled"),
+    [
+        (-0.42, (-0.45, -0.40), "lowers", True),
+        (0.42, (0.40, 0.45), "raises", True),
+        (0.02, (-0.10, 0.13), "raises", False),
+        (-0.02, (-0.10, 0.0), "lowers", False),
+    ],
+)
+def test_direction_interval_and_levels(mean, interval, word, settled):
+    said = sentence(mean, interval, treatment="x", outcome="y", treated=2.5, control=-1)
+    assert f"Setting x to 2.5 rather than -1 {word} y by {abs(mean):.3f} on average" in said
+    assert f"effect {mean:.3f}, 94% HDI [{interval[0]:.3f}, {interval[1]:.3f}]" in said
+    assert ("includes zero" in said) is not settled
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0.000"),
+        (-0.42071, "-0.421"),
+        (999.4, "999.400"),
+        (54321.6, "54322"),
+        (-0.00012, "-0.00012"),
+        (float("nan"), "-"),
+        (None, ""),
+        ("word", "word"),
+    ],
+)
+def test_numbers(value, text):
+    assert number_text(value) == text
+
+
+def test_tables_print_every_row(capsys):
+    frame = pd.DataFrame({"mean": [0.5, -1.0], "sd": [0.1, float("nan")]}, index=["a", "b[x, 1]"])
+    print_table(frame_table(frame, first="parameter"))
+    shown = capsys.readouterr().out
+    assert re.search(r"parameter\s+mean\s+sd", shown)
+    assert re.search(r"b\[x, 1\]\s+-1.000\s+-", shown)
+
+
+def test_square_brackets_are_not_taken_for_markup(capsys):
+    rows = table("name", "value")
+    rows.add_row("p[bold]", "1")
+    print_table(rows)
+    assert "p[bold]" in capsys.readouterr().out
+
+
+def test_index_of_several_levels_is_one_label(capsys):
+    index = pd.MultiIndex.from_tuples([("effect", 1)])
+    print_table(frame_table(pd.DataFrame({"mean": [0.5]}, index=index)))
+    assert "effect, 1" in capsys.readouterr().out

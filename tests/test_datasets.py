@@ -1,0 +1,113 @@
+"""The known answers are right: by the published figures, by enumeration, by simulation."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from bayescausal import datasets
+from bayescausal.model.structure import graph_of
+
+
+def test_coating_answers():
+    world = datasets.coating()
+    truth = world.truth
+    assert world.answers["ATE"] == truth["b_dc"] == -0.421
+    rng = np.random.default_rng(1)
+    n = 4_000_000
+    humid = rng.normal(size=n)
+    p = 1 / (1 + np.exp(-(truth["b_d0"] + truth["b_hd"] * humid)))
+    dilution = rng.random(n) < p
+    coating = (
+        truth["b_c0"]
+        + truth["b_dc"] * dilution
+        + truth["b_hc"] * humid
+        + truth["sigma"] * rng.normal(size=n)
+    )
+    naive = coating[dilution].mean() - coating[~dilution].mean()
+    # sd of the outcome within an arm is sqrt(0.54^2 + 0.2^2) = 0.576; four standard errors
+    # of a difference of two means of 0.61 n and 0.39 n units.
+    error = 0.576 * np.sqrt(1 / (0.61 * n) + 1 / (0.39 * n))
+    assert world.answers["naive"] == pytest.approx(naive, abs=4 * error)
+
+
+def test_coating_graph_and_parameters():
+    world = datasets.coating()
+    assert set(graph_of(world.model).edges) == {
+        ("humid", "dilution"),
+        ("humid", "coating"),
+        ("dilution", "coating"),
+    }
+    assert set(world.truth) == {v.name for v in world.model.free_RVs} - set(graph_of(world.model))
+
+
+def test_kidney_stones_are_the_published_ones():
+    stones = datasets.kidney_stones()
+    data = stones.data
+    assert len(data) == 700
+    a, b = data[data.treatment == 1], data[data.treatment == 0]
+    assert (a.success.sum(), len(a), b.success.sum(), len(b)) == (273, 350, 289, 350)
+    exact = {
+        "naive": Fraction(273, 350) - Fraction(289, 350),
+        "ATE": Fraction(634983, 762700) - Fraction(6231, 8000),
+    }
+    for name, value in exact.items():
+        assert stones.answers[name] == pytest.approx(float(value), abs=1e-12)
+    assert stones.answers["ATT"] == pytest.approx(0.047964, abs=1e-6)
+    assert stones.answers["ATU"] == pytest.approx(0.059378, abs=1e-6)
+    # ATE = p ATT + (1 - p) ATU, and half of the patients had A.
+    assert stones.answers["ATE"] == pytest.approx(
+        (stones.answers["ATT"] + stones.answers["ATU"]) / 2, abs=1e-12
+    )
+
+
+def test_kidney_stones_exact_posterior():
+    """The closed form agrees with the five Beta laws drawn directly."""
+    answers = datasets.kidney_stones().answers
+    assert answers["posterior mean"] == pytest.approx(0.051496, abs=1e-6)
+    assert answers["posterior sd"] == pytest.approx(0.03360, abs=2e-5)
+    rng = np.random.default_rng(2)
+    n = 2_000_000
+    beta = {
+        cell: rng.beta(1 + s, 1 + m - s, n)
+        for cell, (s, m) in {
+            "a0": (81, 87),
+            "a1": (192, 263),
+            "b0": (234, 270),
+            "b1": (55, 80),
+            "w": (343, 700),
+        }.items()
+    }
+    gaps = [beta["a0"] - beta["b0"], beta["a1"] - beta["b1"]]
+    for w, name in ((beta["w"], ""), (343 / 700, ", sample")):
+        ate = w * gaps[1] + (1 - w) * gaps[0]
+        mean, sd = answers[f"posterior mean{name}"], answers[f"posterior sd{name}"]
+        assert mean == pytest.approx(ate.mean(), abs=4 * sd / np.sqrt(n))
+        # sd of an estimated sd of a near-normal law is sd / sqrt(2 n)
+        assert sd == pytest.approx(ate.std(), abs=4 * sd / np.sqrt(2 * n))
+
+
+def test_kidney_stones_graph():
+    stones = datasets.kidney_stones()
+    assert set(graph_of(stones.model).edges) == {
+        ("large", "treatment"),
+        ("large", "success"),
+        ("treatment", "success"),
+    }
+    assert set(stones.data) == set(graph_of(stones.model))
+
+
+@pytest.mark.parametrize("make", [datasets.coating, datasets.kidney_stones])
+def test_examples_are_frozen_and_fresh(make):
+    example = make()
+    with pytest.raises(FrozenInstanceError):
+        example.name = "other"
+    with pytest.raises(TypeError):
+        example.answers["ATE"] = 0
+    assert make().model is not example.model
+    assert example.name in repr(example)
+    assert example.source
+    assert {example.treatment, example.outcome} <= set(graph_of(example.model))

@@ -61,6 +61,7 @@ def plain_errors[**P, T](command: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)  # said, whatever Python was told
             warnings.showwarning = show
             try:
                 return command(*args, **kwargs)
@@ -249,9 +250,13 @@ def estimate(
     for note in dict.fromkeys((*fit.notes, *effect.notes)):
         facts.add_row("Note", note)
     print_table(facts)
-    print_table(frame_table(_brief(effect.summary(prob=PROB)), first=""))
+    answer = _brief(effect.summary(prob=PROB))
+    print_table(frame_table(answer if effect.dims else answer.set_axis(["ATE"]), first=""))
     print_table(frame_table(_brief(fit.summary()), first="parameter"))
-    say(_sentence(effect, treatment, outcome, treated=treated, control=control))
+    if not effect.dims:
+        say(_sentence(effect, treatment, outcome, treated=treated, control=control))
+    if fit.diagnostics.messages:
+        say("Do not rely on this answer: the sampler had trouble, see the notes.")
     if out is not None:
         write_json(out, _result(model, data, rows, fit, effect))
         click.echo(f"Wrote {out}", err=True)
@@ -259,13 +264,18 @@ def estimate(
 
 def _result(model: str, data: Path, rows: pd.DataFrame, fit: Any, effect: Any) -> dict[str, Any]:
     """Collect what a reader of the JSON file needs to trust or repeat the result."""
+    import numpy as np
     import pymc as pm
 
     said = effect.to_dict(prob=PROB)
-    [numbers] = said.pop("cells")
+    chances = np.ravel(effect.probability(above=0.0))
+    cells = [
+        {**cell, "probability_above_0": float(chance)}
+        for cell, chance in zip(said["cells"], chances, strict=True)
+    ]
     return {
         "question": said["estimand"],
-        "effect": {**numbers, "probability_above_0": effect.probability(above=0.0)},
+        "effect": cells if effect.dims else cells[0],
         "interval": said["interval"],
         "population": said["population"],
         "identification": said["identification"],

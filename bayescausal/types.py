@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RESERVED_NAMES",
     "BayesCausalError",
+    "CouplingError",
     "DataError",
     "EmptySubgroupError",
     "EstimandError",
@@ -134,6 +135,10 @@ class MixingError(BayesCausalError):
 
 class ParameterError(BayesCausalError):
     """Parameter values are missing, unknown or of the wrong shape."""
+
+
+class CouplingError(BayesCausalError):
+    """An answer depends on the joint across worlds, and its coupling is missing or unknown."""
 
 
 class DataError(BayesCausalError):

@@ -43,6 +43,20 @@ number = 3
 '''
 
 
+PAIR = """
+import numpy as np
+import pymc as pm
+
+with pm.Model(coords={"unit": [0], "side": ["left", "right"]}) as model:
+    a = pm.Normal("a", 0, 5, dims="side")
+    b = pm.Normal("b", 0, 5, dims="side")
+    z = pm.Normal("z", 0, 1, dims="unit")
+    x = pm.Bernoulli("x", logit_p=z, dims="unit")
+    mean = x[:, None] * a + z[:, None] * b
+    y = pm.MvNormal("y", mean, cov=np.eye(2), dims=("unit", "side"))
+"""
+
+
 def rows() -> pd.DataFrame:
     """Return 40 rows in which y = 2 x + z, almost."""
     z = [(-1) ** i * (i % 7) / 4 for i in range(40)]
@@ -228,6 +242,33 @@ def test_the_file_says_what_the_screen_says(answered):
     assert written["question"] == "E[y | do(x=1)] - E[y | do(x=0)]"
 
 
+def test_trouble_of_the_sampler_is_said_beside_the_answer(folder):
+    """Ten draws are never enough: the answer is given, with a warning that cannot be missed."""
+    result = ask(folder, "--draws", 10, "--chains", 2, "--seed", 1)
+    assert result.exit_code == 0, result.output
+    assert "Do not rely on this answer" in result.stdout
+    assert "Warning:" in result.stderr
+
+
+def test_an_outcome_with_several_entries_gets_a_row_for_each(folder):
+    (folder / "pair.py").write_text(PAIR)
+    frame = rows().rename(columns={"y": "y[left]"}).assign(**{"y[right]": lambda d: d["z"]})
+    frame.to_csv(folder / "pair.csv", index=False)
+    out = folder / "pair.json"
+    result = ask(
+        folder,
+        *("--draws", 200, "--chains", 2, "--seed", 1, "--out", out),
+        model="pair.py:model",
+        data="pair.csv",
+    )
+    assert result.exit_code == 0, result.output
+    effects = {cell["side"]: cell["mean"] for cell in json.loads(out.read_text())["effect"]}
+    # y[left] is 2 x + z and y[right] is z, up to noise of sd 1 that the model states: the
+    # standard error of a slope from 40 rows is about 0.32, and the prior shrinks it by less.
+    assert effects["left"] == pytest.approx(2, abs=0.2)
+    assert effects["right"] == pytest.approx(0, abs=0.2)
+
+
 def test_parquet_and_seed_give_the_same_answer(answered, folder):
     _, first = answered
     out = folder / "again.json"
@@ -248,6 +289,7 @@ def test_a_failed_run_leaves_the_old_result(folder, monkeypatch):
     monkeypatch.setattr("bayescausal.report.files.os.replace", _refuse)
     result = ask(folder, "--draws", 50, "--chains", 2, "--seed", 1, "--out", out)
     assert result.exit_code == 1
+    assert str(result.exception) == "disk full"
     assert out.read_text() == "old"
     assert not list(folder.glob(".kept.json*"))
 

@@ -175,7 +175,7 @@ def test_public_names_have_docstrings_with_an_example(name):
         assert value.__doc__
         return
     text = inspect.getdoc(value) or ""
-    assert text.split("\n")[0].endswith("."), f"{name}: the first line is not a sentence"
+    assert text.split("\n")[0].endswith((".", "?")), f"{name}: the first line is not a sentence"
     if inspect.isfunction(value):
         assert ">>>" in text, f"{name} has no example"
         parameters = [p for p in inspect.signature(value).parameters if not p.startswith("_")]

@@ -24,6 +24,7 @@ References
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -162,7 +163,9 @@ def weighted_quantile(values: Any, q: float, weights: Any = None, axis: int = -1
     """
     v = np.asarray(values, dtype=float)
     if weights is None:
-        return np.asarray(np.quantile(v, q, axis=axis, method="inverted_cdf"))
+        n = v.shape[axis]
+        place = min(max(math.ceil(n * q * (1 - 1e-12)) - 1, 0), n - 1)
+        return np.asarray(np.take(np.partition(v, place, axis=axis), place, axis=axis))
     v, w = np.broadcast_arrays(v, np.asarray(weights, dtype=float))
     total = np.expand_dims(_total(w, axis), axis)
     order = np.argsort(v, axis=axis, kind="stable")

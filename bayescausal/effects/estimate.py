@@ -13,20 +13,28 @@ than half a percent, or until a stated cap on the work.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from bayescausal.counterfactuals.noise import AbductedNoise
+from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.averages import Association, Expected
+from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.conditions import EVERYONE, Condition
 from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.individual import individual
+from bayescausal.effects.joint import causation
 from bayescausal.effects.question import Question, resolve
 from bayescausal.effects.reduce import Cell, Reduction, reduce_question
+from bayescausal.effects.verdict import contraction, verdict
 from bayescausal.types import (
+    DataError,
     EmptySubgroupError,
     EstimandError,
     IdentificationError,
@@ -40,7 +48,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
     from bayescausal.worlds.program import Program
 
-__all__ = ["estimate"]
+__all__ = ["answer", "estimate"]
 
 #: Posterior draws of the pilot.
 PILOT_DRAWS = 64
@@ -122,20 +130,51 @@ def _estimate_one(
             f"Found {estimand!r} where an estimand is needed.",
             expected="a value such as ATE('treatment', 'outcome').",
         )
-    if strict:
+    for name in estimand.names:
+        fit.structure.require(name)
+    decided = verdict(fit, estimand)
+    if strict and not decided:
         raise IdentificationError(
-            "strict=True was asked for, and the effect's identification is not decided.",
-            remedy="Ask with strict=False.",
+            f"{estimand.label()} is not identified without a further assumption. "
+            f"{decided.sentence() if decided is not None else ''}",
+            remedy="Ask with strict=False for an answer that rests on the model's form.",
         )
-    question = resolve(fit, estimand, ignore_potentials=ignore_potentials)
-    program, where = question.program()
     chosen = fit.seed if seed is None else int(seed)
-    run = _Run(question, program, where, _cells(question, program, where, chosen), chosen)
+    effect = answer(fit, estimand, chosen, ignore_potentials=ignore_potentials)
+    notes = list(effect.notes)
+    if decided is not None and not decided:
+        notes.append(_unidentified(fit, estimand, effect, decided, chosen))
+    return replace(effect, identification=decided, notes=tuple(notes))
+
+
+def answer(fit: Fit, estimand: Estimand, seed: int, *, ignore_potentials: bool = False) -> Effect:
+    """Return the number, without the verdict on what identifies it."""
+    question = resolve(fit, estimand, ignore_potentials=ignore_potentials, seed=seed)
+    if isinstance(estimand, ITE):
+        return individual(question, seed)
+    program, where = question.program()
+    run = _Run(question, program, where, _cells(question, program, where, seed), seed)
     plan = run.plan()
     reduction = run.reduce(slice(0, fit.n_draws), plan.replicates)
     run.refuse_empty(reduction)
-    answer = run.combine(reduction.total)
-    return _effect(run, answer, plan, run.error(reduction, plan))
+    run.refuse_impossible()
+    values = run.combine(reduction.total)
+    effect = _effect(run, values, plan, run.error(reduction, plan))
+    return causation(run, effect) if isinstance(estimand, PN | PS | PNS) else effect
+
+
+def _unidentified(fit: Fit, estimand: Estimand, effect: Effect, decided: Any, seed: int) -> str:
+    """Say what an answer rests on that the data alone do not identify."""
+    said = str(decided.sentence())
+    if fit.kind != "posterior":
+        return said
+    share = contraction(fit, estimand, effect, seed=seed)
+    if share is None:
+        return f"{said} The posterior rests on the prior and the model's form."
+    return (
+        f"{said} The posterior rests on the prior and the model's form: the data reduced the "
+        f"prior variance of this effect by {max(share, 0.0):.0%}."
+    )
 
 
 @dataclass(frozen=True)
@@ -148,7 +187,7 @@ class _Plan:
     capped: bool
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Run:
     question: Question
     program: Program
@@ -159,7 +198,16 @@ class _Run:
     @property
     def exact(self) -> bool:
         """Whether nothing in the answer is simulated."""
-        return not self.program.noise
+        if not self.question.abducted:
+            return not self.program.noise
+        return not any(self.noise.discrete(i.name) for i in self.program.noise)
+
+    @cached_property
+    def noise(self) -> Any:
+        """The source of the noise: fresh, or that of each unit."""
+        if self.question.abducted:
+            return AbductedNoise(self.question.units, self.seed, self.question.couplings)
+        return FreshNoise(self.seed)
 
     @property
     def inner(self) -> int:
@@ -174,7 +222,7 @@ class _Run:
             self.where,
             self.cells,
             draws,
-            FreshNoise(self.seed),
+            self.noise,
             replicates=replicates,
             inner=inner,
             batches=BATCHES,
@@ -184,8 +232,10 @@ class _Run:
     def combine(self, values: np.ndarray) -> np.ndarray:
         """Combine arms, the first axis, on the estimand's scale."""
         estimand = self.question.estimand
-        if isinstance(estimand, Expected):
+        if isinstance(estimand, Expected | PS | PNS):
             return values[0]
+        if isinstance(estimand, PN):
+            return 1.0 - values[0]
         scale = estimand.scale  # type: ignore[attr-defined]
         if isinstance(estimand, DoseResponse):
             if estimand.control is None:
@@ -266,6 +316,13 @@ class _Run:
         if few:
             return np.sqrt(np.asarray(plan.variance) / plan.replicates)
         return np.sqrt(self.variance(reduction))
+
+    def refuse_impossible(self) -> None:
+        """Refuse units whose evidence the model calls impossible."""
+        if self.question.abducted:
+            note = impossible_note(self.noise, self.question.units)
+            if note:
+                raise DataError(note, remedy="Leave these units out, or check the model.")
 
     def refuse_empty(self, reduction: Reduction) -> None:
         """Refuse a subgroup without a unit, with the counts."""
@@ -406,6 +463,7 @@ def _event_coords(run: _Run, names: list[str]) -> dict[str, Any]:
 def _notes(run: _Run, plan: _Plan) -> tuple[str, ...]:
     question, estimand = run.question, run.question.estimand
     notes = list(question.notes)
+    notes += question.assumptions(run.program)
     mixed = question.structure.mixes(run.program.names)
     if mixed:
         notes.append(

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_coupling
+from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.effects.averages import Association
+from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.conditions import EVERYONE, Condition
 from bayescausal.effects.curves import DoseResponse
 from bayescausal.effects.functionals import Mean, Probability
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
     from bayescausal.types import Intervention
 
-__all__ = ["NATURAL", "Arm", "Question", "resolve"]
+__all__ = ["NATURAL", "Arm", "Question", "encode", "parsed_worlds", "resolve"]
 
 #: Name of the world without any intervention, in which subgroups are formed.
 NATURAL = "natural course"
@@ -76,6 +79,8 @@ class Question:
     notes: tuple[str, ...] = ()
     clusters: Any = None
     reads: tuple[str, ...] = field(default=())
+    abducted: bool = False
+    couplings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def structure(self) -> Any:
@@ -92,7 +97,18 @@ class Question:
         functional = self.estimand.functional
         requests = []
         for arm in self.arms:
-            if isinstance(functional, Mean):
+            if isinstance(self.estimand, PN | PS | PNS):
+                event = Event(self._coded(self.estimand.event))
+                joint = isinstance(self.estimand, PNS)
+                kind, other = ("joint", "control") if joint else ("event", "")
+                requests.append(Request(arm.world, self.outcome, kind, event, other))
+            elif self.abducted:
+                inside = isinstance(functional, Probability)
+                event = Event(self._coded(functional)) if inside else None
+                requests.append(
+                    Request(arm.world, self.outcome, "event" if inside else "draw", event)
+                )
+            elif isinstance(functional, Mean):
                 requests.append(Request(arm.world, self.outcome, "mean"))
             elif isinstance(functional, Probability):
                 event = Event(self._coded(functional))
@@ -110,8 +126,23 @@ class Question:
             recomputed=self.recomputed,
             varying=self.units.varies,
             conditions=self.reads,
+            coupling=self.couplings,
         )
         return program, where
+
+    def assumptions(self, program: Program) -> list[str]:
+        """Return what fixes the joint across worlds, where the answer needs it."""
+        if not self.abducted and not isinstance(self.estimand, PN | PS | PNS):
+            return []
+        above = {self.outcome} | self.structure.ancestors([self.outcome])
+        names = [n for n in self.structure.random if n in self.recomputed & above]
+        ranked = [n for n in names if n not in self.couplings]
+        notes = []
+        if ranked:
+            notes.append(f"Rank preservation of {', '.join(ranked)}: the data cannot tell.")
+        for name, kind in self.couplings.items():
+            notes.append(f"Coupling of {name}: {kind}. The data cannot tell.")
+        return notes
 
     def _coded(self, event: Probability) -> Probability:
         """Return the event with a label in the place of a category's code."""
@@ -121,8 +152,22 @@ class Question:
         return event
 
 
-def resolve(fit: Fit, estimand: Estimand, *, ignore_potentials: bool = False) -> Question:
+def resolve(
+    fit: Fit, estimand: Estimand, *, ignore_potentials: bool = False, seed: int = 0
+) -> Question:
     """Resolve an estimand against a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+    estimand : Estimand
+    ignore_potentials : bool, default False
+    seed : int
+        Of what is drawn of the units of a table, given what was observed of them.
+
+    Returns
+    -------
+    Question
 
     Raises
     ------
@@ -133,24 +178,35 @@ def resolve(fit: Fit, estimand: Estimand, *, ignore_potentials: bool = False) ->
         structure.require(name)
     if not ignore_potentials:
         refuse_potentials(structure)
-    units, population, words, notes = _population(fit, estimand)
-    worlds = {
-        name: parse_interventions(structure, _coded_levels(fit, do), sizes=units.sizes)
-        for name, do in estimand.worlds(structure.graph).items()
-    }
+    units, population, words, notes = _population(fit, estimand, seed)
+    worlds = parsed_worlds(fit, estimand, units)
     recomputed = recomputed_by(structure, worlds.values())
     arms = _arms(estimand, structure.graph)
     if isinstance(estimand, Association):
         recomputed = _association(structure, estimand, population, recomputed)
     reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
-    if population != "model":
-        _refuse_post_treatment(structure, reads, worlds, estimand)
-    else:
+    abducted = population == "finite"
+    if population == "model":
         _refuse_masks(arms)
-        recomputed |= _all_random(structure)
+        recomputed |= frozenset(structure.random)
+    elif not abducted and _is_post_treatment(structure, reads, worlds, estimand):
+        abducted = True
+        changed = [n for n in reads if n in structure.descendants(estimand.treatments)]
+        notes = (
+            *notes,
+            f"The subgroup is post-treatment ({', '.join(changed)}): each unit's own noise is "
+            "kept, from all that was observed of it.",
+        )
+        if population == "target":
+            raise EstimandError(
+                f"The subgroup reads {', '.join(map(repr, changed))}, which the treatment "
+                "changes, and the table holds pre-treatment columns only.",
+                remedy="Ask about the units at hand.",
+            )
+    couplings = _couplings(structure, estimand, recomputed, abducted)
     if population == "target":
         _need_columns(structure, units, estimand, recomputed)
-    used = {a.world for a in arms}
+    used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
     _refuse_levels(structure, units, estimand, reads)
     return Question(
@@ -166,7 +222,17 @@ def resolve(fit: Fit, estimand: Estimand, *, ignore_potentials: bool = False) ->
         notes=notes,
         clusters=_clusters(fit, estimand, units),
         reads=reads,
+        abducted=abducted,
+        couplings=couplings,
     )
+
+
+def parsed_worlds(fit: Fit, estimand: Estimand, units: Units) -> dict[str, dict[str, Intervention]]:
+    """Return the worlds of an estimand, parsed and checked against the fit's model."""
+    return {
+        name: parse_interventions(fit.structure, _coded_levels(fit, do), sizes=units.sizes)
+        for name, do in estimand.worlds(fit.structure.graph).items()
+    }
 
 
 def encode(fit: Fit, name: str, label: Any) -> Any:
@@ -196,11 +262,13 @@ def encode(fit: Fit, name: str, label: Any) -> Any:
 # --------------------------------------------------------------------- population
 
 
-def _population(fit: Fit, estimand: Estimand) -> tuple[Units, str, str, tuple[str, ...]]:
+def _population(fit: Fit, estimand: Estimand, seed: int) -> tuple[Units, str, str, tuple[str, ...]]:
     """Return the units, the population's name, its words, and notes."""
     asked = estimand.population
     name = asked.name
     units = units_of(fit)
+    if isinstance(estimand, ITE):
+        return _people(fit, asked, units, seed)
     if name != "model" and units is None and name != "target":
         if name != "sample":
             raise DataError(
@@ -227,6 +295,27 @@ def _population(fit: Fit, estimand: Estimand) -> tuple[Units, str, str, tuple[st
             )
         words = f"{asked.words}, {count} seen"
     return units, name, words, ()
+
+
+def _people(
+    fit: Fit, population: Any, units: Units | None, seed: int
+) -> tuple[Units, str, str, tuple[str, ...]]:
+    """Return the units that are asked about one by one."""
+    if isinstance(population, Target):
+        people, notes = evidence_units(fit, population.data, seed)
+        return people, "finite", population.words, tuple(notes)
+    if population.name not in ("sample", "finite"):
+        raise EstimandError(
+            f"ITE asks about each unit, and population={population.name!r} has no units.",
+            expected='population="sample", or a table of units.',
+        )
+    if units is None:
+        raise DataError(
+            f"ITE needs units, and the {fit.kind} was made without data.",
+            remedy="Pass data to prior or truth, or a table as population=.",
+        )
+    count = " x ".join(f"{units.sizes[d]:,}" for d in fit.structure.unit_dims)
+    return units, "finite", f"each of the {count} units at hand, its own noise kept", ()
 
 
 def _fresh(fit: Fit) -> Units:
@@ -348,6 +437,10 @@ def _arms(estimand: Estimand, estimand_graph: Any) -> tuple[Arm, ...]:
     if isinstance(estimand, Association):
         return tuple(Arm(role, NATURAL, arm) for role, arm in estimand.arms.items())
     condition = estimand.condition or EVERYONE
+    if isinstance(estimand, PN):
+        return (Arm("control", "control", condition),)
+    if isinstance(estimand, PS | PNS):
+        return (Arm("treated", "treated", condition),)
     if isinstance(estimand, DoseResponse):
         names = [*estimand.levels, *(["control"] if estimand.control is not None else [])]
     else:
@@ -358,10 +451,6 @@ def _arms(estimand: Estimand, estimand_graph: Any) -> tuple[Arm, ...]:
 
 def _is_source(name: str, worlds: Mapping[str, Mapping[str, Intervention]]) -> bool:
     return any(getattr(act, "world", None) == name for do in worlds.values() for act in do.values())
-
-
-def _all_random(structure: Any) -> frozenset[str]:
-    return frozenset(structure.random)
 
 
 def _association(
@@ -379,21 +468,36 @@ def _association(
     return recomputed | own
 
 
-def _refuse_post_treatment(
+def _is_post_treatment(
     structure: Any,
     reads: tuple[str, ...],
     worlds: Mapping[str, Mapping[str, Intervention]],
     estimand: Estimand,
-) -> None:
+) -> bool:
+    """Whether the subgroup reads what the treatment changes.
+
+    The probabilities of causation do so by definition: they form it from the simulated world.
+    """
+    if isinstance(estimand, PN | PS | PNS):
+        reads = tuple(r for r in reads if r in estimand.given.reads or r in estimand.by)
     changed = structure.descendants({n for do in worlds.values() for n in do})
-    for name in reads:
-        if name in changed:
-            raise EstimandError(
-                f"The subgroup reads {name!r}, which {' and '.join(estimand.treatments)} change"
-                f"{'s' if len(estimand.treatments) == 1 else ''}: a counterfactual question, "
-                "which needs each unit's own noise (abduction).",
-                remedy="Condition on variables that come before the treatment.",
-            )
+    return any(name in changed for name in reads)
+
+
+def _couplings(
+    structure: Any, estimand: Estimand, recomputed: frozenset[str], abducted: bool
+) -> dict[str, str]:
+    """Return the coupling of the discrete variables, where the joint across worlds matters."""
+    asked = getattr(estimand, "coupling", None)
+    needed = depends_on_coupling(
+        structure, recomputed & structure.descendants(estimand.treatments), [estimand.outcome_name]
+    )
+    joint = isinstance(estimand, ITE | PN | PS | PNS)
+    if joint:
+        return resolve_coupling(structure, asked, needed, what=estimand.label())
+    if asked is not None:
+        return resolve_coupling(structure, asked, needed, what=estimand.label())
+    return dict.fromkeys(needed, "monotone") if abducted else {}
 
 
 def _refuse_masks(arms: tuple[Arm, ...]) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.question import Arm, Question
     from bayescausal.worlds.program import Program
 
-__all__ = ["Cell", "Reduction", "reduce_question"]
+__all__ = ["Cell", "Frame", "Reduction", "reduce_question"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +117,11 @@ def reduce_question(
         replicates=inner,
         whole_units=not linear,
     ):
-        store.add(block, _Frame(question, program, where, block, rows, seed))
+        store.add(block, Frame(question, program, where, block, rows, seed))
     return store.finish()
 
 
-class _Frame:
+class Frame:
     """One block laid out along the outcome's unit dims, with weights per arm and cell."""
 
     def __init__(
@@ -237,16 +237,16 @@ class _Sums:
         self.den = np.zeros((len(self.arms), len(cells), batches, len(rows)))
         self.moments = np.zeros(3)
 
-    def add(self, block: Block, frame: _Frame) -> None:
+    def add(self, block: Block, frame: Frame) -> None:
         first = (block.draws.start - self.rows.start) // self.rows.step
         n = len(range(block.draws.start, block.draws.stop, self.rows.step))
         place = slice(first, first + n)
         axes = tuple(range(2, 2 + len(frame.dims)))
-        weights: dict[int, np.ndarray] = {}
+        weights: dict[tuple[int, int], np.ndarray] = {}
         for c, cell in enumerate(self.cells):
             for a, arm in enumerate(self.arms):
                 condition = arm.condition & cell.condition
-                key = id(condition) if condition else 0
+                key = (id(arm.condition), c)  # what is held: a passing object's id is used again
                 if key not in weights:
                     weights[key] = frame.weight(condition)
                 self._one(a, c, frame, frame.outcome(a), weights[key], axes, place, n, block)
@@ -255,7 +255,7 @@ class _Sums:
         self,
         a: int,
         c: int,
-        frame: _Frame,
+        frame: Frame,
         value: np.ndarray,
         weight: np.ndarray,
         axes: tuple[int, ...],
@@ -318,10 +318,10 @@ class _Values:
         self.total: list[Any] = []
         self.batch: list[Any] = []
         self.size: list[Any] = []
-        self.held: list[tuple[Block, _Frame]] = []
+        self.held: list[tuple[Block, Frame]] = []
         self.moments = np.zeros(3)
 
-    def add(self, block: Block, frame: _Frame) -> None:
+    def add(self, block: Block, frame: Frame) -> None:
         if self.held and self.held[0][0].draws != block.draws:
             self._flush()
         self.held.append((block, frame))

@@ -185,17 +185,23 @@ def forbidden_nodes(
 # ------------------------------------------------------------------- on sets of bits
 
 
-def usable(admg: ADMG, x: int, y: int, z: int = 0) -> int:
-    """Return the nodes that may be adjusted for; given z, only those before treatment."""
+def usable(admg: ADMG, x: int, y: int, *, before: bool = False) -> int:
+    """Return the nodes that may be adjusted for, or only those that x does not affect."""
     forbidden = admg.descendants(admg.causal_nodes(x, y)) | x | y
-    if z:
+    if before:
         forbidden |= admg.descendants(x)
     return admg.everything & ~forbidden
 
 
-def minimal_adjustment(admg: ADMG, x: int, y: int, z: int = 0) -> Iterator[int]:
-    """Generate the minimal sets to adjust for beside z (z itself left out)."""
-    allowed = usable(admg, x, y, z)
+def minimal_adjustment(
+    admg: ADMG, x: int, y: int, z: int = 0, *, before: bool = False
+) -> Iterator[int]:
+    """Generate the minimal sets to adjust for beside z (z itself left out).
+
+    Where something is conditioned on, or the treated are asked about, `before` treatment only:
+    the distribution of the set must not change with the treatment.
+    """
+    allowed = usable(admg, x, y, before=before or bool(z))
     if z & ~allowed:
         return
     back_door = admg.proper_back_door(x, y)

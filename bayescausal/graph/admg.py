@@ -161,8 +161,11 @@ class ADMG:
         return not self.connected(x, given) & y
 
     def connected(self, x: int, given: int = 0) -> int:
-        """Return all nodes joined to x by a path that is open given a set."""
-        opened = self.ancestors(given)
+        """Return all nodes joined to x by a path that is open given a set.
+
+        A walk may turn at a collider that is given, and come back from a given descendant of
+        one, so ancestors of what is given need not be found first.
+        """
         by_tail, by_head = x & ~given, 0  # entered so far, by kind of end
         todo_tail, todo_head = by_tail, 0
         while todo_tail or todo_head:
@@ -172,11 +175,11 @@ class ADMG:
                 sideways |= self.siblings[i]
                 down |= self.children[i]
             for i in bits(todo_head):
-                if not given >> i & 1:
-                    down |= self.children[i]
-                if opened >> i & 1:
+                if given >> i & 1:
                     up |= self.parents[i]
                     sideways |= self.siblings[i]
+                else:
+                    down |= self.children[i]
             todo_tail = up & ~given & ~by_tail
             todo_head = (down | sideways) & ~by_head
             by_tail |= todo_tail

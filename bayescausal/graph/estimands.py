@@ -17,8 +17,7 @@ ITE, PN, PS, PNS               the joint distribution of Y in two worlds: no mod
 Association                    nothing: it is a property of P(V)
 =============================  ==============================================================
 
-``P(Y_x' | X = x)`` may be identified although ``P(y | do(x'))`` is used nowhere, and an average
-effect may be identified although the effect on the treated is not.
+An average effect may be identified although the effect on the treated is not.
 
 References
 ----------
@@ -30,6 +29,7 @@ References
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ from bayescausal.graph.identification import _TOTAL, Identification, _and, _by_s
 from bayescausal.graph.identify import _under_selection, identify_query
 from bayescausal.graph.normal import as_graph, as_names
 from bayescausal.graph.query import Query, read_query
+from bayescausal.graph.separators import AHEAD
 from bayescausal.types import EstimandError, closest
 
 if TYPE_CHECKING:
@@ -124,11 +125,10 @@ def identify_effect(
     'not identified'
     """
     if kind not in KINDS:
-        near = closest(kind, KINDS)[:1]
         raise EstimandError(
             f"{kind!r} is not an estimand that can be identified.",
             expected="one of " + ", ".join(KINDS) + ".",
-            names=near,
+            names=closest(kind, KINDS)[:1],
         )
     if kind == "CDE":
         return _controlled(graph, treatment, outcome, mediators, observed, given)
@@ -190,7 +190,8 @@ def _crossing(query: Query, kind: str, natural: bool) -> Identification:
         return Identification(kind, text, "identified", "no causal path", estimand, question=query)
     before = not z & admg.descendants(x)
     if before and natural:
-        sets = [s for s in minimal_adjustment(admg, x, y, z) if not s & admg.descendants(x)]
+        found = minimal_adjustment(admg, x, y, z, before=True)
+        sets = list(itertools.islice(found, AHEAD))
         if sets:
             best = min(sets, key=lambda s: _by_size(admg.named(s)))
             other = "other " if best or z else ""
@@ -253,6 +254,13 @@ def _across(
     )
 
 
+def _refused(base: Identification, kind: str, text: str) -> Identification:
+    """Pass a refusal on; an instrument for the total effect does not serve other questions."""
+    if base.status == "under assumption":
+        base = replace(base, status="not identified", method="none", assumptions=())
+    return replace(base, kind=kind, query=text)
+
+
 def _selected(query: Query, kind: str, text: str) -> Identification:
     """Answer a question across worlds where only selected units are in the data."""
     verdict = replace(_under_selection(query, kind), query=text)
@@ -292,11 +300,11 @@ def _mediated(query: Query, kind: str, mediators: Any) -> Identification:
         return _selected(query, kind, text)
     after = query.z & admg.descendants(x)
     base = _crossing(query, kind, False) if after else identify_query(query, "TE")
-    if base.status != "identified":
-        return replace(base, kind=kind, query=text)
     hidden = [m for m in held if m not in admg.index]
     if not _direct(query, held):  # all of the effect goes through the mediators
         return replace(base, kind=kind, query=text)
+    if not base:
+        return _refused(base, kind, text)
     if hidden:
         return Identification(
             kind,
@@ -363,8 +371,8 @@ def _coupled(query: Query, kind: str, coupling: str | None) -> Identification:
     after = bool(query.z & query.admg.descendants(query.x))
     crossing = kind in ("PN", "PS") or after
     base = _crossing(query, kind, kind in ("PN", "PS")) if crossing else identify_query(query, "TE")
-    if base.status != "identified":
-        return replace(base, kind=kind, query=text)
+    if not base:
+        return _refused(base, kind, text)
     if coupling is None:
         return Identification(
             kind,

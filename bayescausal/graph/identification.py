@@ -17,15 +17,14 @@ graph costs no enumeration.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bayescausal.graph.adjustment import (
     minimal_adjustment,
     optimal_of,
     survives_selection,
-    usable,
 )
 from bayescausal.graph.admg import project
 from bayescausal.graph.frontdoor import front_doors
@@ -114,11 +113,9 @@ coating.
         def generate() -> Iterator[frozenset[str]]:
             if not self._by_adjustment:
                 return
-            allowed = usable(q.admg, q.x, q.y)
-            if self.kind in ("ATT", "ATU"):  # only what comes before treatment will do
-                allowed &= ~q.admg.descendants(q.x)
-            for found in minimal_adjustment(q.admg, q.x, q.y, q.z):
-                if not found & ~allowed and survives_selection(q, found):
+            before = self.kind in ("ATT", "ATU")
+            for found in minimal_adjustment(q.admg, q.x, q.y, q.z, before=before):
+                if survives_selection(q, found):
                     yield q.admg.named(found)
 
         return LazySets(generate, key=_by_size)
@@ -148,6 +145,18 @@ coating.
         if q.selection or not self._by_adjustment:
             return []
         return instruments(q.graph, q.treatment, q.outcome, observed=q.admg.names)
+
+    @property
+    def any_value(self) -> frozenset[str]:
+        """Return the variables free in the estimand that are not part of the question.
+
+        The estimand does not depend on their value in the population. In a sample it may, a
+        little; any weights over their values then give an estimate.
+        """
+        if self.estimand is None:
+            return frozenset()
+        q = self.question
+        return self.estimand.free & set(q.admg.names) - {*q.treatment, *q.outcome, *q.given}
 
     @cached_property
     def measure(self) -> list[frozenset[str]]:
@@ -193,6 +202,10 @@ coating.
         return "\n\n".join(lines)
 
     # --------------------------------------------------------------------------- private
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what was computed on demand out of a pickle: it is computed again."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @property
     def _by_adjustment(self) -> bool:

@@ -35,7 +35,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bayescausal.graph.adjustment import minimal_adjustment, optimal_of, valid_adjustment
+from bayescausal.graph.adjustment import minimal_adjustment, optimal_of, usable
 from bayescausal.graph.admg import bits, project
 from bayescausal.graph.identification import _and
 from bayescausal.graph.instruments import instruments
@@ -133,6 +133,8 @@ class _Facts:
         self.causes_y = self.without_x.ancestors(self.y)
         self.causes_x = full.ancestors(self.x)
         admg = query.admg
+        self.usable = usable(admg, query.x, query.y)
+        self.back_door = admg.proper_back_door(query.x, query.y)
         self.sets = list(itertools.islice(minimal_adjustment(admg, query.x, query.y), AHEAD))
         self.best = optimal_of(query) or frozenset()
         found = instruments(query.graph, query.treatment, query.outcome, observed=admg.names)
@@ -204,7 +206,10 @@ class _Facts:
         if not set(names) <= set(admg.names):
             return False
         own = admg.mask(names)
-        return any(valid_adjustment(admg, self.query.x, self.query.y, s | own) for s in self.sets)
+        if own & ~self.usable:
+            return False
+        x, y = self.query.x, self.query.y
+        return any(self.back_door.separated(x, y, s | own) for s in self.sets)
 
     def adjust(self, name: str) -> Adjust:
         """Decide by the adjustment criterion."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bayescausal.inference.columns import Table
 from bayescausal.inference.condition import Conditioned, condition
 from bayescausal.inference.conform import Conformed, conform
 from bayescausal.inference.diagnose import Diagnostics
 from bayescausal.inference.fit import fit
 from bayescausal.inference.known import prior, truth
 from bayescausal.inference.record import Fit
-from bayescausal.inference.table import Table, as_table, own_table
+from bayescausal.inference.store import load_fit
+from bayescausal.inference.table import as_table, own_table
 
 __all__ = [
     "Conditioned",
@@ -20,6 +22,7 @@ __all__ = [
     "condition",
     "conform",
     "fit",
+    "load_fit",
     "own_table",
     "prior",
     "truth",

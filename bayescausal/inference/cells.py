@@ -15,7 +15,6 @@ The number of evaluations grows with the logarithm of the number of cells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +24,8 @@ import pytensor.tensor as pt
 from bayescausal.model.rebuild import PY_MODE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pytensor.graph.basic import Variable
 
 __all__ = ["cell_map", "collect"]
@@ -59,9 +60,7 @@ def cell_map(
         nobody); None if some cell listens to several, or the factor is nowhere finite.
     """
     names = [v for point in points[:1] for v in point]
-    function = pytensor.function(
-        [*holes, *names], factor, mode=PY_MODE, on_unused_input="ignore"
-    )
+    function = pytensor.function([*holes, *names], factor, mode=PY_MODE, on_unused_input="ignore")
     cells = int(np.prod(shape))
     found: np.ndarray | None = None
     seen: np.ndarray | None = None
@@ -120,8 +119,9 @@ def collect(many: Variable, listen: np.ndarray, shape: tuple[int, ...], states: 
         return many
     for axes in _projections(listen.shape, shape):
         rest = tuple(i for i in range(listen.ndim) if i not in axes)
-        view = numbers.reshape([shape[axes.index(i)] if i in axes else 1
-                                for i in range(listen.ndim)])
+        view = numbers.reshape(
+            [shape[axes.index(i)] if i in axes else 1 for i in range(listen.ndim)]
+        )
         if np.array_equal(np.broadcast_to(view, listen.shape), listen):
             return pt.sum(many, axis=tuple(i + 1 for i in rest))
     flat = many.reshape((states, int(np.prod(listen.shape))))

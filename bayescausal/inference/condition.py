@@ -17,13 +17,12 @@ The caller's model is never changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import pytensor
 import pytensor.tensor as pt
-from pymc.distributions.distribution import create_partial_observed_rv
+from pymc.distributions.distribution import PartialObservedRV, create_partial_observed_rv
 from pymc.distributions.transforms import _default_transform
 from pymc.model.fgraph import (
     ModelFreeRV,
@@ -36,12 +35,13 @@ from pymc.pytensorf import toposort_replace
 from pymc.util import get_transformed_name
 from pytensor.compile import SharedVariable
 
-from bayescausal.model.rebuild import close, open_model
+from bayescausal.model.rebuild import close, imputed_values, open_model
 from bayescausal.types import DataError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pymc as pm
     from pytensor.graph.basic import Variable
 
     from bayescausal.inference.conform import Conformed
@@ -104,6 +104,7 @@ def condition(structure: Structure, conformed: Conformed) -> Conditioned:
     -2.7568
     """
     model = structure.model
+    _same_imputed(structure, conformed)
     fgraph, memo, initvals = open_model(model)
     replacements: dict[Variable, Variable] = {}
     data_names: dict[str, str] = {}
@@ -134,6 +135,22 @@ def condition(structure: Structure, conformed: Conformed) -> Conditioned:
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _same_imputed(structure: Structure, conformed: Conformed) -> None:
+    """Refuse other values for a column that the model itself imputes: its equation is split."""
+    for name, (value, mask) in imputed_values(structure.model, structure.imputed).items():
+        array = conformed.columns.get(name)
+        if array is None:
+            continue
+        same = array.shape == value.shape and np.array_equal(
+            array, np.where(mask, np.nan, value.astype(float)), equal_nan=True
+        )
+        if not same:
+            raise DataError(
+                f"The model imputes {name!r} itself, from other values than those of the data.",
+                expected="The generative model, without observed=.",
+            )
 
 
 def _free_name(name: str, model: pm.Model) -> str:
@@ -181,9 +198,9 @@ def _partly(name: str, marker: Variable, array: np.ndarray, mask: np.ndarray) ->
     return model_deterministic(joined, name, *op.dims)
 
 
-def _transform_of(op: object, rv: Variable, unseen: Variable, name: str) -> object:
+def _transform_of(op: Any, rv: Variable, unseen: Variable, name: str) -> Any:
     """Return the transform of the missing cells: the variable's own, or its family's."""
-    split = unseen.owner.op is not rv.owner.op and not hasattr(unseen.owner.op, "name")
+    split = isinstance(unseen.owner.op, PartialObservedRV)
     default = _default_transform(rv.owner.op, rv)
     if split and rv.owner.op.ndim_supp > 0:
         if default is not None:

@@ -32,7 +32,7 @@ from bayescausal.types import DataError, closest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bayescausal.inference.table import Table
+    from bayescausal.inference.columns import Table
     from bayescausal.model.structure import Structure
 
 __all__ = ["Conformed", "check_support", "conform"]
@@ -227,9 +227,7 @@ def _data_column(
         raw, labels = _code(name, table, None, structure)
     array = _numbers(name, raw, empty, table)
     if array.ndim != variable.type.ndim:
-        raise DataError(
-            f"{name!r} has {array.ndim} dimensions.", expected=f"{variable.type.ndim}."
-        )
+        raise DataError(f"{name!r} has {array.ndim} dimensions.", expected=f"{variable.type.ndim}.")
     if is_discrete(variable):
         return _integers(name, array, variable.type.dtype, table), labels
     return array.astype(variable.type.dtype), labels
@@ -252,10 +250,11 @@ def _not_numeric(
 ) -> DataError:
     """Build the error for labels where numbers belong."""
     cell = np.argwhere(~empty)[0]
+    shown = raw[tuple(cell)]
+    shown = shown.item() if isinstance(shown, np.generic) else shown
     where = _where(cell, table.dims[name], table.coords)
     return DataError(
-        f"{name!r} is {raw[tuple(cell)]!r} at {where}, but the model says {family}, not "
-        "categorical.",
+        f"{name!r} is {shown!r} at {where}, but the model says {family}, not categorical.",
         expected="Numbers.",
         remedy="Code the labels as numbers yourself.",
     )

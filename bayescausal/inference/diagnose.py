@@ -113,7 +113,8 @@ def diagnose(
     lowest = min(bulk, tail)
     if lowest < floor:
         messages.append(
-            f"The draws are worth only {lowest:.0f} independent ones, fewer than {floor}. Draw more."
+            f"The draws are worth only {lowest:.0f} independent ones, fewer than {floor}. "
+            "Draw more."
         )
     severe = divergences > 0 or rhat > _RHAT_SEVERE or lowest < _ESS_SEVERE * chains
     return Diagnostics(divergences, rhat, bulk, tail, tuple(messages), severe)

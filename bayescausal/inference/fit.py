@@ -28,7 +28,8 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.inference.condition import Conditioned, condition
 from bayescausal.inference.marginal import marginalise
-from bayescausal.inference.record import Fit, _beyond, build_fit, read_data
+from bayescausal.inference.read import beyond, read_data
+from bayescausal.inference.record import Fit, build_fit
 from bayescausal.model.rebuild import close, open_model
 from bayescausal.model.support import is_discrete
 from bayescausal.types import BayesCausalError, DataError, FitWarning, ModelError
@@ -140,7 +141,7 @@ def fit(
         kind="posterior",
         seed=seed,
         methods=methods,
-        notes=(*_beyond(structure, conformed), *notes),
+        notes=(*beyond(structure), *notes),
     )
     if result.diagnostics.severe:
         warnings.warn(" ".join(result.diagnostics.messages), FitWarning, stacklevel=2)
@@ -296,12 +297,14 @@ def _check_arguments(draws: int, chains: int, sampler: Mapping[str, Any]) -> Non
 
 def _without_unit_deterministics(structure: Structure, model: pm.Model) -> pm.Model:
     """Return the model without Deterministics of the units: they would be kept per draw."""
-    parts = {*structure.deterministics, *structure.imputed}
     unit = set(structure.unit_dims)
+    below = structure.descendants(structure.nodes) if structure.nodes else frozenset()
+    parts = {*structure.deterministics, *structure.imputed, *below}
     gone = [
         d
         for d in model.deterministics
-        if d.name in parts or unit & set(model.named_vars_to_dims.get(d.name) or ())
+        if d.type.ndim
+        and (d.name in parts or unit & set(model.named_vars_to_dims.get(d.name) or ()))
     ]
     if not gone:
         return model

@@ -21,6 +21,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,13 +31,14 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.inference.condition import condition
 from bayescausal.inference.fit import draw_unknowns, resolve_seed, sample_model
-from bayescausal.inference.record import Fit, build_fit, read_data
+from bayescausal.inference.read import read_data
+from bayescausal.inference.record import Fit, build_fit
 from bayescausal.model.parameters import check_parameters, fix_parameters
 from bayescausal.model.rebuild import PY_MODE, close, dim_sizes, open_model
 from bayescausal.types import BayesCausalError, DataError, ModelError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bayescausal.model.structure import Structure
 
@@ -189,8 +191,10 @@ def truth(
     notes: tuple[str, ...] = ()
     own = dim_sizes(model)
     arrays = {
-        name: (("chain", "draw", *_dims_of(name, structure, value)), np.broadcast_to(
-            value, (1, draws, *value.shape)))
+        name: (
+            ("chain", "draw", *_dims_of(name, structure, value)),
+            np.broadcast_to(value, (1, draws, *value.shape)),
+        )
         for name, value in values.items()
     }
     coords = {
@@ -240,7 +244,7 @@ def _sizes(
             expected="Data, whose units are asked about, or a number of fresh ones.",
         )
     own = dim_sizes(structure.model)
-    asked = {structure.unit_dims[0]: units} if not hasattr(units, "items") else dict(units)
+    asked = dict(units) if isinstance(units, Mapping) else {structure.unit_dims[0]: units}
     for dim, n in asked.items():
         if dim not in structure.unit_dims:
             raise DataError(
@@ -274,9 +278,7 @@ def _prior_draws(
     if bound:
         return _bound_draws(structure, model, names, [p.name for p in bound], draws, seed)
     outputs = [model[name] for name in names]
-    function = pm.compile(
-        [], outputs, random_seed=seed, mode=PY_MODE, on_unused_input="ignore"
-    )
+    function = pm.compile([], outputs, random_seed=seed, mode=PY_MODE, on_unused_input="ignore")
     try:
         drawn = [function() for _ in range(draws)]
     except NotImplementedError as error:

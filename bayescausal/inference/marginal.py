@@ -8,8 +8,9 @@ through it, its sum is cheap: with the factors that read :math:`z_i` collected,
 
 where :math:`m(f)` is the cell of :math:`z` that the cell :math:`f` of a child reads (itself; its
 school, for pupils; its unit, for a panel). What remains is smooth and NUTS runs on it; then
-:math:`z_i` is drawn from its exact conditional, :math:`P(z_i = s) \\propto e^{\\ell_i(s)}`, once per
-posterior draw. Latents that meet in one factor are summed jointly.
+:math:`z_i` is drawn from its exact conditional,
+:math:`P(z_i = s) \\propto e^{\\ell_i(s)}`, once per posterior draw.
+Latents that meet in one factor are summed jointly.
 
 That units do not touch, and the map :math:`m`, are *found by trying*: :math:`\\ell` is evaluated
 with all cells in one state, then with states that spell out the number of each cell in binary,
@@ -25,7 +26,6 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,34 +33,40 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
-import xarray as xr
 from pymc.model.fgraph import (
     ModelFreeRV,
     ModelObservedRV,
-    ModelVar,
     model_free_rv,
     model_potential,
 )
 from pymc.pytensorf import toposort_replace
-from pytensor.graph.basic import Variable
 from pytensor.graph.replace import graph_replace, vectorize_graph
 from pytensor.graph.traversal import ancestors, walk
-from pytensor.raise_op import CheckAndRaise
 
 from bayescausal.inference.cells import cell_map, collect
+from bayescausal.inference.states import (
+    MAX_STATES,
+    Group,
+    data_of,
+    few_states,
+    joined,
+    log_sum,
+    without_checks,
+)
 from bayescausal.model.rebuild import PY_MODE, close, evaluate, open_model
-from bayescausal.model.support import is_discrete, support_of
+from bayescausal.model.support import is_discrete
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import xarray as xr
     from pytensor.graph import FunctionGraph
+    from pytensor.graph.basic import Variable
 
     from bayescausal.inference.condition import Conditioned
     from bayescausal.model.structure import Structure
 
-__all__ = ["MAX_STATES", "Marginal", "marginalise"]
-
-#: Joint states per unit up to which a discrete latent is summed out.
-MAX_STATES = 64
+__all__ = ["Marginal", "marginalise"]
 
 #: Transforms that need no arguments, and a distribution with constant density on their range.
 _FLAT: dict[str | None, Callable[..., Any]] = {
@@ -91,9 +97,7 @@ class Marginal:
     notes: tuple[str, ...]
     groups: tuple[Group, ...]
 
-    def recover(
-        self, posterior: xr.Dataset, rng: np.random.Generator
-    ) -> dict[str, xr.DataArray]:
+    def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
         """Draw the latents from their exact conditional, once per draw.
 
         Parameters
@@ -111,60 +115,6 @@ class Marginal:
         for group in self.groups:
             out.update(group.recover(posterior, rng))
         return out
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Discrete latents of one shape that meet in a factor.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The latents.
-    dims : tuple of tuple of str
-        Their dims.
-    states : ndarray
-        Joint states: one row each, one column per latent.
-    inputs : tuple of str
-        Free variables that the density reads.
-    log_density : callable
-        From values of those to an array (states, *shape).
-    """
-
-    names: tuple[str, ...]
-    dims: tuple[tuple[str, ...], ...]
-    states: np.ndarray
-    inputs: tuple[str, ...]
-    log_density: Callable[..., Any]
-
-    def probabilities(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return P(joint state | everything else), an array (states, *shape)."""
-        [lp] = self.log_density(*[values[name] for name in self.inputs])
-        weight = np.exp(lp - lp.max(axis=0, keepdims=True))
-        return weight / weight.sum(axis=0, keepdims=True)
-
-    def recover(
-        self, posterior: xr.Dataset, rng: np.random.Generator
-    ) -> dict[str, xr.DataArray]:
-        """Draw the joint state of every cell, for every draw."""
-        chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
-        held = {n: posterior[n].transpose("chain", "draw", ...).values for n in self.inputs}
-        small = np.min_scalar_type(int(np.abs(self.states).max()) * -1 - 1)
-        out: list[np.ndarray] = []
-        for c in range(chains):
-            for d in range(draws):
-                p = self.probabilities({n: v[c, d] for n, v in held.items()})
-                if not out:
-                    out = [np.empty((chains, draws, *p.shape[1:]), small) for _ in self.names]
-                u = rng.random(p.shape[1:])
-                pick = np.minimum((np.cumsum(p, axis=0) < u).sum(axis=0), len(self.states) - 1)
-                for j, array in enumerate(out):
-                    array[c, d] = self.states[pick, j]
-        coords = {"chain": posterior["chain"], "draw": posterior["draw"]}
-        return {
-            name: xr.DataArray(array, dims=("chain", "draw", *dims), coords=coords)
-            for name, array, dims in zip(self.names, out, self.dims, strict=True)
-        }
 
 
 def marginalise(structure: Structure, conditioned: Conditioned) -> Marginal | None:
@@ -222,7 +172,7 @@ def _attempt(
     for rv in model.free_RVs:
         if rv.name in skip or not is_discrete(rv):
             continue
-        states = _states(rv)
+        states = few_states(rv)
         if states is not None:
             latents[rv.name] = states
     if not latents:
@@ -230,7 +180,7 @@ def _attempt(
     fgraph, memo, initvals = open_model(model)
     factors = _factors(model, memo, latents)
     groups, todo = [], []
-    for names in _joined(latents, factors):
+    for names in joined(latents, factors):
         try:
             todo.append(_Work(model, memo, names, latents, factors))
         except _CannotSumError:
@@ -242,18 +192,6 @@ def _attempt(
     note = f"{', '.join(unit)}: discrete and latent, summed out exactly and drawn back."
     result = Marginal(close(fgraph, initvals), tuple(unit), (note,), tuple(groups))
     return result, set()
-
-
-def _states(rv: Variable) -> np.ndarray | None:
-    """Return the values a discrete variable can take, if they are few and the same everywhere."""
-    if rv.owner.op.ndim_supp:
-        return None
-    support = support_of(rv)
-    low, high = np.unique(support.lower), np.unique(support.upper)
-    if len(low) != 1 or len(high) != 1 or not np.isfinite([low[0], high[0]]).all():
-        return None
-    count = int(high[0] - low[0]) + 1
-    return np.arange(int(low[0]), int(high[0]) + 1) if 1 <= count <= MAX_STATES else None
 
 
 def _factors(
@@ -291,18 +229,6 @@ def _is_marker(var: Variable) -> bool:
     return var.owner is not None and isinstance(var.owner.op, ModelFreeRV | ModelObservedRV)
 
 
-def _joined(
-    latents: Mapping[str, np.ndarray], factors: Mapping[str, frozenset[str]]
-) -> list[tuple[str, ...]]:
-    """Return the latents in groups that share no factor, in the order of the model."""
-    parts: list[set[str]] = [{name} for name in latents]
-    for reads in factors.values():
-        touched = [p for p in parts if p & reads]
-        if len(touched) > 1:
-            parts = [p for p in parts if p not in touched] + [set().union(*touched)]
-    return [tuple(n for n in latents if n in part) for part in parts]
-
-
 class _Work:
     """The factors of one group of latents, as one expression over its joint states."""
 
@@ -325,9 +251,7 @@ class _Work:
         self.shape = shapes.pop()
         self.children = [n for n, reads in factors.items() if reads & set(names)]
         self.holes = {n: model[n].type(name=f"{n}_state") for n in names}
-        self.places = {
-            rv: rv.type(name=rv.name) for rv in model.free_RVs if rv.name not in names
-        }
+        self.places = {rv: rv.type(name=rv.name) for rv in model.free_RVs if rv.name not in names}
         self.density = self._density()
 
     def _density(self) -> Variable:
@@ -366,10 +290,10 @@ class _Work:
         # Every named variable becomes a root of the expression: replacing copies what is above.
         roots: dict[Variable, Variable] = {self.memo[rv]: p for rv, p in self.places.items()}
         roots |= {self.memo[self.model[n]]: hole for n, hole in self.holes.items()}
-        roots |= {self.memo[rv]: _data_of(self.memo[rv]) for rv in self.model.observed_RVs}
+        roots |= {self.memo[rv]: data_of(self.memo[rv]) for rv in self.model.observed_RVs}
         inner = marker.owner.inputs[0]
         if var in self.model.potentials:
-            return _without_checks(graph_replace([inner], roots, strict=False)[0])
+            return without_checks(graph_replace([inner], roots, strict=False)[0])
         if isinstance(marker.owner.op, ModelFreeRV) and name not in self.holes:
             transform = marker.owner.op.transform
             if (None if transform is None else getattr(transform, "name", "?")) not in _FLAT:
@@ -380,7 +304,7 @@ class _Work:
         except (NotImplementedError, RuntimeError, ValueError, TypeError) as error:
             raise _CannotSumError from error
         [expression] = graph_replace([expression], {**roots, stand: roots[marker]}, strict=False)
-        return _without_checks(expression)
+        return without_checks(expression)
 
     def _probe_values(self) -> list[dict[Variable, np.ndarray]]:
         """Return values of the free variables to try the density at: draws from the prior."""
@@ -424,36 +348,6 @@ class _Work:
         return Group(self.names, dims, self.states, tuple(rv.name for rv in used), function)
 
 
-def _data_of(marker: Variable) -> Variable:
-    """Return the data behind an observed variable, bare of PyMC's marker."""
-    value = marker.owner.inputs[1]
-    return value.owner.inputs[0] if isinstance(getattr(value.owner, "op", None), ModelVar) else value
-
-
-def _without_checks(expression: Variable) -> Variable:
-    """Return the expression without parameter checks: they do not vectorise and cost time."""
-    while True:
-        checks = [
-            v
-            for v in ancestors([expression])
-            if v.owner is not None and isinstance(v.owner.op, CheckAndRaise)
-        ]
-        if not checks:
-            return expression
-        if expression in checks:
-            expression = expression.owner.inputs[0]
-            continue
-        last = checks[-1]
-        [expression] = graph_replace([expression], {last: last.owner.inputs[0]}, strict=False)
-
-
-def _log_sum(density: Variable) -> Variable:
-    """Return the log of the sum over states, safe where all but one state are impossible."""
-    top = pt.max(density, axis=0, keepdims=True)
-    top = pytensor.gradient.disconnected_grad(pt.switch(pt.isinf(top), 0.0, top))
-    return pt.log(pt.sum(pt.exp(density - top), axis=0)) + top[0]
-
-
 def _rewrite(
     fgraph: FunctionGraph,
     memo: Mapping[Variable, Variable],
@@ -475,7 +369,7 @@ def _rewrite(
         while name in model.named_vars:
             name += "_"
         back = {place: memo[rv] for rv, place in work.places.items()}
-        [density] = graph_replace([_log_sum(work.density)], back, strict=False)
+        [density] = graph_replace([log_sum(work.density)], back, strict=False)
         potential = model_potential(density, name)
         fgraph.add_output(potential, import_missing=True)
     replacements = []

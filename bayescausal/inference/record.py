@@ -5,7 +5,8 @@ A :class:`Fit` is a pair made safe. The draws (a ``DataTree`` of ArviZ's schema)
 empty in the data; the columns hold everything else. Together they give every structural variable
 a value in every draw, which is what evaluating a world needs:
 
-.. math:: v^{(s)} = v_{obs} \\text{ where seen}, \\quad v^{(s)} \\sim p(v \\mid data) \\text{ where not}.
+.. math:: v^{(s)} = v_{obs} \\text{ where seen}, \\quad
+   v^{(s)} \\sim p(v \\mid data) \\text{ where not}.
 
 Draws from the prior and known parameters take the same form (``kind``), so that every question
 can be asked of all three.
@@ -22,7 +23,6 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -30,21 +30,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescausal.inference.conform import Conformed, conform
 from bayescausal.inference.diagnose import Diagnostics, diagnose
-from bayescausal.inference.table import Table, as_table, own_table
+from bayescausal.inference.match import as_tree, matched
+from bayescausal.inference.read import beyond, read_data
 from bayescausal.model.rebuild import data_values
-from bayescausal.model.structure import Structure, structure_of
 from bayescausal.types import FitMismatchError, unknown_variable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     import pymc as pm
 
-__all__ = ["Fit", "build_fit", "read_data"]
+    from bayescausal.inference.columns import Table
+    from bayescausal.inference.conform import Conformed
+    from bayescausal.model.structure import Structure
+
+__all__ = ["Fit", "build_fit"]
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -143,8 +146,8 @@ class Fit:
                 remedy="For draws from the prior use bayescausal.prior, for known parameters "
                 "bayescausal.truth.",
             )
-        tree = _as_tree(trace)
-        posterior = _matched(structure, conformed, tree)
+        tree = as_tree(trace)
+        posterior = matched(structure, conformed, tree)
         groups = {name: node.to_dataset() for name, node in tree.children.items()}
         _fill(
             self,
@@ -155,7 +158,7 @@ class Fit:
             kind="posterior",
             seed=0,
             methods={", ".join(str(v) for v in posterior.data_vars): "given"},
-            notes=_beyond(structure, conformed),
+            notes=beyond(structure),
         )
 
     @property
@@ -219,7 +222,7 @@ class Fit:
         UnknownVariableError
             If there is no such variable.
         """
-        held = self.draws["posterior"]
+        held = self.posterior
         if name in self.missing:
             block = _flat(held[f"{name}_unobserved"], chain_draw)
             array = self.columns[name]
@@ -298,56 +301,7 @@ def build_fit(**fields: Any) -> Fit:
     return fit
 
 
-def read_data(
-    model: pm.Model, data: Any, unit_dims: str | Sequence[str] | None
-) -> tuple[Structure, Table | None, Conformed]:
-    """Read a model together with the data that it is to be conditioned on.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Generative, or conditioned in whole or in part.
-    data : DataFrame, Mapping, Dataset, Table or None
-        None: what the model itself observes.
-    unit_dims : str or sequence of str, optional
-        The dims that count units.
-
-    Returns
-    -------
-    structure : Structure
-        What is named in the data votes on the unit dims.
-    table : Table or None
-        None where nothing at all is observed.
-    conformed : Conformed
-        The columns that fit the model (none without data).
-    """
-    if data is None:
-        structure = structure_of(model, unit_dims=unit_dims)
-        if not structure.observed:
-            return structure, None, Conformed({}, {}, (), {}, {}, {}, ())
-        table = own_table(structure)
-    else:
-        structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
-        table = own_table(structure, as_table(data, structure))
-    return structure, table, conform(table, structure)
-
-
 # ------------------------------------------------------------------------------- private
-
-
-def _names_in(data: Any) -> tuple[str, ...]:
-    """Return the column names of any data; of a vector ``"v[label]"``, also ``"v"``."""
-    columns = getattr(data, "data_vars", None)
-    if columns is None and hasattr(data, "collect_schema"):
-        columns = data.collect_schema().names()
-    if columns is None:
-        columns = getattr(data, "column_names", None)
-    if columns is None:
-        columns = getattr(data, "columns", None)
-    if columns is None:
-        columns = data if isinstance(data, Mapping) else ()
-    names = [str(c) for c in columns]
-    return (*names, *(n.partition("[")[0] for n in names if n.endswith("]")))
 
 
 def _fill(
@@ -362,6 +316,7 @@ def _fill(
     methods: Mapping[str, str],
     notes: Sequence[str] = (),
     sizes: Mapping[str, int] | None = None,
+    all_notes: tuple[str, ...] | None = None,
 ) -> None:
     """Set the fields of a frozen record."""
     groups = {**groups, "posterior": _ordered(groups["posterior"], structure)}
@@ -373,7 +328,9 @@ def _fill(
         "draws": xr.DataTree.from_dict(dict(groups)),
         "kind": kind,
         "seed": seed,
-        "notes": (*conformed.notes, *notes, *diagnostics.messages),
+        "notes": (
+            (*conformed.notes, *notes, *diagnostics.messages) if all_notes is None else all_notes
+        ),
         "methods": dict(methods),
         "columns": conformed.columns,
         "missing": conformed.missing,
@@ -394,7 +351,8 @@ def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:
         base = str(name).removesuffix("_unobserved")
         return rank.get(str(name), rank.get(base, len(rank))), str(name)
 
-    return posterior[sorted(posterior.data_vars, key=place)]
+    held = {d: posterior.coords[d] for d in ("chain", "draw") if d in posterior.coords}
+    return posterior[sorted(posterior.data_vars, key=place)].assign_coords(held)
 
 
 def _flat(array: xr.DataArray, block: slice) -> np.ndarray:
@@ -408,136 +366,3 @@ def _units(fit: Fit) -> str:
     if fit.sizes is None:
         return "no units"
     return " x ".join(f"{fit.sizes[d]} {d}s" for d in fit.structure.unit_dims if d in fit.sizes)
-
-
-def _as_tree(trace: Any) -> xr.DataTree:
-    """Return draws in any form as a DataTree with a posterior."""
-    if isinstance(trace, xr.DataTree):
-        if "posterior" not in trace.children:
-            groups = ", ".join(trace.children) or "none"
-            raise FitMismatchError(
-                "The trace has no posterior.",
-                expected="A DataTree with the group 'posterior', as pm.sample returns.",
-                remedy=f"Groups found: {groups}.",
-            )
-        return trace
-    if isinstance(trace, xr.Dataset):
-        return xr.DataTree.from_dict({"posterior": trace})
-    if isinstance(trace, Mapping):
-        arrays = {}
-        for name, value in trace.items():
-            value = np.asarray(value)
-            dims = ["chain", "draw", *(f"{name}_dim_{i}" for i in range(value.ndim - 2))]
-            if value.ndim < 2:
-                raise FitMismatchError(
-                    f"The draws of {name!r} have {value.ndim} dimensions.",
-                    expected="Chain and draw first, then the dims of the variable.",
-                )
-            arrays[str(name)] = (dims, value)
-        return xr.DataTree.from_dict({"posterior": xr.Dataset(arrays)})
-    raise FitMismatchError(
-        f"Draws of type {type(trace).__name__} cannot be read.",
-        expected="A DataTree as pm.sample returns, a Dataset, or a mapping of arrays.",
-    )
-
-
-def _matched(structure: Structure, conformed: Conformed, tree: xr.DataTree) -> xr.Dataset:
-    """Return the draws of what is not observed, or every reason why they do not fit."""
-    held = tree["posterior"].to_dataset()
-    reasons: list[str] = []
-    arrays: dict[str, xr.DataArray] = {}
-    if not {"chain", "draw"} <= set(held.dims):
-        raise FitMismatchError(
-            f"The posterior has dims {tuple(map(str, held.dims))}.", expected="chain and draw."
-        )
-    wanted = [*structure.parameters, *(n for n in structure.random if n not in conformed.columns)]
-    for name in wanted:
-        role = "parameter" if name in structure.parameters else "latent variable"
-        if name not in held:
-            reasons.append(f"the {role} {name!r} has no draws")
-            continue
-        arrays[name] = _shaped(name, held[name], structure, conformed, reasons)
-    for name, mask in conformed.missing.items():
-        cells = f"{name}_unobserved"
-        count = int(mask.sum())
-        if cells in held and int(np.prod(held[cells].shape[2:])) == count:
-            arrays[cells] = held[cells].transpose("chain", "draw", ...)
-        elif name in held and held[name].shape[2:] == mask.shape:
-            values = held[name].transpose("chain", "draw", ...).values[:, :, mask]
-            arrays[cells] = xr.DataArray(values, dims=("chain", "draw", f"{cells}_dim_0"))
-        else:
-            reasons.append(f"{name!r} has {count} empty cells, and {cells!r} has no draws of them")
-    for name in conformed.columns:
-        if name in held and name not in conformed.missing and name in structure.random:
-            reasons.append(f"{name!r} is observed in the data, but drawn in the trace")
-    if "observed_data" in tree.children:
-        reasons += _other_data(tree["observed_data"].to_dataset(), conformed)
-    for name, array in arrays.items():
-        if array is not None and not np.isfinite(array.values).all():
-            reasons.append(f"the draws of {name!r} are not all finite")
-    if reasons:
-        raise FitMismatchError(
-            f"The model, the data and the draws do not belong together: {'; '.join(reasons)}.",
-            expected="Draws that pm.sample made with this model on these data.",
-        )
-    keep = [
-        d.name for d in structure.model.deterministics
-        if d.name in held and d.name not in structure.deterministics and d.name not in arrays
-        and d.name not in structure.imputed
-    ]
-    return xr.Dataset({**arrays, **{name: held[name] for name in keep}})
-
-
-def _shaped(
-    name: str,
-    array: xr.DataArray,
-    structure: Structure,
-    conformed: Conformed,
-    reasons: list[str],
-) -> xr.DataArray | None:
-    """Return the draws of one variable with its own dims, or add a reason."""
-    dims = structure.dims.get(name, ())
-    extra = [str(d) for d in array.dims if d not in ("chain", "draw")]
-    order = list(dims) if set(extra) == set(dims) else extra
-    array = array.transpose("chain", "draw", *order)
-    if dims:
-        expected: tuple[int | None, ...] = tuple(conformed.sizes[d] for d in dims)
-    else:
-        expected = tuple(structure.variable(name).type.shape)
-    found = array.shape[2:]
-    fits = len(found) == len(expected) and all(
-        e is None or e == f for e, f in zip(expected, found, strict=True)
-    )
-    if not fits:
-        reasons.append(f"{name!r} has shape {found} in the trace and {expected} in the model")
-        return None
-    return array.rename(dict(zip(order, dims, strict=True))) if dims else array
-
-
-def _other_data(seen: xr.Dataset, conformed: Conformed) -> list[str]:
-    """Return where the observed data of a trace are not the columns at hand."""
-    reasons = []
-    for name, column in conformed.columns.items():
-        if name not in seen or name in conformed.missing:
-            continue
-        other = seen[name].values
-        if other.shape != column.shape:
-            reasons.append(
-                f"{name!r} had shape {other.shape} when it was sampled and has {column.shape} in "
-                "the data"
-            )
-        elif not np.allclose(other, column, rtol=1e-6, atol=0, equal_nan=True):
-            count = int(np.sum(~np.isclose(other, column, rtol=1e-6, atol=0, equal_nan=True)))
-            reasons.append(f"{name!r} had other values in {count} cells when it was sampled")
-    return reasons
-
-
-def _beyond(structure: Structure, conformed: Conformed) -> tuple[str, ...]:
-    """Say what else is part of the density."""
-    if not structure.potentials:
-        return ()
-    names = ", ".join(structure.potentials)
-    return (
-        f"The Potentials {names} act on structural variables and are part of the fitted density: "
-        "if they select units, an effect in the population needs an argument of its own.",
-    )

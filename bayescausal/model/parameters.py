@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import pytensor
 from pymc.model.fgraph import model_named
 from pymc.pytensorf import toposort_replace
@@ -22,6 +21,8 @@ from bayescausal.model.support import support_of
 from bayescausal.types import ParameterError, closest
 
 if TYPE_CHECKING:
+    import pymc as pm
+
     from bayescausal.model.structure import Structure
 
 __all__ = ["check_parameters", "fix_parameters"]
@@ -126,9 +127,7 @@ def fix_parameters(model: pm.Model, values: Mapping[str, np.ndarray]) -> pm.Mode
     return close(fgraph, initvals)
 
 
-def _one(
-    name: str, given: Any, structure: Structure, sizes: Mapping[str, int]
-) -> np.ndarray:
+def _one(name: str, given: Any, structure: Structure, sizes: Mapping[str, int]) -> np.ndarray:
     """Return one value in the shape and dtype of its parameter."""
     rv = structure.variable(name)
     try:

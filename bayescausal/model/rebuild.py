@@ -17,12 +17,10 @@ Nothing here touches the caller's model: shared data and dim lengths are copied 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from pymc.model.fgraph import fgraph_from_model, model_from_fgraph
@@ -38,6 +36,9 @@ from pytensor.tensor.elemwise import Elemwise
 from bayescausal.types import FixedUnitsError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pymc as pm
     from pytensor.graph import FunctionGraph
 
 __all__ = [

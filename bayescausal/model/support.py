@@ -18,9 +18,8 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymc.distributions.distribution import SymbolicRandomVariable
@@ -29,6 +28,9 @@ from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.rebuild import evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Support", "is_discrete", "support_of"]
 
@@ -82,7 +84,8 @@ class Support:
         if self.integer:
             inside &= x == np.round(x)
         if self.event == "simplex":
-            inside &= np.isclose(x.sum(axis=-1, keepdims=True), 1.0, atol=1e-6)
+            total = x.sum(axis=-1, keepdims=True)  # NaN where the vector is empty in part
+            inside &= np.isclose(total, 1.0, atol=1e-6) | np.isnan(total)
         return inside
 
     def describe(self) -> str:
@@ -194,11 +197,11 @@ def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Sup
     params = list(op.dist_params(node))
     if kind == "CategoricalRV":
         size = _categories(params[0], given)
-        upper = _INF if size is None else size - 1
+        last = _INF if size is None else size - 1
         return Support(
             "Categorical",
             np.asarray(0.0),
-            np.asarray(float(upper)),
+            np.asarray(float(last)),
             integer=True,
             categorical=True,
             categories=size,
@@ -208,7 +211,8 @@ def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Sup
         if ends is not None:
             return Support(family, ends[0], ends[1], ends[2], ends[3], integer=integer)
     low, high, open_low, open_high = _ENDS.get(kind, (-_INF, _INF, False, False))
-    lower, upper = _end(low, params, given, -_INF), _end(high, params, given, _INF)
+    lower: Any = _end(low, params, given, -_INF)
+    upper: Any = _end(high, params, given, _INF)
     if kind == "InterpolatedRV":
         lower, upper = np.min(lower, axis=-1), np.max(upper, axis=-1)
     event = "simplex" if kind == "DirichletRV" else "none"

@@ -8,6 +8,7 @@ word and sign can be checked against each other.
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ __all__ = [
 
 #: Probability of the intervals that are shown.
 PROB = 0.94
+_GLUE = "\u00a0"  # a space that lines are not broken at
 
 
 def table(*columns: str, header: bool = True) -> Table:
@@ -120,7 +122,7 @@ def say(text: str) -> None:
     Parameters
     ----------
     text : str
-        Words; numbers and names are never broken.
+        Words. An interval in brackets and an arrow stay on one line.
 
     Examples
     --------
@@ -129,7 +131,9 @@ def say(text: str) -> None:
     Dilution thins the coating.
     """
     width = min(100, shutil.get_terminal_size((80, 24)).columns)
-    print(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False))
+    glued = re.sub(r"(\[[^\[\] ]+,) (?=[^\[\] ]+\])| (?=-> )|(?<=->) ", r"\1" + _GLUE, text)
+    lines = textwrap.wrap(glued, width, break_long_words=False, break_on_hyphens=False)
+    print("\n".join(lines).replace(_GLUE, " "))
 
 
 def number_text(value: Any) -> str:

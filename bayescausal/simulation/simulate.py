@@ -112,16 +112,15 @@ def simulate(
     values = check_parameters(structure, params)
     sizes = unit_sizes(structure, units)
     world = model
-    expressions = {k: v for k, v in (do or {}).items() if isinstance(v, Variable)}
+    expressions: dict[Any, Any] = {}
+    plain: Any = do or {}
+    if isinstance(do, Mapping):
+        expressions = {k: v for k, v in do.items() if isinstance(v, Variable)}
+        plain = {k: v for k, v in do.items() if not isinstance(v, Variable)}
     if expressions:
-        world = intervene(
-            world, expressions, unit_dims=structure.unit_dims, ignore_potentials=True
-        )
+        world = intervene(world, expressions, unit_dims=structure.unit_dims, ignore_potentials=True)
     world = _resized(fix_parameters(world, values), sizes)
-    plain = do if not isinstance(do, Mapping) else {
-        k: v for k, v in do.items() if not isinstance(v, Variable)
-    }
-    if plain or (do is not None and not isinstance(do, Mapping)):
+    if plain:
         world = intervene(world, plain, unit_dims=structure.unit_dims, ignore_potentials=True)
     draws = _draw(world, structure.nodes, seed)
     return _frame(structure, draws, sizes)
@@ -249,8 +248,10 @@ def _frame(
         unit = [d for d in mine if d in dims]
         event = [d for d in mine if d not in dims]
         moved = np.transpose(array, [mine.index(d) for d in (*unit, *event)])
-        rows = moved[tuple(positions[d] for d in unit)] if unit else np.broadcast_to(
-            moved, (len(index), *moved.shape)
+        rows = (
+            moved[tuple(positions[d] for d in unit)]
+            if unit
+            else np.broadcast_to(moved, (len(index), *moved.shape))
         )
         if not event:
             columns[name] = rows.reshape(len(index), -1)[:, 0] if rows.ndim > 1 else rows

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bayescausal.model.structure import Structure
     from bayescausal.worlds.program import Input, Program
 
-__all__ = ["Block", "Units", "evaluate", "fresh_units", "units_of"]
+__all__ = ["Block", "NoiseSource", "Units", "argument", "evaluate", "fresh_units", "units_of"]
 
 #: Elements of one array in a block: about 0.4 MB in double precision.
 CHUNK = 50_000
@@ -46,6 +46,10 @@ class Units:
         Where parameters, latents and data come from.
     columns : mapping of str to ndarray, optional
         Values that take the place of the fit's (the units of another table).
+    latents : mapping of str to ndarray, optional
+        Values that differ between draws and take the place of the fit's, draws first.
+    rows : ndarray of int, optional
+        Positions of these units along the first unit dim of the fit; None for all of them.
     fresh : bool
         Whether these are new units, of which nothing is known.
     """
@@ -55,6 +59,8 @@ class Units:
     coords: Mapping[str, Any]
     fit: Fit
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    latents: Mapping[str, np.ndarray] = field(default_factory=dict)
+    rows: np.ndarray | None = None
     fresh: bool = False
 
     @property
@@ -64,13 +70,21 @@ class Units:
 
     def varies(self, name: str) -> bool:
         """Whether a kept value differs between draws."""
-        return name not in self.columns and self.fit.varies(name)
+        return name in self.latents or (name not in self.columns and self.fit.varies(name))
 
     def value(self, name: str, draws: slice) -> np.ndarray:
         """Return the kept value of a variable, draws first where it varies over them."""
+        if name in self.latents:
+            return self.latents[name][draws]
         if name in self.columns:
             return self.columns[name]
-        return self.fit.value(name, draws)
+        value = self.fit.value(name, draws)
+        first = self.structure.unit_dims[0]
+        dims = self.structure.dims.get(name, ())
+        if self.rows is None or first not in dims:
+            return value
+        axis = dims.index(first) + (1 if self.fit.varies(name) else 0)
+        return np.take(value, self.rows, axis=axis)
 
 
 class NoiseSource(Protocol):
@@ -188,7 +202,7 @@ def evaluate(
                 for start in range(0, length, step_units):
                     window = slice(start, min(start + step_units, length))
                     arguments = [
-                        _argument(i, units, part, block, group, inner, cut, window, noise, held)
+                        argument(i, units, part, block, group, inner, cut, window, noise, held)
                         for i in program.inputs
                     ]
                     results = program.call(*arguments)
@@ -221,7 +235,7 @@ def _steps(length: int, per_unit: int, inner: int, may_cut: bool) -> tuple[int, 
     return step_units, max(1, CHUNK // max(size, 1))
 
 
-def _argument(
+def argument(
     item: Input,
     units: Units,
     part: range,
@@ -233,7 +247,7 @@ def _argument(
     noise: Any,
     held: dict[str, np.ndarray],
 ) -> Any:
-    """Return one argument of a program for a block."""
+    """Return one argument of a program for a block of draws, replicates and units."""
     if item.kind == "length":
         full = units.sizes[item.name]
         return np.asarray(window.stop - window.start if item.name == cut else full)

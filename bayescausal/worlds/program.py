@@ -34,7 +34,8 @@ from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.means import mean_of
 from bayescausal.model.policy import apply_policy
 from bayescausal.model.rebuild import PY_MODE
-from bayescausal.types import FromWorld, Policy, Scale, Set, Shift, Stochastic
+from bayescausal.model.support import support_of
+from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
 from bayescausal.worlds.states import average
 
 if TYPE_CHECKING:
@@ -45,7 +46,16 @@ if TYPE_CHECKING:
     from bayescausal.model.structure import Structure
     from bayescausal.types import Intervention
 
-__all__ = ["Input", "Program", "Request", "build_program", "recomputed_by"]
+__all__ = [
+    "Builder",
+    "Input",
+    "Program",
+    "Request",
+    "build_program",
+    "inputs_of",
+    "kept_builder",
+    "recomputed_by",
+]
 
 
 @dataclass(frozen=True)
@@ -58,16 +68,21 @@ class Request:
         Name of the world.
     variable : str
         A structural variable or unit-level Deterministic.
-    kind : {"mean", "draw", "probability"}
-        The mean given what is recomputed upstream; a draw; the probability of an event.
+    kind : {"mean", "draw", "probability", "event", "joint"}
+        The mean given what is recomputed upstream; a draw; the probability of an event given
+        what is recomputed upstream; whether the event happens in the draw; whether it happens
+        in `world` and not in `other`.
     event : object, optional
-        For ``"probability"``: has ``of_law(rv) -> Variable or None`` and ``of_draw(v)``.
+        Has ``of_law(rv) -> Variable or None`` and ``of_draw(v)``.
+    other : str
+        The second world of ``"joint"``.
     """
 
     world: str
     variable: str
     kind: str = "mean"
     event: Any = None
+    other: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,17 +194,24 @@ def build_program(
     -------
     Program
     """
-    builder = _Builder(structure, worlds, recomputed, varying, dict(coupling or {}))
-    held = frozenset(conditions) | structure.ancestors(conditions)
-    outputs = [average(builder, r, held) for r in requests]
+    builder = Builder(structure, worlds, recomputed, varying, dict(coupling or {}))
+    builder.held = frozenset(conditions) | structure.ancestors(conditions)
+    outputs = [average(builder, r) for r in requests]
     return builder.compile(tuple(requests), outputs)
+
+
+def kept_builder(
+    structure: Structure, varying: Callable[[str], bool], coupling: Mapping[str, str]
+) -> Builder:
+    """Return a builder of one world, ``builder.only``, in which every variable is kept."""
+    return Builder(structure, {"kept": {}}, frozenset(), varying, dict(coupling))
 
 
 #: The world of values that no intervention reaches.
 NOWHERE = "\0"
 
 
-class _Builder:
+class Builder:
     """Substitutes worlds into the expressions of a model."""
 
     def __init__(
@@ -213,8 +235,10 @@ class _Builder:
         }
         self.touched = {w: frozenset(do) | structure.descendants(do) for w, do in worlds.items()}
         self.override: dict[tuple[str, str], Variable] = {}
+        self.only = next(iter(worlds))
+        self.held: frozenset[str] = frozenset()
 
-    def child(self, override: Mapping[tuple[str, str], Variable]) -> _Builder:
+    def child(self, override: Mapping[tuple[str, str], Variable]) -> Builder:
         """Return a builder with the same inputs in which some variables have given values."""
         other = copy(self)
         other.memo = {}
@@ -246,7 +270,22 @@ class _Builder:
         dims = tuple(self.structure.model.named_vars_to_dims.get(name) or ())
         return dims if len(dims) == ndim else (None,) * ndim
 
-    def _fresh(self, name: str, label: str, extra: int = 0, dtype: str | None = None) -> Variable:
+    def _categories(self, name: str) -> tuple[int, ...]:
+        """Return the length of the axis of categories that Gumbel noise has."""
+        rv = self.structure.variable(name)
+        if rv.owner.op.name == "bernoulli":
+            return (2,)
+        count = support_of(rv).categories
+        if count is None:
+            raise NoiseFormError(
+                f"The number of categories of {name!r} is not known from the model.",
+                remedy='Use coupling="monotone", or give its probabilities a fixed length.',
+            )
+        return (int(count),)
+
+    def _fresh(
+        self, name: str, label: str, extra: tuple[int, ...] = (), dtype: str | None = None
+    ) -> Variable:
         """Return a symbolic input shaped like the variable: unit axes of any length."""
         variable = self.structure.variable(name)
         static = (
@@ -254,7 +293,7 @@ class _Builder:
                 None if d in self.structure.unit_dims else s
                 for d, s in zip(self.dims_of(name), variable.type.shape, strict=True)
             )
-            + (None,) * extra
+            + extra
         )
         return pt.tensor(label, dtype=dtype or variable.type.dtype, shape=static)
 
@@ -274,9 +313,9 @@ class _Builder:
         key = ("noise", name, rule.base)
         if key in self.inputs:
             return self.inputs[key].variable
-        extra = len(rule.event_shape)
+        extra = self._categories(name) if rule.base == "gumbel" else ()
         variable = self._fresh(name, f"U_{name}", extra, "float64")
-        dims = (*self.dims_of(name), *(None,) * extra)
+        dims = (*self.dims_of(name), *(None,) * len(extra))
         return self._input("noise", name, variable, dims, batched=True, base=rule.base)
 
     # -- values
@@ -419,7 +458,12 @@ class _Builder:
         """Return the expression of one result."""
         name, world = request.variable, request.world
         value = self.value(name, world)
-        if request.kind == "draw" or not self._is_law(name, world):
+        if request.kind in ("event", "joint"):
+            happens = request.event.of_draw(value)
+            if request.kind == "event":
+                return happens
+            return happens * (1.0 - request.event.of_draw(self.value(name, request.other)))
+        if request.kind == "draw" or name in self.held or not self._is_law(name, world):
             if request.kind == "probability":
                 return request.event.of_draw(value)
             return value
@@ -447,7 +491,7 @@ class _Builder:
     # -- compile
 
     def compile(self, requests: tuple[Request, ...], outputs: list[Variable]) -> Program:
-        needed = _inputs_of(outputs)
+        needed = inputs_of(outputs)
         inputs = [i for i in self.inputs.values() if i.variable in needed]
         batch: dict[Variable, Variable] = {}
         arguments = []
@@ -462,7 +506,7 @@ class _Builder:
                 batch[item.variable] = variable
             arguments.append(variable)
         noisy = {i.variable for i in inputs if i.kind == "noise"}
-        exact = tuple(not (_inputs_of([o]) & noisy) for o in outputs)
+        exact = tuple(not (inputs_of([o]) & noisy) for o in outputs)
         batched = list(vectorize_graph(outputs, replace=batch)) if batch else outputs
         function = pytensor.function(
             arguments, batched, mode=PY_MODE, on_unused_input="ignore", trust_input=False
@@ -482,5 +526,6 @@ class _Builder:
         return self.dims_of(request.variable)
 
 
-def _inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
+def inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
+    """Return the variables that expressions rest on."""
     return {v for v in ancestors(list(outputs)) if v.owner is None}

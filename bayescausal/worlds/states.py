@@ -31,25 +31,24 @@ __all__ = ["average"]
 STATES = 32
 
 
-def average(builder: Any, request: Any, held: frozenset[str]) -> Variable:
+def average(builder: Any, request: Any) -> Variable:
     """Return the expression of a request, finite variables summed out where that is exact.
 
     Parameters
     ----------
-    builder : _Builder
-        Of the program.
+    builder : Builder
+        Of the program; its ``held`` variables are simulated, because subgroups are formed from
+        them.
     request : Request
-    held : frozenset of str
-        Variables that must be simulated, because subgroups are formed from them.
 
     Returns
     -------
     Variable
     """
     plain = builder.request(request)
-    if request.kind == "draw":
+    if request.kind not in ("mean", "probability"):
         return plain
-    found = _summable(builder, request, held)
+    found = _summable(builder, request)
     if not found:
         return plain
     names = list(found)
@@ -67,7 +66,7 @@ def average(builder: Any, request: Any, held: frozenset[str]) -> Variable:
     return total
 
 
-def _summable(builder: Any, request: Any, held: frozenset[str]) -> dict[tuple[str, str], range]:
+def _summable(builder: Any, request: Any) -> dict[tuple[str, str], range]:
     """Return the finite variables the result depends on, with their values."""
     probe = builder.child({})
     probe.request(request)
@@ -80,7 +79,7 @@ def _summable(builder: Any, request: Any, held: frozenset[str]) -> dict[tuple[st
     count = 1
     for key in reached:
         name, world = key
-        if name == request.variable or name in held or _is_acted(builder, name, world):
+        if name == request.variable or name in builder.held or _is_acted(builder, name, world):
             continue
         values = _values(builder, name, frame)
         if values is None:

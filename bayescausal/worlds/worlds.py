@@ -28,7 +28,7 @@ from bayescausal.types import (
     UndefinedEffectError,
     closest,
 )
-from bayescausal.worlds.evaluate import Units, evaluate, units_of
+from bayescausal.worlds.evaluate import NoiseSource, Units, evaluate, units_of
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Program, Request, build_program, recomputed_by
 
@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
     from bayescausal.types import Intervention
 
-__all__ = ["parse_worlds", "worlds"]
+__all__ = ["assemble", "collect", "parse_worlds", "worlds"]
 
-#: Inner replicates that "expected" takes where a mean is not known in closed form.
-REPLICATES = 64
+#: Inner replicates that "expected" takes where a mean is not known in closed form: at least, most.
+REPLICATES = (64, 4096)
+#: Evaluations of one unit in one draw that they may cost together.
+WORK = 40_000_000
 
 
 def worlds(
@@ -121,8 +123,9 @@ def worlds(
         structure, parsed, requests, recomputed=recomputed, varying=units.varies
     )
     source = FreshNoise(fit.seed if seed is None else int(seed))
-    arrays, errors = _collect(program, units, source, kind)
-    data = _dataset(fit, units, list(parsed), kept, program, arrays)
+    inner = _replicates(program, units) if kind == "expected" else 1
+    arrays, errors = collect(program, units, source, inner=inner)
+    data = assemble(fit, units, list(parsed), kept, program, arrays)
     data.attrs = {
         "kind": kind,
         "seed": source.seed,
@@ -188,12 +191,33 @@ def _requests(
     return [Request(w, n, what) for w in parsed for n in kept], kept
 
 
-def _collect(
-    program: Program, units: Units, source: FreshNoise, kind: str
+def _replicates(program: Program, units: Units) -> int:
+    """Return how many inner replicates an expectation takes: more for fewer units and draws."""
+    if all(program.exact):
+        return 1
+    return int(np.clip(WORK // max(units.count * units.fit.n_draws, 1), *REPLICATES))
+
+
+def collect(
+    program: Program, units: Units, source: NoiseSource, *, inner: int
 ) -> tuple[list[np.ndarray], dict[str, float]]:
-    """Evaluate everything and average over inner replicates."""
-    needs = any(not e for e in program.exact)
-    inner = REPLICATES if kind == "expected" and needs else 1
+    """Evaluate all results of a program, averaged over inner replicates.
+
+    Parameters
+    ----------
+    program : Program
+    units : Units
+    source : NoiseSource
+    inner : int
+        Replicates.
+
+    Returns
+    -------
+    arrays : list of ndarray
+        For each request (draw, *dims); one row where it does not vary over draws.
+    errors : dict of str to float
+        The largest Monte Carlo standard error of each variable; empty for one replicate.
+    """
     total = units.fit.n_draws
     first = units.structure.unit_dims[0]
     sums: list[np.ndarray] = []
@@ -234,7 +258,7 @@ def _shape(dims: tuple[str | None, ...], units: Units, name: str) -> tuple[int, 
     return tuple(int(n) for n in lengths)
 
 
-def _dataset(
+def assemble(
     fit: Fit,
     units: Units,
     names: list[str],
@@ -242,7 +266,7 @@ def _dataset(
     program: Program,
     arrays: list[np.ndarray],
 ) -> xr.Dataset:
-    """Put the results into named dims."""
+    """Put the results of a program, world by world, into named dims."""
     sizes = fit.posterior.sizes
     chains, draws = int(sizes["chain"]), int(sizes["draw"])
     variables = {}

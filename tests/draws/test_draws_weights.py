@@ -100,3 +100,14 @@ def test_quantiles_along_an_axis_with_weights_by_draw():
     weights = np.array([[1.0], [1.0], [8.0]])
     assert weighted_quantile(values, 0.5, weights, axis=0).tolist() == [3.0, 7.0]
     assert weighted_mean(values, weights, axis=0).tolist() == [2.7, 6.7]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=30), st.integers(1, 99))
+def test_without_weights_all_count_the_same(values, percent):
+    q = percent / 100
+    found = weighted_quantile([values, values], q)
+    # the definition in whole numbers, so that no rounding decides at a step
+    enough = [v for v in values if 100 * sum(u <= v for u in values) >= percent * len(values)]
+    assert found.tolist() == [min(enough)] * 2
+    assert found[0] == weighted_quantile(values, q, np.ones(len(values)))

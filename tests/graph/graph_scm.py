@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -12,6 +11,7 @@ import numpy as np
 from bayescausal.graph import build_graph
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Sequence
 
     from bayescausal.graph.expression import Expression

@@ -175,6 +175,15 @@ def test_recanting_witness_is_named():
     assert "W is needed in two versions" in verdict.sentence()
 
 
+def test_an_instrument_for_the_total_effect_does_not_serve_other_questions():
+    graph = "Z -> X -> M -> Y; X -> Y; X <-> Y; X <-> M"
+    assert identify_effect(graph, "ATE", "X", "Y").status == "under assumption"
+    for kind in ("NDE", "NIE", "ITE", "PN", "ATT"):
+        verdict = identify_effect(graph, kind, "X", "Y", coupling="monotone")
+        assert verdict.status == "not identified"
+        assert verdict.method == "none"
+
+
 def test_every_kind_gives_a_verdict():
     graph = "Z -> X -> M -> Y; Z -> Y; X -> Y; Z -> M"
     for kind in KINDS:

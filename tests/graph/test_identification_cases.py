@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bayescausal.graph import (
     identify,
     implied_independences,
     instruments,
+    is_adjustment_set,
     optimal_adjustment_set,
 )
 from bayescausal.graph.admg import project
@@ -78,6 +80,26 @@ def test_minimal_adjustment_sets(case):
     expected = _sets(case["minimal_adjustment_sets"])
     assert _sets(adjustment_sets(graph, x, y)) == expected
     assert _sets(identify(graph, x, y).adjustment_sets) == expected
+
+
+#: Small enough to try every subset.
+SMALL = [case for case in _with("n_valid_adjustment_sets") if len(case.values[0]["nodes"]) <= 10]
+
+
+@pytest.mark.parametrize("case", SMALL)
+def test_number_of_valid_adjustment_sets(case):
+    rest = sorted(set(case["nodes"]) - set(case["treatment"]) - set(case["outcome"]))
+    graph, x, y = _graph(case), case["treatment"], case["outcome"]
+    valid = [
+        set(names)
+        for size in range(len(rest) + 1)
+        for names in itertools.combinations(rest, size)
+        if is_adjustment_set(graph, x, y, names)
+    ]
+    assert len(valid) == case["n_valid_adjustment_sets"]
+    published = case.get("published", {})
+    assert all(set(s) in valid for s in published.get("valid_sets", []))
+    assert not any(set(s) in valid for s in published.get("biased_sets", []))
 
 
 @pytest.mark.parametrize("case", _with("optimal_adjustment_set"))

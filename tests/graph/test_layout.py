@@ -62,7 +62,9 @@ def test_diamond_has_no_crossing_and_is_symmetric():
 
 def test_crossings_are_removed():
     """Two parallel chains given in an order that crosses them."""
-    layout = layered_layout(nx.DiGraph([("a", "y"), ("b", "x"), ("c", "w"), ("x", "1"), ("y", "2")]))
+    layout = layered_layout(
+        nx.DiGraph([("a", "y"), ("b", "x"), ("c", "w"), ("x", "1"), ("y", "2")])
+    )
     place = layout.positions
     for (a, b), (c, d) in itertools.combinations([("a", "y"), ("b", "x"), ("c", "w")], 2):
         assert (place[a][0] - place[c][0]) * (place[b][0] - place[d][0]) > 0

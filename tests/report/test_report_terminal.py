@@ -11,6 +11,7 @@ from bayescausal.report.terminal import (
     frame_table,
     number_text,
     print_table,
+    say,
     sentence,
     table,
 )
@@ -68,3 +69,16 @@ def test_index_of_several_levels_is_one_label(capsys):
     index = pd.MultiIndex.from_tuples([("effect", 1)])
     print_table(frame_table(pd.DataFrame({"mean": [0.5]}, index=index)))
     assert "effect, 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", range(30, 60))
+def test_paragraphs_do_not_break_intervals_or_arrows(capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = "The effect of dilution -> coating is small (94% HDI [-0.012, 0.112]), they say."
+    say(text)
+    shown = capsys.readouterr().out
+    assert " ".join(shown.split()) == text
+    assert "\u00a0" not in shown
+    assert "[-0.012, 0.112]" in shown
+    assert "dilution -> coating" in shown
+    assert max(map(len, shown.splitlines())) <= width

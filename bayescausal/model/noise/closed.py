@@ -195,9 +195,10 @@ CLOSED: dict[str, Callable[..., Any]] = {
 def _two_sided(ell: np.ndarray, low: Callable[..., Any], high: Callable[..., Any]) -> np.ndarray:
     """Evaluate `low` at ``sigmoid(ell)`` where ell <= 0, else `high` at ``sigmoid(-ell)``."""
     level = sp.expit(-np.abs(ell))
-    return np.where(
+    value = np.where(
         ell <= 0, low(np.where(ell <= 0, level, 0.5)), high(np.where(ell > 0, level, 0.5))
     )
+    return np.where(np.isnan(ell), np.nan, value)
 
 
 def _normal(ell: np.ndarray, mu: Any, sigma: Any) -> np.ndarray:

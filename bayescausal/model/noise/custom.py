@@ -107,7 +107,7 @@ def _rule_of(expression: TensorVariable, rv: TensorVariable) -> NoiseRule:
 
     def interval(value: Any) -> Pair:
         before = backward(value)
-        before = pt.round(before).astype("int64") if whole else before
+        before = pt.round(before.astype("float64")).astype("int64") if whole else before
         lo, hi = inner.interval(before)
         if sign is None:
             return lo, hi
@@ -140,10 +140,10 @@ def _inverse(
         factor = others[0]
         for each in others[1:]:
             factor = factor * each
-        return lambda v: v / factor, pt.sgn(factor)
+        return lambda v: v / factor, pt.sign(factor)
     if isinstance(scalar_op, ps.TrueDiv) and position == 0:
         (other,) = others
-        return lambda v: v * other, pt.sgn(other)
+        return lambda v: v * other, pt.sign(other)
     raise _not_monotone(expression, rv)
 
 
@@ -154,5 +154,5 @@ def _not_monotone(expression: TensorVariable, rv: TensorVariable) -> NoiseFormEr
     return NoiseFormError(
         f"{name} has no noise form: its dist= function uses {step}, which is not an increasing or "
         "decreasing map of one random variable.",
-        remedy="Give each random variable a name of its own and compute the rest in a Deterministic.",
+        remedy="Name each random variable and compute the rest in a Deterministic.",
     )

@@ -56,6 +56,7 @@ from pytensor.tensor.random.basic import (
 )
 
 from bayescausal.model.noise.custom import inner_expression, is_random, random_input
+from bayescausal.model.noise.ops import double
 from bayescausal.model.noise.rules import family_of
 from bayescausal.types import UndefinedEffectError
 
@@ -102,7 +103,6 @@ def _mean(op: Any, rv: TensorVariable) -> TensorVariable | None:
     if family_of(rv) in ("Cauchy", "HalfCauchy"):
         raise _undefined(rv)
     try:
-        # integer parameters arrive as int8, whose logarithms and ratios are half precision
         value = _pymc_mean(op, rv, *_double_inputs(rv))
     except UndefinedMomentException as error:
         raise _undefined(rv) from error
@@ -113,7 +113,7 @@ def _mean(op: Any, rv: TensorVariable) -> TensorVariable | None:
 
 def _params(rv: TensorVariable) -> list[TensorVariable]:
     """Return the parameters of a random variable in double precision."""
-    return [p.astype("float64") for p in rv.owner.op.dist_params(rv.owner)]
+    return [double(p) for p in rv.owner.op.dist_params(rv.owner)]
 
 
 def _double_inputs(rv: TensorVariable) -> list[Any]:
@@ -122,7 +122,7 @@ def _double_inputs(rv: TensorVariable) -> list[Any]:
     if getattr(node.op, "extended_signature", "") is None:
         return list(node.inputs)
     params = {id(p) for p in node.op.dist_params(node) if not is_random(p)}
-    return [v.astype("float64") if id(v) in params else v for v in node.inputs]
+    return [double(v) if id(v) in params else v for v in node.inputs]
 
 
 def _undefined(rv: TensorVariable) -> UndefinedEffectError:
@@ -291,7 +291,7 @@ def _interpolated(op: Any, rv: TensorVariable) -> TensorVariable:
 
 @_mean.register(DiracDeltaRV)
 def _dirac(op: Any, rv: TensorVariable) -> TensorVariable:
-    return _sized(rv, rv.owner.inputs[-1].astype("float64"))
+    return _sized(rv, double(rv.owner.inputs[-1]))
 
 
 @_mean.register(_BaseMixtureRV)

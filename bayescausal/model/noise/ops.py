@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.graph.basic import Apply
+from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.op import Op
 from pytensor.graph.replace import _vectorize_node
 from pytensor.tensor.type import TensorType
@@ -29,7 +29,20 @@ if TYPE_CHECKING:
 
     from bayescausal.model.noise.laws import Law
 
-__all__ = ["NoiseInterval", "Quantile", "register_numba", "silent_in_numba"]
+__all__ = ["NoiseInterval", "Quantile", "double", "register_numba", "silent_in_numba"]
+
+
+def double(variable: TensorVariable) -> TensorVariable:
+    """Return a parameter in double precision; a constant stays a constant.
+
+    Small integer constants such as ``kappa=2`` arrive as int8, of which PyTensor takes logarithms
+    and ratios in half precision.
+    """
+    if variable.dtype == "float64":
+        return variable
+    if isinstance(variable, Constant):
+        return pt.constant(np.asarray(variable.data, dtype=np.float64))
+    return variable.astype("float64")
 
 
 def _align(variables: list[TensorVariable], cores: tuple[int, ...]) -> list[TensorVariable]:
@@ -88,7 +101,7 @@ class Quantile(Op):
         )
         outputs[0][0] = _cast(np.broadcast_to(value, shape), self.dtype)
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
+    def infer_shape(self, node: Apply, shapes: list[Any]) -> list[Any]:
         """Return the broadcast batch shape."""
         return [_batch_shape(shapes, (0, *self.law.cores))]
 
@@ -123,7 +136,7 @@ class NoiseInterval(Op):
         for storage, end in zip(outputs, both, strict=True):
             storage[0] = _cast(np.broadcast_to(end, shape), "float64")
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
+    def infer_shape(self, node: Apply, shapes: list[Any]) -> list[Any]:
         """Return the broadcast batch shape, twice."""
         return [_batch_shape(shapes, (0, *self.law.cores))] * 2
 

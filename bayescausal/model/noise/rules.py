@@ -55,7 +55,7 @@ from pytensor.tensor.random.basic import BernoulliRV, CategoricalRV, LogNormalRV
 from bayescausal.model.noise.closed import CLOSED, symbolic
 from bayescausal.model.noise.counts import COUNT_TAILS
 from bayescausal.model.noise.laws import Censored, Dirac, Law, Leaf, Mixture, Truncated
-from bayescausal.model.noise.ops import NoiseInterval, Quantile
+from bayescausal.model.noise.ops import NoiseInterval, Quantile, double
 from bayescausal.model.noise.tails import CONTINUOUS_TAILS
 from bayescausal.types import NoiseFormError, closest
 
@@ -190,8 +190,7 @@ def _require_nominal(rv: TensorVariable) -> None:
 def _rule(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     """Return the rule of a univariate family that has a law."""
     law, params = law_of(rv)
-    # integer constants such as kappa=2 arrive as int8, whose logarithms are half precision
-    params = [p.astype("float64") for p in params]
+    params = [double(p) for p in params]
     family, dtype = family_of(rv), rv.dtype
     if isinstance(law, Leaf) and law.family in CLOSED:
 
@@ -234,7 +233,7 @@ def _normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
 
 @_rule.register(LogNormalRV)
 def _log_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
-    mu, sigma = (p.astype("float64") for p in op.dist_params(rv.owner))
+    mu, sigma = (double(p) for p in op.dist_params(rv.owner))
 
     def interval(value: Any) -> Pair:
         z = (pt.log(value) - mu) / sigma
@@ -278,7 +277,7 @@ def _logit(p: TensorVariable) -> TensorVariable:
         and isinstance(node.op.scalar_op, Sigmoid)
     ):
         return node.inputs[0]
-    p = p.astype("float64")
+    p = double(p)
     return pt.log(p) - pt.log1p(-p)
 
 

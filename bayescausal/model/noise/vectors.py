@@ -212,7 +212,7 @@ class Recursion(Op):
             x[..., t] += np.sum(lags[..., ::-1] * x[..., t - order : t], axis=-1)
         outputs[0][0] = x
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[Any]) -> list[Any]:
+    def infer_shape(self, node: Apply, shapes: list[Any]) -> list[Any]:
         """Return the broadcast batch shape and the time axis."""
         batch = pt.broadcast_shape(*(s[:-1] for s in shapes), arrays_are_shapes=True)
         return [(*batch, shapes[0][-1])]

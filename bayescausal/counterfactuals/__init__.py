@@ -1,0 +1,1 @@
+"""Counterfactuals: abduct, act, predict."""

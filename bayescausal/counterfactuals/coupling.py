@@ -1,0 +1,121 @@
+"""Which joint across worlds: the coupling of discrete variables.
+
+The model fixes the distribution of a variable in each world. How the worlds go together for one
+unit is not in it, and no data of this kind can tell [1]_. The noise form chooses:
+
+* continuous variables keep their *rank* among units with the same parents (stated, not asked);
+* discrete ones must be given a coupling: ``"monotone"``, a common quantile, which reads the
+  categories in their order (it does not assume that treatment never harms); ``"gumbel"``, one
+  Gumbel noise per category, for nominal ones; or a mapping by variable.
+
+Averages over one world never depend on it.
+
+References
+----------
+.. [1] M. Oberst and D. Sontag, "Counterfactual off-policy evaluation with Gumbel-max structural
+   causal models", ICML 2019, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bayescausal.model.noise import COUPLINGS, noise_rule
+from bayescausal.types import CouplingError, closest, unknown_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bayescausal.model.structure import Structure
+
+__all__ = ["depends_on_coupling", "resolve_coupling"]
+
+
+def depends_on_coupling(
+    structure: Structure, recomputed: Iterable[str], variables: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the discrete variables whose joint across worlds the values of `variables` need.
+
+    Parameters
+    ----------
+    structure : Structure
+    recomputed : iterable of str
+        What the interventions reach.
+    variables : iterable of str
+        What is asked about.
+
+    Returns
+    -------
+    tuple of str
+        Parents first.
+    """
+    asked = set(variables)
+    above = asked | structure.ancestors(asked)
+    found = []
+    for name in structure.full:
+        if name not in recomputed or name not in above:
+            continue
+        variable = structure.variable(name)
+        if str(variable.type.dtype).startswith(("int", "uint", "bool")):
+            found.append(name)
+    return tuple(found)
+
+
+def resolve_coupling(
+    structure: Structure,
+    coupling: Any,
+    needed: tuple[str, ...],
+    *,
+    what: str,
+) -> dict[str, str]:
+    """Return the coupling of each discrete variable, or refuse to guess it.
+
+    Parameters
+    ----------
+    structure : Structure
+    coupling : str, mapping or None
+        As given by the user.
+    needed : tuple of str
+        The discrete variables on which the answer depends.
+    what : str
+        The question, for the message.
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    CouplingError
+        If it is missing, unknown, or leaves a variable out.
+    """
+    if coupling is None:
+        if not needed:
+            return {}
+        listed = ", ".join(map(repr, needed))
+        raise CouplingError(
+            f"{what} depends on how the noise of {listed} is shared between worlds, which the "
+            "model and data cannot tell.",
+            expected='coupling="monotone" (a common quantile, categories in their order), '
+            'coupling="gumbel" (nominal categories), or a mapping by variable.',
+            remedy="Averages such as ATE do not depend on it.",
+        )
+    chosen = coupling if isinstance(coupling, Mapping) else dict.fromkeys(needed, coupling)
+    for name, kind in chosen.items():
+        if name not in structure.random:
+            raise unknown_variable(name, structure.random)
+        if kind not in COUPLINGS:
+            raise CouplingError(
+                f"coupling={kind!r} is not known.",
+                expected=f"one of {', '.join(map(repr, COUPLINGS))}, or a mapping by variable.",
+                names=closest(str(kind), COUPLINGS)[:1],
+            )
+        noise_rule(structure.variable(name), coupling=kind)
+    missing = [n for n in needed if n not in chosen]
+    if missing:
+        raise CouplingError(
+            f"The coupling of {', '.join(map(repr, missing))} is missing.",
+            expected=f"a coupling for each of {', '.join(needed)}.",
+        )
+    return dict(chosen)

@@ -1,0 +1,282 @@
+"""``abduct`` and ``counterfactual``: what would have happened to these units.
+
+Three steps, per posterior draw and unit [1]_:
+
+1. *abduction*: the noise of the unit, from everything that was seen of it;
+2. *action*: the interventions, in a world of their own;
+3. *prediction*: the equations with the unit's own noise.
+
+The factual world run through the same steps gives back the data. What the model does not fix,
+the joint of one unit's outcomes across worlds, is fixed by the noise form: rank preservation for
+continuous variables, and for discrete ones the coupling that the caller names.
+
+References
+----------
+.. [1] J. Pearl, *Causality*, 2nd ed., Cambridge University Press, 2009, theorem 7.1.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_coupling
+from bayescausal.counterfactuals.evidence import evidence_units
+from bayescausal.counterfactuals.noise import AbductedNoise
+from bayescausal.counterfactuals.units import select_units
+from bayescausal.model.interventions import refuse_potentials
+from bayescausal.types import DataError, Intervention
+from bayescausal.worlds.evaluate import Units, units_of
+from bayescausal.worlds.program import Request, build_program, recomputed_by
+from bayescausal.worlds.worlds import assemble, collect, parse_worlds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bayescausal.inference.record import Fit
+
+__all__ = ["abduct", "counterfactual", "impossible_note"]
+
+
+def abduct(
+    fit: Fit,
+    *,
+    coupling: str | Mapping[str, str] = "monotone",
+    seed: int | None = None,
+) -> xr.Dataset:
+    """Return the exogenous noise of every unit.
+
+    Parameters
+    ----------
+    fit : Fit
+        With data.
+    coupling : str or mapping, default "monotone"
+        The noise form of discrete variables.
+    seed : int, optional
+        Of the draws within intervals. Default: the fit's.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable ``U_<name>`` for each random structural variable, dims ``chain, draw`` and
+        its own: a standard normal or standard logistic (``attrs["base"]``). Gumbel noise has a
+        last dim ``<name>_category``. NaN where the model calls the value impossible;
+        ``attrs["impossible"]`` says of which units.
+
+    Raises
+    ------
+    DataError
+        If the fit has no units.
+    NoiseFormError
+        If a distribution has no noise form.
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     x = pm.Normal("x", 1, 2, dims="unit")
+    >>> known = bc.truth(model, {}, {"x": [5.0]})
+    >>> float(bc.abduct(known)["U_x"].squeeze())
+    2.0
+    """
+    units = _units(fit)
+    structure = fit.structure
+    names = [p for n in structure.random for p in structure.imputed.get(n, (n,))]
+    discrete = depends_on_coupling(structure, names, names)
+    chosen = resolve_coupling(structure, coupling, discrete, what="The noise")
+    source = AbductedNoise(units, fit.seed if seed is None else int(seed), chosen)
+    total = fit.n_draws
+    chains, draws = (int(fit.posterior.sizes[d]) for d in ("chain", "draw"))
+    variables: dict[str, Any] = {}
+    for name in names:
+        noise = source.whole(name, total)
+        dims = [d or f"{name}_dim_{i}" for i, d in enumerate(source.dims(name))]
+        dims += [f"{name}_category"] * (noise.ndim - 1 - len(dims))
+        array = noise.reshape(chains, draws, *noise.shape[1:])
+        variables[f"U_{name}"] = (("chain", "draw", *dims), array, {"base": source.base(name)})
+    used = {d for dims, _, _ in variables.values() for d in dims}
+    coords = {d: list(v) for d, v in units.coords.items() if d in used and v is not None}
+    data = xr.Dataset(variables, coords=coords)
+    data.attrs = {"seed": source.seed, "impossible": impossible_note(source, units)}
+    return data
+
+
+def counterfactual(
+    fit: Fit,
+    do: Mapping[str, Any],
+    *,
+    units: Any = None,
+    evidence: Any = None,
+    variables: str | Sequence[str] | None = None,
+    coupling: str | Mapping[str, str] | None = None,
+    seed: int | None = None,
+    ignore_potentials: bool = False,
+) -> xr.Dataset:
+    """Return what would have happened to each unit, its own noise kept.
+
+    Parameters
+    ----------
+    fit : Fit
+        A posterior, prior or truth.
+    do : mapping
+        ``{variable: intervention}``, or several named worlds ``{name: {variable: ...}}``.
+    units : label, list of labels, slice of labels or mask, optional
+        Which units of the data, along the first unit dim. Default: all.
+    evidence : DataFrame, optional
+        New units instead, with whatever was observed of them; the rest is drawn given it, in
+        each posterior draw. Evidence does not update the parameters.
+    variables : str or sequence of str, optional
+        What to return. Default: all structural variables.
+    coupling : str or mapping, optional
+        ``"monotone"``, ``"gumbel"`` or a mapping by variable: required where a discrete
+        variable that the intervention reaches takes part.
+    seed : int, optional
+        Default: the fit's.
+    ignore_potentials : bool, default False
+        Go on although Potentials act on structural variables.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``world`` (``"factual"``, then ``"counterfactual"`` or the given names),
+        ``chain, draw`` and those of each variable. ``attrs["notes"]`` state what it assumes.
+
+    Raises
+    ------
+    CouplingError
+        If a coupling is needed and not given.
+    InterventionError, UnknownVariableError, DataError, NoiseFormError, PotentialError
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     x = pm.Normal("x", 0, 1, dims="unit")
+    ...     y = pm.Normal("y", 2 * x, 1, dims="unit")
+    >>> known = bc.truth(model, {}, {"x": [1.0], "y": [2.5]})
+    >>> both = bc.counterfactual(known, {"x": 0})
+    >>> float(both["y"].sel(world="counterfactual").squeeze())
+    0.5
+    """
+    structure = fit.structure
+    if not ignore_potentials:
+        refuse_potentials(structure)
+    if evidence is not None and units is not None:
+        raise DataError(
+            "Both units= and evidence= are given.", remedy="Ask about one or the other."
+        )
+    chosen_seed = fit.seed if seed is None else int(seed)
+    notes: list[str] = []
+    if evidence is not None:
+        people, notes = evidence_units(fit, evidence, chosen_seed)
+    else:
+        people = select_units(_units(fit), units)
+    worlds = {"factual": {}, **_named_worlds(do)}
+    parsed = parse_worlds(structure, worlds, people.sizes)
+    recomputed = recomputed_by(structure, parsed.values())
+    names = _names(structure, variables)
+    needed = depends_on_coupling(structure, recomputed, names)
+    couplings = resolve_coupling(
+        structure, coupling, needed, what=f"The counterfactual of {', '.join(names)}"
+    )
+    requests = [Request(w, n, "draw") for w in parsed for n in names]
+    program = build_program(
+        structure,
+        parsed,
+        requests,
+        recomputed=recomputed,
+        varying=people.varies,
+        coupling=couplings,
+    )
+    source = AbductedNoise(people, chosen_seed, couplings)
+    arrays, _ = collect(program, people, source, inner=1)
+    data = assemble(fit, people, list(parsed), names, program, arrays)
+    notes += _assumptions(structure, recomputed, names, couplings)
+    impossible = impossible_note(source, people)
+    if impossible:
+        notes.append(impossible)
+    data.attrs = {
+        "kind": "counterfactual",
+        "seed": chosen_seed,
+        "recomputed": sorted(recomputed & set(structure.nodes)),
+        "coupling": [f"{k}: {v}" for k, v in couplings.items()],
+        "notes": notes,
+    }
+    return data
+
+
+def impossible_note(source: AbductedNoise, units: Units) -> str:
+    """Return which units' evidence the model calls impossible, in words; empty if none."""
+    parts = []
+    first = units.structure.unit_dims[0]
+    labels = units.coords.get(first)
+    for name, counts in source.impossible.items():
+        where = np.flatnonzero(counts)
+        if len(where) and len(counts) > 1:
+            shown = [str(labels[i]) if labels is not None else str(i) for i in where[:5]]
+            more = f" and {len(where) - 5} more" if len(where) > 5 else ""
+            parts.append(f"{name!r} of {first} {', '.join(shown)}{more}")
+        elif len(where):
+            parts.append(f"{name!r}")
+    if not parts:
+        return ""
+    return f"The model calls the evidence impossible in some draws: {'; '.join(parts)}."
+
+
+# ------------------------------------------------------------------------ private
+
+
+def _units(fit: Fit) -> Units:
+    units = units_of(fit)
+    if units is None:
+        raise DataError(
+            "The fit has no units: it was made without data.",
+            remedy="Pass data to prior or truth, or evidence= to counterfactual.",
+        )
+    return units
+
+
+def _named_worlds(do: Any) -> dict[str, Any]:
+    """Return ``{name: interventions}`` from one world or several."""
+    several = (
+        isinstance(do, Mapping)
+        and bool(do)
+        and all(isinstance(v, Mapping) and not isinstance(v, Intervention) for v in do.values())
+    )
+    if not several:
+        return {"counterfactual": do}
+    if "factual" in do:
+        from bayescausal.types import InterventionError
+
+        raise InterventionError(
+            "A world is called 'factual'.", expected="another name: that one is always there."
+        )
+    return dict(do)
+
+
+def _names(structure: Any, variables: str | Sequence[str] | None) -> list[str]:
+    if variables is None:
+        return list(structure.nodes)
+    names = [variables] if isinstance(variables, str) else list(variables)
+    return [structure.require(n) for n in names]
+
+
+def _assumptions(
+    structure: Any, recomputed: frozenset[str], names: list[str], couplings: Mapping[str, str]
+) -> list[str]:
+    """Return what fixes the joint across worlds, in words."""
+    above = set(names) | structure.ancestors(names)
+    continuous = [n for n in structure.random if n in recomputed & above and n not in couplings]
+    notes = []
+    if continuous:
+        notes.append(
+            f"Rank preservation: each unit keeps its rank of {', '.join(continuous)} among units "
+            "with the same parents. The data cannot tell."
+        )
+    for name, kind in couplings.items():
+        words = "a common quantile" if kind == "monotone" else "Gumbel noise per category"
+        notes.append(f"Coupling of {name!r}: {kind} ({words}). The data cannot tell.")
+    return notes

@@ -1,0 +1,105 @@
+"""Choosing units by label, list of labels, slice of labels, or mask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.types import DataError, MixingError, closest
+
+if TYPE_CHECKING:
+    from bayescausal.worlds.evaluate import Units
+
+__all__ = ["select_units"]
+
+
+def select_units(units: Units, chosen: Any) -> Units:
+    """Return some of the units.
+
+    Parameters
+    ----------
+    units : Units
+        Those at hand.
+    chosen : None, label, sequence of labels, slice of labels, or mask
+        Along the first unit dim; None for all.
+
+    Returns
+    -------
+    Units
+
+    Raises
+    ------
+    DataError
+        If a label is not there, with the closest ones, or none is left.
+    MixingError
+        If units touch, so that some cannot be asked about without the others.
+    """
+    if chosen is None:
+        return units
+    structure = units.structure
+    first = structure.unit_dims[0]
+    length = units.sizes[first]
+    labels = np.asarray(units.coords[first]) if units.coords.get(first) is not None else None
+    labels = np.arange(length) if labels is None else labels
+    rows = _rows(chosen, labels, first)
+    if not len(rows):
+        raise DataError(f"No {first} is selected.", expected="at least one.")
+    mixed = structure.mixes().get(first)
+    if mixed:
+        raise MixingError(
+            f"Some units cannot be asked about without the others: {mixed}.",
+            remedy="Ask about all, and select from the result.",
+        )
+    cut: dict[str, np.ndarray] = {}
+    for name, column in units.columns.items():
+        dims = structure.dims.get(name, ())
+        cut[name] = np.take(column, rows, axis=dims.index(first)) if first in dims else column
+    return replace(
+        units,
+        sizes={**units.sizes, first: len(rows)},
+        coords={**units.coords, first: labels[rows]},
+        columns=cut,
+        rows=rows,
+    )
+
+
+def _rows(chosen: Any, labels: np.ndarray, dim: str) -> np.ndarray:
+    """Return positions of the chosen labels."""
+    if isinstance(chosen, slice):
+        start = 0 if chosen.start is None else _one(chosen.start, labels, dim)
+        stop = len(labels) - 1 if chosen.stop is None else _one(chosen.stop, labels, dim)
+        return np.arange(start, stop + 1, chosen.step)
+    array = np.asarray(chosen)
+    if array.dtype == bool:
+        if array.shape != labels.shape:
+            raise DataError(
+                f"The mask has shape {array.shape}.",
+                expected=f"one boolean for each of the {len(labels)} {dim} labels.",
+            )
+        return np.flatnonzero(array)
+    wanted = [chosen] if array.ndim == 0 or isinstance(chosen, tuple) else list(chosen)
+    place = {_key(label): i for i, label in enumerate(labels.tolist())}
+    return np.array([_find(w, place, dim) for w in wanted], dtype=int)
+
+
+def _one(label: Any, labels: np.ndarray, dim: str) -> int:
+    place = {_key(x): i for i, x in enumerate(labels.tolist())}
+    return _find(label, place, dim)
+
+
+def _key(label: Any) -> Any:
+    return label.item() if hasattr(label, "item") else label
+
+
+def _find(label: Any, place: dict[Any, int], dim: str) -> int:
+    key = _key(label)
+    if key not in place:
+        shown = list(place)[:5]
+        raise DataError(
+            f"{label!r} is not a label of {dim!r}.",
+            expected=f"labels such as {', '.join(map(repr, shown))}.",
+            names=closest(str(label), map(str, place))[:1],
+        )
+    return place[key]

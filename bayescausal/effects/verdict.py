@@ -1,0 +1,227 @@
+"""Whether what was asked is identified, for the estimand's own query and the fit's own data.
+
+The graph is the model's, the observed set is the fit's: a structural variable without a column is
+latent. Imputed columns count as observed, at random given the model. Where the question is not
+identified nonparametrically the posterior still has a mean; it then rests on the prior and on the
+parametric form, and :func:`contraction` says how far the data moved it:
+
+    ``1 - Var(effect | data) / Var(effect)``,
+
+near one if the data speak, near zero (or below) if the prior does.
+
+References
+----------
+M. Betancourt, "Towards a principled Bayesian workflow", 2020 (posterior contraction).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.effects.averages import Association
+from bayescausal.effects.mediation import PSE
+from bayescausal.graph.estimands import identify_effect
+from bayescausal.model.structure import structural_graph
+from bayescausal.types import BayesCausalError, Policy, Scale, Shift
+
+if TYPE_CHECKING:
+    from bayescausal.effects.estimand import Estimand
+    from bayescausal.graph.identification import Identification
+    from bayescausal.inference.record import Fit
+
+__all__ = ["contraction", "verdict"]
+
+
+def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
+    """Return the identification verdict of an estimand under a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        Its columns are what is observed; without data everything is.
+    estimand : Estimand
+
+    Returns
+    -------
+    Identification or None
+        True only if identified without a further assumption. None where there is nothing to
+        identify: a model of one variable.
+    """
+    structure = fit.structure
+    shown = structure.nodes
+    if any(n in structure.deterministics for n in estimand.names):
+        shown = (*structure.nodes, *structure.deterministics)
+    graph = structural_graph(structure.full, shown, structure)
+    observed = _observed(fit, graph)
+    treatments = estimand.treatments
+    given = tuple(n for n in estimand.given.reads if n != estimand.outcome_name)
+    given = tuple(dict.fromkeys([*given, *estimand.by]))
+    hidden = [
+        n
+        for n in dict.fromkeys([*treatments, estimand.outcome_name, *given])
+        if n in graph and n not in observed
+    ]
+    if hidden:
+        return _unmeasured(fit, estimand, graph, [*observed, *hidden], hidden)
+    if not treatments and not isinstance(estimand, Association):
+        return _natural(graph, estimand, observed)
+    return _decide(graph, estimand, observed, given)
+
+
+def _decide(
+    graph: Any, estimand: Estimand, observed: list[str], given: tuple[str, ...]
+) -> Identification | None:
+    """Return the verdict where everything the question names is measured."""
+    treatments = estimand.treatments
+    options: dict[str, Any] = {"observed": observed, "given": given or None}
+    if isinstance(estimand, Association):
+        return identify_effect(graph, "Association", estimand.x, estimand.y, observed=observed)
+    if isinstance(estimand, PSE):
+        return _along_paths(graph, estimand, options)
+    kind = type(estimand).__name__
+    if kind in ("CDE", "NDE", "NIE"):
+        options["mediators"] = tuple(estimand.mediators or ()) or None  # type: ignore[attr-defined]
+    if kind in ("ITE", "PN", "PS", "PNS"):
+        options["coupling"] = _coupling_words(estimand)
+    options["natural_value"] = _reads_natural_value(estimand)
+    return identify_effect(graph, kind, treatments, estimand.outcome_name, **options)
+
+
+def contraction(fit: Fit, estimand: Estimand, effect: Any, *, seed: int) -> float | None:
+    """Return how far the posterior of an effect moved from its prior; None if not known.
+
+    Parameters
+    ----------
+    fit : Fit
+        A posterior.
+    estimand : Estimand
+    effect : Effect
+        Its answer under `fit`.
+    seed : int
+
+    Returns
+    -------
+    float or None
+        ``1 - Var(posterior) / Var(prior)``, the smallest over the cells of the answer; None
+        where the prior is improper or the question has no answer under it.
+    """
+    from bayescausal.effects.estimate import answer
+    from bayescausal.inference.known import prior
+
+    try:
+        before = prior(
+            fit.model, _data(fit), draws=500, seed=seed, unit_dims=fit.structure.unit_dims
+        )
+        wide = answer(before, estimand, seed)
+    except BayesCausalError:
+        return None
+    over = ("chain", "draw")
+    ratio = effect.draws.var(over) / wide.draws.var(over)
+    value = 1.0 - float(np.max(np.asarray(ratio)))
+    return value if np.isfinite(value) else None
+
+
+# ------------------------------------------------------------------------ private
+
+
+def _observed(fit: Fit, graph: Any) -> list[str]:
+    """Return what of the graph is measured."""
+    structure = fit.structure
+    if fit.data is None:
+        return list(graph)
+    seen = {n for n in graph if n in fit.columns or n in structure.data}
+    for name in graph:
+        if name in structure.deterministics:
+            parents = set(graph.predecessors(name))
+            if parents and parents <= seen:
+                seen.add(name)
+    return [n for n in graph if n in seen]
+
+
+def _natural(graph: Any, estimand: Estimand, observed: list[str]) -> Identification | None:
+    """Nothing is intervened on: a property of the distribution of what is seen."""
+    others = [n for n in graph if n != estimand.outcome_name]
+    if not others:
+        return None
+    base = identify_effect(
+        graph, "Association", others[0], estimand.outcome_name, observed=list(graph)
+    )
+    return replace(
+        base, kind=type(estimand).__name__, query=f"P({estimand.outcome_name})", estimand=None
+    )
+
+
+def _unmeasured(
+    fit: Fit, estimand: Estimand, graph: Any, observed: list[str], hidden: list[str]
+) -> Identification | None:
+    """What the question names is latent: no distribution of measured variables fixes it."""
+    given = tuple(dict.fromkeys([*estimand.given.reads, *estimand.by]))
+    if estimand.treatments or isinstance(estimand, Association):
+        base = _decide(graph, estimand, observed, given)
+    else:
+        base = _natural(graph, estimand, observed)
+    if base is None:
+        return None
+    named = " and ".join(hidden)
+    return replace(
+        base,
+        status="not identified",
+        method="none",
+        estimand=None,
+        hedge=None,
+        reason=f"{named} {'is' if len(hidden) == 1 else 'are'} not measured",
+    )
+
+
+def _reads_natural_value(estimand: Estimand) -> bool:
+    try:
+        worlds = estimand.worlds()
+    except BayesCausalError:
+        return False
+    for world in worlds.values():
+        for name, act in world.items():
+            if isinstance(act, Shift | Scale):
+                return True
+            if isinstance(act, Policy) and name in (act.reads or ()):
+                return True
+    return False
+
+
+def _coupling_words(estimand: Any) -> str | None:
+    coupling = estimand.coupling
+    if coupling is None:
+        return None
+    if isinstance(coupling, str):
+        return coupling
+    return ", ".join(f"{k}: {v}" for k, v in dict(coupling).items())
+
+
+def _along_paths(graph: Any, estimand: PSE, options: dict[str, Any]) -> Identification:
+    """Without latents a path-specific effect that is defined is identified (Avin et al. 2005)."""
+    base = identify_effect(graph, "TE", estimand.treatments, estimand.outcome_name, **options)
+    hidden = [n for n in graph if n not in options["observed"]]
+    if bool(base) and not hidden:
+        return replace(base, kind="PSE", query=estimand.describe(), estimand=None)
+    if base.status == "not identified":
+        return replace(base, kind="PSE", query=estimand.describe())
+    return replace(
+        base,
+        kind="PSE",
+        query=estimand.describe(),
+        status="undecided",
+        method="none",
+        estimand=None,
+        reason="path-specific effects with latent variables are not decided here",
+    )
+
+
+def _data(fit: Fit) -> dict[str, np.ndarray]:
+    """Return the fit's columns as data."""
+    labels = fit.labels
+    data: dict[str, Any] = {}
+    for name, column in fit.columns.items():
+        data[name] = np.asarray(labels[name])[column] if name in labels else column
+    return data

@@ -1,0 +1,98 @@
+"""Reading a model together with its data.
+
+The two are read together because each says something about the other: what the data name votes on
+the unit dims of the model, and what the model observes itself completes the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bayescausal.inference.conform import Conformed, conform
+from bayescausal.inference.table import as_table, own_table
+from bayescausal.model.structure import structure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pymc as pm
+
+    from bayescausal.inference.columns import Table
+    from bayescausal.model.structure import Structure
+
+__all__ = ["beyond", "read_data"]
+
+
+def read_data(
+    model: pm.Model, data: Any, unit_dims: str | Sequence[str] | None
+) -> tuple[Structure, Table | None, Conformed]:
+    """Read a model together with the data that it is to be conditioned on.
+
+    Parameters
+    ----------
+    model : pm.Model
+        Generative, or conditioned in whole or in part.
+    data : DataFrame, Mapping, Dataset, Table or None
+        None: what the model itself observes.
+    unit_dims : str or sequence of str, optional
+        The dims that count units.
+
+    Returns
+    -------
+    structure : Structure
+        What is named in the data votes on the unit dims.
+    table : Table or None
+        None where nothing at all is observed.
+    conformed : Conformed
+        The columns that fit the model (none without data).
+    """
+    if data is None:
+        structure = structure_of(model, unit_dims=unit_dims)
+        if not structure.observed:
+            return structure, None, Conformed({}, {}, (), {}, {}, {}, ())
+        table = own_table(structure)
+    else:
+        structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
+        table = own_table(structure, as_table(data, structure))
+    return structure, table, conform(table, structure)
+
+
+def beyond(structure: Structure) -> tuple[str, ...]:
+    """Say what else is part of the density.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+
+    Returns
+    -------
+    tuple of str
+        A note if Potentials act on structural variables.
+    """
+    if not structure.potentials:
+        return ()
+    names = ", ".join(structure.potentials)
+    return (
+        f"The Potentials {names} act on structural variables and are part of the fitted density: "
+        "if they select units, an effect in the population needs an argument of its own.",
+    )
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _names_in(data: Any) -> tuple[str, ...]:
+    """Return the column names of any data; of a vector ``"v[label]"``, also ``"v"``."""
+    columns = getattr(data, "data_vars", None)
+    if columns is None and hasattr(data, "collect_schema"):
+        columns = data.collect_schema().names()
+    if columns is None:
+        columns = getattr(data, "column_names", None)
+    if columns is None:
+        columns = getattr(data, "columns", None)
+    if columns is None:
+        columns = data if isinstance(data, Mapping) else ()
+    names = [str(c) for c in columns]
+    return (*names, *(n.partition("[")[0] for n in names if n.endswith("]")))

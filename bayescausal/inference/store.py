@@ -1,0 +1,295 @@
+"""A fit on disk: netCDF or zarr, written at once or not at all, read back against its model.
+
+A file holds the draws (ArviZ's groups), the columns of the data (group ``columns``) and, as JSON
+in the attributes, what was done and a *fingerprint* of the model: its variables with their
+families and dims, and the arrows between them. The model itself is code and is given back by the
+caller; a model with another fingerprint is refused, naming what differs. Equations are not
+compared: a coefficient that changed from 1 to 2 leaves the fingerprint as it is.
+
+References
+----------
+.. [1] S. Hoyer and J. Hamman, xarray: N-D labeled arrays and datasets in Python, *Journal of Open
+   Research Software* 5(1), 2017.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayescausal.inference.columns import Table
+from bayescausal.inference.conform import Conformed
+from bayescausal.inference.record import Fit, build_fit
+from bayescausal.model.structure import structure_of
+from bayescausal.types import DataError, FitMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pymc as pm
+
+    from bayescausal.model.structure import Structure
+
+__all__ = ["fingerprint", "load_fit", "save_fit"]
+
+_KEY = "bayescausal"
+
+
+def load_fit(path: str | os.PathLike[str], model: pm.Model) -> Fit:
+    """Read a fit that was saved, for the model that it was made with.
+
+    Parameters
+    ----------
+    path : path
+        Written by ``Fit.save``.
+    model : pm.Model
+        The same model, built again.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    FitMismatchError
+        If the model is another one, naming the differences, or the file holds no fit.
+    DataError
+        If there is no such file.
+
+    References
+    ----------
+    R. Kumar, C. Carroll, A. Hartikainen and O. Martin, "ArviZ a unified library for exploratory
+    analysis of Bayesian models in Python", Journal of Open Source Software 4(33), 2019.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, pymc as pm, bayescausal as bc
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     b = pm.Normal("b")
+    ...     y = pm.Normal("y", b, 1, dims="unit")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "truth.nc"
+    ...     bc.truth(model, {"b": 0.5}).save(path)
+    ...     bc.load_fit(path, model)
+    Fit(truth; no units; 1 chains x 1 draws of b)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"There is no file {str(path)!r}.")
+    tree = _open(path)
+    if _KEY not in tree.attrs:
+        raise FitMismatchError(
+            f"{str(path)!r} holds no fit.", expected="A file written by Fit.save."
+        )
+    meta = json.loads(tree.attrs[_KEY])
+    structure = structure_of(model, unit_dims=tuple(meta["unit_dims"]))
+    differences = _differences(meta["fingerprint"], fingerprint(structure))
+    if differences:
+        raise FitMismatchError(
+            f"The fit was made with another model: {'; '.join(differences)}.",
+            expected="The model that it was made with.",
+        )
+    table, conformed = _columns(tree, meta, structure)
+    groups = {n: node.to_dataset() for n, node in tree.children.items() if n != "columns"}
+    return build_fit(
+        structure=structure,
+        table=table,
+        conformed=conformed,
+        groups=groups,
+        kind=meta["kind"],
+        seed=meta["seed"],
+        methods=meta["methods"],
+        notes=(),
+        sizes=meta["sizes"],
+        all_notes=tuple(meta["notes"]),
+    )
+
+
+def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
+    """Write a fit to ``.nc`` or ``.zarr``: a temporary file that takes the name when complete.
+
+    Parameters
+    ----------
+    fit : Fit
+        Any.
+    path : path
+        An existing file of that name is replaced.
+
+    Raises
+    ------
+    DataError
+        If the suffix is neither, or the folder does not exist.
+    """
+    path = Path(path)
+    if path.suffix not in (".nc", ".zarr"):
+        raise DataError(
+            f"{path.name!r} ends in {path.suffix or 'nothing'!r}.", expected="'.nc' or '.zarr'."
+        )
+    if not path.parent.is_dir():
+        raise DataError(f"There is no folder {str(path.parent)!r}.")
+    tree = _tree(fit)
+    holder = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+    try:
+        draft = holder / path.name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if path.suffix == ".nc":
+                tree.to_netcdf(draft, engine="h5netcdf")
+            else:
+                tree.to_zarr(draft, mode="w")
+        if path.is_dir():
+            os.replace(path, holder / "old")
+        os.replace(draft, path)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def fingerprint(structure: Structure) -> dict[str, Any]:
+    """Return what makes a model the same: variables, families, dims and arrows.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+
+    Returns
+    -------
+    dict
+        Plain data: ``variables`` (name to [family, dims]) and ``edges``.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.inference.store import fingerprint
+    >>> from bayescausal.model.structure import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     y = pm.Normal("y", dims="unit")
+    >>> fingerprint(structure_of(model))
+    {'variables': {'y': ['Normal', ['unit']]}, 'edges': []}
+    """
+    variables = {}
+    for name in sorted(structure.full):
+        var = structure.model.named_vars[name]
+        op = getattr(var.owner, "op", None)
+        label = getattr(op, "_print_name", None)
+        family = str(label[0]) if label and hasattr(op, "ndim_supp") else "expression"
+        variables[name] = [family, list(structure.dims.get(name, ()))]
+    edges = sorted([str(a), str(b)] for a, b in structure.full.edges)
+    return {"variables": variables, "edges": edges}
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _open(path: Path) -> xr.DataTree:
+    """Read a file whole, so that it can be replaced afterwards."""
+    engine = "zarr" if path.is_dir() else "h5netcdf"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with xr.open_datatree(path, engine=engine) as tree:
+                return tree.load().copy(deep=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise FitMismatchError(
+            f"{str(path)!r} cannot be read: {error}", expected="A file written by Fit.save."
+        ) from error
+
+
+def _tree(fit: Fit) -> xr.DataTree:
+    """Return everything a file holds."""
+    groups = {name: _writable(node.to_dataset()) for name, node in fit.draws.children.items()}
+    meta: dict[str, Any] = {
+        "fingerprint": fingerprint(fit.structure),
+        "unit_dims": list(fit.structure.unit_dims),
+        "kind": fit.kind,
+        "seed": fit.seed,
+        "notes": list(fit.notes),
+        "methods": dict(fit.methods),
+        "sizes": None if fit.sizes is None else {d: int(n) for d, n in fit.sizes.items()},
+        "labels": {n: [_plain(v) for v in labels] for n, labels in fit.labels.items()},
+        "missing": list(fit.missing),
+        "has_data": fit.data is not None,
+        "column_dims": {},
+    }
+    if fit.data is not None:
+        arrays = {}
+        for name, value in fit.columns.items():
+            dims = fit.data.dims[name]
+            meta["column_dims"][name] = list(dims)
+            arrays[name] = (dims, value)
+        held = {d for dims in fit.data.dims.values() for d in dims}
+        coords = {d: np.asarray(v) for d, v in fit.coords.items() if d in held}
+        every = {d: np.asarray(v) for d, v in fit.coords.items()}
+        groups["columns"] = _writable(xr.Dataset(arrays, coords={**every, **coords}))
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs[_KEY] = json.dumps(meta)
+    return tree
+
+
+def _plain(value: Any) -> Any:
+    """Return a label as JSON can hold it."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _writable(data: xr.Dataset) -> xr.Dataset:
+    """Return a Dataset whose labels a file can hold: text where they are mixed."""
+    data = data.copy()
+    for name, coord in data.coords.items():
+        if coord.dtype == object or coord.dtype.kind in "US":
+            data = data.assign_coords({name: (coord.dims, coord.values.astype(str))})
+    for name, array in data.data_vars.items():
+        if array.dtype == bool:
+            data[name] = array.astype("int8").assign_attrs(was_bool=1)
+    for variable in data.variables.values():
+        variable.encoding = {}
+    data.attrs = {k: v for k, v in data.attrs.items() if isinstance(v, str | int | float)}
+    return data
+
+
+def _columns(
+    tree: xr.DataTree, meta: Mapping[str, Any], structure: Structure
+) -> tuple[Table | None, Conformed]:
+    """Return the data of a fit as they were."""
+    if not meta["has_data"]:
+        return None, Conformed({}, {}, (), {}, {}, {}, ())
+    held = tree["columns"].to_dataset()
+    columns, dims = {}, {}
+    for name, mine in meta["column_dims"].items():
+        variable = structure.variable(name)
+        array = held[name].transpose(*mine).values
+        columns[name] = array if name in meta["missing"] else array.astype(variable.type.dtype)
+        dims[name] = tuple(mine)
+    coords = {str(d): np.asarray(held[d].values) for d in held.coords}
+    table = Table(columns, dims, coords, structure.unit_dims)
+    missing = {name: np.isnan(columns[name]) for name in meta["missing"]}
+    latent = tuple(n for n in structure.random if n not in columns)
+    labels = {name: tuple(v) for name, v in meta["labels"].items()}
+    return table, Conformed(columns, missing, latent, meta["sizes"], coords, labels, ())
+
+
+def _differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say how two fingerprints differ."""
+    old, new = saved["variables"], now["variables"]
+    out = [f"{name!r} is gone" for name in old if name not in new]
+    out += [f"{name!r} is new" for name in new if name not in old]
+    for name in old:
+        if name not in new or old[name] == new[name]:
+            continue
+        (family, dims), (family_now, dims_now) = old[name], new[name]
+        if family != family_now:
+            out.append(f"{name!r} was {family} and is {family_now}")
+        if dims != dims_now:
+            out.append(f"{name!r} had dims {tuple(dims)} and has {tuple(dims_now)}")
+    before = {tuple(e) for e in saved["edges"]}
+    after = {tuple(e) for e in now["edges"]}
+    out += [f"the arrow {a} -> {b} is gone" for a, b in sorted(before - after)]
+    out += [f"the arrow {a} -> {b} is new" for a, b in sorted(after - before)]
+    return out

@@ -19,54 +19,56 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayescausal.model.structure import graph_of as graph_of
-    from bayescausal.report.dag import plot_graph as plot_graph
-    from bayescausal.graph.export import to_dot as to_dot
-    from bayescausal.graph.export import to_mermaid as to_mermaid
-    from bayescausal.simulation.simulate import simulate as simulate
-    from bayescausal.inference.fit import fit as fit
-    from bayescausal.inference.store import load_fit as load_fit
-    from bayescausal.inference.known import prior as prior
-    from bayescausal.inference.known import truth as truth
-    from bayescausal.inference.record import Fit as Fit
-    from bayescausal.types import Set as Set
-    from bayescausal.types import Shift as Shift
-    from bayescausal.types import Scale as Scale
-    from bayescausal.types import Stochastic as Stochastic
-    from bayescausal.types import Policy as Policy
-    from bayescausal.types import Intervention as Intervention
-    from bayescausal.model.interventions import intervene as intervene
-    from bayescausal.model.noise_form import noise_form as noise_form
-    from bayescausal.worlds.worlds import worlds as worlds
-    from bayescausal.effects.estimands import Expected as Expected
-    from bayescausal.effects.estimands import Association as Association
+    from bayescausal import datasets as datasets
+    from bayescausal.counterfactuals.predict import abduct as abduct
+    from bayescausal.counterfactuals.predict import counterfactual as counterfactual
+    from bayescausal.draws.intervals import hdi as hdi
+    from bayescausal.effects.conditions import Where as Where
+    from bayescausal.effects.effect import Effect as Effect
     from bayescausal.effects.estimands import ATE as ATE
     from bayescausal.effects.estimands import ATT as ATT
     from bayescausal.effects.estimands import ATU as ATU
-    from bayescausal.effects.estimands import TE as TE
     from bayescausal.effects.estimands import CATE as CATE
     from bayescausal.effects.estimands import CDE as CDE
+    from bayescausal.effects.estimands import ITE as ITE
     from bayescausal.effects.estimands import NDE as NDE
     from bayescausal.effects.estimands import NIE as NIE
+    from bayescausal.effects.estimands import PN as PN
+    from bayescausal.effects.estimands import PNS as PNS
+    from bayescausal.effects.estimands import PS as PS
     from bayescausal.effects.estimands import PSE as PSE
     from bayescausal.effects.estimands import QTE as QTE
-    from bayescausal.effects.estimands import DoseResponse as DoseResponse
-    from bayescausal.effects.estimands import Slope as Slope
-    from bayescausal.effects.estimands import ITE as ITE
-    from bayescausal.effects.estimands import PN as PN
-    from bayescausal.effects.estimands import PS as PS
-    from bayescausal.effects.estimands import PNS as PNS
+    from bayescausal.effects.estimands import TE as TE
+    from bayescausal.effects.estimands import Association as Association
     from bayescausal.effects.estimands import Contrast as Contrast
+    from bayescausal.effects.estimands import DoseResponse as DoseResponse
     from bayescausal.effects.estimands import Estimand as Estimand
-    from bayescausal.effects.functionals import Quantile as Quantile
-    from bayescausal.effects.functionals import Probability as Probability
-    from bayescausal.effects.populations import Superpopulation as Superpopulation
-    from bayescausal.effects.conditions import Where as Where
+    from bayescausal.effects.estimands import Expected as Expected
+    from bayescausal.effects.estimands import Slope as Slope
     from bayescausal.effects.estimate import estimate as estimate
-    from bayescausal.effects.effect import Effect as Effect
-    from bayescausal.draws.intervals import hdi as hdi
-    from bayescausal import datasets as datasets
+    from bayescausal.effects.functionals import Probability as Probability
+    from bayescausal.effects.functionals import Quantile as Quantile
+    from bayescausal.effects.populations import Superpopulation as Superpopulation
+    from bayescausal.graph.export import to_dot as to_dot
+    from bayescausal.graph.export import to_mermaid as to_mermaid
+    from bayescausal.inference.fit import fit as fit
+    from bayescausal.inference.known import prior as prior
+    from bayescausal.inference.known import truth as truth
+    from bayescausal.inference.record import Fit as Fit
+    from bayescausal.inference.store import load_fit as load_fit
+    from bayescausal.model.interventions import intervene as intervene
+    from bayescausal.model.noise_form import noise_form as noise_form
+    from bayescausal.model.structure import graph_of as graph_of
+    from bayescausal.report.dag import plot_graph as plot_graph
+    from bayescausal.simulation.simulate import simulate as simulate
     from bayescausal.types import BayesCausalError as BayesCausalError
+    from bayescausal.types import Intervention as Intervention
+    from bayescausal.types import Policy as Policy
+    from bayescausal.types import Scale as Scale
+    from bayescausal.types import Set as Set
+    from bayescausal.types import Shift as Shift
+    from bayescausal.types import Stochastic as Stochastic
+    from bayescausal.worlds.worlds import worlds as worlds
 
 __version__ = "0.1.0"
 
@@ -96,6 +98,8 @@ _WHERE: dict[str, str] = {
     "noise_form": "model.noise_form",
     "worlds": "worlds.worlds",
     # questions
+    "abduct": "counterfactuals.predict",
+    "counterfactual": "counterfactuals.predict",
     "Expected": "effects.estimands",
     "Association": "effects.estimands",
     "ATE": "effects.estimands",
@@ -130,7 +134,7 @@ _WHERE: dict[str, str] = {
     "BayesCausalError": "types",
 }
 
-__all__ = [*_WHERE]  # noqa: PLE0604
+__all__ = [*_WHERE]
 
 
 class _Package(ModuleType):

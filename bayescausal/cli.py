@@ -247,7 +247,13 @@ def estimate(
     facts.add_row("Population", effect.population or population)
     facts.add_row("Data", f"{data.name}: {len(rows):,} rows")
     facts.add_row("Graph", arrows(structure.graph))
-    for note in dict.fromkeys((*fit.notes, *effect.notes)):
+    notes = dict.fromkeys((*fit.notes, *effect.notes))
+    if effect.identification is not None:
+        verdict = str(effect.identification)  # a note may say the same and more
+        verdict = next((note for note in notes if note.startswith(verdict)), verdict)
+        notes.pop(verdict, None)
+        facts.add_row("Verdict", verdict)
+    for note in notes:
         facts.add_row("Note", note)
     print_table(facts)
     answer = _brief(effect.summary(prob=PROB))

@@ -222,6 +222,7 @@ def test_estimate_answers_in_words_and_numbers(answered):
     assert "E[y | do(x=1)] - E[y | do(x=0)]" in result.stdout
     assert "40 rows" in result.stdout
     assert "z -> x" in result.stdout
+    assert " ".join(result.stdout.split()).count("Identified by the back door: adjust for z.") == 1
     words = " ".join(result.stdout.split())
     [said] = re.findall(r"Setting x to 1 rather than 0 (\w+) y by (\d\.\d+)", words)
     assert said[0] == "raises"
@@ -236,6 +237,7 @@ def test_the_file_says_what_the_screen_says(answered):
     [mean] = re.findall(r"effect ([-\d.]+),", " ".join(result.stdout.split()))
     assert written["effect"]["mean"] == pytest.approx(float(mean), abs=5e-4)
     assert written["data"]["rows"] == 40
+    assert written["identification"].startswith("Identified by the back door")
     assert written["seed"] == 5
     assert set(written["parameters"]) == {"a", "b", "sigma"}
     assert written["versions"]["bayescausal"] == bayescausal.__version__
@@ -248,6 +250,13 @@ def test_trouble_of_the_sampler_is_said_beside_the_answer(folder):
     assert result.exit_code == 0, result.output
     assert "Do not rely on this answer" in result.stdout
     assert "Warning:" in result.stderr
+
+
+def test_what_is_not_identified_is_said_once(folder):
+    rows().drop(columns="z").to_csv(folder / "no_z.csv", index=False)
+    result = ask(folder, "--draws", 50, "--chains", 2, "--seed", 1, data="no_z.csv")
+    assert result.exit_code == 0, result.output
+    assert " ".join(result.stdout.split()).count("is not identified") == 1
 
 
 def test_an_outcome_with_several_entries_gets_a_row_for_each(folder):

@@ -56,7 +56,9 @@ def test_commands_exist_with_the_options_shown():
     assert ["demo"] in commands
     for name, *arguments in commands:
         command = main.commands[name]
-        command.make_context(name, list(arguments), parent=click.Context(main))
+        command.make_context(
+            name, list(arguments), parent=click.Context(main, **main.context_settings)
+        )
 
 
 def test_names_in_the_readme_are_public():

@@ -22,14 +22,16 @@ import xarray as xr
 
 from bayescausal.counterfactuals.noise import AbductedNoise
 from bayescausal.counterfactuals.predict import impossible_note
-from bayescausal.effects.averages import Association, Expected
+from bayescausal.effects.averages import ATE, Association, Expected
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.conditions import EVERYONE, Condition
 from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.groups import ATT, ATU
 from bayescausal.effects.individual import individual
-from bayescausal.effects.joint import causation
+from bayescausal.effects.joint import causation, is_exact
+from bayescausal.effects.mediation import NDE, NIE, TE
 from bayescausal.effects.question import Question, resolve
 from bayescausal.effects.reduce import Cell, Reduction, reduce_question
 from bayescausal.effects.verdict import contraction, verdict
@@ -45,6 +47,7 @@ from bayescausal.worlds.noise import FreshNoise, replicates_per_group
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.graph.identification import Identification
     from bayescausal.inference.record import Fit
     from bayescausal.worlds.program import Program
 
@@ -77,8 +80,8 @@ def estimate(
     estimand : Estimand or sequence of Estimand
         What is asked.
     seed : int, optional
-        Of the noise. Default: the fit's, so that separate calls share their noise and laws
-        hold draw by draw across them.
+        Of the noise. Default: the fit's, so that separate calls share their noise. Questions of
+        one list also share how many inner draws they take: laws hold draw by draw in it.
     strict : bool, default False
         Refuse what is not identified nonparametrically.
     ignore_potentials : bool, default False
@@ -113,18 +116,31 @@ def estimate(
     2.0
     """
     if isinstance(estimand, Estimand):
-        return _estimate_one(fit, estimand, seed, strict, ignore_potentials)
+        return _estimate_all(fit, [estimand], seed, strict, ignore_potentials)[0]
     if isinstance(estimand, str) or not hasattr(estimand, "__iter__"):
         raise EstimandError(
             f"Found {estimand!r} where a question is needed.",
             expected="an estimand, such as ATE('treatment', 'outcome'), or a list of them.",
         )
-    return [_estimate_one(fit, each, seed, strict, ignore_potentials) for each in estimand]
+    return _estimate_all(fit, list(estimand), seed, strict, ignore_potentials)
 
 
-def _estimate_one(
-    fit: Fit, estimand: Estimand, seed: int | None, strict: bool, ignore_potentials: bool
-) -> Effect:
+def _estimate_all(
+    fit: Fit, estimands: list[Estimand], seed: int | None, strict: bool, ignore_potentials: bool
+) -> list[Effect]:
+    chosen = fit.seed if seed is None else int(seed)
+    verdicts = [_decide(fit, each, strict) for each in estimands]
+    effects = _answers(fit, estimands, chosen, ignore_potentials)
+    finished = []
+    for estimand, decided, effect in zip(estimands, verdicts, effects, strict=True):
+        notes = list(effect.notes)
+        if decided is not None and not decided:
+            notes.append(_unidentified(fit, estimand, effect, decided, chosen))
+        finished.append(replace(effect, identification=decided, notes=tuple(notes)))
+    return finished
+
+
+def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None:
     if not isinstance(estimand, Estimand):
         raise EstimandError(
             f"Found {estimand!r} where an estimand is needed.",
@@ -139,28 +155,116 @@ def _estimate_one(
             f"{decided.sentence() if decided is not None else ''}",
             remedy="Ask with strict=False for an answer that rests on the model's form.",
         )
-    chosen = fit.seed if seed is None else int(seed)
-    effect = answer(fit, estimand, chosen, ignore_potentials=ignore_potentials)
-    notes = list(effect.notes)
-    if decided is not None and not decided:
-        notes.append(_unidentified(fit, estimand, effect, decided, chosen))
-    return replace(effect, identification=decided, notes=tuple(notes))
+    return decided
 
 
 def answer(fit: Fit, estimand: Estimand, seed: int, *, ignore_potentials: bool = False) -> Effect:
     """Return the number, without the verdict on what identifies it."""
-    question = resolve(fit, estimand, ignore_potentials=ignore_potentials, seed=seed)
-    if isinstance(estimand, ITE):
-        return individual(question, seed)
-    program, where = question.program()
-    run = _Run(question, program, where, _cells(question, program, where, seed), seed)
-    plan = run.plan()
-    reduction = run.reduce(slice(0, fit.n_draws), plan.replicates)
-    run.refuse_empty(reduction)
-    run.refuse_impossible()
-    values = run.combine(reduction.total)
-    effect = _effect(run, values, plan, run.error(reduction, plan))
-    return causation(run, effect) if isinstance(estimand, PN | PS | PNS) else effect
+    return _answers(fit, [estimand], seed, ignore_potentials)[0]
+
+
+def _answers(
+    fit: Fit, estimands: list[Estimand], seed: int, ignore_potentials: bool
+) -> list[Effect]:
+    """Return the numbers; questions on one outcome take the same inner draws.
+
+    So identities between them (the total effect is the direct minus the reversed indirect one)
+    hold draw by draw, and not only within Monte Carlo error.
+    """
+    questions = [resolve(fit, each, ignore_potentials=ignore_potentials, seed=seed)
+                 for each in estimands]  # fmt: skip
+    runs: dict[int, _Run] = {}
+    for i, question in enumerate(questions):
+        if not isinstance(question.estimand, ITE):
+            program, where = question.program()
+            cells = _cells(question, program, where, seed)
+            runs[i] = _Run(question, program, where, cells, seed)
+    simulated = {i: run for i, run in runs.items() if not _is_closed(run.question)}
+    plans = _shared({i: _plan(run) for i, run in simulated.items()}, simulated)
+    effects = []
+    for i, question in enumerate(questions):
+        if i not in runs:
+            effects.append(individual(question, seed))
+            continue
+        run = runs.pop(i)
+        if i not in plans:
+            effects.append(causation(run, None))
+            continue
+        plan = plans[i]
+        reduction = run.reduce(slice(0, fit.n_draws), plan.replicates)
+        run.refuse_empty(reduction)
+        run.refuse_impossible()
+        values = run.combine(reduction.total)
+        effect = _effect(run, values, plan, run.error(reduction, plan))
+        ask = question.estimand
+        effects.append(causation(run, effect) if isinstance(ask, PN | PS | PNS) else effect)
+    return effects
+
+
+def _is_closed(question: Question) -> bool:
+    """Whether a probability of causation has a closed form."""
+    return isinstance(question.estimand, PN | PS | PNS) and is_exact(question)
+
+
+#: Questions that one identity ties together: they take the same inner draws, asked together or not.
+_FAMILIES: tuple[tuple[type, ...], ...] = ((TE, NDE, NIE), (ATE, ATT, ATU))
+
+
+def _plan(run: _Run) -> _Plan:
+    """Plan a question, with the most replicates that any question of its family needs."""
+    plan, question = run.plan(), run.question
+    if run.exact:
+        return plan
+    for relative in _relatives(question.estimand):
+        try:
+            other = resolve(question.fit, relative, ignore_potentials=True, seed=run.seed)
+            program, where = other.program()
+            sibling = _Run(other, program, where, _cells(other, program, where, run.seed), run.seed)
+            wanted = sibling.plan().replicates
+        except EmptySubgroupError:
+            continue
+        plan = replace(plan, replicates=max(plan.replicates, wanted))
+    return plan
+
+
+def _relatives(estimand: Estimand) -> list[Estimand]:
+    """Return the other questions of the family, all else equal."""
+    family = next((f for f in _FAMILIES if type(estimand) in f), ())
+    if not family or estimand.population.name == "target":
+        return []
+    shared = ("treated", "control", "scale", "given", "population", "functional", "by")
+    fields = {n: getattr(estimand, n) for n in shared}
+    fields["given"] = estimand.given or None
+    if TE in family:
+        fields["mediators"] = getattr(estimand, "mediators", None)
+    found: list[Estimand] = []
+    for kind in family:
+        options = dict(fields)
+        if kind is TE:
+            options.pop("mediators")
+        for reverse in (False, True) if kind is NIE else (False,):
+            if kind is NIE:
+                options["reverse"] = reverse
+            if kind is type(estimand) and reverse == getattr(estimand, "reverse", False):
+                continue
+            found.append(kind(estimand.treatment, estimand.outcome, **options))  # type: ignore[call-arg,attr-defined]
+    return found
+
+
+def _shared(plans: dict[int, _Plan], runs: dict[int, _Run]) -> dict[int, _Plan]:
+    """Give questions on the same outcome and number of units the most replicates of any."""
+    keys = {
+        i: (run.question.outcome, run.inner, run.question.abducted)
+        for i, run in runs.items()
+        if not run.exact
+    }
+    most: dict[Any, int] = {}
+    for i, key in keys.items():
+        most[key] = max(most.get(key, 0), plans[i].replicates)
+    return {
+        i: replace(plan, replicates=most[keys[i]]) if i in keys else plan
+        for i, plan in plans.items()
+    }
 
 
 def _unidentified(fit: Fit, estimand: Estimand, effect: Effect, decided: Any, seed: int) -> str:
@@ -267,7 +371,8 @@ class _Run:
             posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
         target = max(posterior / 10, 1e-3 * pilot.spread * self._unit)
         worst = float(np.max(variance))
-        wanted = 1 if worst == 0 else int(np.ceil(worst / max(target, 1e-300) ** 2))
+        none = worst == 0 or target == 0  # nothing varies but by rounding
+        wanted = 1 if none else int(np.ceil(worst / target**2))
         cap = max(WORK // max(total * units, 1), 1)
         used = max(min(wanted, cap), 1)
         used = -(-used // self.inner) * self.inner
@@ -316,6 +421,30 @@ class _Run:
         if few:
             return np.sqrt(np.asarray(plan.variance) / plan.replicates)
         return np.sqrt(self.variance(reduction))
+
+    def laid(self, values: np.ndarray) -> xr.DataArray:
+        """Return one number per cell and draw, (cell, draw), in named dims."""
+        sizes = self.question.fit.posterior.sizes
+        by = self.question.by
+        levels = [list(dict.fromkeys(c.labels[i] for c in self.cells)) for i in range(len(by))]
+        shape = [*(len(v) for v in levels), int(sizes["chain"]), int(sizes["draw"])]
+        array = xr.DataArray(
+            np.asarray(values).reshape(shape),
+            dims=(*by, "chain", "draw"),
+            coords=dict(zip(by, levels, strict=True)),
+        )
+        return array.transpose("chain", "draw", *by)
+
+    def blank(self, draws: xr.DataArray, error: float) -> Effect:
+        """Return an effect with all but bounds, from its draws."""
+        return Effect(
+            draws=draws,
+            estimand=self.question.estimand,
+            mc_error=error,
+            seed=self.seed,
+            population=self.question.words,
+            notes=_notes(self, _Plan(1, 0.0, 0.0, False)),
+        )
 
     def refuse_impossible(self) -> None:
         """Refuse units whose evidence the model calls impossible."""

@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.question import Question
 
-__all__ = ["causation"]
+__all__ = ["causation", "is_exact"]
 
 #: Inner replicates where the probability of the event given covariates is not exact.
 REPLICATES = 256
 #: Fresh units per draw, for bounds under population="model".
-FRESH = 1024
+FRESH = 500_000
 #: Draws x fresh units.
 WORK = 8_000_000
 
@@ -69,15 +69,20 @@ class _Sums:
     x0_e: np.ndarray
 
 
-def causation(run: Any, effect: Effect) -> Effect:
+_ALL = ("weight", "p1", "p0", "low", "high")
+_AT = ("at_weight", "at_p", "at_low", "at_high")
+
+
+def causation(run: Any, effect: Effect | None) -> Effect:
     """Return a probability of causation with its bounds, and its exact value where there is one.
 
     Parameters
     ----------
     run : _Run
         The evaluation that gave `effect`.
-    effect : Effect
-        The value under the coupling, simulated.
+    effect : Effect or None
+        The value under the coupling, simulated; None where :func:`is_exact` says that the
+        lower Frechet bound is the value.
 
     Returns
     -------
@@ -85,12 +90,12 @@ def causation(run: Any, effect: Effect) -> Effect:
     """
     question: Question = run.question
     estimand: Any = question.estimand
-    if question.abducted and _between(question):
+    if effect is not None and question.abducted and _between(question):
         note = "No bounds: something between treatment and outcome was observed of each unit."
         return replace(effect, notes=(*effect.notes, note))
-    sums = _sums(run)
+    sums, spread = _sums(run)
     model = _model_bounds(estimand, sums)
-    exact = _is_exact(question)
+    exact = effect is None
     value = model[0] if exact else np.clip(_flat(effect, run), *model)
     bounds = model if estimand.bounds == "model" else _margins(estimand, sums)
     bounds = np.clip(bounds, 0.0, 1.0)
@@ -100,11 +105,12 @@ def causation(run: Any, effect: Effect) -> Effect:
         if estimand.bounds == "model"
         else "Bounds: Tian and Pearl (2000), from the margins alone."
     )
-    draws = _laid(value, run, effect)
-    edges = xr.concat([_laid(b, run, effect) for b in bounds], dim="bound")
+    draws = run.laid(value)
+    edges = xr.concat([run.laid(b) for b in bounds], dim="bound")
     edges = edges.assign_coords(bound=["lower", "upper"]).transpose(*draws.dims, "bound")
-    error = 0.0 if exact and question.population != "model" else effect.mc_error
-    return replace(effect, draws=draws, bounds=edges, mc_error=error, notes=(*effect.notes, words))
+    if effect is None:
+        effect = run.blank(draws, spread)
+    return replace(effect, draws=draws, bounds=edges, notes=(*effect.notes, words))
 
 
 # ------------------------------------------------------------------------- bounds
@@ -141,10 +147,12 @@ def _margins(estimand: Any, s: _Sums) -> np.ndarray:
 # --------------------------------------------------------------------------- sums
 
 
-def _sums(run: Any) -> _Sums:
+def _sums(run: Any) -> tuple[_Sums, float]:
+    """Return the sums, and the standard error that fresh units leave in an average."""
     question: Question = run.question
     estimand: Any = question.estimand
-    if question.population == "model":
+    fresh = question.population == "model"
+    if fresh:
         question = _frozen_population(question, run.seed)
     event = Event(question._coded(estimand.event))
     outcome = question.outcome
@@ -166,42 +174,68 @@ def _sums(run: Any) -> _Sums:
     rows = range(total)
     shape = (len(run.cells), total)
     out = {f: np.zeros(shape) for f in _Sums.__dataclass_fields__}
+    squares = np.zeros((3, *shape))
     levels = {r: _levels(estimand, r) for r in ("treated", "control")}
     at = levels["control" if isinstance(estimand, PS) else "treated"]
     for block in evaluate(
         program, question.units, slice(0, total), FreshNoise(run.seed), replicates=inner
     ):
         frame = Frame(question, program, where, block, rows, run.seed)
-        p1, p0 = (frame.outcome(i).mean(axis=1, keepdims=True) for i in (0, 1))
         lengths = (1, 1, *frame.lengths)
-        p1, p0 = np.broadcast_arrays(p1, p0, np.zeros(lengths))[:2]
+        p1, p0 = (
+            np.broadcast_to(v, np.broadcast_shapes(v.shape, lengths))
+            for v in (frame.outcome(i).mean(axis=1, keepdims=True) for i in (0, 1))
+        )
         low, high = np.maximum(p1 - p0, 0.0), np.minimum(p1, 1.0 - p0)
         own = p0 if isinstance(estimand, PS) else p1
+        one = np.ones(lengths)
         for c, cell in enumerate(run.cells):
             base = cell.condition & estimand.given
+            wanted = [(n, v, base) for n, v in zip(_ALL, (one, p1, p0, low, high), strict=True)]
+            wanted += [(n, v, base & at) for n, v in zip(_AT, (one, own, low, high), strict=True)]
+            wanted += [
+                ("x1", one, base & levels["treated"]),
+                ("x1_e", p1, base & levels["treated"]),
+            ]
+            wanted += [
+                ("x0", one, base & levels["control"]),
+                ("x0_e", p0, base & levels["control"]),
+            ]
+            for name, values, condition in wanted:
+                weight = frame.weight(condition).mean(axis=1, keepdims=True)
+                product = values * weight
+                found = product.sum(axis=tuple(range(1, product.ndim)))
+                out[name][c, block.draws] += found
+            top, bottom = low, _denominator(estimand, p1, p0, one)
+            weight = frame.weight(base & at if _part(estimand) else base)
+            weight = weight.mean(axis=1, keepdims=True)
+            for k, product in enumerate((top * top, top * bottom, bottom * bottom)):
+                square = product * weight**2
+                squares[k, c, block.draws] += square.sum(axis=tuple(range(1, square.ndim)))
+    sums = _Sums(**out)
+    return sums, _ratio_error(estimand, sums, squares) if fresh else 0.0
 
-            def add(field: str, values: Any, condition: Condition, c: int = c) -> None:
-                w = frame.weight(condition).mean(axis=1, keepdims=True)
-                found = np.broadcast_to(
-                    values * w, np.broadcast_shapes(np.shape(values * w), lengths)
-                )
-                out[field][c, block.draws] += found.sum(axis=tuple(range(1, found.ndim)))
 
-            for name, values in (
-                ("weight", 1.0),
-                ("p1", p1),
-                ("p0", p0),
-                ("low", low),
-                ("high", high),
-            ):
-                add(name, values, base)
-            for name, values in (("weight", 1.0), ("p", own), ("low", low), ("high", high)):
-                add(f"at_{name}", values, base & at)
-            add("x1", 1.0, base & levels["treated"])
-            add("x1_e", p1, base & levels["treated"])
-            add("x0", 1.0, base & levels["control"])
-            add("x0_e", p0, base & levels["control"])
-    return _Sums(**out)
+def _part(estimand: Any) -> bool:
+    """Whether only the units at one level of the treatment count."""
+    return isinstance(estimand, PN | PS)
+
+
+def _denominator(estimand: Any, p1: np.ndarray, p0: np.ndarray, one: np.ndarray) -> np.ndarray:
+    if isinstance(estimand, PN):
+        return p1
+    return 1.0 - p0 if isinstance(estimand, PS) else one
+
+
+def _ratio_error(estimand: Any, sums: _Sums, squares: np.ndarray) -> float:
+    """Return the standard error that a finite number of fresh units leaves in a ratio."""
+    low, _ = _model_bounds(estimand, sums)
+    if isinstance(estimand, PN):
+        total = sums.at_p
+    else:
+        total = sums.at_weight - sums.at_p if isinstance(estimand, PS) else sums.weight
+    spread = squares[0] - 2 * low * squares[1] + low**2 * squares[2]
+    return float(np.sqrt(np.mean(np.clip(spread, 0.0, None) / total**2)))
 
 
 def _both_worlds(run: Any) -> dict[str, Any]:
@@ -238,13 +272,8 @@ def _frozen_population(question: Question, seed: int) -> Question:
         program, units, slice(0, total), FreshNoise(seed), replicates=1, whole_units=True
     ):
         for name, value, dims in zip(names, block.values, program.dims, strict=True):
-            full = np.broadcast_to(
-                value[:, 0],
-                (
-                    value.shape[0],
-                    *(sizes.get(d or "", n) for d, n in zip(dims, value.shape[2:], strict=True)),
-                ),
-            )
+            lengths = [sizes.get(d or "", n) for d, n in zip(dims, value.shape[2:], strict=True)]
+            full = np.broadcast_to(value[:, 0], (value.shape[0], *lengths))
             if name not in latents:
                 latents[name] = np.empty((total, *full.shape[1:]), dtype=value.dtype)
             latents[name][block.draws] = full
@@ -269,7 +298,7 @@ def _between(question: Question) -> list[str]:
     return [n for n in question.recomputed if n in below and n in above]
 
 
-def _is_exact(question: Question) -> bool:
+def is_exact(question: Question) -> bool:
     """Whether the lower Frechet bound is the value: one noise, a common rank, a tail event."""
     estimand: Any = question.estimand
     if question.abducted or _between(question) or question.outcome not in question.structure.random:
@@ -287,16 +316,3 @@ def _flat(effect: Effect, run: Any) -> np.ndarray:
     """Return the draws as (cell, draw)."""
     order = [*run.question.by, "chain", "draw"]
     return np.asarray(effect.draws.transpose(*order).values.reshape(len(run.cells), -1))
-
-
-def _laid(values: np.ndarray, run: Any, effect: Effect) -> xr.DataArray:
-    """Return (cell, draw) values laid out as the effect's draws."""
-    by = run.question.by
-    sizes = effect.draws.sizes
-    shape = [*(sizes[b] for b in by), sizes["chain"], sizes["draw"]]
-    array = xr.DataArray(
-        np.asarray(values).reshape(shape),
-        dims=(*by, "chain", "draw"),
-        coords={b: effect.draws.coords[b] for b in by},
-    )
-    return array.transpose(*effect.draws.dims)

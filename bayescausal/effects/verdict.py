@@ -48,9 +48,11 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
     -------
     Identification or None
         True only if identified without a further assumption. None where there is nothing to
-        identify: a model of one variable.
+        identify: a model of one variable, an outcome that is set.
     """
     structure = fit.structure
+    if estimand.outcome_name in estimand.treatments:
+        return None  # E[X | do(X = x)] = x, whatever the graph
     shown = structure.nodes
     if any(n in structure.deterministics for n in estimand.names):
         shown = (*structure.nodes, *structure.deterministics)

@@ -261,7 +261,12 @@ class Reader:
 
     def _touching(self, units: tuple[str, ...]) -> tuple[dict[str, dict[str, str]], dict[str, int]]:
         """Follow the axes of every equation: what mixes units, what fixes their number."""
-        leaves = {v: self._leaf(n, set(units)) for n, v in self.named.items()}
+        through = {v.name for v in self.model.deterministics if not self.dims[v.name]}
+        leaves = {
+            v: self._leaf(n, set(units))
+            for n, v in self.named.items()
+            if n not in through or n in self.imputed
+        }
         mixing: dict[str, dict[str, str]] = {}
         fixed: dict[str, int] = {}
         for name, variable in self.named.items():

@@ -251,7 +251,7 @@ def argument(
     if item.kind == "length":
         full = units.sizes[item.name]
         return np.asarray(window.stop - window.start if item.name == cut else full)
-    along = item.dims.index(cut) if cut in item.dims else None
+    along = item.dims.index(cut) if cut is not None and cut in item.dims else None
     if item.kind == "noise":
         return _noise(item, units, part, group, inner, along, window, noise)
     if item.kind == "set":

@@ -6,6 +6,7 @@ variable given its parents where that is known exactly.
 
 ===============  =================================================================
 ``rules``        one rule per family, by dispatch on the operation
+``families``     which law a random variable has
 ``vectors``      maps of normals: MvNormal, random walks, autoregressions
 ``custom``       increasing and decreasing maps inside a CustomDist
 ``laws``         tails, atoms and quantiles, and how laws are combined
@@ -23,8 +24,9 @@ variable given its parents where that is known exactly.
 from __future__ import annotations
 
 from bayescausal.model.noise import custom, vectors  # noqa: F401  (they register rules)
+from bayescausal.model.noise.families import family_of
 from bayescausal.model.noise.means import mean_of
-from bayescausal.model.noise.rules import COUPLINGS, NoiseRule, family_of, noise_rule
+from bayescausal.model.noise.rules import COUPLINGS, NoiseRule, noise_rule
 from bayescausal.model.noise.sampling import sample_base, sample_gumbel, sample_interval
 
 __all__ = [

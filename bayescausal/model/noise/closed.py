@@ -27,7 +27,7 @@ from scipy import special as sp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CLOSED", "NUMERIC", "NUMPY", "symbolic"]
+__all__ = ["BRACKETS", "CLOSED", "NUMERIC", "NUMPY", "symbolic"]
 
 LOG2 = float(np.log(2.0))
 SQRT2 = float(np.sqrt(2.0))
@@ -230,12 +230,55 @@ def _beta(ell: np.ndarray, alpha: Any, beta: Any) -> np.ndarray:
     return _two_sided(ell, low, lambda s: sp.betainccinv(alpha, beta, s))
 
 
+def _half_student_t(ell: np.ndarray, nu: Any, sigma: Any) -> np.ndarray:
+    def near(u: np.ndarray) -> np.ndarray:
+        share = sp.betaincinv(0.5, 0.5 * nu, u)
+        return np.sqrt(nu * share / (1.0 - share))
+
+    return sigma * _two_sided(ell, near, lambda s: -sp.stdtrit(nu, 0.5 * s))
+
+
+def _skew_student_t(ell: np.ndarray, a: Any, b: Any, mu: Any, sigma: Any) -> np.ndarray:
+    def score(share: np.ndarray) -> np.ndarray:
+        return (2.0 * share - 1.0) * np.sqrt(a + b) / (2.0 * np.sqrt(share * (1.0 - share)))
+
+    low = lambda u: score(sp.betaincinv(a, b, u))  # noqa: E731
+    return mu + sigma * _two_sided(ell, low, lambda s: -score(sp.betaincinv(b, a, s)))
+
+
 #: Family -> quantile as a function of (logistic noise, parameters), NumPy only.
 NUMERIC: dict[str, Callable[..., np.ndarray]] = {
     "Beta": _beta,
     "Gamma": _gamma,
+    "HalfStudentT": _half_student_t,
     "InverseGamma": _inverse_gamma,
     "LogNormal": _log_normal,
     "Normal": _normal,
+    "SkewStudentT": _skew_student_t,
     "StudentT": _student_t,
+}
+
+
+# -------------------------------------------------------- what a quantile must lie between
+
+
+def _skew_normal_bracket(ell: np.ndarray, mu: Any, sigma: Any, alpha: Any) -> Any:
+    """A positive skew moves a normal to the right, a half normal being the limit."""
+    normal = _normal(ell, mu, sigma)
+    right = _half_normal(NUMPY, ell, 0.0 * alpha, sigma)
+    left = -_half_normal(NUMPY, -ell, 0.0 * alpha, sigma)
+    return np.where(alpha >= 0, normal, mu + left), np.where(alpha >= 0, mu + right, normal)
+
+
+def _ex_gaussian_bracket(ell: np.ndarray, mu: Any, sigma: Any, nu: Any) -> Any:
+    """A sum is above its normal part, and exceeds ``a + b`` no oftener than one part does."""
+    log_s = -_softplus(ell) - LOG2
+    half = log_s - np.log1p(-np.exp(log_s))
+    return _normal(ell, mu, sigma), _normal(-half, mu, sigma) - nu * log_s
+
+
+#: Family -> two values that enclose the quantile, for families that are searched.
+BRACKETS: dict[str, Callable[..., Any]] = {
+    "ExGaussian": _ex_gaussian_bracket,
+    "SkewNormal": _skew_normal_bracket,
 }

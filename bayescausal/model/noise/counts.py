@@ -37,7 +37,7 @@ from numpy import inf
 from scipy import special as sp
 
 from bayescausal.model.noise.search import invert_integer
-from bayescausal.model.noise.tails import log1mexp, pair
+from bayescausal.model.noise.tails import clamp, log1mexp, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,11 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["COUNT_QUANTILES", "COUNT_SUPPORT", "COUNT_TAILS", "categorical_quantile"]
 
 
-def _on(k: Array, first: Array, last: Array, two: Pair) -> Pair:
-    """Put in what is certain: nothing before the first value, everything at the last."""
-    before, done = k < first, k >= last
-    log_f = np.where(before, -inf, np.where(done, 0.0, two[0]))
-    return log_f, np.where(before, 0.0, np.where(done, -inf, two[1]))
+def _on(k: Array, first: Array | float, last: Array | float, two: Pair) -> Pair:
+    """Nothing before the first value, everything at the last."""
+    return clamp(k < first, k >= last, two)
 
 
 def poisson(k: Array, mu: Array) -> Pair:

@@ -32,8 +32,8 @@ __all__ = [
 
 #: Above this logit (1 - u < 6e-6) the sum of the lower tail says too little about the upper.
 _FAR = 12.0
-_STEPS = 400
-_UNDERFLOW = -64.0
+_STEPS = 1200
+_UNDERFLOW = -600.0
 _BIG = 1e280
 
 

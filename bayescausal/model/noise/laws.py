@@ -28,10 +28,17 @@ import numpy as np
 from numpy import inf
 from scipy import special as sp
 
-from bayescausal.model.noise.closed import CLOSED, NUMERIC, NUMPY
+from bayescausal.model.noise.closed import BRACKETS, CLOSED, NUMERIC, NUMPY
 from bayescausal.model.noise.counts import COUNT_QUANTILES, COUNT_SUPPORT, COUNT_TAILS
-from bayescausal.model.noise.search import invert_continuous, invert_integer
-from bayescausal.model.noise.tails import CONTINUOUS_TAILS, logdiffexp
+from bayescausal.model.noise.search import search_law
+from bayescausal.model.noise.tails import (
+    CONTINUOUS_TAILS,
+    between,
+    clamp,
+    log1mexp,
+    logdiffexp,
+    logsumexp,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,22 +50,13 @@ __all__ = ["Censored", "Dirac", "Law", "Leaf", "Mixture", "Truncated", "noise_in
 
 #: Parameters that are themselves vectors: family -> trailing axes of each parameter.
 _CORES = {"Categorical": (1,), "Interpolated": (1, 1, 1)}
-_COUNTS = {
-    "AsymmetricLaplace": 3,
-    "Bernoulli": 1,
-    "BetaBinomial": 3,
-    "ExGaussian": 3,
-    "Exponential": 1,
-    "Geometric": 1,
-    "HalfCauchy": 1,
-    "HyperGeometric": 3,
-    "Poisson": 1,
-    "SkewNormal": 3,
-    "SkewStudentT": 4,
-    "StudentT": 3,
-    "Triangular": 3,
-    "Wald": 3,
+_SCALARS = {
+    1: "Bernoulli Exponential Geometric HalfCauchy Poisson",
+    3: "AsymmetricLaplace BetaBinomial ExGaussian HyperGeometric SkewNormal StudentT "
+    "Triangular Wald",
+    4: "SkewStudentT",
 }
+_COUNTS = {family: count for count, names in _SCALARS.items() for family in names.split()}
 
 
 class Law(Protocol):
@@ -83,6 +81,9 @@ class Law(Protocol):
 
     def support(self, params: Sequence[Array]) -> tuple[Array | float, Array | float]:
         """Return the first and last value, for integer laws."""
+
+    def bracket(self, ell: Array, params: Sequence[Array]) -> Pair | None:
+        """Return values known to enclose the quantile, if there are any."""
 
     def quantile(self, ell: Array, params: Sequence[Array]) -> Array:
         """Return the quantile at the level ``sigmoid(ell)``."""
@@ -122,12 +123,17 @@ class Leaf:
         """Return the first and last value of an integer family."""
         return COUNT_SUPPORT[self.family](*params)
 
+    def bracket(self, ell: Array, params: Sequence[Array]) -> Pair | None:
+        """Return quantiles of simpler families on both sides, where such are known."""
+        known = BRACKETS.get(self.family)
+        return known(ell, *params) if known else None
+
     def quantile(self, ell: Array, params: Sequence[Array]) -> Array:
         """Return the quantile in closed form, by a kernel, or by search."""
         if self.family in CLOSED:
             return CLOSED[self.family](NUMPY, ell, *params)
         special = NUMERIC.get(self.family) or COUNT_QUANTILES.get(self.family)
-        return special(ell, *params) if special else _search(self, ell, params)
+        return special(ell, *params) if special else search_law(self, ell, params)
 
 
 @dataclass(frozen=True)
@@ -164,6 +170,10 @@ class Dirac:
         """Return the one value twice."""
         return params[0], params[0]
 
+    def bracket(self, ell: Array, params: Sequence[Array]) -> Pair | None:
+        """Return nothing: the quantile needs no search."""
+        return None
+
     def quantile(self, ell: Array, params: Sequence[Array]) -> Array:
         """Return the one value."""
         return np.where(np.isnan(ell), np.nan, params[0])
@@ -171,10 +181,15 @@ class Dirac:
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of several laws, or (`stacked`) of one law along the last parameter axis."""
+    """A mixture of several laws, or (`stacked`) of one law along the last parameter axis.
+
+    With `in_order` there are two parts, an atom and a law that lies above it (a hurdle), and the
+    quantile is that of the second part at the level that is left.
+    """
 
     parts: tuple[Law, ...]
     stacked: bool = False
+    in_order: bool = False
 
     @property
     def kind(self) -> str:
@@ -189,7 +204,8 @@ class Mixture:
         return (1, *(core + self.stacked for core in inner))
 
     def _split(self, params: Sequence[Array]) -> list[tuple[Law, Sequence[Array]]]:
-        rest, out = list(params[1:]), []
+        rest: Sequence[Array] = list(params[1:])
+        out: list[tuple[Law, Sequence[Array]]] = []
         for part in self.parts:
             count = len(part.cores)
             out.append((part, rest[:count]))
@@ -202,8 +218,8 @@ class Mixture:
         x = np.asarray(x, float)
         if self.stacked:
             ((part, inner),) = self._split(params)
-            pairs = getattr(part, side)(x[..., None], inner)
-            return tuple(sp.logsumexp(log_w + tail, axis=-1) for tail in pairs)
+            log_f, log_s = getattr(part, side)(x[..., None], inner)
+            return logsumexp(log_w + log_f), logsumexp(log_w + log_s)
         totals: list[Array] = []
         for j, (part, inner) in enumerate(self._split(params)):
             pairs = [log_w[..., j] + tail for tail in getattr(part, side)(x, inner)]
@@ -237,9 +253,26 @@ class Mixture:
             low, high = np.minimum(low, lower), np.maximum(high, upper)
         return low, high
 
+    def bracket(self, ell: Array, params: Sequence[Array]) -> Pair | None:
+        """Return the least and the largest quantile of the parts, which enclose that of all."""
+        if self.stacked:
+            ((part, inner),) = self._split(params)
+            each = part.quantile(ell[..., None], inner)
+            return each.min(axis=-1), each.max(axis=-1)
+        found = [part.quantile(ell, inner) for part, inner in self._split(params)]
+        return np.minimum.reduce(found), np.maximum.reduce(found)
+
     def quantile(self, ell: Array, params: Sequence[Array]) -> Array:
-        """Return the quantile by search."""
-        return _search(self, ell, params)
+        """Return the quantile by search between those of the parts."""
+        if not self.in_order:
+            return search_law(self, ell, params)
+        weights = params[0]
+        (_, (atom,)), (part, inner) = self._split(params)
+        log_s = sp.log_expit(-ell) - np.log(weights[..., 1])
+        log_f = logdiffexp(sp.log_expit(ell), np.log(weights[..., 0])) - np.log(weights[..., 1])
+        log_f = np.where(log_s < -1.0, log1mexp(log_s), log_f)
+        value = part.quantile(np.where(log_s < 0.0, log_f - log_s, 0.0), inner)
+        return np.where(np.isnan(ell), np.nan, np.where(log_s < 0.0, value, atom))
 
 
 @dataclass(frozen=True)
@@ -262,22 +295,22 @@ class Truncated:
         *inner, lower, upper = params
         start = self.base.left(lower, inner)
         end = self.base.tails(upper, inner)
-        whole = _between(start, end)
-        return _between(start, inside) - whole, _between(inside, end) - whole
+        whole = between(start, end)
+        return between(start, inside) - whole, between(inside, end) - whole
 
     def tails(self, x: Array, params: Sequence[Array]) -> Pair:
         """Return both log tails at x."""
         lower, upper = params[-2], params[-1]
         x = np.asarray(x, float)
         two = self._condition(self.base.tails(np.clip(x, lower, upper), params[:-2]), params)
-        return _clamp(x < lower, x >= upper, two)
+        return clamp(x < lower, x >= upper, two)
 
     def left(self, x: Array, params: Sequence[Array]) -> Pair:
         """Return both log tails just below x."""
         lower, upper = params[-2], params[-1]
         x = np.asarray(x, float)
         two = self._condition(self.base.left(np.clip(x, lower, upper), params[:-2]), params)
-        return _clamp(x <= lower, x > upper, two)
+        return clamp(x <= lower, x > upper, two)
 
     def atoms(self, params: Sequence[Array]) -> list[Array]:
         """Return the atoms of the base."""
@@ -288,11 +321,15 @@ class Truncated:
         first, last = self.base.support(params[:-2])
         return np.maximum(first, np.ceil(params[-2])), np.minimum(last, np.floor(params[-1]))
 
+    def bracket(self, ell: Array, params: Sequence[Array]) -> Pair | None:
+        """Return nothing: the quantile needs no search."""
+        return None
+
     def quantile(self, ell: Array, params: Sequence[Array]) -> Array:
         """Return the base's quantile at the level moved between those of the bounds."""
         *inner, lower, upper = params
         start, end = self.base.left(lower, inner), self.base.tails(upper, inner)
-        whole = _between(start, end)
+        whole = between(start, end)
         log_f = np.logaddexp(start[0], sp.log_expit(ell) + whole)
         log_s = np.logaddexp(end[1], sp.log_expit(-ell) + whole)
         return np.clip(self.base.quantile(log_f - log_s, inner), lower, upper)
@@ -316,11 +353,11 @@ class Censored:
 
     def tails(self, x: Array, params: Sequence[Array]) -> Pair:
         """Return both log tails at x."""
-        return _clamp(x < params[-2], x >= params[-1], self.base.tails(x, params[:-2]))
+        return clamp(x < params[-2], x >= params[-1], self.base.tails(x, params[:-2]))
 
     def left(self, x: Array, params: Sequence[Array]) -> Pair:
         """Return both log tails just below x."""
-        return _clamp(x <= params[-2], x > params[-1], self.base.left(x, params[:-2]))
+        return clamp(x <= params[-2], x > params[-1], self.base.left(x, params[:-2]))
 
     def atoms(self, params: Sequence[Array]) -> list[Array]:
         """Return the bounds and the atoms of the base."""
@@ -330,6 +367,10 @@ class Censored:
         """Return the support of the base within the bounds."""
         first, last = self.base.support(params[:-2])
         return np.maximum(first, params[-2]), np.minimum(last, params[-1])
+
+    def bracket(self, ell: Array, params: Sequence[Array]) -> Pair | None:
+        """Return nothing: the quantile needs no search."""
+        return None
 
     def quantile(self, ell: Array, params: Sequence[Array]) -> Array:
         """Return the quantile of the base, clipped."""
@@ -354,44 +395,3 @@ def noise_interval(law: Law, x: Array, params: Sequence[Array]) -> Pair:
         empty = ~(lo < hi) | (np.floor(x) != x)
         return np.where(empty, np.nan, lo), np.where(empty, np.nan, hi)
     return lo, hi
-
-
-def _between(start: Pair, end: Pair) -> Array:
-    """Return ``log(F_end - F_start)`` from the side on which the two are small."""
-    upper_half = start[0] > start[1]
-    with np.errstate(invalid="ignore"):
-        low = logdiffexp(end[0], np.minimum(start[0], end[0]))
-        high = logdiffexp(start[1], np.minimum(end[1], start[1]))
-    return np.where(upper_half, high, low)
-
-
-def _clamp(before: Array, done: Array, two: Pair) -> Pair:
-    log_f = np.where(before, -inf, np.where(done, 0.0, two[0]))
-    return log_f, np.where(before, 0.0, np.where(done, -inf, two[1]))
-
-
-def _search(law: Law, ell: Array, params: Sequence[Array]) -> Array:
-    """Invert the distribution function of any law, element by element."""
-    cores = law.cores
-    batches = [np.shape(p)[: np.ndim(p) - core] for p, core in zip(params, cores, strict=True)]
-    shape = np.broadcast_shapes(np.shape(ell), *batches)
-    flat = np.broadcast_to(ell, shape).ravel()
-    rows = []
-    for p, core in zip(params, cores, strict=True):
-        tail = np.shape(p)[np.ndim(p) - core :]
-        rows.append(np.broadcast_to(p, (*shape, *tail)).reshape(flat.size, *tail))
-    if law.kind == "integer":
-        first, last = law.support(rows)
-        bounds = (np.asarray(first, float), np.asarray(last, float))
-        guess = np.where(np.isfinite(bounds[0]), bounds[0], 0.0)
-        return invert_integer(law.tails, flat, rows, bounds, guess).reshape(shape)
-    out = np.full(flat.shape, np.nan)
-    open_ = ~np.isnan(flat)
-    for atom in law.atoms(rows):
-        lo, hi = (f - s for f, s in (law.left(atom, rows), law.tails(atom, rows)))
-        here = open_ & (lo < flat) & (flat <= hi)
-        out[here] = np.broadcast_to(atom, flat.shape)[here]
-        open_ &= ~here
-    todo = np.flatnonzero(open_)
-    out[todo] = invert_continuous(law.tails, flat[todo], [p[todo] for p in rows])
-    return out.reshape(shape)

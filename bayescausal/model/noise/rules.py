@@ -43,20 +43,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
-from pymc.distributions.censored import CensoredRV
-from pymc.distributions.continuous import TruncatedNormalRV
-from pymc.distributions.distribution import DiracDeltaRV
-from pymc.distributions.mixture import _BaseMixtureRV
-from pymc.distributions.truncated import TruncatedRV
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.basic import BernoulliRV, CategoricalRV, LogNormalRV, NormalRV
 
 from bayescausal.model.noise.closed import CLOSED, symbolic
-from bayescausal.model.noise.counts import COUNT_TAILS
-from bayescausal.model.noise.laws import Censored, Dirac, Law, Leaf, Mixture, Truncated
+from bayescausal.model.noise.families import family_of, law_of
+from bayescausal.model.noise.laws import Leaf
 from bayescausal.model.noise.ops import NoiseInterval, Quantile, double
-from bayescausal.model.noise.tails import CONTINUOUS_TAILS
 from bayescausal.types import NoiseFormError, closest
 
 if TYPE_CHECKING:
@@ -66,7 +60,7 @@ if TYPE_CHECKING:
 
     Pair = tuple[TensorVariable, TensorVariable]
 
-__all__ = ["COUPLINGS", "NoiseRule", "family_of", "law_of", "noise_rule"]
+__all__ = ["COUPLINGS", "NoiseRule", "noise_rule"]
 
 #: The ways to choose the function for a discrete variable.
 COUPLINGS: tuple[str, ...] = ("monotone", "gumbel")
@@ -102,7 +96,8 @@ class NoiseRule:
 
     Examples
     --------
-    >>>     >>> from bayescausal.model.noise import noise_rule
+    >>> import pymc as pm
+    >>> from bayescausal.model.noise import noise_rule
     >>> rule = noise_rule(pm.Exponential.dist(scale=2.0))
     >>> rule.family, rule.base, rule.discrete
     ('Exponential', 'logistic', False)
@@ -116,13 +111,6 @@ class NoiseRule:
     interval: Callable[[Any], Pair]
     event_shape: tuple[Any, ...] = ()
     log_p: TensorVariable | None = None
-
-
-def family_of(rv: TensorVariable) -> str:
-    """Return the family of a random variable as PyMC prints it."""
-    op = rv.owner.op
-    label = getattr(op, "_print_name", None)
-    return label[0] if label else type(op).__name__
 
 
 def noise_rule(rv: TensorVariable, *, coupling: str = "monotone") -> NoiseRule:
@@ -304,97 +292,3 @@ def _categorical(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
         event_shape=(p.shape[-1],),
         log_p=log_p,
     )
-
-
-# ----------------------------------------------------------------------- laws, by operation
-
-
-def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
-    """Return the law of a univariate random variable and its parameters, in the law's order.
-
-    Parameters
-    ----------
-    rv : TensorVariable
-        A random variable.
-
-    Returns
-    -------
-    tuple
-        The law, and the parameter expressions, each with the law's trailing axes.
-
-    Raises
-    ------
-    NoiseFormError
-        If PyMC gives the family neither a quantile nor a distribution function that is known here.
-
-    Examples
-    --------
-    >>>     >>> from bayescausal.model.noise.rules import law_of
-    >>> law, params = law_of(pm.ZeroInflatedPoisson.dist(psi=0.4, mu=2.0))
-    >>> law.kind, len(params)
-    ('integer', 3)
-    """
-    return _law(rv.owner.op, rv)
-
-
-@singledispatch
-def _law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
-    family = family_of(rv)
-    if family not in CONTINUOUS_TAILS and family not in COUNT_TAILS:
-        raise refusal(rv)
-    return Leaf(family), list(op.dist_params(rv.owner))
-
-
-def refusal(rv: TensorVariable) -> NoiseFormError:
-    """Return the error for a family without a rule."""
-    family = family_of(rv)
-    name = f"{rv.name!r} ~ {family}" if rv.name else family
-    return NoiseFormError(
-        f"{name} has no noise form: neither its quantile nor its distribution function is known.",
-        expected="A univariate family with a distribution function, or a map of normals.",
-        remedy=(
-            "Write the variable as a Deterministic of variables that have one, or give a "
-            "CustomDist a dist= function."
-        ),
-    )
-
-
-@_law.register(DiracDeltaRV)
-def _dirac_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
-    value = rv.owner.inputs[-1]
-    return Dirac(not rv.dtype.startswith("float")), [value]
-
-
-@_law.register(_BaseMixtureRV)
-def _mixture_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
-    if op.ndim_supp:
-        raise refusal(rv)
-    _, weights, *components = rv.owner.inputs
-    laws, params = zip(*(law_of(component) for component in components), strict=True)
-    if len(components) > 1:
-        return Mixture(laws), [weights, *(p for inner in params for p in inner)]
-    (law,), (inner,) = laws, params
-    padded = [
-        pt.expand_dims(p, 0) if p.ndim == core else p
-        for p, core in zip(inner, law.cores, strict=True)
-    ]
-    return Mixture(laws, stacked=True), [weights, *padded]
-
-
-@_law.register(CensoredRV)
-def _censored_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
-    dist, lower, upper = rv.owner.inputs
-    law, params = law_of(dist)
-    return Censored(law), [*params, lower, upper]
-
-
-@_law.register(TruncatedRV)
-def _truncated_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
-    *inputs, lower, upper = rv.owner.inputs
-    law, params = law_of(op.base_rv_op.make_node(*inputs).default_output())
-    return Truncated(law), [*params, lower, upper]
-
-
-@_law.register(TruncatedNormalRV)
-def _truncated_normal_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
-    return Truncated(Leaf("Normal")), list(op.dist_params(rv.owner))

@@ -33,10 +33,12 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bayescausal.model.noise.laws import Law
+
     Array = np.ndarray
     Tails = Callable[[np.ndarray, Sequence[np.ndarray]], tuple[np.ndarray, np.ndarray]]
 
-__all__ = ["invert_continuous", "invert_integer"]
+__all__ = ["invert_continuous", "invert_integer", "search_law"]
 
 HUGE = float(np.finfo(float).max)
 LAST = float(2**62)
@@ -47,7 +49,55 @@ def _logit(tails: Tails, x: Array, params: Sequence[Array]) -> Array:
     return log_f - log_s
 
 
-def invert_continuous(tails: Tails, ell: Array, params: Sequence[Array]) -> Array:
+def search_law(law: Law, ell: Array, params: Sequence[Array]) -> Array:
+    """Return the quantile of any law at the level ``sigmoid(ell)``, element by element.
+
+    Parameters
+    ----------
+    law : Law
+        Its tails, atoms, support and brackets are used.
+    ell : ndarray
+        Logits of the quantile levels.
+    params : sequence of ndarray
+        The law's parameters, broadcasting with `ell` on the left of the law's own axes.
+
+    Returns
+    -------
+    ndarray
+        Of the broadcast shape.
+    """
+    cores = law.cores
+    batches = [np.shape(p)[: np.ndim(p) - core] for p, core in zip(params, cores, strict=True)]
+    shape = np.broadcast_shapes(np.shape(ell), *batches)
+    flat = np.broadcast_to(ell, shape).ravel()
+    rows = []
+    for p, core in zip(params, cores, strict=True):
+        tail = np.shape(p)[np.ndim(p) - core :]
+        rows.append(np.broadcast_to(p, (*shape, *tail)).reshape(flat.size, *tail))
+    bracket = law.bracket(flat, rows)
+    if law.kind == "integer":
+        first, last = (np.asarray(v, float) for v in (bracket or law.support(rows)))
+        guess = np.where(np.isfinite(first), first, 0.0)
+        return invert_integer(law.tails, flat, rows, (first, last), guess).reshape(shape)
+    out = np.full(flat.shape, np.nan)
+    waiting = ~np.isnan(flat)
+    for atom in law.atoms(rows):
+        lo, hi = (f - s for f, s in (law.left(atom, rows), law.tails(atom, rows)))
+        here = waiting & (lo < flat) & (flat <= hi)
+        out[here] = np.broadcast_to(atom, flat.shape)[here]
+        waiting &= ~here
+    todo = np.flatnonzero(waiting)
+    ends = None if bracket is None else (bracket[0][todo], bracket[1][todo])
+    out[todo] = invert_continuous(law.tails, flat[todo], [p[todo] for p in rows], ends)
+    return out.reshape(shape)
+
+
+def invert_continuous(
+    tails: Tails,
+    ell: Array,
+    params: Sequence[Array],
+    bracket: tuple[Array, Array] | None = None,
+) -> Array:
     """Return the values at which ``log F - log S`` equals `ell`.
 
     Parameters
@@ -58,6 +108,8 @@ def invert_continuous(tails: Tails, ell: Array, params: Sequence[Array]) -> Arra
         Logits of the quantile levels; NaN gives NaN.
     params : sequence of ndarray, dims (n, ...)
         Parameters, one row per element.
+    bracket : tuple of ndarray, optional
+        Values known to enclose the roots. Checked; where they do not, the line is searched.
 
     Returns
     -------
@@ -67,10 +119,26 @@ def invert_continuous(tails: Tails, ell: Array, params: Sequence[Array]) -> Arra
     active = np.flatnonzero(~np.isnan(ell))
     if active.size == 0:
         return out
-    rows = [p[active] for p in params]
-    low, high = _bracket(tails, ell[active], rows)
-    out[active] = _chandrupatla(tails, ell[active], rows, low, high)
+    rows, ell = [p[active] for p in params], ell[active]
+    if bracket is None:
+        low, high = _bracket(tails, ell, rows)
+    else:
+        low, high = _checked(tails, ell, rows, bracket[0][active], bracket[1][active])
+    out[active] = _chandrupatla(tails, ell, rows, low, high)
     return out
+
+
+def _checked(
+    tails: Tails, ell: Array, rows: Sequence[Array], low: Array, high: Array
+) -> tuple[Array, Array]:
+    """Widen a bracket by a few roundings, and search the line where it holds no root."""
+    low = np.clip(low - 8 * np.abs(np.spacing(low)), -HUGE, HUGE)
+    high = np.clip(high + 8 * np.abs(np.spacing(high)), -HUGE, HUGE)
+    good = (_logit(tails, low, rows) <= ell) & (ell <= _logit(tails, high, rows))
+    bad = np.flatnonzero(~good)
+    if bad.size:
+        low[bad], high[bad] = _bracket(tails, ell[bad], [p[bad] for p in rows])
+    return low, high
 
 
 def _bracket(tails: Tails, ell: Array, rows: Sequence[Array]) -> tuple[Array, Array]:
@@ -116,7 +184,8 @@ def _chandrupatla(
         a, fa = x, f
         width = np.abs(b - a)
         tolerance = 2.0 * np.spacing(np.abs(root[index]))
-        live = (f != 0) & (width > tolerance) & ~np.isnan(f)
+        rounding = np.spacing(np.maximum(np.abs(ell), 1.0))  # the logit itself is no better
+        live = (np.abs(f) > rounding) & (width > tolerance)
         if not live.any():
             break
         index = index[live]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Array = np.ndarray
     Pair = tuple[np.ndarray, np.ndarray]
 
-__all__ = ["CONTINUOUS_TAILS", "log1mexp", "logdiffexp", "pair"]
+__all__ = ["CONTINUOUS_TAILS", "between", "clamp", "log1mexp", "logdiffexp", "logsumexp", "pair"]
 
 LOG2 = float(np.log(2.0))
 
@@ -58,6 +58,13 @@ def logdiffexp(a: Array, b: Array) -> Array:
     return np.where(np.isneginf(a), -inf, a + log1mexp(difference))
 
 
+def logsumexp(x: Array) -> Array:
+    """Return ``log(sum(exp(x)))`` over the last axis."""
+    top = x.max(axis=-1, keepdims=True)
+    safe = np.where(np.isneginf(top), 0.0, top)
+    return np.log(np.exp(x - safe).sum(axis=-1)) + safe[..., 0]
+
+
 def pair(lower: Array, upper: Array) -> Pair:
     """Return the logarithms of two probabilities that sum to one.
 
@@ -67,6 +74,21 @@ def pair(lower: Array, upper: Array) -> Pair:
     small = np.where(low_side, lower, upper)
     log_small, log_large = np.log(small), np.log1p(-small)
     return np.where(low_side, log_small, log_large), np.where(low_side, log_large, log_small)
+
+
+def between(start: Pair, end: Pair) -> Array:
+    """Return ``log(F_end - F_start)`` from the side on which the two are small."""
+    upper_half = start[0] > start[1]
+    with np.errstate(invalid="ignore"):
+        low = logdiffexp(end[0], np.minimum(start[0], end[0]))
+        high = logdiffexp(start[1], np.minimum(end[1], start[1]))
+    return np.where(upper_half, high, low)
+
+
+def clamp(before: Array, done: Array, two: Pair) -> Pair:
+    """Put in what is certain: nothing `before` the first value, everything once `done`."""
+    log_f = np.where(before, -inf, np.where(done, 0.0, two[0]))
+    return log_f, np.where(before, 0.0, np.where(done, -inf, two[1]))
 
 
 def _from_survival(log_s: Array) -> Pair:

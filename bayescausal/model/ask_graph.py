@@ -1,0 +1,418 @@
+"""Questions about arrows, asked of a model or of a graph.
+
+A model has a graph (:func:`bayescausal.graph_of`), so whatever a graph can be asked a model can be
+asked, and the other way round. The functions here take either, and a fit too; they read the graph
+off and hand the question to the room that answers it.
+
+*Observed.* A graph measures every node that is not marked latent. A model measures what it
+observes and its unit-level ``pm.Data``; if it observes nothing, it is taken as a plan of a study
+in which everything is measured. A fit measures its columns. ``observed=`` overrules all three.
+
+*Deterministics.* The graph of a model passes through them. Where a question names one, the
+unit-level Deterministics become nodes; one counts as measured if all its parents are. Its value
+is then a function of its parents, so there are separations beyond those that the arrows show:
+what is said here holds, and may leave something out [1]_.
+
+PyMC is not imported unless a model is given.
+
+References
+----------
+.. [1] D. Geiger, T. Verma and J. Pearl, "Identifying independence in Bayesian networks",
+   Networks 20, 1990 (deterministic nodes).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bayescausal import graph as arrows
+from bayescausal.types import EstimandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import networkx as nx
+
+    from bayescausal.graph import Comparison, Identification, Independence, Path, Role
+    from bayescausal.model.structure import Structure
+
+__all__ = [
+    "compare_graphs",
+    "graph_and_observed",
+    "identify",
+    "implied_independences",
+    "is_model",
+    "paths",
+    "roles",
+]
+
+
+def identify(
+    model_or_graph: Any,
+    treatment: str | Iterable[str] | None = None,
+    outcome: str | Iterable[str] | None = None,
+    *,
+    observed: Iterable[str] | None = None,
+    given: str | Iterable[str] | None = None,
+    unit_dims: str | Sequence[str] | None = None,
+) -> Identification:
+    """Decide whether ``P(outcome | do(treatment), given)`` follows from what is measured.
+
+    Parameters
+    ----------
+    model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
+        A model or a fit, whose graph is read off, or a graph, also as text
+        (``"Z -> X -> Y; X <-> Y"``).
+    treatment, outcome : str or iterable of str, optional
+        The variables. Default: those that the graph marks with that role.
+    observed : iterable of str, optional
+        The measured variables. Default: what the model or the fit observes, everything if that
+        is nothing; of a graph all that is not marked latent.
+    given : str or iterable of str, optional
+        What the effect is conditional on.
+    unit_dims : str or sequence of str, optional
+        The dims that index units, where a model leaves them open.
+
+    Returns
+    -------
+    Identification
+        True if identified, whatever the equations are. It has the adjustment sets, front-door
+        sets, instruments, the estimand or the hedge, and says it in words.
+
+    Raises
+    ------
+    UnknownVariableError
+        If a name is not a variable.
+    EstimandError
+        If the question makes no sense: sets that overlap, a treatment that is not measured,
+        `unit_dims` for a graph.
+    GraphError
+        If the graph cannot be read.
+
+    References
+    ----------
+    I. Shpitser and J. Pearl, "Complete identification methods for the causal hierarchy",
+    Journal of Machine Learning Research 9, 2008.
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> from bayescausal.model.ask_graph import identify
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     z = pm.Normal("z", dims="unit")
+    ...     x = pm.Normal("x", z, dims="unit")
+    ...     y = pm.Normal("y", x + z, dims="unit")
+    >>> print(identify(model, "x", "y"))
+    Identified by the back door: adjust for z. Assumes no other common cause of x and y.
+    >>> identify("X -> M -> Y; X <-> Y", "X", "Y").method
+    'front door'
+    """
+    asked = (treatment, outcome, given, observed)
+    dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
+    return arrows.identify(dag, treatment, outcome, observed=seen, given=given)
+
+
+def paths(
+    model_or_graph: Any,
+    start: str,
+    end: str,
+    *,
+    given: str | Iterable[str] | None = None,
+    limit: int = 5000,
+    unit_dims: str | Sequence[str] | None = None,
+) -> list[Path]:
+    """List all paths between two variables, what each carries and whether it is open.
+
+    Parameters
+    ----------
+    model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
+        A model, a fit or a graph.
+    start, end : str
+        The two variables.
+    given : str or iterable of str, optional
+        What is conditioned on.
+    limit : int
+        How many paths there may be.
+    unit_dims : str or sequence of str, optional
+        The dims that index units, where a model leaves them open.
+
+    Returns
+    -------
+    list of Path
+        Causal paths first, then short ones first. `Path.sentence` says why it is open or shut.
+
+    Raises
+    ------
+    GraphError
+        If there are more than `limit`.
+    EstimandError
+        If start and end are the same, or conditioned on.
+
+    Examples
+    --------
+    >>> from bayescausal.model.ask_graph import paths
+    >>> for path in paths("Z -> X -> Y; Z -> Y", "X", "Y", given="Z"):
+    ...     print(path.sentence())
+    X -> Y (causal) is open.
+    X <- Z -> Y (back door) is shut at Z.
+    """
+    dag, _ = graph_and_observed(model_or_graph, named=(start, end, given), unit_dims=unit_dims)
+    return arrows.paths(dag, start, end, given=given, limit=limit)
+
+
+def roles(
+    model_or_graph: Any,
+    treatment: str | Iterable[str] | None = None,
+    outcome: str | Iterable[str] | None = None,
+    *,
+    observed: Iterable[str] | None = None,
+    unit_dims: str | Sequence[str] | None = None,
+) -> dict[str, Role]:
+    """Say what each variable is to a question, and whether to adjust for it.
+
+    Parameters
+    ----------
+    model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
+        A model, a fit or a graph.
+    treatment, outcome : str or iterable of str, optional
+        The variables. Default: those that the graph marks with that role.
+    observed : iterable of str, optional
+        The measured variables, as in :func:`identify`.
+    unit_dims : str or sequence of str, optional
+        The dims that index units, where a model leaves them open.
+
+    Returns
+    -------
+    dict of str to Role
+        For every variable, causes first.
+
+    Raises
+    ------
+    EstimandError
+        If the question makes no sense.
+
+    Examples
+    --------
+    >>> from bayescausal.model.ask_graph import roles
+    >>> print(roles("Z -> X -> M -> Y; Z -> Y", "X", "Y")["M"])
+    M is a mediator: do not adjust for it, it carries part of the effect.
+    """
+    asked = (treatment, outcome, observed)
+    dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
+    return arrows.roles(dag, treatment, outcome, observed=seen)
+
+
+def implied_independences(
+    model_or_graph: Any,
+    *,
+    observed: Iterable[str] | None = None,
+    one_per_pair: bool = False,
+    unit_dims: str | Sequence[str] | None = None,
+) -> list[Independence]:
+    """List the independences among measured variables that a model or a graph implies.
+
+    Parameters
+    ----------
+    model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
+        A model, a fit or a graph.
+    observed : iterable of str, optional
+        The measured variables, as in :func:`identify`.
+    one_per_pair : bool
+        Only the smallest of the minimal sets for each pair.
+    unit_dims : str or sequence of str, optional
+        The dims that index units, where a model leaves them open.
+
+    Returns
+    -------
+    list of Independence
+        Sorted by pair, then by size and name of the set.
+
+    Raises
+    ------
+    UnknownVariableError
+        If `observed` names no variable.
+
+    Examples
+    --------
+    >>> from bayescausal.model.ask_graph import implied_independences
+    >>> print(*implied_independences("Z -> X -> Y; W -> Y"), sep="; ")
+    W ⊥ X; W ⊥ Z; Y ⊥ Z | X
+    """
+    dag, seen = graph_and_observed(model_or_graph, observed, named=(observed,), unit_dims=unit_dims)
+    return arrows.implied_independences(dag, observed=seen, one_per_pair=one_per_pair)
+
+
+def compare_graphs(
+    left: Any, right: Any, *, unit_dims: str | Sequence[str] | None = None
+) -> Comparison:
+    """Compare two graphs edge by edge, and by what data could refute.
+
+    Parameters
+    ----------
+    left, right : pymc.Model, Fit, networkx.DiGraph or str
+        Models, fits or graphs in any combination: the graph that a model has, and the one that a
+        person believes in.
+    unit_dims : str or sequence of str, optional
+        The dims that index units, where a model leaves them open.
+
+    Returns
+    -------
+    Comparison
+        True if they are the same. What a model or a fit does not observe counts as latent.
+
+    Raises
+    ------
+    GraphError
+        If a graph cannot be read.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.ask_graph import compare_graphs
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     z = pm.Normal("z", dims="unit")
+    ...     x = pm.Normal("x", z, dims="unit")
+    ...     y = pm.Normal("y", x, dims="unit")
+    >>> print(compare_graphs("z -> x -> y; z -> y", model))
+    Only the left graph has z -> y. Data could refute the right graph alone by: y ⊥ z | x.
+    """
+    if unit_dims is not None and not (is_model(left) or is_model(right)):
+        raise _no_unit_dims()
+    sides = [_with_latents(side, unit_dims if is_model(side) else None) for side in (left, right)]
+    return arrows.compare_graphs(*sides)
+
+
+def graph_and_observed(
+    model_or_graph: Any,
+    observed: Iterable[str] | None = None,
+    *,
+    named: Iterable[str | Iterable[str] | None] = (),
+    unit_dims: str | Sequence[str] | None = None,
+) -> tuple[nx.DiGraph, list[str] | None]:
+    """Return the graph of whatever is given, and what of it is measured.
+
+    Parameters
+    ----------
+    model_or_graph : pymc.Model, Structure, Fit, networkx.DiGraph or str
+        What is asked.
+    observed : iterable of str, optional
+        What is measured, if the caller says so.
+    named : iterable of names
+        The names in the question: where one is a Deterministic, those are nodes.
+    unit_dims : str or sequence of str, optional
+        The dims that index units, where a model leaves them open.
+
+    Returns
+    -------
+    (networkx.DiGraph, list of str or None)
+        None: all that is not marked latent.
+
+    Raises
+    ------
+    EstimandError
+        If `unit_dims` is given for a graph.
+
+    Examples
+    --------
+    >>> from bayescausal.model.ask_graph import graph_and_observed
+    >>> graph, observed = graph_and_observed("X -> Y", ["Y"])
+    >>> sorted(graph), observed
+    (['X', 'Y'], ['Y'])
+    """
+    if isinstance(observed, str):
+        observed = (observed,)
+    observed = None if observed is None else list(observed)
+    structure, columns = _structure(model_or_graph, unit_dims)
+    if structure is None:
+        return arrows.as_graph(model_or_graph), observed
+    from bayescausal.model.structure import structural_graph
+
+    asked = {n for names in named for n in ((names,) if isinstance(names, str) else names or ())}
+    dag = structure.graph
+    if asked & set(structure.deterministics):
+        shown = (*structure.nodes, *structure.deterministics)
+        dag = structural_graph(structure.full, shown, structure)
+    return dag, _measured(structure, dag, columns) if observed is None else observed
+
+
+def is_model(given: Any) -> bool:
+    """Tell a model (or what holds one: a fit) from a graph, without importing PyMC.
+
+    Parameters
+    ----------
+    given : object
+        What is asked.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from bayescausal.model.ask_graph import is_model
+    >>> is_model("X -> Y")
+    False
+    """
+    if hasattr(given, "structure") and hasattr(given, "columns"):
+        return True
+    kin = type(given).__mro__
+    return any(
+        c.__module__.split(".")[0] == "pymc" or c.__module__ == "bayescausal.model.structure"
+        for c in kin
+    )
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _structure(
+    given: Any, unit_dims: str | Sequence[str] | None
+) -> tuple[Structure | None, tuple[str, ...] | None]:
+    """Return the structure of a model and the columns of a fit; None for a graph."""
+    if not is_model(given):
+        if unit_dims is not None:
+            raise _no_unit_dims()
+        return None, None
+    from bayescausal.model.structure import Structure, structure_of
+
+    columns = None
+    if hasattr(given, "structure"):
+        columns = tuple(given.columns) if given.data is not None else None
+        given = given.structure
+    if isinstance(given, Structure):
+        if unit_dims is None:
+            return given, columns
+        given = given.model
+    return structure_of(given, unit_dims=unit_dims), columns
+
+
+def _no_unit_dims() -> EstimandError:
+    return EstimandError(
+        "unit_dims= is given with a graph, which has no dims.",
+        expected="unit_dims= together with a model.",
+    )
+
+
+def _measured(
+    structure: Structure, dag: nx.DiGraph, columns: tuple[str, ...] | None
+) -> list[str] | None:
+    """Return what of a model is measured; None where everything is."""
+    own = structure.observed if columns is None else columns
+    if not own:
+        return None
+    seen = {n for n in dag if n in own or n in structure.data}
+    for name in dag:  # causes come first
+        if name in structure.deterministics:
+            parents = set(dag.predecessors(name))
+            if parents and parents <= seen:
+                seen.add(name)
+    return [n for n in dag if n in seen]
+
+
+def _with_latents(given: Any, unit_dims: str | Sequence[str] | None) -> Any:
+    """Return a graph in which what is not measured is marked latent."""
+    dag, seen = graph_and_observed(given, unit_dims=unit_dims)
+    if seen is None:
+        return dag
+    marked = {n: {**a, "latent": n not in seen} for n, a in dag.nodes(data=True)}
+    return arrows.build_graph(marked, dag.edges)

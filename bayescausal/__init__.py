@@ -49,19 +49,34 @@ if TYPE_CHECKING:
     from bayescausal.effects.functionals import Probability as Probability
     from bayescausal.effects.functionals import Quantile as Quantile
     from bayescausal.effects.populations import Superpopulation as Superpopulation
+    from bayescausal.graph.estimands import identify_effect as identify_effect
+    from bayescausal.graph.export import to_dagitty as to_dagitty
     from bayescausal.graph.export import to_dot as to_dot
+    from bayescausal.graph.export import to_edges as to_edges
+    from bayescausal.graph.export import to_formulas as to_formulas
+    from bayescausal.graph.export import to_gml as to_gml
     from bayescausal.graph.export import to_mermaid as to_mermaid
+    from bayescausal.graph.export import to_text as to_text
+    from bayescausal.graph.identification import Identification as Identification
+    from bayescausal.graph.parse import parse_graph as parse_graph
+    from bayescausal.graph.surgery import latent_projection as latent_projection
     from bayescausal.inference.fit import fit as fit
     from bayescausal.inference.known import prior as prior
     from bayescausal.inference.known import truth as truth
     from bayescausal.inference.record import Fit as Fit
     from bayescausal.inference.store import load_fit as load_fit
+    from bayescausal.model.ask_graph import compare_graphs as compare_graphs
+    from bayescausal.model.ask_graph import identify as identify
+    from bayescausal.model.ask_graph import implied_independences as implied_independences
+    from bayescausal.model.ask_graph import paths as paths
+    from bayescausal.model.ask_graph import roles as roles
     from bayescausal.model.interventions import intervene as intervene
     from bayescausal.model.noise_form import noise_form as noise_form
     from bayescausal.model.structure import graph_of as graph_of
     from bayescausal.report.dag import plot_graph as plot_graph
     from bayescausal.simulation.simulate import simulate as simulate
     from bayescausal.types import BayesCausalError as BayesCausalError
+    from bayescausal.types import FitWarning as FitWarning
     from bayescausal.types import Intervention as Intervention
     from bayescausal.types import Policy as Policy
     from bayescausal.types import Scale as Scale
@@ -77,8 +92,23 @@ _WHERE: dict[str, str] = {
     # the graph
     "graph_of": "model.structure",
     "plot_graph": "report.dag",
+    "parse_graph": "graph.parse",
+    "to_text": "graph.export",
     "to_dot": "graph.export",
     "to_mermaid": "graph.export",
+    "to_dagitty": "graph.export",
+    "to_edges": "graph.export",
+    "to_gml": "graph.export",
+    "to_formulas": "graph.export",
+    # what the arrows say
+    "identify": "model.ask_graph",
+    "paths": "model.ask_graph",
+    "roles": "model.ask_graph",
+    "implied_independences": "model.ask_graph",
+    "compare_graphs": "model.ask_graph",
+    "identify_effect": "graph.estimands",
+    "latent_projection": "graph.surgery",
+    "Identification": "graph.identification",
     # data from known parameters
     "simulate": "simulation.simulate",
     # data in, posterior out
@@ -87,6 +117,7 @@ _WHERE: dict[str, str] = {
     "prior": "inference.known",
     "truth": "inference.known",
     "Fit": "inference.record",
+    "FitWarning": "types",
     # interventions
     "Set": "types",
     "Shift": "types",
@@ -97,9 +128,9 @@ _WHERE: dict[str, str] = {
     "intervene": "model.interventions",
     "noise_form": "model.noise_form",
     "worlds": "worlds.worlds",
-    # questions
     "abduct": "counterfactuals.predict",
     "counterfactual": "counterfactuals.predict",
+    # questions
     "Expected": "effects.estimands",
     "Association": "effects.estimands",
     "ATE": "effects.estimands",

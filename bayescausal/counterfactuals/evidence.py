@@ -273,7 +273,8 @@ class _Chain:
                     "impossible.",
                     remedy="Check the row, or the model's support.",
                 )
-        found = self.values(*self._arguments(z, fixed))
+        with np.errstate(all="ignore"):
+            found = self.values(*self._arguments(z, fixed))
         shape = (len(part), self.units.count)
         return [np.array(np.broadcast_to(f, (*shape, *f.shape[2:]))) for f in found]
 

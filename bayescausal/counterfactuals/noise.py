@@ -104,7 +104,8 @@ class AbductedNoise:
             argument(i, self.units, rows, block, group, 1, cut, window, None, held)
             for i in equation.inputs
         ]
-        found = equation.interval(*arguments)
+        with np.errstate(all="ignore"):
+            found = equation.interval(*arguments)
         shapes = [shape, shape[:-1]] if equation.base == "gumbel" else [shape, shape]
         full = [
             _full(np.asarray(f), b, len(rows), target)
@@ -220,7 +221,8 @@ class AbductedNoise:
     ) -> np.ndarray:
         """Predict, compare, redraw; note the units whose value cannot be reproduced."""
         if not equation.discrete:
-            bad = np.isnan(noise)
+            bad = ~np.isfinite(noise)
+            noise[bad] = np.nan
             self._report(equation, bad, along, start)
             return noise
         replicates = noise.shape[1]

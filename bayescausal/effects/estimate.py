@@ -252,11 +252,14 @@ def _relatives(estimand: Estimand) -> list[Estimand]:
 
 
 def _shared(plans: dict[int, _Plan], runs: dict[int, _Run]) -> dict[int, _Plan]:
-    """Give questions on the same outcome and number of units the most replicates of any."""
+    """Give questions on the same outcome and population the most replicates of any of them.
+
+    Those whose noise cancels between their worlds need no more than they have.
+    """
     keys = {
-        i: (run.question.outcome, run.inner, run.question.abducted)
+        i: (run.question.outcome, run.question.population, run.inner, run.question.abducted)
         for i, run in runs.items()
-        if not run.exact
+        if np.max(plans[i].variance) > (1e-6 * plans[i].target) ** 2
     }
     most: dict[Any, int] = {}
     for i, key in keys.items():

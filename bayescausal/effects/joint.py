@@ -95,8 +95,7 @@ def causation(run: Any, effect: Effect | None) -> Effect:
         return replace(effect, notes=(*effect.notes, note))
     sums, spread = _sums(run)
     model = _model_bounds(estimand, sums)
-    exact = effect is None
-    value = model[0] if exact else np.clip(_flat(effect, run), *model)
+    value = model[0] if effect is None else np.clip(_flat(effect, run), *model)
     bounds = model if estimand.bounds == "model" else _margins(estimand, sums)
     bounds = np.clip(bounds, 0.0, 1.0)
     words = (

@@ -161,9 +161,11 @@ def _event_bounds(event: Probability, below: Any) -> tuple[np.ndarray, np.ndarra
     if event.at_least is not None:
         low, high = below(np.nextafter(event.at_least, -np.inf))
         return 1.0 - high, 1.0 - low
-    a, b = event.between if event.between is not None else (event.equals, event.equals)
-    low_a, high_a = below(np.nextafter(float(a), -np.inf))
-    low_b, high_b = below(float(b))
+    if event.between is None and not isinstance(event.equals, int | float):
+        raise EstimandError(f"The effect cannot equal {event.equals!r}.", expected="a number.")
+    a, b = event.between or (event.equals, event.equals)
+    low_a, high_a = below(np.nextafter(float(a or 0.0), -np.inf))
+    low_b, high_b = below(float(b or 0.0))
     return np.maximum(low_b - high_a, 0.0), np.minimum(high_b - low_a, 1.0)
 
 

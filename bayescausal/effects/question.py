@@ -104,9 +104,9 @@ class Question:
                 requests.append(Request(arm.world, self.outcome, kind, event, other))
             elif self.abducted:
                 inside = isinstance(functional, Probability)
-                event = Event(self._coded(functional)) if inside else None
+                asked = Event(self._coded(functional)) if inside else None
                 requests.append(
-                    Request(arm.world, self.outcome, "event" if inside else "draw", event)
+                    Request(arm.world, self.outcome, "event" if inside else "draw", asked)
                 )
             elif isinstance(functional, Mean):
                 requests.append(Request(arm.world, self.outcome, "mean"))

@@ -42,7 +42,7 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
 
-from bayescausal.model.policy import apply_policy
+from bayescausal.model.policy import apply_policy, cast
 from bayescausal.model.rebuild import close, dim_sizes, evaluate, open_model
 from bayescausal.model.structure import Structure, structure_of
 from bayescausal.model.support import is_discrete, support_of
@@ -478,12 +478,12 @@ def _mechanism(
         full = value.ndim == natural.type.ndim
         return pt.as_tensor_variable(value) if full else pt.full(shape, value, dtype=dtype)
     if isinstance(intervention, Shift):
-        return (natural + np.asarray(intervention.by)).astype(dtype)
+        return cast(natural + np.asarray(intervention.by), dtype)
     if isinstance(intervention, Scale):
-        return (natural * np.asarray(intervention.by)).astype(dtype)
+        return cast(natural * np.asarray(intervention.by), dtype)
     if isinstance(intervention, Policy):
         result = apply_policy(name, intervention, [env[r] for r in intervention.reads or ()])
-        return pt.broadcast_to(result, tuple(shape)).astype(dtype)
+        return pt.broadcast_to(cast(result, dtype), tuple(shape))
     assert isinstance(intervention, Stochastic)
     rv = intervention.distribution
     event = rv.owner.op.ndim_supp

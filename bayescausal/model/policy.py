@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
 from pytensor.graph.replace import _vectorize_node
 from pytensor.tensor.type import TensorType
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bayescausal.types import Policy
 
-__all__ = ["PolicyOp", "apply_policy"]
+__all__ = ["PolicyOp", "apply_policy", "cast"]
 
 
 class PolicyOp(Op):
@@ -91,6 +91,15 @@ def _vectorize_policy(op: PolicyOp, node: Apply, *batched: Variable) -> Apply:
         padded.append(pt.shape_padleft(b, missing) if missing else b)
     out: Apply = op.make_node(*padded)
     return out
+
+
+def cast(variable: Variable, dtype: str) -> Variable:
+    """Return a variable in another dtype; a constant stays a constant."""
+    if variable.type.dtype == dtype:
+        return variable
+    if isinstance(variable, Constant):
+        return pt.as_tensor_variable(np.asarray(variable.data).astype(dtype))
+    return variable.astype(dtype)
 
 
 def apply_policy(name: str, policy: Policy, values: Sequence[Variable]) -> Variable:

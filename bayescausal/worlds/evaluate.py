@@ -205,7 +205,8 @@ def evaluate(
                         argument(i, units, part, block, group, inner, cut, window, noise, held)
                         for i in program.inputs
                     ]
-                    results = program.call(*arguments)
+                    with np.errstate(all="ignore"):
+                        results = program.call(*arguments)
                     yield Block(
                         draws=block,
                         group=group,

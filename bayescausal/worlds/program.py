@@ -32,7 +32,7 @@ from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.means import mean_of
-from bayescausal.model.policy import apply_policy
+from bayescausal.model.policy import apply_policy, cast
 from bayescausal.model.rebuild import PY_MODE
 from bayescausal.model.support import support_of
 from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
@@ -416,22 +416,22 @@ class Builder:
             return self._array("set", name, act.value, world, dtype, full=True)
         if isinstance(act, Shift):
             by = self._array("shift", name, act.by, world, None)
-            return (self.natural(name, world) + by).astype(dtype)
+            return cast(self.natural(name, world) + by, dtype)
         if isinstance(act, Scale):
             by = self._array("scale", name, act.by, world, None)
-            return (self.natural(name, world) * by).astype(dtype)
+            return cast(self.natural(name, world) * by, dtype)
         if isinstance(act, Policy):
             reads = [
                 self.natural(r, world) if r == name else self.value(r, world)
                 for r in act.reads or ()
             ]
             result = apply_policy(name, act, reads)
-            return pt.broadcast_to(result, self.shape(name)).astype(dtype)
+            return pt.broadcast_to(cast(result, dtype), self.shape(name))
         if isinstance(act, FromWorld):
             return self.value(name, act.world)
         assert isinstance(act, Stochastic)
         rule = noise_rule(act.distribution, coupling=self.coupling.get(name, "monotone"))
-        return rule.forward(self.noise(name, rule)).astype(dtype)
+        return cast(rule.forward(self.noise(name, rule)), dtype)
 
     def _array(
         self, label: str, name: str, value: Any, world: str, dtype: str | None, full: bool = False

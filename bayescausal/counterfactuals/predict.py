@@ -29,6 +29,7 @@ from bayescausal.counterfactuals.noise import AbductedNoise
 from bayescausal.counterfactuals.units import select_units
 from bayescausal.model.interventions import refuse_potentials
 from bayescausal.types import DataError, Intervention
+from bayescausal.worlds.admit import refuse_outside
 from bayescausal.worlds.evaluate import Units, units_of
 from bayescausal.worlds.program import Request, build_program, recomputed_by
 from bayescausal.worlds.worlds import assemble, collect, parse_worlds
@@ -177,6 +178,7 @@ def counterfactual(
     worlds = {"factual": {}, **_named_worlds(do)}
     parsed = parse_worlds(structure, worlds, people.sizes)
     recomputed = recomputed_by(structure, parsed.values())
+    refuse_outside(people, parsed, recomputed)
     names = _names(structure, variables)
     needed = depends_on_coupling(structure, recomputed, names)
     couplings = resolve_coupling(

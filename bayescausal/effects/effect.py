@@ -233,7 +233,8 @@ class Effect:
         DataFrame
             ``mean``, ``sd``, interval ends (``hdi94_lb``, ``hdi94_ub``), ``ess_bulk``,
             ``ess_tail``, ``r_hat``, ``mcse_mean``, ``mc_error``, and the posterior means of the
-            bounds (``bound_lb``, ``bound_ub``) if there are any. NaN where undefined.
+            bounds (``bound_lb``, ``bound_ub``) if there are any; ``identification`` where it was
+            decided. NaN where undefined.
         """
         table = summarise(self.draws, prob, kind)
         cell = self.draws.isel(dict.fromkeys(DRAW_DIMS, 0), drop=True)
@@ -241,7 +242,18 @@ class Effect:
         if isinstance(error, xr.DataArray):
             error = error.broadcast_like(cell).transpose(*cell.dims).values.reshape(-1)
         table["mc_error"] = error
+        if self.identification is not None:
+            table["identification"] = self.verdict
         return self._with_bounds(table)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the data can tell, in a few words: ``identified (back door)``; or empty."""
+        decided = self.identification
+        if decided is None:
+            return ""
+        known = bool(decided) and decided.method not in ("none", "observed")
+        return f"{decided.status} ({decided.method})" if known else str(decided.status)
 
     def __float__(self) -> float:
         if self.dims:
@@ -330,12 +342,16 @@ class Effect:
 
     def __repr__(self) -> str:
         table = self._brief()
-        return text_table(self.label, table) if self.dims else one_line(self.label, table)
+        if self.dims:
+            return text_table(f"{self.label}: {self.verdict}".removesuffix(": "), table)
+        return f"{one_line(self.label, table)}, {self.verdict}".removesuffix(", ")
 
     def _repr_html_(self) -> str:
         question = "" if self.estimand is None else self.estimand.describe()
+        decided = self.identification
+        notes = (*self.notes, *([] if decided is None or not decided else [decided.sentence()]))
         return html_table(
-            self.label, question, self.population or "", self._brief(), self.notes, bool(self.dims)
+            self.label, question, self.population or "", self._brief(), notes, bool(self.dims)
         )
 
     def _brief(self) -> pd.DataFrame:

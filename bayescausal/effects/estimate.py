@@ -446,7 +446,7 @@ class _Run:
             mc_error=error,
             seed=self.seed,
             population=self.question.words,
-            notes=_notes(self, _Plan(1, 0.0, 0.0, False)),
+            notes=_notes(self, _Plan(1, 0.0, 0.0, False), error),
         )
 
     def refuse_impossible(self) -> None:
@@ -561,7 +561,7 @@ def _effect(run: _Run, answer: np.ndarray, plan: _Plan, error: Any) -> Effect:
         mc_error=_shaped_error(error, draws, rest, lead, grid, event),
         seed=run.seed,
         population=question.words,
-        notes=_notes(run, plan),
+        notes=_notes(run, plan, error),
     )
 
 
@@ -592,7 +592,7 @@ def _event_coords(run: _Run, names: list[str]) -> dict[str, Any]:
     return {n: coords[n] for n in names if coords.get(n) is not None}
 
 
-def _notes(run: _Run, plan: _Plan) -> tuple[str, ...]:
+def _notes(run: _Run, plan: _Plan, error: Any) -> tuple[str, ...]:
     question, estimand = run.question, run.question.estimand
     notes = list(question.notes)
     notes += question.assumptions(run.program)
@@ -607,10 +607,12 @@ def _notes(run: _Run, plan: _Plan) -> tuple[str, ...]:
             f"The {scale.name} is marginal and not collapsible: it is no average of subgroups' "
             "values."
         )
-    if plan.capped:
+    worst = float(np.max(np.asarray(error)))
+    if plan.capped or worst > 1.5 * plan.target > 0:
+        cap = f" the cap of {plan.replicates} inner draws was reached" if plan.capped else ""
         notes.append(
-            f"The Monte Carlo error is above its target of {plan.target:.2g}: the cap of "
-            f"{plan.replicates} inner draws was reached."
+            f"The Monte Carlo error of one draw, {worst:.2g}, is above its target of "
+            f"{plan.target:.2g}{';' if cap else ''}{cap}."
         )
     latent = [n for n in question.fit.latent if n in run.program.names]
     if latent and not question.units.fresh:

@@ -35,6 +35,7 @@ from bayescausal.types import (
     Set,
     UnknownVariableError,
 )
+from bayescausal.worlds.admit import refuse_outside
 from bayescausal.worlds.evaluate import Units, fresh_units, units_of
 from bayescausal.worlds.program import Program, Request, build_program, recomputed_by
 
@@ -206,6 +207,7 @@ def resolve(
     couplings = _couplings(structure, estimand, recomputed, abducted)
     if population == "target":
         _need_columns(structure, units, estimand, recomputed)
+    refuse_outside(units, worlds, recomputed, seed=seed)
     used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
     _refuse_levels(structure, units, estimand, reads)

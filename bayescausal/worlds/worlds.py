@@ -28,6 +28,7 @@ from bayescausal.types import (
     UndefinedEffectError,
     closest,
 )
+from bayescausal.worlds.admit import refuse_outside
 from bayescausal.worlds.evaluate import NoiseSource, Units, evaluate, units_of
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Program, Request, build_program, recomputed_by
@@ -117,6 +118,7 @@ def worlds(
         refuse_potentials(structure)
     parsed = parse_worlds(structure, worlds, units.sizes)
     recomputed = recomputed_by(structure, parsed.values())
+    refuse_outside(units, parsed, recomputed)
     names = _variables(structure, variables)
     requests, kept = _requests(structure, parsed, names, kind, explicit=variables is not None)
     program = build_program(

@@ -161,10 +161,11 @@ def _counted(left: Column, right: Column, given: list[Column], method: str) -> O
     rows = int(tables.sum())
     used = tables[(tables.sum(axis=2) > 0).sum(axis=1) > 1]
     used = used[(used.sum(axis=1) > 0).sum(axis=1) > 1]
+    varied = all(len(np.unique(c.values)) > 1 for c in (left, right))
+    if method == "auto" and given and varied and used.sum() < rows / 2:
+        return None
     if not len(used):
         return Outcome(method.replace("auto", "G"), rows, note=_nothing(left, right, given))
-    if method == "auto" and given and used.sum() < rows / 2:
-        return None
     margins = used.sum(axis=2, keepdims=True), used.sum(axis=1, keepdims=True)
     total = used.sum(axis=(1, 2), keepdims=True)
     expected = margins[0] * margins[1] / total

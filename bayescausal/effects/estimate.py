@@ -28,6 +28,7 @@ from bayescausal.effects.conditions import EVERYONE, Condition
 from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.functionals import Probability
 from bayescausal.effects.groups import ATT, ATU
 from bayescausal.effects.individual import individual
 from bayescausal.effects.joint import causation, is_exact
@@ -35,6 +36,7 @@ from bayescausal.effects.mediation import NDE, NIE, TE
 from bayescausal.effects.question import Question, resolve
 from bayescausal.effects.reduce import Cell, Reduction, reduce_question
 from bayescausal.effects.verdict import contraction, verdict
+from bayescausal.model.support import support_of
 from bayescausal.types import (
     DataError,
     EmptySubgroupError,
@@ -372,7 +374,7 @@ class _Run:
             noise = variance / replicates
             spread = np.var(answer, axis=axis, ddof=1) - noise
             posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
-        target = max(posterior / 10, 1e-3 * pilot.spread * self._unit)
+        target = max(posterior / 10, 1e-3 * self._outcome_sd(pilot) * self._unit)
         worst = float(np.max(variance))
         none = worst == 0 or target == 0  # nothing varies but by rounding
         wanted = 1 if none else int(np.ceil(worst / target**2))
@@ -380,6 +382,23 @@ class _Run:
         used = max(min(wanted, cap), 1)
         used = -(-used // self.inner) * self.inner
         return _Plan(used, variance, target, wanted > used)
+
+    def _outcome_sd(self, pilot: Reduction) -> float:
+        """Return the sd of the outcome: what was averaged may be means, which vary less."""
+        question = self.question
+        spread = pilot.spread
+        binary = isinstance(question.estimand.functional, Probability)
+        if question.outcome in question.structure.random and not binary:
+            support = support_of(question.structure.variable(question.outcome))
+            binary = bool(np.all(support.lower == 0) and np.all(support.upper == 1))
+            binary = binary and support.integer
+            column = question.fit.columns.get(question.outcome)
+            if column is not None and column.dtype.kind in "biuf":
+                spread = max(spread, float(np.nanstd(column)))
+        if binary:
+            p = np.clip(pilot.total, 0.0, 1.0)
+            spread = max(spread, float(np.sqrt(np.nanmean(p * (1 - p)))))
+        return spread
 
     @property
     def _unit(self) -> float:

@@ -1,9 +1,12 @@
 """Sharp bounds on the distribution of a difference of two outcomes, from their margins.
 
-For distribution functions ``F1`` and ``F0`` (Makarov 1981),
+For distribution functions ``F1`` and ``F0``, with ``F(y-)`` the limit from the left
+(Makarov 1981; the limits matter where the outcomes have atoms),
 
-    ``sup_y max(F1(y) - F0(y - d), 0) <= P(Y1 - Y0 <= d)``
-    ``P(Y1 - Y0 <= d) <= 1 + inf_y min(F1(y) - F0(y - d), 0)``.
+    ``sup_y max(F1(y) - F0((y - d)-), 0) <= P(Y1 - Y0 <= d)``
+    ``P(Y1 - Y0 <= d) <= 1 + inf_y min(F1(y) - F0(y - d), 0)``,
+
+and for ``P(Y1 - Y0 < d)`` the same with ``F0(y - d)`` in the first and ``F1(y-)`` in the second.
 
 The margins are given here as sorted equally likely values (quantiles at ``(k + 1/2) / K``), and
 one sweep over both finds the supremum. Bounds on a quantile follow by inverting the bounds on
@@ -43,7 +46,9 @@ BATCH = 4_000_000
 PAIRS = {"probability": 4_000_000, "quantile": 200_000}
 
 
-def cdf_bounds(one: np.ndarray, zero: np.ndarray, d: Any) -> tuple[np.ndarray, np.ndarray]:
+def cdf_bounds(
+    one: np.ndarray, zero: np.ndarray, d: Any, *, strict: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Return Makarov's bounds on ``P(Y1 - Y0 <= d)``.
 
     Parameters
@@ -52,6 +57,8 @@ def cdf_bounds(one: np.ndarray, zero: np.ndarray, d: Any) -> tuple[np.ndarray, n
         Sorted, equally likely values of each outcome along the last axis; leading axes agree.
     d : array_like
         Broadcasts against the leading axes.
+    strict : bool, default False
+        Bounds on ``P(Y1 - Y0 < d)`` instead.
 
     Returns
     -------
@@ -63,7 +70,9 @@ def cdf_bounds(one: np.ndarray, zero: np.ndarray, d: Any) -> tuple[np.ndarray, n
     >>> import numpy as np
     >>> from bayescausal.effects.makarov import cdf_bounds
     >>> y = np.arange(4.0)
-    >>> [float(b) for b in cdf_bounds(y + 2, y, 1.0)]
+    >>> [float(b) for b in cdf_bounds(y + 2, y, 2.0)]
+    [0.25, 1.0]
+    >>> [float(b) for b in cdf_bounds(y + 2, y, 2.0, strict=True)]
     [0.0, 0.75]
     """
     from bayescausal.effects.sweep import sweep
@@ -72,6 +81,7 @@ def cdf_bounds(one: np.ndarray, zero: np.ndarray, d: Any) -> tuple[np.ndarray, n
         np.ascontiguousarray(one, dtype=float),
         np.ascontiguousarray(zero, dtype=float),
         np.asarray(d, dtype=float),
+        strict,
     )
     return np.asarray(lower), np.asarray(upper)
 
@@ -128,8 +138,8 @@ def _functional_bounds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return bounds averaged over units, (draw,), from quantiles (draw, unit, grid)."""
 
-    def below(d: Any) -> tuple[np.ndarray, np.ndarray]:
-        low, high = cdf_bounds(one, zero, d)
+    def below(d: Any, strict: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        low, high = cdf_bounds(one, zero, d, strict=strict)
         return low.mean(axis=1), high.mean(axis=1)
 
     if isinstance(functional, Probability):
@@ -156,10 +166,10 @@ def _event_bounds(event: Probability, below: Any) -> tuple[np.ndarray, np.ndarra
         low, high = below(event.above)
         return 1.0 - high, 1.0 - low
     if event.below is not None:
-        low, high = below(np.nextafter(event.below, -np.inf))
+        low, high = below(event.below, strict=True)
         return low, high
     if event.at_least is not None:
-        low, high = below(np.nextafter(event.at_least, -np.inf))
+        low, high = below(event.at_least, strict=True)
         return 1.0 - high, 1.0 - low
     if event.between is None and not isinstance(event.equals, int | float):
         raise EstimandError(f"The effect cannot equal {event.equals!r}.", expected="a number.")

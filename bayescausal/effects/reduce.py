@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from bayescausal.effects.question import Arm, Question
     from bayescausal.worlds.program import Program
 
+#: Values from which the spread of the outcome is read.
+ENOUGH = 1_000_000
+
 __all__ = ["Cell", "Frame", "Reduction", "reduce_question"]
 
 
@@ -266,7 +269,8 @@ class _Sums:
         lengths = tuple(frame.lengths)
         event = value.shape[2 + len(lengths) :]
         full = np.broadcast_to(value, (*value.shape[:2], *lengths, *event))
-        self.moments += (full.size, full.sum(), np.vdot(full, full))
+        if self.moments[0] < ENOUGH:
+            self.moments += (full.size, full.sum(), np.square(full, dtype=float).sum())
         w = weight.reshape(*weight.shape, *(1,) * len(event))
         if weight.size == 1:
             num = full.sum(axis=axes) * weight.item()
@@ -361,7 +365,8 @@ class _Values:
             weight = frame.weight(arm.condition & cell.condition)
             reps = max(value.shape[1], weight.shape[1])
             full = np.broadcast_to(value, (n, reps, *lengths, *event))
-            self.moments += (full.size, full.sum(), (full.astype(float) ** 2).sum())
+            if self.moments[0] < ENOUGH:
+                self.moments += (full.size, full.sum(), np.square(full, dtype=float).sum())
             values.append(full.reshape(n, reps, -1, *event))
             weights.append(np.broadcast_to(weight, (n, reps, *lengths)).reshape(n, reps, -1))
         return np.concatenate(values, axis=1), np.concatenate(weights, axis=1)

@@ -37,21 +37,17 @@ References
 
 from __future__ import annotations
 
-import itertools
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from bayescausal.checks.claims import Tester, adjusted, against_permuted
 from bayescausal.checks.falsification import Falsification
-from bayescausal.checks.independence_tests import METHODS, Outcome, check_independence
+from bayescausal.checks.independence_tests import METHODS
 from bayescausal.checks.variables import read_variables
 from bayescausal.graph import build_graph, implied_independences, latents
-from bayescausal.graph.admg import project
-from bayescausal.graph.independences import Independence
-from bayescausal.graph.normal import roots_of_selection
-from bayescausal.model.ask_graph import graph_and_observed, is_model
+from bayescausal.model.asked import graph_and_observed, is_model
 from bayescausal.types import EstimandError, GraphError, MixingError, UnitDimsError, closest
 
 if TYPE_CHECKING:
@@ -59,9 +55,9 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
-    from bayescausal.checks.regression import Column
+    from bayescausal.graph.independences import Independence
 
-__all__ = ["adjusted", "falsify"]
+__all__ = ["falsify"]
 
 CORRECTIONS = ("benjamini-hochberg", "benjamini-yekutieli", "none")
 
@@ -151,11 +147,11 @@ permuted graphs. Adding z -> y would leave nothing refuted, and nothing to test;
     _check_units(model_or_graph, unit_dims)
     lenient = observed is None and is_model(model_or_graph)
     columns, names = read_variables(data, dag, seen, discrete, lenient=lenient)
-    tester = _Tester(columns, method)
+    tester = Tester(columns, method)
     claims = implied_independences(dag, observed=names, one_per_pair=one_per_pair)
     tests = _table(claims, tester, level, correction)
     counted = claims[:0] if permutations == 0 else claims
-    share, same, tried, violations = _against_permuted(
+    share, same, tried, violations = against_permuted(
         dag, counted, names, tester, level, permutations, seed
     )
     suggestions = pd.DataFrame(columns=["edge", "refuted", "claims", "still_refuted"])
@@ -177,70 +173,7 @@ permuted graphs. Adding z -> y would leave nothing refuted, and nothing to test;
     )
 
 
-def adjusted(p_values: Any, correction: str = "benjamini-hochberg") -> np.ndarray:
-    """Return p-values adjusted for how many there are; NaN stay and do not count.
-
-    Parameters
-    ----------
-    p_values : array_like
-        The p-values.
-    correction : str
-        ``"benjamini-hochberg"``, ``"benjamini-yekutieli"`` or ``"none"``.
-
-    Returns
-    -------
-    ndarray
-
-    Examples
-    --------
-    >>> from bayescausal.checks.falsify import adjusted
-    >>> adjusted([0.01, 0.04, 0.03]).round(3).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    p = np.asarray(p_values, dtype=float)
-    q = p.copy()
-    known = np.flatnonzero(~np.isnan(p))
-    m = len(known)
-    if correction == "none" or not m:
-        return q
-    order = known[np.argsort(p[known])]
-    factor = float(np.sum(1 / np.arange(1, m + 1))) if "yekutieli" in correction else 1.0
-    scaled = p[order] * m * factor / np.arange(1, m + 1)
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q
-
-
 # --------------------------------------------------------------------------- private
-
-
-class _Tester:
-    """Tests of claims on one table, each made once."""
-
-    def __init__(self, columns: dict[str, list[Column]], method: str) -> None:
-        self.columns, self.method = columns, method
-        self.known: dict[tuple[frozenset[str], frozenset[str]], Outcome] = {}
-        self.rows = len(next(iter(columns.values()))[0].values) if columns else 0
-
-    def test(self, left: str, right: str, given: Iterable[str]) -> Outcome:
-        """Test one claim on the rows that are complete in its variables."""
-        key = (frozenset((left, right)), frozenset(given))
-        if key not in self.known:
-            left, right = sorted(key[0])
-            sides = [self.columns[left], self.columns[right]]
-            sides.append([c for name in sorted(key[1]) for c in self.columns[name]])
-            complete = ~np.any([np.isnan(c.values) for side in sides for c in side], axis=0)
-            if not complete.all():
-                sides = [[c.take(complete) for c in side] for side in sides]
-            if complete.sum() < 3:
-                found = Outcome(self.method, int(complete.sum()), note="there are too few rows")
-            else:
-                found = check_independence(*sides, method=self.method)
-            self.known[key] = found
-        return self.known[key]
-
-    def p_value(self, claim: Independence) -> float:
-        """Return the p-value of a claim."""
-        return self.test(claim.left, claim.right, claim.given).p_value
 
 
 def _check_options(level: float, correction: str, method: str, permutations: int) -> None:
@@ -287,7 +220,7 @@ def _check_units(model_or_graph: Any, unit_dims: Any) -> None:
 
 
 def _table(
-    claims: Sequence[Independence], tester: _Tester, level: float, correction: str
+    claims: Sequence[Independence], tester: Tester, level: float, correction: str
 ) -> pd.DataFrame:
     """Return one row per claim, in the order of the claims."""
     rows = []
@@ -318,62 +251,11 @@ def _table(
     return table
 
 
-def _against_permuted(
-    dag: nx.DiGraph,
-    claims: Sequence[Independence],
-    names: Sequence[str],
-    tester: _Tester,
-    level: float,
-    permutations: int,
-    seed: int | None,
-) -> tuple[float, float, int, np.ndarray]:
-    """Compare violations (p below the level) with those of graphs with the names exchanged.
-
-    Returns the share of permuted graphs that violate no more claims, the share that implies all the
-    claims of the graph, how many were tried, and their violations.
-    """
-    if not claims:
-        return math.nan, math.nan, 0, np.array([], dtype=int)
-    own = _violations(claims, tester, level)
-    admg = project(dag, {*names, *roots_of_selection(dag)})
-    fixed = admg.mask(roots_of_selection(dag))
-    counts, same = [], 0
-    for order in _orders(names, permutations, seed):
-        to = dict(zip(names, order, strict=True))
-        moved = [_moved(claim, to) for claim in claims]
-        counts.append(_violations(moved, tester, level))
-        same += all(
-            admg.separated(admg.mask([c.left]), admg.mask([c.right]), admg.mask(c.given) | fixed)
-            for c in moved
-        )
-    violations = np.array(counts, dtype=int)
-    if not len(violations):
-        return math.nan, math.nan, 0, violations
-    return float((violations <= own).mean()), same / len(counts), len(counts), violations
-
-
-def _orders(names: Sequence[str], permutations: int, seed: int | None) -> list[tuple[str, ...]]:
-    """Return all orders of few names, else some at random; the own order may be among them."""
-    if math.factorial(min(len(names), 12)) <= max(permutations, 24):
-        return list(itertools.permutations(names))
-    rng = np.random.default_rng(seed)
-    return [tuple(names[i] for i in rng.permutation(len(names))) for _ in range(permutations)]
-
-
-def _moved(claim: Independence, to: Mapping[str, str]) -> Independence:
-    left, right = sorted((to[claim.left], to[claim.right]))
-    return Independence(left, right, tuple(sorted(to[n] for n in claim.given)))
-
-
-def _violations(claims: Iterable[Independence], tester: _Tester, level: float) -> int:
-    return sum(tester.p_value(claim) <= level for claim in claims)
-
-
 def _suggestions(
     dag: nx.DiGraph,
     tests: pd.DataFrame,
     names: Sequence[str],
-    tester: _Tester,
+    tester: Tester,
     level: float,
     correction: str,
     one_per_pair: bool,

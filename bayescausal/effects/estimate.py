@@ -42,6 +42,7 @@ from bayescausal.types import (
     EmptySubgroupError,
     EstimandError,
     IdentificationError,
+    Set,
     UndefinedEffectError,
 )
 from bayescausal.worlds.noise import FreshNoise, replicates_per_group
@@ -217,20 +218,23 @@ def _plan(run: _Run) -> _Plan:
     plan, question = run.plan(), run.question
     if run.exact:
         return plan
-    for relative in _relatives(question.estimand):
+    for relative in _relatives(question):
         try:
             other = resolve(question.fit, relative, ignore_potentials=True, seed=run.seed)
             program, where = other.program()
             sibling = _Run(other, program, where, _cells(other, program, where, run.seed), run.seed)
             wanted = sibling.plan().replicates
-        except EmptySubgroupError:
+        except EstimandError:
             continue
         plan = replace(plan, replicates=max(plan.replicates, wanted))
     return plan
 
 
-def _relatives(estimand: Estimand) -> list[Estimand]:
-    """Return the other questions of the family, all else equal."""
+def _relatives(question: Question) -> list[Estimand]:
+    """Return the other questions of the family, all else equal, where the identity holds."""
+    estimand = question.estimand
+    if isinstance(estimand, ATE | ATT | ATU) and not _two_valued(question):
+        return []
     family = next((f for f in _FAMILIES if type(estimand) in f), ())
     if not family or estimand.population.name == "target":
         return []
@@ -251,6 +255,19 @@ def _relatives(estimand: Estimand) -> list[Estimand]:
                 continue
             found.append(kind(estimand.treatment, estimand.outcome, **options))  # type: ignore[call-arg,attr-defined]
     return found
+
+
+def _two_valued(question: Question) -> bool:
+    """Whether the treatment is set to the two values that it can take."""
+    structure = question.structure
+    for name in question.estimand.treatments:
+        if name not in structure.random or name in structure.imputed:
+            return False
+        support = support_of(structure.variable(name))
+        if not (support.integer and np.all(support.lower == 0) and np.all(support.upper == 1)):
+            return False
+    acts = [act for arm in question.estimand.worlds().values() for act in arm.values()]
+    return bool(acts) and all(isinstance(act, Set) for act in acts)
 
 
 def _shared(plans: dict[int, _Plan], runs: dict[int, _Run]) -> dict[int, _Plan]:

@@ -130,8 +130,11 @@ def plug_in(
     >>> verdict = identify(
     ...     "large -> treatment -> success; large -> success", "treatment", "success"
     ... )
-    >>> plug_in(verdict, stones, seed=1)
-    E[success | do(treatment=1)] - E[success | do(treatment=0)]: 0.05, 94% HDI [-0.01, 0.11]
+    >>> effect = plug_in(verdict, stones, seed=1)
+    >>> effect.label
+    'E[success | do(treatment=1)] - E[success | do(treatment=0)]'
+    >>> print(f"{float(effect):.2f}, sd {effect.sd():.2f}")
+    0.05, sd 0.03
     >>> print(f"{float(plug_in(verdict, stones, control=None, empirical=True)):.6f}")
     0.832546
     """

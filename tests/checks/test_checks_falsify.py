@@ -9,7 +9,8 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.checks.falsify import adjusted, falsify
+from bayescausal.checks.claims import adjusted
+from bayescausal.checks.falsify import falsify
 from bayescausal.report.falsify import plot_falsification, plot_permutations
 from bayescausal.types import (
     DataError,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from bayescausal.effects.instrument_bounds import _types, instrument_bounds, response_bounds
+from bayescausal.effects.instrument_bounds import instrument_bounds
+from bayescausal.effects.response_types import response_bounds, response_types
 from bayescausal.types import DataError, EstimandError, IdentificationError, UnknownVariableError
 
 VITAMIN_A = {
@@ -22,14 +23,14 @@ VITAMIN_A = {
 def laws(seed, shape, draws=30, sharpness=1.0):
     """Return P(x, y | z) of random instruments: random shares of response types."""
     rng = np.random.default_rng(seed)
-    matrix, _ = _types(*shape, np.arange(shape[2], dtype=float))
+    matrix, _ = response_types(*shape, np.arange(shape[2], dtype=float))
     shares = rng.dirichlet(np.full(matrix.shape[1], sharpness), size=draws)
     return (shares @ matrix.T).reshape(draws, *shape)
 
 
 def by_programs(p, score, treated, control):
     """Solve both programs for one law by HiGHS, with nothing shared between laws."""
-    matrix, values = _types(*p.shape, score)
+    matrix, values = response_types(*p.shape, score)
     cost = values[treated] - values[control]
     ends = [
         sign * linprog(sign * cost, A_eq=matrix, b_eq=p.ravel(), method="highs").fun
@@ -120,7 +121,7 @@ def test_shared_bases_equal_one_program_per_law(shape):
 
 def test_the_truth_lies_between():
     rng = np.random.default_rng(4)
-    matrix, values = _types(2, 2, 2, np.array([0.0, 1.0]))
+    matrix, values = response_types(2, 2, 2, np.array([0.0, 1.0]))
     shares = rng.dirichlet(np.full(16, 0.3), size=300)
     p = (shares @ matrix.T).reshape(-1, 2, 2, 2)
     lower, upper, _ = response_bounds(p, [0, 1], 1, 0)

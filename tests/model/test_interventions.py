@@ -96,9 +96,8 @@ def test_deterministics_and_vectors_and_data_are_targets(model):
     new = bc.intervene(model, {"risk": 0.5, "v": [1.0, 2.0]})
     assert drawn(new, "risk").tolist() == [0.5] * 4
     assert drawn(new, "v").tolist() == [[1.0, 2.0]] * 4
-    assert "z" not in set(bc.graph_of(new).predecessors("risk")) if "risk" in bc.graph_of(
-        new
-    ) else True
+    assert not list(bc.graph_of(new).predecessors("risk"))  # cut from z
+    assert set(bc.graph_of(new).successors("z")) == {"t", "y"}
     with pm.Model(coords={"unit": range(3)}) as with_data:
         z = pm.Data("z", np.zeros(3), dims="unit")
         pm.Normal("y", z, 1, dims="unit")
@@ -186,7 +185,7 @@ def test_a_policy_that_fails_says_so(model):
     )  # fmt: skip
     with pytest.raises(InterventionError, match=r"failed: KeyError"):
         bc.estimate(known, bc.Expected("y", {"t": bc.Policy(broken)}))
-    with pytest.raises(InterventionError, match="NaN"):
+    with pytest.raises(InterventionError, match="nan|NaN"):
         bc.estimate(known, bc.Expected("y", {"g": bc.Policy(lambda z: np.asarray(z) * np.nan)}))
 
 

@@ -13,12 +13,12 @@ import bayescausal as bc
 from bayescausal.graph import parse_graph
 from bayescausal.model.ask_graph import (
     compare_graphs,
-    graph_and_observed,
     identify,
     implied_independences,
     paths,
     roles,
 )
+from bayescausal.model.asked import graph_and_observed
 from bayescausal.types import EstimandError, GraphError, UnknownVariableError
 
 TEXT = "z -> x -> m -> y; z -> y"

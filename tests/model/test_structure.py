@@ -444,7 +444,7 @@ APART = {
     "event reduction": lambda x, b: (x[:, None] * b).sum(axis=1),
     "parameter mean": lambda x, b: x + b.mean(),
     "lookup": lambda x, b: b[(x > 0).astype("int64")],
-    "clip": lambda x, b: pt.clip(x, 0, 1),
+    "clip": lambda x, b: pt.clip(x, 0, 1) + b[0],
     "softmax of an event": lambda x, b: pt.special.softmax(x[:, None] * b, axis=-1)[:, 0],
 }
 

@@ -1,0 +1,150 @@
+"""Whatever is asked, as a graph and what of it is measured.
+
+A graph measures every node that is not marked latent. A model measures what it observes and its
+unit-level ``pm.Data``, or everything if it observes nothing; a fit measures its columns. PyMC is
+not imported unless a model is given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bayescausal import graph as arrows
+from bayescausal.types import EstimandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import networkx as nx
+
+    from bayescausal.model.structure import Structure
+
+__all__ = ["graph_and_observed", "is_model", "no_unit_dims"]
+
+
+def graph_and_observed(
+    model_or_graph: Any,
+    observed: Iterable[str] | None = None,
+    *,
+    named: Iterable[str | Iterable[str] | None] = (),
+    unit_dims: str | Sequence[str] | None = None,
+) -> tuple[nx.DiGraph, list[str] | None]:
+    """Return the graph of whatever is given, and what of it is measured.
+
+    Parameters
+    ----------
+    model_or_graph : pymc.Model, Structure, Fit, networkx.DiGraph or str
+        What is asked.
+    observed : iterable of str, optional
+        What is measured, if the caller says so.
+    named : iterable of names
+        The names in the question: where one is a Deterministic, those are nodes.
+    unit_dims : str or sequence of str, optional
+        The dims that index units, where a model leaves them open.
+
+    Returns
+    -------
+    (networkx.DiGraph, list of str or None)
+        None: all that is not marked latent.
+
+    Raises
+    ------
+    EstimandError
+        If `unit_dims` is given for a graph.
+
+    Examples
+    --------
+    >>> from bayescausal.model.asked import graph_and_observed
+    >>> graph, observed = graph_and_observed("X -> Y", ["Y"])
+    >>> sorted(graph), observed
+    (['X', 'Y'], ['Y'])
+    """
+    if isinstance(observed, str):
+        observed = (observed,)
+    observed = None if observed is None else list(observed)
+    structure, columns = _structure(model_or_graph, unit_dims)
+    if structure is None:
+        return arrows.as_graph(model_or_graph), observed
+    from bayescausal.model.structure import structural_graph
+
+    asked = {n for names in named for n in ((names,) if isinstance(names, str) else names or ())}
+    dag = structure.graph
+    if asked & set(structure.deterministics):
+        shown = (*structure.nodes, *structure.deterministics)
+        dag = structural_graph(structure.full, shown, structure)
+    return dag, _measured(structure, dag, columns) if observed is None else observed
+
+
+def is_model(given: Any) -> bool:
+    """Tell a model (or what holds one: a fit) from a graph, without importing PyMC.
+
+    Parameters
+    ----------
+    given : object
+        What is asked.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from bayescausal.model.asked import is_model
+    >>> is_model("X -> Y")
+    False
+    """
+    if hasattr(given, "structure") and hasattr(given, "columns"):
+        return True
+    kin = type(given).__mro__
+    return any(
+        c.__module__.split(".")[0] == "pymc" or c.__module__ == "bayescausal.model.structure"
+        for c in kin
+    )
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _structure(
+    given: Any, unit_dims: str | Sequence[str] | None
+) -> tuple[Structure | None, tuple[str, ...] | None]:
+    """Return the structure of a model and the columns of a fit; None for a graph."""
+    if not is_model(given):
+        if unit_dims is not None:
+            raise no_unit_dims()
+        return None, None
+    from bayescausal.model.structure import Structure, structure_of
+
+    columns = None
+    if hasattr(given, "structure"):
+        columns = tuple(given.columns) if given.data is not None else None
+        given = given.structure
+    if isinstance(given, Structure):
+        if unit_dims is None:
+            return given, columns
+        given = given.model
+    return structure_of(given, unit_dims=unit_dims), columns
+
+
+def no_unit_dims() -> EstimandError:
+    """Build the error for unit dims together with a graph."""
+    return EstimandError(
+        "unit_dims= is given with a graph, which has no dims.",
+        expected="unit_dims= together with a model.",
+    )
+
+
+def _measured(
+    structure: Structure, dag: nx.DiGraph, columns: tuple[str, ...] | None
+) -> list[str] | None:
+    """Return what of a model is measured; None where everything is."""
+    own = structure.observed if columns is None else columns
+    if not own:
+        return None
+    seen = {n for n in dag if n in own or n in structure.data}
+    for name in dag:  # causes come first
+        if name in structure.deterministics:
+            parents = set(dag.predecessors(name))
+            if parents and parents <= seen:
+                seen.add(name)
+    return [n for n in dag if n in seen]

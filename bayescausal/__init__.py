@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayescausal import datasets as datasets
+    from bayescausal.checks.falsification import Falsification as Falsification
+    from bayescausal.checks.falsify import falsify as falsify
     from bayescausal.counterfactuals.predict import abduct as abduct
     from bayescausal.counterfactuals.predict import counterfactual as counterfactual
     from bayescausal.draws.intervals import hdi as hdi
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimate import estimate as estimate
     from bayescausal.effects.functionals import Probability as Probability
     from bayescausal.effects.functionals import Quantile as Quantile
+    from bayescausal.effects.instrument_bounds import InstrumentBounds as InstrumentBounds
+    from bayescausal.effects.instrument_bounds import instrument_bounds as instrument_bounds
+    from bayescausal.effects.plug_in import plug_in as plug_in
     from bayescausal.effects.populations import Superpopulation as Superpopulation
     from bayescausal.graph.estimands import identify_effect as identify_effect
     from bayescausal.graph.export import to_dagitty as to_dagitty
@@ -74,6 +79,10 @@ if TYPE_CHECKING:
     from bayescausal.model.noise_form import noise_form as noise_form
     from bayescausal.model.structure import graph_of as graph_of
     from bayescausal.report.dag import plot_graph as plot_graph
+    from bayescausal.report.falsify import plot_falsification as plot_falsification
+    from bayescausal.report.falsify import plot_permutations as plot_permutations
+    from bayescausal.report.units import plot_counterfactual as plot_counterfactual
+    from bayescausal.report.units import plot_ite as plot_ite
     from bayescausal.simulation.simulate import simulate as simulate
     from bayescausal.types import BayesCausalError as BayesCausalError
     from bayescausal.types import FitWarning as FitWarning
@@ -109,6 +118,13 @@ _WHERE: dict[str, str] = {
     "identify_effect": "graph.estimands",
     "latent_projection": "graph.surgery",
     "Identification": "graph.identification",
+    "falsify": "checks.falsify",
+    "Falsification": "checks.falsification",
+    "plug_in": "effects.plug_in",
+    "instrument_bounds": "effects.instrument_bounds",
+    "InstrumentBounds": "effects.instrument_bounds",
+    "plot_falsification": "report.falsify",
+    "plot_permutations": "report.falsify",
     # data from known parameters
     "simulate": "simulation.simulate",
     # data in, posterior out
@@ -159,6 +175,8 @@ _WHERE: dict[str, str] = {
     "estimate": "effects.estimate",
     "Effect": "effects.effect",
     "hdi": "draws.intervals",
+    "plot_counterfactual": "report.units",
+    "plot_ite": "report.units",
     # worlds with known answers
     "datasets": "datasets",
     # mistakes

@@ -74,8 +74,17 @@ def joint_by_hand(scm, names, kinds):
     return out
 
 
-@pytest.mark.parametrize("kind", ["monotone", "gumbel"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("seed", "kind"),
+    [
+        (0, "gumbel"),
+        *(
+            pytest.param(seed, kind, marks=pytest.mark.slow)
+            for seed in range(1, 6)
+            for kind in ("monotone", "gumbel")
+        ),
+    ],
+)
 def test_random_models_equal_enumeration_and_lie_inside_both_bounds(seed, kind):
     """A confounder, a treatment, a mediator of three values, an outcome: fresh units."""
     rng = np.random.default_rng([23, seed])
@@ -92,7 +101,7 @@ def test_random_models_equal_enumeration_and_lie_inside_both_bounds(seed, kind):
     options = {"coupling": kind, "population": "model"}
     for ask, value in wanted.items():
         effect = bc.estimate(known, ask("v1", "v3", **options))
-        # five Monte Carlo errors as reported: 6e-7 by chance, 18 comparisons
+        # five Monte Carlo errors as reported: 6e-7 by chance, 33 comparisons
         assert abs(effect.mean() - value) <= 5 * float(effect.mc_error) + 1e-9, ask
         low, high = effect.bounds.values.reshape(-1)
         wide = bc.estimate(known, ask("v1", "v3", bounds="margins", **options))
@@ -153,7 +162,7 @@ def test_the_coupling_is_asked_for_where_it_matters_and_only_there():
     assert any("sharp given the model" in n for n in effect.notes)
 
 
-def test_values_and_harm_in_the_notes_of_the_answer():
+def test_value_and_bounds_in_every_posterior_draw():
     """A model's posterior draws move the value and its bounds together."""
     with pm.Model(coords={"unit": [0]}) as model:
         b = pm.Normal("b", 0, 1)

@@ -130,6 +130,9 @@ def test_margins_are_wider_than_within_covariates():
 
 
 def test_bounds_are_for_differences():
-    known = bc.truth(normals(), {}, {"x": [0, 1], "y": [0.5, 1.0]})
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        pm.Gamma("y", 2 + x, 1, dims="unit")
+    known = bc.truth(model, {}, {"x": [0, 1], "y": [0.5, 1.0]})
     with pytest.raises(bc.BayesCausalError, match="for differences"):
         bc.estimate(known, bc.ITE("x", "y", functional=bc.Quantile(0.5), scale="ratio"))

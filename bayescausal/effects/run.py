@@ -1,0 +1,264 @@
+"""One evaluation of a question: how many inner draws it takes, and how well it is known.
+
+How many inner replicates of the noise are needed is found by a pilot on a few posterior draws:
+they grow until the Monte Carlo error of one draw is below
+``max(posterior sd / 10, 0.001 sd of the outcome)``, which inflates the posterior sd by less
+than half a percent, or until a stated cap on the work.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayescausal.counterfactuals.noise import AbductedNoise
+from bayescausal.counterfactuals.predict import impossible_note
+from bayescausal.effects.averages import Expected
+from bayescausal.effects.causation import PN, PNS, PS
+from bayescausal.effects.curves import DoseResponse, Slope
+from bayescausal.effects.effect import Effect
+from bayescausal.effects.functionals import Probability
+from bayescausal.effects.question import Question
+from bayescausal.effects.reduce import Cell, Reduction, reduce_question
+from bayescausal.model.support import support_of
+from bayescausal.types import (
+    DataError,
+    EmptySubgroupError,
+    UndefinedEffectError,
+)
+from bayescausal.worlds.noise import FreshNoise, replicates_per_group
+
+if TYPE_CHECKING:
+    from bayescausal.effects.question import Question
+    from bayescausal.worlds.program import Program
+
+__all__ = ["Plan", "Run"]
+
+#: Posterior draws of the pilot.
+PILOT_DRAWS = 64
+#: Batches of inner replicates, from which the Monte Carlo error is read.
+BATCHES = 8
+#: Cap on draws x units x replicates.
+WORK = 400_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many replicates, and what the pilot knows of the error of one."""
+
+    replicates: int
+    variance: np.ndarray | float
+    target: float
+    capped: bool
+
+
+@dataclass(eq=False)
+class Run:
+    """A question, compiled, with its subgroups."""
+
+    question: Question
+    program: Program
+    where: dict[str, int]
+    cells: list[Cell]
+    seed: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing in the answer is simulated."""
+        if not self.question.abducted:
+            return not self.program.noise
+        return not any(self.noise.discrete(i.name) for i in self.program.noise)
+
+    @cached_property
+    def noise(self) -> Any:
+        """The source of the noise: fresh, or that of each unit."""
+        if self.question.abducted:
+            return AbductedNoise(self.question.units, self.seed, self.question.couplings)
+        return FreshNoise(self.seed)
+
+    @property
+    def inner(self) -> int:
+        """Inner replicates per evaluation."""
+        return 1 if self.exact else replicates_per_group(self.question.units.count)
+
+    def reduce(self, draws: slice, replicates: int) -> Reduction:
+        """Evaluate the question for some draws."""
+        inner = min(self.inner, replicates)
+        return reduce_question(
+            self.question,
+            self.program,
+            self.where,
+            self.cells,
+            draws,
+            self.noise,
+            replicates=replicates,
+            inner=inner,
+            batches=BATCHES,
+            seed=self.seed,
+        )
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        """Combine arms, the first axis, on the estimand's scale."""
+        estimand = self.question.estimand
+        if isinstance(estimand, Expected | PS | PNS):
+            return values[0]
+        if isinstance(estimand, PN):
+            return 1.0 - values[0]
+        scale = estimand.scale  # type: ignore[attr-defined]
+        if isinstance(estimand, DoseResponse):
+            if estimand.control is None:
+                return values
+            return np.stack([scale.combine(v, values[-1]) for v in values[:-1]])
+        result = np.asarray(scale.combine(values[0], values[1]))
+        return result / estimand.divisor if isinstance(estimand, Slope) else result
+
+    def plan(self) -> Plan:
+        """Find the number of inner replicates by a pilot on a few draws."""
+        if self.exact:
+            return Plan(1, 0.0, 0.0, False)
+        total, units = self.question.fit.n_draws, self.question.units.count
+        many = max(4, min(PILOT_DRAWS, 20_000_000 // max(units * 8, 1)))
+        step = max(total // min(many, total), 1)
+        replicates = max(self.inner, BATCHES if units * BATCHES <= 4_000_000 else 2)
+        if total < 8:
+            replicates = max(replicates, 64 * BATCHES)
+        replicates = -(-replicates // self.inner) * self.inner
+        pilot = self.reduce(slice(0, total, step), replicates)
+        self.refuse_empty(pilot)
+        variance = self.variance(pilot) * replicates
+        answer = self.combine(pilot.total)
+        axis = self._draw_axis
+        posterior = 0.0
+        if answer.shape[axis] >= 8:
+            noise = variance / replicates
+            spread = np.var(answer, axis=axis, ddof=1) - noise
+            posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
+        target = max(posterior / 10, 1e-3 * self._outcome_sd(pilot) * self._unit)
+        worst = float(np.max(variance))
+        none = worst == 0 or target == 0  # nothing varies but by rounding
+        wanted = 1 if none else int(np.ceil(worst / target**2))
+        cap = max(WORK // max(total * units, 1), 1)
+        used = max(min(wanted, cap), 1)
+        used = -(-used // self.inner) * self.inner
+        return Plan(used, variance, target, wanted > used)
+
+    def _outcome_sd(self, pilot: Reduction) -> float:
+        """Return the sd of the outcome: what was averaged may be means, which vary less."""
+        question = self.question
+        spread = pilot.spread
+        binary = isinstance(question.estimand.functional, Probability)
+        if question.outcome in question.structure.random and not binary:
+            support = support_of(question.structure.variable(question.outcome))
+            binary = bool(np.all(support.lower == 0) and np.all(support.upper == 1))
+            binary = binary and support.integer
+            column = question.fit.columns.get(question.outcome)
+            if column is not None and column.dtype.kind in "biuf":
+                spread = max(spread, float(np.nanstd(column)))
+        if binary:
+            p = np.clip(pilot.total, 0.0, 1.0)
+            spread = max(spread, float(np.sqrt(np.nanmean(p * (1 - p)))))
+        return spread
+
+    @property
+    def _unit(self) -> float:
+        """How a change of the outcome's mean shows in the answer."""
+        estimand = self.question.estimand
+        return 1.0 / estimand.divisor if isinstance(estimand, Slope) else 1.0
+
+    @property
+    def _draw_axis(self) -> int:
+        return 2 if isinstance(self.question.estimand, DoseResponse) else 1
+
+    def variance(self, reduction: Reduction) -> np.ndarray:
+        """Return the variance of the answer of one draw, from the spread of the batches."""
+        count = reduction.batches.shape[2]
+        if count < 2:
+            return np.zeros(())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            try:
+                each = np.stack([self.combine(reduction.batches[:, :, b]) for b in range(count)])
+            except UndefinedEffectError:
+                return self._delta(reduction)
+            spread = np.nanvar(each, axis=0, ddof=1) / count
+            return np.asarray(np.nanmean(spread, axis=self._draw_axis))
+
+    def _delta(self, reduction: Reduction) -> np.ndarray:
+        """Return the variance by the delta method, where a batch alone has no answer."""
+        count = reduction.batches.shape[2]
+        centre = self.combine(reduction.total)
+        each = []
+        for b in range(count):
+            left = reduction.total * count - np.nan_to_num(reduction.batches[:, :, b])
+            each.append(self.combine(left / (count - 1)))
+        spread = ((np.stack(each) - centre) ** 2).sum(axis=0) * (count - 1) / count
+        return np.asarray(np.nanmean(spread, axis=self._draw_axis))
+
+    def error(self, reduction: Reduction, plan: Plan) -> Any:
+        """Return the Monte Carlo error of one draw's answer."""
+        if self.exact:
+            return 0.0
+        count = reduction.batches.shape[2]
+        few = self.question.fit.n_draws * max(count - 1, 0) < 50
+        if few:
+            return np.sqrt(np.asarray(plan.variance) / plan.replicates)
+        return np.sqrt(self.variance(reduction))
+
+    def laid(self, values: np.ndarray) -> xr.DataArray:
+        """Return one number per cell and draw, (cell, draw), in named dims."""
+        sizes = self.question.fit.posterior.sizes
+        by = self.question.by
+        levels = [list(dict.fromkeys(c.labels[i] for c in self.cells)) for i in range(len(by))]
+        shape = [*(len(v) for v in levels), int(sizes["chain"]), int(sizes["draw"])]
+        array = xr.DataArray(
+            np.asarray(values).reshape(shape),
+            dims=(*by, "chain", "draw"),
+            coords=dict(zip(by, levels, strict=True)),
+        )
+        return array.transpose("chain", "draw", *by)
+
+    def blank(self, draws: xr.DataArray, error: float) -> Effect:
+        """Return an effect with all but bounds, from its draws."""
+        from bayescausal.effects.present import notes_of
+
+        return Effect(
+            draws=draws,
+            estimand=self.question.estimand,
+            mc_error=error,
+            seed=self.seed,
+            population=self.question.words,
+            notes=notes_of(self, Plan(1, 0.0, 0.0, False), error),
+        )
+
+    def refuse_impossible(self) -> None:
+        """Refuse units whose evidence the model calls impossible."""
+        if self.question.abducted:
+            note = impossible_note(self.noise, self.question.units)
+            if note:
+                raise DataError(note, remedy="Leave these units out, or check the model.")
+
+    def refuse_empty(self, reduction: Reduction) -> None:
+        """Refuse a subgroup without a unit, with the counts."""
+        question = self.question
+        for c, cell in enumerate(self.cells):
+            for a, arm in enumerate(question.arms):
+                empty = int(np.sum(reduction.size[a, c] <= 0))
+                if not empty:
+                    continue
+                total = reduction.size.shape[2]
+                condition = (arm.condition & cell.condition).describe()
+                count = question.units.count
+                found = f"0 of {count:,} units have {condition}"
+                if empty < total:
+                    found = f"In {empty} of {total} posterior draws no unit has {condition}"
+                raise EmptySubgroupError(
+                    f"{found}.",
+                    expected="at least one unit in every draw.",
+                    remedy="Widen the condition"
+                    + (" to a range (low, high)." if "=" in condition else "."),
+                )

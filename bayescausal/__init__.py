@@ -55,15 +55,9 @@ if TYPE_CHECKING:
     from bayescausal.effects.plug_in import plug_in as plug_in
     from bayescausal.effects.populations import Superpopulation as Superpopulation
     from bayescausal.graph.estimands import identify_effect as identify_effect
-    from bayescausal.graph.export import to_dagitty as to_dagitty
-    from bayescausal.graph.export import to_dot as to_dot
-    from bayescausal.graph.export import to_edges as to_edges
-    from bayescausal.graph.export import to_formulas as to_formulas
-    from bayescausal.graph.export import to_gml as to_gml
-    from bayescausal.graph.export import to_mermaid as to_mermaid
-    from bayescausal.graph.export import to_text as to_text
     from bayescausal.graph.identification import Identification as Identification
     from bayescausal.graph.parse import parse_graph as parse_graph
+    from bayescausal.graph.surgery import explicit_latents as explicit_latents
     from bayescausal.graph.surgery import latent_projection as latent_projection
     from bayescausal.inference.fit import fit as fit
     from bayescausal.inference.known import prior as prior
@@ -78,6 +72,13 @@ if TYPE_CHECKING:
     from bayescausal.model.interventions import intervene as intervene
     from bayescausal.model.noise_form import noise_form as noise_form
     from bayescausal.model.structure import graph_of as graph_of
+    from bayescausal.model.write_graph import to_dagitty as to_dagitty
+    from bayescausal.model.write_graph import to_dot as to_dot
+    from bayescausal.model.write_graph import to_edges as to_edges
+    from bayescausal.model.write_graph import to_formulas as to_formulas
+    from bayescausal.model.write_graph import to_gml as to_gml
+    from bayescausal.model.write_graph import to_mermaid as to_mermaid
+    from bayescausal.model.write_graph import to_text as to_text
     from bayescausal.report.dag import plot_graph as plot_graph
     from bayescausal.report.falsify import plot_falsification as plot_falsification
     from bayescausal.report.falsify import plot_permutations as plot_permutations
@@ -102,13 +103,13 @@ _WHERE: dict[str, str] = {
     "graph_of": "model.structure",
     "plot_graph": "report.dag",
     "parse_graph": "graph.parse",
-    "to_text": "graph.export",
-    "to_dot": "graph.export",
-    "to_mermaid": "graph.export",
-    "to_dagitty": "graph.export",
-    "to_edges": "graph.export",
-    "to_gml": "graph.export",
-    "to_formulas": "graph.export",
+    "to_text": "model.write_graph",
+    "to_dot": "model.write_graph",
+    "to_mermaid": "model.write_graph",
+    "to_dagitty": "model.write_graph",
+    "to_edges": "model.write_graph",
+    "to_gml": "model.write_graph",
+    "to_formulas": "model.write_graph",
     # what the arrows say
     "identify": "model.ask_graph",
     "paths": "model.ask_graph",
@@ -117,6 +118,7 @@ _WHERE: dict[str, str] = {
     "compare_graphs": "model.ask_graph",
     "identify_effect": "graph.estimands",
     "latent_projection": "graph.surgery",
+    "explicit_latents": "graph.surgery",
     "Identification": "graph.identification",
     "falsify": "checks.falsify",
     "Falsification": "checks.falsification",

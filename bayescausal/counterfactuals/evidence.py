@@ -31,6 +31,7 @@ import pytensor
 import pytensor.tensor as pt
 from pymc.logprob.basic import logp
 from pytensor.graph.replace import vectorize_graph
+from pytensor.tensor.random.basic import CategoricalRV
 from scipy.special import log_ndtr
 
 from bayescausal.inference.conform import conform
@@ -218,7 +219,7 @@ class _Chain:
         terms = []
         for name in seen:
             rv = structure.variable(name)
-            [term] = builder.substitute([logp(rv, builder.kept(name))], "kept")
+            [term] = builder.substitute([_log_law(rv, builder.kept(name))], "kept")
             term = term.sum(axis=tuple(range(1, term.type.ndim))) if term.type.ndim > 1 else term
             terms.append(term)
         density = pt.zeros(()) if not terms else sum(terms[1:], terms[0])
@@ -301,6 +302,14 @@ class _Chain:
                 out.append(fixed[item.name])
         return out
 
+    def _of_rows(self, fixed: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
+        """Return what is kept, of some of the draws."""
+        return {
+            i.name: fixed[i.name][rows] if i.batched else fixed[i.name]
+            for i in self.inputs
+            if i.kind != "noise"
+        }
+
     def _log_density(self, z: list[np.ndarray], fixed: dict[str, Any]) -> np.ndarray:
         with np.errstate(all="ignore"):
             found = np.asarray(self.density(*self._arguments(z, fixed)), dtype=float)
@@ -339,21 +348,38 @@ class _Chain:
         reached = level.copy()
         waiting = np.ones(level.shape, dtype=bool)
         for _ in range(SHRINKS):
+            rows = np.flatnonzero(waiting.any(axis=1))  # few are left after the first trials
+            turn, still = angle[rows], waiting[rows]
             trial = [
-                _choose(waiting, x * _wide(np.cos(angle), x) + d * _wide(np.sin(angle), x), n)
+                _choose(
+                    still,
+                    x[rows] * _wide(np.cos(turn), x) + d[rows] * _wide(np.sin(turn), x),
+                    n[rows],
+                )
                 for x, d, n in zip(z, direction, new, strict=True)
             ]
-            density = self._log_density(trial, fixed)
-            accept = waiting & (density > slices)
-            new = [_choose(accept, t, n) for t, n in zip(trial, new, strict=True)]
-            reached = np.where(accept, density, reached)
-            waiting &= ~accept
+            density = self._log_density(trial, self._of_rows(fixed, rows))
+            accept = still & (density > slices[rows])
+            for n, t in zip(new, trial, strict=True):
+                n[rows] = _choose(accept, t, n[rows])
+            reached[rows] = np.where(accept, density, reached[rows])
+            waiting[rows] = still & ~accept
             if not waiting.any():
                 break
             low = np.where(waiting & (angle < 0), angle, low)
             high = np.where(waiting & (angle >= 0), angle, high)
             angle = np.where(waiting, rng.uniform(low, high), angle)
         return new, reached
+
+
+def _log_law(rv: Any, value: Any) -> Any:
+    """Return the log density; of categories by comparison, which takes a batch without a loop."""
+    op = rv.owner.op
+    if not isinstance(op, CategoricalRV):
+        return logp(rv, value)
+    (p,) = op.dist_params(rv.owner)
+    same = pt.eq(pt.arange(p.shape[-1]), value[..., None])
+    return pt.sum(pt.switch(same, pt.log(p), 0.0), axis=-1)
 
 
 def _wide(flags: np.ndarray, like: np.ndarray) -> np.ndarray:

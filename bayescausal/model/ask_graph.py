@@ -273,14 +273,14 @@ def compare_graphs(
     """
     if unit_dims is not None and not (is_model(left) or is_model(right)):
         raise no_unit_dims()
-    sides = [_with_latents(side, unit_dims if is_model(side) else None) for side in (left, right)]
+    sides = [with_latents(side, unit_dims if is_model(side) else None) for side in (left, right)]
     return arrows.compare_graphs(*sides)
 
 
 # --------------------------------------------------------------------------- private
 
 
-def _with_latents(given: Any, unit_dims: str | Sequence[str] | None) -> Any:
+def with_latents(given: Any, unit_dims: str | Sequence[str] | None) -> Any:
     """Return a graph in which what is not measured is marked latent."""
     dag, seen = graph_and_observed(given, unit_dims=unit_dims)
     if seen is None:

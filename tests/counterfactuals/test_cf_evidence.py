@@ -146,7 +146,7 @@ def with_data():
         ({"q": [1.0]}, "no column of the model.*among"),
         ({"w": []}, "no rows"),
         ({"w": [0.0], "k": [2], "g": [-1.0]}, "outside|impossible|support"),
-        ({"w": [0.0], "k": [1.5]}, "whole|integer"),
+        ({"w": [0.0], "k": [1.5]}, "discrete.*Whole numbers"),
     ],
 )
 def test_what_is_refused(evidence, message):

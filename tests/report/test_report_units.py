@@ -191,6 +191,13 @@ def test_several_dims_make_one_row_for_each_cell():
     assert ax.get_ylabel() == "school, pupil"
 
 
+def test_what_has_no_units_is_one_row():
+    values = np.random.default_rng(8).normal(size=(2, 1, 50))
+    ax = plot_counterfactual(dataset(values, ()), "y")
+    assert len(lines(ax)["counterfactual"][0]) == 1
+    assert ax.get_ylabel() == "y"
+
+
 def test_many_units_are_thinned_and_the_axis_says_so():
     ax = plot_counterfactual(continuous(1203, draws=20), "y")
     assert len(lines(ax)["factual"][0]) == 500

@@ -18,25 +18,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_coupling
-from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.effects.averages import Association
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.conditions import EVERYONE, Condition
 from bayescausal.effects.curves import DoseResponse
 from bayescausal.effects.functionals import Mean, Probability
 from bayescausal.effects.laws import Event
-from bayescausal.effects.populations import Superpopulation, Target
+from bayescausal.effects.people import clusters_of, complete_table, population_of
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
 from bayescausal.types import (
-    DataError,
     EmptySubgroupError,
     EstimandError,
-    MixingError,
     Set,
-    UnknownVariableError,
 )
 from bayescausal.worlds.admit import refuse_outside
-from bayescausal.worlds.evaluate import Units, fresh_units, units_of
 from bayescausal.worlds.program import Program, Request, build_program, recomputed_by
 
 if TYPE_CHECKING:
@@ -45,14 +40,12 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimand import Estimand
     from bayescausal.inference.record import Fit
     from bayescausal.types import Intervention
+    from bayescausal.worlds.evaluate import Units
 
 __all__ = ["NATURAL", "Arm", "Question", "encode", "parsed_worlds", "resolve"]
 
 #: Name of the world without any intervention, in which subgroups are formed.
 NATURAL = "natural course"
-
-#: Fresh units per inner replicate, for ``population="model"``.
-FRESH = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +172,7 @@ def resolve(
         structure.require(name)
     if not ignore_potentials:
         refuse_potentials(structure)
-    units, population, words, notes = _population(fit, estimand, seed)
+    units, population, words, notes = population_of(fit, estimand, seed)
     worlds = parsed_worlds(fit, estimand, units)
     recomputed = recomputed_by(structure, worlds.values())
     arms = _arms(estimand, structure.graph)
@@ -206,7 +199,8 @@ def resolve(
             )
     couplings = _couplings(structure, estimand, recomputed, abducted)
     if population == "target":
-        _need_columns(structure, units, estimand, recomputed)
+        units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
+        notes = (*notes, *more)
     refuse_outside(units, worlds, recomputed, seed=seed)
     used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
@@ -222,7 +216,7 @@ def resolve(
         population=population,
         words=words,
         notes=notes,
-        clusters=_clusters(fit, estimand, units),
+        clusters=clusters_of(fit, estimand, units),
         reads=reads,
         abducted=abducted,
         couplings=couplings,
@@ -259,165 +253,6 @@ def encode(fit: Fit, name: str, label: Any) -> Any:
         f"{label!r} is not a category of {name!r}.",
         expected=f"one of {', '.join(map(str, labels))}.",
     )
-
-
-# --------------------------------------------------------------------- population
-
-
-def _population(fit: Fit, estimand: Estimand, seed: int) -> tuple[Units, str, str, tuple[str, ...]]:
-    """Return the units, the population's name, its words, and notes."""
-    asked = estimand.population
-    name = asked.name
-    units = units_of(fit)
-    if isinstance(estimand, ITE):
-        return _people(fit, asked, units, seed)
-    if name != "model" and units is None and name != "target":
-        if name != "sample":
-            raise DataError(
-                f"population={name!r} needs units, and the {fit.kind} was made without data.",
-                remedy='Pass data to prior or truth, or ask population="model".',
-            )
-        name = "model"
-        note = f"The {fit.kind} has no data: the answer is for fresh units from the model."
-        units, words = _fresh(fit), "fresh units from the model"
-        return units, name, words, (note,)
-    if name == "model":
-        return _fresh(fit), name, asked.words, ()
-    if name == "target":
-        return _target(fit, asked), name, asked.words, ()
-    assert units is not None
-    count = " x ".join(f"{units.sizes[d]:,}" for d in fit.structure.unit_dims)
-    words = f"the {count} units at hand" if name == "sample" else asked.words
-    if name == "superpopulation":
-        mixed = fit.structure.mixes()
-        if mixed:
-            raise MixingError(
-                f"A bootstrap over units is not possible: {next(iter(mixed.values()))}.",
-                remedy='Ask population="sample".',
-            )
-        words = f"{asked.words}, {count} seen"
-    return units, name, words, ()
-
-
-def _people(
-    fit: Fit, population: Any, units: Units | None, seed: int
-) -> tuple[Units, str, str, tuple[str, ...]]:
-    """Return the units that are asked about one by one."""
-    if isinstance(population, Target):
-        people, notes = evidence_units(fit, population.data, seed)
-        return people, "finite", population.words, tuple(notes)
-    if population.name not in ("sample", "finite"):
-        raise EstimandError(
-            f"ITE asks about each unit, and population={population.name!r} has no units.",
-            expected='population="sample", or a table of units.',
-        )
-    if units is None:
-        raise DataError(
-            f"ITE needs units, and the {fit.kind} was made without data.",
-            remedy="Pass data to prior or truth, or a table as population=.",
-        )
-    count = " x ".join(f"{units.sizes[d]:,}" for d in fit.structure.unit_dims)
-    return units, "finite", f"each of the {count} units at hand, its own noise kept", ()
-
-
-def _fresh(fit: Fit) -> Units:
-    structure = fit.structure
-    if structure.data:
-        raise DataError(
-            f"population='model' needs fresh values of {', '.join(map(repr, structure.data))}, "
-            "and the model has no distribution for pm.Data.",
-            remedy="Ask about the units at hand, pass a table of units, or give it a distribution.",
-        )
-    if structure.imputed:
-        raise DataError(
-            "population='model' is not possible: PyMC split "
-            f"{', '.join(map(repr, structure.imputed))} into observed and missing cells.",
-            remedy="Fit the generative model with bayescausal.fit(model, data).",
-        )
-    return fresh_units(fit, FRESH)
-
-
-def _target(fit: Fit, population: Target) -> Units:
-    """Return the units of a table."""
-    from bayescausal.inference.conform import conform
-    from bayescausal.inference.table import as_table
-
-    structure = fit.structure
-    if structure.fixed:
-        raise DataError(
-            "The model carries arrays of its own length, so it cannot take other units.",
-            remedy="Put the array in pm.Data with the unit dim.",
-        )
-    known = set(structure.nodes)
-    data = population.data
-    columns = [c for c in data.columns if str(c).partition("[")[0] in known]
-    if not columns:
-        raise DataError(
-            "The target population's table has no column of the model.",
-            expected=f"among {', '.join(structure.nodes)}.",
-        )
-    conformed = conform(as_table(data[columns], structure), structure)
-    if conformed.missing:
-        raise DataError(
-            f"The target population has empty cells in {', '.join(map(repr, conformed.missing))}.",
-            expected="complete pre-treatment columns.",
-        )
-    sizes = {d: int(conformed.sizes[d]) for d in structure.unit_dims}
-    return Units(structure, sizes, conformed.coords, fit, columns=conformed.columns)
-
-
-def _need_columns(
-    structure: Any, units: Units, estimand: Estimand, recomputed: frozenset[str]
-) -> None:
-    """Refuse a target table that lacks a column the answer needs."""
-    from networkx import DiGraph, ancestors
-
-    cut: DiGraph = DiGraph(structure.full)
-    for treatment in estimand.treatments:
-        cut.remove_edges_from(list(cut.in_edges(treatment)))
-    needed = ancestors(cut, estimand.outcome_name) | {estimand.outcome_name}
-    missing = [
-        n
-        for n in structure.nodes
-        if n in needed
-        and n not in recomputed
-        and n not in units.columns
-        and n not in estimand.treatments
-    ]
-    missing += [n for n in estimand.condition.reads if n not in units.columns and n not in missing]
-    if missing:
-        raise DataError(
-            f"The target population's table lacks {', '.join(map(repr, missing))}, "
-            f"on which the effect on {estimand.outcome_name!r} depends.",
-            remedy="Add the columns, or ask about the units at hand.",
-        )
-
-
-def _clusters(fit: Fit, estimand: Estimand, units: Units) -> Any:
-    """Return the cluster of each unit along the first unit dim, if clusters were named."""
-    asked = estimand.population
-    if not isinstance(asked, Superpopulation) or asked.clusters is None:
-        return None
-    labels = asked.clusters
-    length = units.sizes[fit.structure.unit_dims[0]]
-    if isinstance(labels, str):
-        name = labels
-        if name in fit.columns:
-            labels = fit.columns[name]
-        elif fit.data is not None and name in fit.data.columns:
-            labels = np.concatenate([np.asarray(c[name]) for c in fit.data.chunks()])
-        else:
-            known = list(fit.data.columns) if fit.data is not None else []
-            raise UnknownVariableError(
-                f"clusters={name!r} is not a column of the data.",
-                remedy=f"Columns: {', '.join(map(str, known))}.",
-            )
-    labels = np.asarray(labels)
-    if labels.shape != (length,):
-        raise DataError(
-            f"The cluster labels have shape {labels.shape}.", expected=f"{length} labels."
-        )
-    return labels
 
 
 # --------------------------------------------------------------------- worlds, subgroups

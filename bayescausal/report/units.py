@@ -102,12 +102,11 @@ def plot_counterfactual(
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.report.units import plot_counterfactual
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     x = pm.Normal("x", 0, 1, dims="unit")
     ...     y = pm.Normal("y", 2 * x, 1, dims="unit")
     >>> known = bc.truth(model, {}, {"x": [1.0, 2.0], "y": [2.5, 3.0]})
-    >>> ax = plot_counterfactual(bc.counterfactual(known, {"x": 0}), "y")
+    >>> ax = bc.plot_counterfactual(bc.counterfactual(known, {"x": 0}), "y")
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['factual', 'counterfactual']
     """

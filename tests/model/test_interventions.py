@@ -185,7 +185,7 @@ def test_a_policy_that_fails_says_so(model):
     )  # fmt: skip
     with pytest.raises(InterventionError, match=r"failed: KeyError"):
         bc.estimate(known, bc.Expected("y", {"t": bc.Policy(broken)}))
-    with pytest.raises(InterventionError, match="nan|NaN"):
+    with pytest.raises(InterventionError, match=r"nan|NaN"):
         bc.estimate(known, bc.Expected("y", {"g": bc.Policy(lambda z: np.asarray(z) * np.nan)}))
 
 

@@ -169,8 +169,9 @@ def unused():
 
 
 def imputed():
-    with unit_model() as model, pytest.warns(UserWarning, match="missing"):
-        x = pm.Normal("x", 0, 1, observed=[0.1, np.nan, 0.3, 0.4], dims="unit")
+    with unit_model() as model:
+        with pytest.warns(UserWarning, match="missing"):
+            x = pm.Normal("x", 0, 1, observed=[0.1, np.nan, 0.3, 0.4], dims="unit")
         pm.Normal("y", x, 1, observed=[0.1, 0.2, 0.3, 0.4], dims="unit")
     return model
 
@@ -357,10 +358,7 @@ def test_a_model_without_dims_is_told_how_to_add_them():
 @pytest.mark.parametrize("kind", ["data", "random"])
 def test_an_array_without_dims_that_feeds_the_units_is_refused(kind):
     with unit_model() as model:
-        if kind == "data":
-            z = pm.Data("z", np.arange(4.0))
-        else:
-            z = pm.Normal("z", 0, 1, shape=4)
+        z = pm.Data("z", np.arange(4.0)) if kind == "data" else pm.Normal("z", 0, 1, shape=4)
         pm.Normal("y", z, 1, dims="unit")
     with pytest.raises(UnitDimsError, match="'z' has no dims") as error:
         bc.graph_of(model)
@@ -406,75 +404,6 @@ def test_names_that_are_not_there():
         structure.require("b")
     with pytest.raises(UnknownVariableError):
         structure.variable("nowhere")
-
-
-# --------------------------------------------------------- units that touch
-
-MIXING = {
-    "mean": lambda x: x - x.mean(),
-    "sort": lambda x: pt.sort(x),
-    "cumulative": lambda x: pt.cumsum(x),
-    "matrix": lambda x: pt.as_tensor_variable(np.eye(4)) @ x,
-    "softmax": lambda x: pt.special.softmax(x),
-    "lag": lambda x: pt.concatenate([[0.0], x[:-1]]),
-    "first": lambda x: x - x[0],
-    "reverse": lambda x: x[::-1],
-    "index": lambda x: x[np.array([1, 0, 3, 2])],
-    "reshape": lambda x: x.reshape((2, 2)).sum(axis=1)[np.array([0, 0, 1, 1])],
-    "max": lambda x: x / pt.max(x),
-    "position": lambda x: x + pt.arange(4),
-}
-
-
-@pytest.mark.parametrize("name", MIXING)
-def test_equations_that_mix_units_are_found(name):
-    with unit_model() as model:
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Normal("y", MIXING[name](x), 1, dims="unit")
-    structure = structure_of(model)
-    assert "unit" in structure.mixing.get("y", {}), structure.mixing
-    assert "unit" in structure.mixes()
-    assert not structure.mixes(["x"])
-
-
-APART = {
-    "elementwise": lambda x, b: pm.math.exp(b[0] * x) + x**2,
-    "switch": lambda x, b: pt.switch(x > 0, b[0], b[1]),
-    "parameter matrix": lambda x, b: pt.stack([x, x**2], axis=-1) @ b,
-    "event reduction": lambda x, b: (x[:, None] * b).sum(axis=1),
-    "parameter mean": lambda x, b: x + b.mean(),
-    "lookup": lambda x, b: b[(x > 0).astype("int64")],
-    "clip": lambda x, b: pt.clip(x, 0, 1) + b[0],
-    "softmax of an event": lambda x, b: pt.special.softmax(x[:, None] * b, axis=-1)[:, 0],
-}
-
-
-@pytest.mark.parametrize("name", APART)
-def test_equations_of_one_unit_are_not_taken_to_mix(name):
-    with unit_model(k=range(2)) as model:
-        b = pm.Normal("b", dims="k")
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Normal("y", APART[name](x, b), 1, dims="unit")
-    structure = structure_of(model)
-    assert not structure.mixes(), structure.mixing
-    assert not structure.fixed
-
-
-@pytest.mark.parametrize("make", [gaussian_process, autoregressive_latent, zero_sum])
-def test_distributions_that_span_units_mix_them(make):
-    structure = structure_of(make())
-    assert structure.mixes()
-
-
-def test_a_constant_array_along_the_units_fixes_their_number():
-    with unit_model() as model:
-        pm.Normal("y", np.arange(4.0), 1, dims="unit")
-    structure = structure_of(model)
-    assert structure.fixed == {"unit": 4}
-    assert not structure_of(data_covariates()).fixed
-    with unit_model(k=range(2)) as one:
-        pm.Normal("y", np.array([[1.0, 2.0]]), 1, dims=("unit", "k"))
-    assert not structure_of(one, unit_dims="unit").fixed  # length one broadcasts
 
 
 def test_potentials_are_listed_where_they_read_the_units():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pymc as pm
 
-#: 40-point Gauss-Hermite rule for expectations over a standard normal variable.
+#: 80-point Gauss-Hermite rule for expectations over a standard normal variable.
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(80)
 
 
@@ -75,7 +75,7 @@ class LinearGaussian:
         with pm.Model(coords={"unit": [0]}) as model:
             while todo:
                 for i in todo:
-                    parents = [j for j in np.flatnonzero(self.weights[i])]
+                    parents = list(np.flatnonzero(self.weights[i]))
                     if all(j in built for j in parents):
                         mu = float(self.constants[i])
                         for j in parents:

@@ -52,7 +52,7 @@ def values(effect):
 
 
 def test_effectiveness(web_fit):
-    fit, data, _ = web_fit
+    fit, _, _ = web_fit
     assert values(bc.estimate(fit, bc.Expected("t", {"t": 1}))) == pytest.approx(1.0, abs=0)
     per_unit = np.arange(60) % 2
     world = bc.worlds(fit, {"w": {"t": per_unit}}, kind="draw", variables=["t", "m"])

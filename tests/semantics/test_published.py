@@ -161,12 +161,12 @@ def test_lalonde_linear_model():
     scale = table.re78.std()
     centre = table.re78.mean()
     k = covariates.shape[1]
-    with pm.Model(coords={"unit": range(len(table)), "x": range(k)}) as model:
-        x = pm.Data("x", covariates, dims=("unit", "x"))
+    with pm.Model(coords={"unit": range(len(table)), "covariate": range(k)}) as model:
+        x = pm.Data("x", covariates, dims=("unit", "covariate"))
         treat = pm.Data("treat", table.treat.to_numpy().astype(float), dims="unit")
         a = pm.Normal("a", 0, 2.5)
         b = pm.Normal("b", 0, 2.5)
-        beta = pm.Normal("beta", 0, 2.5, dims="x")
+        beta = pm.Normal("beta", 0, 2.5, dims="covariate")
         s = pm.HalfNormal("s", 2.5)
         pm.Normal("re78", a + b * treat + x @ beta, s, dims="unit")
     outcome = ((table.re78 - centre) / scale).to_numpy()

@@ -35,7 +35,7 @@ def test_linear_gaussian(seed):
     }
     known = bc.truth(model, {}, draws=1)
     effect = scm.effect(first, last)
-    rest = [n for n in nx.descendants(graph, first) & nx.ancestors(graph, last)]
+    rest = list(nx.descendants(graph, first) & nx.ancestors(graph, last))
     direct = scm.effect(first, last, held=rest)
     asked = [
         bc.ATE(first, last, treated=1.5, control=-0.5),
@@ -136,7 +136,9 @@ def test_discrete(seed):
     graph = bc.graph_of(model)
     names = scm.names
     t, y = names[1], names[-1]
-    assert set(graph.edges) == {(names[j], names[i]) for i, js in enumerate(scm.parents) for j in js}
+    assert set(graph.edges) == {
+        (names[j], names[i]) for i, js in enumerate(scm.parents) for j in js
+    }
     known = bc.truth(model, {}, draws=1)
     fresh = {"population": "model"}
     # what the treatment reaches on the way to the outcome, and where the first of it is held

@@ -1,0 +1,114 @@
+"""Which equations mix units, which do not, and what fixes their number.
+
+What is not known to keep an axis is taken to mix it, so the second list matters as much as the
+first: equations of one unit must not be taken to touch others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+
+from bayescausal.model.structure import structure_of
+
+
+def unit_model(**coords):
+    return pm.Model(coords={"unit": range(4), **coords})
+
+
+def gaussian_process():
+    with unit_model() as model:
+        z = pm.Data("z", np.arange(4.0), dims="unit")
+        f = pm.MvNormal("f", pt.zeros(4), pt.exp(-((z[:, None] - z) ** 2)), dims="unit")
+        pm.Normal("y", f, 1, dims="unit")
+    return model
+
+
+def autoregressive_latent():
+    with pm.Model(coords={"time": range(5)}) as model:
+        x = pm.AR("x", rho=[0.5], sigma=1.0, init_dist=pm.Normal.dist(0, 1), steps=4, dims="time")
+        pm.Normal("y", x, 1, dims="time")
+    return model
+
+
+def zero_sum():
+    with unit_model() as model:
+        a = pm.ZeroSumNormal("a", 1, dims="unit")
+        pm.Normal("y", a, 1, dims="unit")
+    return model
+
+
+def data_covariate():
+    with unit_model() as model:
+        z = pm.Data("z", np.arange(4.0), dims="unit")
+        pm.Normal("y", z, 1, dims="unit")
+    return model
+
+
+MIXING = {
+    "mean": lambda x: x - x.mean(),
+    "sort": lambda x: pt.sort(x),
+    "cumulative": lambda x: pt.cumsum(x),
+    "matrix": lambda x: pt.as_tensor_variable(np.eye(4)) @ x,
+    "softmax": lambda x: pt.special.softmax(x),
+    "lag": lambda x: pt.concatenate([[0.0], x[:-1]]),
+    "first": lambda x: x - x[0],
+    "reverse": lambda x: x[::-1],
+    "index": lambda x: x[np.array([1, 0, 3, 2])],
+    "reshape": lambda x: x.reshape((2, 2)).sum(axis=1)[np.array([0, 0, 1, 1])],
+    "max": lambda x: x / pt.max(x),
+    "position": lambda x: x + pt.arange(4),
+}
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_equations_that_mix_units_are_found(name):
+    with unit_model() as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", MIXING[name](x), 1, dims="unit")
+    structure = structure_of(model)
+    assert "unit" in structure.mixing.get("y", {}), structure.mixing
+    assert "unit" in structure.mixes()
+    assert not structure.mixes(["x"])
+
+
+APART = {
+    "elementwise": lambda x, b: pm.math.exp(b[0] * x) + x**2,
+    "switch": lambda x, b: pt.switch(x > 0, b[0], b[1]),
+    "parameter matrix": lambda x, b: pt.stack([x, x**2], axis=-1) @ b,
+    "event reduction": lambda x, b: (x[:, None] * b).sum(axis=1),
+    "parameter mean": lambda x, b: x + b.mean(),
+    "lookup": lambda x, b: b[(x > 0).astype("int64")],
+    "clip": lambda x, b: pt.clip(x, 0, 1) + b[0],
+    "softmax of an event": lambda x, b: pt.special.softmax(x[:, None] * b, axis=-1)[:, 0],
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_equations_of_one_unit_are_not_taken_to_mix(name):
+    with unit_model(k=range(2)) as model:
+        b = pm.Normal("b", dims="k")
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", APART[name](x, b), 1, dims="unit")
+    structure = structure_of(model)
+    assert not structure.mixes(), structure.mixing
+    assert not structure.fixed
+
+
+@pytest.mark.parametrize("make", [gaussian_process, autoregressive_latent, zero_sum])
+def test_distributions_that_span_units_mix_them(make):
+    structure = structure_of(make())
+    assert structure.mixes()
+
+
+def test_a_constant_array_along_the_units_fixes_their_number():
+    with unit_model() as model:
+        pm.Normal("y", np.arange(4.0), 1, dims="unit")
+    structure = structure_of(model)
+    assert structure.fixed == {"unit": 4}
+    assert not structure_of(data_covariate()).fixed
+    with unit_model(k=range(2)) as one:
+        pm.Normal("y", np.array([[1.0, 2.0]]), 1, dims=("unit", "k"))
+    assert not structure_of(one, unit_dims="unit").fixed  # length one broadcasts

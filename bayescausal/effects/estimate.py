@@ -185,7 +185,8 @@ def _is_closed(question: Question) -> bool:
 def _unidentified(fit: Fit, estimand: Estimand, effect: Effect, decided: Any, seed: int) -> str:
     """Say what an answer rests on that the data alone do not identify."""
     said = str(decided.sentence())
-    if fit.kind != "posterior":
+    coupled = isinstance(estimand, ITE | PN | PS | PNS)
+    if fit.kind != "posterior" or coupled or decided.status == "under assumption":
         return said
     share = contraction(fit, estimand, effect, seed=seed)
     if share is None:

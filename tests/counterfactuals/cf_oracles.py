@@ -130,7 +130,7 @@ def frequencies_fit(counts, law, *, tests=1):
     from scipy.stats import norm
 
     n = sum(counts.values())
-    assert set(counts) <= set(s for s, p in law.items() if p > 0)
+    assert set(counts) <= {s for s, p in law.items() if p > 0}
     z = norm.isf(0.5e-4 / (len(law) * tests))
     for state, p in law.items():
         if abs(counts.get(state, 0) - n * p) > z * np.sqrt(n * p * (1 - p)) + 1 + z**2 / 3:

@@ -105,9 +105,7 @@ class Random:
     def _model(self):
         values = {}
         with pm.Model(coords={"unit": [0], "part": [0, 1]}) as model:
-            coefficients = {
-                e: pm.Normal(f"b_{e[0]}_{e[1]}", 0, 1.2) for e in self.edges
-            }
+            coefficients = {e: pm.Normal(f"b_{e[0]}_{e[1]}", 0, 1.2) for e in self.edges}
             for i, (name, family) in enumerate(zip(self.names, self.families, strict=True)):
                 eta = pt.zeros(()) if i else pt.as_tensor_variable(0.3)
                 for j, k in self.edges:

@@ -142,7 +142,14 @@ def test_events_of_continuous_outcomes():
     np.testing.assert_allclose(
         effect.bounds.values.reshape(-1), [p1 - p0, min(p1, 1 - p0)], atol=1e-12
     )
-    inside = bc.estimate(known, bc.PNS("x", "y", event=bc.Probability(between=(0.5, 1.5)), ))
+    inside = bc.estimate(
+        known,
+        bc.PNS(
+            "x",
+            "y",
+            event=bc.Probability(between=(0.5, 1.5)),
+        ),
+    )
     rank = norm.cdf([0.5 - 0.8, 1.5 - 0.8]), norm.cdf([0.5, 1.5])
     one, zero = rank
     both = max(min(one[1], zero[1]) - max(one[0], zero[0]), 0)
@@ -174,5 +181,7 @@ def test_value_and_bounds_in_every_posterior_draw():
     p1 = 1 / (1 + np.exp(-b))
     np.testing.assert_allclose(effect.draws.values, np.maximum(p1 - 0.5, 0), atol=1e-12)
     np.testing.assert_allclose(
-        effect.bounds.values, np.stack([np.maximum(p1 - 0.5, 0), np.minimum(p1, 0.5)], -1), atol=1e-12
+        effect.bounds.values,
+        np.stack([np.maximum(p1 - 0.5, 0), np.minimum(p1, 0.5)], -1),
+        atol=1e-12,
     )

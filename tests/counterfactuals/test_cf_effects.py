@@ -46,21 +46,22 @@ def test_a_finite_population_is_the_mean_of_unit_effects():
     rng = np.random.default_rng(4)
     with pm.Model(coords={"unit": [0]}) as model:
         b = pm.Normal("b", 1, 1)
+        w = pm.Bernoulli("w", 0.5, dims="unit")
         x = pm.Bernoulli("x", 0.5, dims="unit")
-        m = pm.Gamma("m", 2 + x, 1, dims="unit")
+        m = pm.Gamma("m", 2 + x + w, 1, dims="unit")
         pm.Normal("y", b * x * m, 1, dims="unit")
-    data = {"x": rng.integers(0, 2, 20), "m": rng.gamma(2, 1, 20), "y": rng.normal(size=20)}
+    data = {name: rng.integers(0, 2, 20) for name in ("w", "x")}
+    data |= {"m": rng.gamma(2, 1, 20), "y": rng.normal(size=20)}
     fit = bc.prior(model, data, draws=10, seed=1)
     units = bc.estimate(fit, bc.ITE("x", "y"))
     finite = bc.estimate(fit, bc.ATE("x", "y", population="finite"))
     np.testing.assert_allclose(finite.draws.values, units.draws.values.mean(axis=-1), atol=1e-10)
     sample = bc.estimate(fit, bc.ATE("x", "y"))
     assert np.abs(sample.draws.values - finite.draws.values).max() > 0.01
-    treated = bc.estimate(fit, bc.ITE("x", "y", given={"x": 1}))
-    np.testing.assert_allclose(
-        treated.draws.values, units.draws.values[..., data["x"] == 1], atol=1e-12
-    )
-    np.testing.assert_array_equal(treated.draws["unit"].values, np.flatnonzero(data["x"] == 1))
+    chosen = np.flatnonzero(data["w"] == 1)
+    some = bc.estimate(fit, bc.ITE("x", "y", given={"w": 1}))
+    np.testing.assert_allclose(some.draws.values, units.draws.values[..., chosen], atol=1e-12)
+    np.testing.assert_array_equal(some.draws["unit"].values, chosen)
 
 
 def test_the_effect_on_each_unit_equals_its_two_counterfactuals():
@@ -133,7 +134,11 @@ def by_enumeration(edges):
         ),
         (
             ["x -> y", "x -> a -> y", "x -> a -> c -> y", "x -> c -> y"],
-            set(itertools.chain([("x", "y"), ("x", "a"), ("x", "c")], [("a", "c"), ("a", "y"), ("c", "y")])),
+            set(
+                itertools.chain(
+                    [("x", "y"), ("x", "a"), ("x", "c")], [("a", "c"), ("a", "y"), ("c", "y")]
+                )
+            ),
         ),
     ],
 )
@@ -158,9 +163,15 @@ def test_a_recanting_witness_is_named(chosen, witness):
 
 
 def test_what_an_ite_refuses():
-    known = bc.truth(post_treatment(), {}, {"x": [0, 1], "m": [0.1, 1.0], "y": [0.0, 1.0]})
+    with pm.Model(coords={"unit": [0]}) as model:
+        w = pm.Bernoulli("w", 0.5, dims="unit")
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        m = pm.Normal("m", x + w, 1, dims="unit")
+        pm.Normal("y", m * x, 0.5, dims="unit")
+    data = {"w": [0, 1], "x": [0, 1], "m": [0.1, 1.0], "y": [0.0, 1.0]}
+    known = bc.truth(model, {}, data)
     with pytest.raises(bc.BayesCausalError, match="by unit already"):
-        bc.estimate(known, bc.ITE("x", "y", by="x"))
+        bc.estimate(known, bc.ITE("x", "y", by="w"))
     with pytest.raises(bc.BayesCausalError, match="population='model' has no units"):
         bc.estimate(known, bc.ITE("x", "y", population="model"))
     with pytest.raises(bc.BayesCausalError, match="0 of 2 units"):

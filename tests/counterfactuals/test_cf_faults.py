@@ -64,9 +64,7 @@ def test_a_stale_mediator(monkeypatch):
 
     wanted = {"x": [1.0], "m": [2.0], "y": [7.0]}
     assert shifted() == wanted
-    monkeypatch.setattr(
-        predict, "recomputed_by", lambda *args: frozenset(real(*args)) - {"m"}
-    )
+    monkeypatch.setattr(predict, "recomputed_by", lambda *args: frozenset(real(*args)) - {"m"})
     assert shifted() != wanted
 
 

@@ -35,8 +35,15 @@ def test_laws_family_by_family_in_the_tails(family):
     scm = Random(5, 3, [family])
     fit = bc.prior(scm.model, scm.data(40, 3), draws=15, seed=4)
     coupling = dict.fromkeys(scm.coupling, "gumbel") if family in NOMINAL else scm.coupling
-    assert broken_laws(fit, coupling, np.random.default_rng(1), target="v0" if
-                       scm.model["v0"].ndim == 1 else None) == []
+    assert (
+        broken_laws(
+            fit,
+            coupling,
+            np.random.default_rng(1),
+            target="v0" if scm.model["v0"].ndim == 1 else None,
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("family", NOMINAL)

@@ -89,9 +89,7 @@ def three(order):
     with pm.Model(coords={"unit": [0]}) as model:
         x = pm.Bernoulli("x", 0.5, dims="unit")
         pm.Categorical("y", p=a + (b - a) * x[:, None], dims="unit")
-    return bc.truth(
-        model, {}, {"x": [0], "y": [list(order).index(2)]}, draws=20_000, seed=8
-    )
+    return bc.truth(model, {}, {"x": [0], "y": [list(order).index(2)]}, draws=20_000, seed=8)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +119,7 @@ def test_the_bounds_of_the_three_categories(coupling):
     with pm.Model(coords={"unit": [0]}) as model:
         x = pm.Bernoulli("x", 0.5, dims="unit")
         pm.Categorical("y", p=a + (b - a) * x[:, None], dims="unit")
-    ask = bc.PN(
-        "x", "y", event=2, treated=0, control=1, coupling=coupling, population="model"
-    )
+    ask = bc.PN("x", "y", event=2, treated=0, control=1, coupling=coupling, population="model")
     effect = bc.estimate(bc.truth(model, {}), ask)
     np.testing.assert_allclose(effect.bounds.values.reshape(-1), [0.6, 1.0], atol=1e-9)
     joint = {"monotone": 0.2, "gumbel": gumbel_joint(a, b)[2, 2]}[coupling]

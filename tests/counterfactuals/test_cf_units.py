@@ -91,7 +91,8 @@ def test_units_that_are_not_there(chosen, message):
 def test_several_worlds_and_same_noise_in_separate_calls():
     fit = clinic()
     together = bc.counterfactual(
-        fit, {"treated": {"x": 1}, "not": {"x": 0}, "more": {"x": 1, "k": bc.Shift(1)}},
+        fit,
+        {"treated": {"x": 1}, "not": {"x": 0}, "more": {"x": 1, "k": bc.Shift(1)}},
         coupling="monotone",
     )
     assert together["world"].values.tolist() == ["factual", "treated", "not", "more"]
@@ -125,9 +126,7 @@ def test_shift_scale_and_policy_at_the_level_of_units():
     found = bc.counterfactual(known, worlds)["y"].isel(chain=0, draw=0)
     np.testing.assert_allclose(found.sel(world="shift"), data["y"] + 1)
     np.testing.assert_allclose(found.sel(world="scale"), data["y"] + 4 * data["x"])
-    np.testing.assert_allclose(
-        found.sel(world="policy"), data["y"] + 2 * ([0, 1] - data["x"])
-    )
+    np.testing.assert_allclose(found.sel(world="policy"), data["y"] + 2 * ([0, 1] - data["x"]))
     # with w set to 0 x would have been x - w, and then 1 more
     np.testing.assert_allclose(
         found.sel(world="own"), data["y"] + 2 * (1 - data["w"]) - data["w"], atol=1e-12
@@ -204,7 +203,7 @@ def test_impossible_values_are_reported_not_hidden():
         False, True, False,
     ]  # fmt: skip
     assert "unit 1" in bc.abduct(known).attrs["impossible"]
-    with pytest.raises(bc.BayesCausalError, match="impossible.*Leave these units out"):
+    with pytest.raises(bc.BayesCausalError, match=r"impossible.*Leave these units out"):
         bc.estimate(known, bc.ITE("x", "y"))
 
 
@@ -282,7 +281,5 @@ def test_a_treatment_at_the_level_of_schools():
     np.testing.assert_allclose(
         found["y"].sel(world="counterfactual").values.ravel(), [2.5, 3.5, 2.0, 3.0]
     )
-    np.testing.assert_allclose(
-        found["r"].sel(world="counterfactual").values.ravel(), [0.8, -0.2]
-    )
+    np.testing.assert_allclose(found["r"].sel(world="counterfactual").values.ravel(), [0.8, -0.2])
     np.testing.assert_allclose(found["y"].sel(world="factual").values.ravel(), data["y"])

@@ -137,7 +137,13 @@ def _refuse(structure: Any) -> None:
 def _frame(evidence: Any, structure: Any) -> Any:
     import pandas as pd
 
-    frame = evidence if isinstance(evidence, pd.DataFrame) else pd.DataFrame(evidence)
+    try:
+        frame = evidence if isinstance(evidence, pd.DataFrame) else pd.DataFrame(evidence)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"The evidence is no table: found {type(evidence).__name__} ({error}).",
+            expected='a DataFrame, or a mapping of columns such as {"x": [1.0]}.',
+        ) from error
     if not len(frame):
         raise DataError("The evidence has no rows.", expected="one row per unit.")
     known = set(structure.nodes)

@@ -32,6 +32,7 @@ from scipy.special import expit
 
 from bayescausal.model.noise import sample_gumbel, sample_interval
 from bayescausal.model.rebuild import PY_MODE, dim_sizes
+from bayescausal.types import InterventionError, Stochastic
 from bayescausal.worlds.evaluate import Units, argument
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Input, inputs_of, kept_builder
@@ -39,7 +40,7 @@ from bayescausal.worlds.program import Input, inputs_of, kept_builder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["AbductedNoise"]
+__all__ = ["AbductedNoise", "drawn_anew"]
 
 #: Times that noise is drawn again where it does not reproduce the value.
 REDRAWS = 20
@@ -70,11 +71,15 @@ class AbductedNoise:
         Of the draws within intervals: they too are functions of (seed, variable, draw, unit).
     coupling : mapping of str to str
         The noise form of discrete variables.
+    anew : frozenset of str
+        Variables that have a new random mechanism in some world: it has noise of its own, not
+        the unit's. See :func:`drawn_anew`.
     """
 
     units: Units
     seed: int
     coupling: Mapping[str, str] = field(default_factory=dict)
+    anew: frozenset[str] = frozenset()
     impossible: dict[str, np.ndarray] = field(default_factory=dict)
     _equations: dict[str, _Equation] = field(default_factory=dict)
 
@@ -91,6 +96,9 @@ class AbductedNoise:
         start: int = 0,
     ) -> np.ndarray:
         """Return the abducted noise of one variable for a block: see ``FreshNoise.draw``."""
+        if variable in self.anew:
+            label = f"{variable}\x1eanew"
+            return self._by_address(label, base, draws, group, replicates, shape, along, start)
         equation = self._equation(variable)
         part = range(draws[0], draws[-1] + 1, draws[1] - draws[0]) if len(draws) > 1 else None
         rows = part if part is not None else range(int(draws[0]), int(draws[0]) + 1)
@@ -165,22 +173,32 @@ class AbductedNoise:
         start: int,
         attempt: int,
     ) -> _Addressed:
-        source = FreshNoise(self.seed)
         label = f"{equation.name}\x1eabduct{attempt}"
-        rows_of = self.units.rows
-        if rows_of is not None and along is not None:
-            picked = rows_of[start : start + shape[along]]
-            last = int(picked.max()) + 1 if len(picked) else 0
-            whole = (*shape[:along], last, *shape[along + 1 :])
-            drawn = source.draw(
-                label, "logistic", rows, group, replicates, whole, along=along, start=0
-            )
-            drawn = np.take(drawn, picked, axis=2 + along)
-        else:
-            drawn = source.draw(
-                label, "logistic", rows, group, replicates, shape, along=along, start=start
-            )
+        drawn = self._by_address(label, "logistic", rows, group, replicates, shape, along, start)
         return _Addressed(expit(drawn))
+
+    def _by_address(
+        self,
+        label: str,
+        base: str,
+        rows: Sequence[int] | np.ndarray,
+        group: int,
+        replicates: int,
+        shape: tuple[int, ...],
+        along: int | None,
+        start: int,
+    ) -> np.ndarray:
+        """Return fresh noise; of selected units, that which they have among all."""
+        source = FreshNoise(self.seed)
+        if self.units.rows is None or along is None:
+            return source.draw(
+                label, base, rows, group, replicates, shape, along=along, start=start
+            )
+        picked = self.units.rows[start : start + shape[along]]
+        last = int(picked.max()) + 1 if len(picked) else 0
+        whole = (*shape[:along], last, *shape[along + 1 :])
+        drawn = source.draw(label, base, rows, group, replicates, whole, along=along, start=0)
+        return np.take(drawn, picked, axis=2 + along)
 
     def _sample(
         self,
@@ -321,6 +339,38 @@ class AbductedNoise:
             pytensor.function([batched_noise, *arguments], [forward, seen], **options),
             flags,
         )
+
+
+def drawn_anew(
+    worlds: Mapping[str, Mapping[str, Any]], recomputed: frozenset[str]
+) -> frozenset[str]:
+    """Return the variables that a world draws from a new distribution.
+
+    Parameters
+    ----------
+    worlds : mapping
+        The interventions of each world, parsed.
+    recomputed : frozenset of str
+        What the interventions reach.
+
+    Returns
+    -------
+    frozenset of str
+
+    Raises
+    ------
+    InterventionError
+        If another intervention reaches such a variable, so that it needs its unit's noise too.
+    """
+    names = {n for do in worlds.values() for n, act in do.items() if isinstance(act, Stochastic)}
+    both = sorted(names & recomputed)
+    if both:
+        raise InterventionError(
+            f"{both[0]!r} is drawn from a new distribution in one world and follows from another "
+            "intervention in the next, which takes two noises of one unit.",
+            remedy="Ask about the worlds in separate calls.",
+        )
+    return frozenset(names)
 
 
 @dataclass(frozen=True)

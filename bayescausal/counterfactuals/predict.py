@@ -25,7 +25,7 @@ import xarray as xr
 
 from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_coupling
 from bayescausal.counterfactuals.evidence import evidence_units
-from bayescausal.counterfactuals.noise import AbductedNoise
+from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.units import select_units
 from bayescausal.model.interventions import refuse_potentials
 from bayescausal.types import DataError, Intervention
@@ -193,7 +193,8 @@ def counterfactual(
         varying=people.varies,
         coupling=couplings,
     )
-    source = AbductedNoise(people, chosen_seed, couplings)
+    anew = drawn_anew(parsed, recomputed)
+    source = AbductedNoise(people, chosen_seed, couplings, anew=anew)
     arrays, _ = collect(program, people, source, inner=1)
     data = assemble(fit, people, list(parsed), names, program, arrays)
     notes += _assumptions(structure, recomputed, names, couplings)

@@ -71,6 +71,8 @@ def _rows(chosen: Any, labels: np.ndarray, dim: str) -> np.ndarray:
         start = 0 if chosen.start is None else _one(chosen.start, labels, dim)
         stop = len(labels) - 1 if chosen.stop is None else _one(chosen.stop, labels, dim)
         return np.arange(start, stop + 1, chosen.step)
+    if isinstance(chosen, set | frozenset):
+        chosen = sorted(chosen, key=str)
     array = np.asarray(chosen)
     if array.dtype == bool:
         if array.shape != labels.shape:

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescausal.counterfactuals.noise import AbductedNoise
+from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.makarov import difference_bounds
@@ -130,7 +130,8 @@ def _unit_effects(question: Question, seed: int) -> tuple[np.ndarray, np.ndarray
         raise EstimandError(
             f"{outcome!r} is a vector for each unit.", remedy="Ask about a Deterministic of it."
         )
-    source: Any = AbductedNoise(units, seed, question.couplings)
+    anew = drawn_anew(question.worlds, question.recomputed)
+    source: Any = AbductedNoise(units, seed, question.couplings, anew=anew)
     source.program = program
     total = units.fit.n_draws
     shape = tuple(units.sizes[d] for d in frame)

@@ -220,7 +220,8 @@ def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Any:
             known = list(fit.data.columns) if fit.data is not None else []
             raise UnknownVariableError(
                 f"clusters={name!r} is not a column of the data.",
-                remedy=f"Columns: {', '.join(map(str, known))}.",
+                remedy=f"Columns kept with the fit: {', '.join(map(str, known))}. For another "
+                "one pass its labels: Superpopulation(clusters=data['school']).",
             )
     labels = np.asarray(labels)
     if labels.shape != (length,):

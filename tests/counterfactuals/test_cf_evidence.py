@@ -167,6 +167,12 @@ def test_evidence_that_the_model_calls_impossible():
         )
 
 
+@pytest.mark.parametrize("evidence", [5, {"x": 1.0}])
+def test_evidence_that_is_no_table(evidence):
+    with pytest.raises(bc.BayesCausalError, match=r"no table.*DataFrame"):
+        bc.counterfactual(with_data(), {"x": 0}, evidence=evidence)
+
+
 def test_evidence_and_units_together_are_refused():
     with pytest.raises(bc.BayesCausalError, match="Both units= and evidence="):
         bc.counterfactual(with_data(), {"x": 0}, units=[0], evidence=pd.DataFrame({"x": [1.0]}))

@@ -40,6 +40,7 @@ ASK = {"do": {"x": 1}, "coupling": "monotone"}
     [
         ("dot", [3]),
         (["eve", "bob"], [4, 1]),
+        ({"eve", "bob"}, [1, 4]),
         (slice("bob", "dot"), [1, 2, 3]),
         (slice(None, "bob"), [0, 1]),
         (np.array([True, False, False, True, False]), [0, 3]),
@@ -283,3 +284,34 @@ def test_a_treatment_at_the_level_of_schools():
     )
     np.testing.assert_allclose(found["r"].sel(world="counterfactual").values.ravel(), [0.8, -0.2])
     np.testing.assert_allclose(found["y"].sel(world="factual").values.ravel(), data["y"])
+
+
+def test_a_new_random_mechanism_has_noise_of_its_own():
+    """Stochastic draws afresh: not the unit's noise pushed through another quantile function."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", 2 * x, 1, dims="unit")
+    known = bc.truth(model, {}, {"x": [3.0, 0.0], "y": [6.5, 1.0]}, draws=4_000, seed=1)
+    do = {"x": bc.Stochastic(pm.Exponential.dist(1.0))}
+    found = bc.counterfactual(known, do).sel(world="counterfactual")
+    x, y = found["x"].values[0], found["y"].values[0]
+    # an exponential has mean 1, sd 1: 4.5 standard errors; of its sd sqrt((9 - 1) / 4 n)
+    assert np.abs(x.mean(axis=0) - 1).max() < 4.5 / np.sqrt(4_000)
+    assert np.abs(x.std(axis=0) - 1).max() < 4.5 * np.sqrt(2 / 4_000)
+    assert abs(np.corrcoef(x.T)[0, 1]) < 4.5 / np.sqrt(4_000)
+    np.testing.assert_allclose(y - 2 * x, np.broadcast_to([0.5, 1.0], y.shape), atol=1e-9)
+    one = bc.counterfactual(known, do, units=[1])["x"].values
+    np.testing.assert_array_equal(one[1, 0, :, 0], x[:, 1])
+    effect = bc.estimate(known, bc.ITE("x", "y", treated=do["x"], control=0))
+    np.testing.assert_allclose(effect.draws.values[0], 2 * x, atol=1e-9)
+
+
+def test_a_new_mechanism_of_what_another_world_reaches_is_refused():
+    with pm.Model(coords={"unit": [0]}) as model:
+        w = pm.Normal("w", 0, 1, dims="unit")
+        x = pm.Normal("x", w, 1, dims="unit")
+        pm.Normal("y", 2 * x, 1, dims="unit")
+    known = bc.truth(model, {}, {"w": [0.0], "x": [3.0], "y": [6.5]})
+    worlds = {"one": {"w": 1}, "two": {"x": bc.Stochastic(pm.Normal.dist(0, 1))}}
+    with pytest.raises(bc.BayesCausalError, match=r"'x' is drawn from a new.*separate calls"):
+        bc.counterfactual(known, worlds)

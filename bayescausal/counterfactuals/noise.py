@@ -81,6 +81,7 @@ class AbductedNoise:
     coupling: Mapping[str, str] = field(default_factory=dict)
     anew: frozenset[str] = frozenset()
     impossible: dict[str, np.ndarray] = field(default_factory=dict)
+    cells: dict[str, list[tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
     _equations: dict[str, _Equation] = field(default_factory=dict)
 
     def draw(
@@ -241,7 +242,7 @@ class AbductedNoise:
         if not equation.discrete:
             bad = ~np.isfinite(noise)
             noise[bad] = np.nan
-            self._report(equation, bad, along, start)
+            self._report(equation, bad, along, start, rows)
             return noise
         replicates = noise.shape[1]
         for attempt in range(1, REDRAWS + 1):
@@ -261,7 +262,7 @@ class AbductedNoise:
             noise = np.where(
                 wrong if wrong.shape == noise.shape else wrong[..., None], np.nan, noise
             )
-        self._report(equation, wrong, along, start)
+        self._report(equation, wrong, along, start, rows)
         return noise
 
     def _wrong(self, equation: _Equation, noise: np.ndarray, arguments: list[Any]) -> np.ndarray:
@@ -281,7 +282,12 @@ class AbductedNoise:
         return wrong | (nan.any(axis=-1) if nan.ndim > wrong.ndim else nan)
 
     def _report(
-        self, equation: _Equation, wrong: np.ndarray, along: int | None, start: int
+        self,
+        equation: _Equation,
+        wrong: np.ndarray,
+        along: int | None,
+        start: int,
+        rows: range,
     ) -> None:
         if not wrong.any():
             return
@@ -292,6 +298,8 @@ class AbductedNoise:
         first = self.units.structure.unit_dims[0]
         counts = self.impossible.setdefault(equation.name, np.zeros(self.units.sizes[first]))
         counts[start : start + wrong.shape[2 + along]] += wrong.any(axis=axes)
+        draw, unit = np.nonzero(wrong.any(axis=tuple(a for a in axes if a)))
+        self.cells.setdefault(equation.name, []).append((np.asarray(rows)[draw], unit + start))
 
     def _equation(self, name: str) -> _Equation:
         if name not in self._equations:

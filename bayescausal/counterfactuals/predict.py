@@ -197,6 +197,7 @@ def counterfactual(
     source = AbductedNoise(people, chosen_seed, couplings, anew=anew)
     arrays, _ = collect(program, people, source, inner=1)
     data = assemble(fit, people, list(parsed), names, program, arrays)
+    _blank_impossible(data, source, people, parsed, recomputed)
     notes += _assumptions(structure, recomputed, names, couplings)
     impossible = impossible_note(source, people)
     if impossible:
@@ -209,6 +210,29 @@ def counterfactual(
         "notes": notes,
     }
     return data
+
+
+def _blank_impossible(
+    data: xr.Dataset,
+    source: AbductedNoise,
+    units: Units,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+) -> None:
+    """Put NaN where there is no noise, and for all that follows from it."""
+    structure, first = units.structure, units.structure.unit_dims[0]
+    for name, cells in source.cells.items():
+        bad = np.zeros((units.fit.n_draws, units.sizes[first]), dtype=bool)
+        for draw, unit in cells:
+            bad[draw, unit] = True
+        shape = (data.sizes["chain"], data.sizes["draw"], -1)
+        mask = xr.DataArray(bad.reshape(shape), dims=("chain", "draw", first))
+        below = {name} | structure.descendants([name])
+        for n in data.data_vars:
+            if n in below & recomputed and first in data[n].dims:
+                free = xr.DataArray([n not in do for do in worlds.values()], dims="world")
+                dims = data[n].dims
+                data[n] = data[n].where(~(mask & free)).transpose(*dims)
 
 
 def impossible_note(source: AbductedNoise, units: Units) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescausal.counterfactuals.noise import AbductedNoise
+from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.averages import Expected
 from bayescausal.effects.causation import PN, PNS, PS
@@ -78,7 +78,9 @@ class Run:
     def noise(self) -> Any:
         """The source of the noise: fresh, or that of each unit."""
         if self.question.abducted:
-            return AbductedNoise(self.question.units, self.seed, self.question.couplings)
+            question = self.question
+            anew = drawn_anew(question.worlds, question.recomputed)
+            return AbductedNoise(question.units, self.seed, question.couplings, anew=anew)
         return FreshNoise(self.seed)
 
     @property

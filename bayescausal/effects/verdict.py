@@ -78,12 +78,16 @@ def _decide(
 ) -> Identification | None:
     """Return the verdict where everything the question names is measured."""
     treatments = estimand.treatments
+    on_treated = any(n in given for n in treatments)
+    given = tuple(n for n in given if n not in treatments)
     options: dict[str, Any] = {"observed": observed, "given": given or None}
     if isinstance(estimand, Association):
         return identify_effect(graph, "Association", estimand.x, estimand.y, observed=observed)
     if isinstance(estimand, PSE):
         return _along_paths(graph, estimand, options)
     kind = type(estimand).__name__
+    if on_treated and kind not in ("CDE", "NDE", "NIE", "ITE", "PN", "PS", "PNS", "ATU"):
+        kind = "ATT"  # a subgroup formed by the treatment is the question of the treated
     if kind in ("CDE", "NDE", "NIE"):
         options["mediators"] = tuple(estimand.mediators or ()) or None  # type: ignore[attr-defined]
     if kind in ("ITE", "PN", "PS", "PNS"):

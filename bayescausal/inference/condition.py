@@ -126,7 +126,7 @@ def condition(structure: Structure, conformed: Conformed) -> Conditioned:
         shared = pytensor.shared(array.astype(rv.type.dtype), name=data_names[name])
         value = model_named(shared, data_names[name], *op.dims)
         replacements[marker] = model_observed_rv(rv, value, name, *op.dims)
-    toposort_replace(fgraph, tuple(replacements.items()))
+    toposort_replace(fgraph, tuple(replacements.items()), reverse=True)
     return Conditioned(
         close(fgraph, initvals, sizes=conformed.sizes, coords=conformed.coords),
         data_names,

@@ -208,6 +208,22 @@ def test_impossible_values_are_reported_not_hidden():
         bc.estimate(known, bc.ITE("x", "y"))
 
 
+def test_what_follows_from_an_impossible_count_is_not_a_number():
+    """A NaN noise cannot be an integer; neither it nor what reads it may look like a value."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        k = pm.Binomial("k", n=3 + 2 * x, p=0.5, dims="unit")
+        pm.Normal("y", (k > 2) * 1.0, 1, dims="unit")
+    known = bc.truth(model, {}, {"x": [0, 0], "k": [1, 5], "y": [0.0, 1.0]}, draws=3)
+    found = bc.counterfactual(known, {"x": 1}, coupling="monotone")
+    for name in ("k", "y"):
+        assert np.isfinite(found[name].values[..., 0]).all()
+        assert np.isnan(found[name].values[..., 1]).all()
+    assert (found["x"].sel(world="counterfactual").values == 1).all()
+    alone = bc.counterfactual(known, {"x": 1}, variables="y", coupling="monotone")
+    assert np.isnan(alone["y"].values[..., 1]).all()
+
+
 def panel():
     with pm.Model(coords={"unit": range(3), "time": range(4)}) as model:
         a = pm.Normal("a", 0, 1, dims="unit")

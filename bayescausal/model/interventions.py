@@ -141,7 +141,7 @@ def intervene(
             if isinstance(op, RandomVariable | SymbolicRandomVariable):
                 new = change_dist_size(new, tuple(shape)[: old.type.ndim - op.ndim_supp])
         todo.append((old, _as_model_variable(name, old.owner.op.dims, new)))
-    toposort_replace(fgraph, tuple(todo))
+    toposort_replace(fgraph, tuple(todo), reverse=True)
     initvals = {k: v for k, v in initvals.items() if k not in parsed and k not in expressions}
     return close(fgraph, initvals)
 

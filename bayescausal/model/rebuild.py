@@ -29,7 +29,7 @@ from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
-from pytensor.scalar.basic import Clip
+from pytensor.scalar.basic import Add, Clip, Mul
 from pytensor.scalar.math import Log1mexp, Softplus
 from pytensor.tensor.elemwise import Elemwise
 
@@ -70,13 +70,29 @@ def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     return [out.astype(node.outputs[0].type.dtype)]
 
 
+#: Operands that one sum or product takes: NumPy's kernels stop at 32, the result among them.
+OPERANDS = 16
+
+
+@node_rewriter([Elemwise])
+def _few_operands(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Group the terms of a long sum or product, which Python's evaluation would refuse."""
+    if type(node.op.scalar_op) not in (Add, Mul) or len(node.inputs) <= OPERANDS:
+        return None
+    terms = list(node.inputs)
+    while len(terms) > 1:
+        groups = [terms[i : i + OPERANDS] for i in range(0, len(terms), OPERANDS)]
+        terms = [node.op(*group) if len(group) > 1 else group[0] for group in groups]
+    return terms
+
+
 #: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
 #: Left out: constant folding, which goes through the default (compiled) mode, and small powers as
 #: one fused operation, which Python would loop over.
 PY_MODE = (
     Mode("py", "fast_run")
     .excluding("fusion", "inplace", "constant_folding", "local_pow_to_nested_squaring")
-    .register((dfs_rewriter(_numpy_kernels), 48.0))
+    .register((dfs_rewriter(_numpy_kernels), 48.0), (dfs_rewriter(_few_operands), 48.1))
 )
 
 

@@ -278,3 +278,22 @@ def test_nested_models_work():
     data = bc.simulate(outer, params, units=3, seed=1)
     known = bc.truth(outer, params, data)
     assert bc.estimate(known, bc.ATE("x", "y")).mean() == pytest.approx(1.0, abs=1e-9)
+
+
+def test_a_policy_reads_another_target_as_it_is_after_its_own_intervention() -> None:
+    with pm.Model(coords={"unit": [0]}) as chain:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", x, 1, dims="unit")
+    both = bc.intervene(chain, {"x": 1, "y": bc.Policy(lambda x: 3 * x)})
+    assert pm.draw(both["y"]).tolist() == [3.0]
+    assert set(both.named_vars) == {"x", "y"}
+
+
+def test_shifting_a_cause_and_its_effect_shifts_the_natural_value_of_the_effect() -> None:
+    with pm.Model(coords={"unit": [0]}) as chain:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", x, 1e-9, dims="unit")
+    both = bc.intervene(chain, {"x": bc.Shift(1), "y": bc.Shift(2)})
+    x_natural, y = pm.draw([both["x_natural"], both["y"]], random_seed=1)
+    # y = (x_natural + 1) + noise of sd 1e-9 + 2
+    assert abs(float(y[0] - x_natural[0]) - 3.0) < 1e-7

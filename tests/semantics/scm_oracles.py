@@ -67,23 +67,15 @@ class LinearGaussian:
         weights = mask * rng.normal(0, 0.8, (size, size))
         return cls(names, weights, rng.normal(0, 1, size), rng.uniform(0.3, 1.5, size))
 
-    def model(self, order=None, rename=None):
-        """The PyMC model; `order` permutes independent declarations where that is possible."""
-        rename = rename or {}
-        built: dict[str, object] = {}
-        todo = list(order) if order is not None else list(range(len(self.names)))
+    def model(self):
+        """The PyMC model: variables in causal order, numbers in place of parameters."""
+        built: list[object] = []
         with pm.Model(coords={"unit": [0]}) as model:
-            while todo:
-                for i in todo:
-                    parents = list(np.flatnonzero(self.weights[i]))
-                    if all(j in built for j in parents):
-                        mu = float(self.constants[i])
-                        for j in parents:
-                            mu = mu + float(self.weights[i, j]) * built[j]
-                        name = rename.get(self.names[i], self.names[i])
-                        built[i] = pm.Normal(name, mu, float(self.sds[i]), dims="unit")
-                        todo.remove(i)
-                        break
+            for i, name in enumerate(self.names):
+                mu = float(self.constants[i])
+                for j in np.flatnonzero(self.weights[i]):
+                    mu = mu + float(self.weights[i, j]) * built[j]
+                built.append(pm.Normal(name, mu, float(self.sds[i]), dims="unit"))
         return model
 
     def moments(self, do=None):
@@ -145,14 +137,12 @@ class Discrete:
     def states(self):
         return [t.shape[-1] for t in self.tables]
 
-    def model(self, rename=None):
-        rename = rename or {}
+    def model(self):
         values: list[object] = []
         with pm.Model(coords={"unit": [0]}) as model:
             for i, name in enumerate(self.names):
                 table = self.tables[i]
                 index = tuple(values[j] for j in self.parents[i])
-                name = rename.get(name, name)
                 if table.shape[-1] == 2:
                     p = _lookup(table[..., 1], index)
                     values.append(pm.Bernoulli(name, p=p, dims="unit"))

@@ -342,3 +342,19 @@ def test_a_new_mechanism_is_a_model():
     wanted = 2 * over_normal(lambda v: sigmoid(3 * v))
     effect = bc.estimate(bc.truth(new, {}, draws=4), bc.Expected("y"))
     assert within(effect, wanted)
+
+
+def test_an_equation_of_many_terms():
+    """Forty covariates written out one by one: NumPy's kernels take at most 32 operands."""
+    k = 40
+    with pm.Model(coords={"unit": [0]}) as model:
+        b = [pm.Normal(f"b{i}") for i in range(k)]
+        x = [pm.Normal(f"x{i}", 0, 1, dims="unit") for i in range(k)]
+        pm.Normal("y", sum(w * v for w, v in zip(b, x, strict=True)), 1, dims="unit")
+    params = {f"b{i}": i / 10 for i in range(k)}
+    data = bc.simulate(model, params, units=20, seed=1)
+    known = bc.truth(model, params, data)
+    one, zero = bc.estimate(known, [bc.Expected("y", {"x39": 1}), bc.Expected("y", {"x39": 0})])
+    rest = sum(i / 10 * data[f"x{i}"] for i in range(k - 1)).mean()
+    assert one.mean() == pytest.approx(3.9 + rest, rel=1e-10)
+    assert zero.mean() == pytest.approx(rest, rel=1e-10)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["Cells", "read_cells", "read_frame"]
+__all__ = ["Cells", "check_dirichlet", "read_cells", "read_frame"]
 
 #: A table with more cells is refused: its posterior would be the prior.
 MOST_CELLS = 2_000_000
@@ -288,3 +288,16 @@ def _levels(
 def _order(value: Any) -> tuple[bool, Any]:
     number = isinstance(value, (bool, int, float))
     return (not number, value if number else str(value))
+
+
+def check_dirichlet(draws: Any, prior: Any) -> None:
+    """Refuse a number of draws or a pseudo-count that a Dirichlet posterior cannot have.
+
+    Raises
+    ------
+    EstimandError
+    """
+    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
+        raise EstimandError(f"draws={draws!r}.", expected="a whole number from 1 upwards.")
+    if not np.isfinite(prior) or prior < 0:
+        raise EstimandError(f"prior={prior!r}.", expected="pseudo-counts, from 0 upwards.")

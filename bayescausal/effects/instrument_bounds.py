@@ -40,7 +40,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.intervals import check_prob, hdi
-from bayescausal.effects.discrete import Cells, read_cells
+from bayescausal.effects.discrete import Cells, check_dirichlet, read_cells
 from bayescausal.effects.response_types import response_bounds
 from bayescausal.types import DataError, EstimandError, IdentificationError
 
@@ -252,7 +252,7 @@ def instrument_bounds(
             f"The variables {', '.join(map(str, names))} are not three.",
             expected="an instrument, a treatment and an outcome.",
         )
-    _check(draws, prior)
+    check_dirichlet(draws, prior)
     cells = read_cells(data, names, count=count, levels=levels)
     places = (cells.place(treatment, treated), cells.place(treatment, control))
     score = cells.numbers(outcome) if event is None else _indicator(cells, outcome, event)
@@ -295,13 +295,6 @@ def instrument_bounds(
 
 
 # --------------------------------------------------------------------------- private
-
-
-def _check(draws: Any, prior: Any) -> None:
-    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
-        raise EstimandError(f"draws={draws!r}.", expected="a whole number from 1 upwards.")
-    if not np.isfinite(prior) or prior < 0:
-        raise EstimandError(f"prior={prior!r}.", expected="pseudo-counts, from 0 upwards.")
 
 
 def _indicator(cells: Cells, name: str, event: Any) -> np.ndarray:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.effects.discrete import Cells, read_cells
+from bayescausal.effects.discrete import Cells, check_dirichlet, read_cells
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.scales import parse_scale
 from bayescausal.graph.expression import _needed
@@ -284,10 +284,7 @@ def _check(identification: Identification, draws: int, prior: float) -> None:
             expected=f"one of {', '.join(_ARMS)}.",
             remedy="Fit a model and use bc.estimate.",
         )
-    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
-        raise EstimandError(f"draws={draws!r}.", expected="a whole number from 1 upwards.")
-    if not np.isfinite(prior) or prior < 0:
-        raise EstimandError(f"prior={prior!r}.", expected="pseudo-counts, from 0 upwards.")
+    check_dirichlet(draws, prior)
 
 
 def _values(names: tuple[str, ...], value: Any, what: str) -> dict[str, Any]:

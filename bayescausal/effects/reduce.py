@@ -299,10 +299,7 @@ class _Sums:
             batches = self.num / den
         count, first, second = self.moments
         spread = float(np.sqrt(max(second / count - (first / count) ** 2, 0.0)))
-        return Reduction(total, batches, self.den.sum(axis=2) / self._scale(), spread)
-
-    def _scale(self) -> float:
-        return 1.0
+        return Reduction(total, batches, self.den.sum(axis=2), spread)
 
 
 class _Values:

@@ -313,6 +313,7 @@ def _fit_shape(
     dims = structure.dims.get(name, ())
     lengths = [(sizes or {}).get(d) for d in dims] if len(dims) == ndim else [None] * ndim
     event = [s for d, s in zip(dims, lengths, strict=False) if d not in structure.unit_dims]
+    last = all(d not in structure.unit_dims for d in dims[len(dims) - len(event) :])
     fits = array.ndim == ndim and all(
         s is None or s == n for s, n in zip(lengths, array.shape, strict=True)
     )
@@ -321,7 +322,7 @@ def _fit_shape(
         and array.ndim == len(event)
         and all(s is None or s == n for s, n in zip(event, array.shape, strict=True))
     )
-    if fits or (per_event and dims[-len(event) :] == tuple(dims)[-len(event) :]):
+    if fits or (per_event and last):
         return array
     wanted = ", ".join(
         f"{d}: {s if s is not None else '?'}" for d, s in zip(dims, lengths, strict=False)

@@ -1,0 +1,1 @@
+"""Figures: matplotlib axes in, axes out; nothing shown or saved unasked."""

@@ -1,0 +1,1 @@
+"""And if an assumption fails: hidden confounding, the prior, the tipping point."""

@@ -335,7 +335,6 @@ class Contrast(Estimand):
     treated: Any
     control: Any = None
     scale: Any = field(default="difference", kw_only=True)
-    coupling: Any = field(default=None, kw_only=True)
 
     def _check(self) -> None:
         self._put("treated", mapping_world(self.treated, "treated"))

@@ -75,7 +75,6 @@ class ITE(Estimand):
 
     treatment: Any
     outcome: str
-    coupling: Any = field(default=None, kw_only=True)
     bounds: Any = field(default="model", kw_only=True)
     treated: Any = field(default=1, kw_only=True)
     control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
@@ -140,7 +139,6 @@ class PN(Estimand):
     treatment: Any
     outcome: str
     event: Any = field(default=None, kw_only=True)
-    coupling: Any = field(default=None, kw_only=True)
     bounds: Any = field(default="model", kw_only=True)
     treated: Any = field(default=1, kw_only=True)
     control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
@@ -193,7 +191,6 @@ class PS(Estimand):
     treatment: Any
     outcome: str
     event: Any = field(default=None, kw_only=True)
-    coupling: Any = field(default=None, kw_only=True)
     bounds: Any = field(default="model", kw_only=True)
     treated: Any = field(default=1, kw_only=True)
     control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
@@ -246,7 +243,6 @@ class PNS(Estimand):
     treatment: Any
     outcome: str
     event: Any = field(default=None, kw_only=True)
-    coupling: Any = field(default=None, kw_only=True)
     bounds: Any = field(default="model", kw_only=True)
     treated: Any = field(default=1, kw_only=True)
     control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)

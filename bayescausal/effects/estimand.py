@@ -59,6 +59,10 @@ class Estimand:
         What is taken of the outcome: ``"mean"``, ``Quantile(q)``, ``Probability(above=...)``.
     by : str or sequence of str, optional
         Variables whose values split the answer: it gets a dim for each.
+    coupling : str or mapping, optional
+        How a discrete variable's noise goes together across worlds, where the answer depends on
+        it (units with their own noise, post-treatment subgroups, unit-level questions):
+        ``"monotone"``, ``"gumbel"``, or a mapping by variable. There is no default.
 
     Notes
     -----
@@ -72,6 +76,7 @@ class Estimand:
     population: Any = field(default="sample", kw_only=True)
     functional: Any = field(default="mean", kw_only=True)
     by: Any = field(default=None, kw_only=True)
+    coupling: Any = field(default=None, kw_only=True)
 
     # ------------------------------------------------------------------ parsing
 

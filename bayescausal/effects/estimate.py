@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.finite_bounds import seen_bounds
 from bayescausal.effects.individual import individual
 from bayescausal.effects.joint import causation, is_exact
 from bayescausal.effects.planning import plan_run, share_plans
@@ -172,8 +173,11 @@ def _answers(
         run.refuse_impossible()
         values = run.combine(reduction.total)
         effect = as_effect(run, values, plan, run.error(reduction, plan))
-        ask = question.estimand
-        effects.append(causation(run, effect) if isinstance(ask, PN | PS | PNS) else effect)
+        if isinstance(question.estimand, PN | PS | PNS):
+            effect = causation(run, effect)
+        elif question.abducted and question.couplings:
+            effect = seen_bounds(run, effect)
+        effects.append(effect)
     return effects
 
 

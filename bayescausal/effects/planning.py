@@ -60,7 +60,7 @@ def _relatives(question: Question) -> list[Estimand]:
     family = next((f for f in _FAMILIES if type(estimand) in f), ())
     if not family or estimand.population.name == "target":
         return []
-    shared = ("treated", "control", "scale", "given", "population", "functional", "by")
+    shared = ("treated", "control", "scale", "given", "population", "functional", "by", "coupling")
     fields = {n: getattr(estimand, n) for n in shared}
     fields["given"] = estimand.given or None
     if TE in family:

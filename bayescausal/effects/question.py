@@ -329,12 +329,10 @@ def _couplings(
     needed = depends_on_coupling(
         structure, recomputed & structure.descendants(estimand.treatments), [estimand.outcome_name]
     )
-    joint = isinstance(estimand, ITE | PN | PS | PNS)
-    if joint:
-        return resolve_coupling(structure, asked, needed, what=estimand.label())
-    if asked is not None:
-        return resolve_coupling(structure, asked, needed, what=estimand.label())
-    return dict.fromkeys(needed, "monotone") if abducted else {}
+    joint = abducted or isinstance(estimand, ITE | PN | PS | PNS)
+    if not joint and asked is None:
+        return {}
+    return resolve_coupling(structure, asked, needed, what=estimand.label())
 
 
 def _refuse_masks(arms: tuple[Arm, ...]) -> None:

@@ -35,7 +35,7 @@ import xarray as xr
 from bayescausal.effects.averages import Expected
 from bayescausal.effects.curves import Slope
 from bayescausal.effects.functionals import Mean, Probability
-from bayescausal.effects.laws import Event
+from bayescausal.effects.laws import Event, Values
 from bayescausal.effects.reduce import Frame
 from bayescausal.model.rebuild import evaluate as value_of
 from bayescausal.model.support import support_of
@@ -209,9 +209,7 @@ class _Seen:
         """Compile the law of the outcome, and the treatments, in every world."""
         question = self.question
         requests = [
-            Request(w, question.outcome, "probability", Event(Probability(equals=float(v))))
-            for w in self.worlds
-            for v in self.values
+            Request(w, question.outcome, "probability", Values(self.values)) for w in self.worlds
         ]
         requests += [Request(w, n, "draw") for w in self.worlds for n in self.moved]
         return build_program(
@@ -227,8 +225,7 @@ class _Seen:
     ) -> tuple[dict[str, np.ndarray], dict[str, list[np.ndarray]]]:
         """Return the probability of each value, (draw, unit, value), and treatments, per world."""
         question, seed = self.question, self.run.seed
-        k, m = len(self.values), len(self.moved)
-        split = k * len(self.worlds)
+        split, k, m = len(self.worlds), len(self.values), len(self.moved)
         total = range(question.fit.n_draws)
         parts: list[list[np.ndarray]] = []
         for block in evaluate(program, question.units, draws, FreshNoise(seed), whole_units=True):
@@ -236,11 +233,16 @@ class _Seen:
             n = len(total[block.draws])
             laid = []
             for i, value in enumerate(block.values):
-                own = frame.outcome(i) if i < split else frame._lay(value, program.dims[i])
-                laid.append(np.broadcast_to(own[:, 0], (n, *frame.lengths)).reshape(n, -1))
+                if i < split:
+                    shape = (n, *frame.lengths, k)
+                    own = np.broadcast_to(frame.outcome(i)[:, 0], shape)
+                    laid.append(own.reshape(n, -1, k))
+                else:
+                    own = frame._lay(value, program.dims[i])[:, 0]
+                    laid.append(np.broadcast_to(own, (n, *frame.lengths)).reshape(n, -1))
             parts.append(laid)
         results = [np.concatenate(p) for p in zip(*parts, strict=True)]
-        laws = {w: np.stack(results[i * k : i * k + k], axis=-1) for i, w in enumerate(self.worlds)}
+        laws = dict(zip(self.worlds, results[:split], strict=True))
         moved = {w: results[split + i * m :][:m] for i, w in enumerate(self.worlds)}
         return laws, moved
 

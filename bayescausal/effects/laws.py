@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bayescausal.effects.functionals import Probability
 
-__all__ = ["Event"]
+__all__ = ["Event", "Values"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +127,32 @@ class Event:
         if size.type.__class__.__name__ == "NoneTypeT" or getattr(size.type, "ndim", 0) != 1:
             return p
         return pt.broadcast_to(p, [size[i] for i in range(rv.type.ndim)])
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """The probability of each of several values of a discrete variable, along a last axis.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_values,)
+    """
+
+    values: np.ndarray
+
+    def of_draw(self, value: TensorVariable) -> TensorVariable:
+        """Return indicators, (..., n_values)."""
+        return pt.eq(value[..., None], self.values).astype("float64")
+
+    def of_law(self, rv: TensorVariable) -> TensorVariable | None:
+        """Return probabilities given the parents, (..., n_values); None if not known exactly."""
+        if rv.owner.op.ndim_supp:
+            return None
+        column = self.values.astype(rv.type.dtype).reshape(-1, *(1,) * rv.type.ndim)
+        try:
+            return pt.moveaxis(pt.exp(pm.logp(rv, pt.as_tensor(column))), 0, -1)
+        except (NotImplementedError, TypeError, ValueError):
+            return None
 
 
 def _has_atoms(rv: TensorVariable) -> bool:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,19 +28,31 @@ import xarray as xr
 from pymc.pytensorf import toposort_replace
 
 from bayescausal.inference.condition import Conditioned, condition
+from bayescausal.inference.exact.plan import (
+    Plan,
+    as_array,
+    derived,
+    draw_exact,
+    make_plan,
+    rest_of,
+)
 from bayescausal.inference.marginal import marginalise
 from bayescausal.inference.read import beyond, read_data
 from bayescausal.inference.record import Fit, build_fit
 from bayescausal.model.rebuild import close, open_model
 from bayescausal.model.support import is_discrete
-from bayescausal.types import BayesCausalError, DataError, FitWarning, ModelError
+from bayescausal.types import BayesCausalError, DataError, FitWarning, ModelError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bayescausal.inference.conform import Conformed
     from bayescausal.model.structure import Structure
 
-__all__ = ["draw_unknowns", "fit", "resolve_seed", "sample_model"]
+__all__ = ["METHODS", "draw_posterior", "draw_unknowns", "fit", "resolve_seed", "sample_model"]
+
+#: How the unknowns can be drawn.
+METHODS = ("auto", "exact", "nuts")
 
 _OURS = {
     "model": "the first argument",
@@ -53,6 +66,7 @@ def fit(
     model: pm.Model,
     data: Any = None,
     *,
+    method: str = "auto",
     draws: int = 1000,
     chains: int = 4,
     seed: int | None = None,
@@ -62,6 +76,10 @@ def fit(
 ) -> Fit:
     """Condition a model on data and draw from the posterior.
 
+    The posterior is split into independent blocks, and each block drawn by the fastest method
+    that is exact: independent draws where a conjugate form fits, NUTS on the rest of the model
+    otherwise. ``fit.methods`` says which.
+
     Parameters
     ----------
     model : pm.Model
@@ -70,8 +88,11 @@ def fit(
         One row per unit (pandas, polars, pyarrow), a mapping of arrays, or an xarray Dataset.
         Variables without a column are latent; empty cells of continuous variables are imputed.
         Default: what the model itself was observed to be.
+    method : {"auto", "exact", "nuts"}
+        ``"auto"`` as above. ``"exact"`` refuses a model with a block that has no exact method.
+        ``"nuts"`` takes the plain path for everything.
     draws, chains : int
-        Draws kept per chain, and chains.
+        Draws kept per chain, and chains. Independent draws are dealt into as many chains.
     seed : int, optional
         Same seed, same draws.
     progressbar : bool or str
@@ -79,7 +100,8 @@ def fit(
     unit_dims : str or sequence of str, optional
         The dims that count units, where the model leaves it open.
     **sampler
-        Passed to ``pm.sample``: ``tune``, ``target_accept``, ``nuts_sampler``, ``cores``, ...
+        Passed to ``pm.sample`` where a Markov chain is run: ``tune``, ``target_accept``,
+        ``nuts_sampler``, ``cores``, ...
 
     Returns
     -------
@@ -115,6 +137,7 @@ def fit(
     Fit(posterior; 3 units; 4 chains x 500 draws of m)
     """
     _check_arguments(draws, chains, sampler)
+    _check_method(method)
     structure, table, conformed = read_data(model, data, unit_dims)
     if table is None:
         raise DataError(
@@ -123,10 +146,10 @@ def fit(
             remedy="For draws from the prior use bayescausal.prior.",
         )
     seed = resolve_seed(seed)
-    conditioned = condition(structure, conformed)
-    groups, methods, notes = draw_unknowns(
+    groups, methods, notes = draw_posterior(
         structure,
-        conditioned,
+        conformed,
+        method=method,
         draws=draws,
         chains=chains,
         seed=seed,
@@ -161,6 +184,71 @@ def resolve_seed(seed: int | None) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise BayesCausalError(f"seed={seed!r} is no seed.", expected="An integer from 0, or None.")
     return int(seed)
+
+
+def draw_posterior(
+    structure: Structure,
+    conformed: Conformed,
+    *,
+    method: str,
+    draws: int,
+    chains: int,
+    seed: int,
+    progressbar: bool | str = False,
+    **sampler: Any,
+) -> tuple[dict[str, xr.Dataset], dict[str, str], tuple[str, ...]]:
+    """Draw each block of a posterior by its own method.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    conformed : Conformed
+        The data.
+    method, draws, chains, seed, progressbar, **sampler
+        As in :func:`fit`.
+
+    Returns
+    -------
+    groups, methods, notes
+        As :func:`draw_unknowns`.
+    """
+    plan = Plan((), (), ())
+    arrays: dict[str, np.ndarray] = {}
+    methods: dict[str, str] = {}
+    if method != "nuts":
+        plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
+        arrays, methods, plan = draw_exact(
+            plan, structure, conformed, draws=draws, chains=chains, seed=seed
+        )
+    if method == "exact" and plan.rest:
+        block, reason = plan.rest[0]
+        raise ModelError(
+            f"The posterior of {', '.join(block.unknowns)} has no exact method: {reason}.",
+            remedy='Fit with method="auto".',
+        )
+    if plan.samplers and not plan.rest:
+        empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
+        groups, notes = {"posterior": empty}, ()
+    else:
+        conditioned = condition(structure, conformed)
+        held = [n for s in plan.samplers for n in s.observed]
+        model = rest_of(conditioned.model, list(arrays), [*held, *plan.idle])
+        groups, more, notes = draw_unknowns(
+            structure,
+            replace(conditioned, model=model),
+            draws=draws,
+            chains=chains,
+            seed=seed,
+            progressbar=progressbar,
+            **sampler,
+        )
+        methods = {**methods, **more}
+    if arrays:
+        exact = {n: as_array(structure, n, v, conformed.coords) for n, v in arrays.items()}
+        posterior = groups["posterior"].assign(exact)
+        groups["posterior"] = posterior.assign(derived(structure, posterior, conformed.coords))
+    return groups, methods, notes
 
 
 def draw_unknowns(
@@ -283,6 +371,16 @@ def sample_model(
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _check_method(method: str) -> None:
+    """Refuse a method that there is not."""
+    if method not in METHODS:
+        raise BayesCausalError(
+            f"method={method!r} is not known.",
+            expected=f"one of {', '.join(map(repr, METHODS))}.",
+            names=closest(str(method), METHODS)[:1],
+        )
 
 
 def _check_arguments(draws: int, chains: int, sampler: Mapping[str, Any]) -> None:

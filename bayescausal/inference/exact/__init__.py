@@ -1,0 +1,1 @@
+"""Exact posteriors: independent blocks, each by the fastest method that is exact."""

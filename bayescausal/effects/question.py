@@ -75,6 +75,7 @@ class Question:
     reads: tuple[str, ...] = field(default=())
     abducted: bool = False
     couplings: Mapping[str, str] = field(default_factory=dict)
+    counts: Any = None  #: a weight per unit, where units stand for several
 
     @property
     def structure(self) -> Any:

@@ -168,6 +168,8 @@ class Frame:
 
     def _population_weights(self, first: str, seed: int) -> np.ndarray | None:
         question = self.question
+        if question.counts is not None:
+            return np.asarray(question.counts[self.block.units])[None, None]
         if question.population != "superpopulation" or first not in self.dims:
             return None
         chosen = range(question.fit.n_draws)[self.block.draws]

@@ -20,6 +20,8 @@ from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.averages import Expected
 from bayescausal.effects.causation import PN, PNS, PS
+from bayescausal.effects.closed import ClosedForm, closed_form
+from bayescausal.effects.collapse import TOLERANCE, collapse
 from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.functionals import Probability
@@ -43,6 +45,8 @@ __all__ = ["Plan", "Run"]
 PILOT_DRAWS = 64
 #: Batches of inner replicates, from which the Monte Carlo error is read.
 BATCHES = 8
+#: Draws on which an approximation is checked.
+CHECKED = 4
 #: Cap on draws x units x replicates.
 WORK = 400_000_000
 
@@ -70,9 +74,35 @@ class Run:
     @property
     def exact(self) -> bool:
         """Whether nothing in the answer is simulated."""
+        if self.closed is not None:
+            return True
         if not self.question.abducted:
             return not self.program.noise
         return not any(self.noise.discrete(i.name) for i in self.program.noise)
+
+    @cached_property
+    def closed(self) -> ClosedForm | None:
+        """The averages in closed form, where the outcome is a sum of products."""
+        return closed_form(self.question, self.program, self.where, self.cells, self.seed)
+
+    @cached_property
+    def fewer(self) -> tuple[Question, Program] | None:
+        """The same question of fewer, weighted units, where that gives the same averages."""
+        found = collapse(self.question, self.program)
+        if found is None:
+            return None
+        question, program, checked = found
+        if not checked:
+            total = self.question.fit.n_draws
+            some = slice(0, total, max(total // CHECKED, 1))
+            near, whole = (
+                self._evaluated(q, p, some, 1, 1).total
+                for q, p in ((question, program), (self.question, self.program))
+            )
+            scale = np.nanmax(np.abs(whole)) + 1e-300
+            if not np.nanmax(np.abs(near - whole)) <= TOLERANCE * scale:
+                return None
+        return question, program
 
     @cached_property
     def noise(self) -> Any:
@@ -90,10 +120,19 @@ class Run:
 
     def reduce(self, draws: slice, replicates: int) -> Reduction:
         """Evaluate the question for some draws."""
+        if self.closed is not None:
+            return self.closed.reduce(draws)
+        if self.fewer is not None:
+            return self._evaluated(*self.fewer, draws, 1, 1)
         inner = min(self.inner, replicates)
+        return self._evaluated(self.question, self.program, draws, replicates, inner)
+
+    def _evaluated(
+        self, question: Question, program: Program, draws: slice, replicates: int, inner: int
+    ) -> Reduction:
         return reduce_question(
-            self.question,
-            self.program,
+            question,
+            program,
             self.where,
             self.cells,
             draws,

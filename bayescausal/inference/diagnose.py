@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import pandas as pd
     import xarray as xr
@@ -72,7 +72,11 @@ class Diagnostics:
 
 
 def diagnose(
-    groups: Mapping[str, xr.Dataset], structure: Structure, *, sampled: bool = True
+    groups: Mapping[str, xr.Dataset],
+    structure: Structure,
+    *,
+    sampled: bool = True,
+    independent: Collection[str] = (),
 ) -> Diagnostics:
     """Look at the draws of a sampler.
 
@@ -84,6 +88,8 @@ def diagnose(
         The model, read.
     sampled : bool
         Whether a Markov chain made the draws; if not there is nothing to look at.
+    independent : collection of str
+        Variables that were drawn independently all the same.
 
     Returns
     -------
@@ -91,7 +97,10 @@ def diagnose(
     """
     nan = float("nan")
     posterior = groups["posterior"]
-    chosen = [name for name in posterior.data_vars if name not in structure.deterministics]
+    away = {*structure.deterministics, *independent}
+    if independent:
+        away |= {d.name for d in structure.model.deterministics}
+    chosen = [name for name in posterior.data_vars if name not in away]
     if not sampled or not chosen or posterior.sizes["draw"] < 4:
         return Diagnostics(0, nan, nan, nan, ())
     stats = groups.get("sample_stats")

@@ -320,7 +320,9 @@ def _fill(
 ) -> None:
     """Set the fields of a frozen record."""
     groups = {**groups, "posterior": _ordered(groups["posterior"], structure)}
-    diagnostics = diagnose(groups, structure, sampled=kind == "posterior")
+    diagnostics = diagnose(
+        groups, structure, sampled=kind == "posterior", independent=_independent(methods)
+    )
     values = {
         "model": structure.model,
         "structure": structure,
@@ -341,6 +343,12 @@ def _fill(
     }
     for name, value in values.items():
         object.__setattr__(fit, name, value)
+
+
+def _independent(methods: Mapping[str, str]) -> frozenset[str]:
+    """Return the variables whose draws are independent: no Markov chain made them."""
+    exact = [names for names, method in methods.items() if method.startswith("conjugate")]
+    return frozenset(n for names in exact for n in names.split(", "))
 
 
 def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:

@@ -121,6 +121,11 @@ class Program:
         Whether each result rests on no noise.
     call : callable
         Arrays in, list of arrays out.
+    names : frozenset of str
+        Variables that take part.
+    expressions : tuple of Variable
+        The results as expressions of the inputs, for one draw.
+    unit_dims : tuple of str
     """
 
     inputs: tuple[Input, ...]
@@ -130,6 +135,8 @@ class Program:
     exact: tuple[bool, ...]
     call: Callable[..., list[np.ndarray]]
     names: frozenset[str] = field(default_factory=frozenset)
+    expressions: tuple[Variable, ...] = ()
+    unit_dims: tuple[str, ...] = ()
 
     @property
     def noise(self) -> tuple[Input, ...]:
@@ -520,6 +527,8 @@ class Builder:
             exact=exact,
             call=function,
             names=frozenset(n for n, _ in self.memo),
+            expressions=tuple(outputs),
+            unit_dims=tuple(self.structure.unit_dims),
         )
 
     def _result_dims(self, request: Request) -> tuple[str | None, ...]:

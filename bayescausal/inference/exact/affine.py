@@ -241,25 +241,29 @@ class Design:
     def gram(self, weights: np.ndarray, size: int) -> np.ndarray:
         """Return ``X' W X`` for a diagonal W."""
         out = np.zeros((size, size))
+
+        def put(p: slice, q: slice, block: np.ndarray) -> None:
+            out[p, q] += block
+            if p != q:
+                out[q, p] += block.T
+
         for i, (p, x) in enumerate(self.dense):
             weighted = x * weights[:, None]
             for q, z in self.dense[i:]:
-                out[p, q] += weighted.T @ z
+                put(p, q, weighted.T @ z)
             for q, index, weight in self.scattered:
                 length = q.stop - q.start
-                for j in range(x.shape[1]):
-                    column = np.bincount(index, weighted[:, j] * weight, minlength=length)
-                    out[p.start + j, q] += column
+                columns = (weighted[:, j] * weight for j in range(x.shape[1]))
+                put(p, q, np.stack([np.bincount(index, c, minlength=length) for c in columns]))
         for i, (p, a, u) in enumerate(self.scattered):
-            for k, (q, b, v) in enumerate(self.scattered[i:]):
-                if k == 0:
-                    diagonal = np.bincount(a, weights * u * u, minlength=p.stop - p.start)
-                    out[p, q] += np.diag(diagonal)
-                    continue
+            put(p, p, np.diag(np.bincount(a, weights * u * u, minlength=p.stop - p.start)))
+            for q, b, v in self.scattered[i + 1 :]:
                 shape = (p.stop - p.start, q.stop - q.start)
-                flat = np.bincount(a * shape[1] + b, weights * u * v, minlength=shape[0] * shape[1])
-                out[p, q] += flat.reshape(shape)
-        return np.triu(out) + np.triu(out, 1).T
+                joint = np.bincount(
+                    a * shape[1] + b, weights * u * v, minlength=shape[0] * shape[1]
+                )
+                put(p, q, joint.reshape(shape))
+        return out
 
 
 def design_of(

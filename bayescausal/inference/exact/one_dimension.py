@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Line", "draw_line"]
+__all__ = ["Line", "cell_masses", "draw_line"]
 
 #: Nats below the highest point that still count.
 DEPTH = 45.0
@@ -131,14 +131,30 @@ def draw_line(
     return line.to_interval(_invert(points, value(points), size, rng))
 
 
-def _invert(t: np.ndarray, height: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw from a density whose log is linear between points."""
+def cell_masses(height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for each cell of a grid, the mass and the rise of a density with linear log.
+
+    Parameters
+    ----------
+    height : ndarray, shape (n_cells + 1,)
+        The log-density at the points of an even grid.
+
+    Returns
+    -------
+    mass, rise : ndarray, shape (n_cells,)
+        Mass in units of the cells' width, up to a constant; rise of the log-density.
+    """
     height = np.maximum(height - height.max(), -700.0)
     left, right = height[:-1], height[1:]
     rise = right - left
     flat = np.abs(rise) < 1e-8
     safe = np.where(flat, 1.0, rise)
-    mass = np.where(flat, np.exp(left), np.exp(left) * np.expm1(safe) / safe)
+    return np.where(flat, np.exp(left), np.exp(left) * np.expm1(safe) / safe), rise
+
+
+def _invert(t: np.ndarray, height: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw from a density whose log is linear between points."""
+    mass, rise = cell_masses(height)
     total = np.cumsum(mass)
     cell = np.minimum(np.searchsorted(total, rng.random(size) * total[-1]), len(mass) - 1)
     u = rng.random(size)

@@ -39,7 +39,8 @@ def test_html_is_escaped_and_the_table_is_a_copy():
     assert "balance &amp; co" in html
     assert "a &lt; b" in html
     assert "age &lt;b&gt;" in html
-    check.summary()["difference"] = 7.0
+    copy = check.summary()
+    copy["difference"] = 7.0
     assert check.table["difference"].tolist() == [0.02]
 
 

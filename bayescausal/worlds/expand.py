@@ -158,7 +158,7 @@ class _Walker:
         self.memo: dict[Variable, list[_Term]] = {}
 
     def reads(self, root: Variable) -> frozenset[str]:
-        """Return the kinds of input that an expression reads; shapes read nothing."""
+        """Return the kinds of input that an expression reads, other than as a shape to fill."""
         stack = [root]
         while stack:
             top = stack[-1]
@@ -169,7 +169,7 @@ class _Walker:
                 self.known[top] = frozenset([self.kinds[top]])
                 continue
             if top.owner is None or isinstance(top.owner.op, Shape | Shape_i):
-                self.known[top] = frozenset()
+                self.known[top] = frozenset() if top.owner is None else frozenset([_OTHER])
                 continue
             waiting = [v for v in top.owner.inputs if v not in self.known]
             if waiting:

@@ -41,6 +41,7 @@ __all__ = [
     "FitMismatchError",
     "FitWarning",
     "FixedUnitsError",
+    "FormulaError",
     "FromWorld",
     "GraphError",
     "IdentificationError",
@@ -131,6 +132,10 @@ class ModelError(BayesCausalError):
 
 class MixingError(BayesCausalError):
     """An equation mixes units, and the request needs units that do not touch."""
+
+
+class FormulaError(BayesCausalError):
+    """A formula, a family or a prior that cannot be read, or does not fit the others."""
 
 
 class ParameterError(BayesCausalError):

@@ -1,0 +1,1 @@
+"""Models from formulas: one regression formula for each variable gives a plain ``pm.Model``."""

@@ -30,6 +30,7 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayescausal.model.rebuild import PY_MODE
+from bayescausal.worlds.memo import remember
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
@@ -99,6 +100,11 @@ def expand(program: Program, results: range, reads: tuple[int, ...] = ()) -> Exp
     -------
     Expansion or None
     """
+    key = (tuple(results), reads)
+    return remember(program, key, lambda: _expand(program, results, reads))  # type: ignore[no-any-return]
+
+
+def _expand(program: Program, results: range, reads: tuple[int, ...]) -> Expansion | None:
     kinds = {item.variable: _kind(program, item) for item in program.inputs}
     walker = _Walker(kinds)
     try:

@@ -36,6 +36,7 @@ from bayescausal.model.policy import apply_policy, cast
 from bayescausal.model.rebuild import PY_MODE
 from bayescausal.model.support import support_of
 from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
+from bayescausal.worlds.memo import remember, signature, told
 from bayescausal.worlds.states import average
 
 if TYPE_CHECKING:
@@ -201,10 +202,22 @@ def build_program(
     -------
     Program
     """
-    builder = Builder(structure, worlds, recomputed, varying, dict(coupling or {}))
-    builder.held = frozenset(conditions) | structure.ancestors(conditions)
-    outputs = [average(builder, r) for r in requests]
-    return builder.compile(tuple(requests), outputs)
+    coupling, conditions = dict(coupling or {}), tuple(conditions)
+
+    def build() -> Program:
+        builder = Builder(structure, worlds, recomputed, varying, dict(coupling))
+        builder.held = frozenset(conditions) | structure.ancestors(conditions)
+        outputs = [average(builder, r) for r in requests]
+        return builder.compile(tuple(requests), outputs)
+
+    acts, events = signature(worlds), told(tuple(r.event for r in requests))
+    if acts is None or events is None:
+        return build()
+    names = sorted(structure.model.named_vars)
+    moving = tuple(n for n in names if varying(n))
+    asked = tuple((r.world, r.variable, r.kind, r.other) for r in requests)
+    key = (acts, asked, events, recomputed, moving, tuple(sorted(coupling.items())), conditions)
+    return remember(structure, key, build)  # type: ignore[no-any-return]
 
 
 def kept_builder(

@@ -29,7 +29,6 @@ from bayescausal.report.terminal import (
     number_text,
     print_table,
     say,
-    sentence,
     table,
 )
 from bayescausal.types import BayesCausalError, DataError, closest
@@ -125,7 +124,7 @@ def _demo_coating(seed: int) -> None:
     print_table(shown)
     say(
         f"The parts that were diluted differ from the others by {naive:+.3f} on average, but they "
-        f"were also sprayed in drier air. {_sentence(ate, 'dilution', 'coating')} "
+        f"were also sprayed in drier air. {ate.sentence(PROB)} "
         f"The truth is {world.answers['ATE']:+.3f}."
     )
 
@@ -259,8 +258,7 @@ def estimate(
     answer = _brief(effect.summary(prob=PROB))
     print_table(frame_table(answer if effect.dims else answer.set_axis(["ATE"]), first=""))
     print_table(frame_table(_brief(fit.summary()), first="parameter"))
-    if not effect.dims:
-        say(_sentence(effect, treatment, outcome, treated=treated, control=control))
+    say(effect.sentence(PROB))
     if fit.diagnostics.messages:
         say("Do not rely on this answer: the sampler had trouble, see the notes.")
     if out is not None:
@@ -375,11 +373,6 @@ def _brief(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _effect_cells(effect: Any) -> tuple[str, str]:
     return number_text(float(effect)), interval_text(effect.interval(prob=PROB))
-
-
-def _sentence(effect: Any, treatment: str, outcome: str, **levels: float) -> str:
-    bounds = effect.interval(prob=PROB)
-    return sentence(float(effect), bounds, treatment=treatment, outcome=outcome, **levels)
 
 
 if __name__ == "__main__":

@@ -246,7 +246,10 @@ def test_the_file_says_what_the_screen_says(answered):
 
 def test_trouble_of_the_sampler_is_said_beside_the_answer(folder):
     """Ten draws of a chain are never enough: an answer, with a warning that cannot be missed."""
-    (folder / "chain.py").write_text(MODEL.replace("Normal(\"y\"", "StudentT(\"y\", 5"))
+    heavy = 'StudentT("y", nu=5, mu=a * x + b * z, sigma=sigma, dims="unit")'
+    (folder / "chain.py").write_text(
+        MODEL.replace('Normal("y", a * x + b * z, sigma, dims="unit")', heavy)
+    )
     result = ask(folder, "--draws", 10, "--chains", 2, "--seed", 1, model="chain.py:model")
     assert result.exit_code == 0, result.output
     assert "Do not rely on this answer" in result.stdout

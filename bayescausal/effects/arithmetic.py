@@ -104,6 +104,7 @@ def combine(a: Any, b: Any, sign: str) -> Any:
         "notes": tuple(dict.fromkeys(note for e in effects for note in e.notes)),
         "null": _null(nulls, (a, b), act, sign),
         "name": f" {sign} ".join(labels),
+        "kind": effects[0].kind if len({e.kind for e in effects}) == 1 else None,
     }
 
 

@@ -70,6 +70,8 @@ class Effect:
         The value that means no effect. Default: that of the estimand's scale; 0 without estimand.
     name : str, optional
         A short name. Default: the estimand's label.
+    kind : {"posterior", "prior", "truth"}, optional
+        What the draws are draws from. Default: not said, and read as a posterior.
 
     Raises
     ------
@@ -96,6 +98,7 @@ class Effect:
     bounds: Any = None
     null: float | None = None
     name: str | None = None
+    kind: str | None = None
 
     def __post_init__(self) -> None:
         label = self.name or (self.estimand.label() if self.estimand is not None else None)
@@ -303,6 +306,69 @@ class Effect:
         return NotImplemented if fields is NotImplemented else Effect(**fields)
 
     # ---------------------------------------------------------------- showing
+
+    def sentence(self, prob: float = 0.94) -> str:
+        """Say the answer in words: direction, size, interval, over whom, and why it can be told.
+
+        Parameters
+        ----------
+        prob : float
+            Probability of the highest-density interval.
+
+        Returns
+        -------
+        str
+            An effect *raises* or *lowers* only where the whole interval lies on that side of no
+            effect; a lowering is a positive size, so its interval's ends change places.
+
+        Raises
+        ------
+        EstimandError
+            For a probability outside (0, 1).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from bayescausal.effects.effect import Effect
+        >>> from bayescausal.effects.estimands import ATE
+        >>> Effect(np.linspace(-0.104, 0.064, 1001), ATE("X", "Y")).sentence()
+        'Raising X from 0 to 1 changes Y by -0.02 on average (94 % HDI 0.10 lower to 0.05 higher).'
+        """
+        from bayescausal.effects.wording import say
+
+        return say(self, prob)
+
+    def plot(self, ax: Any = None, **options: Any) -> Any:
+        """Draw the answer: a density, a forest of several cells, or a curve over doses.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw. Default: a new figure.
+        **options
+            Those of :func:`bayescausal.plot_effect`, :func:`bayescausal.plot_forest` or
+            :func:`bayescausal.plot_dose_response`, whichever draws it.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            Nothing is shown or saved.
+
+        Examples
+        --------
+        >>> from bayescausal.effects.effect import Effect
+        >>> ax = Effect([0.1, 0.2, 0.3, 0.2], name="gain").plot()
+        >>> ax.get_xlabel()
+        'gain'
+        """
+        from bayescausal.figures.dose import plot_dose_response
+        from bayescausal.figures.effects import plot_effect
+        from bayescausal.figures.forest import plot_forest
+
+        if not self.dims:
+            return plot_effect(self, ax=ax, **options)
+        dose = getattr(self.estimand, "levels", None) is not None
+        return (plot_dose_response if dose else plot_forest)(self, ax=ax, **options)
 
     def to_dict(self, prob: float = 0.94) -> dict[str, Any]:
         """Return the answer as plain Python values, ready for JSON.

@@ -24,6 +24,7 @@ from bayescausal.effects.planning import plan_run, share_plans
 from bayescausal.effects.present import as_effect, cells_of
 from bayescausal.effects.question import Question, resolve
 from bayescausal.effects.run import Run
+from bayescausal.effects.support import support_notes
 from bayescausal.effects.verdict import contraction, verdict
 from bayescausal.types import (
     EstimandError,
@@ -113,7 +114,10 @@ def _estimate_all(
         notes = list(effect.notes)
         if decided is not None and not decided:
             notes.append(_unidentified(fit, estimand, effect, decided, chosen))
-        finished.append(replace(effect, identification=decided, notes=tuple(notes)))
+        notes += support_notes(fit, estimand)
+        finished.append(
+            replace(effect, identification=decided, notes=tuple(notes), kind=fit.kind)
+        )
     return finished
 
 

@@ -183,9 +183,13 @@ coating.
 
     # ---------------------------------------------------------------------------- words
 
+    def headline(self) -> str:
+        """Return the verdict alone, in one sentence, without what it assumes."""
+        return self._verdict()
+
     def sentence(self) -> str:
         """Return the verdict for a person, in one to four sentences."""
-        parts = [self._verdict()]
+        parts = [self.headline()]
         if self.assumptions:
             parts.append("Assumes " + "; ".join(self.assumptions) + ".")
         if self.status in ("not identified", "under assumption"):

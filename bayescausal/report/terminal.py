@@ -1,9 +1,8 @@
-"""Tables and sentences for a terminal.
+"""Tables and paragraphs for a terminal.
 
 A number is shown with three decimals, an interval as ``[low, high]``. The interval is the 94%
-highest-density interval across posterior draws, the package's default everywhere. A sentence
-says the direction in a word, the size as a positive number, and then the signed effect, so that
-word and sign can be checked against each other.
+highest-density interval across posterior draws, the package's default everywhere. The sentence
+about an effect is the effect's own: :meth:`bayescausal.Effect.sentence`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ __all__ = [
     "interval_text",
     "number_text",
     "print_table",
-    "sentence",
     "table",
 ]
 
@@ -179,47 +177,3 @@ def arrows(graph: nx.DiGraph) -> str:
     """
     lone = [str(node) for node in graph if not graph.degree(node)]
     return ", ".join([*(f"{cause} -> {effect}" for cause, effect in graph.edges), *lone])
-
-
-def sentence(
-    mean: float,
-    interval: Sequence[float],
-    *,
-    treatment: str,
-    outcome: str,
-    treated: float = 1,
-    control: float = 0,
-) -> str:
-    """Say an average effect in words.
-
-    Parameters
-    ----------
-    mean : float
-        Posterior mean of the difference.
-    interval : sequence of two floats
-        Its 94% HDI.
-    treatment, outcome : str
-        Names of the variables.
-    treated, control : float
-        The two levels of the treatment.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from bayescausal.report.terminal import sentence
-    >>> print(sentence(-0.42, (-0.45, -0.40), treatment="dilution", outcome="coating"))
-    Setting dilution to 1 rather than 0 lowers coating by 0.420 on average \
-(effect -0.420, 94% HDI [-0.450, -0.400]).
-    """
-    low, high = float(interval[0]), float(interval[1])
-    said = (
-        f"Setting {treatment} to {treated:g} rather than {control:g} "
-        f"{'raises' if mean > 0 else 'lowers'} {outcome} by {number_text(abs(mean))} on average "
-        f"(effect {number_text(mean)}, {PROB:.0%} HDI {interval_text((low, high))})."
-    )
-    if low <= 0 <= high:
-        said += " The interval includes zero: the sign is not settled."
-    return said

@@ -1,4 +1,4 @@
-"""Sentences agree with the numbers they carry."""
+"""Numbers, tables and paragraphs on a terminal."""
 
 from __future__ import annotations
 
@@ -12,25 +12,8 @@ from bayescausal.report.terminal import (
     number_text,
     print_table,
     say,
-    sentence,
     table,
 )
-
-
-@pytest.mark.parametrize(
-    ("mean", "interval", "word", "settled"),
-    [
-        (-0.42, (-0.45, -0.40), "lowers", True),
-        (0.42, (0.40, 0.45), "raises", True),
-        (0.02, (-0.10, 0.13), "raises", False),
-        (-0.02, (-0.10, 0.0), "lowers", False),
-    ],
-)
-def test_direction_interval_and_levels(mean, interval, word, settled):
-    said = sentence(mean, interval, treatment="x", outcome="y", treated=2.5, control=-1)
-    assert f"Setting x to 2.5 rather than -1 {word} y by {abs(mean):.3f} on average" in said
-    assert f"effect {mean:.3f}, 94% HDI [{interval[0]:.3f}, {interval[1]:.3f}]" in said
-    assert ("includes zero" in said) is not settled
 
 
 @pytest.mark.parametrize(

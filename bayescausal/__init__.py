@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bayescausal import datasets as datasets
     from bayescausal.checks.falsification import Falsification as Falsification
     from bayescausal.checks.falsify import falsify as falsify
+    from bayescausal.checks.overlap import overlap as overlap
     from bayescausal.counterfactuals.predict import abduct as abduct
     from bayescausal.counterfactuals.predict import counterfactual as counterfactual
     from bayescausal.draws.intervals import hdi as hdi
@@ -63,12 +64,14 @@ if TYPE_CHECKING:
     from bayescausal.inference.known import prior as prior
     from bayescausal.inference.known import truth as truth
     from bayescausal.inference.record import Fit as Fit
+    from bayescausal.inference.refit import Refitter as Refitter
     from bayescausal.inference.store import load_fit as load_fit
     from bayescausal.model.ask_graph import compare_graphs as compare_graphs
     from bayescausal.model.ask_graph import identify as identify
     from bayescausal.model.ask_graph import implied_independences as implied_independences
     from bayescausal.model.ask_graph import paths as paths
     from bayescausal.model.ask_graph import roles as roles
+    from bayescausal.model.formulas.build import model_from_formulas as model_from_formulas
     from bayescausal.model.interventions import intervene as intervene
     from bayescausal.model.noise_form import noise_form as noise_form
     from bayescausal.model.structure import graph_of as graph_of
@@ -99,6 +102,8 @@ __version__ = "0.1.0"
 
 #: Where each public name lives.
 _WHERE: dict[str, str] = {
+    # a model without PyMC
+    "model_from_formulas": "model.formulas.build",
     # the graph
     "graph_of": "model.structure",
     "plot_graph": "report.dag",
@@ -131,6 +136,7 @@ _WHERE: dict[str, str] = {
     "simulate": "simulation.simulate",
     # data in, posterior out
     "fit": "inference.fit",
+    "Refitter": "inference.refit",
     "load_fit": "inference.store",
     "prior": "inference.known",
     "truth": "inference.known",
@@ -179,6 +185,8 @@ _WHERE: dict[str, str] = {
     "hdi": "draws.intervals",
     "plot_counterfactual": "report.units",
     "plot_ite": "report.units",
+    # is it right on this problem
+    "overlap": "checks.overlap",
     # worlds with known answers
     "datasets": "datasets",
     # mistakes

@@ -57,6 +57,7 @@ __all__ = [
     "Set",
     "Shift",
     "Stochastic",
+    "StudyError",
     "UndefinedEffectError",
     "UnitDimsError",
     "UnknownVariableError",
@@ -111,7 +112,10 @@ class BayesCausalError(ValueError):
             parts.append(f"Did you mean {' or '.join(repr(name) for name in self.names)}?")
         if remedy:
             parts.append(remedy)
-        super().__init__(" ".join(parts))
+        text = parts[0]
+        for part in parts[1:]:
+            text += part if text.endswith("\n") else f" {part}"
+        super().__init__(text)
 
 
 class UnknownVariableError(BayesCausalError):
@@ -180,6 +184,10 @@ class EmptySubgroupError(EstimandError):
 
 class UndefinedEffectError(EstimandError):
     """A functional or scale that does not exist here (a mean of a Cauchy, a zero denominator)."""
+
+
+class StudyError(BayesCausalError):
+    """A simulation study that cannot be run, or a file that holds another one."""
 
 
 class IdentificationError(BayesCausalError):

@@ -5,8 +5,9 @@ things are done on the way, and nothing else is:
 
 * whole floats and booleans become integers where the variable is discrete;
 * labels become codes where the model says *categorical* (a Categorical or ordered variable, an
-  integer ``pm.Data``): in the order of the categories the column came with, or of the coords of
-  the one dim of the model that knows them all;
+  integer ``pm.Data``): in the order of the coords of the dim ``<variable>_level``, of the
+  categories the column came with, or of the coords of the one dim of the model that knows them
+  all;
 * empty cells of a continuous variable stay empty, and become unknowns of the model: they are
   *missing at random given the model* [1]_, that is, what hides a cell may depend on what is seen
   of the unit, not on the hidden value.
@@ -306,7 +307,17 @@ def _code(
     fitting = [
         v for v in coords.values() if set(found) <= set(v) and (size is None or len(v) == size)
     ]
-    if name in table.categories:
+    own = coords.get(f"{name}_level")
+    if own is not None:
+        odd = [v for v in found if v not in own]
+        if odd:
+            raise DataError(
+                f"{name!r} is {odd[0]!r} in the data, which is none of its levels in the model.",
+                expected=", ".join(map(repr, own[:12])) + (", ..." if len(own) > 12 else "."),
+                remedy="Build the model from data that have it, or drop those rows.",
+            )
+        order = own
+    elif name in table.categories:
         order = table.categories[name]
     elif len(set(fitting)) == 1:
         order = fitting[0]

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.types import FormulaError
@@ -37,7 +38,15 @@ from bayescausal.types import FormulaError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Formula", "GroupTerm", "TermText", "parse_formula", "parse_formulas", "split_formulas"]
+__all__ = [
+    "Formula",
+    "GroupTerm",
+    "TermText",
+    "parse_formula",
+    "parse_formulas",
+    "pointed",
+    "split_formulas",
+]
 
 
 @dataclass(frozen=True)
@@ -139,6 +148,42 @@ def split_formulas(formulas: Any) -> list[str]:
     return found
 
 
+def pointed(text: str, what: str, *, start: int = 0, within: str = "") -> str:
+    """Return lines that show a formula with carets below a part of it.
+
+    Parameters
+    ----------
+    text : str
+        The formula.
+    what : str
+        The part; if it does not occur, nothing is pointed at.
+    start : int, optional
+        Where in `text` to start looking.
+    within : str, optional
+        A longer part in which to look first.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from bayescausal.model.formulas.parse import pointed
+    >>> print(pointed("y ~ xx + x", "x", start=3))
+    <BLANKLINE>
+        y ~ xx + x
+                 ^
+    <BLANKLINE>
+    """
+    base = text.find(within, start) if within else start
+    base = start if base < 0 else base
+    left = r"(?<!\w)" if re.match(r"\w", what) else ""
+    right = r"(?!\w)" if re.search(r"\w$", what) else ""
+    hit = re.compile(left + re.escape(what) + right).search(text, base) if what else None
+    under = f"\n    {' ' * hit.start()}{'^' * len(what)}" if hit else ""
+    return f"\n    {text}{under}\n"
+
+
 def parse_formulas(formulas: Any) -> dict[str, Formula]:
     """Parse several formulas, and refuse two for one response.
 
@@ -189,11 +234,12 @@ def parse_formula(text: str) -> Formula:
     left, tilde, right = text.partition("~")
     if not tilde:
         raise FormulaError(
-            f"The formula {text!r} has no '~'.", expected="response ~ terms, such as 'y ~ x + z'."
+            f"The formula has no '~'.{pointed(text, '')}",
+            expected="response ~ terms, such as 'y ~ x + z'.",
         )
     if not right.strip():
         raise FormulaError(
-            f"The formula {text!r} has nothing right of '~'.",
+            f"The formula has nothing right of '~'.{pointed(text, '~')}",
             remedy=f"A variable without parents is written {left.strip() or 'y'} ~ 1.",
         )
     response = _response(left, text)
@@ -220,7 +266,9 @@ def _response(left: str, text: str) -> str:
     elif re.search(r"\W", name.replace(" ", "_")) is None and name:
         remedy = f"Put a name that is not an identifier in backticks: `{name}` ~ ..."
     raise FormulaError(
-        f"The left side of {text!r} is {name!r}." if name else f"{text!r} has no response.",
+        f"The left side of the formula is {name!r}.{pointed(text, name)}"
+        if name
+        else f"The formula has no response.{pointed(text, '~')}",
         expected="the name of one variable.",
         remedy=remedy,
     )
@@ -237,11 +285,21 @@ def _tokens(part: str, text: str) -> list[Any]:
 
 
 def _syntax(text: str, error: Exception) -> FormulaError:
-    """Pass on formulaic's complaint without its terminal colours."""
-    said = re.sub(r"\x1b\[[\d;]*m|[⧛⧚]|\[[\d;]*m", "", str(error)).split("\n")[0].strip()
-    said = said.replace("insuffient", "insufficient")
+    """Pass on formulaic's complaint in plain text, its mark turned into a caret."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", str(error))
+    said, _, shown = plain.partition("\n")
+    said = re.sub(r"[⧛⧚]", "", said).strip().rstrip(".").replace("insuffient", "insufficient")
+    said = re.sub(r"`([^`]*)`", r"'\1'", said)
+    marked = re.search(r"⧛(.*?)⧚", shown, re.S)
+    whole = re.sub(r"[⧛⧚]", "", shown).strip()
+    start = max(text.find(whole), 0) if whole else 0
+    if "context" in said:
+        said = "a bracket or quote is not closed, or not opened"
+    elif "String literals" in said:
+        said = "a quoted text is no term"
+    mark = pointed(text, marked.group(1) if marked else "", start=start)
     return FormulaError(
-        f"The formula {text!r} cannot be read: {said.rstrip('.')}.",
+        f"The formula cannot be read: {said}.{mark}",
         expected="names and calls joined by + - : * / and ( ), such as 'y ~ x * z + log(w)'.",
     )
 
@@ -263,11 +321,14 @@ def _cut_groups(right: str, text: str) -> tuple[str, list[GroupTerm]]:
         elif kind == "operator" and word in ("|", "||"):
             if not stack:
                 raise FormulaError(
-                    f"The formula {text!r} has a bar outside of brackets.",
+                    f"The formula has a bar outside of brackets.{pointed(text, word)}",
                     remedy="Put group effects in brackets: (1 | group).",
                 )
             if stack[-1] in bars:
-                raise FormulaError(f"The formula {text!r} has two bars in one group effect.")
+                raise FormulaError(
+                    f"The formula has two bars in one group effect.{pointed(text, word)}",
+                    remedy="Write one pair of brackets for each group effect.",
+                )
             bars[stack[-1]] = i
     groups: list[GroupTerm] = []
     drop: set[int] = set()
@@ -290,8 +351,10 @@ def _span_to_drop(tokens: list[Any], start: int, end: int, text: str) -> set[int
     before = str(tokens[start - 1]) if start else ""
     after = str(tokens[end + 1]) if end + 1 < len(tokens) else ""
     if before not in ("", "+", "(") or after not in ("", "+", "-", ")"):
+        wrong = before if before not in ("", "+", "(") else after
         raise FormulaError(
-            f"The formula {text!r} joins a group effect by {(after or before)!r}.",
+            f"The formula joins a group effect by {wrong!r}."
+            f"{pointed(text, wrong, start=text.index('~'))}",
             expected="group effects added to the other terms with +.",
         )
     span = set(range(start, end + 1))
@@ -303,18 +366,24 @@ def _span_to_drop(tokens: list[Any], start: int, end: int, text: str) -> set[int
 def _group_terms(left: str, right: str, *, correlated: bool, text: str) -> list[GroupTerm]:
     """Parse both sides of a bar; ``a/b`` on the right gives two group effects."""
     if not left.strip() or not right.strip():
-        raise FormulaError(f"The formula {text!r} has a group effect with an empty side.")
+        raise FormulaError(
+            f"The formula has a group effect with an empty side.{pointed(text, '|')}",
+            expected="(effects | group), such as (1 | batch).",
+        )
     intercept, slopes = _terms(left, text)
     terms = ((TermText((), ()),) if intercept else ()) + slopes
     if not terms:
-        raise FormulaError(f"The formula {text!r} has a group effect without an effect.")
+        raise FormulaError(
+            f"The formula has a group effect without an effect.{pointed(text, left.strip())}",
+            expected="(effects | group), such as (1 | batch).",
+        )
     _, grouping = _terms(f"0 + {right}", text)
     if any(not all(g.lookup) for g in grouping) or not grouping:
         raise FormulaError(
-            f"The formula {text!r} groups by {right.strip()!r}.",
+            f"The formula groups by {right.strip()!r}.{pointed(text, right.strip())}",
             expected="a variable, or a product of variables: (1 | a), (1 | a:b), (1 | a/b).",
         )
-    return [GroupTerm(terms, g.factors, correlated and len(terms) > 0) for g in grouping]
+    return [GroupTerm(terms, g.factors, correlated and len(terms) > 1) for g in grouping]
 
 
 def _terms(part: str, text: str) -> tuple[bool, tuple[TermText, ...]]:
@@ -328,7 +397,7 @@ def _terms(part: str, text: str) -> tuple[bool, tuple[TermText, ...]]:
     except FormulaicError as error:
         if "`.` operator" in str(error):
             raise FormulaError(
-                f"The formula {text!r} uses '.', all other columns.",
+                f"The formula uses '.', all other columns.{pointed(text, '.')}",
                 remedy="Name the parents: the formula is the graph.",
             ) from error
         raise _syntax(text, error) from error
@@ -341,7 +410,7 @@ def _terms(part: str, text: str) -> tuple[bool, tuple[TermText, ...]]:
             continue
         if len(factors) != len(term.factors):
             raise FormulaError(
-                f"The formula {text!r} multiplies a term by a number.",
+                f"The formula multiplies a term by a number.{pointed(text, '')}",
                 remedy="Put arithmetic in I(): I(2 * x).",
             )
         out.append(
@@ -356,13 +425,13 @@ def _terms(part: str, text: str) -> tuple[bool, tuple[TermText, ...]]:
 def _refuse_powers_of_names(part: str, text: str) -> None:
     """``x**2`` is the term ``x``; nobody who writes it means that."""
     tokens = _tokens(part, text)
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in pairwise(tokens):
         kind = token.kind.value == "operator" and str(token) in ("**", "^")
         if kind and before.kind.value in ("name", "python"):
             name = str(before)
             raise FormulaError(
-                f"The formula {text!r} raises {name!r} to a power, which in formulas is "
-                f"{name!r} itself.",
+                f"The formula raises {name!r} to a power, which in formulas is {name!r} itself."
+                f"{pointed(text, name, start=text.index('~'))}",
                 remedy=f"For the square write I({name}**2).",
             )
 

@@ -1,0 +1,421 @@
+r"""Families and links: what a response is made of, given its linear predictor.
+
+A formula gives a *linear predictor* :math:`\eta`; the family says which distribution the response
+has and the link where :math:`\eta` enters it, as in a generalised linear model [1]_:
+
+===================  =======================================================  ==============
+family               response                                                 links
+===================  =======================================================  ==============
+``gaussian``         :math:`N(\eta, \sigma)`                                  identity, log
+``student-t``        :math:`t_\nu(\eta, \sigma)`                              identity, log
+``bernoulli``        0 or 1 with :math:`p = g^{-1}(\eta)`                     logit, probit,
+                                                                              cloglog
+``binomial``         successes of `trials`                                    the same
+``poisson``          counts with mean :math:`\mu`                             log, identity
+``negative binomial``  counts, variance :math:`\mu + \mu^2/\alpha`            log, identity
+``gamma``            positive, variance :math:`\mu^2/\alpha`                  log, inverse,
+                                                                              identity
+``beta``             in (0, 1), mean :math:`\mu`, :math:`\alpha+\beta=\kappa`  logit, probit,
+                                                                              cloglog
+``lognormal``        :math:`\log y \sim N(\eta, \sigma)`                      identity
+``categorical``      one of K labels, softmax of K - 1 predictors             softmax
+``ordinal``          one of K ordered labels, cutpoints :math:`c_k - \eta`    logit, probit
+===================  =======================================================  ==============
+
+References
+----------
+.. [1] P. McCullagh and J. A. Nelder, *Generalized Linear Models*, 2nd ed., Chapman & Hall, 1989.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayescausal.model.formulas.priors import Prior, digits
+from bayescausal.types import FormulaError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["FAMILIES", "Family", "FamilyChoice", "Scale", "choose_families", "response_scale"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Location and spread of the response on the scale of its predictor.
+
+    Attributes
+    ----------
+    mean, sd : float
+    spread : float
+        Standard deviation of the response itself.
+    slope, intercept : float
+        Multiples of `sd` for the priors of slopes and of the intercept.
+    """
+
+    mean: float = 0.0
+    sd: float = 1.0
+    spread: float = 1.0
+    slope: float = 2.5
+    intercept: float = 2.5
+
+
+@dataclass(frozen=True)
+class Family:
+    """A distribution of the response.
+
+    Attributes
+    ----------
+    name : str
+    links : tuple of str
+        The first is the default.
+    aux : mapping of str to callable
+        Further parameters, with the default prior from the :class:`Scale`.
+    make : callable
+        ``make(name, eta, link, aux, **options)`` adds the response to the model at hand.
+    categorical : bool
+        Whether it has levels.
+    lowest, highest : float
+        Of the values it takes; both excluded if `open`.
+    """
+
+    name: str
+    links: tuple[str, ...]
+    aux: Mapping[str, Callable[[Scale], Prior]]
+    make: Callable[..., Any]
+    categorical: bool = False
+    lowest: float = -np.inf
+    highest: float = np.inf
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class FamilyChoice:
+    """The family of one response.
+
+    Attributes
+    ----------
+    family : Family
+    link : str
+    trials : int, str or None
+        Of a binomial: a number, or the name of a column.
+    levels : int or None
+        Of a categorical or ordinal response, where no data say it.
+    """
+
+    family: Family
+    link: str
+    trials: int | str | None = None
+    levels: int | None = None
+
+
+def _inverse(link: str, eta: Any) -> Any:
+    """Return the mean that a predictor stands for."""
+    if link == "identity":
+        return eta
+    if link == "log":
+        return pt.exp(eta)
+    if link == "inverse":
+        return 1 / eta
+    if link == "logit":
+        return pt.sigmoid(eta)
+    if link == "probit":
+        return 0.5 * (1 + pt.erf(eta / np.sqrt(2.0)))
+    return 1 - pt.exp(-pt.exp(eta))  # cloglog
+
+
+# ---------------------------------------------------------------------- the responses
+
+
+def _gaussian(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    return pm.Normal(name, _inverse(link, eta), aux["sigma"], dims="unit")
+
+
+def _student(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    return pm.StudentT(name, aux["nu"], _inverse(link, eta), aux["sigma"], dims="unit")
+
+
+def _bernoulli(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    if link == "logit":
+        return pm.Bernoulli(name, logit_p=eta, dims="unit")
+    return pm.Bernoulli(name, _inverse(link, eta), dims="unit")
+
+
+def _binomial(name: str, eta: Any, link: str, aux: Any, *, trials: Any, **_: Any) -> Any:
+    if link == "logit":
+        return pm.Binomial(name, trials, logit_p=eta, dims="unit")
+    return pm.Binomial(name, trials, _inverse(link, eta), dims="unit")
+
+
+def _poisson(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    return pm.Poisson(name, _inverse(link, eta), dims="unit")
+
+
+def _negative_binomial(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    return pm.NegativeBinomial(name, _inverse(link, eta), aux["alpha"], dims="unit")
+
+
+def _gamma(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    return pm.Gamma(name, aux["alpha"], aux["alpha"] / _inverse(link, eta), dims="unit")
+
+
+def _beta(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    mean = _inverse(link, eta)
+    return pm.Beta(name, mean * aux["kappa"], (1 - mean) * aux["kappa"], dims="unit")
+
+
+def _lognormal(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    return pm.LogNormal(name, eta, aux["sigma"], dims="unit")
+
+
+def _categorical(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    return pm.Categorical(name, pm.math.softmax(eta, axis=-1), dims="unit")
+
+
+def _ordinal(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+    if link == "logit":
+        return pm.OrderedLogistic(name, eta, aux["cutpoints"], compute_p=False, dims="unit")
+    return pm.OrderedProbit(name, eta, aux["cutpoints"], compute_p=False, dims="unit")
+
+
+def _sd_prior(scale: Scale) -> Prior:
+    return Prior("HalfStudentT", (), {"nu": 4, "sigma": digits(scale.spread)})
+
+
+def _half_cauchy(scale: Scale) -> Prior:
+    return Prior("HalfCauchy", (1,))
+
+
+def _degrees(scale: Scale) -> Prior:
+    return Prior("Gamma", (2, 0.1))
+
+
+_PROBABILITY = ("logit", "probit", "cloglog")
+
+#: The families, by name.
+FAMILIES: dict[str, Family] = {
+    f.name: f
+    for f in (
+        Family("gaussian", ("identity", "log"), {"sigma": _sd_prior}, _gaussian),
+        Family("student-t", ("identity", "log"), {"sigma": _sd_prior, "nu": _degrees}, _student),
+        Family("bernoulli", _PROBABILITY, {}, _bernoulli, lowest=0, highest=1),
+        Family("binomial", _PROBABILITY, {}, _binomial, lowest=0),
+        Family("poisson", ("log", "identity"), {}, _poisson, lowest=0),
+        Family(
+            "negative binomial",
+            ("log", "identity"),
+            {"alpha": _half_cauchy},
+            _negative_binomial,
+            lowest=0,
+        ),
+        Family(
+            "gamma",
+            ("log", "inverse", "identity"),
+            {"alpha": _half_cauchy},
+            _gamma,
+            False,
+            0,
+            np.inf,
+            True,
+        ),
+        Family("beta", _PROBABILITY, {"kappa": _half_cauchy}, _beta, False, 0, 1, True),
+        Family(
+            "lognormal", ("identity",), {"sigma": _sd_prior}, _lognormal, False, 0, np.inf, True
+        ),
+        Family("categorical", ("softmax",), {}, _categorical, categorical=True),
+        Family("ordinal", ("logit", "probit"), {}, _ordinal, categorical=True),
+    )
+}
+
+_OTHER_NAMES = {
+    "normal": "gaussian",
+    "student": "student-t",
+    "studentt": "student-t",
+    "t": "student-t",
+    "binary": "bernoulli",
+    "negativebinomial": "negative binomial",
+    "negbinomial": "negative binomial",
+    "nbinom": "negative binomial",
+    "cumulative": "ordinal",
+    "ordered": "ordinal",
+    "multinomial": "categorical",
+}
+
+
+def choose_families(families: Any, responses: Iterable[str]) -> dict[str, FamilyChoice]:
+    """Return the family of every response; ``gaussian`` where none is named.
+
+    Parameters
+    ----------
+    families : mapping of str to str or mapping
+        ``"bernoulli"``, ``"binomial(trials=n, link=probit)"``, or ``{"family": "binomial",
+        "trials": "n"}``.
+    responses : iterable of str
+
+    Returns
+    -------
+    dict of str to FamilyChoice
+
+    Raises
+    ------
+    FormulaError
+        For unknown responses, families, links and options.
+
+    Examples
+    --------
+    >>> from bayescausal.model.formulas.families import choose_families
+    >>> choice = choose_families({"y": "binomial(trials=n)"}, ["x", "y"])
+    >>> choice["x"].family.name, choice["y"].trials, choice["y"].link
+    ('gaussian', 'n', 'logit')
+    """
+    responses = list(responses)
+    if families is not None and not isinstance(families, Mapping):
+        raise FormulaError(
+            f"families is a {type(families).__name__}.",
+            expected='a mapping from responses to families, such as {"y": "bernoulli"}.',
+        )
+    for name in families or {}:
+        if name not in responses:
+            raise FormulaError(
+                f"families names {name!r}, which has no formula.",
+                names=closest(str(name), responses)[:1],
+                remedy=f"Responses: {', '.join(responses)}.",
+            )
+    return {name: _choice((families or {}).get(name, "gaussian"), name) for name in responses}
+
+
+def _choice(spec: Any, response: str) -> FamilyChoice:
+    """Read one family."""
+    options: dict[str, Any] = {}
+    if isinstance(spec, Mapping):
+        options = {str(k): v for k, v in spec.items()}
+        spec = options.pop("family", None)
+    if not isinstance(spec, str):
+        raise FormulaError(
+            f"The family of {response!r} is {spec!r}.", expected=", ".join(FAMILIES) + "."
+        )
+    name, bracket, rest = spec.partition("(")
+    if bracket:
+        options.update(_options(rest, spec, response))
+    key = " ".join(name.strip().lower().replace("_", " ").replace("-", " ").split())
+    key = {"student t": "student-t", **_OTHER_NAMES}.get(
+        key, _OTHER_NAMES.get(key.replace(" ", ""), key)
+    )
+    family = FAMILIES.get(key)
+    if family is None:
+        raise FormulaError(
+            f"The family of {response!r} is {name.strip()!r}.",
+            expected=", ".join(FAMILIES) + ".",
+            names=closest(key, FAMILIES)[:1],
+        )
+    link = str(options.pop("link", family.links[0]))
+    if link not in family.links:
+        raise FormulaError(
+            f"The link of {response!r} is {link!r}.",
+            expected=f"for the family {family.name}: {', '.join(family.links)}.",
+        )
+    trials = options.pop("trials", None)
+    levels = options.pop("levels", None)
+    if options:
+        raise FormulaError(
+            f"The family of {response!r} has the option {next(iter(options))!r}.",
+            expected="link, trials (binomial), levels (categorical, ordinal).",
+        )
+    if (family.name == "binomial") != (trials is not None):
+        raise FormulaError(
+            f"The family of {response!r} is {family.name} "
+            + ("without its number of trials." if trials is None else f"with trials={trials!r}."),
+            remedy="Write 'binomial(trials=n)', with n a number or a column."
+            if trials is None
+            else "Only the binomial has trials.",
+        )
+    if (
+        trials is not None
+        and not isinstance(trials, str)
+        and not (isinstance(trials, int) and trials >= 1)
+    ):
+        raise FormulaError(
+            f"trials={trials!r} of {response!r}.",
+            expected="a whole number from 1, or the name of a column.",
+        )
+    if levels is not None and not (family.categorical and isinstance(levels, int) and levels >= 2):
+        raise FormulaError(
+            f"levels={levels!r} of {response!r}, whose family is {family.name}.",
+            expected="a whole number from 2, for categorical and ordinal.",
+        )
+    return FamilyChoice(family, link, trials, levels)
+
+
+def _options(rest: str, spec: str, response: str) -> dict[str, Any]:
+    """Read ``trials=n, link=probit)``."""
+    wrong = FormulaError(
+        f"The family of {response!r} is {spec!r}.",
+        expected="a name, with options in brackets: 'binomial(trials=n, link=probit)'.",
+    )
+    try:
+        call = ast.parse(f"f({rest}", mode="eval").body
+    except SyntaxError as error:
+        raise wrong from error
+    if not isinstance(call, ast.Call) or call.args:
+        raise wrong
+    out: dict[str, Any] = {}
+    for keyword in call.keywords:
+        value = keyword.value
+        if isinstance(value, ast.Name):
+            out[str(keyword.arg)] = value.id
+        elif isinstance(value, ast.Constant):
+            out[str(keyword.arg)] = value.value
+        else:
+            raise wrong
+    return out
+
+
+def response_scale(choice: FamilyChoice, numeric: np.ndarray | None, response: str) -> Scale:
+    """Return location and spread of a response from its data, on the scale of the predictor.
+
+    Raises
+    ------
+    FormulaError
+        If the data are outside what the family can take.
+    """
+    family, link = choice.family, choice.link
+    probability = family.name in ("bernoulli", "binomial") and link in ("logit", "probit")
+    plain = Scale(slope=1.0, intercept=1.5) if probability else Scale()
+    if numeric is None or family.categorical:
+        return plain
+    seen = numeric[np.isfinite(numeric)]
+    if not seen.size:
+        return plain
+    _refuse_outside(family, seen, response)
+    if family.name == "lognormal":
+        seen = np.log(seen)
+    mean, spread = float(seen.mean()), float(seen.std()) or 1.0
+    if link == "identity":
+        return Scale(mean=mean, sd=spread, spread=spread)
+    if link == "log" and mean > 0:
+        return Scale(mean=float(np.log(mean)), spread=spread)
+    if link == "inverse":
+        return Scale(mean=1 / mean, sd=1 / mean, spread=spread)
+    return plain
+
+
+def _refuse_outside(family: Family, seen: np.ndarray, response: str) -> None:
+    bad = (seen < family.lowest) | (seen > family.highest)
+    if family.open:
+        bad |= (seen == family.lowest) | (seen == family.highest)
+    if bad.any():
+        low, high = f"{family.lowest:g}", f"{family.highest:g}"
+        where = f"between {low} and {high}" if np.isfinite(family.highest) else f"from {low} on"
+        ends = ", ends excluded" if family.open else ""
+        raise FormulaError(
+            f"{response!r} is {seen[bad][0]:g} in the data, and its family is {family.name}.",
+            expected=f"values {where}{ends}.",
+            remedy=f"Name another family for {response!r}.",
+        )

@@ -1,0 +1,199 @@
+r"""Group effects: coefficients that differ between batches, schools, people.
+
+Every level :math:`g` of a grouping variable has its own coefficient :math:`r_g \sim N(0, \tau)`
+with a spread :math:`\tau` learnt from all of them, so that small groups borrow from the others
+[1]_. Written directly, :math:`r_g` and :math:`\tau` depend on each other strongly where groups are
+small, and samplers stick; written as :math:`r_g = \tau z_g` with :math:`z_g \sim N(0, 1)` they do
+not. Several effects of one bar are correlated, :math:`r_g = \operatorname{diag}(\tau)\, L\, z_g`
+with :math:`L L'` a correlation matrix of the LKJ distribution [2]_.
+
+The group of a unit is data: an index into the effects. An intervention may move a unit to another
+group, but not to a group that the model does not have.
+
+References
+----------
+.. [1] A. Gelman and J. Hill, *Data Analysis Using Regression and Multilevel/Hierarchical Models*,
+   Cambridge University Press, 2007, chapters 12-13.
+.. [2] D. Lewandowski, D. Kurowicka and H. Joe, "Generating random correlation matrices based on
+   vines and extended onion method", *Journal of Multivariate Analysis* 100(9), 2009.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayescausal.model.formulas.parse import pointed
+from bayescausal.model.formulas.priors import Prior, digits
+from bayescausal.model.formulas.terms import Effect, effects_of, safe
+from bayescausal.types import FormulaError
+
+if TYPE_CHECKING:
+    from bayescausal.model.formulas.parse import GroupTerm
+
+__all__ = ["add_group"]
+
+
+def add_group(equation: Any, group: GroupTerm) -> list[Any]:
+    """Add the effects of one bar to the model at hand.
+
+    Parameters
+    ----------
+    equation : _Equation
+        The formula that they are in.
+    group : GroupTerm
+
+    Returns
+    -------
+    list of TensorVariable
+        What they add to the predictor, for each contrast of a categorical response.
+    """
+    dim, index = _index(equation, group)
+    has_intercept = any(not t.factors for t in group.terms)
+    slopes = [t for t in group.terms if t.factors]
+    effects, offsets = effects_of(equation.formula, slopes, has_intercept, equation.scope)
+    if offsets:
+        raise FormulaError(
+            f"A group effect has no offset.{pointed(equation.formula.text, 'offset')}"
+        )
+    if has_intercept:
+        effects = [Effect("1", None, ()), *effects]
+    by = ":".join(group.group)
+    columns = sum(len(e.columns()) for e in effects)
+    if group.correlated and columns > 1:
+        if equation.contrasts:
+            raise FormulaError(
+                f"Correlated group effects of a categorical response are not known."
+                f"{pointed(equation.formula.text, '|')}",
+                remedy="Write two bars: (x || g).",
+            )
+        return [_correlated(equation, effects, dim, index, by)]
+    count = max(len(equation.contrasts), 1)
+    totals: list[list[Any]] = [[] for _ in range(count)]
+    for effect in effects:
+        r = _independent(equation, effect, dim, safe(f"{effect.label}|{by}"))
+        shape = tuple(len(v) for v in effect.dims.values())
+        places = list(np.ndindex(*shape)) if shape else [()]
+        for k in range(count):
+            last = (k,) if equation.contrasts else ()
+            for place, column in zip(places, effect.columns(), strict=True):
+                own = r[(slice(None), *place, *last)] if place or last else r
+                totals[k].append(own[index] if _is_one(column) else own[index] * column)
+    return [sum(t[1:], t[0]) for t in totals]
+
+
+def _is_one(column: Any) -> bool:
+    return isinstance(column, float) and column == 1.0
+
+
+def _index(equation: Any, group: GroupTerm) -> tuple[str, Any]:
+    """Return the dim of the levels, and the index of each unit's level."""
+    labels: list[tuple[Any, ...]] = []
+    index: Any = None
+    for name in group.group:
+        own, position = _levels(equation, name)
+        labels.append(own)
+        index = position if index is None else index * len(own) + position
+    if len(group.group) == 1:
+        equation._coords({f"{group.group[0]}_level": labels[0]})
+        return f"{group.group[0]}_level", index
+    dim = f"{':'.join(group.group)}_level"
+    equation._coords({dim: [":".join(map(str, pair)) for pair in product(*labels)]})
+    return dim, index
+
+
+def _levels(equation: Any, name: str) -> tuple[tuple[Any, ...], Any]:
+    """Return the levels of a grouping variable and the position of each unit's."""
+    column = equation.scope.columns[name]
+    variable = equation.scope.variables[name]
+    if column.levels is not None:
+        return column.levels, variable
+    text = equation.formula.text
+    seen = column.numeric
+    if seen is None or not np.all(np.isfinite(seen)) or np.any(seen != np.round(seen)):
+        raise FormulaError(
+            f"{name!r} groups units, and its levels are not known."
+            f"{pointed(text, name, start=text.index('|'))}",
+            expected="labels or whole numbers in the data, or the family categorical.",
+        )
+    levels = np.unique(seen).astype(np.int64)
+    if np.array_equal(levels, np.arange(len(levels))):
+        return tuple(levels.tolist()), variable
+    first, width = int(levels[0]), int(levels[-1] - levels[0]) + 1
+    if width > 1_000_000:
+        raise FormulaError(
+            f"{name!r} groups units by numbers from {first} to {levels[-1]}."
+            f"{pointed(text, name, start=text.index('|'))}",
+            remedy=f"Make labels of them: data[{name!r}].astype(str).",
+        )
+    table = np.full(width + 1, len(levels), dtype=np.int64)  # the last: no such level
+    table[levels - first] = np.arange(len(levels))
+    below = pt.lt(variable, first)
+    return tuple(levels.tolist()), pt.constant(table)[pt.switch(below, width, variable - first)]
+
+
+def _spread(equation: Any, effect: Effect) -> Any:
+    """Return the scale of the prior of the standard deviations of an effect."""
+    scale = equation.scale
+    if not effect.vectors and effect.number is None:
+        return 2.5 * scale.sd
+    seen = effect.numbers(equation.names.rows) if equation.names.rows else None
+    count = len(effect.columns())
+    sd = np.ones(count) if seen is None else np.nanstd(seen, axis=0)
+    return 2.5 * scale.sd / np.where(sd > 0, sd, 1.0)
+
+
+def _independent(equation: Any, effect: Effect, dim: str, label: str) -> Any:
+    """Add effects with a standard deviation for each column."""
+    own = effect.dims
+    equation._coords(own)
+    inner = (*own, *equation.contrast_dim)
+    scale = np.asarray(_spread(equation, effect))
+    shape = tuple(len(v) for v in own.values())
+    sigma = digits(scale.reshape(shape) if shape else scale.ravel()[0])
+    flat = np.unique(np.asarray(sigma))
+    if equation.contrasts and shape and len(flat) > 1:
+        sigma = np.asarray(sigma)[..., None].tolist()
+    sigma = float(flat[0]) if len(flat) == 1 else sigma
+    name = equation.name
+    sd = equation.priors.make(
+        f"sd_{name}_{label}", name, (label,), Prior("HalfNormal", (sigma,)), inner
+    )
+    if not equation.noncentered:
+        return pm.Normal(f"r_{name}_{label}", 0, sd, dims=(dim, *inner))
+    z = pm.Normal(f"z_{name}_{label}", 0, 1, dims=(dim, *inner))
+    return pm.Deterministic(f"r_{name}_{label}", z * sd, dims=(dim, *inner))
+
+
+def _correlated(equation: Any, effects: list[Effect], dim: str, index: Any, by: str) -> Any:
+    """Add effects of one bar with a correlation matrix."""
+    name = equation.name
+    columns: list[Any] = []
+    labels: list[str] = []
+    scales: list[float] = []
+    for effect in effects:
+        found = effect.columns()
+        names = [":".join(map(str, c)) for c in product(*effect.dims.values())]
+        columns += found
+        labels += [effect.label] if len(found) == 1 else [f"{effect.label}[{n}]" for n in names]
+        scales += np.broadcast_to(_spread(equation, effect), (len(found),)).tolist()
+    along = f"{name}|{by}_effect"
+    equation._coords({along: labels})
+    count = len(columns)
+    sd = equation.priors.make(
+        f"sd_{name}|{by}", name, (by, f"|{by}"), Prior("HalfNormal", (digits(scales),)), (along,)
+    )
+    correlation = pm.LKJCorr(f"cor_{name}|{by}", n=count, eta=2)
+    z = pm.Normal(f"z_{name}|{by}", 0, 1, dims=(dim, along))
+    lower = pt.linalg.cholesky(correlation)
+    turned = (z[:, None, :] * lower).sum(axis=-1)
+    r = pm.Deterministic(f"r_{name}|{by}", turned * sd, dims=(dim, along))
+    parts = [
+        r[:, k][index] if _is_one(column) else r[:, k][index] * column
+        for k, column in enumerate(columns)
+    ]
+    return sum(parts[1:], parts[0])

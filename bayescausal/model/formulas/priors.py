@@ -1,0 +1,228 @@
+r"""Priors of models from formulas: weakly informative, scaled from the data.
+
+A coefficient says how far the outcome moves when a column moves by one unit, so a sensible scale
+for it depends on the units of both. As in rstanarm [1]_ and Bambi [2]_,
+
+.. math:: b_j \sim N\big(0,\; 2.5\, s_y / s_j\big), \qquad
+          a \sim N\big(m_y,\; \sqrt{(2.5\, s_y)^2 + \textstyle\sum_j (\bar x_j\, 2.5\, s_y/s_j)^2}
+          \big),
+
+with :math:`s` standard deviations and :math:`m_y` the mean of the outcome on the scale of the
+link. The intercept's is the prior that :math:`N(m_y, 2.5 s_y)` for the outcome *at the mean of the
+columns* implies for the outcome at zero. On the logit and probit scale the scales are 1 and 1.5
+in place of 2.5, and :math:`s_y = 1`. Without data, outcome and columns are taken to be
+standardised.
+
+A prior is plain: a distribution of PyMC with numbers, rounded to three digits so that what is
+printed is what is used.
+
+References
+----------
+.. [1] B. Goodrich et al., *rstanarm: Bayesian applied regression modeling via Stan*, vignette
+   "Prior distributions for rstanarm models".
+.. [2] T. Capretto et al., "Bambi: A simple interface for fitting Bayesian linear models in
+   Python", *Journal of Statistical Software* 103(15), 2022.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+
+from bayescausal.types import FormulaError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Prior", "Priors", "digits", "prior_summary"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A distribution of PyMC by its name and numbers.
+
+    Attributes
+    ----------
+    name : str
+    args : tuple
+    kwargs : mapping of str to object
+    """
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] | None = None
+
+    def make(self, label: str, dims: tuple[str, ...], **more: Any) -> Any:
+        """Add the variable to the model at hand."""
+        return getattr(pm, self.name)(
+            label, *self.args, **(self.kwargs or {}), **more, dims=dims or None
+        )
+
+
+def digits(value: Any) -> Any:
+    """Round to three significant digits.
+
+    Examples
+    --------
+    >>> from bayescausal.model.formulas.priors import digits
+    >>> digits(2.34567), digits([1234.5, 0.001])
+    (2.35, [1230.0, 0.001])
+    """
+    array = np.asarray(value, dtype=float)
+    rounded = np.vectorize(lambda v: float(f"{v:.3g}"), otypes=[float])(array)
+    return float(rounded) if rounded.ndim == 0 else rounded.tolist()
+
+
+class Priors:
+    """The caller's priors by parameter; says in the end which were never asked for.
+
+    Parameters
+    ----------
+    given : mapping or None
+        ``{"b_y_x": prior}``, or ``{"y": {"x": prior, "sigma": prior}}``. A prior is a text such
+        as ``"Normal(0, 1)"`` or a distribution such as ``pm.Normal.dist(0, 1)``.
+    responses : iterable of str
+    """
+
+    def __init__(self, given: Any, responses: Iterable[str]) -> None:
+        if given is not None and not isinstance(given, Mapping):
+            raise FormulaError(
+                f"priors is a {type(given).__name__}.",
+                expected='a mapping such as {"b_y_x": "Normal(0, 1)"}.',
+            )
+        self.responses = tuple(responses)
+        self.given: dict[str, Any] = {}
+        self.nested: dict[tuple[str, str], Any] = {}
+        self.used: set[Any] = set()
+        self.asked: list[str] = []
+        for key, value in (given or {}).items():
+            if isinstance(value, Mapping):
+                if key not in self.responses:
+                    raise FormulaError(
+                        f"priors names {key!r}, which has no formula.",
+                        names=closest(str(key), self.responses)[:1],
+                    )
+                self.nested.update({(key, str(term)): prior for term, prior in value.items()})
+            else:
+                self.given[str(key)] = value
+
+    def make(
+        self,
+        label: str,
+        response: str,
+        terms: tuple[str, ...],
+        default: Prior,
+        dims: tuple[str, ...] = (),
+        **more: Any,
+    ) -> Any:
+        """Add a parameter to the model at hand, with the caller's prior or the default."""
+        self.asked.append(label)
+        keys: list[Any] = [label, *((response, term) for term in (label, *terms))]
+        for key in keys:
+            held = self.given.get(key) if isinstance(key, str) else self.nested.get(key)
+            if held is not None:
+                self.used.add(key)
+                return _given(held, label, dims, more)
+        return default.make(label, dims, **more)
+
+    def refuse_unused(self) -> None:
+        """Refuse a prior for a parameter that the model does not have."""
+        for key in [*self.given, *self.nested]:
+            if key in self.used:
+                continue
+            shown = key if isinstance(key, str) else key[1]
+            where = "" if isinstance(key, str) else f" of {key[0]!r}"
+            raise FormulaError(
+                f"priors names {shown!r}{where}, which is no parameter of the model.",
+                remedy=f"Parameters: {', '.join(self.asked)}.",
+                names=closest(shown, self.asked)[:1],
+            )
+
+
+def _given(held: Any, label: str, dims: tuple[str, ...], more: dict[str, Any]) -> Any:
+    """Add a parameter with a prior of the caller."""
+    if isinstance(held, str):
+        return _from_text(held, label).make(label, dims, **more)
+    if hasattr(held, "owner") and hasattr(getattr(held.owner, "op", None), "ndim_supp"):
+        from pymc.distributions.shape_utils import change_dist_size
+
+        model = pm.modelcontext(None)
+        if dims and held.type.ndim == 0:
+            held = change_dist_size(held, tuple(model.dim_lengths[d] for d in dims))
+        return model.register_rv(held, name=label, dims=dims or None, **more)
+    if hasattr(held, "name") and hasattr(held, "args") and isinstance(held.args, Mapping):
+        return Prior(str(held.name), (), dict(held.args)).make(label, dims, **more)
+    raise FormulaError(
+        f"The prior of {label!r} is a {type(held).__name__}.",
+        expected='a text such as "Normal(0, 1)", or a distribution such as pm.Normal.dist(0, 1).',
+    )
+
+
+def _from_text(text: str, label: str) -> Prior:
+    """Read a prior such as ``Normal(0, 2.5)``."""
+    wrong = FormulaError(
+        f"The prior of {label!r} is {text!r}.",
+        expected='a distribution of PyMC with numbers, such as "Normal(0, 1)".',
+    )
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise wrong from error
+    if not isinstance(call, ast.Call):
+        raise wrong
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    known = [n for n in dir(pm.distributions) if isinstance(getattr(pm, n, None), type)]
+    known = [n for n in known if issubclass(getattr(pm, n), pm.Distribution)]
+    if name not in known:
+        raise FormulaError(
+            f"The prior of {label!r} is {text!r}: PyMC has no distribution {name!r}.",
+            names=closest(name, known)[:1],
+        )
+    try:
+        args = tuple(ast.literal_eval(a) for a in call.args)
+        kwargs = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except ValueError as error:
+        raise wrong from error
+    return Prior(name, args, kwargs)
+
+
+def prior_summary(model: pm.Model) -> pd.DataFrame:
+    """Return the priors of a model, one row for each parameter.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        Any model; those from formulas choose priors of their own, which this shows.
+
+    Returns
+    -------
+    DataFrame
+        Index: the parameters, in the order of the model. Columns: ``prior`` in words and
+        ``dims``.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be read.
+
+    Examples
+    --------
+    >>> import bayescausal as bc
+    >>> model = bc.model_from_formulas(["x ~ 1", "y ~ x"])
+    >>> print(bc.prior_summary(model)["prior"].to_string())
+    b_x_Intercept              Normal(0, 2.5)
+    sigma_x          HalfStudentT(nu=4, sigma=1)
+    """
+    from bayescausal.model.source import prior_texts
+
+    rows = prior_texts(model)
+    return pd.DataFrame(
+        {"prior": [r[1] for r in rows], "dims": [", ".join(r[2]) for r in rows]},
+        index=pd.Index([r[0] for r in rows], name="parameter"),
+    )

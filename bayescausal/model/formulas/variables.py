@@ -1,0 +1,384 @@
+"""What the names in formulas stand for: modelled variables, columns of data, levels of factors.
+
+A name with a formula of its own is a random variable of the model. A name that only stands on a
+right side is *exogenous*: nothing is said about where it comes from. It is given by data, as a
+``pm.Data`` with the unit dim; an intervention may set it. A name that is neither is refused: it is
+most often misspelled.
+
+A variable is *categorical*, that is, has levels and no order of magnitude, if its family says so
+or its column holds labels, or if units are grouped by it. It then enters every term by its levels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayescausal.model.formulas.parse import pointed
+from bayescausal.model.formulas.values import names_in
+from bayescausal.types import RESERVED_NAMES, FormulaError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.model.formulas.families import FamilyChoice
+    from bayescausal.model.formulas.parse import Formula
+
+__all__ = ["Column", "Names", "as_frame", "read_names"]
+
+#: The dim of the units in a model from formulas.
+UNIT = "unit"
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """What is known of one variable.
+
+    Attributes
+    ----------
+    name : str
+    levels : tuple or None
+        The levels of a categorical variable, the reference first.
+    numeric : ndarray or None
+        Its values in the data, or its codes; None where the data do not have it.
+    exogenous : bool
+        Whether it has no formula.
+    integer : bool
+        Whether it is used as whole numbers: it counts trials, or groups units.
+    """
+
+    name: str
+    levels: tuple[Any, ...] | None
+    numeric: np.ndarray | None
+    exogenous: bool
+    integer: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """All variables of a set of formulas.
+
+    Attributes
+    ----------
+    columns : mapping of str to Column
+        Exogenous ones first, then the modelled ones, parents before children.
+    parents : mapping of str to tuple of str
+        What each formula reads.
+    rows : int
+        Rows of the data, or 0.
+    """
+
+    columns: Mapping[str, Column]
+    parents: Mapping[str, tuple[str, ...]]
+    rows: int
+    notes: tuple[str, ...] = field(default=())
+
+
+def as_frame(data: Any) -> pd.DataFrame | None:
+    """Return the data as pandas.
+
+    Raises
+    ------
+    FormulaError
+        If they are no table.
+
+    Examples
+    --------
+    >>> from bayescausal.model.formulas.variables import as_frame
+    >>> as_frame({"x": [1.0, 2.0]}).shape
+    (2, 1)
+    """
+    if data is None or isinstance(data, pd.DataFrame):
+        frame = data
+    elif hasattr(data, "to_dataframe"):
+        frame = data.to_dataframe().reset_index()
+    elif hasattr(data, "keys") and hasattr(data, "__getitem__") and not hasattr(data, "columns"):
+        try:
+            frame = pd.DataFrame({str(k): np.asarray(data[k]) for k in data})
+        except ValueError as error:
+            raise FormulaError(f"data is no table: {error}.") from error
+    else:
+        frame = _through_narwhals(data)
+    if frame is None:
+        return None
+    frame = frame.rename(columns=str)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise FormulaError(f"The data have several columns named {twice[0]!r}.")
+    if not len(frame):
+        raise FormulaError("The data have no rows.", expected="One or more rows.")
+    return frame
+
+
+def _through_narwhals(data: Any) -> pd.DataFrame:
+    import narwhals as nw
+
+    try:
+        native: Any = nw.from_native(data)
+    except TypeError as error:
+        raise FormulaError(
+            f"data is a {type(data).__name__}.",
+            expected="a data frame (pandas, polars, pyarrow) or a mapping of columns.",
+        ) from error
+    if isinstance(native, nw.LazyFrame):
+        native = native.collect()
+    return pd.DataFrame({n: native[n].to_list() for n in native.columns})
+
+
+def read_names(
+    formulas: Mapping[str, Formula],
+    families: Mapping[str, FamilyChoice],
+    frame: pd.DataFrame | None,
+    levels: Mapping[str, tuple[Any, ...]],
+) -> Names:
+    """Find out what every name in the formulas is.
+
+    Parameters
+    ----------
+    formulas : mapping of str to Formula
+    families : mapping of str to FamilyChoice
+        Of every response.
+    frame : DataFrame or None
+    levels : mapping of str to tuple
+        Levels that the caller declares.
+
+    Returns
+    -------
+    Names
+
+    Raises
+    ------
+    FormulaError
+        For names that nothing explains, cycles, and columns that do not fit their use.
+    """
+    reads = {name: _reads(formula, families[name]) for name, formula in formulas.items()}
+    groups = {g for f in formulas.values() for term in f.groups for g in term.group}
+    trials = {c.trials for c in families.values() if isinstance(c.trials, str)}
+    order = _order(formulas, reads)
+    exogenous = list(dict.fromkeys(n for r in reads.values() for n in r if n not in formulas))
+    columns: dict[str, Column] = {}
+    for name in exogenous:
+        formula = next(
+            f for f, r in zip(formulas.values(), reads.values(), strict=True) if name in r
+        )
+        known = list(formulas) + ([] if frame is None else list(frame.columns))
+        _refuse_name(name, formula)
+        if frame is not None and name in frame:
+            column = _given(name, frame[name], levels.get(name), name in groups, formula)
+        elif name in levels:
+            column = Column(name, tuple(levels[name]), np.zeros(1, dtype=np.int64), True)
+        elif frame is None and name in groups:  # one level, until data name them
+            column = Column(name, ("0",), np.zeros(1, dtype=np.int64), True)
+        else:
+            raise _unexplained(name, formula, known, frame)
+        if name in trials:
+            column = _whole(column, formula, "counts the trials of a binomial")
+        columns[name] = column
+    for name in order:
+        _refuse_name(name, formulas[name])
+        series = None if frame is None or name not in frame else frame[name]
+        columns[name] = _modelled(name, series, families[name], levels.get(name), formulas[name])
+    odd = [n for n in levels if n not in columns]
+    if odd:
+        raise FormulaError(
+            f"levels names {odd[0]!r}, which no formula has.", names=closest(odd[0], columns)[:1]
+        )
+    return Names(
+        columns, {n: tuple(r) for n, r in reads.items()}, 0 if frame is None else len(frame)
+    )
+
+
+def _reads(formula: Formula, choice: FamilyChoice) -> list[str]:
+    """Return the variables on the right side of a formula."""
+    found: dict[str, None] = {}
+    terms = [*formula.terms, *(t for g in formula.groups for t in g.terms)]
+    for term in terms:
+        for factor, lookup in zip(term.factors, term.lookup, strict=True):
+            names = [factor] if lookup else names_in(factor, formula.text)
+            found.update(dict.fromkeys(names))
+    for group in formula.groups:
+        found.update(dict.fromkeys(group.group))
+    if isinstance(choice.trials, str):
+        found[choice.trials] = None
+    return list(found)
+
+
+def _order(formulas: Mapping[str, Formula], reads: Mapping[str, list[str]]) -> list[str]:
+    """Return the responses, parents first, or name a cycle."""
+    order: list[str] = []
+    path: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        if name in path:
+            loop = [*path[path.index(name) :], name]
+            if len(loop) == 2:
+                text = formulas[name].text
+                start = text.index("~")
+                raise FormulaError(
+                    f"{name!r} stands on both sides of its formula."
+                    f"{pointed(text, name, start=start)}",
+                    expected="other variables on the right.",
+                )
+            raise FormulaError(
+                f"The formulas go round in a circle: {' -> '.join(reversed(loop))}.",
+                expected="an order in which every variable comes after its causes.",
+                remedy="Index the variable by time (y0, y1), or take one arrow out.",
+            )
+        path.append(name)
+        for parent in reads[name]:
+            if parent in formulas:
+                visit(parent)
+        path.pop()
+        order.append(name)
+
+    for name in formulas:
+        visit(name)
+    return order
+
+
+def _refuse_name(name: str, formula: Formula) -> None:
+    if name in RESERVED_NAMES or name == UNIT:
+        raise FormulaError(
+            f"{name!r} is the name of a dim of the results.{pointed(formula.text, name)}",
+            expected=f"other names than {', '.join(sorted({*RESERVED_NAMES, UNIT}))}.",
+            remedy="Rename the variable.",
+        )
+
+
+def _unexplained(
+    name: str, formula: Formula, known: list[str], frame: pd.DataFrame | None
+) -> FormulaError:
+    where = pointed(formula.text, name, start=formula.text.index("~"))
+    if frame is not None:
+        what = f"{name!r} has no formula, and the data have no column of that name.{where}"
+        remedy = f"Write its formula ({name} ~ 1), or add the column."
+    else:
+        what = f"{name!r} has no formula, and there are no data to take it from.{where}"
+        remedy = f"Write its formula ({name} ~ 1), or pass data= with its column."
+    return FormulaError(what, remedy=remedy, names=closest(name, known)[:1])
+
+
+def _is_labels(series: pd.Series) -> bool:
+    """Whether a column holds labels rather than numbers."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return True
+    if pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):
+        return False
+    return not all(isinstance(v, int | float | np.number | np.bool_) for v in series.dropna())
+
+
+def _levels_of(series: pd.Series, declared: Any, name: str) -> tuple[Any, ...]:
+    """Return the levels of a column: declared, those of the categorical, or sorted."""
+    found = [v.item() if isinstance(v, np.generic) else v for v in series.dropna().unique()]
+    if declared is not None:
+        odd = [v for v in found if v not in declared]
+        if odd:
+            raise FormulaError(
+                f"{name!r} is {odd[0]!r} in the data, which is none of its levels.",
+                expected=", ".join(map(repr, declared)) + ".",
+            )
+        return tuple(declared)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return tuple(series.dtype.categories)
+    try:
+        return tuple(sorted(found))
+    except TypeError as error:
+        raise FormulaError(
+            f"{name!r} holds labels of several kinds: {found[0]!r}, {found[-1]!r}.",
+            expected="texts, or numbers.",
+        ) from error
+
+
+def _codes(series: pd.Series, levels: tuple[Any, ...]) -> np.ndarray:
+    place = {v: i for i, v in enumerate(levels)}
+    return np.array([place.get(v, -1) for v in series.tolist()], dtype=np.int64)
+
+
+def _given(name: str, series: pd.Series, declared: Any, grouping: bool, formula: Formula) -> Column:
+    """Return an exogenous column: complete, as numbers or codes."""
+    where = pointed(formula.text, name, start=formula.text.index("~"))
+    if series.isna().any():
+        raise FormulaError(
+            f"{name!r} has {int(series.isna().sum())} empty cells in the data and no formula."
+            f"{where}",
+            expected="a complete column.",
+            remedy=f"Write its formula ({name} ~ 1) to have them imputed, or drop the rows.",
+        )
+    if declared is not None or _is_labels(series):
+        found = _levels_of(series, declared, name)
+        if len(found) < 2 and not grouping:
+            raise FormulaError(
+                f"{name!r} has one level in the data, {found[0]!r}.{where}",
+                expected="two levels or more.",
+            )
+        return Column(name, found, _codes(series, found), True)
+    values = series.astype(float).to_numpy()
+    if not np.isfinite(values).all():
+        raise FormulaError(f"{name!r} is infinite in the data.{where}", expected="Finite numbers.")
+    if grouping:
+        return _whole(Column(name, None, values, True), formula, "groups units")
+    return Column(name, None, values, True)
+
+
+def _whole(column: Column, formula: Formula, use: str) -> Column:
+    """Return a column of whole numbers."""
+    values = column.numeric
+    if column.levels is not None or values is None or np.any(values != np.round(values)):
+        raise FormulaError(
+            f"{column.name!r} {use}, and is not whole.{pointed(formula.text, column.name)}",
+            expected="whole numbers, or labels." if use == "groups units" else "whole numbers.",
+        )
+    return Column(column.name, None, values.astype(np.int64), True, integer=True)
+
+
+def _modelled(
+    name: str, series: Any, choice: FamilyChoice, declared: Any, formula: Formula
+) -> Column:
+    """Return a column that has a formula; empty cells stay empty."""
+    where = pointed(formula.text, name)
+    if not choice.family.categorical:
+        if declared is not None:
+            raise FormulaError(
+                f"levels names {name!r}, whose family is {choice.family.name}.",
+                expected="a variable of the family categorical or ordinal.",
+            )
+        if series is None:
+            return Column(name, None, None, False)
+        if _is_labels(series):
+            first = series.dropna().iloc[0]
+            raise FormulaError(
+                f"{name!r} is categorical in the data ({first!r}, ...), but its family is "
+                f"{choice.family.name}, for numbers.{where}",
+                remedy=f"Say families={{{name!r}: 'categorical'}} (or 'ordinal'), or code it as "
+                "numbers.",
+            )
+        return Column(name, None, series.astype(float).to_numpy(), False)
+    found = declared if declared is not None else choice.levels
+    if isinstance(found, int):
+        found = tuple(range(found))
+    if series is not None:
+        found = _levels_of(series, found, name)
+        numbers = _codes(series, found)
+        whole = found == tuple(range(len(found)))
+        if pd.api.types.is_numeric_dtype(series) and not whole and declared is None:
+            raise FormulaError(
+                f"{name!r} is {choice.family.name} and holds the numbers "
+                f"{', '.join(map(str, found[:5]))}.{where}",
+                expected="labels, or codes 0, 1, 2, ...",
+                remedy=f"Make labels of them: data[{name!r}].astype(str).",
+            )
+    else:
+        numbers = None
+    if found is None:
+        raise FormulaError(
+            f"The levels of {name!r} are not known.{where}",
+            remedy=f"Pass data= with its column, or levels={{{name!r}: [...]}}.",
+        )
+    if len(found) < 2:
+        raise FormulaError(f"{name!r} has {len(found)} level.{where}", expected="two or more.")
+    return Column(name, tuple(found), numbers, False)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bayescausal import datasets as datasets
     from bayescausal.checks.falsification import Falsification as Falsification
     from bayescausal.checks.falsify import falsify as falsify
+    from bayescausal.checks.recover import recover as recover
+    from bayescausal.checks.recovery import Recovery as Recovery
     from bayescausal.checks.overlap import overlap as overlap
     from bayescausal.counterfactuals.predict import abduct as abduct
     from bayescausal.counterfactuals.predict import counterfactual as counterfactual
@@ -55,6 +57,10 @@ if TYPE_CHECKING:
     from bayescausal.effects.instrument_bounds import instrument_bounds as instrument_bounds
     from bayescausal.effects.plug_in import plug_in as plug_in
     from bayescausal.effects.populations import Superpopulation as Superpopulation
+    from bayescausal.figures.dose import plot_dose_response as plot_dose_response
+    from bayescausal.figures.effects import plot_effect as plot_effect
+    from bayescausal.figures.forest import plot_forest as plot_forest
+    from bayescausal.figures.worlds import plot_worlds as plot_worlds
     from bayescausal.graph.estimands import identify_effect as identify_effect
     from bayescausal.graph.identification import Identification as Identification
     from bayescausal.graph.parse import parse_graph as parse_graph
@@ -183,12 +189,19 @@ _WHERE: dict[str, str] = {
     "estimate": "effects.estimate",
     "Effect": "effects.effect",
     "hdi": "draws.intervals",
+    "plot_effect": "figures.effects",
+    "plot_forest": "figures.forest",
+    "plot_dose_response": "figures.dose",
+    "plot_worlds": "figures.worlds",
     "plot_counterfactual": "report.units",
     "plot_ite": "report.units",
     # is it right on this problem
     "overlap": "checks.overlap",
     # worlds with known answers
     "datasets": "datasets",
+    # simulate, then recover
+    "recover": "checks.recover",
+    "Recovery": "checks.recovery",
     # mistakes
     "BayesCausalError": "types",
 }

@@ -39,17 +39,35 @@ from bayescausal.inference.exact.plan import (
 from bayescausal.inference.marginal import marginalise
 from bayescausal.inference.read import beyond, read_data
 from bayescausal.inference.record import Fit, build_fit
+from bayescausal.inference.stream.source import is_source
 from bayescausal.model.rebuild import close, open_model
 from bayescausal.model.support import is_discrete
 from bayescausal.types import BayesCausalError, DataError, FitWarning, ModelError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from bayescausal.inference.columns import Table
     from bayescausal.inference.conform import Conformed
+    from bayescausal.inference.exact.blocks import Block
     from bayescausal.model.structure import Structure
 
-__all__ = ["METHODS", "draw_posterior", "draw_unknowns", "fit", "resolve_seed", "sample_model"]
+__all__ = [
+    "METHODS",
+    "check_options",
+    "draw_posterior",
+    "draw_unknowns",
+    "fit",
+    "fit_read",
+    "lean",
+    "no_exact",
+    "resolve_seed",
+    "sample_model",
+    "with_exact",
+]
+
+#: Groups of draws, how each block was drawn, and what a reader should know.
+Drawn = tuple[dict[str, xr.Dataset], dict[str, str], tuple[str, ...]]
 
 #: How the unknowns can be drawn.
 METHODS = ("auto", "exact", "nuts")
@@ -84,8 +102,11 @@ def fit(
     ----------
     model : pm.Model
         A generative model (or one that is conditioned already). It is not changed.
-    data : DataFrame, Mapping or Dataset, optional
+    data : DataFrame, Mapping, Dataset or source of rows, optional
         One row per unit (pandas, polars, pyarrow), a mapping of arrays, or an xarray Dataset.
+        Rows that need not fit in memory: the path of a Parquet file or a folder of them, a
+        pyarrow dataset, a DuckDB relation or a Dask DataFrame; they are read once, and the model
+        must come down to sums over rows.
         Variables without a column are latent; empty cells of continuous variables are imputed.
         Default: what the model itself was observed to be.
     method : {"auto", "exact", "nuts"}
@@ -136,8 +157,13 @@ def fit(
     >>> known
     Fit(posterior; 3 units; 4 chains x 500 draws of m)
     """
-    _check_arguments(draws, chains, sampler)
-    _check_method(method)
+    check_options(method, draws, chains, sampler)
+    if is_source(data):
+        from bayescausal.inference.stream.fit_stream import fit_stream
+
+        options = {"draws": draws, "chains": chains, "unit_dims": unit_dims, **sampler}
+        options["progressbar"] = progressbar
+        return fit_stream(model, data, method=method, seed=resolve_seed(seed), **options)
     structure, table, conformed = read_data(model, data, unit_dims)
     if table is None:
         raise DataError(
@@ -145,17 +171,49 @@ def fit(
             expected="data=, or a model with observed variables.",
             remedy="For draws from the prior use bayescausal.prior.",
         )
-    seed = resolve_seed(seed)
-    groups, methods, notes = draw_posterior(
+    return fit_read(
         structure,
+        table,
         conformed,
         method=method,
         draws=draws,
         chains=chains,
-        seed=seed,
+        seed=resolve_seed(seed),
         progressbar=progressbar,
         **sampler,
     )
+
+
+def fit_read(
+    structure: Structure,
+    table: Table,
+    conformed: Conformed,
+    *,
+    notes: Sequence[str] = (),
+    draw: Callable[..., Drawn] | None = None,
+    seed: int,
+    **options: Any,
+) -> Fit:
+    """Fit a model and data that were read already.
+
+    Parameters
+    ----------
+    structure, table, conformed
+        The model and the data, read.
+    notes : sequence of str
+        What else a reader should know.
+    draw : callable, optional
+        Draws the posterior. Default: :func:`draw_posterior`.
+    seed : int
+    **options
+        As in :func:`fit`.
+
+    Returns
+    -------
+    Fit
+    """
+    draw = draw_posterior if draw is None else draw
+    groups, methods, more = draw(structure, conformed, seed=seed, **options)
     result = build_fit(
         structure=structure,
         table=table,
@@ -164,11 +222,27 @@ def fit(
         kind="posterior",
         seed=seed,
         methods=methods,
-        notes=(*beyond(structure), *notes),
+        notes=(*beyond(structure), *notes, *more),
     )
     if result.diagnostics.severe:
-        warnings.warn(" ".join(result.diagnostics.messages), FitWarning, stacklevel=2)
+        warnings.warn(" ".join(result.diagnostics.messages), FitWarning, stacklevel=3)
     return result
+
+
+def check_options(method: str, draws: int, chains: int, sampler: Mapping[str, Any]) -> None:
+    """Refuse a method that there is not, counts below one, and options that are ours to set."""
+    if method not in METHODS:
+        raise BayesCausalError(
+            f"method={method!r} is not known.",
+            expected=f"one of {', '.join(map(repr, METHODS))}.",
+            names=closest(str(method), METHODS)[:1],
+        )
+    for name, value in (("draws", draws), ("chains", chains)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise BayesCausalError(f"{name}={value!r}.", expected="An integer of 1 or more.")
+    for name in sampler:
+        if name in _OURS:
+            raise BayesCausalError(f"fit does not take {name}=.", expected=f"{_OURS[name]}.")
 
 
 def resolve_seed(seed: int | None) -> int:
@@ -196,7 +270,7 @@ def draw_posterior(
     seed: int,
     progressbar: bool | str = False,
     **sampler: Any,
-) -> tuple[dict[str, xr.Dataset], dict[str, str], tuple[str, ...]]:
+) -> Drawn:
     """Draw each block of a posterior by its own method.
 
     Parameters
@@ -222,11 +296,7 @@ def draw_posterior(
             plan, structure, conformed, draws=draws, chains=chains, seed=seed
         )
     if method == "exact" and plan.rest:
-        block, reason = plan.rest[0]
-        raise ModelError(
-            f"The posterior of {', '.join(block.unknowns)} has no exact method: {reason}.",
-            remedy='Fit with method="auto".',
-        )
+        raise no_exact(*plan.rest[0])
     if plan.samplers and not plan.rest:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
         groups, notes = {"posterior": empty}, ()
@@ -244,11 +314,43 @@ def draw_posterior(
             **sampler,
         )
         methods = {**methods, **more}
-    if arrays:
-        exact = {n: as_array(structure, n, v, conformed.coords) for n, v in arrays.items()}
-        posterior = groups["posterior"].assign(exact)
-        groups["posterior"] = posterior.assign(derived(structure, posterior, conformed.coords))
-    return groups, methods, notes
+    return with_exact(structure, conformed, groups, arrays), methods, notes
+
+
+def no_exact(block: Block, reason: str) -> ModelError:
+    """Return the error for a block that has no exact method."""
+    return ModelError(
+        f"The posterior of {', '.join(block.unknowns)} has no exact method: {reason}.",
+        remedy='Fit with method="auto".',
+    )
+
+
+def with_exact(
+    structure: Structure,
+    conformed: Conformed,
+    groups: dict[str, xr.Dataset],
+    arrays: Mapping[str, np.ndarray],
+) -> dict[str, xr.Dataset]:
+    """Return groups with the draws of exact blocks, and what they determine, put in.
+
+    Parameters
+    ----------
+    structure : Structure
+    conformed : Conformed
+    groups : dict of str to Dataset
+        With ``posterior``.
+    arrays : mapping of str to ndarray, shape (chain, draw, ...)
+
+    Returns
+    -------
+    dict of str to Dataset
+    """
+    if not arrays:
+        return groups
+    exact = {n: as_array(structure, n, v, conformed.coords) for n, v in arrays.items()}
+    posterior = groups["posterior"].assign(exact)
+    posterior = posterior.assign(derived(structure, posterior, conformed.coords))
+    return {**groups, "posterior": posterior}
 
 
 def draw_unknowns(
@@ -261,7 +363,7 @@ def draw_unknowns(
     progressbar: bool | str = False,
     thin: int = 1,
     **sampler: Any,
-) -> tuple[dict[str, xr.Dataset], dict[str, str], tuple[str, ...]]:
+) -> Drawn:
     """Draw everything that a conditioned model does not know.
 
     Parameters
@@ -351,7 +453,7 @@ def sample_model(
     if not model.free_RVs:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
         return {"posterior": empty}
-    lean = _without_unit_deterministics(structure, model)
+    small = lean(structure, model)
     sampler.setdefault("cores", max(1, min(chains, os.cpu_count() or 1)))
     sampler.setdefault("compute_convergence_checks", False)
     sampler.setdefault("quiet", not progressbar)
@@ -361,11 +463,11 @@ def sample_model(
             chains=chains,
             random_seed=seed,
             progressbar=progressbar,
-            model=lean,
+            model=small,
             **sampler,
         )
     except (pm.exceptions.SamplingError, RuntimeError) as error:
-        raise _blame(lean, error) from error
+        raise _blame(small, error) from error
     keep = ("posterior", "sample_stats", "warmup_posterior", "warmup_sample_stats")
     return {name: tree[name].to_dataset() for name in keep if name in tree.children}
 
@@ -373,27 +475,7 @@ def sample_model(
 # ------------------------------------------------------------------------------- private
 
 
-def _check_method(method: str) -> None:
-    """Refuse a method that there is not."""
-    if method not in METHODS:
-        raise BayesCausalError(
-            f"method={method!r} is not known.",
-            expected=f"one of {', '.join(map(repr, METHODS))}.",
-            names=closest(str(method), METHODS)[:1],
-        )
-
-
-def _check_arguments(draws: int, chains: int, sampler: Mapping[str, Any]) -> None:
-    """Refuse counts below one, and options that are ours to set."""
-    for name, value in (("draws", draws), ("chains", chains)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise BayesCausalError(f"{name}={value!r}.", expected="An integer of 1 or more.")
-    for name in sampler:
-        if name in _OURS:
-            raise BayesCausalError(f"fit does not take {name}=.", expected=f"{_OURS[name]}.")
-
-
-def _without_unit_deterministics(structure: Structure, model: pm.Model) -> pm.Model:
+def lean(structure: Structure, model: pm.Model) -> pm.Model:
     """Return the model without Deterministics of the units: they would be kept per draw."""
     unit = set(structure.unit_dims)
     below = structure.descendants(structure.nodes) if structure.nodes else frozenset()

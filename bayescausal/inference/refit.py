@@ -1,0 +1,431 @@
+r"""One model, many data sets: plan once, compile once.
+
+A study fits one model to hundreds of data sets :math:`y^{(1)}, y^{(2)}, \dots`. What depends on the
+model alone is done once:
+
+* how the posterior splits, and the design functions of blocks that are drawn exactly;
+* the log-density of the rest, compiled as a function of the data,
+
+.. math:: (u, y) \mapsto \log p(\theta(u), y) + \log |\theta'(u)|,
+
+so that a fit is reading the data, adding up statistics, and the Markov chain itself [1]_. The data
+may have any number of units.
+
+It fails where the unknowns depend on the data set itself: latent variables and empty cells are
+unknowns per unit, discrete unknowns are summed out for the data at hand. Such fits take the plain
+path of :func:`bayescausal.fit`, and say so.
+
+References
+----------
+.. [1] S. Talts, M. Betancourt, D. Simpson, A. Vehtari and A. Gelman, Validating Bayesian inference
+   algorithms with simulation-based calibration, arXiv:1804.06788, 2018.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from pytensor.compile import SharedVariable
+
+from bayescausal.inference.condition import condition
+from bayescausal.inference.conform import conform
+from bayescausal.inference.exact.blocks import named_parents
+from bayescausal.inference.exact.plan import Plan, draw_exact, make_plan, rest_of
+from bayescausal.inference.fit import (
+    Drawn,
+    check_options,
+    fit_read,
+    lean,
+    no_exact,
+    resolve_seed,
+    with_exact,
+)
+from bayescausal.inference.table import as_table, own_table
+from bayescausal.model.structure import structure_of
+from bayescausal.model.support import is_discrete
+from bayescausal.types import BayesCausalError, DataError, closest, unknown_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pymc as pm
+
+    from bayescausal.inference.columns import Table
+    from bayescausal.inference.conform import Conformed
+    from bayescausal.inference.record import Fit
+    from bayescausal.model.structure import Structure
+
+__all__ = ["Refitter"]
+
+#: Compiled models that are kept: one per set of sizes of the parameters.
+KEPT = 8
+#: Options of a Markov chain that a compiled model can take; others go the plain path.
+_OPTIONS = {"tune", "target_accept", "cores", "nuts", "nuts_sampler", "progressbar", "quiet"}
+
+
+class _PlainError(Exception):
+    """Only the plain path will do; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Recipe:
+    """What is kept between fits of data of one kind.
+
+    Attributes
+    ----------
+    plan : Plan
+        The blocks of the posterior.
+    compiled : nutpie model or None
+        The rest of the model; None where nothing is left.
+    sources : mapping of str to str
+        Data of the compiled model, and the column or dim that they come from.
+    methods : mapping of str to str
+    """
+
+    plan: Plan
+    compiled: Any
+    sources: dict[str, str]
+    methods: dict[str, str]
+
+
+class Refitter:
+    """A model made ready to be fitted again and again.
+
+    ``refitter.fit(data, seed=s)`` has the distribution of ``bc.fit(model, data, seed=s)``: the same
+    blocks by the same methods, from the same random numbers. Blocks that are drawn exactly give the
+    same draws bit for bit; Markov chains run the same steps, and are equal up to the rounding of
+    the log-density. Draws depend on model, data and seed alone, not on what was fitted before.
+
+    May be used from several threads at once: reading and exact blocks take turns, chains run side
+    by side. It can be pickled, and is compiled anew, on first use, where it is unpickled.
+
+    Parameters
+    ----------
+    model : pm.Model
+        A generative model. It must not be changed afterwards.
+    columns : sequence of str
+        The variables that will be observed. Other columns of the data are ignored, except for
+        ``pm.Data``; other variables are latent.
+    method : {"auto", "exact", "nuts", ...}
+        As in :func:`bayescausal.fit`.
+    draws, chains : int
+        Draws kept per chain, and chains.
+    unit_dims : str or sequence of str, optional
+        The dims that count units, where the model leaves it open.
+    **sampler
+        As in :func:`bayescausal.fit`: ``tune``, ``target_accept``, ``cores``, ...
+
+    Attributes
+    ----------
+    structure : Structure
+        The model, read.
+    columns : tuple of str
+        As given.
+    plain : str
+        Why every fit takes the plain path; empty where none has to.
+
+    Raises
+    ------
+    UnknownVariableError
+        If a column is no variable of the model.
+    BayesCausalError
+        If an option is not known.
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     m = pm.Normal("m", 0, 10)
+    ...     y = pm.Normal("y", m, 1, dims="unit")
+    >>> refitter = bc.Refitter(model, ["y"], draws=500)
+    >>> [len(refitter.fit({"y": y}, seed=1).data) for y in ([1.0, 2.0], [0.0, 1.0, 2.0])]
+    [2, 3]
+    """
+
+    def __init__(
+        self,
+        model: pm.Model,
+        columns: Iterable[str],
+        *,
+        method: str = "auto",
+        draws: int = 1000,
+        chains: int = 4,
+        unit_dims: str | Sequence[str] | None = None,
+        **sampler: Any,
+    ) -> None:
+        check_options(method, draws, chains, sampler)
+        if isinstance(columns, str):
+            columns = (columns,)
+        self.model, self.columns = model, tuple(dict.fromkeys(map(str, columns)))
+        self.method, self.draws, self.chains = method, draws, chains
+        self.unit_dims, self.sampler = unit_dims, dict(sampler)
+        data = [v.name for v in model.data_vars]
+        random = [v.name for v in model.basic_RVs if v.type.ndim]
+        lost = [n for n in self.columns if n not in (*random, *data)]
+        if not lost:
+            self.structure = structure_of(model, unit_dims=unit_dims, named=self.columns)
+            lost = [n for n in self.columns if n not in (*self.structure.random, *data)]
+            random = list(self.structure.random)
+        if lost:
+            raise unknown_variable(lost[0], (*random, *data))
+        if not self.columns:
+            raise BayesCausalError(
+                "columns=[] leaves nothing to condition on.",
+                expected="The names of the variables that will be observed.",
+            )
+        self.plain = _why_plain(self.structure, self.columns, method, self.sampler)
+        self._recipes: OrderedDict[Any, _Recipe] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def fit(self, data: Any, *, seed: int) -> Fit:
+        """Fit the model to one data set.
+
+        Parameters
+        ----------
+        data : DataFrame, Mapping or Dataset
+            As in :func:`bayescausal.fit`; any number of units.
+        seed : int
+            Same data and seed, same draws.
+
+        Returns
+        -------
+        Fit
+
+        Raises
+        ------
+        DataError, FixedUnitsError
+            If the data do not fit the model.
+        """
+        if seed is None:
+            raise BayesCausalError("seed=None.", expected="An integer from 0, for every fit.")
+        seed = resolve_seed(seed)
+        options = {"method": self.method, "draws": self.draws, "chains": self.chains}
+        with self._lock:
+            table, conformed = self._read(data)
+        why = self.plain
+        if conformed.missing and not why:
+            why = f"{', '.join(conformed.missing)}: cells are empty"
+        if not why:
+            try:
+                return fit_read(
+                    self.structure, table, conformed, draw=self._draw, seed=seed, **options
+                )
+            except _PlainError as error:
+                why = str(error)
+        note = f"Fitted on the plain path, compiled for these data alone ({why})."
+        quiet: dict[str, Any] = {"progressbar": False, **self.sampler}
+        return fit_read(
+            self.structure, table, conformed, notes=(note,), seed=seed, **options, **quiet
+        )
+
+    def _read(self, data: Any) -> tuple[Table, Conformed]:
+        """Return the columns that were promised, and no others."""
+        table = as_table(data, self.structure)
+        wanted = {*self.columns, *(v.name for v in self.model.data_vars)}
+        lost = [n for n in self.columns if n not in table]
+        if lost:
+            raise DataError(
+                f"The data have no column for {', '.join(map(repr, lost))}.",
+                expected=f"The columns {', '.join(map(repr, self.columns))}.",
+                remedy="To leave it latent, make a Refitter without it.",
+                names=[hit for n in lost for hit in closest(n, table.ignored)[:1]],
+            )
+        extra = tuple(n for n in table.columns if n not in wanted)
+        if extra:
+            table = replace(
+                table,
+                values={n: v for n, v in table.values.items() if n in wanted},
+                dims={n: d for n, d in table.dims.items() if n in wanted},
+                categories={n: c for n, c in table.categories.items() if n in wanted},
+                ignored=(*table.ignored, *extra),
+            )
+        table = own_table(self.structure, table)
+        return table, conform(table, self.structure)
+
+    def _draw(self, structure: Structure, conformed: Conformed, *, seed: int, **_: Any) -> Drawn:
+        """Draw the posterior by what is kept."""
+        with self._lock:
+            recipe = self._recipe(conformed)
+            arrays, methods, plan = draw_exact(
+                recipe.plan,
+                structure,
+                conformed,
+                draws=self.draws,
+                chains=self.chains,
+                seed=seed,
+            )
+            if len(plan.samplers) < len(recipe.plan.samplers):
+                raise _PlainError(plan.rest[-1][1])
+            compiled = _with_data(recipe, conformed)
+        groups = self._sample(compiled, conformed, seed)
+        with self._lock:
+            groups = with_exact(structure, conformed, groups, arrays)
+        return groups, {**methods, **recipe.methods}, ()
+
+    def _recipe(self, conformed: Conformed) -> _Recipe:
+        """Return what is kept for data like these, made if need be."""
+        key = _kind(self.structure, conformed)
+        if key not in self._recipes:
+            self._recipes[key] = self._make(conformed)
+            while len(self._recipes) > KEPT:
+                self._recipes.popitem(last=False)
+        self._recipes.move_to_end(key)
+        return self._recipes[key]
+
+    def _make(self, conformed: Conformed) -> _Recipe:
+        """Plan and compile."""
+        structure = self.structure
+        plan = Plan((), (), ())
+        if self.method != "nuts":
+            plan = make_plan(structure, set(conformed.columns))
+        if self.method == "exact" and plan.rest:
+            raise no_exact(*plan.rest[0])
+        if plan.samplers and not plan.rest:
+            return _Recipe(plan, None, {}, {})
+        conditioned = condition(structure, conformed)
+        gone = [n for s in plan.samplers for n in s.names]
+        held = [n for s in plan.samplers for n in s.observed]
+        model = lean(structure, rest_of(conditioned.model, gone, [*held, *plan.idle]))
+        free = [rv.name for rv in model.free_RVs]
+        if not free:
+            return _Recipe(plan, None, {}, {})
+        compiled = _compile(model, self.sampler)
+        names = {new: old for old, new in conditioned.data_names.items()}
+        sources = {}
+        for variable in compiled.shared_var_keys:
+            name = str(variable.name)
+            if name in sources:
+                raise _PlainError(f"two data of the model are named {name!r}")
+            source = names.get(name, name)
+            if source in conformed.columns or source in conformed.sizes:
+                sources[name] = source
+        return _Recipe(plan, compiled, sources, {", ".join(free): "nuts"})
+
+    def _sample(self, compiled: Any, conformed: Conformed, seed: int) -> dict[str, xr.Dataset]:
+        """Run the Markov chains, as ``pm.sample`` does."""
+        if compiled is None:
+            index = {"chain": np.arange(self.chains), "draw": np.arange(self.draws)}
+            return {"posterior": xr.Dataset(coords=index)}
+        import nutpie
+
+        options = dict(self.sampler.get("nuts") or {})
+        if "target_accept" in self.sampler:
+            options["target_accept"] = self.sampler["target_accept"]
+        if "max_treedepth" in options:
+            options["maxdepth"] = options.pop("max_treedepth")
+        tune = self.sampler.get("tune")
+        first = np.random.default_rng(seed).spawn(self.chains)[0]
+        try:
+            tree = nutpie.sample(
+                compiled,
+                draws=self.draws,
+                tune=None if tune is None else max(1, tune),
+                chains=self.chains,
+                cores=self.sampler.get("cores") or max(1, min(self.chains, os.cpu_count() or 1)),
+                seed=int(first.integers(2**30)),
+                save_warmup=False,
+                progress_bar=False,
+                **options,
+            )
+        except RuntimeError as error:
+            raise _PlainError(f"the compiled sampler stopped: {error}") from error
+        groups = {name: tree[name].to_dataset() for name in ("posterior", "sample_stats")}
+        posterior = groups["posterior"]
+        labels = {
+            d: np.asarray(conformed.coords[d])
+            for d in posterior.dims
+            if d in conformed.coords and len(conformed.coords[d]) == posterior.sizes[d]
+        }
+        return {**groups, "posterior": posterior.assign_coords(labels)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        import cloudpickle
+
+        state = {k: v for k, v in vars(self).items() if k not in ("_lock", "_recipes", "structure")}
+        return {**state, "model": cloudpickle.dumps(self.model)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import cloudpickle
+
+        vars(self).update({**state, "model": cloudpickle.loads(state["model"])})
+        self.structure = structure_of(self.model, unit_dims=self.unit_dims, named=self.columns)
+        self._recipes, self._lock = OrderedDict(), threading.RLock()
+
+    def __repr__(self) -> str:
+        how = f"plain path: {self.plain}" if self.plain else f"method={self.method!r}"
+        return (
+            f"Refitter({', '.join(self.columns)}; {self.chains} chains x {self.draws} draws; {how})"
+        )
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _why_plain(
+    structure: Structure, columns: Sequence[str], method: str, sampler: dict[str, Any]
+) -> str:
+    """Return why every fit takes the plain path; empty where none has to."""
+    model = structure.model
+    if method not in ("auto", "exact", "nuts"):
+        return f"method={method!r}"
+    odd = [k for k in sampler if k not in _OPTIONS]
+    if odd:
+        return f"the option {odd[0]}="
+    if sampler.get("nuts_sampler") not in (None, "nutpie"):
+        return f"nuts_sampler={sampler['nuts_sampler']!r}"
+    if structure.imputed:
+        return f"the model imputes {', '.join(structure.imputed)}"
+    seen = {*columns, *structure.observed}
+    latent = [n for n in structure.random if n not in seen]
+    if latent:
+        return f"{', '.join(latent)} latent"
+    free = [rv for rv in model.free_RVs if rv.name not in seen]
+    discrete = [rv.name for rv in free if is_discrete(rv)]
+    if discrete:
+        return f"{', '.join(discrete)} discrete and unknown"
+    given = {*model.data_vars, *(v for v in model.basic_RVs if v.name in seen)}
+    for rv in free:
+        read = named_parents(rv.owner.inputs, given)
+        if read:
+            return f"the prior of {rv.name} reads {', '.join(sorted(str(v.name) for v in read))}"
+    return ""
+
+
+def _kind(structure: Structure, conformed: Conformed) -> tuple[Any, ...]:
+    """Return what data must share to be fitted by one recipe: all but the units."""
+    unit = set(structure.unit_dims)
+    sizes = tuple(sorted((d, n) for d, n in conformed.sizes.items() if d not in unit))
+    shapes = tuple(
+        (n, conformed.columns[n].shape)
+        for n in sorted(conformed.columns)
+        if not unit & set(structure.dims.get(n, ()))
+    )
+    return tuple(sorted(conformed.columns)), sizes, shapes
+
+
+def _compile(model: pm.Model, sampler: dict[str, Any]) -> Any:
+    """Compile a model whose data can be exchanged."""
+    import nutpie
+
+    for var in model.data_vars:
+        inner = var.owner.inputs[0] if var.owner is not None else var
+        if not isinstance(inner, SharedVariable):
+            raise _PlainError(f"{var.name!r} is frozen in the model")
+    return nutpie.compile_pymc_model(model, freeze_model=False)
+
+
+def _with_data(recipe: _Recipe, conformed: Conformed) -> Any:
+    """Return the compiled model with the data at hand."""
+    if recipe.compiled is None:
+        return None
+    values: dict[str, Any] = {}
+    for name, source in recipe.sources.items():
+        found = conformed.columns.get(source)
+        values[name] = conformed.sizes[source] if found is None else found
+    return recipe.compiled.with_data(**values)

@@ -1,0 +1,180 @@
+"""Refitter: the same answer as fit, for any data, from any thread, after a pickle."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pymc as pm
+import pytest
+
+import bayescausal as bc
+from bayescausal.types import BayesCausalError, DataError, ModelError, UnknownVariableError
+
+
+FEW_DRAWS = pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
+
+
+def chain() -> pm.Model:
+    """x -> t (logistic: a Markov chain) -> y (linear: exact)."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        b_0, b_x = pm.Normal("b_0", 0, 2), pm.Normal("b_x", 0, 2)
+        t = pm.Bernoulli("t", logit_p=b_0 + b_x * x, dims="unit")
+        a, b_t = pm.Normal("a", 0, 2), pm.Normal("t_y", 0, 2)
+        s = pm.HalfNormal("s", 1)
+        pm.Normal("y", a + b_t * t, s, dims="unit")
+    return model
+
+
+def data_of(model: pm.Model, units: int, seed: int):
+    truth = {"b_0": 0.3, "b_x": 0.8, "a": -0.4, "t_y": 1.2, "s": 0.7}
+    return bc.simulate(model, truth, units=units, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def model() -> pm.Model:
+    return chain()
+
+
+@pytest.fixture(scope="module")
+def refitter(model) -> bc.Refitter:
+    return bc.Refitter(model, ["x", "t", "y"], draws=200, chains=2, tune=200)
+
+
+def same(one: bc.Fit, two: bc.Fit, **tolerance) -> None:
+    assert set(one.posterior) == set(two.posterior)
+    for name in one.posterior:
+        np.testing.assert_allclose(one.posterior[name], two.posterior[name], **tolerance)
+
+
+def test_same_draws_as_fit_for_any_number_of_units(model, refitter):
+    for units, seed in ((60, 1), (35, 2)):
+        data = data_of(model, units, seed)
+        whole = bc.fit(model, data, seed=seed, draws=200, chains=2, tune=200, progressbar=False)
+        found = refitter.fit(data, seed=seed)
+        assert found.methods == whole.methods
+        assert set(found.methods.values()) >= {"conjugate (linear-Gaussian)"}
+        assert len(found.data) == units
+        assert found.seed == seed
+        same(found, whole, rtol=1e-6, atol=1e-8)
+        assert not any("plain path" in note for note in found.notes)
+        for name in ("a", "s", "t_y"):
+            np.testing.assert_array_equal(found.posterior[name], whole.posterior[name])
+
+
+def test_draws_do_not_depend_on_what_was_fitted_before(model, refitter):
+    data = data_of(model, 50, 3)
+    first = refitter.fit(data, seed=4)
+    refitter.fit(data_of(model, 70, 5), seed=6)
+    same(refitter.fit(data, seed=4), first, rtol=0, atol=0)
+    fresh = bc.Refitter(model, ["x", "t", "y"], draws=200, chains=2, tune=200)
+    fresh.fit(data_of(model, 20, 7), seed=1)
+    same(fresh.fit(data, seed=4), first, rtol=0, atol=0)
+
+
+def test_threads_and_pickles_give_the_same_draws(model, refitter):
+    sets = [data_of(model, 40 + i, i) for i in range(4)]
+    alone = [refitter.fit(d, seed=i) for i, d in enumerate(sets)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda item: refitter.fit(item[1], seed=item[0]), enumerate(sets)))
+    for one, two in zip(alone, together, strict=True):
+        same(one, two, rtol=0, atol=0)
+    again = pickle.loads(pickle.dumps(refitter))
+    same(again.fit(sets[0], seed=0), alone[0], rtol=0, atol=0)
+
+
+@FEW_DRAWS
+def test_columns_that_were_not_promised_are_ignored(model, refitter):
+    data = data_of(model, 30, 1)
+    with_more = data.assign(noise=1.0)
+    same(refitter.fit(with_more, seed=1), refitter.fit(data, seed=1), rtol=0, atol=0)
+    with pm.Model(coords={"unit": [0]}) as hidden:
+        u = pm.Normal("u", 0, 1, dims="unit")
+        pm.Normal("y", u, 1.0, dims="unit")
+    known = bc.simulate(hidden, {}, units=20, seed=1)
+    found = bc.Refitter(hidden, ["y"], draws=50, chains=1, tune=50).fit(known, seed=1)
+    assert found.latent == ("u",)
+    assert any("plain path" in note and "u latent" in note for note in found.notes)
+
+
+def test_nothing_is_compiled_where_all_blocks_are_exact():
+    with pm.Model(coords={"unit": [0]}) as linear:
+        w = pm.Data("w", [0.0], dims="unit")
+        a, s = pm.Normal("a", 0, 2), pm.Exponential("s", 1.0)
+        pm.Normal("y", a * w, s, dims="unit")
+    refitter = bc.Refitter(linear, ["y"], method="exact", draws=300)
+    rng = np.random.default_rng(3)
+    for n in (10, 25):
+        data = {"w": rng.normal(size=n), "y": rng.normal(size=n)}
+        found = refitter.fit(data, seed=n)
+        whole = bc.fit(linear, data, seed=n, draws=300, progressbar=False)
+        same(found, whole, rtol=0, atol=0)
+
+
+@FEW_DRAWS
+def test_parameters_of_other_lengths_make_a_new_recipe():
+    with pm.Model(coords={"unit": [0]}) as model:
+        k = pm.Data("knots", np.zeros(2))
+        b = pm.Normal("b", 0, 1, shape=k.shape)
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Bernoulli("y", logit_p=(b[0] + b[-1]) * x, dims="unit")
+    rng = np.random.default_rng(3)
+    refitter = bc.Refitter(model, ["x", "y"], draws=50, chains=1, tune=50)
+    x, y = rng.normal(size=20), rng.integers(0, 2, size=20)
+    for length in (2, 3):
+        found = refitter.fit({"x": x, "y": y, "knots": np.zeros(length)}, seed=1)
+        assert found.posterior["b"].shape == (1, 50, length)
+
+
+@FEW_DRAWS
+def test_plain_path_where_unknowns_depend_on_the_data(model):
+    data = data_of(model, 30, 1)
+    holes = data.assign(y=data["y"].where(np.arange(30) > 2))
+    found = bc.Refitter(model, ["x", "t", "y"], draws=40, chains=1, tune=40).fit(holes, seed=1)
+    assert any("plain path" in note and "cells are empty" in note for note in found.notes)
+    assert "y_unobserved" in found.posterior
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"nuts_sampler": "pymc"}, "nuts_sampler='pymc'"),
+        ({"init": "adapt_diag"}, "the option init="),
+    ],
+)
+def test_options_of_other_samplers_take_the_plain_path(model, options, reason):
+    assert bc.Refitter(model, ["x", "t", "y"], **options).plain == reason
+
+
+def test_priors_that_read_data_take_the_plain_path():
+    with pm.Model(coords={"unit": [0]}) as model:
+        w = pm.Data("w", 0.0)
+        a = pm.Normal("a", w, 1)
+        pm.Normal("y", a, 1, dims="unit")
+    assert bc.Refitter(model, ["y"]).plain == "the prior of a reads w"
+
+
+def test_mistakes_are_refused(model, refitter):
+    with pytest.raises(UnknownVariableError, match="Did you mean 'x'"):
+        bc.Refitter(model, ["X"])
+    with pytest.raises(UnknownVariableError, match="'s'"):
+        bc.Refitter(model, ["s"])
+    with pytest.raises(BayesCausalError, match="nothing to condition on"):
+        bc.Refitter(model, [])
+    with pytest.raises(BayesCausalError, match="method='nut' is not known"):
+        bc.Refitter(model, ["x"], method="nut")
+    with pytest.raises(BayesCausalError, match="does not take random_seed="):
+        bc.Refitter(model, ["x"], random_seed=1)
+    with pytest.raises(DataError, match="no column for 'y'"):
+        refitter.fit({"x": [0.0, 1.0], "t": [0, 1]}, seed=1)
+    with pytest.raises(BayesCausalError, match="seed=None"):
+        refitter.fit({"x": [0.0, 1.0], "t": [0, 1], "y": [0.0, 1.0]}, seed=None)
+    with pytest.raises(ModelError, match="has no exact method"):
+        bc.Refitter(model, ["x", "t", "y"], method="exact").fit(data_of(model, 5, 1), seed=1)
+
+
+def test_it_says_what_it_is(model):
+    shown = repr(bc.Refitter(model, ["x", "t", "y"]))
+    assert shown == "Refitter(x, t, y; 4 chains x 1000 draws; method='auto')"

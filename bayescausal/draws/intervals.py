@@ -32,7 +32,7 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["check_prob", "eti", "hdi", "interval"]
+__all__ = ["check_prob", "eti", "hdi", "interval", "narrowest"]
 
 
 def interval(draws: Any, prob: float = 0.94, kind: str = "hdi") -> xr.DataArray:
@@ -124,6 +124,24 @@ def eti(draws: Any, prob: float = 0.94) -> xr.DataArray:
     return _over_draws(draws, prob, _equal_tails)
 
 
+def narrowest(ordered: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the narrowest interval, of draws that are sorted along the first axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayescausal.draws.intervals import narrowest
+    >>> [end.item() for end in narrowest(np.array([0.0, 1.0, 1.1, 1.2, 9.0]), 0.5)]
+    [1.0, 1.2]
+    """
+    n = len(ordered)
+    inside = min(int(np.floor(prob * n)), n - 1)
+    start = np.argmin(ordered[inside:] - ordered[: n - inside], axis=0)[np.newaxis]
+    low = np.take_along_axis(ordered, start, axis=0)[0]
+    high = np.take_along_axis(ordered, start + inside, axis=0)[0]
+    return low, high
+
+
 def check_prob(prob: float) -> float:
     """Return a probability strictly between 0 and 1, or refuse it.
 
@@ -155,13 +173,7 @@ def _over_draws(
 
 
 def _narrowest(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
-    ordered = np.sort(values, axis=0)
-    n = len(ordered)
-    inside = min(int(np.floor(prob * n)), n - 1)
-    start = np.argmin(ordered[inside:] - ordered[: n - inside], axis=0)[np.newaxis]
-    low = np.take_along_axis(ordered, start, axis=0)[0]
-    high = np.take_along_axis(ordered, start + inside, axis=0)[0]
-    return low, high
+    return narrowest(np.sort(values, axis=0), prob)
 
 
 def _equal_tails(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:

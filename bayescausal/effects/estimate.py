@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "estimate"]
+__all__ = ["answer", "answers", "estimate"]
 
 
 def estimate(
@@ -115,9 +115,7 @@ def _estimate_all(
         if decided is not None and not decided:
             notes.append(_unidentified(fit, estimand, effect, decided, chosen))
         notes += support_notes(fit, estimand)
-        finished.append(
-            replace(effect, identification=decided, notes=tuple(notes), kind=fit.kind)
-        )
+        finished.append(replace(effect, identification=decided, notes=tuple(notes), kind=fit.kind))
     return finished
 
 
@@ -142,6 +140,13 @@ def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None
 def answer(fit: Fit, estimand: Estimand, seed: int, *, ignore_potentials: bool = False) -> Effect:
     """Return the number, without the verdict on what identifies it."""
     return _answers(fit, [estimand], seed, ignore_potentials)[0]
+
+
+def answers(
+    fit: Fit, estimands: Sequence[Estimand], seed: int, *, ignore_potentials: bool = False
+) -> list[Effect]:
+    """Return the numbers of several questions, without the verdicts on what identifies them."""
+    return _answers(fit, list(estimands), seed, ignore_potentials)
 
 
 def _answers(

@@ -30,9 +30,11 @@ import xarray as xr
 from pymc.pytensorf import toposort_replace
 
 from bayescausal.inference.condition import condition
+from bayescausal.inference.conform import conform
 from bayescausal.inference.fit import draw_unknowns, resolve_seed, sample_model
 from bayescausal.inference.read import read_data
 from bayescausal.inference.record import Fit, build_fit
+from bayescausal.inference.table import as_table, own_table
 from bayescausal.model.parameters import check_parameters, fix_parameters
 from bayescausal.model.rebuild import PY_MODE, close, dim_sizes, open_model
 from bayescausal.types import BayesCausalError, DataError, ModelError, closest
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure import Structure
 
-__all__ = ["prior", "truth"]
+__all__ = ["complete_truth", "prior", "truth"]
 
 _THIN = 5  # steps of a Markov chain between the latent draws that `truth` keeps
 
@@ -220,6 +222,73 @@ def truth(
         methods=methods,
         notes=notes,
         sizes=sizes,
+    )
+
+
+def complete_truth(
+    structure: Structure, values: Mapping[str, np.ndarray], data: Any, *, seed: int
+) -> Fit:
+    """Put known parameters and complete data in the form of a fit: nothing is left to draw.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read once; many data sets share it.
+    values : mapping of str to ndarray
+        From :func:`~bayescausal.model.parameters.check_parameters`.
+    data : DataFrame
+        A column for every structural variable, latents included.
+    seed : int
+        Of the noise in answers.
+
+    Returns
+    -------
+    Fit
+        Of kind ``"truth"``, with one draw.
+
+    Raises
+    ------
+    DataError
+        If a variable has no column, or a cell is empty.
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> from bayescausal.inference.known import complete_truth
+    >>> from bayescausal.model.structure import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     b = pm.Normal("b")
+    ...     y = pm.Normal("y", b, 1, dims="unit")
+    >>> complete_truth(structure_of(model), {"b": np.array(2.0)}, {"y": [1.9, 2.3]}, seed=1)
+    Fit(truth; 2 units; 1 chains x 1 draws of b)
+    """
+    table = own_table(structure, as_table(data, structure))
+    conformed = conform(table, structure)
+    lost = [*conformed.latent, *conformed.missing]
+    if lost:
+        raise DataError(
+            f"{', '.join(map(repr, lost))}: no complete column.",
+            expected="Complete data, latents included.",
+        )
+    own, index = dim_sizes(structure.model), {"chain": np.arange(1), "draw": np.arange(1)}
+    arrays = {
+        name: (("chain", "draw", *_dims_of(name, structure, value)), value[None, None])
+        for name, value in values.items()
+    }
+    labels = {
+        d: np.asarray(structure.model.coords[d])
+        for name in values
+        for d in structure.dims.get(name, ())
+        if structure.model.coords.get(d) is not None and len(structure.model.coords[d]) == own[d]
+    }
+    return build_fit(
+        structure=structure,
+        table=table,
+        conformed=conformed,
+        groups={"posterior": xr.Dataset(arrays, coords=labels | index)},
+        kind="truth",
+        seed=seed,
+        methods={", ".join(values): "given"} if values else {},
     )
 
 

@@ -1,0 +1,61 @@
+"""A bar that counts replicates; nothing where none is wanted."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["counted"]
+
+
+@contextlib.contextmanager
+def counted(title: str, total: int, done: int, show: Any) -> Iterator[Callable[[bool], None]]:
+    """Show progress while replicates are run.
+
+    Parameters
+    ----------
+    title : str
+    total, done : int
+        Replicates in all, and those that were there already.
+    show : bool
+        False: nothing is shown.
+
+    Yields
+    ------
+    callable
+        ``advance(failed)``, once per replicate.
+    """
+    if not show:
+        yield lambda failed: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task(title, total=total, completed=done)
+        failures = 0
+
+        def advance(failed: bool) -> None:
+            nonlocal failures
+            failures += failed
+            shown = f"{title}, {failures} failed" if failures else title
+            bar.update(task, advance=1, description=shown)
+
+        yield advance

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bayescausal.checks.recover import recover as recover
     from bayescausal.checks.recovery import Recovery as Recovery
     from bayescausal.checks.overlap import overlap as overlap
+    from bayescausal.checks.predictive import posterior_check as posterior_check
+    from bayescausal.checks.predictive_prior import prior_check as prior_check
     from bayescausal.counterfactuals.predict import abduct as abduct
     from bayescausal.counterfactuals.predict import counterfactual as counterfactual
     from bayescausal.draws.intervals import hdi as hdi
@@ -197,6 +199,8 @@ _WHERE: dict[str, str] = {
     "plot_ite": "report.units",
     # is it right on this problem
     "overlap": "checks.overlap",
+    "posterior_check": "checks.predictive",
+    "prior_check": "checks.predictive_prior",
     # worlds with known answers
     "datasets": "datasets",
     # simulate, then recover

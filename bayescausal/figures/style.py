@@ -35,6 +35,7 @@ __all__ = [
     "faint",
     "ink",
     "legend_above",
+    "mixed",
     "new_axes",
     "paper",
     "plain",
@@ -65,6 +66,18 @@ def quiet() -> str:
 def faint() -> str:
     """Return the colour of grids: close to the paper."""
     return _blend(0.14)
+
+
+def mixed(colour: str, share: float) -> str:
+    """Return a tint: a share of the colour, the rest paper.
+
+    Examples
+    --------
+    >>> from bayescausal.figures.style import mixed
+    >>> mixed("#000000", 0.0)
+    '#ffffff'
+    """
+    return _between(colour, share)
 
 
 def paper() -> str:
@@ -183,7 +196,11 @@ def plain(text: str) -> str:
 
 def _blend(share: float) -> str:
     """Return a colour that is `share` ink and the rest paper."""
+    return _between(ink(), share)
+
+
+def _between(colour: str, share: float) -> str:
     from matplotlib.colors import to_hex, to_rgb
 
-    pairs = zip(to_rgb(ink()), to_rgb(paper()), strict=True)
+    pairs = zip(to_rgb(colour), to_rgb(paper()), strict=True)
     return str(to_hex(tuple(share * a + (1 - share) * b for a, b in pairs)))

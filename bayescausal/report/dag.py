@@ -4,7 +4,9 @@ Causes stand above their effects, an arrow never runs through a node, and what a
 told without colour: a treatment and an outcome have thick borders and their word in the legend,
 a latent variable is dashed and slanted, data that the model takes as given have square corners,
 a computed quantity (a ``Deterministic``) has no border. The edges on directed paths from the
-treatment to the outcome, the ones a total effect travels along, are drawn heavier.
+treatment to the outcome, the ones a total effect travels along, are drawn heavier. Variables that
+are adjusted for have a border of their own, and edges on back-door paths that stay open are dotted:
+association flows along them that is no effect.
 
 Positions come from the layered layout [1]_ in units of one node distance. Here they become
 inches: the names are measured, long ones are broken at underscores, dots, spaces and capitals,
@@ -21,17 +23,19 @@ References
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
 
+from bayescausal.graph.facts import paths
+from bayescausal.graph.identify import identify
 from bayescausal.graph.layout import Layout, layered_layout
 from bayescausal.graph.normal import as_graph, as_names, bidirected_edges
 from bayescausal.report.shapes import (
+    KINDS,
     LINE,
-    STYLES,
     Box,
     broken,
     draw_arrow,
@@ -43,7 +47,7 @@ from bayescausal.report.shapes import (
     smooth,
     text_width,
 )
-from bayescausal.types import GraphError
+from bayescausal.types import BayesCausalError, GraphError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -67,6 +71,7 @@ def plot_graph(
     *,
     treatment: str | Iterable[str] | None = None,
     outcome: str | Iterable[str] | None = None,
+    adjustment: str | Iterable[str] | None = "auto",
     ax: Axes | None = None,
     unit_dims: str | Iterable[str] | None = None,
 ) -> Axes:
@@ -80,6 +85,11 @@ def plot_graph(
         ``"deterministic"``). The common cause behind ``X <-> Y`` is a dashed dot.
     treatment, outcome : str or iterable of str, optional
         Marked, together with the directed paths from one to the other.
+    adjustment : str, iterable of str or None
+        What is adjusted for; it is marked, and edges on back-door paths from a treatment to an
+        outcome that stay open given it are dotted. ``"auto"``: the smallest set that identifies
+        the effect, nothing where there is none. ``[]``: nothing is adjusted for. None: leave both
+        out of the picture. Needs treatment and outcome. (A name ``"auto"`` goes into a list.)
     ax : matplotlib.axes.Axes, optional
         Where to draw; the drawing is scaled to fit. Default: a new figure of its own size.
     unit_dims : str or iterable of str, optional
@@ -93,7 +103,7 @@ def plot_graph(
     Raises
     ------
     UnknownVariableError
-        If `treatment` or `outcome` is not in the graph.
+        If `treatment`, `outcome` or `adjustment` is not in the graph.
     GraphError
         If the graph is empty or has a directed cycle.
 
@@ -104,14 +114,17 @@ def plot_graph(
     >>> graph = nx.DiGraph([("humid", "dilution"), ("humid", "coating"), ("dilution", "coating")])
     >>> ax = plot_graph(graph, treatment="dilution", outcome="coating")
     >>> sorted(text.get_text() for text in ax.texts)
-    ['coating', 'dilution', 'humid', 'outcome', 'treatment']
+    ['adjusted for', 'causal path', 'coating', 'dilution', 'humid', 'outcome', 'treatment']
     """
     graph = _as_graph(model_or_graph, unit_dims)
     treatments, outcomes = as_names(graph, treatment), as_names(graph, outcome)
+    adjusted = _adjusted(graph, treatments, outcomes, adjustment)
     layout = layered_layout(graph)
-    boxes, curves = _in_inches(graph, layout, treatments, outcomes)
-    heavy = _causal_edges(graph, treatments, outcomes)
-    legend = legend_entries(boxes.values())
+    boxes, curves = _in_inches(graph, layout, treatments, outcomes, adjusted or ())
+    ways = dict.fromkeys(_causal_edges(graph, treatments, outcomes), "causal")
+    if adjusted is not None:
+        ways |= dict.fromkeys(_open_edges(graph, treatments, outcomes, adjusted), "open")
+    legend = legend_entries(boxes.values(), ways.values() if adjusted is not None else ())
     left, right, bottom, top = _extent(boxes.values(), curves.values(), legend)
 
     ax, scale = _axes(ax, right - left, top - bottom)
@@ -120,7 +133,8 @@ def plot_graph(
     ax.set_aspect("equal")
     ax.set_axis_off()
     for edge, curve in curves.items():
-        draw_arrow(ax, curve, boxes[edge[0]], boxes[edge[1]], heavy=edge in heavy, scale=scale)
+        tail, head = (boxes[name] for name in edge)
+        draw_arrow(ax, curve, tail, head, way=ways.get(edge, ""), scale=scale)
     for box in boxes.values():
         draw_box(ax, box, scale)
     draw_legend(ax, legend, (left + right) / 2, bottom + MARGIN + LINE / 2, scale)
@@ -152,11 +166,55 @@ def _causal_edges(
     return {(tail, head) for tail, head in graph.edges if tail in after and head in before}
 
 
+def _adjusted(
+    graph: nx.DiGraph, treatments: Sequence[str], outcomes: Sequence[str], adjustment: Any
+) -> tuple[str, ...] | None:
+    """Return what is adjusted for; None where that is no part of the picture."""
+    if adjustment is None or not treatments or not outcomes:
+        return None
+    if adjustment != "auto":
+        return tuple(as_names(graph, adjustment))
+    try:
+        best = next(iter(identify(graph, treatments, outcomes).adjustment_sets), ())
+    except BayesCausalError:
+        return None  # no question that an adjustment could answer
+    return tuple(sorted(best))
+
+
+def _open_edges(
+    graph: nx.DiGraph,
+    treatments: Iterable[str],
+    outcomes: Iterable[str],
+    adjusted: tuple[str, ...],
+) -> set[tuple[str, str]]:
+    """Return the edges on back-door paths that are open given what is adjusted for."""
+    hidden = {frozenset(ends): name for name, ends in bidirected_edges(graph).items()}
+    found: set[tuple[str, str]] = set()
+    for x, y in product(treatments, outcomes):
+        if x == y or {x, y} & {*adjusted}:
+            continue
+        try:
+            routes = paths(graph, x, y, given=adjusted)
+        except GraphError:
+            continue  # thousands of paths: no picture can show them
+        for route in routes:
+            if route.open and route.kind == "back door":
+                for (a, b), arrow in zip(pairwise(route.nodes), route.arrows, strict=True):
+                    ends = {"->": [(a, b)], "<-": [(b, a)]}
+                    cause = hidden.get(frozenset((a, b)), "")
+                    found |= {*ends.get(arrow, [(cause, a), (cause, b)])}
+    return found
+
+
 def _in_inches(
-    graph: nx.DiGraph, layout: Layout, treatments: Collection[str], outcomes: Collection[str]
+    graph: nx.DiGraph,
+    layout: Layout,
+    treatments: Collection[str],
+    outcomes: Collection[str],
+    adjusted: Collection[str],
 ) -> tuple[dict[str, Box], dict[tuple[str, str], np.ndarray]]:
     """Return boxes and curves; layers move apart until no curve runs through a box."""
-    measured = _measured(graph, treatments, outcomes)
+    measured = _measured(graph, treatments, outcomes, adjusted)
     stretch_x, stretch_y = _stretch(layout, measured)
     while True:
         stretch = np.array([stretch_x, stretch_y])
@@ -177,7 +235,10 @@ def _in_inches(
 
 
 def _measured(
-    graph: nx.DiGraph, treatments: Collection[str], outcomes: Collection[str]
+    graph: nx.DiGraph,
+    treatments: Collection[str],
+    outcomes: Collection[str],
+    adjusted: Collection[str],
 ) -> dict[str, Box]:
     """Return the box of each node, not yet in place."""
     boxes = {}
@@ -186,10 +247,11 @@ def _measured(
         text = "" if name in nameless else broken(name)
         latent = bool(graph.nodes[name].get("latent"))
         kind = str(graph.nodes[name].get("kind", "random"))
+        kind = "adjusted" if name in adjusted else kind
         kind = "treatment" if name in treatments else "outcome" if name in outcomes else kind
         height = LINE * (text.count("\n") + 1) + 2 * PAD_Y if text else DOT
         width = max(text_width(text, latent) + 2 * PAD_X, height) if text else DOT
-        kind = kind if kind in STYLES else "random"
+        kind = kind if kind in KINDS else "random"
         boxes[name] = Box((0.0, 0.0), width, height, text, kind, latent)
     return boxes
 

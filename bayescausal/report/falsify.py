@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.figures.style import BLUE, ORANGE, ink, mixed, paper, quiet
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from bayescausal.checks.falsification import Falsification
 
 __all__ = ["plot_falsification", "plot_permutations"]
-
-INK, QUIET, ORANGE, BLUE = "#222222", "#6B6B6B", "#B85108", "#1B5E9B"
 
 
 def plot_falsification(result: Falsification, *, most: int = 25, ax: Axes | None = None) -> Axes:
@@ -71,7 +70,7 @@ def plot_falsification(result: Falsification, *, most: int = 25, ax: Axes | None
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=(6.5, 0.9 + 0.32 * len(table)), layout="constrained")
-    ax.axvline(0.0, color=QUIET, linewidth=1.0)
+    ax.axvline(0.0, color=quiet(), linewidth=1.0)
     for at, row in enumerate(table.itertuples()):
         _draw_claim(ax, at, row)
     ax.set_yticks(range(len(table)), labels=list(table["claim"]))
@@ -128,7 +127,7 @@ def plot_permutations(result: Falsification, *, ax: Axes | None = None) -> Axes:
 
     tested = int(result.tests["p_value"].notna().sum())
     counts = np.bincount(result.permuted_violations, minlength=tested + 1)
-    ax.bar(range(len(counts)), counts, width=0.8, color="#C9CFD6", label="permuted graphs")
+    ax.bar(range(len(counts)), counts, width=0.8, color=mixed(ink(), 0.25), label="permuted graphs")
     ax.axvline(result.violations, color=ORANGE, linewidth=2.2, label="this graph")
     ax.set_xlabel(f"implied independences violated (of {tested})")
     ax.set_ylabel("permuted graphs")
@@ -156,7 +155,7 @@ def _legend_above(ax: Axes, **options: Any) -> None:
 def _style(refuted: bool) -> dict[str, Any]:
     if refuted:
         return {"marker": "D", "color": ORANGE, "markerfacecolor": ORANGE, "markersize": 6}
-    return {"marker": "o", "color": BLUE, "markerfacecolor": "white", "markersize": 6}
+    return {"marker": "o", "color": BLUE, "markerfacecolor": paper(), "markersize": 6}
 
 
 def _draw_claim(ax: Axes, at: int, row: Any) -> None:

@@ -22,14 +22,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.figures.style import BLUE, GREEN, ORANGE, PURPLE, faint, ink, mixed, paper, quiet
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from matplotlib.axes import Axes
 
 __all__ = [
+    "KINDS",
     "LINE",
-    "STYLES",
+    "WAYS",
     "Box",
     "broken",
     "draw_arrow",
@@ -47,23 +50,21 @@ LINE = 0.19  # inches from one line of a name to the next
 WIDEST_LINE = 14  # characters after which a name is broken
 GAP = 0.25  # inches between two entries of the legend
 
-INK, QUIET = "#222222", "#6B6B6B"
-ORANGE, BLUE = "#B85108", "#1B5E9B"
-STYLES: dict[str, dict[str, Any]] = {
-    "treatment": {"facecolor": "#FDE6D0", "edgecolor": ORANGE, "linewidth": 2.4},
-    "outcome": {"facecolor": "#DCEAF7", "edgecolor": BLUE, "linewidth": 2.4},
-    "random": {"facecolor": "#FFFFFF", "edgecolor": INK, "linewidth": 1.1},
-    "data": {"facecolor": "#ECECEC", "edgecolor": INK, "linewidth": 1.1},
-    "deterministic": {"facecolor": "#ECECEC", "edgecolor": "none", "linewidth": 0.0},
-}
+#: What a node can be. Treatment, outcome and what is adjusted for carry a colour.
+KINDS = ("treatment", "outcome", "adjusted", "random", "data", "deterministic")
+#: What an edge can be, beside plain.
+WAYS = {"causal": ORANGE, "open": PURPLE}
 LEGEND = {
     "treatment": "treatment",
     "outcome": "outcome",
+    "adjusted": "adjusted for",
     "latent": "latent",
     "data": "data",
     "deterministic": "computed",
+    "causal": "causal path",
+    "open": "open back door",
 }
-DASHES = (0, (4, 2.5))
+DASHES, DOTS = (0, (4, 2.5)), (0, (1.2, 1.6))
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def draw_box(ax: Axes, box: Box, scale: float, *, words: bool = True) -> None:
     """Draw one node."""
     from matplotlib.patches import FancyBboxPatch
 
-    style = dict(STYLES[box.kind])
+    style = _look(box.kind)
     style["linewidth"] *= scale
     square = box.kind in ("data", "deterministic")
     radius = 0.0 if square else min(0.12, box.height / 2)
@@ -170,7 +171,7 @@ def draw_box(ax: Axes, box: Box, scale: float, *, words: bool = True) -> None:
             multialignment="center",
             fontsize=FONT * scale,
             style="italic" if box.latent else "normal",
-            color=QUIET if box.latent and box.kind == "random" else INK,
+            color=quiet() if box.latent and box.kind == "random" else ink(),
             linespacing=1.15,
             parse_math=False,
             zorder=4,
@@ -178,23 +179,30 @@ def draw_box(ax: Axes, box: Box, scale: float, *, words: bool = True) -> None:
 
 
 def draw_arrow(
-    ax: Axes, curve: np.ndarray, tail: Box, head: Box, *, heavy: bool, scale: float
+    ax: Axes, curve: np.ndarray, tail: Box, head: Box, *, way: str = "", scale: float
 ) -> None:
-    """Draw one arrow, from border to border, smooth through its bends."""
+    """Draw one arrow, from border to border, smooth through its bends.
+
+    A causal one is heavy, one on an open back door is dotted, one that starts in a latent variable
+    is dashed; so they can be told without colour.
+    """
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
     outside = ~(inside(curve, tail, 0.02) | inside(curve, head, 0.03))
     kept = curve[outside] if outside.sum() > 1 else curve
     look: dict[str, Any] = {
-        "linewidth": (2.0 if heavy else 1.1) * scale,
-        "color": ORANGE if heavy else QUIET,
+        "linewidth": {"causal": 2.0, "open": 1.7}.get(way, 1.1) * scale,
+        "color": WAYS.get(way) or quiet(),
         "shrinkA": 0,
         "shrinkB": 0,
-        "zorder": 2 if heavy else 1,
+        "zorder": 2 if way else 1,
     }
-    if tail.latent:  # a dashed line with a whole head
-        ax.add_patch(FancyArrowPatch(path=Path(kept), arrowstyle="-", linestyle=DASHES, **look))
+    if tail.latent or way == "open":  # a broken line with a whole head
+        broken_line = DASHES if tail.latent else DOTS
+        ax.add_patch(
+            FancyArrowPatch(path=Path(kept), arrowstyle="-", linestyle=broken_line, **look)
+        )
         kept = kept[-3:]
     head_style = "-|>,head_length=0.45,head_width=0.22"
     ax.add_patch(
@@ -202,9 +210,9 @@ def draw_arrow(
     )
 
 
-def legend_entries(boxes: Iterable[Box]) -> list[tuple[Box, float]]:
+def legend_entries(boxes: Iterable[Box], ways: Iterable[str] = ()) -> list[tuple[Box, float]]:
     """Return the swatches that this drawing needs, with the width each entry takes."""
-    shown = {box.kind for box in boxes} | {"latent" for box in boxes if box.latent}
+    shown = {box.kind for box in boxes} | {"latent" for box in boxes if box.latent} | {*ways}
     entries = []
     for key, word in LEGEND.items():
         if key in shown:
@@ -223,17 +231,30 @@ def draw_legend(
     ax: Axes, legend: Sequence[tuple[Box, float]], x: float, y: float, scale: float
 ) -> None:
     """Draw the swatches in one row, centred at x."""
-    import matplotlib as mpl
-
     start = x - legend_width(legend) / 2
     for box, width in legend:
-        draw_box(ax, replace(box, centre=(start + box.width / 2, y)), scale, words=False)
+        if box.kind in WAYS:
+            ends, line = [start, start + box.width], DOTS if box.kind == "open" else "solid"
+            ax.plot(ends, [y, y], color=WAYS[box.kind], linewidth=2 * scale, linestyle=line)
+        else:
+            draw_box(ax, replace(box, centre=(start + box.width / 2, y)), scale, words=False)
         ax.text(
             start + box.width + 0.08,
             y,
             box.text,
             va="center",
             fontsize=0.85 * FONT * scale,
-            color=mpl.rcParams["text.color"],
+            color=ink(),
         )
         start += width + GAP
+
+
+def _look(kind: str) -> dict[str, Any]:
+    """Return face, edge and line width of a node under the current matplotlib style."""
+    colour = {"treatment": ORANGE, "outcome": BLUE, "adjusted": GREEN}.get(kind)
+    if colour is not None:
+        return {"facecolor": mixed(colour, 0.16), "edgecolor": colour, "linewidth": 2.4}
+    face = paper() if kind == "random" else faint()
+    if kind == "deterministic":
+        return {"facecolor": face, "edgecolor": "none", "linewidth": 0.0}
+    return {"facecolor": face, "edgecolor": ink(), "linewidth": 1.1}

@@ -34,7 +34,7 @@ import xarray as xr
 
 from bayescausal.draws.intervals import check_prob, interval
 from bayescausal.effects.effect import Effect
-from bayescausal.report.rows import (
+from bayescausal.figures.rows import (
     draw_circles,
     draw_densities,
     draw_factual,
@@ -42,9 +42,8 @@ from bayescausal.report.rows import (
     finish,
     legend,
     new_axes,
-    plain,
 )
-from bayescausal.report.shapes import BLUE, INK, ORANGE, QUIET
+from bayescausal.figures.style import BLUE, GREEN, ORANGE, PURPLE, ink, plain, quiet
 from bayescausal.types import DataError, EstimandError, unknown_variable
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ MOST_DRAWN = 500  # units; of more, some are left out
 MOST_DENSITIES = 12  # units; more show intervals
 MOST_VALUES = 20  # distinct whole numbers; more are drawn like continuous values
 BLOCK = 500  # units whose draws are sorted at once
-COLOURS = (BLUE, ORANGE, "#3B7D3B", "#7A4FA3", "#8A6A12")
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#A88414")
 MARKERS = "Ds^vPX"
 DRAWS = ("chain", "draw")
 
@@ -199,7 +198,7 @@ def plot_ite(
     drawn = rows[_thinned(len(rows))]
     ax = new_axes(ax, len(drawn), 0.25)
     if effect.null is not None:
-        ax.axvline(effect.null, color=INK, linewidth=0.9, zorder=0)
+        ax.axvline(effect.null, color=ink(), linewidth=0.9, zorder=0)
     for word, member, mark in _sides(low, high, effect.null):
         here = np.where(member, 1.0, np.nan)[drawn]  # rows of other sides stay empty
         label = f"{word}: {int(member.sum()):,}" if word else f"{len(labels):,} {noun}"
@@ -328,11 +327,11 @@ def _sides(
 ) -> list[tuple[str, np.ndarray, dict[str, str]]]:
     """Return word, members and mark of each side of the null that has members."""
     if null is None:
-        return [("", np.full(len(low), True), {"color": QUIET, "marker": "o"})]
+        return [("", np.full(len(low), True), {"color": quiet(), "marker": "o"})]
     above, below = low > null, high < null
     sides = [
         (f"above {null:g}", above, {"color": BLUE, "marker": "o"}),
-        (f"includes {null:g}", ~above & ~below, {"color": QUIET, "marker": "d"}),
+        (f"includes {null:g}", ~above & ~below, {"color": quiet(), "marker": "d"}),
         (f"below {null:g}", below, {"color": ORANGE, "marker": "s"}),
     ]
     return [side for side in sides if side[1].any()]

@@ -2,7 +2,7 @@
 
 Rows are numbered from 0 and the first is on top, so a level that is larger lies lower. Lines and
 marks get thinner with the number of rows, so that some hundred of them stay apart. What is NaN is
-not drawn. Matplotlib is imported inside the functions, as for the graph.
+not drawn. Matplotlib is imported inside the functions, as everywhere here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.report.shapes import INK
+from bayescausal.figures.style import ink, paper, plain, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,6 @@ __all__ = [
     "finish",
     "legend",
     "new_axes",
-    "plain",
 ]
 
 WIDTH, TALLEST = 6.4, 7.5  # inches of a new figure
@@ -79,14 +78,14 @@ def draw_factual(
     seen = np.where(apart, np.nan, means)
     size = float(np.clip(0.6 * _pitch(ax, len(means)), 0.9, 0.8 * LARGEST_MARK))
     if several:
-        ax.vlines(seen, rows - 0.42, rows + 0.42, color=INK, linewidth=1.4, zorder=4)
+        ax.vlines(seen, rows - 0.42, rows + 0.42, color=ink(), linewidth=1.4, zorder=4)
         mark: dict[str, Any] = {"marker": "|", "markersize": 2.5 * size, "markeredgewidth": 1.4}
-        ax.plot([], [], linestyle="none", color=INK, label="factual", **mark)
+        ax.plot([], [], linestyle="none", color=ink(), label="factual", **mark)
     else:
         label = "factual" if not apart.all() else "_factual"
-        ax.plot(seen, rows + base, "o", color=INK, markersize=size, label=label, zorder=4)
+        ax.plot(seen, rows + base, "o", color=ink(), markersize=size, label=label, zorder=4)
     if apart.any():
-        open_mark = {"color": INK, "marker": "o", "markerfacecolor": "white"}
+        open_mark = {"color": ink(), "marker": "o", "markerfacecolor": paper()}
         label = "factual" if apart.all() and not several else "_factual"
         hidden = (np.where(apart, low, np.nan), np.where(apart, high, np.nan))
         below = 0.48 if several or base else 0.28
@@ -117,7 +116,7 @@ def draw_circles(
     known = np.isfinite(values)
     count = np.maximum(known.sum(axis=0), 1)
     if colour is None:
-        style: dict[str, Any] = {"facecolor": "none", "edgecolor": INK, "linewidth": 1.1}
+        style: dict[str, Any] = {"facecolor": "none", "edgecolor": ink(), "linewidth": 1.1}
     else:
         style = {"facecolor": colour, "edgecolor": "none", "linewidth": 0}
     for value in np.unique(values[known]):
@@ -155,10 +154,7 @@ def finish(
     if undefined:
         notes.append(f"{undefined:,} impossible under the model in some draws")
     ax.set_ylabel(plain(f"{noun} ({', '.join(notes)})" if notes else noun))
-    ax.spines[["left", "right", "top"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x", color="#E4E4E4", linewidth=0.7)
-    ax.set_axisbelow(True)
+    tidy(ax)
 
 
 def legend(ax: Axes, first: str = "") -> None:
@@ -176,18 +172,6 @@ def legend(ax: Axes, first: str = "") -> None:
         borderaxespad=0.2,
         markerscale=max(1.0, LARGEST_MARK / max(sizes)) if sizes else 1.0,
     )
-
-
-def plain(text: str) -> str:
-    """Keep dollar signs from starting mathematics.
-
-    Examples
-    --------
-    >>> from bayescausal.report.rows import plain
-    >>> plain("cost $")
-    'cost \\\\$'
-    """
-    return text.replace("$", r"\$")
 
 
 def _pitch(ax: Axes, rows: int) -> float:

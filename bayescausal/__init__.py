@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayescausal import datasets as datasets
+    from bayescausal.checks.calibrate import calibrate as calibrate
+    from bayescausal.checks.calibrate_verdict import Calibration as Calibration
     from bayescausal.checks.falsification import Falsification as Falsification
     from bayescausal.checks.falsify import falsify as falsify
-    from bayescausal.checks.recover import recover as recover
-    from bayescausal.checks.recovery import Recovery as Recovery
     from bayescausal.checks.overlap import overlap as overlap
     from bayescausal.checks.predictive import posterior_check as posterior_check
     from bayescausal.checks.predictive_prior import prior_check as prior_check
+    from bayescausal.checks.recover import recover as recover
+    from bayescausal.checks.recovery import Recovery as Recovery
     from bayescausal.counterfactuals.predict import abduct as abduct
     from bayescausal.counterfactuals.predict import counterfactual as counterfactual
     from bayescausal.draws.intervals import hdi as hdi
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.parse import parse_graph as parse_graph
     from bayescausal.graph.surgery import explicit_latents as explicit_latents
     from bayescausal.graph.surgery import latent_projection as latent_projection
+    from bayescausal.inference.compress import compress as compress
     from bayescausal.inference.fit import fit as fit
     from bayescausal.inference.known import prior as prior
     from bayescausal.inference.known import truth as truth
@@ -145,6 +148,7 @@ _WHERE: dict[str, str] = {
     # data in, posterior out
     "fit": "inference.fit",
     "Refitter": "inference.refit",
+    "compress": "inference.compress",
     "load_fit": "inference.store",
     "prior": "inference.known",
     "truth": "inference.known",
@@ -206,6 +210,8 @@ _WHERE: dict[str, str] = {
     # simulate, then recover
     "recover": "checks.recover",
     "Recovery": "checks.recovery",
+    "calibrate": "checks.calibrate",
+    "Calibration": "checks.calibrate_verdict",
     # mistakes
     "BayesCausalError": "types",
 }

@@ -173,7 +173,7 @@ def recover(
         progressbar=progressbar,
         on_replicate=on_replicate,
     )
-    kept = rows.drop(columns=["rank", "ranked"])
+    kept = rows.drop(columns=["rank", "ranked", "slack"])
     return Recovery(kept, replicates, units, recipe.seed, (*notes, *_notes(rows)))
 
 

@@ -45,7 +45,7 @@ from bayescausal.types import StudyError, closest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MEASURES", "Recovery", "summarise_rows"]
+__all__ = ["MEASURES", "Recovery", "names_of", "summarise_rows"]
 
 #: Columns of a summary; each has its Monte Carlo error behind them.
 MEASURES = (
@@ -168,7 +168,7 @@ class Recovery:
         """
         from bayescausal.figures.recovery import plot_intervals, plot_panels
 
-        rows = self.rows.assign(name=_names(self.rows))
+        rows = self.rows.assign(name=names_of(self.rows))
         known = list(dict.fromkeys(rows.loc[rows["kind"] == "estimand", "name"]))
         chosen = known if estimand is None else estimand
         chosen = [chosen] if isinstance(chosen, str) else list(chosen)
@@ -219,7 +219,7 @@ def summarise_rows(rows: pd.DataFrame, replicates: int) -> pd.DataFrame:
     -------
     DataFrame
     """
-    named = rows.assign(name=_names(rows))
+    named = rows.assign(name=names_of(rows))
     lines = {}
     for name in dict.fromkeys(named["name"]):
         mine = named[named["name"] == name]
@@ -228,7 +228,7 @@ def summarise_rows(rows: pd.DataFrame, replicates: int) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index", columns=columns).rename_axis("estimand")
 
 
-def _names(rows: pd.DataFrame) -> pd.Series:
+def names_of(rows: pd.DataFrame) -> pd.Series:
     """Return the name of each row's number: the estimand, and the cell unless it is a unit."""
     with_cells = rows[(rows["failure"] == "") & (rows["cell"] != "") & ~rows["pooled"]]
     several = set(with_cells["estimand"])

@@ -188,5 +188,5 @@ def _parts(recipe: Recipe) -> dict[str, str]:
         units=recipe.units,
         do=recipe.do,
         options=[options, recipe.parameters, recipe.rank_draws, recipe.unit_dims, recipe.spawn],
-        fit=[recipe.fit, recipe.answer],
+        fit=[recipe.fit, recipe.answer, recipe.interval],
     )

@@ -19,6 +19,7 @@ from bayescausal.effects.estimand import Estimand
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
+    from bayescausal.inference.record import Fit
     from bayescausal.model.structure import Structure
 
 __all__ = ["UNITS", "Question", "as_effect", "cells_of", "parse_questions"]
@@ -78,9 +79,29 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
     return named
 
 
-def as_effect(answer: Any, name: str) -> Effect:
-    """Return what a function of a fit gave, as an Effect."""
-    return answer if isinstance(answer, Effect) else Effect(answer, name=name)
+def as_effect(answer: Any, name: str, fit: Fit) -> Effect:
+    """Return what a function of a fit gave, as an Effect with the fit's chains and draws.
+
+    Raises
+    ------
+    EstimandError
+        If it has another number of draws.
+    """
+    sizes = fit.draws["posterior"].sizes
+    shape = int(sizes["chain"]), int(sizes["draw"])
+    if not isinstance(answer, Effect):
+        bare = not hasattr(answer, "dims")
+        array = np.asarray(answer, dtype=float) if bare else answer
+        if bare and array.ndim <= 1 and array.size == fit.n_draws:
+            array = array.reshape(shape)
+        answer = Effect(array, name=name)
+    found = int(answer.draws.sizes["chain"]), int(answer.draws.sizes["draw"])
+    if found != shape:
+        raise EstimandError(
+            f"{name!r} gave {found[0]} chains x {found[1]} draws.",
+            expected=f"{shape[0]} x {shape[1]}, as the fit has.",
+        )
+    return answer
 
 
 def cells_of(

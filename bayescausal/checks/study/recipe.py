@@ -30,6 +30,7 @@ import numpy as np
 from bayescausal.checks.study.density import JointDensity
 from bayescausal.checks.study.questions import Question, as_effect, cells_of
 from bayescausal.checks.study.rows import Answer, blank, measure
+from bayescausal.draws.intervals import narrowest
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answers
@@ -87,6 +88,8 @@ class Recipe:
         ``(data, seed) -> Fit`` in the place of the refitter.
     answer : callable, optional
         ``(fit, estimands, seed) -> list of Effect`` for fits, in the place of ours.
+    interval : callable, optional
+        ``(sorted draws, prob) -> (lower, upper)`` in the place of the narrowest.
     """
 
     model: pm.Model
@@ -104,6 +107,7 @@ class Recipe:
     rank_draws: int = 0
     fit: Callable[..., Fit] | None = None
     answer: Callable[..., list[Effect]] | None = None
+    interval: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -243,7 +247,14 @@ class Bench:
             both = self.density.of(fit, known, values)
             if both is not None:
                 good.append(Answer(LOG_LIKELIHOOD, "log-likelihood", [""], *both))
-        rows = measure(replicate, good, fit=fit, rank_draws=self.recipe.rank_draws, seed=seeds.ties)
+        rows = measure(
+            replicate,
+            good,
+            fit=fit,
+            rank_draws=self.recipe.rank_draws,
+            seed=seeds.ties,
+            interval=self.recipe.interval or narrowest,
+        )
         return [*rows, *failed]
 
     def _asked(self, fit: Fit, seed: int, ask: Callable[..., list[Effect]]) -> dict[str, Any]:
@@ -268,7 +279,7 @@ class Bench:
         for name, question in self.recipe.questions.items():
             if name not in plain:
                 try:
-                    found[name] = as_effect(question(fit, seed), name)  # type: ignore[operator]
+                    found[name] = as_effect(question(fit, seed), name, fit)  # type: ignore[operator]
                 except Exception as error:
                     found[name] = _said(error)
         return found

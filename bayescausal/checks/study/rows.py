@@ -19,7 +19,7 @@ from bayescausal.draws.intervals import narrowest
 from bayescausal.draws.summary import ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bayescausal.inference.record import Fit
 
@@ -44,6 +44,7 @@ COLUMNS = (
     "null",
     "rank",
     "ranked",
+    "slack",
     "ess",
     "r_hat",
     "divergences",
@@ -90,7 +91,13 @@ class Answer:
 
 
 def measure(
-    replicate: int, answers: Sequence[Answer], *, fit: Fit, rank_draws: int, seed: int
+    replicate: int,
+    answers: Sequence[Answer],
+    *,
+    fit: Fit,
+    rank_draws: int,
+    seed: int,
+    interval: Callable[..., Any] = narrowest,
 ) -> list[dict[str, Any]]:
     """Return the rows of a replicate's answers.
 
@@ -104,6 +111,8 @@ def measure(
         Draws among which the truth is ranked; 0 for no ranks.
     seed : int
         For ties.
+    interval : callable
+        ``(sorted draws, prob) -> (lower, upper)``.
 
     Returns
     -------
@@ -113,7 +122,7 @@ def measure(
         return []
     draws = np.concatenate([a.draws for a in answers], axis=-1)
     truth = np.concatenate([np.asarray(a.truth, dtype=float) for a in answers])
-    columns = _columns(draws, truth, fit, rank_draws, seed)
+    columns = _columns(draws, truth, fit, rank_draws, seed, interval)
     method = ", ".join(sorted(set(fit.methods.values())))
     same = {"method": method, "divergences": float(fit.diagnostics.divergences)}
     rows, place = [], 0
@@ -127,7 +136,12 @@ def measure(
 
 
 def _columns(
-    draws: np.ndarray, truth: np.ndarray, fit: Fit, rank_draws: int, seed: int
+    draws: np.ndarray,
+    truth: np.ndarray,
+    fit: Fit,
+    rank_draws: int,
+    seed: int,
+    interval: Callable[..., Any],
 ) -> dict[str, np.ndarray]:
     """Return the numbers of all cells at once."""
     cells = draws.shape[-1]
@@ -140,7 +154,7 @@ def _columns(
         "sd": flat.std(axis=0, ddof=1) if len(flat) > 1 else np.full(cells, math.nan),
     }
     for percent, column in ((50, "covered_50"), (94, "covered")):
-        low, high = narrowest(ordered, percent / 100)
+        low, high = interval(ordered, percent / 100)
         out[f"hdi{percent}_lb"], out[f"hdi{percent}_ub"] = low, high
         out[column] = np.where(known, (truth >= low) & (truth <= high), math.nan)
     out["ess"], out["r_hat"] = np.full(cells, float(len(flat))), np.full(cells, math.nan)
@@ -152,6 +166,18 @@ def _columns(
         some = thinned(flat, rank_draws)
         out["rank"] = np.where(known, ranks(some.T, truth, seed=seed), math.nan)
         out["ranked"] = np.full(cells, float(len(some)))
+        out["slack"] = _slack(ordered, out["hdi94_lb"], out["hdi94_ub"])
+    return out
+
+
+def _slack(ordered: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return how much wider an interval is than the narrowest with as many draws, as a share."""
+    out = np.zeros(ordered.shape[1])
+    for i, (column, a, b) in enumerate(zip(ordered.T, low, high, strict=True)):
+        inside = int(np.searchsorted(column, b, "right") - np.searchsorted(column, a, "left"))
+        if inside > 1:
+            least = float(np.min(column[inside - 1 :] - column[: len(column) - inside + 1]))
+            out[i] = (b - a) / least - 1.0 if least > 0 else 0.0
     return out
 
 

@@ -238,10 +238,8 @@ class _Chain:
         for item in self.inputs:
             variable = item.variable
             if item.batched:
-                variable = pt.tensor(
-                    f"batch_{variable.name}",
-                    dtype=variable.type.dtype,
-                    shape=(None, *variable.type.shape),
+                variable = pt.TensorType(variable.type.dtype, (None, *variable.type.shape))(
+                    f"batch_{variable.name}"
                 )
                 batch[item.variable] = variable
             arguments.append(variable)

@@ -403,8 +403,6 @@ def _full(array: np.ndarray, batched: bool, rows: int, shape: tuple[int, ...]) -
 
 
 def _with_batch(variable: Any) -> Any:
-    return pt.tensor(
-        f"batch_{variable.name}",
-        dtype=variable.type.dtype,
-        shape=(None, *variable.type.shape),
+    return pt.TensorType(variable.type.dtype, (None, *variable.type.shape))(
+        f"batch_{variable.name}"
     )

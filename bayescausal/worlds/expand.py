@@ -316,7 +316,7 @@ def _compiled(program: Program, outputs: list[Variable], *, batch: bool) -> Any:
         variable = item.variable
         if batch and item.batched:
             shape = (None, *variable.type.shape)
-            variable = pt.tensor(f"b_{variable.name}", dtype=variable.type.dtype, shape=shape)
+            variable = pt.TensorType(variable.type.dtype, shape)(f"b_{variable.name}")
             swap[item.variable] = variable
         arguments.append(variable)
     results = list(vectorize_graph(outputs, replace=swap)) if swap else outputs

@@ -315,7 +315,7 @@ class Builder:
             )
             + extra
         )
-        return pt.tensor(label, dtype=dtype or variable.type.dtype, shape=static)
+        return pt.TensorType(dtype or variable.type.dtype, static)(label)
 
     def length(self, dim: str) -> Variable:
         return self._input(
@@ -518,11 +518,9 @@ class Builder:
         for item in inputs:
             variable = item.variable
             if item.batched:
-                variable = pt.tensor(
-                    f"batch_{item.variable.name}",
-                    dtype=item.variable.type.dtype,
-                    shape=(None, *item.variable.type.shape),
-                )
+                variable = pt.TensorType(
+                    item.variable.type.dtype, (None, *item.variable.type.shape)
+                )(f"batch_{item.variable.name}")
                 batch[item.variable] = variable
             arguments.append(variable)
         noisy = {i.variable for i in inputs if i.kind == "noise"}

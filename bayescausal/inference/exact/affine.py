@@ -174,8 +174,7 @@ class Expressions:
         self.reads = tuple(str(v.name) for v in found)
         self._types = {str(v.name): str(v.type.dtype) for v in found}
         inputs = {
-            v: pt.tensor(f"in_{v.name}", dtype=v.type.dtype, shape=(None,) * v.type.ndim)
-            for v in found
+            v: pt.TensorType(v.type.dtype, (None,) * v.type.ndim)(f"in_{v.name}") for v in found
         }
         free = clone_replace(list(outputs), replace=inputs, rebuild_strict=False)
         self._call = pytensor.function(

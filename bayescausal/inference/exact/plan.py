@@ -286,7 +286,7 @@ def derived(
     names = sorted({n for _, read in wanted for n in read})
     flat = {n: posterior[n].values.reshape(-1, *posterior[n].shape[2:]) for n in names}
     batch = {
-        model[n]: pt.tensor(f"all_{n}", dtype=str(model[n].type.dtype), shape=(None,) * v.ndim)
+        model[n]: pt.TensorType(str(model[n].type.dtype), (None,) * v.ndim)(f"all_{n}")
         for n, v in flat.items()
     }
     outputs = vectorize_graph([d for d, _ in wanted], batch)

@@ -1,0 +1,299 @@
+r"""Fitting rows that do not fit in memory, in one pass over them.
+
+Where every block of the posterior is conjugate, the data enter it through sums alone,
+
+.. math:: p(\theta \mid x_{1:n}) = p\bigl(\theta \mid \textstyle\sum_i T(x_i)\bigr),
+
+which a pass gathers piece by piece; the draws are then made as for a table in memory, by the same
+samplers with the same seeds, and are the same draws. What is needed for that is known from the
+model and the names of the columns, so that a model which cannot be fitted so is refused before a
+row is read.
+
+References
+----------
+.. [1] E. L. Lehmann and G. Casella, *Theory of Point Estimation*, 2nd ed., Springer, 1998,
+   section 1.6: sufficient statistics.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayescausal.inference.columns import dim_labels
+from bayescausal.inference.conform import Conformed
+from bayescausal.inference.exact.plan import as_array, derived, make_plan
+from bayescausal.inference.read import beyond
+from bayescausal.inference.record import Fit, build_fit
+from bayescausal.inference.stream.columns import columns_of, label_orders, raise_problems
+from bayescausal.inference.stream.gather import Gathered, Gathering, layout_of
+from bayescausal.inference.stream.held import NotHeld, StreamTable, parts_of
+from bayescausal.inference.stream.source import open_source
+from bayescausal.model.structure import structure_of
+from bayescausal.types import BayesCausalError, DataError, FixedUnitsError, ModelError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pymc as pm
+
+    from bayescausal.inference.exact.plan import Plan
+    from bayescausal.inference.stream.columns import Column
+    from bayescausal.inference.stream.source import RowSource
+    from bayescausal.model.structure import Structure
+
+__all__ = ["fit_stream"]
+
+_REMEDY = (
+    "Read the rows into memory, all or a sample of them (pandas.read_parquet), and fit the table."
+)
+
+
+def fit_stream(
+    model: pm.Model,
+    data: Any,
+    *,
+    method: str,
+    draws: int,
+    chains: int,
+    seed: int,
+    unit_dims: str | Sequence[str] | None = None,
+    **sampler: Any,
+) -> Fit:
+    """Condition a model on rows that stay where they are.
+
+    Parameters
+    ----------
+    model : pm.Model
+        Generative.
+    data : path, pyarrow Dataset, DuckDB relation, Dask DataFrame or RowSource
+    method, draws, chains, seed, unit_dims, **sampler
+        As in :func:`bayescausal.fit`.
+
+    Returns
+    -------
+    Fit
+        Whose columns are known by name and not held.
+
+    Raises
+    ------
+    ModelError
+        Before a row is read, if an equation does not come down to sums over rows.
+    DataError
+        If the rows do not fit the model, with how many there are.
+    """
+    source = open_source(data)
+    names = [str(n) for n in source.schema.names]
+    votes = (*names, *(n.partition("[")[0] for n in names if n.endswith("]")))
+    structure = structure_of(model, unit_dims=unit_dims, named=votes)
+    _refuse_shape(structure, source)
+    columns, ignored = columns_of(structure, source)
+    plan = _planned(structure, source, columns, ignored, method)
+    orders = label_orders(structure, source, columns)
+    layout = layout_of(plan.samplers, columns)
+    work = Gathering(model, structure.unit_dims, source, layout, orders)
+    found = gather(source, columns, work)
+    arrays, methods = _draw(plan, found, draws, chains, seed)
+    table, conformed = _record(structure, source, columns, ignored, orders, found.rows)
+    exact = {n: as_array(structure, n, v, conformed.coords) for n, v in arrays.items()}
+    posterior = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
+    posterior = posterior.assign(exact)
+    posterior = posterior.assign(derived(structure, posterior, conformed.coords))
+    return build_fit(
+        structure=structure,
+        table=table,
+        conformed=conformed,
+        groups={"posterior": posterior},
+        kind="posterior",
+        seed=seed,
+        methods=methods,
+        notes=(
+            f"Fitted in one pass over the {found.rows:,} rows of {source.words}; they stay there.",
+            *beyond(structure),
+        ),
+    )
+
+
+def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) -> Gathered:
+    """Run the pass, and refuse rows that do not fit the model.
+
+    Parameters
+    ----------
+    source : RowSource
+    columns : mapping of str to Column
+    work : Gathering
+
+    Returns
+    -------
+    Gathered
+        With statistics for every sampler.
+
+    Raises
+    ------
+    DataError, ModelError
+    """
+    parts = parts_of(columns.values())
+    found = _counted_by_engine(source, work) or source.reduce(parts, work)
+    if found is None:
+        raise DataError(f"{source.words} has no rows.", expected="One or more rows.")
+    raise_problems(found.problems, found.rows, source)
+    for place, tally in found.tallies.items():
+        work.turn(found, place, tally)
+    if found.failed:
+        i, reason = next(iter(found.failed.items()))
+        observed = ", ".join(map(repr, work.reader.samplers[i].observed))
+        raise ModelError(
+            f"The equation of {observed} does not come down to sums over these rows: {reason}.",
+            remedy=_REMEDY,
+        )
+    return found
+
+
+def _counted_by_engine(source: RowSource, work: Gathering) -> Gathered | None:
+    """Gather by the engine's own counts of distinct rows, where they are all that is needed."""
+    layout = work.layout
+    if len(layout.tallies) != 1 or layout.raw:
+        return None
+    parts = [p for n in layout.tallies[0] for p in work.reader.columns[n].parts]
+    tally = source.distinct(parts)
+    return None if tally is None or not tally.num_rows else work.counted(tally)
+
+
+# ------------------------------------------------------------------------------ before
+
+
+def _refuse_shape(structure: Structure, source: RowSource) -> None:
+    """Refuse models whose units are not rows."""
+    if len(structure.unit_dims) != 1:
+        raise ModelError(
+            f"The units have several dims ({', '.join(structure.unit_dims)}), and rows are read in "
+            "one pass, one unit each.",
+            expected="One unit dim.",
+            remedy=_REMEDY,
+        )
+    [unit] = structure.unit_dims
+    if unit in structure.fixed:
+        raise FixedUnitsError(
+            f"The model carries arrays of length {structure.fixed[unit]} of its own, and the rows "
+            f"of {source.words} are read in pieces.",
+            remedy=f"Put those arrays in pm.Data(..., dims={unit!r}), and in the source.",
+        )
+    if structure.observed:
+        raise ModelError(
+            f"The model observes {', '.join(map(repr, structure.observed))} itself.",
+            expected="A generative model: all that is observed comes from the source.",
+        )
+
+
+def _planned(
+    structure: Structure,
+    source: RowSource,
+    columns: Mapping[str, Column],
+    ignored: Sequence[str],
+    method: str,
+) -> Plan:
+    """Return how each block is drawn; refuse those that a pass cannot gather."""
+    if method == "nuts":
+        raise BayesCausalError(
+            f"method='nuts' evaluates every row at every step, and {source.words} is read in one "
+            "pass.",
+            expected="method='auto'.",
+            remedy=_REMEDY,
+        )
+    lost = [n for n in structure.data if n not in columns]
+    if lost:
+        raise DataError(
+            f"{source.words} has no column for {', '.join(map(repr, lost))}, pm.Data of the model.",
+            expected="A complete column for every pm.Data of the units.",
+            names=[hit for n in lost for hit in closest(n, ignored)[:1]],
+        )
+    latent = [n for n in structure.random if n not in columns]
+    if latent:
+        raise ModelError(
+            f"{', '.join(map(repr, latent))} {'has' if len(latent) == 1 else 'have'} no column in "
+            f"{source.words}, and what is latent differs from row to row: no sum over rows holds "
+            "it.",
+            expected="A column for every structural variable.",
+            names=[hit for n in latent for hit in closest(n, ignored)[:1]],
+            remedy=_REMEDY,
+        )
+    plan = make_plan(structure, set(columns))
+    if plan.rest:
+        block, reason = plan.rest[0]
+        names = [f.name for f in block.observed] or list(block.unknowns)
+        equations = f"{'equation' if len(names) == 1 else 'equations'}"
+        raise ModelError(
+            f"The {equations} of {', '.join(map(repr, names))} cannot be fitted in one pass over "
+            f"{source.words}: {reason}. No row was read.",
+            expected="Blocks that are conjugate, or come down to sums over rows.",
+            remedy=_REMEDY,
+        )
+    return plan
+
+
+# ------------------------------------------------------------------------------- after
+
+
+def _draw(
+    plan: Plan, found: Gathered, draws: int, chains: int, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Draw every block from its statistics, as for a table in memory."""
+    arrays: dict[str, np.ndarray] = {}
+    methods: dict[str, str] = {}
+    for i, sampler in enumerate(plan.samplers):
+        key = [seed, crc32(",".join(sorted(sampler.names)).encode())]
+        try:
+            drawn = sampler.draw(found.statistics[i], chains * draws, key)
+        except ArithmeticError as error:
+            raise ModelError(
+                f"The posterior of {', '.join(sampler.names)} cannot be drawn: {error}.",
+                remedy="Give the parameters proper priors.",
+            ) from error
+        for name, values in drawn.items():
+            arrays[name] = values.reshape(chains, draws, *values.shape[1:])
+        methods[", ".join(sampler.names)] = sampler.method
+    return arrays, methods
+
+
+def _record(
+    structure: Structure,
+    source: RowSource,
+    columns: Mapping[str, Column],
+    ignored: Sequence[str],
+    orders: Mapping[str, tuple[Any, ...]],
+    rows: int,
+) -> tuple[StreamTable, Conformed]:
+    """Return what a fit keeps of rows that it does not hold."""
+    [unit] = structure.unit_dims
+    coords: dict[str, Any] = dim_labels({}, {unit: 0}, structure)
+    coords[unit] = pd.RangeIndex(rows)
+    held = NotHeld(columns, source.words)
+    table = StreamTable(
+        held,
+        {n: c.dims for n, c in columns.items()},
+        coords,
+        structure.unit_dims,
+        categories=dict(orders),
+        ignored=tuple(ignored),
+        source=source,
+        readers=dict(columns),
+        orders=dict(orders),
+        rows=rows,
+    )
+    notes = []
+    for name, order in orders.items():
+        shown = ", ".join(f"{i} = {label}" for i, label in enumerate(order[:8]))
+        notes.append(f"{name}: coded {shown}{', ...' if len(order) > 8 else ''}.")
+    known = {*structure.parameters, *structure.deterministics}
+    redundant = [name for name in ignored if name in known]
+    if redundant:
+        notes.append(
+            f"The columns {', '.join(redundant)} were ignored: parameters and Deterministics are "
+            "not data."
+        )
+    sizes = {d: len(v) for d, v in coords.items()}
+    return table, Conformed(held, {}, (), sizes, coords, dict(orders), tuple(notes))

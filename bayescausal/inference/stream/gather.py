@@ -1,0 +1,345 @@
+"""The one pass of a fit: what is taken from each piece of the rows, and how pieces add.
+
+Equations whose columns are all discrete come down to counts of distinct rows; the others to the
+statistics of their exact sampler. A set of columns with too many distinct rows changes from the
+first kind to the second on the way. The same pass counts what is wrong with the rows.
+
+The pass can be sent to other processes: it carries the model, and each thread that works for it
+reads the model once for itself, because compiled expressions are not shared between threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.inference.exact.affine import NotAffineError
+from bayescausal.inference.exact.plan import make_plan
+from bayescausal.inference.stream.columns import columns_of
+from bayescausal.inference.stream.tally import COUNT, MOST, merged, tallied
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pymc as pm
+
+    from bayescausal.inference.exact.plan import Sampler
+    from bayescausal.inference.stream.columns import Column, Problems
+
+__all__ = ["Gathered", "Gathering", "Layout", "layout_of"]
+
+#: Rows whose designs are held at a time.
+ROWS = 1 << 16
+#: Share of a piece's rows that are distinct from which counting them does not pay.
+SHARE = 0.25
+
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which equations lean on which counts, and which read the rows.
+
+    Attributes
+    ----------
+    tallies : tuple of tuple of str
+        Sets of variables whose distinct rows are counted.
+    leaning : tuple of tuple of int
+        For each of them, the samplers that its counts are enough for.
+    direct : tuple of int
+        Samplers that read the rows.
+    raw : tuple of str
+        Variables that are read row by row.
+    wanted : tuple of int
+        The sets whose counts are needed themselves.
+    """
+
+    tallies: tuple[tuple[str, ...], ...]
+    leaning: tuple[tuple[int, ...], ...]
+    direct: tuple[int, ...]
+    raw: tuple[str, ...]
+    wanted: tuple[int, ...] = ()
+
+    def checked(self, place: int) -> tuple[str, ...]:
+        """Return the variables that are checked on a set's distinct rows."""
+        before = {n for names in self.tallies[:place] for n in names} | set(self.raw)
+        return tuple(n for n in self.tallies[place] if n not in before)
+
+
+def layout_of(
+    samplers: Sequence[Sampler],
+    columns: Mapping[str, Column],
+    wanted: Sequence[Sequence[str]] = (),
+) -> Layout:
+    """Divide the work of a pass.
+
+    Parameters
+    ----------
+    samplers : sequence of Sampler
+    columns : mapping of str to Column
+        All that the pass reads.
+    wanted : sequence of sequence of str
+        Further sets of variables whose distinct rows are needed.
+
+    Returns
+    -------
+    Layout
+    """
+
+    def finite(names: Sequence[str]) -> bool:
+        return all(columns[n].finite for n in names)
+
+    counted = [i for i, s in enumerate(samplers) if finite(s.columns)]
+    used = {n for s in samplers for n in s.columns} | {n for names in wanted for n in names}
+    loose = [n for n in columns if n not in used]
+    sets = [frozenset(samplers[i].columns) for i in counted] + [frozenset(w) for w in wanted]
+    sets += [frozenset([n]) for n in loose if columns[n].finite]
+    largest: list[frozenset[str]] = []
+    for names in sorted(set(sets), key=lambda s: (-len(s), sorted(s))):
+        if not any(names <= other for other in largest):
+            largest.append(names)
+    leaning: list[list[int]] = [[] for _ in largest]
+    for i in counted:
+        place = next(k for k, s in enumerate(largest) if set(samplers[i].columns) <= s)
+        leaning[place].append(i)
+    direct = tuple(i for i in range(len(samplers)) if i not in counted)
+    read = dict.fromkeys(n for i in direct for n in samplers[i].columns)
+    read.update(dict.fromkeys(n for n in loose if not columns[n].finite))
+    order = list(columns)
+    tallies = tuple(tuple(sorted(s, key=order.index)) for s in largest)
+    kept = tuple(k for k, s in enumerate(largest) if any(frozenset(w) <= s for w in wanted))
+    return Layout(tallies, tuple(map(tuple, leaning)), direct, tuple(read), kept)
+
+
+@dataclass
+class Gathered:
+    """What some rows come down to.
+
+    Attributes
+    ----------
+    rows : int
+    problems : dict
+        What is wrong with them.
+    tallies : dict of int to pyarrow.Table
+        By set: counts of distinct rows.
+    statistics : dict of int to object
+        By sampler.
+    failed : dict of int to str
+        Samplers that the numbers contradict.
+    """
+
+    rows: int = 0
+    problems: Problems = field(default_factory=dict)
+    tallies: dict[int, Any] = field(default_factory=dict)
+    statistics: dict[int, Any] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+class _Reader:
+    """A model as one thread reads it."""
+
+    def __init__(self, model: pm.Model, unit_dims: Any, names: Any, source: Any) -> None:
+        from bayescausal.model.structure import structure_of
+
+        structure = structure_of(model, unit_dims=unit_dims, named=names)
+        self.columns, _ = columns_of(structure, source)
+        self.samplers = make_plan(structure, set(self.columns)).samplers
+
+
+class _Schema:
+    """What of a source travels with a pass: its columns, not its rows."""
+
+    def __init__(self, source: Any) -> None:
+        self.words, self.schema = source.words, source.schema
+
+
+class Gathering:
+    """The pass of a fit.
+
+    Parameters
+    ----------
+    model : pm.Model
+    unit_dims : tuple of str
+    source : RowSource
+    layout : Layout
+    orders : mapping of str to tuple
+        Labels in the order of their codes.
+    """
+
+    def __init__(
+        self,
+        model: pm.Model,
+        unit_dims: tuple[str, ...],
+        source: Any,
+        layout: Layout,
+        orders: Mapping[str, tuple[Any, ...]],
+    ) -> None:
+        self.model, self.unit_dims, self.source = model, unit_dims, _Schema(source)
+        self.layout, self.orders = layout, dict(orders)
+        self.references: dict[int, np.ndarray] = {}
+        self._local = threading.local()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_local"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._local = threading.local()
+
+    @property
+    def reader(self) -> _Reader:
+        """The model, read by this thread."""
+        found = getattr(self._local, "reader", None)
+        if found is None:
+            with _LOCK:
+                names = tuple(self.source.schema.names)
+                found = _Reader(self.model, self.unit_dims, names, self.source)
+            self._local.reader = found
+        return found
+
+    def __call__(self, batch: Any) -> Gathered:
+        """Return what a piece of the rows comes down to."""
+        out = Gathered(rows=batch.num_rows)
+        for place in range(len(self.layout.tallies)):
+            self._count(out, place, batch)
+        chunk = self._read(out, self.layout.raw, batch, None)
+        self._measure(out, self.layout.direct, chunk, batch.num_rows)
+        return out
+
+    def _count(self, out: Gathered, place: int, batch: Any) -> None:
+        """Count distinct rows of one set of variables."""
+        names = self.layout.tallies[place]
+        parts = [part for n in names for part in self.reader.columns[n].parts]
+        found = tallied(batch, parts)
+        checked = self.layout.checked(place)
+        weights = found[COUNT].to_numpy()
+        lean, wanted = self.layout.leaning[place], place in self.layout.wanted
+        if wanted or not lean or found.num_rows <= max(SHARE * batch.num_rows, 256):
+            self._read(out, checked, found, weights)
+            if lean or wanted:
+                out.tallies[place] = found
+            return
+        self._read(out, checked, batch, None)
+        chunk = self._read(Gathered(), names, batch, None)
+        self._measure(out, lean, chunk, batch.num_rows)
+
+    def _read(
+        self, out: Gathered, names: Sequence[str], batch: Any, weights: Any
+    ) -> dict[str, np.ndarray]:
+        """Return values, noting what is wrong with them."""
+        chunk: dict[str, np.ndarray] = {}
+        columns = self.reader.columns
+        for name in names:
+            chunk[name], bad = columns[name].read(batch, self.orders.get(name, ()), weights)
+            _merge(out.problems, bad)
+        for name in names:
+            if any(name == n for n, _ in out.problems):
+                continue
+            known = chunk
+            for other in columns[name].given:
+                if other not in known:
+                    values, _ = columns[other].read(batch, self.orders.get(other, ()), weights)
+                    known = {**known, other: values}
+            _merge(out.problems, columns[name].outside(chunk[name], known, weights))
+        return chunk
+
+    def _measure(
+        self,
+        out: Gathered,
+        which: Sequence[int],
+        chunk: Mapping[str, np.ndarray],
+        rows: int,
+        counts: np.ndarray | None = None,
+    ) -> None:
+        """Add the statistics of rows to those of their samplers."""
+        if out.problems:  # refused at the end, and perhaps not fit to be used
+            return
+        reader = self.reader
+        for i in which:
+            sampler = reader.samplers[i]
+            for start in range(0, rows, ROWS):
+                window = slice(start, min(start + ROWS, rows))
+                part = {n: _cut(chunk[n], reader.columns[n], window) for n in sampler.columns}
+                weights = None if counts is None else counts[window]
+                try:
+                    found = sampler.statistics(part, weights, reference=self.references.get(i))
+                except NotAffineError as error:
+                    out.failed[i] = str(error)
+                    break
+                if getattr(found, "reference", None) is not None:
+                    self.references.setdefault(i, found.reference)
+                have = out.statistics.get(i)
+                out.statistics[i] = found if have is None else have + found
+
+    def counted(self, tally: Any) -> Gathered:
+        """Return what rows come down to whose distinct ones an engine has counted.
+
+        Parameters
+        ----------
+        tally : pyarrow.Table
+            Of the first set of variables.
+
+        Returns
+        -------
+        Gathered
+        """
+        weights = tally[COUNT].to_numpy()
+        out = Gathered(rows=int(weights.sum()))
+        self._read(out, self.layout.checked(0), tally, weights)
+        out.tallies[0] = tally
+        return out
+
+    def add(self, one: Gathered, other: Gathered) -> Gathered:
+        """Return what two sets of rows come down to together."""
+        out = Gathered(
+            one.rows + other.rows,
+            _merge(dict(one.problems), other.problems),
+            failed={**one.failed, **other.failed},
+        )
+        for part in (one, other):
+            for i, found in part.statistics.items():
+                have = out.statistics.get(i)
+                out.statistics[i] = found if have is None else have + found
+        for place in range(len(self.layout.tallies)):
+            held = [p.tallies[place] for p in (one, other) if place in p.tallies]
+            if not held:
+                continue
+            found = held[0] if len(held) == 1 else merged(*held)
+            lean = self.layout.leaning[place]
+            mixed = len(held) == 1 and any(i in out.statistics for i in lean)
+            if place in self.layout.wanted or not (mixed or found.num_rows > MOST):
+                out.tallies[place] = found
+            else:
+                self.turn(out, place, found)
+        return out
+
+    def turn(self, out: Gathered, place: int, tally: Any) -> None:
+        """Turn counts of distinct rows into statistics.
+
+        Parameters
+        ----------
+        out : Gathered
+            To which the statistics are added.
+        place : int
+            Of the set of variables.
+        tally : pyarrow.Table
+        """
+        counts = tally[COUNT].to_numpy().astype(float)
+        scratch = Gathered()
+        chunk = self._read(scratch, self.layout.tallies[place], tally, counts)
+        if not scratch.problems:
+            self._measure(out, self.layout.leaning[place], chunk, len(counts), counts)
+
+
+def _cut(values: np.ndarray, column: Column, window: slice) -> np.ndarray:
+    return values[(*(slice(None),) * column.place, window)]
+
+
+def _merge(into: Problems, more: Problems) -> Problems:
+    for key, (cells, example) in more.items():
+        before = into.get(key, (0, example))
+        into[key] = (before[0] + cells, before[1])
+    return into

@@ -1,0 +1,147 @@
+"""The record of data that stay in their source.
+
+A :class:`StreamTable` takes the place of the table of a fit whose rows were not held: it knows its
+columns, their dims and the number of rows, and yields the rows in blocks. Whole columns it does not
+give: code that asks for one is told so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.inference.columns import Table
+from bayescausal.types import DataError
+
+if TYPE_CHECKING:
+    from bayescausal.inference.stream.columns import Column
+    from bayescausal.inference.stream.source import RowSource
+
+__all__ = ["NotHeld", "StreamTable", "is_streamed"]
+
+
+class NotHeld(Mapping[str, np.ndarray]):
+    """Columns that are known by name and are not in memory."""
+
+    def __init__(self, names: Any, words: str) -> None:
+        self._names, self._words = tuple(names), words
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._names:
+            raise KeyError(name)
+        raise DataError(
+            f"The values of {name!r} are not in memory: the fit was made in one pass over "
+            f"{self._words}.",
+            remedy="Averages can be asked with bayescausal.estimate. For answers about single "
+            "units read some of the rows into memory, and fit, or ask about, that table.",
+        )
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the default: no column is held."""
+        return default
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StreamTable(Table):
+    """Columns by name, whose rows stay in their source.
+
+    Attributes
+    ----------
+    source : RowSource
+        Where the rows are.
+    readers : mapping of str to Column
+        How each column is read.
+    orders : mapping of str to tuple
+        The labels of columns of labels, in the order of their codes.
+    rows : int
+        Number of rows that were seen.
+    """
+
+    source: RowSource = field(default=None)  # type: ignore[assignment]
+    readers: Mapping[str, Column] = field(default_factory=dict)
+    orders: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    rows: int = 0
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.rows
+
+    def __repr__(self) -> str:
+        return f"Table({', '.join(self.columns)}; {self.rows:,} rows of {self.source.words})"
+
+    def chunks(self, rows: int = 50_000) -> Iterator[dict[str, np.ndarray]]:
+        """Yield the columns in blocks of at most `rows` units.
+
+        Parameters
+        ----------
+        rows : int
+            Units per block.
+
+        Yields
+        ------
+        dict of str to ndarray
+        """
+        if rows < 1:
+            raise DataError(f"chunks(rows={rows}) cannot advance.", expected="rows of 1 or more.")
+        parts = parts_of(self.readers.values())
+        for batch in self.source.batches(parts, rows):
+            if batch.num_rows:
+                yield self.decoded(batch, self.columns)
+
+    def decoded(self, batch: Any, names: Any, weights: Any = None) -> dict[str, np.ndarray]:
+        """Return the values of some columns in a piece of the source.
+
+        Parameters
+        ----------
+        batch : RecordBatch or pyarrow.Table
+        names : iterable of str
+        weights : ndarray, optional
+            How often each row occurs.
+
+        Returns
+        -------
+        dict of str to ndarray
+
+        Raises
+        ------
+        DataError
+            If there is a value that the fit did not see.
+        """
+        from bayescausal.inference.stream.columns import raise_problems
+
+        out = {}
+        for name in names:
+            out[name], problems = self.readers[name].read(batch, self.orders.get(name, ()), weights)
+            raise_problems(problems, batch.num_rows, self.source)
+        return out
+
+
+def parts_of(columns: Any) -> list[str]:
+    """Return the source's columns that some variables are read from."""
+    return list(dict.fromkeys(part for column in columns for part in column.parts))
+
+
+def is_streamed(fit: Any) -> bool:
+    """Whether the rows of a fit stay in their source.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(fit.data, StreamTable)

@@ -1,0 +1,315 @@
+r"""Sources of rows that need not fit in memory: one protocol, one adapter per engine.
+
+A pass over rows is a *reduction*: a function :math:`f` of a piece of the rows whose results add,
+
+.. math:: f(A \cup B) = f(A) \oplus f(B),
+
+so that the pieces may come in any size and order, from threads or from other machines, and a piece
+that is lost with its machine is computed again [1]_. Sufficient statistics, counts of distinct rows
+and sums of features are such functions. A source knows its columns before it is read, and where
+its engine can count distinct rows itself it does.
+
+Pieces are Arrow record batches, whatever the engine. The engines are optional packages, imported
+when a source of theirs is opened.
+
+References
+----------
+.. [1] J. Dean and S. Ghemawat, "MapReduce: simplified data processing on large clusters",
+   *Communications of the ACM* 51(1), 2008.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bayescausal.types import BayesCausalError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["BATCH", "RowSource", "Work", "is_source", "open_source", "required"]
+
+#: Rows of a piece.
+BATCH = 1 << 18
+#: How names of Parquet files end.
+SUFFIXES = (".parquet", ".pq", ".parq")
+
+
+class Work(Protocol):
+    """What is done with the pieces of a pass: it can be sent to other processes."""
+
+    def __call__(self, batch: Any) -> Any:
+        """Return the result of one piece, a record batch."""
+        ...
+
+    def add(self, one: Any, other: Any) -> Any:
+        """Return the result of two pieces together."""
+        ...
+
+
+class RowSource(Protocol):
+    """Rows of named columns, read in passes.
+
+    Attributes
+    ----------
+    words : str
+        What it is, for messages.
+    schema : pyarrow.Schema
+        Names and types of the columns, known without reading rows.
+    """
+
+    words: str
+    schema: Any
+
+    def reduce(self, columns: Sequence[str], work: Work) -> Any:
+        """Return the sum of the results of all pieces, None if there is no row."""
+        ...
+
+    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[Any]:
+        """Yield the rows as record batches of at most `rows`."""
+        ...
+
+    def head(self, columns: Sequence[str], rows: int) -> Any:
+        """Return the first rows as an Arrow table."""
+        ...
+
+    def distinct(self, columns: Sequence[str]) -> Any:
+        """Return the distinct rows as an Arrow table with their counts; None: by a pass."""
+        ...
+
+
+def required(name: str, extra: str, what: str) -> Any:
+    """Import an optional package, or say how to get it.
+
+    Parameters
+    ----------
+    name : str
+        Of the module.
+    extra : str
+        The extra of this package that brings it.
+    what : str
+        What needs it.
+
+    Raises
+    ------
+    BayesCausalError
+        If it is not installed.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise BayesCausalError(
+            f"{what} needs the package {package}, which is not installed.",
+            remedy=f"Install it with the extra: pip install 'bayescausal[{extra}]'.",
+        ) from error
+
+
+def is_source(data: Any) -> bool:
+    """Whether data are rows to be read in passes, and not a table in memory.
+
+    Parameters
+    ----------
+    data : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for a path, a pyarrow dataset, a DuckDB relation, a Dask DataFrame.
+
+    Examples
+    --------
+    >>> from bayescausal.inference.stream.source import is_source
+    >>> is_source("rows.parquet"), is_source({"x": [1, 2]})
+    (True, False)
+    """
+    if isinstance(data, str | os.PathLike) or (hasattr(data, "reduce") and hasattr(data, "schema")):
+        return True
+    return _engine(data) is not None
+
+
+def _engine(data: Any) -> str | None:
+    """Return which engine an object belongs to, without importing any."""
+    root, name = type(data).__module__.partition(".")[0], type(data).__name__
+    if root in ("duckdb", "_duckdb") and name == "DuckDBPyRelation":
+        return "duckdb"
+    if root in ("dask", "dask_expr") and name == "DataFrame":
+        return "dask"
+    arrow = sys.modules.get("pyarrow.dataset")
+    if arrow is not None and isinstance(data, arrow.Dataset):
+        return "pyarrow"
+    return None
+
+
+def open_source(data: Any) -> RowSource:
+    """Return a source of rows.
+
+    Parameters
+    ----------
+    data : path, pyarrow Dataset, DuckDB relation, Dask DataFrame
+        A path is a Parquet file, a folder of them (with ``key=value`` folders inside, if it is
+        partitioned), or a pattern such as ``"rows/*.parquet"``.
+
+    Returns
+    -------
+    RowSource
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or it cannot be read.
+    BayesCausalError
+        If the engine is not installed.
+    """
+    if hasattr(data, "reduce") and hasattr(data, "schema"):
+        return data  # type: ignore[no-any-return]
+    if isinstance(data, str | os.PathLike):
+        return _files(os.fspath(data))
+    engine = _engine(data)
+    if engine == "duckdb":
+        required("pyarrow", "duckdb", "Reading a DuckDB relation")
+        from bayescausal.inference.stream.duck import DuckSource
+
+        return DuckSource(data)
+    if engine == "dask":
+        required("pyarrow", "dask", "Reading a Dask DataFrame")
+        from bayescausal.inference.stream.cluster import DaskSource
+
+        return DaskSource(data)
+    if engine == "pyarrow":
+        return ArrowSource(data, "the pyarrow dataset")
+    raise DataError(
+        f"Data of type {type(data).__name__} are no source of rows.",
+        expected="A path, a pyarrow dataset, a DuckDB relation or a Dask DataFrame.",
+    )
+
+
+# --------------------------------------------------------------------------- Arrow
+
+
+def _files(path: str) -> ArrowSource:
+    """Open Parquet files."""
+    required("pyarrow.parquet", "duckdb", "Reading Parquet files")
+    arrow = required("pyarrow.dataset", "duckdb", "Reading Parquet files")
+    base, found = None, [path]
+    if "://" not in path:
+        if os.path.isdir(path):
+            base = path
+            files = sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in SUFFIXES)
+            hidden = [p for p in files if any(k[0] in "._" for k in p.relative_to(path).parts)]
+            found = [str(p) for p in files if p not in hidden]
+        elif not os.path.exists(path):
+            found = sorted(glob.glob(path)) if any(c in path for c in "*?[") else []
+        if not found:
+            raise DataError(
+                f"There is no Parquet file at {path!r}.",
+                expected="A file, a folder of files, or a pattern such as 'rows/*.parquet'.",
+            )
+    try:
+        options = {"partitioning": "hive", "partition_base_dir": base} if base else {}
+        data = arrow.dataset(found if base or len(found) > 1 else found[0],
+                             format="parquet", **options)  # fmt: skip
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    return ArrowSource(data, path)
+
+
+def _unreadable(words: str, error: Exception) -> DataError:
+    first = str(error).strip().split("\n")[0]
+    return DataError(f"{words} cannot be read: {first}", expected="Parquet files of one schema.")
+
+
+class ArrowSource:
+    """A pyarrow dataset, Parquet files among them: threads of this machine."""
+
+    def __init__(self, data: Any, words: str) -> None:
+        self.data, self.words, self.schema = data, words, data.schema
+
+    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[Any]:
+        """Yield the rows as record batches; only a few are held at a time."""
+        import pyarrow.dataset as arrow
+
+        options: dict[str, Any] = {}
+        if str(getattr(self.data, "format", "")) != "" and _is_parquet(self.data):
+            # Without these whole row groups would be held.
+            options["fragment_scan_options"] = arrow.ParquetFragmentScanOptions(
+                pre_buffer=False, use_buffered_stream=True
+            )
+        try:
+            yield from self.data.scanner(
+                columns=list(columns),
+                batch_size=rows,
+                batch_readahead=4,
+                fragment_readahead=1,
+                **options,
+            ).to_batches()
+        except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+            raise _unreadable(self.words, error) from error
+
+    def head(self, columns: Sequence[str], rows: int) -> Any:
+        """Return the first rows."""
+        return self.data.head(rows, columns=list(columns))
+
+    def reduce(self, columns: Sequence[str], work: Work) -> Any:
+        """Add up the results of all pieces, on all cores."""
+        return reduce_batches(self.batches(columns), work)
+
+    def distinct(self, columns: Sequence[str]) -> Any:
+        """Leave it to a pass."""
+        return None
+
+
+def _is_parquet(data: Any) -> bool:
+    return type(data.format).__name__ == "ParquetFileFormat"
+
+
+def reduce_batches(batches: Iterator[Any], work: Work, threads: int | None = None) -> Any:
+    """Add up the results of record batches, in order.
+
+    The first one is done before the others start, so that what it settles is settled.
+
+    Parameters
+    ----------
+    batches : iterator of RecordBatch
+    work : Work
+    threads : int, optional
+        Default: one per core.
+
+    Returns
+    -------
+    object
+        None if there is no row.
+    """
+    full = (b for b in batches if b.num_rows)
+    first = next(full, None)
+    if first is None:
+        return None
+    total = work(first)
+    many = threads or max(1, min(os.cpu_count() or 1, 16))
+    if many == 1:
+        for batch in full:
+            total = work.add(total, work(batch))
+        return total
+    with ThreadPoolExecutor(many) as pool:
+        waiting: list[Any] = []
+        submit: Callable[..., Any] = pool.submit
+        try:
+            for batch in full:
+                waiting.append(submit(work, batch))
+                if len(waiting) > 2 * many:
+                    total = work.add(total, waiting.pop(0).result())
+            for future in waiting:
+                total = work.add(total, future.result())
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+    return total

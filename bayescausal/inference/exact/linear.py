@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.exact.blocks import Block
     from bayescausal.model.structure import Structure
 
-__all__ = ["LinearBlock", "LinearStatistics", "linear_block"]
+__all__ = ["LinearBlock", "LinearStatistics", "linear_block", "stripped"]
 
 #: Coefficients of a block: their number enters cubed.
 MOST = 1_500
@@ -328,6 +328,7 @@ class _Diagonal:
         self.f = vectors.T @ solve_triangular(lower, data.moment / width, lower=True)
         self.e[self.p == 0.0] = 0.0
         self.f[self.q == 0.0] = 0.0
+        self.vectors = vectors
         self.back = solve_triangular(lower.T, vectors) / width[:, None]
         # sum (r - x c)^2 = left + sum q (z - f/q)^2
         with np.errstate(all="ignore"):
@@ -359,7 +360,9 @@ class _Diagonal:
         v = g[:, None] ** 2
         total = self.p[None] + self.q[None] / v
         centre = (self.e[None] + self.f[None] / v) / total
-        z = centre + rng.standard_normal(centre.shape) / np.sqrt(total)
+        # Noise is rotated along, so that draws do not depend on which eigenvectors were found.
+        noise = rng.standard_normal(centre.shape) @ self.vectors
+        z = centre + noise / np.sqrt(total)
         return np.asarray(self.reference[None] + z @ self.back.T)
 
 
@@ -410,7 +413,7 @@ def linear_block(structure: Structure, block: Block, columns: Collection[str]) -
     if scalar is not None:
         if unknown[scalar].type.ndim or _is_discrete(unknown[scalar]):
             return f"{scalar!r} is not one continuous number"
-        noisy = [_stripped(s) for s in spreads.values() if _reads(s, unknown[scalar], leaves)]
+        noisy = [stripped(s) for s in spreads.values() if _reads(s, unknown[scalar], leaves)]
         if any(s.type.ndim or named_parents([s], leaves) != {unknown[scalar]} for s in noisy):
             return "the noise is not one number for all units"
         if not all(equal_computations([noisy[0]], [s]) for s in noisy[1:]):
@@ -460,7 +463,7 @@ def _is_discrete(rv: Any) -> bool:
     return not str(rv.type.dtype).startswith("float")
 
 
-def _stripped(expression: Any) -> Any:
+def stripped(expression: Any) -> Any:
     """Return what was broadcast to make an expression."""
     while expression.owner is not None and expression.type.ndim:
         op = expression.owner.op

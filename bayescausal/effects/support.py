@@ -118,12 +118,8 @@ def _levels(fit: Fit, estimand: Estimand) -> list[tuple[str, int]]:
 
 def _has_law(fit: Fit, name: str) -> bool:
     """Whether a treatment was observed, is finite, and has parents that could make it certain."""
-    return (
-        name in fit.columns
-        and is_finite(fit, name)
-        and bool(list(fit.structure.full.predecessors(name)))
-        and fit.structure.graph.in_degree(name) > 0
-    )
+    seen = name in fit.columns and is_finite(fit, name)
+    return seen and fit.structure.graph.in_degree(name) > 0
 
 
 def _support(fit: Fit, name: str) -> tuple[np.ndarray, np.ndarray | None] | None:

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["chances", "is_finite", "kept_values", "laws_of", "some_draws"]
 
-#: A function from (random variable, its kept value, the builder) to expressions.
-Build = "Callable[[Any, Any, Builder], Sequence[Any]]"
-
 
 def some_draws(fit: Fit, most: int) -> slice:
     """Return at most `most` posterior draws, evenly spaced over the chains.

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.effects.frame import Frame, Weights
 from bayescausal.effects.functionals import Mean, Probability
-from bayescausal.effects.reduce import Frame, Reduction
+from bayescausal.effects.reduce import Reduction
 from bayescausal.worlds.evaluate import Block, argument
 from bayescausal.worlds.expand import Expansion, expand
 
@@ -124,6 +125,7 @@ class ClosedForm:
         shape = (len(question.arms), len(self.cells))
         count = self.expansion.n_features
         n = len(rows) if varying else 1
+        weights = Weights(question, self.seed)
         num = np.zeros((*shape, count, n))
         den = np.zeros((*shape, n))
         for window, values in self._features():
@@ -133,8 +135,7 @@ class ClosedForm:
                 held[i] = value[None, None]
             for part in self._parts(rows, window if varying else None):
                 block = Block(slice(part.start, part.stop, part.step), 0, window, held)
-                total = range(question.fit.n_draws)
-                frame = Frame(question, self.program, self.where, block, total, self.seed)
+                frame = Frame(question, self.program, self.where, block, weights)
                 place = slice(0, 1)
                 if varying:
                     start = (part.start - rows.start) // rows.step

@@ -34,9 +34,9 @@ import xarray as xr
 
 from bayescausal.effects.averages import Expected
 from bayescausal.effects.curves import Slope
+from bayescausal.effects.frame import Frame, Weights
 from bayescausal.effects.functionals import Mean, Probability
 from bayescausal.effects.laws import Event, Values
-from bayescausal.effects.reduce import Frame
 from bayescausal.model.rebuild import evaluate as value_of
 from bayescausal.model.support import support_of
 from bayescausal.worlds.evaluate import evaluate
@@ -228,8 +228,9 @@ class _Seen:
         split, k, m = len(self.worlds), len(self.values), len(self.moved)
         total = range(question.fit.n_draws)
         parts: list[list[np.ndarray]] = []
+        weights = Weights(question, seed)
         for block in evaluate(program, question.units, draws, FreshNoise(seed), whole_units=True):
-            frame = Frame(question, program, {}, block, total, seed)
+            frame = Frame(question, program, {}, block, weights)
             n = len(total[block.draws])
             laid = []
             for i, value in enumerate(block.values):
@@ -329,8 +330,9 @@ class _Seen:
             one = np.ones((draws.stop - draws.start, question.units.count))
             return [[one for _ in row] for row in conditions]
         found: list[list[list[np.ndarray]]] = [[[] for _ in row] for row in conditions]
+        weights = Weights(question, run.seed)
         for block in evaluate(run.program, question.units, draws, run.noise, whole_units=True):
-            frame = Frame(question, run.program, run.where, block, total, run.seed)
+            frame = Frame(question, run.program, run.where, block, weights)
             n = len(total[block.draws])
             for a, row in enumerate(conditions):
                 for c, condition in enumerate(row):

@@ -28,8 +28,8 @@ import numpy as np
 import xarray as xr
 
 from bayescausal.effects.causation import PN, PS
+from bayescausal.effects.frame import Frame, Weights
 from bayescausal.effects.laws import Event
-from bayescausal.effects.reduce import Frame
 from bayescausal.model.support import support_of
 from bayescausal.worlds.evaluate import Units, evaluate
 from bayescausal.worlds.noise import FreshNoise
@@ -170,16 +170,16 @@ def _sums(run: Any) -> tuple[_Sums, float]:
     )
     inner = REPLICATES if program.noise else 1
     total = question.fit.n_draws
-    rows = range(total)
     shape = (len(run.cells), total)
     out = {f: np.zeros(shape) for f in _Sums.__dataclass_fields__}
     squares = np.zeros((3, *shape))
     levels = {r: _levels(estimand, r) for r in ("treated", "control")}
+    weights = Weights(question, run.seed)
     at = levels["control" if isinstance(estimand, PS) else "treated"]
     for block in evaluate(
         program, question.units, slice(0, total), FreshNoise(run.seed), replicates=inner
     ):
-        frame = Frame(question, program, where, block, rows, run.seed)
+        frame = Frame(question, program, where, block, weights)
         lengths = (1, 1, *frame.lengths)
         p1, p0 = (
             np.broadcast_to(v, np.broadcast_shapes(v.shape, lengths))

@@ -21,21 +21,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.draws.weights import bayesian_bootstrap
+from bayescausal.effects.frame import Frame, Weights
 from bayescausal.effects.functionals import Mean, Probability
-from bayescausal.worlds.evaluate import Block, evaluate
+from bayescausal.worlds.cores import each_block
+from bayescausal.worlds.noise import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.effects.conditions import Condition
     from bayescausal.effects.question import Arm, Question
+    from bayescausal.worlds.evaluate import Block
     from bayescausal.worlds.program import Program
 
 #: Values from which the spread of the outcome is read.
 ENOUGH = 1_000_000
 
-__all__ = ["Cell", "Frame", "Reduction", "reduce_question"]
+__all__ = ["Cell", "Reduction", "reduce_question"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,117 +113,59 @@ def reduce_question(
     keep = _Sums if linear else _Values
     rows = range(question.fit.n_draws)[draws]
     store = keep(question, program, cells, rows, min(batches, max(replicates, 1)), inner)
-    for block in evaluate(
+    weights = Weights(question, seed)
+
+    def part(block: Block) -> Any:
+        return store.part(block, Frame(question, program, where, block, weights))
+
+    parts = each_block(
         program,
         question.units,
         draws,
         noise,
+        part,
         groups=groups,
         replicates=inner,
         whole_units=not linear,
-    ):
-        store.add(block, Frame(question, program, where, block, rows, seed))
+    )
+    for each in parts:
+        store.add(each)
     return store.finish()
 
 
-class Frame:
-    """One block laid out along the outcome's unit dims, with weights per arm and cell."""
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Sums of one block: (arm, cell) to weighted sum and sum of weights."""
 
-    def __init__(
-        self,
-        question: Question,
-        program: Program,
-        where: dict[str, int],
-        block: Block,
-        rows: range,
-        seed: int,
-    ) -> None:
-        self.question = question
-        self.block = block
-        structure = question.structure
-        dims = program.dims[0]
-        self.dims: list[str] = [d for d in dims if d is not None and d in structure.unit_dims]
-        self.axes = [i for i, d in enumerate(dims) if d in structure.unit_dims]
-        self.event = len(dims) - len(self.axes)
-        first = structure.unit_dims[0]
-        sizes = question.units.sizes
-        window = block.units
-        self.lengths = [len(range(sizes[d])[window]) if d == first else sizes[d] for d in self.dims]
-        self.values = {
-            name: self._lay(block.values[i], program.dims[i]) for name, i in where.items()
-        }
-        self.weights = self._population_weights(first, seed)
-
-    def _lay(self, value: np.ndarray, dims: Sequence[Any]) -> np.ndarray:
-        """Return a value with axes (draw, replicate, *frame)."""
-        own = [d for d in dims if d in self.dims]
-        array = value.transpose(0, 1, *(2 + dims.index(d) for d in self.dims if d in own))
-        shape = [array.shape[0], array.shape[1]]
-        axis = 2
-        for d in self.dims:
-            if d in own:
-                shape.append(array.shape[axis])
-                axis += 1
-            else:
-                shape.append(1)
-        return array.reshape(shape)
-
-    def _population_weights(self, first: str, seed: int) -> np.ndarray | None:
-        question = self.question
-        if question.counts is not None:
-            return np.asarray(question.counts[self.block.units])[None, None]
-        if question.population != "superpopulation" or first not in self.dims:
-            return None
-        chosen = range(question.fit.n_draws)[self.block.draws]
-        length = question.units.sizes[first]
-        weights = bayesian_bootstrap(length, np.asarray(chosen), seed, question.clusters)
-        weights = weights[:, self.block.units]
-        shape = [len(chosen), 1] + [weights.shape[1] if d == first else 1 for d in self.dims]
-        return weights.reshape(shape)
-
-    def weight(self, condition: Condition) -> np.ndarray:
-        """Return the weights of a subgroup: (draw, replicate, *frame), length 1 if constant."""
-        weights = self.weights
-        if condition:
-            decoded = {n: _decode(self.question, n, v) for n, v in self.values.items()}
-            member = condition.member(decoded)
-            if condition.masks:
-                member = self._cut_mask(condition, decoded)
-            inside = np.asarray(member, dtype=float)
-            inside = inside.reshape((1,) * (2 + len(self.dims) - inside.ndim) + inside.shape)
-            weights = inside if weights is None else weights * inside
-        if weights is None:
-            return np.ones((1, 1, *(1,) * len(self.dims)))
-        return weights
-
-    def _cut_mask(self, condition: Condition, values: Any) -> np.ndarray:
-        """Return membership where masks cover all units and the block only some."""
-        from bayescausal.effects.conditions import Condition as Clauses
-
-        first = self.question.structure.unit_dims[0]
-        place = self.dims.index(first) if first in self.dims else None
-        clauses: list[tuple[str, Any]] = []
-        for name, spec in condition.clauses:
-            if not name and isinstance(spec, np.ndarray) and place is not None:
-                cut = (*(slice(None),) * place, self.block.units)
-                clauses.append((name, spec[cut]))
-            else:
-                clauses.append((name, spec))
-        return Clauses(tuple(clauses)).member(values)
-
-    def outcome(self, arm: int) -> np.ndarray:
-        """Return the outcome of an arm: (draw, replicate, *frame, *event)."""
-        value = self.block.values[arm]
-        rest = [i for i in range(value.ndim - 2) if i not in self.axes]
-        return value.transpose(0, 1, *(2 + i for i in self.axes), *(2 + i for i in rest))
+    block: Block
+    sums: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]
+    moments: np.ndarray
 
 
-def _decode(question: Question, name: str, values: np.ndarray) -> np.ndarray:
-    """Return labels in the place of codes, for a variable that has labels."""
-    labels = question.fit.labels.get(name)
-    if not labels:
-        return values
-    return np.asarray(labels)[values.astype(int)]
+def _moments(value: np.ndarray, lengths: tuple[int, ...]) -> np.ndarray:
+    """Return number, sum and sum of squares of a value filled to all units."""
+    full = np.broadcast_to(value, (*value.shape[:2], *lengths, *value.shape[2 + len(lengths) :]))
+    times = full.size / max(value.size, 1)
+    squares = np.square(value, dtype=float).sum()
+    return np.array([full.size, value.sum() * times, squares * times], dtype=float)
+
+
+def _total(full: np.ndarray, units: int, cut: int | None) -> np.ndarray:
+    """Sum over the unit axes, (draw, replicate, *event), by blocks of units of a fixed length.
+
+    Sums in floating point depend on their order: with blocks of one length, added one after the
+    other, the total is the same to the last bit however the units were cut for evaluation.
+    """
+    axes = tuple(range(2, 2 + units))
+    if cut is None or full.shape[2 + cut] <= BLOCK:
+        return np.asarray(np.ascontiguousarray(full).sum(axis=axes))
+    total: np.ndarray | None = None
+    for lo in range(0, full.shape[2 + cut], BLOCK):
+        piece = full[(*(slice(None),) * (2 + cut), slice(lo, lo + BLOCK))]
+        found = np.ascontiguousarray(piece).sum(axis=axes)
+        total = found if total is None else total + found
+    assert total is not None
+    return np.asarray(total)
 
 
 class _Sums:
@@ -242,55 +186,55 @@ class _Sums:
         self.den = np.zeros((len(self.arms), len(cells), batches, len(rows)))
         self.moments = np.zeros(3)
 
-    def add(self, block: Block, frame: Frame) -> None:
+    def part(self, block: Block, frame: Frame) -> _Part:
+        """Return the sums of one block; nothing is changed."""
+        weights: dict[tuple[int, int], np.ndarray] = {}
+        sums = {}
+        moments = np.zeros(3)
+        for c, cell in enumerate(self.cells):
+            for a, arm in enumerate(self.arms):
+                key = (id(arm.condition), c)  # what is held: a passing object's id is used again
+                if key not in weights:
+                    weights[key] = frame.weight(arm.condition & cell.condition)
+                value = frame.outcome(a)
+                sums[a, c] = self._one(value, weights[key], tuple(frame.lengths), frame.cut)
+                if self.moments[0] < ENOUGH:
+                    moments += _moments(value, tuple(frame.lengths))
+        return _Part(block, sums, moments)
+
+    def _one(
+        self, value: np.ndarray, weight: np.ndarray, lengths: tuple[int, ...], cut: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weighted sum and the sum of weights, (draw, replicate, *event)."""
+        event = value.shape[2 + len(lengths) :]
+        full = np.broadcast_to(value, (*value.shape[:2], *lengths, *event))
+        if weight.size == 1:
+            num = _total(full, len(lengths), cut) * weight.item()
+            return num, np.full((1, 1), weight.item() * np.prod(lengths))
+        w = weight.reshape(*weight.shape, *(1,) * len(event))
+        spread = np.broadcast_to(weight, (*weight.shape[:2], *lengths))
+        return _total(full * w, len(lengths), cut), _total(spread, len(lengths), cut)
+
+    def add(self, part: _Part) -> None:
+        """Add the sums of one block."""
+        block = part.block
         first = (block.draws.start - self.rows.start) // self.rows.step
         n = len(range(block.draws.start, block.draws.stop, self.rows.step))
         place = slice(first, first + n)
-        axes = tuple(range(2, 2 + len(frame.dims)))
-        weights: dict[tuple[int, int], np.ndarray] = {}
-        for c, cell in enumerate(self.cells):
-            for a, arm in enumerate(self.arms):
-                condition = arm.condition & cell.condition
-                key = (id(arm.condition), c)  # what is held: a passing object's id is used again
-                if key not in weights:
-                    weights[key] = frame.weight(condition)
-                self._one(a, c, frame, frame.outcome(a), weights[key], axes, place, n, block)
-
-    def _one(
-        self,
-        a: int,
-        c: int,
-        frame: Frame,
-        value: np.ndarray,
-        weight: np.ndarray,
-        axes: tuple[int, ...],
-        place: slice,
-        n: int,
-        block: Block,
-    ) -> None:
-        lengths = tuple(frame.lengths)
-        event = value.shape[2 + len(lengths) :]
-        full = np.broadcast_to(value, (*value.shape[:2], *lengths, *event))
         if self.moments[0] < ENOUGH:
-            self.moments += (full.size, full.sum(), np.square(full, dtype=float).sum())
-        w = weight.reshape(*weight.shape, *(1,) * len(event))
-        if weight.size == 1:
-            num = full.sum(axis=axes) * weight.item()
-            den = np.full((1, 1), weight.item() * np.prod(lengths))
-        else:
-            num = (full * w).sum(axis=axes)
-            spread = np.broadcast_to(weight, (*weight.shape[:2], *lengths))
-            den = spread.sum(axis=axes)
-        reps = max(num.shape[1], den.shape[1], self.inner)
-        num = np.broadcast_to(num, (n, reps, *event))
-        den = np.broadcast_to(den, (n, reps))
-        if self.num is None:
-            self.num = np.zeros((*self.den.shape, *event))
-        batch = (block.group * self.inner + np.arange(reps)) % self.nb
-        for b in np.unique(batch):
-            chosen = batch == b
-            self.num[a, c, b, place] += num[:, chosen].sum(axis=1)
-            self.den[a, c, b, place] += den[:, chosen].sum(axis=1)
+            self.moments += part.moments
+        for (a, c), (num, den) in part.sums.items():
+            event = num.shape[2:]
+            reps = max(num.shape[1], den.shape[1], self.inner)
+            num = np.broadcast_to(num, (n, reps, *event))
+            den = np.broadcast_to(den, (n, reps))
+            if self.num is None:
+                self.num = np.zeros((*self.den.shape, *event))
+            batch = (block.group * self.inner + np.arange(reps)) % self.nb
+            for b in range(self.nb) if reps >= self.nb else np.unique(batch):
+                chosen = batch == b
+                self.num[a, c, b, place] += num[:, chosen].sum(axis=1)
+                self.den[a, c, b, place] += den[:, chosen].sum(axis=1)
 
     def finish(self) -> Reduction:
         assert self.num is not None
@@ -324,7 +268,13 @@ class _Values:
         self.held: list[tuple[Block, Frame]] = []
         self.moments = np.zeros(3)
 
-    def add(self, block: Block, frame: Frame) -> None:
+    def part(self, block: Block, frame: Frame) -> tuple[Block, Frame]:
+        """Return the block itself: quantiles need all values at once."""
+        return block, frame
+
+    def add(self, part: tuple[Block, Frame]) -> None:
+        """Hold the values until those of the same draws are together."""
+        block, frame = part
         if self.held and self.held[0][0].draws != block.draws:
             self._flush()
         self.held.append((block, frame))
@@ -365,7 +315,7 @@ class _Values:
             reps = max(value.shape[1], weight.shape[1])
             full = np.broadcast_to(value, (n, reps, *lengths, *event))
             if self.moments[0] < ENOUGH:
-                self.moments += (full.size, full.sum(), np.square(full, dtype=float).sum())
+                self.moments += _moments(value, lengths)
             values.append(full.reshape(n, reps, -1, *event))
             weights.append(np.broadcast_to(weight, (n, reps, *lengths)).reshape(n, reps, -1))
         return np.concatenate(values, axis=1), np.concatenate(weights, axis=1)

@@ -27,6 +27,7 @@ from bayescausal.effects.effect import Effect
 from bayescausal.effects.functionals import Probability
 from bayescausal.effects.question import Question
 from bayescausal.effects.reduce import Cell, Reduction, reduce_question
+from bayescausal.effects.smooth import smooth
 from bayescausal.model.support import support_of
 from bayescausal.types import (
     DataError,
@@ -105,6 +106,15 @@ class Run:
         return question, program
 
     @cached_property
+    def smooth(self) -> Reduction | None:
+        """The averages of all draws from those of some, where that gives the same averages."""
+        question, program = self.fewer or (self.question, self.program)
+        reads = tuple(self.where.values())
+        return smooth(
+            question, program, reads, lambda q, draws: self._evaluated(q, program, draws, 1, 1)
+        )
+
+    @cached_property
     def noise(self) -> Any:
         """The source of the noise: fresh, or that of each unit."""
         if self.question.abducted:
@@ -122,6 +132,8 @@ class Run:
         """Evaluate the question for some draws."""
         if self.closed is not None:
             return self.closed.reduce(draws)
+        if self.exact and draws == slice(0, self.question.fit.n_draws) and self.smooth is not None:
+            return self.smooth
         if self.fewer is not None:
             return self._evaluated(*self.fewer, draws, 1, 1)
         inner = min(self.inner, replicates)

@@ -30,7 +30,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.scalar.basic import Add, Clip, Mul
-from pytensor.scalar.math import Log1mexp, Softplus
+from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
 from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.types import FixedUnitsError, ModelError
@@ -59,7 +59,9 @@ def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     """Spell out the scalar functions that have no NumPy kernel, which would be looped over."""
     kind = type(node.op.scalar_op)
     x = node.inputs[0]
-    if kind is Softplus:
+    if kind is Sigmoid:  # to the last digit in both tails; SciPy's takes twice as long
+        out = pt.reciprocal(pt.exp(-x) + 1.0)
+    elif kind is Softplus:
         out = pt.log1p(pt.exp(-pt.abs(x))) + pt.maximum(x, np.asarray(0, x.type.dtype))
     elif kind is Log1mexp:
         out = pt.switch(x > -np.log(2.0), pt.log(-pt.expm1(x)), pt.log1p(-pt.exp(x)))

@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from bayescausal.model.structure import Structure
     from bayescausal.worlds.program import Input, Program
 
-__all__ = ["Block", "NoiseSource", "Units", "argument", "evaluate", "fresh_units", "units_of"]
+__all__ = [
+    "Block",
+    "NoiseSource",
+    "Task",
+    "Units",
+    "argument",
+    "block_of",
+    "evaluate",
+    "fresh_units",
+    "tasks",
+    "units_of",
+]
 
 #: Elements of one array in a block: about 0.4 MB in double precision.
 CHUNK = 50_000
@@ -184,38 +195,108 @@ def evaluate(
     ------
     Block
     """
+    for task in tasks(
+        program, units, draws, groups=groups, replicates=replicates, whole_units=whole_units
+    ):
+        yield block_of(program, units, task, noise, program.call)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One block that is to be evaluated.
+
+    Attributes
+    ----------
+    rows : range
+        Posterior draws, of the flattened chains.
+    group, inner : int
+        Group of inner replicates, and how many.
+    cut : str or None
+        The unit dim that is cut.
+    window : slice
+        Along it.
+    held : dict of str to ndarray
+        Kept values of these draws, shared by all tasks of the same draws.
+    """
+
+    rows: range
+    group: int
+    inner: int
+    cut: str | None
+    window: slice
+    held: dict[str, np.ndarray]
+
+    @property
+    def draws(self) -> slice:
+        """The posterior draws as a slice."""
+        return slice(self.rows.start, self.rows.stop, self.rows.step)
+
+
+def tasks(
+    program: Program,
+    units: Units,
+    draws: Sequence[slice] | slice,
+    *,
+    groups: range = range(1),
+    replicates: int | None = None,
+    whole_units: bool = False,
+) -> Iterator[Task]:
+    """Cut the work of :func:`evaluate` into blocks, in its order.
+
+    Yields
+    ------
+    Task
+    """
     inner = 1 if not program.noise else (replicates or replicates_per_group(units.count))
     total = units.fit.n_draws
     cut = None if whole_units else _cut_dim(program, units)
     length = units.sizes[cut] if cut else 1
     per_unit = max(units.count // max(length, 1), 1) if cut else units.count
     step_units, step_draws = _steps(length, per_unit, inner, cut is not None)
-    pieces = [draws] if isinstance(draws, slice) else list(draws)
-    for piece in pieces:
+    for piece in [draws] if isinstance(draws, slice) else list(draws):
         rows = range(total)[piece]
-        stride = rows.step
         for lo in range(0, len(rows), step_draws):
-            part = rows[lo : lo + step_draws]
-            block = slice(part.start, part.stop, stride)
             held: dict[str, np.ndarray] = {}
             for group in groups:
                 for start in range(0, length, step_units):
                     window = slice(start, min(start + step_units, length))
-                    arguments = [
-                        argument(i, units, part, block, group, inner, cut, window, noise, held)
-                        for i in program.inputs
-                    ]
-                    with np.errstate(all="ignore"):
-                        results = program.call(*arguments)
-                    yield Block(
-                        draws=block,
-                        group=group,
-                        units=window if cut else slice(None),
-                        values=[
-                            _unbatch(r, b, len(part), inner)
-                            for r, b in zip(results, program.batched, strict=True)
-                        ],
-                    )
+                    yield Task(rows[lo : lo + step_draws], group, inner, cut, window, held)
+
+
+def block_of(
+    program: Program, units: Units, task: Task, noise: NoiseSource | FreshNoise, call: Any
+) -> Block:
+    """Evaluate one block.
+
+    Parameters
+    ----------
+    program : Program
+    units : Units
+    task : Task
+    noise : NoiseSource
+    call : callable
+        The program's, or a copy of it: a compiled function must not be entered twice at once.
+
+    Returns
+    -------
+    Block
+    """
+    t = task
+    arguments = [
+        argument(i, units, t.rows, t.draws, t.group, t.inner, t.cut, t.window, noise, t.held)
+        for i in program.inputs
+    ]
+    with np.errstate(all="ignore"):
+        results = call(*arguments)
+    return Block(
+        draws=t.draws,
+        group=t.group,
+        units=t.window if t.cut else slice(None),
+        values=[
+            _unbatch(r, b, len(t.rows), t.inner)
+            for r, b in zip(results, program.batched, strict=True)
+        ],
+    )
 
 
 # ------------------------------------------------------------------------ private
@@ -229,9 +310,7 @@ def _cut_dim(program: Program, units: Units) -> str | None:
 
 def _steps(length: int, per_unit: int, inner: int, may_cut: bool) -> tuple[int, int]:
     """Return units and draws per block."""
-    step_units = length
-    if may_cut and length * per_unit > CHUNK:
-        step_units = max(CHUNK // per_unit // BLOCK, 1) * BLOCK
+    step_units = BLOCK if may_cut and length * per_unit > CHUNK else length
     size = min(step_units, length) * per_unit * inner
     return step_units, max(1, CHUNK // max(size, 1))
 

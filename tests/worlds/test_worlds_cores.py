@@ -1,0 +1,125 @@
+"""Numbers that do not depend on how the work was cut, or on how many threads did it."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pymc as pm
+import pytest
+
+import bayescausal as bc
+from bayescausal.effects import run as running
+from bayescausal.worlds import cores, evaluate
+from bayescausal.worlds.noise import BLOCK
+
+N = 3 * BLOCK + 77
+
+
+@pytest.fixture(scope="module")
+def fit():
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Normal("z", dims="unit")
+        w = pm.Gamma("w", 2, 1, dims="unit")
+        v = pm.Normal("v", dims="unit")
+        x = pm.Bernoulli("x", logit_p=z, dims="unit")
+        a, b = pm.Normal("a"), pm.Normal("b")
+        m = pm.Normal("m", a * x + z, 1, dims="unit")
+        pm.Bernoulli("y", logit_p=a + b * m + pm.math.log1p(w) * z - v * b, dims="unit")
+        pm.Poisson("k", pm.math.exp(a * x + 0.1 * z * w - b * v), dims="unit")
+    data = bc.simulate(model, {"a": 0.3, "b": 0.5}, units=N, seed=1)
+    draws = np.random.default_rng(1).normal(0.3, 0.2, size=(2, 2, 5))
+    return bc.Fit(model, {"a": draws[0], "b": draws[1]}, data)
+
+
+def questions():
+    return [
+        bc.ATE("x", "y"),
+        bc.ATE("x", "k"),
+        bc.CATE("x", "k", given={"z": (0.0, 1.0)}),
+        bc.ATT("x", "k"),
+        bc.ATE("x", "k", population="superpopulation"),
+        bc.QTE("x", "k", q=0.9),
+    ]
+
+
+def answers(fit):
+    return [bc.estimate(fit, q).draws.values for q in questions()]
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """Every unit and draw is evaluated."""
+    monkeypatch.setattr(running, "collapse", lambda *_: None)
+    monkeypatch.setattr(running, "WORK", 1_000_000)  # few inner draws of the noise
+
+
+def test_chunks_do_not_show(fit, monkeypatch):
+    found = []
+    for chunk in (1, 50_000, 10**9):
+        monkeypatch.setattr(evaluate, "CHUNK", chunk)
+        found.append(answers(fit))
+    for question, *same in zip(questions(), *found, strict=True):
+        for other in same[1:]:
+            assert np.array_equal(same[0], other), question
+
+
+def test_threads_do_not_show(fit, monkeypatch):
+    used = set()
+    original = cores.block_of
+
+    def spy(*arguments):
+        used.add(threading.get_ident())
+        return original(*arguments)
+
+    monkeypatch.setattr(cores, "block_of", spy)
+    monkeypatch.setattr(evaluate, "CHUNK", 10_000)
+    monkeypatch.setattr(cores, "_cores", lambda: 1)
+    one = answers(fit)
+    assert len(used) == 1
+    monkeypatch.setattr(cores, "_cores", lambda: 3)
+    monkeypatch.setattr(cores, "WORTH", 0.0)
+    monkeypatch.setattr(cores, "GAIN", 0.0)
+    several = answers(fit)
+    assert len(used) > 1
+    for question, a, b in zip(questions(), one, several, strict=True):
+        assert np.array_equal(a, b), question
+
+
+def test_one_thread_where_the_trial_says_so(fit, monkeypatch):
+    monkeypatch.setattr(cores, "_cores", lambda: 2)
+    monkeypatch.setattr(cores, "WORTH", 0.0)
+    monkeypatch.setattr(cores, "TRIAL", 2)
+    monkeypatch.setattr(evaluate, "CHUNK", 10_000)
+    used = []
+    original = cores.block_of
+
+    def spy(*arguments):
+        used.append(threading.get_ident() == threading.main_thread().ident)
+        return original(*arguments)
+
+    monkeypatch.setattr(cores, "block_of", spy)
+    monkeypatch.setattr(cores, "GAIN", np.inf)
+    bc.estimate(fit, bc.ATE("x", "k"))
+    # one block, a trial on one thread, a trial on two, and the rest on one
+    assert used[:3] == [True] * 3
+    assert used[3:7] == [False] * 4
+    assert all(used[7:])
+    assert len(used) > 7
+
+
+def test_a_failure_on_a_thread_is_not_lost(fit, monkeypatch):
+    monkeypatch.setattr(cores, "_cores", lambda: 2)
+    monkeypatch.setattr(cores, "WORTH", 0.0)
+    monkeypatch.setattr(cores, "GAIN", 0.0)
+    monkeypatch.setattr(evaluate, "CHUNK", 10_000)
+    original = cores.block_of
+
+    def fail(*arguments):
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("lost")
+        return original(*arguments)
+
+    monkeypatch.setattr(cores, "block_of", fail)
+    with pytest.raises(RuntimeError, match="lost"):
+        bc.estimate(fit, bc.ATE("x", "k"))

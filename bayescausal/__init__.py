@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bayescausal import datasets as datasets
     from bayescausal.checks.calibrate import calibrate as calibrate
     from bayescausal.checks.calibrate_verdict import Calibration as Calibration
+    from bayescausal.checks.compare import compare as compare
     from bayescausal.checks.falsification import Falsification as Falsification
     from bayescausal.checks.falsify import falsify as falsify
     from bayescausal.checks.overlap import overlap as overlap
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from bayescausal.checks.predictive_prior import prior_check as prior_check
     from bayescausal.checks.recover import recover as recover
     from bayescausal.checks.recovery import Recovery as Recovery
+    from bayescausal.checks.refute import refute as refute
     from bayescausal.counterfactuals.predict import abduct as abduct
     from bayescausal.counterfactuals.predict import counterfactual as counterfactual
     from bayescausal.draws.intervals import hdi as hdi
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from bayescausal.model.ask_graph import paths as paths
     from bayescausal.model.ask_graph import roles as roles
     from bayescausal.model.formulas.build import model_from_formulas as model_from_formulas
+    from bayescausal.model.formulas.priors import prior_summary as prior_summary
     from bayescausal.model.interventions import intervene as intervene
     from bayescausal.model.noise_form import noise_form as noise_form
     from bayescausal.model.structure import graph_of as graph_of
@@ -96,8 +99,18 @@ if TYPE_CHECKING:
     from bayescausal.report.dag import plot_graph as plot_graph
     from bayescausal.report.falsify import plot_falsification as plot_falsification
     from bayescausal.report.falsify import plot_permutations as plot_permutations
+    from bayescausal.report.report import Report as Report
+    from bayescausal.report.report import report as report
     from bayescausal.report.units import plot_counterfactual as plot_counterfactual
     from bayescausal.report.units import plot_ite as plot_ite
+    from bayescausal.sensitivity.hidden import hidden_confounder as hidden_confounder
+    from bayescausal.sensitivity.hidden_record import HiddenConfounder as HiddenConfounder
+    from bayescausal.sensitivity.prior_posterior import PriorPosterior as PriorPosterior
+    from bayescausal.sensitivity.prior_posterior import prior_posterior as prior_posterior
+    from bayescausal.sensitivity.prior_sensitivity import prior_sensitivity as prior_sensitivity
+    from bayescausal.sensitivity.strength import EValue as EValue
+    from bayescausal.sensitivity.strength import e_value as e_value
+    from bayescausal.sensitivity.strength import robustness_value as robustness_value
     from bayescausal.simulation.simulate import simulate as simulate
     from bayescausal.types import BayesCausalError as BayesCausalError
     from bayescausal.types import FitWarning as FitWarning
@@ -115,6 +128,7 @@ __version__ = "0.1.0"
 _WHERE: dict[str, str] = {
     # a model without PyMC
     "model_from_formulas": "model.formulas.build",
+    "prior_summary": "model.formulas.priors",
     # the graph
     "graph_of": "model.structure",
     "plot_graph": "report.dag",
@@ -195,6 +209,8 @@ _WHERE: dict[str, str] = {
     "estimate": "effects.estimate",
     "Effect": "effects.effect",
     "hdi": "draws.intervals",
+    "report": "report.report",
+    "Report": "report.report",
     "plot_effect": "figures.effects",
     "plot_forest": "figures.forest",
     "plot_dose_response": "figures.dose",
@@ -205,6 +221,17 @@ _WHERE: dict[str, str] = {
     "overlap": "checks.overlap",
     "posterior_check": "checks.predictive",
     "prior_check": "checks.predictive_prior",
+    "refute": "checks.refute",
+    "compare": "checks.compare",
+    # and if an assumption fails
+    "hidden_confounder": "sensitivity.hidden",
+    "HiddenConfounder": "sensitivity.hidden_record",
+    "robustness_value": "sensitivity.strength",
+    "e_value": "sensitivity.strength",
+    "EValue": "sensitivity.strength",
+    "prior_sensitivity": "sensitivity.prior_sensitivity",
+    "prior_posterior": "sensitivity.prior_posterior",
+    "PriorPosterior": "sensitivity.prior_posterior",
     # worlds with known answers
     "datasets": "datasets",
     # simulate, then recover

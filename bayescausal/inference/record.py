@@ -256,7 +256,7 @@ class Fit:
         -------
         DataFrame
             A row per scalar: mean, sd, hdi bounds, and, where there are enough draws, ess, r_hat
-            and Monte Carlo errors.
+            and Monte Carlo errors; of a posterior, the method by which it was drawn.
         """
         from bayescausal.inference.diagnose import summarise
 
@@ -265,7 +265,11 @@ class Fit:
         for name in chosen:
             if name not in held:
                 raise unknown_variable(name, [str(v) for v in held.data_vars], what="drawn")
-        return summarise(held[chosen], prob=prob)
+        table = summarise(held[chosen], prob=prob)
+        if self.kind == "posterior":
+            how = {n: m for names, m in self.methods.items() for n in names.split(", ")}
+            table["method"] = [how.get(str(row).partition("[")[0], "") for row in table.index]
+        return table
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a file, at once or not at all.
@@ -283,9 +287,10 @@ class Fit:
     def __repr__(self) -> str:
         sizes = self.draws["posterior"].sizes
         names = ", ".join(str(v) for v in self.draws["posterior"].data_vars)
-        units = _units(self)
+        how = _how(self)
         return (
-            f"Fit({self.kind}; {units}; {sizes['chain']} chains x {sizes['draw']} draws of {names})"
+            f"Fit({self.kind}; {_units(self)}; "
+            f"{sizes['chain']} chains x {sizes['draw']} draws of {names}{how})"
         )
 
     def _repr_html_(self) -> str:
@@ -367,6 +372,13 @@ def _flat(array: xr.DataArray, block: slice) -> np.ndarray:
     """Return a block of the draws, chain after chain, as the first axis."""
     values = array.values
     return values.reshape(-1, *values.shape[2:])[block]
+
+
+def _how(fit: Fit) -> str:
+    """Return the methods of a posterior in words; those of a trace that was given are not known."""
+    kinds = dict.fromkeys(m.partition(" (")[0] for m in fit.methods.values())
+    known = [m for m in kinds if m != "given"]
+    return f"; {', '.join(known)}" if known and fit.kind == "posterior" else ""
 
 
 def _units(fit: Fit) -> str:

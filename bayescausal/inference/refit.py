@@ -33,19 +33,17 @@ import numpy as np
 import xarray as xr
 from pytensor.compile import SharedVariable
 
+from bayescausal.inference.compress import Compression, insert, lean, measure, reducible
 from bayescausal.inference.condition import condition
 from bayescausal.inference.conform import conform
 from bayescausal.inference.exact.blocks import named_parents
 from bayescausal.inference.exact.plan import Plan, draw_exact, make_plan, rest_of
 from bayescausal.inference.fit import (
-    Drawn,
     check_options,
     fit_read,
-    lean,
-    no_exact,
     resolve_seed,
-    with_exact,
 )
+from bayescausal.inference.posterior import no_exact, not_compressed, relabelled, told, with_exact
 from bayescausal.inference.table import as_table, own_table
 from bayescausal.model.structure import structure_of
 from bayescausal.model.support import is_discrete
@@ -59,6 +57,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.columns import Table
     from bayescausal.inference.conform import Conformed
     from bayescausal.inference.record import Fit
+    from bayescausal.inference.sample import Drawn
     from bayescausal.model.structure import Structure
 
 __all__ = ["Refitter"]
@@ -86,9 +85,9 @@ class _Recipe:
     sources : mapping of str to str
         Data of the compiled model, and the column or dim that they come from.
     methods : mapping of str to str
+        Of what is left.
     """
 
-    plan: Plan
     compiled: Any
     sources: dict[str, str]
     methods: dict[str, str]
@@ -118,7 +117,9 @@ class Refitter:
         Draws kept per chain, and chains.
     unit_dims : str or sequence of str, optional
         The dims that count units, where the model leaves it open.
-    **sampler
+    sampler : str, optional
+        As in :func:`bayescausal.fit`. Others than nutpie take the plain path.
+    **options
         As in :func:`bayescausal.fit`: ``tune``, ``target_accept``, ``cores``, ...
 
     Attributes
@@ -157,14 +158,15 @@ class Refitter:
         draws: int = 1000,
         chains: int = 4,
         unit_dims: str | Sequence[str] | None = None,
-        **sampler: Any,
+        sampler: str | None = None,
+        **options: Any,
     ) -> None:
-        check_options(method, draws, chains, sampler)
+        options = check_options(method, draws, chains, options, sampler)
         if isinstance(columns, str):
             columns = (columns,)
         self.model, self.columns = model, tuple(dict.fromkeys(map(str, columns)))
         self.method, self.draws, self.chains = method, draws, chains
-        self.unit_dims, self.sampler = unit_dims, dict(sampler)
+        self.unit_dims, self.sampler = unit_dims, options
         data = [v.name for v in model.data_vars]
         random = [v.name for v in model.basic_RVs if v.type.ndim]
         lost = [n for n in self.columns if n not in (*random, *data)]
@@ -180,6 +182,7 @@ class Refitter:
                 expected="The names of the variables that will be observed.",
             )
         self.plain = _why_plain(self.structure, self.columns, method, self.sampler)
+        self._plans: dict[Any, tuple[Plan, dict[str, Any]]] = {}
         self._recipes: OrderedDict[Any, _Recipe] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -251,61 +254,74 @@ class Refitter:
     def _draw(self, structure: Structure, conformed: Conformed, *, seed: int, **_: Any) -> Drawn:
         """Draw the posterior by what is kept."""
         with self._lock:
-            recipe = self._recipe(conformed)
-            arrays, methods, plan = draw_exact(
-                recipe.plan,
-                structure,
-                conformed,
-                draws=self.draws,
-                chains=self.chains,
-                seed=seed,
-            )
-            if len(plan.samplers) < len(recipe.plan.samplers):
-                raise _PlainError(plan.rest[-1][1])
-            compiled = _with_data(recipe, conformed)
+            plan, terms = self._planned(conformed)
+            sizes = {"draws": self.draws, "chains": self.chains, "seed": seed}
+            arrays, methods, held = draw_exact(plan, structure, conformed, **sizes)
+            if len(held.samplers) < len(plan.samplers):
+                raise _PlainError(held.rest[-1][1])
+            short = measure(terms, structure, conformed)
+            if self.method == "compressed" and short.left:
+                raise not_compressed(short)
+            recipe = self._recipe(plan, short, conformed)
+            compiled = _with_data(recipe, conformed, short.data())
         groups = self._sample(compiled, conformed, seed)
         with self._lock:
             groups = with_exact(structure, conformed, groups, arrays)
-        return groups, {**methods, **recipe.methods}, ()
+        return groups, {**methods, **recipe.methods}, told(structure, short, conformed)
 
-    def _recipe(self, conformed: Conformed) -> _Recipe:
+    def _planned(self, conformed: Conformed) -> tuple[Plan, dict[str, Any]]:
+        """Return the blocks, and the terms of equations that might be shortened."""
+        key = tuple(sorted(conformed.columns))
+        if key not in self._plans:
+            structure = self.structure
+            plan = Plan((), (), ())
+            if self.method != "nuts":
+                plan = make_plan(structure, set(conformed.columns))
+            if self.method == "exact" and plan.rest:
+                raise no_exact(*plan.rest[0])
+            if self.method == "compressed":
+                plan = Plan((), (), plan.idle)
+            away = {*plan.idle, *(n for s in plan.samplers for n in s.observed)}
+            left = [n for n in structure.random if n not in away]
+            terms = reducible(structure, conformed, left) if self.method != "nuts" else {}
+            self._plans[key] = plan, terms
+        return self._plans[key]
+
+    def _recipe(self, plan: Plan, short: Compression, conformed: Conformed) -> _Recipe:
         """Return what is kept for data like these, made if need be."""
-        key = _kind(self.structure, conformed)
+        key = (*_kind(self.structure, conformed), short.kind())
         if key not in self._recipes:
-            self._recipes[key] = self._make(conformed)
+            self._recipes[key] = self._make(plan, short, conformed)
             while len(self._recipes) > KEPT:
                 self._recipes.popitem(last=False)
         self._recipes.move_to_end(key)
         return self._recipes[key]
 
-    def _make(self, conformed: Conformed) -> _Recipe:
-        """Plan and compile."""
+    def _make(self, plan: Plan, short: Compression, conformed: Conformed) -> _Recipe:
+        """Compile what is left."""
         structure = self.structure
-        plan = Plan((), (), ())
-        if self.method != "nuts":
-            plan = make_plan(structure, set(conformed.columns))
-        if self.method == "exact" and plan.rest:
-            raise no_exact(*plan.rest[0])
         if plan.samplers and not plan.rest:
-            return _Recipe(plan, None, {}, {})
+            return _Recipe(None, {}, {})
         conditioned = condition(structure, conformed)
         gone = [n for s in plan.samplers for n in s.names]
         held = [n for s in plan.samplers for n in s.observed]
-        model = lean(structure, rest_of(conditioned.model, gone, [*held, *plan.idle]))
+        model = rest_of(conditioned.model, gone, [*held, *plan.idle])
+        model = lean(structure, insert(structure, model, short))
         free = [rv.name for rv in model.free_RVs]
         if not free:
-            return _Recipe(plan, None, {}, {})
+            return _Recipe(None, {}, {})
         compiled = _compile(model, self.sampler)
         names = {new: old for old, new in conditioned.data_names.items()}
-        sources = {}
+        numbers, sources = short.data(), {}
         for variable in compiled.shared_var_keys:
             name = str(variable.name)
             if name in sources:
                 raise _PlainError(f"two data of the model are named {name!r}")
             source = names.get(name, name)
-            if source in conformed.columns or source in conformed.sizes:
+            if name in numbers or source in conformed.columns or source in conformed.sizes:
                 sources[name] = source
-        return _Recipe(plan, compiled, sources, {", ".join(free): "nuts"})
+        methods = relabelled(structure, conformed, short, {", ".join(free): "nuts"})
+        return _Recipe(compiled, sources, methods)
 
     def _sample(self, compiled: Any, conformed: Conformed, seed: int) -> dict[str, xr.Dataset]:
         """Run the Markov chains, as ``pm.sample`` does."""
@@ -355,7 +371,7 @@ class Refitter:
 
         vars(self).update({**state, "model": cloudpickle.loads(state["model"])})
         self.structure = structure_of(self.model, unit_dims=self.unit_dims, named=self.columns)
-        self._recipes, self._lock = OrderedDict(), threading.RLock()
+        self._plans, self._recipes, self._lock = {}, OrderedDict(), threading.RLock()
 
     def __repr__(self) -> str:
         how = f"plain path: {self.plain}" if self.plain else f"method={self.method!r}"
@@ -372,7 +388,7 @@ def _why_plain(
 ) -> str:
     """Return why every fit takes the plain path; empty where none has to."""
     model = structure.model
-    if method not in ("auto", "exact", "nuts"):
+    if method not in ("auto", "exact", "compressed", "nuts"):
         return f"method={method!r}"
     odd = [k for k in sampler if k not in _OPTIONS]
     if odd:
@@ -420,12 +436,16 @@ def _compile(model: pm.Model, sampler: dict[str, Any]) -> Any:
     return nutpie.compile_pymc_model(model, freeze_model=False)
 
 
-def _with_data(recipe: _Recipe, conformed: Conformed) -> Any:
+def _with_data(recipe: _Recipe, conformed: Conformed, numbers: dict[str, Any]) -> Any:
     """Return the compiled model with the data at hand."""
     if recipe.compiled is None:
         return None
     values: dict[str, Any] = {}
     for name, source in recipe.sources.items():
-        found = conformed.columns.get(source)
-        values[name] = conformed.sizes[source] if found is None else found
+        if name in numbers:
+            values[name] = numbers[name]
+        elif source in conformed.columns:
+            values[name] = conformed.columns[source]
+        else:
+            values[name] = conformed.sizes[source]
     return recipe.compiled.with_data(**values)

@@ -1,0 +1,258 @@
+"""Which block of a posterior is drawn how, and putting the draws together.
+
+A block is drawn by the fastest method that is exact: independent draws where a conjugate form fits
+(:mod:`.exact.plan`); NUTS on sufficient statistics where the equations can be shortened
+(:mod:`.compress`), at a cost that does not grow with the rows; NUTS on the rows otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayescausal.inference.compress import Compression, insert, measure, reducible
+from bayescausal.inference.condition import condition
+from bayescausal.inference.exact.blocks import split
+from bayescausal.inference.exact.plan import (
+    Plan,
+    as_array,
+    derived,
+    draw_exact,
+    make_plan,
+    rest_of,
+)
+from bayescausal.inference.sample import draw_unknowns
+from bayescausal.model.support import is_discrete
+from bayescausal.types import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.inference.conform import Conformed
+    from bayescausal.inference.exact.blocks import Block
+    from bayescausal.inference.sample import Drawn
+    from bayescausal.model.structure import Structure
+
+__all__ = [
+    "COMPRESSED",
+    "METHODS",
+    "compression_of",
+    "draw_posterior",
+    "no_exact",
+    "not_compressed",
+    "relabelled",
+    "told",
+    "with_exact",
+]
+
+#: How the unknowns can be drawn.
+METHODS = ("auto", "exact", "compressed", "nuts", "laplace")
+#: NUTS on sufficient statistics.
+COMPRESSED = "compressed (nuts)"
+
+
+def draw_posterior(
+    structure: Structure,
+    conformed: Conformed,
+    *,
+    method: str,
+    draws: int,
+    chains: int,
+    seed: int,
+    progressbar: bool | str = False,
+    **sampler: Any,
+) -> Drawn:
+    """Draw each block of a posterior by its own method.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    conformed : Conformed
+        The data.
+    method, draws, chains, seed, progressbar, **sampler
+        As in :func:`bayescausal.fit`.
+
+    Returns
+    -------
+    groups, methods, notes
+        As :func:`.sample.draw_unknowns`.
+    """
+    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    plan = Plan((), (), ())
+    arrays: dict[str, np.ndarray] = {}
+    methods: dict[str, str] = {}
+    if method != "nuts":
+        plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
+    if method in ("auto", "exact"):
+        arrays, methods, plan = draw_exact(plan, structure, conformed, **sizes)
+    elif plan.samplers:
+        plan = Plan((), (), plan.idle)
+    if method == "exact" and plan.rest:
+        raise no_exact(*plan.rest[0])
+    if plan.samplers and not plan.rest:
+        empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
+        return with_exact(structure, conformed, {"posterior": empty}, arrays), methods, ()
+    conditioned = condition(structure, conformed)
+    held = [n for s in plan.samplers for n in s.observed]
+    model = rest_of(conditioned.model, list(arrays), [*held, *plan.idle])
+    notes: tuple[str, ...] = ()
+    if method != "nuts":
+        found = compression_of(structure, conformed, model)
+        if method == "compressed" and found.left:
+            raise not_compressed(found)
+        model = insert(structure, model, found)
+        notes = told(structure, found, conformed)
+    if method == "laplace":
+        from bayescausal.inference.laplace import draw_laplace
+
+        groups, more, told_too = draw_laplace(
+            structure, model, **sizes, progressbar=progressbar, **sampler
+        )
+    else:
+        groups, more, told_too = draw_unknowns(
+            structure,
+            replace(conditioned, model=model),
+            **sizes,
+            progressbar=progressbar,
+            **sampler,
+        )
+        if method != "nuts":
+            more = relabelled(structure, conformed, found, more)
+    groups = with_exact(structure, conformed, groups, arrays)
+    return groups, {**methods, **more}, (*notes, *told_too)
+
+
+def compression_of(structure: Structure, conformed: Conformed, model: Any) -> Compression:
+    """Return how the equations of what is left can be shortened for the data at hand.
+
+    Parameters
+    ----------
+    structure : Structure
+    conformed : Conformed
+    model : pm.Model
+        Conditioned, without the blocks that were drawn already.
+
+    Returns
+    -------
+    Compression
+    """
+    names = [rv.name for rv in model.observed_RVs]
+    discrete = [rv.name for rv in model.free_RVs if is_discrete(rv)]
+    if discrete:
+        why = f"{', '.join(discrete)} is discrete and unknown"
+        return Compression({}, dict.fromkeys(names, why))
+    return measure(reducible(structure, conformed, names), structure, conformed)
+
+
+def relabelled(
+    structure: Structure,
+    conformed: Conformed,
+    found: Compression,
+    methods: Mapping[str, str],
+) -> dict[str, str]:
+    """Return how each block was drawn: apart, those whose equations are all shortened.
+
+    Parameters
+    ----------
+    structure : Structure
+    conformed : Conformed
+    found : Compression
+    methods : mapping of str to str
+        Of one Markov chain.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    partly = set(conformed.missing)
+    seen = {n for n in structure.random if n in conformed.columns} - partly
+    seen |= {rv.name for rv in structure.model.observed_RVs} - partly
+    short: set[str] = set()
+    for block in split(structure, seen, partly):
+        equations = {f.name for f in block.observed}
+        if equations and equations <= set(found.chosen) and not block.opaque:
+            short |= set(block.unknowns)
+    out: dict[str, str] = {}
+    for names, how in methods.items():
+        if how != "nuts":
+            out[names] = how
+            continue
+        both = {COMPRESSED: [], "nuts": []}  # type: dict[str, list[str]]
+        rank = {n: i for i, n in enumerate(structure.full)}
+        for name in sorted(names.split(", "), key=lambda n: rank.get(n, len(rank))):
+            both[COMPRESSED if name in short else "nuts"].append(name)
+        out.update({", ".join(own): kind for kind, own in both.items() if own})
+    return out
+
+
+def told(structure: Structure, found: Compression, conformed: Conformed) -> tuple[str, ...]:
+    """Say which equations were shortened to what, and which could not be because units touch.
+
+    Parameters
+    ----------
+    structure : Structure
+    found : Compression
+    conformed : Conformed
+
+    Returns
+    -------
+    tuple of str
+    """
+    notes = [
+        f"The equation of {name} is compressed to "
+        f"{term.words(numbers, conformed.columns[name].size)}."
+        for name, (term, numbers) in found.chosen.items()
+    ]
+    for name in found.left:
+        for reason in list(structure.mixing.get(name, {}).values())[:1]:
+            notes.append(f"The equation of {name} mixes units ({reason}): drawn on the plain path.")
+    return tuple(notes)
+
+
+def no_exact(block: Block, reason: str) -> ModelError:
+    """Return the error for a block that has no exact method."""
+    return ModelError(
+        f"The posterior of {', '.join(block.unknowns)} has no exact method: {reason}.",
+        remedy='Fit with method="auto".',
+    )
+
+
+def with_exact(
+    structure: Structure,
+    conformed: Conformed,
+    groups: dict[str, xr.Dataset],
+    arrays: Mapping[str, np.ndarray],
+) -> dict[str, xr.Dataset]:
+    """Return groups with the draws of exact blocks, and what they determine, put in.
+
+    Parameters
+    ----------
+    structure : Structure
+    conformed : Conformed
+    groups : dict of str to Dataset
+        With ``posterior``.
+    arrays : mapping of str to ndarray, shape (chain, draw, ...)
+
+    Returns
+    -------
+    dict of str to Dataset
+    """
+    if not arrays:
+        return groups
+    exact = {n: as_array(structure, n, v, conformed.coords) for n, v in arrays.items()}
+    posterior = groups["posterior"].assign(exact)
+    posterior = posterior.assign(derived(structure, posterior, conformed.coords))
+    return {**groups, "posterior": posterior}
+
+
+def not_compressed(found: Compression) -> ModelError:
+    """Return the error for equations that keep their rows."""
+    [name, reason] = next(iter(found.left.items()))
+    return ModelError(
+        f"The equation of {name!r} cannot be compressed: {reason}.",
+        remedy='Fit with method="auto".',
+    )

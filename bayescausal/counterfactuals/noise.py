@@ -34,6 +34,7 @@ from bayescausal.model.noise import sample_gumbel, sample_interval
 from bayescausal.model.rebuild import PY_MODE, dim_sizes
 from bayescausal.types import InterventionError, Stochastic
 from bayescausal.worlds.evaluate import Units, argument
+from bayescausal.worlds.memo import remember
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Input, inputs_of, kept_builder
 
@@ -303,7 +304,10 @@ class AbductedNoise:
 
     def _equation(self, name: str) -> _Equation:
         if name not in self._equations:
-            self._equations[name] = self._build(name)
+            structure, varies = self.units.structure, self.units.varies
+            moving = tuple(n for n in sorted(structure.model.named_vars) if varies(n))
+            key = ("abduct", name, tuple(sorted(self.coupling.items())), moving)
+            self._equations[name] = remember(structure, key, lambda: self._build(name))
         return self._equations[name]
 
     def _build(self, name: str) -> _Equation:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayescausal import datasets as datasets
+    from bayescausal.checks.assurance import Assurance as Assurance
+    from bayescausal.checks.assurance import assurance as assurance
     from bayescausal.checks.calibrate import calibrate as calibrate
     from bayescausal.checks.calibrate_verdict import Calibration as Calibration
     from bayescausal.checks.compare import compare as compare
@@ -239,6 +241,8 @@ _WHERE: dict[str, str] = {
     "Recovery": "checks.recovery",
     "calibrate": "checks.calibrate",
     "Calibration": "checks.calibrate_verdict",
+    "assurance": "checks.assurance",
+    "Assurance": "checks.assurance",
     # mistakes
     "BayesCausalError": "types",
 }

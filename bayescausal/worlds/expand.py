@@ -247,7 +247,8 @@ class _Walker:
         found = []
         for branch, on in ((yes, True), (no, False)):
             for t in self.terms(branch):
-                inner = (t.feature if by_unit else t.coefficient) or pt.as_tensor(1.0)
+                inner = t.feature if by_unit else t.coefficient
+                inner = pt.as_tensor(1.0) if inner is None else inner
                 zero = pt.zeros((), dtype=inner.type.dtype)
                 kept = (
                     pt.switch(condition, inner, zero) if on else pt.switch(condition, zero, inner)

@@ -79,11 +79,13 @@ class Categories:
     def contract(self, b: Any) -> Any:
         """Return the coefficient of each unit's level."""
         if self.keys is not None:
-            table = [b[k] for k in range(len(self.labels))]
-            table = table if self.full else [0.0, *table]
-            out: Any = np.nan
-            for key, entry in zip(reversed(self.keys), reversed(table), strict=True):
-                out = pt.switch(pt.eq(self.value.symbolic, key), entry, out)
+            hits = [pt.eq(self.value.symbolic, key) for key in self.keys]
+            known = hits[0]
+            for hit in hits[1:]:
+                known = pt.or_(known, hit)
+            out: Any = pt.switch(known, 0.0, np.nan)
+            for k, hit in enumerate(hits if self.full else hits[1:]):
+                out = out + pt.switch(hit, b[k], 0.0)
             return out
         table = b if self.full else pt.concatenate([np.zeros(1), b])
         return table[self.value.symbolic]

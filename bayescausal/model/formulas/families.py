@@ -139,7 +139,7 @@ def _gaussian(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
 
 
 def _student(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
-    return pm.StudentT(name, aux["nu"], _inverse(link, eta), aux["sigma"], dims="unit")
+    return pm.StudentT(name, aux["nu"], mu=_inverse(link, eta), sigma=aux["sigma"], dims="unit")
 
 
 def _bernoulli(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:

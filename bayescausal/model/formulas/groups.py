@@ -5,7 +5,10 @@ with a spread :math:`\tau` learnt from all of them, so that small groups borrow 
 [1]_. Written directly, :math:`r_g` and :math:`\tau` depend on each other strongly where groups are
 small, and samplers stick; written as :math:`r_g = \tau z_g` with :math:`z_g \sim N(0, 1)` they do
 not. Several effects of one bar are correlated, :math:`r_g = \operatorname{diag}(\tau)\, L\, z_g`
-with :math:`L L'` a correlation matrix of the LKJ distribution [2]_.
+with :math:`L L'` a correlation matrix of the LKJ distribution with :math:`\eta = 2` [2]_. It is
+built from its canonical partial correlations, which are independent and
+:math:`2\,\mathrm{Beta}(\alpha_j, \alpha_j) - 1` with :math:`\alpha_j = \eta + (n - 2 - j)/2` for
+those given the first :math:`j` effects. Of two effects there is one, the correlation itself.
 
 The group of a unit is data: an index into the effects. An intervention may move a unit to another
 group, but not to a group that the model does not have.
@@ -187,13 +190,29 @@ def _correlated(equation: Any, effects: list[Effect], dim: str, index: Any, by: 
     sd = equation.priors.make(
         f"sd_{name}|{by}", name, (by, f"|{by}"), Prior("HalfNormal", (digits(scales),)), (along,)
     )
-    correlation = pm.LKJCorr(f"cor_{name}|{by}", n=count, eta=2)
+    pairs = [f"{one}~{two}" for i, two in enumerate(labels) for one in labels[:i]]
+    equation._coords({f"{name}|{by}_pair": pairs})
+    shape = [2 + (count - 2 - j) / 2 for i in range(count) for j in range(i)]
+    shape = shape[0] if count == 2 else shape
+    half = pm.Beta(f"half_{name}|{by}", shape, shape, dims=f"{name}|{by}_pair")
+    partial = pm.Deterministic(f"cor_{name}|{by}", 2 * half - 1, dims=f"{name}|{by}_pair")
     z = pm.Normal(f"z_{name}|{by}", 0, 1, dims=(dim, along))
-    lower = pt.linalg.cholesky(correlation)
-    turned = (z[:, None, :] * lower).sum(axis=-1)
-    r = pm.Deterministic(f"r_{name}|{by}", turned * sd, dims=(dim, along))
+    turned = [_row(partial, i, z) for i in range(count)]
+    r = pm.Deterministic(f"r_{name}|{by}", pt.stack(turned, axis=-1) * sd, dims=(dim, along))
     parts = [
         r[:, k][index] if _is_one(column) else r[:, k][index] * column
         for k, column in enumerate(columns)
     ]
     return sum(parts[1:], parts[0])
+
+
+def _row(partial: Any, i: int, z: Any) -> Any:
+    """Return row i of the Cholesky factor times the standard normals."""
+    start = i * (i - 1) // 2
+    out: Any = 0.0
+    rest: Any = 1.0
+    for j in range(i):
+        entry = partial[start + j] * rest
+        out = out + entry * z[:, j]
+        rest = rest * pt.sqrt(1 - partial[start + j] ** 2)
+    return out + rest * z[:, i]

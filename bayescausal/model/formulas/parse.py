@@ -419,7 +419,7 @@ def _terms(part: str, text: str) -> tuple[bool, tuple[TermText, ...]]:
                 tuple(f.eval_method.value == "lookup" for f in factors),
             )
         )
-    return intercept, tuple(out)
+    return intercept, tuple(sorted(out, key=lambda term: len(term.factors)))
 
 
 def _refuse_powers_of_names(part: str, text: str) -> None:

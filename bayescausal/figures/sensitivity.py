@@ -1,0 +1,197 @@
+"""Pictures of sensitivity: an effect over strengths of confounding, and over ways to ask.
+
+A surface is drawn as filled contours of the posterior mean, with two lines on it: where the mean is
+no effect, and where the interval first holds it. Covariates stand on it as points: a hidden
+confounder as strong as that covariate would sit there. Rows of estimates are drawn as intervals
+under each other, the first one being the reference.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.figures.style import BLUE, ORANGE, ink, new_axes, paper, plain, quiet, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_rows", "plot_surface"]
+
+
+def plot_surface(
+    gamma: Any,
+    delta: Any,
+    mean: Any,
+    end: Any,
+    *,
+    null: float = 0.0,
+    points: Mapping[str, tuple[float, float]] | None = None,
+    names: tuple[str, str] = ("treatment", "outcome"),
+    label: str = "effect",
+    prob: float = 0.94,
+    levels: int = 12,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw an effect over the strengths of a hidden confounder.
+
+    Parameters
+    ----------
+    gamma, delta : array_like
+        Strengths on the treatment and on the outcome.
+    mean : array_like, shape (gamma, delta)
+        The posterior mean.
+    end : array_like, shape (gamma, delta)
+        The end of the interval that is closer to no effect.
+    null : float
+        The value that means no effect.
+    points : mapping of str to (gamma, delta), optional
+        Benchmarks.
+    names : (str, str)
+        Treatment and outcome.
+    label : str
+        Of the effect.
+    prob : float
+        Of the interval.
+    levels : int
+        How many colours.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Default: a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayescausal.figures.sensitivity import plot_surface
+    >>> g, d = np.array([0.0, 1.0]), np.array([-1.0, 0.0, 1.0])
+    >>> mean = 0.5 - g[:, None] * d
+    >>> plot_surface(g, d, mean, mean - 0.2).get_xlabel()
+    'hidden confounder on treatment (gamma)'
+    """
+    from matplotlib.colors import TwoSlopeNorm
+    from matplotlib.lines import Line2D
+
+    gamma, delta = np.asarray(gamma, dtype=float), np.asarray(delta, dtype=float)
+    mean, end = np.asarray(mean, dtype=float), np.asarray(end, dtype=float)
+    ax = new_axes(ax, height=4.4)
+    ax.set_xlabel(plain(f"hidden confounder on {names[0]} (gamma)"))
+    ax.set_ylabel(plain(f"hidden confounder on {names[1]} (delta)"))
+    if len(gamma) < 2 or len(delta) < 2:
+        return _line(ax, gamma, delta, mean, end, null)
+    away = float(np.abs(mean - null).max()) or 1.0
+    norm = TwoSlopeNorm(null, null - away, null + away)
+    filled = ax.contourf(gamma, delta, mean.T, levels=levels, cmap="RdBu_r", norm=norm, alpha=0.75)
+    bar = ax.figure.colorbar(filled, ax=ax, pad=0.02)
+    bar.set_label(plain(f"{label}, posterior mean"))
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    handles = []
+    for values, style, words in (
+        (mean, "-", f"mean is {null:g}"),
+        (end, "--", f"{prob:.0%} interval reaches {null:g}"),
+    ):
+        if values.min() < null < values.max():
+            ax.contour(gamma, delta, values.T, levels=[null], colors=[ink()], linestyles=[style])
+            handles.append(Line2D([], [], color=ink(), linestyle=style, label=words))
+    _draw_points(ax, points or {}, gamma, delta)
+    if handles:
+        ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=2)
+    tidy(ax, grid=None, left=True)
+    return ax
+
+
+def _draw_points(
+    ax: Axes, points: Mapping[str, tuple[float, float]], gamma: np.ndarray, delta: np.ndarray
+) -> None:
+    """Mark the benchmarks; those beyond the grid are left out."""
+    right = gamma.min() + 0.75 * (gamma.max() - gamma.min())
+    for name, (x, y) in {"none": (0.0, 0.0), **points}.items():
+        if not (gamma.min() <= x <= gamma.max() and delta.min() <= y <= delta.max()):
+            continue
+        marker = "D" if name == "none" else "o"
+        ax.plot(x, y, marker, color=ink(), markeredgecolor=paper(), markersize=7, clip_on=False)
+        text = "no confounder" if name == "none" else f"as strong as {name}"
+        ax.annotate(
+            plain(text),
+            (x, y),
+            xytext=(-8 if x > right else 8, 6),
+            textcoords="offset points",
+            ha="right" if x > right else "left",
+            color=ink(),
+        )
+
+
+def _line(
+    ax: Axes, gamma: np.ndarray, delta: np.ndarray, mean: np.ndarray, end: np.ndarray, null: float
+) -> Axes:
+    """Draw one row or column of strengths as a curve."""
+    across = len(gamma) >= len(delta)
+    x = gamma if across else delta
+    ax.plot(x, mean.ravel(), "o-", color=BLUE, label="mean")
+    ax.plot(x, end.ravel(), "--", color=BLUE, label="end of the interval")
+    ax.axhline(null, color=quiet(), linewidth=0.8)
+    ax.set_xlabel(ax.get_xlabel() if across else ax.get_ylabel())
+    ax.set_ylabel("effect")
+    ax.legend(frameon=False)
+    return tidy(ax, grid="y", left=True)
+
+
+def plot_rows(
+    labels: Sequence[str],
+    mean: Any,
+    lower: Any,
+    upper: Any,
+    *,
+    null: float | None = 0.0,
+    label: str = "effect",
+    marked: Sequence[bool] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw estimates of one effect under each other, the first being the reference.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        One for each row, the first on top.
+    mean, lower, upper : array_like
+        Means and ends of intervals.
+    null : float, optional
+        The value that means no effect.
+    label : str
+        Of the effect.
+    marked : sequence of bool, optional
+        Rows to draw in the other colour.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Default: a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from bayescausal.figures.sensitivity import plot_rows
+    >>> ax = plot_rows(["as fitted", "wide"], [0.2, 0.25], [0.1, 0.1], [0.3, 0.4])
+    >>> [text.get_text() for text in ax.get_yticklabels()]
+    ['as fitted', 'wide']
+    """
+    mean, lower, upper = (np.asarray(v, dtype=float) for v in (mean, lower, upper))
+    count = len(labels)
+    marked = [False] * count if marked is None else list(marked)
+    ax = new_axes(ax, height=0.9 + 0.32 * count)
+    if null is not None:
+        ax.axvline(null, color=quiet(), linewidth=0.8)
+    ax.axvline(mean[0], color=quiet(), linewidth=0.8, linestyle=":")
+    for i in range(count):
+        colour = ORANGE if marked[i] else BLUE
+        ax.plot([lower[i], upper[i]], [i, i], color=colour, linewidth=2.2, solid_capstyle="butt")
+        ax.plot(mean[i], i, "o", color=colour, markeredgecolor=paper(), markersize=7)
+    ax.set_yticks(range(count), [plain(str(text)) for text in labels])
+    ax.set_ylim(count - 0.5, -0.5)
+    ax.set_xlabel(plain(label))
+    return tidy(ax)

@@ -1,0 +1,220 @@
+"""The equations of a fitted model as numbers: locations, means and residuals, draw by draw.
+
+``Batch`` evaluates expressions of a model for many posterior draws at once, without a compiler.
+``Equations`` asks it about some variables of a fit: how far their values lie from what their
+parents say (the residuals), and how strongly one parent moves the location of a child.
+
+The *strength* of a parent Z on a variable is the slope of the change in the location on the change
+in Z when units exchange their values of Z and keep all else, times the sd of Z: with a linear
+equation the coefficient times the sd, with a two-valued Z the average difference that it makes
+times its sd. Where Z is a set of categories the changes have no direction: the strength is then
+their root mean square over the square root of 2, which is the same size for a linear equation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.graph.replace import clone_replace, vectorize_graph
+
+from bayescausal.inference.exact.blocks import named_parents
+from bayescausal.model.noise import mean_of
+from bayescausal.model.rebuild import PY_MODE
+from bayescausal.sensitivity.location import location_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from pytensor.graph.basic import Variable
+
+    from bayescausal.inference.record import Fit
+    from bayescausal.model.structure import Structure
+
+__all__ = ["Batch", "Equations", "rows_of"]
+
+#: Elements that are evaluated at a time.
+BLOCK = 2_000_000
+
+
+class Batch:
+    """Expressions of a model as functions of what they read, over many draws at once.
+
+    Parameters
+    ----------
+    structure : Structure
+    outputs : sequence of Variable
+        Of ``structure.model``.
+    varying : collection of str
+        Names that have a value per draw; all others have one value.
+
+    Attributes
+    ----------
+    reads : tuple of str
+        Random variables and ``pm.Data`` that the expressions read.
+    """
+
+    def __init__(
+        self, structure: Structure, outputs: Sequence[Variable], varying: Collection[str]
+    ) -> None:
+        model = structure.model
+        leaves = {*model.basic_RVs, *model.data_vars}
+        found = sorted(named_parents(list(outputs), leaves), key=lambda v: str(v.name))
+        self.reads = tuple(str(v.name) for v in found)
+        self._types = {str(v.name): str(v.type.dtype) for v in found}
+        single = {
+            v: pt.TensorType(v.type.dtype, (None,) * v.type.ndim)(f"in_{v.name}") for v in found
+        }
+        free = clone_replace(list(outputs), replace=single, rebuild_strict=False)
+        self._core = [v.type.ndim for v in free]
+        many = {
+            single[v]: pt.TensorType(v.type.dtype, (None,) * (v.type.ndim + 1))(f"all_{v.name}")
+            for v in found
+            if v.name in varying
+        }
+        batched = vectorize_graph(free, many) if many else free
+        inputs = [many.get(single[v], single[v]) for v in found]
+        self._call = pytensor.function(inputs, batched, mode=PY_MODE, on_unused_input="ignore")
+
+    def __call__(self, values: Mapping[str, Any], units: int = 1) -> list[np.ndarray]:
+        """Return the outputs, the axis of draws first (of length 1 where nothing varies).
+
+        Parameters
+        ----------
+        values : mapping of str to array
+            For each name that is read.
+        units : int
+            Axes of the units: outputs with fewer get axes of length 1 after that of the draws.
+
+        Returns
+        -------
+        list of ndarray
+        """
+        with np.errstate(all="ignore"):
+            found = self._call(*(np.asarray(values[n], dtype=self._types[n]) for n in self.reads))
+        out = []
+        for value, core in zip(found, self._core, strict=True):
+            array = np.asarray(value)
+            array = array[None] if array.ndim == core else array
+            out.append(array.reshape(len(array), *(1,) * max(0, units - core), *array.shape[1:]))
+        return out
+
+
+def rows_of(units: int) -> int:
+    """Return how many draws are evaluated at a time."""
+    return max(1, BLOCK // max(1, units))
+
+
+class Equations:
+    """The equations of some variables of a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+    names : sequence of str
+        Observed random variables.
+    """
+
+    def __init__(self, fit: Fit, names: Sequence[str]) -> None:
+        self.fit, self.names = fit, tuple(names)
+        self._held = {str(v) for v in fit.posterior.data_vars} | set(fit.missing)
+
+    def _batch(self, outputs: Sequence[Variable]) -> Batch:
+        return Batch(self.fit.structure, outputs, self._held)
+
+    def _values(self, batch: Batch, cut: Any) -> dict[str, np.ndarray]:
+        return {name: self._value(name, cut) for name in batch.reads}
+
+    def _value(self, name: str, cut: Any) -> np.ndarray:
+        """Return a value: a block of draws where it varies, else the one value."""
+        return self.fit.value(name, cut)
+
+    def residual_sd(self, name: str, exact: Variable | None = None) -> np.ndarray:
+        """Return the root mean square over units of a variable's residuals, draw by draw.
+
+        Parameters
+        ----------
+        name : str
+        exact : Variable, optional
+            The sd of the variable as an expression of the model, where it has one.
+
+        Returns
+        -------
+        ndarray, shape (draws,)
+        """
+        structure = self.fit.structure
+        output = mean_of(structure.variable(name)) if exact is None else exact
+        batch = self._batch([output])
+        total = self.fit.n_draws
+        out = np.empty(total)
+        axes = structure.variable(name).type.ndim
+        step = rows_of(np.size(self.fit.columns[name]))
+        for start in range(0, total, step):
+            cut = slice(start, min(start + step, total))
+            [value] = batch(self._values(batch, cut), axes)
+            seen = self.fit.value(name, cut)
+            seen = seen if self.fit.varies(name) else seen[None]
+            square = value**2 if exact is not None else (seen - value) ** 2
+            out[cut] = square.reshape(len(square), -1).mean(axis=1)
+        return np.sqrt(out)
+
+    def strength(self, child: str, parent: str, *, shuffles: int = 4, draws: int = 200) -> float:
+        """Return how strongly one parent moves the location of a variable, per sd of the parent.
+
+        Parameters
+        ----------
+        child, parent : str
+        shuffles : int
+            How often units exchange values.
+        draws : int
+            Posterior draws that are used, evenly spaced.
+
+        Returns
+        -------
+        float
+            The posterior mean; 0 where the child does not read the parent.
+        """
+        fit = self.fit
+        batch = self._batch([location_of(fit.structure.variable(child))])
+        if parent not in batch.reads or (fit.varies(parent) and parent not in fit.missing):
+            return 0.0
+        nominal = parent in fit.labels and len(fit.labels[parent]) > 2
+        rng = np.random.default_rng(0)
+        axes = fit.structure.variable(child).type.ndim
+        steps = np.unique(np.linspace(0, fit.n_draws - 1, min(draws, fit.n_draws)).astype(int))
+        found = []
+        for at in steps:
+            cut = slice(at, at + 1)
+            values = self._values(batch, cut)
+            [before] = batch(values, axes)
+            column = values[parent]
+            units = column[0] if fit.varies(parent) else column
+            top = bottom = 0.0
+            for _ in range(shuffles):
+                moved = units[rng.permutation(len(units))]
+                changed = moved[None] if fit.varies(parent) else moved
+                [after] = batch({**values, parent: changed}, axes)
+                change = np.broadcast_arrays((after - before)[0], fit.columns[child])[0]
+                by = _along(moved.astype(float) - units, fit, parent, child)
+                top += np.sum(change**2) if nominal else np.sum(change * by)
+                bottom += (
+                    2 * change.size if nominal else np.sum(np.broadcast_to(by**2, change.shape))
+                )
+            if not bottom:
+                found.append(0.0)
+            else:
+                found.append(np.sqrt(top / bottom) if nominal else top / bottom * units.std())
+        return float(np.mean(found))
+
+
+def _along(values: np.ndarray, fit: Fit, parent: str, child: str) -> np.ndarray:
+    """Return values of the parent with its axes where those of the child are."""
+    own = fit.structure.dims.get(parent, ())
+    wanted = fit.structure.dims.get(child, ())
+    if own == wanted or len(own) != values.ndim or set(own) - set(wanted):
+        return values
+    order = sorted(range(len(own)), key=lambda i: wanted.index(own[i]))
+    shape = [values.shape[own.index(d)] if d in own else 1 for d in wanted]
+    return values.transpose(order).reshape(shape)

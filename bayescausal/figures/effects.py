@@ -114,7 +114,8 @@ def plot_effect(
     if region is not None:
         share = float(((draws >= region[0]) & (draws <= region[1])).mean())
         words = f"ROPE {region[0]:g} to {region[1]:g}: {percent(share)}"
-        ax.axvspan(*region, color=PURPLE, alpha=0.18, linewidth=0, zorder=0, label=words)
+        low, high = region if _near(draws, *region) else (np.nan, np.nan)
+        ax.axvspan(low, high, color=PURPLE, alpha=0.18, linewidth=0, zorder=0, label=words)
     if shown.null is not None:
         _draw_reference(ax, draws, shown.null)
     if true is not None:
@@ -187,7 +188,7 @@ def _draw_reference(ax: Axes, draws: np.ndarray, null: float) -> None:
     if near:
         ax.axvline(null, label=words, zorder=1, **style)  # type: ignore[arg-type]
         return
-    right = null > high
+    right = null > float(draws.max())
     ax.plot([], [], label=words, **style)  # type: ignore[arg-type]
     ax.annotate(
         f"{null:g}",
@@ -200,3 +201,10 @@ def _draw_reference(ax: Axes, draws: np.ndarray, null: float) -> None:
         color=ink(),
         arrowprops={"arrowstyle": "->", "color": quiet()},
     )
+
+
+def _near(draws: np.ndarray, low: float, high: float) -> bool:
+    """Whether a range is close enough to the draws to be drawn beside them."""
+    first, last = float(draws.min()), float(draws.max())
+    away = max(first - high, low - last, 0.0)
+    return last <= first or away <= FAR * (last - first)

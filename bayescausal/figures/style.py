@@ -156,7 +156,7 @@ def legend_above(ax: Axes, *, handles: Sequence[Any] | None = None, columns: int
     handles : sequence of artists, optional
         Default: the labelled artists of the axes.
     columns : int
-        At most so many entries in a row.
+        At most so many entries in a row; fewer where they would be wider than the axes.
 
     Examples
     --------
@@ -171,15 +171,21 @@ def legend_above(ax: Axes, *, handles: Sequence[Any] | None = None, columns: int
     if not shown:
         return
     words = [plain(str(h.get_label())) for h in shown]
-    ax.legend(
-        shown,
-        words,
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=min(len(shown), columns),
-        frameon=False,
-        borderaxespad=0.2,
-    )
+    room = 1.02 * ax.get_window_extent().width
+    for across in range(min(len(shown), columns), 0, -1):
+        legend = ax.legend(
+            shown,
+            words,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=across,
+            frameon=False,
+            borderaxespad=0.2,
+            columnspacing=1.2,
+            handlelength=1.6,
+        )
+        if legend.get_window_extent().width <= room:
+            break
 
 
 def plain(text: str) -> str:

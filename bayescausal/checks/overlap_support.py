@@ -29,11 +29,12 @@ References
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special as sp
+from scipy.interpolate import PchipInterpolator
 
 from bayescausal.effects.support_laws import chances, is_finite, laws_of
 from bayescausal.model.noise import noise_rule
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Support", "effective_size", "support_of_treatment"]
 
-#: Strata of a dose, and points at which its marginal density is known.
-STRATA, POINTS = 3, 41
+#: Strata of a dose; points at which its marginal density is known, and units it is the average of.
+STRATA, POINTS, MARGIN = 3, 60, 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,24 +229,43 @@ def _dose_weights(
     units: Units, name: str, draws: slice, values: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Return f(t_i) / p(t_i | parents), f being the average of p over the units."""
-    own = _log_density(units, name, draws, values.reshape(shape))
-    grid = np.unique(np.quantile(values, np.linspace(0, 1, POINTS)))
-    levels = np.unique(values)
-    grid = levels if len(levels) <= POINTS else grid
-    marginal = np.stack(
-        [sp.logsumexp(_log_density(units, name, draws, np.full(shape, g)), axis=1) for g in grid],
-        axis=-1,
-    ) - np.log(len(values))
-    at = np.stack([np.interp(values, grid, row) for row in marginal])
-    return np.asarray(np.exp(at - own))
 
-
-def _log_density(units: Units, name: str, draws: slice, at: np.ndarray) -> np.ndarray:
-    def build(rv: Any, value: Any, builder: Any) -> list[Any]:
+    def own(rv: Any, value: Any, builder: Any) -> list[Any]:
         import pymc as pm
         import pytensor.tensor as pt
 
         return [pm.logp(rv, value) + pt.zeros_like(value, dtype="float64")]
 
-    found = laws_of(units, name, build, draws, columns={name: at})[0]
-    return found.reshape(len(found), -1)
+    def over(rv: Any, value: Any, builder: Any) -> list[Any]:
+        import pymc as pm
+        import pytensor.tensor as pt
+
+        points = pt.as_tensor_variable(grid.astype(rv.type.dtype))
+        wide = pm.logp(rv, points.dimshuffle(0, *("x",) * value.type.ndim))
+        return [pt.moveaxis(wide, 0, -1) + pt.zeros_like(value, dtype="float64")[..., None]]
+
+    density = laws_of(units, name, own, draws)[0]
+    density = density.reshape(len(density), -1)
+    grid = np.unique(values)
+    if len(grid) > POINTS:
+        even = np.linspace(grid[0], grid[-1], POINTS // 2)
+        places = np.quantile(values, np.linspace(0, 1, POINTS // 2))
+        whole = np.array_equal(values, np.round(values))
+        grid = np.unique(np.concatenate([np.round(even) if whole else even, places]))
+    some = _fewer(units)
+    table = laws_of(some, name, over, draws)[0]
+    table = table.reshape(len(table), -1, len(grid))
+    marginal = sp.logsumexp(table, axis=1) - np.log(table.shape[1])
+    at = PchipInterpolator(grid, marginal, axis=1)(values) if len(grid) > 1 else marginal
+    return np.asarray(np.exp(at - density))
+
+
+def _fewer(units: Units) -> Units:
+    """Return at most so many units, evenly spaced, where they can be told apart."""
+    structure = units.structure
+    first = structure.unit_dims[0]
+    length = units.sizes[first]
+    if len(structure.unit_dims) > 1 or structure.mixes() or length <= MARGIN:
+        return units
+    rows = np.linspace(0, length - 1, MARGIN).astype(int)
+    return replace(units, rows=rows, sizes={**units.sizes, first: MARGIN})

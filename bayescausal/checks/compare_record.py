@@ -1,0 +1,169 @@
+"""The record of a comparison: scores, answers, and what the scores do not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from bayescausal.draws.summary import interval_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.effects.effect import Effect
+
+__all__ = ["ModelComparison"]
+
+WARNING = (
+    "Prediction does not pick causes: the score says which equations describe the data, not which "
+    "way the arrows point."
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelComparison:
+    """Rival models, scored by prediction and asked the same question.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row per model, best first.
+    variables : tuple of str
+        What was predicted.
+    effects : mapping of str to Effect
+        The answer under each model.
+    stacked : Effect or None
+        The answer under their mixture.
+    pareto_k : DataFrame
+        A row per unit, a column per model.
+    pointwise : DataFrame
+        The score of each unit under each model.
+    threshold : mapping of str to float
+        Above it a Pareto k is too large.
+    equivalent : tuple of (str, str)
+        Models that imply the same independences.
+    notes : tuple of str
+        What a reader should know.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.checks.compare_record import ModelComparison
+    >>> row = {"elpd": [-10.0, -19.0], "se": 1.0, "elpd_diff": [0.0, -9.0], "dse": [0.0, 2.0],
+    ...        "p_loo": 1.0, "weight": [1.0, 0.0], "k_max": 0.2, "k_bad": 0}
+    >>> found = ModelComparison(pd.DataFrame(row, index=["a", "b"]), ("y",), {}, None,
+    ...                         pd.DataFrame(), pd.DataFrame(), {})
+    >>> found.best, found.verdict
+    ('a', 'pass')
+    """
+
+    table: pd.DataFrame
+    variables: tuple[str, ...]
+    effects: Mapping[str, Effect]
+    stacked: Effect | None
+    pareto_k: pd.DataFrame
+    pointwise: pd.DataFrame
+    threshold: Mapping[str, float]
+    equivalent: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def best(self) -> str:
+        """The model that predicts best."""
+        return str(self.table.index[0])
+
+    @property
+    def verdict(self) -> str:
+        """``"pass"`` if every score can be trusted, ``"warn"`` if a Pareto k is too large."""
+        return "warn" if self.table["k_bad"].sum() else "pass"
+
+    def summary(self) -> pd.DataFrame:
+        """Return scores and answers, the mixture last.
+
+        Returns
+        -------
+        DataFrame
+            A row per model.
+        """
+        table = self.table.copy()
+        if self.stacked is None:
+            return table
+        answers = {**self.effects, "stacked": self.stacked}
+        low, high = interval_columns(0.94)
+        rows = {}
+        for name, effect in answers.items():
+            ends = effect.interval(0.94)
+            rows[name] = {
+                "mean": effect.mean(),
+                "sd": effect.sd(),
+                low: ends[0],
+                high: ends[1],
+                "identification": effect.verdict,
+            }
+        answered = pd.DataFrame.from_dict(rows, orient="index")
+        order = [*table.index, "stacked"]
+        return table.reindex(order).join(answered.reindex(order))
+
+    def sentence(self) -> str:
+        """Return the comparison in words."""
+        first = self.table.iloc[0]
+        parts = [
+            f"Of {len(self.table)} models, {self.best} predicts {', '.join(self.variables)} of a "
+            f"left-out unit best (elpd {first['elpd']:.1f})."
+        ]
+        close = []
+        for name, row in self.table.iloc[1:].iterrows():
+            if abs(row["elpd_diff"]) > 2 * row["dse"] and abs(row["elpd_diff"]) > 4:
+                parts.append(
+                    f"{name} is worse by {abs(row['elpd_diff']):.1f} (se {row['dse']:.1f})."
+                )
+            else:
+                close.append(str(name))
+        if close:
+            parts.append(f"{', '.join(close)} cannot be told from it by prediction.")
+        if self.stacked is not None:
+            said = "; ".join(f"{n} {_short(e)}" for n, e in self.effects.items())
+            label = next(iter(self.effects.values())).label
+            parts.append(f"{label}: {said}; stacked {_short(self.stacked)}.")
+        bad = self.table[self.table["k_bad"] > 0]
+        for name, row in bad.iterrows():
+            parts.append(
+                f"{int(row['k_bad'])} units are too influential under {name} (Pareto k up to "
+                f"{row['k_max']:.2f}): its score is not reliable."
+            )
+        parts.append(WARNING)
+        for a, b in self.equivalent:
+            parts.append(f"{a} and {b} imply the same independences: no such data tell them apart.")
+        return " ".join(parts)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw scores and answers, model by model.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw the scores. Default: a new figure, with the answers beside them.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from bayescausal.figures.comparison import plot_comparison
+
+        return plot_comparison(self.summary(), self.table.index, ax=ax)
+
+    def __repr__(self) -> str:
+        return f"{self.sentence()}\n{self.summary().to_string(float_format=lambda x: f'{x:.3g}')}"
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        table = self.summary().to_html(float_format=lambda x: f"{x:.3g}", na_rep="")
+        return f"<p>{escape(self.sentence())}</p>{table}" + (f"<ul>{notes}</ul>" if notes else "")
+
+
+def _short(effect: Effect) -> str:
+    low, high = effect.interval(0.94)
+    return f"{effect.mean():.3g} [{low:.3g}, {high:.3g}]"

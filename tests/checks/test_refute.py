@@ -1,0 +1,324 @@
+"""A right answer survives, and each way of being wrong is found by the refutation made for it."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+from scipy import stats
+
+import bayescausal as bc
+from bayescausal.checks.refute import TESTS
+from bayescausal.checks.refute_common_cause import COLUMN, with_common_cause
+from bayescausal.checks.refute_data import columns_of
+from bayescausal.types import (
+    BayesCausalError,
+    DataError,
+    EstimandError,
+    MixingError,
+    UnknownVariableError,
+)
+
+mpl.use("Agg")
+ATE = bc.ATE("x", "y")
+UNITS = 300
+
+
+def line(prior=(0.0, 3.0), square=False):
+    """Return z -> x -> y <- z with straight lines; conjugate, so that refits cost little."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Normal("z", 0, 1, dims="unit")
+        a, c, e, g = (pm.Normal(n, 0, 3) for n in "aceg")
+        b = pm.Normal("b", *prior)
+        x = pm.Normal("x", a + c * (z**2 if square else z), 1, dims="unit")
+        s = pm.HalfNormal("s", 3)
+        pm.Normal("y", g + e * z + b * x, s, dims="unit")
+    return model
+
+
+def rows(seed=1, noise=lambda x, z, r: r.normal(size=len(x)), bend=False, units=UNITS):
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=units)
+    x = (z**2 if bend else z) + rng.normal(size=units)
+    y = (z**2 if bend else z) + 0.5 * x + noise(x, z, rng)
+    return pd.DataFrame({"z": z, "x": x, "y": y})
+
+
+def fitted(data, **model):
+    return bc.fit(line(**model), data, draws=500, chains=2, seed=1, progressbar=False)
+
+
+def verdict(check, name):
+    return check.table.loc[TESTS[name][0], "verdict"]
+
+
+@pytest.fixture(scope="module")
+def right():
+    return fitted(rows())
+
+
+# ----------------------------------------------------------------------- right answers
+
+
+def test_a_right_answer_survives_all(right):
+    rng = np.random.default_rng(3)
+    control = right.columns["z"] + rng.normal(size=UNITS)
+    check = bc.refute(
+        right,
+        ATE,
+        clusters=rng.integers(0, 6, UNITS),
+        negative_control=control,
+        replicates=6,
+        seed=5,
+    )
+    assert check.verdict == "pass"
+    assert check.table.index.tolist() == [t[0] for t in TESTS.values()]
+    assert (check.table["verdict"] == "pass").all()
+    assert check.finding == "None of 9 refutations succeeds."
+    assert "hidden_confounder" in check.meaning
+    refits = check.values["refits"]
+    assert len(refits) == 7 * 6 + 6 + 1
+    row = check.table.loc["bootstrap of units"]
+    mine = refits[refits["refutation"] == row.name]
+    z = (mine["found"] - mine["expected"]) / mine["allowed"]
+    assert row["p_value"] == pytest.approx(stats.chi2.sf((z**2).sum(), 6))
+    assert row["allowed"] == pytest.approx(1.0)
+    assert check.plot() is not None
+
+
+def test_the_same_seed_gives_the_same_table(right):
+    tables = [
+        bc.refute(right, ATE, tests=["redrawn", "subset"], replicates=3, seed=4).table
+        for _ in range(2)
+    ]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_refits_are_those_of_fit(right):
+    """A subset of all units is the fit itself: exact draws are the same bit for bit."""
+    from bayescausal.checks.refute_trials import Bench
+
+    options = {"method": "auto", "draws": 500, "chains": 2}
+    effect = bc.estimate(right, ATE)
+    bench = Bench(right, ATE, effect.mean(), effect.sd(), 0.0, 1, 0.5, 1, options)
+    assert bench.effect(columns_of(right), 1, same=True) == pytest.approx(
+        (effect.mean(), effect.sd()), rel=1e-10
+    )
+
+
+# ------------------------------------------------------------------- each planted fault
+
+
+def test_an_effect_that_the_prior_makes_fails_the_placebos_and_the_zero():
+    fit = fitted(rows(), prior=(2.0, 0.02))
+    check = bc.refute(fit, ATE, tests=["permuted", "redrawn", "zero"], replicates=4)
+    assert check.verdict == "fail"
+    assert [verdict(check, n) for n in ("permuted", "redrawn", "zero")] == ["fail"] * 3
+    assert "it comes from the prior or the form of the model" in check.finding
+
+
+def test_adjustment_of_the_wrong_form_fails_the_redrawn_placebo_alone():
+    fit = fitted(rows(bend=True), square=True)  # y is bent in z, the model draws a straight line
+    check = bc.refute(fit, ATE, tests=["permuted", "redrawn"], replicates=6)
+    assert verdict(check, "permuted") == "pass"
+    assert verdict(check, "redrawn") == "fail"
+    assert "the outcome's equation has the wrong form" in check.finding
+
+
+def test_draws_that_refitting_does_not_give_fail_the_planted_effect():
+    """A trace that the model would not have made: its effect is not recovered."""
+    model = line(prior=(0.0, 0.02))
+    rng = np.random.default_rng(1)
+    trace = {
+        n: v + 0.01 * rng.normal(size=(2, 200)) for n, v in zip("aceg", (0, 1, 1, 0), strict=True)
+    }
+    trace |= {"b": 3 + 0.05 * rng.normal(size=(2, 200)), "s": 1 + 0 * trace["a"]}
+    check = bc.refute(bc.Fit(model, trace, rows()), ATE, tests="planted", replicates=3)
+    assert verdict(check, "planted") == "fail"
+
+
+def test_a_confounder_that_was_left_out_moves_the_answer(right):
+    hidden = np.random.default_rng(2).normal(size=UNITS)
+    data = rows()
+    data["x"] += hidden
+    data["y"] += 0.5 * hidden + 2 * hidden
+    fit = fitted(data)
+    noise = bc.refute(fit, ATE, tests="common_cause", replicates=3)
+    assert verdict(noise, "common_cause") == "pass"  # noise tells nothing of what was left out
+    check = bc.refute(fit, ATE, tests="common_cause", common_cause=hidden)
+    assert verdict(check, "common_cause") == "fail"
+    assert check.table.loc["random common cause", "found"] == pytest.approx(0.5, abs=0.3)
+    assert "a confounder that the model left out" in check.finding
+    harmless = bc.refute(right, ATE, tests="common_cause", common_cause=hidden)
+    assert verdict(harmless, "common_cause") == "pass"
+
+
+def test_a_posterior_that_is_too_narrow_fails_the_bootstrap():
+    data = rows(noise=lambda x, z, r: r.normal(size=len(x)) * (0.2 + (x - z) ** 2))
+    check = bc.refute(fitted(data), ATE, tests=["bootstrap"], replicates=10)
+    assert verdict(check, "bootstrap") == "fail"
+    assert "the posterior is too narrow" in check.finding
+
+
+def test_units_that_come_in_copies_fail_the_subset():
+    """Ten copies of 30 units are taken for 300: halves of the clusters disagree."""
+    data = pd.concat([rows(units=30)] * 10, ignore_index=True)
+    fit = fitted(data)
+    check = bc.refute(fit, ATE, tests=["clusters"], clusters=np.tile(np.arange(30), 10))
+    assert verdict(check, "clusters") == "fail"
+    data = rows(
+        noise=lambda x, z, r: np.where(r.random(len(x)) < 0.01, 60 * x, r.normal(size=len(x)))
+    )
+    check = bc.refute(fitted(data), ATE, tests=["subset"], replicates=10)
+    assert verdict(check, "subset") == "fail"
+
+
+def test_one_cluster_that_makes_the_answer_is_named():
+    data = rows()
+    towns = np.random.default_rng(4).choice(["bonn", "cork", "graz", "lodz", "oulu"], UNITS)
+    data.loc[towns == "graz", "y"] += 3 * data.loc[towns == "graz", "x"]
+    check = bc.refute(fitted(data), ATE, tests=["clusters"], clusters=towns)
+    assert check.verdict == "fail"
+    assert "without graz the effect is" in check.finding
+    assert set(check.values["refits"]["label"]) == {"bonn", "cork", "graz", "lodz", "oulu"}
+
+
+def test_a_negative_control_that_is_changed_fails(right):
+    rng = np.random.default_rng(5)
+    changed = right.columns["z"] + 0.7 * right.columns["x"] + rng.normal(size=UNITS)
+    check = bc.refute(right, ATE, tests="negative_control", negative_control=changed)
+    assert check.verdict == "fail"
+    assert "a common cause of both is left out" in check.finding
+
+
+# ------------------------------------------------------------------------ other models
+
+
+def test_yes_and_no_counts_mediators_and_labels():
+    with pm.Model(coords={"unit": [0]}) as model:
+        p = pm.Beta("p", 1, 1)
+        x = pm.Bernoulli("x", p, dims="unit")
+        q = pm.Beta("q", 1, 1, shape=2)
+        m = pm.Bernoulli("m", q[x], dims="unit")
+        r = pm.Beta("r", 1, 1, shape=(2, 2))
+        pm.Bernoulli("y", r[x, m], dims="unit")
+    truth = {"p": 0.5, "q": [0.2, 0.8], "r": [[0.2, 0.5], [0.4, 0.8]]}
+    data = bc.simulate(model, truth, units=400, seed=2)
+    fit = bc.fit(model, data, draws=500, chains=2, seed=1, progressbar=False)
+    tests = ["permuted", "redrawn", "zero", "planted", "subset", "bootstrap"]
+    for estimand in (ATE, bc.NIE("x", "y"), bc.ATE("x", "y", scale="ratio")):
+        check = bc.refute(fit, estimand, tests=tests, replicates=3, seed=2)
+        assert check.verdict in ("pass", "warn"), check.sentence()
+        assert (check.table["refits"] == 3).all()
+    assert check.table["expected"].iloc[0] == 1.0  # a ratio that means no effect
+
+
+def test_a_common_cause_enters_each_family_on_its_own_scale():
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Bernoulli("x", logit_p=pm.Normal("a"), dims="unit")
+        pm.Poisson("y", pm.math.exp(pm.Normal("b") + x), dims="unit")
+    data = {"x": [0, 1, 1, 0], "y": [1, 2, 3, 0]}
+    fit = bc.truth(model, {"a": 0.0, "b": 0.0}, data)
+    w = np.array([0.5, -1.0, 0.3, 2.0])
+    wide = with_common_cause(fit, ("x", "y"), w)
+    names = [f"{COLUMN}_on_x", f"{COLUMN}_on_y"]
+    assert {v.name for v in wide.free_RVs} >= set(names)
+    observed = pm.observe(wide, {"x": np.array(data["x"]), "y": np.array(data["y"])})
+    logp = observed.compile_logp(vars=observed.observed_RVs, sum=True)
+    point = {"a": 0.2, "b": 0.1, names[0]: 0.7, names[1]: -0.4}
+    p = 1 / (1 + np.exp(-(0.2 + 0.7 * w)))
+    mu = np.exp(0.1 + np.array(data["x"]) - 0.4 * w)
+    expected = (
+        stats.bernoulli.logpmf(data["x"], p).sum() + stats.poisson.logpmf(data["y"], mu).sum()
+    )
+    assert float(logp(point)) == pytest.approx(expected)
+    with pm.Model(coords={"unit": [0]}) as nominal:
+        pm.Categorical("x", [0.2, 0.8], dims="unit")
+    with pytest.raises(BayesCausalError, match="no location that a common cause could move"):
+        with_common_cause(bc.truth(nominal, {}, {"x": [0, 1]}), ("x",), np.zeros(2))
+
+
+def test_units_that_touch_are_not_resampled():
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        b, s = pm.Normal("b", 0, 2), pm.HalfNormal("s", 2)
+        pm.Normal("y", b * x + 0.5 * (x - x.mean()), s, dims="unit")
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=60)
+    fit = bc.fit(
+        model,
+        {"x": x, "y": x + rng.normal(size=60)},
+        draws=200,
+        chains=2,
+        seed=1,
+        progressbar=False,
+    )
+    with pytest.raises(
+        MixingError, match="A subset or a bootstrap of units would be another model"
+    ):
+        bc.refute(fit, ATE, tests=["bootstrap"])
+    check = bc.refute(fit, ATE, replicates=2, draws=200)
+    assert verdict(check, "bootstrap") == verdict(check, "subset") == "undecided"
+    assert any(n.startswith("bootstrap of units: not tried.") for n in check.notes)
+    assert verdict(check, "permuted") != "undecided"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"tests": "placebo"}, EstimandError, "'placebo' is not a refutation"),
+        ({"tests": "clusters"}, DataError, "needs clusters="),
+        ({"clusters": [1, 2]}, DataError, "One label for each unit"),
+        ({"clusters": np.arange(UNITS) % 2}, EstimandError, "Three clusters or more"),
+        ({"clusters": "town"}, UnknownVariableError, "'town' is not a column of the fit"),
+        ({"negative_control": "w"}, UnknownVariableError, "'w' is not a column of the fit"),
+        ({"negative_control": [1.0]}, DataError, "Finite numbers with the shape of 'y'"),
+        ({"negative_control": ["a"] * UNITS}, DataError, "holds what is no number"),
+        ({"common_cause": np.ones(UNITS)}, DataError, "common_cause= is constant"),
+        ({"replicates": 0}, EstimandError, "replicates=0"),
+        ({"share": 1.0}, EstimandError, "share=1.0"),
+        ({"level": "x"}, EstimandError, "level='x'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(right, options, error, message):
+    tests = (
+        [*options] if "negative_control" in options or "common_cause" in options else ["clusters"]
+    )
+    asked = {"tests": tests} if set(options) & {"clusters", *tests} else {}
+    with pytest.raises(error, match=message):
+        bc.refute(right, ATE, **{**asked, **options})
+
+
+def test_questions_that_cannot_be_refuted_are_refused(right):
+    for estimand, message in (
+        ("ATE", "where a question is needed"),
+        (bc.Expected("y"), "names no treatment"),
+        (bc.DoseResponse("x", "y", values=[0, 1]), "no single number"),
+    ):
+        with pytest.raises(EstimandError, match=message):
+            bc.refute(right, estimand)
+    model = line()
+    values = dict.fromkeys("acegb", 0.0) | {"s": 1.0}
+    with pytest.raises(EstimandError, match="cannot be refuted"):
+        bc.refute(bc.truth(model, values, rows()), ATE)
+    trace = {k: np.full((1, 4), v) for k, v in values.items()}
+    with pytest.raises(EstimandError, match="the same value in every draw"):
+        bc.refute(bc.Fit(model, trace, rows()), ATE)
+    latent = {**{k: v + np.zeros((1, 4)) for k, v in trace.items()}, "x": np.zeros((1, 4, UNITS))}
+    with pytest.raises(EstimandError, match="'x' was not observed"):
+        bc.refute(bc.Fit(model, latent, rows().drop(columns="x")), ATE)
+
+
+# ------------------------------------------------------------------------ false alarms
+
+
+@pytest.mark.slow
+def test_right_models_fail_as_rarely_as_stated():
+    """In 60 studies 5 % fail at most: more than 9 has probability below .002."""
+    failed = 0
+    for seed in range(60):
+        fit = fitted(rows(seed=100 + seed))
+        failed += bc.refute(fit, ATE, replicates=6, seed=seed).verdict == "fail"
+    assert failed <= 9

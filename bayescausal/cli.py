@@ -215,12 +215,23 @@ def estimate(
     """Estimate the average effect of a treatment on an outcome.
 
     MODEL is file.py:name, where name is a PyMC model in that file or a function without
-    arguments that returns one. DATA is a CSV or Parquet file whose columns are named after the
-    model's variables; other columns are ignored.
+    arguments that returns one; or a text file (.txt) with one formula for each variable. DATA is a
+    CSV or Parquet file whose columns are named after the model's variables; other columns are
+    ignored.
 
     \b
     Example:
       bayescausal estimate coating.py:model parts.csv -x dilution -y coating
+      bayescausal estimate coating.txt parts.csv -x dilution -y coating
+
+    \b
+    coating.txt:
+      humid ~ 1
+      dilution ~ humid
+      coating ~ dilution * humid + (1 | batch)    # comments
+      family dilution: bernoulli
+      prior b_coating_dilution: Normal(0, 1)
+      levels shift: early, late
     """
     import bayescausal as bc
     from bayescausal.model.from_file import model_from_file
@@ -228,8 +239,8 @@ def estimate(
     from bayescausal.model.structure import structure_of
 
     _check_out(out)
-    loaded = model_from_file(model)
     rows = _read_table(data)
+    loaded = model_from_file(model, rows)
     question = bc.ATE(treatment, outcome, treated=treated, control=control, population=population)
     dims = unit_dim or None
     structure = structure_of(loaded, unit_dims=dims, named=map(str, rows.columns))

@@ -1,4 +1,7 @@
-"""A model from a Python file: ``file.py:name``.
+"""A model from a file: ``file.py:name``, or formulas in ``file.txt``.
+
+A file that ends in ``.txt`` or ``.formulas`` holds one formula on each line
+(:mod:`bayescausal.model.formulas.file`). Any other is Python.
 
 The name stands for a ``pm.Model`` at the top level of the file, or for a function without
 required arguments that returns one. The file is run as a module of its own, with its directory
@@ -22,13 +25,17 @@ from bayescausal.types import ModelError, closest
 __all__ = ["model_from_file"]
 
 
-def model_from_file(spec: str) -> pm.Model:
-    """Return the model that ``file.py:name`` stands for.
+def model_from_file(spec: str, data: Any = None) -> pm.Model:
+    """Return the model that ``file.py:name`` or ``file.txt`` stands for.
 
     Parameters
     ----------
     spec : str
-        Path of a Python file, a colon, and the name of a model or of a function in it.
+        Path of a Python file, a colon, and the name of a model or of a function in it; or path
+        of a text file with formulas.
+    data : DataFrame, optional
+        Gives a model from formulas its levels, its ``pm.Data`` and the scales of its priors. A
+        model in Python does not see it.
 
     Returns
     -------
@@ -39,6 +46,8 @@ def model_from_file(spec: str) -> pm.Model:
     ModelError
         If there is no such file or name, if the file or the function fails, or if the result is
         not a model.
+    FormulaError
+        If a formula cannot be read.
 
     Examples
     --------
@@ -50,10 +59,16 @@ def model_from_file(spec: str) -> pm.Model:
     ...     type(model_from_file(f"{path}:model")).__name__
     'Model'
     """
+    from bayescausal.model.formulas.file import SUFFIXES, model_from_text
+
+    if spec.endswith(SUFFIXES):
+        return model_from_text(spec, data)
     file, colon, name = spec.rpartition(":")
     if not colon or not file or not name:
         raise ModelError(
-            f"MODEL is {spec!r}.", expected="file.py:name, for example coating.py:model."
+            f"MODEL is {spec!r}.",
+            expected="file.py:name, for example coating.py:model, or a file of formulas that ends "
+            "in .txt.",
         )
     path = Path(file)
     if not path.is_file():

@@ -1,0 +1,132 @@
+"""A model in a text file: one formula on each line.
+
+::
+
+    # what happens in the workshop
+    humid ~ 1
+    dilution ~ humid
+    coating ~ dilution * humid + (1 | batch)
+
+    family dilution: bernoulli
+    prior b_coating_dilution: Normal(0, 1)
+    levels shift: early, late
+
+Lines are formulas, or begin with ``family``, ``prior`` or ``levels``, a name, and a colon. What
+follows ``#`` is a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayescausal.model.formulas.build import model_from_formulas
+from bayescausal.types import FormulaError, ModelError
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = ["SUFFIXES", "model_from_text", "read_lines"]
+
+#: Ends of the names of files with formulas.
+SUFFIXES = (".txt", ".formulas")
+
+_LINE = re.compile(r"(family|families|prior|priors|level|levels)\s+(`[^`]+`|[^:~]+?)\s*:\s*(.+)")
+
+
+def read_lines(text: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Return the formulas of a text, and its families, priors and levels.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    formulas : list of str
+    options : dict of str to dict
+        ``families``, ``priors``, ``levels``, by name.
+
+    Raises
+    ------
+    FormulaError
+        With the number of the line.
+
+    Examples
+    --------
+    >>> from bayescausal.model.formulas.file import read_lines
+    >>> read_lines("x ~ 1\\ny ~ x\\nfamily y: poisson")
+    (['x ~ 1', 'y ~ x'], {'families': {'y': 'poisson'}, 'priors': {}, 'levels': {}})
+    """
+    formulas: list[str] = []
+    options: dict[str, dict[str, Any]] = {"families": {}, "priors": {}, "levels": {}}
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = line.partition("#")[0].strip()
+        if not content:
+            continue
+        found = _LINE.fullmatch(content)
+        if found is None:
+            if "~" not in content:
+                raise FormulaError(
+                    f"Line {number} is {content!r}.",
+                    expected="a formula (y ~ x), or family y: ..., prior b_y_x: ..., "
+                    "levels y: a, b, c.",
+                )
+            formulas.append(content)
+            continue
+        word, name, value = found.groups()
+        kind = {"f": "families", "p": "priors", "l": "levels"}[word[0]]
+        name = name.strip("`")
+        if name in options[kind]:
+            raise FormulaError(f"Line {number} gives the {kind} of {name!r} a second time.")
+        options[kind][name] = [v.strip() for v in value.split(",")] if kind == "levels" else value
+    return formulas, options
+
+
+def model_from_text(path: str | Path, data: Any = None) -> pm.Model:
+    """Build the model of a file with formulas.
+
+    Parameters
+    ----------
+    path : str or Path
+    data : DataFrame, optional
+        As in :func:`bayescausal.model_from_formulas`.
+
+    Returns
+    -------
+    pymc.Model
+
+    Raises
+    ------
+    ModelError
+        If there is no such file.
+    FormulaError
+        If what it holds cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from bayescausal.model.formulas.file import model_from_text
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "study.txt")
+    ...     _ = path.write_text("x ~ 1\\ny ~ x\\nfamily x: bernoulli\\n")
+    ...     [v.name for v in model_from_text(path).free_RVs if "_" not in v.name]
+    ['x', 'y']
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"The file {str(path)!r} cannot be read: {error}.",
+            expected="a text file with one formula on each line.",
+        ) from error
+    formulas, options = read_lines(text)
+    return model_from_formulas(
+        formulas,
+        families=options["families"],
+        data=data,
+        priors=options["priors"] or None,
+        levels=options["levels"],
+    )

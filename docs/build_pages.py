@@ -1,0 +1,116 @@
+"""Pages of the docs that are made from the package: API reference, gallery, copies.
+
+Used by ``conf.py`` when the docs are built, and by the tests, which need no Sphinx.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shutil
+from pathlib import Path
+
+GROUPS = {
+    "a model without PyMC": "Models from formulas",
+    "the graph": "The graph",
+    "what the arrows say": "What the arrows say",
+    "data from known parameters": "Simulation",
+    "data in, posterior out": "Fitting",
+    "interventions": "Interventions",
+    "questions": "Questions",
+    "answers": "Answers",
+    "worlds with known answers": "Worlds with known answers",
+    "mistakes": "Mistakes",
+}
+
+
+def sections(root: Path) -> dict[str, list[str]]:
+    """Return the public names under the comments of the table of places in ``__init__.py``."""
+    text = (root / "bayescausal" / "__init__.py").read_text(encoding="utf-8")
+    table = text.partition("_WHERE: dict[str, str] = {\n")[2].partition("\n}")[0]
+    found: dict[str, list[str]] = {}
+    heading = "Names"
+    for line in table.splitlines():
+        comment = re.match(r"\s*# (.+)", line)
+        name = re.match(r'\s*"(\w+)":', line)
+        if comment:
+            heading = GROUPS.get(comment.group(1), comment.group(1).capitalize())
+        elif name:
+            found.setdefault(heading, []).append(name.group(1))
+    return found
+
+
+def api_page(root: Path) -> str:
+    """Return the API reference: every public name, in the order of the argument."""
+    lines = [
+        "# API reference",
+        "",
+        "Everything is reached as `bc.name` after `import bayescausal as bc`. Each name is loaded",
+        "on first use.",
+        "",
+    ]
+    for heading, names in sections(root).items():
+        lines += [f"## {heading}", "", "```{eval-rst}", ".. currentmodule:: bayescausal", ""]
+        lines += [".. autosummary::", "   :toctree: generated", "   :nosignatures:", ""]
+        lines += [f"   {name}" for name in names]
+        lines += ["```", ""]
+    return "\n".join(lines)
+
+
+def gallery_scripts(docs: Path) -> list[Path]:
+    """Return the scripts of the gallery, in order."""
+    return sorted((docs / "gallery").glob("[0-9]*.py"))
+
+
+def draw(script: Path, target: Path) -> None:
+    """Run one script and save the figure that its function ``figure`` returns."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure = runpy.run_path(str(script))["figure"]()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    plt.close("all")
+
+
+def gallery_page(docs: Path) -> str:
+    """Return the gallery: each script with its picture."""
+    lines = ["# Gallery", "", "Every picture is drawn when these pages are built.", ""]
+    for script in gallery_scripts(docs):
+        text = script.read_text(encoding="utf-8")
+        title, _, words = text.split('"""')[1].strip().partition("\n")
+        code = text.split('"""', 2)[2].strip()
+        lines += [f"## {title.rstrip('.')}", "", words.strip(), ""]
+        lines += [f"![{title}](_static/gallery/{script.stem}.png)", ""]
+        lines += ["```{code-block} python", code, "```", ""]
+    return "\n".join(lines)
+
+
+def write_pages(docs: Path, root: Path) -> None:
+    """Write all pages that are made."""
+    (docs / "api.md").write_text(api_page(root), encoding="utf-8")
+    for script in gallery_scripts(docs):
+        draw(script, docs / "_static" / "gallery" / f"{script.stem}.png")
+    (docs / "gallery.md").write_text(gallery_page(docs), encoding="utf-8")
+    pages = {"changelog.md": "CHANGELOG.md", "architecture.md": "ARCHITECTURE.md"}
+    for page, source in pages.items():
+        shutil.copyfile(root / source, docs / page)
+    figures = root / "benchmarks" / "RESULTS.md"
+    text = figures.read_text(encoding="utf-8") if figures.exists() else "# Benchmarks\n\n"
+    if not figures.exists():
+        text += "`uv run python -m benchmarks` measures, and writes `benchmarks/RESULTS.md`.\n"
+    (docs / "benchmarks.md").write_text(text, encoding="utf-8")
+    if not (docs / "calibration.md").exists():
+        (docs / "calibration.md").write_text(
+            "# Calibration\n\n`uv run python -m benchmarks.calibration` runs the study.\n",
+            encoding="utf-8",
+        )
+    target = docs / "notebooks"
+    target.mkdir(exist_ok=True)
+    for notebook in sorted((root / "notebooks").glob("*.ipynb")):
+        shutil.copyfile(notebook, target / notebook.name)
+    lines = ["# Notebooks", "", "```{toctree}", ":maxdepth: 1", ""]
+    lines += [f"notebooks/{p.stem}" for p in sorted((root / "notebooks").glob("*.ipynb"))]
+    (docs / "notebooks.md").write_text("\n".join([*lines, "```", ""]), encoding="utf-8")

@@ -1,0 +1,64 @@
+"""Sphinx settings. What can be made from the package is made here, when the docs are built."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+sys.path.insert(0, str(DOCS))
+sys.path.insert(0, str(ROOT))
+
+from build_pages import write_pages  # noqa: E402
+
+import bayescausal  # noqa: E402
+
+project = "bayescausal"
+author = "The bayescausal developers"
+copyright = author
+release = version = bayescausal.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_nb",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build", "**.ipynb_checkpoints", "gallery/*.py"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # notebooks are executed and compared in the tests
+copybutton_exclude = ".linenos, .gp, .go"
+
+html_theme = "furo"
+html_title = "bayescausal"
+html_static_path = ["_static"]
+html_extra_path = ["llms.txt"]
+html_copy_source = False
+
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+numpydoc_xref_param_type = False
+
+write_pages(DOCS, ROOT)
+
+
+def _plain_references(app, what, name, obj, options, lines):  # noqa: ANN001, ARG001
+    """Give the numbered references of a docstring names of their own, page by page."""
+    text = "\n".join(lines)
+    if re.search(r"^\.\. \[\d+\] ", text, re.M) and what == "module":
+        lines[:] = re.sub(r"\[(\d+)\]_", r"[\1]", text).split("\n")
+
+
+def setup(app):  # noqa: ANN001, ANN201
+    """Register what is done to docstrings."""
+    app.connect("autodoc-process-docstring", _plain_references, priority=100)

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayescausal import datasets as datasets
-    from bayescausal.checks.assurance import Assurance as Assurance
     from bayescausal.checks.assurance import assurance as assurance
+    from bayescausal.checks.assurance_curve import Assurance as Assurance
     from bayescausal.checks.calibrate import calibrate as calibrate
     from bayescausal.checks.calibrate_verdict import Calibration as Calibration
     from bayescausal.checks.compare import compare as compare
+    from bayescausal.checks.compare_record import ModelComparison as ModelComparison
     from bayescausal.checks.falsification import Falsification as Falsification
     from bayescausal.checks.falsify import falsify as falsify
     from bayescausal.checks.overlap import overlap as overlap
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from bayescausal.checks.refute import refute as refute
     from bayescausal.counterfactuals.predict import abduct as abduct
     from bayescausal.counterfactuals.predict import counterfactual as counterfactual
+    from bayescausal.datasets.exercise import Exercise as Exercise
+    from bayescausal.datasets.exercises import exercise as exercise
     from bayescausal.draws.intervals import hdi as hdi
     from bayescausal.effects.conditions import Where as Where
     from bayescausal.effects.effect import Effect as Effect
@@ -225,6 +228,7 @@ _WHERE: dict[str, str] = {
     "prior_check": "checks.predictive_prior",
     "refute": "checks.refute",
     "compare": "checks.compare",
+    "ModelComparison": "checks.compare_record",
     # and if an assumption fails
     "hidden_confounder": "sensitivity.hidden",
     "HiddenConfounder": "sensitivity.hidden_record",
@@ -236,13 +240,15 @@ _WHERE: dict[str, str] = {
     "PriorPosterior": "sensitivity.prior_posterior",
     # worlds with known answers
     "datasets": "datasets",
+    "exercise": "datasets.exercises",
+    "Exercise": "datasets.exercise",
     # simulate, then recover
     "recover": "checks.recover",
     "Recovery": "checks.recovery",
     "calibrate": "checks.calibrate",
     "Calibration": "checks.calibrate_verdict",
     "assurance": "checks.assurance",
-    "Assurance": "checks.assurance",
+    "Assurance": "checks.assurance_curve",
     # mistakes
     "BayesCausalError": "types",
 }

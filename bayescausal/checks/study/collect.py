@@ -19,6 +19,7 @@ from bayescausal.inference.refit import Refitter
 from bayescausal.model.interventions import refuse_potentials
 from bayescausal.model.parameters import check_parameters
 from bayescausal.model.structure import structure_of
+from bayescausal.simulation.repeat import Repeater
 from bayescausal.simulation.simulate import unit_sizes
 from bayescausal.types import StudyError, unknown_variable
 
@@ -52,6 +53,8 @@ def make_recipe(
     ------
     StudyError
         If nothing is left to observe.
+    ModelError
+        If truths are to be drawn from a prior that is improper.
     UnknownVariableError, ParameterError, FixedUnitsError, PotentialError, EstimandError, ...
         Where a name, value, size or question does not fit the models.
     """
@@ -67,6 +70,8 @@ def make_recipe(
             )
     elif params is not None:
         params = check_parameters(structure, params)
+    else:
+        Repeater(model, units=units, do=do, unit_dims=unit_dims).prior(0)
     fitted = fit_model if fit_model is not None else model
     theirs = structure if fit_model is None else structure_of(fitted, unit_dims=unit_dims)
     columns = _columns(structure, theirs, observed)

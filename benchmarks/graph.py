@@ -1,4 +1,4 @@
-"""How fast the graph room answers, against its targets. Run by hand: python benchmarks/graph.py.
+"""How fast questions about graphs are answered, against their targets.
 
 The two graphs are those of Polzer et al. (14 nodes, dense) [1]_ and of Sebastiani et al. (36
 nodes) [2]_.
@@ -25,9 +25,12 @@ from bayescausal.graph import (
     parse_graph,
     roles,
 )
+from benchmarks.harness import Table, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+__all__ = ["answers", "run", "sparse"]
 
 POLZER = """
 ToothLoss -> {Mortality}
@@ -87,20 +90,19 @@ def sparse(n: int, seed: int, *, edges: float = 2.0, hidden: float = 0.3) -> Any
     return build_graph(names, directed, rng.sample(pairs, int(hidden * n)))
 
 
-def timed(name: str, target: float, work: Callable[[], Any], repeats: int = 5) -> None:
-    """Print the best of some runs beside the target, in seconds."""
-    best, answer = float("inf"), None
-    for _ in range(repeats):
-        start = time.perf_counter()
-        answer = work()
-        best = min(best, time.perf_counter() - start)
-    verdict = "ok" if best <= target else "SLOW"
-    print(f"{name:<62} {best:9.4f} s  target {target:5.2f} s  {verdict}  {answer}")
-
-
-def main() -> None:
-    """Run all."""
+def answers(quick: bool) -> dict[str, Any]:
+    """Return the best seconds of some runs, the target and the answer of each question."""
     polzer, sebastiani = parse_graph(POLZER), parse_graph(SEBASTIANI)
+    found: list[tuple[str, float, float, str]] = []
+
+    def timed(name: str, target: float, work: Callable[[], Any], repeats: int = 5) -> None:
+        best, answer = float("inf"), None
+        for _ in range(repeats):
+            start = time.perf_counter()
+            answer = work()
+            best = min(best, time.perf_counter() - start)
+        found.append((name, best, target, str(answer)))
+
     timed(
         "Polzer: all minimal adjustment sets",
         0.05,
@@ -109,26 +111,38 @@ def main() -> None:
     timed(
         "Sebastiani: first minimal adjustment set",
         0.05,
-        lambda: sorted(next(adjustment_sets(sebastiani, "EDN1.3", "EDNI1.7"))),
+        lambda: ", ".join(sorted(next(adjustment_sets(sebastiani, "EDN1.3", "EDNI1.7")))),
     )
-    timed(
-        "Sebastiani: all implied independences",
-        2.0,
-        lambda: len(implied_independences(sebastiani)),
-        repeats=2,
-    )
-    timed(
-        "Sebastiani: roles of all nodes", 2.0, lambda: len(roles(sebastiani, "EDN1.3", "EDNI1.7"))
-    )
-    for seed in range(3):
-        graph = sparse(100, seed)
+    if not quick:
         timed(
-            f"100 nodes, 200 edges, 30 bidirected (seed {seed}): identify",
-            5.0,
-            lambda graph=graph: identify(graph, "v20", "v80").sentence()[:60],
+            "Sebastiani: all implied independences",
+            2.0,
+            lambda: len(implied_independences(sebastiani)),
+            repeats=2,
         )
+        timed(
+            "Sebastiani: roles of all nodes",
+            2.0,
+            lambda: len(roles(sebastiani, "EDN1.3", "EDNI1.7")),
+        )
+        for seed in range(3):
+            graph = sparse(100, seed)
+            timed(
+                f"100 nodes, 200 edges, 30 bidirected (seed {seed}): identify",
+                5.0,
+                lambda graph=graph: identify(graph, "v20", "v80").sentence()[:60],
+            )
     timed("25 nodes: layout", 0.1, lambda: layered_layout(sparse(25, 1)).size)
+    return {"rows": found}
 
 
-if __name__ == "__main__":
-    main()
+def run(quick: bool) -> list[Table]:
+    """Return the table."""
+    m = measure("graph:answers", quick=quick)
+    rows: list[tuple[Any, ...]] = [(m.why, "", "", "", "")] if m.why else []
+    for name, best, target, answer in m.found.get("rows", ()):
+        told = answer.replace("|", "\\|")
+        rows.append((name, f"{best:.4f}", target, "yes" if best <= target else "no", told))
+    note = "Best of up to five runs in one process, of graphs as long as they are in use."
+    columns = ("question", "seconds", "target", "reached", "answer")
+    return [Table("Questions about graphs", note, columns, rows, m.found.get("versions", {}))]

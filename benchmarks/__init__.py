@@ -1,0 +1,1 @@
+"""Measurements of the package beside its alternatives: ``python -m benchmarks``."""

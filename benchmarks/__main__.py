@@ -1,0 +1,69 @@
+"""The benchmarks: ``python -m benchmarks [names] [--quick] [--python PATH] [--out FILE]``.
+
+Each table is measured in one run beside its alternatives, every measurement in a process of its
+own, and put into its section of ``benchmarks/RESULTS.md``; other sections stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+
+from benchmarks import ate, graph, growth, refits, sampling
+from benchmarks.harness import HERE, Table, machine, render, write
+from benchmarks.models import MODELS
+
+__all__ = ["GROUPS", "main"]
+
+Group = Callable[[bool, str | None], list[Table]]
+
+
+def _case(name: str) -> Group:
+    return lambda quick, python: ate.run(name, quick)
+
+
+#: What can be asked for by name.
+GROUPS: dict[str, Group] = {
+    **{name: _case(name) for name in MODELS},
+    "sampling": sampling.run,
+    "refits": lambda quick, python: refits.run(quick),
+    "growth": lambda quick, python: growth.run(quick),
+    "graph": lambda quick, python: graph.run(quick),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks that are named, all without names.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Of the command line.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"among {', '.join(GROUPS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--python", help="interpreter that has the dependency group bench")
+    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
+    given = parser.parse_args(arguments)
+    unknown = [n for n in given.names if n not in GROUPS]
+    if unknown:
+        parser.error(f"{unknown[0]!r} is no benchmark; there are {', '.join(GROUPS)}")
+    for name in given.names or GROUPS:
+        tables = GROUPS[name](given.quick, given.python)
+        when = f"Measured on {date.today():%d %B %Y}: {machine()}."
+        text = f"## {name}\n\n{when}\n\n{render(tables)}"
+        print(text, flush=True)
+        write(given.out, name, text)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,106 @@
+"""From data to the posterior of an average effect: ours, and the flow written by hand in PyMC."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Table, beside, clocked, measure
+from benchmarks.models import MODELS
+
+__all__ = ["by_hand", "ours", "run"]
+
+CHAINS = 4
+#: Units up to which the hand-written flow is run: at 100,000 it takes minutes and gigabytes.
+BY_HAND = 100_000
+
+
+def ours(case: str, units: int, draws: int, runs: int) -> dict[str, Any]:
+    """Fit, ask and summarise."""
+    import bayescausal as bc
+
+    named = MODELS[case]
+    data = named.data(np.random.default_rng(1), units)
+    model = named.model(1)
+
+    def work() -> dict[str, Any]:
+        fit = bc.fit(model, data, draws=draws, chains=CHAINS, seed=2, progressbar=False)
+        effect = bc.estimate(fit, bc.ATE(named.treatment, named.outcome))
+        row = effect.summary().iloc[0]
+        methods = ", ".join(sorted(set(fit.methods.values())))
+        return {
+            "mean": float(row["mean"]), "sd": float(row["sd"]), "mcse": float(row["mcse_mean"]),
+            "ess": float(row["ess_bulk"]), "methods": methods,
+        }  # fmt: skip
+
+    return clocked(work, runs)
+
+
+def by_hand(case: str, units: int, draws: int, runs: int) -> dict[str, Any]:
+    """Observe, sample, simulate both arms with one seed, subtract."""
+    import arviz as az
+    import pymc as pm
+
+    named = MODELS[case]
+    data = named.data(np.random.default_rng(1), units)
+    warnings.simplefilter("ignore")
+
+    def work() -> dict[str, Any]:
+        model = named.model(units)
+        quiet: dict[str, Any] = {"progressbar": False, "random_seed": 2}
+        with pm.observe(model, data):
+            trace = pm.sample(draws, chains=CHAINS, quiet=True, **quiet)
+        means = []
+        kept = {k: v for k, v in data.items() if k not in (named.treatment, named.outcome)}
+        for level in (1, 0):
+            arm = np.full(units, level, dtype=data[named.treatment].dtype)
+            with pm.do(model, {**kept, named.treatment: arm}):
+                simulated = pm.sample_posterior_predictive(
+                    trace, var_names=[named.outcome], **quiet
+                )
+            means.append(simulated["posterior_predictive"][named.outcome].mean("unit"))
+            del simulated
+        contrast = (means[0] - means[1]).to_numpy()
+        sd = float(contrast.std(ddof=1))
+        ess = float(az.ess(contrast))
+        return {"mean": float(contrast.mean()), "sd": sd, "mcse": sd / ess**0.5, "ess": ess}
+
+    return clocked(work, runs)
+
+
+def run(case: str, quick: bool) -> list[Table]:
+    """Return the table of one model."""
+    sizes = [500] if quick else [1_000, 10_000, 100_000, 1_000_000]
+    draws = 100 if quick else 1000
+    rows: list[tuple[Any, ...]] = []
+    versions: dict[str, str] = {}
+    methods: set[str] = set()
+    for units in sizes:
+        few = quick or units > 10_000
+        mine = measure("ate:ours", case=case, units=units, draws=draws, runs=2 if few else 4)
+        label = (f"{units:,}",)
+        if units > BY_HAND:
+            [first, _] = beside(label, mine, mine)
+            rows += [first, (*label, "by hand", "not run", "", "", "", "", "", "")]
+        else:
+            once = 1 if units == BY_HAND else 2 if few else 3
+            other = measure("ate:by_hand", case=case, units=units, draws=draws, runs=once)
+            rows += beside(label, mine, other)
+            versions.update(other.found.get("versions", {}))
+        versions.update(mine.found.get("versions", {}))
+        methods.add(mine.found.get("methods", mine.why))
+    note = (
+        f"{CHAINS} chains of {draws} draws, and the average effect of "
+        f"`{MODELS[case].treatment}` on `{MODELS[case].outcome}` with its summary. "
+        f"Ours was fitted by: {'; '.join(sorted(methods))}. By hand: "
+        "`pm.observe`, `pm.sample`, `pm.do` and a posterior predictive for each arm with one seed, "
+        f"up to {BY_HAND:,} units (there a single, cold run). Ratio: of the warm medians, or of "
+        "the cold run where there is one only to our warm median. Agreement: difference of the "
+        "answers in Monte Carlo standard errors. Peak memory is of the whole process."
+    )
+    columns = (
+        "units", "by", "cold, s", "warm, s", "peak, MB", "ESS", "answer", "ratio", "agreement",
+    )  # fmt: skip
+    return [Table(f"Data to average effect: {case}", note, columns, rows, versions)]

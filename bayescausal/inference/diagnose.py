@@ -144,9 +144,9 @@ def summarise(posterior: xr.Dataset, *, prob: float = 0.94) -> pd.DataFrame:
     DataFrame
         Only the mean where there are fewer than four draws.
     """
-    import arviz as az
     import pandas as pd
     import xarray as xr
+    from arviz_stats import summary
 
     if not posterior.data_vars:
         return pd.DataFrame(columns=["mean"])
@@ -160,7 +160,7 @@ def summarise(posterior: xr.Dataset, *, prob: float = 0.94) -> pd.DataFrame:
         return pd.DataFrame({"mean": rows})
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return az.summary(
+        return summary(
             xr.DataTree.from_dict({"posterior": posterior}),
             kind="all",
             ci_prob=prob,
@@ -171,7 +171,7 @@ def summarise(posterior: xr.Dataset, *, prob: float = 0.94) -> pd.DataFrame:
 
 def _mixing(posterior: xr.Dataset) -> tuple[float, float, float, str]:
     """Return the worst r_hat and effective sample sizes, and whose r_hat that is."""
-    import arviz as az
+    from arviz_stats.base import array_stats as az  # arviz itself brings its plots along
 
     worst, name = float("nan"), ""
     bulk, tail = float("inf"), float("inf")

@@ -10,6 +10,7 @@ run by ``pytest -m slow tests/checks/test_calibration_study.py``.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -179,24 +180,136 @@ def run(name: str, replicates: int, folder: Path | None = None, executor=None, *
 
 
 def lines(name: str, check) -> pd.DataFrame:
-    """Return the lines of one family in the table."""
+    """Return the lines of one family in the table: every answer, and the worst parameter."""
     table = check.table.reset_index()
     chosen = table["kind"] != "parameter"
     worst = table[~chosen].nsmallest(1, "p")
+    worst = worst.assign(
+        quantity=f"worst of {int((~chosen).sum())} parameters: " + worst["quantity"]
+    )
     shown = pd.concat([table[chosen], worst])
     shown.insert(0, "family", name)
-    rows = check.rows[check.rows["failure"] == ""]
-    shown["method"] = ", ".join(sorted(set(", ".join(set(rows["method"])).split(", "))))
     return shown
+
+
+def method(check) -> str:
+    """Return how the posteriors of a study were drawn."""
+    rows = check.rows[check.rows["failure"] == ""]
+    return ", ".join(sorted({part for m in set(rows["method"]) for part in m.split(", ")}))
+
+
+HEAD = """# Our own calibration
+
+Truths are drawn from the prior, data from the truth, a posterior from the data, and the answer is
+ranked among the posterior's draws (`bc.calibrate`). If simulation, posterior, worlds and estimands
+are right, ranks are uniform. This page is written by `benchmarks/calibration.py`, and can be made
+again with
+
+```console
+$ uv run python benchmarks/calibration.py --replicates 1000 --out calibration
+$ uv run python benchmarks/calibration.py --out calibration --docs docs/calibration.md
+```
+
+The verdict of a family rests on ranks: the smallest p-value, adjusted for the number of quantities
+(Holm), fails below .01 and warns below .05. Of families that are right at most 1 % fail. `p` is the
+exact probability that ranks of a right posterior stray as far as these; `band` is the smallest of
+the 95 % and 99 % simultaneous bands that the ranks keep to. Coverage of the 94 % HDI stands beside
+the content that an HDI of so many effective draws has under a normal posterior (a 94 % HDI holds
+.931 at 400 independent draws and .938 at 4,000); `z` is their difference in binomial standard
+errors. For strongly skewed posteriors, such as that of the log-likelihood, the content is another
+one, which is why coverage decides nothing. Units: {units} per data set.
+
+What so many data sets can find is limited: 1,000 find a posterior sd that is 10 % too small with
+probability .64 outside the 99 % band (.87 outside the 95 % band), 500 with .28 (.56), 250 with .13
+(.30). The column of replicates says how many were run.
+"""
+
+
+def markdown(studies) -> str:
+    """Return the page."""
+    verdicts = ["| family | model | fits | drawn by | verdict |", "|---|---|---|---|---|"]
+    table = [
+        "| family | quantity | replicates | p | band | coverage of 94 % HDI | expected | z |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, check in studies.items():
+        about = FAMILIES[name].__doc__.strip().rstrip(".")
+        verdicts.append(
+            f"| {name} | {about} | {check.replicates:,} | {method(check)} | {check.verdict} |"
+        )
+        for line in lines(name, check).itertuples():
+            spread = np.sqrt(line.expected_94 * (1 - line.expected_94) / line.replicates)
+            z = (line.coverage_94 - line.expected_94) / spread
+            table.append(
+                f"| {name} | {line.quantity} | {line.replicates:,} | {line.p:.2f} | {line.inside} "
+                f"| {line.coverage_94:.3f} | {line.expected_94:.3f} | {z:+.1f} |"
+            )
+    return "\n".join(
+        [
+            HEAD.format(units=f"{UNITS} (48 in the hierarchical family, 12 x 4 in the panel)"),
+            "## Verdicts",
+            "",
+            *verdicts,
+            "",
+            "## Answers",
+            "",
+            *table,
+            "",
+            "![Ranks of every answer](calibration.png)",
+            "",
+            "*Distribution of the ranks less that of uniform ones, for every answer; bands of 95 % "
+            "and 99 %.*",
+            "",
+        ]
+    )
+
+
+def picture(studies, path: Path) -> None:
+    """Draw the ranks of every answer."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from bayescausal.figures.ranks import rank_panels
+
+    shown = [
+        (name, q)
+        for name, check in studies.items()
+        for q in check.table.index[check.table["kind"] != "parameter"]
+    ]
+    axes = rank_panels(len(shown))
+    for ax, (name, quantity) in zip(axes, shown, strict=True):
+        studies[name].plot(ax, quantity=quantity)
+        ax.set_title(f"{name}: {quantity}", loc="left", fontsize="small")
+        ax.set_ylabel("")
+    axes[0].figure.savefig(path, dpi=70)
+
+
+def finished(folder: Path):
+    """Return the studies of a folder, as far as they went."""
+    studies = {}
+    for name in FAMILIES:
+        path = folder / f"{name}.jsonl"
+        if path.exists():
+            done = {json.loads(line)["replicate"] for line in path.read_text().split("\n")[1:-1]}
+            count = next(i for i in range(len(done) + 1) if i not in done)
+            if count >= 20:
+                studies[name] = run(name, count, folder)
+    return studies
 
 
 def main() -> None:
     """Run the study and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("families", nargs="*", choices=[*FAMILIES, []], default=[])
+    parser.add_argument("families", nargs="*", help=f"of {', '.join(FAMILIES)}; default: all")
     parser.add_argument("--replicates", type=int, default=1000)
-    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--out", type=Path, default=None, help="folder of the studies")
+    parser.add_argument("--docs", type=Path, default=None, help="write the page, run nothing")
     given = parser.parse_args()
+    if given.docs is not None:
+        studies = finished(given.out)
+        picture(studies, given.docs.with_suffix(".png"))
+        given.docs.write_text(markdown(studies), encoding="utf-8")
+        return
     if given.out is not None:
         given.out.mkdir(exist_ok=True, parents=True)
     for name in given.families or FAMILIES:

@@ -394,4 +394,6 @@ def _draw(
         among = _thinnest(mine, check.rank_draws)[1]
         limits = {level: bands(len(ranks), among, level) for level in (0.95, 0.99)}
         drawn.append(kinds[kind](ranks, among, limits, title=name, ax=one))
+        if len(chosen) > 1 and one.get_subplotspec().colspan.start:
+            one.set_ylabel("")
     return drawn[0] if len(drawn) == 1 else np.array(drawn)

@@ -68,9 +68,10 @@ def plot_intervals(table: pd.DataFrame, *, title: str = "", ax: Axes | None = No
     shown = np.unique(np.linspace(0, len(good) - 1, min(MOST, len(good))).astype(int))
     rows, place = good.iloc[shown], order[shown]
     inside = rows["covered"].to_numpy() > 0
+    thin = float(np.clip(90 / len(rows), 0.35, 1.0))
     for hit, colour, width, label in (
-        (inside, BLUE, 0.9, "holds the truth"),
-        (~inside, ORANGE, 1.6, "misses it"),
+        (inside, BLUE, 1.0 * thin, "holds the truth"),
+        (~inside, ORANGE, 1.7 * thin, "misses it"),
     ):
         if hit.any():
             some = rows[hit]
@@ -82,7 +83,7 @@ def plot_intervals(table: pd.DataFrame, *, title: str = "", ax: Axes | None = No
                 linewidth=width,
                 label=label,
             )
-            ax.scatter(some["mean"], place[hit], s=4, color=colour, zorder=3)
+            ax.scatter(some["mean"], place[hit], s=5 * thin, color=colour, zorder=3)
     _draw_truth(ax, rows["truth"].to_numpy(), place)
     ax.set_ylim(-0.02 * len(good) - 1, 1.02 * len(good) + 1)
     ax.set_xlabel("posterior mean and 94 % HDI")
@@ -133,5 +134,13 @@ def _draw_truth(ax: Axes, truth: np.ndarray, place: np.ndarray) -> None:
 
 
 def _legend_below(ax: Axes) -> None:
-    """Put the legend at the side where intervals leave room: lower right."""
-    ax.legend(loc="lower right", frameon=False, fontsize="small")
+    """Put the legend under the axes, where it hides no interval."""
+    ax.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.16),
+        ncols=3,
+        frameon=False,
+        fontsize="small",
+        handlelength=1.2,
+        columnspacing=1.2,
+    )

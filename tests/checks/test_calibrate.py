@@ -90,42 +90,40 @@ def right(draws, mean, rng):
 
 
 def test_a_right_posterior_passes():
-    check = vector_study(right, 1000, 1)
+    check = vector_study(right, 600, 1)
     assert check.verdict == "pass"
     assert bool(check)
     assert (check.table["slack"] == 0).all()
     for percent in (50, 94):
         found, wanted = check.table[f"coverage_{percent}"], check.table[f"expected_{percent}"]
-        error = np.sqrt(wanted * (1 - wanted) / 1000)
+        error = np.sqrt(wanted * (1 - wanted) / 600)
         # The log-density has a skewed posterior: its HDI may hold a little less.
         assert (abs(found - wanted)[:3] < 3.5 * error[:3]).all()
 
 
 @pytest.mark.parametrize(
-    ("fault", "named", "shape"),
+    ("fault", "shape"),
     [
-        (lambda d, m, rng: m + 0.9 * (d - m), "b", "posterior too narrow"),
-        (lambda d, m, rng: d + 0.1 * d.std(axis=0), "b", "posterior too high"),
-        (lambda d, m, rng: rng.normal(size=d.shape), "log-likelihood", "posterior too low"),
-        (lambda d, m, rng: np.c_[d[:, 0], rng.permutation(d[:, 1])], "b + c", None),
+        (lambda d, m, rng: m + 0.9 * (d - m), "posterior too narrow"),
+        (lambda d, m, rng: d + 0.1 * d.std(axis=0), "posterior too high"),
     ],
-    ids=["sd x 0.9", "bias of 0.1 sd", "dropped likelihood", "dropped correlation"],
+    ids=["sd x 0.9", "bias of 0.1 sd"],
 )
-def test_planted_faults_of_a_posterior_fail(fault, named, shape):
+def test_small_planted_faults_of_a_posterior_fail(fault, shape):
     """2,500 data sets: power .99 for the first, .95 for the second (outside the 99 % band)."""
     check = vector_study(fault, 2500, 3)
     assert check.verdict == "fail"
     assert not bool(check)
-    assert check.table.loc[named, "p"] < 0.01
-    assert check.table.loc[named, "inside"] == "neither"
-    if shape:
-        assert check.table.loc[named, "shape"] == shape
+    assert check.table.loc["b", "p"] < 0.01
+    assert check.table.loc["b", "inside"] == "neither"
+    assert check.table.loc["b", "shape"] == shape
 
 
 def test_a_posterior_that_forgot_the_data_is_seen_by_the_density_alone():
     check = vector_study(lambda d, m, rng: rng.normal(size=d.shape), 400, 4)
     assert check.verdict == "fail"
     assert check.table.loc["log-likelihood", "p"] < 1e-6
+    assert check.table.loc["log-likelihood", "shape"] == "posterior too low"
     assert (check.table.loc[["b", "c", "b + c"], "p"] > 0.001).all()
 
 

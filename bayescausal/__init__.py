@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from bayescausal.model.formulas.priors import prior_summary as prior_summary
     from bayescausal.model.interventions import intervene as intervene
     from bayescausal.model.noise_form import noise_form as noise_form
+    from bayescausal.model.source import model_source as model_source
     from bayescausal.model.structure import graph_of as graph_of
     from bayescausal.model.write_graph import to_dagitty as to_dagitty
     from bayescausal.model.write_graph import to_dot as to_dot
@@ -134,6 +135,7 @@ _WHERE: dict[str, str] = {
     # a model without PyMC
     "model_from_formulas": "model.formulas.build",
     "prior_summary": "model.formulas.priors",
+    "model_source": "model.source",
     # the graph
     "graph_of": "model.structure",
     "plot_graph": "report.dag",

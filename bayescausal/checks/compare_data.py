@@ -156,7 +156,7 @@ def _density(rv: Any, value: Any, builder: Any) -> list[Any]:
     wide = pt.zeros_like(value, dtype="float64")
     for axis in range(value.type.ndim - event, value.type.ndim):
         place = pt.arange(value.shape[axis])
-        shape = ["x"] * value.type.ndim
+        shape: list[Any] = ["x"] * value.type.ndim
         shape[axis] = 0
         wide = pt.switch(pt.eq(place.dimshuffle(*shape), 0), wide, -np.inf)
     return [pt.switch(pt.isinf(wide), 0.0, density + pt.zeros_like(value, dtype="float64"))]
@@ -176,4 +176,5 @@ def _equal(one: Fit, other: Fit, column: str) -> bool:
         return False
     if any(a.dtype.kind in "OUS" for a in arrays):
         return bool((arrays[0] == arrays[1]).all())
-    return bool(np.array_equal(*(a.astype(float) for a in arrays), equal_nan=True))
+    left, right = (a.astype(float) for a in arrays)
+    return bool(np.array_equal(left, right, equal_nan=True))

@@ -153,7 +153,7 @@ class ModelComparison:
         """
         from bayescausal.figures.comparison import plot_comparison
 
-        return plot_comparison(self.summary(), self.table.index, ax=ax)
+        return plot_comparison(self.summary(), list(self.table.index), ax=ax)
 
     def __repr__(self) -> str:
         return f"{self.sentence()}\n{self.summary().to_string(float_format=lambda x: f'{x:.3g}')}"

@@ -337,9 +337,9 @@ def _finding(
     total = int(concerned.sum())
     if out.any():
         split = [
-            f"{int(row.beyond)} of the {int(row.units)} with {treatment} {_is(support)} {label}"
-            for label, row in zip(arms.index, arms.itertuples(), strict=True)
-            if row.beyond
+            f"{many} of the {units} with {treatment} {_is(support)} {label}"
+            for label, many, units in zip(arms.index, arms["beyond"], arms["units"], strict=True)
+            if many
         ]
         text = (
             f"{int(out.sum())} of {total} {whom} ({out.sum() / total:.0%}) are beyond the support "
@@ -347,10 +347,10 @@ def _finding(
         )
     else:
         text = f"None of {total} {whom} is beyond the support of a level of {treatment}."
-    least = arms["ess_share"].idxmin()
+    at = int(arms["ess_share"].argmin())
     text += (
-        f" Weighted, the arm {least} counts as {arms.loc[least, 'ess']:.0f} of its "
-        f"{arms.loc[least, 'units']} units."
+        f" Weighted, the arm {arms.index[at]} counts as {arms['ess'].iloc[at]:.0f} of its "
+        f"{arms['units'].iloc[at]} units."
     )
     if reasons["uneven"]:
         text += f" Weighting leaves a difference in {', '.join(reasons['uneven'])}."

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.record import Fit
 
-__all__ = ["posterior_check", "tree_of"]
+__all__ = ["posterior_check", "predictions", "tree_of"]
 
 #: Draws at least and at most, and draws x cells at most.
 FEWEST, MOST, CELLS = 200, 1000, 20_000_000
@@ -293,7 +293,8 @@ def _finding(table: pd.DataFrame, found: Sequence[Replicas], notes: Sequence[str
     if not len(bad):
         return f"All {len(table)} comparisons of {names} with their replicas agree."
     said = []
-    for (variable, comparison), row in list(bad.iterrows())[:3]:  # type: ignore[misc]
+    for key, row in list(bad.iterrows())[:3]:
+        variable, comparison = key if isinstance(key, tuple) else (key, "")
         if row["impossible"]:
             said.append(f"{int(row['impossible'])} values of {variable} are impossible under it")
         elif comparison == "PIT":

@@ -27,6 +27,7 @@ References
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def _builtin(replicas: Replicas) -> dict[str, Callable[[np.ndarray], Any]]:
     if kind == "categories":
         levels = np.unique(seen)
         for level in levels[:MOST]:
-            table[f"share of {level:g}"] = lambda x, at=level: (x == at).mean(axis=1)
+            table[f"share of {level:g}"] = partial(_share, at=float(level))
         return table
     table["share of ones" if kind == "binary" else "mean"] = lambda x: x.mean(axis=1)
     if kind != "binary":
@@ -134,13 +135,21 @@ def _builtin(replicas: Replicas) -> dict[str, Callable[[np.ndarray], Any]]:
             table["share of zeros"] = lambda x: (x == 0).mean(axis=1)
     for name, z in list(replicas.parents.items())[:MOST]:
         centred = z - z.mean()
-        table[f"trend in {name}"] = lambda x, c=centred: (x * c).mean(axis=1) / c.std()
+        table[f"trend in {name}"] = partial(_along, direction=centred / centred.std())
         if len(np.unique(z)) > 2:
             square = centred**2 - (centred**2).mean()
             square = square - centred * (square @ centred) / (centred @ centred)
             if square.std() > 1e-9 * centred.std() ** 2:
-                table[f"curve in {name}"] = lambda x, c=square: (x * c).mean(axis=1) / c.std()
+                table[f"curve in {name}"] = partial(_along, direction=square / square.std())
     return table
+
+
+def _share(x: np.ndarray, at: float) -> np.ndarray:
+    return np.asarray((x == at).mean(axis=1))
+
+
+def _along(x: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    return np.asarray(x @ direction / len(direction))
 
 
 def _skewness(x: np.ndarray) -> np.ndarray:

@@ -35,6 +35,7 @@ from scipy import stats
 
 from bayescausal.checks.refute_data import cluster_codes, unit_values, why_units_touch
 from bayescausal.checks.refute_trials import Bench, Trial
+from bayescausal.checks.refute_words import MEANING, TESTS
 from bayescausal.draws.check import Check
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer
@@ -47,69 +48,6 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
 
 __all__ = ["TESTS", "refute"]
-
-#: The refutations: title, what passing means, what failing means.
-TESTS: dict[str, tuple[str, str, str]] = {
-    "permuted": (
-        "placebo: shuffled",
-        "a treatment that did nothing gets no effect",
-        "an effect is found where there is none: it comes from the prior or the form of the model",
-    ),
-    "redrawn": (
-        "placebo: redrawn",
-        "a treatment that only shares its causes gets no effect: adjustment takes those out",
-        "the adjustment leaves something of the common causes: the outcome's equation has the "
-        "wrong form",
-    ),
-    "common_cause": (
-        "random common cause",
-        "a variable that is noise does not move the answer",
-        "the answer moves when one more variable is adjusted for: too few units, or (for a column "
-        "that was given) a confounder that the model left out",
-    ),
-    "zero": (
-        "simulated: no effect",
-        "no effect is found where the model itself says there is none",
-        "fitting does not recover a zero that the model made: the priors or the sampler decide",
-    ),
-    "planted": (
-        "simulated: planted effect",
-        "an effect that was put in comes out",
-        "fitting does not recover an effect that the model made: the priors or the sampler decide",
-    ),
-    "subset": (
-        "subset of units",
-        "the answer does not hang on some of the units",
-        "parts of the data disagree by more than their size explains: units differ in ways that "
-        "the model does not know, or are not independent",
-    ),
-    "bootstrap": (
-        "bootstrap of units",
-        "the answer is as uncertain as the data say",
-        "the answer moves more than its posterior sd allows: the posterior is too narrow (uneven "
-        "variances, dependent units)",
-    ),
-    "clusters": (
-        "cluster left out",
-        "no cluster makes the answer alone",
-        "one cluster makes the answer: look at it, or model clusters",
-    ),
-    "negative_control": (
-        "negative control",
-        "an outcome that the treatment cannot change is not changed",
-        "the treatment seems to change what it cannot: a common cause of both is left out",
-    ),
-}
-
-MEANING = {
-    "pass": "The answer behaves as one that the treatment made. A common cause that nobody "
-    "measured would pass too: see hidden_confounder.",
-    "warn": "One refutation is borderline: with this many, that happens to right models. Repeat it "
-    "with more replicates.",
-    "fail": "The answer does what one made by the treatment would not do. Mend that before it is "
-    "used.",
-    "undecided": "Nothing could be tried.",
-}
 
 #: Clusters that are left out, at most.
 MOST_CLUSTERS = 40
@@ -160,10 +98,12 @@ def refute(
         Of the units, in a subset.
     level : float
         The probability that a right model fails any of them.
-    method, draws, chains, **sampler
+    method, draws, chains
         Of the refits, as in :func:`bayescausal.fit`.
     seed : int, optional
         Same seed, same answer. Default: the fit's.
+    **sampler
+        Further options of the refits.
 
     Returns
     -------
@@ -207,6 +147,13 @@ def refute(
         touch = why_units_touch(fit)
         if touch is not None:
             raise touch
+    outcome = estimand.outcome_name
+    codes = cluster_codes(fit, clusters) if "clusters" in names else None
+    given = {
+        name: unit_values(fit, value, name, outcome)
+        for name, value in (("negative_control", negative_control), ("common_cause", common_cause))
+        if name in names and value is not None
+    }
     seed = fit.seed if seed is None else resolve_seed(seed)
     effect = answer(fit, estimand, fit.seed)
     if effect.dims or effect.null is None:
@@ -223,18 +170,14 @@ def refute(
             expected="A posterior.",
         )
     bench = Bench(fit, estimand, mean, sd, effect.null, replicates, share, seed, options)
-    outcome = estimand.outcome_name
     trials = []
     for name in names:
-        if name == "clusters":
-            trials.append(bench.clusters(*cluster_codes(fit, clusters), MOST_CLUSTERS))
+        if codes is not None and name == "clusters":
+            trials.append(bench.clusters(*codes, MOST_CLUSTERS))
         elif name == "negative_control":
-            values = unit_values(fit, negative_control, name, outcome)
-            trials.append(bench.negative_control(values))
+            trials.append(bench.negative_control(given[name]))
         elif name == "common_cause":
-            given = common_cause
-            values = None if given is None else unit_values(fit, given, name, outcome)
-            trials.append(bench.common_cause(values))
+            trials.append(bench.common_cause(given.get(name)))
         else:
             trials.append(getattr(bench, name)())
     table = _table(trials, sd, level)

@@ -73,9 +73,9 @@ def plot_refutation(
         rows = refits[refits["refutation"] == title]
         centre = float(rows["expected"].mean())
         width = 2 * float(np.sqrt((rows["allowed"] ** 2).mean()))
-        known = {"label": "expected, with 2 sd of chance"} if not i else {}
+        label = "expected, with 2 sd of chance" if not i else None
         ax.hlines(
-            -i, centre - width, centre + width, color=quiet(), linewidth=4, alpha=0.5, **known
+            -i, centre - width, centre + width, color=quiet(), linewidth=4, alpha=0.5, label=label
         )
         moved = rows["found"] - rows["expected"] + centre
         lift = np.linspace(-0.16, 0.16, len(rows)) if len(rows) > 1 else np.zeros(1)

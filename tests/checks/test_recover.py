@@ -69,7 +69,7 @@ def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
 
 def test_a_right_model_recovers_and_an_omitted_confounder_does_not():
     """Bias of the short regression: c a / (a^2 + sx^2) = -0.16 at n large."""
-    right = run(replicates=60, units=100)
+    right = run(replicates=30, units=100)
     table = right.summary()
     assert list(table.columns) == [*MEASURES, *(f"{m}_mcse" for m in MEASURES)]
     row = table.loc["ATE x -> y"]
@@ -78,7 +78,7 @@ def test_a_right_model_recovers_and_an_omitted_confounder_does_not():
     assert row["failed"] == 0
     assert row["power"] == 1
     assert row["sign_error"] == 0
-    wrong = run(replicates=60, units=100, fit_model=naive()).summary().loc["ATE x -> y"]
+    wrong = run(replicates=30, units=100, fit_model=naive()).summary().loc["ATE x -> y"]
     expected = TRUTH["c"] * TRUTH["a"] / (TRUTH["a"] ** 2 + TRUTH["sx"] ** 2)
     assert wrong["bias"] == pytest.approx(expected, abs=4 * wrong["bias_mcse"] + 0.005)
     assert wrong["coverage_94"] < row["coverage_94"]
@@ -125,14 +125,27 @@ def mean_of_u(fit, seed):
     return np.full(fit.n_draws, values.mean())
 
 
-def test_hidden_columns_are_latent_in_the_fit():
-    study = run(observed=["x", "y"], units=30, replicates=1, tune=100, chains=1)
-    assert study.rows["method"].str.contains("nuts").all()
+def test_hidden_columns_are_not_seen_by_the_fit():
+    seen = []
+
+    def mock(data, seed):
+        seen.append(list(data.columns))
+        return bc.prior(MODEL, data, draws=20, seed=seed)
+
+    study = run(observed=["x", "y"], replicates=1, _fit=mock)
+    assert seen == [["x", "y"]]
     assert (study.rows["failure"] == "").all()
     with pytest.raises(UnknownVariableError, match="'xx' is not"):
         run(observed=["xx"])
     with pytest.raises(StudyError, match="would see nothing"):
         run(observed=[])
+
+
+@pytest.mark.slow
+def test_hidden_columns_are_latent_in_the_fit():
+    study = run(observed=["x", "y"], units=30, replicates=2, tune=100, chains=2)
+    assert study.rows["method"].str.contains("nuts").all()
+    assert (study.rows["failure"] == "").all()
 
 
 def test_data_from_a_trial():
@@ -147,7 +160,7 @@ def test_data_from_a_trial():
         x = pm.Bernoulli("x", 0.5, dims="unit")
         pm.Normal("y", i + b * x, s, dims="unit")
     truth = {"a": 2.0, "b": 0.5, "c": 1.0}
-    options = {"units": 200, "replicates": 40, "fit_model": short}
+    options = {"units": 200, "replicates": 20, "fit_model": short}
     seen = run(model, truth, ATE, **options).summary().iloc[0]
     trial = (
         run(model, truth, ATE, do={"x": bc.Stochastic(pm.Bernoulli.dist(0.5))}, **options)
@@ -433,8 +446,8 @@ def haunted() -> pm.Model:
 def test_the_haunted_dag():
     """Adjusting for parents opens the path through U: P 1.8 and G -0.8 against 1 and 0.
 
-    Population values of the regression of C on P and G, exact from the covariances; 60 data sets
-    of 1,000, so that the standard error of the mean is .005 and the prior pulls by .002.
+    Population values of the regression of C on P and G, exact from the covariances; 20 data sets
+    of 1,000, so that the standard error of the mean is .009 and the prior pulls by .002.
     """
     with pm.Model(coords={"family": [0]}) as short:
         gc, pc, i, s = pm.Normal("b_GC"), pm.Normal("b_PC"), pm.Normal("i"), pm.HalfNormal("s", 3)
@@ -447,17 +460,17 @@ def test_the_haunted_dag():
         "P": bc.CDE("P", "C", mediators={"G": 0.0}),
         "G": bc.CDE("G", "C", mediators={"P": 0.0}),
     }
-    options = {"units": 1000, "replicates": 60, "parameters": True}
+    options = {"units": 1000, "replicates": 20}
     adjusted = run(haunted(), truth, asked, fit_model=short, **options).summary()
     assert adjusted.loc["P", "truth"] == 1.0
     assert adjusted.loc["G", "truth"] == 0.0
-    assert adjusted.loc["P", "mean"] == pytest.approx(1.8, abs=0.025)
-    assert adjusted.loc["G", "mean"] == pytest.approx(-0.8, abs=0.025)
+    assert adjusted.loc["P", "mean"] == pytest.approx(1.8, abs=0.04)
+    assert adjusted.loc["G", "mean"] == pytest.approx(-0.8, abs=0.04)
     assert adjusted["coverage_94"].max() < 0.1
     seen = run(haunted(), truth, asked, **options).summary()
-    assert seen.loc["P", "mean"] == pytest.approx(1.0, abs=0.025)
-    assert seen.loc["G", "mean"] == pytest.approx(0.0, abs=0.025)
-    assert seen["coverage_94"].min() > 0.8
+    assert seen.loc["P", "mean"] == pytest.approx(1.0, abs=0.04)
+    assert seen.loc["G", "mean"] == pytest.approx(0.0, abs=0.04)
+    assert seen["coverage_94"].min() > 0.7
 
 
 def test_plant_and_fungus():
@@ -484,9 +497,55 @@ def test_plant_and_fungus():
         "total": bc.ATE("T", "h1"),
         "given fungus": bc.CDE("T", "h1", mediators={"fungus": 0}),
     }
-    options = {"units": 200, "replicates": 40, "fit_model": plants(True), "tune": 300}
+    options = {"units": 200, "replicates": 15, "fit_model": plants(True), "tune": 300}
     table = run(plants(False), truth, asked, **options).summary()
     assert table["truth"].round(6).tolist() == [1.2, 0.0]
     assert table.loc["total", "mean"] == pytest.approx(1.2, abs=4 * table.loc["total", "mean_mcse"])
     assert abs(table.loc["given fungus", "mean"]) < 4 * table.loc["given fungus", "mean_mcse"]
-    assert table["coverage_94"].min() > 0.8
+    assert table["coverage_94"].min() > 0.7
+
+
+def test_a_study_is_known_again_by_another_process():
+    """The fingerprint of a study does not depend on the process, its hashes or its addresses."""
+    import os
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_recover import confounded, marks\n"
+        "print(marks(confounded()))"
+    )
+    folder = os.path.dirname(__file__)
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+        env={**os.environ, "PYTHONHASHSEED": "123"},
+    )
+    assert done.stdout.strip().splitlines()[-1] == marks(confounded())
+    assert marks(naive()) != marks(confounded())
+
+
+def marks(model):
+    """Return the fingerprint of parts of all kinds."""
+    from bayescausal.checks.study.ledger import fingerprint
+
+    def question(fit, seed):
+        return fit.posterior["b"] * 2.0
+
+    asked = {
+        "a": bc.ATE("x", "y", given={"z": (0.0, 1.0)}, population="superpopulation"),
+        "b": bc.Contrast("y", {"x": bc.Policy(lambda z: z > 0)}, {"x": bc.Shift(1.0)}),
+        "c": bc.QTE("x", "y", q=0.9),
+        "d": question,
+    }
+    parts = {
+        "model": model,
+        "asked": asked,
+        "do": {"x": bc.Stochastic(pm.Normal.dist(0, 2))},
+        "truth": {k: np.asarray(v) for k, v in TRUTH.items()},
+    }
+    return str(fingerprint(**parts))

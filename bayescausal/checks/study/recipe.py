@@ -54,8 +54,6 @@ __all__ = ["LOG_LIKELIHOOD", "Bench", "Recipe", "Seeds", "seeds_of"]
 
 #: Name of the row that ranks the log-density of all structural variables.
 LOG_LIKELIHOOD = "log-likelihood"
-#: Fresh units over which the truth of a question about the population is averaged.
-FRESH = 100_000
 #: How often a fit with too few effective draws is repeated with four times as many.
 LONGER = 2
 
@@ -140,7 +138,7 @@ class Bench:
     """A recipe with its tools: what is compiled once, where the replicates run."""
 
     recipe: Recipe
-    population: dict[str, np.ndarray] = field(default_factory=dict)
+    population: dict[str, Effect] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         recipe = self.recipe

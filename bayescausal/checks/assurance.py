@@ -24,6 +24,7 @@ References
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,9 @@ def assurance(
     units : sequence of int
         Numbers of units to try.
     rule : str, float or callable
-        ``"excludes zero"``: the 94 % HDI excludes the null (0; 1 for ratios). A number w: it is
-        narrower than w. Or a function of a row of :class:`bayescausal.Recovery`, a mapping, that
-        says whether the answer is good enough.
+        ``"excludes zero"``: the 94 % HDI excludes the null (0; 1 for ratios). A number w, or
+        ``"narrower than w"``: it is narrower than w. Or a function of a row of
+        :class:`bayescausal.Recovery`, a mapping, that says whether the answer is good enough.
     probability : float
         With which the rule should be met.
     replicates : int
@@ -248,10 +249,14 @@ def _check_sizes(units: Any) -> list[int]:
 def _check_rule(rule: Any) -> tuple[str, Callable[[Mapping[str, Any]], bool]]:
     """Return a rule in words and as a function of a row."""
     if isinstance(rule, str):
+        rule = " ".join(rule.replace("_", " ").replace("-", " ").split())
+        width = re.fullmatch(r"(?:is )?narrower than (\d*\.?\d+(?:e ?\d+)?)", rule)
+        if width is not None:
+            return _check_rule(float(width[1]))
         if rule not in RULES:
             raise StudyError(
                 f"rule={rule!r} is not known.",
-                expected="'excludes zero', a width, or a function of a row.",
+                expected="'excludes zero', 'narrower than 0.2', a width, or a function of a row.",
                 names=closest(rule, RULES)[:1],
             )
         return "the 94 % HDI excludes the null", _excludes

@@ -71,6 +71,12 @@ def test_rules():
     assert run(rule=lambda row: False, replicates=1).rule == "the rule is met"
 
 
+def test_rules_in_words():
+    words = run(rule="narrower than 0.9", replicates=2, units=[20, 80])
+    assert words.rule == "the 94 % HDI is narrower than 0.9"
+    assert run(rule="excludes_null", replicates=1).rule == "the 94 % HDI excludes the null"
+
+
 def test_truths_from_the_prior_from_draws_and_known():
     """Under the prior the truth is often near zero: assurance stays below the power at 1."""
     prior = run("prior", units=[80], replicates=25)

@@ -41,7 +41,11 @@ _STREAM = 0x57A7
 
 
 def bayesian_bootstrap(
-    n: int, draws: int | Sequence[int] | np.ndarray, seed: int, clusters: Any = None
+    n: int,
+    draws: int | Sequence[int] | np.ndarray,
+    seed: int,
+    clusters: Any = None,
+    counts: Any = None,
 ) -> np.ndarray:
     """Draw Bayesian-bootstrap weights over units.
 
@@ -55,6 +59,9 @@ def bayesian_bootstrap(
         The weights of a draw depend on this and on the draw's number alone.
     clusters : array_like, optional
         Label of the cluster of each unit; the Dirichlet is then over clusters.
+    counts : array_like, optional
+        How many units each of the `n` stands for: its weight is the sum of theirs, a Gamma of
+        that shape before all are divided by their sum.
 
     Returns
     -------
@@ -86,7 +93,10 @@ def bayesian_bootstrap(
     for row, draw in enumerate(numbers):
         counter = np.array([0, 0, 0, int(draw)], dtype=np.uint64)
         rng = np.random.Generator(np.random.Philox(key=key, counter=counter))
-        if codes is None:
+        if counts is not None:
+            weights[row] = rng.standard_gamma(np.asarray(counts, dtype=float))
+            weights[row] /= weights[row].sum()
+        elif codes is None:
             weights[row] = rng.standard_exponential(n)
             weights[row] /= weights[row].sum()
         else:

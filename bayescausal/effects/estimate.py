@@ -24,8 +24,10 @@ from bayescausal.effects.planning import plan_run, share_plans
 from bayescausal.effects.present import as_effect, cells_of
 from bayescausal.effects.question import Question, resolve
 from bayescausal.effects.run import Run
+from bayescausal.effects.streamed import streamed_run
 from bayescausal.effects.support import support_notes
 from bayescausal.effects.verdict import contraction, verdict
+from bayescausal.inference.stream.held import is_streamed
 from bayescausal.types import (
     EstimandError,
     IdentificationError,
@@ -157,16 +159,25 @@ def _answers(
     So identities between them (the total effect is the direct minus the reversed indirect one)
     hold draw by draw, and not only within Monte Carlo error.
     """
-    questions = [resolve(fit, each, ignore_potentials=ignore_potentials, seed=seed)
-                 for each in estimands]  # fmt: skip
+    streamed = is_streamed(fit)
     runs: dict[int, Run] = {}
+    if streamed:
+        runs = {
+            i: streamed_run(fit, each, seed, ignore_potentials=ignore_potentials)
+            for i, each in enumerate(estimands)
+        }
+        questions = [run.question for run in runs.values()]
+    else:
+        questions = [resolve(fit, each, ignore_potentials=ignore_potentials, seed=seed)
+                     for each in estimands]  # fmt: skip
     for i, question in enumerate(questions):
-        if not isinstance(question.estimand, ITE):
+        if i not in runs and not isinstance(question.estimand, ITE):
             program, where = question.program()
             cells = cells_of(question, program, where, seed)
             runs[i] = Run(question, program, where, cells, seed)
     simulated = {i: run for i, run in runs.items() if not _is_closed(run.question)}
-    plans = share_plans({i: plan_run(run) for i, run in simulated.items()}, simulated)
+    planned = {i: run.plan() if streamed else plan_run(run) for i, run in simulated.items()}
+    plans = share_plans(planned, simulated)
     effects = []
     for i, question in enumerate(questions):
         if i not in runs:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.inference.conform import Conformed, conform
+from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.inference.table import as_table, own_table
 from bayescausal.model.structure import structure_of
 
@@ -33,8 +34,8 @@ def read_data(
     ----------
     model : pm.Model
         Generative, or conditioned in whole or in part.
-    data : DataFrame, Mapping, Dataset, Table or None
-        None: what the model itself observes.
+    data : DataFrame, Mapping, Dataset, Table, source of rows or None
+        None: what the model itself observes. The rows of a source are read into memory.
     unit_dims : str or sequence of str, optional
         The dims that count units.
 
@@ -47,6 +48,8 @@ def read_data(
     conformed : Conformed
         The columns that fit the model (none without data).
     """
+    if is_source(data):
+        data = in_memory(data)
     if data is None:
         structure = structure_of(model, unit_dims=unit_dims)
         if not structure.observed:

@@ -31,6 +31,7 @@ import numpy as np
 
 from bayescausal.inference.columns import Table, dim_labels, wanted_columns
 from bayescausal.inference.rows import as_pandas, from_frame, plain
+from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.model.rebuild import data_values, dim_sizes, imputed_values, observed_values
 from bayescausal.types import DataError, FixedUnitsError, closest
 
@@ -47,9 +48,10 @@ def as_table(data: Any, structure: Structure) -> Table:
 
     Parameters
     ----------
-    data : DataFrame, Table, Mapping or Dataset
+    data : DataFrame, Table, Mapping, Dataset or source of rows
         pandas, polars, pyarrow or anything that narwhals reads; a mapping of arrays; an
-        xarray Dataset. A :class:`Table` is returned as it is.
+        xarray Dataset; the path of Parquet files and the like, read into memory. A
+        :class:`Table` is returned as it is.
     structure : Structure
         The model, read.
 
@@ -78,6 +80,8 @@ def as_table(data: Any, structure: Structure) -> Table:
     """
     import xarray as xr
 
+    if is_source(data):
+        data = in_memory(data)
     if isinstance(data, Table):
         table = data
     elif isinstance(data, xr.Dataset):

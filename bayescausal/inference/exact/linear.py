@@ -270,6 +270,8 @@ class LinearBlock:
             If the posterior has no finite integral.
         """
         rng = np.random.default_rng(seed)
+        # About the fit itself, so that draws do not depend on the order of the rows.
+        statistics = statistics.about((statistics + self.prior).fitted())
         prior = self.prior.about(statistics.reference)
         form = _Diagonal(statistics, prior)
         scale = np.ones(size)

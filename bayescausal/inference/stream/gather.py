@@ -14,8 +14,6 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bayescausal.inference.exact.affine import NotAffineError
 from bayescausal.inference.exact.plan import make_plan
 from bayescausal.inference.stream.columns import columns_of
@@ -24,6 +22,7 @@ from bayescausal.inference.stream.tally import COUNT, MOST, merged, tallied
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     import pymc as pm
 
     from bayescausal.inference.exact.plan import Sampler

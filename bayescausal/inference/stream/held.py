@@ -7,6 +7,7 @@ give: code that asks for one is told so.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,22 +15,37 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.inference.columns import Table
+from bayescausal.inference.stream.tally import COUNT, distinct_rows
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
+    from bayescausal.inference.record import Fit
     from bayescausal.inference.stream.columns import Column
     from bayescausal.inference.stream.source import RowSource
 
-__all__ = ["NotHeld", "StreamTable", "is_streamed"]
+__all__ = ["NotHeld", "StreamTable", "is_streamed", "parts_of", "stand_in"]
 
 
 class NotHeld(Mapping[str, np.ndarray]):
-    """Columns that are known by name and are not in memory."""
+    """Columns that are known by name and are not in memory, but for some.
 
-    def __init__(self, names: Any, words: str) -> None:
-        self._names, self._words = tuple(names), words
+    Parameters
+    ----------
+    names : iterable of str
+    words : str
+        Where they are.
+    held : mapping of str to ndarray, optional
+        Those that are in memory.
+    """
+
+    def __init__(
+        self, names: Any, words: str, held: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        self._names, self._words, self._held = tuple(names), words, dict(held or {})
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if name in self._held:
+            return self._held[name]
         if name not in self._names:
             raise KeyError(name)
         raise DataError(
@@ -40,8 +56,8 @@ class NotHeld(Mapping[str, np.ndarray]):
         )
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return the default: no column is held."""
-        return default
+        """Return a column that is held, or the default."""
+        return self._held.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -126,6 +142,101 @@ class StreamTable(Table):
             out[name], problems = self.readers[name].read(batch, self.orders.get(name, ()), weights)
             raise_problems(problems, batch.num_rows, self.source)
         return out
+
+    def head(self, names: Any, rows: int = 64) -> dict[str, np.ndarray]:
+        """Return the values of some columns in the first rows."""
+        names = list(names)
+        if not names:
+            return {}
+        return self.decoded(self.source.head(parts_of(self.readers[n] for n in names), rows), names)
+
+    def finite(self, names: Any) -> bool:
+        """Whether rows can be counted by some columns."""
+        return all(self.readers[name].finite for name in names)
+
+    def distinct(self, names: Any) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
+        """Return the distinct rows of some columns, and how often each occurs.
+
+        Parameters
+        ----------
+        names : iterable of str
+
+        Returns
+        -------
+        values : dict of str to ndarray
+        counts : ndarray of float
+            None in the place of both if there are too many.
+        """
+        names = list(names)
+        if not names:
+            return {}, np.array([float(self.rows)])
+        found = distinct_rows(self.source, parts_of(self.readers[n] for n in names))
+        if found is None:
+            return None
+        counts = found[COUNT].to_numpy()
+        self.expect(int(counts.sum()))
+        return self.decoded(found, names, counts), counts.astype(float)
+
+    def reduce(self, names: Any, work: Any) -> Any:
+        """Return the sum of a function of all pieces of the rows.
+
+        Parameters
+        ----------
+        names : iterable of str
+            The columns that it needs.
+        work : Work
+        """
+        return self.source.reduce(parts_of(self.readers[n] for n in names), work)
+
+    def expect(self, rows: int) -> None:
+        """Refuse a pass that saw other rows than the fit.
+
+        Raises
+        ------
+        DataError
+        """
+        if rows != self.rows:
+            raise DataError(
+                f"{self.source.words} has {rows:,} rows now, and had {self.rows:,} when the model "
+                "was fitted.",
+                expected="The rows of the fit.",
+                remedy="Fit again.",
+            )
+
+
+def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
+    """Return a fit with some rows in the place of all.
+
+    Parameters
+    ----------
+    fit : Fit
+        Whose rows stay in their source.
+    columns : mapping of str to ndarray
+        Of the rows that take their place.
+    rows : int
+        Number of them.
+
+    Returns
+    -------
+    Fit
+    """
+    import pandas as pd
+
+    [unit] = fit.structure.unit_dims
+    coords = {**fit.coords, unit: pd.RangeIndex(rows)}
+    known = fit.columns
+    names, words = tuple(known), getattr(known, "_words", "the source")
+    held = NotHeld(names, words, columns)
+    dims = {n: fit.structure.dims[n] for n in names}
+    made = copy.copy(fit)
+    for name, value in {
+        "columns": held,
+        "coords": coords,
+        "sizes": {**(fit.sizes or {}), unit: rows},
+        "data": Table(held, dims, coords, fit.structure.unit_dims),
+    }.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 def parts_of(columns: Any) -> list[str]:

@@ -32,10 +32,12 @@ from bayescausal.types import BayesCausalError, DataError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["BATCH", "RowSource", "Work", "is_source", "open_source", "required"]
+__all__ = ["BATCH", "RowSource", "Work", "in_memory", "is_source", "open_source", "required"]
 
 #: Rows of a piece.
 BATCH = 1 << 18
+#: Cells that are read into memory at most where all rows are needed at once.
+CELLS = 20_000_000
 #: How names of Parquet files end.
 SUFFIXES = (".parquet", ".pq", ".parq")
 
@@ -190,6 +192,46 @@ def open_source(data: Any) -> RowSource:
         f"Data of type {type(data).__name__} are no source of rows.",
         expected="A path, a pyarrow dataset, a DuckDB relation or a Dask DataFrame.",
     )
+
+
+def in_memory(data: Any, most: int = CELLS) -> Any:
+    """Return the rows of a source as a table in memory, if they are few.
+
+    Parameters
+    ----------
+    data : path, pyarrow Dataset, DuckDB relation, Dask DataFrame
+    most : int
+        Cells, rows times columns, that are read at most.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    DataError
+        If there are more.
+    """
+    import pyarrow as pa
+
+    source = open_source(data)
+    names = [str(n) for n in source.schema.names]
+    held, cells = [], 0
+    for batch in source.batches(names):
+        cells += batch.num_rows * len(names)
+        if cells > most:
+            raise DataError(
+                f"{source.words} has more than {most:,} cells, and all rows are needed at once.",
+                expected="A table in memory.",
+                remedy="Only bayescausal.fit takes rows in one pass. Read some of them, with "
+                "pandas.read_parquet, or fewer columns.",
+            )
+        held.append(batch)
+    table = pa.Table.from_batches(held) if held else source.head(names, 0)
+    for i, kind in enumerate(table.schema.types):
+        if pa.types.is_decimal(kind):
+            table = table.set_column(i, names[i], table.column(i).cast(pa.float64()))
+    return table.unify_dictionaries().to_pandas()
 
 
 # --------------------------------------------------------------------------- Arrow

@@ -1,0 +1,509 @@
+"""One pass over rows that stay where they are gives the draws of the table in memory."""
+
+from __future__ import annotations
+
+import builtins
+import decimal
+import sys
+
+import dask
+import dask.dataframe as dd
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pymc as pm
+import pytest
+
+import bayescausal as bc
+from bayescausal import datasets
+from bayescausal.inference.stream import gather, source, tally
+from bayescausal.inference.stream.source import ArrowSource, is_source, open_source
+from bayescausal.types import BayesCausalError, DataError, FixedUnitsError, ModelError
+
+FAST = {"seed": 5, "draws": 50, "chains": 2, "progressbar": False}
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """Discrete, grouped, linear and count equations; some rows of each."""
+    with pm.Model(coords={"unit": [0], "region": ["north", "south", "west"]}) as model:
+        share = pm.Dirichlet("share", np.ones(3), dims="region")
+        region_of = pm.Categorical("where", p=share, dims="unit")
+        humid = pm.Normal("humid", 0, 1, dims="unit")
+        p = pm.Beta("p", 1, 1, dims="region")
+        dilution = pm.Bernoulli("dilution", p[region_of], dims="unit")
+        rate = pm.Gamma("rate", 2, 1, dims="region")
+        pm.Poisson("faults", rate[region_of], dims="unit")
+        base = pm.Normal("base", 0, 2, dims="region")
+        b = pm.Normal("b", 0, 2, shape=2)
+        sigma = pm.HalfNormal("sigma", 1)
+        mean = base[region_of] + b[0] * dilution + b[1] * humid
+        pm.Normal("coating", mean, sigma, dims="unit")
+    return model
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(1)
+    n = 5_000
+    where = rng.integers(0, 3, n)
+    humid, dilution = rng.normal(size=n), rng.random(n) < 0.3 + 0.2 * (where == 1)
+    return pd.DataFrame(
+        {
+            "where": where,
+            "humid": humid,
+            "dilution": dilution,
+            "faults": rng.poisson(1 + where),
+            "coating": where - 0.5 * dilution + 0.3 * humid + rng.normal(size=n),
+            "note": "x",
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(mixed, rows):
+    return bc.fit(mixed, rows, **FAST)
+
+
+def written(rows, path, **options):
+    pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), path, **options)
+    return path
+
+
+def folder(rows, path):
+    path.mkdir()
+    for i, part in enumerate(np.array_split(np.arange(len(rows)), 4)):
+        written(rows.iloc[part], path / f"part-{i}.parquet")
+    (path / "README.txt").write_text("not rows")
+    return path
+
+
+def partitioned(rows, path):
+    pq.write_to_dataset(
+        pa.Table.from_pandas(rows, preserve_index=False), path, partition_cols=["where"]
+    )
+    return path
+
+
+def relation(rows):
+    return duckdb.connect().from_arrow(pa.Table.from_pandas(rows, preserve_index=False))
+
+
+SOURCES = {
+    "file": lambda rows, path: written(rows, path / "a.parquet", row_group_size=700),
+    "text path": lambda rows, path: str(written(rows, path / "a.parquet")),
+    "folder": lambda rows, path: folder(rows, path / "rows"),
+    "key=value folders": lambda rows, path: partitioned(rows, path / "rows"),
+    "pattern": lambda rows, path: str(folder(rows, path / "rows") / "*.parquet"),
+    "pyarrow": lambda rows, path: ds.dataset(folder(rows, path / "rows"), exclude_invalid_files=1),
+    "arrow in memory": lambda rows, path: ds.dataset(pa.Table.from_pandas(rows)),
+    "duckdb": lambda rows, path: relation(rows),
+    "dask": lambda rows, path: dd.from_pandas(rows, npartitions=5),
+}
+
+
+def gap(one, other):
+    assert set(one.posterior) == set(other.posterior)
+    return max(float(abs(one.posterior[n] - other.posterior[n]).max()) for n in one.posterior)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_gives_the_draws_of_the_table_in_memory(name, mixed, rows, whole, tmp_path):
+    data = SOURCES[name](rows, tmp_path)
+    assert is_source(data)
+    with dask.config.set(scheduler="threads"):
+        found = bc.fit(mixed, data, **FAST)
+    assert gap(found, whole) < 1e-9
+    assert dict(found.methods) == dict(whole.methods)
+    assert found.sizes["unit"] == len(rows)
+    assert len(found.data) == len(rows)
+    assert found.notes[0].startswith("Fitted in one pass over the 5,000 rows of ") or any(
+        "one pass over the 5,000 rows" in note for note in found.notes
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 699, 6_000])
+def test_where_the_pieces_end_does_not_matter(batch, mixed, rows, whole, tmp_path, monkeypatch):
+    few = rows.iloc[:100] if batch == 1 else rows
+    path = written(few, tmp_path / "a.parquet", row_group_size=1_111)
+    monkeypatch.setattr(ArrowSource.batches, "__defaults__", (batch,))
+    monkeypatch.setattr(gather, "ROWS", max(batch // 2, 1))
+    expected = bc.fit(mixed, few, **FAST) if batch == 1 else whole
+    assert gap(bc.fit(mixed, path, **FAST), expected) < 1e-9
+
+
+def test_too_many_distinct_rows_become_statistics_on_the_way(mixed, rows, whole, monkeypatch):
+    """Counts that grow past their limit are turned into the samplers' own sums."""
+    monkeypatch.setattr(gather, "MOST", 8)
+    turned = []
+    plain = gather.Gathering.turn
+    monkeypatch.setattr(gather.Gathering, "turn", lambda *a: turned.append(a[2]) or plain(*a))
+    monkeypatch.setattr(ArrowSource.batches, "__defaults__", (500,))
+    found = bc.fit(mixed, ds.dataset(pa.Table.from_pandas(rows)), **FAST)
+    assert len(turned) > 3
+    assert gap(found, whole) < 1e-9
+
+
+def test_rows_that_all_differ_are_not_counted(mixed, rows, whole, monkeypatch):
+    monkeypatch.setattr(gather, "SHARE", 0.0)
+    plain = gather.tallied
+
+    def wide(batch, columns):
+        found = plain(batch, columns)
+        return pa.concat_tables([found] * 40)  # as if there were many
+
+    monkeypatch.setattr(gather, "tallied", wide)
+    found = bc.fit(mixed, ds.dataset(pa.Table.from_pandas(rows)), **FAST)
+    assert gap(found, whole) < 1e-9
+
+
+# ------------------------------------------------------------------------ kinds of column
+
+
+def as_type(rows, **types):
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    for name, kind in types.items():
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, table[name].cast(kind))
+    return table
+
+
+LABELS = np.array(["north", "south", "west"])
+
+
+def labelled(rows, make):
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    return table.set_column(0, "where", make(LABELS[rows["where"]]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rows: as_type(rows, dilution=pa.int8(), where=pa.uint8(), faults=pa.int16()),
+        lambda rows: as_type(rows, dilution=pa.float64(), where=pa.float32(), faults=pa.float64()),
+        lambda rows: as_type(rows, faults=pa.decimal128(12, 2), where=pa.decimal128(9, 0)),
+        lambda rows: labelled(rows, pa.array),
+        lambda rows: labelled(rows, lambda v: pa.array(v, pa.large_string())),
+        lambda rows: labelled(rows, lambda v: pa.array(v).dictionary_encode()),
+        lambda rows: labelled(
+            rows,
+            lambda v: pa.Array.from_pandas(
+                pd.Categorical(v, categories=["north", "south", "west"])
+            ),
+        ),
+    ],
+    ids=["small integers", "floats", "decimals", "text", "large text", "dictionary", "categorical"],
+)
+def test_every_kind_of_column_gives_the_same_draws(make, mixed, rows, whole, tmp_path):
+    pq.write_table(make(rows), tmp_path / "a.parquet", row_group_size=1_300)
+    found = bc.fit(mixed, tmp_path / "a.parquet", **FAST)
+    assert gap(found, whole) < 1e-9
+    frame = pq.read_table(tmp_path / "a.parquet").to_pandas()
+    with dask.config.set(scheduler="synchronous"):
+        again = bc.fit(mixed, dd.from_pandas(frame, npartitions=3), **FAST)
+    assert gap(again, whole) < 1e-9
+
+
+def test_duckdb_enums_decimals_and_quoted_names():
+    with pm.Model(coords={"unit": [0], "colour": ["red", "blue"]}) as model:
+        p = pm.Dirichlet("p", np.ones(2), dims="colour")
+        odd = pm.Categorical('a "b"', p=p, dims="unit")
+        m = pm.Normal("m", 0, 1, dims="colour")
+        pm.Normal("y", m[odd], 1, dims="unit")
+    rows = pd.DataFrame({'a "b"': ["red", "blue", "red", "red"], "y": [0.5, 1.5, 0.25, 1.0]})
+    connection = duckdb.connect()
+    connection.execute("create type colours as enum ('blue', 'red')")
+    connection.execute('create table t ("a ""b""" colours, y decimal(8, 3))')
+    connection.executemany("insert into t values (?, ?)", rows.values.tolist())
+    found = bc.fit(model, connection.table("t"), **FAST)
+    rows['a "b"'] = pd.Categorical(rows['a "b"'], categories=["blue", "red"])
+    assert gap(found, bc.fit(model, rows, **FAST)) < 1e-9
+    assert found.labels == {'a "b"': ("blue", "red")}
+    found = bc.fit(
+        model, connection.sql('select "a ""b"""::varchar as "a ""b""", y from t'), **FAST
+    )
+    assert found.labels == {'a "b"': ("red", "blue")}
+
+
+def test_labels_that_several_dims_might_know_are_looked_up(tmp_path):
+    coords = {"unit": [0], "colour": ["red", "blue"], "taste": ["sweet", "sour"]}
+    with pm.Model(coords=coords) as model:
+        p = pm.Dirichlet("p", np.ones(2), dims="taste")
+        pm.Categorical("v", p=p, dims="unit")
+        pm.Normal("q", dims="colour")
+    path = written(pd.DataFrame({"v": ["sour", "sweet", "sour"]}), tmp_path / "a.parquet")
+    with pytest.raises(ModelError, match="q"):
+        bc.fit(model, path, **FAST)
+    with pm.Model(coords=coords) as model:
+        p = pm.Dirichlet("p", np.ones(2), dims="taste")
+        pm.Categorical("v", p=p, dims="unit")
+    assert bc.fit(model, path, **FAST).labels == {"v": ("sweet", "sour")}
+    path = written(pd.DataFrame({"v": ["big", "small"]}), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match=r"'v' holds labels .*does not say which category"):
+        bc.fit(model, path, **FAST)
+
+
+def test_vectors_come_in_columns_of_their_own(tmp_path):
+    with pm.Model(coords={"unit": [0], "taste": ["sweet", "sour"]}) as model:
+        v = pm.MvNormal("v", np.zeros(2), np.eye(2), dims=("unit", "taste"))
+        a, b = pm.Normal("a"), pm.Normal("b", shape=2)
+        pm.Normal("y", a + v @ b, 1, dims="unit")
+    values = np.random.default_rng(2).normal(size=(60, 3))
+    rows = pd.DataFrame(values, columns=["v[sweet]", "v[sour]", "y"])
+    found = bc.fit(model, written(rows, tmp_path / "a.parquet"), **FAST)
+    assert gap(found, bc.fit(model, rows, **FAST)) < 1e-9
+    assert next(found.data.chunks(7))["v"].shape == (7, 2)
+
+
+def test_data_of_the_units_and_supports_that_depend_on_them(tmp_path):
+    with pm.Model(coords={"unit": [0]}) as model:
+        trials = pm.Data("trials", [1], dims="unit")
+        p = pm.Beta("p", 1, 1)
+        pm.Binomial("hits", trials, p, dims="unit")
+    rows = pd.DataFrame({"trials": [3, 5, 9, 9], "hits": [1, 5, 2, 9]})
+    found = bc.fit(model, written(rows, tmp_path / "a.parquet"), **FAST)
+    assert gap(found, bc.fit(model, rows, **FAST)) < 1e-9
+    rows["hits"] = [4, 5, 2, 10]
+    with pytest.raises(DataError, match=r"'hits' is 4.* in 2 of the 4 rows .*outside the support"):
+        bc.fit(model, written(rows, tmp_path / "b.parquet"), **FAST)
+    with pytest.raises(DataError, match=r"no column for 'trials', pm.Data of the model"):
+        bc.fit(model, written(rows[["hits"]], tmp_path / "c.parquet"), **FAST)
+
+
+# ------------------------------------------------------------------------------- refused
+
+
+class Unread(ArrowSource):
+    """A source that must not be read."""
+
+    def __init__(self, rows):
+        super().__init__(ds.dataset(pa.Table.from_pandas(rows, preserve_index=False)), "the rows")
+
+    def batches(self, columns, rows=0):
+        raise AssertionError("rows were read")
+
+    head = distinct = reduce = batches
+
+
+def logistic(rows=None):
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        a, b = pm.Normal("a"), pm.Normal("b")
+        pm.Bernoulli("y", logit_p=a + b * x, dims="unit")
+    return model
+
+
+ROWS = pd.DataFrame({"x": [0.5, -1.0, 0.2], "y": [0, 1, 1]})
+
+
+def test_a_model_that_is_not_compressible_says_so_before_reading_and_names_the_equation():
+    with pytest.raises(ModelError, match=r"equation of 'y' cannot be fitted in one pass.*No row"):
+        bc.fit(logistic(), Unread(ROWS), **FAST)
+
+
+@pytest.mark.parametrize(
+    ("make", "rows", "error", "message"),
+    [
+        (logistic, ROWS[["x"]].assign(yy=1), ModelError, r"'y' has no column.*Did you mean 'yy'"),
+        (logistic, pd.DataFrame({"X1": [1.0]}), DataError, r"No column of the rows.*among: x, y"),
+        (
+            logistic,
+            ROWS.assign(x=pd.Timestamp("2020")),
+            DataError,
+            r"column of 'x' holds timestamp",
+        ),
+    ],
+)
+def test_what_the_columns_lack_is_said_before_reading(make, rows, error, message):
+    with pytest.raises(error, match=message):
+        bc.fit(make(), Unread(rows), **FAST)
+
+
+def linear(sigma=1.0):
+    with pm.Model(coords={"unit": [0]}) as model:
+        a, b = pm.Normal("a"), pm.Normal("b")
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", a + b * x, sigma, dims="unit")
+    return model
+
+
+def test_shapes_that_are_no_rows_are_refused_before_reading():
+    with pytest.raises(BayesCausalError, match=r"method='nuts' evaluates every row"):
+        bc.fit(linear(), Unread(ROWS), method="nuts", **FAST)
+    with pm.Model(coords={"unit": range(3)}) as model:
+        b = pm.Normal("b")
+        pm.Normal("y", b * np.arange(3.0), 1, dims="unit")
+    with pytest.raises(FixedUnitsError, match=r"arrays of length 3 of its own"):
+        bc.fit(model, Unread(ROWS), **FAST)
+    with pm.Model(coords={"unit": range(3)}) as model:
+        x = pm.Normal("x", dims="unit", observed=[0.0, 1.0, 2.0])
+        b = pm.Normal("b")
+        pm.Normal("y", b * x, 1, dims="unit")
+    with pytest.raises(ModelError, match=r"observes 'x' itself"):
+        bc.fit(model, Unread(ROWS), **FAST)
+    with pm.Model(coords={"school": [0], "pupil": [0]}) as model:
+        a = pm.Normal("a")
+        pm.Normal("y", a, 1, dims=("school", "pupil"))
+    with pytest.raises(ModelError, match=r"several dims \(school, pupil\)"):
+        bc.fit(model, Unread(ROWS), **FAST)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"humid": [0.1, None, np.nan, 1.0]}, r"'humid' is empty in 2 of the 4 rows"),
+        ({"dilution": [True, None, None, None]}, r"'dilution' is empty in 3 of the 4 rows"),
+        ({"where": ["north", "east", "east", "west"]}, r"does not know in 2 of.*'east'"),
+        ({"faults": [0.0, 1.5, 2.0, 2.5]}, r"'faults' is not a whole number in 2 of.*as 1.5"),
+        ({"faults": [0, -1, 2, -3]}, r"'faults' is -1, or another.* in 2 of.*Poisson"),
+        ({"where": [0, 3, 1, 2]}, r"'where' is 3.*1 of the 4 rows.*an integer from 0 to 2"),
+        ({"coating": [0.0, np.inf, 1.0, 1.0]}, r"'coating' is inf in 1 of the 4 rows"),
+        ({"where": [None, 0, 1, 2], "coating": [None] * 4}, r"'(where|coating)' is empty.*Also"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["arrow", "duckdb"])
+def test_rows_that_do_not_fit_are_counted_and_refused(change, message, engine, mixed):
+    rows = {
+        "where": [0, 1, 2, 0],
+        "humid": [0.0, 1.0, 2.0, 3.0],
+        "dilution": [True, False, True, True],
+        "faults": [0, 1, 2, 3],
+        "coating": [0.0, 1.0, 2.0, 4.0],
+        **change,
+    }
+    table = pa.table(rows)
+    data = ds.dataset(table) if engine == "arrow" else duckdb.connect().from_arrow(table)
+    with pytest.raises(DataError, match=message):
+        bc.fit(mixed, data, **FAST)
+
+
+def test_bad_rows_counted_by_the_engine_are_refused_too():
+    stones = datasets.kidney_stones()
+    bad = stones.data.assign(success=stones.data["success"] * 2)
+    for data in (relation(bad), ds.dataset(pa.Table.from_pandas(bad))):
+        with pytest.raises(DataError, match=r"'success' is 2, or .* in 562 of the 700 rows"):
+            bc.fit(stones.model, data, **FAST)
+
+
+def test_labels_where_numbers_belong_are_refused():
+    rows = pd.DataFrame({"x": ["a", "b"], "y": [0.0, 1.0]})
+    with pytest.raises(DataError, match=r"'x' holds labels.*model says Normal, not categorical"):
+        bc.fit(linear(), Unread(rows), **FAST)
+
+
+def test_a_form_that_the_numbers_contradict_is_refused(tmp_path):
+    with pm.Model(coords={"unit": [0], "k": range(2)}) as model:
+        p = pm.Beta("p", 1, 1, dims="k")
+        x = pm.Poisson("x", 1.0, dims="unit")
+        pm.Bernoulli("y", 0.5 * p[0] * x, dims="unit")
+    rows = pd.DataFrame({"x": [0, 1, 2], "y": [0, 1, 1]})
+    with pytest.raises(ModelError, match=r"equation of 'y'"):
+        bc.fit(model, written(rows, tmp_path / "a.parquet"), **FAST)
+
+
+def test_empty_missing_and_broken_files_are_refused(tmp_path):
+    empty = written(ROWS.iloc[:0], tmp_path / "empty.parquet")
+    with pytest.raises(DataError, match="has no rows"):
+        bc.fit(linear(), empty, **FAST)
+    with pytest.raises(DataError, match="has no rows"):
+        bc.fit(linear(), relation(ROWS.iloc[:0]), **FAST)
+    with pytest.raises(DataError, match=r"no Parquet file at .*gone.parquet"):
+        bc.fit(linear(), tmp_path / "gone.parquet", **FAST)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match=r"no Parquet file at .*none"):
+        bc.fit(linear(), tmp_path / "none", **FAST)
+    (tmp_path / "text.parquet").write_text("x,y\n1,2\n")
+    with pytest.raises(DataError, match=r"text.parquet cannot be read"):
+        bc.fit(linear(), tmp_path / "text.parquet", **FAST)
+    wrong = relation(ROWS.assign(z="a")).project("z::int as x, y::double as y")
+    with pytest.raises(DataError, match=r"DuckDB relation cannot be read"):
+        bc.fit(linear(), wrong, **FAST)
+
+
+def test_files_of_different_columns_are_refused(tmp_path):
+    written(ROWS, tmp_path / "a.parquet")
+    written(ROWS.drop(columns="y"), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match=r"'y' is empty in 3 of the 6 rows"):
+        bc.fit(linear(), tmp_path, **FAST)
+
+
+@pytest.mark.parametrize(
+    ("package", "data", "extra"),
+    [("pyarrow", "rows.parquet", "duckdb"), ("duckdb", None, "duckdb"), ("dask", None, "dask")],
+)
+def test_an_engine_that_is_not_installed_is_named_with_its_extra(package, data, extra, monkeypatch):
+    data = data or (relation(ROWS) if package == "duckdb" else dd.from_pandas(ROWS, npartitions=1))
+    real = builtins.__import__
+
+    def absent(name, *args, **kwargs):
+        if name.partition(".")[0] in ("pyarrow", package):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    for name in [n for n in sys.modules if n.partition(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setattr(source, "required", source.required)
+    with pytest.raises(BayesCausalError, match=rf"not installed.*bayescausal\[{extra}\]"):
+        open_source(data)
+
+
+# -------------------------------------------------------------- the record, and in memory
+
+
+def test_a_fit_without_its_rows_says_so(mixed, rows, tmp_path):
+    fit = bc.fit(mixed, written(rows, tmp_path / "a.parquet"), **FAST)
+    for ask in (
+        lambda: fit.value("humid"),
+        lambda: fit.columns["humid"],
+        lambda: fit.data["humid"],
+        lambda: fit.save(tmp_path / "fit.nc"),
+        lambda: bc.worlds(fit, {"one": {"dilution": 1}}),
+        lambda: bc.counterfactual(fit, {"dilution": 1}, variables="coating"),
+    ):
+        with pytest.raises(DataError, match="not in memory"):
+            ask()
+    assert not (tmp_path / "fit.nc").exists()
+    assert "humid" in fit.columns
+    assert fit.columns.get("humid") is None
+    assert fit.latent == ()
+    assert fit.data.sizes["unit"] == len(fit.data.index) == len(rows)
+    assert "5,000 rows of" in repr(fit.data)
+    assert "5000 units" in repr(fit)
+    blocks = list(fit.data.chunks(1_999))
+    assert [len(b["humid"]) for b in blocks] == [1_999, 1_999, 1_002]
+    for name in fit.data.columns:
+        found = np.concatenate([b[name] for b in blocks])
+        np.testing.assert_array_equal(found, rows[name])
+    with pytest.raises(DataError, match="cannot advance"):
+        next(fit.data.chunks(0))
+    assert fit.data.ignored == ("note",)
+
+
+def test_what_needs_all_rows_reads_them_into_memory(tmp_path, monkeypatch):
+    path = written(ROWS, tmp_path / "a.parquet")
+    known = bc.truth(linear(), {"a": 0.0, "b": 1.0}, path)
+    np.testing.assert_array_equal(known.value("x"), ROWS["x"])
+    assert bc.prior(linear(), path, draws=3).sizes["unit"] == 3
+    table = pa.table({"x": [decimal.Decimal("0.5")], "y": [1.0]})
+    known = bc.truth(linear(), {"a": 0.0, "b": 1.0}, ds.dataset(table))
+    assert known.value("x").tolist() == [0.5]
+    monkeypatch.setattr(source.in_memory, "__defaults__", (5,))
+    with pytest.raises(DataError, match=r"more than 5 cells, and all rows are needed"):
+        bc.truth(linear(), {"a": 0.0, "b": 1.0}, path)
+
+
+def test_tallies_add():
+    one = tally.tallied(pa.record_batch({"a": [1, 1, None], "b": ["x", "x", "y"]}), ["a", "b"])
+    two = tally.tallied(pa.record_batch({"a": [1, 2], "b": ["x", "x"]}), ["a", "b"])
+    both = tally.merged(one, two).to_pylist()
+    assert {(r["a"], r["b"]): r[tally.COUNT] for r in both} == {
+        (1, "x"): 3,
+        (None, "y"): 1,
+        (2, "x"): 1,
+    }
+    none = tally.tallied(pa.record_batch({"a": [1, 2]}), [])
+    assert tally.merged(none, none)[tally.COUNT].to_pylist() == [4]

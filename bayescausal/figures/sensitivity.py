@@ -91,10 +91,11 @@ def plot_surface(
     bar.set_label(plain(f"{label}, posterior mean"))
     bar.outline.set_visible(False)  # type: ignore[operator]
     handles = []
-    for values, style, words in (
+    lines: tuple[tuple[Any, Any, str], ...] = (
         (mean, "-", f"mean is {null:g}"),
         (end, "--", f"{prob:.0%} interval reaches {null:g}"),
-    ):
+    )
+    for values, style, words in lines:
         if values.min() < null < values.max():
             ax.contour(gamma, delta, values.T, levels=[null], colors=[ink()], linestyles=[style])
             handles.append(Line2D([], [], color=ink(), linestyle=style, label=words))

@@ -33,7 +33,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.tensor.random.op import RandomVariable
@@ -43,6 +42,7 @@ from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.inference.fit import check_options, resolve_seed
+from bayescausal.sensitivity.benchmarks import benchmark_strengths, default_strengths
 from bayescausal.sensitivity.cells import Cells
 from bayescausal.sensitivity.confounder import place_confounder
 from bayescausal.sensitivity.equations import Equations
@@ -52,22 +52,17 @@ from bayescausal.types import (
     BayesCausalError,
     EstimandError,
     FitMismatchError,
-    UndefinedEffectError,
-    unknown_variable,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from bayescausal.inference.record import Fit
     from bayescausal.sensitivity.confounder import Confounder
 
 __all__ = ["hidden_confounder"]
-
-#: Largest default strength: in residual sds on the identity scale, in logs otherwise.
-_LARGEST = {"identity": 0.9, "logit": 2.0, "log": 1.0}
-#: A Normal treatment cannot owe more than this share of its residual sd to a confounder.
-_CAP = 0.95
 
 
 def hidden_confounder(
@@ -194,10 +189,10 @@ def hidden_confounder(
             expected="one number on a scale: no by=, no curve, no single world.",
         )
     equations = Equations(fit, (where.treatment, where.outcome))
-    strengths = _benchmarks(fit, where, equations, benchmarks)
+    strengths = benchmark_strengths(fit, where, equations, benchmarks)
     grid = {
-        "gamma": _values(gamma, "gamma", _default(where, equations, strengths, 0)),
-        "delta": _values(delta, "delta", _default(where, equations, strengths, 1)),
+        "gamma": _values(gamma, "gamma", default_strengths(where, equations, strengths, 0)),
+        "delta": _values(delta, "delta", default_strengths(where, equations, strengths, 1)),
     }
     options = {"method": method, "draws": draws, "chains": chains, **sampler}
     cells = Cells(fit, where, **options)
@@ -264,59 +259,6 @@ def _values(given: Any, name: str, default: np.ndarray) -> np.ndarray:
     return np.unique(np.append(array, 0.0))
 
 
-def _default(
-    where: Confounder, equations: Equations, strengths: pd.DataFrame, side: int
-) -> np.ndarray:
-    """Return default strengths: past the strongest covariate, short of the impossible."""
-    link = where.links[side]
-    name = (where.treatment, where.outcome)[side]
-    residual = 1.0
-    if link == "identity":
-        try:
-            residual = float(equations.residual_sd(name).mean())
-        except (UndefinedEffectError, AttributeError, TypeError):  # no mean in closed form
-            residual = float(np.nanstd(equations.fit.columns[name]))
-    top = _LARGEST[link] * residual / where.sd
-    column = ("on_treatment", "on_outcome")[side]
-    if len(strengths):
-        top = max(top, 1.2 * float(strengths[column].abs().max()) / where.sd)
-    if side == 0:
-        if link == "identity":
-            top = min(top, _CAP * residual / where.sd)
-        return np.linspace(0, top, 5)
-    return np.linspace(-top, top, 7)
-
-
-def _benchmarks(
-    fit: Fit, where: Confounder, equations: Equations, asked: Sequence[str] | None
-) -> pd.DataFrame:
-    """Return how strongly each covariate acts on treatment and outcome."""
-    structure = fit.structure
-    after = structure.descendants([where.treatment]) | {where.treatment, where.outcome}
-    graph = structure.graph
-    parents = [
-        n
-        for n in structure.nodes
-        if n not in after
-        and n in fit.columns
-        and (graph.has_edge(n, where.treatment) or graph.has_edge(n, where.outcome))
-    ]
-    if asked is not None:
-        asked = (asked,) if isinstance(asked, str) else tuple(asked)
-        for name in asked:
-            if name not in parents:
-                raise unknown_variable(
-                    name, parents, what="a measured cause of treatment or outcome"
-                )
-        parents = list(asked)
-    rows = {
-        n: (equations.strength(where.treatment, n), equations.strength(where.outcome, n))
-        for n in parents
-    }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["on_treatment", "on_outcome"])
-    return table.astype(float)
-
-
 def _surface(
     cells: Cells,
     grid: dict[str, np.ndarray],
@@ -346,7 +288,7 @@ def _surface(
     return surface, kept
 
 
-def _summary(draws: xr.DataArray, null: float, prob: float) -> xr.Dataset:
+def _summary(draws: xr.DataArray, null: Any, prob: float) -> xr.Dataset:
     over = ("chain", "draw")
     ends = interval(draws, prob)
     return xr.Dataset(
@@ -383,7 +325,7 @@ def _as_strong(
     seed: int,
 ) -> pd.DataFrame:
     """Add the effect if the confounder were as strong as each covariate."""
-    sign = worst_sign(surface, plain.null)
+    sign = worst_sign(surface, float(plain.null))  # type: ignore[arg-type]
     table = strengths.copy()
     for name, row in strengths.iterrows():
         g = abs(row["on_treatment"]) / where.sd

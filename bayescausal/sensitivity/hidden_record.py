@@ -179,7 +179,7 @@ class HiddenConfounder:
         if not len(self.benchmarks):
             return "There is no measured covariate to compare with."
         size = (self.benchmarks["on_treatment"] * self.benchmarks["on_outcome"]).abs()
-        name = size.idxmax()
+        name = str(size.idxmax())
         row = self.benchmarks.loc[name]
         text = (
             f"One as strong as {name}, the strongest measured one, would leave "

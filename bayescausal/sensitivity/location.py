@@ -202,7 +202,7 @@ def shifted(rv: Variable, by: Variable) -> Variable:
 
 def _logit(p: Variable) -> Variable:
     """Return the logit; of a sigmoid, what it was taken of, so that tails survive."""
-    owner = getattr(p, "owner", None)
+    owner: Any = getattr(p, "owner", None)
     op = getattr(owner, "op", None)
     if isinstance(op, Elemwise) and isinstance(op.scalar_op, Sigmoid):
         return owner.inputs[0]

@@ -33,21 +33,11 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pymc as pm
-from pymc.distributions.distribution import SymbolicRandomVariable
-from pymc.distributions.shape_utils import change_dist_size
-from pymc.distributions.transforms import _default_transform
-from pymc.model.fgraph import model_free_rv
-from pymc.pytensorf import toposort_replace
-from pymc.util import get_transformed_name
-from pytensor.tensor.random.op import RandomVariable
-from scipy import special
 
 from bayescausal.draws.check import Check
 from bayescausal.draws.intervals import check_prob
@@ -56,29 +46,24 @@ from bayescausal.effects.estimate import answer, estimate
 from bayescausal.effects.verdict import _data
 from bayescausal.inference.fit import fit as fit_model
 from bayescausal.inference.fit import resolve_seed
-from bayescausal.model.rebuild import close, open_model
-from bayescausal.model.structure import structure_of
-from bayescausal.model.support import is_discrete
+from bayescausal.sensitivity.alternatives import alternatives_of
 from bayescausal.sensitivity.densities import log_densities
-from bayescausal.types import (
-    EstimandError,
-    FitMismatchError,
-    ParameterError,
-    closest,
-)
+from bayescausal.sensitivity.power_scaling import sensitivity, smooth_weights, weighted_row
+from bayescausal.types import EstimandError, FitMismatchError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bayescausal.effects.effect import Effect
     from bayescausal.inference.record import Fit
 
-__all__ = ["THRESHOLD", "prior_sensitivity", "with_priors"]
+__all__ = ["THRESHOLD", "prior_sensitivity"]
 
 #: Sensitivity from which a component is worth a look.
 THRESHOLD = 0.05
 #: Shift of the posterior mean, in posterior sds, from which an alternative is worth a look.
 SHIFT = 0.5
-#: Powers for the rate of change, and those shown in the table.
-_NEAR = 1.01
+#: Powers that the table shows.
 _SHOWN = (0.8, 1.25)
 _K = 0.7
 
@@ -159,7 +144,7 @@ def prior_sensitivity(
             expected="an estimand, such as ATE('x', 'y').",
         )
     check_prob(prob)
-    models = _alternatives(fit, alternatives)
+    models = alternatives_of(fit, alternatives)
     seed = fit.seed if seed is None else resolve_seed(seed)
     effect = estimate(fit, estimand, seed=seed)
     if effect.dims:
@@ -167,7 +152,7 @@ def prior_sensitivity(
             f"{effect.label} has several cells.", expected="one number: no by=, no curve."
         )
     values = effect.draws.values.ravel()
-    rows = {"as fitted": _row(values, np.full(values.size, 1 / values.size), prob)}
+    rows = {"as fitted": weighted_row(values, np.full(values.size, 1 / values.size), prob)}
     rows |= _scaled(fit, values, parameters, prob)
     sizes = fit.draws["posterior"].sizes
     for name, model in models.items():
@@ -181,108 +166,15 @@ def prior_sensitivity(
             **{"progressbar": False, **options},
         )
         other = answer(again, estimand, seed).draws.values.ravel()
-        rows[f"refit: {name}"] = _row(other, np.full(other.size, 1 / other.size), prob)
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table["shift"] = (table["mean"] - table.loc["as fitted", "mean"]) / table.loc["as fitted", "sd"]
+        rows[f"refit: {name}"] = weighted_row(other, np.full(other.size, 1 / other.size), prob)
+    table: pd.DataFrame = pd.DataFrame.from_dict(rows, orient="index")
+    table["shift"] = (table["mean"] - rows["as fitted"]["mean"]) / rows["as fitted"]["sd"]
     columns = ["mean", "sd", "lower", "upper", "shift", "sensitivity", "pareto_k"]
     table = table.reindex(columns=columns)
     return _check(table, effect, list(models))
 
 
-def with_priors(model: pm.Model, priors: Mapping[str, Any]) -> pm.Model:
-    """Return the model with other priors of some parameters.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Not changed.
-    priors : mapping of str to distribution
-        Made by ``.dist``; a distribution of one number is used for every entry of an array.
-
-    Returns
-    -------
-    pm.Model
-        Distinct, with the same names and dims.
-
-    Raises
-    ------
-    ParameterError
-        If a name is no parameter, or what it is given is no such distribution.
-
-    Examples
-    --------
-    >>> import pymc as pm
-    >>> from bayescausal.sensitivity.prior_sensitivity import with_priors
-    >>> with pm.Model() as model:
-    ...     b = pm.Normal("b")
-    >>> with_priors(model, {"b": pm.Laplace.dist(0, 1)})["b"].owner.op.name
-    'laplace'
-    """
-    fgraph, memo, initvals = open_model(model)
-    todo = []
-    for name, rv in priors.items():
-        marker = memo[model[name]]
-        old, op = marker.owner.inputs[0], marker.owner.op
-        made = getattr(getattr(rv, "owner", None), "op", None)
-        if not isinstance(made, RandomVariable | SymbolicRandomVariable):
-            raise ParameterError(
-                f"The prior of {name!r} is {rv!r}.",
-                expected="a distribution made by .dist, as pm.Normal.dist(0, 10).",
-            )
-        if is_discrete(rv) != is_discrete(old) or rv.type.ndim > old.type.ndim:
-            raise ParameterError(
-                f"The prior of {name!r} has another type or more axes than {name!r} has.",
-                expected="a distribution of the same kind.",
-            )
-        shape = [fgraph._dim_lengths[d] for d in op.dims] or list(old.shape)
-        new = change_dist_size(rv, tuple(shape)[: old.type.ndim - made.ndim_supp])
-        transform = None if is_discrete(new) else _default_transform(new.owner.op, new)
-        value = (
-            new.type() if transform is None else transform.forward(new, *new.owner.inputs).type()
-        )
-        value.name = name if transform is None else get_transformed_name(name, transform)
-        todo.append((marker, model_free_rv(new, value, transform, name, *op.dims)))
-    toposort_replace(fgraph, tuple(todo), reverse=True)
-    return close(fgraph, {k: v for k, v in initvals.items() if k not in priors})
-
-
 # ------------------------------------------------------------------------------- private
-
-
-def _alternatives(fit: Fit, given: Any) -> dict[str, pm.Model]:
-    """Return a model per named alternative."""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise ParameterError(
-            f"alternatives is a {type(given).__name__}.",
-            expected='a mapping such as {"wide": {"b": pm.Normal.dist(0, 10)}}.',
-        )
-    models = {}
-    for name, priors in given.items():
-        if isinstance(priors, pm.Model):
-            other = structure_of(priors, unit_dims=fit.structure.unit_dims)
-            if set(other.nodes) != set(fit.structure.nodes):
-                raise ParameterError(
-                    f"The model of {name!r} has the variables {', '.join(other.nodes)}.",
-                    expected=f"those of the fit: {', '.join(fit.structure.nodes)}.",
-                )
-            models[str(name)] = priors
-            continue
-        if not isinstance(priors, Mapping) or not priors:
-            raise ParameterError(
-                f"The alternative {name!r} is {priors!r}.",
-                expected="a mapping from parameters to distributions, or a model.",
-            )
-        for parameter in priors:
-            if parameter not in fit.parameters:
-                raise ParameterError(
-                    f"{parameter!r} in the alternative {name!r} is not a parameter.",
-                    names=closest(str(parameter), fit.parameters)[:1],
-                    remedy=f"Parameters: {', '.join(fit.parameters) or 'none'}.",
-                )
-        models[str(name)] = with_priors(fit.model, priors)
-    return models
 
 
 def _scaled(fit: Fit, values: np.ndarray, parameters: bool, prob: float) -> dict[str, Any]:
@@ -296,70 +188,16 @@ def _scaled(fit: Fit, values: np.ndarray, parameters: bool, prob: float) -> dict
         parts |= {f"prior of {name}": term for name, term in found.prior.items()}
     rows = {}
     for name, term in parts.items():
-        rate = _sensitivity(values, term)
+        rate = sensitivity(values, term)
         powers = _SHOWN if name in ("prior", "likelihood") else _SHOWN[:1]
         for power in powers:
-            weights, k = _weights((power - 1) * term)
-            row = _row(values, weights, prob)
+            weights, k = smooth_weights((power - 1) * term)
+            row = weighted_row(values, weights, prob)
             rows[f"{name} ^ {power:g}"] = {**row, "sensitivity": rate, "pareto_k": k}
     return rows
 
 
-def _weights(log_ratio: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return Pareto-smoothed weights and the shape of their tail."""
-    from arviz_stats.base import array_stats
-
-    if np.ptp(log_ratio) < 1e-12:
-        return np.full(log_ratio.size, 1 / log_ratio.size), float("-inf")
-    smooth, k = array_stats.psislw(-log_ratio)  # it takes minus the log of the ratio
-    return np.exp(smooth - special.logsumexp(smooth)), float(k)
-
-
-def _sensitivity(values: np.ndarray, term: np.ndarray) -> float:
-    """Return the rate of change of the posterior with the power, by central differences."""
-    total = 0.0
-    for power in (1 / _NEAR, _NEAR):
-        weights, _ = _weights((power - 1) * term)
-        total += max(_distance(values, weights), _distance(-values, weights))
-    return total / (2 * np.log2(_NEAR))
-
-
-def _distance(values: np.ndarray, weights: np.ndarray) -> float:
-    """Return the cumulative Jensen-Shannon distance of weighted draws from unweighted ones."""
-    order = np.argsort(values)
-    x, w = values[order], weights[order]
-    width = np.diff(x)
-    p = (np.arange(len(x)) + 1.0)[:-1] / len(x)
-    q = np.minimum(np.cumsum(w)[:-1], 1.0)
-    half = 0.5 * (p + q)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pq = np.sum(width * np.where(p > 0, p * np.log2(p / half), 0.0))
-        qp = np.sum(width * np.where(q > 0, q * np.log2(q / half), 0.0))
-    p_area, q_area = np.sum(width * p), np.sum(width * q)
-    bound = p_area + q_area
-    gap = 0.5 / np.log(2) * (q_area - p_area)
-    squared = ((pq + gap) + (qp - gap)) / bound if bound > 0 else 0.0
-    return float(np.sqrt(max(squared, 0.0)))
-
-
-def _row(values: np.ndarray, weights: np.ndarray, prob: float) -> dict[str, float]:
-    """Return mean, sd and the narrowest interval of weighted draws."""
-    mean = float(weights @ values)
-    order = np.argsort(values)
-    x, total = values[order], np.cumsum(weights[order])
-    reach = np.searchsorted(total, (total - weights[order]) + prob - 1e-12)
-    inside = reach < len(x)
-    start = np.flatnonzero(inside)
-    best = start[np.argmin(x[reach[inside]] - x[start])]
-    return {
-        "mean": mean,
-        "sd": float(np.sqrt(max(weights @ (values - mean) ** 2, 0.0))),
-        "lower": float(x[best]),
-        "upper": float(x[reach[best]]),
-    }
-
-
-def _check(table: pd.DataFrame, effect: Effect, refits: list[str]) -> Check:
+def _check(table: Any, effect: Effect, refits: list[str]) -> Check:
     """Return the verdict and its words."""
     null = effect.null
     has_prior = "prior ^ 0.8" in table.index

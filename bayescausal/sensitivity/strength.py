@@ -95,7 +95,7 @@ class EValue(float):
             return f"{text} The interval holds no effect already: its E-value is 1."
         return f"{text} To move the interval to no effect, {self.limit:.2f} each would do."
 
-    def __getnewargs__(self) -> tuple[float, float, float | None]:
+    def __getnewargs__(self) -> tuple[Any, ...]:  # type: ignore[override]
         return float(self), self.ratio, self.limit
 
 

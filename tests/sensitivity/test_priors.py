@@ -10,8 +10,9 @@ from arviz_stats import psense
 from scipy import stats
 
 import bayescausal as bc
+from bayescausal.sensitivity.alternatives import with_priors
 from bayescausal.sensitivity.densities import log_densities
-from bayescausal.sensitivity.prior_sensitivity import _row, with_priors
+from bayescausal.sensitivity.power_scaling import weighted_row
 from bayescausal.types import BayesCausalError, EstimandError, FitMismatchError, ParameterError
 
 ATE = bc.ATE("x", "y")
@@ -148,7 +149,7 @@ def test_other_priors_keep_names_dims_and_shapes():
 
 def test_weighted_rows_are_the_unweighted_ones_at_equal_weights():
     draws = np.random.default_rng(1).gamma(2.0, size=5000)
-    row = _row(draws, np.full(5000, 1 / 5000), 0.9)
+    row = weighted_row(draws, np.full(5000, 1 / 5000), 0.9)
     low, high = bc.hdi(draws, 0.9).values
     assert (row["lower"], row["upper"]) == pytest.approx((low, high), abs=2e-3)
     assert row["mean"] == pytest.approx(draws.mean())

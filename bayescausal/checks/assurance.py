@@ -145,7 +145,9 @@ def assurance(
     params = _check_truth(truth_or_prior)
     given = seed is not None
     seed = resolve_seed(seed)
-    tables, notes, label = [], [], ""
+    tables: list[pd.DataFrame] = []
+    notes: list[str] = []
+    label = ""
     for n in sizes:
         recipe = make_recipe(
             model,
@@ -208,7 +210,7 @@ def _result(
     for n in sizes:
         mine = rows[rows["units"] == n]
         good = mine[mine["failure"] == ""]
-        met = sum(bool(meets(row)) for row in good.to_dict("records"))
+        met = sum(bool(meets(row.to_dict())) for _, row in good.iterrows())
         low, high = wilson(met, replicates)
         width = float((good["hdi94_ub"] - good["hdi94_lb"]).mean()) if len(good) else math.nan
         failed = 1.0 - len(good) / replicates

@@ -176,4 +176,4 @@ def crossing(sizes: Sequence[int], curve: np.ndarray, probability: float) -> flo
         return float(sizes[0])
     share = (probability - curve[k - 1]) / (curve[k] - curve[k - 1])
     low, high = math.sqrt(sizes[k - 1]), math.sqrt(sizes[k])
-    return (low + share * (high - low)) ** 2
+    return float((low + share * (high - low)) ** 2)

@@ -123,7 +123,7 @@ def plot_rank_histogram(
     --------
     >>> import numpy as np
     >>> from bayescausal.figures.ranks import plot_rank_histogram
-    >>> len(plot_rank_histogram(np.arange(100), 99).patches)
+    >>> len(plot_rank_histogram(np.arange(100), 99).containers[0])
     20
     """
     from scipy import stats

@@ -274,10 +274,10 @@ class Bench:
                     found[name] = ask(fit, [question], seed)[0]
                 except Exception as error:
                     found[name] = _said(error)
-        for name, question in self.recipe.questions.items():
-            if name not in plain:
+        for name, function in self.recipe.questions.items():
+            if not isinstance(function, Estimand):
                 try:
-                    found[name] = as_effect(question(fit, seed), name, fit)  # type: ignore[operator]
+                    found[name] = as_effect(function(fit, seed), name, fit)
                 except Exception as error:
                     found[name] = _said(error)
         return found

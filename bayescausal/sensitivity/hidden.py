@@ -213,7 +213,7 @@ def hidden_confounder(
         benchmarks=table,
         under_prior=under,
         strengths=held,
-        robustness_value=_robustness(fit, estimand, seed),
+        robustness_value=_robustness(fit, estimand, where, seed),
         model=cells.model,
         prob=prob,
         notes=_notes(cells, where, surface),
@@ -338,7 +338,9 @@ def _as_strong(
     return table
 
 
-def _robustness(fit: Fit, estimand: Estimand, seed: int) -> Effect | None:
+def _robustness(fit: Fit, estimand: Estimand, where: Confounder, seed: int) -> Effect | None:
+    if (where.treatment, where.outcome) != (*estimand.treatments[:1], estimand.outcome_name):
+        return None  # it is about confounding of the treatment itself
     try:
         value = robustness_value(fit, estimand, seed=seed)
     except BayesCausalError:

@@ -34,6 +34,7 @@ from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.noise.families import family_of
+from bayescausal.model.noise.ops import double
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def location_of(rv: Variable) -> Variable:
     if link == "identity":
         return params[_IDENTITY[family]]
     if family == "Beta":
-        return pt.log(params[0]) - pt.log(params[1])
+        alpha, beta = (double(p) for p in params)
+        return pt.log(alpha) - pt.log(beta)
     if family == "NegativeBinomial":
         n, p = params
         return pt.log(n) + pt.log1p(-p) - pt.log(p)
@@ -186,7 +188,7 @@ def shifted(rv: Variable, by: Variable) -> Variable:
     if link == "identity":
         return _rebuilt(rv, {_IDENTITY[family]: lambda mu: mu + by})
     if family == "Beta":
-        alpha, beta = _params(rv)
+        alpha, beta = (double(p) for p in _params(rv))
         total = alpha + beta
         mean = pt.sigmoid(pt.log(alpha) - pt.log(beta) + by)
         return _rebuilt(rv, {0: lambda _: mean * total, 1: lambda _: (1 - mean) * total})

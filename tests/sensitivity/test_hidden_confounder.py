@@ -182,6 +182,36 @@ def counts():
     return model
 
 
+def flags():
+    with pm.Model(coords={"unit": [0], "arm": [0, 1]}) as model:
+        x = pm.Bernoulli("x", pm.Beta("p_x", 1, 1), dims="unit")
+        pm.Bernoulli("y", pm.Beta("p_y", 1, 1, dims="arm")[x], dims="unit")
+    return model
+
+
+def test_a_two_valued_confounder_of_flags_gives_back_the_planted_difference():
+    """Treatment and outcome Bernoulli, adding 2 and 1.5 to their log odds."""
+    rng = np.random.default_rng(8)
+
+    def chance(eta):
+        return 1 / (1 + np.exp(-eta))
+
+    u = np.repeat([-0.5, 0.5], 600)
+    x = (rng.random(1200) < chance(2.0 * u)).astype(int)
+    y = (rng.random(1200) < chance(-0.5 + 0.6 * x + 1.5 * u)).astype(int)
+    truth = np.mean(chance(0.1 + 1.5 * u) - chance(-0.5 + 1.5 * u))
+    fit = bc.fit(flags(), {"x": x, "y": y}, seed=1, progressbar=False)
+    result = bc.hidden_confounder(fit, ATE, gamma=2.0, delta=1.5, draws=200, seed=2)
+    cell = result.surface.sel(gamma=2.0, delta=1.5)
+    assert abs(float(cell["mean"]) - truth) < 3 * float(cell["sd"])
+    assert float(result.effect) > truth + 3 * float(cell["sd"])
+    assert result.confounder.kind == "bernoulli"
+    assert result.confounder.links == ("logit", "logit")
+    assert "no measured covariate to compare with" in result.sentence()
+    assert result.plot().get_ylabel().endswith("(delta)")
+
+
+@pytest.mark.slow
 def test_a_two_valued_confounder_of_counts_gives_back_the_planted_ratio():
     """Treatment Bernoulli, outcome Poisson: with the true strengths the ratio is exp(0.3)."""
     fit = bc.fit(counts(), bernoulli_data(), draws=300, chains=2, seed=1, progressbar=False)
@@ -251,7 +281,7 @@ def test_benchmarks_are_coefficients_times_sds(fit, result):
 
 
 def test_the_strength_of_categories_has_no_sign():
-    with pm.Model(coords={"unit": [0], "k": range(3)}) as model:
+    with pm.Model(coords={"unit": [0], "k": ["u", "v", "w"]}) as model:
         g = pm.Categorical("g", [0.3, 0.4, 0.3], dims="unit")
         a = pm.Normal("a", 0, 3, dims="k")
         x = pm.Normal("x", a[g], 1, dims="unit")

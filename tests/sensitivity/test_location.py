@@ -77,7 +77,7 @@ def test_every_family_that_is_known_is_tested():
     [
         (pm.Categorical.dist([0.2, 0.8]), "Categorical"),
         (pm.HalfNormal.dist(1), "HalfNormal"),
-        (pm.ZeroInflatedPoisson.dist(psi=0.4, mu=2.0), "MarginalMixture"),
+        (pm.ZeroInflatedPoisson.dist(psi=0.4, mu=2.0), "Mixture"),
         (pm.MvNormal.dist(np.zeros(2), np.eye(2)), "MultivariateNormal"),
     ],
 )

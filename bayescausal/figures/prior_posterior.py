@@ -91,7 +91,8 @@ def plot_prior_posterior(
     ax.set_xlabel(plain(label) + (f" (bars: {prob:.0%} HDI)"))
     legend_above(ax)
     if contraction is not None:
-        ax.set_title(f"contraction {contraction:.0%}", loc="right", fontsize="medium")
+        share = "above 99%" if contraction > 0.99 else f"{contraction:.0%}"
+        ax.set_title(f"contraction {share}", loc="right", fontsize="medium")
     return tidy(ax, grid=None)
 
 

@@ -197,6 +197,8 @@ def _demo_kidney_stones(seed: int) -> None:
 @click.option("--chains", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--seed", type=int, help="Seed; the same seed gives the same answer.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the result as JSON.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a report: .html or .md.")
+@click.option("--checks/--no-checks", default=True, help="Whether the report runs its checks.")
 @plain_errors
 def estimate(
     model: str,
@@ -211,6 +213,8 @@ def estimate(
     chains: int,
     seed: int | None,
     out: Path | None,
+    report: Path | None,
+    checks: bool,
 ) -> None:
     """Estimate the average effect of a treatment on an outcome.
 
@@ -275,6 +279,10 @@ def estimate(
     if out is not None:
         write_json(out, _result(model, data, rows, fit, effect))
         click.echo(f"Wrote {out}", err=True)
+    if report is not None:
+        with _step("Writing the report" if checks else "Writing the report, without checks"):
+            bc.report(fit, effect, report, checks=checks)
+        click.echo(f"Wrote {report}", err=True)
 
 
 def _result(model: str, data: Path, rows: pd.DataFrame, fit: Any, effect: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import bayescausal
 from bayescausal import cli
+from bayescausal.report import files
 
 MODEL = '''
 """A model file as a user keeps it."""
@@ -299,7 +300,7 @@ def test_a_failed_run_leaves_the_old_result(folder, monkeypatch):
     out = folder / "kept.json"
     out.write_text("old")
     monkeypatch.setattr(cli, "_result", lambda *_: {"bad": float("nan"), "worse": object})
-    monkeypatch.setattr("bayescausal.report.files.os.replace", _refuse)
+    monkeypatch.setattr(files.os, "replace", _refuse)
     result = ask(folder, "--draws", 50, "--chains", 2, "--seed", 1, "--out", out)
     assert result.exit_code == 1
     assert str(result.exception) == "disk full"

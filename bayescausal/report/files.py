@@ -16,7 +16,49 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_json", "write_text"]
+from bayescausal.types import DataError
+
+__all__ = ["check_path", "write_json", "write_text"]
+
+REPORTS = (".html", ".htm", ".md")
+
+
+def check_path(path: str | os.PathLike[str]) -> Path:
+    """Return where a report goes, or refuse a place where it could not be written.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.html`` or ``.md``; its directory must exist.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    DataError
+        For another ending, a directory, or a directory that is not there.
+
+    Examples
+    --------
+    >>> from bayescausal.report.files import check_path
+    >>> check_path("coating.html").name
+    'coating.html'
+    """
+    target = Path(path)
+    if target.suffix.lower() not in REPORTS:
+        raise DataError(
+            f"{target.name!r} ends in {target.suffix or 'nothing'!r}.",
+            expected="the name of a file that ends in .html or .md.",
+        )
+    if target.is_dir():
+        raise DataError(f"{str(target)!r} is a directory.", expected="the name of a file.")
+    if not target.resolve().parent.is_dir():
+        raise DataError(
+            f"There is no directory {str(target.parent)!r}.", remedy="Make it, or name another."
+        )
+    return target
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.effects.effect import Effect
@@ -24,18 +23,17 @@ from bayescausal.effects.estimate import estimate
 from bayescausal.inference.record import Fit
 from bayescausal.report import method, sections, trust
 from bayescausal.report.blocks import Bullets, Section, Text
-from bayescausal.report.files import write_text
+from bayescausal.report.files import check_path, write_text
 from bayescausal.report.naive import beside
 from bayescausal.report.render import as_html, as_markdown
-from bayescausal.types import BayesCausalError, DataError, EstimandError
+from bayescausal.types import BayesCausalError, EstimandError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 __all__ = ["Report", "report"]
-
-_SUFFIXES = (".html", ".htm", ".md")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -148,7 +146,7 @@ def report(
     >>> page.title, page.html.startswith("<!doctype html>")
     ('Effect of x on y', True)
     """
-    target = _checked_path(path)
+    target = None if path is None else check_path(path)
     asked = trust.chosen(checks)
     questions = _questions(fit, estimands)
     ropes = _ropes(rope, len(questions))
@@ -186,31 +184,12 @@ def report(
         target,
     )
     if target is not None:
-        page = written.markdown if target.suffix == ".md" else written.html
+        page = written.markdown if target.suffix.lower() == ".md" else written.html
         write_text(target, page)
     return written
 
 
 # --------------------------------------------------------------------------- private
-
-
-def _checked_path(path: Any) -> Path | None:
-    """Return the target, or refuse one that could not be written."""
-    if path is None:
-        return None
-    target = Path(path)
-    if target.suffix.lower() not in _SUFFIXES:
-        raise DataError(
-            f"{target.name!r} ends in {target.suffix or 'nothing'!r}.",
-            expected="the name of a file that ends in .html or .md.",
-        )
-    if target.is_dir():
-        raise DataError(f"{target} is a directory.", expected="the name of a file.")
-    if not target.resolve().parent.is_dir():
-        raise DataError(
-            f"There is no directory {str(target.parent)!r}.", remedy="Make it, or name another."
-        )
-    return target
 
 
 def _questions(fit: Any, estimands: Any) -> list[Any]:

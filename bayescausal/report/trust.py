@@ -36,7 +36,7 @@ CHECKS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
         "Sensitivity to a hidden confounder",
         "hidden_confounder",
         "effect",
-        {"draws": 200},
+        {"draws": 100},
     ),
     "refute": ("Refutation", "refute", "effect", {"replicates": 4, "draws": 300}),
 }
@@ -240,7 +240,7 @@ def _part(outcome: Outcome) -> Section:
     blocks += _pictures(outcome.title, record)
     try:
         table = record.summary()
-        blocks.append(grid(table, outcome.title, first=_index_name(table), most=25))
+        blocks.append(grid(table, outcome.title, first=_index_name(table), most=12))
     except Exception as error:
         blocks.append(Text(f"Its table could not be made: {error}", "note"))
     notes = (*getattr(record, "notes", ()), *outcome.warned)

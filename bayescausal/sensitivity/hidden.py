@@ -216,7 +216,7 @@ def hidden_confounder(
         robustness_value=_robustness(fit, estimand, where, seed),
         model=cells.model,
         prob=prob,
-        notes=_notes(cells, where, surface),
+        notes=_notes(cells, where),
     )
 
 
@@ -349,7 +349,7 @@ def _robustness(fit: Fit, estimand: Estimand, where: Confounder, seed: int) -> E
     return value
 
 
-def _notes(cells: Cells, where: Confounder, surface: xr.Dataset) -> tuple[str, ...]:
+def _notes(cells: Cells, where: Confounder) -> tuple[str, ...]:
     shape = (
         "a standard Normal one"
         if where.kind == "normal"

@@ -35,6 +35,7 @@ References
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ from bayescausal.effects.estimate import answer
 from bayescausal.effects.support_laws import laws_of
 from bayescausal.inference.refit import Refitter
 from bayescausal.model.noise import noise_rule
-from bayescausal.types import BayesCausalError, ModelError, Set
+from bayescausal.types import BayesCausalError, FitWarning, ModelError, Set
 from bayescausal.worlds.evaluate import units_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ __all__ = ["Bench", "Trial"]
 
 #: Part of the posterior sd that a common cause of noise may move an answer by.
 FREE = 0.05
+#: A refit with a larger r_hat, or a larger share of divergent draws, does not count.
+R_HAT, DIVERGED = 1.1, 0.05
 
 
 @dataclass(eq=False)
@@ -166,7 +169,7 @@ class Bench:
         (float, float)
             Mean and sd of the effect.
         """
-        refit = self.refitter().fit(dict(data), seed=seed)
+        refit = _sound(self.refitter(), data, seed)
         if same:
             columns = {n: np.asarray(data[n]) for n in self.fit.columns}
             where = with_parts(self.fit, refit.posterior, columns)
@@ -214,16 +217,12 @@ class Bench:
         units = units_of(self.fit)
         assert units is not None
 
-        def build(rv: Any, value: Any, builder: Any) -> list[Any]:
-            rule = noise_rule(rv)
-            return [rule.forward(builder.noise(rv.name, rule))]
-
         def one(trial: Trial, i: int, rng: np.random.Generator) -> None:
             place = int(rng.integers(self.fit.n_draws))
             data = columns_of(self.fit)
             for name in names:
                 drawn = laws_of(
-                    units, name, build, slice(place, place + 1), seed=int(rng.integers(2**31))
+                    units, name, _draw, slice(place, place + 1), seed=int(rng.integers(2**31))
                 )[0][0]
                 data[name] = drawn.astype(data[name].dtype)
             mean, sd = self.effect(data, self.seed + i, same=True)
@@ -280,7 +279,7 @@ class Bench:
         def one(trial: Trial, i: int, rng: np.random.Generator) -> None:
             column = rng.standard_normal(shape) if values is None else _standard(values)
             data = columns_of(self.fit) | {COLUMN: column}
-            refit = refitter.fit(data, seed=self.seed + i)
+            refit = _sound(refitter, data, self.seed + i)
             object.__setattr__(refit, "labels", self.fit.labels)
             draws = answer(refit, self.estimand, self.fit.seed).draws
             sd = float(draws.std(ddof=1))
@@ -379,3 +378,20 @@ class Bench:
 
 def _standard(values: np.ndarray) -> np.ndarray:
     return np.asarray((values - np.mean(values)) / np.std(values))
+
+
+def _draw(rv: Any, value: Any, builder: Any) -> list[Any]:
+    """Return a new draw of a variable from its own equation."""
+    rule = noise_rule(rv)
+    return [rule.forward(builder.noise(rv.name, rule))]
+
+
+def _sound(refitter: Refitter, data: Mapping[str, Any], seed: int) -> Fit:
+    """Refit, and refuse a posterior that its sampler did not find."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)  # said by the trial, as a refit that failed
+        refit = refitter.fit(dict(data), seed=seed)
+    found = refit.diagnostics
+    if found.r_hat > R_HAT or found.divergences > DIVERGED * refit.n_draws:
+        raise ModelError(f"The sampler had trouble. {' '.join(found.messages)}")
+    return refit

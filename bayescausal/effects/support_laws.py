@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.worlds.evaluate import Units, evaluate
+from bayescausal.worlds.memo import remember
 from bayescausal.worlds.noise import FreshNoise
-from bayescausal.worlds.program import Builder, Request, kept_builder
+from bayescausal.worlds.program import Builder, Program, Request, kept_builder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -110,16 +111,11 @@ def laws_of(
     structure = units.structure
     if columns:
         units = replace(units, columns={**units.columns, **columns})
-    builder = kept_builder(structure, units.varies, {})
-    value = builder.kept(name)
-    outputs = builder.substitute(
-        list(build(structure.variable(name), value, builder)), builder.only
-    )
-    program = builder.compile(tuple(Request(builder.only, name) for _ in outputs), list(outputs))
+    program = remember(structure, _key(units, name, build), lambda: _program(units, name, build))
     first = structure.unit_dims[0]
     whole = bool(structure.mixes([name]).get(first))
     rows = range(units.fit.n_draws)[draws]
-    found: list[np.ndarray | None] = [None] * len(outputs)
+    found: list[np.ndarray | None] = [None] * len(program.requests)
     noise = FreshNoise(seed)
     for block in evaluate(program, units, draws, noise, replicates=1, whole_units=whole):
         taken = range(units.fit.n_draws)[block.draws]
@@ -212,6 +208,25 @@ def chances(units: Units, name: str, draws: slice) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _program(
+    units: Units, name: str, build: Callable[[Any, Any, Builder], Sequence[Any]]
+) -> Program:
+    """Compile the expressions."""
+    builder = kept_builder(units.structure, units.varies, {})
+    made = list(build(units.structure.variable(name), builder.kept(name), builder))
+    outputs = builder.substitute(made, builder.only)
+    return builder.compile(tuple(Request(builder.only, name) for _ in outputs), list(outputs))
+
+
+def _key(units: Units, name: str, build: Any) -> tuple[Any, ...] | None:
+    """Return what tells compiled expressions of one structure apart; None for passing functions."""
+    if "<locals>" in build.__qualname__ or "<lambda>" in build.__qualname__:
+        return None
+    structure = units.structure
+    known = (*structure.names(), *structure.parameters)
+    return ("law", name, build, tuple(n for n in known if units.varies(n)))
 
 
 def _chances(rv: Any, value: Any, builder: Builder) -> list[Any]:

@@ -73,7 +73,7 @@ def plot_refutation(
         rows = refits[refits["refutation"] == title]
         centre = float(rows["expected"].mean())
         width = 2 * float(np.sqrt((rows["allowed"] ** 2).mean()))
-        label = "expected, with 2 sd of chance" if not i else None
+        label = "expected, with 2 sd of chance" if not i else ""
         ax.hlines(
             -i, centre - width, centre + width, color=quiet(), linewidth=4, alpha=0.5, label=label
         )

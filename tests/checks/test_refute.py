@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -306,6 +309,28 @@ def test_questions_that_cannot_be_refuted_are_refused(right):
     latent = {**{k: v + np.zeros((1, 4)) for k, v in trace.items()}, "x": np.zeros((1, 4, UNITS))}
     with pytest.raises(EstimandError, match="'x' was not observed"):
         bc.refute(bc.Fit(model, latent, rows().drop(columns="x")), ATE)
+
+
+def test_a_refit_whose_sampler_had_trouble_does_not_count(right, monkeypatch):
+    diagnostics = dataclasses.replace(right.diagnostics, r_hat=2.7, messages=("Chains disagree.",))
+    bad = copy.copy(right)
+    object.__setattr__(bad, "diagnostics", diagnostics)
+    answers = [right, bad, right]
+
+    class Fitter:
+        def fit(self, data, seed):
+            return answers.pop()
+
+    monkeypatch.setattr(Bench, "refitter", lambda self: Fitter())
+    check = bc.refute(right, ATE, tests="permuted", replicates=3)
+    assert check.table["refits"].tolist() == [2]
+    assert "1 of 3 refits failed. The sampler had trouble. Chains disagree." in check.notes[0]
+    answers = [bad]
+    control = np.random.default_rng(1).normal(size=UNITS)
+    check = bc.refute(right, ATE, tests="negative_control", negative_control=control)
+    assert check.verdict == "undecided"
+    assert check.finding == "No refutation could be tried."
+    assert "not tried. The sampler had trouble" in check.notes[0]
 
 
 # ------------------------------------------------------------------------ false alarms

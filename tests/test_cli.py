@@ -334,3 +334,25 @@ def test_demo_recovers_the_truth_and_resolves_the_paradox():
     assert re.search(r"as observed +-0.046", shown)
     assert "only common cause" in " ".join(shown.split())
     assert "Charig" in shown
+
+
+# -------------------------------------------------------------------------------- the report
+
+
+def test_a_report_is_written(folder):
+    page = folder / "page.html"
+    result = ask(folder, "--draws", 50, "--chains", 2, "--seed", 1, "--report", page, "--no-checks")
+    assert result.exit_code == 0, result.output
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "Effect of x on y" in page.read_text(encoding="utf-8")
+    assert f"Wrote {page}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("page.pdf", "ends in '.pdf'"), ("none/page.html", "There is no directory")]
+)
+def test_a_report_that_cannot_be_written_is_refused_at_once(folder, name, said):
+    result = ask(folder, "--report", folder / name)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Fitting" not in result.stderr

@@ -247,6 +247,7 @@ def markdown(studies) -> str:
     return "\n".join(
         [
             HEAD.format(units=f"{UNITS} (48 in the hierarchical family, 12 x 4 in the panel)"),
+            *_short(studies),
             "## Verdicts",
             "",
             *verdicts,
@@ -262,6 +263,23 @@ def markdown(studies) -> str:
             "",
         ]
     )
+
+
+def _short(studies) -> list[str]:
+    """Say which families have fewer fits than the 1,000 that the study is meant to have."""
+    few = [f"{name} ({check.replicates:,})" for name, check in studies.items()
+           if check.replicates < 1000]  # fmt: skip
+    none = [name for name in FAMILIES if name not in studies]
+    said = []
+    if few:
+        said += [f"**Shorter than the 1,000 fits that are meant:** {', '.join(few)}.", ""]
+    if none:
+        said += [
+            f"**Not in the table:** {', '.join(none)}. Their latent variables are compiled anew "
+            "for every data set, and fewer than 20 fits were run; the slow test runs 60.",
+            "",
+        ]
+    return said
 
 
 def picture(studies, path: Path) -> None:

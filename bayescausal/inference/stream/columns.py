@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.columns import Table, wanted_columns
-from bayescausal.inference.conform import _code
+from bayescausal.inference.columns import wanted_columns
 from bayescausal.inference.exact.blocks import named_parents
 from bayescausal.inference.rows import _columns_of
 from bayescausal.model.support import _ENDS, is_discrete, support_of
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.stream.source import RowSource
     from bayescausal.model.structure import Structure
 
-__all__ = ["Column", "Problems", "columns_of", "label_orders", "raise_problems"]
+__all__ = ["Column", "Problems", "columns_of", "is_text", "raise_problems", "wrong_type"]
 
 #: (variable, kind of problem) -> (cells, an example)
 Problems = dict[tuple[str, str], tuple[int, Any]]
@@ -343,98 +342,6 @@ def _check_type(name: str, kind: Any) -> None:
     )
     if not numeric and not is_text(inner):
         raise wrong_type(name, kind)
-
-
-def label_orders(
-    structure: Structure, source: RowSource, columns: Mapping[str, Column]
-) -> dict[str, tuple[Any, ...]]:
-    """Return, for columns of labels, the labels in the order of their codes.
-
-    The order is that of the column's own categories if their number is the model's, of the coords
-    of the one dim of the model that knows the labels otherwise.
-
-    Parameters
-    ----------
-    structure : Structure
-    source : RowSource
-    columns : mapping of str to Column
-
-    Returns
-    -------
-    dict of str to tuple
-
-    Raises
-    ------
-    DataError
-        If labels stand where the model has numbers, or their order is not known.
-    """
-    import pyarrow as pa
-
-    orders: dict[str, tuple[Any, ...]] = {}
-    for name, column in columns.items():
-        kind = source.schema.field(column.parts[0]).type
-        held = pa.types.is_dictionary(kind)
-        if not is_text(kind) and not (held and is_text(kind.value_type)):
-            if held:
-                raise wrong_type(name, kind)
-            continue
-        categorical = (
-            column.discrete
-            if not column.random
-            else column.support is not None and (column.support.categorical)
-        )
-        if not categorical:
-            family = "data" if not column.random else getattr(column.support, "family", "numbers")
-            raise DataError(
-                f"The column of {name!r} holds labels ({kind}), but the model says {family}, not "
-                "categorical.",
-                expected="Numbers.",
-                remedy="Code the labels as numbers in the source.",
-            )
-        size = column.support.categories if column.random else None
-        if held:
-            first = source.head(list(column.parts), 1).column(0)
-            own = first.chunk(0).dictionary.to_pylist() if first.num_chunks else []
-            if size is None or len(own) == size:
-                orders[name] = tuple(own)
-                continue
-        orders[name] = _by_coords(structure, source, column, size)
-    return orders
-
-
-def _by_coords(
-    structure: Structure, source: RowSource, column: Column, size: int | None
-) -> tuple[Any, ...]:
-    """Return the labels of the one dim that knows them; look at the rows if several might."""
-    fitting = {
-        tuple(v)
-        for d, v in structure.model.coords.items()
-        if v is not None
-        and d not in structure.unit_dims
-        and (size is None or len(v) == size)
-        and all(isinstance(k, str) for k in v)
-    }
-    if len(fitting) == 1:
-        return next(iter(fitting))
-    from bayescausal.inference.stream.tally import distinct_rows
-
-    rows = distinct_rows(source, column.parts)
-    labels = [] if rows is None else [v for v in rows.column(0).to_pylist() if v is not None]
-    table = Table(
-        {column.name: np.array(labels, dtype=object)},
-        {column.name: column.dims[:1]},
-        {},
-        structure.unit_dims,
-    )
-    try:
-        return _code(column.name, table, size, structure)[1]
-    except DataError as error:
-        raise DataError(
-            error.found,
-            expected="Codes 0, 1, ..., or a dim of the model whose coords are the labels.",
-            remedy="Give the model such a dim, or write the column as a categorical with all its "
-            "categories in order.",
-        ) from error
 
 
 # --------------------------------------------------------------------------- telling

@@ -17,6 +17,7 @@ References
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -26,15 +27,27 @@ import xarray as xr
 
 from bayescausal.inference.columns import dim_labels
 from bayescausal.inference.conform import Conformed
-from bayescausal.inference.exact.plan import as_array, derived, make_plan
+from bayescausal.inference.exact.plan import make_plan
+from bayescausal.inference.exact.reduce import CellTerm, NotReducedError
+from bayescausal.inference.posterior import no_exact, with_exact
 from bayescausal.inference.read import beyond
 from bayescausal.inference.record import Fit, build_fit
-from bayescausal.inference.stream.columns import columns_of, label_orders, raise_problems
-from bayescausal.inference.stream.gather import Gathered, Gathering, layout_of
+from bayescausal.inference.stream.columns import columns_of, raise_problems
+from bayescausal.inference.stream.gather import Gathered, Gathering, gathered_by, layout_of
 from bayescausal.inference.stream.held import NotHeld, StreamTable, parts_of
+from bayescausal.inference.stream.labels import label_orders
+from bayescausal.inference.stream.shortened import counted_names, draw_shortened, shorten
 from bayescausal.inference.stream.source import open_source
+from bayescausal.inference.stream.tally import MOST
 from bayescausal.model.structure import structure_of
-from bayescausal.types import BayesCausalError, DataError, FixedUnitsError, ModelError, closest
+from bayescausal.types import (
+    BayesCausalError,
+    DataError,
+    FitWarning,
+    FixedUnitsError,
+    ModelError,
+    closest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,28 +107,64 @@ def fit_stream(
     columns, ignored = columns_of(structure, source)
     plan = _planned(structure, source, columns, ignored, method)
     orders = label_orders(structure, source, columns)
-    layout = layout_of(plan.samplers, columns)
+    samplers, terms = gathered_by(structure, columns, plan)
+    cells = [counted_names(t) for t in terms.values() if isinstance(t, CellTerm)]
+    layout = layout_of(samplers, columns, cells)
     work = Gathering(model, structure.unit_dims, source, layout, orders)
     found = gather(source, columns, work)
-    arrays, methods = _draw(plan, found, draws, chains, seed)
+    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    arrays, methods = _draw(plan, found, **sizes)
     table, conformed = _record(structure, source, columns, ignored, orders, found.rows)
-    exact = {n: as_array(structure, n, v, conformed.coords) for n, v in arrays.items()}
     posterior = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
-    posterior = posterior.assign(exact)
-    posterior = posterior.assign(derived(structure, posterior, conformed.coords))
-    return build_fit(
+    groups: dict[str, xr.Dataset] = {"posterior": posterior}
+    notes: tuple[str, ...] = ()
+    if plan.rest:
+        numbers = {n: _numbers(work, found, t, samplers) for n, t in terms.items()}
+        gone = list(arrays), [*(n for s in plan.samplers for n in s.observed), *plan.idle]
+        head, many = table.head(columns), found.rows
+        try:
+            groups, more, notes = draw_shortened(
+                structure, terms, numbers, head, many, gone, **sizes, **sampler
+            )
+        except NotReducedError as error:
+            raise ModelError(
+                f"The equations of {', '.join(map(repr, terms))} do not come down to sums over "
+                f"these rows: {error}.",
+                remedy=_REMEDY,
+            ) from error
+        methods |= more
+    result = build_fit(
         structure=structure,
         table=table,
         conformed=conformed,
-        groups={"posterior": posterior},
+        groups=with_exact(structure, conformed, groups, arrays),
         kind="posterior",
         seed=seed,
         methods=methods,
         notes=(
             f"Fitted in one pass over the {found.rows:,} rows of {source.words}; they stay there.",
             *beyond(structure),
+            *notes,
         ),
     )
+    if result.diagnostics.severe:
+        warnings.warn(" ".join(result.diagnostics.messages), FitWarning, stacklevel=3)
+    return result
+
+
+def _numbers(work: Gathering, found: Gathered, term: Any, samplers: Sequence[Any]) -> Any:
+    """Return what the pass gathered for an equation that is shortened."""
+    if isinstance(term, CellTerm):
+        values, counts = work.rows_of(found, counted_names(term))
+        if len(counts) > MOST:
+            raise ModelError(
+                f"The equation of {term.name!r} has {len(counts):,} distinct rows.",
+                expected=f"At most {MOST:,}.",
+                remedy=_REMEDY,
+            )
+        return values, counts
+    place = next(i for i, s in enumerate(samplers) if getattr(s, "term", None) is term)
+    return found.statistics[place]
 
 
 def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) -> Gathered:
@@ -197,11 +246,10 @@ def _planned(
     method: str,
 ) -> Plan:
     """Return how each block is drawn; refuse those that a pass cannot gather."""
-    if method == "nuts":
+    if method not in ("auto", "exact"):
         raise BayesCausalError(
-            f"method='nuts' evaluates every row at every step, and {source.words} is read in one "
-            "pass.",
-            expected="method='auto'.",
+            f"method={method!r} is for rows in memory, and {source.words} is read in one pass.",
+            expected="method='auto' or 'exact'.",
             remedy=_REMEDY,
         )
     lost = [n for n in structure.data if n not in columns]
@@ -222,14 +270,15 @@ def _planned(
             remedy=_REMEDY,
         )
     plan = make_plan(structure, set(columns))
-    if plan.rest:
-        block, reason = plan.rest[0]
-        names = [f.name for f in block.observed] or list(block.unknowns)
-        equations = f"{'equation' if len(names) == 1 else 'equations'}"
+    if method == "exact" and plan.rest:
+        raise no_exact(*plan.rest[0])
+    terms = shorten(structure, columns, plan.rest)
+    if not isinstance(terms, dict):
+        names, reason = terms
         raise ModelError(
-            f"The {equations} of {', '.join(map(repr, names))} cannot be fitted in one pass over "
-            f"{source.words}: {reason}. No row was read.",
-            expected="Blocks that are conjugate, or come down to sums over rows.",
+            f"The equation of {names} cannot be fitted in one pass over {source.words}: {reason}. "
+            "No row was read.",
+            expected="Equations that are conjugate, or come down to sums over rows.",
             remedy=_REMEDY,
         )
     return plan

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.inference.exact.affine import NotAffineError
 from bayescausal.inference.exact.plan import make_plan
+from bayescausal.inference.exact.reduce import AffineTerm
 from bayescausal.inference.stream.columns import columns_of
-from bayescausal.inference.stream.tally import COUNT, MOST, merged, tallied
+from bayescausal.inference.stream.tally import COUNT, MOST, folded, merged, tallied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     import numpy as np
     import pymc as pm
 
-    from bayescausal.inference.exact.plan import Sampler
+    from bayescausal.inference.exact.plan import Plan
     from bayescausal.inference.stream.columns import Column, Problems
+    from bayescausal.model.structure import Structure
 
-__all__ = ["Gathered", "Gathering", "Layout", "layout_of"]
+__all__ = ["Gathered", "Gathering", "Layout", "gathered_by", "layout_of"]
 
 #: Rows whose designs are held at a time.
 ROWS = 1 << 16
@@ -69,7 +71,7 @@ class Layout:
 
 
 def layout_of(
-    samplers: Sequence[Sampler],
+    samplers: Sequence[Any],
     columns: Mapping[str, Column],
     wanted: Sequence[Sequence[str]] = (),
 ) -> Layout:
@@ -145,7 +147,36 @@ class _Reader:
 
         structure = structure_of(model, unit_dims=unit_dims, named=names)
         self.columns, _ = columns_of(structure, source)
-        self.samplers = make_plan(structure, set(self.columns)).samplers
+        plan = make_plan(structure, set(self.columns))
+        self.samplers = gathered_by(structure, self.columns, plan)[0]
+
+
+def gathered_by(
+    structure: Structure, columns: Mapping[str, Column], plan: Plan
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what gathers sums in a pass, and the terms of equations that are shortened.
+
+    Parameters
+    ----------
+    structure : Structure
+    columns : mapping of str to Column
+    plan : Plan
+        All whose other blocks can be shortened.
+
+    Returns
+    -------
+    samplers : tuple
+        The exact samplers, then one for each equation of sums of squares and products.
+    terms : dict of str to term
+    """
+    if not plan.rest:
+        return plan.samplers, {}
+    from bayescausal.inference.stream.shortened import AffineSums, shorten
+
+    terms = shorten(structure, columns, plan.rest)
+    assert isinstance(terms, dict)
+    sums = [AffineSums(structure, t) for t in terms.values() if isinstance(t, AffineTerm)]
+    return (*plan.samplers, *sums), terms
 
 
 class _Schema:
@@ -314,6 +345,27 @@ class Gathering:
             else:
                 self.turn(out, place, found)
         return out
+
+    def rows_of(self, found: Gathered, names: Sequence[str]) -> tuple[dict[str, Any], np.ndarray]:
+        """Return distinct rows of some variables, and their counts.
+
+        Parameters
+        ----------
+        found : Gathered
+        names : sequence of str
+            In one of the sets that are wanted.
+
+        Returns
+        -------
+        values : dict of str to ndarray
+        counts : ndarray
+        """
+        sets = self.layout.tallies
+        place = next(k for k in self.layout.wanted if set(names) <= set(sets[k]))
+        parts = [part for n in names for part in self.reader.columns[n].parts]
+        tally = folded(found.tallies[place], parts)
+        counts = tally[COUNT].to_numpy().astype(float)
+        return self._read(Gathered(), names, tally, counts), counts
 
     def turn(self, out: Gathered, place: int, tally: Any) -> None:
         """Turn counts of distinct rows into statistics.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.stream.source import RowSource
 
-__all__ = ["COUNT", "MOST", "Counting", "distinct_rows", "merged", "tallied"]
+__all__ = ["COUNT", "MOST", "Counting", "distinct_rows", "folded", "merged", "tallied"]
 
 #: Name of the column that holds the counts.
 COUNT = "__count__"
@@ -53,7 +53,12 @@ def merged(one: Any, other: Any) -> Any:
     both = pa.concat_tables([one, other.select(one.column_names)], promote_options="permissive")
     if not names:
         return pa.table({COUNT: [sum(both[COUNT].to_pylist())]})
-    found = both.group_by(names, use_threads=False).aggregate([(COUNT, "sum")])
+    return folded(both, names)
+
+
+def folded(tally: Any, columns: Sequence[str]) -> Any:
+    """Return the distinct rows of fewer columns of a tally."""
+    found = tally.group_by(list(columns), use_threads=False).aggregate([(COUNT, "sum")])
     return _named(found, f"{COUNT}_sum")
 
 

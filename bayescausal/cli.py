@@ -225,7 +225,7 @@ def estimate(
 
     \b
     Example:
-      bayescausal estimate coating.py:model parts.csv -x dilution -y coating
+      bayescausal estimate coating.py:model parts.csv -x dilution -y coating --report out.html
       bayescausal estimate coating.txt parts.csv -x dilution -y coating
 
     \b
@@ -243,6 +243,8 @@ def estimate(
     from bayescausal.model.structure import structure_of
 
     _check_out(out)
+    if report is not None:
+        check_path(report)
     rows = _read_table(data)
     loaded = model_from_file(model, rows)
     question = bc.ATE(treatment, outcome, treated=treated, control=control, population=population)

@@ -16,7 +16,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytensor
@@ -25,13 +25,13 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.inference.condition import condition
 from bayescausal.inference.exact.blocks import named_parents
-from bayescausal.inference.exact.reduce import NotReducedError, reductions
+from bayescausal.inference.exact.reduce import LogitTerm, NotReducedError, reductions
 from bayescausal.inference.read import read_data
 from bayescausal.model.rebuild import close, data_values, open_model
 from bayescausal.types import DataError, MixingError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import numpy as np
     import pymc as pm
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.conform import Conformed
     from bayescausal.model.structure import Structure
 
-__all__ = ["Compression", "compress", "insert", "lean", "measure", "reducible"]
+__all__ = ["Compression", "compress", "fuse", "insert", "lean", "measure", "reducible"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +53,26 @@ class Compression:
         The equation's reduced term, and its numbers.
     left : dict of str to str
         Equations that keep their rows, and why.
+    fused : dict of str to (term, dict of str to ndarray)
+        Those of them that are written as one operation over the rows: the same density, faster.
     """
 
     chosen: dict[str, tuple[Any, dict[str, np.ndarray]]]
     left: dict[str, str]
+    fused: dict[str, tuple[Any, dict[str, np.ndarray]]] = field(default_factory=dict)
 
     def kind(self) -> tuple[tuple[str, str], ...]:
         """Return which equations are shortened how: data with the same can share a model."""
-        return tuple((n, type(term).__name__) for n, (term, _) in self.chosen.items())
+        return tuple((n, type(term).__name__) for n, (term, _) in self._terms())
+
+    def _terms(self) -> Iterator[tuple[str, tuple[Any, dict[str, np.ndarray]]]]:
+        yield from self.chosen.items()
+        yield from self.fused.items()
 
     def data(self) -> dict[str, np.ndarray]:
         """Return the numbers under the names that they have in the model."""
         return {
-            _name_of(n, key): value
-            for n, (_, held) in self.chosen.items()
-            for key, value in held.items()
+            _name_of(n, key): value for n, (_, held) in self._terms() for key, value in held.items()
         }
 
 
@@ -196,6 +201,34 @@ def measure(
     return Compression(chosen, {n: why for n, why in left.items() if n not in chosen})
 
 
+def fuse(found: Compression, structure: Structure, conformed: Conformed) -> Compression:
+    """Return the same compression, with equations that keep their rows fused where they can be.
+
+    Parameters
+    ----------
+    found : Compression
+    structure : Structure
+    conformed : Conformed
+
+    Returns
+    -------
+    Compression
+    """
+    fused = {}
+    joined = {*conformed.missing, *structure.imputed}
+    joined |= {part for pair in structure.imputed.values() for part in pair}
+    for name in found.left:
+        if name not in structure.random or name in joined:
+            continue
+        try:
+            term = LogitTerm(structure, name)
+        except NotReducedError:
+            continue
+        if not joined & set(term.leaves):
+            fused[name] = term, term.measure(conformed.columns)
+    return replace(found, fused=fused)
+
+
 def insert(structure: Structure, model: pm.Model, found: Compression) -> pm.Model:
     """Return a conditioned model with some of its equations shortened.
 
@@ -212,11 +245,12 @@ def insert(structure: Structure, model: pm.Model, found: Compression) -> pm.Mode
     pm.Model
         Without data that nothing reads any more.
     """
-    if not found.chosen:
+    terms = {**found.chosen, **found.fused}
+    if not terms:
         return model
     model = lean(structure, model)
     fgraph, memo, initvals = open_model(model)
-    for name, (term, numbers) in found.chosen.items():
+    for name, (term, numbers) in terms.items():
         held = {
             key: model_named(
                 pytensor.shared(value, name=_name_of(name, key)),
@@ -226,10 +260,10 @@ def insert(structure: Structure, model: pm.Model, found: Compression) -> pm.Mode
         }
         for variable in held.values():
             fgraph.add_output(variable, import_missing=True)
-        leaves = (*term.equation.unknown, *term.equation.steady)
-        whole = term.term(held, {n: memo[model[n]] for n in leaves})
-        fgraph.add_output(model_potential(whole, f"{name}_compressed"), import_missing=True)
-    gone = {memo[model[n]]: memo[model[n]].owner.inputs[1] for n in found.chosen}
+        whole = term.term(held, {n: memo[_source(model, n)] for n in term.leaves})
+        label = "compressed" if name in found.chosen else "fused"
+        fgraph.add_output(model_potential(whole, f"{name}_{label}"), import_missing=True)
+    gone = {memo[model[n]]: memo[model[n]].owner.inputs[1] for n in terms}
     _remove(fgraph, set(gone))
     inside = fgraph.variables
     toposort_replace(fgraph, tuple((v, w) for v, w in gone.items() if v in inside), reverse=True)
@@ -275,6 +309,14 @@ def lean(structure: Structure, model: pm.Model) -> pm.Model:
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _source(model: pm.Model, name: str) -> Any:
+    """Return a variable, or the data that it was replaced by where its equation was left out."""
+    held = name
+    while held not in model.named_vars:
+        held = f"{held}_" if held != name else f"{name}_data"
+    return model[held]
 
 
 def _name_of(equation: str, key: str) -> str:

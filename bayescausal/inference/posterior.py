@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescausal.inference.compress import Compression, insert, measure, reducible
+from bayescausal.inference.compress import Compression, fuse, insert, lean, measure, reducible
 from bayescausal.inference.condition import condition
 from bayescausal.inference.exact.blocks import split
 from bayescausal.inference.exact.plan import (
@@ -30,6 +30,8 @@ from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pymc as pm
 
     from bayescausal.inference.conform import Conformed
     from bayescausal.inference.exact.blocks import Block
@@ -104,14 +106,16 @@ def draw_posterior(
         found = compression_of(structure, conformed, model)
         if method == "compressed" and found.left:
             raise not_compressed(found)
+        if not _in_jax(sampler):
+            found = fuse(found, structure, conformed)
         model = insert(structure, model, found)
         notes = told(structure, found, conformed)
+    bell = None
     if method == "laplace":
-        from bayescausal.inference.laplace import draw_laplace
-
-        groups, more, told_too = draw_laplace(
-            structure, model, **sizes, progressbar=progressbar, **sampler
-        )
+        bell, more, told_too = draw_laplace(lean(structure, model), **sizes)
+        notes = (*notes, *told_too)
+    if bell is not None:
+        groups = {"posterior": bell}
     else:
         groups, more, told_too = draw_unknowns(
             structure,
@@ -120,10 +124,45 @@ def draw_posterior(
             progressbar=progressbar,
             **sampler,
         )
+        notes = (*notes, *told_too)
         if method != "nuts":
             more = relabelled(structure, conformed, found, more)
     groups = with_exact(structure, conformed, groups, arrays)
-    return groups, {**methods, **more}, (*notes, *told_too)
+    return groups, {**methods, **more}, notes
+
+
+def draw_laplace(
+    model: pm.Model, *, draws: int, chains: int, seed: int
+) -> tuple[xr.Dataset | None, dict[str, str], tuple[str, ...]]:
+    """Draw from the bell at the mode, if its weights can be trusted.
+
+    Parameters
+    ----------
+    model : pm.Model
+        Conditioned, lean.
+    draws, chains, seed : int
+
+    Returns
+    -------
+    posterior : Dataset or None
+        None where NUTS has to be run.
+    methods, notes
+        As :func:`.sample.draw_unknowns`.
+    """
+    from bayescausal.inference.laplace import LIMIT, draw_bell
+
+    try:
+        found, k_hat = draw_bell(model, draws=draws, chains=chains, seed=seed)
+    except ArithmeticError as error:
+        return None, {}, (f"No Laplace approximation ({error}): drawn by NUTS.",)
+    if not k_hat <= LIMIT:
+        note = f"The Laplace approximation is poor (k-hat {k_hat:.2f}, above {LIMIT})"
+        return None, {}, (f"{note}: drawn by NUTS.",)
+    names = ", ".join(rv.name for rv in model.free_RVs)
+    note = (
+        f"Drawn from a Laplace approximation, corrected by importance weights: k-hat {k_hat:.2f}."
+    )
+    return found, {names: f"laplace (k-hat {k_hat:.2f})"}, (note,)
 
 
 def compression_of(structure: Structure, conformed: Conformed, model: Any) -> Compression:
@@ -247,6 +286,13 @@ def with_exact(
     posterior = groups["posterior"].assign(exact)
     posterior = posterior.assign(derived(structure, posterior, conformed.coords))
     return {**groups, "posterior": posterior}
+
+
+def _in_jax(options: Mapping[str, Any]) -> bool:
+    """Whether the density is to be evaluated by JAX, which has no fused operations of ours."""
+    return options.get("nuts_sampler") in ("numpyro", "blackjax") or bool(
+        {"backend", "compile_kwargs"} & set(options)
+    )
 
 
 def not_compressed(found: Compression) -> ModelError:

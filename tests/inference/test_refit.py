@@ -12,7 +12,6 @@ import pytest
 import bayescausal as bc
 from bayescausal.types import BayesCausalError, DataError, ModelError, UnknownVariableError
 
-
 FEW_DRAWS = pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
 
 

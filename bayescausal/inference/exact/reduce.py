@@ -46,6 +46,7 @@ from bayescausal.inference.exact.affine import MOST, NotAffineError, degree, des
 from bayescausal.inference.exact.blocks import named_parents
 from bayescausal.inference.exact.lifted import lifted
 from bayescausal.inference.exact.linear import LinearStatistics, stripped
+from bayescausal.inference.exact.logistic import logit_of, logit_sum
 from bayescausal.inference.exact.points import POINTS
 from bayescausal.inference.states import without_checks
 from bayescausal.model.rebuild import PY_MODE
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure import Structure
 
-__all__ = ["AffineTerm", "CellTerm", "NotReducedError", "reductions"]
+__all__ = ["AffineTerm", "CellTerm", "LogitTerm", "NotReducedError", "distinct", "reductions"]
 
 #: Rows whose designs are held at a time.
 ROWS = 50_000
@@ -82,6 +83,8 @@ class _Equation:
         What stands for each leaf, by its name.
     unknown, varying, steady : tuple of str
         Leaves that are unknown, that are given per unit, that are given for all.
+    leaves : tuple of str
+        What a term reads: the unknown and the steady ones.
     """
 
     def __init__(self, structure: Structure, name: str, known: Collection[str]) -> None:
@@ -103,6 +106,7 @@ class _Equation:
         given = [n for n in self.inputs if n in read and n not in self.unknown]
         self.varying = tuple(n for n in given if unit & set(structure.dims.get(n, ())))
         self.steady = tuple(n for n in given if n not in self.varying)
+        self.leaves = (*self.unknown, *self.steady)
         latent = [n for n in self.unknown if unit & set(structure.dims.get(n, ()))]
         parts = {p for pair in structure.imputed.values() for p in pair}
         if structure.mixing.get(name):
@@ -141,7 +145,7 @@ class CellTerm:
 
     def __init__(self, equation: _Equation) -> None:
         structure, name = equation.structure, equation.name
-        self.equation, self.name = equation, name
+        self.equation, self.name, self.leaves = equation, name, equation.leaves
         unit = set(structure.unit_dims)
         dims = structure.dims[name]
         along = [d for d in dims if d in unit]
@@ -250,7 +254,7 @@ class AffineTerm:
 
     def __init__(self, equation: _Equation) -> None:
         rv = equation.rv
-        self.equation, self.name = equation, equation.name
+        self.equation, self.name, self.leaves = equation, equation.name, equation.leaves
         family = type(rv.owner.op).__name__
         if family not in ("NormalRV", "LogNormalRV"):
             raise NotReducedError(f"it is {family.removesuffix('RV')}, and its rows differ")
@@ -391,6 +395,36 @@ class AffineTerm:
         return (
             f"sums of squares and products of {len(measured['reference'])} terms for {rows:,} rows"
         )
+
+
+class LogitTerm:
+    """A logistic equation on its rows, evaluated in one pass (see :mod:`.logistic`)."""
+
+    def __init__(self, structure: Structure, name: str) -> None:
+        rv = structure.variable(name)
+        eta = None
+        if type(rv.owner.op).__name__ == "BernoulliRV":
+            eta = logit_of(rv.owner.op.dist_params(rv.owner)[0])
+        if eta is None:
+            raise NotReducedError("it is no logistic equation")
+        leaves = {*structure.model.basic_RVs, *structure.model.data_vars}
+        inputs = {v: _place(f"in_{v.name}", v, ("unit",)) for v in named_parents([eta], leaves)}
+        [self.eta] = clone_replace([eta], replace=inputs, rebuild_strict=False)
+        self.name, self.inputs = name, {str(v.name): place for v, place in inputs.items()}
+        self.leaves = tuple(sorted(self.inputs))
+
+    def measure(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the values as floats."""
+        return {"value": np.asarray(columns[self.name], dtype=float)}
+
+    def term(self, data: Mapping[str, Variable], found: Mapping[str, Variable]) -> Variable:
+        """Return the log-likelihood; parameters as in :meth:`CellTerm.term`."""
+        inside = set(ancestors([self.eta]))
+        back = {v: found[n] for n, v in self.inputs.items() if v in inside}
+        eta, y = graph_replace([self.eta], back, strict=False)[0], data["value"]
+        if eta.type.ndim != 1 or y.type.ndim != 1 or eta.type.broadcastable[0]:
+            eta = (eta + pt.zeros_like(y)).flatten()
+        return logit_sum(eta, y.flatten() if y.type.ndim != 1 else y)[0]
 
 
 def reductions(structure: Structure, name: str, known: Collection[str]) -> list[Any] | str:

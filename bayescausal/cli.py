@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bayescausal import __version__
-from bayescausal.report.files import write_json
+from bayescausal.report.files import check_path, write_json
 from bayescausal.report.terminal import (
     PROB,
     arrows,

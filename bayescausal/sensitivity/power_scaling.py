@@ -107,7 +107,7 @@ def weighted_row(values: np.ndarray, weights: np.ndarray, prob: float) -> dict[s
     best = start[np.argmin(x[reach[inside]] - x[start])]
     return {
         "mean": mean,
-        "sd": float(np.sqrt(max(weights @ (values - mean) ** 2, 0.0))),
+        "sd": float(np.sqrt(weights @ (values - mean) ** 2)),
         "lower": float(x[best]),
         "upper": float(x[reach[best]]),
     }

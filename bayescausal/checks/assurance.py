@@ -210,7 +210,8 @@ def _result(
     for n in sizes:
         mine = rows[rows["units"] == n]
         good = mine[mine["failure"] == ""]
-        met = sum(bool(meets(row.to_dict())) for _, row in good.iterrows())
+        records: list[Any] = good.to_dict("records")
+        met = sum(bool(meets(row)) for row in records)
         low, high = wilson(met, replicates)
         width = float((good["hdi94_ub"] - good["hdi94_lb"]).mean()) if len(good) else math.nan
         failed = 1.0 - len(good) / replicates

@@ -55,7 +55,7 @@ def say(effect: Effect, prob: float = 0.94) -> str:
     >>> from bayescausal.effects.wording import say
     >>> draws = np.linspace(-0.4505, -0.3995, 1001)
     >>> say(Effect(draws, ATE("dilution", "coating"), population="the 1,000 units at hand"))
-    'Raising dilution from 0 to 1 lowers coating by 0.43 on average over the 1,000 units \
+    'Raising dilution from 0 to 1 lowers coating by 0.42 on average over the 1,000 units \
 (94 % HDI 0.40 to 0.45 lower).'
     """
     check_prob(prob)

@@ -156,8 +156,8 @@ def grid(
     --------
     >>> import pandas as pd
     >>> from bayescausal.report.blocks import grid
-    >>> grid(pd.DataFrame({"mean": [0.12345]}, index=["b"]), "Parameters").rows
-    (('b', '0.1234'),)
+    >>> grid(pd.DataFrame({"mean": [0.12356]}, index=["b"]), "Parameters").rows
+    (('b', '0.1236'),)
     """
     chosen = [c for c in (columns or frame.columns) if c in frame.columns]
     shown = frame[chosen]

@@ -307,15 +307,19 @@ def picture(studies, path: Path) -> None:
 
 
 def finished(folder: Path):
-    """Return the studies of a folder, as far as they went."""
+    """Return the verdicts on the studies of a folder, as far as they went; nothing is run."""
+    from bayescausal.checks.calibrate_verdict import judge
+    from bayescausal.checks.study.collect import as_frame
+
     studies = {}
     for name in FAMILIES:
         path = folder / f"{name}.jsonl"
         if path.exists():
-            done = {json.loads(line)["replicate"] for line in path.read_text().split("\n")[1:-1]}
-            count = next(i for i in range(len(done) + 1) if i not in done)
-            if count >= 20:
-                studies[name] = run(name, count, folder)
+            entries = [json.loads(line) for line in path.read_text().split("\n")[1:-1]]
+            done = {entry["replicate"]: entry["rows"] for entry in entries}
+            if len(done) >= 20:
+                rows = [row for number in sorted(done) for row in done[number]]
+                studies[name] = judge(as_frame(rows), len(done), 99)
     return studies
 
 

@@ -137,8 +137,8 @@ def _draw_posterior(ax: Axes, draws: np.ndarray, prob: float) -> None:
     mean, sd = float(draws.mean()), float(draws.std(ddof=1)) if len(draws) > 1 else 0.0
     curve = density(draws)
     if curve is None:
-        [said] = digits(0.0, mean)
-        ax.axvline(mean, ymin=0.08, ymax=0.9, color=BLUE, linewidth=2.2, label=f"value {said}")
+        [value] = digits(0.0, mean)
+        ax.axvline(mean, ymin=0.08, ymax=0.9, color=BLUE, linewidth=2.2, label=f"value {value}")
         ax.plot([mean], [0.0], "o", color=BLUE)
         ax.set_ylim(0.0, 1.0)
         if len(draws) == 1 or np.ptp(draws) == 0:

@@ -209,4 +209,5 @@ def _between(colour: str, share: float) -> str:
     from matplotlib.colors import to_hex, to_rgb
 
     pairs = zip(to_rgb(colour), to_rgb(paper()), strict=True)
-    return str(to_hex(tuple(share * a + (1 - share) * b for a, b in pairs)))
+    red, green, blue = (share * a + (1 - share) * b for a, b in pairs)
+    return str(to_hex((red, green, blue)))

@@ -54,7 +54,7 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
         return None
     if isinstance(asked, Slope):
         return _line(fit, asked, 1.0, seed) if asked.scale.name == "difference" else None
-    levels = [getattr(asked, role, None) for role in ("treated", "control")]
+    levels: list[Any] = [getattr(asked, role, None) for role in ("treated", "control")]
     levels = [level.value if isinstance(level, Set) else level for level in levels]
     if any(level is None or hasattr(level, "describe") or np.ndim(level) for level in levels):
         return None

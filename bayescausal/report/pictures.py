@@ -73,7 +73,8 @@ def draw(plot: Callable[..., Any], *, width: float = 5.4, height: float | None =
     import matplotlib.pyplot as plt
 
     before = {*plt.get_fignums()}
-    with mpl.rc_context({**mpl.rcParamsDefault, **_kept(), **STYLE}), plt.ioff():
+    look: Any = {**dict(mpl.rcParamsDefault), **_kept(), **STYLE}  # type: ignore[dict-item]
+    with mpl.rc_context(look), plt.ioff():
         try:
             if height is None:
                 figure = plot().figure

@@ -264,7 +264,7 @@ def _compared(material: Material) -> Section:
         row = (effect.label, _with_ends(seen), _with_ends(effect))
         notes += [naive[1]] if isinstance(naive, tuple) else []
         rows.append((*row, cell(float(true))) if true is not None else row)
-    heads = ("question", "as seen (association)", "if done (causal)")
+    heads: tuple[str, ...] = ("question", "as seen (association)", "if done (causal)")
     known = any(t is not None for t in material.truths)
     blocks: list[Any] = []
     if rows:

@@ -202,7 +202,8 @@ def test_every_kind_of_column_gives_the_same_draws(make, mixed, rows, whole, tmp
     found = bc.fit(mixed, tmp_path / "a.parquet", **FAST)
     assert gap(found, whole) < 1e-9
     frame = pq.read_table(tmp_path / "a.parquet").to_pandas()
-    with dask.config.set(scheduler="synchronous"):
+    plain = {"scheduler": "synchronous", "dataframe.convert-string": False}
+    with dask.config.set(plain):
         again = bc.fit(mixed, dd.from_pandas(frame, npartitions=3), **FAST)
     assert gap(again, whole) < 1e-9
 

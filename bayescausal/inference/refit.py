@@ -66,8 +66,6 @@ __all__ = ["Refitter"]
 KEPT = 8
 #: Options of a Markov chain that a compiled model can take; others go the plain path.
 _OPTIONS = {"tune", "target_accept", "cores", "nuts", "nuts_sampler", "progressbar", "quiet"}
-#: What is kept of the sampler's own record.
-_STATS = ("diverging", "energy", "logp", "depth", "n_steps", "step_size", "maxdepth_reached")
 
 
 class _PlainError(Exception):
@@ -340,7 +338,7 @@ class Refitter:
         tune = self.sampler.get("tune")
         first = np.random.default_rng(seed).spawn(self.chains)[0]
         try:
-            trace = nutpie.sample(
+            tree = nutpie.sample(
                 compiled,
                 draws=self.draws,
                 tune=None if tune is None else max(1, tune),
@@ -349,12 +347,18 @@ class Refitter:
                 seed=int(first.integers(2**30)),
                 save_warmup=False,
                 progress_bar=False,
-                return_raw_trace=True,
                 **options,
             )
         except RuntimeError as error:
             raise _PlainError(f"the compiled sampler stopped: {error}") from error
-        return _groups(trace, compiled, conformed)
+        groups = {name: tree[name].to_dataset() for name in ("posterior", "sample_stats")}
+        posterior = groups["posterior"]
+        labels = {
+            d: np.asarray(conformed.coords[d])
+            for d in posterior.dims
+            if d in conformed.coords and len(conformed.coords[d]) == posterior.sizes[d]
+        }
+        return {**groups, "posterior": posterior.assign_coords(labels)}
 
     def __getstate__(self) -> dict[str, Any]:
         import cloudpickle
@@ -430,51 +434,6 @@ def _compile(model: pm.Model, sampler: dict[str, Any]) -> Any:
         if not isinstance(inner, SharedVariable):
             raise _PlainError(f"{var.name!r} is frozen in the model")
     return nutpie.compile_pymc_model(model, freeze_model=False)
-
-
-def _groups(trace: Any, compiled: Any, conformed: Conformed) -> dict[str, xr.Dataset]:
-    """Return the draws of a sampler that were kept, with the labels of the data at hand."""
-    batches, stats = trace.get_arrow_trace()
-    posterior: dict[str, Any] = {}
-    sampled: dict[str, Any] = {}
-    for draws, stat in zip(batches, stats, strict=True):
-        kept = ~_numbers(stat.column("tuning"))
-        for name in draws.column_names:
-            if name in compiled.reparameterized_names:
-                continue
-            column = draws.column(name)
-            meta = column.field.metadata or {}
-            shape = [int(k) for k in meta.get(b"shape", b"").decode().split(",") if k]
-            dims = [d for d in meta.get(b"dims", b"").decode().split(",") if d]
-            dims = dims or [f"{name}_dim_{i}" for i in range(len(shape))]
-            array = _numbers(column).reshape(len(kept), *shape)[kept]
-            posterior.setdefault(name, (("chain", "draw", *dims), []))[1].append(array)
-        for name in _STATS:
-            if name in stat.column_names:
-                array = _numbers(stat.column(name))[kept]
-                sampled.setdefault(name, (("chain", "draw"), []))[1].append(array)
-    groups = {}
-    for label, held in (("posterior", posterior), ("sample_stats", sampled)):
-        variables = {n: (dims, np.stack(parts)) for n, (dims, parts) in held.items()}
-        sizes = {d: k for dims, v in variables.values() for d, k in zip(dims, v.shape, strict=True)}
-        labels = {
-            d: np.asarray(conformed.coords[d])
-            if d in conformed.coords and len(conformed.coords[d]) == k
-            else np.arange(k)
-            for d, k in sizes.items()
-        }
-        groups[label] = xr.Dataset(variables, coords=labels)
-    return groups
-
-
-def _numbers(column: Any) -> np.ndarray:
-    """Return the numbers of an Arrow column of numbers or of lists of them, in a row."""
-    import pyarrow
-
-    array = pyarrow.array(column)
-    while hasattr(array, "flatten") and pyarrow.types.is_nested(array.type):
-        array = array.flatten()
-    return np.asarray(array.to_numpy(zero_copy_only=False))
 
 
 def _with_data(recipe: _Recipe, conformed: Conformed, numbers: dict[str, Any]) -> Any:

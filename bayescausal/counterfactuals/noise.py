@@ -25,14 +25,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 from scipy.special import expit
 
 from bayescausal.model.noise import sample_gumbel, sample_interval
-from bayescausal.model.rebuild import PY_MODE, dim_sizes
+from bayescausal.model.rebuild import dim_sizes
 from bayescausal.types import InterventionError, Stochastic
+from bayescausal.worlds.backend import Compiled
 from bayescausal.worlds.evaluate import Units, argument
 from bayescausal.worlds.memo import remember
 from bayescausal.worlds.noise import FreshNoise
@@ -341,14 +341,13 @@ class AbductedNoise:
         flags = tuple(b.type.ndim > o.type.ndim for b, o in zip(interval, outputs, strict=True))
         batched_noise = _with_batch(noise)
         forward, seen = vectorize_graph([predicted, value], replace={**batch, noise: batched_noise})
-        options = {"mode": PY_MODE, "on_unused_input": "ignore"}
         return _Equation(
             name,
             rule.base,
             rule.discrete,
             inputs,
-            pytensor.function(arguments, list(interval), **options),
-            pytensor.function([batched_noise, *arguments], [forward, seen], **options),
+            Compiled(arguments, interval),
+            Compiled([batched_noise, *arguments], [forward, seen]),
             flags,
         )
 

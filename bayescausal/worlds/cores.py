@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.worlds.evaluate import Block, block_of, tasks
+from bayescausal.worlds.evaluate import Block, block_of, count_tasks, tasks
 from bayescausal.worlds.noise import FreshNoise
 
 if TYPE_CHECKING:
@@ -86,9 +86,12 @@ def each_block[Part](
     >>> [float(p) for p in parts]
     [12.0]
     """
-    work = tasks(
-        program, units, draws, groups=groups, replicates=replicates, whole_units=whole_units
-    )
+    cutting: dict[str, Any] = {
+        "groups": groups,
+        "replicates": replicates,
+        "whole_units": whole_units,
+    }
+    work = tasks(program, units, draws, **cutting)
 
     def one(task: Task, call: Any) -> Part:
         return reduce(block_of(program, units, task, noise, call))
@@ -107,7 +110,7 @@ def each_block[Part](
     for task in islice(work, TRIAL):
         yield one(task, program.call)
     pace = (time.perf_counter() - start) / TRIAL
-    if pace * _size(program, units, draws, groups, replicates, whole_units) < WORTH:
+    if pace * count_tasks(program, units, draws, **cutting) < WORTH:
         for task in work:
             yield one(task, program.call)
         return
@@ -121,7 +124,7 @@ def _spread[Part](
     calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
     calls.put(program.call)
     for _ in range(n - 1):
-        calls.put(program.call.copy())  # type: ignore[attr-defined]
+        calls.put(program.call.copy())
 
     def run(task: Task) -> Part:
         call = calls.get()
@@ -151,21 +154,6 @@ def _spread[Part](
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _size(
-    program: Program,
-    units: Units,
-    draws: slice,
-    groups: range,
-    replicates: int | None,
-    whole_units: bool,
-) -> int:
-    """Return how many blocks there are."""
-    work = tasks(
-        program, units, draws, groups=groups, replicates=replicates, whole_units=whole_units
-    )
-    return sum(1 for _ in work)
 
 
 def _cores() -> int:

@@ -32,6 +32,7 @@ __all__ = [
     "Units",
     "argument",
     "block_of",
+    "count_tasks",
     "evaluate",
     "fresh_units",
     "tasks",
@@ -251,8 +252,7 @@ def tasks(
     total = units.fit.n_draws
     cut = None if whole_units else _cut_dim(program, units)
     length = units.sizes[cut] if cut else 1
-    per_unit = max(units.count // max(length, 1), 1) if cut else units.count
-    step_units, step_draws = _steps(length, per_unit, inner, cut is not None)
+    step_units, step_draws = _steps(units, cut, inner)
     for piece in [draws] if isinstance(draws, slice) else list(draws):
         rows = range(total)[piece]
         for lo in range(0, len(rows), step_draws):
@@ -261,6 +261,24 @@ def tasks(
                 for start in range(0, length, step_units):
                     window = slice(start, min(start + step_units, length))
                     yield Task(rows[lo : lo + step_draws], group, inner, cut, window, held)
+
+
+def count_tasks(
+    program: Program,
+    units: Units,
+    draws: slice,
+    *,
+    groups: range = range(1),
+    replicates: int | None = None,
+    whole_units: bool = False,
+) -> int:
+    """Return how many blocks :func:`tasks` yields, without making them."""
+    inner = 1 if not program.noise else (replicates or replicates_per_group(units.count))
+    cut = None if whole_units else _cut_dim(program, units)
+    step_units, step_draws = _steps(units, cut, inner)
+    rows = len(range(units.fit.n_draws)[draws])
+    windows = -(-units.sizes[cut] // step_units) if cut else 1
+    return -(-rows // step_draws) * len(groups) * windows
 
 
 def block_of(
@@ -308,9 +326,11 @@ def _cut_dim(program: Program, units: Units) -> str | None:
     return None if units.structure.mixes(program.names).get(first) else first
 
 
-def _steps(length: int, per_unit: int, inner: int, may_cut: bool) -> tuple[int, int]:
+def _steps(units: Units, cut: str | None, inner: int) -> tuple[int, int]:
     """Return units and draws per block."""
-    step_units = BLOCK if may_cut and length * per_unit > CHUNK else length
+    length = units.sizes[cut] if cut else 1
+    per_unit = max(units.count // max(length, 1), 1)
+    step_units = BLOCK if cut and length * per_unit > CHUNK else max(length, 1)
     size = min(step_units, length) * per_unit * inner
     return step_units, max(1, CHUNK // max(size, 1))
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 from pytensor.scalar import basic as ps
@@ -29,7 +28,7 @@ from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 
-from bayescausal.model.rebuild import PY_MODE
+from bayescausal.worlds.backend import Compiled
 from bayescausal.worlds.memo import remember
 
 if TYPE_CHECKING:
@@ -321,7 +320,7 @@ def _compiled(program: Program, outputs: list[Variable], *, batch: bool) -> Any:
             swap[item.variable] = variable
         arguments.append(variable)
     results = list(vectorize_graph(outputs, replace=swap)) if swap else outputs
-    call = pytensor.function(arguments, results, mode=PY_MODE, on_unused_input="ignore")
+    call = Compiled(arguments, results)
 
     def run(values: Any) -> list[np.ndarray]:
         with np.errstate(all="ignore"):

@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.graph.replace import clone_replace, vectorize_graph
@@ -33,9 +32,9 @@ from pytensor.tensor.random.op import RandomVariable
 from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.means import mean_of
 from bayescausal.model.policy import apply_policy, cast
-from bayescausal.model.rebuild import PY_MODE
 from bayescausal.model.support import support_of
 from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
+from bayescausal.worlds.backend import Compiled
 from bayescausal.worlds.memo import remember, signature, told
 from bayescausal.worlds.states import average
 
@@ -120,7 +119,7 @@ class Program:
         Whether each result has the batch of draws as first axis.
     exact : tuple of bool
         Whether each result rests on no noise.
-    call : callable
+    call : Compiled
         Arrays in, list of arrays out.
     names : frozenset of str
         Variables that take part.
@@ -134,7 +133,7 @@ class Program:
     dims: tuple[tuple[str | None, ...], ...]
     batched: tuple[bool, ...]
     exact: tuple[bool, ...]
-    call: Callable[..., list[np.ndarray]]
+    call: Compiled
     names: frozenset[str] = field(default_factory=frozenset)
     expressions: tuple[Variable, ...] = ()
     unit_dims: tuple[str, ...] = ()
@@ -526,9 +525,6 @@ class Builder:
         noisy = {i.variable for i in inputs if i.kind == "noise"}
         exact = tuple(not (inputs_of([o]) & noisy) for o in outputs)
         batched = list(vectorize_graph(outputs, replace=batch)) if batch else outputs
-        function = pytensor.function(
-            arguments, batched, mode=PY_MODE, on_unused_input="ignore", trust_input=False
-        )
         dims = tuple(self._result_dims(r) for r in requests)
         return Program(
             inputs=tuple(inputs),
@@ -536,7 +532,7 @@ class Builder:
             dims=dims,
             batched=tuple(b.type.ndim > o.type.ndim for b, o in zip(batched, outputs, strict=True)),
             exact=exact,
-            call=function,
+            call=Compiled(arguments, batched),
             names=frozenset(n for n, _ in self.memo),
             expressions=tuple(outputs),
             unit_dims=tuple(self.structure.unit_dims),

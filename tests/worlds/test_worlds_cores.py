@@ -123,3 +123,18 @@ def test_a_failure_on_a_thread_is_not_lost(fit, monkeypatch):
     monkeypatch.setattr(cores, "block_of", fail)
     with pytest.raises(RuntimeError, match="lost"):
         bc.estimate(fit, bc.ATE("x", "k"))
+
+
+@pytest.mark.parametrize("chunk", [1, 10_000, 50_000, 10**9])
+@pytest.mark.parametrize("draws", [slice(0, 10), slice(1, 10, 3)])
+def test_blocks_are_counted_without_being_made(fit, chunk, draws, monkeypatch):
+    from bayescausal.effects.question import resolve
+
+    monkeypatch.setattr(evaluate, "CHUNK", chunk)
+    question = resolve(fit, bc.ATE("x", "k"))
+    program, _ = question.program()
+    for options in ({}, {"groups": range(3), "replicates": 2}, {"whole_units": True}):
+        made = list(evaluate.tasks(program, question.units, draws, **options))
+        assert len(made) == evaluate.count_tasks(program, question.units, draws, **options)
+        rows = {(t.rows[0], t.group, t.window.start) for t in made}
+        assert len(rows) == len(made)

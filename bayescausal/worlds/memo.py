@@ -1,11 +1,11 @@
 """Programs that were built before: the same worlds of the same model, asked again.
 
-Building and compiling the worlds of a question costs far more than evaluating them for a few hundred
-units. The same question is asked again and again: of every replicate of a simulation study, of the
-prior beside the posterior, by the relatives of a question that share its inner draws. A program
-depends on the model's structure, the worlds, the results asked for and on which values differ
-between draws; not on data, draws or seeds. So programs are kept, a few per structure and thread (a
-compiled function must not be entered twice at once), and go when the structure goes.
+Building and compiling the worlds of a question costs far more than evaluating them for a few
+hundred units. The same question is asked again and again: of every replicate of a simulation
+study, of the prior beside the posterior, by the relatives of a question that share its inner draws.
+A program depends on the model's structure, the worlds, the results asked for and on which values
+differ between draws; not on data, draws or seeds. So programs are kept, a few per structure and
+thread (a compiled function must not be entered twice at once), and go when the structure goes.
 
 Nothing is kept where the worlds hold code (a ``Policy``): what a function does can change between
 two calls. Neither are worlds with long arrays.

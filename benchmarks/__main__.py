@@ -17,20 +17,20 @@ from benchmarks.models import MODELS
 
 __all__ = ["GROUPS", "main"]
 
-Group = Callable[[bool, str | None], list[Table]]
+Group = Callable[[argparse.Namespace], list[Table]]
 
 
 def _case(name: str) -> Group:
-    return lambda quick, python: ate.run(name, quick)
+    return lambda given: ate.run(name, given.quick, given.by_hand)
 
 
 #: What can be asked for by name.
 GROUPS: dict[str, Group] = {
     **{name: _case(name) for name in MODELS},
-    "sampling": sampling.run,
-    "refits": lambda quick, python: refits.run(quick),
-    "growth": lambda quick, python: growth.run(quick),
-    "graph": lambda quick, python: graph.run(quick),
+    "sampling": lambda given: sampling.run(given.quick, given.python),
+    "refits": lambda given: refits.run(given.quick),
+    "growth": lambda given: growth.run(given.quick),
+    "graph": lambda given: graph.run(given.quick),
 }
 
 
@@ -51,13 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help=f"among {', '.join(GROUPS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
     parser.add_argument("--python", help="interpreter that has the dependency group bench")
+    parser.add_argument(
+        "--by-hand",
+        type=int,
+        default=ate.BY_HAND,
+        metavar="UNITS",
+        help="up to how many units the hand-written flow is run",
+    )
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     given = parser.parse_args(arguments)
     unknown = [n for n in given.names if n not in GROUPS]
     if unknown:
         parser.error(f"{unknown[0]!r} is no benchmark; there are {', '.join(GROUPS)}")
     for name in given.names or GROUPS:
-        tables = GROUPS[name](given.quick, given.python)
+        tables = GROUPS[name](given)
         when = f"Measured on {date.today():%d %B %Y}: {machine()}."
         text = f"## {name}\n\n{when}\n\n{render(tables)}"
         print(text, flush=True)

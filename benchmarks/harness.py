@@ -1,9 +1,9 @@
 """Running measurements in child processes, and laying their results out as tables.
 
-Every measurement is a child process: it pays its own imports outside the clock, has a peak memory
-of its own, and cannot warm up the next one. In a child the work is done several times: the first
-time is *cold* (libraries are imported and what they keep on disk is there; nothing has been run),
-the others are *warm*, and their median is shown.
+Every measurement is a child process: it has a peak memory of its own and cannot warm up the next
+one. In a child the work is done several times: the first time is *cold* (what the libraries keep on
+disk is there, nothing has been run, and what is loaded at first use is loaded now), the others are
+*warm*, and their median is shown.
 """
 
 from __future__ import annotations

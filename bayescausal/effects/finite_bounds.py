@@ -232,7 +232,7 @@ class _Seen:
         for block in evaluate(program, question.units, draws, FreshNoise(seed), whole_units=True):
             frame = Frame(question, program, {}, block, weights)
             n = len(total[block.draws])
-            laid = []
+            laid: list[np.ndarray] = []
             for i, value in enumerate(block.values):
                 if i < split:
                     shape = (n, *frame.lengths, k)

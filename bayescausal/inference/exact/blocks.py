@@ -141,9 +141,9 @@ def split(structure: Structure, observed: Collection[str], partly: Collection[st
     factors = [_factor(structure, rv, leaves, observed, partly) for rv in random]
     factors += [_potential(p, leaves) for p in model.potentials]
     unknown = {rv.name for rv in random} - set(observed)
-    graph = nx.Graph()
+    graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(rv.name for rv in random if rv.name in unknown)
-    touched: dict[str, set[str]] = {}
+    touched: dict[str, frozenset[str]] = {}
     for factor in factors:
         met = (factor.parents & unknown) | ({factor.name} & unknown)
         touched[factor.name] = met

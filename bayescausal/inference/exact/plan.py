@@ -106,7 +106,7 @@ def make_plan(structure: Structure, columns: Any, partly: Any = ()) -> Plan:
         if block.opaque:
             rest.append((block, block.opaque))
             continue
-        found = linear_block(structure, block, columns)
+        found: Sampler | str = linear_block(structure, block, columns)
         if isinstance(found, str):
             other = count_block(structure, block, columns)
             found = found if isinstance(other, str) else other

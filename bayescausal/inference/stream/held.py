@@ -223,18 +223,19 @@ def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
     import pandas as pd
 
     [unit] = fit.structure.unit_dims
-    coords = {**fit.coords, unit: pd.RangeIndex(rows)}
+    coords: dict[str, Any] = {**fit.coords, unit: pd.RangeIndex(rows)}
     known = fit.columns
     names, words = tuple(known), getattr(known, "_words", "the source")
     held = NotHeld(names, words, columns)
     dims = {n: fit.structure.dims[n] for n in names}
     made = copy.copy(fit)
-    for name, value in {
+    fields: dict[str, Any] = {
         "columns": held,
         "coords": coords,
         "sizes": {**(fit.sizes or {}), unit: rows},
         "data": Table(held, dims, coords, fit.structure.unit_dims),
-    }.items():
+    }
+    for name, value in fields.items():
         object.__setattr__(made, name, value)
     return made
 

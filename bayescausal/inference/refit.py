@@ -206,7 +206,11 @@ class Refitter:
         if seed is None:
             raise BayesCausalError("seed=None.", expected="An integer from 0, for every fit.")
         seed = resolve_seed(seed)
-        options: dict[str, Any] = {"method": self.method, "draws": self.draws, "chains": self.chains}
+        options: dict[str, Any] = {
+            "method": self.method,
+            "draws": self.draws,
+            "chains": self.chains,
+        }
         with self._lock:
             table, conformed = self._read(data)
         why = self.plain

@@ -89,12 +89,12 @@ def pathmc(what: str, units: int, draws: int, runs: int) -> dict[str, Any]:
     def work() -> dict[str, Any]:
         if what == "do":
             result = model.do(set={"x": 1.0}, kind="predictive")
-            return _told(np.asarray(result["y"]).reshape(-1), ess=draws)
+            return _told(np.asarray(result.draws("y")).reshape(-1), ess=draws)
         means = []
         for i in range(ASKED):
             unit = {k: float(v[i]) for k, v in data.items()}
             result = model.counterfactual(evidence=unit, do={"x": 1.0})
-            means.append(np.asarray(result["y"]).mean())
+            means.append(np.asarray(result.draws("y")).mean())
         return _told(np.asarray(means))
 
     found = _per(clocked(work, runs), draws)
@@ -132,7 +132,8 @@ def run(quick: bool, python: str | None) -> list[Table]:
         )
         if what == "unit":
             note += (
-                f"pathmc takes one unit at a time: {ASKED} units are measured and scaled to all."
+                f"pathmc takes one unit at a time: {ASKED} units are measured, its mean is theirs, and "
+                "the time is scaled to all."
             )
         columns = (
             "by", "units", "cold, s", "warm, s", "per 1,000 units, ms", "peak, MB", "mean of y",

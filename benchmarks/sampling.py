@@ -132,8 +132,8 @@ def run(quick: bool, python: str | None) -> list[Table]:
         )
         if what == "unit":
             note += (
-                f"pathmc takes one unit at a time: {ASKED} units are measured, its mean is theirs, and "
-                "the time is scaled to all."
+                f"pathmc takes one unit at a time: {ASKED} units are measured, its mean is theirs, "
+                "and the time is scaled to all."
             )
         columns = (
             "by", "units", "cold, s", "warm, s", "per 1,000 units, ms", "peak, MB", "mean of y",

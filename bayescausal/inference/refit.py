@@ -367,7 +367,8 @@ class Refitter:
     def __getstate__(self) -> dict[str, Any]:
         import cloudpickle
 
-        state = {k: v for k, v in vars(self).items() if k not in ("_lock", "_recipes", "structure")}
+        made = ("_lock", "_plans", "_recipes", "structure")  # made again where it arrives
+        state = {k: v for k, v in vars(self).items() if k not in made}
         return {**state, "model": cloudpickle.dumps(self.model)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -54,7 +54,6 @@ __all__ = [
 ]
 
 
-@node_rewriter([Elemwise])
 def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     """Spell out the scalar functions that have no NumPy kernel, which would be looped over."""
     kind = type(node.op.scalar_op)
@@ -76,7 +75,6 @@ def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
 OPERANDS = 16
 
 
-@node_rewriter([Elemwise])
 def _few_operands(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     """Group the terms of a long sum or product, which Python's evaluation would refuse."""
     if type(node.op.scalar_op) not in (Add, Mul) or len(node.inputs) <= OPERANDS:
@@ -88,13 +86,18 @@ def _few_operands(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     return terms
 
 
+def _everywhere(rewrite: Any) -> Any:
+    """Return a rewrite of whole graphs. Not a decorator: what is compiled must travel by name."""
+    return dfs_rewriter(node_rewriter([Elemwise])(rewrite))
+
+
 #: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
 #: Left out: constant folding, which goes through the default (compiled) mode, and small powers as
 #: one fused operation, which Python would loop over.
 PY_MODE = (
     Mode("py", "fast_run")
     .excluding("fusion", "inplace", "constant_folding", "local_pow_to_nested_squaring")
-    .register((dfs_rewriter(_numpy_kernels), 48.0), (dfs_rewriter(_few_operands), 48.1))
+    .register((_everywhere(_numpy_kernels), 48.0), (_everywhere(_few_operands), 48.1))
 )
 
 

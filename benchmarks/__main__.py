@@ -21,7 +21,7 @@ Group = Callable[[argparse.Namespace], list[Table]]
 
 
 def _case(name: str) -> Group:
-    return lambda given: ate.run(name, given.quick, given.by_hand)
+    return lambda given: ate.run(name, given.quick, given.by_hand, given.largest)
 
 
 #: What can be asked for by name.
@@ -57,6 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=ate.BY_HAND,
         metavar="UNITS",
         help="up to how many units the hand-written flow is run",
+    )
+    parser.add_argument(
+        "--largest",
+        type=int,
+        default=ate.SIZES[-1],
+        metavar="UNITS",
+        help="up to how many units the models are measured",
     )
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     given = parser.parse_args(arguments)

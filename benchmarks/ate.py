@@ -13,6 +13,8 @@ from benchmarks.models import MODELS
 __all__ = ["by_hand", "ours", "run"]
 
 CHAINS = 4
+#: Units that are measured.
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
 #: Units up to which the hand-written flow is run: at 100,000 it takes minutes and gigabytes.
 BY_HAND = 100_000
 
@@ -70,9 +72,9 @@ def by_hand(case: str, units: int, draws: int, runs: int) -> dict[str, Any]:
     return clocked(work, runs)
 
 
-def run(case: str, quick: bool, most: int = BY_HAND) -> list[Table]:
-    """Return the table of one model, by hand up to so many units."""
-    sizes = [500] if quick else [1_000, 10_000, 100_000, 1_000_000]
+def run(case: str, quick: bool, most: int = BY_HAND, largest: int = SIZES[-1]) -> list[Table]:
+    """Return the table of one model up to a size, by hand up to another."""
+    sizes = [500] if quick else [n for n in SIZES if n <= largest]
     draws = 100 if quick else 1000
     rows: list[tuple[Any, ...]] = []
     versions: dict[str, str] = {}

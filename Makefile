@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test slow demo notebooks ci clean
+.PHONY: help install lint format types test slow demo notebooks docs ci clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,9 +30,12 @@ demo:  ## Run the main job, end to end
 notebooks:  ## Execute the notebooks and store their outputs
 	uv run pytest --nbmake --overwrite --nbmake-timeout=600 notebooks
 
+docs:  ## Build the pages in docs/_build/html; a warning is an error
+	uv run --group docs sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
 ci:  ## Everything that must pass before a change is merged
 	.ci/run
 
 clean:  ## Remove caches and build results
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find bayescausal tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import runpy
 import shutil
-from pathlib import Path
+import sys
+from pathlib import Path  # noqa: TC003
 
 GROUPS = {
     "a model without PyMC": "Models from formulas",
@@ -69,7 +70,11 @@ def draw(script: Path, target: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure = runpy.run_path(str(script))["figure"]()
+    sys.path.insert(0, str(script.parent))
+    try:
+        figure = runpy.run_path(str(script))["figure"]()
+    finally:
+        sys.path.pop(0)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=110, bbox_inches="tight", metadata={"Software": None})
     plt.close("all")

@@ -52,13 +52,13 @@ numpydoc_xref_param_type = False
 write_pages(DOCS, ROOT)
 
 
-def _plain_references(app, what, name, obj, options, lines):  # noqa: ANN001, ARG001
+def _plain_references(app, what, name, obj, options, lines):
     """Give the numbered references of a docstring names of their own, page by page."""
     text = "\n".join(lines)
     if re.search(r"^\.\. \[\d+\] ", text, re.M) and what == "module":
         lines[:] = re.sub(r"\[(\d+)\]_", r"[\1]", text).split("\n")
 
 
-def setup(app):  # noqa: ANN001, ANN201
+def setup(app):
     """Register what is done to docstrings."""
     app.connect("autodoc-process-docstring", _plain_references, priority=100)

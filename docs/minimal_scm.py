@@ -19,7 +19,7 @@ the truth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping  # noqa: TC003
 from dataclasses import dataclass
 
 import numpy as np

@@ -18,17 +18,23 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.M | re.S)
 
 
-def test_python_blocks_print_what_stands_below_them():
+def test_python_blocks_print_what_stands_below_them(tmp_path, monkeypatch):
     """Words agree exactly; numbers to the last digit shown, give or take one.
 
     The figures are posterior summaries of 4,000 draws, whose Monte Carlo error (0.0003) is far
     below the two decimals shown, so only rounding can move the last digit.
+
+    The block that reads a file finds the data of the block before it there.
     """
+    monkeypatch.chdir(tmp_path)
     ran = 0
     scope: dict = {}
     for (kind, code), (next_kind, shown) in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True):
         if kind != "python":
             continue
+        if "read_csv" in code:
+            scope["data"].to_csv("parts.csv", index=False)
+            assert len(code.strip().splitlines()) <= 11
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             exec(compile(code, "README.md", "exec"), scope)
@@ -40,8 +46,11 @@ def test_python_blocks_print_what_stands_below_them():
                 re.findall(number, out.getvalue()), re.findall(number, shown), strict=True
             ):
                 assert float(got) == pytest.approx(float(said), abs=0.0101)
-    assert ran >= 1
+    assert ran == 2
     assert any(kind == "text" for kind, _ in BLOCKS)
+    page = (tmp_path / "coating.html").read_text(encoding="utf-8")
+    assert "dilution" in page
+    assert len(page) < 2_000_000
 
 
 def test_commands_exist_with_the_options_shown():
@@ -71,3 +80,9 @@ def test_links_to_files_lead_somewhere():
     for target in re.findall(r"\]\(([^)]+)\)", README):
         if not target.startswith("https://"):
             assert (ROOT / target).exists(), target
+
+
+def test_the_picture_is_small_and_has_words_for_those_who_cannot_see_it():
+    [(words, target)] = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", README)
+    assert (ROOT / target).stat().st_size < 200_000
+    assert len(words) > 60

@@ -192,7 +192,7 @@ def _correlated(equation: Any, effects: list[Effect], dim: str, index: Any, by: 
     )
     pairs = [f"{one}~{two}" for i, two in enumerate(labels) for one in labels[:i]]
     equation._coords({f"{name}|{by}_pair": pairs})
-    shape = [2 + (count - 2 - j) / 2 for i in range(count) for j in range(i)]
+    shape: Any = [2 + (count - 2 - j) / 2 for i in range(count) for j in range(i)]
     shape = shape[0] if count == 2 else shape
     half = pm.Beta(f"half_{name}|{by}", shape, shape, dims=f"{name}|{by}_pair")
     partial = pm.Deterministic(f"cor_{name}|{by}", 2 * half - 1, dims=f"{name}|{by}_pair")
@@ -209,10 +209,12 @@ def _correlated(equation: Any, effects: list[Effect], dim: str, index: Any, by: 
 def _row(partial: Any, i: int, z: Any) -> Any:
     """Return row i of the Cholesky factor times the standard normals."""
     start = i * (i - 1) // 2
-    out: Any = 0.0
-    rest: Any = 1.0
+    out: Any = None
+    rest: Any = None
     for j in range(i):
-        entry = partial[start + j] * rest
-        out = out + entry * z[:, j]
-        rest = rest * pt.sqrt(1 - partial[start + j] ** 2)
-    return out + rest * z[:, i]
+        own = partial[start + j]
+        entry = own if rest is None else own * rest
+        out = entry * z[:, j] if out is None else out + entry * z[:, j]
+        left = pt.sqrt(1 - own**2)
+        rest = left if rest is None else rest * left
+    return z[:, 0] if out is None else out + rest * z[:, i]

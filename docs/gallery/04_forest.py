@@ -1,0 +1,19 @@
+"""A forest.
+
+One effect in several subgroups, and several questions side by side.
+"""
+
+from common import coating_fit
+
+import bayescausal as bc
+
+
+def figure():
+    fit = coating_fit()
+    questions = [
+        bc.ATE("dilution", "coating"),
+        bc.ATE("humid", "coating"),
+        bc.CDE("humid", "coating", mediators={"dilution": 0.0}),
+        bc.NIE("humid", "coating"),
+    ]
+    return bc.plot_forest(bc.estimate(fit, questions, seed=1)).figure

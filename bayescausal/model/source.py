@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import keyword
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pymc as pm
 from pymc.distributions.transforms import _default_transform
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant
@@ -28,15 +29,11 @@ from pytensor.scalar import basic as ps
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
+from bayescausal.model.reader import Reader
 from bayescausal.model.rebuild import dim_sizes, evaluate
 from bayescausal.model.source_expr import Writer, literal
-from bayescausal.model.structure import family_name, structure_of
+from bayescausal.model.structure import family_name
 from bayescausal.types import ModelError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pymc as pm
 
 __all__ = ["model_source"]
 
@@ -87,9 +84,7 @@ _DISTRIBUTIONS: dict[str, tuple[str, tuple[str | None, ...]]] = {
 _TRANSFORMS = {"Ordered": "ordered", "LogTransform": "log", "LogOddsTransform": "logodds"}
 
 
-def model_source(
-    model: pm.Model, *, name: str = "model", unit_dims: str | Sequence[str] | None = None
-) -> str:
+def model_source(model: pm.Model, *, name: str = "model") -> str:
     """Return PyMC code that makes a model like this one.
 
     Parameters
@@ -98,8 +93,6 @@ def model_source(
         From formulas, or any other that PyMC's named distributions can express.
     name : str, default "model"
         What the model is called in the code.
-    unit_dims : str or sequence of str, optional
-        The dims that index units, where the model leaves them open.
 
     Returns
     -------
@@ -128,15 +121,19 @@ def model_source(
         sigma_y = pm.HalfStudentT("sigma_y", nu=4, sigma=1)
         y = pm.Normal("y", b_y_Intercept + b_y_x * x, sigma_y, dims="unit")
     """
-    structure = structure_of(model, unit_dims=unit_dims)
+    if not isinstance(model, pm.Model):
+        raise ModelError(
+            f"Found {type(model).__name__} where a PyMC model is needed.",
+            remedy="Pass the model itself; of a fit, fit.model.",
+        )
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ModelError(f"name={name!r}.", expected="a Python name.")
-    for imputed in structure.imputed:
+    for imputed in Reader(model).imputed:
         raise ModelError(
             f"{imputed!r} has imputed cells, which PyMC makes from the data.",
             remedy="Write the source of the generative model, before it is conditioned.",
         )
-    return _Source(structure.model, name).write()
+    return _Source(model, name).write()
 
 
 class _Source:

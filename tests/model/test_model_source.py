@@ -116,7 +116,7 @@ def test_a_hierarchical_model_of_two_levels():
         eps = pm.Exponential("eps", 2.0)
         pm.Normal("y", mean[group], eps, dims="pupil")
         pm.Potential("soft", -0.5 * (a.sum()) ** 2)
-    again = bc.model_source(model, unit_dims=("school", "pupil"))
+    again = bc.model_source(model)
     assert "pm.Potential" in again
     scope: dict = {"data": data_values(model)}
     exec(again, scope)
@@ -232,5 +232,7 @@ def test_imputed_models_and_wrong_names_are_refused():
         pm.Normal("y", 0, 1, observed=np.array([1.0, np.nan, 2.0]), dims="unit")
     with pytest.raises(ModelError, match="'y' has imputed cells"):
         bc.model_source(model)
+    with pytest.raises(ModelError, match="Found int where a PyMC model"):
+        bc.model_source(3)
     with pytest.raises(ModelError, match="name='a b'"):
         bc.model_source(datasets.coating().model, name="a b")

@@ -62,9 +62,16 @@ def differs(got: str, said: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in PAGES if p.name not in ELSEWHERE], ids=lambda p: p.stem
-)
+RUN = [
+    p for p in PAGES if p.name not in ELSEWHERE and any(kind == "python" for kind, _ in blocks(p))
+]
+
+
+def test_the_pages_that_teach_have_code():
+    assert {"start", "ladder", "formulas", "questions", "coming_from"} <= {p.stem for p in RUN}
+
+
+@pytest.mark.parametrize("path", RUN, ids=lambda p: p.stem)
 def test_code_prints_what_stands_below_it(path, tmp_path, monkeypatch):
     """Figures come from exact posteriors or fixed seeds: only rounding moves the last digit."""
     monkeypatch.chdir(tmp_path)

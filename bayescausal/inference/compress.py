@@ -114,8 +114,8 @@ def compress(
     ...     a, b = pm.Normal("a"), pm.Normal("b")
     ...     y = pm.Bernoulli("y", logit_p=a + b * x, dims="unit", observed=rng.integers(0, 2, 1000))
     >>> small = bc.compress(model)
-    >>> [v.name for v in small.potentials], small["y_counts"].get_value().sum()
-    (['y_compressed'], np.float64(1000.0))
+    >>> sorted(v.name for v in small.potentials), small["y_counts"].get_value().sum()
+    (['x_compressed', 'y_compressed'], np.float64(1000.0))
     >>> points = [{"a": 0.0, "b": 0.0}, {"a": 0.3, "b": -0.4}]
     >>> densities = [m.compile_logp(mode="FAST_COMPILE") for m in (model, small)]
     >>> before, after = [np.diff([density(p) for p in points]) for density in densities]

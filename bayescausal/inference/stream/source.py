@@ -291,6 +291,7 @@ class ArrowSource:
                 batch_size=rows,
                 batch_readahead=4,
                 fragment_readahead=1,
+                cache_metadata=False,  # files may have changed by the next pass
                 **options,
             ).to_batches()
         except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
@@ -298,7 +299,7 @@ class ArrowSource:
 
     def head(self, columns: Sequence[str], rows: int) -> Any:
         """Return the first rows."""
-        return self.data.head(rows, columns=list(columns))
+        return self.data.head(rows, columns=list(columns), cache_metadata=False)
 
     def reduce(self, columns: Sequence[str], work: Work) -> Any:
         """Add up the results of all pieces, on all cores."""

@@ -191,7 +191,12 @@ def bambi_prior(text: str):
     return bmb.Prior(name, **dict(zip(keys, numbers, strict=True)))
 
 
-@pytest.mark.parametrize("spec", BAMBI)
+QUICK = {"gaussian", "bernoulli", "negative binomial", "ordinal"}
+
+
+@pytest.mark.parametrize(
+    "spec", [s if s in QUICK else pytest.param(s, marks=pytest.mark.slow) for s in BAMBI]
+)
 def test_one_equation_has_the_log_probability_of_bambi(spec):
     """Equal densities, so equal posteriors: no Markov chain is needed to compare them."""
     with warnings.catch_warnings():

@@ -84,7 +84,17 @@ FORMULAS = [
 ]
 
 
-@pytest.mark.parametrize(("formulas", "families"), FORMULAS)
+#: Of the default run: splines, correlated groups, logits, probits, ordinal categories.
+QUICK = {1, 3, 4, 5, 10}
+
+
+@pytest.mark.parametrize(
+    ("formulas", "families"),
+    [
+        pytest.param(*case, marks=() if i in QUICK else pytest.mark.slow)
+        for i, case in enumerate(FORMULAS)
+    ],
+)
 def test_models_from_formulas(formulas, families):
     data = table().assign(k=lambda d: np.minimum(d.k, 5))
     model = bc.model_from_formulas(formulas, families=families, data=data)

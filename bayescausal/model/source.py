@@ -31,7 +31,7 @@ from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.reader import Reader
 from bayescausal.model.rebuild import dim_sizes, evaluate
-from bayescausal.model.source_expr import Writer, literal
+from bayescausal.model.source_expr import Writer, literal, unpadded
 from bayescausal.model.structure import family_name
 from bayescausal.types import ModelError
 
@@ -238,6 +238,7 @@ class _Source:
 
     def _parameter(self, family: str, slot: str, parameter: Any) -> tuple[Any, str]:
         """Return what is written for a parameter, and its keyword."""
+        parameter = unpadded(parameter, self.writer.names)
         if slot.startswith("1/"):
             if _is_elementwise(parameter, ps.Reciprocal):
                 return parameter.owner.inputs[0], slot[2:]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Apply, Variable
 
-__all__ = ["Writer", "literal"]
+__all__ = ["Writer", "literal", "unpadded"]
 
 #: Numbers of a constant that are written out; more come from data or are refused.
 MOST = 2_000
@@ -140,7 +140,7 @@ class Writer:
                 name = f"part_{self.count}"
                 self.before.append(f"{name} = {text}")
                 self.names[shared] = name
-        return self.before, [self.text(_unpadded(r, self.names), _LOOSE) for r in roots]
+        return self.before, [self.text(unpadded(r, self.names), _LOOSE) for r in roots]
 
     def _shared(self, roots: list[Variable]) -> list[Variable]:
         """Return what is used more than once and long enough to be named, inner parts first."""
@@ -260,7 +260,7 @@ class Writer:
 
     def _elementwise(self, op: Any, node: Apply) -> tuple[str, int]:
         ndim = node.outputs[0].type.ndim
-        inputs = [_unpadded(v, self.names) for v in node.inputs]
+        inputs = [unpadded(v, self.names) for v in node.inputs]
         if max((v.type.ndim for v in inputs), default=0) < ndim:
             inputs = list(node.inputs)
         if type(op) in _INFIX:
@@ -325,7 +325,7 @@ def _followed(node: Apply) -> list[Variable]:
     return [v for v in node.inputs if hasattr(v.type, "ndim") or hasattr(v.type, "dtype")]
 
 
-def _unpadded(variable: Variable, names: Mapping[Variable, str]) -> Variable:
+def unpadded(variable: Variable, names: Mapping[Variable, str]) -> Variable:
     """Leave out the axes of length one on the left, which broadcasting adds by itself."""
     while variable not in names and variable.owner is not None:
         op = variable.owner.op

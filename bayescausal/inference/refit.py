@@ -9,11 +9,12 @@ model alone is done once:
 .. math:: (u, y) \mapsto \log p(\theta(u), y) + \log |\theta'(u)|,
 
 so that a fit is reading the data, adding up statistics, and the Markov chain itself [1]_. The data
-may have any number of units.
+may have any number of units. Latent variables are unknowns per unit: there, one density is compiled
+for each number of units.
 
-It fails where the unknowns depend on the data set itself: latent variables and empty cells are
-unknowns per unit, discrete unknowns are summed out for the data at hand. Such fits take the plain
-path of :func:`bayescausal.fit`, and say so.
+It fails where the unknowns depend on the data set itself: empty cells are unknowns of their own,
+discrete unknowns are summed out for the data at hand. Such fits take the plain path of
+:func:`bayescausal.fit`, and say so.
 
 References
 ----------
@@ -96,8 +97,9 @@ class Refitter:
 
     ``refitter.fit(data, seed=s)`` has the distribution of ``bc.fit(model, data, seed=s)``: the same
     blocks by the same methods, from the same random numbers. Blocks that are drawn exactly give the
-    same draws bit for bit; Markov chains run the same steps, and are equal up to the rounding of
-    the log-density. Draws depend on model, data and seed alone, not on what was fitted before.
+    same draws bit for bit; the log-density of the others agrees up to rounding, which a Markov
+    chain amplifies: its draws have the same distribution and need not be the same. Draws depend on
+    model, data and seed alone, not on what was fitted before.
 
     May be used from several threads at once: reading and exact blocks take turns, chains run side
     by side. It can be pickled, and is compiled anew, on first use, where it is unpickled.
@@ -286,7 +288,8 @@ class Refitter:
             if self.method == "compressed":
                 plan = Plan((), (), plan.idle)
             away = {*plan.idle, *(n for s in plan.samplers for n in s.observed)}
-            left = [n for n in structure.random if n not in away]
+            seen = {*conformed.columns, *structure.observed}
+            left = [n for n in structure.random if n not in away and n in seen]
             terms = reducible(structure, conformed, left) if self.method != "nuts" else {}
             self._plans[key] = plan, terms
         return self._plans[key]
@@ -403,15 +406,14 @@ def _why_plain(
     if structure.imputed:
         return f"the model imputes {', '.join(structure.imputed)}"
     seen = {*columns, *structure.observed}
-    latent = [n for n in structure.random if n not in seen]
-    if latent:
-        return f"{', '.join(latent)} latent"
     free = [rv for rv in model.free_RVs if rv.name not in seen]
     discrete = [rv.name for rv in free if is_discrete(rv)]
     if discrete:
         return f"{', '.join(discrete)} discrete and unknown"
     given = {*model.data_vars, *(v for v in model.basic_RVs if v.name in seen)}
     for rv in free:
+        if rv.name in structure.random:
+            continue  # a latent variable may well read what was seen
         read = named_parents(rv.owner.inputs, given)
         if read:
             return f"the prior of {rv.name} reads {', '.join(sorted(str(v.name) for v in read))}"
@@ -419,8 +421,13 @@ def _why_plain(
 
 
 def _kind(structure: Structure, conformed: Conformed) -> tuple[Any, ...]:
-    """Return what data must share to be fitted by one recipe: all but the units."""
+    """Return what data must share to be fitted by one recipe: all but the units.
+
+    Latent variables are unknowns per unit, so that their number counts too.
+    """
     unit = set(structure.unit_dims)
+    if any(n not in conformed.columns and n not in structure.observed for n in structure.random):
+        unit = set()
     sizes = tuple(sorted((d, n) for d, n in conformed.sizes.items() if d not in unit))
     shapes = tuple(
         (n, conformed.columns[n].shape)

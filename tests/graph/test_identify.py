@@ -421,24 +421,23 @@ def test_exponentially_many_sets_are_not_all_looked_for():
 
 
 def test_the_room_imports_without_pymc_and_fast(tmp_path):
-    """From compiled bytecode, as installed: a first run compiles, the best of the others counts.
+    """From compiled bytecode, as installed: it adds less than half of what networkx takes.
 
-    The best of a few, in processor time: what else the machine does can only add to it.
+    A ratio within one process, in processor time: the machine and what else it does cancel out.
     """
     code = (
-        "import time; t = time.process_time(); import bayescausal.graph; "
+        "import time; a = time.process_time(); import networkx; b = time.process_time(); "
+        "import bayescausal.graph; c = time.process_time(); "
         "import sys; bad = {'pymc', 'pytensor', 'numpy', 'arviz'} & set(sys.modules); "
-        "print(time.process_time() - t, sorted(bad))"
+        "print((c - b) / (b - a), sorted(bad))"
     )
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(tmp_path)
-    best = float("inf")
-    for attempt in range(6):
+    ratios = []
+    for _ in range(3):
         command = [sys.executable, "-c", code]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        seconds, loaded = run.stdout.split(maxsplit=1)
+        ratio, loaded = run.stdout.split(maxsplit=1)
         assert loaded.strip() == "[]"
-        best = min(best, float(seconds)) if attempt else best
-        if best < 0.3:
-            return
-    raise AssertionError(f"importing the graph room took {best:.2f} s of processor time")
+        ratios.append(float(ratio))
+    assert min(ratios[1:]) < 0.5, ratios  # the first compiles

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.draws.diagnostics import diagnose as numbers
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -171,29 +173,19 @@ def summarise(posterior: xr.Dataset, *, prob: float = 0.94) -> pd.DataFrame:
 
 def _mixing(posterior: xr.Dataset) -> tuple[float, float, float, str]:
     """Return the worst r_hat and effective sample sizes, and whose r_hat that is."""
-    from arviz_stats.base import array_stats as az  # arviz itself brings its plots along
-
     worst, name = float("nan"), ""
     bulk, tail = float("inf"), float("inf")
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        for key, array in posterior.data_vars.items():
-            sample = array.transpose("chain", "draw", ...).values
-            sample = sample.reshape(*sample.shape[:2], -1)
-            pick = np.unique(np.linspace(0, sample.shape[2] - 1, _ELEMENTS).astype(int))
-            if not sample.shape[2]:
-                continue
-            some = sample[:, :, pick].astype(float)
-            axes = {"chain_axis": 0, "draw_axis": 1}
-            moving = np.ptp(some, axis=(0, 1)) > 0
-            if not moving.any():
-                continue
-            some = some[:, :, moving]
-            if some.shape[0] > 1:
-                r = float(np.max(az.rhat(some, **axes)))
-                if not worst >= r and not np.isnan(r):
-                    worst, name = r, str(key)
-            bulk = min(bulk, float(np.min(az.ess(some, method="bulk", **axes))))
-            tail = min(tail, float(np.min(az.ess(some, method="tail", prob=(0.05, 0.95), **axes))))
+    for key, array in posterior.data_vars.items():
+        sample = array.transpose("chain", "draw", ...).values
+        sample = sample.reshape(*sample.shape[:2], -1)
+        if not sample.shape[2]:
+            continue
+        pick = np.unique(np.linspace(0, sample.shape[2] - 1, _ELEMENTS).astype(int))
+        found = numbers(np.moveaxis(sample[:, :, pick].astype(float), 2, 0))
+        r = float(np.fmax.reduce(found["r_hat"]))
+        if not worst >= r and not np.isnan(r):
+            worst, name = r, str(key)
+        bulk = float(np.fmin(bulk, np.fmin.reduce(found["ess_bulk"])))
+        tail = float(np.fmin(tail, np.fmin.reduce(found["ess_tail"])))
     nan = float("nan")
     return worst, bulk if np.isfinite(bulk) else nan, tail if np.isfinite(tail) else nan, name

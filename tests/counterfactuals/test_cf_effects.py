@@ -201,6 +201,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2)
 """
 
 
+@pytest.mark.slow
 def test_four_thousand_draws_of_ten_thousand_units_fit_in_two_gigabytes():
     import subprocess
     import sys

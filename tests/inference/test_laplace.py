@@ -11,6 +11,7 @@ from bayescausal.inference.laplace import LIMIT, draw_bell
 from bayescausal.types import BayesCausalError
 
 OPTIONS = {"draws": 1000, "chains": 2, "progressbar": False}
+SHORT = {"draws": 50, "tune": 50, "chains": 1, "progressbar": False}
 
 
 def logistic() -> pm.Model:
@@ -72,7 +73,7 @@ def test_a_poor_bell_falls_back_to_nuts_and_says_so():
         v = pm.Normal("v", 0, 3)
         w = pm.Normal("w", 0, pm.math.exp(v), shape=9)  # a funnel: no bell fits
         pm.Normal("y", w.sum(), 100.0, dims="unit")
-    found = bc.fit(model, {"y": [0.0, 1.0]}, method="laplace", seed=1, **OPTIONS)
+    found = bc.fit(model, {"y": [0.0, 1.0]}, method="laplace", seed=1, **SHORT)
     assert set(found.methods.values()) <= {"nuts", "compressed (nuts)"}
     assert any("drawn by NUTS" in note for note in found.notes)
     assert LIMIT == 0.7

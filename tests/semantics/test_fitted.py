@@ -96,6 +96,8 @@ def test_a_poisson_outcome():
     assert near(ratio, np.exp(0.6))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of a step that went too far
 def test_an_ordered_outcome():
     with pm.Model(coords={"unit": [0], "cut": range(2)}) as model:
         x = pm.Normal("x", 0, 1, dims="unit")
@@ -114,6 +116,7 @@ def test_an_ordered_outcome():
     assert near(top, sigmoid(1.2 - 1.0) - sigmoid(-1.0))
 
 
+@pytest.mark.slow
 def test_a_mixture_outcome():
     with pm.Model(coords={"unit": [0]}) as model:
         t = pm.Bernoulli("t", 0.5, dims="unit")
@@ -138,6 +141,7 @@ def test_a_mixture_outcome():
     assert within(far, 1 + 0.5 * stats.norm.ppf(0.5 / 0.6))
 
 
+@pytest.mark.slow
 def test_a_panel_with_latent_unit_effects():
     units, times = 40, 5
     with pm.Model(coords={"unit": range(units), "time": range(times)}) as model:

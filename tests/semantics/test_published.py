@@ -201,6 +201,7 @@ def coating(n):
 TRUTH = {"b_d0": 0.4893, "b_hd": -0.39, "b_c0": 0.5128, "b_dc": -0.421, "b_hc": -0.54, "sigma": 0.2}
 
 
+@pytest.mark.slow
 def test_the_flow_by_hand_in_pymc_gives_the_same_answer():
     """do, observe, sample, two posterior predictives, subtract; then the same in two lines."""
     n = 300

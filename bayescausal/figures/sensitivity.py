@@ -34,6 +34,7 @@ def plot_surface(
     label: str = "effect",
     prob: float = 0.94,
     levels: int = 12,
+    limits: tuple[np.ndarray, np.ndarray] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw an effect over the strengths of a hidden confounder.
@@ -58,6 +59,9 @@ def plot_surface(
         Of the interval.
     levels : int
         How many colours.
+    limits : (array, array), optional
+        Strengths on the treatment, and the largest ones on the outcome that the data allow there:
+        what lies beyond is hatched.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure.
 
@@ -76,6 +80,7 @@ def plot_surface(
     """
     from matplotlib.colors import TwoSlopeNorm
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
 
     gamma, delta = np.asarray(gamma, dtype=float), np.asarray(delta, dtype=float)
     mean, end = np.asarray(mean, dtype=float), np.asarray(end, dtype=float)
@@ -84,9 +89,15 @@ def plot_surface(
     ax.set_ylabel(plain(f"hidden confounder on {names[1]} (delta)"))
     if len(gamma) < 2 or len(delta) < 2:
         return _line(ax, gamma, delta, mean, end, null)
-    away = float(np.abs(mean - null).max()) or 1.0
+    held = np.full(mean.shape, fill_value=True)
+    if limits is not None:
+        held = np.abs(delta) <= np.interp(gamma, *limits)[:, np.newaxis]
+    away = float(np.abs(mean - null)[held].max(initial=0.0)) or 1.0
     norm = TwoSlopeNorm(null, null - away, null + away)
-    filled = ax.contourf(gamma, delta, mean.T, levels=levels, cmap="RdBu_r", norm=norm, alpha=0.75)
+    steps = MaxNLocator(levels + 1).tick_values(mean[held].min(), mean[held].max())
+    filled = ax.contourf(
+        gamma, delta, mean.T, levels=steps, cmap="RdBu_r", norm=norm, alpha=0.75, extend="both"
+    )
     bar = ax.figure.colorbar(filled, ax=ax, pad=0.02)
     bar.set_label(plain(f"{label}, posterior mean"))
     bar.outline.set_visible(False)  # type: ignore[operator]
@@ -99,11 +110,28 @@ def plot_surface(
         if values.min() < null < values.max():
             ax.contour(gamma, delta, values.T, levels=[null], colors=[ink()], linestyles=[style])
             handles.append(Line2D([], [], color=ink(), linestyle=style, label=words))
+    if limits is not None:
+        handles += _hatch(ax, *limits, delta)
     _draw_points(ax, points or {}, gamma, delta)
     if handles:
         ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=2)
     tidy(ax, grid=None, left=True)
     return ax
+
+
+def _hatch(ax: Axes, gamma: np.ndarray, largest: np.ndarray, delta: np.ndarray) -> list[Any]:
+    """Cover what the data rule out; return its line of the legend."""
+    from matplotlib.patches import Patch
+
+    style: dict[str, Any] = {"facecolor": paper(), "edgecolor": quiet(), "hatch": "////"}
+    style |= {"linewidth": 0, "zorder": 2.5}
+    shown = False
+    for edge in (delta.min(), delta.max()):
+        limit = np.clip(np.copysign(largest, edge), delta.min(), delta.max())
+        if edge and np.any(np.abs(limit) < abs(edge)):
+            ax.fill_between(gamma, limit, edge, **style)
+            shown = True
+    return [Patch(label="ruled out by the data", **style)] if shown else []
 
 
 def _draw_points(
@@ -115,7 +143,16 @@ def _draw_points(
         if not (gamma.min() <= x <= gamma.max() and delta.min() <= y <= delta.max()):
             continue
         marker = "D" if name == "none" else "o"
-        ax.plot(x, y, marker, color=ink(), markeredgecolor=paper(), markersize=7, clip_on=False)
+        ax.plot(
+            x,
+            y,
+            marker,
+            color=ink(),
+            markeredgecolor=paper(),
+            markersize=7,
+            clip_on=False,
+            zorder=3,
+        )
         text = "no confounder" if name == "none" else f"as strong as {name}"
         ax.annotate(
             plain(text),

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayescausal.types import UndefinedEffectError, unknown_variable
+from bayescausal.sensitivity.allowed import residual
+from bayescausal.types import unknown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.inference.record import Fit
+    from bayescausal.sensitivity.allowed import Allowed
     from bayescausal.sensitivity.confounder import Confounder
     from bayescausal.sensitivity.equations import Equations
 
@@ -25,8 +27,9 @@ __all__ = ["benchmark_strengths", "default_strengths"]
 
 #: Largest default strength: in residual sds on the identity scale, in logs otherwise.
 _LARGEST = {"identity": 0.9, "logit": 2.0, "log": 1.0}
-#: A Normal treatment cannot owe more than this share of its residual sd to a confounder.
-_CAP = 0.95
+#: Default strengths keep to this share of the largest that the data allow; a two-valued confounder
+#: to half of the residual variance, beyond which Normal residuals would show two humps.
+_CAP = {"normal": 0.95, "bernoulli": 0.7}
 
 
 def benchmark_strengths(
@@ -80,7 +83,11 @@ def benchmark_strengths(
 
 
 def default_strengths(
-    where: Confounder, equations: Equations, strengths: pd.DataFrame, side: int
+    where: Confounder,
+    equations: Equations,
+    strengths: pd.DataFrame,
+    allowed: Allowed,
+    gamma: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return default strengths: past the strongest covariate, short of the impossible.
 
@@ -91,27 +98,26 @@ def default_strengths(
         Of treatment and outcome.
     strengths : DataFrame
         From :func:`benchmark_strengths`.
-    side : {0, 1}
-        Of the treatment, or of the outcome.
+    allowed : Allowed
+        What the data allow.
+    gamma : ndarray, optional
+        Strengths on the treatment, for those on the outcome. Default: those on the treatment.
 
     Returns
     -------
     ndarray
     """
+    side = 0 if gamma is None else 1
     link = where.links[side]
     name = (where.treatment, where.outcome)[side]
-    residual = 1.0
-    if link == "identity":
-        try:
-            residual = float(equations.residual_sd(name).mean())
-        except (UndefinedEffectError, AttributeError, TypeError):  # no mean in closed form
-            residual = float(np.nanstd(equations.fit.columns[name]))
-    top = _LARGEST[link] * residual / where.sd
+    spread = residual(equations, name) if link == "identity" else 1.0
+    top = _LARGEST[link] * spread / where.sd
     column = ("on_treatment", "on_outcome")[side]
     if len(strengths):
         top = max(top, 1.2 * float(strengths[column].abs().max()) / where.sd)
-    if side == 0:
-        if link == "identity":
-            top = min(top, _CAP * residual / where.sd)
-        return np.linspace(0, top, 5)
+    cap = _CAP[where.kind]
+    if gamma is None:
+        return np.linspace(0, min(top, cap * allowed.gamma), 5)
+    least, most = allowed.delta([np.abs(gamma).min(), np.abs(gamma).max()])
+    top = float(min(top, cap * most, 0.99 * least))
     return np.linspace(-top, top, 7)

@@ -15,6 +15,10 @@ would have to be to tip the conclusion [1]_.
 For a linear-Gaussian model with given strengths this is the formula of omitted-variable bias: the
 effect moves by :math:`\gamma\delta / (\gamma^2 + \sigma_X^2)`.
 
+A confounder cannot explain more than the equations leave unexplained: strengths beyond that are
+marked (``surface["allowed"]``, hatched in the picture), tip nothing, and are left out of default
+grids (:mod:`bayescausal.sensitivity.allowed`).
+
 *When it fails.* It answers for one confounder of one shape, and covers neither selection nor
 measurement error. Benchmarks are no bounds: what was measured may have been chosen because it
 matters.
@@ -42,6 +46,7 @@ from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.inference.fit import check_options, resolve_seed
+from bayescausal.sensitivity.allowed import allowed_strengths
 from bayescausal.sensitivity.benchmarks import benchmark_strengths, default_strengths
 from bayescausal.sensitivity.cells import Cells
 from bayescausal.sensitivity.confounder import place_confounder
@@ -55,11 +60,12 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
     from bayescausal.inference.record import Fit
+    from bayescausal.sensitivity.allowed import Allowed
     from bayescausal.sensitivity.confounder import Confounder
 
 __all__ = ["hidden_confounder"]
@@ -95,9 +101,9 @@ def hidden_confounder(
     gamma : float or sequence of float, optional
         Strengths on the treatment, on the scale of its linear predictor (log odds, log rate, or
         its own units). 0 is always added. Default: five values from 0, as far as the strongest
-        covariate goes and further.
+        covariate goes and further, short of what the data rule out.
     delta : float or sequence of float, optional
-        Strengths on the outcome. Default: seven values around 0.
+        Strengths on the outcome. Default: seven values around 0, in the same way.
     prior : mapping, optional
         ``{"gamma": distribution, "delta": distribution}``, made by ``.dist``: asks once more with
         random strengths.
@@ -190,14 +196,16 @@ def hidden_confounder(
         )
     equations = Equations(fit, (where.treatment, where.outcome))
     strengths = benchmark_strengths(fit, where, equations, benchmarks)
-    grid = {
-        "gamma": _values(gamma, "gamma", default_strengths(where, equations, strengths, 0)),
-        "delta": _values(delta, "delta", default_strengths(where, equations, strengths, 1)),
-    }
+    allowed = allowed_strengths(where, equations)
+    usual = where, equations, strengths, allowed
+    gammas = _values(gamma, "gamma", lambda: default_strengths(*usual))
+    deltas = _values(delta, "delta", lambda: default_strengths(*usual, gammas))
+    grid = {"gamma": gammas, "delta": deltas}
     options = {"method": method, "draws": draws, "chains": chains, **sampler}
     cells = Cells(fit, where, **options)
     surface, kept = _surface(cells, grid, plain, estimand, prob, seed)
-    table = _as_strong(cells, where, strengths, surface, plain, estimand, prob, seed)
+    surface["allowed"] = (("gamma", "delta"), allowed(gammas[:, None], deltas[None]))
+    table = _as_strong(cells, allowed, strengths, surface, plain, estimand, prob, seed)
     under, held = None, None
     if priors is not None:
         random = Cells(fit, where, priors=priors, **options).fit(seed=seed)
@@ -207,6 +215,7 @@ def hidden_confounder(
     return HiddenConfounder(
         estimand=estimand,
         confounder=where,
+        allowed=allowed,
         effect=plain,
         surface=surface,
         draws=kept,
@@ -216,7 +225,7 @@ def hidden_confounder(
         robustness_value=_robustness(fit, estimand, where, seed),
         model=cells.model,
         prob=prob,
-        notes=_notes(cells, where),
+        notes=_notes(cells, where, surface),
     )
 
 
@@ -242,10 +251,10 @@ def _priors(prior: Any) -> dict[str, Any] | None:
     return dict(prior)
 
 
-def _values(given: Any, name: str, default: np.ndarray) -> np.ndarray:
+def _values(given: Any, name: str, default: Callable[[], np.ndarray]) -> np.ndarray:
     """Return the strengths of a grid, sorted, 0 among them."""
     if given is None:
-        return default
+        return default()
     try:
         array = np.atleast_1d(np.asarray(given, dtype=float))
     except (TypeError, ValueError):
@@ -316,7 +325,7 @@ def _thinned(draws: xr.DataArray, cells: Cells) -> xr.DataArray:
 
 def _as_strong(
     cells: Cells,
-    where: Confounder,
+    allowed: Allowed,
     strengths: pd.DataFrame,
     surface: xr.Dataset,
     plain: Effect,
@@ -324,12 +333,16 @@ def _as_strong(
     prob: float,
     seed: int,
 ) -> pd.DataFrame:
-    """Add the effect if the confounder were as strong as each covariate."""
+    """Add the effect if the confounder were as strong as each covariate, where it can be."""
+    where = allowed.where
     sign = worst_sign(surface, float(plain.null))  # type: ignore[arg-type]
     table = strengths.copy()
     for name, row in strengths.iterrows():
         g = abs(row["on_treatment"]) / where.sd
         d = sign * abs(row["on_outcome"]) / where.sd
+        if not allowed(g, d):
+            table.loc[name, ["mean", "lower", "upper"]] = np.nan
+            continue
         effect = answer(cells.fit(g, d, seed=seed), estimand, seed)
         found = _summary(effect.draws, plain.null, prob)
         table.loc[name, ["mean", "lower", "upper"]] = [
@@ -349,7 +362,7 @@ def _robustness(fit: Fit, estimand: Estimand, where: Confounder, seed: int) -> E
     return value
 
 
-def _notes(cells: Cells, where: Confounder) -> tuple[str, ...]:
+def _notes(cells: Cells, where: Confounder, surface: xr.Dataset) -> tuple[str, ...]:
     shape = (
         "a standard Normal one"
         if where.kind == "normal"
@@ -361,6 +374,12 @@ def _notes(cells: Cells, where: Confounder) -> tuple[str, ...]:
         f"{where.treatment} ({scales[where.links[0]]}), delta what it adds to {where.outcome} "
         f"({scales[where.links[1]]}).",
     ]
+    beyond = int((~surface["allowed"]).sum())
+    if beyond:
+        notes.append(
+            f"{beyond} of {surface['allowed'].size} pairs of strengths would explain more than the "
+            "equations leave unexplained: the data rule them out, and their answers mean nothing."
+        )
     if cells.methods["nuts"]:
         notes.append(f"{cells.methods['nuts']} cells were sampled by NUTS.")
     if cells.trouble:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimand import Estimand
+    from bayescausal.sensitivity.allowed import Allowed
     from bayescausal.sensitivity.confounder import Confounder
     from bayescausal.sensitivity.strength import EValue
 
@@ -41,16 +42,19 @@ class HiddenConfounder:
         What was asked.
     confounder : Confounder
         What it acts on, and how it is distributed.
+    allowed : Allowed
+        The strengths that the data allow.
     effect : Effect
         The answer without it.
     surface : xarray.Dataset
         ``mean``, ``sd``, ``lower``, ``upper`` and ``above_null`` (a probability), dims gamma and
-        delta: the strengths on treatment and outcome.
+        delta: the strengths on treatment and outcome. ``allowed``: whether the data allow them.
     draws : xarray.DataArray
         Of the effect: dims chain, draw, gamma, delta.
     benchmarks : DataFrame
         A row per covariate: its strengths per sd (``on_treatment``, ``on_outcome``), the effect if
-        the confounder were as strong (``mean``, ``lower``, ``upper``), and how many times as strong
+        the confounder were as strong (``mean``, ``lower``, ``upper``; NaN where the data rule that
+        out), and how many times as strong
         it must be to tip the interval and the mean (``times_interval``, ``times_mean``).
     under_prior : Effect or None
         The answer with random strengths.
@@ -68,6 +72,7 @@ class HiddenConfounder:
 
     estimand: Estimand
     confounder: Confounder
+    allowed: Allowed
     effect: Effect
     surface: xr.Dataset
     draws: xr.DataArray
@@ -124,7 +129,7 @@ class HiddenConfounder:
         below = float(self.effect) < self.null
         end = "mean" if kind == "mean" else ("upper" if below else "lower")
         distance = cells[end].values - self.null
-        return np.asarray(-distance if below else distance)
+        return np.where(cells["allowed"].values, -distance if below else distance, np.nan)
 
     def _multiple(self, name: str, kind: str) -> float:
         """Return how many times as strong as a covariate tips the conclusion."""
@@ -181,10 +186,12 @@ class HiddenConfounder:
         size = (self.benchmarks["on_treatment"] * self.benchmarks["on_outcome"]).abs()
         name = str(size.idxmax())
         row = self.benchmarks.loc[name]
-        text = (
-            f"One as strong as {name}, the strongest measured one, would leave "
-            f"{row['mean']:.2f} [{row['lower']:.2f}, {row['upper']:.2f}]"
-        )
+        first = f"One as strong as {name}, the strongest measured one, would"
+        if not np.isfinite(row["mean"]):
+            return (
+                f"{first} explain more than the equations leave unexplained: the data rule it out."
+            )
+        text = f"{first} leave {row['mean']:.2f} [{row['lower']:.2f}, {row['upper']:.2f}]"
         times = row["times_interval"]
         if np.isfinite(times):
             return f"{text}; at {times:.1f} times its strength the interval holds {self.null:g}."
@@ -222,9 +229,17 @@ class HiddenConfounder:
             names=(self.confounder.treatment, self.confounder.outcome),
             label=self.effect.label,
             prob=self.prob,
+            limits=self._limits(),
             ax=ax,
             **options,
         )
+
+    def _limits(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the largest strengths on the outcome along those on the treatment."""
+        ends = self.surface["gamma"].values
+        fine = np.linspace(ends.min(), ends.max(), 201)
+        largest = np.where(np.abs(fine) <= self.allowed.gamma, self.allowed.delta(fine), 0.0)
+        return fine, largest
 
     def __repr__(self) -> str:
         sizes = self.surface.sizes
@@ -245,7 +260,7 @@ def worst_sign(surface: xr.Dataset, null: float) -> float:
     Parameters
     ----------
     surface : Dataset
-        With ``mean``, dims gamma and delta.
+        With ``mean`` and ``allowed``, dims gamma and delta.
     null : float
 
     Returns
@@ -255,9 +270,12 @@ def worst_sign(surface: xr.Dataset, null: float) -> float:
     """
     mean = surface["mean"]
     gamma = float(mean["gamma"][np.abs(mean["gamma"].values).argmax()])
-    line = mean.sel(gamma=gamma).values
+    held = surface["allowed"].sel(gamma=gamma).values
+    line = mean.sel(gamma=gamma).values[held]
     plain = float(mean.sel(gamma=0.0, delta=0.0))
-    delta = mean["delta"].values
+    delta = mean["delta"].values[held]
+    if not delta.size:
+        return 1.0
     centred = delta - delta.mean()
     if gamma == 0 or not np.any(centred):
         return 1.0

@@ -118,6 +118,5 @@ def default_strengths(
     cap = _CAP[where.kind]
     if gamma is None:
         return np.linspace(0, min(top, cap * allowed.gamma), 5)
-    least, most = allowed.delta([np.abs(gamma).min(), np.abs(gamma).max()])
-    top = float(min(top, cap * most, 0.99 * least))
+    top = min(top, cap * float(allowed.delta(np.abs(gamma).min())))
     return np.linspace(-top, top, 7)

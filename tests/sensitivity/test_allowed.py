@@ -93,6 +93,7 @@ def test_default_strengths_are_allowed(fit):
     found = bc.hidden_confounder(fit, bc.ATE("t", "y"), draws=50, seed=1)
     assert found.surface["allowed"].all()
     assert found.surface.sizes == {"gamma": 5, "delta": 7}
-    # without an arrow into the treatment nothing is confounded
+    # Without an arrow into the treatment nothing is confounded. The likelihood is another one, so
+    # the answers are not the same; the fault above moved them by fifty posterior sds.
     plain = found.surface.sel(gamma=0.0)
-    assert (abs(plain["mean"] - float(found.effect)) < 5 * plain["sd"] / np.sqrt(50)).all()
+    assert (abs(plain["mean"] - float(found.effect)) < plain["sd"]).all()

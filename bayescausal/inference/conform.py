@@ -317,10 +317,10 @@ def _code(
                 remedy="Build the model from data that have it, or drop those rows.",
             )
         order = own
+    elif len(set(fitting)) == 1:
+        order = fitting[0]  # the model says so; the order of a Categorical is often the alphabet's
     elif name in table.categories:
         order = table.categories[name]
-    elif len(set(fitting)) == 1:
-        order = fitting[0]
     else:
         raise DataError(
             f"{name!r} holds labels ({', '.join(map(repr, found[:4]))}), and the model does not "

@@ -116,6 +116,8 @@ def test_labels_become_codes_where_the_model_is_categorical(flat):
     assert columns(pl.DataFrame({**ROWS, "c": enum}), flat)["c"].tolist() == [2, 0, 1]
     loose = pl.Series(labels, dtype=pl.Categorical)
     assert columns(pl.DataFrame({**ROWS, "c": loose}), flat)["c"].tolist() == [2, 0, 1]
+    by_alphabet = pd.Series(labels).astype("category")  # high, low, mid: an accident of spelling
+    assert columns(pd.DataFrame({**ROWS, "c": by_alphabet}), flat)["c"].tolist() == [2, 0, 1]
     with pytest.raises(DataError, match=r"'c' holds labels \('p', 'q', 'r'\)"):
         columns({**ROWS, "c": ["p", "q", "r"]}, flat)
     with pytest.raises(DataError, match=r"'c' has 2 categories: a, b. Expected: 3"):

@@ -16,6 +16,7 @@ References
 from __future__ import annotations
 
 import importlib.util
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ import numpy as np
 from bayescausal.inference.compress import lean
 from bayescausal.inference.posterior import METHODS, draw_posterior, no_exact, with_exact
 from bayescausal.inference.read import beyond, read_data
-from bayescausal.inference.record import Fit, build_fit
+from bayescausal.inference.record import Fit, build_fit, timed
 from bayescausal.inference.sample import Drawn, draw_unknowns, sample_model
 from bayescausal.inference.stream.source import is_source
 from bayescausal.types import BayesCausalError, DataError, FitWarning, closest
@@ -210,7 +211,9 @@ def fit_read(
     Fit
     """
     draw = draw_posterior if draw is None else draw
+    start = time.perf_counter()
     groups, methods, more = draw(structure, conformed, seed=seed, **options)
+    groups = timed(groups, time.perf_counter() - start)
     result = build_fit(
         structure=structure,
         table=table,

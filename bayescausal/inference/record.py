@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.conform import Conformed
     from bayescausal.model.structure import Structure
 
-__all__ = ["Fit", "build_fit"]
+__all__ = ["Fit", "build_fit", "timed"]
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -160,6 +160,11 @@ class Fit:
             methods={", ".join(str(v) for v in posterior.data_vars): "given"},
             notes=beyond(structure),
         )
+
+    @property
+    def seconds(self) -> float:
+        """How long the draws took, compilation included; NaN where nobody looked."""
+        return float(self.posterior.attrs.get("fitting_time", np.nan))
 
     @property
     def posterior(self) -> xr.Dataset:
@@ -304,6 +309,12 @@ def build_fit(**fields: Any) -> Fit:
     fit = object.__new__(Fit)
     _fill(fit, **fields)
     return fit
+
+
+def timed(groups: Mapping[str, xr.Dataset], seconds: float) -> dict[str, xr.Dataset]:
+    """Return groups whose posterior says how long it took to draw it, compilation included."""
+    posterior = groups["posterior"].assign_attrs(fitting_time=round(seconds, 3))
+    return {**groups, "posterior": posterior}
 
 
 # ------------------------------------------------------------------------------- private

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import platform
 import re
 from importlib.metadata import PackageNotFoundError, version
@@ -94,11 +95,8 @@ def _public(text: str) -> str:
 def _times(material: Material, outcomes: Sequence[Outcome]) -> str:
     """Return how long each step took."""
     parts = []
-    taken = material.fit.posterior.attrs.get("sampling_time")
-    if taken is None and "sample_stats" in material.fit.draws.children:
-        taken = material.fit.draws["sample_stats"].attrs.get("sampling_time")
-    if taken is not None:
-        parts.append(f"sampling {float(taken):.1f} s")
+    if math.isfinite(material.fit.seconds):
+        parts.append(f"fit {material.fit.seconds:.1f} s")
     parts.append(f"answers {material.seconds.get('answers', 0.0):.1f} s")
     if outcomes:
         longest = max(outcomes, key=lambda o: o.seconds)

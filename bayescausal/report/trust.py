@@ -240,7 +240,8 @@ def _part(outcome: Outcome) -> Section:
     blocks += _pictures(outcome.title, record)
     try:
         table = record.summary()
-        blocks.append(grid(table, outcome.title, first=_index_name(table), most=12))
+        if len(table):
+            blocks.append(grid(table, outcome.title, first=_index_name(table), most=12))
     except Exception as error:
         blocks.append(Text(f"Its table could not be made: {error}", "note"))
     notes = (*getattr(record, "notes", ()), *outcome.warned)

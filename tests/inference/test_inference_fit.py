@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 
 import numpy as np
@@ -114,6 +115,17 @@ def test_values_of_variables_by_draw(fitted):
     assert not fitted.varies("y")
     with pytest.raises(UnknownVariableError, match="'z' is not a variable"):
         fitted.value("z")
+
+
+def test_a_fit_knows_how_long_it_took_and_keeps_it(tmp_path):
+    with pm.Model(coords={"unit": [0]}) as model:
+        pm.Normal("y", pm.Normal("m"), 1, dims="unit")
+    start = time.perf_counter()
+    found = fit(model, {"y": [0.0, 1.0]}, draws=20, seed=1, progressbar=False)
+    assert 0 < found.seconds < time.perf_counter() - start + 0.001
+    found.save(tmp_path / "fit.nc")
+    assert load_fit(tmp_path / "fit.nc", model).seconds == found.seconds
+    assert np.isnan(truth(model, {"m": 0.0}, {"y": [0.0]}).seconds)
 
 
 def test_same_seed_same_draws(model, fitted):

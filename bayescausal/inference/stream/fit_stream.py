@@ -17,6 +17,7 @@ References
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -31,7 +32,7 @@ from bayescausal.inference.exact.plan import make_plan
 from bayescausal.inference.exact.reduce import CellTerm, NotReducedError
 from bayescausal.inference.posterior import no_exact, with_exact
 from bayescausal.inference.read import beyond
-from bayescausal.inference.record import Fit, build_fit
+from bayescausal.inference.record import Fit, build_fit, timed
 from bayescausal.inference.stream.columns import columns_of, raise_problems
 from bayescausal.inference.stream.gather import Gathered, Gathering, gathered_by, layout_of
 from bayescausal.inference.stream.held import NotHeld, StreamTable, parts_of
@@ -99,6 +100,7 @@ def fit_stream(
     DataError
         If the rows do not fit the model, with how many there are.
     """
+    start = time.perf_counter()
     source = open_source(data)
     names = [str(n) for n in source.schema.names]
     votes = (*names, *(n.partition("[")[0] for n in names if n.endswith("]")))
@@ -137,7 +139,7 @@ def fit_stream(
         structure=structure,
         table=table,
         conformed=conformed,
-        groups=with_exact(structure, conformed, groups, arrays),
+        groups=timed(with_exact(structure, conformed, groups, arrays), time.perf_counter() - start),
         kind="posterior",
         seed=seed,
         methods=methods,

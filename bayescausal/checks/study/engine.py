@@ -32,6 +32,8 @@ from concurrent.futures import (
 )
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import ThreadpoolController
+
 from bayescausal.checks.study.recipe import Bench
 from bayescausal.checks.study.rows import blank
 from bayescausal.types import StudyError
@@ -156,9 +158,14 @@ def work(key: str, payload: bytes, replicate: int) -> _Rows:
 
 
 class _Quiet:
-    """Silence, shared by threads: the first one in makes it, the last one out ends it."""
+    """Silence, shared by threads: the first one in makes it, the last one out ends it.
+
+    Linear algebra stays on one core meanwhile: the matrices of a replicate are tiny, threads only
+    take the core from another replicate, and rounding must not depend on their number.
+    """
 
     def __init__(self) -> None:
+        self.controller: Any = None
         self.lock = threading.Lock()
         self.inside = 0
         self.stack = contextlib.ExitStack()
@@ -173,6 +180,9 @@ class _Quiet:
                 before = logger.level
                 logger.setLevel(logging.ERROR)
                 self.stack.callback(logger.setLevel, before)
+                if self.controller is None:
+                    self.controller = ThreadpoolController()
+                self.stack.enter_context(self.controller.limit(limits=1, user_api="blas"))
             self.inside += 1
         try:
             yield

@@ -18,9 +18,9 @@ from bayescausal.inference.condition import condition
 from bayescausal.inference.exact.blocks import split
 from bayescausal.inference.exact.plan import (
     Plan,
-    as_array,
     derived,
     draw_exact,
+    layout,
     make_plan,
     rest_of,
 )
@@ -282,10 +282,16 @@ def with_exact(
     """
     if not arrays:
         return groups
-    exact = {n: as_array(structure, n, v, conformed.coords) for n, v in arrays.items()}
-    posterior = groups["posterior"].assign(exact)
-    posterior = posterior.assign(derived(structure, posterior, conformed.coords))
-    return {**groups, "posterior": posterior}
+    before = groups["posterior"]
+    variables: dict[str, Any] = {str(n): v.variable for n, v in before.data_vars.items()}
+    labels: dict[str, Any] = {}
+    for name, value in arrays.items():  # put together at once: this is a large part of a refit
+        dims, own = layout(structure, name, value, conformed.coords)
+        variables[name] = dims, value
+        labels |= {d: v for d, v in own.items() if d not in before.coords}
+    posterior = xr.Dataset(variables, {**before.coords, **labels}, before.attrs)
+    made = derived(structure, posterior, conformed.coords)
+    return {**groups, "posterior": posterior.assign(made) if made else posterior}
 
 
 def _in_jax(options: Mapping[str, Any]) -> bool:

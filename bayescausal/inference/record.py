@@ -375,8 +375,11 @@ def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:
         base = str(name).removesuffix("_unobserved")
         return rank.get(str(name), rank.get(base, len(rank))), str(name)
 
+    order = sorted(posterior.data_vars, key=place)
+    if order == list(posterior.data_vars):
+        return posterior
     held = {d: posterior.coords[d] for d in ("chain", "draw") if d in posterior.coords}
-    return posterior[sorted(posterior.data_vars, key=place)].assign_coords(held)
+    return posterior[order].assign_coords(held)
 
 
 def _flat(array: xr.DataArray, block: slice) -> np.ndarray:

@@ -319,15 +319,17 @@ class _Diagonal:
         except LinAlgError:
             raise ArithmeticError("the coefficients are not determined") from None
         inner = known / width / width[:, None]
-        half = solve_triangular(lower, inner, lower=True)
+        columns = np.column_stack((inner, push / width, data.moment / width))
+        solved = solve_triangular(lower, columns, lower=True)
+        half, push, moment = solved[:, :-2], solved[:, -2], solved[:, -1]
         whitened = solve_triangular(lower, half.T, lower=True)
         p, vectors = eigh((whitened + whitened.T) / 2) if len(width) else (np.zeros(0), lower)
         self.p = np.clip(p, 0.0, 1.0)
         self.p[self.p < 1e-13] = 0.0
         self.q = (1.0 - self.p) / tau
         self.q[1.0 - self.p < 1e-13] = 0.0
-        self.e = vectors.T @ solve_triangular(lower, push / width, lower=True)
-        self.f = vectors.T @ solve_triangular(lower, data.moment / width, lower=True)
+        self.e = vectors.T @ push
+        self.f = vectors.T @ moment
         self.e[self.p == 0.0] = 0.0
         self.f[self.q == 0.0] = 0.0
         self.vectors = vectors

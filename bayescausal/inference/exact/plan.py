@@ -40,6 +40,7 @@ __all__ = [
     "as_array",
     "derived",
     "draw_exact",
+    "layout",
     "make_plan",
     "rest_of",
     "row_chunks",
@@ -305,6 +306,15 @@ def as_array(
     structure: Structure, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
 ) -> xr.DataArray:
     """Return draws with the dims and labels that PyMC would give them."""
+    dims, labels = layout(structure, name, value, coords)
+    index = {"chain": np.arange(value.shape[0]), "draw": np.arange(value.shape[1])}
+    return xr.DataArray(value, dims=dims, coords={**index, **labels})
+
+
+def layout(
+    structure: Structure, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Return the dims of draws, and the labels of those but chain and draw, as PyMC has them."""
     own = structure.model.named_vars_to_dims.get(name)
     dims = [d or f"{name}_dim_{i}" for i, d in enumerate(own or (None,) * (value.ndim - 2))]
     labels = {}
@@ -313,12 +323,4 @@ def as_array(
         if found is None:
             found = structure.model.coords.get(d)
         labels[d] = np.asarray(found) if found is not None and len(found) == n else np.arange(n)
-    return xr.DataArray(
-        value,
-        dims=("chain", "draw", *dims),
-        coords={
-            "chain": np.arange(value.shape[0]),
-            "draw": np.arange(value.shape[1]),
-            **labels,
-        },
-    )
+    return ("chain", "draw", *dims), labels

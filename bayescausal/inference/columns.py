@@ -28,7 +28,25 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure import Structure
 
-__all__ = ["Table", "dim_labels", "wanted_columns"]
+__all__ = ["Table", "aligned", "dim_labels", "wanted_columns"]
+
+
+def aligned(values: Any) -> np.ndarray:
+    """Return an array whose elements lie where the processor expects them.
+
+    Fields of packed records and what arrives over a network may not, and compiled code refuses
+    them.
+
+    Parameters
+    ----------
+    values : array_like
+
+    Returns
+    -------
+    ndarray
+        The same one where it is aligned already.
+    """
+    return np.require(values, requirements="A")
 
 
 @dataclass(frozen=True, eq=False)

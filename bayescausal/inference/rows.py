@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.columns import Table, dim_labels, wanted_columns
+from bayescausal.inference.columns import Table, aligned, dim_labels, wanted_columns
 from bayescausal.model.rebuild import dim_sizes
 from bayescausal.types import DataError
 
@@ -87,7 +87,7 @@ def plain(column: pd.Series) -> np.ndarray:
 
     dtype = column.dtype
     if isinstance(dtype, np.dtype):
-        return column.to_numpy()
+        return aligned(column.to_numpy())
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         if column.isna().any():
             return column.to_numpy(dtype=float, na_value=np.nan)

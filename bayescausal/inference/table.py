@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.columns import Table, dim_labels, wanted_columns
+from bayescausal.inference.columns import Table, aligned, dim_labels, wanted_columns
 from bayescausal.inference.rows import as_pandas, from_frame, plain
 from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.model.rebuild import data_values, dim_sizes, imputed_values, observed_values
@@ -250,6 +250,7 @@ def _arrays(
     }
     own = dim_sizes(structure.model)
     dims_of = {}
+    values = {name: aligned(value) for name, value in values.items()}
     for name, value in values.items():
         dims = wanted[name]
         if not dims:

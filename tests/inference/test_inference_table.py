@@ -104,6 +104,16 @@ def test_data_that_do_not_fit_are_refused_by_name(flat, data, message):
         columns(data, flat)
 
 
+def test_fields_of_packed_records_are_read(flat):
+    """Nine bytes a record: no float lies at a multiple of eight."""
+    packed = np.zeros(3, dtype=np.dtype([("flag", "i1"), ("y", "f8")]))
+    packed["y"] = [0.5, 1.5, 2.5]
+    assert not packed["y"].flags.aligned
+    found = as_table({**ROWS, "y": packed["y"]}, flat)["y"]
+    assert found.flags.aligned
+    assert found.tolist() == [0.5, 1.5, 2.5]
+
+
 def test_labels_become_codes_where_the_model_is_categorical(flat):
     labels = ["high", "low", "mid"]
     by_coords = conform(as_table({**ROWS, "c": labels}, flat), flat)

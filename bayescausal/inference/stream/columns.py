@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.columns import wanted_columns
+from bayescausal.inference.columns import aligned, wanted_columns
 from bayescausal.inference.exact.blocks import named_parents
 from bayescausal.inference.rows import _columns_of
 from bayescausal.model.support import _ENDS, is_discrete, support_of
@@ -143,7 +143,7 @@ class Column:
                 bad = self._odd(values, "part", split, bad, weights, problems)
         if bad.size and bad.any():
             values = np.where(bad, 0, values)
-        return values
+        return aligned(values)
 
     def _odd(
         self,
@@ -179,7 +179,7 @@ class Column:
         if strange.any():
             shown = raw[int(np.argmax(strange))].as_py()
             _note(problems, (self.name, "label"), strange, shown, weights)
-        return np.asarray(codes.fill_null(0).to_numpy(zero_copy_only=False))
+        return aligned(codes.fill_null(0).to_numpy(zero_copy_only=False))
 
     def outside(
         self, values: np.ndarray, chunk: Mapping[str, np.ndarray], weights: np.ndarray | None

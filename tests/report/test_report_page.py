@@ -408,4 +408,9 @@ def test_in_a_browser(page):
                 )
                 assert contrast(letters, ground) >= 4.5
                 context.close()
+        tab = browser.new_page(viewport={"width": 794, "height": 1123}, color_scheme="dark")
+        tab.goto(page.path.as_uri())
+        tab.emulate_media(media="print")  # a page of A4, black on white
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 794
+        assert sum(tab.evaluate(behind)) == 3 * 255
         browser.close()

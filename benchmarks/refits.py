@@ -93,8 +93,8 @@ def run(quick: bool) -> list[Table]:
         f"{fits} data sets of {size['units']} units, {size['chains']} chains of {draws} draws, "
         "compilation included. Of the loop "
         f"{min(LOOPED, fits)} fits are measured; all but the first are scaled to {fits}. "
-        "ESS: the smallest over these fits of one parameter; the answer is the mean of its posterior "
-        "means over them."
+        "ESS: the smallest over these fits of one parameter; the answer is the mean of its "
+        "posterior means over them."
     )
     columns = (
         "model", "by", "all, s", "one, s", "peak, MB", "ESS", "answer", "ratio", "agreement",

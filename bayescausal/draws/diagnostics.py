@@ -29,6 +29,7 @@ References
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -78,7 +79,7 @@ def diagnose(values: Any) -> dict[str, np.ndarray]:
     if len(blocks) == 1:
         _fill(out, draws, blocks[0])
         return out
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         list(pool.map(lambda block: _fill(out, draws, block), blocks))
     return out
 

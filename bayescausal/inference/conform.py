@@ -317,7 +317,7 @@ def _code(
                 remedy="Build the model from data that have it, or drop those rows.",
             )
         order = own
-    elif len(set(fitting)) == 1:
+    elif len(set(fitting)) == 1 and set(table.categories.get(name, fitting[0])) <= set(fitting[0]):
         order = fitting[0]  # the model says so; the order of a Categorical is often the alphabet's
     elif name in table.categories:
         order = table.categories[name]

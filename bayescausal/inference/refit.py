@@ -13,7 +13,8 @@ may have any number of units. Latent variables are unknowns per unit: there, one
 for each number of units.
 
 It fails where the unknowns depend on the data set itself: empty cells are unknowns of their own,
-discrete unknowns are summed out for the data at hand. Such fits take the plain path of
+discrete unknowns are summed out for the data at hand, unknowns whose law reads a column start from
+it. Such fits take the plain path of
 :func:`bayescausal.fit`, and say so.
 
 References
@@ -412,11 +413,10 @@ def _why_plain(
         return f"{', '.join(discrete)} discrete and unknown"
     given = {*model.data_vars, *(v for v in model.basic_RVs if v.name in seen)}
     for rv in free:
-        if rv.name in structure.random:
-            continue  # a latent variable may well read what was seen
+        # It would start from the first data: draws would depend on the order of fits.
         read = named_parents(rv.owner.inputs, given)
         if read:
-            return f"the prior of {rv.name} reads {', '.join(sorted(str(v.name) for v in read))}"
+            return f"the law of {rv.name} reads {', '.join(sorted(str(v.name) for v in read))}"
     return ""
 
 

@@ -24,9 +24,38 @@ def _ar(rho, shape, seed):
 @pytest.mark.parametrize("shape", [(4, 500), (2, 251), (1, 100), (3, 9), (2, 4)])
 def test_diagnostics_are_arviz_s_cell_by_cell(rho, shape):
     """Scaling by a power of two is exact, so are the numbers; R-hat wants two chains."""
-    x = _ar(rho, (3, *shape), seed=5)
+    compare_with_arviz(_ar(rho, (3, *shape), seed=5))
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.9])
+@pytest.mark.parametrize("shape", [(4, 500), (2, 251), (1, 100)])
+def test_equal_draws_share_their_rank_as_in_arviz(rho, shape):
+    """Counts, and an indicator that is rarely one; chains that stand apart beside them."""
+    x = _ar(rho, (2, *shape), seed=6)
+    compare_with_arviz(np.round(x))
+    compare_with_arviz((x > np.quantile(x, 0.9, axis=(1, 2), keepdims=True)).astype(float))
+    compare_with_arviz(np.round(x) + 3.0 * np.arange(shape[0])[:, np.newaxis])
+
+
+def test_many_cells_are_worked_as_one_by_one():
+    """More than one block, and cells among them that are constant or no numbers."""
+    x = _ar(0.5, (250, 4, 500), seed=7)
+    x[3] = 1.0
+    x[120, 0, 0] = np.nan
+    x[240, 2, 10] = np.inf
     found = diagnose(x)
-    for cell in range(3):
+    alone = [diagnose(x[i : i + 1]) for i in range(len(x))]
+    for key, values in found.items():
+        one_by_one = [one[key][0] for one in alone]
+        np.testing.assert_allclose(values, one_by_one, rtol=1e-12, err_msg=key)
+        assert np.isnan(values[[3, 120, 240]]).all()
+        assert np.isfinite(np.delete(values, [3, 120, 240])).all()
+
+
+def compare_with_arviz(x):
+    shape = x.shape[1:]
+    found = diagnose(x)
+    for cell in range(len(x)):
         expected = {
             "ess_bulk": array_stats.ess(x[cell], method="bulk"),
             "ess_tail": array_stats.ess(x[cell], method="tail", prob=(0.05, 0.95)),

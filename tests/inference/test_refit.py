@@ -79,7 +79,7 @@ def test_same_posterior_as_fit_for_any_number_of_units(model):
 def test_latent_variables_share_one_density_per_number_of_units():
     with pm.Model(coords={"unit": [0]}) as hidden:
         z = pm.Normal("z", 0, 1, dims="unit")
-        u = pm.Normal("u", 0.5 * z, 1, dims="unit")  # reads what is seen
+        u = pm.Normal("u", 0.5, 1, dims="unit")
         b = pm.Normal("b", 1, 0.5)
         t = pm.Normal("t", u + z, 0.5, dims="unit")
         pm.Normal("y", b * t + u, 0.5, dims="unit")
@@ -104,6 +104,8 @@ def test_latent_variables_share_one_density_per_number_of_units():
         assert not any("plain path" in note for note in found.notes)
         agree(found, whole, ["b", "u"])
     assert len(refitter._recipes) == 2
+    fresh = bc.Refitter(hidden, ["z", "t", "y"], draws=1000, chains=2, tune=400)
+    same(fresh.fit(data, seed=seed), found)  # whatever was fitted before
 
 
 def test_draws_do_not_depend_on_what_was_fitted_before(model, refitter):
@@ -188,7 +190,12 @@ def test_priors_that_read_data_take_the_plain_path():
         w = pm.Data("w", 0.0)
         a = pm.Normal("a", w, 1)
         pm.Normal("y", a, 1, dims="unit")
-    assert bc.Refitter(model, ["y"]).plain == "the prior of a reads w"
+    assert bc.Refitter(model, ["y"]).plain == "the law of a reads w"
+    with pm.Model(coords={"unit": [0]}) as mediated:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        m = pm.Normal("m", pm.Normal("b") * x, 1, dims="unit")
+        pm.Normal("y", m, 1, dims="unit")
+    assert bc.Refitter(mediated, ["x", "y"]).plain == "the law of m reads x"
 
 
 def test_mistakes_are_refused(model, refitter):

@@ -19,11 +19,12 @@ from report_browser import chromium
 
 import bayescausal as bc
 from bayescausal.draws.check import Check
-from bayescausal.report import report
+from bayescausal.report import report, trust
 from bayescausal.report.blocks import cell
 from bayescausal.report.decision import decide, rule
 from bayescausal.report.pictures import follow, themed
 from bayescausal.report.render import _markdown
+from bayescausal.report.sections import Material
 from bayescausal.types import BayesCausalError, DataError, EstimandError
 
 EVIL = 'cost <b> & "x" | $y$'
@@ -414,3 +415,25 @@ def test_in_a_browser(page):
         assert tab.evaluate("document.documentElement.scrollWidth") <= 794
         assert sum(tab.evaluate(behind)) == 3 * 255
         browser.close()
+
+
+@pytest.mark.parametrize(("empty", "refits"), [(False, 4), (True, 1)])
+def test_refutations_are_refitted_less_often_where_each_refit_compiles(monkeypatch, empty, refits):
+    asked = {}
+
+    def attempt(title, function, arguments, settings):
+        asked[function] = settings
+        return trust.Outcome(title, None, "not run", 0.0)
+
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", pm.Normal("b") * x, 1, dims="unit")
+    draws = {"b": np.zeros((1, 4))}
+    if empty:
+        draws["x_unobserved"] = np.zeros((1, 4, 1))
+    fit = bc.Fit(model, draws, {"x": [np.nan if empty else 0.5, 1.0], "y": [0.0, 1.0]})
+    monkeypatch.setattr(trust, "_attempt", attempt)
+    material = Material(fit, [bc.estimate(fit, bc.ATE("x", "y"))])
+    trust.run(material, ["refute", "overlap"], seed=1)
+    assert asked["refute"]["replicates"] == refits
+    assert asked["overlap"] == {"draws": 100, "seed": 1}

@@ -7,7 +7,8 @@ For columns :math:`v_{obs}` the conditioned model has the log-density
 over parameters :math:`\\theta`, latent variables and missing cells, :math:`w` being ``pm.Data``.
 It is plain PyMC: what is observed is an observed variable whose value is data of the model (named
 ``"<name>_data"``, so that other values of the same shape can be put in later); a column with
-empty cells becomes PyMC's own pair ``x_observed``, ``x_unobserved`` and their join ``x``.
+empty cells becomes PyMC's own pair ``x_observed``, ``x_unobserved`` and their join ``x``, or is
+left free as a whole, its values and where they are empty being data.
 
 Potentials stay where they are: they are part of the density that is fitted.
 
@@ -39,7 +40,7 @@ from bayescausal.model.rebuild import close, imputed_values, open_model
 from bayescausal.types import DataError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import pymc as pm
     from pytensor.graph.basic import Variable
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.conform import Conformed
     from bayescausal.model.structure import Structure
 
-__all__ = ["Conditioned", "condition"]
+__all__ = ["Conditioned", "Partly", "condition"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,16 +61,32 @@ class Conditioned:
         Distinct from the caller's, dims and coords those of the data.
     data_names : mapping of str to str
         The name under which an observed column is data of the model.
-    imputed : mapping of str to (str, str)
-        ``x -> (x_observed, x_unobserved)``.
+    partly : mapping of str to Partly
+        Columns with empty cells that are free as a whole in the model.
     """
 
     model: pm.Model
     data_names: Mapping[str, str]
-    imputed: Mapping[str, tuple[str, str]]
+    partly: Mapping[str, Partly]
 
 
-def condition(structure: Structure, conformed: Conformed) -> Conditioned:
+@dataclass(frozen=True, eq=False)
+class Partly:
+    """A column that is empty in part, as data of the model.
+
+    Attributes
+    ----------
+    values, mask : SharedVariable
+        The column, zero where it is empty, and where that is.
+    """
+
+    values: Variable
+    mask: Variable
+
+
+def condition(
+    structure: Structure, conformed: Conformed, whole: Collection[str] = ()
+) -> Conditioned:
     """Return the model conditioned on columns that fit it.
 
     Parameters
@@ -78,6 +95,9 @@ def condition(structure: Structure, conformed: Conformed) -> Conditioned:
         The model, read.
     conformed : Conformed
         The columns, from :func:`conform`.
+    whole : collection of str
+        Columns with empty cells that are left free as a whole, for :func:`.integrate.integrate`
+        to deal with. Others are split in two.
 
     Returns
     -------
@@ -108,7 +128,7 @@ def condition(structure: Structure, conformed: Conformed) -> Conditioned:
     fgraph, memo, initvals = open_model(model)
     replacements: dict[Variable, Variable] = {}
     data_names: dict[str, str] = {}
-    imputed: dict[str, tuple[str, str]] = dict(structure.imputed)
+    partly: dict[str, Partly] = {}
     for var in model.data_vars:
         if var.name in conformed.columns:
             _set_data(var.name, memo[var].owner.inputs[0], conformed.columns[var.name])
@@ -118,19 +138,24 @@ def condition(structure: Structure, conformed: Conformed) -> Conditioned:
         marker, array = memo[model[name]], conformed.columns[name]
         if name in conformed.missing:
             mask = conformed.missing[name]
-            replacements[marker] = _partly(name, marker, array, mask)
-            imputed[name] = (f"{name}_observed", f"{name}_unobserved")
-            continue
+            if name not in whole:
+                replacements[marker] = _partly(name, marker, array, mask)
+                continue
         rv, op = marker.owner.inputs[0], marker.owner.op
         data_names[name] = _free_name(f"{name}_data", model)
-        shared = pytensor.shared(array.astype(rv.type.dtype), name=data_names[name])
+        filled = np.where(mask, 0, array) if name in conformed.missing else array
+        shared = pytensor.shared(filled.astype(rv.type.dtype), name=data_names[name])
+        if name in conformed.missing:
+            empty = pytensor.shared(mask, name=_free_name(f"{name}_empty", model))
+            partly[name] = Partly(shared, empty)
+            continue
         value = model_named(shared, data_names[name], *op.dims)
         replacements[marker] = model_observed_rv(rv, value, name, *op.dims)
     toposort_replace(fgraph, tuple(replacements.items()), reverse=True)
     return Conditioned(
         close(fgraph, initvals, sizes=conformed.sizes, coords=conformed.coords),
         data_names,
-        imputed,
+        partly,
     )
 
 

@@ -32,6 +32,7 @@ from pymc.pytensorf import toposort_replace
 from bayescausal.inference.condition import condition
 from bayescausal.inference.conform import conform
 from bayescausal.inference.fit import draw_unknowns, resolve_seed, sample_model
+from bayescausal.inference.integrate import opened
 from bayescausal.inference.read import read_data
 from bayescausal.inference.record import Fit, build_fit
 from bayescausal.inference.table import as_table, own_table
@@ -405,11 +406,15 @@ def _unknown_given(
     seed: int,
 ) -> tuple[dict[str, xr.Dataset], dict[str, str], tuple[str, ...]]:
     """Draw latents and empty cells given the data and the parameters."""
-    conditioned = condition(structure, conformed)
-    known = type(conditioned)(
-        fix_parameters(conditioned.model, values), conditioned.data_names, conditioned.imputed
+    known, integral = opened(structure, conformed, lambda m: fix_parameters(m, values))
+    return draw_unknowns(
+        structure,
+        known,
+        draws=draws,
+        chains=1,
+        seed=seed,
+        thin=_THIN,
+        progressbar=False,
+        integral=integral or True,
+        missing=conformed.missing,
     )
-    groups, methods, notes = draw_unknowns(
-        structure, known, draws=draws, chains=1, seed=seed, thin=_THIN, progressbar=False
-    )
-    return groups, methods, notes

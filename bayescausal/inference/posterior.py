@@ -24,6 +24,7 @@ from bayescausal.inference.exact.plan import (
     make_plan,
     rest_of,
 )
+from bayescausal.inference.integrate import opened
 from bayescausal.inference.sample import draw_unknowns
 from bayescausal.model.support import is_discrete
 from bayescausal.types import ModelError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.conform import Conformed
     from bayescausal.inference.exact.blocks import Block
+    from bayescausal.inference.integrate import Integrated
     from bayescausal.inference.sample import Drawn
     from bayescausal.model.structure import Structure
 
@@ -98,30 +100,42 @@ def draw_posterior(
     if plan.samplers and not plan.rest:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
         return with_exact(structure, conformed, {"posterior": empty}, arrays), methods, ()
-    conditioned = condition(structure, conformed)
     held = [n for s in plan.samplers for n in s.observed]
-    model = rest_of(conditioned.model, list(arrays), [*held, *plan.idle])
-    notes: tuple[str, ...] = ()
-    if method != "nuts":
+    found = Compression({}, {})
+
+    def change(model: pm.Model) -> pm.Model:
+        nonlocal found
+        model = rest_of(model, list(arrays), [*held, *plan.idle])
+        if method == "nuts":
+            return model
         found = compression_of(structure, conformed, model)
         if method == "compressed" and found.left:
             raise not_compressed(found)
         if not _in_jax(sampler):
             found = fuse(found, structure, conformed)
-        model = insert(structure, model, found)
-        notes = told(structure, found, conformed)
+        return insert(structure, model, found)
+
+    integral: Integrated | bool | None = False
+    if method in ("nuts", "laplace"):
+        conditioned = condition(structure, conformed)
+        conditioned = replace(conditioned, model=change(conditioned.model))
+    else:
+        conditioned, integral = opened(structure, conformed, change)
+    notes = told(structure, found, conformed)
     bell = None
     if method == "laplace":
-        bell, more, told_too = draw_laplace(lean(structure, model), **sizes)
+        bell, more, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
         notes = (*notes, *told_too)
     if bell is not None:
         groups = {"posterior": bell}
     else:
         groups, more, told_too = draw_unknowns(
             structure,
-            replace(conditioned, model=model),
+            conditioned,
             **sizes,
             progressbar=progressbar,
+            integral=True if integral is None else integral,
+            missing=conformed.missing,
             **sampler,
         )
         notes = (*notes, *told_too)

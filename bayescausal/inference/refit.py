@@ -12,10 +12,12 @@ so that a fit is reading the data, adding up statistics, and the Markov chain it
 may have any number of units. Latent variables are unknowns per unit: there, one density is compiled
 for each number of units.
 
-It fails where the unknowns depend on the data set itself: empty cells are unknowns of their own,
-discrete unknowns are summed out for the data at hand, unknowns whose law reads a column start from
-it. Such fits take the plain path of
-:func:`bayescausal.fit`, and say so.
+Normal latents and empty cells that are integrated out are no unknowns: where a column is empty is
+data like its values.
+
+It fails where the unknowns depend on the data set itself: other empty cells are unknowns of their
+own, discrete unknowns are summed out for the data at hand, unknowns whose law reads a column start
+from it. Such fits take the plain path of :func:`bayescausal.fit`, and say so.
 
 References
 ----------
@@ -28,7 +30,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +47,9 @@ from bayescausal.inference.fit import (
     fit_read,
     resolve_seed,
 )
+from bayescausal.inference.integrate import Integrated, normal_latents, opened
 from bayescausal.inference.posterior import no_exact, not_compressed, relabelled, told, with_exact
+from bayescausal.inference.sample import CAREFUL, INTEGRATED
 from bayescausal.inference.table import as_table, own_table
 from bayescausal.model.structure import structure_of
 from bayescausal.model.support import is_discrete
@@ -84,13 +88,19 @@ class _Recipe:
         The rest of the model; None where nothing is left.
     sources : mapping of str to str
         Data of the compiled model, and the column or dim that they come from.
+    masks : mapping of str to str
+        Data that say where a column is empty, and the column.
     methods : mapping of str to str
         Of what is left.
+    integral : Integrated, optional
+        Draws back the latents that were integrated out.
     """
 
-    compiled: Any
-    sources: dict[str, str]
-    methods: dict[str, str]
+    compiled: Any = None
+    sources: dict[str, str] = field(default_factory=dict)
+    masks: dict[str, str] = field(default_factory=dict)
+    methods: dict[str, str] = field(default_factory=dict)
+    integral: Integrated | None = None
 
 
 class Refitter:
@@ -184,7 +194,7 @@ class Refitter:
             )
         self.plain = _why_plain(self.structure, self.columns, method, self.sampler)
         self._plans: dict[Any, tuple[Plan, dict[str, Any]]] = {}
-        self._recipes: OrderedDict[Any, _Recipe] = OrderedDict()
+        self._recipes: OrderedDict[Any, _Recipe | str] = OrderedDict()
         self._lock = threading.RLock()
 
     def fit(self, data: Any, *, seed: int) -> Fit:
@@ -217,8 +227,6 @@ class Refitter:
         with self._lock:
             table, conformed = self._read(data)
         why = self.plain
-        if conformed.missing and not why:
-            why = f"{', '.join(conformed.missing)}: cells are empty"
         if not why:
             try:
                 return fit_read(
@@ -270,26 +278,36 @@ class Refitter:
             if self.method != "nuts":
                 short = fuse(short, structure, conformed)
             recipe = self._recipe(plan, short, conformed)
-            compiled = _with_data(recipe, conformed, short.data())
-        groups = self._sample(compiled, conformed, seed)
+            data = _data_of(recipe, conformed, short.data())
+            compiled = recipe.compiled
+            if compiled is not None:
+                own = {str(v.name) for v in compiled.shared_var_keys}
+                compiled = compiled.with_data(**{n: v for n, v in data.items() if n in own})
+        careful = {} if recipe.integral is None else {"target_accept": CAREFUL}
+        groups = self._sample(compiled, conformed, seed, careful)
         with self._lock:
+            if recipe.integral is not None:
+                before, rng = groups["posterior"], np.random.default_rng([seed, 2])
+                found = recipe.integral.recover(before, rng, data, conformed.missing)
+                groups = {**groups, "posterior": before.assign(found)}
             groups = with_exact(structure, conformed, groups, arrays)
         return groups, {**methods, **recipe.methods}, told(structure, short, conformed)
 
     def _planned(self, conformed: Conformed) -> tuple[Plan, dict[str, Any]]:
         """Return the blocks, and the terms of equations that might be shortened."""
-        key = tuple(sorted(conformed.columns))
+        key = tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing))
         if key not in self._plans:
             structure = self.structure
             plan = Plan((), (), ())
             if self.method != "nuts":
-                plan = make_plan(structure, set(conformed.columns))
+                plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
             if self.method == "exact" and plan.rest:
                 raise no_exact(*plan.rest[0])
             if self.method == "compressed":
                 plan = Plan((), (), plan.idle)
             away = {*plan.idle, *(n for s in plan.samplers for n in s.observed)}
             seen = {*conformed.columns, *structure.observed}
+            seen -= set(conformed.missing)
             left = [n for n in structure.random if n not in away and n in seen]
             terms = reducible(structure, conformed, left) if self.method != "nuts" else {}
             self._plans[key] = plan, terms
@@ -299,46 +317,76 @@ class Refitter:
         """Return what is kept for data like these, made if need be."""
         key = (*_kind(self.structure, conformed), short.kind())
         if key not in self._recipes:
-            self._recipes[key] = self._make(plan, short, conformed)
+            try:
+                self._recipes[key] = self._make(plan, short, conformed)
+            except _PlainError as error:
+                self._recipes[key] = str(error)
             while len(self._recipes) > KEPT:
                 self._recipes.popitem(last=False)
         self._recipes.move_to_end(key)
-        return self._recipes[key]
+        found = self._recipes[key]
+        if isinstance(found, str):
+            raise _PlainError(found)
+        return found
 
     def _make(self, plan: Plan, short: Compression, conformed: Conformed) -> _Recipe:
         """Compile what is left."""
         structure = self.structure
         if plan.samplers and not plan.rest:
-            return _Recipe(None, {}, {})
-        conditioned = condition(structure, conformed)
+            return _Recipe()
         gone = [n for s in plan.samplers for n in s.names]
         held = [n for s in plan.samplers for n in s.observed]
-        model = rest_of(conditioned.model, gone, [*held, *plan.idle])
-        model = lean(structure, insert(structure, model, short))
+
+        def change(model: pm.Model) -> pm.Model:
+            return insert(structure, rest_of(model, gone, [*held, *plan.idle]), short)
+
+        integral: Integrated | None = None
+        if self.method == "nuts":
+            conditioned = condition(structure, conformed)
+            conditioned = replace(conditioned, model=change(conditioned.model))
+        else:
+            conditioned, integral = opened(structure, conformed, change)
+        out = () if integral is None else integral.names
+        split = [n for n in conformed.missing if n not in out]
+        if split:
+            raise _PlainError(f"{', '.join(split)}: cells are empty")
+        model = lean(structure, conditioned.model if integral is None else integral.model)
         free = [rv.name for rv in model.free_RVs]
-        if not free:
-            return _Recipe(None, {}, {})
-        compiled = _compile(model, self.sampler)
+        seen = [v for v in structure.model.basic_RVs if v.name in conformed.columns]
+        reason = _starts_from_data(structure.model, seen, [*out, *gone])
+        if reason:
+            raise _PlainError(reason)
+        read = [] if integral is None else [str(v.name) for v in integral.data]
+        compiled = None
+        if free:
+            compiled = _compile(model, self.sampler)
+            own = [str(v.name) for v in compiled.shared_var_keys]
+            if len(set(own)) < len(own):
+                raise _PlainError("two data of the model have the same name")
+            read += own
         names = {new: old for old, new in conditioned.data_names.items()}
+        holes = {str(p.mask.name): name for name, p in conditioned.partly.items()}
         numbers, sources = short.data(), {}
-        for variable in compiled.shared_var_keys:
-            name = str(variable.name)
-            if name in sources:
-                raise _PlainError(f"two data of the model are named {name!r}")
+        for name in read:
             source = names.get(name, name)
             if name in numbers or source in conformed.columns or source in conformed.sizes:
                 sources[name] = source
-        methods = relabelled(structure, conformed, short, {", ".join(free): "nuts"})
-        return _Recipe(compiled, sources, methods)
+        methods = relabelled(structure, conformed, short, {", ".join(free): "nuts"} if free else {})
+        if integral is not None:
+            methods[", ".join(integral.drawn(conformed.missing))] = INTEGRATED
+        masks = {name: holes[name] for name in read if name in holes}
+        return _Recipe(compiled, sources, masks, methods, integral)
 
-    def _sample(self, compiled: Any, conformed: Conformed, seed: int) -> dict[str, xr.Dataset]:
+    def _sample(
+        self, compiled: Any, conformed: Conformed, seed: int, more: dict[str, Any]
+    ) -> dict[str, xr.Dataset]:
         """Run the Markov chains, as ``pm.sample`` does."""
         if compiled is None:
             index = {"chain": np.arange(self.chains), "draw": np.arange(self.draws)}
             return {"posterior": xr.Dataset(coords=index)}
         import nutpie
 
-        options = dict(self.sampler.get("nuts") or {})
+        options = {**more, **(self.sampler.get("nuts") or {})}
         if "target_accept" in self.sampler:
             options["target_accept"] = self.sampler["target_accept"]
         if "max_treedepth" in options:
@@ -411,9 +459,19 @@ def _why_plain(
     discrete = [rv.name for rv in free if is_discrete(rv)]
     if discrete:
         return f"{', '.join(discrete)} discrete and unknown"
-    given = {*model.data_vars, *(v for v in model.basic_RVs if v.name in seen)}
-    for rv in free:
-        # It would start from the first data: draws would depend on the order of fits.
+    latents = () if method == "nuts" else normal_latents(structure, model)
+    given = [v for v in model.basic_RVs if v.name in seen]
+    return _starts_from_data(model, given, latents)
+
+
+def _starts_from_data(
+    model: pm.Model, observed: Iterable[Any], integrated: Sequence[str] = ()
+) -> str:
+    """Say which unknown starts from the first data: draws would depend on the order of fits."""
+    given = {*model.data_vars, *observed}
+    for rv in model.free_RVs:
+        if rv in given or rv.name in integrated:
+            continue
         read = named_parents(rv.owner.inputs, given)
         if read:
             return f"the law of {rv.name} reads {', '.join(sorted(str(v.name) for v in read))}"
@@ -423,10 +481,11 @@ def _why_plain(
 def _kind(structure: Structure, conformed: Conformed) -> tuple[Any, ...]:
     """Return what data must share to be fitted by one recipe: all but the units.
 
-    Latent variables are unknowns per unit, so that their number counts too.
+    Latent variables and empty cells belong to units, so that their number counts too.
     """
     unit = set(structure.unit_dims)
-    if any(n not in conformed.columns and n not in structure.observed for n in structure.random):
+    latent = [n for n in structure.random if n not in {*conformed.columns, *structure.observed}]
+    if latent or conformed.missing:
         unit = set()
     sizes = tuple(sorted((d, n) for d, n in conformed.sizes.items() if d not in unit))
     shapes = tuple(
@@ -434,7 +493,7 @@ def _kind(structure: Structure, conformed: Conformed) -> tuple[Any, ...]:
         for n in sorted(conformed.columns)
         if not unit & set(structure.dims.get(n, ()))
     )
-    return tuple(sorted(conformed.columns)), sizes, shapes
+    return tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing)), sizes, shapes
 
 
 def _compile(model: pm.Model, sampler: dict[str, Any]) -> Any:
@@ -448,16 +507,16 @@ def _compile(model: pm.Model, sampler: dict[str, Any]) -> Any:
     return nutpie.compile_pymc_model(model, freeze_model=False)
 
 
-def _with_data(recipe: _Recipe, conformed: Conformed, numbers: dict[str, Any]) -> Any:
-    """Return the compiled model with the data at hand."""
-    if recipe.compiled is None:
-        return None
+def _data_of(recipe: _Recipe, conformed: Conformed, numbers: dict[str, Any]) -> dict[str, Any]:
+    """Return the data at hand under the names of what was compiled."""
     values: dict[str, Any] = {}
     for name, source in recipe.sources.items():
         if name in numbers:
             values[name] = numbers[name]
+        elif source in conformed.missing:
+            values[name] = np.where(conformed.missing[source], 0, conformed.columns[source])
         elif source in conformed.columns:
             values[name] = conformed.columns[source]
         else:
             values[name] = conformed.sizes[source]
-    return recipe.compiled.with_data(**values)
+    return values | {name: conformed.missing[column] for name, column in recipe.masks.items()}

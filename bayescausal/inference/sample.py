@@ -1,8 +1,10 @@
 """Running a sampler on a conditioned model: chains, discrete unknowns, whom to blame.
 
-Discrete latents with few states are summed out first (see :mod:`bayescausal.inference.marginal`)
-and drawn back from their exact conditional afterwards, so that what is left is smooth; other
-discrete unknowns get PyMC's compound step, with a warning, because such steps mix badly.
+Discrete latents with few states are summed out first (see :mod:`bayescausal.inference.marginal`),
+Normal latents and empty cells are integrated out where that is exact
+(:mod:`bayescausal.inference.integrate`), and both are drawn back from their exact conditional
+afterwards, so that what is left is smooth and small; other discrete unknowns get PyMC's compound
+step, with a warning, because such steps mix badly.
 """
 
 from __future__ import annotations
@@ -16,15 +18,25 @@ import pymc as pm
 import xarray as xr
 
 from bayescausal.inference.compress import lean
+from bayescausal.inference.integrate import Integrated, integrate
 from bayescausal.inference.marginal import marginalise
 from bayescausal.model.support import is_discrete
 from bayescausal.types import BayesCausalError, DataError, FitWarning, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bayescausal.inference.condition import Conditioned
     from bayescausal.model.structure import Structure
 
-__all__ = ["Drawn", "draw_unknowns", "sample_model"]
+__all__ = ["CAREFUL", "INTEGRATED", "Drawn", "draw_unknowns", "sample_model"]
+
+#: Target acceptance where latents were integrated out: what data do not tell apart is a thin ridge,
+#: cheap to follow in small steps, and left by large ones.
+CAREFUL = 0.95
+
+#: Integrated out, and drawn back from the exact conditional.
+INTEGRATED = "integrated out"
 
 #: Groups of draws, how each block was drawn, and what a reader should know.
 Drawn = tuple[dict[str, xr.Dataset], dict[str, str], tuple[str, ...]]
@@ -39,6 +51,8 @@ def draw_unknowns(
     seed: int,
     progressbar: bool | str = False,
     thin: int = 1,
+    integral: Integrated | bool = True,
+    missing: Mapping[str, np.ndarray] | None = None,
     **sampler: Any,
 ) -> Drawn:
     """Draw everything that a conditioned model does not know.
@@ -53,6 +67,10 @@ def draw_unknowns(
         As in :func:`fit`.
     thin : int
         Steps of a Markov chain between two draws that are kept.
+    integral : Integrated or bool
+        What was integrated out of the model, or whether that is to be tried here.
+    missing : mapping of str to ndarray of bool, optional
+        Where columns that were integrated out are empty.
 
     Returns
     -------
@@ -63,9 +81,17 @@ def draw_unknowns(
     notes : tuple of str
         What a reader should know.
     """
-    marginal = marginalise(structure, conditioned)
+    known = None if isinstance(integral, bool) else integral
+    marginal = marginalise(structure, conditioned) if known is None else None
     model = conditioned.model if marginal is None else marginal.model
     notes: list[str] = [] if marginal is None else list(marginal.notes)
+    if integral is True:
+        known = integrate(structure, model)
+    if known is not None:
+        model = known.model
+        notes += known.notes
+        if "target_accept" not in (sampler.get("nuts") or {}):
+            sampler.setdefault("target_accept", CAREFUL)
     methods: dict[str, str] = {}
     free = [rv.name for rv in model.free_RVs]
     steps = [rv.name for rv in model.free_RVs if is_discrete(rv)]
@@ -94,6 +120,11 @@ def draw_unknowns(
             name: group.isel(draw=slice(None, None, thin)).assign_coords(draw=np.arange(draws))
             for name, group in groups.items()
         }
+    if known is not None:
+        rng = np.random.default_rng([seed, 2])
+        back = known.recover(groups["posterior"], rng, missing=missing)
+        groups["posterior"] = groups["posterior"].assign(back)
+        methods[", ".join(back)] = INTEGRATED
     if marginal is not None:
         rng = np.random.default_rng([seed, 1])
         groups["posterior"] = groups["posterior"].assign(marginal.recover(groups["posterior"], rng))

@@ -18,10 +18,6 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
-from pymc.model.fgraph import ModelVar
-from pytensor.graph.replace import graph_replace
-from pytensor.graph.traversal import ancestors
-from pytensor.raise_op import CheckAndRaise
 
 from bayescausal.model.support import support_of
 
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Variable
 
-__all__ = ["MAX_STATES", "Group", "data_of", "few_states", "joined", "log_sum", "without_checks"]
+__all__ = ["MAX_STATES", "Group", "few_states", "joined", "log_sum"]
 
 #: Joint states per unit up to which a discrete latent is summed out.
 MAX_STATES = 64
@@ -86,31 +82,6 @@ class Group:
             name: xr.DataArray(array, dims=("chain", "draw", *dims), coords=coords)
             for name, array, dims in zip(self.names, out, self.dims, strict=True)
         }
-
-
-def data_of(marker: Variable) -> Variable:
-    """Return the data behind an observed variable, bare of PyMC's marker."""
-    value = marker.owner.inputs[1]
-    return (
-        value.owner.inputs[0] if isinstance(getattr(value.owner, "op", None), ModelVar) else value
-    )
-
-
-def without_checks(expression: Variable) -> Variable:
-    """Return the expression without parameter checks: they do not vectorise and cost time."""
-    while True:
-        checks = [
-            v
-            for v in ancestors([expression])
-            if v.owner is not None and isinstance(v.owner.op, CheckAndRaise)
-        ]
-        if not checks:
-            return expression
-        if expression in checks:
-            expression = expression.owner.inputs[0]
-            continue
-        last = checks[-1]
-        [expression] = graph_replace([expression], {last: last.owner.inputs[0]}, strict=False)
 
 
 def log_sum(density: Variable) -> Variable:

@@ -83,15 +83,26 @@ def test_empty_cells_are_pymc_s_imputed_pairs(name):
     data = {k: np.array(v, float) for k, v in DATA.items()}
     data[name][1] = np.nan
     known = conditioned(coating([0]), data)
-    assert known.imputed[name] == (f"{name}_observed", f"{name}_unobserved")
     whole = conditioned(coating([0]), DATA).model
     point = {"b": 0.7, "sigma_log__": -0.5}
     at = {**point, f"{name}_unobserved": np.array([DATA[name][1]])}
     # with the cell put back the joint density is the density of the whole data
     assert logp(known.model)(at) == pytest.approx(logp(whole)(point), rel=1e-12)
     read = structure_of(known.model)
-    assert set(read.imputed) == {name}
+    assert read.imputed == {name: (f"{name}_observed", f"{name}_unobserved")}
     assert set(read.nodes) >= {"humid", "dilution", "coating"}
+
+
+def test_a_column_left_whole_is_free_and_its_cells_are_data():
+    data = {k: np.array(v, float) for k, v in DATA.items()}
+    data["humid"][1] = np.nan
+    structure = structure_of(coating([0]))
+    known = condition(structure, conform(as_table(data, structure), structure), ["humid"])
+    assert [rv.name for rv in known.model.free_RVs if rv.type.ndim] == ["humid"]
+    assert set(known.partly) == {"humid"}
+    assert known.partly["humid"].mask.get_value().tolist() == np.isnan(data["humid"]).tolist()
+    values = known.partly["humid"].values.get_value()
+    assert values.tolist() == np.nan_to_num(data["humid"]).tolist()
 
 
 def test_empty_cells_of_a_positive_variable_have_its_transform():

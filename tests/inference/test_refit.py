@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -166,12 +167,41 @@ def test_parameters_of_other_lengths_make_a_new_recipe():
 
 
 @FEW_DRAWS
-def test_plain_path_where_unknowns_depend_on_the_data(model):
-    data = data_of(model, 30, 1)
-    holes = data.assign(y=data["y"].where(np.arange(30) > 2))
-    found = bc.Refitter(model, ["x", "t", "y"], draws=40, chains=1, tune=40).fit(holes, seed=1)
-    assert any("plain path" in note and "cells are empty" in note for note in found.notes)
-    assert "y_unobserved" in found.posterior
+def test_plain_path_where_unknowns_depend_on_the_data():
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Exponential("x", 1.0, dims="unit")
+        pm.Normal("y", pm.Normal("b") * x, 1, dims="unit")
+    holes = {"x": [1.0, np.nan, 0.3], "y": [0.2, 1.0, 0.5]}
+    found = bc.Refitter(model, ["x", "y"], draws=40, chains=1, tune=40).fit(holes, seed=1)
+    assert any("plain path" in note and "x: cells are empty" in note for note in found.notes)
+    assert "x_unobserved" in found.posterior
+
+
+def test_empty_cells_anywhere_share_one_density():
+    """Where cells are empty is data; draws are those of a fit, and of a fresh recipe."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        b, s = pm.Normal("b", 0, 1), pm.HalfNormal("s", 1)
+        w = pm.Normal("w", dims="unit")
+        x = pm.Normal("x", 0.5 * w, 1, dims="unit")
+        pm.Normal("y", b * x + w, s, dims="unit")
+    options = {"draws": 800, "chains": 2, "tune": 400}
+    refitter = bc.Refitter(model, ["w", "x", "y"], **options)
+    full = bc.simulate(model, {"b": 0.7, "s": 0.5}, units=40, seed=1)
+    sets = [
+        full.assign(x=full["x"].where(np.arange(40) % k > 0), y=full["y"].where(np.arange(40) > k))
+        for k in (3, 5, 7)
+    ]
+    fits = [refitter.fit(data, seed=i) for i, data in enumerate(sets)]
+    assert len(refitter._recipes) == 1
+    for data, found in zip(sets, fits, strict=True):
+        holes = int(data["x"].isna().sum())
+        assert found.posterior["x_unobserved"].sizes["x_unobserved_dim_0"] == holes
+        assert not any("plain path" in note for note in found.notes)
+    whole = bc.fit(model, sets[2], seed=2, progressbar=False, **options)
+    assert whole.methods == fits[2].methods
+    agree(fits[2], whole, ["b", "s", "x_unobserved", "y_unobserved"])
+    fresh = bc.Refitter(model, ["w", "x", "y"], **options)
+    same(fresh.fit(sets[2], seed=2), fits[2])
 
 
 @pytest.mark.parametrize(
@@ -193,9 +223,35 @@ def test_priors_that_read_data_take_the_plain_path():
     assert bc.Refitter(model, ["y"]).plain == "the law of a reads w"
     with pm.Model(coords={"unit": [0]}) as mediated:
         x = pm.Normal("x", 0, 1, dims="unit")
-        m = pm.Normal("m", pm.Normal("b") * x, 1, dims="unit")
+        m = pm.Gamma("m", mu=pm.math.exp(x), sigma=1, dims="unit")
         pm.Normal("y", m, 1, dims="unit")
     assert bc.Refitter(mediated, ["x", "y"]).plain == "the law of m reads x"
+
+
+def test_a_latent_that_reads_a_column_and_is_integrated_out_starts_from_nothing():
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        m = pm.Normal("m", pm.Normal("b") * x, 1, dims="unit")
+        pm.Normal("y", m, 1, dims="unit")
+    options = {"draws": 200, "chains": 1, "tune": 200}
+    rng = np.random.default_rng(2)
+    one, two = ({"x": rng.normal(size=9), "y": rng.normal(size=9)} for _ in range(2))
+    refitter, fresh = (bc.Refitter(model, ["x", "y"], **options) for _ in range(2))
+    assert refitter.plain == ""
+    refitter.fit(one, seed=1)
+    same(refitter.fit(two, seed=2), fresh.fit(two, seed=2))
+
+
+def test_a_normal_latent_that_cannot_go_takes_the_plain_path():
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        u = pm.Normal("u", x, 1, dims="unit")
+        pm.Bernoulli("y", logit_p=u, dims="unit")
+    refitter = bc.Refitter(model, ["x", "y"], draws=20, chains=1, tune=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = refitter.fit({"x": [0.1, 0.4], "y": [0, 1]}, seed=1)
+    assert any("the law of u reads x" in note for note in found.notes)
 
 
 def test_mistakes_are_refused(model, refitter):

@@ -48,7 +48,7 @@ from bayescausal.inference.exact.lifted import lifted
 from bayescausal.inference.exact.linear import LinearStatistics, stripped
 from bayescausal.inference.exact.logistic import logit_of, logit_sum
 from bayescausal.inference.exact.points import POINTS
-from bayescausal.inference.states import without_checks
+from bayescausal.inference.factors import without_checks
 from bayescausal.model.rebuild import PY_MODE
 from bayescausal.model.support import is_discrete
 

@@ -1,0 +1,439 @@
+r"""Normal latents and empty cells, integrated out exactly and drawn back.
+
+Where the factors that read a Normal latent :math:`z` are Normal with means affine in it, and no
+unit reads another's cell, the log-density is a quadratic in every cell and its integral is known
+(:mod:`.bells`). What remains has no unknown per unit: the sampler sees the parameters alone, and
+none of the narrow valleys in which the strength of a hidden cause and the noise of its effects
+trade places while thousands of cells have to follow. Then the latents are drawn from their exact
+conditional, once per posterior draw.
+
+*Empty cells.* A column :math:`x` that is empty in part is
+:math:`x = m \cdot z + (1 - m) \cdot x_{obs}` with the mask :math:`m`, and :math:`z` a latent that
+is standard normal where nothing is empty and so changes nothing there. A variable that no other
+reads needs no integral: where it is empty its factor is left out.
+
+*Several latents* that meet in a factor and have one shape are integrated jointly, cell by cell;
+others one shape after the other, for what an integral leaves is a quadratic again. They are drawn
+back in the opposite order.
+
+That the log-density is such a quadratic is *found by trying*: its slopes are compared with those
+of a quadratic at random points of many scales. Where they differ the latent stays an unknown of the
+Markov chain.
+
+References
+----------
+.. [1] S. L. Lauritzen, Propagation of probabilities, means and variances in mixed graphical
+   association models, *JASA* 87(420), 1992.
+.. [2] G. Casella and C. P. Robert, Rao-Blackwellisation of sampling schemes, *Biometrika* 83(1),
+   1996: why integrating out beats drawing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import xarray as xr
+from pytensor.gradient import NullTypeGradError
+from pytensor.graph.replace import graph_replace
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.random.basic import LogNormalRV, NormalRV
+
+from bayescausal.inference.bells import Bell, Quadratic
+from bayescausal.inference.condition import condition
+from bayescausal.inference.factors import Factors, StaysError, used
+from bayescausal.inference.states import joined
+from bayescausal.model.rebuild import PY_MODE, evaluate
+from bayescausal.model.support import is_discrete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pymc as pm
+    from pytensor.graph.basic import Variable
+
+    from bayescausal.inference.condition import Conditioned, Partly
+    from bayescausal.inference.conform import Conformed
+    from bayescausal.model.structure import Structure
+
+__all__ = ["Integrated", "integrate", "normal_latents", "opened"]
+
+#: Scales of the points at which the quadratic is tried.
+_SCALES = (0.1, 1.0, 10.0, 1000.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Integrated:
+    """A model without some of its Normal latents, and the way back to them.
+
+    Attributes
+    ----------
+    model : pm.Model
+        The factors that read the latents are Potentials.
+    names : tuple of str
+        The latents and columns with empty cells that are gone, in the order of the model.
+    dims : mapping of str to tuple of str
+        Of each.
+    notes : tuple of str
+        In words.
+    bells : tuple of Bell
+        In the order in which they went.
+    """
+
+    model: pm.Model
+    names: tuple[str, ...]
+    dims: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+    bells: tuple[Bell, ...]
+
+    @property
+    def data(self) -> tuple[Any, ...]:
+        """The shared variables that the way back reads."""
+        return tuple(dict.fromkeys(v for bell in self.bells for v in bell.data))
+
+    def drawn(self, missing: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what :meth:`recover` draws, columns named in `missing` being empty in part."""
+        return tuple(f"{n}_unobserved" if n in missing else n for n in self.names)
+
+    def recover(
+        self,
+        posterior: xr.Dataset,
+        rng: np.random.Generator,
+        data: Mapping[str, Any] | None = None,
+        missing: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, xr.DataArray]:
+        """Draw the latents from their exact conditional, once per draw.
+
+        Parameters
+        ----------
+        posterior : Dataset
+            Draws of the free variables of ``model``.
+        rng : numpy Generator
+        data : mapping of str to ndarray, optional
+            Other values of the model's data, of the same shapes.
+        missing : mapping of str to ndarray of bool, optional
+            Where columns are empty.
+
+        Returns
+        -------
+        dict of str to DataArray
+            Dims chain, draw and those of the latent; of a column ``x`` with empty cells those
+            cells, as ``x_unobserved``.
+        """
+        sizes = posterior.sizes["chain"], posterior.sizes["draw"]
+        held = {
+            str(n): v.transpose("chain", "draw", ...).values for n, v in posterior.data_vars.items()
+        }
+        for bell in reversed(self.bells):
+            held |= bell.draw(held, data or {}, rng, sizes)
+        coords = {"chain": posterior["chain"], "draw": posterior["draw"]}
+        out: dict[str, xr.DataArray] = {}
+        missing = missing or {}
+        for name, key in zip(self.names, self.drawn(missing), strict=True):
+            array, dims = held[name], self.dims[name]
+            if name in missing:
+                array, dims = array[:, :, missing[name]], (f"{key}_dim_0",)
+            out[key] = xr.DataArray(array, dims=("chain", "draw", *dims), coords=coords)
+        return out
+
+
+def integrate(
+    structure: Structure, model: pm.Model, partly: Mapping[str, Partly] | None = None
+) -> Integrated | None:
+    """Integrate out the Normal latents and empty cells that can be, exactly.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    model : pm.Model
+        Conditioned on the data.
+    partly : mapping of str to Partly, optional
+        Columns that are empty in part, and free variables of `model`.
+
+    Returns
+    -------
+    Integrated or None
+        None if there is nothing to integrate out.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, xarray as xr
+    >>> from bayescausal.inference import as_table, condition, conform
+    >>> from bayescausal.inference.integrate import integrate
+    >>> from bayescausal.model.structure import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     u = pm.Normal("u", dims="unit")
+    ...     y = pm.Normal("y", 3 * u, 4, dims="unit")
+    >>> structure = structure_of(model)
+    >>> known = condition(structure, conform(as_table({"y": [5.0, 0.0]}, structure), structure))
+    >>> made = integrate(structure, known.model)
+    >>> made.names, made.model.free_RVs
+    (('u',), [])
+    >>> round(float(made.model.compile_logp()({})), 4)  # two of N(0, 3^2 + 4^2), at 5 and 0
+    -5.5567
+    """
+    partly = partly or {}
+    names = normal_latents(structure, model)
+    if not names:
+        return None
+    work = _Work(model, names, partly)
+    work.run()
+    if not work.bells:
+        return None
+    gone = tuple(n for n in names if n in {m for b in work.bells for m in b.names})
+    made = work.factors.close(gone, work.spent, work.potentials)
+    own = model.named_vars_to_dims
+    dims = {
+        n: tuple(own.get(n) or (f"{n}_dim_{i}" for i in range(model[n].type.ndim))) for n in gone
+    }
+    what = [f"the empty cells of {n}" if n in partly else n for n in gone]
+    note = f"{', '.join(what)}: Normal and unknown, integrated out exactly and drawn back."
+    return Integrated(made, gone, dims, (note[0].upper() + note[1:],), tuple(work.bells))
+
+
+def opened(
+    structure: Structure, conformed: Conformed, change: Callable[[pm.Model], pm.Model]
+) -> tuple[Conditioned, Integrated | None]:
+    """Condition a model on data, and integrate out what can be of latents and empty cells.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    conformed : Conformed
+        The data.
+    change : callable
+        What else is done to the conditioned model before.
+
+    Returns
+    -------
+    conditioned : Conditioned
+        Its model has been changed. Columns with empty cells are free as a whole where they are
+        integrated out, and split in two otherwise.
+    integral : Integrated or None
+    """
+    model = structure.model
+    discrete = any(is_discrete(rv) for rv in model.free_RVs if rv.name not in conformed.columns)
+    whole: list[str] = []
+    if not discrete:  # what is summed out first does not know of columns that are partly free
+        whole = [
+            n for n in conformed.missing if n not in structure.imputed and _is_normal(model, n)
+        ]
+    while True:
+        conditioned = condition(structure, conformed, whole)
+        conditioned = replace(conditioned, model=change(conditioned.model))
+        if discrete:
+            return conditioned, None
+        integral = integrate(structure, conditioned.model, conditioned.partly)
+        done = [n for n in whole if integral is not None and n in integral.names]
+        if done == whole:
+            return conditioned, integral
+        whole = done
+
+
+def normal_latents(structure: Structure, model: pm.Model) -> list[str]:
+    """Return the free Normal variables of the units, in the order of the model.
+
+    Parameters
+    ----------
+    structure : Structure
+    model : pm.Model
+        Conditioned.
+
+    Returns
+    -------
+    list of str
+    """
+    return [
+        rv.name
+        for rv in model.free_RVs
+        if rv.name in structure.random and _is_normal(model, rv.name)
+    ]
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _is_normal(model: pm.Model, name: str) -> bool:
+    rv = model[name]
+    return (
+        bool(rv.type.ndim)
+        and isinstance(rv.owner.op, NormalRV)
+        and model.rvs_to_transforms.get(rv) is None
+    )
+
+
+class _Work:
+    """The factors of a model, as some latents are taken out of them."""
+
+    def __init__(self, model: pm.Model, names: Sequence[str], partly: Mapping[str, Partly]) -> None:
+        self.factors = Factors(model)
+        places = self.factors.places
+        self.factors.stands = {
+            n: pt.switch(p.mask, places[n], p.values) for n, p in partly.items() if n in names
+        }
+        self.model, self.names, self.partly = model, names, partly
+        self.reading = dict(self.factors.reading(names))
+        self.shapes = {n: tuple(int(i) for i in evaluate([model[n].shape])[0]) for n in names}
+        self.expressions: dict[str, Variable] = {}
+        self.potentials: dict[str, Variable] = {}
+        self.spent: list[str] = []
+        self.bells: list[Bell] = []
+
+    def run(self) -> None:
+        """Take out what can be: leaves first, then groups, the finest shape first."""
+        left = self._readable()
+        for name in reversed(list(left)):
+            if [f for f, reads in self.reading.items() if name in reads] == [name]:
+                self._leaf(name)
+                left.remove(name)
+        for group in self._groups(left):
+            if not self._group(group) and len(group) > 1:
+                for name in reversed(group):
+                    self._group((name,))
+
+    def _readable(self) -> list[str]:
+        """Return latents whose factors are all Normal, or Potentials."""
+        out = []
+        for name in self.names:
+            factors = [self.model[f] for f, reads in self.reading.items() if name in reads]
+            if all(
+                f in self.model.potentials or isinstance(f.owner.op, NormalRV | LogNormalRV)
+                for f in factors
+            ):
+                out.append(name)
+        return out
+
+    def _groups(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return latents of one shape that meet in a factor, together."""
+        found = []
+        order = {n: np.empty(0) for n in names}
+        for group in joined(order, {f: r & set(names) for f, r in self.reading.items()}):
+            for shape in dict.fromkeys(self.shapes[n] for n in group):
+                found.append(tuple(n for n in group if self.shapes[n] == shape))
+        return sorted(found, key=lambda g: -int(np.prod(self.shapes[g[0]])))
+
+    def _cells(self, factor: str) -> Variable:
+        """Return a factor, cell by cell."""
+        if factor not in self.expressions:
+            self.expressions[factor] = self.factors.log_density(factor, self.names)
+        return self.expressions[factor]
+
+    def _leaf(self, name: str) -> None:
+        """Take out a latent that nobody reads: its factor integrates to one."""
+        try:
+            own = self._cells(name)
+        except StaysError:
+            return
+        hole = self.factors.places[name]
+        slope = pt.grad(own.sum(), hole)
+        curve = pt.grad(slope.sum(), hole)
+        rest = None
+        if name in self.partly:
+            mask = self.partly[name].mask
+            slope, curve = pt.switch(mask, slope, 0.0), pt.switch(mask, curve, -1.0)
+            rest = pt.switch(mask, 0.0, own)
+        zero = {hole: pt.zeros(self.shapes[name], dtype=hole.type.dtype)}
+        [slope, curve] = graph_replace([slope, curve], zero, strict=False)
+        self._done((name,), Quadratic(pt.constant(0.0), (slope,), {(0, 0): -curve}))
+        reads = self.reading.pop(name) - {name}
+        self._spend([name])
+        if rest is not None:
+            [rest] = graph_replace([rest], zero, strict=False)
+            self._put(f"{name}_seen", rest, reads)
+
+    def _group(self, group: Sequence[str]) -> bool:
+        """Integrate some latents out jointly, if they can be."""
+        mine = [f for f, reads in self.reading.items() if reads & set(group)]
+        try:
+            quadratic = self._quadratic(group, mine)
+        except (StaysError, NotImplementedError, NullTypeGradError):
+            return False
+        self._done(group, quadratic)
+        reads = frozenset().union(*(self.reading.pop(f) for f in mine)) - set(group)
+        self._spend(mine)
+        self._put(f"{'_'.join(group)}_integrated_out", quadratic.integral(), reads)
+        return True
+
+    def _spend(self, factors: Sequence[str]) -> None:
+        for f in factors:
+            if self.potentials.pop(f, None) is None:
+                self.spent.append(f)
+
+    def _put(self, name: str, value: Variable, reads: frozenset[str]) -> None:
+        self.potentials[name] = self.expressions[name] = value
+        self.reading[name] = reads
+
+    def _done(self, group: Sequence[str], quadratic: Quadratic) -> None:
+        shape = self.shapes[group[0]]
+        self.bells.append(Bell.of(group, shape, quadratic, self.factors.places))
+
+    def _quadratic(self, group: Sequence[str], mine: Sequence[str]) -> Quadratic:
+        """Return the log-density of some factors as a quadratic in some latents; or refuse."""
+        holes = [self.factors.places[n] for n in group]
+        total = sum((pt.sum(self._cells(f)) for f in mine), pt.constant(0.0))
+        for name, hole in zip(group, holes, strict=True):
+            if name in self.partly:  # where nothing is empty, a standard normal of its own
+                idle = -0.5 * (hole**2 + np.log(2 * np.pi))
+                total = total + pt.sum(pt.switch(self.partly[name].mask, 0.0, idle))
+        slopes = pt.grad(total, holes, disconnected_inputs="raise")
+        curves = {}
+        for i, slope in enumerate(slopes):
+            for j in range(i + 1):
+                if holes[j] in set(ancestors([slope])):
+                    curves[i, j] = -pt.grad(slope.sum(), holes[j], disconnected_inputs="ignore")
+        if any((j, j) not in curves for j in range(len(group))):
+            raise StaysError
+        self._try(group, slopes, curves)
+        zero = {h: pt.zeros(self.shapes[group[0]], dtype=h.type.dtype) for h in holes}
+        keys = list(curves)
+        found = graph_replace([total, *slopes, *curves.values()], zero, strict=False)
+        at_zero, slopes, values = found[0], found[1 : 1 + len(holes)], found[1 + len(holes) :]
+        return Quadratic(at_zero, tuple(slopes), dict(zip(keys, values, strict=True)))
+
+    def _try(
+        self,
+        group: Sequence[str],
+        slopes: Sequence[Variable],
+        curves: Mapping[tuple[int, int], Variable],
+    ) -> None:
+        """Compare the slopes at random points with those of a quadratic in every cell."""
+        places, shape, size = self.factors.places, self.shapes[group[0]], len(group)
+        holes = [places[n] for n in group]
+        gone = [n for bell in self.bells for n in bell.names]
+        points = self.factors.points([*gone, *group])
+        outputs = [*slopes, *(curves[k] + pt.zeros_like(holes[0]) for k in curves)]
+        others = [places[n] for n in used(outputs, places) if n not in group]
+        function = pytensor.function(
+            [*holes, *others], outputs, mode=PY_MODE, on_unused_input="ignore"
+        )
+        rng = np.random.default_rng(0)
+        tried = False
+        for point in points:
+            given = [point[v] for v in others]
+
+            def at(z: Sequence[np.ndarray], given: list[Any] = given) -> list[np.ndarray]:
+                with np.errstate(all="ignore"):
+                    return [np.asarray(a) for a in function(*z, *given)]
+
+            found = at([np.zeros(shape)] * size)
+            if not all(np.isfinite(a).all() for a in found):
+                continue
+            tried = True
+            slope, curve = found[:size], np.zeros((size, size, *shape))
+            for (i, j), value in zip(curves, found[size:], strict=True):
+                curve[i, j] = curve[j, i] = value
+            if not all((curve[j, j] > 0).all() for j in range(size)):
+                raise StaysError
+            for scale in _SCALES:
+                z = scale * rng.standard_normal((size, *shape))
+                parts = curve * z
+                near = 1e-7 * (np.abs(parts).sum(axis=1) + np.abs(slope)) + 1e-9
+                if not (np.abs(at(list(z))[:size] - (slope - parts.sum(axis=1))) <= near).all():
+                    raise StaysError
+        if not tried:
+            raise StaysError

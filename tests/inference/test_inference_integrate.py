@@ -1,0 +1,359 @@
+"""Normal latents: the integral is exact, the way back is exact, what is no bell is left alone."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+import xarray as xr
+from scipy.stats import multivariate_normal
+
+import bayescausal as bc
+from bayescausal.inference import as_table, condition, conform
+from bayescausal.inference.integrate import opened
+from bayescausal.inference.sample import INTEGRATED
+from bayescausal.model.rebuild import PY_MODE
+from bayescausal.model.structure import structure_of
+
+NAN = np.nan
+UNIT = {"unit": [0]}
+
+
+def conditioned(model, data, unit_dims=None):
+    structure = structure_of(model, unit_dims=unit_dims, named=list(data))
+    conformed = conform(as_table(data, structure), structure)
+    return conformed, condition(structure, conformed), opened(structure, conformed, lambda m: m)[1]
+
+
+def logp(model):
+    return model.compile_logp(mode=PY_MODE)
+
+
+def dense(known, names, point):
+    """Return value, slope and curvature at zero of the joint log-density, from its values alone.
+
+    Exact for a quadratic whatever touches whatever: nothing here assumes a diagonal.
+    """
+    joint = logp(known.model)
+    shapes = [np.shape(known.model.initial_point()[n]) for n in names]
+    ends = np.cumsum([0, *(int(np.prod(s)) for s in shapes)])
+
+    def at(flat):
+        parts = {n: flat[ends[i] : ends[i + 1]].reshape(shapes[i]) for i, n in enumerate(names)}
+        return float(joint({**point, **parts}))
+
+    size = int(ends[-1])
+    unit = np.eye(size)
+    zero = at(np.zeros(size))
+    plus, minus = np.array([at(e) for e in unit]), np.array([at(-e) for e in unit])
+    curve = np.empty((size, size))
+    for i in range(size):
+        for j in range(size):
+            both = plus[i] + minus[i] if i == j else at(unit[i] + unit[j])
+            curve[i, j] = both - 2 * zero if i == j else both - plus[i] - plus[j] + zero
+    return zero, (plus - minus) / 2, -curve
+
+
+def instrument():
+    with pm.Model(coords=UNIT) as model:
+        b, s = pm.Normal("b"), pm.HalfNormal("s")
+        u = pm.Normal("u", 0.3, 1.2, dims="unit")
+        z = pm.Normal("z", dims="unit")
+        x = pm.Normal("x", z - 2 * u, s, dims="unit")
+        pm.Normal("y", b * x + u, 0.7, dims="unit")
+    data = {"z": [0.1, 1.0, -2.0], "x": [0.4, 0.0, 1.5], "y": [2.0, 0.3, -1.0]}
+    return model, data, {"b": 0.6, "s_log__": -0.2}, ["u"], None
+
+
+def panel():
+    coords = {"person": range(3), "time": range(4)}
+    with pm.Model(coords=coords) as model:
+        b, s = pm.Normal("b"), pm.HalfNormal("s")
+        trait = pm.Normal("trait", 0, s, dims="person")
+        x = pm.Normal("x", 0.5 * trait[:, None], 1, dims=("person", "time"))
+        pm.Normal("y", b * x + trait[:, None], 1, dims=("person", "time"))
+    rng = np.random.default_rng(1)
+    data = {n: xr.DataArray(rng.normal(size=(3, 4)), dims=("person", "time")) for n in "xy"}
+    data = xr.Dataset(data)
+    return model, data, {"b": 0.6, "s_log__": 0.3}, ["trait"], ("person", "time")
+
+
+def chain_of_latents():
+    with pm.Model(coords=UNIT) as model:
+        b = pm.Normal("b")
+        u = pm.Normal("u", 1, 2, dims="unit")
+        v = pm.Normal("v", b * u, 0.5, dims="unit")
+        pm.Normal("y", v, 1, dims="unit")
+    return model, {"y": [0.4, 1.0]}, {"b": -0.8}, ["u", "v"], None
+
+
+def two_that_meet():
+    with pm.Model(coords=UNIT) as model:
+        b = pm.Normal("b")
+        u = pm.Normal("u", dims="unit")
+        v = pm.Normal("v", dims="unit")
+        pm.Normal("x", u - v, 0.6, dims="unit")
+        pm.LogNormal("y", b * u + v, 1, dims="unit")
+    return model, {"x": [0.4, 1.0], "y": [0.2, 5.0]}, {"b": 1.7}, ["u", "v"], None
+
+
+def empty_cells():
+    with pm.Model(coords=UNIT) as model:
+        b, s = pm.Normal("b"), pm.HalfNormal("s")
+        w = pm.Normal("w", dims="unit")
+        x = pm.Normal("x", 0.5 * w, 1, dims="unit")
+        pm.Normal("y", b * x + w, s, dims="unit")
+    data = {"w": [NAN, 1.0, NAN, 0.2], "x": [NAN, NAN, 1.0, 2.0], "y": [0.3, 1.0, NAN, 1.0]}
+    names = ["w_unobserved", "x_unobserved", "y_unobserved"]
+    return model, data, {"b": 0.4, "s_log__": 0.1}, names, None
+
+
+def latent_with_empty_child():
+    with pm.Model(coords=UNIT) as model:
+        b = pm.Normal("b")
+        u = pm.Normal("u", dims="unit")
+        x = pm.Normal("x", u, 0.5, dims="unit")
+        pm.Normal("y", b * x + u, 1, dims="unit")
+    data = {"x": [NAN, 1.0, 0.5], "y": [0.3, 1.0, -2.0]}
+    return model, data, {"b": 0.4}, ["u", "x_unobserved"], None
+
+
+CASES = [
+    instrument,
+    panel,
+    chain_of_latents,
+    two_that_meet,
+    empty_cells,
+    latent_with_empty_child,
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda f: f.__name__)
+def test_the_integral_is_that_of_the_joint_quadratic(case):
+    model, data, point, names, unit_dims = case()
+    _, known, made = conditioned(model, data, unit_dims)
+    assert set(made.names) == {n.removesuffix("_unobserved") for n in names}
+    assert not {rv.name for rv in made.model.free_RVs} & set(names)
+    zero, slope, curve = dense(known, names, point)
+    expected = zero + slope @ np.linalg.solve(curve, slope) / 2
+    expected += len(slope) / 2 * np.log(2 * np.pi) - np.linalg.slogdet(curve)[1] / 2
+    assert float(logp(made.model)(point)) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda f: f.__name__)
+def test_the_way_back_has_the_joint_conditional(case):
+    """Means and covariances of 20,000 draws, each within 5 of its standard errors."""
+    model, data, point, names, unit_dims = case()
+    conformed, known, made = conditioned(model, data, unit_dims)
+    _, slope, curve = dense(known, names, point)
+    cov = np.linalg.inv(curve)
+    n = 20_000
+    natural = {
+        k.removesuffix("_log__"): np.exp(v) if "_log__" in k else v for k, v in point.items()
+    }
+    posterior = xr.Dataset(
+        {k: (("chain", "draw"), np.full((2, n // 2), v)) for k, v in natural.items()},
+        coords={"chain": [0, 1], "draw": np.arange(n // 2)},
+    )
+    back = made.recover(posterior, np.random.default_rng(3), missing=conformed.missing)
+    flat = np.concatenate([back[m].values.reshape(n, -1) for m in names], axis=1)
+    gap = (flat.mean(0) - cov @ slope) / np.sqrt(np.diag(cov) / n)
+    assert np.abs(gap).max() < 5
+    found = np.cov(flat, rowvar=False)
+    error = np.sqrt((np.outer(np.diag(cov), np.diag(cov)) + cov**2) / n)
+    assert (np.abs(found - cov) / error).max() < 5
+
+
+def test_a_hidden_cause_gives_the_normal_law_of_what_it_moves():
+    """Closed form, apart from PyMC: (x, y) ~ N(0, [[a² + s², ab], [ab, b² + t²]])."""
+    with pm.Model(coords=UNIT) as model:
+        a, b = pm.HalfNormal("a"), pm.Normal("b")
+        u = pm.Normal("u", dims="unit")
+        pm.Normal("x", a * u, 0.4, dims="unit")
+        pm.Normal("y", b * u, 0.9, dims="unit")
+    data = {"x": [0.4, -1.0, 3.0], "y": [0.1, 2.0, -1.0]}
+    _, _, made = conditioned(model, data)
+    point = {"a_log__": np.log(0.7), "b": -1.1}
+    cov = [[0.7**2 + 0.4**2, -0.77], [-0.77, 1.21 + 0.81]]
+    likelihood = multivariate_normal([0, 0], cov).logpdf(np.c_[data["x"], data["y"]]).sum()
+    prior = sum(
+        float(logp(m)(p))
+        for m, p in [(_alone("a"), {"a_log__": np.log(0.7)}), (_alone("b"), {"b": -1.1})]
+    )
+    assert float(logp(made.model)(point)) == pytest.approx(likelihood + prior, rel=1e-10)
+
+
+def _alone(name):
+    with pm.Model() as model:
+        pm.HalfNormal(name) if name == "a" else pm.Normal(name)
+    return model
+
+
+def stays_logistic(u):
+    pm.Bernoulli("y", logit_p=u, dims="unit")
+
+
+def stays_kinked(u):
+    pm.Normal("y", pt.maximum(u, 40.0), 1, dims="unit")
+
+
+def stays_mixing_units(u):
+    pm.Normal("y", u - u.mean(), 1, dims="unit")
+
+
+def stays_scale(u):
+    pm.Normal("y", 0, pt.exp(u), dims="unit")
+
+
+def stays_heavy(u):
+    pm.StudentT("y", nu=4, mu=u, sigma=1, dims="unit")
+
+
+def stays_curved(u):
+    pm.Normal("y", u**2, 1, dims="unit")
+
+
+def stays_lagged(u):
+    pm.Normal("y", pt.concatenate([u[:1], u[:-1]]) + u, 1, dims="unit")
+
+
+LEFT = [
+    stays_logistic,
+    stays_kinked,
+    stays_mixing_units,
+    stays_scale,
+    stays_heavy,
+    stays_curved,
+    stays_lagged,
+]
+
+
+@pytest.mark.parametrize("child", LEFT, ids=lambda f: f.__name__)
+def test_what_is_no_bell_in_every_cell_stays(child):
+    with pm.Model(coords=UNIT) as model:
+        u = pm.Normal("u", dims="unit")
+        child(u)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _, _, made = conditioned(model, {"y": [0.0, 1.0, 1.0]})
+    assert made is None
+
+
+def test_of_a_product_one_goes_and_the_other_stays():
+    with pm.Model(coords=UNIT) as model:
+        u = pm.Normal("u", dims="unit")
+        v = pm.Normal("v", dims="unit")
+        pm.Normal("y", u * v, 0.5, dims="unit")
+    _, known, made = conditioned(model, {"y": [0.3, -2.0]})
+    [gone], [left] = made.names, [rv.name for rv in made.model.free_RVs]
+    assert {gone, left} == {"u", "v"}
+    point = {left: np.array([0.4, -1.3])}
+    zero, slope, curve = dense(known, [gone], point)
+    expected = zero + slope @ np.linalg.solve(curve, slope) / 2
+    expected += np.log(2 * np.pi) - np.linalg.slogdet(curve)[1] / 2
+    assert float(logp(made.model)(point)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_latent_above_one_that_stays_goes():
+    """v stays for its logistic child; its own factor goes into the integral over u."""
+    with pm.Model(coords=UNIT) as model:
+        u = pm.Normal("u", dims="unit")
+        v = pm.Normal("v", 2 * u, 0.5, dims="unit")
+        pm.Normal("x", u, 1, dims="unit")
+        pm.Bernoulli("y", logit_p=v, dims="unit")
+    _, known, made = conditioned(model, {"x": [0.3, -2.0], "y": [0, 1]})
+    assert made.names == ("u",)
+    v = np.array([0.4, -1.3])
+    zero, slope, curve = dense(known, ["u"], {"v": v})
+    expected = zero + slope @ np.linalg.solve(curve, slope) / 2
+    expected += np.log(2 * np.pi) - np.linalg.slogdet(curve)[1] / 2
+    assert float(logp(made.model)({"v": v})) == pytest.approx(expected, rel=1e-9)
+
+
+def test_parameters_are_not_units():
+    """Coefficients of one entry each are bells too, but no latents: the conjugate forms do them."""
+    with pm.Model(coords={"unit": [0], "arm": [0, 1]}) as model:
+        b = pm.Normal("b", dims="arm")
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        pm.Normal("y", b[x], 1, dims="unit")
+    assert conditioned(model, {"x": [0, 1, 1], "y": [0.0, 1.0, 2.0]})[2] is None
+
+
+def _confounded():
+    """A hidden cause with an instrument, and noise that is known where data cannot tell it."""
+    with pm.Model(coords=UNIT) as model:
+        b = pm.Normal("b", 0, 2)
+        g = pm.Normal("g", 0, 1)
+        s = pm.HalfNormal("s", 1)
+        z = pm.Normal("z", dims="unit")
+        u = pm.Normal("u", dims="unit")
+        x = pm.Normal("x", z + u, 0.8, dims="unit")
+        pm.Normal("y", b * x + g * u, s, dims="unit")
+    return model
+
+
+def _data(n=60):
+    rng = np.random.default_rng(4)
+    z, u = rng.normal(size=(2, n))
+    x = z + u + 0.8 * rng.normal(size=n)
+    y = 0.5 * x + 0.7 * u + 0.6 * rng.normal(size=n)
+    return {"z": z, "x": x, "y": y}
+
+
+def _gap(one, two, name):
+    """Return the largest difference of two posterior means in units of its standard error."""
+    import arviz as az
+
+    arrays = [f.posterior[name] for f in (one, two)]
+    arrays = [a.isel(unit=[0, 1, 2]) if "unit" in a.dims else a for a in arrays]
+    means = [a.mean(("chain", "draw")) for a in arrays]
+    errors = [az.mcse(a.to_dataset(name="v"))["v"] for a in arrays]
+    return np.abs((means[0] - means[1]) / np.sqrt(errors[0] ** 2 + errors[1] ** 2)).max()
+
+
+def test_fit_says_so_and_agrees_with_the_plain_path():
+    """Every parameter and three latents within 5 standard errors of a plain Markov chain."""
+    model, data = _confounded(), _data()
+    own = bc.fit(model, data, seed=1, draws=1500, progressbar=False)
+    plain = bc.fit(model, data, seed=2, draws=1500, method="nuts", progressbar=False)
+    assert own.methods["u"] == INTEGRATED
+    assert "integrated out" in " ".join(own.notes)
+    assert "u" in [n.strip() for k in plain.methods for n in k.split(",")]
+    assert INTEGRATED not in plain.methods.values()
+    assert own.posterior["u"].dims == plain.posterior["u"].dims
+    for name in ("b", "g", "s", "u"):
+        assert _gap(own, plain, name) < 5
+    sd = own.posterior["u"].std(("chain", "draw")) / plain.posterior["u"].std(("chain", "draw"))
+    assert np.abs(np.log(sd)).max() < 5 * np.sqrt(1 / 1000)  # at least 1,000 effective draws each
+
+
+def test_everything_unknown_integrated_needs_no_chain():
+    with pm.Model(coords=UNIT) as model:
+        u = pm.Normal("u", dims="unit")
+        pm.Normal("y", u, 1, dims="unit")
+    fit = bc.fit(model, {"y": [1.0, 3.0]}, seed=1, draws=4000, progressbar=False)
+    assert fit.methods == {"u": INTEGRATED}
+    u = fit.posterior["u"]
+    assert np.abs(u.mean(("chain", "draw")) - [0.5, 1.5]).max() < 5 * np.sqrt(0.5 / 16_000)
+
+
+def test_refits_take_the_same_path():
+    model = _confounded()
+    refitter = bc.Refitter(model, ["z", "x", "y"], draws=300, chains=2)
+    refitter.fit(_data(60), seed=3)
+    again = refitter.fit({n: v + 0.1 for n, v in _data(60).items()}, seed=5)
+    alone = bc.fit(
+        model,
+        {n: v + 0.1 for n, v in _data(60).items()},
+        seed=5,
+        draws=300,
+        chains=2,
+        progressbar=False,
+    )
+    assert again.methods == alone.methods
+    assert len(refitter._recipes) == 1
+    for name in ("b", "g", "s", "u"):
+        assert _gap(again, alone, name) < 5

@@ -84,6 +84,7 @@ def measure(task: str, python: str | None = None, **arguments: Any) -> Measure:
     """
     order = json.dumps({"task": task, "arguments": arguments})
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # libraries are loaded as compiled, not anew
     try:
         done = subprocess.run(
             [python or sys.executable, "-m", "benchmarks.child", order],

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.inference.compress import lean
-from bayescausal.inference.posterior import METHODS, draw_posterior, no_exact, with_exact
+from bayescausal.inference.posterior import METHODS, draw_posterior, no_exact
 from bayescausal.inference.read import beyond, read_data
 from bayescausal.inference.record import Fit, build_fit, timed
 from bayescausal.inference.sample import Drawn, draw_unknowns, sample_model
@@ -51,7 +51,6 @@ __all__ = [
     "no_exact",
     "resolve_seed",
     "sample_model",
-    "with_exact",
 ]
 
 #: Who runs the Markov chains, and the packages that it needs.

@@ -1,4 +1,4 @@
-r"""Normal latents and empty cells, integrated out exactly and drawn back.
+r"""Normal latents, empty cells and group effects, integrated out exactly and drawn back.
 
 Where the factors that read a Normal latent :math:`z` are Normal with means affine in it, and no
 unit reads another's cell, the log-density is a quadratic in every cell and its integral is known
@@ -6,6 +6,9 @@ unit reads another's cell, the log-density is a quadratic in every cell and its 
 none of the narrow valleys in which the strength of a hidden cause and the noise of its effects
 trade places while thousands of cells have to follow. Then the latents are drawn from their exact
 conditional, once per posterior draw.
+
+*Group effects* are such latents, of the groups: without them the funnel of a hierarchical model, in
+which the spread of the effects and the effects themselves shrink together, is gone.
 
 *Empty cells.* A column :math:`x` that is empty in part is
 :math:`x = m \cdot z + (1 - m) \cdot x_{obs}` with the mask :math:`m`, and :math:`z` a latent that
@@ -36,7 +39,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-import xarray as xr
 from pytensor.gradient import NullTypeGradError
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
@@ -53,13 +55,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pymc as pm
+    import xarray as xr
     from pytensor.graph.basic import Variable
 
     from bayescausal.inference.condition import Conditioned, Partly
     from bayescausal.inference.conform import Conformed
     from bayescausal.model.structure import Structure
 
-__all__ = ["Integrated", "integrate", "normal_latents", "opened"]
+__all__ = ["Integrated", "integrate", "normal_vectors", "opened"]
 
 #: Scales of the points at which the quadratic is tried.
 _SCALES = (0.1, 1.0, 10.0, 1000.0)
@@ -67,7 +70,7 @@ _SCALES = (0.1, 1.0, 10.0, 1000.0)
 
 @dataclass(frozen=True, eq=False)
 class Integrated:
-    """A model without some of its Normal latents, and the way back to them.
+    """A model without some of its Normal unknowns, and the way back to them.
 
     Attributes
     ----------
@@ -75,8 +78,6 @@ class Integrated:
         The factors that read the latents are Potentials.
     names : tuple of str
         The latents and columns with empty cells that are gone, in the order of the model.
-    dims : mapping of str to tuple of str
-        Of each.
     notes : tuple of str
         In words.
     bells : tuple of Bell
@@ -85,7 +86,6 @@ class Integrated:
 
     model: pm.Model
     names: tuple[str, ...]
-    dims: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...]
     bells: tuple[Bell, ...]
 
@@ -104,7 +104,7 @@ class Integrated:
         rng: np.random.Generator,
         data: Mapping[str, Any] | None = None,
         missing: Mapping[str, np.ndarray] | None = None,
-    ) -> dict[str, xr.DataArray]:
+    ) -> dict[str, np.ndarray]:
         """Draw the latents from their exact conditional, once per draw.
 
         Parameters
@@ -119,9 +119,8 @@ class Integrated:
 
         Returns
         -------
-        dict of str to DataArray
-            Dims chain, draw and those of the latent; of a column ``x`` with empty cells those
-            cells, as ``x_unobserved``.
+        dict of str to ndarray, shape (chain, draw, ...)
+            Of a column ``x`` with empty cells those cells, as ``x_unobserved``.
         """
         sizes = posterior.sizes["chain"], posterior.sizes["draw"]
         held = {
@@ -129,21 +128,17 @@ class Integrated:
         }
         for bell in reversed(self.bells):
             held |= bell.draw(held, data or {}, rng, sizes)
-        coords = {"chain": posterior["chain"], "draw": posterior["draw"]}
-        out: dict[str, xr.DataArray] = {}
         missing = missing or {}
+        out = {}
         for name, key in zip(self.names, self.drawn(missing), strict=True):
-            array, dims = held[name], self.dims[name]
-            if name in missing:
-                array, dims = array[:, :, missing[name]], (f"{key}_dim_0",)
-            out[key] = xr.DataArray(array, dims=("chain", "draw", *dims), coords=coords)
+            out[key] = held[name][:, :, missing[name]] if name in missing else held[name]
         return out
 
 
 def integrate(
     structure: Structure, model: pm.Model, partly: Mapping[str, Partly] | None = None
 ) -> Integrated | None:
-    """Integrate out the Normal latents and empty cells that can be, exactly.
+    """Integrate out the Normal latents, empty cells and group effects that can be, exactly.
 
     Parameters
     ----------
@@ -177,7 +172,7 @@ def integrate(
     -5.5567
     """
     partly = partly or {}
-    names = normal_latents(structure, model)
+    names = normal_vectors(model)
     if not names:
         return None
     work = _Work(model, names, partly)
@@ -186,13 +181,9 @@ def integrate(
         return None
     gone = tuple(n for n in names if n in {m for b in work.bells for m in b.names})
     made = work.factors.close(gone, work.spent, work.potentials)
-    own = model.named_vars_to_dims
-    dims = {
-        n: tuple(own.get(n) or (f"{n}_dim_{i}" for i in range(model[n].type.ndim))) for n in gone
-    }
     what = [f"the empty cells of {n}" if n in partly else n for n in gone]
-    note = f"{', '.join(what)}: Normal and unknown, integrated out exactly and drawn back."
-    return Integrated(made, gone, dims, (note[0].upper() + note[1:],), tuple(work.bells))
+    note = f"Integrated out exactly and drawn back, being Normal: {', '.join(what)}."
+    return Integrated(made, gone, (note,), tuple(work.bells))
 
 
 def opened(
@@ -235,12 +226,11 @@ def opened(
         whole = done
 
 
-def normal_latents(structure: Structure, model: pm.Model) -> list[str]:
-    """Return the free Normal variables of the units, in the order of the model.
+def normal_vectors(model: pm.Model) -> list[str]:
+    """Return the free Normal variables that are arrays, in the order of the model.
 
     Parameters
     ----------
-    structure : Structure
     model : pm.Model
         Conditioned.
 
@@ -248,11 +238,7 @@ def normal_latents(structure: Structure, model: pm.Model) -> list[str]:
     -------
     list of str
     """
-    return [
-        rv.name
-        for rv in model.free_RVs
-        if rv.name in structure.random and _is_normal(model, rv.name)
-    ]
+    return [rv.name for rv in model.free_RVs if _is_normal(model, rv.name)]
 
 
 # ------------------------------------------------------------------------------- private

@@ -18,11 +18,10 @@ from bayescausal.inference.condition import condition
 from bayescausal.inference.exact.blocks import split
 from bayescausal.inference.exact.plan import (
     Plan,
-    derived,
     draw_exact,
-    layout,
     make_plan,
     rest_of,
+    with_arrays,
 )
 from bayescausal.inference.integrate import opened
 from bayescausal.inference.sample import draw_unknowns
@@ -49,7 +48,6 @@ __all__ = [
     "not_compressed",
     "relabelled",
     "told",
-    "with_exact",
 ]
 
 #: How the unknowns can be drawn.
@@ -99,7 +97,7 @@ def draw_posterior(
         raise no_exact(*plan.rest[0])
     if plan.samplers and not plan.rest:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
-        return with_exact(structure, conformed, {"posterior": empty}, arrays), methods, ()
+        return with_arrays(structure, conformed.coords, {"posterior": empty}, arrays), methods, ()
     held = [n for s in plan.samplers for n in s.observed]
     found = Compression({}, {})
 
@@ -141,7 +139,7 @@ def draw_posterior(
         notes = (*notes, *told_too)
         if method != "nuts":
             more = relabelled(structure, conformed, found, more)
-    groups = with_exact(structure, conformed, groups, arrays)
+    groups = with_arrays(structure, conformed.coords, groups, arrays)
     return groups, {**methods, **more}, notes
 
 
@@ -272,40 +270,6 @@ def no_exact(block: Block, reason: str) -> ModelError:
         f"The posterior of {', '.join(block.unknowns)} has no exact method: {reason}.",
         remedy='Fit with method="auto".',
     )
-
-
-def with_exact(
-    structure: Structure,
-    conformed: Conformed,
-    groups: dict[str, xr.Dataset],
-    arrays: Mapping[str, np.ndarray],
-) -> dict[str, xr.Dataset]:
-    """Return groups with the draws of exact blocks, and what they determine, put in.
-
-    Parameters
-    ----------
-    structure : Structure
-    conformed : Conformed
-    groups : dict of str to Dataset
-        With ``posterior``.
-    arrays : mapping of str to ndarray, shape (chain, draw, ...)
-
-    Returns
-    -------
-    dict of str to Dataset
-    """
-    if not arrays:
-        return groups
-    before = groups["posterior"]
-    variables: dict[str, Any] = {str(n): v.variable for n, v in before.data_vars.items()}
-    labels: dict[str, Any] = {}
-    for name, value in arrays.items():  # put together at once: this is a large part of a refit
-        dims, own = layout(structure, name, value, conformed.coords)
-        variables[name] = dims, value
-        labels |= {d: v for d, v in own.items() if d not in before.coords}
-    posterior = xr.Dataset(variables, {**before.coords, **labels}, before.attrs)
-    made = derived(structure, posterior, conformed.coords)
-    return {**groups, "posterior": posterior.assign(made) if made else posterior}
 
 
 def _in_jax(options: Mapping[str, Any]) -> bool:

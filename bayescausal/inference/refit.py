@@ -41,14 +41,14 @@ from bayescausal.inference.compress import Compression, fuse, insert, lean, meas
 from bayescausal.inference.condition import condition
 from bayescausal.inference.conform import conform
 from bayescausal.inference.exact.blocks import named_parents
-from bayescausal.inference.exact.plan import Plan, draw_exact, make_plan, rest_of
+from bayescausal.inference.exact.plan import Plan, draw_exact, make_plan, rest_of, with_arrays
 from bayescausal.inference.fit import (
     check_options,
     fit_read,
     resolve_seed,
 )
-from bayescausal.inference.integrate import Integrated, normal_latents, opened
-from bayescausal.inference.posterior import no_exact, not_compressed, relabelled, told, with_exact
+from bayescausal.inference.integrate import Integrated, normal_vectors, opened
+from bayescausal.inference.posterior import no_exact, not_compressed, relabelled, told
 from bayescausal.inference.sample import CAREFUL, INTEGRATED
 from bayescausal.inference.table import as_table, own_table
 from bayescausal.model.structure import structure_of
@@ -287,10 +287,9 @@ class Refitter:
         groups = self._sample(compiled, conformed, seed, careful)
         with self._lock:
             if recipe.integral is not None:
-                before, rng = groups["posterior"], np.random.default_rng([seed, 2])
-                found = recipe.integral.recover(before, rng, data, conformed.missing)
-                groups = {**groups, "posterior": before.assign(found)}
-            groups = with_exact(structure, conformed, groups, arrays)
+                rng = np.random.default_rng([seed, 2])
+                arrays |= recipe.integral.recover(groups["posterior"], rng, data, conformed.missing)
+            groups = with_arrays(structure, conformed.coords, groups, arrays)
         return groups, {**methods, **recipe.methods}, told(structure, short, conformed)
 
     def _planned(self, conformed: Conformed) -> tuple[Plan, dict[str, Any]]:
@@ -459,7 +458,7 @@ def _why_plain(
     discrete = [rv.name for rv in free if is_discrete(rv)]
     if discrete:
         return f"{', '.join(discrete)} discrete and unknown"
-    latents = () if method == "nuts" else normal_latents(structure, model)
+    latents = () if method == "nuts" else normal_vectors(model)
     given = [v for v in model.basic_RVs if v.name in seen]
     return _starts_from_data(model, given, latents)
 

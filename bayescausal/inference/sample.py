@@ -18,6 +18,7 @@ import pymc as pm
 import xarray as xr
 
 from bayescausal.inference.compress import lean
+from bayescausal.inference.exact.plan import with_arrays
 from bayescausal.inference.integrate import Integrated, integrate
 from bayescausal.inference.marginal import marginalise
 from bayescausal.model.support import is_discrete
@@ -92,6 +93,10 @@ def draw_unknowns(
         notes += known.notes
         if "target_accept" not in (sampler.get("nuts") or {}):
             sampler.setdefault("target_accept", CAREFUL)
+        if isinstance(sampler.get("initvals"), dict):  # what is integrated out starts nowhere
+            gone = {*known.names, *known.drawn(missing or {})}
+            starts = {k: v for k, v in sampler["initvals"].items() if str(k) not in gone}
+            sampler["initvals"] = starts
     methods: dict[str, str] = {}
     free = [rv.name for rv in model.free_RVs]
     steps = [rv.name for rv in model.free_RVs if is_discrete(rv)]
@@ -123,7 +128,7 @@ def draw_unknowns(
     if known is not None:
         rng = np.random.default_rng([seed, 2])
         back = known.recover(groups["posterior"], rng, missing=missing)
-        groups["posterior"] = groups["posterior"].assign(back)
+        groups = with_arrays(structure, conditioned.model.coords, groups, back)
         methods[", ".join(back)] = INTEGRATED
     if marginal is not None:
         rng = np.random.default_rng([seed, 1])

@@ -44,6 +44,7 @@ __all__ = [
     "make_plan",
     "rest_of",
     "row_chunks",
+    "with_arrays",
 ]
 
 #: Rows whose designs are held at a time.
@@ -253,6 +254,41 @@ def rest_of(model: pm.Model, gone: Sequence[str], held: Sequence[str]) -> pm.Mod
 
 def _behind(variable: Any, leaves: set[Any]) -> bool:
     return bool(named_parents(list(variable.owner.inputs), leaves))
+
+
+def with_arrays(
+    structure: Structure,
+    coords: Mapping[str, Any],
+    groups: Mapping[str, xr.Dataset],
+    arrays: Mapping[str, np.ndarray],
+) -> dict[str, xr.Dataset]:
+    """Return groups with draws, and what they determine, put in.
+
+    Parameters
+    ----------
+    structure : Structure
+    coords : mapping of str to sequence
+        Labels of the dims of the data.
+    groups : mapping of str to Dataset
+        With ``posterior``.
+    arrays : mapping of str to ndarray, shape (chain, draw, ...)
+
+    Returns
+    -------
+    dict of str to Dataset
+    """
+    if not arrays:
+        return dict(groups)
+    before = groups["posterior"]
+    variables: dict[str, Any] = {str(n): v.variable for n, v in before.data_vars.items()}
+    labels: dict[str, Any] = {}
+    for name, value in arrays.items():  # put together at once: this is a large part of a refit
+        dims, own = layout(structure, name, value, coords)
+        variables[name] = dims, value
+        labels |= {d: v for d, v in own.items() if d not in before.coords}
+    posterior = xr.Dataset(variables, {**before.coords, **labels}, before.attrs)
+    made = derived(structure, posterior, coords)
+    return {**groups, "posterior": posterior.assign(made) if made else posterior}
 
 
 def derived(

@@ -28,9 +28,9 @@ import xarray as xr
 
 from bayescausal.inference.columns import dim_labels
 from bayescausal.inference.conform import Conformed
-from bayescausal.inference.exact.plan import make_plan
+from bayescausal.inference.exact.plan import make_plan, with_arrays
 from bayescausal.inference.exact.reduce import CellTerm, NotReducedError
-from bayescausal.inference.posterior import no_exact, with_exact
+from bayescausal.inference.posterior import no_exact
 from bayescausal.inference.read import beyond
 from bayescausal.inference.record import Fit, build_fit, timed
 from bayescausal.inference.stream.columns import columns_of, raise_problems
@@ -139,7 +139,9 @@ def fit_stream(
         structure=structure,
         table=table,
         conformed=conformed,
-        groups=timed(with_exact(structure, conformed, groups, arrays), time.perf_counter() - start),
+        groups=timed(
+            with_arrays(structure, conformed.coords, groups, arrays), time.perf_counter() - start
+        ),
         kind="posterior",
         seed=seed,
         methods=methods,

@@ -17,70 +17,142 @@ Beta              :math:`\log y, \log(1-y)`    roots of :math:`t^2 - (1 + P^2 - 
 
 with :math:`A, G` the arithmetic and geometric means, and :math:`P, Q` the geometric means of
 :math:`y` and :math:`1-y`. The roots are real because :math:`A \ge G` and :math:`P + Q \le 1`.
+
+Values are summarised by such means, and summaries of two sets of values by weighted means of
+them, in forms in which no difference of large numbers is left: for a Normal mean and variance, for
+a Gamma :math:`A` and :math:`\log(A/G)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-__all__ = ["POINTS"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-#: From values, the code of each value's cell and the counts: points cell after cell, and how many.
-Points = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, int]]
+__all__ = ["POINTS", "Family"]
 
-
-def _means(y: np.ndarray, code: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the mean of each cell."""
-    return np.asarray(np.bincount(code, y, minlength=len(counts)) / counts)
+Array = np.ndarray
 
 
-def _normal(y: np.ndarray, code: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, int]:
-    mean = _means(y, code, counts)
-    sd = np.sqrt(_means((y - mean[code]) ** 2, code, counts))
-    return np.concatenate([mean - sd, mean + sd]), 2
+@dataclass(frozen=True)
+class Family:
+    """How values of a family come down to summaries, and these to points.
+
+    Attributes
+    ----------
+    start : callable
+        From values to the summaries of each alone, shape (k, n_values).
+    combine : callable
+        From summaries and a function that averages over the values of each cell, and one that
+        spreads over them what belongs to the cell, to the summaries of the cells.
+    points : callable
+        From summaries to points, shape (fold, n_cells).
+    """
+
+    start: Callable[[Array], Array]
+    combine: Callable[[Array, Callable[[Array], Array], Array], Array]
+    points: Callable[[Array], Array]
+
+    def summaries(self, y: Array, code: Array, counts: Array) -> Array:
+        """Return the summaries of each cell.
+
+        Parameters
+        ----------
+        y : ndarray, shape (n_values,)
+        code : ndarray of int, shape (n_values,)
+            The cell of each value.
+        counts : ndarray, shape (n_cells,)
+            Values in each cell.
+
+        Returns
+        -------
+        ndarray, shape (k, n_cells)
+        """
+        return self.merged(self.start(y), np.ones(len(y)), code, counts)
+
+    def merged(self, parts: Array, weights: Array, code: Array, counts: Array) -> Array:
+        """Return the summaries of cells from those of parts of them.
+
+        Parameters
+        ----------
+        parts : ndarray, shape (k, n_parts)
+        weights : ndarray, shape (n_parts,)
+            Values in each part.
+        code : ndarray of int, shape (n_parts,)
+            The cell of each part.
+        counts : ndarray, shape (n_cells,)
+            Values in each cell.
+
+        Returns
+        -------
+        ndarray, shape (k, n_cells)
+        """
+
+        def mean(x: Array) -> Array:
+            return np.asarray(np.bincount(code, x * weights, minlength=len(counts)) / counts)
+
+        return self.combine(parts, mean, code)
+
+    def __call__(self, y: Array, code: Array, counts: Array) -> tuple[Array, int]:
+        """Return points cell after cell, and how many each cell has."""
+        found = self.points(self.summaries(y, code, counts))
+        return found.reshape(-1), len(found)
 
 
-def _log_normal(y: np.ndarray, code: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, int]:
-    points, fold = _normal(np.log(y), code, counts)
-    return np.exp(points), fold
+def _alone(y: Array) -> Array:
+    return np.stack([y, np.zeros(len(y))])
 
 
-def _exponential(y: np.ndarray, code: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, int]:
-    return _means(y, code, counts), 1
+def _normal(parts: Array, mean: Callable[[Array], Array], code: Array) -> Array:
+    centre = mean(parts[0])
+    return np.stack([centre, mean(parts[1] + (parts[0] - centre[code]) ** 2)])
 
 
-def _gamma(y: np.ndarray, code: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, int]:
-    mean = _means(y, code, counts)
+def _normal_points(found: Array) -> Array:
+    sd = np.sqrt(found[1])
+    return np.stack([found[0] - sd, found[0] + sd])
+
+
+def _gamma(parts: Array, mean: Callable[[Array], Array], code: Array) -> Array:
+    centre = mean(parts[0])
     # log(A / G) as a mean of small numbers: no difference of large ones
-    gap = np.maximum(_means(-np.log1p(y / mean[code] - 1.0), code, counts), 0.0)
-    upper = mean * (1.0 + np.sqrt(-np.expm1(-2.0 * gap)))
-    geometric = mean * np.exp(-gap)
-    return np.concatenate([geometric**2 / upper, upper]), 2
+    gap = mean(parts[1] - np.log1p(parts[0] / centre[code] - 1.0))
+    return np.stack([centre, np.maximum(gap, 0.0)])
 
 
-def _inverse_gamma(y: np.ndarray, code: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, int]:
-    points, fold = _gamma(1.0 / y, code, counts)
-    return 1.0 / points, fold
+def _gamma_points(found: Array) -> Array:
+    centre, gap = found
+    upper = centre * (1.0 + np.sqrt(-np.expm1(-2.0 * gap)))
+    return np.stack([(centre * np.exp(-gap)) ** 2 / upper, upper])
 
 
-def _beta(y: np.ndarray, code: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, int]:
-    p = np.exp(_means(np.log(y), code, counts))
-    q = np.exp(_means(np.log1p(-y), code, counts))
+def _means(parts: Array, mean: Callable[[Array], Array], code: Array) -> Array:
+    return np.stack([mean(part) for part in parts])
+
+
+def _beta_points(found: Array) -> Array:
+    p, q = np.exp(found)
     half = (1.0 + (p - q) * (p + q)) / 2.0
     root = np.sqrt(np.maximum((half - p) * (half + p), 0.0))
     upper = half + root
-    return np.concatenate([p**2 / upper, upper]), 2
+    return np.stack([p**2 / upper, upper])
 
+
+_INVERTED = Family(lambda y: _alone(1.0 / y), _gamma, lambda found: 1.0 / _gamma_points(found))
 
 #: By the name of the op.
-POINTS: dict[str, Points] = {
-    "NormalRV": _normal,
-    "LogNormalRV": _log_normal,
-    "ExponentialRV": _exponential,
-    "GammaRV": _gamma,
-    "InvGammaRV": _inverse_gamma,
-    "InverseGammaRV": _inverse_gamma,
-    "BetaRV": _beta,
+POINTS: dict[str, Family] = {
+    "NormalRV": Family(_alone, _normal, _normal_points),
+    "LogNormalRV": Family(
+        lambda y: _alone(np.log(y)), _normal, lambda found: np.exp(_normal_points(found))
+    ),
+    "ExponentialRV": Family(lambda y: y[None], _means, lambda found: found),
+    "GammaRV": Family(_alone, _gamma, _gamma_points),
+    "InvGammaRV": _INVERTED,
+    "InverseGammaRV": _INVERTED,
+    "BetaRV": Family(lambda y: np.stack([np.log(y), np.log1p(-y)]), _means, _beta_points),
 }

@@ -37,7 +37,7 @@ from bayescausal.inference.stream.columns import columns_of, raise_problems
 from bayescausal.inference.stream.gather import Gathered, Gathering, gathered_by, layout_of
 from bayescausal.inference.stream.held import NotHeld, StreamTable, parts_of
 from bayescausal.inference.stream.labels import label_orders
-from bayescausal.inference.stream.shortened import counted_names, draw_shortened, shorten
+from bayescausal.inference.stream.shortened import counted_names, draw_shortened, pointed, shorten
 from bayescausal.inference.stream.source import open_source
 from bayescausal.inference.stream.tally import MOST
 from bayescausal.model.structure import structure_of
@@ -110,7 +110,7 @@ def fit_stream(
     plan = _planned(structure, source, columns, ignored, method)
     orders = label_orders(structure, source, columns)
     samplers, terms = gathered_by(structure, columns, plan)
-    cells = [counted_names(t) for t in terms.values() if isinstance(t, CellTerm)]
+    cells = [counted_names(t) for t in terms.values() if _counted(t)]
     layout = layout_of(samplers, columns, cells)
     work = Gathering(model, structure.unit_dims, source, layout, orders)
     found = gather(source, columns, work)
@@ -156,9 +156,14 @@ def fit_stream(
     return result
 
 
+def _counted(term: Any) -> bool:
+    """Whether a term needs the distinct rows themselves."""
+    return isinstance(term, CellTerm) and not pointed(term)
+
+
 def _numbers(work: Gathering, found: Gathered, term: Any, samplers: Sequence[Any]) -> Any:
     """Return what the pass gathered for an equation that is shortened."""
-    if isinstance(term, CellTerm):
+    if _counted(term):
         values, counts = work.rows_of(found, counted_names(term))
         if len(counts) > MOST:
             raise ModelError(

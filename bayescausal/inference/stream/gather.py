@@ -166,16 +166,21 @@ def gathered_by(
     Returns
     -------
     samplers : tuple
-        The exact samplers, then one for each equation of sums of squares and products.
+        The exact samplers, then one for each equation of sums and of means.
     terms : dict of str to term
     """
     if not plan.rest:
         return plan.samplers, {}
-    from bayescausal.inference.stream.shortened import AffineSums, shorten
+    from bayescausal.inference.stream.shortened import AffineSums, PointSums, pointed, shorten
 
     terms = shorten(structure, columns, plan.rest)
     assert isinstance(terms, dict)
-    sums = [AffineSums(structure, t) for t in terms.values() if isinstance(t, AffineTerm)]
+    sums: list[Any] = []
+    for term in terms.values():
+        if isinstance(term, AffineTerm):
+            sums.append(AffineSums(structure, term))
+        elif pointed(term):
+            sums.append(PointSums(term))
     return (*plan.samplers, *sums), terms
 
 

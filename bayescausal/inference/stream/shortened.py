@@ -2,12 +2,13 @@
 
 What :func:`bayescausal.compress` makes of rows in memory is gathered in the pass: counts of
 distinct rows for equations of discrete columns, sums of squares and products for affine-Gaussian
-ones. NUTS then runs on a model of these numbers, at a cost that does not grow with the rows.
+ones, and the means of a family's statistics for others whose parents are discrete. NUTS then runs
+on a model of these numbers, at a cost that does not grow with the rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ import numpy as np
 from bayescausal.inference.compress import Compression, insert, reducible
 from bayescausal.inference.condition import condition
 from bayescausal.inference.conform import Conformed
-from bayescausal.inference.exact.affine import MOST
+from bayescausal.inference.exact.affine import MOST, NotAffineError
 from bayescausal.inference.exact.plan import rest_of
-from bayescausal.inference.exact.reduce import AffineTerm, CellTerm
+from bayescausal.inference.exact.points import POINTS
+from bayescausal.inference.exact.reduce import AffineTerm, CellTerm, NotReducedError
 from bayescausal.inference.posterior import COMPRESSED
 from bayescausal.inference.sample import draw_unknowns
 from bayescausal.model.rebuild import data_values
@@ -33,7 +35,10 @@ if TYPE_CHECKING:
     from bayescausal.inference.stream.columns import Column
     from bayescausal.model.structure import Structure
 
-__all__ = ["AffineSums", "counted_names", "draw_shortened", "shorten"]
+__all__ = ["AffineSums", "PointSums", "counted_names", "draw_shortened", "pointed", "shorten"]
+
+#: Cells of one equation.
+CELLS = 100_000
 
 
 def shorten(
@@ -78,7 +83,15 @@ def _gathered(term: Any, columns: Mapping[str, Column]) -> bool:
     """Whether a pass can gather a term's numbers."""
     if isinstance(term, AffineTerm):
         return True
-    return isinstance(term, CellTerm) and all(columns[n].finite for n in counted_names(term))
+    if not isinstance(term, CellTerm):
+        return False
+    names = term.equation.varying if pointed(term) else counted_names(term)
+    return all(columns[n].finite for n in names)
+
+
+def pointed(term: Any) -> bool:
+    """Whether a term has cells of equal parents, whose values come down to means."""
+    return isinstance(term, CellTerm) and term.points is not None
 
 
 def counted_names(term: Any) -> tuple[str, ...]:
@@ -113,6 +126,90 @@ class AffineSums:
         values = {n: chunk[n] for n in self.term.equation.varying} | self.steady
         before = None if reference is None else SimpleNamespace(reference=reference)
         return self.term._sums(values, y, self.shapes, self.size, before)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class CellSums:
+    """What the values of each cell come down to. Those of two sets of rows add.
+
+    Attributes
+    ----------
+    family : str
+        Of :data:`.POINTS`.
+    cells : ndarray, shape (n_cells, n_columns)
+        The parents' values.
+    counts : ndarray, shape (n_cells,)
+    summaries : ndarray, shape (k, n_cells)
+    """
+
+    family: str
+    cells: np.ndarray
+    counts: np.ndarray
+    summaries: np.ndarray
+
+    def __add__(self, other: CellSums) -> CellSums:
+        """Return those of both sets of rows."""
+        weights = np.concatenate([self.counts, other.counts])
+        parts = np.concatenate([self.summaries, other.summaries], axis=1)
+        rows = np.concatenate([self.cells, other.cells])
+        return _summed(self.family, rows, weights, parts)
+
+    def numbers(self, term: Any, like: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the points and counts of :class:`.CellTerm`."""
+        points = POINTS[self.family].points(self.summaries)
+        fold = len(points)
+        if not np.isfinite(points).all():
+            raise NotReducedError("its sums are not finite")
+        out, at = {}, 0
+        for name in term.equation.varying:
+            shape, kind = np.shape(like[name])[1:], np.asarray(like[name]).dtype
+            width = int(np.prod(shape))
+            own = self.cells[:, at : at + width].reshape(-1, *shape).astype(kind)
+            out[name], at = np.concatenate([own] * fold), at + width
+        counts = np.concatenate([self.counts / fold] * fold)
+        return {**out, "value": points.reshape(-1), "counts": counts}
+
+
+class PointSums:
+    """The means of an equation with discrete parents, gathered like the sums of a sampler.
+
+    Attributes
+    ----------
+    columns, observed : tuple of str
+    """
+
+    def __init__(self, term: Any) -> None:
+        self.term = term
+        self.observed = (term.name,)
+        self.columns = (term.name, *term.equation.varying)
+
+    def statistics(
+        self, chunk: Mapping[str, np.ndarray], counts: Any = None, *, reference: Any = None
+    ) -> CellSums:
+        """Return the statistics of some rows; as of an exact sampler."""
+        y = np.asarray(chunk[self.term.name], dtype=float)
+        parents = [np.asarray(chunk[n], float) for n in self.term.equation.varying]
+        none = np.empty((len(y), 0))
+        rows = np.concatenate([none, *(p.reshape(len(y), -1) for p in parents)], axis=1)
+        weights = np.ones(len(y)) if counts is None else np.asarray(counts, float)
+        with np.errstate(all="ignore"):
+            parts = POINTS[self.term.family].start(y)
+            return _summed(self.term.family, rows, weights, parts)
+
+
+def _summed(family: str, rows: np.ndarray, weights: np.ndarray, parts: np.ndarray) -> CellSums:
+    """Return summaries by distinct rows."""
+    if rows.shape[1]:
+        cells, code = np.unique(rows, axis=0, return_inverse=True)
+        code = code.reshape(-1)
+    else:
+        cells, code = rows[:1], np.zeros(len(rows), dtype=int)
+    if len(cells) > CELLS:
+        raise NotAffineError(f"it has more than {CELLS:,} cells")
+    counts = np.bincount(code, weights, minlength=len(cells))
+    with np.errstate(all="ignore"):
+        found = POINTS[family].merged(parts, weights, code, counts)
+    return CellSums(family, cells, counts, found)
 
 
 def _affine(total: LinearStatistics) -> dict[str, np.ndarray]:
@@ -178,9 +275,12 @@ def draw_shortened(
     chosen = {}
     for name, term in terms.items():
         found = gathered[name]
-        numbers = (
-            _affine(found) if isinstance(term, AffineTerm) else _cells(term, structure, *found)
-        )
+        if isinstance(term, AffineTerm):
+            numbers = _affine(found)
+        elif isinstance(found, CellSums):
+            numbers = found.numbers(term, head)
+        else:
+            numbers = _cells(term, structure, *found)
         chosen[name] = (term, numbers)
     [unit] = structure.unit_dims
     many = len(next(iter(head.values())))

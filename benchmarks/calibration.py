@@ -299,6 +299,8 @@ def picture(studies, path: Path) -> None:
         studies[name].plot(ax, quantity=quantity)
         ax.set_title(f"{name}: {quantity}", loc="left", fontsize="small")
         ax.set_ylabel("")
+    for ax in axes[:-4]:  # once per column
+        ax.set_xlabel("")
     axes[0].figure.savefig(path, dpi=70)
 
 

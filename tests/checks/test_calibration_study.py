@@ -41,9 +41,7 @@ def test_the_families_are_those_promised():
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("family", list(STUDY.FAMILIES))
 def test_answers_are_calibrated(family):
-    # Two families have latent variables, whose fits are compiled anew for every data set.
-    latent = family in ("instrument", "panel")
-    check = STUDY.run(family, 60 if latent else 200)
+    check = STUDY.run(family, 200)
     assert check.verdict != "fail", check.finding
     assert check.table["failed"].max() <= 0.02
     assert (check.table["slack"] < 1e-9).all()

@@ -161,39 +161,39 @@ class Bell:
         )
         return cls(tuple(names), shape, inputs, shared, function)
 
+    def step(self, data: Mapping[str, Any]) -> int:
+        """Return how many draws are made at a time: by the largest array that is read."""
+        sizes = [np.size(v) for v in self._given(data)]
+        return max(1, CELLS // max(1, int(np.prod(self.shape)), *sizes))
+
     def draw(
         self,
         held: Mapping[str, np.ndarray],
         data: Mapping[str, Any],
         rng: np.random.Generator,
-        sizes: tuple[int, int],
+        count: int,
     ) -> dict[str, np.ndarray]:
         """Return one draw of every latent for every draw of what it reads.
 
         Parameters
         ----------
         held : mapping of str to ndarray
-            Draws of what is read: (chain, draw, ...).
+            Draws of what is read, along the first axis.
         data : mapping of str to ndarray
             Values of data that replace those of the model.
         rng : numpy Generator
-        sizes : (int, int)
-            Chains and draws.
+        count : int
+            Draws.
 
         Returns
         -------
         dict of str to ndarray
-            (chain, draw, *shape).
+            (count, *shape).
         """
-        given = [data.get(str(v.name), v.get_value(borrow=True)) for v in self.data]
-        total = sizes[0] * sizes[1]
-        flat = [held[n].reshape(total, *held[n].shape[2:]) for n in self.inputs]
-        out = np.empty((len(self.names), total, *self.shape))
-        step = max(1, CELLS // max(1, int(np.prod(self.shape))))
-        for start in range(0, total, step):
-            cut = slice(start, min(start + step, total))
-            noise = rng.standard_normal((cut.stop - start, len(self.names), *self.shape))
-            own = [noise[:, j] for j in range(len(self.names))]
-            for j, value in enumerate(self.function(*own, *(v[cut] for v in flat), *given)):
-                out[j, cut] = value
-        return {n: a.reshape(*sizes, *self.shape) for n, a in zip(self.names, out, strict=True)}
+        noise = rng.standard_normal((count, len(self.names), *self.shape))
+        own = [noise[:, j] for j in range(len(self.names))]
+        found = self.function(*own, *(held[n] for n in self.inputs), *self._given(data))
+        return dict(zip(self.names, found, strict=True))
+
+    def _given(self, data: Mapping[str, Any]) -> list[Any]:
+        return [data.get(str(v.name), v.get_value(borrow=True)) for v in self.data]

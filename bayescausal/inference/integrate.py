@@ -19,9 +19,8 @@ reads needs no integral: where it is empty its factor is left out.
 others one shape after the other, for what an integral leaves is a quadratic again. They are drawn
 back in the opposite order.
 
-That the log-density is such a quadratic is *found by trying*: its slopes are compared with those
-of a quadratic at random points of many scales. Where they differ the latent stays an unknown of the
-Markov chain.
+That the log-density is such a quadratic is read off the expressions (:mod:`.cellwise`), whatever
+the data are. Where it cannot be seen the latent stays an unknown of the Markov chain.
 
 References
 ----------
@@ -37,18 +36,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from pytensor.gradient import NullTypeGradError
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
-from pytensor.tensor.random.basic import LogNormalRV, NormalRV
+from pytensor.tensor.random.basic import NormalRV
 
 from bayescausal.inference.bells import Bell, Quadratic
+from bayescausal.inference.cellwise import admitted
 from bayescausal.inference.condition import condition
-from bayescausal.inference.factors import Factors, StaysError, used
+from bayescausal.inference.exact.blocks import named_parents
+from bayescausal.inference.factors import Factors, StaysError
 from bayescausal.inference.states import joined
-from bayescausal.model.rebuild import PY_MODE, evaluate
+from bayescausal.model.rebuild import evaluate
 from bayescausal.model.support import is_discrete
 
 if TYPE_CHECKING:
@@ -63,9 +63,6 @@ if TYPE_CHECKING:
     from bayescausal.model.structure import Structure
 
 __all__ = ["Integrated", "integrate", "normal_vectors", "opened"]
-
-#: Scales of the points at which the quadratic is tried.
-_SCALES = (0.1, 1.0, 10.0, 1000.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,15 +120,26 @@ class Integrated:
             Of a column ``x`` with empty cells those cells, as ``x_unobserved``.
         """
         sizes = posterior.sizes["chain"], posterior.sizes["draw"]
-        held = {
-            str(n): v.transpose("chain", "draw", ...).values for n, v in posterior.data_vars.items()
-        }
-        for bell in reversed(self.bells):
-            held |= bell.draw(held, data or {}, rng, sizes)
-        missing = missing or {}
-        out = {}
-        for name, key in zip(self.names, self.drawn(missing), strict=True):
-            out[key] = held[name][:, :, missing[name]] if name in missing else held[name]
+        total = sizes[0] * sizes[1]
+        missing, data = missing or {}, data or {}
+        flat = {}
+        for n, v in posterior.data_vars.items():
+            array = v.transpose("chain", "draw", ...).values
+            flat[str(n)] = array.reshape(total, *array.shape[2:])
+        step = min(bell.step(data) for bell in self.bells)
+        keys = dict(zip(self.names, self.drawn(missing), strict=True))
+        out: dict[str, np.ndarray] = {}
+        for start in range(0, total, step):
+            cut = slice(start, min(start + step, total))
+            held = {n: v[cut] for n, v in flat.items()}
+            for bell in reversed(self.bells):
+                held |= bell.draw(held, data, rng, cut.stop - cut.start)
+            for name, key in keys.items():
+                value = held[name][:, missing[name]] if name in missing else held[name]
+                if key not in out:
+                    out[key] = np.empty((total, *value.shape[1:]))
+                out[key][cut] = value
+        out = {key: value.reshape(*sizes, *value.shape[1:]) for key, value in out.items()}
         return out
 
 
@@ -172,7 +180,7 @@ def integrate(
     -5.5567
     """
     partly = partly or {}
-    names = normal_vectors(model)
+    names = admitted(structure, normal_vectors(structure, model))
     if not names:
         return None
     work = _Work(model, names, partly)
@@ -226,11 +234,14 @@ def opened(
         whole = done
 
 
-def normal_vectors(model: pm.Model) -> list[str]:
+def normal_vectors(structure: Structure, model: pm.Model) -> list[str]:
     """Return the free Normal variables that are arrays, in the order of the model.
+
+    What a Deterministic that is kept would read unit by unit is left out.
 
     Parameters
     ----------
+    structure : Structure
     model : pm.Model
         Conditioned.
 
@@ -238,7 +249,22 @@ def normal_vectors(model: pm.Model) -> list[str]:
     -------
     list of str
     """
-    return [rv.name for rv in model.free_RVs if _is_normal(model, rv.name)]
+    own = structure.model
+    known = {v.name for v in own.free_RVs}
+    names = [v.name for v in model.free_RVs if v.name in known and _is_normal(own, v.name)]
+    if not names:
+        return []
+    unit = {*structure.nodes, *structure.imputed, *(d.name for d in own.data_vars)}
+    leaves = {*own.basic_RVs, *own.data_vars}
+    lost: set[str] = set()
+    for d in own.deterministics:
+        dims = own.named_vars_to_dims.get(d.name) or ()
+        if d.name in structure.deterministics and d.type.ndim:
+            continue
+        read = {str(v.name) for v in named_parents([d], leaves)}
+        if read & unit and not set(structure.unit_dims) & set(dims):
+            lost |= read
+    return [n for n in names if n not in lost]
 
 
 # ------------------------------------------------------------------------------- private
@@ -259,8 +285,13 @@ class _Work:
     def __init__(self, model: pm.Model, names: Sequence[str], partly: Mapping[str, Partly]) -> None:
         self.factors = Factors(model)
         places = self.factors.places
+        # Products, not switches: these are moved about when a gradient is prepared, and what was
+        # not chosen is divided by zero there.
+        self.empty = {n: pt.cast(p.mask, places[n].type.dtype) for n, p in partly.items()}
         self.factors.stands = {
-            n: pt.switch(p.mask, places[n], p.values) for n, p in partly.items() if n in names
+            n: self.empty[n] * places[n] + (1 - self.empty[n]) * p.values
+            for n, p in partly.items()
+            if n in names
         }
         self.model, self.names, self.partly = model, names, partly
         self.reading = dict(self.factors.reading(names))
@@ -272,7 +303,7 @@ class _Work:
 
     def run(self) -> None:
         """Take out what can be: leaves first, then groups, the finest shape first."""
-        left = self._readable()
+        left = list(self.names)
         for name in reversed(list(left)):
             if [f for f, reads in self.reading.items() if name in reads] == [name]:
                 self._leaf(name)
@@ -281,18 +312,6 @@ class _Work:
             if not self._group(group) and len(group) > 1:
                 for name in reversed(group):
                     self._group((name,))
-
-    def _readable(self) -> list[str]:
-        """Return latents whose factors are all Normal, or Potentials."""
-        out = []
-        for name in self.names:
-            factors = [self.model[f] for f, reads in self.reading.items() if name in reads]
-            if all(
-                f in self.model.potentials or isinstance(f.owner.op, NormalRV | LogNormalRV)
-                for f in factors
-            ):
-                out.append(name)
-        return out
 
     def _groups(self, names: Sequence[str]) -> list[tuple[str, ...]]:
         """Return latents of one shape that meet in a factor, together."""
@@ -320,9 +339,9 @@ class _Work:
         curve = pt.grad(slope.sum(), hole)
         rest = None
         if name in self.partly:
-            mask = self.partly[name].mask
-            slope, curve = pt.switch(mask, slope, 0.0), pt.switch(mask, curve, -1.0)
-            rest = pt.switch(mask, 0.0, own)
+            seen = 1 - self.empty[name]
+            curve = curve - seen  # never zero: what is not empty is drawn too, and left aside
+            rest = seen * own
         zero = {hole: pt.zeros(self.shapes[name], dtype=hole.type.dtype)}
         [slope, curve] = graph_replace([slope, curve], zero, strict=False)
         self._done((name,), Quadratic(pt.constant(0.0), (slope,), {(0, 0): -curve}))
@@ -364,8 +383,8 @@ class _Work:
         total = sum((pt.sum(self._cells(f)) for f in mine), pt.constant(0.0))
         for name, hole in zip(group, holes, strict=True):
             if name in self.partly:  # where nothing is empty, a standard normal of its own
-                idle = -0.5 * (hole**2 + np.log(2 * np.pi))
-                total = total + pt.sum(pt.switch(self.partly[name].mask, 0.0, idle))
+                idle = -0.5 * (hole * hole + np.log(2 * np.pi))
+                total = total + pt.sum((1 - self.empty[name]) * idle)
         slopes = pt.grad(total, holes, disconnected_inputs="raise")
         curves = {}
         for i, slope in enumerate(slopes):
@@ -374,52 +393,8 @@ class _Work:
                     curves[i, j] = -pt.grad(slope.sum(), holes[j], disconnected_inputs="ignore")
         if any((j, j) not in curves for j in range(len(group))):
             raise StaysError
-        self._try(group, slopes, curves)
         zero = {h: pt.zeros(self.shapes[group[0]], dtype=h.type.dtype) for h in holes}
         keys = list(curves)
         found = graph_replace([total, *slopes, *curves.values()], zero, strict=False)
         at_zero, slopes, values = found[0], found[1 : 1 + len(holes)], found[1 + len(holes) :]
         return Quadratic(at_zero, tuple(slopes), dict(zip(keys, values, strict=True)))
-
-    def _try(
-        self,
-        group: Sequence[str],
-        slopes: Sequence[Variable],
-        curves: Mapping[tuple[int, int], Variable],
-    ) -> None:
-        """Compare the slopes at random points with those of a quadratic in every cell."""
-        places, shape, size = self.factors.places, self.shapes[group[0]], len(group)
-        holes = [places[n] for n in group]
-        gone = [n for bell in self.bells for n in bell.names]
-        points = self.factors.points([*gone, *group])
-        outputs = [*slopes, *(curves[k] + pt.zeros_like(holes[0]) for k in curves)]
-        others = [places[n] for n in used(outputs, places) if n not in group]
-        function = pytensor.function(
-            [*holes, *others], outputs, mode=PY_MODE, on_unused_input="ignore"
-        )
-        rng = np.random.default_rng(0)
-        tried = False
-        for point in points:
-            given = [point[v] for v in others]
-
-            def at(z: Sequence[np.ndarray], given: list[Any] = given) -> list[np.ndarray]:
-                with np.errstate(all="ignore"):
-                    return [np.asarray(a) for a in function(*z, *given)]
-
-            found = at([np.zeros(shape)] * size)
-            if not all(np.isfinite(a).all() for a in found):
-                continue
-            tried = True
-            slope, curve = found[:size], np.zeros((size, size, *shape))
-            for (i, j), value in zip(curves, found[size:], strict=True):
-                curve[i, j] = curve[j, i] = value
-            if not all((curve[j, j] > 0).all() for j in range(size)):
-                raise StaysError
-            for scale in _SCALES:
-                z = scale * rng.standard_normal((size, *shape))
-                parts = curve * z
-                near = 1e-7 * (np.abs(parts).sum(axis=1) + np.abs(slope)) + 1e-9
-                if not (np.abs(at(list(z))[:size] - (slope - parts.sum(axis=1))) <= near).all():
-                    raise StaysError
-        if not tried:
-            raise StaysError

@@ -37,6 +37,7 @@ import numpy as np
 import xarray as xr
 from pytensor.compile import SharedVariable
 
+from bayescausal.inference.cellwise import admitted
 from bayescausal.inference.compress import Compression, fuse, insert, lean, measure, reducible
 from bayescausal.inference.condition import condition
 from bayescausal.inference.conform import conform
@@ -458,7 +459,7 @@ def _why_plain(
     discrete = [rv.name for rv in free if is_discrete(rv)]
     if discrete:
         return f"{', '.join(discrete)} discrete and unknown"
-    latents = () if method == "nuts" else normal_vectors(model)
+    latents = () if method == "nuts" else admitted(structure, normal_vectors(structure, model))
     given = [v for v in model.basic_RVs if v.name in seen]
     return _starts_from_data(model, given, latents)
 

@@ -91,7 +91,8 @@ def draw_unknowns(
     if known is not None:
         model = known.model
         notes += known.notes
-        if "target_accept" not in (sampler.get("nuts") or {}):
+        smooth_left = any(not is_discrete(rv) for rv in model.free_RVs)
+        if smooth_left and "target_accept" not in (sampler.get("nuts") or {}):
             sampler.setdefault("target_accept", CAREFUL)
         if isinstance(sampler.get("initvals"), dict):  # what is integrated out starts nowhere
             gone = {*known.names, *known.drawn(missing or {})}

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytensor.compile.ops import ViewOp
 from pytensor.graph.basic import equal_computations
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar.basic import Add, Cast, Identity, Mul, Neg, Sub, TrueDiv
@@ -136,7 +137,7 @@ def _paths(
                 found[name] = path
     elif (kind is TrueDiv or _floats(op, var)) and moving == [0]:
         found = _spread(parts[0], node.inputs[0], var)
-    elif isinstance(op, SpecifyShape | CheckAndRaise) and moving == [0]:
+    elif isinstance(op, SpecifyShape | CheckAndRaise | ViewOp) and moving == [0]:
         found = parts[0]
     elif isinstance(op, DimShuffle) and not op.drop:
         step = ("axes", op.input_ndim, tuple(op.new_order))

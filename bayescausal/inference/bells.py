@@ -7,10 +7,14 @@ For :math:`k` latents of one shape, a log-density that is quadratic in every cel
 
 with :math:`L` unit lower triangular, spelled out for all cells at once. With :math:`L y = b`,
 
-.. math:: \log \int e^{\ell(z)} dz = \ell(0) + \frac12 \sum_{i,j} \left(y_{ij}^2 / d_{ij}
-   + \log 2\pi - \log d_{ij}\right), \qquad
+.. math:: \log \int e^{\ell(z)} dz = \ell(z^*) + \frac12 \sum_{i,j} \left(\log 2\pi
+   - \log d_{ij}\right), \qquad
    z_i = L_i'^{-1} \left(D_i^{-1} y_i + D_i^{-1/2} \varepsilon_i\right),\
-   \varepsilon_i \sim N(0, I).
+   \varepsilon_i \sim N(0, I),
+
+the mode :math:`z^*` being the draw without noise. The value is taken there and not at zero, where
+much would cancel; and it moves there with the parameters by what they change directly, for
+:math:`\nabla \ell(z^*) = 0`.
 
 References
 ----------
@@ -49,25 +53,25 @@ class Quadratic:
 
     Attributes
     ----------
-    at_zero : TensorVariable
-        The value at zero, summed.
     slopes : tuple of TensorVariable
         Of each latent, at zero: cell by cell.
     curves : mapping of (int, int) to TensorVariable
         Minus the second derivatives, first index at least the second; zero where there is none.
     """
 
-    at_zero: Variable
     slopes: tuple[Variable, ...]
     curves: Mapping[tuple[int, int], Variable]
 
-    def integral(self) -> Variable:
-        """Return the log of the integral over all cells."""
-        d, _, y = self._factorised()
-        total = self.at_zero
-        for dj, yj in zip(d, y, strict=True):
-            total = total + pt.sum(yj**2 / (2 * dj) + 0.5 * (np.log(2 * np.pi) - pt.log(dj)))
-        return total
+    def modes(self) -> list[Variable]:
+        """Return where each latent has its mode, cell by cell."""
+        return self.draw([pt.zeros_like(slope) for slope in self.slopes])
+
+    def width(self) -> Variable:
+        """Return the log of the integral less the value at the mode, over all cells."""
+        d, _, _ = self._factorised()
+        parts = [pt.sum(0.5 * (np.log(2 * np.pi) - pt.log(dj + pt.zeros_like(b))))
+                 for dj, b in zip(d, self.slopes, strict=True)]  # fmt: skip
+        return pt.add(*parts) if len(parts) > 1 else parts[0]
 
     def draw(self, noise: Sequence[Variable]) -> list[Variable]:
         """Return a draw of every latent from standard normal noise of their shape."""

@@ -7,12 +7,18 @@ path of look-ups, so that every cell of the equation reads one cell of :math:`z`
 rounding, matrix products and everything else that is not on this list are refused, also where they
 would do: a latent that is refused only stays an unknown of the Markov chain.
 
-Latents that meet must do so in the same cell: among the equations that they share there is at most
-one path besides the plain one.
+Latents that meet must do so in the same cell. Two that an equation reads at the end of one path
+belong to one *level* and are integrated jointly, cell by cell. Where one is read plainly and the
+other by a look-up (a pupil's ability, the effect of the school) the plain one is finer and goes
+first: what its integral leaves reads the other by that look-up. Levels must be ordered without
+contradiction, and latents that are connected may be looked up by one path only; those of two
+crossed classifications, or of a value and the one before it, are not integrated together.
 """
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
 from pytensor.compile.ops import ViewOp
@@ -45,8 +51,8 @@ class _RefusedError(Exception):
     """The latent does not enter so."""
 
 
-def admitted(structure: Structure, names: Sequence[str]) -> list[str]:
-    """Return those of some Normal variables that can be integrated out together.
+def admitted(structure: Structure, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return those of some Normal variables that can be integrated out, as groups.
 
     Parameters
     ----------
@@ -57,21 +63,38 @@ def admitted(structure: Structure, names: Sequence[str]) -> list[str]:
 
     Returns
     -------
-    list of str
-        In the same order.
+    list of tuple of str
+        Those of a group jointly, the groups one after the other.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.inference.cellwise import admitted
+    >>> from bayescausal.model.structure import structure_of
+    >>> with pm.Model(coords={"unit": [0], "school": range(3)}) as model:
+    ...     where = pm.Data("where", [0], dims="unit")
+    ...     effect = pm.Normal("effect", dims="school")
+    ...     u, v = pm.Normal("u", dims="unit"), pm.Normal("v", dims="unit")
+    ...     x = pm.Normal("x", u + v + effect[where], dims="unit")
+    ...     y = pm.Bernoulli("y", logit_p=v, dims="unit")
+    >>> admitted(structure_of(model, unit_dims="unit"), ["effect", "u", "v"])
+    [('u',), ('effect',)]
     """
     held: list[str] = []
-    # Effects before causes: of those that cannot go together, the finer ones go.
+    # Effects before causes: of those that cannot go together, the effects go.
     for name in reversed(names):
         if any(structure.model[name].type.broadcastable):
             continue
         try:
-            found = _equations(structure, [*held, name])
+            _groups(_equations(structure, [*held, name]), [*held, name])
         except _RefusedError:
             continue
-        if _fits(found, [*held, name]):
-            held.append(name)
-    return [n for n in names if n in held]
+        held.append(name)
+    if not held:
+        return []
+    order = {n: i for i, n in enumerate(names)}
+    found = _groups(_equations(structure, held), held)
+    return [tuple(sorted(group, key=order.__getitem__)) for group in found]
 
 
 # ------------------------------------------------------------------------------- private
@@ -89,9 +112,6 @@ def _equations(structure: Structure, names: Sequence[str]) -> dict[str, dict[str
     for rv in model.basic_RVs:
         reads = named_parents(list(rv.owner.inputs), leaves) & set(holes)
         if rv in holes:
-            size = rv.owner.op.size_param(rv.owner)
-            if named_parents([size], leaves):
-                raise _RefusedError
             out[rv.name] = {holes[rv]: ()}
         if not reads:
             continue
@@ -181,24 +201,40 @@ def _same(one: Path, two: Path) -> bool:
     return True
 
 
-def _fits(equations: dict[str, dict[str, Path]], names: Sequence[str]) -> bool:
-    """Whether latents that meet do so in the same cell, and are few enough."""
-    parts: list[set[str]] = [{n} for n in names]
+def _groups(equations: dict[str, dict[str, Path]], names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return levels of latents, finer ones first; refuse where there is no such order."""
+    level = {n: n for n in names}
+    connected = {n: n for n in names}
     for reads in equations.values():
-        touched = [p for p in parts if p & set(reads)]
-        if len(touched) > 1:
-            parts = [p for p in parts if p not in touched] + [set().union(*touched)]
-    for part in parts:
-        if len(part) == 1:
-            continue
-        if len(part) > MOST:
-            return False
-        seen: Path = ()
-        for reads in equations.values():
-            for name, path in reads.items():
-                if name not in part or not path:
-                    continue
-                if seen and not _same(seen, path):
-                    return False
-                seen = path
-    return True
+        first, *others = reads
+        for other in others:
+            _join(connected, first, other)
+        for one, two in combinations(reads, 2):
+            if _same(reads[one], reads[two]):
+                _join(level, one, two)
+    seen: dict[str, Path] = {}
+    finer: dict[str, set[str]] = {level[n]: set() for n in names}
+    for reads in equations.values():
+        for name, path in reads.items():
+            before = seen.setdefault(connected[name], path) if path else ()
+            alone = list(connected.values()).count(connected[name]) == 1
+            if path and not alone and not _same(before, path):
+                raise _RefusedError
+        for one, two in permutations(reads, 2):
+            if not reads[one] and reads[two]:
+                finer[level[two]].add(level[one])
+    members = {root: tuple(n for n in names if level[n] == root) for root in finer}
+    if any(len(group) > MOST for group in members.values()):
+        raise _RefusedError
+    try:
+        return [members[root] for root in TopologicalSorter(finer).static_order()]
+    except CycleError as error:
+        raise _RefusedError from error
+
+
+def _join(root: dict[str, str], one: str, two: str) -> None:
+    """Put two names under one root."""
+    old, new = root[two], root[one]
+    for name, held in root.items():
+        if held == old:
+            root[name] = new

@@ -287,15 +287,7 @@ def lean(structure: Structure, model: pm.Model) -> pm.Model:
     -------
     pm.Model
     """
-    unit = set(structure.unit_dims)
-    below = structure.descendants(structure.nodes) if structure.nodes else frozenset()
-    parts = {*structure.deterministics, *structure.imputed, *below}
-    gone = [
-        d
-        for d in model.deterministics
-        if d.type.ndim
-        and (d.name in parts or unit & set(model.named_vars_to_dims.get(d.name) or ()))
-    ]
+    gone = unit_deterministics(structure, model)
     if not gone:
         return model
     fgraph, memo, initvals = open_model(model)
@@ -307,6 +299,31 @@ def lean(structure: Structure, model: pm.Model) -> pm.Model:
         if out in markers or out.owner is None or not hasattr(out.owner.op, "dims"):
             fgraph.remove_output(i)
     return close(fgraph, initvals)
+
+
+def unit_deterministics(structure: Structure, model: pm.Model) -> list[Any]:
+    """Return the Deterministics that have a value for each unit.
+
+    Parameters
+    ----------
+    structure : Structure
+    model : pm.Model
+        The structure's own, or conditioned.
+
+    Returns
+    -------
+    list of TensorVariable
+        Of `model`.
+    """
+    unit = set(structure.unit_dims)
+    below = structure.descendants(structure.nodes) if structure.nodes else frozenset()
+    parts = {*structure.deterministics, *structure.imputed, *below}
+    return [
+        d
+        for d in model.deterministics
+        if d.type.ndim
+        and (d.name in parts or unit & set(model.named_vars_to_dims.get(d.name) or ()))
+    ]
 
 
 # ------------------------------------------------------------------------------- private

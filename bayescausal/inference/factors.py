@@ -143,7 +143,7 @@ class Factors:
         draw = pm.compile([], free, random_seed=1, mode=PY_MODE, on_unused_input="ignore")
         try:
             found = [draw() for _ in range(4)]
-        except NotImplementedError:  # an improper prior: try a plain point instead
+        except (NotImplementedError, ValueError):  # an improper prior, or a law of what it drew
             start = np.random.default_rng(1)
             shapes = evaluate([rv.shape for rv in free])
             found = [[start.uniform(0.2, 0.8, tuple(s)) for s in shapes] for _ in range(4)]
@@ -207,7 +207,8 @@ class Factors:
             if rv.name in gone and memo[rv] in fgraph.variables:
                 replacements.append((memo[rv], memo[rv].owner.inputs[1]))
         toposort_replace(fgraph, tuple(replacements))
-        return close(fgraph, self.initvals)
+        drawn = {n for n in unknown if isinstance(self.initvals.get(n), str)}
+        return close(fgraph, {n: v for n, v in self.initvals.items() if n not in drawn})
 
 
 def used(expressions: Iterable[Variable], places: Mapping[str, Variable]) -> tuple[str, ...]:

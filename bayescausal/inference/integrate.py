@@ -15,9 +15,9 @@ which the spread of the effects and the effects themselves shrink together, is g
 is standard normal where nothing is empty and so changes nothing there. A variable that no other
 reads needs no integral: where it is empty its factor is left out.
 
-*Several latents* that meet in a factor and have one shape are integrated jointly, cell by cell;
-others one shape after the other, for what an integral leaves is a quadratic again. They are drawn
-back in the opposite order.
+*Several latents* of one level are integrated jointly, cell by cell; levels one after the other, the
+finer first, for what an integral leaves is a quadratic again. They are drawn back in the opposite
+order.
 
 That the log-density is such a quadratic is read off the expressions (:mod:`.cellwise`), whatever
 the data are. Where it cannot be seen the latent stays an unknown of the Markov chain.
@@ -37,17 +37,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.gradient import NullTypeGradError
+from pytensor.gradient import NullTypeGradError, disconnected_grad
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.basic import NormalRV
 
 from bayescausal.inference.bells import Bell, Quadratic
 from bayescausal.inference.cellwise import admitted
+from bayescausal.inference.compress import unit_deterministics
 from bayescausal.inference.condition import condition
 from bayescausal.inference.exact.blocks import named_parents
 from bayescausal.inference.factors import Factors, StaysError
-from bayescausal.inference.states import joined
 from bayescausal.model.rebuild import evaluate
 from bayescausal.model.support import is_discrete
 
@@ -180,11 +180,12 @@ def integrate(
     -5.5567
     """
     partly = partly or {}
-    names = admitted(structure, normal_vectors(structure, model))
-    if not names:
+    names = normal_vectors(structure, model)
+    groups = admitted(structure, names)
+    if not groups:
         return None
-    work = _Work(model, names, partly)
-    work.run()
+    work = _Work(model, [n for n in names if any(n in g for g in groups)], partly)
+    work.run(groups)
     if not work.bells:
         return None
     gone = tuple(n for n in names if n in {m for b in work.bells for m in b.names})
@@ -237,7 +238,8 @@ def opened(
 def normal_vectors(structure: Structure, model: pm.Model) -> list[str]:
     """Return the free Normal variables that are arrays, in the order of the model.
 
-    What a Deterministic that is kept would read unit by unit is left out.
+    Left out is what a Deterministic reads that is kept and reads units, such as their mean: it is
+    drawn with the chain.
 
     Parameters
     ----------
@@ -254,15 +256,13 @@ def normal_vectors(structure: Structure, model: pm.Model) -> list[str]:
     names = [v.name for v in model.free_RVs if v.name in known and _is_normal(own, v.name)]
     if not names:
         return []
-    unit = {*structure.nodes, *structure.imputed, *(d.name for d in own.data_vars)}
+    unit = {*structure.nodes, *structure.imputed}
     leaves = {*own.basic_RVs, *own.data_vars}
+    heavy = unit_deterministics(structure, own)
     lost: set[str] = set()
     for d in own.deterministics:
-        dims = own.named_vars_to_dims.get(d.name) or ()
-        if d.name in structure.deterministics and d.type.ndim:
-            continue
         read = {str(v.name) for v in named_parents([d], leaves)}
-        if read & unit and not set(structure.unit_dims) & set(dims):
+        if d not in heavy and read & unit:
             lost |= read
     return [n for n in names if n not in lost]
 
@@ -301,26 +301,16 @@ class _Work:
         self.spent: list[str] = []
         self.bells: list[Bell] = []
 
-    def run(self) -> None:
-        """Take out what can be: leaves first, then groups, the finest shape first."""
-        left = list(self.names)
-        for name in reversed(list(left)):
+    def run(self, groups: Sequence[Sequence[str]]) -> None:
+        """Take out what can be: leaves first, then the groups in their order."""
+        for name in reversed(self.names):
             if [f for f, reads in self.reading.items() if name in reads] == [name]:
                 self._leaf(name)
-                left.remove(name)
-        for group in self._groups(left):
-            if not self._group(group) and len(group) > 1:
-                for name in reversed(group):
-                    self._group((name,))
-
-    def _groups(self, names: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return latents of one shape that meet in a factor, together."""
-        found = []
-        order = {n: np.empty(0) for n in names}
-        for group in joined(order, {f: r & set(names) for f, r in self.reading.items()}):
-            for shape in dict.fromkeys(self.shapes[n] for n in group):
-                found.append(tuple(n for n in group if self.shapes[n] == shape))
-        return sorted(found, key=lambda g: -int(np.prod(self.shapes[g[0]])))
+        gone = {n for bell in self.bells for n in bell.names}
+        for group in groups:
+            left = tuple(n for n in group if n not in gone)
+            if left and not self._group(left):
+                return  # what is coarser would have to wait for it
 
     def _cells(self, factor: str) -> Variable:
         """Return a factor, cell by cell."""
@@ -344,7 +334,7 @@ class _Work:
             rest = seen * own
         zero = {hole: pt.zeros(self.shapes[name], dtype=hole.type.dtype)}
         [slope, curve] = graph_replace([slope, curve], zero, strict=False)
-        self._done((name,), Quadratic(pt.constant(0.0), (slope,), {(0, 0): -curve}))
+        self._done((name,), Quadratic((slope,), {(0, 0): -curve}))
         reads = self.reading.pop(name) - {name}
         self._spend([name])
         if rest is not None:
@@ -361,7 +351,12 @@ class _Work:
         self._done(group, quadratic)
         reads = frozenset().union(*(self.reading.pop(f) for f in mine)) - set(group)
         self._spend(mine)
-        self._put(f"{'_'.join(group)}_integrated_out", quadratic.integral(), reads)
+        modes = quadratic.modes()
+        if not reads:  # the slope is zero at the mode; latents still to go need its own movement
+            modes = [disconnected_grad(mode) for mode in modes]
+        moved = {self.factors.places[n]: mode for n, mode in zip(group, modes, strict=True)}
+        [value] = graph_replace([self._total(group, mine)], moved, strict=False)
+        self._put(f"{'_'.join(group)}_integrated_out", value + quadratic.width(), reads)
         return True
 
     def _spend(self, factors: Sequence[str]) -> None:
@@ -379,13 +374,10 @@ class _Work:
 
     def _quadratic(self, group: Sequence[str], mine: Sequence[str]) -> Quadratic:
         """Return the log-density of some factors as a quadratic in some latents; or refuse."""
+        if len({self.shapes[n] for n in group}) > 1:
+            raise StaysError
         holes = [self.factors.places[n] for n in group]
-        total = sum((pt.sum(self._cells(f)) for f in mine), pt.constant(0.0))
-        for name, hole in zip(group, holes, strict=True):
-            if name in self.partly:  # where nothing is empty, a standard normal of its own
-                idle = -0.5 * (hole * hole + np.log(2 * np.pi))
-                total = total + pt.sum((1 - self.empty[name]) * idle)
-        slopes = pt.grad(total, holes, disconnected_inputs="raise")
+        slopes = pt.grad(self._total(group, mine), holes, disconnected_inputs="raise")
         curves = {}
         for i, slope in enumerate(slopes):
             for j in range(i + 1):
@@ -395,6 +387,16 @@ class _Work:
             raise StaysError
         zero = {h: pt.zeros(self.shapes[group[0]], dtype=h.type.dtype) for h in holes}
         keys = list(curves)
-        found = graph_replace([total, *slopes, *curves.values()], zero, strict=False)
-        at_zero, slopes, values = found[0], found[1 : 1 + len(holes)], found[1 + len(holes) :]
-        return Quadratic(at_zero, tuple(slopes), dict(zip(keys, values, strict=True)))
+        found = graph_replace([*slopes, *curves.values()], zero, strict=False)
+        slopes, values = found[: len(holes)], found[len(holes) :]
+        return Quadratic(tuple(slopes), dict(zip(keys, values, strict=True)))
+
+    def _total(self, group: Sequence[str], mine: Sequence[str]) -> Variable:
+        """Return the sum of some factors."""
+        total = sum((pt.sum(self._cells(f)) for f in mine), pt.constant(0.0))
+        for name in group:
+            if name in self.partly:  # where nothing is empty, a standard normal of its own
+                hole = self.factors.places[name]
+                idle = -0.5 * (hole * hole + np.log(2 * np.pi))
+                total = total + pt.sum((1 - self.empty[name]) * idle)
+        return total

@@ -97,7 +97,10 @@ def draw_posterior(
         raise no_exact(*plan.rest[0])
     if plan.samplers and not plan.rest:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
-        return with_arrays(structure, conformed.coords, {"posterior": empty}, arrays), methods, ()
+        groups = with_arrays(
+            structure, conformed.coords, {"posterior": empty}, arrays, conformed.columns
+        )
+        return groups, methods, ()
     held = [n for s in plan.samplers for n in s.observed]
     found = Compression({}, {})
 
@@ -139,7 +142,7 @@ def draw_posterior(
         notes = (*notes, *told_too)
         if method != "nuts":
             more = relabelled(structure, conformed, found, more)
-    groups = with_arrays(structure, conformed.coords, groups, arrays)
+    groups = with_arrays(structure, conformed.coords, groups, arrays, conformed.columns)
     return groups, {**methods, **more}, notes
 
 

@@ -290,7 +290,7 @@ class Refitter:
             if recipe.integral is not None:
                 rng = np.random.default_rng([seed, 2])
                 arrays |= recipe.integral.recover(groups["posterior"], rng, data, conformed.missing)
-            groups = with_arrays(structure, conformed.coords, groups, arrays)
+            groups = with_arrays(structure, conformed.coords, groups, arrays, conformed.columns)
         return groups, {**methods, **recipe.methods}, told(structure, short, conformed)
 
     def _planned(self, conformed: Conformed) -> tuple[Plan, dict[str, Any]]:
@@ -459,7 +459,8 @@ def _why_plain(
     discrete = [rv.name for rv in free if is_discrete(rv)]
     if discrete:
         return f"{', '.join(discrete)} discrete and unknown"
-    latents = () if method == "nuts" else admitted(structure, normal_vectors(structure, model))
+    groups = admitted(structure, normal_vectors(structure, model)) if method != "nuts" else []
+    latents = [n for group in groups for n in group]
     given = [v for v in model.basic_RVs if v.name in seen]
     return _starts_from_data(model, given, latents)
 
@@ -470,9 +471,14 @@ def _starts_from_data(
     """Say which unknown starts from the first data: draws would depend on the order of fits."""
     given = {*model.data_vars, *observed}
     for rv in model.free_RVs:
-        if rv in given or rv.name in integrated:
+        if rv in given:
             continue
-        read = named_parents(rv.owner.inputs, given)
+        inputs = rv.owner.inputs
+        if rv.name in integrated:  # it starts nowhere, but may have as many cells as data say
+            if model.named_vars_to_dims.get(rv.name):
+                continue
+            inputs = [rv.owner.op.size_param(rv.owner)]
+        read = named_parents(inputs, given)
         if read:
             return f"the law of {rv.name} reads {', '.join(sorted(str(v.name) for v in read))}"
     return ""

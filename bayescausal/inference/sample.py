@@ -21,6 +21,7 @@ from bayescausal.inference.compress import lean
 from bayescausal.inference.exact.plan import with_arrays
 from bayescausal.inference.integrate import Integrated, integrate
 from bayescausal.inference.marginal import marginalise
+from bayescausal.model.rebuild import data_values
 from bayescausal.model.support import is_discrete
 from bayescausal.types import BayesCausalError, DataError, FitWarning, ModelError
 
@@ -86,7 +87,7 @@ def draw_unknowns(
     marginal = marginalise(structure, conditioned) if known is None else None
     model = conditioned.model if marginal is None else marginal.model
     notes: list[str] = [] if marginal is None else list(marginal.notes)
-    if integral is True:
+    if integral is True and marginal is None:  # a sum over states is no bell
         known = integrate(structure, model)
     if known is not None:
         model = known.model
@@ -129,7 +130,8 @@ def draw_unknowns(
     if known is not None:
         rng = np.random.default_rng([seed, 2])
         back = known.recover(groups["posterior"], rng, missing=missing)
-        groups = with_arrays(structure, conditioned.model.coords, groups, back)
+        held = data_values(conditioned.model)
+        groups = with_arrays(structure, conditioned.model.coords, groups, back, held)
         methods[", ".join(back)] = INTEGRATED
     if marginal is not None:
         rng = np.random.default_rng([seed, 1])

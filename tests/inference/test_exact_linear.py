@@ -404,3 +404,19 @@ def test_ten_thousand_exact_replicates_are_calibrated():
         flat = np.arange(1, draws + 1) / (draws + 1)
         # Kolmogorov's limit at 1 % / 3 parameters (discrete ranks make it conservative)
         assert np.max(np.abs(ecdf - flat)) < stats.kstwobign.isf(0.01 / 3) / np.sqrt(n), name
+
+
+@pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
+def test_coefficients_in_order_are_no_conjugate_block():
+    """An order is a bound on the prior: the conjugate draws would ignore it."""
+    with pm.Model(coords={"unit": [0], "k": range(3)}) as model:
+        c = pm.Normal(
+            "c", 0, 1, dims="k", transform=pm.distributions.transforms.ordered,
+            initval=[-1.0, 0.0, 1.0],
+        )  # fmt: skip
+        w = pm.Data("w", [0], dims="unit")
+        pm.Normal("y", c[w], 1, dims="unit")
+    data = {"w": [0, 1, 2, 0], "y": [0.5, 0.4, 1.2, 0.6]}
+    fit = bc.fit(model, data, seed=1, draws=200, chains=2, unit_dims="unit", progressbar=False)
+    assert fit.methods == {"c": "compressed (nuts)"}
+    assert (np.diff(fit.posterior["c"], axis=-1) > 0).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -9,7 +10,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import xarray as xr
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 
 import bayescausal as bc
 from bayescausal.inference import as_table, condition, conform
@@ -18,6 +19,7 @@ from bayescausal.inference.sample import INTEGRATED
 from bayescausal.model.rebuild import PY_MODE
 from bayescausal.model.structure import structure_of
 
+FEW_DRAWS = pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
 NAN = np.nan
 UNIT = {"unit": [0]}
 
@@ -162,7 +164,40 @@ def four_columns_with_holes():
     return model, {f"x{i}": values[:, i] for i in range(4)}, point, names, None
 
 
+def pupils_in_schools(schools, where):
+    with pm.Model(coords={"unit": range(3), "school": range(schools)}) as model:
+        b, tau = pm.Normal("b"), pm.HalfNormal("tau")
+        w = pm.Data("where", np.array(where), dims="unit")
+        e = pm.Normal("e", 0.4, tau, dims="school")
+        u = pm.Normal("u", 0.1, 1.1, dims="unit")
+        pm.Normal("x", u, 0.5, dims="unit")
+        pm.Normal("y", b * u + e[w], 0.7, dims="unit")
+    data = {"where": where, "x": [0.2, 1.0, -0.4], "y": [1.0, 2.0, 0.5]}
+    return model, data, {"b": 0.8, "tau_log__": 0.2}, ["u", "e"], "unit"
+
+
+def as_many_schools_as_pupils():
+    return pupils_in_schools(3, [0, 2, 2])
+
+
+def more_schools_than_pupils():
+    return pupils_in_schools(5, [0, 2, 2])
+
+
+def a_value_and_the_one_before():
+    """y reads u plainly and v one step back: v is coarser, and its cells do not touch."""
+    with pm.Model(coords={"unit": range(3)}) as model:
+        b = pm.Normal("b")
+        v, u = pm.Normal("v", dims="unit"), pm.Normal("u", dims="unit")
+        pm.Normal("x", v, 0.5, dims="unit")
+        pm.Normal("y", b * u + v[pt.constant([2, 0, 1])], 0.7, dims="unit")
+    return model, {"x": [0.2, 1.0, -0.4], "y": [1.0, 2.0, 0.5]}, {"b": 0.8}, ["v", "u"], "unit"
+
+
 CASES = [
+    as_many_schools_as_pupils,
+    more_schools_than_pupils,
+    a_value_and_the_one_before,
     four_columns_with_holes,
     schools,
     random_slopes,
@@ -327,6 +362,148 @@ def test_what_is_no_bell_in_every_cell_stays(child):
         warnings.simplefilter("ignore")
         _, _, made = conditioned(model, {"y": [0.0, 1.0, 1.0]}, "unit")
     assert made is None
+
+
+def crossed():
+    with pm.Model(coords={"unit": range(4), "row": range(2), "column": range(2)}) as model:
+        e, f = pm.Normal("e", dims="row"), pm.Normal("f", 0.3, 2, dims="column")
+        r = pm.Data("r", [0, 0, 1, 1], dims="unit")
+        c = pm.Data("c", [0, 1, 0, 1], dims="unit")
+        pm.Normal("y", e[r] + f[c], 0.5, dims="unit")
+    return model, {"r": [0, 0, 1, 1], "c": [0, 1, 0, 1], "y": [0.1, 2.0, 1.0, -1.0]}
+
+
+def a_chain_through_time():
+    """x reads u and v of one time, y u of this and v of the time before: all cells touch."""
+    with pm.Model(coords={"unit": range(3)}) as model:
+        u, v = pm.Normal("u", dims="unit"), pm.Normal("v", 0.3, 2, dims="unit")
+        pm.Normal("x", u - v, 0.5, dims="unit")
+        pm.Normal("y", u + v[pt.constant([2, 0, 1])], 0.7, dims="unit")
+    return model, {"x": [0.2, 1.0, -0.4], "y": [1.0, 2.0, 0.5]}
+
+
+@pytest.mark.parametrize("case", [crossed, a_chain_through_time], ids=lambda f: f.__name__)
+def test_of_two_that_touch_across_cells_one_goes(case):
+    model, data = case()
+    _, known, made = conditioned(model, data, "unit")
+    [gone], [left] = made.names, [rv.name for rv in made.model.free_RVs]
+    point = {left: np.linspace(-1, 1, made.model[left].eval().size)}
+    zero, slope, curve = dense(known, [gone], point)
+    expected = zero + slope @ np.linalg.solve(curve, slope) / 2
+    expected += len(slope) / 2 * np.log(2 * np.pi) - np.linalg.slogdet(curve)[1] / 2
+    assert float(logp(made.model)(point)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("level", "wide", "narrow"), [(1e6, 1, 0.1), (1e6, 1e3, 1e-3), (1.7e9, 3600, 1), (2e3, 5, 0.01)]
+)
+def test_no_digits_are_lost_far_from_zero(level, wide, narrow):
+    rng = np.random.default_rng(1)
+    y = level + np.hypot(wide, narrow) * rng.normal(size=50)
+    with pm.Model(coords=UNIT) as model:
+        c = pm.Normal("c")
+        u = pm.Normal("u", level + wide * c, wide, dims="unit")
+        pm.Normal("y", u, narrow, dims="unit")
+    _, _, made = conditioned(model, {"y": y})
+    found, expected = [], []
+    for c in (0.0, 0.1):
+        found.append(float(logp(made.model)({"c": np.array(c)})))
+        likelihood = norm(level + wide * c, np.hypot(wide, narrow)).logpdf(y).sum()
+        expected.append(likelihood + norm.logpdf(c))
+    # y itself has 16 digits: residuals are off by that, in units of the narrow noise
+    lost = level * 2.3e-16 / narrow
+    error = 50 * 10 * lost * max(1.0, lost) + 1e-8
+    assert found[1] - found[0] == pytest.approx(expected[1] - expected[0], abs=error)
+    # PyMC's own log sqrt(2 pi) is a constant of single precision: 3e-8 for each cell
+    assert found[0] == pytest.approx(expected[0], abs=error + 50 * 4e-8)
+
+
+@FEW_DRAWS
+def test_beside_a_sum_over_states_a_latent_stays():
+    with pm.Model(coords=UNIT) as model:
+        k = pm.Bernoulli("k", 0.4, dims="unit")
+        u = pm.Normal("u", dims="unit")
+        pm.Normal("y", u + 3.0 * k, 0.5, dims="unit")
+    fit = bc.fit(model, {"y": [0.1, 3.2, 2.9]}, seed=1, draws=100, chains=2, progressbar=False)
+    assert fit.methods == {"u": "nuts", "k": "summed out"}
+
+
+@FEW_DRAWS
+def test_beside_a_compound_step_a_latent_goes():
+    with pm.Model(coords=UNIT) as model:
+        u = pm.Normal("u", dims="unit")
+        k = pm.Poisson("k", 3, dims="unit")
+        pm.Normal("x", u, 1, dims="unit")
+        pm.Normal("y", k, 1, dims="unit")
+    fit = bc.fit(
+        model, {"x": [0.1, 0.4], "y": [3.0, 2.0]}, seed=1, draws=50, tune=50, chains=1,
+        progressbar=False,
+    )  # fmt: skip
+    assert fit.methods == {"k": "compound", "u": INTEGRATED}
+
+
+def test_what_a_deterministic_keeps_of_the_units_stays():
+    with pm.Model(coords=UNIT) as model:
+        u = pm.Normal("u", dims="unit")
+        v = pm.Normal("v", dims="unit")
+        pm.Deterministic("middle", u.mean())
+        pm.Deterministic("shown", 2 * v, dims="unit")
+        pm.Normal("y", u + v, 1, dims="unit")
+    assert conditioned(model, {"y": [0.1, 0.4]})[2].names == ("v",)
+
+
+def test_deterministics_read_the_data_of_the_fit():
+    """Both where an exact block and where an integral brought the draws."""
+    with pm.Model(coords={"school": range(3), "unit": [0]}) as model:
+        k = pm.Data("k", 2.0)
+        tau, s = pm.HalfNormal("tau"), pm.HalfNormal("s")
+        e = pm.Normal("e", 0, tau, dims="school")
+        w = pm.Data("where", [0], dims="unit")
+        b = pm.Normal("b")
+        pm.Deterministic("times", k * e, dims="school")
+        pm.Deterministic("scaled", k * b)
+        pm.Normal("y", e[w], s, dims="unit")
+        pm.Normal("z", b, 1, dims="unit")
+    data = {"where": [0, 1, 2, 0], "y": [0.1, 1.0, 2.0, 0.3], "z": [1.0, 2.0, 0.0, 1.0], "k": 5.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = bc.fit(
+            model, data, seed=1, draws=50, tune=100, chains=1, unit_dims="unit", progressbar=False
+        )
+    assert fit.methods["e"] == INTEGRATED
+    assert fit.methods["b"].startswith("conjugate")
+    np.testing.assert_allclose(fit.posterior["times"], 5 * fit.posterior["e"])
+    np.testing.assert_allclose(fit.posterior["scaled"], 5 * fit.posterior["b"])
+
+
+def test_a_start_from_the_prior_is_dropped_where_the_prior_went_into_the_integral():
+    with pm.Model(coords=UNIT) as model:
+        u = pm.Normal("u", dims="unit")
+        v = pm.Normal("v", u, 1, dims="unit", initval="prior")
+        pm.Normal("x", u, 1, dims="unit")
+        pm.Bernoulli("t", logit_p=v, dims="unit")
+    _, _, made = conditioned(model, {"x": [0.1, 0.4], "t": [0, 1]})
+    assert made.names == ("u",)
+    assert np.isfinite(list(made.model.initial_point().values())).all()
+
+
+def test_a_few_empty_cells_of_a_long_column_take_little_memory():
+    """4,000 draws of 5 cells of 20,000 rows: the whole column would be 640 MB."""
+    rows = 20_000
+    x = np.random.default_rng(1).normal(size=rows)
+    with pm.Model(coords=UNIT) as model:
+        b = pm.Normal("b")
+        column = pm.Normal("x", dims="unit")
+        pm.Normal("y", b * column, 1, dims="unit")
+    data = {"x": np.where(np.arange(rows) < 5, NAN, x), "y": x}
+    conformed, _, made = conditioned(model, data)
+    posterior = xr.Dataset({"b": (("chain", "draw"), np.full((4, 1000), 0.5))})
+    tracemalloc.start()
+    back = made.recover(posterior, np.random.default_rng(1), missing=conformed.missing)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert back["x_unobserved"].shape == (4, 1000, 5)
+    assert peak < 30e6
 
 
 def test_of_a_product_one_goes_and_the_other_stays():

@@ -242,6 +242,42 @@ def test_a_latent_that_reads_a_column_and_is_integrated_out_starts_from_nothing(
     same(refitter.fit(two, seed=2), fresh.fit(two, seed=2))
 
 
+def test_as_many_cells_as_data_say_take_the_plain_path():
+    with pm.Model(coords={"unit": [0]}) as model:
+        w = pm.Data("w", [0], dims="unit")
+        z = pm.Data("z", [0.0], dims="unit")
+        c, s = pm.Normal("c"), pm.HalfNormal("s")
+        e = pm.Normal("e", 0, s, shape=(w.max() + 1,))
+        pm.Normal("y", e[w], pm.math.exp(c * z), dims="unit")
+    refitter = bc.Refitter(model, ["y"], draws=20, chains=1, tune=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for where in ([0, 1, 2, 1], [0, 1, 2, 3], [0, 1, 1, 0]):
+            data = {"w": where, "z": [0.0, 0.1, 0.2, 0.3], "y": [0.1, 1.0, 2.0, 0.5]}
+            found = refitter.fit(data, seed=1)
+            assert found.posterior["e"].shape == (1, 20, max(where) + 1)
+
+
+def test_designs_that_touch_cells_in_one_data_set_alone_are_right_in_both():
+    """e[h] - 2 e[a]: harmless where h equals a, and not afterwards."""
+    with pm.Model(coords={"unit": [0], "team": range(3)}) as model:
+        h, a = (pm.Data(n, [0], dims="unit") for n in ("h", "a"))
+        z = pm.Data("z", [0.0], dims="unit")
+        c = pm.Normal("c", 0, 0.3)
+        e = pm.Normal("e", 0, 1, dims="team")
+        pm.Normal("y", e[h] - 2 * e[a], pm.math.exp(c * z), dims="unit")
+    refitter = bc.Refitter(model, ["y"], draws=400, chains=2, tune=300)
+    rng = np.random.default_rng(1)
+    same_teams, z = np.arange(30) % 3, rng.normal(size=30)
+    y = rng.normal(size=30)
+    refitter.fit({"h": same_teams, "a": same_teams, "z": z, "y": y}, seed=1)
+    data = {"h": same_teams, "a": (same_teams + 1) % 3, "z": z, "y": y}
+    whole = bc.fit(
+        model, data, seed=2, draws=400, chains=2, tune=300, method="nuts", progressbar=False
+    )
+    agree(refitter.fit(data, seed=1), whole, ["c", "e"])
+
+
 def test_a_normal_latent_that_cannot_go_takes_the_plain_path():
     with pm.Model(coords={"unit": [0]}) as model:
         x = pm.Normal("x", 0, 1, dims="unit")

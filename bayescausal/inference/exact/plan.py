@@ -16,7 +16,9 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
+from pymc.distributions.transforms import _default_transform
 from pymc.pytensorf import toposort_replace
+from pytensor.compile import SharedVariable
 from pytensor.graph.replace import vectorize_graph
 
 from bayescausal.inference.exact.affine import NotAffineError
@@ -24,6 +26,7 @@ from bayescausal.inference.exact.blocks import Block, named_parents, split
 from bayescausal.inference.exact.counts import CountBlock, count_block
 from bayescausal.inference.exact.linear import LinearBlock, linear_block
 from bayescausal.model.rebuild import PY_MODE, close, open_model
+from bayescausal.model.support import is_discrete
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -108,6 +111,10 @@ def make_plan(structure: Structure, columns: Any, partly: Any = ()) -> Plan:
         if block.opaque:
             rest.append((block, block.opaque))
             continue
+        odd = [n for n in block.unknowns if _is_moved(structure, n)]
+        if odd:
+            rest.append((block, f"{', '.join(odd)} has a transform of its own"))
+            continue
         found: Sampler | str = linear_block(structure, block, columns)
         if isinstance(found, str):
             other = count_block(structure, block, columns)
@@ -120,6 +127,15 @@ def make_plan(structure: Structure, columns: Any, partly: Any = ()) -> Plan:
     used |= {f.name for block, _ in rest for f in block.observed}
     idle = tuple(n for n in structure.random if n in observed and n not in used)
     return Plan(tuple(samplers), tuple(rest), idle)
+
+
+def _is_moved(structure: Structure, name: str) -> bool:
+    """Whether a variable has another transform than its family: an order, an interval."""
+    rv = structure.variable(name)
+    own = structure.model.rvs_to_transforms.get(rv)
+    return rv in structure.model.free_RVs and type(own) is not type(
+        None if is_discrete(rv) else _default_transform(rv.owner.op, rv)
+    )
 
 
 def row_chunks(
@@ -261,6 +277,7 @@ def with_arrays(
     coords: Mapping[str, Any],
     groups: Mapping[str, xr.Dataset],
     arrays: Mapping[str, np.ndarray],
+    data: Mapping[str, np.ndarray],
 ) -> dict[str, xr.Dataset]:
     """Return groups with draws, and what they determine, put in.
 
@@ -272,6 +289,8 @@ def with_arrays(
     groups : mapping of str to Dataset
         With ``posterior``.
     arrays : mapping of str to ndarray, shape (chain, draw, ...)
+    data : mapping of str to ndarray
+        Values of ``pm.Data``; of others the model's own are taken.
 
     Returns
     -------
@@ -287,12 +306,15 @@ def with_arrays(
         variables[name] = dims, value
         labels |= {d: v for d, v in own.items() if d not in before.coords}
     posterior = xr.Dataset(variables, {**before.coords, **labels}, before.attrs)
-    made = derived(structure, posterior, coords)
+    made = derived(structure, posterior, coords, data)
     return {**groups, "posterior": posterior.assign(made) if made else posterior}
 
 
 def derived(
-    structure: Structure, posterior: xr.Dataset, coords: Mapping[str, np.ndarray]
+    structure: Structure,
+    posterior: xr.Dataset,
+    coords: Mapping[str, np.ndarray],
+    values: Mapping[str, np.ndarray],
 ) -> dict[str, xr.DataArray]:
     """Return the parameters' Deterministics that the draws determine.
 
@@ -302,6 +324,8 @@ def derived(
     posterior : Dataset
         Dims chain, draw and their own.
     coords : mapping of str to ndarray
+    values : mapping of str to ndarray
+        Of ``pm.Data``.
 
     Returns
     -------
@@ -327,7 +351,12 @@ def derived(
         for n, v in flat.items()
     }
     outputs = vectorize_graph([d for d, _ in wanted], batch)
-    call = pytensor.function(list(batch.values()), outputs, mode=PY_MODE)
+    given = {
+        v: pt.constant(np.asarray(values[v.name], dtype=v.type.dtype))
+        for v in model.data_vars
+        if v.name in values and isinstance(v, SharedVariable)
+    }
+    call = pytensor.function(list(batch.values()), outputs, givens=given, mode=PY_MODE)
     with np.errstate(all="ignore"):
         found = call(*(v.astype(model[n].type.dtype) for n, v in flat.items()))
     sizes = posterior.sizes["chain"], posterior.sizes["draw"]

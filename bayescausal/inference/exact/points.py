@@ -47,8 +47,8 @@ class Family:
     start : callable
         From values to the summaries of each alone, shape (k, n_values).
     combine : callable
-        From summaries and a function that averages over the values of each cell, and one that
-        spreads over them what belongs to the cell, to the summaries of the cells.
+        From summaries of parts, a function that averages over the parts of each cell, and the cell
+        of each part, to the summaries of the cells.
     points : callable
         From summaries to points, shape (fold, n_cells).
     """

@@ -140,7 +140,8 @@ def fit_stream(
         table=table,
         conformed=conformed,
         groups=timed(
-            with_arrays(structure, conformed.coords, groups, arrays), time.perf_counter() - start
+            with_arrays(structure, conformed.coords, groups, arrays, {}),
+            time.perf_counter() - start,
         ),
         kind="posterior",
         seed=seed,

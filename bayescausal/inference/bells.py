@@ -64,45 +64,34 @@ class Quadratic:
 
     def modes(self) -> list[Variable]:
         """Return where each latent has its mode, cell by cell."""
-        return self.draw([pt.zeros_like(slope) for slope in self.slopes])
+        d, lower = self._factorised()
+        return _solved(d, lower, self.slopes)
 
     def width(self) -> Variable:
         """Return the log of the integral less the value at the mode, over all cells."""
-        d, _, _ = self._factorised()
-        parts = [pt.sum(0.5 * (np.log(2 * np.pi) - pt.log(dj + pt.zeros_like(b))))
-                 for dj, b in zip(d, self.slopes, strict=True)]  # fmt: skip
-        return pt.add(*parts) if len(parts) > 1 else parts[0]
+        d, _ = self._factorised()
+        like = pt.zeros_like(self.slopes[0])
+        parts = [pt.sum(0.5 * (np.log(2 * np.pi) - pt.log(dj + like))) for dj in d]
+        return sum(parts[1:], parts[0])
 
     def draw(self, noise: Sequence[Variable]) -> list[Variable]:
         """Return a draw of every latent from standard normal noise of their shape."""
-        d, lower, y = self._factorised()
-        out: list[Variable] = [
-            yj / dj + e / pt.sqrt(dj) for yj, dj, e in zip(y, d, noise, strict=True)
-        ]
-        for i in reversed(range(len(out))):
-            for (row, column), value in lower.items():
-                if column == i:
-                    out[i] = out[i] - value * out[row]
-        return out
+        d, lower = self._factorised()
+        spread = [e / pt.sqrt(dj) for e, dj in zip(noise, d, strict=True)]
+        around = _back(lower, spread)
+        return [m + s for m, s in zip(_solved(d, lower, self.slopes), around, strict=True)]
 
-    def _factorised(
-        self,
-    ) -> tuple[list[Variable], dict[tuple[int, int], Variable], list[Variable]]:
-        """Return the diagonal, what is below it, and the slopes solved forward."""
+    def _factorised(self) -> tuple[list[Variable], dict[tuple[int, int], Variable]]:
+        """Return the diagonal and what is below it."""
         d: list[Variable] = []
         lower: dict[tuple[int, int], Variable] = {}
-        y: list[Variable] = []
-        size = len(self.slopes)
-        for j in range(size):
+        for j in range(len(self.slopes)):
             pivot = self.curves[j, j]
-            ahead = self.slopes[j]
             for m in range(j):
                 if (j, m) in lower:
-                    pivot = pivot - lower[j, m] ** 2 * d[m]
-                    ahead = ahead - lower[j, m] * y[m]
+                    pivot = pivot - lower[j, m] * lower[j, m] * d[m]
             d.append(pivot)
-            y.append(ahead)
-            for i in range(j + 1, size):
+            for i in range(j + 1, len(self.slopes)):
                 entry = self.curves.get((i, j))
                 for m in range(j):
                     if (i, m) in lower and (j, m) in lower:
@@ -110,7 +99,25 @@ class Quadratic:
                         entry = -part if entry is None else entry - part
                 if entry is not None:
                     lower[i, j] = entry / pivot
-        return d, lower, y
+        return d, lower
+
+
+def _solved(
+    d: Sequence[Variable], lower: Mapping[tuple[int, int], Variable], right: Sequence[Variable]
+) -> list[Variable]:
+    """Return the solution for a right-hand side."""
+    ahead = list(right)
+    for (i, m), value in sorted(lower.items(), key=lambda item: item[0][1]):
+        ahead[i] = ahead[i] - value * ahead[m]
+    return _back(lower, [y / dj for y, dj in zip(ahead, d, strict=True)])
+
+
+def _back(lower: Mapping[tuple[int, int], Variable], right: Sequence[Variable]) -> list[Variable]:
+    """Return the solution of the upper triangle."""
+    out = list(right)
+    for (row, column), value in sorted(lower.items(), key=lambda item: -item[0][0]):
+        out[column] = out[column] - value * out[row]
+    return out
 
 
 @dataclass(frozen=True, eq=False)

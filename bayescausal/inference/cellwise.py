@@ -33,7 +33,7 @@ from pytensor.tensor.subtensor import AdvancedSubtensor
 from bayescausal.inference.exact.blocks import named_parents
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from pytensor.graph.basic import Variable
 
@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 __all__ = ["admitted"]
 
-#: Latents of one shape that are integrated jointly, at most.
-MOST = 4
+#: Latents that are integrated jointly at most, and columns with empty cells. What is compiled grows
+#: steeply with them, and a chain moves a few empty cells well.
+MOST, MOST_EMPTY = 2, 1
 #: What lies between a latent and an equation: each an operation and what it looks up by.
 Path = tuple[tuple[Any, ...], ...]
 
@@ -51,7 +52,9 @@ class _RefusedError(Exception):
     """The latent does not enter so."""
 
 
-def admitted(structure: Structure, names: Sequence[str]) -> list[tuple[str, ...]]:
+def admitted(
+    structure: Structure, names: Sequence[str], empty: Collection[str] = ()
+) -> list[tuple[str, ...]]:
     """Return those of some Normal variables that can be integrated out, as groups.
 
     Parameters
@@ -60,6 +63,8 @@ def admitted(structure: Structure, names: Sequence[str]) -> list[tuple[str, ...]
         The model, read.
     names : sequence of str
         Free Normal arrays, in the order of the model.
+    empty : collection of str
+        Those of them that are columns with some empty cells.
 
     Returns
     -------
@@ -86,14 +91,14 @@ def admitted(structure: Structure, names: Sequence[str]) -> list[tuple[str, ...]
         if any(structure.model[name].type.broadcastable):
             continue
         try:
-            _groups(_equations(structure, [*held, name]), [*held, name])
+            _groups(_equations(structure, [*held, name]), [*held, name], empty)
         except _RefusedError:
             continue
         held.append(name)
     if not held:
         return []
     order = {n: i for i, n in enumerate(names)}
-    found = _groups(_equations(structure, held), held)
+    found = _groups(_equations(structure, held), held, empty)
     return [tuple(sorted(group, key=order.__getitem__)) for group in found]
 
 
@@ -201,7 +206,9 @@ def _same(one: Path, two: Path) -> bool:
     return True
 
 
-def _groups(equations: dict[str, dict[str, Path]], names: Sequence[str]) -> list[tuple[str, ...]]:
+def _groups(
+    equations: dict[str, dict[str, Path]], names: Sequence[str], empty: Collection[str]
+) -> list[tuple[str, ...]]:
     """Return levels of latents, finer ones first; refuse where there is no such order."""
     level = {n: n for n in names}
     connected = {n: n for n in names}
@@ -224,8 +231,12 @@ def _groups(equations: dict[str, dict[str, Path]], names: Sequence[str]) -> list
             if not reads[one] and reads[two]:
                 finer[level[two]].add(level[one])
     members = {root: tuple(n for n in names if level[n] == root) for root in finer}
-    if any(len(group) > MOST for group in members.values()):
-        raise _RefusedError
+    # One that only its own equation reads goes by itself: that integrates to one.
+    leaves = {n for n in names if not any(n in r for f, r in equations.items() if f != n)}
+    for group in members.values():
+        joint = set(group) - leaves
+        if len(joint) > (MOST_EMPTY if joint & set(empty) else MOST):
+            raise _RefusedError
     try:
         return [members[root] for root in TopologicalSorter(finer).static_order()]
     except CycleError as error:

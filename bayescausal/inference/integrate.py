@@ -181,7 +181,7 @@ def integrate(
     """
     partly = partly or {}
     names = normal_vectors(structure, model)
-    groups = admitted(structure, names)
+    groups = admitted(structure, names, partly)
     if not groups:
         return None
     work = _Work(model, [n for n in names if any(n in g for g in groups)], partly)

@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.stats import multivariate_normal, norm
 
 import bayescausal as bc
-from bayescausal.inference import as_table, condition, conform
+from bayescausal.inference import as_table, cellwise, condition, conform
 from bayescausal.inference.integrate import opened
 from bayescausal.inference.sample import INTEGRATED
 from bayescausal.model.rebuild import PY_MODE
@@ -22,6 +22,13 @@ from bayescausal.model.structure import structure_of
 FEW_DRAWS = pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
 NAN = np.nan
 UNIT = {"unit": [0]}
+
+
+@pytest.fixture
+def unlimited(monkeypatch):
+    """Integrate jointly whatever can be, however long that takes to compile."""
+    monkeypatch.setattr(cellwise, "MOST", 9)
+    monkeypatch.setattr(cellwise, "MOST_EMPTY", 9)
 
 
 def conditioned(model, data, unit_dims=None):
@@ -211,7 +218,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda f: f.__name__)
-def test_the_integral_is_that_of_the_joint_quadratic(case):
+def test_the_integral_is_that_of_the_joint_quadratic(case, unlimited):
     model, data, point, names, unit_dims = case()
     _, known, made = conditioned(model, data, unit_dims)
     assert set(made.names) == {n.removesuffix("_unobserved") for n in names}
@@ -223,7 +230,7 @@ def test_the_integral_is_that_of_the_joint_quadratic(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda f: f.__name__)
-def test_the_gradient_is_that_of_the_integral(case):
+def test_the_gradient_is_that_of_the_integral(case, unlimited):
     """As PyMC prepares it for a sampler. Central differences: off by rounding over 1e-5."""
     model, data, point, _, unit_dims = case()
     _, _, made = conditioned(model, data, unit_dims)
@@ -240,7 +247,7 @@ def test_the_gradient_is_that_of_the_integral(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda f: f.__name__)
-def test_the_way_back_has_the_joint_conditional(case):
+def test_the_way_back_has_the_joint_conditional(case, unlimited):
     """Means and covariances of 20,000 draws, each within 5 of its standard errors."""
     model, data, point, names, unit_dims = case()
     conformed, known, made = conditioned(model, data, unit_dims)
@@ -389,6 +396,22 @@ def test_of_two_that_touch_across_cells_one_goes(case):
     [gone], [left] = made.names, [rv.name for rv in made.model.free_RVs]
     point = {left: np.linspace(-1, 1, made.model[left].eval().size)}
     zero, slope, curve = dense(known, [gone], point)
+    expected = zero + slope @ np.linalg.solve(curve, slope) / 2
+    expected += len(slope) / 2 * np.log(2 * np.pi) - np.linalg.slogdet(curve)[1] / 2
+    assert float(logp(made.model)(point)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_what_would_take_long_to_compile_stays():
+    """Of empty cells that meet one column goes; the others are split, and no less right."""
+    model, data, point, names, _ = four_columns_with_holes()
+    _, known, made = conditioned(model, data)
+    left = [rv.name for rv in made.model.free_RVs if rv.type.ndim]
+    assert set(made.names) == {"x3", "x2"}  # x3 is read by nobody
+    assert set(left) == {"x0_unobserved", "x1_unobserved"}
+    rng = np.random.default_rng(2)
+    point = {**point, **{n: rng.normal(size=made.model[n].eval().size) for n in left}}
+    gone = [n for n in names if n not in left]
+    zero, slope, curve = dense(known, gone, point)
     expected = zero + slope @ np.linalg.solve(curve, slope) / 2
     expected += len(slope) / 2 * np.log(2 * np.pi) - np.linalg.slogdet(curve)[1] / 2
     assert float(logp(made.model)(point)) == pytest.approx(expected, rel=1e-9)

@@ -86,7 +86,10 @@ def fit(
 
     The posterior is split into independent blocks, and each block drawn by the fastest method
     that is exact: independent draws where a conjugate form fits, NUTS on sufficient statistics
-    where the equations can be compressed, NUTS on the rows otherwise. ``fit.methods`` says which.
+    where the equations can be compressed, NUTS on the rows otherwise. Discrete latents of few
+    states are summed out and Normal latents, group effects and empty cells integrated out where
+    their form is known; they are drawn back from their exact conditionals. ``fit.methods`` says
+    which.
 
     Parameters
     ----------
@@ -102,7 +105,8 @@ def fit(
     method : {"auto", "exact", "compressed", "nuts", "laplace"}
         ``"auto"`` as above. ``"exact"`` refuses a model with a block that has no conjugate form,
         ``"compressed"`` one with an equation that cannot be compressed (see
-        :func:`bayescausal.compress`). ``"nuts"`` takes the plain path for everything.
+        :func:`bayescausal.compress`). ``"nuts"`` takes the plain path: nothing compressed, nothing
+        integrated out.
         ``"laplace"`` draws from the curvature at the mode and corrects by importance weights; where
         their Pareto k-hat is above 0.7 it falls back to NUTS and says so.
     draws, chains : int
@@ -118,8 +122,8 @@ def fit(
         ``"numpyro"`` and ``"blackjax"`` run on a GPU where JAX sees one; there,
         ``nuts={"chain_method": "vectorized"}`` runs the chains side by side.
     **options
-        Passed to ``pm.sample`` where a Markov chain is run: ``tune``, ``target_accept``,
-        ``cores``, ``nuts``, ...
+        Passed to ``pm.sample`` where a Markov chain is run: ``tune``, ``target_accept`` (default:
+        the sampler's, or 0.95 where something is integrated out), ``cores``, ``nuts``, ...
 
     Returns
     -------

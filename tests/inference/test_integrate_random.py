@@ -86,14 +86,14 @@ class Drawing:
         for u in self.unit:
             if self.chance(0.5):
                 kind = self.rng.random()
-                term = u * self.unit[0] if kind < 0.1 else pt.exp(u) if kind < 0.15 else u
+                term = u * self.unit[0] if kind < 0.1 else pt.tanh(u) if kind < 0.15 else u
                 total = total + self.coefficient() * ((term - z) / 2 if kind > 0.9 else term)
         return total
 
     def column(self, name: str, units: int):
         kind, role, rng = self.rng.random(), self.rng.random(), self.rng
         if kind < 0.1:
-            self.data[name] = np.exp(rng.normal(size=units))
+            self.data[name] = np.exp(0.5 * rng.normal(size=units))
             return pm.LogNormal(name, self.mean(), self.spread(), dims="unit")
         if kind < 0.2:
             self.data[name] = rng.integers(0, 2, units)
@@ -127,7 +127,7 @@ def check(seed: int, gradient: bool) -> int:
     known = condition(structure, conformed)
     start = known.model.initial_point()
     point = {n: 0.5 * drawing.rng.normal(size=np.shape(v)) for n, v in start.items()}
-    left = {n: v for n, v in point.items() if n not in gone}
+    left = {v.name: point[v.name] for v in made.model.value_vars}
     zero, slope, curve = dense(known, gone, left)
     mode = np.linalg.solve(curve, slope)
     expected = zero + slope @ mode / 2

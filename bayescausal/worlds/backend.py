@@ -1,12 +1,12 @@
 """The back end: what runs an expression. Another one would change this file alone.
 
 Worlds are evaluated by PyTensor's plain Python linker, one NumPy kernel per operation on blocks
-that stay in the processor's cache. It was chosen by the time from question to answer. Building it
+that stay in the processor's caches. It was chosen by the time from question to answer. Building it
 takes some hundredths of a second, where numba takes seconds (tens of them before its cache is
-warm); running it, a logistic outcome in two worlds costs 20 ns per unit and draw, where numba's
-fused loop costs 28 to 40, because NumPy's exponential is vectorised and numba's is not. JAX runs
-twice as fast and takes 7 to 15 s to build: more than most questions take in all. Storage that is
-kept between calls (``allow_gc=False``) was slower than fresh storage at every size of block.
+warm); running it, a logistic outcome of three columns in two worlds costs 7 ns per unit and draw,
+where numba's fused loop costs 8: NumPy's exponential is vectorised and numba's is not. JAX takes 7
+to 15 s to build: more than most questions take in all. Storage that is kept between calls
+(``allow_gc=False``) and operations in place were slower than fresh storage at every size of block.
 
 Building is put off to the first call: a question with a closed form never runs its program.
 """

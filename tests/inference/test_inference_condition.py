@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pymc as pm
+import pytensor
+import pytensor.tensor as pt
 import pytest
 from scipy import stats
 
@@ -228,8 +232,6 @@ def test_a_model_frozen_at_its_length_is_refused():
 
 def test_evaluation_without_a_compiler_keeps_precision_far_out():
     x = np.array([-800.0, -40.0, -1e-9, 0.0, 1e-9, 17.9, 40.0, 800.0])
-    import pytensor.tensor as pt
-
     v = pt.vector("v")
     soft, less, cut, cube = evaluate(
         [pt.softplus(v), pt.log1mexp(-pt.abs(v) - 1e-12), pt.clip(v, -1, 1), v**3], {v: x}
@@ -240,3 +242,21 @@ def test_evaluation_without_a_compiler_keeps_precision_far_out():
     np.testing.assert_allclose(less, wanted, rtol=1e-12)
     np.testing.assert_array_equal(cut, np.clip(x, -1, 1))
     np.testing.assert_allclose(cube, x**3, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+@pytest.mark.parametrize("shape", [(), (9,), (3, 1, 3)])
+def test_logistic_function_without_a_compiler(dtype, shape):
+    x = np.array([-709, -40, -2, -1, 0, 1, 17, 40, 800])
+    x = np.resize(x, shape).astype(dtype)
+    v = pt.tensor("v", shape=shape, dtype=dtype)
+    function = pytensor.function([v], pt.sigmoid(v), mode=PY_MODE)
+    given = x.copy()
+    with np.errstate(all="raise", under="ignore"):
+        found = function(x)
+    assert found.dtype == pt.sigmoid(v).type.dtype
+    assert found.shape == shape
+    np.testing.assert_array_equal(x, given)  # nothing is written to
+    exact = np.array([1 / (1 + Decimal(-float(i)).exp()) for i in x.ravel()], dtype=float)
+    limits = np.finfo(found.dtype)
+    np.testing.assert_allclose(found.ravel(), exact, rtol=4 * limits.eps, atol=limits.tiny)

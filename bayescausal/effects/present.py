@@ -113,8 +113,23 @@ def as_effect(run: Run, answer: np.ndarray, plan: Plan, error: Any) -> Effect:
         mc_error=_shaped_error(error, draws, rest, lead, grid, event),
         seed=run.seed,
         population=question.words,
-        notes=notes_of(run, plan, error),
+        notes=(*notes_of(run, plan, error), *_unseen(run, answer, plan)),
     )
+
+
+def _unseen(run: Run, answer: np.ndarray, plan: Plan) -> list[str]:
+    """Return what a simulated answer of exactly zero leaves open (the rule of three [1]_).
+
+    .. [1] J. A. Hanley and A. Lippman-Hand, "If nothing goes wrong, is everything all right?",
+       JAMA 249(13), 1983.
+    """
+    if run.exact or np.any(answer):
+        return []
+    count = run.question.units.count * plan.replicates * run.question.fit.n_draws
+    return [
+        f"Zero, as far as {count:,} simulated units show; what happens to less than a share of "
+        f"{3 / count:.1g} of them would not be seen."
+    ]
 
 
 def _shaped_error(

@@ -4,31 +4,57 @@ An expected outcome behind a binary mediator is a sum of two terms,
 
     ``E[Y] = sum_m P(M = m | parents) E[Y | M = m, parents]``,
 
-and so is every average over the states of discrete variables with few values. The sum is exact,
-costs as many evaluations as there are joint states, and leaves no Monte Carlo error. It is done
-unit by unit, hence only where no equation mixes units, and only for averages: which of its
+and so is every average over the states of discrete variables with few values. The sum is exact and
+leaves no Monte Carlo error. Variables are summed one after the other (*variable elimination* [1]_):
+each sum ranges over the states of a variable and of those that it meets in some factor, so that
+mediators in a row cost what each costs with the one before it, and not their joint states. It is
+done unit by unit, hence only where no equation mixes units, and only for averages: which of its
 states a unit takes together with something else (a subgroup, the same variable in another
 world) is a matter of the joint distribution, which simulation with shared noise keeps.
+
+References
+----------
+.. [1] D. Koller and N. Friedman, *Probabilistic Graphical Models*, MIT Press, 2009, chapter 9:
+   sum-product variable elimination, and its greedy orders.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pytensor.graph.replace import graph_replace
+from pytensor.graph.traversal import ancestors
 
 from bayescausal.model.support import support_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pytensor.graph.basic import Variable
 
 __all__ = ["average"]
 
-#: Joint states that are summed at most.
-STATES = 32
+#: Joint states of the variables that meet in one sum, at most; and of all sums together.
+STATES, LARGEST = 32, 256
+#: A finite variable and the world in which its value arises.
+type Key = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Factor:
+    """A function of some finite variables: an expression for each of their joint states."""
+
+    scope: tuple[Key, ...]
+    table: Mapping[tuple[int, ...], Variable]
+
+    def at(self, state: Mapping[Key, int]) -> Variable:
+        return self.table[tuple(state[key] for key in self.scope)]
 
 
 def average(builder: Any, request: Any) -> Variable:
@@ -51,23 +77,89 @@ def average(builder: Any, request: Any) -> Variable:
     found = _summable(builder, request)
     if not found:
         return plain
-    names = list(found)
-    total: Variable | None = None
-    for state in itertools.product(*(found[key] for key in names)):
-        override = {
-            key: _filled(builder, key[0], value) for key, value in zip(names, state, strict=True)
-        }
-        child = builder.child(override)
-        term = child.request(request)
-        for key, value in zip(names, state, strict=True):
-            term = term * _probability(child, key, value, request.variable)
-        total = term if total is None else total + term
-    assert total is not None
+    holes = {key: _filled(builder, key[0], 0).type() for key in found}
+    child = builder.child(holes)
+    law = {
+        key: [_probability(child, key, value, request.variable) for value in values]
+        for key, values in found.items()
+    }
+    mean = child.request(request)
+    scopes = [_read([mean], holes), *(_read(p, holes) | {key} for key, p in law.items())]
+    order = _order({key: len(values) for key, values in found.items()}, scopes)
+    if order is None:
+        return plain
+    filled = {
+        (key, value): _filled(builder, key[0], value)
+        for key, values in found.items()
+        for value in values
+    }
+
+    def factor(scope: set[Key], expressions: Mapping[int, Variable], own: Key | None) -> _Factor:
+        keys = tuple(key for key in found if key in scope)
+        table = {}
+        for state in itertools.product(*(found[key] for key in keys)):
+            at = dict(zip(keys, state, strict=True))
+            expression = expressions[0 if own is None else at[own]]
+            put = {holes[key]: filled[key, value] for key, value in at.items()}
+            [table[state]] = graph_replace([expression], put, strict=False)
+        return _Factor(keys, table)
+
+    factors = [factor(scopes[0], {0: mean}, None)]
+    for (key, p), scope in zip(law.items(), scopes[1:], strict=True):
+        factors.append(factor(scope, dict(zip(found[key], p, strict=True)), key))
+    for key in order:
+        factors = _sum_out(key, factors, found)
+    return _product([f.table[()] for f in factors])
+
+
+def _read(expressions: Sequence[Variable], holes: Mapping[Key, Variable]) -> set[Key]:
+    """Return the finite variables that expressions read."""
+    behind = set(ancestors(expressions))
+    return {key for key, hole in holes.items() if hole in behind}
+
+
+def _order(sizes: Mapping[Key, int], scopes: Sequence[set[Key]]) -> list[Key] | None:
+    """Return an order in which to sum, cheapest next; None if some sum is too large."""
+    left, joined = list(sizes), [set(s) for s in scopes]
+    out: list[Key] = []
+    work = 0
+    while left:
+        meets = {key: set().union({key}, *(s for s in joined if key in s)) for key in left}
+        cost = {key: math.prod(sizes[other] for other in meets[key]) for key in left}
+        best = min(left, key=cost.__getitem__)
+        work += cost[best]
+        if cost[best] > STATES or work > LARGEST:
+            return None
+        joined = [s for s in joined if best not in s] + [meets[best] - {best}]
+        left.remove(best)
+        out.append(best)
+    return out
+
+
+def _sum_out(
+    key: Key, factors: Sequence[_Factor], found: Mapping[Key, Sequence[int]]
+) -> list[_Factor]:
+    """Return the factors after one variable is summed out of those that read it."""
+    mine = [f for f in factors if key in f.scope]
+    met = {other for f in mine for other in f.scope} - {key}
+    scope = tuple(other for other in found if other in met)
+    table: dict[tuple[int, ...], Variable] = {}
+    for state in itertools.product(*(found[other] for other in scope)):
+        at = dict(zip(scope, state, strict=True))
+        terms = [_product([f.at({**at, key: value}) for f in mine]) for value in found[key]]
+        table[state] = sum(terms[1:], terms[0])
+    return [*(f for f in factors if key not in f.scope), _Factor(scope, table)]
+
+
+def _product(terms: Sequence[Variable]) -> Variable:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total * term
     return total
 
 
 def _summable(builder: Any, request: Any) -> dict[tuple[str, str], range]:
-    """Return the finite variables the result depends on, with their values."""
+    """Return the finite variables that the result depends on, with their values."""
     probe = builder.child({})
     probe.request(request)
     structure = builder.structure
@@ -75,8 +167,7 @@ def _summable(builder: Any, request: Any) -> dict[tuple[str, str], range]:
     if structure.mixes({n for n, _ in probe.memo} | {request.variable}):
         return {}
     frame = [d for d in builder.dims_of(request.variable) if d in structure.unit_dims]
-    found: dict[tuple[str, str], range] = {}
-    count = 1
+    found: dict[Key, range] = {}
     for key in reached:
         name, world = key
         if name == request.variable or name in builder.held or _is_acted(builder, name, world):
@@ -86,9 +177,10 @@ def _summable(builder: Any, request: Any) -> dict[tuple[str, str], range]:
             continue
         if sum(other == name for other, _ in reached) > 1:
             continue
-        count *= len(values)
+        if len(values) > STATES:
+            return {}
         found[key] = values
-    return found if 1 < count <= STATES else {}
+    return found
 
 
 def _is_acted(builder: Any, name: str, world: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 import numpy as np
+import pymc as pm
 import pytest
 from scm_oracles import Discrete, LinearGaussian, within
 
@@ -223,3 +224,62 @@ def test_discrete_in_a_sample_is_exact(seed):
     reached = nx.descendants(bc.graph_of(scm.model()), t) - {y}
     if np.prod([scm.states[scm.names.index(n)] for n in reached], initial=1) <= 32:
         assert ate.mc_error == 0
+
+
+def sparse(seed, size=9):
+    """Each variable reads the one before it and perhaps one a little earlier."""
+    rng = np.random.default_rng([12, seed])
+    states = [2] * size
+    states[int(rng.integers(2, size - 1))] = 3
+    parents, tables = [], []
+    for i in range(size):
+        mine = sorted({i - 1, *rng.integers(max(i - 3, 0), i, size=1)}) if i else []
+        parents.append([int(j) for j in mine])
+        shape = tuple(states[j] for j in mine)
+        tables.append(rng.dirichlet(np.full(states[i], 1.0), size=shape or None))
+    return Discrete([f"v{i}" for i in range(size)], parents, tables)
+
+
+@pytest.mark.parametrize("seed", SEEDS[:6])
+def test_many_discrete_mediators_that_read_few_others_are_summed(seed):
+    """Their joint states are far too many for one sum; the answer is exact all the same."""
+    scm = sparse(seed)
+    assert np.prod(scm.states[2:-1]) > 32
+    data = scm.simulate(30, np.random.default_rng([4, seed]))
+    known = bc.truth(scm.model(), {}, data)
+    t, y = scm.names[1], scm.names[-1]
+    found = bc.estimate(known, bc.ATE(t, y))
+    each = [
+        scm.mean(y, {t: 1}, lambda s, v=v: s[0] == v)
+        - scm.mean(y, {t: 0}, lambda s, v=v: s[0] == v)
+        for v in range(2)
+    ]
+    assert found.mc_error == 0
+    assert found.mean() == pytest.approx(np.mean([each[v] for v in data[scm.names[0]]]), abs=1e-12)
+
+
+def flags(p_high, p_low, count=6):
+    with pm.Model(coords={"unit": [0]}) as model:
+        t = pm.Bernoulli("t", 0.5, dims="unit")
+        all_of = 1
+        for i in range(count):
+            all_of = all_of * pm.Bernoulli(f"m{i}", p_low + (p_high - p_low) * t, dims="unit")
+        pm.Normal("y", all_of, 1, dims="unit")
+    return bc.truth(
+        model, {}, {**{f"m{i}": [0, 1] for i in range(count)}, "t": [0, 1], "y": [0, 1]}
+    )
+
+
+def test_what_meets_in_too_many_states_is_simulated():
+    found = bc.estimate(flags(0.9, 0.6), bc.ATE("t", "y"), seed=1)
+    assert found.mc_error > 0
+    assert abs(found.mean() - (0.9**6 - 0.6**6)) < 5 * found.mc_error
+    assert not any("Zero" in note for note in found.notes)
+    assert bc.estimate(flags(0.9, 0.6, 5), bc.ATE("t", "y")).mc_error == 0
+
+
+def test_a_simulated_zero_says_what_it_has_not_seen():
+    found = bc.estimate(flags(1e-4, 1e-5), bc.ATE("t", "y"), seed=1)  # 1e-24 in truth
+    assert found.mean() == 0
+    [note] = [note for note in found.notes if note.startswith("Zero, as far as")]
+    assert "simulated units show; what happens to less than a share of" in note

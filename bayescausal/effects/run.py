@@ -46,6 +46,8 @@ __all__ = ["Plan", "Run"]
 PILOT_DRAWS = 64
 #: Batches of inner replicates, from which the Monte Carlo error is read.
 BATCHES = 8
+#: With fewer posterior draws than the first: the second. Their spread is then seen in one draw.
+FEW_DRAWS, MANY_BATCHES = 8, 64
 #: Draws on which an approximation is checked.
 CHECKED = 4
 #: Cap on draws x units x replicates.
@@ -124,6 +126,11 @@ class Run:
         return FreshNoise(self.seed)
 
     @property
+    def batches(self) -> int:
+        """Batches of replicates."""
+        return MANY_BATCHES if self.question.fit.n_draws < FEW_DRAWS else BATCHES
+
+    @property
     def inner(self) -> int:
         """Inner replicates per evaluation."""
         return 1 if self.exact else replicates_per_group(self.question.units.count)
@@ -151,7 +158,7 @@ class Run:
             self.noise,
             replicates=replicates,
             inner=inner,
-            batches=BATCHES,
+            batches=self.batches,
             seed=self.seed,
         )
 
@@ -178,8 +185,8 @@ class Run:
         many = max(4, min(PILOT_DRAWS, 20_000_000 // max(units * 8, 1)))
         step = max(total // min(many, total), 1)
         replicates = max(self.inner, BATCHES if units * BATCHES <= 4_000_000 else 2)
-        if total < 8:
-            replicates = max(replicates, 64 * BATCHES)
+        if total < FEW_DRAWS:
+            replicates = max(replicates, 8 * MANY_BATCHES)
         replicates = -(-replicates // self.inner) * self.inner
         pilot = self.reduce(slice(0, total, step), replicates)
         self.refuse_empty(pilot)

@@ -6,6 +6,7 @@ import networkx as nx
 import numpy as np
 import pymc as pm
 import pytest
+from scipy.stats import chi2
 from scm_oracles import Discrete, LinearGaussian, within
 
 import bayescausal as bc
@@ -34,7 +35,7 @@ def test_linear_gaussian(seed):
     assert set(graph.edges) == {
         (scm.names[j], scm.names[i]) for i, j in np.argwhere(scm.weights != 0)
     }
-    known = bc.truth(model, {}, draws=1)
+    known = bc.truth(model, {}, draws=1, seed=1)
     effect = scm.effect(first, last)
     rest = list(nx.descendants(graph, first) & nx.ancestors(graph, last))
     direct = scm.effect(first, last, held=rest)
@@ -78,7 +79,7 @@ def test_linear_gaussian_worlds_and_subgroups(seed):
 
     scm = linear(seed)
     first, last, middle = scm.names[0], scm.names[-1], scm.names[1]
-    known = bc.truth(scm.model(), {}, draws=1)
+    known = bc.truth(scm.model(), {}, draws=1, seed=1)
     mean, cov = scm.moments({middle: 1.0})
     f, o = scm.names.index(first), scm.names.index(last)
     fresh = {"population": "model"}
@@ -105,7 +106,7 @@ def test_linear_gaussian_keeps_what_is_not_reached(seed):
     """Sample population: per unit, the outcome given everything that is kept, summed by hand."""
     scm = linear(seed)
     data = scm.simulate(25, np.random.default_rng(seed))
-    known = bc.truth(scm.model(), {}, data)
+    known = bc.truth(scm.model(), {}, data, seed=1)
     target, last = scm.names[1], scm.names[-1]
     kept = np.zeros(len(scm.names), dtype=bool)
     graph = bc.graph_of(scm.model())
@@ -140,7 +141,7 @@ def test_discrete(seed):
     assert set(graph.edges) == {
         (names[j], names[i]) for i, js in enumerate(scm.parents) for j in js
     }
-    known = bc.truth(model, {}, draws=1)
+    known = bc.truth(model, {}, draws=1, seed=1)
     fresh = {"population": "model"}
     # what the treatment reaches on the way to the outcome, and where the first of it is held
     between = sorted(nx.descendants(graph, t) & nx.ancestors(graph, y))
@@ -206,7 +207,7 @@ def test_discrete_in_a_sample_is_exact(seed):
     """What comes before the treatment is kept for each unit; the rest is summed, not drawn."""
     scm = discrete(seed)
     data = scm.simulate(40, np.random.default_rng([3, seed]))
-    known = bc.truth(scm.model(), {}, data)
+    known = bc.truth(scm.model(), {}, data, seed=1)
     t, y = scm.names[1], scm.names[-1]
     tables = {
         (x, v): scm.mean(y, {t: x}, lambda s, v=v: s[0] == v)
@@ -246,7 +247,7 @@ def test_many_discrete_mediators_that_read_few_others_are_summed(seed):
     scm = sparse(seed)
     assert np.prod(scm.states[2:-1]) > 32
     data = scm.simulate(30, np.random.default_rng([4, seed]))
-    known = bc.truth(scm.model(), {}, data)
+    known = bc.truth(scm.model(), {}, data, seed=1)
     t, y = scm.names[1], scm.names[-1]
     found = bc.estimate(known, bc.ATE(t, y))
     each = [
@@ -283,3 +284,18 @@ def test_a_simulated_zero_says_what_it_has_not_seen():
     assert found.mean() == 0
     [note] = [note for note in found.notes if note.startswith("Zero, as far as")]
     assert "simulated units show; what happens to less than a share of" in note
+
+
+@pytest.mark.slow
+def test_the_monte_carlo_error_of_one_draw_is_right():
+    """Squared errors over 400 seeds sum to chi-square (.001 to .999), none is beyond 4.5."""
+    scm = discrete(4)
+    t, y = scm.names[1], scm.names[-1]
+    want = scm.mean(y, None, lambda s: s[1] == 1) - scm.mean(y, None, lambda s: s[1] == 0)
+    known = bc.truth(scm.model(), {}, draws=1, seed=1)
+    asked = bc.Association(t, y, population="model")
+    found = [bc.estimate(known, asked, seed=seed) for seed in range(400)]
+    z = np.array([(e.mean() - want) / e.mc_error for e in found])
+    low, high = chi2(400).ppf([0.001, 0.999])
+    assert low < (z**2).sum() < high
+    assert np.abs(z).max() < 4.5

@@ -666,6 +666,7 @@ def test_sums_of_a_concentrated_gamma_lose_nothing():
     assert merged[1, 0] == pytest.approx(exact, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_gamma_outcome_with_discrete_parents_is_fitted_in_one_pass(tmp_path):
     with pm.Model(coords={"unit": [0], "arm": range(2)}) as model:
         t = pm.Bernoulli("t", 0.4, dims="unit")

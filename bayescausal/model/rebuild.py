@@ -58,7 +58,8 @@ __all__ = [
 class _Logistic(Op):
     """1 / (1 + exp(-x)) in one array: to the last digit in both tails, and at NumPy's speed.
 
-    SciPy's function takes four times as long, and four operations with an array each twice.
+    SciPy's function takes three times as long, and four operations with an array each a fifth more
+    on large blocks (half as much again on small ones, where the interpreter's steps weigh).
     """
 
     __props__ = ()

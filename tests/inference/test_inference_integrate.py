@@ -229,7 +229,9 @@ def test_the_integral_is_that_of_the_joint_quadratic(case, unlimited):
     assert float(logp(made.model)(point)) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-@pytest.mark.parametrize("case", [instrument, panel, empty_cells], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "case", [instrument, panel, random_slopes, empty_cells], ids=lambda f: f.__name__
+)
 def test_the_gradient_is_that_of_the_integral(case, unlimited):
     """As PyMC prepares it for a sampler. Central differences: off by rounding over 1e-5.
 

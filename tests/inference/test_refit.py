@@ -86,7 +86,8 @@ def test_latent_variables_share_one_density_per_number_of_units():
         pm.Normal("y", b * t + u, 0.5, dims="unit")
     refitter = bc.Refitter(hidden, ["z", "t", "y"], draws=1000, chains=2, tune=400)
     assert refitter.plain == ""
-    refitter.fit(bc.simulate(hidden, {"b": 1.0}, units=12, seed=1), seed=1)
+    for units, seed in ((8, 1), (12, 2)):
+        refitter.fit(bc.simulate(hidden, {"b": 1.0}, units=units, seed=seed), seed=seed)
     units, seed = 8, 3
     data = bc.simulate(hidden, {"b": 1.0}, units=units, seed=seed)
     whole = bc.fit(
@@ -178,7 +179,7 @@ def test_plain_path_where_unknowns_depend_on_the_data():
 
 
 def test_empty_cells_anywhere_share_one_density():
-    """Where cells are empty is data; the draws are those of a fit."""
+    """Where cells are empty is data; draws are those of a fit, and of a fresh recipe."""
     with pm.Model(coords={"unit": [0]}) as model:
         b, s = pm.Normal("b", 0, 1), pm.HalfNormal("s", 1)
         w = pm.Normal("w", dims="unit")
@@ -200,6 +201,8 @@ def test_empty_cells_anywhere_share_one_density():
     whole = bc.fit(model, sets[2], seed=2, progressbar=False, **options)
     assert whole.methods == fits[2].methods
     agree(fits[2], whole, ["b", "s", "x_unobserved", "y_unobserved"])
+    fresh = bc.Refitter(model, ["w", "x", "y"], **options)
+    same(fresh.fit(sets[2], seed=2), fits[2])
 
 
 @pytest.mark.parametrize(
@@ -250,7 +253,7 @@ def test_as_many_cells_as_data_say_take_the_plain_path():
     refitter = bc.Refitter(model, ["y"], draws=20, chains=1, tune=20)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for where in ([0, 1, 2, 1], [0, 1, 1, 0]):
+        for where in ([0, 1, 2, 1], [0, 1, 2, 3], [0, 1, 1, 0]):
             data = {"w": where, "z": [0.0, 0.1, 0.2, 0.3], "y": [0.1, 1.0, 2.0, 0.5]}
             found = refitter.fit(data, seed=1)
             assert found.posterior["e"].shape == (1, 20, max(where) + 1)

@@ -46,7 +46,7 @@ from bayescausal.checks.claims import Tester, adjusted, against_permuted
 from bayescausal.checks.falsification import Falsification
 from bayescausal.checks.independence_tests import METHODS
 from bayescausal.checks.variables import read_variables
-from bayescausal.graph import build_graph, implied_independences, latents
+from bayescausal.graph import build_graph, implied_independences, latents, nameless
 from bayescausal.model.asked import graph_and_observed, is_model
 from bayescausal.types import EstimandError, GraphError, MixingError, UnitDimsError, closest
 
@@ -167,7 +167,7 @@ permuted graphs. Adding z -> y would leave nothing refuted, and nothing to test;
         permuted_violations=violations,
         suggestions=suggestions,
         graph=dag,
-        unmeasured=tuple(n for n in dag if lenient and n not in names),
+        unmeasured=tuple(n for n in dag if lenient and n not in names and n not in nameless(dag)),
         rows=tester.rows,
         seed=seed,
     )

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bayescausal.checks.regression import Column
 from bayescausal.effects.discrete import read_frame
-from bayescausal.graph.normal import latents, roots_of_selection
+from bayescausal.graph.normal import latents, nameless, roots_of_selection
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def read_variables(
     names = [n for n in dag if n in seen]
     if len(names) < 2:
         raise DataError(
-            f"The data have columns for {', '.join(names) or 'none'} of {', '.join(dag)}.",
+            f"The data have columns for {', '.join(names) or 'none'} of "
+            f"{', '.join(n for n in dag if n not in nameless(dag))}.",
             expected="columns of two variables or more.",
         )
     columns = {}

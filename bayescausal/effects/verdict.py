@@ -24,6 +24,7 @@ import numpy as np
 from bayescausal.effects.averages import Association
 from bayescausal.effects.mediation import PSE
 from bayescausal.graph.estimands import identify_effect
+from bayescausal.graph.normal import as_graph, nameless
 from bayescausal.model.structure import structural_graph
 from bayescausal.types import BayesCausalError, Policy, Scale, Shift
 
@@ -56,7 +57,7 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
     shown = structure.nodes
     if any(n in structure.deterministics for n in estimand.names):
         shown = (*structure.nodes, *structure.deterministics)
-    graph = structural_graph(structure.full, shown, structure)
+    graph = as_graph(structural_graph(structure.full, shown, structure))
     observed = _observed(fit, graph)
     treatments = estimand.treatments
     given = tuple(n for n in estimand.given.reads if n != estimand.outcome_name)
@@ -137,7 +138,7 @@ def _observed(fit: Fit, graph: Any) -> list[str]:
     """Return what of the graph is measured."""
     structure = fit.structure
     if fit.data is None:
-        return list(graph)
+        return [n for n in graph if n not in nameless(graph)]
     seen = {n for n in graph if n in fit.columns or n in structure.data}
     for name in graph:
         if name in structure.deterministics:
@@ -149,11 +150,15 @@ def _observed(fit: Fit, graph: Any) -> list[str]:
 
 def _natural(graph: Any, estimand: Estimand, observed: list[str]) -> Identification | None:
     """Nothing is intervened on: a property of the distribution of what is seen."""
-    others = [n for n in graph if n != estimand.outcome_name]
+    others = [n for n in graph if n != estimand.outcome_name and n not in nameless(graph)]
     if not others:
         return None
     base = identify_effect(
-        graph, "Association", others[0], estimand.outcome_name, observed=list(graph)
+        graph,
+        "Association",
+        others[0],
+        estimand.outcome_name,
+        observed=[*others, estimand.outcome_name],
     )
     return replace(
         base, kind=type(estimand).__name__, query=f"P({estimand.outcome_name})", estimand=None
@@ -208,7 +213,7 @@ def _coupling_words(estimand: Any) -> str | None:
 def _along_paths(graph: Any, estimand: PSE, options: dict[str, Any]) -> Identification:
     """Without latents a path-specific effect that is defined is identified (Avin et al. 2005)."""
     base = identify_effect(graph, "TE", estimand.treatments, estimand.outcome_name, **options)
-    hidden = [n for n in graph if n not in options["observed"]]
+    hidden = [n for n in graph if n not in options["observed"] and n not in nameless(graph)]
     if bool(base) and not hidden:
         return replace(base, kind="PSE", query=estimand.describe(), estimand=None)
     if base.status == "not identified":

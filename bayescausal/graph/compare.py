@@ -17,11 +17,13 @@ from typing import Any
 
 from bayescausal.graph.admg import project
 from bayescausal.graph.independences import Independence, implied_independences
-from bayescausal.graph.normal import as_graph, bidirected_edges, latents
+from bayescausal.graph.normal import as_graph, bidirected_pairs, latents, nameless
 
 __all__ = ["Comparison", "compare_graphs"]
 
 Edge = tuple[str, str]
+#: `Comparison.sentence` names so many edges; the record has them all.
+MOST = 12
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Comparison:
                 parts.append(f"Only the {side} graph has {', '.join(nodes)}.")
         for side, edges in (("left", self.only_left), ("right", self.only_right)):
             if edges:
-                shown = ", ".join(" ".join(edge) for edge in edges)
+                shown = ", ".join(" ".join(edge) for edge in edges[:MOST])
+                shown += f" and {len(edges) - MOST} more edges" if len(edges) > MOST else ""
                 parts.append(f"Only the {side} graph has {shown}.")
         if self.reversed:
             shown = ", ".join(f"{a} -> {b}" for a, b in self.reversed)
@@ -137,13 +140,13 @@ def compare_graphs(left: Any, right: Any) -> Comparison:
 
 
 def _edges(dag: Any) -> set[tuple[str, str, str]]:
-    hidden = bidirected_edges(dag)
+    hidden = nameless(dag)
     directed = {(a, "->", b) for a, b in dag.edges if a not in hidden}
-    return directed | {(a, "<->", b) for a, b in hidden.values()}
+    return directed | {(a, "<->", b) for a, b in bidirected_pairs(dag)}
 
 
 def _visible(dag: Any) -> set[str]:
-    return set(dag) - set(bidirected_edges(dag))
+    return set(dag) - nameless(dag)
 
 
 def _claims_against(one: Any, other: Any, measured: set[str]) -> tuple[Independence, ...]:

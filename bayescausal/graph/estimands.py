@@ -40,7 +40,7 @@ from bayescausal.graph.admg import bits
 from bayescausal.graph.crossworld import CrossWorldError, World, identify_worlds
 from bayescausal.graph.expression import Expression, P, Renamed, Sum, marginal, product, quotient
 from bayescausal.graph.identification import _TOTAL, Identification, _and, _by_size
-from bayescausal.graph.identify import _under_selection, identify_query
+from bayescausal.graph.identify import _under_selection, identify_query, no_common_cause
 from bayescausal.graph.normal import as_graph, as_names
 from bayescausal.graph.query import Query, read_query
 from bayescausal.graph.separators import AHEAD
@@ -194,15 +194,13 @@ def _crossing(query: Query, kind: str, natural: bool) -> Identification:
         sets = list(itertools.islice(found, AHEAD))
         if sets:
             best = min(sets, key=lambda s: _by_size(admg.named(s)))
-            other = "other " if best or z else ""
-            assumed = f"no {other}common cause of {_and(query.treatment)} and "
             return Identification(
                 kind,
                 text,
                 "identified",
                 "back door",
                 _treated(query, best, labels),
-                assumptions=(assumed + _and(query.outcome),),
+                assumptions=(no_common_cause(query, best | z),),
                 question=query,
             )
     worlds = [World(y, labels), World(z | (x if natural else 0))]

@@ -7,7 +7,7 @@ their name and are marked latent. Formulas have no marks for latent or isolated 
 that has them is written in any other language.
 
 Drawings mark what a reader looks for first: latent nodes and bidirected edges are dashed,
-the treatment and the outcome are filled.
+the treatment and the outcome are filled. The arcs that join columns without an equation are light.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from bayescausal.graph.normal import as_graph, as_names, bidirected_edges
+from bayescausal.graph.normal import (
+    as_graph,
+    as_names,
+    bidirected_pairs,
+    build_graph,
+    column_causes,
+    nameless,
+)
 from bayescausal.types import GraphError
 
 if TYPE_CHECKING:
@@ -180,8 +187,11 @@ def to_dot(graph: Any, *, treatment: Any = None, outcome: Any = None) -> str:
             words.append("shape=box")
         lines.append(f"  {_quoted(node)}" + (f" [{', '.join(words)}];" if words else ";"))
     lines += [f"  {_quoted(a)} -> {_quoted(b)};" for a, b in edges]
+    light = bidirected_pairs(dag)
     for a, b in pairs:
-        lines.append(f"  {_quoted(a)} -> {_quoted(b)} [dir=both, style=dashed, constraint=false];")
+        look = "dir=both, style=dashed, constraint=false"
+        look += ', color="#c0c0c0", arrowsize=0.5' if light[a, b] else ""
+        lines.append(f"  {_quoted(a)} -> {_quoted(b)} [{look}];")
     return "\n".join([*lines, "}"])
 
 
@@ -248,6 +258,9 @@ def to_mermaid(
         hidden = dag.nodes[a].get("latent") or dag.nodes[b].get("latent")
         lines.append(f"  {key[a]} {'-.->' if hidden else '-->'} {key[b]}")
     lines += [f"  {key[a]} <-.-> {key[b]}" for a, b in pairs]
+    light = [str(len(edges) + i) for i, faint in enumerate(bidirected_pairs(dag).values()) if faint]
+    if light:
+        styles.append(f"  linkStyle {','.join(light)} stroke:#c0c0c0,stroke-width:1px")
     return "\n".join(lines + styles)
 
 
@@ -261,6 +274,7 @@ def to_gml(graph: Any) -> str:
     True
     """
     dag = as_graph(graph)
+    dag = _in_pairs(dag)
     plain: nx.DiGraph = nx.DiGraph()
     for node in sorted(dag):
         words = {m: 1 for m in _MARKS if dag.nodes[node].get(m)}
@@ -317,10 +331,19 @@ def to_formulas(graph: Any) -> str:
 
 def _parts(dag: nx.DiGraph) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, str]]]:
     """Return nodes (but for bidirected ones), directed and bidirected edges, all sorted."""
-    hidden = bidirected_edges(dag)
+    hidden = nameless(dag)
     nodes = sorted(n for n in dag if n not in hidden)
     edges = sorted((a, b) for a, b in dag.edges if a not in hidden)
-    return nodes, edges, sorted(hidden.values())
+    return nodes, edges, list(bidirected_pairs(dag))
+
+
+def _in_pairs(dag: nx.DiGraph) -> nx.DiGraph:
+    """Write the arcs that join columns as bidirected edges, which other languages know."""
+    if not column_causes(dag):
+        return dag
+    nodes, edges, pairs = _parts(dag)
+    kept = {n: {k: v for k, v in dag.nodes[n].items() if k != "kind"} for n in nodes}
+    return build_graph(kept, edges, pairs)
 
 
 def _roles(dag: nx.DiGraph, treatment: Any, outcome: Any) -> dict[str, str]:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import networkx as nx
 
-from bayescausal.graph.normal import as_graph, as_names, bidirected_edges
+from bayescausal.graph.normal import as_graph, as_names, nameless
 from bayescausal.types import EstimandError, GraphError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def parents(graph: Any, name: str) -> frozenset[str]:
     ['X', 'Z']
     """
     dag = as_graph(graph)
-    return frozenset(dag.predecessors(_one(dag, name))) - set(bidirected_edges(dag))
+    return frozenset(dag.predecessors(_one(dag, name))) - nameless(dag)
 
 
 def children(graph: Any, name: str) -> frozenset[str]:
@@ -126,7 +126,7 @@ def ancestors(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
     dag = as_graph(graph)
     start = as_names(dag, names)
     found = set().union(*(nx.ancestors(dag, name) for name in start))
-    return frozenset(found - set(start) - set(bidirected_edges(dag)))
+    return frozenset(found - set(start) - nameless(dag))
 
 
 def descendants(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
@@ -195,7 +195,7 @@ def paths(
             expected="two variables, neither of which is in given=.",
         )
     opened = fixed.union(*(nx.ancestors(dag, name) for name in fixed))
-    hidden = bidirected_edges(dag)
+    hidden = nameless(dag)
     found: list[Path] = []
     routes = nx.all_simple_paths(dag.to_undirected(as_view=True), first, last)
     for nodes in itertools.islice(routes, limit + 1):
@@ -222,7 +222,7 @@ def _described(
     nodes: list[str],
     fixed: frozenset[str],
     opened: frozenset[str],
-    hidden: dict[str, tuple[str, str]],
+    hidden: frozenset[str],
 ) -> Path:
     forward = [dag.has_edge(a, b) for a, b in itertools.pairwise(nodes)]
     blocked: list[str] = []
@@ -242,7 +242,7 @@ def _described(
 
 
 def _shown(
-    nodes: list[str], forward: list[bool], hidden: dict[str, tuple[str, str]]
+    nodes: list[str], forward: list[bool], hidden: frozenset[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Write the latent node of a bidirected edge as the edge it stands for."""
     names, arrows = [nodes[0]], []
@@ -253,7 +253,7 @@ def _shown(
 
 
 def _steps(
-    nodes: list[str], forward: list[bool], hidden: dict[str, tuple[str, str]]
+    nodes: list[str], forward: list[bool], hidden: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
     skipped = False
     for node, ahead in zip(nodes[1:], forward, strict=True):

@@ -30,7 +30,7 @@ from bayescausal.graph.admg import project
 from bayescausal.graph.frontdoor import front_doors
 from bayescausal.graph.idc import Hedge, NotIdentified, identify_conditional
 from bayescausal.graph.instruments import Instrument, instruments
-from bayescausal.graph.normal import bidirected_edges
+from bayescausal.graph.normal import bidirected_edges, column_causes
 from bayescausal.graph.separators import LazySets
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ coating.
         if self or self.question.selection or not self._by_adjustment:
             return []
         q = self.question
-        hidden = sorted(set(q.graph) - set(q.admg.names))
+        hidden = sorted(set(q.graph) - set(q.admg.names) - set(column_causes(q.graph)))
         for size in (1, 2):
             if size > 1 and len(hidden) > FEW_LATENTS:
                 break

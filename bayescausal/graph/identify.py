@@ -37,6 +37,7 @@ from bayescausal.graph.expression import Expression, P, Sum, product
 from bayescausal.graph.frontdoor import front_doors
 from bayescausal.graph.idc import NotIdentified, identify_conditional
 from bayescausal.graph.identification import Identification, Status, _and, _by_size
+from bayescausal.graph.normal import column_causes
 from bayescausal.graph.query import Query, read_query
 from bayescausal.graph.separators import AHEAD
 
@@ -116,6 +117,15 @@ def query_text(query: Query) -> str:
     return f"P({', '.join(query.outcome)} | do({', '.join(query.treatment)}){given})"
 
 
+def no_common_cause(query: Query, adjusted: int) -> str:
+    """Return what the back door assumes; a column as treatment may have any cause but for this."""
+    x, y = _and(query.treatment), _and(query.outcome)
+    columns = {n for ends in column_causes(query.graph).values() for n in ends}
+    if adjusted and columns & set(query.treatment):
+        return f"no common cause of {x} and {y} but through these"
+    return f"no {'other ' if adjusted else ''}common cause of {x} and {y}"
+
+
 # --------------------------------------------------------------------------- private
 
 
@@ -132,15 +142,13 @@ def _identified(query: Query, kind: str) -> Identification | None:
     found = list(itertools.islice(minimal_adjustment(admg, x, y, z), AHEAD))
     if found:
         best = min(found, key=lambda s: _by_size(admg.named(s)))
-        other = "other " if best or z else ""
-        assumptions = [f"no {other}common cause of {xs} and {ys}"]
         return Identification(
             kind,
             text,
             "identified",
             "back door",
             _adjusted(query, best),
-            assumptions=tuple(assumptions),
+            assumptions=(no_common_cause(query, best | z),),
             warnings=warnings,
             question=query,
         )
@@ -268,7 +276,7 @@ def _under_selection(query: Query, kind: str) -> Identification:
     )
     for found in sets:
         if survives_selection(query, found):
-            other = f"no other common cause of {_and(query.treatment)} and {_and(query.outcome)}"
+            other = no_common_cause(query, found)
             ignorable = f"selection on {names} to be as the graph has it, and so harmless"
             return Identification(
                 kind,

@@ -9,6 +9,11 @@ by hand or imported has the same form.
 
 Three common causes in pairs are not one common cause of three: the pairs are kept apart.
 
+*Columns without an equation* (``kind="data"``: a ``pm.Data`` of a model) are taken as they come.
+Nothing is said of their joint distribution, so they may depend on each other in any way: each two
+of them are joined by a bidirected arc. For k columns that is one latent root with k children
+(``columns=True``), which has the same projection as the k (k - 1) / 2 arcs.
+
 Other node attributes: ``selection=True`` (a unit is in the data only if it was selected on
 this node), ``role`` (``"treatment"``, ``"outcome"`` or ``"adjusted"``, as drawn by whoever made
 the graph) and ``pos`` (where it was drawn).
@@ -21,6 +26,7 @@ References
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -32,8 +38,11 @@ __all__ = [
     "as_graph",
     "as_names",
     "bidirected_edges",
+    "bidirected_pairs",
     "build_graph",
+    "column_causes",
     "latents",
+    "nameless",
     "observables",
     "roots_of_selection",
 ]
@@ -108,7 +117,8 @@ def as_graph(graph: GraphLike) -> nx.DiGraph:
     Returns
     -------
     networkx.DiGraph
-        Frozen, nodes are strings. A graph that has this form already is returned as it is.
+        Frozen, nodes are strings; columns without an equation are joined. A graph that has this
+        form already is returned as it is.
 
     Raises
     ------
@@ -123,8 +133,8 @@ def as_graph(graph: GraphLike) -> nx.DiGraph:
     """
     if isinstance(graph, nx.DiGraph) and not graph.is_multigraph():
         if nx.is_frozen(graph) and all(isinstance(n, str) for n in graph):
-            return _checked(graph)
-        return _copied(graph)
+            return _joined(graph)
+        return _joined(_copied(graph))
     if isinstance(graph, nx.Graph):
         return _from_other_networkx(graph)
     from bayescausal.graph.parse import parse_graph  # the parser builds on this file
@@ -157,6 +167,51 @@ def bidirected_edges(graph: nx.DiGraph) -> dict[str, tuple[str, str]]:
         if len(children) == 2 and _is_bidirected(graph, node, *children):
             found[node] = (children[0], children[1])
     return found
+
+
+def column_causes(graph: nx.DiGraph) -> dict[str, tuple[str, ...]]:
+    """Return the latent node that joins the columns without an equation, with these columns.
+
+    Examples
+    --------
+    >>> from bayescausal.graph import as_graph
+    >>> from bayescausal.graph.normal import build_graph, column_causes
+    >>> columns = {"age": {"kind": "data"}, "sex": {"kind": "data"}, "y": {"kind": "random"}}
+    >>> column_causes(as_graph(build_graph(columns, [("age", "y"), ("sex", "y")])))
+    {'age<->sex': ('age', 'sex')}
+    """
+    found = [n for n, joins in graph.nodes(data="columns") if joins]
+    return {n: tuple(sorted(graph.successors(n))) for n in found}
+
+
+def nameless(graph: nx.DiGraph) -> frozenset[str]:
+    """Return the latent nodes that stand for bidirected arcs: no variables of their own.
+
+    Examples
+    --------
+    >>> from bayescausal.graph import nameless, parse_graph
+    >>> sorted(nameless(parse_graph("X -> Y; Y <-> X")))
+    ['X<->Y']
+    """
+    return frozenset(bidirected_edges(graph)) | frozenset(column_causes(graph))
+
+
+def bidirected_pairs(graph: nx.DiGraph) -> dict[tuple[str, str], bool]:
+    """Return the ends of all bidirected arcs, and whether both are columns without an equation.
+
+    Examples
+    --------
+    >>> from bayescausal.graph import parse_graph
+    >>> from bayescausal.graph.normal import bidirected_pairs
+    >>> bidirected_pairs(parse_graph("X -> Y; Y <-> X"))
+    {('X', 'Y'): False}
+    """
+    found = dict.fromkeys(
+        (p for ends in column_causes(graph).values() for p in itertools.combinations(ends, 2)), True
+    )
+    light = column_causes(graph)
+    found |= {ends: False for n, ends in bidirected_edges(graph).items() if n not in light}
+    return dict(sorted(found.items()))
 
 
 def observables(graph: nx.DiGraph, observed: Iterable[str] | None = None) -> frozenset[str]:
@@ -195,7 +250,7 @@ def as_names(
     unique = tuple(dict.fromkeys(names))
     for name in unique:
         if name not in graph:
-            hidden = bidirected_edges(graph)
+            hidden = nameless(graph)
             raise unknown_variable(
                 name, [n for n in graph if n not in hidden], what="a variable of this graph"
             )
@@ -225,6 +280,23 @@ def _no_loop(left: str, right: str, arrow: str) -> None:
             f"{left} {arrow} {right} joins a node to itself.",
             remedy="For feedback over time, use one node per time point.",
         )
+
+
+def _joined(graph: nx.DiGraph) -> nx.DiGraph:
+    """Join the columns that have no equation, unless that has been done."""
+    if graph.graph.get("joined") or any(joins for _, joins in graph.nodes(data="columns")):
+        return _checked(graph)
+    columns = sorted(
+        n for n, kind in graph.nodes(data="kind") if kind == "data" and not graph.in_degree(n)
+    )
+    if len(columns) < 2:
+        return _checked(graph)
+    copy = nx.DiGraph(graph)
+    copy.graph["joined"] = True
+    root = "<->".join(columns)
+    copy.add_node(root, latent=True, columns=True)
+    copy.add_edges_from((root, name) for name in columns)
+    return _checked(copy)
 
 
 def _checked(graph: nx.DiGraph) -> nx.DiGraph:

@@ -6,8 +6,9 @@ depends on where it stands [1]_.
 ==========================  ==================  ==========================================
 role                        adjust?             because
 ==========================  ==================  ==========================================
-confounder                  yes, or shut its    it acts on both; left open, it is taken
-                            path elsewhere      for an effect
+confounder                  yes, or shut its    it acts on the outcome, and on the treatment
+                            path elsewhere      or shares a cause with it; left open, it is
+                                                taken for an effect
 mediator                    no                  it carries part of the effect
 descendant of a mediator    no                  it gives part of the effect away
 outcome's descendant        no                  it selects on the outcome
@@ -39,7 +40,7 @@ from bayescausal.graph.adjustment import minimal_adjustment, optimal_of, usable
 from bayescausal.graph.admg import bits, project
 from bayescausal.graph.identification import _and
 from bayescausal.graph.instruments import instruments
-from bayescausal.graph.normal import bidirected_edges, latents
+from bayescausal.graph.normal import latents, nameless
 from bayescausal.graph.query import Query, read_query
 from bayescausal.graph.separators import AHEAD
 
@@ -116,7 +117,7 @@ and adjusting would make an association.
     """
     query = read_query(graph, treatment, outcome, observed=observed)
     facts = _Facts(query)
-    hidden = set(bidirected_edges(query.graph))
+    hidden = nameless(query.graph)
     return {name: facts.role(name) for name in facts.full.names if name not in hidden}
 
 
@@ -133,6 +134,8 @@ class _Facts:
         self.causes_y = self.without_x.ancestors(self.y)
         self.causes_x = full.ancestors(self.x)
         admg = query.admg
+        beside = [admg.named(admg.siblings[i]) for i in bits(query.x)]
+        self.beside_x = full.mask(frozenset().union(*beside))
         self.usable = usable(admg, query.x, query.y)
         self.back_door = admg.proper_back_door(query.x, query.y)
         self.sets = list(itertools.islice(minimal_adjustment(admg, query.x, query.y), AHEAD))
@@ -158,7 +161,8 @@ class _Facts:
         node = self.full.mask([name])
         causal = self.causal & ~self.y
         found = []
-        if not node & self.after and node & self.causes_x and node & self.causes_y:
+        of_both = node & self.causes_y & (self.causes_x | self.beside_x)
+        if not node & self.after and of_both:
             found.append("confounder")
         if node & causal:
             found.append("mediator")

@@ -36,6 +36,8 @@ from bayescausal.graph.normal import (
     as_names,
     bidirected_edges,
     build_graph,
+    column_causes,
+    nameless,
     observables,
 )
 from bayescausal.types import EstimandError, GraphError
@@ -89,7 +91,9 @@ def latent_projection(graph: Any, observed: Iterable[str] | None = None) -> nx.D
         for j in bits(admg.siblings[i])
         if j > i
     ]
-    return build_graph(nodes, directed, pairs)
+    projected = build_graph(nodes, directed, pairs)
+    projected.graph.update(dag.graph)
+    return projected
 
 
 def explicit_latents(graph: Any, names: Mapping[tuple[str, str], str] | None = None) -> nx.DiGraph:
@@ -123,13 +127,13 @@ def explicit_latents(graph: Any, names: Mapping[tuple[str, str], str] | None = N
     season -> Y
     """
     dag = as_graph(graph)
-    hidden = bidirected_edges(dag)
+    hidden: dict[str, tuple[str, ...]] = {**bidirected_edges(dag), **column_causes(dag)}
     wanted = {frozenset(pair): name for pair, name in (names or {}).items()}
     for pair in wanted:
         if pair not in {frozenset(ends) for ends in hidden.values()}:
             raise GraphError(
                 f"{' <-> '.join(sorted(pair))} is not an edge of the graph.",
-                expected=", ".join(f"{a} <-> {b}" for a, b in hidden.values()) or "none.",
+                expected=", ".join(" <-> ".join(ends) for ends in hidden.values()) or "none.",
             )
     taken = set(dag) | set(wanted.values())
     renamed: dict[str, str] = {}
@@ -143,7 +147,10 @@ def explicit_latents(graph: Any, names: Mapping[tuple[str, str], str] | None = N
             raise GraphError(f"The name {name!r} is taken.", expected="a new name.")
         taken.add(name)
         renamed[node] = name
-    return nx.freeze(nx.relabel_nodes(dag, renamed, copy=True))
+    named = nx.relabel_nodes(dag, renamed, copy=True)
+    for name in renamed.values():
+        named.nodes[name].pop("columns", None)
+    return nx.freeze(named)
 
 
 def do_graph(graph: Any, treatment: Names) -> nx.DiGraph:
@@ -247,7 +254,8 @@ def _without(dag: nx.DiGraph, gone: Any) -> nx.DiGraph:
     copy: nx.DiGraph = nx.DiGraph()
     copy.add_nodes_from((n, dict(a)) for n, a in dag.nodes(data=True))
     copy.add_edges_from((a, b) for a, b in dag.edges if not gone(a, b))
-    for node in bidirected_edges(dag):
+    copy.graph.update(dag.graph)
+    for node in nameless(dag):
         if copy.out_degree(node) < 2:
             copy.remove_node(node)
     return nx.freeze(copy)

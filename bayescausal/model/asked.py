@@ -1,8 +1,9 @@
 """Whatever is asked, as a graph and what of it is measured.
 
 A graph measures every node that is not marked latent. A model measures what it observes and its
-unit-level ``pm.Data``, or everything if it observes nothing; a fit measures its columns. PyMC is
-not imported unless a model is given.
+unit-level ``pm.Data``, or everything if it observes nothing; a fit measures its columns. Columns
+without an equation (unit-level ``pm.Data``) may depend on each other in any way: they are joined by
+bidirected arcs. PyMC is not imported unless a model is given.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def graph_and_observed(
     if asked & set(structure.deterministics):
         shown = (*structure.nodes, *structure.deterministics)
         dag = structural_graph(structure.full, shown, structure)
+    dag = arrows.as_graph(dag)  # joins the columns that have no equation
     return dag, _measured(structure, dag, columns) if observed is None else observed
 
 

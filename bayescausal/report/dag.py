@@ -6,7 +6,8 @@ a latent variable is dashed and slanted, data that the model takes as given have
 a computed quantity (a ``Deterministic``) has no border. The edges on directed paths from the
 treatment to the outcome, the ones a total effect travels along, are drawn heavier. Variables that
 are adjusted for have a border of their own, and edges on back-door paths that stay open are dotted:
-association flows along them that is no effect.
+association flows along them that is no effect. Columns without an equation may depend on each
+other in any way: light arcs join them.
 
 Positions come from the layered layout [1]_ in units of one node distance. Here they become
 inches: the names are measured, long ones are broken at underscores, dots, spaces and capitals,
@@ -32,12 +33,20 @@ import numpy as np
 from bayescausal.graph.facts import paths
 from bayescausal.graph.identify import identify
 from bayescausal.graph.layout import Layout, layered_layout
-from bayescausal.graph.normal import as_graph, as_names, bidirected_edges
+from bayescausal.graph.normal import (
+    as_graph,
+    as_names,
+    bidirected_edges,
+    bidirected_pairs,
+    column_causes,
+)
 from bayescausal.report.shapes import (
     KINDS,
     LINE,
     Box,
+    bowed,
     broken,
+    draw_arc,
     draw_arrow,
     draw_box,
     draw_legend,
@@ -116,16 +125,19 @@ def plot_graph(
     >>> sorted(text.get_text() for text in ax.texts)
     ['adjusted for', 'causal path', 'coating', 'dilution', 'humid', 'outcome', 'treatment']
     """
-    graph = _as_graph(model_or_graph, unit_dims)
-    treatments, outcomes = as_names(graph, treatment), as_names(graph, outcome)
-    adjusted = _adjusted(graph, treatments, outcomes, adjustment)
-    layout = layered_layout(graph)
-    boxes, curves = _in_inches(graph, layout, treatments, outcomes, adjusted or ())
+    asked = _as_graph(model_or_graph, unit_dims)
+    treatments, outcomes = as_names(asked, treatment), as_names(asked, outcome)
+    adjusted = _adjusted(asked, treatments, outcomes, adjustment)
+    graph = asked.subgraph(set(asked) - set(column_causes(asked)))
+    boxes, curves = _in_inches(graph, layered_layout(graph), treatments, outcomes, adjusted or ())
+    joined = [ends for ends, light in bidirected_pairs(asked).items() if light]
+    arcs = {ends: bowed(*(boxes[name] for name in ends)) for ends in joined}
     ways = dict.fromkeys(_causal_edges(graph, treatments, outcomes), "causal")
     if adjusted is not None:
-        ways |= dict.fromkeys(_open_edges(graph, treatments, outcomes, adjusted), "open")
-    legend = legend_entries(boxes.values(), ways.values() if adjusted is not None else ())
-    left, right, bottom, top = _extent(boxes.values(), curves.values(), legend)
+        ways |= dict.fromkeys(_open_edges(asked, treatments, outcomes, adjusted), "open")
+    shown = {*(ways.values() if adjusted is not None else ()), *(["joined"] if arcs else [])}
+    legend = legend_entries(boxes.values(), shown)
+    left, right, bottom, top = _extent(boxes.values(), [*curves.values(), *arcs.values()], legend)
 
     ax, scale = _axes(ax, right - left, top - bottom)
     ax.set_xlim(left, right)
@@ -135,6 +147,8 @@ def plot_graph(
     for edge, curve in curves.items():
         tail, head = (boxes[name] for name in edge)
         draw_arrow(ax, curve, tail, head, way=ways.get(edge, ""), scale=scale)
+    for ends, curve in arcs.items():
+        draw_arc(ax, curve, way=ways.get(ends, "joined"), scale=scale)
     for box in boxes.values():
         draw_box(ax, box, scale)
     draw_legend(ax, legend, (left + right) / 2, bottom + MARGIN + LINE / 2, scale)
@@ -151,7 +165,7 @@ def _as_graph(model_or_graph: Any, unit_dims: Any) -> nx.DiGraph:
     else:
         from bayescausal.model.structure import graph_of
 
-        graph = graph_of(model_or_graph, unit_dims=unit_dims)
+        graph = as_graph(graph_of(model_or_graph, unit_dims=unit_dims))
     if not graph:
         raise GraphError("The graph has no nodes.", expected="at least one variable.")
     return graph
@@ -188,7 +202,9 @@ def _open_edges(
     adjusted: tuple[str, ...],
 ) -> set[tuple[str, str]]:
     """Return the edges on back-door paths that are open given what is adjusted for."""
-    hidden = {frozenset(ends): name for name, ends in bidirected_edges(graph).items()}
+    light = column_causes(graph)
+    named = bidirected_edges(graph).items()
+    hidden = {frozenset(ends): name for name, ends in named if name not in light}
     found: set[tuple[str, str]] = set()
     for x, y in product(treatments, outcomes):
         if x == y or {x, y} & {*adjusted}:
@@ -201,8 +217,9 @@ def _open_edges(
             if route.open and route.kind == "back door":
                 for (a, b), arrow in zip(pairwise(route.nodes), route.arrows, strict=True):
                     ends = {"->": [(a, b)], "<-": [(b, a)]}
-                    cause = hidden.get(frozenset((a, b)), "")
-                    found |= {*ends.get(arrow, [(cause, a), (cause, b)])}
+                    cause = hidden.get(frozenset((a, b)))
+                    both = [(cause, a), (cause, b)] if cause else [(min(a, b), max(a, b))]
+                    found |= {*ends.get(arrow, both)}
     return found
 
 

@@ -34,7 +34,9 @@ __all__ = [
     "LINE",
     "WAYS",
     "Box",
+    "bowed",
     "broken",
+    "draw_arc",
     "draw_arrow",
     "draw_box",
     "draw_legend",
@@ -53,7 +55,7 @@ GAP = 0.25  # inches between two entries of the legend
 #: What a node can be. Treatment, outcome and what is adjusted for carry a colour.
 KINDS = ("treatment", "outcome", "adjusted", "random", "data", "deterministic")
 #: What an edge can be, beside plain.
-WAYS = {"causal": ORANGE, "open": PURPLE}
+WAYS = {"causal": ORANGE, "open": PURPLE, "joined": ""}
 LEGEND = {
     "treatment": "treatment",
     "outcome": "outcome",
@@ -63,7 +65,9 @@ LEGEND = {
     "deterministic": "computed",
     "causal": "causal path",
     "open": "open back door",
+    "joined": "may depend on each other",
 }
+LIGHT = 0.5  # of the arcs that join columns without an equation
 DASHES, DOTS = (0, (4, 2.5)), (0, (1.2, 1.6))
 
 
@@ -210,6 +214,37 @@ def draw_arrow(
     )
 
 
+def bowed(one: Box, other: Box) -> np.ndarray:
+    """Return a curve from the top of one box to the top of another, bent upwards."""
+    (x0, y0), (x1, y1) = ((b.centre[0], b.centre[1] + b.height / 2) for b in (one, other))
+    rise = min(0.12 + 0.12 * abs(x1 - x0), 0.6)
+    t = np.linspace(0, 1, 30)
+    return np.stack([x0 + (x1 - x0) * t, y0 + (y1 - y0) * t + 4 * rise * t * (1 - t)], axis=1)
+
+
+def draw_arc(ax: Axes, curve: np.ndarray, *, way: str, scale: float) -> None:
+    """Draw a light arc with two heads: two columns that may depend on each other."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    is_open = way == "open"
+    look: dict[str, Any] = {
+        "linewidth": (1.4 if is_open else 0.9) * scale,
+        "color": WAYS.get(way) or quiet(),
+        "alpha": 1.0 if is_open else LIGHT,
+        "zorder": 0,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
+    line = DOTS if is_open else DASHES
+    ax.add_patch(FancyArrowPatch(path=Path(curve), arrowstyle="-", linestyle=line, **look))
+    head = "-|>,head_length=0.25,head_width=0.12"
+    for end in (curve[-3:], curve[2::-1]):
+        ax.add_patch(
+            FancyArrowPatch(path=Path(end), arrowstyle=head, mutation_scale=13 * scale, **look)
+        )
+
+
 def legend_entries(boxes: Iterable[Box], ways: Iterable[str] = ()) -> list[tuple[Box, float]]:
     """Return the swatches that this drawing needs, with the width each entry takes."""
     shown = {box.kind for box in boxes} | {"latent" for box in boxes if box.latent} | {*ways}
@@ -234,8 +269,12 @@ def draw_legend(
     start = x - legend_width(legend) / 2
     for box, width in legend:
         if box.kind in WAYS:
-            ends, line = [start, start + box.width], DOTS if box.kind == "open" else "solid"
-            ax.plot(ends, [y, y], color=WAYS[box.kind], linewidth=2 * scale, linestyle=line)
+            ends = [start, start + box.width]
+            line = {"open": DOTS, "joined": DASHES}.get(box.kind, "solid")
+            light = {"alpha": LIGHT} if box.kind == "joined" else {}
+            width_of = 0.9 if light else 2
+            colour = WAYS[box.kind] or quiet()
+            ax.plot(ends, [y, y], color=colour, linewidth=width_of * scale, linestyle=line, **light)
         else:
             draw_box(ax, replace(box, centre=(start + box.width / 2, y)), scale, words=False)
         ax.text(

@@ -27,6 +27,7 @@ from bayescausal.graph.adjustment import (
     survives_selection,
 )
 from bayescausal.graph.admg import project
+from bayescausal.graph.expression import _needed
 from bayescausal.graph.frontdoor import front_doors
 from bayescausal.graph.idc import Hedge, NotIdentified, identify_conditional
 from bayescausal.graph.instruments import Instrument, instruments
@@ -145,6 +146,11 @@ coating.
         if q.selection or not self._by_adjustment:
             return []
         return instruments(q.graph, q.treatment, q.outcome, observed=q.admg.names)
+
+    @property
+    def rests_on(self) -> frozenset[str]:
+        """Return the measured variables that the estimand needs, those of the question too."""
+        return frozenset() if self.estimand is None else frozenset(_needed(self.estimand))
 
     @property
     def any_value(self) -> frozenset[str]:

@@ -62,7 +62,8 @@ def identify(
         The variables. Default: those that the graph marks with that role.
     observed : iterable of str, optional
         The measured variables. Default: what the model or the fit observes, everything if that
-        is nothing; of a graph all that is not marked latent.
+        is nothing (the verdict then names what it takes as measured); of a graph all that is not
+        marked latent.
     given : str or iterable of str, optional
         What the effect is conditional on.
     unit_dims : str or sequence of str, optional
@@ -97,14 +98,18 @@ def identify(
     ...     z = pm.Normal("z", dims="unit")
     ...     x = pm.Normal("x", z, dims="unit")
     ...     y = pm.Normal("y", x + z, dims="unit")
-    >>> print(identify(model, "x", "y"))
+    >>> print(identify(model, "x", "y", observed=["x", "y", "z"]))
     Identified by the back door: adjust for z. Assumes no other common cause of x and y.
+    >>> print(*identify(model, "x", "y").warnings)
+    The model observes nothing, so z is taken as measured: say with observed= what is.
     >>> identify("X -> M -> Y; X <-> Y", "X", "Y").method
     'front door'
     """
     asked = (treatment, outcome, given, observed)
     dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
-    return arrows.identify(dag, treatment, outcome, observed=seen, given=given)
+    found = arrows.identify(dag, treatment, outcome, observed=seen, given=given)
+    planned = observed is None and seen is None and is_model(model_or_graph)
+    return _as_planned(found) if planned else found
 
 
 def paths(
@@ -278,6 +283,32 @@ def compare_graphs(
 
 
 # --------------------------------------------------------------------------- private
+
+
+def _as_planned(found: Identification) -> Identification:
+    """Name what the verdict takes as measured, where the model observes nothing and it matters."""
+    from dataclasses import replace
+
+    query = found.question
+    asked = {*query.treatment, *query.outcome, *query.given}
+    used = found.rests_on - asked
+    used -= {n for n, kind in query.graph.nodes(data="kind") if kind == "data"}
+    if not found or not used:
+        return found
+    seen = [n for n in query.admg.names if n not in used]
+    without = arrows.identify(
+        query.graph, query.treatment, query.outcome, observed=seen, given=query.given or None
+    )
+    if without:
+        return found
+    names = sorted(used)
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    verb = "is" if len(names) == 1 else "are"
+    note = (
+        f"The model observes nothing, so {listed} {verb} taken as measured: say with observed= "
+        "what is."
+    )
+    return replace(found, warnings=(*found.warnings, note))
 
 
 def with_latents(given: Any, unit_dims: str | Sequence[str] | None) -> Any:

@@ -121,6 +121,13 @@ class Condition:
         return tuple(names)
 
     @property
+    def is_value(self) -> bool:
+        """Whether it leaves each variable that it reads one value only."""
+        return all(
+            bool(name) and not _several(spec) and not _is_array(spec) for name, spec in self.clauses
+        )
+
+    @property
     def masks(self) -> tuple[np.ndarray, ...]:
         """The masks among the clauses: one boolean for each unit, in the order of the data."""
         return tuple(spec for name, spec in self.clauses if not name and _is_array(spec))
@@ -301,6 +308,13 @@ def _value(name: str, value: Any) -> Any:
             expected="A finite number, a label, a range (low, high), a set of values, a function.",
         )
     return array.item()
+
+
+def _several(spec: Any) -> bool:
+    """Tell whether more than one value meets what is asked of a variable."""
+    if isinstance(spec, tuple):
+        return bool(spec[0] != spec[1])
+    return isinstance(spec, (list, Where, Probability, Outside))
 
 
 def _is_array(spec: Any) -> bool:

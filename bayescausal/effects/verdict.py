@@ -19,12 +19,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import networkx as nx
 import numpy as np
 
 from bayescausal.effects.averages import Association
+from bayescausal.effects.conditions import Condition
 from bayescausal.effects.mediation import PSE
+from bayescausal.effects.positivity import function_in_data
 from bayescausal.graph.estimands import identify_effect
 from bayescausal.graph.normal import as_graph, nameless
+from bayescausal.graph.pathwise import identify_along
+from bayescausal.graph.positivity import on_the_form
 from bayescausal.model.structure import structural_graph
 from bayescausal.types import BayesCausalError, Policy, Scale, Shift
 
@@ -59,42 +64,38 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
         shown = (*structure.nodes, *structure.deterministics)
     graph = as_graph(structural_graph(structure.full, shown, structure))
     observed = _observed(fit, graph)
-    treatments = estimand.treatments
-    given = tuple(n for n in estimand.given.reads if n != estimand.outcome_name)
-    given = tuple(dict.fromkeys([*given, *estimand.by]))
-    hidden = [
-        n
-        for n in dict.fromkeys([*treatments, estimand.outcome_name, *given])
-        if n in graph and n not in observed
-    ]
+    graph, given = _conditions(graph, observed, estimand)
+    asked = (*estimand.treatments, estimand.outcome_name, *given)
+    hidden = [n for n in dict.fromkeys(asked) if n in graph and n not in observed]
     if hidden:
-        return _unmeasured(fit, estimand, graph, [*observed, *hidden], hidden)
-    if not treatments and not isinstance(estimand, Association):
-        return _natural(graph, estimand, observed)
-    return _decide(graph, estimand, observed, given)
+        return _unmeasured(graph, estimand, [*observed, *hidden], given, hidden)
+    if not estimand.treatments and not isinstance(estimand, Association):
+        return _natural(graph, estimand)
+    found = _in_these_data(fit, _decide(graph, estimand, observed, given))
+    if estimand.given.masks:
+        found = replace(found, warnings=(*found.warnings, _MASKED))
+    return found
 
 
 def _decide(
     graph: Any, estimand: Estimand, observed: list[str], given: tuple[str, ...]
-) -> Identification | None:
+) -> Identification:
     """Return the verdict where everything the question names is measured."""
-    treatments = estimand.treatments
-    on_treated = any(n in given for n in treatments)
-    given = tuple(n for n in given if n not in treatments)
     options: dict[str, Any] = {"observed": observed, "given": given or None}
     if isinstance(estimand, Association):
-        return identify_effect(graph, "Association", estimand.x, estimand.y, observed=observed)
+        return identify_effect(graph, "Association", estimand.x, estimand.y, **options)
+    options["coupling"] = _coupling_words(estimand)
+    options["natural_value"] = _reads_natural_value(estimand)
     if isinstance(estimand, PSE):
-        return _along_paths(graph, estimand, options)
+        first = {path[1] for path in estimand.paths}
+        question = (graph, estimand.treatment, estimand.outcome, first)
+        return identify_along(*question, text=estimand.describe(), **options)
     kind = type(estimand).__name__
-    if on_treated and kind not in ("CDE", "NDE", "NIE", "ITE", "PN", "PS", "PNS", "ATU"):
-        kind = "ATT"  # a subgroup formed by the treatment is the question of the treated
     if kind in ("CDE", "NDE", "NIE"):
         options["mediators"] = tuple(estimand.mediators or ()) or None  # type: ignore[attr-defined]
-    if kind in ("ITE", "PN", "PS", "PNS"):
-        options["coupling"] = _coupling_words(estimand)
-    options["natural_value"] = _reads_natural_value(estimand)
-    return identify_effect(graph, kind, treatments, estimand.outcome_name, **options)
+    elif kind not in ("ITE", "PN", "PS", "PNS", "ATU") and {*given} & {*estimand.treatments}:
+        kind = "ATT"  # a subgroup formed by the treatment is the question of the treated
+    return identify_effect(graph, kind, estimand.treatments, estimand.outcome_name, **options)
 
 
 def contraction(fit: Fit, estimand: Estimand, effect: Any, *, seed: int) -> float | None:
@@ -148,7 +149,39 @@ def _observed(fit: Fit, graph: Any) -> list[str]:
     return [n for n in graph if n in seen]
 
 
-def _natural(graph: Any, estimand: Estimand, observed: list[str]) -> Identification | None:
+def _conditions(graph: Any, observed: list[str], estimand: Estimand) -> tuple[Any, tuple[str, ...]]:
+    """Return what is conditioned on, and the graph with a node for each condition but a value.
+
+    Within a range of Z (a set of its values, an event, a function of it) Z still varies, so that
+    looking there does not close a path through Z: the condition is a function of Z, a node of its
+    own below it.
+    """
+    own = {*estimand.treatments, estimand.outcome_name}
+    given: list[str] = []
+    extra: dict[str, tuple[str, ...]] = {}
+    for clause in estimand.given.clauses:
+        condition = Condition((clause,))
+        if condition.is_value or own & {*condition.reads} or not condition.reads:
+            given += condition.reads
+            continue
+        name = condition.describe()
+        while name in graph:
+            name += " "
+        extra[name] = condition.reads
+        given.append(name)
+    given += estimand.by
+    if not extra:
+        return graph, tuple(dict.fromkeys(given))
+    wider = nx.DiGraph(graph)
+    for name, reads in extra.items():
+        wider.add_node(name, kind="deterministic")
+        wider.add_edges_from((read, name) for read in reads)
+        if {*reads} <= {*observed}:
+            observed.append(name)
+    return nx.freeze(wider), tuple(dict.fromkeys(given))
+
+
+def _natural(graph: Any, estimand: Estimand) -> Identification | None:
     """Nothing is intervened on: a property of the distribution of what is seen."""
     others = [n for n in graph if n != estimand.outcome_name and n not in nameless(graph)]
     if not others:
@@ -166,16 +199,23 @@ def _natural(graph: Any, estimand: Estimand, observed: list[str]) -> Identificat
 
 
 def _unmeasured(
-    fit: Fit, estimand: Estimand, graph: Any, observed: list[str], hidden: list[str]
+    graph: Any,
+    estimand: Estimand,
+    observed: list[str],
+    given: tuple[str, ...],
+    hidden: list[str],
 ) -> Identification | None:
     """What the question names is latent: no distribution of measured variables fixes it."""
-    given = tuple(dict.fromkeys([*estimand.given.reads, *estimand.by]))
-    if estimand.treatments or isinstance(estimand, Association):
-        base = _decide(graph, estimand, observed, given)
-    else:
-        base = _natural(graph, estimand, observed)
+    causal = estimand.treatments or isinstance(estimand, Association)
+    base = _decide(graph, estimand, observed, given) if causal else _natural(graph, estimand)
     if base is None:
         return None
+    hidden = [
+        n
+        for name in hidden
+        for n in (graph.predecessors(name) if name not in estimand.names else (name,))
+    ]
+    hidden = [n for n in dict.fromkeys(hidden) if n not in observed or n in estimand.names]
     named = " and ".join(hidden)
     return replace(
         base,
@@ -185,6 +225,25 @@ def _unmeasured(
         hedge=None,
         reason=f"{named} {'is' if len(hidden) == 1 else 'are'} not measured",
     )
+
+
+#: What a verdict cannot see.
+_MASKED = (
+    "The mask does not say what it was formed from: this holds if from causes of the treatment "
+    "that are adjusted for, not from consequences of the treatment or from the outcome."
+)
+
+
+def _in_these_data(fit: Fit, found: Identification) -> Identification:
+    """Lower the verdict where, in the data, the treatment is a function of what is adjusted for."""
+    if not found or found.method != "back door":
+        return found
+    held = [*(found.adjustment_sets[0] if found.adjustment_sets else ()), *found.question.given]
+    for name in found.question.treatment:
+        for other in held:
+            if function_in_data(fit, name, other):
+                return on_the_form(found, name, [other])
+    return found
 
 
 def _reads_natural_value(estimand: Estimand) -> bool:
@@ -208,25 +267,6 @@ def _coupling_words(estimand: Any) -> str | None:
     if isinstance(coupling, str):
         return coupling
     return ", ".join(f"{k}: {v}" for k, v in dict(coupling).items())
-
-
-def _along_paths(graph: Any, estimand: PSE, options: dict[str, Any]) -> Identification:
-    """Without latents a path-specific effect that is defined is identified (Avin et al. 2005)."""
-    base = identify_effect(graph, "TE", estimand.treatments, estimand.outcome_name, **options)
-    hidden = [n for n in graph if n not in options["observed"] and n not in nameless(graph)]
-    if bool(base) and not hidden:
-        return replace(base, kind="PSE", query=estimand.describe(), estimand=None)
-    if base.status == "not identified":
-        return replace(base, kind="PSE", query=estimand.describe())
-    return replace(
-        base,
-        kind="PSE",
-        query=estimand.describe(),
-        status="undecided",
-        method="none",
-        estimand=None,
-        reason="path-specific effects with latent variables are not decided here",
-    )
 
 
 def _data(fit: Fit) -> dict[str, np.ndarray]:

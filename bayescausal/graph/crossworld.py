@@ -55,10 +55,14 @@ class World:
     fixed : mapping of int to str
         For each node that is set, what its value is called. Its own name: the value that the
         node has in the world where it is asked about.
+    along : mapping of (int, int) to str
+        For edges ``(parent, child)`` out of a node that is set: what the value is called that
+        travels along this edge, where that is not the one in `fixed` (path-specific effects).
     """
 
     asked: int
     fixed: Mapping[int, str] = field(default_factory=dict)
+    along: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
 
 class CrossWorldError(Exception):
@@ -127,7 +131,10 @@ def _values_read(graph: ADMG, worlds: Sequence[World]) -> dict[int, Values]:
         fixed = graph_set({key: {} for key in world.fixed})
         needed = graph.cut(into=fixed).ancestors(world.asked & ~fixed) & ~fixed
         for node in bits(needed):
-            values = {p: world.fixed.get(p, graph.names[p]) for p in bits(graph.parents[node])}
+            values = {
+                p: world.along.get((p, node), world.fixed.get(p, graph.names[p]))
+                for p in bits(graph.parents[node])
+            }
             other = reads.setdefault(node, values)
             if other != values:
                 name = graph.names[node]

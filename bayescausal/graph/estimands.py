@@ -14,6 +14,7 @@ NDE, NIE                       ``P(Y_{x, M_x'})`` and ``P(Y_x')``: the mediation
 Shift, Scale, Policy           as ATT: what is set depends on the value X would have had
 ITE, PN, PS, PNS               the joint distribution of Y in two worlds: no model of
                                conditional distributions fixes it, so a *coupling* is assumed
+any, given the outcome         the same: Y as it was, and Y under what is set
 Association                    nothing: it is a property of P(V)
 =============================  ==============================================================
 
@@ -39,9 +40,10 @@ from bayescausal.graph.adjustment import minimal_adjustment
 from bayescausal.graph.admg import bits
 from bayescausal.graph.crossworld import CrossWorldError, World, identify_worlds
 from bayescausal.graph.expression import Expression, P, Renamed, Sum, marginal, product, quotient
-from bayescausal.graph.identification import _TOTAL, Identification, _and, _by_size
-from bayescausal.graph.identify import _under_selection, identify_query, no_common_cause
+from bayescausal.graph.identification import _TOTAL, Identification, _and
+from bayescausal.graph.identify import _under_selection, identify_query, no_common_cause, smallest
 from bayescausal.graph.normal import as_graph, as_names
+from bayescausal.graph.positivity import with_positivity
 from bayescausal.graph.query import Query, read_query
 from bayescausal.graph.separators import AHEAD
 from bayescausal.types import EstimandError, closest
@@ -93,9 +95,11 @@ def identify_effect(
         The measured variables. Default: all nodes that are not marked latent.
     given : str or iterable of str, optional
         What the effect is conditional on. Descendants of the treatment make the question a
-        counterfactual one.
+        counterfactual one; the treatment itself, one about the treated; the outcome, one about
+        units known by their outcome, which spans two worlds of one unit.
     coupling : str, optional
-        For ITE, PN, PS, PNS: the assumption on how the worlds go together in one unit.
+        For ITE, PN, PS, PNS, and where `given` names the outcome: the assumption on how the worlds
+        go together in one unit.
     natural_value : bool
         Whether what is set depends on the value the treatment would have had (a shift, a scale
         or a policy that reads it).
@@ -130,19 +134,38 @@ def identify_effect(
             expected="one of " + ", ".join(KINDS) + ".",
             names=closest(kind, KINDS)[:1],
         )
+    dag = as_graph(graph)
+    xs = as_names(dag, treatment, "treatment")
+    known = as_names(dag, given, "given")
+    held = as_names(dag, mediators, "mediators")
     if kind == "CDE":
-        return _controlled(graph, treatment, outcome, mediators, observed, given)
-    query = read_query(graph, treatment, outcome, observed=observed, given=given)
+        if not held:
+            raise EstimandError(
+                "A controlled direct effect holds mediators at a value, and none is named.",
+                expected="mediators=, one or more names.",
+            )
+        xs = (*xs, *(m for m in held if m not in xs))
+    by_outcome = set(as_names(dag, outcome, "outcome")) & set(known)
+    others = tuple(n for n in known if n not in by_outcome and n not in xs)
+    query = read_query(dag, xs, outcome, observed=observed, given=others)
     if kind == "Association":
         return _association(query)
-    if kind in _COUPLED:
-        return _coupled(query, kind, coupling)
-    if kind in _MEDIATED:
-        return _mediated(query, kind, mediators)
-    after = query.z & query.admg.descendants(query.x)
-    if kind in _TREATED or natural_value or after:
-        return _crossing(query, kind, natural_value or kind in _TREATED)
-    return identify_query(query, kind)
+    natural = query.admg.mask(n for n in known if n in xs)
+    if natural_value or kind in (*_TREATED, "PN", "PS"):
+        natural = query.admg.mask(n for n in xs if kind != "CDE" or n not in held) | natural
+    if by_outcome:
+        natural = query.x
+    if kind in _COUPLED or by_outcome:
+        base = _mediated(query, kind, mediators, natural) if kind in _MEDIATED else None
+        found = _coupled(query, kind, coupling, natural, base, known_by=tuple(by_outcome))
+    elif kind in _MEDIATED:
+        found = _mediated(query, kind, mediators, natural)
+    elif natural or query.z & query.admg.descendants(query.x):
+        found = _crossing(query, kind, natural)
+    else:
+        found = identify_query(query, kind)
+    between = _mediators(query, mediators) if kind in _MEDIATED else ()
+    return with_positivity(found, dict.fromkeys((*xs, *between)))
 
 
 # --------------------------------------------------------------------------- private
@@ -161,49 +184,36 @@ def _association(query: Query) -> Identification:
     )
 
 
-def _controlled(
-    graph: Any, treatment: Any, outcome: Any, mediators: Any, observed: Any, given: Any
-) -> Identification:
-    """CDE: the mediators are set as well."""
-    dag = as_graph(graph)
-    held = as_names(dag, mediators, "mediators")
-    if not held:
-        raise EstimandError(
-            "A controlled direct effect holds mediators at a value, and none is named.",
-            expected="mediators=, one or more names.",
-        )
-    both = (*as_names(dag, treatment, "treatment"), *held)
-    query = read_query(dag, both, outcome, observed=observed, given=given)
-    return identify_query(query, "CDE")
+def _crossing(query: Query, kind: str, natural: int) -> Identification:
+    """ATT, ATU, policies, and effects given a consequence of the treatment.
 
-
-def _crossing(query: Query, kind: str, natural: bool) -> Identification:
-    """ATT, ATU, policies, and effects given a consequence of the treatment."""
+    `natural` are the treatments whose own value is known as well, or decides what is set.
+    """
     admg, x, y, z = query.admg, query.x, query.y, query.z
-    conditions = ", ".join((*(query.treatment if natural else ()), *query.given))
+    conditions = ", ".join((*admg.listed(natural), *query.given))
     labels = {node: admg.names[node] + "'" for node in bits(x)}
     text = f"P({_subscripted(query.outcome, labels.values())} | {conditions})"
     if query.selection:
         return _selected(query, kind, text)
     if not admg.causal_nodes(x, y):
-        estimand: Expression = P(admg.listed(y), admg.listed((x if natural else 0) | z))
+        estimand: Expression = P(admg.listed(y), admg.listed(natural | z))
         return Identification(kind, text, "identified", "no causal path", estimand, question=query)
     before = not z & admg.descendants(x)
     if before and natural:
         found = minimal_adjustment(admg, x, y, z, before=True)
         sets = list(itertools.islice(found, AHEAD))
         if sets:
-            best = min(sets, key=lambda s: _by_size(admg.named(s)))
+            best = smallest(query, sets)
             return Identification(
                 kind,
                 text,
                 "identified",
                 "back door",
-                _treated(query, best, labels),
+                _treated(query, best, labels, natural),
                 assumptions=(no_common_cause(query, best | z),),
                 question=query,
             )
-    worlds = [World(y, labels), World(z | (x if natural else 0))]
+    worlds = [World(y, labels), World(z | natural)]
     warnings: tuple[str, ...] = ()
     if not before:
         after = _and(admg.listed(z & admg.descendants(x)))
@@ -211,7 +221,7 @@ def _crossing(query: Query, kind: str, natural: bool) -> Identification:
             f"{after} comes after {_and(query.treatment)}: the question is a counterfactual one, "
             "about units known by what followed.",
         )
-    return _across(query, kind, text, worlds, z | (x if natural else 0), warnings)
+    return _across(query, kind, text, worlds, z | natural, warnings)
 
 
 def _across(
@@ -274,8 +284,8 @@ def _selected(query: Query, kind: str, text: str) -> Identification:
     )
 
 
-def _treated(query: Query, z: int, labels: dict[int, str]) -> Expression:
-    """Return ``sum_z P(y | x', z, given) P(z | x, given)``."""
+def _treated(query: Query, z: int, labels: dict[int, str], natural: int) -> Expression:
+    """Return ``sum_z P(y | x', z, given) P(z | x, given)``; of x what is known."""
     admg = query.admg
     over = admg.listed(z)
     inner: Expression = P(admg.listed(query.y), admg.listed(query.x | z | query.z))
@@ -283,16 +293,17 @@ def _treated(query: Query, z: int, labels: dict[int, str]) -> Expression:
         inner = Renamed(inner, admg.names[node], label)
     if not over:
         return inner
-    return Sum(over, product([inner, P(over, admg.listed(query.x | query.z))]))
+    return Sum(over, product([inner, P(over, admg.listed(natural | query.z))]))
 
 
-def _mediated(query: Query, kind: str, mediators: Any) -> Identification:
-    """NDE and NIE: Y where X is x and the mediators are as under x'."""
+def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Identification:
+    """NDE and NIE: Y where X is x and the mediators are as under x'; `natural`: X is known too."""
     held = _mediators(query, mediators)
     admg, x, y = query.admg, query.x, query.y
     labels = {node: admg.names[node] + "'" for node in bits(x)}
     shown = ", ".join((*query.treatment, *(f"{m}_{{{', '.join(labels.values())}}}" for m in held)))
-    given = f" | {', '.join(query.given)}" if query.given else ""
+    conditions = (*admg.listed(natural), *query.given)
+    given = f" | {', '.join(conditions)}" if conditions else ""
     text = f"P({', '.join(query.outcome)}_{{{shown}}}{given})"
     if query.selection:
         return _selected(query, kind, text)
@@ -313,14 +324,15 @@ def _mediated(query: Query, kind: str, mediators: Any) -> Identification:
             question=query,
         )
     m = admg.mask(held)
-    own = {node: admg.names[node] for node in bits(x | m)}
-    worlds = [World(y, own), World(m, labels)]
-    if query.z:
-        worlds.append(World(query.z))
+    own = {node: admg.names[node] + ("'" if natural >> node & 1 else "") for node in bits(x)}
+    labels = {node: label + ("'" if natural >> node & 1 else "") for node, label in labels.items()}
+    worlds = [World(y, own | {node: admg.names[node] for node in bits(m)}), World(m, labels)]
+    if query.z | natural:
+        worlds.append(World(query.z | natural))
     verdict = _across(query, kind, text, worlds, 0, base.warnings)
     if verdict and verdict.estimand is not None:
         joint = marginal(verdict.estimand, admg.listed(m & ~query.z)[::-1])
-        if query.z:
+        if query.z | natural:
             names = admg.listed(y)
             joint = quotient(joint, marginal(joint, names), names)
         verdict = replace(verdict, estimand=joint)
@@ -357,18 +369,30 @@ def _direct(query: Query, held: tuple[str, ...]) -> bool:
     return any(nx.has_path(rest, a, b) for a in query.treatment for b in query.outcome)
 
 
-def _coupled(query: Query, kind: str, coupling: str | None) -> Identification:
-    """ITE, PN, PS, PNS: the joint distribution of the outcome in two worlds."""
-    xs, ys = _and(query.treatment), _and(query.outcome)
+def _coupled(
+    query: Query,
+    kind: str,
+    coupling: str | None,
+    natural: int,
+    base: Identification | None = None,
+    *,
+    known_by: tuple[str, ...] = (),
+) -> Identification:
+    """ITE, PN, PS, PNS, or units known by their outcome: the outcome in two worlds of one unit."""
+    admg, xs, ys = query.admg, _and(query.treatment), _and(query.outcome)
     labels = [f"{n}'" for n in query.treatment]
     both = f"{_subscripted(query.outcome, query.treatment)}, {_subscripted(query.outcome, labels)}"
-    known = [*query.given, *((*query.treatment, *query.outcome) if kind in ("PN", "PS") else ())]
+    if kind not in _COUPLED:
+        both = base.query[2:-1].split(" | ")[0] if base else _subscripted(query.outcome, labels)
+    natural_names = tuple(n for n in query.treatment if natural >> admg.index[n] & 1)
+    own = natural_names if kind in (*_TREATED, "PN", "PS") else ()
+    known = [*query.given, *own, *(query.outcome if kind in ("PN", "PS") else known_by)]
     text = f"P({both}{' | ' + ', '.join(known) if known else ''})"
-    if not query.admg.causal_nodes(query.x, query.y) and not query.selection:
+    if not admg.causal_nodes(query.x, query.y) and not query.selection:
         return replace(identify_query(query, "TE"), kind=kind, query=text)
-    after = bool(query.z & query.admg.descendants(query.x))
-    crossing = kind in ("PN", "PS") or after
-    base = _crossing(query, kind, kind in ("PN", "PS")) if crossing else identify_query(query, "TE")
+    if base is None:
+        crossing = natural or query.z & admg.descendants(query.x)
+        base = _crossing(query, kind, natural) if crossing else identify_query(query, "TE")
     if not base:
         return _refused(base, kind, text)
     if coupling is None:

@@ -5,7 +5,8 @@ whatever the equations are. There are four states:
 
 ===================  ===================================================================
 identified           by adjustment, the front door, ID or IDC
-under assumption     by an instrument or a coupling: a further assumption, which is named
+under assumption     by an instrument, a coupling, or the form of an equation where positivity
+                     fails: a further assumption, which is named
 not identified       two models with this graph and the same data differ; a hedge proves it
 undecided            no rule that is implemented settles it
 ===================  ===================================================================
@@ -32,6 +33,7 @@ from bayescausal.graph.frontdoor import front_doors
 from bayescausal.graph.idc import Hedge, NotIdentified, identify_conditional
 from bayescausal.graph.instruments import Instrument, instruments
 from bayescausal.graph.normal import bidirected_edges, column_causes
+from bayescausal.graph.positivity import FORM, determines
 from bayescausal.graph.separators import LazySets
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Identification:
         The verdict.
     method : str
         What gives it: "no causal path", "back door", "front door", "ID", "IDC", "cross-world",
-        "observed", "instrument", "coupling" or "none".
+        "observed", "instrument", "coupling", "form of the equation" or "none".
     estimand : Expression or None
         The formula in observed probabilities; it prints as text and as LaTeX.
     hedge : Hedge or None
@@ -119,7 +121,11 @@ coating.
                 if survives_selection(q, found):
                     yield q.admg.named(found)
 
-        return LazySets(generate, key=_by_size)
+        def key(names: frozenset[str]) -> tuple[bool, int, list[str]]:
+            fixed = determines(q.graph, {*names, *q.given}, q.treatment)
+            return bool(fixed), *_by_size(names)
+
+        return LazySets(generate, key=key)
 
     @cached_property
     def optimal_adjustment_set(self) -> frozenset[str] | None:
@@ -229,6 +235,8 @@ coating.
             if self.method == "instrument":
                 how = str(self.instruments[0])
                 return f"Identified only under a further assumption: {how} is an instrument."
+            if self.method == FORM:
+                return f"Identified only by the form of the equations: {self.reason}."
             return f"Identified only under a further assumption ({self.method})."
         if self.status == "undecided":
             return f"Undecided: {self.reason}."
@@ -237,7 +245,9 @@ coating.
         if self.method == "no causal path":
             return f"Identified: {x} has no effect on {y}, for no directed path joins them."
         if self.method == "back door":
-            best = self.adjustment_sets[0]
+            best, q_given = self.adjustment_sets[0], self.question.given
+            if not best and q_given:
+                return f"Identified by the back door, given {_and(q_given)}."
             if not best:
                 return "Identified without adjustment."
             return f"Identified by the back door: adjust for {_and(sorted(best))}."

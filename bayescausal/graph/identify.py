@@ -16,7 +16,8 @@ does without outside data; else the verdict is undecided. *Conditioning*: `given
 a warning says that it may not be the question meant.
 
 Identification speaks of the graph and of unlimited data. It does not say that the graph is right,
-nor that there are units of every kind (positivity).
+nor that there are units of every kind (positivity), but for what the graph itself rules out: a
+treatment that is a function of what is adjusted for.
 
 References
 ----------
@@ -38,6 +39,7 @@ from bayescausal.graph.frontdoor import front_doors
 from bayescausal.graph.idc import NotIdentified, identify_conditional
 from bayescausal.graph.identification import Identification, Status, _and, _by_size
 from bayescausal.graph.normal import column_causes
+from bayescausal.graph.positivity import determines, with_positivity
 from bayescausal.graph.query import Query, read_query
 from bayescausal.graph.separators import AHEAD
 
@@ -101,7 +103,8 @@ def identify(
 stands in for. It would be identified if the common cause of X and Y were measured.
     """
     query = read_query(graph, treatment, outcome, observed=observed, given=given)
-    return identify_query(query, "CATE" if query.given else "ATE")
+    found = identify_query(query, "CATE" if query.given else "ATE")
+    return with_positivity(found, query.treatment)
 
 
 def identify_query(query: Query, kind: str) -> Identification:
@@ -115,6 +118,17 @@ def query_text(query: Query) -> str:
     """Return the question as mathematics."""
     given = "".join(f", {name}" for name in query.given)
     return f"P({', '.join(query.outcome)} | do({', '.join(query.treatment)}){given})"
+
+
+def smallest(query: Query, sets: Iterable[int]) -> int:
+    """Return the smallest set to adjust for; last those that leave the treatment one value."""
+    graph, names = query.graph, query.admg.named
+
+    def order(found: int) -> tuple[bool, tuple[int, list[str]]]:
+        held = {*names(found), *query.given}
+        return bool(determines(graph, held, query.treatment)), _by_size(names(found))
+
+    return min(sets, key=order)
 
 
 def no_common_cause(query: Query, adjusted: int) -> str:
@@ -141,7 +155,7 @@ def _identified(query: Query, kind: str) -> Identification | None:
         )
     found = list(itertools.islice(minimal_adjustment(admg, x, y, z), AHEAD))
     if found:
-        best = min(found, key=lambda s: _by_size(admg.named(s)))
+        best = smallest(query, found)
         return Identification(
             kind,
             text,

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.inference.twins import one_name_each
 from bayescausal.model.support import Support, is_discrete, support_of
 from bayescausal.types import DataError, closest
 
@@ -132,6 +133,7 @@ def conform(table: Table, structure: Structure) -> Conformed:
         columns[name] = array
     latent = tuple(n for n in structure.random if n not in columns)
     notes = _notes(table, structure, latent, missing, labels)
+    notes = (*notes, *one_name_each(structure, columns))
     return Conformed(columns, missing, latent, table.sizes, table.coords, labels, notes)
 
 

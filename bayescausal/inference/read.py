@@ -72,8 +72,11 @@ def beyond(structure: Structure) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        A note if Potentials act on structural variables.
+        A note if Potentials act on structural variables, or if the data are arrays inside the
+        equations.
     """
+    if structure.baked:
+        return (structure.baked,)
     if not structure.potentials:
         return ()
     names = ", ".join(structure.potentials)

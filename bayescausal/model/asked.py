@@ -69,6 +69,9 @@ def graph_and_observed(
     from bayescausal.model.structure import structural_graph
 
     asked = {n for names in named for n in ((names,) if isinstance(names, str) else names or ())}
+    if structure.baked:
+        for name in asked:
+            structure.require(name)
     dag = structure.graph
     if asked & set(structure.deterministics):
         shown = (*structure.nodes, *structure.deterministics)

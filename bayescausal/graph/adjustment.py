@@ -77,7 +77,8 @@ def adjustment_sets(
     Yields
     ------
     frozenset of str
-        Sets of which no proper subset is valid. Nothing if there is none.
+        Sets of which no proper subset is valid. Nothing if there is none. What the graph marks as
+        adjusted for (dagitty's ``adjusted``) is part of each, unless no valid set has it.
 
     Examples
     --------
@@ -87,7 +88,7 @@ def adjustment_sets(
     [['A', 'B'], ['C']]
     """
     query = read_query(graph, treatment, outcome, observed=observed, given=given)
-    for found in minimal_adjustment(query.admg, query.x, query.y, query.z):
+    for found in question_sets(query):
         yield query.admg.named(found)
 
 
@@ -194,19 +195,32 @@ def usable(admg: ADMG, x: int, y: int, *, before: bool = False) -> int:
 
 
 def minimal_adjustment(
-    admg: ADMG, x: int, y: int, z: int = 0, *, before: bool = False
+    admg: ADMG, x: int, y: int, z: int = 0, *, before: bool = False, marked: int = 0
 ) -> Iterator[int]:
     """Generate the minimal sets to adjust for beside z (z itself left out).
 
     Where something is conditioned on, or the treated are asked about, `before` treatment only:
-    the distribution of the set must not change with the treatment.
+    the distribution of the set must not change with the treatment. What is `marked` as adjusted
+    for belongs to every set, and none is valid if it may not be.
     """
     allowed = usable(admg, x, y, before=before or bool(z))
-    if z & ~allowed:
+    if (z | marked) & ~allowed:
         return
     back_door = admg.proper_back_door(x, y)
-    for found in minimal_separators(back_door, x, y, allowed=allowed, required=z):
+    for found in minimal_separators(back_door, x, y, allowed=allowed, required=z | marked):
         yield found & ~z
+
+
+def question_sets(query: Query, *, before: bool = False) -> Iterator[int]:
+    """Generate the minimal sets for a question: with what the graph marks, if any set has that."""
+    admg, x, y, z = query.admg, query.x, query.y, query.z
+    for marked in dict.fromkeys((query.marked, 0)):
+        found = minimal_adjustment(admg, x, y, z, before=before, marked=marked)
+        first = next(found, None)
+        if first is not None:
+            yield first
+            yield from found
+            return
 
 
 def valid_adjustment(admg: ADMG, x: int, y: int, z: int) -> bool:

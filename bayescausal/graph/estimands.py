@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from bayescausal.graph.adjustment import minimal_adjustment
+from bayescausal.graph.adjustment import question_sets
 from bayescausal.graph.admg import bits
 from bayescausal.graph.crossworld import CrossWorldError, World, identify_worlds
 from bayescausal.graph.expression import Expression, P, Renamed, Sum, marginal, product, quotient
@@ -200,8 +200,7 @@ def _crossing(query: Query, kind: str, natural: int) -> Identification:
         return Identification(kind, text, "identified", "no causal path", estimand, question=query)
     before = not z & admg.descendants(x)
     if before and natural:
-        found = minimal_adjustment(admg, x, y, z, before=True)
-        sets = list(itertools.islice(found, AHEAD))
+        sets = list(itertools.islice(question_sets(query, before=True), AHEAD))
         if sets:
             best = smallest(query, sets)
             return Identification(

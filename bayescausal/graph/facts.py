@@ -161,7 +161,7 @@ def paths(
     start, end : str
         The two variables.
     given : str or iterable of str, optional
-        What is conditioned on.
+        What is conditioned on. Default: what the graph marks as adjusted for; ``[]`` for nothing.
     limit : int
         How many paths there may be.
 
@@ -189,6 +189,9 @@ def paths(
     dag = as_graph(graph)
     first, last = _one(dag, start), _one(dag, end)
     fixed = frozenset(as_names(dag, given, "given"))
+    if given is None:
+        roles = dag.nodes(data="role")
+        fixed = frozenset(n for n, role in roles if role == "adjusted") - {first, last}
     if first == last or fixed & {first, last}:
         raise EstimandError(
             f"The ends {first!r} and {last!r} are the same, or conditioned on.",

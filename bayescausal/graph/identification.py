@@ -23,8 +23,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from bayescausal.graph.adjustment import (
-    minimal_adjustment,
     optimal_of,
+    question_sets,
     survives_selection,
 )
 from bayescausal.graph.admg import project
@@ -117,7 +117,7 @@ coating.
             if not self._by_adjustment:
                 return
             before = self.kind in ("ATT", "ATU")
-            for found in minimal_adjustment(q.admg, q.x, q.y, q.z, before=before):
+            for found in question_sets(q, before=before):
                 if survives_selection(q, found):
                     yield q.admg.named(found)
 

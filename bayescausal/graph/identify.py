@@ -32,7 +32,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.graph.adjustment import minimal_adjustment, survives_selection
+from bayescausal.graph.adjustment import minimal_adjustment, question_sets, survives_selection
 from bayescausal.graph.admg import project
 from bayescausal.graph.expression import Expression, P, Sum, product
 from bayescausal.graph.frontdoor import front_doors
@@ -153,7 +153,7 @@ def _identified(query: Query, kind: str) -> Identification | None:
         return Identification(
             kind, text, "identified", "no causal path", P(admg.listed(y)), question=query
         )
-    found = list(itertools.islice(minimal_adjustment(admg, x, y, z), AHEAD))
+    found = list(itertools.islice(question_sets(query), AHEAD))
     if found:
         best = smallest(query, found)
         return Identification(
@@ -262,6 +262,12 @@ def _warnings(query: Query) -> tuple[str, ...]:
             "units, so the contrast is subject to selection bias as an effect."
         )
     back_door = admg.proper_back_door(x, y)
+    if query.marked and next(minimal_adjustment(admg, x, y, z, marked=query.marked), None) is None:
+        marked = _and(admg.listed(query.marked))
+        found.append(
+            f"The graph marks {marked} as adjusted for, and no valid adjustment set contains "
+            f"{'it' if query.marked.bit_count() == 1 else 'them'}."
+        )
     for name in query.given:
         node = admg.mask([name])
         opens = back_door.separated(x, y, z & ~node) and not back_door.separated(x, y, z)
@@ -285,9 +291,7 @@ def _under_selection(query: Query, kind: str) -> Identification:
         return Identification(
             kind, text, "identified", "no causal path", P(query.outcome), question=query
         )
-    sets = (
-        [] if query.given else itertools.islice(minimal_adjustment(admg, query.x, query.y), AHEAD)
-    )
+    sets = [] if query.given else itertools.islice(question_sets(query), AHEAD)
     for found in sets:
         if survives_selection(query, found):
             other = no_common_cause(query, found)

@@ -58,6 +58,15 @@ class Query:
         """Return what is conditioned on as bits."""
         return self.admg.mask(self.given)
 
+    @property
+    def marked(self) -> int:
+        """Return what the graph marks as adjusted for, as bits."""
+        roles = self.graph.nodes(data="role")
+        asked = {*self.treatment, *self.outcome, *self.given}
+        return self.admg.mask(
+            n for n, role in roles if role == "adjusted" and n in self.admg.index and n not in asked
+        )
+
     def known(self, names: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
         """Return names as a tuple, all of them nodes of the graph."""
         return as_names(self.graph, names, what)

@@ -130,7 +130,7 @@ def paths(
     start, end : str
         The two variables.
     given : str or iterable of str, optional
-        What is conditioned on.
+        What is conditioned on. Default: what the graph marks as adjusted for; ``[]`` for nothing.
     limit : int
         How many paths there may be.
     unit_dims : str or sequence of str, optional

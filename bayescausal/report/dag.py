@@ -96,9 +96,10 @@ def plot_graph(
         Marked, together with the directed paths from one to the other.
     adjustment : str, iterable of str or None
         What is adjusted for; it is marked, and edges on back-door paths from a treatment to an
-        outcome that stay open given it are dotted. ``"auto"``: the smallest set that identifies
-        the effect, nothing where there is none. ``[]``: nothing is adjusted for. None: leave both
-        out of the picture. Needs treatment and outcome. (A name ``"auto"`` goes into a list.)
+        outcome that stay open given it are dotted. ``"auto"``: the smallest set that
+        identifies the effect, with what the graph marks as adjusted for; nothing where there is
+        none. ``[]``: nothing is adjusted for. None: leave both out of the picture. Needs treatment
+        and outcome. (A name ``"auto"`` goes into a list.)
     ax : matplotlib.axes.Axes, optional
         Where to draw; the drawing is scaled to fit. Default: a new figure of its own size.
     unit_dims : str or iterable of str, optional
@@ -189,10 +190,11 @@ def _adjusted(
     if adjustment != "auto":
         return tuple(as_names(graph, adjustment))
     try:
-        best = next(iter(identify(graph, treatments, outcomes).adjustment_sets), ())
+        best = next(iter(identify(graph, treatments, outcomes).adjustment_sets), frozenset())
     except BayesCausalError:
         return None  # no question that an adjustment could answer
-    return tuple(sorted(best))
+    marked = {n for n, role in graph.nodes(data="role") if role == "adjusted"}
+    return tuple(sorted(best if marked <= best else marked))
 
 
 def _open_edges(

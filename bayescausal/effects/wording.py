@@ -66,7 +66,8 @@ def say(effect: Effect, prob: float = 0.94) -> str:
     if isinstance(effect.estimand, Association):
         parts.append("An association: what is seen, not what would be done.")
     elif effect.identification is not None and said.kind == "posterior":
-        parts.append(identified(effect.identification))
+        unknown = effect.identification.status in ("not identified", "undecided")
+        parts.insert(0 if unknown else len(parts), identified(effect.identification))
     return " ".join(parts)
 
 

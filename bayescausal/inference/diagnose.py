@@ -115,14 +115,23 @@ def diagnose(
             f"{divergences} of {chains * draws} draws diverged: the posterior may have a region "
             "that was not explored. Try target_accept=0.95, or a non-centred parametrisation."
         )
-    if rhat > _RHAT:
+    mirrored = _switching(posterior[chosen]) if rhat > _RHAT else ()
+    if mirrored:
+        messages.append(
+            f"The chains agree on {', '.join(mirrored)} but for sign or order: the model is the "
+            "same with its latent variable mirrored or its components renamed (label switching), "
+            "so that drawing more does not help. Fix the sign or the order, for instance by a "
+            "positive distribution for a loading. Effects that are the same either way are not "
+            "concerned."
+        )
+    elif rhat > _RHAT:
         messages.append(
             f"The chains disagree: r_hat of {worst} is {rhat:.3f}, above {_RHAT}. Draw more, and "
             "look at the chains."
         )
     floor = _ESS_PER_CHAIN * chains
     lowest = min(bulk, tail)
-    if lowest < floor:
+    if lowest < floor and not mirrored:
         messages.append(
             f"The draws are worth only {lowest:.0f} independent ones, fewer than {floor}. "
             "Draw more."
@@ -169,6 +178,28 @@ def summarise(posterior: xr.Dataset, *, prob: float = 0.94) -> pd.DataFrame:
             ci_kind="hdi",
             round_to="none",
         )
+
+
+def _switching(posterior: xr.Dataset) -> tuple[str, ...]:
+    """Name variables whose chains disagree, and agree once signs or order are left out."""
+    found = []
+    for key, array in posterior.data_vars.items():
+        sample = array.transpose("chain", "draw", ...).values.astype(float)
+        sample = sample.reshape(*sample.shape[:2], -1)
+        if not 0 < sample.shape[2] <= _ELEMENTS or _worst(sample) <= _RHAT:
+            continue
+        size = np.abs(sample)
+        apart = (size.mean((0, 1)) > 2 * size.std((0, 1))) & ~(sample.min((0, 1)) > 0)
+        signs = apart.any() and _worst(size) <= _RHAT_SEVERE
+        order = sample.shape[2] > 1 and _worst(np.sort(sample, axis=2)) <= _RHAT_SEVERE
+        if signs or order:
+            found.append(str(key))
+    return tuple(found)
+
+
+def _worst(sample: np.ndarray) -> float:
+    """Return the largest r_hat of draws (chain, draw, element)."""
+    return float(np.fmax.reduce(numbers(np.moveaxis(sample, 2, 0))["r_hat"]))
 
 
 def _mixing(posterior: xr.Dataset) -> tuple[float, float, float, str]:

@@ -28,7 +28,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
+import numpy as np
 import pymc as pm
+from pytensor.graph.basic import Constant
+from pytensor.tensor.elemwise import DimShuffle
 
 from bayescausal.types import (
     ModelError,
@@ -306,13 +309,40 @@ def _attributes(name: str, structure: Structure) -> dict[str, Any]:
         kind, family = "data", "Data"
     else:
         kind, family = "deterministic", "Deterministic"
-    return {
+    sure = {"function": True} if kind == "random" and _without_spread(variable) else {}
+    return sure | {
         "kind": kind,
         "family": family,
         "dims": structure.dims.get(name, ()),
         "observed": name in structure.observed,
         "mixes": dict(structure.mixing.get(name, {})),
     }
+
+
+def _without_spread(variable: Variable) -> bool:
+    """Tell whether a distribution has one value, given its parents: DiracDelta, Bernoulli(r >= 0)."""
+    family = family_name(variable)
+    if family == "DiracDelta":
+        return True
+    if family != "Bernoulli" or variable.owner is None:
+        return False
+    return _zero_or_one(variable.owner.inputs[-1])
+
+
+def _zero_or_one(p: Variable) -> bool:
+    """Tell whether a probability can only be 0 or 1, by its expression."""
+    if p.dtype == "bool":
+        return True
+    if isinstance(p, Constant):
+        return bool(np.isin(p.data, (0, 1)).all())
+    if p.owner is None:
+        return False
+    if isinstance(p.owner.op, DimShuffle):
+        return _zero_or_one(p.owner.inputs[0])
+    name = str(getattr(getattr(p.owner.op, "scalar_op", None), "name", ""))
+    if name in ("Cast", "mul", "Switch", "switch") or name.startswith("Cast"):
+        return all(_zero_or_one(part) for part in p.owner.inputs)
+    return False
 
 
 def family_name(variable: Variable) -> str:

@@ -190,7 +190,10 @@ def _adjusted(
     if adjustment != "auto":
         return tuple(as_names(graph, adjustment))
     try:
-        best = next(iter(identify(graph, treatments, outcomes).adjustment_sets), frozenset())
+        found = identify(graph, treatments, outcomes)
+        best = next(iter(found.adjustment_sets), frozenset())
+        if found and found.method not in ("back door", "no causal path"):
+            return None  # identified with the back door open: not a fault to be marked
     except BayesCausalError:
         return None  # no question that an adjustment could answer
     marked = {n for n, role in graph.nodes(data="role") if role == "adjusted"}

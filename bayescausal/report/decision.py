@@ -5,7 +5,8 @@ effect is *there* if the interval leaves ``n`` out, and the sign is that of the 
 region of practical equivalence ``[r, s]`` is given it takes the place of ``n`` [1]_: the effect is
 there if the interval lies wholly outside, it is *practically none* if the interval lies wholly
 inside, and otherwise nothing is decided. Nothing else in a report decides: probabilities of
-direction are told, never compared with a threshold.
+direction are told, never compared with a threshold. An effect that is not identified is not
+decided: its interval is narrow or wide as the prior and the form of the model make it.
 
 References
 ----------
@@ -19,10 +20,16 @@ __all__ = ["PROB", "decide", "rule"]
 
 #: Probability of the intervals that a report decides by.
 PROB = 0.94
+#: Verdicts under which nothing is decided.
+UNKNOWN = ("not identified", "undecided")
 
 
 def decide(
-    low: float, high: float, null: float | None, rope: tuple[float, float] | None = None
+    low: float,
+    high: float,
+    null: float | None,
+    rope: tuple[float, float] | None = None,
+    status: str = "",
 ) -> str:
     """Return what the interval of one number decides, in words; empty where nothing is asked.
 
@@ -34,6 +41,8 @@ def decide(
         The value of no effect.
     rope : (float, float), optional
         Region of practical equivalence.
+    status : str
+        Of the identification. Where data cannot tell, an interval decides nothing.
 
     Returns
     -------
@@ -42,11 +51,15 @@ def decide(
     Examples
     --------
     >>> from bayescausal.report.decision import decide
+    >>> decide(0.2, 0.9, 0.0, status="not identified")
+    'none: not identified'
     >>> decide(-0.45, -0.40, 0.0), decide(-0.1, 0.2, 0.0)
     ('below 0', 'undecided')
     >>> decide(-0.01, 0.02, 0.0, (-0.1, 0.1)), decide(0.05, 0.2, 0.0, (-0.1, 0.1))
     ('practically none', 'undecided')
     """
+    if status in UNKNOWN and (rope is not None or null is not None):
+        return f"none: {status}"
     if rope is not None:
         if low > rope[1]:
             return "above the ROPE"

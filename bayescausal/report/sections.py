@@ -296,10 +296,17 @@ def _one(material: Material, k: int) -> Section:
     else:
         blocks.append(_facts(effect, rope, true))
     blocks.append(_picture(material, effect, rope, true))
-    if effect.notes:
+    decided = effect.identification
+    verdict = decided.sentence() if decided is not None else ""  # said once, and first
+    notes = [note.removeprefix(verdict).strip() for note in effect.notes]
+    if any(notes):
         blocks.append(Text("Notes:"))
-        blocks.append(Bullets(tuple(effect.notes)))
+        blocks.append(Bullets(tuple(note for note in notes if note)))
     return Section(effect.label, tuple(blocks))
+
+
+def _status(effect: Effect) -> str:
+    return "" if effect.identification is None else str(effect.identification.status)
 
 
 def directions(effect: Effect) -> list[tuple[str, float]]:
@@ -336,7 +343,7 @@ def _facts(effect: Effect, rope: Any, true: Any) -> Facts:
         pairs.append((f"Probability in the ROPE, {rope[0]:g} to {rope[1]:g}", _share(inside)))
     if true is not None:
         pairs.append(("Truth", cell(float(true))))
-    said = decide(low, high, effect.null, rope)
+    said = decide(low, high, effect.null, rope, _status(effect))
     if said and several:
         pairs.append(("Decision", said))
     if "bound_lb" in row:
@@ -365,7 +372,7 @@ def _cells(effect: Effect, rope: Any) -> Grid:
     if rope is not None:
         table["in the ROPE"] = [_share(p) for p in np.ravel(effect.probability(between=rope))]
     ends = zip(table["hdi94_lb"], table["hdi94_ub"], strict=True)
-    said = [decide(low, high, effect.null, rope) for low, high in ends]
+    said = [decide(low, high, effect.null, rope, _status(effect)) for low, high in ends]
     if any(said):
         table["decision"] = said
     table = table.drop(columns=["identification"], errors="ignore")

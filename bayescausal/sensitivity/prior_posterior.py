@@ -97,12 +97,17 @@ class PriorPosterior:
                 "The data left this effect less certain than the prior had it: prior and data "
                 "disagree, or the model ties it to something that they disagree on."
             )
+        elif self.posterior.identification is not None and not self.posterior.identification:
+            told = (
+                f"The data took away {_share(c)} of the prior variance. They cannot tell the rest, "
+                f"however many they are ({self.posterior.identification.status}): where the "
+                "posterior lies is also the work of the prior and of the model's form."
+            )
         else:
             much = "nearly all" if c > 0.9 else "most" if c > 0.5 else "little"
-            share = "more than 99%" if c > 0.99 else f"{c:.0%}"
             told = (
-                f"The data took away {share} of the prior variance: {much} of what is known of it "
-                "comes from them."
+                f"The data took away {_share(c)} of the prior variance: {much} of what is known of "
+                "it comes from them."
             )
         text = f"{self.posterior!r} (prior mean {self.prior.mean():.2f}). {told}"
         if self.truth is None:
@@ -246,3 +251,7 @@ def _truth(fit: Fit, estimand: Estimand, truth: Any, seed: int) -> float | None:
             f"truth={truth!r}.", expected="a number, an Effect, or a mapping of parameters."
         )
     return number
+
+
+def _share(contraction: float) -> str:
+    return "more than 99%" if contraction > 0.99 else f"{contraction:.0%}"

@@ -320,7 +320,7 @@ def _attributes(name: str, structure: Structure) -> dict[str, Any]:
 
 
 def _without_spread(variable: Variable) -> bool:
-    """Tell whether a distribution has one value, given its parents: DiracDelta, Bernoulli(r >= 0)."""
+    """Tell whether a distribution has one value given its parents, such as Bernoulli(r >= 0)."""
     family = family_name(variable)
     if family == "DiracDelta":
         return True
@@ -339,8 +339,8 @@ def _zero_or_one(p: Variable) -> bool:
         return False
     if isinstance(p.owner.op, DimShuffle):
         return _zero_or_one(p.owner.inputs[0])
-    name = str(getattr(getattr(p.owner.op, "scalar_op", None), "name", ""))
-    if name in ("Cast", "mul", "Switch", "switch") or name.startswith("Cast"):
+    kind = type(getattr(p.owner.op, "scalar_op", None)).__name__
+    if kind in ("Cast", "Mul", "Switch"):
         return all(_zero_or_one(part) for part in p.owner.inputs)
     return False
 

@@ -172,7 +172,7 @@ def _conditions(graph: Any, observed: list[str], estimand: Estimand) -> tuple[An
     given += estimand.by
     if not extra:
         return graph, tuple(dict.fromkeys(given))
-    wider = nx.DiGraph(graph)
+    wider: nx.DiGraph = nx.DiGraph(graph)
     for name, reads in extra.items():
         wider.add_node(name, kind="deterministic")
         wider.add_edges_from((read, name) for read in reads)

@@ -291,7 +291,7 @@ def _joined(graph: nx.DiGraph) -> nx.DiGraph:
     )
     if len(columns) < 2:
         return _checked(graph)
-    copy = nx.DiGraph(graph)
+    copy: nx.DiGraph = nx.DiGraph(graph)
     copy.graph["joined"] = True
     root = "<->".join(columns)
     copy.add_node(root, latent=True, columns=True)

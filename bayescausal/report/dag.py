@@ -191,7 +191,7 @@ def _adjusted(
         return tuple(as_names(graph, adjustment))
     try:
         found = identify(graph, treatments, outcomes)
-        best = next(iter(found.adjustment_sets), frozenset())
+        best: frozenset[str] = next(iter(found.adjustment_sets), frozenset())
         if found and found.method not in ("back door", "no causal path"):
             return None  # identified with the back door open: not a fault to be marked
     except BayesCausalError:

@@ -271,7 +271,7 @@ def draw_legend(
         if box.kind in WAYS:
             ends = [start, start + box.width]
             line = {"open": DOTS, "joined": DASHES}.get(box.kind, "solid")
-            light = {"alpha": LIGHT} if box.kind == "joined" else {}
+            light: dict[str, Any] = {"alpha": LIGHT} if box.kind == "joined" else {}
             width_of = 0.9 if light else 2
             colour = WAYS[box.kind] or quiet()
             ax.plot(ends, [y, y], color=colour, linewidth=width_of * scale, linestyle=line, **light)

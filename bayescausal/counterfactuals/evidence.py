@@ -39,7 +39,8 @@ from bayescausal.inference.table import as_table
 from bayescausal.model.rebuild import PY_MODE, dim_sizes
 from bayescausal.types import DataError, MixingError
 from bayescausal.worlds.evaluate import Units, argument
-from bayescausal.worlds.program import Builder, inputs_of
+from bayescausal.worlds.expressions import inputs_of
+from bayescausal.worlds.program import Builder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,9 +34,10 @@ from bayescausal.model.rebuild import dim_sizes
 from bayescausal.types import InterventionError, Stochastic
 from bayescausal.worlds.backend import Compiled
 from bayescausal.worlds.evaluate import Units, argument
+from bayescausal.worlds.expressions import inputs_of
 from bayescausal.worlds.memo import remember
 from bayescausal.worlds.noise import FreshNoise
-from bayescausal.worlds.program import Input, inputs_of, kept_builder
+from bayescausal.worlds.program import Input, kept_builder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,9 @@ where numba's fused loop costs 8: NumPy's exponential is vectorised and numba's 
 to 15 s to build: more than most questions take in all. Storage that is kept between calls
 (``allow_gc=False``) and operations in place were slower than fresh storage at every size of block.
 
-Building is put off to the first call: a question with a closed form never runs its program.
+Building is put off to the first call: a question with a closed form never runs its program. What
+is made of sums, products and quotients alone is run as written: PyTensor's rewriting changes no
+number there, and takes most of the time of a first answer where equations are many.
 """
 
 from __future__ import annotations
@@ -16,15 +18,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytensor
+from pytensor.compile.mode import Mode
+from pytensor.graph.traversal import ancestors
+from pytensor.scalar import basic as ps
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 from bayescausal.model.rebuild import PY_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytensor.graph.basic import Variable
 
 __all__ = ["Compiled"]
+
+#: As written: no rewriting.
+_PLAIN = Mode(linker="py", optimizer=None)
+_ARITHMETIC = (ps.Add, ps.Sub, ps.Mul, ps.TrueDiv, ps.Neg, ps.Identity, ps.Second, ps.Cast)
 
 
 class Compiled:
@@ -34,7 +44,9 @@ class Compiled:
 
     Parameters
     ----------
-    arguments, outputs : sequence of Variable
+    arguments : sequence of Variable
+    outputs : sequence of Variable, or callable
+        A function of no arguments that returns them is called when they are needed.
 
     Examples
     --------
@@ -48,8 +60,12 @@ class Compiled:
 
     __slots__ = ("_arguments", "_function", "_outputs")
 
-    def __init__(self, arguments: Sequence[Variable], outputs: Sequence[Variable]) -> None:
-        self._arguments, self._outputs = list(arguments), list(outputs)
+    def __init__(
+        self,
+        arguments: Sequence[Variable],
+        outputs: Sequence[Variable] | Callable[[], Sequence[Variable]],
+    ) -> None:
+        self._arguments, self._outputs = list(arguments), outputs
         self._function: Any = None
 
     def __call__(self, *values: Any) -> list[Any]:
@@ -65,7 +81,19 @@ class Compiled:
 
     def _built(self) -> Any:
         if self._function is None:
+            outputs = list(self._outputs() if callable(self._outputs) else self._outputs)
+            mode = _PLAIN if _is_arithmetic(outputs) else PY_MODE
             self._function = pytensor.function(
-                self._arguments, self._outputs, mode=PY_MODE, on_unused_input="ignore"
+                self._arguments, outputs, mode=mode, on_unused_input="ignore"
             )
         return self._function
+
+
+def _is_arithmetic(outputs: Sequence[Variable]) -> bool:
+    """Whether expressions are sums, products and quotients, laid along axes, and nothing else."""
+    ops = (v.owner.op for v in ancestors(list(outputs)) if v.owner is not None)
+    return all(
+        isinstance(op, DimShuffle)
+        or (isinstance(op, Elemwise) and isinstance(op.scalar_op, _ARITHMETIC))
+        for op in ops
+    )

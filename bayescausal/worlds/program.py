@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor.tensor as pt
 from pymc.distributions.distribution import SymbolicRandomVariable
-from pytensor.graph.replace import clone_replace, vectorize_graph
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.noise import NoiseRule, noise_rule
@@ -35,6 +34,7 @@ from bayescausal.model.policy import apply_policy, cast
 from bayescausal.model.support import support_of
 from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
 from bayescausal.worlds.backend import Compiled
+from bayescausal.worlds.expressions import inputs_of, replaced
 from bayescausal.worlds.memo import remember, signature, told
 from bayescausal.worlds.states import average
 
@@ -52,7 +52,6 @@ __all__ = [
     "Program",
     "Request",
     "build_program",
-    "inputs_of",
     "kept_builder",
     "recomputed_by",
 ]
@@ -340,17 +339,72 @@ class Builder:
     # -- values
 
     def value(self, name: str, world: str) -> Variable:
-        """Return the value of a named variable in a world."""
+        """Return the value of a named variable in a world.
+
+        What it reads is built first, parents before children, each variable once: neither the
+        work nor the depth of the calls grows with the number or the length of the paths.
+        """
+        waiting = [(name, world)]
+        while waiting:
+            top = waiting[-1]
+            if self._is_known(*top):
+                waiting.pop()
+                continue
+            missing = [each for each in self._reads(*top) if not self._is_known(*each)]
+            if missing:
+                waiting.extend(missing)
+                continue
+            own, where = waiting.pop()
+            act = self.worlds[where].get(own)
+            made = self.natural(own, where) if act is None else self._acted(own, act, where)
+            self.memo[self.key(own, where)] = made
         key = self.key(name, world)
-        if key in self.override:
-            return self.override[key]
-        if key not in self.memo:
-            do = self.worlds[world]
-            if name in do:
-                self.memo[key] = self._acted(name, do[name], world)
-            else:
-                self.memo[key] = self.natural(name, world)
-        return self.memo[key]
+        return self.override[key] if key in self.override else self.memo[key]
+
+    def _is_known(self, name: str, world: str) -> bool:
+        key = self.key(name, world)
+        return key in self.override or key in self.memo
+
+    def _reads(self, name: str, world: str) -> list[tuple[str, str]]:
+        """Return the values that the value of a variable in a world is made of."""
+        act = self.worlds[world].get(name)
+        if isinstance(act, FromWorld):
+            return [(name, act.world)]
+        if isinstance(act, Set | Stochastic):
+            return []
+        others = [r for r in act.reads or () if r != name] if isinstance(act, Policy) else []
+        own = act is None or not isinstance(act, Policy) or name in (act.reads or ())
+        return [(n, world) for n in [*others, *(self._parents(name) if own else ())]]
+
+    def _parents(self, name: str) -> list[str]:
+        """Return the variables that the equation of a variable names, where it is evaluated."""
+        structure = self.structure
+        parts = structure.imputed.get(name)
+        random = name in structure.parameters or name in structure.random or self._is_part(name)
+        source = parts[1] if parts else name
+        if name in structure.data or (random and source not in self.recomputed):
+            return []
+        variable = structure.variable(name)
+        roots = [variable] if parts or not random else list(variable.owner.inputs)
+        return [self.named[v] for v in self._leaves(roots, inside=[variable]) if v in self.named]
+
+    def _leaves(self, roots: Iterable[Variable], inside: Iterable[Variable]) -> list[Variable]:
+        """Return the named variables and unit lengths that expressions end at, in a fixed order.
+
+        The walk goes through the variables `inside`, which are the expressions themselves.
+        """
+        within, seen, found = set(inside), set(), []
+        stack = list(roots)
+        while stack:
+            top = stack.pop()
+            if top in seen:
+                continue
+            seen.add(top)
+            if top in self.lengths or (top in self.named and top not in within):
+                found.append(top)
+            elif top.owner is not None:
+                stack.extend(top.owner.inputs)
+        return found
 
     def key(self, name: str, world: str) -> tuple[str, str]:
         """Return the name and the world in which the value arises, shared where it is the same."""
@@ -395,28 +449,13 @@ class Builder:
         self, expressions: Sequence[Variable], world: str, *, inside: bool = False
     ) -> list[Variable]:
         """Put the values of a world in the place of the variables that expressions name."""
-        replace: dict[Variable, Variable] = {}
-        seen: set[Variable] = set()
-        stack = list(expressions)
-        roots = set(expressions) if inside else set()
-        while stack:
-            top = stack.pop()
-            if top in seen:
-                continue
-            seen.add(top)
-            if top in self.lengths:
-                replace[top] = self.length(self.lengths[top])
-            elif top in self.named and top not in roots:
-                replace[top] = self.value(self.named[top], world)
-            elif top.owner is not None:
-                stack.extend(top.owner.inputs)
-        replace = {old: new for old, new in replace.items() if old is not new}
-        if not replace:
-            return list(expressions)
-        found: list[Variable] = clone_replace(
-            list(expressions), replace=replace, rebuild_strict=False
-        )
-        return found
+        replace = {
+            leaf: self.length(self.lengths[leaf])
+            if leaf in self.lengths
+            else self.value(self.named[leaf], world)
+            for leaf in self._leaves(expressions, inside=expressions if inside else ())
+        }
+        return replaced(expressions, replace)
 
     # -- interventions
 
@@ -523,16 +562,17 @@ class Builder:
                 batch[item.variable] = variable
             arguments.append(variable)
         noisy = {i.variable for i in inputs if i.kind == "noise"}
-        exact = tuple(not (inputs_of([o]) & noisy) for o in outputs)
-        batched = list(vectorize_graph(outputs, replace=batch)) if batch else outputs
+        behind = [inputs_of([o]) for o in outputs]
         dims = tuple(self._result_dims(r) for r in requests)
         return Program(
             inputs=tuple(inputs),
             requests=requests,
             dims=dims,
-            batched=tuple(b.type.ndim > o.type.ndim for b, o in zip(batched, outputs, strict=True)),
-            exact=exact,
-            call=Compiled(arguments, batched),
+            batched=tuple(bool(read & set(batch)) for read in behind),
+            exact=tuple(not read & noisy for read in behind),
+            call=Compiled(
+                arguments, lambda: vectorize_graph(outputs, replace=batch) if batch else outputs
+            ),
             names=frozenset(n for n, _ in self.memo),
             expressions=tuple(outputs),
             unit_dims=tuple(self.structure.unit_dims),
@@ -540,8 +580,3 @@ class Builder:
 
     def _result_dims(self, request: Request) -> tuple[str | None, ...]:
         return self.dims_of(request.variable)
-
-
-def inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
-    """Return the variables that expressions rest on."""
-    return {v for v in ancestors(list(outputs)) if v.owner is None}

@@ -7,10 +7,11 @@ An expected outcome behind a binary mediator is a sum of two terms,
 and so is every average over the states of discrete variables with few values. The sum is exact and
 leaves no Monte Carlo error. Variables are summed one after the other (*variable elimination* [1]_):
 each sum ranges over the states of a variable and of those that it meets in some factor, so that
-mediators in a row cost what each costs with the one before it, and not their joint states. It is
-done unit by unit, hence only where no equation mixes units, and only for averages: which of its
-states a unit takes together with something else (a subgroup, the same variable in another
-world) is a matter of the joint distribution, which simulation with shared noise keeps.
+mediators in a row cost what each costs with the one before it, and not their joint states. What
+would write out the equations between them too many times is simulated. It is done unit by unit,
+hence only where no equation mixes units, and only for averages: which of its states a unit takes
+together with something else (a subgroup, the same variable in another world) is a matter of the
+joint distribution, which simulation with shared noise keeps.
 
 References
 ----------
@@ -28,10 +29,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pytensor.graph.replace import graph_replace
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import ancestors, toposort
 
 from bayescausal.model.support import support_of
+from bayescausal.worlds.expressions import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +43,8 @@ __all__ = ["average"]
 
 #: Joint states of the variables that meet in one sum, at most; and of all sums together.
 STATES, LARGEST = 32, 256
+#: Operations that all tables may have: so many, or as many times those of the plain expression.
+OPERATIONS, TIMES = 1_000, 8
 #: A finite variable and the world in which its value arises.
 type Key = tuple[str, str]
 
@@ -86,7 +89,7 @@ def average(builder: Any, request: Any) -> Variable:
     mean = child.request(request)
     scopes = [_read([mean], holes), *(_read(p, holes) | {key} for key, p in law.items())]
     order = _order({key: len(values) for key, values in found.items()}, scopes)
-    if order is None:
+    if order is None or _is_too_long(plain, [mean, *law.values()], scopes, holes, found):
         return plain
     filled = {
         (key, value): _filled(builder, key[0], value)
@@ -101,7 +104,7 @@ def average(builder: Any, request: Any) -> Variable:
             at = dict(zip(keys, state, strict=True))
             expression = expressions[0 if own is None else at[own]]
             put = {holes[key]: filled[key, value] for key, value in at.items()}
-            [table[state]] = graph_replace([expression], put, strict=False)
+            [table[state]] = replaced([expression], put)
         return _Factor(keys, table)
 
     factors = [factor(scopes[0], {0: mean}, None)]
@@ -116,6 +119,29 @@ def _read(expressions: Sequence[Variable], holes: Mapping[Key, Variable]) -> set
     """Return the finite variables that expressions read."""
     behind = set(ancestors(expressions))
     return {key for key, hole in holes.items() if hole in behind}
+
+
+def _is_too_long(
+    plain: Variable,
+    expressions: Sequence[Variable | Sequence[Variable]],
+    scopes: Sequence[set[Key]],
+    holes: Mapping[Key, Variable],
+    found: Mapping[Key, Sequence[int]],
+) -> bool:
+    """Tell whether writing out every state would take many times the operations of the plain mean.
+
+    Only what reads a finite variable is written out again for each state.
+    """
+    total = 0
+    for each, scope in zip(expressions, scopes, strict=True):
+        roots = list(each) if isinstance(each, list) else [each]
+        states = math.prod(len(found[key]) for key in scope)
+        reads = {holes[key] for key in scope}
+        for v in (v for node in toposort(roots) for v in node.outputs):
+            if any(i in reads for i in v.owner.inputs):
+                reads.add(v)
+        total += states * len(reads)
+    return total > max(OPERATIONS, TIMES * len(set(ancestors([plain]))))
 
 
 def _order(sizes: Mapping[Key, int], scopes: Sequence[set[Key]]) -> list[Key] | None:
@@ -160,19 +186,23 @@ def _product(terms: Sequence[Variable]) -> Variable:
 
 def _summable(builder: Any, request: Any) -> dict[tuple[str, str], range]:
     """Return the finite variables that the result depends on, with their values."""
+    structure = builder.structure
+    frame = [d for d in builder.dims_of(request.variable) if d in structure.unit_dims]
+    above = structure.ancestors([request.variable])
+    sizes = {n: _values(builder, n, frame) for n in sorted(builder.recomputed & above)}
+    if all(values is None for values in sizes.values()):
+        return {}
     probe = builder.child({})
     probe.request(request)
-    structure = builder.structure
     reached = [key for key in probe.memo if key[0] in builder.recomputed]
     if structure.mixes({n for n, _ in probe.memo} | {request.variable}):
         return {}
-    frame = [d for d in builder.dims_of(request.variable) if d in structure.unit_dims]
     found: dict[Key, range] = {}
     for key in reached:
         name, world = key
         if name == request.variable or name in builder.held or _is_acted(builder, name, world):
             continue
-        values = _values(builder, name, frame)
+        values = sizes.get(name)
         if values is None:
             continue
         if sum(other == name for other, _ in reached) > 1:

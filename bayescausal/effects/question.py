@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_coupling
+from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.averages import Association
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.conditions import EVERYONE, Condition
@@ -31,7 +32,8 @@ from bayescausal.types import (
     EstimandError,
     Set,
 )
-from bayescausal.worlds.admit import refuse_outside
+from bayescausal.worlds.admit import refuse_outside, refuse_undefined
+from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Program, Request, build_program, recomputed_by
 
 if TYPE_CHECKING:
@@ -203,6 +205,19 @@ def resolve(
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
     refuse_outside(units, worlds, recomputed, seed=seed)
+    noise: Any = FreshNoise(seed)
+    if abducted:
+        anew = drawn_anew(worlds, recomputed)
+        noise = AbductedNoise(units, seed, couplings, anew=anew)
+    refuse_undefined(
+        units,
+        worlds,
+        recomputed,
+        (estimand.outcome_name, *reads),
+        means=isinstance(estimand.functional, Mean) and not abducted,
+        noise=noise,
+        coupling=couplings,
+    )
     used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
     _refuse_levels(structure, units, estimand, reads)

@@ -9,10 +9,6 @@ PyMC's log-density puts on them. Only steps that can fail are listed: sums, prod
 and their like are defined wherever their arguments are, so that most models have nothing to check.
 Whoever knows the values (:mod:`bayescausal.worlds.admit`, :mod:`bayescausal.simulation`) evaluates
 the checks.
-
-Integer data play three roles. As *numbers* (a dose in a linear equation) they may take fractions;
-as *labels* (an index, a value that is compared) and as *counts* (the ``n`` of a Binomial) they
-may not.
 """
 
 from __future__ import annotations
@@ -42,7 +38,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure import Structure
 
-__all__ = ["Check", "Step", "checks_of", "role_of"]
+__all__ = ["Check", "Step", "checks_of", "doubtful_parameters"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +98,10 @@ _ARRAYS = (
     ScalarFromTensor, TensorFromScalar, Subtensor, AdvancedSubtensor,
     RandomVariable, SymbolicRandomVariable, CheckParameterValue,
 )  # fmt: skip
-_NAMED_TOTAL = ("Dot", "Softmax", "LogSoftmax", "ARange", "CumOp", "Sort", "ArgSort", "Argmax", "Max",
-                "Eye", "Tri", "ExtractDiag", "AllocDiag", "Matmul", "IncSubtensor",
-                "AdvancedIncSubtensor", "AdvancedIncSubtensor1", "Split")  # fmt: skip
+_NAMED_TOTAL = (
+    "Dot", "Softmax", "LogSoftmax", "ARange", "CumOp", "Sort", "ArgSort", "Argmax", "Max", "Eye",
+    "Tri", "ExtractDiag", "AllocDiag", "Matmul", "IncSubtensor", "AdvancedIncSubtensor", "Split",
+)  # fmt: skip
 
 
 def checks_of(
@@ -149,67 +146,53 @@ def checks_of(
     for root in roots:
         if root in read and walk.changes(root) and str(root.type.dtype).startswith("float"):
             steps = walk.steps(root)
+            found += [
+                Check(name, "spread", s.spread, s.reads, s.words)
+                for s in steps
+                if s.spread is not None
+            ]
             if steps:
                 found.append(Check(name, "number", root, walk.reads(root), steps=steps))
-                found += [
-                    Check(name, "spread", s.spread, s.reads, s.words)
-                    for s in steps
-                    if s.spread is not None
-                ]
     found += [c for c in walk.conditions(rv) if read & set(ancestors([c.tested]))]
     return found
 
 
-def role_of(structure: Structure, name: str) -> str:
-    """Return how the equations read integer data: ``"number"``, ``"label"`` or ``"count"``.
-
-    Parameters
-    ----------
-    structure : Structure
-    name : str
-
-    Returns
-    -------
-    str
-        ``"label"`` where it is an index or is only compared; ``"count"`` where a distribution
-        takes it as a whole number.
+def doubtful_parameters(rv: Variable) -> list[Variable]:
+    """Return the parameters of a random variable that may be NaN or infinite.
 
     Examples
     --------
-    >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.domain import role_of
-    >>> from bayescausal.model.structure import structure_of
-    >>> with pm.Model(coords={"unit": [0, 1]}) as model:
-    ...     g = pm.Data("g", np.array([0, 1]), dims="unit")
-    ...     a = pm.Normal("a", shape=2)
-    ...     y = pm.Normal("y", a[g], 1, dims="unit")
-    >>> role_of(structure_of(model), "g")
-    'label'
+    >>> import pymc as pm, pytensor.tensor as pt
+    >>> from bayescausal.model.domain import doubtful_parameters
+    >>> x = pt.vector("x")
+    >>> len(doubtful_parameters(pm.Poisson.dist(pt.exp(x))))
+    1
+    >>> len(doubtful_parameters(pm.Bernoulli.dist(pt.sigmoid(2 * x + 1))))
+    0
     """
-    source = structure.model.named_vars[name]
-    clients: dict[Variable, list[tuple[Any, int]]] = {}
-    for variable in ancestors(list(structure.model.named_vars.values())):
-        if variable.owner is not None:
-            for place, read in enumerate(variable.owner.inputs):
-                clients.setdefault(read, []).append((variable.owner, place))
-    found: set[str] = set()
-    seen: set[Variable] = set()
-    stack = [source]
+    return [r for r in _roots(rv) if str(r.type.dtype).startswith("float") and not _is_safe(r)]
+
+
+def _is_safe(parameter: Variable) -> bool:
+    """Whether a parameter is finite for all finite values of named variables and inputs."""
+    stack, seen = [parameter], set()
     while stack:
         top = stack.pop()
-        if top in seen:
+        if top in seen or top.owner is None or (top.name and top is not parameter):
             continue
         seen.add(top)
-        for node, place in clients.get(top, ()):
-            use = _use(node, place)
-            if use == "on":
-                stack.extend(node.outputs)
-            elif use:
-                found.add(use)
-    for use in ("index", "count"):
-        if use in found:
-            return "label" if use == "index" else "count"
-    return "label" if found == {"compared"} else "number"
+        op = _op(top)
+        if isinstance(op, Elemwise):
+            growing = isinstance(op.scalar_op, ps.Exp | ps.Exp2 | ps.Expm1)
+            broken = isinstance(op.scalar_op, ps.Switch) and any(
+                _is_nan(i) for i in top.owner.inputs[1:]
+            )
+            if growing or broken or not isinstance(op.scalar_op, _TOTAL):
+                return False
+        elif not (isinstance(op, _ARRAYS) or _is_total(op)):
+            return False
+        stack.extend(top.owner.inputs)
+    return True
 
 
 # ----------------------------------------------------------------------------- private
@@ -217,42 +200,6 @@ def role_of(structure: Structure, name: str) -> str:
 
 def _op(variable: Variable) -> Any:
     return None if variable.owner is None else variable.owner.op
-
-
-#: Parameters that are whole numbers, by position.
-_COUNTS = {
-    "BinomialRV": (0,),
-    "BetaBinomialRV": (0,),
-    "HyperGeometricRV": (0, 1, 2),
-    "DiscreteUniformRV": (0, 1),
-    "MultinomialRV": (0,),
-    "DirichletMultinomialRV": (0,),
-}
-
-
-def _use(node: Any, place: int) -> str:
-    """Return what one operation makes of an integer: "on" where its result is one as well."""
-    op = node.op
-    if isinstance(op, Shape | Shape_i):
-        return ""
-    if isinstance(op, AdvancedSubtensor | Subtensor):
-        return "on" if place == 0 else "index"
-    if isinstance(op, RandomVariable | SymbolicRandomVariable):
-        params = list(op.dist_params(node))
-        counts = _COUNTS.get(type(op).__name__, ())
-        mine = [i for i, p in enumerate(params) if p is node.inputs[place]]
-        return "count" if any(i in counts for i in mine) else "number" if mine else ""
-    if isinstance(op, Alloc) and place > 0:
-        return "count"
-    if isinstance(op, Elemwise):
-        if isinstance(op.scalar_op, ps.EQ | ps.NEQ):
-            return "compared"
-        if isinstance(op.scalar_op, ps.AND | ps.OR | ps.XOR | ps.Invert):
-            return "count"
-        if isinstance(op.scalar_op, ps.LogicalComparison):
-            return "number"
-    whole = str(node.outputs[0].type.dtype).startswith(("int", "uint"))
-    return "on" if whole else "number"
 
 
 def _roots(rv: Variable) -> list[Variable]:
@@ -380,11 +327,7 @@ class _Walk:
                 sign = _sign(node.inputs[0])
                 if sign == "positive" or (sign and isinstance(scalar, ps.Sqrt | ps.Log1p)):
                     return None
-        elif (
-            isinstance(op, _ARRAYS)
-            or kind.__name__ in _NAMED_TOTAL
-            or type(getattr(op, "core_op", None)).__name__ in _NAMED_TOTAL
-        ):
+        elif isinstance(op, _ARRAYS) or _is_total(op):
             return None
         return Step(value, _phrase(kind.__name__, reads), reads, keys, spread)
 
@@ -448,6 +391,12 @@ class _Walk:
             if top.owner is not None:
                 stack.extend(top.owner.inputs)
         return out
+
+
+def _is_total(op: Any) -> bool:
+    """Whether an operation on arrays is defined wherever its arguments are."""
+    names = (type(op).__name__, type(getattr(op, "core_op", None)).__name__)
+    return any(n in _NAMED_TOTAL for n in names)
 
 
 def _lookups(node: Any) -> list[tuple[Variable, int, Variable]]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from bayescausal.model.domain import Check, checks_of
 from bayescausal.model.support import support_of
+from bayescausal.model.undefined import fails, failure
 from bayescausal.types import (
     DataError,
     FromWorld,
@@ -42,8 +43,6 @@ __all__ = ["refuse_outside", "refuse_undefined"]
 
 #: Posterior draws that are tried at least, and values that are tried at most beyond them.
 DRAWS, WORK = 8, 2_000_000
-#: A spread below this share of its natural value is none.
-NOTHING = 1e-8
 #: The world without interventions.
 NATURAL = "\0natural"
 
@@ -277,28 +276,18 @@ class _Judge:
 
     def _fails(self, check: Check, here: list[np.ndarray], natural: list[np.ndarray]) -> Any:
         """Return where a check fails, elementwise."""
-        tested = np.asarray(here[0])
-        if check.kind == "parameter":
-            return ~tested.astype(bool)
-        if check.kind == "spread":
-            return np.abs(tested) <= NOTHING * np.abs(np.asarray(natural[0]))
-        if check.kind == "number":
-            return ~np.isfinite(tested)
-        length = int(np.min(here[1]))
-        outside = (tested >= length) | (tested < -length)
-        # counting from the end is the model's own way where the units' values do so
         if natural is not here:
-            return outside | ((tested < 0) & ~np.isin(tested, np.unique(natural[0])))
+            return fails(check, here, natural)
         held = self.units.fit.columns
         own = not self.units.columns or any(
             np.any(np.asarray(held[n], dtype=float) < 0) for n in check.reads if n in held
         )
-        return outside if own else outside | (tested < 0)
+        return fails(check, here, here if own else None)
 
     def _refuse_units(self, check: Check, here: list[np.ndarray], bad: np.ndarray) -> None:
         """Refuse units, or a model, for which an equation is not defined as they are."""
         given = {*self.units.columns, *self.units.latents, *self.units.structure.data}
-        found, expected = _words(check, here, bad)
+        found, expected = failure(check, here, bad)
         drawn = [n for n in check.reads if n in self.recomputed]
         if check.kind == "index" or (
             check.kind == "number" and self.units.columns and given >= set(check.reads)
@@ -326,7 +315,7 @@ class _Judge:
             if n in check.reads or structure.descendants([n]) & set(check.reads)
         }
         acts = ", ".join(act.describe(n) for n, act in (mine or do).items())
-        found, expected = _words(check, here, bad)
+        found, expected = failure(check, here, bad)
         return InterventionError(
             f"do({acts}) is impossible: the equation of {check.equation!r} is not defined there, "
             f"for {found}.",
@@ -355,47 +344,3 @@ class _Judge:
                     f"is named): the units have {name} = {shown}."
                 )
         return "Choose an intervention that stays where the equation is defined."
-
-
-def _words(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str, str]:
-    """Return what fails, with the values that it fails at, and what would hold."""
-    at = ", ".join(f"{n}={v:.6g}" for n, v in _values(check, here, bad).items())
-    names = ", ".join(check.reads)
-    tail = f" at {at}" if at else ""
-    value = np.broadcast_to(here[0], bad.shape)[bad].flat[0]
-    if check.kind == "index":
-        last = int(np.min(here[1])) - 1
-        return (
-            f"it reads entry {int(value)} of {check.words}, which has entries 0 to {last},{tail}",
-            f"values of {names} that give an entry from 0 to {last}.",
-        )
-    if check.kind == "parameter":
-        return f"{check.words} does not hold{tail}", f"values of {names} with {check.words}."
-    if check.kind == "spread":
-        return (
-            f"it divides by a spread of {names} over the units, which is 0 where all units have "
-            "one level",
-            f"different levels of {names}.",
-        )
-    for step, result in zip(check.steps, here[1:], strict=False):
-        if np.all(np.isfinite(result)):
-            continue
-        if step.keys:
-            known = ", ".join(f"{k:g}" for k in step.keys)
-            return f"{', '.join(step.reads)} is none of {known},{tail}", f"one of {known}."
-        kind = "NaN" if np.any(np.isnan(result)) else "infinite"
-        return f"{step.words} is {kind}{tail}", f"values at which {step.words} is finite."
-    kind = "NaN" if np.isnan(value) else "infinite"
-    return f"a parameter is {kind}{tail}", f"values of {names} at which it is finite."
-
-
-def _values(check: Check, here: list[np.ndarray], bad: np.ndarray) -> dict[str, float]:
-    """Return the values of what a check reads, where it first fails."""
-    out = {}
-    for name, value in zip(check.reads, here[-len(check.reads) :], strict=True):
-        array = np.asarray(value, dtype=float)
-        if array.ndim == bad.ndim or array.size == 1:
-            shape = np.broadcast_shapes(array.shape, bad.shape)
-            where = np.broadcast_to(bad, shape)
-            out[name] = float(np.broadcast_to(array, shape)[where].flat[0])
-    return out

@@ -22,10 +22,11 @@ from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.averages import Association
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.conditions import EVERYONE, Condition
-from bayescausal.effects.curves import DoseResponse
+from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.functionals import Mean, Probability
 from bayescausal.effects.laws import Event
 from bayescausal.effects.people import clusters_of, complete_table, population_of
+from bayescausal.effects.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
 from bayescausal.types import (
     EmptySubgroupError,
@@ -125,6 +126,8 @@ class Question:
             conditions=self.reads,
             coupling=self.couplings,
         )
+        if isinstance(self.estimand, Slope):
+            refuse_drawn_jumps(self.structure, self.estimand, program)
         return program, where
 
     def assumptions(self, program: Program) -> list[str]:
@@ -175,6 +178,8 @@ def resolve(
         structure.require(name)
     if not ignore_potentials:
         refuse_potentials(structure)
+    if isinstance(estimand, Slope):
+        refuse_labels(structure, estimand)
     units, population, words, notes = population_of(fit, estimand, seed)
     worlds = parsed_worlds(fit, estimand, units)
     recomputed = recomputed_by(structure, worlds.values())
@@ -218,6 +223,9 @@ def resolve(
         noise=noise,
         coupling=couplings,
     )
+    if isinstance(estimand, Slope):
+        mean = isinstance(estimand.functional, Mean) and not abducted
+        refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
     used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
     _refuse_levels(structure, units, estimand, reads)

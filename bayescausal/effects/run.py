@@ -228,7 +228,11 @@ class Run:
     def _unit(self) -> float:
         """How a change of the outcome's mean shows in the answer."""
         estimand = self.question.estimand
-        return 1.0 / estimand.divisor if isinstance(estimand, Slope) else 1.0
+        if not isinstance(estimand, Slope):
+            return 1.0
+        column = self.question.fit.columns.get(estimand.treatments[0])
+        spread = 0.0 if column is None else float(np.nanstd(np.asarray(column, dtype=float)))
+        return 1.0 / spread if spread > 0 else 1.0
 
     @property
     def _draw_axis(self) -> int:

@@ -38,7 +38,14 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure import Structure
 
-__all__ = ["Check", "Step", "checks_of", "doubtful_parameters"]
+__all__ = [
+    "Check",
+    "Step",
+    "changed_parameters",
+    "changed_steps",
+    "checks_of",
+    "doubtful_parameters",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +162,26 @@ def checks_of(
                 found.append(Check(name, "number", root, walk.reads(root), steps=steps))
     found += [c for c in walk.conditions(rv) if read & set(ancestors([c.tested]))]
     return found
+
+
+def changed_parameters(
+    structure: Structure, name: str, touched: frozenset[str], *, mean: bool = False
+) -> list[Variable]:
+    """Return the parameters of a variable, or its expression, that read what changes."""
+    walk = _Walk(structure, name, touched)
+    rv = structure.model.named_vars[name]
+    roots = _roots(rv)
+    random = isinstance(_op(rv), RandomVariable | SymbolicRandomVariable)
+    read = _read_by_mean(rv, roots) if mean and random else set(roots)
+    return [r for r in roots if r in read and walk.changes(r)]
+
+
+def changed_steps(
+    structure: Structure, name: str, touched: frozenset[str], root: Variable
+) -> list[tuple[Any, tuple[str, ...]]]:
+    """Return the operations behind a parameter that read what changes, with what they read."""
+    walk = _Walk(structure, name, touched)
+    return [(node, walk.reads(node.outputs[0])) for node in walk.nodes([root])]
 
 
 def doubtful_parameters(rv: Variable) -> list[Variable]:

@@ -28,9 +28,12 @@ from bayescausal.effects.laws import Event
 from bayescausal.effects.people import clusters_of, complete_table, population_of
 from bayescausal.effects.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
+from bayescausal.model.roles import role_of
+from bayescausal.model.support import support_of
 from bayescausal.types import (
     EmptySubgroupError,
     EstimandError,
+    InterventionError,
     Set,
 )
 from bayescausal.worlds.admit import refuse_outside, refuse_undefined
@@ -182,6 +185,7 @@ def resolve(
         refuse_labels(structure, estimand)
     units, population, words, notes = population_of(fit, estimand, seed)
     worlds = parsed_worlds(fit, estimand, units)
+    _refuse_default_levels(fit, estimand, worlds)
     recomputed = recomputed_by(structure, worlds.values())
     arms = _arms(estimand, structure.graph)
     if isinstance(estimand, Association):
@@ -276,6 +280,7 @@ def encode(fit: Fit, name: str, label: Any) -> Any:
     raise EstimandError(
         f"{label!r} is not a category of {name!r}.",
         expected=f"one of {', '.join(map(str, labels))}.",
+        remedy="Name the levels that are compared; where none are named they are 1 and 0.",
     )
 
 
@@ -292,6 +297,33 @@ def _coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Any]:
         else:
             coded[name] = act
     return coded
+
+
+def _refuse_default_levels(
+    fit: Fit, estimand: Estimand, worlds: Mapping[str, Mapping[str, Intervention]]
+) -> None:
+    """Refuse levels of a label that nobody named and no unit has."""
+    if not getattr(estimand, "_default_levels", False):
+        return
+    structure = fit.structure
+    for name in estimand.treatments:
+        column = fit.columns.get(name)
+        labelled = name in structure.data and role_of(structure, name) == "label"
+        if name in structure.random and name not in structure.imputed:
+            labelled = support_of(structure.variable(name)).categorical
+        if column is None or not labelled:
+            continue
+        seen = np.unique(np.asarray(column))
+        for do in worlds.values():
+            act = do.get(name)
+            if isinstance(act, Set) and np.ndim(act.value) == 0 and act.value not in seen:
+                shown = ", ".join(f"{v:g}" for v in seen[:12])
+                raise InterventionError(
+                    f"{estimand.label()} compares the levels 1 and 0 where none are named, and no "
+                    f"unit has {name} = {float(act.value):g}.",
+                    expected=f"levels among {shown}{', ...' if len(seen) > 12 else '.'}",
+                    remedy="Name treated= and control=.",
+                )
 
 
 def _arms(estimand: Estimand, estimand_graph: Any) -> tuple[Arm, ...]:

@@ -45,6 +45,7 @@ __all__ = [
     "changed_steps",
     "checks_of",
     "doubtful_parameters",
+    "lookups_of",
 ]
 
 
@@ -164,6 +165,20 @@ def checks_of(
     return found
 
 
+def lookups_of(structure: Structure, name: str, touched: Iterable[str]) -> list[Check]:
+    """Return a check for every table lookup of an equation whose index reads `touched` alone."""
+    touched = frozenset(touched)
+    walk = _Walk(structure, name, touched)
+    found = walk.indexes(_roots(structure.model.named_vars[name]))
+    named = set(walk.named.values()) - touched
+    out = []
+    for check in found:
+        behind = {walk.named[v] for v in ancestors([check.tested]) if v in walk.named}
+        if not behind & named:
+            out.append(check)
+    return out
+
+
 def changed_parameters(
     structure: Structure, name: str, touched: frozenset[str], *, mean: bool = False
 ) -> list[Variable]:
@@ -247,7 +262,28 @@ def _read_by_mean(rv: Variable, roots: list[Variable]) -> set[Variable]:
         exact = mean_of(rv)
     except Exception:  # without a mean everything is drawn
         return set(roots)
-    return set(roots) if exact is None else set(roots) & set(ancestors([exact]))
+    return set(roots) if exact is None else set(roots) & _behind(exact)
+
+
+def _behind(variable: Variable) -> set[Variable]:
+    """Return what the value of an expression rests on, which is not what its shape does."""
+    seen: set[Variable] = set()
+    stack = [variable]
+    while stack:
+        top = stack.pop()
+        if top in seen:
+            continue
+        seen.add(top)
+        op = _op(top)
+        if op is None or isinstance(op, Shape | Shape_i):
+            continue
+        inputs = list(top.owner.inputs)
+        if isinstance(op, Alloc):
+            inputs = inputs[:1]
+        elif isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.Second):
+            inputs = inputs[1:]
+        stack.extend(inputs)
+    return seen
 
 
 class _Walk:

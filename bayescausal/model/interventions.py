@@ -43,7 +43,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.policy import apply_policy, cast, whole
-from bayescausal.model.rebuild import close, dim_sizes, evaluate, open_model, with_floats
+from bayescausal.model.rebuild import close, dim_sizes, evaluate, open_model, with_types
 from bayescausal.model.roles import is_number, role_of
 from bayescausal.model.structure import Structure, structure_of
 from bayescausal.model.support import is_discrete, support_of
@@ -123,9 +123,9 @@ def intervene(
     for name, expression in expressions.items():
         _check_target(structure, name)
         _check_expression(structure, name, expression)
-    numbers = [n for n in (*parsed, *expressions) if is_number(structure, n)]
-    if numbers:
-        model, expressions = with_floats(model, numbers, expressions)
+    types = _data_types(structure, parsed, expressions)
+    if types:
+        model, expressions = with_types(model, types, expressions)
         structure = structure_of(model, unit_dims=structure.unit_dims)
     fgraph, memo, initvals = open_model(model, inlined_views=True)
     order = {n: i for i, n in enumerate(structure.full)}
@@ -510,7 +510,21 @@ def _mechanism(
     assert isinstance(intervention, Stochastic)
     rv = intervention.distribution
     event = rv.owner.op.ndim_supp
-    return change_dist_size(rv, tuple(shape)[: natural.type.ndim - event])
+    return cast(change_dist_size(rv, tuple(shape)[: natural.type.ndim - event]), dtype)
+
+
+def _data_types(
+    structure: Structure,
+    parsed: Mapping[str, Intervention],
+    expressions: Mapping[str, Variable],
+) -> dict[str, str]:
+    """Return the types that ``pm.Data`` need, to take what is done to them."""
+    types = {n: "float64" for n in (*parsed, *expressions) if is_number(structure, n)}
+    drawn = {n: act.distribution for n, act in parsed.items() if isinstance(act, Stochastic)}
+    for name, rv in drawn.items():
+        if name in structure.data:
+            types[name] = rv.type.dtype
+    return {n: t for n, t in types.items() if structure.variable(n).type.dtype != t}
 
 
 def _as_model_variable(name: str, dims: Sequence[str], new: Variable) -> Variable:

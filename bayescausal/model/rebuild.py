@@ -38,7 +38,7 @@ from pytensor.tensor.elemwise import Elemwise
 from bayescausal.types import FixedUnitsError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import pymc as pm
 
@@ -52,7 +52,7 @@ __all__ = [
     "observed_values",
     "open_model",
     "resize",
-    "with_floats",
+    "with_types",
 ]
 
 
@@ -235,16 +235,16 @@ def close(
     return model
 
 
-def with_floats(
-    model: pm.Model, names: Sequence[str], expressions: Mapping[str, Variable]
+def with_types(
+    model: pm.Model, types: Mapping[str, str], expressions: Mapping[str, Variable]
 ) -> tuple[pm.Model, dict[str, Variable]]:
-    """Return a copy of a model in which integer data are floats.
+    """Return a copy of a model in which some ``pm.Data`` have another type.
 
     Parameters
     ----------
     model : pm.Model
-    names : sequence of str
-        Of ``pm.Data``.
+    types : mapping of str to str
+        From names of ``pm.Data`` to types.
     expressions : mapping of str to Variable
         Expressions of the model's variables.
 
@@ -257,19 +257,19 @@ def with_floats(
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.rebuild import with_floats
+    >>> from bayescausal.model.rebuild import with_types
     >>> with pm.Model() as model:
     ...     dose = pm.Data("dose", np.array([1, 2]))
     ...     y = pm.Normal("y", 0.5 * dose)
-    >>> copy, _ = with_floats(model, ["dose"], {})
+    >>> copy, _ = with_types(model, {"dose": "float64"}, {})
     >>> str(copy["dose"].type.dtype)
     'float64'
     """
     fgraph, memo, initvals = open_model(model, inlined_views=True)
     replace = {}
-    for name in names:
+    for name, dtype in types.items():
         old = memo[model.named_vars[name]]
-        value = _value_of(model.named_vars[name]).astype(float)
+        value = _value_of(model.named_vars[name]).astype(dtype)
         shared = pytensor.shared(value, name=name, shape=(None,) * value.ndim)
         replace[old] = model_named(shared, name, *old.owner.op.dims)
     lengths = {d: v for d, v in fgraph._dim_lengths.items() if v.owner is not None}

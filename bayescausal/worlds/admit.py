@@ -43,6 +43,8 @@ __all__ = ["refuse_outside", "refuse_undefined"]
 
 #: Posterior draws that are tried at least, and values that are tried at most beyond them.
 DRAWS, WORK = 8, 2_000_000
+#: Values of each drawn variable that are tried, where there are few units and draws.
+VALUES = 4096
 #: The world without interventions.
 NATURAL = "\0natural"
 
@@ -168,7 +170,10 @@ def refuse_undefined(
     for trial in trials:
         most = max(DRAWS, WORK // max(units.count * len(trial.entries), 1))
         step = max(-(-total // most), 1) if any(trial.program.batched) else total
-        for block in evaluate(trial.program, units, slice(0, total, step), source, replicates=1):
+        tried = max(units.count * -(-total // step), 1)
+        inner = int(np.clip(VALUES // tried, 1, 256)) if isinstance(source, FreshNoise) else 1
+        draws = slice(0, total, step)
+        for block in evaluate(trial.program, units, draws, source, replicates=inner):
             for entry in trial.entries:
                 judge(entry, block.values)
 

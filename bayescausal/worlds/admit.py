@@ -158,10 +158,15 @@ def refuse_undefined(
     moving = tuple(n for n in sorted(structure.model.named_vars) if units.varies(n))
     acts = signature(acting)
     pairs = tuple(sorted((coupling or {}).items()))
-    key = ("domain", acts, recomputed, outcomes, means, moving, pairs, touched)
+    # rows that stay in their source: what is set everywhere was not read
+    held = units.fit.columns
+    baseline = not any(n in held and held.get(n) is None for do in acting.values() for n in do)
+    key = ("domain", baseline, acts, recomputed, outcomes, means, moving, pairs, touched)
 
     def build() -> list[_Trial]:
-        return _trials(units, acting, recomputed, outcomes, touched, means, dict(pairs))
+        return _trials(
+            units, acting, recomputed, outcomes, touched, means, dict(pairs), baseline=baseline
+        )
 
     trials = remember(structure, None if acts is None else key, build)
     total = units.fit.n_draws
@@ -185,7 +190,7 @@ class _Entry:
     world: str
     check: Check
     here: slice
-    natural: slice
+    natural: slice | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +209,8 @@ def _trials(
     touched: frozenset[str],
     means: bool,
     coupling: dict[str, str],
+    *,
+    baseline: bool,
 ) -> list[_Trial]:
     """Return what can fail, compiled; every index on its own, for what comes after may need it."""
     structure = units.structure
@@ -230,8 +237,9 @@ def _trials(
         entries = []
         try:
             for check in checks:
-                natural = _add(builder, outputs, check, NATURAL)
-                entries.append(_Entry(NATURAL, check, natural, natural))
+                natural = _add(builder, outputs, check, NATURAL) if baseline else None
+                if natural is not None:
+                    entries.append(_Entry(NATURAL, check, natural, natural))
                 for world, do in worlds.items():
                     if check.equation in do or not builder.touched[world] & set(check.reads):
                         continue
@@ -269,7 +277,13 @@ class _Judge:
     fresh: bool
 
     def __call__(self, entry: _Entry, values: list[np.ndarray]) -> None:
-        check, here, natural = entry.check, values[entry.here], values[entry.natural]
+        check, here = entry.check, values[entry.here]
+        if entry.natural is None:
+            bad = fails(check, here, None)
+            if np.any(bad):
+                raise self._refusal(entry, here, bad)
+            return
+        natural = values[entry.natural]
         before = self._fails(check, natural, natural)
         if entry.world == NATURAL:
             if np.any(before):
@@ -285,7 +299,7 @@ class _Judge:
             return fails(check, here, natural)
         held = self.units.fit.columns
         own = not self.units.columns or any(
-            np.any(np.asarray(held[n], dtype=float) < 0) for n in check.reads if n in held
+            np.any(np.asarray(held.get(n, 0), dtype=float) < 0) for n in check.reads
         )
         return fails(check, here, here if own else None)
 

@@ -29,7 +29,7 @@ from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.units import select_units
 from bayescausal.model.interventions import refuse_potentials
 from bayescausal.types import DataError, Intervention
-from bayescausal.worlds.admit import refuse_outside
+from bayescausal.worlds.admit import refuse_outside, refuse_undefined
 from bayescausal.worlds.evaluate import Units, units_of
 from bayescausal.worlds.program import Request, build_program, recomputed_by
 from bayescausal.worlds.worlds import assemble, collect, parse_worlds
@@ -184,6 +184,9 @@ def counterfactual(
     couplings = resolve_coupling(
         structure, coupling, needed, what=f"The counterfactual of {', '.join(names)}"
     )
+    anew = drawn_anew(parsed, recomputed)
+    source = AbductedNoise(people, chosen_seed, couplings, anew=anew)
+    refuse_undefined(people, parsed, recomputed, names, noise=source, coupling=couplings)
     requests = [Request(w, n, "draw") for w in parsed for n in names]
     program = build_program(
         structure,
@@ -193,8 +196,6 @@ def counterfactual(
         varying=people.varies,
         coupling=couplings,
     )
-    anew = drawn_anew(parsed, recomputed)
-    source = AbductedNoise(people, chosen_seed, couplings, anew=anew)
     arrays, _ = collect(program, people, source, inner=1)
     data = assemble(fit, people, list(parsed), names, program, arrays)
     _blank_impossible(data, source, people, parsed, recomputed)

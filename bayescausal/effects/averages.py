@@ -84,7 +84,8 @@ class Association(Estimand):
     x, y : str
         The two variables. Nothing says that x comes first.
     treated, control : level or (low, high)
-        The two groups of units that are compared.
+        The two groups of units that are compared. Of a continuous x hardly two units have one
+        value, so name ranges, either end of which may be None.
     scale : str or EffectScale
         How the two numbers are combined.
     given, population, functional, by

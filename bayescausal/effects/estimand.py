@@ -114,6 +114,7 @@ class Estimand:
             for role in roles:
                 self._put(role, parse_levels(names, getattr(self, role), role))
         if len(roles) == 2:
+            self._put("_default_levels", me.control is NATURAL_UNLESS_SET)
             treated, control = ((v,) if single else v for v in (me.treated, me.control))
             resolved = tuple(default_control(*pair) for pair in zip(treated, control, strict=True))
             self._put("control", resolved[0] if single else resolved)

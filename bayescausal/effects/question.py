@@ -18,20 +18,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_coupling
+from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.averages import Association
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.conditions import EVERYONE, Condition
-from bayescausal.effects.curves import DoseResponse
+from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.functionals import Mean, Probability
 from bayescausal.effects.laws import Event
 from bayescausal.effects.people import clusters_of, complete_table, population_of
+from bayescausal.effects.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
+from bayescausal.model.roles import role_of
+from bayescausal.model.support import support_of
 from bayescausal.types import (
     EmptySubgroupError,
     EstimandError,
+    InterventionError,
     Set,
 )
-from bayescausal.worlds.admit import refuse_outside
+from bayescausal.worlds.admit import refuse_outside, refuse_undefined
+from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Program, Request, build_program, recomputed_by
 
 if TYPE_CHECKING:
@@ -123,6 +129,8 @@ class Question:
             conditions=self.reads,
             coupling=self.couplings,
         )
+        if isinstance(self.estimand, Slope):
+            refuse_drawn_jumps(self.structure, self.estimand, program)
         return program, where
 
     def assumptions(self, program: Program) -> list[str]:
@@ -173,8 +181,11 @@ def resolve(
         structure.require(name)
     if not ignore_potentials:
         refuse_potentials(structure)
+    if isinstance(estimand, Slope):
+        refuse_labels(structure, estimand)
     units, population, words, notes = population_of(fit, estimand, seed)
     worlds = parsed_worlds(fit, estimand, units)
+    _refuse_default_levels(fit, estimand, worlds)
     recomputed = recomputed_by(structure, worlds.values())
     arms = _arms(estimand, structure.graph)
     if isinstance(estimand, Association):
@@ -203,6 +214,22 @@ def resolve(
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
     refuse_outside(units, worlds, recomputed, seed=seed)
+    noise: Any = FreshNoise(seed)
+    if abducted:
+        anew = drawn_anew(worlds, recomputed)
+        noise = AbductedNoise(units, seed, couplings, anew=anew)
+    refuse_undefined(
+        units,
+        worlds,
+        recomputed,
+        (estimand.outcome_name, *reads),
+        means=isinstance(estimand.functional, Mean) and not abducted,
+        noise=noise,
+        coupling=couplings,
+    )
+    if isinstance(estimand, Slope):
+        mean = isinstance(estimand.functional, Mean) and not abducted
+        refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
     used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
     _refuse_levels(structure, units, estimand, reads)
@@ -253,6 +280,7 @@ def encode(fit: Fit, name: str, label: Any) -> Any:
     raise EstimandError(
         f"{label!r} is not a category of {name!r}.",
         expected=f"one of {', '.join(map(str, labels))}.",
+        remedy="Name the levels that are compared; where none are named they are 1 and 0.",
     )
 
 
@@ -269,6 +297,33 @@ def _coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Any]:
         else:
             coded[name] = act
     return coded
+
+
+def _refuse_default_levels(
+    fit: Fit, estimand: Estimand, worlds: Mapping[str, Mapping[str, Intervention]]
+) -> None:
+    """Refuse levels of a label that nobody named and no unit has."""
+    if not getattr(estimand, "_default_levels", False):
+        return
+    structure = fit.structure
+    for name in estimand.treatments:
+        column = fit.columns.get(name)
+        labelled = name in structure.data and role_of(structure, name) == "label"
+        if name in structure.random and name not in structure.imputed:
+            labelled = support_of(structure.variable(name)).categorical
+        if column is None or not labelled:
+            continue
+        seen = np.unique(np.asarray(column))
+        for do in worlds.values():
+            act = do.get(name)
+            if isinstance(act, Set) and np.ndim(act.value) == 0 and act.value not in seen:
+                shown = ", ".join(f"{v:g}" for v in seen[:12])
+                raise InterventionError(
+                    f"{estimand.label()} compares the levels 1 and 0 where none are named, and no "
+                    f"unit has {name} = {float(act.value):g}.",
+                    expected=f"levels among {shown}{', ...' if len(seen) > 12 else '.'}",
+                    remedy="Name treated= and control=.",
+                )
 
 
 def _arms(estimand: Estimand, estimand_graph: Any) -> tuple[Arm, ...]:

@@ -18,7 +18,7 @@ import xarray as xr
 
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.predict import impossible_note
-from bayescausal.effects.averages import Expected
+from bayescausal.effects.averages import Association, Expected
 from bayescausal.effects.causation import PN, PNS, PS
 from bayescausal.effects.closed import ClosedForm, closed_form
 from bayescausal.effects.collapse import TOLERANCE, collapse
@@ -228,7 +228,11 @@ class Run:
     def _unit(self) -> float:
         """How a change of the outcome's mean shows in the answer."""
         estimand = self.question.estimand
-        return 1.0 / estimand.divisor if isinstance(estimand, Slope) else 1.0
+        if not isinstance(estimand, Slope):
+            return 1.0
+        column = self.question.fit.columns.get(estimand.treatments[0])
+        spread = 0.0 if column is None else float(np.nanstd(np.asarray(column, dtype=float)))
+        return 1.0 / spread if spread > 0 else 1.0
 
     @property
     def _draw_axis(self) -> int:
@@ -319,6 +323,24 @@ class Run:
                 raise EmptySubgroupError(
                     f"{found}.",
                     expected="at least one unit in every draw.",
-                    remedy="Widen the condition"
-                    + (" to a range (low, high)." if "=" in condition else "."),
+                    remedy=_wider(question, condition),
                 )
+
+
+def _wider(question: Question, condition: str) -> str:
+    """Return what to ask in place of an empty subgroup; ranges that units have, of an x."""
+    estimand = question.estimand
+    if isinstance(estimand, Association) and f"{estimand.x}=" in condition:
+        column = question.fit.columns.get(estimand.x)
+        middle = 0.5
+        if column is not None and column.dtype.kind in "iuf":
+            seen = np.unique(column[np.isfinite(column)])
+            middle = float(f"{np.median(column[np.isfinite(column)]):.3g}")
+            if len(seen) > 1 and not seen[0] <= middle < seen[-1]:
+                middle = float(seen[0])
+        return (
+            f"A continuous variable has next to no two units of one value: compare two ranges, as "
+            f"Association({estimand.x!r}, {estimand.y!r}, treated=({middle:g}, None), "
+            f"control=(None, {middle:g}))."
+        )
+    return "Widen the condition" + (" to a range (low, high)." if "=" in condition else ".")

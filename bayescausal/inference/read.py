@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bayescausal.inference.conform import Conformed, conform
 from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.inference.table import as_table, own_table
+from bayescausal.model.domain import lookups_of
+from bayescausal.model.rebuild import evaluate
 from bayescausal.model.structure import structure_of
+from bayescausal.model.undefined import fails, failure
+from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +64,9 @@ def read_data(
     else:
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
         table = own_table(structure, as_table(data, structure))
-    return structure, table, conform(table, structure)
+    conformed = conform(table, structure)
+    _refuse_bad_indexes(structure, conformed)
+    return structure, table, conformed
 
 
 def beyond(structure: Structure) -> tuple[str, ...]:
@@ -87,6 +95,30 @@ def beyond(structure: Structure) -> tuple[str, ...]:
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _refuse_bad_indexes(structure: Structure, conformed: Conformed) -> None:
+    """Refuse data that point beyond a table of the model."""
+    columns = {
+        n: v for n, v in conformed.columns.items() if n in structure.data and v.dtype.kind in "iu"
+    }
+    if not columns:
+        return
+    for name in structure.random:
+        for check in lookups_of(structure, name, columns):
+            given = {structure.variable(n): columns[n] for n in check.reads}
+            try:
+                here = evaluate([check.tested, check.length], given)
+            except Exception:  # what cannot be evaluated yet is tried when it is asked about
+                continue
+            bad = fails(check, here, here)
+            if np.any(bad):
+                values = [np.asarray(columns[n]) for n in check.reads]
+                words, expected = failure(check, [*here, *values], bad)
+                raise DataError(
+                    f"The equation of {name!r} is not defined for the data: {words}.",
+                    expected=expected,
+                )
 
 
 def _names_in(data: Any) -> tuple[str, ...]:

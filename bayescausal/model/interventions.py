@@ -42,8 +42,9 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
 
-from bayescausal.model.policy import apply_policy, cast
-from bayescausal.model.rebuild import close, dim_sizes, evaluate, open_model
+from bayescausal.model.policy import apply_policy, cast, whole
+from bayescausal.model.rebuild import close, dim_sizes, evaluate, open_model, with_types
+from bayescausal.model.roles import is_number, role_of
 from bayescausal.model.structure import Structure, structure_of
 from bayescausal.model.support import is_discrete, support_of
 from bayescausal.types import (
@@ -122,6 +123,10 @@ def intervene(
     for name, expression in expressions.items():
         _check_target(structure, name)
         _check_expression(structure, name, expression)
+    types = _data_types(structure, parsed, expressions)
+    if types:
+        model, expressions = with_types(model, types, expressions)
+        structure = structure_of(model, unit_dims=structure.unit_dims)
     fgraph, memo, initvals = open_model(model, inlined_views=True)
     order = {n: i for i, n in enumerate(structure.full)}
     env = {n: memo[structure.variable(n)] for n in structure.names()}
@@ -292,13 +297,16 @@ def _check_value(
                 f"{support.family} variable {name!r}.",
                 expected=f"{support.describe()}.",
             )
-    if str(variable.type.dtype).startswith(("int", "uint", "bool")):
-        if not np.all(array == np.round(array)):
+    if is_number(structure, name):
+        return array.astype(float)
+    if is_discrete(variable):
+        bad = array != np.round(array)
+        if np.any(bad):
             raise InterventionError(
-                f"do({name} = {array.flat[0]:g}) is impossible: {name!r} takes whole numbers.",
+                f"do({name} = {array[bad].flat[0]:g}) is impossible: {name!r} takes whole "
+                f"numbers{_why_whole(structure, name)}.",
                 expected="an integer.",
             )
-        return array.astype(variable.type.dtype)
     return array.astype(variable.type.dtype)
 
 
@@ -361,9 +369,23 @@ def _check_by(
                 expected=f"values that stay {support.describe()}.",
                 remedy="Use Set, or a Policy that stays inside.",
             )
-    if is_discrete(variable):
+    if is_discrete(variable) and not is_number(structure, name):
+        if not np.all(by == np.round(by)):
+            raise InterventionError(
+                f"A {what} of {by.flat[0]:g} takes {name!r} off the integers.",
+                expected=f"a whole number{_why_whole(structure, name)}.",
+            )
         by = by.astype(variable.type.dtype)
     return type(value)(by)
+
+
+def _why_whole(structure: Structure, name: str) -> str:
+    """Return why data take whole numbers only, in words."""
+    if name not in structure.data:
+        return ""
+    if role_of(structure, name) == "label":
+        return f": {name!r} is a label, not a number"
+    return f": a distribution takes {name!r} as a whole number"
 
 
 def _check_distribution(structure: Structure, name: str, value: Stochastic) -> Stochastic:
@@ -382,7 +404,7 @@ def _check_distribution(structure: Structure, name: str, value: Stochastic) -> S
             remedy="Give it as a new mechanism: intervene(model, {...}).",
         )
     variable = structure.variable(name)
-    if is_discrete(variable) and not is_discrete(rv):
+    if is_discrete(variable) and not is_discrete(rv) and not is_number(structure, name):
         raise InterventionError(
             f"The distribution for {name!r} is continuous.",
             expected=f"a discrete one, for {name!r} is discrete.",
@@ -454,7 +476,7 @@ def _check_expression(structure: Structure, name: str, expression: Variable) -> 
             expected=f"{variable.type.ndim}, as {name!r} has"
             f"{': ' + str(structure.dims[name]) if structure.dims.get(name) else ''}.",
         )
-    if is_discrete(variable) and not is_discrete(expression):
+    if is_discrete(variable) and not (is_discrete(expression) or is_number(structure, name)):
         raise InterventionError(
             f"The new mechanism of {name!r} is of type {expression.type.dtype}.",
             expected=f"whole numbers, for {name!r} is discrete.",
@@ -484,11 +506,25 @@ def _mechanism(
         return cast(natural * np.asarray(intervention.by), dtype)
     if isinstance(intervention, Policy):
         result = apply_policy(name, intervention, [env[r] for r in intervention.reads or ()])
-        return pt.broadcast_to(cast(result, dtype), tuple(shape))
+        return pt.broadcast_to(whole(name, result, dtype), tuple(shape))
     assert isinstance(intervention, Stochastic)
     rv = intervention.distribution
     event = rv.owner.op.ndim_supp
-    return change_dist_size(rv, tuple(shape)[: natural.type.ndim - event])
+    return cast(change_dist_size(rv, tuple(shape)[: natural.type.ndim - event]), dtype)
+
+
+def _data_types(
+    structure: Structure,
+    parsed: Mapping[str, Intervention],
+    expressions: Mapping[str, Variable],
+) -> dict[str, str]:
+    """Return the types that ``pm.Data`` need, to take what is done to them."""
+    types = {n: "float64" for n in (*parsed, *expressions) if is_number(structure, n)}
+    drawn = {n: act.distribution for n, act in parsed.items() if isinstance(act, Stochastic)}
+    for name, rv in drawn.items():
+        if name in structure.data:
+            types[name] = rv.type.dtype
+    return {n: t for n, t in types.items() if structure.variable(n).type.dtype != t}
 
 
 def _as_model_variable(name: str, dims: Sequence[str], new: Variable) -> Variable:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bayescausal.types import Policy
 
-__all__ = ["PolicyOp", "apply_policy", "cast"]
+__all__ = ["PolicyOp", "Whole", "apply_policy", "cast", "whole"]
 
 
 class PolicyOp(Op):
@@ -90,6 +90,67 @@ def _vectorize_policy(op: PolicyOp, node: Apply, *batched: Variable) -> Apply:
         missing = extra - (b.type.ndim - i.type.ndim)
         padded.append(pt.shape_padleft(b, missing) if missing else b)
     out: Apply = op.make_node(*padded)
+    return out
+
+
+class Whole(Op):
+    """Turns whole numbers into integers and refuses others.
+
+    Parameters
+    ----------
+    name : str
+        The target, for messages.
+    dtype : str
+    """
+
+    __props__ = ("dtype", "name")
+
+    def __init__(self, name: str, dtype: str) -> None:
+        self.name, self.dtype = name, dtype
+
+    def make_node(self, value: Any) -> Apply:
+        """Make the node: the same shape in the integer type."""
+        value = pt.as_tensor_variable(value)
+        return Apply(self, [value], [TensorType(self.dtype, shape=value.type.shape)()])
+
+    def perform(self, node: Apply, inputs: Sequence[np.ndarray], outputs: Any) -> None:
+        """Check that the values are whole."""
+        value = np.asarray(inputs[0])
+        bad = value != np.round(value)
+        if np.any(bad):
+            raise InterventionError(
+                f"The policy for {self.name!r} gives {value[bad].flat[0]:g}, and "
+                f"{self.name!r} takes whole numbers.",
+                expected="whole numbers.",
+                remedy="Round in the policy (np.round), or draw the value: Stochastic.",
+            )
+        outputs[0][0] = value.astype(self.dtype)
+
+    def infer_shape(self, node: Apply, shapes: list[Any]) -> list[Any]:
+        """Return the shape of the values."""
+        return shapes
+
+
+@_vectorize_node.register(Whole)
+def _vectorize_whole(op: Whole, node: Apply, value: Variable) -> Apply:
+    out: Apply = op.make_node(value)
+    return out
+
+
+def whole(name: str, variable: Variable, dtype: str) -> Variable:
+    """Return what a policy gives in the variable's type; fractions of integers are refused.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> from bayescausal.model.policy import whole
+    >>> int(whole("x", pt.constant(2.0), "int64").eval(mode="FAST_COMPILE"))
+    2
+    """
+    integers = dtype.startswith(("int", "uint", "bool"))
+    if not integers or not str(variable.type.dtype).startswith("float"):
+        return cast(variable, dtype)
+    out: Variable = Whole(name, dtype)(variable)
     return out
 
 

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from pymc.model.fgraph import fgraph_from_model, model_from_fgraph
+from pymc.model.fgraph import fgraph_from_model, model_from_fgraph, model_named
 from pytensor.compile import SharedVariable
 from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
-from pytensor.graph.replace import graph_replace
+from pytensor.graph.replace import clone_replace, graph_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.scalar.basic import Add, Clip, Mul
 from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pymc as pm
-    from pytensor.graph import FunctionGraph
 
 __all__ = [
     "PY_MODE",
@@ -52,6 +52,7 @@ __all__ = [
     "observed_values",
     "open_model",
     "resize",
+    "with_types",
 ]
 
 
@@ -232,6 +233,58 @@ def close(
         if name in free and _fits(value, free[name], model):
             model.set_initval(free[name], value)
     return model
+
+
+def with_types(
+    model: pm.Model, types: Mapping[str, str], expressions: Mapping[str, Variable]
+) -> tuple[pm.Model, dict[str, Variable]]:
+    """Return a copy of a model in which some ``pm.Data`` have another type.
+
+    Parameters
+    ----------
+    model : pm.Model
+    types : mapping of str to str
+        From names of ``pm.Data`` to types.
+    expressions : mapping of str to Variable
+        Expressions of the model's variables.
+
+    Returns
+    -------
+    model : pm.Model
+    expressions : dict of str to Variable
+        Of the copy's variables.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from bayescausal.model.rebuild import with_types
+    >>> with pm.Model() as model:
+    ...     dose = pm.Data("dose", np.array([1, 2]))
+    ...     y = pm.Normal("y", 0.5 * dose)
+    >>> copy, _ = with_types(model, {"dose": "float64"}, {})
+    >>> str(copy["dose"].type.dtype)
+    'float64'
+    """
+    fgraph, memo, initvals = open_model(model, inlined_views=True)
+    replace = {}
+    for name, dtype in types.items():
+        old = memo[model.named_vars[name]]
+        value = _value_of(model.named_vars[name]).astype(dtype)
+        shared = pytensor.shared(value, name=name, shape=(None,) * value.ndim)
+        replace[old] = model_named(shared, name, *old.owner.op.dims)
+    lengths = {d: v for d, v in fgraph._dim_lengths.items() if v.owner is not None}
+    copied = clone_replace(
+        [*fgraph.outputs, *lengths.values()], replace=replace, rebuild_strict=False
+    )
+    count = len(fgraph.outputs)
+    new = FunctionGraph(outputs=copied[:count], clone=False)
+    new._coords = fgraph._coords
+    derived = dict(zip(lengths, copied[count:], strict=True))
+    new._dim_lengths = {**fgraph._dim_lengths, **derived}
+    out = close(new, initvals)
+    mine = {v: out.named_vars[n] for n, v in model.named_vars.items() if n in out.named_vars}
+    found = clone_replace(list(expressions.values()), replace=mine, rebuild_strict=False)
+    return out, dict(zip(expressions, found, strict=True))
 
 
 def _fits(value: Any, rv: Variable, model: pm.Model) -> bool:

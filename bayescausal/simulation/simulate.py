@@ -28,11 +28,21 @@ import pandas as pd
 import pymc as pm
 from pytensor.graph.basic import Variable
 
+from bayescausal.model.domain import checks_of
 from bayescausal.model.interventions import intervene, refuse_potentials
 from bayescausal.model.parameters import check_parameters, fix_parameters
 from bayescausal.model.rebuild import PY_MODE, close, data_values, dim_sizes, open_model
 from bayescausal.model.structure import structure_of
-from bayescausal.types import BayesCausalError, DataError, FixedUnitsError, closest
+from bayescausal.model.undefined import fails, failure
+from bayescausal.types import (
+    BayesCausalError,
+    DataError,
+    FixedUnitsError,
+    Intervention,
+    InterventionError,
+    Set,
+    closest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,6 +132,8 @@ def simulate(
     world = _resized(fix_parameters(world, values), sizes)
     if plain:
         world = intervene(world, plain, unit_dims=structure.unit_dims, ignore_potentials=True)
+    if do:
+        _refuse_undefined(structure, world, do, seed)
     draws = _draw(world, structure.nodes, seed)
     return _frame(structure, draws, sizes)
 
@@ -214,13 +226,7 @@ def _draw(model: pm.Model, names: Sequence[str], seed: int | None) -> dict[str, 
         isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0
     ):
         raise BayesCausalError(f"seed={seed!r} is no seed.", expected="An integer from 0, or None.")
-    function = pm.compile(
-        [],
-        [model[name] for name in names],
-        random_seed=None if seed is None else int(seed),
-        mode=PY_MODE,
-        on_unused_input="ignore",
-    )
+    function = _compiled([model[name] for name in names], seed)
     try:
         drawn = function()
     except NotImplementedError as error:
@@ -229,6 +235,49 @@ def _draw(model: pm.Model, names: Sequence[str], seed: int | None) -> dict[str, 
             remedy="Give it a proper distribution.",
         ) from error
     return {name: np.asarray(value) for name, value in zip(names, drawn, strict=True)}
+
+
+def _refuse_undefined(
+    structure: Structure, world: pm.Model, do: Mapping[Any, Any], seed: int | None
+) -> None:
+    """Refuse interventions under which an equation is not defined; indexes first, one by one."""
+    acts = {str(getattr(k, "name", k)): v for k, v in do.items()}
+    touched = frozenset(acts) | structure.descendants(acts)
+    after = structure_of(world, unit_dims=structure.unit_dims)
+    checks = [
+        c
+        for n in after.full
+        if n in touched and n not in acts and n in structure.names()
+        for c in checks_of(after, n, touched)
+        if c.kind != "spread"
+    ]
+    for check in sorted(checks, key=lambda c: c.kind != "index"):
+        wanted = [check.tested, *([] if check.length is None else [check.length])]
+        wanted += [*(s.value for s in check.steps), *(world[n] for n in check.reads)]
+        found = _compiled(wanted, seed)()
+        bad = fails(check, found, None)
+        if np.any(bad):
+            words, expected = failure(check, found, bad)
+            said = ", ".join(
+                v.describe(n) if isinstance(v, Intervention) else Set(v).describe(n)
+                for n, v in acts.items()
+            )
+            raise InterventionError(
+                f"do({said}) is impossible: the equation of {check.equation!r} is not defined "
+                f"there, for {words}.",
+                expected=expected,
+                remedy="Choose an intervention that stays where the equation is defined.",
+            )
+
+
+def _compiled(outputs: Sequence[Any], seed: int | None) -> Any:
+    return pm.compile(
+        [],
+        list(outputs),
+        random_seed=None if seed is None else int(seed),
+        mode=PY_MODE,
+        on_unused_input="ignore",
+    )
 
 
 def _frame(

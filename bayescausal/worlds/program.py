@@ -28,12 +28,15 @@ from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.random.op import RandomVariable
 
+from bayescausal.model.domain import doubtful_parameters
 from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.means import mean_of
-from bayescausal.model.policy import apply_policy, cast
-from bayescausal.model.support import support_of
+from bayescausal.model.policy import apply_policy, cast, whole
+from bayescausal.model.roles import is_number
+from bayescausal.model.support import is_discrete, support_of
 from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
 from bayescausal.worlds.backend import Compiled
+from bayescausal.worlds.defined import Defined
 from bayescausal.worlds.expressions import inputs_of, replaced
 from bayescausal.worlds.memo import remember, signature, told
 from bayescausal.worlds.states import average
@@ -423,14 +426,28 @@ class Builder:
                 return self.kept(name)
             if parts:
                 return self._equation(name, world)
-            rule = self.rule(name)
-            return self.substitute([rule.forward(self.noise(name, rule))], world)[0]
+            return self._drawn(name, world)
         if name in structure.data:
             return self.kept(name)
         variable = structure.variable(name)
         if variable.owner is None:
             return variable
         return self._equation(name, world)
+
+    def _drawn(self, name: str, world: str) -> Variable:
+        """Return the value of a variable from its noise; integers only of sound parameters."""
+        rule = self.rule(name)
+        noise = self.noise(name, rule)
+        rv = self.structure.variable(name)
+        value = rule.forward(noise)
+        doubtful = doubtful_parameters(rv) if is_discrete(rv) else []
+        if not doubtful:
+            return self.substitute([value], world)[0]
+        value, *doubtful = self.substitute([value, *doubtful], world)
+        above = [i.variable for i in self.inputs.values() if i.kind == "noise"]
+        noises = sorted(inputs_of([value, *doubtful]) & set(above), key=above.index)
+        found: Variable = Defined(name, len(doubtful))(value, *doubtful, *noises)
+        return found
 
     def _is_part(self, name: str) -> bool:
         return any(name in pair for pair in self.structure.imputed.values())
@@ -469,7 +486,7 @@ class Builder:
 
     def _acted(self, name: str, act: Intervention, world: str) -> Variable:
         variable = self.structure.variable(name)
-        dtype = variable.type.dtype
+        dtype = "float64" if is_number(self.structure, name) else variable.type.dtype
         if isinstance(act, Set):
             return self._array("set", name, act.value, world, dtype, full=True)
         if isinstance(act, Shift):
@@ -484,7 +501,7 @@ class Builder:
                 for r in act.reads or ()
             ]
             result = apply_policy(name, act, reads)
-            return pt.broadcast_to(cast(result, dtype), self.shape(name))
+            return pt.broadcast_to(whole(name, result, dtype), self.shape(name))
         if isinstance(act, FromWorld):
             return self.value(name, act.world)
         assert isinstance(act, Stochastic)

@@ -28,7 +28,7 @@ from bayescausal.types import (
     UndefinedEffectError,
     closest,
 )
-from bayescausal.worlds.admit import refuse_outside
+from bayescausal.worlds.admit import refuse_outside, refuse_undefined
 from bayescausal.worlds.evaluate import NoiseSource, Units, evaluate, units_of
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Program, Request, build_program, recomputed_by
@@ -121,10 +121,12 @@ def worlds(
     refuse_outside(units, parsed, recomputed)
     names = _variables(structure, variables)
     requests, kept = _requests(structure, parsed, names, kind, explicit=variables is not None)
+    source = FreshNoise(fit.seed if seed is None else int(seed))
+    means = kind == "expected"
+    refuse_undefined(units, parsed, recomputed, kept, means=means, noise=source)
     program = build_program(
         structure, parsed, requests, recomputed=recomputed, varying=units.varies
     )
-    source = FreshNoise(fit.seed if seed is None else int(seed))
     inner = _replicates(program, units) if kind == "expected" else 1
     arrays, errors = collect(program, units, source, inner=inner)
     data = assemble(fit, units, list(parsed), kept, program, arrays)

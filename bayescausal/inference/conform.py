@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.model.kinds import kind_of
+from bayescausal.model.rebuild import is_index
 from bayescausal.model.support import Support, is_discrete, support_of
 from bayescausal.types import DataError, closest
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.columns import Table
     from bayescausal.model.structure import Structure
+
+#: Families of continuous numbers, of which 0 and 1 alone are a sample that they nearly never give.
+_CONTINUOUS = ("NormalRV", "StudentTRV", "LaplaceRV", "LogisticRV", "CauchyRV")
 
 __all__ = ["Conformed", "check_support", "conform"]
 
@@ -131,7 +136,7 @@ def conform(table: Table, structure: Structure) -> Conformed:
         check_support(name, array, support, table.coords, table.dims[name], missing.get(name))
         columns[name] = array
     latent = tuple(n for n in structure.random if n not in columns)
-    notes = _notes(table, structure, latent, missing, labels)
+    notes = _notes(table, structure, latent, missing, labels, columns)
     return Conformed(columns, missing, latent, table.sizes, table.coords, labels, notes)
 
 
@@ -222,7 +227,8 @@ def _data_column(
             remedy="To have empty cells imputed, give the variable a distribution.",
         )
     labels: tuple[Any, ...] = ()
-    if _is_labels(raw, empty):
+    labelled = _is_labels(raw, empty)
+    if labelled or (name in table.categories and is_index(variable, structure.model)):
         if not is_discrete(variable):
             raise _not_numeric(name, raw, empty, "data", table)
         raw, labels = _code(name, table, None, structure)
@@ -238,12 +244,7 @@ def _is_labels(raw: np.ndarray, empty: np.ndarray) -> bool:
     """Whether a column holds anything but numbers."""
     if raw.dtype.kind in "biuf":
         return False
-    if raw.dtype.kind in "OT":
-        first = raw[~empty].ravel()[:1000]
-        return any(isinstance(v, str | bytes) or not np.isscalar(v) for v in first) or any(
-            not isinstance(v, int | float | np.number | np.bool_) for v in first
-        )
-    return True
+    return kind_of(raw[~empty]).what != "number"
 
 
 def _not_numeric(
@@ -257,7 +258,9 @@ def _not_numeric(
     return DataError(
         f"{name!r} is {shown!r} at {where}, but the model says {family}, not categorical.",
         expected="Numbers.",
-        remedy="Code the labels as numbers yourself.",
+        remedy="Say in what unit the dates count, such as days since the first."
+        if kind_of(raw).what == "date"
+        else "Code the labels as numbers yourself.",
     )
 
 
@@ -348,6 +351,7 @@ def _notes(
     latent: tuple[str, ...],
     missing: Mapping[str, np.ndarray],
     labels: Mapping[str, tuple[Any, ...]],
+    columns: Mapping[str, np.ndarray],
 ) -> tuple[str, ...]:
     """Say in words what was assumed."""
     notes = []
@@ -363,6 +367,13 @@ def _notes(
     for name, order in labels.items():
         shown = ", ".join(f"{i} = {label}" for i, label in enumerate(order[:8]))
         notes.append(f"{name}: coded {shown}{', ...' if len(order) > 8 else ''}.")
+    for name in structure.random:
+        family = type(structure.variable(name).owner.op).__name__
+        if name in columns and family in _CONTINUOUS and _is_binary(columns[name]):
+            notes.append(
+                f"{name}: holds 0 and 1 alone, and its distribution is "
+                f"{family.removesuffix('RV')}, for continuous numbers."
+            )
     known = {*structure.parameters, *structure.deterministics}
     redundant = [name for name in table.ignored if name in known]
     if redundant:
@@ -371,3 +382,9 @@ def _notes(
             "not data."
         )
     return tuple(notes)
+
+
+def _is_binary(column: np.ndarray) -> bool:
+    """Whether what is seen of a column are zeros and ones, both of them."""
+    seen = column[~np.isnan(column)]
+    return bool(np.isin(seen, (0.0, 1.0)).all() and len(seen) and seen.min() < seen.max())

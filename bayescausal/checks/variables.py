@@ -15,6 +15,7 @@ import pandas as pd
 from bayescausal.checks.regression import Column
 from bayescausal.effects.discrete import read_frame
 from bayescausal.graph.normal import latents, roots_of_selection
+from bayescausal.model.kinds import kind_of
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:
@@ -118,10 +119,10 @@ def as_column(values: pd.Series, name: str, discrete: bool | None = None) -> Col
     >>> as_column(pd.Series(["a", "b", "a"]), "x").values
     array([0., 1., 0.])
     """
-    category = isinstance(values.dtype, pd.CategoricalDtype)
-    if category or not pd.api.types.is_numeric_dtype(values.dtype):
+    kind = kind_of(values)
+    if kind.what != "number":
         return _levels(values, name, discrete)
-    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    numbers = kind.values.astype(float)
     if np.isinf(numbers).any():
         raise DataError(f"{name} holds an infinity.", expected="finite numbers, or missing ones.")
     distinct = np.unique(numbers[~np.isnan(numbers)])

@@ -22,7 +22,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +74,9 @@ class Conformed:
     notes: tuple[str, ...]
 
 
-def conform(table: Table, structure: Structure) -> Conformed:
+def conform(
+    table: Table, structure: Structure, known: Mapping[str, tuple[Any, ...]] | None = None
+) -> Conformed:
     """Check every column of a table against its variable.
 
     Parameters
@@ -83,6 +85,8 @@ def conform(table: Table, structure: Structure) -> Conformed:
         From :func:`as_table`.
     structure : Structure
         The model, read.
+    known : mapping of str to tuple, optional
+        What the codes of categories stand for already, such as the labels of a fit.
 
     Returns
     -------
@@ -105,6 +109,8 @@ def conform(table: Table, structure: Structure) -> Conformed:
     >>> conform(as_table({"x": [True, False], "y": [1.5, 2.0]}, structure), structure).columns["x"]
     array([1, 0])
     """
+    if known:
+        table = replace(table, categories={**table.categories, **_shared(table, known)})
     columns: dict[str, np.ndarray] = {}
     missing: dict[str, np.ndarray] = {}
     labels: dict[str, tuple[Any, ...]] = {}
@@ -164,6 +170,24 @@ def check_support(
 
 
 # ------------------------------------------------------------------------------- columns
+
+
+def _shared(table: Table, known: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Return the labels of the columns of labels that are known, refusing those that are not."""
+    found = {}
+    for name, order in known.items():
+        if name not in table or not (
+            name in table.categories or _is_labels(table[name], _empty(table[name]))
+        ):
+            continue
+        odd = [v for v in dict.fromkeys(table[name].ravel().tolist()) if v not in (*order, None)]
+        if odd:
+            raise DataError(
+                f"{name!r} is {odd[0]!r} in the table, which is none of its categories.",
+                expected=", ".join(map(repr, order[:12])) + (", ..." if len(order) > 12 else "."),
+            )
+        found[name] = tuple(order)
+    return found
 
 
 def _where(cell: np.ndarray, dims: tuple[str, ...], coords: Mapping[str, Any]) -> str:

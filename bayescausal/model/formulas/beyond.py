@@ -16,8 +16,9 @@ themselves they are
 
 .. math:: b_i \mid b_{j \succ i} \sim N\Bigl(m_i - \sum_{j \succ i} h_{ij} b_j,\; s_i\Bigr).
 
-Categories have no zero, so their products are only taken about their means. It fails where a
-column says nothing that those before it did not: it is then taken about its mean alone.
+Categories have no zero, so their products are only taken about their means. Where a column says
+nothing that those before it did not, no scale follows from the data, and none matters to them: it
+has that of the column itself.
 
 References
 ----------
@@ -137,9 +138,9 @@ def _split(
         rest = rest - unit @ step
     sd = rest.std(axis=0)
     nothing = sd <= ROUNDING * np.abs(x).max(axis=0)
-    rest = np.where(nothing, about, rest)
+    rest = np.where(nothing, 0.0, rest)
     sd = np.where(nothing, own, sd)
-    coefficients = np.where(nothing, 0.0, coefficients / np.where(width > 0, width, 1.0)[:, None])
+    coefficients = coefficients / np.where(width > 0, width, 1.0)[:, None]
     coefficients[np.abs(coefficients) * width[:, None] <= 1e-9 * sd] = 0.0
     mean = np.where(np.abs(mean) <= 1e-9 * np.where(sd > 0, sd, 1.0), 0.0, mean)
     on, start = {}, 0

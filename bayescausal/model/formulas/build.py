@@ -122,6 +122,8 @@ def model_from_formulas(
     for column in names.columns.values():
         if column.levels is not None and column.keys is None:
             coords[f"{column.name}_level"] = column.levels
+    for name in names.columns:
+        held.claim(name, f"the variable {name!r}")
     with pm.Model(coords=coords) as model:
         variables: dict[str, Any] = {}
         for column in names.columns.values():

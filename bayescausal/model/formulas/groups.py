@@ -152,6 +152,13 @@ def _levels(equation: Any, name: str) -> tuple[tuple[Any, ...], Any]:
     return tuple(levels.tolist()), pt.constant(table)[pt.switch(below, width, variable - first)]
 
 
+def _claim(equation: Any, label: str, kinds: tuple[str, ...]) -> None:
+    """Take the names of parameters that have no prior of their own."""
+    for kind in kinds:
+        what = f"the effects {label[1:]} in the formula of {equation.name!r}"
+        equation.priors.claim(f"{kind}_{equation.name}{label}", what)
+
+
 def _place_of(keys: tuple[Any, ...], variable: Any) -> Any:
     """Return the place of each unit's number among the levels; after them if it is none."""
     order = np.argsort(keys)
@@ -225,6 +232,7 @@ def _independent(equation: Any, slope: _Slope, dim: str, label: str) -> Any:
     sd = equation.priors.make(
         f"sd_{name}_{label}", name, (label,), Prior("HalfNormal", (sigma,)), inner
     )
+    _claim(equation, f"_{label}", ("r", "z") if equation.noncentered else ("r",))
     if not equation.noncentered:
         return pm.Normal(f"r_{name}_{label}", 0, sd, dims=(dim, *inner))
     z = pm.Normal(f"z_{name}_{label}", 0, 1, dims=(dim, *inner))
@@ -249,6 +257,7 @@ def _correlated(equation: Any, slopes: list[_Slope], dim: str, index: Any, by: s
     sd = equation.priors.make(
         f"sd_{name}|{by}", name, (by, f"|{by}"), Prior("HalfNormal", (digits(scales),)), (along,)
     )
+    _claim(equation, f"|{by}", ("half", "cor", "z", "r"))
     pairs = [f"{one}~{two}" for i, two in enumerate(labels) for one in labels[:i]]
     equation._coords({f"{name}|{by}_pair": pairs})
     shape: Any = [2 + (count - 2 - j) / 2 for i in range(count) for j in range(i)]

@@ -121,6 +121,7 @@ class Priors:
         self.nested: dict[tuple[str, str], Any] = {}
         self.used: set[Any] = set()
         self.asked: list[str] = []
+        self.names: dict[str, str] = {}
         for key, value in (given or {}).items():
             if isinstance(value, Mapping):
                 if key not in self.responses:
@@ -143,6 +144,7 @@ class Priors:
     ) -> Any:
         """Add a parameter to the model at hand, with the caller's prior or the default."""
         self.asked.append(label)
+        self.claim(label, f"{terms[0]} in the formula of {response!r}")
         keys: list[Any] = [label, *((response, term) for term in (label, *terms))]
         for key in keys:
             held = self.given.get(key) if isinstance(key, str) else self.nested.get(key)
@@ -150,6 +152,22 @@ class Priors:
                 self.used.add(key)
                 return _given(held, label, dims, more)
         return default.make(label, dims, **more)
+
+    def claim(self, label: str, what: str) -> None:
+        """Refuse a name that something else in the model has.
+
+        Raises
+        ------
+        FormulaError
+        """
+        if label in self.names:
+            raise FormulaError(
+                f"{self.names[label]} and {what} would both be called {label!r} in the model.",
+                expected="names of variables that do not run into those of parameters, which are "
+                "b_<response>_<term>, sigma_<response> and the like.",
+                remedy="Rename one of the columns.",
+            )
+        self.names[label] = what
 
     def is_given(self, label: str, response: str, term: str) -> bool:
         """Whether the caller has a prior for a parameter."""
@@ -244,9 +262,11 @@ def prior_summary(model: pm.Model) -> pd.DataFrame:
     """
     structure = structure_of(model)
     writer = _ShortWriter({v: name for name, v in structure.model.named_vars.items()})
-    rows = [_described(structure.variable(name), writer) for name in structure.parameters]
-    dims = [", ".join(structure.dims.get(name, ())) for name in structure.parameters]
-    index = pd.Index(structure.parameters, name="parameter")
+    place = {str(v.name): i for i, v in enumerate(structure.model.free_RVs)}
+    names = sorted(structure.parameters, key=lambda n: place.get(n, len(place)))
+    rows = [_described(structure.variable(name), writer) for name in names]
+    dims = [", ".join(structure.dims.get(name, ())) for name in names]
+    index = pd.Index(names, name="parameter")
     return pd.DataFrame({"prior": rows, "dims": dims}, index=index)
 
 

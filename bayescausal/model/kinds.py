@@ -69,9 +69,8 @@ def kind_of(column: Any) -> Kind:
     import pandas as pd
 
     if not isinstance(column, pd.Series | pd.Index | pd.Categorical):
-        array = np.ma.asarray(column) if isinstance(column, np.ma.MaskedArray) else None
-        if array is not None:
-            return Kind("number", np.asarray(np.ma.filled(array.astype(float), np.nan)))
+        if isinstance(column, np.ma.MaskedArray):
+            return Kind("number", np.asarray(np.ma.filled(column.astype(float), np.nan)))
         array = np.asarray(column)
         if array.dtype.kind in "biuf":
             return Kind("number", array)

@@ -144,7 +144,7 @@ def test_a_category_of_numbers_is_an_index_by_the_labels_of_the_model(labels):
 
 def test_a_modelled_category_whose_levels_are_numbers_in_another_order_needs_labels():
     data = grouped()
-    with pytest.raises(FormulaError, match=r"holds the numbers 2, 1, 0.*pd\.Categorical"):
+    with pytest.raises(FormulaError, match=r"(?s)holds the numbers 2, 1, 0.*pd\.Categorical"):
         bc.model_from_formulas(
             ["g ~ 1", "y ~ g"], {"g": "categorical"}, data=data, levels={"g": [2, 1, 0]}
         )
@@ -161,31 +161,36 @@ def test_a_modelled_category_whose_levels_are_numbers_in_another_order_needs_lab
 # --------------------------------------------------------- tables that come later
 
 
-def named() -> tuple:
+def named() -> bc.Fit:
+    """Return y = b[g] x, with b = 0, 5, -3 for a, b, c."""
     data = pd.DataFrame({"g": pd.Categorical(list("abcabc"), categories=list("abc"))})
+    data["x"] = 1.0
     data["y"] = data.g.map({"a": 0.0, "b": 5.0, "c": -3.0}).astype(float)
     with pm.Model(coords={"unit": [0]}) as model:
         g = pm.Data("g", np.zeros(1, dtype=int), dims="unit")
+        x = pm.Data("x", np.zeros(1), dims="unit")
         b = pm.Normal("b", shape=3)
-        pm.Normal("y", b[g], 1, dims="unit")
-    return bc.truth(model, {"b": [0.0, 5.0, -3.0]}, data), data
+        pm.Normal("y", b[g] * x, 1, dims="unit")
+    return bc.truth(model, {"b": [0.0, 5.0, -3.0]}, data)
 
 
 def test_categories_of_a_target_population_are_those_of_the_fit():
-    truth, _ = named()
-    others = pd.DataFrame({"g": pd.Categorical(["b", "b"], categories=list("cba"))})
-    got = bc.estimate(truth, bc.Expected("y", {}, population=others))
+    truth = named()
+    others = pd.DataFrame({"g": pd.Categorical(["b", "b"], categories=list("cba")), "x": 1.0})
+    got = bc.estimate(truth, bc.ATE("x", "y", population=others))
     assert float(got) == pytest.approx(5.0)
-    wrong = pd.DataFrame({"g": pd.Categorical(["z", "b"])})
+    wrong = pd.DataFrame({"g": pd.Categorical(["z", "b"]), "x": 1.0})
     with pytest.raises(bc.BayesCausalError, match="'z' in the table, which is none"):
-        bc.estimate(truth, bc.Expected("y", {}, population=wrong))
+        bc.estimate(truth, bc.ATE("x", "y", population=wrong))
 
 
 def test_categories_of_evidence_are_those_of_the_fit():
-    truth, _ = named()
-    seen = pd.DataFrame({"g": pd.Categorical(["b"], categories=list("cba")), "y": [6.0]})
-    world = bc.counterfactual(truth, seen, {"g": "c"})
-    assert float(np.asarray(world["y"]).mean()) == pytest.approx(-2.0)  # its noise of 1 is kept
+    """y = 6 with b = 5: noise 1, which is kept where x is 2: 5 * 2 + 1."""
+    seen = pd.DataFrame(
+        {"g": pd.Categorical(["b"], categories=list("cba")), "x": [1.0], "y": [6.0]}
+    )
+    world = bc.counterfactual(named(), {"x": 2.0}, evidence=seen)
+    assert float(world["y"].isel(world=-1).mean()) == pytest.approx(11.0)
 
 
 def test_polars_enums_keep_their_order():

@@ -202,7 +202,7 @@ def test_the_summary_and_the_source_say_what_is_used():
     data = world(40)
     model = bc.model_from_formulas(["y ~ t * yr + g"], data=data)
     shown = bc.prior_summary(model)["prior"]
-    assert list(shown.index)[:2] == ["b_y_Intercept", "b_y_g"]
+    assert list(shown.index)[:2] == ["b_y_Intercept", "b_y_t"]
     assert shown["b_y_t"].startswith("Normal(-")
     assert "b_y_t:yr" in shown["b_y_t"]
     namespace = {"data": {"t": data.t.to_numpy(), "yr": data.yr.to_numpy(),

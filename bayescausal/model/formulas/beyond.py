@@ -101,8 +101,8 @@ def beyond(effects: Sequence[Effect], rows: int, *, constant: bool) -> list[Beyo
     seen = [effect.numbers(rows) if rows else None for effect in effects]
     known = [x for x in seen if x is not None]
     whole = np.ones(rows, dtype=bool)
-    for x in known:
-        whole &= np.isfinite(x).all(axis=1)
+    for columns in known:
+        whole &= np.isfinite(columns).all(axis=1)
     found: dict[int, Beyond] = {}
     rests: dict[int, np.ndarray] = {}
     for k in ranked(effects):

@@ -16,10 +16,11 @@ from bayescausal.checks.regression import Column
 from bayescausal.effects.discrete import read_frame
 from bayescausal.graph.normal import latents, roots_of_selection
 from bayescausal.model.kinds import kind_of
+from bayescausal.model.names import owner_of
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import networkx as nx
 
@@ -70,7 +71,7 @@ def read_variables(
     frame = frame.rename(columns=str)
     seen = set(dag) - latents(dag) if observed is None else set(observed)
     seen -= roots_of_selection(dag)
-    places = {name: _columns_of(name, frame) for name in dag}
+    places = {name: _columns_of(name, frame, dag) for name in dag}
     if lenient:
         seen = {n for n, found in places.items() if found}
     for name in discrete or {}:
@@ -135,10 +136,10 @@ def as_column(values: pd.Series, name: str, discrete: bool | None = None) -> Col
 # --------------------------------------------------------------------------- private
 
 
-def _columns_of(name: str, frame: pd.DataFrame) -> list[str]:
+def _columns_of(name: str, frame: pd.DataFrame, known: Collection[str]) -> list[str]:
     if name in frame.columns:
         return [name]
-    return [str(c) for c in frame.columns if str(c).startswith(f"{name}[") and str(c)[-1] == "]"]
+    return [str(c) for c in frame.columns if owner_of(str(c), known) == name]
 
 
 def _levels(values: pd.Series, name: str, discrete: bool | None) -> Column:

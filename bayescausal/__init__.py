@@ -120,6 +120,7 @@ if TYPE_CHECKING:
     from bayescausal.simulation.simulate import simulate as simulate
     from bayescausal.types import BayesCausalError as BayesCausalError
     from bayescausal.types import FitWarning as FitWarning
+    from bayescausal.types import FormulaWarning as FormulaWarning
     from bayescausal.types import Intervention as Intervention
     from bayescausal.types import Policy as Policy
     from bayescausal.types import Scale as Scale
@@ -175,6 +176,7 @@ _WHERE: dict[str, str] = {
     "truth": "inference.known",
     "Fit": "inference.record",
     "FitWarning": "types",
+    "FormulaWarning": "types",
     # interventions
     "Set": "types",
     "Shift": "types",

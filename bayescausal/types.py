@@ -42,6 +42,7 @@ __all__ = [
     "FitWarning",
     "FixedUnitsError",
     "FormulaError",
+    "FormulaWarning",
     "FromWorld",
     "GraphError",
     "IdentificationError",
@@ -172,6 +173,10 @@ class FitMismatchError(BayesCausalError):
 
 class FitWarning(UserWarning):
     """A fit that can be used, but not trusted as it stands: the sampler had trouble."""
+
+
+class FormulaWarning(UserWarning):
+    """A formula is read in a way that one may not expect."""
 
 
 class EstimandError(BayesCausalError):

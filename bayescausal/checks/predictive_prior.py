@@ -33,6 +33,7 @@ from bayescausal.draws.check import Check
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import estimate
 from bayescausal.inference.known import prior
+from bayescausal.model.rebuild import data_values
 from bayescausal.types import EstimandError
 from bayescausal.worlds.evaluate import evaluate, fresh_units
 from bayescausal.worlds.noise import FreshNoise
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayescausal.inference.record import Fit
+    from bayescausal.model.structure import Structure
 
 __all__ = ["prior_check"]
 
@@ -178,7 +180,7 @@ def _forward(known: Fit) -> list[Replicas]:
     """Simulate every random variable of fresh units, parents first, in each draw."""
     structure = known.structure
     first = structure.unit_dims[0]
-    count = int((known.sizes or {}).get(first, FRESH))
+    count = int((known.sizes or _own_sizes(structure)).get(first, FRESH))
     units = fresh_units(known, count)
     names = [n for n in structure.random if n not in structure.imputed]
     binary = [n for n in names if kind_of(known, n) == "binary"]
@@ -207,6 +209,18 @@ def _forward(known: Fit) -> list[Replicas]:
         Replicas(n, kind_of(known, n), none, drawn, none, chance=chances.get(n))
         for n, drawn in zip(names, arrays, strict=False)
     ]
+
+
+def _own_sizes(structure: Structure) -> dict[str, int]:
+    """Return the units that the model's own data have: others would have no value of theirs."""
+    held = data_values(structure.model)
+    return {
+        dim: int(size)
+        for name in structure.data
+        if name in held
+        for dim, size in zip(structure.dims[name], held[name].shape, strict=True)
+        if dim in structure.unit_dims
+    }
 
 
 def _row(replicas: Replicas, seen: bool) -> list[Any]:

@@ -15,10 +15,12 @@ import pandas as pd
 from bayescausal.checks.regression import Column
 from bayescausal.effects.discrete import read_frame
 from bayescausal.graph.normal import latents, nameless, roots_of_selection
+from bayescausal.model.kinds import kind_of
+from bayescausal.model.names import owner_of
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import networkx as nx
 
@@ -69,7 +71,7 @@ def read_variables(
     frame = frame.rename(columns=str)
     seen = set(dag) - latents(dag) if observed is None else set(observed)
     seen -= roots_of_selection(dag)
-    places = {name: _columns_of(name, frame) for name in dag}
+    places = {name: _columns_of(name, frame, dag) for name in dag}
     if lenient:
         seen = {n for n, found in places.items() if found}
     for name in discrete or {}:
@@ -119,10 +121,10 @@ def as_column(values: pd.Series, name: str, discrete: bool | None = None) -> Col
     >>> as_column(pd.Series(["a", "b", "a"]), "x").values
     array([0., 1., 0.])
     """
-    category = isinstance(values.dtype, pd.CategoricalDtype)
-    if category or not pd.api.types.is_numeric_dtype(values.dtype):
+    kind = kind_of(values)
+    if kind.what != "number":
         return _levels(values, name, discrete)
-    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    numbers = kind.values.astype(float)
     if np.isinf(numbers).any():
         raise DataError(f"{name} holds an infinity.", expected="finite numbers, or missing ones.")
     distinct = np.unique(numbers[~np.isnan(numbers)])
@@ -135,10 +137,10 @@ def as_column(values: pd.Series, name: str, discrete: bool | None = None) -> Col
 # --------------------------------------------------------------------------- private
 
 
-def _columns_of(name: str, frame: pd.DataFrame) -> list[str]:
+def _columns_of(name: str, frame: pd.DataFrame, known: Collection[str]) -> list[str]:
     if name in frame.columns:
         return [name]
-    return [str(c) for c in frame.columns if str(c).startswith(f"{name}[") and str(c)[-1] == "]"]
+    return [str(c) for c in frame.columns if owner_of(str(c), known) == name]
 
 
 def _levels(values: pd.Series, name: str, discrete: bool | None) -> Column:

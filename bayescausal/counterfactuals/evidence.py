@@ -36,6 +36,7 @@ from scipy.special import log_ndtr
 
 from bayescausal.inference.conform import conform
 from bayescausal.inference.table import as_table
+from bayescausal.model.names import owner_of
 from bayescausal.model.rebuild import PY_MODE, dim_sizes
 from bayescausal.types import DataError, MixingError
 from bayescausal.worlds.evaluate import Units, argument
@@ -148,7 +149,7 @@ def _frame(evidence: Any, structure: Any) -> Any:
     if not len(frame):
         raise DataError("The evidence has no rows.", expected="one row per unit.")
     known = set(structure.nodes)
-    columns = [c for c in frame.columns if str(c).partition("[")[0] in known]
+    columns = [c for c in frame.columns if owner_of(str(c), known)]
     if not columns:
         raise DataError(
             "The evidence has no column of the model.",
@@ -192,7 +193,7 @@ def _one_pattern(
     first = structure.unit_dims[0]
     columns: dict[str, np.ndarray] = {}
     if names:
-        conformed = conform(as_table(frame[list(names)], structure), structure)
+        conformed = conform(as_table(frame[list(names)], structure), structure, fit.labels)
         columns = dict(conformed.columns)
     missing = [n for n in structure.random if n not in columns]
     if not missing:

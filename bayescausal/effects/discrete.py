@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.model.kinds import kind_of
 from bayescausal.types import DataError, EstimandError, unknown_variable
 
 if TYPE_CHECKING:
@@ -261,6 +262,9 @@ def _levels(
     import pandas as pd
 
     column = frame[name]
+    kind = kind_of(column)
+    if kind.what == "number":
+        column = pd.Series(kind.values)
     missing = int(column.isna().sum())
     if missing:
         raise DataError(
@@ -270,8 +274,8 @@ def _levels(
         )
     if wanted is not None:
         values = np.array(list(dict.fromkeys(wanted)))
-    elif isinstance(column.dtype, pd.CategoricalDtype):
-        values = np.array(list(column.dtype.categories))
+    elif kind.categories is not None:
+        values = np.array(list(kind.categories))
     else:
         values = np.array(sorted(column.unique().tolist(), key=_order))
     at = {value: i for i, value in enumerate(values.tolist())}

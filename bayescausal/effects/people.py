@@ -16,6 +16,7 @@ import pandas as pd
 from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.effects.causation import ITE
 from bayescausal.effects.populations import Superpopulation, Target
+from bayescausal.model.names import owner_of
 from bayescausal.types import DataError, EstimandError, MixingError, Set, UnknownVariableError
 from bayescausal.worlds.evaluate import Units, fresh_units, units_of
 
@@ -119,13 +120,13 @@ def _target(fit: Fit, population: Target) -> Units:
         )
     known = set(structure.nodes)
     data = population.data
-    columns = [c for c in data.columns if str(c).partition("[")[0] in known]
+    columns = [c for c in data.columns if owner_of(str(c), known)]
     if not columns:
         raise DataError(
             "The target population's table has no column of the model.",
             expected=f"among {', '.join(structure.nodes)}.",
         )
-    conformed = conform(as_table(data[columns], structure), structure)
+    conformed = conform(as_table(data[columns], structure), structure, fit.labels)
     if conformed.missing:
         raise DataError(
             f"The target population has empty cells in {', '.join(map(repr, conformed.missing))}.",

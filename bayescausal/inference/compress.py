@@ -23,6 +23,7 @@ import pytensor
 from pymc.model.fgraph import ModelNamed, ModelObservedRV, model_named, model_potential
 from pymc.pytensorf import toposort_replace
 
+from bayescausal.inference.centred import centred
 from bayescausal.inference.condition import condition
 from bayescausal.inference.exact.blocks import named_parents
 from bayescausal.inference.exact.reduce import LogitTerm, NotReducedError, reductions
@@ -275,7 +276,9 @@ def insert(structure: Structure, model: pm.Model, found: Compression) -> pm.Mode
 
 
 def lean(structure: Structure, model: pm.Model) -> pm.Model:
-    """Return a model without Deterministics of the units: they would be kept per draw.
+    """Return a model as it is sampled: without Deterministics of the units, and centred.
+
+    The Deterministics would be kept per draw; see :mod:`.centred`.
 
     Parameters
     ----------
@@ -287,6 +290,7 @@ def lean(structure: Structure, model: pm.Model) -> pm.Model:
     -------
     pm.Model
     """
+    model = centred(structure, model)
     gone = unit_deterministics(structure, model)
     if not gone:
         return model

@@ -22,12 +22,14 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayescausal.inference.twins import one_name_each
+from bayescausal.model.kinds import kind_of
+from bayescausal.model.rebuild import is_index
 from bayescausal.model.support import Support, is_discrete, support_of
 from bayescausal.types import DataError, closest
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.columns import Table
     from bayescausal.model.structure import Structure
+
+#: Families of continuous numbers, of which 0 and 1 alone are a sample that they nearly never give.
+_CONTINUOUS = ("NormalRV", "StudentTRV", "LaplaceRV", "LogisticRV", "CauchyRV")
 
 __all__ = ["Conformed", "check_support", "conform"]
 
@@ -70,7 +75,9 @@ class Conformed:
     notes: tuple[str, ...]
 
 
-def conform(table: Table, structure: Structure) -> Conformed:
+def conform(
+    table: Table, structure: Structure, known: Mapping[str, tuple[Any, ...]] | None = None
+) -> Conformed:
     """Check every column of a table against its variable.
 
     Parameters
@@ -79,6 +86,8 @@ def conform(table: Table, structure: Structure) -> Conformed:
         From :func:`as_table`.
     structure : Structure
         The model, read.
+    known : mapping of str to tuple, optional
+        What the codes of categories stand for already, such as the labels of a fit.
 
     Returns
     -------
@@ -101,6 +110,8 @@ def conform(table: Table, structure: Structure) -> Conformed:
     >>> conform(as_table({"x": [True, False], "y": [1.5, 2.0]}, structure), structure).columns["x"]
     array([1, 0])
     """
+    if known:
+        table = replace(table, categories={**table.categories, **_shared(table, known)})
     columns: dict[str, np.ndarray] = {}
     missing: dict[str, np.ndarray] = {}
     labels: dict[str, tuple[Any, ...]] = {}
@@ -132,7 +143,7 @@ def conform(table: Table, structure: Structure) -> Conformed:
         check_support(name, array, support, table.coords, table.dims[name], missing.get(name))
         columns[name] = array
     latent = tuple(n for n in structure.random if n not in columns)
-    notes = _notes(table, structure, latent, missing, labels)
+    notes = _notes(table, structure, latent, missing, labels, columns)
     notes = (*notes, *one_name_each(structure, columns))
     return Conformed(columns, missing, latent, table.sizes, table.coords, labels, notes)
 
@@ -161,6 +172,24 @@ def check_support(
 
 
 # ------------------------------------------------------------------------------- columns
+
+
+def _shared(table: Table, known: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Return the labels of the columns of labels that are known, refusing those that are not."""
+    found = {}
+    for name, order in known.items():
+        if name not in table or not (
+            name in table.categories or _is_labels(table[name], _empty(table[name]))
+        ):
+            continue
+        odd = [v for v in dict.fromkeys(table[name].ravel().tolist()) if v not in (*order, None)]
+        if odd:
+            raise DataError(
+                f"{name!r} is {odd[0]!r} in the table, which is none of its categories.",
+                expected=", ".join(map(repr, order[:12])) + (", ..." if len(order) > 12 else "."),
+            )
+        found[name] = tuple(order)
+    return found
 
 
 def _where(cell: np.ndarray, dims: tuple[str, ...], coords: Mapping[str, Any]) -> str:
@@ -224,7 +253,8 @@ def _data_column(
             remedy="To have empty cells imputed, give the variable a distribution.",
         )
     labels: tuple[Any, ...] = ()
-    if _is_labels(raw, empty):
+    labelled = _is_labels(raw, empty)
+    if labelled or (name in table.categories and is_index(variable, structure.model)):
         if not is_discrete(variable):
             raise _not_numeric(name, raw, empty, "data", table)
         raw, labels = _code(name, table, None, structure)
@@ -240,12 +270,7 @@ def _is_labels(raw: np.ndarray, empty: np.ndarray) -> bool:
     """Whether a column holds anything but numbers."""
     if raw.dtype.kind in "biuf":
         return False
-    if raw.dtype.kind in "OT":
-        first = raw[~empty].ravel()[:1000]
-        return any(isinstance(v, str | bytes) or not np.isscalar(v) for v in first) or any(
-            not isinstance(v, int | float | np.number | np.bool_) for v in first
-        )
-    return True
+    return kind_of(raw[~empty]).what != "number"
 
 
 def _not_numeric(
@@ -259,7 +284,9 @@ def _not_numeric(
     return DataError(
         f"{name!r} is {shown!r} at {where}, but the model says {family}, not categorical.",
         expected="Numbers.",
-        remedy="Code the labels as numbers yourself.",
+        remedy="Say in what unit the dates count, such as days since the first."
+        if kind_of(raw).what == "date"
+        else "Code the labels as numbers yourself.",
     )
 
 
@@ -350,6 +377,7 @@ def _notes(
     latent: tuple[str, ...],
     missing: Mapping[str, np.ndarray],
     labels: Mapping[str, tuple[Any, ...]],
+    columns: Mapping[str, np.ndarray],
 ) -> tuple[str, ...]:
     """Say in words what was assumed."""
     notes = []
@@ -365,6 +393,13 @@ def _notes(
     for name, order in labels.items():
         shown = ", ".join(f"{i} = {label}" for i, label in enumerate(order[:8]))
         notes.append(f"{name}: coded {shown}{', ...' if len(order) > 8 else ''}.")
+    for name in structure.random:
+        family = type(structure.variable(name).owner.op).__name__
+        if name in columns and family in _CONTINUOUS and _is_binary(columns[name]):
+            notes.append(
+                f"{name}: holds 0 and 1 alone, and its distribution is "
+                f"{family.removesuffix('RV')}, for continuous numbers."
+            )
     known = {*structure.parameters, *structure.deterministics}
     redundant = [name for name in table.ignored if name in known]
     if redundant:
@@ -373,3 +408,9 @@ def _notes(
             "not data."
         )
     return tuple(notes)
+
+
+def _is_binary(column: np.ndarray) -> bool:
+    """Whether what is seen of a column are zeros and ones, both of them."""
+    seen = column[~np.isnan(column)]
+    return bool(np.isin(seen, (0.0, 1.0)).all() and len(seen) and seen.min() < seen.max())

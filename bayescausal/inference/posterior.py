@@ -25,6 +25,7 @@ from bayescausal.inference.exact.plan import (
 )
 from bayescausal.inference.integrate import opened
 from bayescausal.inference.sample import draw_unknowns
+from bayescausal.model.names import Joined, names_of
 from bayescausal.model.support import is_discrete
 from bayescausal.types import ModelError
 
@@ -237,9 +238,9 @@ def relabelled(
             continue
         both = {COMPRESSED: [], "nuts": []}  # type: dict[str, list[str]]
         rank = {n: i for i, n in enumerate(structure.full)}
-        for name in sorted(names.split(", "), key=lambda n: rank.get(n, len(rank))):
+        for name in sorted(names_of(names), key=lambda n: rank.get(n, len(rank))):
             both[COMPRESSED if name in short else "nuts"].append(name)
-        out.update({", ".join(own): kind for kind, own in both.items() if own})
+        out.update({Joined(own): kind for kind, own in both.items() if own})
     return out
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.columns import Table
     from bayescausal.model.structure import Structure
 
-__all__ = ["beyond", "read_data"]
+__all__ = ["before_brackets", "beyond", "read_data"]
 
 
 def read_data(
@@ -121,6 +121,12 @@ def _refuse_bad_indexes(structure: Structure, conformed: Conformed) -> None:
                 )
 
 
+def before_brackets(names: Sequence[str]) -> list[str]:
+    """Return what may be the vectors whose entries ``"v[label]"`` are."""
+    ends = [n for n in names if n.endswith("]")]
+    return [n[:i] for n in ends for i, letter in enumerate(n) if letter == "["]
+
+
 def _names_in(data: Any) -> tuple[str, ...]:
     """Return the column names of any data; of a vector ``"v[label]"``, also ``"v"``."""
     columns = getattr(data, "data_vars", None)
@@ -133,4 +139,4 @@ def _names_in(data: Any) -> tuple[str, ...]:
     if columns is None:
         columns = data if isinstance(data, Mapping) else ()
     names = [str(c) for c in columns]
-    return (*names, *(n.partition("[")[0] for n in names if n.endswith("]")))
+    return (*names, *before_brackets(names))

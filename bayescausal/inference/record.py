@@ -33,6 +33,7 @@ import xarray as xr
 from bayescausal.inference.diagnose import Diagnostics, diagnose
 from bayescausal.inference.match import as_tree, matched
 from bayescausal.inference.read import beyond, read_data
+from bayescausal.model.names import Joined, names_of, owner_of
 from bayescausal.model.rebuild import data_values
 from bayescausal.types import FitMismatchError, unknown_variable
 
@@ -157,7 +158,7 @@ class Fit:
             groups={**groups, "posterior": posterior},
             kind="posterior",
             seed=0,
-            methods={", ".join(str(v) for v in posterior.data_vars): "given"},
+            methods={Joined(str(v) for v in posterior.data_vars): "given"},
             notes=beyond(structure),
         )
 
@@ -282,8 +283,8 @@ class Fit:
                 raise unknown_variable(name, [str(v) for v in held.data_vars], what="drawn")
         table = summarise(held[chosen], prob=prob)
         if self.kind == "posterior":
-            how = {n: m for names, m in self.methods.items() for n in names.split(", ")}
-            table["method"] = [how.get(str(row).partition("[")[0], "") for row in table.index]
+            how = {n: m for names, m in self.methods.items() for n in names_of(names)}
+            table["method"] = [how.get(owner_of(str(row), how) or "", "") for row in table.index]
         return table
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -374,7 +375,7 @@ def _fill(
 def _independent(methods: Mapping[str, str]) -> frozenset[str]:
     """Return the variables whose draws are independent: no Markov chain made them."""
     exact = [names for names, method in methods.items() if method.startswith("conjugate")]
-    return frozenset(n for names in exact for n in names.split(", "))
+    return frozenset(n for names in exact for n in names_of(names))
 
 
 def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:

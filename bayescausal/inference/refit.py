@@ -52,6 +52,7 @@ from bayescausal.inference.integrate import Integrated, normal_vectors, opened
 from bayescausal.inference.posterior import no_exact, not_compressed, relabelled, told
 from bayescausal.inference.sample import CAREFUL, INTEGRATED
 from bayescausal.inference.table import as_table, own_table
+from bayescausal.model.names import Joined
 from bayescausal.model.structure import structure_of
 from bayescausal.model.support import is_discrete
 from bayescausal.types import BayesCausalError, DataError, closest, unknown_variable
@@ -371,9 +372,9 @@ class Refitter:
             source = names.get(name, name)
             if name in numbers or source in conformed.columns or source in conformed.sizes:
                 sources[name] = source
-        methods = relabelled(structure, conformed, short, {", ".join(free): "nuts"} if free else {})
+        methods = relabelled(structure, conformed, short, {Joined(free): "nuts"} if free else {})
         if integral is not None:
-            methods[", ".join(integral.drawn(conformed.missing))] = INTEGRATED
+            methods[Joined(integral.drawn(conformed.missing))] = INTEGRATED
         masks = {name: holes[name] for name in read if name in holes}
         return _Recipe(compiled, sources, masks, methods, integral)
 

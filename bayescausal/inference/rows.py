@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.inference.columns import Table, aligned, dim_labels, wanted_columns
+from bayescausal.model.kinds import kind_of, native_column
 from bayescausal.model.rebuild import dim_sizes
 from bayescausal.types import DataError
 
@@ -57,7 +58,7 @@ def as_pandas(data: Any) -> pd.DataFrame:
             )
         if isinstance(native, nw.LazyFrame):
             native = native.collect()
-        frame = pd.DataFrame({name: _series(native[name]) for name in native.columns})
+        frame = pd.DataFrame({name: native_column(native[name]) for name in native.columns})
     twice = [str(c) for c in frame.columns[frame.columns.duplicated()].unique()]
     if twice:
         raise DataError(
@@ -69,38 +70,13 @@ def as_pandas(data: Any) -> pd.DataFrame:
     return frame
 
 
-def _series(column: Any) -> Any:
-    """Return a narwhals series as something pandas keeps: categories stay categories."""
-    import narwhals as nw
-    import pandas as pd
-
-    if isinstance(column.dtype, nw.Enum):
-        return pd.Categorical(column.to_list(), categories=list(column.dtype.categories))
-    if column.dtype == nw.Categorical:  # its categories have no order that is meant
-        return np.array(column.to_list(), dtype=object)
-    return column.to_numpy()
-
-
-def plain(column: pd.Series) -> np.ndarray:
-    """Return a pandas column as an array: missing numbers are NaN, missing labels None."""
-    import pandas as pd
-
-    dtype = column.dtype
-    if isinstance(dtype, np.dtype):
-        return aligned(column.to_numpy())
-    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
-        if column.isna().any():
-            return column.to_numpy(dtype=float, na_value=np.nan)
-        return column.to_numpy(dtype=getattr(dtype, "numpy_dtype", float))
-    array = column.astype(object).to_numpy().copy()
-    array[np.asarray(pd.isna(array))] = None
-    return array
+def plain(column: Any) -> np.ndarray:
+    """Return a column as an array: missing numbers are NaN, missing labels None."""
+    return aligned(kind_of(column).values)
 
 
 def from_frame(frame: pd.DataFrame, structure: Structure) -> Table:
     """Read rows: find the labels of each unit dim, then put every cell in its place."""
-    import pandas as pd
-
     wanted = wanted_columns(structure)
     by_name: dict[str, Any] = {str(c): c for c in frame.columns}
     present: dict[str, list[str]] = {}
@@ -119,10 +95,10 @@ def from_frame(frame: pd.DataFrame, structure: Structure) -> Table:
         event = tuple(d for d in wanted[name] if d not in structure.unit_dims)
         parts = []
         for column in columns:
-            series = frame[by_name[column]]
-            if isinstance(series.dtype, pd.CategoricalDtype):
-                categories[name] = tuple(series.dtype.categories)
-            cells = _place(column, plain(series), unit, codes, sizes, coords)
+            kind = kind_of(frame[by_name[column]])
+            if kind.categories is not None:
+                categories[name] = kind.categories
+            cells = _place(column, aligned(kind.values), unit, codes, sizes, coords)
             parts.append(cells)
         array = parts[0]
         if event:

@@ -21,6 +21,7 @@ from bayescausal.inference.compress import lean
 from bayescausal.inference.exact.plan import with_arrays
 from bayescausal.inference.integrate import Integrated, integrate
 from bayescausal.inference.marginal import marginalise
+from bayescausal.model.names import Joined
 from bayescausal.model.rebuild import data_values
 from bayescausal.model.support import is_discrete
 from bayescausal.types import BayesCausalError, DataError, FitWarning, ModelError
@@ -109,10 +110,10 @@ def draw_unknowns(
         )
         warnings.warn(message, FitWarning, stacklevel=3)
         notes.append(message)
-        methods[", ".join(steps)] = "compound"
+        methods[Joined(steps)] = "compound"
     smooth = [name for name in free if name not in steps]
     if smooth:
-        methods[", ".join(smooth)] = "nuts"
+        methods[Joined(smooth)] = "nuts"
     groups = sample_model(
         structure,
         model,
@@ -132,11 +133,11 @@ def draw_unknowns(
         back = known.recover(groups["posterior"], rng, missing=missing)
         held = data_values(conditioned.model)
         groups = with_arrays(structure, conditioned.model.coords, groups, back, held)
-        methods[", ".join(back)] = INTEGRATED
+        methods[Joined(back)] = INTEGRATED
     if marginal is not None:
         rng = np.random.default_rng([seed, 1])
         groups["posterior"] = groups["posterior"].assign(marginal.recover(groups["posterior"], rng))
-        methods[", ".join(marginal.names)] = "summed out"
+        methods[Joined(marginal.names)] = "summed out"
     return groups, methods, tuple(notes)
 
 

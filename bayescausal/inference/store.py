@@ -28,6 +28,7 @@ import xarray as xr
 from bayescausal.inference.columns import Table
 from bayescausal.inference.conform import Conformed
 from bayescausal.inference.record import Fit, build_fit
+from bayescausal.model.names import Joined, names_of
 from bayescausal.model.structure import structure_of
 from bayescausal.types import DataError, FitMismatchError
 
@@ -106,7 +107,7 @@ def load_fit(path: str | os.PathLike[str], model: pm.Model) -> Fit:
         groups=groups,
         kind=meta["kind"],
         seed=meta["seed"],
-        methods=meta["methods"],
+        methods=_methods(meta["methods"]),
         notes=(),
         sizes=meta["sizes"],
         all_notes=tuple(meta["notes"]),
@@ -203,6 +204,13 @@ def _open(path: Path) -> xr.DataTree:
         ) from error
 
 
+def _methods(held: Any) -> dict[str, str]:
+    """Return how blocks were drawn; files of earlier versions have their names joined."""
+    if isinstance(held, dict):
+        return held
+    return {Joined(names): how for names, how in held}
+
+
 def _tree(fit: Fit) -> xr.DataTree:
     """Return everything a file holds."""
     groups = {name: _writable(node.to_dataset()) for name, node in fit.draws.children.items()}
@@ -212,7 +220,7 @@ def _tree(fit: Fit) -> xr.DataTree:
         "kind": fit.kind,
         "seed": fit.seed,
         "notes": list(fit.notes),
-        "methods": dict(fit.methods),
+        "methods": [[list(names_of(names)), how] for names, how in fit.methods.items()],
         "sizes": None if fit.sizes is None else {d: int(n) for d, n in fit.sizes.items()},
         "labels": {n: [_plain(v) for v in labels] for n, labels in fit.labels.items()},
         "missing": list(fit.missing),

@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.inference.columns import Table, aligned, dim_labels, wanted_columns
-from bayescausal.inference.rows import as_pandas, from_frame, plain
+from bayescausal.inference.rows import as_pandas, from_frame
 from bayescausal.inference.stream.source import in_memory, is_source
+from bayescausal.model.kinds import Kind, kind_of
 from bayescausal.model.rebuild import data_values, dim_sizes, imputed_values, observed_values
 from bayescausal.types import DataError, FixedUnitsError, closest
 
@@ -182,7 +183,7 @@ def _from_dataset(data: xr.Dataset, structure: Structure) -> Table:
                 expected=f"The dims of the model: {dims}.",
                 remedy="Rename them with Dataset.rename.",
             )
-        values[name] = np.asarray(array.transpose(*dims).values)
+        values[name] = _kind(name, array.transpose(*dims).values).values
     labels = {
         str(d): np.asarray(data[d].values)
         for d in data.dims
@@ -194,7 +195,6 @@ def _from_dataset(data: xr.Dataset, structure: Structure) -> Table:
 
 def _from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
     """Read a mapping of arrays: the dims of each variable, in the order of the model."""
-    import pandas as pd
     import xarray as xr
 
     wanted = wanted_columns(structure)
@@ -212,23 +212,17 @@ def _from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
             continue
         if isinstance(value, xr.DataArray) and set(value.dims) == set(wanted[name]):
             value = value.transpose(*wanted[name])
-        if isinstance(value, pd.Series | pd.Categorical) and isinstance(
-            value.dtype, pd.CategoricalDtype
-        ):
-            categories[name] = tuple(value.dtype.categories)
-        if isinstance(value, pd.Series | pd.Index | pd.Categorical):
-            values[name] = plain(pd.Series(value))
-        elif isinstance(value, np.ma.MaskedArray):
-            values[name] = np.asarray(np.ma.filled(value.astype(float), np.nan))
-        else:
-            values[name] = _as_array(name, value)
+        kind = _kind(name, value)
+        values[name] = kind.values
+        if kind.categories is not None:
+            categories[name] = kind.categories
     return _arrays(values, categories, wanted, labels, tuple(ignored), structure)
 
 
-def _as_array(name: str, value: Any) -> np.ndarray:
-    """Return an array-like as an array, or say which column is none."""
+def _kind(name: str, value: Any) -> Kind:
+    """Return what an array-like holds, or say which column is none."""
     try:
-        return np.asarray(value)
+        return kind_of(value)
     except ValueError as error:
         raise DataError(
             f"Column {name!r} is ragged: its rows have different lengths.",

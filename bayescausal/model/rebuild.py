@@ -31,9 +31,13 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace, graph_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
-from pytensor.scalar.basic import Add, Clip, Mul
+from pytensor.graph.traversal import ancestors
+from pytensor.scalar.basic import Add, Cast, Clip, Identity, Mul
 from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
-from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.basic import ScalarFromTensor
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.shape import SpecifyShape
+from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.types import FixedUnitsError, ModelError
 
@@ -49,6 +53,7 @@ __all__ = [
     "dim_sizes",
     "evaluate",
     "imputed_values",
+    "is_index",
     "observed_values",
     "open_model",
     "resize",
@@ -403,3 +408,47 @@ def _value_of(var: Variable) -> np.ndarray:
     if isinstance(var, SharedVariable):
         return np.asarray(var.get_value())
     return evaluate([var])[0]
+
+
+def is_index(variable: Variable, model: Any) -> bool:
+    """Whether a variable is itself an index in some equation: a code, not a quantity.
+
+    Parameters
+    ----------
+    variable : Variable
+    model : pm.Model
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.rebuild import is_index
+    >>> with pm.Model(coords={"unit": range(2)}) as model:
+    ...     g, n = (pm.Data(k, [0, 1], dims="unit") for k in "gn")
+    ...     _ = pm.Normal("y", pm.Normal("b", shape=2)[g] + n, dims="unit")
+    >>> is_index(g, model), is_index(n, model)
+    (True, False)
+    """
+    roots = [*model.basic_RVs, *model.deterministics, *model.potentials]
+    nodes = {v.owner for v in ancestors(roots) if v.owner is not None}
+    held = (
+        place
+        for node in nodes
+        if isinstance(node.op, Subtensor | AdvancedSubtensor)
+        for place in node.inputs[1:]
+    )
+    return any(_bare(place) is variable for place in held)
+
+
+def _bare(place: Variable) -> Variable:
+    """Return what an index is, without casts and changes of shape."""
+    while place.owner is not None:
+        op = place.owner.op
+        cast = isinstance(op, Elemwise) and isinstance(op.scalar_op, Cast | Identity)
+        if not cast and not isinstance(op, DimShuffle | ScalarFromTensor | SpecifyShape):
+            break
+        place = place.owner.inputs[0]
+    return place

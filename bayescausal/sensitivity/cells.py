@@ -26,6 +26,7 @@ from bayescausal.inference.fit import lean, sample_model
 from bayescausal.inference.marginal import marginalise
 from bayescausal.inference.read import read_data
 from bayescausal.inference.record import Fit, build_fit
+from bayescausal.model.names import Joined
 from bayescausal.model.parameters import fix_parameters
 from bayescausal.model.support import is_discrete
 from bayescausal.sensitivity.confounder import add_confounder, integrate_out
@@ -156,7 +157,7 @@ class Cells:
         if c.gaussian:
             posterior = posterior.assign({c.name: self.back(posterior, rng)})
         groups["posterior"] = posterior
-        names = ", ".join(str(v) for v in posterior.data_vars)
+        names = Joined(str(v) for v in posterior.data_vars)
         made = build_fit(
             structure=self.structure,
             table=self.table,

@@ -117,7 +117,7 @@ def _evaluate(model: pm.Model, outputs: list[Any], fit: Fit) -> list[np.ndarray]
         inputs[value] = value.type(name=f"in_{rv.name}")
     free = clone_replace(outputs, inputs, rebuild_strict=False)
     many = {
-        v: pt.tensor(f"all_{v.name}", dtype=v.type.dtype, shape=(None,) * (v.type.ndim + 1))
+        v: pt.TensorType(v.type.dtype, (None,) * (v.type.ndim + 1))(name=f"all_{v.name}")
         for v in inputs.values()
     }
     call = pytensor.function(

@@ -220,7 +220,8 @@ def _check(table: Any, effect: Effect, refits: list[str]) -> Check:
     finding += _diagnosis(prior, data)
     single = table[table.index.str.startswith("prior of ")]
     if prior > THRESHOLD and len(single):
-        most = str(single["sensitivity"].idxmax()).removeprefix("prior of ").partition(" ^")[0]
+        most = str(single["sensitivity"].idxmax()).removeprefix("prior of ")
+        most = most.removesuffix(f" ^ {_SHOWN[0]:g}")
         finding += f" Most of it comes from the prior of {most}."
     if len(named):
         worst = named["shift"].abs().idxmax()

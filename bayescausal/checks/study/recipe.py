@@ -37,6 +37,7 @@ from bayescausal.effects.estimate import answers
 from bayescausal.inference.known import complete_truth, truth
 from bayescausal.inference.refit import Refitter
 from bayescausal.model.interventions import intervene
+from bayescausal.model.names import owner_of
 from bayescausal.model.parameters import check_parameters
 from bayescausal.model.structure import structure_of
 from bayescausal.simulation.repeat import Repeater
@@ -199,7 +200,7 @@ class Bench:
         }
 
     def _fit(self, complete: pd.DataFrame, seed: int, longer: int) -> Fit:
-        seen = [c for c in complete.columns if _base(c) in self.recipe.columns]
+        seen = [c for c in complete.columns if owner_of(str(c), self.recipe.columns)]
         data = complete[seen]
         if self.recipe.fit is not None:
             return self.recipe.fit(data, seed)
@@ -337,10 +338,6 @@ def _answer(name: str, right: Effect, effect: Effect, fit: Fit) -> Answer | str:
         math.nan if error is None else float(np.max(np.asarray(error))),
         any(pooled),
     )
-
-
-def _base(column: Any) -> str:
-    return str(column).partition("[")[0] if str(column).endswith("]") else str(column)
 
 
 def _said(error: BaseException) -> str:

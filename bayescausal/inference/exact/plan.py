@@ -25,6 +25,7 @@ from bayescausal.inference.exact.affine import NotAffineError
 from bayescausal.inference.exact.blocks import Block, named_parents, split
 from bayescausal.inference.exact.counts import CountBlock, count_block
 from bayescausal.inference.exact.linear import LinearBlock, linear_block
+from bayescausal.model.names import Joined
 from bayescausal.model.rebuild import PY_MODE, close, open_model
 from bayescausal.model.support import is_discrete
 
@@ -228,7 +229,7 @@ def draw_exact(
         kept.append(sampler)
         for name, values in found.items():
             arrays[name] = values.reshape(chains, draws, *values.shape[1:])
-        methods[", ".join(sampler.names)] = sampler.method
+        methods[Joined(sampler.names)] = sampler.method
     return arrays, methods, Plan(tuple(kept), tuple(failed), plan.idle)
 
 

@@ -111,6 +111,9 @@ class Column:
 
         if isinstance(raw, pa.ChunkedArray):
             raw = raw.combine_chunks() if raw.num_chunks != 1 else raw.chunk(0)
+        numeric = pa.types.is_dictionary(raw.type) and not is_text(raw.type.value_type)
+        if numeric and not order:  # labels that are numbers, where the equations read numbers
+            raw = raw.dictionary_decode()
         if pa.types.is_dictionary(raw.type) or is_text(raw.type):
             return self._codes(raw, order, weights, problems)
         if pa.types.is_boolean(raw.type):

@@ -40,6 +40,7 @@ from bayescausal.inference.stream.labels import label_orders
 from bayescausal.inference.stream.shortened import counted_names, draw_shortened, pointed, shorten
 from bayescausal.inference.stream.source import open_source
 from bayescausal.inference.stream.tally import MOST
+from bayescausal.model.names import Joined
 from bayescausal.model.structure import structure_of
 from bayescausal.types import (
     BayesCausalError,
@@ -103,7 +104,10 @@ def fit_stream(
     start = time.perf_counter()
     source = open_source(data)
     names = [str(n) for n in source.schema.names]
-    votes = (*names, *(n.partition("[")[0] for n in names if n.endswith("]")))
+    votes = (
+        *names,
+        *(n[:i] for n in names if n.endswith("]") for i, c in enumerate(n) if c == "["),
+    )
     structure = structure_of(model, unit_dims=unit_dims, named=votes)
     _refuse_shape(structure, source)
     columns, ignored = columns_of(structure, source)
@@ -314,7 +318,7 @@ def _draw(
             ) from error
         for name, values in drawn.items():
             arrays[name] = values.reshape(chains, draws, *values.shape[1:])
-        methods[", ".join(sampler.names)] = sampler.method
+        methods[Joined(sampler.names)] = sampler.method
     return arrays, methods
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from bayescausal.inference.columns import Table
 from bayescausal.inference.conform import _code
-from bayescausal.inference.stream.columns import is_text, wrong_type
+from bayescausal.inference.stream.columns import is_text
 from bayescausal.inference.stream.tally import distinct_rows
+from bayescausal.model.rebuild import is_index
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -56,8 +57,12 @@ def label_orders(
         kind = source.schema.field(column.parts[0]).type
         held = pa.types.is_dictionary(kind)
         if not is_text(kind) and not (held and is_text(kind.value_type)):
-            if held:
-                raise wrong_type(name, kind)
+            if held and (
+                column.support is not None and column.support.categorical
+                if column.random
+                else is_index(column.variable, structure.model)
+            ):
+                orders[name] = _by_categories(structure, source, column)
             continue
         categorical = (
             column.discrete
@@ -81,6 +86,21 @@ def label_orders(
                 continue
         orders[name] = _by_coords(structure, source, column, size)
     return orders
+
+
+def _by_categories(structure: Structure, source: RowSource, column: Column) -> tuple[Any, ...]:
+    """Return the order of labels that are numbers: the model's, or that of the column's type."""
+    first = source.head(list(column.parts), 1).column(0)
+    own = tuple(first.chunk(0).dictionary.to_pylist()) if first.num_chunks else ()
+    size = column.support.categories if column.random else None
+    table = Table(
+        {column.name: np.array(own, dtype=object)},
+        {column.name: column.dims[:1]},
+        {},
+        structure.unit_dims,
+        {column.name: own},
+    )
+    return _code(column.name, table, size, structure)[1]
 
 
 def _fitting(structure: Structure, size: int | None) -> set[tuple[Any, ...]]:

@@ -23,10 +23,11 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayescausal.model.formulas.beyond import beyond, ranked, times
 from bayescausal.model.formulas.families import choose_families, response_scale
 from bayescausal.model.formulas.groups import add_group
 from bayescausal.model.formulas.parse import parse_formulas
-from bayescausal.model.formulas.priors import Prior, Priors, digits
+from bayescausal.model.formulas.priors import Prior, Priors, digits, near
 from bayescausal.model.formulas.terms import Effect, Scope, effects_of
 from bayescausal.model.formulas.variables import UNIT, as_frame, read_names
 from bayescausal.types import FormulaError
@@ -34,6 +35,7 @@ from bayescausal.types import FormulaError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bayescausal.model.formulas.beyond import Beyond
     from bayescausal.model.formulas.families import FamilyChoice, Scale
     from bayescausal.model.formulas.parse import Formula
     from bayescausal.model.formulas.variables import Names
@@ -118,8 +120,10 @@ def model_from_formulas(
     held = Priors(priors, parsed)
     coords: dict[str, Any] = {UNIT: range(names.rows) if _has_data(names) else [0]}
     for column in names.columns.values():
-        if column.levels is not None:
+        if column.levels is not None and column.keys is None:
             coords[f"{column.name}_level"] = column.levels
+    for name in names.columns:
+        held.claim(name, f"the variable {name!r}")
     with pm.Model(coords=coords) as model:
         variables: dict[str, Any] = {}
         for column in names.columns.values():
@@ -171,13 +175,26 @@ class _Equation:
         effects, offsets = effects_of(
             self.formula, self.formula.terms, intercept or self.ordinal, self.scope
         )
-        scales = [self._slope_scale(effect) for effect in effects]
+        base = self._base(effects)
+        found = beyond(effects, self.names.rows, constant=intercept or self.ordinal or base >= 0)
+        drawn: dict[int, Any] = {}
+        for k in reversed(ranked(effects)):
+            if k != base:
+                drawn[k] = self._coefficient(k, effects, found, drawn)
+        middle = self.scale.mean - sum(_mean_of(offset) for offset in offsets)
+        level = near(middle, self.scale.intercept * self.scale.sd)
+        at_zero = _less(level, self._about(effects, found, drawn))
+        if base >= 0:
+            drawn[base] = self._coefficient(base, effects, found, drawn, at_zero, base)
         parts: list[list[Any]] = []
+        first = []
         if intercept and not self.ordinal:
-            parts.append(self._split(self._intercept(effects, scales), 0))
-        for effect, scale in zip(effects, scales, strict=True):
-            b = self._coefficient(effect, scale)
-            parts.append([effect.times(part) for part in self._split(b, len(effect.vectors))])
+            first = [self._intercept(at_zero)]
+            parts.append(self._split(first[0], 0))
+        _in_order([*first, *(drawn[k] for k in range(len(effects)))])
+        for k, effect in enumerate(effects):
+            split = self._split(drawn[k], len(effect.vectors))
+            parts.append([effect.times(part) for part in split])
         for offset in offsets:
             parts.append([offset.symbolic] * max(len(self.contrasts), 1))
         for group in self.formula.groups:
@@ -193,7 +210,7 @@ class _Equation:
         }
         options: dict[str, Any] = {}
         if self.ordinal:
-            aux["cutpoints"] = self._cutpoints()
+            aux["cutpoints"] = self._cutpoints(effects, found, drawn, level)
         if self.choice.trials is not None:
             trials = self.choice.trials
             options["trials"] = trials if isinstance(trials, int) else self.scope.variables[trials]
@@ -219,53 +236,98 @@ class _Equation:
         before = (slice(None),) * axis
         return [b[(*before, k)] for k in range(len(self.contrasts))]
 
-    def _coefficient(self, effect: Effect, scale: np.ndarray) -> Any:
+    def _base(self, effects: list[Effect]) -> int:
+        """Return the place of the category whose levels stand for the intercept, or -1."""
+        if self.formula.intercept or self.ordinal:
+            return -1
+        whole = [
+            k
+            for k, effect in enumerate(effects)
+            if effect.categorical and all(v.full for v in effect.vectors)
+        ]
+        return whole[0] if whole else -1
+
+    def _coefficient(
+        self,
+        k: int,
+        effects: list[Effect],
+        found: list[Beyond],
+        drawn: Mapping[int, Any],
+        mean: Any = 0,
+        base: int = -1,
+    ) -> Any:
+        """Add the coefficients of an effect, given those of the effects that contain it."""
+        effect = effects[k]
         dims = effect.dims
         self._coords(dims)
-        shape = tuple(len(v) for v in dims.values())
+        shape = _shape(effect)
+        scale = self._slope_scale(effect, found[k])
         sigma = digits(np.broadcast_to(scale, (int(np.prod(shape, dtype=int)),)).reshape(shape))
         flat = np.unique(np.asarray(sigma))
         if self.contrasts and shape and len(flat) > 1:
             sigma = np.asarray(sigma)[..., None].tolist()
         sigma = float(flat[0]) if len(flat) == 1 else sigma
+        for j, b in drawn.items():
+            if k in found[j].on:
+                h = found[j].on[k]
+                if k == base:  # about the mean of its levels, which `mean` has already
+                    h = h - found[k].mean @ h
+                mean = _less(mean, [times(h, b, shape, _shape(effects[j]))])
         return self.priors.make(
             f"b_{self.name}_{effect.label}",
             self.name,
             (effect.label,),
-            Prior("Normal", (0, sigma)),
+            Prior("Normal", (mean, sigma)),
             (*dims, *self.contrast_dim),
         )
 
-    def _slope_scale(self, effect: Effect) -> np.ndarray:
+    def _slope_scale(self, effect: Effect, found: Beyond) -> np.ndarray:
         """Return the scale of each coefficient's prior."""
         scale = self.scale
-        sizes = int(np.prod([len(v.labels) for v in effect.vectors], dtype=int))
         if scale.slope == 1.0 and effect.categorical:
-            return np.ones(sizes)
-        seen = effect.numbers(self.names.rows) if self.names.rows else None
-        sd = np.ones(sizes) if seen is None else np.nanstd(seen, axis=0)
-        return scale.slope * scale.sd / np.where(sd > 0, sd, 1.0)
+            return np.ones(len(found.sd))
+        return np.asarray(scale.slope * scale.sd / found.sd)
 
-    def _intercept(self, effects: list[Effect], scales: list[np.ndarray]) -> Any:
-        """Add the intercept: the outcome where every column is zero, not at its mean."""
+    def _about(
+        self, effects: list[Effect], found: list[Beyond], drawn: Mapping[int, Any]
+    ) -> list[Any]:
+        """Return what each term adds to the predictor at the mean of its columns."""
+        return [
+            times(found[k].mean[None], b, (), _shape(effects[k]))
+            for k, b in drawn.items()
+            if np.any(found[k].mean)
+        ]
+
+    def _intercept(self, at_zero: Any) -> Any:
+        """Add the intercept; its prior is that of the outcome at the mean of the columns."""
         scale = self.scale
-        variance = (scale.intercept * scale.sd) ** 2
-        for effect, sd in zip(effects, scales, strict=True):
-            seen = effect.numbers(self.names.rows) if self.names.rows else None
-            if seen is not None:
-                variance += float(np.sum((np.nanmean(seen, axis=0) * sd) ** 2))
-        prior = Prior("Normal", (digits(scale.mean), digits(np.sqrt(variance))))
+        prior = Prior("Normal", (at_zero, digits(scale.intercept * scale.sd)))
         return self.priors.make(
             f"b_{self.name}_Intercept", self.name, ("Intercept",), prior, self.contrast_dim
         )
 
-    def _cutpoints(self) -> Any:
+    def _cutpoints(
+        self, effects: list[Effect], found: list[Beyond], drawn: Mapping[int, Any], level: float
+    ) -> Any:
+        """Add the cutpoints; their prior is one at the mean of the columns.
+
+        Not of those whose coefficient has a prior of the caller's, if the data are near zero.
+        """
+        moved = {
+            k: b
+            for k, b in drawn.items()
+            if found[k].far or not self.priors.is_given(str(b.name), self.name, effects[k].label)
+        }
+        about = self._about(effects, found, moved)
         levels = self.column.levels
         assert levels is not None
         count = len(levels) - 1
         dim = f"{self.name}_cut"
         self._coords({dim: [f"{a}|{b}" for a, b in pairwise(levels)]})
-        where = np.linspace(-2, 2, count).round(2).tolist() if count > 1 else [0.0]
+        where: Any = np.linspace(-2, 2, count).round(2).tolist() if count > 1 else [0.0]
+        if level:
+            where = [w - level for w in where]
+        where = np.asarray(where) + _total(about) if about else where
         return self.priors.make(
             f"cutpoints_{self.name}",
             self.name,
@@ -274,6 +336,37 @@ class _Equation:
             (dim,),
             transform=pm.distributions.transforms.ordered,
         )
+
+
+def _shape(effect: Effect) -> tuple[int, ...]:
+    return tuple(len(v) for v in effect.dims.values())
+
+
+def _in_order(variables: list[Any]) -> None:
+    """Show variables of the model at hand in this order, whichever reads which."""
+    model = pm.modelcontext(None)
+    known = set(variables)
+    places = [i for i, v in enumerate(model.free_RVs) if v in known]
+    for place, variable in zip(places, variables, strict=True):
+        list.__setitem__(model.free_RVs, place, variable)
+    named = {str(v.name): v for v in variables}
+    for name in named:
+        dict.__delitem__(model.named_vars, name)
+    dict.update(model.named_vars, named)
+
+
+def _less(start: Any, parts: Sequence[Any]) -> Any:
+    """Return a number or expression minus others, without a zero in front."""
+    for part in parts:
+        start = -part if isinstance(start, int | float) and not start else start - part
+    return start
+
+
+def _mean_of(offset: Any) -> float:
+    """Return the mean of an offset in the data, 0 where they do not have it."""
+    seen = np.asarray(np.nan if offset.numeric is None else offset.numeric, dtype=float)
+    seen = seen[np.isfinite(seen)]
+    return float(seen.mean()) if seen.size else 0.0
 
 
 def _total(parts: list[Any]) -> Any:

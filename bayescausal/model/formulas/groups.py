@@ -10,6 +10,12 @@ built from its canonical partial correlations, which are independent and
 :math:`2\,\mathrm{Beta}(\alpha_j, \alpha_j) - 1` with :math:`\alpha_j = \eta + (n - 2 - j)/2` for
 those given the first :math:`j` effects. Of two effects there is one, the correlation itself.
 
+The spread of a group's intercepts is theirs where the columns are zero. Where that is outside of
+what the data show of a column (calendar years), no prior for it is sensible, and two effects that
+hang together by :math:`1 - 10^{-5}` are beyond that of the correlations. The columns of such a bar
+are then replaced by what they add to the others (:mod:`.beyond`), which is said: its intercepts
+are those at the mean of the columns.
+
 The group of a unit is data: an index into the effects. An intervention may move a unit to another
 group, but not to a group that the model does not have.
 
@@ -23,6 +29,8 @@ References
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +38,11 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayescausal.model.formulas.beyond import beyond, ranked
 from bayescausal.model.formulas.parse import pointed
 from bayescausal.model.formulas.priors import Prior, digits
 from bayescausal.model.formulas.terms import Effect, effects_of, safe
-from bayescausal.types import FormulaError
+from bayescausal.types import FormulaError, FormulaWarning
 
 if TYPE_CHECKING:
     from bayescausal.model.formulas.parse import GroupTerm
@@ -66,7 +75,8 @@ def add_group(equation: Any, group: GroupTerm) -> list[Any]:
     if has_intercept:
         effects = [Effect("1", None, ()), *effects]
     by = ":".join(group.group)
-    columns = sum(len(e.columns()) for e in effects)
+    slopes_of = _slopes(equation, effects, has_intercept, group.label)
+    columns = sum(len(s.columns) for s in slopes_of)
     if group.correlated and columns > 1:
         if equation.contrasts:
             raise FormulaError(
@@ -74,16 +84,17 @@ def add_group(equation: Any, group: GroupTerm) -> list[Any]:
                 f"{pointed(equation.formula.text, '|')}",
                 remedy="Write two bars: (x || g).",
             )
-        return [_correlated(equation, effects, dim, index, by)]
+        return [_correlated(equation, slopes_of, dim, index, by)]
     count = max(len(equation.contrasts), 1)
     totals: list[list[Any]] = [[] for _ in range(count)]
-    for effect in effects:
-        r = _independent(equation, effect, dim, safe(f"{effect.label}|{by}"))
+    for slope in slopes_of:
+        effect = slope.effect
+        r = _independent(equation, slope, dim, safe(f"{effect.label}|{by}"))
         shape = tuple(len(v) for v in effect.dims.values())
         places = list(np.ndindex(*shape)) if shape else [()]
         for k in range(count):
             last = (k,) if equation.contrasts else ()
-            for place, column in zip(places, effect.columns(), strict=True):
+            for place, column in zip(places, slope.columns, strict=True):
                 own = r[(slice(None), *place, *last)] if place or last else r
                 totals[k].append(own[index] if _is_one(column) else own[index] * column)
     return [sum(t[1:], t[0]) for t in totals]
@@ -113,6 +124,8 @@ def _levels(equation: Any, name: str) -> tuple[tuple[Any, ...], Any]:
     """Return the levels of a grouping variable and the position of each unit's."""
     column = equation.scope.columns[name]
     variable = equation.scope.variables[name]
+    if column.keys is not None:
+        return column.levels, _place_of(column.keys, variable)
     if column.levels is not None:
         return column.levels, variable
     text = equation.formula.text
@@ -139,23 +152,76 @@ def _levels(equation: Any, name: str) -> tuple[tuple[Any, ...], Any]:
     return tuple(levels.tolist()), pt.constant(table)[pt.switch(below, width, variable - first)]
 
 
-def _spread(equation: Any, effect: Effect) -> Any:
-    """Return the scale of the prior of the standard deviations of an effect."""
-    scale = equation.scale
-    if not effect.vectors and effect.number is None:
-        return 2.5 * scale.sd
-    seen = effect.numbers(equation.names.rows) if equation.names.rows else None
-    count = len(effect.columns())
-    sd = np.ones(count) if seen is None else np.nanstd(seen, axis=0)
-    return 2.5 * scale.sd / np.where(sd > 0, sd, 1.0)
+def _claim(equation: Any, label: str, kinds: tuple[str, ...]) -> None:
+    """Take the names of parameters that have no prior of their own."""
+    for kind in kinds:
+        what = f"the effects {label[1:]} in the formula of {equation.name!r}"
+        equation.priors.claim(f"{kind}_{equation.name}{label}", what)
 
 
-def _independent(equation: Any, effect: Effect, dim: str, label: str) -> Any:
+def _place_of(keys: tuple[Any, ...], variable: Any) -> Any:
+    """Return the place of each unit's number among the levels; after them if it is none."""
+    order = np.argsort(keys)
+    ascending = np.asarray(keys)[order]
+    at = pt.minimum(pt.searchsorted(pt.constant(ascending), variable), len(keys) - 1)
+    hit = pt.eq(pt.constant(ascending)[at], variable)
+    return pt.switch(hit, pt.constant(order.astype(np.int64))[at], len(keys))
+
+
+@dataclass(frozen=True, eq=False)
+class _Slope:
+    """One effect of a bar: its columns, and the scales of their standard deviations."""
+
+    effect: Effect
+    columns: list[Any]
+    scale: np.ndarray
+
+
+def _slopes(equation: Any, effects: list[Effect], has_intercept: bool, label: str) -> list[_Slope]:
+    """Return the effects of a bar, about the mean of their columns where zero is far from it."""
+    sd = 2.5 * equation.scale.sd
+    columns = [effect.columns() for effect in effects]
+    found = beyond(effects, equation.names.rows, constant=has_intercept)
+    far = has_intercept and any(f.far for f in found[1:])
+    if far:
+        columns = _rests(effects, columns, found)
+        warnings.warn(
+            f"({label}): zero is far from the data of a column, so group effects are written about "
+            f"the mean of the columns: the intercepts of ({label}) are those there.",
+            FormulaWarning,
+            stacklevel=4,
+        )
+    scales = [sd / f.sd for f in found]
+    if has_intercept and not far:  # at zero, as the spread at the mean of the columns implies
+        moved = sum(float(np.sum((f.mean / f.sd) ** 2)) for f in found[1:])
+        scales[0] = np.full(1, sd * np.sqrt(1 + moved))
+    return [_Slope(*parts) for parts in zip(effects, columns, scales, strict=True)]
+
+
+def _rests(effects: list[Effect], columns: list[list[Any]], found: list[Any]) -> list[list[Any]]:
+    """Return what each column adds to those before it, as expressions."""
+    rests: dict[int, list[Any]] = {}
+    for k in ranked(effects):
+        if not effects[k].reads:  # the intercept
+            rests[k] = columns[k]
+            continue
+        rests[k] = []
+        for place, column in enumerate(columns[k]):
+            rest = column - float(found[k].mean[place])
+            for i, h in found[k].on.items():
+                for at, held in enumerate(rests[i]):
+                    if h[at, place]:
+                        rest = rest - float(h[at, place]) * held
+            rests[k].append(rest)
+    return [rests[k] for k in range(len(effects))]
+
+
+def _independent(equation: Any, slope: _Slope, dim: str, label: str) -> Any:
     """Add effects with a standard deviation for each column."""
-    own = effect.dims
+    own = slope.effect.dims
     equation._coords(own)
     inner = (*own, *equation.contrast_dim)
-    scale = np.asarray(_spread(equation, effect))
+    scale = slope.scale
     shape = tuple(len(v) for v in own.values())
     sigma = digits(scale.reshape(shape) if shape else scale.ravel()[0])
     flat = np.unique(np.asarray(sigma))
@@ -166,30 +232,32 @@ def _independent(equation: Any, effect: Effect, dim: str, label: str) -> Any:
     sd = equation.priors.make(
         f"sd_{name}_{label}", name, (label,), Prior("HalfNormal", (sigma,)), inner
     )
+    _claim(equation, f"_{label}", ("r", "z") if equation.noncentered else ("r",))
     if not equation.noncentered:
         return pm.Normal(f"r_{name}_{label}", 0, sd, dims=(dim, *inner))
     z = pm.Normal(f"z_{name}_{label}", 0, 1, dims=(dim, *inner))
     return pm.Deterministic(f"r_{name}_{label}", z * sd, dims=(dim, *inner))
 
 
-def _correlated(equation: Any, effects: list[Effect], dim: str, index: Any, by: str) -> Any:
+def _correlated(equation: Any, slopes: list[_Slope], dim: str, index: Any, by: str) -> Any:
     """Add effects of one bar with a correlation matrix."""
     name = equation.name
     columns: list[Any] = []
     labels: list[str] = []
     scales: list[float] = []
-    for effect in effects:
-        found = effect.columns()
+    for slope in slopes:
+        effect, found = slope.effect, slope.columns
         names = [":".join(map(str, c)) for c in product(*effect.dims.values())]
         columns += found
         labels += [effect.label] if len(found) == 1 else [f"{effect.label}[{n}]" for n in names]
-        scales += np.broadcast_to(_spread(equation, effect), (len(found),)).tolist()
+        scales += slope.scale.tolist()
     along = f"{name}|{by}_effect"
     equation._coords({along: labels})
     count = len(columns)
     sd = equation.priors.make(
         f"sd_{name}|{by}", name, (by, f"|{by}"), Prior("HalfNormal", (digits(scales),)), (along,)
     )
+    _claim(equation, f"|{by}", ("half", "cor", "z", "r"))
     pairs = [f"{one}~{two}" for i, two in enumerate(labels) for one in labels[:i]]
     equation._coords({f"{name}|{by}_pair": pairs})
     shape: Any = [2 + (count - 2 - j) / 2 for i in range(count) for j in range(i)]

@@ -28,6 +28,7 @@ References
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -47,6 +48,10 @@ __all__ = [
     "pointed",
     "split_formulas",
 ]
+
+
+#: Powers, products of a power before equal ones are joined, and factors joined by ``*``, at most.
+MOST_POWER, MOST_PRODUCTS, MOST_FACTORS = 10, 100_000, 10
 
 
 @dataclass(frozen=True)
@@ -392,6 +397,7 @@ def _terms(part: str, text: str) -> tuple[bool, tuple[TermText, ...]]:
     from formulaic.parser import DefaultFormulaParser
 
     _refuse_powers_of_names(part, text)
+    _refuse_explosions(part, text)
     try:
         found = DefaultFormulaParser(include_intercept=True).get_terms(part)
     except FormulaicError as error:
@@ -434,6 +440,56 @@ def _refuse_powers_of_names(part: str, text: str) -> None:
                 f"{pointed(text, name, start=text.index('~'))}",
                 remedy=f"For the square write I({name}**2).",
             )
+
+
+def _refuse_explosions(part: str, text: str) -> None:
+    """Refuse powers and products of which the expansion alone would take long."""
+    tokens = _tokens(part, text)
+    starts: list[int] = []
+    opened: dict[int, int] = {}
+    run: list[int] = [0]
+    for i, token in enumerate(tokens):
+        kind, word = token.kind.value, str(token)
+        if kind == "context" and word == "(":
+            starts.append(i)
+            run.append(0)
+        elif kind == "context" and word == ")" and starts:
+            opened[i] = starts.pop()
+            run.pop()
+        elif kind == "operator" and word == "*":
+            run[-1] += 1
+            if run[-1] > MOST_FACTORS:
+                raise FormulaError(
+                    f"The formula multiplies more than {MOST_FACTORS} terms by '*', which gives a "
+                    f"coefficient to each of their {2 ** (MOST_FACTORS + 1):,} products or more."
+                    f"{pointed(text, '*')}",
+                    expected="products of few terms.",
+                    remedy="Take low orders alone: (a + b + c)**2 has all pairs.",
+                )
+        elif kind == "operator" and word in ("+", "-"):
+            run[-1] = 0
+        elif kind == "operator" and word in ("**", "^") and i - 1 in opened:
+            _refuse_power(tokens, opened[i - 1], i, text)
+
+
+def _refuse_power(tokens: list[Any], start: int, at: int, text: str) -> None:
+    """Refuse one power whose expansion has too many products."""
+    inside = tokens[start:at]
+    names = len({str(t) for t in inside if t.kind.value in ("name", "python")})
+    plain = all(str(t) in ("+", "-") for t in inside if t.kind.value == "operator")
+    terms = names if plain else 2 ** min(names, 60) - 1
+    after = str(tokens[at + 1]) if at + 1 < len(tokens) else ""
+    power = int(after) if after.isdigit() else 1
+    if power * math.log(max(terms, 1)) <= math.log(MOST_PRODUCTS) and power <= MOST_POWER:
+        return
+    raise FormulaError(
+        f"The formula raises {names} terms to the power {power}, which is more than can be "
+        f"expanded.{pointed(text, f'**{after}')}",
+        expected=f"a power of at most {MOST_POWER}, and at most {MOST_PRODUCTS:,} products.",
+        remedy=f"A product holds each variable once, so **{names} says the same."
+        if names < power
+        else "Take a lower power: **2 has all pairs.",
+    )
 
 
 def _tidy(expr: str, *, lookup: bool) -> str:

@@ -4,17 +4,20 @@ A coefficient says how far the outcome moves when a column moves by one unit, so
 for it depends on the units of both. As in rstanarm [1]_ and Bambi [2]_,
 
 .. math:: b_j \sim N\big(0,\; 2.5\, s_y / s_j\big), \qquad
-          a \sim N\big(m_y,\; \sqrt{(2.5\, s_y)^2 + \textstyle\sum_j (\bar x_j\, 2.5\, s_y/s_j)^2}
-          \big),
+          a + \textstyle\sum_j b_j \bar x_j \sim N(m_y,\; 2.5\, s_y),
 
 with :math:`s` standard deviations and :math:`m_y` the mean of the outcome on the scale of the
-link. The intercept's is the prior that :math:`N(m_y, 2.5 s_y)` for the outcome *at the mean of the
-columns* implies for the outcome at zero. On the logit and probit scale the scales are 1 and 1.5
-in place of 2.5, and :math:`s_y = 1`. Without data, outcome and columns are taken to be
-standardised.
+link: the prior of the intercept is one for the outcome *at the mean of the columns*. On the logit
+and probit scale the scales are 1 and 1.5 in place of 2.5, and :math:`s_y = 1`. Without data,
+outcome and columns are taken to be standardised.
 
-A prior is plain: a distribution of PyMC with numbers, rounded to three digits so that what is
-printed is what is used.
+Where terms contain each other (products, powers), :math:`s_j` is the standard deviation of what
+column :math:`j` adds to those that it contains, and the prior of :math:`b_i` is one for the
+coefficient at the mean of the columns that contain it (:mod:`.beyond`). So no prior depends on
+where a variable has its zero.
+
+A prior is plain: a Normal of PyMC whose mean may be a sum of other coefficients times numbers.
+Scales are rounded to three digits so that what is printed is what is used.
 
 References
 ----------
@@ -27,6 +30,7 @@ References
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,14 +38,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pymc as pm
+from pytensor.graph.basic import Constant
 
+from bayescausal.model.source_expr import Writer, literal, unpadded
 from bayescausal.model.structure import structure_of
-from bayescausal.types import FormulaError, closest
+from bayescausal.types import FormulaError, ModelError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Prior", "Priors", "digits", "prior_summary"]
+__all__ = ["Prior", "Priors", "digits", "near", "prior_summary"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +86,19 @@ def digits(value: Any) -> Any:
     return float(rounded) if rounded.ndim == 0 else rounded.tolist()
 
 
+def near(value: float, sd: float) -> float:
+    """Round a location to three digits of its scale, however far from zero it is.
+
+    Examples
+    --------
+    >>> from bayescausal.model.formulas.priors import near
+    >>> near(101325.417, 2.5), near(0.123456, 250.0)
+    (101325.42, 0.0)
+    """
+    places = 2 - int(np.floor(np.log10(sd)))
+    return round(float(value), places) + 0.0
+
+
 class Priors:
     """The caller's priors by parameter; says in the end which were never asked for.
 
@@ -102,6 +121,7 @@ class Priors:
         self.nested: dict[tuple[str, str], Any] = {}
         self.used: set[Any] = set()
         self.asked: list[str] = []
+        self.names: dict[str, str] = {}
         for key, value in (given or {}).items():
             if isinstance(value, Mapping):
                 if key not in self.responses:
@@ -124,6 +144,7 @@ class Priors:
     ) -> Any:
         """Add a parameter to the model at hand, with the caller's prior or the default."""
         self.asked.append(label)
+        self.claim(label, f"{terms[0]} in the formula of {response!r}")
         keys: list[Any] = [label, *((response, term) for term in (label, *terms))]
         for key in keys:
             held = self.given.get(key) if isinstance(key, str) else self.nested.get(key)
@@ -131,6 +152,26 @@ class Priors:
                 self.used.add(key)
                 return _given(held, label, dims, more)
         return default.make(label, dims, **more)
+
+    def claim(self, label: str, what: str) -> None:
+        """Refuse a name that something else in the model has.
+
+        Raises
+        ------
+        FormulaError
+        """
+        if label in self.names:
+            raise FormulaError(
+                f"{self.names[label]} and {what} would both be called {label!r} in the model.",
+                expected="names of variables that do not run into those of parameters, which are "
+                "b_<response>_<term>, sigma_<response> and the like.",
+                remedy="Rename one of the columns.",
+            )
+        self.names[label] = what
+
+    def is_given(self, label: str, response: str, term: str) -> bool:
+        """Whether the caller has a prior for a parameter."""
+        return label in self.given or any((response, k) in self.nested for k in (label, term))
 
     def refuse_unused(self) -> None:
         """Refuse a prior for a parameter that the model does not have."""
@@ -220,14 +261,31 @@ def prior_summary(model: pm.Model) -> pd.DataFrame:
     'Normal(0, 2.5)'
     """
     structure = structure_of(model)
-    rows = [_described(structure.variable(name)) for name in structure.parameters]
-    dims = [", ".join(structure.dims.get(name, ())) for name in structure.parameters]
-    index = pd.Index(structure.parameters, name="parameter")
+    writer = _ShortWriter({v: name for name, v in structure.model.named_vars.items()})
+    place = {str(v.name): i for i, v in enumerate(structure.model.free_RVs)}
+    names = sorted(structure.parameters, key=lambda n: place.get(n, len(place)))
+    rows = [_described(structure.variable(name), writer) for name in names]
+    dims = [", ".join(structure.dims.get(name, ())) for name in names]
+    index = pd.Index(names, name="parameter")
     return pd.DataFrame({"prior": rows, "dims": dims}, index=index)
 
 
-def _described(rv: Any) -> str:
-    """Return ``Family(numbers)``; parameters of a prior that are other parameters by name."""
+class _ShortWriter(Writer):
+    """Writes expressions in the names of the model, with numbers of six digits."""
+
+    def _written(self, variable: Any) -> tuple[str, int]:
+        if variable not in self.names and isinstance(variable, Constant):
+            short = [float(f"{v:.6g}") for v in np.ravel(variable.data)]
+            text = literal(np.reshape(short, np.shape(variable.data)), self.what)
+            if np.ndim(variable.data):
+                text = text.removeprefix("np.array(").removesuffix(")")
+            text = re.sub(r"\.0(?=\D|$)", "", text)
+            return text, 4 if text.startswith("-") else 6
+        return super()._written(variable)
+
+
+def _described(rv: Any, writer: Writer) -> str:
+    """Return ``Family(numbers)``; parameters of a prior that read others as an expression."""
     from bayescausal.model.structure import family_name
 
     shown = []
@@ -236,7 +294,7 @@ def _described(rv: Any) -> str:
         if value is not None:
             shown.append(f"{value:g}" if np.ndim(value) == 0 else str(digits(value)))
         else:
-            shown.append(parameter.name or "f(...)")
+            shown.append(_expression(parameter, rv, writer))
     family = family_name(rv)
     if family in ("HalfNormal", "HalfCauchy") and shown[0] == "0":
         shown = shown[1:]  # the location, which PyMC's own function does not take
@@ -247,9 +305,16 @@ def _described(rv: Any) -> str:
     return f"{family}({', '.join(shown)})"
 
 
+def _expression(parameter: Any, rv: Any, writer: Writer) -> str:
+    """Return an expression in other parameters as text; ``f(...)`` where it cannot be written."""
+    try:
+        return writer.text(unpadded(parameter, writer.names), 0)
+    except ModelError:
+        return str(parameter.name or "f(...)")
+
+
 def _constant(variable: Any) -> Any:
     """Return the number behind an expression without named variables, or None."""
-    from pytensor.graph.basic import Constant
     from pytensor.graph.traversal import ancestors
 
     from bayescausal.model.rebuild import evaluate

@@ -26,6 +26,7 @@ from bayescausal.model.formulas.parse import pointed
 from bayescausal.model.formulas.values import (
     Value,
     call_of,
+    degree_of,
     evaluate_factor,
     names_in,
     number_of,
@@ -81,11 +82,20 @@ class Effect:
         The product of the numeric factors.
     vectors : tuple
         The factors with several columns.
+    reads : frozenset of str
+        The variables in it.
+    degree : int
+        As a polynomial in them; a function that is none counts as its argument.
+    plain : bool
+        Whether all factors are variables themselves.
     """
 
     label: str
     number: Value | None
     vectors: tuple[Vector, ...]
+    reads: frozenset[str] = frozenset()
+    degree: int = 0
+    plain: bool = True
 
     @property
     def dims(self) -> dict[str, tuple[Any, ...]]:
@@ -188,10 +198,20 @@ def effects_of(
                 for t, v in vectors.items()
                 if t in coding or t not in categories
             }
-            names = [_label(t) for t in term.factors if t in kept or t in numbers]
+            used = [
+                (t, lookup)
+                for t, lookup in zip(term.factors, term.lookup, strict=True)
+                if t in kept or t in numbers
+            ]
+            reads = [[t] if lookup else names_in(t, formula.text) for t, lookup in used]
             effects.append(
                 Effect(
-                    safe(":".join(names)), _product(list(numbers.values())), tuple(kept.values())
+                    safe(":".join(_label(t) for t, _ in used)),
+                    _product(list(numbers.values())),
+                    tuple(kept.values()),
+                    frozenset(name for names in reads for name in names),
+                    sum(1 if lookup else degree_of(t, formula.text) for t, lookup in used),
+                    all(lookup for _, lookup in used),
                 )
             )
     return effects, offsets
@@ -253,7 +273,7 @@ def _factor(text: str, lookup: bool, formula: Formula, scope: Scope) -> Value | 
         column = scope.columns[text]
         if column.levels is None:
             return scope.value(text)
-        return Categories(text, column.levels, scope.value(text))
+        return Categories(text, column.levels, scope.value(text), column.keys)
     kind, arguments, options, quoted = call_of(text, formula.text)
     mark = pointed(formula.text, text)
     if kind == "C":
@@ -310,7 +330,7 @@ def _categories(
     known: list[Any]
     if column.levels is not None:
         known = list(column.levels)
-        key_of = {v: i for i, v in enumerate(known)}
+        key_of = dict(zip(known, column.keys or range(len(known)), strict=True))
     elif column.numeric is not None:
         seen = np.unique(column.numeric[np.isfinite(column.numeric)]).tolist()
         known = [int(v) if float(v).is_integer() else v for v in seen]
@@ -344,6 +364,6 @@ def _categories(
             expected="a variable with few values, as C() gives each a coefficient.",
             remedy=f"Use {name} itself, a spline ns({name}, 4), or a group effect (1 | {name}).",
         )
-    in_order = column.levels is not None and levels == known
+    in_order = column.levels is not None and levels == known and column.keys is None
     keys = None if in_order else tuple(key_of[v] for v in levels)
     return Categories(_label(text), tuple(levels), scope.value(name), keys)

@@ -29,7 +29,7 @@ from bayescausal.types import FormulaError, closest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["FUNCTIONS", "Value", "call_of", "evaluate_factor", "names_in", "number_of"]
+__all__ = ["FUNCTIONS", "Value", "call_of", "degree_of", "evaluate_factor", "names_in", "number_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +182,34 @@ def number_of(node: ast.expr, text: str, formula: str) -> Any:
             f"{ast.unparse(node)!r} in {text!r} is no constant.{pointed(formula, text)}",
             expected="a number.",
         ) from error
+
+
+def degree_of(text: str, formula: str) -> int:
+    """Return the degree of a factor as a polynomial; a function counts as its argument.
+
+    Examples
+    --------
+    >>> from bayescausal.model.formulas.values import degree_of
+    >>> [degree_of(t, "") for t in ("x", "I(x**3)", "I(x * z + 1)", "log(x)", "center(x)")]
+    [1, 3, 2, 1, 1]
+    """
+    return _degree(_tree(text, formula)[0])
+
+
+def _degree(node: ast.AST) -> int:
+    if isinstance(node, ast.Name):
+        return 1
+    if isinstance(node, ast.Call):
+        return max(map(_degree, node.args), default=0)
+    if isinstance(node, ast.BinOp):
+        left, right = _degree(node.left), _degree(node.right)
+        if isinstance(node.op, ast.Mult):
+            return left + right
+        if isinstance(node.op, ast.Pow) and isinstance(node.right, ast.Constant):
+            power = node.right.value
+            return left * max(int(power), 1) if isinstance(power, int | float) else left
+        return max(left, right)
+    return max((_degree(n) for n in ast.iter_child_nodes(node)), default=0)
 
 
 def evaluate_factor(text: str, scope: Mapping[str, Value], formula: str) -> Value:

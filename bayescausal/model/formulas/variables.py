@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.model.formulas.parse import pointed
-from bayescausal.model.formulas.values import names_in
+from bayescausal.model.formulas.text import by_accident, check_levels, in_days
+from bayescausal.model.formulas.values import call_of, names_in
+from bayescausal.model.kinds import Kind, are_numbers, kind_of, native_column
 from bayescausal.types import RESERVED_NAMES, FormulaError, closest
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class Column:
         Whether it has no formula.
     integer : bool
         Whether it is used as whole numbers: it counts trials, or groups units.
+    keys : tuple or None
+        The number that stands for each level where labels are numbers; None for codes 0, 1, ...
     """
 
     name: str
@@ -55,6 +59,7 @@ class Column:
     numeric: np.ndarray | None
     exogenous: bool
     integer: bool = False
+    keys: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +102,7 @@ def as_frame(data: Any) -> pd.DataFrame | None:
         frame = data.to_dataframe().reset_index()
     elif hasattr(data, "keys") and hasattr(data, "__getitem__") and not hasattr(data, "columns"):
         try:
-            frame = pd.DataFrame({str(k): np.asarray(data[k]) for k in data})
+            frame = pd.DataFrame({str(k): _column(data[k]) for k in data})
         except ValueError as error:
             raise FormulaError(f"data is no table: {error}.") from error
     else:
@@ -113,6 +118,11 @@ def as_frame(data: Any) -> pd.DataFrame | None:
     return frame
 
 
+def _column(values: Any) -> Any:
+    held = isinstance(values, pd.Series | pd.Index | pd.Categorical)
+    return pd.Series(values).reset_index(drop=True) if held else np.asarray(values)
+
+
 def _through_narwhals(data: Any) -> pd.DataFrame:
     import narwhals as nw
 
@@ -125,7 +135,7 @@ def _through_narwhals(data: Any) -> pd.DataFrame:
         ) from error
     if isinstance(native, nw.LazyFrame):
         native = native.collect()
-    return pd.DataFrame({n: native[n].to_list() for n in native.columns})
+    return pd.DataFrame({n: native_column(native[n]) for n in native.columns})
 
 
 def read_names(
@@ -167,9 +177,11 @@ def read_names(
         known = list(formulas) + ([] if frame is None else list(frame.columns))
         _refuse_name(name, formula)
         if frame is not None and name in frame:
-            column = _given(name, frame[name], levels.get(name), name in groups, formula)
+            use = _uses(name, formulas, name in groups)
+            column = _given(name, frame[name], levels.get(name), formula, use)
         elif name in levels:
-            column = Column(name, tuple(levels[name]), np.zeros(1, dtype=np.int64), True)
+            own = tuple(levels[name])
+            column = _labelled(name, own, kind_of([own[0]]))
         elif frame is None and name in groups:  # one level, until data name them
             column = Column(name, ("0",), np.zeros(1, dtype=np.int64), True)
         else:
@@ -204,6 +216,17 @@ def _reads(formula: Formula, choice: FamilyChoice) -> list[str]:
     if isinstance(choice.trials, str):
         found[choice.trials] = None
     return list(found)
+
+
+def _uses(name: str, formulas: Mapping[str, Formula], grouping: bool) -> frozenset[str]:
+    """Return how a column is read: as a group, in C(), or as it is ("x")."""
+    found = {"group"} if grouping else set()
+    for formula in formulas.values():
+        for term in [*formula.terms, *(t for g in formula.groups for t in g.terms)]:
+            for factor, lookup in zip(term.factors, term.lookup, strict=True):
+                if name in ([factor] if lookup else names_in(factor, formula.text)):
+                    found.add("x" if lookup or call_of(factor, formula.text)[0] != "C" else "C")
+    return frozenset(found)
 
 
 def _order(formulas: Mapping[str, Formula], reads: Mapping[str, list[str]]) -> list[str]:
@@ -263,18 +286,9 @@ def _unexplained(
     return FormulaError(what, remedy=remedy, names=closest(name, known)[:1])
 
 
-def _is_labels(series: pd.Series) -> bool:
-    """Whether a column holds labels rather than numbers."""
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        return True
-    if pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series):
-        return False
-    return not all(isinstance(v, int | float | np.number | np.bool_) for v in series.dropna())
-
-
-def _levels_of(series: pd.Series, declared: Any, name: str) -> tuple[Any, ...]:
+def _levels_of(kind: Kind, declared: Any, name: str) -> tuple[Any, ...]:
     """Return the levels of a column: declared, those of the categorical, or sorted."""
-    found = [v.item() if isinstance(v, np.generic) else v for v in series.dropna().unique()]
+    found = list(dict.fromkeys(_seen(kind)))
     if declared is not None:
         odd = [v for v in found if v not in declared]
         if odd:
@@ -283,8 +297,8 @@ def _levels_of(series: pd.Series, declared: Any, name: str) -> tuple[Any, ...]:
                 expected=", ".join(map(repr, declared)) + ".",
             )
         return tuple(declared)
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        return tuple(series.dtype.categories)
+    if kind.categories is not None:
+        return kind.categories
     try:
         return tuple(sorted(found))
     except TypeError as error:
@@ -294,33 +308,69 @@ def _levels_of(series: pd.Series, declared: Any, name: str) -> tuple[Any, ...]:
         ) from error
 
 
-def _codes(series: pd.Series, levels: tuple[Any, ...]) -> np.ndarray:
+def _seen(kind: Kind) -> list[Any]:
+    """Return the values of a column that are not empty."""
+    if kind.what != "number":
+        return [v for v in kind.values.tolist() if v is not None]
+    values = kind.values
+    return values[~np.isnan(values)].tolist() if values.dtype.kind == "f" else values.tolist()
+
+
+def _codes(kind: Kind, levels: tuple[Any, ...]) -> np.ndarray:
     place = {v: i for i, v in enumerate(levels)}
-    return np.array([place.get(v, -1) for v in series.tolist()], dtype=np.int64)
+    return np.array([place.get(v, -1) for v in kind.values.tolist()], dtype=np.int64)
 
 
-def _given(name: str, series: pd.Series, declared: Any, grouping: bool, formula: Formula) -> Column:
+def _labelled(name: str, levels: tuple[Any, ...], kind: Kind) -> Column:
+    """Return an exogenous category: as codes, or, where its labels are numbers, as these."""
+    if not are_numbers(levels):
+        return Column(name, levels, _codes(kind, levels), True)
+    values = np.array([float(v) for v in kind.values.tolist()])
+    keys = tuple(float(v) for v in levels)
+    if all(key.is_integer() for key in keys):
+        values, keys = values.astype(np.int64), tuple(int(key) for key in keys)
+    return Column(name, levels, values, True, keys=keys)
+
+
+def _given(
+    name: str, series: pd.Series, declared: Any, formula: Formula, use: frozenset[str]
+) -> Column:
     """Return an exogenous column: complete, as numbers or codes."""
     where = pointed(formula.text, name, start=formula.text.index("~"))
+    kind = kind_of(series)
+    dates = kind.what == "date"
+    labels = declared is not None or kind.what == "label" or (dates and "x" not in use)
     if series.isna().any():
+        code = labels or "group" in use
         raise FormulaError(
             f"{name!r} has {int(series.isna().sum())} empty cells in the data and no formula."
             f"{where}",
             expected="a complete column.",
-            remedy=f"Write its formula ({name} ~ 1) to have them imputed, or drop the rows.",
+            remedy=f"Drop the rows, or make a level of what is missing: "
+            f"data[{name!r}].astype(object).fillna('missing'). Labels are not imputed."
+            if code
+            else f"Write its formula ({name} ~ 1) to have them imputed, or drop the rows.",
         )
-    if declared is not None or _is_labels(series):
-        found = _levels_of(series, declared, name)
-        if len(found) < 2 and not grouping:
+    if labels:
+        found = _levels_of(kind, declared, name)
+        if len(found) < 2 and "group" not in use:
             raise FormulaError(
                 f"{name!r} has one level in the data, {found[0]!r}.{where}",
                 expected="two levels or more.",
             )
-        return Column(name, found, _codes(series, found), True)
-    values = series.astype(float).to_numpy()
+        if use - {"group"} and declared is None:
+            check_levels(name, kind, where)
+        return _labelled(name, found, kind)
+    if dates:
+        raise FormulaError(
+            f"{name!r} holds dates or durations.{where}",
+            expected="numbers, or labels.",
+            remedy=f"Say in what unit they count, such as {in_days(name, kind)}.",
+        )
+    values = kind.values.astype(float)
     if not np.isfinite(values).all():
         raise FormulaError(f"{name!r} is infinite in the data.{where}", expected="Finite numbers.")
-    if grouping:
+    if "group" in use:
         return _whole(Column(name, None, values, True), formula, "groups units")
     return Column(name, None, values, True)
 
@@ -349,31 +399,40 @@ def _modelled(
             )
         if series is None:
             return Column(name, None, None, False)
-        if _is_labels(series):
-            first = series.dropna().iloc[0]
+        kind = kind_of(series)
+        if kind.what == "label" and not (kind.categories and are_numbers(kind.categories)):
             raise FormulaError(
-                f"{name!r} is categorical in the data ({first!r}, ...), but its family is "
+                f"{name!r} is categorical in the data ({_seen(kind)[0]!r}, ...), but its family is "
                 f"{choice.family.name}, for numbers.{where}",
-                remedy=f"Say families={{{name!r}: 'categorical'}} (or 'ordinal'), or code it as "
+                remedy=by_accident(name, kind)
+                or f"Say families={{{name!r}: 'categorical'}} (or 'ordinal'), or code it as "
                 "numbers.",
             )
-        return Column(name, None, series.astype(float).to_numpy(), False)
+        if kind.what == "date":
+            raise FormulaError(
+                f"{name!r} holds dates or durations.{where}",
+                expected="numbers.",
+                remedy=f"Say in what unit they count, such as {in_days(name, kind)}.",
+            )
+        numbers = [np.nan if v is None else float(v) for v in kind.values.tolist()]
+        return Column(name, None, np.array(numbers), False)
     found = declared if declared is not None else choice.levels
     if isinstance(found, int):
         found = tuple(range(found))
     if series is not None:
-        found = _levels_of(series, found, name)
-        numbers = _codes(series, found)
-        whole = found == tuple(range(len(found)))
-        if pd.api.types.is_numeric_dtype(series) and not whole and declared is None:
+        kind = kind_of(series)
+        found = _levels_of(kind, found, name)
+        codes = _codes(kind, found)
+        if kind.what == "number" and found != tuple(range(len(found))):
             raise FormulaError(
                 f"{name!r} is {choice.family.name} and holds the numbers "
                 f"{', '.join(map(str, found[:5]))}.{where}",
                 expected="labels, or codes 0, 1, 2, ...",
-                remedy=f"Make labels of them: data[{name!r}].astype(str).",
+                remedy=f"Make labels of them: data[{name!r}].astype(str), or, in the order of "
+                f"levels, pd.Categorical(data[{name!r}], categories=[...]).",
             )
     else:
-        numbers = None
+        codes = None
     if found is None:
         raise FormulaError(
             f"The levels of {name!r} are not known.{where}",
@@ -381,4 +440,4 @@ def _modelled(
         )
     if len(found) < 2:
         raise FormulaError(f"{name!r} has {len(found)} level.{where}", expected="two or more.")
-    return Column(name, tuple(found), numbers, False)
+    return Column(name, tuple(found), codes, False)

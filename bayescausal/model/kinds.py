@@ -1,0 +1,167 @@
+"""What a column is: numbers, labels or dates. Decided here, for every table, from its type.
+
+A column of a categorical type holds *labels*, whatever they are: the categories 1, 2, 3 have no
+more magnitude than "a", "b", "c". Integers, floats, booleans and decimals, nullable or not, in
+numpy, pandas or Arrow, are *numbers*. Text is labels. Dates and durations are neither until
+somebody says in what unit they are counted. A column of Python objects is what all its values are,
+and labels where they disagree: one "unknown" among numbers makes text of them.
+
+Empty cells (NaN, None, NaT, ``pd.NA``) are of no kind: NaN among numbers, None among labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Kind", "are_numbers", "kind_of", "native_column"]
+
+_NUMBERS = (int, float, Decimal, Fraction, np.number, np.bool_)
+_DATES = (date, timedelta, np.datetime64, np.timedelta64)
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A column, read.
+
+    Attributes
+    ----------
+    what : {"number", "label", "date"}
+    values : ndarray
+        Numbers as bool, int or float, float with NaN where some are empty; labels and dates as
+        objects, None where empty.
+    categories : tuple or None
+        Of a categorical type, in its order.
+    """
+
+    what: str
+    values: np.ndarray
+    categories: tuple[Any, ...] | None = None
+
+
+def kind_of(column: Any) -> Kind:
+    """Say what a column is.
+
+    Parameters
+    ----------
+    column : Series, Categorical, Index or array_like
+        Of one dimension or, if it is an array, of any number.
+
+    Returns
+    -------
+    Kind
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from decimal import Decimal
+    >>> from bayescausal.model.kinds import kind_of
+    >>> kind_of([Decimal("1.5"), None]).values
+    array([1.5, nan])
+    >>> kind_of(pd.Categorical([3, 1, 3])).what, kind_of(["a", 1]).what
+    ('label', 'label')
+    """
+    import pandas as pd
+
+    if not isinstance(column, pd.Series | pd.Index | pd.Categorical):
+        if isinstance(column, np.ma.MaskedArray):
+            return Kind("number", np.asarray(np.ma.filled(column.astype(float), np.nan)))
+        array = np.asarray(column)
+        if array.dtype.kind in "biuf":
+            return Kind("number", array)
+        flat = kind_of(pd.Series(array.ravel(), dtype=None if array.dtype.kind in "mM" else object))
+        return Kind(flat.what, flat.values.reshape(array.shape), flat.categories)
+    series = pd.Series(column)
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return Kind("label", _objects(series), tuple(map(_plain, dtype.categories)))
+    arrow = _arrow_kind(dtype)
+    if arrow == "dictionary":  # its order is that of appearance, which nobody meant
+        return Kind("label", _objects(series))
+    if arrow == "decimal":
+        return _of_objects(_objects(series))
+    if isinstance(dtype, pd.PeriodDtype) or pd.api.types.is_datetime64_any_dtype(dtype):
+        return Kind("date", _objects(series))
+    if pd.api.types.is_timedelta64_dtype(dtype) or arrow == "date":
+        return Kind("date", _objects(series))
+    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
+        if dtype.kind in "cO" and arrow is None and isinstance(dtype, np.dtype):
+            return _of_objects(_objects(series))
+        if isinstance(dtype, np.dtype):
+            return Kind("number", series.to_numpy())
+        if series.isna().any():
+            return Kind("number", series.to_numpy(dtype=float, na_value=np.nan))
+        return Kind("number", series.to_numpy(dtype=_numpy_of(dtype)))
+    return _of_objects(_objects(series))
+
+
+def are_numbers(labels: Any) -> bool:
+    """Whether all labels of a category are numbers."""
+    return all(isinstance(v, _NUMBERS) for v in labels)
+
+
+def native_column(column: Any) -> Any:
+    """Return a series of narwhals as something of pandas or numpy that keeps its kind."""
+    import narwhals as nw
+    import pandas as pd
+
+    if isinstance(column.dtype, nw.Enum):
+        return pd.Categorical(column.to_list(), categories=list(column.dtype.categories))
+    if column.dtype == nw.Categorical:  # its categories have no order that is meant
+        return pd.Series(column.to_list(), dtype=object)
+    return column.to_numpy()
+
+
+def _of_objects(values: np.ndarray) -> Kind:
+    """Say what Python objects are; None where empty."""
+    held = [v for v in values if v is not None]
+    if all(isinstance(v, _NUMBERS) for v in held):
+        if len(held) == len(values) and held:
+            if all(isinstance(v, bool | np.bool_) for v in held):
+                return Kind("number", values.astype(bool))
+            if all(isinstance(v, int | np.integer) for v in held):
+                try:
+                    return Kind("number", values.astype(np.int64))
+                except OverflowError:
+                    pass
+        return Kind("number", np.array([np.nan if v is None else float(v) for v in values]))
+    if all(isinstance(v, _DATES) or type(v).__name__ == "Period" for v in held):
+        return Kind("date", values)
+    return Kind("label", values)
+
+
+def _objects(series: Any) -> np.ndarray:
+    """Return a column as Python objects, None where it is empty."""
+    import pandas as pd
+
+    found = np.empty(len(series), dtype=object)
+    found[:] = [None if pd.isna(v) is True else _plain(v) for v in series.tolist()]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) and value.dtype.kind in "biufU" else value
+
+
+def _arrow_kind(dtype: Any) -> str | None:
+    """Return what an Arrow type of pandas is where its class does not say so."""
+    if type(dtype).__name__ != "ArrowDtype":
+        return None
+    import pyarrow as pa
+
+    kind = dtype.pyarrow_dtype
+    if pa.types.is_dictionary(kind):
+        return "dictionary"
+    if pa.types.is_decimal(kind):
+        return "decimal"
+    return "date" if pa.types.is_temporal(kind) else "other"
+
+
+def _numpy_of(dtype: Any) -> Any:
+    own = getattr(dtype, "numpy_dtype", np.dtype(float))
+    return own if own.kind in "biuf" else np.dtype(float)

@@ -1,0 +1,224 @@
+"""Kind: what a column is was decided in several places, from its values and not its type.
+
+Looked at: Decimals (pandas objects, Arrow, DuckDB), pandas categories whose labels are numbers (in
+formulas, in an index of a PyMC model, as groups, in the order of `levels`), booleans, nullable and
+Arrow-backed numbers, objects that are integers, dates and durations, polars Enum, tables of target
+populations and of evidence whose categories come in another order, streams.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pymc as pm
+import pytest
+
+import bayescausal as bc
+from bayescausal.model.kinds import kind_of
+from bayescausal.types import FormulaError
+
+NUMBERS = [
+    pd.Series([Decimal("1.5"), Decimal("2")]),
+    pd.Series([Decimal("1.5"), Decimal("2")], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
+    pd.Series([1.5, 2.0], dtype="Float64"),
+    pd.Series([1.5, 2.0], dtype="double[pyarrow]"),
+    pd.Series([1.5, 2], dtype=object),
+    np.array([1.5, 2.0]),
+    np.array([Decimal("1.5"), 2], dtype=object),
+]
+
+
+@pytest.mark.parametrize("column", NUMBERS, ids=lambda c: str(c.dtype))
+def test_numbers_are_numbers_in_any_type(column):
+    kind = kind_of(column)
+    assert (kind.what, kind.values.dtype.kind, kind.values.tolist()) == ("number", "f", [1.5, 2.0])
+
+
+def test_whole_numbers_labels_dates_and_empty_cells():
+    assert kind_of(pd.Series([1, 2], dtype=object)).values.dtype.kind == "i"
+    assert kind_of(pd.Series([True, False], dtype="boolean")).values.dtype.kind == "b"
+    empty = kind_of(pd.Series([1, None], dtype="Int64")).values
+    assert empty[0] == 1
+    assert np.isnan(empty[1])
+    assert kind_of(pd.Categorical([3, 1], categories=[3, 1])).categories == (3, 1)
+    assert kind_of(["1", 2]).what == "label"
+    assert kind_of(pd.Series(["a", None])).values.tolist() == ["a", None]
+    for date in (dt.date(2020, 1, 1), dt.timedelta(1), pd.Timestamp("2020"), pd.Period("2020")):
+        assert kind_of(pd.Series([date])).what == "date"
+
+
+def decimals(n: int = 40) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=n).round(2)
+    return pd.DataFrame({"x": x, "y": (2 * x + rng.normal(0, 0.1, n)).round(2)})
+
+
+def test_decimals_give_the_slope_of_floats():
+    import duckdb
+
+    plain = decimals()
+    made = plain.map(lambda v: Decimal(f"{v:.2f}"))
+    arrow = pa.table({n: pa.array(made[n], pa.decimal128(8, 2)) for n in made})
+    table = duckdb.sql("select cast(x as decimal(8,2)) x, cast(y as decimal(8,2)) y from plain")
+    found = []
+    for data in (plain, made, arrow, table.arrow().read_all()):
+        model = bc.model_from_formulas(["y ~ x"], data=data)
+        assert list(model.coords) == ["unit"]
+        fit = bc.fit(model, data, seed=1, draws=200, chains=2, progressbar=False)
+        found.append(float(bc.estimate(fit, bc.ATE("x", "y"))))
+    np.testing.assert_allclose(found, found[0], rtol=1e-9)
+
+
+# ------------------------------------------------------- labels that are numbers
+
+MEAN = {0: 0.0, 1: 5.0, 2: -3.0}
+
+
+def grouped(n: int = 60) -> pd.DataFrame:
+    g = np.tile([2, 0, 1], n // 3)
+    return pd.DataFrame({"g": g, "y": [MEAN[k] for k in g]})
+
+
+@pytest.mark.parametrize("levels", [[2, 1, 0], [1, 0, 2], [0, 1, 2]])
+@pytest.mark.parametrize("how", ["levels", "category", "shifted", "halves"])
+def test_labels_that_are_numbers_keep_their_coefficients(levels, how):
+    """b[level] = mean of the level minus that of the reference, so every effect is a difference of
+    two means."""
+    data, options, add, by = grouped(), {}, 0, 1.0
+    if how == "levels":
+        options = {"levels": {"g": levels}}
+    else:
+        add, by = (1, 1.0) if how == "shifted" else (0, 0.5 if how == "halves" else 1.0)
+        data["g"] = pd.Categorical(data.g * by + add, categories=[v * by + add for v in levels])
+    model = bc.model_from_formulas(["y ~ g"], data=data, **options)
+    name = next(d for d in model.coords if d.startswith("g_vs_"))
+    labels = [int((v - add) / by) for v in model.coords[name]]
+    assert labels == levels[1:]
+    reference = MEAN[levels[0]]
+    truth = bc.truth(
+        model,
+        {"b_y_Intercept": reference, "b_y_g": [MEAN[v] - reference for v in labels], "sigma_y": 1},
+        data,
+    )
+    for one, two in [(1, 2), (0, 2), (1, 0)]:
+        ask = bc.ATE("g", "y", treated=one * by + add, control=two * by + add)
+        assert float(bc.estimate(truth, ask)) == pytest.approx(MEAN[one] - MEAN[two])
+
+
+@pytest.mark.parametrize("levels", [[2, 1, 0], [3, 1, 2]])
+def test_groups_whose_labels_are_numbers_keep_their_effects(levels):
+    data = grouped()
+    add = min(levels)
+    data["g"] = pd.Categorical(data.g + add, categories=levels)
+    model = bc.model_from_formulas(["y ~ 1 + (1 | g)"], data=data)
+    assert list(model.coords["g_level"]) == levels
+    values = {"b_y_Intercept": 0.0, "sigma_y": 1.0, "sd_y_1|g": 1.0,
+              "z_y_1|g": [MEAN[v - add] for v in levels]}  # fmt: skip
+    truth = bc.truth(model, values, data)
+    got = float(bc.estimate(truth, bc.ATE("g", "y", treated=1 + add, control=2 + add)))
+    assert got == pytest.approx(MEAN[1] - MEAN[2])
+
+
+def indexed(labels: list) -> pm.Model:
+    with pm.Model(coords={"unit": [0], "group": labels}) as model:
+        g = pm.Data("g", np.zeros(1, dtype=int), dims="unit")
+        b = pm.Normal("b", dims="group")
+        pm.Normal("y", b[g], 1, dims="unit")
+    return model
+
+
+@pytest.mark.parametrize("labels", [[1, 2, 3], [3, 1, 2]])
+def test_a_category_of_numbers_is_an_index_by_the_labels_of_the_model(labels):
+    data = grouped()
+    data["g"] = pd.Categorical(data.g + 1, categories=[1, 2, 3])
+    truth = bc.truth(indexed(labels), {"b": [MEAN[v - 1] for v in labels]}, data)
+    assert truth.labels["g"] == tuple(labels)
+    got = float(bc.estimate(truth, bc.ATE("g", "y", treated=2, control=3)))
+    assert got == pytest.approx(MEAN[1] - MEAN[2])
+
+
+def test_a_modelled_category_whose_levels_are_numbers_in_another_order_needs_labels():
+    data = grouped()
+    with pytest.raises(FormulaError, match=r"(?s)holds the numbers 2, 1, 0.*pd\.Categorical"):
+        bc.model_from_formulas(
+            ["g ~ 1", "y ~ g"], {"g": "categorical"}, data=data, levels={"g": [2, 1, 0]}
+        )
+    data["g"] = pd.Categorical(data.g, categories=[2, 1, 0])
+    model = bc.model_from_formulas(["g ~ 1", "y ~ g"], {"g": "categorical"}, data=data)
+    truth = bc.truth(
+        model,
+        {"b_g_Intercept": [0.0, 0.0], "b_y_Intercept": -3.0, "b_y_g": [8.0, 3.0], "sigma_y": 1.0},
+        data,
+    )
+    assert float(bc.estimate(truth, bc.ATE("g", "y", treated=1, control=0))) == pytest.approx(5.0)
+
+
+# --------------------------------------------------------- tables that come later
+
+
+def named() -> bc.Fit:
+    """Return y = b[g] x, with b = 0, 5, -3 for a, b, c."""
+    data = pd.DataFrame({"g": pd.Categorical(list("abcabc"), categories=list("abc"))})
+    data["x"] = 1.0
+    data["y"] = data.g.map({"a": 0.0, "b": 5.0, "c": -3.0}).astype(float)
+    with pm.Model(coords={"unit": [0]}) as model:
+        g = pm.Data("g", np.zeros(1, dtype=int), dims="unit")
+        x = pm.Data("x", np.zeros(1), dims="unit")
+        b = pm.Normal("b", shape=3)
+        pm.Normal("y", b[g] * x, 1, dims="unit")
+    return bc.truth(model, {"b": [0.0, 5.0, -3.0]}, data)
+
+
+def test_categories_of_a_target_population_are_those_of_the_fit():
+    truth = named()
+    others = pd.DataFrame({"g": pd.Categorical(["b", "b"], categories=list("cba")), "x": 1.0})
+    got = bc.estimate(truth, bc.ATE("x", "y", population=others))
+    assert float(got) == pytest.approx(5.0)
+    wrong = pd.DataFrame({"g": pd.Categorical(["z", "b"]), "x": 1.0})
+    with pytest.raises(bc.BayesCausalError, match="'z' in the table, which is none"):
+        bc.estimate(truth, bc.ATE("x", "y", population=wrong))
+
+
+def test_categories_of_evidence_are_those_of_the_fit():
+    """y = 6 with b = 5: noise 1, which is kept where x is 2: 5 * 2 + 1."""
+    seen = pd.DataFrame(
+        {"g": pd.Categorical(["b"], categories=list("cba")), "x": [1.0], "y": [6.0]}
+    )
+    world = bc.counterfactual(named(), {"x": 2.0}, evidence=seen)
+    assert float(world["y"].isel(world=-1).mean()) == pytest.approx(11.0)
+
+
+def test_polars_enums_keep_their_order():
+    polars = pytest.importorskip("polars")
+    data = polars.DataFrame({"g": ["hi", "lo", "mid"] * 4, "y": np.arange(12.0)}).with_columns(
+        polars.col("g").cast(polars.Enum(["lo", "mid", "hi"]))
+    )
+    model = bc.model_from_formulas(["y ~ g"], data=data)
+    assert list(model.coords["g_level"]) == ["lo", "mid", "hi"]
+    mapping = {"g": pd.Categorical(["hi", "lo"] * 3, categories=["lo", "hi"]), "y": np.arange(6.0)}
+    assert list(bc.model_from_formulas(["y ~ g"], data=mapping).coords["g_level"]) == ["lo", "hi"]
+
+
+def test_streams_read_decimals_and_categories_of_numbers(tmp_path):
+    data = grouped(300)
+    rng = np.random.default_rng(2)
+    data["x"] = rng.normal(size=300).round(2)
+    data["y"] += data.x + rng.normal(0, 0.1, 300).round(2)
+    data["g"] = pd.Categorical(data.g + 1, categories=[3, 1, 2])
+    model = bc.model_from_formulas(["y ~ g + x"], data=data)
+    table = pa.Table.from_pandas(data, preserve_index=False)
+    x = pa.array([Decimal(f"{v:.2f}") for v in data.x], pa.decimal128(8, 2))
+    table = table.set_column(table.schema.get_field_index("x"), "x", x)
+    pq.write_table(table, tmp_path / "rows.parquet")
+    whole = bc.fit(model, data, seed=1, draws=200, chains=2, progressbar=False)
+    path = str(tmp_path / "rows.parquet")
+    stream = bc.fit(model, path, seed=1, draws=200, chains=2, progressbar=False)
+    ask = bc.ATE("g", "y", treated=2, control=3)
+    one, two = (float(bc.estimate(f, ask)) for f in (whole, stream))
+    assert one == pytest.approx(two, abs=1e-6)
+    assert one == pytest.approx(MEAN[1] - MEAN[2], abs=0.1)

@@ -409,15 +409,16 @@ class Effect:
     def __repr__(self) -> str:
         table = self._brief()
         if self.dims:
-            return text_table(f"{self.label}: {self.verdict}".removesuffix(": "), table)
-        return f"{one_line(self.label, table)}, {self.verdict}".removesuffix(", ")
+            return text_table(f"{self.label}: {self.verdict}".removesuffix(": "), table, self.null)
+        return f"{one_line(self.label, table, self.null)}, {self.verdict}".removesuffix(", ")
 
     def _repr_html_(self) -> str:
         question = "" if self.estimand is None else self.estimand.describe()
         decided = self.identification
         notes = (*self.notes, *([] if decided is None or not decided else [decided.sentence()]))
+        words = self.population or ""
         return html_table(
-            self.label, question, self.population or "", self._brief(), notes, bool(self.dims)
+            self.label, question, words, self._brief(), notes, bool(self.dims), self.null
         )
 
     def _brief(self) -> pd.DataFrame:

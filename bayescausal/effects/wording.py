@@ -312,7 +312,7 @@ class _Said(Amounts):
         cells = self.cells()
         if len(cells) > 1:
             return []
-        low, high = (self.text(float(v), cells[0]) for v in ends[0])
+        low, high = (self.end(float(v), cells[0]) for v in ends[0])
         return [f"Whatever joins the worlds, it lies between {low} and {high}."]
 
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.draws.digits import numbers as in_digits
 from bayescausal.draws.intervals import check_prob
-from bayescausal.figures.read import as_number, as_range, as_shown, digits, ends_of
+from bayescausal.figures.read import as_number, as_range, as_shown, ends_of
 from bayescausal.figures.style import (
     CYCLE,
     GREEN,
@@ -225,6 +226,7 @@ def _write_numbers(ax: Axes, rows: list[_Row], prob: float) -> None:
     """Write mean and interval of each row beside the axes."""
     where = ax.get_yaxis_transform()
     for at, row in enumerate(rows):
-        mean, low, high = digits(row.sd, row.mean, *row.outer)
+        said = in_digits(row.sd, row.mean, *row.outer, ends=True, apart=[row.null])
+        mean, low, high = said
         text = f"{mean}  [{low}, {high}]" if row.outer[0] < row.outer[1] else mean
         ax.text(1.02, at, text, transform=where, va="center", fontsize="small", color=ink())

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.draws.digits import rows_text, significant
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -130,8 +132,12 @@ def grid(
     formats: Mapping[str, str] | None = None,
     names: Mapping[str, str] | None = None,
     columns: Sequence[str] | None = None,
+    null: float | None = None,
 ) -> Grid:
-    """Return a DataFrame as a table of text, numbers to four significant digits.
+    """Return a DataFrame as a table of text.
+
+    Where it has columns ``mean`` and ``sd``, numbers have the digits that the sd supports; others
+    have four significant digits.
 
     Parameters
     ----------
@@ -147,6 +153,8 @@ def grid(
         Headings by column.
     columns : sequence of str, optional
         Which columns. Default: all.
+    null : float, optional
+        The value of no effect.
 
     Returns
     -------
@@ -160,7 +168,7 @@ def grid(
     (('b', '0.1236'),)
     """
     chosen = [c for c in (columns or frame.columns) if c in frame.columns]
-    shown = frame[chosen]
+    shown = rows_text(frame, null)[chosen] if {"mean", "sd"} <= {*frame} else frame[chosen]
     formats, names = formats or {}, names or {}
     rows = []
     for key, values in zip(shown.index[:most], shown.itertuples(index=False), strict=False):
@@ -194,10 +202,4 @@ def cell(value: Any, form: str = "") -> str:
         number = float(value)
     except (TypeError, ValueError):
         return str(value)
-    if number != number:
-        return "-"
-    if form:
-        return format(number, form)
-    if number == int(number) and abs(number) < 1e15 and not (0 < abs(number) < 1):
-        return f"{int(number):,}" if abs(number) >= 10_000 else str(int(number))
-    return f"{number:,.0f}" if abs(number) >= 10_000 else f"{number:.4g}"
+    return format(number, form) if form and number == number else significant(number)

@@ -206,7 +206,7 @@ def test_one_line():
 
 
 @pytest.mark.parametrize(
-    ("sd", "places"), [(0.0999, 2), (0.1, 1), (1.0, 0), (250.0, 0), (0.0, None), (1e-12, None)]
+    ("sd", "places"), [(0.0999, 2), (0.1, 2), (1.0, 1), (250.0, 0), (0.0, None), (1e-12, None)]
 )
 def test_digits_follow_the_spread(sd, places):
     assert decimals(sd) == places

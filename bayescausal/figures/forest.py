@@ -22,6 +22,7 @@ import numpy as np
 
 from bayescausal.draws.digits import numbers as in_digits
 from bayescausal.draws.intervals import check_prob
+from bayescausal.draws.named import distinct
 from bayescausal.figures.read import as_number, as_range, as_shown, ends_of
 from bayescausal.figures.style import (
     CYCLE,
@@ -190,7 +191,7 @@ def _with_truth(rows: list[_Row], truth: Any) -> list[_Row]:
 
 def _names(rows: list[_Row], labels: Sequence[str] | None) -> list[str]:
     if labels is None:
-        return [row.name for row in rows]
+        return distinct([row.name for row in rows])
     if isinstance(labels, str) or len(labels) != len(rows):
         count = 1 if isinstance(labels, str) else len(labels)
         raise EstimandError(f"{count} labels for {len(rows)} rows.", expected="One for each row.")

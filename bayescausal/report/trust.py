@@ -201,7 +201,7 @@ def _asked_with(material: Material, wants: str) -> list[tuple[str, tuple[Any, ..
         ]
     one = causal[:1] or [e.estimand for e in material.effects[:1]]
     several = len(material.effects) > 1
-    return [(e.label() if several else "", (fit, e)) for e in one]
+    return [(e.heading() if several else "", (fit, e)) for e in one]
 
 
 def _attempt(

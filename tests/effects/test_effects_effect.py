@@ -200,7 +200,7 @@ def test_one_line():
 
     x = norm.ppf((np.arange(4000) + 0.5) / 4000, -0.42, 0.0133)
     assert repr(Effect(x, ATE("dilution", "coating"))) == (
-        "ATE dilution -> coating: -0.42, 94% HDI [-0.45, -0.40]"
+        "ATE dilution -> coating: -0.420, 94% HDI [-0.445, -0.395]"
     )
     assert repr(Effect(1000 * x, name="b")) == "b: -420, 94% HDI [-445, -395]"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["details"]
 
-#: Options that the short name already holds, or that change how an answer is computed and not its question.
+#: Options that the short name holds, or that say how an answer is computed.
 NOT_SAID = ("given", "q", "values", "step", "bounds")
 
 

@@ -263,9 +263,8 @@ class _Said(Amounts):
         by = getattr(self.estimand, "by", ()) or ()
         if not by:
             return f" over {self.over}" if self.over else ""
-        return f" for each value of {listed(list(by))}" + (
-            f" among {self.over}" if self.over else ""
-        )
+        among = f" among {self.over}" if self.over else ""
+        return f" for each value of {listed(list(by))}{among}"
 
     def _scaled(self, how: str) -> str:
         """Return the outcome and the scale it is told on."""

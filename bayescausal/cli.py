@@ -293,6 +293,8 @@ def estimate(
 
 def _show(effects: list[Any], fit: Any, data: str, graph: str) -> None:
     """Print facts, numbers and sentences."""
+    from bayescausal.report.sections import shown_parameters
+
     facts = table("", "", header=False)
     notes = dict.fromkeys((*fit.notes, *(note for e in effects for note in e.notes)))
     facts.add_row("Data", data)
@@ -317,7 +319,7 @@ def _show(effects: list[Any], fit: Any, data: str, graph: str) -> None:
         name = type(effect.estimand).__name__ if len(effects) == 1 else effect.label
         first = ", ".join(effect.dims)
         print_frame(answer if several else answer.set_axis([name]), first=first, null=effect.null)
-    print_frame(_brief(fit.summary()), first="parameter")
+    print_frame(_brief(fit.summary(shown_parameters(fit))), first="parameter")
     for effect in effects:
         say(effect.sentence(PROB))
     if fit.diagnostics.messages:

@@ -66,11 +66,15 @@ class Grid:
     rows : tuple of tuple of str
         The first cell of each row is its heading.
     caption : str
+        Empty where the heading above says it already.
+    label : str
+        What it is, for those who do not see it. Default: the caption.
     """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str
+    label: str = ""
     kind: str = "grid"
 
 
@@ -133,6 +137,7 @@ def grid(
     names: Mapping[str, str] | None = None,
     columns: Sequence[str] | None = None,
     null: float | None = None,
+    label: str = "",
 ) -> Grid:
     """Return a DataFrame as a table of text.
 
@@ -155,6 +160,8 @@ def grid(
         Which columns. Default: all.
     null : float, optional
         The value of no effect.
+    label : str
+        What the table is, where it has no caption.
 
     Returns
     -------
@@ -172,13 +179,13 @@ def grid(
     formats, names = formats or {}, names or {}
     rows = []
     for key, values in zip(shown.index[:most], shown.itertuples(index=False), strict=False):
-        label = ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+        own = ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
         cells = (cell(v, formats.get(c, "")) for c, v in zip(chosen, values, strict=True))
-        rows.append((label, *cells))
+        rows.append((own, *cells))
     more = len(shown) - len(rows)
-    caption += f" ({len(rows)} of {len(shown)} rows)" if more > 0 else ""
+    caption = f"{caption} ({len(rows)} of {len(shown)} rows)".strip() if more > 0 else caption
     heads = (first, *(str(names.get(c, str(c).replace("_", " "))) for c in chosen))
-    return Grid(heads, tuple(rows), caption)
+    return Grid(heads, tuple(rows), caption, label)
 
 
 def cell(value: Any, form: str = "") -> str:

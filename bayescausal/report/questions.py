@@ -7,6 +7,7 @@ what differs is what is done (:mod:`~bayescausal.effects.subjects`) and what it 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,10 +120,17 @@ def _what(effect: Effect) -> str:
 
 def _plain(value: Any, levels: bool) -> str:
     if isinstance(value, Condition):
-        held = dict(value.clauses)
+        held = {name: _ends(spec) for name, spec in value.clauses}
         known = int | float | str | tuple | set | frozenset
         plain = all(name and isinstance(spec, known) for name, spec in held.items())
         return repr(held) if plain else "<a mask or a rule>"
     if isinstance(value, np.ndarray):
         return repr(value.tolist())
     return repr(list(value) if isinstance(value, tuple) and not levels else value)
+
+
+def _ends(spec: Any) -> Any:
+    """Return a range with None where it has no end."""
+    if not isinstance(spec, tuple):
+        return spec
+    return tuple(None if isinstance(v, float) and math.isinf(v) else v for v in spec)

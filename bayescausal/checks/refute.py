@@ -315,7 +315,7 @@ def _record(
     for trial, first in zip(trials, before[0], strict=True):
         title = TESTS[trial.name][0]
         if trial is not first:
-            p = before[1].loc[title, "p_value"]
+            p = float(before[1]["p_value"][title])
             notes.append(
                 f"{title}: borderline with {len(first.found)} refits (p = {significant(p, 2)}), so "
                 f"it was made again; the {len(trial.found)} new refits decide."

@@ -272,12 +272,12 @@ def _no_category(found: Any, name: str, known: list[Any]) -> EstimandError:
 
 def _called(node: ast.Call, known: Mapping[str, Any], what: str) -> Any:
     """Return what a call makes."""
-    name = _name_of(node.func)
+    name = _name_of(node.func) or ""
     if name not in known:
         raise EstimandError(
             f"{name or ast.unparse(node.func)!r} is not {what}.",
             expected=f"one of {', '.join(known)}.",
-            names=closest(name or "", known)[:1],
+            names=closest(name, known)[:1],
         )
     arguments = [_value(a) for a in node.args]
     options = {}

@@ -126,7 +126,7 @@ def chosen(checks: Any) -> list[Any]:
 
 
 def run(
-    material: Material, asked: list[Any], seed: int, tell: Callable[[str], None] = str
+    material: Material, asked: list[Any], seed: int, tell: Callable[[str], Any] = str
 ) -> list[Outcome]:
     """Run checks one by one; what fails says why and stops nothing.
 

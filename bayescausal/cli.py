@@ -1,5 +1,7 @@
 """The command line: ``bayescausal demo`` and ``bayescausal estimate``.
 
+A question is asked by treatment and outcome, or written as in Python.
+
 Results go to standard output, progress and messages to standard error, so that output can be
 piped. The exit code is 0 when the answer stands, 2 when the command or its input is wrong (the
 message says what to do) and 1 when something unexpected happened.
@@ -20,25 +22,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bayescausal import __version__
+from bayescausal.draws.digits import numbers
 from bayescausal.report.files import check_path, write_json
 from bayescausal.report.terminal import (
     PROB,
+    answer_cells,
     arrows,
-    frame_table,
-    interval_text,
-    number_text,
+    print_frame,
     print_table,
     say,
     table,
 )
-from bayescausal.types import BayesCausalError, DataError, closest
+from bayescausal.types import BayesCausalError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pandas as pd
-
-    from bayescausal.model.structure import Structure
 
 __all__ = ["main"]
 
@@ -112,15 +112,12 @@ def _demo_coating(seed: int) -> None:
     naive = float(means[1] - means[0])
 
     shown = table("Quantity", "Truth", "Posterior mean", "94% HDI")
-    shown.add_row("ATE dilution -> coating", number_text(world.answers["ATE"]), *_effect_cells(ate))
+    shown.add_row("ATE dilution -> coating", f"{world.answers['ATE']:.3f}", *answer_cells(ate))
     for name, row in fit.summary().iterrows():
-        interval = (row["hdi94_lb"], row["hdi94_ub"])
-        shown.add_row(
-            str(name),
-            number_text(world.truth[str(name)]),
-            number_text(row["mean"]),
-            interval_text(interval),
-        )
+        true = world.truth[str(name)]
+        ends = (row["mean"], row["hdi94_lb"], row["hdi94_ub"])
+        mean, low, high = numbers(row["sd"], *ends, ends=True)
+        shown.add_row(str(name), f"{true:.3f}", mean, f"[{low}, {high}]")
     print_table(shown)
     say(
         f"The parts that were diluted differ from the others by {naive:+.3f} on average, but they "
@@ -151,25 +148,26 @@ def _demo_kidney_stones(seed: int) -> None:
             seed=seed,
         )
     shown = table("Success, A minus B", "From the counts", "Exact mean", "Mean", "94% HDI")
-    shown.add_row("as observed", number_text(exact["naive"]), "", *_effect_cells(naive))
+    shown.add_row("as observed", f"{exact['naive']:.3f}", "", *answer_cells(naive))
     shown.add_row(
         "ATE, new patients",
-        number_text(exact["ATE"]),
-        number_text(exact["posterior mean"]),
-        *_effect_cells(new),
+        f"{exact['ATE']:.3f}",
+        f"{exact['posterior mean']:.3f}",
+        *answer_cells(new),
     )
     shown.add_row(
         "ATE, these 700",
-        number_text(exact["ATE"]),
-        number_text(exact["posterior mean, sample"]),
-        *_effect_cells(here),
+        f"{exact['ATE']:.3f}",
+        f"{exact['posterior mean, sample']:.3f}",
+        *answer_cells(here),
     )
     print_table(shown)
+    mean, interval = answer_cells(new)
     say(
         f"As observed, A succeeds less often than B: {exact['naive']:+.3f}. But it was "
         f"given to the harder cases. Adjusted for the size of the stone it succeeds more often: "
-        f"{exact['ATE']:+.3f} from the counts, {float(new):+.3f} with the uncertainty of 700 "
-        f"patients (94% HDI {interval_text(new.interval(prob=PROB))}). The probability that A is "
+        f"{exact['ATE']:+.3f} from the counts, {mean} with the uncertainty of 700 "
+        f"patients (94% HDI {interval}). The probability that A is "
         f"better is {new.probability(above=0.0):.2f}, if size is the only common cause of "
         f"treatment and success."
     )
@@ -182,10 +180,18 @@ def _demo_kidney_stones(seed: int) -> None:
 @main.command()
 @click.argument("model", metavar="MODEL")
 @click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
-@click.option("-x", "--treatment", required=True, help="The variable to intervene on.")
-@click.option("-y", "--outcome", required=True, help="The variable to look at.")
-@click.option("--treated", default=1.0, show_default=True, help="Level of the treated world.")
-@click.option("--control", default=0.0, show_default=True, help="Level of the control world.")
+@click.option("-x", "--treatment", help="The variable to intervene on.")
+@click.option("-y", "--outcome", help="The variable to look at.")
+@click.option("-e", "--estimand", default="ATE", show_default=True, help="What to ask of x and y.")
+@click.option("--treated", help="Level or label of the treated world. Default: 1.")
+@click.option("--control", help="Level or label of the control world. Default: 0.")
+@click.option(
+    "-q",
+    "--question",
+    "questions",
+    multiple=True,
+    help="Any question as it is written in Python, in place of -x and -y; may be repeated.",
+)
 @click.option(
     "--population",
     default="sample",
@@ -203,10 +209,12 @@ def _demo_kidney_stones(seed: int) -> None:
 def estimate(
     model: str,
     data: Path,
-    treatment: str,
-    outcome: str,
-    treated: float,
-    control: float,
+    treatment: str | None,
+    outcome: str | None,
+    estimand: str,
+    treated: str | None,
+    control: str | None,
+    questions: tuple[str, ...],
     population: str,
     unit_dim: tuple[str, ...],
     draws: int,
@@ -216,7 +224,7 @@ def estimate(
     report: Path | None,
     checks: bool,
 ) -> None:
-    """Estimate the average effect of a treatment on an outcome.
+    """Answer causal questions: the average effect of a treatment, or any other.
 
     MODEL is file.py:name, where name is a PyMC model in that file or a function without
     arguments that returns one; or a text file (.txt) with one formula for each variable. DATA is a
@@ -227,6 +235,9 @@ def estimate(
     Example:
       bayescausal estimate coating.py:model parts.csv -x dilution -y coating --report out.html
       bayescausal estimate coating.txt parts.csv -x dilution -y coating
+      bayescausal estimate study.txt data.csv -x shift -y defects --treated late --control early
+      bayescausal estimate study.txt data.csv -q "CATE(dose, pain, given={'sick': 1})" \\
+          -q "DoseResponse(dose, pain, values=[0, 1, 2])"
 
     \b
     coating.txt:
@@ -238,59 +249,112 @@ def estimate(
       levels shift: early, late
     """
     import bayescausal as bc
+    from bayescausal.effects.from_text import (
+        check_question,
+        labels_of,
+        question_from_text,
+        question_of,
+    )
     from bayescausal.model.from_file import model_from_file
-    from bayescausal.model.interventions import parse_interventions
     from bayescausal.model.structure import structure_of
 
+    _check_asked(treatment, outcome, questions)
     _check_out(out)
     if report is not None:
         check_path(report)
     rows = _read_table(data)
     loaded = model_from_file(model, rows)
-    question = bc.ATE(treatment, outcome, treated=treated, control=control, population=population)
     dims = unit_dim or None
     structure = structure_of(loaded, unit_dims=dims, named=map(str, rows.columns))
-    for level in (treated, control):
-        parse_interventions(structure, {treatment: level})
-    _check_columns(structure, rows, treatment, outcome)
+    for name in (treatment, outcome):
+        structure.require(name) if name else None
+    labels = labels_of(structure, rows)
+    if questions:
+        asked = [question_from_text(text) for text in questions]
+    else:
+        levels = {"treated": treated, "control": control, "population": population}
+        asked = [question_of(estimand, str(treatment), str(outcome), levels, labels)]
+    for each in asked:
+        check_question(structure, rows.columns, each, labels)
 
     fit = _fit(loaded, rows, seed=seed, draws=draws, chains=chains, unit_dims=dims)
     with _step("Estimating"):
-        effect = bc.estimate(fit, question, seed=seed)
+        effects = bc.estimate(fit, asked, seed=seed)
 
-    facts = table("", "", header=False)
-    facts.add_row("Question", question.describe())
-    facts.add_row("Population", effect.population or population)
-    facts.add_row("Data", f"{data.name}: {len(rows):,} rows")
-    facts.add_row("Graph", arrows(structure.graph))
-    notes = dict.fromkeys((*fit.notes, *effect.notes))
-    if effect.identification is not None:
-        verdict = str(effect.identification)  # a note may say the same and more
-        verdict = next((note for note in notes if note.startswith(verdict)), verdict)
-        notes.pop(verdict, None)
-        facts.add_row("Verdict", verdict)
-    for note in notes:
-        facts.add_row("Note", note)
-    print_table(facts)
-    answer = _brief(effect.summary(prob=PROB))
-    print_table(frame_table(answer if effect.dims else answer.set_axis(["ATE"]), first=""))
-    print_table(frame_table(_brief(fit.summary()), first="parameter"))
-    say(effect.sentence(PROB))
-    if fit.diagnostics.messages:
-        say("Do not rely on this answer: the sampler had trouble, see the notes.")
+    _show(effects, fit, f"{data.name}: {len(rows):,} rows", arrows(structure.graph))
     if out is not None:
-        write_json(out, _result(model, data, rows, fit, effect))
+        write_json(out, _result(model, data, rows, fit, effects))
         click.echo(f"Wrote {out}", err=True)
     if report is not None:
         with _step("Writing the report" if checks else "Writing the report, without checks"):
-            bc.report(fit, effect, report, checks=checks)
+            bc.report(fit, effects, report, checks=checks, progressbar=sys.stderr.isatty())
         click.echo(f"Wrote {report}", err=True)
 
 
-def _result(model: str, data: Path, rows: pd.DataFrame, fit: Any, effect: Any) -> dict[str, Any]:
+def _show(effects: list[Any], fit: Any, data: str, graph: str) -> None:
+    """Print facts, numbers and sentences."""
+    from bayescausal.report.sections import shown_parameters
+
+    facts = table("", "", header=False)
+    notes = dict.fromkeys((*fit.notes, *(note for e in effects for note in e.notes)))
+    facts.add_row("Data", data)
+    facts.add_row("Graph", graph)
+    for effect in effects:
+        facts.add_row("Question", effect.estimand.describe())
+        facts.add_row("Population", effect.population or "")
+        if effect.identification is not None:
+            verdict = str(effect.identification)  # a note may say the same and more
+            verdict = next((note for note in notes if note.startswith(verdict)), verdict)
+            facts.add_row("Verdict", verdict)
+    said = {str(e.identification) for e in effects}
+    for note in notes:
+        if not any(note.startswith(verdict) for verdict in said):
+            facts.add_row("Note", note)
+    print_table(facts)
+    for effect in effects:
+        answer = _brief(effect.summary(prob=PROB))
+        several = bool(effect.dims)
+        if several and len(effects) > 1:
+            say(effect.label)
+        name = type(effect.estimand).__name__ if len(effects) == 1 else effect.label
+        first = ", ".join(effect.dims)
+        print_frame(answer if several else answer.set_axis([name]), first=first, null=effect.null)
+    print_frame(_brief(fit.summary(shown_parameters(fit))), first="parameter")
+    for effect in effects:
+        say(effect.sentence(PROB))
+    if fit.diagnostics.messages:
+        these = "this answer" if len(effects) == 1 else "these answers"
+        say(f"Do not rely on {these}: the sampler had trouble, see the notes.")
+
+
+def _result(
+    model: str, data: Path, rows: pd.DataFrame, fit: Any, effects: list[Any]
+) -> dict[str, Any]:
     """Collect what a reader of the JSON file needs to trust or repeat the result."""
-    import numpy as np
     import pymc as pm
+
+    first = effects[0].to_dict(prob=PROB)
+    answers = [_answer(effect) for effect in effects]
+    return {
+        **(answers[0] if len(answers) == 1 else {"answers": answers}),
+        "parameters": {str(name): dict(row) for name, row in fit.summary().iterrows()},
+        "model": model,
+        "data": {"file": str(data), "rows": len(rows)},
+        "chains": first["chains"],
+        "draws": first["draws"],
+        "seed": fit.seed,
+        "notes": list(dict.fromkeys((*fit.notes, *(n for e in effects for n in e.notes)))),
+        "versions": {
+            "bayescausal": __version__,
+            "pymc": pm.__version__,
+            "python": ".".join(map(str, sys.version_info[:3])),
+        },
+    }
+
+
+def _answer(effect: Any) -> dict[str, Any]:
+    """Return one question with its answer."""
+    import numpy as np
 
     said = effect.to_dict(prob=PROB)
     chances = np.ravel(effect.probability(above=0.0))
@@ -304,18 +368,6 @@ def _result(model: str, data: Path, rows: pd.DataFrame, fit: Any, effect: Any) -
         "interval": said["interval"],
         "population": said["population"],
         "identification": said["identification"],
-        "parameters": {str(name): dict(row) for name, row in fit.summary().iterrows()},
-        "model": model,
-        "data": {"file": str(data), "rows": len(rows)},
-        "chains": said["chains"],
-        "draws": said["draws"],
-        "seed": fit.seed,
-        "notes": list(dict.fromkeys((*fit.notes, *effect.notes))),
-        "versions": {
-            "bayescausal": __version__,
-            "pymc": pm.__version__,
-            "python": ".".join(map(str, sys.version_info[:3])),
-        },
     }
 
 
@@ -339,17 +391,15 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise DataError(f"{path.name} cannot be read: {error}".rstrip(".") + ".") from error
 
 
-def _check_columns(structure: Structure, rows: pd.DataFrame, *names: str) -> None:
-    """Refuse, before sampling, a question about a variable that the data do not have."""
-    columns = [str(column) for column in rows.columns]
-    for name in map(structure.require, names):
-        seen = name in columns or any(column.startswith(f"{name}[") for column in columns)
-        if name in structure.random and not seen:
-            raise DataError(
-                f"The data have no column {name!r}.",
-                remedy=f"Columns: {', '.join(columns)}.",
-                names=closest(name, columns)[:1],
-            )
+def _check_asked(treatment: str | None, outcome: str | None, questions: tuple[str, ...]) -> None:
+    """Refuse a command that asks nothing, or in two ways."""
+    if questions:
+        if treatment or outcome:
+            raise BadInput("A question is asked by -q, or by -x and -y, not by both.")
+        return
+    for given, option in ((treatment, "-x / --treatment"), (outcome, "-y / --outcome")):
+        if not given:
+            raise BadInput(f"Missing option {option}. Or ask with -q 'ATE(x, y)'.")
 
 
 # ----------------------------------------------------------------------------- output
@@ -387,13 +437,9 @@ def _title(text: str) -> None:
 
 
 def _brief(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the columns that fit a terminal."""
+    """Keep the columns that are read first."""
     shown = ["mean", "sd", "hdi94_lb", "hdi94_ub", "ess_bulk", "r_hat", "mc_error"]
     return frame[[column for column in shown if column in frame]]
-
-
-def _effect_cells(effect: Any) -> tuple[str, str]:
-    return number_text(float(effect)), interval_text(effect.interval(prob=PROB))
 
 
 if __name__ == "__main__":

@@ -327,6 +327,64 @@ def test_demo_recovers_the_truth_and_resolves_the_paradox():
     assert "Charig" in shown
 
 
+# ------------------------------------------------------------------- any question, categories
+
+
+@pytest.fixture(scope="module")
+def shifts(folder):
+    """Return formulas and data of an outcome that is 3 higher late than early, and 1 with w."""
+    frame = rows()
+    frame["shift"] = ["late" if x else "early" for x in frame["x"]]
+    frame["out"] = 3.0 * (frame["shift"] == "late") + frame["z"]
+    frame.to_csv(folder / "shifts.csv", index=False)
+    text = "shift ~ 1\nz ~ 1\nout ~ shift + z\nfamily shift: categorical\n"
+    (folder / "shifts.txt").write_text(text)
+    return lambda *more: call("estimate", folder / "shifts.txt", folder / "shifts.csv", *more)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-x", "shift", "-y", "out", "--treated", "lat"), "'lat' is not a category of 'shift'"),
+        (("-x", "shift", "-y", "out", "--treated", "late"), "0 is not a category of 'shift'"),
+        (("-q", "ATE(shift, out, treated=lat, control=early)"), "one of early, late"),
+        (("-q", "ATE(z, out, treated=high)"), "'z' has no categories with labels"),
+        (("-q", "CATE(z, out, given={'shift': 'later'})"), "Did you mean 'late'?"),
+        (("-q", "AssociationS(z, out)"), "Did you mean 'Association'?"),
+        (("-q", "ATE(z, outt)"), "Did you mean 'out'?"),
+        (("-q", "ATE(z"), "cannot be read"),
+        (("-q", "z"), "is not a question"),
+        (("-q", "ATE(z, out, treated=open(1))"), "is not a part of a question"),
+        (("-q", "ATE(z, out)", "-x", "z"), "not by both"),
+        (("-x", "z", "-y", "out", "-e", "QTE"), "needs more than a treatment and an outcome"),
+        (("-x", "z", "-y", "out", "-e", "ATTT"), "Did you mean 'ATT'?"),
+    ],
+)
+def test_questions_are_checked_before_any_sampling(shifts, options, said, monkeypatch):
+    monkeypatch.setattr(cli, "_fit", lambda *_a, **_k: pytest.fail("sampled"))
+    result = shifts(*options)
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_categories_and_any_question_are_answered(shifts, folder):
+    out = folder / "several.json"
+    result = shifts(
+        *("-q", "ATE(shift, out, treated=late, control=early)"),
+        *("-q", "DoseResponse(z, out, values=[0, 1])", "-q", "bc.ATE(z, out, by='shift')"),
+        *("--draws", 200, "--chains", 2, "--seed", 1, "--out", out),
+    )
+    assert result.exit_code == 0, result.output
+    answers = json.loads(out.read_text())["answers"]
+    assert answers[0]["effect"]["mean"] == pytest.approx(3, abs=0.1)
+    curve = [cell["mean"] for cell in answers[1]["effect"]]
+    assert curve[1] - curve[0] == pytest.approx(1, abs=0.1)
+    assert [cell["shift"] for cell in answers[2]["effect"]] == ["early", "late"]
+    assert "ATE shift -> out (late against early)" in " ".join(result.stdout.split())
+    assert "…" not in result.stdout
+
+
 # -------------------------------------------------------------------------------- the report
 
 

@@ -87,6 +87,12 @@ def test_code_prints_what_stands_below_it(path, tmp_path, monkeypatch):
             assert not got, f"{path.name} prints {got!r} and does not show it"
 
 
+def test_our_code_beside_that_of_others_runs_too():
+    """The page says that ours is run: none of it stands in a block that is only shown."""
+    for kind, code in blocks(DOCS / "coming_from.md"):
+        assert kind in ("python", "text") or "bc." not in code
+
+
 def test_the_comparison_sees_a_wrong_word_and_a_wrong_number():
     assert differs("ATE -0.42 yes", "ATE -0.43 yes") is None
     assert differs("ATE -0.42 yes", "ATE -0.44 yes")

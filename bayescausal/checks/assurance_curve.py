@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.draws.digits import three
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -116,7 +118,7 @@ class Assurance:
         return f"Assurance({self.sentence()})"
 
     def _repr_html_(self) -> str:
-        table = self.curve.to_html(index=False, float_format=lambda x: f"{x:.3g}")
+        table = self.curve.to_html(index=False, float_format=three)
         return f"<p>{escape(self.sentence())}</p>{table}"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bayescausal.draws.digits import numbers, rows_text
 from bayescausal.draws.summary import interval_columns
 
 if TYPE_CHECKING:
@@ -156,14 +157,15 @@ class ModelComparison:
         return plot_comparison(self.summary(), list(self.table.index), ax=ax)
 
     def __repr__(self) -> str:
-        return f"{self.sentence()}\n{self.summary().to_string(float_format=lambda x: f'{x:.3g}')}"
+        return f"{self.sentence()}\n{rows_text(self.summary()).to_string()}"
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        table = self.summary().to_html(float_format=lambda x: f"{x:.3g}", na_rep="")
+        table = rows_text(self.summary()).to_html()
         return f"<p>{escape(self.sentence())}</p>{table}" + (f"<ul>{notes}</ul>" if notes else "")
 
 
 def _short(effect: Effect) -> str:
     low, high = effect.interval(0.94)
-    return f"{effect.mean():.3g} [{low:.3g}, {high:.3g}]"
+    said = numbers(float(effect.sd()), float(effect), low, high, ends=True, apart=[effect.null])
+    return f"{said[0]} [{said[1]}, {said[2]}]"

@@ -19,6 +19,8 @@ import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bayescausal.draws.digits import three
+
 if TYPE_CHECKING:
     import networkx as nx
     import numpy as np
@@ -145,12 +147,12 @@ class Falsification:
         if not len(self.tests):
             return self.sentence()
         table = self.summary().drop(columns=["note"])
-        text = table.head(20).to_string(float_format=lambda v: f"{v:.3g}")
+        text = table.head(20).to_string(float_format=three)
         more = f"\n... and {len(table) - 20} more" if len(table) > 20 else ""
         return f"{self.sentence()}\n{text}{more}"
 
     def _repr_html_(self) -> str:
-        table = self.summary().head(20).to_html(float_format=lambda v: f"{v:.3g}", border=0)
+        table = self.summary().head(20).to_html(float_format=three, border=0)
         return f"<p>{html.escape(self.sentence())}</p>{table}"
 
     def _verdict(self) -> str:

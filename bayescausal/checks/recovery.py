@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayescausal.draws.digits import three
 from bayescausal.types import StudyError, closest
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class Recovery:
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        table = self.summary()[list(MEASURES)].to_html(float_format=lambda x: f"{x:.3g}")
+        table = self.summary()[list(MEASURES)].to_html(float_format=three)
         return f"<p><code>{escape(repr(self))}</code></p>{table}" + (
             f"<ul>{notes}</ul>" if notes else ""
         )

@@ -64,9 +64,9 @@ TESTS: dict[str, tuple[str, str, str]] = {
 MEANING = {
     "pass": "The answer behaves as one that the treatment made. A common cause that nobody "
     "measured would pass too: see hidden_confounder.",
-    "warn": "One refutation is borderline: with this many, that happens to right models. Repeat it "
-    "with more replicates.",
+    "warn": "A refutation is borderline, also when made again with more refits. Look at what it "
+    "says before the answer is used.",
     "fail": "The answer does what one made by the treatment would not do. Mend that before it is "
     "used.",
-    "undecided": "Nothing could be tried.",
+    "undecided": "Too few refutations could be made: nothing is known from them either way.",
 }

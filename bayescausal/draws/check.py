@@ -13,6 +13,8 @@ from html import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.draws.digits import three
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -121,6 +123,6 @@ class Check:
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         head = f"<strong>{escape(self.name)}: {self.verdict}.</strong> {escape(self.sentence())}"
-        return f"<p>{head}</p>{self.table.to_html(float_format=lambda x: f'{x:.3g}')}" + (
+        return f"<p>{head}</p>{self.table.to_html(float_format=three)}" + (
             f"<ul>{notes}</ul>" if notes else ""
         )

@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayescausal.types import DataError
 
-__all__ = ["DRAW_DIMS", "as_draws", "cells"]
+__all__ = ["DRAW_DIMS", "as_draws", "cells", "distinct"]
 
 #: The dims of draws, in their order.
 DRAW_DIMS = ("chain", "draw")
@@ -98,3 +98,20 @@ def _from_array(array: np.ndarray) -> xr.DataArray:
     shaped = array.reshape((1, -1)) if array.ndim < 2 else array
     coords = {dim: np.arange(n) for dim, n in zip(DRAW_DIMS, shaped.shape, strict=True)}
     return xr.DataArray(shaped, dims=DRAW_DIMS, coords=coords)
+
+
+def distinct(labels: list[str]) -> list[str]:
+    """Return labels of which no two are equal: those that are get a number.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.named import distinct
+    >>> distinct(["gain", "loss", "gain"])
+    ['gain [1]', 'loss', 'gain [2]']
+    """
+    seen: dict[str, int] = {}
+    found = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        found.append(f"{label} [{seen[label]}]" if labels.count(label) > 1 else label)
+    return found

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.draws.digits import decimals, end_text, number_text
 from bayescausal.effects.averages import Expected
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.curves import Slope
 from bayescausal.effects.notation import number
-from bayescausal.effects.rendering import decimals
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
@@ -81,10 +81,11 @@ class Amounts:
 
     def text(self, value: float, cell: dict[str, Any]) -> str:
         """Return a number with the digits that the sd supports."""
-        places = decimals(cell["sd"])
-        if places is None:
-            return f"{value + 0.0:.4g}"
-        return f"{round(value, places) + 0.0:,.{places}f}"
+        return number_text(value, decimals(cell["sd"]))
+
+    def end(self, value: float, cell: dict[str, Any]) -> str:
+        """Return an end of an interval: never rounded onto the value of no effect."""
+        return end_text(value, decimals(cell["sd"]), [self.effect.null])
 
     def side(self, cell: dict[str, Any]) -> str:
         """Return ``higher``, ``lower``, or nothing where the sign is not settled."""
@@ -123,12 +124,12 @@ class Amounts:
         name = f"{100 * self.prob:.6g} % HDI"
         if not self.signed:
             none = f"; {self.effect.null:g} is no effect" if self._multiplies else ""
-            return f"({name} {self.text(low, cell)} to {self.text(high, cell)}{none})"
+            return f"({name} {self.end(low, cell)} to {self.end(high, cell)}{none})"
         if low < 0 < high:
-            return f"({name} {self.text(-low, cell)} lower to {self.text(high, cell)} higher)"
+            return f"({name} {self.end(-low, cell)} lower to {self.end(high, cell)} higher)"
         if high <= 0:
-            return f"({name} {self.text(-high, cell)} to {self.text(-low, cell)} lower)"
-        return f"({name} {self.text(low, cell)} to {self.text(high, cell)} higher)"
+            return f"({name} {self.end(-high, cell)} to {self.end(-low, cell)} lower)"
+        return f"({name} {self.end(low, cell)} to {self.end(high, cell)} higher)"
 
 
 def _labels(effect: Effect) -> list[str]:

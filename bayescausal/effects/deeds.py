@@ -101,7 +101,7 @@ def people(population: str | None, condition: Condition | None) -> str:
     'those with Z=1 among the 1,000 units'
     """
     words = (population or "").replace(" at hand", "")
-    if words.startswith("the population the units came from"):
+    if words.startswith("the population the "):
         words = words.partition(", ")[0]
     if not condition:
         return words

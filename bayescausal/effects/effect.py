@@ -69,9 +69,13 @@ class Effect:
     null : float, optional
         The value that means no effect. Default: that of the estimand's scale; 0 without estimand.
     name : str, optional
-        A short name. Default: the estimand's label.
+        A short name. Default: the estimand's heading.
     kind : {"posterior", "prior", "truth"}, optional
         What the draws are draws from. Default: not said, and read as a posterior.
+    units : str
+        What one calls the units, several of them: ``"patients"``.
+    binary : bool
+        Whether the outcome is 0 or 1, so that its mean is a probability.
 
     Raises
     ------
@@ -99,9 +103,11 @@ class Effect:
     null: float | None = None
     name: str | None = None
     kind: str | None = None
+    units: str = "units"
+    binary: bool = False
 
     def __post_init__(self) -> None:
-        label = self.name or (self.estimand.label() if self.estimand is not None else None)
+        label = self.name or (self.estimand.heading() if self.estimand is not None else None)
         _put(self, "draws", as_draws(self.draws, label))
         _put(self, "notes", (self.notes,) if isinstance(self.notes, str) else tuple(self.notes))
         if self.null is None:
@@ -113,7 +119,7 @@ class Effect:
 
     @property
     def label(self) -> str:
-        """A short name: the name, the estimand's label, or ``Effect``."""
+        """A short name: the name, the estimand's heading, or ``Effect``."""
         return str(self.draws.name or "Effect")
 
     @property
@@ -409,15 +415,16 @@ class Effect:
     def __repr__(self) -> str:
         table = self._brief()
         if self.dims:
-            return text_table(f"{self.label}: {self.verdict}".removesuffix(": "), table)
-        return f"{one_line(self.label, table)}, {self.verdict}".removesuffix(", ")
+            return text_table(f"{self.label}: {self.verdict}".removesuffix(": "), table, self.null)
+        return f"{one_line(self.label, table, self.null)}, {self.verdict}".removesuffix(", ")
 
     def _repr_html_(self) -> str:
         question = "" if self.estimand is None else self.estimand.describe()
         decided = self.identification
         notes = (*self.notes, *([] if decided is None or not decided else [decided.sentence()]))
+        words = self.population or ""
         return html_table(
-            self.label, question, self.population or "", self._brief(), notes, bool(self.dims)
+            self.label, question, words, self._brief(), notes, bool(self.dims), self.null
         )
 
     def _brief(self) -> pd.DataFrame:

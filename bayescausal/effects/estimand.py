@@ -246,6 +246,15 @@ class Estimand:
         given = f" given {self.given.describe()}" if self.given else ""
         return f"{type(self).__name__} {arrow}{self.outcome_name}{given}"
 
+    def heading(self) -> str:
+        """Return the short name and whatever was asked otherwise than by default.
+
+        Two different questions have different headings: ``ATE dose -> pain (3 against 2)``.
+        """
+        from bayescausal.effects.labels import details
+
+        return f"{self.label()}{details(self)}"
+
     def __str__(self) -> str:
         return self.describe()
 

@@ -20,6 +20,7 @@ from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.finite_bounds import seen_bounds
 from bayescausal.effects.individual import individual
 from bayescausal.effects.joint import causation, is_exact
+from bayescausal.effects.people import is_binary, units_noun
 from bayescausal.effects.planning import plan_run, share_plans
 from bayescausal.effects.present import as_effect, cells_of
 from bayescausal.effects.question import Question, resolve
@@ -117,7 +118,10 @@ def _estimate_all(
         if decided is not None and not decided:
             notes.append(_unidentified(fit, estimand, effect, decided, chosen))
         notes += support_notes(fit, estimand)
-        finished.append(replace(effect, identification=decided, notes=tuple(notes), kind=fit.kind))
+        fields: dict[str, Any] = {"identification": decided, "notes": tuple(notes)}
+        fields |= {"units": units_noun(fit.structure), "kind": fit.kind}
+        fields["binary"] = is_binary(fit, estimand.outcome_name)
+        finished.append(replace(effect, **fields))
     return finished
 
 

@@ -7,6 +7,7 @@ but what is latent is drawn given what is known.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -26,16 +27,71 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimand import Estimand
     from bayescausal.inference.record import Fit
 
-__all__ = ["clusters_of", "complete_table", "population_of"]
+__all__ = [
+    "called",
+    "clusters_of",
+    "complete_table",
+    "is_binary",
+    "population_of",
+    "units_noun",
+]
 
 #: Fresh units per inner replicate, for ``population="model"``.
 FRESH = 1024
+
+
+#: Names of a unit dim that say nothing about what a unit is.
+PLAIN_DIMS = re.compile(r"units?|obs|obs_?ids?|observations?|rows?|index|idx|ids?|cases?|samples?")
+IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women"}
+
+
+def units_noun(structure: Any) -> str:
+    """Return what the model calls its units, several of them: its unit dim.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from bayescausal.effects.people import units_noun
+    >>> [units_noun(SimpleNamespace(unit_dims=d)) for d in (["patient"], ["obs_id"], ["a", "b"])]
+    ['patients', 'units', 'units']
+    """
+    if len(structure.unit_dims) != 1:
+        return "units"
+    word = str(structure.unit_dims[0]).replace("_", " ")
+    letters = word.replace(" ", "")
+    if not letters.isalpha() or len(letters) < 3 or PLAIN_DIMS.fullmatch(letters.lower()):
+        return "units"
+    if word in IRREGULAR or word.endswith("s"):
+        return IRREGULAR.get(word, word)
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith(("x", "ch", "sh")) else f"{word}s"
+
+
+def is_binary(fit: Fit, name: str) -> bool:
+    """Return whether a variable is 0 or 1 by its distribution."""
+    structure = fit.structure
+    if name not in structure.random:
+        return False
+    rv = structure.model.named_vars.get(name)
+    owner = getattr(rv, "owner", None)
+    return getattr(getattr(owner, "op", None), "name", None) == "bernoulli"
 
 
 def population_of(
     fit: Fit, estimand: Estimand, seed: int
 ) -> tuple[Units, str, str, tuple[str, ...]]:
     """Return the units, the population's name, its words, and notes."""
+    units, name, words, notes = _population(fit, estimand, seed)
+    return units, name, called(words, fit.structure), notes
+
+
+def called(words: str, structure: Any) -> str:
+    """Return words about units with what the model calls them."""
+    return re.sub(r"\bunits\b", units_noun(structure), words)
+
+
+def _population(fit: Fit, estimand: Estimand, seed: int) -> tuple[Units, str, str, tuple[str, ...]]:
     asked = estimand.population
     name = asked.name
     units = units_of(fit)

@@ -1,17 +1,17 @@
 """How an effect is shown: one line, a text table, an HTML table.
 
-Digits follow the spread: a number is shown to the first digit that the posterior sd reaches, and
-no further, since the rest is not known. Everything that goes into HTML is escaped: names of
-variables are text and may hold anything.
+Digits follow the posterior sd (:mod:`~bayescausal.draws.digits`). Everything that goes into HTML is
+escaped: names of variables are text and may hold anything.
 """
 
 from __future__ import annotations
 
 import html
-import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from bayescausal.draws.digits import decimals, end_text, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,38 +21,7 @@ __all__ = ["decimals", "html_table", "number_text", "one_line", "text_table"]
 _MAX_ROWS = 20
 
 
-def decimals(sd: float) -> int | None:
-    """Return how many decimals a spread supports; None where it says nothing.
-
-    Examples
-    --------
-    >>> from bayescausal.effects.rendering import decimals
-    >>> decimals(0.013), decimals(0.4), decimals(30.0), decimals(float("nan"))
-    (2, 1, 0, None)
-    """
-    if not math.isfinite(sd) or sd <= 0:
-        return None
-    wanted = math.ceil(-math.log10(sd))
-    return max(0, wanted) if wanted <= 8 else None
-
-
-def number_text(value: float, places: int | None) -> str:
-    """Return a number with that many decimals; four significant digits for None.
-
-    Examples
-    --------
-    >>> from bayescausal.effects.rendering import number_text
-    >>> number_text(-0.0004, 2), number_text(0.123456, None)
-    ('0.00', '0.1235')
-    """
-    if not math.isfinite(value):
-        return "-"
-    if places is None:
-        return f"{value:.4g}"
-    return f"{round(value, places) + 0.0:.{places}f}"
-
-
-def one_line(label: str, table: pd.DataFrame) -> str:
+def one_line(label: str, table: pd.DataFrame, null: float | None = None) -> str:
     """Return ``label: mean, 94% HDI [low, high]`` of a table of one row.
 
     Examples
@@ -61,11 +30,11 @@ def one_line(label: str, table: pd.DataFrame) -> str:
     >>> from bayescausal.effects.rendering import one_line
     >>> row = pd.DataFrame({"mean": [0.2], "sd": [0.03], "lb": [0.14], "ub": [0.26]})
     >>> one_line("gain", row)
-    'gain: 0.20, 94% HDI [0.14, 0.26]'
+    'gain: 0.200, 94% HDI [0.140, 0.260]'
     """
     row = table.iloc[0]
     places = decimals(float(row["sd"]))
-    shown = [number_text(float(v), places) for v in row]
+    shown = _row(row, null)
     text = f"{label}: {shown[0]}"
     if places is not None or row.iloc[2] != row.iloc[3]:
         text += f", 94% HDI [{shown[2]}, {shown[3]}]"
@@ -74,7 +43,7 @@ def one_line(label: str, table: pd.DataFrame) -> str:
     return text
 
 
-def text_table(label: str, table: pd.DataFrame) -> str:
+def text_table(label: str, table: pd.DataFrame, null: float | None = None) -> str:
     """Return a label and a table of cells, at most twenty rows.
 
     Examples
@@ -84,12 +53,12 @@ def text_table(label: str, table: pd.DataFrame) -> str:
     >>> rows = pd.DataFrame({"mean": [1.0, 2.0]}, index=pd.Index([0, 1], name="dose"))
     >>> print(text_table("curve", rows.assign(sd=0.1, lb=0.8, ub=1.2)))
     curve
-         mean    sd 94% HDI lower upper
+          mean    sd 94% HDI lower upper
     dose
-    0     1.0  0.10           0.8   1.2
-    1     2.0  0.10           0.8   1.2
+    0     1.00  0.10          0.80  1.20
+    1     2.00  0.10          0.80  1.20
     """
-    lines = [line.rstrip() for line in _strings(table).to_string().splitlines()]
+    lines = [line.rstrip() for line in _strings(table, null).to_string().splitlines()]
     more = len(table) - _MAX_ROWS
     return "\n".join([label, *lines] + ([f"... and {more} more rows"] if more > 0 else []))
 
@@ -101,6 +70,7 @@ def html_table(
     table: pd.DataFrame,
     notes: Sequence[str],
     labelled: bool,
+    null: float | None = None,
 ) -> str:
     """Return a small HTML table, everything escaped.
 
@@ -112,7 +82,7 @@ def html_table(
     >>> "a &lt; b" in html_table("a < b", "", "", row, (), False)
     True
     """
-    shown = _strings(table)
+    shown = _strings(table, null)
     names = [str(name) if name is not None else "" for name in shown.index.names]
     heads = (names if labelled else []) + list(shown.columns)
     parts = ["<table>", f"<caption>{html.escape(label)}"]
@@ -136,18 +106,16 @@ def html_table(
     return "".join(parts)
 
 
-def _strings(table: pd.DataFrame) -> pd.DataFrame:
+def _strings(table: pd.DataFrame, null: float | None) -> pd.DataFrame:
     """Return the first rows as text, with the digits that each row's sd supports."""
     top = table.iloc[:_MAX_ROWS]
     titles = ["mean", "sd", "94% HDI lower", "upper", "bound lower", "bound upper"]
-    rows: list[list[Any]] = []
-    for values in top.itertuples(index=False):
-        places = decimals(float(values[1]))
-        wider = None if places is None else places + 1
-        rows.append(
-            [
-                number_text(float(v), wider if column == 1 else places)
-                for column, v in enumerate(values)
-            ]
-        )
+    rows: list[list[Any]] = [_row(row, null) for _, row in top.iterrows()]
     return pd.DataFrame(rows, columns=titles[: top.shape[1]], index=top.index)
+
+
+def _row(row: pd.Series, null: float | None) -> list[str]:
+    """Return mean, sd, and ends of intervals with the digits that the sd supports."""
+    places = decimals(float(row.iloc[1]))
+    said = [number_text(float(v), places) for v in row.iloc[:2]]
+    return said + [end_text(float(v), places, [null]) for v in row.iloc[2:]]

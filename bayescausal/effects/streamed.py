@@ -27,6 +27,7 @@ import numpy as np
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.closed import ClosedForm, closed_form
 from bayescausal.effects.functionals import Mean, Probability
+from bayescausal.effects.people import called
 from bayescausal.effects.present import cells_of
 from bayescausal.effects.question import Question, resolve
 from bayescausal.effects.reduce import Reduction
@@ -125,9 +126,9 @@ def _needed(question: Question, program: Program) -> list[str]:
 
 def _words(question: Question, rows: int) -> str:
     asked = question.estimand.population
-    if question.population == "sample":
-        return f"the {rows:,} units at hand"
-    return f"{asked.words}, {rows:,} seen"
+    at_hand = question.population == "sample"
+    words = f"the {rows:,} units at hand" if at_hand else f"{asked.words}, {rows:,} seen"
+    return called(words, question.structure)
 
 
 # ----------------------------------------------------------------------------- refusing

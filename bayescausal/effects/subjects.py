@@ -65,25 +65,25 @@ def odds_of(estimand: Any) -> str:
     return str(estimand.outcome_name)
 
 
-def of_units(estimand: Any) -> str:
+def of_units(estimand: Any, units: str = "units") -> str:
     """Return a functional of the distribution of unit effects."""
     act = doing(estimand)
     scale = "" if estimand.scale.name == "difference" else f" ({estimand.scale.name})"
     change = f"the effect{scale} of {act} on {estimand.outcome_name}"
     if isinstance(estimand.functional, Probability):
-        return f"the share of units for whom {estimand.functional.event(PLAIN, change)}"
-    return f"{quantity(estimand.functional, change)[0]} over units"
+        return f"the share of {units} for whom {estimand.functional.event(PLAIN, change)}"
+    return f"{quantity(estimand.functional, change)[0]} over {units}"
 
 
-def probability(estimand: Any) -> str:
+def probability(estimand: Any, units: str = "units") -> str:
     """Return which probability of causation it is, in words."""
     treated, control = (circumstance(estimand._arm(role)) for role in ("treated", "control"))
     event = estimand.event.event(PLAIN, estimand.outcome)
     other = estimand.event.event(PLAIN, estimand.outcome, happens=False)
     if isinstance(estimand, PN):
         group = estimand.condition.describe()
-        return f"among units with {group}, the probability of {other} with {control} instead"
+        return f"among {units} with {group}, the probability of {other} with {control} instead"
     if isinstance(estimand, PS):
         group = estimand.condition.describe()
-        return f"among units with {group}, the probability of {event} with {treated} instead"
+        return f"among {units} with {group}, the probability of {event} with {treated} instead"
     return f"the probability of {event} with {treated} and {other} with {control}"

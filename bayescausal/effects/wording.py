@@ -22,6 +22,7 @@ from bayescausal.effects.averages import Association, Expected
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.deeds import circumstance, listed, people, quantity, upper_first
+from bayescausal.effects.functionals import Mean
 from bayescausal.effects.subjects import doing, groups, odds_of, of_units, probability
 
 if TYPE_CHECKING:
@@ -136,6 +137,13 @@ class _Said(Amounts):
         super().__init__(effect, prob)
         self.over = people(effect.population, _condition(self.estimand))
 
+    def quantity(self, *, noun: bool = False) -> tuple[str, str]:
+        """Return what changes and how it is taken; a 0 or 1 has a probability, no average."""
+        functional, outcome = self.estimand.functional, self.estimand.outcome_name
+        if self.effect.binary and isinstance(functional, Mean):
+            return f"the probability of {outcome}", ""
+        return quantity(functional, outcome, noun=noun)
+
     def lead(self) -> str:
         """Return what the draws are, where they are no posterior."""
         return {"prior": "Under the prior, ", "truth": "With the parameters given, "}.get(
@@ -169,10 +177,10 @@ class _Said(Amounts):
         if estimand is None:
             return f"{self.effect.label} is {value}", ""
         if isinstance(estimand, PN | PS | PNS):
-            return f"{probability(estimand)} is {value}", ""
+            return f"{probability(estimand, self.effect.units)} is {value}", ""
         if isinstance(estimand, ITE):
-            return f"{of_units(estimand)} is {value}", ""
-        what, how = quantity(estimand.functional, estimand.outcome_name)
+            return f"{of_units(estimand, self.effect.units)} is {value}", ""
+        what, how = self.quantity()
         how = f" {how}" if how else ""
         if isinstance(estimand, Expected):
             done = circumstance(estimand.do)
@@ -188,7 +196,7 @@ class _Said(Amounts):
         """Return that doing something changes something by an amount, on its scale."""
         estimand = self.estimand
         value = self.text(cell["mean"], cell)
-        noun, _ = quantity(estimand.functional, estimand.outcome_name, noun=True)
+        noun, _ = self.quantity(noun=True)
         per = f" per unit of {estimand.treatment}" if isinstance(estimand, Slope) else ""
         match estimand.scale.name:
             case "difference":
@@ -209,7 +217,7 @@ class _Said(Amounts):
         """Return how two groups that were seen differ."""
         here, there = groups(self.estimand)
         value = self.text(cell["mean"], cell)
-        noun, _ = quantity(self.estimand.functional, self.estimand.outcome_name, noun=True)
+        noun, _ = self.quantity(noun=True)
         match self.estimand.scale.name:
             case "difference":
                 side = self.side(cell)
@@ -228,10 +236,10 @@ class _Said(Amounts):
     def several(self) -> str:
         """Return the opening of a sentence about several cells."""
         estimand = self.estimand
-        over = f" over {self.over}" if self.over else ""
+        over = self.within()
         if estimand is None:
             return f"{self.effect.label}{over}"
-        what, how = quantity(estimand.functional, estimand.outcome_name)
+        what, how = self.quantity()
         how = f" {how}" if how else ""
         if isinstance(estimand, DoseResponse) and estimand.control is None:
             return f"with {estimand.treatment} set to each value, {what}{how}{over} is"
@@ -243,7 +251,7 @@ class _Said(Amounts):
             done = circumstance(estimand.do)
             return f"{f'with {done}' if done else 'as things are'}, {what}{how}{over} is"
         if isinstance(estimand, PN | PS | PNS):
-            return f"{probability(estimand)}{over} is"
+            return f"{probability(estimand, self.effect.units)}{over} is"
         if isinstance(estimand, Association):
             here, there = groups(estimand)
             return f"where {here} against where {there},{self._scaled(how)}{over}"
@@ -251,13 +259,21 @@ class _Said(Amounts):
             return f"{estimand.label()}{over}"
         return f"{doing(estimand)} changes{self._scaled(how)}{over}"
 
+    def within(self) -> str:
+        """Return over whom several cells are; not all of them where `by` splits them."""
+        by = getattr(self.estimand, "by", ()) or ()
+        if not by:
+            return f" over {self.over}" if self.over else ""
+        among = f" among {self.over}" if self.over else ""
+        return f" for each value of {listed(list(by))}{among}"
+
     def _scaled(self, how: str) -> str:
         """Return the outcome and the scale it is told on."""
         estimand = self.estimand
-        noun, _ = quantity(estimand.functional, estimand.outcome_name, noun=True)
+        noun, _ = self.quantity(noun=True)
         name = estimand.scale.name
         if name == "difference":
-            what, _ = quantity(estimand.functional, estimand.outcome_name)
+            what, _ = self.quantity()
             per = f" per unit of {estimand.treatment}" if isinstance(estimand, Slope) else ""
             return f" {what}{per}{how}"
         if name == "odds ratio":
@@ -313,7 +329,7 @@ class _Said(Amounts):
         cells = self.cells()
         if len(cells) > 1:
             return []
-        low, high = (self.text(float(v), cells[0]) for v in ends[0])
+        low, high = (self.end(float(v), cells[0]) for v in ends[0])
         return [f"Whatever joins the worlds, it lies between {low} and {high}."]
 
 

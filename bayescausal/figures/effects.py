@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.draws.digits import numbers, significant
 from bayescausal.draws.intervals import check_prob
 from bayescausal.figures.read import (
     as_number,
     as_range,
     as_shown,
     density,
-    digits,
     ends_of,
     percent,
 )
@@ -110,7 +110,7 @@ def plot_effect(
         )
     draws = shown.values()[:, 0]
     ax = new_axes(ax, height=3.1)
-    _draw_posterior(ax, draws, prob)
+    _draw_posterior(ax, draws, prob, shown.null)
     if region is not None:
         share = float(((draws >= region[0]) & (draws <= region[1])).mean())
         words = f"ROPE {region[0]:g} to {region[1]:g}: {percent(share)}"
@@ -120,7 +120,7 @@ def plot_effect(
         _draw_reference(ax, draws, shown.null)
     if true is not None:
         style = {"color": GREEN, "linestyle": (0, (4, 2)), "linewidth": 1.6}
-        ax.axvline(true, label=f"truth {true:.4g}", **style)  # type: ignore[arg-type]
+        ax.axvline(true, label=f"truth {significant(true)}", **style)  # type: ignore[arg-type]
     tidy(ax, grid=None)
     ax.set_yticks([])
     ax.set_ylim(bottom=-0.09 * ax.get_ylim()[1])
@@ -132,12 +132,12 @@ def plot_effect(
 # --------------------------------------------------------------------------- private
 
 
-def _draw_posterior(ax: Axes, draws: np.ndarray, prob: float) -> None:
+def _draw_posterior(ax: Axes, draws: np.ndarray, prob: float, null: float | None) -> None:
     """Draw density, interval and mean; a line where the draws are all equal."""
     mean, sd = float(draws.mean()), float(draws.std(ddof=1)) if len(draws) > 1 else 0.0
     curve = density(draws)
     if curve is None:
-        [value] = digits(0.0, mean)
+        [value] = numbers(0.0, mean)
         ax.axvline(mean, ymin=0.08, ymax=0.9, color=BLUE, linewidth=2.2, label=f"value {value}")
         ax.plot([mean], [0.0], "o", color=BLUE)
         ax.set_ylim(0.0, 1.0)
@@ -149,7 +149,7 @@ def _draw_posterior(ax: Axes, draws: np.ndarray, prob: float) -> None:
         ax.plot(grid, height, color=BLUE, linewidth=1.6)
         ax.set_ylim(0.0, 1.05 * float(height.max()))
     [(low, high)] = ends_of(draws[:, np.newaxis], prob)
-    said = digits(sd, mean, low, high)
+    said = numbers(sd, mean, low, high, ends=True, apart=[null])
     level = -0.0 * ax.get_ylim()[1]
     ax.plot(
         [mean],

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.draws.digits import numbers as in_digits
 from bayescausal.draws.intervals import check_prob
-from bayescausal.figures.read import as_number, as_range, as_shown, digits, ends_of
+from bayescausal.draws.named import distinct
+from bayescausal.figures.read import as_number, as_range, as_shown, ends_of
 from bayescausal.figures.style import (
     CYCLE,
     GREEN,
@@ -189,7 +191,7 @@ def _with_truth(rows: list[_Row], truth: Any) -> list[_Row]:
 
 def _names(rows: list[_Row], labels: Sequence[str] | None) -> list[str]:
     if labels is None:
-        return [row.name for row in rows]
+        return distinct([row.name for row in rows])
     if isinstance(labels, str) or len(labels) != len(rows):
         count = 1 if isinstance(labels, str) else len(labels)
         raise EstimandError(f"{count} labels for {len(rows)} rows.", expected="One for each row.")
@@ -225,6 +227,7 @@ def _write_numbers(ax: Axes, rows: list[_Row], prob: float) -> None:
     """Write mean and interval of each row beside the axes."""
     where = ax.get_yaxis_transform()
     for at, row in enumerate(rows):
-        mean, low, high = digits(row.sd, row.mean, *row.outer)
+        said = in_digits(row.sd, row.mean, *row.outer, ends=True, apart=[row.null])
+        mean, low, high = said
         text = f"{mean}  [{low}, {high}]" if row.outer[0] < row.outer[1] else mean
         ax.text(1.02, at, text, transform=where, va="center", fontsize="small", color=ink())

@@ -17,7 +17,7 @@ from bayescausal.draws.intervals import interval
 from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
 from bayescausal.types import EstimandError
 
-__all__ = ["Shown", "as_number", "as_range", "as_shown", "density", "digits", "ends_of", "percent"]
+__all__ = ["Shown", "as_number", "as_range", "as_shown", "density", "ends_of", "percent"]
 
 _EVEN = 1e-12  # of the size of the values: a spread below is no spread
 LOWEST, HIGHEST = 0.0005, 0.9995  # a share beyond is said to be beyond
@@ -148,24 +148,6 @@ def density(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 def ends_of(values: np.ndarray, prob: float) -> np.ndarray:
     """Return the HDI of each column: dims (column, 2)."""
     return np.asarray(interval(xr.DataArray(values, dims=("draw", "cell")), prob).values)
-
-
-def digits(spread: float, *values: float) -> list[str]:
-    """Return numbers with the decimals that a spread supports.
-
-    Examples
-    --------
-    >>> from bayescausal.figures.read import digits
-    >>> digits(0.013, -0.4213, 0.0), digits(0.0, 0.4)
-    (['-0.42', '0.00'], ['0.4'])
-    """
-    if not np.isfinite(spread) or spread <= 0:
-        return [f"{v + 0.0:.4g}" for v in values]
-    places = int(np.ceil(-np.log10(spread)))
-    if places > 8:
-        return [f"{v + 0.0:.4g}" for v in values]
-    places = max(places, 0)
-    return [f"{round(v, places) + 0.0:,.{places}f}" for v in values]
 
 
 def percent(share: float) -> str:

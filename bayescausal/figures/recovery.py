@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.draws.digits import significant
 from bayescausal.figures.style import BLUE, ORANGE, ink, new_axes, plain, quiet, tidy
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def _draw_truth(ax: Axes, truth: np.ndarray, place: np.ndarray) -> None:
     """Draw one line where the truth is one, else a mark per replicate."""
     scale = np.max(np.abs(truth)) or 1.0
     if np.ptp(truth) <= 1e-9 * scale:
-        ax.axvline(truth[0], color=ink(), linewidth=1.2, label=f"truth {truth[0]:.3g}")
+        words = f"truth {significant(float(truth[0]))}"
+        ax.axvline(truth[0], color=ink(), linewidth=1.2, label=words)
         return
     ax.scatter(truth, place, marker="|", s=16, color=ink(), linewidth=0.9, zorder=4, label="truth")
     ax.axvline(float(truth.mean()), color=quiet(), linewidth=0.9, linestyle=":")

@@ -8,6 +8,7 @@ under each other, the first one being the reference.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
+#: Points by which a name may stand above or below its mark.
+STEPS = (7, -8, 20, -21, 33, -34, 46, -47, 59, -60)
 
 __all__ = ["plot_rows", "plot_surface"]
 
@@ -138,7 +143,7 @@ def _draw_points(
     ax: Axes, points: Mapping[str, tuple[float, float]], gamma: np.ndarray, delta: np.ndarray
 ) -> None:
     """Mark the benchmarks; those beyond the grid are left out."""
-    right = gamma.min() + 0.75 * (gamma.max() - gamma.min())
+    marks: list[tuple[float, float, str]] = []
     for name, (x, y) in {"none": (0.0, 0.0), **points}.items():
         if not (gamma.min() <= x <= gamma.max() and delta.min() <= y <= delta.max()):
             continue
@@ -153,15 +158,51 @@ def _draw_points(
             clip_on=False,
             zorder=3,
         )
-        text = "no confounder" if name == "none" else f"as strong as {name}"
-        ax.annotate(
-            plain(text),
-            (x, y),
-            xytext=(-8 if x > right else 8, 6),
-            textcoords="offset points",
-            ha="right" if x > right else "left",
-            color=ink(),
-        )
+        marks.append((x, y, "no confounder" if name == "none" else f"as strong as {name}"))
+    if marks:
+        _name_points(ax, marks)
+
+
+def _name_points(ax: Axes, marks: list[tuple[float, float, str]]) -> None:
+    """Write a name beside each mark, where it covers no other name and no other mark."""
+    from matplotlib.transforms import Bbox
+
+    ax.figure.draw_without_rendering()  # type: ignore[union-attr]
+    frame = ax.get_window_extent()
+    at = ax.transData.transform([(x, y) for x, y, _ in marks])
+    taken = [Bbox.from_bounds(px - 5, py - 5, 10, 10) for px, py in at]
+    for own, (x, y, words) in enumerate(marks):
+        best: tuple[float, Any, Any] | None = None
+        for step, left in product(STEPS, (False, True)):
+            style: dict[str, Any] = {"ha": "right" if left else "left", "va": "center"}
+            text = ax.annotate(
+                plain(words),
+                (x, y),
+                xytext=(-9 if left else 9, step),
+                textcoords="offset points",
+                color=ink(),
+                **style,
+            )
+            box = text.get_window_extent()
+            hidden = sum(_shared(box, other) for k, other in enumerate(taken) if k != own)
+            outside = box.width * box.height - _shared(box, frame)
+            cost = 10 * hidden + 3 * outside + abs(step)
+            if best is None or cost < best[0]:
+                if best is not None:
+                    best[1].remove()
+                best = (cost, text, box)
+            else:
+                text.remove()
+        assert best is not None
+        taken.append(best[2])
+
+
+def _shared(one: Bbox, other: Bbox) -> float:
+    """Return the area that two boxes have in common."""
+    from matplotlib.transforms import Bbox
+
+    both = Bbox.intersection(one, other)
+    return 0.0 if both is None else float(both.width * both.height)
 
 
 def _line(

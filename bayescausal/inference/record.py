@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayescausal.draws.digits import rows_text
 from bayescausal.inference.diagnose import Diagnostics, diagnose
 from bayescausal.inference.match import as_tree, matched
 from bayescausal.inference.read import beyond, read_data
@@ -312,7 +313,7 @@ class Fit:
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         head = escape(repr(self))
-        return f"<p><code>{head}</code></p>{self.summary().to_html()}<ul>{notes}</ul>"
+        return f"<p><code>{head}</code></p>{rows_text(self.summary()).to_html()}<ul>{notes}</ul>"
 
 
 def build_fit(**fields: Any) -> Fit:

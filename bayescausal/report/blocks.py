@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.draws.digits import rows_text, significant
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -64,11 +66,15 @@ class Grid:
     rows : tuple of tuple of str
         The first cell of each row is its heading.
     caption : str
+        Empty where the heading above says it already.
+    label : str
+        What it is, for those who do not see it. Default: the caption.
     """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str
+    label: str = ""
     kind: str = "grid"
 
 
@@ -130,8 +136,13 @@ def grid(
     formats: Mapping[str, str] | None = None,
     names: Mapping[str, str] | None = None,
     columns: Sequence[str] | None = None,
+    null: float | None = None,
+    label: str = "",
 ) -> Grid:
-    """Return a DataFrame as a table of text, numbers to four significant digits.
+    """Return a DataFrame as a table of text.
+
+    Where it has columns ``mean`` and ``sd``, numbers have the digits that the sd supports; others
+    have four significant digits.
 
     Parameters
     ----------
@@ -147,6 +158,10 @@ def grid(
         Headings by column.
     columns : sequence of str, optional
         Which columns. Default: all.
+    null : float, optional
+        The value of no effect.
+    label : str
+        What the table is, where it has no caption.
 
     Returns
     -------
@@ -160,17 +175,17 @@ def grid(
     (('b', '0.1236'),)
     """
     chosen = [c for c in (columns or frame.columns) if c in frame.columns]
-    shown = frame[chosen]
+    shown = rows_text(frame, null)[chosen] if {"mean", "sd"} <= {*frame} else frame[chosen]
     formats, names = formats or {}, names or {}
     rows = []
     for key, values in zip(shown.index[:most], shown.itertuples(index=False), strict=False):
-        label = ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+        own = ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
         cells = (cell(v, formats.get(c, "")) for c, v in zip(chosen, values, strict=True))
-        rows.append((label, *cells))
+        rows.append((own, *cells))
     more = len(shown) - len(rows)
-    caption += f" ({len(rows)} of {len(shown)} rows)" if more > 0 else ""
+    caption = f"{caption} ({len(rows)} of {len(shown)} rows)".strip() if more > 0 else caption
     heads = (first, *(str(names.get(c, str(c).replace("_", " "))) for c in chosen))
-    return Grid(heads, tuple(rows), caption)
+    return Grid(heads, tuple(rows), caption, label)
 
 
 def cell(value: Any, form: str = "") -> str:
@@ -194,10 +209,4 @@ def cell(value: Any, form: str = "") -> str:
         number = float(value)
     except (TypeError, ValueError):
         return str(value)
-    if number != number:
-        return "-"
-    if form:
-        return format(number, form)
-    if number == int(number) and abs(number) < 1e15 and not (0 < abs(number) < 1):
-        return f"{int(number):,}" if abs(number) >= 10_000 else str(int(number))
-    return f"{number:,.0f}" if abs(number) >= 10_000 else f"{number:.4g}"
+    return format(number, form) if form and number == number else significant(number)

@@ -9,11 +9,15 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.model.source import model_source
 from bayescausal.report.blocks import Bullets, Code, Facts, Section, Text
+from bayescausal.report.questions import as_code
+from bayescausal.types import BayesCausalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.inference.record import Fit
     from bayescausal.report.sections import Material
     from bayescausal.report.trust import Outcome
 
@@ -53,8 +57,10 @@ def code(material: Material) -> str:
     """Return the calls that make the report again, given model and data."""
     fit = material.fit
     sizes = fit.posterior.sizes
-    asked = [repr(effect.estimand) for effect in material.effects]
-    listed = ",\n    ".join(_public(each) for each in asked)
+    listed = ",\n    ".join(
+        _public(as_code(e.estimand) or f"...  # {e.estimand!r}, which is not plain code")
+        for e in material.effects
+    )
     made = {
         "posterior": f"bc.fit(model, data, draws={sizes['draw']}, chains={sizes['chain']}, "
         f"seed={fit.seed})",
@@ -62,8 +68,7 @@ def code(material: Material) -> str:
         "truth": f"bc.truth(model, parameters, data, seed={fit.seed})",
     }[fit.kind]
     return (
-        "import bayescausal as bc\n\n"
-        f"# model: the PyMC model above; data: a table with {', '.join(fit.columns) or 'nothing'}\n"
+        f"import bayescausal as bc\n{_model(fit)}\n"
         f"fit = {made}\n"
         f"questions = [\n    {listed},\n]\n"
         "for effect in bc.estimate(fit, questions):\n"
@@ -73,6 +78,27 @@ def code(material: Material) -> str:
 
 
 # --------------------------------------------------------------------------- private
+
+
+def _model(fit: Fit) -> str:
+    """Return the code of the model, or why it is not here; and what the data are."""
+    columns = f"# data: a table with the columns {', '.join(fit.columns) or '(none)'}\n"
+    recipe = getattr(fit.model, "recipe", None)
+    if recipe:
+        options = {key: recipe[key] for key in ("families", "priors", "levels") if recipe[key]}
+        options |= {} if recipe["noncentered"] else {"noncentered": False}
+        if "<" not in repr(options):
+            formulas = ",\n        ".join(map(repr, recipe["formulas"]))
+            more = "".join(f"    {key}={value!r},\n" for key, value in options.items())
+            return (
+                f"\n{columns}model = bc.model_from_formulas(\n    [\n        {formulas},\n    ],\n"
+                f"{more}    data=data,\n)"
+            )
+    try:
+        source = model_source(fit.model).strip()
+    except BayesCausalError as error:
+        return f"\n{columns}# model: your own PyMC code; it cannot be written here: {error}"
+    return f"{columns}{source}\n" if source.startswith("#") else f"{source}\n\n{columns}".rstrip()
 
 
 def _public(text: str) -> str:

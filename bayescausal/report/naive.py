@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.effects.averages import Association
+from bayescausal.effects.averages import CDE, Association
 from bayescausal.effects.curves import Slope
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import estimate
 from bayescausal.effects.functionals import Mean
+from bayescausal.effects.mediation import NDE, NIE, PSE
 from bayescausal.types import BayesCausalError, Set
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
     asked: Any = effect.estimand
     if isinstance(asked, Association) or effect.dims or not hasattr(asked, "treatment"):
         return None
+    if isinstance(asked, NDE | NIE | CDE | PSE):
+        return (
+            "no association beside it. What is seen holds the whole effect of "
+            f"{' and '.join(asked.treatments)}, and this is a part of it."
+        )
     if len(asked.treatments) != 1:
         return None
     if isinstance(asked, Slope):
@@ -68,6 +74,7 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
             control=levels[1],
             scale=asked.scale,
             functional=asked.functional,
+            given=asked.given,
         )
         return estimate(fit, seen, seed=seed)
     except BayesCausalError as error:
@@ -75,7 +82,7 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
             found = _line(fit, asked, float(levels[0]) - float(levels[1]), seed)
             if found is not None:
                 return found
-        return f"{effect.label}: no association beside it. {error}"
+        return f"no association beside it. {error}"
 
 
 def _line(fit: Fit, asked: Any, distance: float, seed: int) -> tuple[Effect, str] | None:

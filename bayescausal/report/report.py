@@ -25,6 +25,7 @@ from bayescausal.report import method, sections, trust
 from bayescausal.report.blocks import Bullets, Section, Text
 from bayescausal.report.files import check_path, write_text
 from bayescausal.report.naive import beside
+from bayescausal.report.progress import steps
 from bayescausal.report.render import as_html, as_markdown
 from bayescausal.types import BayesCausalError, EstimandError
 
@@ -90,6 +91,7 @@ def report(
     rope: Any = None,
     truth: Mapping[str, Any] | None = None,
     seed: int | None = None,
+    progressbar: bool = True,
 ) -> Report:
     """Write a report on one or several causal questions.
 
@@ -116,6 +118,8 @@ def report(
         The true parameters, where known: true effects are shown beside the estimates.
     seed : int, optional
         Of the noise. Default: the fit's.
+    progressbar : bool, default True
+        Whether a terminal or a notebook shows what is being done.
 
     Returns
     -------
@@ -153,15 +157,18 @@ def report(
     used = fit.seed if seed is None else int(seed)
     seconds: dict[str, float] = {}
 
-    started = time.perf_counter()
-    effects = _answered(fit, questions, used)
-    truths = _truths(fit, effects, truth, used)
-    seconds["answers"] = time.perf_counter() - started
-    material = sections.Material(fit, effects, ropes=ropes, truths=truths, seconds=seconds)
-    material.naive = [beside(fit, effect, used) for effect in effects]
-    started = time.perf_counter()
-    outcomes = trust.run(material, asked, used)
-    seconds["checks"] = time.perf_counter() - started
+    with steps(len(asked) + 2, progressbar) as tell:
+        tell(f"answering {len(questions)} question{'s' * (len(questions) > 1)}")
+        started = time.perf_counter()
+        effects = _answered(fit, questions, used)
+        truths = _truths(fit, effects, truth, used)
+        seconds["answers"] = time.perf_counter() - started
+        tell("what is seen beside it")
+        material = sections.Material(fit, effects, ropes=ropes, truths=truths, seconds=seconds)
+        material.naive = [beside(fit, effect, used) for effect in effects]
+        started = time.perf_counter()
+        outcomes = trust.run(material, asked, used, tell)
+        seconds["checks"] = time.perf_counter() - started
 
     name = title if title is not None else _title(effects)
     content = (

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayescausal.draws.digits import numbers, significant
+from bayescausal.draws.named import distinct
+from bayescausal.effects.deeds import upper_first
 from bayescausal.effects.wording import identified
 from bayescausal.model.ask_graph import with_latents
 from bayescausal.report.blocks import Bullets, Code, Facts, Grid, Picture, Section, Text, cell, grid
 from bayescausal.report.dag import plot_graph
 from bayescausal.report.decision import PROB, decide, rule
 from bayescausal.report.pictures import draw
+from bayescausal.report.questions import asked_in_words
 from bayescausal.report.terminal import arrows
 
 if TYPE_CHECKING:
@@ -26,7 +30,16 @@ if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
     from bayescausal.inference.record import Fit
 
-__all__ = ["Material", "answers", "data", "graph", "identification", "parameters", "question"]
+__all__ = [
+    "Material",
+    "answers",
+    "data",
+    "graph",
+    "identification",
+    "parameters",
+    "question",
+    "shown_parameters",
+]
 
 MOST_EQUATIONS = 6000  # characters of the model's own text
 
@@ -54,14 +67,19 @@ class Material:
     truths: list[Any] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def headings(self) -> list[str]:
+        """A heading for each effect, no two of them equal."""
+        return distinct([effect.label for effect in self.effects])
+
 
 def question(material: Material) -> Section:
     """Return the questions in words and in symbols."""
     blocks: list[Any] = []
-    for effect in material.effects:
+    for effect, heading in zip(material.effects, material.headings, strict=True):
         estimand = effect.estimand
         if len(material.effects) > 1:
-            blocks.append(Text(effect.label, "lead"))
+            blocks.append(Text(heading, "lead"))
         blocks.append(Text(_in_words(effect)))
         blocks.append(Text(estimand.describe(), "symbols", estimand.latex()))
     return Section("Question", tuple(blocks))
@@ -88,9 +106,13 @@ def graph(material: Material) -> Section:
     latent = [n for n in fit.latent if n in dag]
     if latent:
         blocks.append(Text(f"Not measured, drawn from the posterior: {', '.join(latent)}."))
+    recipe = getattr(fit.model, "recipe", None)
+    if recipe:
+        blocks.append(Text("The formulas:"))
+        blocks.append(Code(formulas_text(recipe), "text"))
     equations = _equations(fit.model)
     if equations:
-        blocks.append(Text("The model:"))
+        blocks.append(Text("As distributions:" if recipe else "The model:"))
         blocks.append(Code(equations, "text"))
     return Section("Graph and model", tuple(blocks))
 
@@ -176,14 +198,14 @@ def answers(material: Material) -> Section:
         height = 1.1 + 0.4 * len(single)
         shown = draw(lambda ax: plot_forest(single, ax=ax), height=height)
         alt = "; ".join(repr(e) for e in single)
-        blocks += (Picture(shown, f"All effects that are one number. {alt}.", "All effects"),)
+        blocks += (Picture(shown, f"All effects that are one number. {alt}."),)
     return Section("Answers", blocks, tuple(parts))
 
 
 def parameters(material: Material) -> Section:
     """Return the posterior of the parameters, and how it was drawn."""
     fit = material.fit
-    table = fit.summary(prob=PROB)
+    table = fit.summary(shown_parameters(fit), prob=PROB)
     names = {
         "hdi94_lb": "94 % HDI from",
         "hdi94_ub": "to",
@@ -192,14 +214,8 @@ def parameters(material: Material) -> Section:
         "mcse_mean": "mcse",
     }
     wanted = ["mean", "sd", "hdi94_lb", "hdi94_ub", "ess_bulk", "r_hat", "mcse_mean"]
-    formats = {"ess_bulk": ",.0f", "r_hat": ".3f", "mcse_mean": ".2g"}
     shown = grid(
-        table,
-        "Parameters of the model",
-        first="parameter",
-        columns=wanted,
-        names=names,
-        formats=formats,
+        table, "", first="parameter", columns=wanted, names=names, label="Parameters of the model"
     )
     blocks: list[Any] = [shown] if len(table) else [Text("The model has no parameters.")]
     blocks += [Text(message, "note") for message in fit.diagnostics.messages]
@@ -210,15 +226,39 @@ def parameters(material: Material) -> Section:
 
 
 def _in_words(effect: Effect) -> str:
-    """Return the question as a person would ask it."""
+    """Return the question as a person would ask it: what is done, to what, over whom."""
     estimand: Any = effect.estimand
     over = f", over {effect.population}" if effect.population else ""
-    given = f" among units with {estimand.condition.describe()}" if estimand.condition else ""
-    if not estimand.treatments:
-        return f"{type(estimand).__name__} of {estimand.outcome_name}{given}{over}."
-    causes = " and ".join(estimand.treatments)
     split = f", for each value of {' and '.join(estimand.by)}" if estimand.by else ""
-    return f"What does {causes} do to {estimand.outcome_name}{given}{over}{split}?"
+    return f"{upper_first(asked_in_words(effect))}{over}{split}?"
+
+
+def shown_parameters(fit: Fit) -> list[str]:
+    """Return the parameters that a reader knows: group effects, not what they are made of.
+
+    A model from formulas draws group effects as standard scores times an sd, and correlations as
+    twice a half less one; the reader is shown what comes of it.
+    """
+    drawn = {str(name) for name in fit.posterior.data_vars}
+    if not getattr(fit.model, "recipe", None):
+        return [name for name in fit.parameters if name in drawn]
+    turned = {"z_": "r_", "half_": "cor_"}
+    names = []
+    for name in fit.parameters:
+        for raw, made in turned.items():
+            if name.startswith(raw) and made + name.removeprefix(raw) in drawn:
+                name = made + name.removeprefix(raw)
+        names.append(name)
+    return [name for name in dict.fromkeys(names) if name in drawn]
+
+
+def formulas_text(recipe: Any) -> str:
+    """Return formulas, families, priors and levels as they are written in a file."""
+    lines = [*recipe["formulas"]]
+    lines += [f"family {name}: {family}" for name, family in recipe["families"].items()]
+    lines += [f"prior {name}: {prior}" for name, prior in recipe["priors"].items()]
+    lines += [f"levels {n}: {', '.join(map(str, v))}" for n, v in recipe["levels"].items()]
+    return "\n".join(lines)
 
 
 def _equations(model: Any) -> str:
@@ -227,6 +267,9 @@ def _equations(model: Any) -> str:
         text = str(model.str_repr())
     except Exception:  # the model's own text is an extra: a report stands without it
         return ""
+    text = re.sub(r" = Data\(<\w+>\)", " = Data", text)  # what the data are stands elsewhere
+    text = re.sub(r"(?:, )?<(?:shared|constant)>", "", text).replace("(, ", "(")
+    text = re.sub(r"\d+(?:\.\d+)?e\+\d+", lambda found: significant(float(found[0])), text)
     lines = sorted(text.splitlines(), key=lambda line: line.partition("~")[0].strip())
     whole = "\n".join(lines)
     return whole if len(whole) <= MOST_EQUATIONS else whole[:MOST_EQUATIONS] + "\n..."
@@ -246,8 +289,10 @@ def _column(fit: Fit, name: str) -> tuple[str, ...]:
     if not seen.size:
         return (name, "0", f"{gone:,}", "-", "-", "-", "-")
     spread = float(seen.std(ddof=1)) if seen.size > 1 else float("nan")
-    numbers = (float(seen.mean()), spread, float(seen.min()), float(seen.max()))
-    return (name, count, f"{gone:,}", *(cell(v) for v in numbers))
+    summary = (float(seen.mean()), spread, float(seen.min()), float(seen.max()))
+    years = np.all(seen == np.round(seen)) and seen.min() >= 1000 and seen.max() < 3000
+    ends = [f"{v:.0f}" if years else cell(v) for v in summary[2:]]  # 1974 is no amount
+    return (name, count, f"{gone:,}", *(cell(v) for v in summary[:2]), *ends)
 
 
 def _compared(material: Material) -> Section:
@@ -275,7 +320,7 @@ def _compared(material: Material) -> Section:
             Text(
                 "The association compares units that differ in whatever made their treatment "
                 "differ; the effect compares the same units in two worlds. Where they part, the "
-                "rest is confounding (or a mediator, a selection), not effect."
+                "rest is confounding (or a selection), not effect."
             )
         )
     blocks += [Text(note, "note") for note in dict.fromkeys(notes)]
@@ -283,8 +328,14 @@ def _compared(material: Material) -> Section:
 
 
 def _with_ends(effect: Effect) -> str:
-    low, high = effect.interval(PROB)
-    return f"{cell(float(effect))} [{cell(low)}, {cell(high)}]"
+    mean, low, high = _in_digits(effect)
+    return f"{mean} [{low}, {high}]"
+
+
+def _in_digits(effect: Effect) -> list[str]:
+    """Return mean and ends of the interval with the digits that the sd supports."""
+    ends = (float(effect), *effect.interval(PROB))
+    return numbers(float(effect.sd()), *ends, ends=True, apart=[effect.null])
 
 
 def _one(material: Material, k: int) -> Section:
@@ -302,7 +353,7 @@ def _one(material: Material, k: int) -> Section:
     if any(notes):
         blocks.append(Text("Notes:"))
         blocks.append(Bullets(tuple(note for note in notes if note)))
-    return Section(effect.label, tuple(blocks))
+    return Section(material.headings[k], tuple(blocks))
 
 
 def _status(effect: Effect) -> str:
@@ -333,10 +384,11 @@ def _facts(effect: Effect, rope: Any, true: Any) -> Facts:
     row = effect.summary(PROB).iloc[0]
     low, high = effect.interval(PROB)
     several = effect.draws.sizes["chain"] * effect.draws.sizes["draw"] > 1
-    pairs = [("Mean", cell(float(row["mean"])))]
+    mean, first, last = _in_digits(effect)
+    pairs = [("Mean", mean)]
     if several:
-        pairs.append((f"{100 * PROB:g} % HDI", f"{cell(low)} to {cell(high)}"))
-        pairs.append(("Posterior sd", cell(float(row["sd"]))))
+        pairs.append((f"{100 * PROB:g} % HDI", f"{first} to {last}"))
+        pairs.append(("Posterior sd", numbers(float(row["sd"]), float(row["sd"]))[0]))
         pairs += [(f"Probability {side}", _share(p)) for side, p in directions(effect)]
     if rope is not None:
         inside = float(effect.probability(between=rope))
@@ -347,14 +399,19 @@ def _facts(effect: Effect, rope: Any, true: Any) -> Facts:
     if said and several:
         pairs.append(("Decision", said))
     if "bound_lb" in row:
-        pairs.append(
-            ("Bounds for any coupling", f"{cell(row['bound_lb'])} to {cell(row['bound_ub'])}")
-        )
+        ends = (0.0, row["bound_lb"], row["bound_ub"])
+        _, least, most = numbers(float(row["sd"]), *ends, ends=True, apart=[effect.null])
+        pairs.append(("Bounds for any coupling", f"{least} to {most}"))
     error = row["mc_error"]
     exact = "0 (the averages over noise are exact)"
-    pairs.append(("Monte Carlo error in a draw", exact if error == 0 else cell(error)))
+    pairs.append(
+        (
+            "Monte Carlo error in a draw",
+            exact if error <= 1e-9 * row["sd"] else significant(error, 2),
+        )
+    )
     if several:
-        pairs.append(("Monte Carlo error of the mean (mcse)", cell(row["mcse_mean"])))
+        pairs.append(("Monte Carlo error of the mean (mcse)", significant(row["mcse_mean"], 2)))
         pairs.append(
             ("Effective draws (bulk, tail)", f"{row['ess_bulk']:,.0f}, {row['ess_tail']:,.0f}")
         )
@@ -377,10 +434,11 @@ def _cells(effect: Effect, rope: Any) -> Grid:
         table["decision"] = said
     table = table.drop(columns=["identification"], errors="ignore")
     names = {"hdi94_lb": "94 % HDI from", "hdi94_ub": "to", "mcse_mean": "mcse"}
-    formats = {"ess_bulk": ",.0f", "ess_tail": ",.0f", "r_hat": ".3f", "mcse_mean": ".2g"}
     first = ", ".join(map(str, effect.dims))
-    caption = f"{effect.label}, over {effect.population}" if effect.population else effect.label
-    return grid(table, caption, first=first, formats=formats, names=names, most=30)
+    within = "Among" if getattr(effect.estimand, "by", ()) else "Over"
+    caption = f"{within} {effect.population}" if effect.population else ""
+    options = {"names": names, "most": 30, "null": effect.null, "label": effect.label}
+    return grid(table, caption, first=first, **options)  # type: ignore[arg-type]
 
 
 def _picture(material: Material, effect: Effect, rope: Any, true: Any) -> Picture:
@@ -405,7 +463,7 @@ def _picture(material: Material, effect: Effect, rope: Any, true: Any) -> Pictur
         from bayescausal.figures.forest import plot_forest
 
         shown = draw(lambda ax: plot_forest(effect, ax=ax), height=6.0)
-    return Picture(shown, f"Posterior of {effect.label}. {effect.sentence(PROB)}", effect.label)
+    return Picture(shown, f"Posterior of {effect.label}. {effect.sentence(PROB)}")
 
 
 def summary_frame(effects: Sequence[Effect]) -> pd.DataFrame:

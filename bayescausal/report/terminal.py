@@ -1,6 +1,7 @@
 """Tables and paragraphs for a terminal.
 
-A number is shown with three decimals, an interval as ``[low, high]``. The interval is the 94%
+A summary is shown with the digits that each row's sd supports, an interval as ``[low, high]``.
+The interval is the 94%
 highest-density interval across posterior draws, the package's default everywhere. The sentence
 about an effect is the effect's own: :meth:`bayescausal.Effect.sentence`.
 """
@@ -12,6 +13,8 @@ import shutil
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.draws.digits import numbers, rows_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,18 +22,21 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+    from bayescausal.effects.effect import Effect
+
 __all__ = [
     "PROB",
+    "answer_cells",
     "arrows",
     "frame_table",
-    "interval_text",
-    "number_text",
+    "print_frame",
     "print_table",
     "table",
 ]
 
 #: Probability of the intervals that are shown.
 PROB = 0.94
+_EDGE, _GAP = 4, 2  # what a table needs at its sides, and beside each column
 _GLUE = "\u00a0"  # a space that lines are not broken at
 
 
@@ -60,11 +66,18 @@ def table(*columns: str, header: bool = True) -> Table:
     empty = Table(box=box.SIMPLE_HEAD, show_header=header)
     for position, column in enumerate(columns):
         right = position > 0 and header
-        empty.add_column(column, justify="right" if right else "left", no_wrap=right)
+        side = "right" if right else "left"
+        empty.add_column(column, justify=side, no_wrap=right, overflow="fold")  # type: ignore[arg-type]
     return empty
 
 
-def frame_table(frame: pd.DataFrame, *, first: str = "") -> Table:
+def frame_table(
+    frame: pd.DataFrame,
+    *,
+    first: str = "",
+    null: float | None = None,
+    columns: Sequence[str] | None = None,
+) -> Table:
     """Return a summary DataFrame as a rich table.
 
     Parameters
@@ -73,6 +86,10 @@ def frame_table(frame: pd.DataFrame, *, first: str = "") -> Table:
         Numbers, one row per quantity; the index names the rows.
     first : str
         Heading of the index.
+    null : float, optional
+        The value of no effect.
+    columns : sequence of str, optional
+        Which columns. Default: all.
 
     Returns
     -------
@@ -85,11 +102,49 @@ def frame_table(frame: pd.DataFrame, *, first: str = "") -> Table:
     >>> frame_table(pd.DataFrame({"mean": [0.5]}, index=["sigma"])).row_count
     1
     """
-    filled = table(first, *map(str, frame.columns))
-    for name, row in frame.iterrows():
-        label = ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
-        filled.add_row(label, *[number_text(value) for value in row])
+    chosen = [c for c in frame.columns if columns is None or c in columns]
+    filled = table(first, *map(str, chosen))
+    for name, row in rows_text(frame, null)[chosen].iterrows():
+        filled.add_row(_label(name), *["" if v is None else str(v) for v in row])
     return filled
+
+
+def print_frame(frame: pd.DataFrame, *, first: str = "", null: float | None = None) -> None:
+    """Print a summary in as many tables as the width needs: no name and no number is cut.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        As in :func:`frame_table`.
+    first : str
+        Heading of the index.
+    null : float, optional
+        The value of no effect.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.report.terminal import print_frame
+    >>> frame = pd.DataFrame({"mean": [0.5]}, index=["sigma"])
+    >>> print_frame(frame)  # doctest: +NORMALIZE_WHITESPACE
+    <BLANKLINE>
+             mean
+     ────────────
+      sigma   0.5
+    <BLANKLINE>
+    """
+    width = shutil.get_terminal_size((80, 24)).columns
+    shown = rows_text(frame, null)
+    names = max([len(_label(n)) for n in shown.index] + [len(first)], default=0)
+    room = width - min(names, width // 2) - _EDGE
+    group: list[str] = []
+    for column in shown.columns:
+        wide = sum(_column_width(shown, c) for c in (*group, column))
+        if group and wide > room:
+            print_table(frame_table(frame, first=first, null=null, columns=group))
+            group = []
+        group.append(column)
+    print_table(frame_table(frame, first=first, null=null, columns=group))
 
 
 def print_table(shown: Table) -> None:
@@ -134,35 +189,21 @@ def say(text: str) -> None:
     print("\n".join(lines).replace(_GLUE, " "))
 
 
-def number_text(value: Any) -> str:
-    """Return a number as a table shows it.
+def answer_cells(effect: Effect) -> tuple[str, str]:
+    """Return mean and interval of an effect as a table shows them.
 
     Examples
     --------
-    >>> from bayescausal.report.terminal import number_text
-    >>> number_text(-0.42071), number_text(2317.4), number_text(0.00002), number_text(float("nan"))
-    ('-0.421', '2317', '2e-05', '-')
+    >>> import numpy as np
+    >>> from bayescausal.effects.effect import Effect
+    >>> from bayescausal.report.terminal import answer_cells
+    >>> answer_cells(Effect(np.linspace(-0.4505, -0.3995, 1001)))
+    ('-0.425', '[-0.451, -0.403]')
     """
-    if value is None or isinstance(value, str):
-        return value or ""
-    number = float(value)
-    if number != number:
-        return "-"
-    if number == 0 or 0.001 <= abs(number) < 1000:
-        return f"{number:.3f}"
-    return f"{number:.4g}" if abs(number) < 1 else f"{number:.0f}"
-
-
-def interval_text(bounds: Sequence[float]) -> str:
-    """Return an interval as a table shows it.
-
-    Examples
-    --------
-    >>> from bayescausal.report.terminal import interval_text
-    >>> interval_text((-0.4449, -0.3951))
-    '[-0.445, -0.395]'
-    """
-    return f"[{number_text(bounds[0])}, {number_text(bounds[1])}]"
+    low, high = effect.interval(prob=PROB)
+    ends = (float(effect), low, high)
+    mean, low, high = numbers(float(effect.sd()), *ends, ends=True, apart=[effect.null])
+    return mean, f"[{low}, {high}]"
 
 
 def arrows(graph: nx.DiGraph) -> str:
@@ -177,3 +218,11 @@ def arrows(graph: nx.DiGraph) -> str:
     """
     lone = [str(node) for node in graph if not graph.degree(node)]
     return ", ".join([*(f"{cause} -> {effect}" for cause, effect in graph.edges), *lone])
+
+
+def _label(name: Any) -> str:
+    return ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+
+
+def _column_width(frame: pd.DataFrame, column: str) -> int:
+    return max(len(str(column)), *(len(str(v)) for v in frame[column])) + _GAP

@@ -125,7 +125,9 @@ def chosen(checks: Any) -> list[Any]:
     return list(dict.fromkeys(found))
 
 
-def run(material: Material, asked: list[Any], seed: int) -> list[Outcome]:
+def run(
+    material: Material, asked: list[Any], seed: int, tell: Callable[[str], Any] = str
+) -> list[Outcome]:
     """Run checks one by one; what fails says why and stops nothing.
 
     Parameters
@@ -134,6 +136,8 @@ def run(material: Material, asked: list[Any], seed: int) -> list[Outcome]:
     asked : list
         From :func:`chosen`.
     seed : int
+    tell : callable, optional
+        Is told what comes next.
 
     Returns
     -------
@@ -149,6 +153,7 @@ def run(material: Material, asked: list[Any], seed: int) -> list[Outcome]:
             settings = {**settings, "replicates": 1}  # each refit compiles: some ten seconds
         for label, arguments in _asked_with(material, wants):
             name = f"{title}: {label}" if label else title
+            tell(name)
             found.append(_attempt(name, function, arguments, {**settings, "seed": seed}))
     return found
 
@@ -201,7 +206,7 @@ def _asked_with(material: Material, wants: str) -> list[tuple[str, tuple[Any, ..
         ]
     one = causal[:1] or [e.estimand for e in material.effects[:1]]
     several = len(material.effects) > 1
-    return [(e.label() if several else "", (fit, e)) for e in one]
+    return [(e.heading() if several else "", (fit, e)) for e in one]
 
 
 def _attempt(
@@ -243,7 +248,8 @@ def _part(outcome: Outcome) -> Section:
     try:
         table = record.summary()
         if len(table):
-            blocks.append(grid(table, outcome.title, first=_index_name(table), most=12))
+            first = _index_name(table)
+            blocks.append(grid(table, "", first=first, most=12, label=outcome.title))
     except Exception as error:
         blocks.append(Text(f"Its table could not be made: {error}", "note"))
     notes = (*getattr(record, "notes", ()), *outcome.warned)
@@ -273,4 +279,4 @@ def _pictures(title: str, record: Any) -> list[Any]:
             shown = draw(lambda: plot())
         except Exception as error:
             return [Text(f"Its picture could not be drawn: {error}", "note")]
-    return [Picture(shown, f"{title}. {_words(record)}", title)]
+    return [Picture(shown, f"{title}. {_words(record)}")]

@@ -42,6 +42,8 @@ __all__ = ["Cells"]
 
 #: Numbers of one latent that a cell holds: more draws x units are thinned.
 MOST = 20_000_000
+#: A chain with a larger r_hat, or a larger share of divergent draws, had trouble.
+R_HAT, DIVERGED = 1.1, 0.05
 
 
 class Cells:
@@ -167,7 +169,8 @@ class Cells:
             seed=seed,
             methods={names: "nuts" if "sample_stats" in groups else "conjugate"},
         )
-        if made.diagnostics.severe and fixed:
+        seen = made.diagnostics
+        if fixed and (seen.r_hat > R_HAT or seen.divergences > DIVERGED * made.n_draws):
             self.trouble.append((fixed[c.gamma], fixed[c.delta]))
         return made
 

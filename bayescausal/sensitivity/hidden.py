@@ -383,8 +383,22 @@ def _notes(cells: Cells, where: Confounder, surface: xr.Dataset) -> tuple[str, .
     if cells.methods["nuts"]:
         notes.append(f"{cells.methods['nuts']} cells were sampled by NUTS.")
     if cells.trouble:
-        notes.append(
-            f"In {len(cells.trouble)} cells the sampler had trouble, first at gamma, delta = "
-            f"{cells.trouble[0]}: strengths near or beyond what the data allow."
-        )
+        notes += _trouble(cells.trouble, surface)
     return tuple(notes)
+
+
+def _trouble(cells: list[tuple[float, float]], surface: Any) -> list[str]:
+    """Say where chains had trouble: among strengths that the data allow, or beyond them."""
+    allowed = surface["allowed"]
+    at = {
+        word: [c for c in dict.fromkeys(cells) if bool(allowed.sel(
+            gamma=c[0], delta=c[1], method="nearest")) is inside]
+        for word, inside in (("that the data allow", True), ("that the data rule out", False))
+    }  # fmt: skip
+    more = {"that the data allow": " Ask with more draws=.", "that the data rule out": ""}
+    return [
+        f"In {len(found)} cells {word} the chains did not mix or diverged, first at gamma = "
+        f"{found[0][0]:.3g}, delta = {found[0][1]:.3g}.{more[word]}"
+        for word, found in at.items()
+        if found
+    ]

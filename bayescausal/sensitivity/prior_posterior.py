@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayescausal.draws.digits import numbers, rows_text, significant
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.effects.verdict import _data
@@ -109,12 +110,14 @@ class PriorPosterior:
                 f"The data took away {_share(c)} of the prior variance: {much} of what is known of "
                 "it comes from them."
             )
-        text = f"{self.posterior!r} (prior mean {self.prior.mean():.2f}). {told}"
+        [prior] = numbers(float(self.prior.sd()), float(self.prior.mean()))
+        text = f"{self.posterior!r} (prior mean {prior}). {told}"
         if self.truth is None:
             return text
         z = abs(self.z or 0.0)
         near = "near" if z < 2 else "far from"
-        return f"{text} The truth, {self.truth:.3g}, is {z:.1f} posterior sds away: {near} it."
+        true = significant(self.truth)
+        return f"{text} The truth, {true}, is {z:.1f} posterior sds away: {near} it."
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw prior, posterior and truth in one picture.
@@ -147,7 +150,7 @@ class PriorPosterior:
         return f"PriorPosterior({self.sentence()})"
 
     def _repr_html_(self) -> str:
-        table = self.summary().to_html(float_format=lambda x: f"{x:.3g}", na_rep="")
+        table = rows_text(self.summary(), self.posterior.null).to_html()
         return f"<p>{escape(self.sentence())}</p>{table}"
 
 

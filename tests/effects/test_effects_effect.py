@@ -200,13 +200,13 @@ def test_one_line():
 
     x = norm.ppf((np.arange(4000) + 0.5) / 4000, -0.42, 0.0133)
     assert repr(Effect(x, ATE("dilution", "coating"))) == (
-        "ATE dilution -> coating: -0.42, 94% HDI [-0.45, -0.40]"
+        "ATE dilution -> coating: -0.420, 94% HDI [-0.445, -0.395]"
     )
     assert repr(Effect(1000 * x, name="b")) == "b: -420, 94% HDI [-445, -395]"
 
 
 @pytest.mark.parametrize(
-    ("sd", "places"), [(0.0999, 2), (0.1, 1), (1.0, 0), (250.0, 0), (0.0, None), (1e-12, None)]
+    ("sd", "places"), [(0.0999, 2), (0.1, 2), (1.0, 1), (250.0, 0), (0.0, None), (1e-12, None)]
 )
 def test_digits_follow_the_spread(sd, places):
     assert decimals(sd) == places

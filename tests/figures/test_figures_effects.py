@@ -15,11 +15,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyArrowPatch
 
 import bayescausal as bc
+from bayescausal.draws.digits import numbers
 from bayescausal.draws.intervals import hdi
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands import ATE, DoseResponse
 from bayescausal.figures import style
-from bayescausal.figures.read import digits, percent
+from bayescausal.figures.read import percent
 from bayescausal.types import DataError, EstimandError, UnknownVariableError
 
 DRAWS = np.random.default_rng(1).normal(0.2, 0.1, 2000)
@@ -262,8 +263,8 @@ def test_a_wide_legend_is_broken_into_rows():
 
 
 def test_digits_and_shares():
-    assert digits(0.5, 1.234, -0.04) == ["1.2", "0.0"]
-    assert digits(30.0, 1794.4) == ["1,794"]
+    assert numbers(0.5, 1.234, -0.004) == ["1.23", "0.00"]
+    assert numbers(30.0, 1794.4) == ["1,794"]
     assert [percent(p) for p in (0.0, 1e-5, 0.5, 0.99999, 1.0)] == [
         "0 %",
         "< 0.1 %",

@@ -19,8 +19,8 @@ from report_browser import chromium
 
 import bayescausal as bc
 from bayescausal.draws.check import Check
+from bayescausal.draws.digits import numbers
 from bayescausal.report import report, trust
-from bayescausal.report.blocks import cell
 from bayescausal.report.decision import decide, rule
 from bayescausal.report.pictures import follow, themed
 from bayescausal.report.render import _markdown
@@ -120,7 +120,7 @@ def test_every_part_is_there(page):
         "As seen, and if done",
         "Rows: 200 units.",
         "No cell is missing.",
-        f"Mean{cell(float(ate))}",
+        f"Mean{numbers(float(ate.sd()), float(ate))[0]}",
         f"r_hat of this number{row['r_hat']:.4f}",
         f"{row['ess_bulk']:,.0f}, {row['ess_tail']:,.0f}",
         "Monte Carlo error in a draw0 (the averages over noise are exact)",

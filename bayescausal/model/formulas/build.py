@@ -136,6 +136,13 @@ def model_from_formulas(
             equation = _Equation(formula, choice, scope, names, held, noncentered)
             variables[column.name] = equation.add()
     held.refuse_unused()
+    model.recipe = {  # type: ignore[attr-defined]
+        "formulas": tuple(formula.text for formula in parsed.values()),
+        "families": dict(families or {}),
+        "priors": dict(priors or {}),
+        "levels": declared,
+        "noncentered": noncentered,
+    }
     return model
 
 

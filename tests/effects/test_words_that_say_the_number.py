@@ -1,0 +1,158 @@
+"""Sentences and headings say the question that was asked, of the units that were asked about.
+
+The kinds: a probability called by the name of its event; all units named where an answer is about
+parts of them; "units" where the model says what they are; two questions under one name. Siblings
+looked at: every estimand's sentence (differences, ratios, odds, one world, associations, slopes),
+curves and subgroups, units of tables, streamed data; headings of effects, forests, reports, checks.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pymc as pm
+import pytest
+
+import bayescausal as bc
+from bayescausal.draws.named import distinct
+from bayescausal.effects.labels import details
+from bayescausal.figures.forest import plot_forest
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Return known parameters of patients whose outcome is 0 or 1, and their data."""
+    with pm.Model(coords={"patient": [0]}) as model:
+        z = pm.Bernoulli("z", 0.25, dims="patient")
+        x = pm.Bernoulli("x", 0.2 + 0.4 * z, dims="patient")
+        b = pm.Normal("b")
+        m = pm.Normal("m", x, 1, dims="patient")
+        pm.Bernoulli("cancer", 0.1 + b * x + 0.2 * z, dims="patient")
+        pm.Normal("y", b * x + m + z, 1, dims="patient")
+    data = bc.simulate(model, {"b": 0.09}, units=200, seed=1)
+    return bc.truth(model, {"b": 0.09}, data)
+
+
+def says(known, estimand):
+    return bc.estimate(known, estimand).sentence()
+
+
+@pytest.mark.parametrize(
+    ("estimand", "words"),
+    [
+        (
+            bc.ATE("x", "cancer"),
+            "raising x from 0 to 1 raises the probability of cancer by 0.09 over the 200 patients",
+        ),
+        (bc.ATE("x", "cancer", treated=0, control=1), "lowers the probability of cancer by 0.09"),
+        (bc.CATE("x", "cancer", given={"z": 1}), "raises the probability of cancer by 0.09 over "),
+        (bc.ATE("x", "cancer", scale="ratio"), "multiplies the probability of cancer by "),
+        (bc.ATE("x", "cancer", scale="odds ratio"), "multiplies the odds of cancer by "),
+        (bc.Expected("cancer", {"x": 1}), "the probability of cancer is "),
+        (bc.Association("x", "cancer"), "the probability of cancer is higher by "),
+    ],
+)
+def test_the_mean_of_a_binary_outcome_is_a_probability(known, estimand, words):
+    text = says(known, estimand)
+    assert words in text
+    assert "on average" not in text
+    assert "raises cancer" not in text
+
+
+def test_other_outcomes_keep_their_average(known):
+    assert "raises y by 1.09 on average over the 200 patients" in says(known, bc.ATE("x", "y"))
+
+
+def test_units_are_called_what_the_model_calls_them(known):
+    assert "among the 200 patients" in says(known, bc.CATE("x", "y", given={"z": 1}))
+    assert "over the population the patients came from" in says(
+        known, bc.ATE("x", "y", population="superpopulation")
+    )
+    assert "over fresh patients from the model" in says(known, bc.ATE("x", "y", population="model"))
+    assert "among patients with x=1, cancer=1" in says(
+        known, bc.PN("x", "cancer", coupling="monotone")
+    )
+    for estimand in (bc.ATE("x", "y"), bc.PN("x", "cancer", coupling="monotone"), bc.ITE("x", "y")):
+        assert "units" not in says(known, estimand)
+
+
+def test_subgroups_are_not_said_to_be_over_everyone(known):
+    text = says(known, bc.ATE("x", "y", by="z"))
+    assert "for each value of z among the 200 patients: z=0: " in text
+    assert "over the 200 patients" not in text
+
+
+def test_a_controlled_direct_effect_says_both_levels(known):
+    text = says(known, bc.CDE("x", "y", mediators={"m": 2}))
+    assert "raising x from 0 to 1 with m held at 2 " in text
+
+
+# ------------------------------------------------------------------------------- headings
+
+QUESTIONS = [
+    bc.ATE("x", "y"),
+    bc.ATE("x", "y", treated=2),
+    bc.ATE("x", "y", treated=2, control=1),
+    bc.ATE("x", "y", treated=bc.Shift(1)),
+    bc.ATE("x", "y", treated=bc.Scale(2)),
+    bc.ATE("x", "y", control=None),
+    bc.ATE("x", "y", treated="b", control="a"),
+    bc.ATE("x", "y", scale="ratio"),
+    bc.ATE("x", "y", functional="median"),
+    bc.ATE("x", "y", functional=bc.Probability(above=2)),
+    bc.ATE("x", "y", functional=bc.Probability(above=3)),
+    bc.ATE("x", "y", population="model"),
+    bc.ATE("x", "y", population="superpopulation"),
+    bc.ATE("x", "y", population=bc.Superpopulation(clusters="school")),
+    bc.ATE("x", "y", by="z"),
+    bc.ATT("x", "y", treated=(1, 2)),
+    bc.ATT("x", "y"),
+    bc.CDE("x", "y", mediators={"m": 0}),
+    bc.CDE("x", "y", mediators={"m": 1}),
+    bc.NDE("x", "y"),
+    bc.NDE("x", "y", mediators="m"),
+    bc.NIE("x", "y"),
+    bc.NIE("x", "y", reverse=True),
+    bc.PSE("x", "y", paths="x -> m -> y"),
+    bc.PSE("x", "y", paths="x -> y"),
+    bc.QTE("x", "y", q=0.1),
+    bc.QTE("x", "y", q=0.9),
+    bc.Slope("x", "y"),
+    bc.Slope("x", "y", at=2),
+    bc.DoseResponse("x", "y", values=[1, 2]),
+    bc.DoseResponse("x", "y", values=[1, 2], control=0),
+    bc.PN("x", "y"),
+    bc.PN("x", "y", event=2),
+    bc.ITE("x", "y", coupling="gumbel"),
+    bc.ITE("x", "y", coupling="monotone"),
+    bc.Expected("y"),
+    bc.Expected("y", {"x": 1}),
+    bc.Expected("y", {"x": 2}),
+    bc.Contrast("y", {"x": 1}, {"x": 0}),
+    bc.Contrast("y", {"x": 2}, {"x": 0}),
+    bc.Association("x", "y"),
+    bc.Association("x", "y", treated=2),
+]
+
+
+def test_two_questions_have_two_headings():
+    for a, b in itertools.combinations(QUESTIONS, 2):
+        assert a.heading() != b.heading(), (a, b)
+
+
+def test_defaults_are_not_said():
+    assert bc.ATE("dilution", "coating").heading() == "ATE dilution -> coating"
+    assert details(bc.NDE("x", "y")) == details(bc.Association("x", "y")) == ""
+    assert bc.ATE("x", "y", treated=3, control=2).heading() == "ATE x -> y (3 against 2)"
+    assert bc.CDE("x", "y", mediators={"m": 0}).heading() == "CDE x -> y (m=0)"
+
+
+def test_rows_of_a_forest_differ(known):
+    doses = [bc.ATE("m", "y", treated=t) for t in (1, 2)]
+    ax = plot_forest(bc.estimate(known, [*doses, doses[0]]))
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert len(set(names)) == 3
+    assert names[1] == "ATE m -> y (2 against 0)"
+    assert distinct(["a", "b", "a"]) == ["a [1]", "b", "a [2]"]
+    assert np.isfinite(ax.get_ylim()).all()

@@ -13,7 +13,7 @@ unit-level Deterministics become nodes; one counts as measured if all its parent
 is then a function of its parents, so there are separations beyond those that the arrows show:
 what is said here holds, and may leave something out [1]_.
 
-PyMC is not imported unless a model is given.
+PyMC is not imported unless a model or an estimand is given.
 
 References
 ----------
@@ -26,12 +26,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bayescausal import graph as arrows
-from bayescausal.model.asked import graph_and_observed, is_model, no_unit_dims
+from bayescausal.model.asked import graph_and_observed, is_model, named, no_unit_dims, question_in
+from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bayescausal.graph import Comparison, Identification, Independence, Path, Role
+    from bayescausal.model.asked import Answer, Question
 
 __all__ = [
     "compare_graphs",
@@ -44,7 +46,7 @@ __all__ = [
 
 def identify(
     model_or_graph: Any,
-    treatment: str | Iterable[str] | None = None,
+    treatment: str | Iterable[str] | Question | Answer | None = None,
     outcome: str | Iterable[str] | None = None,
     *,
     observed: Iterable[str] | None = None,
@@ -59,7 +61,9 @@ def identify(
         A model or a fit, whose graph is read off, or a graph, also as text
         (``"Z -> X -> Y; X <-> Y"``).
     treatment, outcome : str or iterable of str, optional
-        The variables. Default: those that the graph marks with that role.
+        The variables. Default: those that the graph marks with that role. In the place of the
+        treatment a question (an estimand, or an effect) is answered as it is meant: an ``ATT``,
+        natural effects or a subgroup have verdicts of their own.
     observed : iterable of str, optional
         The measured variables. Default: what the model or the fit observes, everything if that
         is nothing; of a graph all that is not marked latent.
@@ -102,6 +106,15 @@ def identify(
     >>> identify("X -> M -> Y; X <-> Y", "X", "Y").method
     'front door'
     """
+    question = question_in(treatment)
+    if question is not None:
+        if outcome is not None or given is not None:
+            raise EstimandError(
+                f"{question.label()} names its outcome and its subgroup, and more is given beside "
+                "it.",
+                expected="a question, or the names of a treatment and an outcome.",
+            )
+        return question.identify(model_or_graph, observed=observed, unit_dims=unit_dims)
     asked = (treatment, outcome, given, observed)
     dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
     return arrows.identify(dag, treatment, outcome, observed=seen, given=given)
@@ -109,8 +122,8 @@ def identify(
 
 def paths(
     model_or_graph: Any,
-    start: str,
-    end: str,
+    start: str | Question | Answer,
+    end: str | None = None,
     *,
     given: str | Iterable[str] | None = None,
     limit: int = 5000,
@@ -123,7 +136,7 @@ def paths(
     model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
         A model, a fit or a graph.
     start, end : str
-        The two variables.
+        The two variables; or one question, for its treatment and outcome.
     given : str or iterable of str, optional
         What is conditioned on.
     limit : int
@@ -151,13 +164,14 @@ def paths(
     X -> Y (causal) is open.
     X <- Z -> Y (back door) is shut at Z.
     """
-    dag, _ = graph_and_observed(model_or_graph, named=(start, end, given), unit_dims=unit_dims)
-    return arrows.paths(dag, start, end, given=given, limit=limit)
+    first, last = _ends(start, end)
+    dag, _ = graph_and_observed(model_or_graph, named=(first, last, given), unit_dims=unit_dims)
+    return arrows.paths(dag, first, last, given=given, limit=limit)
 
 
 def roles(
     model_or_graph: Any,
-    treatment: str | Iterable[str] | None = None,
+    treatment: str | Iterable[str] | Question | Answer | None = None,
     outcome: str | Iterable[str] | None = None,
     *,
     observed: Iterable[str] | None = None,
@@ -170,7 +184,7 @@ def roles(
     model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
         A model, a fit or a graph.
     treatment, outcome : str or iterable of str, optional
-        The variables. Default: those that the graph marks with that role.
+        The variables; or one question. Default: those that the graph marks with that role.
     observed : iterable of str, optional
         The measured variables, as in :func:`identify`.
     unit_dims : str or sequence of str, optional
@@ -192,6 +206,7 @@ def roles(
     >>> print(roles("Z -> X -> M -> Y; Z -> Y", "X", "Y")["M"])
     M is a mediator: do not adjust for it, it carries part of the effect.
     """
+    treatment, outcome = named(treatment, outcome)
     asked = (treatment, outcome, observed)
     dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
     return arrows.roles(dag, treatment, outcome, observed=seen)
@@ -278,6 +293,18 @@ def compare_graphs(
 
 
 # --------------------------------------------------------------------------- private
+
+
+def _ends(start: Any, end: str | None) -> tuple[str, str]:
+    """Return the two ends of the paths, which a question names too."""
+    first, last = named(start, end)
+    names = (first,) if isinstance(first, str) else tuple(first)
+    if len(names) != 1 or last is None:
+        raise EstimandError(
+            f"Paths from {', '.join(map(str, names)) or 'nothing'} to {last or 'nothing'}.",
+            expected="two variables, or a question with one treatment.",
+        )
+    return names[0], last
 
 
 def with_latents(given: Any, unit_dims: str | Sequence[str] | None) -> Any:

@@ -33,6 +33,7 @@ from bayescausal.graph.facts import paths
 from bayescausal.graph.identify import identify
 from bayescausal.graph.layout import Layout, layered_layout
 from bayescausal.graph.normal import as_graph, as_names, bidirected_edges
+from bayescausal.model.asked import named
 from bayescausal.report.shapes import (
     KINDS,
     LINE,
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
     import pymc as pm
     from matplotlib.axes import Axes
 
+    from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimand import Estimand
+
 __all__ = ["plot_graph"]
 
 PAD_X, PAD_Y = 0.13, 0.09  # inches between a name and its border
@@ -69,7 +73,7 @@ STEEPEST = 2.0  # layers never move further apart than this many node distances
 def plot_graph(
     model_or_graph: pm.Model | nx.DiGraph | str | Sequence[Any],
     *,
-    treatment: str | Iterable[str] | None = None,
+    treatment: str | Iterable[str] | Estimand | Effect | None = None,
     outcome: str | Iterable[str] | None = None,
     adjustment: str | Iterable[str] | None = "auto",
     ax: Axes | None = None,
@@ -84,7 +88,7 @@ def plot_graph(
         A node may carry ``latent=True`` and ``kind`` (``"random"``, ``"data"`` or
         ``"deterministic"``). The common cause behind ``X <-> Y`` is a dashed dot.
     treatment, outcome : str or iterable of str, optional
-        Marked, together with the directed paths from one to the other.
+        Marked, together with the directed paths from one to the other; or one question.
     adjustment : str, iterable of str or None
         What is adjusted for; it is marked, and edges on back-door paths from a treatment to an
         outcome that stay open given it are dotted. ``"auto"``: the smallest set that identifies
@@ -117,6 +121,7 @@ def plot_graph(
     ['adjusted for', 'causal path', 'coating', 'dilution', 'humid', 'outcome', 'treatment']
     """
     graph = _as_graph(model_or_graph, unit_dims)
+    treatment, outcome = named(treatment, outcome)
     treatments, outcomes = as_names(graph, treatment), as_names(graph, outcome)
     adjusted = _adjusted(graph, treatments, outcomes, adjustment)
     layout = layered_layout(graph)

@@ -29,16 +29,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.effects.verdict import _data
 from bayescausal.inference.fit import resolve_seed
+from bayescausal.inference.given import as_fit
 from bayescausal.inference.known import prior as draw_prior
 from bayescausal.inference.known import truth as known_truth
 from bayescausal.types import EstimandError, FitMismatchError
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimand import Estimand
     from bayescausal.inference.record import Fit
 
 __all__ = ["PriorPosterior", "prior_posterior"]
@@ -148,7 +150,7 @@ class PriorPosterior:
 
 def prior_posterior(
     fit: Fit,
-    estimand: Estimand,
+    estimand: Estimand | Effect,
     *,
     truth: float | Effect | Mapping[str, Any] | None = None,
     draws: int = 1000,
@@ -198,14 +200,10 @@ def prior_posterior(
     >>> bc.prior_posterior(fit, bc.ATE("x", "y"), truth={"b": 1.0}).contraction > 0.99
     True
     """
+    fit, estimand = as_fit(fit, "prior_posterior"), as_estimand(estimand)
     if fit.kind != "posterior":
         raise FitMismatchError(
             f"Found a fit of kind {fit.kind!r}.", expected="a posterior; the prior is drawn here."
-        )
-    if not isinstance(estimand, Estimand):
-        raise EstimandError(
-            f"Found {estimand!r} where a question is needed.",
-            expected="an estimand, such as ATE('x', 'y').",
         )
     seed = fit.seed if seed is None else resolve_seed(seed)
     after = estimate(fit, estimand, seed=seed)

@@ -267,7 +267,7 @@ def test_checks_false_says_so(fit):
     ("options", "error", "said"),
     [
         ({"estimands": []}, EstimandError, "No question was asked"),
-        ({"estimands": "ATE"}, EstimandError, "Found 'ATE' where questions are needed"),
+        ({"estimands": "ATE"}, EstimandError, "Found 'ATE' where a question is needed"),
         ({"estimands": [3]}, EstimandError, "Found 3 among the questions"),
         ({"checks": ["overlp"]}, EstimandError, "'overlp' is not a check .* mean 'overlap'"),
         ({"checks": [3]}, EstimandError, "int is not a check"),
@@ -276,7 +276,7 @@ def test_checks_false_says_so(fit):
         ({"path": "page.pdf"}, DataError, "ends in '.pdf'"),
         ({"path": "page"}, DataError, "ends in 'nothing'"),
         ({"path": "no/such/place.html"}, DataError, "There is no directory"),
-        ({"fit": 3}, EstimandError, "A report on int"),
+        ({"fit": 3}, FitMismatchError, "given int in the place of a fit"),
     ],
 )
 def test_mistakes_are_refused_before_anything_runs(fit, options, error, said, monkeypatch):

@@ -70,13 +70,19 @@ def test_every_verb_takes_an_effect_where_it_takes_an_estimand(model, data, fit,
         lambda q: bc.report(fit, q, checks=False).effects[0].draws.values.tolist(),
         lambda q: bc.prior_check(model, units=20, estimands=q, draws=20, seed=1).table.to_dict(),
         lambda q: sorted(t.get_text() for t in bc.plot_graph(model, treatment=q).texts),
-        lambda q: bc.refute(
-            fit, q, tests="zero", replicates=1, draws=50, seed=1, progressbar=False
-        ).table.drop(columns="seconds", errors="ignore").to_dict(),
+        lambda q: (
+            bc.refute(fit, q, tests="zero", replicates=1, draws=50, seed=1, progressbar=False)
+            .table.drop(columns="seconds", errors="ignore")
+            .to_dict()
+        ),
         lambda q: bc.compare({"a": fit, "b": fit}, q).effects["a"].draws.values.tolist(),
-        lambda q: bc.hidden_confounder(
-            fit, q, gamma=[0.0, 0.5], delta=[0.0, 0.5], draws=50, seed=1, progressbar=False
-        ).surface["mean"].values.tolist(),
+        lambda q: (
+            bc.hidden_confounder(
+                fit, q, gamma=[0.0, 0.5], delta=[0.0, 0.5], draws=50, seed=1, progressbar=False
+            )
+            .surface["mean"]
+            .values.tolist()
+        ),
     ):
         assert str(ask(ate)) == str(ask(asked))
 

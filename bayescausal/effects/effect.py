@@ -370,6 +370,41 @@ class Effect:
         dose = getattr(self.estimand, "levels", None) is not None
         return (plot_dose_response if dose else plot_forest)(self, ax=ax, **options)
 
+    def to_datatree(self) -> xr.DataTree:
+        """Return the draws in the form that ArviZ reads.
+
+        Returns
+        -------
+        xarray.DataTree
+            Group ``posterior`` (``prior`` where they are draws from the prior) with one variable,
+            named by the effect, and ``<name> bounds`` where there are bounds.
+
+        Examples
+        --------
+        >>> import arviz as az
+        >>> from bayescausal.effects.effect import Effect
+        >>> tree = Effect([[0.1, 0.3], [0.2, 0.2]], name="gain").to_datatree()
+        >>> float(az.mean(tree)["posterior/gain"])
+        0.2
+        """
+        name = self.label.replace(" / ", " over ").replace(
+            "/", "|"
+        )  # no variable of a DataTree has a slash
+        held = {name: self.draws.rename(name)}
+        if self.bounds is not None:
+            held[f"{name} bounds"] = self.bounds.rename(f"{name} bounds")
+        data = xr.Dataset(held).assign_attrs({k: v for k, v in self._said().items() if v})
+        return xr.DataTree.from_dict({"prior" if self.kind == "prior" else "posterior": data})
+
+    def _said(self) -> dict[str, Any]:
+        """Return what was asked and of whom, as plain text."""
+        return {
+            "estimand": "" if self.estimand is None else self.estimand.describe(),
+            "population": self.population or "",
+            "identification": self.verdict,
+            "notes": list(self.notes),
+        }
+
     def to_dict(self, prob: float = 0.94) -> dict[str, Any]:
         """Return the answer as plain Python values, ready for JSON.
 

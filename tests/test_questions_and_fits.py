@@ -187,9 +187,9 @@ def test_the_remedy_for_a_trace_works(model, data):
 
 def test_exchanged_arguments_are_seen(fit, ate, tmp_path):
     for given in (bc.ATE("x", "y"), ate, [ate]):
-        with pytest.raises(FitMismatchError, match="a question in the place of a fit.*Exchange"):
+        with pytest.raises(FitMismatchError, match=r"a question in the place of a fit.*Exchange"):
             bc.estimate(given, fit)
-    with pytest.raises(EstimandError, match="Found a Fit where a question is needed.*Exchange"):
+    with pytest.raises(EstimandError, match=r"Found a Fit where a question is needed.*Exchange"):
         bc.estimate(fit, fit)
     path = tmp_path / "page.html"
     for where in (path, str(path)):

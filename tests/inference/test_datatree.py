@@ -123,14 +123,16 @@ def test_log_likelihood_and_prior_are_the_densities(tree, data):
     # Group effects have a parameter above them: scaling their law would change the model.
     assert set(tree.log_prior.data_vars) == {"b", "tau"}
     b, tau = tree.posterior["b"].values, tree.posterior["tau"].values
-    np.testing.assert_allclose(tree.log_prior["b"], stats.norm.logpdf(b, 0, 3), rtol=1e-9)
     np.testing.assert_allclose(
-        tree.log_prior["tau"], stats.halfnorm.logpdf(tau, scale=2), rtol=1e-9
+        tree.log_prior["b"], stats.norm.logpdf(b, 0, 3), rtol=np.finfo("f4").eps
+    )
+    np.testing.assert_allclose(
+        tree.log_prior["tau"], stats.halfnorm.logpdf(tau, scale=2), rtol=np.finfo("f4").eps
     )
 
 
 def test_predictions_are_given_the_observed_parents(tree, data):
-    """Within a draw ``y`` minus its location is noise: had ``x`` been drawn anew it would not be."""
+    """Within a draw ``y`` minus its location is noise; not so had ``x`` been drawn anew."""
     noise = tree.posterior_predictive["y"].values - location(tree, data)
     n = noise.size
     assert abs(noise.mean()) < 5 / np.sqrt(n)
@@ -229,7 +231,7 @@ def test_what_a_fit_cannot_have_is_left_out_and_said(data):
     assert any("log_likelihood: A fit without data" in said for said in tree.attrs["left_out"])
     with pytest.raises(ModelError, match="A fit without data has no log_likelihood"):
         known.to_datatree(["log_likelihood"])
-    with pytest.raises(BayesCausalError, match="'observed' is not a group.*'observed_data'"):
+    with pytest.raises(BayesCausalError, match=r"'observed' is not a group.*'observed_data'"):
         known.to_datatree(["observed"])
     before = bc.prior(make(), data, draws=20, seed=1).to_datatree()
     assert sorted(before.children) == ["constant_data", "observed_data", "prior"]

@@ -20,6 +20,7 @@ from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.finite_bounds import seen_bounds
 from bayescausal.effects.individual import individual
 from bayescausal.effects.joint import causation, is_exact
+from bayescausal.effects.listed import Effects
 from bayescausal.effects.planning import plan_run, share_plans
 from bayescausal.effects.present import as_effect, cells_of
 from bayescausal.effects.question import Question, resolve
@@ -122,7 +123,7 @@ def estimate(
     fit = as_fit(fit, "estimate")
     asked = as_estimands(estimand)
     effects = _estimate_all(fit, asked, seed, strict, ignore_potentials)
-    return effects[0] if question_in(estimand) is not None else effects
+    return effects[0] if question_in(estimand) is not None else Effects(effects)
 
 
 def _estimate_all(

@@ -165,11 +165,12 @@ def _demo_kidney_stones(seed: int) -> None:
         *_effect_cells(here),
     )
     print_table(shown)
+    low, high = new.interval(prob=PROB)
     say(
         f"As observed, A succeeds less often than B: {exact['naive']:+.3f}. But it was "
         f"given to the harder cases. Adjusted for the size of the stone it succeeds more often: "
         f"{exact['ATE']:+.3f} from the counts, {float(new):+.3f} with the uncertainty of 700 "
-        f"patients (94% HDI {interval_text(new.interval(prob=PROB))}). The probability that A is "
+        f"patients (94% HDI {interval_text((low, high))}). The probability that A is "
         f"better is {new.probability(above=0.0):.2f}, if size is the only common cause of "
         f"treatment and success."
     )

@@ -1,7 +1,7 @@
 """What is printed and shown in a notebook: tables and drawings, no addresses of objects.
 
-The kind: a result of the public interface whose ``print`` or display says nothing. Looked at: graphs
-from every maker, lists and dicts of results, and the names of the package.
+The kind: a result of the public interface whose ``print`` or display says nothing. Looked at:
+graphs from every maker, lists and dicts of results, and the names of the package.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def test_every_graph_shows_its_picture_and_stays_a_digraph(make):
     ]
     left, top, width, height = map(float, root.attrib["viewBox"].split())
     for i, (x, y, w, h) in enumerate(boxes):
-        assert left <= x and x + w <= left + width
-        assert top <= y and y + h <= top + height
+        assert left <= x < x + w <= left + width
+        assert top <= y < y + h <= top + height
         for x2, y2, w2, h2 in boxes[:i]:
             assert x + w < x2 or x2 + w2 < x or y + h < y2 or y2 + h2 < y
     assert found._repr_html_() == shown["text/html"]

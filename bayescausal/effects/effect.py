@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,10 @@ from bayescausal.draws.summary import interval_columns, sd, summarise
 from bayescausal.effects.arithmetic import combine, wrapped
 from bayescausal.effects.rendering import html_table, one_line, text_table
 from bayescausal.types import EstimandError
+
+if TYPE_CHECKING:
+    from bayescausal.figures.style import Axes
+    from bayescausal.graph.identification import Identification
 
 __all__ = ["Effect"]
 
@@ -90,7 +94,7 @@ class Effect:
 
     draws: Any
     estimand: Any = None
-    identification: Any = None
+    identification: Identification | None = None
     mc_error: Any = None
     seed: int | None = None
     population: str | None = None
@@ -121,7 +125,7 @@ class Effect:
         """The dims of the answer other than chain and draw; empty for one number."""
         return cells(self.draws)
 
-    def mean(self) -> Any:
+    def mean(self) -> float | xr.DataArray:
         """Return the posterior mean.
 
         Returns
@@ -130,7 +134,7 @@ class Effect:
         """
         return _scalar(self.draws.mean(DRAW_DIMS))
 
-    def sd(self) -> Any:
+    def sd(self) -> float | xr.DataArray:
         """Return the posterior standard deviation; NaN for one draw.
 
         Returns
@@ -139,7 +143,7 @@ class Effect:
         """
         return _scalar(sd(self.draws))
 
-    def interval(self, prob: float = 0.94, kind: str = "hdi") -> Any:
+    def interval(self, prob: float = 0.94, kind: str = "hdi") -> tuple[float, float] | xr.DataArray:
         """Return a credible interval over draws, on the scale that is shown.
 
         Parameters
@@ -175,7 +179,7 @@ class Effect:
         above: float | None = _ABOVE,
         below: float | None = None,
         between: tuple[float, float] | None = None,
-    ) -> Any:
+    ) -> float | xr.DataArray:
         """Return the posterior probability that the effect lies somewhere.
 
         Parameters
@@ -338,7 +342,7 @@ class Effect:
 
         return say(self, prob)
 
-    def plot(self, ax: Any = None, **options: Any) -> Any:
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the answer: a density, a forest of several cells, or a curve over doses.
 
         Parameters
@@ -482,7 +486,7 @@ def _put(effect: Effect, name: str, value: Any) -> None:
     object.__setattr__(effect, name, value)
 
 
-def _scalar(array: xr.DataArray) -> Any:
+def _scalar(array: xr.DataArray) -> float | xr.DataArray:
     """Return a float for one number, else the array."""
     return array if array.ndim else float(array)
 

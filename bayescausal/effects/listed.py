@@ -26,7 +26,7 @@ class Effects(TableList):
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return each effect with its mean, its interval and its verdict."""
-        found = []
+        found: list[tuple[str, ...]] = []
         for effect in self:
             if effect.dims:
                 sizes = " x ".join(f"{effect.draws.sizes[d]} {d}" for d in effect.dims)

@@ -115,9 +115,10 @@ def identify(
                 expected="a question, or the names of a treatment and an outcome.",
             )
         return question.identify(model_or_graph, observed=observed, unit_dims=unit_dims)
-    asked = (treatment, outcome, given, observed)
+    first, last = named(treatment, outcome)
+    asked = (first, last, given, observed)
     dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
-    return arrows.identify(dag, treatment, outcome, observed=seen, given=given)
+    return arrows.identify(dag, first, last, observed=seen, given=given)
 
 
 def paths(
@@ -206,10 +207,10 @@ def roles(
     >>> print(roles("Z -> X -> M -> Y; Z -> Y", "X", "Y")["M"])
     M is a mediator: do not adjust for it, it carries part of the effect.
     """
-    treatment, outcome = named(treatment, outcome)
-    asked = (treatment, outcome, observed)
+    first, last = named(treatment, outcome)
+    asked = (first, last, observed)
     dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
-    return arrows.roles(dag, treatment, outcome, observed=seen)
+    return arrows.roles(dag, first, last, observed=seen)
 
 
 def implied_independences(

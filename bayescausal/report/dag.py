@@ -121,8 +121,8 @@ def plot_graph(
     ['adjusted for', 'causal path', 'coating', 'dilution', 'humid', 'outcome', 'treatment']
     """
     graph = _as_graph(model_or_graph, unit_dims)
-    treatment, outcome = named(treatment, outcome)
-    treatments, outcomes = as_names(graph, treatment), as_names(graph, outcome)
+    first, last = named(treatment, outcome)
+    treatments, outcomes = as_names(graph, first), as_names(graph, last)
     adjusted = _adjusted(graph, treatments, outcomes, adjustment)
     layout = layered_layout(graph)
     boxes, curves = _in_inches(graph, layout, treatments, outcomes, adjusted or ())

@@ -41,6 +41,7 @@ from bayescausal.types import EstimandError, FitMismatchError
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimand import Estimand
+    from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
 
 __all__ = ["PriorPosterior", "prior_posterior"]
@@ -113,7 +114,7 @@ class PriorPosterior:
         near = "near" if z < 2 else "far from"
         return f"{text} The truth, {self.truth:.3g}, is {z:.1f} posterior sds away: {near} it."
 
-    def plot(self, ax: Any = None, **options: Any) -> Any:
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw prior, posterior and truth in one picture.
 
         Parameters

@@ -154,7 +154,8 @@ def e_value(
             raise EstimandError(
                 "interval= of an Effect.", expected="prob=: its interval is that of its draws."
             )
-        value, interval = float(effect), effect.interval(prob)
+        low, high = effect.interval(prob)
+        value, interval = float(effect), (low, high)
         own = getattr(effect.estimand, "scale", None)
         scale = scale or (own.name if own is not None else None)
         if scale is None:

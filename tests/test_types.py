@@ -47,10 +47,14 @@ def test_a_type_checker_sees_through_the_lazy_names(tmp_path):
     lines += [f"    reveal_type({expression})" for expression in REVEALED]
     script = tmp_path / "asked.py"
     script.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    config = str(ROOT / "pyproject.toml")
     said, errors, _ = api.run(
-        ["--config-file", config, "--no-error-summary", "--python-executable", sys.executable]
-        + ["--cache-dir", str(ROOT / ".mypy_cache"), str(script)]
+        [
+            f"--config-file={ROOT / 'pyproject.toml'}",
+            f"--python-executable={sys.executable}",
+            f"--cache-dir={ROOT / '.mypy_cache'}",
+            "--no-error-summary",
+            str(script),
+        ]
     )
     assert not errors
     found = re.findall(r'Revealed type is "(.*)"', said)

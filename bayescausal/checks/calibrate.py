@@ -222,7 +222,7 @@ def calibrate_with(
         fit=fit,
         answer=answer,
         interval=interval,
-        **study,
+        **{**dict.fromkeys(("fit_model", "observed", "do", "unit_dims")), **study},
     )
     rows, recipe, notes = collect(
         "calibrate",

@@ -211,7 +211,7 @@ def recover_with(
         parameters=parameters,
         fit=fit,
         answer=answer,
-        **study,
+        **{**dict.fromkeys(("fit_model", "observed", "do", "unit_dims")), **study},
     )
     rows, recipe, notes = collect(
         "recover",

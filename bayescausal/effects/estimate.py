@@ -29,6 +29,7 @@ from bayescausal.effects.streamed import streamed_run
 from bayescausal.effects.support import support_notes
 from bayescausal.effects.verdict import contraction, verdict
 from bayescausal.inference.given import as_fit
+from bayescausal.inference.progress import showing
 from bayescausal.inference.stream.held import is_streamed
 from bayescausal.model.asked import question_in
 from bayescausal.types import IdentificationError
@@ -52,6 +53,7 @@ def estimate(
     seed: int | None = None,
     strict: bool = False,
     ignore_potentials: bool = False,
+    progressbar: bool = True,
 ) -> Effect: ...
 
 
@@ -63,6 +65,7 @@ def estimate(
     seed: int | None = None,
     strict: bool = False,
     ignore_potentials: bool = False,
+    progressbar: bool = True,
 ) -> list[Effect]: ...
 
 
@@ -73,6 +76,7 @@ def estimate(
     seed: int | None = None,
     strict: bool = False,
     ignore_potentials: bool = False,
+    progressbar: bool = True,
 ) -> Effect | list[Effect]:
     """Answer a causal question with a posterior.
 
@@ -89,6 +93,8 @@ def estimate(
         Refuse what is not identified nonparametrically.
     ignore_potentials : bool, default False
         Go on although Potentials act on structural variables.
+    progressbar : bool, default True
+        Show a bar where it takes long (quantiles, many units with noise); short work shows none.
 
     Returns
     -------
@@ -122,7 +128,9 @@ def estimate(
     """
     fit = as_fit(fit, "estimate")
     asked = as_estimands(estimand)
-    effects = _estimate_all(fit, asked, seed, strict, ignore_potentials)
+    title = asked[0].label() if len(asked) == 1 else f"{len(asked)} questions"
+    with showing(title, progressbar):
+        effects = _estimate_all(fit, asked, seed, strict, ignore_potentials)
     return effects[0] if question_in(estimand) is not None else Effects(effects)
 
 

@@ -1,7 +1,7 @@
-"""Long work shows that it goes on, short work and quiet calls say nothing, notebooks are not warned.
+"""Long work shows that it goes on, short work and quiet calls are silent, notebooks unwarned.
 
 The kind: minutes without a sign of life, and a warning of a drawing library in the first cell of
-a notebook. Looked at: `fit`, `estimate` (every question goes through one loop over blocks), studies.
+a notebook. Looked at: `fit`, `estimate` (all questions go through one loop over blocks), studies.
 """
 
 from __future__ import annotations

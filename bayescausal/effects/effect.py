@@ -385,10 +385,9 @@ class Effect:
 
         Examples
         --------
-        >>> import arviz as az
         >>> from bayescausal.effects.effect import Effect
         >>> tree = Effect([[0.1, 0.3], [0.2, 0.2]], name="gain").to_datatree()
-        >>> float(az.mean(tree)["posterior/gain"])
+        >>> round(float(tree["posterior/gain"].mean()), 3)
         0.2
         """
         name = self.label.replace(" / ", " over ").replace(

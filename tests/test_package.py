@@ -140,6 +140,15 @@ def test_light_names_cost_no_heavy_import(code):
     assert not heavy & modules_after(code)
 
 
+def test_intervals_take_the_arithmetic_of_arviz_alone():
+    """Nothing is loaded before the first interval, and no drawing with it."""
+    plotting = {"matplotlib", "arviz", "arviz_plots", "pymc"}
+    assert not {"arviz_stats", *plotting} & modules_after("import bayescausal.draws.intervals")
+    used = modules_after("from bayescausal.draws.intervals import hdi; hdi([1.0, 2.0, 4.0])")
+    assert "arviz_stats" in used
+    assert not plotting & used
+
+
 def test_the_import_probe_sees_pymc():
     assert "pymc" in modules_after("import pymc")
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bayescausal.figures.style import Axes
+
 __all__ = ["Assurance", "crossing", "rising", "wilson"]
 
 
@@ -96,7 +98,7 @@ class Assurance:
         """Return the curve as a table."""
         return self.curve.copy()
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the curve, with its intervals and the number needed.
 
         Parameters

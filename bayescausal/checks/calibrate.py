@@ -69,9 +69,6 @@ def calibrate(
     unit_dims: str | Sequence[str] | None = None,
     draws: int = 500,
     chains: int = 2,
-    _fit: Callable[..., Any] | None = None,
-    _answer: Callable[..., Any] | None = None,
-    _interval: Callable[..., Any] | None = None,
     **fit_options: Any,
 ) -> Calibration:
     """Check that answers are calibrated: truths from the prior, ranked among the posterior's draws.
@@ -144,6 +141,65 @@ def calibrate(
     >>> check.verdict, list(check.table.index)
     ('pass', ['ATE x -> y', 'b', 'log-likelihood'])
     """
+    return calibrate_with(
+        model,
+        estimands,
+        units=units,
+        replicates=replicates,
+        fit_model=fit_model,
+        observed=observed,
+        do=do,
+        seed=seed,
+        executor=executor,
+        progressbar=progressbar,
+        on_replicate=on_replicate,
+        rank_draws=rank_draws,
+        path=path,
+        unit_dims=unit_dims,
+        draws=draws,
+        chains=chains,
+        options=fit_options,
+    )
+
+
+def calibrate_with(
+    model: pm.Model,
+    estimands: Any,
+    *,
+    units: int | Mapping[str, int] | None,
+    options: dict[str, Any],
+    seed: int | None = None,
+    replicates: int = 1000,
+    rank_draws: int = 99,
+    draws: int = 500,
+    chains: int = 2,
+    fit: Callable[..., Any] | None = None,
+    answer: Callable[..., Any] | None = None,
+    interval: Callable[..., Any] | None = None,
+    executor: Any = None,
+    progressbar: bool = True,
+    on_replicate: Callable[[pd.DataFrame], Any] | None = None,
+    path: str | os.PathLike[str] | None = None,
+    **study: Any,
+) -> Calibration:
+    """Calibrate another fit, answer or interval in the place of the usual ones.
+
+    Parameters
+    ----------
+    model, estimands, units, seed, replicates, rank_draws, draws, chains, executor, progressbar
+        As in :func:`calibrate`, and so are `on_replicate` and `path`.
+    options : dict
+        Of the fit.
+    fit, answer, interval : callable, optional
+        In the place of :func:`bayescausal.fit`, :func:`bayescausal.estimate` and the narrowest
+        interval.
+    **study
+        ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
+
+    Returns
+    -------
+    Calibration
+    """
     replicates = check_replicates(replicates)
     check_executor(executor)
     whole = isinstance(rank_draws, int | np.integer) and not isinstance(rank_draws, bool)
@@ -159,17 +215,14 @@ def calibrate(
         None,
         estimands,
         units=units,
-        fit_model=fit_model,
-        observed=observed,
-        do=do,
         seed=seed,
-        unit_dims=unit_dims,
-        options={"draws": draws, "chains": chains, **fit_options},
+        options={"draws": draws, "chains": chains, **options},
         parameters=True,
         rank_draws=int(rank_draws),
-        fit=_fit,
-        answer=_answer,
-        interval=_interval,
+        fit=fit,
+        answer=answer,
+        interval=interval,
+        **{**dict.fromkeys(("fit_model", "observed", "do", "unit_dims")), **study},
     )
     rows, recipe, notes = collect(
         "calibrate",

@@ -23,6 +23,8 @@ from bayescausal.types import StudyError, closest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.figures.style import Axes
+
 __all__ = ["Calibration", "holm", "judge"]
 
 #: Adjusted p-values below which the verdict is a failure, or a warning.
@@ -115,7 +117,7 @@ class Calibration(Check):
         mine = self.rows[(names_of(self.rows) == quantity) & (self.rows["failure"] == "")]
         return _thinnest(mine, self.rank_draws)[0]
 
-    def plot(self, ax: Any = None, **options: Any) -> Any:
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the ranks of every quantity.
 
         Parameters

@@ -40,9 +40,10 @@ import xarray as xr
 
 from bayescausal.checks.compare_data import common_variables, refuse_other_data, unit_densities
 from bayescausal.checks.compare_record import ModelComparison
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import estimate
+from bayescausal.inference.given import instead_of_fit
 from bayescausal.inference.record import Fit
 from bayescausal.model.ask_graph import compare_graphs
 from bayescausal.types import EstimandError
@@ -50,12 +51,14 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.effects.estimand import Estimand
+
 __all__ = ["compare"]
 
 
 def compare(
     fits: Mapping[str, Fit] | Sequence[Fit],
-    estimand: Estimand | None = None,
+    estimand: Estimand | Effect | None = None,
     *,
     variables: str | Sequence[str] | None = None,
     draws: int = 2000,
@@ -112,11 +115,7 @@ def compare(
     'slope'
     """
     named = _named(fits)
-    if estimand is not None and not isinstance(estimand, Estimand):
-        raise EstimandError(
-            f"Found {estimand!r} where a question is needed.",
-            expected="an estimand, such as ATE('treatment', 'outcome').",
-        )
+    estimand = None if estimand is None else as_estimand(estimand)
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 2:
         raise EstimandError(f"draws={draws!r}.", expected="A whole number of 2 or more.")
     refuse_other_data(named)
@@ -154,7 +153,9 @@ def _named(fits: Any) -> dict[str, Fit]:
     for name, fit in named.items():
         if not isinstance(fit, Fit):
             raise EstimandError(
-                f"{name!r} is {type(fit).__name__}, not a fit.", expected="Fits, by name."
+                f"{name!r} is {type(fit).__name__}, not a fit.",
+                expected="Fits, by name.",
+                remedy=instead_of_fit(fit)[1],
             )
         if fit.kind != "posterior" or fit.data is None:
             raise EstimandError(f"{name!r} is a {fit.kind}.", expected="Posteriors with data.")

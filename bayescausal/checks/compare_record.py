@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bayescausal.effects.effect import Effect
+    from bayescausal.figures.style import Axes
 
 __all__ = ["ModelComparison"]
 
@@ -140,7 +141,7 @@ class ModelComparison:
             parts.append(f"{a} and {b} imply the same independences: no such data tell them apart.")
         return " ".join(parts)
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw scores and answers, model by model.
 
         Parameters

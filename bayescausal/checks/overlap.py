@@ -36,12 +36,16 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.intervals import hdi
 from bayescausal.effects.support import LIMIT, TOO_MANY
 from bayescausal.effects.support_laws import is_finite, kept_values, some_draws
+from bayescausal.inference.given import as_fit
+from bayescausal.model.asked import named, question_in
 from bayescausal.types import EstimandError, closest, unknown_variable
 from bayescausal.worlds.evaluate import Units, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimand import Estimand
     from bayescausal.inference.record import Fit
 
 __all__ = ["overlap"]
@@ -64,11 +68,11 @@ MEANING = {
 
 def overlap(
     fit: Fit,
-    treatment: str,
+    treatment: str | Estimand | Effect,
     outcome: str | None = None,
     *,
     covariates: Sequence[str] | None = None,
-    effect: str = "ATE",
+    effect: str | None = None,
     limit: float = LIMIT,
     draws: int = 200,
 ) -> Check:
@@ -78,15 +82,16 @@ def overlap(
     ----------
     fit : Fit
         A posterior (or a truth) with data in which the treatment was observed.
-    treatment : str
+    treatment : str, Estimand or Effect
         A random variable of the model: its equation gives the propensity. Counts and continuous
-        treatments are cut into three strata.
+        treatments are cut into three strata. A question names its outcome too.
     outcome : str, optional
         With it, the covariates of the back-door set are balanced too.
     covariates : sequence of str, optional
         What to balance. Default: the observed parents of the treatment, and the adjustment set.
     effect : {"ATE", "ATT", "ATU"}
-        For whom: everyone; those at the larger of two levels; those at the smaller.
+        For whom: everyone; those at the larger of two levels; those at the smaller. Default: as
+        the question says, or everyone.
     limit : float
         A unit is beyond the support of a level if its chance of it is below this share of the
         average chance.
@@ -125,6 +130,12 @@ def overlap(
     >>> check.verdict
     'pass'
     """
+    fit = as_fit(fit, "overlap")
+    question = question_in(treatment)
+    if effect is None:
+        kind = type(question).__name__
+        effect = kind if kind in ("ATT", "ATU") else "ATE"
+    treatment, outcome = _one(*named(treatment, outcome))
     _check_options(effect, limit, draws)
     units = _units(fit, treatment)
     chosen = some_draws(fit, draws)
@@ -215,6 +226,17 @@ def _units(fit: Fit, treatment: str) -> Units:
             f"{treatment!r} is a vector for each unit.", expected="One number for each unit."
         )
     return units
+
+
+def _one(treatment: Any, outcome: str | None) -> tuple[str, str | None]:
+    """Return the one treatment whose chance is looked at."""
+    names = (treatment,) if isinstance(treatment, str) else tuple(treatment)
+    if len(names) != 1:
+        raise EstimandError(
+            f"{len(names)} treatments ({', '.join(names)}) at once.",
+            expected="One: the chance of each is looked at by itself.",
+        )
+    return names[0], outcome
 
 
 def _concerned(support: Support, effect: str) -> np.ndarray:

@@ -37,6 +37,7 @@ from bayescausal.checks.predictive_uniform import uniformity
 from bayescausal.draws.check import Check
 from bayescausal.effects.support_laws import some_draws
 from bayescausal.inference.fit import resolve_seed
+from bayescausal.inference.given import as_fit
 from bayescausal.types import EstimandError, NoiseFormError, closest, unknown_variable
 from bayescausal.worlds.evaluate import units_of
 
@@ -121,6 +122,7 @@ def posterior_check(
     """
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
         raise EstimandError(f"level={level!r}.", expected="A probability between 0 and 1.")
+    fit = as_fit(fit, "posterior_check")
     seed = fit.seed if seed is None else resolve_seed(seed)
     found, notes = predictions(fit, variables, draws=draws, seed=seed)
     table, pits = _compare(found, quantities, level)

@@ -30,11 +30,10 @@ import pandas as pd
 from bayescausal.checks.predictive import predictions, tree_of
 from bayescausal.checks.predictive_replicas import Replicas, kind_of
 from bayescausal.draws.check import Check
-from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.estimate import estimate
 from bayescausal.inference.known import prior
 from bayescausal.model.rebuild import data_values
-from bayescausal.types import EstimandError
 from bayescausal.worlds.evaluate import evaluate, fresh_units
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Request, build_program
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
+    from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimand import Estimand
     from bayescausal.inference.record import Fit
     from bayescausal.model.structure import Structure
 
@@ -69,7 +70,7 @@ def prior_check(
     model: pm.Model,
     data: Any = None,
     *,
-    estimands: Estimand | Sequence[Estimand] | None = None,
+    estimands: Estimand | Effect | Sequence[Estimand | Effect] | None = None,
     units: int | Mapping[str, int] | None = None,
     draws: int = 500,
     seed: int | None = None,
@@ -83,7 +84,7 @@ def prior_check(
         A generative model.
     data : DataFrame, Mapping or Dataset, optional
         What was seen. It is compared with, and informs nothing.
-    estimands : Estimand or sequence of Estimand, optional
+    estimands : Estimand or Effect, or a sequence of them, optional
         Questions: their prior is judged too.
     units : int or mapping of str to int, optional
         Without data: how many units are simulated.
@@ -124,7 +125,7 @@ def prior_check(
     >>> bc.prior_check(world.model, data, seed=1, draws=200).verdict
     'pass'
     """
-    asked = _asked(estimands)
+    asked = [] if estimands is None else as_estimands(estimands)
     if data is None and units is None:
         known = prior(model, draws=draws, seed=seed, unit_dims=unit_dims)
     else:
@@ -161,19 +162,6 @@ def prior_check(
 
 
 # ------------------------------------------------------------------------------- private
-
-
-def _asked(estimands: Any) -> list[Estimand]:
-    if estimands is None:
-        return []
-    found = [estimands] if isinstance(estimands, Estimand) else list(estimands)
-    for each in found:
-        if not isinstance(each, Estimand):
-            raise EstimandError(
-                f"Found {each!r} where a question is needed.",
-                expected="an estimand, such as ATE('treatment', 'outcome').",
-            )
-    return found
 
 
 def _forward(known: Fit) -> list[Replicas]:

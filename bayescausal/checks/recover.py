@@ -53,8 +53,6 @@ def recover(
     parameters: bool = False,
     path: str | os.PathLike[str] | None = None,
     unit_dims: str | Sequence[str] | None = None,
-    _fit: Callable[..., Any] | None = None,
-    _answer: Callable[..., Any] | None = None,
     **fit_options: Any,
 ) -> Recovery:
     """Simulate at a known truth, fit, estimate and compare, many times.
@@ -140,6 +138,61 @@ def recover(
     >>> study.summary().loc["ATE x -> y", ["truth", "power", "failed"]].tolist()
     [2.0, 1.0, 0.0]
     """
+    return recover_with(
+        model,
+        truth,
+        estimands,
+        units=units,
+        replicates=replicates,
+        fit_model=fit_model,
+        observed=observed,
+        do=do,
+        seed=seed,
+        executor=executor,
+        progressbar=progressbar,
+        on_replicate=on_replicate,
+        parameters=parameters,
+        path=path,
+        unit_dims=unit_dims,
+        options=fit_options,
+    )
+
+
+def recover_with(
+    model: pm.Model,
+    truth: Any,
+    estimands: Any,
+    *,
+    units: int | Mapping[str, int] | None,
+    options: dict[str, Any],
+    seed: int | None = None,
+    replicates: int = 200,
+    fit: Callable[..., Any] | None = None,
+    answer: Callable[..., Any] | None = None,
+    parameters: bool = False,
+    executor: Any = None,
+    progressbar: bool = True,
+    on_replicate: Callable[[pd.DataFrame], Any] | None = None,
+    path: str | os.PathLike[str] | None = None,
+    **study: Any,
+) -> Recovery:
+    """Recover with another fit, or another way to answer, in the place of the usual ones.
+
+    Parameters
+    ----------
+    model, truth, estimands, units, seed, replicates, parameters, executor, progressbar
+        As in :func:`recover`, and so are `on_replicate` and `path`.
+    options : dict
+        Of the fit.
+    fit, answer : callable, optional
+        In the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
+    **study
+        ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
+
+    Returns
+    -------
+    Recovery
+    """
     replicates = check_replicates(replicates)
     check_executor(executor)
     if truth is None:
@@ -153,15 +206,12 @@ def recover(
         dict(truth) if hasattr(truth, "keys") else truth,
         estimands,
         units=units,
-        fit_model=fit_model,
-        observed=observed,
-        do=do,
         seed=seed,
-        unit_dims=unit_dims,
-        options=fit_options,
+        options=options,
         parameters=parameters,
-        fit=_fit,
-        answer=_answer,
+        fit=fit,
+        answer=answer,
+        **{**dict.fromkeys(("fit_model", "observed", "do", "unit_dims")), **study},
     )
     rows, recipe, notes = collect(
         "recover",

@@ -46,6 +46,8 @@ from bayescausal.types import StudyError, closest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.figures.style import Axes
+
 __all__ = ["MEASURES", "Recovery", "names_of", "summarise_rows"]
 
 #: Columns of a summary; each has its Monte Carlo error behind them.
@@ -147,7 +149,7 @@ class Recovery:
             rows = pd.concat([rows, more])
         return summarise_rows(rows, self.replicates)
 
-    def plot(self, estimand: str | Sequence[str] | None = None, ax: Any = None) -> Any:
+    def plot(self, estimand: str | Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
         """Draw the intervals of all replicates, sorted, with the truth.
 
         Parameters

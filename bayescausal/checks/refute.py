@@ -43,14 +43,17 @@ from bayescausal.checks.refute_trials import Bench, Trial
 from bayescausal.checks.refute_words import MEANING, TESTS
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import significant, three
-from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer
 from bayescausal.inference.fit import resolve_seed
+from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EstimandError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimand import Estimand
     from bayescausal.inference.record import Fit
 
 __all__ = ["TESTS", "refute"]
@@ -63,7 +66,7 @@ AGAIN, FAR = 3, 100_003
 
 def refute(
     fit: Fit,
-    estimand: Estimand,
+    estimand: Estimand | Effect,
     *,
     tests: str | Sequence[str] | None = None,
     clusters: Any = None,
@@ -149,6 +152,7 @@ def refute(
     >>> bc.refute(fit, bc.ATE("x", "y"), tests=["permuted", "planted"], replicates=4).verdict
     'pass'
     """
+    fit, estimand = as_fit(fit, "refute"), as_estimand(estimand)
     _check_options(replicates, share, level)
     names = _names(tests, clusters, negative_control)
     _check_question(fit, estimand)
@@ -237,12 +241,7 @@ def _names(tests: Any, clusters: Any, negative_control: Any) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _check_question(fit: Fit, estimand: Any) -> None:
-    if not isinstance(estimand, Estimand):
-        raise EstimandError(
-            f"Found {estimand!r} where a question is needed.",
-            expected="an estimand, such as ATE('treatment', 'outcome').",
-        )
+def _check_question(fit: Fit, estimand: Estimand) -> None:
     if fit.kind != "posterior" or fit.data is None:
         raise EstimandError(
             f"A {fit.kind} without a posterior cannot be refuted.", expected="A fit to data."

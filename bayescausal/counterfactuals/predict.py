@@ -27,6 +27,7 @@ from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_co
 from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.units import select_units
+from bayescausal.inference.given import as_fit
 from bayescausal.model.interventions import refuse_potentials
 from bayescausal.types import DataError, Intervention
 from bayescausal.worlds.admit import refuse_outside, refuse_undefined
@@ -83,6 +84,7 @@ def abduct(
     >>> float(bc.abduct(known)["U_x"].squeeze())
     2.0
     """
+    fit = as_fit(fit, "abduct")
     units = _units(fit)
     structure = fit.structure
     names = [p for n in structure.random for p in structure.imputed.get(n, (n,))]
@@ -162,6 +164,7 @@ def counterfactual(
     >>> float(both["y"].sel(world="counterfactual").squeeze())
     0.5
     """
+    fit = as_fit(fit, "counterfactual")
     structure = fit.structure
     if not ignore_potentials:
         refuse_potentials(structure)

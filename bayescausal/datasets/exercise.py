@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bayescausal.datasets.exercise_worlds import LinearWorld, TableWorld
     from bayescausal.effects.estimand import Estimand
 
-__all__ = ["Exercise", "Mistake", "Solution"]
+__all__ = ["Exercise", "Mistake", "Solution", "made"]
 
 #: Posterior sds within which a number fits an answer.
 FITS = 3.0
@@ -102,11 +102,11 @@ class Exercise:
     question: Estimand
     observed: tuple[str, ...]
     graph: nx.DiGraph
-    _world: LinearWorld | TableWorld = field(repr=False)
-    _truth: float = field(repr=False)
-    _mistakes: tuple[Mistake, ...] = field(repr=False)
-    _how: str = field(repr=False)
-    _variables: tuple[str, ...] = field(repr=False)
+    _world: LinearWorld | TableWorld = field(init=False)
+    _truth: float = field(init=False)
+    _mistakes: tuple[Mistake, ...] = field(init=False)
+    _how: str = field(init=False)
+    _variables: tuple[str, ...] = field(init=False)
 
     def simulate(self, units: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Return data of the exercise: only what can be observed.
@@ -219,7 +219,8 @@ class Exercise:
         sd = float(effect.sd())
         if not sd > 0:
             return self._read(float(effect))
-        return float(effect.mean()), sd, effect.interval(0.94)
+        low, high = effect.interval(0.94)
+        return float(effect.mean()), sd, (low, high)
 
     def __repr__(self) -> str:
         return f"Exercise({self.name}: {self.question.describe()})"
@@ -227,3 +228,40 @@ class Exercise:
     def _repr_html_(self) -> str:
         head = f"<strong>{escape(self.name)}</strong>: {escape(self.text)}"
         return f"<p>{head}</p><p>{escape(self.question.describe())}</p>"
+
+
+def made(
+    *,
+    world: LinearWorld | TableWorld,
+    truth: float,
+    mistakes: tuple[Mistake, ...],
+    how: str,
+    variables: tuple[str, ...],
+    **shown: Any,
+) -> Exercise:
+    """Return an exercise with what it hides.
+
+    Parameters
+    ----------
+    world : LinearWorld or TableWorld
+        Where its data come from.
+    truth : float
+        The right answer.
+    mistakes : tuple of Mistake
+        Wrong answers, and why they are wrong.
+    how : str
+        How the right answer is found.
+    variables : tuple of str
+        Of the model that finds it.
+    **shown
+        The fields that everybody sees.
+
+    Returns
+    -------
+    Exercise
+    """
+    exercise = Exercise(**shown)
+    hidden = {"world": world, "truth": truth, "mistakes": mistakes, "how": how}
+    for name, value in {**hidden, "variables": variables}.items():
+        object.__setattr__(exercise, f"_{name}", value)
+    return exercise

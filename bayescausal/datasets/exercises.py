@@ -23,14 +23,15 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 import networkx as nx
 import pandas as pd
 
-from bayescausal.datasets.exercise import Exercise, Mistake
+from bayescausal.datasets.exercise import Exercise, Mistake, made
 from bayescausal.datasets.exercise_worlds import LinearWorld, TableWorld
 from bayescausal.effects.estimands import ATE, CDE
+from bayescausal.graph.shown import CausalGraph
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
@@ -39,7 +40,15 @@ if TYPE_CHECKING:
 __all__ = ["exercise"]
 
 
-def exercise(name: str | None = None) -> Any:
+@overload
+def exercise(name: str) -> Exercise: ...
+
+
+@overload
+def exercise(name: None = None) -> pd.DataFrame: ...
+
+
+def exercise(name: str | None = None) -> Exercise | pd.DataFrame:
     """Return an exercise by name; without one, the list of them.
 
     Parameters
@@ -114,22 +123,22 @@ def _linear(
         Mistake(label, world.regression(*pair, adjusted), why) for label, adjusted, why in wrong
     )
     question = CDE(*pair, mediators=dict.fromkeys(mediators, 0)) if mediators else ATE(*pair)
-    return Exercise(
+    return made(
         name=name,
         text=text,
         question=question,
         observed=observed,
         graph=_graph(world.edges(), observed),
-        _world=world,
-        _truth=world.effect(*pair, held=mediators),
-        _mistakes=mistakes,
-        _how=how,
-        _variables=tuple(variables or observed),
+        world=world,
+        truth=world.effect(*pair, held=mediators),
+        mistakes=mistakes,
+        how=how,
+        variables=tuple(variables or observed),
     )
 
 
 def _graph(edges: Sequence[tuple[str, str]], observed: Sequence[str]) -> nx.DiGraph:
-    graph: nx.DiGraph = nx.DiGraph(list(edges))
+    graph: nx.DiGraph = CausalGraph(list(edges))
     for node in graph:
         graph.nodes[node]["observed"] = node in observed
     return nx.freeze(graph)
@@ -370,7 +379,7 @@ def _simpson() -> Exercise:
         "The severe cases are treated more often and recover less: the arms are not alike. Within "
         "each group treatment helps. Adjust for severity: let both equations read it."
     )
-    return Exercise(
+    return made(
         name="simpson",
         text=(
             "Fewer of the treated recover than of the untreated. Severe cases are treated more "
@@ -380,11 +389,11 @@ def _simpson() -> Exercise:
         question=question,
         observed=world.names,
         graph=_graph(world.edges(), world.names),
-        _world=world,
-        _truth=world.effect(),
-        _mistakes=(Mistake("unadjusted", world.difference(), why),),
-        _how="Adjust for severity: the average over its two groups.",
-        _variables=world.names,
+        world=world,
+        truth=world.effect(),
+        mistakes=(Mistake("unadjusted", world.difference(), why),),
+        how="Adjust for severity: the average over its two groups.",
+        variables=world.names,
     )
 
 

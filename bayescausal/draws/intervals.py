@@ -99,7 +99,7 @@ def hdi(draws: Any, prob: float = 0.94) -> xr.DataArray:
     >>> hdi([0.0, 1.0, 1.1, 1.2, 9.0], prob=0.5).values.tolist()
     [1.0, 1.2]
     """
-    return _over_draws(draws, prob, _narrowest)
+    return _over_draws(draws, prob, narrowest)
 
 
 def eti(draws: Any, prob: float = 0.94) -> xr.DataArray:
@@ -124,8 +124,10 @@ def eti(draws: Any, prob: float = 0.94) -> xr.DataArray:
     return _over_draws(draws, prob, _equal_tails)
 
 
-def narrowest(ordered: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the narrowest interval, of draws that are sorted along the first axis.
+def narrowest(draws: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the narrowest interval of draws along the first axis.
+
+    The arithmetic is ArviZ's; it is imported on first use, since it takes SciPy's statistics along.
 
     Examples
     --------
@@ -134,12 +136,10 @@ def narrowest(ordered: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]
     >>> [end.item() for end in narrowest(np.array([0.0, 1.0, 1.1, 1.2, 9.0]), 0.5)]
     [1.0, 1.2]
     """
-    n = len(ordered)
-    inside = min(int(np.floor(prob * n)), n - 1)
-    start = np.argmin(ordered[inside:] - ordered[: n - inside], axis=0)[np.newaxis]
-    low = np.take_along_axis(ordered, start, axis=0)[0]
-    high = np.take_along_axis(ordered, start + inside, axis=0)[0]
-    return low, high
+    from arviz_stats.base import array_stats
+
+    ends = np.asarray(array_stats.hdi(draws, prob, axis=0))
+    return ends[..., 0], ends[..., 1]
 
 
 def check_prob(prob: float) -> float:
@@ -170,10 +170,6 @@ def _over_draws(
         dims=(*first.dims, "ci_bound"),
         coords={**first.coords, "ci_bound": ["lower", "upper"]},
     )
-
-
-def _narrowest(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
-    return narrowest(np.sort(values, axis=0), prob)
 
 
 def _equal_tails(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,10 @@ from bayescausal.draws.summary import interval_columns, sd, summarise
 from bayescausal.effects.arithmetic import combine, wrapped
 from bayescausal.effects.rendering import html_table, one_line, text_table
 from bayescausal.types import EstimandError
+
+if TYPE_CHECKING:
+    from bayescausal.figures.style import Axes
+    from bayescausal.graph.identification import Identification
 
 __all__ = ["Effect"]
 
@@ -94,7 +98,7 @@ class Effect:
 
     draws: Any
     estimand: Any = None
-    identification: Any = None
+    identification: Identification | None = None
     mc_error: Any = None
     seed: int | None = None
     population: str | None = None
@@ -127,7 +131,7 @@ class Effect:
         """The dims of the answer other than chain and draw; empty for one number."""
         return cells(self.draws)
 
-    def mean(self) -> Any:
+    def mean(self) -> float | xr.DataArray:
         """Return the posterior mean.
 
         Returns
@@ -136,7 +140,7 @@ class Effect:
         """
         return _scalar(self.draws.mean(DRAW_DIMS))
 
-    def sd(self) -> Any:
+    def sd(self) -> float | xr.DataArray:
         """Return the posterior standard deviation; NaN for one draw.
 
         Returns
@@ -145,7 +149,7 @@ class Effect:
         """
         return _scalar(sd(self.draws))
 
-    def interval(self, prob: float = 0.94, kind: str = "hdi") -> Any:
+    def interval(self, prob: float = 0.94, kind: str = "hdi") -> tuple[float, float] | xr.DataArray:
         """Return a credible interval over draws, on the scale that is shown.
 
         Parameters
@@ -181,7 +185,7 @@ class Effect:
         above: float | None = _ABOVE,
         below: float | None = None,
         between: tuple[float, float] | None = None,
-    ) -> Any:
+    ) -> float | xr.DataArray:
         """Return the posterior probability that the effect lies somewhere.
 
         Parameters
@@ -344,7 +348,7 @@ class Effect:
 
         return say(self, prob)
 
-    def plot(self, ax: Any = None, **options: Any) -> Any:
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the answer: a density, a forest of several cells, or a curve over doses.
 
         Parameters
@@ -375,6 +379,40 @@ class Effect:
             return plot_effect(self, ax=ax, **options)
         dose = getattr(self.estimand, "levels", None) is not None
         return (plot_dose_response if dose else plot_forest)(self, ax=ax, **options)
+
+    def to_datatree(self) -> xr.DataTree:
+        """Return the draws in the form that ArviZ reads.
+
+        Returns
+        -------
+        xarray.DataTree
+            Group ``posterior`` (``prior`` where they are draws from the prior) with one variable,
+            named by the effect, and ``<name> bounds`` where there are bounds.
+
+        Examples
+        --------
+        >>> from bayescausal.effects.effect import Effect
+        >>> tree = Effect([[0.1, 0.3], [0.2, 0.2]], name="gain").to_datatree()
+        >>> round(float(tree["posterior/gain"].mean()), 3)
+        0.2
+        """
+        name = self.label.replace(" / ", " over ").replace(
+            "/", "|"
+        )  # no variable of a DataTree has a slash
+        held = {name: self.draws.rename(name)}
+        if self.bounds is not None:
+            held[f"{name} bounds"] = self.bounds.rename(f"{name} bounds")
+        data = xr.Dataset(held).assign_attrs({k: v for k, v in self._said().items() if v})
+        return xr.DataTree.from_dict({"prior" if self.kind == "prior" else "posterior": data})
+
+    def _said(self) -> dict[str, Any]:
+        """Return what was asked and of whom, as plain text."""
+        return {
+            "estimand": "" if self.estimand is None else self.estimand.describe(),
+            "population": self.population or "",
+            "identification": self.verdict,
+            "notes": list(self.notes),
+        }
 
     def to_dict(self, prob: float = 0.94) -> dict[str, Any]:
         """Return the answer as plain Python values, ready for JSON.
@@ -454,7 +492,7 @@ def _put(effect: Effect, name: str, value: Any) -> None:
     object.__setattr__(effect, name, value)
 
 
-def _scalar(array: xr.DataArray) -> Any:
+def _scalar(array: xr.DataArray) -> float | xr.DataArray:
     """Return a float for one number, else the array."""
     return array if array.ndim else float(array)
 

@@ -39,7 +39,9 @@ from bayescausal.effects.parsing import (
 from bayescausal.types import EstimandError, Intervention
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bayescausal.graph.identification import Identification
 
 __all__ = ["NATURAL_UNLESS_SET", "Estimand", "World"]
 
@@ -197,6 +199,45 @@ class Estimand:
         if isinstance(self.treatment, str):  # type: ignore[attr-defined]
             return as_world({self.treatments[0]: level})
         return as_world(dict(zip(self.treatments, level, strict=True)))
+
+    def identify(
+        self,
+        model_or_graph: Any,
+        *,
+        observed: Iterable[str] | None = None,
+        unit_dims: str | Sequence[str] | None = None,
+    ) -> Identification:
+        """Decide whether this question is identified: the same as ``bc.identify(model, question)``.
+
+        Parameters
+        ----------
+        model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
+            A model or a fit, whose graph is read off, or a graph.
+        observed : iterable of str, optional
+            The measured variables, as in :func:`bayescausal.identify`.
+        unit_dims : str or sequence of str, optional
+            The dims that index units, where a model leaves them open.
+
+        Returns
+        -------
+        Identification
+
+        Raises
+        ------
+        UnknownVariableError
+            If a name is not a variable.
+        EstimandError
+            If there is nothing to identify: a model of one variable, an outcome that is set.
+
+        Examples
+        --------
+        >>> from bayescausal.effects.estimands import ATE
+        >>> print(ATE("x", "y").identify("z -> x -> y; z -> y"))
+        Identified by the back door: adjust for z. Assumes no other common cause of x and y.
+        """
+        from bayescausal.effects.verdict import verdict_of
+
+        return verdict_of(self, model_or_graph, observed, unit_dims)
 
     # ------------------------------------------------------------------- writing
 

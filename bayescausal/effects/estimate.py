@@ -13,13 +13,14 @@ than half a percent, or until a stated cap on the work.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
+from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.causation import ITE, PN, PNS, PS
-from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.finite_bounds import seen_bounds
 from bayescausal.effects.individual import individual
 from bayescausal.effects.joint import causation, is_exact
+from bayescausal.effects.listed import Effects
 from bayescausal.effects.people import is_binary, units_noun
 from bayescausal.effects.planning import plan_run, share_plans
 from bayescausal.effects.present import as_effect, cells_of
@@ -28,38 +29,64 @@ from bayescausal.effects.run import Run
 from bayescausal.effects.streamed import streamed_run
 from bayescausal.effects.support import support_notes
 from bayescausal.effects.verdict import contraction, verdict
+from bayescausal.inference.given import as_fit
+from bayescausal.inference.progress import showing
 from bayescausal.inference.stream.held import is_streamed
-from bayescausal.types import (
-    EstimandError,
-    IdentificationError,
-)
+from bayescausal.model.asked import question_in
+from bayescausal.types import IdentificationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimand import Estimand
     from bayescausal.graph.identification import Identification
     from bayescausal.inference.record import Fit
 
 __all__ = ["answer", "answers", "estimate"]
 
 
+@overload
 def estimate(
     fit: Fit,
-    estimand: Estimand | Sequence[Estimand],
+    estimand: Estimand | Effect,
     *,
     seed: int | None = None,
     strict: bool = False,
     ignore_potentials: bool = False,
-) -> Any:
+    progressbar: bool = True,
+) -> Effect: ...
+
+
+@overload
+def estimate(
+    fit: Fit,
+    estimand: Sequence[Estimand | Effect],
+    *,
+    seed: int | None = None,
+    strict: bool = False,
+    ignore_potentials: bool = False,
+    progressbar: bool = True,
+) -> list[Effect]: ...
+
+
+def estimate(
+    fit: Fit,
+    estimand: Estimand | Effect | Sequence[Estimand | Effect],
+    *,
+    seed: int | None = None,
+    strict: bool = False,
+    ignore_potentials: bool = False,
+    progressbar: bool = True,
+) -> Effect | list[Effect]:
     """Answer a causal question with a posterior.
 
     Parameters
     ----------
     fit : Fit
         From :func:`bayescausal.fit`, :func:`bayescausal.prior` or :func:`bayescausal.truth`.
-    estimand : Estimand or sequence of Estimand
-        What is asked.
+    estimand : Estimand or Effect, or a sequence of them
+        What is asked; of an effect, what it answered.
     seed : int, optional
         Of the noise. Default: the fit's, so that separate calls share their noise. Questions of
         one list also share how many inner draws they take: laws hold draw by draw in it.
@@ -67,6 +94,8 @@ def estimate(
         Refuse what is not identified nonparametrically.
     ignore_potentials : bool, default False
         Go on although Potentials act on structural variables.
+    progressbar : bool, default True
+        Show a bar where it takes long (quantiles, many units with noise); short work shows none.
 
     Returns
     -------
@@ -75,6 +104,8 @@ def estimate(
 
     Raises
     ------
+    FitMismatchError
+        If there is no fit: a trace or a model alone, with what to do instead.
     EstimandError
         If the question is not well posed for this model.
     EmptySubgroupError
@@ -96,14 +127,12 @@ def estimate(
     >>> bc.estimate(bc.truth(model, {"b": 2}), bc.ATE("x", "y")).mean()
     2.0
     """
-    if isinstance(estimand, Estimand):
-        return _estimate_all(fit, [estimand], seed, strict, ignore_potentials)[0]
-    if isinstance(estimand, str) or not hasattr(estimand, "__iter__"):
-        raise EstimandError(
-            f"Found {estimand!r} where a question is needed.",
-            expected="an estimand, such as ATE('treatment', 'outcome'), or a list of them.",
-        )
-    return _estimate_all(fit, list(estimand), seed, strict, ignore_potentials)
+    fit = as_fit(fit, "estimate")
+    asked = as_estimands(estimand)
+    title = asked[0].label() if len(asked) == 1 else f"{len(asked)} questions"
+    with showing(title, progressbar):
+        effects = _estimate_all(fit, asked, seed, strict, ignore_potentials)
+    return effects[0] if question_in(estimand) is not None else Effects(effects)
 
 
 def _estimate_all(
@@ -126,11 +155,6 @@ def _estimate_all(
 
 
 def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None:
-    if not isinstance(estimand, Estimand):
-        raise EstimandError(
-            f"Found {estimand!r} where an estimand is needed.",
-            expected="a value such as ATE('treatment', 'outcome').",
-        )
     for name in estimand.names:
         fit.structure.require(name)
     decided = verdict(fit, estimand)

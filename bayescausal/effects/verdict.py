@@ -27,18 +27,21 @@ from bayescausal.effects.conditions import Condition
 from bayescausal.effects.mediation import PSE
 from bayescausal.effects.positivity import function_in_data
 from bayescausal.graph.estimands import identify_effect
-from bayescausal.graph.normal import as_graph, nameless
+from bayescausal.graph.normal import as_graph, as_names, nameless, observables
 from bayescausal.graph.pathwise import identify_along
 from bayescausal.graph.positivity import on_the_form
+from bayescausal.inference.record import Fit
+from bayescausal.model.asked import graph_and_observed
 from bayescausal.model.structure import structural_graph
-from bayescausal.types import BayesCausalError, Policy, Scale, Shift
+from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Shift
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from bayescausal.effects.estimand import Estimand
     from bayescausal.graph.identification import Identification
-    from bayescausal.inference.record import Fit
 
-__all__ = ["contraction", "verdict"]
+__all__ = ["contraction", "verdict", "verdict_of", "verdict_on"]
 
 
 def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
@@ -57,13 +60,34 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
         identify: a model of one variable, an outcome that is set.
     """
     structure = fit.structure
-    if estimand.outcome_name in estimand.treatments:
-        return None  # E[X | do(X = x)] = x, whatever the graph
     shown = structure.nodes
     if any(n in structure.deterministics for n in estimand.names):
         shown = (*structure.nodes, *structure.deterministics)
     graph = as_graph(structural_graph(structure.full, shown, structure))
-    observed = _observed(fit, graph)
+    return verdict_on(graph, _observed(fit, graph), estimand, fit)
+
+
+def verdict_on(
+    graph: Any, observed: list[str], estimand: Estimand, fit: Fit | None = None
+) -> Identification | None:
+    """Return the identification verdict of an estimand on a graph.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph
+    observed : list of str
+        What of it is measured.
+    estimand : Estimand
+    fit : Fit, optional
+        Whose data may show that a treatment is a function of what is adjusted for.
+
+    Returns
+    -------
+    Identification or None
+        As for :func:`verdict`.
+    """
+    if estimand.outcome_name in estimand.treatments:
+        return None  # E[X | do(X = x)] = x, whatever the graph
     graph, given = _conditions(graph, observed, estimand)
     asked = (*estimand.treatments, estimand.outcome_name, *given)
     hidden = [n for n in dict.fromkeys(asked) if n in graph and n not in observed]
@@ -71,10 +95,58 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
         return _unmeasured(graph, estimand, [*observed, *hidden], given, hidden)
     if not estimand.treatments and not isinstance(estimand, Association):
         return _natural(graph, estimand)
-    found = _in_these_data(fit, _decide(graph, estimand, observed, given))
+    found = _decide(graph, estimand, observed, given)
+    if fit is not None:
+        found = _in_these_data(fit, found)
     if estimand.given.masks:
         found = replace(found, warnings=(*found.warnings, _MASKED))
     return found
+
+
+def verdict_of(
+    estimand: Estimand,
+    model_or_graph: Any,
+    observed: Iterable[str] | None = None,
+    unit_dims: str | Sequence[str] | None = None,
+) -> Identification:
+    """Return the verdict of an estimand under a model, a fit or a graph.
+
+    Parameters
+    ----------
+    estimand : Estimand
+    model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
+    observed : iterable of str, optional
+        What is measured. Default: what the model or the fit says, or the marks of the graph.
+    unit_dims : str or sequence of str, optional
+
+    Returns
+    -------
+    Identification
+
+    Raises
+    ------
+    UnknownVariableError
+        If a name is not a variable.
+    EstimandError
+        If there is nothing to identify.
+    """
+    if isinstance(model_or_graph, Fit) and observed is None and unit_dims is None:
+        for name in estimand.names:
+            model_or_graph.structure.require(name)
+        decided = verdict(model_or_graph, estimand)
+    else:
+        graph, seen = graph_and_observed(
+            model_or_graph, observed, named=(estimand.names,), unit_dims=unit_dims
+        )
+        as_names(graph, estimand.names)
+        measured = observables(graph, seen)
+        decided = verdict_on(graph, [n for n in graph if n in measured], estimand)
+    if decided is None:
+        raise EstimandError(
+            f"There is nothing to identify in {estimand.label()}.",
+            expected="a question about an outcome that is not set, among two variables or more.",
+        )
+    return decided
 
 
 def _decide(

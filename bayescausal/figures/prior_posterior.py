@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
 
+from bayescausal.figures.read import density
 from bayescausal.figures.style import BLUE, ORANGE, ink, legend_above, new_axes, plain, quiet, tidy
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def _density(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, high = np.quantile(draws, [0.001, 0.999])
     if not high > low:
         return np.array([low, low]), np.array([0.0, 1.0])
-    core = draws[(draws >= low) & (draws <= high)]
-    pad = 0.1 * (high - low)
-    grid = np.linspace(low - pad, high + pad, 400)
-    height = stats.gaussian_kde(core)(grid)
+    found = density(draws[(draws >= low) & (draws <= high)])
+    if found is None:
+        return np.array([low, high]), np.array([1.0, 1.0])
+    grid, height = found
     return grid, height / height.max()

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import networkx as nx
 
 from bayescausal.graph.normal import as_graph, as_names, nameless
+from bayescausal.graph.shown import TableList
 from bayescausal.types import EstimandError, GraphError
 
 if TYPE_CHECKING:
@@ -86,6 +87,24 @@ class Path:
             return f"{self} ({self.kind}) is open{why if self.opened_by else ''}."
         shown = [f"{n} (a collider)" if n in colliders else n for n in self.blocked_by]
         return f"{self} ({self.kind}) is shut at {' and '.join(shown)}."
+
+
+class Paths(TableList):
+    """A list of paths, which shows itself as a table."""
+
+    columns = ("path", "kind", "state")
+    nothing = "No path."
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return each path, what it carries, and whether it is open."""
+        return [
+            (
+                str(path),
+                path.kind,
+                "open" if path.open else f"shut at {', '.join(path.blocked_by)}",
+            )
+            for path in self
+        ]
 
 
 def parents(graph: Any, name: str) -> frozenset[str]:
@@ -209,7 +228,7 @@ def paths(
             )
         found.append(_described(dag, nodes, fixed, opened, hidden))
     order = {"causal": 0, "back door": 1, "non-causal": 2}
-    return sorted(found, key=lambda path: (order[path.kind], len(path.nodes), path.nodes))
+    return Paths(sorted(found, key=lambda path: (order[path.kind], len(path.nodes), path.nodes)))
 
 
 # --------------------------------------------------------------------------- private

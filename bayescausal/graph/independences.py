@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from bayescausal.graph.admg import project
 from bayescausal.graph.normal import as_graph, as_names, observables, roots_of_selection
 from bayescausal.graph.separators import minimal_separators
+from bayescausal.graph.shown import TableList
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -52,6 +53,17 @@ class Independence:
     def __str__(self) -> str:
         given = f" | {', '.join(self.given)}" if self.given else ""
         return f"{self.left} ⊥ {self.right}{given}"
+
+
+class Independences(TableList):
+    """A list of independences, which shows itself as a table."""
+
+    columns = ("one", "other", "given")
+    nothing = "No independence among what is measured."
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the two variables and what is held fixed."""
+        return [(c.left, c.right, ", ".join(c.given) or "nothing") for c in self]
 
 
 def implied_independences(
@@ -98,7 +110,7 @@ def implied_independences(
         claims += [
             Independence(left, right, names) for names in sets[: 1 if one_per_pair else None]
         ]
-    return claims
+    return Independences(claims)
 
 
 def separated(

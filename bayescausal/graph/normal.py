@@ -32,6 +32,7 @@ from typing import Any
 
 import networkx as nx
 
+from bayescausal.graph.shown import CausalGraph
 from bayescausal.types import EstimandError, GraphError, unknown_variable
 
 __all__ = [
@@ -82,7 +83,7 @@ def build_graph(
     ['X', 'X<->Y', 'Y']
     """
     bidirected = list(bidirected)
-    graph: nx.DiGraph = nx.DiGraph()
+    graph: nx.DiGraph = CausalGraph()
     if isinstance(nodes, Mapping):
         for name, attributes in nodes.items():
             graph.add_node(name, **attributes)
@@ -318,7 +319,7 @@ def _copied(graph: nx.DiGraph) -> nx.DiGraph:
             "Two nodes of the graph have the same name once written as text.",
             remedy="Rename one of them.",
         )
-    copy: nx.DiGraph = nx.DiGraph()
+    copy: nx.DiGraph = CausalGraph()
     copy.add_nodes_from((names[n], dict(a)) for n, a in graph.nodes(data=True))
     copy.add_edges_from((names[a], names[b], dict(d)) for a, b, d in graph.edges(data=True))
     return _checked(copy)

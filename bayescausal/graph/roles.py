@@ -43,6 +43,7 @@ from bayescausal.graph.instruments import instruments
 from bayescausal.graph.normal import latents, nameless
 from bayescausal.graph.query import Query, read_query
 from bayescausal.graph.separators import AHEAD
+from bayescausal.graph.shown import TableDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,6 +79,17 @@ class Role:
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class Roles(TableDict):
+    """Roles by variable, which show themselves as a table."""
+
+    columns = ("variable", "role", "adjust", "why")
+    nothing = "No variable."
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return each variable, its roles, and whether to adjust for it and why."""
+        return [(n, ", ".join(r.roles), r.adjust, r.sentence) for n, r in self.items()]
 
 
 def roles(
@@ -118,7 +130,7 @@ and adjusting would make an association.
     query = read_query(graph, treatment, outcome, observed=observed)
     facts = _Facts(query)
     hidden = nameless(query.graph)
-    return {name: facts.role(name) for name in facts.full.names if name not in hidden}
+    return Roles({name: facts.role(name) for name in facts.full.names if name not in hidden})
 
 
 class _Facts:

@@ -40,6 +40,7 @@ from bayescausal.graph.normal import (
     nameless,
     observables,
 )
+from bayescausal.graph.shown import CausalGraph
 from bayescausal.types import EstimandError, GraphError
 
 __all__ = [
@@ -251,7 +252,7 @@ def rule(number: int, graph: Any, y: Names, z: Names, *, do: Names = (), given: 
 
 def _without(dag: nx.DiGraph, gone: Any) -> nx.DiGraph:
     """Remove edges, and bidirected ones that have lost an end."""
-    copy: nx.DiGraph = nx.DiGraph()
+    copy: nx.DiGraph = CausalGraph()
     copy.add_nodes_from((n, dict(a)) for n, a in dag.nodes(data=True))
     copy.add_edges_from((a, b) for a, b in dag.edges if not gone(a, b))
     copy.graph.update(dag.graph)

@@ -288,6 +288,29 @@ class Fit:
             table["method"] = [how.get(owner_of(str(row), how) or "", "") for row in table.index]
         return table
 
+    def to_datatree(
+        self, groups: Sequence[str] | None = None, *, seed: int | None = None
+    ) -> xr.DataTree:
+        """Return the fit with the groups that ArviZ expects.
+
+        Parameters
+        ----------
+        groups : sequence of str, optional
+            Among ``"posterior"``, ``"sample_stats"``, ``"log_likelihood"``, ``"log_prior"``,
+            ``"posterior_predictive"``, ``"prior"``, ``"observed_data"`` and ``"constant_data"``.
+            Default: all that there are; ``tree.attrs["left_out"]`` says why others are not.
+        seed : int, optional
+            Of the prior and the predictions. Default: the fit's.
+
+        Returns
+        -------
+        xarray.DataTree
+            For ``az.summary``, ``az.loo``, ``az.plot_ppc_dist``, ``az.psense_summary``, ...
+        """
+        from bayescausal.inference.datatree import as_datatree
+
+        return as_datatree(self, groups, seed)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a file, at once or not at all.
 

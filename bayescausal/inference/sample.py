@@ -21,6 +21,7 @@ from bayescausal.inference.compress import lean
 from bayescausal.inference.exact.plan import with_arrays
 from bayescausal.inference.integrate import Integrated, integrate
 from bayescausal.inference.marginal import marginalise
+from bayescausal.inference.progress import can_show
 from bayescausal.model.names import Joined
 from bayescausal.model.rebuild import data_values
 from bayescausal.model.support import is_discrete
@@ -179,7 +180,7 @@ def sample_model(
             draws,
             chains=chains,
             random_seed=seed,
-            progressbar=progressbar,
+            progressbar=progressbar if can_show() else False,
             model=small,
             **sampler,
         )

@@ -13,7 +13,7 @@ unit-level Deterministics become nodes; one counts as measured if all its parent
 is then a function of its parents, so there are separations beyond those that the arrows show:
 what is said here holds, and may leave something out [1]_.
 
-PyMC is not imported unless a model is given.
+PyMC is not imported unless a model or an estimand is given.
 
 References
 ----------
@@ -26,12 +26,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bayescausal import graph as arrows
-from bayescausal.model.asked import graph_and_observed, is_model, no_unit_dims
+from bayescausal.model.asked import graph_and_observed, is_model, named, no_unit_dims, question_in
+from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bayescausal.graph import Comparison, Identification, Independence, Path, Role
+    from bayescausal.model.asked import Answer, Question
 
 __all__ = [
     "compare_graphs",
@@ -44,7 +46,7 @@ __all__ = [
 
 def identify(
     model_or_graph: Any,
-    treatment: str | Iterable[str] | None = None,
+    treatment: str | Iterable[str] | Question | Answer | None = None,
     outcome: str | Iterable[str] | None = None,
     *,
     observed: Iterable[str] | None = None,
@@ -59,7 +61,9 @@ def identify(
         A model or a fit, whose graph is read off, or a graph, also as text
         (``"Z -> X -> Y; X <-> Y"``).
     treatment, outcome : str or iterable of str, optional
-        The variables. Default: those that the graph marks with that role.
+        The variables. Default: those that the graph marks with that role. In the place of the
+        treatment a question (an estimand, or an effect) is answered as it is meant: an ``ATT``,
+        natural effects or a subgroup have verdicts of their own.
     observed : iterable of str, optional
         The measured variables. Default: what the model or the fit observes, everything if that
         is nothing (the verdict then names what it takes as measured); of a graph all that is not
@@ -105,17 +109,30 @@ def identify(
     >>> identify("X -> M -> Y; X <-> Y", "X", "Y").method
     'front door'
     """
-    asked = (treatment, outcome, given, observed)
+    question = question_in(treatment)
+    if question is not None:
+        if outcome is not None or given is not None:
+            raise EstimandError(
+                f"{question.label()} names its outcome and its subgroup, and more is given beside "
+                "it.",
+                expected="a question, or the names of a treatment and an outcome.",
+            )
+        return _of_question(question, model_or_graph, observed, unit_dims)
+    first, last = named(treatment, outcome)
+    asked = (first, last, given, observed)
     dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
-    found = arrows.identify(dag, treatment, outcome, observed=seen, given=given)
-    planned = observed is None and seen is None and is_model(model_or_graph)
-    return _as_planned(found) if planned else found
+    found = arrows.identify(dag, first, last, observed=seen, given=given)
+    if observed is not None or seen is not None or not is_model(model_or_graph):
+        return found
+    return _as_planned(
+        found, lambda names: arrows.identify(dag, first, last, observed=names, given=given)
+    )
 
 
 def paths(
     model_or_graph: Any,
-    start: str,
-    end: str,
+    start: str | Question | Answer,
+    end: str | None = None,
     *,
     given: str | Iterable[str] | None = None,
     limit: int = 5000,
@@ -128,7 +145,7 @@ def paths(
     model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
         A model, a fit or a graph.
     start, end : str
-        The two variables.
+        The two variables; or one question, for its treatment and outcome.
     given : str or iterable of str, optional
         What is conditioned on. Default: what the graph marks as adjusted for; ``[]`` for nothing.
     limit : int
@@ -156,13 +173,14 @@ def paths(
     X -> Y (causal) is open.
     X <- Z -> Y (back door) is shut at Z.
     """
-    dag, _ = graph_and_observed(model_or_graph, named=(start, end, given), unit_dims=unit_dims)
-    return arrows.paths(dag, start, end, given=given, limit=limit)
+    first, last = _ends(start, end)
+    dag, _ = graph_and_observed(model_or_graph, named=(first, last, given), unit_dims=unit_dims)
+    return arrows.paths(dag, first, last, given=given, limit=limit)
 
 
 def roles(
     model_or_graph: Any,
-    treatment: str | Iterable[str] | None = None,
+    treatment: str | Iterable[str] | Question | Answer | None = None,
     outcome: str | Iterable[str] | None = None,
     *,
     observed: Iterable[str] | None = None,
@@ -175,7 +193,7 @@ def roles(
     model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
         A model, a fit or a graph.
     treatment, outcome : str or iterable of str, optional
-        The variables. Default: those that the graph marks with that role.
+        The variables; or one question. Default: those that the graph marks with that role.
     observed : iterable of str, optional
         The measured variables, as in :func:`identify`.
     unit_dims : str or sequence of str, optional
@@ -197,9 +215,10 @@ def roles(
     >>> print(roles("Z -> X -> M -> Y; Z -> Y", "X", "Y")["M"])
     M is a mediator: do not adjust for it, it carries part of the effect.
     """
-    asked = (treatment, outcome, observed)
+    first, last = named(treatment, outcome)
+    asked = (first, last, observed)
     dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
-    return arrows.roles(dag, treatment, outcome, observed=seen)
+    return arrows.roles(dag, first, last, observed=seen)
 
 
 def implied_independences(
@@ -285,7 +304,25 @@ def compare_graphs(
 # --------------------------------------------------------------------------- private
 
 
-def _as_planned(found: Identification) -> Identification:
+def _of_question(
+    question: Any, given: Any, observed: Any, unit_dims: str | Sequence[str] | None
+) -> Identification:
+    """Return the verdict of an estimand, and what it takes as measured."""
+
+    def decided(names: Any) -> Identification:
+        verdict: Identification = question.identify(given, observed=names, unit_dims=unit_dims)
+        return verdict
+
+    found = decided(observed)
+    if observed is not None or not is_model(given):
+        return found
+    seen = graph_and_observed(given, None, named=(question.names,), unit_dims=unit_dims)[1]
+    return found if seen is not None else _as_planned(found, decided)
+
+
+def _as_planned(
+    found: Identification, again: Callable[[list[str]], Identification]
+) -> Identification:
     """Name what the verdict takes as measured, where the model observes nothing and it matters."""
     from dataclasses import replace
 
@@ -296,10 +333,7 @@ def _as_planned(found: Identification) -> Identification:
     if not found or not used:
         return found
     seen = [n for n in query.admg.names if n not in used]
-    without = arrows.identify(
-        query.graph, query.treatment, query.outcome, observed=seen, given=query.given or None
-    )
-    if without:
+    if again(seen):
         return found
     names = sorted(used)
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -309,6 +343,18 @@ def _as_planned(found: Identification) -> Identification:
         "what is."
     )
     return replace(found, warnings=(*found.warnings, note))
+
+
+def _ends(start: Any, end: str | None) -> tuple[str, str]:
+    """Return the two ends of the paths, which a question names too."""
+    first, last = named(start, end)
+    names = (first,) if isinstance(first, str) else tuple(first)
+    if len(names) != 1 or last is None:
+        raise EstimandError(
+            f"Paths from {', '.join(map(str, names)) or 'nothing'} to {last or 'nothing'}.",
+            expected="two variables, or a question with one treatment.",
+        )
+    return names[0], last
 
 
 def with_latents(given: Any, unit_dims: str | Sequence[str] | None) -> Any:

@@ -8,7 +8,7 @@ bidirected arcs. PyMC is not imported unless a model is given.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bayescausal import graph as arrows
 from bayescausal.types import EstimandError
@@ -20,7 +20,121 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure import Structure
 
-__all__ = ["graph_and_observed", "is_model", "no_unit_dims"]
+__all__ = [
+    "Answer",
+    "Question",
+    "graph_and_observed",
+    "is_model",
+    "named",
+    "no_unit_dims",
+    "question_in",
+]
+
+
+class Question(Protocol):
+    """What an estimand offers: its variables, its name, and its verdict."""
+
+    @property
+    def treatments(self) -> tuple[str, ...]: ...
+    @property
+    def outcome_name(self) -> str: ...
+    def label(self) -> str: ...
+    def identify(
+        self,
+        model_or_graph: Any,
+        *,
+        observed: Iterable[str] | None = None,
+        unit_dims: str | Sequence[str] | None = None,
+    ) -> arrows.Identification: ...
+
+
+class Answer(Protocol):
+    """What carries a question: an effect."""
+
+    @property
+    def estimand(self) -> Any: ...
+    @property
+    def label(self) -> str: ...
+
+
+def question_in(given: Any) -> Question | None:
+    """Return the question of an estimand, or of what carries one: an answer, an exercise.
+
+    Estimands live in a room above this one, so they are known by what they offer.
+
+    Parameters
+    ----------
+    given : object
+
+    Returns
+    -------
+    Estimand or None
+        None where there is no question in it.
+
+    Raises
+    ------
+    EstimandError
+        For an effect that carries no question.
+
+    Examples
+    --------
+    >>> from bayescausal.model.asked import question_in
+    >>> question_in("x") is None
+    True
+    """
+    held = given
+    for name in ("estimand", "question"):
+        held = getattr(given, name, None) if held is None or held is given else held
+    for each in (given, held):
+        if hasattr(each, "treatments") and hasattr(each, "outcome_name"):
+            return each  # type: ignore[no-any-return]
+    if hasattr(given, "estimand") and hasattr(given, "draws") and given.estimand is None:
+        raise EstimandError(
+            f"The effect {given.label!r} carries no question: it was made by arithmetic or by "
+            "hand.",
+            expected="an estimand, such as ATE('treatment', 'outcome'), or the answer to one.",
+            remedy="Ask for each of the effects that it was made of.",
+        )
+    return None
+
+
+def named(treatment: Any, outcome: Any) -> tuple[Any, Any]:
+    """Return treatment and outcome as names, where the first is a question too.
+
+    Parameters
+    ----------
+    treatment : str, iterable of str, Estimand or Effect, or None
+    outcome : str or iterable of str, or None
+        Not given with a question, which has its own.
+
+    Returns
+    -------
+    (names, names)
+
+    Raises
+    ------
+    EstimandError
+        If a question comes with an outcome beside it, or has no treatment.
+
+    Examples
+    --------
+    >>> from bayescausal.model.asked import named
+    >>> named("x", "y")
+    ('x', 'y')
+    """
+    question = question_in(treatment)
+    if question is None:
+        return treatment, outcome
+    if outcome is not None:
+        raise EstimandError(
+            f"{question.label()} names its outcome, and {outcome!r} is given beside it.",
+            expected="a question, or the names of a treatment and an outcome.",
+        )
+    if not question.treatments:
+        raise EstimandError(
+            f"{question.label()} names no treatment.", expected="a question about a treatment."
+        )
+    return question.treatments, question.outcome_name
 
 
 def graph_and_observed(
@@ -63,6 +177,12 @@ def graph_and_observed(
     if isinstance(observed, str):
         observed = (observed,)
     observed = None if observed is None else list(observed)
+    if question_in(model_or_graph) is not None:
+        raise EstimandError(
+            f"Found {model_or_graph!r} where a model, a fit or a graph is needed.",
+            expected="the model, fit or graph first, then the question.",
+            remedy="Exchange the two arguments.",
+        )
     structure, columns = _structure(model_or_graph, unit_dims)
     if structure is None:
         return arrows.as_graph(model_or_graph), observed

@@ -33,6 +33,7 @@ import pymc as pm
 from pytensor.graph.basic import Constant
 from pytensor.tensor.elemwise import DimShuffle
 
+from bayescausal.graph.shown import CausalGraph
 from bayescausal.types import (
     ModelError,
     UnknownVariableError,
@@ -292,7 +293,7 @@ def structural_graph(full: nx.DiGraph, shown: Sequence[str], structure: Structur
             elif top in passing or top in parts:
                 stack.extend(full.predecessors(top))
     rank = {n: i for i, n in enumerate(full)}
-    ordered: nx.DiGraph = nx.DiGraph()
+    ordered: nx.DiGraph = CausalGraph()
     ordered.add_nodes_from(graph.nodes(data=True))
     ordered.add_edges_from(sorted(graph.edges, key=lambda e: (rank[e[0]], rank[e[1]])))
     return nx.freeze(ordered)

@@ -40,6 +40,7 @@ from bayescausal.graph.normal import (
     bidirected_pairs,
     column_causes,
 )
+from bayescausal.model.asked import named
 from bayescausal.report.shapes import (
     KINDS,
     LINE,
@@ -64,6 +65,9 @@ if TYPE_CHECKING:
     import pymc as pm
     from matplotlib.axes import Axes
 
+    from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimand import Estimand
+
 __all__ = ["plot_graph"]
 
 PAD_X, PAD_Y = 0.13, 0.09  # inches between a name and its border
@@ -78,7 +82,7 @@ STEEPEST = 2.0  # layers never move further apart than this many node distances
 def plot_graph(
     model_or_graph: pm.Model | nx.DiGraph | str | Sequence[Any],
     *,
-    treatment: str | Iterable[str] | None = None,
+    treatment: str | Iterable[str] | Estimand | Effect | None = None,
     outcome: str | Iterable[str] | None = None,
     adjustment: str | Iterable[str] | None = "auto",
     ax: Axes | None = None,
@@ -93,7 +97,7 @@ def plot_graph(
         A node may carry ``latent=True`` and ``kind`` (``"random"``, ``"data"`` or
         ``"deterministic"``). The common cause behind ``X <-> Y`` is a dashed dot.
     treatment, outcome : str or iterable of str, optional
-        Marked, together with the directed paths from one to the other.
+        Marked, together with the directed paths from one to the other; or one question.
     adjustment : str, iterable of str or None
         What is adjusted for; it is marked, and edges on back-door paths from a treatment to an
         outcome that stay open given it are dotted. ``"auto"``: the smallest set that
@@ -127,7 +131,8 @@ def plot_graph(
     ['adjusted for', 'causal path', 'coating', 'dilution', 'humid', 'outcome', 'treatment']
     """
     asked = _as_graph(model_or_graph, unit_dims)
-    treatments, outcomes = as_names(asked, treatment), as_names(asked, outcome)
+    first, last = named(treatment, outcome)
+    treatments, outcomes = as_names(asked, first), as_names(asked, last)
     adjusted = _adjusted(asked, treatments, outcomes, adjustment)
     graph = asked.subgraph(set(asked) - set(column_causes(asked)))
     boxes, curves = _in_inches(graph, layered_layout(graph), treatments, outcomes, adjusted or ())

@@ -15,12 +15,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from html import escape
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.effects.asked import as_estimand, not_asked
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import estimate
-from bayescausal.inference.record import Fit
+from bayescausal.inference.given import as_fit
+from bayescausal.model.asked import question_in
 from bayescausal.report import method, sections, trust
 from bayescausal.report.blocks import Bullets, Section, Text
 from bayescausal.report.files import check_path, write_text
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from bayescausal.inference.record import Fit
 
 __all__ = ["Report", "report"]
 
@@ -150,9 +155,16 @@ def report(
     >>> page.title, page.html.startswith("<!doctype html>")
     ('Effect of x on y', True)
     """
+    fit = as_fit(fit, "report")
+    if isinstance(estimands, str | PathLike) and question_in(path) is not None:
+        raise EstimandError(
+            f"The path {str(estimands)!r} stands where the question is needed.",
+            expected="report(fit, question, path).",
+            remedy="Exchange the two arguments.",
+        )
     target = None if path is None else check_path(path)
     asked = trust.chosen(checks)
-    questions = _questions(fit, estimands)
+    questions = _questions(estimands)
     ropes = _ropes(rope, len(questions))
     used = fit.seed if seed is None else int(seed)
     seconds: dict[str, float] = {}
@@ -199,29 +211,16 @@ def report(
 # --------------------------------------------------------------------------- private
 
 
-def _questions(fit: Any, estimands: Any) -> list[Any]:
-    """Return the questions as a list."""
-    if not isinstance(fit, Fit):
-        raise EstimandError(
-            f"A report on {type(fit).__name__}.", expected="a Fit, from bayescausal.fit."
-        )
-    single = isinstance(estimands, Estimand | Effect)
+def _questions(estimands: Any) -> list[Any]:
+    """Return the questions as a list; effects that carry theirs stay effects."""
+    single = question_in(estimands) is not None
     if not single and (isinstance(estimands, str) or not hasattr(estimands, "__iter__")):
-        raise EstimandError(
-            f"Found {estimands!r} where questions are needed.",
-            expected="an estimand, such as ATE('treatment', 'outcome'), or a list of them.",
-        )
+        raise not_asked(estimands)
     questions = [estimands] if single else list(estimands)
     if not questions:
         raise EstimandError("No question was asked.", expected="one estimand at least.")
-    for each in questions:
-        known = isinstance(each, Estimand) or (isinstance(each, Effect) and each.estimand)
-        if not known:
-            raise EstimandError(
-                f"Found {each!r} among the questions.",
-                expected="estimands, or effects that carry theirs.",
-            )
-    return questions
+    return [each if isinstance(each, Effect) and each.estimand else as_estimand(each)
+            for each in questions]  # fmt: skip
 
 
 def _ropes(rope: Any, count: int) -> list[tuple[float, float] | None]:

@@ -42,10 +42,11 @@ from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.draws.intervals import check_prob, interval
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.inference.fit import check_options, resolve_seed
+from bayescausal.inference.given import as_fit
 from bayescausal.sensitivity.allowed import allowed_strengths
 from bayescausal.sensitivity.benchmarks import benchmark_strengths, default_strengths
 from bayescausal.sensitivity.cells import Cells
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bayescausal.effects.estimand import Estimand
     from bayescausal.inference.record import Fit
     from bayescausal.sensitivity.allowed import Allowed
     from bayescausal.sensitivity.confounder import Confounder
@@ -73,7 +75,7 @@ __all__ = ["hidden_confounder"]
 
 def hidden_confounder(
     fit: Fit,
-    estimand: Estimand,
+    estimand: Estimand | Effect,
     *,
     gamma: float | Sequence[float] | None = None,
     delta: float | Sequence[float] | None = None,
@@ -164,15 +166,11 @@ def hidden_confounder(
     >>> result.surface["mean"].sel(gamma=0.6).values.round(1).tolist()
     [0.6, 0.2, -0.1]
     """
+    fit, estimand = as_fit(fit, "hidden_confounder"), as_estimand(estimand)
     if fit.kind != "posterior":
         raise FitMismatchError(
             f"Found a fit of kind {fit.kind!r}.",
             expected="a posterior: hidden confounding is judged against data.",
-        )
-    if not isinstance(estimand, Estimand):
-        raise EstimandError(
-            f"Found {estimand!r} where a question is needed.",
-            expected="an estimand, such as ATE('x', 'y').",
         )
     if method not in ("auto", "nuts"):
         raise EstimandError(f"method={method!r} is not known.", expected="'auto' or 'nuts'.")

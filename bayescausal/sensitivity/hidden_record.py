@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimand import Estimand
+    from bayescausal.figures.style import Axes
     from bayescausal.sensitivity.allowed import Allowed
     from bayescausal.sensitivity.confounder import Confounder
     from bayescausal.sensitivity.strength import EValue
@@ -197,7 +198,7 @@ class HiddenConfounder:
             return f"{text}; at {times:.1f} times its strength the interval holds {self.null:g}."
         return f"{text}; no multiple of it within the grid makes the interval hold {self.null:g}."
 
-    def plot(self, ax: Any = None, **options: Any) -> Any:
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the surface, where it tips, and the benchmarks on it.
 
         Parameters

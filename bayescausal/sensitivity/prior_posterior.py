@@ -30,16 +30,19 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.digits import numbers, rows_text, significant
-from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.effects.verdict import _data
 from bayescausal.inference.fit import resolve_seed
+from bayescausal.inference.given import as_fit
 from bayescausal.inference.known import prior as draw_prior
 from bayescausal.inference.known import truth as known_truth
 from bayescausal.types import EstimandError, FitMismatchError
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimand import Estimand
+    from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
 
 __all__ = ["PriorPosterior", "prior_posterior"]
@@ -119,7 +122,7 @@ class PriorPosterior:
         true = significant(self.truth)
         return f"{text} The truth, {true}, is {z:.1f} posterior sds away: {near} it."
 
-    def plot(self, ax: Any = None, **options: Any) -> Any:
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw prior, posterior and truth in one picture.
 
         Parameters
@@ -156,7 +159,7 @@ class PriorPosterior:
 
 def prior_posterior(
     fit: Fit,
-    estimand: Estimand,
+    estimand: Estimand | Effect,
     *,
     truth: float | Effect | Mapping[str, Any] | None = None,
     draws: int = 1000,
@@ -206,14 +209,10 @@ def prior_posterior(
     >>> bc.prior_posterior(fit, bc.ATE("x", "y"), truth={"b": 1.0}).contraction > 0.99
     True
     """
+    fit, estimand = as_fit(fit, "prior_posterior"), as_estimand(estimand)
     if fit.kind != "posterior":
         raise FitMismatchError(
             f"Found a fit of kind {fit.kind!r}.", expected="a posterior; the prior is drawn here."
-        )
-    if not isinstance(estimand, Estimand):
-        raise EstimandError(
-            f"Found {estimand!r} where a question is needed.",
-            expected="an estimand, such as ATE('x', 'y').",
         )
     seed = fit.seed if seed is None else resolve_seed(seed)
     after = estimate(fit, estimand, seed=seed)

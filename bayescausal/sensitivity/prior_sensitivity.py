@@ -41,11 +41,12 @@ import pandas as pd
 
 from bayescausal.draws.check import Check
 from bayescausal.draws.intervals import check_prob
-from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.effects.verdict import _data
 from bayescausal.inference.fit import fit as fit_model
 from bayescausal.inference.fit import resolve_seed
+from bayescausal.inference.given import as_fit
 from bayescausal.sensitivity.alternatives import alternatives_of
 from bayescausal.sensitivity.densities import log_densities
 from bayescausal.sensitivity.power_scaling import sensitivity, smooth_weights, weighted_row
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimand import Estimand
     from bayescausal.inference.record import Fit
 
 __all__ = ["THRESHOLD", "prior_sensitivity"]
@@ -70,7 +72,7 @@ _K = 0.7
 
 def prior_sensitivity(
     fit: Fit,
-    estimand: Estimand,
+    estimand: Estimand | Effect,
     *,
     alternatives: Mapping[str, Any] | None = None,
     parameters: bool = True,
@@ -136,13 +138,9 @@ def prior_sensitivity(
     >>> bc.prior_sensitivity(fit, bc.ATE("x", "y"), alternatives=wide).verdict
     'pass'
     """
+    fit, estimand = as_fit(fit, "prior_sensitivity"), as_estimand(estimand)
     if fit.kind != "posterior":
         raise FitMismatchError(f"Found a fit of kind {fit.kind!r}.", expected="a posterior.")
-    if not isinstance(estimand, Estimand):
-        raise EstimandError(
-            f"Found {estimand!r} where a question is needed.",
-            expected="an estimand, such as ATE('x', 'y').",
-        )
     check_prob(prob)
     models = alternatives_of(fit, alternatives)
     seed = fit.seed if seed is None else resolve_seed(seed)

@@ -36,23 +36,26 @@ References
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import xarray as xr
 from pytensor.tensor.random.basic import NormalRV
 from scipy import stats
 
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer
 from bayescausal.inference.exact.affine import degree
+from bayescausal.inference.given import as_fit
 from bayescausal.inference.record import Fit
 from bayescausal.sensitivity.equations import Equations
 from bayescausal.types import EstimandError, Set, UndefinedEffectError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bayescausal.effects.estimand import Estimand
 
 __all__ = ["EValue", "e_value", "robustness_value"]
 
@@ -151,7 +154,8 @@ def e_value(
             raise EstimandError(
                 "interval= of an Effect.", expected="prob=: its interval is that of its draws."
             )
-        value, interval = float(effect), effect.interval(prob)
+        low, high = effect.interval(prob)
+        value, interval = float(effect), (low, high)
         own = getattr(effect.estimand, "scale", None)
         scale = scale or (own.name if own is not None else None)
         if scale is None:
@@ -174,22 +178,42 @@ def e_value(
     return EValue(_e(ratio), ratio, limit)
 
 
+@overload
+def robustness_value(
+    source: Fit,
+    estimand: Estimand | Effect,
+    *,
+    q: float = 1.0,
+    seed: int | None = None,
+) -> Effect: ...
+
+
+@overload
+def robustness_value(
+    source: float,
+    *,
+    df: float,
+    q: float = 1.0,
+    alpha: float | None = None,
+) -> float: ...
+
+
 def robustness_value(
     source: Fit | float,
-    estimand: Estimand | None = None,
+    estimand: Estimand | Effect | None = None,
     *,
     df: float | None = None,
     q: float = 1.0,
     alpha: float | None = None,
     seed: int | None = None,
-) -> Any:
+) -> Effect | float:
     """Return the share of residual variance that must be explained to move an effect.
 
     Parameters
     ----------
     source : Fit or float
         A fit whose outcome is Normal and linear in the treatment; or a t statistic.
-    estimand : Estimand, optional
+    estimand : Estimand or Effect, optional
         With a fit: a question on the difference scale that sets one treatment.
     df : float, optional
         With a t statistic: its residual degrees of freedom.
@@ -225,6 +249,8 @@ def robustness_value(
     """
     if not 0 < q < math.inf:
         raise EstimandError(f"q={q!r}.", expected="a number above 0.")
+    if not isinstance(source, Fit) and estimand is not None:
+        source = as_fit(source, "robustness_value")
     if not isinstance(source, Fit):
         return _classical(source, df, q, alpha)
     if df is not None or alpha is not None:
@@ -232,9 +258,9 @@ def robustness_value(
             "df= and alpha= belong to a t statistic; a posterior has its own spread.",
             remedy="Look at the interval of the robustness value.",
         )
-    if not isinstance(estimand, Estimand):
+    if estimand is None:
         raise EstimandError("No question.", expected="an estimand, such as ATE('x', 'y').")
-    return _posterior(source, estimand, q, source.seed if seed is None else int(seed))
+    return _posterior(source, as_estimand(estimand), q, source.seed if seed is None else int(seed))
 
 
 # ------------------------------------------------------------------------------- private

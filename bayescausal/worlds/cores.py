@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.inference.progress import tracked
 from bayescausal.worlds.evaluate import Block, block_of, count_tasks, tasks
 from bayescausal.worlds.noise import FreshNoise
 
@@ -91,6 +92,20 @@ def each_block[Part](
         "replicates": replicates,
         "whole_units": whole_units,
     }
+    parts = _parts(program, units, draws, noise, reduce, threads, cutting)
+    yield from tracked(parts, lambda: count_tasks(program, units, draws, **cutting))
+
+
+def _parts[Part](
+    program: Program,
+    units: Units,
+    draws: Any,
+    noise: Any,
+    reduce: Callable[[Block], Part],
+    threads: int | None,
+    cutting: dict[str, Any],
+) -> Iterator[Part]:
+    """Yield what is kept of each block, on one thread or on several."""
     work = tasks(program, units, draws, **cutting)
 
     def one(task: Task, call: Any) -> Part:

@@ -19,6 +19,7 @@ import xarray as xr
 from scipy import stats
 
 import bayescausal as bc
+from bayescausal.checks.calibrate import calibrate_with
 from bayescausal.checks.calibrate_bands import (
     bands,
     counts_of,
@@ -234,8 +235,8 @@ def answered(formula):
 
 def run(estimands=None, **options):
     asked = {"ATE": bc.ATE("x", "y")} if estimands is None else estimands
-    base = {"units": UNITS, "replicates": 60, "seed": 11, "progressbar": False, "_fit": exact}
-    return bc.calibrate(MODEL, asked, **{**base, **options})
+    base = {"units": UNITS, "replicates": 60, "seed": 11, "progressbar": False, "fit": exact}
+    return calibrate_with(MODEL, asked, options={}, **{**base, **options})
 
 
 def total(fit, rng):
@@ -263,7 +264,7 @@ def noise_per_arm(fit, rng):
 
 @pytest.mark.parametrize("fault", [leaves_an_edge, frozen_mediator, noise_per_arm])
 def test_planted_faults_of_worlds_fail(fault):
-    check = run(_answer=answered(fault))
+    check = run(answer=answered(fault))
     assert check.verdict == "fail"
     assert check.table.loc["ATE", "p"] < 0.001
     assert (check.table.loc[list("abcde"), "p"] > 0.001).all()  # the fit itself is right
@@ -282,7 +283,7 @@ def test_the_right_worlds_pass():
     check = run(asked, replicates=50)
     assert check.verdict == "pass"
     np.testing.assert_array_equal(check.ranks("NDE"), check.ranks("d"))  # the NDE is d
-    ours = run(_answer=answered(total), replicates=50)
+    ours = run(answer=answered(total), replicates=50)
     np.testing.assert_array_equal(ours.ranks("ATE"), check.ranks("ATE"))
 
 
@@ -430,7 +431,7 @@ def test_few_data_sets_decide_nothing_and_failures_are_not_dropped():
             raise RuntimeError("no luck")
         return exact(data, seed)
 
-    check = run(replicates=40, _fit=breaks)
+    check = run(replicates=40, fit=breaks)
     assert check.verdict == "undecided"
     assert 0 < check.table["failed"].max() < 1
     assert any("no luck" in note for note in check.notes)
@@ -438,7 +439,7 @@ def test_few_data_sets_decide_nothing_and_failures_are_not_dropped():
     def never(data, seed):
         raise RuntimeError("never")
 
-    lost = run(replicates=2, _fit=never)
+    lost = run(replicates=2, fit=never)
     assert lost.verdict == "undecided"
     assert "every fit failed" in lost.finding
     with pytest.raises(StudyError, match="nothing to draw"):
@@ -462,7 +463,7 @@ def test_a_chain_that_is_too_short_is_run_longer():
             methods={"a, b, c, d, e": "nuts"},
         )
 
-    check = run(replicates=3, _fit=slow)
+    check = run(replicates=3, fit=slow)
     assert any("worth fewer than 99" in note for note in check.notes)
 
 

@@ -11,6 +11,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
+from bayescausal.checks.recover import recover_with
 from bayescausal.checks.recovery import MEASURES, summarise_rows
 from bayescausal.checks.study.rows import COLUMNS, thinned
 from bayescausal.types import (
@@ -55,6 +56,11 @@ ATE = bc.ATE("x", "y")
 def run(model=MODEL, truth=TRUTH, estimands=ATE, **options):
     base = {"units": 60, "replicates": 6, "seed": 1, "progressbar": False, "draws": 100}
     return bc.recover(model, truth, estimands, **{**base, **options})
+
+
+def run_with(fit, **options):
+    base = {"units": 60, "seed": 1, "progressbar": False, "options": {"draws": 100}}
+    return recover_with(MODEL, TRUTH, ATE, fit=fit, **{**base, **options})
 
 
 def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
@@ -132,7 +138,7 @@ def test_hidden_columns_are_not_seen_by_the_fit():
         seen.append(list(data.columns))
         return bc.prior(MODEL, data, draws=20, seed=seed)
 
-    study = run(observed=["x", "y"], replicates=1, _fit=mock)
+    study = run_with(mock, observed=["x", "y"], replicates=1)
     assert seen == [["x", "y"]]
     assert (study.rows["failure"] == "").all()
     with pytest.raises(UnknownVariableError, match="'xx' is not"):
@@ -235,7 +241,7 @@ def test_a_replicate_that_fails_as_a_whole_is_a_row_per_question():
     def mock(data, seed):
         raise RuntimeError("the sampler stopped")
 
-    study = run(_fit=mock, replicates=3)
+    study = run_with(mock, replicates=3)
     assert study.rows["failure"].tolist() == ["RuntimeError: the sampler stopped"] * 3
     row = study.summary().iloc[0]
     assert row["failed"] == 1

@@ -25,7 +25,7 @@ from bayescausal.report.decision import decide, rule
 from bayescausal.report.pictures import follow, themed
 from bayescausal.report.render import _markdown
 from bayescausal.report.sections import Material
-from bayescausal.types import BayesCausalError, DataError, EstimandError
+from bayescausal.types import BayesCausalError, DataError, EstimandError, FitMismatchError
 
 EVIL = 'cost <b> & "x" | $y$'
 TRUTH = {"b_h": -0.4, "b_d": -0.42, "s": 0.2}
@@ -267,8 +267,8 @@ def test_checks_false_says_so(fit):
     ("options", "error", "said"),
     [
         ({"estimands": []}, EstimandError, "No question was asked"),
-        ({"estimands": "ATE"}, EstimandError, "Found 'ATE' where questions are needed"),
-        ({"estimands": [3]}, EstimandError, "Found 3 among the questions"),
+        ({"estimands": "ATE"}, EstimandError, "Found 'ATE' where a question is needed"),
+        ({"estimands": [3]}, EstimandError, "Found 3 where a question is needed"),
         ({"checks": ["overlp"]}, EstimandError, "'overlp' is not a check .* mean 'overlap'"),
         ({"checks": [3]}, EstimandError, "int is not a check"),
         ({"rope": (1, 0)}, EstimandError, r"rope=\(1, 0\)"),
@@ -276,7 +276,7 @@ def test_checks_false_says_so(fit):
         ({"path": "page.pdf"}, DataError, "ends in '.pdf'"),
         ({"path": "page"}, DataError, "ends in 'nothing'"),
         ({"path": "no/such/place.html"}, DataError, "There is no directory"),
-        ({"fit": 3}, EstimandError, "A report on int"),
+        ({"fit": 3}, FitMismatchError, "given int in the place of a fit"),
     ],
 )
 def test_mistakes_are_refused_before_anything_runs(fit, options, error, said, monkeypatch):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.inference.progress import can_show
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -28,7 +30,7 @@ def counted(title: str, total: int, done: int, show: Any) -> Iterator[Callable[[
     callable
         ``advance(failed)``, once per replicate.
     """
-    if not show:
+    if not show or not can_show():
         yield lambda failed: None
         return
     from rich.progress import (

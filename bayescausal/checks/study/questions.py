@@ -8,14 +8,16 @@ same, so at most :data:`UNITS` units are kept, evenly spread; a summary pools th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayescausal.draws.named import cells as cell_dims
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
+from bayescausal.model.asked import question_in
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
 
     Parameters
     ----------
-    estimands : Estimand, callable, sequence of them, or mapping of str to them
+    estimands : Estimand, Effect, callable, sequence of them, or mapping of str to them
         Without names: an estimand's label; where two have the same, what each asks in full.
     structure : Structure, optional
         Names that estimands mention must be in it.
@@ -60,19 +62,13 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
     ['E[y | do(x=1)] - E[y | do(x=0)]', 'E[y | do(x=2)] - E[y | do(x=0)]']
     """
     if isinstance(estimands, Mapping):
-        named = {str(k): v for k, v in estimands.items()}
+        named = {str(k): _question(v) for k, v in estimands.items()}
     else:
-        single = isinstance(estimands, Estimand) or callable(estimands)
-        iterable = isinstance(estimands, Iterable) and not isinstance(estimands, str)
-        if not single and not iterable:
-            raise _not_a_question(estimands)
-        given = [estimands] if single else list(estimands)
-        named = _named(given)
+        several = hasattr(estimands, "__iter__") and not isinstance(estimands, str)
+        named = _named([_question(q) for q in (estimands if several else [estimands])])
     if not named:
         raise EstimandError("There is no estimand.", expected="One at least.")
     for question in named.values():
-        if not isinstance(question, Estimand) and not callable(question):
-            raise _not_a_question(question)
         if structure is not None and isinstance(question, Estimand):
             for name in question.names:
                 structure.require(name)
@@ -165,9 +161,14 @@ def _label(question: Any) -> str:
     return str(getattr(question, "__name__", "answer")).strip("<>")
 
 
-def _not_a_question(found: Any) -> EstimandError:
-    return EstimandError(
-        f"Found {found!r} where a question is needed.",
-        expected="An estimand such as ATE('treatment', 'outcome'), a list of them, or a mapping "
-        "of names to estimands or functions (fit, seed) -> Effect.",
-    )
+def _question(given: Any) -> Question:
+    """Return an estimand, that of an effect, or a function of a fit."""
+    if callable(given):
+        return given  # type: ignore[no-any-return]
+    if question_in(given) is None:
+        raise EstimandError(
+            f"Found {given!r} where a question is needed.",
+            expected="An estimand such as ATE('treatment', 'outcome'), a list of them, or a "
+            "mapping of names to estimands or functions (fit, seed) -> Effect.",
+        )
+    return as_estimand(given)

@@ -1,0 +1,109 @@
+"""What is asked, however it is handed over: an estimand, or an answer that carries its own.
+
+Every function that takes a question takes an :class:`~bayescausal.effects.effect.Effect` too, and
+asks again what the effect answered: ``refute(fit, ate)`` is ``refute(fit, ATE("x", "y"))``. This is
+the one place where a question is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bayescausal.effects.estimand import Estimand
+from bayescausal.model.asked import question_in
+from bayescausal.types import EstimandError
+
+__all__ = ["as_estimand", "as_estimands", "not_asked"]
+
+
+def as_estimand(given: Any) -> Estimand:
+    """Return the question of whatever carries one.
+
+    Parameters
+    ----------
+    given : Estimand, Effect or Exercise
+        A question, an answer, or an exercise with its question.
+
+    Returns
+    -------
+    Estimand
+
+    Raises
+    ------
+    EstimandError
+        If there is no question in it: something else, or an effect that was made of others.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.asked import as_estimand
+    >>> from bayescausal.effects.effect import Effect
+    >>> from bayescausal.effects.estimands import ATE
+    >>> as_estimand(Effect([1.0, 2.0], ATE("x", "y")))
+    ATE('x', 'y')
+    """
+    found = question_in(given)
+    if not isinstance(found, Estimand):
+        raise not_asked(given)
+    return found
+
+
+def as_estimands(given: Any) -> list[Estimand]:
+    """Return the questions of one question or of a sequence of them.
+
+    Parameters
+    ----------
+    given : Estimand, Effect, Exercise, or a sequence of them
+
+    Returns
+    -------
+    list of Estimand
+
+    Raises
+    ------
+    EstimandError
+        If there is something else among them.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.asked import as_estimands
+    >>> from bayescausal.effects.estimands import ATE
+    >>> as_estimands([ATE("x", "y")])
+    [ATE('x', 'y')]
+    """
+    found = question_in(given)
+    if isinstance(found, Estimand):
+        return [found]
+    if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
+        raise not_asked(given)
+    return [as_estimand(each) for each in given]
+
+
+def not_asked(given: Any) -> EstimandError:
+    """Build the error for something that is no question.
+
+    Parameters
+    ----------
+    given : object
+
+    Returns
+    -------
+    EstimandError
+
+    Examples
+    --------
+    >>> from bayescausal.effects.asked import not_asked
+    >>> print(not_asked(3).found)
+    Found 3 where a question is needed.
+    """
+    if hasattr(given, "posterior") and hasattr(given, "structure"):
+        return EstimandError(
+            "Found a Fit where a question is needed.",
+            expected="the fit first, then an estimand, such as ATE('treatment', 'outcome').",
+            remedy="Exchange the two arguments.",
+        )
+    shown = repr(given)
+    shown = shown if len(shown) <= 80 else f"a {type(given).__name__}"
+    return EstimandError(
+        f"Found {shown} where a question is needed.",
+        expected="an estimand, such as ATE('treatment', 'outcome'), its answer, or a list of them.",
+    )

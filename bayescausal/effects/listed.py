@@ -1,0 +1,38 @@
+"""Several answers: a list of effects that shows itself as one table."""
+
+from __future__ import annotations
+
+from bayescausal.effects.rendering import _strings
+from bayescausal.graph.shown import TableList
+
+__all__ = ["Effects"]
+
+
+class Effects(TableList):
+    """A list of effects, one row each.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.effect import Effect
+    >>> from bayescausal.effects.listed import Effects
+    >>> Effects([Effect([0.1, 0.2, 0.3], name="gain"), Effect([1.0, 2.0, 4.0], name="loss")])
+    effect  mean  94% HDI     identification
+    gain    0.2   [0.1, 0.3]
+    loss    2     [1, 4]
+    """
+
+    columns = ("effect", "mean", "94% HDI", "identification")
+    nothing = "No effect."
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return each effect with its mean, its interval and its verdict."""
+        found: list[tuple[str, ...]] = []
+        for effect in self:
+            if effect.dims:
+                sizes = " x ".join(f"{effect.draws.sizes[d]} {d}" for d in effect.dims)
+                found.append((effect.label, "", f"by {sizes}", effect.verdict))
+                continue
+            shown = _strings(effect._brief(), effect.null).iloc[0]
+            ends = f"[{shown.iloc[2]}, {shown.iloc[3]}]"
+            found.append((effect.label, str(shown.iloc[0]), ends, effect.verdict))
+        return found

@@ -1,0 +1,123 @@
+"""A bar for long work, where one can be shown.
+
+Work that may be short shows nothing until it has taken :data:`PATIENCE` seconds. A notebook without
+``ipywidgets`` has no place for a bar (``pip install 'bayescausal[notebook]'`` gives it one): there
+the work runs without, and without a warning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["PATIENCE", "can_show", "showing", "tracked"]
+
+#: Seconds of work before a bar appears.
+PATIENCE = 2.0
+
+_TITLE: ContextVar[str | None] = ContextVar("_TITLE", default=None)
+
+
+def can_show() -> bool:
+    """Whether a bar can be drawn without a warning: not in a notebook without widgets.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from bayescausal.inference.progress import can_show
+    >>> can_show()
+    True
+    """
+    if importlib.util.find_spec("ipywidgets") is not None:
+        return True
+    from rich.console import Console
+
+    return not Console().is_jupyter
+
+
+@contextlib.contextmanager
+def showing(title: str, show: bool) -> Iterator[None]:
+    """Let the long loops of a block of code show a bar with a title, or none.
+
+    Parameters
+    ----------
+    title : str
+    show : bool
+        False: nothing is shown, whatever was asked for further up.
+
+    Examples
+    --------
+    >>> from bayescausal.inference.progress import showing, tracked
+    >>> with showing("counting", True):
+    ...     list(tracked(range(3), lambda: 3))
+    [0, 1, 2]
+    """
+    token = _TITLE.set(title if show else None)
+    try:
+        yield
+    finally:
+        _TITLE.reset(token)
+
+
+def tracked[Part](parts: Iterable[Part], total: Callable[[], int]) -> Iterator[Part]:
+    """Pass parts on, with a bar once it takes long.
+
+    Parameters
+    ----------
+    parts : iterable
+    total : callable
+        How many there will be; asked only if a bar is to be shown.
+
+    Yields
+    ------
+    object
+        The parts.
+
+    Examples
+    --------
+    >>> from bayescausal.inference.progress import tracked
+    >>> list(tracked("ab", lambda: 2))
+    ['a', 'b']
+    """
+    title = _TITLE.get()
+    if title is None:
+        yield from parts
+        return
+    parts = iter(parts)
+    started, bar, task = time.perf_counter(), None, None
+    with contextlib.ExitStack() as stack:
+        for done, part in enumerate(parts):
+            if bar is None and time.perf_counter() - started > PATIENCE:
+                bar = _bar()
+                if bar is None:  # nowhere to draw it: do not ask again
+                    yield part
+                    yield from parts
+                    return
+                stack.enter_context(bar)
+                task = bar.add_task(title, total=total(), completed=done)
+            yield part
+            if bar is not None:
+                bar.update(task, completed=done + 1)
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _bar() -> Any:
+    """Return a bar that leaves nothing behind; None where it cannot be drawn."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not can_show() or not (console.is_terminal or console.is_jupyter):
+        return None
+    return Progress(console=console, transient=True)

@@ -56,6 +56,7 @@ __all__ = [
     "Scale",
     "Set",
     "Shift",
+    "SparseTableWarning",
     "Stochastic",
     "StudyError",
     "UndefinedEffectError",
@@ -172,6 +173,10 @@ class FitMismatchError(BayesCausalError):
 
 class FitWarning(UserWarning):
     """A fit that can be used, but not trusted as it stands: the sampler had trouble."""
+
+
+class SparseTableWarning(UserWarning):
+    """A table with few or no rows where a formula needs some: the prior answers there."""
 
 
 class EstimandError(BayesCausalError):

@@ -170,8 +170,8 @@ def test_draws_of_tiny_shapes_have_the_right_moments():
 
 
 def test_bounds_by_an_instrument_of_several_levels():
-    """Three values of an instrument, an outcome of three: the bounds hold the truth, and are those of
-    the shares but for the noise of the arms."""
+    """Three values of an instrument, an outcome of three: the bounds hold the truth, and are those
+    of the shares but for the noise of the arms."""
     rng = np.random.default_rng(8)
     rows = 4000
     z, u = rng.integers(0, 3, rows), rng.random(rows)

@@ -3,7 +3,8 @@
 How many inner replicates of the noise are needed is found by a pilot on a few posterior draws:
 they grow until the Monte Carlo error of one draw is below
 ``max(posterior sd / 10, 0.001 sd of the outcome)``, which inflates the posterior sd by less
-than half a percent, or until a stated cap on the work.
+than half a percent, or until a stated cap on the work. On a ratio scale the second of these is what
+the answer moves by when a world's mean moves by 0.001 sd, so that it has no units either.
 """
 
 from __future__ import annotations
@@ -198,10 +199,13 @@ class Run:
             noise = variance / replicates
             spread = np.var(answer, axis=axis, ddof=1) - noise
             posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
-        target = max(posterior / 10, 1e-3 * self._outcome_sd(pilot) * self._unit)
-        worst = float(np.max(variance))
-        none = worst == 0 or target == 0  # nothing varies but by rounding
-        wanted = 1 if none else int(np.ceil(worst / target**2))
+        sd = self._outcome_sd(pilot)
+        goal = np.maximum(posterior / 10, 1e-3 * sd * self._unit(pilot, sd))
+        goal, variance = np.broadcast_arrays(goal, variance)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            needed = np.where((variance == 0) | (goal == 0), 0.0, variance / goal**2)
+        at = int(np.nanargmax(needed)) if np.isfinite(needed).any() else 0
+        wanted, target = max(int(np.ceil(needed.flat[at])), 1), float(goal.flat[at])
         cap = max(WORK // max(total * units, 1), 1)
         used = max(min(wanted, cap), 1)
         used = -(-used // self.inner) * self.inner
@@ -224,11 +228,25 @@ class Run:
             spread = max(spread, float(np.sqrt(np.nanmean(p * (1 - p)))))
         return spread
 
-    @property
-    def _unit(self) -> float:
-        """How a change of the outcome's mean shows in the answer."""
-        estimand = self.question.estimand
-        return 1.0 / estimand.divisor if isinstance(estimand, Slope) else 1.0
+    def _unit(self, pilot: Reduction, sd: float) -> np.ndarray:
+        """Return by how much the answer moves, at most, when the number of one world moves by one.
+
+        1 for a difference; ``1 / b`` for a ratio ``a / b`` near 1: what a tolerance in units of the
+        outcome is on the scale of the answer.
+        """
+        middle = np.nanmean(pilot.total, axis=2, keepdims=True)
+        step = 1e-4 * (sd if sd > 0 else float(np.nanmax(np.abs(middle))) or 1.0)
+        moves = []
+        for arm in range(len(middle)):
+            for side in (step, -step):
+                moved = middle.copy()
+                moved[arm] += side
+                try:
+                    gap = np.abs(self.combine(moved) - self.combine(middle)) / step
+                except UndefinedEffectError:
+                    continue
+                moves.append(np.squeeze(gap, axis=self._draw_axis))
+        return np.max(moves, axis=0) if moves else np.ones(())
 
     @property
     def _draw_axis(self) -> int:

@@ -12,12 +12,17 @@ than half a percent, or until a stated cap on the work.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.finite_bounds import seen_bounds
+from bayescausal.effects.functionals import Probability
 from bayescausal.effects.individual import individual
 from bayescausal.effects.joint import causation, is_exact
 from bayescausal.effects.planning import plan_run, share_plans
@@ -40,7 +45,26 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "answers", "estimate"]
+__all__ = ["answer", "answers", "estimate", "fit_of"]
+
+#: The fit that each effect was estimated from, for as long as both exist.
+_FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDictionary()
+
+
+def fit_of(effect: Effect) -> Fit | None:
+    """Return the fit that an effect was estimated from.
+
+    Parameters
+    ----------
+    effect : Effect
+
+    Returns
+    -------
+    Fit or None
+        None if it was made otherwise, read from a file, or the fit is gone.
+    """
+    held = _FITS.get(effect)
+    return None if held is None else held()
 
 
 def estimate(
@@ -117,7 +141,9 @@ def _estimate_all(
         if decided is not None and not decided:
             notes.append(_unidentified(fit, estimand, effect, decided, chosen))
         notes += support_notes(fit, estimand)
-        finished.append(replace(effect, identification=decided, notes=tuple(notes), kind=fit.kind))
+        done = replace(effect, identification=decided, notes=tuple(notes), kind=fit.kind)
+        _FITS[done] = weakref.ref(fit)
+        finished.append(done)
     return finished
 
 
@@ -181,7 +207,8 @@ def _answers(
     effects = []
     for i, question in enumerate(questions):
         if i not in runs:
-            effects.append(individual(question, seed))
+            effect = individual(question, seed)
+            effects.append(replace(effect, notes=(*effect.notes, *_signs(question, []))))
             continue
         run = runs.pop(i)
         if i not in plans:
@@ -193,12 +220,27 @@ def _answers(
         run.refuse_impossible()
         values = run.combine(reduction.total)
         effect = as_effect(run, values, plan, run.error(reduction, plan))
+        effect = replace(effect, notes=(*effect.notes, *_signs(question, reduction.total)))
         if isinstance(question.estimand, PN | PS | PNS):
             effect = causation(run, effect)
         elif question.abducted and question.couplings:
             effect = seen_bounds(run, effect)
         effects.append(effect)
     return effects
+
+
+def _signs(question: Question, numbers: Any) -> list[str]:
+    """Warn of a ratio of numbers that have no natural zero: those of an outcome of both signs."""
+    scale = getattr(question.estimand, "scale", None)
+    if scale is None or scale.name not in ("ratio", "log ratio"):
+        return []
+    seen = [np.asarray(numbers, dtype=float)]
+    column = question.fit.columns.get(question.outcome)
+    if not isinstance(question.estimand.functional, Probability) and column is not None:
+        seen += [np.asarray(column)] if np.asarray(column).dtype.kind in "iuf" else []
+    if not any(bool((v < 0).any() and (v > 0).any()) for v in seen):
+        return []
+    return [CHANGES_SIGN.format(what=question.outcome)]
 
 
 def _is_closed(question: Question) -> bool:

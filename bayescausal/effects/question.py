@@ -24,6 +24,7 @@ from bayescausal.effects.conditions import EVERYONE, Condition
 from bayescausal.effects.curves import DoseResponse
 from bayescausal.effects.functionals import Mean, Probability
 from bayescausal.effects.laws import Event
+from bayescausal.effects.levels import index_of
 from bayescausal.effects.people import clusters_of, complete_table, population_of
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
 from bayescausal.types import (
@@ -73,6 +74,7 @@ class Question:
     notes: tuple[str, ...] = ()
     clusters: Any = None
     reads: tuple[str, ...] = field(default=())
+    belongs: Mapping[str, str] = field(default_factory=dict)  #: index, for each dim of groups
     abducted: bool = False
     crossing: frozenset[str] = frozenset()  #: what fixes how the worlds of one unit go together
     couplings: Mapping[str, str] = field(default_factory=dict)
@@ -196,7 +198,7 @@ def resolve(
     refuse_outside(units, worlds, recomputed, seed=seed)
     used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
-    _refuse_levels(structure, units, estimand, reads)
+    belongs = _refuse_levels(structure, units, estimand, reads)
     return Question(
         fit=fit,
         estimand=estimand,
@@ -210,6 +212,7 @@ def resolve(
         notes=notes,
         clusters=clusters_of(fit, estimand, units),
         reads=reads,
+        belongs=belongs,
         abducted=abducted,
         crossing=crossing,
         couplings=couplings,
@@ -367,17 +370,24 @@ def _refuse_masks(arms: tuple[Arm, ...]) -> None:
         )
 
 
-def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any) -> None:
-    """Refuse subgroups that are formed at another level than the outcome's."""
+def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any) -> dict[str, str]:
+    """Return the index that says which group a unit belongs to, for each dim of groups read.
+
+    Refuse subgroups that are formed at another level than the outcome's where there is none.
+    """
     frame = [d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims]
+    belongs: dict[str, str] = {}
     for name in reads:
         own = [d for d in structure.dims[name] if d in structure.unit_dims]
-        if any(d not in frame for d in own):
-            raise EstimandError(
-                f"{name!r} varies over {', '.join(own)}, and {estimand.outcome_name!r} over "
-                f"{', '.join(frame)}: which {(frame or ['unit'])[0]} belongs cannot be told.",
-                remedy="Form the subgroup by a variable of the outcome's level.",
-            )
+        for other in [d for d in own if d not in frame]:
+            index = belongs.get(other) or index_of(structure, estimand.outcome_name, frame, other)
+            if index is None:
+                raise EstimandError(
+                    f"{name!r} varies over {', '.join(own)}, and {estimand.outcome_name!r} over "
+                    f"{', '.join(frame)}: which {(frame or ['unit'])[0]} belongs cannot be told.",
+                    remedy="Form the subgroup by a variable of the outcome's level.",
+                )
+            belongs[other] = index
     lengths = tuple(units.sizes[d] for d in frame)
     for mask in estimand.condition.masks:
         if mask.shape != lengths:
@@ -385,3 +395,4 @@ def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any)
                 f"The mask has shape {mask.shape}.",
                 expected=f"{lengths}, one boolean per unit, in the order of the data.",
             )
+    return belongs

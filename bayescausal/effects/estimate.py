@@ -22,6 +22,7 @@ from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.finite_bounds import seen_bounds
+from bayescausal.effects.flat import flat_note, settled
 from bayescausal.effects.functionals import Probability
 from bayescausal.effects.individual import individual
 from bayescausal.effects.joint import causation, is_exact
@@ -218,9 +219,16 @@ def _answers(
         reduction = run.reduce(slice(0, fit.n_draws), plan.replicates)
         run.refuse_empty(reduction)
         run.refuse_impossible()
+        error, more = run.error(reduction, plan), []
+        if plan.flat:
+            found = None if streamed else settled(run, reduction)
+            more = [] if found is not None else [flat_note(run, reduction)]
+            reduction, error = (reduction, error) if found is None else (found, 0.0)
+            plan = replace(plan, target=np.inf)
         values = run.combine(reduction.total)
-        effect = as_effect(run, values, plan, run.error(reduction, plan))
-        effect = replace(effect, notes=(*effect.notes, *_signs(question, reduction.total)))
+        effect = as_effect(run, values, plan, error)
+        more += _signs(question, reduction.total)
+        effect = replace(effect, notes=(*effect.notes, *more))
         if isinstance(question.estimand, PN | PS | PNS):
             effect = causation(run, effect)
         elif question.abducted and question.couplings:

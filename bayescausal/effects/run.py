@@ -25,7 +25,7 @@ from bayescausal.effects.closed import ClosedForm, closed_form
 from bayescausal.effects.collapse import TOLERANCE, collapse
 from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.functionals import Probability
+from bayescausal.effects.functionals import Probability, Quantile
 from bayescausal.effects.question import Question
 from bayescausal.effects.reduce import Cell, Reduction, reduce_question
 from bayescausal.effects.smooth import smooth
@@ -51,6 +51,8 @@ BATCHES = 8
 FEW_DRAWS, MANY_BATCHES = 8, 64
 #: Draws on which an approximation is checked.
 CHECKED = 4
+#: Whether a quantile settles is looked at where it wants so many times the draws of the pilot.
+FLAT = 16
 #: Cap on draws x units x replicates.
 WORK = 400_000_000
 
@@ -63,6 +65,7 @@ class Plan:
     variance: np.ndarray | float
     target: float
     capped: bool
+    flat: bool = False  #: whether the variance of a quantile does not fall with more draws
 
 
 @dataclass(eq=False)
@@ -207,9 +210,21 @@ class Run:
         at = int(np.nanargmax(needed)) if np.isfinite(needed).any() else 0
         wanted, target = max(int(np.ceil(needed.flat[at])), 1), float(goal.flat[at])
         cap = max(WORK // max(total * units, 1), 1)
+        if wanted > FLAT * replicates and self._is_flat(slice(0, total, step), replicates, needed):
+            return Plan(4 * replicates, variance, target, False, flat=True)
         used = max(min(wanted, cap), 1)
         used = -(-used // self.inner) * self.inner
         return Plan(used, variance, target, wanted > used)
+
+    def _is_flat(self, draws: slice, replicates: int, needed: np.ndarray) -> bool:
+        """Whether four times the draws leave the variance of a quantile where it was."""
+        if not isinstance(self.question.estimand.functional, Quantile):
+            return False
+        before, after = (
+            float(self.variance(self.reduce(draws, n)).flat[int(np.nanargmax(needed))])
+            for n in (replicates, 4 * replicates)
+        )
+        return after > before / 2
 
     def _outcome_sd(self, pilot: Reduction) -> float:
         """Return the sd of the outcome: what was averaged may be means, which vary less."""

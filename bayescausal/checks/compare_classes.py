@@ -164,9 +164,9 @@ def divided(
         else:
             share = {}
             for models in graphs:
-                own = weights[models]
-                own = own / own.sum() if own.sum() > 0 else own * 0 + 1 / len(models)
-                share.update(own.to_dict())
+                own = {name: float(weights[name]) for name in models}
+                whole = sum(own.values())
+                share |= {n: w / whole if whole > 0 else 1 / len(own) for n, w in own.items()}
         for name in members:
             result[name] = total * share[name] / sum(share.values())
     return result

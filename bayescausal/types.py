@@ -57,6 +57,7 @@ __all__ = [
     "Scale",
     "Set",
     "Shift",
+    "SparseTableWarning",
     "Stochastic",
     "StudyError",
     "UndefinedEffectError",
@@ -177,6 +178,10 @@ class FitWarning(UserWarning):
 
 class FormulaWarning(UserWarning):
     """A formula is read in a way that one may not expect."""
+
+
+class SparseTableWarning(UserWarning):
+    """A table with few or no rows where a formula needs some: the prior answers there."""
 
 
 class EstimandError(BayesCausalError):

@@ -11,9 +11,13 @@ thing. The leave-one-out density is approximated by Pareto-smoothed importance s
 above its threshold says that a unit is too influential for that. *Stacking* weights [2]_ make the
 mixture of the models that predicts best.
 
-*Prediction does not pick causes.* Graphs with the same independences fit the same data equally
-well and give different answers; a graph with a collider adjusted for may predict better than the
-right one. The score says which equations describe the data; the arrows are argued elsewhere.
+*Prediction does not pick causes.* Graphs with the same independences (a Markov equivalence class
+[3]_) fit the same data equally well and give different answers. What little their scores differ by
+comes from priors, equations and noise, so inside a class the weights are those stated beforehand,
+equal ones by default, and only between classes they are the stacked ones. The answer is then the
+mixture, with its spread between the graphs. A graph with a collider adjusted for may predict better
+than the right one. The score says which equations describe the data; the arrows are argued
+elsewhere.
 
 *When it fails.* Latent variables of a unit enter with their posterior draws, which have seen the
 unit: the score is then conditional, and its Pareto k are high. Units that touch cannot be left out
@@ -25,6 +29,7 @@ References
    leave-one-out cross-validation and WAIC", Statistics and Computing 27 (2017), 1413-1432.
 .. [2] Y. Yao, A. Vehtari, D. Simpson and A. Gelman, "Using stacking to average Bayesian predictive
    distributions", Bayesian Analysis 13 (2018), 917-1007.
+.. [3] T. Verma and J. Pearl, "Equivalence and synthesis of causal models", UAI 1990.
 """
 
 from __future__ import annotations
@@ -38,6 +43,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayescausal.checks.compare_classes import (
+    divided,
+    equivalence_classes,
+    equivalent_pairs,
+    stated_weights,
+)
 from bayescausal.checks.compare_data import common_variables, refuse_other_data, unit_densities
 from bayescausal.checks.compare_record import ModelComparison
 from bayescausal.effects.asked import as_estimand
@@ -45,7 +56,6 @@ from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import estimate
 from bayescausal.inference.given import instead_of_fit
 from bayescausal.inference.record import Fit
-from bayescausal.model.ask_graph import compare_graphs
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -55,12 +65,19 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
+STACKED = "A mixture of models by stacking weights: what they predict, not what they cause."
+MIXED = (
+    "A mixture of models: between graphs that data can tell apart by stacking weights, between "
+    "those that no data tell apart by weights stated beforehand."
+)
+
 
 def compare(
     fits: Mapping[str, Fit] | Sequence[Fit],
     estimand: Estimand | Effect | None = None,
     *,
     variables: str | Sequence[str] | None = None,
+    weights: Mapping[str, float] | None = None,
     draws: int = 2000,
     seed: int | None = None,
 ) -> ModelComparison:
@@ -72,9 +89,12 @@ def compare(
         Posteriors of two models or more, fitted to the same units.
     estimand : Estimand, optional
         A question with one number as its answer: it is answered under each model, and under their
-        stacked mixture.
+        mixture.
     variables : str or sequence of str, optional
         The random variables whose prediction is scored. Default: all that every model observes.
+    weights : mapping of str to float, optional
+        How much you believed in each model before seeing the data. It divides the weight of models
+        whose graphs no data tell apart. Default: equal for each graph.
     draws : int
         At most so many posterior draws of each model enter the score.
     seed : int, optional
@@ -84,15 +104,17 @@ def compare(
     -------
     ModelComparison
         ``summary()`` has a row per model, best first: ``elpd``, ``se``, ``elpd_diff`` and ``dse``
-        (from the best), ``p_loo``, ``weight``, ``k_max`` (the largest Pareto k), ``k_bad`` (how
-        many are above the threshold), then the effect under each; the last row is the mixture.
+        (from the best), ``p_loo``, ``weight`` (between classes of graphs that data can tell apart
+        by stacking, inside one as stated beforehand), ``k_max`` (the largest Pareto k), ``k_bad``
+        (how many are above the threshold), then the effect under each; the last row is the mixture.
 
     Raises
     ------
     DataError
         If the fits did not see the same data, or have no variable in common.
     EstimandError
-        If there are fewer than two fits, or the question has several numbers.
+        If there are fewer than two fits, the question has several numbers, or `weights` are not
+        a positive number for each model.
 
     References
     ----------
@@ -123,10 +145,13 @@ def compare(
     seed = next(iter(named.values())).seed if seed is None else int(seed)
     loos = {name: _loo(fit, scored, draws) for name, fit in named.items()}
     table = _scores(loos)
+    stated = stated_weights(named, weights)
+    classes = equivalence_classes(named)
+    table["weight"] = divided(table["weight"], classes, stated)
     effects = {} if estimand is None else _answers(named, estimand, seed)
     stacked = None
     if estimand is not None:
-        stacked = _stacked(effects, table["weight"], estimand, seed)
+        stacked = _stacked(effects, table["weight"], estimand, seed, bool(classes))
     return ModelComparison(
         table=table,
         variables=tuple(scored),
@@ -135,8 +160,10 @@ def compare(
         pareto_k=pd.DataFrame({n: np.asarray(loo.pareto_k) for n, loo in loos.items()}),
         pointwise=pd.DataFrame({n: np.asarray(loo.elpd_i) for n, loo in loos.items()}),
         threshold={n: float(loo.good_k) for n, loo in loos.items()},
-        equivalent=_equivalent(named),
+        equivalent=equivalent_pairs(named),
         notes=_notes(named, scored),
+        classes=tuple(tuple(itertools.chain(*graphs)) for graphs in classes),
+        stated=stated is not None,
     )
 
 
@@ -220,7 +247,11 @@ def _answers(named: Mapping[str, Fit], estimand: Estimand, seed: int) -> dict[st
 
 
 def _stacked(
-    effects: Mapping[str, Effect], weights: pd.Series, estimand: Estimand, seed: int
+    effects: Mapping[str, Effect],
+    weights: pd.Series,
+    estimand: Estimand,
+    seed: int,
+    undecided: bool,
 ) -> Effect:
     """Return draws of the mixture: from each model as many as its weight says."""
     flat = {name: effect.draws.values.reshape(-1) for name, effect in effects.items()}
@@ -240,19 +271,9 @@ def _stacked(
         rng.permutation(np.concatenate(parts)),
         estimand=estimand,
         population=first.population,
-        notes=("A mixture of models by stacking weights: what they predict, not what they cause.",),
-        name=f"{estimand.label()}, stacked",
+        notes=(MIXED if undecided else STACKED,),
+        name=f"{estimand.label()}, {'mixture' if undecided else 'stacked'}",
     )
-
-
-def _equivalent(named: Mapping[str, Fit]) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of models whose graphs imply the same independences and are not the same."""
-    pairs = []
-    for (a, one), (b, other) in itertools.combinations(named.items(), 2):
-        found = compare_graphs(one, other)
-        if not found and not found.claims_left and not found.claims_right:
-            pairs.append((a, b))
-    return tuple(pairs)
 
 
 def _notes(named: Mapping[str, Fit], scored: Sequence[str]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class ModelComparison:
     effects : mapping of str to Effect
         The answer under each model.
     stacked : Effect or None
-        The answer under their mixture.
+        The answer under their mixture, by ``table["weight"]``.
     pareto_k : DataFrame
         A row per unit, a column per model.
     pointwise : DataFrame
@@ -49,6 +49,10 @@ class ModelComparison:
         Models that imply the same independences.
     notes : tuple of str
         What a reader should know.
+    classes : tuple of tuple of str
+        Models over the same measured variables whose graphs no data tell apart.
+    stated : bool
+        Whether weights inside a class were stated; otherwise they are equal for each graph.
 
     Examples
     --------
@@ -71,6 +75,8 @@ class ModelComparison:
     threshold: Mapping[str, float]
     equivalent: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    classes: tuple[tuple[str, ...], ...] = ()
+    stated: bool = False
 
     @property
     def best(self) -> str:
@@ -129,7 +135,8 @@ class ModelComparison:
         if self.stacked is not None:
             said = "; ".join(f"{n} {_short(e)}" for n, e in self.effects.items())
             label = next(iter(self.effects.values())).label
-            parts.append(f"{label}: {said}; stacked {_short(self.stacked)}.")
+            mixed = "mixture" if self.classes else "stacked"
+            parts.append(f"{label}: {said}; {mixed} {_short(self.stacked)}.")
         bad = self.table[self.table["k_bad"] > 0]
         for name, row in bad.iterrows():
             parts.append(
@@ -139,7 +146,42 @@ class ModelComparison:
         parts.append(WARNING)
         for a, b in self.equivalent:
             parts.append(f"{a} and {b} imply the same independences: no such data tell them apart.")
+        parts += [self._undecided(names) for names in self.classes]
         return " ".join(parts)
+
+    def _undecided(self, names: tuple[str, ...]) -> str:
+        """Say how weight is divided where no data can, and how far the answers are apart."""
+        rows = self.table.loc[list(names)]
+        weights = rows["weight"] / rows["weight"].sum() if rows["weight"].sum() > 0 else None
+        how = "those that were stated" if self.stated else "equal for each graph"
+        text = (
+            f"Among {', '.join(names)} the weights are {how}, not the score's: it cannot tell "
+            "which way the arrows point."
+        )
+        gap = rows["elpd"].max() - rows["elpd"]
+        worst = str(gap.idxmax())
+        told = gap.max() > 4 and gap.max() > 2 * self._se(str(gap.idxmin()), worst)
+        if told:
+            text += (
+                f" That {worst} predicts worse by {gap.max():.1f} speaks against its equations or "
+                "priors, not its arrows: mend them, or leave it out."
+            )
+        if self.effects and weights is not None:
+            means = pd.Series({n: float(self.effects[n].mean()) for n in names})
+            middle = float((weights * means).sum())
+            sd = float(((means - middle) ** 2 * weights).sum()) ** 0.5
+            text += (
+                f" Their answers lie between {means.min():.3g} and {means.max():.3g}; the mixture "
+                f"has an sd of {sd:.2g} between the graphs, which no data of this kind reduce."
+            )
+        return text
+
+    def _se(self, one: str, other: str) -> float:
+        """Return the standard error of a difference of two scores."""
+        if one not in self.pointwise or other not in self.pointwise:
+            return 0.0
+        gap = self.pointwise[one] - self.pointwise[other]
+        return float(gap.std(ddof=1) * len(gap) ** 0.5)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw scores and answers, model by model.

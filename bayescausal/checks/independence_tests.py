@@ -34,7 +34,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +74,7 @@ class Outcome:
     effect, lower, upper : float
         The strength on the scale of a correlation, and its 94% interval.
     note : str
-        Why nothing was tested.
+        Why nothing was tested, or why the test is rough.
     """
 
     method: str
@@ -175,7 +175,10 @@ def _counted(left: Column, right: Column, given: list[Column], method: str) -> O
         some = used > 0
         statistic = 2 * float((used[some] * np.log(used[some] / expected[some])).sum())
         df = float((((margins[0] > 0).sum(axis=1) - 1) * ((margins[1] > 0).sum(axis=2) - 1)).sum())
-        return _chi_square("G", rows, statistic, df)
+        found = _chi_square("G", rows, statistic, df)
+        few = int((real < 5).sum())
+        thin = f"{few} of {real.size} cells expect fewer than 5 rows: the p value is rough, use CMH"
+        return found if dense else replace(found, note=thin)
     statistic, df = _cmh(used, expected, margins, total)
     return _chi_square("CMH", rows, statistic, df)
 

@@ -8,7 +8,9 @@ unit is not in it, and no data of this kind can tell [1]_. The noise form choose
   categories in their order (it does not assume that treatment never harms); ``"gumbel"``, one
   Gumbel noise per category, for nominal ones; or a mapping by variable.
 
-Averages over one world never depend on it.
+An average over the units of one world, or over units like those at hand, does not depend on it.
+That of the very units at hand (``population="finite"``) does, for each is taken with its own noise;
+so does one over a subgroup that is formed by what the treatment changes.
 
 References
 ----------
@@ -68,6 +70,8 @@ def resolve_coupling(
     needed: tuple[str, ...],
     *,
     what: str,
+    why: str = "",
+    remedy: str = "Averages such as ATE do not depend on it.",
 ) -> dict[str, str]:
     """Return the coupling of each discrete variable, or refuse to guess it.
 
@@ -80,6 +84,8 @@ def resolve_coupling(
         The discrete variables on which the answer depends.
     what : str
         The question, for the message.
+    why, remedy : str
+        Why it depends on the coupling, and what does not, for the message.
 
     Returns
     -------
@@ -96,10 +102,10 @@ def resolve_coupling(
         listed = ", ".join(map(repr, needed))
         raise CouplingError(
             f"{what} depends on how the noise of {listed} is shared between worlds, which the "
-            "model and data cannot tell.",
+            f"model and data cannot tell.{f' {why}' if why else ''}",
             expected='coupling="monotone" (a common quantile, categories in their order), '
             'coupling="gumbel" (nominal categories), or a mapping by variable.',
-            remedy="Averages such as ATE do not depend on it.",
+            remedy=remedy,
         )
     chosen = coupling if isinstance(coupling, Mapping) else dict.fromkeys(needed, coupling)
     for name, kind in chosen.items():

@@ -9,6 +9,7 @@ that differ are refused; equal numbers from two unrelated fits cannot be told ap
 from __future__ import annotations
 
 import operator
+from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +19,20 @@ from bayescausal.draws.named import DRAW_DIMS, cells
 from bayescausal.types import EstimandError, UndefinedEffectError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import xarray as xr
 
-__all__ = ["combine", "wrapped"]
+__all__ = ["CHANGES_SIGN", "combine", "joint_verdict", "over", "wrapped"]
+
+#: Verdicts from the weakest.
+_STRENGTH = ("not identified", "undecided", "under assumption", "identified")
+
+#: What a ratio means little of.
+CHANGES_SIGN = (
+    "{what} takes both signs: a ratio depends on where zero lies and explodes where the "
+    "denominator passes it. A difference says more."
+)
 
 _ACTS: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -92,20 +102,69 @@ def combine(a: Any, b: Any, sign: str) -> Any:
         )
     labels = [wrapped(s.label) if _is_effect(s) else f"{float(s):g}" for s in (a, b)]
     nulls = [s.null if _is_effect(s) else None for s in (a, b)]
-    same = [e.population for e in effects]
     seeds = {e.seed for e in effects}
-    verdicts = [e.identification for e in effects]
+    decided, notes = joint_verdict(effects)
+    if sign == "/" and _both_signs(y):
+        notes.append(CHANGES_SIGN.format(what=labels[1]))
     return {
         "draws": act(x, y),
-        "identification": verdicts[0] if all(v is verdicts[0] for v in verdicts) else None,
+        "identification": decided,
         "mc_error": _error(a, b, sign),
         "seed": seeds.pop() if len(seeds) == 1 else None,
-        "population": "; ".join(dict.fromkeys(p for p in same if p)) or None,
-        "notes": tuple(dict.fromkeys(note for e in effects for note in e.notes)),
+        "population": over(effects),
+        "notes": tuple(dict.fromkeys([*(note for e in effects for note in e.notes), *notes])),
         "null": _null(nulls, (a, b), act, sign),
         "name": f" {sign} ".join(labels),
         "kind": effects[0].kind if len({e.kind for e in effects}) == 1 else None,
     }
+
+
+def over(effects: Sequence[Any]) -> str | None:
+    """Return over whom effects are together: each with its subgroup, once.
+
+    Parameters
+    ----------
+    effects : sequence of Effect
+
+    Returns
+    -------
+    str or None
+    """
+    from bayescausal.effects.wording import whom
+
+    return "; ".join(dict.fromkeys(w for w in map(whom, effects) if w)) or None
+
+
+def joint_verdict(effects: Sequence[Any]) -> tuple[Any, list[str]]:
+    """Return the verdict on what several effects make together, and what it leaves unsaid.
+
+    It is known only if each of them is: the weakest verdict holds, with all that any assumes.
+
+    Parameters
+    ----------
+    effects : sequence of Effect
+
+    Returns
+    -------
+    Identification or None, list of str
+        None where one has no verdict.
+    """
+    found = [e.identification for e in effects]
+    if any(v is None for v in found):
+        return None, []
+    said = [str(v) for v in found]
+    weakest = min(found, key=lambda v: _STRENGTH.index(v.status) if v.status in _STRENGTH else 0)
+    if len(set(said)) == 1 or not is_dataclass(weakest):
+        return weakest, []
+    names = ("assumptions", "warnings")
+    merged = {n: tuple(dict.fromkeys(a for v in found for a in getattr(v, n))) for n in names}
+    each = [f"{e.label}: {text}" for e, text in zip(effects, said, strict=True)]
+    return replace(weakest, **merged), each  # type: ignore[type-var]
+
+
+def _both_signs(values: Any) -> bool:
+    array = np.asarray(values)
+    return bool((array < 0).any() and (array > 0).any())
 
 
 def _aligned(x: xr.DataArray, y: xr.DataArray, effects: list[Any]) -> xr.DataArray:

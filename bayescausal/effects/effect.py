@@ -28,7 +28,7 @@ import xarray as xr
 from bayescausal.draws.intervals import interval as _interval
 from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
 from bayescausal.draws.summary import interval_columns, sd, summarise
-from bayescausal.effects.arithmetic import combine, wrapped
+from bayescausal.effects.arithmetic import combine, over, wrapped
 from bayescausal.effects.rendering import html_table, one_line, text_table
 from bayescausal.types import EstimandError
 
@@ -284,6 +284,7 @@ class Effect:
             self,
             draws=-self.draws,
             estimand=None,
+            population=over([self]),
             null=None if self.null is None else -self.null,
             bounds=_flipped(self.bounds),
             name=f"-{wrapped(self.label)}",

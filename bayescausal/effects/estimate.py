@@ -12,12 +12,18 @@ than half a percent, or until a stated cap on the work.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+
+from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.finite_bounds import seen_bounds
+from bayescausal.effects.flat import flat_note, settled
+from bayescausal.effects.functionals import Probability
 from bayescausal.effects.individual import individual
 from bayescausal.effects.joint import causation, is_exact
 from bayescausal.effects.listed import Effects
@@ -43,7 +49,26 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "answers", "estimate"]
+__all__ = ["answer", "answers", "estimate", "fit_of"]
+
+#: The fit that each effect was estimated from, for as long as both exist.
+_FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDictionary()
+
+
+def fit_of(effect: Effect) -> Fit | None:
+    """Return the fit that an effect was estimated from.
+
+    Parameters
+    ----------
+    effect : Effect
+
+    Returns
+    -------
+    Fit or None
+        None if it was made otherwise, read from a file, or the fit is gone.
+    """
+    held = _FITS.get(effect)
+    return None if held is None else held()
 
 
 @overload
@@ -150,7 +175,9 @@ def _estimate_all(
         fields: dict[str, Any] = {"identification": decided, "notes": tuple(notes)}
         fields |= {"units": units_noun(fit.structure), "kind": fit.kind}
         fields["binary"] = is_binary(fit, estimand.outcome_name)
-        finished.append(replace(effect, **fields))
+        done = replace(effect, **fields)
+        _FITS[done] = weakref.ref(fit)
+        finished.append(done)
     return finished
 
 
@@ -209,7 +236,8 @@ def _answers(
     effects = []
     for i, question in enumerate(questions):
         if i not in runs:
-            effects.append(individual(question, seed))
+            effect = individual(question, seed)
+            effects.append(replace(effect, notes=(*effect.notes, *_signs(question, []))))
             continue
         run = runs.pop(i)
         if i not in plans:
@@ -219,14 +247,36 @@ def _answers(
         reduction = run.reduce(slice(0, fit.n_draws), plan.replicates)
         run.refuse_empty(reduction)
         run.refuse_impossible()
+        error, more = run.error(reduction, plan), []
+        if plan.flat:
+            found = None if streamed else settled(run, reduction)
+            more = [] if found is not None else [flat_note(run, reduction)]
+            reduction, error = (reduction, error) if found is None else (found, 0.0)
+            plan = replace(plan, target=np.inf)
         values = run.combine(reduction.total)
-        effect = as_effect(run, values, plan, run.error(reduction, plan))
+        effect = as_effect(run, values, plan, error)
+        more += _signs(question, reduction.total)
+        effect = replace(effect, notes=(*effect.notes, *more))
         if isinstance(question.estimand, PN | PS | PNS):
             effect = causation(run, effect)
         elif question.abducted and question.couplings:
             effect = seen_bounds(run, effect)
         effects.append(effect)
     return effects
+
+
+def _signs(question: Question, numbers: Any) -> list[str]:
+    """Warn of a ratio of numbers that have no natural zero: those of an outcome of both signs."""
+    scale = getattr(question.estimand, "scale", None)
+    if scale is None or scale.name not in ("ratio", "log ratio"):
+        return []
+    seen = [np.asarray(numbers, dtype=float)]
+    column = question.fit.columns.get(question.outcome)
+    if not isinstance(question.estimand.functional, Probability) and column is not None:
+        seen += [np.asarray(column)] if np.asarray(column).dtype.kind in "iuf" else []
+    if not any(bool((v < 0).any() and (v > 0).any()) for v in seen):
+        return []
+    return [CHANGES_SIGN.format(what=question.outcome)]
 
 
 def _is_closed(question: Question) -> bool:

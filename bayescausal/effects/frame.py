@@ -78,6 +78,7 @@ class Frame:
 
     def _lay(self, value: np.ndarray, dims: Sequence[Any]) -> np.ndarray:
         """Return a value with axes (draw, replicate, *frame)."""
+        value, dims = self._of_units(value, list(dims))
         own = [d for d in dims if d in self.dims]
         array = value.transpose(0, 1, *(2 + dims.index(d) for d in self.dims if d in own))
         shape = [array.shape[0], array.shape[1]]
@@ -89,6 +90,19 @@ class Frame:
             else:
                 shape.append(1)
         return array.reshape(shape)
+
+    def _of_units(self, value: np.ndarray, dims: list[Any]) -> tuple[np.ndarray, list[Any]]:
+        """Return what is known of groups for each unit of the outcome: that of its own group."""
+        question = self.question
+        for at, dim in enumerate(dims):
+            if dim not in question.belongs or dim in self.dims:
+                continue
+            index = np.asarray(question.units.value(question.belongs[dim], slice(0, 1))).reshape(-1)
+            if self.cut is not None:
+                index = index[self.block.units]
+            value = value.take(index.astype(int), axis=2 + at)
+            dims = [*dims[:at], self.dims[0], *dims[at + 1 :]]
+        return value, dims
 
     def _population_weights(self, first: str, source: Weights) -> np.ndarray | None:
         question = self.question

@@ -33,6 +33,7 @@ References
 from __future__ import annotations
 
 import html
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,14 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.intervals import check_prob, hdi
-from bayescausal.effects.discrete import Cells, check_dirichlet, read_cells
+from bayescausal.effects.discrete import Cells, check_dirichlet, read_cells, thin
 from bayescausal.effects.response_types import response_bounds
-from bayescausal.types import DataError, EstimandError, IdentificationError
+from bayescausal.types import (
+    DataError,
+    EstimandError,
+    IdentificationError,
+    SparseTableWarning,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -212,7 +218,8 @@ def instrument_bounds(
     draws : int
         Draws from the posterior.
     prior : float
-        Pseudo-counts in every cell of (instrument, treatment, outcome).
+        Pseudo-counts in each cell of (instrument, treatment, outcome); a table of more than eight
+        cells shares those of eight.
     empirical : bool
         Bounds from the shares of the data instead: one pair, no posterior.
     seed : int, optional
@@ -222,6 +229,11 @@ def instrument_bounds(
     -------
     InstrumentBounds
         Bounds on the difference and on each world's mean, a value for each draw.
+
+    Warns
+    -----
+    SparseTableWarning
+        If there are few rows at each value of the instrument.
 
     Raises
     ------
@@ -266,6 +278,9 @@ def instrument_bounds(
                 remedy="Pass counts, or empirical=True for the bounds without a posterior.",
             )
         joint = np.concatenate(list(cells.posterior(draws, prior, seed)))
+        sparse = thin(cells, [[instrument]], {})
+        if sparse is not None and sparse.warns:
+            warnings.warn(sparse.sentence(), SparseTableWarning, stacklevel=2)
     arms = joint.sum(axis=(2, 3), keepdims=True)
     if (arms <= 0).any():
         at = int(np.argwhere(arms[:, :, 0, 0] <= 0)[0, 1])

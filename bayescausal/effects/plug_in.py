@@ -15,7 +15,9 @@ can be laid beside the answer of a model. It says no more than the graph does: w
 wrong, so is the answer.
 
 It fails where a cell that the formula conditions on is empty (positivity) and the prior has no
-pseudo-counts; with some, the prior fills the cell, and the interval is wide. A formula may hold a
+pseudo-counts; with some, the prior fills the cell, and that is warned of, as is a table with few
+rows for each combination that is conditioned on. The prior weighs as much as eight rows at most,
+however many cells there are. A formula may hold a
 variable that is not part of the question (the middle of a napkin graph): its values are averaged,
 weighted by how often they occur.
 
@@ -26,16 +28,22 @@ References
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.effects.discrete import Cells, check_dirichlet, read_cells
+from bayescausal.effects.discrete import Cells, Thin, check_dirichlet, read_cells, thin
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.scales import parse_scale
-from bayescausal.graph.expression import _needed
-from bayescausal.types import DataError, EstimandError, IdentificationError
+from bayescausal.graph.expression import _needed, conditioned
+from bayescausal.types import (
+    DataError,
+    EstimandError,
+    IdentificationError,
+    SparseTableWarning,
+)
 
 if TYPE_CHECKING:
     from bayescausal.effects.scales import EffectScale
@@ -97,7 +105,9 @@ def plug_in(
     draws : int
         Draws from the posterior.
     prior : float
-        Pseudo-counts of the Dirichlet prior in every cell of the formula's variables.
+        Pseudo-counts of the Dirichlet prior in each cell of the formula's variables; a table of
+        more than eight cells shares those of eight, so that the prior's weight does not grow with
+        the table.
     empirical : bool
         Evaluate the formula on the shares of the data instead: one number, no posterior.
     seed : int, optional
@@ -107,6 +117,11 @@ def plug_in(
     -------
     Effect
         Its draws have the dims chain (one) and draw.
+
+    Warns
+    -----
+    SparseTableWarning
+        If combinations that the formula conditions on hold no row, or few each.
 
     Raises
     ------
@@ -152,7 +167,8 @@ def plug_in(
             f"control=None asks for one world, and {kind} is about two.", expected="control=."
         )
     fixed = _given(question.given, given)
-    weigh = _Reader(cells, formula, question.outcome, identification.any_value, event)
+    loose = identification.any_value
+    weigh = _Reader(cells, formula, question.outcome, question.treatment, loose, event)
     arms = [
         weigh.at(_world(worlds, arm, question.treatment) | fixed)
         for arm in _ARMS[kind][: len(worlds)]
@@ -171,13 +187,16 @@ def plug_in(
     values = np.concatenate([weigh.evaluate(p, arms) for p in blocks], axis=1)
     form = parse_scale(scale)
     result = values[0] if control is None else form.combine(values[0], values[1])
+    sparse = None if empirical else weigh.thin(arms)
+    if sparse is not None and sparse.warns:
+        warnings.warn(sparse.sentence(), SparseTableWarning, stacklevel=2)
     return Effect(
         result,
         identification=identification,
         mc_error=0.0,
         seed=seed,
         population="the population that the rows were drawn from",
-        notes=_notes(cells, prior, empirical),
+        notes=_notes(cells, prior, empirical, sparse),
         null=0.0 if control is None else form.null,
         name=_name(kind, question, worlds, fixed, event, form),
     )
@@ -194,10 +213,11 @@ class _Reader:
         cells: Cells,
         formula: Expression,
         outcome: tuple[str, ...],
+        treatment: tuple[str, ...],
         loose: frozenset[str],
         event: Any,
     ) -> None:
-        self.cells, self.formula = cells, formula
+        self.cells, self.formula, self.treatment = cells, formula, treatment
         self.outcome = tuple(n for n in outcome if n in formula.free)
         self.loose = tuple(n for n in cells.names if n in loose)
         self.fixed = tuple(sorted(formula.free - {*self.outcome, *self.loose}))
@@ -236,6 +256,15 @@ class _Reader:
     def at(self, world: Mapping[str, Any]) -> tuple[int, ...]:
         """Return where the fixed values of a world stand."""
         return tuple(self.cells.place(self._base(n), world[n]) for n in self.fixed)
+
+    def thin(self, arms: Sequence[tuple[int, ...]]) -> Thin | None:
+        """Return where the table is too thin for what the formula conditions on."""
+        asked: dict[str, list[int]] = {}
+        for arm in arms:
+            for name, at in zip(self.fixed, arm, strict=True):
+                asked.setdefault(self._base(name), []).append(at)
+        acted = [n for n in self.treatment if n in self.cells.names]
+        return thin(self.cells, conditioned(self.formula), asked, acted)
 
     def evaluate(self, joint: np.ndarray, arms: Sequence[tuple[int, ...]]) -> np.ndarray:
         """Return ``(arm, draw)``: the expected score in each world."""
@@ -352,16 +381,18 @@ def _name(
     return terms[0] if len(terms) == 1 else scale.text(*terms)
 
 
-def _notes(cells: Cells, prior: float, empirical: bool) -> tuple[str, ...]:
-    total = cells.counts.sum()
+def _notes(cells: Cells, prior: float, empirical: bool, sparse: Thin | None) -> tuple[str, ...]:
     if empirical:
         return ("The formula on the shares of the data: no posterior.",)
+    total, weight = cells.counts.sum(), cells.pseudo_counts(prior)
+    each = weight == prior * cells.counts.size
     notes = [
         f"The formula on the posterior of {cells.counts.size} cells, Dirichlet with "
-        f"{prior:g} pseudo-counts each; {total:g} rows."
+        f"{prior if each else weight:g} pseudo-counts {'each' if each else 'in all'}; "
+        f"{total:g} rows."
     ]
-    if prior * cells.counts.size > 0.2 * total:
-        notes.append(
-            f"The prior weighs as much as {prior * cells.counts.size:g} rows: it speaks loudly."
-        )
+    if weight > 0.2 * total:
+        notes.append(f"The prior weighs as much as {weight:g} rows: it speaks loudly.")
+    if sparse is not None:
+        notes.append(sparse.sentence())
     return tuple(notes)

@@ -123,7 +123,7 @@ def _unseen(run: Run, answer: np.ndarray, plan: Plan) -> list[str]:
     .. [1] J. A. Hanley and A. Lippman-Hand, "If nothing goes wrong, is everything all right?",
        JAMA 249(13), 1983.
     """
-    if run.exact or np.any(answer):
+    if run.exact or plan.flat or np.any(answer):
         return []
     count = run.question.units.count * plan.replicates * run.question.fit.n_draws
     return [

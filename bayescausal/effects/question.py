@@ -25,6 +25,7 @@ from bayescausal.effects.conditions import EVERYONE, Condition
 from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.functionals import Mean, Probability
 from bayescausal.effects.laws import Event
+from bayescausal.effects.levels import index_of
 from bayescausal.effects.people import clusters_of, complete_table, population_of
 from bayescausal.effects.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
@@ -79,7 +80,9 @@ class Question:
     notes: tuple[str, ...] = ()
     clusters: Any = None
     reads: tuple[str, ...] = field(default=())
+    belongs: Mapping[str, str] = field(default_factory=dict)  #: index, for each dim of groups
     abducted: bool = False
+    crossing: frozenset[str] = frozenset()  #: what fixes how the worlds of one unit go together
     couplings: Mapping[str, str] = field(default_factory=dict)
     counts: Any = None  #: a weight per unit, where units stand for several
 
@@ -135,10 +138,8 @@ class Question:
 
     def assumptions(self, program: Program) -> list[str]:
         """Return what fixes the joint across worlds, where the answer needs it."""
-        if not self.abducted and not isinstance(self.estimand, PN | PS | PNS):
-            return []
         above = {self.outcome} | self.structure.ancestors([self.outcome])
-        names = [n for n in self.structure.random if n in self.recomputed & above]
+        names = [n for n in self.structure.random if n in self.crossing & above]
         ranked = [n for n in names if n not in self.couplings]
         notes = []
         if ranked:
@@ -186,30 +187,22 @@ def resolve(
     units, population, words, notes = population_of(fit, estimand, seed)
     worlds = parsed_worlds(fit, estimand, units)
     _refuse_default_levels(fit, estimand, worlds)
-    recomputed = recomputed_by(structure, worlds.values())
+    reached = recomputed = recomputed_by(structure, worlds.values())
     arms = _arms(estimand, structure.graph)
     if isinstance(estimand, Association):
         recomputed = _association(structure, estimand, population, recomputed)
     reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
     abducted = population == "finite"
+    changed = () if abducted else _post_treatment(structure, reads, worlds, estimand)
     if population == "model":
         _refuse_masks(arms)
         recomputed |= frozenset(structure.random)
-    elif not abducted and _is_post_treatment(structure, reads, worlds, estimand):
-        abducted = True
-        changed = [n for n in reads if n in structure.descendants(estimand.treatments)]
-        notes = (
-            *notes,
-            f"The subgroup is post-treatment ({', '.join(changed)}): each unit's own noise is "
-            "kept, from all that was observed of it.",
-        )
-        if population == "target":
-            raise EstimandError(
-                f"The subgroup reads {', '.join(map(repr, changed))}, which the treatment "
-                "changes, and the table holds pre-treatment columns only.",
-                remedy="Ask about the units at hand.",
-            )
-    couplings = _couplings(structure, estimand, recomputed, abducted)
+    if changed:
+        abducted = population != "model"
+        notes = (*notes, _post_treatment_note(population, changed))
+    joint = abducted or bool(changed) or isinstance(estimand, ITE | PN | PS | PNS)
+    crossing = reached if joint else frozenset()
+    couplings = _couplings(structure, estimand, reached, joint, population, changed)
     if population == "target":
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
@@ -232,7 +225,7 @@ def resolve(
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
     used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
-    _refuse_levels(structure, units, estimand, reads)
+    belongs = _refuse_levels(structure, units, estimand, reads)
     return Question(
         fit=fit,
         estimand=estimand,
@@ -246,7 +239,9 @@ def resolve(
         notes=notes,
         clusters=clusters_of(fit, estimand, units),
         reads=reads,
+        belongs=belongs,
         abducted=abducted,
+        crossing=crossing,
         couplings=couplings,
     )
 
@@ -361,34 +356,65 @@ def _association(
     return recomputed | own
 
 
-def _is_post_treatment(
+def _post_treatment(
     structure: Any,
     reads: tuple[str, ...],
     worlds: Mapping[str, Mapping[str, Intervention]],
     estimand: Estimand,
-) -> bool:
-    """Whether the subgroup reads what the treatment changes.
+) -> tuple[str, ...]:
+    """Return what the subgroup reads of what the interventions change.
 
     The probabilities of causation do so by definition: they form it from the simulated world.
     """
     if isinstance(estimand, PN | PS | PNS):
         reads = tuple(r for r in reads if r in estimand.given.reads or r in estimand.by)
     changed = structure.descendants({n for do in worlds.values() for n in do})
-    return any(name in changed for name in reads)
+    return tuple(name for name in reads if name in changed)
+
+
+def _post_treatment_note(population: str, changed: tuple[str, ...]) -> str:
+    """Say that the subgroup is post-treatment; refuse it where nothing is known of it."""
+    if population == "target":
+        raise EstimandError(
+            f"The subgroup reads {', '.join(map(repr, changed))}, which the treatment "
+            "changes, and the table holds pre-treatment columns only.",
+            remedy="Ask about the units at hand.",
+        )
+    kept = (
+        "the units of the model that come to be so keep their noise in every world."
+        if population == "model"
+        else "each unit's own noise is kept, from all that was observed of it."
+    )
+    return f"The subgroup is post-treatment ({', '.join(changed)}): {kept}"
 
 
 def _couplings(
-    structure: Any, estimand: Estimand, recomputed: frozenset[str], abducted: bool
+    structure: Any,
+    estimand: Estimand,
+    reached: frozenset[str],
+    joint: bool,
+    population: str,
+    changed: tuple[str, ...],
 ) -> dict[str, str]:
     """Return the coupling of the discrete variables, where the joint across worlds matters."""
     asked = getattr(estimand, "coupling", None)
-    needed = depends_on_coupling(
-        structure, recomputed & structure.descendants(estimand.treatments), [estimand.outcome_name]
-    )
-    joint = abducted or isinstance(estimand, ITE | PN | PS | PNS)
     if not joint and asked is None:
         return {}
-    return resolve_coupling(structure, asked, needed, what=estimand.label())
+    needed = depends_on_coupling(structure, reached, [estimand.outcome_name])
+    why, remedy = "", "Averages such as ATE do not depend on it."
+    if changed:
+        why = (
+            f"The subgroup is formed by {', '.join(changed)}, which the treatment changes: who "
+            "belongs is decided in one world and what happens to them in another."
+        )
+        remedy = "Subgroups formed by what comes before the treatment do not depend on it."
+    elif population == "finite" and not isinstance(estimand, ITE | PN | PS | PNS):
+        why = (
+            "population='finite' asks about these very units: what each of them would have done in "
+            "the world that it was not in hangs on its own noise, and so does their mean."
+        )
+        remedy = "The average over units like these, population='sample', does not depend on it."
+    return resolve_coupling(structure, asked, needed, what=estimand.label(), why=why, remedy=remedy)
 
 
 def _refuse_masks(arms: tuple[Arm, ...]) -> None:
@@ -399,17 +425,24 @@ def _refuse_masks(arms: tuple[Arm, ...]) -> None:
         )
 
 
-def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any) -> None:
-    """Refuse subgroups that are formed at another level than the outcome's."""
+def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any) -> dict[str, str]:
+    """Return the index that says which group a unit belongs to, for each dim of groups read.
+
+    Refuse subgroups that are formed at another level than the outcome's where there is none.
+    """
     frame = [d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims]
+    belongs: dict[str, str] = {}
     for name in reads:
         own = [d for d in structure.dims[name] if d in structure.unit_dims]
-        if any(d not in frame for d in own):
-            raise EstimandError(
-                f"{name!r} varies over {', '.join(own)}, and {estimand.outcome_name!r} over "
-                f"{', '.join(frame)}: which {(frame or ['unit'])[0]} belongs cannot be told.",
-                remedy="Form the subgroup by a variable of the outcome's level.",
-            )
+        for other in [d for d in own if d not in frame]:
+            index = belongs.get(other) or index_of(structure, estimand.outcome_name, frame, other)
+            if index is None:
+                raise EstimandError(
+                    f"{name!r} varies over {', '.join(own)}, and {estimand.outcome_name!r} over "
+                    f"{', '.join(frame)}: which {(frame or ['unit'])[0]} belongs cannot be told.",
+                    remedy="Form the subgroup by a variable of the outcome's level.",
+                )
+            belongs[other] = index
     lengths = tuple(units.sizes[d] for d in frame)
     for mask in estimand.condition.masks:
         if mask.shape != lengths:
@@ -417,3 +450,4 @@ def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any)
                 f"The mask has shape {mask.shape}.",
                 expected=f"{lengths}, one boolean per unit, in the order of the data.",
             )
+    return belongs

@@ -3,7 +3,8 @@
 How many inner replicates of the noise are needed is found by a pilot on a few posterior draws:
 they grow until the Monte Carlo error of one draw is below
 ``max(posterior sd / 10, 0.001 sd of the outcome)``, which inflates the posterior sd by less
-than half a percent, or until a stated cap on the work.
+than half a percent, or until a stated cap on the work. On a ratio scale the second of these is what
+the answer moves by when a world's mean moves by 0.001 sd, so that it has no units either.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from bayescausal.effects.closed import ClosedForm, closed_form
 from bayescausal.effects.collapse import TOLERANCE, collapse
 from bayescausal.effects.curves import DoseResponse, Slope
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.functionals import Probability
+from bayescausal.effects.functionals import Probability, Quantile
 from bayescausal.effects.question import Question
 from bayescausal.effects.reduce import Cell, Reduction, reduce_question
 from bayescausal.effects.smooth import smooth
@@ -50,6 +51,8 @@ BATCHES = 8
 FEW_DRAWS, MANY_BATCHES = 8, 64
 #: Draws on which an approximation is checked.
 CHECKED = 4
+#: Whether a quantile settles is looked at where it wants so many times the draws of the pilot.
+FLAT = 16
 #: Cap on draws x units x replicates.
 WORK = 400_000_000
 
@@ -62,6 +65,7 @@ class Plan:
     variance: np.ndarray | float
     target: float
     capped: bool
+    flat: bool = False  #: whether the variance of a quantile does not fall with more draws
 
 
 @dataclass(eq=False)
@@ -198,14 +202,29 @@ class Run:
             noise = variance / replicates
             spread = np.var(answer, axis=axis, ddof=1) - noise
             posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
-        target = max(posterior / 10, 1e-3 * self._outcome_sd(pilot) * self._unit)
-        worst = float(np.max(variance))
-        none = worst == 0 or target == 0  # nothing varies but by rounding
-        wanted = 1 if none else int(np.ceil(worst / target**2))
+        sd = self._outcome_sd(pilot)
+        goal = np.maximum(posterior / 10, 1e-3 * sd * self._unit(pilot, sd))
+        goal, variance = np.broadcast_arrays(goal, variance)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            needed = np.where((variance == 0) | (goal == 0), 0.0, variance / goal**2)
+        at = int(np.nanargmax(needed)) if np.isfinite(needed).any() else 0
+        wanted, target = max(int(np.ceil(needed.flat[at])), 1), float(goal.flat[at])
         cap = max(WORK // max(total * units, 1), 1)
+        if wanted > FLAT * replicates and self._is_flat(slice(0, total, step), replicates, needed):
+            return Plan(4 * replicates, variance, target, False, flat=True)
         used = max(min(wanted, cap), 1)
         used = -(-used // self.inner) * self.inner
         return Plan(used, variance, target, wanted > used)
+
+    def _is_flat(self, draws: slice, replicates: int, needed: np.ndarray) -> bool:
+        """Whether four times the draws leave the variance of a quantile where it was."""
+        if not isinstance(self.question.estimand.functional, Quantile):
+            return False
+        before, after = (
+            float(self.variance(self.reduce(draws, n)).flat[int(np.nanargmax(needed))])
+            for n in (replicates, 4 * replicates)
+        )
+        return after > before / 2
 
     def _outcome_sd(self, pilot: Reduction) -> float:
         """Return the sd of the outcome: what was averaged may be means, which vary less."""
@@ -224,15 +243,32 @@ class Run:
             spread = max(spread, float(np.sqrt(np.nanmean(p * (1 - p)))))
         return spread
 
-    @property
-    def _unit(self) -> float:
-        """How a change of the outcome's mean shows in the answer."""
+    def _unit(self, pilot: Reduction, sd: float) -> np.ndarray:
+        """Return by how much the answer moves, at most, when the number of one world moves by one.
+
+        1 for a difference; ``1 / b`` for a ratio ``a / b`` near 1: what a tolerance in units of the
+        outcome is on the scale of the answer. A slope is read against the spread of its treatment,
+        not against the small step that it is taken over.
+        """
+        middle = np.nanmean(pilot.total, axis=2, keepdims=True)
+        step = 1e-4 * (sd if sd > 0 else float(np.nanmax(np.abs(middle))) or 1.0)
+        moves = []
+        for arm in range(len(middle)):
+            for side in (step, -step):
+                moved = middle.copy()
+                moved[arm] += side
+                try:
+                    gap = np.abs(self.combine(moved) - self.combine(middle)) / step
+                except UndefinedEffectError:
+                    continue
+                moves.append(np.squeeze(gap, axis=self._draw_axis))
+        most = np.max(moves, axis=0) if moves else np.ones(())
         estimand = self.question.estimand
         if not isinstance(estimand, Slope):
-            return 1.0
+            return most
         column = self.question.fit.columns.get(estimand.treatments[0])
         spread = 0.0 if column is None else float(np.nanstd(np.asarray(column, dtype=float)))
-        return 1.0 / spread if spread > 0 else 1.0
+        return np.asarray(most * estimand.divisor / (spread if spread > 0 else 1.0))
 
     @property
     def _draw_axis(self) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimand import Estimand
 
-__all__ = ["identified", "say", "short"]
+__all__ = ["identified", "say", "short", "whom"]
 
 #: So many cells are said one by one; of more, the ends and the sides.
 FEW = 8
@@ -95,6 +95,25 @@ def short(effect: Effect, prob: float = 0.94) -> str:
     said = _Said(effect, check_prob(prob))
     [cell] = said.cells()
     return f"{said.amount(cell)} {said.interval(cell)}".strip()
+
+
+def whom(effect: Effect) -> str:
+    """Return over whom an effect is, its subgroup included; empty where nothing is known.
+
+    Parameters
+    ----------
+    effect : Effect
+
+    Examples
+    --------
+    >>> from bayescausal.effects.effect import Effect
+    >>> from bayescausal.effects.estimands import CATE
+    >>> from bayescausal.effects.wording import whom
+    >>> whom(Effect([0.5], CATE("X", "Y", given={"Z": 1}), population="the 9 units at hand"))
+    'those with Z=1 among the 9 units'
+    """
+    condition = _condition(effect.estimand)
+    return people(effect.population, condition) if condition else effect.population or ""
 
 
 def identified(decided: Any) -> str:

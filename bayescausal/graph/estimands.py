@@ -51,6 +51,8 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.graph.admg import ADMG
+
 __all__ = ["KINDS", "identify_effect"]
 
 _TREATED = ("ATT", "ATU")
@@ -283,13 +285,23 @@ def _selected(query: Query, kind: str, text: str) -> Identification:
     )
 
 
+def _relabelled(
+    formula: Expression | None, admg: ADMG, labels: dict[int, str]
+) -> Expression | None:
+    """Return a formula with the treatments read at the level that the labels name."""
+    for node, label in labels.items():
+        if formula is not None and admg.names[node] in formula.free:
+            formula = Renamed(formula, admg.names[node], label)
+    return formula
+
+
 def _treated(query: Query, z: int, labels: dict[int, str], natural: int) -> Expression:
     """Return ``sum_z P(y | x', z, given) P(z | x, given)``; of x what is known."""
     admg = query.admg
     over = admg.listed(z)
-    inner: Expression = P(admg.listed(query.y), admg.listed(query.x | z | query.z))
-    for node, label in labels.items():
-        inner = Renamed(inner, admg.names[node], label)
+    read = P(admg.listed(query.y), admg.listed(query.x | z | query.z))
+    inner = _relabelled(read, admg, labels)
+    assert inner is not None
     if not over:
         return inner
     return Sum(over, product([inner, P(over, admg.listed(natural | query.z))]))
@@ -309,8 +321,9 @@ def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Iden
     after = query.z & admg.descendants(x)
     base = _crossing(query, kind, False) if after else identify_query(query, "TE")
     hidden = [m for m in held if m not in admg.index]
-    if not _direct(query, held):  # all of the effect goes through the mediators
-        return replace(base, kind=kind, query=text)
+    if not _direct(query, held):  # all of the effect is mediated: Y_{x, M_x'} is Y_x'
+        formula = _relabelled(base.estimand, admg, labels)
+        return replace(base, kind=kind, query=text, estimand=formula)
     if not base:
         return _refused(base, kind, text)
     if hidden:

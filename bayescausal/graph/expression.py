@@ -35,7 +35,18 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["ONE", "Expression", "P", "Product", "Quotient", "Renamed", "Sum", "marginal", "product"]
+__all__ = [
+    "ONE",
+    "Expression",
+    "P",
+    "Product",
+    "Quotient",
+    "Renamed",
+    "Sum",
+    "conditioned",
+    "marginal",
+    "product",
+]
 
 
 @dataclass(frozen=True)
@@ -260,6 +271,33 @@ def marginal(expression: Expression, over: Sequence[str]) -> Expression:
     inside = [f for f in factors if f.free & set(left)]
     outside = [f for f in factors if not f.free & set(left)]
     return product([*outside, Sum(tuple(sorted(left)), product(inside))])
+
+
+def conditioned(expression: Expression) -> set[frozenset[str]]:
+    """Return the sets of variables that a formula conditions on: they must all occur (positivity).
+
+    Parameters
+    ----------
+    expression : Expression
+        The formula.
+
+    Returns
+    -------
+    set of frozenset of str
+        By their names in P(V).
+
+    Examples
+    --------
+    >>> from bayescausal.graph.expression import P, conditioned, product
+    >>> sorted(map(sorted, conditioned(product([P(("y",), ("x", "z")), P(("z",))]))))
+    [['x', 'z']]
+    """
+    found = set().union(*(conditioned(part) for part in _parts(expression)))
+    if isinstance(expression, P) and expression.given:
+        found.add(frozenset(expression.given))
+    if isinstance(expression, Quotient) and expression.bottom.free:
+        found.add(frozenset(_needed(expression.bottom)) & expression.bottom.free)
+    return found
 
 
 # --------------------------------------------------------------------------- private

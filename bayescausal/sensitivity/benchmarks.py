@@ -117,6 +117,7 @@ def default_strengths(
         top = max(top, 1.2 * float(strengths[column].abs().max()) / where.sd)
     cap = _CAP[where.kind]
     if gamma is None:
-        return np.linspace(0, min(top, cap * allowed.gamma), 5)
+        return np.unique(np.linspace(0, min(top, cap * allowed.gamma), 5))
     top = min(top, cap * float(allowed.delta(np.abs(gamma).min())))
-    return np.linspace(-top, top, 7)
+    above = np.linspace(0, top, 4)[1:]  # not -top to top: its middle may be 1e-16, not 0
+    return np.unique(np.concatenate([-above, [0.0], above]))

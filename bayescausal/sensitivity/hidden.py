@@ -263,7 +263,8 @@ def _values(given: Any, name: str, default: Callable[[], np.ndarray]) -> np.ndar
             expected="a number, or a sequence of numbers.",
             remedy="For random strengths pass prior=.",
         )
-    return np.unique(np.append(array, 0.0))
+    none = np.abs(array) < 1e-12 * np.abs(array).max()  # the middle of a grid around 0
+    return np.unique(np.append(np.where(none, 0.0, array), 0.0)) + 0.0  # and no -0
 
 
 def _surface(

@@ -156,13 +156,14 @@ class HiddenConfounder:
     def sentence(self) -> str:
         """Return what was found, in words."""
         c = self.confounder
-        tips = self.tipping_point["mean"].abs()
+        tips = self.tipping_point["mean"]
         parts = [f"Without a hidden confounder: {self.effect!r}."]
-        strongest = float(self.surface["gamma"].max())
+        gammas = self.surface["gamma"].values
+        strongest = float(gammas[np.abs(gammas).argmax()])
         at = tips.loc[strongest]
         if np.isfinite(at):
             parts.append(
-                f"A confounder that adds {strongest:.2g} to {c.treatment} must add {at:.2g} to "
+                f"A confounder that adds {strongest:.4g} to {c.treatment} must add {at:.2g} to "
                 f"{c.outcome} (on their link scales) to move the mean to {self.null:g}."
             )
         else:

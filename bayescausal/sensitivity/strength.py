@@ -10,7 +10,9 @@ share :math:`q`:
 With ``alpha``, :math:`f_q` is reduced by :math:`t^*_{\alpha, df - 1} / \sqrt{df - 1}`: the effect
 then stops being significant. Of a fit there is one value for each posterior draw, with
 :math:`f = |b|\, s_X / \sigma_Y`: :math:`b` the effect per unit of the treatment, :math:`s_X` the
-root mean square of the treatment's residuals, :math:`\sigma_Y` the residual sd of the outcome.
+root mean square of the treatment's residuals, :math:`\sigma_Y` the residual sd of the outcome. An
+effect alone has no residuals: they are those of the fit that it was estimated from, or, with
+degrees of freedom stated, its mean over its sd stands for t.
 
 **E-value** [2]_, for risk ratios: a hidden confounder must be associated with treatment and outcome
 by risk ratios of at least
@@ -45,7 +47,7 @@ from scipy import stats
 
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimate import answer
+from bayescausal.effects.estimate import answer, fit_of
 from bayescausal.inference.exact.affine import degree
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.record import Fit
@@ -198,8 +200,18 @@ def robustness_value(
 ) -> float: ...
 
 
+@overload
+def robustness_value(source: Effect, *, q: float = 1.0, seed: int | None = None) -> Effect: ...
+
+
+@overload
 def robustness_value(
-    source: Fit | float,
+    source: Effect, *, df: float, q: float = 1.0, alpha: float | None = None
+) -> float: ...
+
+
+def robustness_value(
+    source: Fit | Effect | float,
     estimand: Estimand | Effect | None = None,
     *,
     df: float | None = None,
@@ -211,23 +223,25 @@ def robustness_value(
 
     Parameters
     ----------
-    source : Fit or float
-        A fit whose outcome is Normal and linear in the treatment; or a t statistic.
+    source : Fit, Effect or float
+        A fit whose outcome is Normal and linear in the treatment; an effect that was estimated from
+        one; or a t statistic.
     estimand : Estimand or Effect, optional
-        With a fit: a question on the difference scale that sets one treatment.
+        With a fit: a question on the difference scale that sets one treatment, or its answer.
     df : float, optional
-        With a t statistic: its residual degrees of freedom.
+        With a t statistic: its residual degrees of freedom. With an effect: those of its mean over
+        its sd, which stands for t where the prior is weak.
     q : float, default 1
         By what share the effect is to be reduced.
     alpha : float, optional
-        With a t statistic: reduce it to the limit of significance at this level instead.
+        With `df`: reduce it to the limit of significance at this level instead.
     seed : int, optional
         Of the noise, as in :func:`bayescausal.estimate`.
 
     Returns
     -------
     Effect or float
-        Of a fit, one value for each posterior draw.
+        Of a fit, or of an effect without `df`, one value for each posterior draw.
 
     Raises
     ------
@@ -249,10 +263,26 @@ def robustness_value(
     """
     if not 0 < q < math.inf:
         raise EstimandError(f"q={q!r}.", expected="a number above 0.")
+    if isinstance(source, Effect):
+        _refuse_effect(source, estimand)
+        if df is not None:
+            return _classical(float(source) / source.sd(), df, q, alpha)
+        estimand, seed = source.estimand, source.seed if seed is None else seed
+        held = fit_of(source)
+        if held is None:
+            raise EstimandError(
+                f"{source.label} has draws alone: how far treatment and outcome vary beyond what "
+                "explains them is not in it.",
+                expected="the fit that it was estimated from, or its degrees of freedom.",
+                remedy="Call robustness_value(fit, effect), or robustness_value(effect, df=...).",
+            )
+        source = held
     if not isinstance(source, Fit) and estimand is not None:
         source = as_fit(source, "robustness_value")
     if not isinstance(source, Fit):
         return _classical(source, df, q, alpha)
+    if isinstance(estimand, Effect):
+        estimand = estimand.estimand
     if df is not None or alpha is not None:
         raise EstimandError(
             "df= and alpha= belong to a t statistic; a posterior has its own spread.",
@@ -264,6 +294,25 @@ def robustness_value(
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _refuse_effect(effect: Effect, estimand: Any) -> None:
+    """Refuse an effect that is no difference of one number, or that comes with a question."""
+    if estimand is not None:
+        raise EstimandError(
+            "An effect and a question.", expected="an effect, which holds its own question."
+        )
+    if effect.dims:
+        raise EstimandError(f"{effect.label} has several cells.", expected="one number.")
+    scale = getattr(effect.estimand, "scale", None)
+    if scale is not None and scale.name != "difference":
+        raise EstimandError(
+            f"{effect.label} is on the scale {scale.name!r}.",
+            expected="a difference.",
+            remedy="For ratios ask for the E-value.",
+        )
+    if not effect.sd() > 0:
+        raise EstimandError(f"{effect.label} is the same in every draw: it has no sd.")
 
 
 def _finite(value: Any) -> float:

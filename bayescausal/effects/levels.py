@@ -1,0 +1,68 @@
+"""Which group a unit belongs to: the index by which an equation reads groups, as ``x[school]``.
+
+A treatment of schools has treated schools. Their pupils are treated pupils, and the model says
+which they are wherever an equation of pupils reads something of schools by an index of pupils. A
+subgroup of pupils can then be formed by what is known of schools. It fails where the model holds
+two indices from pupils to schools (the school of today, and the first one): which is meant cannot
+be told.
+
+References
+----------
+A. Gelman and J. Hill, *Data Analysis Using Regression and Multilevel/Hierarchical Models*,
+Cambridge University Press, 2007, section 11.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.subtensor import AdvancedSubtensor, indices_from_subtensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["index_of"]
+
+
+def index_of(structure: Any, outcome: str, frame: Sequence[str], dim: str) -> str | None:
+    """Return the name of the index from the outcome's units to the groups of another dim.
+
+    Parameters
+    ----------
+    structure : Structure
+    outcome : str
+    frame : sequence of str
+        The unit dims of the outcome.
+    dim : str
+        The dim of the groups.
+
+    Returns
+    -------
+    str or None
+        None if there is none, or more than one.
+    """
+    if len(frame) != 1:
+        return None
+    model = structure.model
+    named = {v: n for n, v in model.named_vars.items()}
+    found = set()
+    for variable in ancestors([model[outcome]]):
+        node = variable.owner
+        if node is None or not isinstance(node.op, AdvancedSubtensor):
+            continue
+        indices = indices_from_subtensor(node.inputs[1:], node.op.idx_list)
+        places = [named[i] for i in indices if i in named]
+        if len(indices) != 1 or not places:
+            continue
+        own = tuple(model.named_vars_to_dims.get(places[0]) or ())
+        integer = str(model[places[0]].dtype).startswith(("int", "uint"))
+        base = node.inputs[0]
+        groups = {
+            tuple(model.named_vars_to_dims.get(named[v]) or ())
+            for v in ancestors([base])
+            if v in named and getattr(v, "ndim", 0) == base.ndim
+        }
+        if own == tuple(frame) and integer and (dim,) in groups:
+            found.add(places[0])
+    return found.pop() if len(found) == 1 else None

@@ -43,7 +43,7 @@ class Amounts:
     >>> amounts = Amounts(Effect(np.linspace(-0.4505, -0.3995, 1001), ATE("X", "Y")), 0.94)
     >>> [cell] = amounts.cells()
     >>> amounts.amount(cell), amounts.interval(cell)
-    ('0.42 lower', '(94 % HDI 0.40 to 0.45 lower)')
+    ('0.425 lower', '(94 % HDI 0.403 to 0.451 lower)')
     """
 
     def __init__(self, effect: Effect, prob: float) -> None:

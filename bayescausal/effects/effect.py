@@ -93,7 +93,7 @@ class Effect:
     >>> import numpy as np
     >>> from bayescausal.effects.effect import Effect
     >>> Effect(np.linspace(0.1, 0.3, 1001), name="gain")
-    gain: 0.20, 94% HDI [0.10, 0.29]
+    gain: 0.200, 94% HDI [0.101, 0.289]
     """
 
     draws: Any
@@ -343,7 +343,8 @@ class Effect:
         >>> from bayescausal.effects.effect import Effect
         >>> from bayescausal.effects.estimands import ATE
         >>> Effect(np.linspace(-0.104, 0.064, 1001), ATE("X", "Y")).sentence()
-        'Raising X from 0 to 1 changes Y by -0.02 on average (94 % HDI 0.10 lower to 0.05 higher).'
+        'Raising X from 0 to 1 changes Y by -0.020 on average (94 % HDI 0.104 lower to 0.054 \
+higher).'
         """
         from bayescausal.effects.wording import say
 

@@ -73,8 +73,8 @@ def question_from_text(text: str) -> Estimand:
     Examples
     --------
     >>> from bayescausal.effects.from_text import question_from_text
-    >>> question_from_text("CDE(x, y, mediators={'m': 1})")
-    CDE('x', 'y', mediators={'m': 1})
+    >>> question_from_text("ATE(x, y, treated=2, population=model)")
+    ATE('x', 'y', population='model', treated=2)
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body

@@ -56,8 +56,8 @@ def say(effect: Effect, prob: float = 0.94) -> str:
     >>> from bayescausal.effects.wording import say
     >>> draws = np.linspace(-0.4505, -0.3995, 1001)
     >>> say(Effect(draws, ATE("dilution", "coating"), population="the 1,000 units at hand"))
-    'Raising dilution from 0 to 1 lowers coating by 0.42 on average over the 1,000 units \
-(94 % HDI 0.40 to 0.45 lower).'
+    'Raising dilution from 0 to 1 lowers coating by 0.425 on average over the 1,000 units \
+(94 % HDI 0.403 to 0.451 lower).'
     """
     check_prob(prob)
     said = _Said(effect, prob)

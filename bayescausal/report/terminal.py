@@ -129,7 +129,7 @@ def print_frame(frame: pd.DataFrame, *, first: str = "", null: float | None = No
     >>> print_frame(frame)  # doctest: +NORMALIZE_WHITESPACE
     <BLANKLINE>
              mean
-     ────────────
+     ──────────────
       sigma   0.5
     <BLANKLINE>
     """

@@ -72,6 +72,8 @@ class Effect:
         A short name. Default: the estimand's label.
     kind : {"posterior", "prior", "truth"}, optional
         What the draws are draws from. Default: not said, and read as a posterior.
+    measured : str, optional
+        Of a censored or rounded outcome: whether the variable or its record is meant, in words.
 
     Raises
     ------
@@ -99,6 +101,7 @@ class Effect:
     null: float | None = None
     name: str | None = None
     kind: str | None = None
+    measured: str | None = None
 
     def __post_init__(self) -> None:
         label = self.name or (self.estimand.label() if self.estimand is not None else None)

@@ -32,6 +32,7 @@ from bayescausal.types import (
     EstimandError,
     IdentificationError,
 )
+from bayescausal.worlds.measured import measured, plain_name, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "answers", "estimate"]
+__all__ = ["answer", "answers", "asked_records", "estimate"]
 
 
 def estimate(
@@ -52,6 +53,9 @@ def estimate(
     ignore_potentials: bool = False,
 ) -> Any:
     """Answer a causal question with a posterior.
+
+    Of a censored or rounded outcome ``"T"`` (``pm.Censored``, a CustomDist that clips or rounds)
+    the question is about the variable that was measured; ``"recorded(T)"`` names its record.
 
     Parameters
     ----------
@@ -117,7 +121,17 @@ def _estimate_all(
         if decided is not None and not decided:
             notes.append(_unidentified(fit, estimand, effect, decided, chosen))
         notes += support_notes(fit, estimand)
-        finished.append(replace(effect, identification=decided, notes=tuple(notes), kind=fit.kind))
+        which = told(fit, asked_records(estimand))
+        notes += [" ".join(each) for each in which]
+        finished.append(
+            replace(
+                effect,
+                identification=decided,
+                notes=tuple(notes),
+                kind=fit.kind,
+                measured=" ".join(first for first, _ in which) or None,
+            )
+        )
     return finished
 
 
@@ -127,6 +141,7 @@ def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None
             f"Found {estimand!r} where an estimand is needed.",
             expected="a value such as ATE('treatment', 'outcome').",
         )
+    fit = measured(fit, asked_records(estimand))
     for name in estimand.names:
         fit.structure.require(name)
     decided = verdict(fit, estimand)
@@ -161,15 +176,13 @@ def _answers(
     """
     streamed = is_streamed(fit)
     runs: dict[int, Run] = {}
+    pairs = [(measured(fit, asked_records(each)), each) for each in estimands]
+    options: dict[str, Any] = {"ignore_potentials": ignore_potentials}
     if streamed:
-        runs = {
-            i: streamed_run(fit, each, seed, ignore_potentials=ignore_potentials)
-            for i, each in enumerate(estimands)
-        }
+        runs = {i: streamed_run(own, each, seed, **options) for i, (own, each) in enumerate(pairs)}
         questions = [run.question for run in runs.values()]
     else:
-        questions = [resolve(fit, each, ignore_potentials=ignore_potentials, seed=seed)
-                     for each in estimands]  # fmt: skip
+        questions = [resolve(own, each, seed=seed, **options) for own, each in pairs]
     for i, question in enumerate(questions):
         if i not in runs and not isinstance(question.estimand, ITE):
             program, where = question.program()
@@ -199,6 +212,15 @@ def _answers(
             effect = seen_bounds(run, effect)
         effects.append(effect)
     return effects
+
+
+def asked_records(estimand: Estimand) -> tuple[str, ...]:
+    """Return the names of a question that are about what was measured, or about its record.
+
+    The outcome is; treatments, mediators and conditions are what the arrows of the model carry.
+    """
+    named = [n for n in estimand.names if plain_name(n) != n]
+    return tuple(dict.fromkeys([estimand.outcome_name, *named]))
 
 
 def _is_closed(question: Question) -> bool:

@@ -34,6 +34,7 @@ from pytensor.scalar.basic import Add, Clip, Mul
 from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
 from pytensor.tensor.elemwise import Elemwise
 
+from bayescausal.model import batches as _batches  # noqa: F401  (it registers rules)
 from bayescausal.types import FixedUnitsError, ModelError
 
 if TYPE_CHECKING:

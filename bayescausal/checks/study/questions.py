@@ -16,7 +16,9 @@ import numpy as np
 from bayescausal.draws.named import cells as cell_dims
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.estimate import asked_records
 from bayescausal.types import EstimandError
+from bayescausal.worlds.measured import measured_structure
 
 if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
@@ -74,8 +76,9 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
         if not isinstance(question, Estimand) and not callable(question):
             raise _not_a_question(question)
         if structure is not None and isinstance(question, Estimand):
+            asked = measured_structure(structure, asked_records(question))
             for name in question.names:
-                structure.require(name)
+                asked.require(name)
     return named
 
 

@@ -207,7 +207,7 @@ def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Sup
             categories=size,
         )
     if kind in ("MixtureRV", "_HurdleRV") or hasattr(op, "base_rv_op"):
-        ends = _hull(op, params, given)
+        ends = _hull(rv, params, given)
         if ends is not None:
             return Support(family, ends[0], ends[1], ends[2], ends[3], integer=integer)
     low, high, open_low, open_high = _ENDS.get(kind, (-_INF, _INF, False, False))
@@ -283,14 +283,12 @@ def _categories(p: Variable, given: Mapping[Variable, Any]) -> int | None:
 
 
 def _hull(
-    op: Any, params: list[Variable], given: Mapping[Variable, Any]
+    rv: Variable, params: list[Variable], given: Mapping[Variable, Any]
 ) -> tuple[np.ndarray, np.ndarray, bool, bool] | None:
     """Return the hull of the components' supports of a mixture, hurdle or truncated family."""
+    op = rv.owner.op
     if hasattr(op, "base_rv_op"):
-        base = op.base_rv_op
-        inner = base(*params[: len(params) - 2])
-        if isinstance(inner, list | tuple):
-            inner = inner[-1]
+        inner = op.base_rv_op.make_node(*rv.owner.inputs[:-2]).default_output()
         one = support_of(inner, given)
         low = _end(f"p{len(params) - 2}", params, given, -_INF)
         high = _end(f"p{len(params) - 1}", params, given, _INF)

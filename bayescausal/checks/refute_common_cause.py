@@ -24,6 +24,7 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.model.noise.families import family_of
 from bayescausal.model.rebuild import close, open_model
+from bayescausal.model.support import params_of
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _scale(fit: Fit, name: str) -> float:
 def _moved(rv: Any, by: Any) -> Any:
     """Return the random variable with its location moved."""
     family = family_of(rv)
-    params = list(rv.owner.op.dist_params(rv.owner))
+    params: list[Any] = params_of(rv)
     if family in _IDENTITY:
         at = _IDENTITY[family]
         new = params[at] + by

@@ -32,8 +32,9 @@ from bayescausal.model.interventions import refuse_potentials
 from bayescausal.types import DataError, Intervention
 from bayescausal.worlds.admit import refuse_outside, refuse_undefined
 from bayescausal.worlds.evaluate import Units, units_of
+from bayescausal.worlds.measured import measured, measured_units, told
 from bayescausal.worlds.program import Request, build_program, recomputed_by
-from bayescausal.worlds.worlds import assemble, collect, parse_worlds
+from bayescausal.worlds.worlds import asked_of, assemble, collect, parse_worlds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,6 +166,9 @@ def counterfactual(
     0.5
     """
     fit = as_fit(fit, "counterfactual")
+    worlds = {"factual": {}, **_named_worlds(do)}
+    given, asked = fit, asked_of(fit.structure, worlds, variables)
+    fit = measured(fit, asked)
     structure = fit.structure
     if not ignore_potentials:
         refuse_potentials(structure)
@@ -175,10 +179,10 @@ def counterfactual(
     chosen_seed = fit.seed if seed is None else int(seed)
     notes: list[str] = []
     if evidence is not None:
-        people, notes = evidence_units(fit, evidence, chosen_seed)
+        people, notes = evidence_units(given, evidence, chosen_seed)
+        people = measured_units(people, fit, chosen_seed)
     else:
         people = select_units(_units(fit), units)
-    worlds = {"factual": {}, **_named_worlds(do)}
     parsed = parse_worlds(structure, worlds, people.sizes)
     recomputed = recomputed_by(structure, parsed.values())
     refuse_outside(people, parsed, recomputed)
@@ -203,6 +207,7 @@ def counterfactual(
     data = assemble(fit, people, list(parsed), names, program, arrays)
     _blank_impossible(data, source, people, parsed, recomputed)
     notes += _assumptions(structure, recomputed, names, couplings)
+    notes += [" ".join(each) for each in told(given, asked)]
     impossible = impossible_note(source, people)
     if impossible:
         notes.append(impossible)

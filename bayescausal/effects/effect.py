@@ -80,6 +80,8 @@ class Effect:
         What one calls the units, several of them: ``"patients"``.
     binary : bool
         Whether the outcome is 0 or 1, so that its mean is a probability.
+    measured : str, optional
+        Of a censored or rounded outcome: whether the variable or its record is meant, in words.
 
     Raises
     ------
@@ -109,6 +111,7 @@ class Effect:
     kind: str | None = None
     units: str = "units"
     binary: bool = False
+    measured: str | None = None
 
     def __post_init__(self) -> None:
         label = self.name or (self.estimand.heading() if self.estimand is not None else None)

@@ -40,6 +40,7 @@ from bayescausal.inference.progress import showing
 from bayescausal.inference.stream.held import is_streamed
 from bayescausal.model.asked import question_in
 from bayescausal.types import IdentificationError
+from bayescausal.worlds.measured import measured, plain_name, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "answers", "estimate", "fit_of"]
+__all__ = ["answer", "answers", "asked_records", "estimate", "fit_of"]
 
 #: The fit that each effect was estimated from, for as long as both exist.
 _FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDictionary()
@@ -105,6 +106,9 @@ def estimate(
     progressbar: bool = True,
 ) -> Effect | list[Effect]:
     """Answer a causal question with a posterior.
+
+    Of a censored or rounded outcome ``"T"`` (``pm.Censored``, a CustomDist that clips or rounds)
+    the question is about the variable that was measured; ``"recorded(T)"`` names its record.
 
     Parameters
     ----------
@@ -172,9 +176,12 @@ def _estimate_all(
         if decided is not None and not decided:
             notes.append(_unidentified(fit, estimand, effect, decided, chosen))
         notes += support_notes(fit, estimand)
+        which = told(fit, asked_records(estimand))
+        notes += [" ".join(each) for each in which]
         fields: dict[str, Any] = {"identification": decided, "notes": tuple(notes)}
         fields |= {"units": units_noun(fit.structure), "kind": fit.kind}
         fields["binary"] = is_binary(fit, estimand.outcome_name)
+        fields["measured"] = " ".join(first for first, _ in which) or None
         done = replace(effect, **fields)
         _FITS[done] = weakref.ref(fit)
         finished.append(done)
@@ -182,6 +189,7 @@ def _estimate_all(
 
 
 def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None:
+    fit = measured(fit, asked_records(estimand))
     for name in estimand.names:
         fit.structure.require(name)
     decided = verdict(fit, estimand)
@@ -216,15 +224,13 @@ def _answers(
     """
     streamed = is_streamed(fit)
     runs: dict[int, Run] = {}
+    pairs = [(measured(fit, asked_records(each)), each) for each in estimands]
+    options: dict[str, Any] = {"ignore_potentials": ignore_potentials}
     if streamed:
-        runs = {
-            i: streamed_run(fit, each, seed, ignore_potentials=ignore_potentials)
-            for i, each in enumerate(estimands)
-        }
+        runs = {i: streamed_run(own, each, seed, **options) for i, (own, each) in enumerate(pairs)}
         questions = [run.question for run in runs.values()]
     else:
-        questions = [resolve(fit, each, ignore_potentials=ignore_potentials, seed=seed)
-                     for each in estimands]  # fmt: skip
+        questions = [resolve(own, each, seed=seed, **options) for own, each in pairs]
     for i, question in enumerate(questions):
         if i not in runs and not isinstance(question.estimand, ITE):
             program, where = question.program()
@@ -277,6 +283,15 @@ def _signs(question: Question, numbers: Any) -> list[str]:
     if not any(bool((v < 0).any() and (v > 0).any()) for v in seen):
         return []
     return [CHANGES_SIGN.format(what=question.outcome)]
+
+
+def asked_records(estimand: Estimand) -> tuple[str, ...]:
+    """Return the names of a question that are about what was measured, or about its record.
+
+    The outcome is; treatments, mediators and conditions are what the arrows of the model carry.
+    """
+    named = [n for n in estimand.names if plain_name(n) != n]
+    return tuple(dict.fromkeys([estimand.outcome_name, *named]))
 
 
 def _is_closed(question: Question) -> bool:

@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pymc.distributions.censored import CensoredRV
+from pymc.distributions.custom import CustomSymbolicDistRV
+from pymc.distributions.mixture import _BaseMixtureRV
+from pymc.distributions.shape_utils import rv_size_is_none
+from pymc.distributions.truncated import TruncatedRV
+
+from bayescausal.model.noise import noise_rule
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
@@ -67,6 +74,8 @@ class Event:
     def _exact(self, rv: TensorVariable) -> TensorVariable | None:
         e = self.event
         discrete = str(rv.type.dtype).startswith(("int", "uint", "bool"))
+        if not discrete and _has_atoms(rv):
+            return self._mixed(rv)
         if e.equals is not None:
             value = float(e.equals)
             if not discrete or value != np.round(value):
@@ -75,8 +84,6 @@ class Event:
         if "Categorical" in type(rv.owner.op).__name__:
             return self._categories(rv)
         if not discrete:
-            if _has_atoms(rv):
-                return None
             return self._continuous(rv)
         if e.above is not None:
             p = -pt.expm1(self._logcdf(rv, np.floor(e.above)))
@@ -91,6 +98,31 @@ class Event:
             p = pt.exp(self._logcdf(rv, np.floor(high))) - pt.exp(
                 self._logcdf(rv, np.ceil(low) - 1)
             )
+        return self._full(rv, p)
+
+    def _mixed(self, rv: TensorVariable) -> TensorVariable | None:
+        """Return the probability under a law with atoms, from the noise ``(lo, hi]`` at its ends.
+
+        The noise is logistic, so ``P(Y <= a) = expit(hi(a))`` and ``P(Y < a) = expit(lo(a))``.
+        """
+        rule = noise_rule(rv)
+        if rule.base != "logistic" or isinstance(rv.owner.op, CustomSymbolicDistRV):
+            return None
+        e = self.event
+        ends = [v for v in (e.above, e.below, e.at_least, e.at_most, e.equals) if v is not None]
+        low, high = e.between or (ends[0], ends[0])
+        lo = rule.interval(pt.constant(float(low)))[0]
+        hi = rule.interval(pt.constant(float(high)))[1]
+        if e.above is not None:
+            p = pt.sigmoid(-hi)
+        elif e.at_least is not None:
+            p = pt.sigmoid(-lo)
+        elif e.below is not None:
+            p = pt.sigmoid(lo)
+        elif e.at_most is not None:
+            p = pt.sigmoid(hi)
+        else:
+            p = pt.sigmoid(hi) - pt.sigmoid(lo)
         return self._full(rv, p)
 
     def _continuous(self, rv: TensorVariable) -> TensorVariable:
@@ -119,12 +151,10 @@ class Event:
     @staticmethod
     def _full(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:
         """Broadcast to the variable's shape, which its size fixes."""
-        size = rv.owner.inputs[1] if len(rv.owner.inputs) > 1 else None
         if p.type.ndim > rv.type.ndim:
             return None
-        if getattr(rv.owner.op, "ndims_params", None) is None or size is None:
-            return p
-        if size.type.__class__.__name__ == "NoneTypeT" or getattr(size.type, "ndim", 0) != 1:
+        size = _size_of(rv)
+        if size is None:
             return p
         return pt.broadcast_to(p, [size[i] for i in range(rv.type.ndim)])
 
@@ -155,8 +185,23 @@ class Values:
             return None
 
 
+def _size_of(rv: TensorVariable) -> Any:
+    """Return the size that a random variable was given, itself or in its parts; None if none."""
+    node = rv.owner
+    op = node.op
+    if isinstance(op, CensoredRV):
+        return _size_of(node.inputs[0])
+    if isinstance(op, TruncatedRV):
+        return _size_of(op.base_rv_op.make_node(*node.inputs[:-2]).default_output())
+    if isinstance(op, _BaseMixtureRV):
+        first = node.inputs[2]
+        size = _size_of(first)
+        stacked = len(node.inputs) == 3  # the components are the last axis of one variable
+        return size if size is None or not stacked else size[: first.type.ndim - 1]
+    size = op.size_param(node) if hasattr(op, "size_param") else None
+    return None if size is None or rv_size_is_none(size) else size
+
+
 def _has_atoms(rv: TensorVariable) -> bool:
     """Whether a continuous variable has points of positive probability."""
-    from bayescausal.model.noise import noise_rule
-
     return noise_rule(rv).discrete

@@ -64,6 +64,8 @@ def say(effect: Effect, prob: float = 0.94) -> str:
     text = said.lead() + said.body()
     named = effect.estimand is None and not said.lead()  # a name is left as it is
     parts = [text if named else upper_first(text), *said.bounds()]
+    if effect.measured:
+        parts.append(effect.measured)
     if isinstance(effect.estimand, Association):
         parts.append("An association: what is seen, not what would be done.")
     elif effect.identification is not None and said.kind == "posterior":

@@ -15,7 +15,9 @@ References
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import re
 import time
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -60,6 +62,9 @@ SAMPLERS: dict[str, tuple[str, ...]] = {
     "numpyro": ("jax", "numpyro"),
     "blackjax": ("jax", "blackjax"),
 }
+
+#: The first version of a package that PyMC can no longer call: 1.6 took `progress_bar` away.
+TOO_NEW = {"blackjax": (1, 6)}
 
 _OURS = {
     "model": "the first argument",
@@ -274,12 +279,29 @@ def check_options(
         )
     lost = [p for p in SAMPLERS[chosen] if importlib.util.find_spec(p) is None]
     if lost:
-        extra = "bayescausal[gpu]" if chosen == "numpyro" else " ".join(SAMPLERS[chosen])
+        bounds = [p if p not in TOO_NEW else _bounded(p) for p in SAMPLERS[chosen]]
+        extra = "bayescausal[gpu]" if chosen == "numpyro" else "' '".join(bounds)
         raise BayesCausalError(
             f"sampler={chosen!r} needs {' and '.join(lost)}, which is not installed.",
             remedy=f"Install it: pip install '{extra}', or take sampler='nutpie'.",
         )
+    for package in SAMPLERS[chosen]:
+        version = importlib.metadata.version(package) if package in TOO_NEW else ""
+        below = TOO_NEW.get(package, ())
+        if version and tuple(int(n) for n in re.findall(r"\d+", version)[: len(below)]) >= below:
+            bound = _bounded(package)
+            raise BayesCausalError(
+                f"sampler={chosen!r} does not work with {package} {version}: PyMC calls it by an "
+                "interface that it no longer has.",
+                expected=f"{bound}.",
+                remedy=f"Install it: pip install '{bound}', or take sampler='numpyro' or 'nutpie'.",
+            )
     return {**options, "nuts_sampler": chosen}
+
+
+def _bounded(package: str) -> str:
+    """Return a package with the bound on its version, as pip reads it."""
+    return f"{package}<{'.'.join(map(str, TOO_NEW[package]))}"
 
 
 def resolve_seed(seed: int | None) -> int:

@@ -39,6 +39,7 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
+from bayescausal.model import batches as _batches  # noqa: F401  (it registers rules)
 from bayescausal.types import FixedUnitsError, ModelError
 
 if TYPE_CHECKING:

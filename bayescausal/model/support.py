@@ -32,7 +32,7 @@ from bayescausal.model.rebuild import evaluate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Support", "is_discrete", "support_of"]
+__all__ = ["Support", "is_discrete", "params_of", "support_of"]
 
 _INF = float("inf")
 
@@ -194,7 +194,7 @@ def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Sup
     given = given or {}
     if not isinstance(op, RandomVariable | SymbolicRandomVariable):
         return Support(family, np.asarray(-_INF), np.asarray(_INF), integer=integer)
-    params = list(op.dist_params(node))
+    params = params_of(rv)
     if kind == "CategoricalRV":
         size = _categories(params[0], given)
         last = _INF if size is None else size - 1
@@ -207,7 +207,7 @@ def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Sup
             categories=size,
         )
     if kind in ("MixtureRV", "_HurdleRV") or hasattr(op, "base_rv_op"):
-        ends = _hull(op, params, given)
+        ends = _hull(rv, params, given)
         if ends is not None:
             return Support(family, ends[0], ends[1], ends[2], ends[3], integer=integer)
     low, high, open_low, open_high = _ENDS.get(kind, (-_INF, _INF, False, False))
@@ -217,6 +217,35 @@ def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Sup
         lower, upper = np.min(lower, axis=-1), np.max(upper, axis=-1)
     event = "simplex" if kind == "DirichletRV" else "none"
     return Support(family, lower, upper, open_low, open_high, integer=integer, event=event)
+
+
+def params_of(rv: Variable) -> list[Variable]:
+    """Return the parameters of a random variable.
+
+    A truncated discrete distribution does not say which of its inputs they are: its base does.
+
+    Parameters
+    ----------
+    rv : TensorVariable
+        Of a model, or made with ``.dist``.
+
+    Returns
+    -------
+    list of TensorVariable
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.support import params_of
+    >>> [p.eval().item() for p in params_of(pm.Truncated.dist(pm.Poisson.dist(2.5), 1, 6))]
+    [2.5, 1, 6]
+    """
+    node = rv.owner
+    op = node.op
+    if getattr(op, "extended_signature", "") is not None:
+        return list(op.dist_params(node))
+    *inputs, lower, upper = node.inputs
+    return [*params_of(op.base_rv_op.make_node(*inputs).default_output()), lower, upper]
 
 
 def _end(spec: Any, params: list[Variable], given: Mapping[Variable, Any], none: float) -> Any:
@@ -254,14 +283,12 @@ def _categories(p: Variable, given: Mapping[Variable, Any]) -> int | None:
 
 
 def _hull(
-    op: Any, params: list[Variable], given: Mapping[Variable, Any]
+    rv: Variable, params: list[Variable], given: Mapping[Variable, Any]
 ) -> tuple[np.ndarray, np.ndarray, bool, bool] | None:
     """Return the hull of the components' supports of a mixture, hurdle or truncated family."""
+    op = rv.owner.op
     if hasattr(op, "base_rv_op"):
-        base = op.base_rv_op
-        inner = base(*params[: len(params) - 2])
-        if isinstance(inner, list | tuple):
-            inner = inner[-1]
+        inner = op.base_rv_op.make_node(*rv.owner.inputs[:-2]).default_output()
         one = support_of(inner, given)
         low = _end(f"p{len(params) - 2}", params, given, -_INF)
         high = _end(f"p{len(params) - 1}", params, given, _INF)

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytensor
 from pytensor.compile.mode import Mode
+from pytensor.graph.features import Feature
+from pytensor.graph.rewriting.basic import GraphRewriter
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar import basic as ps
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 from bayescausal.model.rebuild import PY_MODE
+from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +38,42 @@ __all__ = ["Compiled"]
 #: As written: no rewriting.
 _PLAIN = Mode(linker="py", optimizer=None)
 _ARITHMETIC = (ps.Add, ps.Sub, ps.Mul, ps.TrueDiv, ps.Neg, ps.Identity, ps.Second, ps.Cast)
+#: Operations that rewriting may make: so many, and so many for each operation there was. Models of
+#: all families take less than a tenth of it.
+MADE = (50_000, 60)
+
+
+class _TooLongError(BaseException):
+    """Rewriting makes ever more operations. No Exception: those PyTensor catches, and goes on."""
+
+
+class _Count(Feature):
+    """Counts the operations that rewriting makes, and ends it where they are too many."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.made = most, 0
+
+    def on_import(self, fgraph: Any, node: Any, reason: Any) -> None:
+        """Count one operation."""
+        self.made += 1
+        if self.made > self.most:
+            raise _TooLongError
+
+
+class _Guard(GraphRewriter):
+    """Sets the counter before the first rewrite."""
+
+    def apply(self, fgraph: Any) -> None:
+        """Set the counter."""
+        there = len(fgraph.apply_nodes)
+        fgraph.attach_feature(_Count(there + MADE[0] + MADE[1] * there))
+
+
+#: As a mode is told to rewrite; and without the algebra whose size can double with every step.
+_MODES = tuple(
+    mode.register((_Guard(), -1.0))
+    for mode in (PY_MODE, PY_MODE.excluding("canonicalize", "specialize"))
+)
 
 
 class Compiled:
@@ -82,10 +121,7 @@ class Compiled:
     def _built(self) -> Any:
         if self._function is None:
             outputs = list(self._outputs() if callable(self._outputs) else self._outputs)
-            mode = _PLAIN if _is_arithmetic(outputs) else PY_MODE
-            self._function = pytensor.function(
-                self._arguments, outputs, mode=mode, on_unused_input="ignore"
-            )
+            self._function = _function(self._arguments, outputs)
         return self._function
 
 
@@ -96,4 +132,18 @@ def _is_arithmetic(outputs: Sequence[Variable]) -> bool:
         isinstance(op, DimShuffle)
         or (isinstance(op, Elemwise) and isinstance(op.scalar_op, _ARITHMETIC))
         for op in ops
+    )
+
+
+def _function(arguments: list[Variable], outputs: list[Variable]) -> Any:
+    """Compile, with less rewriting where all of it would not end."""
+    for mode in (_PLAIN,) if _is_arithmetic(outputs) else _MODES:
+        try:
+            return pytensor.function(arguments, outputs, mode=mode, on_unused_input="ignore")
+        except _TooLongError:
+            continue
+    raise ModelError(
+        "PyTensor's rewriting of this question does not end: it was stopped.",
+        expected="an expression that is not ever longer when it is simplified.",
+        remedy="Ask with data, or write the equations with fewer levels of categorical variables.",
     )

@@ -29,7 +29,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pymc.logprob.utils import CheckParameterValue
 from pytensor.graph.traversal import ancestors, toposort
+from pytensor.tensor.random.basic import CategoricalRV
 
 from bayescausal.model.support import support_of
 from bayescausal.worlds.expressions import replaced
@@ -245,12 +247,27 @@ def _untouched(builder: Any, name: str) -> str:
     return next(w for w, touched in builder.touched.items() if name not in touched)
 
 
+def _chance(rv: Any, value: int) -> Variable:
+    """Return P(rv = value | its parameters), with an axis of length 1 where those have none.
+
+    Of categories it is an entry of their probabilities: picked out by an index that is known, so
+    that the lengths of all axes are, too.
+    """
+    if isinstance(rv.owner.op, CategoricalRV):
+        (p,) = rv.owner.op.dist_params(rv.owner)
+        summed = pt.all(pt.abs(pt.sum(p, axis=-1) - 1.0) <= 1e-5)
+        proper = pt.and_(pt.all(pt.ge(p, 0)), summed)
+        p = CheckParameterValue("0 <= p <=1, sum(p) = 1")(p, proper)[..., value]
+        return pt.expand_dims(p, tuple(range(rv.type.ndim - p.type.ndim)))
+    constant = np.full((1,) * rv.type.ndim, value, dtype=rv.type.dtype)
+    return pt.exp(pm.logp(rv, pt.as_tensor_variable(constant)))
+
+
 def _probability(child: Any, key: tuple[str, str], value: int, outcome: str) -> Variable:
     """Return P(variable = value | parents in its world), laid along the outcome's dims."""
     name, world = key
     rv = child.structure.variable(name)
     where = world if world in child.worlds else _untouched(child, name)
-    constant = np.full((1,) * rv.type.ndim, value, dtype=rv.type.dtype)
-    [p] = child.substitute([pt.exp(pm.logp(rv, pt.as_tensor_variable(constant)))], where)
+    [p] = child.substitute([_chance(rv, value)], where)
     own, wanted = list(child.dims_of(name)), list(child.dims_of(outcome))
     return p.dimshuffle([own.index(d) if d in own else "x" for d in wanted])

@@ -31,6 +31,7 @@ from bayescausal.types import (
 )
 from bayescausal.worlds.admit import refuse_outside, refuse_undefined
 from bayescausal.worlds.evaluate import NoiseSource, Units, evaluate, units_of
+from bayescausal.worlds.measured import measured, told
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Program, Request, build_program, recomputed_by
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
     from bayescausal.types import Intervention
 
-__all__ = ["assemble", "collect", "parse_worlds", "worlds"]
+__all__ = ["asked_of", "assemble", "collect", "parse_worlds", "worlds"]
 
 #: Inner replicates that "expected" takes where a mean is not known in closed form: at least, most.
 REPLICATES = (64, 4096)
@@ -109,6 +110,8 @@ def worlds(
             names=closest(str(kind), ("expected", "draw"))[:1],
         )
     fit = as_fit(fit, "worlds")
+    given, asked = fit, asked_of(fit.structure, worlds, variables)
+    fit = measured(fit, asked)
     structure = fit.structure
     units = units_of(fit)
     if units is None:
@@ -139,6 +142,9 @@ def worlds(
         "recomputed": sorted(recomputed & set(structure.nodes)),
         **_mixing_note(structure, program),
     }
+    which = told(given, asked)
+    if which:
+        data.attrs["measured"] = [" ".join(each) for each in which]
     return data
 
 
@@ -162,6 +168,14 @@ def parse_worlds(
 
 
 # ------------------------------------------------------------------------ private
+
+
+def asked_of(structure: Any, worlds: Any, variables: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the variables that are asked about and that no world sets."""
+    names = [variables] if isinstance(variables, str) else list(variables or structure.random)
+    every = list(worlds.values()) if hasattr(worlds, "values") else []
+    acted = {str(n) for do in every if hasattr(do, "keys") for n in do}
+    return tuple(str(n) for n in names if n not in acted)
 
 
 def _variables(structure: Any, variables: str | Sequence[str] | None) -> list[str]:

@@ -101,3 +101,21 @@ def test_a_sampler_that_is_not_installed(monkeypatch):
     )
     with pytest.raises(BayesCausalError, match=r"needs jax and numpyro.*pip install"):
         bc.fit(logistic(), {"x": [0.0, 1.0], "t": [0, 1]}, sampler="numpyro")
+
+
+@pytest.mark.parametrize(("version", "works"), [("1.5", True), ("1.6", False), ("1.7.1", False)])
+def test_a_sampler_whose_interface_is_gone(monkeypatch, version, works):
+    """PyMC 6.4 passes `progress_bar` to blackjax, which took it out in 1.6."""
+    import importlib.metadata
+    import importlib.util
+
+    from bayescausal.inference.fit import check_options
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: object())
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
+    asked = {"method": "auto", "draws": 10, "chains": 1, "sampler": "blackjax"}
+    if works:
+        assert check_options(**asked, options={})["nuts_sampler"] == "blackjax"
+        return
+    with pytest.raises(BayesCausalError, match=rf"blackjax {version}.*pip install 'blackjax<1.6'"):
+        check_options(**asked, options={})

@@ -17,8 +17,10 @@ from bayescausal.draws.named import cells as cell_dims
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
+from bayescausal.effects.estimate import asked_records
 from bayescausal.model.asked import question_in
 from bayescausal.types import EstimandError
+from bayescausal.worlds.measured import measured_structure
 
 if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
@@ -70,8 +72,9 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
         raise EstimandError("There is no estimand.", expected="One at least.")
     for question in named.values():
         if structure is not None and isinstance(question, Estimand):
+            asked = measured_structure(structure, asked_records(question))
             for name in question.names:
-                structure.require(name)
+                asked.require(name)
     return named
 
 

@@ -50,7 +50,7 @@ from bayescausal.inference.exact.logistic import logit_of, logit_sum
 from bayescausal.inference.exact.points import POINTS
 from bayescausal.inference.factors import without_checks
 from bayescausal.model.rebuild import PY_MODE
-from bayescausal.model.support import is_discrete
+from bayescausal.model.support import is_discrete, params_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -100,7 +100,7 @@ class _Equation:
         [self.rv] = clone_replace([rv], replace=inputs, rebuild_strict=False)
         self.structure, self.name = structure, name
         self.inputs = {str(v.name): place for v, place in inputs.items()}
-        read = {str(v.name) for v in named_parents(rv.owner.op.dist_params(rv.owner), leaves)}
+        read = {str(v.name) for v in named_parents(params_of(rv), leaves)}
         data = {str(v.name) for v in model.data_vars}
         self.unknown = tuple(n for n in self.inputs if n in read and n not in {*known, *data})
         given = [n for n in self.inputs if n in read and n not in self.unknown]

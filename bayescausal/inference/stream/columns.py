@@ -19,7 +19,7 @@ import numpy as np
 from bayescausal.inference.columns import aligned, wanted_columns
 from bayescausal.inference.exact.blocks import named_parents
 from bayescausal.inference.rows import _columns_of
-from bayescausal.model.support import _ENDS, is_discrete, support_of
+from bayescausal.model.support import _ENDS, is_discrete, params_of, support_of
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ def _data_of(variable: Any, names: Sequence[str]) -> list[Any]:
     inner = type(op).__name__ in ("MixtureRV", "_HurdleRV") or hasattr(op, "base_rv_op")
     if not inner and not any(isinstance(end, str) for end in ends):
         return []
-    fixed = [p for p in variable.owner.op.dist_params(variable.owner) if not rvs_in_graph([p])]
+    fixed = [p for p in params_of(variable) if not rvs_in_graph([p])]
     leaves = [v for v in ancestors(fixed) if v.owner is None and v.name in set(names)]
     return sorted(named_parents(fixed, leaves), key=lambda v: str(v.name))
 

@@ -9,6 +9,7 @@ variable given its parents where that is known exactly.
 ``families``     which law a random variable has
 ``vectors``      maps of normals: MvNormal, random walks, autoregressions
 ``custom``       increasing and decreasing maps inside a CustomDist
+``records``      censored and rounded records of other variables
 ``laws``         tails, atoms and quantiles, and how laws are combined
 ``tails``        both log tails of the continuous families
 ``counts``       both log tails and fast quantiles of the discrete ones

@@ -34,8 +34,9 @@ from bayescausal.model.noise.rules import NoiseRule, _rule, noise_rule
 from bayescausal.types import NoiseFormError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
     Pair = tuple[TensorVariable, TensorVariable]
@@ -70,19 +71,32 @@ def inner_expression(rv: TensorVariable) -> TensorVariable:
     return op.fgraph.bind(rv.owner.inputs)[op.default_output]
 
 
-def random_input(expression: TensorVariable) -> int | None:
-    """Return which input of an elementwise expression is random; None unless exactly one is."""
+def random_input(expression: TensorVariable, given: Sequence[Variable]) -> int | None:
+    """Return which input of an elementwise expression is random; None unless exactly one is.
+
+    What the distribution is given, its parameters, is not: other variables of a model, or
+    expressions of them.
+    """
     node = expression.owner
     if node is None or not isinstance(node.op, Elemwise):
         return None
-    random = [any(is_random(v) for v in ancestors([each])) for each in node.inputs]
-    return random.index(True) if sum(random) == 1 else None
+    held = set(given)
+    drawn = [
+        each not in held and any(is_random(v) and v not in held for v in ancestors([each], held))
+        for each in node.inputs
+    ]
+    return drawn.index(True) if sum(drawn) == 1 else None
 
 
 @_rule.register(CustomSymbolicDistRV)
 def _custom(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     if op.ndim_supp:
         raise refusal(rv)
+    from bayescausal.model.noise.records import record_of, record_rule
+
+    record = record_of(rv)
+    if record is not None:
+        return record_rule(rv, record)
     rule = _rule_of(inner_expression(rv), rv)
     return NoiseRule(
         family_of(rv), rule.base, rule.discrete, rule.event_ndim, rule.forward, rule.interval
@@ -91,9 +105,9 @@ def _custom(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
 
 def _rule_of(expression: TensorVariable, rv: TensorVariable) -> NoiseRule:
     """Return the rule of an expression in one random variable, following it inwards."""
-    if is_random(expression):
+    if is_random(expression) and expression not in rv.owner.inputs:
         return noise_rule(expression)
-    position = random_input(expression)
+    position = random_input(expression, rv.owner.inputs)
     if position is None:
         raise _not_monotone(expression, rv)
     inner = _rule_of(expression.owner.inputs[position], rv)

@@ -61,6 +61,9 @@ from bayescausal.model.noise.ops import double
 from bayescausal.types import UndefinedEffectError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
 __all__ = ["mean_of"]
@@ -317,14 +320,18 @@ def _random_walk(op: Any, rv: TensorVariable) -> TensorVariable | None:
 
 @_mean.register(CustomSymbolicDistRV)
 def _custom(op: Any, rv: TensorVariable) -> TensorVariable | None:
-    return None if op.ndim_supp else _mean_of_expression(inner_expression(rv))
+    if op.ndim_supp:
+        return None
+    return _mean_of_expression(inner_expression(rv), rv.owner.inputs)
 
 
-def _mean_of_expression(expression: TensorVariable) -> TensorVariable | None:
+def _mean_of_expression(
+    expression: TensorVariable, given: Sequence[Variable]
+) -> TensorVariable | None:
     """Return the mean of an affine function of one random variable, else None."""
-    if is_random(expression):
+    if is_random(expression) and expression not in given:
         return mean_of(expression)
-    position = random_input(expression)
+    position = random_input(expression, given)
     if position is None:
         return None
     node = expression.owner
@@ -332,7 +339,7 @@ def _mean_of_expression(expression: TensorVariable) -> TensorVariable | None:
     affine = isinstance(scalar_op, ps.Add | ps.Sub | ps.Mul | ps.Neg) or (
         isinstance(scalar_op, ps.TrueDiv) and position == 0
     )
-    inner = _mean_of_expression(node.inputs[position]) if affine else None
+    inner = _mean_of_expression(node.inputs[position], given) if affine else None
     if inner is None:
         return None
     inputs = list(node.inputs)

@@ -1,0 +1,168 @@
+"""Records of variables: a censored, clipped or rounded variable says something of another one.
+
+``pm.Censored`` has in its first argument the variable that was measured, ``T``, and is itself the
+record ``v = min(max(T, lower), upper)`` of it [1]_; a CustomDist whose ``dist=`` function clips or
+rounds one random variable is a record too. A record ``v = g(T)`` with a non-decreasing ``g`` is
+known by two things: ``g``, and the interval of ``T`` that gives a value,
+
+    ``{t : g(t) = v} = [low(v), high(v)]``,
+
+one number where the record is exact. :mod:`bayescausal.worlds.measured` puts ``T`` in the place of
+``v`` for questions about it.
+
+A truncated distribution is no record: its variable has no values outside, seen or not.
+
+References
+----------
+.. [1] J. P. Klein and M. L. Moeschberger, *Survival Analysis*, 2nd ed., Springer, 2003, chapter 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor.scalar as ps
+import pytensor.tensor as pt
+from pymc.distributions.censored import CensoredRV
+from pymc.distributions.custom import CustomSymbolicDistRV
+from pytensor.tensor.elemwise import Elemwise
+
+from bayescausal.model.noise.custom import inner_expression, is_random, random_input
+from bayescausal.model.noise.rules import NoiseRule, noise_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytensor.tensor.variable import TensorVariable
+
+    Pair = tuple[TensorVariable, TensorVariable]
+
+__all__ = ["Record", "record_of"]
+
+#: Roundings: how far below and above a recorded value its variable may lie.
+_ROUNDED: dict[type, tuple[float, float]] = {
+    ps.RoundHalfToEven: (0.5, 0.5),
+    ps.RoundHalfAwayFromZero: (0.5, 0.5),
+    ps.Floor: (0.0, 1.0),
+    ps.Ceil: (1.0, 0.0),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A variable that is the record of another.
+
+    Parameters
+    ----------
+    base : TensorVariable
+        The variable that was measured, as a random variable.
+    written : callable
+        Symbolic: its value -> the recorded value.
+    before : callable
+        Symbolic: the recorded value -> the ends of the interval in which the variable lies.
+    how : {"censored", "rounded"}
+        What the record leaves out.
+    """
+
+    base: TensorVariable
+    written: Callable[[Any], TensorVariable]
+    before: Callable[[Any], Pair]
+    how: str
+
+    def interval(self, value: Any) -> Pair:
+        """Return the noise of the variable that gives a recorded value, as :class:`.NoiseRule`."""
+        rule = noise_rule(self.base)
+        low, high = self.before(pt.as_tensor_variable(value))
+        first, last = rule.interval(low)[0], rule.interval(high)[1]
+        # outside of the support a density has no quantile: nothing is known on that side
+        first = pt.switch(pt.or_(pt.isneginf(low), pt.isnan(first)), -np.inf, first)
+        last = pt.switch(pt.or_(pt.isposinf(high), pt.isnan(last)), np.inf, last)
+        return first, last
+
+
+def record_of(rv: TensorVariable) -> Record | None:
+    """Return what a random variable is the record of; None if it is no record.
+
+    Parameters
+    ----------
+    rv : TensorVariable
+
+    Returns
+    -------
+    Record or None
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.noise.records import record_of
+    >>> record_of(pm.Censored.dist(pm.Normal.dist(), None, 2.0)).how
+    'censored'
+    >>> record_of(pm.Normal.dist()) is None
+    True
+    """
+    op = getattr(rv.owner, "op", None)
+    if isinstance(op, CensoredRV):
+        base, lower, upper = rv.owner.inputs
+        return _clipped(base, lower, upper, rv)
+    if isinstance(op, CustomSymbolicDistRV) and not op.ndim_supp:
+        return _written_out(inner_expression(rv), rv)
+    return None
+
+
+def record_rule(rv: TensorVariable, record: Record) -> NoiseRule:
+    """Return the noise rule of a record: the noise is that of the variable itself."""
+    rule = noise_rule(record.base)
+    return NoiseRule(
+        rule.family,
+        rule.base,
+        True,
+        0,
+        lambda u: record.written(rule.forward(u)).astype(rv.dtype),
+        record.interval,
+    )
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _clipped(base: Any, lower: Any, upper: Any, rv: Any) -> Record:
+    def before(value: Any) -> Pair:
+        low = pt.switch(pt.le(value, lower), -np.inf, value)
+        return low, pt.switch(pt.ge(value, upper), np.inf, value)
+
+    return Record(base, lambda t: pt.clip(t, lower, upper).astype(rv.dtype), before, "censored")
+
+
+def _written_out(expression: Any, rv: Any) -> Record | None:
+    """Return the record that a ``dist=`` function writes: one step on one random variable."""
+    node = expression.owner
+    if node is None or not isinstance(node.op, Elemwise):
+        return None
+    step, stop = node.op.scalar_op, rv.owner.inputs
+    position = random_input(expression, stop)
+    if position is None:
+        return None
+    inner = node.inputs[position]
+    if isinstance(step, ps.Cast):
+        found = _written_out(inner, rv)
+        return found
+    if not is_random(inner) or inner in stop:
+        return None
+    others = [v for i, v in enumerate(node.inputs) if i != position]
+    if isinstance(step, ps.Clip) and position == 0:
+        return _clipped(inner, others[0], others[1], rv)
+    if isinstance(step, ps.Minimum | ps.ScalarMinimum) and len(others) == 1:
+        return _clipped(inner, pt.constant(-np.inf), others[0], rv)
+    if isinstance(step, ps.Maximum | ps.ScalarMaximum) and len(others) == 1:
+        return _clipped(inner, others[0], pt.constant(np.inf), rv)
+    if type(step) in _ROUNDED and str(inner.dtype).startswith("float"):
+        below, above = _ROUNDED[type(step)]
+        return Record(
+            inner,
+            lambda t: node.op(t).astype(rv.dtype),
+            lambda v: (v - below, v + above),
+            "rounded",
+        )
+    return None

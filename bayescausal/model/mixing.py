@@ -64,7 +64,8 @@ __all__ = [
     "trace_axes",
 ]
 
-#: What lies along one axis: ("dim", name), ("array", name), ("constant", length), ("order", "").
+#: What lies along one axis: ("dim", name), ("array", name), ("constant", length), ("order", ""),
+#: ("joined", "").
 Tag = tuple[str, Any]
 #: One frozenset of tags per axis.
 Axes = tuple[frozenset[Tag], ...]
@@ -365,7 +366,8 @@ def _join(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     for axes in inputs:
         tracer.consume(axes[where], "a concatenation")
     merged = list(_align(inputs))
-    merged[where] = NONE
+    plain = not any(axes[where] for axes in inputs)
+    merged[where] = frozenset({("joined", "")}) if plain else NONE
     return [tuple(merged)]
 
 

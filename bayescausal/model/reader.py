@@ -13,6 +13,7 @@ import networkx as nx
 import numpy as np
 from pytensor.graph.basic import Constant
 
+from bayescausal.model.levels import refuse_doubtful
 from bayescausal.model.mixing import (
     Axes,
     followed_inputs,
@@ -168,7 +169,9 @@ class Reader:
                 remedy=f"Pass {options}; or several levels at once, as "
                 f"unit_dims={tuple(dict.fromkeys(x for d in distinct.values() for x in d))!r}.",
             )
-        return next(iter(distinct.values()))
+        voted = next(iter(distinct.values()))
+        refuse_doubtful(self, voted, evidence)
+        return voted
 
     def _refuse_dimless_evidence(self, evidence: list[str], voters: list[str]) -> None:
         for name in evidence:
@@ -263,7 +266,7 @@ class Reader:
         """Follow the axes of every equation: what mixes units, what fixes their number."""
         through = {v.name for v in self.model.deterministics if not self.dims[v.name]}
         leaves = {
-            v: self._leaf(n, set(units))
+            v: self.leaf_axes(n, set(units))
             for n, v in self.named.items()
             if n not in through or n in self.imputed
         }
@@ -286,7 +289,7 @@ class Reader:
                 fixed[dim] = dim_length(self.model, dim)
         return mixing, fixed
 
-    def _leaf(self, name: str, units: set[str]) -> Axes:
+    def leaf_axes(self, name: str, units: set[str]) -> Axes:
         variable = self.named[name]
         ndim = int(getattr(variable, "ndim", 0) or 0)
         dims = tuple(self.model.named_vars_to_dims.get(name) or ())

@@ -39,6 +39,7 @@ from bayescausal.checks.refute_words import MEANING, TESTS
 from bayescausal.draws.check import Check
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer
+from bayescausal.inference.entries import with_columns
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.types import DataError, EstimandError, closest
 
@@ -142,6 +143,7 @@ def refute(
     """
     _check_options(replicates, share, level)
     names = _names(tests, clusters, negative_control)
+    fit = with_columns(fit, getattr(estimand, "names", ()))
     _check_question(fit, estimand)
     if tests is not None and {"subset", "bootstrap", "clusters"} & set(names):
         touch = why_units_touch(fit)

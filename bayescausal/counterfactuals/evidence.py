@@ -147,7 +147,7 @@ def _frame(evidence: Any, structure: Any) -> Any:
     if not len(frame):
         raise DataError("The evidence has no rows.", expected="one row per unit.")
     known = set(structure.nodes)
-    columns = [c for c in frame.columns if str(c).partition("[")[0] in known]
+    columns = [c for c in frame.columns if {str(c), str(c).partition("[")[0]} & known]
     if not columns:
         raise DataError(
             "The evidence has no column of the model.",

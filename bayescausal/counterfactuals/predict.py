@@ -27,6 +27,7 @@ from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_co
 from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.units import select_units
+from bayescausal.inference.entries import names_in, policy_reads, with_columns
 from bayescausal.model.interventions import refuse_potentials
 from bayescausal.types import DataError, Intervention
 from bayescausal.worlds.admit import refuse_outside
@@ -162,6 +163,7 @@ def counterfactual(
     >>> float(both["y"].sel(world="counterfactual").squeeze())
     0.5
     """
+    fit = with_columns(fit, [*policy_reads(do), *names_in(variables)])
     structure = fit.structure
     if not ignore_potentials:
         refuse_potentials(structure)

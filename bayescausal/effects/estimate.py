@@ -27,7 +27,9 @@ from bayescausal.effects.run import Run
 from bayescausal.effects.streamed import streamed_run
 from bayescausal.effects.support import support_notes
 from bayescausal.effects.verdict import contraction, verdict
+from bayescausal.inference.entries import policy_reads, with_columns
 from bayescausal.inference.stream.held import is_streamed
+from bayescausal.model.entries import whole_note
 from bayescausal.types import (
     EstimandError,
     IdentificationError,
@@ -108,6 +110,7 @@ def estimate(
 def _estimate_all(
     fit: Fit, estimands: list[Estimand], seed: int | None, strict: bool, ignore_potentials: bool
 ) -> list[Effect]:
+    fit = _opened(fit, estimands)
     chosen = fit.seed if seed is None else int(seed)
     verdicts = [_decide(fit, each, strict) for each in estimands]
     effects = _answers(fit, estimands, chosen, ignore_potentials)
@@ -117,8 +120,17 @@ def _estimate_all(
         if decided is not None and not decided:
             notes.append(_unidentified(fit, estimand, effect, decided, chosen))
         notes += support_notes(fit, estimand)
+        notes += whole_note(fit.structure, estimand.treatments)
         finished.append(replace(effect, identification=decided, notes=tuple(notes), kind=fit.kind))
     return finished
+
+
+def _opened(fit: Fit, estimands: Sequence[Any]) -> Fit:
+    """Return the fit with the columns of vectors that questions name as variables."""
+    asked = [e for e in estimands if isinstance(e, Estimand)]
+    if is_streamed(fit):
+        return fit
+    return with_columns(fit, [n for e in asked for n in (*e.names, *policy_reads(vars(e)))])
 
 
 def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None:
@@ -159,6 +171,7 @@ def _answers(
     So identities between them (the total effect is the direct minus the reversed indirect one)
     hold draw by draw, and not only within Monte Carlo error.
     """
+    fit = _opened(fit, estimands)
     streamed = is_streamed(fit)
     runs: dict[int, Run] = {}
     if streamed:

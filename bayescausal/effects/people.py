@@ -119,7 +119,7 @@ def _target(fit: Fit, population: Target) -> Units:
         )
     known = set(structure.nodes)
     data = population.data
-    columns = [c for c in data.columns if str(c).partition("[")[0] in known]
+    columns = [c for c in data.columns if {str(c), str(c).partition("[")[0]} & known]
     if not columns:
         raise DataError(
             "The target population's table has no column of the model.",

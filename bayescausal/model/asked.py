@@ -68,6 +68,7 @@ def graph_and_observed(
     from bayescausal.model.structure import structural_graph
 
     asked = {n for names in named for n in ((names,) if isinstance(names, str) else names or ())}
+    structure, columns = _with_columns(structure, columns, asked)
     dag = structure.graph
     if asked & set(structure.deterministics):
         shown = (*structure.nodes, *structure.deterministics)
@@ -124,6 +125,20 @@ def _structure(
             return given, columns
         given = given.model
     return structure_of(given, unit_dims=unit_dims), columns
+
+
+def _with_columns(
+    structure: Structure, columns: tuple[str, ...] | None, asked: Iterable[str]
+) -> tuple[Structure, tuple[str, ...] | None]:
+    """Return the structure with the columns that are asked about as nodes, and what is measured."""
+    if not any(isinstance(n, str) and n.endswith("]") for n in asked):
+        return structure, columns
+    from bayescausal.model.entries import split_structure
+
+    opened = split_structure(structure, asked)
+    if columns is not None:
+        columns = (*columns, *(n for n in opened.data if n not in structure.data))
+    return opened, columns
 
 
 def no_unit_dims() -> EstimandError:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import estimate
+from bayescausal.inference.entries import with_columns
 from bayescausal.inference.record import Fit
 from bayescausal.report import method, sections, trust
 from bayescausal.report.blocks import Bullets, Section, Text
@@ -149,6 +150,8 @@ def report(
     target = None if path is None else check_path(path)
     asked = trust.chosen(checks)
     questions = _questions(fit, estimands)
+    named = [getattr(q, "estimand", q) for q in questions]
+    fit = with_columns(fit, [n for q in named for n in q.names])
     ropes = _ropes(rope, len(questions))
     used = fit.seed if seed is None else int(seed)
     seconds: dict[str, float] = {}

@@ -45,6 +45,7 @@ from bayescausal.draws.intervals import check_prob, interval
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer, estimate
+from bayescausal.inference.entries import with_columns
 from bayescausal.inference.fit import check_options, resolve_seed
 from bayescausal.sensitivity.allowed import allowed_strengths
 from bayescausal.sensitivity.benchmarks import benchmark_strengths, default_strengths
@@ -179,6 +180,7 @@ def hidden_confounder(
     check_options("auto", draws, chains, sampler)
     check_prob(prob)
     priors = _priors(prior)
+    fit = with_columns(fit, [*estimand.names, treatment, outcome])
     where = place_confounder(
         fit,
         estimand,

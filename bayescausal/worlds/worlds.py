@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayescausal.inference.entries import names_in, policy_reads, with_columns
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
 from bayescausal.types import (
     DataError,
@@ -107,6 +108,7 @@ def worlds(
             expected="'expected' or 'draw'.",
             names=closest(str(kind), ("expected", "draw"))[:1],
         )
+    fit = with_columns(fit, [*policy_reads(worlds), *names_in(variables)])
     structure = fit.structure
     units = units_of(fit)
     if units is None:

@@ -16,6 +16,7 @@ import numpy as np
 from bayescausal.draws.named import cells as cell_dims
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
+from bayescausal.model.entries import split_structure
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
         if not isinstance(question, Estimand) and not callable(question):
             raise _not_a_question(question)
         if structure is not None and isinstance(question, Estimand):
+            structure = split_structure(structure, question.names)
             for name in question.names:
                 structure.require(name)
     return named

@@ -127,6 +127,7 @@ def _estimate_all(
 
 def _opened(fit: Fit, estimands: Sequence[Any]) -> Fit:
     """Return the fit with the columns of vectors that questions name as variables."""
+    fit.structure.refuse_constants()
     asked = [e for e in estimands if isinstance(e, Estimand)]
     if is_streamed(fit):
         return fit

@@ -58,6 +58,7 @@ def read_data(
     else:
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
         table = own_table(structure, as_table(data, structure))
+    structure.refuse_constants()
     return structure, table, conform(table, structure)
 
 

@@ -124,7 +124,9 @@ def _structure(
         if unit_dims is None:
             return given, columns
         given = given.model
-    return structure_of(given, unit_dims=unit_dims), columns
+    structure = structure_of(given, unit_dims=unit_dims)
+    structure.refuse_constants()
+    return structure, columns
 
 
 def _with_columns(

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import networkx as nx
+import numpy as np
 from pytensor.scalar.basic import Add, Sub
 from pytensor.tensor.basic import Join, MakeVector
 from pytensor.tensor.elemwise import Elemwise
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.reader import Reader
 
-__all__ = ["refuse_doubtful"]
+__all__ = ["constant_along", "refuse_doubtful"]
 
 #: What keeps an effect free of an interaction, or only arranges entries.
 _ADDITIVE = (Add, Sub)
@@ -71,6 +72,41 @@ def refuse_doubtful(reader: Reader, dims: Sequence[str], evidence: Collection[st
         remedy=f"Pass unit_dims={one} for an effect on each entry of {named}; or "
         f"unit_dims={tuple(dims)!r} to take every cell as a unit and average over all of them.",
     )
+
+
+def constant_along(reader: Reader, name: str, length: int) -> str:
+    """Return a constant array of some length that an equation reads, in words.
+
+    Parameters
+    ----------
+    reader : Reader
+    name : str
+        A variable.
+    length : int
+
+    Returns
+    -------
+    str
+        Its name, or its first values.
+    """
+    variable = reader.named[name]
+    inputs = random_parameters(variable.owner) if name in reader.random else [variable]
+    seen: set[Variable] = set()
+    stack = list(inputs)
+    while stack:
+        top = stack.pop()
+        if top in seen or (top in reader.name_of and top is not variable):
+            continue
+        seen.add(top)
+        if top.owner is not None:
+            stack.extend(followed_inputs(top.owner))
+            continue
+        shared = hasattr(top, "get_value")
+        value = top.get_value(borrow=True) if shared else getattr(top, "data", None)
+        if length in getattr(value, "shape", ()):
+            shown = ", ".join(f"{v:.4g}" for v in np.ravel(value)[:3])
+            return f"{top.name}: {shown}, ..." if top.name else f"{shown}, ..."
+    return "an array"
 
 
 # ------------------------------------------------------------------------------- private

@@ -13,7 +13,7 @@ import networkx as nx
 import numpy as np
 from pytensor.graph.basic import Constant
 
-from bayescausal.model.levels import refuse_doubtful
+from bayescausal.model.levels import constant_along, refuse_doubtful
 from bayescausal.model.mixing import (
     Axes,
     followed_inputs,
@@ -52,6 +52,7 @@ class Reader:
         self.imputed = self._imputed_pairs()
         self.observed = {v.name for v in model.observed_RVs}
         self.full = self._full_graph()
+        self.constants: dict[str, tuple[str, str]] = {}
 
     # -- names
 
@@ -251,6 +252,7 @@ class Reader:
             imputed=MappingProxyType(self.imputed),
             mixing=MappingProxyType(mixing),
             fixed=MappingProxyType(fixed),
+            constants=MappingProxyType(dict(self.constants)),
             observed=tuple(n for n in nodes if n in self.observed or n in self.imputed),
             potentials=tuple(
                 n for n in self.full if n in self.potentials and self._reads(n, node_set)
@@ -352,6 +354,7 @@ class Reader:
                 )
             if kind == "constant":
                 fixed.add(dim)
+                self.constants.setdefault(name, (dim, constant_along(self, name, label)))
             if kind == "order":
                 mixed.setdefault(dim, "it counts the units by position")
 

@@ -31,6 +31,7 @@ import networkx as nx
 import pymc as pm
 
 from bayescausal.types import (
+    FixedUnitsError,
     ModelError,
     closest,
     unknown_variable,
@@ -71,6 +72,8 @@ class Structure:
         ``variable -> {unit dim: why its equation mixes units along it}``.
     fixed : mapping from str to int
         Unit dims whose length is fixed by constant arrays in the model.
+    constants : mapping from str to (str, str)
+        ``variable -> (unit dim, the constant array in words)``.
     observed : tuple of str
         Random nodes that the model itself observes.
     potentials : tuple of str
@@ -90,8 +93,26 @@ class Structure:
     imputed: Mapping[str, tuple[str, str]]
     mixing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fixed: Mapping[str, int] = field(default_factory=dict)
+    constants: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     observed: tuple[str, ...] = ()
     potentials: tuple[str, ...] = ()
+
+    def refuse_constants(self) -> None:
+        """Refuse constant arrays along the units: the graph does not show what they are.
+
+        Raises
+        ------
+        FixedUnitsError
+            Naming the equation and the array.
+        """
+        for name, (dim, what) in self.constants.items():
+            raise FixedUnitsError(
+                f"The equation of {name!r} reads a constant array of length {self.fixed[dim]} "
+                f"along {dim!r} ({what}): a column that the graph cannot show and no question "
+                "can name.",
+                expected=f"a variable or pm.Data with dims={dim!r}.",
+                remedy=f'Put the array in pm.Data: x = pm.Data("x", array, dims="{dim}").',
+            )
 
     def variable(self, name: str) -> Any:
         """Return the model variable called `name`.
@@ -181,6 +202,8 @@ def graph_of(
     ------
     UnitDimsError
         If the unit dims cannot be told: pass `unit_dims`, or give the variables dims.
+    FixedUnitsError
+        If an equation reads a constant array along the units: put it in ``pm.Data``.
     ModelError
         If the model cannot be read.
 
@@ -195,6 +218,7 @@ def graph_of(
     [('x', 'y')]
     """
     structure = structure_of(model, unit_dims=unit_dims)
+    structure.refuse_constants()
     if not deterministics:
         return structure.graph
     shown = (*structure.nodes, *structure.deterministics)

@@ -1,0 +1,78 @@
+"""What a model or its data say without a name is asked about at the door, not swallowed.
+
+Constant arrays along the units (siblings: a covariate, a matrix, an index, standard errors, a
+shared variable, inside a Deterministic, entries put together one by one), misspelt columns,
+options that nobody reads, data that contradict the model, and data that the model holds already.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+import pytest
+
+import bayescausal as bc
+from bayescausal.types import BayesCausalError, DataError, FixedUnitsError
+
+N = 30
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(N, 2))
+Y = 2 * X[:, 0] + RNG.normal(size=N)
+QUICK = {"draws": 100, "chains": 2, "seed": 1, "progressbar": False}
+
+CONSTANTS = {
+    "covariate": lambda b: b[0] * X[:, 0],
+    "matrix": lambda b: pt.dot(X, b),
+    "index": lambda b: b[np.arange(N) % 2],
+    "shared": lambda b: b[0] * pytensor.shared(X[:, 0], name="xs"),
+    "deterministic": lambda b: pm.Deterministic("mu", b[0] * X[:, 0], dims="unit"),
+    "entries": lambda b: b[0] * pt.as_tensor([X[i, 0] for i in range(N)]),
+    "standard errors": lambda b: b[0],
+}
+
+
+@pytest.mark.parametrize("kind", CONSTANTS)
+def test_a_constant_array_along_the_units_is_named_with_the_remedy(kind: str):
+    with pm.Model(coords={"unit": range(N)}) as model:
+        b = pm.Normal("b", shape=2)
+        sd = np.abs(X[:, 0]) + 1 if kind == "standard errors" else 1
+        pm.Normal("y", CONSTANTS[kind](b), sd, observed=Y, dims="unit")
+    said = rf"constant array of length {N} along 'unit'.*pm\.Data\(\"x\", array, dims=\"unit\"\)"
+    for ask in (bc.graph_of, lambda m: bc.fit(m, **QUICK), lambda m: bc.identify(m, "y", "y")):
+        with pytest.raises(FixedUnitsError, match=said):
+            ask(model)
+    with pytest.raises(FixedUnitsError, match=said):
+        bc.estimate(bc.truth(model, {"b": 1.0}), bc.Expected("y"))
+
+
+def test_constants_that_lie_along_no_unit_are_no_columns():
+    with pm.Model(coords={"unit": range(N), "k": range(2)}) as model:
+        x = pm.Data("x", X, dims=("unit", "k"))
+        weights = np.array([1.0, 3.0])
+        pm.Normal("y", (x * weights).sum(axis=1), 1, observed=Y, dims="unit")
+    assert list(bc.graph_of(model).edges) == [("x", "y")]
+
+
+def generative() -> pm.Model:
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("treat", dims="unit")
+        b, s = pm.Normal("b"), pm.HalfNormal("s", 5)
+        pm.Normal("y", b * x, s, dims="unit")
+    return model
+
+
+@pytest.mark.parametrize("column", ["treet", "Treat", "treat ", "treats"])
+def test_a_misspelt_column_is_asked_about(column: str):
+    with pytest.raises(DataError, match=rf"'treat' has no column.*Did you mean '{column}'"):
+        bc.fit(generative(), {column: X[:, 0], "y": Y}, **QUICK)
+
+
+def test_other_columns_are_left_alone():
+    data = {"treat": X[:, 0], "y": Y, "treet": X[:, 1], "note": X[:, 1]}
+    assert bc.fit(generative(), data, **QUICK).latent == ()
+    with pm.Model(coords={"unit": [0]}) as model:
+        u = pm.Normal("u", dims="unit")
+        pm.Normal("y", u, dims="unit")
+    assert bc.fit(model, {"y": Y, "v": X[:, 0]}, **QUICK).latent == ("u",)

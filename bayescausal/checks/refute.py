@@ -40,7 +40,7 @@ from bayescausal.draws.check import Check
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer
 from bayescausal.inference.entries import with_columns
-from bayescausal.inference.fit import resolve_seed
+from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.types import DataError, EstimandError, closest
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def refute(
     'pass'
     """
     _check_options(replicates, share, level)
+    check_keywords(sampler, own=["sampler"])
     names = _names(tests, clusters, negative_control)
     fit = with_columns(fit, getattr(estimand, "names", ()))
     _check_question(fit, estimand)

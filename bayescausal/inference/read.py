@@ -7,11 +7,15 @@ the unit dims of the model, and what the model observes itself completes the dat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bayescausal.inference.conform import Conformed, conform
 from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.inference.table import as_table, own_table
+from bayescausal.model.rebuild import observed_values
 from bayescausal.model.structure import structure_of
 
 if TYPE_CHECKING:
@@ -59,7 +63,11 @@ def read_data(
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
         table = own_table(structure, as_table(data, structure))
     structure.refuse_constants()
-    return structure, table, conform(table, structure)
+    conformed = conform(table, structure)
+    if data is not None:
+        more = _contradicted(structure, conformed)
+        conformed = replace(conformed, notes=(*conformed.notes, *more))
+    return structure, table, conformed
 
 
 def beyond(structure: Structure) -> tuple[str, ...]:
@@ -85,6 +93,27 @@ def beyond(structure: Structure) -> tuple[str, ...]:
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _contradicted(structure: Structure, conformed: Conformed) -> tuple[str, ...]:
+    """Say where the data have other values than ``observed=`` in the model."""
+    seen = observed_values(structure.model)
+    other = []
+    for name in structure.observed:
+        if name not in seen or name not in conformed.columns:
+            continue
+        mine, theirs = np.asarray(seen[name]), np.asarray(conformed.columns[name])
+        if mine.shape != theirs.shape or not np.array_equal(
+            mine.astype(float), theirs.astype(float), equal_nan=True
+        ):
+            other.append(name)
+    if not other:
+        return ()
+    verb = "has" if len(other) == 1 else "have"
+    return (
+        f"{', '.join(other)} {verb} other values in the data than in observed= of the model: the "
+        "data are used.",
+    )
 
 
 def _names_in(data: Any) -> tuple[str, ...]:

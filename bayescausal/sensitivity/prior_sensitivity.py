@@ -44,8 +44,8 @@ from bayescausal.draws.intervals import check_prob
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.effects.verdict import _data
+from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.fit import fit as fit_model
-from bayescausal.inference.fit import resolve_seed
 from bayescausal.sensitivity.alternatives import alternatives_of
 from bayescausal.sensitivity.densities import log_densities
 from bayescausal.sensitivity.power_scaling import sensitivity, smooth_weights, weighted_row
@@ -144,6 +144,7 @@ def prior_sensitivity(
             expected="an estimand, such as ATE('x', 'y').",
         )
     check_prob(prob)
+    check_keywords(options, own=["method", "sampler"])
     models = alternatives_of(fit, alternatives)
     seed = fit.seed if seed is None else resolve_seed(seed)
     effect = estimate(fit, estimand, seed=seed)

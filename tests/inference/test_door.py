@@ -76,3 +76,62 @@ def test_other_columns_are_left_alone():
         u = pm.Normal("u", dims="unit")
         pm.Normal("y", u, dims="unit")
     assert bc.fit(model, {"y": Y, "v": X[:, 0]}, **QUICK).latent == ("u",)
+
+
+# ---------------------------------------------------------------------------- keywords
+
+
+FIT = bc.fit(generative(), {"treat": X[:, 0], "y": Y}, **QUICK)
+QUESTION = bc.ATE("treat", "y")
+STUDY = {"units": 20, "replicates": 2, "progressbar": False, "seed": 1}
+TAKES = {
+    "fit": lambda **k: bc.fit(generative(), {"treat": X[:, 0], "y": Y}, **QUICK, **k),
+    "exact": lambda **k: bc.fit(
+        generative(), {"treat": X[:, 0], "y": Y}, method="exact", **QUICK, **k
+    ),
+    "recover": lambda **k: bc.recover(generative(), {"b": 1, "s": 1}, QUESTION, **STUDY, **k),
+    "calibrate": lambda **k: bc.calibrate(generative(), QUESTION, **STUDY, **k),
+    "assurance": lambda **k: bc.assurance(
+        generative(), {"b": 1, "s": 1}, QUESTION, **{**STUDY, "units": [20]}, **k
+    ),
+    "refute": lambda **k: bc.refute(FIT, QUESTION, tests="permuted", replicates=1, **k),
+    "hidden_confounder": lambda **k: bc.hidden_confounder(FIT, QUESTION, **k),
+    "prior_sensitivity": lambda **k: bc.prior_sensitivity(FIT, QUESTION, **k),
+}
+
+
+@pytest.mark.parametrize("verb", TAKES)
+def test_a_keyword_that_nobody_reads_is_refused(verb: str):
+    with pytest.raises(BayesCausalError, match=r"tunee= is no option.*Did you mean 'tune'"):
+        TAKES[verb](tunee=10)
+    with pytest.raises(BayesCausalError, match=r"does not take trace=.*Fit\(model, trace\)"):
+        TAKES[verb](trace=None)
+
+
+def test_the_closest_keyword_is_ours_too_and_true_ones_pass():
+    with pytest.raises(BayesCausalError, match="seeed= is no option.*Did you mean 'seed'"):
+        TAKES["fit"](seeed=1)
+    known = {"tune": 10, "target_accept": 0.9, "nuts": {"max_treedepth": 5}, "init": "adapt_diag"}
+    assert TAKES["exact"](**known).n_draws == 200
+
+
+# --------------------------------------------------------------- the model's own values
+
+
+def observed() -> pm.Model:
+    with pm.Model(coords={"unit": range(N)}) as model:
+        x = pm.Data("x", X[:, 0], dims="unit")
+        b, s = pm.Normal("b"), pm.HalfNormal("s", 5)
+        pm.Normal("y", b * x, s, dims="unit", observed=Y)
+    return model
+
+
+def test_data_that_contradict_what_the_model_observed_are_noted():
+    said = "y has other values in the data than in observed= of the model"
+    other = bc.fit(observed(), {"x": X[:, 0], "y": -Y}, **QUICK)
+    assert any(note.startswith(said) for note in other.notes)
+    assert other.posterior["b"].mean() < 0
+    same = bc.fit(observed(), {"x": X[:, 0], "y": Y}, **QUICK)
+    assert not any(note.startswith(said) for note in same.notes)
+    longer = bc.fit(observed(), {"x": np.r_[X[:, 0], 1.0], "y": np.r_[Y, 2.0]}, **QUICK)
+    assert any(note.startswith(said) for note in longer.notes)

@@ -16,7 +16,7 @@ from bayescausal.inference.conform import Conformed, conform
 from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.inference.table import as_table, own_table
 from bayescausal.model.rebuild import observed_values
-from bayescausal.model.structure import structure_of
+from bayescausal.model.structure import structure_of, whole_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,7 @@ def read_data(
     """
     if is_source(data):
         data = in_memory(data)
+    model = whole_model(model)
     if data is None:
         structure = structure_of(model, unit_dims=unit_dims)
         if not structure.observed:

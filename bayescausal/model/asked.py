@@ -114,7 +114,7 @@ def _structure(
         if unit_dims is not None:
             raise no_unit_dims()
         return None, None
-    from bayescausal.model.structure import Structure, structure_of
+    from bayescausal.model.structure import Structure, structure_of, whole_model
 
     columns = None
     if hasattr(given, "structure"):
@@ -124,7 +124,7 @@ def _structure(
         if unit_dims is None:
             return given, columns
         given = given.model
-    structure = structure_of(given, unit_dims=unit_dims)
+    structure = structure_of(whole_model(given), unit_dims=unit_dims)
     structure.refuse_constants()
     return structure, columns
 

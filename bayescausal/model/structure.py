@@ -217,12 +217,19 @@ def graph_of(
     >>> list(bc.graph_of(model).edges)
     [('x', 'y')]
     """
-    structure = structure_of(model, unit_dims=unit_dims)
+    structure = structure_of(whole_model(model), unit_dims=unit_dims)
     structure.refuse_constants()
     if not deterministics:
         return structure.graph
     shown = (*structure.nodes, *structure.deterministics)
     return structural_graph(structure.full, shown, structure)
+
+
+def whole_model(model: Any) -> Any:
+    """Return a model with the variables that PyMC split for empty cells put together again."""
+    from bayescausal.model.imputed import whole
+
+    return whole(model) if isinstance(model, pm.Model) else model
 
 
 def structure_of(

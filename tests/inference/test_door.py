@@ -109,7 +109,7 @@ def test_a_keyword_that_nobody_reads_is_refused(verb: str):
 
 
 def test_the_closest_keyword_is_ours_too_and_true_ones_pass():
-    with pytest.raises(BayesCausalError, match="seeed= is no option.*Did you mean 'seed'"):
+    with pytest.raises(BayesCausalError, match=r"seeed= is no option.*Did you mean 'seed'"):
         TAKES["fit"](seeed=1)
     known = {"tune": 10, "target_accept": 0.9, "nuts": {"max_treedepth": 5}, "init": "adapt_diag"}
     assert TAKES["exact"](**known).n_draws == 200

@@ -1,10 +1,10 @@
 """Whole again: variables that PyMC split because ``observed=`` has NaN.
 
 PyMC turns ``y ~ D(mu)`` with empty cells into ``y_observed ~ D(mu[seen])``,
-``y_unobserved ~ D(mu[empty])`` and their join ``y``. The pair has the density of the whole, but its
-equations index units by position, and no question about other units can be asked of it. Here the
-equation is put together again, :math:`y \\sim D(\\mu)`, observed to be what it was with NaN where it
-was empty; conditioning splits it again where the posterior needs that.
+``y_unobserved ~ D(mu[empty])`` and their join ``y``. The pair has the density of the whole, but
+its equations index units by position, and no question about other units can be asked of it. Here
+the equation is put together again, :math:`y \\sim D(\\mu)`, observed to be what it was with NaN
+where it was empty; conditioning splits it again where the posterior needs that.
 
 Left as it is: a discrete variable (its empty cells are unknowns of the model, not data), and a pair
 that does not come from one equation.

@@ -372,8 +372,33 @@ def _join(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
 
 
 def _reshape(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
-    tracer.consume_all(inputs[:1], "a reshape")
-    return _nothing(tracer, node, inputs)
+    """An axis stays where as many entries stand before it, and behind it, as did before."""
+    before, after = node.inputs[0].type.shape, node.outputs[0].type.shape
+    out = [NONE] * len(after)
+    for p, tags in enumerate(inputs[0]):
+        if not tags:
+            continue
+        around = _count(before[:p]), _count(before[p + 1 :])
+        places = [
+            q
+            for q, length in enumerate(after)
+            if length != 1 and (_count(after[:q]), _count(after[q + 1 :])) == around
+        ]
+        if None in around or len(places) != 1:
+            tracer.consume(tags, "a reshape")
+        else:
+            out[places[0]] |= tags
+    return [tuple(out)]
+
+
+def _count(lengths: Sequence[int | None]) -> int | None:
+    """Return the number of entries of axes; None where a length is not known."""
+    total = 1
+    for n in lengths:
+        if n is None:
+            return None
+        total *= n
+    return total
 
 
 def _arange(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:

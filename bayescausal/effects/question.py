@@ -26,6 +26,7 @@ from bayescausal.effects.functionals import Mean, Probability
 from bayescausal.effects.laws import Event
 from bayescausal.effects.people import clusters_of, complete_table, population_of
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
+from bayescausal.model.nested import weighted_dim
 from bayescausal.types import (
     EmptySubgroupError,
     EstimandError,
@@ -86,6 +87,11 @@ class Question:
     def outcome(self) -> str:
         """Name of the outcome."""
         return self.estimand.outcome_name
+
+    @property
+    def weighted(self) -> str:
+        """The dim along which units are weighted."""
+        return weighted_dim(self.structure, self.outcome)
 
     def program(self) -> tuple[Program, dict[str, int]]:
         """Return the compiled worlds, and where in its results each variable read stands."""

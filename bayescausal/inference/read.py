@@ -62,11 +62,12 @@ def read_data(
         table = own_table(structure)
     else:
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
-        table = own_table(structure, as_table(data, structure))
+        given = as_table(data, structure)
+        table = own_table(structure, given)
     structure.refuse_constants()
     conformed = conform(table, structure)
     if data is not None:
-        more = _contradicted(structure, conformed)
+        more = (*_contradicted(structure, conformed), *_taken(structure, given))
         conformed = replace(conformed, notes=(*conformed.notes, *more))
     return structure, table, conformed
 
@@ -94,6 +95,15 @@ def beyond(structure: Structure) -> tuple[str, ...]:
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _taken(structure: Structure, given: Table) -> tuple[str, ...]:
+    """Say which ``pm.Data`` keep the values that the model holds."""
+    names = [n for n in structure.data if n not in given]
+    if not names:
+        return ()
+    verb = "has" if len(names) == 1 else "have"
+    return (f"{', '.join(names)} {verb} no column: the values of pm.Data in the model are used.",)
 
 
 def _contradicted(structure: Structure, conformed: Conformed) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Apply, Variable
 
 __all__ = [
+    "LOOKUP",
     "Axes",
     "Trace",
     "followed_inputs",
@@ -71,6 +72,9 @@ Tag = tuple[str, Any]
 Axes = tuple[frozenset[Tag], ...]
 
 NONE: frozenset[Tag] = frozenset()
+
+#: Why the units of a group are tied together: they look up what their group is.
+LOOKUP = "indexing one unit by another"
 
 
 @dataclass
@@ -287,7 +291,7 @@ def _subtensor(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     for a, tags in enumerate(source):
         entry = entries[a] if a < len(entries) else slice(None)
         if not _is_whole(entry, tags):
-            tracer.consume(tags, "indexing one unit by another")
+            tracer.consume(tags, LOOKUP)
         if isinstance(entry, slice):
             out.append(tags if _is_full(entry) else frozenset(t for t in tags if t[0] != "dim"))
     return [tuple(out) if len(out) == _ndim(node.outputs[0]) else _blank(node.outputs[0])]
@@ -303,7 +307,7 @@ def _advanced_subtensor(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> lis
         return _unknown(tracer, node, inputs)
     for a, entry in enumerate(entries):
         if not _is_whole(entry, source[a]):
-            tracer.consume(source[a], "indexing one unit by another")
+            tracer.consume(source[a], LOOKUP)
     index_axes = _align([of_input.get(e, ()) for e in entries if not isinstance(e, slice)])
     places = [a for a, arr in enumerate(is_array) if arr]
     contiguous = bool(places) and places == list(range(places[0], places[-1] + 1))

@@ -172,7 +172,9 @@ class Reader:
             )
         voted = next(iter(distinct.values()))
         refuse_doubtful(self, voted, evidence)
-        return voted
+        above = set().union(*(nx.ancestors(self.full, n) for n in sinks))
+        coarser = [d for n in voters if n in above for d in self.batch_dims(n) if d not in voted]
+        return (*dict.fromkeys(coarser), *voted)
 
     def _refuse_dimless_evidence(self, evidence: list[str], voters: list[str]) -> None:
         for name in evidence:

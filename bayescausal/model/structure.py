@@ -149,6 +149,13 @@ class Structure:
                 remedy=f"Variables: {', '.join(self.names())}.",
                 names=closest(name, self.names())[:1],
             )
+        own = self.dims.get(name, ())
+        if name in self.full and own and not set(own) & set(self.unit_dims):
+            raise type(unknown_variable(name, ()))(
+                f"{name!r} varies along {', '.join(map(repr, own))}, which does not count units "
+                f"here ({', '.join(map(repr, self.unit_dims))} does).",
+                remedy=f"Read both levels as units: unit_dims={(*own, *self.unit_dims)!r}.",
+            )
         raise unknown_variable(name, self.names())
 
     def descendants(self, names: Iterable[str]) -> frozenset[str]:

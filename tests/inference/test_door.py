@@ -135,3 +135,15 @@ def test_data_that_contradict_what_the_model_observed_are_noted():
     assert not any(note.startswith(said) for note in same.notes)
     longer = bc.fit(observed(), {"x": np.r_[X[:, 0], 1.0], "y": np.r_[Y, 2.0]}, **QUICK)
     assert any(note.startswith(said) for note in longer.notes)
+
+
+def test_values_that_the_model_holds_need_not_be_repeated():
+    fit = bc.fit(observed(), {"y": Y}, **QUICK)
+    assert any("x has no column: the values of pm.Data in the model" in n for n in fit.notes)
+    assert np.array_equal(fit.columns["x"], X[:, 0])
+    same = bc.fit(observed(), {"y": Y, "x": X[:, 0]}, **QUICK)
+    assert np.array_equal(same.posterior["b"], fit.posterior["b"])
+    with pytest.raises(DataError, match=r"no column for 'x'"):
+        bc.fit(observed(), {"y": np.r_[Y, 0.0]}, **QUICK)  # of other units
+    with pytest.raises(DataError, match=r"no column for 'x'.*Did you mean 'X'"):
+        bc.fit(observed(), {"y": Y, "X": X[:, 1]}, **QUICK)  # spelt like it

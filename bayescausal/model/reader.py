@@ -49,6 +49,7 @@ class Reader:
         }
         self._refuse_reserved()
         self._refuse_named_dims_variables()
+        self._refuse_minibatches()
         self.imputed = self._imputed_pairs()
         self.observed = {v.name for v in model.observed_RVs}
         self.full = self._full_graph()
@@ -72,7 +73,18 @@ class Reader:
                 raise ModelError(
                     f"{name!r} is a variable of pymc.dims.",
                     expected="variables of pymc's own distributions and data.",
-                    remedy=f"Write it with pm.{family_name(variable)}(..., dims=...) instead.",
+                    remedy=f"Write it with {_plain_name(variable)} instead.",
+                )
+
+    def _refuse_minibatches(self) -> None:
+        for variable in self.model.observed_RVs:
+            op = getattr(variable.owner, "op", None)
+            if type(op).__name__ == "MinibatchRandomVariable":
+                raise ModelError(
+                    f"{variable.name!r} has total_size=: it sees a part of the units at a time.",
+                    expected="a model of all units.",
+                    remedy="Leave out pm.Minibatch and total_size=, put the whole arrays in "
+                    "pm.Data, and pass data that do not fit in memory to bayescausal.fit.",
                 )
 
     def _imputed_pairs(self) -> dict[str, tuple[str, str]]:
@@ -188,6 +200,15 @@ class Reader:
             n for n in self.full if self.is_random(n) and getattr(self.named[n], "ndim", 0) > 0
         ]
         culprit = name or next(reversed(arrays), None)
+        if not culprit and self.potentials:
+            named = ", ".join(sorted(map(repr, self.potentials)))
+            raise UnitDimsError(
+                f"No random variable has dims; what is said of the units stands in the Potential "
+                f"{named}, whose equation names no outcome.",
+                expected="an outcome with a distribution.",
+                remedy='Write the likelihood as pm.Normal("y", ..., observed=y, dims="unit"); a '
+                "density of one's own as pm.CustomDist.",
+            )
         what = f"{culprit!r} is an array without dims" if culprit else "No variable has dims"
         example = culprit or "y"
         raise UnitDimsError(
@@ -359,6 +380,16 @@ class Reader:
                 self.constants.setdefault(name, (dim, constant_along(self, name, label)))
             if kind == "order":
                 mixed.setdefault(dim, "it counts the units by position")
+
+
+def _plain_name(variable: Variable) -> str:
+    """Return how PyMC itself writes a variable of ``pymc.dims``."""
+    if variable.owner is None:
+        return "pm.Data(..., dims=...)"
+    op = variable.owner.op
+    core = getattr(op, "core_op", None)
+    label = getattr(core, "_print_name", None) or getattr(op, "_print_name", None)
+    return f"pm.{label[0]}(..., dims=...)" if label else "pm's own functions (pm.Deterministic)"
 
 
 def dim_length(model: pm.Model, dim: str) -> int:

@@ -149,6 +149,13 @@ class Structure:
                 remedy=f"Variables: {', '.join(self.names())}.",
                 names=closest(name, self.names())[:1],
             )
+        if name in self.model.dim_lengths and name not in self.full:
+            raise type(unknown_variable(name, ()))(
+                f"{name!r} is a dim of the model, not a variable.",
+                expected=f"one of {', '.join(self.names())}.",
+                remedy="To ask about its labels, put them in a variable: "
+                f'pm.Data("{name}_code", codes, dims="{self.unit_dims[0]}").',
+            )
         own = self.dims.get(name, ())
         if name in self.full and own and not set(own) & set(self.unit_dims):
             raise type(unknown_variable(name, ()))(

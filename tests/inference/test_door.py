@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import numpy as np
 import pymc as pm
+import pymc.dims as pmd
 import pytensor
 import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
-from bayescausal.types import BayesCausalError, DataError, FixedUnitsError
+from bayescausal.types import (
+    BayesCausalError,
+    DataError,
+    FixedUnitsError,
+    ModelError,
+    UnitDimsError,
+    UnknownVariableError,
+)
 
 N = 30
 RNG = np.random.default_rng(3)
@@ -147,3 +155,40 @@ def test_values_that_the_model_holds_need_not_be_repeated():
         bc.fit(observed(), {"y": np.r_[Y, 0.0]}, **QUICK)  # of other units
     with pytest.raises(DataError, match=r"no column for 'x'.*Did you mean 'X'"):
         bc.fit(observed(), {"y": Y, "X": X[:, 1]}, **QUICK)  # spelt like it
+
+
+# ------------------------------------------------------- messages that name what to do
+
+
+def test_what_cannot_be_read_is_named_with_its_remedy():
+    coords = {"unit": range(N)}
+    with pm.Model(coords=coords) as named:
+        x = pmd.Data("x", X[:, 0], dims="unit")
+        pmd.Normal("y", x, 1)
+    with pytest.raises(ModelError, match=r"'x' is a variable of pymc.dims.*pm\.Data\("):
+        bc.graph_of(named)
+    with pm.Model(coords=coords) as law:
+        pmd.Normal("y", 0, 1, dims="unit")
+    with pytest.raises(ModelError, match=r"'y' is a variable of pymc.dims.*pm\.Normal\("):
+        bc.graph_of(law)
+    with pm.Model(coords=coords) as selected:
+        x = pm.Data("x", X[:, 0], dims="unit")
+        pm.Potential("lik", pm.logp(pm.Normal.dist(pm.Normal("b") * x, 1), Y).sum())
+    with pytest.raises(UnitDimsError, match=r"in the Potential 'lik'.*CustomDist"):
+        bc.graph_of(selected)
+    with pm.Model(coords=coords) as part:
+        x, y = pm.Minibatch(X[:, 0], Y, batch_size=5)
+        pm.Normal("y", pm.Normal("b") * x, 1, observed=y, total_size=N)
+    with pytest.raises(ModelError, match=r"'y' has total_size=.*pm.Minibatch"):
+        bc.graph_of(part)
+
+
+def test_a_dim_is_no_variable():
+    with pytest.raises(UnknownVariableError, match=r"'unit' is a dim of the model.*pm.Data"):
+        bc.estimate(FIT, bc.ATE("treat", "y", by="unit"))
+
+
+def test_a_variable_that_pymc_set_needs_no_column():
+    done = pm.do(observed(), {"x": np.ones(N)})
+    fit = bc.fit(done, {"y": Y}, **QUICK)
+    assert np.array_equal(fit.columns["x"], np.ones(N))

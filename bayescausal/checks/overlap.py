@@ -36,6 +36,7 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.intervals import hdi
 from bayescausal.effects.support import LIMIT, TOO_MANY
 from bayescausal.effects.support_laws import is_finite, kept_values, some_draws
+from bayescausal.inference.entries import names_in, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.model.asked import named, question_in
 from bayescausal.types import EstimandError, closest, unknown_variable
@@ -137,6 +138,7 @@ def overlap(
         effect = kind if kind in ("ATT", "ATU") else "ATE"
     treatment, outcome = _one(*named(treatment, outcome))
     _check_options(effect, limit, draws)
+    fit = with_columns(fit, [treatment, outcome, *names_in(covariates)])
     units = _units(fit, treatment)
     chosen = some_draws(fit, draws)
     support = support_of_treatment(fit, units, treatment, chosen, effect)

@@ -45,7 +45,8 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.digits import significant, three
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer
-from bayescausal.inference.fit import resolve_seed
+from bayescausal.inference.entries import with_columns
+from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EstimandError, closest
 
@@ -154,7 +155,9 @@ def refute(
     """
     fit, estimand = as_fit(fit, "refute"), as_estimand(estimand)
     _check_options(replicates, share, level)
+    check_keywords(sampler, own=["sampler"])
     names = _names(tests, clusters, negative_control)
+    fit = with_columns(fit, getattr(estimand, "names", ()))
     _check_question(fit, estimand)
     if tests is not None and {"subset", "bootstrap", "clusters"} & set(names):
         touch = why_units_touch(fit)

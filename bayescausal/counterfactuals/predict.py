@@ -27,6 +27,7 @@ from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_co
 from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.units import select_units
+from bayescausal.inference.entries import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.model.interventions import refuse_potentials
 from bayescausal.types import DataError, Intervention
@@ -165,7 +166,7 @@ def counterfactual(
     >>> float(both["y"].sel(world="counterfactual").squeeze())
     0.5
     """
-    fit = as_fit(fit, "counterfactual")
+    fit = with_columns(as_fit(fit, "counterfactual"), [*policy_reads(do), *names_in(variables)])
     worlds = {"factual": {}, **_named_worlds(do)}
     given, asked = fit, asked_of(fit.structure, worlds, variables)
     fit = measured(fit, asked)

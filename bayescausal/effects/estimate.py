@@ -35,10 +35,12 @@ from bayescausal.effects.run import Run
 from bayescausal.effects.streamed import streamed_run
 from bayescausal.effects.support import support_notes
 from bayescausal.effects.verdict import contraction, verdict
+from bayescausal.inference.entries import policy_reads, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.progress import showing
 from bayescausal.inference.stream.held import is_streamed
 from bayescausal.model.asked import question_in
+from bayescausal.model.entries import whole_note
 from bayescausal.types import IdentificationError
 from bayescausal.worlds.measured import measured, plain_name, told
 
@@ -167,6 +169,7 @@ def estimate(
 def _estimate_all(
     fit: Fit, estimands: list[Estimand], seed: int | None, strict: bool, ignore_potentials: bool
 ) -> list[Effect]:
+    fit = _opened(fit, estimands)
     chosen = fit.seed if seed is None else int(seed)
     verdicts = [_decide(fit, each, strict) for each in estimands]
     effects = _answers(fit, estimands, chosen, ignore_potentials)
@@ -176,6 +179,7 @@ def _estimate_all(
         if decided is not None and not decided:
             notes.append(_unidentified(fit, estimand, effect, decided, chosen))
         notes += support_notes(fit, estimand)
+        notes += whole_note(fit.structure, estimand.treatments)
         which = told(fit, asked_records(estimand))
         notes += [" ".join(each) for each in which]
         fields: dict[str, Any] = {"identification": decided, "notes": tuple(notes)}
@@ -186,6 +190,14 @@ def _estimate_all(
         _FITS[done] = weakref.ref(fit)
         finished.append(done)
     return finished
+
+
+def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
+    """Return the fit with the columns of vectors that questions name as variables."""
+    fit.structure.refuse_constants()
+    if is_streamed(fit):
+        return fit
+    return with_columns(fit, [n for e in estimands for n in (*e.names, *policy_reads(vars(e)))])
 
 
 def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None:
@@ -222,6 +234,7 @@ def _answers(
     So identities between them (the total effect is the direct minus the reversed indirect one)
     hold draw by draw, and not only within Monte Carlo error.
     """
+    fit = _opened(fit, estimands)
     streamed = is_streamed(fit)
     runs: dict[int, Run] = {}
     pairs = [(measured(fit, asked_records(each)), each) for each in estimands]

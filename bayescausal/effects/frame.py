@@ -34,14 +34,14 @@ class Weights:
         self.kept: dict[tuple[int, int, int], np.ndarray] = {}
 
     def of(self, rows: range) -> np.ndarray:
-        """Return weights of all units along the first unit dim, (draw, unit)."""
+        """Return weights of all units, (draw, unit)."""
         question = self.question
         key = (rows.start, rows.stop, rows.step)
         with self.lock:
             if key not in self.kept:
                 while len(self.kept) > 1:  # blocks of two sets of draws are at work at most
                     self.kept.pop(next(iter(self.kept)))
-                length = question.units.sizes[question.structure.unit_dims[0]]
+                length = question.units.sizes[question.weighted]
                 self.kept[key] = bayesian_bootstrap(
                     length, np.asarray(rows), self.seed, question.clusters, question.counts
                 )
@@ -108,11 +108,13 @@ class Frame:
         question = self.question
         if question.counts is not None and question.population != "superpopulation":
             return np.asarray(question.counts[self.block.units])[None, None]
-        if question.population != "superpopulation" or first not in self.dims:
+        along = question.weighted
+        if question.population != "superpopulation" or along not in self.dims:
             return None
         rows = range(question.fit.n_draws)[self.block.draws]
-        weights = source.of(rows)[:, self.block.units]
-        shape = [len(rows), 1] + [weights.shape[1] if d == first else 1 for d in self.dims]
+        weights = source.of(rows)
+        weights = weights[:, self.block.units] if along == first else weights
+        shape = [len(rows), 1] + [weights.shape[1] if d == along else 1 for d in self.dims]
         return weights.reshape(shape)
 
     def weight(self, condition: Condition) -> np.ndarray:

@@ -17,7 +17,9 @@ import pandas as pd
 from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.effects.causation import ITE
 from bayescausal.effects.populations import Superpopulation, Target
+from bayescausal.model.mixing import LOOKUP
 from bayescausal.model.names import owner_of
+from bayescausal.model.nested import group_index, weighted_dim
 from bayescausal.types import DataError, EstimandError, MixingError, Set, UnknownVariableError
 from bayescausal.worlds.evaluate import Units, fresh_units, units_of
 
@@ -115,14 +117,25 @@ def _population(fit: Fit, estimand: Estimand, seed: int) -> tuple[Units, str, st
     count = " x ".join(f"{units.sizes[d]:,}" for d in fit.structure.unit_dims)
     words = f"the {count} units at hand" if name == "sample" else asked.words
     if name == "superpopulation":
-        mixed = fit.structure.mixes()
-        if mixed:
-            raise MixingError(
-                f"A bootstrap over units is not possible: {next(iter(mixed.values()))}.",
-                remedy='Ask population="sample".',
-            )
+        _refuse_touching(fit, estimand, asked)
         words = f"{asked.words}, {count} seen"
     return units, name, words, ()
+
+
+def _refuse_touching(fit: Fit, estimand: Estimand, population: Any) -> None:
+    """Refuse a bootstrap of units that touch; units that share a group are drawn by group."""
+    structure = fit.structure
+    mixed = structure.mixes()
+    frame = structure.dims[estimand.outcome_name]
+    named = getattr(population, "clusters", None)
+    lookups = [d for d, why in mixed.items() if d not in frame and why.endswith(LOOKUP)]
+    left = [d for d in mixed if d not in lookups or named is None]
+    if left:
+        whole = f"Draw whole groups: population=bayescausal.Superpopulation(clusters={left[0]!r})."
+        raise MixingError(
+            f"A bootstrap over units is not possible: {mixed[left[0]]}.",
+            remedy=whole if left == lookups else 'Ask population="sample".',
+        )
 
 
 def _people(
@@ -266,10 +279,15 @@ def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Any:
     if not isinstance(asked, Superpopulation) or asked.clusters is None:
         return None
     labels = asked.clusters
-    length = units.sizes[fit.structure.unit_dims[0]]
+    length = units.sizes[weighted_dim(fit.structure, estimand.outcome_name)]
     if isinstance(labels, str):
         name = labels
-        if name in fit.columns:
+        index = group_index(fit.structure, name, estimand.outcome_name)
+        if index is not None and index in fit.columns:
+            labels = fit.columns[index]
+        elif name == weighted_dim(fit.structure, estimand.outcome_name):
+            labels = np.arange(length)
+        elif name in fit.columns:
             labels = fit.columns[name]
         elif fit.data is not None and name in fit.data.columns:
             labels = np.concatenate([np.asarray(c[name]) for c in fit.data.chunks()])

@@ -29,6 +29,7 @@ from bayescausal.effects.levels import index_of
 from bayescausal.effects.people import clusters_of, complete_table, population_of
 from bayescausal.effects.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
+from bayescausal.model.nested import weighted_dim
 from bayescausal.model.roles import role_of
 from bayescausal.model.support import support_of
 from bayescausal.types import (
@@ -95,6 +96,11 @@ class Question:
     def outcome(self) -> str:
         """Name of the outcome."""
         return self.estimand.outcome_name
+
+    @property
+    def weighted(self) -> str:
+        """The dim along which units are weighted."""
+        return weighted_dim(self.structure, self.outcome)
 
     def program(self) -> tuple[Program, dict[str, int]]:
         """Return the compiled worlds, and where in its results each variable read stands."""

@@ -27,6 +27,7 @@ from pymc.distributions.distribution import PartialObservedRV, create_partial_ob
 from pymc.distributions.transforms import _default_transform
 from pymc.model.fgraph import (
     ModelFreeRV,
+    ModelObservedRV,
     model_deterministic,
     model_free_rv,
     model_named,
@@ -148,6 +149,9 @@ def condition(
         if name in conformed.missing:
             empty = pytensor.shared(mask, name=_free_name(f"{name}_empty", model))
             partly[name] = Partly(shared, empty)
+            if isinstance(op, ModelObservedRV):
+                unknown = rv.type(name=name)
+                replacements[marker] = model_free_rv(rv, unknown, None, name, *op.dims)
             continue
         value = model_named(shared, data_names[name], *op.dims)
         replacements[marker] = model_observed_rv(rv, value, name, *op.dims)

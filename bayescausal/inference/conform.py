@@ -22,6 +22,7 @@ References
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,7 @@ def conform(
         check_support(name, array, support, table.coords, table.dims[name], missing.get(name))
         columns[name] = array
     latent = tuple(n for n in structure.random if n not in columns)
+    _refuse_misspelt(table, structure, latent)
     notes = _notes(table, structure, latent, missing, labels, columns)
     notes = (*notes, *one_name_each(structure, columns))
     return Conformed(columns, missing, latent, table.sizes, table.coords, labels, notes)
@@ -366,6 +368,26 @@ def _code(
     position = {label: i for i, label in enumerate(order)}
     codes = np.array([position[v] for v in raw.ravel().tolist()], dtype=np.int64)
     return codes.reshape(raw.shape), tuple(order)
+
+
+def _refuse_misspelt(table: Table, structure: Structure, latent: tuple[str, ...]) -> None:
+    """Refuse a column that nothing reads and that is spelled like a variable without one."""
+    known = {*structure.full, *structure.unit_dims, *structure.model.coords}
+    unread = {str(c).casefold().strip(): str(c) for c in table.ignored if str(c) not in known}
+    for name in latent:
+        key = name.casefold()
+        near = [key] if key in unread else []
+        if len(key) > 2:
+            near += difflib.get_close_matches(key, list(unread), n=1, cutoff=0.8)
+        if near:
+            raise DataError(
+                f"{name!r} has no column, and the column {unread[near[0]]!r} is no variable of the "
+                "model.",
+                expected=f"a column {name!r}; without one the variable would be latent.",
+                names=(unread[near[0]],),
+                remedy=f"Rename the column or the variable; if {name!r} is meant to be latent, "
+                f"leave {unread[near[0]]!r} out.",
+            )
 
 
 # --------------------------------------------------------------------------------- notes

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import inspect
 import re
 import time
 import warnings
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "METHODS",
     "SAMPLERS",
+    "check_keywords",
     "check_options",
     "draw_posterior",
     "draw_unknowns",
@@ -71,7 +73,24 @@ _OURS = {
     "random_seed": "seed=",
     "return_inferencedata": "nothing: a Fit always holds a DataTree",
     "var_names": "nothing: a Fit keeps what a world needs",
+    "trace": "bayescausal.Fit(model, trace), for draws that are there already",
+    "idata": "bayescausal.Fit(model, idata), for draws that are there already",
 }
+
+#: What ``pm.sample`` hands on to NUTS, whoever runs it.
+_STEP = (
+    "target_accept",
+    "max_treedepth",
+    "early_max_treedepth",
+    "step_scale",
+    "is_cov",
+    "scaling",
+    "potential",
+    "integrator",
+    "Emax",
+    "adapt_step_size",
+    "step_rand",
+)
 
 
 def fit(
@@ -260,9 +279,7 @@ def check_options(
     for name, value in (("draws", draws), ("chains", chains)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise BayesCausalError(f"{name}={value!r}.", expected="An integer of 1 or more.")
-    for name in options:
-        if name in _OURS:
-            raise BayesCausalError(f"fit does not take {name}=.", expected=f"{_OURS[name]}.")
+    check_keywords(options)
     chosen = options.get("nuts_sampler", sampler)
     if chosen is None:
         return dict(options)
@@ -302,6 +319,38 @@ def check_options(
 def _bounded(package: str) -> str:
     """Return a package with the bound on its version, as pip reads it."""
     return f"{package}<{'.'.join(map(str, TOO_NEW[package]))}"
+
+
+def check_keywords(options: Mapping[str, Any], *, own: Sequence[str] = ()) -> None:
+    """Refuse keywords that neither fit nor the sampler knows, whether a sampler runs or not.
+
+    Parameters
+    ----------
+    options : mapping
+        By keyword.
+    own : sequence of str
+        Further keywords that the caller takes.
+
+    Raises
+    ------
+    BayesCausalError
+        With the closest names.
+    """
+    import pymc as pm
+
+    known = {n for n in inspect.signature(pm.sample).parameters if n not in ("kwargs", "model")}
+    steps = {m.name for m in pm.step_methods.STEP_METHODS}
+    for name in options:
+        if name in _OURS and name not in own:
+            raise BayesCausalError(f"fit does not take {name}=.", expected=f"{_OURS[name]}.")
+        if name not in {*known, *steps, *_STEP, *own}:
+            ours = (*inspect.signature(fit).parameters, *own, *known, *_STEP)
+            raise BayesCausalError(
+                f"{name}= is no option of fit or of the sampler.",
+                expected="an option of bayescausal.fit or pm.sample, such as tune or "
+                "target_accept; those of one sampler go into nuts={...}.",
+                names=[n for n in closest(name, ours) if n not in ("options", "kwargs")][:1],
+            )
 
 
 def resolve_seed(seed: int | None) -> int:

@@ -252,7 +252,7 @@ def normal_vectors(structure: Structure, model: pm.Model) -> list[str]:
     list of str
     """
     own = structure.model
-    known = {v.name for v in own.free_RVs}
+    known = {v.name for v in own.basic_RVs}
     names = [v.name for v in model.free_RVs if v.name in known and _is_normal(own, v.name)]
     if not names:
         return []

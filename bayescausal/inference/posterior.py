@@ -23,6 +23,7 @@ from bayescausal.inference.exact.plan import (
     rest_of,
     with_arrays,
 )
+from bayescausal.inference.gaps import draw_gaps, find_gaps
 from bayescausal.inference.integrate import opened
 from bayescausal.inference.sample import draw_unknowns
 from bayescausal.model.names import Joined, names_of
@@ -88,12 +89,11 @@ def draw_posterior(
     plan = Plan((), (), ())
     arrays: dict[str, np.ndarray] = {}
     methods: dict[str, str] = {}
-    if method != "nuts":
-        plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
     if method in ("auto", "exact"):
-        arrays, methods, plan = draw_exact(plan, structure, conformed, **sizes)
-    elif plan.samplers:
-        plan = Plan((), (), plan.idle)
+        arrays, methods, plan, conformed = _drawn_exactly(structure, conformed, **sizes)
+    elif method != "nuts":
+        plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
+        plan = Plan((), (), plan.idle) if plan.samplers else plan
     if method == "exact" and plan.rest:
         raise no_exact(*plan.rest[0])
     if plan.samplers and not plan.rest:
@@ -107,7 +107,8 @@ def draw_posterior(
 
     def change(model: pm.Model) -> pm.Model:
         nonlocal found
-        model = rest_of(model, list(arrays), [*held, *plan.idle])
+        gone = [n for n in arrays if n in model.named_vars]
+        model = rest_of(model, gone, [*held, *plan.idle])
         if method == "nuts":
             return model
         found = compression_of(structure, conformed, model)
@@ -145,6 +146,32 @@ def draw_posterior(
             more = relabelled(structure, conformed, found, more)
     groups = with_arrays(structure, conformed.coords, groups, arrays, conformed.columns)
     return groups, {**methods, **more}, notes
+
+
+def _drawn_exactly(
+    structure: Structure, conformed: Conformed, *, draws: int, chains: int, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, str], Plan, Conformed]:
+    """Draw the blocks with a closed form; outcomes with empty cells without their empty rows.
+
+    Returns
+    -------
+    arrays, methods, plan
+        As :func:`.exact.plan.draw_exact`.
+    conformed : Conformed
+        For what is left: such outcomes are held, whatever stands in their empty cells.
+    """
+    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    gaps = find_gaps(structure, conformed) if conformed.missing else None
+    if gaps is not None:
+        arrays, methods, plan = draw_exact(
+            gaps.plan, structure, gaps.conformed, rows=gaps.rows, **sizes
+        )
+        if set(gaps.rows) <= {n for s in plan.samplers for n in s.observed}:
+            cells = draw_gaps(structure, conformed, gaps.rows, arrays, seed)
+            told = dict.fromkeys(cells, "conjugate (drawn given the rest)")
+            return {**arrays, **cells}, {**methods, **told}, plan, gaps.conformed
+    plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
+    return *draw_exact(plan, structure, conformed, **sizes), conformed
 
 
 def draw_laplace(

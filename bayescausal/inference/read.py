@@ -7,6 +7,7 @@ the unit dims of the model, and what the model observes itself completes the dat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from bayescausal.inference.conform import Conformed, conform
 from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.inference.table import as_table, own_table
 from bayescausal.model.domain import lookups_of
-from bayescausal.model.rebuild import evaluate
-from bayescausal.model.structure import structure_of
+from bayescausal.model.rebuild import evaluate, observed_values
+from bayescausal.model.structure import structure_of, whole_model
 from bayescausal.model.undefined import fails, failure
 from bayescausal.types import DataError
 
@@ -56,6 +57,7 @@ def read_data(
     """
     if is_source(data):
         data = in_memory(data)
+    model = whole_model(model)
     if data is None:
         structure = structure_of(model, unit_dims=unit_dims)
         if not structure.observed:
@@ -63,9 +65,14 @@ def read_data(
         table = own_table(structure)
     else:
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
-        table = own_table(structure, as_table(data, structure))
+        given = as_table(data, structure)
+        table = own_table(structure, given)
+    structure.refuse_constants()
     conformed = conform(table, structure)
     _refuse_bad_indexes(structure, conformed)
+    if data is not None:
+        more = (*_contradicted(structure, conformed), *_taken(structure, given))
+        conformed = replace(conformed, notes=(*conformed.notes, *more))
     return structure, table, conformed
 
 
@@ -125,6 +132,36 @@ def before_brackets(names: Sequence[str]) -> list[str]:
     """Return what may be the vectors whose entries ``"v[label]"`` are."""
     ends = [n for n in names if n.endswith("]")]
     return [n[:i] for n in ends for i, letter in enumerate(n) if letter == "["]
+
+
+def _taken(structure: Structure, given: Table) -> tuple[str, ...]:
+    """Say which ``pm.Data`` keep the values that the model holds."""
+    names = [n for n in structure.data if n not in given]
+    if not names:
+        return ()
+    verb = "has" if len(names) == 1 else "have"
+    return (f"{', '.join(names)} {verb} no column: the values of pm.Data in the model are used.",)
+
+
+def _contradicted(structure: Structure, conformed: Conformed) -> tuple[str, ...]:
+    """Say where the data have other values than ``observed=`` in the model."""
+    seen = observed_values(structure.model)
+    other = []
+    for name in structure.observed:
+        if name not in seen or name not in conformed.columns:
+            continue
+        mine, theirs = np.asarray(seen[name]), np.asarray(conformed.columns[name])
+        if mine.shape != theirs.shape or not np.array_equal(
+            mine.astype(float), theirs.astype(float), equal_nan=True
+        ):
+            other.append(name)
+    if not other:
+        return ()
+    verb = "has" if len(other) == 1 else "have"
+    return (
+        f"{', '.join(other)} {verb} other values in the data than in observed= of the model: the "
+        "data are used.",
+    )
 
 
 def _names_in(data: Any) -> tuple[str, ...]:

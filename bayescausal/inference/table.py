@@ -129,12 +129,27 @@ def own_table(structure: Structure, data: Table | None = None) -> Table:
         own.update(data_values(model))
         return _arrays(own, {}, wanted, {}, (), structure)
     extra = {name: value for name, value in own.items() if name not in data}
+    extra |= _held(structure, data)
     if not extra:
         return data
     values = {**data.values, **extra}
     merged = _arrays(values, dict(data.categories), wanted, data.coords, data.ignored, structure)
     _check_sizes(merged, structure)
     return merged
+
+
+def _held(structure: Structure, data: Table) -> dict[str, np.ndarray]:
+    """Return the ``pm.Data`` without a column whose values in the model fit the units at hand."""
+    lost = [n for n in structure.data if n not in data and not closest(n, data.ignored)]
+    if not lost:
+        return {}
+    held, sizes = data_values(structure.model), data.sizes
+    fitting = {}
+    for name in lost:
+        dims = structure.dims[name]
+        if all(sizes.get(d, n) == n for d, n in zip(dims, held[name].shape, strict=True)):
+            fitting[name] = held[name]
+    return fitting
 
 
 # ------------------------------------------------------------------------ which columns

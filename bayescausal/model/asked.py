@@ -189,6 +189,7 @@ def graph_and_observed(
     from bayescausal.model.structure import structural_graph
 
     asked = {n for names in named for n in ((names,) if isinstance(names, str) else names or ())}
+    structure, columns = _with_columns(structure, columns, asked)
     if structure.baked:
         for name in asked:
             structure.require(name)
@@ -238,7 +239,7 @@ def _structure(
         if unit_dims is not None:
             raise no_unit_dims()
         return None, None
-    from bayescausal.model.structure import Structure, structure_of
+    from bayescausal.model.structure import Structure, structure_of, whole_model
 
     columns = None
     if hasattr(given, "structure"):
@@ -248,7 +249,23 @@ def _structure(
         if unit_dims is None:
             return given, columns
         given = given.model
-    return structure_of(given, unit_dims=unit_dims), columns
+    structure = structure_of(whole_model(given), unit_dims=unit_dims)
+    structure.refuse_constants()
+    return structure, columns
+
+
+def _with_columns(
+    structure: Structure, columns: tuple[str, ...] | None, asked: Iterable[str]
+) -> tuple[Structure, tuple[str, ...] | None]:
+    """Return the structure with the columns that are asked about as nodes, and what is measured."""
+    if not any(isinstance(n, str) and n.endswith("]") for n in asked):
+        return structure, columns
+    from bayescausal.model.entries import split_structure
+
+    opened = split_structure(structure, asked)
+    if columns is not None:
+        columns = (*columns, *(n for n in opened.data if n not in structure.data))
+    return opened, columns
 
 
 def no_unit_dims() -> EstimandError:

@@ -42,6 +42,7 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
 
+from bayescausal.model.entries import split_structure
 from bayescausal.model.policy import apply_policy, cast, whole
 from bayescausal.model.rebuild import close, dim_sizes, evaluate, open_model, with_types
 from bayescausal.model.roles import is_number, role_of
@@ -115,6 +116,9 @@ def intervene(
     array([3.])
     """
     structure = structure_of(model, unit_dims=unit_dims)
+    if any(isinstance(k, str) and k.endswith("]") for k in _as_mapping(do)):
+        structure = split_structure(structure, _as_mapping(do))
+        model = structure.model
     if not ignore_potentials:
         refuse_potentials(structure)
     expressions = {_name_of(k): v for k, v in _as_mapping(do).items() if isinstance(v, Variable)}

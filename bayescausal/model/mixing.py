@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Apply, Variable
 
 __all__ = [
+    "LOOKUP",
     "Axes",
     "Trace",
     "followed_inputs",
@@ -64,12 +65,16 @@ __all__ = [
     "trace_axes",
 ]
 
-#: What lies along one axis: ("dim", name), ("array", name), ("constant", length), ("order", "").
+#: What lies along one axis: ("dim", name), ("array", name), ("constant", length), ("order", ""),
+#: ("joined", "").
 Tag = tuple[str, Any]
 #: One frozenset of tags per axis.
 Axes = tuple[frozenset[Tag], ...]
 
 NONE: frozenset[Tag] = frozenset()
+
+#: Why the units of a group are tied together: they look up what their group is.
+LOOKUP = "indexing one unit by another"
 
 
 @dataclass
@@ -286,7 +291,7 @@ def _subtensor(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     for a, tags in enumerate(source):
         entry = entries[a] if a < len(entries) else slice(None)
         if not _is_whole(entry, tags):
-            tracer.consume(tags, "indexing one unit by another")
+            tracer.consume(tags, LOOKUP)
         if isinstance(entry, slice):
             out.append(tags if _is_full(entry) else frozenset(t for t in tags if t[0] != "dim"))
     return [tuple(out) if len(out) == _ndim(node.outputs[0]) else _blank(node.outputs[0])]
@@ -302,7 +307,7 @@ def _advanced_subtensor(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> lis
         return _unknown(tracer, node, inputs)
     for a, entry in enumerate(entries):
         if not _is_whole(entry, source[a]):
-            tracer.consume(source[a], "indexing one unit by another")
+            tracer.consume(source[a], LOOKUP)
     index_axes = _align([of_input.get(e, ()) for e in entries if not isinstance(e, slice)])
     places = [a for a, arr in enumerate(is_array) if arr]
     contiguous = bool(places) and places == list(range(places[0], places[-1] + 1))
@@ -365,13 +370,39 @@ def _join(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     for axes in inputs:
         tracer.consume(axes[where], "a concatenation")
     merged = list(_align(inputs))
-    merged[where] = NONE
+    plain = not any(axes[where] for axes in inputs)
+    merged[where] = frozenset({("joined", "")}) if plain else NONE
     return [tuple(merged)]
 
 
 def _reshape(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
-    tracer.consume_all(inputs[:1], "a reshape")
-    return _nothing(tracer, node, inputs)
+    """An axis stays where as many entries stand before it, and behind it, as did before."""
+    before, after = node.inputs[0].type.shape, node.outputs[0].type.shape
+    out = [NONE] * len(after)
+    for p, tags in enumerate(inputs[0]):
+        if not tags:
+            continue
+        around = _count(before[:p]), _count(before[p + 1 :])
+        places = [
+            q
+            for q, length in enumerate(after)
+            if length != 1 and (_count(after[:q]), _count(after[q + 1 :])) == around
+        ]
+        if None in around or len(places) != 1:
+            tracer.consume(tags, "a reshape")
+        else:
+            out[places[0]] |= tags
+    return [tuple(out)]
+
+
+def _count(lengths: Sequence[int | None]) -> int | None:
+    """Return the number of entries of axes; None where a length is not known."""
+    total = 1
+    for n in lengths:
+        if n is None:
+            return None
+        total *= n
+    return total
 
 
 def _arange(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:

@@ -13,6 +13,7 @@ import networkx as nx
 import numpy as np
 from pytensor.graph.basic import Constant
 
+from bayescausal.model.levels import constant_along, refuse_doubtful
 from bayescausal.model.mixing import (
     Axes,
     followed_inputs,
@@ -48,9 +49,11 @@ class Reader:
         }
         self._refuse_reserved()
         self._refuse_named_dims_variables()
+        self._refuse_minibatches()
         self.imputed = self._imputed_pairs()
         self.observed = {v.name for v in model.observed_RVs}
         self.full = self._full_graph()
+        self.constants: dict[str, tuple[str, str]] = {}
 
     # -- names
 
@@ -70,7 +73,18 @@ class Reader:
                 raise ModelError(
                     f"{name!r} is a variable of pymc.dims.",
                     expected="variables of pymc's own distributions and data.",
-                    remedy=f"Write it with pm.{family_name(variable)}(..., dims=...) instead.",
+                    remedy=f"Write it with {_plain_name(variable)} instead.",
+                )
+
+    def _refuse_minibatches(self) -> None:
+        for variable in self.model.observed_RVs:
+            op = getattr(variable.owner, "op", None)
+            if type(op).__name__ == "MinibatchRandomVariable":
+                raise ModelError(
+                    f"{variable.name!r} has total_size=: it sees a part of the units at a time.",
+                    expected="a model of all units.",
+                    remedy="Leave out pm.Minibatch and total_size=, put the whole arrays in "
+                    "pm.Data, and pass data that do not fit in memory to bayescausal.fit.",
                 )
 
     def _imputed_pairs(self) -> dict[str, tuple[str, str]]:
@@ -168,7 +182,11 @@ class Reader:
                 remedy=f"Pass {options}; or several levels at once, as "
                 f"unit_dims={tuple(dict.fromkeys(x for d in distinct.values() for x in d))!r}.",
             )
-        return next(iter(distinct.values()))
+        voted = next(iter(distinct.values()))
+        refuse_doubtful(self, voted, evidence)
+        above = set().union(*(nx.ancestors(self.full, n) for n in sinks))
+        coarser = [d for n in voters if n in above for d in self.batch_dims(n) if d not in voted]
+        return (*dict.fromkeys(coarser), *voted)
 
     def _refuse_dimless_evidence(self, evidence: list[str], voters: list[str]) -> None:
         for name in evidence:
@@ -182,6 +200,15 @@ class Reader:
             n for n in self.full if self.is_random(n) and getattr(self.named[n], "ndim", 0) > 0
         ]
         culprit = name or next(reversed(arrays), None)
+        if not culprit and self.potentials:
+            named = ", ".join(sorted(map(repr, self.potentials)))
+            raise UnitDimsError(
+                f"No random variable has dims; what is said of the units stands in the Potential "
+                f"{named}, whose equation names no outcome.",
+                expected="an outcome with a distribution.",
+                remedy='Write the likelihood as pm.Normal("y", ..., observed=y, dims="unit"); a '
+                "density of one's own as pm.CustomDist.",
+            )
         what = f"{culprit!r} is an array without dims" if culprit else "No variable has dims"
         example = culprit or "y"
         raise UnitDimsError(
@@ -248,6 +275,7 @@ class Reader:
             imputed=MappingProxyType(self.imputed),
             mixing=MappingProxyType(mixing),
             fixed=MappingProxyType(fixed),
+            constants=MappingProxyType(dict(self.constants)),
             observed=tuple(n for n in nodes if n in self.observed or n in self.imputed),
             potentials=tuple(
                 n for n in self.full if n in self.potentials and self._reads(n, node_set)
@@ -263,7 +291,7 @@ class Reader:
         """Follow the axes of every equation: what mixes units, what fixes their number."""
         through = {v.name for v in self.model.deterministics if not self.dims[v.name]}
         leaves = {
-            v: self._leaf(n, set(units))
+            v: self.leaf_axes(n, set(units))
             for n, v in self.named.items()
             if n not in through or n in self.imputed
         }
@@ -286,7 +314,7 @@ class Reader:
                 fixed[dim] = dim_length(self.model, dim)
         return mixing, fixed
 
-    def _leaf(self, name: str, units: set[str]) -> Axes:
+    def leaf_axes(self, name: str, units: set[str]) -> Axes:
         variable = self.named[name]
         ndim = int(getattr(variable, "ndim", 0) or 0)
         dims = tuple(self.model.named_vars_to_dims.get(name) or ())
@@ -349,8 +377,19 @@ class Reader:
                 )
             if kind == "constant":
                 fixed.add(dim)
+                self.constants.setdefault(name, (dim, constant_along(self, name, label)))
             if kind == "order":
                 mixed.setdefault(dim, "it counts the units by position")
+
+
+def _plain_name(variable: Variable) -> str:
+    """Return how PyMC itself writes a variable of ``pymc.dims``."""
+    if variable.owner is None:
+        return "pm.Data(..., dims=...)"
+    op = variable.owner.op
+    core = getattr(op, "core_op", None)
+    label = getattr(core, "_print_name", None) or getattr(op, "_print_name", None)
+    return f"pm.{label[0]}(..., dims=...)" if label else "pm's own functions (pm.Deterministic)"
 
 
 def dim_length(model: pm.Model, dim: str) -> int:

@@ -35,6 +35,7 @@ from pytensor.tensor.elemwise import DimShuffle
 
 from bayescausal.graph.shown import CausalGraph
 from bayescausal.types import (
+    FixedUnitsError,
     ModelError,
     UnknownVariableError,
     closest,
@@ -76,6 +77,8 @@ class Structure:
         ``variable -> {unit dim: why its equation mixes units along it}``.
     fixed : mapping from str to int
         Unit dims whose length is fixed by constant arrays in the model.
+    constants : mapping from str to (str, str)
+        ``variable -> (unit dim, the constant array in words)``.
     observed : tuple of str
         Random nodes that the model itself observes.
     potentials : tuple of str
@@ -95,8 +98,26 @@ class Structure:
     imputed: Mapping[str, tuple[str, str]]
     mixing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fixed: Mapping[str, int] = field(default_factory=dict)
+    constants: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     observed: tuple[str, ...] = ()
     potentials: tuple[str, ...] = ()
+
+    def refuse_constants(self) -> None:
+        """Refuse constant arrays along the units: the graph does not show what they are.
+
+        Raises
+        ------
+        FixedUnitsError
+            Naming the equation and the array.
+        """
+        for name, (dim, what) in self.constants.items():
+            raise FixedUnitsError(
+                f"The equation of {name!r} reads a constant array of length {self.fixed[dim]} "
+                f"along {dim!r} ({what}): a column that the graph cannot show and no question "
+                "can name.",
+                expected=f"a variable or pm.Data with dims={dim!r}.",
+                remedy=f'Put the array in pm.Data: x = pm.Data("x", array, dims="{dim}").',
+            )
 
     def variable(self, name: str) -> Any:
         """Return the model variable called `name`.
@@ -138,6 +159,20 @@ class Structure:
                 f"({', '.join(map(repr, self.unit_dims))}).",
                 remedy=f"Variables: {', '.join(self.names())}.",
                 names=closest(name, self.names())[:1],
+            )
+        if name in self.model.dim_lengths and name not in self.full:
+            raise type(unknown_variable(name, ()))(
+                f"{name!r} is a dim of the model, not a variable.",
+                expected=f"one of {', '.join(self.names())}.",
+                remedy="To ask about its labels, put them in a variable: "
+                f'pm.Data("{name}_code", codes, dims="{self.unit_dims[0]}").',
+            )
+        own = self.dims.get(name, ())
+        if name in self.full and own and not set(own) & set(self.unit_dims):
+            raise type(unknown_variable(name, ()))(
+                f"{name!r} varies along {', '.join(map(repr, own))}, which does not count units "
+                f"here ({', '.join(map(repr, self.unit_dims))} does).",
+                remedy=f"Read both levels as units: unit_dims={(*own, *self.unit_dims)!r}.",
             )
         raise unknown_variable(name, self.names())
 
@@ -205,6 +240,8 @@ def graph_of(
     ------
     UnitDimsError
         If the unit dims cannot be told: pass `unit_dims`, or give the variables dims.
+    FixedUnitsError
+        If an equation reads a constant array along the units: put it in ``pm.Data``.
     ModelError
         If the model cannot be read.
 
@@ -218,11 +255,19 @@ def graph_of(
     >>> list(bc.graph_of(model).edges)
     [('x', 'y')]
     """
-    structure = structure_of(model, unit_dims=unit_dims)
+    structure = structure_of(whole_model(model), unit_dims=unit_dims)
+    structure.refuse_constants()
     if not deterministics:
         return structure.graph
     shown = (*structure.nodes, *structure.deterministics)
     return structural_graph(structure.full, shown, structure)
+
+
+def whole_model(model: Any) -> Any:
+    """Return a model with the variables that PyMC split for empty cells put together again."""
+    from bayescausal.model.imputed import whole
+
+    return whole(model) if isinstance(model, pm.Model) else model
 
 
 def structure_of(

@@ -22,6 +22,7 @@ from bayescausal.effects.asked import as_estimand, not_asked
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import estimate
+from bayescausal.inference.entries import with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.model.asked import question_in
 from bayescausal.report import method, sections, trust
@@ -165,6 +166,8 @@ def report(
     target = None if path is None else check_path(path)
     asked = trust.chosen(checks)
     questions = _questions(estimands)
+    named = [getattr(q, "estimand", q) for q in questions]
+    fit = with_columns(fit, [n for q in named for n in q.names])
     ropes = _ropes(rope, len(questions))
     used = fit.seed if seed is None else int(seed)
     seconds: dict[str, float] = {}

@@ -45,6 +45,7 @@ from bayescausal.draws.intervals import check_prob, interval
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, estimate
+from bayescausal.inference.entries import with_columns
 from bayescausal.inference.fit import check_options, resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.sensitivity.allowed import allowed_strengths
@@ -177,6 +178,7 @@ def hidden_confounder(
     check_options("auto", draws, chains, sampler)
     check_prob(prob)
     priors = _priors(prior)
+    fit = with_columns(fit, [*estimand.names, treatment, outcome])
     where = place_confounder(
         fit,
         estimand,

@@ -44,8 +44,8 @@ from bayescausal.draws.intervals import check_prob
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.effects.verdict import _data
+from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.fit import fit as fit_model
-from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.sensitivity.alternatives import alternatives_of
 from bayescausal.sensitivity.densities import log_densities
@@ -142,6 +142,7 @@ def prior_sensitivity(
     if fit.kind != "posterior":
         raise FitMismatchError(f"Found a fit of kind {fit.kind!r}.", expected="a posterior.")
     check_prob(prob)
+    check_keywords(options, own=["method", "sampler"])
     models = alternatives_of(fit, alternatives)
     seed = fit.seed if seed is None else resolve_seed(seed)
     effect = estimate(fit, estimand, seed=seed)

@@ -48,6 +48,7 @@ from scipy import stats
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, fit_of
+from bayescausal.inference.entries import with_columns
 from bayescausal.inference.exact.affine import degree
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.record import Fit
@@ -370,6 +371,7 @@ def _classical(t: Any, df: float | None, q: float, alpha: float | None) -> float
 
 
 def _posterior(fit: Fit, estimand: Estimand, q: float, seed: int) -> Effect:
+    fit = with_columns(fit, estimand.names)
     structure = fit.structure
     scale = getattr(estimand, "scale", None)
     if len(estimand.treatments) != 1 or scale is None or scale.name != "difference":

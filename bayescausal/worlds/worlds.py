@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayescausal.inference.entries import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
 from bayescausal.types import (
@@ -109,7 +110,7 @@ def worlds(
             expected="'expected' or 'draw'.",
             names=closest(str(kind), ("expected", "draw"))[:1],
         )
-    fit = as_fit(fit, "worlds")
+    fit = with_columns(as_fit(fit, "worlds"), [*policy_reads(worlds), *names_in(variables)])
     given, asked = fit, asked_of(fit.structure, worlds, variables)
     fit = measured(fit, asked)
     structure = fit.structure

@@ -58,6 +58,8 @@ MIXING = {
     "reverse": lambda x: x[::-1],
     "index": lambda x: x[np.array([1, 0, 3, 2])],
     "reshape": lambda x: x.reshape((2, 2)).sum(axis=1)[np.array([0, 0, 1, 1])],
+    "reshape across": lambda x: x.reshape((2, 2)).T.ravel(),
+    "reshape of a square": lambda x: (x[:, None] * np.ones((1, 4))).reshape((4, 4)).sum(axis=0),
     "max": lambda x: x / pt.max(x),
     "position": lambda x: x + pt.arange(4),
 }
@@ -74,6 +76,11 @@ def test_equations_that_mix_units_are_found(name):
     assert not structure.mixes(["x"])
 
 
+def hsgp(x):
+    prior = pm.gp.HSGP(m=[5], c=1.5, cov_func=pm.gp.cov.ExpQuad(1, ls=1.0))
+    return prior.prior("f", X=x[:, None], dims="unit")
+
+
 APART = {
     "elementwise": lambda x, b: pm.math.exp(b[0] * x) + x**2,
     "switch": lambda x, b: pt.switch(x > 0, b[0], b[1]),
@@ -82,6 +89,18 @@ APART = {
     "parameter mean": lambda x, b: x + b.mean(),
     "lookup": lambda x, b: b[(x > 0).astype("int64")],
     "clip": lambda x, b: pt.clip(x, 0, 1) + b[0],
+    "reshape to a column": lambda x, b: (x.reshape((-1, 1)) * b).sum(axis=1),
+    "new axis": lambda x, b: (x[:, None] @ b[:1]) + x[None, :][0],
+    "reshape and back": lambda x, b: x.reshape((-1, 1, 1)).reshape((-1,)) + b[0],
+    "ravel": lambda x, b: (x[:, None] * b[0]).ravel(),
+    "flatten": lambda x, b: (x[None, :, None] * b[0]).flatten(),
+    "tile": lambda x, b: pt.tile(x[:, None], (1, 2)) @ b,
+    "repeat": lambda x, b: pt.repeat(x[:, None], 2, axis=1) @ b,
+    "broadcast": lambda x, b: pt.broadcast_to(x[:, None], (x.shape[0], 2)) @ b,
+    "squeeze": lambda x, b: pt.squeeze(x[:, None], 1) * b[0],
+    "einsum": lambda x, b: pt.einsum("ij,j->i", pt.stack([x, x**2], axis=1), b),
+    "tensordot": lambda x, b: pt.tensordot(pt.stack([x, x**2], axis=1), b, axes=1),
+    "hsgp": lambda x, b: hsgp(x) + b[0],
     "softmax of an event": lambda x, b: pt.special.softmax(x[:, None] * b, axis=-1)[:, 0],
 }
 

@@ -13,7 +13,7 @@ from bayescausal.checks.study.progress import counted
 from bayescausal.checks.study.questions import parse_questions
 from bayescausal.checks.study.recipe import Recipe
 from bayescausal.checks.study.rows import COLUMNS, TEXT
-from bayescausal.inference.fit import resolve_seed
+from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.record import Fit
 from bayescausal.inference.refit import Refitter
 from bayescausal.model.interventions import refuse_potentials
@@ -58,6 +58,8 @@ def make_recipe(
     UnknownVariableError, ParameterError, FixedUnitsError, PotentialError, EstimandError, ...
         Where a name, value, size or question does not fit the models.
     """
+    if more.get("fit") is None:
+        check_keywords(options, own=["method", "sampler"])
     structure = structure_of(model, unit_dims=unit_dims)
     refuse_potentials(structure)
     unit_sizes(structure, units)

@@ -19,6 +19,7 @@ from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
 from bayescausal.effects.estimate import asked_records
 from bayescausal.model.asked import question_in
+from bayescausal.model.entries import split_structure
 from bayescausal.types import EstimandError
 from bayescausal.worlds.measured import measured_structure
 
@@ -72,7 +73,8 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
         raise EstimandError("There is no estimand.", expected="One at least.")
     for question in named.values():
         if structure is not None and isinstance(question, Estimand):
-            asked = measured_structure(structure, asked_records(question))
+            split = split_structure(structure, question.names)
+            asked = measured_structure(split, asked_records(question))
             for name in question.names:
                 asked.require(name)
     return named

@@ -198,6 +198,7 @@ def draw_exact(
     draws: int,
     chains: int,
     seed: int,
+    rows: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, str], Plan]:
     """Draw the blocks that can be drawn exactly.
 
@@ -207,6 +208,8 @@ def draw_exact(
     structure : Structure
     conformed : Conformed
     draws, chains, seed : int
+    rows : mapping of str to ndarray of bool, optional
+        Of outcomes with a sampler of their own, the rows that count.
 
     Returns
     -------
@@ -221,7 +224,8 @@ def draw_exact(
     for sampler in plan.samplers:
         key = [seed, crc32(",".join(sorted(sampler.names)).encode())]
         try:
-            statistics = accumulate(sampler, structure, conformed.columns)
+            columns = _rows_of(sampler, structure, conformed.columns, rows or {})
+            statistics = accumulate(sampler, structure, columns)
             found = sampler.draw(statistics, chains * draws, key)
         except (NotAffineError, ArithmeticError) as error:
             failed.append((_block_of(structure, plan, sampler), str(error)))
@@ -231,6 +235,23 @@ def draw_exact(
             arrays[name] = values.reshape(chains, draws, *values.shape[1:])
         methods[Joined(sampler.names)] = sampler.method
     return arrays, methods, Plan(tuple(kept), tuple(failed), plan.idle)
+
+
+def _rows_of(
+    sampler: Sampler,
+    structure: Structure,
+    columns: Mapping[str, np.ndarray],
+    rows: Mapping[str, np.ndarray],
+) -> Mapping[str, np.ndarray]:
+    """Return the columns of a sampler, only the rows that count."""
+    name = sampler.observed[0]
+    if name not in rows:
+        return columns
+    along = structure.dims[name][:1]
+    return {
+        n: v[rows[name]] if structure.dims.get(n, ())[:1] == along else v
+        for n, v in columns.items()
+    }
 
 
 def _block_of(structure: Structure, plan: Plan, sampler: Sampler) -> Block:

@@ -152,7 +152,7 @@ def _written_out(expression: Any, rv: Any) -> Record | None:
         return None
     others = [v for i, v in enumerate(node.inputs) if i != position]
     if isinstance(step, ps.Clip) and position == 0:
-        return _clipped(inner, *others, rv)
+        return _clipped(inner, others[0], others[1], rv)
     if isinstance(step, ps.Minimum | ps.ScalarMinimum) and len(others) == 1:
         return _clipped(inner, pt.constant(-np.inf), others[0], rv)
     if isinstance(step, ps.Maximum | ps.ScalarMaximum) and len(others) == 1:

@@ -32,7 +32,6 @@ import numpy as np
 from pymc.model.fgraph import model_deterministic, model_free_rv
 from pymc.pytensorf import toposort_replace
 from pytensor.graph.replace import vectorize_graph
-from scipy.special import expit
 
 from bayescausal.inference.record import Fit
 from bayescausal.model.noise import family_of, noise_rule, sample_interval
@@ -311,7 +310,7 @@ def _behind(units: Units, structure: Structure, name: str, draws: slice, seed: i
         along = dims.index(first) if first in dims else None
         label = f"{name}\x1emeasured"
         uniform = FreshNoise(seed).draw(label, "logistic", rows, 0, 1, shape[1:], along=along)
-        noise = sample_interval(base, low, high, _Given(expit(uniform[:, 0])))  # type: ignore[arg-type]
+        noise = sample_interval(base, low, high, _Given(1.0 / (1.0 + np.exp(-uniform[:, 0]))))  # type: ignore[arg-type]
         drawn = forward(noise, *arguments)[0]
     return np.where(low == high, value, drawn)
 

@@ -160,9 +160,8 @@ def broken_laws(fit, coupling, rng, *, target=None):
         return []
     x = observed(fit, target)
     other = rng.permutation(x)
-    both = bc.counterfactual(
-        fit, {"same": {target: x}, "other": {target: other}}, coupling=coupling
-    )
+    worlds = {"same": {target: x}, "other": {target: other}}
+    both = as_recorded(fit, worlds, coupling)
     below = nx.descendants(graph, target)
     broken = []
     for name in graph:
@@ -181,11 +180,19 @@ def broken_laws(fit, coupling, rng, *, target=None):
     return broken
 
 
+def as_recorded(fit, do, coupling):
+    """Return a counterfactual in the terms of the data: of what is censored, the record."""
+    graph = bc.graph_of(fit.model)
+    asked = {n: f"recorded({n})" if graph.nodes[n]["family"] == "Censored" else n for n in graph}
+    found = bc.counterfactual(fit, do, variables=list(asked.values()), coupling=coupling)
+    return found.rename({name: n for n, name in asked.items() if name != n})
+
+
 def _composition(fit, coupling, both, target, other, below):
     """If M would be m under do(X = x), then do(X = x, M = m) is the same world."""
     middle = below[0]
     value = both[middle].sel(world="other").values[0, 0]
-    again = bc.counterfactual(fit, {target: other, middle: value}, coupling=coupling)
+    again = as_recorded(fit, {target: other, middle: value}, coupling)
     return [
         f"composition: {name}, do({target}, {middle})"
         for name in both.data_vars

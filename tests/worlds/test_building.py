@@ -1,9 +1,9 @@
 """Building the program of a question: it ends, and the lengths of axes are known.
 
-Kind: what PyTensor makes of an expression (adding the axis of draws, rewriting) fails or does not end
-on an expression that is right. Siblings looked at: probabilities of categories that are data,
-parameters, or a matrix indexed by another category; categories read as numbers and as indices; the
-composite functions of PyTensor without a rule for a batch. Right values by enumeration.
+Kind: what PyTensor makes of an expression (adding the axis of draws, rewriting) fails or does not
+end on an expression that is right. Siblings looked at: probabilities of categories that are data,
+parameters, or a matrix indexed by another category; categories read as numbers and as indices;
+the composite functions of PyTensor without a rule for a batch. Right values by enumeration.
 """
 
 import importlib

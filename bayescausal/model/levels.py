@@ -15,7 +15,7 @@ exchangeable prior with hyperparameters for the effects of the first dim, as in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np

@@ -185,8 +185,8 @@ class Reader:
         voted = next(iter(distinct.values()))
         refuse_doubtful(self, voted, evidence)
         above = set().union(*(nx.ancestors(self.full, n) for n in sinks))
-        coarser = [d for n in voters if n in above for d in self.batch_dims(n) if d not in voted]
-        return (*dict.fromkeys(coarser), *voted)
+        coarser = [d for n in voters if n in above & evidence for d in self.batch_dims(n)]
+        return (*(d for d in dict.fromkeys(coarser) if d not in voted), *voted)
 
     def _refuse_dimless_evidence(self, evidence: list[str], voters: list[str]) -> None:
         for name in evidence:
@@ -375,8 +375,9 @@ class Reader:
                     expected=f"dims={dim!r} on every variable that differs between units.",
                     remedy=f'Give {label!r} its dims: dims="{dim}".',
                 )
-            if kind == "constant":
+            if kind in ("constant", "member"):
                 fixed.add(dim)
+            if kind == "constant":
                 self.constants.setdefault(name, (dim, constant_along(self, name, label)))
             if kind == "order":
                 mixed.setdefault(dim, "it counts the units by position")

@@ -159,7 +159,7 @@ def _drawn_exactly(
     conformed : Conformed
         For what is left: such outcomes are held, whatever stands in their empty cells.
     """
-    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     gaps = find_gaps(structure, conformed) if conformed.missing else None
     if gaps is not None:
         arrays, methods, plan = draw_exact(

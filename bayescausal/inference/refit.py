@@ -269,7 +269,7 @@ class Refitter:
         """Draw the posterior by what is kept."""
         with self._lock:
             plan, terms = self._planned(conformed)
-            sizes = {"draws": self.draws, "chains": self.chains, "seed": seed}
+            sizes: dict[str, Any] = {"draws": self.draws, "chains": self.chains, "seed": seed}
             arrays, methods, held = draw_exact(plan, structure, conformed, **sizes)
             if len(held.samplers) < len(plan.samplers):
                 raise _PlainError(held.rest[-1][1])

@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 #: What lies along one axis: ("dim", name), ("array", name), ("constant", length), ("order", ""),
-#: ("joined", ""), ("member", length).
+#: ("joined", ""), ("member", length), ("group", name).
 Tag = tuple[str, Any]
 #: One frozenset of tags per axis.
 Axes = tuple[frozenset[Tag], ...]
@@ -332,8 +332,8 @@ def _advanced_subtensor(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> lis
 
 
 def _members(index: Axes, source: frozenset[Tag]) -> Axes:
-    """Return the axes of an index; a constant one into units of another level says who belongs."""
-    if not any(kind == "dim" for kind, _ in source):
+    """Return the axes of an index; a constant one into what groups have says who belongs."""
+    if not any(kind in ("dim", "group") for kind, _ in source):
         return index
     return tuple(
         frozenset(("member", t[1]) if t[0] == "constant" else t for t in tags) for tags in index

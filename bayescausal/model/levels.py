@@ -104,7 +104,7 @@ def constant_along(reader: Reader, name: str, length: int) -> str:
         shared = hasattr(top, "get_value")
         value: Any = top.get_value(borrow=True) if shared else getattr(top, "data", None)
         if length in getattr(value, "shape", ()):
-            shown = ", ".join(f"{v:.4g}" for v in np.ravel(value)[:3])
+            shown = ", ".join(f"{v:.4g}" for v in np.ravel(np.asarray(value))[:3])
             return f"{top.name}: {shown}, ..." if top.name else f"{shown}, ..."
     return "an array"
 

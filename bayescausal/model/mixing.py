@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 #: What lies along one axis: ("dim", name), ("array", name), ("constant", length), ("order", ""),
-#: ("joined", "").
+#: ("joined", ""), ("member", length), ("group", name).
 Tag = tuple[str, Any]
 #: One frozenset of tags per axis.
 Axes = tuple[frozenset[Tag], ...]
@@ -308,7 +308,13 @@ def _advanced_subtensor(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> lis
     for a, entry in enumerate(entries):
         if not _is_whole(entry, source[a]):
             tracer.consume(source[a], LOOKUP)
-    index_axes = _align([of_input.get(e, ()) for e in entries if not isinstance(e, slice)])
+    index_axes = _align(
+        [
+            _members(of_input.get(e, ()), source[a])
+            for a, e in enumerate(entries)
+            if not isinstance(e, slice)
+        ]
+    )
     places = [a for a, arr in enumerate(is_array) if arr]
     contiguous = bool(places) and places == list(range(places[0], places[-1] + 1))
     kept: list[frozenset[Tag]] = []
@@ -323,6 +329,15 @@ def _advanced_subtensor(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> lis
         kept = [*index_axes, *kept]
     out = node.outputs[0]
     return [tuple(kept) if len(kept) == _ndim(out) else _blank(out)]
+
+
+def _members(index: Axes, source: frozenset[Tag]) -> Axes:
+    """Return the axes of an index; a constant one into what groups have says who belongs."""
+    if not any(kind in ("dim", "group") for kind, _ in source):
+        return index
+    return tuple(
+        frozenset(("member", t[1]) if t[0] == "constant" else t for t in tags) for tags in index
+    )
 
 
 def _dot(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:

@@ -185,8 +185,8 @@ class Reader:
         voted = next(iter(distinct.values()))
         refuse_doubtful(self, voted, evidence)
         above = set().union(*(nx.ancestors(self.full, n) for n in sinks))
-        coarser = [d for n in voters if n in above for d in self.batch_dims(n) if d not in voted]
-        return (*dict.fromkeys(coarser), *voted)
+        coarser = [d for n in voters if n in above & evidence for d in self.batch_dims(n)]
+        return (*(d for d in dict.fromkeys(coarser) if d not in voted), *voted)
 
     def _refuse_dimless_evidence(self, evidence: list[str], voters: list[str]) -> None:
         for name in evidence:
@@ -260,7 +260,7 @@ class Reader:
         parameters = [
             n for n in self.full if n in self.random and n not in node_set and n not in parts
         ]
-        mixing, fixed = self._touching(units)
+        mixing, fixed = self._touching(units, node_set)
         structure = Structure(
             model=self.model,
             unit_dims=units,
@@ -287,11 +287,13 @@ class Reader:
     def _reads(self, name: str, nodes: set[str]) -> bool:
         return bool(nx.ancestors(self.full, name) & nodes)
 
-    def _touching(self, units: tuple[str, ...]) -> tuple[dict[str, dict[str, str]], dict[str, int]]:
+    def _touching(
+        self, units: tuple[str, ...], nodes: set[str]
+    ) -> tuple[dict[str, dict[str, str]], dict[str, int]]:
         """Follow the axes of every equation: what mixes units, what fixes their number."""
         through = {v.name for v in self.model.deterministics if not self.dims[v.name]}
         leaves = {
-            v: self.leaf_axes(n, set(units))
+            v: self.leaf_axes(n, set(units), grouped=n in nodes)
             for n, v in self.named.items()
             if n not in through or n in self.imputed
         }
@@ -314,12 +316,13 @@ class Reader:
                 fixed[dim] = dim_length(self.model, dim)
         return mixing, fixed
 
-    def leaf_axes(self, name: str, units: set[str]) -> Axes:
+    def leaf_axes(self, name: str, units: set[str], *, grouped: bool = False) -> Axes:
         variable = self.named[name]
         ndim = int(getattr(variable, "ndim", 0) or 0)
         dims = tuple(self.model.named_vars_to_dims.get(name) or ())
         if len(dims) == ndim and ndim:
-            return tuple(frozenset({("dim", d)}) if d in units else frozenset() for d in dims)
+            other = {d: frozenset({("group", d)}) if grouped else frozenset() for d in dims}
+            return tuple(frozenset({("dim", d)}) if d in units else other[d] for d in dims)
         free = frozenset({("array", name)})
         return (free,) * ndim
 
@@ -375,8 +378,9 @@ class Reader:
                     expected=f"dims={dim!r} on every variable that differs between units.",
                     remedy=f'Give {label!r} its dims: dims="{dim}".',
                 )
-            if kind == "constant":
+            if kind in ("constant", "member"):
                 fixed.add(dim)
+            if kind == "constant":
                 self.constants.setdefault(name, (dim, constant_along(self, name, label)))
             if kind == "order":
                 mixed.setdefault(dim, "it counts the units by position")

@@ -8,7 +8,9 @@ shared by all. The dims say it:
 * *Unit dims* are the batch dims of the random *sinks*, the random variables with dims on which
   no other random variable depends. Event dims do not count; Deterministics, Potentials and data
   never are sinks. If nothing remains (a sink that is one time series), all dims of the sink.
-  Where anything is observed, or named in the data, only that votes.
+  Where anything is observed, or named in the data, only that votes; what was measured at another
+  level and is a cause of a sink brings its dims in. A dim that may list outcomes rather than
+  count units is refused (:mod:`.levels`).
 * *Structural variables* carry a unit dim anywhere, or lie on a directed path between two
   variables that do. They are the nodes of the graph; all other random variables are
   *parameters*.

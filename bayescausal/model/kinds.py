@@ -152,14 +152,10 @@ def _arrow_kind(dtype: Any) -> str | None:
     """Return what an Arrow type of pandas is where its class does not say so."""
     if type(dtype).__name__ != "ArrowDtype":
         return None
-    import pyarrow as pa
-
-    kind = dtype.pyarrow_dtype
-    if pa.types.is_dictionary(kind):
-        return "dictionary"
-    if pa.types.is_decimal(kind):
-        return "decimal"
-    return "date" if pa.types.is_temporal(kind) else "other"
+    text = str(dtype.pyarrow_dtype)
+    kinds = {"dictionary": "dictionary", "decimal": "decimal"}
+    kinds |= dict.fromkeys(("date", "time", "duration", "month"), "date")
+    return next((kind for start, kind in kinds.items() if text.startswith(start)), "other")
 
 
 def _numpy_of(dtype: Any) -> Any:

@@ -247,9 +247,7 @@ def is_default(name: str, value: Any, default: Any) -> bool:
         if isinstance(value, Condition):
             return not value
         return value is parsed or (isinstance(value, (tuple, str)) and value == parsed)
-    return value is default or (
-        np.ndim(value) == 0 and type(value) in (int, bool, str) and value == default
-    )
+    return value is default or (type(value) in (int, bool, str) and value == default)
 
 
 # --------------------------------------------------------------------------- private

@@ -135,6 +135,8 @@ def _use(node: Any, place: int) -> str:
     if isinstance(op, Alloc) and place > 0:
         return "count"
     if isinstance(op, Elemwise):
+        if isinstance(op.scalar_op, ps.Second) and place == 0:
+            return ""  # its shape alone
         if isinstance(op.scalar_op, ps.EQ | ps.NEQ):
             return "compared"
         if isinstance(op.scalar_op, ps.AND | ps.OR | ps.XOR | ps.Invert):

@@ -123,7 +123,7 @@ def compress(
     >>> bool(np.allclose(before, after))
     True
     """
-    structure, table, conformed = read_data(model, data, unit_dims)
+    structure, table, conformed = read_data(model, data, unit_dims, constants=True)
     if table is None:
         raise DataError(
             "There is nothing to compress.",

@@ -33,7 +33,11 @@ __all__ = ["before_brackets", "beyond", "read_data"]
 
 
 def read_data(
-    model: pm.Model, data: Any, unit_dims: str | Sequence[str] | None
+    model: pm.Model,
+    data: Any,
+    unit_dims: str | Sequence[str] | None,
+    *,
+    constants: bool = False,
 ) -> tuple[Structure, Table | None, Conformed]:
     """Read a model together with the data that it is to be conditioned on.
 
@@ -45,6 +49,9 @@ def read_data(
         None: what the model itself observes. The rows of a source are read into memory.
     unit_dims : str or sequence of str, optional
         The dims that count units.
+    constants : bool, default False
+        Whether equations may read constant arrays along the units: where no question about the
+        graph follows.
 
     Returns
     -------
@@ -67,7 +74,8 @@ def read_data(
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
         given = as_table(data, structure)
         table = own_table(structure, given)
-    structure.refuse_constants()
+    if not constants:
+        structure.refuse_constants()
     conformed = conform(table, structure)
     _refuse_bad_indexes(structure, conformed)
     if data is not None:

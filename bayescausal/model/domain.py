@@ -32,6 +32,7 @@ from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.model.noise.means import mean_of
+from bayescausal.model.support import params_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -250,7 +251,7 @@ def _roots(rv: Variable) -> list[Variable]:
     if not isinstance(op, RandomVariable | SymbolicRandomVariable):
         return [rv]
     out: list[Variable] = []
-    for p in op.dist_params(rv.owner):
+    for p in params_of(rv):
         inner = isinstance(_op(p), RandomVariable | SymbolicRandomVariable) and p.name is None
         out += _roots(p) if inner else [p]
     return out

@@ -27,10 +27,11 @@ from pymc.model.fgraph import fgraph_from_model, model_from_fgraph, model_named
 from pytensor.compile import SharedVariable
 from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.features import Feature
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace, graph_replace
-from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Add, Cast, Clip, Identity, Mul
 from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
@@ -123,13 +124,44 @@ def _everywhere(rewrite: Any) -> Any:
     return dfs_rewriter(node_rewriter([Elemwise])(rewrite))
 
 
+class _Untraced(Feature):
+    """Forgets the lines of code in which a variable was made, as soon as it is in the graph.
+
+    Some rewrites (`local_useless_switch`, of two equal branches) add those of their inputs to those
+    of one of their inputs: a list that doubles each time, until no memory is left.
+    """
+
+    def on_attach(self, fgraph: FunctionGraph) -> None:
+        """Forget what is there."""
+        for node in fgraph.apply_nodes:
+            self.on_import(fgraph, node, None)
+
+    def on_import(self, fgraph: FunctionGraph, node: Apply, reason: Any) -> None:
+        """Forget what comes in."""
+        for variable in (*node.inputs, *node.outputs):
+            if getattr(variable.tag, "trace", None):
+                variable.tag.trace = []
+
+
+class _Untrace(GraphRewriter):
+    """Comes before the first rewrite."""
+
+    def apply(self, fgraph: FunctionGraph) -> None:
+        """Forget, from now on."""
+        fgraph.attach_feature(_Untraced())
+
+
 #: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
 #: Left out: constant folding, which goes through the default (compiled) mode, and small powers as
 #: one fused operation, which Python would loop over.
 PY_MODE = (
     Mode("py", "fast_run")
     .excluding("fusion", "inplace", "constant_folding", "local_pow_to_nested_squaring")
-    .register((_everywhere(_numpy_kernels), 48.0), (_everywhere(_few_operands), 48.1))
+    .register(
+        (_Untrace(), -1.0),
+        (_everywhere(_numpy_kernels), 48.0),
+        (_everywhere(_few_operands), 48.1),
+    )
 )
 
 

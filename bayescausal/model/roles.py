@@ -19,6 +19,8 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
+from bayescausal.model.mixing import random_parameters
+
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
@@ -128,7 +130,7 @@ def _use(node: Any, place: int) -> str:
     if isinstance(op, AdvancedSubtensor | Subtensor):
         return "on" if place == 0 else "index"
     if isinstance(op, RandomVariable | SymbolicRandomVariable):
-        params = list(op.dist_params(node))
+        params = random_parameters(node)
         counts = _COUNTS.get(type(op).__name__, ())
         mine = [i for i, p in enumerate(params) if p is node.inputs[place]]
         return "count" if any(i in counts for i in mine) else "number" if mine else ""

@@ -38,8 +38,8 @@ __all__ = ["Compiled"]
 #: As written: no rewriting.
 _PLAIN = Mode(linker="py", optimizer=None)
 _ARITHMETIC = (ps.Add, ps.Sub, ps.Mul, ps.TrueDiv, ps.Neg, ps.Identity, ps.Second, ps.Cast)
-#: Operations that rewriting may make: so many, and so many for each operation there was. Models of
-#: all families take less than a tenth of it.
+#: Operations that rewriting may make: so many, and so many for each operation there was. What was
+#: measured took less than one for each.
 MADE = (50_000, 60)
 
 

@@ -46,7 +46,7 @@ __all__ = ["average"]
 #: Joint states of the variables that meet in one sum, at most; and of all sums together.
 STATES, LARGEST = 32, 256
 #: Operations that all tables may have: so many, or as many times those of the plain expression.
-OPERATIONS, TIMES = 1_000, 8
+OPERATIONS, TIMES = 4_000, 8
 #: A finite variable and the world in which its value arises.
 type Key = tuple[str, str]
 

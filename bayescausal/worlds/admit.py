@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.model.domain import Check, checks_of
+from bayescausal.model.roles import compared_with, role_of
 from bayescausal.model.support import support_of
 from bayescausal.model.undefined import fails, failure
 from bayescausal.types import (
@@ -71,15 +72,20 @@ def refuse_outside(
     Raises
     ------
     InterventionError
-        Naming the variable, a value and the support.
+        Naming the variable, a value and the support, or the levels of a label.
     """
     structure = units.structure
-    asked = []
+    asked: list[tuple[str, str, Any, Intervention]] = []
     for world, do in worlds.items():
         for name, act in do.items():
-            if isinstance(act, Set | FromWorld) or name not in structure.random:
+            if isinstance(act, FromWorld):
                 continue
-            if name in structure.imputed:
+            if name in structure.data:
+                levels = _levels_of(units, name)
+                if levels is not None:
+                    asked.append((world, name, levels, act))
+                continue
+            if isinstance(act, Set) or name not in structure.random or name in structure.imputed:
                 continue
             support = support_of(structure.variable(name))
             free = np.all(np.isneginf(support.lower)) and np.all(np.isposinf(support.upper))
@@ -99,6 +105,9 @@ def refuse_outside(
         program, units, slice(0, units.fit.n_draws, step), FreshNoise(seed), replicates=1
     ):
         for value, (_, name, support, act) in zip(block.values, asked, strict=True):
+            if isinstance(support, _Levels):
+                support.refuse(name, act, np.asarray(value))
+                continue
             if np.ndim(support.lower) or np.ndim(support.upper):
                 continue
             inside = support.contains(value)
@@ -110,6 +119,49 @@ def refuse_outside(
                     expected=f"values that stay {support.describe()}.",
                     remedy="Use a Policy that stays inside, such as np.clip.",
                 )
+
+
+@dataclass(frozen=True, eq=False)
+class _Levels:
+    """The levels of a label: those that the equations or the units name; empty: whole numbers."""
+
+    known: np.ndarray
+
+    def refuse(self, name: str, act: Intervention, value: np.ndarray) -> None:
+        """Refuse another level: every comparison is false there, as at the reference level."""
+        known = np.isin(value, self.known) if len(self.known) else value == np.round(value)
+        bad = value[~known]
+        if bad.size and not len(self.known):
+            raise InterventionError(
+                f"{act.describe(name)} gives {bad.flat[0]:g}, between the entries of a table that "
+                f"{name!r} points into.",
+                expected=f"whole numbers: {name!r} is a label, not a number.",
+            )
+        if bad.size:
+            shown = ", ".join(f"{v:g}" for v in self.known[:12])
+            raise InterventionError(
+                f"{act.describe(name)} gives {bad.flat[0]:g}, a level of the label {name!r} that "
+                "no unit has and no equation names.",
+                expected=f"levels among {shown}{', ...' if len(self.known) > 12 else '.'}",
+                remedy="Choose a level that is known. Where all others are one level, the "
+                "equation can say so: a threshold, such as pt.ge, in place of an equality.",
+            )
+
+
+def _levels_of(units: Units, name: str) -> _Levels | None:
+    """Return the levels of data that equations compare with several numbers, or point with.
+
+    Of data that are compared with one number there are two: it, and whatever else.
+    """
+    held = units.columns.get(name, units.fit.columns.get(name))
+    if held is None or role_of(units.structure, name) != "label":
+        return None
+    keys = compared_with(units.structure, name)
+    if not keys and np.asarray(held).dtype.kind == "f":
+        return _Levels(np.zeros(0)) if np.all(held == np.round(held)) else None
+    if len(keys) < 2:
+        return None
+    return _Levels(np.union1d(np.asarray(held), sorted(keys)))
 
 
 def refuse_undefined(
@@ -308,7 +360,7 @@ class _Judge:
         given = {*self.units.columns, *self.units.latents, *self.units.structure.data}
         found, expected = failure(check, here, bad)
         drawn = [n for n in check.reads if n in self.recomputed]
-        if check.kind == "index" or (
+        if (check.kind == "index" and not (drawn and self.fresh)) or (
             check.kind == "number" and self.units.columns and given >= set(check.reads)
         ):
             raise DataError(
@@ -316,7 +368,7 @@ class _Judge:
                 f"{found}.",
                 expected=expected,
             )
-        if check.kind == "number" and drawn and self.fresh:
+        if check.kind in ("index", "number") and drawn and self.fresh:
             raise UndefinedEffectError(
                 f"The equation of {check.equation!r} is not defined for values that the model "
                 f"itself gives {', '.join(map(repr, drawn))}: {found}.",

@@ -1,10 +1,10 @@
 """Levels that a label or a truth value does not have.
 
-The kind: a value is cast, or compared, and becomes another level without a word: ``do(t=2)`` of truth
-values is ``do(t=1)``; a label that is compared with 2 and 3 is at the reference level wherever it is
-neither; a label held as floats points between two entries. Looked at: set values, arrays, shifts,
-scales, policies, new distributions, doses; average, unit-level and drawn worlds, counterfactuals,
-intervene and simulate; and what must go on being answered.
+The kind: a value is cast, or compared, and becomes another level without a word: ``do(t=2)`` of
+truth values is ``do(t=1)``; a label that is compared with 2 and 3 is at the reference level
+wherever it is neither; a label held as floats points between two entries. Looked at: set values,
+arrays, shifts, scales, policies, new distributions, doses; average, unit-level and drawn worlds,
+counterfactuals, intervene; and what must go on being answered.
 """
 
 from __future__ import annotations

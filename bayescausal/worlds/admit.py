@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.model.domain import Check, checks_of
-from bayescausal.model.roles import compared_with, role_of
 from bayescausal.model.support import support_of
 from bayescausal.model.undefined import fails, failure
 from bayescausal.types import (
@@ -31,6 +30,7 @@ from bayescausal.types import (
     UndefinedEffectError,
 )
 from bayescausal.worlds.evaluate import Units, evaluate
+from bayescausal.worlds.labels import refuse_strangers
 from bayescausal.worlds.memo import remember, signature
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Builder, Request, build_program
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["refuse_outside", "refuse_undefined"]
 
 #: Posterior draws that are tried at least, and values that are tried at most beyond them.
-DRAWS, WORK = 8, 2_000_000
+DRAWS, WORK = 8, 1_000_000
 #: Values of each drawn variable that are tried, where there are few units and draws.
 VALUES = 4096
 #: The world without interventions.
@@ -72,20 +72,15 @@ def refuse_outside(
     Raises
     ------
     InterventionError
-        Naming the variable, a value and the support, or the levels of a label.
+        Naming the variable, a value and the support.
     """
     structure = units.structure
-    asked: list[tuple[str, str, Any, Intervention]] = []
+    asked = []
     for world, do in worlds.items():
         for name, act in do.items():
-            if isinstance(act, FromWorld):
+            if isinstance(act, Set | FromWorld) or name not in structure.random:
                 continue
-            if name in structure.data:
-                levels = _levels_of(units, name)
-                if levels is not None:
-                    asked.append((world, name, levels, act))
-                continue
-            if isinstance(act, Set) or name not in structure.random or name in structure.imputed:
+            if name in structure.imputed:
                 continue
             support = support_of(structure.variable(name))
             free = np.all(np.isneginf(support.lower)) and np.all(np.isposinf(support.upper))
@@ -105,9 +100,6 @@ def refuse_outside(
         program, units, slice(0, units.fit.n_draws, step), FreshNoise(seed), replicates=1
     ):
         for value, (_, name, support, act) in zip(block.values, asked, strict=True):
-            if isinstance(support, _Levels):
-                support.refuse(name, act, np.asarray(value))
-                continue
             if np.ndim(support.lower) or np.ndim(support.upper):
                 continue
             inside = support.contains(value)
@@ -119,49 +111,6 @@ def refuse_outside(
                     expected=f"values that stay {support.describe()}.",
                     remedy="Use a Policy that stays inside, such as np.clip.",
                 )
-
-
-@dataclass(frozen=True, eq=False)
-class _Levels:
-    """The levels of a label: those that the equations or the units name; empty: whole numbers."""
-
-    known: np.ndarray
-
-    def refuse(self, name: str, act: Intervention, value: np.ndarray) -> None:
-        """Refuse another level: every comparison is false there, as at the reference level."""
-        known = np.isin(value, self.known) if len(self.known) else value == np.round(value)
-        bad = value[~known]
-        if bad.size and not len(self.known):
-            raise InterventionError(
-                f"{act.describe(name)} gives {bad.flat[0]:g}, between the entries of a table that "
-                f"{name!r} points into.",
-                expected=f"whole numbers: {name!r} is a label, not a number.",
-            )
-        if bad.size:
-            shown = ", ".join(f"{v:g}" for v in self.known[:12])
-            raise InterventionError(
-                f"{act.describe(name)} gives {bad.flat[0]:g}, a level of the label {name!r} that "
-                "no unit has and no equation names.",
-                expected=f"levels among {shown}{', ...' if len(self.known) > 12 else '.'}",
-                remedy="Choose a level that is known. Where all others are one level, the "
-                "equation can say so: a threshold, such as pt.ge, in place of an equality.",
-            )
-
-
-def _levels_of(units: Units, name: str) -> _Levels | None:
-    """Return the levels of data that equations compare with several numbers, or point with.
-
-    Of data that are compared with one number there are two: it, and whatever else.
-    """
-    held = units.columns.get(name, units.fit.columns.get(name))
-    if held is None or role_of(units.structure, name) != "label":
-        return None
-    keys = compared_with(units.structure, name)
-    if not keys and np.asarray(held).dtype.kind == "f":
-        return _Levels(np.zeros(0)) if np.all(held == np.round(held)) else None
-    if len(keys) < 2:
-        return None
-    return _Levels(np.union1d(np.asarray(held), sorted(keys)))
 
 
 def refuse_undefined(
@@ -213,17 +162,39 @@ def refuse_undefined(
     # rows that stay in their source: what is set everywhere was not read
     held = units.fit.columns
     baseline = not any(n in held and held.get(n) is None for do in acting.values() for n in do)
-    key = ("domain", baseline, acts, recomputed, outcomes, means, moving, pairs, touched)
+    what = ("domain", baseline, acts, recomputed, outcomes, means, moving, pairs, touched)
+    key = None if acts is None else what
 
     def build() -> list[_Trial]:
         return _trials(
             units, acting, recomputed, outcomes, touched, means, dict(pairs), baseline=baseline
         )
 
-    trials = remember(structure, None if acts is None else key, build)
-    total = units.fit.n_draws
     source = FreshNoise(units.fit.seed) if noise is None else noise
-    judge = _Judge(units, acting, recomputed, isinstance(source, FreshNoise))
+
+    def try_all() -> bool:
+        _try(units, remember(structure, key, build), acting, recomputed, source)
+        refuse_strangers(units, acting, recomputed, source)
+        return True
+
+    # the fit's own units, or fresh ones, are tried once for each question
+    own = units.rows is None and not units.columns and not units.latents
+    known = isinstance(source, FreshNoise) and structure is units.fit.structure and own
+    seed = getattr(source, "seed", None)
+    tried = (key, seed, units.count, units.fresh) if known and key is not None else None
+    remember(units.fit, tried, try_all)
+
+
+def _try(
+    units: Units,
+    trials: list[_Trial],
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    source: Any,
+) -> None:
+    """Evaluate trials, and refuse what fails."""
+    total = units.fit.n_draws
+    judge = _Judge(units, worlds, recomputed, isinstance(source, FreshNoise))
     for trial in trials:
         most = max(DRAWS, WORK // max(units.count * len(trial.entries), 1))
         step = max(-(-total // most), 1) if any(trial.program.batched) else total

@@ -317,7 +317,9 @@ def _refuse_default_levels(
         seen = np.unique(np.asarray(column))
         for do in worlds.values():
             act = do.get(name)
-            if isinstance(act, Set) and np.ndim(act.value) == 0 and act.value not in seen:
+            if not isinstance(act, Set) or np.ndim(act.value) or act.value not in (0, 1):
+                continue  # another value was named
+            if act.value not in seen:
                 shown = ", ".join(f"{v:g}" for v in seen[:12])
                 raise InterventionError(
                     f"{estimand.label()} compares the levels 1 and 0 where none are named, and no "

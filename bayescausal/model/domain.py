@@ -32,7 +32,7 @@ from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.model.noise.means import mean_of
-from bayescausal.model.support import params_of
+from bayescausal.model.support import params_of, support_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -535,9 +535,13 @@ def _plain(variable: Variable) -> Variable:
 def _sign(variable: Variable) -> str:
     """Return "positive", "not negative", or "" where the sign does not follow from the form.
 
-    An exponential is called positive although it is 0 below -745: the limit is what is meant.
+    An exponential is called positive although it is 0 below -745: the limit is what is meant. A
+    random variable has the sign of its support, which interventions on it must not leave.
     """
     variable = _plain(variable)
+    if isinstance(_op(variable), RandomVariable | SymbolicRandomVariable):
+        low = np.min(support_of(variable).lower)
+        return "positive" if low > 0 else "not negative" if low >= 0 else ""
     if isinstance(variable, Constant):
         low = np.min(variable.data) if np.size(variable.data) else np.nan
         return "positive" if low > 0 else "not negative" if low >= 0 else ""

@@ -311,7 +311,15 @@ def _check_value(
                 f"numbers{_why_whole(structure, name)}.",
                 expected="an integer.",
             )
-    return array.astype(variable.type.dtype)
+    made = array.astype(variable.type.dtype)
+    if np.any(made != array):  # a truth value is 0 or 1, an int32 has an end
+        bad = array[made != array].flat[0]
+        raise InterventionError(
+            f"do({name} = {bad:g}) is impossible: {name!r} is of type {variable.type.dtype}.",
+            expected="0 or 1." if made.dtype == bool else "a number that this type holds.",
+            remedy="Give the model numbers (integers or floats) where other values make sense.",
+        )
+    return made
 
 
 def _fit_shape(
@@ -379,7 +387,15 @@ def _check_by(
                 f"A {what} of {by.flat[0]:g} takes {name!r} off the integers.",
                 expected=f"a whole number{_why_whole(structure, name)}.",
             )
-        by = by.astype(variable.type.dtype)
+        made = by.astype(variable.type.dtype)
+        if np.any(made != by) or (made.dtype == bool and isinstance(value, Shift) and np.any(by)):
+            raise InterventionError(
+                f"A {what} of {by.flat[0]:g} takes {name!r}, of type {variable.type.dtype}, out of "
+                "its values.",
+                expected="0 or 1." if made.dtype == bool else "numbers that this type holds.",
+                remedy="Use Set or a Policy, or give the model numbers in place of truth values.",
+            )
+        by = made
     return type(value)(by)
 
 
@@ -387,6 +403,8 @@ def _why_whole(structure: Structure, name: str) -> str:
     """Return why data take whole numbers only, in words."""
     if name not in structure.data:
         return ""
+    if structure.variable(name).type.dtype == "bool":
+        return f": {name!r} is true or false"
     if role_of(structure, name) == "label":
         return f": {name!r} is a label, not a number"
     return f": a distribution takes {name!r} as a whole number"

@@ -116,15 +116,18 @@ class Whole(Op):
     def perform(self, node: Apply, inputs: Sequence[np.ndarray], outputs: Any) -> None:
         """Check that the values are whole."""
         value = np.asarray(inputs[0])
-        bad = value != np.round(value)
+        with np.errstate(invalid="ignore"):
+            made = value.astype(self.dtype)
+        bad = made != value
         if np.any(bad):
+            truth = self.dtype == "bool"
             raise InterventionError(
                 f"The policy for {self.name!r} gives {value[bad].flat[0]:g}, and "
-                f"{self.name!r} takes whole numbers.",
-                expected="whole numbers.",
+                f"{self.name!r} {'is true or false' if truth else 'takes whole numbers'}.",
+                expected="0 or 1." if truth else "whole numbers.",
                 remedy="Round in the policy (np.round), or draw the value: Stochastic.",
             )
-        outputs[0][0] = value.astype(self.dtype)
+        outputs[0][0] = made
 
     def infer_shape(self, node: Apply, shapes: list[Any]) -> list[Any]:
         """Return the shape of the values."""
@@ -147,8 +150,9 @@ def whole(name: str, variable: Variable, dtype: str) -> Variable:
     >>> int(whole("x", pt.constant(2.0), "int64").eval(mode="FAST_COMPILE"))
     2
     """
-    integers = dtype.startswith(("int", "uint", "bool"))
-    if not integers or not str(variable.type.dtype).startswith("float"):
+    given = str(variable.type.dtype)
+    loses = given.startswith("float") or (dtype == "bool" and given != "bool")
+    if not loses or not dtype.startswith(("int", "uint", "bool")):
         return cast(variable, dtype)
     out: Variable = Whole(name, dtype)(variable)
     return out

@@ -10,11 +10,13 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pymc.distributions.distribution import SymbolicRandomVariable
+from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
-from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure import Structure
 
-__all__ = ["is_number", "role_of"]
+__all__ = ["compared_with", "is_number", "role_of"]
 
 #: Roles of data, by structure.
 _ROLES: weakref.WeakKeyDictionary[Any, dict[str, str]] = weakref.WeakKeyDictionary()
@@ -82,15 +84,69 @@ def role_of(structure: Structure, name: str) -> str:
     >>> role_of(structure_of(model), "g")
     'label'
     """
+    found = {use for use, _, _ in _uses(structure, name)}
+    for use in ("index", "count"):
+        if use in found:
+            return "label" if use == "index" else "count"
+    return "label" if found == {"compared"} else "number"
+
+
+def compared_with(structure: Structure, name: str) -> frozenset[float]:
+    """Return the numbers that data are compared with, where nothing else is done with them.
+
+    Parameters
+    ----------
+    structure : Structure
+    name : str
+
+    Returns
+    -------
+    frozenset of float
+        Empty where the data are read in another way, or compared with what is no number.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, pytensor.tensor as pt
+    >>> from bayescausal.model.roles import compared_with
+    >>> from bayescausal.model.structure import structure_of
+    >>> with pm.Model(coords={"unit": [0, 1]}) as model:
+    ...     arm = pm.Data("arm", np.array([0, 1]), dims="unit")
+    ...     y = pm.Normal("y", 2.0 * pt.eq(arm, 1) + 3.0 * pt.eq(arm, 2), 1, dims="unit")
+    >>> sorted(compared_with(structure_of(model), "arm"))
+    [1.0, 2.0]
+    """
     source = structure.model.named_vars[name]
+    keys: set[float] = set()
+    for use, node, place in _uses(structure, name):
+        if use != "compared" or _unlaid(node.inputs[place]) is not source:
+            return frozenset()
+        other = _unlaid(node.inputs[1 - place])
+        if not isinstance(other, Constant):
+            return frozenset()
+        keys |= {float(v) for v in np.ravel(other.data)}
+    return frozenset(keys)
+
+
+# ----------------------------------------------------------------------------- private
+
+
+def _unlaid(variable: Variable) -> Variable:
+    """Return what is laid along other axes."""
+    while variable.owner is not None and isinstance(variable.owner.op, DimShuffle | Alloc):
+        variable = variable.owner.inputs[0]
+    return variable
+
+
+def _uses(structure: Structure, name: str) -> list[tuple[str, Any, int]]:
+    """Return what becomes of data: each use, the operation, and at which place it takes them."""
     clients: dict[Variable, list[tuple[Any, int]]] = {}
     for variable in ancestors(list(structure.model.named_vars.values())):
         if variable.owner is not None:
             for place, read in enumerate(variable.owner.inputs):
                 clients.setdefault(read, []).append((variable.owner, place))
-    found: set[str] = set()
+    found: list[tuple[str, Any, int]] = []
     seen: set[Variable] = set()
-    stack = [source]
+    stack = [structure.model.named_vars[name]]
     while stack:
         top = stack.pop()
         if top in seen:
@@ -101,14 +157,8 @@ def role_of(structure: Structure, name: str) -> str:
             if use == "on":
                 stack.extend(node.outputs)
             elif use:
-                found.add(use)
-    for use in ("index", "count"):
-        if use in found:
-            return "label" if use == "index" else "count"
-    return "label" if found == {"compared"} else "number"
-
-
-# ----------------------------------------------------------------------------- private
+                found.append((use, node, place))
+    return found
 
 
 #: Parameters that are whole numbers, by position.

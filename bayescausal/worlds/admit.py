@@ -30,6 +30,7 @@ from bayescausal.types import (
     UndefinedEffectError,
 )
 from bayescausal.worlds.evaluate import Units, evaluate
+from bayescausal.worlds.labels import refuse_strangers
 from bayescausal.worlds.memo import remember, signature
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Builder, Request, build_program
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["refuse_outside", "refuse_undefined"]
 
 #: Posterior draws that are tried at least, and values that are tried at most beyond them.
-DRAWS, WORK = 8, 2_000_000
+DRAWS, WORK = 8, 1_000_000
 #: Values of each drawn variable that are tried, where there are few units and draws.
 VALUES = 4096
 #: The world without interventions.
@@ -161,17 +162,39 @@ def refuse_undefined(
     # rows that stay in their source: what is set everywhere was not read
     held = units.fit.columns
     baseline = not any(n in held and held.get(n) is None for do in acting.values() for n in do)
-    key = ("domain", baseline, acts, recomputed, outcomes, means, moving, pairs, touched)
+    what = ("domain", baseline, acts, recomputed, outcomes, means, moving, pairs, touched)
+    key = None if acts is None else what
 
     def build() -> list[_Trial]:
         return _trials(
             units, acting, recomputed, outcomes, touched, means, dict(pairs), baseline=baseline
         )
 
-    trials = remember(structure, None if acts is None else key, build)
-    total = units.fit.n_draws
     source = FreshNoise(units.fit.seed) if noise is None else noise
-    judge = _Judge(units, acting, recomputed, isinstance(source, FreshNoise))
+
+    def try_all() -> bool:
+        _try(units, remember(structure, key, build), acting, recomputed, source)
+        refuse_strangers(units, acting, recomputed, source)
+        return True
+
+    # the fit's own units, or fresh ones, are tried once for each question
+    own = units.rows is None and not units.columns and not units.latents
+    known = isinstance(source, FreshNoise) and structure is units.fit.structure and own
+    seed = getattr(source, "seed", None)
+    tried = (key, seed, units.count, units.fresh) if known and key is not None else None
+    remember(units.fit, tried, try_all)
+
+
+def _try(
+    units: Units,
+    trials: list[_Trial],
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    source: Any,
+) -> None:
+    """Evaluate trials, and refuse what fails."""
+    total = units.fit.n_draws
+    judge = _Judge(units, worlds, recomputed, isinstance(source, FreshNoise))
     for trial in trials:
         most = max(DRAWS, WORK // max(units.count * len(trial.entries), 1))
         step = max(-(-total // most), 1) if any(trial.program.batched) else total
@@ -308,7 +331,7 @@ class _Judge:
         given = {*self.units.columns, *self.units.latents, *self.units.structure.data}
         found, expected = failure(check, here, bad)
         drawn = [n for n in check.reads if n in self.recomputed]
-        if check.kind == "index" or (
+        if (check.kind == "index" and not (drawn and self.fresh)) or (
             check.kind == "number" and self.units.columns and given >= set(check.reads)
         ):
             raise DataError(
@@ -316,7 +339,7 @@ class _Judge:
                 f"{found}.",
                 expected=expected,
             )
-        if check.kind == "number" and drawn and self.fresh:
+        if check.kind in ("index", "number") and drawn and self.fresh:
             raise UndefinedEffectError(
                 f"The equation of {check.equation!r} is not defined for values that the model "
                 f"itself gives {', '.join(map(repr, drawn))}: {found}.",

@@ -506,7 +506,7 @@ class Builder:
             return self.value(name, act.world)
         assert isinstance(act, Stochastic)
         rule = noise_rule(act.distribution, coupling=self.coupling.get(name, "monotone"))
-        return cast(rule.forward(self.noise(name, rule)), dtype)
+        return whole(name, rule.forward(self.noise(name, rule)), dtype)
 
     def _array(
         self, label: str, name: str, value: Any, world: str, dtype: str | None, full: bool = False

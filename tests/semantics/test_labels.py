@@ -1,0 +1,125 @@
+"""Levels that a label or a truth value does not have.
+
+The kind: a value is cast, or compared, and becomes another level without a word: ``do(t=2)`` of
+truth values is ``do(t=1)``; a label that is compared with 2 and 3 is at the reference level
+wherever it is neither; a label held as floats points between two entries. Looked at: set values,
+arrays, shifts, scales, policies, new distributions, doses; average, unit-level and drawn worlds,
+counterfactuals, intervene; and what must go on being answered.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+
+import bayescausal as bc
+from bayescausal.types import InterventionError, UndefinedEffectError
+
+UNITS = {"unit": range(6)}
+ARMS = np.array([1, 2, 3, 1, 2, 3])
+
+
+@pytest.fixture(scope="module")
+def truth_values():
+    treated = np.array([True, False, True, False, True, True])
+    with pm.Model(coords=UNITS) as model:
+        t = pm.Data("t", treated, dims="unit")
+        pm.Normal("y", 0.5 * t, 1, dims="unit")
+    return bc.truth(model, {}, {"t": treated, "y": np.zeros(6)}, seed=1)
+
+
+def compared(dtype):
+    """Two arms beside a reference, by comparisons: means 0, 1 and 5."""
+    with pm.Model(coords=UNITS) as model:
+        arm = pm.Data("arm", ARMS.astype(dtype), dims="unit")
+        mean = 1.0 * pt.eq(arm, 2) + 5.0 * pt.eq(arm, 3)
+        pm.Normal("y", mean, 1, dims="unit")
+    return bc.truth(model, {}, {"arm": ARMS.astype(dtype), "y": np.zeros(6)}, seed=1)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [2, np.array([0, 1, 2, 0, 1, 0]), bc.Shift(1), bc.Scale(2), bc.Policy(lambda t: t + 1),
+     bc.Policy(lambda t: 0.5 * t), bc.Stochastic(pm.Poisson.dist(3.0))],
+)  # fmt: skip
+def test_truth_values_take_no_third_value(truth_values, act):
+    for ask in (
+        lambda: bc.estimate(truth_values, bc.Expected("y", {"t": act})),
+        lambda: bc.worlds(truth_values, {"a": {"t": act}}, kind="draw"),
+        lambda: bc.counterfactual(truth_values, {"t": act}),
+    ):
+        with pytest.raises(InterventionError, match="'t'"):
+            ask()
+
+
+def test_a_third_value_of_truth_values_is_not_simulated(truth_values):
+    with pytest.raises(InterventionError, match=r"'t' is of type bool. Expected: 0 or 1"):
+        bc.intervene(truth_values.model, {"t": 2})
+    with pytest.raises(InterventionError, match="of type bool, out of its values"):
+        bc.intervene(truth_values.model, {"t": bc.Shift(1)})
+
+
+def test_truth_values_are_answered(truth_values):
+    assert float(bc.estimate(truth_values, bc.ATE("t", "y"))) == pytest.approx(0.5)
+    turned = bc.ATE("t", "y", treated=bc.Policy(lambda t: 1 - t))
+    assert float(bc.estimate(truth_values, turned)) == pytest.approx(0.5 * (2 - 4) / 6)
+    drawn = bc.Expected("y", {"t": bc.Stochastic(pm.Bernoulli.dist(0.25))})
+    effect = bc.estimate(truth_values, drawn)
+    assert abs(float(effect) - 0.125) < 5 * effect.mc_error + 1e-12
+
+
+@pytest.mark.parametrize("dtype", [int, float])
+@pytest.mark.parametrize("act", [7, 0, bc.Shift(1), bc.Policy(lambda arm: arm + 4)])
+def test_a_label_has_no_other_level(dtype, act):
+    known = compared(dtype)
+    for ask in (
+        lambda: bc.estimate(known, bc.ATE("arm", "y", treated=act, control=1)),
+        lambda: bc.worlds(known, {"a": {"arm": act}}),
+        lambda: bc.counterfactual(known, {"arm": act}),
+    ):
+        with pytest.raises(
+            InterventionError, match=r"no unit has arm=.*of 'y' does not name it.*1, 2, 3"
+        ):
+            ask()
+
+
+def test_levels_that_units_or_equations_name_are_answered():
+    known = compared(int)
+    for level, mean in ((1, 0.0), (2, 1.0), (3, 5.0)):
+        assert float(bc.estimate(known, bc.Expected("y", {"arm": level}))) == pytest.approx(mean)
+    with pm.Model(coords=UNITS) as model:  # of one number: it, and whatever else
+        dose = pm.Data("dose", np.array([0, 1, 3, 0, 1, 3]), dims="unit")
+        pm.Normal("y", 2.0 * pt.neq(dose, 0), 1, dims="unit")
+    data = {"dose": np.array([0, 1, 3, 0, 1, 3]), "y": np.zeros(6)}
+    effect = bc.estimate(bc.truth(model, {}, data), bc.ATE("dose", "y", treated=2))
+    assert float(effect) == pytest.approx(2.0)
+
+
+def test_a_label_held_as_floats_points_at_entries():
+    with pm.Model(coords=UNITS) as model:
+        arm = pm.Data("arm", ARMS.astype(float), dims="unit")
+        a = pm.Normal("a", shape=4)
+        pm.Normal("y", a[arm.astype("int64")], 1, dims="unit")
+    data = {"arm": ARMS.astype(float), "y": np.zeros(6)}
+    known = bc.truth(model, {"a": np.arange(4.0) ** 2}, data)
+    two = bc.estimate(known, bc.ATE("arm", "y", treated=3, control=2))
+    assert float(two) == pytest.approx(5.0)
+    with pytest.raises(InterventionError, match=r"arm=2.5 lies between the entries of a table"):
+        bc.estimate(known, bc.ATE("arm", "y", treated=2.5, control=1))
+
+
+def test_an_index_that_the_model_draws_is_not_put_down_to_the_units():
+    x = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0])
+    with pm.Model(coords=UNITS) as model:
+        dose = pm.Data("x", x, dims="unit")
+        m = pm.Poisson("m", pt.exp(0.2 * dose), dims="unit")
+        a = pm.Normal("a", shape=4)
+        pm.Normal("y", a[m], 1, dims="unit")
+    data = {"x": x, "m": [0, 1, 2, 3, 0, 1], "y": np.zeros(6)}
+    known = bc.truth(model, {"a": np.arange(4.0) ** 2}, data)
+    with pytest.raises(UndefinedEffectError, match=r"values that the model itself gives 'm'"):
+        bc.estimate(known, bc.ATE("x", "y"))
+    effect = bc.estimate(known, bc.ATE("m", "y", treated=3, control=0))
+    assert float(effect) == pytest.approx(9.0)

@@ -29,11 +29,13 @@ from pytensor.graph.traversal import ancestors
 from bayescausal.model.rebuild import close, open_model
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pymc as pm
 
     from bayescausal.model.structure import Structure
 
-__all__ = ["Centred", "centred"]
+__all__ = ["Centred", "centred", "prior_names"]
 
 
 class Centred(Transform):
@@ -103,6 +105,41 @@ def centred(structure: Structure, model: pm.Model) -> pm.Model:
         )
     toposort_replace(fgraph, tuple(replacements.items()))
     return close(fgraph, initvals)
+
+
+def prior_names(structure: Structure, names: Iterable[str]) -> list[str]:
+    """Return the parameters whose densities make the prior.
+
+    Those without parameters above them, and coefficients whose prior is stated given others that
+    stand in the same equation themselves. What is left has a distribution with parameters of its
+    own: the effects of groups.
+
+    Parameters
+    ----------
+    structure : Structure
+    names : iterable of str
+        Parameters.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.inference.centred import prior_names
+    >>> from bayescausal.model.structure import structure_of
+    >>> with pm.Model(coords={"unit": [0], "g": range(3)}) as model:
+    ...     slope, m = pm.Normal("slope"), pm.Normal("m")
+    ...     level, effects = pm.Normal("level", -2 * slope), pm.Normal("effects", m, dims="g")
+    ...     y = pm.Normal("y", level + slope + effects.sum(), dims="unit")
+    >>> prior_names(structure_of(model), ["slope", "m", "level", "effects"])
+    ['slope', 'm', 'level']
+    """
+    graph, names = structure.full, list(names)
+    reads = {n: {a for a in structure.ancestors([n]) if a in set(names)} for n in names}
+    used = {n: set(graph.successors(n)) - set(names) for n in names}
+    return [n for n in names if all(used[n] & used[a] for a in reads[n])]
 
 
 def _chained(structure: Structure, model: pm.Model) -> set[Any]:

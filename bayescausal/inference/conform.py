@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.inference.twins import one_name_each
-from bayescausal.model.kinds import kind_of
+from bayescausal.model.kinds import as_label, kind_of
 from bayescausal.model.rebuild import is_index
 from bayescausal.model.support import Support, is_discrete, support_of
 from bayescausal.types import DataError, closest
@@ -184,7 +184,8 @@ def _shared(table: Table, known: Mapping[str, tuple[Any, ...]]) -> dict[str, tup
             name in table.categories or _is_labels(table[name], _empty(table[name]))
         ):
             continue
-        odd = [v for v in dict.fromkeys(table[name].ravel().tolist()) if v not in (*order, None)]
+        held = dict.fromkeys(as_label(v) for v in table[name].ravel().tolist())
+        odd = [v for v in held if v not in (*order, None)]
         if odd:
             raise DataError(
                 f"{name!r} is {odd[0]!r} in the table, which is none of its categories.",
@@ -329,7 +330,8 @@ def _code(
 ) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Return labels as codes 0..K-1, and the labels in that order."""
     raw = table[name]
-    found = list(dict.fromkeys(raw.ravel().tolist()))
+    cells = [as_label(v) for v in raw.ravel().tolist()]  # dates go by their text
+    found = list(dict.fromkeys(cells))
     coords = {
         d: tuple(v)
         for d, v in structure.model.coords.items()
@@ -366,7 +368,7 @@ def _code(
             expected=f"{size}, as in the model.",
         )
     position = {label: i for i, label in enumerate(order)}
-    codes = np.array([position[v] for v in raw.ravel().tolist()], dtype=np.int64)
+    codes = np.array([position[v] for v in cells], dtype=np.int64)
     return codes.reshape(raw.shape), tuple(order)
 
 

@@ -4,7 +4,7 @@
 ``posterior``           draws of the parameters, latents and empty cells
 ``sample_stats``        what the sampler said, where one ran
 ``log_likelihood``      ``log p(v | parents)`` of each observed cell in each draw
-``log_prior``           ``log p`` of each parameter that has no parameter above it [2]_
+``log_prior``           ``log p`` of each parameter that is no effect of a hierarchy [2]_
 ``posterior_predictive``  new values of what was observed, given the observed parents
 ``prior``               draws of the parameters from their prior
 ``observed_data``       what was observed of the random variables
@@ -35,6 +35,7 @@ import xarray as xr
 from pymc.backends.arviz import find_constants, find_observations
 from pytensor.graph.replace import clone_replace
 
+from bayescausal.inference.centred import prior_names
 from bayescausal.inference.condition import condition
 from bayescausal.inference.read import read_data
 from bayescausal.inference.stream.held import is_streamed
@@ -200,7 +201,7 @@ class _Source:
         structure = self.fit.structure
         free = {rv.name for rv in self.model.free_RVs}
         names = [p for p in structure.parameters if p in free]
-        roots = [n for n in names if not structure.ancestors([n]) & set(names)]
+        roots = prior_names(structure, names)
         return self._density(pm.stats.compute_log_prior, roots) if roots else None
 
     def _density(self, compute: Any, names: list[str] | None) -> xr.Dataset:

@@ -6,6 +6,9 @@ numpy, pandas or Arrow, are *numbers*. Text is labels. Dates and durations are n
 somebody says in what unit they are counted. A column of Python objects is what all its values are,
 and labels where they disagree: one "unknown" among numbers makes text of them.
 
+Labels that are neither text nor numbers (the intervals of ``pandas.cut``, dates of a categorical
+type) go by their text: samplers and files know no other.
+
 Empty cells (NaN, None, NaT, ``pd.NA``) are of no kind: NaN among numbers, None among labels.
 """
 
@@ -19,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Kind", "are_numbers", "kind_of", "native_column"]
+__all__ = ["Kind", "are_numbers", "as_label", "kind_of", "native_column"]
 
 _NUMBERS = (int, float, Decimal, Fraction, np.number, np.bool_)
 _DATES = (date, timedelta, np.datetime64, np.timedelta64)
@@ -69,7 +72,9 @@ def kind_of(column: Any) -> Kind:
     import pandas as pd
 
     if not isinstance(column, pd.Series | pd.Index | pd.Categorical):
-        if isinstance(column, np.ma.MaskedArray):
+        if hasattr(column, "to_pandas") and "dictionary" in str(getattr(column, "type", "")):
+            return kind_of(pd.Categorical(column.to_pylist()))
+        if isinstance(column, np.ma.MaskedArray) and column.dtype.kind in "biuf":
             return Kind("number", np.asarray(np.ma.filled(column.astype(float), np.nan)))
         array = np.asarray(column)
         if array.dtype.kind in "biuf":
@@ -79,10 +84,10 @@ def kind_of(column: Any) -> Kind:
     series = pd.Series(column)
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        return Kind("label", _objects(series), tuple(map(_plain, dtype.categories)))
+        return Kind("label", _labels(_objects(series)), tuple(map(as_label, dtype.categories)))
     arrow = _arrow_kind(dtype)
     if arrow == "dictionary":  # its order is that of appearance, which nobody meant
-        return Kind("label", _objects(series))
+        return Kind("label", _labels(_objects(series)))
     if arrow == "decimal":
         return _of_objects(_objects(series))
     if isinstance(dtype, pd.PeriodDtype) or pd.api.types.is_datetime64_any_dtype(dtype):
@@ -105,6 +110,24 @@ def are_numbers(labels: Any) -> bool:
     return all(isinstance(v, _NUMBERS) for v in labels)
 
 
+def as_label(value: Any) -> Any:
+    """Return a label as text or a plain number; None where it is empty.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.model.kinds import as_label
+    >>> as_label(pd.Interval(0, 40)), as_label(b"a"), as_label(2)
+    ('(0, 40]', 'a', 2)
+    """
+    value = _plain(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Decimal | Fraction):
+        return int(value) if value == int(value) else float(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
 def native_column(column: Any) -> Any:
     """Return a series of narwhals as something of pandas or numpy that keeps its kind."""
     import narwhals as nw
@@ -113,7 +136,9 @@ def native_column(column: Any) -> Any:
     if isinstance(column.dtype, nw.Enum):
         return pd.Categorical(column.to_list(), categories=list(column.dtype.categories))
     if column.dtype == nw.Categorical:  # its categories have no order that is meant
-        return pd.Series(column.to_list(), dtype=object)
+        held = column.to_list()
+        texts = all(v is None or isinstance(v, str) for v in held)
+        return pd.Series(held, dtype=object) if texts else pd.Categorical(held)
     return column.to_numpy()
 
 
@@ -132,7 +157,14 @@ def _of_objects(values: np.ndarray) -> Kind:
         return Kind("number", np.array([np.nan if v is None else float(v) for v in values]))
     if all(isinstance(v, _DATES) or type(v).__name__ == "Period" for v in held):
         return Kind("date", values)
-    return Kind("label", values)
+    return Kind("label", _labels(values))
+
+
+def _labels(values: np.ndarray) -> np.ndarray:
+    """Return objects as labels."""
+    found = np.empty(len(values), dtype=object)
+    found[:] = [as_label(v) for v in values]
+    return found
 
 
 def _objects(series: Any) -> np.ndarray:

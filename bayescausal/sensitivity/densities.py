@@ -4,7 +4,9 @@ The density of a fitted model is a product of one factor per random variable. Fo
 draw the factors are evaluated at it and at the data: those of the *parameters* make the prior,
 those of the observed variables the likelihood. Factors of latent variables and of parameters that
 have parameters of their own (the effects of groups in a hierarchy) belong to neither: scaling them
-would change the model, not how much is assumed [1]_.
+would change the model, not how much is assumed [1]_. A coefficient whose prior is stated given
+other coefficients of the same equation (:math:`b_1 \\mid b_2`, as those of models from formulas) has
+none of its own: the factors are those of one joint prior.
 
 References
 ----------
@@ -23,6 +25,7 @@ import pytensor.tensor as pt
 from pymc.model.transform.conditioning import remove_value_transforms
 from pytensor.graph.replace import clone_replace, vectorize_graph
 
+from bayescausal.inference.centred import prior_names
 from bayescausal.inference.condition import condition
 from bayescausal.inference.read import read_data
 from bayescausal.model.rebuild import PY_MODE
@@ -44,7 +47,7 @@ class Densities:
     Attributes
     ----------
     prior : dict of str to ndarray
-        One entry per parameter without parameters above it.
+        One entry per parameter of :func:`bayescausal.inference.centred.prior_names`.
     likelihood : ndarray
         Of all that was observed.
     above : tuple of str
@@ -92,7 +95,7 @@ def log_densities(fit: Fit) -> Densities:
     if lost:
         raise ModelError(f"There are no draws of {', '.join(lost)}.")
     names = [p for p in structure.parameters if p in {rv.name for rv in model.free_RVs}]
-    roots = [n for n in names if not structure.ancestors([n]) & set(names)]
+    roots = prior_names(structure, names)
     above = tuple(n for n in names if n not in roots)
     seen = list(model.observed_RVs)
     try:

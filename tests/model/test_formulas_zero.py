@@ -2,7 +2,7 @@
 
 A coefficient's default prior was scaled by its raw column: a product with calendar years then had a
 prior near zero, whatever the data said. Looked at: products of two and three, powers, categories
-times numbers, splines times numbers, functions, offsets, intercepts and models without one, levels
+times numbers (also without the number or the category by itself), splines times numbers, functions, offsets, intercepts and models without one, levels
 of the outcome far from zero, group slopes, ordinal cutpoints, the logit and log links.
 
 Right values: least squares for the posterior; for the prior, that the law of the linear predictor
@@ -76,6 +76,40 @@ def test_a_square_of_calendar_years_is_that_of_least_squares():
         fit = bc.fit(model, moved, seed=1, draws=2000, chains=2, progressbar=False)
         ask = bc.ATE("yr", "y", treated=2006 - shift, control=2005 - shift)
         assert float(bc.estimate(fit, ask)) == pytest.approx(b[1] + b[2], abs=0.01)
+
+
+@pytest.mark.parametrize("formula", ["y ~ g:yr", "y ~ t + g:yr", "y ~ g:h:yr"])
+def test_a_trend_of_all_levels_without_a_term_of_its_own_is_that_of_least_squares(formula):
+    """The columns of ``g:yr`` differ by thousands and add up to a year that moves by 20. The prior
+    of each slope has an sd of 2.5 s_y / s_yr > 1, the data one below 0.02."""
+    rng = np.random.default_rng(1)
+    data = world(400).assign(h=lambda d: np.where(np.arange(len(d)) % 2, "u", "v"))
+    data["y"] = 0.5 * (data.yr - 2010) + rng.normal(size=400)
+    cell = data.g if "h" not in formula else data.g + data.h
+    parts = [pd.Series(1.0, data.index), *(data.yr * (cell == c) for c in sorted(cell.unique()))]
+    parts += [data.t] if "t +" in formula else []
+    design = np.column_stack(parts)
+    slopes = np.linalg.lstsq(design, data.y, rcond=None)[0][1 : 1 + cell.nunique()]
+    model = bc.model_from_formulas([formula], data=data)
+    fit = bc.fit(model, data, seed=1, draws=2000, chains=2, progressbar=False)
+    got = bc.estimate(fit, bc.Slope("yr", "y"))
+    want = float(np.mean([slopes[sorted(cell.unique()).index(c)] for c in cell]))
+    assert float(got) == pytest.approx(want, abs=0.003)
+
+
+def test_a_bar_of_slopes_beside_a_bar_of_intercepts_is_written_as_their_two_bars_in_one():
+    data = world(60)
+    found = []
+    for right in ("yr + (1 | g) + (0 + yr | g)", "yr + (yr || g)"):
+        with pytest.warns(bc.FormulaWarning, match="about the mean.*intercepts of g"):
+            model = bc.model_from_formulas([f"y ~ {right}"], data=data)
+        values = {"b_y_Intercept": 0.0, "b_y_yr": 0.0, "sigma_y": 1.0, "sd_y_1|g": 1.0,
+                  "sd_y_yr|g": 1.0, "z_y_1|g": [1.0, 0.0, 0.0], "z_y_yr|g": [0.0, 2.0, 0.0]}  # fmt: skip
+        truth = bc.truth(model, values, data)
+        ask = bc.Expected("y", {"g": "b", "yr": 2020.0})
+        assert float(bc.estimate(truth, ask)) == pytest.approx(2.0 * (2020 - data.yr.mean()))
+        found.append(bc.prior_summary(model)["prior"].filter(like="sd_").tolist())
+    assert found[0] == found[1]
 
 
 # ------------------------------------------------------------------- the law of the prior

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import arviz as az
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 from arviz_stats import psense
@@ -251,3 +252,27 @@ def test_a_model_with_other_variables_is_no_alternative(weak):
         pm.Normal("q", dims="unit")
     with pytest.raises(ParameterError, match="has the variables q"):
         bc.prior_sensitivity(weak, ATE, alternatives={"other": other})
+
+
+def test_the_prior_of_coefficients_that_hang_together_counts_whole():
+    """``y ~ t * yr``: the prior does not depend on the zero of yr, so neither does its density at
+    coefficients that say the same (b_t' = b_t + c b_tyr, level likewise; the map has determinant
+    one). That of the product's coefficient alone is a part of it."""
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"t": rng.integers(0, 2, 60), "yr": rng.integers(2000, 2021, 60)})
+    data["y"] = 0.9 * data.t + 0.1 * (data.yr - 2000) + rng.normal(size=60)
+    b = {n: rng.normal(size=(1, 40)) for n in ("Intercept", "t", "yr", "t:yr")}
+    totals = []
+    for shift in (2010.0, 0.0):  # about the mean, and calendar years
+        c = shift - 2010.0
+        moved = {
+            "Intercept": b["Intercept"] + c * b["yr"], "t": b["t"] + c * b["t:yr"],
+            "yr": b["yr"], "t:yr": b["t:yr"],
+        }  # fmt: skip
+        model = bc.model_from_formulas(["y ~ t * yr"], data=data.assign(yr=data.yr - shift))
+        draws = {f"b_y_{n}": v for n, v in moved.items()} | {"sigma_y": np.ones((1, 40))}
+        found = log_densities(bc.Fit(model, draws, data.assign(yr=data.yr - shift)))
+        assert found.above == ()
+        totals.append(sum(found.prior[f"b_y_{n}"] for n in b))
+        assert np.ptp(totals[-1] - found.prior["b_y_t:yr"]) > 1
+    np.testing.assert_allclose(totals[0], totals[1], atol=0.01)

@@ -16,7 +16,9 @@ themselves they are
 
 .. math:: b_i \mid b_{j \succ i} \sim N\Bigl(m_i - \sum_{j \succ i} h_{ij} b_j,\; s_i\Bigr).
 
-Categories have no zero, so their products are only taken about their means. Where a column says
+Categories have no zero, so their products are only taken about their means. The columns of
+``g:year`` add up to the year: without a term ``year`` or ``g``, each has the scale of that sum if
+it is the smaller one, so that a trend of all levels is not shut out. Where a column says
 nothing that those before it did not, no scale follows from the data, and none matters to them: it
 has that of the column itself.
 
@@ -28,7 +30,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,7 +117,21 @@ def beyond(effects: Sequence[Effect], rows: int, *, constant: bool) -> list[Beyo
             i for i in rests if effects[i].reads <= effect.reads
         ]  # fmt: skip
         found[k], rests[k] = _split(x[whole], {i: rests[i] for i in inside}, constant)
+        found[k] = _together(found[k], rests[k], effect)
     return [found[k] for k in range(len(effects))]
+
+
+def _together(found: Beyond, rest: np.ndarray, effect: Effect) -> Beyond:
+    """Return scales no larger than that of what columns of all levels of a category add up to."""
+    full = [i for i, v in enumerate(effect.vectors) if getattr(v, "full", False)]
+    if effect.categorical or not full:
+        return found
+    shape = [len(v.labels) for v in effect.vectors]
+    axes = tuple(1 + i for i in full)
+    total = rest.reshape(len(rest), *shape).sum(axis=axes, keepdims=True).std(axis=0)
+    smallest = np.broadcast_to(total, shape).ravel()
+    some = smallest > ROUNDING * np.abs(rest).max(initial=0.0)
+    return replace(found, sd=np.where(some, np.minimum(found.sd, smallest), found.sd))
 
 
 def _split(

@@ -30,6 +30,7 @@ from bayescausal.model.formulas.parse import parse_formulas
 from bayescausal.model.formulas.priors import Prior, Priors, digits, near
 from bayescausal.model.formulas.terms import Effect, Scope, effects_of
 from bayescausal.model.formulas.variables import UNIT, as_frame, read_names
+from bayescausal.model.kinds import as_label
 from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def model_from_formulas(
     parsed = parse_formulas(formulas)
     choices = choose_families(families, parsed)
     frame = as_frame(data)
-    declared = {str(k): tuple(v) for k, v in (levels or {}).items()}
+    declared = {str(k): tuple(map(as_label, v)) for k, v in (levels or {}).items()}
     names = read_names(parsed, choices, frame, declared)
     held = Priors(priors, parsed)
     coords: dict[str, Any] = {UNIT: range(names.rows) if _has_data(names) else [0]}

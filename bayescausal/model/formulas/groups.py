@@ -75,7 +75,7 @@ def add_group(equation: Any, group: GroupTerm) -> list[Any]:
     if has_intercept:
         effects = [Effect("1", None, ()), *effects]
     by = ":".join(group.group)
-    slopes_of = _slopes(equation, effects, has_intercept, group.label)
+    slopes_of = _slopes(equation, effects, has_intercept, group)
     columns = sum(len(s.columns) for s in slopes_of)
     if group.correlated and columns > 1:
         if equation.contrasts:
@@ -177,17 +177,27 @@ class _Slope:
     scale: np.ndarray
 
 
-def _slopes(equation: Any, effects: list[Effect], has_intercept: bool, label: str) -> list[_Slope]:
-    """Return the effects of a bar, about the mean of their columns where zero is far from it."""
+def _slopes(
+    equation: Any, effects: list[Effect], has_intercept: bool, group: GroupTerm
+) -> list[_Slope]:
+    """Return the effects of a bar, about the mean of their columns where zero is far from it.
+
+    The intercepts may be those of another bar of the same groups, ``(1 | g) + (0 + x | g)``.
+    """
     sd = 2.5 * equation.scale.sd
     columns = [effect.columns() for effect in effects]
-    found = beyond(effects, equation.names.rows, constant=has_intercept)
-    far = has_intercept and any(f.far for f in found[1:])
+    level = has_intercept or any(
+        g.group == group.group and any(not t.factors for t in g.terms)
+        for g in equation.formula.groups
+    )
+    found = beyond(effects, equation.names.rows, constant=level)
+    far = level and any(f.far for f in found[int(has_intercept) :])
+    label = group.label
     if far:
         columns = _rests(effects, columns, found)
         warnings.warn(
             f"({label}): zero is far from the data of a column, so group effects are written about "
-            f"the mean of the columns: the intercepts of ({label}) are those there.",
+            f"the mean of the columns: the intercepts of {':'.join(group.group)} are those there.",
             FormulaWarning,
             stacklevel=4,
         )

@@ -340,6 +340,8 @@ def _given(
     kind = kind_of(series)
     dates = kind.what == "date"
     labels = declared is not None or kind.what == "label" or (dates and "x" not in use)
+    if dates and labels:
+        kind = kind_of(pd.Categorical(series))
     if series.isna().any():
         code = labels or "group" in use
         raise FormulaError(

@@ -19,6 +19,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -240,6 +241,30 @@ def test_a_mediator_that_is_a_function_of_the_treatment_cannot_be_held():
         assert verdict(known, question).status == "under assumption"
 
 
+def test_a_front_door_that_is_a_function_of_the_treatment_stays_shut():
+    """``P(y | x', m)`` needs each m with each x', and m = x**2 goes with its own x alone."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        u = pm.Normal("u", dims="unit")
+        x = pm.Normal("x", u, dims="unit")
+        m = pm.Deterministic("m", x**2, dims="unit")
+        n = pm.Normal("n", m, dims="unit")
+        pm.Normal("y", n + u, dims="unit")
+    seen = ["x", "m", "y"]
+    shut = bc.identify(model, "x", "y", observed=seen)
+    assert shut.status == "under assumption"
+    assert "m is a function of x" in shut.sentence()
+    through = bc.identify(model, "x", "y", observed=[*seen, "n"])
+    assert through.sentence().startswith("Identified by the front door through n.")
+
+
+def test_a_condition_that_is_a_function_of_what_is_adjusted_for_is_no_lack_of_units():
+    """``sum_z P(y | x, z, c) P(z | c)``: z and c come as they occur together."""
+    graph = nx.DiGraph([("z", "x"), ("z", "y"), ("x", "y"), ("z", "c")])
+    graph.nodes["c"]["kind"] = "deterministic"
+    assert identify_effect(graph, "CATE", "x", "y", given="c").adjustment_sets == [{"z"}]
+    assert identify_effect(graph, "ATT", "x", "y", given="c")
+
+
 def test_columns_show_that_the_treatment_is_a_function_of_the_score_or_of_time():
     """A monotone step in 200 rows has chance 2 / C(200, k); half a dozen rows prove nothing."""
     rng = np.random.default_rng(2)
@@ -316,7 +341,7 @@ def test_the_treated_are_those_of_the_question():
     confounded = "X -> M -> Y; X -> Y; Z -> X; Z -> Y"
     for kind, query in (
         ("CDE", "P(Y_{X', M'} | X)"),
-        ("NDE", "P(Y_{X, M_{X'}} | X)"),
+        ("NDE", "P(Y_{X', M_{X''}} | X)"),
         ("ATE", "P(Y_{X'} | X)"),
     ):
         held = "M" if kind != "ATE" else None

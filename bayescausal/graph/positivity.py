@@ -115,8 +115,10 @@ def with_positivity(found: Identification) -> Identification:
     return found
 
 
-def on_the_form(found: Identification, name: str, of: Iterable[str]) -> Identification:
-    """Lower a verdict: given `of`, `name` has one value only.
+def on_the_form(
+    found: Identification, name: str, of: Iterable[str], moves: str = "", only: str = ""
+) -> Identification:
+    """Lower a verdict: given what it holds, `name` has one value only.
 
     Parameters
     ----------
@@ -125,7 +127,11 @@ def on_the_form(found: Identification, name: str, of: Iterable[str]) -> Identifi
     name : str
         What is set.
     of : iterable of str
-        What it is a function of.
+        What it is a function of; empty if every unit has the same.
+    moves : str, optional
+        The variable held that is a function of `name`, together with `of` if that is not empty.
+    only : str, optional
+        The one value that every unit has.
 
     Returns
     -------
@@ -135,14 +141,24 @@ def on_the_form(found: Identification, name: str, of: Iterable[str]) -> Identifi
     from bayescausal.graph.identification import _and
 
     causes, outcome = _and(list(of)), _and(found.question.outcome)
-    reason = (
-        f"{name} is a function of {causes}, so that units alike in {causes} all have the same "
-        f"{name}: positivity fails everywhere but at a boundary where {name} changes"
-    )
-    form = (
-        f"the form of the equation of {outcome}, which carries it to values of {name} that no "
-        f"unit with the same {causes} has"
-    )
+    if moves:
+        with_it = _and([name, *of])
+        reason = (
+            f"{moves} is a function of {with_it} in the data, so that no unit has another {name} "
+            f"with the same {_and([moves, *of])}: setting {name} leaves {moves} as it is. If it "
+            f"follows from {with_it}, write it so in the equation of {outcome}"
+        )
+        carries = f"{name} that no unit with the same {_and([moves, *of])} has"
+    elif only:
+        reason = f"every unit has {name} = {only}, so that nothing is seen of another {name}"
+        carries = f"{name} that no unit has"
+    else:
+        reason = (
+            f"{name} is a function of {causes}, so that units alike in {causes} all have the same "
+            f"{name}: positivity fails everywhere but at a boundary where {name} changes"
+        )
+        carries = f"{name} that no unit with the same {causes} has"
+    form = f"the form of the equation of {outcome}, which carries it to values of {carries}"
     return replace(
         found,
         status="under assumption",

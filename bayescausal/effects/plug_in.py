@@ -92,7 +92,8 @@ def plug_in(
         The two values of the treatment; one for each where there are several. ``control=None``
         asks for one world, ``E[Y | do(X = treated)]``.
     given : mapping, optional
-        Values of what the effect is conditional on.
+        Values of what the effect is conditional on; of the treatment too, where the verdict is
+        about units known by it.
     event : value or mapping, optional
         Ask for the probability of this value of the outcome instead of its mean; a mapping where
         there are several outcomes.
@@ -166,11 +167,12 @@ def plug_in(
         raise EstimandError(
             f"control=None asks for one world, and {kind} is about two.", expected="control=."
         )
-    fixed = _given(question.given, given)
+    own = question.natural if kind not in ("ATT", "ATU") else ()  # these say it themselves
+    fixed = _given((*question.given, *own), given)
     loose = identification.any_value
     weigh = _Reader(cells, formula, question.outcome, question.treatment, loose, event)
     arms = [
-        weigh.at(_world(worlds, arm, question.treatment) | fixed)
+        weigh.at(_world(worlds, arm, question, nested=kind in ("NDE", "NIE")) | fixed)
         for arm in _ARMS[kind][: len(worlds)]
     ]
     if empirical:
@@ -229,7 +231,9 @@ class _Reader:
         return self.cells.levels[self.cells.names.index(self._base(name))]
 
     def _base(self, name: str) -> str:
-        return name if name in self.cells.names else name.removesuffix("'")
+        while name not in self.cells.names:
+            name = name[:-1]  # the marks of the values that are set
+        return name
 
     def _score(self, outcome: tuple[str, ...], event: Any) -> np.ndarray:
         """Return what each value of the outcomes counts for: a number, or whether it happens."""
@@ -346,12 +350,17 @@ def _given(names: tuple[str, ...], given: Mapping[str, Any] | None) -> dict[str,
 
 
 def _world(
-    worlds: Sequence[dict[str, Any]], arm: tuple[int, int], names: tuple[str, ...]
+    worlds: Sequence[dict[str, Any]], arm: tuple[int, int], question: Any, *, nested: bool
 ) -> dict[str, Any]:
-    """Return the values of x and x' in one of the two worlds compared."""
+    """Return the values of x and x' in one of the two worlds compared.
+
+    Where the treatment's own value matters too, that is x, and mediators read x''.
+    """
     by = {1: worlds[0], 0: worlds[-1]}
     own, other = by[arm[0]], by[arm[1]]
-    return {n: own[n] for n in names} | {f"{n}'": other[n] for n in names}
+    mark = "'" if nested and question.crossed else ""
+    first = {n + mark: own[n] for n in question.treatment}
+    return first | {f"{n}{mark}'": other[n] for n in question.treatment}
 
 
 def _name(

@@ -25,15 +25,16 @@ import numpy as np
 from bayescausal.effects.averages import Association
 from bayescausal.effects.conditions import Condition
 from bayescausal.effects.mediation import PSE
-from bayescausal.effects.positivity import function_in_data
+from bayescausal.effects.positivity import tied_in_data
 from bayescausal.graph.estimands import identify_effect
+from bayescausal.graph.expression import conditioned
 from bayescausal.graph.normal import as_graph, as_names, nameless, observables
 from bayescausal.graph.pathwise import identify_along
 from bayescausal.graph.positivity import on_the_form
 from bayescausal.inference.record import Fit
 from bayescausal.model.asked import graph_and_observed
 from bayescausal.model.structure import structural_graph
-from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Shift
+from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Set, Shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,7 +98,7 @@ def verdict_on(
         return _natural(graph, estimand)
     found = _decide(graph, estimand, observed, given)
     if fit is not None:
-        found = _in_these_data(fit, found)
+        found = _in_these_data(fit, found, estimand)
     if estimand.given.masks:
         found = replace(found, warnings=(*found.warnings, _MASKED))
     return found
@@ -306,16 +307,36 @@ _MASKED = (
 )
 
 
-def _in_these_data(fit: Fit, found: Identification) -> Identification:
-    """Lower the verdict where, in the data, the treatment is a function of what is adjusted for."""
-    if not found or found.method != "back door":
+def _in_these_data(fit: Fit, found: Identification, estimand: Estimand) -> Identification:
+    """Lower the verdict where, in the data, units alike in all else have no other treatment."""
+    if not found or found.estimand is None or found.method in ("observed", "no causal path"):
         return found
-    held = [*(found.adjustment_sets[0] if found.adjustment_sets else ()), *found.question.given]
-    for name in found.question.treatment:
-        for other in held:
-            if function_in_data(fit, name, other):
-                return on_the_form(found, name, [other])
+    asked = found.question.treatment
+    for name in asked:
+        if name not in fit.columns:
+            continue
+        looked = [given for given in conditioned(found.estimand) if name in given]
+        held = dict.fromkeys(n for given in looked for n in sorted(given - {*asked}))
+        tied = tied_in_data(fit, name, held)
+        if tied is None:
+            continue
+        if tied.of or tied.moves:
+            return on_the_form(found, name, tied.of, tied.moves)
+        value = np.asarray(fit.columns[name]).reshape(-1)[0]
+        if not _set_to(estimand, fit, name, value):
+            shown = fit.labels[name][int(value)] if name in fit.labels else f"{float(value):g}"
+            return on_the_form(found, name, (), "", shown)
     return found
+
+
+def _set_to(estimand: Estimand, fit: Fit, name: str, value: Any) -> bool:
+    """Whether a question sets a treatment to this value alone, in all its worlds."""
+    own = fit.labels[name][int(value)] if name in fit.labels else value
+    try:
+        acts = [do[name] for do in estimand.worlds().values() if name in do]
+    except BayesCausalError:
+        return False
+    return all(isinstance(act, Set) and np.all(np.asarray(act.value) == own) for act in acts)
 
 
 def _reads_natural_value(estimand: Estimand) -> bool:

@@ -157,6 +157,7 @@ def identify_effect(
         natural = query.admg.mask(n for n in xs if kind != "CDE" or n not in held) | natural
     if by_outcome:
         natural = query.x
+    query = replace(query, natural=query.admg.listed(natural))
     if kind in _COUPLED or by_outcome:
         base = _mediated(query, kind, mediators, natural) if kind in _MEDIATED else None
         found = _coupled(query, kind, coupling, natural, base, known_by=tuple(by_outcome))
@@ -166,8 +167,7 @@ def identify_effect(
         found = _crossing(query, kind, natural)
     else:
         found = identify_query(query, kind)
-    between = _mediators(query, mediators) if kind in _MEDIATED else ()
-    return with_positivity(found, dict.fromkeys((*xs, *between)))
+    return with_positivity(found)
 
 
 # --------------------------------------------------------------------------- private
@@ -186,14 +186,15 @@ def _association(query: Query) -> Identification:
     )
 
 
-def _crossing(query: Query, kind: str, natural: int) -> Identification:
+def _crossing(query: Query, kind: str, natural: int, mark: str = "'") -> Identification:
     """ATT, ATU, policies, and effects given a consequence of the treatment.
 
-    `natural` are the treatments whose own value is known as well, or decides what is set.
+    `natural` are the treatments whose own value is known as well, or decides what is set; `mark`
+    tells the name of the value that is set from it.
     """
     admg, x, y, z = query.admg, query.x, query.y, query.z
     conditions = ", ".join((*admg.listed(natural), *query.given))
-    labels = {node: admg.names[node] + "'" for node in bits(x)}
+    labels = {node: admg.names[node] + mark for node in bits(x)}
     text = f"P({_subscripted(query.outcome, labels.values())} | {conditions})"
     if query.selection:
         return _selected(query, kind, text)
@@ -308,21 +309,26 @@ def _treated(query: Query, z: int, labels: dict[int, str], natural: int) -> Expr
 
 
 def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Identification:
-    """NDE and NIE: Y where X is x and the mediators are as under x'; `natural`: X is known too."""
+    """NDE and NIE: Y where X is x and the mediators are as under x'; `natural`: X is known too.
+
+    Where X's own value matters as well it keeps the name, and the two that are set have marks.
+    """
     held = _mediators(query, mediators)
     admg, x, y = query.admg, query.x, query.y
-    labels = {node: admg.names[node] + "'" for node in bits(x)}
-    shown = ", ".join((*query.treatment, *(f"{m}_{{{', '.join(labels.values())}}}" for m in held)))
+    mark = "'" if query.crossed else ""
+    own = {node: admg.names[node] + mark for node in bits(x)}
+    labels = {node: label + "'" for node, label in own.items()}
+    shown = ", ".join((*own.values(), *(f"{m}_{{{', '.join(labels.values())}}}" for m in held)))
     conditions = (*admg.listed(natural), *query.given)
     given = f" | {', '.join(conditions)}" if conditions else ""
     text = f"P({', '.join(query.outcome)}_{{{shown}}}{given})"
     if query.selection:
         return _selected(query, kind, text)
-    after = query.z & admg.descendants(x)
-    base = _crossing(query, kind, False) if after else identify_query(query, "TE")
+    total = (query, kind, natural, mark + "'") if query.crossed else None
+    base = _crossing(*total) if total else identify_query(query, "TE")
     hidden = [m for m in held if m not in admg.index]
     if not _direct(query, held):  # all of the effect is mediated: Y_{x, M_x'} is Y_x'
-        formula = _relabelled(base.estimand, admg, labels)
+        formula = base.estimand if total else _relabelled(base.estimand, admg, labels)
         return replace(base, kind=kind, query=text, estimand=formula)
     if not base:
         return _refused(base, kind, text)
@@ -336,8 +342,6 @@ def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Iden
             question=query,
         )
     m = admg.mask(held)
-    own = {node: admg.names[node] + ("'" if natural >> node & 1 else "") for node in bits(x)}
-    labels = {node: label + ("'" if natural >> node & 1 else "") for node, label in labels.items()}
     worlds = [World(y, own | {node: admg.names[node] for node in bits(m)}), World(m, labels)]
     if query.z | natural:
         worlds.append(World(query.z | natural))

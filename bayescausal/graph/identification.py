@@ -116,7 +116,7 @@ coating.
         def generate() -> Iterator[frozenset[str]]:
             if not self._by_adjustment:
                 return
-            before = self.kind in ("ATT", "ATU")
+            before = self.kind in ("ATT", "ATU") or bool(q.natural)
             for found in question_sets(q, before=before):
                 if survives_selection(q, found):
                     yield q.admg.named(found)
@@ -143,7 +143,7 @@ coating.
             if not q.given and not q.selection and self._by_adjustment:
                 yield from map(q.admg.named, front_doors(q.admg, q.x, q.y))
 
-        return LazySets(generate, key=_by_size)
+        return LazySets(generate, key=lambda names: by_size_of_door(q, names))
 
     @cached_property
     def instruments(self) -> list[Instrument]:
@@ -294,6 +294,11 @@ _TOTAL = frozenset({"ATE", "CATE", "TE", "QTE", "DoseResponse", "Slope", "Expect
 
 def _by_size(names: frozenset[str]) -> tuple[int, list[str]]:
     return len(names), sorted(names)
+
+
+def by_size_of_door(query: Query, names: frozenset[str]) -> tuple[bool, int, list[str]]:
+    """Order front-door sets: last those that are functions of the treatment, small first."""
+    return bool(determines(query.graph, query.treatment, names)), *_by_size(names)
 
 
 def _and(names: tuple[str, ...] | list[str]) -> str:

@@ -37,7 +37,13 @@ from bayescausal.graph.admg import project
 from bayescausal.graph.expression import Expression, P, Sum, product
 from bayescausal.graph.frontdoor import front_doors
 from bayescausal.graph.idc import NotIdentified, identify_conditional
-from bayescausal.graph.identification import Identification, Status, _and, _by_size
+from bayescausal.graph.identification import (
+    Identification,
+    Status,
+    _and,
+    _by_size,
+    by_size_of_door,
+)
 from bayescausal.graph.normal import column_causes
 from bayescausal.graph.positivity import determines, with_positivity
 from bayescausal.graph.query import Query, read_query
@@ -104,7 +110,7 @@ stands in for. It would be identified if the common cause of X and Y were measur
     """
     query = read_query(graph, treatment, outcome, observed=observed, given=given)
     found = identify_query(query, "CATE" if query.given else "ATE")
-    return with_positivity(found, query.treatment)
+    return with_positivity(found)
 
 
 def identify_query(query: Query, kind: str) -> Identification:
@@ -168,7 +174,7 @@ def _identified(query: Query, kind: str) -> Identification | None:
         )
     doors = [] if z else list(itertools.islice(front_doors(admg, x, y), AHEAD))
     if doors:
-        best = min(doors, key=lambda s: _by_size(admg.named(s)))
+        best = min(doors, key=lambda s: by_size_of_door(query, admg.named(s)))
         through = _and(sorted(admg.listed(best)))
         assumptions = [
             f"{xs} acts on {ys} through {through} alone",

@@ -92,7 +92,7 @@ def identify_along(
     query = read_query(graph, treatment, outcome, observed=observed, given=given)
     if query.selection:
         return _selected(query, "PSE", text)
-    return with_positivity(_by_edges(query, chosen, text, total), (treatment,))
+    return with_positivity(_by_edges(query, chosen, text, total))
 
 
 # --------------------------------------------------------------------------- private
@@ -116,9 +116,10 @@ def _by_edges(query: Query, chosen: set[str], text: str, total: Identification) 
     admg, y, z = query.admg, query.y, query.z
     name = query.treatment[0]
     node = admg.index[name]
+    one = f"{name}'" if query.crossed else name  # X's own value, where it matters, keeps the name
     labels: dict[tuple[int, int], str] = {}
     for child in query.graph.successors(name):
-        label = name if child in chosen else f"{name}'"
+        label = one if child in chosen else f"{one}'"
         for measured in bits(admg.mask(_reached(query, child))):
             if labels.setdefault((node, measured), label) != label:
                 reason = (
@@ -129,7 +130,7 @@ def _by_edges(query: Query, chosen: set[str], text: str, total: Identification) 
                     total, status="not identified", method="none", estimand=None, reason=reason
                 )
                 return replace(refusal, kind="PSE", query=text, assumptions=())
-    worlds = [World(y, {node: f"{name}'"}, labels)]
+    worlds = [World(y, {node: f"{one}'"}, labels)]
     if z:
         worlds.append(World(z))
     found = _across(query, "PSE", text, worlds, 0, total.warnings)

@@ -19,16 +19,18 @@ References
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from bayescausal.graph.expression import Expression, P, _parts
+from bayescausal.graph.expression import P, Renamed, Sum, _parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import networkx as nx
 
+    from bayescausal.graph.expression import Expression
     from bayescausal.graph.identification import Identification
 
 __all__ = ["determined", "determines", "on_the_form", "with_positivity"]
@@ -79,15 +81,17 @@ def determines(graph: nx.DiGraph, given: Iterable[str], names: Iterable[str]) ->
     return tuple(n for n in chosen if n in determined(graph, (held | {*chosen}) - {n}))
 
 
-def with_positivity(found: Identification, names: Iterable[str]) -> Identification:
+def with_positivity(found: Identification) -> Identification:
     """Return the verdict, lowered where its formula needs units that there cannot be.
+
+    A term that looks at v together with what v is a function of needs each value of the one with
+    each of the other, unless the formula weighs them by how they occur together: in the front door
+    ``sum_m P(m | x) sum_x' P(x') P(y | x', m)``, m goes with x and is looked at with x'.
 
     Parameters
     ----------
     found : Identification
         A verdict with a formula.
-    names : iterable of str
-        What the question sets, or compares across worlds: treatments and mediators.
 
     Returns
     -------
@@ -96,17 +100,25 @@ def with_positivity(found: Identification, names: Iterable[str]) -> Identificati
     """
     if not found or found.estimand is None or found.method == "observed":
         return found
-    graph, asked = found.question.graph, tuple(names)
-    for term in _terms(found.estimand):
-        fixed = determines(graph, set(term.given) - {*asked}, set(term.given) & {*asked})
-        for name in fixed:
-            of = [p for p in graph.predecessors(name) if p in term.given]
-            return on_the_form(found, name, of or sorted(set(term.given) - {name}))
+    graph, known = found.question.graph, set(found.question.given)
+    terms = list(_terms(found.estimand, {}, itertools.count()))
+    for term in terms:
+        for name in sorted(term.given):
+            values = {n: v for n, v in term.values.items() if n in term.given}
+            if name not in determined(graph, set(values) - {name}):
+                continue
+            if name in known and name in determined(graph, known - {name}):
+                continue  # both are of the question: whoever asks has seen to it
+            if not any(_together(graph, other, name, values) for other in terms):
+                of = [p for p in graph.predecessors(name) if p in values]
+                return on_the_form(found, name, of or sorted(set(values) - {name}))
     return found
 
 
-def on_the_form(found: Identification, name: str, of: Iterable[str]) -> Identification:
-    """Lower a verdict: given `of`, `name` has one value only.
+def on_the_form(
+    found: Identification, name: str, of: Iterable[str], moves: str = "", only: str = ""
+) -> Identification:
+    """Lower a verdict: given what it holds, `name` has one value only.
 
     Parameters
     ----------
@@ -115,7 +127,11 @@ def on_the_form(found: Identification, name: str, of: Iterable[str]) -> Identifi
     name : str
         What is set.
     of : iterable of str
-        What it is a function of.
+        What it is a function of; empty if every unit has the same.
+    moves : str, optional
+        The variable held that is a function of `name`, together with `of` if that is not empty.
+    only : str, optional
+        The one value that every unit has.
 
     Returns
     -------
@@ -125,14 +141,24 @@ def on_the_form(found: Identification, name: str, of: Iterable[str]) -> Identifi
     from bayescausal.graph.identification import _and
 
     causes, outcome = _and(list(of)), _and(found.question.outcome)
-    reason = (
-        f"{name} is a function of {causes}, so that units alike in {causes} all have the same "
-        f"{name}: positivity fails everywhere but at a boundary where {name} changes"
-    )
-    form = (
-        f"the form of the equation of {outcome}, which carries it to values of {name} that no "
-        f"unit with the same {causes} has"
-    )
+    if moves:
+        with_it = _and([name, *of])
+        reason = (
+            f"{moves} is a function of {with_it} in the data, so that no unit has another {name} "
+            f"with the same {_and([moves, *of])}: setting {name} leaves {moves} as it is. If it "
+            f"follows from {with_it}, write it so in the equation of {outcome}"
+        )
+        carries = f"{name} that no unit with the same {_and([moves, *of])} has"
+    elif only:
+        reason = f"every unit has {name} = {only}, so that nothing is seen of another {name}"
+        carries = f"{name} that no unit has"
+    else:
+        reason = (
+            f"{name} is a function of {causes}, so that units alike in {causes} all have the same "
+            f"{name}: positivity fails everywhere but at a boundary where {name} changes"
+        )
+        carries = f"{name} that no unit with the same {causes} has"
+    form = f"the form of the equation of {outcome}, which carries it to values of {carries}"
     return replace(
         found,
         status="under assumption",
@@ -146,9 +172,36 @@ def on_the_form(found: Identification, name: str, of: Iterable[str]) -> Identifi
 # --------------------------------------------------------------------------- private
 
 
-def _terms(expression: Expression) -> Iterator[P]:
-    """Generate the observed conditional probabilities in a formula."""
+@dataclass(frozen=True)
+class _Term:
+    """An observed conditional probability of a formula, and which value of each variable it reads.
+
+    `values` tells apart the same variable under two labels, or summed over twice.
+    """
+
+    of: frozenset[str]
+    given: frozenset[str]
+    values: Mapping[str, Any]
+
+
+def _terms(
+    expression: Expression, values: Mapping[str, Any], count: Iterator[int]
+) -> Iterator[_Term]:
+    """Generate the terms of a formula."""
     if isinstance(expression, P):
-        yield expression
+        named = {n: values.get(n, n) for n in (*expression.of, *expression.given)}
+        yield _Term(frozenset(expression.of), frozenset(expression.given), named)
+    if isinstance(expression, Sum):
+        values = {**values, **{name: next(count) for name in expression.over}}
+    if isinstance(expression, Renamed):
+        label = expression.label
+        values = {**values, expression.name: values.get(label, label)}
     for part in _parts(expression):
-        yield from _terms(part)
+        yield from _terms(part, values, count)
+
+
+def _together(graph: nx.DiGraph, term: _Term, name: str, values: Mapping[str, Any]) -> bool:
+    """Tell whether a term is the chance of a value with those that it is a function of."""
+    same = {n for n, value in term.values.items() if values.get(n, None) == value and n in values}
+    fixed = name in same and name in determined(graph, same - {name})
+    return fixed and bool(same & term.of)

@@ -34,6 +34,8 @@ class Query:
         Its projection onto the measured variables.
     treatment, outcome, given, selection : tuple of str
         The names of the question; `selection` are the selection nodes of the graph.
+    natural : tuple of str
+        The treatments whose own value is conditioned on as well, or decides what is set.
     """
 
     graph: nx.DiGraph
@@ -42,6 +44,12 @@ class Query:
     outcome: tuple[str, ...]
     given: tuple[str, ...]
     selection: tuple[str, ...]
+    natural: tuple[str, ...] = ()
+
+    @property
+    def crossed(self) -> bool:
+        """Return whether the treatment's own value matters beside the one that is set."""
+        return bool(self.natural) or bool(self.z & self.admg.descendants(self.x))
 
     @property
     def x(self) -> int:

@@ -19,6 +19,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -29,7 +30,7 @@ import xarray as xr
 import bayescausal as bc
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.functionals import Probability
-from bayescausal.effects.positivity import is_monotone_function
+from bayescausal.effects.positivity import is_function
 from bayescausal.effects.verdict import verdict
 from bayescausal.graph import adjustment_sets, do_graph, identify_effect
 from bayescausal.inference.conform import conform
@@ -240,6 +241,30 @@ def test_a_mediator_that_is_a_function_of_the_treatment_cannot_be_held():
         assert verdict(known, question).status == "under assumption"
 
 
+def test_a_front_door_that_is_a_function_of_the_treatment_stays_shut():
+    """``P(y | x', m)`` needs each m with each x', and m = x**2 goes with its own x alone."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        u = pm.Normal("u", dims="unit")
+        x = pm.Normal("x", u, dims="unit")
+        m = pm.Deterministic("m", x**2, dims="unit")
+        n = pm.Normal("n", m, dims="unit")
+        pm.Normal("y", n + u, dims="unit")
+    seen = ["x", "m", "y"]
+    shut = bc.identify(model, "x", "y", observed=seen)
+    assert shut.status == "under assumption"
+    assert "m is a function of x" in shut.sentence()
+    through = bc.identify(model, "x", "y", observed=[*seen, "n"])
+    assert through.sentence().startswith("Identified by the front door through n.")
+
+
+def test_a_condition_that_is_a_function_of_what_is_adjusted_for_is_no_lack_of_units():
+    """``sum_z P(y | x, z, c) P(z | c)``: z and c come as they occur together."""
+    graph = nx.DiGraph([("z", "x"), ("z", "y"), ("x", "y"), ("z", "c")])
+    graph.nodes["c"]["kind"] = "deterministic"
+    assert identify_effect(graph, "CATE", "x", "y", given="c").adjustment_sets == [{"z"}]
+    assert identify_effect(graph, "ATT", "x", "y", given="c")
+
+
 def test_columns_show_that_the_treatment_is_a_function_of_the_score_or_of_time():
     """A monotone step in 200 rows has chance 2 / C(200, k); half a dozen rows prove nothing."""
     rng = np.random.default_rng(2)
@@ -256,7 +281,70 @@ def test_columns_show_that_the_treatment_is_a_function_of_the_score_or_of_time()
     model = bc.model_from_formulas(["y ~ D + r"], data=noisy)
     assert verdict(bc.prior(model, noisy, draws=10, seed=1), bc.ATE("D", "y"))
     few = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
-    assert not is_monotone_function(few, np.arange(6.0))  # 2 orders of 20
+    assert not is_function(few, np.arange(6.0))  # 2 orders of 20
+
+
+def _verdict_of(columns, name="t", labelled=()):
+    """The verdict on a treatment, in an additive model of all the columns."""
+    data = pd.DataFrame(columns).assign(y=0.0)
+    data["y"] += np.random.default_rng(0).normal(size=len(data))
+    formula = "y ~ " + " + ".join(f"C({n})" if n in labelled else n for n in columns)
+    model = bc.model_from_formulas([formula], data=data)
+    return verdict(bc.prior(model, data, draws=10, seed=1), bc.ATE(name, "y"))
+
+
+def test_columns_show_functions_of_several_columns_and_of_the_treatment():
+    """Units alike in the rest have no other treatment, exactly, in 240 rows."""
+    rng = np.random.default_rng(3)
+    r, z = rng.normal(size=(2, 240))
+    group, post = rng.integers(0, 2, size=(2, 240)) * 1.0
+    both = group * post
+    for columns, words in (
+        ({"t": (abs(r) < 1) * 1.0, "r": r}, "t is a function of r, so that"),
+        ({"t": both, "group": group, "post": post}, "t is a function of group and post, so that"),
+        ({"t": r - z, "age": r, "born": z}, "t is a function of age and born, so that"),
+        ({"t": r, "square": r**2}, "square is a function of t in the data, so that no unit has"),
+        ({"t": both, "z": z, "tz": both * z}, "tz is a function of t and z in the data, so that"),
+        ({"t": r, "z": z, "tz": (r - 1) * (z - 2)}, "tz is a function of t and z in the data"),
+        ({"t": r * 0 + 1, "z": z}, "every unit has t = 1, so that nothing is seen of another t"),
+    ):
+        found = _verdict_of(columns)
+        assert found.status == "under assumption"
+        assert words in found.sentence()
+    assert _verdict_of({"t": post, "r": r, "z": z, "group": group})
+    assert _verdict_of({"t": (r + 0.5 * z > 0) * 1.0, "r": r, "group": group})
+    school = np.repeat(np.arange(12), 20)  # assigned by group: the same within each by design
+    assert _verdict_of({"t": (school % 2) * 1.0, "school": school, "z": z}, labelled=("school",))
+
+
+def test_a_product_held_as_a_column_is_no_part_of_the_effect_and_it_is_said():
+    """y = t + z + 2 t z with z = .5 on average: the effect is 2; with t z held it is 1."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"t": rng.integers(0, 2, 200) * 1.0, "z": rng.integers(0, 2, 200) * 1.0})
+    data.loc[:, "z"] += 0.5 - data["z"].mean()
+    data["tz"], data["y"] = data["t"] * data["z"], 0.0
+    with pm.Model(coords={"unit": range(200)}) as model:
+        t, z, tz = (pm.Data(n, data[n].to_numpy(), dims="unit") for n in ("t", "z", "tz"))
+        pm.Normal("y", t + z + 2 * tz, dims="unit")
+    effect = bc.estimate(bc.truth(model, {}, data), bc.ATE("t", "y"))
+    assert float(effect) == pytest.approx(1.0)
+    assert not effect.identification
+    assert "setting t leaves tz as it is" in " ".join(effect.notes)
+    with pm.Model(coords={"unit": range(200)}) as model:
+        t, z = (pm.Data(n, data[n].to_numpy(), dims="unit") for n in ("t", "z"))
+        pm.Normal("y", t + z + 2 * t * z, dims="unit")
+    effect = bc.estimate(bc.truth(model, {}, data[["t", "z", "y"]]), bc.ATE("t", "y"))
+    assert float(effect) == pytest.approx(2.0)
+    assert effect.identification
+
+
+def test_one_value_of_the_treatment_tells_of_that_value():
+    with pm.Model(coords={"unit": range(40)}) as model:
+        t = pm.Data("t", np.ones(40), dims="unit")
+        pm.Normal("y", t, dims="unit")
+    known = bc.truth(model, {}, {"t": np.ones(40), "y": np.zeros(40)})
+    assert verdict(known, bc.Expected("y", {"t": 1.0}))
+    assert not verdict(known, bc.Expected("y", {"t": 0.0}))
 
 
 # ------------------------------------------------------- who is asked about
@@ -316,7 +404,7 @@ def test_the_treated_are_those_of_the_question():
     confounded = "X -> M -> Y; X -> Y; Z -> X; Z -> Y"
     for kind, query in (
         ("CDE", "P(Y_{X', M'} | X)"),
-        ("NDE", "P(Y_{X, M_{X'}} | X)"),
+        ("NDE", "P(Y_{X', M_{X''}} | X)"),
         ("ATE", "P(Y_{X'} | X)"),
     ):
         held = "M" if kind != "ATE" else None

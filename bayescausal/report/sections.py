@@ -14,6 +14,7 @@ import pandas as pd
 
 from bayescausal.draws.digits import level_text, numbers, significant
 from bayescausal.draws.named import distinct
+from bayescausal.effects.causation import ITE
 from bayescausal.effects.deeds import listed, upper_first
 from bayescausal.effects.people import plural
 from bayescausal.effects.wording import identified
@@ -237,7 +238,8 @@ def parameters(material: Material) -> Section:
 def _in_words(effect: Effect) -> str:
     """Return the question as a person would ask it: what is done, to what, over whom."""
     estimand: Any = effect.estimand
-    over = f", over {effect.population}" if effect.population else ""
+    link = "for" if isinstance(estimand, ITE) and estimand.per_unit else "over"
+    over = f", {link} {effect.population}" if effect.population else ""
     split = f", for each value of {' and '.join(estimand.by)}" if estimand.by else ""
     return f"{upper_first(asked_in_words(effect))}{over}{split}?"
 
@@ -368,6 +370,7 @@ def _one(material: Material, k: int) -> Section:
     decided = effect.identification
     verdict = decided.sentence() if decided is not None else ""  # said once, and first
     notes = [note.removeprefix(verdict).strip() for note in effect.notes]
+    notes = [note for note in notes if note not in effect.sentence(PROB)]
     if any(notes):
         blocks.append(Text("Notes:"))
         blocks.append(Bullets(tuple(note for note in notes if note)))

@@ -179,11 +179,9 @@ def test_compound_operations_do_not_share_a_compiled_function(monkeypatch):
 
 
 def test_what_has_a_compiled_function_inside_stays_on_one_thread():
-    v = pt.dvector("v")
-    summed = pytensor.scan(
-        lambda e, s: s + e, sequences=[v], outputs_info=[0.0], return_updates=False
-    )
-    assert Compiled([v], [summed]).alone
+    v, start = pt.dvector("v"), pt.dscalar("start")
+    summed = pytensor.scan(lambda e, s: s + e, [v], [start], return_updates=False)
+    assert Compiled([v, start], [summed]).alone
     assert not Compiled([v], [pt.exp(v)]).alone
     assert not Compiled([v], [pt.special.softmax(v)]).alone
     [found] = Compiled([v], [pt.special.softmax(v)])(np.array([0.0, np.log(3.0)]))

@@ -258,9 +258,11 @@ def _short(value: Any) -> str:
         size = " x ".join(str(s) for s in shape)
         return f"[{size} values]"
     try:
-        return f"{float(value):.6g}"
+        number = float(value)
     except (TypeError, ValueError):
         return str(value)
+    whole = abs(number) < 1e15 and number == round(number)  # as draws.digits.level_text
+    return f"{number + 0.0:.0f}" if whole else f"{number:.6g}"
 
 
 @dataclass(frozen=True, eq=False)

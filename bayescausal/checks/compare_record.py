@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bayescausal.draws.digits import numbers, rows_text
+from bayescausal.draws.digits import numbers, rows_text, significant, three
 from bayescausal.draws.summary import interval_columns
 
 if TYPE_CHECKING:
@@ -171,8 +171,9 @@ class ModelComparison:
             middle = float((weights * means).sum())
             sd = float(((means - middle) ** 2 * weights).sum()) ** 0.5
             text += (
-                f" Their answers lie between {means.min():.3g} and {means.max():.3g}; the mixture "
-                f"has an sd of {sd:.2g} between the graphs, which no data of this kind reduce."
+                f" Their answers lie between {three(means.min())} and {three(means.max())}; the "
+                f"mixture has an sd of {significant(sd, 2)} between the graphs, which no data of "
+                "this kind reduce."
             )
         return text
 

@@ -35,6 +35,7 @@ from bayescausal.checks.predictive_quantities import p_value, quantities_of
 from bayescausal.checks.predictive_replicas import Replicas, replicas_of
 from bayescausal.checks.predictive_uniform import uniformity
 from bayescausal.draws.check import Check
+from bayescausal.draws.digits import three
 from bayescausal.effects.support_laws import some_draws
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.given import as_fit
@@ -302,9 +303,10 @@ def _finding(table: pd.DataFrame, found: Sequence[Replicas], notes: Sequence[str
         elif comparison == "PIT":
             said.append(f"the PIT values of {variable} are up to {row['seen']:.2f} from uniform")
         else:
+            own, mean, low, high = (three(row[c]) for c in ("seen", "predicted", "lower", "upper"))
             said.append(
-                f"the {comparison} of {variable} is {row['seen']:.3g}, against "
-                f"{row['predicted']:.3g} [{row['lower']:.3g}, {row['upper']:.3g}] of its replicas"
+                f"the {comparison} of {variable} is {own}, against {mean} [{low}, {high}] of its "
+                "replicas"
             )
     more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
     return f"{len(bad)} of {len(table)} comparisons differ: {'; '.join(said)}{more}."

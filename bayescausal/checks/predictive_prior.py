@@ -30,6 +30,7 @@ import pandas as pd
 from bayescausal.checks.predictive import predictions, tree_of
 from bayescausal.checks.predictive_replicas import Replicas, kind_of
 from bayescausal.draws.check import Check
+from bayescausal.draws.digits import three
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.estimate import estimate
 from bayescausal.inference.known import prior
@@ -235,7 +236,7 @@ def _row(replicas: Replicas, seen: bool) -> list[Any]:
     elif outside > OUTSIDE:
         why, verdict = f"{outside:.0%} of the values lie where the prior expects none", "fail"
     elif width > WIDE:
-        why, verdict = f"the prior predictive is {width:.3g} times as wide as the data", "warn"
+        why, verdict = f"the prior predictive is {three(width)} times as wide as the data", "warn"
     elif certain > MOSTLY:
         why, verdict = f"{certain:.0%} of the prior's chances are within 0.01 of 0 or 1", "warn"
     return [*ends, mean, sd, width, outside, certain, why, verdict]
@@ -256,7 +257,7 @@ def _effect_rows(effect: Any, spread: Mapping[str, float]) -> dict[str, list[Any
         width = (ends[-1] - ends[0]) / sd if sd > 0 else np.nan
         why, verdict = "", "pass" if np.isfinite(width) else "undecided"
         if width > WIDE:
-            why, verdict = f"its prior spans {width:.3g} sd of the outcome", "warn"
+            why, verdict = f"its prior spans {three(width)} sd of the outcome", "warn"
         elif width < NARROW:
             why, verdict = f"its prior spans {width:.2g} sd of the outcome: it is settled", "warn"
         label = effect.label if flat.shape[1] == 1 else f"{effect.label} ({i})"
@@ -271,7 +272,8 @@ def _finding(table: pd.DataFrame, seen: bool) -> str:
     if seen:
         return f"{', '.join(map(str, table.index))}: what was seen is what the prior expects."
     shown = "; ".join(
-        f"{name} between {row['q03']:.3g} and {row['q97']:.3g}" for name, row in table.iterrows()
+        f"{name} between {three(row['q03'])} and {three(row['q97'])}"
+        for name, row in table.iterrows()
     )
     return f"The prior expects {shown} (94% of draws)."
 

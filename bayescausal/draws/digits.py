@@ -25,9 +25,19 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["decimals", "end_text", "number_text", "numbers", "rows_text", "significant", "three"]
+__all__ = [
+    "decimals",
+    "end_text",
+    "level_text",
+    "number_text",
+    "numbers",
+    "rows_text",
+    "significant",
+    "three",
+]
 
 _MOST = 8  # decimals; a smaller spread is none
+_WHOLE = 1e15  # below it, whole numbers are written in full
 _LEAST, _LARGEST = 1e-4, 1e12  # sizes between which no exponent is written
 
 
@@ -138,6 +148,21 @@ def significant(value: float, digits: int = 4) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def level_text(value: float) -> str:
+    """Return a level of a variable: whole numbers in full, others to six significant digits.
+
+    A level is a name of what is done, and two levels never become one by rounding whole numbers.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.digits import level_text
+    >>> level_text(1234567), level_text(0.1 + 0.2), level_text(-0.0)
+    ('1234567', '0.3', '0')
+    """
+    whole = abs(value) < _WHOLE and value == round(value)
+    return f"{value + 0.0:.0f}" if whole else f"{value:.6g}"
+
+
 def three(value: float) -> str:
     """Return a number of a table of a check: three significant digits.
 
@@ -153,7 +178,8 @@ def three(value: float) -> str:
 def rows_text(frame: pd.DataFrame, null: float | None = None) -> pd.DataFrame:
     """Return a summary as text: every row with the digits of its own sd.
 
-    Columns named ``mean``, ``median``, ``truth`` and ends of intervals (``_lb``, ``_ub``) follow
+    Columns named ``mean``, ``median``, ``truth`` and ends of intervals (``_lb``, ``_ub``,
+    ``lower``, ``upper``) follow
     the row's ``sd``; effective draws are whole; ``r_hat`` has three decimals and Monte Carlo errors
     have two significant digits. Other columns stay as they are.
 
@@ -191,7 +217,7 @@ def _summary_cell(column: str, value: Any, sd: float, null: float | None) -> Any
         return number_text(value, 3)
     if column.startswith("mc"):
         return "0" if value == 0 else significant(value, 2)
-    if column.endswith(("_lb", "_ub")):
+    if column.endswith(("_lb", "_ub")) or column in ("lower", "upper"):
         return end_text(value, decimals(sd), [null])
     if column in ("mean", "sd", "median", "truth"):
         return number_text(value, decimals(sd))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.draws.digits import level_text
 from bayescausal.types import Intervention, Policy, Scale, Set, Shift, Stochastic
 
 if TYPE_CHECKING:
@@ -60,13 +61,13 @@ def number(value: Any) -> str:
     Returns
     -------
     str
-        Six significant digits at most.
+        Whole numbers in full, others with six significant digits at most.
 
     Examples
     --------
     >>> from bayescausal.effects.notation import number
-    >>> number(0.1 + 0.2), number([1, 2, 3])
-    ('0.3', '[3 values]')
+    >>> number(0.1 + 0.2), number(1234567), number([1, 2, 3])
+    ('0.3', '1234567', '[3 values]')
     """
     if isinstance(value, str):
         return value
@@ -74,7 +75,7 @@ def number(value: Any) -> str:
     if array.ndim:
         return f"[{' x '.join(str(n) for n in array.shape)} values]"
     try:
-        return f"{float(array):.6g}"
+        return level_text(float(array))
     except (TypeError, ValueError):
         return str(value)
 

@@ -34,6 +34,7 @@ __all__ = [
     "clusters_of",
     "complete_table",
     "is_binary",
+    "plural",
     "population_of",
     "units_noun",
 ]
@@ -63,11 +64,23 @@ def units_noun(structure: Any) -> str:
     letters = word.replace(" ", "")
     if not letters.isalpha() or len(letters) < 3 or PLAIN_DIMS.fullmatch(letters.lower()):
         return "units"
-    if word in IRREGULAR or word.endswith("s"):
+    return plural(word)
+
+
+def plural(word: str) -> str:
+    """Return the plural of the name of a unit dim.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.people import plural
+    >>> [plural(word) for word in ("school", "country", "class", "person", "parts")]
+    ['schools', 'countries', 'classes', 'people', 'parts']
+    """
+    if word in IRREGULAR or (word.endswith("s") and not word.endswith("ss")):
         return IRREGULAR.get(word, word)
-    if word.endswith("y") and word[-2] not in "aeiou":
+    if word.endswith("y") and word[-2:-1] not in tuple("aeiou"):
         return f"{word[:-1]}ies"
-    return f"{word}es" if word.endswith(("x", "ch", "sh")) else f"{word}s"
+    return f"{word}es" if word.endswith(("x", "ch", "sh", "ss")) else f"{word}s"
 
 
 def is_binary(fit: Fit, name: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayescausal.draws.digits import level_text
 from bayescausal.draws.intervals import interval
 from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
 from bayescausal.types import EstimandError
@@ -167,4 +168,4 @@ def percent(share: float) -> str:
 
 
 def _plain(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, int | float) else str(value)
+    return level_text(value) if isinstance(value, int | float) else str(value)

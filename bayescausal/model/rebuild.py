@@ -23,9 +23,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.model.fgraph import fgraph_from_model, model_from_fgraph, model_named
 from pytensor.compile import SharedVariable
+from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode
+from pytensor.compile.rewriting import inline_ofg_node
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.features import Feature
 from pytensor.graph.fg import FunctionGraph
@@ -119,6 +122,15 @@ def _few_operands(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     return terms
 
 
+def _inlined(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Put a compound operation (softmax, log-sum-exp) in the place of the function it stands for.
+
+    PyTensor would compile the function by itself, with a compiler, and keep it on the operation:
+    every compiled function that holds the operation enters that one, from any thread.
+    """
+    return None if isinstance(node.op, SymbolicRandomVariable) else inline_ofg_node(node)
+
+
 def _everywhere(rewrite: Any) -> Any:
     """Return a rewrite of whole graphs. Not a decorator: what is compiled must travel by name."""
     return dfs_rewriter(node_rewriter([Elemwise])(rewrite))
@@ -152,13 +164,14 @@ class _Untrace(GraphRewriter):
 
 
 #: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
-#: Left out: constant folding, which goes through the default (compiled) mode, and small powers as
-#: one fused operation, which Python would loop over.
+#: Compound operations are spelt out. Left out: constant folding, which goes through the default
+#: (compiled) mode, and small powers as one fused operation, which Python would loop over.
 PY_MODE = (
     Mode("py", "fast_run")
     .excluding("fusion", "inplace", "constant_folding", "local_pow_to_nested_squaring")
     .register(
         (_Untrace(), -1.0),
+        (dfs_rewriter(node_rewriter([OpFromGraph])(_inlined)), 47.9),
         (_everywhere(_numpy_kernels), 48.0),
         (_everywhere(_few_operands), 48.1),
     )

@@ -59,11 +59,17 @@ def asked_in_words(effect: Effect) -> str:
     if isinstance(estimand, Expected):
         done = circumstance(estimand.do)
         return f"what is {what}{among} {f'with {done}' if done else 'as things are'}"
+    scale = getattr(estimand, "scale", None)
+    told = "" if scale is None or scale.name == "difference" else f" (as {_a(scale.name)})"
     if isinstance(estimand, Association):
         here, there = groups(estimand)
-        return f"how does {what} differ where {here} from where {there}{among}"
+        return f"how does {what} differ where {here} from where {there}{among}{told}"
     if isinstance(estimand, DoseResponse):
-        return f"what is {what}{among} with {estimand.treatment} set to each value"
+        setting = f"{estimand.treatment} set to each value"
+        if estimand.control is None:
+            return f"what is {what}{among} with {setting}"
+        base = circumstance(estimand.worlds()["control"]) or "nothing done"
+        return f"how does {what}{among} with {setting} differ from that with {base}{told}"
     act, ask = doing(estimand), "what does "
     if act.startswith("with "):  # a circumstance comes before what is done
         first, _, act = act.partition(", ")
@@ -74,8 +80,7 @@ def asked_in_words(effect: Effect) -> str:
     # of treated and untreated, the group is part of what is asked
     group = estimand.condition.describe() if estimand.condition else ""
     members = f" among {effect.units} with {group}" if group else ""
-    each = f" of each of the {effect.units}" if isinstance(estimand, ITE) else ""
-    return f"{ask}{act} do to {what}{each}{members}{called}"
+    return f"{ask}{act} do to {what}{members}{called}{told}"
 
 
 def as_code(estimand: Any) -> str | None:
@@ -105,6 +110,10 @@ def as_code(estimand: Any) -> str | None:
 
 
 # --------------------------------------------------------------------------- private
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[:1] in tuple("aeiou") else f"a {noun}"
 
 
 def _what(effect: Effect) -> str:

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayescausal.draws.digits import numbers, significant
+from bayescausal.draws.digits import level_text, numbers, significant
 from bayescausal.draws.named import distinct
-from bayescausal.effects.deeds import upper_first
+from bayescausal.effects.causation import ITE
+from bayescausal.effects.deeds import listed, upper_first
+from bayescausal.effects.people import plural
 from bayescausal.effects.wording import identified
+from bayescausal.graph.normal import column_causes
 from bayescausal.model.ask_graph import with_latents
+from bayescausal.model.formulas.priors import prior_summary
 from bayescausal.report.blocks import Bullets, Code, Facts, Grid, Picture, Section, Text, cell, grid
 from bayescausal.report.dag import plot_graph
 from bayescausal.report.decision import PROB, decide, rule
@@ -42,6 +46,7 @@ __all__ = [
 ]
 
 MOST_EQUATIONS = 6000  # characters of the model's own text
+MOST_LABELS = 12  # levels of a category that are counted one by one
 
 
 @dataclass
@@ -97,12 +102,15 @@ def graph(material: Material) -> Section:
         options["outcome"] = first.outcome_name if first.outcome_name in dag else None
     shown = draw(lambda: plot_graph(dag, **options))
     told = arrows(dag)
-    caption = "Read off the model. Orange: the causal path. "
-    caption += "Dotted: a back door that stays open. Dashed: not measured."
     blocks: list[Any] = [
-        Picture(shown, f"Causal graph with the arrows {told}.", caption),
+        Picture(shown, f"Causal graph with the arrows {told}.", "Read off the model."),
         Text(f"Arrows: {told}."),
     ]
+    for columns in column_causes(dag).values():
+        named = (
+            f"Columns without an equation, which may depend on each other: {listed([*columns])}."
+        )
+        blocks.append(Text(named))
     latent = [n for n in fit.latent if n in dag]
     if latent:
         blocks.append(Text(f"Not measured, drawn from the posterior: {', '.join(latent)}."))
@@ -160,9 +168,11 @@ def data(material: Material) -> Section:
     if fit.data is None:
         return Section("Data", (Text(f"None: the draws are from the {fit.kind}."),))
     sizes = fit.sizes or {}
-    units = " x ".join(f"{sizes[d]:,} {d}s" for d in fit.structure.unit_dims if d in sizes)
+    units = " x ".join(f"{sizes[d]:,} {plural(d)}" for d in fit.structure.unit_dims if d in sizes)
     rows = [_column(fit, name) for name in fit.columns]
-    heads = ("variable", "values", "missing", "mean", "sd", "smallest", "largest")
+    heads = ("variable", "values", "missing", "mean", "sd", "smallest", "largest", "levels")
+    if not any(row[-1] for row in rows):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
     blocks: list[Any] = [
         Text(f"Rows: {units}."),
         Grid(heads, tuple(rows), "The variables that were observed"),
@@ -228,7 +238,8 @@ def parameters(material: Material) -> Section:
 def _in_words(effect: Effect) -> str:
     """Return the question as a person would ask it: what is done, to what, over whom."""
     estimand: Any = effect.estimand
-    over = f", over {effect.population}" if effect.population else ""
+    link = "for" if isinstance(estimand, ITE) and estimand.per_unit else "over"
+    over = f", {link} {effect.population}" if effect.population else ""
     split = f", for each value of {' and '.join(estimand.by)}" if estimand.by else ""
     return f"{upper_first(asked_in_words(effect))}{over}{split}?"
 
@@ -268,11 +279,19 @@ def _equations(model: Any) -> str:
     except Exception:  # the model's own text is an extra: a report stands without it
         return ""
     text = re.sub(r" = Data\(<\w+>\)", " = Data", text)  # what the data are stands elsewhere
-    text = re.sub(r"(?:, )?<(?:shared|constant)>", "", text).replace("(, ", "(")
-    text = re.sub(r"\d+(?:\.\d+)?e\+\d+", lambda found: significant(float(found[0])), text)
+    text = re.sub(r"<(?:shared|constant)>", "...", text)
+    text = re.sub(r"\d+(?:\.\d+)?e\+\d+", lambda found: level_text(float(found[0])), text)
     lines = sorted(text.splitlines(), key=lambda line: line.partition("~")[0].strip())
+    if getattr(model, "recipe", None):
+        lines = [_with_prior(line, prior_summary(model)["prior"]) for line in lines]
     whole = "\n".join(lines)
     return whole if len(whole) <= MOST_EQUATIONS else whole[:MOST_EQUATIONS] + "\n..."
+
+
+def _with_prior(line: str, priors: pd.Series) -> str:
+    """Return the line of a parameter with its prior as it is written, without abbreviations."""
+    name = line.partition("~")[0]
+    return f"{name}~ {priors[name.strip()]}" if name.strip() in priors.index else line
 
 
 def _column(fit: Fit, name: str) -> tuple[str, ...]:
@@ -283,16 +302,17 @@ def _column(fit: Fit, name: str) -> tuple[str, ...]:
     count = f"{seen.size:,}"
     labels = fit.labels.get(name)
     if labels:
-        known = ", ".join(f"{label}: {int((seen == k).sum()):,}" for k, label in enumerate(labels))
-        return (name, count, f"{gone:,}", "-", "-", known, "")
+        counts = [f"{label}: {int((seen == k).sum()):,}" for k, label in enumerate(labels)]
+        more = f", and {len(counts) - MOST_LABELS} more" if len(counts) > MOST_LABELS else ""
+        return (name, count, f"{gone:,}", *["-"] * 4, ", ".join(counts[:MOST_LABELS]) + more)
     seen = seen.astype(float)
     if not seen.size:
-        return (name, "0", f"{gone:,}", "-", "-", "-", "-")
+        return (name, "0", f"{gone:,}", *["-"] * 4, "")
     spread = float(seen.std(ddof=1)) if seen.size > 1 else float("nan")
     summary = (float(seen.mean()), spread, float(seen.min()), float(seen.max()))
     years = np.all(seen == np.round(seen)) and seen.min() >= 1000 and seen.max() < 3000
     ends = [f"{v:.0f}" if years else cell(v) for v in summary[2:]]  # 1974 is no amount
-    return (name, count, f"{gone:,}", *(cell(v) for v in summary[:2]), *ends)
+    return (name, count, f"{gone:,}", *(cell(v) for v in summary[:2]), *ends, "")
 
 
 def _compared(material: Material) -> Section:
@@ -350,6 +370,7 @@ def _one(material: Material, k: int) -> Section:
     decided = effect.identification
     verdict = decided.sentence() if decided is not None else ""  # said once, and first
     notes = [note.removeprefix(verdict).strip() for note in effect.notes]
+    notes = [note for note in notes if note not in effect.sentence(PROB)]
     if any(notes):
         blocks.append(Text("Notes:"))
         blocks.append(Bullets(tuple(note for note in notes if note)))

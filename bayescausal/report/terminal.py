@@ -14,6 +14,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.draws.digits import numbers, rows_text
+from bayescausal.graph.normal import bidirected_pairs, nameless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,7 +208,7 @@ def answer_cells(effect: Effect) -> tuple[str, str]:
 
 
 def arrows(graph: nx.DiGraph) -> str:
-    """Return a graph as a line of text.
+    """Return the arrows of a graph as a line of text; not those among columns without an equation.
 
     Examples
     --------
@@ -216,8 +217,11 @@ def arrows(graph: nx.DiGraph) -> str:
     >>> arrows(nx.DiGraph([("humid", "dilution"), ("dilution", "coating")]))
     'humid -> dilution, dilution -> coating'
     """
+    away = nameless(graph)
     lone = [str(node) for node in graph if not graph.degree(node)]
-    return ", ".join([*(f"{cause} -> {effect}" for cause, effect in graph.edges), *lone])
+    both = [f"{a} <-> {b}" for (a, b), light in bidirected_pairs(graph).items() if not light]
+    edges = [f"{cause} -> {effect}" for cause, effect in graph.edges if cause not in away]
+    return ", ".join([*edges, *both, *lone])
 
 
 def _label(name: Any) -> str:

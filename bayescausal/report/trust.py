@@ -40,6 +40,8 @@ CHECKS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     ),
     "refute": ("Refutation", "refute", "effect", {"replicates": 4, "draws": 300}),
 }
+#: Headings of ends of intervals in tables of checks.
+ENDS = {"hdi94_lb": "94 % HDI from", "hdi94_ub": "to"}
 #: Other names by which they are known.
 ALSO = {
     "predictive": "posterior_check",
@@ -248,8 +250,14 @@ def _part(outcome: Outcome) -> Section:
     try:
         table = record.summary()
         if len(table):
-            first = _index_name(table)
-            blocks.append(grid(table, "", first=first, most=12, label=outcome.title))
+            surface = [name for name in ("gamma", "delta") if name in table]
+            table = table.set_index(surface) if surface else table
+            most = 40 if surface else 12  # of a surface, a part says nothing of the whole
+            blocks.append(
+                grid(
+                    table, "", first=_index_name(table), names=ENDS, most=most, label=outcome.title
+                )
+            )
     except Exception as error:
         blocks.append(Text(f"Its table could not be made: {error}", "note"))
     notes = (*getattr(record, "notes", ()), *outcome.warned)

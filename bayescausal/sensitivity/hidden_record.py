@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import RegularGridInterpolator
 
+from bayescausal.draws.digits import numbers, significant, three
 from bayescausal.sensitivity.strength import e_value
 
 if TYPE_CHECKING:
@@ -156,15 +157,14 @@ class HiddenConfounder:
     def sentence(self) -> str:
         """Return what was found, in words."""
         c = self.confounder
-        tips = self.tipping_point["mean"]
         parts = [f"Without a hidden confounder: {self.effect!r}."]
-        gammas = self.surface["gamma"].values
-        strongest = float(gammas[np.abs(gammas).argmax()])
-        at = tips.loc[strongest]
-        if np.isfinite(at):
+        tips = self.tipping_point["mean"].dropna()
+        if len(tips):
+            strongest = max(map(float, tips.index), key=lambda g: (abs(g), g))
             parts.append(
-                f"A confounder that adds {strongest:.4g} to {c.treatment} must add {at:.2g} to "
-                f"{c.outcome} (on their link scales) to move the mean to {self.null:g}."
+                f"A confounder that adds {significant(strongest)} to {c.treatment} must add "
+                f"{significant(tips.loc[strongest], 2)} to {c.outcome} (on their link scales) to "
+                f"move the mean to {self.null:g}."
             )
         else:
             parts.append(f"No strength on this grid moves the mean to {self.null:g}.")
@@ -193,7 +193,10 @@ class HiddenConfounder:
             return (
                 f"{first} explain more than the equations leave unexplained: the data rule it out."
             )
-        text = f"{first} leave {row['mean']:.2f} [{row['lower']:.2f}, {row['upper']:.2f}]"
+        spread = float(self.effect.sd())
+        ends = (row["mean"], row["lower"], row["upper"])
+        mean, low, high = numbers(spread, *map(float, ends), ends=True, apart=[self.null])
+        text = f"{first} leave {mean} [{low}, {high}]"
         times = row["times_interval"]
         if np.isfinite(times):
             return f"{text}; at {times:.1f} times its strength the interval holds {self.null:g}."
@@ -252,7 +255,7 @@ class HiddenConfounder:
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        table = self.benchmarks.to_html(float_format=lambda x: f"{x:.2f}")
+        table = self.benchmarks.to_html(float_format=three)
         return f"<p>{escape(self.sentence())}</p>{table}<ul>{notes}</ul>"
 
 

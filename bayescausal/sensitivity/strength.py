@@ -45,6 +45,7 @@ import xarray as xr
 from pytensor.tensor.random.basic import NormalRV
 from scipy import stats
 
+from bayescausal.draws.digits import end_text
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, fit_of
@@ -90,16 +91,19 @@ class EValue(float):
 
     def sentence(self) -> str:
         """Return what it means."""
+        told, of, limit = (
+            "" if v is None else end_text(float(v), 2, [1]) for v in (self, self.ratio, self.limit)
+        )
         text = (
             f"A hidden confounder would have to be associated with treatment and outcome by risk "
-            f"ratios of {float(self):.2f} each, beyond the measured covariates, to explain away a "
-            f"risk ratio of {self.ratio:.2f}."
+            f"ratios of {told} each, beyond the measured covariates, to explain away a risk ratio "
+            f"of {of}."
         )
         if self.limit is None:
             return text
         if self.limit == 1:
             return f"{text} The interval holds no effect already: its E-value is 1."
-        return f"{text} To move the interval to no effect, {self.limit:.2f} each would do."
+        return f"{text} To move the interval to no effect, {limit} each would do."
 
     def __getnewargs__(self) -> tuple[Any, ...]:  # type: ignore[override]
         return float(self), self.ratio, self.limit

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytensor
+from pytensor.compile.inner_function import HasInnerFunction
 from pytensor.compile.mode import Mode
 from pytensor.graph.features import Feature
 from pytensor.graph.rewriting.basic import GraphRewriter
@@ -117,6 +118,12 @@ class Compiled:
         other = Compiled(self._arguments, self._outputs)
         other._function = self._built().copy()
         return other
+
+    @property
+    def alone(self) -> bool:
+        """Whether an operation (a scan) has a compiled function inside, which copies share."""
+        ops = [node.op for node in self._built().maker.fgraph.apply_nodes]
+        return any(isinstance(getattr(op, "core_op", op), HasInnerFunction) for op in ops)
 
     def _built(self) -> Any:
         if self._function is None:

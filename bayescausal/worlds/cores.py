@@ -6,8 +6,8 @@ NumPy's kernels release the interpreter's lock, but between them it is fought ov
 equations gain from a second core, cheap ones lose. So the first blocks are evaluated on one
 thread, the next ones on all, and the faster way is kept.
 
-A compiled function must not be entered twice at once: each thread has its own copy. Noise that is
-abducted has compiled functions inside and stays on one thread.
+A compiled function must not be entered twice at once: each thread has its own copy. What has
+compiled functions inside (abducted noise, a scan) stays on one thread: copies would share them.
 """
 
 from __future__ import annotations
@@ -113,6 +113,10 @@ def _parts[Part](
 
     most = min(_cores(), THREADS) if threads is None else threads
     if most < 2 or not (noise is None or isinstance(noise, FreshNoise)):
+        for task in work:
+            yield one(task, program.call)
+        return
+    if program.call.alone:
         for task in work:
             yield one(task, program.call)
         return

@@ -9,18 +9,29 @@ and posterior: all take their digits from `draws.digits`.
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bayescausal.draws.digits import decimals, end_text, numbers, rows_text, significant
+from bayescausal.draws.digits import (
+    decimals,
+    end_text,
+    level_text,
+    numbers,
+    rows_text,
+    significant,
+)
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands import ATE
+from bayescausal.effects.people import plural
 from bayescausal.figures.effects import plot_effect
 from bayescausal.figures.forest import plot_forest
 from bayescausal.report.blocks import grid
 from bayescausal.report.terminal import answer_cells, print_frame
+from bayescausal.sensitivity.hidden_record import HiddenConfounder
+from bayescausal.sensitivity.strength import e_value
 
 
 @pytest.mark.parametrize("sd", [0.00123, 0.0996, 0.1, 0.13, 0.996, 1.03, 3.7, 9.96, 30.0])
@@ -108,3 +119,54 @@ def test_no_name_and_no_number_is_cut_on_a_narrow_terminal(capsys, monkeypatch, 
     for word in (*names, *columns) if width > 40 else columns:
         assert word in shown
     assert max(map(len, shown.splitlines())) <= width
+
+
+def test_levels_are_written_in_full():
+    """Two levels that differ do not become one: 1,234,566 and 1,234,567 were both 1.23457e+06."""
+    asked = ATE("x", "y", treated=1234567, control=1234566)
+    effect = Effect(np.linspace(0.4, 0.6, 100), asked)
+    assert "Raising x from 1234566 to 1234567 " in effect.sentence()
+    assert effect.label == "ATE x -> y (1234567 against 1234566)"
+    assert "do(x=1234567)" in asked.describe()
+    assert "1234567" in asked.latex()
+    assert level_text(0.1 + 0.2) == "0.3"
+    assert level_text(1e20) == "1e+20"
+
+
+def test_ends_of_a_surface_have_the_digits_of_its_sd():
+    table = pd.DataFrame({"mean": [970.4], "sd": [373.2], "lower": [334.31], "upper": [1677.4]})
+    assert rows_text(table).iloc[0].tolist() == ["970", "373", "334", "1,677"]
+
+
+def test_an_e_value_is_not_rounded_onto_one():
+    """E = RR + sqrt(RR (RR - 1))."""
+    ratio = 1.00002
+    said = e_value(ratio).sentence()
+    assert f"{ratio + np.sqrt(ratio * (ratio - 1)):.4f}" != "1.0000"
+    assert "risk ratio of 1.00002." in said
+    assert "ratios of 1.00 each" not in said
+
+
+def test_the_tipping_point_that_there_is_is_said():
+    """At the largest strength the data may allow nothing on the outcome; a smaller one tips."""
+    tips = pd.DataFrame({"mean": [np.nan, 1306.4, -1306.4, np.nan]}, index=[-4.0, -2.0, 2.0, 4.0])
+    record = SimpleNamespace(
+        effect=Effect(np.linspace(800.0, 1000.0, 100), ATE("t", "y")),
+        tipping_point=tips,
+        confounder=SimpleNamespace(treatment="t", outcome="y"),
+        null=0.0,
+        robustness_value=None,
+        e_value=None,
+        under_prior=None,
+        _against_benchmarks=str,
+    )
+    said = HiddenConfounder.sentence(record)
+    assert "A confounder that adds 2 to t must add -1,306 to y" in said
+    record.tipping_point = tips * np.nan
+    assert "No strength on this grid moves the mean" in HiddenConfounder.sentence(record)
+
+
+def test_the_plural_of_what_a_dim_is_called():
+    assert plural("class") == "classes"
+    assert plural("country") == "countries"
+    assert plural("parts") == "parts"

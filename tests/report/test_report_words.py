@@ -8,6 +8,7 @@ formulas, HTML and Markdown, all tables and captions.
 
 from __future__ import annotations
 
+import itertools
 import re
 from types import SimpleNamespace
 
@@ -84,6 +85,15 @@ def test_every_question_has_words_of_its_own(fit):
         (bc.QTE("x", "y", q=0.9), "what does raising x from 0 to 1 do to the 0.9 quantile of y"),
         (bc.DoseResponse("x", "y", values=[1, 2]), "what is y on average with x set to each value"),
         (bc.Slope("x", "y"), "what does raising x a little from where it is do to y on average"),
+        (
+            bc.ATE("x", "y", scale="ratio"),
+            "what does raising x from 0 to 1 do to y on average (as a ratio)",
+        ),
+        (
+            bc.DoseResponse("x", "y", values=[1, 2], control=0),
+            "how does y on average with x set to each value differ from that with x held at 0",
+        ),
+        (bc.ITE("x", "y"), "what does raising x from 0 to 1 do to y"),
     ],
 )
 def test_questions_of_other_kinds(fit, estimand, words):
@@ -108,6 +118,40 @@ def test_formulas_are_shown(page):
     for formula in FORMULAS:
         assert formula in shown
     assert "<" not in shown
+
+
+def test_columns_levels_and_priors_are_said_as_they_are():
+    """No name of the node that joins columns, no thousands within a list, no prior without its sd.
+
+    Siblings looked at: the text of the picture, the line of a terminal, models in PyMC.
+    """
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"age": rng.normal(50, 9, 60), "g": rng.choice(["a", "b", "c"], 60)})
+    data["y"] = 30_000 * rng.normal(size=60)
+    model = bc.model_from_formulas(["y ~ age + g"], data=data)
+    known = bc.prior(model, data, draws=20, seed=1)
+    made = bc.report(known, bc.ATE("age", "y"), checks=False)
+    page = made.markdown.partition("[figure-1]: data")[0]
+    assert "Columns without an equation, which may depend on each other: age and g." in page
+    assert "->age" not in page
+    assert "<->" not in made.html.replace("&lt;", "<").replace("&gt;", ">")
+    priors = bc.prior_summary(model)["prior"]
+    for name in ("b_y_age", "b_y_g", "b_y_Intercept", "sigma_y"):
+        assert f"{name} ~ {priors[name]}\n" in page
+    counts = data["g"].value_counts()
+    levels = ", ".join(f"{label}: {counts[label]}" for label in "abc")
+    [heads] = [line for line in page.splitlines() if "smallest" in line]
+    [row] = [line for line in page.splitlines() if line.startswith("| g |")]
+    assert row.split("|")[heads.split("|").index(" levels ")].strip() == levels
+    assert "levels" not in section(page, "Parameters")
+
+
+def test_no_heading_is_repeated_below_itself(fit):
+    made = bc.report(fit, bc.ATE("x", "y"), checks=["prior_posterior", "overlap"])
+    lines = [line for line in made.markdown.splitlines() if line.strip()]
+    for above, below in itertools.pairwise(lines):
+        assert above.lstrip("# ") != below
+    assert "hdi94" not in made.markdown
 
 
 @pytest.mark.parametrize("source", ["formulas", "pymc"])

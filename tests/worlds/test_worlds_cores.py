@@ -6,11 +6,14 @@ import threading
 
 import numpy as np
 import pymc as pm
+import pytensor
+import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
 from bayescausal.effects import run as running
 from bayescausal.worlds import cores, evaluate
+from bayescausal.worlds.backend import Compiled
 from bayescausal.worlds.noise import BLOCK
 
 N = 3 * BLOCK + 77
@@ -138,3 +141,48 @@ def test_blocks_are_counted_without_being_made(fit, chunk, draws, monkeypatch):
         assert len(made) == evaluate.count_tasks(program, question.units, draws, **options)
         rows = {(t.rows[0], t.group, t.window.start) for t in made}
         assert len(rows) == len(made)
+
+
+def test_compound_operations_do_not_share_a_compiled_function(monkeypatch):
+    """A softmax, whose own compiled function PyTensor keeps on the operation: one for all threads.
+
+    Siblings looked at: other compound operations (log-sum-exp, spelt out too), scans (whose
+    questions stay on one thread), random operations, scalar loops (which hold no function).
+    """
+    from bayescausal.effects.question import resolve
+
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Data("x", np.zeros(1), dims="unit")
+        b = pm.Normal("b", shape=3)
+        p = pm.math.softmax(x[:, None] * b[None, :], axis=-1)
+        g = pm.Categorical("g", p=p, dims="unit")
+        pm.Bernoulli("y", p=pm.math.sigmoid(b[g] + 0.1 * x), dims="unit")
+    rng = np.random.default_rng(3)
+    data = {"x": rng.normal(size=60), "g": rng.integers(0, 3, 60), "y": rng.integers(0, 2, 60)}
+    fit = bc.Fit(model, {"b": rng.normal(size=(2, 60, 3))}, data)
+    asked = bc.Expected("y", {"x": 1.0})
+    program, _ = resolve(fit, asked).program()
+    assert not program.call.alone  # before: a function of softmax that threads entered together
+    monkeypatch.setattr(evaluate, "CHUNK", 500)
+    monkeypatch.setattr(cores, "WORTH", 0.0)
+    monkeypatch.setattr(cores, "GAIN", 0.0)
+    found = []
+    for threads in (1, 4):
+        monkeypatch.setattr(cores, "_cores", lambda many=threads: many)
+        found.append(bc.estimate(fit, asked, seed=1).draws.values)
+    assert np.array_equal(*found)
+    values = fit.posterior["b"].values
+    chance = np.exp(values) / np.exp(values).sum(-1, keepdims=True)
+    by_hand = (chance / (1 + np.exp(-values - 0.1))).sum(-1)
+    # the level is drawn for 60 units, at least once: an sd of at most 1/2 for each
+    assert abs((found[0] - by_hand).mean()) < 4 * 0.5 / np.sqrt(by_hand.size * 60)
+
+
+def test_what_has_a_compiled_function_inside_stays_on_one_thread():
+    v, start = pt.dvector("v"), pt.dscalar("start")
+    summed = pytensor.scan(lambda e, s: s + e, [v], [start], return_updates=False)
+    assert Compiled([v, start], [summed]).alone
+    assert not Compiled([v], [pt.exp(v)]).alone
+    assert not Compiled([v], [pt.special.softmax(v)]).alone
+    [found] = Compiled([v], [pt.special.softmax(v)])(np.array([0.0, np.log(3.0)]))
+    assert found == pytest.approx([0.25, 0.75])

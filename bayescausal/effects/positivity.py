@@ -152,7 +152,9 @@ def _columns(fit: Fit, name: str, held: Iterable[str], every: int) -> dict[str, 
         column = fit.columns.get(other)
         if column is None or np.asarray(column).dtype.kind not in "biuf":
             continue
-        if fit.structure.dims.get(other, ()) == dims and np.shape(column) == np.shape(own):
+        if fit.structure.dims.get(other, ()) == dims and np.asarray(column).shape == np.shape(
+            np.asarray(own)
+        ):
             found[other] = np.asarray(column).reshape(-1)[::every].astype(float)
     complete = np.all([np.isfinite(c) for c in found.values()], axis=0)
     return {n: c[complete] for n, c in found.items()}

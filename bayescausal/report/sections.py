@@ -170,6 +170,7 @@ def data(material: Material) -> Section:
     sizes = fit.sizes or {}
     units = " x ".join(f"{sizes[d]:,} {plural(d)}" for d in fit.structure.unit_dims if d in sizes)
     rows = [_column(fit, name) for name in fit.columns]
+    heads: tuple[str, ...]
     heads = ("variable", "values", "missing", "mean", "sd", "smallest", "largest", "levels")
     if not any(row[-1] for row in rows):
         heads, rows = heads[:-1], [row[:-1] for row in rows]

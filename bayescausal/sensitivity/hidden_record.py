@@ -195,7 +195,7 @@ class HiddenConfounder:
             )
         spread = float(self.effect.sd())
         ends = (row["mean"], row["lower"], row["upper"])
-        mean, low, high = numbers(spread, *map(float, ends), ends=True, apart=[self.null])
+        mean, low, high = numbers(spread, *(float(v) for v in ends), ends=True, apart=[self.null])
         text = f"{first} leave {mean} [{low}, {high}]"
         times = row["times_interval"]
         if np.isfinite(times):

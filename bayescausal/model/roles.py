@@ -21,7 +21,7 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
-from bayescausal.model.mixing import random_parameters
+from bayescausal.model.support import params_of
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
@@ -180,8 +180,9 @@ def _use(node: Any, place: int) -> str:
     if isinstance(op, AdvancedSubtensor | Subtensor):
         return "on" if place == 0 else "index"
     if isinstance(op, RandomVariable | SymbolicRandomVariable):
-        params = random_parameters(node)
-        counts = _COUNTS.get(type(op).__name__, ())
+        params = params_of(node.out)
+        base = getattr(op, "base_rv_op", op)  # of a truncated distribution
+        counts = _COUNTS.get(type(base).__name__, ())
         mine = [i for i, p in enumerate(params) if p is node.inputs[place]]
         return "count" if any(i in counts for i in mine) else "number" if mine else ""
     if isinstance(op, Alloc) and place > 0:

@@ -123,3 +123,18 @@ def test_an_index_that_the_model_draws_is_not_put_down_to_the_units():
         bc.estimate(known, bc.ATE("x", "y"))
     effect = bc.estimate(known, bc.ATE("m", "y", treated=3, control=0))
     assert float(effect) == pytest.approx(9.0)
+
+
+def test_counts_of_a_truncated_distribution_take_whole_numbers():
+    """Binomial(n, 1/2) without 0: its mean is (n / 2) / (1 - 2**-n)."""
+    trials = np.array([3, 4, 5, 3, 4, 5])
+    with pm.Model(coords=UNITS) as model:
+        n = pm.Data("n", trials, dims="unit")
+        pm.Truncated("y", pm.Binomial.dist(n, 0.5), lower=1, upper=9, dims="unit")
+    known = bc.truth(model, {}, {"n": trials, "y": np.ones(6, dtype=int)})
+    right = [k / 2 / (1 - 2.0**-k) for k in (6, 2)]
+    effect = bc.estimate(known, bc.ATE("n", "y", treated=6, control=2))
+    assert abs(float(effect) - (right[0] - right[1])) < 5 * effect.mc_error + 1e-9
+    for act in (2.5, bc.Shift(0.5), bc.Scale(1.5)):
+        with pytest.raises(InterventionError, match="whole number"):
+            bc.estimate(known, bc.Expected("y", {"n": act}))

@@ -152,12 +152,22 @@ def _columns(fit: Fit, name: str, held: Iterable[str], every: int) -> dict[str, 
         column = fit.columns.get(other)
         if column is None or np.asarray(column).dtype.kind not in "biuf":
             continue
-        if fit.structure.dims.get(other, ()) == dims and np.asarray(column).shape == np.shape(
-            np.asarray(own)
-        ):
-            found[other] = np.asarray(column).reshape(-1)[::every].astype(float)
+        shape = np.asarray(own).shape
+        spread = _spread(np.asarray(column), fit.structure.dims.get(other, ()), dims, shape)
+        if spread is not None:
+            found[other] = spread.reshape(-1)[::every].astype(float)
     complete = np.all([np.isfinite(c) for c in found.values()], axis=0)
     return {n: c[complete] for n, c in found.items()}
+
+
+def _spread(
+    column: np.ndarray, own: tuple[str, ...], dims: tuple[str, ...], shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """Return a column along the treatment's dims, the same for all units of a group; or None."""
+    if own != tuple(d for d in dims if d in own) or column.ndim != len(own):
+        return None
+    wide = tuple(n if d in own else 1 for d, n in zip(dims, shape, strict=True))
+    return np.broadcast_to(column.reshape(wide), shape) if column.size == np.prod(wide) else None
 
 
 def _labelled(fit: Fit, columns: Mapping[str, np.ndarray]) -> frozenset[str]:

@@ -284,7 +284,7 @@ def _title(effects: Sequence[Effect]) -> str:
 
 def _head(material: sections.Material, outcomes: Sequence[trust.Outcome]) -> Section:
     """Return the answers in a sentence each, and what stands in the way of believing them."""
-    from bayescausal.report.decision import PROB
+    from bayescausal.report.decision import PROB, UNKNOWN
 
     blocks: list[Any] = [
         Text(e.sentence(PROB), "" if k else "lead") for k, e in enumerate(material.effects)
@@ -293,7 +293,8 @@ def _head(material: sections.Material, outcomes: Sequence[trust.Outcome]) -> Sec
     doubts = [f"The sampler had trouble: {m}" for m in fit.diagnostics.messages]
     for effect in material.effects:
         decided = effect.identification
-        if decided is not None and not decided:
+        said = decided is None or decided.status in UNKNOWN  # its sentence leads with it
+        if not said and not decided:
             doubts.append(f"{effect.label} is {decided.status}.")
     for outcome in outcomes:
         if outcome.verdict in ("warn", "fail", "undecided", "refuted", "refuted in part"):

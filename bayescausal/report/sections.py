@@ -23,7 +23,7 @@ from bayescausal.model.ask_graph import with_latents
 from bayescausal.model.formulas.priors import prior_summary
 from bayescausal.report.blocks import Bullets, Code, Facts, Grid, Picture, Section, Text, cell, grid
 from bayescausal.report.dag import plot_graph
-from bayescausal.report.decision import PROB, decide, rule
+from bayescausal.report.decision import PROB, UNKNOWN, decide, rule
 from bayescausal.report.pictures import draw
 from bayescausal.report.questions import asked_in_words
 from bayescausal.report.terminal import arrows
@@ -320,6 +320,7 @@ def _compared(material: Material) -> Section:
     """Return the association that is seen beside the effect."""
     rows: list[Any] = []
     notes: list[str] = []
+    unknown = False
     for effect, naive, true in zip(material.effects, material.naive, material.truths, strict=True):
         if naive is None:
             continue
@@ -327,7 +328,10 @@ def _compared(material: Material) -> Section:
             notes.append(f"{effect.label}: {naive}")
             continue
         seen = naive[0] if isinstance(naive, tuple) else naive
-        row = (effect.label, _with_ends(seen), _with_ends(effect))
+        decided = effect.identification
+        unknown |= decided is not None and decided.status in UNKNOWN
+        mark = f" ({decided.status})" if decided is not None and decided.status in UNKNOWN else ""
+        row = (effect.label, _with_ends(seen), _with_ends(effect) + mark)
         notes += [naive[1]] if isinstance(naive, tuple) else []
         rows.append((*row, cell(float(true))) if true is not None else row)
     heads: tuple[str, ...] = ("question", "as seen (association)", "if done (causal)")
@@ -340,8 +344,12 @@ def _compared(material: Material) -> Section:
         blocks.append(
             Text(
                 "The association compares units that differ in whatever made their treatment "
-                "differ; the effect compares the same units in two worlds. Where they part, the "
-                "rest is confounding (or a selection), not effect."
+                "differ; the effect compares the same units in two worlds. "
+                + (
+                    "Where the effect is not identified, how far they part is not known from data."
+                    if unknown
+                    else "Where they part, the rest is confounding (or a selection), not effect."
+                )
             )
         )
     blocks += [Text(note, "note") for note in dict.fromkeys(notes)]

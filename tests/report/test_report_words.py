@@ -270,3 +270,26 @@ def test_progress_shows_on_a_terminal_alone(monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "a step" in err
+
+
+# ------------------------------------------------------------------------ what is not identified
+
+
+def test_a_report_says_once_that_an_effect_is_not_identified():
+    """Draws of x <- u -> y, x -> y with u latent: no confounding is read off a number like that."""
+    rng = np.random.default_rng(3)
+    with pm.Model(coords={"unit": range(40)}) as model:
+        u = pm.Normal("u", dims="unit")
+        x = pm.Normal("x", u, dims="unit")
+        slope = pm.Normal("b")
+        pm.Normal("y", slope * x + u, dims="unit")
+    draws = {"b": rng.normal(size=(2, 50)), "u": rng.normal(size=(2, 50, 40))}
+    columns = {"x": rng.normal(size=40), "y": rng.normal(size=40)}
+    fit = bc.Fit(model, draws, columns)
+    page = bc.report(fit, bc.ATE("x", "y"), checks=False).markdown
+    head = re.split(r"\n## Question", page)[0]
+    assert "\n**Not identified: " in head
+    assert head.lower().count("not identified") == 1
+    assert "the rest is confounding" not in page
+    assert "how far they part is not known from data" in page
+    assert re.search(r"\[[^]]*\] \(not identified\)", page)

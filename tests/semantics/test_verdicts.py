@@ -338,6 +338,20 @@ def test_a_product_held_as_a_column_is_no_part_of_the_effect_and_it_is_said():
     assert effect.identification
 
 
+def test_groups_and_periods_of_a_panel_fix_the_treatment():
+    """Treated firms from period 4 on: ``t = g * post``, each along a dim of its own."""
+    g, post = (np.arange(20) < 10) * 1.0, (np.arange(8) >= 4) * 1.0
+    table = {"t": np.outer(g, post), "g": g, "post": post, "y": np.zeros((20, 8))}
+    with pm.Model(coords={"firm": range(20), "time": range(8)}) as model:
+        t = pm.Data("t", table["t"], dims=("firm", "time"))
+        firms = pm.Data("g", g, dims="firm")
+        times = pm.Data("post", post, dims="time")
+        pm.Normal("y", t + firms[:, None] + times, dims=("firm", "time"))
+    found = verdict(bc.truth(model, {}, table), bc.ATE("t", "y"))
+    assert found.status == "under assumption"
+    assert "t is a function of g and post, so that" in found.sentence()
+
+
 def test_one_value_of_the_treatment_tells_of_that_value():
     with pm.Model(coords={"unit": range(40)}) as model:
         t = pm.Data("t", np.ones(40), dims="unit")

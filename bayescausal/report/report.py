@@ -293,8 +293,8 @@ def _head(material: sections.Material, outcomes: Sequence[trust.Outcome]) -> Sec
     doubts = [f"The sampler had trouble: {m}" for m in fit.diagnostics.messages]
     for effect in material.effects:
         decided = effect.identification
-        said = decided is None or decided.status in UNKNOWN  # its sentence leads with it
-        if not said and not decided:
+        if decided is not None and not decided and decided.status not in UNKNOWN:
+            # of an unknown one the sentence leads with the verdict
             doubts.append(f"{effect.label} is {decided.status}.")
     for outcome in outcomes:
         if outcome.verdict in ("warn", "fail", "undecided", "refuted", "refuted in part"):

@@ -19,6 +19,7 @@ from pymc.distributions.shape_utils import rv_size_is_none
 from pymc.distributions.truncated import TruncatedRV
 
 from bayescausal.model.noise import noise_rule
+from bayescausal.model.noise.families import law_of
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
@@ -73,7 +74,7 @@ class Event:
 
     def _exact(self, rv: TensorVariable) -> TensorVariable | None:
         e = self.event
-        discrete = str(rv.type.dtype).startswith(("int", "uint", "bool"))
+        discrete = _is_discrete(rv)
         if not discrete and _has_atoms(rv):
             return self._mixed(rv)
         if e.equals is not None:
@@ -146,7 +147,12 @@ class Event:
 
     @staticmethod
     def _logcdf(rv: TensorVariable, value: Any) -> TensorVariable:
-        return pm.logcdf(rv, np.asarray(value).astype(rv.type.dtype))
+        at = np.asarray(value).astype(rv.type.dtype)
+        if not isinstance(rv.owner.op, TruncatedRV):
+            return pm.logcdf(rv, at)
+        lower, upper = rv.owner.inputs[-2:]  # outside PyMC subtracts probabilities: 0/0
+        inside = pm.logcdf(rv, pt.clip(at, lower, upper).astype(rv.type.dtype))
+        return pt.switch(pt.lt(at, lower), -np.inf, pt.switch(pt.ge(at, upper), 0.0, inside))
 
     @staticmethod
     def _full(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:
@@ -200,6 +206,13 @@ def _size_of(rv: TensorVariable) -> Any:
         return size if size is None or not stacked else size[: first.type.ndim - 1]
     size = op.size_param(node) if hasattr(op, "size_param") else None
     return None if size is None or rv_size_is_none(size) else size
+
+
+def _is_discrete(rv: TensorVariable) -> bool:
+    """Whether only integers have a probability: a truncated count can have the dtype of a float."""
+    if str(rv.type.dtype).startswith(("int", "uint", "bool")):
+        return True
+    return isinstance(rv.owner.op, TruncatedRV) and law_of(rv)[0].kind == "integer"
 
 
 def _has_atoms(rv: TensorVariable) -> bool:

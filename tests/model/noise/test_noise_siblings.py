@@ -112,6 +112,18 @@ def test_events_of_laws_with_atoms_are_exact(event, right):
     assert float(found.eval(mode="FAST_COMPILE")) == pytest.approx(right, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("above", "right"),
+    [(-1, 1.0), (0, 1.0), (1, 1.0), (2, (1 / 4 - 1 / 32) / (1 / 2 - 1 / 32)), (5, 0.0), (9, 0.0)],
+)
+def test_events_outside_of_a_truncated_count_are_sure_or_impossible(above, right):
+    # a geometric of 1/2 has P(Y > k) = 2**-k; cut to 2..5, P(Y > 2) = (1/4 - 1/32) / (1/2 - 1/32)
+    # PyMC's own distribution function of the geometric is right to nine digits
+    rv = pm.Truncated.dist(pm.Geometric.dist(0.5), lower=2, upper=5)
+    found = Event(bc.Probability(above=above)).of_law(rv)
+    assert float(found.eval(mode="FAST_COMPILE")) == pytest.approx(right, abs=1e-8)
+
+
 def test_maps_with_parameters_that_are_random():
     """`mu + noise` and `exp(mu) * noise`, with a mu that differs by unit: increasing maps."""
     with pm.Model(coords={"unit": [0]}) as model:

@@ -5,7 +5,7 @@ draw the factors are evaluated at it and at the data: those of the *parameters* 
 those of the observed variables the likelihood. Factors of latent variables and of parameters that
 have parameters of their own (the effects of groups in a hierarchy) belong to neither: scaling them
 would change the model, not how much is assumed [1]_. A coefficient whose prior is stated given
-other coefficients of the same equation (:math:`b_1 \\mid b_2`, as those of models from formulas) has
+other coefficients of the same equation (as in models from formulas) has
 none of its own: the factors are those of one joint prior.
 
 References

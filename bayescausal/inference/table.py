@@ -130,6 +130,7 @@ def own_table(structure: Structure, data: Table | None = None) -> Table:
         return _arrays(own, {}, wanted, {}, (), structure)
     extra = {name: value for name, value in own.items() if name not in data}
     extra |= _held(structure, data)
+    extra = {name: _in_order(name, value, structure, data) for name, value in extra.items()}
     if not extra:
         return data
     values = {**data.values, **extra}
@@ -150,6 +151,28 @@ def _held(structure: Structure, data: Table) -> dict[str, np.ndarray]:
         if all(sizes.get(d, n) == n for d, n in zip(dims, held[name].shape, strict=True)):
             fitting[name] = held[name]
     return fitting
+
+
+def _in_order(name: str, value: np.ndarray, structure: Structure, data: Table) -> np.ndarray:
+    """Return values that the model holds in the order of the units of the data, by their labels."""
+    for axis, dim in enumerate(structure.dims[name]):
+        mine, theirs = structure.model.coords.get(dim), data.coords.get(dim)
+        if mine is None or theirs is None or len(mine) != len(theirs):
+            continue
+        mine, theirs = list(mine), list(np.asarray(theirs).tolist())
+        if mine == theirs or set(mine) != set(theirs):
+            continue
+        if mine == list(range(len(mine))):  # labels, or only places
+            raise DataError(
+                f"{name!r} has no column, and the rows of the data come in another order along "
+                f"{dim!r} than the values that the model holds.",
+                expected=f"a column {name!r}, or rows in the order of the model.",
+                remedy="Add the column; or sort the rows (sort_index) if their index says which "
+                "unit each is, and reset it (reset_index(drop=True)) if it does not.",
+            )
+        place = {label: i for i, label in enumerate(mine)}
+        value = np.take(value, [place[label] for label in theirs], axis=axis)
+    return value
 
 
 # ------------------------------------------------------------------------ which columns

@@ -104,9 +104,9 @@ def test_a_bar_of_slopes_beside_a_bar_of_intercepts_is_written_as_their_two_bars
     for right in ("yr + (1 | g) + (0 + yr | g)", "yr + (yr || g)"):
         with pytest.warns(bc.FormulaWarning, match="about the mean.*intercepts of g"):
             model = bc.model_from_formulas([f"y ~ {right}"], data=data)
-        values = {"b_y_Intercept": 0.0, "b_y_yr": 0.0, "sigma_y": 1.0, "sd_y_1|g": 1.0,
-                  "sd_y_yr|g": 1.0, "z_y_1|g": [1.0, 0.0, 0.0],
-                  "z_y_yr|g": [0.0, 2.0, 0.0]}  # fmt: skip
+        values = dict.fromkeys(["b_y_Intercept", "b_y_yr"], 0.0)
+        values |= dict.fromkeys(["sigma_y", "sd_y_1|g", "sd_y_yr|g"], 1.0)
+        values |= {"z_y_1|g": [1.0, 0.0, 0.0], "z_y_yr|g": [0.0, 2.0, 0.0]}
         truth = bc.truth(model, values, data)
         ask = bc.Expected("y", {"g": "b", "yr": 2020.0})
         assert float(bc.estimate(truth, ask)) == pytest.approx(2.0 * (2020 - data.yr.mean()))

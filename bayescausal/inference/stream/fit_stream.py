@@ -40,6 +40,7 @@ from bayescausal.inference.stream.labels import label_orders
 from bayescausal.inference.stream.shortened import counted_names, draw_shortened, pointed, shorten
 from bayescausal.inference.stream.source import open_source
 from bayescausal.inference.stream.tally import MOST
+from bayescausal.inference.twins import FEW, one_name_each
 from bayescausal.model.names import Joined
 from bayescausal.model.structure import structure_of
 from bayescausal.types import (
@@ -121,6 +122,7 @@ def fit_stream(
     sizes = {"draws": draws, "chains": chains, "seed": seed}
     arrays, methods = _draw(plan, found, **sizes)
     table, conformed = _record(structure, source, columns, ignored, orders, found.rows)
+    twins = one_name_each(structure, table.head(columns, rows=FEW))
     posterior = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
     groups: dict[str, xr.Dataset] = {"posterior": posterior}
     notes: tuple[str, ...] = ()
@@ -154,6 +156,7 @@ def fit_stream(
             f"Fitted in one pass over the {found.rows:,} rows of {source.words}; they stay there.",
             *beyond(structure),
             *notes,
+            *twins,
         ),
     )
     if result.diagnostics.severe:

@@ -170,7 +170,16 @@ def data(material: Material) -> Section:
     sizes = fit.sizes or {}
     units = " x ".join(f"{sizes[d]:,} {plural(d)}" for d in fit.structure.unit_dims if d in sizes)
     rows = [_column(fit, name) for name in fit.columns]
-    heads = ("variable", "values", "missing", "mean", "sd", "smallest", "largest", "levels")
+    heads: tuple[str, ...] = (
+        "variable",
+        "values",
+        "missing",
+        "mean",
+        "sd",
+        "smallest",
+        "largest",
+        "levels",
+    )
     if not any(row[-1] for row in rows):
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     blocks: list[Any] = [

@@ -118,3 +118,20 @@ def test_a_terminal_and_a_notebook_with_widgets_have_their_bar(monkeypatch):
     monkeypatch.setattr(rich.console, "_is_jupyter", lambda: True)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert progress.can_show()
+
+
+def test_a_report_in_a_notebook_without_widgets_is_not_warned(monkeypatch):
+    """Where there is no place for a bar, the report's own line is not drawn either."""
+    from bayescausal.report import progress as line
+
+    made = []
+
+    class Notebook:
+        is_jupyter, is_terminal = True, False
+
+    monkeypatch.setattr(rich.console, "Console", lambda **_: Notebook())
+    monkeypatch.setattr("rich.progress.Progress", lambda *a, **k: made.append(a))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with line.steps(2, True) as tell:
+        tell("one")
+    assert not made

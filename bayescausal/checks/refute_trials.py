@@ -140,6 +140,7 @@ class Bench:
     seed: int
     options: Mapping[str, Any]
     _refitter: Refitter | None = None
+    _further: Refitter | None = None
 
     # ------------------------------------------------------------------ the refits
 
@@ -273,7 +274,9 @@ class Bench:
         except ModelError as error:
             return Trial("common_cause", refused=str(error))
         columns = [n for n in self.fit.columns if n in structure.random]
-        refitter = Refitter(model, columns, unit_dims=structure.unit_dims, **self.options)
+        if self._further is None:  # compiled once, also where the trial is made again
+            self._further = Refitter(model, columns, unit_dims=structure.unit_dims, **self.options)
+        refitter = self._further
         size = float(np.prod(shape))
 
         def one(trial: Trial, i: int, rng: np.random.Generator) -> None:

@@ -79,7 +79,7 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
             functional=asked.functional,
             given=asked.given,
         )
-        return estimate(fit, seen, seed=seed)
+        return estimate(fit, seen, seed=seed, progressbar=False)
     except BayesCausalError as error:
         if asked.scale.name == "difference" and not any(isinstance(v, str) for v in levels):
             found = _line(fit, asked, float(levels[0]) - float(levels[1]), seed)

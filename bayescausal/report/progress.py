@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from bayescausal.inference.progress import can_show
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -19,7 +21,8 @@ def steps(total: int, show: bool) -> Iterator[Callable[[str], None]]:
     ----------
     total : int
     show : bool
-        False: nothing is shown. True: on a terminal or in a notebook; a file is left clean.
+        False: nothing is shown. True: on a terminal, or in a notebook that has a place for it;
+        a file is left clean.
 
     Yields
     ------
@@ -29,7 +32,7 @@ def steps(total: int, show: bool) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
 
     console = Console(stderr=True)
-    if not show or not (console.is_terminal or console.is_jupyter):
+    if not show or not can_show() or not (console.is_terminal or console.is_jupyter):
         yield lambda what: None
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -250,7 +250,7 @@ def _is_pair(rope: Any) -> bool:
 def _answered(fit: Fit, questions: list[Any], seed: int) -> list[Effect]:
     """Return an effect for each question; those that are effects already stay."""
     open_ones = [q for q in questions if isinstance(q, Estimand)]
-    found = iter(estimate(fit, open_ones, seed=seed) if open_ones else [])
+    found = iter(estimate(fit, open_ones, seed=seed, progressbar=False) if open_ones else [])
     return [next(found) if isinstance(q, Estimand) else q for q in questions]
 
 
@@ -268,7 +268,7 @@ def _truths(
     found: list[Effect | None] = []
     for effect in effects:
         try:
-            found.append(estimate(known, effect.estimand, seed=seed))
+            found.append(estimate(known, effect.estimand, seed=seed, progressbar=False))
         except BayesCausalError:
             found.append(None)
     return found

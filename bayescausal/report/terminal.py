@@ -37,7 +37,7 @@ __all__ = [
 
 #: Probability of the intervals that are shown.
 PROB = 0.94
-_EDGE, _GAP = 4, 2  # what a table needs at its sides, and beside each column
+_EDGE, _GAP = 4, 3  # what a table needs at its sides, and beside each column
 _GLUE = "\u00a0"  # a space that lines are not broken at
 
 

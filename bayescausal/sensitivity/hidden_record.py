@@ -160,7 +160,7 @@ class HiddenConfounder:
         parts = [f"Without a hidden confounder: {self.effect!r}."]
         tips = self.tipping_point["mean"].dropna()
         if len(tips):
-            strongest = max(map(float, tips.index), key=lambda g: (abs(g), g))
+            strongest = max((float(g) for g in tips.index), key=lambda g: (abs(g), g))
             parts.append(
                 f"A confounder that adds {significant(strongest)} to {c.treatment} must add "
                 f"{significant(tips.loc[strongest], 2)} to {c.outcome} (on their link scales) to "

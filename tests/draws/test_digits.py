@@ -170,3 +170,13 @@ def test_the_plural_of_what_a_dim_is_called():
     assert plural("class") == "classes"
     assert plural("country") == "countries"
     assert plural("parts") == "parts"
+
+
+def test_no_name_is_folded_where_another_table_takes_the_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ["b_income_region[south]", "b_income_Intercept"]
+    columns = ["mean", "sd", "hdi94_lb", "hdi94_ub", "ess_bulk", "r_hat"]
+    frame = pd.DataFrame([[369.0, 485, -581, 1263, 585, 1.0]] * 2, names, columns)
+    frame.loc["b_income_Intercept", ["mean", "hdi94_lb", "hdi94_ub"]] = 15145.0, 13263.0, 17008.0
+    print_frame(frame, first="parameter")
+    assert names[0] in capsys.readouterr().out

@@ -147,7 +147,9 @@ def is_function(values: np.ndarray, of: np.ndarray, turns: int = 0) -> bool:
 def _columns(fit: Fit, name: str, held: Iterable[str], every: int) -> dict[str, np.ndarray]:
     """Return the columns as numbers, of every so many units, where all are known."""
     own, dims = fit.columns.get(name), fit.structure.dims.get(name, ())
-    found = {}
+    found: dict[str, np.ndarray] = {}
+    if own is None:
+        return found
     for other in (name, *held):
         column = fit.columns.get(other)
         if column is None or np.asarray(column).dtype.kind not in "biuf":

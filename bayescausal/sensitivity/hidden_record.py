@@ -194,8 +194,8 @@ class HiddenConfounder:
                 f"{first} explain more than the equations leave unexplained: the data rule it out."
             )
         spread = float(self.effect.sd())
-        ends = (row["mean"], row["lower"], row["upper"])
-        mean, low, high = numbers(spread, *map(float, ends), ends=True, apart=[self.null])
+        ends: tuple[Any, ...] = (row["mean"], row["lower"], row["upper"])
+        mean, low, high = numbers(spread, *[float(v) for v in ends], ends=True, apart=[self.null])
         text = f"{first} leave {mean} [{low}, {high}]"
         times = row["times_interval"]
         if np.isfinite(times):

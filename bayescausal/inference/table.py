@@ -156,10 +156,10 @@ def _held(structure: Structure, data: Table) -> dict[str, np.ndarray]:
 def _in_order(name: str, value: np.ndarray, structure: Structure, data: Table) -> np.ndarray:
     """Return values that the model holds in the order of the units of the data, by their labels."""
     for axis, dim in enumerate(structure.dims[name]):
-        own, other = structure.model.coords.get(dim), data.coords.get(dim)
-        if own is None or other is None or len(own) != len(other):
+        labels, others = structure.model.coords.get(dim), data.coords.get(dim)
+        if labels is None or others is None or len(labels) != len(others):
             continue
-        mine, theirs = list(own), np.asarray(other).tolist()
+        mine, theirs = list(labels), np.asarray(others).tolist()
         if mine == theirs or set(mine) != set(theirs):
             continue
         if mine == list(range(len(mine))):  # labels, or only places

@@ -74,6 +74,47 @@ def test_decimals_give_the_slope_of_floats():
     np.testing.assert_allclose(found, found[0], rtol=1e-9)
 
 
+# ------------------------------------------------------- labels that are no text
+
+
+@pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
+def test_intervals_and_dates_are_labels_by_their_text():
+    """`pandas.cut` and dates, in a model that runs chains: coords of samplers are texts."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"age": rng.uniform(0, 3, 90), "day": np.tile([0, 1], 45)})
+    data["y"] = (rng.random(90) < 0.3 + 0.1 * data.age).astype(int)
+    data["band"] = pd.cut(data.age, [0, 1, 2, 3])
+    data["when"] = pd.to_datetime(data.day, unit="D")
+    model = bc.model_from_formulas(["y ~ band + (1 | when)"], {"y": "bernoulli"}, data=data)
+    assert list(model.coords["band_level"]) == ["(0, 1]", "(1, 2]", "(2, 3]"]
+    fit = bc.fit(model, data, seed=1, draws=50, chains=2, progressbar=False)
+    one = bc.ATE("band", "y", treated=pd.Interval(2, 3), control=pd.Interval(0, 1))
+    two = bc.ATE("band", "y", treated="(2, 3]", control="(0, 1]")
+    assert float(bc.estimate(fit, one)) == float(bc.estimate(fit, two))
+
+
+def test_dictionaries_of_arrow_are_labels():
+    """Groups in another order than their means: a line through the codes would miss them."""
+    data = grouped()
+    data["y"] += np.random.default_rng(1).normal(0, 0.01, len(data))
+    column = pa.array(data.g).dictionary_encode()
+    for table in (pa.table({"g": column, "y": data.y}), {"g": column, "y": data.y.to_numpy()}):
+        model = bc.model_from_formulas(["y ~ g"], data=table)
+        fit = bc.fit(model, table, seed=1, draws=200, chains=2, progressbar=False)
+        got = float(bc.estimate(fit, bc.ATE("g", "y", treated=1, control=2)))
+        assert got == pytest.approx(MEAN[1] - MEAN[2], abs=0.02)
+
+
+@pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
+@pytest.mark.parametrize("right", ["bs(x, df=4)", "poly(x, 2)"])
+def test_commas_in_the_name_of_a_term_are_no_two_dims(right):
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"x": rng.normal(size=40), "y": np.tile([0, 1], 20)})
+    model = bc.model_from_formulas([f"y ~ {right}"], {"y": "bernoulli"}, data=data)
+    fit = bc.fit(model, data, seed=1, draws=50, chains=2, progressbar=False)
+    assert fit.posterior[f"b_y_{right}"].ndim == 3
+
+
 # ------------------------------------------------------- labels that are numbers
 
 MEAN = {0: 0.0, 1: 5.0, 2: -3.0}

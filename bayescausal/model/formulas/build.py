@@ -28,7 +28,7 @@ from bayescausal.model.formulas.families import choose_families, response_scale
 from bayescausal.model.formulas.groups import add_group
 from bayescausal.model.formulas.parse import parse_formulas
 from bayescausal.model.formulas.priors import Prior, Priors, digits, near
-from bayescausal.model.formulas.terms import Effect, Scope, effects_of
+from bayescausal.model.formulas.terms import Effect, Scope, effects_of, plain_dim
 from bayescausal.model.formulas.variables import UNIT, as_frame, read_names
 from bayescausal.model.kinds import as_label
 from bayescausal.types import FormulaError
@@ -174,7 +174,7 @@ class _Equation:
         if choice.family.name == "categorical":
             assert self.column.levels is not None
             self.contrasts = self.column.levels[1:]
-            self.contrast_dim = (f"{self.name}_vs_{self.column.levels[0]}",)
+            self.contrast_dim = (plain_dim(f"{self.name}_vs_{self.column.levels[0]}"),)
             self._coords({self.contrast_dim[0]: self.contrasts})
 
     def add(self) -> Any:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bayescausal.model.formulas.parse import Formula, TermText
     from bayescausal.model.formulas.variables import Column
 
-__all__ = ["Effect", "Scope", "effects_of", "safe"]
+__all__ = ["Effect", "Scope", "effects_of", "plain_dim", "safe"]
 
 Vector = Categories | Piecewise | Polynomials
 
@@ -47,6 +47,11 @@ Vector = Categories | Piecewise | Polynomials
 def safe(label: str) -> str:
     """Return a label that may stand in the name of a variable: files know no slash there."""
     return label.replace("/", "÷")
+
+
+def plain_dim(name: str) -> str:
+    """Return a name of a dim without commas, at which nutpie takes it apart."""
+    return safe(name).replace(",", ";")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +105,7 @@ class Effect:
     @property
     def dims(self) -> dict[str, tuple[Any, ...]]:
         """Dims and labels of the coefficients."""
-        return {safe(v.dim): v.labels for v in self.vectors}
+        return {plain_dim(v.dim): v.labels for v in self.vectors}
 
     def times(self, b: Any) -> Any:
         """Return what the effect adds to the predictor, with coefficients `b`."""

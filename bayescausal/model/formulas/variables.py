@@ -120,6 +120,8 @@ def as_frame(data: Any) -> pd.DataFrame | None:
 
 def _column(values: Any) -> Any:
     held = isinstance(values, pd.Series | pd.Index | pd.Categorical)
+    if "dictionary" in str(getattr(values, "type", "")):  # of Arrow
+        return pd.Categorical(values.to_pylist())
     return pd.Series(values).reset_index(drop=True) if held else np.asarray(values)
 
 

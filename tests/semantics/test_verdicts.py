@@ -40,7 +40,7 @@ from bayescausal.inference.twins import same_numbers
 from bayescausal.model.structure import structure_of
 from bayescausal.report.decision import decide
 from bayescausal.sensitivity.prior_posterior import PriorPosterior
-from bayescausal.types import DataError, IdentificationError, UnknownVariableError
+from bayescausal.types import DataError, FixedUnitsError, IdentificationError
 
 N = 400
 BOTH = "age and educ"
@@ -592,15 +592,13 @@ def test_data_inside_the_equations_are_said_to_be_there():
         slope = pm.Normal("x", shape=1)
         pm.Normal("y", pm.math.dot(x, slope), observed=x[:, 0], dims="__obs__")
     assert structure_of(model).baked
-    says = "whose data are inside its equations.*pm.Data\\(name, values, dims='__obs__'\\)"
-    given = bc.Fit(model, {"x": np.random.default_rng(1).normal(size=(2, 50, 1))})
-    assert any("holds arrays of its own, of 30 units" in note for note in given.notes)
+    says = "reads a constant array of length 30 along '__obs__'.*Put the array in pm.Data"
     for ask in (
+        lambda: bc.Fit(model, {"x": np.random.default_rng(1).normal(size=(2, 50, 1))}),
         lambda: bc.identify(model, "x", "y"),
-        lambda: bc.estimate(given, bc.ATE("x", "y")),
         lambda: bc.roles(model, "age", "y"),
     ):
-        with pytest.raises(UnknownVariableError, match=says):
+        with pytest.raises(FixedUnitsError, match=says):
             ask()
 
 

@@ -316,8 +316,11 @@ def _of_question(
     found = decided(observed)
     if observed is not None or not is_model(given):
         return found
-    seen = graph_and_observed(given, None, named=(question.names,), unit_dims=unit_dims)[1]
-    return found if seen is not None else _as_planned(found, decided)
+    dag, seen = graph_and_observed(given, None, named=(question.names,), unit_dims=unit_dims)
+    if seen is not None:
+        return found
+    # a condition that is no value is a node of the verdict's own graph, which the model has not
+    return _as_planned(found, lambda names: decided([n for n in names if n in dag]))
 
 
 def _as_planned(

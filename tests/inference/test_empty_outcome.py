@@ -62,6 +62,7 @@ def test_empty_rows_add_nothing_and_the_form_stays_closed(kind: str):
     assert any("cells are empty" in note for note in some.notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["read", "shared"])
 def test_an_outcome_that_is_read_or_shares_its_coefficients_is_not_cut(kind: str):
     w = Y + RNG.normal(size=N)

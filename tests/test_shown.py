@@ -136,7 +136,8 @@ def test_names_are_escaped_in_html(graph):
 
 def test_a_list_of_effects_is_a_table():
     model = fork()
-    data = {n: np.random.default_rng(1).normal(size=30) for n in ("age", "dose", "cured<1>")}
+    rng = np.random.default_rng(1)
+    data = {n: rng.normal(size=30) for n in ("age", "dose", "cured<1>")}
     known = bc.truth(model, {"b": 2.0}, data)
     found = bc.estimate(known, [bc.ATE("dose", "cured<1>"), bc.ITE("dose", "cured<1>")])
     assert isinstance(found, list)

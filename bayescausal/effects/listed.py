@@ -16,9 +16,9 @@ class Effects(TableList):
     >>> from bayescausal.effects.effect import Effect
     >>> from bayescausal.effects.listed import Effects
     >>> Effects([Effect([0.1, 0.2, 0.3], name="gain"), Effect([1.0, 2.0, 4.0], name="loss")])
-    effect  mean  94% HDI     identification
-    gain    0.2   [0.1, 0.3]
-    loss    2     [1, 4]
+    effect  mean  94% HDI       identification
+    gain    0.20  [0.10, 0.30]
+    loss    2.3   [1.0, 4.0]
     """
 
     columns = ("effect", "mean", "94% HDI", "identification")

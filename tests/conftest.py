@@ -3,6 +3,10 @@
 The suite starts some hundred processes (workers, notebooks, commands). Where bytecode is not to be
 written beside the sources, each would compile every library anew, for seconds; a folder of its own
 serves them all.
+
+Tests run side by side, one process per core. Within a test chains therefore run one after the
+other (the draws are the same: `test_same_seed_same_draws_at_once_or_one_after_the_other`), and
+linear algebra on one thread.
 """
 
 from __future__ import annotations
@@ -11,6 +15,20 @@ import os
 import tempfile
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported, which is later
+
+import pytest
+
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     folder = Path(tempfile.gettempdir()) / f"bayescausal-bytecode-{os.getuid()}"
     os.environ.setdefault("PYTHONPYCACHEPREFIX", str(folder))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_chain_at_a_time():
+    """Run the chains of a fit one after the other, unless a test says otherwise."""
+    from bayescausal.inference import sample
+
+    before, sample.CORES = sample.CORES, 1
+    yield
+    sample.CORES = before

@@ -7,7 +7,6 @@ the bootstrap's weights and the outcome can be multiplied.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,22 +29,19 @@ class Weights:
 
     def __init__(self, question: Question, seed: int) -> None:
         self.question, self.seed = question, seed
-        self.lock = threading.Lock()
         self.kept: dict[tuple[int, int, int], np.ndarray] = {}
 
     def of(self, rows: range) -> np.ndarray:
         """Return weights of all units, (draw, unit)."""
         question = self.question
         key = (rows.start, rows.stop, rows.step)
-        with self.lock:
-            if key not in self.kept:
-                while len(self.kept) > 1:  # blocks of two sets of draws are at work at most
-                    self.kept.pop(next(iter(self.kept)))
-                length = question.units.sizes[question.weighted]
-                self.kept[key] = bayesian_bootstrap(
-                    length, np.asarray(rows), self.seed, question.clusters, question.counts
-                )
-            return self.kept[key]
+        if key not in self.kept:
+            self.kept.clear()  # blocks come in the order of their draws
+            length = question.units.sizes[question.weighted]
+            self.kept[key] = bayesian_bootstrap(
+                length, np.asarray(rows), self.seed, question.clusters, question.counts
+            )
+        return self.kept[key]
 
 
 class Frame:

@@ -17,13 +17,15 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayescausal.effects.frame import Frame, Weights
 from bayescausal.effects.functionals import Mean, Probability
-from bayescausal.worlds.cores import each_block
+from bayescausal.inference.progress import tracked
+from bayescausal.worlds.evaluate import block_of, count_tasks, tasks
 from bayescausal.worlds.noise import BLOCK
 
 if TYPE_CHECKING:
@@ -115,31 +117,12 @@ def reduce_question(
     store = keep(question, program, cells, rows, min(batches, max(replicates, 1)), inner)
     weights = Weights(question, seed)
 
-    def part(block: Block) -> Any:
-        return store.part(block, Frame(question, program, where, block, weights))
-
-    parts = each_block(
-        program,
-        question.units,
-        draws,
-        noise,
-        part,
-        groups=groups,
-        replicates=inner,
-        whole_units=not linear,
-    )
-    for each in parts:
-        store.add(each)
+    cutting: dict[str, Any] = {"groups": groups, "replicates": inner, "whole_units": not linear}
+    total = partial(count_tasks, program, question.units, draws, **cutting)
+    for task in tracked(tasks(program, question.units, draws, **cutting), total):
+        block = block_of(program, question.units, task, noise)
+        store.add(block, Frame(question, program, where, block, weights))
     return store.finish()
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Sums of one block: (arm, cell) to weighted sum and sum of weights."""
-
-    block: Block
-    sums: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]
-    moments: np.ndarray
 
 
 def _moments(value: np.ndarray, lengths: tuple[int, ...]) -> np.ndarray:
@@ -186,22 +169,6 @@ class _Sums:
         self.den = np.zeros((len(self.arms), len(cells), batches, len(rows)))
         self.moments = np.zeros(3)
 
-    def part(self, block: Block, frame: Frame) -> _Part:
-        """Return the sums of one block; nothing is changed."""
-        weights: dict[tuple[int, int], np.ndarray] = {}
-        sums = {}
-        moments = np.zeros(3)
-        for c, cell in enumerate(self.cells):
-            for a, arm in enumerate(self.arms):
-                key = (id(arm.condition), c)  # what is held: a passing object's id is used again
-                if key not in weights:
-                    weights[key] = frame.weight(arm.condition & cell.condition)
-                value = frame.outcome(a)
-                sums[a, c] = self._one(value, weights[key], tuple(frame.lengths), frame.cut)
-                if self.moments[0] < ENOUGH:
-                    moments += _moments(value, tuple(frame.lengths))
-        return _Part(block, sums, moments)
-
     def _one(
         self, value: np.ndarray, weight: np.ndarray, lengths: tuple[int, ...], cut: int | None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -215,26 +182,40 @@ class _Sums:
         spread = np.broadcast_to(weight, (*weight.shape[:2], *lengths))
         return _total(full * w, len(lengths), cut), _total(spread, len(lengths), cut)
 
-    def add(self, part: _Part) -> None:
+    def add(self, block: Block, frame: Frame) -> None:
         """Add the sums of one block."""
-        block = part.block
         first = (block.draws.start - self.rows.start) // self.rows.step
         n = len(range(block.draws.start, block.draws.stop, self.rows.step))
         place = slice(first, first + n)
-        if self.moments[0] < ENOUGH:
-            self.moments += part.moments
-        for (a, c), (num, den) in part.sums.items():
-            event = num.shape[2:]
-            reps = max(num.shape[1], den.shape[1], self.inner)
-            num = np.broadcast_to(num, (n, reps, *event))
-            den = np.broadcast_to(den, (n, reps))
-            if self.num is None:
-                self.num = np.zeros((*self.den.shape, *event))
-            batch = (block.group * self.inner + np.arange(reps)) % self.nb
-            for b in range(self.nb) if reps >= self.nb else np.unique(batch):
-                chosen = batch == b
-                self.num[a, c, b, place] += num[:, chosen].sum(axis=1)
-                self.den[a, c, b, place] += den[:, chosen].sum(axis=1)
+        lengths = tuple(frame.lengths)
+        measured = self.moments[0] >= ENOUGH
+        weights: dict[tuple[int, int], np.ndarray] = {}
+        for c, cell in enumerate(self.cells):
+            for a, arm in enumerate(self.arms):
+                key = (id(arm.condition), c)  # what is held: a passing object's id is used again
+                if key not in weights:
+                    weights[key] = frame.weight(arm.condition & cell.condition)
+                value = frame.outcome(a)
+                if not measured:
+                    self.moments += _moments(value, lengths)
+                num, den = self._one(value, weights[key], lengths, frame.cut)
+                self._put((a, c), block.group, place, num, den)
+
+    def _put(
+        self, where: tuple[int, int], group: int, place: slice, num: np.ndarray, den: np.ndarray
+    ) -> None:
+        """Add the sums, (draw, replicate, *event), of one arm and cell to their batches."""
+        n, event = place.stop - place.start, num.shape[2:]
+        reps = max(num.shape[1], den.shape[1], self.inner)
+        num = np.broadcast_to(num, (n, reps, *event))
+        den = np.broadcast_to(den, (n, reps))
+        if self.num is None:
+            self.num = np.zeros((*self.den.shape, *event))
+        batch = (group * self.inner + np.arange(reps)) % self.nb
+        for b in range(self.nb) if reps >= self.nb else np.unique(batch):
+            chosen = batch == b
+            self.num[(*where, b, place)] += num[:, chosen].sum(axis=1)
+            self.den[(*where, b, place)] += den[:, chosen].sum(axis=1)
 
     def finish(self) -> Reduction:
         assert self.num is not None
@@ -268,13 +249,8 @@ class _Values:
         self.held: list[tuple[Block, Frame]] = []
         self.moments = np.zeros(3)
 
-    def part(self, block: Block, frame: Frame) -> tuple[Block, Frame]:
-        """Return the block itself: quantiles need all values at once."""
-        return block, frame
-
-    def add(self, part: tuple[Block, Frame]) -> None:
+    def add(self, block: Block, frame: Frame) -> None:
         """Hold the values until those of the same draws are together."""
-        block, frame = part
         if self.held and self.held[0][0].draws != block.draws:
             self._flush()
         self.held.append((block, frame))

@@ -27,7 +27,6 @@ References
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
@@ -50,7 +49,7 @@ from bayescausal.inference.fit import (
 )
 from bayescausal.inference.integrate import Integrated, normal_vectors, opened
 from bayescausal.inference.posterior import no_exact, not_compressed, relabelled, told
-from bayescausal.inference.sample import CAREFUL, INTEGRATED
+from bayescausal.inference.sample import CAREFUL, INTEGRATED, at_once
 from bayescausal.inference.table import as_table, own_table
 from bayescausal.model.names import Joined
 from bayescausal.model.structure import structure_of
@@ -400,7 +399,7 @@ class Refitter:
                 draws=self.draws,
                 tune=None if tune is None else max(1, tune),
                 chains=self.chains,
-                cores=self.sampler.get("cores") or max(1, min(self.chains, os.cpu_count() or 1)),
+                cores=self.sampler.get("cores") or at_once(self.chains),
                 seed=int(first.integers(2**30)),
                 save_warmup=False,
                 progress_bar=False,

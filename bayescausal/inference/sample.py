@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from bayescausal.inference.condition import Conditioned
     from bayescausal.model.structure import Structure
 
-__all__ = ["CAREFUL", "INTEGRATED", "Drawn", "draw_unknowns", "sample_model"]
+__all__ = ["CAREFUL", "INTEGRATED", "Drawn", "at_once", "draw_unknowns", "sample_model"]
+
+#: Chains at once, at most.
+CORES = os.cpu_count() or 1
 
 #: Target acceptance where latents were integrated out: what data do not tell apart is a thin ridge,
 #: cheap to follow in small steps, and left by large ones.
@@ -172,7 +175,7 @@ def sample_model(
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
         return {"posterior": empty}
     small = lean(structure, model)
-    sampler.setdefault("cores", max(1, min(chains, os.cpu_count() or 1)))
+    sampler.setdefault("cores", at_once(chains))
     sampler.setdefault("compute_convergence_checks", False)
     sampler.setdefault("quiet", not progressbar)
     try:
@@ -188,6 +191,18 @@ def sample_model(
         raise _blame(small, error) from error
     keep = ("posterior", "sample_stats", "warmup_posterior", "warmup_sample_stats")
     return {name: tree[name].to_dataset() for name in keep if name in tree.children}
+
+
+def at_once(chains: int) -> int:
+    """Return how many of some chains run at once where nothing else is said.
+
+    Examples
+    --------
+    >>> from bayescausal.inference.sample import at_once
+    >>> at_once(1)
+    1
+    """
+    return max(1, min(chains, CORES))
 
 
 # ------------------------------------------------------------------------------- private

@@ -11,7 +11,6 @@ independent runs would make it.
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from bayescausal.inference.fit import lean, sample_model
 from bayescausal.inference.marginal import marginalise
 from bayescausal.inference.read import read_data
 from bayescausal.inference.record import Fit, build_fit
+from bayescausal.inference.sample import at_once
 from bayescausal.model.names import Joined
 from bayescausal.model.parameters import fix_parameters
 from bayescausal.model.support import is_discrete
@@ -207,7 +207,7 @@ class Cells:
                 compiled,
                 draws=self.draws,
                 chains=self.chains,
-                cores=max(1, min(self.chains, os.cpu_count() or 1)),
+                cores=at_once(self.chains),
                 seed=seed,
                 progress_bar=False,
                 save_warmup=False,

@@ -18,7 +18,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytensor
-from pytensor.compile.inner_function import HasInnerFunction
 from pytensor.compile.mode import Mode
 from pytensor.graph.features import Feature
 from pytensor.graph.rewriting.basic import GraphRewriter
@@ -80,7 +79,7 @@ _MODES = tuple(
 class Compiled:
     """A function of arrays, built when it is first called.
 
-    It must not be entered twice at once: see :meth:`copy`.
+    It must not be entered by two threads at once: programs are kept per thread.
 
     Parameters
     ----------
@@ -112,18 +111,6 @@ class Compiled:
         """Return the outputs for some arguments."""
         found: list[Any] = self._built()(*values)
         return found
-
-    def copy(self) -> Compiled:
-        """Return the same function with storage of its own, for another thread."""
-        other = Compiled(self._arguments, self._outputs)
-        other._function = self._built().copy()
-        return other
-
-    @property
-    def alone(self) -> bool:
-        """Whether an operation (a scan) has a compiled function inside, which copies share."""
-        ops = [node.op for node in self._built().maker.fgraph.apply_nodes]
-        return any(isinstance(getattr(op, "core_op", op), HasInnerFunction) for op in ops)
 
     def _built(self) -> Any:
         if self._function is None:

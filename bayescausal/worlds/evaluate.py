@@ -200,7 +200,7 @@ def evaluate(
     for task in tasks(
         program, units, draws, groups=groups, replicates=replicates, whole_units=whole_units
     ):
-        yield block_of(program, units, task, noise, program.call)
+        yield block_of(program, units, task, noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,9 +282,7 @@ def count_tasks(
     return -(-rows // step_draws) * len(groups) * windows
 
 
-def block_of(
-    program: Program, units: Units, task: Task, noise: NoiseSource | FreshNoise, call: Any
-) -> Block:
+def block_of(program: Program, units: Units, task: Task, noise: NoiseSource | FreshNoise) -> Block:
     """Evaluate one block.
 
     Parameters
@@ -293,8 +291,6 @@ def block_of(
     units : Units
     task : Task
     noise : NoiseSource
-    call : callable
-        The program's, or a copy of it: a compiled function must not be entered twice at once.
 
     Returns
     -------
@@ -306,7 +302,7 @@ def block_of(
         for i in program.inputs
     ]
     with np.errstate(all="ignore"):
-        results = call(*arguments)
+        results = program.call(*arguments)
     return Block(
         draws=t.draws,
         group=t.group,

@@ -20,26 +20,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayescausal import datasets as datasets
-    from bayescausal.checks.assurance import assurance as assurance
-    from bayescausal.checks.assurance_curve import Assurance as Assurance
-    from bayescausal.checks.calibrate import calibrate as calibrate
-    from bayescausal.checks.calibrate_verdict import Calibration as Calibration
-    from bayescausal.checks.compare import compare as compare
-    from bayescausal.checks.compare_record import ModelComparison as ModelComparison
-    from bayescausal.checks.falsification import Falsification as Falsification
-    from bayescausal.checks.falsify import falsify as falsify
-    from bayescausal.checks.overlap import overlap as overlap
-    from bayescausal.checks.predictive import posterior_check as posterior_check
-    from bayescausal.checks.predictive_prior import prior_check as prior_check
-    from bayescausal.checks.recover import recover as recover
-    from bayescausal.checks.recovery import Recovery as Recovery
-    from bayescausal.checks.refute import refute as refute
+    from bayescausal.checks.comparison.compare import compare as compare
+    from bayescausal.checks.comparison.comparison import ModelComparison as ModelComparison
+    from bayescausal.checks.falsification.falsify import falsify as falsify
+    from bayescausal.checks.falsification.record import Falsification as Falsification
+    from bayescausal.checks.overlap.positivity import overlap as overlap
+    from bayescausal.checks.predictive.posterior import posterior_check as posterior_check
+    from bayescausal.checks.predictive.prior import prior_check as prior_check
+    from bayescausal.checks.refutation.refute import refute as refute
+    from bayescausal.checks.studies.assurance import assurance as assurance
+    from bayescausal.checks.studies.assurance_curve import Assurance as Assurance
+    from bayescausal.checks.studies.calibrate import calibrate as calibrate
+    from bayescausal.checks.studies.calibrate_verdict import Calibration as Calibration
+    from bayescausal.checks.studies.recover import recover as recover
+    from bayescausal.checks.studies.recovery import Recovery as Recovery
     from bayescausal.counterfactuals.predict import abduct as abduct
     from bayescausal.counterfactuals.predict import counterfactual as counterfactual
     from bayescausal.datasets.exercise import Exercise as Exercise
     from bayescausal.datasets.exercises import exercise as exercise
     from bayescausal.draws.intervals import hdi as hdi
-    from bayescausal.effects.conditions import Where as Where
     from bayescausal.effects.effect import Effect as Effect
     from bayescausal.effects.estimands import ATE as ATE
     from bayescausal.effects.estimands import ATT as ATT
@@ -61,54 +60,62 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands import Estimand as Estimand
     from bayescausal.effects.estimands import Expected as Expected
     from bayescausal.effects.estimands import Slope as Slope
+    from bayescausal.effects.estimands.conditions import Where as Where
+    from bayescausal.effects.estimands.functionals import Probability as Probability
+    from bayescausal.effects.estimands.functionals import Quantile as Quantile
+    from bayescausal.effects.estimands.populations import Superpopulation as Superpopulation
     from bayescausal.effects.estimate import estimate as estimate
-    from bayescausal.effects.functionals import Probability as Probability
-    from bayescausal.effects.functionals import Quantile as Quantile
-    from bayescausal.effects.instrument_bounds import InstrumentBounds as InstrumentBounds
-    from bayescausal.effects.instrument_bounds import instrument_bounds as instrument_bounds
-    from bayescausal.effects.plug_in import plug_in as plug_in
-    from bayescausal.effects.populations import Superpopulation as Superpopulation
+    from bayescausal.effects.without_model.instrument_bounds import (
+        InstrumentBounds as InstrumentBounds,
+    )
+    from bayescausal.effects.without_model.instrument_bounds import (
+        instrument_bounds as instrument_bounds,
+    )
+    from bayescausal.effects.without_model.plug_in import plug_in as plug_in
+    from bayescausal.evaluation.worlds import worlds as worlds
     from bayescausal.figures.dose import plot_dose_response as plot_dose_response
     from bayescausal.figures.effects import plot_effect as plot_effect
     from bayescausal.figures.forest import plot_forest as plot_forest
     from bayescausal.figures.worlds import plot_worlds as plot_worlds
-    from bayescausal.graph.estimands import identify_effect as identify_effect
-    from bayescausal.graph.identification import Identification as Identification
-    from bayescausal.graph.parse import parse_graph as parse_graph
-    from bayescausal.graph.surgery import explicit_latents as explicit_latents
-    from bayescausal.graph.surgery import latent_projection as latent_projection
-    from bayescausal.inference.compress import compress as compress
+    from bayescausal.graph.identification.estimands import identify_effect as identify_effect
+    from bayescausal.graph.identification.verdict import Identification as Identification
+    from bayescausal.graph.structure.surgery import explicit_latents as explicit_latents
+    from bayescausal.graph.structure.surgery import latent_projection as latent_projection
+    from bayescausal.graph.text.parse import parse_graph as parse_graph
+    from bayescausal.inference.closed_forms.compress import compress as compress
     from bayescausal.inference.fit import fit as fit
-    from bayescausal.inference.known import prior as prior
-    from bayescausal.inference.known import truth as truth
     from bayescausal.inference.record import Fit as Fit
-    from bayescausal.inference.refit import Refitter as Refitter
+    from bayescausal.inference.sampling.prior_and_truth import prior as prior
+    from bayescausal.inference.sampling.prior_and_truth import truth as truth
+    from bayescausal.inference.sampling.refit import Refitter as Refitter
     from bayescausal.inference.store import load_fit as load_fit
-    from bayescausal.model.ask_graph import compare_graphs as compare_graphs
-    from bayescausal.model.ask_graph import identify as identify
-    from bayescausal.model.ask_graph import implied_independences as implied_independences
-    from bayescausal.model.ask_graph import paths as paths
-    from bayescausal.model.ask_graph import roles as roles
     from bayescausal.model.formulas.build import model_from_formulas as model_from_formulas
     from bayescausal.model.formulas.priors import prior_summary as prior_summary
-    from bayescausal.model.interventions import intervene as intervene
-    from bayescausal.model.noise_form import noise_form as noise_form
-    from bayescausal.model.source import model_source as model_source
-    from bayescausal.model.structure import graph_of as graph_of
-    from bayescausal.model.write_graph import to_dagitty as to_dagitty
-    from bayescausal.model.write_graph import to_dot as to_dot
-    from bayescausal.model.write_graph import to_edges as to_edges
-    from bayescausal.model.write_graph import to_formulas as to_formulas
-    from bayescausal.model.write_graph import to_gml as to_gml
-    from bayescausal.model.write_graph import to_mermaid as to_mermaid
-    from bayescausal.model.write_graph import to_text as to_text
-    from bayescausal.report.dag import plot_graph as plot_graph
-    from bayescausal.report.falsify import plot_falsification as plot_falsification
-    from bayescausal.report.falsify import plot_permutations as plot_permutations
-    from bayescausal.report.report import Report as Report
-    from bayescausal.report.report import report as report
-    from bayescausal.report.units import plot_counterfactual as plot_counterfactual
-    from bayescausal.report.units import plot_ite as plot_ite
+    from bayescausal.model.interventions.interventions import intervene as intervene
+    from bayescausal.model.noise.noise_form import noise_form as noise_form
+    from bayescausal.model.source.code import model_source as model_source
+    from bayescausal.model.structure.graph_export import to_dagitty as to_dagitty
+    from bayescausal.model.structure.graph_export import to_dot as to_dot
+    from bayescausal.model.structure.graph_export import to_edges as to_edges
+    from bayescausal.model.structure.graph_export import to_formulas as to_formulas
+    from bayescausal.model.structure.graph_export import to_gml as to_gml
+    from bayescausal.model.structure.graph_export import to_mermaid as to_mermaid
+    from bayescausal.model.structure.graph_export import to_text as to_text
+    from bayescausal.model.structure.graph_queries import compare_graphs as compare_graphs
+    from bayescausal.model.structure.graph_queries import identify as identify
+    from bayescausal.model.structure.graph_queries import (
+        implied_independences as implied_independences,
+    )
+    from bayescausal.model.structure.graph_queries import paths as paths
+    from bayescausal.model.structure.graph_queries import roles as roles
+    from bayescausal.model.structure.structure import graph_of as graph_of
+    from bayescausal.reporting.dag import plot_graph as plot_graph
+    from bayescausal.reporting.falsify import plot_falsification as plot_falsification
+    from bayescausal.reporting.falsify import plot_permutations as plot_permutations
+    from bayescausal.reporting.report import Report as Report
+    from bayescausal.reporting.report import report as report
+    from bayescausal.reporting.units import plot_counterfactual as plot_counterfactual
+    from bayescausal.reporting.units import plot_ite as plot_ite
     from bayescausal.sensitivity.hidden import hidden_confounder as hidden_confounder
     from bayescausal.sensitivity.hidden_record import HiddenConfounder as HiddenConfounder
     from bayescausal.sensitivity.prior_posterior import PriorPosterior as PriorPosterior
@@ -127,7 +134,6 @@ if TYPE_CHECKING:
     from bayescausal.types import Set as Set
     from bayescausal.types import Shift as Shift
     from bayescausal.types import Stochastic as Stochastic
-    from bayescausal.worlds.worlds import worlds as worlds
 
 __version__ = "0.1.0"
 
@@ -136,44 +142,44 @@ _WHERE: dict[str, str] = {
     # a model without PyMC
     "model_from_formulas": "model.formulas.build",
     "prior_summary": "model.formulas.priors",
-    "model_source": "model.source",
+    "model_source": "model.source.code",
     # the graph
-    "graph_of": "model.structure",
-    "plot_graph": "report.dag",
-    "parse_graph": "graph.parse",
-    "to_text": "model.write_graph",
-    "to_dot": "model.write_graph",
-    "to_mermaid": "model.write_graph",
-    "to_dagitty": "model.write_graph",
-    "to_edges": "model.write_graph",
-    "to_gml": "model.write_graph",
-    "to_formulas": "model.write_graph",
+    "graph_of": "model.structure.structure",
+    "plot_graph": "reporting.dag",
+    "parse_graph": "graph.text.parse",
+    "to_text": "model.structure.graph_export",
+    "to_dot": "model.structure.graph_export",
+    "to_mermaid": "model.structure.graph_export",
+    "to_dagitty": "model.structure.graph_export",
+    "to_edges": "model.structure.graph_export",
+    "to_gml": "model.structure.graph_export",
+    "to_formulas": "model.structure.graph_export",
     # what the arrows say
-    "identify": "model.ask_graph",
-    "paths": "model.ask_graph",
-    "roles": "model.ask_graph",
-    "implied_independences": "model.ask_graph",
-    "compare_graphs": "model.ask_graph",
-    "identify_effect": "graph.estimands",
-    "latent_projection": "graph.surgery",
-    "explicit_latents": "graph.surgery",
-    "Identification": "graph.identification",
-    "falsify": "checks.falsify",
-    "Falsification": "checks.falsification",
-    "plug_in": "effects.plug_in",
-    "instrument_bounds": "effects.instrument_bounds",
-    "InstrumentBounds": "effects.instrument_bounds",
-    "plot_falsification": "report.falsify",
-    "plot_permutations": "report.falsify",
+    "identify": "model.structure.graph_queries",
+    "paths": "model.structure.graph_queries",
+    "roles": "model.structure.graph_queries",
+    "implied_independences": "model.structure.graph_queries",
+    "compare_graphs": "model.structure.graph_queries",
+    "identify_effect": "graph.identification.estimands",
+    "latent_projection": "graph.structure.surgery",
+    "explicit_latents": "graph.structure.surgery",
+    "Identification": "graph.identification.verdict",
+    "falsify": "checks.falsification.falsify",
+    "Falsification": "checks.falsification.record",
+    "plug_in": "effects.without_model.plug_in",
+    "instrument_bounds": "effects.without_model.instrument_bounds",
+    "InstrumentBounds": "effects.without_model.instrument_bounds",
+    "plot_falsification": "reporting.falsify",
+    "plot_permutations": "reporting.falsify",
     # data from known parameters
     "simulate": "simulation.simulate",
     # data in, posterior out
     "fit": "inference.fit",
-    "Refitter": "inference.refit",
-    "compress": "inference.compress",
+    "Refitter": "inference.sampling.refit",
+    "compress": "inference.closed_forms.compress",
     "load_fit": "inference.store",
-    "prior": "inference.known",
-    "truth": "inference.known",
+    "prior": "inference.sampling.prior_and_truth",
+    "truth": "inference.sampling.prior_and_truth",
     "Fit": "inference.record",
     "FitWarning": "types",
     "FormulaWarning": "types",
@@ -184,9 +190,9 @@ _WHERE: dict[str, str] = {
     "Stochastic": "types",
     "Policy": "types",
     "Intervention": "types",
-    "intervene": "model.interventions",
-    "noise_form": "model.noise_form",
-    "worlds": "worlds.worlds",
+    "intervene": "model.interventions.interventions",
+    "noise_form": "model.noise.noise_form",
+    "worlds": "evaluation.worlds",
     "abduct": "counterfactuals.predict",
     "counterfactual": "counterfactuals.predict",
     # questions
@@ -210,29 +216,29 @@ _WHERE: dict[str, str] = {
     "PNS": "effects.estimands",
     "Contrast": "effects.estimands",
     "Estimand": "effects.estimands",
-    "Quantile": "effects.functionals",
-    "Probability": "effects.functionals",
-    "Superpopulation": "effects.populations",
-    "Where": "effects.conditions",
+    "Quantile": "effects.estimands.functionals",
+    "Probability": "effects.estimands.functionals",
+    "Superpopulation": "effects.estimands.populations",
+    "Where": "effects.estimands.conditions",
     # answers
     "estimate": "effects.estimate",
     "Effect": "effects.effect",
     "hdi": "draws.intervals",
-    "report": "report.report",
-    "Report": "report.report",
+    "report": "reporting.report",
+    "Report": "reporting.report",
     "plot_effect": "figures.effects",
     "plot_forest": "figures.forest",
     "plot_dose_response": "figures.dose",
     "plot_worlds": "figures.worlds",
-    "plot_counterfactual": "report.units",
-    "plot_ite": "report.units",
+    "plot_counterfactual": "reporting.units",
+    "plot_ite": "reporting.units",
     # is it right on this problem
-    "overlap": "checks.overlap",
-    "posterior_check": "checks.predictive",
-    "prior_check": "checks.predictive_prior",
-    "refute": "checks.refute",
-    "compare": "checks.compare",
-    "ModelComparison": "checks.compare_record",
+    "overlap": "checks.overlap.positivity",
+    "posterior_check": "checks.predictive.posterior",
+    "prior_check": "checks.predictive.prior",
+    "refute": "checks.refutation.refute",
+    "compare": "checks.comparison.compare",
+    "ModelComparison": "checks.comparison.comparison",
     # and if an assumption fails
     "hidden_confounder": "sensitivity.hidden",
     "HiddenConfounder": "sensitivity.hidden_record",
@@ -247,12 +253,12 @@ _WHERE: dict[str, str] = {
     "exercise": "datasets.exercises",
     "Exercise": "datasets.exercise",
     # simulate, then recover
-    "recover": "checks.recover",
-    "Recovery": "checks.recovery",
-    "calibrate": "checks.calibrate",
-    "Calibration": "checks.calibrate_verdict",
-    "assurance": "checks.assurance",
-    "Assurance": "checks.assurance_curve",
+    "recover": "checks.studies.recover",
+    "Recovery": "checks.studies.recovery",
+    "calibrate": "checks.studies.calibrate",
+    "Calibration": "checks.studies.calibrate_verdict",
+    "assurance": "checks.studies.assurance",
+    "Assurance": "checks.studies.assurance_curve",
     # mistakes
     "BayesCausalError": "types",
 }

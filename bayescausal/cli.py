@@ -23,8 +23,8 @@ import click
 
 from bayescausal import __version__
 from bayescausal.draws.digits import numbers
-from bayescausal.report.files import check_path, write_json
-from bayescausal.report.terminal import (
+from bayescausal.reporting.files import check_path, write_json
+from bayescausal.reporting.terminal import (
     PROB,
     answer_cells,
     arrows,
@@ -249,14 +249,14 @@ def estimate(
       levels shift: early, late
     """
     import bayescausal as bc
-    from bayescausal.effects.from_text import (
+    from bayescausal.effects.estimands.from_text import (
         check_question,
         labels_of,
         question_from_text,
         question_of,
     )
-    from bayescausal.model.from_file import model_from_file
-    from bayescausal.model.structure import structure_of
+    from bayescausal.model.source.from_file import model_from_file
+    from bayescausal.model.structure.structure import structure_of
 
     _check_asked(treatment, outcome, questions)
     _check_out(out)
@@ -293,7 +293,7 @@ def estimate(
 
 def _show(effects: list[Any], fit: Any, data: str, graph: str) -> None:
     """Print facts, numbers and sentences."""
-    from bayescausal.report.sections import shown_parameters
+    from bayescausal.reporting.sections import shown_parameters
 
     facts = table("", "", header=False)
     notes = dict.fromkeys((*fit.notes, *(note for e in effects for note in e.notes)))

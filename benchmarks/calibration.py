@@ -306,8 +306,8 @@ def picture(studies, path: Path) -> None:
 
 def finished(folder: Path):
     """Return the verdicts on the studies of a folder, as far as they went; nothing is run."""
-    from bayescausal.checks.calibrate_verdict import judge
-    from bayescausal.checks.study.collect import as_frame
+    from bayescausal.checks.studies.calibrate_verdict import judge
+    from bayescausal.checks.studies.collect import as_frame
 
     studies = {}
     for name in FAMILIES:

@@ -27,7 +27,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
 @pytest.fixture(autouse=True, scope="session")
 def one_chain_at_a_time():
     """Run the chains of a fit one after the other, unless a test says otherwise."""
-    from bayescausal.inference import sample
+    from bayescausal.inference.sampling import sample
 
     before, sample.CORES = sample.CORES, 1
     yield

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import bayescausal
 from bayescausal import cli
-from bayescausal.report import files
+from bayescausal.reporting import files
 
 MODEL = '''
 """A model file as a user keeps it."""

@@ -15,8 +15,9 @@ import pytest
 import rich.console
 
 import bayescausal as bc
-from bayescausal.checks.study.progress import counted
-from bayescausal.inference import progress, sample
+from bayescausal.checks.studies.progress import counted
+from bayescausal.inference import progress
+from bayescausal.inference.sampling import sample
 
 
 class Terminal(io.StringIO):
@@ -122,7 +123,7 @@ def test_a_terminal_and_a_notebook_with_widgets_have_their_bar(monkeypatch):
 
 def test_a_report_in_a_notebook_without_widgets_is_not_warned(monkeypatch):
     """Where there is no place for a bar, the report's own line is not drawn either."""
-    from bayescausal.report import progress as line
+    from bayescausal.reporting import progress as line
 
     made = []
 

@@ -89,7 +89,7 @@ def test_every_verb_takes_an_effect_where_it_takes_an_estimand(model, data, fit,
 
 def test_studies_read_an_effect_as_its_question(ate):
     """`calibrate`, `assurance` and `recover` read what they ask in one place."""
-    from bayescausal.checks.study.questions import parse_questions
+    from bayescausal.checks.studies.questions import parse_questions
 
     for given in (ate, [ate], {"ATE x -> y": ate}):
         [(name, question)] = parse_questions(given).items()

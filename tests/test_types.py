@@ -37,7 +37,7 @@ REVEALED = {
     "bc.exercise()": "pandas.core.frame.DataFrame",
     "bc.robustness_value(fit, ate)": "bayescausal.effects.effect.Effect",
     "bc.robustness_value(4.2, df=783)": "float",
-    "bc.identify(fit, ate)": "bayescausal.graph.identification.Identification",
+    "bc.identify(fit, ate)": "bayescausal.graph.identification.verdict.Identification",
     "bc.refute(fit, ate)": "bayescausal.draws.check.Check",
 }
 

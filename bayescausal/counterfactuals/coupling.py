@@ -29,7 +29,7 @@ from bayescausal.types import CouplingError, closest, unknown_variable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bayescausal.model.structure import Structure
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["depends_on_coupling", "resolve_coupling"]
 

@@ -34,14 +34,14 @@ from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.random.basic import CategoricalRV
 from scipy.special import log_ndtr
 
-from bayescausal.inference.conform import conform
-from bayescausal.inference.table import as_table
+from bayescausal.evaluation.evaluate import Units, argument
+from bayescausal.evaluation.expressions import inputs_of
+from bayescausal.evaluation.program import Builder
+from bayescausal.inference.data.conform import conform
+from bayescausal.inference.data.table import as_table
 from bayescausal.model.names import owner_of
-from bayescausal.model.rebuild import PY_MODE, dim_sizes
+from bayescausal.model.structure.rebuild import PY_MODE, dim_sizes
 from bayescausal.types import DataError, MixingError
-from bayescausal.worlds.evaluate import Units, argument
-from bayescausal.worlds.expressions import inputs_of
-from bayescausal.worlds.program import Builder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

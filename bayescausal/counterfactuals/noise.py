@@ -29,15 +29,15 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 from scipy.special import expit
 
+from bayescausal.evaluation.backend import Compiled
+from bayescausal.evaluation.evaluate import Units, argument
+from bayescausal.evaluation.expressions import inputs_of
+from bayescausal.evaluation.noise import FreshNoise
+from bayescausal.evaluation.program import Input, kept_builder
+from bayescausal.evaluation.program_cache import remember
 from bayescausal.model.noise import sample_gumbel, sample_interval
-from bayescausal.model.rebuild import dim_sizes
+from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import InterventionError, Stochastic
-from bayescausal.worlds.backend import Compiled
-from bayescausal.worlds.evaluate import Units, argument
-from bayescausal.worlds.expressions import inputs_of
-from bayescausal.worlds.memo import remember
-from bayescausal.worlds.noise import FreshNoise
-from bayescausal.worlds.program import Input, kept_builder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -27,15 +27,15 @@ from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_co
 from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.units import select_units
-from bayescausal.inference.entries import names_in, policy_reads, with_columns
+from bayescausal.evaluation.evaluate import Units, units_of
+from bayescausal.evaluation.measured import measured, measured_units, told
+from bayescausal.evaluation.program import Request, build_program, recomputed_by
+from bayescausal.evaluation.support import refuse_outside, refuse_undefined
+from bayescausal.evaluation.worlds import asked_of, assemble, collect, parse_worlds
+from bayescausal.inference.data.design_matrix import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
-from bayescausal.model.interventions import refuse_potentials
+from bayescausal.model.interventions.interventions import refuse_potentials
 from bayescausal.types import DataError, Intervention
-from bayescausal.worlds.admit import refuse_outside, refuse_undefined
-from bayescausal.worlds.evaluate import Units, units_of
-from bayescausal.worlds.measured import measured, measured_units, told
-from bayescausal.worlds.program import Request, build_program, recomputed_by
-from bayescausal.worlds.worlds import asked_of, assemble, collect, parse_worlds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

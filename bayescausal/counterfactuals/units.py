@@ -10,7 +10,7 @@ import numpy as np
 from bayescausal.types import DataError, MixingError, closest
 
 if TYPE_CHECKING:
-    from bayescausal.worlds.evaluate import Units
+    from bayescausal.evaluation.evaluate import Units
 
 __all__ = ["select_units"]
 

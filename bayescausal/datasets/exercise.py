@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayescausal.datasets.exercise_worlds import LinearWorld, TableWorld
-    from bayescausal.effects.estimand import Estimand
+    from bayescausal.effects.estimands.estimand import Estimand
 
 __all__ = ["Exercise", "Mistake", "Solution", "made"]
 

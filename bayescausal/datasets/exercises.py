@@ -31,7 +31,7 @@ import pandas as pd
 from bayescausal.datasets.exercise import Exercise, Mistake, made
 from bayescausal.datasets.exercise_worlds import LinearWorld, TableWorld
 from bayescausal.effects.estimands import ATE, CDE
-from bayescausal.graph.shown import CausalGraph
+from bayescausal.graph.text.display import CausalGraph
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:

@@ -130,7 +130,7 @@ def over(effects: Sequence[Any]) -> str | None:
     -------
     str or None
     """
-    from bayescausal.effects.wording import whom
+    from bayescausal.effects.words.sentence import whom
 
     return "; ".join(dict.fromkeys(w for w in map(whom, effects) if w)) or None
 

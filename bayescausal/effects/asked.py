@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bayescausal.effects.estimand import Estimand
-from bayescausal.model.asked import question_in
+from bayescausal.effects.estimands.estimand import Estimand
+from bayescausal.model.structure.graph_of_anything import question_in
 from bayescausal.types import EstimandError
 
 __all__ = ["as_estimand", "as_estimands", "not_asked"]

@@ -29,12 +29,12 @@ from bayescausal.draws.intervals import interval as _interval
 from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
 from bayescausal.draws.summary import interval_columns, sd, summarise
 from bayescausal.effects.arithmetic import combine, over, wrapped
-from bayescausal.effects.rendering import html_table, one_line, text_table
+from bayescausal.effects.words.rendering import html_table, one_line, text_table
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from bayescausal.figures.style import Axes
-    from bayescausal.graph.identification import Identification
+    from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["Effect"]
 
@@ -349,7 +349,7 @@ class Effect:
         'Raising X from 0 to 1 changes Y by -0.020 on average (94 % HDI 0.104 lower to 0.054 \
 higher).'
         """
-        from bayescausal.effects.wording import say
+        from bayescausal.effects.words.sentence import say
 
         return say(self, prob)
 

@@ -20,36 +20,36 @@ import numpy as np
 
 from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.asked import as_estimands
-from bayescausal.effects.causation import ITE, PN, PNS, PS
-from bayescausal.effects.finite_bounds import seen_bounds
-from bayescausal.effects.flat import flat_note, settled
-from bayescausal.effects.functionals import Probability
-from bayescausal.effects.individual import individual
-from bayescausal.effects.joint import causation, is_exact
+from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
+from bayescausal.effects.estimands.causation import ITE, PN, PNS, PS
+from bayescausal.effects.estimands.functionals import Probability
+from bayescausal.effects.evaluation.extrapolation import support_notes
+from bayescausal.effects.evaluation.inner_draws import Run
+from bayescausal.effects.evaluation.planning import plan_run, share_plans
+from bayescausal.effects.evaluation.population_units import is_binary, units_noun
+from bayescausal.effects.evaluation.question import Question, resolve
+from bayescausal.effects.evaluation.result import as_effect, cells_of
+from bayescausal.effects.evaluation.streamed import streamed_run
+from bayescausal.effects.evaluation.verdict import contraction, verdict
 from bayescausal.effects.listed import Effects
-from bayescausal.effects.people import is_binary, units_noun
-from bayescausal.effects.planning import plan_run, share_plans
-from bayescausal.effects.present import as_effect, cells_of
-from bayescausal.effects.question import Question, resolve
-from bayescausal.effects.run import Run
-from bayescausal.effects.streamed import streamed_run
-from bayescausal.effects.support import support_notes
-from bayescausal.effects.verdict import contraction, verdict
-from bayescausal.inference.entries import policy_reads, with_columns
+from bayescausal.effects.unit_level.finite_bounds import seen_bounds
+from bayescausal.effects.unit_level.individual import individual
+from bayescausal.effects.unit_level.joint import causation, is_exact
+from bayescausal.evaluation.measured import measured, plain_name, told
+from bayescausal.inference.data.design_matrix import policy_reads, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.progress import showing
-from bayescausal.inference.stream.held import is_streamed
-from bayescausal.model.asked import question_in
-from bayescausal.model.entries import whole_note
+from bayescausal.inference.stream.source_data import is_streamed
+from bayescausal.model.structure.design_matrix import whole_note
+from bayescausal.model.structure.graph_of_anything import question_in
 from bayescausal.types import IdentificationError
-from bayescausal.worlds.measured import measured, plain_name, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.effects.effect import Effect
-    from bayescausal.effects.estimand import Estimand
-    from bayescausal.graph.identification import Identification
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.graph.identification.verdict import Identification
     from bayescausal.inference.record import Fit
 
 __all__ = ["answer", "answers", "asked_records", "estimate", "fit_of"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bayescausal.effects.rendering import _strings
-from bayescausal.graph.shown import TableList
+from bayescausal.effects.words.rendering import _strings
+from bayescausal.graph.text.display import TableList
 
 __all__ = ["Effects"]
 

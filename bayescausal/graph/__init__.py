@@ -14,36 +14,23 @@ In the order of an argument:
 ====================  ====================================================================
 
 A graph is a frozen `networkx.DiGraph`; nodes that are not measured have ``latent=True``, and
-``X <-> Y`` is such a node with the children X and Y (see `bayescausal.graph.normal`).
+``X <-> Y`` is such a node with the children X and Y (see `bayescausal.graph.structure.canonical`).
 """
 
-from bayescausal.graph.adjustment import (
+from bayescausal.graph.identification.adjustment import (
     adjustment_sets,
     forbidden_nodes,
     is_adjustment_set,
     optimal_adjustment_set,
 )
-from bayescausal.graph.compare import Comparison, compare_graphs
-from bayescausal.graph.estimands import KINDS, identify_effect
-from bayescausal.graph.export import (
-    to_dagitty,
-    to_dot,
-    to_edges,
-    to_formulas,
-    to_gml,
-    to_mermaid,
-    to_text,
-)
-from bayescausal.graph.expression import Expression
-from bayescausal.graph.facts import Path, ancestors, children, descendants, parents, paths
-from bayescausal.graph.frontdoor import frontdoor_sets
-from bayescausal.graph.idc import Hedge
-from bayescausal.graph.identification import Identification
-from bayescausal.graph.identify import identify
-from bayescausal.graph.independences import Independence, implied_independences, separated
-from bayescausal.graph.instruments import Instrument, instruments
-from bayescausal.graph.layout import Layout, layered_layout
-from bayescausal.graph.normal import (
+from bayescausal.graph.identification.estimands import KINDS, identify_effect
+from bayescausal.graph.identification.expression import Expression
+from bayescausal.graph.identification.frontdoor import frontdoor_sets
+from bayescausal.graph.identification.idc import Hedge
+from bayescausal.graph.identification.identify import identify
+from bayescausal.graph.identification.instruments import Instrument, instruments
+from bayescausal.graph.identification.verdict import Identification
+from bayescausal.graph.structure.canonical import (
     as_graph,
     as_names,
     bidirected_edges,
@@ -55,9 +42,12 @@ from bayescausal.graph.normal import (
     observables,
     roots_of_selection,
 )
-from bayescausal.graph.parse import parse_graph
-from bayescausal.graph.roles import Role, roles
-from bayescausal.graph.surgery import (
+from bayescausal.graph.structure.compare import Comparison, compare_graphs
+from bayescausal.graph.structure.facts import Path, ancestors, children, descendants, parents, paths
+from bayescausal.graph.structure.independences import Independence, implied_independences, separated
+from bayescausal.graph.structure.layout import Layout, layered_layout
+from bayescausal.graph.structure.roles import Role, roles
+from bayescausal.graph.structure.surgery import (
     back_door_graph,
     do_graph,
     explicit_latents,
@@ -65,6 +55,16 @@ from bayescausal.graph.surgery import (
     rule,
     without_outgoing,
 )
+from bayescausal.graph.text.export import (
+    to_dagitty,
+    to_dot,
+    to_edges,
+    to_formulas,
+    to_gml,
+    to_mermaid,
+    to_text,
+)
+from bayescausal.graph.text.parse import parse_graph
 
 __all__ = [
     "KINDS",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bayescausal.inference.columns import Table
-from bayescausal.inference.condition import Conditioned, condition
-from bayescausal.inference.conform import Conformed, conform
-from bayescausal.inference.diagnose import Diagnostics
+from bayescausal.inference.conditioning.condition import Conditioned, condition
+from bayescausal.inference.data.columns import Table
+from bayescausal.inference.data.conform import Conformed, conform
+from bayescausal.inference.data.table import as_table, own_table
 from bayescausal.inference.fit import fit
-from bayescausal.inference.known import prior, truth
 from bayescausal.inference.record import Fit
+from bayescausal.inference.sampling.diagnose import Diagnostics
+from bayescausal.inference.sampling.prior_and_truth import prior, truth
 from bayescausal.inference.store import load_fit
-from bayescausal.inference.table import as_table, own_table
 
 __all__ = [
     "Conditioned",

@@ -35,11 +35,11 @@ import xarray as xr
 from pymc.backends.arviz import find_constants, find_observations
 from pytensor.graph.replace import clone_replace
 
-from bayescausal.inference.centred import prior_names
-from bayescausal.inference.condition import condition
-from bayescausal.inference.read import read_data
-from bayescausal.inference.stream.held import is_streamed
-from bayescausal.model.rebuild import PY_MODE
+from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.data.read import read_data
+from bayescausal.inference.sampling.reparametrize import prior_names
+from bayescausal.inference.stream.source_data import is_streamed
+from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.types import BayesCausalError, ModelError, closest
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class _Source:
         return self._labelled(stacked, ("chain", "draw"), coords)
 
     def _prior(self) -> xr.Dataset:
-        from bayescausal.inference.known import prior
+        from bayescausal.inference.sampling.prior_and_truth import prior
 
         fit = self.fit
         data = None if is_streamed(fit) else fit.data

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.compress import lean
-from bayescausal.inference.posterior import METHODS, draw_posterior, no_exact
-from bayescausal.inference.read import beyond, read_data
+from bayescausal.inference.closed_forms.compress import lean
+from bayescausal.inference.conditioning.posterior import METHODS, draw_posterior, no_exact
+from bayescausal.inference.data.read import beyond, read_data
 from bayescausal.inference.record import Fit, build_fit, timed
-from bayescausal.inference.sample import Drawn, draw_unknowns, sample_model
+from bayescausal.inference.sampling.sample import Drawn, draw_unknowns, sample_model
 from bayescausal.inference.stream.source import is_source
 from bayescausal.types import BayesCausalError, DataError, FitWarning, closest
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
-    from bayescausal.inference.columns import Table
-    from bayescausal.inference.conform import Conformed
-    from bayescausal.model.structure import Structure
+    from bayescausal.inference.data.columns import Table
+    from bayescausal.inference.data.conform import Conformed
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = [
     "METHODS",

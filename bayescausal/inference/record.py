@@ -31,11 +31,11 @@ import numpy as np
 import xarray as xr
 
 from bayescausal.draws.digits import rows_text
-from bayescausal.inference.diagnose import Diagnostics, diagnose
-from bayescausal.inference.match import as_tree, matched
-from bayescausal.inference.read import beyond, read_data
+from bayescausal.inference.data.match import as_tree, matched
+from bayescausal.inference.data.read import beyond, read_data
+from bayescausal.inference.sampling.diagnose import Diagnostics, diagnose
 from bayescausal.model.names import Joined, names_of, owner_of
-from bayescausal.model.rebuild import data_values
+from bayescausal.model.structure.rebuild import data_values
 from bayescausal.types import FitMismatchError, unknown_variable
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
-    from bayescausal.inference.columns import Table
-    from bayescausal.inference.conform import Conformed
-    from bayescausal.model.structure import Structure
+    from bayescausal.inference.data.columns import Table
+    from bayescausal.inference.data.conform import Conformed
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Fit", "build_fit", "timed"]
 
@@ -275,7 +275,7 @@ class Fit:
             A row per scalar: mean, sd, hdi bounds, and, where there are enough draws, ess, r_hat
             and Monte Carlo errors; of a posterior, the method by which it was drawn.
         """
-        from bayescausal.inference.diagnose import summarise
+        from bayescausal.inference.sampling.diagnose import summarise
 
         held = self.posterior
         chosen = list(names) if names is not None else [p for p in self.parameters if p in held]

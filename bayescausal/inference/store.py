@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescausal.inference.columns import Table
-from bayescausal.inference.conform import Conformed
+from bayescausal.inference.data.columns import Table
+from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.record import Fit, build_fit
 from bayescausal.model.names import Joined, names_of
-from bayescausal.model.structure import structure_of
+from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import DataError, FitMismatchError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
-    from bayescausal.model.structure import Structure
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["fingerprint", "load_fit", "save_fit"]
 
@@ -170,7 +170,7 @@ def fingerprint(structure: Structure) -> dict[str, Any]:
     --------
     >>> import pymc as pm
     >>> from bayescausal.inference.store import fingerprint
-    >>> from bayescausal.model.structure import structure_of
+    >>> from bayescausal.model.structure.structure import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     y = pm.Normal("y", dims="unit")
     >>> fingerprint(structure_of(model))

@@ -18,9 +18,9 @@ from pymc.pytensorf import toposort_replace
 from pymc.util import get_transformed_name
 from pytensor.tensor.random.op import RandomVariable
 
-from bayescausal.model.rebuild import close, open_model
-from bayescausal.model.structure import structure_of
-from bayescausal.model.support import is_discrete
+from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import ParameterError, closest
 
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ import nutpie
 import pymc as pm
 import xarray as xr
 
-from bayescausal.inference.condition import condition
+from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.data.read import read_data
 from bayescausal.inference.fit import lean, sample_model
-from bayescausal.inference.marginal import marginalise
-from bayescausal.inference.read import read_data
+from bayescausal.inference.marginalize.marginal import marginalise
 from bayescausal.inference.record import Fit, build_fit
-from bayescausal.inference.sample import at_once
+from bayescausal.inference.sampling.sample import at_once
+from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
-from bayescausal.model.parameters import fix_parameters
-from bayescausal.model.support import is_discrete
+from bayescausal.model.structure.parameters import fix_parameters
 from bayescausal.sensitivity.confounder import add_confounder, integrate_out
 from bayescausal.sensitivity.equations import Batch, rows_of
 from bayescausal.sensitivity.importance import Importance

@@ -49,7 +49,7 @@ from pymc.pytensorf import toposort_replace
 from pymc.util import get_transformed_name
 from pytensor.tensor.random.basic import NormalRV
 
-from bayescausal.model.rebuild import close, open_model
+from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.sensitivity.location import link_of, shifted
 from bayescausal.types import EstimandError, ModelError
 
@@ -58,9 +58,9 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Variable
 
-    from bayescausal.effects.estimand import Estimand
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
-    from bayescausal.model.structure import Structure
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Confounder", "add_confounder", "integrate_out", "place_confounder"]
 

@@ -25,10 +25,10 @@ import pytensor.tensor as pt
 from pymc.model.transform.conditioning import remove_value_transforms
 from pytensor.graph.replace import clone_replace, vectorize_graph
 
-from bayescausal.inference.centred import prior_names
-from bayescausal.inference.condition import condition
-from bayescausal.inference.read import read_data
-from bayescausal.model.rebuild import PY_MODE
+from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.data.read import read_data
+from bayescausal.inference.sampling.reparametrize import prior_names
+from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.sensitivity.equations import rows_of
 from bayescausal.types import DataError, ModelError
 
@@ -47,7 +47,7 @@ class Densities:
     Attributes
     ----------
     prior : dict of str to ndarray
-        One entry per parameter of :func:`bayescausal.inference.centred.prior_names`.
+        One entry per parameter of :func:`bayescausal.inference.sampling.reparametrize.prior_names`.
     likelihood : ndarray
         Of all that was observed.
     above : tuple of str

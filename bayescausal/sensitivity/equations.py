@@ -20,9 +20,9 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace, vectorize_graph
 
-from bayescausal.inference.exact.blocks import named_parents
+from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.noise import mean_of
-from bayescausal.model.rebuild import PY_MODE
+from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.sensitivity.location import location_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
     from bayescausal.inference.record import Fit
-    from bayescausal.model.structure import Structure
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Batch", "Equations", "rows_of"]
 

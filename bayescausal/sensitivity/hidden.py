@@ -45,7 +45,7 @@ from bayescausal.draws.intervals import check_prob, interval
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, estimate
-from bayescausal.inference.entries import with_columns
+from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.fit import check_options, resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.sensitivity.allowed import allowed_strengths
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from bayescausal.effects.estimand import Estimand
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
     from bayescausal.sensitivity.allowed import Allowed
     from bayescausal.sensitivity.confounder import Confounder

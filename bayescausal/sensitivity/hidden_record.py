@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayescausal.effects.effect import Effect
-    from bayescausal.effects.estimand import Estimand
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.figures.style import Axes
     from bayescausal.sensitivity.allowed import Allowed
     from bayescausal.sensitivity.confounder import Confounder

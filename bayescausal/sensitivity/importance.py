@@ -35,8 +35,8 @@ import xarray as xr
 from pytensor.graph.replace import clone_replace, vectorize_graph
 from scipy import special
 
-from bayescausal.inference.exact.plan import as_array
-from bayescausal.model.rebuild import PY_MODE, evaluate
+from bayescausal.inference.closed_forms.plan import as_array
+from bayescausal.model.structure.rebuild import PY_MODE, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayescausal.inference.record import Fit
-    from bayescausal.model.structure import Structure
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["MOST_PARAMETERS", "Importance"]
 

@@ -33,8 +33,8 @@ from pymc.distributions.shape_utils import rv_size_is_none
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.noise.families import family_of
 from bayescausal.model.noise.ops import double
+from bayescausal.model.noise.read_off import family_of
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:

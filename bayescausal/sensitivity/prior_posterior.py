@@ -32,16 +32,16 @@ import pandas as pd
 from bayescausal.draws.digits import numbers, rows_text, significant
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer, estimate
-from bayescausal.effects.verdict import _data
+from bayescausal.effects.evaluation.verdict import _data
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.given import as_fit
-from bayescausal.inference.known import prior as draw_prior
-from bayescausal.inference.known import truth as known_truth
+from bayescausal.inference.sampling.prior_and_truth import prior as draw_prior
+from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
 from bayescausal.types import EstimandError, FitMismatchError
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
-    from bayescausal.effects.estimand import Estimand
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
 

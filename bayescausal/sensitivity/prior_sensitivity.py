@@ -43,7 +43,7 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.intervals import check_prob
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer, estimate
-from bayescausal.effects.verdict import _data
+from bayescausal.effects.evaluation.verdict import _data
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.fit import fit as fit_model
 from bayescausal.inference.given import as_fit
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bayescausal.effects.effect import Effect
-    from bayescausal.effects.estimand import Estimand
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
 
 __all__ = ["THRESHOLD", "prior_sensitivity"]

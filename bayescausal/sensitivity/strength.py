@@ -49,8 +49,8 @@ from bayescausal.draws.digits import end_text
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, fit_of
-from bayescausal.inference.entries import with_columns
-from bayescausal.inference.exact.affine import degree
+from bayescausal.inference.closed_forms.affine import degree
+from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.record import Fit
 from bayescausal.sensitivity.equations import Equations
@@ -59,7 +59,7 @@ from bayescausal.types import EstimandError, Set, UndefinedEffectError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayescausal.effects.estimand import Estimand
+    from bayescausal.effects.estimands.estimand import Estimand
 
 __all__ = ["EValue", "e_value", "robustness_value"]
 

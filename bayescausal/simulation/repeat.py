@@ -23,10 +23,10 @@ import pymc as pm
 from pymc.pytensorf import reseed_rngs
 from pytensor.graph.basic import Variable
 
-from bayescausal.model.interventions import intervene, refuse_potentials
-from bayescausal.model.parameters import fix_parameters
-from bayescausal.model.rebuild import PY_MODE
-from bayescausal.model.structure import structure_of
+from bayescausal.model.interventions.interventions import intervene, refuse_potentials
+from bayescausal.model.structure.parameters import fix_parameters
+from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.structure import structure_of
 from bayescausal.simulation.simulate import _frame, _resized, unit_sizes
 from bayescausal.types import BayesCausalError, ModelError
 
@@ -92,7 +92,7 @@ class Repeater:
         ----------
         params : mapping of str to array
             A value for every parameter, in its shape and dtype (what
-            :func:`~bayescausal.model.parameters.check_parameters` returns).
+            :func:`~bayescausal.model.structure.parameters.check_parameters` returns).
         seed : int
             Same parameters and seed, same data.
 

@@ -28,12 +28,12 @@ import pandas as pd
 import pymc as pm
 from pytensor.graph.basic import Variable
 
-from bayescausal.model.domain import checks_of
-from bayescausal.model.interventions import intervene, refuse_potentials
-from bayescausal.model.parameters import check_parameters, fix_parameters
-from bayescausal.model.rebuild import PY_MODE, close, data_values, dim_sizes, open_model
-from bayescausal.model.structure import structure_of
-from bayescausal.model.undefined import fails, failure
+from bayescausal.model.interventions.domain import checks_of
+from bayescausal.model.interventions.interventions import intervene, refuse_potentials
+from bayescausal.model.interventions.undefined import fails, failure
+from bayescausal.model.structure.parameters import check_parameters, fix_parameters
+from bayescausal.model.structure.rebuild import PY_MODE, close, data_values, dim_sizes, open_model
+from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import (
     BayesCausalError,
     DataError,
@@ -47,7 +47,7 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayescausal.model.structure import Structure
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["simulate", "unit_sizes"]
 

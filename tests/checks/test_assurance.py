@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.checks.assurance_curve import crossing, rising, wilson
+from bayescausal.checks.studies.assurance_curve import crossing, rising, wilson
 from bayescausal.types import BayesCausalError, ParameterError, StudyError
 
 mpl.use("Agg")

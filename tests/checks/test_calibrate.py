@@ -19,8 +19,8 @@ import xarray as xr
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.checks.calibrate import calibrate_with
-from bayescausal.checks.calibrate_bands import (
+from bayescausal.checks.studies.calibrate import calibrate_with
+from bayescausal.checks.studies.calibrate_bands import (
     bands,
     counts_of,
     hdi_content,
@@ -28,14 +28,14 @@ from bayescausal.checks.calibrate_bands import (
     power,
     rank_law,
 )
-from bayescausal.checks.calibrate_verdict import holm, judge
-from bayescausal.checks.study.collect import as_frame
-from bayescausal.checks.study.rows import Answer, measure
+from bayescausal.checks.studies.calibrate_verdict import holm, judge
+from bayescausal.checks.studies.collect import as_frame
+from bayescausal.checks.studies.rows import Answer, measure
 from bayescausal.draws.intervals import narrowest
-from bayescausal.inference.conform import conform
+from bayescausal.inference.data.conform import conform
+from bayescausal.inference.data.table import as_table, own_table
 from bayescausal.inference.record import build_fit
-from bayescausal.inference.table import as_table, own_table
-from bayescausal.model.structure import structure_of
+from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import DataError, ModelError, StudyError
 
 mpl.use("Agg")
@@ -496,8 +496,8 @@ def test_same_seed_same_ranks(small):
 
 def test_the_log_density_is_that_of_the_model():
     """Against scipy, at the draws and at the truth; latents take their draws."""
-    from bayescausal.checks.study.density import JointDensity
-    from bayescausal.inference.known import complete_truth
+    from bayescausal.checks.studies.density import JointDensity
+    from bayescausal.inference.sampling.prior_and_truth import complete_truth
 
     values = {n: np.array(v) for n, v in zip("abcde", (0.5, -0.3, 0.8, 0.1, -1.0), strict=True)}
     data = bc.simulate(MODEL, values, units=UNITS, seed=3)

@@ -9,9 +9,9 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.checks.claims import adjusted
-from bayescausal.checks.falsify import falsify
-from bayescausal.report.falsify import plot_falsification, plot_permutations
+from bayescausal.checks.falsification.claims import adjusted
+from bayescausal.checks.falsification.falsify import falsify
+from bayescausal.reporting.falsify import plot_falsification, plot_permutations
 from bayescausal.types import (
     DataError,
     EstimandError,

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bayescausal.checks.independence_tests import check_independence
-from bayescausal.checks.regression import Column, design, residuals
-from bayescausal.checks.variables import as_column
+from bayescausal.checks.falsification.independence_tests import check_independence
+from bayescausal.checks.falsification.regression import Column, design, residuals
+from bayescausal.checks.falsification.variables import as_column
 from bayescausal.types import DataError, EstimandError
 
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.checks.compare_data import unit_densities
+from bayescausal.checks.comparison.same_data import unit_densities
 from bayescausal.types import DataError, EstimandError, UnknownVariableError
 
 mpl.use("Agg")

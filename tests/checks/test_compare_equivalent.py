@@ -15,7 +15,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.checks.compare_classes import divided
+from bayescausal.checks.comparison.equivalence_classes import divided
 from bayescausal.types import EstimandError, UnknownVariableError
 
 

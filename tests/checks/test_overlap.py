@@ -13,8 +13,8 @@ import pytest
 from scipy.special import expit
 
 import bayescausal as bc
-from bayescausal.checks import overlap_support
-from bayescausal.checks.overlap_support import effective_size
+from bayescausal.checks.overlap import propensity as overlap_support
+from bayescausal.checks.overlap.propensity import effective_size
 from bayescausal.types import BayesCausalError, EstimandError, UnknownVariableError
 
 mpl.use("Agg")

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.checks.predictive_quantities import p_value
-from bayescausal.checks.predictive_uniform import uniformity
+from bayescausal.checks.predictive.quantities import p_value
+from bayescausal.checks.predictive.uniform import uniformity
 from bayescausal.types import EstimandError, UnknownVariableError
 
 mpl.use("Agg")

@@ -11,9 +11,9 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.checks.recover import recover_with
-from bayescausal.checks.recovery import MEASURES, summarise_rows
-from bayescausal.checks.study.rows import COLUMNS, thinned
+from bayescausal.checks.studies.recover import recover_with
+from bayescausal.checks.studies.recovery import MEASURES, summarise_rows
+from bayescausal.checks.studies.rows import COLUMNS, thinned
 from bayescausal.types import (
     BayesCausalError,
     EstimandError,
@@ -537,7 +537,7 @@ def test_a_study_is_known_again_by_another_process():
 
 def marks(model):
     """Return the fingerprint of parts of all kinds."""
-    from bayescausal.checks.study.ledger import fingerprint
+    from bayescausal.checks.studies.ledger import fingerprint
 
     def question(fit, seed):
         return fit.posterior["b"] * 2.0

@@ -11,7 +11,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.checks.study.engine import TRIES
+from bayescausal.checks.studies.engine import TRIES
 from bayescausal.types import StudyError
 
 
@@ -63,7 +63,7 @@ def test_threads_give_the_same_rows(serial):
 
 def test_processes_give_the_same_rows_and_a_death_is_survived(serial, tmp_path):
     """The pool breaks half-way; what is missing runs in fresh processes."""
-    from bayescausal.checks.study.recipe import seeds_of
+    from bayescausal.checks.studies.recipe import seeds_of
 
     seed = seeds_of(3, 2).answer
     asked = {"ATE x -> y": kills_once(str(tmp_path / "died"), [seed])}
@@ -84,7 +84,7 @@ def test_processes_give_the_same_rows_and_a_death_is_survived(serial, tmp_path):
 @pytest.mark.filterwarnings("default")  # of the cluster's machinery
 def test_a_dask_cluster_with_a_worker_that_dies(serial, tmp_path):
     distributed = pytest.importorskip("distributed")
-    from bayescausal.checks.study.recipe import seeds_of
+    from bayescausal.checks.studies.recipe import seeds_of
 
     seed = seeds_of(3, 1).answer
     asked = {"ATE x -> y": kills_once(str(tmp_path / "died"), [seed])}

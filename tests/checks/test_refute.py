@@ -13,10 +13,10 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.checks.refute import TESTS, _table
-from bayescausal.checks.refute_common_cause import COLUMN, with_common_cause
-from bayescausal.checks.refute_data import columns_of
-from bayescausal.checks.refute_trials import Bench, Trial
+from bayescausal.checks.refutation.common_cause import COLUMN, with_common_cause
+from bayescausal.checks.refutation.data import columns_of
+from bayescausal.checks.refutation.refute import TESTS, _table
+from bayescausal.checks.refutation.trials import Bench, Trial
 from bayescausal.types import (
     BayesCausalError,
     DataError,

@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 from scipy.stats import norm
 
 import bayescausal as bc
-from bayescausal.effects.makarov import cdf_bounds
+from bayescausal.effects.unit_level.makarov import cdf_bounds
 
 
 def by_linear_programme(one, zero, event):

@@ -68,7 +68,7 @@ def effect_where_m_is(level, coupling):
 @pytest.mark.parametrize("coupling", ["monotone", "gumbel"])
 def test_the_answer_is_that_of_the_coupling(coupling, monkeypatch):
     """Two million units in all: an error of 4 / sqrt(4e5) = .006 in each subgroup, of 4 draws."""
-    monkeypatch.setattr("bayescausal.effects.run.WORK", 2_000_000)
+    monkeypatch.setattr("bayescausal.effects.evaluation.inner_draws.WORK", 2_000_000)
     question = {"population": "model", "coupling": coupling}
     fit = bc.truth(model(), {"b": 1.0}, draws=4, seed=1)
     found = bc.estimate(fit, bc.CATE("x", "y", given={"m": 0}, **question))

@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from scipy.stats import binom
 
 import bayescausal as bc
-from bayescausal.effects.finite_bounds import rank_shares
+from bayescausal.effects.unit_level.finite_bounds import rank_shares
 from bayescausal.types import CouplingError
 
 

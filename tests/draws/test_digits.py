@@ -25,11 +25,11 @@ from bayescausal.draws.digits import (
 )
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands import ATE
-from bayescausal.effects.people import plural
+from bayescausal.effects.evaluation.population_units import plural
 from bayescausal.figures.effects import plot_effect
 from bayescausal.figures.forest import plot_forest
-from bayescausal.report.blocks import grid
-from bayescausal.report.terminal import answer_cells, print_frame
+from bayescausal.reporting.blocks import grid
+from bayescausal.reporting.terminal import answer_cells, print_frame
 from bayescausal.sensitivity.hidden_record import HiddenConfounder
 from bayescausal.sensitivity.strength import e_value
 

@@ -7,8 +7,8 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.effects import run as running
-from bayescausal.effects.collapse import chebyshev_weights
+from bayescausal.effects.averaging.collapse import chebyshev_weights
+from bayescausal.effects.evaluation import inner_draws as running
 
 N, S = 3_000, 25
 RNG = np.random.default_rng(7)
@@ -145,8 +145,8 @@ def test_a_mediators_noise_is_integrated_out():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_shortcut_that_is_meant_is_taken(name):
-    from bayescausal.effects.present import cells_of
-    from bayescausal.effects.question import resolve
+    from bayescausal.effects.evaluation.question import resolve
+    from bayescausal.effects.evaluation.result import cells_of
 
     fit, _ = fitted(name)
     question = resolve(fit, bc.ATE("x", "y"))

@@ -13,7 +13,7 @@ import xarray as xr
 
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands import ATE, DoseResponse, Expected
-from bayescausal.effects.rendering import decimals, number_text
+from bayescausal.effects.words.rendering import decimals, number_text
 from bayescausal.types import DataError, EstimandError, UndefinedEffectError
 
 

@@ -32,7 +32,7 @@ from bayescausal.effects.estimands import (
     Expected,
     Slope,
 )
-from bayescausal.effects.functionals import Probability, Quantile
+from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.types import (
     EstimandError,
     FromWorld,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from bayescausal.effects.instrument_bounds import instrument_bounds
-from bayescausal.effects.response_types import response_bounds, response_types
+from bayescausal.effects.without_model.instrument_bounds import instrument_bounds
+from bayescausal.effects.without_model.response_types import response_bounds, response_types
 from bayescausal.types import DataError, EstimandError, IdentificationError, UnknownVariableError
 
 VITAMIN_A = {

@@ -9,11 +9,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayescausal.effects.conditions import EVERYONE, Where, parse_given
-from bayescausal.effects.functionals import Mean, Probability, Quantile, parse_functional
-from bayescausal.effects.notation import LATEX, PLAIN
-from bayescausal.effects.populations import Superpopulation, Target, parse_population
-from bayescausal.effects.scales import SCALES, EffectScale, parse_scale
+from bayescausal.effects.estimands.conditions import EVERYONE, Where, parse_given
+from bayescausal.effects.estimands.functionals import Mean, Probability, Quantile, parse_functional
+from bayescausal.effects.estimands.notation import LATEX, PLAIN
+from bayescausal.effects.estimands.populations import Superpopulation, Target, parse_population
+from bayescausal.effects.estimands.scales import SCALES, EffectScale, parse_scale
 from bayescausal.types import EstimandError, UndefinedEffectError
 
 probs = st.floats(0.01, 0.99)

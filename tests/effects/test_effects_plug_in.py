@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 import bayescausal as bc
-from bayescausal.effects.discrete import read_cells, read_frame
-from bayescausal.effects.plug_in import plug_in
-from bayescausal.graph import identify, identify_effect
+from bayescausal.effects.without_model.discrete import read_cells, read_frame
+from bayescausal.effects.without_model.plug_in import plug_in
+from bayescausal.graph import identify_effect
+from bayescausal.graph.identification import identify
 from bayescausal.types import (
     DataError,
     EstimandError,
@@ -186,7 +187,7 @@ def test_counts_and_rows_and_blocks_give_the_same_draws(stones, monkeypatch):
     counts = stones.groupby([*stones.columns]).size().rename("n").reset_index()
     one = plug_in(verdict, stones, seed=3, draws=50)
     two = plug_in(verdict, counts, count="n", seed=3, draws=50)
-    monkeypatch.setattr("bayescausal.effects.discrete.AT_ONCE", 100)
+    monkeypatch.setattr("bayescausal.effects.without_model.discrete.AT_ONCE", 100)
     three = plug_in(verdict, {c: stones[c].to_numpy() for c in stones}, seed=3, draws=50)
     assert (one.draws == two.draws).all()
     assert (one.draws == three.draws).all()

@@ -7,9 +7,9 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.effects import run as running
-from bayescausal.effects import smooth as module
-from bayescausal.effects.collapse import chebyshev_weights
+from bayescausal.effects.averaging import smooth as module
+from bayescausal.effects.averaging.collapse import chebyshev_weights
+from bayescausal.effects.evaluation import inner_draws as running
 
 N, DRAWS = 4_000, 1_500
 
@@ -115,8 +115,8 @@ def test_two_continuous_columns_are_averaged_over_nodes():
         eta = a + z * a + w
         truth = np.mean(1 / (1 + np.exp(-eta - b)) - 1 / (1 + np.exp(-eta)))
         assert effect.draws.values[0, k] == pytest.approx(truth, abs=1e-10)
-    from bayescausal.effects.present import cells_of
-    from bayescausal.effects.question import resolve
+    from bayescausal.effects.evaluation.question import resolve
+    from bayescausal.effects.evaluation.result import cells_of
 
     question = resolve(fit, bc.ATE("x", "y"))
     program, where = question.program()

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 import bayescausal as bc
-from bayescausal.effects.deeds import deed, people
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands import (
     ATE,
@@ -35,9 +34,10 @@ from bayescausal.effects.estimands import (
     Expected,
     Slope,
 )
-from bayescausal.effects.functionals import Probability
-from bayescausal.effects.scales import EffectScale
-from bayescausal.graph import identify
+from bayescausal.effects.estimands.functionals import Probability
+from bayescausal.effects.estimands.scales import EffectScale
+from bayescausal.effects.words.intervention import deed, people
+from bayescausal.graph.identification import identify
 from bayescausal.types import EstimandError, Policy, Scale, Shift
 
 UNITS = "the 1,000 units at hand"

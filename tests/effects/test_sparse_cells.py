@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayescausal.checks.independence_tests import check_independence
-from bayescausal.checks.regression import Column
-from bayescausal.effects.discrete import read_cells
-from bayescausal.effects.instrument_bounds import instrument_bounds
-from bayescausal.effects.plug_in import plug_in
-from bayescausal.graph import identify
+from bayescausal.checks.falsification.independence_tests import check_independence
+from bayescausal.checks.falsification.regression import Column
+from bayescausal.effects.without_model.discrete import read_cells
+from bayescausal.effects.without_model.instrument_bounds import instrument_bounds
+from bayescausal.effects.without_model.plug_in import plug_in
+from bayescausal.graph.identification import identify
 from bayescausal.types import DataError, SparseTableWarning
 
 BACK_DOOR = "z -> x -> y; z -> y"

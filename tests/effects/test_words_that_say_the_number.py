@@ -16,7 +16,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.draws.named import distinct
-from bayescausal.effects.labels import details
+from bayescausal.effects.words.headings import details
 from bayescausal.figures.forest import plot_forest
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from bayescausal.graph.expression import Expression
+    from bayescausal.graph.identification.expression import Expression
 
 
 def random_graph(rng: random.Random, n: int, p: float = 0.4, q: float = 0.25) -> nx.DiGraph:

@@ -10,8 +10,8 @@ import pytest
 from graph_scm import BinaryModel, random_graph
 
 from bayescausal.graph import KINDS, identify_effect, observables
-from bayescausal.graph.admg import project
-from bayescausal.graph.crossworld import CrossWorldError, World, identify_worlds
+from bayescausal.graph.identification.crossworld import CrossWorldError, World, identify_worlds
+from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.types import EstimandError, UnknownVariableError
 
 TOLERANCE = 1e-9  # as in test_identification_numeric

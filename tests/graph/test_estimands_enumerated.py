@@ -24,7 +24,7 @@ import pandas as pd
 import pytest
 from graph_scm import BinaryModel, random_graph
 
-from bayescausal.effects.plug_in import plug_in
+from bayescausal.effects.without_model.plug_in import plug_in
 from bayescausal.graph import identify_effect, observables
 from bayescausal.types import EstimandError
 

@@ -13,14 +13,13 @@ from bayescausal.graph import (
     adjustment_sets,
     build_graph,
     frontdoor_sets,
-    identify,
     implied_independences,
-    instruments,
     is_adjustment_set,
     optimal_adjustment_set,
 )
-from bayescausal.graph.admg import project
-from bayescausal.graph.idc import Hedge, check_hedge
+from bayescausal.graph.identification import identify, instruments
+from bayescausal.graph.identification.idc import Hedge, check_hedge
+from bayescausal.graph.structure.mixed_graph import project
 
 FILE = Path(__file__).parent / "data" / "identification_cases.yaml"
 LOADED = yaml.load(FILE.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from graph_scm import BinaryModel, evaluated, random_graph
 
-from bayescausal.graph import identify, observables, parse_graph
-from bayescausal.graph.admg import project
-from bayescausal.graph.expression import P
-from bayescausal.graph.idc import NotIdentified, check_hedge, identify_conditional
+from bayescausal.graph import observables, parse_graph
+from bayescausal.graph.identification import identify
+from bayescausal.graph.identification.expression import P
+from bayescausal.graph.identification.idc import NotIdentified, check_hedge, identify_conditional
+from bayescausal.graph.structure.mixed_graph import project
 
 TOLERANCE = 1e-9
 
@@ -96,7 +97,7 @@ def test_whatever_route_the_verdict_takes_its_estimand_is_the_truth():
 
 def test_every_adjustment_and_frontdoor_set_gives_the_truth():
     """Not the sets found first only: each of them, by its own formula."""
-    from bayescausal.graph.identify import _adjusted, _front_door
+    from bayescausal.graph.identification.identify import _adjusted, _front_door
 
     rng = random.Random(23)
     doors = adjustments = 0

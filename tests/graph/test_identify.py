@@ -20,14 +20,14 @@ from bayescausal.graph import (
     build_graph,
     forbidden_nodes,
     frontdoor_sets,
-    identify,
     is_adjustment_set,
     latents,
     observables,
     optimal_adjustment_set,
 )
-from bayescausal.graph.admg import project
-from bayescausal.graph.idc import check_hedge
+from bayescausal.graph.identification import identify
+from bayescausal.graph.identification.idc import check_hedge
+from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.types import EstimandError, GraphError, UnknownVariableError
 
 TOLERANCE = 1e-9  # as in test_identification_numeric
@@ -169,7 +169,7 @@ def test_adjustment_sets_equal_brute_force_and_so_does_validity():
 
     One random model refutes an invalid set almost surely; 1e-7 is far above rounding.
     """
-    from bayescausal.graph.identify import _adjusted
+    from bayescausal.graph.identification.identify import _adjusted
 
     rng = random.Random(52)
     for _ in range(60):

@@ -25,9 +25,9 @@ import pandas as pd
 import pytest
 from graph_scm import random_graph
 
-from bayescausal.effects.plug_in import plug_in
+from bayescausal.effects.without_model.plug_in import plug_in
 from bayescausal.graph import identify_effect, observables
-from bayescausal.graph.pathwise import identify_along
+from bayescausal.graph.identification.path_specific import identify_along
 from bayescausal.types import EstimandError
 
 TOLERANCE = 1e-9

@@ -10,8 +10,8 @@ import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
-from bayescausal.inference.exact.points import POINTS
-from bayescausal.model.rebuild import PY_MODE
+from bayescausal.inference.closed_forms.points import POINTS
+from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.types import DataError, MixingError, ModelError
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.inference.exact.blocks import split
-from bayescausal.inference.exact.counts import CountBlock, count_block
-from bayescausal.inference.exact.one_dimension import Line, cell_masses, draw_line
-from bayescausal.inference.exact.plan import accumulate, make_plan
-from bayescausal.model.structure import structure_of
+from bayescausal.inference.closed_forms.blocks import split
+from bayescausal.inference.closed_forms.counts import CountBlock, count_block
+from bayescausal.inference.closed_forms.one_dimension import Line, cell_masses, draw_line
+from bayescausal.inference.closed_forms.plan import accumulate, make_plan
+from bayescausal.model.structure.structure import structure_of
 
 S = 20_000
 LEVEL = 1e-4
@@ -158,7 +158,7 @@ def test_what_is_not_conjugate_is_refused(name):
     data = {"x": np.zeros(4), "y": np.array([0, 1, 1, 0])}
     structure, found = block_of(model, data, "b")
     if reason.startswith("NUMBERS:"):
-        from bayescausal.inference.exact.affine import NotAffineError
+        from bayescausal.inference.closed_forms.affine import NotAffineError
 
         with pytest.raises(NotAffineError, match=reason.removeprefix("NUMBERS:")):
             accumulate(found, structure, data)

@@ -10,11 +10,11 @@ import pytest
 from scipy import integrate, stats
 
 import bayescausal as bc
-from bayescausal.inference.exact.blocks import split
-from bayescausal.inference.exact.linear import LinearBlock, linear_block
-from bayescausal.inference.exact.one_dimension import Line, draw_line
-from bayescausal.inference.exact.plan import accumulate, make_plan
-from bayescausal.model.structure import structure_of
+from bayescausal.inference.closed_forms.blocks import split
+from bayescausal.inference.closed_forms.linear import LinearBlock, linear_block
+from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
+from bayescausal.inference.closed_forms.plan import accumulate, make_plan
+from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import BayesCausalError, ModelError
 
 S = 40_000

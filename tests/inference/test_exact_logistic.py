@@ -9,12 +9,12 @@ import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
-from bayescausal.inference.compress import fuse, insert
-from bayescausal.inference.condition import condition
-from bayescausal.inference.exact.logistic import BLOCK, logit_sum
-from bayescausal.inference.posterior import compression_of
-from bayescausal.inference.read import read_data
-from bayescausal.model.rebuild import PY_MODE
+from bayescausal.inference.closed_forms.compress import fuse, insert
+from bayescausal.inference.closed_forms.logistic import BLOCK, logit_sum
+from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.conditioning.posterior import compression_of
+from bayescausal.inference.data.read import read_data
+from bayescausal.model.structure.rebuild import PY_MODE
 
 
 def evaluated(eta: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:

@@ -11,10 +11,18 @@ import pytensor.tensor as pt
 import pytest
 from scipy import stats
 
-from bayescausal.inference import as_table, condition, conform
+from bayescausal.inference import as_table
+from bayescausal.inference.conditioning import condition
+from bayescausal.inference.data import conform
 from bayescausal.inference.store import fingerprint
-from bayescausal.model.rebuild import PY_MODE, data_values, dim_sizes, evaluate, open_model
-from bayescausal.model.structure import structure_of
+from bayescausal.model.structure.rebuild import (
+    PY_MODE,
+    data_values,
+    dim_sizes,
+    evaluate,
+    open_model,
+)
+from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import DataError, FixedUnitsError, ModelError
 
 

@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 
 from bayescausal.inference import Fit, Table, fit, load_fit, prior, truth
-from bayescausal.inference.diagnose import diagnose
 from bayescausal.inference.fit import resolve_seed
-from bayescausal.model.structure import structure_of
+from bayescausal.inference.sampling.diagnose import diagnose
+from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import (
     BayesCausalError,
     DataError,

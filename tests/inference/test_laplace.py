@@ -7,7 +7,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.inference.laplace import LIMIT, draw_bell
+from bayescausal.inference.sampling.laplace import LIMIT, draw_bell
 from bayescausal.types import BayesCausalError
 
 OPTIONS = {"draws": 1000, "chains": 2, "progressbar": False}

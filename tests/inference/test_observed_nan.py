@@ -15,9 +15,9 @@ import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
-from bayescausal.inference.condition import condition
-from bayescausal.inference.read import read_data
-from bayescausal.model.structure import structure_of
+from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.data.read import read_data
+from bayescausal.model.structure.structure import structure_of
 
 N = 60
 RNG = np.random.default_rng(6)

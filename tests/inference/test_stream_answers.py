@@ -14,7 +14,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal import datasets
-from bayescausal.inference.stream import held
+from bayescausal.inference.stream import source_data as held
 from bayescausal.inference.stream.source import ArrowSource
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError
 

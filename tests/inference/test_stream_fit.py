@@ -20,7 +20,9 @@ import pytest
 
 import bayescausal as bc
 from bayescausal import datasets
-from bayescausal.inference.stream import gather, shortened, source, tally
+from bayescausal.inference.stream import distinct_rows as tally
+from bayescausal.inference.stream import gather, source
+from bayescausal.inference.stream import grouped_equations as shortened
 from bayescausal.inference.stream.source import ArrowSource, is_source, open_source
 from bayescausal.types import BayesCausalError, DataError, FixedUnitsError, ModelError
 
@@ -619,11 +621,11 @@ FAMILIES = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_means_of_a_family_add_up_over_pieces_like_rows_in_memory(family):
     """Discrete parents, a continuous outcome: points from nine pieces are those of all rows."""
-    from bayescausal.inference.compress import reducible
-    from bayescausal.inference.conform import Conformed
-    from bayescausal.inference.exact.reduce import CellTerm
-    from bayescausal.inference.stream.shortened import PointSums
-    from bayescausal.model.structure import structure_of
+    from bayescausal.inference.closed_forms.compress import reducible
+    from bayescausal.inference.closed_forms.reduce import CellTerm
+    from bayescausal.inference.data.conform import Conformed
+    from bayescausal.inference.stream.grouped_equations import PointSums
+    from bayescausal.model.structure.structure import structure_of
 
     law, draw = FAMILIES[family]
     with pm.Model(coords={"unit": [0], "region": range(3)}) as model:
@@ -654,7 +656,7 @@ def test_means_of_a_family_add_up_over_pieces_like_rows_in_memory(family):
 
 def test_sums_of_a_concentrated_gamma_lose_nothing():
     """Relative spread 1e-6: log(A/G) is 5e-13, and must be right to many digits after adding."""
-    from bayescausal.inference.exact.points import POINTS
+    from bayescausal.inference.closed_forms.points import POINTS
 
     rng = np.random.default_rng(2)
     y = 1 + 1e-6 * rng.normal(size=4000)

@@ -14,7 +14,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.inference.twins import relation
+from bayescausal.inference.data.duplicate_columns import relation
 
 N = 80
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import bayescausal as bc
 from bayescausal.cli import main
 from bayescausal.model.formulas.file import model_from_text, read_lines
-from bayescausal.model.from_file import model_from_file
+from bayescausal.model.source.from_file import model_from_file
 from bayescausal.types import FormulaError, ModelError
 
 TEXT = """\

@@ -16,7 +16,7 @@ import pytest
 from scipy import optimize, stats
 
 import bayescausal as bc
-from bayescausal.effects.functionals import Quantile
+from bayescausal.effects.estimands.functionals import Quantile
 
 
 def known(outcome, units=50):

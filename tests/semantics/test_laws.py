@@ -8,8 +8,8 @@ import pytest
 from scm_oracles import LinearGaussian, conjugate_draws, within
 
 import bayescausal as bc
-from bayescausal.model.rebuild import PY_MODE
-from bayescausal.worlds import evaluate as evaluation
+from bayescausal.evaluation import evaluate as evaluation
+from bayescausal.model.structure.rebuild import PY_MODE
 
 
 def web(order=("w", "z", "t", "m", "y"), names=None):

@@ -18,7 +18,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.effects.scales import EffectScale
+from bayescausal.effects.estimands.scales import EffectScale
 
 RATIO = EffectScale(
     "times", lambda a, b: a / b, 1.0, True, "A ratio.", lambda n, a, b: n.fraction(a, b)
@@ -43,7 +43,7 @@ def studies():
 
 @pytest.mark.parametrize("scale", ["ratio", "log ratio", RATIO], ids=str)
 def test_a_ratio_is_the_same_in_other_units(studies, scale, monkeypatch):
-    monkeypatch.setattr("bayescausal.effects.run.WORK", 40_000_000)
+    monkeypatch.setattr("bayescausal.effects.evaluation.inner_draws.WORK", 40_000_000)
     small, large = (bc.estimate(s, bc.ATE("x", "y", scale=scale), seed=2) for s in studies)
     np.testing.assert_allclose(small.draws.values, large.draws.values, rtol=1e-9)
     assert small.mc_error == pytest.approx(large.mc_error, rel=1e-6)
@@ -61,13 +61,13 @@ def test_a_ratio_is_the_same_in_other_units(studies, scale, monkeypatch):
 
 
 def test_a_difference_is_as_it_was(studies, monkeypatch):
-    monkeypatch.setattr("bayescausal.effects.run.WORK", 40_000_000)
+    monkeypatch.setattr("bayescausal.effects.evaluation.inner_draws.WORK", 40_000_000)
     small, large = (bc.estimate(s, bc.ATE("x", "y"), seed=2) for s in studies)
     np.testing.assert_allclose(1000 * small.draws.values, large.draws.values, rtol=1e-9)
 
 
 def test_a_curve_takes_its_own_scale(studies, monkeypatch):
-    monkeypatch.setattr("bayescausal.effects.run.WORK", 40_000_000)
+    monkeypatch.setattr("bayescausal.effects.evaluation.inner_draws.WORK", 40_000_000)
     ask = bc.DoseResponse("x", "y", values=[0.5, 1.0], control=0.0)
     small, large = (bc.estimate(s, ask, seed=2) for s in studies)
     np.testing.assert_allclose(1000 * small.draws.values, large.draws.values, rtol=1e-9)
@@ -75,7 +75,7 @@ def test_a_curve_takes_its_own_scale(studies, monkeypatch):
 
 def test_odds_of_a_rare_event(monkeypatch):
     """P(y > limit) is near .02: odds move 50 times as much as probabilities do."""
-    monkeypatch.setattr("bayescausal.effects.run.WORK", 40_000_000)
+    monkeypatch.setattr("bayescausal.effects.evaluation.inner_draws.WORK", 40_000_000)
     fit = study(1.0)
     event = bc.effects.functionals.Probability(above=1.45)
     found = bc.estimate(fit, bc.ATE("x", "y", functional=event, scale="odds ratio"), seed=2)

@@ -29,16 +29,16 @@ import xarray as xr
 
 import bayescausal as bc
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.functionals import Probability
-from bayescausal.effects.positivity import is_function
-from bayescausal.effects.verdict import verdict
+from bayescausal.effects.estimands.functionals import Probability
+from bayescausal.effects.evaluation.positivity import is_function
+from bayescausal.effects.evaluation.verdict import verdict
 from bayescausal.graph import adjustment_sets, do_graph, identify_effect
-from bayescausal.inference.conform import conform
-from bayescausal.inference.diagnose import diagnose
-from bayescausal.inference.read import read_data
-from bayescausal.inference.twins import same_numbers
-from bayescausal.model.structure import structure_of
-from bayescausal.report.decision import decide
+from bayescausal.inference.data.conform import conform
+from bayescausal.inference.data.duplicate_columns import same_numbers
+from bayescausal.inference.data.read import read_data
+from bayescausal.inference.sampling.diagnose import diagnose
+from bayescausal.model.structure.structure import structure_of
+from bayescausal.reporting.decision import decide
 from bayescausal.sensitivity.prior_posterior import PriorPosterior
 from bayescausal.types import DataError, FixedUnitsError, IdentificationError
 

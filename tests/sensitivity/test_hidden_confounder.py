@@ -9,10 +9,10 @@ from scipy import stats
 
 import bayescausal as bc
 from bayescausal.effects.estimate import answer
-from bayescausal.inference.condition import condition
-from bayescausal.inference.read import read_data
-from bayescausal.model.parameters import fix_parameters
-from bayescausal.model.rebuild import evaluate
+from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.data.read import read_data
+from bayescausal.model.structure.parameters import fix_parameters
+from bayescausal.model.structure.rebuild import evaluate
 from bayescausal.sensitivity.cells import Cells
 from bayescausal.sensitivity.confounder import add_confounder, integrate_out, place_confounder
 from bayescausal.sensitivity.equations import Equations

@@ -7,7 +7,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 
-from bayescausal.model.rebuild import evaluate
+from bayescausal.model.structure.rebuild import evaluate
 from bayescausal.sensitivity.location import LINKS, link_of, location_of, shifted
 from bayescausal.types import ModelError
 

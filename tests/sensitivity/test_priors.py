@@ -11,7 +11,7 @@ from arviz_stats import psense
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.model.rebuild import evaluate
+from bayescausal.model.structure.rebuild import evaluate
 from bayescausal.sensitivity.alternatives import with_priors
 from bayescausal.sensitivity.densities import log_densities
 from bayescausal.sensitivity.power_scaling import weighted_row

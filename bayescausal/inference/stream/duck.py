@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.inference.stream.distinct_rows import COUNT
 from bayescausal.inference.stream.source import BATCH, reduce_batches
-from bayescausal.inference.stream.tally import COUNT
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:

@@ -26,23 +26,28 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayescausal.inference.columns import dim_labels
-from bayescausal.inference.conform import Conformed
-from bayescausal.inference.exact.plan import make_plan, with_arrays
-from bayescausal.inference.exact.reduce import CellTerm, NotReducedError
-from bayescausal.inference.posterior import no_exact
-from bayescausal.inference.read import beyond
+from bayescausal.inference.closed_forms.plan import make_plan, with_arrays
+from bayescausal.inference.closed_forms.reduce import CellTerm, NotReducedError
+from bayescausal.inference.conditioning.posterior import no_exact
+from bayescausal.inference.data.columns import dim_labels
+from bayescausal.inference.data.conform import Conformed
+from bayescausal.inference.data.duplicate_columns import FEW, one_name_each
+from bayescausal.inference.data.read import beyond
 from bayescausal.inference.record import Fit, build_fit, timed
-from bayescausal.inference.stream.columns import columns_of, raise_problems
+from bayescausal.inference.stream.categories import label_orders
+from bayescausal.inference.stream.distinct_rows import MOST
 from bayescausal.inference.stream.gather import Gathered, Gathering, gathered_by, layout_of
-from bayescausal.inference.stream.held import NotHeld, StreamTable, parts_of
-from bayescausal.inference.stream.labels import label_orders
-from bayescausal.inference.stream.shortened import counted_names, draw_shortened, pointed, shorten
+from bayescausal.inference.stream.grouped_equations import (
+    counted_names,
+    draw_shortened,
+    pointed,
+    shorten,
+)
 from bayescausal.inference.stream.source import open_source
-from bayescausal.inference.stream.tally import MOST
-from bayescausal.inference.twins import FEW, one_name_each
+from bayescausal.inference.stream.source_columns import columns_of, raise_problems
+from bayescausal.inference.stream.source_data import NotHeld, StreamTable, parts_of
 from bayescausal.model.names import Joined
-from bayescausal.model.structure import structure_of
+from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import (
     BayesCausalError,
     DataError,
@@ -57,10 +62,10 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
-    from bayescausal.inference.exact.plan import Plan
-    from bayescausal.inference.stream.columns import Column
+    from bayescausal.inference.closed_forms.plan import Plan
     from bayescausal.inference.stream.source import RowSource
-    from bayescausal.model.structure import Structure
+    from bayescausal.inference.stream.source_columns import Column
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["fit_stream"]
 

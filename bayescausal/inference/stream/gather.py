@@ -14,11 +14,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.inference.exact.affine import NotAffineError
-from bayescausal.inference.exact.plan import make_plan
-from bayescausal.inference.exact.reduce import AffineTerm
-from bayescausal.inference.stream.columns import columns_of
-from bayescausal.inference.stream.tally import COUNT, MOST, folded, merged, tallied
+from bayescausal.inference.closed_forms.affine import NotAffineError
+from bayescausal.inference.closed_forms.plan import make_plan
+from bayescausal.inference.closed_forms.reduce import AffineTerm
+from bayescausal.inference.stream.distinct_rows import COUNT, MOST, folded, merged, tallied
+from bayescausal.inference.stream.source_columns import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pymc as pm
 
-    from bayescausal.inference.exact.plan import Plan
-    from bayescausal.inference.stream.columns import Column, Problems
-    from bayescausal.model.structure import Structure
+    from bayescausal.inference.closed_forms.plan import Plan
+    from bayescausal.inference.stream.source_columns import Column, Problems
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Gathered", "Gathering", "Layout", "gathered_by", "layout_of"]
 
@@ -143,7 +143,7 @@ class _Reader:
     """A model as one thread reads it."""
 
     def __init__(self, model: pm.Model, unit_dims: Any, names: Any, source: Any) -> None:
-        from bayescausal.model.structure import structure_of
+        from bayescausal.model.structure.structure import structure_of
 
         structure = structure_of(model, unit_dims=unit_dims, named=names)
         self.columns, _ = columns_of(structure, source)
@@ -171,7 +171,12 @@ def gathered_by(
     """
     if not plan.rest:
         return plan.samplers, {}
-    from bayescausal.inference.stream.shortened import AffineSums, PointSums, pointed, shorten
+    from bayescausal.inference.stream.grouped_equations import (
+        AffineSums,
+        PointSums,
+        pointed,
+        shorten,
+    )
 
     terms = shorten(structure, columns, plan.rest)
     assert isinstance(terms, dict)

@@ -25,8 +25,8 @@ variable given its parents where that is known exactly.
 from __future__ import annotations
 
 from bayescausal.model.noise import custom, vectors  # noqa: F401  (they register rules)
-from bayescausal.model.noise.families import family_of
 from bayescausal.model.noise.means import mean_of
+from bayescausal.model.noise.read_off import family_of
 from bayescausal.model.noise.rules import COUPLINGS, NoiseRule, noise_rule
 from bayescausal.model.noise.sampling import sample_base, sample_gumbel, sample_interval
 

@@ -29,7 +29,7 @@ from pytensor.scalar import math as ps_math
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
-from bayescausal.model.noise.families import family_of, refusal
+from bayescausal.model.noise.read_off import family_of, refusal
 from bayescausal.model.noise.rules import NoiseRule, _rule, noise_rule
 from bayescausal.types import NoiseFormError
 

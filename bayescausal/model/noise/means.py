@@ -56,8 +56,8 @@ from pytensor.tensor.random.basic import (
 )
 
 from bayescausal.model.noise.custom import inner_expression, is_random, random_input
-from bayescausal.model.noise.families import family_of
 from bayescausal.model.noise.ops import double
+from bayescausal.model.noise.read_off import family_of
 from bayescausal.types import UndefinedEffectError
 
 if TYPE_CHECKING:

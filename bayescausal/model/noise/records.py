@@ -7,8 +7,8 @@ known by two things: ``g``, and the interval of ``T`` that gives a value,
 
     ``{t : g(t) = v} = [low(v), high(v)]``,
 
-one number where the record is exact. :mod:`bayescausal.worlds.measured` puts ``T`` in the place of
-``v`` for questions about it.
+one number where the record is exact. :mod:`bayescausal.evaluation.measured` puts ``T`` in the place
+of ``v`` for questions about it.
 
 A truncated distribution is no record: its variable has no values outside, seen or not.
 

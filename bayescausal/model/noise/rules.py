@@ -48,9 +48,9 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.basic import BernoulliRV, CategoricalRV, LogNormalRV, NormalRV
 
 from bayescausal.model.noise.closed import CLOSED, symbolic
-from bayescausal.model.noise.families import family_of, law_of
 from bayescausal.model.noise.laws import Leaf
 from bayescausal.model.noise.ops import NoiseInterval, Quantile, double
+from bayescausal.model.noise.read_off import family_of, law_of
 from bayescausal.types import NoiseFormError, closest
 
 if TYPE_CHECKING:

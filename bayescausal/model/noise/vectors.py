@@ -40,8 +40,8 @@ from pytensor.graph.replace import _vectorize_node
 from pytensor.tensor.random.basic import MvNormalRV
 from pytensor.tensor.type import TensorType
 
-from bayescausal.model.noise.families import family_of
 from bayescausal.model.noise.ops import silent_in_numba
+from bayescausal.model.noise.read_off import family_of
 from bayescausal.model.noise.rules import NoiseRule, _rule, noise_rule
 from bayescausal.types import NoiseFormError
 

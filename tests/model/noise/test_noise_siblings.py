@@ -14,8 +14,8 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.effects.laws import Event
-from bayescausal.model.support import params_of
+from bayescausal.effects.evaluation.events import Event
+from bayescausal.model.interventions.support import params_of
 from bayescausal.types import FitWarning
 
 MU = {0: 1.5, 1: 3.0}

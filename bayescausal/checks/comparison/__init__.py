@@ -1,0 +1,1 @@
+"""Rival models of the same data."""

@@ -1,0 +1,180 @@
+"""Did rival models see the same data, and how likely is each unit under each of them?
+
+The log density of a unit is the sum over the scored variables, and over everything of the unit that
+they hold (the times of a panel, the entries of a vector), of the density of its own equation given
+its parents. Empty cells are left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.effects.evaluation.outcome_distributions import laws_of, some_draws
+from bayescausal.evaluation.evaluate import units_of
+from bayescausal.types import DataError, unknown_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import xarray as xr
+
+    from bayescausal.inference.record import Fit
+
+__all__ = ["common_variables", "refuse_other_data", "unit_densities"]
+
+
+def refuse_other_data(named: Mapping[str, Fit]) -> None:
+    """Refuse fits that did not see the same data.
+
+    Parameters
+    ----------
+    named : mapping of str to Fit
+        The fits.
+
+    Raises
+    ------
+    DataError
+        Naming two fits and what differs.
+    """
+    (first, one), *others = named.items()
+    for name, other in others:
+        dim, theirs = one.structure.unit_dims[0], other.structure.unit_dims[0]
+        sizes = [int((f.sizes or {})[d]) for f, d in ((one, dim), (other, theirs))]
+        if sizes[0] != sizes[1]:
+            raise DataError(
+                f"{first!r} has {sizes[0]} units and {name!r} has {sizes[1]}.",
+                expected="Models fitted to the same data.",
+            )
+        for column in one.columns:
+            if column not in other.columns:
+                continue
+            if not _equal(one, other, column):
+                raise DataError(
+                    f"{first!r} and {name!r} saw different values of {column!r}.",
+                    expected="Models fitted to the same data, its rows in the same order.",
+                )
+
+
+def common_variables(named: Mapping[str, Fit], variables: str | Sequence[str] | None) -> list[str]:
+    """Return the random variables that every model observes.
+
+    Parameters
+    ----------
+    named : mapping of str to Fit
+        The fits.
+    variables : str or sequence of str, optional
+        Those that are asked for.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    UnknownVariableError
+        If one that is asked for is not among them.
+    DataError
+        If there is none.
+    """
+    fits = list(named.values())
+    common = [
+        n
+        for n in fits[0].structure.nodes
+        if all(n in f.observed and n not in f.structure.imputed for f in fits)
+        and all(f.structure.unit_dims[0] in f.structure.dims.get(n, ()) for f in fits)
+    ]
+    if not common:
+        raise DataError(
+            "The models have no random variable in common that all of them observe.",
+            expected="One at least, such as the outcome.",
+        )
+    if variables is None:
+        return common
+    chosen = [variables] if isinstance(variables, str) else list(variables)
+    for name in chosen:
+        if name not in common:
+            raise unknown_variable(name, common, what="observed by all the models")
+    return chosen
+
+
+def unit_densities(fit: Fit, scored: Sequence[str], draws: int) -> tuple[np.ndarray, xr.Dataset]:
+    """Return the log density of each unit in each draw, and the draws themselves.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fit with data.
+    scored : sequence of str
+        The variables whose densities are added up.
+    draws : int
+        At most so many.
+
+    Returns
+    -------
+    ndarray, dims (chain, draw, unit)
+    Dataset
+        The parameters in these draws.
+    """
+    units = units_of(fit)
+    assert units is not None
+    held = fit.posterior
+    chains, each = int(held.sizes["chain"]), int(held.sizes["draw"])
+    step = some_draws(fit, draws).step
+    kept = range(0, each, step)
+    chosen = np.concatenate([c * each + np.asarray(kept) for c in range(chains)])
+    first = fit.structure.unit_dims[0]
+    total = np.zeros((len(chosen), units.sizes[first]))
+    for name in scored:
+        whole = slice(0, fit.n_draws, 1 if each % step else step)
+        density = laws_of(units, name, _density, whole)[0]
+        if each % step:
+            density = density[chosen]
+        dims = fit.structure.dims[name]
+        if name in fit.missing:
+            density = np.where(fit.missing[name], 0.0, density)
+        axes = tuple(1 + i for i, d in enumerate(dims) if d != first and i < density.ndim - 1)
+        total += density.sum(axis=axes)
+    names = [p for p in fit.parameters if p in held]
+    posterior = held[names].isel(draw=list(kept))
+    return total.reshape(chains, len(kept), -1), posterior
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _density(rv: Any, value: Any, builder: Any) -> list[Any]:
+    """Return the log density; of a vector in the place of its first entry, zero in the others."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    density = pm.logp(rv, value)
+    for _ in range(value.type.ndim - density.type.ndim):
+        density = density[..., None]
+    event = value.type.ndim - pm.logp(rv, value).type.ndim
+    wide = pt.zeros_like(value, dtype="float64")
+    for axis in range(value.type.ndim - event, value.type.ndim):
+        place = pt.arange(value.shape[axis])
+        shape: list[Any] = ["x"] * value.type.ndim
+        shape[axis] = 0
+        wide = pt.switch(pt.eq(place.dimshuffle(*shape), 0), wide, -np.inf)
+    return [pt.switch(pt.isinf(wide), 0.0, density + pt.zeros_like(value, dtype="float64"))]
+
+
+def _equal(one: Fit, other: Fit, column: str) -> bool:
+    """Whether two fits saw the same values, labels in the place of codes."""
+    arrays = []
+    for fit in (one, other):
+        values: Any = np.asarray(fit.columns[column])
+        labels = fit.labels.get(column)
+        if labels:
+            codes = np.nan_to_num(values.astype(float), nan=-1.0).astype(int)
+            values = np.asarray([*labels, ""], dtype=object)[codes].astype(str)
+        arrays.append(values)
+    if arrays[0].shape != arrays[1].shape:
+        return False
+    if any(a.dtype.kind in "OUS" for a in arrays):
+        return bool((arrays[0] == arrays[1]).all())
+    left, right = (a.astype(float) for a in arrays)
+    return bool(np.array_equal(left, right, equal_nan=True))

@@ -1,0 +1,158 @@
+"""The columns of a table as what a test needs: numbers, or levels.
+
+A variable is *discrete* if it is text, a category or a boolean, or takes two values, or whole
+numbers of at most ten values; what else has more is a number. Discrete numbers keep their order
+where a test can use it. A vector variable has a column ``v[label]`` for each entry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayescausal.checks.falsification.regression import Column
+from bayescausal.effects.without_model.discrete import read_frame
+from bayescausal.graph.structure.canonical import latents, nameless, roots_of_selection
+from bayescausal.model.kinds import kind_of
+from bayescausal.model.names import owner_of
+from bayescausal.types import DataError, unknown_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import networkx as nx
+
+__all__ = ["as_column", "read_variables"]
+
+#: Whole numbers with more values than this are numbers.
+MOST_LEVELS = 10
+
+#: Text with more values than this is refused: it is a label, not a variable.
+MOST_WORDS = 50
+
+
+def read_variables(
+    data: Any,
+    dag: nx.DiGraph,
+    observed: Sequence[str] | None,
+    discrete: Mapping[str, bool] | None,
+    *,
+    lenient: bool = False,
+) -> tuple[dict[str, list[Column]], list[str]]:
+    """Return the columns of each measured variable, and their names in the order of the graph.
+
+    Parameters
+    ----------
+    data : DataFrame or Mapping
+        The table.
+    dag : networkx.DiGraph
+        The graph.
+    observed : sequence of str or None
+        What is measured; None for all that is not latent.
+    discrete : mapping from str to bool, optional
+        Variables to take as discrete or not.
+    lenient : bool
+        Measured is what has a column, whatever `observed` says.
+
+    Returns
+    -------
+    (dict of str to list of Column, list of str)
+
+    Raises
+    ------
+    UnknownVariableError
+        If a measured variable has no column.
+    DataError
+        If a column cannot be tested.
+    """
+    frame = read_frame(data)
+    frame = frame.rename(columns=str)
+    seen = set(dag) - latents(dag) if observed is None else set(observed)
+    seen -= roots_of_selection(dag)
+    places = {name: _columns_of(name, frame, dag) for name in dag}
+    if lenient:
+        seen = {n for n, found in places.items() if found}
+    for name in discrete or {}:
+        if name not in dag:
+            raise unknown_variable(name, dag, what="a variable of this graph")
+    names = [n for n in dag if n in seen]
+    if len(names) < 2:
+        raise DataError(
+            f"The data have columns for {', '.join(names) or 'none'} of "
+            f"{', '.join(n for n in dag if n not in nameless(dag))}.",
+            expected="columns of two variables or more.",
+        )
+    columns = {}
+    for name in names:
+        if not places[name]:
+            raise unknown_variable(name, frame.columns, what="a column of the data")
+        told = (discrete or {}).get(name)
+        columns[name] = [as_column(frame[c], str(c), told) for c in places[name]]
+    return columns, names
+
+
+def as_column(values: pd.Series, name: str, discrete: bool | None = None) -> Column:
+    """Return one column as numbers or levels; missing values are NaN.
+
+    Parameters
+    ----------
+    values : pandas.Series
+        The column.
+    name : str
+        Its name.
+    discrete : bool, optional
+        Whether it is discrete. Default: by its values.
+
+    Returns
+    -------
+    Column
+
+    Raises
+    ------
+    DataError
+        If it is text and said to be a number, is a label, or holds an infinity.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.checks.falsification.variables import as_column
+    >>> as_column(pd.Series(["a", "b", "a"]), "x").values
+    array([0., 1., 0.])
+    """
+    kind = kind_of(values)
+    if kind.what != "number":
+        return _levels(values, name, discrete)
+    numbers = kind.values.astype(float)
+    if np.isinf(numbers).any():
+        raise DataError(f"{name} holds an infinity.", expected="finite numbers, or missing ones.")
+    distinct = np.unique(numbers[~np.isnan(numbers)])
+    if discrete is None:
+        whole = bool((distinct == np.round(distinct)).all())
+        discrete = len(distinct) <= 2 or (whole and len(distinct) <= MOST_LEVELS)
+    return Column(name, numbers, discrete, ordered=True)
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _columns_of(name: str, frame: pd.DataFrame, known: Collection[str]) -> list[str]:
+    if name in frame.columns:
+        return [name]
+    return [str(c) for c in frame.columns if owner_of(str(c), known) == name]
+
+
+def _levels(values: pd.Series, name: str, discrete: bool | None) -> Column:
+    if discrete is False:
+        raise DataError(
+            f"{name} is not a number.", expected="a column of numbers, or discrete=True."
+        )
+    codes, levels = pd.factorize(values, sort=not isinstance(values.dtype, pd.CategoricalDtype))
+    if len(levels) > MOST_WORDS:
+        raise DataError(
+            f"{name} has {len(levels)} different values that are not numbers.",
+            expected=f"at most {MOST_WORDS} levels.",
+            remedy="Merge levels, or leave the variable out of observed=.",
+        )
+    return Column(name, np.where(codes < 0, np.nan, codes.astype(float)), True, ordered=False)

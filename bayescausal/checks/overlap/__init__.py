@@ -1,0 +1,1 @@
+"""Positivity, balance and support."""

@@ -1,0 +1,1 @@
+"""Posterior and prior predictive checks."""

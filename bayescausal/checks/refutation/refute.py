@@ -1,0 +1,390 @@
+r"""Attempts to refute an answer: change the data so that the right answer is known, and refit.
+
+If the treatment is shuffled there is no effect to find; if the outcome is simulated its effect is
+known; if a few units are left out little should change. An answer that does not behave so was not
+made by the treatment. The reverse does not hold: an omitted common cause passes most of this, since
+no shuffled or simulated data know of it. Only a negative control (and knowledge) speaks of that
+[1]_.
+
+One rule for all. With R refits, standardised shifts :math:`z_r` (what was found less what was
+expected, in units of what chance allows, see :mod:`~bayescausal.checks.refutation.trials`) give
+
+.. math:: p = P(\chi^2_R \ge \textstyle\sum_r z_r^2)
+
+(for clusters, the largest shift, times their number). Of m refutations one *fails* if
+:math:`m p` is at most the level (0.05), and is *borderline* if it is at most four times the level.
+With so many looks that happens to one right model in seven, so a borderline refutation whose
+refits differ by chance is made again, with three times as many new refits, and those alone decide:
+it *warns* if they are borderline too. A right model then fails in at most about 6 % of studies
+(0.05 + 0.15 x 0.05) and is warned of in about 2 %. The rates rest on posteriors that are nearly
+normal; few units or strong priors make them rougher. A refutation of which more refits failed than
+were made decides nothing, unless those that were made fail it.
+
+References
+----------
+.. [1] M. Lipsitch, E. Tchetgen Tchetgen and T. Cohen, "Negative controls: a tool for detecting
+   confounding and bias in observational studies", Epidemiology 21 (2010), 383-388.
+.. [2] A. Sharma and E. Kiciman, "DoWhy: an end-to-end library for causal inference", 2020,
+   arXiv:2011.04216 (refuters).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bayescausal.checks.refutation.data import cluster_codes, unit_values, why_units_touch
+from bayescausal.checks.refutation.trials import Bench, Trial
+from bayescausal.checks.refutation.words import MEANING, TESTS
+from bayescausal.draws.check import Check
+from bayescausal.draws.digits import significant, three
+from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.estimate import answer
+from bayescausal.inference.data.design_matrix import with_columns
+from bayescausal.inference.fit import check_keywords, resolve_seed
+from bayescausal.inference.given import as_fit
+from bayescausal.types import DataError, EstimandError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.inference.record import Fit
+
+__all__ = ["TESTS", "refute"]
+
+#: Clusters that are left out, at most.
+MOST_CLUSTERS = 40
+#: How many times as many refits a borderline refutation is made again with, and their seeds' place.
+AGAIN, FAR = 3, 100_003
+
+
+def refute(
+    fit: Fit,
+    estimand: Estimand | Effect,
+    *,
+    tests: str | Sequence[str] | None = None,
+    clusters: Any = None,
+    negative_control: Any = None,
+    common_cause: Any = None,
+    replicates: int = 10,
+    share: float = 0.5,
+    level: float = 0.05,
+    method: str = "auto",
+    draws: int = 500,
+    chains: int = 2,
+    seed: int | None = None,
+    **sampler: Any,
+) -> Check:
+    """Try to refute an answer.
+
+    Parameters
+    ----------
+    fit : Fit
+        A posterior with data.
+    estimand : Estimand
+        A question with one number as its answer, and a value that means no effect.
+    tests : str or sequence of str, optional
+        Which refutations: ``"permuted"`` and ``"redrawn"`` (placebo treatments),
+        ``"common_cause"``, ``"zero"`` and ``"planted"`` (simulated outcomes), ``"subset"``,
+        ``"bootstrap"``, ``"clusters"``, ``"negative_control"``. Default: all; the last two if their
+        data are given.
+    clusters : str or array_like, optional
+        Name of a column, or a label per unit: each cluster is left out in turn (of more than 40,
+        the largest).
+    negative_control : str or array_like, optional
+        An outcome that the treatment cannot change and that shares its causes with the outcome:
+        values per unit, or the name of a column. It takes the place of the outcome; on a
+        continuous scale it is brought to the outcome's mean and sd.
+    common_cause : str or array_like, optional
+        A candidate confounder in the place of noise.
+    replicates : int
+        Refits of each refutation.
+    share : float
+        Of the units, in a subset.
+    level : float
+        The probability that a right model fails any of them.
+    method, draws, chains
+        Of the refits, as in :func:`bayescausal.fit`.
+    seed : int, optional
+        Same seed, same answer. Default: the fit's.
+    **sampler
+        Further options of the refits.
+
+    Returns
+    -------
+    Check
+        Its table has a row per refutation: ``expected``, ``found`` (mean over refits), ``shift``
+        (its typical size, in posterior sd of the effect), ``allowed`` (the largest shift that
+        passes, so that a row passes just where its shift is below), ``refits``, ``p_value``,
+        ``verdict``, and in words what ``passing`` and ``failing`` mean.
+        ``values["refits"]`` has every refit, ``values["effect"]`` the answer that is refuted.
+
+    Raises
+    ------
+    EstimandError
+        If the question has several numbers, or an option is not known.
+    MixingError
+        If a subset, a bootstrap or clusters are asked for by name, and units touch.
+    DataError
+        If the values of an argument do not fit the units.
+
+    References
+    ----------
+    M. Lipsitch, E. Tchetgen Tchetgen and T. Cohen, "Negative controls: a tool for detecting
+    confounding and bias in observational studies", Epidemiology 21 (2010), 383-388.
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     z = pm.Normal("z", 0, 1, dims="unit")
+    ...     x = pm.Normal("x", z, 1, dims="unit")
+    ...     b, c = pm.Normal("b"), pm.Normal("c")
+    ...     y = pm.Normal("y", b * x + c * z, 1, dims="unit")
+    >>> data = bc.simulate(model, {"b": 0.5, "c": 1.0}, units=200, seed=1)
+    >>> fit = bc.fit(model, data, draws=500, seed=1, progressbar=False)
+    >>> bc.refute(fit, bc.ATE("x", "y"), tests=["permuted", "planted"], replicates=4).verdict
+    'pass'
+    """
+    fit, estimand = as_fit(fit, "refute"), as_estimand(estimand)
+    _check_options(replicates, share, level)
+    check_keywords(sampler, own=["sampler"])
+    names = _names(tests, clusters, negative_control)
+    fit = with_columns(fit, getattr(estimand, "names", ()))
+    _check_question(fit, estimand)
+    if tests is not None and {"subset", "bootstrap", "clusters"} & set(names):
+        touch = why_units_touch(fit)
+        if touch is not None:
+            raise touch
+    outcome = estimand.outcome_name
+    codes = cluster_codes(fit, clusters) if "clusters" in names else None
+    given = {
+        name: unit_values(fit, value, name, outcome)
+        for name, value in (("negative_control", negative_control), ("common_cause", common_cause))
+        if name in names and value is not None
+    }
+    seed = fit.seed if seed is None else resolve_seed(seed)
+    effect = answer(fit, estimand, fit.seed)
+    if effect.dims or effect.null is None:
+        raise EstimandError(
+            f"{estimand.label()} has no single number with a value that means no effect.",
+            expected="A contrast such as ATE('treatment', 'outcome').",
+            remedy="Ask for one dose, one subgroup or one contrast.",
+        )
+    options = {"method": method, "draws": draws, "chains": chains, **sampler}
+    mean, sd = float(effect.draws.mean()), float(effect.draws.std(ddof=1))
+    if not sd > 0:
+        raise EstimandError(
+            f"{estimand.label()} has the same value in every draw, {mean:g}: nothing was learned.",
+            expected="A posterior.",
+        )
+    bench = Bench(fit, estimand, mean, sd, effect.null, replicates, share, seed, options)
+    trials = []
+    for name in names:
+        if codes is not None and name == "clusters":
+            trials.append(bench.clusters(*codes, MOST_CLUSTERS))
+        elif name == "negative_control":
+            trials.append(bench.negative_control(given[name]))
+        elif name == "common_cause":
+            trials.append(bench.common_cause(given.get(name)))
+        else:
+            trials.append(getattr(bench, name)())
+    table = _table(trials, sd, level)
+    again = [
+        _made_again(bench, trial)
+        if table.loc[TESTS[trial.name][0], "verdict"] == "warn" and trial.name not in given
+        else trial
+        for trial in trials
+    ]
+    return _record(estimand, effect, _table(again, sd, level), again, level, (trials, table))
+
+
+def _made_again(bench: Bench, trial: Trial) -> Trial:
+    """Make a borderline refutation again with more refits, where its refits differ by chance."""
+    if trial.name in ("clusters", "negative_control"):
+        return trial
+    more = replace(bench, replicates=AGAIN * bench.replicates, seed=bench.seed + FAR)
+    made = more.common_cause(None) if trial.name == "common_cause" else getattr(more, trial.name)()
+    return made if made.found else trial
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _check_options(replicates: int, share: float, level: float) -> None:
+    whole = isinstance(replicates, int | np.integer) and not isinstance(replicates, bool)
+    if not whole or replicates < 1:
+        raise EstimandError(f"replicates={replicates!r}.", expected="A whole number of 1 or more.")
+    for name, value in (("share", share), ("level", level)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+            raise EstimandError(f"{name}={value!r}.", expected="A number between 0 and 1.")
+
+
+def _names(tests: Any, clusters: Any, negative_control: Any) -> list[str]:
+    given = {"clusters": clusters is not None, "negative_control": negative_control is not None}
+    if tests is None:
+        return [name for name in TESTS if given.get(name, True)]
+    names = [tests] if isinstance(tests, str) else list(tests)
+    for name in names:
+        if name not in TESTS:
+            raise EstimandError(
+                f"{name!r} is not a refutation.",
+                expected=f"one of {', '.join(TESTS)}.",
+                names=closest(str(name), TESTS)[:1],
+            )
+        if not given.get(name, True):
+            raise DataError(f"The refutation {name!r} needs {name}=.", expected="Its values.")
+    return list(dict.fromkeys(names))
+
+
+def _check_question(fit: Fit, estimand: Estimand) -> None:
+    if fit.kind != "posterior" or fit.data is None:
+        raise EstimandError(
+            f"A {fit.kind} without a posterior cannot be refuted.", expected="A fit to data."
+        )
+    for name in estimand.names:
+        fit.structure.require(name)
+    for name in (*estimand.treatments, estimand.outcome_name):
+        if name not in fit.columns:
+            raise EstimandError(
+                f"{name!r} was not observed, so it cannot be shuffled, redrawn or simulated.",
+                expected="An observed treatment and an observed outcome.",
+            )
+    if not estimand.treatments:
+        raise EstimandError(
+            f"{estimand.label()} names no treatment.", expected="A question about a treatment."
+        )
+
+
+def _table(trials: Sequence[Trial], sd: float, level: float) -> pd.DataFrame:
+    """Apply the rule to every trial."""
+    rows = {}
+    tried = sum(bool(t.found) for t in trials)
+    for trial in trials:
+        title, passing, failing = TESTS[trial.name]
+        row: dict[str, Any] = {"verdict": "undecided", "passing": passing, "failing": failing}
+        if trial.found:
+            off = np.subtract(trial.found, trial.expected)
+            chance = np.asarray(trial.allowed)
+            z = off / chance
+            border = min(1.0, 4 * level / tried)  # the p-value below which a refutation is said
+            if trial.name == "clusters":
+                many, worst = 2 * len(z), int(np.abs(z).argmax())
+                p = min(1.0, many * float(stats.norm.sf(np.abs(z).max())))
+                off, z, chance = off[[worst]], z[[worst]], chance[[worst]]
+                most = float(stats.norm.isf(border / many))
+            else:
+                p = float(stats.chi2.sf((z**2).sum(), len(z)))
+                most = float(np.sqrt(stats.chi2.isf(border, len(z)) / len(z)))
+            verdict = "fail" if p * tried <= level else "warn" if p * tried <= 4 * level else "pass"
+            if verdict != "fail" and len(trial.failed) > len(trial.found):
+                verdict = "undecided"
+            shift, size = (float(np.sqrt(np.square(v).mean())) for v in (off, z))
+            unit = shift / size if size > 0 else float(np.sqrt(np.square(chance).mean()))
+            row |= {
+                "expected": float(np.mean(trial.expected)),
+                "found": float(np.mean(trial.found)),
+                "shift": shift / sd,
+                "allowed": most * unit / sd,
+                "refits": len(trial.found),
+                "p_value": p,
+                "verdict": verdict,
+            }
+        rows[title] = row
+    columns = ["expected", "found", "shift", "allowed", "refits", "p_value", "verdict"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=[*columns, "passing", "failing"])
+    table["refits"] = table["refits"].fillna(0).astype(int)
+    table.index.name = "refutation"
+    return table
+
+
+def _record(
+    estimand: Estimand,
+    effect: Any,
+    table: pd.DataFrame,
+    trials: Sequence[Trial],
+    level: float,
+    before: tuple[Sequence[Trial], pd.DataFrame],
+) -> Check:
+    notes = []
+    for trial, first in zip(trials, before[0], strict=True):
+        title = TESTS[trial.name][0]
+        if trial is not first:
+            p = float(before[1]["p_value"][title])
+            notes.append(
+                f"{title}: borderline with {len(first.found)} refits (p = {significant(p, 2)}), so "
+                f"it was made again; the {len(trial.found)} new refits decide."
+            )
+        if trial.refused:
+            notes.append(f"{title}: not tried. {trial.refused}")
+        elif trial.failed:
+            many = len(trial.failed) + len(trial.found)
+            notes.append(f"{title}: {len(trial.failed)} of {many} refits failed. {trial.failed[0]}")
+    tried = table[table["verdict"] != "undecided"]
+    verdict = next((v for v in ("fail", "warn") if (tried["verdict"] == v).any()), "pass")
+    undecided = table["verdict"] == "undecided"
+    lost = sum(bool(t.failed) and bool(undecided[TESTS[t.name][0]]) for t in trials)
+    if verdict == "pass" and (not len(tried) or lost > len(tried)):
+        verdict = "undecided"  # most could not be made: that nothing speaks against it says little
+    refits = pd.DataFrame(
+        [
+            (TESTS[t.name][0], label, found, expected, allowed)
+            for t in trials
+            for label, found, expected, allowed in zip(
+                t.labels, t.found, t.expected, t.allowed, strict=True
+            )
+        ],
+        columns=["refutation", "label", "found", "expected", "allowed"],
+    )
+    low, high = effect.interval()
+    answer_ = {"mean": float(effect.draws.mean()), "low": low, "high": high, "null": effect.null}
+    return Check(
+        name=f"refutation of {estimand.label()}",
+        verdict=verdict,
+        finding=_finding(table, tried, trials, lost),
+        meaning=MEANING[verdict],
+        table=table,
+        notes=tuple(notes),
+        values={"refits": refits, "effect": effect, "level": level},
+        picture=partial(_draw, table=table, refits=refits, answer=answer_),
+    )
+
+
+def _finding(table: pd.DataFrame, tried: pd.DataFrame, trials: Sequence[Trial], lost: int) -> str:
+    """Say which refutations succeed, and how many could not be decided."""
+    open_ones = f" Of {lost} more, most refits failed." if lost else ""
+    if not len(tried):
+        return "No refutation could be tried."
+    bad = tried[tried["verdict"] != "pass"].sort_values("p_value", kind="stable")
+    if not len(bad):
+        return f"None of {len(tried)} refutations succeeds.{open_ones}"
+    said = []
+    for title, row in bad.iterrows():
+        text = (
+            f"{title} ({three(row['found'])} where {three(row['expected'])} was expected, "
+            f"p = {significant(row['p_value'], 2)}): {row['failing']}"
+        )
+        for trial in trials:
+            if trial.name == "clusters" and TESTS["clusters"][0] == title:
+                z = np.subtract(trial.found, trial.expected) / np.asarray(trial.allowed)
+                at = int(np.abs(z).argmax())
+                text = (
+                    f"{title} (without {trial.labels[at]} the effect is {three(trial.found[at])} "
+                    f"instead of {three(trial.expected[at])}): {row['failing']}"
+                )
+        said.append(text)
+    return f"{len(bad)} of {len(tried)} refutations succeed: {'; '.join(said)}.{open_ones}"
+
+
+def _draw(ax: Any = None, **parts: Any) -> Any:
+    """Draw the refits of each refutation beside what was expected."""
+    from bayescausal.figures.refutation import plot_refutation
+
+    return plot_refutation(parts["table"], parts["refits"], parts["answer"], ax=ax)

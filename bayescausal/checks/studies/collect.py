@@ -1,0 +1,199 @@
+"""Running a study from its parts to a table: what recover, calibrate and assurance share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayescausal.checks.studies.engine import check_executor, run_study
+from bayescausal.checks.studies.ledger import fingerprint, open_ledger
+from bayescausal.checks.studies.progress import counted
+from bayescausal.checks.studies.questions import parse_questions
+from bayescausal.checks.studies.recipe import Recipe
+from bayescausal.checks.studies.rows import COLUMNS, TEXT
+from bayescausal.inference.fit import check_keywords, resolve_seed
+from bayescausal.inference.record import Fit
+from bayescausal.inference.sampling.refit import Refitter
+from bayescausal.model.interventions.interventions import refuse_potentials
+from bayescausal.model.structure.parameters import check_parameters
+from bayescausal.model.structure.structure import structure_of
+from bayescausal.simulation.repeat import Repeater
+from bayescausal.simulation.simulate import unit_sizes
+from bayescausal.types import StudyError, unknown_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pymc as pm
+
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["as_frame", "check_replicates", "collect", "make_recipe"]
+
+
+def make_recipe(
+    model: pm.Model,
+    params: Any,
+    estimands: Any,
+    *,
+    units: Any,
+    fit_model: pm.Model | None,
+    observed: Any,
+    do: Any,
+    seed: int | None,
+    unit_dims: Any,
+    options: Mapping[str, Any],
+    **more: Any,
+) -> Recipe:
+    """Check the parts of a study at the door, and put them together.
+
+    Raises
+    ------
+    StudyError
+        If nothing is left to observe.
+    ModelError
+        If truths are to be drawn from a prior that is improper.
+    UnknownVariableError, ParameterError, FixedUnitsError, PotentialError, EstimandError, ...
+        Where a name, value, size or question does not fit the models.
+    """
+    if more.get("fit") is None:
+        check_keywords(options, own=["method", "sampler"])
+    structure = structure_of(model, unit_dims=unit_dims)
+    refuse_potentials(structure)
+    unit_sizes(structure, units)
+    if isinstance(params, Fit):
+        lost = [p for p in structure.parameters if p not in params.posterior]
+        if lost:
+            raise StudyError(
+                f"The draws of the truth lack {', '.join(map(repr, lost))}.",
+                expected=f"Draws of {', '.join(structure.parameters)}.",
+            )
+    elif params is not None:
+        params = check_parameters(structure, params)
+    else:
+        Repeater(model, units=units, do=do, unit_dims=unit_dims).prior(0)
+    fitted = fit_model if fit_model is not None else model
+    theirs = structure if fit_model is None else structure_of(fitted, unit_dims=unit_dims)
+    columns = _columns(structure, theirs, observed)
+    options = {"cores": 1, **options} if "cores" not in options else dict(options)
+    if more.get("fit") is None:
+        random = [n for n in columns if n in theirs.random]
+        Refitter(fitted, random, unit_dims=unit_dims, **options)
+    return Recipe(
+        model=model,
+        fit_model=fitted,
+        params=params,
+        questions=parse_questions(estimands, theirs),
+        columns=columns,
+        units=units,
+        do=do,
+        unit_dims=unit_dims,
+        options=options,
+        seed=resolve_seed(seed),
+        **more,
+    )
+
+
+def collect(
+    kind: str,
+    recipe: Recipe,
+    replicates: int,
+    *,
+    path: Any,
+    seed_given: bool,
+    executor: Any,
+    progressbar: Any,
+    on_replicate: Callable[[pd.DataFrame], Any] | None,
+    title: str = "",
+) -> tuple[pd.DataFrame, Recipe, tuple[str, ...]]:
+    """Run what is missing of a study and return all rows, ordered by replicate.
+
+    Returns
+    -------
+    rows : DataFrame
+    recipe : Recipe
+        With the seed of the file, where that was not given.
+    notes : tuple of str
+    """
+    import dataclasses
+
+    executor = check_executor(executor)
+    ledger, done = None, {}
+    if path is not None:
+        seed = recipe.seed if seed_given else None
+        found, ledger = open_ledger(path, kind, _parts(recipe), seed)
+        recipe = dataclasses.replace(recipe, seed=found)
+        done = {k: v for k, v in ledger.done.items() if k < replicates}
+    missing = [i for i in range(replicates) if i not in done]
+    with counted(title or kind, replicates, len(done), progressbar) as advance:
+
+        def on_rows(number: int, rows: list[dict[str, Any]]) -> None:
+            done[number] = rows
+            if ledger is not None:
+                ledger.write(number, rows)
+            advance(any(row["failure"] for row in rows))
+            if on_replicate is not None:
+                on_replicate(as_frame(rows))
+
+        notes = run_study(recipe, missing, executor=executor, on_rows=on_rows)
+    return as_frame([row for i in sorted(done) for row in done[i]]), recipe, notes
+
+
+def as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return rows as a table, every column with its type."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    for column in COLUMNS:
+        if column not in TEXT and column != "replicate":
+            frame[column] = frame[column].astype(float)
+    return frame.astype({"replicate": int, "pooled": bool})
+
+
+def check_replicates(replicates: Any) -> int:
+    """Return the number of replicates, or refuse it."""
+    whole = isinstance(replicates, int | np.integer) and not isinstance(replicates, bool)
+    if not whole or replicates < 1:
+        raise StudyError(f"replicates={replicates!r}.", expected="A whole number of at least 1.")
+    return int(replicates)
+
+
+def _columns(structure: Structure, theirs: Structure, observed: Any) -> tuple[str, ...]:
+    """Return the variables of the fitted model that the fit sees."""
+    data = [v.name for v in theirs.model.data_vars if v.name in structure.data]
+    able = [n for n in theirs.random if n in structure.nodes]
+    if observed is None:
+        chosen = able
+    else:
+        names = [observed] if isinstance(observed, str) else [str(n) for n in observed]
+        for name in names:
+            if name not in structure.nodes:
+                raise unknown_variable(name, structure.nodes)
+            if name not in able and name not in theirs.data:
+                raise StudyError(
+                    f"observed names {name!r}, which the fitted model does not have.",
+                    expected=f"Among {', '.join(able)}.",
+                )
+        chosen = [n for n in able if n in names]
+    if not chosen:
+        raise StudyError(
+            "The fit would see nothing: no variable of the fitted model is observed.",
+            expected=f"observed= among {', '.join(able) or 'the variables both models have'}.",
+        )
+    return (*chosen, *(n for n in data if n not in chosen))
+
+
+def _parts(recipe: Recipe) -> dict[str, str]:
+    """Return the fingerprint of a study, by part."""
+    options = {k: v for k, v in recipe.options.items() if k not in ("cores", "progressbar")}
+    return fingerprint(
+        model=recipe.model,
+        **{"fitted model": recipe.fit_model},
+        truth=recipe.params,
+        estimands=recipe.questions,
+        observed=recipe.columns,
+        units=recipe.units,
+        do=recipe.do,
+        options=[options, recipe.parameters, recipe.rank_draws, recipe.unit_dims, recipe.spawn],
+        fit=[recipe.fit, recipe.answer, recipe.interval],
+    )

@@ -1,0 +1,248 @@
+"""Simulate, then recover: can this study find what it looks for, if the model is right?
+
+A study that cannot recover a known truth is not ready for data. Data are simulated at a truth, the
+model is fitted to them, the question is asked of the fit, and the answer is compared with the same
+question asked of the complete data at the truth; many times over. A *different* model can be
+fitted (the confounder left out, the collider adjusted for), columns can be hidden from it, and the
+data can come from a trial (``do=``): what each of them does to the answer is then known before any
+real data are seen.
+
+It fails, or says too little, where the truth is far from what will be met: the study speaks of the
+truths that were tried. :func:`bayescausal.calibrate` draws them from the prior.
+
+References
+----------
+.. [1] R. McElreath, *Statistical Rethinking*, 2nd ed., CRC Press, 2020, chapters 4 to 6.
+.. [2] T. P. Morris, I. R. White and M. J. Crowther, "Using simulation studies to evaluate
+   statistical methods", Statistics in Medicine 38(11), 2019.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bayescausal.checks.studies.collect import check_replicates, collect, make_recipe
+from bayescausal.checks.studies.engine import check_executor
+from bayescausal.checks.studies.recovery import Recovery
+from bayescausal.types import ParameterError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
+    import pymc as pm
+
+__all__ = ["recover"]
+
+
+def recover(
+    model: pm.Model,
+    truth: Mapping[str, Any],
+    estimands: Any,
+    *,
+    units: int | Mapping[str, int] | None,
+    replicates: int = 200,
+    fit_model: pm.Model | None = None,
+    observed: Sequence[str] | None = None,
+    do: Mapping[Any, Any] | None = None,
+    seed: int | None = None,
+    executor: Any = None,
+    progressbar: bool = True,
+    on_replicate: Callable[[pd.DataFrame], Any] | None = None,
+    parameters: bool = False,
+    path: str | os.PathLike[str] | None = None,
+    unit_dims: str | Sequence[str] | None = None,
+    **fit_options: Any,
+) -> Recovery:
+    """Simulate at a known truth, fit, estimate and compare, many times.
+
+    Parameters
+    ----------
+    model : pm.Model
+        What the data come from.
+    truth : mapping of str to float or array_like
+        A value for every parameter of `model`.
+    estimands : Estimand, sequence of Estimand, or mapping
+        What is asked. A mapping gives names; its values may also be functions
+        ``(fit, seed) -> Effect`` (or draws with dims chain and draw), which are called on the fit
+        and on the truth alike.
+    units : int or mapping of str to int
+        Units of each data set, as in :func:`bayescausal.simulate`.
+    replicates : int
+        Data sets.
+    fit_model : pm.Model, optional
+        What is fitted. Default: `model`. Variables that it does not have are left out of the
+        data; its own that the data do not have are latent.
+    observed : sequence of str, optional
+        The variables that the fit sees; all others are latent in it. Default: all that both
+        models have.
+    do : mapping, optional
+        The data come from the model after these interventions, such as a randomised treatment.
+    seed : int, optional
+        Same seed, same rows (but for ``seconds``), whatever the executor.
+    executor : concurrent.futures.Executor, optional
+        Where replicates run: processes, threads, loky, Dask's ``client.get_executor()``, MPI.
+        Default: here, one after the other.
+    progressbar : bool
+        Show a bar that counts replicates.
+    on_replicate : callable, optional
+        Called with the rows of each replicate, a DataFrame, as it is finished.
+    parameters : bool, default False
+        Keep the parameters that both models have, beside the estimands.
+    path : path, optional
+        A file that rows are written to as they come. A study that is there already is continued;
+        another study is refused. It can be made longer by asking for more replicates.
+    unit_dims : str or sequence of str, optional
+        The dims that count units, where the models leave it open.
+    **fit_options
+        Passed to :class:`bayescausal.Refitter`: ``method``, ``draws``, ``chains``, ``tune``, ...
+        Chains run one after the other (``cores=1``): replicates are what runs side by side.
+
+    Returns
+    -------
+    Recovery
+        Rows per replicate and estimand, failures included; ``summary()``, ``plot()``.
+
+    Raises
+    ------
+    ParameterError
+        If the truth lacks a parameter, or a value is impossible.
+    StudyError
+        If the fit would see nothing, the executor runs nothing, the models cannot travel to it,
+        or `path` holds another study.
+    UnknownVariableError, EstimandError, FixedUnitsError, PotentialError, InterventionError
+        If names, questions, sizes, models or interventions do not fit.
+
+    Notes
+    -----
+    The truth of a question about the *sample* (the default) is that of each data set: its own
+    units, latents and, where units keep it, noise. It differs between replicates where effects
+    differ between units. For ``population="superpopulation"`` it is that of the population,
+    averaged over fresh units.
+
+    References
+    ----------
+    T. P. Morris, I. R. White and M. J. Crowther, "Using simulation studies to evaluate
+    statistical methods", Statistics in Medicine 38(11), 2019.
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     b = pm.Normal("b")
+    ...     x = pm.Normal("x", 0, 1, dims="unit")
+    ...     y = pm.Normal("y", b * x, 1, dims="unit")
+    >>> study = bc.recover(model, {"b": 2.0}, bc.ATE("x", "y"), units=50, replicates=20, seed=1,
+    ...                    progressbar=False)
+    >>> study.summary().loc["ATE x -> y", ["truth", "power", "failed"]].tolist()
+    [2.0, 1.0, 0.0]
+    """
+    return recover_with(
+        model,
+        truth,
+        estimands,
+        units=units,
+        replicates=replicates,
+        fit_model=fit_model,
+        observed=observed,
+        do=do,
+        seed=seed,
+        executor=executor,
+        progressbar=progressbar,
+        on_replicate=on_replicate,
+        parameters=parameters,
+        path=path,
+        unit_dims=unit_dims,
+        options=fit_options,
+    )
+
+
+def recover_with(
+    model: pm.Model,
+    truth: Any,
+    estimands: Any,
+    *,
+    units: int | Mapping[str, int] | None,
+    options: dict[str, Any],
+    seed: int | None = None,
+    replicates: int = 200,
+    fit: Callable[..., Any] | None = None,
+    answer: Callable[..., Any] | None = None,
+    parameters: bool = False,
+    executor: Any = None,
+    progressbar: bool = True,
+    on_replicate: Callable[[pd.DataFrame], Any] | None = None,
+    path: str | os.PathLike[str] | None = None,
+    **study: Any,
+) -> Recovery:
+    """Recover with another fit, or another way to answer, in the place of the usual ones.
+
+    Parameters
+    ----------
+    model, truth, estimands, units, seed, replicates, parameters, executor, progressbar
+        As in :func:`recover`, and so are `on_replicate` and `path`.
+    options : dict
+        Of the fit.
+    fit, answer : callable, optional
+        In the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
+    **study
+        ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
+
+    Returns
+    -------
+    Recovery
+    """
+    replicates = check_replicates(replicates)
+    check_executor(executor)
+    if truth is None:
+        raise ParameterError(
+            "truth is None.",
+            expected="A value for every parameter.",
+            remedy="To draw truths from the prior, use bayescausal.calibrate.",
+        )
+    recipe = make_recipe(
+        model,
+        dict(truth) if hasattr(truth, "keys") else truth,
+        estimands,
+        units=units,
+        seed=seed,
+        options=options,
+        parameters=parameters,
+        fit=fit,
+        answer=answer,
+        **{**dict.fromkeys(("fit_model", "observed", "do", "unit_dims")), **study},
+    )
+    rows, recipe, notes = collect(
+        "recover",
+        recipe,
+        replicates,
+        path=path,
+        seed_given=seed is not None,
+        executor=executor,
+        progressbar=progressbar,
+        on_replicate=on_replicate,
+    )
+    kept = rows.drop(columns=["rank", "ranked", "slack"])
+    return Recovery(kept, replicates, units, recipe.seed, (*notes, *_notes(rows)))
+
+
+def _notes(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Say what should be known of the fits."""
+    found = []
+    failed = rows[rows["failure"] != ""]
+    if len(failed):
+        first = failed.iloc[0]
+        found.append(
+            f"{failed['replicate'].nunique()} replicates failed in something; replicate "
+            f"{first['replicate']}: {first['failure']}"
+        )
+    diverged = rows.loc[rows["divergences"] > 0, "replicate"].nunique()
+    if diverged:
+        found.append(f"The sampler diverged in {diverged} replicates.")
+    unmixed = rows.loc[rows["r_hat"] > 1.05, "replicate"].nunique()
+    if unmixed:
+        found.append(f"r_hat is above 1.05 in {unmixed} replicates.")
+    if rows["pooled"].any():
+        found.append("Of answers per unit, at most 20 units are kept; the summary averages them.")
+    return tuple(found)

@@ -1,0 +1,192 @@
+"""Averages whose outcome is a sum of products: features of units averaged once, not per draw.
+
+See :mod:`bayescausal.evaluation.expand` for the algebra. What is left here is who counts:
+subgroups, and the Bayesian bootstrap's weights, which differ between draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.effects.averaging.blocks import Reduction
+from bayescausal.effects.averaging.frame import Frame, Weights
+from bayescausal.effects.estimands.functionals import Mean, Probability
+from bayescausal.evaluation.evaluate import Block, argument
+from bayescausal.evaluation.expand import Expansion, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bayescausal.effects.averaging.blocks import Cell
+    from bayescausal.effects.evaluation.question import Question
+    from bayescausal.evaluation.program import Program
+
+__all__ = ["ClosedForm", "closed_form"]
+
+#: Units whose features are held at a time.
+UNITS = 200_000
+#: Elements of the bootstrap's weights that are held at a time.
+WEIGHTS = 4_000_000
+
+
+def closed_form(
+    question: Question, program: Program, where: dict[str, int], cells: Sequence[Cell], seed: int
+) -> ClosedForm | None:
+    """Return the closed form of a question's averages; None where there is none.
+
+    Parameters
+    ----------
+    question : Question
+    program : Program
+        Results: one per arm, then what the conditions read.
+    where : dict of str to int
+        Position of each variable read among the results.
+    cells : sequence of Cell
+    seed : int
+        Of the bootstrap's weights.
+
+    Returns
+    -------
+    ClosedForm or None
+    """
+    functional = question.estimand.functional
+    if question.abducted or not isinstance(functional, Mean | Probability):
+        return None
+    arms = range(len(question.arms))
+    units = question.structure.unit_dims
+    if any(d not in units for i in arms for d in program.dims[i]):
+        return None
+    if question.population == "superpopulation" and units[0] not in program.dims[0]:
+        return None
+    expansion = expand(program, arms, tuple(where.values()))
+    if expansion is None:
+        return None
+    return ClosedForm(question, program, where, cells, seed, expansion)
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedForm:
+    """The averages of a question, as coefficients times averages of features."""
+
+    question: Question
+    program: Program
+    where: dict[str, int]
+    cells: Sequence[Cell]
+    seed: int
+    expansion: Expansion
+
+    def reduce(self, draws: slice) -> Reduction:
+        """Return the average of each arm and cell, for some posterior draws.
+
+        Parameters
+        ----------
+        draws : slice
+            Of the flattened chains.
+
+        Returns
+        -------
+        Reduction
+        """
+        total = range(self.question.fit.n_draws)
+        rows = total[draws]
+        sums, size = self._averages(rows)
+        coefficients = self._coefficients(draws, len(rows))
+        arms, cells = len(self.question.arms), len(self.cells)
+        out = np.zeros((arms, cells, len(rows)))
+        for a, pairs in enumerate(self.expansion.terms):
+            for c in range(cells):
+                for place, feature in pairs:
+                    factor = 1.0 if place < 0 else coefficients[place]
+                    out[a, c] += factor * (1.0 if feature < 0 else sums[a, c, feature])
+        with np.errstate(invalid="ignore"):
+            out = np.where(size > 0, out, np.nan)
+        return Reduction(out, out[:, :, None], size, 0.0)
+
+    def _coefficients(self, draws: slice, n: int) -> list[np.ndarray]:
+        """Return every coefficient, one number per draw: it is the same for all units."""
+        inputs, units = self.program.inputs, self.question.units
+        part = range(self.question.fit.n_draws)[draws]
+
+        def value(k: int) -> Any:
+            if inputs[k].kind == "length":
+                return np.asarray(1)
+            return argument(inputs[k], units, part, draws, 0, 1, None, slice(None), None, {})
+
+        found = self.expansion.coefficients(value)
+        return [np.broadcast_to(v.reshape(-1) if v.size > 1 else v.item(), (n,)) for v in found]
+
+    def _averages(self, rows: range) -> tuple[np.ndarray, np.ndarray]:
+        """Return averages of features, (arm, cell, feature, draw or 1), and subgroups' sizes."""
+        question = self.question
+        varying = question.population == "superpopulation"
+        shape = (len(question.arms), len(self.cells))
+        count = self.expansion.n_features
+        n = len(rows) if varying else 1
+        weights = Weights(question, self.seed)
+        num = np.zeros((*shape, count, n))
+        den = np.zeros((*shape, n))
+        for window, values in self._features():
+            features, reads = values[:count], values[count:]
+            held: list[Any] = [None] * len(self.program.inputs + self.program.requests)
+            for i, value in zip(self.where.values(), reads, strict=True):
+                held[i] = value[None, None]
+            for part in self._parts(rows, window if varying else None):
+                block = Block(slice(part.start, part.stop, part.step), 0, window, held)
+                frame = Frame(question, self.program, self.where, block, weights)
+                place = slice(0, 1)
+                if varying:
+                    start = (part.start - rows.start) // rows.step
+                    place = slice(start, start + len(part))
+                self._add(frame, features, num[..., place], den[..., place])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return num / den[:, :, None], np.broadcast_to(den, (*shape, len(rows)))
+
+    def _add(
+        self, frame: Frame, features: list[np.ndarray], num: np.ndarray, den: np.ndarray
+    ) -> None:
+        lengths = tuple(frame.lengths)
+        known: dict[tuple[int, int], np.ndarray] = {}
+        for c, cell in enumerate(self.cells):
+            for a, arm in enumerate(self.question.arms):
+                key = (id(arm.condition), c)
+                if key not in known:
+                    weight = frame.weight(arm.condition & cell.condition)[:, 0]
+                    known[key] = np.broadcast_to(weight, (len(weight), *lengths)).reshape(
+                        len(weight), -1
+                    )
+                weight = known[key]
+                den[a, c] += weight.sum(axis=1)
+                for f, feature in enumerate(features):
+                    flat = np.broadcast_to(feature, lengths).reshape(-1)
+                    num[a, c, f] += np.einsum("du,u->d", weight, flat)
+
+    def _parts(self, rows: range, window: slice | None) -> Iterator[range]:
+        """Yield draws that share a pass over the weights."""
+        if window is None:
+            yield rows[:1]
+            return
+        step = max(1, WEIGHTS // max(self.question.units.count, 1))
+        for lo in range(0, len(rows), step):
+            yield rows[lo : lo + step]
+
+    def _features(self) -> Iterator[tuple[slice, list[np.ndarray]]]:
+        """Yield a window of units and the features in it."""
+        units, inputs = self.question.units, self.program.inputs
+        first = self.question.structure.unit_dims[0]
+        length = units.sizes[first]
+        mixes = units.structure.mixes(self.program.names).get(first)
+        whole = bool(mixes) or self.question.population == "superpopulation"
+        step = length if whole else max(1, UNITS * length // max(units.count, 1))
+        cut = None if whole else first
+        for start in range(0, length, max(step, 1)):
+            window = slice(start, min(start + step, length))
+            held: dict[str, np.ndarray] = {}
+
+            def value(k: int, window: slice = window, held: Any = held) -> Any:
+                part = range(1)
+                return argument(inputs[k], units, part, slice(0, 1), 0, 1, cut, window, None, held)
+
+            yield (slice(None) if whole else window), self.expansion.features(value)

@@ -1,0 +1,354 @@
+r"""Averages over worlds: expected outcomes, associations, average and controlled effects.
+
+.. math::
+
+   E[Y \mid do(x)], \qquad
+   E[Y \mid X = 1] - E[Y \mid X = 0], \qquad
+   E[Y \mid do(1), Z] - E[Y \mid do(0), Z], \qquad
+   E[Y \mid do(1, m)] - E[Y \mid do(0, m)].
+
+The first is one world, the second compares groups of units in one world, the others compare worlds.
+Groups differ in whatever made them, worlds only in what was done; so the second equals the third
+only without confounding. A controlled direct effect holds the mediators at one value for everyone;
+it needs fewer assumptions than a natural direct effect and does not add up with an indirect one.
+
+References
+----------
+J. Pearl, *Causality*, 2nd ed., Cambridge University Press, 2009, sections 3.2 and 4.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bayescausal.effects.estimands.conditions import Condition, parse_given
+from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
+from bayescausal.effects.estimands.parsing import World, mapping_world, refuse_same_worlds
+from bayescausal.types import EstimandError
+
+if TYPE_CHECKING:
+    from bayescausal.effects.estimands.notation import Notation
+
+__all__ = ["ATE", "CATE", "CDE", "Association", "Contrast", "Expected"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Expected(Estimand):
+    """The expected outcome in one world, ``E[Y | do(X=1)]``.
+
+    Parameters
+    ----------
+    outcome : str
+        The outcome.
+    do : mapping of str to level, optional
+        What is done; None is the natural course, ``E[Y]``.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import Expected
+    >>> Expected("coating", {"dilution": 1}).describe()
+    'E[coating | do(dilution=1)]'
+    """
+
+    kind: ClassVar[str] = "expected"
+
+    outcome: str
+    do: Any = None
+
+    def _check(self) -> None:
+        self._put("do", mapping_world(self.do, "do"))
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """Names of the variables that are intervened on."""
+        return tuple(self.do or ())
+
+    def worlds(self, graph: Any = None) -> dict[str, World]:
+        """Return the one world, ``"expected"``."""
+        return {"expected": dict(self.do)}
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y | do(X=1)]``."""
+        return self._expected(notation, self.do)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Association(Estimand):
+    """The observed contrast, ``E[Y | X=1] - E[Y | X=0]``: rung one, from the same model.
+
+    Parameters
+    ----------
+    x, y : str
+        The two variables. Nothing says that x comes first.
+    treated, control : level or (low, high)
+        The two groups of units that are compared. Of a continuous x hardly two units have one
+        value, so name ranges, either end of which may be None.
+    scale : str or EffectScale
+        How the two numbers are combined.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import Association
+    >>> Association("dilution", "coating").describe()
+    'E[coating | dilution=1] - E[coating | dilution=0]'
+    """
+
+    kind: ClassVar[str] = "association"
+
+    x: str
+    y: str
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=0, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        if not all(isinstance(name, str) and name for name in (self.x, self.y)) or self.x == self.y:
+            raise EstimandError(
+                f"Association of {self.x!r} and {self.y!r}.", expected="Two different variables."
+            )
+        arms = self.arms
+        if arms["treated"].describe() == arms["control"].describe():
+            raise EstimandError(
+                f"Association: treated and control are the same group, "
+                f"{arms['treated'].describe()}.",
+                remedy="Name two different levels.",
+            )
+
+    @property
+    def outcome_name(self) -> str:
+        """Name of the outcome."""
+        return self.y
+
+    @property
+    def arms(self) -> dict[str, Condition]:
+        """The two groups, ``"treated"`` and ``"control"``, each with `given`."""
+        return {
+            role: parse_given({self.x: getattr(self, role)}) & self.given
+            for role in ("treated", "control")
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every variable the question mentions, each once."""
+        return tuple(dict.fromkeys((self.x, self.y, *self.given.reads, *self.by)))
+
+    def worlds(self, graph: Any = None) -> dict[str, World]:
+        """Return the natural course, the only world: ``"expected"``."""
+        return {"expected": {}}
+
+    def label(self) -> str:
+        """Return ``Association x -- y``."""
+        given = f" given {self.given.describe()}" if self.given else ""
+        return f"Association {self.x} -- {self.y}{given}"
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y | X=1] - E[Y | X=0]``."""
+        body = notation.name(self.y)
+        parts = (
+            self.functional.write(notation, body, arm.write(notation)) for arm in self.arms.values()
+        )
+        return str(self.scale.write(notation, *parts))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ATE(Estimand):
+    """The average treatment effect, ``E[Y | do(X=1)] - E[Y | do(X=0)]``.
+
+    Parameters
+    ----------
+    treatment : str or list of str
+        The treatment, or several, with lists of levels.
+    outcome : str
+        The outcome.
+    treated, control : level, Intervention or None
+        The two worlds; None is the natural course, which is also the default control where
+        the treatment is modified (``treated=Shift(1)``).
+    scale : str or EffectScale
+        How the worlds are combined: ``"difference"``, ``"ratio"``, ``"log ratio"``,
+        ``"odds ratio"``.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Raises
+    ------
+    EstimandError
+        If the question is not well posed: a level that is not finite, equal worlds, the
+        outcome among the treatments, an unknown option.
+
+    References
+    ----------
+    J. Pearl, *Causality*, 2nd ed., Cambridge University Press, 2009, section 3.2.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import ATE
+    >>> ATE("dilution", "coating").describe()
+    'E[coating | do(dilution=1)] - E[coating | do(dilution=0)]'
+    """
+
+    kind: ClassVar[str] = "ate"
+
+    treatment: Any
+    outcome: str
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        refuse_same_worlds(self)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CATE(Estimand):
+    """The average effect in a subgroup, ``E[Y | do(X=1), Z=1] - E[Y | do(X=0), Z=1]``.
+
+    It conditions on Z and never sets it.
+
+    Parameters
+    ----------
+    treatment, outcome, treated, control, scale
+        As for :class:`ATE`.
+    given : mapping, mask or callable
+        The subgroup; required.
+    population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Raises
+    ------
+    EstimandError
+        As for :class:`ATE`, and without a subgroup.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import CATE
+    >>> CATE("X", "Y", given={"Z": 1}).describe()
+    'E[Y | do(X=1), Z=1] - E[Y | do(X=0), Z=1]'
+    """
+
+    kind: ClassVar[str] = "cate"
+
+    treatment: Any
+    outcome: str
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        if not self.given:
+            raise EstimandError(
+                "CATE needs a subgroup.",
+                remedy="Pass given={'Z': 1}; for everyone ask ATE, for each level of Z pass by='Z'"
+                " to ATE.",
+            )
+        refuse_same_worlds(self)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CDE(Estimand):
+    """The controlled direct effect, ``E[Y | do(X=1, M=m)] - E[Y | do(X=0, M=m)]``.
+
+    Parameters
+    ----------
+    treatment, outcome, treated, control, scale
+        As for :class:`ATE`.
+    mediators : mapping of str to level
+        Where each mediator is held, in both worlds.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Raises
+    ------
+    EstimandError
+        As for :class:`ATE`, and if the mediators are no mapping or hold treatment or outcome.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import CDE
+    >>> CDE("X", "Y", mediators={"M": 0}).describe()
+    'E[Y | do(X=1, M=0)] - E[Y | do(X=0, M=0)]'
+    """
+
+    kind: ClassVar[str] = "cde"
+
+    treatment: Any
+    outcome: str
+    mediators: Any = field(kw_only=True)
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        held = mapping_world(self.mediators, "mediators")
+        if not held:
+            raise EstimandError(
+                "CDE needs the values at which the mediators are held.",
+                expected="mediators={'M': m}.",
+                remedy="Without them ask NDE.",
+            )
+        for name in (*self.treatments, self.outcome):
+            if name in held:
+                raise EstimandError(f"{name!r} is a mediator and the treatment or outcome too.")
+        self._put("mediators", held)
+        refuse_same_worlds(self)
+
+    def _arm(self, role: str) -> World:
+        return super()._arm(role) | self.mediators  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Contrast(Estimand):
+    """Any two worlds, ``E[Y | do(...)] - E[Y | do(...)]``.
+
+    Parameters
+    ----------
+    outcome : str
+        The outcome.
+    treated, control : mapping of str to level
+        What is done in each world; None or an empty mapping is the natural course.
+    scale : str or EffectScale
+        How the worlds are combined.
+    coupling : str or mapping, optional
+        How a discrete variable's noise is shared between worlds, where the answer depends on
+        it: ``"monotone"``, ``"gumbel"``, or a mapping by variable.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Raises
+    ------
+    EstimandError
+        If the worlds are the same, or a level is not finite.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import Contrast
+    >>> Contrast("Y", {"X": 1, "W": 0}).describe()
+    'E[Y | do(X=1, W=0)] - E[Y]'
+    """
+
+    kind: ClassVar[str] = "contrast"
+
+    outcome: str
+    treated: Any
+    control: Any = None
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        self._put("treated", mapping_world(self.treated, "treated"))
+        self._put("control", mapping_world(self.control, "control"))
+        if self.outcome in self.treatments:
+            raise EstimandError(f"The outcome {self.outcome!r} is set, so nothing is asked.")
+        refuse_same_worlds(self)
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """Names of all variables that are intervened on in either world."""
+        return tuple(dict.fromkeys((*self.treated, *(self.control or ()))))
+
+    def worlds(self, graph: Any = None) -> dict[str, World]:
+        """Return the two worlds, ``"treated"`` and ``"control"``."""
+        return {"treated": dict(self.treated), "control": dict(self.control)}

@@ -1,0 +1,285 @@
+r"""Beyond one average: quantile effects, dose-response curves, slopes.
+
+.. math::
+
+   Q_q[Y \mid do(1)] - Q_q[Y \mid do(0)], \qquad
+   x \mapsto E[Y \mid do(x)], \qquad
+   \frac{d}{dh} E[Y \mid do(X + h)] \Big|_{h=0}.
+
+A quantile effect compares the same rank in two populations, not the same person. A dose-response
+curve outside the doses that were seen is extrapolation by the model. A slope is an average of
+derivatives at the units' own doses, which equals the derivative of the curve only where the curve
+is straight or the dose is common.
+
+References
+----------
+S. Firpo, "Efficient semiparametric estimation of quantile treatment effects", Econometrica 75
+(2007), 259-276.
+J. L. Powell, J. H. Stock and T. M. Stoker, "Semiparametric estimation of index coefficients",
+Econometrica 57 (1989), 1403-1430.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
+from bayescausal.effects.estimands.functionals import Quantile
+from bayescausal.effects.estimands.notation import Notation, Symbol, number
+from bayescausal.effects.estimands.parsing import (
+    World,
+    as_world,
+    refuse_options,
+    refuse_same_worlds,
+)
+from bayescausal.types import EstimandError, Set, Shift
+
+__all__ = ["QTE", "DoseResponse", "Slope"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class QTE(Estimand):
+    """The quantile treatment effect, ``Q_q[Y | do(X=1)] - Q_q[Y | do(X=0)]``.
+
+    A difference of marginal quantiles: not the quantile of the unit-level differences, for
+    which ask ``ITE(functional=Quantile(q))``.
+
+    Parameters
+    ----------
+    treatment, outcome, treated, control, scale
+        As for :class:`ATE`.
+    q : float
+        Between 0 and 1, both excluded.
+    given, population, by
+        As for every question (:class:`Estimand`). The functional is the quantile.
+
+    Raises
+    ------
+    EstimandError
+        As for :class:`ATE`, for q outside (0, 1), and for another functional.
+
+    References
+    ----------
+    S. Firpo, "Efficient semiparametric estimation of quantile treatment effects",
+    Econometrica 75 (2007), 259-276.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import QTE
+    >>> QTE("X", "Y", q=0.9).describe()
+    'Q_0.9[Y | do(X=1)] - Q_0.9[Y | do(X=0)]'
+    """
+
+    kind: ClassVar[str] = "qte"
+
+    treatment: Any
+    outcome: str
+    q: float = field(kw_only=True)
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        quantile = Quantile(self.q)
+        if self.functional != quantile:
+            refuse_options(self, functional="mean")
+        self._put("functional", quantile)
+        refuse_same_worlds(self)
+
+    def label(self) -> str:
+        """Return ``QTE(0.9) X -> Y``."""
+        return super().label().replace("QTE", f"QTE({number(self.q)})", 1)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DoseResponse(Estimand):
+    """The dose-response curve, ``x -> E[Y | do(X=x)]``.
+
+    Parameters
+    ----------
+    treatment : str
+        One treatment; the answer has a dim of that name.
+    outcome : str
+        The outcome.
+    values : sequence of float
+        Where the curve is evaluated: finite and different.
+    control : level, optional
+        With it the curve is the effect of each value against this one, on `scale`. Without it
+        (the default) it is the expected outcome itself.
+    scale : str or EffectScale
+        How each value is compared with the control; needs `control`.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Raises
+    ------
+    EstimandError
+        If there is no value, values repeat or are not finite, or a scale has no control.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import DoseResponse
+    >>> DoseResponse("dose", "pain", values=[0, 1, 2]).describe()
+    'E[pain | do(dose=x)], x in {0, 1, 2}'
+    """
+
+    kind: ClassVar[str] = "dose-response"
+
+    treatment: Any
+    outcome: str
+    values: Any = field(kw_only=True)
+    control: Any = field(default=None, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        if not isinstance(self.treatment, str):
+            raise EstimandError(
+                f"DoseResponse of {len(self.treatments)} treatments.",
+                remedy="Name one; ask Expected for chosen combinations of several.",
+            )
+        values = np.atleast_1d(np.asarray(self.values))
+        if values.ndim != 1 or not values.size or values.dtype.kind not in "biuf":
+            raise EstimandError(
+                f"values={self.values!r} for {self.treatment!r}.",
+                expected="One or more numbers, in one list.",
+            )
+        as_world({self.treatment: values})
+        if len(np.unique(values)) < len(values):
+            raise EstimandError(f"values={self.values!r} repeats a value.")
+        values.setflags(write=False)
+        self._put("values", values)
+        if self.control is None:
+            refuse_options(self, scale="difference")
+
+    @property
+    def null(self) -> float | None:
+        """The scale's null where there is a control, else None."""
+        return None if self.control is None else self.scale.null
+
+    @property
+    def levels(self) -> dict[str, Any]:
+        """The value of each world that is a point of the curve, in the order of `values`."""
+        return {f"{self.treatment}={value!r}": value for value in self.values.tolist()}
+
+    def worlds(self, graph: Any = None) -> dict[str, World]:
+        """Return one world for each value (see `levels`), and ``"control"`` if there is one."""
+        curve: dict[str, World] = {
+            key: {self.treatment: Set(value)} for key, value in self.levels.items()
+        }
+        if self.control is not None:
+            curve["control"] = as_world({self.treatment: self.control})
+        return curve
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y | do(X=x)], x in {...}``."""
+        curve = self._expected(notation, {self.treatment: Symbol("x")})
+        if self.control is not None:
+            control = self._expected(notation, as_world({self.treatment: self.control}))
+            curve = self.scale.write(notation, curve, control)
+        values = self.values.tolist()
+        if len(values) > 6:
+            values = [number(values[0]), number(values[1]), "...", number(values[-1])]
+            inside = ", ".join(values).replace("...", r"\dots" if notation.latex else "...")
+            levels = rf"\{{{inside}\}}" if notation.latex else f"{{{inside}}}"
+        else:
+            levels = notation.levels(values)
+        return f"{curve}, {notation.relation('x', 'in', levels)}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Slope(Estimand):
+    """The average derivative of the outcome in the treatment.
+
+    Each unit's treatment is moved a little from where it is, ``d/dh E[Y | do(X=X+h)]`` at h = 0,
+    or from one common value with ``at=x``. Taken as a central difference between two worlds,
+    with an error of order `step` squared.
+
+    Parameters
+    ----------
+    treatment, outcome : str
+        One continuous treatment, and the outcome.
+    at : float, optional
+        The common value from which the treatment is moved. Default: each unit's own.
+    step : float
+        Half the distance between the two worlds, in the units of the treatment. The answer is
+        the contrast of the worlds divided by `divisor`.
+    scale : str
+        ``"difference"``, or ``"log ratio"`` for the relative change per unit of treatment.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Raises
+    ------
+    EstimandError
+        For several treatments, a step that is not positive, or another scale.
+
+    References
+    ----------
+    J. L. Powell, J. H. Stock and T. M. Stoker, "Semiparametric estimation of index
+    coefficients", Econometrica 57 (1989), 1403-1430.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import Slope
+    >>> Slope("dose", "pain").describe()
+    'd/dh E[pain | do(dose=dose+h)] at h=0'
+    """
+
+    kind: ClassVar[str] = "slope"
+
+    treatment: Any
+    outcome: str
+    at: Any = field(default=None, kw_only=True)
+    step: float = field(default=1e-3, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        if not isinstance(self.treatment, str):
+            raise EstimandError(
+                f"Slope in {len(self.treatments)} treatments.", remedy="Ask one slope for each."
+            )
+        if not np.ndim(self.step) == 0 or not 0 < self.step < np.inf:
+            raise EstimandError(f"step={self.step!r}.", expected="A positive number.")
+        if self.at is not None and (np.ndim(self.at) or not np.isfinite(self.at)):
+            raise EstimandError(f"at={self.at!r}.", expected="One finite value, or None.")
+        if self.scale.name not in ("difference", "log ratio"):
+            raise EstimandError(
+                f"Slope has no scale {self.scale.name!r}.",
+                expected="'difference' or 'log ratio'.",
+            )
+
+    @property
+    def null(self) -> float:
+        """Zero: the outcome does not change."""
+        return 0.0
+
+    @property
+    def divisor(self) -> float:
+        """What the contrast of the two worlds is divided by: the distance between them."""
+        return 2.0 * self.step
+
+    def worlds(self, graph: Any = None) -> dict[str, World]:
+        """Return the worlds a step above (``"treated"``) and a step below (``"control"``)."""
+        if self.at is None:
+            return {
+                "treated": {self.treatment: Shift(self.step)},
+                "control": {self.treatment: Shift(-self.step)},
+            }
+        return {
+            "treated": {self.treatment: Set(self.at + self.step)},
+            "control": {self.treatment: Set(self.at - self.step)},
+        }
+
+    def write(self, notation: Notation) -> str:
+        """Return ``d/dh E[Y | do(X=X+h)] at h=0``."""
+        name = notation.name(self.treatment)
+        level, symbol, at = (f"{name}+h", "h", 0) if self.at is None else ("x", "x", self.at)
+        curve = self._expected(notation, {self.treatment: Symbol(level)})
+        if self.scale.name == "log ratio":
+            curve = f"{notation.word('log')} {curve}"
+        if notation.latex:
+            return rf"\frac{{d}}{{d{symbol}}} {curve}\Big|_{{{symbol}={number(at)}}}"
+        return f"d/d{symbol} {curve} at {symbol}={number(at)}"

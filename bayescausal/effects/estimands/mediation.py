@@ -1,0 +1,376 @@
+r"""Mediation: total, natural direct and indirect, and path-specific effects.
+
+Nested worlds give a variable the value it has in another world. With `M` the mediators,
+
+.. math::
+
+   TE &= E[Y_1 - Y_0], \\
+   NDE &= E[Y_{1, M_0} - Y_0], \\
+   NIE &= E[Y_{0, M_1} - Y_0], \qquad NIE_r = E[Y_{1, M_0} - Y_1], \\
+   TE &= NDE - NIE_r .
+
+A *path-specific* effect carries the treated level along chosen directed paths and the control
+level along all others. Every variable on a chosen path is computed in a world of its own, in
+which each parent has its value from the chosen side or from the control world. It is undefined
+where a *recanting witness* would need both values of one variable at once: a variable reached by
+a chosen path from which some continuation is chosen and some is not [1]_.
+
+No experiment makes a nested world, so these rest on assumptions across worlds: no confounder of
+mediator and outcome that the treatment changes [2]_.
+
+References
+----------
+.. [1] C. Avin, I. Shpitser and J. Pearl, "Identifiability of path-specific effects", IJCAI
+   2005, 357-363.
+.. [2] J. Pearl, "Direct and indirect effects", UAI 2001, 411-420.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import networkx as nx
+
+from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
+from bayescausal.effects.estimands.parsing import World, parse_names, refuse_same_worlds, same_world
+from bayescausal.types import EstimandError, FromWorld
+
+if TYPE_CHECKING:
+    from bayescausal.effects.estimands.notation import Notation
+
+__all__ = ["NDE", "NIE", "PSE", "TE"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TE(Estimand):
+    """The total effect, ``E[Y(1) - Y(0)]``: the ATE, as mediation analysis writes it.
+
+    Parameters
+    ----------
+    treatment, outcome, treated, control, scale
+        As for :class:`~bayescausal.effects.estimands.ATE`.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import TE
+    >>> TE("X", "Y").describe()
+    'E[Y(1) - Y(0)]'
+    """
+
+    kind: ClassVar[str] = "te"
+
+    treatment: Any
+    outcome: str
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        refuse_same_worlds(self)
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y(1) - Y(0)]``."""
+        worlds = self.worlds()
+        treated, control = (
+            self._potential(notation, worlds[role]) for role in ("treated", "control")
+        )
+        return self._contrast(notation, treated, control, self.given.write(notation))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NDE(Estimand):
+    """The natural direct effect, ``E[Y(1, M(0)) - Y(0)]``.
+
+    Parameters
+    ----------
+    treatment, outcome, treated, control, scale
+        As for :class:`~bayescausal.effects.estimands.ATE`.
+    mediators : str or sequence of str, optional
+        Default: all variables on directed paths from treatment to outcome.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    References
+    ----------
+    J. Pearl, "Direct and indirect effects", UAI 2001, 411-420.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import NDE
+    >>> NDE("X", "Y", mediators="M").describe()
+    'E[Y(1, M(0)) - Y(0)]'
+    """
+
+    kind: ClassVar[str] = "nde"
+
+    treatment: Any
+    outcome: str
+    mediators: Any = field(default=None, kw_only=True)
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        _check_mediators(self)
+
+    def worlds(self, graph: Any = None) -> dict[str, World]:
+        """Return the nested world ``"treated"`` and the ``"control"`` it takes M from."""
+        frozen: World = {m: FromWorld("control") for m in _mediators(self, graph)}
+        return {"treated": self._arm("treated") | frozen, "control": self._arm("control")}
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y(1, M(0)) - Y(0)]``."""
+        nested = _nested(self, notation, "treated", "control")
+        control = self._potential(notation, self._arm("control"))
+        return self._contrast(notation, nested, control, self.given.write(notation))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NIE(Estimand):
+    """The natural indirect effect, ``E[Y(0, M(1)) - Y(0)]``.
+
+    Parameters
+    ----------
+    treatment, outcome, treated, control, scale
+        As for :class:`~bayescausal.effects.estimands.ATE`.
+    mediators : str or sequence of str, optional
+        Default: all variables on directed paths from treatment to outcome.
+    reverse : bool
+        ``E[Y(1, M(0)) - Y(1)]`` instead, so that TE = NDE - reversed NIE.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    References
+    ----------
+    J. Pearl, "Direct and indirect effects", UAI 2001, 411-420.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import NIE
+    >>> NIE("X", "Y", mediators="M", reverse=True).describe()
+    'E[Y(1, M(0)) - Y(1)]'
+    """
+
+    kind: ClassVar[str] = "nie"
+
+    treatment: Any
+    outcome: str
+    mediators: Any = field(default=None, kw_only=True)
+    reverse: bool = field(default=False, kw_only=True)
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        if not isinstance(self.reverse, bool):
+            raise EstimandError(f"reverse={self.reverse!r}.", expected="True or False.")
+        _check_mediators(self)
+
+    def worlds(self, graph: Any = None) -> dict[str, World]:
+        """Return ``"treated"`` (nested), ``"control"``, and ``"mediator"``, the source of M."""
+        here, there = ("treated", "control") if self.reverse else ("control", "treated")
+        moved: World = {m: FromWorld("mediator") for m in _mediators(self, graph)}
+        return {
+            "treated": self._arm(here) | moved,
+            "control": self._arm(here),
+            "mediator": self._arm(there),
+        }
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y(0, M(1)) - Y(0)]``."""
+        here, there = ("treated", "control") if self.reverse else ("control", "treated")
+        nested = _nested(self, notation, here, there)
+        base = self._potential(notation, self._arm(here))
+        return self._contrast(notation, nested, base, self.given.write(notation))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PSE(Estimand):
+    """The path-specific effect: the treated level travels along the chosen paths only.
+
+    Parameters
+    ----------
+    treatment : str
+        One treatment.
+    outcome : str
+        The outcome.
+    paths : str or sequence
+        Directed paths from treatment to outcome: ``"X -> M -> Y"``, or lists of names.
+    treated, control, scale
+        As for :class:`~bayescausal.effects.estimands.ATE`.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Raises
+    ------
+    EstimandError
+        If a path does not lead from treatment to outcome; from `worlds`, if an arrow is not in
+        the graph, or a recanting witness makes the effect undefined.
+
+    References
+    ----------
+    C. Avin, I. Shpitser and J. Pearl, "Identifiability of path-specific effects", IJCAI 2005,
+    357-363.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import PSE
+    >>> PSE("X", "Y", paths="X -> M -> Y").describe()
+    'E[Y(1 along X -> M -> Y) - Y(0)]'
+    """
+
+    kind: ClassVar[str] = "pse"
+
+    treatment: Any
+    outcome: str
+    paths: Any = field(kw_only=True)
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        if not isinstance(self.treatment, str):
+            raise EstimandError("PSE follows the paths of one treatment.", expected="One name.")
+        self._put("paths", _parse_paths(self.paths, self.treatment, self.outcome))
+        _refuse_same_levels(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every variable the question mentions, each once."""
+        on_paths = (name for path in self.paths for name in path)
+        mentioned = (self.treatment, self.outcome, *on_paths, *self.condition.reads, *self.by)
+        return tuple(dict.fromkeys(mentioned))
+
+    def worlds(self, graph: Any = None) -> dict[str, World]:
+        """Return ``"treated"``, ``"control"``, and a world for each variable on a chosen path."""
+        if graph is None:
+            raise EstimandError("The worlds of a PSE need the graph.", remedy="worlds(graph).")
+        _check_paths(self.paths, graph)
+        levels = {role: self._arm(role) for role in ("treated", "control")}
+        changed = nx.descendants(graph, self.treatment)
+        chosen: dict[str, set[str]] = defaultdict(set)
+        for path in self.paths:
+            for parent, child in pairwise(path):
+                chosen[child].add(parent)
+        worlds: dict[str, World] = {}
+        for node, parents in chosen.items():
+            world: World = dict(levels["treated" if self.treatment in parents else "control"])
+            for parent in graph.predecessors(node):
+                if parent in parents and parent != self.treatment:
+                    world[parent] = FromWorld(f"path: {parent}")
+                elif parent in changed:
+                    world[parent] = FromWorld("control")
+            worlds["treated" if node == self.outcome else f"path: {node}"] = world
+        rest = {k: v for k, v in worlds.items() if k != "treated"}
+        return {"treated": worlds["treated"], "control": levels["control"], **rest}
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y(1 along X -> M -> Y) - Y(0)]``."""
+        arrow, along = (r" \to ", r"\text{ along }") if notation.latex else (" -> ", " along ")
+        routes = ", ".join(arrow.join(notation.name(v) for v in path) for path in self.paths)
+        level = self._potential(notation, self._arm("treated")).removesuffix(")")
+        treated = f"{level}{along}{routes})"
+        control = self._potential(notation, self._arm("control"))
+        return self._contrast(notation, treated, control, self.given.write(notation))
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _refuse_same_levels(estimand: Any) -> None:
+    """Refuse equal levels where the worlds themselves need the graph."""
+    if same_world(estimand._arm("treated"), estimand._arm("control")):
+        raise EstimandError(
+            f"{type(estimand).__name__}: treated and control are the same level.",
+            remedy="Name two different levels; the effect would be zero by definition.",
+        )
+
+
+def _check_mediators(estimand: Any) -> None:
+    if estimand.mediators is not None:
+        estimand._put("mediators", parse_names(estimand.mediators, "mediators"))
+        for name in (*estimand.treatments, estimand.outcome):
+            if name in estimand.mediators:
+                raise EstimandError(f"{name!r} is a mediator and the treatment or outcome too.")
+    _refuse_same_levels(estimand)
+
+
+def _mediators(estimand: Any, graph: Any) -> tuple[str, ...]:
+    """Return the mediators, read off the graph where they were not named."""
+    if estimand.mediators is not None:
+        return tuple(estimand.mediators)
+    if graph is None:
+        raise EstimandError(
+            f"The mediators of {estimand.label()} are left to the graph, which is not there.",
+            remedy="worlds(graph), or name them: mediators=[...].",
+        )
+    above = nx.ancestors(graph, estimand.outcome)
+    below = set().union(*(nx.descendants(graph, t) for t in estimand.treatments))
+    between = (above & below) - set(estimand.treatments)
+    return tuple(n for n in nx.lexicographical_topological_sort(graph, key=str) if n in between)
+
+
+def _nested(estimand: Any, notation: Notation, here: str, there: str) -> str:
+    """Return ``Y(1, M(0))``; M stands for mediators left to the graph."""
+    levels = [notation.argument(n, w) for n, w in estimand._arm(here).items()]
+    source = ", ".join(notation.argument(n, w) for n, w in estimand._arm(there).items())
+    names = estimand.mediators or ("M",)
+    moved = [notation.name(m) + (f"({source})" if source else "") for m in names]
+    return f"{notation.name(estimand.outcome)}({', '.join(levels + moved)})"
+
+
+def _parse_paths(paths: Any, treatment: str, outcome: str) -> tuple[tuple[str, ...], ...]:
+    """Return paths as tuples of names, each from treatment to outcome."""
+    if isinstance(paths, str):
+        paths = [paths]
+    elif isinstance(paths, Sequence) and paths and all(isinstance(p, str) for p in paths):
+        paths = paths if any("->" in p for p in paths) else [paths]
+    if not isinstance(paths, Sequence) or not paths:
+        raise EstimandError(f"paths={paths!r}.", expected="'X -> M -> Y', or lists of names.")
+    parsed = []
+    for path in paths:
+        steps = [s.strip() for s in path.split("->")] if isinstance(path, str) else path
+        names = parse_names(list(steps), "paths")
+        if len(names) < 2 or names[0] != treatment or names[-1] != outcome:
+            raise EstimandError(
+                f"The path {' -> '.join(names)} does not lead from {treatment!r} to {outcome!r}."
+            )
+        parsed.append(names)
+    return tuple(dict.fromkeys(parsed))
+
+
+def _check_paths(paths: tuple[tuple[str, ...], ...], graph: Any) -> None:
+    """Refuse arrows that are not there and recanting witnesses.
+
+    A variable W on a chosen path is a witness unless every continuation from W to the outcome
+    is chosen for that beginning; continuations are counted, not listed.
+    """
+    for path in paths:
+        for parent, child in pairwise(path):
+            if not graph.has_edge(parent, child):
+                raise EstimandError(
+                    f"The path {' -> '.join(path)} uses {parent} -> {child}, which is not in the "
+                    "graph."
+                )
+    outcome = paths[0][-1]
+    ways = {outcome: 1}
+    for node in reversed(list(nx.topological_sort(graph))):
+        if node != outcome:
+            ways[node] = sum(ways.get(child, 0) for child in graph.successors(node))
+    chosen: dict[tuple[str, ...], int] = defaultdict(int)
+    for path in paths:
+        for end in range(2, len(path)):
+            chosen[path[:end]] += 1
+    for prefix, count in chosen.items():
+        if count < ways[prefix[-1]]:
+            raise EstimandError(
+                f"{prefix[-1]!r} is a recanting witness: the paths chosen through "
+                f"{' -> '.join(prefix)} need its treated value, other paths its control value.",
+                remedy=f"Choose all paths from {prefix[-1]!r} to {outcome!r}, or none.",
+            )

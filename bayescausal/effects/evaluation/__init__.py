@@ -1,0 +1,1 @@
+"""From an estimand and a fit to draws of a number."""

@@ -1,0 +1,171 @@
+r"""Does an answer extrapolate? Whether the units asked about could have had the treatment.
+
+An average of :math:`Y_t` over units needs, for each of them, others like it that had treatment t
+(positivity): :math:`P(T = t \mid \mathrm{pa}_i(T)) > 0`. Where that chance is tiny the model still
+gives a number, by its form alone. A unit is *beyond the support* of a level if its chance of it,
+under the model's own equation of the treatment, is less than a tenth of the average chance,
+
+.. math:: P(T = t \mid \mathrm{pa}_i) < \tfrac{1}{10}\, \overline{P(T = t \mid \mathrm{pa})},
+
+which is a stabilised weight above ten. The limit is relative, so that a treatment that is rare for
+everybody has no unit beyond its support; with two even arms it is a chance below 0.05 [1]_.
+
+The note is given for Bernoulli and categorical treatments with parents, from few posterior draws;
+:func:`bayescausal.overlap` looks closely. It says nothing of continuous treatments, nor of
+treatments whose equation is wrong.
+
+References
+----------
+.. [1] R. K. Crump, V. J. Hotz, G. W. Imbens and O. A. Mitnik, "Dealing with limited overlap in
+   estimation of average treatment effects", Biometrika 96 (2009), 187-199.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from bayescausal.effects.evaluation.outcome_distributions import (
+    chances,
+    is_finite,
+    kept_values,
+    some_draws,
+)
+from bayescausal.evaluation.evaluate import units_of
+from bayescausal.types import BayesCausalError, Set
+
+if TYPE_CHECKING:
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.inference.record import Fit
+
+__all__ = ["LIMIT", "TOO_MANY", "support_notes"]
+
+#: A chance below this share of the average one is beyond support.
+LIMIT = 0.1
+#: A share of units beyond support that is worth a note.
+TOO_MANY = 0.05
+#: Posterior draws and units that are looked at for a note.
+DRAWS, UNITS = 8, 2000
+
+_SEEN: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
+    """Say where an answer extrapolates to treatments that units could hardly have had.
+
+    Parameters
+    ----------
+    fit : Fit
+        What the question is asked of.
+    estimand : Estimand
+        The question.
+
+    Returns
+    -------
+    tuple of str
+        One note for each level that too many of its units are beyond the support of.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, bayescausal as bc
+    >>> from bayescausal.effects.evaluation.extrapolation import support_notes
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     z = pm.Normal("z", 0, 1, dims="unit")
+    ...     x = pm.Bernoulli("x", logit_p=5 * z, dims="unit")
+    ...     y = pm.Normal("y", x + z, 1, dims="unit")
+    >>> known = bc.truth(model, {}, bc.simulate(model, {}, units=500, seed=1))
+    >>> [note] = support_notes(known, bc.ATE("x", "y"))[:1]
+    >>> note.startswith("Extrapolates: ")
+    True
+    """
+    if estimand.population.name not in ("sample", "finite", "superpopulation"):
+        return ()
+    if fit.kind == "prior" or units_of(fit) is None:
+        return ()
+    notes = []
+    for name, code in _levels(fit, estimand):
+        found = _support(fit, name)
+        if found is None or code >= found[0].shape[-1]:
+            continue
+        p, rows = found
+        limit = LIMIT * p[..., code].mean()
+        members = _members(fit, estimand, name, p.shape[:-1], rows)
+        share = float((p[..., code] < limit)[members].mean()) if members.any() else 0.0
+        if share > TOO_MANY:
+            label = fit.labels[name][code] if name in fit.labels else code
+            notes.append(
+                f"Extrapolates: for {share:.0%} of these units the chance of {name}={label} is "
+                "less than a tenth of the average one, so their outcome under it rests on the "
+                "form of the model rather than on units like them (see bayescausal.overlap)."
+            )
+    return tuple(notes)
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _levels(fit: Fit, estimand: Estimand) -> list[tuple[str, int]]:
+    """Return the levels that finite treatments are set to, as codes, each once."""
+    from bayescausal.effects.evaluation.question import encode
+
+    found: dict[tuple[str, int], None] = {}
+    for world in estimand.worlds(fit.structure.graph).values():
+        for name, act in world.items():
+            if not isinstance(act, Set) or np.ndim(act.value) or not _has_law(fit, name):
+                continue
+            value = act.value.item() if hasattr(act.value, "item") else act.value
+            found[name, int(encode(fit, name, value))] = None
+    return list(found)
+
+
+def _has_law(fit: Fit, name: str) -> bool:
+    """Whether a treatment was observed, is finite, and has parents that could make it certain."""
+    seen = name in fit.columns and is_finite(fit, name)
+    return seen and fit.structure.graph.in_degree(name) > 0
+
+
+def _support(fit: Fit, name: str) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """Return the mean chance of each level, (the dims of the variable, level); kept for the fit."""
+    held = _SEEN.setdefault(fit, {})
+    if name not in held:
+        held[name] = None
+        units = units_of(fit)
+        assert units is not None
+        first = units.structure.unit_dims[0]
+        length = units.sizes[first]
+        rows = None
+        single = len(units.structure.unit_dims) == 1 and not units.structure.mixes()
+        if single and length > UNITS:
+            rows = np.linspace(0, length - 1, UNITS).astype(int)
+            units = replace(units, rows=rows, sizes={**units.sizes, first: len(rows)})
+        try:
+            held[name] = chances(units, name, some_draws(fit, DRAWS)).mean(axis=0), rows
+        except (BayesCausalError, NotImplementedError):  # no law: nothing to say
+            held[name] = None
+    return held[name]  # type: ignore[no-any-return]
+
+
+def _members(
+    fit: Fit, estimand: Estimand, name: str, shape: tuple[int, ...], rows: np.ndarray | None
+) -> np.ndarray:
+    """Return the units that the question is about; everyone where that is not plain to see."""
+    everyone = np.ones(shape, dtype=bool)
+    condition = estimand.condition
+    if not condition or any(fit.varies(r) or r not in fit.columns for r in condition.reads):
+        return everyone
+    units = units_of(fit)
+    assert units is not None
+    values = {}
+    for read in condition.reads:
+        value = kept_values(units, read, slice(0, 1))[0]
+        labels = fit.labels.get(read)
+        values[read] = np.asarray(labels, dtype=object)[value.astype(int)] if labels else value
+    try:
+        inside = condition.member(values)
+        inside = inside if rows is None else np.broadcast_to(inside, units.count)[rows]
+        return np.broadcast_to(inside, shape)
+    except (BayesCausalError, ValueError):
+        return everyone

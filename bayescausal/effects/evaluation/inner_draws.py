@@ -1,0 +1,382 @@
+"""One evaluation of a question: how many inner draws it takes, and how well it is known.
+
+How many inner replicates of the noise are needed is found by a pilot on a few posterior draws:
+they grow until the Monte Carlo error of one draw is below
+``max(posterior sd / 10, 0.001 sd of the outcome)``, which inflates the posterior sd by less
+than half a percent, or until a stated cap on the work. On a ratio scale the second of these is what
+the answer moves by when a world's mean moves by 0.001 sd, so that it has no units either.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
+from bayescausal.counterfactuals.predict import impossible_note
+from bayescausal.effects.averaging.blocks import Cell, Reduction, reduce_question
+from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
+from bayescausal.effects.averaging.collapse import TOLERANCE, collapse
+from bayescausal.effects.averaging.smooth import smooth
+from bayescausal.effects.effect import Effect
+from bayescausal.effects.estimands.averages import Association, Expected
+from bayescausal.effects.estimands.causation import PN, PNS, PS
+from bayescausal.effects.estimands.curves import DoseResponse, Slope
+from bayescausal.effects.estimands.functionals import Probability, Quantile
+from bayescausal.effects.evaluation.question import Question
+from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
+from bayescausal.model.interventions.support import support_of
+from bayescausal.types import (
+    DataError,
+    EmptySubgroupError,
+    UndefinedEffectError,
+)
+
+if TYPE_CHECKING:
+    from bayescausal.effects.evaluation.question import Question
+    from bayescausal.evaluation.program import Program
+
+__all__ = ["Plan", "Run"]
+
+#: Posterior draws of the pilot.
+PILOT_DRAWS = 64
+#: Batches of inner replicates, from which the Monte Carlo error is read.
+BATCHES = 8
+#: With fewer posterior draws than the first: the second. Their spread is then seen in one draw.
+FEW_DRAWS, MANY_BATCHES = 8, 64
+#: Draws on which an approximation is checked.
+CHECKED = 4
+#: Whether a quantile settles is looked at where it wants so many times the draws of the pilot.
+FLAT = 16
+#: Cap on draws x units x replicates.
+WORK = 400_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many replicates, and what the pilot knows of the error of one."""
+
+    replicates: int
+    variance: np.ndarray | float
+    target: float
+    capped: bool
+    flat: bool = False  #: whether the variance of a quantile does not fall with more draws
+
+
+@dataclass(eq=False)
+class Run:
+    """A question, compiled, with its subgroups."""
+
+    question: Question
+    program: Program
+    where: dict[str, int]
+    cells: list[Cell]
+    seed: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing in the answer is simulated."""
+        if self.closed is not None:
+            return True
+        if not self.question.abducted:
+            return not self.program.noise
+        return not any(self.noise.discrete(i.name) for i in self.program.noise)
+
+    @cached_property
+    def closed(self) -> ClosedForm | None:
+        """The averages in closed form, where the outcome is a sum of products."""
+        return closed_form(self.question, self.program, self.where, self.cells, self.seed)
+
+    @cached_property
+    def fewer(self) -> tuple[Question, Program] | None:
+        """The same question of fewer, weighted units, where that gives the same averages."""
+        found = collapse(self.question, self.program)
+        if found is None:
+            return None
+        question, program, checked = found
+        if not checked:
+            total = self.question.fit.n_draws
+            some = slice(0, total, max(total // CHECKED, 1))
+            near, whole = (
+                self._evaluated(q, p, some, 1, 1).total
+                for q, p in ((question, program), (self.question, self.program))
+            )
+            scale = np.nanmax(np.abs(whole)) + 1e-300
+            if not np.nanmax(np.abs(near - whole)) <= TOLERANCE * scale:
+                return None
+        return question, program
+
+    @cached_property
+    def smooth(self) -> Reduction | None:
+        """The averages of all draws from those of some, where that gives the same averages."""
+        question, program = self.fewer or (self.question, self.program)
+        reads = tuple(self.where.values())
+        return smooth(
+            question, program, reads, lambda q, draws: self._evaluated(q, program, draws, 1, 1)
+        )
+
+    @cached_property
+    def noise(self) -> Any:
+        """The source of the noise: fresh, or that of each unit."""
+        if self.question.abducted:
+            question = self.question
+            anew = drawn_anew(question.worlds, question.recomputed)
+            return AbductedNoise(question.units, self.seed, question.couplings, anew=anew)
+        return FreshNoise(self.seed)
+
+    @property
+    def batches(self) -> int:
+        """Batches of replicates."""
+        return MANY_BATCHES if self.question.fit.n_draws < FEW_DRAWS else BATCHES
+
+    @property
+    def inner(self) -> int:
+        """Inner replicates per evaluation."""
+        return 1 if self.exact else replicates_per_group(self.question.units.count)
+
+    def reduce(self, draws: slice, replicates: int) -> Reduction:
+        """Evaluate the question for some draws."""
+        if self.closed is not None:
+            return self.closed.reduce(draws)
+        if self.exact and draws == slice(0, self.question.fit.n_draws) and self.smooth is not None:
+            return self.smooth
+        if self.fewer is not None:
+            return self._evaluated(*self.fewer, draws, 1, 1)
+        inner = min(self.inner, replicates)
+        return self._evaluated(self.question, self.program, draws, replicates, inner)
+
+    def _evaluated(
+        self, question: Question, program: Program, draws: slice, replicates: int, inner: int
+    ) -> Reduction:
+        return reduce_question(
+            question,
+            program,
+            self.where,
+            self.cells,
+            draws,
+            self.noise,
+            replicates=replicates,
+            inner=inner,
+            batches=self.batches,
+            seed=self.seed,
+        )
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        """Combine arms, the first axis, on the estimand's scale."""
+        estimand = self.question.estimand
+        if isinstance(estimand, Expected | PS | PNS):
+            return values[0]
+        if isinstance(estimand, PN):
+            return 1.0 - values[0]
+        scale = estimand.scale  # type: ignore[attr-defined]
+        if isinstance(estimand, DoseResponse):
+            if estimand.control is None:
+                return values
+            return np.stack([scale.combine(v, values[-1]) for v in values[:-1]])
+        result = np.asarray(scale.combine(values[0], values[1]))
+        return result / estimand.divisor if isinstance(estimand, Slope) else result
+
+    def plan(self) -> Plan:
+        """Find the number of inner replicates by a pilot on a few draws."""
+        if self.exact:
+            return Plan(1, 0.0, 0.0, False)
+        total, units = self.question.fit.n_draws, self.question.units.count
+        many = max(4, min(PILOT_DRAWS, 20_000_000 // max(units * 8, 1)))
+        step = max(total // min(many, total), 1)
+        replicates = max(self.inner, BATCHES if units * BATCHES <= 4_000_000 else 2)
+        if total < FEW_DRAWS:
+            replicates = max(replicates, 8 * MANY_BATCHES)
+        replicates = -(-replicates // self.inner) * self.inner
+        pilot = self.reduce(slice(0, total, step), replicates)
+        self.refuse_empty(pilot)
+        variance = self.variance(pilot) * replicates
+        answer = self.combine(pilot.total)
+        axis = self._draw_axis
+        posterior = 0.0
+        if answer.shape[axis] >= 8:
+            noise = variance / replicates
+            spread = np.var(answer, axis=axis, ddof=1) - noise
+            posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
+        sd = self._outcome_sd(pilot)
+        goal = np.maximum(posterior / 10, 1e-3 * sd * self._unit(pilot, sd))
+        goal, variance = np.broadcast_arrays(goal, variance)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            needed = np.where((variance == 0) | (goal == 0), 0.0, variance / goal**2)
+        at = int(np.nanargmax(needed)) if np.isfinite(needed).any() else 0
+        wanted, target = max(int(np.ceil(needed.flat[at])), 1), float(goal.flat[at])
+        cap = max(WORK // max(total * units, 1), 1)
+        if wanted > FLAT * replicates and self._is_flat(slice(0, total, step), replicates, needed):
+            return Plan(4 * replicates, variance, target, False, flat=True)
+        used = max(min(wanted, cap), 1)
+        used = -(-used // self.inner) * self.inner
+        return Plan(used, variance, target, wanted > used)
+
+    def _is_flat(self, draws: slice, replicates: int, needed: np.ndarray) -> bool:
+        """Whether four times the draws leave the variance of a quantile where it was."""
+        if not isinstance(self.question.estimand.functional, Quantile):
+            return False
+        before, after = (
+            float(self.variance(self.reduce(draws, n)).flat[int(np.nanargmax(needed))])
+            for n in (replicates, 4 * replicates)
+        )
+        return after > before / 2
+
+    def _outcome_sd(self, pilot: Reduction) -> float:
+        """Return the sd of the outcome: what was averaged may be means, which vary less."""
+        question = self.question
+        spread = pilot.spread
+        binary = isinstance(question.estimand.functional, Probability)
+        if question.outcome in question.structure.random and not binary:
+            support = support_of(question.structure.variable(question.outcome))
+            binary = bool(np.all(support.lower == 0) and np.all(support.upper == 1))
+            binary = binary and support.integer
+            column = question.fit.columns.get(question.outcome)
+            if column is not None and column.dtype.kind in "biuf":
+                spread = max(spread, float(np.nanstd(column)))
+        if binary:
+            p = np.clip(pilot.total, 0.0, 1.0)
+            spread = max(spread, float(np.sqrt(np.nanmean(p * (1 - p)))))
+        return spread
+
+    def _unit(self, pilot: Reduction, sd: float) -> np.ndarray:
+        """Return by how much the answer moves, at most, when the number of one world moves by one.
+
+        1 for a difference; ``1 / b`` for a ratio ``a / b`` near 1: what a tolerance in units of the
+        outcome is on the scale of the answer. A slope is read against the spread of its treatment,
+        not against the small step that it is taken over.
+        """
+        middle = np.nanmean(pilot.total, axis=2, keepdims=True)
+        step = 1e-4 * (sd if sd > 0 else float(np.nanmax(np.abs(middle))) or 1.0)
+        moves = []
+        for arm in range(len(middle)):
+            for side in (step, -step):
+                moved = middle.copy()
+                moved[arm] += side
+                try:
+                    gap = np.abs(self.combine(moved) - self.combine(middle)) / step
+                except UndefinedEffectError:
+                    continue
+                moves.append(np.squeeze(gap, axis=self._draw_axis))
+        most = np.max(moves, axis=0) if moves else np.ones(())
+        estimand = self.question.estimand
+        if not isinstance(estimand, Slope):
+            return most
+        column = self.question.fit.columns.get(estimand.treatments[0])
+        spread = 0.0 if column is None else float(np.nanstd(np.asarray(column, dtype=float)))
+        return np.asarray(most * estimand.divisor / (spread if spread > 0 else 1.0))
+
+    @property
+    def _draw_axis(self) -> int:
+        return 2 if isinstance(self.question.estimand, DoseResponse) else 1
+
+    def variance(self, reduction: Reduction) -> np.ndarray:
+        """Return the variance of the answer of one draw, from the spread of the batches."""
+        count = reduction.batches.shape[2]
+        if count < 2:
+            return np.zeros(())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            try:
+                each = np.stack([self.combine(reduction.batches[:, :, b]) for b in range(count)])
+            except UndefinedEffectError:
+                return self._delta(reduction)
+            spread = np.nanvar(each, axis=0, ddof=1) / count
+            return np.asarray(np.nanmean(spread, axis=self._draw_axis))
+
+    def _delta(self, reduction: Reduction) -> np.ndarray:
+        """Return the variance by the delta method, where a batch alone has no answer."""
+        count = reduction.batches.shape[2]
+        centre = self.combine(reduction.total)
+        each = []
+        for b in range(count):
+            left = reduction.total * count - np.nan_to_num(reduction.batches[:, :, b])
+            each.append(self.combine(left / (count - 1)))
+        spread = ((np.stack(each) - centre) ** 2).sum(axis=0) * (count - 1) / count
+        return np.asarray(np.nanmean(spread, axis=self._draw_axis))
+
+    def error(self, reduction: Reduction, plan: Plan) -> Any:
+        """Return the Monte Carlo error of one draw's answer."""
+        if self.exact:
+            return 0.0
+        count = reduction.batches.shape[2]
+        few = self.question.fit.n_draws * max(count - 1, 0) < 50
+        if few:
+            return np.sqrt(np.asarray(plan.variance) / plan.replicates)
+        return np.sqrt(self.variance(reduction))
+
+    def laid(self, values: np.ndarray) -> xr.DataArray:
+        """Return one number per cell and draw, (cell, draw), in named dims."""
+        sizes = self.question.fit.posterior.sizes
+        by = self.question.by
+        levels = [list(dict.fromkeys(c.labels[i] for c in self.cells)) for i in range(len(by))]
+        shape = [*(len(v) for v in levels), int(sizes["chain"]), int(sizes["draw"])]
+        array = xr.DataArray(
+            np.asarray(values).reshape(shape),
+            dims=(*by, "chain", "draw"),
+            coords=dict(zip(by, levels, strict=True)),
+        )
+        return array.transpose("chain", "draw", *by)
+
+    def blank(self, draws: xr.DataArray, error: float) -> Effect:
+        """Return an effect with all but bounds, from its draws."""
+        from bayescausal.effects.evaluation.result import notes_of
+
+        return Effect(
+            draws=draws,
+            estimand=self.question.estimand,
+            mc_error=error,
+            seed=self.seed,
+            population=self.question.words,
+            notes=notes_of(self, Plan(1, 0.0, 0.0, False), error),
+        )
+
+    def refuse_impossible(self) -> None:
+        """Refuse units whose evidence the model calls impossible."""
+        if self.question.abducted:
+            note = impossible_note(self.noise, self.question.units)
+            if note:
+                raise DataError(note, remedy="Leave these units out, or check the model.")
+
+    def refuse_empty(self, reduction: Reduction) -> None:
+        """Refuse a subgroup without a unit, with the counts."""
+        question = self.question
+        for c, cell in enumerate(self.cells):
+            for a, arm in enumerate(question.arms):
+                empty = int(np.sum(reduction.size[a, c] <= 0))
+                if not empty:
+                    continue
+                total = reduction.size.shape[2]
+                condition = (arm.condition & cell.condition).describe()
+                count = question.units.count
+                found = f"0 of {count:,} units have {condition}"
+                if empty < total:
+                    found = f"In {empty} of {total} posterior draws no unit has {condition}"
+                raise EmptySubgroupError(
+                    f"{found}.",
+                    expected="at least one unit in every draw.",
+                    remedy=_wider(question, condition),
+                )
+
+
+def _wider(question: Question, condition: str) -> str:
+    """Return what to ask in place of an empty subgroup; ranges that units have, of an x."""
+    estimand = question.estimand
+    if isinstance(estimand, Association) and f"{estimand.x}=" in condition:
+        column = question.fit.columns.get(estimand.x)
+        middle = 0.5
+        if column is not None and column.dtype.kind in "iuf":
+            seen = np.unique(column[np.isfinite(column)])
+            middle = float(f"{np.median(column[np.isfinite(column)]):.3g}")
+            if len(seen) > 1 and not seen[0] <= middle < seen[-1]:
+                middle = float(seen[0])
+        return (
+            f"A continuous variable has next to no two units of one value: compare two ranges, as "
+            f"Association({estimand.x!r}, {estimand.y!r}, treated=({middle:g}, None), "
+            f"control=(None, {middle:g}))."
+        )
+    return "Widen the condition" + (" to a range (low, high)." if "=" in condition else ".")

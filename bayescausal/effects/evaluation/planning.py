@@ -1,0 +1,111 @@
+"""Questions that one identity ties together take the same inner draws.
+
+The total effect is the direct minus the reversed indirect one, and ``ATE = p ATT + (1 - p) ATU``.
+Where the noise is simulated these hold draw by draw, and not only within Monte Carlo error, if
+all take as many inner replicates: the most that any of them needs, asked together or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.effects.estimands.averages import ATE
+from bayescausal.effects.estimands.mediation import NDE, NIE, TE
+from bayescausal.effects.evaluation.inner_draws import Plan, Run
+from bayescausal.effects.evaluation.question import Question, resolve
+from bayescausal.effects.evaluation.result import cells_of
+from bayescausal.effects.evaluation.treated_groups import ATT, ATU
+from bayescausal.model.interventions.support import support_of
+from bayescausal.types import (
+    EstimandError,
+    Set,
+)
+
+if TYPE_CHECKING:
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.effects.evaluation.question import Question
+
+__all__ = ["plan_run", "share_plans"]
+
+#: Questions that one identity ties together: they take the same inner draws, asked together or not.
+_FAMILIES: tuple[tuple[type, ...], ...] = ((TE, NDE, NIE), (ATE, ATT, ATU))
+
+
+def plan_run(run: Run) -> Plan:
+    """Plan a question, with the most replicates that any question of its family needs."""
+    plan, question = run.plan(), run.question
+    if run.exact:
+        return plan
+    for relative in _relatives(question):
+        try:
+            other = resolve(question.fit, relative, ignore_potentials=True, seed=run.seed)
+            program, where = other.program()
+            cells = cells_of(other, program, where, run.seed)
+            sibling = Run(other, program, where, cells, run.seed)
+            wanted = sibling.plan().replicates
+        except EstimandError:
+            continue
+        plan = replace(plan, replicates=max(plan.replicates, wanted))
+    return plan
+
+
+def _relatives(question: Question) -> list[Estimand]:
+    """Return the other questions of the family, all else equal, where the identity holds."""
+    estimand = question.estimand
+    if isinstance(estimand, ATE | ATT | ATU) and not _two_valued(question):
+        return []
+    family = next((f for f in _FAMILIES if type(estimand) in f), ())
+    if not family or estimand.population.name == "target":
+        return []
+    shared = ("treated", "control", "scale", "given", "population", "functional", "by", "coupling")
+    fields = {n: getattr(estimand, n) for n in shared}
+    fields["given"] = estimand.given or None
+    if TE in family:
+        fields["mediators"] = getattr(estimand, "mediators", None)
+    found: list[Estimand] = []
+    for kind in family:
+        options = dict(fields)
+        if kind is TE:
+            options.pop("mediators")
+        for reverse in (False, True) if kind is NIE else (False,):
+            if kind is NIE:
+                options["reverse"] = reverse
+            if kind is type(estimand) and reverse == getattr(estimand, "reverse", False):
+                continue
+            found.append(kind(estimand.treatment, estimand.outcome, **options))  # type: ignore[call-arg,attr-defined]
+    return found
+
+
+def _two_valued(question: Question) -> bool:
+    """Whether the treatment is set to the two values that it can take."""
+    structure = question.structure
+    for name in question.estimand.treatments:
+        if name not in structure.random or name in structure.imputed:
+            return False
+        support = support_of(structure.variable(name))
+        if not (support.integer and np.all(support.lower == 0) and np.all(support.upper == 1)):
+            return False
+    acts = [act for arm in question.estimand.worlds().values() for act in arm.values()]
+    return bool(acts) and all(isinstance(act, Set) for act in acts)
+
+
+def share_plans(plans: dict[int, Plan], runs: dict[int, Run]) -> dict[int, Plan]:
+    """Give questions on the same outcome and population the most replicates of any of them.
+
+    Those whose noise cancels between their worlds need no more than they have.
+    """
+    keys = {
+        i: (run.question.outcome, run.question.population, run.inner, run.question.abducted)
+        for i, run in runs.items()
+        if np.max(plans[i].variance) > (1e-6 * plans[i].target) ** 2
+    }
+    most: dict[Any, int] = {}
+    for i, key in keys.items():
+        most[key] = max(most.get(key, 0), plans[i].replicates)
+    return {
+        i: replace(plan, replicates=most[keys[i]]) if i in keys else plan
+        for i, plan in plans.items()
+    }

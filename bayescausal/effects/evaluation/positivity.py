@@ -1,0 +1,274 @@
+"""Whether units alike in what is adjusted for can have another treatment, as far as the data show.
+
+A column that no equation explains may be a function of others all the same: the treatment above a
+threshold of a score, or within a window of it; a policy that begins in a year, or in a year and in
+some states; age as the year less the year of birth. Then no unit has another treatment with the
+same values of these. Or another column is a function of the treatment: its square, its product with
+a third, which a table holds beside it. The treatment cannot then change while that column stays.
+
+A function shows itself: in the order of the score the treatment goes back at most
+:data:`TURNS` times; within each combination of values it is the same; it is a weighted sum of the
+columns, exactly. By chance that is as likely as the data's orders that look so among all orders;
+less than :data:`CHANCE`, and it is taken for a function [1]_.
+
+It fails for a function of several continuous columns that is no weighted sum: then overlap
+(:func:`bayescausal.overlap`) shows it. A treatment that is assigned by group (of schools, say) is
+the same within each group by design, and is not counted.
+
+References
+----------
+.. [1] G. W. Imbens and T. Lemieux, "Regression discontinuity designs: a guide to practice",
+   Journal of Econometrics 142, 2008.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayescausal.model.structure.integer_roles import role_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bayescausal.inference.record import Fit
+
+__all__ = ["Tied", "is_function", "tied_in_data"]
+
+#: The order must be less likely than this by chance.
+CHANCE = 1e-6
+
+#: How often a function may turn: a threshold never, a square once, a window once, a cube twice.
+TURNS = 2
+
+#: With as many values or fewer, a column makes combinations.
+VALUES = 50
+
+#: So many rows are looked at first; the others only where these look like a function.
+FIRST = 2000
+
+#: A weighted sum leaves over less than this of a column's spread, and has so many rows to spare.
+EXACT, SPARE = 1e-9, 20
+
+
+@dataclass(frozen=True)
+class Tied:
+    """How a treatment hangs on columns that are adjusted for.
+
+    Parameters
+    ----------
+    of : tuple of str
+        The columns that fix the treatment; empty if every unit has the same.
+    moves : str
+        Where not empty: the adjusted column that is a function of the treatment (and of `of`).
+    """
+
+    of: tuple[str, ...] = ()
+    moves: str = ""
+
+
+def tied_in_data(fit: Fit, name: str, held: Iterable[str]) -> Tied | None:
+    """Return how a treatment hangs on what is adjusted for, in the data of a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        With data in memory; None without.
+    name : str
+        The treatment.
+    held : iterable of str
+        What units are alike in.
+
+    Returns
+    -------
+    Tied or None
+        None where units alike in `held` can have another treatment, as far as it shows.
+    """
+    own, held = fit.columns.get(name), tuple(held)
+    step = max(np.size(own) // FIRST, 1) if own is not None else 1
+    found = None
+    for every in dict.fromkeys((step, 1)):
+        columns = _columns(fit, name, held, every)
+        found = _tied(columns, name, _labelled(fit, columns)) if name in columns else None
+        if found is None:
+            return None
+    return found
+
+
+def is_function(values: np.ndarray, of: np.ndarray, turns: int = 0) -> bool:
+    """Tell whether values are a function of others that turns a few times at most, not by chance.
+
+    Parameters
+    ----------
+    values, of : numpy array
+        One number for each unit; units with a missing one are left out.
+    turns : int
+        How often it may turn; 0: a monotone function.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayescausal.effects.evaluation.positivity import is_function
+    >>> score = np.linspace(-1, 1, 40)
+    >>> is_function(score >= 0, score), is_function(score % 0.2 > 0.1, score)
+    (True, False)
+    >>> is_function(score**2, score), is_function(score**2, score, turns=1)
+    (False, True)
+    """
+    x, z = np.asarray(values, dtype=float), np.asarray(of, dtype=float)
+    known = np.isfinite(x) & np.isfinite(z)
+    x, z = x[known], z[known]
+    order = np.lexsort((x, z))
+    x, z = x[order], z[order]
+    steps, ties = np.diff(x), np.diff(z) == 0
+    if not len(steps) or np.any(steps[ties]):
+        return False
+    signs = np.sign(steps[steps != 0])
+    seen = int(np.count_nonzero(np.diff(signs)))
+    if not len(signs) or seen > turns:
+        return False
+    counts = np.unique(x, return_counts=True)[1]
+    orders = math.lgamma(len(x) + 1) - sum(math.lgamma(c + 1) for c in counts)
+    pieces = len(counts) * (seen + 1)  # where each value ends in each piece between two turns
+    like = math.log(2) + (_log_choose(len(x) + pieces, pieces) if seen else 0.0)
+    return like - orders < math.log(CHANCE)
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _columns(fit: Fit, name: str, held: Iterable[str], every: int) -> dict[str, np.ndarray]:
+    """Return the columns as numbers, of every so many units, where all are known."""
+    own, dims = fit.columns.get(name), fit.structure.dims.get(name, ())
+    found: dict[str, np.ndarray] = {}
+    if own is None:
+        return found
+    for other in (name, *held):
+        column = fit.columns.get(other)
+        if column is None or np.asarray(column).dtype.kind not in "biuf":
+            continue
+        shape = np.asarray(own).shape
+        spread = _spread(np.asarray(column), fit.structure.dims.get(other, ()), dims, shape)
+        if spread is not None:
+            found[other] = spread.reshape(-1)[::every].astype(float)
+    complete = np.all([np.isfinite(c) for c in found.values()], axis=0)
+    return {n: c[complete] for n, c in found.items()}
+
+
+def _spread(
+    column: np.ndarray, own: tuple[str, ...], dims: tuple[str, ...], shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """Return a column along the treatment's dims, the same for all units of a group; or None."""
+    if own != tuple(d for d in dims if d in own) or column.ndim != len(own):
+        return None
+    wide = tuple(n if d in own else 1 for d, n in zip(dims, shape, strict=True))
+    return np.broadcast_to(column.reshape(wide), shape) if column.size == np.prod(wide) else None
+
+
+def _labelled(fit: Fit, columns: Mapping[str, np.ndarray]) -> frozenset[str]:
+    """Return which columns name groups: they have labels, or an equation reads them as an index."""
+    structure = fit.structure
+    whole = [n for n, c in columns.items() if n in structure.data and np.all(c == np.round(c))]
+    indexes = [n for n in whole if role_of(structure, n) == "label"]
+    return frozenset(fit.labels) | frozenset(indexes)
+
+
+def _tied(columns: Mapping[str, np.ndarray], name: str, labelled: frozenset[str]) -> Tied | None:
+    x = columns[name]
+    others = {n: c for n, c in columns.items() if n != name}
+    if len(x) > 1 and np.all(x == x[0]):
+        return Tied()
+    numbers = {n: c for n, c in others.items() if n not in labelled}
+    if name not in labelled:
+        product = _product(x, numbers)
+        if product:
+            return product
+        for other, column in numbers.items():
+            if is_function(x, column, TURNS):
+                return Tied((other,))
+            if is_function(column, x, TURNS):
+                return Tied(moves=other)
+        total = _sum_of(x, numbers)
+        if total:
+            return Tied(total)
+    cells = _cells_of(x, others, labelled)
+    return Tied(cells) if cells else None
+
+
+def _sum_of(x: np.ndarray, numbers: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return the columns of which x is a weighted sum, exactly; none if it is not."""
+    names = [n for n, c in numbers.items() if np.ptp(c) > 0]
+    if not names or len(x) < len(names) + 1 + SPARE:
+        return ()
+    design = np.column_stack([_standard(numbers[n]) for n in names])
+    weights, left = _fitted(_standard(x), design)
+    return tuple(n for n, w in zip(names, weights, strict=True) if abs(w) > EXACT) if left else ()
+
+
+def _product(x: np.ndarray, numbers: Mapping[str, np.ndarray]) -> Tied | None:
+    """Return the column that is a product of x and another, up to the origins of the two."""
+    if len(x) < 4 + SPARE:
+        return None
+    own = _standard(x)
+    for third, column in numbers.items():
+        if np.ptp(column) == 0:
+            continue
+        with_it = _standard(column)
+        design = np.column_stack([own, with_it, _standard(own * with_it)])
+        for other, values in numbers.items():
+            if other == third or np.ptp(values) == 0:
+                continue
+            weights, left = _fitted(_standard(values), design)
+            if left and abs(weights[2]) > EXACT:
+                return Tied((third,), moves=other)
+    return None
+
+
+def _cells_of(
+    x: np.ndarray, others: Mapping[str, np.ndarray], labelled: frozenset[str]
+) -> tuple[str, ...]:
+    """Return the columns within whose combinations x is the same; none for one group alone."""
+    few = {n: np.unique(c, return_inverse=True)[1] for n, c in others.items()}
+    few = {n: codes for n, codes in few.items() if n in labelled or codes.max() < VALUES}
+    if not few or not _constant(x, list(few.values())):
+        return ()
+    kept = dict(few)
+    for name in sorted(few, key=lambda n: n in labelled):  # a number before a group is left out
+        rest = [codes for n, codes in kept.items() if n != name]
+        if rest and _constant(x, rest):
+            del kept[name]
+    return () if len(kept) == 1 and set(kept) <= labelled else tuple(kept)
+
+
+def _constant(x: np.ndarray, codes: list[np.ndarray]) -> bool:
+    """Whether x is the same within each combination, and not by chance."""
+    cell = np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1].reshape(-1)
+    _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
+    pairs = np.unique(np.column_stack([cell, place]), axis=0)
+    if len(pairs) > cell.max() + 1:
+        return False
+    share = np.log(counts / len(x))
+    size = np.bincount(cell)
+    likely = np.logaddexp.reduce(np.outer(size[size > 1], share), axis=1)
+    return bool(likely.sum() < math.log(CHANCE))
+
+
+def _fitted(x: np.ndarray, design: np.ndarray) -> tuple[np.ndarray, bool]:
+    weights = np.linalg.lstsq(design, x, rcond=None)[0]
+    return weights, bool(np.abs(x - design @ weights).max() < EXACT)
+
+
+def _standard(column: np.ndarray) -> np.ndarray:
+    spread = column.std()
+    return np.asarray((column - column.mean()) / (spread if spread > 0 else 1.0))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -1,0 +1,465 @@
+"""From an estimand and a fit to what must be evaluated.
+
+A question is *resolved* once: its names are checked against the model, its worlds parsed, its
+population turned into units (those at hand, those of a table, or fresh ones), its subgroup into
+conditions on variables of the natural course. What the interventions reach is recomputed;
+everything else keeps its value (design: *Worlds*).
+
+A condition on something that the treatment changes is a counterfactual question: the unit's own
+noise is needed to say what would have happened to *that* unit. It is answered by abduction, not
+by restricting the units and redrawing their noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_coupling
+from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
+from bayescausal.effects.estimands.averages import Association
+from bayescausal.effects.estimands.causation import ITE, PN, PNS, PS
+from bayescausal.effects.estimands.conditions import EVERYONE, Condition
+from bayescausal.effects.estimands.curves import DoseResponse, Slope
+from bayescausal.effects.estimands.functionals import Mean, Probability
+from bayescausal.effects.evaluation.events import Event
+from bayescausal.effects.evaluation.group_membership import index_of
+from bayescausal.effects.evaluation.population_units import (
+    clusters_of,
+    complete_table,
+    population_of,
+)
+from bayescausal.effects.evaluation.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels
+from bayescausal.evaluation.noise import FreshNoise
+from bayescausal.evaluation.program import Program, Request, build_program, recomputed_by
+from bayescausal.evaluation.support import refuse_outside, refuse_undefined
+from bayescausal.model.interventions.interventions import parse_interventions, refuse_potentials
+from bayescausal.model.interventions.support import support_of
+from bayescausal.model.structure.integer_roles import role_of
+from bayescausal.model.structure.nested import weighted_dim
+from bayescausal.types import (
+    EmptySubgroupError,
+    EstimandError,
+    InterventionError,
+    Set,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.evaluation.evaluate import Units
+    from bayescausal.inference.record import Fit
+    from bayescausal.types import Intervention
+
+__all__ = ["NATURAL", "Arm", "Question", "encode", "parsed_worlds", "resolve"]
+
+#: Name of the world without any intervention, in which subgroups are formed.
+NATURAL = "natural course"
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One number of a question: the outcome in a world, over the units that meet a condition."""
+
+    name: str
+    world: str
+    condition: Condition
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """An estimand resolved against a fit."""
+
+    fit: Fit
+    estimand: Estimand
+    units: Units
+    worlds: Mapping[str, Mapping[str, Intervention]]
+    recomputed: frozenset[str]
+    arms: tuple[Arm, ...]
+    by: tuple[str, ...]
+    population: str
+    words: str
+    notes: tuple[str, ...] = ()
+    clusters: Any = None
+    reads: tuple[str, ...] = field(default=())
+    belongs: Mapping[str, str] = field(default_factory=dict)  #: index, for each dim of groups
+    abducted: bool = False
+    crossing: frozenset[str] = frozenset()  #: what fixes how the worlds of one unit go together
+    couplings: Mapping[str, str] = field(default_factory=dict)
+    counts: Any = None  #: a weight per unit, where units stand for several
+
+    @property
+    def structure(self) -> Any:
+        """The structure of the fit's model."""
+        return self.fit.structure
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return self.estimand.outcome_name
+
+    @property
+    def weighted(self) -> str:
+        """The dim along which units are weighted."""
+        return weighted_dim(self.structure, self.outcome)
+
+    def program(self) -> tuple[Program, dict[str, int]]:
+        """Return the compiled worlds, and where in its results each variable read stands."""
+        functional = self.estimand.functional
+        requests = []
+        for arm in self.arms:
+            if isinstance(self.estimand, PN | PS | PNS):
+                event = Event(self._coded(self.estimand.event))
+                joint = isinstance(self.estimand, PNS)
+                kind, other = ("joint", "control") if joint else ("event", "")
+                requests.append(Request(arm.world, self.outcome, kind, event, other))
+            elif self.abducted:
+                inside = isinstance(functional, Probability)
+                asked = Event(self._coded(functional)) if inside else None
+                requests.append(
+                    Request(arm.world, self.outcome, "event" if inside else "draw", asked)
+                )
+            elif isinstance(functional, Mean):
+                requests.append(Request(arm.world, self.outcome, "mean"))
+            elif isinstance(functional, Probability):
+                event = Event(self._coded(functional))
+                requests.append(Request(arm.world, self.outcome, "probability", event))
+            else:
+                requests.append(Request(arm.world, self.outcome, "draw"))
+        where = {}
+        for name in self.reads:
+            where[name] = len(requests)
+            requests.append(Request(NATURAL, name, "draw"))
+        program = build_program(
+            self.structure,
+            self.worlds,
+            requests,
+            recomputed=self.recomputed,
+            varying=self.units.varies,
+            conditions=self.reads,
+            coupling=self.couplings,
+        )
+        if isinstance(self.estimand, Slope):
+            refuse_drawn_jumps(self.structure, self.estimand, program)
+        return program, where
+
+    def assumptions(self, program: Program) -> list[str]:
+        """Return what fixes the joint across worlds, where the answer needs it."""
+        above = {self.outcome} | self.structure.ancestors([self.outcome])
+        names = [n for n in self.structure.random if n in self.crossing & above]
+        ranked = [n for n in names if n not in self.couplings]
+        notes = []
+        if ranked:
+            notes.append(f"Rank preservation of {', '.join(ranked)}: the data cannot tell.")
+        for name, kind in self.couplings.items():
+            notes.append(f"Coupling of {name}: {kind}. The data cannot tell.")
+        return notes
+
+    def _coded(self, event: Probability) -> Probability:
+        """Return the event with a label in the place of a category's code."""
+        if isinstance(event.equals, str):
+            code = encode(self.fit, self.outcome, event.equals)
+            return Probability(equals=float(code))
+        return event
+
+
+def resolve(
+    fit: Fit, estimand: Estimand, *, ignore_potentials: bool = False, seed: int = 0
+) -> Question:
+    """Resolve an estimand against a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+    estimand : Estimand
+    ignore_potentials : bool, default False
+    seed : int
+        Of what is drawn of the units of a table, given what was observed of them.
+
+    Returns
+    -------
+    Question
+
+    Raises
+    ------
+    EstimandError, UnknownVariableError, InterventionError, DataError, PotentialError
+    """
+    structure = fit.structure
+    for name in estimand.names:
+        structure.require(name)
+    if not ignore_potentials:
+        refuse_potentials(structure)
+    if isinstance(estimand, Slope):
+        refuse_labels(structure, estimand)
+    units, population, words, notes = population_of(fit, estimand, seed)
+    worlds = parsed_worlds(fit, estimand, units)
+    _refuse_default_levels(fit, estimand, worlds)
+    reached = recomputed = recomputed_by(structure, worlds.values())
+    arms = _arms(estimand, structure.graph)
+    if isinstance(estimand, Association):
+        recomputed = _association(structure, estimand, population, recomputed)
+    reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
+    abducted = population == "finite"
+    changed = () if abducted else _post_treatment(structure, reads, worlds, estimand)
+    if population == "model":
+        _refuse_masks(arms)
+        recomputed |= frozenset(structure.random)
+    if changed:
+        abducted = population != "model"
+        notes = (*notes, _post_treatment_note(population, changed))
+    joint = abducted or bool(changed) or isinstance(estimand, ITE | PN | PS | PNS)
+    crossing = reached if joint else frozenset()
+    couplings = _couplings(structure, estimand, reached, joint, population, changed)
+    if population == "target":
+        units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
+        notes = (*notes, *more)
+    refuse_outside(units, worlds, recomputed, seed=seed)
+    noise: Any = FreshNoise(seed)
+    if abducted:
+        anew = drawn_anew(worlds, recomputed)
+        noise = AbductedNoise(units, seed, couplings, anew=anew)
+    refuse_undefined(
+        units,
+        worlds,
+        recomputed,
+        (estimand.outcome_name, *reads),
+        means=isinstance(estimand.functional, Mean) and not abducted,
+        noise=noise,
+        coupling=couplings,
+    )
+    if isinstance(estimand, Slope):
+        mean = isinstance(estimand.functional, Mean) and not abducted
+        refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
+    used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
+    sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
+    belongs = _refuse_levels(structure, units, estimand, reads)
+    return Question(
+        fit=fit,
+        estimand=estimand,
+        units=units,
+        worlds={**sources, NATURAL: {}},
+        recomputed=recomputed,
+        arms=arms,
+        by=estimand.by,
+        population=population,
+        words=words,
+        notes=notes,
+        clusters=clusters_of(fit, estimand, units),
+        reads=reads,
+        belongs=belongs,
+        abducted=abducted,
+        crossing=crossing,
+        couplings=couplings,
+    )
+
+
+def parsed_worlds(fit: Fit, estimand: Estimand, units: Units) -> dict[str, dict[str, Intervention]]:
+    """Return the worlds of an estimand, parsed and checked against the fit's model."""
+    return {
+        name: parse_interventions(fit.structure, _coded_levels(fit, do), sizes=units.sizes)
+        for name, do in estimand.worlds(fit.structure.graph).items()
+    }
+
+
+def encode(fit: Fit, name: str, label: Any) -> Any:
+    """Return the code of a category's label; other values as they are.
+
+    Raises
+    ------
+    EstimandError
+        If the variable has labels and this is none of them.
+    """
+    labels = list(fit.labels.get(name, ()))
+    if not labels:
+        if isinstance(label, str):
+            raise EstimandError(
+                f"{name!r} has no categories with labels, so {label!r} cannot be one.",
+                expected="a number.",
+            )
+        return label
+    if label in labels:
+        return labels.index(label)
+    raise EstimandError(
+        f"{label!r} is not a category of {name!r}.",
+        expected=f"one of {', '.join(map(str, labels))}.",
+        remedy="Name the levels that are compared; where none are named they are 1 and 0.",
+    )
+
+
+# --------------------------------------------------------------------- worlds, subgroups
+
+
+def _coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Any]:
+    """Return a world with labels of categories replaced by their codes."""
+    coded: dict[str, Any] = {}
+    for name, act in do.items():
+        if isinstance(act, Set) and name in fit.labels and np.ndim(act.value) == 0:
+            value = act.value.item() if hasattr(act.value, "item") else act.value
+            coded[name] = Set(encode(fit, name, value))
+        else:
+            coded[name] = act
+    return coded
+
+
+def _refuse_default_levels(
+    fit: Fit, estimand: Estimand, worlds: Mapping[str, Mapping[str, Intervention]]
+) -> None:
+    """Refuse levels of a label that nobody named and no unit has."""
+    if not getattr(estimand, "_default_levels", False):
+        return
+    structure = fit.structure
+    for name in estimand.treatments:
+        column = fit.columns.get(name)
+        labelled = name in structure.data and role_of(structure, name) == "label"
+        if name in structure.random and name not in structure.imputed:
+            labelled = support_of(structure.variable(name)).categorical
+        if column is None or not labelled:
+            continue
+        seen = np.unique(np.asarray(column))
+        for do in worlds.values():
+            act = do.get(name)
+            if not isinstance(act, Set) or np.ndim(act.value) or act.value not in (0, 1):
+                continue  # another value was named
+            if act.value not in seen:
+                shown = ", ".join(f"{v:g}" for v in seen[:12])
+                raise InterventionError(
+                    f"{estimand.label()} compares the levels 1 and 0 where none are named, and no "
+                    f"unit has {name} = {float(act.value):g}.",
+                    expected=f"levels among {shown}{', ...' if len(seen) > 12 else '.'}",
+                    remedy="Name treated= and control=.",
+                )
+
+
+def _arms(estimand: Estimand, estimand_graph: Any) -> tuple[Arm, ...]:
+    if isinstance(estimand, Association):
+        return tuple(Arm(role, NATURAL, arm) for role, arm in estimand.arms.items())
+    condition = estimand.condition or EVERYONE
+    if isinstance(estimand, PN):
+        return (Arm("control", "control", condition),)
+    if isinstance(estimand, PS | PNS):
+        return (Arm("treated", "treated", condition),)
+    if isinstance(estimand, DoseResponse):
+        names = [*estimand.levels, *(["control"] if estimand.control is not None else [])]
+    else:
+        worlds = estimand.worlds(estimand_graph)
+        names = [n for n in ("expected", "treated", "control") if n in worlds]
+    return tuple(Arm(n, n, condition) for n in names)
+
+
+def _is_source(name: str, worlds: Mapping[str, Mapping[str, Intervention]]) -> bool:
+    return any(getattr(act, "world", None) == name for do in worlds.values() for act in do.values())
+
+
+def _association(
+    structure: Any, estimand: Association, population: str, recomputed: frozenset[str]
+) -> frozenset[str]:
+    """Recompute y itself, given its observed parents; refuse where x comes after y."""
+    if population != "model" and estimand.x in structure.descendants([estimand.y]):
+        raise EstimandError(
+            f"{estimand.y!r} comes before {estimand.x!r} in the model, so its expectation given "
+            f"{estimand.x!r} is not an average over the units at hand.",
+            remedy='Ask population="model".',
+        )
+    parts = structure.imputed.get(estimand.y, ())
+    own = {estimand.y} if estimand.y in structure.random and not parts else set(parts)
+    return recomputed | own
+
+
+def _post_treatment(
+    structure: Any,
+    reads: tuple[str, ...],
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    estimand: Estimand,
+) -> tuple[str, ...]:
+    """Return what the subgroup reads of what the interventions change.
+
+    The probabilities of causation do so by definition: they form it from the simulated world.
+    """
+    if isinstance(estimand, PN | PS | PNS):
+        reads = tuple(r for r in reads if r in estimand.given.reads or r in estimand.by)
+    changed = structure.descendants({n for do in worlds.values() for n in do})
+    return tuple(name for name in reads if name in changed)
+
+
+def _post_treatment_note(population: str, changed: tuple[str, ...]) -> str:
+    """Say that the subgroup is post-treatment; refuse it where nothing is known of it."""
+    if population == "target":
+        raise EstimandError(
+            f"The subgroup reads {', '.join(map(repr, changed))}, which the treatment "
+            "changes, and the table holds pre-treatment columns only.",
+            remedy="Ask about the units at hand.",
+        )
+    kept = (
+        "the units of the model that come to be so keep their noise in every world."
+        if population == "model"
+        else "each unit's own noise is kept, from all that was observed of it."
+    )
+    return f"The subgroup is post-treatment ({', '.join(changed)}): {kept}"
+
+
+def _couplings(
+    structure: Any,
+    estimand: Estimand,
+    reached: frozenset[str],
+    joint: bool,
+    population: str,
+    changed: tuple[str, ...],
+) -> dict[str, str]:
+    """Return the coupling of the discrete variables, where the joint across worlds matters."""
+    asked = getattr(estimand, "coupling", None)
+    if not joint and asked is None:
+        return {}
+    needed = depends_on_coupling(structure, reached, [estimand.outcome_name])
+    why, remedy = "", "Averages such as ATE do not depend on it."
+    if changed:
+        why = (
+            f"The subgroup is formed by {', '.join(changed)}, which the treatment changes: who "
+            "belongs is decided in one world and what happens to them in another."
+        )
+        remedy = "Subgroups formed by what comes before the treatment do not depend on it."
+    elif population == "finite" and not isinstance(estimand, ITE | PN | PS | PNS):
+        why = (
+            "population='finite' asks about these very units: what each of them would have done in "
+            "the world that it was not in hangs on its own noise, and so does their mean."
+        )
+        remedy = "The average over units like these, population='sample', does not depend on it."
+    return resolve_coupling(structure, asked, needed, what=estimand.label(), why=why, remedy=remedy)
+
+
+def _refuse_masks(arms: tuple[Arm, ...]) -> None:
+    if any(a.condition.masks for a in arms):
+        raise EstimandError(
+            "A mask selects rows of the data, and population='model' has none.",
+            remedy='Use a condition such as given={"Z": 1}.',
+        )
+
+
+def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any) -> dict[str, str]:
+    """Return the index that says which group a unit belongs to, for each dim of groups read.
+
+    Refuse subgroups that are formed at another level than the outcome's where there is none.
+    """
+    frame = [d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims]
+    belongs: dict[str, str] = {}
+    for name in reads:
+        own = [d for d in structure.dims[name] if d in structure.unit_dims]
+        for other in [d for d in own if d not in frame]:
+            index = belongs.get(other) or index_of(structure, estimand.outcome_name, frame, other)
+            if index is None:
+                raise EstimandError(
+                    f"{name!r} varies over {', '.join(own)}, and {estimand.outcome_name!r} over "
+                    f"{', '.join(frame)}: which {(frame or ['unit'])[0]} belongs cannot be told.",
+                    remedy="Form the subgroup by a variable of the outcome's level.",
+                )
+            belongs[other] = index
+    lengths = tuple(units.sizes[d] for d in frame)
+    for mask in estimand.condition.masks:
+        if mask.shape != lengths:
+            raise EmptySubgroupError(
+                f"The mask has shape {mask.shape}.",
+                expected=f"{lengths}, one boolean per unit, in the order of the data.",
+            )
+    return belongs

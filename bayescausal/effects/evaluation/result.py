@@ -1,0 +1,189 @@
+"""The subgroups of an answer, and the answer in named dims and in words."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayescausal.effects.averaging.blocks import Cell
+from bayescausal.effects.effect import Effect
+from bayescausal.effects.estimands.averages import Association
+from bayescausal.effects.estimands.conditions import EVERYONE, Condition
+from bayescausal.effects.estimands.curves import DoseResponse, Slope
+from bayescausal.effects.evaluation.question import Question
+from bayescausal.evaluation.noise import FreshNoise
+from bayescausal.types import (
+    EstimandError,
+)
+
+if TYPE_CHECKING:
+    from bayescausal.effects.evaluation.inner_draws import Plan, Run
+    from bayescausal.effects.evaluation.question import Question
+    from bayescausal.evaluation.program import Program
+
+__all__ = ["as_effect", "cells_of", "notes_of"]
+
+#: Levels that `by` may have.
+LEVELS = 200
+
+
+def cells_of(question: Question, program: Program, where: dict[str, int], seed: int) -> list[Cell]:
+    """Return the subgroups that `by` asks for; one cell for everyone without it."""
+    if not question.by:
+        return [Cell((), EVERYONE)]
+    levels = []
+    for name in question.by:
+        found = _levels(question, name, program, where, seed)
+        if len(found) > LEVELS:
+            raise EstimandError(
+                f"by={name!r} has {len(found)} values.",
+                expected=f"at most {LEVELS}: a discrete variable.",
+                remedy="Ask for ranges with given={...}, one at a time.",
+            )
+        levels.append(found)
+    return [
+        Cell(
+            labels,
+            Condition(tuple((n, _plain(v)) for n, v in zip(question.by, labels, strict=True))),
+        )
+        for labels in itertools.product(*levels)
+    ]
+
+
+def _levels(
+    question: Question, name: str, program: Program, where: dict[str, int], seed: int
+) -> list[Any]:
+    labels = question.fit.labels.get(name)
+    units = question.units
+    if name not in question.recomputed and not units.fresh:
+        values = np.unique(units.value(name, slice(0, question.fit.n_draws)))
+    else:
+        from bayescausal.evaluation.evaluate import evaluate
+
+        step = max(question.fit.n_draws // 16, 1)
+        found = [
+            np.unique(b.values[where[name]])
+            for b in evaluate(
+                program, units, slice(0, question.fit.n_draws, step), FreshNoise(seed)
+            )
+        ]
+        values = np.unique(np.concatenate(found))
+    if labels:
+        return [labels[int(v)] for v in values]
+    return [_plain(v) for v in values]
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def as_effect(run: Run, answer: np.ndarray, plan: Plan, error: Any) -> Effect:
+    """Put the answer into named dims, with words."""
+    question = run.question
+    estimand, fit = question.estimand, question.fit
+    sizes = fit.posterior.sizes
+    shape = (int(sizes["chain"]), int(sizes["draw"]))
+    curve = isinstance(estimand, DoseResponse)
+    cells, by = len(run.cells), question.by
+    levels = [list(dict.fromkeys(c.labels[i] for c in run.cells)) for i in range(len(by))]
+    lead = (len(estimand.values),) if curve else ()  # type: ignore[attr-defined]
+    event = answer.shape[len(lead) + 2 :]
+    grid = tuple(len(v) for v in levels)
+    array = answer.reshape(*lead, *(grid or (cells,)), *shape, *event)
+    if not by:
+        array = array.reshape(*lead, *shape, *event)
+    dims = [estimand.treatments[0]] if curve else []
+    dims += [*by, "chain", "draw"]
+    names = _event_dims(run, len(event))
+    coords: dict[str, Any] = dict(zip(by, levels, strict=True))
+    if curve:
+        coords[estimand.treatments[0]] = list(estimand.values)  # type: ignore[attr-defined]
+    coords.update({n: list(v) for n, v in _event_coords(run, names).items()})
+    draws = xr.DataArray(array, dims=(*dims, *names), coords=coords)
+    rest = [d for d in draws.dims if d not in ("chain", "draw")]
+    draws = draws.transpose("chain", "draw", *rest)
+    return Effect(
+        draws=draws,
+        estimand=estimand,
+        identification=None,
+        mc_error=_shaped_error(error, draws, rest, lead, grid, event),
+        seed=run.seed,
+        population=question.words,
+        notes=(*notes_of(run, plan, error), *_unseen(run, answer, plan)),
+    )
+
+
+def _unseen(run: Run, answer: np.ndarray, plan: Plan) -> list[str]:
+    """Return what a simulated answer of exactly zero leaves open (the rule of three [1]_).
+
+    .. [1] J. A. Hanley and A. Lippman-Hand, "If nothing goes wrong, is everything all right?",
+       JAMA 249(13), 1983.
+    """
+    if run.exact or plan.flat or np.any(answer):
+        return []
+    count = run.question.units.count * plan.replicates * run.question.fit.n_draws
+    return [
+        f"Zero, as far as {count:,} simulated units show; what happens to less than a share of "
+        f"{3 / count:.1g} of them would not be seen."
+    ]
+
+
+def _shaped_error(
+    error: Any, draws: xr.DataArray, rest: list[Any], lead: Any, grid: Any, event: Any
+) -> Any:
+    array = np.asarray(error, dtype=float)
+    if not rest:
+        return float(array.reshape(-1)[0]) if array.size == 1 else float(np.max(array))
+    if array.size == 1:
+        return float(array.reshape(-1)[0])
+    shaped = array.reshape(*lead, *grid, *event)
+    return xr.DataArray(
+        shaped, dims=rest, coords={d: draws.coords[d] for d in rest if d in draws.coords}
+    )
+
+
+def _event_dims(run: Run, count: int) -> list[str]:
+    if not count:
+        return []
+    dims = run.program.dims[0]
+    event = [d for d in dims if d not in run.question.structure.unit_dims]
+    return [d if d is not None else f"{run.question.outcome}_dim_{i}" for i, d in enumerate(event)]
+
+
+def _event_coords(run: Run, names: list[str]) -> dict[str, Any]:
+    coords = run.question.structure.model.coords
+    return {n: coords[n] for n in names if coords.get(n) is not None}
+
+
+def notes_of(run: Run, plan: Plan, error: Any) -> tuple[str, ...]:
+    question, estimand = run.question, run.question.estimand
+    notes = list(question.notes)
+    notes += question.assumptions(run.program)
+    mixed = question.structure.mixes(run.program.names)
+    if mixed:
+        notes.append(
+            f"Units touch ({next(iter(mixed.values()))}): the intervention acts on all at once."
+        )
+    scale = getattr(estimand, "scale", None)
+    if scale is not None and not scale.collapsible and not isinstance(estimand, Slope):
+        notes.append(
+            f"The {scale.name} is marginal and not collapsible: it is no average of subgroups' "
+            "values."
+        )
+    worst = float(np.max(np.asarray(error)))
+    if plan.capped or worst > 1.5 * plan.target > 0:
+        cap = f" the cap of {plan.replicates} inner draws was reached" if plan.capped else ""
+        notes.append(
+            f"The Monte Carlo error of one draw, {worst:.2g}, is above its target of "
+            f"{plan.target:.2g}{';' if cap else ''}{cap}."
+        )
+    latent = [n for n in question.fit.latent if n in run.program.names]
+    if latent and not question.units.fresh:
+        notes.append(f"Latent, drawn from the {question.fit.kind}: {', '.join(latent)}.")
+    if isinstance(estimand, Association):
+        notes.append("An association: what is seen, not what would be done.")
+    return tuple(notes)

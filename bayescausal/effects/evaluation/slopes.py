@@ -1,0 +1,170 @@
+r"""Has the average outcome a derivative that two close worlds show?
+
+A slope is taken as a central difference, which is exact to second order where the outcome is smooth
+in the treatment. Where it jumps (a threshold, a count that the treatment changes and that must be
+drawn), the difference of two close worlds measures which units and draws happen to lie next to the
+jump: its error grows as the step shrinks. Such slopes are refused, and so are slopes in a label.
+
+References
+----------
+P. Glasserman, *Monte Carlo Methods in Financial Engineering*, Springer, 2003, section 7.1 (finite
+differences of discontinuous outcomes).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.effects.estimands.functionals import Mean, Probability
+from bayescausal.evaluation.evaluate import evaluate
+from bayescausal.evaluation.noise import FreshNoise
+from bayescausal.evaluation.program import Builder
+from bayescausal.model.interventions.support import is_discrete, support_of
+from bayescausal.model.structure.discontinuities import Jump, jumps_of
+from bayescausal.model.structure.integer_roles import is_number, role_of
+from bayescausal.types import EstimandError
+
+if TYPE_CHECKING:
+    from bayescausal.effects.estimands.curves import Slope
+    from bayescausal.evaluation.evaluate import Units
+    from bayescausal.evaluation.program import Program
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["refuse_drawn_jumps", "refuse_jumps", "refuse_labels"]
+
+#: Posterior draws on which continuity is tried.
+DRAWS = 4
+
+
+def refuse_labels(structure: Structure, estimand: Slope) -> None:
+    """Refuse a slope in a label, a category or a count.
+
+    Raises
+    ------
+    EstimandError
+    """
+    name = estimand.treatments[0]
+    variable = structure.variable(name)
+    labelled = name in structure.data and role_of(structure, name) == "label"
+    if is_number(structure, name) or not (labelled or is_discrete(variable)):
+        return
+    what = "takes whole numbers only"
+    if labelled or (name in structure.random and support_of(variable).categorical):
+        what = "is a label"
+    raise EstimandError(
+        f"{estimand.label()}: {name!r} {what}, so there is no derivative in it.",
+        remedy=f"Compare two levels: ATE({name!r}, {estimand.outcome_name!r}, treated=..., "
+        "control=...).",
+    )
+
+
+def refuse_jumps(
+    units: Units, estimand: Slope, worlds: Any, recomputed: frozenset[str], *, mean: bool
+) -> None:
+    """Refuse a slope through an equation that jumps.
+
+    Parameters
+    ----------
+    units : Units
+    estimand : Slope
+    worlds : mapping
+        Parsed: the worlds a step above and below.
+    recomputed : frozenset of str
+    mean : bool
+        Whether the mean of the outcome is asked about.
+
+    Raises
+    ------
+    EstimandError
+    """
+    structure = units.structure
+    [name] = estimand.treatments
+    outcome = estimand.outcome_name
+    touched = {name} | structure.descendants([name])
+    above = {outcome} | structure.ancestors([outcome])
+    jumps = [
+        jump
+        for n in structure.full
+        if n in touched & above and (n in recomputed or n in structure.deterministics)
+        for jump in jumps_of(structure, n, touched, mean=mean and n == outcome)
+    ]
+    for jump in jumps:
+        flips = estimand.at is None or set(jump.reads) != {name} or jump.condition is None
+        if not (flips or _flips(units, jump, worlds, recomputed)):
+            continue
+        if jump.sides is None or _differ(units, jump, recomputed):
+            raise _no_derivative(
+                estimand,
+                f"{jump.words} of {', '.join(jump.reads)} in the equation of {jump.equation!r}",
+            )
+
+
+def refuse_drawn_jumps(structure: Structure, estimand: Slope, program: Program) -> None:
+    """Refuse a slope of what jumps from draw to draw.
+
+    That is a slope behind a discrete variable that the treatment changes and that must be drawn; of
+    the probability of an event that is counted in draws; of a quantile, which moves with the one
+    unit that stands at it.
+
+    Raises
+    ------
+    EstimandError
+    """
+    functional = estimand.functional
+    if not isinstance(functional, Mean | Probability):
+        raise _no_derivative(estimand, "the one unit that stands at the quantile")
+    if isinstance(functional, Probability) and any(
+        i.name == estimand.outcome_name for i in program.noise
+    ):
+        raise _no_derivative(estimand, "the event, which is counted in draws,")
+    below = structure.descendants(estimand.treatments)
+    for item in program.noise:
+        rv = structure.model.named_vars[item.name]
+        if item.name in below and is_discrete(rv):
+            raise _no_derivative(estimand, f"the whole numbers of {item.name!r}")
+
+
+def _no_derivative(estimand: Slope, where: str) -> EstimandError:
+    x, y = estimand.treatments[0], estimand.outcome_name
+    plain = isinstance(estimand.functional, Mean)
+    same = "" if plain else f", functional={estimand.functional!r}"
+    return EstimandError(
+        f"{estimand.label()}: the outcome jumps with {where}, and the difference of two close "
+        "worlds would measure which units happen to lie next to a jump.",
+        expected="an outcome that is smooth in the treatment.",
+        remedy="Compare two worlds a stated distance apart: "
+        f"ATE({x!r}, {y!r}, treated=Shift(0.5), control=Shift(-0.5){same}).",
+    )
+
+
+def _values(units: Units, worlds: Any, recomputed: frozenset[str], wanted: Any) -> Any:
+    """Return the blocks of some expressions, each in its world."""
+    builder = Builder(units.structure, worlds, recomputed, units.varies, {})
+    outputs = [builder.substitute([v], w, inside=True)[0] for v, w in wanted]
+    program = builder.compile((), outputs)
+    total = units.fit.n_draws
+    draws = slice(0, total, max(total // DRAWS, 1))
+    return evaluate(program, units, draws, FreshNoise(units.fit.seed), replicates=1)
+
+
+def _flips(units: Units, jump: Jump, worlds: Any, recomputed: frozenset[str]) -> bool:
+    """Whether the step takes any unit across the threshold."""
+    wanted = [(jump.condition, w) for w in ("treated", "control")]
+    for block in _values(units, worlds, recomputed, wanted):
+        above, below = block.values
+        if np.any(above != below):
+            return True
+    return False
+
+
+def _differ(units: Units, jump: Jump, recomputed: frozenset[str]) -> bool:
+    """Whether an equation is not the same on both sides of a threshold."""
+    assert jump.sides is not None
+    for block in _values(units, {"natural": {}}, recomputed, [(s, "natural") for s in jump.sides]):
+        one, other = (np.asarray(v, dtype=float) for v in block.values)
+        gap, size = np.abs(one - other), np.maximum(np.abs(one), np.abs(other))
+        if np.any(gap > 1e-7 * np.maximum(size, 1e-3)):  # NaN beside a threshold says nothing
+            return True
+    return False

@@ -1,0 +1,188 @@
+r"""Effects on those who were treated, and on those who were not.
+
+.. math:: ATT = E[Y_1 - Y_0 \mid X = 1], \qquad ATU = E[Y_1 - Y_0 \mid X = 0].
+
+The groups are those of the factual world, the outcomes those of two others, so these are
+counterfactual questions, even though an average does not depend on how noise is shared. With a
+two-valued treatment and differences, ``ATE = p ATT + (1 - p) ATU``. For a continuous treatment a
+group is a range, whose members keep their own treatment in their own world.
+
+They differ from the ATE wherever the treated differ in something that modifies the effect, and have
+no answer where nobody is in the group.
+
+References
+----------
+J. Pearl, *Causality*, 2nd ed., Cambridge University Press, 2009, section 8.2.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bayescausal.effects.estimands.conditions import Condition, parse_given
+from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
+from bayescausal.effects.estimands.parsing import World, as_world, refuse_same_worlds
+from bayescausal.types import EstimandError, Set
+
+if TYPE_CHECKING:
+    from bayescausal.effects.estimands.notation import Notation
+
+__all__ = ["ATT", "ATU"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ATT(Estimand):
+    """The average effect on the treated, ``E[Y(1) - Y(0) | X=1]``.
+
+    Parameters
+    ----------
+    treatment, outcome, treated, control, scale
+        As for :class:`ATE`. ``treated=(low, high)`` are the units whose treatment lies in that
+        range; each keeps its own treatment in the treated world: ``E[Y - Y(0) | 1 <= X <= 2]``.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Raises
+    ------
+    EstimandError
+        As for :class:`ATE`, and where nobody can be said to be treated.
+
+    References
+    ----------
+    J. Pearl, *Causality*, 2nd ed., Cambridge University Press, 2009, section 8.2.5.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import ATT
+    >>> ATT("dilution", "coating").describe()
+    'E[coating(1) - coating(0) | dilution=1]'
+    """
+
+    kind: ClassVar[str] = "att"
+    group: ClassVar[str] = "treated"
+
+    treatment: Any
+    outcome: str
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        _check_group(self, self.group)
+
+    @property
+    def condition(self) -> Condition:
+        """The units whose treatment is at the treated level, and `given`."""
+        return _group(self, self.group) & self.given  # type: ignore[no-any-return]
+
+    def _arm(self, role: str) -> World:
+        return _group_arm(self, role, self.group)
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y(1) - Y(0) | X=1]``."""
+        return _write_group(self, notation)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ATU(Estimand):
+    """The average effect on the untreated, ``E[Y(1) - Y(0) | X=0]``.
+
+    Parameters
+    ----------
+    treatment, outcome, treated, control, scale
+        As for :class:`ATE`. ``control=(low, high)`` are the units whose treatment lies in that
+        range; each keeps its own treatment in the control world.
+    given, population, functional, by
+        As for every question (:class:`Estimand`).
+
+    Raises
+    ------
+    EstimandError
+        As for :class:`ATE`, and where nobody can be said to be untreated.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands import ATU
+    >>> ATU("dilution", "coating").describe()
+    'E[coating(1) - coating(0) | dilution=0]'
+    """
+
+    kind: ClassVar[str] = "atu"
+    group: ClassVar[str] = "control"
+
+    treatment: Any
+    outcome: str
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        _check_group(self, self.group)
+
+    @property
+    def condition(self) -> Condition:
+        """The units whose treatment is at the control level, and `given`."""
+        return _group(self, self.group) & self.given  # type: ignore[no-any-return]
+
+    def _arm(self, role: str) -> World:
+        return _group_arm(self, role, self.group)
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y(1) - Y(0) | X=0]``."""
+        return _write_group(self, notation)
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _role_levels(estimand: Any, role: str) -> dict[str, Any]:
+    level = getattr(estimand, role)
+    levels = (level,) if isinstance(estimand.treatment, str) else level
+    return dict(zip(estimand.treatments, levels, strict=True))
+
+
+def _group(estimand: Any, role: str) -> Condition:
+    """Return who is at the level of that role."""
+    levels = _role_levels(estimand, role)
+    return parse_given({k: v.value if isinstance(v, Set) else v for k, v in levels.items()})
+
+
+def _group_arm(estimand: Any, role: str, group: str) -> World:
+    """Return the world of that role; in their own world a range leaves units as they are."""
+    levels = _role_levels(estimand, role)
+    if role == group:
+        levels = {k: None if isinstance(v, tuple) else v for k, v in levels.items()}
+    return as_world(levels)
+
+
+def _check_group(estimand: Any, role: str) -> None:
+    """Refuse an ATT or ATU whose group is not a value or a range."""
+    for name, level in _role_levels(estimand, role).items():
+        value = level.value if isinstance(level, Set) else level
+        if not isinstance(value, tuple) and (
+            value is None or hasattr(value, "describe") or np.ndim(value) != 0
+        ):
+            raise EstimandError(
+                f"{type(estimand).__name__}: nobody can be said to be at {role}={level!r} of "
+                f"{name!r}.",
+                expected=f"{role}= a value, or a range (low, high).",
+                remedy="For a modified treatment ask ATE or CATE with given=.",
+            )
+    as_world(dict(_group_arm(estimand, role, role).items()))
+    _group(estimand, role)
+    refuse_same_worlds(estimand)
+
+
+def _write_group(estimand: Any, notation: Notation) -> str:
+    worlds = estimand.worlds()
+    return str(
+        estimand._contrast(
+            notation,
+            estimand._potential(notation, worlds["treated"]),
+            estimand._potential(notation, worlds["control"]),
+            estimand.condition.write(notation),
+        )
+    )

@@ -1,0 +1,371 @@
+"""Whether what was asked is identified, for the estimand's own query and the fit's own data.
+
+The graph is the model's, the observed set is the fit's: a structural variable without a column is
+latent. Imputed columns count as observed, at random given the model. Where the question is not
+identified nonparametrically the posterior still has a mean; it then rests on the prior and on the
+parametric form, and :func:`contraction` says how far the data moved it:
+
+    ``1 - Var(effect | data) / Var(effect)``,
+
+near one if the data speak, near zero (or below) if the prior does.
+
+References
+----------
+M. Betancourt, "Towards a principled Bayesian workflow", 2020 (posterior contraction).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+
+from bayescausal.effects.estimands.averages import Association
+from bayescausal.effects.estimands.conditions import Condition
+from bayescausal.effects.estimands.mediation import PSE
+from bayescausal.effects.evaluation.positivity import tied_in_data
+from bayescausal.graph.identification.estimands import identify_effect
+from bayescausal.graph.identification.expression import conditioned
+from bayescausal.graph.identification.path_specific import identify_along
+from bayescausal.graph.identification.positivity import on_the_form
+from bayescausal.graph.structure.canonical import as_graph, as_names, nameless, observables
+from bayescausal.inference.record import Fit
+from bayescausal.model.structure.graph_of_anything import graph_and_observed
+from bayescausal.model.structure.structure import structural_graph
+from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Set, Shift
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.graph.identification.verdict import Identification
+
+__all__ = ["contraction", "verdict", "verdict_of", "verdict_on"]
+
+
+def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
+    """Return the identification verdict of an estimand under a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        Its columns are what is observed; without data everything is.
+    estimand : Estimand
+
+    Returns
+    -------
+    Identification or None
+        True only if identified without a further assumption. None where there is nothing to
+        identify: a model of one variable, an outcome that is set.
+    """
+    structure = fit.structure
+    shown = structure.nodes
+    if any(n in structure.deterministics for n in estimand.names):
+        shown = (*structure.nodes, *structure.deterministics)
+    graph = as_graph(structural_graph(structure.full, shown, structure))
+    return verdict_on(graph, _observed(fit, graph), estimand, fit)
+
+
+def verdict_on(
+    graph: Any, observed: list[str], estimand: Estimand, fit: Fit | None = None
+) -> Identification | None:
+    """Return the identification verdict of an estimand on a graph.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph
+    observed : list of str
+        What of it is measured.
+    estimand : Estimand
+    fit : Fit, optional
+        Whose data may show that a treatment is a function of what is adjusted for.
+
+    Returns
+    -------
+    Identification or None
+        As for :func:`verdict`.
+    """
+    if estimand.outcome_name in estimand.treatments:
+        return None  # E[X | do(X = x)] = x, whatever the graph
+    graph, given = _conditions(graph, observed, estimand)
+    asked = (*estimand.treatments, estimand.outcome_name, *given)
+    hidden = [n for n in dict.fromkeys(asked) if n in graph and n not in observed]
+    if hidden:
+        return _unmeasured(graph, estimand, [*observed, *hidden], given, hidden)
+    if not estimand.treatments and not isinstance(estimand, Association):
+        return _natural(graph, estimand)
+    found = _decide(graph, estimand, observed, given)
+    if fit is not None:
+        found = _in_these_data(fit, found, estimand)
+    if estimand.given.masks:
+        found = replace(found, warnings=(*found.warnings, _MASKED))
+    return found
+
+
+def verdict_of(
+    estimand: Estimand,
+    model_or_graph: Any,
+    observed: Iterable[str] | None = None,
+    unit_dims: str | Sequence[str] | None = None,
+) -> Identification:
+    """Return the verdict of an estimand under a model, a fit or a graph.
+
+    Parameters
+    ----------
+    estimand : Estimand
+    model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
+    observed : iterable of str, optional
+        What is measured. Default: what the model or the fit says, or the marks of the graph.
+    unit_dims : str or sequence of str, optional
+
+    Returns
+    -------
+    Identification
+
+    Raises
+    ------
+    UnknownVariableError
+        If a name is not a variable.
+    EstimandError
+        If there is nothing to identify.
+    """
+    if isinstance(model_or_graph, Fit) and observed is None and unit_dims is None:
+        for name in estimand.names:
+            model_or_graph.structure.require(name)
+        decided = verdict(model_or_graph, estimand)
+    else:
+        graph, seen = graph_and_observed(
+            model_or_graph, observed, named=(estimand.names,), unit_dims=unit_dims
+        )
+        as_names(graph, estimand.names)
+        measured = observables(graph, seen)
+        decided = verdict_on(graph, [n for n in graph if n in measured], estimand)
+    if decided is None:
+        raise EstimandError(
+            f"There is nothing to identify in {estimand.label()}.",
+            expected="a question about an outcome that is not set, among two variables or more.",
+        )
+    return decided
+
+
+def _decide(
+    graph: Any, estimand: Estimand, observed: list[str], given: tuple[str, ...]
+) -> Identification:
+    """Return the verdict where everything the question names is measured."""
+    options: dict[str, Any] = {"observed": observed, "given": given or None}
+    if isinstance(estimand, Association):
+        return identify_effect(graph, "Association", estimand.x, estimand.y, **options)
+    options["coupling"] = _coupling_words(estimand)
+    options["natural_value"] = _reads_natural_value(estimand)
+    if isinstance(estimand, PSE):
+        first = {path[1] for path in estimand.paths}
+        question = (graph, estimand.treatment, estimand.outcome, first)
+        return identify_along(*question, text=estimand.describe(), **options)
+    kind = type(estimand).__name__
+    if kind in ("CDE", "NDE", "NIE"):
+        options["mediators"] = tuple(estimand.mediators or ()) or None  # type: ignore[attr-defined]
+    elif kind not in ("ITE", "PN", "PS", "PNS", "ATU") and {*given} & {*estimand.treatments}:
+        kind = "ATT"  # a subgroup formed by the treatment is the question of the treated
+    return identify_effect(graph, kind, estimand.treatments, estimand.outcome_name, **options)
+
+
+def contraction(fit: Fit, estimand: Estimand, effect: Any, *, seed: int) -> float | None:
+    """Return how far the posterior of an effect moved from its prior; None if not known.
+
+    Parameters
+    ----------
+    fit : Fit
+        A posterior.
+    estimand : Estimand
+    effect : Effect
+        Its answer under `fit`.
+    seed : int
+
+    Returns
+    -------
+    float or None
+        ``1 - Var(posterior) / Var(prior)``, the smallest over the cells of the answer; None
+        where the prior is improper or the question has no answer under it.
+    """
+    from bayescausal.effects.estimate import answer
+    from bayescausal.inference.sampling.prior_and_truth import prior
+
+    try:
+        before = prior(
+            fit.model, _data(fit), draws=500, seed=seed, unit_dims=fit.structure.unit_dims
+        )
+        wide = answer(before, estimand, seed)
+    except BayesCausalError:
+        return None
+    over = ("chain", "draw")
+    ratio = effect.draws.var(over) / wide.draws.var(over)
+    value = 1.0 - float(np.max(np.asarray(ratio)))
+    return value if np.isfinite(value) else None
+
+
+# ------------------------------------------------------------------------ private
+
+
+def _observed(fit: Fit, graph: Any) -> list[str]:
+    """Return what of the graph is measured."""
+    structure = fit.structure
+    if fit.data is None:
+        return [n for n in graph if n not in nameless(graph)]
+    seen = {n for n in graph if n in fit.columns or n in structure.data}
+    for name in graph:
+        if name in structure.deterministics:
+            parents = set(graph.predecessors(name))
+            if parents and parents <= seen:
+                seen.add(name)
+    return [n for n in graph if n in seen]
+
+
+def _conditions(graph: Any, observed: list[str], estimand: Estimand) -> tuple[Any, tuple[str, ...]]:
+    """Return what is conditioned on, and the graph with a node for each condition but a value.
+
+    Within a range of Z (a set of its values, an event, a function of it) Z still varies, so that
+    looking there does not close a path through Z: the condition is a function of Z, a node of its
+    own below it.
+    """
+    own = {*estimand.treatments, estimand.outcome_name}
+    given: list[str] = []
+    extra: dict[str, tuple[str, ...]] = {}
+    for clause in estimand.given.clauses:
+        condition = Condition((clause,))
+        if condition.is_value or own & {*condition.reads} or not condition.reads:
+            given += condition.reads
+            continue
+        name = condition.describe()
+        while name in graph:
+            name += " "
+        extra[name] = condition.reads
+        given.append(name)
+    given += estimand.by
+    if not extra:
+        return graph, tuple(dict.fromkeys(given))
+    wider: nx.DiGraph = nx.DiGraph(graph)
+    for name, reads in extra.items():
+        wider.add_node(name, kind="deterministic")
+        wider.add_edges_from((read, name) for read in reads)
+        if {*reads} <= {*observed}:
+            observed.append(name)
+    return nx.freeze(wider), tuple(dict.fromkeys(given))
+
+
+def _natural(graph: Any, estimand: Estimand) -> Identification | None:
+    """Nothing is intervened on: a property of the distribution of what is seen."""
+    others = [n for n in graph if n != estimand.outcome_name and n not in nameless(graph)]
+    if not others:
+        return None
+    base = identify_effect(
+        graph,
+        "Association",
+        others[0],
+        estimand.outcome_name,
+        observed=[*others, estimand.outcome_name],
+    )
+    return replace(
+        base, kind=type(estimand).__name__, query=f"P({estimand.outcome_name})", estimand=None
+    )
+
+
+def _unmeasured(
+    graph: Any,
+    estimand: Estimand,
+    observed: list[str],
+    given: tuple[str, ...],
+    hidden: list[str],
+) -> Identification | None:
+    """What the question names is latent: no distribution of measured variables fixes it."""
+    causal = estimand.treatments or isinstance(estimand, Association)
+    base = _decide(graph, estimand, observed, given) if causal else _natural(graph, estimand)
+    if base is None:
+        return None
+    hidden = [
+        n
+        for name in hidden
+        for n in (graph.predecessors(name) if name not in estimand.names else (name,))
+    ]
+    hidden = [n for n in dict.fromkeys(hidden) if n not in observed or n in estimand.names]
+    named = " and ".join(hidden)
+    return replace(
+        base,
+        status="not identified",
+        method="none",
+        estimand=None,
+        hedge=None,
+        reason=f"{named} {'is' if len(hidden) == 1 else 'are'} not measured",
+    )
+
+
+#: What a verdict cannot see.
+_MASKED = (
+    "The mask does not say what it was formed from: this holds if from causes of the treatment "
+    "that are adjusted for, not from consequences of the treatment or from the outcome."
+)
+
+
+def _in_these_data(fit: Fit, found: Identification, estimand: Estimand) -> Identification:
+    """Lower the verdict where, in the data, units alike in all else have no other treatment."""
+    if not found or found.estimand is None or found.method in ("observed", "no causal path"):
+        return found
+    asked = found.question.treatment
+    for name in asked:
+        if name not in fit.columns:
+            continue
+        looked = [given for given in conditioned(found.estimand) if name in given]
+        held = dict.fromkeys(n for given in looked for n in sorted(given - {*asked}))
+        tied = tied_in_data(fit, name, held)
+        if tied is None:
+            continue
+        if tied.of or tied.moves:
+            return on_the_form(found, name, tied.of, tied.moves)
+        value = np.asarray(fit.columns[name]).reshape(-1)[0]
+        if not _set_to(estimand, fit, name, value):
+            shown = fit.labels[name][int(value)] if name in fit.labels else f"{float(value):g}"
+            return on_the_form(found, name, (), "", shown)
+    return found
+
+
+def _set_to(estimand: Estimand, fit: Fit, name: str, value: Any) -> bool:
+    """Whether a question sets a treatment to this value alone, in all its worlds."""
+    own = fit.labels[name][int(value)] if name in fit.labels else value
+    try:
+        acts = [do[name] for do in estimand.worlds().values() if name in do]
+    except BayesCausalError:
+        return False
+    return all(isinstance(act, Set) and np.all(np.asarray(act.value) == own) for act in acts)
+
+
+def _reads_natural_value(estimand: Estimand) -> bool:
+    try:
+        worlds = estimand.worlds()
+    except BayesCausalError:
+        return False
+    for world in worlds.values():
+        for name, act in world.items():
+            if isinstance(act, Shift | Scale):
+                return True
+            if isinstance(act, Policy) and name in (act.reads or ()):
+                return True
+    return False
+
+
+def _coupling_words(estimand: Any) -> str | None:
+    coupling = estimand.coupling
+    if coupling is None:
+        return None
+    if isinstance(coupling, str):
+        return coupling
+    return ", ".join(f"{k}: {v}" for k, v in dict(coupling).items())
+
+
+def _data(fit: Fit) -> dict[str, np.ndarray]:
+    """Return the fit's columns as data."""
+    labels = fit.labels
+    data: dict[str, Any] = {}
+    for name, column in fit.columns.items():
+        data[name] = np.asarray(labels[name])[column] if name in labels else column
+    return data

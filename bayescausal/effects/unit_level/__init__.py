@@ -1,0 +1,1 @@
+"""Effects on single units and their distribution: couplings and bounds."""

@@ -1,0 +1,317 @@
+"""Probabilities of causation: values under a coupling, and what the data alone allow.
+
+Let ``p1 = P(Y(1) in E)`` and ``p0 = P(Y(0) in E)`` for one unit, given its covariates and
+latents. No data tell how the two go together, but
+
+    ``max(0, p1 - p0) <= P(Y(1) in E, Y(0) not in E) <= min(p1, 1 - p0)``
+
+(Frechet). Averaged over units this gives the sharp bounds of the model (``bounds="model"``).
+From the margins of the population alone, ``P(Y_x)``, ``P(Y_x')`` and ``P(X, Y)``, follow the wider
+bounds of Tian and Pearl [1]_ (``bounds="margins"``), written below for treatments that may have
+other levels too. The value under the coupling lies inside both.
+
+Where the outcome's own noise is the only noise, the coupling is a common rank and the event is
+"more than" or "less than", the lower Frechet bound *is* the value, and nothing is simulated.
+
+References
+----------
+.. [1] J. Tian and J. Pearl, "Probabilities of causation: bounds and identification", Annals of
+   Mathematics and Artificial Intelligence 28 (2000), 287-313, equations (19), (24), (25).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayescausal.effects.averaging.frame import Frame, Weights
+from bayescausal.effects.estimands.causation import PN, PS
+from bayescausal.effects.evaluation.events import Event
+from bayescausal.evaluation.evaluate import Units, evaluate
+from bayescausal.evaluation.noise import FreshNoise
+from bayescausal.evaluation.program import Request, build_program
+from bayescausal.model.interventions.support import support_of
+
+if TYPE_CHECKING:
+    from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimands.conditions import Condition
+    from bayescausal.effects.evaluation.question import Question
+
+__all__ = ["causation", "is_exact"]
+
+#: Inner replicates where the probability of the event given covariates is not exact.
+REPLICATES = 256
+#: Fresh units per draw, for bounds under population="model".
+FRESH = 500_000
+#: Draws x fresh units.
+WORK = 8_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Sums over units, dims (cell, draw): one field for each average that is needed."""
+
+    weight: np.ndarray
+    p1: np.ndarray
+    p0: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    at_weight: np.ndarray
+    at_p: np.ndarray
+    at_low: np.ndarray
+    at_high: np.ndarray
+    x1: np.ndarray
+    x1_e: np.ndarray
+    x0: np.ndarray
+    x0_e: np.ndarray
+
+
+_ALL = ("weight", "p1", "p0", "low", "high")
+_AT = ("at_weight", "at_p", "at_low", "at_high")
+
+
+def causation(run: Any, effect: Effect | None) -> Effect:
+    """Return a probability of causation with its bounds, and its exact value where there is one.
+
+    Parameters
+    ----------
+    run : _Run
+        The evaluation that gave `effect`.
+    effect : Effect or None
+        The value under the coupling, simulated; None where :func:`is_exact` says that the
+        lower Frechet bound is the value.
+
+    Returns
+    -------
+    Effect
+    """
+    question: Question = run.question
+    estimand: Any = question.estimand
+    if effect is not None and question.abducted and _between(question):
+        note = "No bounds: something between treatment and outcome was observed of each unit."
+        return replace(effect, notes=(*effect.notes, note))
+    sums, spread = _sums(run)
+    model = _model_bounds(estimand, sums)
+    value = model[0] if effect is None else np.clip(_flat(effect, run), *model)
+    bounds = model if estimand.bounds == "model" else _margins(estimand, sums)
+    bounds = np.clip(bounds, 0.0, 1.0)
+    words = (
+        "Bounds: Frechet within each unit's covariates and latents, averaged; sharp given the "
+        "model."
+        if estimand.bounds == "model"
+        else "Bounds: Tian and Pearl (2000), from the margins alone."
+    )
+    draws = run.laid(value)
+    edges = xr.concat([run.laid(b) for b in bounds], dim="bound")
+    edges = edges.assign_coords(bound=["lower", "upper"]).transpose(*draws.dims, "bound")
+    if effect is None:
+        effect = run.blank(draws, spread)
+    return replace(effect, draws=draws, bounds=edges, notes=(*effect.notes, words))
+
+
+# ------------------------------------------------------------------------- bounds
+
+
+def _model_bounds(estimand: Any, s: _Sums) -> tuple[np.ndarray, np.ndarray]:
+    """Return the averaged Frechet bounds."""
+    if isinstance(estimand, PN):
+        return s.at_low / s.at_p, s.at_high / s.at_p
+    if isinstance(estimand, PS):
+        rest = s.at_weight - s.at_p
+        return s.at_low / rest, s.at_high / rest
+    return s.low / s.weight, s.high / s.weight
+
+
+def _margins(estimand: Any, s: _Sums) -> np.ndarray:
+    """Return Tian and Pearl's bounds from the margins."""
+    y1, y0 = s.p1 / s.weight, s.p0 / s.weight
+    xy, x_y = s.x1_e / s.weight, s.x0_e / s.weight
+    xn, x_n = (s.x1 - s.x1_e) / s.weight, (s.x0 - s.x0_e) / s.weight
+    other = np.clip(1.0 - xy - x_y - xn - x_n, 0.0, 1.0)
+    if isinstance(estimand, PN):
+        low = (xy + x_y - y0) / xy
+        high = ((1.0 - y0) - x_n) / xy
+    elif isinstance(estimand, PS):
+        low = (y1 - (xy + x_y) - other) / x_n
+        high = (y1 - xy) / x_n
+    else:
+        low = np.maximum.reduce([y1 - y0, xy + x_y - y0, y1 - (xy + x_y) - other])
+        high = np.minimum.reduce([y1, 1.0 - y0, xy + x_n + other, y1 - y0 + xn + x_y + other])
+    return np.stack([np.maximum(low, 0.0), np.minimum(high, 1.0)])
+
+
+# --------------------------------------------------------------------------- sums
+
+
+def _sums(run: Any) -> tuple[_Sums, float]:
+    """Return the sums, and the standard error that fresh units leave in an average."""
+    question: Question = run.question
+    estimand: Any = question.estimand
+    fresh = question.population == "model"
+    if fresh:
+        question = _frozen_population(question, run.seed)
+    event = Event(question._coded(estimand.event))
+    outcome = question.outcome
+    requests = [Request(w, outcome, "probability", event) for w in ("treated", "control")]
+    reads = [n for n in question.reads if n != outcome]
+    treatments = [n for n in estimand.treatments if n not in reads]
+    requests += [Request("natural course", n, "draw") for n in (*reads, *treatments)]
+    where = {n: 2 + i for i, n in enumerate((*reads, *treatments))}
+    worlds = {w: dict(estimand_world) for w, estimand_world in _both_worlds(run).items()}
+    program = build_program(
+        question.structure,
+        {**worlds, "natural course": {}},
+        requests,
+        recomputed=question.recomputed,
+        varying=question.units.varies,
+    )
+    inner = REPLICATES if program.noise else 1
+    total = question.fit.n_draws
+    shape = (len(run.cells), total)
+    out = {f: np.zeros(shape) for f in _Sums.__dataclass_fields__}
+    squares = np.zeros((3, *shape))
+    levels = {r: _levels(estimand, r) for r in ("treated", "control")}
+    weights = Weights(question, run.seed)
+    at = levels["control" if isinstance(estimand, PS) else "treated"]
+    for block in evaluate(
+        program, question.units, slice(0, total), FreshNoise(run.seed), replicates=inner
+    ):
+        frame = Frame(question, program, where, block, weights)
+        lengths = (1, 1, *frame.lengths)
+        p1, p0 = (
+            np.broadcast_to(v, np.broadcast_shapes(v.shape, lengths))
+            for v in (frame.outcome(i).mean(axis=1, keepdims=True) for i in (0, 1))
+        )
+        low, high = np.maximum(p1 - p0, 0.0), np.minimum(p1, 1.0 - p0)
+        own = p0 if isinstance(estimand, PS) else p1
+        one = np.ones(lengths)
+        for c, cell in enumerate(run.cells):
+            base = cell.condition & estimand.given
+            wanted = [(n, v, base) for n, v in zip(_ALL, (one, p1, p0, low, high), strict=True)]
+            wanted += [(n, v, base & at) for n, v in zip(_AT, (one, own, low, high), strict=True)]
+            wanted += [
+                ("x1", one, base & levels["treated"]),
+                ("x1_e", p1, base & levels["treated"]),
+            ]
+            wanted += [
+                ("x0", one, base & levels["control"]),
+                ("x0_e", p0, base & levels["control"]),
+            ]
+            for name, values, condition in wanted:
+                weight = frame.weight(condition).mean(axis=1, keepdims=True)
+                product = values * weight
+                found = product.sum(axis=tuple(range(1, product.ndim)))
+                out[name][c, block.draws] += found
+            top, bottom = low, _denominator(estimand, p1, p0, one)
+            weight = frame.weight(base & at if _part(estimand) else base)
+            weight = weight.mean(axis=1, keepdims=True)
+            for k, product in enumerate((top * top, top * bottom, bottom * bottom)):
+                square = product * weight**2
+                squares[k, c, block.draws] += square.sum(axis=tuple(range(1, square.ndim)))
+    sums = _Sums(**out)
+    return sums, _ratio_error(estimand, sums, squares) if fresh else 0.0
+
+
+def _part(estimand: Any) -> bool:
+    """Whether only the units at one level of the treatment count."""
+    return isinstance(estimand, PN | PS)
+
+
+def _denominator(estimand: Any, p1: np.ndarray, p0: np.ndarray, one: np.ndarray) -> np.ndarray:
+    if isinstance(estimand, PN):
+        return p1
+    return 1.0 - p0 if isinstance(estimand, PS) else one
+
+
+def _ratio_error(estimand: Any, sums: _Sums, squares: np.ndarray) -> float:
+    """Return the standard error that a finite number of fresh units leaves in a ratio."""
+    low, _ = _model_bounds(estimand, sums)
+    if isinstance(estimand, PN):
+        total = sums.at_p
+    else:
+        total = sums.at_weight - sums.at_p if isinstance(estimand, PS) else sums.weight
+    spread = squares[0] - 2 * low * squares[1] + low**2 * squares[2]
+    return float(np.sqrt(np.mean(np.clip(spread, 0.0, None) / total**2)))
+
+
+def _both_worlds(run: Any) -> dict[str, Any]:
+    from bayescausal.effects.evaluation.question import parsed_worlds
+
+    return parsed_worlds(run.question.fit, run.question.estimand, run.question.units)
+
+
+def _levels(estimand: Any, role: str) -> Condition:
+    """Return the condition that the treatment is at the level of a role."""
+    from bayescausal.effects.estimands.conditions import parse_given
+
+    return parse_given({n: a.value for n, a in estimand._arm(role).items()})
+
+
+def _frozen_population(question: Question, seed: int) -> Question:
+    """Return fresh units, drawn once for each posterior draw and then kept."""
+    fit, structure = question.fit, question.structure
+    total = fit.n_draws
+    first = structure.unit_dims[0]
+    sizes = dict(question.units.sizes)
+    sizes[first] = max(64, min(FRESH, WORK // max(total, 1)))
+    units = replace(question.units, sizes=sizes, coords={first: np.arange(sizes[first])})
+    names = list(structure.random)
+    program = build_program(
+        structure,
+        {"natural course": {}},
+        [Request("natural course", n, "draw") for n in names],
+        recomputed=question.recomputed,
+        varying=units.varies,
+    )
+    latents: dict[str, np.ndarray] = {}
+    for block in evaluate(
+        program, units, slice(0, total), FreshNoise(seed), replicates=1, whole_units=True
+    ):
+        for name, value, dims in zip(names, block.values, program.dims, strict=True):
+            lengths = [sizes.get(d or "", n) for d, n in zip(dims, value.shape[2:], strict=True)]
+            full = np.broadcast_to(value[:, 0], (value.shape[0], *lengths))
+            if name not in latents:
+                latents[name] = np.empty((total, *full.shape[1:]), dtype=value.dtype)
+            latents[name][block.draws] = full
+    below = structure.descendants(question.estimand.treatments)
+    kept = Units(structure, sizes, units.coords, fit, latents=latents)
+    return replace(
+        question,
+        units=kept,
+        population="sample",
+        recomputed=question.recomputed & below,
+    )
+
+
+# ------------------------------------------------------------------------ private
+
+
+def _between(question: Question) -> list[str]:
+    """Return the variables between treatment and outcome that are recomputed."""
+    structure = question.structure
+    below = structure.descendants(question.estimand.treatments)
+    above = structure.ancestors([question.outcome])
+    return [n for n in question.recomputed if n in below and n in above]
+
+
+def is_exact(question: Question) -> bool:
+    """Whether the lower Frechet bound is the value: one noise, a common rank, a tail event."""
+    estimand: Any = question.estimand
+    if question.abducted or _between(question) or question.outcome not in question.structure.random:
+        return False
+    rv = question.structure.variable(question.outcome)
+    support = support_of(rv)
+    two = bool(np.all(support.lower == 0) and np.all(support.upper == 1)) and support.integer
+    kind = question.couplings.get(question.outcome, "monotone")
+    event = estimand.event
+    tail = any(getattr(event, k) is not None for k in ("above", "below", "at_least", "at_most"))
+    return two or (kind == "monotone" and tail)
+
+
+def _flat(effect: Effect, run: Any) -> np.ndarray:
+    """Return the draws as (cell, draw)."""
+    order = [*run.question.by, "chain", "draw"]
+    return np.asarray(effect.draws.transpose(*order).values.reshape(len(run.cells), -1))

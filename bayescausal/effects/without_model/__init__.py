@@ -1,0 +1,1 @@
+"""Answers from data and a graph alone, without a fitted model."""

@@ -1,0 +1,1 @@
+"""An effect in numbers, sentences and tables."""

@@ -1,0 +1,416 @@
+r"""Averages over units in closed form: sums of products of what varies and what does not.
+
+Many outcomes' means are sums of products
+
+.. math:: E[Y_i] = \sum_t c_t(\theta)\, f_t(x_i) \prod_{j \in J_t} U_{ij}
+
+of a coefficient that reads parameters alone, a feature that reads data of the unit alone, and
+noise of mean zero. A term with noise has mean zero where each of its factors is the noise of
+another variable, which is seen from the noise that the two sides of every product read; such terms
+are left out from the start. The average over units is then :math:`\sum_t c_t(\theta)\, \bar f_t`:
+features are averaged once, and a posterior draw costs as much as there are terms, whatever the
+number of units. It is the same number as the mean over units and noise, not an approximation.
+Terms with equal features are added up at every variable, so that they do not multiply with the
+number of paths through a graph.
+
+The expansion is symbolic, on the expression that worlds were substituted into. It ends, and the
+units are evaluated one by one, where an operation is neither a sum nor a product (a link function)
+or joins what varies with units and with draws in one variable (latents).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.graph.replace import vectorize_graph
+from pytensor.scalar import basic as ps
+from pytensor.tensor.basic import Alloc
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.shape import Shape, Shape_i
+
+from bayescausal.evaluation.backend import Compiled
+from bayescausal.evaluation.expressions import inputs_of
+from bayescausal.evaluation.program_cache import remember
+
+if TYPE_CHECKING:
+    from pytensor.graph.basic import Variable
+
+    from bayescausal.evaluation.program import Program
+
+__all__ = ["Expansion", "expand"]
+
+#: Terms of one expression.
+MOST = 256
+#: Noise that has mean zero.
+CENTRED = ("normal", "logistic")
+
+_DATA, _PARAMETER, _NOISE, _OTHER = "data", "parameter", "noise", "other"
+
+
+class _NoExpansionError(Exception):
+    """The expression is no sum of products."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Term:
+    """``coefficient x product of features``; a coefficient of None is 1."""
+
+    coefficient: Variable | None
+    features: tuple[Variable, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """Results of a program as sums of coefficients times averages of features.
+
+    Attributes
+    ----------
+    results : tuple of int
+        Which of the program's results.
+    terms : tuple of tuple of (int, int)
+        For each result, pairs of a coefficient's and a feature's position; -1 is the number 1.
+    coefficients, features : callable
+        From the program's arguments, by position, to a list of arrays: coefficients (draw, ...),
+        features with the unit axes.
+    n_coefficients, n_features : int
+    """
+
+    results: tuple[int, ...]
+    terms: tuple[tuple[tuple[int, int], ...], ...]
+    coefficients: Any
+    features: Any
+    n_coefficients: int
+    n_features: int
+
+
+def expand(program: Program, results: range, reads: tuple[int, ...] = ()) -> Expansion | None:
+    """Expand some results of a program; None where one is no sum of products.
+
+    Parameters
+    ----------
+    program : Program
+    results : range
+        Positions of the results.
+    reads : tuple of int
+        Results that must be features themselves: what subgroups are formed by. They are the last
+        features.
+
+    Returns
+    -------
+    Expansion or None
+    """
+    key = (tuple(results), reads)
+    return remember(program, key, lambda: _expand(program, results, reads))  # type: ignore[no-any-return]
+
+
+def _expand(program: Program, results: range, reads: tuple[int, ...]) -> Expansion | None:
+    kinds = {item.variable: _kind(program, item) for item in program.inputs}
+    walker = _Walker(kinds)
+    try:
+        sums = [walker.terms(program.expressions[i]) for i in results]
+        for i in reads:
+            if walker.reads(program.expressions[i]) - {_DATA}:
+                return None
+    except _NoExpansionError:
+        return None
+    coefficients: dict[Variable, int] = {}
+    features: dict[Variable, int] = {}
+    pairs = []
+    for terms in sums:
+        found = []
+        for term in terms:
+            c = -1 if term.coefficient is None else term.coefficient
+            f = walker.feature(term) if term.features else -1
+            found.append(
+                (
+                    -1 if isinstance(c, int) else coefficients.setdefault(c, len(coefficients)),
+                    -1 if isinstance(f, int) else features.setdefault(f, len(features)),
+                )
+            )
+        pairs.append(tuple(found))
+    shown = [*features, *(program.expressions[i] for i in reads)]
+    return Expansion(
+        tuple(results),
+        tuple(pairs),
+        _compiled(program, list(coefficients), batch=True),
+        _compiled(program, shown, batch=False),
+        len(coefficients),
+        len(features),
+    )
+
+
+def _kind(program: Program, item: Any) -> str:
+    if item.kind == "noise":
+        return _NOISE if item.base in CENTRED else _OTHER
+    if item.kind == "length":
+        return _OTHER  # fit for shapes only: whatever counts units differs between them
+    wide = any(d in program.unit_dims for d in item.dims)
+    if item.kind == "set":
+        return _DATA
+    if wide:
+        return _OTHER if item.batched else _DATA
+    return _PARAMETER
+
+
+class _Walker:
+    """Expands expressions; every variable once."""
+
+    def __init__(self, kinds: dict[Variable, str]) -> None:
+        self.kinds = kinds
+        self.known: dict[Variable, frozenset[str]] = {}
+        self.memo: dict[Variable, list[_Term]] = {}
+        self.noises: dict[Variable, frozenset[Variable]] = {}
+        self.products: dict[tuple[Variable, ...], Variable] = {}
+        self.moves: dict[tuple[Variable, Any, int], Variable] = {}
+        self.narrow: dict[Variable, Variable] = {}
+
+    def feature(self, term: _Term) -> Variable:
+        """Return the product of a term's features, one expression for equal products."""
+        if term.features not in self.products:
+            first, *rest = term.features
+            for each in rest:
+                first = first * each
+            self.products[term.features] = first
+        return self.products[term.features]
+
+    def reads(self, root: Variable) -> frozenset[str]:
+        """Return the kinds of input that an expression reads, other than as a shape to fill."""
+        stack = [root]
+        while stack:
+            top = stack[-1]
+            if top in self.known:
+                stack.pop()
+                continue
+            if top in self.kinds:
+                self.known[top] = frozenset([self.kinds[top]])
+                continue
+            if top.owner is None or isinstance(top.owner.op, Shape | Shape_i):
+                self.known[top] = frozenset() if top.owner is None else frozenset([_OTHER])
+                continue
+            waiting = [v for v in top.owner.inputs if v not in self.known]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            wide = isinstance(top.owner.op, Alloc)
+            parts = [self.known[v] for v in top.owner.inputs[: 1 if wide else None]]
+            self.known[top] = frozenset().union(*parts)
+        return self.known[root]
+
+    def terms(self, root: Variable) -> list[_Term]:
+        """Return the terms of an expression that have no noise, inputs before what reads them."""
+        stack = [root]
+        while stack:
+            top = stack[-1]
+            if top in self.memo:
+                stack.pop()
+                continue
+            parts = self._parts(top)
+            waiting = [v for v in parts if v not in self.memo]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            self.noises[top] = self._noise(top, parts)
+            self.memo[top] = _bounded(_merged(self._terms(top)))
+        return self.memo[root]
+
+    def _parts(self, root: Variable) -> list[Variable]:
+        """Return what must be expanded before an expression is; nothing below one whole term."""
+        read = self.reads(root)
+        if _OTHER in read:
+            raise _NoExpansionError
+        if root in self.kinds or (_NOISE not in read and len(read) < 2):
+            return []
+        op, inputs = root.owner.op, list(root.owner.inputs)
+        if isinstance(op, DimShuffle | Alloc):
+            return inputs[:1]
+        if not isinstance(op, Elemwise):
+            raise _NoExpansionError
+        if isinstance(op.scalar_op, ps.Second | ps.Switch):
+            return inputs[1:]
+        return inputs
+
+    def _noise(self, root: Variable, parts: list[Variable]) -> frozenset[Variable]:
+        """Return the noise that an expression is linear in, each by itself."""
+        if root in self.kinds:
+            return frozenset([root] if self.kinds[root] == _NOISE else [])
+        if not parts:
+            return frozenset()
+        found = [self.noises[v] for v in parts]
+        together = frozenset().union(*found)
+        product = isinstance(getattr(root.owner.op, "scalar_op", None), ps.Mul)
+        if product and sum(map(len, found)) > len(together):
+            raise _NoExpansionError  # a square of noise has no mean of zero
+        return together
+
+    def _terms(self, root: Variable) -> list[_Term]:
+        read = self.reads(root)
+        if not read & {_DATA, _NOISE}:
+            return [_Term(self._narrow(root))]
+        if read == {_DATA}:
+            return [_Term(None, (root,))]
+        if root in self.kinds:
+            return []  # noise, of mean zero
+        op, inputs = root.owner.op, root.owner.inputs
+        if isinstance(op, DimShuffle):
+            order, ndim = op.new_order, inputs[0].type.ndim
+            return [self._shuffled(t, order, ndim) for t in self.terms(inputs[0])]
+        if isinstance(op, Alloc):
+            return self.terms(inputs[0])
+        return self._elementwise(op.scalar_op, root, list(inputs))
+
+    def _narrow(self, root: Variable) -> Variable:
+        """Return an expression of parameters, not repeated for every unit."""
+        stack = [root]
+        while stack:
+            top = stack[-1]
+            node = top.owner
+            op = None if node is None else node.op
+            if top in self.narrow:
+                stack.pop()
+            elif isinstance(op, Elemwise | DimShuffle | Alloc):
+                parts = node.inputs[:1] if isinstance(op, Alloc) else node.inputs
+                if waiting := [v for v in parts if v not in self.narrow]:
+                    stack.extend(waiting)
+                    continue
+                found = [self.narrow[v] for v in parts]
+                if isinstance(op, Alloc):
+                    missing = top.type.ndim - found[0].type.ndim
+                    order = (*("x",) * missing, *range(found[0].type.ndim))
+                    self.narrow[top] = found[0].dimshuffle(*order) if missing else found[0]
+                elif all(new is old for new, old in zip(found, node.inputs, strict=True)):
+                    self.narrow[top] = top
+                else:
+                    made = node.clone_with_new_inputs(found, strict=False)
+                    self.narrow[top] = made.outputs[node.outputs.index(top)]
+            else:
+                self.narrow[top] = top
+        return self.narrow[root]
+
+    def _elementwise(self, op: Any, root: Variable, inputs: list[Variable]) -> list[_Term]:
+        if isinstance(op, ps.Add):
+            return [t for v in inputs for t in self.terms(v)]
+        if isinstance(op, ps.Sub):
+            return [*self.terms(inputs[0]), *(_negative(t) for t in self.terms(inputs[1]))]
+        if isinstance(op, ps.Neg):
+            return [_negative(t) for t in self.terms(inputs[0])]
+        if isinstance(op, ps.Second):
+            return self.terms(inputs[1])
+        if isinstance(op, ps.Identity | ps.Cast):
+            if not str(root.type.dtype).startswith("float"):
+                raise _NoExpansionError
+            return self.terms(inputs[0])
+        if isinstance(op, ps.Mul):
+            found = self.terms(inputs[0])
+            for v in inputs[1:]:
+                found = _bounded(_merged([_product(a, b) for a in found for b in self.terms(v)]))
+            return found
+        if isinstance(op, ps.TrueDiv):
+            below = self.terms(inputs[1])
+            if len(below) != 1 or self.noises[inputs[1]]:
+                raise _NoExpansionError
+            return [self._quotient(t, below[0]) for t in self.terms(inputs[0])]
+        if isinstance(op, ps.Switch):
+            return self._switch(*inputs)
+        raise _NoExpansionError
+
+    def _switch(self, condition: Variable, yes: Variable, no: Variable) -> list[_Term]:
+        read = self.reads(condition)
+        if len(read) > 1 or read & {_NOISE, _OTHER}:
+            raise _NoExpansionError
+        by_unit = read == {_DATA}
+        found = []
+        for branch, on in ((yes, True), (no, False)):
+            for t in self.terms(branch):
+                inner = (self.feature(t) if t.features else None) if by_unit else t.coefficient
+                inner = pt.as_tensor(1.0) if inner is None else inner
+                zero = pt.zeros((), dtype=inner.type.dtype)
+                kept = (
+                    pt.switch(condition, inner, zero) if on else pt.switch(condition, zero, inner)
+                )
+                found.append(_Term(t.coefficient, (kept,)) if by_unit else _Term(kept, t.features))
+        return found
+
+    def _shuffled(self, t: _Term, order: Any, ndim: int) -> _Term:
+        def moved(x: Variable) -> Variable:
+            key = (x, tuple(order), ndim)
+            if key not in self.moves:
+                wide = x.dimshuffle(*("x",) * (ndim - x.type.ndim), *range(x.type.ndim))
+                self.moves[key] = wide.dimshuffle(*order)
+            return self.moves[key]
+
+        return _Term(
+            None if t.coefficient is None else moved(t.coefficient),
+            _ordered(moved(f) for f in t.features),
+        )
+
+    def _quotient(self, a: _Term, b: _Term) -> _Term:
+        coefficient, features = a.coefficient, a.features
+        if b.coefficient is not None:
+            coefficient = (1.0 if coefficient is None else coefficient) / b.coefficient
+        if b.features:
+            above = self.feature(a) if a.features else 1.0
+            features = (above / self.feature(b),)
+        return _Term(coefficient, features)
+
+
+def _bounded(terms: list[_Term]) -> list[_Term]:
+    if len(terms) > MOST:
+        raise _NoExpansionError
+    return terms
+
+
+def _merged(terms: list[_Term]) -> list[_Term]:
+    """Return terms with the coefficients of equal features added up."""
+    groups: dict[tuple[Variable, ...], list[Variable | None]] = {}
+    for t in terms:
+        groups.setdefault(t.features, []).append(t.coefficient)
+    return [_Term(_total(coefficients), features) for features, coefficients in groups.items()]
+
+
+def _total(coefficients: list[Variable | None]) -> Variable | None:
+    if len(coefficients) == 1:
+        return coefficients[0]
+    return pt.add(*(pt.as_tensor(1.0) if c is None else c for c in coefficients))
+
+
+def _ordered(features: Any) -> tuple[Variable, ...]:
+    """Return factors in one order, so that equal products are equal tuples."""
+    return tuple(sorted(features, key=id))
+
+
+def _product(a: _Term, b: _Term) -> _Term:
+    one, other = a.coefficient, b.coefficient
+    coefficient = (one if other is None else other) if one is None or other is None else one * other
+    return _Term(coefficient, _ordered([*a.features, *b.features]))
+
+
+def _negative(t: _Term) -> _Term:
+    coefficient = pt.as_tensor(-1.0) if t.coefficient is None else -t.coefficient
+    return _Term(coefficient, t.features)
+
+
+def _compiled(program: Program, outputs: list[Variable], *, batch: bool) -> Any:
+    """Return a function of the program's arguments by position (a mapping), draws first."""
+    if not outputs:
+        return lambda arguments: []
+    needed = inputs_of(outputs)
+    used = [(k, item) for k, item in enumerate(program.inputs) if item.variable in needed]
+    swap, arguments = {}, []
+    for _, item in used:
+        variable = item.variable
+        if batch and item.batched:
+            shape = (None, *variable.type.shape)
+            variable = pt.TensorType(variable.type.dtype, shape)(f"b_{variable.name}")
+            swap[item.variable] = variable
+        arguments.append(variable)
+    results = list(vectorize_graph(outputs, replace=swap)) if swap else outputs
+    call = Compiled(arguments, results)
+
+    def run(values: Any) -> list[np.ndarray]:
+        with np.errstate(all="ignore"):
+            return [np.asarray(v) for v in call(*(values(k) for k, _ in used))]
+
+    return run

@@ -1,0 +1,1 @@
+"""Is an effect a function of what is measured, and of which?"""

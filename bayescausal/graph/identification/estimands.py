@@ -1,0 +1,451 @@
+"""The estimand's own query: what has to be identified before a number means what it says.
+
+=============================  ==============================================================
+estimand                       what must be a function of P(V)
+=============================  ==============================================================
+Expected, ATE, TE, QTE,        ``P(y | do(x))``, by adjustment, front door or ID
+DoseResponse, Slope, Contrast
+CATE                           ``P(y | do(x), z)`` by IDC, z before treatment; z after it makes
+                               it a counterfactual, ``P(Y_x | Z = z)``
+CDE                            ``P(y | do(x, m))``
+ATT, ATU                       ``P(Y_x' | X = x)``, a question across two worlds [1]_
+NDE, NIE                       ``P(Y_{x, M_x'})`` and ``P(Y_x')``: the mediation conditions [2]_
+                               and, in general, no recanting witness or district [3]_
+Shift, Scale, Policy           as ATT: what is set depends on the value X would have had
+ITE, PN, PS, PNS               the joint distribution of Y in two worlds: no model of
+                               conditional distributions fixes it, so a *coupling* is assumed
+any, given the outcome         the same: Y as it was, and Y under what is set
+Association                    nothing: it is a property of P(V)
+=============================  ==============================================================
+
+An average effect may be identified although the effect on the treated is not.
+
+References
+----------
+.. [1] I. Shpitser and J. Pearl, "Effects of treatment on the treated: identification and
+   generalization", UAI 2009.
+.. [2] J. Pearl, "Direct and indirect effects", UAI 2001.
+.. [3] C. Avin, I. Shpitser and J. Pearl, "Identifiability of path-specific effects", IJCAI 2005.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from bayescausal.graph.identification.adjustment import question_sets
+from bayescausal.graph.identification.crossworld import CrossWorldError, World, identify_worlds
+from bayescausal.graph.identification.expression import (
+    Expression,
+    P,
+    Renamed,
+    Sum,
+    marginal,
+    product,
+    quotient,
+)
+from bayescausal.graph.identification.identify import (
+    _under_selection,
+    identify_query,
+    no_common_cause,
+    smallest,
+)
+from bayescausal.graph.identification.positivity import with_positivity
+from bayescausal.graph.identification.query import Query, read_query
+from bayescausal.graph.identification.verdict import _TOTAL, Identification, _and
+from bayescausal.graph.structure.canonical import as_graph, as_names
+from bayescausal.graph.structure.mixed_graph import bits
+from bayescausal.graph.structure.separators import AHEAD
+from bayescausal.types import EstimandError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bayescausal.graph.structure.mixed_graph import ADMG
+
+__all__ = ["KINDS", "identify_effect"]
+
+_TREATED = ("ATT", "ATU")
+_MEDIATED = ("NDE", "NIE")
+_COUPLED = ("ITE", "PN", "PS", "PNS")
+#: The estimands that `identify_effect` decides.
+KINDS: tuple[str, ...] = (
+    *sorted(_TOTAL),
+    "CDE",
+    *_TREATED,
+    *_MEDIATED,
+    *_COUPLED,
+    "Association",
+)
+
+
+def identify_effect(
+    graph: Any,
+    kind: str,
+    treatment: str | Iterable[str],
+    outcome: str | Iterable[str],
+    *,
+    mediators: str | Iterable[str] | None = None,
+    observed: Iterable[str] | None = None,
+    given: str | Iterable[str] | None = None,
+    coupling: str | None = None,
+    natural_value: bool = False,
+) -> Identification:
+    """Decide whether an estimand is identified: its own query, not that of the average effect.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph or str
+        The graph.
+    kind : str
+        The name of the estimand, one of `KINDS`.
+    treatment, outcome : str or iterable of str
+        The variables.
+    mediators : str or iterable of str, optional
+        For CDE (required), NDE and NIE. Default: all variables on directed paths.
+    observed : iterable of str, optional
+        The measured variables. Default: all nodes that are not marked latent.
+    given : str or iterable of str, optional
+        What the effect is conditional on. Descendants of the treatment make the question a
+        counterfactual one; the treatment itself, one about the treated; the outcome, one about
+        units known by their outcome, which spans two worlds of one unit.
+    coupling : str, optional
+        For ITE, PN, PS, PNS, and where `given` names the outcome: the assumption on how the worlds
+        go together in one unit.
+    natural_value : bool
+        Whether what is set depends on the value the treatment would have had (a shift, a scale
+        or a policy that reads it).
+
+    Returns
+    -------
+    Identification
+        Its `query` says what was decided.
+
+    Raises
+    ------
+    EstimandError
+        If the estimand is unknown, or the question makes no sense.
+    UnknownVariableError
+        If a name is not a node of the graph.
+
+    Examples
+    --------
+    >>> from bayescausal.graph import identify_effect
+    >>> mediation = "X -> M -> Y; X -> Y"
+    >>> print(identify_effect(mediation, "NDE", "X", "Y").estimand)
+    Σ_M P(M | X') P(Y | X, M)
+    >>> witness = "X -> W -> M -> Y; W -> Y; X -> Y"
+    >>> bool(identify_effect(witness, "NDE", "X", "Y", mediators="M"))
+    False
+    >>> identify_effect(mediation, "PNS", "X", "Y").status
+    'not identified'
+    """
+    if kind not in KINDS:
+        raise EstimandError(
+            f"{kind!r} is not an estimand that can be identified.",
+            expected="one of " + ", ".join(KINDS) + ".",
+            names=closest(kind, KINDS)[:1],
+        )
+    dag = as_graph(graph)
+    xs = as_names(dag, treatment, "treatment")
+    known = as_names(dag, given, "given")
+    held = as_names(dag, mediators, "mediators")
+    if kind == "CDE":
+        if not held:
+            raise EstimandError(
+                "A controlled direct effect holds mediators at a value, and none is named.",
+                expected="mediators=, one or more names.",
+            )
+        xs = (*xs, *(m for m in held if m not in xs))
+    by_outcome = set(as_names(dag, outcome, "outcome")) & set(known)
+    others = tuple(n for n in known if n not in by_outcome and n not in xs)
+    query = read_query(dag, xs, outcome, observed=observed, given=others)
+    if kind == "Association":
+        return _association(query)
+    natural = query.admg.mask(n for n in known if n in xs)
+    if natural_value or kind in (*_TREATED, "PN", "PS"):
+        natural = query.admg.mask(n for n in xs if kind != "CDE" or n not in held) | natural
+    if by_outcome:
+        natural = query.x
+    query = replace(query, natural=query.admg.listed(natural))
+    if kind in _COUPLED or by_outcome:
+        base = _mediated(query, kind, mediators, natural) if kind in _MEDIATED else None
+        found = _coupled(query, kind, coupling, natural, base, known_by=tuple(by_outcome))
+    elif kind in _MEDIATED:
+        found = _mediated(query, kind, mediators, natural)
+    elif natural or query.z & query.admg.descendants(query.x):
+        found = _crossing(query, kind, natural)
+    else:
+        found = identify_query(query, kind)
+    return with_positivity(found)
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _association(query: Query) -> Identification:
+    admg = query.admg
+    estimand = P(admg.listed(query.y), admg.listed(query.x | query.z))
+    names = ", ".join((*query.treatment, *query.given))
+    text = f"P({', '.join(query.outcome)} | {names})"
+    warnings: tuple[str, ...] = ()
+    if query.selection:
+        warnings = (f"Units are in the data by selection on {_and(query.selection)}.",)
+    return Identification(
+        "Association", text, "identified", "observed", estimand, warnings=warnings, question=query
+    )
+
+
+def _crossing(query: Query, kind: str, natural: int, mark: str = "'") -> Identification:
+    """ATT, ATU, policies, and effects given a consequence of the treatment.
+
+    `natural` are the treatments whose own value is known as well, or decides what is set; `mark`
+    tells the name of the value that is set from it.
+    """
+    admg, x, y, z = query.admg, query.x, query.y, query.z
+    conditions = ", ".join((*admg.listed(natural), *query.given))
+    labels = {node: admg.names[node] + mark for node in bits(x)}
+    text = f"P({_subscripted(query.outcome, labels.values())} | {conditions})"
+    if query.selection:
+        return _selected(query, kind, text)
+    if not admg.causal_nodes(x, y):
+        estimand: Expression = P(admg.listed(y), admg.listed(natural | z))
+        return Identification(kind, text, "identified", "no causal path", estimand, question=query)
+    before = not z & admg.descendants(x)
+    if before and natural:
+        sets = list(itertools.islice(question_sets(query, before=True), AHEAD))
+        if sets:
+            best = smallest(query, sets)
+            return Identification(
+                kind,
+                text,
+                "identified",
+                "back door",
+                _treated(query, best, labels, natural),
+                assumptions=(no_common_cause(query, best | z),),
+                question=query,
+            )
+    worlds = [World(y, labels), World(z | natural)]
+    warnings: tuple[str, ...] = ()
+    if not before:
+        after = _and(admg.listed(z & admg.descendants(x)))
+        warnings = (
+            f"{after} comes after {_and(query.treatment)}: the question is a counterfactual one, "
+            "about units known by what followed.",
+        )
+    return _across(query, kind, text, worlds, z | natural, warnings)
+
+
+def _across(
+    query: Query,
+    kind: str,
+    text: str,
+    worlds: list[World],
+    conditions: int,
+    warnings: tuple[str, ...] = (),
+) -> Identification:
+    """Decide a question across worlds."""
+    admg = query.admg
+    try:
+        joint = identify_worlds(admg, worlds)
+    except CrossWorldError as stop:
+        return Identification(
+            kind,
+            text,
+            "not identified",
+            "none",
+            hedge=stop.hedge,
+            reason=stop.reason,
+            warnings=warnings,
+            question=query,
+        )
+    if conditions:
+        names = admg.listed(query.y)
+        joint = quotient(joint, marginal(joint, names), names)
+    return Identification(
+        kind,
+        text,
+        "identified",
+        "cross-world",
+        joint,
+        assumptions=("no common causes but those in the graph, in any world",),
+        warnings=warnings,
+        question=query,
+    )
+
+
+def _refused(base: Identification, kind: str, text: str) -> Identification:
+    """Pass a refusal on; an instrument for the total effect does not serve other questions."""
+    if base.status == "under assumption":
+        base = replace(base, status="not identified", method="none", assumptions=())
+    return replace(base, kind=kind, query=text)
+
+
+def _selected(query: Query, kind: str, text: str) -> Identification:
+    """Answer a question across worlds where only selected units are in the data."""
+    verdict = replace(_under_selection(query, kind), query=text)
+    if verdict.status != "identified":
+        return verdict
+    return replace(
+        verdict,
+        status="undecided",
+        method="none",
+        estimand=None,
+        assumptions=(),
+        reason=f"units are selected on {_and(query.selection)}, and the question spans two worlds",
+    )
+
+
+def _relabelled(
+    formula: Expression | None, admg: ADMG, labels: dict[int, str]
+) -> Expression | None:
+    """Return a formula with the treatments read at the level that the labels name."""
+    for node, label in labels.items():
+        if formula is not None and admg.names[node] in formula.free:
+            formula = Renamed(formula, admg.names[node], label)
+    return formula
+
+
+def _treated(query: Query, z: int, labels: dict[int, str], natural: int) -> Expression:
+    """Return ``sum_z P(y | x', z, given) P(z | x, given)``; of x what is known."""
+    admg = query.admg
+    over = admg.listed(z)
+    read = P(admg.listed(query.y), admg.listed(query.x | z | query.z))
+    inner = _relabelled(read, admg, labels)
+    assert inner is not None
+    if not over:
+        return inner
+    return Sum(over, product([inner, P(over, admg.listed(natural | query.z))]))
+
+
+def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Identification:
+    """NDE and NIE: Y where X is x and the mediators are as under x'; `natural`: X is known too.
+
+    Where X's own value matters as well it keeps the name, and the two that are set have marks.
+    """
+    held = _mediators(query, mediators)
+    admg, x, y = query.admg, query.x, query.y
+    mark = "'" if query.crossed else ""
+    own = {node: admg.names[node] + mark for node in bits(x)}
+    labels = {node: label + "'" for node, label in own.items()}
+    shown = ", ".join((*own.values(), *(f"{m}_{{{', '.join(labels.values())}}}" for m in held)))
+    conditions = (*admg.listed(natural), *query.given)
+    given = f" | {', '.join(conditions)}" if conditions else ""
+    text = f"P({', '.join(query.outcome)}_{{{shown}}}{given})"
+    if query.selection:
+        return _selected(query, kind, text)
+    total = (query, kind, natural, mark + "'") if query.crossed else None
+    base = _crossing(*total) if total else identify_query(query, "TE")
+    hidden = [m for m in held if m not in admg.index]
+    if not _direct(query, held):  # all of the effect is mediated: Y_{x, M_x'} is Y_x'
+        formula = base.estimand if total else _relabelled(base.estimand, admg, labels)
+        return replace(base, kind=kind, query=text, estimand=formula)
+    if not base:
+        return _refused(base, kind, text)
+    if hidden:
+        return Identification(
+            kind,
+            text,
+            "not identified",
+            "none",
+            reason=f"the mediator {_and(hidden)} is not measured",
+            question=query,
+        )
+    m = admg.mask(held)
+    worlds = [World(y, own | {node: admg.names[node] for node in bits(m)}), World(m, labels)]
+    if query.z | natural:
+        worlds.append(World(query.z | natural))
+    verdict = _across(query, kind, text, worlds, 0, base.warnings)
+    if verdict and verdict.estimand is not None:
+        joint = marginal(verdict.estimand, admg.listed(m & ~query.z)[::-1])
+        if query.z | natural:
+            names = admg.listed(y)
+            joint = quotient(joint, marginal(joint, names), names)
+        verdict = replace(verdict, estimand=joint)
+    return verdict
+
+
+def _mediators(query: Query, mediators: Any) -> tuple[str, ...]:
+    """Return the mediators: those named, or all variables on directed paths."""
+    dag = query.graph
+    after = set().union(*(nx.descendants(dag, n) for n in query.treatment))
+    before = set().union(*(nx.ancestors(dag, n) for n in query.outcome))
+    between = after & before - set(query.treatment) - set(query.outcome)
+    if mediators is None:
+        if not between:
+            raise EstimandError(
+                f"No directed path from {_and(query.treatment)} to {_and(query.outcome)} has a "
+                "variable in between.",
+                remedy="Without a mediator, ask for the total effect.",
+            )
+        return tuple(n for n in nx.lexicographical_topological_sort(dag) if n in between)
+    named = as_names(dag, mediators, "mediators")
+    for name in named:
+        if name not in between:
+            raise EstimandError(
+                f"{name!r} is not a mediator of {_and(query.treatment)} and {_and(query.outcome)}.",
+                expected=f"a variable on a directed path: {_and(sorted(between)) or 'none'}.",
+            )
+    return named
+
+
+def _direct(query: Query, held: tuple[str, ...]) -> bool:
+    """Tell whether a directed path from treatment to outcome avoids the mediators."""
+    rest = query.graph.subgraph(set(query.graph) - set(held))
+    return any(nx.has_path(rest, a, b) for a in query.treatment for b in query.outcome)
+
+
+def _coupled(
+    query: Query,
+    kind: str,
+    coupling: str | None,
+    natural: int,
+    base: Identification | None = None,
+    *,
+    known_by: tuple[str, ...] = (),
+) -> Identification:
+    """ITE, PN, PS, PNS, or units known by their outcome: the outcome in two worlds of one unit."""
+    admg, xs, ys = query.admg, _and(query.treatment), _and(query.outcome)
+    labels = [f"{n}'" for n in query.treatment]
+    both = f"{_subscripted(query.outcome, query.treatment)}, {_subscripted(query.outcome, labels)}"
+    if kind not in _COUPLED:
+        both = base.query[2:-1].split(" | ")[0] if base else _subscripted(query.outcome, labels)
+    natural_names = tuple(n for n in query.treatment if natural >> admg.index[n] & 1)
+    own = natural_names if kind in (*_TREATED, "PN", "PS") else ()
+    known = [*query.given, *own, *(query.outcome if kind in ("PN", "PS") else known_by)]
+    text = f"P({both}{' | ' + ', '.join(known) if known else ''})"
+    if not admg.causal_nodes(query.x, query.y) and not query.selection:
+        return replace(identify_query(query, "TE"), kind=kind, query=text)
+    if base is None:
+        crossing = natural or query.z & admg.descendants(query.x)
+        base = _crossing(query, kind, natural) if crossing else identify_query(query, "TE")
+    if not base:
+        return _refused(base, kind, text)
+    if coupling is None:
+        return Identification(
+            kind,
+            text,
+            "not identified",
+            "coupling",
+            reason=(
+                f"it depends on how {ys} under two values of {xs} go together in one unit, "
+                "which no data fix; they give bounds"
+            ),
+            question=query,
+        )
+    return Identification(
+        kind,
+        text,
+        "under assumption",
+        "coupling",
+        assumptions=(f"the {coupling} coupling of the worlds", *base.assumptions),
+        question=query,
+    )
+
+
+def _subscripted(names: Iterable[str], labels: Iterable[str]) -> str:
+    under = ", ".join(labels)
+    return ", ".join(f"{n}_{{{under}}}" for n in names)

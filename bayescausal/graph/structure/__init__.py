@@ -1,0 +1,1 @@
+"""Graphs, facts about them, surgery and layout."""

@@ -1,0 +1,563 @@
+r"""Linear-Gaussian blocks: coefficients are Gaussian given sigma, sigma lies on a line.
+
+All unknowns of a block are coefficients :math:`c` and at most one scalar :math:`s`. Its factors are
+
+.. math::
+
+   y_i \sim N(o_i + x_i' c,\; g(s)), \qquad r_j \sim N(o_j + x_j' c,\; \sigma_j), \qquad s \sim \pi,
+
+where :math:`g(s)` is any function of one scalar unknown whose prior is anything, and
+:math:`\sigma_j` are known: the coefficients' own priors, and equations with known noise. Then
+
+.. math::
+
+   c \mid s, y \sim N, \qquad
+   p(s \mid y) \propto \pi(s)\, g(s)^{-n} \int \exp(-\tfrac12 Q(c, s))\, dc
+
+with a quadratic :math:`Q`: independent draws, no Markov chain [1]_. Both quadratic forms are made
+diagonal once, so that a point of the line costs as many operations as there are coefficients. Sums
+of squares are taken about a reference near the least-squares fit, not about zero: the difference of
+large numbers that would be left is what makes the textbook formula fail.
+
+The data enter through :math:`n, X'X, X'r, r'r` alone, which add over rows.
+
+References
+----------
+.. [1] A. Gelman et al., *Bayesian Data Analysis*, 3rd ed., CRC Press, 2013, chapter 14.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+from pytensor.graph.basic import equal_computations
+from pytensor.graph.replace import clone_replace, vectorize_graph
+from pytensor.tensor.basic import Alloc
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
+
+from bayescausal.inference.closed_forms.affine import (
+    Expressions,
+    NotAffineError,
+    degree,
+    design_of,
+    shapes_of,
+)
+from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
+from bayescausal.model.interventions.support import support_of
+from bayescausal.model.structure.rebuild import PY_MODE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from bayescausal.inference.closed_forms.blocks import Block
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["LinearBlock", "LinearStatistics", "linear_block", "stripped"]
+
+#: Coefficients of a block: their number enters cubed.
+MOST = 1_500
+
+
+@dataclass(frozen=True, eq=False)
+class LinearStatistics:
+    """What the data of a linear block come down to. Those of two sets of rows add.
+
+    Attributes
+    ----------
+    reference : ndarray, shape (n_coefficients,)
+        About which residuals are taken.
+    count : float
+        Rows whose noise is unknown.
+    gram, moment, square
+        ``X'X``, ``X'r`` and ``r'r`` of those rows.
+    known_gram, known_moment, known_square
+        The same, weighted by precision, of rows whose noise is known.
+    """
+
+    reference: np.ndarray
+    count: float
+    gram: np.ndarray
+    moment: np.ndarray
+    square: float
+    known_gram: np.ndarray
+    known_moment: np.ndarray
+    known_square: float
+
+    def about(self, reference: np.ndarray) -> LinearStatistics:
+        """Return the same statistics about another reference."""
+        if np.array_equal(reference, self.reference):
+            return self
+        step = reference - self.reference
+
+        def moved(gram: np.ndarray, moment: np.ndarray, square: float) -> tuple[np.ndarray, float]:
+            push = gram @ step
+            return moment - push, max(float(square - 2 * step @ moment + step @ push), 0.0)
+
+        moment, square = moved(self.gram, self.moment, self.square)
+        known_moment, known_square = moved(self.known_gram, self.known_moment, self.known_square)
+        return replace(
+            self,
+            reference=reference,
+            moment=moment,
+            square=square,
+            known_moment=known_moment,
+            known_square=known_square,
+        )
+
+    def __add__(self, other: LinearStatistics) -> LinearStatistics:
+        more = other.about(self.reference)
+        return LinearStatistics(
+            self.reference,
+            self.count + more.count,
+            self.gram + more.gram,
+            self.moment + more.moment,
+            self.square + more.square,
+            self.known_gram + more.known_gram,
+            self.known_moment + more.known_moment,
+            self.known_square + more.known_square,
+        )
+
+    def fitted(self) -> np.ndarray:
+        """Return a reference near the least-squares fit of these rows."""
+        gram = self.gram + self.known_gram
+        scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+        moment = (self.moment + self.known_moment) / scale
+        found = np.linalg.lstsq(gram / scale / scale[:, None], moment, rcond=1e-10)[0] / scale
+        return self.reference + np.where(np.isfinite(found), found, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Equation:
+    """One observed equation: its mean as a function, the noise if it is known."""
+
+    name: str
+    call: Expressions
+    known: bool
+    log: bool
+    dims: tuple[str, ...]
+
+
+class LinearBlock:
+    """A block with exact independent draws. Made by :func:`linear_block`.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The coefficients, then the scalar, if there is one.
+    columns : tuple of str
+        The columns that the statistics need.
+    observed : tuple of str
+        The variables whose equations it holds.
+    method : str
+        How it is drawn, in words.
+    """
+
+    method = "conjugate (linear-Gaussian)"
+
+    def __init__(
+        self,
+        shapes: dict[str, tuple[int, ...]],
+        equations: list[_Equation],
+        prior: LinearStatistics,
+        scalar: str | None,
+        spread: Callable[[np.ndarray], np.ndarray] | None,
+        log_prior: Callable[[np.ndarray], np.ndarray] | None,
+        line: Line | None,
+    ) -> None:
+        self.shapes, self.equations, self.prior = shapes, equations, prior
+        self.scalar, self.spread, self.log_prior, self.line = scalar, spread, log_prior, line
+        self.names = (*shapes, *((scalar,) if scalar is not None else ()))
+        self.observed = tuple(e.name for e in equations)
+        reads = [n for e in equations for n in (e.name, *e.call.reads) if n not in shapes]
+        self.columns = tuple(dict.fromkeys(reads))
+        self.size = sum(int(np.prod(s)) for s in shapes.values())
+
+    def statistics(
+        self,
+        chunk: Mapping[str, np.ndarray],
+        counts: np.ndarray | None = None,
+        *,
+        reference: np.ndarray | None = None,
+    ) -> LinearStatistics:
+        """Return the statistics of some rows.
+
+        Parameters
+        ----------
+        chunk : mapping of str to ndarray
+            The columns, rows along their first axis.
+        counts : ndarray, shape (n_rows,), optional
+            How often each row occurs.
+        reference : ndarray, optional
+            About which residuals are taken. Default: the fit of these rows.
+
+        Returns
+        -------
+        LinearStatistics
+
+        Raises
+        ------
+        NotAffineError
+            If the numbers contradict what the expressions promised.
+        """
+        parts = []
+        for equation in self.equations:
+            y = np.asarray(chunk[equation.name], dtype=float)
+            found: list[Any] = []
+
+            def mean(values: Mapping[str, Any], _e: Any = equation) -> np.ndarray:
+                return _e.call(values)[0]
+
+            design = design_of(mean, chunk, self.shapes, y.shape)
+            values = (np.log(y) if equation.log else y).reshape(-1)
+            weight = np.ones(len(values))
+            if counts is not None:
+                spread = np.asarray(counts, dtype=float)
+                spread = spread.reshape(-1, *(1,) * (y.ndim - 1))
+                weight = np.broadcast_to(spread, y.shape).reshape(-1)
+            if equation.known:
+                zero = {n: np.zeros(s) for n, s in self.shapes.items()}
+                sigma = np.broadcast_to(equation.call({**chunk, **zero})[1], y.shape).reshape(-1)
+                if not np.all(sigma > 0):
+                    raise NotAffineError(f"the noise of {equation.name!r} is not positive")
+                weight = weight / sigma**2
+            found += [equation.known, design, values, weight, counts is None]
+            parts.append(found)
+        if reference is None:
+            first = self._sum(parts, np.zeros(self.size))
+            reference = (first + self.prior).fitted()
+        return self._sum(parts, reference)
+
+    def _sum(self, parts: list[list[Any]], reference: np.ndarray) -> LinearStatistics:
+        size = self.size
+        sums: dict[bool, list[Any]] = {
+            known: [np.zeros((size, size)), np.zeros(size), 0.0] for known in (False, True)
+        }
+        count = 0.0
+        for known, design, values, weight, _ in parts:
+            rest = values - design.offset - design.times(reference)
+            into = sums[known]
+            into[0] = into[0] + design.gram(weight, size)
+            into[1] = into[1] + design.transposed(weight * rest, size)
+            into[2] = into[2] + float(np.sum(weight * rest * rest))
+            count += 0.0 if known else float(weight.sum())
+        free, fixed = sums[False], sums[True]
+        return LinearStatistics(reference, count, *free, *fixed)
+
+    def draw(self, statistics: LinearStatistics, size: int, seed: Any) -> dict[str, np.ndarray]:
+        """Return independent draws of the unknowns.
+
+        Parameters
+        ----------
+        statistics : LinearStatistics
+            Of all rows.
+        size : int
+        seed : int or sequence of int
+
+        Returns
+        -------
+        dict of str to ndarray, shape (size, ...)
+
+        Raises
+        ------
+        ArithmeticError
+            If the posterior has no finite integral.
+        """
+        rng = np.random.default_rng(seed)
+        # About the fit itself, so that draws do not depend on the order of the rows.
+        statistics = statistics.about((statistics + self.prior).fitted())
+        prior = self.prior.about(statistics.reference)
+        form = _Diagonal(statistics, prior)
+        scale = np.ones(size)
+        out: dict[str, np.ndarray] = {}
+        if self.scalar is not None:
+            assert self.spread is not None
+            assert self.log_prior is not None
+            assert self.line is not None
+            spread, log_prior = self.spread, self.log_prior
+
+            def log_density(s: np.ndarray) -> np.ndarray:
+                return log_prior(s) + form.log_marginal(spread(s))
+
+            out[self.scalar] = draw_line(log_density, self.line, size, rng)
+            scale = spread(out[self.scalar])
+        flat = form.draw(scale, rng)
+        start = 0
+        for name, shape in self.shapes.items():
+            stop = start + int(np.prod(shape))
+            out[name] = flat[:, start:stop].reshape(size, *shape)
+            start = stop
+        return out
+
+
+class _Diagonal:
+    """Both quadratic forms in coordinates in which they are diagonal.
+
+    With ``P`` the precision of what is known and ``A / g^2`` that of the rows whose noise is not,
+    ``P + tau A = L L'`` and ``L^-1 P L^-T = V diag(p) V'``, so ``z = V' L' (c - reference)`` has
+    precisions ``p`` and ``q / g^2`` with ``q = (1 - p) / tau``. It is fit for flat priors
+    (``p = 0``) and for coefficients that the rows do not see (``q = 0``).
+    """
+
+    def __init__(self, data: LinearStatistics, prior: LinearStatistics) -> None:
+        known = prior.known_gram + data.known_gram
+        push = prior.known_moment + data.known_moment
+        self.count, self.square = data.count, data.square
+        self.reference = data.reference
+        rest = data.square / max(data.count, 1.0)
+        tau = 1.0 / rest if rest > 0 and np.isfinite(rest) else 1.0
+        total = known + tau * data.gram
+        width = np.sqrt(np.maximum(np.diag(total), 1e-300))
+        try:
+            lower = cholesky(total / width / width[:, None], lower=True)
+        except LinAlgError:
+            raise ArithmeticError("the coefficients are not determined") from None
+        inner = known / width / width[:, None]
+        columns = np.column_stack((inner, push / width, data.moment / width))
+        solved = solve_triangular(lower, columns, lower=True)
+        half, push, moment = solved[:, :-2], solved[:, -2], solved[:, -1]
+        whitened = solve_triangular(lower, half.T, lower=True)
+        p, vectors = eigh((whitened + whitened.T) / 2) if len(width) else (np.zeros(0), lower)
+        self.p = np.clip(p, 0.0, 1.0)
+        self.p[self.p < 1e-13] = 0.0
+        self.q = (1.0 - self.p) / tau
+        self.q[1.0 - self.p < 1e-13] = 0.0
+        self.e = vectors.T @ push
+        self.f = vectors.T @ moment
+        self.e[self.p == 0.0] = 0.0
+        self.f[self.q == 0.0] = 0.0
+        self.vectors = vectors
+        self.back = solve_triangular(lower.T, vectors) / width[:, None]
+        # sum (r - x c)^2 = left + sum q (z - f/q)^2
+        with np.errstate(all="ignore"):
+            gain = np.where(self.q > 0, self.f**2 / np.where(self.q > 0, self.q, 1.0), 0.0)
+        self.left = max(self.square - float(gain.sum()), 0.0)
+
+    def log_marginal(self, g: np.ndarray) -> np.ndarray:
+        """Return the log of the integral over the coefficients, at noise g; a constant is left."""
+        g = np.asarray(g, dtype=float)
+        v = g[:, None] ** 2
+        p, q = self.p[None], self.q[None]
+        total = p + q / v
+        with np.errstate(all="ignore"):
+            both = (p > 0) & (q > 0)
+            apart = np.where(
+                both,
+                self.e[None] / np.where(p > 0, p, 1.0) - self.f[None] / np.where(q > 0, q, 1.0),
+                0.0,
+            )
+            cost = np.where(both, p * (q / v) / total * apart**2, 0.0)
+            log_volume = np.log(total).sum(axis=1)
+            found = -self.count * np.log(g) - 0.5 * (
+                log_volume + self.left / g**2 + cost.sum(axis=1)
+            )
+        return np.where(g > 0, found, -np.inf)
+
+    def draw(self, g: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return coefficients, (size, n_coefficients), one row for each noise in g."""
+        v = g[:, None] ** 2
+        total = self.p[None] + self.q[None] / v
+        centre = (self.e[None] + self.f[None] / v) / total
+        # Noise is rotated along, so that draws do not depend on which eigenvectors were found.
+        noise = rng.standard_normal(centre.shape) @ self.vectors
+        z = centre + noise / np.sqrt(total)
+        return np.asarray(self.reference[None] + z @ self.back.T)
+
+
+# --------------------------------------------------------------------- recognition
+
+
+def linear_block(structure: Structure, block: Block, columns: Collection[str]) -> LinearBlock | str:
+    """Return a block's exact sampler, or why it is not linear-Gaussian.
+
+    Parameters
+    ----------
+    structure : Structure
+    block : Block
+    columns : collection of str
+        Names that are given by data.
+
+    Returns
+    -------
+    LinearBlock or str
+    """
+    unknown = {n: structure.variable(n) for n in block.unknowns}
+    leaves = {*structure.model.basic_RVs, *structure.model.data_vars}
+    means, spreads, families = {}, {}, {}
+    for factor in block.observed:
+        rv = structure.variable(factor.name)
+        family = type(rv.owner.op).__name__
+        if family not in ("NormalRV", "LogNormalRV"):
+            return f"{factor.name!r} is not Normal"
+        means[factor.name], spreads[factor.name] = rv.owner.op.dist_params(rv.owner)
+        families[factor.name] = family
+    if not means:
+        return "no equation reads it"
+    scalars = {
+        v.name for s in spreads.values() for v in named_parents([s], leaves) if v.name in unknown
+    }
+    if len(scalars) > 1:
+        return f"the noise depends on {len(scalars)} unknowns"
+    scalar = next(iter(scalars), None)
+    coefficients = [n for n in block.unknowns if n != scalar]
+    held = {unknown[n] for n in coefficients}
+    given = leaves - held
+    for name, mean in means.items():
+        if scalar is not None and unknown[scalar] in named_parents([mean], leaves):
+            return f"{scalar!r} is in the mean and in the noise"
+        if degree(mean, held, given) > 1:
+            return f"the mean of {name!r} is not affine in {', '.join(coefficients)}"
+    spread = None
+    if scalar is not None:
+        if unknown[scalar].type.ndim or _is_discrete(unknown[scalar]):
+            return f"{scalar!r} is not one continuous number"
+        noisy = [stripped(s) for s in spreads.values() if _reads(s, unknown[scalar], leaves)]
+        if any(s.type.ndim or named_parents([s], leaves) != {unknown[scalar]} for s in noisy):
+            return "the noise is not one number for all units"
+        if not all(equal_computations([noisy[0]], [s]) for s in noisy[1:]):
+            return "the noise differs between equations"
+        if {p for f in block.factors if f.name == scalar for p in f.parents} & set(unknown):
+            return f"the prior of {scalar!r} has unknown parameters"
+        spread = noisy[0]
+    shapes = shapes_of(structure, coefficients)
+    if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
+        return f"it has more than {MOST} coefficients"
+    try:
+        prior = _prior(structure, coefficients, shapes, given, leaves)
+    except NotAffineError as error:
+        return str(error)
+    equations = []
+    for name, mean in means.items():
+        known = scalar is None or not _reads(spreads[name], unknown[scalar], leaves)
+        outputs = [mean, spreads[name]] if known else [mean]
+        equations.append(
+            _Equation(
+                name,
+                Expressions(structure, outputs, columns),
+                known,
+                families[name] == "LogNormalRV",
+                tuple(structure.dims[name]),
+            )
+        )
+    if scalar is None:
+        return LinearBlock(shapes, equations, prior, None, None, None, None)
+    rv = unknown[scalar]
+    support = support_of(rv)
+    line = Line(float(np.min(support.lower)), float(np.max(support.upper)))
+    try:
+        log_prior = _on_line(rv, lambda x: pm.logp(rv, x))
+    except (NotImplementedError, TypeError):
+        return f"the density of {scalar!r} is not known"
+    assert spread is not None
+    of_s = _on_line(rv, lambda x: clone_replace([spread], {rv: x}, rebuild_strict=False)[0])
+    return LinearBlock(shapes, equations, prior, scalar, of_s, log_prior, line)
+
+
+def _reads(expression: Any, rv: Any, leaves: set[Any]) -> bool:
+    return rv in named_parents([expression], leaves)
+
+
+def _is_discrete(rv: Any) -> bool:
+    return not str(rv.type.dtype).startswith("float")
+
+
+def stripped(expression: Any) -> Any:
+    """Return what was broadcast to make an expression."""
+    while expression.owner is not None and expression.type.ndim:
+        op = expression.owner.op
+        wide = isinstance(op, DimShuffle | Alloc)
+        fill = isinstance(op, Elemwise) and type(op.scalar_op).__name__ == "Second"
+        if not wide and not fill:
+            break
+        expression = expression.owner.inputs[1 if fill else 0]
+    return expression
+
+
+def _on_line(rv: Any, expression: Callable[[Any], Any]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function of one number, evaluated at many."""
+    point = pt.scalar("point", dtype=rv.type.dtype)
+    many = pt.vector("points", dtype=rv.type.dtype)
+    [batched] = vectorize_graph([pt.as_tensor(expression(point))], {point: many})
+    call = pytensor.function([many], batched, mode=PY_MODE, on_unused_input="ignore")
+
+    def at(points: np.ndarray) -> np.ndarray:
+        points = np.asarray(points, dtype=rv.type.dtype)
+        with np.errstate(all="ignore"):
+            return np.broadcast_to(np.asarray(call(points)), points.shape)
+
+    return at
+
+
+def _prior(
+    structure: Structure,
+    coefficients: list[str],
+    shapes: dict[str, tuple[int, ...]],
+    given: set[Any],
+    leaves: set[Any],
+) -> LinearStatistics:
+    """Return the coefficients' own laws as rows whose noise is known, about zero."""
+    size = sum(int(np.prod(s)) for s in shapes.values())
+    held = {structure.variable(n) for n in coefficients}
+    gram, moment, square = np.zeros((size, size)), np.zeros(size), 0.0
+    start = 0
+    for name in coefficients:
+        rv = structure.variable(name)
+        stop = start + int(np.prod(shapes[name]))
+        place, start = slice(start, stop), stop
+        family = type(rv.owner.op).__name__
+        if family == "FlatRV":
+            continue
+        params = list(rv.owner.op.dist_params(rv.owner)) if family in _GAUSSIAN else []
+        if not params:
+            raise NotAffineError(f"the prior of {name!r} is not Normal")
+        mean, spread = params[0], params[1]
+        if named_parents([spread], leaves) & held:
+            raise NotAffineError(f"the prior sd of {name!r} is unknown")
+        if named_parents([mean, spread], leaves) - held:
+            raise NotAffineError(f"the prior of {name!r} depends on other unknowns or on data")
+        if degree(mean, held, given) > 1:
+            raise NotAffineError(f"the prior mean of {name!r} is not affine")
+        call = Expressions(structure, [mean, spread], ())
+        zero = {n: np.zeros(s) for n, s in shapes.items()}
+        width = call(zero)[1]
+        design = design_of(lambda v, c=call: c(v)[0], {}, shapes, shapes[name])
+        rows = np.zeros((stop - place.start, size))
+        rows[:, place] = np.eye(stop - place.start)
+        rows -= _dense(design, size)
+        rest = design.offset
+        precision = _precision(family, width, shapes[name])
+        gram += rows.T @ precision @ rows
+        moment += rows.T @ precision @ rest
+        square += float(rest @ precision @ rest)
+    empty = np.zeros((size, size)), np.zeros(size), 0.0
+    return LinearStatistics(np.zeros(size), 0.0, *empty, gram, moment, square)
+
+
+_GAUSSIAN = ("NormalRV", "MvNormalRV", "MultivariateNormalRV")
+
+
+def _precision(family: str, width: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    size = int(np.prod(shape))
+    if family == "NormalRV":
+        sigma = np.broadcast_to(width, shape).reshape(-1)
+        if not np.all(sigma > 0):
+            raise NotAffineError("a prior sd is not positive")
+        return np.diag(1.0 / sigma**2)
+    if len(shape) != 1 or width.ndim != 2:
+        raise NotAffineError("several vectors share one prior covariance")
+    return np.asarray(np.linalg.inv(width).reshape(size, size))
+
+
+def _dense(design: Any, size: int) -> np.ndarray:
+    out = np.zeros((len(design.offset), size))
+    for place, block in design.dense:
+        out[:, place] += block
+    for place, index, weight in design.scattered:
+        out[np.arange(len(index)), place.start + index] += weight
+    return out

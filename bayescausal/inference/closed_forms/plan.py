@@ -1,0 +1,413 @@
+"""Which block is drawn how: the exact samplers of a posterior, and what is left for a Markov chain.
+
+A block is drawn exactly where one of the conjugate forms fits (:mod:`.linear`, :mod:`.counts`). The
+forms are tried on the expressions first, without data; the numbers have the last word, and a block
+that they contradict goes to the rest. What is left is one smaller model: the equations of exact
+blocks are cut from it, their variables held at the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import xarray as xr
+from pymc.distributions.transforms import _default_transform
+from pymc.pytensorf import toposort_replace
+from pytensor.compile import SharedVariable
+from pytensor.graph.replace import vectorize_graph
+
+from bayescausal.inference.closed_forms.affine import NotAffineError
+from bayescausal.inference.closed_forms.blocks import Block, named_parents, split
+from bayescausal.inference.closed_forms.counts import CountBlock, count_block
+from bayescausal.inference.closed_forms.linear import LinearBlock, linear_block
+from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.names import Joined
+from bayescausal.model.structure.rebuild import PY_MODE, close, open_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pymc as pm
+
+    from bayescausal.inference.data.conform import Conformed
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = [
+    "Plan",
+    "Sampler",
+    "accumulate",
+    "as_array",
+    "derived",
+    "draw_exact",
+    "layout",
+    "make_plan",
+    "rest_of",
+    "row_chunks",
+    "with_arrays",
+]
+
+#: Rows whose designs are held at a time.
+ROWS = 50_000
+
+Sampler = LinearBlock | CountBlock
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The blocks of a posterior.
+
+    Attributes
+    ----------
+    samplers : tuple of Sampler
+        Of the blocks that are drawn exactly.
+    rest : tuple of (Block, str)
+        The others, and why they are not.
+    idle : tuple of str
+        Observed variables whose equations have no unknown.
+    """
+
+    samplers: tuple[Sampler, ...]
+    rest: tuple[tuple[Block, str], ...]
+    idle: tuple[str, ...]
+
+
+def make_plan(structure: Structure, columns: Any, partly: Any = ()) -> Plan:
+    """Return how each block can be drawn, from the expressions alone.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    columns : collection of str
+        Names that are given by data: random variables and ``pm.Data``.
+    partly : collection of str
+        Random variables with empty cells.
+
+    Returns
+    -------
+    Plan
+
+    Examples
+    --------
+    >>> from bayescausal import datasets
+    >>> from bayescausal.inference.closed_forms.plan import make_plan
+    >>> from bayescausal.model.structure.structure import structure_of
+    >>> world = datasets.coating()
+    >>> plan = make_plan(structure_of(world.model), {"humid", "dilution", "coating"})
+    >>> [sampler.names for sampler in plan.samplers]
+    [('b_c0', 'b_dc', 'b_hc', 'sigma')]
+    >>> [(block.unknowns, reason) for block, reason in plan.rest]
+    [(('b_d0', 'b_hd'), "'dilution' is not Normal")]
+    """
+    observed = {n for n in structure.random if n in columns and n not in partly}
+    observed |= {rv.name for rv in structure.model.observed_RVs} - set(partly)
+    samplers: list[Sampler] = []
+    rest: list[tuple[Block, str]] = []
+    for block in split(structure, observed, partly):
+        if block.opaque:
+            rest.append((block, block.opaque))
+            continue
+        odd = [n for n in block.unknowns if _is_moved(structure, n)]
+        if odd:
+            rest.append((block, f"{', '.join(odd)} has a transform of its own"))
+            continue
+        found: Sampler | str = linear_block(structure, block, columns)
+        if isinstance(found, str):
+            other = count_block(structure, block, columns)
+            found = found if isinstance(other, str) else other
+        if isinstance(found, str):
+            rest.append((block, found))
+        else:
+            samplers.append(found)
+    used = {n for s in samplers for n in s.observed}
+    used |= {f.name for block, _ in rest for f in block.observed}
+    idle = tuple(n for n in structure.random if n in observed and n not in used)
+    return Plan(tuple(samplers), tuple(rest), idle)
+
+
+def _is_moved(structure: Structure, name: str) -> bool:
+    """Whether a variable has another transform than its family: an order, an interval."""
+    rv = structure.variable(name)
+    own = structure.model.rvs_to_transforms.get(rv)
+    return rv in structure.model.free_RVs and type(own) is not type(
+        None if is_discrete(rv) else _default_transform(rv.owner.op, rv)
+    )
+
+
+def row_chunks(
+    sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
+) -> Iterator[Mapping[str, np.ndarray]]:
+    """Yield the columns of a block, some rows at a time.
+
+    Rows lie along the first dim of the equations. Where they have different ones, or the model
+    has arrays of its own along it, there is one chunk.
+
+    Parameters
+    ----------
+    sampler : Sampler
+    structure : Structure
+    columns : mapping of str to ndarray
+    rows : int
+
+    Yields
+    ------
+    mapping of str to ndarray
+    """
+    held = {n: columns[n] for n in sampler.columns}
+    firsts = {structure.dims[n][0] for n in sampler.observed}
+    dim = next(iter(firsts))
+    inner = any(dim in structure.dims.get(n, ())[1:] for n in held)
+    if len(firsts) > 1 or inner or dim in structure.fixed or dim not in structure.unit_dims:
+        yield held
+        return
+    length = len(held[sampler.observed[0]])
+    along = {n for n in held if structure.dims.get(n, ())[:1] == (dim,)}
+    for start in range(0, length, rows):
+        cut = slice(start, start + rows)
+        yield {n: v[cut] if n in along else v for n, v in held.items()}
+
+
+def accumulate(
+    sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
+) -> Any:
+    """Return the statistics of all rows.
+
+    Raises
+    ------
+    NotAffineError
+        If the numbers contradict the form.
+    """
+    total: Any = None
+    for chunk in row_chunks(sampler, structure, columns, rows):
+        reference = getattr(total, "reference", None)
+        found = sampler.statistics(chunk, reference=reference)
+        total = found if total is None else total + found
+    return total
+
+
+def draw_exact(
+    plan: Plan,
+    structure: Structure,
+    conformed: Conformed,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    rows: Mapping[str, np.ndarray] | None = None,
+) -> tuple[dict[str, np.ndarray], dict[str, str], Plan]:
+    """Draw the blocks that can be drawn exactly.
+
+    Parameters
+    ----------
+    plan : Plan
+    structure : Structure
+    conformed : Conformed
+    draws, chains, seed : int
+    rows : mapping of str to ndarray of bool, optional
+        Of outcomes with a sampler of their own, the rows that count.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray, shape (chain, draw, ...)
+    methods : dict of str to str
+    plan : Plan
+        With blocks that the numbers contradicted moved to the rest.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    methods: dict[str, str] = {}
+    kept, failed = [], list(plan.rest)
+    for sampler in plan.samplers:
+        key = [seed, crc32(",".join(sorted(sampler.names)).encode())]
+        try:
+            columns = _rows_of(sampler, structure, conformed.columns, rows or {})
+            statistics = accumulate(sampler, structure, columns)
+            found = sampler.draw(statistics, chains * draws, key)
+        except (NotAffineError, ArithmeticError) as error:
+            failed.append((_block_of(structure, plan, sampler), str(error)))
+            continue
+        kept.append(sampler)
+        for name, values in found.items():
+            arrays[name] = values.reshape(chains, draws, *values.shape[1:])
+        methods[Joined(sampler.names)] = sampler.method
+    return arrays, methods, Plan(tuple(kept), tuple(failed), plan.idle)
+
+
+def _rows_of(
+    sampler: Sampler,
+    structure: Structure,
+    columns: Mapping[str, np.ndarray],
+    rows: Mapping[str, np.ndarray],
+) -> Mapping[str, np.ndarray]:
+    """Return the columns of a sampler, only the rows that count."""
+    name = sampler.observed[0]
+    if name not in rows:
+        return columns
+    along = structure.dims[name][:1]
+    return {
+        n: v[rows[name]] if structure.dims.get(n, ())[:1] == along else v
+        for n, v in columns.items()
+    }
+
+
+def _block_of(structure: Structure, plan: Plan, sampler: Sampler) -> Block:
+    blocks = split(structure, {n for s in plan.samplers for n in s.observed}, ())
+    return next(b for b in blocks if set(sampler.names) & set(b.unknowns))
+
+
+def rest_of(model: pm.Model, gone: Sequence[str], held: Sequence[str]) -> pm.Model:
+    """Return what is left of a conditioned model without some blocks.
+
+    Parameters
+    ----------
+    model : pm.Model
+        Conditioned.
+    gone : sequence of str
+        Unknowns that are drawn elsewhere.
+    held : sequence of str
+        Observed variables whose equations are left out: they keep the values of the data.
+
+    Returns
+    -------
+    pm.Model
+        Without Deterministics that read what is gone.
+    """
+    if not gone and not held:
+        return model
+    away = {model[n] for n in gone}
+    below = {d for d in model.deterministics if _behind(d, away)}
+    fgraph, memo, initvals = open_model(model)
+    drop = {memo[v] for v in (*away, *below)}
+    for i in reversed(range(len(fgraph.outputs))):
+        if fgraph.outputs[i] in drop:
+            fgraph.remove_output(i)
+    cut = [(memo[model[n]], memo[model[n]].owner.inputs[1]) for n in held]
+    toposort_replace(fgraph, tuple(cut), reverse=True)
+    return close(fgraph, {k: v for k, v in initvals.items() if k not in gone})
+
+
+def _behind(variable: Any, leaves: set[Any]) -> bool:
+    return bool(named_parents(list(variable.owner.inputs), leaves))
+
+
+def with_arrays(
+    structure: Structure,
+    coords: Mapping[str, Any],
+    groups: Mapping[str, xr.Dataset],
+    arrays: Mapping[str, np.ndarray],
+    data: Mapping[str, np.ndarray],
+) -> dict[str, xr.Dataset]:
+    """Return groups with draws, and what they determine, put in.
+
+    Parameters
+    ----------
+    structure : Structure
+    coords : mapping of str to sequence
+        Labels of the dims of the data.
+    groups : mapping of str to Dataset
+        With ``posterior``.
+    arrays : mapping of str to ndarray, shape (chain, draw, ...)
+    data : mapping of str to ndarray
+        Values of ``pm.Data``; of others the model's own are taken.
+
+    Returns
+    -------
+    dict of str to Dataset
+    """
+    if not arrays:
+        return dict(groups)
+    before = groups["posterior"]
+    variables: dict[str, Any] = {str(n): v.variable for n, v in before.data_vars.items()}
+    labels: dict[str, Any] = {}
+    for name, value in arrays.items():  # put together at once: this is a large part of a refit
+        dims, own = layout(structure, name, value, coords)
+        variables[name] = dims, value
+        labels |= {d: v for d, v in own.items() if d not in before.coords}
+    posterior = xr.Dataset(variables, {**before.coords, **labels}, before.attrs)
+    made = derived(structure, posterior, coords, data)
+    return {**groups, "posterior": posterior.assign(made) if made else posterior}
+
+
+def derived(
+    structure: Structure,
+    posterior: xr.Dataset,
+    coords: Mapping[str, np.ndarray],
+    values: Mapping[str, np.ndarray],
+) -> dict[str, xr.DataArray]:
+    """Return the parameters' Deterministics that the draws determine.
+
+    Parameters
+    ----------
+    structure : Structure
+    posterior : Dataset
+        Dims chain, draw and their own.
+    coords : mapping of str to ndarray
+    values : mapping of str to ndarray
+        Of ``pm.Data``.
+
+    Returns
+    -------
+    dict of str to DataArray
+    """
+    model = structure.model
+    leaves = {*model.basic_RVs, *model.data_vars}
+    unit = {*structure.nodes, *structure.deterministics, *structure.imputed}
+    wanted = []
+    for d in model.deterministics:
+        read = {v.name for v in named_parents([d], leaves)}
+        data = {v.name for v in model.data_vars}
+        if d.name in posterior or d.name in unit or read & unit:
+            continue
+        if read - data <= {str(v) for v in posterior.data_vars} and read - data:
+            wanted.append((d, sorted(read - data)))
+    if not wanted:
+        return {}
+    names = sorted({n for _, read in wanted for n in read})
+    flat = {n: posterior[n].values.reshape(-1, *posterior[n].shape[2:]) for n in names}
+    batch = {
+        model[n]: pt.TensorType(str(model[n].type.dtype), (None,) * v.ndim)(f"all_{n}")
+        for n, v in flat.items()
+    }
+    outputs = vectorize_graph([d for d, _ in wanted], batch)
+    given = {
+        v: pt.constant(np.asarray(values[v.name], dtype=v.type.dtype))
+        for v in model.data_vars
+        if v.name in values and isinstance(v, SharedVariable)
+    }
+    call = pytensor.function(list(batch.values()), outputs, givens=given, mode=PY_MODE)
+    with np.errstate(all="ignore"):
+        found = call(*(v.astype(model[n].type.dtype) for n, v in flat.items()))
+    sizes = posterior.sizes["chain"], posterior.sizes["draw"]
+    made = {}
+    for (d, _), value in zip(wanted, found, strict=True):
+        value = np.asarray(value).reshape(*sizes, *np.shape(value)[1:])
+        made[d.name] = as_array(structure, d.name, value, coords)
+    return made
+
+
+def as_array(
+    structure: Structure, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
+) -> xr.DataArray:
+    """Return draws with the dims and labels that PyMC would give them."""
+    dims, labels = layout(structure, name, value, coords)
+    index = {"chain": np.arange(value.shape[0]), "draw": np.arange(value.shape[1])}
+    return xr.DataArray(value, dims=dims, coords={**index, **labels})
+
+
+def layout(
+    structure: Structure, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Return the dims of draws, and the labels of those but chain and draw, as PyMC has them."""
+    own = structure.model.named_vars_to_dims.get(name)
+    dims = [d or f"{name}_dim_{i}" for i, d in enumerate(own or (None,) * (value.ndim - 2))]
+    labels = {}
+    for d, n in zip(dims, value.shape[2:], strict=True):
+        found = coords.get(d)
+        if found is None:
+            found = structure.model.coords.get(d)
+        labels[d] = np.asarray(found) if found is not None and len(found) == n else np.arange(n)
+    return ("chain", "draw", *dims), labels

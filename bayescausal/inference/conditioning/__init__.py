@@ -1,0 +1,1 @@
+"""The model conditioned on data: its density and its factors."""

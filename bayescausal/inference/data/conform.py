@@ -1,0 +1,441 @@
+"""Making columns fit their variables, or saying exactly why they cannot.
+
+Every column is checked against the variable of its name: length, kind of number, support. Three
+things are done on the way, and nothing else is:
+
+* whole floats and booleans become integers where the variable is discrete;
+* labels become codes where the model says *categorical* (a Categorical or ordered variable, an
+  integer ``pm.Data``): in the order of the coords of the dim ``<variable>_level``, of the
+  categories the column came with, or of the coords of the one dim of the model that knows them
+  all;
+* empty cells of a continuous variable stay empty, and become unknowns of the model: they are
+  *missing at random given the model* [1]_, that is, what hides a cell may depend on what is seen
+  of the unit, not on the hidden value.
+
+Empty cells of a discrete variable are refused: there is no such general treatment of them. A
+structural variable without a column is latent; ``pm.Data`` never is.
+
+References
+----------
+.. [1] D. B. Rubin, Inference and missing data, *Biometrika* 63(3), 1976.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.inference.data.duplicate_columns import one_name_each
+from bayescausal.model.interventions.support import Support, is_discrete, support_of
+from bayescausal.model.kinds import as_label, kind_of
+from bayescausal.model.structure.rebuild import is_index
+from bayescausal.types import DataError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.inference.data.columns import Table
+    from bayescausal.model.structure.structure import Structure
+
+#: Families of continuous numbers, of which 0 and 1 alone are a sample that they nearly never give.
+_CONTINUOUS = ("NormalRV", "StudentTRV", "LaplaceRV", "LogisticRV", "CauchyRV")
+
+__all__ = ["Conformed", "check_support", "conform"]
+
+
+@dataclass(frozen=True, eq=False)
+class Conformed:
+    """Columns that fit the model.
+
+    Attributes
+    ----------
+    columns : mapping of str to ndarray
+        Structural variables and ``pm.Data`` with the dims and dtype of the variable; a column
+        with empty cells is float, NaN there.
+    missing : mapping of str to ndarray of bool
+        Where a column is empty; only columns that are.
+    latent : tuple of str
+        Random structural variables without a column.
+    sizes, coords : mapping
+        Length and labels of every dim of the model, those of the units as in the data.
+    labels : mapping of str to tuple
+        What the codes of a categorical column stand for.
+    notes : tuple of str
+        What was done or assumed, in words.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    missing: Mapping[str, np.ndarray]
+    latent: tuple[str, ...]
+    sizes: Mapping[str, int]
+    coords: Mapping[str, np.ndarray]
+    labels: Mapping[str, tuple[Any, ...]]
+    notes: tuple[str, ...]
+
+
+def conform(
+    table: Table, structure: Structure, known: Mapping[str, tuple[Any, ...]] | None = None
+) -> Conformed:
+    """Check every column of a table against its variable.
+
+       Parameters
+       ----------
+       table : Table
+           From :func:`as_table`.
+       structure : Structure
+           The model, read.
+       known : mapping of str to tuple, optional
+           What the codes of categories stand for already, such as the labels of a fit.
+
+       Returns
+       -------
+       Conformed
+
+       Raises
+       ------
+       DataError
+           Naming the column, the row and the value.
+
+       Examples
+       --------
+       >>> import pymc as pm
+       >>> from bayescausal.inference import as_table
+    from bayescausal.inference.data import conform
+       >>> from bayescausal.model.structure.structure import structure_of
+       >>> with pm.Model(coords={"unit": [0]}) as model:
+       ...     x = pm.Bernoulli("x", 0.5, dims="unit")
+       ...     y = pm.Normal("y", x, dims="unit")
+       >>> structure = structure_of(model)
+       >>> conform(as_table({"x": [True, False], "y": [1.5, 2.0]}, structure),
+       structure).columns["x"] array([1, 0])
+    """
+    if known:
+        table = replace(table, categories={**table.categories, **_shared(table, known)})
+    columns: dict[str, np.ndarray] = {}
+    missing: dict[str, np.ndarray] = {}
+    labels: dict[str, tuple[Any, ...]] = {}
+    data = {v.name: v for v in structure.model.data_vars}
+    lost = [name for name in structure.data if name not in table]
+    if lost:
+        near = [hit for name in lost for hit in closest(name, table.ignored)[:1]]
+        raise DataError(
+            f"The data have no column for {', '.join(map(repr, lost))}, pm.Data of the model.",
+            expected="A complete column for every pm.Data of the units.",
+            names=near,
+        )
+    for name in table.columns:
+        if name not in data:
+            continue
+        columns[name], found = _data_column(name, table, data[name], structure)
+        labels.update({name: found} if found else {})
+    given = {data[name]: columns[name] for name in columns}
+    for name in structure.random:
+        if name not in table:
+            continue
+        support = support_of(structure.variable(name), given)
+        if name in structure.imputed:
+            support = support_of(structure.model[structure.imputed[name][0]], given)
+        array, found = _random_column(name, table, support, structure)
+        labels.update({name: found} if found else {})
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            missing[name] = np.isnan(array)
+        check_support(name, array, support, table.coords, table.dims[name], missing.get(name))
+        columns[name] = array
+    latent = tuple(n for n in structure.random if n not in columns)
+    _refuse_misspelt(table, structure, latent)
+    notes = _notes(table, structure, latent, missing, labels, columns)
+    notes = (*notes, *one_name_each(structure, columns))
+    return Conformed(columns, missing, latent, table.sizes, table.coords, labels, notes)
+
+
+def check_support(
+    name: str,
+    array: np.ndarray,
+    support: Support,
+    coords: Mapping[str, Any],
+    dims: tuple[str, ...],
+    missing: np.ndarray | None = None,
+) -> None:
+    """Refuse values that the variable cannot take, naming the first and counting the rest."""
+    inside = support.contains(array)
+    if missing is not None:
+        inside = inside | missing
+    bad = np.argwhere(~np.broadcast_to(inside, array.shape))
+    if len(bad):
+        where, value = _where(bad[0], dims, coords), array[tuple(bad[0])]
+        more = f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else ""
+        raise DataError(
+            f"{name!r} is {value} at {where}{more}, outside the support of its "
+            f"{support.family} distribution.",
+            expected=f"{support.describe()}.",
+        )
+
+
+# ------------------------------------------------------------------------------- columns
+
+
+def _shared(table: Table, known: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """Return the labels of the columns of labels that are known, refusing those that are not."""
+    found = {}
+    for name, order in known.items():
+        if name not in table or not (
+            name in table.categories or _is_labels(table[name], _empty(table[name]))
+        ):
+            continue
+        held = dict.fromkeys(as_label(v) for v in table[name].ravel().tolist())
+        odd = [v for v in held if v not in (*order, None)]
+        if odd:
+            raise DataError(
+                f"{name!r} is {odd[0]!r} in the table, which is none of its categories.",
+                expected=", ".join(map(repr, order[:12])) + (", ..." if len(order) > 12 else "."),
+            )
+        found[name] = tuple(order)
+    return found
+
+
+def _where(cell: np.ndarray, dims: tuple[str, ...], coords: Mapping[str, Any]) -> str:
+    """Return the labels of a cell, for messages."""
+    return ", ".join(
+        f"{d}={coords[d][i]!s}" if d in coords else f"position {i}"
+        for d, i in zip(dims, cell, strict=True)
+    )
+
+
+def _empty(array: np.ndarray) -> np.ndarray:
+    """Return where an array has no value: NaN, None, NaT, pd.NA."""
+    import pandas as pd
+
+    return np.asarray(pd.isna(array))
+
+
+def _random_column(
+    name: str, table: Table, support: Support, structure: Structure
+) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Return one column of a random variable in its dtype, with the labels of its codes."""
+    raw = table[name]
+    empty = _empty(raw)
+    discrete = support.integer or is_discrete(structure.variable(name))
+    if discrete and empty.any() and name not in structure.imputed:
+        where = _where(np.argwhere(empty)[0], table.dims[name], table.coords)
+        raise DataError(
+            f"{name!r} is discrete and has {int(empty.sum())} empty cells, the first at {where}.",
+            expected="A value in every row.",
+            remedy="Drop those rows, or leave the column out: the variable is then latent and "
+            "summed out.",
+        )
+    if empty.all():
+        raise DataError(
+            f"{name!r} has no value at all.",
+            expected="Some values.",
+            remedy="Leave the column out: the variable is then latent.",
+        )
+    labels: tuple[Any, ...] = ()
+    if _is_labels(raw, empty) or (name in table.categories and support.categorical):
+        if not support.categorical:
+            raise _not_numeric(name, raw, empty, support.family, table)
+        raw, labels = _code(name, table, support.categories, structure)
+    array = _numbers(name, raw, empty, table)
+    if discrete and not empty.any():
+        return _integers(name, array, structure.variable(name).type.dtype, table), labels
+    return array, labels
+
+
+def _data_column(
+    name: str, table: Table, variable: Any, structure: Structure
+) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Return one column of a ``pm.Data``, complete and in its dtype."""
+    raw = table[name]
+    empty = _empty(raw)
+    if empty.any():
+        where = _where(np.argwhere(empty)[0], table.dims[name], table.coords)
+        raise DataError(
+            f"{name!r} is pm.Data and has {int(empty.sum())} empty cells, the first at {where}.",
+            expected="A complete column.",
+            remedy="To have empty cells imputed, give the variable a distribution.",
+        )
+    labels: tuple[Any, ...] = ()
+    labelled = _is_labels(raw, empty)
+    if labelled or (name in table.categories and is_index(variable, structure.model)):
+        if not is_discrete(variable):
+            raise _not_numeric(name, raw, empty, "data", table)
+        raw, labels = _code(name, table, None, structure)
+    array = _numbers(name, raw, empty, table)
+    if array.ndim != variable.type.ndim:
+        raise DataError(f"{name!r} has {array.ndim} dimensions.", expected=f"{variable.type.ndim}.")
+    if is_discrete(variable):
+        return _integers(name, array, variable.type.dtype, table), labels
+    return array.astype(variable.type.dtype), labels
+
+
+def _is_labels(raw: np.ndarray, empty: np.ndarray) -> bool:
+    """Whether a column holds anything but numbers."""
+    if raw.dtype.kind in "biuf":
+        return False
+    return kind_of(raw[~empty]).what != "number"
+
+
+def _not_numeric(
+    name: str, raw: np.ndarray, empty: np.ndarray, family: str, table: Table
+) -> DataError:
+    """Build the error for labels where numbers belong."""
+    cell = np.argwhere(~empty)[0]
+    shown = raw[tuple(cell)]
+    shown = shown.item() if isinstance(shown, np.generic) else shown
+    where = _where(cell, table.dims[name], table.coords)
+    return DataError(
+        f"{name!r} is {shown!r} at {where}, but the model says {family}, not categorical.",
+        expected="Numbers.",
+        remedy="Say in what unit the dates count, such as days since the first."
+        if kind_of(raw).what == "date"
+        else "Code the labels as numbers yourself.",
+    )
+
+
+def _numbers(name: str, raw: np.ndarray, empty: np.ndarray, table: Table) -> np.ndarray:
+    """Return a column as integers or floats; empty cells are NaN; infinity is refused."""
+    if raw.dtype.kind in "iu":
+        return raw
+    if raw.dtype.kind == "b":
+        return raw.astype(np.int64)
+    array = np.full(raw.shape, np.nan)
+    array[~empty] = raw[~empty].astype(float)
+    wild = np.argwhere(np.isinf(array))
+    if len(wild):
+        where = _where(wild[0], table.dims[name], table.coords)
+        raise DataError(
+            f"{name!r} is {array[tuple(wild[0])]} at {where}.",
+            expected="Finite numbers.",
+            remedy="Leave the cell empty if the value is not known.",
+        )
+    return array
+
+
+def _integers(name: str, array: np.ndarray, dtype: str, table: Table) -> np.ndarray:
+    """Return whole numbers as integers, refusing others."""
+    if array.dtype.kind == "f":
+        bad = np.argwhere(array != np.round(array))
+        if len(bad):
+            where = _where(bad[0], table.dims[name], table.coords)
+            raise DataError(
+                f"{name!r} is {array[tuple(bad[0])]} at {where}, but the variable is discrete.",
+                expected="Whole numbers.",
+            )
+    return array.astype(dtype)
+
+
+def _code(
+    name: str, table: Table, size: int | None, structure: Structure
+) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Return labels as codes 0..K-1, and the labels in that order."""
+    raw = table[name]
+    cells = [as_label(v) for v in raw.ravel().tolist()]  # dates go by their text
+    found = list(dict.fromkeys(cells))
+    coords = {
+        d: tuple(v)
+        for d, v in structure.model.coords.items()
+        if v is not None and d not in structure.unit_dims
+    }
+    fitting = [
+        v for v in coords.values() if set(found) <= set(v) and (size is None or len(v) == size)
+    ]
+    own = coords.get(f"{name}_level")
+    if own is not None:
+        odd = [v for v in found if v not in own]
+        if odd:
+            raise DataError(
+                f"{name!r} is {odd[0]!r} in the data, which is none of its levels in the model.",
+                expected=", ".join(map(repr, own[:12])) + (", ..." if len(own) > 12 else "."),
+                remedy="Build the model from data that have it, or drop those rows.",
+            )
+        order = own
+    elif len(set(fitting)) == 1 and set(table.categories.get(name, fitting[0])) <= set(fitting[0]):
+        order = fitting[0]  # the model says so; the order of a Categorical is often the alphabet's
+    elif name in table.categories:
+        order = table.categories[name]
+    else:
+        raise DataError(
+            f"{name!r} holds labels ({', '.join(map(repr, found[:4]))}), and the model does not "
+            "say which category each is.",
+            expected="Codes 0, 1, ..., or a dim of the model whose coords are the labels.",
+            remedy=f"Make the column a pandas Categorical with its categories in order: "
+            f"pd.Categorical(data[{name!r}], categories=[...]).",
+        )
+    if size is not None and len(order) != size:
+        raise DataError(
+            f"{name!r} has {len(order)} categories: {', '.join(map(str, order))}.",
+            expected=f"{size}, as in the model.",
+        )
+    position = {label: i for i, label in enumerate(order)}
+    codes = np.array([position[v] for v in cells], dtype=np.int64)
+    return codes.reshape(raw.shape), tuple(order)
+
+
+def _refuse_misspelt(table: Table, structure: Structure, latent: tuple[str, ...]) -> None:
+    """Refuse a column that nothing reads and that is spelled like a variable without one."""
+    known = {*structure.full, *structure.unit_dims, *structure.model.coords}
+    unread = {str(c).casefold().strip(): str(c) for c in table.ignored if str(c) not in known}
+    for name in latent:
+        key = name.casefold()
+        near = [key] if key in unread else []
+        if len(key) > 2:
+            near += difflib.get_close_matches(key, list(unread), n=1, cutoff=0.8)
+        if near:
+            raise DataError(
+                f"{name!r} has no column, and the column {unread[near[0]]!r} is no variable of the "
+                "model.",
+                expected=f"a column {name!r}; without one the variable would be latent.",
+                names=(unread[near[0]],),
+                remedy=f"Rename the column or the variable; if {name!r} is meant to be latent, "
+                f"leave {unread[near[0]]!r} out.",
+            )
+
+
+# --------------------------------------------------------------------------------- notes
+
+
+def _notes(
+    table: Table,
+    structure: Structure,
+    latent: tuple[str, ...],
+    missing: Mapping[str, np.ndarray],
+    labels: Mapping[str, tuple[Any, ...]],
+    columns: Mapping[str, np.ndarray],
+) -> tuple[str, ...]:
+    """Say in words what was assumed."""
+    notes = []
+    if latent:
+        verb = "has" if len(latent) == 1 else "have"
+        be = "is" if len(latent) == 1 else "are"
+        notes.append(f"{', '.join(latent)} {verb} no column and so {be} latent.")
+    for name, mask in missing.items():
+        notes.append(
+            f"{name}: {int(mask.sum())} of {mask.size} cells are empty and are imputed, missing "
+            "at random given the model."
+        )
+    for name, order in labels.items():
+        shown = ", ".join(f"{i} = {label}" for i, label in enumerate(order[:8]))
+        notes.append(f"{name}: coded {shown}{', ...' if len(order) > 8 else ''}.")
+    for name in structure.random:
+        family = type(structure.variable(name).owner.op).__name__
+        if name in columns and family in _CONTINUOUS and _is_binary(columns[name]):
+            notes.append(
+                f"{name}: holds 0 and 1 alone, and its distribution is "
+                f"{family.removesuffix('RV')}, for continuous numbers."
+            )
+    known = {*structure.parameters, *structure.deterministics}
+    redundant = [name for name in table.ignored if name in known]
+    if redundant:
+        notes.append(
+            f"The columns {', '.join(redundant)} were ignored: parameters and Deterministics are "
+            "not data."
+        )
+    return tuple(notes)
+
+
+def _is_binary(column: np.ndarray) -> bool:
+    """Whether what is seen of a column are zeros and ones, both of them."""
+    seen = column[~np.isnan(column)]
+    return bool(np.isin(seen, (0.0, 1.0)).all() and len(seen) and seen.min() < seen.max())

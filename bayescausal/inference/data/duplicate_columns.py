@@ -1,0 +1,253 @@
+"""One column under two names: a graph with an arrow that the data say is there, and it is not.
+
+A mediator is often written twice in PyMC: once as ``pm.Data`` in the outcome's equation, once as
+the observed variable of a likelihood of its own. Both hold the same numbers, but for the model they
+are two things: an intervention on the treatment changes the variable and not the column that the
+outcome reads, so that the path through the mediator is cut without a word and a total effect is
+answered by the direct one. Numbers that are the same up to origin and unit (a standardised copy)
+are the same column; so are its square, logarithm, root, rounded values or product with another
+column, a column of a design matrix, and a copy whose empty cells were filled. Among columns without
+an equation (``age`` and ``age2``) this is noted.
+
+Equal numbers are no proof where few orders of them are possible (ten zeros and ones), nor where the
+variable descends from the column (a treatment that everybody took as assigned).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+
+from bayescausal.model.structure.design_matrix import entry_names
+from bayescausal.types import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["FEW", "one_name_each", "relation", "same_numbers"]
+
+#: Two columns may agree by chance this often.
+CHANCE = 1e-6
+#: How far from a straight line the same numbers may be, by rounding.
+ROUNDING = 1e-10
+#: Rows that are looked at first.
+FEW = 1000
+#: Columns up to which products of two are tried.
+MANY = 20
+#: What a column may be of another.
+_TURNS: tuple[tuple[str, Any], ...] = (
+    ("the square", np.square),
+    ("the logarithm", np.log),
+    ("the logarithm of 1 + x", np.log1p),
+    ("the root", np.sqrt),
+    ("the exponential", np.exp),
+    ("the cube", lambda v: v**3),
+    ("the inverse", lambda v: 1 / v),
+    ("single precision", lambda v: v.astype(np.float32).astype(float)),
+    *(("the rounded value", partial(np.round, decimals=k)) for k in range(7)),
+)
+
+
+def one_name_each(structure: Structure, columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Refuse a column that stands for a modelled variable in the equation of another.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    columns : mapping of str to ndarray
+        Its columns.
+
+    Returns
+    -------
+    tuple of str
+        A note for each two columns without an equation of which one follows from the other.
+
+    Raises
+    ------
+    DataError
+        Naming both, and who reads the copy.
+    """
+    graph = structure.graph
+    read = _read(structure, columns)
+    random = {n: columns[n] for n in structure.random if n in columns}
+    for name, column in random.items():
+        for copy, (node, values) in read.items():
+            if nx.has_path(graph, node, name) or not (what := _same(name, column, values, columns)):
+                continue
+            readers = ", ".join(graph.successors(node))
+            raise DataError(
+                f"The column {copy!r} holds {what}: one column under two names. {readers} would "
+                f"read {copy}, which stays as it is when something changes {name}.",
+                expected="the variable itself in the equations that read it.",
+                remedy=f"In the equation of {readers} write the variable {name} in place of the "
+                f"pm.Data {copy!r}.",
+            )
+    _refuse_twins(graph, random)
+    names = list(read)
+    notes = []
+    for i, one in enumerate(names):
+        for two in names[i + 1 :]:
+            for a, b in ((one, two), (two, one)):
+                how = relation(read[a][1], read[b][1])
+                if how is not None:
+                    said = f"{b} is {how} of {a}" if how else f"{a} and {b} hold the same numbers"
+                    notes.append(
+                        f"{said}: setting one leaves the other as it is. If they are one column, "
+                        "write it once" + (f", and {b} as {how} of it." if how else ".")
+                    )
+                    break
+    return (*notes, *_products(read))
+
+
+def _read(
+    structure: Structure, columns: Mapping[str, np.ndarray]
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the columns without an equation that others read, those of a matrix one by one."""
+    graph, found = structure.graph, {}
+    for node in structure.data:
+        if node not in columns or node not in graph or not graph.out_degree(node):
+            continue
+        entries = entry_names(structure, node)
+        if not entries:
+            found[node] = (node, columns[node])
+            continue
+        axis = [d in structure.unit_dims for d in structure.dims[node]].index(False)
+        for k, entry in enumerate(entries):
+            found[entry] = (node, np.take(columns[node], k, axis=axis))
+    return found
+
+
+def _same(
+    name: str, column: np.ndarray, values: np.ndarray, columns: Mapping[str, np.ndarray]
+) -> str:
+    """Say what of a variable a column holds; nothing if it is none of it."""
+    how = relation(column, values)
+    if how is not None:
+        return f"{how} of the variable {name!r}" if how else f"the numbers of the variable {name!r}"
+    for other, factor in list(columns.items())[:MANY]:
+        if other != name and _is_product(column, factor, values):
+            return f"the product of the variable {name!r} and {other!r}"
+    return ""
+
+
+def _refuse_twins(graph: Any, random: Mapping[str, np.ndarray]) -> None:
+    """Refuse two variables with one column, of which one is read in the place of the other."""
+    names = list(random)
+    for i, one in enumerate(names):
+        for two in names[i + 1 :]:
+            apart = not (nx.has_path(graph, one, two) or nx.has_path(graph, two, one))
+            if not apart or not (graph.out_degree(one) or graph.out_degree(two)):
+                continue
+            if same_numbers(random[one], random[two]):
+                copy, name = (one, two) if graph.out_degree(one) else (two, one)
+                readers = ", ".join(graph.successors(copy))
+                raise DataError(
+                    f"The variables {name!r} and {copy!r} hold the same numbers: one column under "
+                    f"two names. {readers} would read {copy}, which does not change with {name}.",
+                    expected="one variable for one column.",
+                    remedy=f"Write {name} in the equation of {readers}, and leave {copy} out.",
+                )
+
+
+def _products(read: Mapping[str, tuple[str, np.ndarray]]) -> list[str]:
+    """Note columns that are the product of two others."""
+    if len(read) > MANY:
+        return []
+    notes = []
+    for one, two in combinations(read, 2):
+        for three in read:
+            if three not in (one, two) and _is_product(read[one][1], read[two][1], read[three][1]):
+                notes.append(
+                    f"{three} is the product of {one} and {two}: setting one of them leaves it as "
+                    f"it is. Write {one} * {two} in the equation in its place."
+                )
+    return notes
+
+
+def _is_product(one: np.ndarray, other: np.ndarray, third: np.ndarray) -> bool:
+    """Whether a column is the product of two others, and says no less than each of them."""
+    if not one.shape == other.shape == third.shape:
+        return False
+    head = [v.ravel()[:FEW] for v in (one, other, third)]
+    return (
+        _alike(np.asarray(head[0], dtype=float) * head[1], head[2])
+        and same_numbers(np.asarray(one, dtype=float) * other, third)
+        and not any(same_numbers(a, b) for a, b in ((one, other), (one, third), (other, third)))
+    )
+
+
+def relation(one: np.ndarray, other: np.ndarray) -> str | None:
+    """Say what the other column is of this one: "" for the same numbers, None for nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayescausal.inference.data.duplicate_columns import relation
+    >>> x = np.random.default_rng(1).normal(size=50)
+    >>> relation(x, 2 * x + 1), relation(x, x**2), relation(x, x**2 + x)
+    ('', 'the square', None)
+    """
+    if one.shape != other.shape or same_numbers(one, other):
+        return "" if one.shape == other.shape else None
+    if {one.dtype.kind, other.dtype.kind} - set("biuf"):
+        return None
+    a, b = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    head = a.ravel()[:FEW], b.ravel()[:FEW]
+    with np.errstate(all="ignore"):
+        for word, turn in _TURNS:
+            if not _alike(turn(head[0]), head[1]):
+                continue
+            turned = turn(a)
+            if np.isfinite(turned[np.isfinite(a)]).all() and same_numbers(turned, b):
+                return word
+    return None
+
+
+def same_numbers(one: np.ndarray, other: np.ndarray) -> bool:
+    """Tell whether two columns hold the same numbers, up to origin and unit, and not by chance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayescausal.inference.data.duplicate_columns import same_numbers
+    >>> x = np.random.default_rng(1).normal(size=50)
+    >>> same_numbers(x, (x - x.mean()) / x.std()), same_numbers(x, x + 0.01 * x**2)
+    (True, False)
+    >>> same_numbers(np.array([0, 1, 0]), np.array([0, 1, 0]))
+    False
+    """
+    if one.shape != other.shape or {one.dtype.kind, other.dtype.kind} - set("biuf"):
+        return False
+    a, b = (np.asarray(v, dtype=float).ravel() for v in (one, other))
+    if not (_alike(a[:FEW], b[:FEW]) and _alike(a, b)):
+        return False
+    a = a[~(np.isnan(a) | np.isnan(b))]
+    counts = np.unique(a, return_counts=True)[1]
+    orders = math.lgamma(len(a) + 1) - sum(math.lgamma(c + 1) for c in counts)
+    return math.log(2) - orders < math.log(CHANCE)
+
+
+def _alike(a: np.ndarray, b: np.ndarray) -> bool:
+    """Tell whether two columns lie on a line where both are seen, which is most of the rows."""
+    seen = ~(np.isnan(a) | np.isnan(b))  # an empty cell of one may be filled in the other
+    return bool(2 * seen.sum() >= len(seen)) and _straight(a[seen], b[seen])
+
+
+def _straight(a: np.ndarray, b: np.ndarray) -> bool:
+    """Tell whether points lie on a line that is neither level nor upright."""
+    if len(a) < 2:
+        return False
+    a, b = a - a.mean(), b - b.mean()
+    size_a, size_b = np.abs(a).max(), np.abs(b).max()
+    if not size_a or not size_b:
+        return len(a) <= FEW and not size_a and not size_b
+    slope = np.dot(a, b) / np.dot(a, a)
+    return bool(slope) and bool(np.abs(b - slope * a).max() <= ROUNDING * size_b)

@@ -1,0 +1,1 @@
+"""Latent variables and empty cells integrated or summed out exactly, and drawn back."""

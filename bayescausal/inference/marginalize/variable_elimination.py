@@ -1,0 +1,115 @@
+"""Joint states of discrete latents: their sum, and drawing them back.
+
+With :math:`\\ell_i(s)` the log-density of what reads cell :math:`i`, the cell being in state
+:math:`s`, the sum is :math:`\\log \\sum_s e^{\\ell_i(s)}` and the conditional is
+:math:`P(z_i = s) = e^{\\ell_i(s)} / \\sum_t e^{\\ell_i(t)}`: both need the one array.
+
+References
+----------
+.. [1] Stan Development Team, *Stan User's Guide*, chapter "Latent discrete parameters".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import xarray as xr
+
+from bayescausal.model.interventions.support import support_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytensor.graph.basic import Variable
+
+__all__ = ["MAX_STATES", "Group", "few_states", "joined", "log_sum"]
+
+#: Joint states per unit up to which a discrete latent is summed out.
+MAX_STATES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Discrete latents of one shape that meet in a factor.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The latents.
+    dims : tuple of tuple of str
+        Their dims.
+    states : ndarray
+        Joint states: one row each, one column per latent.
+    inputs : tuple of str
+        Free variables that the density reads.
+    log_density : callable
+        From values of those to an array (states, *shape).
+    """
+
+    names: tuple[str, ...]
+    dims: tuple[tuple[str, ...], ...]
+    states: np.ndarray
+    inputs: tuple[str, ...]
+    log_density: Callable[..., Any]
+
+    def probabilities(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return P(joint state | everything else), an array (states, *shape)."""
+        [lp] = self.log_density(*[values[name] for name in self.inputs])
+        weight = np.exp(lp - lp.max(axis=0, keepdims=True))
+        return weight / weight.sum(axis=0, keepdims=True)
+
+    def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
+        """Draw the joint state of every cell, for every draw."""
+        chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
+        held = {n: posterior[n].transpose("chain", "draw", ...).values for n in self.inputs}
+        small = np.min_scalar_type(int(np.abs(self.states).max()) * -1 - 1)
+        out: list[np.ndarray] = []
+        for c in range(chains):
+            for d in range(draws):
+                p = self.probabilities({n: v[c, d] for n, v in held.items()})
+                if not out:
+                    out = [np.empty((chains, draws, *p.shape[1:]), small) for _ in self.names]
+                u = rng.random(p.shape[1:])
+                pick = np.minimum((np.cumsum(p, axis=0) < u).sum(axis=0), len(self.states) - 1)
+                for j, array in enumerate(out):
+                    array[c, d] = self.states[pick, j]
+        coords = {"chain": posterior["chain"], "draw": posterior["draw"]}
+        return {
+            name: xr.DataArray(array, dims=("chain", "draw", *dims), coords=coords)
+            for name, array, dims in zip(self.names, out, self.dims, strict=True)
+        }
+
+
+def log_sum(density: Variable) -> Variable:
+    """Return the log of the sum over states, safe where all but one state are impossible."""
+    top = pt.max(density, axis=0, keepdims=True)
+    top = pytensor.gradient.disconnected_grad(pt.switch(pt.isinf(top), 0.0, top))
+    return pt.log(pt.sum(pt.exp(density - top), axis=0)) + top[0]
+
+
+def few_states(rv: Variable) -> np.ndarray | None:
+    """Return the values a discrete variable can take, if they are few and the same everywhere."""
+    if rv.owner.op.ndim_supp:
+        return None
+    support = support_of(rv)
+    low, high = np.unique(support.lower), np.unique(support.upper)
+    if len(low) != 1 or len(high) != 1 or not np.isfinite([low[0], high[0]]).all():
+        return None
+    count = int(high[0] - low[0]) + 1
+    return np.arange(int(low[0]), int(high[0]) + 1) if 1 <= count <= MAX_STATES else None
+
+
+def joined(
+    latents: Mapping[str, np.ndarray], factors: Mapping[str, frozenset[str]]
+) -> list[tuple[str, ...]]:
+    """Return the latents in groups that share no factor, in the order of the model."""
+    parts: list[set[str]] = [{name} for name in latents]
+    for reads in factors.values():
+        touched = [p for p in parts if p & reads]
+        if len(touched) > 1:
+            parts = [p for p in parts if p not in touched] + [set().union(*touched)]
+    return [tuple(n for n in latents if n in part) for part in parts]

@@ -1,0 +1,1 @@
+"""Drawing: Markov chains, Laplace approximations, the prior and known parameters, refits."""

@@ -1,0 +1,206 @@
+r"""The posterior as a bell at its mode, corrected by importance weights.
+
+On the unconstrained scale :math:`u` the log-density has a mode :math:`\hat u` and a curvature
+:math:`H = -\nabla^2 \log p(\hat u)`. Draws from a Student-t law with 7 degrees of freedom,
+
+.. math:: u^{(s)} = \hat u + H^{-1/2} t_7^{(s)}, \qquad
+   w^{(s)} \propto p(u^{(s)}) / q(u^{(s)}),
+
+are weighted, the largest weights smoothed by a Pareto law, and resampled [1]_. The shape
+:math:`\hat k` of that law says whether the weights can be trusted: above 0.7 they cannot, and the
+fit falls back to NUTS.
+
+It fails where the posterior has several modes (only one is seen, and no weight tells), a funnel, or
+heavy tails; the last two show in :math:`\hat k`. Never chosen by ``method="auto"``.
+
+References
+----------
+.. [1] A. Vehtari, D. Simpson, A. Gelman, Y. Yao and J. Gabry, Pareto smoothed importance sampling,
+   *Journal of Machine Learning Research* 25, 2024.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+import xarray as xr
+from arviz_stats.base import array_stats
+from pymc.pytensorf import compile as compile_function
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.optimize import minimize
+
+from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.structure.rebuild import PY_MODE
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = ["LIMIT", "Bell", "draw_bell"]
+
+#: Above this k-hat the weights are not to be trusted.
+LIMIT = 0.7
+#: Degrees of freedom of the proposal.
+FREEDOM = 7.0
+#: Proposals per draw that is kept.
+MORE = 2
+
+
+class Bell:
+    """The log-density of a model over one vector, its mode and its curvature.
+
+    Parameters
+    ----------
+    model : pm.Model
+        Its free variables are continuous.
+
+    Raises
+    ------
+    ArithmeticError
+        If there is no mode with a curvature that bends down in every direction.
+    """
+
+    def __init__(self, model: pm.Model) -> None:
+        self.model = model
+        values = [model.rvs_to_values[rv] for rv in model.free_RVs]
+        start = model.initial_point(random_seed=1)
+        self.names = [str(v.name) for v in values]
+        self.shapes = [np.shape(start[n]) for n in self.names]
+        logp = model.logp()
+        slopes = model.dlogp()
+        options: dict[str, Any] = {"mode": PY_MODE, "on_unused_input": "ignore"}
+        self._both = compile_function(values, [logp, slopes], **options)
+        self._one = compile_function(values, logp, **options)
+        flat = np.concatenate([np.ravel(start[n]) for n in self.names]).astype(float)
+        self.mode = self._climb(flat)
+        self.root = self._curvature()
+
+    def parts(self, flat: np.ndarray) -> list[np.ndarray]:
+        """Return the values of one vector, variable by variable."""
+        out, at = [], 0
+        for shape in self.shapes:
+            size = int(np.prod(shape))
+            out.append(flat[at : at + size].reshape(shape))
+            at += size
+        return out
+
+    def density(self, flat: np.ndarray) -> float:
+        """Return the log-density."""
+        with np.errstate(all="ignore"):
+            found = float(self._one(*self.parts(flat)))
+        return found if np.isfinite(found) else -np.inf
+
+    def _slope(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
+        with np.errstate(all="ignore"):
+            height, slope = self._both(*self.parts(flat))
+        if not np.isfinite(height) or not np.all(np.isfinite(slope)):
+            return 1e300, np.zeros_like(flat)
+        return -float(height), -np.asarray(slope, dtype=float)
+
+    def _climb(self, start: np.ndarray) -> np.ndarray:
+        """Return the mode."""
+        found = minimize(self._slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000})
+        found = minimize(self._slope, found.x, jac=True, method="BFGS")
+        if not np.isfinite(found.fun) or found.fun > 1e299:
+            raise ArithmeticError("no mode was found")
+        return np.asarray(found.x)
+
+    def _curvature(self) -> np.ndarray:
+        """Return the lower root of the curvature, from differences of slopes."""
+        size = len(self.mode)
+        matrix = np.empty((size, size))
+        for i in range(size):
+            step = 1e-4 * max(1.0, abs(self.mode[i]))
+            for _ in range(2):  # the second time with a step that fits the curvature
+                ahead, behind = self.mode.copy(), self.mode.copy()
+                ahead[i] += step
+                behind[i] -= step
+                row = (self._slope(ahead)[1] - self._slope(behind)[1]) / (2 * step)
+                if row[i] > 0:
+                    step = 1e-2 / np.sqrt(row[i])
+            matrix[i] = row
+        try:
+            return np.asarray(cholesky((matrix + matrix.T) / 2, lower=True))
+        except (LinAlgError, ValueError):
+            raise ArithmeticError("the log-density does not bend down at its mode") from None
+
+    def propose(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return points and their log importance ratios."""
+        size = len(self.mode)
+        normal = rng.standard_normal((count, size))
+        width = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, count))
+        z = normal * width[:, None]
+        points = self.mode + solve_triangular(self.root.T, z.T).T
+        proposal = -0.5 * (FREEDOM + size) * np.log1p(np.sum(z**2, axis=1) / FREEDOM)
+        return points, np.array([self.density(p) for p in points]) - proposal
+
+
+def draw_bell(model: pm.Model, *, draws: int, chains: int, seed: int) -> tuple[xr.Dataset, float]:
+    """Draw from the bell of a model, resampled by smoothed importance weights.
+
+    Parameters
+    ----------
+    model : pm.Model
+        Conditioned; its free variables are continuous.
+    draws, chains, seed : int
+
+    Returns
+    -------
+    posterior : Dataset
+        Dims chain, draw and those of the variables; Deterministics included.
+    k_hat : float
+        The Pareto shape of the weights.
+
+    Raises
+    ------
+    ArithmeticError
+        If there is no bell.
+    """
+    if any(is_discrete(rv) for rv in model.free_RVs):
+        raise ArithmeticError("there are discrete unknowns")
+    bell = Bell(model)
+    names = sorted(rv.name for rv in model.free_RVs)
+    rng = np.random.default_rng([seed, crc32(",".join(names).encode())])
+    points, ratios = bell.propose(MORE * draws * chains, rng)
+    if not np.isfinite(ratios).any():
+        raise ArithmeticError("the bell misses the posterior")
+    ratios = np.where(np.isfinite(ratios), ratios, ratios[np.isfinite(ratios)].min() - 700.0)
+    smooth, k_hat = array_stats.psislw(-ratios)
+    weights = np.exp(np.asarray(smooth) - np.max(smooth))
+    pick = _resampled(weights / weights.sum(), draws * chains, rng)
+    return _untransformed(bell, points[pick], draws, chains), float(k_hat)
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _resampled(weights: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return places drawn with the weights, systematically, in random order."""
+    ladder = (np.arange(size) + rng.random()) / size
+    pick = np.searchsorted(np.cumsum(weights), ladder)
+    return rng.permutation(np.minimum(pick, len(weights) - 1))
+
+
+def _untransformed(bell: Bell, points: np.ndarray, draws: int, chains: int) -> xr.Dataset:
+    """Return points as draws of the model's variables."""
+    model = bell.model
+    wanted = [*model.free_RVs, *model.deterministics]
+    outputs = model.replace_rvs_by_values(wanted)
+    values = [model.rvs_to_values[rv] for rv in model.free_RVs]
+    call = compile_function(values, outputs, mode=PY_MODE, on_unused_input="ignore")
+    with np.errstate(all="ignore"):
+        rows = [call(*bell.parts(p)) for p in points]
+    made = {}
+    for i, variable in enumerate(wanted):
+        array = np.stack([np.asarray(row[i]) for row in rows])
+        array = array.reshape(chains, draws, *array.shape[1:])
+        own = model.named_vars_to_dims.get(variable.name) or (None,) * (array.ndim - 2)
+        dims = [d or f"{variable.name}_dim_{j}" for j, d in enumerate(own)]
+        made[variable.name] = (("chain", "draw", *dims), array)
+    sizes = {d: k for dims, v in made.values() for d, k in zip(dims, v.shape, strict=True)}
+    labels = {}
+    for d, k in sizes.items():
+        known = model.coords.get(d)
+        labels[d] = np.asarray(known) if known is not None and len(known) == k else np.arange(k)
+    return xr.Dataset(made, coords=labels)

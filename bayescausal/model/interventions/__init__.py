@@ -1,0 +1,1 @@
+"""Interventions: parse, check, apply."""

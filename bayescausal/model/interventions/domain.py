@@ -1,0 +1,597 @@
+"""Where an equation is defined: what must hold for its value to exist.
+
+A logarithm needs a positive argument, a table lookup an index within the table, a Poisson a mean
+that is not negative. An intervention sets a variable to values that the model may never have seen,
+and an equation that is not defined there has no value; NaN inside must not become a number.
+
+What must hold is read off the expressions of a variable's parameters, and off the conditions that
+PyMC's log-density puts on them. Only steps that can fail are listed: sums, products, exponentials
+and their like are defined wherever their arguments are, so that most models have nothing to check.
+Whoever knows the values (:mod:`bayescausal.evaluation.support`, :mod:`bayescausal.simulation`)
+evaluates the checks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pymc.distributions.distribution import SymbolicRandomVariable
+from pymc.logprob.utils import CheckParameterValue
+from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.traversal import ancestors
+from pytensor.scalar import basic as ps
+from pytensor.scalar import math as pm_scalar
+from pytensor.tensor.basic import Alloc, Join, MakeVector, ScalarFromTensor, TensorFromScalar
+from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
+from pytensor.tensor.random.op import RandomVariable
+from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
+from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
+
+from bayescausal.model.interventions.support import params_of, support_of
+from bayescausal.model.noise.means import mean_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = [
+    "Check",
+    "Step",
+    "changed_parameters",
+    "changed_steps",
+    "checks_of",
+    "doubtful_parameters",
+    "lookups_of",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operation that can fail: its value, words for it, and what it reads."""
+
+    value: Variable
+    words: str
+    reads: tuple[str, ...]
+    keys: tuple[float, ...] = ()
+    spread: Variable | None = None  #: a denominator that sums over entries
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """Something that must hold for an equation to be defined.
+
+    Attributes
+    ----------
+    equation : str
+        Name of the variable whose equation it is.
+    kind : {"number", "index", "parameter", "spread"}
+        `tested` is no NaN and not infinite; lies within a table of `length` entries; is true;
+        is not next to zero.
+    tested : Variable
+    reads : tuple of str
+        The changed variables that it reads.
+    words : str
+        The condition on a parameter, in PyMC's words, or the step.
+    length : Variable or None
+        Entries of the axis that an index points into.
+    steps : tuple of Step
+        Operations that may explain a NaN.
+    """
+
+    equation: str
+    kind: str
+    tested: Variable
+    reads: tuple[str, ...]
+    words: str = ""
+    length: Variable | None = None
+    steps: tuple[Step, ...] = ()
+
+
+#: Elementwise functions that are defined wherever their arguments are.
+_TOTAL = (
+    ps.Add, ps.Sub, ps.Mul, ps.Neg, ps.Exp, ps.Exp2, ps.Expm1, ps.Sqr, ps.Abs, ps.Sign, ps.Cast,
+    ps.Identity, ps.Second, ps.Switch, ps.Clip, ps.ScalarMaximum, ps.ScalarMinimum, ps.Floor,
+    ps.Ceil, ps.Trunc, ps.RoundHalfToEven, ps.RoundHalfAwayFromZero, ps.Sin, ps.Cos, ps.Sinh,
+    ps.Cosh, ps.Tanh, ps.ArcSinh, ps.ArcTan, ps.ArcTan2, ps.LogicalComparison, ps.IsNan, ps.IsInf,
+    ps.AND, ps.OR, ps.XOR, ps.Invert, pm_scalar.Erf, pm_scalar.Erfc, pm_scalar.Sigmoid,
+    pm_scalar.Softplus,
+)  # fmt: skip
+#: Operations on whole arrays that are defined wherever their arguments are.
+_ARRAYS = (
+    DimShuffle, Alloc, Join, MakeVector, CAReduce, Reshape, Shape, Shape_i, SpecifyShape,
+    ScalarFromTensor, TensorFromScalar, Subtensor, AdvancedSubtensor,
+    RandomVariable, SymbolicRandomVariable, CheckParameterValue,
+)  # fmt: skip
+_NAMED_TOTAL = (
+    "Dot", "Softmax", "LogSoftmax", "ARange", "CumOp", "Sort", "ArgSort", "Argmax", "Max", "Eye",
+    "Tri", "ExtractDiag", "AllocDiag", "Matmul", "IncSubtensor", "AdvancedIncSubtensor", "Split",
+)  # fmt: skip
+
+
+def checks_of(
+    structure: Structure, name: str, touched: Iterable[str], *, mean: bool = False
+) -> list[Check]:
+    """Return what must hold for the equation of a variable to be defined.
+
+    Parameters
+    ----------
+    structure : Structure
+    name : str
+        A random variable or Deterministic.
+    touched : iterable of str
+        The variables whose values may be new; what reads none of them is not checked.
+    mean : bool, default False
+        Only the variable's mean is read.
+
+    Returns
+    -------
+    list of Check
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from bayescausal.model.interventions.domain import checks_of
+    >>> from bayescausal.model.structure.structure import structure_of
+    >>> with pm.Model(coords={"unit": [0, 1]}) as model:
+    ...     dose = pm.Data("dose", np.array([1.0, 2.0]), dims="unit")
+    ...     y = pm.Normal("y", pm.math.log(dose), 1, dims="unit")
+    >>> [(c.kind, c.steps[0].words) for c in checks_of(structure_of(model), "y", ["dose"])]
+    [('number', 'log(dose)')]
+    """
+    walk = _Walk(structure, name, frozenset(touched))
+    rv = structure.model.named_vars[name]
+    roots = _roots(rv)
+    if not any(walk.changes(r) for r in roots):
+        return []
+    found = walk.indexes(roots)
+    read = set(roots)
+    if mean and isinstance(_op(rv), RandomVariable | SymbolicRandomVariable):
+        read = _read_by_mean(rv, roots)
+    for root in roots:
+        if root in read and walk.changes(root) and str(root.type.dtype).startswith("float"):
+            steps = walk.steps(root)
+            found += [
+                Check(name, "spread", s.spread, s.reads, s.words)
+                for s in steps
+                if s.spread is not None
+            ]
+            if steps:
+                found.append(Check(name, "number", root, walk.reads(root), steps=steps))
+    found += [c for c in walk.conditions(rv) if read & set(ancestors([c.tested]))]
+    return found
+
+
+def lookups_of(structure: Structure, name: str, touched: Iterable[str]) -> list[Check]:
+    """Return a check for every table lookup of an equation whose index reads `touched` alone."""
+    touched = frozenset(touched)
+    walk = _Walk(structure, name, touched)
+    found = walk.indexes(_roots(structure.model.named_vars[name]))
+    named = set(walk.named.values()) - touched
+    out = []
+    for check in found:
+        behind = {walk.named[v] for v in ancestors([check.tested]) if v in walk.named}
+        if not behind & named:
+            out.append(check)
+    return out
+
+
+def changed_parameters(
+    structure: Structure, name: str, touched: frozenset[str], *, mean: bool = False
+) -> list[Variable]:
+    """Return the parameters of a variable, or its expression, that read what changes."""
+    walk = _Walk(structure, name, touched)
+    rv = structure.model.named_vars[name]
+    roots = _roots(rv)
+    random = isinstance(_op(rv), RandomVariable | SymbolicRandomVariable)
+    read = _read_by_mean(rv, roots) if mean and random else set(roots)
+    return [r for r in roots if r in read and walk.changes(r)]
+
+
+def changed_steps(
+    structure: Structure, name: str, touched: frozenset[str], root: Variable
+) -> list[tuple[Any, tuple[str, ...]]]:
+    """Return the operations behind a parameter that read what changes, with what they read."""
+    walk = _Walk(structure, name, touched)
+    return [(node, walk.reads(node.outputs[0])) for node in walk.nodes([root])]
+
+
+def doubtful_parameters(rv: Variable) -> list[Variable]:
+    """Return the parameters of a random variable that may be NaN or infinite.
+
+    Examples
+    --------
+    >>> import pymc as pm, pytensor.tensor as pt
+    >>> from bayescausal.model.interventions.domain import doubtful_parameters
+    >>> x = pt.vector("x")
+    >>> len(doubtful_parameters(pm.Poisson.dist(pt.exp(x))))
+    1
+    >>> len(doubtful_parameters(pm.Bernoulli.dist(pt.sigmoid(2 * x + 1))))
+    0
+    """
+    return [r for r in _roots(rv) if str(r.type.dtype).startswith("float") and not _is_safe(r)]
+
+
+def _is_safe(parameter: Variable) -> bool:
+    """Whether a parameter is finite for all finite values of named variables and inputs."""
+    stack, seen = [parameter], set()
+    while stack:
+        top = stack.pop()
+        if top in seen or top.owner is None or (top.name and top is not parameter):
+            continue
+        seen.add(top)
+        op = _op(top)
+        if isinstance(op, Elemwise):
+            growing = isinstance(op.scalar_op, ps.Exp | ps.Exp2 | ps.Expm1)
+            broken = isinstance(op.scalar_op, ps.Switch) and any(
+                _is_nan(i) for i in top.owner.inputs[1:]
+            )
+            if growing or broken or not isinstance(op.scalar_op, _TOTAL):
+                return False
+        elif not (isinstance(op, _ARRAYS) or _is_total(op)):
+            return False
+        stack.extend(top.owner.inputs)
+    return True
+
+
+# ----------------------------------------------------------------------------- private
+
+
+def _op(variable: Variable) -> Any:
+    return None if variable.owner is None else variable.owner.op
+
+
+def _roots(rv: Variable) -> list[Variable]:
+    """Return the parameters of a random variable, those of its components, or an expression."""
+    op = _op(rv)
+    if not isinstance(op, RandomVariable | SymbolicRandomVariable):
+        return [rv]
+    out: list[Variable] = []
+    for p in params_of(rv):
+        inner = isinstance(_op(p), RandomVariable | SymbolicRandomVariable) and p.name is None
+        out += _roots(p) if inner else [p]
+    return out
+
+
+def _read_by_mean(rv: Variable, roots: list[Variable]) -> set[Variable]:
+    """Return the parameters that a mean reads."""
+    try:
+        exact = mean_of(rv)
+    except Exception:  # without a mean everything is drawn
+        return set(roots)
+    return set(roots) if exact is None else set(roots) & _behind(exact)
+
+
+def _behind(variable: Variable) -> set[Variable]:
+    """Return what the value of an expression rests on, which is not what its shape does."""
+    seen: set[Variable] = set()
+    stack = [variable]
+    while stack:
+        top = stack.pop()
+        if top in seen:
+            continue
+        seen.add(top)
+        op = _op(top)
+        if op is None or isinstance(op, Shape | Shape_i):
+            continue
+        inputs = list(top.owner.inputs)
+        if isinstance(op, Alloc):
+            inputs = inputs[:1]
+        elif isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.Second):
+            inputs = inputs[1:]
+        stack.extend(inputs)
+    return seen
+
+
+class _Walk:
+    """What the equation of one variable does with values that may be new."""
+
+    def __init__(self, structure: Structure, name: str, touched: frozenset[str]) -> None:
+        self.name, self.touched = name, touched
+        own = structure.model.named_vars[name]
+        self.named = {v: n for n, v in structure.model.named_vars.items() if v is not own}
+        self.memo: dict[Variable, frozenset[str]] = {}
+
+    def _reads(self, variable: Variable) -> frozenset[str]:
+        """Return the changed variables that an expression reads."""
+        stack = [variable]
+        while stack:
+            top = stack[-1]
+            if top in self.memo:
+                stack.pop()
+            elif top in self.named:
+                name = self.named[top]
+                self.memo[top] = frozenset([name]) & self.touched
+            elif top.owner is None or isinstance(top.owner.op, Shape | Shape_i):
+                self.memo[top] = frozenset()
+            else:
+                todo = [i for i in top.owner.inputs if i not in self.memo]
+                if todo:
+                    stack.extend(todo)
+                else:
+                    self.memo[top] = frozenset().union(*(self.memo[i] for i in top.owner.inputs))
+        return self.memo[variable]
+
+    def changes(self, variable: Variable) -> bool:
+        return bool(self._reads(variable))
+
+    def reads(self, variable: Variable) -> tuple[str, ...]:
+        return tuple(sorted(self._reads(variable)))
+
+    def nodes(self, roots: list[Variable]) -> list[Any]:
+        """Return the operations between the roots and named variables that read what changes."""
+        out: dict[Any, None] = {}
+        done: set[Variable] = set()
+
+        def visit(root: Variable) -> None:
+            stack: list[tuple[Variable, bool]] = [(root, False)]
+            while stack:
+                variable, ready = stack.pop()
+                if ready:
+                    out.setdefault(variable.owner)
+                    continue
+                if variable in done or variable in self.named or variable.owner is None:
+                    continue
+                done.add(variable)
+                if not self.changes(variable):
+                    continue
+                stack.append((variable, True))
+                stack.extend((i, False) for i in variable.owner.inputs)
+
+        for root in roots:
+            visit(root)
+        return list(out)
+
+    def indexes(self, roots: list[Variable]) -> list[Check]:
+        """Return a check for every table lookup whose index may be new."""
+        out = []
+        for node in self.nodes(roots):
+            for table, axis, index in _lookups(node):
+                if self.changes(index):
+                    where = pt.as_tensor_variable(index)
+                    words = str(table.name) if table.name else "a table"
+                    out.append(
+                        Check(
+                            self.name, "index", where, self.reads(index), words, table.shape[axis]
+                        )
+                    )
+        return out
+
+    def steps(self, root: Variable) -> tuple[Step, ...]:
+        """Return the operations that may turn numbers into NaN or infinity."""
+        return tuple(s for n in self.nodes([root]) if (s := self._step(n)) is not None)
+
+    def _step(self, node: Any) -> Step | None:
+        op = node.op
+        value = node.outputs[0]
+        if not str(getattr(value.type, "dtype", "")).startswith("float"):
+            return None
+        reads = self.reads(value)
+        keys: tuple[float, ...] = ()
+        spread = None
+        kind = type(op.scalar_op) if isinstance(op, Elemwise) else type(op)
+        if isinstance(op, Elemwise):
+            scalar = op.scalar_op
+            if isinstance(scalar, ps.Switch) and any(_is_nan(i) for i in node.inputs[1:]):
+                keys = self._keys(node.inputs[0])
+            elif isinstance(scalar, _TOTAL):
+                return None
+            elif isinstance(scalar, ps.TrueDiv | ps.IntDiv | ps.Mod):
+                if not self.changes(node.inputs[1]) or _sign(node.inputs[1]) == "positive":
+                    return None
+                spread = node.inputs[1] if self._sums(node.inputs[1]) else None
+            elif isinstance(scalar, ps.Pow):
+                if not self.changes(node.inputs[1]) and _is_count(node.inputs[1]):
+                    return None
+            elif isinstance(scalar, ps.Log | ps.Log2 | ps.Log10 | ps.Log1p | ps.Sqrt):
+                sign = _sign(node.inputs[0])
+                if sign == "positive" or (sign and isinstance(scalar, ps.Sqrt | ps.Log1p)):
+                    return None
+        elif isinstance(op, _ARRAYS) or _is_total(op):
+            return None
+        return Step(value, _phrase(kind.__name__, reads), reads, keys, spread)
+
+    def _keys(self, condition: Variable) -> tuple[float, ...]:
+        """Return the values that a variable is compared with."""
+        keys = []
+        for v in ancestors([condition]):
+            op = _op(v)
+            if isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.EQ):
+                for i in v.owner.inputs:
+                    number = _constant(i)
+                    if number is not None:
+                        keys.append(number)
+        return tuple(sorted(set(keys)))
+
+    def _sums(self, variable: Variable) -> bool:
+        """Whether an expression sums over entries of what changes."""
+        return any(
+            isinstance(n.op, CAReduce) and self.changes(n.inputs[0]) for n in self.nodes([variable])
+        )
+
+    def conditions(self, rv: Variable) -> list[Check]:
+        """Return what PyMC's log-density asks of the parameters."""
+        if not isinstance(_op(rv), RandomVariable | SymbolicRandomVariable):
+            return []
+        value = rv.type()
+        try:
+            density = pm.logp(rv, value, warn_rvs=False)
+        except Exception:  # no density, no conditions
+            return []
+        out = []
+        for v in ancestors([density]):
+            if isinstance(_op(v), CheckParameterValue):
+                for condition in _leaves(v.owner.inputs[1:]):
+                    behind = set(ancestors([condition]))
+                    if value in behind or not self.changes(condition) or _surely(condition):
+                        continue
+                    drawn = any(
+                        isinstance(_op(b), RandomVariable | SymbolicRandomVariable)
+                        and b not in self.named
+                        for b in self.inside([condition])
+                    )
+                    if not drawn:
+                        words = v.owner.op.msg
+                        out.append(
+                            Check(self.name, "parameter", condition, self.reads(condition), words)
+                        )
+        return out
+
+    def inside(self, roots: list[Variable]) -> list[Variable]:
+        """Return the variables behind expressions up to named ones."""
+        out: list[Variable] = []
+        seen: set[Variable] = set()
+        stack = list(roots)
+        while stack:
+            top = stack.pop()
+            if top in seen or top in self.named:
+                continue
+            seen.add(top)
+            out.append(top)
+            if top.owner is not None:
+                stack.extend(top.owner.inputs)
+        return out
+
+
+def _is_total(op: Any) -> bool:
+    """Whether an operation on arrays is defined wherever its arguments are."""
+    names = (type(op).__name__, type(getattr(op, "core_op", None)).__name__)
+    return any(n in _NAMED_TOTAL for n in names)
+
+
+def _lookups(node: Any) -> list[tuple[Variable, int, Variable]]:
+    """Return the tables, axes and indexes of a table lookup."""
+    op = node.op
+    if not isinstance(op, AdvancedSubtensor | Subtensor):
+        return []
+    out, axis = [], 0
+    for entry in op.idx_list:
+        if isinstance(entry, slice):
+            axis += 1
+            continue
+        if not isinstance(entry, int | np.integer):
+            continue
+        index = node.inputs[1 + int(entry)]
+        if str(index.type.dtype) == "bool":
+            axis += index.type.ndim
+            continue
+        out.append((node.inputs[0], axis, index))
+        axis += 1
+    return out
+
+
+def _leaves(conditions: Iterable[Variable]) -> list[Variable]:
+    """Return the elementwise conditions that an assertion joins."""
+    out: list[Variable] = []
+    stack = list(conditions)
+    while stack:
+        top = stack.pop()
+        op = _op(top)
+        joined = (
+            isinstance(op, MakeVector | Join | ScalarFromTensor | TensorFromScalar)
+            or (isinstance(op, CAReduce) and isinstance(op.scalar_op, ps.AND))
+            or (isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.AND))
+        )
+        if joined:
+            stack.extend(top.owner.inputs)
+        elif str(top.type.dtype) == "bool":
+            out.append(top)
+    return out[::-1]
+
+
+def _surely(condition: Variable) -> bool:
+    """Whether a condition follows from the form of the expression."""
+    op = _op(condition)
+    if not isinstance(op, Elemwise):
+        return False
+    scalar = op.scalar_op
+    if len(condition.owner.inputs) != 2:
+        return False
+    left, right = condition.owner.inputs
+    bound = _constant(right)
+    if isinstance(scalar, ps.GE | ps.GT) and bound == 0:
+        sign = _sign(left)
+        return sign == "positive" or (sign == "not negative" and isinstance(scalar, ps.GE))
+    if isinstance(scalar, ps.LE) and bound == 1:
+        return isinstance(getattr(_op(_plain(left)), "scalar_op", None), pm_scalar.Sigmoid)
+    return False
+
+
+def _plain(variable: Variable) -> Variable:
+    """Return an expression without changes of shape or type."""
+    while True:
+        op = _op(variable)
+        moved = isinstance(op, DimShuffle | Alloc | Reshape | SpecifyShape)
+        cast = isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.Cast | ps.Identity)
+        if not (moved or cast):
+            return variable
+        variable = variable.owner.inputs[0]
+
+
+def _sign(variable: Variable) -> str:
+    """Return "positive", "not negative", or "" where the sign does not follow from the form.
+
+    An exponential is called positive although it is 0 below -745: the limit is what is meant. A
+    random variable has the sign of its support, which interventions on it must not leave.
+    """
+    variable = _plain(variable)
+    if isinstance(_op(variable), RandomVariable | SymbolicRandomVariable):
+        low = np.min(support_of(variable).lower)
+        return "positive" if low > 0 else "not negative" if low >= 0 else ""
+    if isinstance(variable, Constant):
+        low = np.min(variable.data) if np.size(variable.data) else np.nan
+        return "positive" if low > 0 else "not negative" if low >= 0 else ""
+    op = _op(variable)
+    if not isinstance(op, Elemwise):
+        return ""
+    scalar = op.scalar_op
+    if isinstance(scalar, ps.Exp | pm_scalar.Sigmoid | pm_scalar.Softplus):
+        return "positive"
+    if isinstance(scalar, ps.Sqr | ps.Abs):
+        return "not negative"
+    if isinstance(scalar, ps.Add | ps.Mul | ps.TrueDiv):
+        signs = [_sign(i) for i in variable.owner.inputs]
+        if not all(signs):
+            return ""
+        some = any if isinstance(scalar, ps.Add) else all
+        return "positive" if some(s == "positive" for s in signs) else "not negative"
+    return ""
+
+
+def _constant(variable: Variable) -> float | None:
+    variable = _plain(variable)
+    if isinstance(variable, Constant) and np.size(variable.data) == 1:
+        return float(np.asarray(variable.data).reshape(()))
+    return None
+
+
+def _is_nan(variable: Variable) -> bool:
+    number = _constant(variable)
+    return number is not None and not np.isfinite(number)
+
+
+def _is_count(variable: Variable) -> bool:
+    """Whether an exponent is a whole number from 0."""
+    variable = _plain(variable)
+    if not isinstance(variable, Constant):
+        return False
+    values = np.asarray(variable.data)
+    return bool(np.all((values >= 0) & (values == np.round(values))))
+
+
+def _phrase(kind: str, reads: tuple[str, ...]) -> str:
+    """Return words for an operation."""
+    inside = ", ".join(reads)
+    if kind in ("TrueDiv", "IntDiv", "Mod"):
+        return f"a division by an expression of {inside}"
+    if kind == "Pow":
+        return f"a power of an expression of {inside}"
+    if kind == "Switch":
+        return f"a category of {inside}"
+    if kind in ("Log", "Log2", "Log10", "Log1p", "Sqrt", "Exp", "Expm1"):
+        return f"{kind.lower()}({inside})"
+    return f"{kind}({inside})"

@@ -1,0 +1,107 @@
+"""Where a check of an equation fails, and the words for it.
+
+The values come from whoever evaluates the checks of :mod:`bayescausal.model.interventions.domain`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bayescausal.model.interventions.domain import Check
+
+__all__ = ["fails", "failure"]
+
+#: A spread below this share of its natural value is none.
+NOTHING = 1e-8
+
+
+def fails(check: Check, here: Sequence[Any], natural: Sequence[Any] | None) -> Any:
+    """Return where a check fails, elementwise.
+
+    Parameters
+    ----------
+    check : Check
+    here : sequence of ndarray
+        What is tested; the length of a table.
+    natural : sequence of ndarray or None
+        The same without interventions: an index that counts from the end is the model's own way
+        where the units' own values do so.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    tested = np.asarray(here[0])
+    if check.kind == "parameter":
+        return ~tested.astype(bool)
+    if check.kind == "spread":
+        usual = 0.0 if natural is None else np.abs(np.asarray(natural[0]))
+        return np.abs(tested) <= NOTHING * usual
+    if check.kind == "number":
+        return ~np.isfinite(tested)
+    length = int(np.min(here[1]))
+    known = () if natural is None else np.unique(np.asarray(natural[0]))
+    outside = (tested >= length) | (tested < -length)
+    return outside | ((tested < 0) & ~np.isin(tested, known))
+
+
+def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str, str]:
+    """Return what fails, with the values that it fails at, and what would hold.
+
+    Parameters
+    ----------
+    check : Check
+    here : list of ndarray
+        What is tested, the length of a table, the values of its steps, those of what it reads.
+    bad : ndarray of bool
+        From :func:`fails`.
+
+    Returns
+    -------
+    found, expected : str
+    """
+    at = ", ".join(f"{n}={v:.6g}" for n, v in _values(check, here, bad).items())
+    names = ", ".join(check.reads)
+    tail = f" at {at}" if at else ""
+    value = np.broadcast_to(here[0], bad.shape)[bad].flat[0]
+    if check.kind == "index":
+        last = int(np.min(here[1])) - 1
+        return (
+            f"it reads entry {int(value)} of {check.words}, which has entries 0 to {last},{tail}",
+            f"values of {names} that give an entry from 0 to {last}.",
+        )
+    if check.kind == "parameter":
+        return f"{check.words} does not hold{tail}", f"values of {names} with {check.words}."
+    if check.kind == "spread":
+        return (
+            f"it divides by a spread of {names} over the units, which is 0 where all units have "
+            "one level",
+            f"different levels of {names}.",
+        )
+    for step, result in zip(check.steps, here[1:], strict=False):
+        if np.all(np.isfinite(result)):
+            continue
+        if step.keys:
+            known = ", ".join(f"{k:g}" for k in step.keys)
+            return f"{', '.join(step.reads)} is none of {known},{tail}", f"one of {known}."
+        kind = "NaN" if np.any(np.isnan(result)) else "infinite"
+        return f"{step.words} is {kind}{tail}", f"values at which {step.words} is finite."
+    kind = "NaN" if np.isnan(value) else "infinite"
+    return f"a parameter is {kind}{tail}", f"values of {names} at which it is finite."
+
+
+def _values(check: Check, here: list[np.ndarray], bad: np.ndarray) -> dict[str, float]:
+    """Return the values of what a check reads, where it first fails."""
+    out = {}
+    for name, value in zip(check.reads, here[-len(check.reads) :], strict=True):
+        array = np.asarray(value, dtype=float)
+        if array.ndim == bad.ndim or array.size == 1:
+            shape = np.broadcast_shapes(array.shape, bad.shape)
+            where = np.broadcast_to(bad, shape)
+            out[name] = float(np.broadcast_to(array, shape)[where].flat[0])
+    return out

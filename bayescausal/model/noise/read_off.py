@@ -1,0 +1,143 @@
+"""Which law a random variable has, read off its operation.
+
+PyMC builds a univariate random variable in one of three ways: as a single operation with
+parameters, as one operation around others (a truncation, a censoring), or as a mixture whose
+inputs are random variables themselves. :func:`law_of` follows all three down to the families with
+tails of their own, and returns a law with the parameter *expressions*. The random variable itself,
+and any size it was given, are left behind, so that parents can be replaced and units added.
+
+When it fails: a family whose distribution function is not known is refused, by name.
+
+References
+----------
+.. [1] G. McLachlan and D. Peel, *Finite Mixture Models*, Wiley, 2000, section 1.4.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import pytensor.tensor as pt
+from pymc.distributions.censored import CensoredRV
+from pymc.distributions.continuous import TruncatedNormalRV
+from pymc.distributions.distribution import DiracDeltaRV
+from pymc.distributions.mixture import _BaseMixtureRV, _HurdleRV
+from pymc.distributions.truncated import TruncatedRV
+
+from bayescausal.model.noise.counts import COUNT_TAILS
+from bayescausal.model.noise.laws import Censored, Dirac, Law, Leaf, Mixture, Truncated
+from bayescausal.model.noise.tails import CONTINUOUS_TAILS
+from bayescausal.types import NoiseFormError
+
+if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+__all__ = ["family_of", "law_of", "refusal"]
+
+
+def family_of(rv: TensorVariable) -> str:
+    """Return the family of a random variable as PyMC prints it."""
+    op = rv.owner.op
+    label = getattr(op, "_print_name", None)
+    return label[0] if label else type(op).__name__
+
+
+def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    """Return the law of a univariate random variable and its parameters, in the law's order.
+
+    Parameters
+    ----------
+    rv : TensorVariable
+        A random variable.
+
+    Returns
+    -------
+    tuple
+        The law, and the parameter expressions, each with the law's trailing axes.
+
+    Raises
+    ------
+    NoiseFormError
+        If PyMC gives the family neither a quantile nor a distribution function that is known here.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.noise.read_off import law_of
+    >>> law, params = law_of(pm.ZeroInflatedPoisson.dist(psi=0.4, mu=2.0))
+    >>> law.kind, len(params)
+    ('integer', 3)
+    """
+    return _law(rv.owner.op, rv)
+
+
+@singledispatch
+def _law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    family = family_of(rv)
+    if family not in CONTINUOUS_TAILS and family not in COUNT_TAILS:
+        raise refusal(rv)
+    return Leaf(family), list(op.dist_params(rv.owner))
+
+
+def refusal(rv: TensorVariable) -> NoiseFormError:
+    """Return the error for a family without a rule."""
+    family = family_of(rv)
+    name = f"{rv.name!r} ~ {family}" if rv.name else family
+    return NoiseFormError(
+        f"{name} has no noise form: neither its quantile nor its distribution function is known.",
+        expected="A univariate family with a distribution function, or a map of normals.",
+        remedy=(
+            "Write the variable as a Deterministic of variables that have one, or give a "
+            "CustomDist a dist= function."
+        ),
+    )
+
+
+@_law.register(DiracDeltaRV)
+def _dirac_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    value = rv.owner.inputs[-1]
+    return Dirac(not rv.dtype.startswith("float")), [value]
+
+
+@_law.register(_BaseMixtureRV)
+def _mixture_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    if op.ndim_supp:
+        raise refusal(rv)
+    _, weights, *components = rv.owner.inputs
+    laws, params = zip(*(law_of(component) for component in components), strict=True)
+    if len(components) > 1:
+        hurdle = isinstance(op, _HurdleRV)
+        flat = [p for inner in params for p in inner]
+        return Mixture(laws, in_order=hurdle and _positive(laws[1])), [weights, *flat]
+    (law,), (inner,) = laws, params
+    padded = [
+        pt.expand_dims(p, 0) if p.ndim == core else p
+        for p, core in zip(inner, law.cores, strict=True)
+    ]
+    return Mixture(laws, stacked=True), [weights, *padded]
+
+
+def _positive(law: Law) -> bool:
+    """Return whether a law has nothing at or below zero, so that zeros come before it."""
+    positive = ("Gamma", "LogNormal")
+    return isinstance(law, Truncated) or (isinstance(law, Leaf) and law.family in positive)
+
+
+@_law.register(CensoredRV)
+def _censored_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    dist, lower, upper = rv.owner.inputs
+    law, params = law_of(dist)
+    return Censored(law), [*params, lower, upper]
+
+
+@_law.register(TruncatedRV)
+def _truncated_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    *inputs, lower, upper = rv.owner.inputs
+    law, params = law_of(op.base_rv_op.make_node(*inputs).default_output())
+    return Truncated(law), [*params, lower, upper]
+
+
+@_law.register(TruncatedNormalRV)
+def _truncated_normal_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+    return Truncated(Leaf("Normal")), list(op.dist_params(rv.owner))

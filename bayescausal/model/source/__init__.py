@@ -1,0 +1,1 @@
+"""A model as code, and a model from a file."""

@@ -1,0 +1,1 @@
+"""Structure read off a model, and questions about its graph."""

@@ -1,0 +1,211 @@
+r"""The columns of a vector that data give: a design matrix read as the variables it is made of.
+
+A regression is often written on a matrix, :math:`\mu_i = \sum_k x_{ik} \beta_k` with
+``X = pm.Data("X", ..., dims=("unit", "predictor"))``. The node ``X`` is a vector for each unit;
+its columns are variables of their own, and a question about one of them names it by its label:
+``"X[age]"``. Then the model is rewritten: each column is ``pm.Data`` of the units, and ``X`` a
+Deterministic that puts them side by side. Nothing else changes, so draws of the parameters stay
+what they are, and the other columns are columns without an equation, to be adjusted for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pymc.model.fgraph import model_deterministic, model_named
+from pymc.pytensorf import toposort_replace
+from pytensor.compile import SharedVariable
+from pytensor.graph.basic import Constant
+
+from bayescausal.model.structure.rebuild import close, data_values, dim_sizes, open_model
+from bayescausal.model.structure.structure import Structure, structure_of
+from bayescausal.types import closest, unknown_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pymc as pm
+
+__all__ = ["columns_asked", "entry_names", "split_model", "split_structure", "whole_note"]
+
+
+def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
+    """Return the names of a vector's columns; none where it is no vector of the units.
+
+    Parameters
+    ----------
+    structure : Structure
+    name : str
+        A node.
+
+    Returns
+    -------
+    tuple of str
+        ``"X[age]"``, ...: labels of the dim, or positions where it has none.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from bayescausal.model.structure.design_matrix import entry_names
+    >>> from bayescausal.model.structure.structure import structure_of
+    >>> with pm.Model(coords={"unit": range(3), "predictor": ["age", "bmi"]}) as model:
+    ...     x = pm.Data("X", np.zeros((3, 2)), dims=("unit", "predictor"))
+    ...     y = pm.Normal("y", x.sum(axis=1), dims="unit")
+    >>> entry_names(structure_of(model), "X")
+    ('X[age]', 'X[bmi]')
+    """
+    dims = structure.dims.get(name, ())
+    own = [d for d in dims if d not in structure.unit_dims]
+    if name not in structure.nodes or len(own) != 1 or len(dims) == 1:
+        return ()
+    labels = structure.model.coords.get(own[0])
+    if labels is None:
+        labels = range(dim_sizes(structure.model)[own[0]])
+    return tuple(f"{name}[{label}]" for label in labels)
+
+
+def columns_asked(structure: Structure, names: Iterable[Any]) -> tuple[str, ...]:
+    """Return the vectors of which a question names a column.
+
+    Parameters
+    ----------
+    structure : Structure
+    names : iterable
+        What the question names; anything that is no text is left alone.
+
+    Returns
+    -------
+    tuple of str
+        In the order of the model.
+
+    Raises
+    ------
+    UnknownVariableError
+        If the vector has no such column, or is a random variable.
+    """
+    asked = set()
+    for name in names:
+        if not isinstance(name, str) or name in structure.names() or not name.endswith("]"):
+            continue
+        base = name.partition("[")[0]
+        entries = entry_names(structure, base)
+        if not entries:
+            continue
+        if name not in entries:
+            error = unknown_variable(name, ())
+            raise type(error)(
+                f"{base!r} has no column {name[len(base) + 1 : -1]!r}.",
+                expected=f"one of {', '.join(map(repr, entries))}.",
+                names=closest(name, entries)[:1],
+            )
+        if base not in structure.data:
+            raise type(unknown_variable(name, ()))(
+                f"{name!r} is an entry of {base!r}, which has one equation for all its entries.",
+                expected=f"{base!r} as a whole, or a column of pm.Data.",
+                remedy="Write the entries as random variables of their own.",
+            )
+        asked.add(base)
+    return tuple(n for n in structure.nodes if n in asked)
+
+
+def split_model(structure: Structure, vectors: Iterable[str]) -> pm.Model:
+    """Return the model with the columns of some vectors as data of their own.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model is not changed.
+    vectors : iterable of str
+        ``pm.Data`` with one dim beside those of the units.
+
+    Returns
+    -------
+    pm.Model
+        Each vector is a Deterministic of its columns.
+    """
+    model = structure.model
+    sizes = dim_sizes(model)
+    fgraph, memo, initvals = open_model(model, inlined_views=True)
+    for dim, length in model.dim_lengths.items():
+        if not isinstance(length, SharedVariable | Constant):  # it follows from data
+            fgraph._dim_lengths[dim] = pytensor.shared(np.asarray(sizes[dim]), name=dim)
+    values = data_values(model)
+    replacements = []
+    for name in vectors:
+        dims = structure.dims[name]
+        axis = _axis(structure, name)
+        parts = []
+        for k, entry in enumerate(entry_names(structure, name)):
+            array = np.take(values[name], k, axis=axis)
+            shared = pytensor.shared(array, name=entry, shape=(None,) * array.ndim)
+            parts.append(model_named(shared, entry, *(d for i, d in enumerate(dims) if i != axis)))
+        joined = model_deterministic(pt.stack(parts, axis=axis), name, *dims)
+        replacements.append((memo[model[name]], joined))
+    toposort_replace(fgraph, tuple(replacements), reverse=True)
+    return close(fgraph, initvals)
+
+
+def split_structure(structure: Structure, names: Iterable[Any]) -> Structure:
+    """Return the structure in which all columns that a question names are nodes.
+
+    Parameters
+    ----------
+    structure : Structure
+    names : iterable
+        What the question names.
+
+    Returns
+    -------
+    Structure
+        The same one where no column is named.
+    """
+    vectors = columns_asked(structure, names)
+    if not vectors:
+        return structure
+    return structure_of(split_model(structure, vectors), unit_dims=structure.unit_dims)
+
+
+def whole_note(structure: Structure, names: Iterable[str]) -> tuple[str, ...]:
+    """Say what an intervention on a vector as a whole sets.
+
+    Parameters
+    ----------
+    structure : Structure
+    names : iterable of str
+        The treatments.
+
+    Returns
+    -------
+    tuple of str
+    """
+    notes = []
+    for name in names:
+        dims = structure.dims.get(name, ())
+        if name not in structure.names() or len(dims) < 2:
+            continue
+        own = [d for d in dims if d not in structure.unit_dims]
+        if not own:
+            continue
+        sizes = dim_sizes(structure.model)
+        count = int(np.prod([sizes[d] for d in own]))
+        labels = structure.model.coords.get(own[0]) if len(own) == 1 else None
+        shown = ", ".join(str(v) for v in (labels or ())[:6]) + (", ..." if count > 6 else "")
+        one = entry_names(structure, name) if name in structure.data else ()
+        notes.append(
+            f"{name} is a vector of {count} entries along {', '.join(own)}"
+            f"{f' ({shown})' if labels else ''}: the question sets all of them at once."
+            + (f" One column is asked about by its name, such as {one[0]!r}." if one else "")
+        )
+    return tuple(notes)
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _axis(structure: Structure, name: str) -> int:
+    """Return the position of the dim that is not of the units."""
+    dims = structure.dims[name]
+    return next(i for i, d in enumerate(dims) if d not in structure.unit_dims)

@@ -1,0 +1,161 @@
+r"""Where an equation jumps, so that it has no derivative.
+
+An average of a step, :math:`E[1(X + h > c)]`, has a derivative, the density of X at c, and no unit
+shows it: for almost every unit the step is flat, and the few units next to c jump. A difference of
+two worlds a small step apart then measures which units happen to lie there.
+
+A comparison is no jump by itself: splines and ``switch(x > 0, x, 0)`` are continuous. Whether one
+is can be seen at the threshold: what is compared is put in the place of what it is compared with,
+and the equation must not care on which side it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.graph.basic import equal_computations
+from pytensor.graph.replace import graph_replace
+from pytensor.graph.traversal import ancestors
+from pytensor.scalar import basic as ps
+from pytensor.tensor.elemwise import Elemwise
+
+from bayescausal.model.interventions.domain import changed_parameters, changed_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytensor.graph.basic import Variable
+
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["Jump", "jumps_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Jump:
+    """A step of an equation that may jump.
+
+    Attributes
+    ----------
+    equation : str
+    reads : tuple of str
+        The changed variables that it reads.
+    words : str
+    sides : tuple of Variable, or None
+        The equation on both sides of the threshold, at it; None where it surely jumps.
+    condition : Variable or None
+        Which side it is.
+    """
+
+    equation: str
+    reads: tuple[str, ...]
+    words: str
+    sides: tuple[Variable, Variable] | None = None
+    condition: Variable | None = None
+
+
+_ROUNDING = (
+    ps.Floor, ps.Ceil, ps.Trunc, ps.RoundHalfToEven, ps.RoundHalfAwayFromZero, ps.IntDiv, ps.Mod,
+)  # fmt: skip
+
+
+def jumps_of(
+    structure: Structure, name: str, touched: Iterable[str], *, mean: bool = False
+) -> list[Jump]:
+    """Return the steps of a variable's equation that may jump.
+
+    Parameters
+    ----------
+    structure : Structure
+    name : str
+    touched : iterable of str
+        The variables that move.
+    mean : bool, default False
+        Only the variable's mean is read.
+
+    Returns
+    -------
+    list of Jump
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.structure.discontinuities import jumps_of
+    >>> from bayescausal.model.structure.structure import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     x = pm.Normal("x", dims="unit")
+    ...     y = pm.Normal("y", 2 * (x > 0), 1, dims="unit")
+    >>> [j.words for j in jumps_of(structure_of(model), "y", ["x"])]
+    ['a comparison']
+    """
+    touched = frozenset(touched)
+    out: list[Jump] = []
+    for root in changed_parameters(structure, name, touched, mean=mean):
+        for node, reads in changed_steps(structure, name, touched, root):
+            jump = _jump(name, root, node, reads)
+            if jump is not None:
+                out.append(jump)
+    return out
+
+
+def _jump(name: str, root: Variable, node: Any, reads: tuple[str, ...]) -> Jump | None:
+    op, value = node.op, node.outputs[0]
+    if type(op).__name__ in ("Argmax", "ArgSort"):
+        return Jump(name, reads, "a choice of the largest")
+    if not isinstance(op, Elemwise):
+        return None
+    scalar = op.scalar_op
+    moving = node.inputs[0]
+    if isinstance(scalar, ps.Cast):
+        whole = str(value.type.dtype).startswith(("int", "uint"))
+        floats = str(moving.type.dtype).startswith("float")
+        return Jump(name, reads, "a conversion to integers") if whole and floats else None
+    if isinstance(scalar, _ROUNDING):
+        return Jump(name, reads, "rounding")
+    if isinstance(scalar, ps.Sign):
+        sides = _sides(root, value, moving, pt.zeros_like(moving), (1.0, -1.0))
+        return Jump(name, reads, "a sign", sides, value)
+    if isinstance(scalar, ps.LogicalComparison):
+        left, right = node.inputs
+        sides = _sides(root, value, left, right, (True, False))
+        return Jump(name, reads, "a comparison", sides, value)
+    return None
+
+
+def _sides(
+    root: Variable, node: Variable, left: Variable, right: Variable, values: tuple[Any, Any]
+) -> tuple[Variable, Variable] | None:
+    """Return an expression at the threshold, on both sides of it."""
+    if left.owner is None and not left.name:  # a number is compared with what moves
+        left, right = right, left
+    at = pt.second(left, right).astype(left.type.dtype)
+    shape = pt.second(at, np.asarray(0.0))
+    found = []
+    for value in values:
+        fixed = (shape * 0 + float(value)).astype(node.type.dtype)
+        if fixed.type.ndim != node.type.ndim:
+            return None
+        try:
+            here = dict.fromkeys((left, *_same(root, left)), at)
+            [side] = graph_replace([root], {**here, node: fixed}, strict=False)
+        except Exception:  # what cannot be put in its place is taken to jump
+            return None
+        found.append(side)
+    return found[0], found[1]
+
+
+def _same(root: Variable, expression: Variable) -> list[Variable]:
+    """Return other places at which an expression is written once more."""
+    if expression.owner is None:
+        return []
+    return [
+        v
+        for v in ancestors([root])
+        if v.owner is not None
+        and v is not expression
+        and v.owner.op == expression.owner.op
+        and equal_computations([v], [expression])
+    ]

@@ -1,0 +1,293 @@
+"""Whatever is asked, as a graph and what of it is measured.
+
+A graph measures every node that is not marked latent. A model measures what it observes and its
+unit-level ``pm.Data``, or everything if it observes nothing; a fit measures its columns. Columns
+without an equation (unit-level ``pm.Data``) may depend on each other in any way: they are joined by
+bidirected arcs. PyMC is not imported unless a model is given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bayescausal import graph as arrows
+from bayescausal.types import EstimandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import networkx as nx
+
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = [
+    "Answer",
+    "Question",
+    "graph_and_observed",
+    "is_model",
+    "named",
+    "no_unit_dims",
+    "question_in",
+]
+
+
+class Question(Protocol):
+    """What an estimand offers: its variables, its name, and its verdict."""
+
+    @property
+    def treatments(self) -> tuple[str, ...]: ...
+    @property
+    def outcome_name(self) -> str: ...
+    def label(self) -> str: ...
+    def identify(
+        self,
+        model_or_graph: Any,
+        *,
+        observed: Iterable[str] | None = None,
+        unit_dims: str | Sequence[str] | None = None,
+    ) -> arrows.Identification: ...
+
+
+class Answer(Protocol):
+    """What carries a question: an effect."""
+
+    @property
+    def estimand(self) -> Any: ...
+    @property
+    def label(self) -> str: ...
+
+
+def question_in(given: Any) -> Question | None:
+    """Return the question of an estimand, or of what carries one: an answer, an exercise.
+
+    Estimands live in a room above this one, so they are known by what they offer.
+
+    Parameters
+    ----------
+    given : object
+
+    Returns
+    -------
+    Estimand or None
+        None where there is no question in it.
+
+    Raises
+    ------
+    EstimandError
+        For an effect that carries no question.
+
+    Examples
+    --------
+    >>> from bayescausal.model.structure.graph_of_anything import question_in
+    >>> question_in("x") is None
+    True
+    """
+    held = given
+    for name in ("estimand", "question"):
+        held = getattr(given, name, None) if held is None or held is given else held
+    for each in (given, held):
+        if hasattr(each, "treatments") and hasattr(each, "outcome_name"):
+            return each  # type: ignore[no-any-return]
+    if hasattr(given, "estimand") and hasattr(given, "draws") and given.estimand is None:
+        raise EstimandError(
+            f"The effect {given.label!r} carries no question: it was made by arithmetic or by "
+            "hand.",
+            expected="an estimand, such as ATE('treatment', 'outcome'), or the answer to one.",
+            remedy="Ask for each of the effects that it was made of.",
+        )
+    return None
+
+
+def named(treatment: Any, outcome: Any) -> tuple[Any, Any]:
+    """Return treatment and outcome as names, where the first is a question too.
+
+    Parameters
+    ----------
+    treatment : str, iterable of str, Estimand or Effect, or None
+    outcome : str or iterable of str, or None
+        Not given with a question, which has its own.
+
+    Returns
+    -------
+    (names, names)
+
+    Raises
+    ------
+    EstimandError
+        If a question comes with an outcome beside it, or has no treatment.
+
+    Examples
+    --------
+    >>> from bayescausal.model.structure.graph_of_anything import named
+    >>> named("x", "y")
+    ('x', 'y')
+    """
+    question = question_in(treatment)
+    if question is None:
+        return treatment, outcome
+    if outcome is not None:
+        raise EstimandError(
+            f"{question.label()} names its outcome, and {outcome!r} is given beside it.",
+            expected="a question, or the names of a treatment and an outcome.",
+        )
+    if not question.treatments:
+        raise EstimandError(
+            f"{question.label()} names no treatment.", expected="a question about a treatment."
+        )
+    return question.treatments, question.outcome_name
+
+
+def graph_and_observed(
+    model_or_graph: Any,
+    observed: Iterable[str] | None = None,
+    *,
+    named: Iterable[str | Iterable[str] | None] = (),
+    unit_dims: str | Sequence[str] | None = None,
+) -> tuple[nx.DiGraph, list[str] | None]:
+    """Return the graph of whatever is given, and what of it is measured.
+
+    Parameters
+    ----------
+    model_or_graph : pymc.Model, Structure, Fit, networkx.DiGraph or str
+        What is asked.
+    observed : iterable of str, optional
+        What is measured, if the caller says so.
+    named : iterable of names
+        The names in the question: where one is a Deterministic, those are nodes.
+    unit_dims : str or sequence of str, optional
+        The dims that index units, where a model leaves them open.
+
+    Returns
+    -------
+    (networkx.DiGraph, list of str or None)
+        None: all that is not marked latent.
+
+    Raises
+    ------
+    EstimandError
+        If `unit_dims` is given for a graph.
+
+    Examples
+    --------
+    >>> from bayescausal.model.structure.graph_of_anything import graph_and_observed
+    >>> graph, observed = graph_and_observed("X -> Y", ["Y"])
+    >>> sorted(graph), observed
+    (['X', 'Y'], ['Y'])
+    """
+    if isinstance(observed, str):
+        observed = (observed,)
+    observed = None if observed is None else list(observed)
+    if question_in(model_or_graph) is not None:
+        raise EstimandError(
+            f"Found {model_or_graph!r} where a model, a fit or a graph is needed.",
+            expected="the model, fit or graph first, then the question.",
+            remedy="Exchange the two arguments.",
+        )
+    structure, columns = _structure(model_or_graph, unit_dims)
+    if structure is None:
+        return arrows.as_graph(model_or_graph), observed
+    from bayescausal.model.structure.structure import structural_graph
+
+    asked = {n for names in named for n in ((names,) if isinstance(names, str) else names or ())}
+    structure, columns = _with_columns(structure, columns, asked)
+    if structure.baked:
+        for name in asked:
+            structure.require(name)
+    dag = structure.graph
+    if asked & set(structure.deterministics):
+        shown = (*structure.nodes, *structure.deterministics)
+        dag = structural_graph(structure.full, shown, structure)
+    dag = arrows.as_graph(dag)  # joins the columns that have no equation
+    return dag, _measured(structure, dag, columns) if observed is None else observed
+
+
+def is_model(given: Any) -> bool:
+    """Tell a model (or what holds one: a fit) from a graph, without importing PyMC.
+
+    Parameters
+    ----------
+    given : object
+        What is asked.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from bayescausal.model.structure.graph_of_anything import is_model
+    >>> is_model("X -> Y")
+    False
+    """
+    if hasattr(given, "structure") and hasattr(given, "columns"):
+        return True
+    kin = type(given).__mro__
+    return any(
+        c.__module__.split(".")[0] == "pymc"
+        or c.__module__ == "bayescausal.model.structure.structure"
+        for c in kin
+    )
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _structure(
+    given: Any, unit_dims: str | Sequence[str] | None
+) -> tuple[Structure | None, tuple[str, ...] | None]:
+    """Return the structure of a model and the columns of a fit; None for a graph."""
+    if not is_model(given):
+        if unit_dims is not None:
+            raise no_unit_dims()
+        return None, None
+    from bayescausal.model.structure.structure import Structure, structure_of, whole_model
+
+    columns = None
+    if hasattr(given, "structure"):
+        columns = tuple(given.columns) if given.data is not None else None
+        given = given.structure
+    if isinstance(given, Structure):
+        if unit_dims is None:
+            return given, columns
+        given = given.model
+    structure = structure_of(whole_model(given), unit_dims=unit_dims)
+    structure.refuse_constants()
+    return structure, columns
+
+
+def _with_columns(
+    structure: Structure, columns: tuple[str, ...] | None, asked: Iterable[str]
+) -> tuple[Structure, tuple[str, ...] | None]:
+    """Return the structure with the columns that are asked about as nodes, and what is measured."""
+    if not any(isinstance(n, str) and n.endswith("]") for n in asked):
+        return structure, columns
+    from bayescausal.model.structure.design_matrix import split_structure
+
+    opened = split_structure(structure, asked)
+    if columns is not None:
+        columns = (*columns, *(n for n in opened.data if n not in structure.data))
+    return opened, columns
+
+
+def no_unit_dims() -> EstimandError:
+    """Build the error for unit dims together with a graph."""
+    return EstimandError(
+        "unit_dims= is given with a graph, which has no dims.",
+        expected="unit_dims= together with a model.",
+    )
+
+
+def _measured(
+    structure: Structure, dag: nx.DiGraph, columns: tuple[str, ...] | None
+) -> list[str] | None:
+    """Return what of a model is measured; None where everything is."""
+    own = structure.observed if columns is None else columns
+    if not own:
+        return None
+    seen = {n for n in dag if n in own or n in structure.data}
+    for name in dag:  # causes come first
+        if name in structure.deterministics:
+            parents = set(dag.predecessors(name))
+            if parents and parents <= seen:
+                seen.add(name)
+    return [n for n in dag if n in seen]

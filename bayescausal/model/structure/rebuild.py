@@ -1,0 +1,499 @@
+"""Taking a model apart and putting it together again, and reading the numbers it holds.
+
+Every transform of this package has the shape ``(Model, ...) -> Model``: the model is opened into
+PyMC's function graph, changed there, and closed into a *distinct* model. PyMC's own door
+(``fgraph_from_model``) refuses two kinds of model, and this file says what becomes of them.
+
+*Custom initial values* (``initval=``; ordered cutpoints nearly always have one) are no part of
+the density. They are set aside while the graph is open and given to the new model, if they are
+plain numbers whose shape still fits.
+
+*Nested models.* The outer model holds the variables of the inner one under prefixed names and
+can be opened; the inner one alone is refused, with the remedy.
+
+Nothing here touches the caller's model: shared data and dim lengths are copied on the way.
+"""
+
+from __future__ import annotations
+
+import warnings
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pymc.distributions.distribution import SymbolicRandomVariable
+from pymc.model.fgraph import fgraph_from_model, model_from_fgraph, model_named
+from pytensor.compile import SharedVariable
+from pytensor.compile.builders import OpFromGraph
+from pytensor.compile.mode import Mode
+from pytensor.compile.rewriting import inline_ofg_node
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.features import Feature
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.op import Op
+from pytensor.graph.replace import clone_replace, graph_replace
+from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
+from pytensor.graph.traversal import ancestors
+from pytensor.scalar.basic import Add, Cast, Clip, Identity, Mul
+from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
+from pytensor.tensor.basic import ScalarFromTensor
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.shape import SpecifyShape
+from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
+
+from bayescausal.types import FixedUnitsError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pymc as pm
+
+__all__ = [
+    "PY_MODE",
+    "close",
+    "data_values",
+    "dim_sizes",
+    "evaluate",
+    "imputed_values",
+    "is_index",
+    "observed_values",
+    "open_model",
+    "resize",
+    "with_types",
+]
+
+
+class _Logistic(Op):
+    """1 / (1 + exp(-x)) in one array: to the last digit in both tails, and at NumPy's speed.
+
+    SciPy's function takes three times as long, and four operations with an array each a fifth more
+    on large blocks (half as much again on small ones, where the interpreter's steps weigh).
+    """
+
+    __props__ = ()
+
+    def make_node(self, x: Variable) -> Apply:
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        [x] = inputs
+        out = np.negative(x, out=np.empty_like(x))
+        with np.errstate(over="ignore"):
+            np.exp(out, out=out)
+        np.add(out, 1, out=out)
+        outputs[0][0] = np.reciprocal(out, out=out)
+
+
+_logistic = _Logistic()
+
+
+def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Spell out the scalar functions that have no NumPy kernel, which would be looped over."""
+    kind = type(node.op.scalar_op)
+    x = node.inputs[0]
+    if kind is Sigmoid:
+        out = _logistic(pt.cast(x, node.outputs[0].type.dtype))
+    elif kind is Softplus:
+        out = pt.log1p(pt.exp(-pt.abs(x))) + pt.maximum(x, np.asarray(0, x.type.dtype))
+    elif kind is Log1mexp:
+        out = pt.switch(x > -np.log(2.0), pt.log(-pt.expm1(x)), pt.log1p(-pt.exp(x)))
+    elif kind is Clip:
+        out = pt.minimum(pt.maximum(x, node.inputs[1]), node.inputs[2])
+    else:
+        return None
+    return [out.astype(node.outputs[0].type.dtype)]
+
+
+#: Operands that one sum or product takes: NumPy's kernels stop at 32, the result among them.
+OPERANDS = 16
+
+
+def _few_operands(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Group the terms of a long sum or product, which Python's evaluation would refuse."""
+    if type(node.op.scalar_op) not in (Add, Mul) or len(node.inputs) <= OPERANDS:
+        return None
+    terms = list(node.inputs)
+    while len(terms) > 1:
+        groups = [terms[i : i + OPERANDS] for i in range(0, len(terms), OPERANDS)]
+        terms = [node.op(*group) if len(group) > 1 else group[0] for group in groups]
+    return terms
+
+
+def _inlined(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Put a compound operation (softmax, log-sum-exp) in the place of the function it stands for.
+
+    PyTensor would compile the function by itself, with a compiler, and keep it on the operation:
+    every compiled function that holds the operation enters that one, from any thread.
+    """
+    return None if isinstance(node.op, SymbolicRandomVariable) else inline_ofg_node(node)
+
+
+def _everywhere(rewrite: Any) -> Any:
+    """Return a rewrite of whole graphs. Not a decorator: what is compiled must travel by name."""
+    return dfs_rewriter(node_rewriter([Elemwise])(rewrite))
+
+
+class _Untraced(Feature):
+    """Forgets the lines of code in which a variable was made, as soon as it is in the graph.
+
+    Some rewrites (`local_useless_switch`, of two equal branches) add those of their inputs to those
+    of one of their inputs: a list that doubles each time, until no memory is left.
+    """
+
+    def on_attach(self, fgraph: FunctionGraph) -> None:
+        """Forget what is there."""
+        for node in fgraph.apply_nodes:
+            self.on_import(fgraph, node, None)
+
+    def on_import(self, fgraph: FunctionGraph, node: Apply, reason: Any) -> None:
+        """Forget what comes in."""
+        for variable in (*node.inputs, *node.outputs):
+            if getattr(variable.tag, "trace", None):
+                variable.tag.trace = []
+
+
+class _Untrace(GraphRewriter):
+    """Comes before the first rewrite."""
+
+    def apply(self, fgraph: FunctionGraph) -> None:
+        """Forget, from now on."""
+        fgraph.attach_feature(_Untraced())
+
+
+#: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
+#: Compound operations are spelt out. Left out: constant folding, which goes through the default
+#: (compiled) mode, and small powers as one fused operation, which Python would loop over.
+PY_MODE = (
+    Mode("py", "fast_run")
+    .excluding("fusion", "inplace", "constant_folding", "local_pow_to_nested_squaring")
+    .register(
+        (_Untrace(), -1.0),
+        (dfs_rewriter(node_rewriter([OpFromGraph])(_inlined)), 47.9),
+        (_everywhere(_numpy_kernels), 48.0),
+        (_everywhere(_few_operands), 48.1),
+    )
+)
+
+
+def open_model(
+    model: pm.Model, *, inlined_views: bool = False
+) -> tuple[FunctionGraph, dict[Variable, Variable], dict[str, Any]]:
+    """Open a model into a function graph.
+
+    Parameters
+    ----------
+    model : pm.Model
+        Never changed.
+    inlined_views : bool
+        As in PyMC: whether Deterministics and data stand between other variables.
+
+    Returns
+    -------
+    fgraph : FunctionGraph
+        A copy, every named variable wrapped in PyMC's marker.
+    memo : dict
+        From variables of `model` to those of the graph.
+    initvals : dict of str to object
+        The initial values that were set aside, for :func:`close`.
+
+    Raises
+    ------
+    ModelError
+        If the model is nested in another, or PyMC cannot open it.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.structure.rebuild import close, open_model
+    >>> with pm.Model() as model:
+    ...     x = pm.Normal("x", initval=0.5)
+    >>> fgraph, memo, initvals = open_model(model)
+    >>> copy = close(fgraph, initvals)
+    >>> copy is model, float(copy.rvs_to_initial_values[copy["x"]])
+    (False, 0.5)
+    """
+    if model.parent is not None:
+        raise ModelError(
+            f"The model {model.name or ''!r} is nested in another model.",
+            expected="The outer model, which holds the variables of the inner one.",
+            remedy="Pass the outer model.",
+        )
+    initvals = {rv.name: value for rv, value in model.rvs_to_initial_values.items()}
+    view = SimpleNamespace(
+        **{
+            field: getattr(model, field)
+            for field in (
+                "parent",
+                "named_vars",
+                "rvs_to_values",
+                "free_RVs",
+                "observed_RVs",
+                "potentials",
+                "deterministics",
+                "data_vars",
+                "dim_lengths",
+                "_coords",
+                "_dim_lengths",
+                "rvs_to_transforms",
+                "named_vars_to_dims",
+            )
+        },
+        rvs_to_initial_values={},
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected variables likely created by GP")
+            fgraph, memo = fgraph_from_model(view, inlined_views=inlined_views)
+    except (NotImplementedError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"PyMC cannot copy this model: {error}",
+            remedy="Write the variable it names with PyMC's own distributions.",
+        ) from error
+    return fgraph, memo, {k: v for k, v in initvals.items() if v is not None}
+
+
+def close(
+    fgraph: FunctionGraph,
+    initvals: Mapping[str, Any] | None = None,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    coords: Mapping[str, Any] | None = None,
+) -> pm.Model:
+    """Close a function graph into a new model, giving back the initial values that still fit.
+
+    Parameters
+    ----------
+    fgraph : FunctionGraph
+        From :func:`open_model`; used up.
+    initvals : mapping, optional
+        From :func:`open_model`.
+    sizes, coords : mapping, optional
+        New lengths and labels of dims, as in :func:`resize`.
+
+    Returns
+    -------
+    pm.Model
+    """
+    model = model_from_fgraph(fgraph, mutate_fgraph=True)
+    resize(model, sizes or {}, coords)
+    free = {rv.name: rv for rv in model.free_RVs}
+    for name, value in (initvals or {}).items():
+        if name in free and _fits(value, free[name], model):
+            model.set_initval(free[name], value)
+    return model
+
+
+def with_types(
+    model: pm.Model, types: Mapping[str, str], expressions: Mapping[str, Variable]
+) -> tuple[pm.Model, dict[str, Variable]]:
+    """Return a copy of a model in which some ``pm.Data`` have another type.
+
+    Parameters
+    ----------
+    model : pm.Model
+    types : mapping of str to str
+        From names of ``pm.Data`` to types.
+    expressions : mapping of str to Variable
+        Expressions of the model's variables.
+
+    Returns
+    -------
+    model : pm.Model
+    expressions : dict of str to Variable
+        Of the copy's variables.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from bayescausal.model.structure.rebuild import with_types
+    >>> with pm.Model() as model:
+    ...     dose = pm.Data("dose", np.array([1, 2]))
+    ...     y = pm.Normal("y", 0.5 * dose)
+    >>> copy, _ = with_types(model, {"dose": "float64"}, {})
+    >>> str(copy["dose"].type.dtype)
+    'float64'
+    """
+    fgraph, memo, initvals = open_model(model, inlined_views=True)
+    replace = {}
+    for name, dtype in types.items():
+        old = memo[model.named_vars[name]]
+        value = _value_of(model.named_vars[name]).astype(dtype)
+        shared = pytensor.shared(value, name=name, shape=(None,) * value.ndim)
+        replace[old] = model_named(shared, name, *old.owner.op.dims)
+    lengths = {d: v for d, v in fgraph._dim_lengths.items() if v.owner is not None}
+    copied = clone_replace(
+        [*fgraph.outputs, *lengths.values()], replace=replace, rebuild_strict=False
+    )
+    count = len(fgraph.outputs)
+    new = FunctionGraph(outputs=copied[:count], clone=False)
+    new._coords = fgraph._coords
+    derived = dict(zip(lengths, copied[count:], strict=True))
+    new._dim_lengths = {**fgraph._dim_lengths, **derived}
+    out = close(new, initvals)
+    mine = {v: out.named_vars[n] for n, v in model.named_vars.items() if n in out.named_vars}
+    found = clone_replace(list(expressions.values()), replace=mine, rebuild_strict=False)
+    return out, dict(zip(expressions, found, strict=True))
+
+
+def _fits(value: Any, rv: Variable, model: pm.Model) -> bool:
+    """Whether an initial value may be given to a variable of a new model."""
+    if isinstance(value, str):
+        return True
+    if isinstance(value, Variable) and not isinstance(value, Constant):
+        return False
+    shape = np.shape(value.data if isinstance(value, Constant) else value)
+    dims = model.named_vars_to_dims.get(rv.name)
+    if dims is None:
+        return len(shape) <= rv.type.ndim
+    sizes = dim_sizes(model)
+    return shape == () or shape == tuple(sizes[d] for d in dims)
+
+
+def evaluate(outputs: list[Variable], replace: Mapping[Variable, Any] | None = None) -> list[Any]:
+    """Evaluate expressions without a compiler, with some variables replaced by values."""
+    if replace:
+        constants = {
+            var: pytensor.tensor.as_tensor_variable(np.asarray(value, dtype=var.type.dtype))
+            for var, value in replace.items()
+        }
+        outputs = graph_replace(list(outputs), constants, strict=False)
+    function = pytensor.function([], list(outputs), mode=PY_MODE, on_unused_input="ignore")
+    return [np.asarray(value) for value in function()]
+
+
+def dim_sizes(model: pm.Model) -> dict[str, int]:
+    """Return the length that every dim of a model has now."""
+    sizes: dict[str, int] = {}
+    derived: dict[str, Variable] = {}
+    for dim, length in model.dim_lengths.items():
+        if isinstance(length, SharedVariable):
+            sizes[dim] = int(length.get_value())
+        elif isinstance(length, Constant):
+            sizes[dim] = int(length.data)
+        else:
+            derived[dim] = length
+    if derived:
+        found = evaluate(list(derived.values()))
+        sizes.update({dim: int(value) for dim, value in zip(derived, found, strict=True)})
+    return {dim: sizes[dim] for dim in model.dim_lengths}
+
+
+def resize(
+    model: pm.Model, sizes: Mapping[str, int], coords: Mapping[str, Any] | None = None
+) -> None:
+    """Set the length and the labels of dims, in place: only for a model that we made.
+
+    Dims whose length follows from ``pm.Data`` change with the data, not here.
+
+    Raises
+    ------
+    FixedUnitsError
+        If the model fixes the length of a dim.
+    """
+    for dim, size in sizes.items():
+        length = model.dim_lengths.get(dim)
+        if isinstance(length, SharedVariable):
+            length.set_value(np.asarray(size, dtype=length.type.dtype))
+        elif isinstance(length, Constant) and int(length.data) != size:
+            raise FixedUnitsError(
+                f"The model fixes the length of {dim!r} at {int(length.data)}.",
+                expected=f"{int(length.data)} units.",
+                remedy=f"Give {dim!r} as a coord of the model: pm.Model(coords={{{dim!r}: ...}}).",
+            )
+        if coords is not None and dim in coords and dim in model.coords:
+            model._coords[dim] = tuple(coords[dim])
+
+
+def data_values(model: pm.Model) -> dict[str, np.ndarray]:
+    """Return the value of every ``pm.Data`` of a model."""
+    return {var.name: _value_of(var) for var in model.data_vars}
+
+
+def observed_values(model: pm.Model) -> dict[str, np.ndarray]:
+    """Return what every observed variable of a model was observed to be."""
+    return {rv.name: _value_of(model.rvs_to_values[rv]) for rv in model.observed_RVs}
+
+
+def imputed_values(
+    model: pm.Model, pairs: Mapping[str, tuple[str, str]]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return, for each variable with missing cells, its values and the mask of those cells.
+
+    Parameters
+    ----------
+    model : pm.Model
+        A model with PyMC's pairs ``x_observed``, ``x_unobserved`` and the joined ``x``.
+    pairs : mapping of str to (str, str)
+        ``x -> (x_observed, x_unobserved)``.
+
+    Returns
+    -------
+    dict of str to (ndarray, ndarray of bool)
+        The value of ``x`` (meaningless under the mask) and where it is missing. The mask is
+        found by moving the unobserved cells and seeing what moves.
+    """
+    out = {}
+    for name, (seen, unseen) in pairs.items():
+        value = _value_of(model.rvs_to_values[model[seen]])
+        [shape] = evaluate([model[unseen].shape])
+        joined = [
+            evaluate([model[name]], {model[seen]: value, model[unseen]: np.full(shape, fill)})[0]
+            for fill in (0, 1)
+        ]
+        out[name] = (joined[0], joined[0] != joined[1])
+    return out
+
+
+def _value_of(var: Variable) -> np.ndarray:
+    """Return the number behind a constant, a shared variable or an expression of them."""
+    if isinstance(var, Constant):
+        return np.asarray(var.data)
+    if isinstance(var, SharedVariable):
+        return np.asarray(var.get_value())
+    return evaluate([var])[0]
+
+
+def is_index(variable: Variable, model: Any) -> bool:
+    """Whether a variable is itself an index in some equation: a code, not a quantity.
+
+    Parameters
+    ----------
+    variable : Variable
+    model : pm.Model
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.structure.rebuild import is_index
+    >>> with pm.Model(coords={"unit": range(2)}) as model:
+    ...     g, n = (pm.Data(k, [0, 1], dims="unit") for k in "gn")
+    ...     _ = pm.Normal("y", pm.Normal("b", shape=2)[g] + n, dims="unit")
+    >>> is_index(g, model), is_index(n, model)
+    (True, False)
+    """
+    roots = [*model.basic_RVs, *model.deterministics, *model.potentials]
+    nodes = {v.owner for v in ancestors(roots) if v.owner is not None}
+    held = (
+        place
+        for node in nodes
+        if isinstance(node.op, Subtensor | AdvancedSubtensor)
+        for place in node.inputs[1:]
+    )
+    return any(_bare(place) is variable for place in held)
+
+
+def _bare(place: Variable) -> Variable:
+    """Return what an index is, without casts and changes of shape."""
+    while place.owner is not None:
+        op = place.owner.op
+        cast = isinstance(op, Elemwise) and isinstance(op.scalar_op, Cast | Identity)
+        if not cast and not isinstance(op, DimShuffle | ScalarFromTensor | SpecifyShape):
+            break
+        place = place.owner.inputs[0]
+    return place

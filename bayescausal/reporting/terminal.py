@@ -1,0 +1,232 @@
+"""Tables and paragraphs for a terminal.
+
+A summary is shown with the digits that each row's sd supports, an interval as ``[low, high]``.
+The interval is the 94%
+highest-density interval across posterior draws, the package's default everywhere. The sentence
+about an effect is the effect's own: :meth:`bayescausal.Effect.sentence`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from bayescausal.draws.digits import numbers, rows_text
+from bayescausal.graph.structure.canonical import bidirected_pairs, nameless
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import networkx as nx
+    import pandas as pd
+    from rich.table import Table
+
+    from bayescausal.effects.effect import Effect
+
+__all__ = [
+    "PROB",
+    "answer_cells",
+    "arrows",
+    "frame_table",
+    "print_frame",
+    "print_table",
+    "table",
+]
+
+#: Probability of the intervals that are shown.
+PROB = 0.94
+_EDGE, _GAP = 4, 3  # what a table needs at its sides, and beside each column
+_GLUE = "\u00a0"  # a space that lines are not broken at
+
+
+def table(*columns: str, header: bool = True) -> Table:
+    """Return an empty rich table: first column to the left, numbers to the right.
+
+    Parameters
+    ----------
+    *columns : str
+        The headings.
+    header : bool
+        Whether the headings are shown. Without them all columns are text.
+
+    Returns
+    -------
+    rich.table.Table
+
+    Examples
+    --------
+    >>> from bayescausal.reporting.terminal import table
+    >>> table("Quantity", "Truth").columns[1].justify
+    'right'
+    """
+    from rich import box
+    from rich.table import Table
+
+    empty = Table(box=box.SIMPLE_HEAD, show_header=header)
+    for position, column in enumerate(columns):
+        right = position > 0 and header
+        side = "right" if right else "left"
+        empty.add_column(column, justify=side, no_wrap=right, overflow="fold")  # type: ignore[arg-type]
+    return empty
+
+
+def frame_table(
+    frame: pd.DataFrame,
+    *,
+    first: str = "",
+    null: float | None = None,
+    columns: Sequence[str] | None = None,
+) -> Table:
+    """Return a summary DataFrame as a rich table.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Numbers, one row per quantity; the index names the rows.
+    first : str
+        Heading of the index.
+    null : float, optional
+        The value of no effect.
+    columns : sequence of str, optional
+        Which columns. Default: all.
+
+    Returns
+    -------
+    rich.table.Table
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.reporting.terminal import frame_table
+    >>> frame_table(pd.DataFrame({"mean": [0.5]}, index=["sigma"])).row_count
+    1
+    """
+    chosen = [c for c in frame.columns if columns is None or c in columns]
+    filled = table(first, *map(str, chosen))
+    for name, row in rows_text(frame, null)[chosen].iterrows():
+        filled.add_row(_label(name), *["" if v is None else str(v) for v in row])
+    return filled
+
+
+def print_frame(frame: pd.DataFrame, *, first: str = "", null: float | None = None) -> None:
+    """Print a summary in as many tables as the width needs: no name and no number is cut.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        As in :func:`frame_table`.
+    first : str
+        Heading of the index.
+    null : float, optional
+        The value of no effect.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.reporting.terminal import print_frame
+    >>> frame = pd.DataFrame({"mean": [0.5]}, index=["sigma"])
+    >>> print_frame(frame)  # doctest: +NORMALIZE_WHITESPACE
+    <BLANKLINE>
+             mean
+     ──────────────
+      sigma   0.5
+    <BLANKLINE>
+    """
+    width = shutil.get_terminal_size((80, 24)).columns
+    shown = rows_text(frame, null)
+    names = max([len(_label(n)) for n in shown.index] + [len(first)], default=0)
+    room = width - min(names, width // 2) - _EDGE
+    group: list[str] = []
+    for column in shown.columns:
+        wide = sum(_column_width(shown, c) for c in (*group, column))
+        if group and wide > room:
+            print_table(frame_table(frame, first=first, null=null, columns=group))
+            group = []
+        group.append(column)
+    print_table(frame_table(frame, first=first, null=null, columns=group))
+
+
+def print_table(shown: Table) -> None:
+    """Print a table on standard output; square brackets in names are letters, not markup.
+
+    Parameters
+    ----------
+    shown : rich.table.Table
+        From :func:`table` or :func:`frame_table`.
+
+    Examples
+    --------
+    >>> from bayescausal.reporting.terminal import print_table, table
+    >>> print_table(table("a"))  # doctest: +NORMALIZE_WHITESPACE
+    <BLANKLINE>
+      a
+     ───
+    <BLANKLINE>
+    """
+    from rich.console import Console
+
+    Console(highlight=False, markup=False, emoji=False).print(shown)
+
+
+def say(text: str) -> None:
+    """Print a paragraph on standard output, wrapped at the width of the terminal.
+
+    Parameters
+    ----------
+    text : str
+        Words. An interval in brackets and an arrow stay on one line.
+
+    Examples
+    --------
+    >>> from bayescausal.reporting.terminal import say
+    >>> say("Dilution thins the coating.")
+    Dilution thins the coating.
+    """
+    width = min(100, shutil.get_terminal_size((80, 24)).columns)
+    glued = re.sub(r"(\[[^\[\] ]+,) (?=[^\[\] ]+\])| (?=-> )|(?<=->) ", r"\1" + _GLUE, text)
+    lines = textwrap.wrap(glued, width, break_long_words=False, break_on_hyphens=False)
+    print("\n".join(lines).replace(_GLUE, " "))
+
+
+def answer_cells(effect: Effect) -> tuple[str, str]:
+    """Return mean and interval of an effect as a table shows them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayescausal.effects.effect import Effect
+    >>> from bayescausal.reporting.terminal import answer_cells
+    >>> answer_cells(Effect(np.linspace(-0.4505, -0.3995, 1001)))
+    ('-0.425', '[-0.451, -0.403]')
+    """
+    low, high = effect.interval(prob=PROB)
+    ends = (float(effect), low, high)
+    mean, low, high = numbers(float(effect.sd()), *ends, ends=True, apart=[effect.null])
+    return mean, f"[{low}, {high}]"
+
+
+def arrows(graph: nx.DiGraph) -> str:
+    """Return the arrows of a graph as a line of text; not those among columns without an equation.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> from bayescausal.reporting.terminal import arrows
+    >>> arrows(nx.DiGraph([("humid", "dilution"), ("dilution", "coating")]))
+    'humid -> dilution, dilution -> coating'
+    """
+    away = nameless(graph)
+    lone = [str(node) for node in graph if not graph.degree(node)]
+    both = [f"{a} <-> {b}" for (a, b), light in bidirected_pairs(graph).items() if not light]
+    edges = [f"{cause} -> {effect}" for cause, effect in graph.edges if cause not in away]
+    return ", ".join([*edges, *both, *lone])
+
+
+def _label(name: Any) -> str:
+    return ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+
+
+def _column_width(frame: pd.DataFrame, column: str) -> int:
+    return max(len(str(column)), *(len(str(v)) for v in frame[column])) + _GAP

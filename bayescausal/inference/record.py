@@ -33,7 +33,7 @@ import xarray as xr
 from bayescausal.draws.digits import rows_text
 from bayescausal.inference.data.match import as_tree, matched
 from bayescausal.inference.data.read import beyond, read_data
-from bayescausal.inference.sampling.diagnose import Diagnostics, diagnose
+from bayescausal.inference.sampling.diagnose import Diagnostics, diagnose, summarise
 from bayescausal.model.names import Joined, names_of, owner_of
 from bayescausal.model.structure.rebuild import data_values
 from bayescausal.types import FitMismatchError, unknown_variable
@@ -275,8 +275,6 @@ class Fit:
             A row per scalar: mean, sd, hdi bounds, and, where there are enough draws, ess, r_hat
             and Monte Carlo errors; of a posterior, the method by which it was drawn.
         """
-        from bayescausal.inference.sampling.diagnose import summarise
-
         held = self.posterior
         chosen = list(names) if names is not None else [p for p in self.parameters if p in held]
         for name in chosen:

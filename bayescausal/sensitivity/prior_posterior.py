@@ -33,6 +33,7 @@ from bayescausal.draws.digits import numbers, rows_text, significant
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.effects.evaluation.verdict import _data
+from bayescausal.figures.prior_posterior import plot_prior_posterior
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.sampling.prior_and_truth import prior as draw_prior
@@ -136,8 +137,6 @@ class PriorPosterior:
         -------
         matplotlib Axes
         """
-        from bayescausal.figures.prior_posterior import plot_prior_posterior
-
         return plot_prior_posterior(
             self.prior.draws.values.ravel(),
             self.posterior.draws.values.ravel(),

@@ -44,6 +44,7 @@ from bayescausal.draws.intervals import check_prob
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.effects.evaluation.verdict import _data
+from bayescausal.figures.sensitivity import plot_rows
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.fit import fit as fit_model
 from bayescausal.inference.given import as_fit
@@ -268,8 +269,6 @@ def _diagnosis(prior: float, data: float) -> str:
 def _picture(
     table: pd.DataFrame, null: float | None, label: str, ax: Any = None, **options: Any
 ) -> Any:
-    from bayescausal.figures.sensitivity import plot_rows
-
     return plot_rows(
         list(table.index),
         table["mean"],

@@ -16,6 +16,7 @@ import numpy as np
 
 from bayescausal.inference.data.columns import Table
 from bayescausal.inference.stream.distinct_rows import COUNT, distinct_rows
+from bayescausal.inference.stream.source_columns import raise_problems
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -135,8 +136,6 @@ class StreamTable(Table):
         DataError
             If there is a value that the fit did not see.
         """
-        from bayescausal.inference.stream.source_columns import raise_problems
-
         out = {}
         for name in names:
             out[name], problems = self.readers[name].read(batch, self.orders.get(name, ()), weights)

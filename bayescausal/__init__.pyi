@@ -8,7 +8,7 @@ from .model.formulas.priors import prior_summary as prior_summary
 from .model.source.code import model_source as model_source
 
 # the graph
-from .model.structure.structure import graph_of as graph_of
+from .model.structure.read import graph_of as graph_of
 from .reporting.dag import plot_graph as plot_graph
 from .graph.text.parse import parse_graph as parse_graph
 from .model.structure.graph_export import to_text as to_text

@@ -19,7 +19,7 @@ from bayescausal.effects.evaluation.population_units import plural
 from bayescausal.effects.words.intervention import listed, upper_first
 from bayescausal.effects.words.sentence import identified
 from bayescausal.figures.forest import plot_forest
-from bayescausal.graph.structure.canonical import column_causes
+from bayescausal.graph.structure.marks import column_causes
 from bayescausal.model.formulas.priors import prior_summary
 from bayescausal.model.structure.graph_queries import with_latents
 from bayescausal.reporting.blocks import (

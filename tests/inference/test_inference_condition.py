@@ -14,7 +14,8 @@ from scipy import stats
 from bayescausal.inference import as_table
 from bayescausal.inference.conditioning import condition
 from bayescausal.inference.data import conform
-from bayescausal.inference.store import fingerprint
+from bayescausal.inference.saving import fingerprint
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import (
     PY_MODE,
     data_values,
@@ -22,7 +23,6 @@ from bayescausal.model.structure.rebuild import (
     evaluate,
     open_model,
 )
-from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import DataError, FixedUnitsError, ModelError
 
 

@@ -19,8 +19,8 @@ from bayescausal.inference.data import conform
 from bayescausal.inference.marginalize import affine_latents as cellwise
 from bayescausal.inference.marginalize.integrate import opened
 from bayescausal.inference.sampling.sample import INTEGRATED
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
-from bayescausal.model.structure.structure import structure_of
 
 FEW_DRAWS = pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
 NAN = np.nan

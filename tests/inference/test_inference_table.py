@@ -12,7 +12,7 @@ import xarray as xr
 
 from bayescausal.inference import Table, as_table, own_table
 from bayescausal.inference.data import conform
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import DataError, FixedUnitsError
 
 

@@ -17,8 +17,8 @@ from bayescausal.inference import as_table
 from bayescausal.inference.conditioning import condition
 from bayescausal.inference.data import conform
 from bayescausal.inference.marginalize.integrate import opened
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
-from bayescausal.model.structure.structure import structure_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

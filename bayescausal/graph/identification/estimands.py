@@ -55,10 +55,12 @@ from bayescausal.graph.identification.identify import (
 )
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
-from bayescausal.graph.identification.verdict import _TOTAL, Identification, _and
-from bayescausal.graph.structure.canonical import as_graph, as_names
+from bayescausal.graph.identification.verdict import _TOTAL, Identification
+from bayescausal.graph.structure.marks import as_names
 from bayescausal.graph.structure.mixed_graph import bits
 from bayescausal.graph.structure.separators import AHEAD
+from bayescausal.graph.text.notation import joined
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.types import EstimandError, closest
 
 if TYPE_CHECKING:
@@ -193,7 +195,7 @@ def _association(query: Query) -> Identification:
     text = f"P({', '.join(query.outcome)} | {names})"
     warnings: tuple[str, ...] = ()
     if query.selection:
-        warnings = (f"Units are in the data by selection on {_and(query.selection)}.",)
+        warnings = (f"Units are in the data by selection on {joined(query.selection)}.",)
     return Identification(
         "Association", text, "identified", "observed", estimand, warnings=warnings, question=query
     )
@@ -231,9 +233,9 @@ def _crossing(query: Query, kind: str, natural: int, mark: str = "'") -> Identif
     worlds = [World(y, labels), World(z | natural)]
     warnings: tuple[str, ...] = ()
     if not before:
-        after = _and(admg.listed(z & admg.descendants(x)))
+        after = joined(admg.listed(z & admg.descendants(x)))
         warnings = (
-            f"{after} comes after {_and(query.treatment)}: the question is a counterfactual one, "
+            f"{after} comes after {joined(query.treatment)}: the question is a counterfactual one, "
             "about units known by what followed.",
         )
     return _across(query, kind, text, worlds, z | natural, warnings)
@@ -295,7 +297,8 @@ def _selected(query: Query, kind: str, text: str) -> Identification:
         method="none",
         estimand=None,
         assumptions=(),
-        reason=f"units are selected on {_and(query.selection)}, and the question spans two worlds",
+        reason=f"units are selected on {joined(query.selection)}, and the question spans two "
+        "worlds",
     )
 
 
@@ -351,7 +354,7 @@ def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Iden
             text,
             "not identified",
             "none",
-            reason=f"the mediator {_and(hidden)} is not measured",
+            reason=f"the mediator {joined(hidden)} is not measured",
             question=query,
         )
     m = admg.mask(held)
@@ -377,7 +380,7 @@ def _mediators(query: Query, mediators: Any) -> tuple[str, ...]:
     if mediators is None:
         if not between:
             raise EstimandError(
-                f"No directed path from {_and(query.treatment)} to {_and(query.outcome)} has a "
+                f"No directed path from {joined(query.treatment)} to {joined(query.outcome)} has a "
                 "variable in between.",
                 remedy="Without a mediator, ask for the total effect.",
             )
@@ -386,8 +389,9 @@ def _mediators(query: Query, mediators: Any) -> tuple[str, ...]:
     for name in named:
         if name not in between:
             raise EstimandError(
-                f"{name!r} is not a mediator of {_and(query.treatment)} and {_and(query.outcome)}.",
-                expected=f"a variable on a directed path: {_and(sorted(between)) or 'none'}.",
+                f"{name!r} is not a mediator of {joined(query.treatment)} and "
+                f"{joined(query.outcome)}.",
+                expected=f"a variable on a directed path: {joined(sorted(between)) or 'none'}.",
             )
     return named
 
@@ -408,7 +412,7 @@ def _coupled(
     known_by: tuple[str, ...] = (),
 ) -> Identification:
     """ITE, PN, PS, PNS, or units known by their outcome: the outcome in two worlds of one unit."""
-    admg, xs, ys = query.admg, _and(query.treatment), _and(query.outcome)
+    admg, xs, ys = query.admg, joined(query.treatment), joined(query.outcome)
     labels = [f"{n}'" for n in query.treatment]
     both = f"{_subscripted(query.outcome, query.treatment)}, {_subscripted(query.outcome, labels)}"
     if kind not in _COUPLED:

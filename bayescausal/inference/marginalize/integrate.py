@@ -169,7 +169,7 @@ def integrate(
     from bayescausal.inference.conditioning import condition
     from bayescausal.inference.data import conform
        >>> from bayescausal.inference.marginalize.integrate import integrate
-       >>> from bayescausal.model.structure.structure import structure_of
+       >>> from bayescausal.model.structure.read import structure_of
        >>> with pm.Model(coords={"unit": [0]}) as model:
        ...     u = pm.Normal("u", dims="unit")
        ...     y = pm.Normal("y", 3 * u, 4, dims="unit")

@@ -25,7 +25,7 @@ from bayescausal.inference.stream.grouped_equations import (
     shorten,
 )
 from bayescausal.inference.stream.source_columns import columns_of
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

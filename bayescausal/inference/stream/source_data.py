@@ -21,7 +21,7 @@ from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
-    from bayescausal.inference.stream.source import RowSource
+    from bayescausal.inference.stream.passes import RowSource
     from bayescausal.inference.stream.source_columns import Column
 
 __all__ = ["NotHeld", "StreamTable", "is_streamed", "parts_of", "stand_in"]

@@ -13,9 +13,7 @@ import xarray as xr
 from scipy.stats import multivariate_normal, norm
 
 import bayescausal as bc
-from bayescausal.inference import as_table
-from bayescausal.inference.conditioning import condition
-from bayescausal.inference.data import conform
+from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.marginalize import affine_latents as cellwise
 from bayescausal.inference.marginalize.integrate import opened
 from bayescausal.inference.sampling.sample import INTEGRATED

@@ -13,9 +13,7 @@ import pytest
 import xarray as xr
 from test_inference_integrate import dense, logp
 
-from bayescausal.inference import as_table
-from bayescausal.inference.conditioning import condition
-from bayescausal.inference.data import conform
+from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.marginalize.integrate import opened
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE

@@ -102,7 +102,7 @@ def identify(
 
     Examples
     --------
-    >>> from bayescausal.graph.identification import identify
+    >>> from bayescausal.graph import identify
     >>> verdict = identify("X -> M -> Y; X <-> Y", "X", "Y")
     >>> verdict.method, verdict.frontdoor_sets
     ('front door', [{M}])

@@ -83,7 +83,7 @@ class Identification:
 
     Examples
     --------
-    >>> from bayescausal.graph.identification import identify
+    >>> from bayescausal.graph import identify
     >>> verdict = identify("humid -> dilution -> coating; humid -> coating", "dilution", "coating")
     >>> bool(verdict), verdict.adjustment_sets
     (True, [{humid}])

@@ -117,7 +117,7 @@ def roles(
 
     Examples
     --------
-    >>> from bayescausal.graph.structure import roles
+    >>> from bayescausal.graph import roles
     >>> for role in roles("Z -> X -> M -> Y; Z -> Y; X -> C <- Y", "X", "Y").values():
     ...     print(role)
     Z is a confounder: adjust for it, or X and Y stay associated through it.

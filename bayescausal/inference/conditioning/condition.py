@@ -115,8 +115,8 @@ def condition(
        --------
        >>> import pymc as pm
        >>> from bayescausal.inference import as_table
-    from bayescausal.inference.conditioning import condition
-    from bayescausal.inference.data import conform
+    from bayescausal.inference import condition
+    from bayescausal.inference import conform
        >>> from bayescausal.model.structure.read import structure_of
        >>> with pm.Model(coords={"unit": [0]}) as model:
        ...     m = pm.Normal("m")

@@ -166,8 +166,8 @@ def integrate(
        --------
        >>> import numpy as np, pymc as pm, xarray as xr
        >>> from bayescausal.inference import as_table
-    from bayescausal.inference.conditioning import condition
-    from bayescausal.inference.data import conform
+    from bayescausal.inference import condition
+    from bayescausal.inference import conform
        >>> from bayescausal.inference.marginalize.integrate import integrate
        >>> from bayescausal.model.structure.read import structure_of
        >>> with pm.Model(coords={"unit": [0]}) as model:

@@ -121,8 +121,8 @@ def marginalise(structure: Structure, conditioned: Conditioned) -> Marginal | No
        --------
        >>> import pymc as pm
        >>> from bayescausal.inference import as_table
-    from bayescausal.inference.conditioning import condition
-    from bayescausal.inference.data import conform
+    from bayescausal.inference import condition
+    from bayescausal.inference import conform
        >>> from bayescausal.inference.marginalize.marginal import marginalise
        >>> from bayescausal.model.structure.read import structure_of
        >>> with pm.Model(coords={"unit": [0]}) as model:

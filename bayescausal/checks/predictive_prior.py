@@ -35,6 +35,7 @@ from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.estimate import estimate
 from bayescausal.inference.known import prior
 from bayescausal.model.rebuild import data_values
+from bayescausal.simulation.simulate import unit_sizes
 from bayescausal.worlds.evaluate import evaluate, fresh_units
 from bayescausal.worlds.noise import FreshNoise
 from bayescausal.worlds.program import Request, build_program
@@ -131,6 +132,8 @@ def prior_check(
         known = prior(model, draws=draws, seed=seed, unit_dims=unit_dims)
     else:
         known = prior(model, data, units=units, draws=draws, seed=seed, unit_dims=unit_dims)
+    if data is None and units is not None:
+        unit_sizes(known.structure, units)  # refuses other units than those of the model's own data
     seen = known.data is not None
     notes: tuple[str, ...] = tuple(known.notes)
     if seen:

@@ -261,6 +261,8 @@ def test_a_dim_is_no_variable():
 
 
 def test_a_variable_that_pymc_set_needs_no_column():
+    with pytest.raises(DataError, match=r"'treat'.*holds 1 of its values.*30 rows.*pm\.do\("):
+        bc.fit(pm.do(generative(), {"treat": np.ones(1)}), {"y": Y}, **QUICK)
     done = pm.do(observed(), {"x": np.ones(N)})
     fit = bc.fit(done, {"y": Y}, **QUICK)
     assert np.array_equal(fit.columns["x"], np.ones(N))

@@ -15,7 +15,7 @@ exchangeable prior with hyperparameters for the effects of the first dim, as in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -92,7 +92,7 @@ def constant_along(reader: Reader, name: str, length: int) -> str:
     variable = reader.named[name]
     passing = {v for v in reader.name_of if _is_passed(reader, reader.name_of[v])}
     seen: set[Variable] = set()
-    found: list[tuple[Any, str | None]] = []
+    found: list[tuple[np.ndarray, str | None]] = []
     stack = list(random_parameters(variable.owner) if name in reader.random else [variable])
     stack += inside(variable.owner)
     while stack:

@@ -243,7 +243,7 @@ def _random_column(
     return array, labels
 
 
-def _held(name: str, data: Mapping[str, Variable], table: Table) -> str | None:
+def _held(name: str, data: Mapping[str, Any], table: Table) -> str | None:
     """Return what to do where the model holds values, but not of as many units as the data have."""
     held: tuple[int, ...] = np.shape(data[name].get_value(borrow=True)) if name in data else ()
     if len(held) != 1 or held[0] == len(table):

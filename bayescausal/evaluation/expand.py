@@ -86,7 +86,12 @@ class Expansion:
     n_features: int
 
 
-def expand(program: Program, results: range, reads: tuple[int, ...] = ()) -> Expansion | None:
+def expand(
+    program: Program,
+    results: range,
+    reads: tuple[int, ...] = (),
+    lengths: frozenset[int] = frozenset(),
+) -> Expansion | None:
     """Expand some results of a program; None where one is no sum of products.
 
     Parameters
@@ -97,18 +102,24 @@ def expand(program: Program, results: range, reads: tuple[int, ...] = ()) -> Exp
     reads : tuple of int
         Results that must be features themselves: what subgroups are formed by. They are the last
         features.
+    lengths : frozenset of int
+        Arrays of the model's own that are as long as this lie along units: they are data.
 
     Returns
     -------
     Expansion or None
     """
     key = (tuple(results), reads)
-    return remember(program, key, lambda: _expand(program, results, reads))  # type: ignore[no-any-return]
+    return remember(  # type: ignore[no-any-return]
+        program, key, lambda: _expand(program, results, reads, lengths)
+    )
 
 
-def _expand(program: Program, results: range, reads: tuple[int, ...]) -> Expansion | None:
+def _expand(
+    program: Program, results: range, reads: tuple[int, ...], lengths: frozenset[int]
+) -> Expansion | None:
     kinds = {item.variable: _kind(program, item) for item in program.inputs}
-    walker = _Walker(kinds)
+    walker = _Walker(kinds, lengths)
     try:
         sums = [walker.terms(program.expressions[i]) for i in results]
         for i in reads:
@@ -158,8 +169,9 @@ def _kind(program: Program, item: Any) -> str:
 class _Walker:
     """Expands expressions; every variable once."""
 
-    def __init__(self, kinds: dict[Variable, str]) -> None:
+    def __init__(self, kinds: dict[Variable, str], lengths: frozenset[int]) -> None:
         self.kinds = kinds
+        self.lengths = lengths
         self.known: dict[Variable, frozenset[str]] = {}
         self.memo: dict[Variable, list[_Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
@@ -188,7 +200,7 @@ class _Walker:
                 self.known[top] = frozenset([self.kinds[top]])
                 continue
             if top.owner is None or isinstance(top.owner.op, Shape | Shape_i):
-                self.known[top] = frozenset() if top.owner is None else frozenset([_OTHER])
+                self.known[top] = self._constant(top) if top.owner is None else frozenset([_OTHER])
                 continue
             waiting = [v for v in top.owner.inputs if v not in self.known]
             if waiting:
@@ -198,6 +210,11 @@ class _Walker:
             parts = [self.known[v] for v in top.owner.inputs[: 1 if wide else None]]
             self.known[top] = frozenset().union(*parts)
         return self.known[root]
+
+    def _constant(self, leaf: Variable) -> frozenset[str]:
+        """Return what an array of the model's own is: data where it is as long as the units."""
+        along = self.lengths & set(getattr(leaf.type, "shape", ()))
+        return frozenset([_DATA] if along else [])
 
     def terms(self, root: Variable) -> list[_Term]:
         """Return the terms of an expression that have no noise, inputs before what reads them."""

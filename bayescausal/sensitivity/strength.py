@@ -393,7 +393,12 @@ def _posterior(fit: Fit, estimand: Estimand, q: float, seed: int) -> Effect:
         )
     for name in (treatment, outcome):
         if structure.require(name) not in structure.random or name not in fit.columns:
-            raise EstimandError(f"{name!r} is not an observed random variable of the model.")
+            raise EstimandError(
+                f"{name!r} is not an observed random variable of the model, so the model does not "
+                "say how far it varies beyond what explains it.",
+                remedy=f"Give {name!r} an equation and a column; or pass the residual degrees of "
+                "freedom: robustness_value(effect, df=...).",
+            )
     rv = structure.variable(outcome)
     if not isinstance(rv.owner.op, NormalRV):
         raise UndefinedEffectError(
@@ -419,8 +424,11 @@ def _posterior(fit: Fit, estimand: Estimand, q: float, seed: int) -> Effect:
     shape = like.shape
     f = q * np.abs(like.values / gap) * spread.reshape(shape) / noise.reshape(shape)
     draws = xr.DataArray(_rv(f), dims=like.dims, coords=like.coords)
+    below = structure.descendants([treatment]) & structure.ancestors([outcome])
+    between = ", ".join(n for n in structure.random if n in below)
+    beyond = f" given {between} (on which it does not act)" if between else ""
     notes = (
-        f"The share of the residual variance of {treatment} and of {outcome} that a hidden "
+        f"The share of the residual variance of {treatment} and of {outcome}{beyond} that a hidden "
         f"confounder must explain to reduce the effect by {q:.0%}.",
     )
     return Effect(draws, seed=seed, notes=notes, name=f"robustness value of {estimand.label()}")

@@ -41,6 +41,7 @@ from bayescausal.inference.given import as_fit
 from bayescausal.model.asked import named, question_in
 from bayescausal.types import EstimandError, closest, unknown_variable
 from bayescausal.worlds.evaluate import Units, units_of
+from bayescausal.worlds.measured import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,6 +139,7 @@ def overlap(
         effect = kind if kind in ("ATT", "ATU") else "ATE"
     treatment, outcome = _one(*named(treatment, outcome))
     _check_options(effect, limit, draws)
+    treatment, outcome = plain_name(treatment), outcome and plain_name(outcome)
     fit = with_columns(fit, [treatment, outcome, *names_in(covariates)])
     units = _units(fit, treatment)
     chosen = some_draws(fit, draws)

@@ -43,12 +43,13 @@ from bayescausal.checks.refute_trials import Bench, Trial
 from bayescausal.checks.refute_words import MEANING, TESTS
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import significant, three
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.asked import as_estimand, asked_records
 from bayescausal.effects.estimate import answer
 from bayescausal.inference.entries import with_columns
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EstimandError, closest
+from bayescausal.worlds.measured import measured, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,7 +164,7 @@ def refute(
         touch = why_units_touch(fit)
         if touch is not None:
             raise touch
-    outcome = estimand.outcome_name
+    outcome = plain_name(estimand.outcome_name)
     codes = cluster_codes(fit, clusters) if "clusters" in names else None
     given = {
         name: unit_values(fit, value, name, outcome)
@@ -249,10 +250,11 @@ def _check_question(fit: Fit, estimand: Estimand) -> None:
         raise EstimandError(
             f"A {fit.kind} without a posterior cannot be refuted.", expected="A fit to data."
         )
+    structure = measured(fit, asked_records(estimand)).structure
     for name in estimand.names:
-        fit.structure.require(name)
+        structure.require(name)
     for name in (*estimand.treatments, estimand.outcome_name):
-        if name not in fit.columns:
+        if plain_name(name) not in fit.columns:
             raise EstimandError(
                 f"{name!r} was not observed, so it cannot be shuffled, redrawn or simulated.",
                 expected="An observed treatment and an observed outcome.",

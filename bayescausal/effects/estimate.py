@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from bayescausal.effects.arithmetic import CHANGES_SIGN
-from bayescausal.effects.asked import as_estimands
+from bayescausal.effects.asked import as_estimands, asked_records
 from bayescausal.effects.causation import ITE, PN, PNS, PS
 from bayescausal.effects.finite_bounds import seen_bounds
 from bayescausal.effects.flat import flat_note, settled
@@ -42,7 +42,7 @@ from bayescausal.inference.stream.held import is_streamed
 from bayescausal.model.asked import question_in
 from bayescausal.model.entries import whole_note
 from bayescausal.types import IdentificationError
-from bayescausal.worlds.measured import measured, plain_name, told
+from bayescausal.worlds.measured import measured, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "answers", "asked_records", "estimate", "fit_of"]
+__all__ = ["answer", "answers", "estimate", "fit_of"]
 
 #: The fit that each effect was estimated from, for as long as both exist.
 _FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDictionary()
@@ -296,15 +296,6 @@ def _signs(question: Question, numbers: Any) -> list[str]:
     if not any(bool((v < 0).any() and (v > 0).any()) for v in seen):
         return []
     return [CHANGES_SIGN.format(what=question.outcome)]
-
-
-def asked_records(estimand: Estimand) -> tuple[str, ...]:
-    """Return the names of a question that are about what was measured, or about its record.
-
-    The outcome is; treatments, mediators and conditions are what the arrows of the model carry.
-    """
-    named = [n for n in estimand.names if plain_name(n) != n]
-    return tuple(dict.fromkeys([estimand.outcome_name, *named]))
 
 
 def _is_closed(question: Question) -> bool:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
+from bayescausal.effects.asked import asked_records
 from bayescausal.effects.averages import Association
 from bayescausal.effects.conditions import Condition
 from bayescausal.effects.mediation import PSE
@@ -31,10 +32,12 @@ from bayescausal.graph.expression import conditioned
 from bayescausal.graph.normal import as_graph, as_names, nameless, observables
 from bayescausal.graph.pathwise import identify_along
 from bayescausal.graph.positivity import on_the_form
+from bayescausal.inference.entries import with_columns
 from bayescausal.inference.record import Fit
 from bayescausal.model.asked import graph_and_observed
 from bayescausal.model.structure import structural_graph
 from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Set, Shift
+from bayescausal.worlds.measured import measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -132,16 +135,17 @@ def verdict_of(
         If there is nothing to identify.
     """
     if isinstance(model_or_graph, Fit) and observed is None and unit_dims is None:
+        fit = measured(with_columns(model_or_graph, estimand.names), asked_records(estimand))
         for name in estimand.names:
-            model_or_graph.structure.require(name)
-        decided = verdict(model_or_graph, estimand)
+            fit.structure.require(name)
+        decided = verdict(fit, estimand)
     else:
         graph, seen = graph_and_observed(
             model_or_graph, observed, named=(estimand.names,), unit_dims=unit_dims
         )
         as_names(graph, estimand.names)
-        measured = observables(graph, seen)
-        decided = verdict_on(graph, [n for n in graph if n in measured], estimand)
+        known = observables(graph, seen)
+        decided = verdict_on(graph, [n for n in graph if n in known], estimand)
     if decided is None:
         raise EstimandError(
             f"There is nothing to identify in {estimand.label()}.",

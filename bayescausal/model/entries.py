@@ -20,6 +20,7 @@ from pymc.pytensorf import toposort_replace
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant
 
+from bayescausal.model.noise.records import plain_name, records, rewritten
 from bayescausal.model.rebuild import close, data_values, dim_sizes, open_model
 from bayescausal.model.structure import Structure, structure_of
 from bayescausal.types import closest, unknown_variable
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
-__all__ = ["columns_asked", "entry_names", "split_model", "split_structure", "whole_note"]
+__all__ = [
+    "columns_asked",
+    "entry_names",
+    "named_structure",
+    "split_model",
+    "split_structure",
+    "whole_note",
+]
 
 
 def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
@@ -166,6 +174,27 @@ def split_structure(structure: Structure, names: Iterable[Any]) -> Structure:
     if not vectors:
         return structure
     return structure_of(split_model(structure, vectors), unit_dims=structure.unit_dims)
+
+
+def named_structure(structure: Structure, names: Iterable[Any]) -> Structure:
+    """Return the structure in which columns of vectors, and records, that are named are nodes.
+
+    Parameters
+    ----------
+    structure : Structure
+    names : iterable
+        What the question names, such as ``"X[age]"`` or ``"recorded(y)"``.
+
+    Returns
+    -------
+    Structure
+        The same one where neither is named.
+    """
+    names = [n for n in names if isinstance(n, str)]
+    opened = split_structure(structure, names)
+    written = [n for n in names if plain_name(n) != n and n not in opened.names()]
+    found = records(opened, written) if written else {}
+    return rewritten(opened, found) if found else opened
 
 
 def whole_note(structure: Structure, names: Iterable[str]) -> tuple[str, ...]:

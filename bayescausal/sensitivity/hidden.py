@@ -60,6 +60,7 @@ from bayescausal.types import (
     EstimandError,
     FitMismatchError,
 )
+from bayescausal.worlds.measured import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -353,7 +354,8 @@ def _as_strong(
 
 
 def _robustness(fit: Fit, estimand: Estimand, where: Confounder, seed: int) -> Effect | None:
-    if (where.treatment, where.outcome) != (*estimand.treatments[:1], estimand.outcome_name):
+    names = (*estimand.treatments[:1], estimand.outcome_name)
+    if (where.treatment, where.outcome) != tuple(plain_name(n) for n in names):
         return None  # it is about confounding of the treatment itself
     try:
         value = robustness_value(fit, estimand, seed=seed)

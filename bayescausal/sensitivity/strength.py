@@ -55,6 +55,7 @@ from bayescausal.inference.given import as_fit
 from bayescausal.inference.record import Fit
 from bayescausal.sensitivity.equations import Equations
 from bayescausal.types import EstimandError, Set, UndefinedEffectError
+from bayescausal.worlds.measured import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -383,9 +384,10 @@ def _posterior(fit: Fit, estimand: Estimand, q: float, seed: int) -> Effect:
             f"{estimand.label()} is no difference between two levels of one treatment.",
             expected="such a question: ATE('x', 'y').",
         )
-    treatment, outcome = estimand.treatments[0], estimand.outcome_name
+    names = (estimand.treatments[0], estimand.outcome_name)
     worlds = estimand.worlds(structure.graph)
-    levels = [worlds[role].get(treatment) for role in ("treated", "control")]
+    levels = [worlds[role].get(names[0]) for role in ("treated", "control")]
+    treatment, outcome = map(plain_name, names)  # a record shares its equation
     if not all(isinstance(level, Set) and np.ndim(level.value) == 0 for level in levels):
         raise EstimandError(
             f"{estimand.label()} does not set {treatment!r} to two numbers.",

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.named import cells as cell_dims
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.asked import as_estimand, asked_records
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimand import Estimand
-from bayescausal.effects.estimate import asked_records
 from bayescausal.model.asked import question_in
 from bayescausal.model.entries import split_structure
 from bayescausal.types import EstimandError

@@ -195,8 +195,6 @@ def _estimate_all(
 def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
     """Return the fit with the columns of vectors that questions name as variables."""
     fit.structure.refuse_constants()
-    if is_streamed(fit):
-        return fit
     return with_columns(fit, [n for e in estimands for n in (*e.names, *policy_reads(vars(e)))])
 
 

@@ -295,7 +295,7 @@ def test_the_record_has_a_verdict_like_its_variable(fitted):
             found = bc.identify(given, question)
             assert (found.status, found.method) == ("identified", "back door"), name
             assert bc.identify(given, "x", name).status == "identified"
-            assert bc.roles(given, "x", name)[name].role == "outcome"
+            assert bc.roles(given, "x", name)[name].roles == ("outcome",)
     assert bc.estimate(fit, bc.ATE("x", "recorded(T)")).identification.status == "identified"
     with pytest.raises(EstimandError, match="not the record of another"):
         bc.identify(model, "x", "recorded(x)")

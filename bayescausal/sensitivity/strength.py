@@ -49,6 +49,7 @@ from bayescausal.draws.digits import end_text
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, fit_of
+from bayescausal.evaluation.measured import plain_name
 from bayescausal.inference.closed_forms.affine import degree
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.given import as_fit
@@ -383,9 +384,10 @@ def _posterior(fit: Fit, estimand: Estimand, q: float, seed: int) -> Effect:
             f"{estimand.label()} is no difference between two levels of one treatment.",
             expected="such a question: ATE('x', 'y').",
         )
-    treatment, outcome = estimand.treatments[0], estimand.outcome_name
+    names = (estimand.treatments[0], estimand.outcome_name)
     worlds = estimand.worlds(structure.graph)
-    levels = [worlds[role].get(treatment) for role in ("treated", "control")]
+    levels = [worlds[role].get(names[0]) for role in ("treated", "control")]
+    treatment, outcome = map(plain_name, names)  # a record shares its equation
     if not all(isinstance(level, Set) and np.ndim(level.value) == 0 for level in levels):
         raise EstimandError(
             f"{estimand.label()} does not set {treatment!r} to two numbers.",

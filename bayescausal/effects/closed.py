@@ -61,7 +61,8 @@ def closed_form(
         return None
     if question.population == "superpopulation" and units[0] not in program.dims[0]:
         return None
-    expansion = expand(program, arms, tuple(where.values()))
+    mixes = bool(question.structure.mixes(program.names))
+    expansion = expand(program, arms, tuple(where.values()), mixes=mixes)
     if expansion is None:
         return None
     return ClosedForm(question, program, where, cells, seed, expansion)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
+from pytensor.graph.traversal import io_toposort
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
@@ -86,7 +87,9 @@ class Expansion:
     n_features: int
 
 
-def expand(program: Program, results: range, reads: tuple[int, ...] = ()) -> Expansion | None:
+def expand(
+    program: Program, results: range, reads: tuple[int, ...] = (), *, mixes: bool = False
+) -> Expansion | None:
     """Expand some results of a program; None where one is no sum of products.
 
     Parameters
@@ -97,18 +100,23 @@ def expand(program: Program, results: range, reads: tuple[int, ...] = ()) -> Exp
     reads : tuple of int
         Results that must be features themselves: what subgroups are formed by. They are the last
         features.
+    mixes : bool, default False
+        Whether an equation mixes units. A level that is set for all units is then not taken for
+        one number where it is summed, sorted or moved along the units.
 
     Returns
     -------
     Expansion or None
     """
-    key = (tuple(results), reads)
-    return remember(program, key, lambda: _expand(program, results, reads))  # type: ignore[no-any-return]
+    key = (tuple(results), reads, mixes)
+    return remember(program, key, lambda: _expand(program, results, reads, mixes))  # type: ignore[no-any-return]
 
 
-def _expand(program: Program, results: range, reads: tuple[int, ...]) -> Expansion | None:
+def _expand(
+    program: Program, results: range, reads: tuple[int, ...], mixes: bool
+) -> Expansion | None:
     kinds = {item.variable: _kind(program, item) for item in program.inputs}
-    walker = _Walker(kinds)
+    walker = _Walker(kinds, _filled(program) if mixes else frozenset())
     try:
         sums = [walker.terms(program.expressions[i]) for i in results]
         for i in reads:
@@ -155,11 +163,21 @@ def _kind(program: Program, item: Any) -> str:
     return _PARAMETER
 
 
+def _filled(program: Program) -> frozenset[Variable]:
+    """Return the expressions with a number that is filled to the length of a unit dim."""
+    found: set[Variable] = {i.variable for i in program.inputs if i.kind == "length"}
+    for node in io_toposort([i.variable for i in program.inputs], list(program.expressions)):
+        if found.intersection(node.inputs):
+            found.update(node.outputs)
+    return frozenset(found)
+
+
 class _Walker:
     """Expands expressions; every variable once."""
 
-    def __init__(self, kinds: dict[Variable, str]) -> None:
+    def __init__(self, kinds: dict[Variable, str], filled: frozenset[Variable]) -> None:
         self.kinds = kinds
+        self.filled = filled
         self.known: dict[Variable, frozenset[str]] = {}
         self.memo: dict[Variable, list[_Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
@@ -196,6 +214,9 @@ class _Walker:
                 continue
             wide = isinstance(top.owner.op, Alloc)
             parts = [self.known[v] for v in top.owner.inputs[: 1 if wide else None]]
+            if not isinstance(top.owner.op, Elemwise | DimShuffle | Alloc):
+                if self.filled.intersection(top.owner.inputs):
+                    parts.append(frozenset([_OTHER]))  # it may count units, or tell them apart
             self.known[top] = frozenset().union(*parts)
         return self.known[root]
 

@@ -27,7 +27,7 @@ from bayescausal.effects.functionals import Mean, Probability
 from bayescausal.effects.laws import Event
 from bayescausal.effects.levels import index_of
 from bayescausal.effects.people import clusters_of, complete_table, population_of
-from bayescausal.effects.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels
+from bayescausal.effects.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels, with_step
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
 from bayescausal.model.nested import weighted_dim
 from bayescausal.model.roles import role_of
@@ -191,6 +191,8 @@ def resolve(
     if isinstance(estimand, Slope):
         refuse_labels(structure, estimand)
     units, population, words, notes = population_of(fit, estimand, seed)
+    if isinstance(estimand, Slope):
+        estimand = with_step(units, estimand)
     worlds = parsed_worlds(fit, estimand, units)
     _refuse_default_levels(fit, estimand, worlds)
     reached = recomputed = recomputed_by(structure, worlds.values())

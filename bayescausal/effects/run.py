@@ -28,6 +28,7 @@ from bayescausal.effects.effect import Effect
 from bayescausal.effects.functionals import Probability, Quantile
 from bayescausal.effects.question import Question
 from bayescausal.effects.reduce import Cell, Reduction, reduce_question
+from bayescausal.effects.slopes import spread_of
 from bayescausal.effects.smooth import smooth
 from bayescausal.model.support import support_of
 from bayescausal.types import (
@@ -266,9 +267,8 @@ class Run:
         estimand = self.question.estimand
         if not isinstance(estimand, Slope):
             return most
-        column = self.question.fit.columns.get(estimand.treatments[0])
-        spread = 0.0 if column is None else float(np.nanstd(np.asarray(column, dtype=float)))
-        return np.asarray(most * estimand.divisor / (spread if spread > 0 else 1.0))
+        spread = spread_of(self.question.units, estimand.treatments[0])
+        return np.asarray(most * estimand.divisor / (spread or 1.0))
 
     @property
     def _draw_axis(self) -> int:

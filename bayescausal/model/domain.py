@@ -47,6 +47,7 @@ __all__ = [
     "checks_of",
     "doubtful_parameters",
     "lookups_of",
+    "may_be_zero",
 ]
 
 
@@ -194,10 +195,20 @@ def changed_parameters(
 
 def changed_steps(
     structure: Structure, name: str, touched: frozenset[str], root: Variable
-) -> list[tuple[Any, tuple[str, ...]]]:
-    """Return the operations behind a parameter that read what changes, with what they read."""
+) -> list[tuple[Any, tuple[tuple[str, ...], ...]]]:
+    """Return the operations behind a parameter that read what changes, with what each input reads.
+
+    Returns
+    -------
+    list of (Apply, tuple of tuple of str)
+    """
     walk = _Walk(structure, name, touched)
-    return [(node, walk.reads(node.outputs[0])) for node in walk.nodes([root])]
+    return [(n, tuple(walk.reads(i) for i in n.inputs)) for n in walk.nodes([root])]
+
+
+def may_be_zero(variable: Variable) -> bool:
+    """Whether the sign of an expression does not follow from its form."""
+    return _sign(variable) != "positive"
 
 
 def doubtful_parameters(rv: Variable) -> list[Variable]:

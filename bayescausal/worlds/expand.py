@@ -214,9 +214,9 @@ class _Walker:
                 continue
             wide = isinstance(top.owner.op, Alloc)
             parts = [self.known[v] for v in top.owner.inputs[: 1 if wide else None]]
-            if not isinstance(top.owner.op, Elemwise | DimShuffle | Alloc):
-                if self.filled.intersection(top.owner.inputs):
-                    parts.append(frozenset([_OTHER]))  # it may count units, or tell them apart
+            plain = isinstance(top.owner.op, Elemwise | DimShuffle | Alloc)
+            if not plain and self.filled.intersection(top.owner.inputs):
+                parts.append(frozenset([_OTHER]))  # it may count units, or tell them apart
             self.known[top] = frozenset().union(*parts)
         return self.known[root]
 

@@ -21,6 +21,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.logprob.utils import CheckParameterValue
+from pytensor.compile.ops import ViewOp
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar import basic as ps
@@ -82,6 +83,8 @@ class Check:
         Entries of the axis that an index points into.
     steps : tuple of Step
         Operations that may explain a NaN.
+    direct : tuple of bool
+        Of a spread: which of `reads` are no Deterministics.
     """
 
     equation: str
@@ -91,6 +94,7 @@ class Check:
     words: str = ""
     length: Variable | None = None
     steps: tuple[Step, ...] = ()
+    direct: tuple[bool, ...] = ()
 
 
 #: Elementwise functions that are defined wherever their arguments are.
@@ -108,6 +112,7 @@ _ARRAYS = (
     ScalarFromTensor, TensorFromScalar, Subtensor, AdvancedSubtensor,
     RandomVariable, SymbolicRandomVariable, CheckParameterValue,
 )  # fmt: skip
+_MOVES = (DimShuffle, Alloc, Reshape, SpecifyShape, Subtensor, AdvancedSubtensor)
 _NAMED_TOTAL = (
     "Dot", "Softmax", "LogSoftmax", "ARange", "CumOp", "Sort", "ArgSort", "Argmax", "Max", "Eye",
     "Tri", "ExtractDiag", "AllocDiag", "Matmul", "IncSubtensor", "AdvancedIncSubtensor", "Split",
@@ -157,7 +162,7 @@ def checks_of(
         if root in read and walk.changes(root) and str(root.type.dtype).startswith("float"):
             steps = walk.steps(root)
             found += [
-                Check(name, "spread", s.spread, s.reads, s.words)
+                Check(name, "spread", s.spread, s.reads, s.words, direct=walk.direct(s.reads))
                 for s in steps
                 if s.spread is not None
             ]
@@ -391,17 +396,26 @@ class _Walk:
                 keys = self._keys(node.inputs[0])
             elif isinstance(scalar, _TOTAL):
                 return None
-            elif isinstance(scalar, ps.TrueDiv | ps.IntDiv | ps.Mod):
-                if not self.changes(node.inputs[1]) or _sign(node.inputs[1]) == "positive":
+            elif isinstance(scalar, ps.TrueDiv | ps.IntDiv | ps.Mod | ps.Reciprocal):
+                below = node.inputs[-1]
+                if not self.changes(below) or _sign(below) == "positive":
                     return None
-                spread = node.inputs[1] if self._sums(node.inputs[1]) else None
+                guarded = _sign(below, through=True) == "positive"
+                spread = below if self._sums(below) and not guarded else None
             elif isinstance(scalar, ps.Pow):
-                if not self.changes(node.inputs[1]) and _is_count(node.inputs[1]):
+                base, power = node.inputs
+                if not self.changes(power) and _is_count(power):
                     return None
+                falling = (_constant(power) or 0.0) < 0 and self.changes(base)
+                if falling and _sign(base) == "positive":
+                    return None
+                spread = base if falling and self._sums(base) else None
             elif isinstance(scalar, ps.Log | ps.Log2 | ps.Log10 | ps.Log1p | ps.Sqrt):
                 sign = _sign(node.inputs[0])
                 if sign == "positive" or (sign and isinstance(scalar, ps.Sqrt | ps.Log1p)):
                     return None
+                if not isinstance(scalar, ps.Sqrt | ps.Log1p) and self._sums(node.inputs[0]):
+                    spread = node.inputs[0]
         elif isinstance(op, _ARRAYS) or _is_total(op):
             return None
         return Step(value, _phrase(kind.__name__, reads), reads, keys, spread)
@@ -419,10 +433,33 @@ class _Walk:
         return tuple(sorted(set(keys)))
 
     def _sums(self, variable: Variable) -> bool:
-        """Whether an expression sums over entries of what changes."""
-        return any(
-            isinstance(n.op, CAReduce) and self.changes(n.inputs[0]) for n in self.nodes([variable])
-        )
+        """Whether an expression, or a Deterministic in it, sums or sorts what changes."""
+        own = [variable]
+        done: set[Variable] = set()
+        while own:
+            top = own.pop()
+            if top in done or (top in self.named and not self._is_expression(top)):
+                continue
+            done.add(top)
+            for node in self.nodes([top]) if top not in self.named else [top.owner]:
+                if node is None:
+                    continue
+                if not isinstance(node.op, (Elemwise, *_MOVES)):
+                    return True
+                own += [i for i in node.inputs if i in self.named and self._is_expression(i)]
+            if top in self.named and top.owner is not None:
+                own += [i for i in top.owner.inputs if self.changes(i)]
+        return False
+
+    def _is_expression(self, variable: Variable) -> bool:
+        """Whether a named variable that changes is a Deterministic."""
+        random = isinstance(_op(variable), RandomVariable | SymbolicRandomVariable)
+        return variable.owner is not None and not random and self.changes(variable)
+
+    def direct(self, names: tuple[str, ...]) -> tuple[bool, ...]:
+        """Return which named variables are no Deterministics."""
+        kind = {n: self._is_expression(v) for v, n in self.named.items() if n in names}
+        return tuple(not kind[n] for n in names)
 
     def conditions(self, rv: Variable) -> list[Check]:
         """Return what PyMC's log-density asks of the parameters."""
@@ -543,13 +580,15 @@ def _plain(variable: Variable) -> Variable:
         variable = variable.owner.inputs[0]
 
 
-def _sign(variable: Variable) -> str:
+def _sign(variable: Variable, *, through: bool = False) -> str:
     """Return "positive", "not negative", or "" where the sign does not follow from the form.
 
     An exponential is called positive although it is 0 below -745: the limit is what is meant. A
     random variable has the sign of its support, which interventions on it must not leave.
     """
     variable = _plain(variable)
+    while through and isinstance(_op(variable), ViewOp):  # a Deterministic that is not set
+        variable = _plain(variable.owner.inputs[0])
     if isinstance(_op(variable), RandomVariable | SymbolicRandomVariable):
         low = np.min(support_of(variable).lower)
         return "positive" if low > 0 else "not negative" if low >= 0 else ""
@@ -557,6 +596,10 @@ def _sign(variable: Variable) -> str:
         low = np.min(variable.data) if np.size(variable.data) else np.nan
         return "positive" if low > 0 else "not negative" if low >= 0 else ""
     op = _op(variable)
+    if isinstance(op, CAReduce) and isinstance(op.scalar_op, ps.Add | ps.Mul):
+        return _sign(variable.owner.inputs[0], through=through)
+    if isinstance(op, Shape | Shape_i):
+        return "positive"
     if not isinstance(op, Elemwise):
         return ""
     scalar = op.scalar_op
@@ -564,8 +607,13 @@ def _sign(variable: Variable) -> str:
         return "positive"
     if isinstance(scalar, ps.Sqr | ps.Abs):
         return "not negative"
+    if isinstance(scalar, ps.Sqrt):
+        return _sign(variable.owner.inputs[0], through=through) or "not negative"
+    if isinstance(scalar, ps.ScalarMaximum):
+        signs = [_sign(i, through=through) for i in variable.owner.inputs]
+        return "positive" if "positive" in signs else "not negative" if any(signs) else ""
     if isinstance(scalar, ps.Add | ps.Mul | ps.TrueDiv):
-        signs = [_sign(i) for i in variable.owner.inputs]
+        signs = [_sign(i, through=through) for i in variable.owner.inputs]
         if not all(signs):
             return ""
         some = any if isinstance(scalar, ps.Add) else all

@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_coupling
+from bayescausal.counterfactuals.coupling import (
+    depends_on_coupling,
+    resolve_coupling,
+    taken_couplings,
+)
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.averages import Association
 from bayescausal.effects.causation import ITE, PN, PNS, PS
@@ -31,11 +35,10 @@ from bayescausal.effects.slopes import refuse_drawn_jumps, refuse_jumps, refuse_
 from bayescausal.model.interventions import parse_interventions, refuse_potentials
 from bayescausal.model.nested import weighted_dim
 from bayescausal.model.roles import role_of
-from bayescausal.model.support import is_discrete, support_of
+from bayescausal.model.support import support_of
 from bayescausal.types import (
     EmptySubgroupError,
     EstimandError,
-    FromWorld,
     InterventionError,
     Set,
 )
@@ -189,10 +192,9 @@ def resolve(
         structure.require(name)
     if not ignore_potentials:
         refuse_potentials(structure)
-    if isinstance(estimand, Slope):
-        refuse_labels(structure, estimand)
     units, population, words, notes = population_of(fit, estimand, seed)
     if isinstance(estimand, Slope):
+        refuse_labels(structure, estimand)
         estimand = with_step(units, estimand)
     worlds = parsed_worlds(fit, estimand, units)
     _refuse_default_levels(fit, estimand, worlds)
@@ -212,11 +214,6 @@ def resolve(
     joint = abducted or bool(changed) or isinstance(estimand, ITE | PN | PS | PNS)
     crossing = reached if joint else frozenset()
     couplings = _couplings(structure, estimand, reached, joint, population, changed)
-    twice = [] if joint else _two_versions(structure, worlds, estimand.outcome_name)
-    for name in twice:
-        if name not in couplings and is_discrete(structure.variable(name)):
-            notes = (*notes, f"Coupling of {name}: monotone, as none was chosen by coupling=; "
-                     "the answer depends on it, and the data cannot tell.")  # fmt: skip
     if population == "target":
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
@@ -250,7 +247,7 @@ def resolve(
         by=estimand.by,
         population=population,
         words=words,
-        notes=notes,
+        notes=(*notes, *([] if joint else taken_couplings(structure, worlds, estimand, couplings))),
         clusters=clusters_of(fit, estimand, units),
         reads=reads,
         belongs=belongs,
@@ -370,33 +367,6 @@ def _association(
     parts = structure.imputed.get(estimand.y, ())
     own = {estimand.y} if estimand.y in structure.random and not parts else set(parts)
     return recomputed | own
-
-
-def _two_versions(
-    structure: Any, worlds: Mapping[str, Mapping[str, Intervention]], outcome: str
-) -> list[str]:
-    """Return what the outcome of a world and a mediator taken from another one both read.
-
-    Such a variable is needed in two versions, and how these go together in one unit matters.
-    """
-
-    def behind(name: str, do: Mapping[str, Intervention]) -> set[str]:
-        found, stack = set(), [name]
-        while stack:
-            for parent in structure.full.predecessors(stack.pop()):
-                if parent not in found and parent not in do:
-                    found.add(parent)
-                    stack.append(parent)
-        return found
-
-    twice: set[str] = set()
-    for do in worlds.values():
-        taken = {n: act.world for n, act in do.items() if isinstance(act, FromWorld)}
-        own = behind(outcome, do) if taken else set()
-        for name, world in taken.items():
-            twice |= own & behind(name, worlds[world])
-    changed = structure.descendants({n for do in worlds.values() for n in do})
-    return [n for n in structure.random if n in twice & changed]
 
 
 def _post_treatment(

@@ -21,7 +21,6 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.logprob.utils import CheckParameterValue
-from pytensor.compile.ops import ViewOp
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar import basic as ps
@@ -33,7 +32,8 @@ from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.model.noise.means import mean_of
-from bayescausal.model.support import params_of, support_of
+from bayescausal.model.noise.signs import constant_of, plain_of, sign_of
+from bayescausal.model.support import params_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +48,6 @@ __all__ = [
     "checks_of",
     "doubtful_parameters",
     "lookups_of",
-    "may_be_zero",
 ]
 
 
@@ -209,11 +208,6 @@ def changed_steps(
     """
     walk = _Walk(structure, name, touched)
     return [(n, tuple(walk.reads(i) for i in n.inputs)) for n in walk.nodes([root])]
-
-
-def may_be_zero(variable: Variable) -> bool:
-    """Whether the sign of an expression does not follow from its form."""
-    return _sign(variable) != "positive"
 
 
 def doubtful_parameters(rv: Variable) -> list[Variable]:
@@ -398,20 +392,20 @@ class _Walk:
                 return None
             elif isinstance(scalar, ps.TrueDiv | ps.IntDiv | ps.Mod | ps.Reciprocal):
                 below = node.inputs[-1]
-                if not self.changes(below) or _sign(below) == "positive":
+                if not self.changes(below) or sign_of(below) == "positive":
                     return None
-                guarded = _sign(below, through=True) == "positive"
+                guarded = sign_of(below, through=True) == "positive"
                 spread = below if self._sums(below) and not guarded else None
             elif isinstance(scalar, ps.Pow):
                 base, power = node.inputs
                 if not self.changes(power) and _is_count(power):
                     return None
-                falling = (_constant(power) or 0.0) < 0 and self.changes(base)
-                if falling and _sign(base) == "positive":
+                falling = (constant_of(power) or 0.0) < 0 and self.changes(base)
+                if falling and sign_of(base) == "positive":
                     return None
                 spread = base if falling and self._sums(base) else None
             elif isinstance(scalar, ps.Log | ps.Log2 | ps.Log10 | ps.Log1p | ps.Sqrt):
-                sign = _sign(node.inputs[0])
+                sign = sign_of(node.inputs[0])
                 if sign == "positive" or (sign and isinstance(scalar, ps.Sqrt | ps.Log1p)):
                     return None
                 if not isinstance(scalar, ps.Sqrt | ps.Log1p) and self._sums(node.inputs[0]):
@@ -427,7 +421,7 @@ class _Walk:
             op = _op(v)
             if isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.EQ):
                 for i in v.owner.inputs:
-                    number = _constant(i)
+                    number = constant_of(i)
                     if number is not None:
                         keys.append(number)
         return tuple(sorted(set(keys)))
@@ -560,82 +554,23 @@ def _surely(condition: Variable) -> bool:
     if len(condition.owner.inputs) != 2:
         return False
     left, right = condition.owner.inputs
-    bound = _constant(right)
+    bound = constant_of(right)
     if isinstance(scalar, ps.GE | ps.GT) and bound == 0:
-        sign = _sign(left)
+        sign = sign_of(left)
         return sign == "positive" or (sign == "not negative" and isinstance(scalar, ps.GE))
     if isinstance(scalar, ps.LE) and bound == 1:
-        return isinstance(getattr(_op(_plain(left)), "scalar_op", None), pm_scalar.Sigmoid)
+        return isinstance(getattr(_op(plain_of(left)), "scalar_op", None), pm_scalar.Sigmoid)
     return False
 
 
-def _plain(variable: Variable) -> Variable:
-    """Return an expression without changes of shape or type."""
-    while True:
-        op = _op(variable)
-        moved = isinstance(op, DimShuffle | Alloc | Reshape | SpecifyShape)
-        cast = isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.Cast | ps.Identity)
-        if not (moved or cast):
-            return variable
-        variable = variable.owner.inputs[0]
-
-
-def _sign(variable: Variable, *, through: bool = False) -> str:
-    """Return "positive", "not negative", or "" where the sign does not follow from the form.
-
-    An exponential is called positive although it is 0 below -745: the limit is what is meant. A
-    random variable has the sign of its support, which interventions on it must not leave.
-    """
-    variable = _plain(variable)
-    while through and isinstance(_op(variable), ViewOp):  # a Deterministic that is not set
-        variable = _plain(variable.owner.inputs[0])
-    if isinstance(_op(variable), RandomVariable | SymbolicRandomVariable):
-        low = np.min(support_of(variable).lower)
-        return "positive" if low > 0 else "not negative" if low >= 0 else ""
-    if isinstance(variable, Constant):
-        low = np.min(variable.data) if np.size(variable.data) else np.nan
-        return "positive" if low > 0 else "not negative" if low >= 0 else ""
-    op = _op(variable)
-    if isinstance(op, CAReduce) and isinstance(op.scalar_op, ps.Add | ps.Mul):
-        return _sign(variable.owner.inputs[0], through=through)
-    if isinstance(op, Shape | Shape_i):
-        return "positive"
-    if not isinstance(op, Elemwise):
-        return ""
-    scalar = op.scalar_op
-    if isinstance(scalar, ps.Exp | pm_scalar.Sigmoid | pm_scalar.Softplus):
-        return "positive"
-    if isinstance(scalar, ps.Sqr | ps.Abs):
-        return "not negative"
-    if isinstance(scalar, ps.Sqrt):
-        return _sign(variable.owner.inputs[0], through=through) or "not negative"
-    if isinstance(scalar, ps.ScalarMaximum):
-        signs = [_sign(i, through=through) for i in variable.owner.inputs]
-        return "positive" if "positive" in signs else "not negative" if any(signs) else ""
-    if isinstance(scalar, ps.Add | ps.Mul | ps.TrueDiv):
-        signs = [_sign(i, through=through) for i in variable.owner.inputs]
-        if not all(signs):
-            return ""
-        some = any if isinstance(scalar, ps.Add) else all
-        return "positive" if some(s == "positive" for s in signs) else "not negative"
-    return ""
-
-
-def _constant(variable: Variable) -> float | None:
-    variable = _plain(variable)
-    if isinstance(variable, Constant) and np.size(variable.data) == 1:
-        return float(np.asarray(variable.data).reshape(()))
-    return None
-
-
 def _is_nan(variable: Variable) -> bool:
-    number = _constant(variable)
+    number = constant_of(variable)
     return number is not None and not np.isfinite(number)
 
 
 def _is_count(variable: Variable) -> bool:
     """Whether an exponent is a whole number from 0."""
-    variable = _plain(variable)
+    variable = plain_of(variable)
     if not isinstance(variable, Constant):
         return False
     values = np.asarray(variable.data)

@@ -25,9 +25,10 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scalar import basic as ps
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.domain import changed_parameters, changed_steps, may_be_zero
+from bayescausal.model.domain import changed_parameters, changed_steps
 from bayescausal.model.noise.custom import inner_expression, is_random
 from bayescausal.model.noise.means import mean_of
+from bayescausal.model.noise.signs import sign_of
 from bayescausal.model.support import is_discrete, params_of
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _jump(
         sides = _sides(root, value, left, right, (True, False))
         return Jump(name, reads, "a comparison", sides, value)
     below = {ps.TrueDiv: 1, ps.Reciprocal: 0}.get(type(scalar))
-    if below is not None and read[below] and may_be_zero(node.inputs[below]):
+    if below is not None and read[below] and sign_of(node.inputs[below]) != "positive":
         words = "a division by an expression that crosses 0"
         return Jump(name, reads, words, None, pt.gt(node.inputs[below], 0), pole=True)
     return None

@@ -26,14 +26,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
-from pytensor.graph.traversal import io_toposort
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayescausal.worlds.backend import Compiled
-from bayescausal.worlds.expressions import inputs_of
+from bayescausal.worlds.expressions import behind, inputs_of
 from bayescausal.worlds.memo import remember
 
 if TYPE_CHECKING:
@@ -116,7 +115,8 @@ def _expand(
     program: Program, results: range, reads: tuple[int, ...], mixes: bool
 ) -> Expansion | None:
     kinds = {item.variable: _kind(program, item) for item in program.inputs}
-    walker = _Walker(kinds, _filled(program) if mixes else frozenset())
+    lengths = [i.variable for i in program.inputs if i.kind == "length"]
+    walker = _Walker(kinds, behind(lengths, program.expressions) if mixes else frozenset())
     try:
         sums = [walker.terms(program.expressions[i]) for i in results]
         for i in reads:
@@ -161,15 +161,6 @@ def _kind(program: Program, item: Any) -> str:
     if wide:
         return _OTHER if item.batched else _DATA
     return _PARAMETER
-
-
-def _filled(program: Program) -> frozenset[Variable]:
-    """Return the expressions with a number that is filled to the length of a unit dim."""
-    found: set[Variable] = {i.variable for i in program.inputs if i.kind == "length"}
-    for node in io_toposort([i.variable for i in program.inputs], list(program.expressions)):
-        if found.intersection(node.inputs):
-            found.update(node.outputs)
-    return frozenset(found)
 
 
 class _Walker:

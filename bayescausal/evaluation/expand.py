@@ -32,7 +32,7 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayescausal.evaluation.backend import Compiled
-from bayescausal.evaluation.expressions import inputs_of
+from bayescausal.evaluation.expressions import behind, inputs_of
 from bayescausal.evaluation.program_cache import remember
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def expand(
     program: Program,
     results: range,
     reads: tuple[int, ...] = (),
+    *,
     lengths: frozenset[int] = frozenset(),
+    mixes: bool = False,
 ) -> Expansion | None:
     """Expand some results of a program; None where one is no sum of products.
 
@@ -104,22 +106,31 @@ def expand(
         features.
     lengths : frozenset of int
         Arrays of the model's own that are as long as this lie along units: they are data.
+    mixes : bool, default False
+        Whether an equation mixes units. A level that is set for all units is then not taken for
+        one number where it is summed, sorted or moved along the units.
 
     Returns
     -------
     Expansion or None
     """
-    key = (tuple(results), reads)
+    key = (tuple(results), reads, mixes)
     return remember(  # type: ignore[no-any-return]
-        program, key, lambda: _expand(program, results, reads, lengths)
+        program, key, lambda: _expand(program, results, reads, lengths, mixes)
     )
 
 
 def _expand(
-    program: Program, results: range, reads: tuple[int, ...], lengths: frozenset[int]
+    program: Program,
+    results: range,
+    reads: tuple[int, ...],
+    lengths: frozenset[int],
+    mixes: bool,
 ) -> Expansion | None:
     kinds = {item.variable: _kind(program, item) for item in program.inputs}
-    walker = _Walker(kinds, lengths)
+    sizes = [i.variable for i in program.inputs if i.kind == "length"]
+    filled = behind(sizes, program.expressions) if mixes else frozenset()
+    walker = _Walker(kinds, lengths, filled)
     try:
         sums = [walker.terms(program.expressions[i]) for i in results]
         for i in reads:
@@ -169,9 +180,13 @@ def _kind(program: Program, item: Any) -> str:
 class _Walker:
     """Expands expressions; every variable once."""
 
-    def __init__(self, kinds: dict[Variable, str], lengths: frozenset[int]) -> None:
-        self.kinds = kinds
-        self.lengths = lengths
+    def __init__(
+        self,
+        kinds: dict[Variable, str],
+        lengths: frozenset[int],
+        filled: frozenset[Variable],
+    ) -> None:
+        self.kinds, self.lengths, self.filled = kinds, lengths, filled
         self.known: dict[Variable, frozenset[str]] = {}
         self.memo: dict[Variable, list[_Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
@@ -208,6 +223,9 @@ class _Walker:
                 continue
             wide = isinstance(top.owner.op, Alloc)
             parts = [self.known[v] for v in top.owner.inputs[: 1 if wide else None]]
+            plain = isinstance(top.owner.op, Elemwise | DimShuffle | Alloc)
+            if not plain and self.filled.intersection(top.owner.inputs):
+                parts.append(frozenset([_OTHER]))  # it may count units, or tell them apart
             self.known[top] = frozenset().union(*parts)
         return self.known[root]
 

@@ -22,7 +22,7 @@ import bayescausal as bc
 from bayescausal.checks.refutation.data import simulated
 from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.marginalize.marginal import marginalise
-from bayescausal.model.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import EstimandError, UnknownVariableError
 
 A, B, SHAPE = 0.5, 0.8, 1.5

@@ -61,8 +61,13 @@ def closed_form(
         return None
     if question.population == "superpopulation" and units[0] not in program.dims[0]:
         return None
-    lengths = frozenset(question.structure.fixed.values())
-    expansion = expand(program, arms, tuple(where.values()), lengths)
+    expansion = expand(
+        program,
+        arms,
+        tuple(where.values()),
+        lengths=frozenset(question.structure.fixed.values()),
+        mixes=bool(question.structure.mixes(program.names)),
+    )
     if expansion is None:
         return None
     return ClosedForm(question, program, where, cells, seed, expansion)

@@ -29,6 +29,7 @@ from bayescausal.effects.estimands.causation import PN, PNS, PS
 from bayescausal.effects.estimands.curves import DoseResponse, Slope
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.evaluation.question import Question
+from bayescausal.effects.evaluation.slopes import spread_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
 from bayescausal.model.interventions.support import support_of
 from bayescausal.types import (
@@ -266,9 +267,8 @@ class Run:
         estimand = self.question.estimand
         if not isinstance(estimand, Slope):
             return most
-        column = self.question.fit.columns.get(estimand.treatments[0])
-        spread = 0.0 if column is None else float(np.nanstd(np.asarray(column, dtype=float)))
-        return np.asarray(most * estimand.divisor / (spread if spread > 0 else 1.0))
+        spread = spread_of(self.question.units, estimand.treatments[0])
+        return np.asarray(most * estimand.divisor / (spread or 1.0))
 
     @property
     def _draw_axis(self) -> int:

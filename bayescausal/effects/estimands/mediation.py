@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,12 +37,20 @@ import networkx as nx
 
 from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
 from bayescausal.effects.estimands.parsing import World, parse_names, refuse_same_worlds, same_world
+from bayescausal.effects.estimands.parts import Identity
+from bayescausal.effects.words.intervention import circumstance, listed
+from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.types import EstimandError, FromWorld
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from bayescausal.effects.estimands.notation import Notation
 
 __all__ = ["NDE", "NIE", "PSE", "TE"]
+
+#: What ties the total effect to its parts.
+TOTAL = Identity("TE = NDE - reversed NIE")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,6 +72,8 @@ class TE(Estimand):
     """
 
     kind: ClassVar[str] = "te"
+    identity: ClassVar = TOTAL
+    called: ClassVar[str] = "the total effect, along all paths"
 
     treatment: Any
     outcome: str
@@ -108,6 +118,9 @@ class NDE(Estimand):
     """
 
     kind: ClassVar[str] = "nde"
+    identity: ClassVar = TOTAL
+    beside: ClassVar = "part"
+    called: ClassVar[str] = "the natural direct effect: not through the mediators"
 
     treatment: Any
     outcome: str
@@ -123,6 +136,15 @@ class NDE(Estimand):
         """Return the nested world ``"treated"`` and the ``"control"`` it takes M from."""
         frozen: World = {m: FromWorld("control") for m in _mediators(self, graph)}
         return {"treated": self._arm("treated") | frozen, "control": self._arm("control")}
+
+    def query(self, graph: Any) -> EffectQuery:
+        """Return ``P(Y_{x, M_x'})``."""
+        return _query(self)
+
+    def doing(self) -> str:
+        """Return ``raising X from 0 to 1, M kept as with X held at 0,``."""
+        names = listed(list(self.mediators)) if self.mediators else "the mediators"
+        return f"{super().doing()}, {names} kept as with {_state(self, 'control')},"
 
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(1, M(0)) - Y(0)]``."""
@@ -158,6 +180,9 @@ class NIE(Estimand):
     """
 
     kind: ClassVar[str] = "nie"
+    identity: ClassVar = TOTAL
+    beside: ClassVar = "part"
+    called: ClassVar[str] = "the natural indirect effect: through the mediators alone"
 
     treatment: Any
     outcome: str
@@ -174,7 +199,7 @@ class NIE(Estimand):
 
     def worlds(self, graph: Any = None) -> dict[str, World]:
         """Return ``"treated"`` (nested), ``"control"``, and ``"mediator"``, the source of M."""
-        here, there = ("treated", "control") if self.reverse else ("control", "treated")
+        here, there = self._sides
         moved: World = {m: FromWorld("mediator") for m in _mediators(self, graph)}
         return {
             "treated": self._arm(here) | moved,
@@ -182,9 +207,31 @@ class NIE(Estimand):
             "mediator": self._arm(there),
         }
 
+    @property
+    def _sides(self) -> tuple[str, str]:
+        """Where the treatment stays, and where the mediators move to."""
+        return ("treated", "control") if self.reverse else ("control", "treated")
+
+    @classmethod
+    def like(cls, other: Estimand) -> list[Self]:
+        """Return both: the indirect effect and the reversed one."""
+        [one] = super().like(other)
+        return [replace(one, reverse=reverse) for reverse in (False, True)]
+
+    def query(self, graph: Any) -> EffectQuery:
+        """Return ``P(Y_{x, M_x'})``."""
+        return _query(self)
+
+    def doing(self) -> str:
+        """Return ``with X held at 0, moving M from its value with ... to its value with ...``."""
+        here, there = (_state(self, side) for side in self._sides)
+        names = listed(list(self.mediators)) if self.mediators else "the mediators"
+        own = "its value" if len(self.mediators or ()) == 1 else "their values"
+        return f"with {here}, moving {names} from {own} with {here} to {own} with {there}"
+
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(0, M(1)) - Y(0)]``."""
-        here, there = ("treated", "control") if self.reverse else ("control", "treated")
+        here, there = self._sides
         nested = _nested(self, notation, here, there)
         base = self._potential(notation, self._arm(here))
         return self._contrast(notation, nested, base, self.given.write(notation))
@@ -226,6 +273,8 @@ class PSE(Estimand):
     """
 
     kind: ClassVar[str] = "pse"
+    beside: ClassVar = "part"
+    called: ClassVar[str] = "a path-specific effect"
 
     treatment: Any
     outcome: str
@@ -270,6 +319,16 @@ class PSE(Estimand):
         rest = {k: v for k, v in worlds.items() if k != "treated"}
         return {"treated": worlds["treated"], "control": levels["control"], **rest}
 
+    def query(self, graph: Any) -> EffectQuery:
+        """Return the edges along which the treated value travels."""
+        first = frozenset(path[1] for path in self.paths)
+        own = {"along": first, "text": self.describe()}
+        return EffectQuery(self.title, self.treatments, self.outcome, **own)
+
+    def doing(self) -> str:
+        """Return ``raising X from 0 to 1 along X -> M -> Y alone``."""
+        return f"{super().doing()} along {listed([' -> '.join(p) for p in self.paths])} alone"
+
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(1 along X -> M -> Y) - Y(0)]``."""
         arrow, along = (r" \to ", r"\text{ along }") if notation.latex else (" -> ", " along ")
@@ -283,11 +342,22 @@ class PSE(Estimand):
 # --------------------------------------------------------------------------- private
 
 
+def _query(estimand: NDE | NIE) -> EffectQuery:
+    named = tuple(estimand.mediators or ())
+    own = {"mediators": named, "mediated": True}
+    return EffectQuery(estimand.title, estimand.treatments, estimand.outcome, **own)
+
+
+def _state(estimand: Estimand, role: str) -> str:
+    """Return where the treatment is in the world of a role."""
+    return circumstance(estimand._arm(role)) or "nothing done"
+
+
 def _refuse_same_levels(estimand: Any) -> None:
     """Refuse equal levels where the worlds themselves need the graph."""
     if same_world(estimand._arm("treated"), estimand._arm("control")):
         raise EstimandError(
-            f"{type(estimand).__name__}: treated and control are the same level.",
+            f"{estimand.title}: treated and control are the same level.",
             remedy="Name two different levels; the effect would be zero by definition.",
         )
 

@@ -38,6 +38,7 @@ import networkx as nx
 
 from bayescausal.graph.identification.adjustment import question_sets
 from bayescausal.graph.identification.crossworld import CrossWorldError, World, identify_worlds
+from bayescausal.graph.identification.effect_query import QUERIES, EffectQuery
 from bayescausal.graph.identification.expression import (
     Expression,
     P,
@@ -55,7 +56,7 @@ from bayescausal.graph.identification.identify import (
 )
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
-from bayescausal.graph.identification.verdict import _TOTAL, Identification, _and
+from bayescausal.graph.identification.verdict import Identification, _and
 from bayescausal.graph.structure.canonical import as_graph, as_names
 from bayescausal.graph.structure.mixed_graph import bits
 from bayescausal.graph.structure.separators import AHEAD
@@ -66,20 +67,10 @@ if TYPE_CHECKING:
 
     from bayescausal.graph.structure.mixed_graph import ADMG
 
-__all__ = ["KINDS", "identify_effect"]
+__all__ = ["KINDS", "decide", "identify_effect"]
 
-_TREATED = ("ATT", "ATU")
-_MEDIATED = ("NDE", "NIE")
-_COUPLED = ("ITE", "PN", "PS", "PNS")
 #: The estimands that `identify_effect` decides.
-KINDS: tuple[str, ...] = (
-    *sorted(_TOTAL),
-    "CDE",
-    *_TREATED,
-    *_MEDIATED,
-    *_COUPLED,
-    "Association",
-)
+KINDS: tuple[str, ...] = tuple(QUERIES)
 
 
 def identify_effect(
@@ -150,36 +141,60 @@ def identify_effect(
             names=closest(kind, KINDS)[:1],
         )
     dag = as_graph(graph)
-    xs = as_names(dag, treatment, "treatment")
-    known = as_names(dag, given, "given")
-    held = as_names(dag, mediators, "mediators")
-    if kind == "CDE":
+    asked = replace(
+        QUERIES[kind],
+        treatment=as_names(dag, treatment, "treatment"),
+        outcome=outcome if isinstance(outcome, str | None) else tuple(outcome),
+        given=as_names(dag, given, "given"),
+        mediators=as_names(dag, mediators, "mediators"),
+        coupling=coupling,
+        natural_value=natural_value,
+    )
+    return decide(dag, asked, observed)
+
+
+def decide(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None) -> Identification:
+    """Decide whether what a question asks is identified.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph or str
+    asked : EffectQuery
+    observed : iterable of str, optional
+        The measured variables. Default: all nodes that are not marked latent.
+    """
+    dag = as_graph(graph)
+    xs = as_names(dag, asked.treatment, "treatment")
+    known = as_names(dag, asked.given, "given")
+    held = as_names(dag, asked.mediators, "mediators")
+    if asked.controlled:
         if not held:
             raise EstimandError(
                 "A controlled direct effect holds mediators at a value, and none is named.",
                 expected="mediators=, one or more names.",
             )
         xs = (*xs, *(m for m in held if m not in xs))
-    by_outcome = set(as_names(dag, outcome, "outcome")) & set(known)
+    by_outcome = set(as_names(dag, asked.outcome, "outcome")) & set(known)
     others = tuple(n for n in known if n not in by_outcome and n not in xs)
-    query = read_query(dag, xs, outcome, observed=observed, given=others)
-    if kind == "Association":
+    query = read_query(dag, xs, asked.outcome, observed=observed, given=others)
+    if asked.seen:
         return _association(query)
     natural = query.admg.mask(n for n in known if n in xs)
-    if natural_value or kind in (*_TREATED, "PN", "PS"):
-        natural = query.admg.mask(n for n in xs if kind != "CDE" or n not in held) | natural
+    if asked.natural_value or asked.own_treatment:
+        own = (n for n in xs if not asked.controlled or n not in held)
+        natural = query.admg.mask(own) | natural
     if by_outcome:
         natural = query.x
     query = replace(query, natural=query.admg.listed(natural))
-    if kind in _COUPLED or by_outcome:
-        base = _mediated(query, kind, mediators, natural) if kind in _MEDIATED else None
-        found = _coupled(query, kind, coupling, natural, base, known_by=tuple(by_outcome))
-    elif kind in _MEDIATED:
-        found = _mediated(query, kind, mediators, natural)
+    if asked.joint or by_outcome:
+        base = _mediated(query, asked, natural) if asked.mediated else None
+        found = _coupled(query, asked, natural, base, known_by=tuple(by_outcome))
+    elif asked.mediated:
+        found = _mediated(query, asked, natural)
     elif natural or query.z & query.admg.descendants(query.x):
-        found = _crossing(query, kind, natural)
+        found = _crossing(query, asked.kind, natural)
     else:
-        found = identify_query(query, kind)
+        found = identify_query(query, asked.kind)
     return with_positivity(found)
 
 
@@ -321,12 +336,12 @@ def _treated(query: Query, z: int, labels: dict[int, str], natural: int) -> Expr
     return Sum(over, product([inner, P(over, admg.listed(natural | query.z))]))
 
 
-def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Identification:
+def _mediated(query: Query, asked: EffectQuery, natural: int = 0) -> Identification:
     """NDE and NIE: Y where X is x and the mediators are as under x'; `natural`: X is known too.
 
     Where X's own value matters as well it keeps the name, and the two that are set have marks.
     """
-    held = _mediators(query, mediators)
+    kind, held = asked.kind, _mediators(query, asked.mediators)
     admg, x, y = query.admg, query.x, query.y
     mark = "'" if query.crossed else ""
     own = {node: admg.names[node] + mark for node in bits(x)}
@@ -368,13 +383,13 @@ def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Iden
     return verdict
 
 
-def _mediators(query: Query, mediators: Any) -> tuple[str, ...]:
+def _mediators(query: Query, mediators: tuple[str, ...]) -> tuple[str, ...]:
     """Return the mediators: those named, or all variables on directed paths."""
     dag = query.graph
     after = set().union(*(nx.descendants(dag, n) for n in query.treatment))
     before = set().union(*(nx.ancestors(dag, n) for n in query.outcome))
     between = after & before - set(query.treatment) - set(query.outcome)
-    if mediators is None:
+    if not mediators:
         if not between:
             raise EstimandError(
                 f"No directed path from {_and(query.treatment)} to {_and(query.outcome)} has a "
@@ -400,22 +415,22 @@ def _direct(query: Query, held: tuple[str, ...]) -> bool:
 
 def _coupled(
     query: Query,
-    kind: str,
-    coupling: str | None,
+    asked: EffectQuery,
     natural: int,
     base: Identification | None = None,
     *,
     known_by: tuple[str, ...] = (),
 ) -> Identification:
     """ITE, PN, PS, PNS, or units known by their outcome: the outcome in two worlds of one unit."""
+    kind, coupling = asked.kind, asked.coupling
     admg, xs, ys = query.admg, _and(query.treatment), _and(query.outcome)
     labels = [f"{n}'" for n in query.treatment]
     both = f"{_subscripted(query.outcome, query.treatment)}, {_subscripted(query.outcome, labels)}"
-    if kind not in _COUPLED:
+    if not asked.joint:
         both = base.query[2:-1].split(" | ")[0] if base else _subscripted(query.outcome, labels)
     natural_names = tuple(n for n in query.treatment if natural >> admg.index[n] & 1)
-    own = natural_names if kind in (*_TREATED, "PN", "PS") else ()
-    known = [*query.given, *own, *(query.outcome if kind in ("PN", "PS") else known_by)]
+    own = natural_names if asked.own_treatment else ()
+    known = [*query.given, *own, *(query.outcome if asked.own_outcome else known_by)]
     text = f"P({both}{' | ' + ', '.join(known) if known else ''})"
     if not admg.causal_nodes(query.x, query.y) and not query.selection:
         return replace(identify_query(query, "TE"), kind=kind, query=text)

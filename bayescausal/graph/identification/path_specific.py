@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 
 from bayescausal.graph.identification.crossworld import World
-from bayescausal.graph.identification.estimands import _across, _refused, _selected, identify_effect
+from bayescausal.graph.identification.estimands import _across, _refused, _selected, decide
 from bayescausal.graph.identification.expression import marginal, quotient
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
@@ -32,21 +32,14 @@ from bayescausal.graph.structure.mixed_graph import bits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.graph.identification.effect_query import EffectQuery
     from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["identify_along"]
 
 
 def identify_along(
-    graph: Any,
-    treatment: str,
-    outcome: str,
-    first: Iterable[str],
-    *,
-    observed: Iterable[str] | None = None,
-    given: Iterable[str] | None = None,
-    text: str = "",
-    **options: Any,
+    graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None
 ) -> Identification:
     """Decide whether a path-specific effect is identified.
 
@@ -54,46 +47,39 @@ def identify_along(
     ----------
     graph : networkx.DiGraph or str
         The graph.
-    treatment, outcome : str
-        The variables.
-    first : iterable of str
-        The children of the treatment on the chosen paths. The effect is defined: from each of
-        them all paths to the outcome are chosen (no recanting witness).
-    observed, given : iterable of str, optional
+    asked : EffectQuery
+        Of one treatment; `along` are its children on the chosen paths. The effect is defined: from
+        each of them all paths to the outcome are chosen (no recanting witness).
+    observed : iterable of str, optional
         As for :func:`identify_effect`.
-    text : str
-        The question as mathematics.
-    **options
-        Passed on to :func:`identify_effect`, where the question is that of a total effect.
-
-    Returns
-    -------
-    Identification
 
     Examples
     --------
+    >>> from bayescausal.graph.identification.effect_query import EffectQuery
     >>> from bayescausal.graph.identification.path_specific import identify_along
-    >>> found = identify_along("X -> M -> Y; X -> Y", "X", "Y", ["M"])
+    >>> asked = EffectQuery("PSE", ("X",), "Y", along=frozenset({"M"}))
+    >>> found = identify_along("X -> M -> Y; X -> Y", asked)
     >>> found.method, str(found.estimand)
     ('cross-world', "Σ_M P(M | X) P(Y | X', M)")
-    >>> identify_along("X -> M -> Y; X -> Y; M <-> Y", "X", "Y", ["M"]).status
+    >>> identify_along("X -> M -> Y; X -> Y; M <-> Y", asked).status
     'not identified'
     """
-    total = identify_effect(
-        graph, "TE", treatment, outcome, observed=observed, given=given, **options
-    )
-    query, chosen = total.question, set(first)
-    ends = {outcome, *nx.ancestors(query.graph, outcome)}
+    total = decide(graph, replace(asked, kind="TE", along=frozenset()), observed)
+    query, [treatment] = total.question, asked.treatment
+    ends = {asked.outcome, *nx.ancestors(query.graph, asked.outcome)}
     causal = {n for n in query.graph.successors(treatment) if n in ends}
-    if causal <= chosen:
-        return replace(total, kind="PSE", query=text)
-    known = {treatment, outcome} & set(given or ())
-    if known or options.get("natural_value") or not total:
-        return _refused(_beyond(total) if total and known else total, "PSE", text)
-    query = read_query(graph, treatment, outcome, observed=observed, given=given)
+    if causal <= asked.along:
+        return replace(total, kind=asked.kind, query=asked.text)
+    known = {treatment, asked.outcome} & set(asked.given)
+    if known or asked.natural_value or not total:
+        base = _beyond(total) if total and known else total
+        return _refused(base, asked.kind, asked.text)
+    query = read_query(
+        graph, treatment, asked.outcome, observed=observed, given=asked.given or None
+    )
     if query.selection:
-        return _selected(query, "PSE", text)
-    return with_positivity(_by_edges(query, chosen, text, total))
+        return _selected(query, asked.kind, asked.text)
+    return with_positivity(_by_edges(query, asked, total))
 
 
 # --------------------------------------------------------------------------- private
@@ -112,7 +98,7 @@ def _beyond(total: Identification) -> Identification:
     )
 
 
-def _by_edges(query: Query, chosen: set[str], text: str, total: Identification) -> Identification:
+def _by_edges(query: Query, asked: EffectQuery, total: Identification) -> Identification:
     """Decide it as a question across worlds, each edge out of the treatment with its value."""
     admg, y, z = query.admg, query.y, query.z
     name = query.treatment[0]
@@ -120,7 +106,7 @@ def _by_edges(query: Query, chosen: set[str], text: str, total: Identification) 
     one = f"{name}'" if query.crossed else name  # X's own value, where it matters, keeps the name
     labels: dict[tuple[int, int], str] = {}
     for child in query.graph.successors(name):
-        label = one if child in chosen else f"{one}'"
+        label = one if child in asked.along else f"{one}'"
         for measured in bits(admg.mask(_reached(query, child))):
             if labels.setdefault((node, measured), label) != label:
                 reason = (
@@ -130,11 +116,11 @@ def _by_edges(query: Query, chosen: set[str], text: str, total: Identification) 
                 refusal = replace(
                     total, status="not identified", method="none", estimand=None, reason=reason
                 )
-                return replace(refusal, kind="PSE", query=text, assumptions=())
+                return replace(refusal, kind=asked.kind, query=asked.text, assumptions=())
     worlds = [World(y, {node: f"{one}'"}, labels)]
     if z:
         worlds.append(World(z))
-    found = _across(query, "PSE", text, worlds, 0, total.warnings)
+    found = _across(query, asked.kind, asked.text, worlds, 0, total.warnings)
     if found.estimand is not None and z:
         names = admg.listed(y)
         joint = found.estimand

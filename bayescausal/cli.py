@@ -256,7 +256,7 @@ def estimate(
         question_of,
     )
     from bayescausal.model.source.from_file import model_from_file
-    from bayescausal.model.structure.structure import structure_of
+    from bayescausal.model.structure.read import structure_of
 
     _check_asked(treatment, outcome, questions)
     _check_out(out)

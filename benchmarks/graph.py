@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from bayescausal.graph import (
     adjustment_sets,
     build_graph,
+    identify,
     implied_independences,
     layered_layout,
     parse_graph,
+    roles,
 )
-from bayescausal.graph.identification import identify
-from bayescausal.graph.structure import roles
 from benchmarks.harness import Table, measure
 
 if TYPE_CHECKING:

@@ -26,14 +26,14 @@ GROUPS = {
 
 
 def sections(root: Path) -> dict[str, list[str]]:
-    """Return the public names under the comments of the table of places in ``__init__.py``."""
-    text = (root / "bayescausal" / "__init__.py").read_text(encoding="utf-8")
-    table = text.partition("_WHERE: dict[str, str] = {\n")[2].partition("\n}")[0]
+    """Return the public names under the comments of ``__init__.pyi``."""
+    text = (root / "bayescausal" / "__init__.pyi").read_text(encoding="utf-8")
+    table = text.partition("# ruff: noqa: I001\n")[2]
     found: dict[str, list[str]] = {}
     heading = "Names"
     for line in table.splitlines():
         comment = re.match(r"\s*# (.+)", line)
-        name = re.match(r'\s*"(\w+)":', line)
+        name = re.match(r"from \S+ import (\w+) as", line)
         if comment:
             heading = GROUPS.get(comment.group(1), comment.group(1).capitalize())
         elif name:

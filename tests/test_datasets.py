@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bayescausal import datasets
-from bayescausal.model.structure.structure import graph_of
+from bayescausal.model.structure.read import graph_of
 
 
 def test_coating_answers():

@@ -16,8 +16,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.graph import build_graph, paths
-from bayescausal.graph.structure import roles
+from bayescausal.graph import build_graph, paths, roles
 from bayescausal.graph.text.display import svg
 
 

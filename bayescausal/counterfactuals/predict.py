@@ -35,7 +35,7 @@ from bayescausal.evaluation.worlds import asked_of, assemble, collect, parse_wor
 from bayescausal.inference.data.design_matrix import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.model.interventions.interventions import refuse_potentials
-from bayescausal.types import DataError, Intervention
+from bayescausal.types import DataError, Intervention, InterventionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -286,8 +286,6 @@ def _named_worlds(do: Any) -> dict[str, Any]:
     if not several:
         return {"counterfactual": do}
     if "factual" in do:
-        from bayescausal.types import InterventionError
-
         raise InterventionError(
             "A world is called 'factual'.", expected="another name: that one is always there."
         )

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification.verdict import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "answers", "asked_records", "estimate", "fit_of"]
+__all__ = ["answer", "answers", "asked_records", "estimate", "fit_of", "labelled"]
 
 #: The fit that each effect was estimated from, for as long as both exist.
 _FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDictionary()
@@ -326,6 +326,14 @@ def _unidentified(fit: Fit, estimand: Estimand, effect: Effect, decided: Any, se
     )
 
 
+def labelled(fit: Fit) -> dict[str, np.ndarray]:
+    """Return the columns of a fit as data: categories by their labels."""
+    return {
+        name: np.asarray(fit.labels[name])[column] if name in fit.labels else column
+        for name, column in fit.columns.items()
+    }
+
+
 def _contraction(fit: Fit, estimand: Estimand, effect: Effect, seed: int) -> float | None:
     r"""Return how far the posterior of an effect moved from its prior; None if not known.
 
@@ -336,12 +344,10 @@ def _contraction(fit: Fit, estimand: Estimand, effect: Effect, seed: int) -> flo
     ----------
     .. [1] M. Betancourt, "Towards a principled Bayesian workflow", 2020.
     """
-    data = {
-        name: np.asarray(fit.labels[name])[column] if name in fit.labels else column
-        for name, column in fit.columns.items()
-    }
     try:
-        before = prior(fit.model, data, draws=500, seed=seed, unit_dims=fit.structure.unit_dims)
+        before = prior(
+            fit.model, labelled(fit), draws=500, seed=seed, unit_dims=fit.structure.unit_dims
+        )
         wide = answer(before, estimand, seed)
     except BayesCausalError:
         return None

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bayescausal.evaluation.noise import BLOCK, FreshNoise, replicates_per_group
+from bayescausal.model.structure.rebuild import dim_sizes
+from bayescausal.model.structure.rebuild import evaluate as number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -153,8 +155,6 @@ def units_of(fit: Fit) -> Units | None:
 
 def fresh_units(fit: Fit, count: int) -> Units:
     """Return `count` new units of the model, of which nothing is known."""
-    from bayescausal.model.structure.rebuild import dim_sizes
-
     structure = fit.structure
     own = dim_sizes(structure.model)
     first = structure.unit_dims[0]
@@ -405,10 +405,8 @@ def _length(item: Input, axis: int, dim: str | None, units: Units) -> int:
         sizes = units.fit.sizes or {}
         if dim in sizes:
             return int(sizes[dim])
-        from bayescausal.model.structure.rebuild import dim_sizes
 
         return int(dim_sizes(units.structure.model)[dim])
-    from bayescausal.model.structure.rebuild import evaluate as number_of
 
     variable = units.structure.variable(item.name)
     return int(number_of([variable.shape[axis]])[0])

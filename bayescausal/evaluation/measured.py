@@ -41,8 +41,8 @@ from bayescausal.evaluation.program_cache import remember
 from bayescausal.inference.record import Fit
 from bayescausal.model.noise import family_of, noise_rule, sample_interval
 from bayescausal.model.noise.records import Record, record_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, open_model
-from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import EstimandError, ModelError
 
 if TYPE_CHECKING:

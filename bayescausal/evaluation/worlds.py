@@ -28,6 +28,8 @@ from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.inference.data.design_matrix import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.model.interventions.interventions import parse_interventions, refuse_potentials
+from bayescausal.model.noise.means import mean_of
+from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import (
     DataError,
     EstimandError,
@@ -195,8 +197,6 @@ def _requests(
     explicit: bool,
 ) -> tuple[list[Request], list[str]]:
     """Return the requests, world by world, leaving out what has no mean unless it was named."""
-    from bayescausal.model.noise.means import mean_of
-
     kept = []
     reached = recomputed_by(structure, parsed.values())
     for name in names:
@@ -264,8 +264,6 @@ def collect(
 
 
 def _shape(dims: tuple[str | None, ...], units: Units, name: str) -> tuple[int, ...]:
-    from bayescausal.model.structure.rebuild import dim_sizes
-
     own = dim_sizes(units.structure.model)
     static = units.structure.variable(name).type.shape
     lengths = []

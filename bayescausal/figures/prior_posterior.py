@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.draws.intervals import interval
 from bayescausal.figures.read import density
 from bayescausal.figures.style import BLUE, ORANGE, ink, legend_above, new_axes, plain, quiet, tidy
 
@@ -64,8 +65,6 @@ def plot_prior_posterior(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['prior', 'posterior', 'truth']
     """
-    from bayescausal.draws.intervals import interval
-
     prior, posterior = (np.ravel(np.asarray(v, dtype=float)) for v in (prior, posterior))
     ax = new_axes(ax, height=2.9)
     ends = {}

@@ -30,22 +30,21 @@ from bayescausal.graph.identification.idc import Hedge
 from bayescausal.graph.identification.identify import identify
 from bayescausal.graph.identification.instruments import Instrument, instruments
 from bayescausal.graph.identification.verdict import Identification
-from bayescausal.graph.structure.canonical import (
-    as_graph,
+from bayescausal.graph.structure.canonical import build_graph
+from bayescausal.graph.structure.compare import Comparison, compare_graphs
+from bayescausal.graph.structure.facts import Path, ancestors, children, descendants, parents, paths
+from bayescausal.graph.structure.independences import Independence, implied_independences, separated
+from bayescausal.graph.structure.layout import Layout, layered_layout
+from bayescausal.graph.structure.marks import (
     as_names,
     bidirected_edges,
     bidirected_pairs,
-    build_graph,
     column_causes,
     latents,
     nameless,
     observables,
     roots_of_selection,
 )
-from bayescausal.graph.structure.compare import Comparison, compare_graphs
-from bayescausal.graph.structure.facts import Path, ancestors, children, descendants, parents, paths
-from bayescausal.graph.structure.independences import Independence, implied_independences, separated
-from bayescausal.graph.structure.layout import Layout, layered_layout
 from bayescausal.graph.structure.roles import Role, roles
 from bayescausal.graph.structure.surgery import (
     back_door_graph,
@@ -64,7 +63,7 @@ from bayescausal.graph.text.export import (
     to_mermaid,
     to_text,
 )
-from bayescausal.graph.text.parse import parse_graph
+from bayescausal.graph.text.parse import as_graph, parse_graph
 
 __all__ = [
     "KINDS",

@@ -43,11 +43,11 @@ from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.types import BayesCausalError, ModelError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from bayescausal.inference.record import Fit
 
-__all__ = ["GROUPS", "as_datatree"]
+__all__ = ["GROUPS", "as_datatree", "draws_priors"]
 
 #: The groups, in ArviZ's names.
 GROUPS = (
@@ -66,6 +66,16 @@ _OF_ROWS = ("log_likelihood", "posterior_predictive")
 
 #: Numbers that one group may have: 2 GB of them.
 _MOST = 250_000_000
+
+
+#: How to draw from the prior. Those draws are a fit, and fits build on this file.
+_PRIOR: list[Callable[..., Fit]] = []
+
+
+def draws_priors[F: Callable[..., Fit]](function: F) -> F:
+    """Register the function that draws from the prior."""
+    _PRIOR[:] = [function]
+    return function
 
 
 def as_datatree(fit: Fit, groups: Collection[str] | None = None, seed: int | None = None) -> Any:
@@ -251,13 +261,11 @@ class _Source:
         return self._labelled(stacked, ("chain", "draw"), coords)
 
     def _prior(self) -> xr.Dataset:
-        from bayescausal.inference.sampling.prior_and_truth import prior
-
         fit = self.fit
         data = None if is_streamed(fit) else fit.data
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            drawn = prior(
+            drawn = _PRIOR[0](
                 fit.model,
                 data,
                 draws=fit.n_draws,

@@ -30,6 +30,7 @@ from bayescausal.inference.conditioning.posterior import METHODS, draw_posterior
 from bayescausal.inference.data.read import beyond, read_data
 from bayescausal.inference.record import Fit, build_fit, timed
 from bayescausal.inference.sampling.sample import Drawn, draw_unknowns, sample_model
+from bayescausal.inference.stream.fit_stream import fit_stream
 from bayescausal.inference.stream.source import is_source
 from bayescausal.types import BayesCausalError, DataError, FitWarning, closest
 
@@ -184,8 +185,6 @@ def fit(
     """
     options = check_options(method, draws, chains, options, sampler)
     if is_source(data):
-        from bayescausal.inference.stream.fit_stream import fit_stream
-
         options |= {"draws": draws, "chains": chains, "unit_dims": unit_dims}
         options["progressbar"] = progressbar
         return fit_stream(model, data, method=method, seed=resolve_seed(seed), **options)

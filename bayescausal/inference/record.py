@@ -33,7 +33,9 @@ import xarray as xr
 from bayescausal.draws.digits import rows_text
 from bayescausal.inference.data.match import as_tree, matched
 from bayescausal.inference.data.read import beyond, read_data
-from bayescausal.inference.sampling.diagnose import Diagnostics, diagnose
+from bayescausal.inference.datatree import as_datatree
+from bayescausal.inference.sampling.diagnose import Diagnostics, diagnose, summarise
+from bayescausal.inference.saving import save_fit
 from bayescausal.model.names import Joined, names_of, owner_of
 from bayescausal.model.structure.rebuild import data_values
 from bayescausal.types import FitMismatchError, unknown_variable
@@ -275,8 +277,6 @@ class Fit:
             A row per scalar: mean, sd, hdi bounds, and, where there are enough draws, ess, r_hat
             and Monte Carlo errors; of a posterior, the method by which it was drawn.
         """
-        from bayescausal.inference.sampling.diagnose import summarise
-
         held = self.posterior
         chosen = list(names) if names is not None else [p for p in self.parameters if p in held]
         for name in chosen:
@@ -307,8 +307,6 @@ class Fit:
         xarray.DataTree
             For ``az.summary``, ``az.loo``, ``az.plot_ppc_dist``, ``az.psense_summary``, ...
         """
-        from bayescausal.inference.datatree import as_datatree
-
         return as_datatree(self, groups, seed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -320,8 +318,6 @@ class Fit:
             Ends in ``.nc`` (netCDF) or ``.zarr``. The model itself is code and is not written:
             :func:`bayescausal.load_fit` takes it back and checks that it is the same.
         """
-        from bayescausal.inference.store import save_fit
-
         save_fit(self, path)
 
     def __repr__(self) -> str:

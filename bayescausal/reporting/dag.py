@@ -31,16 +31,17 @@ import networkx as nx
 import numpy as np
 
 from bayescausal.graph.identification.identify import identify
-from bayescausal.graph.structure.canonical import (
-    as_graph,
+from bayescausal.graph.structure.facts import paths
+from bayescausal.graph.structure.layout import Layout, layered_layout
+from bayescausal.graph.structure.marks import (
     as_names,
     bidirected_edges,
     bidirected_pairs,
     column_causes,
 )
-from bayescausal.graph.structure.facts import paths
-from bayescausal.graph.structure.layout import Layout, layered_layout
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.model.structure.graph_of_anything import named
+from bayescausal.model.structure.read import graph_of
 from bayescausal.reporting.shapes import (
     KINDS,
     LINE,
@@ -169,8 +170,6 @@ def _as_graph(model_or_graph: Any, unit_dims: Any) -> nx.DiGraph:
     if isinstance(model_or_graph, (nx.Graph, str, list, tuple)):
         graph = as_graph(model_or_graph)
     else:
-        from bayescausal.model.structure.structure import graph_of
-
         graph = as_graph(graph_of(model_or_graph, unit_dims=unit_dims))
     if not graph:
         raise GraphError("The graph has no nodes.", expected="at least one variable.")

@@ -22,11 +22,14 @@ from bayescausal.effects.asked import as_estimand, not_asked
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.estimand import Estimand
 from bayescausal.effects.estimate import estimate
+from bayescausal.figures.read import as_range
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.given import as_fit
+from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
 from bayescausal.model.structure.graph_of_anything import question_in
 from bayescausal.reporting import method, sections, trust
 from bayescausal.reporting.blocks import Bullets, Section, Text
+from bayescausal.reporting.decision import PROB, UNKNOWN
 from bayescausal.reporting.files import check_path, write_text
 from bayescausal.reporting.naive import beside
 from bayescausal.reporting.progress import steps
@@ -228,8 +231,6 @@ def _questions(estimands: Any) -> list[Any]:
 
 def _ropes(rope: Any, count: int) -> list[tuple[float, float] | None]:
     """Return one region, or None, for each question."""
-    from bayescausal.figures.read import as_range
-
     if rope is None or _is_pair(rope):
         return [as_range(rope, "rope")] * count
     ropes = list(rope) if hasattr(rope, "__iter__") and not isinstance(rope, str) else []
@@ -260,7 +261,6 @@ def _truths(
     """Return the same questions answered under known parameters."""
     if truth is None:
         return [None] * len(effects)
-    from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
 
     known = known_truth(
         fit.model, dict(truth), fit.data, seed=seed, unit_dims=fit.structure.unit_dims
@@ -284,8 +284,6 @@ def _title(effects: Sequence[Effect]) -> str:
 
 def _head(material: sections.Material, outcomes: Sequence[trust.Outcome]) -> Section:
     """Return the answers in a sentence each, and what stands in the way of believing them."""
-    from bayescausal.reporting.decision import PROB, UNKNOWN
-
     blocks: list[Any] = [
         Text(e.sentence(PROB), "" if k else "lead") for k, e in enumerate(material.effects)
     ]

@@ -17,7 +17,8 @@ from bayescausal.draws.named import distinct
 from bayescausal.effects.evaluation.population_units import plural
 from bayescausal.effects.words.intervention import listed, upper_first
 from bayescausal.effects.words.sentence import asked_in_words, identified
-from bayescausal.graph.structure.canonical import column_causes
+from bayescausal.figures.forest import plot_forest
+from bayescausal.graph.structure.marks import column_causes
 from bayescausal.model.formulas.priors import prior_summary
 from bayescausal.model.structure.graph_queries import with_latents
 from bayescausal.reporting.blocks import (
@@ -212,8 +213,6 @@ def answers(material: Material) -> Section:
     blocks: tuple[Any, ...] = tuple(Text(said, "note") for said in rules)
     single = [e for e in material.effects if not e.dims]
     if len(single) > 1 and len({e.null for e in single}) == 1:
-        from bayescausal.figures.forest import plot_forest
-
         height = 1.1 + 0.4 * len(single)
         shown = draw(lambda ax: plot_forest(single, ax=ax), height=height)
         alt = "; ".join(repr(e) for e in single)
@@ -498,8 +497,6 @@ def _picture(material: Material, effect: Effect, rope: Any, true: Any) -> Pictur
     try:
         shown = draw(lambda ax: effect.plot(ax=ax, **options), height=height)
     except ValueError:  # a curve that cannot be drawn as one is drawn as rows
-        from bayescausal.figures.forest import plot_forest
-
         shown = draw(lambda ax: plot_forest(effect, ax=ax), height=6.0)
     return Picture(shown, f"Posterior of {effect.label}. {effect.sentence(PROB)}")
 

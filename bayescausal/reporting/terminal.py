@@ -14,7 +14,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.draws.digits import numbers, rows_text
-from bayescausal.graph.structure.canonical import bidirected_pairs, nameless
+from bayescausal.graph.structure.marks import bidirected_pairs, nameless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

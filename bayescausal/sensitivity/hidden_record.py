@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.interpolate import RegularGridInterpolator
 
 from bayescausal.draws.digits import numbers, significant, three
+from bayescausal.figures.sensitivity import plot_surface
 from bayescausal.sensitivity.strength import e_value
 
 if TYPE_CHECKING:
@@ -216,8 +217,6 @@ class HiddenConfounder:
         -------
         matplotlib Axes
         """
-        from bayescausal.figures.sensitivity import plot_surface
-
         sd, sign = self.confounder.sd, worst_sign(self.surface, self.null)
         points = {
             str(name): (abs(row["on_treatment"]) / sd, sign * abs(row["on_outcome"]) / sd)

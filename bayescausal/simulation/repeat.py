@@ -25,8 +25,8 @@ from pytensor.graph.basic import Variable
 
 from bayescausal.model.interventions.interventions import intervene, refuse_potentials
 from bayescausal.model.structure.parameters import fix_parameters
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
-from bayescausal.model.structure.structure import structure_of
 from bayescausal.simulation.simulate import _frame, _resized, unit_sizes
 from bayescausal.types import BayesCausalError, ModelError
 

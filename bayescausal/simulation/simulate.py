@@ -32,8 +32,8 @@ from bayescausal.model.interventions.domain import checks_of
 from bayescausal.model.interventions.interventions import intervene, refuse_potentials
 from bayescausal.model.interventions.undefined import fails, failure
 from bayescausal.model.structure.parameters import check_parameters, fix_parameters
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE, close, data_values, dim_sizes, open_model
-from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import (
     BayesCausalError,
     DataError,

@@ -35,7 +35,7 @@ from bayescausal.draws.intervals import narrowest
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.table import as_table, own_table
 from bayescausal.inference.record import build_fit
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import DataError, ModelError, StudyError
 
 mpl.use("Agg")

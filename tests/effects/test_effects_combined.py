@@ -13,7 +13,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.graph.identification import identify
+from bayescausal.graph import identify
 
 UNITS = 300
 

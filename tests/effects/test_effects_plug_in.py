@@ -12,8 +12,7 @@ import pytest
 import bayescausal as bc
 from bayescausal.effects.without_model.discrete import read_cells, read_frame
 from bayescausal.effects.without_model.plug_in import plug_in
-from bayescausal.graph import identify_effect
-from bayescausal.graph.identification import identify
+from bayescausal.graph import identify, identify_effect
 from bayescausal.types import (
     DataError,
     EstimandError,

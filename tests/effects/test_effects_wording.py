@@ -37,7 +37,7 @@ from bayescausal.effects.estimands import (
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.scales import EffectScale
 from bayescausal.effects.words.intervention import deed, people
-from bayescausal.graph.identification import identify
+from bayescausal.graph import identify
 from bayescausal.types import EstimandError, Policy, Scale, Shift
 
 UNITS = "the 1,000 units at hand"

@@ -21,7 +21,7 @@ from bayescausal.checks.falsification.regression import Column
 from bayescausal.effects.without_model.discrete import read_cells
 from bayescausal.effects.without_model.instrument_bounds import instrument_bounds
 from bayescausal.effects.without_model.plug_in import plug_in
-from bayescausal.graph.identification import identify
+from bayescausal.graph import identify
 from bayescausal.types import DataError, SparseTableWarning
 
 BACK_DOOR = "z -> x -> y; z -> y"

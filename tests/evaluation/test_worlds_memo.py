@@ -15,7 +15,7 @@ from bayescausal.effects.evaluation.events import Event, Values
 from bayescausal.evaluation import program_cache as memo
 from bayescausal.evaluation.program_cache import remember, signature, told
 from bayescausal.inference.sampling.prior_and_truth import complete_truth
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.simulation.repeat import Repeater
 from bayescausal.types import DataError, ModelError
 

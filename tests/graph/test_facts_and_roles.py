@@ -14,15 +14,15 @@ from bayescausal.graph import (
     children,
     compare_graphs,
     descendants,
+    identify,
     implied_independences,
     is_adjustment_set,
     observables,
     parents,
     paths,
+    roles,
     separated,
 )
-from bayescausal.graph.identification import identify
-from bayescausal.graph.structure import roles
 from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.graph.structure.separators import LazySets, minimal_separators
 from bayescausal.types import EstimandError, GraphError, UnknownVariableError

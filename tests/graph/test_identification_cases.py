@@ -13,11 +13,12 @@ from bayescausal.graph import (
     adjustment_sets,
     build_graph,
     frontdoor_sets,
+    identify,
     implied_independences,
+    instruments,
     is_adjustment_set,
     optimal_adjustment_set,
 )
-from bayescausal.graph.identification import identify, instruments
 from bayescausal.graph.identification.idc import Hedge, check_hedge
 from bayescausal.graph.structure.mixed_graph import project
 

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from graph_scm import BinaryModel, evaluated, random_graph
 
-from bayescausal.graph import observables, parse_graph
-from bayescausal.graph.identification import identify
+from bayescausal.graph import identify, observables, parse_graph
 from bayescausal.graph.identification.expression import P
 from bayescausal.graph.identification.idc import NotIdentified, check_hedge, identify_conditional
 from bayescausal.graph.structure.mixed_graph import project

@@ -20,12 +20,12 @@ from bayescausal.graph import (
     build_graph,
     forbidden_nodes,
     frontdoor_sets,
+    identify,
     is_adjustment_set,
     latents,
     observables,
     optimal_adjustment_set,
 )
-from bayescausal.graph.identification import identify
 from bayescausal.graph.identification.idc import check_hedge
 from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.types import EstimandError, GraphError, UnknownVariableError

@@ -15,7 +15,7 @@ from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.closed_forms.counts import CountBlock, count_block
 from bayescausal.inference.closed_forms.one_dimension import Line, cell_masses, draw_line
 from bayescausal.inference.closed_forms.plan import accumulate, make_plan
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 
 S = 20_000
 LEVEL = 1e-4

@@ -11,10 +11,9 @@ import pytensor.tensor as pt
 import pytest
 from scipy import stats
 
-from bayescausal.inference import as_table
-from bayescausal.inference.conditioning import condition
-from bayescausal.inference.data import conform
-from bayescausal.inference.store import fingerprint
+from bayescausal.inference import as_table, condition, conform
+from bayescausal.inference.saving import fingerprint
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import (
     PY_MODE,
     data_values,
@@ -22,7 +21,6 @@ from bayescausal.model.structure.rebuild import (
     evaluate,
     open_model,
 )
-from bayescausal.model.structure.structure import structure_of
 from bayescausal.types import DataError, FixedUnitsError, ModelError
 
 

@@ -15,7 +15,7 @@ import xarray as xr
 from bayescausal.inference import Fit, Table, fit, load_fit, prior, truth
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.sampling.diagnose import diagnose
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import (
     BayesCausalError,
     DataError,

@@ -13,14 +13,12 @@ import xarray as xr
 from scipy.stats import multivariate_normal, norm
 
 import bayescausal as bc
-from bayescausal.inference import as_table
-from bayescausal.inference.conditioning import condition
-from bayescausal.inference.data import conform
+from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.marginalize import affine_latents as cellwise
 from bayescausal.inference.marginalize.integrate import opened
 from bayescausal.inference.sampling.sample import INTEGRATED
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
-from bayescausal.model.structure.structure import structure_of
 
 FEW_DRAWS = pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
 NAN = np.nan

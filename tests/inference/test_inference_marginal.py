@@ -11,12 +11,10 @@ import pytensor.tensor as pt
 import pytest
 import xarray as xr
 
-from bayescausal.inference import as_table
-from bayescausal.inference.conditioning import condition
-from bayescausal.inference.data import conform
+from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.marginalize.marginal import marginalise
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
-from bayescausal.model.structure.structure import structure_of
 
 
 def conditioned(model, data, unit_dims=None):

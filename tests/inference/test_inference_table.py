@@ -10,9 +10,8 @@ import pymc as pm
 import pytest
 import xarray as xr
 
-from bayescausal.inference import Table, as_table, own_table
-from bayescausal.inference.data import conform
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.inference import Table, as_table, conform, own_table
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import DataError, FixedUnitsError
 
 

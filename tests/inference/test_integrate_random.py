@@ -13,12 +13,10 @@ import pytest
 import xarray as xr
 from test_inference_integrate import dense, logp
 
-from bayescausal.inference import as_table
-from bayescausal.inference.conditioning import condition
-from bayescausal.inference.data import conform
+from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.marginalize.integrate import opened
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
-from bayescausal.model.structure.structure import structure_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

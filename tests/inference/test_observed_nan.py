@@ -17,7 +17,7 @@ import pytest
 import bayescausal as bc
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 
 N = 60
 RNG = np.random.default_rng(6)

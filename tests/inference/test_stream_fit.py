@@ -625,7 +625,7 @@ def test_means_of_a_family_add_up_over_pieces_like_rows_in_memory(family):
     from bayescausal.inference.closed_forms.reduce import CellTerm
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.inference.stream.grouped_equations import PointSums
-    from bayescausal.model.structure.structure import structure_of
+    from bayescausal.model.structure.read import structure_of
 
     law, draw = FAMILIES[family]
     with pm.Model(coords={"unit": [0], "region": range(3)}) as model:

@@ -12,7 +12,7 @@ import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import ModelError, UnitDimsError, UnknownVariableError
 
 UNIT = {"unit": [0]}

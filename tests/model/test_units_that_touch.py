@@ -11,7 +11,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 
 
 def unit_model(**coords):

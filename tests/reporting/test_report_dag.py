@@ -147,7 +147,7 @@ def test_given_axes_are_used_and_the_drawing_fits_them():
 
 def test_model_and_its_graph_give_one_picture():
     from bayescausal.datasets import coating
-    from bayescausal.model.structure.structure import graph_of
+    from bayescausal.model.structure.read import graph_of
 
     model = coating().model
     texts = [

@@ -37,7 +37,7 @@ from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.duplicate_columns import same_numbers
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.sampling.diagnose import diagnose
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.reporting.decision import decide
 from bayescausal.sensitivity.prior_posterior import PriorPosterior
 from bayescausal.types import DataError, FixedUnitsError, IdentificationError

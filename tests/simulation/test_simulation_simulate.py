@@ -10,7 +10,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.inference import as_table
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.simulation import simulate
 from bayescausal.types import (
     BayesCausalError,

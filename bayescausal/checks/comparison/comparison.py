@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayescausal.draws.digits import numbers, rows_text, significant, three
 from bayescausal.draws.summary import interval_columns
+from bayescausal.figures.comparison import plot_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,8 +197,6 @@ class ModelComparison:
         -------
         matplotlib Axes
         """
-        from bayescausal.figures.comparison import plot_comparison
-
         return plot_comparison(self.summary(), list(self.table.index), ax=ax)
 
     def __repr__(self) -> str:

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.checks.falsification.independence_tests import Outcome, check_independence
-from bayescausal.graph.structure.canonical import roots_of_selection
 from bayescausal.graph.structure.independences import Independence
+from bayescausal.graph.structure.marks import roots_of_selection
 from bayescausal.graph.structure.mixed_graph import project
 
 if TYPE_CHECKING:

@@ -197,7 +197,7 @@ def _check_units(model_or_graph: Any, unit_dims: Any) -> None:
     """Refuse a model that says its rows are not independent."""
     if not is_model(model_or_graph):
         return
-    from bayescausal.model.structure.structure import structure_of
+    from bayescausal.model.structure.read import structure_of
 
     structure = getattr(model_or_graph, "structure", None) or structure_of(
         model_or_graph, unit_dims=unit_dims

@@ -14,7 +14,7 @@ import pandas as pd
 
 from bayescausal.checks.falsification.regression import Column
 from bayescausal.effects.without_model.discrete import read_frame
-from bayescausal.graph.structure.canonical import latents, nameless, roots_of_selection
+from bayescausal.graph.structure.marks import latents, nameless, roots_of_selection
 from bayescausal.model.kinds import kind_of
 from bayescausal.model.names import owner_of
 from bayescausal.types import DataError, unknown_variable

@@ -37,9 +37,11 @@ from bayescausal.draws.intervals import hdi
 from bayescausal.effects.evaluation.extrapolation import LIMIT, TOO_MANY
 from bayescausal.effects.evaluation.outcome_distributions import is_finite, kept_values, some_draws
 from bayescausal.evaluation.evaluate import Units, units_of
+from bayescausal.figures.overlap import plot_balance, plot_chances
 from bayescausal.inference.data.design_matrix import names_in, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.model.structure.graph_of_anything import named, question_in
+from bayescausal.model.structure.graph_queries import identify
 from bayescausal.types import EstimandError, closest, unknown_variable
 
 if TYPE_CHECKING:
@@ -265,7 +267,6 @@ def _covariates(
     if outcome is None:
         return parents, []
     structure.require(outcome)
-    from bayescausal.model.structure.graph_queries import identify
 
     decided = identify(fit, treatment, outcome)
     adjust = next(iter(decided.adjustment_sets), None)
@@ -398,8 +399,6 @@ def _unit_table(support: Support, beyond: np.ndarray, concerned: np.ndarray) -> 
 
 def _draw(ax: Any = None, *, kind: str = "propensity", **parts: Any) -> Any:
     """Draw the propensities by arm, or the love plot."""
-    from bayescausal.figures.overlap import plot_balance, plot_chances
-
     if kind == "balance":
         return plot_balance(parts["balance"], ax=ax)
     if kind != "propensity":

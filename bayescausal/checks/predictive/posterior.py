@@ -38,6 +38,7 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.digits import three
 from bayescausal.effects.evaluation.outcome_distributions import some_draws
 from bayescausal.evaluation.evaluate import units_of
+from bayescausal.figures.predictive import plot_pit, plot_quantities, plot_replicas
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.types import EstimandError, NoiseFormError, closest, unknown_variable
@@ -322,8 +323,6 @@ def _draw(
     pits: Mapping[str, Any],
 ) -> Any:
     """Draw PIT values, quantities, or one variable beside its replicas."""
-    from bayescausal.figures.predictive import plot_pit, plot_quantities, plot_replicas
-
     if kind not in KINDS:
         raise EstimandError(
             f"kind={kind!r} is not a picture of this check.",

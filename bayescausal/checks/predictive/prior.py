@@ -36,6 +36,7 @@ from bayescausal.effects.estimate import estimate
 from bayescausal.evaluation.evaluate import evaluate, fresh_units
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request, build_program
+from bayescausal.figures.predictive import plot_prior
 from bayescausal.inference.sampling.prior_and_truth import prior
 from bayescausal.model.structure.rebuild import data_values
 
@@ -280,8 +281,6 @@ def _finding(table: pd.DataFrame, seen: bool) -> str:
 
 def _draw(ax: Any = None, *, table: pd.DataFrame) -> Any:
     """Draw what the prior expects, variable by variable."""
-    from bayescausal.figures.predictive import plot_prior
-
     variables = table
     if table["seen_sd"].notna().any():  # questions have no data: they are left to the table
         variables = table[table["seen_sd"].notna()]

@@ -45,6 +45,7 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.digits import significant, three
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer
+from bayescausal.figures.refutation import plot_refutation
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.given import as_fit
@@ -385,6 +386,4 @@ def _finding(table: pd.DataFrame, tried: pd.DataFrame, trials: Sequence[Trial], 
 
 def _draw(ax: Any = None, **parts: Any) -> Any:
     """Draw the refits of each refutation beside what was expected."""
-    from bayescausal.figures.refutation import plot_refutation
-
     return plot_refutation(parts["table"], parts["refits"], parts["answer"], ax=ax)

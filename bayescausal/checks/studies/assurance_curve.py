@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.digits import three
+from bayescausal.figures.assurance import plot_assurance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,8 +111,6 @@ class Assurance:
         -------
         matplotlib Axes
         """
-        from bayescausal.figures.assurance import plot_assurance
-
         return plot_assurance(
             self.curve, self.probability, self.needed, title=self.label, rule=self.rule, ax=ax
         )

@@ -34,6 +34,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special, stats
 
+from bayescausal.draws.intervals import narrowest
 from bayescausal.types import DataError
 
 __all__ = ["Bands", "bands", "counts_of", "hdi_content", "p_value", "power", "rank_law"]
@@ -226,8 +227,6 @@ def hdi_content(draws: int, prob: float) -> float:
     >>> round(hdi_content(400, 0.94), 3), round(hdi_content(4000, 0.94), 3)
     (0.931, 0.938)
     """
-    from bayescausal.draws.intervals import narrowest
-
     rng = np.random.default_rng(0)
     sets = int(np.clip(4_000_000 // draws, *SETS))
     total, left = 0.0, sets

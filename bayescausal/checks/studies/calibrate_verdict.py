@@ -18,6 +18,7 @@ from bayescausal.checks.studies.calibrate_bands import (
 )
 from bayescausal.checks.studies.recovery import names_of
 from bayescausal.draws.check import Check
+from bayescausal.figures.ranks import plot_rank_ecdf, plot_rank_histogram, rank_panels
 from bayescausal.types import StudyError, closest
 
 if TYPE_CHECKING:
@@ -370,8 +371,6 @@ def _draw(
     quantity: str | Sequence[str] | None = None,
     kind: str = "ecdf",
 ) -> Any:
-    from bayescausal.figures.ranks import plot_rank_ecdf, plot_rank_histogram, rank_panels
-
     kinds = {"ecdf": plot_rank_ecdf, "histogram": plot_rank_histogram}
     if kind not in kinds:
         raise StudyError(

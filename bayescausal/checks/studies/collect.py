@@ -18,7 +18,7 @@ from bayescausal.inference.record import Fit
 from bayescausal.inference.sampling.refit import Refitter
 from bayescausal.model.interventions.interventions import refuse_potentials
 from bayescausal.model.structure.parameters import check_parameters
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.simulation.repeat import Repeater
 from bayescausal.simulation.simulate import unit_sizes
 from bayescausal.types import StudyError, unknown_variable

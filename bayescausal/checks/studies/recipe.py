@@ -39,7 +39,7 @@ from bayescausal.inference.sampling.refit import Refitter
 from bayescausal.model.interventions.interventions import intervene
 from bayescausal.model.names import owner_of
 from bayescausal.model.structure.parameters import check_parameters
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.simulation.repeat import Repeater
 from bayescausal.types import BayesCausalError
 

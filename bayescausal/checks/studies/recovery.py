@@ -41,6 +41,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.digits import three
+from bayescausal.figures.recovery import plot_intervals, plot_panels
 from bayescausal.types import StudyError, closest
 
 if TYPE_CHECKING:
@@ -169,8 +170,6 @@ class Recovery:
         StudyError
             If there is no such estimand, or several for one `ax`.
         """
-        from bayescausal.figures.recovery import plot_intervals, plot_panels
-
         rows = self.rows.assign(name=names_of(self.rows))
         known = list(dict.fromkeys(rows.loc[rows["kind"] == "estimand", "name"]))
         chosen = known if estimand is None else estimand

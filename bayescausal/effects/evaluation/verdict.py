@@ -21,7 +21,8 @@ from bayescausal.graph.identification.estimands import decide
 from bayescausal.graph.identification.expression import conditioned
 from bayescausal.graph.identification.path_specific import identify_along
 from bayescausal.graph.identification.positivity import on_the_form
-from bayescausal.graph.structure.canonical import as_graph, as_names, nameless, observables
+from bayescausal.graph.structure.marks import as_names, nameless, observables
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.inference.record import Fit
 from bayescausal.model.structure.graph_of_anything import graph_and_observed
 from bayescausal.model.structure.structure import structural_graph

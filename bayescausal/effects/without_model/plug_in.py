@@ -147,7 +147,7 @@ def plug_in(
     --------
     >>> import bayescausal as bc
     >>> from bayescausal.effects.without_model.plug_in import plug_in
-    >>> from bayescausal.graph.identification import identify
+    >>> from bayescausal.graph import identify
     >>> stones = bc.datasets.kidney_stones().data
     >>> verdict = identify(
     ...     "large -> treatment -> success; large -> success", "treatment", "success"

@@ -142,7 +142,7 @@ def identified(decided: Any) -> str:
     Examples
     --------
     >>> from bayescausal.effects.words.sentence import identified
-    >>> from bayescausal.graph.identification import identify
+    >>> from bayescausal.graph import identify
     >>> identified(identify("humid -> dilution -> coating; humid -> coating", "dilution",
     ...                     "coating"))
     'Identified by the back door: adjusting for humid.'

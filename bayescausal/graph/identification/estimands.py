@@ -56,10 +56,12 @@ from bayescausal.graph.identification.identify import (
 )
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
-from bayescausal.graph.identification.verdict import Identification, _and
-from bayescausal.graph.structure.canonical import as_graph, as_names
+from bayescausal.graph.identification.verdict import Identification
+from bayescausal.graph.structure.marks import as_names
 from bayescausal.graph.structure.mixed_graph import bits
 from bayescausal.graph.structure.separators import AHEAD
+from bayescausal.graph.text.notation import joined
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.types import EstimandError, closest
 
 if TYPE_CHECKING:
@@ -208,7 +210,7 @@ def _association(query: Query) -> Identification:
     text = f"P({', '.join(query.outcome)} | {names})"
     warnings: tuple[str, ...] = ()
     if query.selection:
-        warnings = (f"Units are in the data by selection on {_and(query.selection)}.",)
+        warnings = (f"Units are in the data by selection on {joined(query.selection)}.",)
     return Identification(
         "Association", text, "identified", "observed", estimand, warnings=warnings, question=query
     )
@@ -246,9 +248,9 @@ def _crossing(query: Query, kind: str, natural: int, mark: str = "'") -> Identif
     worlds = [World(y, labels), World(z | natural)]
     warnings: tuple[str, ...] = ()
     if not before:
-        after = _and(admg.listed(z & admg.descendants(x)))
+        after = joined(admg.listed(z & admg.descendants(x)))
         warnings = (
-            f"{after} comes after {_and(query.treatment)}: the question is a counterfactual one, "
+            f"{after} comes after {joined(query.treatment)}: the question is a counterfactual one, "
             "about units known by what followed.",
         )
     return _across(query, kind, text, worlds, z | natural, warnings)
@@ -310,7 +312,8 @@ def _selected(query: Query, kind: str, text: str) -> Identification:
         method="none",
         estimand=None,
         assumptions=(),
-        reason=f"units are selected on {_and(query.selection)}, and the question spans two worlds",
+        reason=f"units are selected on {joined(query.selection)}, and the question spans two "
+        "worlds",
     )
 
 
@@ -366,7 +369,7 @@ def _mediated(query: Query, asked: EffectQuery, natural: int = 0) -> Identificat
             text,
             "not identified",
             "none",
-            reason=f"the mediator {_and(hidden)} is not measured",
+            reason=f"the mediator {joined(hidden)} is not measured",
             question=query,
         )
     m = admg.mask(held)
@@ -392,7 +395,7 @@ def _mediators(query: Query, mediators: tuple[str, ...]) -> tuple[str, ...]:
     if not mediators:
         if not between:
             raise EstimandError(
-                f"No directed path from {_and(query.treatment)} to {_and(query.outcome)} has a "
+                f"No directed path from {joined(query.treatment)} to {joined(query.outcome)} has a "
                 "variable in between.",
                 remedy="Without a mediator, ask for the total effect.",
             )
@@ -401,8 +404,9 @@ def _mediators(query: Query, mediators: tuple[str, ...]) -> tuple[str, ...]:
     for name in named:
         if name not in between:
             raise EstimandError(
-                f"{name!r} is not a mediator of {_and(query.treatment)} and {_and(query.outcome)}.",
-                expected=f"a variable on a directed path: {_and(sorted(between)) or 'none'}.",
+                f"{name!r} is not a mediator of {joined(query.treatment)} and "
+                f"{joined(query.outcome)}.",
+                expected=f"a variable on a directed path: {joined(sorted(between)) or 'none'}.",
             )
     return named
 
@@ -423,7 +427,7 @@ def _coupled(
 ) -> Identification:
     """ITE, PN, PS, PNS, or units known by their outcome: the outcome in two worlds of one unit."""
     kind, coupling = asked.kind, asked.coupling
-    admg, xs, ys = query.admg, _and(query.treatment), _and(query.outcome)
+    admg, xs, ys = query.admg, joined(query.treatment), joined(query.outcome)
     labels = [f"{n}'" for n in query.treatment]
     both = f"{_subscripted(query.outcome, query.treatment)}, {_subscripted(query.outcome, labels)}"
     if not asked.joint:

@@ -45,13 +45,13 @@ from bayescausal.graph.identification.query import Query, read_query
 from bayescausal.graph.identification.verdict import (
     Identification,
     Status,
-    _and,
     _by_size,
     by_size_of_door,
 )
-from bayescausal.graph.structure.canonical import column_causes
+from bayescausal.graph.structure.marks import column_causes
 from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.graph.structure.separators import AHEAD
+from bayescausal.graph.text.notation import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,7 +102,7 @@ def identify(
 
     Examples
     --------
-    >>> from bayescausal.graph.identification import identify
+    >>> from bayescausal.graph import identify
     >>> verdict = identify("X -> M -> Y; X <-> Y", "X", "Y")
     >>> verdict.method, verdict.frontdoor_sets
     ('front door', [{M}])
@@ -143,7 +143,7 @@ def smallest(query: Query, sets: Iterable[int]) -> int:
 
 def no_common_cause(query: Query, adjusted: int) -> str:
     """Return what the back door assumes; a column as treatment may have any cause but for this."""
-    x, y = _and(query.treatment), _and(query.outcome)
+    x, y = joined(query.treatment), joined(query.outcome)
     columns = {n for ends in column_causes(query.graph).values() for n in ends}
     if adjusted and columns & set(query.treatment):
         return f"no common cause of {x} and {y} but through these"
@@ -157,7 +157,7 @@ def _identified(query: Query, kind: str) -> Identification | None:
     """Try what needs no algorithm: no path, the back door, the front door."""
     admg, x, y, z = query.admg, query.x, query.y, query.z
     names, text = (query.treatment, query.outcome), query_text(query)
-    xs, ys = _and(names[0]), _and(names[1])
+    xs, ys = joined(names[0]), joined(names[1])
     warnings = _warnings(query)
     if not z and not admg.causal_nodes(x, y):
         return Identification(
@@ -179,7 +179,7 @@ def _identified(query: Query, kind: str) -> Identification | None:
     doors = [] if z else list(itertools.islice(front_doors(admg, x, y), AHEAD))
     if doors:
         best = min(doors, key=lambda s: by_size_of_door(query, admg.named(s)))
-        through = _and(sorted(admg.listed(best)))
+        through = joined(sorted(admg.listed(best)))
         assumptions = [
             f"{xs} acts on {ys} through {through} alone",
             f"no common cause of {xs} and {through}",
@@ -215,7 +215,7 @@ def _algorithm(query: Query, kind: str) -> Identification:
             warnings=warnings,
             question=query,
         )
-    touched = _and(sorted(hedge.F))
+    touched = joined(sorted(hedge.F))
     one = "share" if len(hedge.F) > 1 else "has"
     reason = f"{touched} {one} unmeasured causes that nothing measured stands in for"
     refusal = Identification(
@@ -267,13 +267,13 @@ def _warnings(query: Query) -> tuple[str, ...]:
     after = admg.listed(z & admg.descendants(x))
     if after:
         found.append(
-            f"{_and(after)} {'is' if len(after) == 1 else 'are'} affected by "
-            f"{_and(query.treatment)}: units alike in it under two treatments are not the same "
+            f"{joined(after)} {'is' if len(after) == 1 else 'are'} affected by "
+            f"{joined(query.treatment)}: units alike in it under two treatments are not the same "
             "units, so the contrast is subject to selection bias as an effect."
         )
     back_door = admg.proper_back_door(x, y)
     if query.marked and next(minimal_adjustment(admg, x, y, z, marked=query.marked), None) is None:
-        marked = _and(admg.listed(query.marked))
+        marked = joined(admg.listed(query.marked))
         found.append(
             f"The graph marks {marked} as adjusted for, and no valid adjustment set contains "
             f"{'it' if query.marked.bit_count() == 1 else 'them'}."
@@ -283,8 +283,8 @@ def _warnings(query: Query) -> tuple[str, ...]:
         opens = back_door.separated(x, y, z & ~node) and not back_door.separated(x, y, z)
         if opens:
             found.append(
-                f"Conditioning on {name} opens a path between {_and(query.treatment)} and "
-                f"{_and(query.outcome)}: it is a collider, or descends from one."
+                f"Conditioning on {name} opens a path between {joined(query.treatment)} and "
+                f"{joined(query.outcome)}: it is a collider, or descends from one."
             )
     return tuple(found)
 
@@ -293,7 +293,7 @@ def _under_selection(query: Query, kind: str) -> Identification:
     """Decide where only selected units are in the data."""
     full = project(query.graph, {*query.admg.names, *query.selection})
     _x, y, s = (full.mask(n) for n in (query.treatment, query.outcome, query.selection))
-    text, names = query_text(query), _and(query.selection)
+    text, names = query_text(query), joined(query.selection)
     status: Status
     warning = f"Units are in the data by selection on {names}."
     admg = query.admg
@@ -319,7 +319,7 @@ def _under_selection(query: Query, kind: str) -> Identification:
     if full.ancestors(s) & y:
         status = "not identified"
         reason = (
-            f"{_and(query.outcome)} acts on the selection {names}, so the units in the data "
+            f"{joined(query.outcome)} acts on the selection {names}, so the units in the data "
             "differ from those left out in what is asked about (selection bias)"
         )
     else:

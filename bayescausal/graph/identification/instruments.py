@@ -88,7 +88,7 @@ def instruments(
 
     Examples
     --------
-    >>> from bayescausal.graph.identification import instruments
+    >>> from bayescausal.graph import instruments
     >>> for found in instruments("Z -> X -> Y; X <-> Y; W -> Z; W -> Y", "X", "Y"):
     ...     print(found)
     Z given W

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.graph.identification.expression import P, Renamed, Sum, _parts
+from bayescausal.graph.text.notation import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -138,17 +139,16 @@ def on_the_form(
     Identification
         Identified only under a further assumption, which is named.
     """
-    from bayescausal.graph.identification.verdict import _and
 
-    causes, outcome = _and(list(of)), _and(found.question.outcome)
+    causes, outcome = joined(list(of)), joined(found.question.outcome)
     if moves:
-        with_it = _and([name, *of])
+        with_it = joined([name, *of])
         reason = (
             f"{moves} is a function of {with_it} in the data, so that no unit has another {name} "
-            f"with the same {_and([moves, *of])}: setting {name} leaves {moves} as it is. If it "
+            f"with the same {joined([moves, *of])}: setting {name} leaves {moves} as it is. If it "
             f"follows from {with_it}, write it so in the equation of {outcome}"
         )
-        carries = f"{name} that no unit with the same {_and([moves, *of])} has"
+        carries = f"{name} that no unit with the same {joined([moves, *of])} has"
     elif only:
         reason = f"every unit has {name} = {only}, so that nothing is seen of another {name}"
         carries = f"{name} that no unit has"

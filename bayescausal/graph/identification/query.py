@@ -10,13 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.graph.structure.canonical import (
-    as_graph,
-    as_names,
-    observables,
-    roots_of_selection,
-)
+from bayescausal.graph.structure.marks import as_names, observables, roots_of_selection
 from bayescausal.graph.structure.mixed_graph import ADMG, project
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:

@@ -32,9 +32,10 @@ from bayescausal.graph.identification.frontdoor import front_doors
 from bayescausal.graph.identification.idc import Hedge, NotIdentified, identify_conditional
 from bayescausal.graph.identification.instruments import Instrument, instruments
 from bayescausal.graph.identification.positivity import FORM, determines
-from bayescausal.graph.structure.canonical import bidirected_edges, column_causes
+from bayescausal.graph.structure.marks import bidirected_edges, column_causes
 from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.graph.structure.separators import LazySets
+from bayescausal.graph.text.notation import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ class Identification:
 
     Examples
     --------
-    >>> from bayescausal.graph.identification import identify
+    >>> from bayescausal.graph import identify
     >>> verdict = identify("humid -> dilution -> coating; humid -> coating", "dilution", "coating")
     >>> bool(verdict), verdict.adjustment_sets
     (True, [{humid}])
@@ -230,7 +231,7 @@ coating.
         return named or self.method in ("back door", "front door", "instrument")
 
     def _verdict(self) -> str:
-        x, y = _and(self.question.treatment), _and(self.question.outcome)
+        x, y = joined(self.question.treatment), joined(self.question.outcome)
         if self.status == "under assumption":
             if self.method == "instrument":
                 how = str(self.instruments[0])
@@ -247,12 +248,12 @@ coating.
         if self.method == "back door":
             best, q_given = self.adjustment_sets[0], self.question.given
             if not best and q_given:
-                return f"Identified by the back door, given {_and(q_given)}."
+                return f"Identified by the back door, given {joined(q_given)}."
             if not best:
                 return "Identified without adjustment."
-            return f"Identified by the back door: adjust for {_and(sorted(best))}."
+            return f"Identified by the back door: adjust for {joined(sorted(best))}."
         if self.method == "front door":
-            return f"Identified by the front door through {_and(sorted(self.frontdoor_sets[0]))}."
+            return f"Identified by the front door through {joined(sorted(self.frontdoor_sets[0]))}."
         if self.method == "observed":
             return "Identified: it is a property of the observed distribution."
         if self.method == "cross-world":
@@ -275,7 +276,7 @@ coating.
             f"the common cause of {hidden[n][0]} and {hidden[n][1]}" if n in hidden else n
             for n in sorted(chosen)
         ]
-        return _and(names)
+        return joined(names)
 
     def _identified_with(self, chosen: tuple[str, ...]) -> bool:
         q = self.question
@@ -299,10 +300,3 @@ def _by_size(names: frozenset[str]) -> tuple[int, list[str]]:
 def by_size_of_door(query: Query, names: frozenset[str]) -> tuple[bool, int, list[str]]:
     """Order front-door sets: last those that are functions of the treatment, small first."""
     return bool(determines(query.graph, query.treatment, names)), *_by_size(names)
-
-
-def _and(names: tuple[str, ...] | list[str]) -> str:
-    """Join names as a person would."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -26,30 +26,16 @@ References
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import networkx as nx
 
+from bayescausal.graph.structure.marks import is_bidirected, latent_name
 from bayescausal.graph.text.display import CausalGraph
-from bayescausal.types import EstimandError, GraphError, unknown_variable
+from bayescausal.types import GraphError
 
-__all__ = [
-    "as_graph",
-    "as_names",
-    "bidirected_edges",
-    "bidirected_pairs",
-    "build_graph",
-    "column_causes",
-    "latents",
-    "nameless",
-    "observables",
-    "roots_of_selection",
-]
-
-#: What may stand for a graph wherever one is asked for.
-GraphLike = Any
+__all__ = ["build_graph", "canonical"]
 
 
 def build_graph(
@@ -96,8 +82,8 @@ def build_graph(
         _no_loop(left, right, "<->")
         graph.add_nodes_from([left, right])
     for left, right in bidirected:
-        name = _latent_name(left, right)
-        if name in graph and not _is_bidirected(graph, name, left, right):
+        name = latent_name(left, right)
+        if name in graph and not is_bidirected(graph, name, left, right):
             raise GraphError(
                 f"A node is already called {name!r}, the name that {left} <-> {right} needs.",
                 remedy="Rename that node.",
@@ -107,172 +93,16 @@ def build_graph(
     return _checked(graph)
 
 
-def as_graph(graph: GraphLike) -> nx.DiGraph:
-    """Return a graph in the one form, whatever it was given as.
-
-    Parameters
-    ----------
-    graph : networkx.DiGraph, str, or iterable of pairs
-        A graph; or text or an edge list, read by `parse_graph`.
-
-    Returns
-    -------
-    networkx.DiGraph
-        Frozen, nodes are strings; columns without an equation are joined. A graph that has this
-        form already is returned as it is.
-
-    Raises
-    ------
-    GraphError
-        If it is undirected, has a cycle, or cannot be read.
-
-    Examples
-    --------
-    >>> from bayescausal.graph import as_graph
-    >>> sorted(as_graph([("X", "Y"), ("Z", "Y")]).edges)
-    [('X', 'Y'), ('Z', 'Y')]
-    """
+def canonical(graph: nx.Graph) -> nx.DiGraph:
+    """Return a graph of networkx in the one form: see :func:`bayescausal.graph.as_graph`."""
     if isinstance(graph, nx.DiGraph) and not graph.is_multigraph():
         if nx.is_frozen(graph) and all(isinstance(n, str) for n in graph):
             return _joined(graph)
         return _joined(_copied(graph))
-    if isinstance(graph, nx.Graph):
-        return _from_other_networkx(graph)
-    from bayescausal.graph.text.parse import parse_graph  # the parser builds on this file
-
-    return parse_graph(graph)
-
-
-def latents(graph: nx.DiGraph) -> frozenset[str]:
-    """Return the nodes marked latent, bidirected edges included."""
-    return frozenset(n for n, latent in graph.nodes(data="latent") if latent)
-
-
-def roots_of_selection(graph: nx.DiGraph) -> frozenset[str]:
-    """Return the nodes marked as selection nodes."""
-    return frozenset(n for n, selected in graph.nodes(data="selection") if selected)
-
-
-def bidirected_edges(graph: nx.DiGraph) -> dict[str, tuple[str, str]]:
-    """Return the latent nodes that stand for bidirected edges, with the ends of each.
-
-    Examples
-    --------
-    >>> from bayescausal.graph import bidirected_edges, parse_graph
-    >>> bidirected_edges(parse_graph("X -> Y; Y <-> X"))
-    {'X<->Y': ('X', 'Y')}
-    """
-    found = {}
-    for node in sorted(latents(graph)):
-        children = sorted(graph.successors(node))
-        if len(children) == 2 and _is_bidirected(graph, node, *children):
-            found[node] = (children[0], children[1])
-    return found
-
-
-def column_causes(graph: nx.DiGraph) -> dict[str, tuple[str, ...]]:
-    """Return the latent node that joins the columns without an equation, with these columns.
-
-    Examples
-    --------
-    >>> from bayescausal.graph import as_graph
-    >>> from bayescausal.graph.structure.canonical import build_graph, column_causes
-    >>> columns = {"age": {"kind": "data"}, "sex": {"kind": "data"}, "y": {"kind": "random"}}
-    >>> column_causes(as_graph(build_graph(columns, [("age", "y"), ("sex", "y")])))
-    {'age<->sex': ('age', 'sex')}
-    """
-    found = [n for n, joins in graph.nodes(data="columns") if joins]
-    return {n: tuple(sorted(graph.successors(n))) for n in found}
-
-
-def nameless(graph: nx.DiGraph) -> frozenset[str]:
-    """Return the latent nodes that stand for bidirected arcs: no variables of their own.
-
-    Examples
-    --------
-    >>> from bayescausal.graph import nameless, parse_graph
-    >>> sorted(nameless(parse_graph("X -> Y; Y <-> X")))
-    ['X<->Y']
-    """
-    return frozenset(bidirected_edges(graph)) | frozenset(column_causes(graph))
-
-
-def bidirected_pairs(graph: nx.DiGraph) -> dict[tuple[str, str], bool]:
-    """Return the ends of all bidirected arcs, and whether both are columns without an equation.
-
-    Examples
-    --------
-    >>> from bayescausal.graph import parse_graph
-    >>> from bayescausal.graph.structure.canonical import bidirected_pairs
-    >>> bidirected_pairs(parse_graph("X -> Y; Y <-> X"))
-    {('X', 'Y'): False}
-    """
-    found = dict.fromkeys(
-        (p for ends in column_causes(graph).values() for p in itertools.combinations(ends, 2)), True
-    )
-    light = column_causes(graph)
-    found |= {ends: False for n, ends in bidirected_edges(graph).items() if n not in light}
-    return dict(sorted(found.items()))
-
-
-def observables(graph: nx.DiGraph, observed: Iterable[str] | None = None) -> frozenset[str]:
-    """Return the measured nodes: those in `observed`, or all that are not marked latent.
-
-    Raises
-    ------
-    UnknownVariableError
-        If `observed` names a node that the graph does not have.
-    """
-    if observed is None:
-        return frozenset(graph) - latents(graph)
-    return frozenset(as_names(graph, observed, "observed"))
-
-
-def as_names(
-    graph: nx.DiGraph, names: str | Iterable[str] | None, what: str = "variables"
-) -> tuple[str, ...]:
-    """Return names as a tuple without repetition, all of them nodes of the graph.
-
-    Raises
-    ------
-    UnknownVariableError
-        If a name is not a node.
-    EstimandError
-        If `names` is neither a name nor several.
-    """
-    if names is None:
-        return ()
-    if isinstance(names, str):
-        names = (names,)
-    if not isinstance(names, Iterable):
-        raise EstimandError(
-            f"{what}={names!r} is not a name.", expected="a name of a node, or several."
-        )
-    unique = tuple(dict.fromkeys(names))
-    for name in unique:
-        if name not in graph:
-            hidden = nameless(graph)
-            raise unknown_variable(
-                name, [n for n in graph if n not in hidden], what="a variable of this graph"
-            )
-    return unique
+    return _from_other_networkx(graph)
 
 
 # --------------------------------------------------------------------------- private
-
-
-def _latent_name(left: str, right: str) -> str:
-    first, second = sorted((left, right))
-    return f"{first}<->{second}"
-
-
-def _is_bidirected(graph: nx.DiGraph, node: str, left: str, right: str) -> bool:
-    return (
-        node == _latent_name(left, right)
-        and bool(graph.nodes[node].get("latent"))
-        and graph.in_degree(node) == 0
-        and set(graph.successors(node)) == {left, right}
-    )
 
 
 def _no_loop(left: str, right: str, arrow: str) -> None:

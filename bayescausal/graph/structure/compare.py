@@ -15,9 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bayescausal.graph.structure.canonical import as_graph, bidirected_pairs, latents, nameless
 from bayescausal.graph.structure.independences import Independence, implied_independences
+from bayescausal.graph.structure.marks import bidirected_pairs, latents, nameless
 from bayescausal.graph.structure.mixed_graph import project
+from bayescausal.graph.text.parse import as_graph
 
 __all__ = ["Comparison", "compare_graphs"]
 

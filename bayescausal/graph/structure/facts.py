@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import networkx as nx
 
-from bayescausal.graph.structure.canonical import as_graph, as_names, nameless
+from bayescausal.graph.structure.marks import as_names, nameless
 from bayescausal.graph.text.display import TableList
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.types import EstimandError, GraphError
 
 if TYPE_CHECKING:

@@ -22,15 +22,11 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.graph.structure.canonical import (
-    as_graph,
-    as_names,
-    observables,
-    roots_of_selection,
-)
+from bayescausal.graph.structure.marks import as_names, observables, roots_of_selection
 from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.graph.structure.separators import minimal_separators
 from bayescausal.graph.text.display import TableList
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:

@@ -39,11 +39,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from bayescausal.graph.identification.adjustment import minimal_adjustment, optimal_of, usable
 from bayescausal.graph.identification.instruments import instruments
 from bayescausal.graph.identification.query import Query, read_query
-from bayescausal.graph.identification.verdict import _and
-from bayescausal.graph.structure.canonical import latents, nameless
+from bayescausal.graph.structure.marks import latents, nameless
 from bayescausal.graph.structure.mixed_graph import bits, project
 from bayescausal.graph.structure.separators import AHEAD
 from bayescausal.graph.text.display import TableDict
+from bayescausal.graph.text.notation import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,7 +117,7 @@ def roles(
 
     Examples
     --------
-    >>> from bayescausal.graph.structure import roles
+    >>> from bayescausal.graph import roles
     >>> for role in roles("Z -> X -> M -> Y; Z -> Y; X -> C <- Y", "X", "Y").values():
     ...     print(role)
     Z is a confounder: adjust for it, or X and Y stay associated through it.
@@ -243,9 +243,9 @@ class _Facts:
 
     def sentence(self, name: str, names: list[str], adjust: Adjust) -> str:
         """Say it in one sentence."""
-        x, y = _and(self.query.treatment), _and(self.query.outcome)
+        x, y = joined(self.query.treatment), joined(self.query.outcome)
         shown = [n for n in names if n not in ("latent", "not measured")]
-        is_ = f"{name} is {_and([_article(n) for n in shown])}"
+        is_ = f"{name} is {joined([_article(n) for n in shown])}"
         if adjust == "cannot":
             if "confounder" in names:
                 return (

@@ -30,17 +30,17 @@ from typing import Any
 
 import networkx as nx
 
-from bayescausal.graph.structure.canonical import (
-    as_graph,
+from bayescausal.graph.structure.canonical import build_graph
+from bayescausal.graph.structure.marks import (
     as_names,
     bidirected_edges,
-    build_graph,
     column_causes,
     nameless,
     observables,
 )
 from bayescausal.graph.structure.mixed_graph import bits, project
 from bayescausal.graph.text.display import CausalGraph
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.types import EstimandError, GraphError
 
 __all__ = [

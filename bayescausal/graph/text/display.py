@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from bayescausal.graph.structure.layout import layered_layout
+from bayescausal.graph.structure.marks import bidirected_edges
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -139,9 +142,6 @@ def svg(graph: nx.DiGraph) -> str:
     >>> svg(parse_graph("X -> Y")).count("<text")
     2
     """
-    from bayescausal.graph.structure.canonical import bidirected_edges
-    from bayescausal.graph.structure.layout import layered_layout
-
     layout, dots = layered_layout(graph), set(bidirected_edges(graph))
     wide = {n: 6.0 if n in dots else len(str(n)) * _LETTER + 2 * _PAD for n in graph}
     high = {n: 6.0 if n in dots else _HEIGHT for n in graph}
@@ -173,8 +173,6 @@ def svg(graph: nx.DiGraph) -> str:
 
 def _arrows(graph: nx.DiGraph) -> str:
     """Return a graph as text: a line for each variable with what it causes."""
-    from bayescausal.graph.structure.canonical import bidirected_edges
-
     both = bidirected_edges(graph)
     names = [n for n in graph if n not in both]
     count = sum(len(list(graph.successors(n))) for n in names) + len(both)

@@ -17,14 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from bayescausal.graph.structure.canonical import (
-    as_graph,
-    as_names,
-    bidirected_pairs,
-    build_graph,
-    column_causes,
-    nameless,
-)
+from bayescausal.graph.structure.canonical import build_graph
+from bayescausal.graph.structure.marks import as_names, bidirected_pairs, column_causes, nameless
+from bayescausal.graph.text.parse import as_graph
 from bayescausal.types import GraphError
 
 if TYPE_CHECKING:

@@ -53,3 +53,10 @@ class LatexStyle:
     @staticmethod
     def quotient(top: str, bottom: str) -> str:
         return rf"\frac{{{top}}}{{{bottom}}}"
+
+
+def joined(names: tuple[str, ...] | list[str]) -> str:
+    """Join names as a person would."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -35,15 +35,43 @@ from typing import Any
 
 import networkx as nx
 
-from bayescausal.graph.structure.canonical import as_graph, build_graph
+from bayescausal.graph.structure.canonical import build_graph, canonical
 from bayescausal.graph.text.dagitty_and_dot import read_braced
 from bayescausal.graph.text.draft import ATTRIBUTES, Draft
 from bayescausal.graph.text.scanner import Reader, syntax_error
 from bayescausal.types import GraphError, closest
 
-__all__ = ["parse_graph"]
+__all__ = ["as_graph", "parse_graph"]
 
 _DAGITTY_KINDS = ("dag", "mag", "pdag", "pag", "cpdag")
+
+
+def as_graph(graph: Any) -> nx.DiGraph:
+    """Return a graph in the one form, whatever it was given as.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph, str, or iterable of pairs
+        A graph; or text or an edge list, read by `parse_graph`.
+
+    Returns
+    -------
+    networkx.DiGraph
+        Frozen, nodes are strings; columns without an equation are joined. A graph that has this
+        form already is returned as it is.
+
+    Raises
+    ------
+    GraphError
+        If it is undirected, has a cycle, or cannot be read.
+
+    Examples
+    --------
+    >>> from bayescausal.graph import as_graph
+    >>> sorted(as_graph([("X", "Y"), ("Z", "Y")]).edges)
+    [('X', 'Y'), ('Z', 'Y')]
+    """
+    return canonical(graph) if isinstance(graph, nx.Graph) else parse_graph(graph)
 
 
 def parse_graph(text: Any) -> nx.DiGraph:
@@ -82,7 +110,7 @@ def parse_graph(text: Any) -> nx.DiGraph:
     [('X', 'Y'), ('Z', 'Y')]
     """
     if isinstance(text, nx.Graph):
-        return as_graph(text)
+        return canonical(text)
     if isinstance(text, str):
         return _parse_text(text)
     if isinstance(text, Iterable):
@@ -215,7 +243,7 @@ def _parse_gml(text: str) -> nx.DiGraph:
         for key in ("latent", "selection"):
             if key in attributes:
                 attributes[key] = bool(attributes[key])
-    return as_graph(graph)
+    return canonical(graph)
 
 
 def _parse_edges(edges: Iterable[Any]) -> nx.DiGraph:

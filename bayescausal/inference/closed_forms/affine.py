@@ -35,7 +35,7 @@ from pytensor.tensor.subtensor import (
 )
 
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.rebuild import PY_MODE, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -190,8 +190,6 @@ class Expressions:
 
 def shapes_of(structure: Structure, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Return the shapes of parameters of a model."""
-    from bayescausal.model.structure.rebuild import evaluate
-
     shaped = [n for n in names if structure.variable(n).type.ndim]
     found = evaluate([structure.variable(n).shape for n in shaped]) if shaped else []
     held = {n: tuple(int(k) for k in shape) for n, shape in zip(shaped, found, strict=True)}

@@ -127,7 +127,7 @@ def split(structure: Structure, observed: Collection[str], partly: Collection[st
     --------
     >>> import pymc as pm
     >>> from bayescausal.inference.closed_forms.blocks import split
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     a, b = pm.Normal("a"), pm.Normal("b")
     ...     x = pm.Normal("x", a, dims="unit")

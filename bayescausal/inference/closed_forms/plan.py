@@ -96,7 +96,7 @@ def make_plan(structure: Structure, columns: Any, partly: Any = ()) -> Plan:
     --------
     >>> from bayescausal import datasets
     >>> from bayescausal.inference.closed_forms.plan import make_plan
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> world = datasets.coating()
     >>> plan = make_plan(structure_of(world.model), {"humid", "dilution", "coating"})
     >>> [sampler.names for sampler in plan.samplers]

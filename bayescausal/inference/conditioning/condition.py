@@ -115,9 +115,9 @@ def condition(
        --------
        >>> import pymc as pm
        >>> from bayescausal.inference import as_table
-    from bayescausal.inference.conditioning import condition
-    from bayescausal.inference.data import conform
-       >>> from bayescausal.model.structure.structure import structure_of
+    from bayescausal.inference import condition
+    from bayescausal.inference import conform
+       >>> from bayescausal.model.structure.read import structure_of
        >>> with pm.Model(coords={"unit": [0]}) as model:
        ...     m = pm.Normal("m")
        ...     y = pm.Normal("y", m, dims="unit")

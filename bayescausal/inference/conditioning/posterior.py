@@ -32,6 +32,7 @@ from bayescausal.inference.closed_forms.plan import (
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.marginalize.empty_outcomes import draw_gaps, find_gaps
 from bayescausal.inference.marginalize.integrate import opened
+from bayescausal.inference.sampling.laplace import LIMIT, draw_bell
 from bayescausal.inference.sampling.sample import draw_unknowns
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined, names_of
@@ -199,8 +200,6 @@ def draw_laplace(
     methods, notes
         As :func:`.sample.draw_unknowns`.
     """
-    from bayescausal.inference.sampling.laplace import LIMIT, draw_bell
-
     try:
         found, k_hat = draw_bell(model, draws=draws, chains=chains, seed=seed)
     except ArithmeticError as error:

@@ -103,8 +103,8 @@ def conform(
        --------
        >>> import pymc as pm
        >>> from bayescausal.inference import as_table
-    from bayescausal.inference.data import conform
-       >>> from bayescausal.model.structure.structure import structure_of
+    from bayescausal.inference import conform
+       >>> from bayescausal.model.structure.read import structure_of
        >>> with pm.Model(coords={"unit": [0]}) as model:
        ...     x = pm.Bernoulli("x", 0.5, dims="unit")
        ...     y = pm.Normal("y", x, dims="unit")

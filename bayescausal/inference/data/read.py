@@ -17,8 +17,8 @@ from bayescausal.inference.data.table import as_table, own_table
 from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.model.interventions.domain import lookups_of
 from bayescausal.model.interventions.undefined import fails, failure
+from bayescausal.model.structure.read import structure_of, whole_model
 from bayescausal.model.structure.rebuild import evaluate, observed_values
-from bayescausal.model.structure.structure import structure_of, whole_model
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:

@@ -77,7 +77,7 @@ def as_table(data: Any, structure: Structure) -> Table:
     --------
     >>> import pymc as pm
     >>> from bayescausal.inference import as_table
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     x = pm.Normal("x", dims="unit")
     ...     y = pm.Normal("y", x, dims="unit")
@@ -119,7 +119,7 @@ def own_table(structure: Structure, data: Table | None = None) -> Table:
     --------
     >>> import pymc as pm
     >>> from bayescausal.inference import own_table
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": range(2)}) as model:
     ...     y = pm.Normal("y", observed=[1.0, 2.0], dims="unit")
     >>> own_table(structure_of(model))["y"].tolist()

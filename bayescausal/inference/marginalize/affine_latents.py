@@ -75,7 +75,7 @@ def admitted(
     --------
     >>> import pymc as pm
     >>> from bayescausal.inference.marginalize.affine_latents import admitted
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0], "school": range(3)}) as model:
     ...     where = pm.Data("where", [0], dims="unit")
     ...     effect = pm.Normal("effect", dims="school")

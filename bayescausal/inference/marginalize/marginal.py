@@ -121,10 +121,10 @@ def marginalise(structure: Structure, conditioned: Conditioned) -> Marginal | No
        --------
        >>> import pymc as pm
        >>> from bayescausal.inference import as_table
-    from bayescausal.inference.conditioning import condition
-    from bayescausal.inference.data import conform
+    from bayescausal.inference import condition
+    from bayescausal.inference import conform
        >>> from bayescausal.inference.marginalize.marginal import marginalise
-       >>> from bayescausal.model.structure.structure import structure_of
+       >>> from bayescausal.model.structure.read import structure_of
        >>> with pm.Model(coords={"unit": [0]}) as model:
        ...     z = pm.Bernoulli("z", 0.3, dims="unit")
        ...     y = pm.Normal("y", 2.0 * z, 1, dims="unit")

@@ -33,6 +33,7 @@ from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.data.table import as_table, own_table
+from bayescausal.inference.datatree import draws_priors
 from bayescausal.inference.fit import draw_unknowns, resolve_seed, sample_model
 from bayescausal.inference.marginalize.integrate import opened
 from bayescausal.inference.record import Fit, build_fit
@@ -50,6 +51,7 @@ __all__ = ["complete_truth", "prior", "truth"]
 _THIN = 5  # steps of a Markov chain between the latent draws that `truth` keeps
 
 
+@draws_priors
 def prior(
     model: pm.Model,
     data: Any = None,
@@ -256,7 +258,7 @@ def complete_truth(
     --------
     >>> import pymc as pm, bayescausal as bc
     >>> from bayescausal.inference.sampling.prior_and_truth import complete_truth
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     b = pm.Normal("b")
     ...     y = pm.Normal("y", b, 1, dims="unit")

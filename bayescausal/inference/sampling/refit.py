@@ -66,7 +66,7 @@ from bayescausal.inference.marginalize.integrate import Integrated, normal_vecto
 from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, at_once
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import BayesCausalError, DataError, closest, unknown_variable
 
 if TYPE_CHECKING:

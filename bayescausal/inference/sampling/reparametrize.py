@@ -128,7 +128,7 @@ def prior_names(structure: Structure, names: Iterable[str]) -> list[str]:
     --------
     >>> import pymc as pm
     >>> from bayescausal.inference.sampling.reparametrize import prior_names
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0], "g": range(3)}) as model:
     ...     slope, m = pm.Normal("slope"), pm.Normal("m")
     ...     level, effects = pm.Normal("level", -2 * slope), pm.Normal("effects", m, dims="g")

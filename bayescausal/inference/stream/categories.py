@@ -20,7 +20,7 @@ from bayescausal.types import DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bayescausal.inference.stream.source import RowSource
+    from bayescausal.inference.stream.passes import RowSource
     from bayescausal.inference.stream.source_columns import Column
     from bayescausal.model.structure.structure import Structure
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.inference.stream.source import BATCH, reduce_batches, required
+from bayescausal.inference.stream.passes import BATCH, reduce_batches, required
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bayescausal.inference.stream.source import Work
+    from bayescausal.inference.stream.passes import Work
 
 __all__ = ["DaskSource"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayescausal.inference.stream.source import RowSource
+    from bayescausal.inference.stream.passes import RowSource
 
 __all__ = ["COUNT", "MOST", "Counting", "distinct_rows", "folded", "merged", "tallied"]
 

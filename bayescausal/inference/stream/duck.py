@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.inference.stream.distinct_rows import COUNT
-from bayescausal.inference.stream.source import BATCH, reduce_batches
+from bayescausal.inference.stream.passes import BATCH, reduce_batches
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bayescausal.inference.stream.source import Work
+    from bayescausal.inference.stream.passes import Work
 
 __all__ = ["DuckSource"]
 

@@ -47,7 +47,7 @@ from bayescausal.inference.stream.source import open_source
 from bayescausal.inference.stream.source_columns import columns_of, raise_problems
 from bayescausal.inference.stream.source_data import NotHeld, StreamTable, parts_of
 from bayescausal.model.names import Joined
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import (
     BayesCausalError,
     DataError,
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayescausal.inference.closed_forms.plan import Plan
-    from bayescausal.inference.stream.source import RowSource
+    from bayescausal.inference.stream.passes import RowSource
     from bayescausal.inference.stream.source_columns import Column
     from bayescausal.model.structure.structure import Structure
 

@@ -18,7 +18,14 @@ from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.plan import make_plan
 from bayescausal.inference.closed_forms.reduce import AffineTerm
 from bayescausal.inference.stream.distinct_rows import COUNT, MOST, folded, merged, tallied
+from bayescausal.inference.stream.grouped_equations import (
+    AffineSums,
+    PointSums,
+    pointed,
+    shorten,
+)
 from bayescausal.inference.stream.source_columns import columns_of
+from bayescausal.model.structure.read import structure_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,8 +150,6 @@ class _Reader:
     """A model as one thread reads it."""
 
     def __init__(self, model: pm.Model, unit_dims: Any, names: Any, source: Any) -> None:
-        from bayescausal.model.structure.structure import structure_of
-
         structure = structure_of(model, unit_dims=unit_dims, named=names)
         self.columns, _ = columns_of(structure, source)
         plan = make_plan(structure, set(self.columns))
@@ -171,12 +176,6 @@ def gathered_by(
     """
     if not plan.rest:
         return plan.samplers, {}
-    from bayescausal.inference.stream.grouped_equations import (
-        AffineSums,
-        PointSums,
-        pointed,
-        shorten,
-    )
 
     terms = shorten(structure, columns, plan.rest)
     assert isinstance(terms, dict)

@@ -25,7 +25,7 @@ from bayescausal.types import DataError, closest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bayescausal.inference.stream.source import RowSource
+    from bayescausal.inference.stream.passes import RowSource
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Column", "Problems", "columns_of", "is_text", "raise_problems", "wrong_type"]

@@ -16,11 +16,12 @@ import numpy as np
 
 from bayescausal.inference.data.columns import Table
 from bayescausal.inference.stream.distinct_rows import COUNT, distinct_rows
+from bayescausal.inference.stream.source_columns import raise_problems
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
-    from bayescausal.inference.stream.source import RowSource
+    from bayescausal.inference.stream.passes import RowSource
     from bayescausal.inference.stream.source_columns import Column
 
 __all__ = ["NotHeld", "StreamTable", "is_streamed", "parts_of", "stand_in"]
@@ -135,8 +136,6 @@ class StreamTable(Table):
         DataError
             If there is a value that the fit did not see.
         """
-        from bayescausal.inference.stream.source_columns import raise_problems
-
         out = {}
         for name in names:
             out[name], problems = self.readers[name].read(batch, self.orders.get(name, ()), weights)

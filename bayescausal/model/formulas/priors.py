@@ -41,7 +41,9 @@ import pymc as pm
 from pytensor.graph.basic import Constant
 
 from bayescausal.model.source.expression import Writer, literal, unpadded
-from bayescausal.model.structure.structure import structure_of
+from bayescausal.model.structure.read import structure_of
+from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.structure import family_name
 from bayescausal.types import FormulaError, ModelError, closest
 
 if TYPE_CHECKING:
@@ -286,8 +288,6 @@ class _ShortWriter(Writer):
 
 def _described(rv: Any, writer: Writer) -> str:
     """Return ``Family(numbers)``; parameters of a prior that read others as an expression."""
-    from bayescausal.model.structure.structure import family_name
-
     shown = []
     for parameter in rv.owner.op.dist_params(rv.owner):
         value = _constant(parameter)
@@ -316,8 +316,6 @@ def _expression(parameter: Any, rv: Any, writer: Writer) -> str:
 def _constant(variable: Any) -> Any:
     """Return the number behind an expression without named variables, or None."""
     from pytensor.graph.traversal import ancestors
-
-    from bayescausal.model.structure.rebuild import evaluate
 
     if isinstance(variable, Constant):
         value = np.asarray(variable.data)

@@ -136,7 +136,7 @@ def checks_of(
     --------
     >>> import numpy as np, pymc as pm
     >>> from bayescausal.model.interventions.domain import checks_of
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     dose = pm.Data("dose", np.array([1.0, 2.0]), dims="unit")
     ...     y = pm.Normal("y", pm.math.log(dose), 1, dims="unit")

@@ -46,8 +46,8 @@ from bayescausal.model.interventions.policy import apply_policy, cast, whole
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.structure.design_matrix import split_structure
 from bayescausal.model.structure.integer_roles import is_number, role_of
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, dim_sizes, evaluate, open_model, with_types
-from bayescausal.model.structure.structure import Structure, structure_of
 from bayescausal.types import (
     FromWorld,
     Intervention,
@@ -64,6 +64,8 @@ from bayescausal.types import (
 
 if TYPE_CHECKING:
     import pymc as pm
+
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["intervene", "parse_interventions", "refuse_potentials"]
 

@@ -23,25 +23,22 @@ from typing import TYPE_CHECKING, Any
 import pytensor.scalar as ps
 import pytensor.tensor as pt
 from pymc.distributions.custom import CustomSymbolicDistRV
-from pymc.distributions.distribution import SymbolicRandomVariable
-from pytensor.graph.traversal import ancestors
 from pytensor.scalar import math as ps_math
-from pytensor.tensor.elemwise import Elemwise
-from pytensor.tensor.random.op import RandomVariable
 
+from bayescausal.model.noise.inner import inner_expression, is_random, random_input
 from bayescausal.model.noise.read_off import family_of, refusal
+from bayescausal.model.noise.records import record_of, record_rule
 from bayescausal.model.noise.rules import NoiseRule, _rule, noise_rule
 from bayescausal.types import NoiseFormError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
     Pair = tuple[TensorVariable, TensorVariable]
 
-__all__ = ["inner_expression", "is_random", "random_input"]
+__all__ = []
 
 #: Increasing functions of one variable -> their inverses.
 _INCREASING: dict[type, Callable[[Any], Any]] = {
@@ -59,41 +56,10 @@ _INCREASING: dict[type, Callable[[Any], Any]] = {
 }
 
 
-def is_random(variable: Any) -> bool:
-    """Return whether a variable is drawn, rather than computed."""
-    node = variable.owner
-    return node is not None and isinstance(node.op, RandomVariable | SymbolicRandomVariable)
-
-
-def inner_expression(rv: TensorVariable) -> TensorVariable:
-    """Return what the ``dist=`` function of a CustomDist computes, in its own parameters."""
-    op = rv.owner.op
-    return op.fgraph.bind(rv.owner.inputs)[op.default_output]
-
-
-def random_input(expression: TensorVariable, given: Sequence[Variable]) -> int | None:
-    """Return which input of an elementwise expression is random; None unless exactly one is.
-
-    What the distribution is given, its parameters, is not: other variables of a model, or
-    expressions of them.
-    """
-    node = expression.owner
-    if node is None or not isinstance(node.op, Elemwise):
-        return None
-    held = set(given)
-    drawn = [
-        each not in held and any(is_random(v) and v not in held for v in ancestors([each], held))
-        for each in node.inputs
-    ]
-    return drawn.index(True) if sum(drawn) == 1 else None
-
-
 @_rule.register(CustomSymbolicDistRV)
 def _custom(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     if op.ndim_supp:
         raise refusal(rv)
-    from bayescausal.model.noise.records import record_of, record_rule
-
     record = record_of(rv)
     if record is not None:
         return record_rule(rv, record)

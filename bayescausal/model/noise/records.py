@@ -29,7 +29,7 @@ from pymc.distributions.censored import CensoredRV
 from pymc.distributions.custom import CustomSymbolicDistRV
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.noise.custom import inner_expression, is_random, random_input
+from bayescausal.model.noise.inner import inner_expression, is_random, random_input
 from bayescausal.model.noise.rules import NoiseRule, noise_rule
 
 if TYPE_CHECKING:

@@ -20,14 +20,16 @@ from pymc.pytensorf import toposort_replace
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant
 
+from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, data_values, dim_sizes, open_model
-from bayescausal.model.structure.structure import Structure, structure_of
 from bayescausal.types import closest, unknown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pymc as pm
+
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["columns_asked", "entry_names", "split_model", "split_structure", "whole_note"]
 
@@ -50,7 +52,7 @@ def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
     --------
     >>> import numpy as np, pymc as pm
     >>> from bayescausal.model.structure.design_matrix import entry_names
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": range(3), "predictor": ["age", "bmi"]}) as model:
     ...     x = pm.Data("X", np.zeros((3, 2)), dims=("unit", "predictor"))
     ...     y = pm.Normal("y", x.sum(axis=1), dims="unit")

@@ -84,7 +84,7 @@ def jumps_of(
     --------
     >>> import pymc as pm
     >>> from bayescausal.model.structure.discontinuities import jumps_of
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     x = pm.Normal("x", dims="unit")
     ...     y = pm.Normal("y", 2 * (x > 0), 1, dims="unit")

@@ -240,7 +240,8 @@ def _structure(
         if unit_dims is not None:
             raise no_unit_dims()
         return None, None
-    from bayescausal.model.structure.structure import Structure, structure_of, whole_model
+    from bayescausal.model.structure.read import structure_of, whole_model
+    from bayescausal.model.structure.structure import Structure
 
     columns = None
     if hasattr(given, "structure"):

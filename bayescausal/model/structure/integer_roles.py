@@ -41,7 +41,7 @@ def is_number(structure: Structure, name: str) -> bool:
     --------
     >>> import numpy as np, pymc as pm
     >>> from bayescausal.model.structure.integer_roles import is_number
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     dose = pm.Data("dose", np.array([0, 1]), dims="unit")
     ...     y = pm.Normal("y", 0.5 * dose, 1, dims="unit")
@@ -76,7 +76,7 @@ def role_of(structure: Structure, name: str) -> str:
     --------
     >>> import numpy as np, pymc as pm
     >>> from bayescausal.model.structure.integer_roles import role_of
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     g = pm.Data("g", np.array([0, 1]), dims="unit")
     ...     a = pm.Normal("a", shape=2)
@@ -108,7 +108,7 @@ def compared_with(structure: Structure, name: str) -> frozenset[float]:
     --------
     >>> import numpy as np, pymc as pm, pytensor.tensor as pt
     >>> from bayescausal.model.structure.integer_roles import compared_with
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     arm = pm.Data("arm", np.array([0, 1]), dims="unit")
     ...     y = pm.Normal("y", 2.0 * pt.eq(arm, 1) + 3.0 * pt.eq(arm, 2), 1, dims="unit")

@@ -60,7 +60,7 @@ def group_index(structure: Structure, dim: str, outcome: str) -> str | None:
     --------
     >>> import numpy as np, pymc as pm
     >>> from bayescausal.model.structure.nested import group_index
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"school": range(2), "pupil": range(4)}) as model:
     ...     school_of = pm.Data("school_of", np.array([0, 0, 1, 1]), dims="pupil")
     ...     a = pm.Normal("a", dims="school")

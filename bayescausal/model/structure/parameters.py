@@ -52,7 +52,7 @@ def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[st
     --------
     >>> import pymc as pm
     >>> from bayescausal.model.structure.parameters import check_parameters
-    >>> from bayescausal.model.structure.structure import structure_of
+    >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0], "k": ["a", "b"]}) as model:
     ...     b = pm.Normal("b", dims="k")
     ...     y = pm.Normal("y", b.sum(), dims="unit")

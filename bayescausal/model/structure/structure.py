@@ -31,14 +31,12 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
-import pymc as pm
 from pytensor.graph.basic import Constant
 from pytensor.tensor.elemwise import DimShuffle
 
 from bayescausal.graph.text.display import CausalGraph
 from bayescausal.types import (
     FixedUnitsError,
-    ModelError,
     UnknownVariableError,
     closest,
     unknown_variable,
@@ -47,9 +45,10 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pymc as pm
     from pytensor.graph.basic import Variable
 
-__all__ = ["Structure", "graph_of", "structure_of"]
+__all__ = ["Structure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,103 +211,6 @@ class Structure:
             for dim, reason in self.mixing.get(name, {}).items():
                 found.setdefault(dim, f"the equation of {name!r} mixes units: {reason}")
         return found
-
-
-def graph_of(
-    model: Any,
-    *,
-    unit_dims: str | Sequence[str] | None = None,
-    deterministics: bool = False,
-) -> nx.DiGraph:
-    """Read the causal graph off a PyMC model.
-
-    Parameters
-    ----------
-    model : pymc.Model
-        Any model: generative, conditioned on data, or already under ``pm.do``.
-    unit_dims : str or sequence of str, optional
-        The dims that index units, where the model leaves them open.
-    deterministics : bool, default False
-        Show the unit-level Deterministics as nodes instead of passing through them.
-
-    Returns
-    -------
-    networkx.DiGraph
-        Frozen. Nodes are the structural variables, parents first, with attributes ``kind``
-        (``"random"``, ``"data"`` or ``"deterministic"``), ``family``, ``dims``, ``observed``
-        and ``mixes`` (a mapping from unit dim to the reason why the equation mixes units).
-
-    Raises
-    ------
-    UnitDimsError
-        If the unit dims cannot be told: pass `unit_dims`, or give the variables dims.
-    FixedUnitsError
-        If an equation reads a constant array along the units: put it in ``pm.Data``.
-    ModelError
-        If the model cannot be read.
-
-    Examples
-    --------
-    >>> import pymc as pm, bayescausal as bc
-    >>> with pm.Model(coords={"unit": [0]}) as model:
-    ...     x = pm.Normal("x", 0, 1, dims="unit")
-    ...     b = pm.Normal("b", 0, 1)
-    ...     y = pm.Normal("y", b * x, 1, dims="unit")
-    >>> list(bc.graph_of(model).edges)
-    [('x', 'y')]
-    """
-    structure = structure_of(whole_model(model), unit_dims=unit_dims)
-    structure.refuse_constants()
-    if not deterministics:
-        return structure.graph
-    shown = (*structure.nodes, *structure.deterministics)
-    return structural_graph(structure.full, shown, structure)
-
-
-def whole_model(model: Any) -> Any:
-    """Return a model with the variables that PyMC split for empty cells put together again."""
-    from bayescausal.model.structure.imputed import whole
-
-    return whole(model) if isinstance(model, pm.Model) else model
-
-
-def structure_of(
-    model: Any,
-    *,
-    unit_dims: str | Sequence[str] | None = None,
-    named: Iterable[str] = (),
-) -> Structure:
-    """Read units, variables and equations off a PyMC model.
-
-    Parameters
-    ----------
-    model : pymc.Model
-        Any model.
-    unit_dims : str or sequence of str, optional
-        The dims that index units, where the model leaves them open.
-    named : iterable of str, optional
-        Variables that the data have a column for: then only they, and what the model
-        observes, vote on the unit dims.
-
-    Returns
-    -------
-    Structure
-
-    Raises
-    ------
-    UnitDimsError, ModelError
-    """
-    if isinstance(model, Structure):
-        model = model.model
-    if not isinstance(model, pm.Model):
-        raise ModelError(
-            f"Found {type(model).__name__} where a PyMC model is needed.",
-            expected="a pymc.Model.",
-            remedy="Pass the model itself: with pm.Model(...) as model: ...",
-        )
-    from bayescausal.model.structure.reader import Reader
-
-    return Reader(model).read(unit_dims, frozenset(named))
 
 
 # ------------------------------------------------------------------------ private

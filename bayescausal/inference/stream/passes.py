@@ -1,0 +1,139 @@
+"""Rows of named columns, read in passes: what a source offers, and one pass over it.
+
+References
+----------
+.. [1] J. Dean and S. Ghemawat, "MapReduce: simplified data processing on large clusters",
+   OSDI 2004.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bayescausal.types import BayesCausalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["BATCH", "RowSource", "Work", "required"]
+
+#: Rows of a piece.
+BATCH = 1 << 18
+
+
+class Work(Protocol):
+    """What is done with the pieces of a pass: it can be sent to other processes."""
+
+    def __call__(self, batch: Any) -> Any:
+        """Return the result of one piece, a record batch."""
+        ...
+
+    def add(self, one: Any, other: Any) -> Any:
+        """Return the result of two pieces together."""
+        ...
+
+
+class RowSource(Protocol):
+    """Rows of named columns, read in passes.
+
+    Attributes
+    ----------
+    words : str
+        What it is, for messages.
+    schema : pyarrow.Schema
+        Names and types of the columns, known without reading rows.
+    """
+
+    words: str
+    schema: Any
+
+    def reduce(self, columns: Sequence[str], work: Work) -> Any:
+        """Return the sum of the results of all pieces, None if there is no row."""
+        ...
+
+    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[Any]:
+        """Yield the rows as record batches of at most `rows`."""
+        ...
+
+    def head(self, columns: Sequence[str], rows: int) -> Any:
+        """Return the first rows as an Arrow table."""
+        ...
+
+    def distinct(self, columns: Sequence[str]) -> Any:
+        """Return the distinct rows as an Arrow table with their counts; None: by a pass."""
+        ...
+
+
+def required(name: str, extra: str, what: str) -> Any:
+    """Import an optional package, or say how to get it.
+
+    Parameters
+    ----------
+    name : str
+        Of the module.
+    extra : str
+        The extra of this package that brings it.
+    what : str
+        What needs it.
+
+    Raises
+    ------
+    BayesCausalError
+        If it is not installed.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise BayesCausalError(
+            f"{what} needs the package {package}, which is not installed.",
+            remedy=f"Install it with the extra: pip install 'bayescausal[{extra}]'.",
+        ) from error
+
+
+def reduce_batches(batches: Iterator[Any], work: Work, threads: int | None = None) -> Any:
+    """Add up the results of record batches, in order.
+
+    The first one is done before the others start, so that what it settles is settled.
+
+    Parameters
+    ----------
+    batches : iterator of RecordBatch
+    work : Work
+    threads : int, optional
+        Default: one per core.
+
+    Returns
+    -------
+    object
+        None if there is no row.
+    """
+    full = (b for b in batches if b.num_rows)
+    first = next(full, None)
+    if first is None:
+        return None
+    total = work(first)
+    many = threads or max(1, min(os.cpu_count() or 1, 16))
+    if many == 1:
+        for batch in full:
+            total = work.add(total, work(batch))
+        return total
+    with ThreadPoolExecutor(many) as pool:
+        waiting: list[Any] = []
+        submit: Callable[..., Any] = pool.submit
+        try:
+            for batch in full:
+                waiting.append(submit(work, batch))
+                if len(waiting) > 2 * many:
+                    total = work.add(total, waiting.pop(0).result())
+            for future in waiting:
+                total = work.add(total, future.result())
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+    return total

@@ -22,7 +22,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,7 +32,7 @@ from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
 from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.estimands.notation import PLAIN
 from bayescausal.effects.estimands.parsing import refuse_options, refuse_same_worlds
-from bayescausal.effects.estimands.parts import Arm
+from bayescausal.effects.estimands.parts import Arm, Sums
 from bayescausal.effects.words.intervention import circumstance, quantity
 from bayescausal.effects.words.subject import among, ask_contrast
 from bayescausal.graph.identification.effect_query import EffectQuery
@@ -143,39 +143,6 @@ class ITE(Estimand):
         return effect + (rf",\ \text{{{each}}}" if notation.latex else f", {each}") + given
 
 
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """Sums over units, of what the bounds on a probability of causation are made of.
-
-    `p1` and `p0` are the chances of the event in the treated and in the control world, `low` and
-    `high` the Frechet bounds of a unit; those with `at_` are over the units whose own treatment
-    is known, ``at_p`` of the chance of the event in their own world; ``x1`` and ``x0`` count the
-    units at the treated and the control level, ``x1_e`` and ``x0_e`` their chances of the event.
-    """
-
-    weight: np.ndarray
-    p1: np.ndarray
-    p0: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    at_weight: np.ndarray
-    at_p: np.ndarray
-    at_low: np.ndarray
-    at_high: np.ndarray
-    x1: np.ndarray
-    x1_e: np.ndarray
-    x0: np.ndarray
-    x0_e: np.ndarray
-
-    @property
-    def margins(self) -> tuple[np.ndarray, ...]:
-        """P(E_1), P(E_0), then P(x, E), P(x', E), P(x, not E), P(x', not E), and the rest."""
-        n = self.weight
-        seen = (self.x1_e / n, self.x0_e / n, (self.x1 - self.x1_e) / n, (self.x0 - self.x0_e) / n)
-        xy, x_y, xn, x_n = seen
-        return self.p1 / n, self.p0 / n, *seen, np.clip(1.0 - xy - x_y - xn - x_n, 0.0, 1.0)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Causation(Estimand):
     """What the probabilities of causation share. Use :class:`PN`, :class:`PS` or :class:`PNS`."""
@@ -224,13 +191,14 @@ class Causation(Estimand):
 
     def at(self, role: str) -> Condition:
         """Return the condition that a unit's own treatment is at the level of a role."""
-        return parse_given({name: what.value for name, what in self._arm(role).items()})
+        levels = {name: vars(what)["value"] for name, what in self._arm(role).items()}
+        return parse_given(levels)
 
     def query(self, graph: Any) -> EffectQuery:
         """Return the joint distribution of the outcome in two worlds, given what is known."""
         known = self.own is not None
-        own = {"own_treatment": known, "own_outcome": known}
-        return EffectQuery(self.title, self.treatments, self.outcome, joint=True, **own)
+        asked = EffectQuery(self.title, self.treatments, self.outcome, joint=True)
+        return replace(asked, own_treatment=known, own_outcome=known)
 
     def claim(self, said: Teller, cell: dict[str, Any]) -> tuple[str, str]:
         """Return ``the probability of ... is 0.4``."""

@@ -149,7 +149,7 @@ class Estimand:
     @property
     def treatments(self) -> tuple[str, ...]:
         """Names of the treatments."""
-        treatment = getattr(self, "treatment", ())
+        treatment: Any = getattr(self, "treatment", ())
         return (treatment,) if isinstance(treatment, str) else tuple(treatment)
 
     @property
@@ -220,22 +220,9 @@ class Estimand:
     def worlds(self, graph: Any = None) -> dict[str, World]:
         """Return the worlds of the question.
 
-        Parameters
-        ----------
-        graph : networkx.DiGraph, optional
-            The causal graph. Needed only where the question leaves mediators to it.
-
-        Returns
-        -------
-        dict of str to dict of str to Intervention
-            ``"treated"`` and ``"control"`` are compared; any other world only serves as a
-            source of ``FromWorld``. Questions about one world name it ``"expected"``. The empty
-            mapping is the natural course.
-
-        Raises
-        ------
-        EstimandError
-            If the graph is needed and missing, or does not allow the question.
+        ``"treated"`` and ``"control"`` are compared; any other world only serves as a source of
+        ``FromWorld``. Questions about one world name it ``"expected"``. The empty mapping is the
+        natural course. The graph is needed where the question leaves mediators to it.
         """
         return {role: self._arm(role) for role in ("treated", "control")}
 
@@ -368,10 +355,7 @@ class Estimand:
         return f"{type(self).__name__} {arrow}{self.outcome_name}{given}"
 
     def heading(self) -> str:
-        """Return the short name and whatever was asked otherwise than by default.
-
-        Two different questions have different headings: ``ATE dose -> pain (3 against 2)``.
-        """
+        """Return the short name and what is not by default: ``ATE dose -> pain (3 against 2)``."""
         return f"{self.label()}{details(self)}"
 
     def doing(self) -> str:

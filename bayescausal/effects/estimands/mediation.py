@@ -28,7 +28,6 @@ References
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,10 +35,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import networkx as nx
 
 from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
-from bayescausal.effects.estimands.parsing import World, parse_names, refuse_same_worlds, same_world
+from bayescausal.effects.estimands.parsing import (
+    World,
+    parse_names,
+    parse_paths,
+    refuse_same_worlds,
+    same_world,
+)
 from bayescausal.effects.estimands.parts import Identity
 from bayescausal.effects.words.intervention import circumstance, listed
 from bayescausal.graph.identification.effect_query import EffectQuery
+from bayescausal.graph.identification.path_specific import refuse_undefined_paths
 from bayescausal.types import EstimandError, FromWorld
 
 if TYPE_CHECKING:
@@ -286,7 +292,7 @@ class PSE(Estimand):
     def _check(self) -> None:
         if not isinstance(self.treatment, str):
             raise EstimandError("PSE follows the paths of one treatment.", expected="One name.")
-        self._put("paths", _parse_paths(self.paths, self.treatment, self.outcome))
+        self._put("paths", parse_paths(self.paths, self.treatment, self.outcome))
         _refuse_same_levels(self)
 
     @property
@@ -300,7 +306,7 @@ class PSE(Estimand):
         """Return ``"treated"``, ``"control"``, and a world for each variable on a chosen path."""
         if graph is None:
             raise EstimandError("The worlds of a PSE need the graph.", remedy="worlds(graph).")
-        _check_paths(self.paths, graph)
+        refuse_undefined_paths(graph, self.paths)
         levels = {role: self._arm(role) for role in ("treated", "control")}
         changed = nx.descendants(graph, self.treatment)
         chosen: dict[str, set[str]] = defaultdict(set)
@@ -322,8 +328,8 @@ class PSE(Estimand):
     def query(self, graph: Any) -> EffectQuery:
         """Return the edges along which the treated value travels."""
         first = frozenset(path[1] for path in self.paths)
-        own = {"along": first, "text": self.describe()}
-        return EffectQuery(self.title, self.treatments, self.outcome, **own)
+        asked = EffectQuery(self.title, self.treatments, self.outcome, along=first)
+        return replace(asked, text=self.describe())
 
     def doing(self) -> str:
         """Return ``raising X from 0 to 1 along X -> M -> Y alone``."""
@@ -343,9 +349,8 @@ class PSE(Estimand):
 
 
 def _query(estimand: NDE | NIE) -> EffectQuery:
-    named = tuple(estimand.mediators or ())
-    own = {"mediators": named, "mediated": True}
-    return EffectQuery(estimand.title, estimand.treatments, estimand.outcome, **own)
+    asked = EffectQuery(estimand.title, estimand.treatments, estimand.outcome, mediated=True)
+    return replace(asked, mediators=tuple(estimand.mediators or ()))
 
 
 def _state(estimand: Estimand, role: str) -> str:
@@ -393,54 +398,3 @@ def _nested(estimand: Any, notation: Notation, here: str, there: str) -> str:
     names = estimand.mediators or ("M",)
     moved = [notation.name(m) + (f"({source})" if source else "") for m in names]
     return f"{notation.name(estimand.outcome)}({', '.join(levels + moved)})"
-
-
-def _parse_paths(paths: Any, treatment: str, outcome: str) -> tuple[tuple[str, ...], ...]:
-    """Return paths as tuples of names, each from treatment to outcome."""
-    if isinstance(paths, str):
-        paths = [paths]
-    elif isinstance(paths, Sequence) and paths and all(isinstance(p, str) for p in paths):
-        paths = paths if any("->" in p for p in paths) else [paths]
-    if not isinstance(paths, Sequence) or not paths:
-        raise EstimandError(f"paths={paths!r}.", expected="'X -> M -> Y', or lists of names.")
-    parsed = []
-    for path in paths:
-        steps = [s.strip() for s in path.split("->")] if isinstance(path, str) else path
-        names = parse_names(list(steps), "paths")
-        if len(names) < 2 or names[0] != treatment or names[-1] != outcome:
-            raise EstimandError(
-                f"The path {' -> '.join(names)} does not lead from {treatment!r} to {outcome!r}."
-            )
-        parsed.append(names)
-    return tuple(dict.fromkeys(parsed))
-
-
-def _check_paths(paths: tuple[tuple[str, ...], ...], graph: Any) -> None:
-    """Refuse arrows that are not there and recanting witnesses.
-
-    A variable W on a chosen path is a witness unless every continuation from W to the outcome
-    is chosen for that beginning; continuations are counted, not listed.
-    """
-    for path in paths:
-        for parent, child in pairwise(path):
-            if not graph.has_edge(parent, child):
-                raise EstimandError(
-                    f"The path {' -> '.join(path)} uses {parent} -> {child}, which is not in the "
-                    "graph."
-                )
-    outcome = paths[0][-1]
-    ways = {outcome: 1}
-    for node in reversed(list(nx.topological_sort(graph))):
-        if node != outcome:
-            ways[node] = sum(ways.get(child, 0) for child in graph.successors(node))
-    chosen: dict[tuple[str, ...], int] = defaultdict(int)
-    for path in paths:
-        for end in range(2, len(path)):
-            chosen[path[:end]] += 1
-    for prefix, count in chosen.items():
-        if count < ways[prefix[-1]]:
-            raise EstimandError(
-                f"{prefix[-1]!r} is a recanting witness: the paths chosen through "
-                f"{' -> '.join(prefix)} need its treated value, other paths its control value.",
-                remedy=f"Choose all paths from {prefix[-1]!r} to {outcome!r}, or none.",
-            )

@@ -41,6 +41,7 @@ __all__ = [
     "parse_levels",
     "parse_name",
     "parse_names",
+    "parse_paths",
     "parse_treatment",
     "refuse_options",
     "refuse_same_worlds",
@@ -240,6 +241,26 @@ def _pairs(estimand: Any) -> zip[tuple[Any, Any]]:
     single = isinstance(estimand.treatment, str)
     levels = ((v,) if single else v for v in (estimand.treated, estimand.control))
     return zip(*levels, strict=True)
+
+
+def parse_paths(paths: Any, treatment: str, outcome: str) -> tuple[tuple[str, ...], ...]:
+    """Return paths as tuples of names, each from treatment to outcome."""
+    if isinstance(paths, str):
+        paths = [paths]
+    elif isinstance(paths, Sequence) and paths and all(isinstance(p, str) for p in paths):
+        paths = paths if any("->" in p for p in paths) else [paths]
+    if not isinstance(paths, Sequence) or not paths:
+        raise EstimandError(f"paths={paths!r}.", expected="'X -> M -> Y', or lists of names.")
+    parsed = []
+    for path in paths:
+        steps = [s.strip() for s in path.split("->")] if isinstance(path, str) else path
+        names = parse_names(list(steps), "paths")
+        if len(names) < 2 or names[0] != treatment or names[-1] != outcome:
+            raise EstimandError(
+                f"The path {' -> '.join(names)} does not lead from {treatment!r} to {outcome!r}."
+            )
+        parsed.append(names)
+    return tuple(dict.fromkeys(parsed))
 
 
 def same_world(a: Mapping[str, Intervention], b: Mapping[str, Intervention]) -> bool:

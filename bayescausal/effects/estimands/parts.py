@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.conditions import Condition
     from bayescausal.effects.estimands.functionals import Probability
 
-__all__ = ["NATURAL", "Arm", "Identity", "Strategy", "Teller", "same_key"]
+__all__ = ["NATURAL", "Arm", "Identity", "Strategy", "Sums", "Teller", "same_key"]
 
 #: Name of the world without any intervention, in which subgroups are formed.
 NATURAL = "natural course"
@@ -51,6 +51,39 @@ class Identity:
 
     says: str
     two_valued: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over units, of what the bounds on a probability of causation are made of.
+
+    `p1` and `p0` are the chances of the event in the treated and in the control world, `low` and
+    `high` the Frechet bounds of a unit; those with `at_` are over the units whose own treatment
+    is known, ``at_p`` of the chance of the event in their own world; ``x1`` and ``x0`` count the
+    units at the treated and the control level, ``x1_e`` and ``x0_e`` their chances of the event.
+    """
+
+    weight: np.ndarray
+    p1: np.ndarray
+    p0: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    at_weight: np.ndarray
+    at_p: np.ndarray
+    at_low: np.ndarray
+    at_high: np.ndarray
+    x1: np.ndarray
+    x1_e: np.ndarray
+    x0: np.ndarray
+    x0_e: np.ndarray
+
+    @property
+    def margins(self) -> tuple[np.ndarray, ...]:
+        """P(E_1), P(E_0), then P(x, E), P(x', E), P(x, not E), P(x', not E), and the rest."""
+        n = self.weight
+        seen = (self.x1_e / n, self.x0_e / n, (self.x1 - self.x1_e) / n, (self.x0 - self.x0_e) / n)
+        xy, x_y, xn, x_n = seen
+        return self.p1 / n, self.p0 / n, *seen, np.clip(1.0 - xy - x_y - xn - x_n, 0.0, 1.0)
 
 
 class Teller(Protocol):

@@ -27,7 +27,7 @@ from bayescausal.model.structure.integer_roles import is_number, role_of
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
-    from bayescausal.effects.estimands.curves import Slope
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.evaluation.evaluate import Units
     from bayescausal.evaluation.program import Program
     from bayescausal.model.structure.structure import Structure
@@ -38,7 +38,7 @@ __all__ = ["refuse_drawn_jumps", "refuse_jumps", "refuse_labels"]
 DRAWS = 4
 
 
-def refuse_labels(structure: Structure, estimand: Slope) -> None:
+def refuse_labels(structure: Structure, estimand: Estimand) -> None:
     """Refuse a slope in a label, a category or a count.
 
     Raises
@@ -61,7 +61,7 @@ def refuse_labels(structure: Structure, estimand: Slope) -> None:
 
 
 def refuse_jumps(
-    units: Units, estimand: Slope, worlds: Any, recomputed: frozenset[str], *, mean: bool
+    units: Units, estimand: Estimand, worlds: Any, recomputed: frozenset[str], *, mean: bool
 ) -> None:
     """Refuse a slope through an equation that jumps.
 
@@ -101,7 +101,7 @@ def refuse_jumps(
             )
 
 
-def refuse_drawn_jumps(structure: Structure, estimand: Slope, program: Program) -> None:
+def refuse_drawn_jumps(structure: Structure, estimand: Estimand, program: Program) -> None:
     """Refuse a slope of what jumps from draw to draw.
 
     That is a slope behind a discrete variable that the treatment changes and that must be drawn; of
@@ -126,7 +126,7 @@ def refuse_drawn_jumps(structure: Structure, estimand: Slope, program: Program) 
             raise _no_derivative(estimand, f"the whole numbers of {item.name!r}")
 
 
-def _no_derivative(estimand: Slope, where: str) -> EstimandError:
+def _no_derivative(estimand: Estimand, where: str) -> EstimandError:
     x, y = estimand.treatments[0], estimand.outcome_name
     plain = isinstance(estimand.functional, Mean)
     same = "" if plain else f", functional={estimand.functional!r}"

@@ -28,7 +28,7 @@ import numpy as np
 import xarray as xr
 
 from bayescausal.effects.averaging.frame import Frame, Weights
-from bayescausal.effects.estimands.causation import Causation, Sums
+from bayescausal.effects.estimands.parts import Sums
 from bayescausal.effects.evaluation.events import Event
 from bayescausal.effects.evaluation.question import parsed_worlds
 from bayescausal.evaluation.evaluate import Units, evaluate
@@ -38,6 +38,7 @@ from bayescausal.model.interventions.support import support_of
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimands.causation import Causation
     from bayescausal.effects.evaluation.question import Question
 
 __all__ = ["causation", "is_exact"]

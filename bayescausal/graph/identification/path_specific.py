@@ -17,7 +17,9 @@ References
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -28,6 +30,7 @@ from bayescausal.graph.identification.expression import marginal, quotient
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
 from bayescausal.graph.structure.mixed_graph import bits
+from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification.effect_query import EffectQuery
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["identify_along"]
+__all__ = ["identify_along", "refuse_undefined_paths"]
 
 
 def identify_along(
@@ -80,6 +83,37 @@ def identify_along(
     if query.selection:
         return _selected(query, asked.kind, asked.text)
     return with_positivity(_by_edges(query, asked, total))
+
+
+def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> None:
+    """Refuse arrows that are not there and recanting witnesses.
+
+    A variable W on a chosen path is a witness unless every continuation from W to the outcome
+    is chosen for that beginning; continuations are counted, not listed.
+    """
+    for path in paths:
+        for parent, child in pairwise(path):
+            if not graph.has_edge(parent, child):
+                raise EstimandError(
+                    f"The path {' -> '.join(path)} uses {parent} -> {child}, which is not in the "
+                    "graph."
+                )
+    outcome = paths[0][-1]
+    ways = {outcome: 1}
+    for node in reversed(list(nx.topological_sort(graph))):
+        if node != outcome:
+            ways[node] = sum(ways.get(child, 0) for child in graph.successors(node))
+    chosen: dict[tuple[str, ...], int] = defaultdict(int)
+    for path in paths:
+        for end in range(2, len(path)):
+            chosen[path[:end]] += 1
+    for prefix, count in chosen.items():
+        if count < ways[prefix[-1]]:
+            raise EstimandError(
+                f"{prefix[-1]!r} is a recanting witness: the paths chosen through "
+                f"{' -> '.join(prefix)} need its treated value, other paths its control value.",
+                remedy=f"Choose all paths from {prefix[-1]!r} to {outcome!r}, or none.",
+            )
 
 
 # --------------------------------------------------------------------------- private

@@ -24,7 +24,7 @@ from bayescausal.evaluation.program import Builder
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.structure.discontinuities import Jump, jumps_of
 from bayescausal.model.structure.integer_roles import is_number, role_of
-from bayescausal.types import EstimandError
+from bayescausal.types import EstimandError, Shift
 
 if TYPE_CHECKING:
     from bayescausal.effects.estimands.estimand import Estimand
@@ -90,8 +90,9 @@ def refuse_jumps(
         if n in touched & above and (n in recomputed or n in structure.deterministics)
         for jump in jumps_of(structure, n, touched, mean=mean and n == outcome)
     ]
+    moved = isinstance(worlds["treated"].get(name), Shift)  # each unit from where it is
     for jump in jumps:
-        flips = estimand.at is None or set(jump.reads) != {name} or jump.condition is None
+        flips = moved or set(jump.reads) != {name} or jump.condition is None
         if not (flips or _flips(units, jump, worlds, recomputed)):
             continue
         if jump.sides is None or _differ(units, jump, recomputed):

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from bayescausal.graph.identification.across_worlds import across, refused, selected
 from bayescausal.graph.identification.crossworld import World
-from bayescausal.graph.identification.estimands import _across, _refused, _selected, decide
+from bayescausal.graph.identification.estimands import decide
 from bayescausal.graph.identification.expression import marginal, quotient
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
@@ -76,12 +77,12 @@ def identify_along(
     known = {treatment, asked.outcome} & set(asked.given)
     if known or asked.natural_value or not total:
         base = _beyond(total) if total and known else total
-        return _refused(base, asked.kind, asked.text)
+        return refused(base, asked.kind, asked.text)
     query = read_query(
         graph, treatment, asked.outcome, observed=observed, given=asked.given or None
     )
     if query.selection:
-        return _selected(query, asked.kind, asked.text)
+        return selected(query, asked.kind, asked.text)
     return with_positivity(_by_edges(query, asked, total))
 
 
@@ -154,7 +155,7 @@ def _by_edges(query: Query, asked: EffectQuery, total: Identification) -> Identi
     worlds = [World(y, {node: f"{one}'"}, labels)]
     if z:
         worlds.append(World(z))
-    found = _across(query, asked.kind, asked.text, worlds, 0, total.warnings)
+    found = across(query, asked.kind, asked.text, worlds, 0, total.warnings)
     if found.estimand is not None and z:
         names = admg.listed(y)
         joint = found.estimand

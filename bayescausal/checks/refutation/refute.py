@@ -52,7 +52,7 @@ from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EstimandError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
@@ -64,6 +64,16 @@ __all__ = ["TESTS", "refute"]
 MOST_CLUSTERS = 40
 #: How many times as many refits a borderline refutation is made again with, and their seeds' place.
 AGAIN, FAR = 3, 100_003
+
+#: The refutations that need nothing but the fit.
+REFITS: dict[str, Callable[[Bench], Trial]] = {
+    "permuted": Bench.permuted,
+    "redrawn": Bench.redrawn,
+    "zero": Bench.zero,
+    "planted": Bench.planted,
+    "subset": Bench.subset,
+    "bootstrap": Bench.bootstrap,
+}
 
 
 def refute(
@@ -196,7 +206,7 @@ def refute(
         elif name == "common_cause":
             trials.append(bench.common_cause(given.get(name)))
         else:
-            trials.append(getattr(bench, name)())
+            trials.append(REFITS[name](bench))
     table = _table(trials, sd, level)
     again = [
         _made_again(bench, trial)
@@ -212,7 +222,7 @@ def _made_again(bench: Bench, trial: Trial) -> Trial:
     if trial.name in ("clusters", "negative_control"):
         return trial
     more = replace(bench, replicates=AGAIN * bench.replicates, seed=bench.seed + FAR)
-    made = more.common_cause(None) if trial.name == "common_cause" else getattr(more, trial.name)()
+    made = REFITS[trial.name](more) if trial.name in REFITS else more.common_cause(None)
     return made if made.found else trial
 
 

@@ -43,10 +43,12 @@ from bayescausal.effects.estimands.causation import ITE, PN, PNS, PS
 from bayescausal.effects.estimands.curves import QTE, DoseResponse, Slope
 from bayescausal.effects.estimands.estimand import Estimand
 from bayescausal.effects.estimands.mediation import NDE, NIE, PSE, TE
+from bayescausal.effects.estimands.overlap import ATO
 from bayescausal.effects.estimands.treated_groups import ATT, ATU
 
 __all__ = [
     "ATE",
+    "ATO",
     "ATT",
     "ATU",
     "CATE",

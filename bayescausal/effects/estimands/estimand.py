@@ -38,7 +38,14 @@ from bayescausal.effects.estimands.parsing import (
     is_default,
     parse_treatment,
 )
-from bayescausal.effects.estimands.parts import Arm, Identity, Strategy, Teller, same_key
+from bayescausal.effects.estimands.parts import (
+    Arm,
+    Identity,
+    Strategy,
+    Teller,
+    Weighting,
+    same_key,
+)
 from bayescausal.effects.words.headings import details
 from bayescausal.effects.words.intervention import deed
 from bayescausal.effects.words.subject import ask_contrast, effect_of, open_contrast
@@ -174,6 +181,11 @@ class Estimand:
     def subgroup(self) -> Condition:
         """The subgroup beside what the question itself is about: what a sentence must add."""
         return self.condition
+
+    @property
+    def weighting(self) -> Weighting | None:
+        """What units weigh beside what the population says."""
+        return None
 
     @property
     def null(self) -> float | None:

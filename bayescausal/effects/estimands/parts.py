@@ -8,7 +8,7 @@ draws, so that it holds draw by draw. A *teller* is whoever puts the answer into
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.conditions import Condition
     from bayescausal.effects.estimands.functionals import Probability
 
-__all__ = ["NATURAL", "Arm", "Identity", "Strategy", "Sums", "Teller", "same_key"]
+__all__ = ["NATURAL", "Arm", "Identity", "Strategy", "Sums", "Teller", "Weighting", "same_key"]
 
 #: Name of the world without any intervention, in which subgroups are formed.
 NATURAL = "natural course"
@@ -43,6 +43,19 @@ class Arm:
     condition: Condition
     event: Probability | None = None
     without: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Weighting:
+    """What a unit weighs beside what the population says: ``of(e)`` (a tilting function).
+
+    `e` is the chance, by the model and in each draw, that `variable` is at `level`, given what
+    causes it in that unit.
+    """
+
+    variable: str
+    level: Any
+    of: Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)

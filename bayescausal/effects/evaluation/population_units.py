@@ -257,6 +257,8 @@ def complete_table(
     for name in set_everywhere:
         cut.remove_edges_from(list(cut.in_edges(name)))
     asked = {estimand.outcome_name, *estimand.condition.reads, *estimand.by}
+    if estimand.weighting is not None:
+        asked |= {*structure.full.predecessors(estimand.weighting.variable)}
     needed = set(asked).union(*(nx.ancestors(cut, n) for n in asked))
     lacking = [
         n

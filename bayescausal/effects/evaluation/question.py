@@ -29,6 +29,7 @@ from bayescausal.effects.evaluation.population_units import (
     population_of,
 )
 from bayescausal.effects.evaluation.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels
+from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request, build_program, recomputed_by
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
@@ -98,6 +99,11 @@ class Question:
         for name in self.reads:
             where[name] = len(requests)
             requests.append(Request(NATURAL, name, "draw"))
+        weighting = self.estimand.weighting
+        if weighting is not None:
+            where[CHANCE] = len(requests)
+            level = Event(Probability(equals=encode(self.fit, weighting.variable, weighting.level)))
+            requests.append(Request(NATURAL, weighting.variable, "probability", level))
         program = build_program(
             self.structure,
             self.worlds,
@@ -183,6 +189,9 @@ def resolve(
     reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
     abducted = population == "finite"
     changed = () if abducted else _post_treatment(structure, reads, worlds, estimand)
+    if estimand.weighting is not None:
+        refuse_weighting(structure, estimand, changed)
+        recomputed |= {estimand.weighting.variable}
     if population == "model":
         _refuse_masks(arms)
         recomputed |= frozenset(structure.random)

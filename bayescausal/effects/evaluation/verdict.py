@@ -232,12 +232,9 @@ def _unmeasured(
     base = _decide(graph, asked, observed) if asked.treatment else _natural(graph, asked)
     if base is None:
         return None
-    hidden = [
-        n
-        for name in hidden
-        for n in (graph.predecessors(name) if name not in estimand.names else (name,))
-    ]
-    hidden = [n for n in dict.fromkeys(hidden) if n not in observed or n in estimand.names]
+    plain = {*estimand.names, *estimand.query(graph).given}  # else the node of a condition
+    read = [n for name in hidden for n in ([name] if name in plain else graph.predecessors(name))]
+    hidden = [n for n in dict.fromkeys(read) if n not in observed or n in plain]
     named = " and ".join(hidden)
     return replace(
         base,

@@ -135,6 +135,8 @@ def _why_not(question: Question) -> str | None:
         return "they are for means and probabilities"
     if scale is not None and scale.name != "difference":
         return "they are for differences"
+    if estimand.weighting is not None:
+        return "they are not for weighted units"
     if estimand.derivative:
         return "they are not for slopes"
     if len(question.arms) > 2 or not {a.name for a in question.arms} <= {

@@ -23,15 +23,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.noise import COUPLINGS, noise_rule
-from bayescausal.types import CouplingError, closest, unknown_variable
+from bayescausal.types import CouplingError, FromWorld, closest, unknown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bayescausal.model.structure.structure import Structure
+    from bayescausal.types import Intervention
 
-__all__ = ["depends_on_coupling", "resolve_coupling"]
+__all__ = ["depends_on_coupling", "resolve_coupling", "taken_couplings"]
 
 
 def depends_on_coupling(
@@ -125,3 +127,45 @@ def resolve_coupling(
             expected=f"a coupling for each of {', '.join(needed)}.",
         )
     return dict(chosen)
+
+
+def taken_couplings(
+    structure: Structure,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    estimand: Any,
+    couplings: Mapping[str, str],
+) -> list[str]:
+    """Return notes on couplings that nobody chose and a cross-world answer depends on."""
+    return [
+        f"Coupling of {name}: monotone, as none was chosen by coupling=; the answer depends on it, "
+        "and the data cannot tell."
+        for name in _two_versions(structure, worlds, estimand.outcome_name)
+        if name not in couplings and is_discrete(structure.variable(name))
+    ]
+
+
+def _two_versions(
+    structure: Structure, worlds: Mapping[str, Mapping[str, Intervention]], outcome: str
+) -> list[str]:
+    """Return what the outcome of a world and a mediator taken from another one both read.
+
+    Such a variable is needed in two versions, and how these go together in one unit matters.
+    """
+
+    def behind(name: str, do: Mapping[str, Intervention]) -> set[str]:
+        found, stack = set(), [name]
+        while stack:
+            for parent in structure.full.predecessors(stack.pop()):
+                if parent not in found and parent not in do:
+                    found.add(parent)
+                    stack.append(parent)
+        return found
+
+    twice: set[str] = set()
+    for do in worlds.values():
+        taken = {n: act.world for n, act in do.items() if isinstance(act, FromWorld)}
+        own = behind(outcome, do) if taken else set()
+        for name, world in taken.items():
+            twice |= own & behind(name, worlds[world])
+    changed = structure.descendants({n for do in worlds.values() for n in do})
+    return [n for n in structure.random if n in twice & changed]

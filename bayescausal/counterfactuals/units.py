@@ -52,6 +52,13 @@ def select_units(units: Units, chosen: Any) -> Units:
             f"Some units cannot be asked about without the others: {mixed}.",
             remedy="Ask about all, and select from the result.",
         )
+    if first in structure.fixed and len(rows) < length:
+        raise MixingError(
+            f"Some units cannot be asked about without the others: the model carries an array of "
+            f"its own of {structure.fixed[first]} {first}s.",
+            remedy=f'Put the array in pm.Data(..., dims="{first}"); or ask about all, and select '
+            "from the result.",
+        )
     cut: dict[str, np.ndarray] = {}
     for name, column in units.columns.items():
         dims = structure.dims.get(name, ())

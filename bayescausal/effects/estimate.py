@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from bayescausal.effects.arithmetic import CHANGES_SIGN
-from bayescausal.effects.asked import as_estimands
+from bayescausal.effects.asked import as_estimands, asked_records
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.evaluation.extrapolation import support_notes
@@ -34,7 +34,7 @@ from bayescausal.effects.listed import Effects
 from bayescausal.effects.unit_level.finite_bounds import seen_bounds
 from bayescausal.effects.unit_level.individual import individual
 from bayescausal.effects.unit_level.joint import causation, is_exact
-from bayescausal.evaluation.measured import measured, plain_name, told
+from bayescausal.evaluation.measured import measured, told
 from bayescausal.inference.data.design_matrix import policy_reads, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.progress import showing
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification.verdict import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "answers", "asked_records", "estimate", "fit_of", "labelled"]
+__all__ = ["answer", "answers", "estimate", "fit_of", "labelled"]
 
 #: The fit that each effect was estimated from, for as long as both exist.
 _FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDictionary()
@@ -195,8 +195,6 @@ def _estimate_all(
 def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
     """Return the fit with the columns of vectors that questions name as variables."""
     fit.structure.refuse_constants()
-    if is_streamed(fit):
-        return fit
     return with_columns(fit, [n for e in estimands for n in (*e.names, *policy_reads(vars(e)))])
 
 
@@ -296,15 +294,6 @@ def _signs(question: Question, numbers: Any) -> list[str]:
     if not any(bool((v < 0).any() and (v > 0).any()) for v in seen):
         return []
     return [CHANGES_SIGN.format(what=question.outcome)]
-
-
-def asked_records(estimand: Estimand) -> tuple[str, ...]:
-    """Return the names of a question that are about what was measured, or about its record.
-
-    The outcome is; treatments, mediators and conditions are what the arrows of the model carry.
-    """
-    named = [n for n in estimand.names if plain_name(n) != n]
-    return tuple(dict.fromkeys([estimand.outcome_name, *named]))
 
 
 def _is_closed(question: Question) -> bool:

@@ -318,9 +318,9 @@ def block_of(program: Program, units: Units, task: Task, noise: NoiseSource | Fr
 
 
 def _cut_dim(program: Program, units: Units) -> str | None:
-    """Return the unit dim along which units may be cut, if none of the equations mixes them."""
+    """Return the unit dim along which units may be cut, if they can be evaluated in parts."""
     first = units.structure.unit_dims[0]
-    return None if units.structure.mixes(program.names).get(first) else first
+    return first if units.structure.parts(first, program.names) else None
 
 
 def _steps(units: Units, cut: str | None, inner: int) -> tuple[int, int]:

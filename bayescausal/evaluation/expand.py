@@ -32,7 +32,7 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayescausal.evaluation.backend import Compiled
-from bayescausal.evaluation.expressions import inputs_of
+from bayescausal.evaluation.expressions import behind, inputs_of
 from bayescausal.evaluation.program_cache import remember
 
 if TYPE_CHECKING:
@@ -86,7 +86,14 @@ class Expansion:
     n_features: int
 
 
-def expand(program: Program, results: range, reads: tuple[int, ...] = ()) -> Expansion | None:
+def expand(
+    program: Program,
+    results: range,
+    reads: tuple[int, ...] = (),
+    *,
+    lengths: frozenset[int] = frozenset(),
+    mixes: bool = False,
+) -> Expansion | None:
     """Expand some results of a program; None where one is no sum of products.
 
     Parameters
@@ -97,18 +104,33 @@ def expand(program: Program, results: range, reads: tuple[int, ...] = ()) -> Exp
     reads : tuple of int
         Results that must be features themselves: what subgroups are formed by. They are the last
         features.
+    lengths : frozenset of int
+        Arrays of the model's own that are as long as this lie along units: they are data.
+    mixes : bool, default False
+        Whether an equation mixes units. A level that is set for all units is then not taken for
+        one number where it is summed, sorted or moved along the units.
 
     Returns
     -------
     Expansion or None
     """
-    key = (tuple(results), reads)
-    return remember(program, key, lambda: _expand(program, results, reads))  # type: ignore[no-any-return]
+    key = (tuple(results), reads, mixes)
+    return remember(  # type: ignore[no-any-return]
+        program, key, lambda: _expand(program, results, reads, lengths, mixes)
+    )
 
 
-def _expand(program: Program, results: range, reads: tuple[int, ...]) -> Expansion | None:
+def _expand(
+    program: Program,
+    results: range,
+    reads: tuple[int, ...],
+    lengths: frozenset[int],
+    mixes: bool,
+) -> Expansion | None:
     kinds = {item.variable: _kind(program, item) for item in program.inputs}
-    walker = _Walker(kinds)
+    sizes = [i.variable for i in program.inputs if i.kind == "length"]
+    filled = behind(sizes, program.expressions) if mixes else frozenset()
+    walker = _Walker(kinds, lengths, filled)
     try:
         sums = [walker.terms(program.expressions[i]) for i in results]
         for i in reads:
@@ -158,8 +180,13 @@ def _kind(program: Program, item: Any) -> str:
 class _Walker:
     """Expands expressions; every variable once."""
 
-    def __init__(self, kinds: dict[Variable, str]) -> None:
-        self.kinds = kinds
+    def __init__(
+        self,
+        kinds: dict[Variable, str],
+        lengths: frozenset[int],
+        filled: frozenset[Variable],
+    ) -> None:
+        self.kinds, self.lengths, self.filled = kinds, lengths, filled
         self.known: dict[Variable, frozenset[str]] = {}
         self.memo: dict[Variable, list[_Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
@@ -188,7 +215,7 @@ class _Walker:
                 self.known[top] = frozenset([self.kinds[top]])
                 continue
             if top.owner is None or isinstance(top.owner.op, Shape | Shape_i):
-                self.known[top] = frozenset() if top.owner is None else frozenset([_OTHER])
+                self.known[top] = self._constant(top) if top.owner is None else frozenset([_OTHER])
                 continue
             waiting = [v for v in top.owner.inputs if v not in self.known]
             if waiting:
@@ -196,8 +223,16 @@ class _Walker:
                 continue
             wide = isinstance(top.owner.op, Alloc)
             parts = [self.known[v] for v in top.owner.inputs[: 1 if wide else None]]
+            plain = isinstance(top.owner.op, Elemwise | DimShuffle | Alloc)
+            if not plain and self.filled.intersection(top.owner.inputs):
+                parts.append(frozenset([_OTHER]))  # it may count units, or tell them apart
             self.known[top] = frozenset().union(*parts)
         return self.known[root]
+
+    def _constant(self, leaf: Variable) -> frozenset[str]:
+        """Return what an array of the model's own is: data where it is as long as the units."""
+        along = self.lengths & set(getattr(leaf.type, "shape", ()))
+        return frozenset([_DATA] if along else [])
 
     def terms(self, root: Variable) -> list[_Term]:
         """Return the terms of an expression that have no noise, inputs before what reads them."""

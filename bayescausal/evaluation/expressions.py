@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import ancestors, io_toposort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytensor.graph.basic import Variable
 
-__all__ = ["inputs_of", "replaced"]
+__all__ = ["behind", "inputs_of", "replaced"]
 
 
 def replaced(
@@ -55,3 +55,12 @@ def replaced(
 def inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
     """Return the variables that expressions rest on."""
     return {v for v in ancestors(list(outputs)) if v.owner is None}
+
+
+def behind(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> frozenset[Variable]:
+    """Return some inputs and all that rests on them."""
+    found = set(inputs)
+    for node in io_toposort(list(inputs), list(outputs)):
+        if found.intersection(node.inputs):
+            found.update(node.outputs)
+    return frozenset(found)

@@ -24,13 +24,10 @@ References
 from __future__ import annotations
 
 import copy
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pymc.model.fgraph import model_deterministic, model_free_rv
-from pymc.pytensorf import toposort_replace
 from pytensor.graph.replace import vectorize_graph
 
 from bayescausal.evaluation.backend import Compiled
@@ -40,10 +37,7 @@ from bayescausal.evaluation.program import inputs_of, kept_builder
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.inference.record import Fit
 from bayescausal.model.noise import family_of, noise_rule, sample_interval
-from bayescausal.model.noise.records import Record, record_of
-from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, open_model
-from bayescausal.types import EstimandError, ModelError
+from bayescausal.model.noise.records import Record, plain_name, record_of, records, rewritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,66 +45,6 @@ if TYPE_CHECKING:
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["measured", "measured_structure", "measured_units", "plain_name", "records", "told"]
-
-_NAME = re.compile(r"recorded\((.+)\)")
-
-
-def plain_name(name: str) -> str:
-    """Return the variable of the model that a name stands for: ``recorded(y)`` stands for ``y``.
-
-    Examples
-    --------
-    >>> from bayescausal.evaluation.measured import plain_name
-    >>> plain_name("recorded(y)"), plain_name("y")
-    ('y', 'y')
-    """
-    found = _NAME.fullmatch(name)
-    return found.group(1) if found else name
-
-
-def records(structure: Structure, names: Iterable[str] | None = None) -> dict[str, Record]:
-    """Return those variables that are records of others.
-
-    Parameters
-    ----------
-    structure : Structure
-    names : iterable of str, optional
-        Among these, ``recorded(y)`` standing for ``y``. Default: all random nodes.
-
-    Returns
-    -------
-    dict of str to Record
-
-    Raises
-    ------
-    EstimandError
-        If a name asks for the record of what is no record.
-    ModelError
-        If PyMC has split a record into an observed and an unobserved part.
-    """
-    found = {}
-    asked = structure.random if names is None else [plain_name(n) for n in names]
-    for name in dict.fromkeys(asked):
-        if name not in structure.random:
-            continue
-        parts = structure.imputed.get(name)
-        record = record_of(structure.variable(parts[1] if parts else name))
-        if record is None:
-            if f"recorded({name})" in (names or ()):
-                raise EstimandError(
-                    f"{name!r} is not the record of another variable.",
-                    expected="recorded(...) of a censored, clipped or rounded variable.",
-                    remedy=f"Ask about {name!r}.",
-                )
-            continue
-        if parts:
-            raise ModelError(
-                f"{name!r} is {record.how}, and its empty cells are filled by PyMC's imputation.",
-                remedy="Leave observed= out of the model and pass the data to bayescausal.fit: "
-                "an empty cell is then a cell of the data.",
-            )
-        found[name] = record
-    return found
 
 
 def measured_structure(structure: Structure, names: Iterable[str]) -> Structure:
@@ -130,7 +64,7 @@ def measured_structure(structure: Structure, names: Iterable[str]) -> Structure:
     chosen = tuple(sorted(records(structure, names)))
     if not chosen:
         return structure
-    return remember(structure, ("measured", chosen), lambda: _rewritten(structure, chosen))  # type: ignore[no-any-return]
+    return remember(structure, ("measured", chosen), lambda: rewritten(structure, chosen))  # type: ignore[no-any-return]
 
 
 def measured(fit: Fit, names: Iterable[str]) -> Fit:
@@ -263,30 +197,6 @@ class _MeasuredFit(Fit):
         for name, value in fields.items():
             object.__setattr__(made, name, value)
         return made
-
-
-def _rewritten(structure: Structure, names: tuple[str, ...]) -> Structure:
-    """Put what was measured in the place of its record, and the record beside it."""
-    fgraph, memo, initvals = open_model(structure.model, inlined_views=True)
-    replacements = []
-    for name in names:
-        marked = memo[structure.model[name]]
-        dims = marked.owner.op.dims
-        record = record_of(marked.owner.inputs[0])
-        assert record is not None
-        whole = model_free_rv(record.base, record.base.type(), None, name, *dims)
-        label = f"recorded({name})"
-        if label in structure.model.named_vars:
-            raise ModelError(
-                f"The model already has a variable called {label!r}.",
-                expected=f"That name to be free for the record of {name!r}.",
-                remedy=f"Rename {label!r}.",
-            )
-        written = marked.type.filter_variable(record.written(whole))
-        replacements.append((marked, model_deterministic(written, label, *dims)))
-        initvals.pop(name, None)
-    toposort_replace(fgraph, tuple(replacements), reverse=True)
-    return structure_of(close(fgraph, initvals), unit_dims=structure.unit_dims)
 
 
 def _behind(units: Units, structure: Structure, name: str, draws: slice, seed: int) -> np.ndarray:

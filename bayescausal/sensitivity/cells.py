@@ -23,6 +23,7 @@ import xarray as xr
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.fit import lean, sample_model
+from bayescausal.inference.marginalize.empty_outcomes import draw_gaps, unread, without_cells
 from bayescausal.inference.marginalize.marginal import marginalise
 from bayescausal.inference.record import Fit, build_fit
 from bayescausal.inference.sampling.sample import at_once
@@ -98,6 +99,8 @@ class Cells:
         self.trouble: list[tuple[float, float]] = []
         self.marginal: Any = None
         self._states = 1
+        self.rows: dict[str, np.ndarray] = {}
+        self._cells: dict[str, Any] = {}
         structure = self.structure
         if confounder.gaussian:
             self.back = _Back(fit, confounder)
@@ -108,6 +111,10 @@ class Cells:
             conditioned = replace(conditioned, model=integrated)
         else:
             conditioned = condition(structure, self.conformed)
+            missing = self.conformed.missing
+            empty = unread(structure, self.conformed, latents=True)
+            self.rows = {n: ~missing[n] for n in empty}
+            conditioned = replace(conditioned, model=without_cells(conditioned.model, empty))
         self.marginal = marginalise(structure, conditioned)
         sampled = conditioned.model if self.marginal is None else self.marginal.model
         if self.marginal is not None:
@@ -158,6 +165,12 @@ class Cells:
             posterior = posterior.assign(self.marginal.recover(posterior, rng))
         if c.gaussian:
             posterior = posterior.assign({c.name: self.back(posterior, rng)})
+        cells = draw_gaps(
+            self.structure, self.conformed, self.rows, {}, posterior, seed, self._cells
+        )
+        for name, values in cells.items():
+            dims = ("chain", "draw", f"{name}_dim_0")
+            posterior = posterior.assign({name: (dims, values)})
         groups["posterior"] = posterior
         names = Joined(str(v) for v in posterior.data_vars)
         made = build_fit(

@@ -49,6 +49,7 @@ from pymc.pytensorf import toposort_replace
 from pymc.util import get_transformed_name
 from pytensor.tensor.random.basic import NormalRV
 
+from bayescausal.evaluation.measured import plain_name
 from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.sensitivity.location import link_of, shifted
 from bayescausal.types import EstimandError, ModelError
@@ -159,6 +160,7 @@ def place_confounder(
             )
         treatment = estimand.treatments[0]
     outcome = estimand.outcome_name if outcome is None else outcome
+    treatment, outcome = plain_name(treatment), plain_name(outcome)  # a record shares its equation
     for role, name in (("treatment", treatment), ("outcome", outcome)):
         _check_target(fit, role, structure.require(name))
     if treatment == outcome or outcome in structure.ancestors([treatment]):

@@ -45,6 +45,7 @@ from bayescausal.draws.intervals import check_prob, interval
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, estimate
+from bayescausal.evaluation.measured import plain_name
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.fit import check_options, resolve_seed
 from bayescausal.inference.given import as_fit
@@ -353,7 +354,8 @@ def _as_strong(
 
 
 def _robustness(fit: Fit, estimand: Estimand, where: Confounder, seed: int) -> Effect | None:
-    if (where.treatment, where.outcome) != (*estimand.treatments[:1], estimand.outcome_name):
+    names = (*estimand.treatments[:1], estimand.outcome_name)
+    if (where.treatment, where.outcome) != tuple(plain_name(n) for n in names):
         return None  # it is about confounding of the treatment itself
     try:
         value = robustness_value(fit, estimand, seed=seed)

@@ -49,6 +49,7 @@ from bayescausal.draws.digits import end_text
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, fit_of
+from bayescausal.evaluation.measured import plain_name
 from bayescausal.inference.closed_forms.affine import degree
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.given import as_fit
@@ -383,9 +384,10 @@ def _posterior(fit: Fit, estimand: Estimand, q: float, seed: int) -> Effect:
             f"{estimand.label()} is no difference between two levels of one treatment.",
             expected="such a question: ATE('x', 'y').",
         )
-    treatment, outcome = estimand.treatments[0], estimand.outcome_name
+    names = (estimand.treatments[0], estimand.outcome_name)
     worlds = estimand.worlds(structure.graph)
-    levels = [worlds[role].get(treatment) for role in ("treated", "control")]
+    levels = [worlds[role].get(names[0]) for role in ("treated", "control")]
+    treatment, outcome = map(plain_name, names)  # a record shares its equation
     if not all(isinstance(level, Set) and np.ndim(level.value) == 0 for level in levels):
         raise EstimandError(
             f"{estimand.label()} does not set {treatment!r} to two numbers.",
@@ -393,7 +395,12 @@ def _posterior(fit: Fit, estimand: Estimand, q: float, seed: int) -> Effect:
         )
     for name in (treatment, outcome):
         if structure.require(name) not in structure.random or name not in fit.columns:
-            raise EstimandError(f"{name!r} is not an observed random variable of the model.")
+            raise EstimandError(
+                f"{name!r} is not an observed random variable of the model, so the model does not "
+                "say how far it varies beyond what explains it.",
+                remedy=f"Give {name!r} an equation and a column; or pass the residual degrees of "
+                "freedom: robustness_value(effect, df=...).",
+            )
     rv = structure.variable(outcome)
     if not isinstance(rv.owner.op, NormalRV):
         raise UndefinedEffectError(
@@ -419,8 +426,11 @@ def _posterior(fit: Fit, estimand: Estimand, q: float, seed: int) -> Effect:
     shape = like.shape
     f = q * np.abs(like.values / gap) * spread.reshape(shape) / noise.reshape(shape)
     draws = xr.DataArray(_rv(f), dims=like.dims, coords=like.coords)
+    below = structure.descendants([treatment]) & structure.ancestors([outcome])
+    between = ", ".join(n for n in structure.random if n in below)
+    beyond = f" given {between} (on which it does not act)" if between else ""
     notes = (
-        f"The share of the residual variance of {treatment} and of {outcome} that a hidden "
+        f"The share of the residual variance of {treatment} and of {outcome}{beyond} that a hidden "
         f"confounder must explain to reduce the effect by {q:.0%}.",
     )
     return Effect(draws, seed=seed, notes=notes, name=f"robustness value of {estimand.label()}")

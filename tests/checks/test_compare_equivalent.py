@@ -4,7 +4,7 @@ The kind of fault: a number that the data do not determine is taken from noise i
 that were looked at: `ModelComparison.best` and its sentence (the class is named beside it), models
 of one graph with different equations (data do judge them: stacking, also inside a class), graphs
 over different measured variables (no class), a model that lacks an edge (stacking), the picture
-(draws the weights of the table).
+(draws the weights of the table), a score of p(y | x) beside one of p(y) (refused).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.checks.comparison.equivalence_classes import divided
-from bayescausal.types import EstimandError, UnknownVariableError
+from bayescausal.types import DataError, EstimandError, UnknownVariableError
 
 
 def pairwise(order, scale=1.0):
@@ -138,3 +138,24 @@ def test_dividing_keeps_the_weight_of_a_class():
     assert two.tolist() == pytest.approx([0.35, 0.0, 0.3, 0.35])
     none = divided(pd.Series({"a": 0.0, "b": 0.0, "c": 1.0}), [[["a"], ["b"]]], None)
     assert none.tolist() == [0.0, 0.0, 1.0]
+
+
+def test_scores_of_different_things_are_refused(data):
+    """p(y | x) is the higher, by n I(x; y), whichever way the arrow points."""
+    with pm.Model(coords={"unit": [0]}) as given:
+        x = pm.Data("x", np.zeros(1), dims="unit")
+        pm.Normal("y", pm.Normal("y_x") * x, pm.HalfNormal("s_y"), dims="unit")
+    forward = draws_of(pairwise(("x", "y")), ("x", "y"), data).posterior
+    trace = {n: forward[n].values for n in ("y_x", "s_y")}
+    fits = {
+        "data": bc.Fit(given, trace, data[["x", "y"]]),
+        "back": draws_of(pairwise(("y", "x")), ("y", "x"), data),
+    }
+    with pytest.raises(DataError, match="'data' predicts y given x, which in 'back' comes after"):
+        bc.compare(fits)
+    fits = {"data": fits["data"], "same": draws_of(pairwise(("x", "y")), ("x", "y"), data)}
+    assert bc.compare(fits).variables == ("y",)
+    rivals = {o: draws_of(pairwise(tuple(o)), tuple(o), data) for o in ("xy", "yx")}
+    assert set(bc.compare(rivals).variables) == {"x", "y"}
+    with pytest.raises(DataError, match="'xy' predicts y given x"):
+        bc.compare(rivals, variables="y")

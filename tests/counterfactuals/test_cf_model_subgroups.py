@@ -140,3 +140,29 @@ def test_finite_says_what_it_depends_on():
     with pytest.raises(CouplingError, match="Averages such as ATE do not depend on it"):
         bc.estimate(fit, bc.ITE("x", "y"))
     bc.estimate(fit, bc.Association("x", "y", population="finite"))
+
+
+@pytest.mark.parametrize("data", [False, True])
+def test_a_natural_effect_with_a_variable_in_two_versions_names_its_coupling(data):
+    """X -> L -> M, L -> Y: E[Y(1, M(0))] = E[L_1 M(0)] + 1 reads L under both treatments.
+
+    With P(L = 1) = .73 and .27 and M = L + X + noise the natural direct effect is
+    E[L_1 L_0] + 1 - E[L_0]: 1 for a common quantile, .93 for independent versions.
+    """
+    rng = np.random.default_rng(1)
+    with pm.Model(coords={"unit": range(40)}) as recanting:
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        low = pm.Bernoulli("l", pm.math.sigmoid(2 * x - 1), dims="unit")
+        m = pm.Normal("m", low + x, 1, dims="unit")
+        pm.Normal("y", low * m + x, 1, dims="unit")
+    table = {n: rng.integers(0, 2, 40) for n in ("x", "l")}
+    table |= {n: rng.normal(size=40) for n in ("m", "y")}
+    fit = bc.truth(recanting, {}, table if data else None, draws=4, seed=1)
+    said = bc.estimate(fit, bc.NDE("x", "y", mediators=["m"]))
+    assert said.mean() == pytest.approx(1.0, abs=0.02)
+    assert said.verdict == "not identified"
+    assert any("Coupling of l: monotone, as none was chosen" in n for n in said.notes)
+    chosen = bc.estimate(fit, bc.NDE("x", "y", mediators=["m"], coupling="monotone"))
+    assert not any("as none was chosen" in n for n in chosen.notes)
+    plain = bc.estimate(fit, bc.NDE("x", "y"))
+    assert not any("Coupling" in n for n in plain.notes)

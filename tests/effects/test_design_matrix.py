@@ -3,10 +3,13 @@
 Siblings looked at: every place where a question names a variable (treatment, several treatments,
 worlds, shifts, policies, subgroups, doses, slopes, direct effects, counterfactuals, identify,
 roles, intervene, refutation, reports, other units), labels that are numbers, dims without labels,
-unknown labels, random vectors, and a model whose units have their number from the matrix.
+unknown labels, random vectors, several dims beside that of the units, rows that stay in their
+source, and a model whose units have their number from the matrix.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
+from bayescausal.inference.stream.source_data import is_streamed
 from bayescausal.types import UnknownVariableError
 
 N = 120
@@ -135,3 +139,85 @@ def test_a_column_that_is_not_there_is_refused():
         pm.Normal("y", x.sum(axis=1), dims="unit")
     with pytest.raises(UnknownVariableError, match="one equation for all its entries"):
         bc.identify(model, "X[age]", "y")
+
+
+def two_dims(order: tuple[str, ...]) -> tuple[pm.Model, np.ndarray, np.ndarray]:
+    """Return a model on a matrix for each unit, its values and the coefficients."""
+    coords = {"unit": range(N), "predictor": ["age", "bmi"], "time": ["t0", "t1", "t2"]}
+    values = np.random.default_rng(8).normal(size=(N, 2, 3))
+    slopes = np.arange(1.0, 7.0).reshape(2, 3)
+    axes = [("unit", "predictor", "time").index(d) for d in order]
+    with pm.Model(coords=coords) as model:
+        x = pm.Data("X", values.transpose(axes), dims=order)
+        b = pm.Normal("b", 0, 5, dims=[d for d in order if d != "unit"])
+        at = order.index("unit")
+        rest = tuple(i for i in range(3) if i != at)
+        pm.Normal(
+            "y",
+            (x * b.dimshuffle(*["x" if i == at else rest.index(i) for i in range(3)])).sum(
+                axis=rest
+            ),
+            1,
+            dims="unit",
+        )
+    events = [d for d in order if d != "unit"]
+    return model, values.transpose(axes), slopes if events[0] == "predictor" else slopes.T
+
+
+@pytest.mark.parametrize(
+    ("order", "name"),
+    [
+        (("unit", "predictor", "time"), "X[bmi,t1]"),
+        (("predictor", "unit", "time"), "X[bmi,t1]"),
+        (("time", "predictor", "unit"), "X[t1,bmi]"),
+    ],
+)
+def test_entries_of_a_matrix_of_each_unit(order: tuple[str, ...], name: str):
+    model, values, slopes = two_dims(order)
+    y = np.random.default_rng(9).normal(size=N)
+    known = bc.truth(model, {"b": slopes}, {"X": values, "y": y})
+    assert bc.estimate(known, bc.ATE(name, "y")).mean() == pytest.approx(5.0)  # row bmi, column t1
+    assert bc.identify(known, bc.ATE(name, "y")).status == "identified"
+    cut = bc.intervene(model, {name: 7.0})["X"].eval()
+    at = tuple(slice(None) if d == "unit" else 1 for d in order)
+    right = values.copy()
+    right[at] = 7.0
+    assert np.array_equal(cut, right)
+    with pytest.raises(UnknownVariableError, match=r"Did you mean 'X\["):
+        bc.estimate(known, bc.ATE(name.replace("bmi", "bmj"), "y"))
+    [note] = [n for n in bc.estimate(known, bc.ATE("X", "y")).notes if n.startswith("X is")]
+    assert "6 entries along" in note
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+def test_columns_of_a_matrix_that_stays_in_its_source(tmp_path, dims: int):
+    rng = np.random.default_rng(12)
+    shape, own = ((3,), ("predictor",)) if dims == 1 else ((2, 2), ("predictor", "time"))
+    coords = {"unit": [0], "predictor": ["age", "bmi", "t"][: shape[0]], "time": ["t0", "t1"]}
+    with pm.Model(coords=coords) as model:
+        x = pm.Data("X", np.zeros((1, *shape)), dims=("unit", *own))
+        b, v = pm.Normal("b", 0, 5, dims=own), pm.InverseGamma("v", 3, 3)
+        pm.Normal("y", (x * b).sum(axis=tuple(range(1, dims + 1))), v**0.5, dims="unit")
+    labels = [coords[d] for d in own]
+    names = [f"X[{','.join(cell)}]" for cell in itertools.product(*labels)]
+    rows = pd.DataFrame(rng.normal(size=(90, len(names))), columns=names)
+    rows["y"] = rows[names] @ np.arange(1.0, len(names) + 1) + rng.normal(size=90)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    options = {"draws": 300, "chains": 2, "seed": 1, "progressbar": False}
+    there = bc.fit(model, str(tmp_path / "rows.parquet"), **options)
+    here = bc.fit(model, rows, **options)
+    assert is_streamed(there)
+    last = names[-1]
+    for question in (
+        bc.ATE(last, "y"),
+        bc.Slope(last, "y"),
+        bc.ATE(last, "y", treated=bc.Policy(lambda v: 2 * v, reads=[names[0]]), control=0),
+        bc.CATE(last, "y", given={names[0]: (0, 9)}),
+    ):
+        mine, theirs = bc.estimate(there, question), bc.estimate(here, question)
+        assert np.allclose(mine.draws, theirs.draws), question
+        assert mine.identification.status == theirs.identification.status == "identified"
+    right = there.posterior["b"].values.reshape(2, 300, -1)[..., -1]
+    assert np.allclose(bc.estimate(there, bc.ATE(last, "y")).draws, right)
+    with pytest.raises(UnknownVariableError, match=r"Did you mean 'X\["):
+        bc.estimate(there, bc.ATE(last[:-1] + "0]", "y"))

@@ -483,10 +483,7 @@ def test_what_the_same_means():
     same = [
         (ATE("X", "Y"), ATE("X", "Y", treated=Set(1), control=0)),
         (ATE("X", "Y", given={"Z": 1}), ATE("X", "Y", given={"Z": 1.0})),
-        (
-            ATE("X", "Y", given=np.array([True, False])),
-            ATE("X", "Y", given=np.array([True, False])),
-        ),
+        (ATE("X", "Y", given=mask), ATE("X", "Y", given=mask.copy())),
         (ATE("X", "Y", treated=Policy(rule, ["Z"])), ATE("X", "Y", treated=Policy(rule, ["Z"]))),
         (ATE("X", "Y", coupling={"Y": "monotone"}), ATE("X", "Y", coupling={"Y": "monotone"})),
         (DoseResponse("X", "Y", values=[0, 1]), DoseResponse("X", "Y", values=[0.0, 1.0])),

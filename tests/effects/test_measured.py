@@ -4,7 +4,8 @@ Kind: the model says that an outcome is the record of another variable (censored
 and a question is answered for the record without a word. Siblings looked at: every estimand and
 functional (mean, probability, quantile, unit effects, probabilities of causation, one world,
 association), every population, worlds and counterfactuals (of the data and of new evidence), prior
-and truth, bounds below, above and on both sides, roundings, CustomDist. Right values are closed
+and truth, verdicts, roles, refutations, hidden
+confounders, bounds below, above and on both sides, roundings, CustomDist. Right values are closed
 forms or enumeration of the Weibull and the normal distribution.
 """
 
@@ -18,7 +19,11 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.types import EstimandError
+from bayescausal.checks.refutation.data import simulated
+from bayescausal.inference import as_table, condition, conform
+from bayescausal.inference.marginalize.marginal import marginalise
+from bayescausal.model.structure.read import structure_of
+from bayescausal.types import EstimandError, UnknownVariableError
 
 A, B, SHAPE = 0.5, 0.8, 1.5
 SCALES = {0: math.exp(A), 1: math.exp(A + B)}
@@ -265,3 +270,79 @@ def test_what_is_no_record_has_none():
         pm.Censored("y", pm.Normal.dist(x, 1.0), 0.0, None, dims="unit")
     with pytest.raises(bc.BayesCausalError, match="already has a variable called 'recorded"):
         bc.estimate(bc.truth(model, {}), bc.ATE("x", "y"))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    rng = np.random.default_rng(4)
+    n, end = 150, 1.2
+    z, x = rng.normal(size=n), rng.integers(0, 2, n)
+    seen = np.minimum(0.5 + 0.8 * x + 0.5 * z + rng.normal(size=n), end)
+    with pm.Model(coords={"unit": range(n)}) as model:
+        z_ = pm.Data("z", z, dims="unit")
+        a, b, c = pm.Normal("a"), pm.Normal("b"), pm.Normal("c")
+        x_ = pm.Bernoulli("x", 0.5, dims="unit")
+        pm.Censored("T", pm.Normal.dist(a + b * x_ + c * z_, 1), None, end, dims="unit")
+    fit = bc.fit(model, {"x": x, "T": seen, "z": z}, draws=300, chains=2, seed=1, progressbar=False)
+    return model, fit
+
+
+def test_the_record_has_a_verdict_like_its_variable(fitted):
+    model, fit = fitted
+    for given in (model, fit):
+        for name in ("T", "recorded(T)"):
+            question = bc.ATE("x", name)
+            found = bc.identify(given, question)
+            assert (found.status, found.method) == ("identified", "back door"), name
+            assert bc.identify(given, "x", name).status == "identified"
+            assert bc.roles(given, "x", name)[name].roles == ("outcome",)
+    assert bc.estimate(fit, bc.ATE("x", "recorded(T)")).identification.status == "identified"
+    with pytest.raises(EstimandError, match="not the record of another"):
+        bc.identify(model, "x", "recorded(x)")
+    with pytest.raises(UnknownVariableError, match=r"recorded\(q\)"):
+        bc.identify(fit, bc.ATE("x", "recorded(q)"))
+
+
+@pytest.mark.parametrize("name", ["T", "recorded(T)"])
+def test_refutations_simulate_and_refit_records(fitted, name):
+    fit = fitted[1]
+    tests = ["permuted", "common_cause", "zero", "planted"]
+    check = bc.refute(fit, bc.ATE("x", name), tests=tests, replicates=2, draws=200, seed=1)
+    assert set(check.table["verdict"]) == {"pass"}, check.table  # none is left undecided
+    one, columns = simulated(fit, ("x",), 3, 1, {"x": fit.columns["x"]})
+    assert columns["T"].max() == pytest.approx(1.2)  # what was simulated is a record too
+    assert one.n_draws == 1
+
+
+@pytest.mark.parametrize("name", ["T", "recorded(T)"])
+def test_a_hidden_confounder_of_a_censored_outcome(fitted, name):
+    fit = fitted[1]
+    found = bc.hidden_confounder(
+        fit, bc.ATE("x", name), gamma=1.0, delta=1.0, benchmarks=[], draws=200, seed=1
+    )
+    assert found.confounder.outcome == "T"
+    plain = bc.estimate(fit, bc.ATE("x", name))
+    assert float(found.surface["mean"].sel(gamma=0, delta=0)) == pytest.approx(plain.mean())
+    assert float(found.surface["mean"].sel(gamma=1, delta=1)) < plain.mean()
+
+
+def test_the_density_of_a_censored_outcome_with_a_latent_class_is_summed_out():
+    rng = np.random.default_rng(5)
+    seen = np.minimum(3.0 * rng.integers(0, 2, 60) + rng.normal(size=60), 2.5)
+    with pm.Model(coords={"unit": [0]}) as model:
+        u = pm.Bernoulli("u", 0.4, dims="unit")
+        a = pm.Normal("a")
+        pm.Censored("T", pm.Normal.dist(a + 3 * u, 1), None, 2.5, dims="unit")
+    structure = structure_of(model)
+    known = condition(structure, conform(as_table({"T": seen}, structure), structure))
+    density = marginalise(structure, known).model.compile_logp()
+
+    def right(a: float) -> float:
+        at = [
+            np.where(seen < 2.5, stats.norm.pdf(seen, m, 1), stats.norm.sf(2.5, m, 1))
+            for m in (a, a + 3)
+        ]
+        return float(np.log(0.6 * at[0] + 0.4 * at[1]).sum() + stats.norm.logpdf(a))
+
+    for place in (-0.5, 0.3):
+        assert float(density({"a": place})) == pytest.approx(right(place))

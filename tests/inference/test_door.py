@@ -1,11 +1,15 @@
 """What a model or its data say without a name is asked about at the door, not swallowed.
 
 Constant arrays along the units (siblings: a covariate, a matrix, an index, standard errors, a
-shared variable, inside a Deterministic, entries put together one by one), misspelt columns,
+shared variable, inside a Deterministic, entries put together one by one, the mean of one
+multivariate outcome, what a CustomDist's own function reads, running sums, loops; and what is no
+column: one value for all, weights of who touches whom, a covariance), misspelt columns,
 options that nobody reads, data that contradict the model, and data that the model holds already.
 """
 
 from __future__ import annotations
+
+import importlib
 
 import numpy as np
 import pymc as pm
@@ -38,7 +42,27 @@ CONSTANTS = {
     "deterministic": lambda b: pm.Deterministic("mu", b[0] * X[:, 0], dims="unit"),
     "entries": lambda b: b[0] * pt.as_tensor([X[i, 0] for i in range(N)]),
     "standard errors": lambda b: b[0],
+    "running sum": lambda b: pt.cumsum(b[0] * X[:, 0]),
+    "joined": lambda b: b[0] * pt.concatenate([pt.as_tensor(X[:9, 0]), pt.as_tensor(X[9:, 0])]),
+    "loop": lambda b: pytensor.scan(
+        lambda x, last, b: 0.5 * last + b * x,
+        sequences=[pt.as_tensor(X[:, 0])],
+        outputs_info=[pt.zeros(())],
+        non_sequences=[b[0]],
+        return_updates=False,
+    ),
 }
+
+
+def written(kind: str, b) -> None:
+    """Write outcomes whose constants stand in the distribution itself."""
+    options = {"observed": Y, "dims": "unit"}
+    if kind == "multivariate":
+        pm.MvNormal("y", b * X[:, 0], np.eye(N), **options)
+    elif kind == "custom":
+        pm.CustomDist("y", b, dist=lambda b, size: pm.Normal.dist(b * X[:, 0], 1), **options)
+    else:
+        pm.CustomDist("y", b, logp=lambda v, b: pm.logp(pm.Normal.dist(b * X[:, 0]), v), **options)
 
 
 @pytest.mark.parametrize("kind", CONSTANTS)
@@ -53,6 +77,54 @@ def test_a_constant_array_along_the_units_is_named_with_the_remedy(kind: str):
             ask(model)
     with pytest.raises(FixedUnitsError, match=said):
         bc.estimate(bc.truth(model, {"b": 1.0}), bc.Expected("y"))
+
+
+@pytest.mark.parametrize("kind", ["multivariate", "custom", "custom density"])
+def test_constants_inside_a_distribution_are_named(kind: str):
+    with pm.Model(coords={"unit": range(N)}) as model:
+        written(kind, pm.Normal("b"))
+    first = f"{X[0, 0]:.4g}, {X[1, 0]:.4g}"
+    with pytest.raises(FixedUnitsError, match=rf"array of length {N} along 'unit' \({first}"):
+        bc.graph_of(model)
+
+
+FLAT = {
+    "zeros": lambda z: z + np.zeros(N),
+    "ones": lambda z: np.ones(N) * z,
+    "who touches whom": lambda z: z + 0 * pt.dot(np.eye(N)[::-1], z),
+    "a covariance": lambda z: z + pm.MvNormal("f", np.zeros(N), np.eye(N) + 0.1, dims="unit"),
+    "a kept number": lambda z: (pm.Deterministic("kept", 1.0 * z * X[:, 0], dims="unit"), z)[1],
+}
+
+
+@pytest.mark.parametrize("kind", FLAT)
+def test_an_array_that_is_no_column_is_taken(kind: str):
+    """y = b z + noise whatever is added that tells no unit from another: the effect is b."""
+    with pm.Model(coords={"unit": range(N)}) as model:
+        z = pm.Data("z", X[:, 0], dims="unit")
+        pm.Normal("y", pm.Normal("b") * FLAT[kind](z), np.full(N, 2.0), observed=Y, dims="unit")
+    assert ("z", "y") in bc.graph_of(model).edges
+    known = bc.truth(model, {"b": 1.5})
+    assert float(bc.estimate(known, bc.ATE("z", "y"))) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("outcome", ["w", "y"])
+def test_units_beside_an_array_of_the_model_are_not_cut(outcome: str, monkeypatch):
+    """w = b x + noise has the effect b; E exp(w / 2) = exp(b x / 2 + 1 / 8)."""
+    engine = importlib.import_module("bayescausal.evaluation.evaluate")
+    monkeypatch.setattr(engine, "CHUNK", 4)
+    monkeypatch.setattr("bayescausal.effects.averaging.closed_form.UNITS", 4)
+    many = engine.BLOCK + 5
+    with pm.Model(coords={"unit": range(many)}) as model:
+        x = pm.Normal("x", dims="unit")
+        w = pm.Normal("w", pm.Normal("b") * x * np.ones(many), dims="unit")
+        pm.Normal("y", pt.exp(w / 2) + np.zeros(many), dims="unit")
+    known = bc.truth(model, {"b": 1.5}, dict.fromkeys("xwy", np.linspace(-1, 1, many)))
+    right = {"w": 1.5, "y": np.exp(1 / 8) * (np.exp(0.75) - 1)}[outcome]
+    found = bc.estimate(known, bc.ATE("x", outcome))
+    assert float(found) == pytest.approx(right, abs=6 * float(found.mc_error) + 1e-9)
+    with pytest.raises(BayesCausalError, match=r"array of its own of \d+ units.*pm.Data"):
+        bc.counterfactual(known, {"x": 1.0}, units=[0])
 
 
 def test_constants_that_lie_along_no_unit_are_no_columns():
@@ -189,6 +261,8 @@ def test_a_dim_is_no_variable():
 
 
 def test_a_variable_that_pymc_set_needs_no_column():
+    with pytest.raises(DataError, match=r"'treat'.*holds 1 of its values.*30 rows.*pm\.do\("):
+        bc.fit(pm.do(generative(), {"treat": np.ones(1)}), {"y": Y}, **QUICK)
     done = pm.do(observed(), {"x": np.ones(N)})
     fit = bc.fit(done, {"y": Y}, **QUICK)
     assert np.array_equal(fit.columns["x"], np.ones(N))

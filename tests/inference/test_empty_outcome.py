@@ -1,18 +1,24 @@
 """Empty cells of an outcome that nothing reads leave the closed form as it is.
 
 Siblings looked at: known and unknown spread, two outcomes, another equation with its own rows, an
-outcome that is read, one that shares its parameters, a group index, NaN in ``observed=``.
+outcome that is read, one that shares its parameters, a group index, NaN in ``observed=``; outcomes
+without a closed form, by sufficient statistics, distinct rows, all rows, the Laplace approximation
+and the density that is kept between refits; skewed, heavy-tailed and discrete-looking families.
 """
 
 from __future__ import annotations
 
 import warnings
 
+import arviz_stats as az
 import numpy as np
 import pymc as pm
 import pytest
+from scipy import stats
 
 import bayescausal as bc
+from bayescausal.sensitivity.cells import Cells
+from bayescausal.sensitivity.confounder import place_confounder
 
 N = 80
 RNG = np.random.default_rng(9)
@@ -86,3 +92,148 @@ def test_nan_that_the_model_was_given_does_the_same():
     assert all(m.startswith("conjugate") for m in fit.methods.values()), fit.methods
     for name, mean, sd in zip("ab", right, np.sqrt(np.diag(cov)), strict=True):
         assert float(fit.posterior[name].mean()) == pytest.approx(mean, abs=4 * sd / 2000**0.5)
+
+
+#: Outcomes without a closed form: their laws in PyMC and in scipy.
+LAWS = {
+    "sums": (pm.Normal, lambda a, x: {"mu": a + x, "sigma": 1}),
+    "log sums": (pm.LogNormal, lambda a, x: {"mu": a + x, "sigma": 1}),
+    "cells": (pm.StudentT, lambda a, x: {"nu": 4, "mu": a, "sigma": 1}),
+    "rows": (pm.StudentT, lambda a, x: {"nu": 4, "mu": a + x, "sigma": 1}),
+    "gamma": (pm.Gamma, lambda a, x: {"alpha": 2, "beta": pm.math.exp(-a - x)}),
+    "curved": (pm.Normal, lambda a, x: {"mu": pm.math.exp(a) + x, "sigma": 1}),
+}
+FORMS = {
+    "sums": lambda a, x: stats.norm(a + x),
+    "log sums": lambda a, x: stats.lognorm(1, 0, np.exp(a + x)),
+    "cells": lambda a, x: stats.t(4, a + 0 * x),
+    "rows": lambda a, x: stats.t(4, a + x),
+    "gamma": lambda a, x: stats.gamma(2, 0, np.exp(a + x)),
+    "curved": lambda a, x: stats.norm(np.exp(a) + x),
+}
+
+
+def outcome(kind: str) -> tuple[pm.Model, dict[str, np.ndarray]]:
+    """Return a model with one unknown, of a prior that has no closed form, and data with gaps."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Data("x", [0.0], dims="unit")
+        a = pm.StudentT("a", nu=3, mu=0, sigma=2)
+        law, inputs = LAWS[kind]
+        law("y", **inputs(a, x), dims="unit")
+    y = FORMS[kind](0.5, X).rvs(N, random_state=np.random.default_rng(3))
+    return model, {"x": X, "y": np.where(EMPTY, np.nan, y)}
+
+
+def check(kind: str, fit: bc.Fit, data: dict[str, np.ndarray]) -> None:
+    """Compare a posterior with the sum over a grid, and its cells with their law."""
+    grid = np.linspace(-2, 3, 2001)
+    rows = FORMS[kind](grid[:, None], X[~EMPTY]).logpdf(data["y"][~EMPTY]).sum(axis=1)
+    weight = np.exp(rows - rows.max()) * stats.t(3, 0, 2).pdf(grid)
+    mean = np.average(grid, weights=weight)
+    sd = np.sqrt(np.average((grid - mean) ** 2, weights=weight))
+    draws = fit.posterior["a"].values.ravel()
+    error = 4 * sd / np.sqrt(float(az.ess(fit.posterior["a"].values)))
+    assert draws.mean() == pytest.approx(mean, abs=error)
+    assert draws.std() == pytest.approx(sd, rel=0.2)
+    cells = fit.value("y")[:, EMPTY]
+    level = FORMS[kind](draws[:, None], X[EMPTY]).cdf(cells)
+    assert stats.kstest(level.ravel(), "uniform").pvalue > 1e-3
+    assert np.abs(np.corrcoef(level.T) - np.eye(EMPTY.sum())).max() < 5 / np.sqrt(len(level))
+    assert fit.methods["y_unobserved"] == "drawn given the rest"
+    assert not [n for n in fit.draws["sample_stats"].dims if "y" in str(n)]
+
+
+@pytest.mark.parametrize("kind", LAWS)
+def test_other_forms_leave_empty_rows_out_too(kind: str):
+    model, data = outcome(kind)
+    fit = bc.fit(model, data, **QUICK)
+    check(kind, fit, data)
+    count = int((~EMPTY).sum())
+    if "sums" in kind:
+        assert fit.methods["a"] == "compressed (nuts)"
+        assert any(f"1 terms for {count} rows" in note for note in fit.notes)
+    if kind == "cells":
+        assert fit.methods["a"] == "nuts"  # no two rows are equal
+
+
+@pytest.mark.parametrize("kind", ["sums", "rows"])
+def test_what_is_kept_between_refits_leaves_them_out_as_data(kind: str):
+    model, data = outcome(kind)
+    options = {k: v for k, v in QUICK.items() if k != "seed"}
+    refitter = bc.Refitter(model, ["y"], **options)
+    first = refitter.fit(data, seed=1)
+    assert not any("plain path" in note for note in first.notes)
+    check(kind, first, data)
+    again = {**data, "y": np.roll(data["y"], 7)}  # other cells are empty, nothing is compiled
+    [recipe] = refitter._recipes.values()
+    second = refitter.fit(again, seed=1)
+    assert [r is recipe for r in refitter._recipes.values()] == [True]
+    assert second.posterior.sizes["y_unobserved_dim_0"] == EMPTY.sum()
+    assert refitter.fit(data, seed=1).posterior.equals(first.posterior)
+
+
+def test_a_refit_with_a_closed_form_keeps_it():
+    data = {"x": X, "g": G, "y": HOLES}
+    refitter = bc.Refitter(linear("unknown"), ["x", "y"], draws=500, chains=2)
+    refit, fit = (
+        refitter.fit(data, seed=1),
+        bc.fit(linear("unknown"), data, **{**QUICK, "draws": 500}),
+    )
+    assert not any("plain path" in note for note in refit.notes)
+    assert refit.methods == fit.methods
+    assert all(how.startswith("conjugate") for how in refit.methods.values())
+    for name in fit.posterior.data_vars:
+        assert np.array_equal(refit.posterior[name], fit.posterior[name]), name
+
+
+def test_a_latent_class_of_units_is_summed_out_of_the_rows_that_are_seen():
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Bernoulli("z", 0.4, dims="unit")
+        a = pm.Normal("a", 0, 3)
+        pm.Normal("y", a + 3 * z, 1, dims="unit")
+    y = np.where(EMPTY, np.nan, 0.5 + 3 * (RNG.random(N) < 0.4) + RNG.normal(size=N))
+    fit = bc.fit(model, {"y": y}, **QUICK)
+    grid = np.linspace(-2, 3, 2001)[:, None]
+    law = stats.norm.pdf
+    rows = np.log(0.6 * law(y[~EMPTY], grid, 1) + 0.4 * law(y[~EMPTY], grid + 3, 1)).sum(axis=1)
+    weight = np.exp(rows - rows.max()) * law(grid[:, 0], 0, 3)
+    mean = np.average(grid[:, 0], weights=weight)
+    draws = fit.posterior["a"].values
+    assert draws.mean() == pytest.approx(mean, abs=4 * draws.std() / az.ess(draws) ** 0.5)
+    assert fit.methods["y_unobserved"] == "drawn given the rest"
+    z = fit.value("y")[:, EMPTY] - draws.reshape(-1, 1) - 3 * fit.value("z")[:, EMPTY]
+    assert stats.kstest(z.ravel(), "norm").pvalue > 1e-3
+    seen = fit.value("z")[:, EMPTY].mean()
+    assert seen == pytest.approx(0.4, abs=5 * np.sqrt(0.24 / z.size))
+
+
+def test_a_hidden_confounder_is_summed_out_of_the_rows_that_are_seen():
+    with pm.Model(coords={"unit": [0]}) as model:
+        a, b = pm.Normal("a"), pm.Normal("b")
+        x = pm.Bernoulli("x", logit_p=a, dims="unit")
+        pm.Normal("y", b * x, 1, dims="unit")
+    x = (X > 0).astype(int)
+    y = np.where(EMPTY, np.nan, x + RNG.normal(size=N))
+    fit = bc.fit(model, {"x": x, "y": y}, **QUICK)
+    where = place_confounder(fit, bc.ATE("x", "y"))
+    cells = Cells(fit, where, draws=100, chains=2)
+    made = cells.fit(0.5, 1.0, seed=1)
+    assert cells.methods == {"importance": 1, "nuts": 0}
+    assert made.value("y").shape == (200, N)
+
+    def density(a: float, b: float) -> float:
+        total = np.zeros(N)
+        for u in (-0.5, 0.5):
+            p = 1 / (1 + np.exp(-a - 0.5 * u))
+            total += (
+                0.5
+                * np.where(x, p, 1 - p)
+                * np.where(EMPTY, 1.0, stats.norm.pdf(y, b * x + 1.0 * u, 1))
+            )
+        return float(np.log(total).sum() + stats.norm.logpdf([a, b]).sum())
+
+    found = cells.sampled.compile_logp()
+    places = [{"a": 0.0, "b": 0.0}, {"a": 0.7, "b": -1.2}]
+    assert np.diff([found(p) for p in places]) == pytest.approx(
+        np.diff([density(**p) for p in places])
+    )

@@ -15,6 +15,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.model.names import Joined, names_of, owner_of
+from bayescausal.types import FixedUnitsError
 
 NAMES = ["b, c", "a[0]", "x->y"]
 
@@ -69,3 +70,6 @@ def test_the_prior_of_a_model_with_data_of_its_own_is_checked_at_these():
     model = bc.model_from_formulas(["y ~ x + g"], data=data)
     check = bc.prior_check(model, draws=50, seed=1)
     assert list(check.table.index) == ["y"]
+    assert list(bc.prior_check(model, units=73, draws=50, seed=1).table.index) == ["y"]
+    with pytest.raises(FixedUnitsError, match=r"77 units were asked for.*of length 73"):
+        bc.prior_check(model, units=77, seed=1)

@@ -414,3 +414,52 @@ def test_an_association_of_a_continuous_variable_says_which_ranges():
     assert bc.estimate(known, asked).mean() == pytest.approx(right)
     with pytest.raises(EmptySubgroupError, match="compare two ranges"):
         bc.estimate(bc.truth(model, {}), bc.Association("x", "y"))
+
+
+SPREADS = {
+    "named sd": lambda x: (x - x.mean()) / pm.Deterministic("sd", x.std()),
+    "named both": lambda x: (
+        pm.Deterministic("c", x - x.mean(), dims="unit") / pm.Deterministic("sd", x.std())
+    ),
+    "power": lambda x: (x - x.mean()) * x.var() ** -0.5,
+    "reciprocal": lambda x: (x - x.mean()) * pt.reciprocal(x.std()),
+    "logarithm": lambda x: (x - x.mean()) * pt.exp(-pt.log(x.std())),
+    "range": lambda x: (x - x.mean()) / (pt.sort(x)[-1] - pt.sort(x)[0]),
+}
+
+
+def _standardised(mean):
+    x = np.random.default_rng(3).normal(size=7)
+    with pm.Model(coords={"unit": range(7)}) as model:
+        t = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", 2 * mean(t), 1, dims="unit")
+    return bc.truth(model, {}, {"x": x, "y": np.zeros(7)})
+
+
+@pytest.mark.parametrize("level", [0, 0.1, 123.4])
+@pytest.mark.parametrize("name", SPREADS)
+def test_a_spread_of_one_level_however_it_is_written(name, level):
+    """0 / 0 was 0 at the default control, where the sd had a name or was raised to a power."""
+    known = _standardised(SPREADS[name])
+    with pytest.raises(InterventionError, match="0 where all units have one level") as error:
+        bc.estimate(known, bc.Expected("y", {"x": level}))
+    assert "take the mean and sd of the data once" in str(error.value)
+
+
+def test_a_spread_that_is_small_or_guarded_is_one():
+    """Scaling by 1e-12 changes no standardised value; a guard in the denominator gives 0 / eps."""
+    plain = _standardised(lambda x: (x - x.mean()) / x.std())
+    shrunk = bc.worlds(plain, {"a": {"x": bc.Scale(1e-12)}, "b": {}}, variables="y")["y"].values
+    np.testing.assert_allclose(shrunk[0], shrunk[1], rtol=1e-6)
+    for guard in (
+        lambda x: x.std() + 1e-12,
+        lambda x: pm.Deterministic("sd", x.std()) + 1e-12,
+        lambda x: pt.maximum(x.std(), 1e-12),
+        lambda x: pt.sqrt(x.var() + 1e-12),
+    ):
+        known = _standardised(lambda x, guard=guard: (x - x.mean()) / guard(x))
+        found = bc.estimate(known, bc.Expected("y", {"x": 0.5}))
+        assert found.mean() == pytest.approx(0.0, abs=1e-3)
+    share = _standardised(lambda x: x / x.sum())
+    found = bc.estimate(share, bc.Expected("y", {"x": 1e-10}))
+    assert found.mean() == pytest.approx(2 / 7)

@@ -3,8 +3,11 @@
 The kind: a difference of two close worlds is taken for a derivative where the outcome is a step, so
 that it measures which units lie next to the step. Looked at: comparisons, rounding, signs, integer
 conversions; in the outcome, in a Deterministic and behind a mediator that is drawn; counts that
-must be drawn; events counted in draws; quantiles. What is continuous although it compares (splines,
-rectified lines, ``maximum``) is answered, and so are thresholds that a common level is away from.
+must be drawn; events counted in draws; quantiles; searches in tables, orders, numbers read as truth
+values; steps inside a CustomDist; quotients whose denominator crosses 0; a threshold that draws put
+on both sides of a common level. The step has the units of the treatment. What is continuous
+although it compares (splines, rectified lines, ``maximum``) is answered, and so are thresholds that
+a common level is away from.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import bayescausal as bc
 from bayescausal.types import EstimandError
 
 X = np.random.default_rng(1).normal(size=500)
+TABLE = np.array([-1.0, 0.0, 2.0, 9.0])
 
 
 def known_of(mean, **more):
@@ -36,6 +40,11 @@ def known_of(mean, **more):
         (lambda x: pt.floor(x), "rounding of x"),
         (lambda x: pt.sign(x), "a sign of x"),
         (lambda x: pt.cast(3 * x, "int64"), "a conversion to integers of x"),
+        (lambda x: pt.cast(pt.maximum(x, 0), "bool"), "a conversion to truth values of x"),
+        (lambda x: pt.switch(pt.maximum(x, 0), 2.0, 0.0), "a number read as a truth value of x"),
+        (lambda x: pt.as_tensor(TABLE)[pt.searchsorted(TABLE, x)], "a search in a table of x"),
+        (lambda x: 1.0 * pt.argsort(pt.argsort(x)), "a choice of the largest or an order of x"),
+        (lambda x: pt.abs(x) / x, "a division by an expression that crosses 0 of x"),
     ],
 )
 def test_steps_are_refused(mean, where):
@@ -43,6 +52,74 @@ def test_steps_are_refused(mean, where):
     with pytest.raises(EstimandError, match=f"jumps with {where}") as error:
         bc.estimate(known_of(mean), bc.Slope("x", "y"))
     assert "treated=Shift(0.5), control=Shift(-0.5)" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "dist",
+    [
+        lambda mu, size: pm.Normal.dist(2 * (mu > 0), 1, size=size),
+        lambda mu, size: 2 * (mu > 0) + pm.Normal.dist(0, 1, size=size),
+        lambda mu, size: pm.math.exp(pt.floor(mu) * pm.Normal.dist(1, 0.1, size=size)),
+    ],
+)
+def test_steps_inside_a_custom_distribution(dist):
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.CustomDist("y", x, dist=dist, dims="unit")
+    known = bc.truth(model, {}, {"x": X, "y": np.ones_like(X)})
+    with pytest.raises(EstimandError, match=r"jumps with (a comparison|rounding) of x"):
+        bc.estimate(known, bc.Slope("x", "y"))
+
+
+def test_a_smooth_custom_distribution():
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.CustomDist(
+            "y", x, dist=lambda mu, size: mu**2 + pm.Normal.dist(0, 1, size=size), dims="unit"
+        )
+    known = bc.truth(model, {}, {"x": X, "y": np.ones_like(X)})
+    assert bc.estimate(known, bc.Slope("x", "y")).mean() == pytest.approx(np.mean(2 * X))
+
+
+def test_quotients_whose_denominator_keeps_its_sign():
+    for mean, right in (
+        (lambda x: 1 / (3 + x**2), -2 * X / (3 + X**2) ** 2),
+        (lambda x: 1 / (x + 50), -1 / (X + 50) ** 2),
+    ):
+        found = bc.estimate(known_of(mean), bc.Slope("x", "y"))
+        assert found.mean() == pytest.approx(np.mean(right), rel=1e-5)
+
+
+def test_a_threshold_that_the_draws_put_on_both_sides_of_a_level():
+    """A change point c ~ Normal(2, 1): 1.25 was given at x = 2, by the draws next to it; far from
+    all draws the slope is that of the line."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        c = pm.Normal("c", 2, 1)
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", 2 * (x > c) + 3 * x, 1, dims="unit")
+    prior = bc.prior(model, {"x": X, "y": X}, draws=200, seed=1)
+    assert 2 < np.abs(prior.posterior["c"] - 2).max() < 20
+    with pytest.raises(EstimandError, match="a comparison of x"):
+        bc.estimate(prior, bc.Slope("x", "y", at=2.0))
+    assert bc.estimate(prior, bc.Slope("x", "y", at=30.0)).mean() == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e17])
+@pytest.mark.parametrize("data", [True, False])
+def test_the_step_has_the_units_of_the_treatment(unit, data):
+    """d/dh E sigmoid((x + h) / unit): .001 was 1,000 sd of a treatment in millionths, and nothing
+    beside a time in nanoseconds."""
+    with pm.Model(coords={"unit": range(500)}) as model:
+        x = pm.Normal("x", 0, unit, dims="unit")
+        pm.Normal("y", pm.math.sigmoid(x / unit), 1, dims="unit")
+    table = {"x": X * unit, "y": np.zeros_like(X)} if data else None
+    found = bc.estimate(bc.truth(model, {}, table, draws=40, seed=1), bc.Slope("x", "y"), seed=1)
+    z, weight = np.polynomial.hermite_e.hermegauss(60)
+    p = 1 / (1 + np.exp(-X)) if data else 1 / (1 + np.exp(-z))
+    right = np.average(p * (1 - p), weights=None if data else weight) / unit
+    error = 1e-5 * right if data else 4 * found.draws.std() / np.sqrt(40)
+    assert float(error) < 0.01 * right
+    assert abs(found.mean() - right) < error
 
 
 def test_the_remedy_is_exact():
@@ -116,10 +193,15 @@ def test_a_count_that_is_drawn():
 
 def test_a_binary_mediator_is_summed_and_answered():
     """d/dh of 2 sigmoid(x + h), averaged."""
-    known = mediated(lambda x: pm.Bernoulli("m", logit_p=x, dims="unit"), lambda m: 2 * m)
     p = 1 / (1 + np.exp(-X))
-    effect = bc.estimate(known, bc.Slope("x", "y"))
-    assert effect.mean() == pytest.approx(np.mean(2 * p * (1 - p)), rel=1e-5)
+    for read in (
+        lambda m: 2 * m,
+        lambda m: pt.switch(pt.eq(m, 1), 2.0, 0.0),
+        lambda m: 2 * (m > 0),
+    ):
+        known = mediated(lambda x: pm.Bernoulli("m", logit_p=x, dims="unit"), read)
+        effect = bc.estimate(known, bc.Slope("x", "y"))
+        assert effect.mean() == pytest.approx(np.mean(2 * p * (1 - p)), rel=1e-5)
 
 
 def test_quantiles_and_events():

@@ -92,6 +92,27 @@ def test_with_degrees_of_freedom_mean_over_sd_is_the_t(fit):
     assert bc.robustness_value(effect, df=df, alpha=0.05) < found
 
 
+def test_a_treatment_without_an_equation_says_what_to_do():
+    """The residuals of the treatment are not in a model that holds it as pm.Data; its t is."""
+    data = pd.DataFrame(table())
+    model = bc.model_from_formulas(["y ~ x + z"], data=data)
+    own = bc.fit(model, data, draws=500, chains=2, seed=1, progressbar=False)
+    effect = bc.estimate(own, ATE)
+    with pytest.raises(EstimandError, match=r"'x' an equation.*robustness_value\(effect, df="):
+        bc.robustness_value(effect)
+    t, df = least_squares(table())
+    assert bc.robustness_value(effect, df=df) == pytest.approx(cinelli_hazlett(t, df), rel=0.15)
+
+
+def test_what_varies_beyond_a_mediator_is_said():
+    data = pd.DataFrame(table())
+    data["m"] = data.x + np.random.default_rng(1).normal(size=len(data))
+    model = bc.model_from_formulas(["x ~ z", "m ~ x", "y ~ m + x + z"], data=data)
+    own = bc.fit(model, data, draws=100, chains=2, seed=1, progressbar=False)
+    found = bc.robustness_value(bc.estimate(own, ATE))
+    assert "of x and of y given m (on which it does not act)" in found.notes[0]
+
+
 def test_an_effect_without_its_fit_says_what_is_missing(fit):
     effect = bc.estimate(fit, ATE)
     copy = dataclasses.replace(effect)

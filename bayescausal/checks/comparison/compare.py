@@ -53,6 +53,7 @@ from bayescausal.checks.comparison.equivalence_classes import (
 from bayescausal.checks.comparison.same_data import (
     common_variables,
     refuse_other_data,
+    refuse_unlike_scores,
     unit_densities,
 )
 from bayescausal.effects.asked import as_estimand
@@ -115,7 +116,8 @@ def compare(
     Raises
     ------
     DataError
-        If the fits did not see the same data, or have no variable in common.
+        If the fits did not see the same data, have no variable in common, or one predicts given
+        what in another one is a consequence that is not scored.
     EstimandError
         If there are fewer than two fits, the question has several numbers, or `weights` are not
         a positive number for each model.
@@ -146,6 +148,7 @@ def compare(
         raise EstimandError(f"draws={draws!r}.", expected="A whole number of 2 or more.")
     refuse_other_data(named)
     scored = common_variables(named, variables)
+    refuse_unlike_scores(named, scored)
     seed = next(iter(named.values())).seed if seed is None else int(seed)
     loos = {name: _loo(fit, scored, draws) for name, fit in named.items()}
     table = _scores(loos)

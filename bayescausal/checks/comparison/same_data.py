@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.record import Fit
 
-__all__ = ["common_variables", "refuse_other_data", "unit_densities"]
+__all__ = ["common_variables", "refuse_other_data", "refuse_unlike_scores", "unit_densities"]
 
 
 def refuse_other_data(named: Mapping[str, Fit]) -> None:
@@ -97,6 +97,37 @@ def common_variables(named: Mapping[str, Fit], variables: str | Sequence[str] | 
         if name not in common:
             raise unknown_variable(name, common, what="observed by all the models")
     return chosen
+
+
+def refuse_unlike_scores(named: Mapping[str, Fit], scored: Sequence[str]) -> None:
+    """Refuse scores of different things: p(y | x) beside p(y), x being a consequence of y there.
+
+    Parameters
+    ----------
+    named : mapping of str to Fit
+        The fits.
+    scored : sequence of str
+        The variables whose densities are added up.
+
+    Raises
+    ------
+    DataError
+        If one model predicts given what in another one comes after, unscored.
+    """
+    for name, fit in named.items():
+        graph = fit.structure.graph
+        given = {p for n in scored for p in graph.predecessors(n)} - {*scored, *fit.latent}
+        for other, rival in named.items():
+            after = sorted(given & rival.structure.descendants(scored))
+            if after:
+                raise DataError(
+                    f"{name!r} predicts {', '.join(scored)} given {', '.join(after)}, which in "
+                    f"{other!r} comes after and is not scored: the scores would be of different "
+                    "things, p(y | x) and p(y).",
+                    expected="Models that predict the same variables together.",
+                    remedy=f"Give {after[0]!r} an equation in {name!r}, as a random variable, so "
+                    "that it is scored in both.",
+                )
 
 
 def unit_densities(fit: Fit, scored: Sequence[str], draws: int) -> tuple[np.ndarray, xr.Dataset]:

@@ -37,6 +37,7 @@ from bayescausal.draws.intervals import hdi
 from bayescausal.effects.evaluation.extrapolation import LIMIT, TOO_MANY
 from bayescausal.effects.evaluation.outcome_distributions import is_finite, kept_values, some_draws
 from bayescausal.evaluation.evaluate import Units, units_of
+from bayescausal.evaluation.measured import plain_name
 from bayescausal.figures.overlap import plot_balance, plot_chances
 from bayescausal.inference.data.design_matrix import names_in, with_columns
 from bayescausal.inference.given import as_fit
@@ -140,6 +141,7 @@ def overlap(
         effect = groups.get(getattr(question, "group", ""), "ATE")
     treatment, outcome = _one(*named(treatment, outcome))
     _check_options(effect, limit, draws)
+    treatment, outcome = plain_name(treatment), outcome and plain_name(outcome)
     fit = with_columns(fit, [treatment, outcome, *names_in(covariates)])
     units = _units(fit, treatment)
     chosen = some_draws(fit, draws)

@@ -39,6 +39,7 @@ from bayescausal.evaluation.program import Request, build_program
 from bayescausal.figures.predictive import plot_prior
 from bayescausal.inference.sampling.prior_and_truth import prior
 from bayescausal.model.structure.rebuild import data_values
+from bayescausal.simulation.simulate import unit_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,6 +133,8 @@ def prior_check(
         known = prior(model, draws=draws, seed=seed, unit_dims=unit_dims)
     else:
         known = prior(model, data, units=units, draws=draws, seed=seed, unit_dims=unit_dims)
+    if data is None and units is not None:
+        unit_sizes(known.structure, units)  # refuses other units than those of the model's own data
     seen = known.data is not None
     notes: tuple[str, ...] = tuple(known.notes)
     if seen:

@@ -19,6 +19,7 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
+from pymc.distributions.censored import CensoredRV
 from pymc.model.fgraph import model_free_rv, model_named
 from pymc.pytensorf import toposort_replace
 
@@ -95,14 +96,22 @@ def with_common_cause(fit: Fit, names: tuple[str, ...], values: np.ndarray) -> p
 
 
 def _scale(fit: Fit, name: str) -> float:
-    family = family_of(fit.structure.variable(name))
+    family = family_of(_measured(fit.structure.variable(name)))
     if family in _IDENTITY and family != "LogNormal":
         return float(np.nanstd(fit.columns[name])) or 1.0
     return 1.0
 
 
+def _measured(rv: Any) -> Any:
+    """Return the variable inside of a censored one."""
+    return rv.owner.inputs[0] if isinstance(rv.owner.op, CensoredRV) else rv
+
+
 def _moved(rv: Any, by: Any) -> Any:
-    """Return the random variable with its location moved."""
+    """Return the random variable with its location moved, inside of a censored one."""
+    if isinstance(rv.owner.op, CensoredRV):
+        base, *bounds = rv.owner.inputs
+        return rv.owner.op.make_node(_moved(base, by), *bounds).outputs[0]
     family = family_of(rv)
     params: list[Any] = params_of(rv)
     if family in _IDENTITY:

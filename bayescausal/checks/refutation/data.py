@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayescausal.evaluation.measured import records
 from bayescausal.evaluation.worlds import worlds
 from bayescausal.types import DataError, EstimandError, MixingError, Set, unknown_variable
 
@@ -219,10 +220,12 @@ def simulated(
     below = fit.structure.descendants(treatments)
     names = [n for n in fit.structure.random if n in below and n in fit.columns]
     world = {name: Set(value) for name, value in values.items()}
-    drawn = worlds(one, {"simulated": world}, variables=names, kind="draw", seed=seed)
+    kept = {n: f"recorded({n})" if n in records(fit.structure, [n]) else n for n in names}
+    asked = list(kept.values())  # data are what was recorded
+    drawn = worlds(one, {"simulated": world}, variables=asked, kind="draw", seed=seed)
     columns = {}
     for name in names:
-        array = np.asarray(drawn[name].isel(world=0, chain=0, draw=0).values)
+        array = np.asarray(drawn[kept[name]].isel(world=0, chain=0, draw=0).values)
         columns[name] = array.astype(fit.columns[name].dtype)
         if name in fit.missing:  # what was empty stays empty
             columns[name] = np.where(fit.missing[name], np.nan, columns[name].astype(float))

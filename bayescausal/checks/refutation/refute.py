@@ -43,8 +43,9 @@ from bayescausal.checks.refutation.trials import Bench, Trial
 from bayescausal.checks.refutation.words import MEANING, TESTS
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import significant, three
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.asked import as_estimand, asked_records
 from bayescausal.effects.estimate import answer
+from bayescausal.evaluation.measured import measured, plain_name
 from bayescausal.figures.refutation import plot_refutation
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.fit import check_keywords, resolve_seed
@@ -174,7 +175,7 @@ def refute(
         touch = why_units_touch(fit)
         if touch is not None:
             raise touch
-    outcome = estimand.outcome_name
+    outcome = plain_name(estimand.outcome_name)
     codes = cluster_codes(fit, clusters) if "clusters" in names else None
     given = {
         name: unit_values(fit, value, name, outcome)
@@ -260,10 +261,11 @@ def _check_question(fit: Fit, estimand: Estimand) -> None:
         raise EstimandError(
             f"A {fit.kind} without a posterior cannot be refuted.", expected="A fit to data."
         )
+    structure = measured(fit, asked_records(estimand)).structure
     for name in estimand.names:
-        fit.structure.require(name)
+        structure.require(name)
     for name in (*estimand.treatments, estimand.outcome_name):
-        if name not in fit.columns:
+        if plain_name(name) not in fit.columns:
             raise EstimandError(
                 f"{name!r} was not observed, so it cannot be shuffled, redrawn or simulated.",
                 expected="An observed treatment and an observed outcome.",

@@ -54,6 +54,7 @@ from bayescausal.checks.refutation.data import (
 from bayescausal.effects.estimate import answer
 from bayescausal.effects.evaluation.outcome_distributions import laws_of
 from bayescausal.evaluation.evaluate import units_of
+from bayescausal.evaluation.measured import plain_name
 from bayescausal.inference.sampling.refit import Refitter
 from bayescausal.model.noise import noise_rule
 from bayescausal.types import BayesCausalError, FitWarning, ModelError, Set
@@ -142,6 +143,16 @@ class Bench:
     _refitter: Refitter | None = None
     _further: Refitter | None = None
 
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """The columns of the treatments; ``recorded(x)`` is the column x."""
+        return tuple(plain_name(n) for n in self.estimand.treatments)
+
+    @property
+    def outcome(self) -> str:
+        """The column of the outcome."""
+        return plain_name(self.estimand.outcome_name)
+
     # ------------------------------------------------------------------ the refits
 
     def refitter(self) -> Refitter:
@@ -203,7 +214,7 @@ class Bench:
         """Shuffle the treatment."""
 
         def one(trial: Trial, i: int, rng: np.random.Generator) -> None:
-            data = columns_of(self.fit) | permuted(self.fit, self.estimand.treatments, rng)
+            data = columns_of(self.fit) | permuted(self.fit, self.treatments, rng)
             mean, sd = self.effect(data, self.seed + i, same=True)
             trial.add(mean, self.null, sd)
 
@@ -211,7 +222,7 @@ class Bench:
 
     def redrawn(self) -> Trial:
         """Draw the treatment anew from its own equation, given its parents."""
-        structure, names = self.fit.structure, self.estimand.treatments
+        structure, names = self.fit.structure, self.treatments
         for name in names:
             if name not in structure.random or name in structure.imputed:
                 return Trial("redrawn", refused=f"{name} has no equation to be drawn from.")
@@ -233,11 +244,11 @@ class Bench:
 
     def zero(self) -> Trial:
         """Simulate what the treatment reaches, with the treatment held at one value."""
-        held = {n: self._reference(n) for n in self.estimand.treatments}
+        held = {n: self._reference(n) for n in self.treatments}
 
         def one(trial: Trial, i: int, rng: np.random.Generator) -> None:
             place, seed = int(rng.integers(self.fit.n_draws)), int(rng.integers(2**31))
-            _, columns = simulated(self.fit, self.estimand.treatments, place, seed, held)
+            _, columns = simulated(self.fit, self.treatments, place, seed, held)
             mean, sd = self.effect(columns_of(self.fit) | columns, self.seed + i, same=True)
             trial.add(mean, self.null, sd)
 
@@ -245,11 +256,11 @@ class Bench:
 
     def planted(self) -> Trial:
         """Simulate what the treatment reaches from one posterior draw, whose effect is known."""
-        seen = {n: self.fit.columns[n] for n in self.estimand.treatments}
+        seen = {n: self.fit.columns[n] for n in self.treatments}
 
         def one(trial: Trial, i: int, rng: np.random.Generator) -> None:
             place, seed = int(rng.integers(self.fit.n_draws)), int(rng.integers(2**31))
-            known, columns = simulated(self.fit, self.estimand.treatments, place, seed, seen)
+            known, columns = simulated(self.fit, self.treatments, place, seed, seen)
             truth = answer(
                 with_parts(known, columns={**self.fit.columns, **columns}),
                 self.estimand,
@@ -262,8 +273,8 @@ class Bench:
 
     def common_cause(self, values: np.ndarray | None) -> Trial:
         """Add noise, or a column that was given, as a common cause of treatment and outcome."""
-        structure, outcome = self.fit.structure, self.estimand.outcome_name
-        names = tuple(n for n in (*self.estimand.treatments, outcome) if n in structure.random)
+        structure, outcome = self.fit.structure, self.outcome
+        names = tuple(n for n in (*self.treatments, outcome) if n in structure.random)
         if has_unknown_units(self.fit):
             return Trial("common_cause", refused="Something of the units is latent or missing.")
         try:
@@ -354,7 +365,7 @@ class Bench:
 
     def negative_control(self, values: np.ndarray) -> Trial:
         """Put an outcome that the treatment cannot change in the place of the outcome."""
-        outcome = self.estimand.outcome_name
+        outcome = self.outcome
         seen = self.fit.columns[outcome]
         trial = Trial("negative_control")
         if np.issubdtype(seen.dtype, np.floating):  # on the scale that the priors were made for

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.named import cells as cell_dims
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.asked import as_estimand, asked_records
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.estimand import Estimand
-from bayescausal.effects.estimate import asked_records
 from bayescausal.evaluation.measured import measured_structure
 from bayescausal.model.structure.design_matrix import split_structure
 from bayescausal.model.structure.graph_of_anything import question_in

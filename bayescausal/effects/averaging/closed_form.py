@@ -62,7 +62,13 @@ def closed_form(
         return None
     if question.population == "superpopulation" and units[0] not in program.dims[0]:
         return None
-    expansion = expand(program, arms, tuple(where.values()))
+    expansion = expand(
+        program,
+        arms,
+        tuple(where.values()),
+        lengths=frozenset(question.structure.fixed.values()),
+        mixes=bool(question.structure.mixes(program.names)),
+    )
     if expansion is None:
         return None
     return ClosedForm(question, program, where, cells, seed, expansion)
@@ -178,8 +184,8 @@ class ClosedForm:
         units, inputs = self.question.units, self.program.inputs
         first = self.question.structure.unit_dims[0]
         length = units.sizes[first]
-        mixes = units.structure.mixes(self.program.names).get(first)
-        whole = bool(mixes) or self.question.population == "superpopulation"
+        parts = units.structure.parts(first, self.program.names)
+        whole = not parts or self.question.population == "superpopulation"
         step = length if whole else max(1, UNITS * length // max(units.count, 1))
         cut = None if whole else first
         for start in range(0, length, max(step, 1)):

@@ -145,6 +145,8 @@ def collapse(question: Question, program: Program) -> tuple[Question, Program, b
     if any(a.condition.masks for a in question.arms):
         return None
     first = structure.unit_dims[0]
+    if structure.fixed:  # rows that agree in what they read may differ in what the model carries
+        return None
     wide = [i for i in program.inputs if any(d in structure.unit_dims for d in i.dims)]
     if not wide or any(i.batched or i.dims != (first,) for i in wide):
         return None

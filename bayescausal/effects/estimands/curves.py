@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 __all__ = ["QTE", "DoseResponse", "Slope"]
 
+#: Step of a slope whose treatment has no spread.
+STEP = 1e-3
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QTE(Estimand):
@@ -245,9 +248,10 @@ class Slope(Estimand):
         One continuous treatment, and the outcome.
     at : float, optional
         The common value from which the treatment is moved. Default: each unit's own.
-    step : float
+    step : float, optional
         Half the distance between the two worlds, in the units of the treatment. The answer is
-        the contrast of the worlds divided by `divisor`.
+        the contrast of the worlds divided by `divisor`. Default: a thousandth of the treatment's
+        standard deviation among the units, .001 where it has none.
     scale : str
         ``"difference"``, or ``"log ratio"`` for the relative change per unit of treatment.
     given, population, functional, by
@@ -277,7 +281,7 @@ class Slope(Estimand):
     treatment: Any
     outcome: str
     at: Any = field(default=None, kw_only=True)
-    step: float = field(default=1e-3, kw_only=True)
+    step: float | None = field(default=None, kw_only=True)
     scale: Any = field(default="difference", kw_only=True)
 
     def _check(self) -> None:
@@ -285,7 +289,7 @@ class Slope(Estimand):
             raise EstimandError(
                 f"Slope in {len(self.treatments)} treatments.", remedy="Ask one slope for each."
             )
-        if not np.ndim(self.step) == 0 or not 0 < self.step < np.inf:
+        if self.step is not None and (np.ndim(self.step) or not 0 < self.step < np.inf):
             raise EstimandError(f"step={self.step!r}.", expected="A positive number.")
         if self.at is not None and (np.ndim(self.at) or not np.isfinite(self.at)):
             raise EstimandError(f"at={self.at!r}.", expected="One finite value, or None.")
@@ -303,18 +307,22 @@ class Slope(Estimand):
     @property
     def divisor(self) -> float:
         """What the contrast of the two worlds is divided by: the distance between them."""
-        return 2.0 * self.step
+        return 2.0 * self._half
+
+    @property
+    def _half(self) -> float:
+        return STEP if self.step is None else self.step
 
     def worlds(self, graph: Any = None) -> dict[str, World]:
         """Return the worlds a step above (``"treated"``) and a step below (``"control"``)."""
         if self.at is None:
             return {
-                "treated": {self.treatment: Shift(self.step)},
-                "control": {self.treatment: Shift(-self.step)},
+                "treated": {self.treatment: Shift(self._half)},
+                "control": {self.treatment: Shift(-self._half)},
             }
         return {
-            "treated": {self.treatment: Set(self.at + self.step)},
-            "control": {self.treatment: Set(self.at - self.step)},
+            "treated": {self.treatment: Set(self.at + self._half)},
+            "control": {self.treatment: Set(self.at - self._half)},
         }
 
     @property

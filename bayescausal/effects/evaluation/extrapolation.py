@@ -139,7 +139,7 @@ def _support(fit: Fit, name: str) -> tuple[np.ndarray, np.ndarray | None] | None
         first = units.structure.unit_dims[0]
         length = units.sizes[first]
         rows = None
-        single = len(units.structure.unit_dims) == 1 and not units.structure.mixes()
+        single = len(units.structure.unit_dims) == 1 and units.structure.parts(first)
         if single and length > UNITS:
             rows = np.linspace(0, length - 1, UNITS).astype(int)
             units = replace(units, rows=rows, sizes={**units.sizes, first: len(rows)})

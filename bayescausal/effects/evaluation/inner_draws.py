@@ -26,6 +26,7 @@ from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.evaluation.question import Question
+from bayescausal.effects.evaluation.slopes import spread_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
 from bayescausal.model.interventions.support import support_of
 from bayescausal.types import (
@@ -252,10 +253,9 @@ class Run:
         estimand = self.question.estimand
         if not estimand.derivative:
             return most
-        column = self.question.fit.columns.get(estimand.treatments[0])
-        spread = 0.0 if column is None else float(np.nanstd(np.asarray(column, dtype=float)))
+        spread = spread_of(self.question.units, estimand.treatments[0])
         width = estimand.divisor  # type: ignore[attr-defined]
-        return np.asarray(most * width / (spread if spread > 0 else 1.0))
+        return np.asarray(most * width / (spread or 1.0))
 
     @property
     def _draw_axis(self) -> int:

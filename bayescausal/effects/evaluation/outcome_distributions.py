@@ -113,7 +113,7 @@ def laws_of(
         units = replace(units, columns={**units.columns, **columns})
     program = remember(structure, _key(units, name, build), lambda: _program(units, name, build))
     first = structure.unit_dims[0]
-    whole = bool(structure.mixes([name]).get(first))
+    whole = not structure.parts(first, [name])
     rows = range(units.fit.n_draws)[draws]
     found: list[np.ndarray | None] = [None] * len(program.requests)
     noise = FreshNoise(seed)

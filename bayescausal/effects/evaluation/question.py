@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_coupling
+from bayescausal.counterfactuals.coupling import (
+    depends_on_coupling,
+    resolve_coupling,
+    taken_couplings,
+)
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.estimands.parts import NATURAL, Arm
@@ -28,7 +32,12 @@ from bayescausal.effects.evaluation.population_units import (
     complete_table,
     population_of,
 )
-from bayescausal.effects.evaluation.slopes import refuse_drawn_jumps, refuse_jumps, refuse_labels
+from bayescausal.effects.evaluation.slopes import (
+    refuse_drawn_jumps,
+    refuse_jumps,
+    refuse_labels,
+    with_step,
+)
 from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request, build_program, recomputed_by
@@ -177,9 +186,10 @@ def resolve(
         structure.require(name)
     if not ignore_potentials:
         refuse_potentials(structure)
+    units, population, words, notes = population_of(fit, estimand, seed)
     if estimand.derivative:
         refuse_labels(structure, estimand)
-    units, population, words, notes = population_of(fit, estimand, seed)
+        estimand = with_step(units, estimand)
     worlds = parsed_worlds(fit, estimand, units)
     _refuse_default_levels(fit, estimand, worlds)
     reached = recomputed = recomputed_by(structure, worlds.values())
@@ -234,7 +244,7 @@ def resolve(
         by=estimand.by,
         population=population,
         words=words,
-        notes=notes,
+        notes=(*notes, *([] if joint else taken_couplings(structure, worlds, estimand, couplings))),
         clusters=clusters_of(fit, estimand, units),
         reads=reads,
         belongs=belongs,

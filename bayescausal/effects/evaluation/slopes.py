@@ -13,6 +13,7 @@ differences of discontinuous outcomes).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from bayescausal.evaluation.program import Builder
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.structure.discontinuities import Jump, jumps_of
 from bayescausal.model.structure.integer_roles import is_number, role_of
-from bayescausal.types import EstimandError, Shift
+from bayescausal.types import BayesCausalError, EstimandError, Shift
 
 if TYPE_CHECKING:
     from bayescausal.effects.estimands.estimand import Estimand
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
     from bayescausal.evaluation.program import Program
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["refuse_drawn_jumps", "refuse_jumps", "refuse_labels"]
+__all__ = ["refuse_drawn_jumps", "refuse_jumps", "refuse_labels", "spread_of", "with_step"]
 
-#: Posterior draws on which continuity is tried.
-DRAWS = 4
+#: Posterior draws on which continuity is tried; values on which crossings are looked for.
+DRAWS, TRIED = 4, 4_000_000
 
 
 def refuse_labels(structure: Structure, estimand: Estimand) -> None:
@@ -93,13 +94,46 @@ def refuse_jumps(
     moved = isinstance(worlds["treated"].get(name), Shift)  # each unit from where it is
     for jump in jumps:
         flips = moved or set(jump.reads) != {name} or jump.condition is None
-        if not (flips or _flips(units, jump, worlds, recomputed)):
+        if not (flips and not jump.pole) and not _flips(units, jump, worlds, recomputed):
             continue
         if jump.sides is None or _differ(units, jump, recomputed):
             raise _no_derivative(
                 estimand,
                 f"{jump.words} of {', '.join(jump.reads)} in the equation of {jump.equation!r}",
             )
+
+
+def spread_of(units: Units, name: str) -> float | None:
+    """Return the standard deviation of a treatment among units and draws; None where it has none.
+
+    Parameters
+    ----------
+    units : Units
+    name : str
+
+    Returns
+    -------
+    float or None
+    """
+    column = units.columns.get(name, None if units.fresh else units.fit.columns.get(name))
+    if column is not None and column.dtype.kind in "biuf":
+        spread = float(np.nanstd(np.asarray(column, dtype=float)))
+    else:
+        redrawn = frozenset(units.structure.random) if units.fresh else frozenset()
+        value = units.structure.variable(name)
+        try:
+            blocks = _values(units, {"natural": {}}, redrawn, [(value, "natural")])
+            drawn = [np.asarray(block.values[0], dtype=float).reshape(-1) for block in blocks]
+        except BayesCausalError:
+            return None
+        spread = float(np.std(np.concatenate(drawn)))
+    return spread if 0 < spread < np.inf else None
+
+
+def with_step(units: Units, estimand: Any) -> Estimand:
+    """Return a slope with a step: a small one on the scale on which the treatment varies."""
+    spread = None if estimand.step is not None else spread_of(units, estimand.treatments[0])
+    return estimand if spread is None else replace(estimand, step=1e-3 * spread)
 
 
 def refuse_drawn_jumps(structure: Structure, estimand: Estimand, program: Program) -> None:
@@ -151,11 +185,24 @@ def _values(units: Units, worlds: Any, recomputed: frozenset[str], wanted: Any) 
 
 
 def _flips(units: Units, jump: Jump, worlds: Any, recomputed: frozenset[str]) -> bool:
-    """Whether the step takes any unit across the threshold."""
-    wanted = [(jump.condition, w) for w in ("treated", "control")]
-    for block in _values(units, worlds, recomputed, wanted):
-        above, below = block.values
+    """Whether the step takes any unit across the threshold, or draws put it on both sides of it."""
+    builder = Builder(units.structure, worlds, recomputed, units.varies, {})
+    sides = [
+        builder.substitute([jump.condition], world, inside=True)[0]
+        for world in ("treated", "control")
+    ]
+    program = builder.compile((), sides)
+    total = units.fit.n_draws if any(program.batched) else 1
+    draws = slice(0, total, max(total * units.count // TRIED, 1))
+    seen: dict[tuple[int | None, int | None], list[Any]] = {}
+    for block in evaluate(program, units, draws, FreshNoise(units.fit.seed), replicates=1):
+        above, below = (np.asarray(v) for v in block.values)
         if np.any(above != below):
+            return True
+        found = [above.all(axis=(0, 1)), ~above.any(axis=(0, 1))]
+        key = block.units.start, block.units.stop
+        seen[key] = [a & b for a, b in zip(seen.get(key, found), found, strict=True)]
+        if not jump.pole and not np.all(np.logical_or(*seen[key])):
             return True
     return False
 

@@ -83,6 +83,7 @@ def streamed_run(
     _refuse(fit, estimand)
     probe = stand_in(fit, table.head(table.columns), len(_first(table)))
     question = resolve(probe, estimand, **options)  # type: ignore[arg-type]
+    estimand = question.estimand  # a slope has one step
     if question.abducted:
         raise EstimandError(
             f"The answer to {estimand.label()} rests on each unit's own noise, and the "

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
+from bayescausal.effects.asked import asked_records
 from bayescausal.effects.estimands.conditions import Condition
 from bayescausal.effects.evaluation.positivity import tied_in_data
+from bayescausal.evaluation.measured import measured
 from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.graph.identification.estimands import decide
 from bayescausal.graph.identification.expression import conditioned
@@ -23,6 +25,7 @@ from bayescausal.graph.identification.path_specific import identify_along
 from bayescausal.graph.identification.positivity import on_the_form
 from bayescausal.graph.structure.marks import as_names, nameless, observables
 from bayescausal.graph.text.parse import as_graph
+from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.record import Fit
 from bayescausal.model.structure.graph_of_anything import graph_and_observed
 from bayescausal.model.structure.structure import structural_graph
@@ -125,16 +128,17 @@ def verdict_of(
         If there is nothing to identify.
     """
     if isinstance(model_or_graph, Fit) and observed is None and unit_dims is None:
+        fit = measured(with_columns(model_or_graph, estimand.names), asked_records(estimand))
         for name in estimand.names:
-            model_or_graph.structure.require(name)
-        decided = verdict(model_or_graph, estimand)
+            fit.structure.require(name)
+        decided = verdict(fit, estimand)
     else:
         graph, seen = graph_and_observed(
             model_or_graph, observed, named=(estimand.names,), unit_dims=unit_dims
         )
         as_names(graph, estimand.names)
-        measured = observables(graph, seen)
-        decided = verdict_on(graph, [n for n in graph if n in measured], estimand)
+        known = observables(graph, seen)
+        decided = verdict_on(graph, [n for n in graph if n in known], estimand)
     if decided is None:
         raise EstimandError(
             f"There is nothing to identify in {estimand.label()}.",

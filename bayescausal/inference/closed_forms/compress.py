@@ -24,6 +24,7 @@ from pymc.model.fgraph import ModelNamed, ModelObservedRV, model_named, model_po
 from pymc.pytensorf import toposort_replace
 
 from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.closed_forms.plan import rows_of
 from bayescausal.inference.closed_forms.reduce import LogitTerm, NotReducedError, reductions
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
@@ -173,7 +174,10 @@ def reducible(
 
 
 def measure(
-    terms: Mapping[str, list[Any] | str], structure: Structure, conformed: Conformed
+    terms: Mapping[str, list[Any] | str],
+    structure: Structure,
+    conformed: Conformed,
+    rows: Mapping[str, np.ndarray] | None = None,
 ) -> Compression:
     """Return the numbers that take the place of the rows.
 
@@ -183,6 +187,8 @@ def measure(
         From :func:`reducible`.
     structure : Structure
     conformed : Conformed
+    rows : mapping of str to ndarray of bool, optional
+        Of some equations, the rows that count.
 
     Returns
     -------
@@ -194,9 +200,10 @@ def measure(
         if isinstance(options, str):
             left[name] = options
             continue
+        seen = rows_of(structure, name, columns, rows or {})
         for term in options:
             try:
-                chosen[name] = (term, term.measure(columns))
+                chosen[name] = (term, term.measure(seen))
                 break
             except NotReducedError as error:
                 left[name] = str(error)
@@ -216,11 +223,11 @@ def fuse(found: Compression, structure: Structure, conformed: Conformed) -> Comp
     -------
     Compression
     """
-    fused = {}
+    fused = dict(found.fused)
     joined = {*conformed.missing, *structure.imputed}
     joined |= {part for pair in structure.imputed.values() for part in pair}
     for name in found.left:
-        if name not in structure.random or name in joined:
+        if name not in structure.random or name in {*joined, *fused}:
             continue
         try:
             term = LogitTerm(structure, name)

@@ -48,6 +48,7 @@ __all__ = [
     "make_plan",
     "rest_of",
     "row_chunks",
+    "rows_of",
     "with_arrays",
 ]
 
@@ -224,7 +225,7 @@ def draw_exact(
     for sampler in plan.samplers:
         key = [seed, crc32(",".join(sorted(sampler.names)).encode())]
         try:
-            columns = _rows_of(sampler, structure, conformed.columns, rows or {})
+            columns = rows_of(structure, sampler.observed[0], conformed.columns, rows or {})
             statistics = accumulate(sampler, structure, columns)
             found = sampler.draw(statistics, chains * draws, key)
         except (NotAffineError, ArithmeticError) as error:
@@ -237,14 +238,13 @@ def draw_exact(
     return arrays, methods, Plan(tuple(kept), tuple(failed), plan.idle)
 
 
-def _rows_of(
-    sampler: Sampler,
+def rows_of(
     structure: Structure,
+    name: str,
     columns: Mapping[str, np.ndarray],
     rows: Mapping[str, np.ndarray],
 ) -> Mapping[str, np.ndarray]:
-    """Return the columns of a sampler, only the rows that count."""
-    name = sampler.observed[0]
+    """Return the columns of an equation, only the rows that count."""
     if name not in rows:
         return columns
     along = structure.dims[name][:1]

@@ -130,11 +130,15 @@ class Factors:
         if stays and _transform(marker.owner.op) not in _FLAT:
             raise StaysError
         stand = inner.type(name=f"{name}_value")
+        # first the roots: a density that is derived (of what is censored) copies what is above
+        [inner] = graph_replace(
+            [inner], {k: v for k, v in roots.items() if k is not marker}, strict=False
+        )
         try:
             expression = pm.logp(inner, stand, warn_rvs=False)
         except (NotImplementedError, RuntimeError, ValueError, TypeError) as error:
             raise StaysError from error
-        [expression] = graph_replace([expression], {**roots, stand: roots[marker]}, strict=False)
+        [expression] = graph_replace([expression], {stand: roots[marker]}, strict=False)
         return without_checks(expression)
 
     def points(self, latents: Collection[str]) -> list[dict[Variable, np.ndarray]]:

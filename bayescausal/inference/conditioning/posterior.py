@@ -30,7 +30,12 @@ from bayescausal.inference.closed_forms.plan import (
     with_arrays,
 )
 from bayescausal.inference.conditioning.condition import condition
-from bayescausal.inference.marginalize.empty_outcomes import draw_gaps, find_gaps
+from bayescausal.inference.marginalize.empty_outcomes import (
+    draw_gaps,
+    find_gaps,
+    unread,
+    without_cells,
+)
 from bayescausal.inference.marginalize.integrate import opened
 from bayescausal.inference.sampling.laplace import LIMIT, draw_bell
 from bayescausal.inference.sampling.sample import draw_unknowns
@@ -39,7 +44,7 @@ from bayescausal.model.names import Joined, names_of
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import pymc as pm
 
@@ -54,6 +59,8 @@ __all__ = [
     "METHODS",
     "compression_of",
     "draw_posterior",
+    "gap_methods",
+    "joined",
     "no_exact",
     "not_compressed",
     "relabelled",
@@ -94,24 +101,22 @@ def draw_posterior(
         As :func:`.sample.draw_unknowns`.
     """
     sizes = {"draws": draws, "chains": chains, "seed": seed}
-    plan = Plan((), (), ())
-    arrays: dict[str, np.ndarray] = {}
-    methods: dict[str, str] = {}
-    if method in ("auto", "exact"):
-        arrays, methods, plan, conformed = _drawn_exactly(structure, conformed, **sizes)
-    elif method != "nuts":
-        plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
-        plan = Plan((), (), plan.idle) if plan.samplers else plan
+    whole = conformed
+    plan, arrays, methods, found, conformed, rows = _planned(
+        structure, conformed, method=method, **sizes
+    )
     if method == "exact" and plan.rest:
         raise no_exact(*plan.rest[0])
     if plan.samplers and not plan.rest:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
+        arrays |= draw_gaps(structure, whole, rows, arrays, empty, seed)
+        methods |= gap_methods(rows, rows)
         groups = with_arrays(
             structure, conformed.coords, {"posterior": empty}, arrays, conformed.columns
         )
         return groups, methods, ()
     held = [n for s in plan.samplers for n in s.observed]
-    found = Compression({}, {})
+    open_ones = found
 
     def change(model: pm.Model) -> pm.Model:
         nonlocal found
@@ -119,7 +124,7 @@ def draw_posterior(
         model = rest_of(model, gone, [*held, *plan.idle])
         if method == "nuts":
             return model
-        found = compression_of(structure, conformed, model)
+        found = joined(open_ones, compression_of(structure, conformed, model, rows))
         if method == "compressed" and found.left:
             raise not_compressed(found)
         if not _in_jax(sampler):
@@ -132,6 +137,11 @@ def draw_posterior(
         conditioned = replace(conditioned, model=change(conditioned.model))
     else:
         conditioned, integral = opened(structure, conformed, change)
+    cut: list[str] = []
+    if method != "nuts" and not integral:
+        cut = [n for n in unread(structure, conformed, latents=True) if n not in rows]
+        conditioned = replace(conditioned, model=without_cells(conditioned.model, cut))
+        rows |= {n: ~conformed.missing[n] for n in cut}
     notes = told(structure, found, conformed)
     bell = None
     if method == "laplace":
@@ -152,34 +162,70 @@ def draw_posterior(
         notes = (*notes, *told_too)
         if method != "nuts":
             more = relabelled(structure, conformed, found, more)
+    arrays |= draw_gaps(structure, whole, rows, arrays, groups["posterior"], seed)
     groups = with_arrays(structure, conformed.coords, groups, arrays, conformed.columns)
-    return groups, {**methods, **more}, notes
+    return groups, {**methods, **more, **gap_methods(rows, held)}, notes
 
 
-def _drawn_exactly(
-    structure: Structure, conformed: Conformed, *, draws: int, chains: int, seed: int
-) -> tuple[dict[str, np.ndarray], dict[str, str], Plan, Conformed]:
-    """Draw the blocks with a closed form; outcomes with empty cells without their empty rows.
+def _planned(
+    structure: Structure, conformed: Conformed, *, method: str, **sizes: Any
+) -> tuple[
+    Plan,
+    dict[str, np.ndarray],
+    dict[str, str],
+    Compression,
+    Conformed,
+    dict[str, np.ndarray],
+]:
+    """Draw the blocks with a closed form; leave out empty cells that nothing reads.
 
     Returns
     -------
-    arrays, methods, plan
+    plan, arrays, methods
         As :func:`.exact.plan.draw_exact`.
+    found : Compression
+        Of outcomes without a closed form whose empty cells are left out.
     conformed : Conformed
-        For what is left: such outcomes are held, whatever stands in their empty cells.
+        For what is left: in empty cells that are left out stands something.
+    rows : dict of str to ndarray of bool
+        Of each outcome with such cells, where it is seen.
     """
-    sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
-    gaps = find_gaps(structure, conformed) if conformed.missing else None
-    if gaps is not None:
-        arrays, methods, plan = draw_exact(
-            gaps.plan, structure, gaps.conformed, rows=gaps.rows, **sizes
-        )
-        if set(gaps.rows) <= {n for s in plan.samplers for n in s.observed}:
-            cells = draw_gaps(structure, conformed, gaps.rows, arrays, seed)
-            told = dict.fromkeys(cells, "conjugate (drawn given the rest)")
-            return {**arrays, **cells}, {**methods, **told}, plan, gaps.conformed
-    plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
-    return *draw_exact(plan, structure, conformed, **sizes), conformed
+    none, failed = Compression({}, {}), set[str]()
+    while conformed.missing:
+        gaps = find_gaps(structure, conformed, method, failed)
+        if gaps is None:
+            break
+        found, known, rows = gaps.leave_out(structure, conformed)
+        arrays, methods, plan = draw_exact(gaps.plan, structure, known, rows=rows, **sizes)
+        lost = gaps.exact - {n for s in plan.samplers for n in s.observed}
+        if not lost:
+            return plan, arrays, methods, found, known, rows
+        failed |= lost
+    plan = Plan((), (), ())
+    if method != "nuts":
+        plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
+    if method in ("auto", "exact"):
+        arrays, methods, plan = draw_exact(plan, structure, conformed, **sizes)
+        return plan, arrays, methods, none, conformed, {}
+    return Plan((), (), plan.idle), {}, {}, none, conformed, {}
+
+
+def gap_methods(rows: Collection[str], exact: Collection[str]) -> dict[str, str]:
+    """Return how the empty cells of outcomes were drawn: independently where the rest was.
+
+    Parameters
+    ----------
+    rows : collection of str
+        The outcomes.
+    exact : collection of str
+        Those that have a closed form.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    how = "drawn given the rest"
+    return {f"{n}_unobserved": f"conjugate ({how})" if n in exact else how for n in rows}
 
 
 def draw_laplace(
@@ -214,7 +260,16 @@ def draw_laplace(
     return found, {names: f"laplace (k-hat {k_hat:.2f})"}, (note,)
 
 
-def compression_of(structure: Structure, conformed: Conformed, model: Any) -> Compression:
+def joined(one: Compression, other: Compression) -> Compression:
+    """Return what is known of different equations together."""
+    return Compression(
+        {**one.chosen, **other.chosen}, {**one.left, **other.left}, {**one.fused, **other.fused}
+    )
+
+
+def compression_of(
+    structure: Structure, conformed: Conformed, model: Any, but: Collection[str] = ()
+) -> Compression:
     """Return how the equations of what is left can be shortened for the data at hand.
 
     Parameters
@@ -223,12 +278,14 @@ def compression_of(structure: Structure, conformed: Conformed, model: Any) -> Co
     conformed : Conformed
     model : pm.Model
         Conditioned, without the blocks that were drawn already.
+    but : collection of str
+        Equations that are dealt with already.
 
     Returns
     -------
     Compression
     """
-    names = [rv.name for rv in model.observed_RVs]
+    names = [rv.name for rv in model.observed_RVs if rv.name not in but]
     discrete = [rv.name for rv in model.free_RVs if is_discrete(rv)]
     if discrete:
         why = f"{', '.join(discrete)} is discrete and unknown"
@@ -292,7 +349,7 @@ def told(structure: Structure, found: Compression, conformed: Conformed) -> tupl
     """
     notes = [
         f"The equation of {name} is compressed to "
-        f"{term.words(numbers, conformed.columns[name].size)}."
+        f"{term.words(numbers, _rows_in(numbers, conformed.columns[name].size))}."
         for name, (term, numbers) in found.chosen.items()
     ]
     for name in found.left:
@@ -307,6 +364,12 @@ def no_exact(block: Block, reason: str) -> ModelError:
         f"The posterior of {', '.join(block.unknowns)} has no exact method: {reason}.",
         remedy='Fit with method="auto".',
     )
+
+
+def _rows_in(numbers: Mapping[str, np.ndarray], size: int) -> int:
+    """Return the number of rows that were added up: those that are seen."""
+    held = numbers.get("count", numbers.get("counts"))
+    return size if held is None else round(float(np.sum(held)))
 
 
 def _in_jax(options: Mapping[str, Any]) -> bool:

@@ -125,6 +125,7 @@ def conform(
             f"The data have no column for {', '.join(map(repr, lost))}, pm.Data of the model.",
             expected="A complete column for every pm.Data of the units.",
             names=near,
+            remedy=_held(lost[0], data, table),
         )
     for name in table.columns:
         if name not in data:
@@ -241,6 +242,18 @@ def _random_column(
     if discrete and not empty.any():
         return _integers(name, array, structure.variable(name).type.dtype, table), labels
     return array, labels
+
+
+def _held(name: str, data: Mapping[str, Any], table: Table) -> str | None:
+    """Return what to do where the model holds values, but not of as many units as the data have."""
+    held: tuple[int, ...] = np.shape(data[name].get_value(borrow=True)) if name in data else ()
+    if len(held) != 1 or held[0] == len(table):
+        return None
+    return (
+        f"The model holds {held[0]} of its values, and the data have {len(table)} rows: add the "
+        f'column, or put as many into the model: pm.set_data({{"{name}": values}}), or '
+        f'pm.do(model, {{"{name}": values}}).'
+    )
 
 
 def _data_column(

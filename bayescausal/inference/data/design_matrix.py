@@ -14,10 +14,18 @@ import numpy as np
 
 from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.record import Fit, build_fit
-from bayescausal.model.structure.design_matrix import columns_asked, entry_names, split_structure
+from bayescausal.inference.stream.source_data import NotHeld, StreamTable
+from bayescausal.model.structure.design_matrix import (
+    columns_asked,
+    entries_of,
+    entry_names,
+    split_structure,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import numpy as np
 
     from bayescausal.model.structure.structure import Structure
 
@@ -88,14 +96,18 @@ def with_columns(fit: Fit, names: Iterable[Any]) -> Fit:
 
 
 def _split(fit: Fit, vectors: tuple[str, ...], structure: Structure) -> Fit:
-    old = fit.structure
-    columns = _parts(old, vectors, fit.columns)
-    table = fit.data
-    if table is not None:
-        values = _parts(old, vectors, table.values)
-        dims = {n: structure.dims.get(n, table.dims.get(n, ())) for n in values}
-        categories = {n: v for n, v in table.categories.items() if n not in vectors}
-        table = replace(table, values=values, dims=dims, categories=categories)
+    old, table = fit.structure, fit.data
+    columns: Mapping[str, Any]
+    if isinstance(table, StreamTable):
+        table = _split_stream(table, old, vectors, structure)
+        columns = table.values
+    else:
+        columns = _parts(old, vectors, fit.columns)
+        if table is not None:
+            values = _parts(old, vectors, table.values)
+            dims = {n: structure.dims.get(n, table.dims.get(n, ())) for n in values}
+            categories = {n: v for n, v in table.categories.items() if n not in vectors}
+            table = replace(table, values=values, dims=dims, categories=categories)
     return build_fit(
         structure=structure,
         table=table,
@@ -111,15 +123,28 @@ def _split(fit: Fit, vectors: tuple[str, ...], structure: Structure) -> Fit:
     )
 
 
+def _split_stream(
+    table: StreamTable, old: Structure, vectors: tuple[str, ...], structure: Structure
+) -> StreamTable:
+    """Return the record of a source in which columns of vectors are read by themselves."""
+    readers = {}
+    for name, reader in table.readers.items():
+        if name not in vectors:
+            readers[name] = reader
+            continue
+        for entry, part in zip(entry_names(old, name), reader.parts, strict=True):
+            variable, own = structure.model[entry], structure.dims[entry]
+            readers[entry] = replace(
+                reader, name=entry, parts=(part,), variable=variable, dims=own, place=0
+            )
+    dims = {n: r.dims for n, r in readers.items()}
+    values = NotHeld(readers, table.source.words)
+    return replace(table, values=values, dims=dims, readers=readers)
+
+
 def _parts(structure: Structure, vectors: tuple[str, ...], values: Any) -> dict[str, np.ndarray]:
     """Return arrays by name, vectors taken apart."""
     out: dict[str, np.ndarray] = {}
     for name, array in values.items():
-        if name not in vectors:
-            out[name] = array
-            continue
-        dims = structure.dims[name]
-        axis = next(i for i, d in enumerate(dims) if d not in structure.unit_dims)
-        for k, entry in enumerate(entry_names(structure, name)):
-            out[entry] = np.take(array, k, axis=axis)
+        out |= entries_of(structure, name, array) if name in vectors else {name: array}
     return out

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
-from bayescausal.model.structure.design_matrix import entry_names
+from bayescausal.model.structure.design_matrix import entries_of, entry_names
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -115,13 +115,11 @@ def _read(
     for node in structure.data:
         if node not in columns or node not in graph or not graph.out_degree(node):
             continue
-        entries = entry_names(structure, node)
-        if not entries:
+        if not entry_names(structure, node):
             found[node] = (node, columns[node])
             continue
-        axis = [d in structure.unit_dims for d in structure.dims[node]].index(False)
-        for k, entry in enumerate(entries):
-            found[entry] = (node, np.take(columns[node], k, axis=axis))
+        for entry, array in entries_of(structure, node, columns[node]).items():
+            found[entry] = (node, array)
     return found
 
 

@@ -5,91 +5,226 @@ Where :math:`y` is empty and no other factor reads it, its factor integrates to 
 .. math:: \int p(y_i \mid \theta, x_i)\, dy_i = 1 ,
 
 so the row adds nothing to what is known of the parameters and is left out of the equation of
-:math:`y`. What is left is complete, and keeps its closed form; the empty cells are drawn from
-their equation afterwards, once per draw.
+:math:`y`. What is left is complete, and is drawn as complete data are: by its closed form, by
+sufficient statistics of the rows that are seen, or by the Markov chain on those rows. The empty
+cells are drawn from their equation afterwards, once per draw.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
-from zlib import crc32
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
+import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import graph_replace, vectorize_graph
 from pytensor.tensor.random.basic import NormalRV
+from pytensor.tensor.random.op import RandomVariable
 
+from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.closed_forms.compress import Compression, measure, reducible
 from bayescausal.inference.closed_forms.plan import Plan, make_plan
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.inference.closed_forms.reduce import CellTerm, NotReducedError
+from bayescausal.inference.marginalize.affine_latents import admitted
+from bayescausal.inference.marginalize.integrate import normal_vectors
+from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.structure.rebuild import PY_MODE, close, open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    import xarray as xr
 
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Gaps", "draw_gaps", "find_gaps"]
+__all__ = ["Gaps", "draw_gaps", "find_gaps", "unread", "without_cells"]
 
 #: Numbers that are held at a time when cells are drawn back.
 HELD = 20_000_000
 
 
+class RowsTerm(CellTerm):
+    """The density of the rows that are seen, as they are."""
+
+    def measure(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the rows; as :meth:`CellTerm.measure`."""
+        value = np.asarray(columns[self.name])
+        rows = {n: np.asarray(columns[n]) for n in self.equation.varying}
+        self._verify(columns, rows, value, np.arange(len(value)))
+        return {**rows, "value": value, "counts": np.ones(len(value))}
+
+
 @dataclass(frozen=True, eq=False)
 class Gaps:
-    """A posterior without the empty cells of some outcomes.
+    """How outcomes enter a posterior without their empty cells.
 
     Attributes
     ----------
     plan : Plan
-        In which those outcomes have exact samplers.
-    conformed : Conformed
-        With something in those cells: what is put there is read by nothing.
-    rows : mapping of str to ndarray of bool
-        Of each such outcome, where it is seen.
+        Of what is left of the data.
+    exact : frozenset of str
+        Outcomes that have an exact sampler of their own in it.
+    terms : mapping of str to (list of terms or str, RowsTerm or None)
+        Of others, how their equations might be shortened, and their rows where that fails.
     """
 
     plan: Plan
-    conformed: Conformed
-    rows: Mapping[str, np.ndarray]
+    exact: frozenset[str]
+    terms: Mapping[str, tuple[list[Any] | str, RowsTerm | None]]
+
+    def leave_out(
+        self, structure: Structure, conformed: Conformed
+    ) -> tuple[Compression, Conformed, dict[str, np.ndarray]]:
+        """Return the data without the empty cells that are left out.
+
+        Parameters
+        ----------
+        structure : Structure
+        conformed : Conformed
+            The data.
+
+        Returns
+        -------
+        found : Compression
+            Of the outcomes in ``terms``.
+        conformed : Conformed
+            With a value that was seen in those cells, which nothing reads.
+        rows : dict of str to ndarray of bool
+            Of each outcome, where it is seen.
+        """
+        rows = {n: ~conformed.missing[n] for n in (*self.exact, *self.terms)}
+        options = {n: short for n, (short, _) in self.terms.items()}
+        found = measure(options, structure, conformed, rows)
+        seen = {n: [term] for n, (_, term) in self.terms.items() if n in found.left and term}
+        whole = measure(seen, structure, conformed, rows).chosen
+        left = {n: why for n, why in found.left.items() if n in whole}
+        found = Compression(found.chosen, left, whole)
+        rows = {n: v for n, v in rows.items() if n in {*self.exact, *found.chosen, *whole}}
+        columns = dict(conformed.columns)
+        for name, seen_here in rows.items():
+            column = columns[name]
+            columns[name] = np.where(seen_here, column, column[np.argmax(seen_here)])
+        missing = {n: v for n, v in conformed.missing.items() if n not in rows}
+        return found, replace(conformed, columns=columns, missing=missing), rows
 
 
-def find_gaps(structure: Structure, conformed: Conformed) -> Gaps | None:
-    """Return the outcomes whose empty cells can be left out, the rest having a closed form.
+def unread(structure: Structure, conformed: Conformed, *, latents: bool = False) -> list[str]:
+    """Return the outcomes with empty cells that only their own equation reads.
+
+    Parameters
+    ----------
+    structure : Structure
+    conformed : Conformed
+    latents : bool
+        Whether their equations may read unknowns of the units, without empty cells.
+
+    Returns
+    -------
+    list of str
+    """
+    model, unit = structure.model, set(structure.unit_dims)
+    free = {str(rv.name) for rv in model.free_RVs}
+    if structure.fixed:
+        return []
+
+    def known(variable: Any) -> bool:
+        name = str(variable.name)
+        if variable in model.data_vars or name in conformed.columns:
+            return name not in conformed.missing
+        return name in free and (latents or not unit & set(structure.dims.get(name, ())))
+
+    found = []
+    for name, empty in conformed.missing.items():
+        if name not in model.named_vars or name in structure.imputed:
+            continue
+        rv, dims = model[name], structure.dims.get(name, ())
+        below = nx.descendants(structure.full, name)
+        read = named_parents(rv.owner.inputs, {*model.basic_RVs, *model.data_vars})
+        if (
+            isinstance(rv.owner.op, RandomVariable)
+            and rv.type.ndim == 1
+            and dims[:1] == structure.unit_dims
+            and not structure.mixing.get(name)
+            and not any(n in structure.random or n in structure.potentials for n in below)
+            and not empty.all()
+            and all(known(v) for v in read)
+            and _is_cut(structure, tuple(str(v.name) for v in read), name)
+        ):
+            found.append(name)
+    return found
+
+
+def without_cells(model: pm.Model, names: Collection[str]) -> pm.Model:
+    """Return a conditioned model without the empty cells of some outcomes.
+
+    Parameters
+    ----------
+    model : pm.Model
+        In which these are split into what is seen and what is not.
+    names : collection of str
+        From :func:`unread`.
+
+    Returns
+    -------
+    pm.Model
+    """
+    if not names:
+        return model
+    fgraph, memo, initvals = open_model(model)
+    below = [d for d in model.deterministics if named_parents([d], {model[n] for n in names})]
+    gone = {memo[v] for v in below}
+    gone |= {memo[model[m]] for n in names for m in (n, f"{n}_unobserved")}
+    for i in reversed(range(len(fgraph.outputs))):
+        if fgraph.outputs[i] in gone:
+            fgraph.remove_output(i)
+    return close(fgraph, {k: v for k, v in initvals.items() if k in model.named_vars})
+
+
+def find_gaps(
+    structure: Structure, conformed: Conformed, method: str, failed: Collection[str] = ()
+) -> Gaps | None:
+    """Return the outcomes whose empty cells can be left out.
 
     Parameters
     ----------
     structure : Structure
         The model, read.
     conformed : Conformed
-        The data.
+        The data; only the names of the columns, and of those with empty cells, are looked at.
+    method : {"auto", "exact", "compressed", "laplace", "nuts"}
+        As in :func:`bayescausal.fit`.
+    failed : collection of str
+        Outcomes whose numbers contradicted their closed form.
 
     Returns
     -------
     Gaps or None
         None where there are none.
     """
-    names = {n for n in conformed.missing if _is_leaf(structure, n)}
-    while names:
-        open_ones = set(conformed.missing) - names
-        plan = make_plan(structure, set(conformed.columns), open_ones)
+    if method == "nuts":
+        return None
+    names = set(unread(structure, conformed))
+    columns, partly = set(conformed.columns), set(conformed.missing)
+    exact = names - set(failed) if method in ("auto", "exact") else set()
+    while True:
+        plan = make_plan(structure, columns, partly - exact)
         alone = {
             s.observed[0]
             for s in plan.samplers
             if len(s.observed) == 1 and _is_cut(structure, s.columns, s.observed[0])
         }
-        if names <= alone:
-            columns = {
-                n: np.where(conformed.missing[n], 0.0, v) if n in names else v
-                for n, v in conformed.columns.items()
-            }
-            missing = {n: v for n, v in conformed.missing.items() if n not in names}
-            rows = {n: ~conformed.missing[n] for n in names}
-            return Gaps(plan, replace(conformed, columns=columns, missing=missing), rows)
-        names &= alone
-    return None
+        if exact <= alone:
+            break
+        exact &= alone
+    if method not in ("auto", "exact"):
+        plan = Plan((), (), plan.idle)
+    terms = {} if method == "exact" else _terms(structure, conformed, names - exact)
+    return Gaps(plan, frozenset(exact), terms) if exact or terms else None
 
 
 def draw_gaps(
@@ -97,7 +232,9 @@ def draw_gaps(
     conformed: Conformed,
     rows: Mapping[str, np.ndarray],
     arrays: Mapping[str, np.ndarray],
+    posterior: xr.Dataset,
     seed: int,
+    compiled: dict[str, Any] | None = None,
 ) -> dict[str, np.ndarray]:
     """Draw empty cells from their equation, once per draw.
 
@@ -110,74 +247,110 @@ def draw_gaps(
         Where each outcome is seen.
     arrays : mapping of str to ndarray, shape (chain, draw, ...)
         Draws of what the equations read.
+    posterior : Dataset
+        Further draws.
     seed : int
+    compiled : dict, optional
+        Keeps what is compiled, for data with the same names.
 
     Returns
     -------
     dict of str to ndarray, shape (chain, draw, cell)
         Named ``"<outcome>_unobserved"``.
     """
-    model = structure.model
     out = {}
+    kept = {} if compiled is None else compiled
     for name, seen in rows.items():
-        node = model[name].owner
-        dim = structure.dims[name][0]
-        given = {
-            model[n]: pt.constant(
-                (v[~seen] if dim in structure.dims.get(n, ()) else v).astype(model[n].type.dtype)
-            )
-            for n, v in conformed.columns.items()
-            if n != name
-        }
-        drawn = [model[n] for n in arrays if n in model.named_vars]
-        inputs = {v: pt.TensorType(v.type.dtype, (None,) * (v.type.ndim + 1))() for v in drawn}
-        parameters = graph_replace(list(node.op.dist_params(node)), given, strict=False)
-        found = vectorize_graph(parameters, inputs)
-        call = pytensor.function(
-            list(inputs.values()), found, mode=PY_MODE, on_unused_input="ignore"
-        )
-        first = next(iter(arrays.values()))
-        chains, draws = first.shape[:2]
-        count = int((~seen).sum())
-        rng = np.random.default_rng([seed, crc32(name.encode()), 3])
-        cells = np.empty((chains * draws, count))
-        flat = [arrays[v.name].reshape(-1, *arrays[v.name].shape[2:]) for v in inputs]
+        if name not in kept:
+            kept[name] = _compiled(structure, conformed, name)
+        call, given, drawn, rng = kept[name]
+        rng.set_value(np.random.default_rng([seed, zlib.crc32(name.encode()), 3]))
+        along, count = structure.dims[name][0], int((~seen).sum())
+        held = [
+            v[~seen] if along in structure.dims.get(n, ()) else v
+            for n, v in ((n, conformed.columns[n]) for n in given)
+        ]
+        draws = [arrays[n] if n in arrays else posterior[n].values for n in drawn]
+        draws = [
+            v[:, :, ~seen] if along in structure.dims.get(n, ()) else v
+            for n, v in zip(drawn, draws, strict=True)
+        ]
+        flat = [v.reshape(-1, *v.shape[2:]) for v in draws]
         step = max(1, HELD // max(count, 1))
-        for start in range(0, chains * draws, step):
-            cut = slice(start, start + step)
-            mu, sigma = call(*(v[cut] for v in flat))
-            size = cells[cut].shape
-            cells[cut] = _wide(mu, size) + _wide(sigma, size) * rng.normal(size=size)
-        out[f"{name}_unobserved"] = cells.reshape(chains, draws, count)
+        found = [
+            call(count, *held, *(v[i : i + step] for v in flat))
+            for i in range(0, len(flat[0]), step)
+        ]
+        out[f"{name}_unobserved"] = np.concatenate(found).reshape(*draws[0].shape[:2], count)
     return out
 
 
 # ------------------------------------------------------------------------------- private
 
 
-def _is_leaf(structure: Structure, name: str) -> bool:
-    """Whether nothing but its own equation reads a Normal variable with one dim."""
-    variable = structure.model[name] if name in structure.model.named_vars else None
-    below = nx.descendants(structure.full, name)
-    return (
-        variable is not None
-        and name not in structure.imputed
-        and isinstance(variable.owner.op, NormalRV)
-        and variable.type.ndim == 1
-        and structure.dims.get(name, ())[:1] == structure.unit_dims
-        and not any(n in structure.random or n in structure.potentials for n in below)
-        and not structure.mixing.get(name)
-        and not structure.fixed
+def _compiled(structure: Structure, conformed: Conformed, name: str) -> tuple[Any, ...]:
+    """Compile the cells of an outcome as a function of their number, parents and draws."""
+    model, rv = structure.model, structure.variable(name)
+    read = named_parents(rv.owner.inputs, {*model.basic_RVs, *model.data_vars})
+    unit = set(structure.unit_dims)
+    given, places, batch = {}, {}, {}
+    for variable in sorted(read, key=lambda v: str(v.name)):
+        parent, kind = str(variable.name), variable.type
+        own = bool(unit & set(structure.dims.get(parent, ())))
+        shape = tuple(1 if k == 1 and not own else None for k in kind.shape)
+        place = pt.TensorType(kind.dtype, shape)(f"in_{parent}")
+        if parent in conformed.columns:
+            given[variable] = place
+        elif variable not in model.data_vars:
+            places[variable] = place
+            batch[place] = pt.TensorType(kind.dtype, (None, *shape))(parent)
+    node, count = rv.owner, pt.lscalar("count")
+    plain = graph_replace(node.op.dist_params(node), {**given, **places}, strict=False)
+    wide = [
+        v[:, None] if v.type.ndim > p.type.ndim == 0 else v
+        for v, p in zip(vectorize_graph(plain, batch), plain, strict=True)
+    ]
+    rng = pytensor.shared(np.random.default_rng(), name="rng")
+    size = (next(iter(batch.values())).shape[0], count)
+    cells = node.op.make_node(rng, size, *wide).outputs[1]
+    inputs = [count, *given.values(), *batch.values()]
+    call = pm.compile(
+        inputs, cells, mode=PY_MODE, on_unused_input="ignore", allow_input_downcast=True
     )
+    names = ([str(v.name) for v in held] for held in (given, places))
+    return call, *names, rng
+
+
+def _terms(
+    structure: Structure, conformed: Conformed, names: Collection[str]
+) -> dict[str, tuple[list[Any] | str, RowsTerm | None]]:
+    """Return how equations might be shortened or written over rows; those that cannot are absent.
+
+    What sums out a discrete unknown does not know of them. Normal unknowns are integrated out of
+    the rows of a Normal outcome, where its own empty cells can be integrated out as well.
+    """
+    own = structure.model
+    free = [rv for rv in own.free_RVs if rv.name not in conformed.columns]
+    if any(is_discrete(rv) for rv in free):
+        return {}
+    missing = {n: v for n, v in conformed.missing.items() if n not in names}
+    vectors = [n for n in normal_vectors(structure, own) if n not in conformed.columns]
+    integrated = bool(names) and bool(admitted(structure, vectors))
+    found: dict[str, tuple[list[Any] | str, RowsTerm | None]] = {}
+    for name, short in reducible(structure, replace(conformed, missing=missing), names).items():
+        if isinstance(short, str) or not short[0].equation.unknown:
+            continue
+        rows = None
+        if not (integrated and isinstance(own[name].owner.op, NormalRV)):
+            try:
+                rows = RowsTerm(short[0].equation)
+            except NotReducedError:
+                rows = None
+        found[name] = short, rows
+    return found
 
 
 def _is_cut(structure: Structure, columns: tuple[str, ...], name: str) -> bool:
     """Whether rows of an outcome can be left out: its dim comes first wherever it is."""
     dim = structure.dims[name][0]
     return all(dim not in structure.dims.get(n, ())[1:] for n in columns)
-
-
-def _wide(value: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Return draws (draw,) or (draw, cell or 1) laid out over cells."""
-    array = np.asarray(value)
-    return np.broadcast_to(array.reshape(array.shape[0], -1) if array.ndim else array, size)

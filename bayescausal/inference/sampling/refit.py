@@ -12,8 +12,8 @@ so that a fit is reading the data, adding up statistics, and the Markov chain it
 may have any number of units. Latent variables are unknowns per unit: there, one density is compiled
 for each number of units.
 
-Normal latents and empty cells that are integrated out are no unknowns: where a column is empty is
-data like its values.
+Normal latents and empty cells that are integrated out are no unknowns, nor are empty cells of an
+outcome that nothing reads: where a column is empty is data like its values.
 
 It fails where the unknowns depend on the data set itself: other empty cells are unknowns of their
 own, discrete unknowns are summed out for the data at hand, unknowns whose law reads a column start
@@ -53,7 +53,14 @@ from bayescausal.inference.closed_forms.plan import (
     with_arrays,
 )
 from bayescausal.inference.conditioning.condition import condition
-from bayescausal.inference.conditioning.posterior import no_exact, not_compressed, relabelled, told
+from bayescausal.inference.conditioning.posterior import (
+    gap_methods,
+    joined,
+    no_exact,
+    not_compressed,
+    relabelled,
+    told,
+)
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.table import as_table, own_table
 from bayescausal.inference.fit import (
@@ -62,6 +69,7 @@ from bayescausal.inference.fit import (
     resolve_seed,
 )
 from bayescausal.inference.marginalize.affine_latents import admitted
+from bayescausal.inference.marginalize.empty_outcomes import Gaps, draw_gaps, find_gaps
 from bayescausal.inference.marginalize.integrate import Integrated, normal_vectors, opened
 from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, at_once
 from bayescausal.model.interventions.support import is_discrete
@@ -207,8 +215,9 @@ class Refitter:
                 expected="The names of the variables that will be observed.",
             )
         self.plain = _why_plain(self.structure, self.columns, method, self.sampler)
-        self._plans: dict[Any, tuple[Plan, dict[str, Any]]] = {}
+        self._plans: dict[Any, tuple[Gaps | None, Plan, dict[str, Any]]] = {}
         self._recipes: OrderedDict[Any, _Recipe | str] = OrderedDict()
+        self._cells: dict[str, Any] = {}
         self._lock = threading.RLock()
 
     def fit(self, data: Any, *, seed: int) -> Fit:
@@ -281,12 +290,17 @@ class Refitter:
     def _draw(self, structure: Structure, conformed: Conformed, *, seed: int, **_: Any) -> Drawn:
         """Draw the posterior by what is kept."""
         with self._lock:
-            plan, terms = self._planned(conformed)
+            whole = conformed
+            gaps, plan, terms = self._planned(conformed)
             sizes: dict[str, Any] = {"draws": self.draws, "chains": self.chains, "seed": seed}
-            arrays, methods, held = draw_exact(plan, structure, conformed, **sizes)
+            found = Compression({}, {})
+            rows: dict[str, np.ndarray] = {}
+            if gaps is not None:
+                found, conformed, rows = gaps.leave_out(structure, conformed)
+            arrays, methods, held = draw_exact(plan, structure, conformed, rows=rows, **sizes)
             if len(held.samplers) < len(plan.samplers):
                 raise _PlainError(held.rest[-1][1])
-            short = measure(terms, structure, conformed)
+            short = joined(found, measure(terms, structure, conformed))
             if self.method == "compressed" and short.left:
                 raise not_compressed(short)
             if self.method != "nuts":
@@ -303,16 +317,22 @@ class Refitter:
             if recipe.integral is not None:
                 rng = np.random.default_rng([seed, 2])
                 arrays |= recipe.integral.recover(groups["posterior"], rng, data, conformed.missing)
+            before = groups["posterior"]
+            arrays |= draw_gaps(structure, whole, rows, arrays, before, seed, self._cells)
             groups = with_arrays(structure, conformed.coords, groups, arrays, conformed.columns)
-        return groups, {**methods, **recipe.methods}, told(structure, short, conformed)
+        methods |= {**recipe.methods, **gap_methods(rows, gaps.exact if gaps else ())}
+        return groups, methods, told(structure, short, conformed)
 
-    def _planned(self, conformed: Conformed) -> tuple[Plan, dict[str, Any]]:
+    def _planned(self, conformed: Conformed) -> tuple[Gaps | None, Plan, dict[str, Any]]:
         """Return the blocks, and the terms of equations that might be shortened."""
         key = tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing))
         if key not in self._plans:
             structure = self.structure
             plan = Plan((), (), ())
-            if self.method != "nuts":
+            gaps = find_gaps(structure, conformed, self.method)
+            if gaps is not None:
+                plan = gaps.plan
+            elif self.method != "nuts":
                 plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
             if self.method == "exact" and plan.rest:
                 raise no_exact(*plan.rest[0])
@@ -323,7 +343,7 @@ class Refitter:
             seen -= set(conformed.missing)
             left = [n for n in structure.random if n not in away and n in seen]
             terms = reducible(structure, conformed, left) if self.method != "nuts" else {}
-            self._plans[key] = plan, terms
+            self._plans[key] = gaps, plan, terms
         return self._plans[key]
 
     def _recipe(self, plan: Plan, short: Compression, conformed: Conformed) -> _Recipe:
@@ -432,7 +452,7 @@ class Refitter:
     def __getstate__(self) -> dict[str, Any]:
         import cloudpickle
 
-        made = ("_lock", "_plans", "_recipes", "structure")  # made again where it arrives
+        made = ("_lock", "_plans", "_recipes", "_cells", "structure")  # made again where it arrives
         state = {k: v for k, v in vars(self).items() if k not in made}
         return {**state, "model": cloudpickle.dumps(self.model)}
 
@@ -441,7 +461,8 @@ class Refitter:
 
         vars(self).update({**state, "model": cloudpickle.loads(state["model"])})
         self.structure = structure_of(self.model, unit_dims=self.unit_dims, named=self.columns)
-        self._plans, self._recipes, self._lock = {}, OrderedDict(), threading.RLock()
+        self._plans, self._recipes, self._cells = {}, OrderedDict(), {}
+        self._lock = threading.RLock()
 
     def __repr__(self) -> str:
         how = f"plain path: {self.plain}" if self.plain else f"method={self.method!r}"

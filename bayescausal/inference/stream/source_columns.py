@@ -20,6 +20,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.data.columns import aligned, wanted_columns
 from bayescausal.inference.data.rows import _columns_of
 from bayescausal.model.interventions.support import _ENDS, is_discrete, params_of, support_of
+from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class Column:
         Whether it is a random variable, and no ``pm.Data``.
     support : Support or None
         None where it depends on other columns.
+    given : tuple of str
+        Those columns.
+    event : tuple of int
+        Lengths of the dims that are not of the units.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Column:
     random: bool
     support: Any
     given: tuple[str, ...] = ()
+    event: tuple[int, ...] = ()
 
     @property
     def finite(self) -> bool:
@@ -92,16 +98,9 @@ class Column:
         found = [self._numbers(batch.column(part), order, weights, problems) for part in self.parts]
         rows = found[0]
         if len(self.dims) > 1:
-            rows = np.stack(found, axis=-1).reshape(len(rows), *self._event())
+            rows = np.stack(found, axis=-1).reshape(len(rows), *self.event)
             rows = np.moveaxis(rows, 0, self.place)
         return rows.astype(self.variable.type.dtype, copy=False), problems
-
-    def _event(self) -> tuple[int, ...]:
-        shape = self.variable.type.shape
-        lengths = [n for i, n in enumerate(shape) if i != self.place]
-        if any(n is None for n in lengths):
-            return (len(self.parts),)
-        return tuple(int(n) for n in lengths)
 
     def _numbers(
         self, raw: Any, order: Sequence[Any], weights: np.ndarray | None, problems: Problems
@@ -306,13 +305,13 @@ def _column(
     dims = structure.dims[name]
     place = dims.index(structure.unit_dims[0])
     discrete = is_discrete(variable)
-    if name in data:
-        return Column(name, parts, variable, dims, place, discrete, False, None)
-    known = _data_of(variable, [str(v) for v in data])
-    if known:
-        given = tuple(str(v.name) for v in known)
-        return Column(name, parts, variable, dims, place, discrete, True, None, given)
-    return Column(name, parts, variable, dims, place, discrete, True, support_of(variable))
+    sizes = dim_sizes(structure.model)
+    event = tuple(sizes[d] for d in dims if d not in structure.unit_dims)
+    known = [] if name in data else _data_of(variable, [str(v) for v in data])
+    random = name not in data
+    support = support_of(variable) if random and not known else None
+    given = tuple(str(v.name) for v in known)
+    return Column(name, parts, variable, dims, place, discrete, random, support, given, event)
 
 
 def _data_of(variable: Any, names: Sequence[str]) -> list[Any]:

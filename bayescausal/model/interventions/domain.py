@@ -31,8 +31,9 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
-from bayescausal.model.interventions.support import params_of, support_of
+from bayescausal.model.interventions.support import params_of
 from bayescausal.model.noise.means import mean_of
+from bayescausal.model.noise.signs import constant_of, plain_of, sign_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,6 +82,8 @@ class Check:
         Entries of the axis that an index points into.
     steps : tuple of Step
         Operations that may explain a NaN.
+    direct : tuple of bool
+        Of a spread: which of `reads` are no Deterministics.
     """
 
     equation: str
@@ -90,6 +93,7 @@ class Check:
     words: str = ""
     length: Variable | None = None
     steps: tuple[Step, ...] = ()
+    direct: tuple[bool, ...] = ()
 
 
 #: Elementwise functions that are defined wherever their arguments are.
@@ -107,6 +111,7 @@ _ARRAYS = (
     ScalarFromTensor, TensorFromScalar, Subtensor, AdvancedSubtensor,
     RandomVariable, SymbolicRandomVariable, CheckParameterValue,
 )  # fmt: skip
+_MOVES = (DimShuffle, Alloc, Reshape, SpecifyShape, Subtensor, AdvancedSubtensor)
 _NAMED_TOTAL = (
     "Dot", "Softmax", "LogSoftmax", "ARange", "CumOp", "Sort", "ArgSort", "Argmax", "Max", "Eye",
     "Tri", "ExtractDiag", "AllocDiag", "Matmul", "IncSubtensor", "AdvancedIncSubtensor", "Split",
@@ -156,7 +161,7 @@ def checks_of(
         if root in read and walk.changes(root) and str(root.type.dtype).startswith("float"):
             steps = walk.steps(root)
             found += [
-                Check(name, "spread", s.spread, s.reads, s.words)
+                Check(name, "spread", s.spread, s.reads, s.words, direct=walk.direct(s.reads))
                 for s in steps
                 if s.spread is not None
             ]
@@ -194,10 +199,15 @@ def changed_parameters(
 
 def changed_steps(
     structure: Structure, name: str, touched: frozenset[str], root: Variable
-) -> list[tuple[Any, tuple[str, ...]]]:
-    """Return the operations behind a parameter that read what changes, with what they read."""
+) -> list[tuple[Any, tuple[tuple[str, ...], ...]]]:
+    """Return the operations behind a parameter that read what changes, with what each input reads.
+
+    Returns
+    -------
+    list of (Apply, tuple of tuple of str)
+    """
     walk = _Walk(structure, name, touched)
-    return [(node, walk.reads(node.outputs[0])) for node in walk.nodes([root])]
+    return [(n, tuple(walk.reads(i) for i in n.inputs)) for n in walk.nodes([root])]
 
 
 def doubtful_parameters(rv: Variable) -> list[Variable]:
@@ -380,17 +390,26 @@ class _Walk:
                 keys = self._keys(node.inputs[0])
             elif isinstance(scalar, _TOTAL):
                 return None
-            elif isinstance(scalar, ps.TrueDiv | ps.IntDiv | ps.Mod):
-                if not self.changes(node.inputs[1]) or _sign(node.inputs[1]) == "positive":
+            elif isinstance(scalar, ps.TrueDiv | ps.IntDiv | ps.Mod | ps.Reciprocal):
+                below = node.inputs[-1]
+                if not self.changes(below) or sign_of(below) == "positive":
                     return None
-                spread = node.inputs[1] if self._sums(node.inputs[1]) else None
+                guarded = sign_of(below, through=True) == "positive"
+                spread = below if self._sums(below) and not guarded else None
             elif isinstance(scalar, ps.Pow):
-                if not self.changes(node.inputs[1]) and _is_count(node.inputs[1]):
+                base, power = node.inputs
+                if not self.changes(power) and _is_count(power):
                     return None
+                falling = (constant_of(power) or 0.0) < 0 and self.changes(base)
+                if falling and sign_of(base) == "positive":
+                    return None
+                spread = base if falling and self._sums(base) else None
             elif isinstance(scalar, ps.Log | ps.Log2 | ps.Log10 | ps.Log1p | ps.Sqrt):
-                sign = _sign(node.inputs[0])
+                sign = sign_of(node.inputs[0])
                 if sign == "positive" or (sign and isinstance(scalar, ps.Sqrt | ps.Log1p)):
                     return None
+                if not isinstance(scalar, ps.Sqrt | ps.Log1p) and self._sums(node.inputs[0]):
+                    spread = node.inputs[0]
         elif isinstance(op, _ARRAYS) or _is_total(op):
             return None
         return Step(value, _phrase(kind.__name__, reads), reads, keys, spread)
@@ -402,16 +421,39 @@ class _Walk:
             op = _op(v)
             if isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.EQ):
                 for i in v.owner.inputs:
-                    number = _constant(i)
+                    number = constant_of(i)
                     if number is not None:
                         keys.append(number)
         return tuple(sorted(set(keys)))
 
     def _sums(self, variable: Variable) -> bool:
-        """Whether an expression sums over entries of what changes."""
-        return any(
-            isinstance(n.op, CAReduce) and self.changes(n.inputs[0]) for n in self.nodes([variable])
-        )
+        """Whether an expression, or a Deterministic in it, sums or sorts what changes."""
+        own = [variable]
+        done: set[Variable] = set()
+        while own:
+            top = own.pop()
+            if top in done or (top in self.named and not self._is_expression(top)):
+                continue
+            done.add(top)
+            for node in self.nodes([top]) if top not in self.named else [top.owner]:
+                if node is None:
+                    continue
+                if not isinstance(node.op, (Elemwise, *_MOVES)):
+                    return True
+                own += [i for i in node.inputs if i in self.named and self._is_expression(i)]
+            if top in self.named and top.owner is not None:
+                own += [i for i in top.owner.inputs if self.changes(i)]
+        return False
+
+    def _is_expression(self, variable: Variable) -> bool:
+        """Whether a named variable that changes is a Deterministic."""
+        random = isinstance(_op(variable), RandomVariable | SymbolicRandomVariable)
+        return variable.owner is not None and not random and self.changes(variable)
+
+    def direct(self, names: tuple[str, ...]) -> tuple[bool, ...]:
+        """Return which named variables are no Deterministics."""
+        kind = {n: self._is_expression(v) for v, n in self.named.items() if n in names}
+        return tuple(not kind[n] for n in names)
 
     def conditions(self, rv: Variable) -> list[Check]:
         """Return what PyMC's log-density asks of the parameters."""
@@ -512,71 +554,23 @@ def _surely(condition: Variable) -> bool:
     if len(condition.owner.inputs) != 2:
         return False
     left, right = condition.owner.inputs
-    bound = _constant(right)
+    bound = constant_of(right)
     if isinstance(scalar, ps.GE | ps.GT) and bound == 0:
-        sign = _sign(left)
+        sign = sign_of(left)
         return sign == "positive" or (sign == "not negative" and isinstance(scalar, ps.GE))
     if isinstance(scalar, ps.LE) and bound == 1:
-        return isinstance(getattr(_op(_plain(left)), "scalar_op", None), pm_scalar.Sigmoid)
+        return isinstance(getattr(_op(plain_of(left)), "scalar_op", None), pm_scalar.Sigmoid)
     return False
 
 
-def _plain(variable: Variable) -> Variable:
-    """Return an expression without changes of shape or type."""
-    while True:
-        op = _op(variable)
-        moved = isinstance(op, DimShuffle | Alloc | Reshape | SpecifyShape)
-        cast = isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.Cast | ps.Identity)
-        if not (moved or cast):
-            return variable
-        variable = variable.owner.inputs[0]
-
-
-def _sign(variable: Variable) -> str:
-    """Return "positive", "not negative", or "" where the sign does not follow from the form.
-
-    An exponential is called positive although it is 0 below -745: the limit is what is meant. A
-    random variable has the sign of its support, which interventions on it must not leave.
-    """
-    variable = _plain(variable)
-    if isinstance(_op(variable), RandomVariable | SymbolicRandomVariable):
-        low = np.min(support_of(variable).lower)
-        return "positive" if low > 0 else "not negative" if low >= 0 else ""
-    if isinstance(variable, Constant):
-        low = np.min(variable.data) if np.size(variable.data) else np.nan
-        return "positive" if low > 0 else "not negative" if low >= 0 else ""
-    op = _op(variable)
-    if not isinstance(op, Elemwise):
-        return ""
-    scalar = op.scalar_op
-    if isinstance(scalar, ps.Exp | pm_scalar.Sigmoid | pm_scalar.Softplus):
-        return "positive"
-    if isinstance(scalar, ps.Sqr | ps.Abs):
-        return "not negative"
-    if isinstance(scalar, ps.Add | ps.Mul | ps.TrueDiv):
-        signs = [_sign(i) for i in variable.owner.inputs]
-        if not all(signs):
-            return ""
-        some = any if isinstance(scalar, ps.Add) else all
-        return "positive" if some(s == "positive" for s in signs) else "not negative"
-    return ""
-
-
-def _constant(variable: Variable) -> float | None:
-    variable = _plain(variable)
-    if isinstance(variable, Constant) and np.size(variable.data) == 1:
-        return float(np.asarray(variable.data).reshape(()))
-    return None
-
-
 def _is_nan(variable: Variable) -> bool:
-    number = _constant(variable)
+    number = constant_of(variable)
     return number is not None and not np.isfinite(number)
 
 
 def _is_count(variable: Variable) -> bool:
     """Whether an exponent is a whole number from 0."""
-    variable = _plain(variable)
+    variable = plain_of(variable)
     if not isinstance(variable, Constant):
         return False
     values = np.asarray(variable.data)

@@ -41,13 +41,22 @@ def fails(check: Check, here: Sequence[Any], natural: Sequence[Any] | None) -> A
         return ~tested.astype(bool)
     if check.kind == "spread":
         usual = 0.0 if natural is None else np.abs(np.asarray(natural[0]))
-        return np.abs(tested) <= NOTHING * usual
+        size = 1.0 if natural is None else _shrunk(check, here, natural)
+        return np.abs(tested) <= NOTHING * usual * size**2
     if check.kind == "number":
         return ~np.isfinite(tested)
     length = int(np.min(here[1]))
     known = () if natural is None else np.unique(np.asarray(natural[0]))
     outside = (tested >= length) | (tested < -length)
     return outside | ((tested < 0) & ~np.isin(tested, known))
+
+
+def _shrunk(check: Check, here: Sequence[Any], natural: Sequence[Any]) -> float:
+    """Return how small what a spread is of is beside its natural size, at most 1."""
+    count = len(check.reads)
+    pairs = zip(here[-count:], natural[-count:], check.direct or (True,) * count, strict=True)
+    sizes = [[float(np.max(np.abs(v), initial=0.0)) for v in (a, b)] for a, b, own in pairs if own]
+    return max((min(1.0, a / b) for a, b in sizes if a > 0 and b > 0), default=1.0)
 
 
 def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str, str]:

@@ -19,6 +19,7 @@ References
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,19 +28,28 @@ import pytensor.scalar as ps
 import pytensor.tensor as pt
 from pymc.distributions.censored import CensoredRV
 from pymc.distributions.custom import CustomSymbolicDistRV
+from pymc.model.fgraph import model_deterministic, model_free_rv
+from pymc.pytensorf import toposort_replace
 from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.noise.inner import inner_expression, is_random, random_input
 from bayescausal.model.noise.rules import NoiseRule, noise_rule
+from bayescausal.model.structure.read import structure_of
+from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.types import EstimandError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.model.structure.structure import Structure
+
     Pair = tuple[TensorVariable, TensorVariable]
 
-__all__ = ["Record", "record_of"]
+__all__ = ["Record", "plain_name", "record_of", "record_rule", "records", "rewritten"]
+
+_NAME = re.compile(r"recorded\((.+)\)")
 
 #: Roundings: how far below and above a recorded value its variable may lie.
 _ROUNDED: dict[type, tuple[float, float]] = {
@@ -122,6 +132,100 @@ def record_rule(rv: TensorVariable, record: Record) -> NoiseRule:
         lambda u: record.written(rule.forward(u)).astype(rv.dtype),
         record.interval,
     )
+
+
+def plain_name(name: str) -> str:
+    """Return the variable of the model that a name stands for: ``recorded(y)`` stands for ``y``.
+
+    Examples
+    --------
+    >>> from bayescausal.model.noise.records import plain_name
+    >>> plain_name("recorded(y)"), plain_name("y")
+    ('y', 'y')
+    """
+    found = _NAME.fullmatch(name)
+    return found.group(1) if found else name
+
+
+def records(structure: Structure, names: Iterable[str] | None = None) -> dict[str, Record]:
+    """Return those variables that are records of others.
+
+    Parameters
+    ----------
+    structure : Structure
+    names : iterable of str, optional
+        Among these, ``recorded(y)`` standing for ``y``. Default: all random nodes.
+
+    Returns
+    -------
+    dict of str to Record
+
+    Raises
+    ------
+    EstimandError
+        If a name asks for the record of what is no record.
+    ModelError
+        If PyMC has split a record into an observed and an unobserved part.
+    """
+    found = {}
+    asked = structure.random if names is None else [plain_name(n) for n in names]
+    for name in dict.fromkeys(asked):
+        if name not in structure.random:
+            continue
+        parts = structure.imputed.get(name)
+        record = record_of(structure.variable(parts[1] if parts else name))
+        if record is None:
+            if f"recorded({name})" in (names or ()):
+                raise EstimandError(
+                    f"{name!r} is not the record of another variable.",
+                    expected="recorded(...) of a censored, clipped or rounded variable.",
+                    remedy=f"Ask about {name!r}.",
+                )
+            continue
+        if parts:
+            raise ModelError(
+                f"{name!r} is {record.how}, and its empty cells are filled by PyMC's imputation.",
+                remedy="Leave observed= out of the model and pass the data to bayescausal.fit: "
+                "an empty cell is then a cell of the data.",
+            )
+        found[name] = record
+    return found
+
+
+def rewritten(structure: Structure, names: Iterable[str]) -> Structure:
+    """Return the structure with what was measured in the place of its record, the record beside it.
+
+    Parameters
+    ----------
+    structure : Structure
+    names : iterable of str
+        Of records.
+
+    Returns
+    -------
+    Structure
+        ``v`` names the variable that was measured, ``recorded(v)`` its record.
+    """
+    fgraph, memo, initvals = open_model(structure.model, inlined_views=True)
+    replacements = []
+    for name in names:
+        marked = memo[structure.model[name]]
+        dims = marked.owner.op.dims
+        record = record_of(marked.owner.inputs[0])
+        assert record is not None
+        whole = model_free_rv(record.base, record.base.type(), None, name, *dims)
+        label = f"recorded({name})"
+        if label in structure.model.named_vars:
+            raise ModelError(
+                f"The model already has a variable called {label!r}.",
+                expected=f"That name to be free for the record of {name!r}.",
+                remedy=f"Rename {label!r}.",
+            )
+        written = marked.type.filter_variable(record.written(whole))
+        replacements.append((marked, model_deterministic(written, label, *dims)))
+        initvals.pop(name, None)
+    toposort_replace(fgraph, tuple(replacements), reverse=True)
+    return structure_of(close(fgraph, initvals), unit_dims=structure.unit_dims)
 
 
 # ------------------------------------------------------------------------------- private

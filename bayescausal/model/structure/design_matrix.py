@@ -10,6 +10,7 @@ what they are, and the other columns are columns without an equation, to be adju
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,18 +21,27 @@ from pymc.pytensorf import toposort_replace
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant
 
+from bayescausal.model.noise.records import plain_name, records, rewritten
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, data_values, dim_sizes, open_model
+from bayescausal.model.structure.structure import Structure
 from bayescausal.types import closest, unknown_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pymc as pm
 
     from bayescausal.model.structure.structure import Structure
-
-__all__ = ["columns_asked", "entry_names", "split_model", "split_structure", "whole_note"]
+__all__ = [
+    "columns_asked",
+    "entries_of",
+    "entry_names",
+    "named_structure",
+    "split_model",
+    "split_structure",
+    "whole_note",
+]
 
 
 def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
@@ -46,7 +56,7 @@ def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        ``"X[age]"``, ...: labels of the dim, or positions where it has none.
+        ``"X[age]"``, ``"X[age,before]"``: labels of the dims, or positions where one has none.
 
     Examples
     --------
@@ -61,12 +71,34 @@ def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
     """
     dims = structure.dims.get(name, ())
     own = [d for d in dims if d not in structure.unit_dims]
-    if name not in structure.nodes or len(own) != 1 or len(dims) == 1:
+    if name not in structure.nodes or not own or len(own) == len(dims):
         return ()
-    labels = structure.model.coords.get(own[0])
-    if labels is None:
-        labels = range(dim_sizes(structure.model)[own[0]])
-    return tuple(f"{name}[{label}]" for label in labels)
+    coords, sizes = structure.model.coords, dim_sizes(structure.model)
+    labels = [range(sizes[d]) if coords.get(d) is None else coords[d] for d in own]
+    return tuple(f"{name}[{','.join(map(str, cell))}]" for cell in itertools.product(*labels))
+
+
+def entries_of(structure: Structure, name: str, array: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of a vector's values, by their names.
+
+    Parameters
+    ----------
+    structure : Structure
+    name : str
+        A vector of the units.
+    array : ndarray
+        With the dims of the vector.
+
+    Returns
+    -------
+    dict of str to ndarray
+        With the dims of the units.
+    """
+    dims = structure.dims[name]
+    event = [i for i, d in enumerate(dims) if d not in structure.unit_dims]
+    flat = np.moveaxis(array, event, range(len(event)))
+    flat = flat.reshape(-1, *flat.shape[len(event) :])
+    return dict(zip(entry_names(structure, name), flat, strict=True))
 
 
 def columns_asked(structure: Structure, names: Iterable[Any]) -> tuple[str, ...]:
@@ -121,7 +153,7 @@ def split_model(structure: Structure, vectors: Iterable[str]) -> pm.Model:
     structure : Structure
         The model is not changed.
     vectors : iterable of str
-        ``pm.Data`` with one dim beside those of the units.
+        ``pm.Data`` with dims beside those of the units.
 
     Returns
     -------
@@ -138,13 +170,12 @@ def split_model(structure: Structure, vectors: Iterable[str]) -> pm.Model:
     replacements = []
     for name in vectors:
         dims = structure.dims[name]
-        axis = _axis(structure, name)
+        units = tuple(d for d in dims if d in structure.unit_dims)
         parts = []
-        for k, entry in enumerate(entry_names(structure, name)):
-            array = np.take(values[name], k, axis=axis)
+        for entry, array in entries_of(structure, name, values[name]).items():
             shared = pytensor.shared(array, name=entry, shape=(None,) * array.ndim)
-            parts.append(model_named(shared, entry, *(d for i, d in enumerate(dims) if i != axis)))
-        joined = model_deterministic(pt.stack(parts, axis=axis), name, *dims)
+            parts.append(model_named(shared, entry, *units))
+        joined = model_deterministic(_joined(parts, dims, units, sizes), name, *dims)
         replacements.append((memo[model[name]], joined))
     toposort_replace(fgraph, tuple(replacements), reverse=True)
     return close(fgraph, initvals)
@@ -168,6 +199,27 @@ def split_structure(structure: Structure, names: Iterable[Any]) -> Structure:
     if not vectors:
         return structure
     return structure_of(split_model(structure, vectors), unit_dims=structure.unit_dims)
+
+
+def named_structure(structure: Structure, names: Iterable[Any]) -> Structure:
+    """Return the structure in which columns of vectors, and records, that are named are nodes.
+
+    Parameters
+    ----------
+    structure : Structure
+    names : iterable
+        What the question names, such as ``"X[age]"`` or ``"recorded(y)"``.
+
+    Returns
+    -------
+    Structure
+        The same one where neither is named.
+    """
+    names = [n for n in names if isinstance(n, str)]
+    opened = split_structure(structure, names)
+    written = [n for n in names if plain_name(n) != n and n not in opened.names()]
+    found = records(opened, written) if written else {}
+    return rewritten(opened, found) if found else opened
 
 
 def whole_note(structure: Structure, names: Iterable[str]) -> tuple[str, ...]:
@@ -207,7 +259,14 @@ def whole_note(structure: Structure, names: Iterable[str]) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------- private
 
 
-def _axis(structure: Structure, name: str) -> int:
-    """Return the position of the dim that is not of the units."""
-    dims = structure.dims[name]
-    return next(i for i, d in enumerate(dims) if d not in structure.unit_dims)
+def _joined(
+    parts: Sequence[Any], dims: Sequence[str], units: Sequence[str], sizes: Mapping[str, int]
+) -> Any:
+    """Return columns side by side, along the dims that are not of the units."""
+    event = [d for d in dims if d not in units]
+    if not event:
+        return parts[0]
+    step = sizes[event[-1]]  # columns come in the order of the dims, the last one fastest
+    rest = [d for d in dims if d != event[-1]]
+    whole = [_joined(parts[k::step], rest, units, sizes) for k in range(step)]
+    return pt.stack(whole, axis=list(dims).index(event[-1]))

@@ -6,7 +6,9 @@ two worlds a small step apart then measures which units happen to lie there.
 
 A comparison is no jump by itself: splines and ``switch(x > 0, x, 0)`` are continuous. Whether one
 is can be seen at the threshold: what is compared is put in the place of what it is compared with,
-and the equation must not care on which side it is.
+and the equation must not care on which side it is. Nor is a comparison of a discrete variable: it
+is that variable that jumps, where it is drawn. A quotient has a pole, which is met only where its
+denominator crosses zero.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
+from pymc.distributions.custom import CustomSymbolicDistRV
 from pytensor.graph.basic import equal_computations
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
@@ -23,6 +26,10 @@ from pytensor.scalar import basic as ps
 from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.interventions.domain import changed_parameters, changed_steps
+from bayescausal.model.interventions.support import is_discrete, params_of
+from bayescausal.model.noise.inner import inner_expression, is_random
+from bayescausal.model.noise.means import mean_of
+from bayescausal.model.noise.signs import sign_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +55,8 @@ class Jump:
         The equation on both sides of the threshold, at it; None where it surely jumps.
     condition : Variable or None
         Which side it is.
+    pole : bool
+        Whether it is a jump only where some unit crosses it.
     """
 
     equation: str
@@ -55,6 +64,7 @@ class Jump:
     words: str
     sides: tuple[Variable, Variable] | None = None
     condition: Variable | None = None
+    pole: bool = False
 
 
 _ROUNDING = (
@@ -92,27 +102,59 @@ def jumps_of(
     ['a comparison']
     """
     touched = frozenset(touched)
+    discrete = {n for n in structure.random if is_discrete(structure.variable(n))}
     out: list[Jump] = []
-    for root in changed_parameters(structure, name, touched, mean=mean):
-        for node, reads in changed_steps(structure, name, touched, root):
-            jump = _jump(name, root, node, reads)
-            if jump is not None:
-                out.append(jump)
+    for root in _roots(structure, name, touched, mean=mean):
+        for node, read in changed_steps(structure, name, touched, root):
+            reads = tuple(sorted(set().union(*read)))
+            if not discrete.issuperset(reads):
+                jump = _jump(name, root, node, reads, read)
+                out += [] if jump is None else [jump]
     return out
 
 
-def _jump(name: str, root: Variable, node: Any, reads: tuple[str, ...]) -> Jump | None:
+def _roots(
+    structure: Structure, name: str, touched: frozenset[str], *, mean: bool
+) -> list[Variable]:
+    """Return what of an equation changes: its parameters, and what a CustomDist makes of them."""
+    roots = changed_parameters(structure, name, touched, mean=mean)
+    rv = structure.model.named_vars[name]
+    if not isinstance(getattr(rv.owner, "op", None), CustomSymbolicDistRV):
+        return roots
+    exact = mean_of(rv) if mean else None
+    if exact is not None:
+        return [exact]
+    own = {*rv.owner.inputs, *structure.model.named_vars.values()} - {rv}
+    whole = inner_expression(rv)
+    drawn = [v for v in ancestors([whole], own) if v not in own and is_random(v)]
+    below = [v for v in drawn if v is not whole]
+    inner = [p for v in drawn for p in params_of(v) if p not in drawn]
+    if below:  # the noise is any number: what is made of it is looked at
+        filled = {v: pt.full_like(v, 1.2345) for v in below}
+        inner.append(graph_replace([whole], filled, strict=False)[0])
+    return [*roots, *(p for p in inner if p not in roots and p.type.ndim <= rv.type.ndim)]
+
+
+def _jump(
+    name: str, root: Variable, node: Any, reads: tuple[str, ...], read: tuple[tuple[str, ...], ...]
+) -> Jump | None:
     op, value = node.op, node.outputs[0]
-    if type(op).__name__ in ("Argmax", "ArgSort"):
-        return Jump(name, reads, "a choice of the largest")
+    if type(op).__name__ in ("Argmax", "ArgSortOp"):
+        return Jump(name, reads, "a choice of the largest or an order")
+    if type(op).__name__ == "SearchsortedOp":
+        return Jump(name, reads, "a search in a table")
     if not isinstance(op, Elemwise):
         return None
     scalar = op.scalar_op
     moving = node.inputs[0]
     if isinstance(scalar, ps.Cast):
-        whole = str(value.type.dtype).startswith(("int", "uint"))
-        floats = str(moving.type.dtype).startswith("float")
-        return Jump(name, reads, "a conversion to integers") if whole and floats else None
+        kind = str(value.type.dtype)
+        if not str(moving.type.dtype).startswith("float") or kind.startswith(("float", "complex")):
+            return None
+        words = "a conversion to truth values" if kind == "bool" else "a conversion to integers"
+        return Jump(name, reads, words)
+    if isinstance(scalar, ps.Switch) and read[0] and str(moving.type.dtype).startswith("float"):
+        return Jump(name, reads, "a number read as a truth value")
     if isinstance(scalar, _ROUNDING):
         return Jump(name, reads, "rounding")
     if isinstance(scalar, ps.Sign):
@@ -122,6 +164,10 @@ def _jump(name: str, root: Variable, node: Any, reads: tuple[str, ...]) -> Jump 
         left, right = node.inputs
         sides = _sides(root, value, left, right, (True, False))
         return Jump(name, reads, "a comparison", sides, value)
+    below = {ps.TrueDiv: 1, ps.Reciprocal: 0}.get(type(scalar))
+    if below is not None and read[below] and sign_of(node.inputs[below]) != "positive":
+        words = "a division by an expression that crosses 0"
+        return Jump(name, reads, words, None, pt.gt(node.inputs[below], 0), pole=True)
     return None
 
 

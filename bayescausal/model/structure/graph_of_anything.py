@@ -259,12 +259,14 @@ def _structure(
 def _with_columns(
     structure: Structure, columns: tuple[str, ...] | None, asked: Iterable[str]
 ) -> tuple[Structure, tuple[str, ...] | None]:
-    """Return the structure with the columns that are asked about as nodes, and what is measured."""
-    if not any(isinstance(n, str) and n.endswith("]") for n in asked):
+    """Return the structure with the columns and records that are asked about as nodes."""
+    if not any(isinstance(n, str) and n.endswith(("]", ")")) for n in asked):
         return structure, columns
-    from bayescausal.model.structure.design_matrix import split_structure
+    from bayescausal.model.structure.design_matrix import named_structure
 
-    opened = split_structure(structure, asked)
+    opened = named_structure(structure, asked)
+    if columns is None and opened is not structure:
+        columns = structure.observed or None  # the rewritten model does not hold them
     if columns is not None:
         columns = (*columns, *(n for n in opened.data if n not in structure.data))
     return opened, columns

@@ -27,10 +27,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pymc as pm
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.ops import ViewOp
 from pytensor.graph.basic import Constant
 from pytensor.raise_op import CheckAndRaise
+from pytensor.scalar.basic import Second
 from pytensor.scan.op import Scan
 from pytensor.tensor.basic import (
     Alloc,
@@ -60,13 +63,17 @@ __all__ = [
     "Axes",
     "Trace",
     "followed_inputs",
+    "inside",
+    "only_constants",
     "random_core_ndims",
     "random_parameters",
     "trace_axes",
+    "written_inside",
 ]
 
 #: What lies along one axis: ("dim", name), ("array", name), ("constant", length), ("order", ""),
-#: ("joined", ""), ("member", length), ("group", name).
+#: ("joined", ""), ("member", length), ("group", name). A "constant" is a column without a name; a
+#: "member" only fixes the number of units: one value for all, who belongs, who touches whom.
 Tag = tuple[str, Any]
 #: One frozenset of tags per axis.
 Axes = tuple[frozenset[Tag], ...]
@@ -166,13 +173,33 @@ def _blank(variable: Variable) -> Axes:
 def _leaf_axes(variable: Variable) -> Axes:
     """Label the axes of a constant or shared array by its length; length 1 broadcasts."""
     shape: tuple[int, ...] = ()
+    flat: set[int] = set()
     if isinstance(variable, Constant):
         shape = tuple(getattr(variable.data, "shape", ()))
+        flat = {a for a, n in enumerate(shape) if n > 1 and _is_flat(variable.data, a)}
     elif hasattr(variable, "get_value") and _ndim(variable):
         shape = tuple(variable.get_value(borrow=True).shape)
     if len(shape) != _ndim(variable):
         return _blank(variable)
-    return tuple(NONE if n == 1 else frozenset({("constant", int(n))}) for n in shape)
+    return tuple(
+        NONE if n == 1 else frozenset({("member" if a in flat else "constant", int(n))})
+        for a, n in enumerate(shape)
+    )
+
+
+def _is_flat(values: Any, axis: int) -> bool:
+    """Whether an array has the same value all along an axis, as ``np.zeros(n)`` has."""
+    return bool(np.all(values == np.take(values, [0], axis=axis)))
+
+
+def _members_only(tags: frozenset[Tag]) -> frozenset[Tag]:
+    """Return the tags of an axis whose constants only fix the number of units."""
+    return frozenset(("member", t[1]) if t[0] == "constant" else t for t in tags)
+
+
+def only_constants(tags: frozenset[Tag]) -> frozenset[Tag]:
+    """Return the constants along an axis, which remain where its units are mixed."""
+    return frozenset(t for t in tags if t[0] in ("constant", "member"))
 
 
 def _align(several: Sequence[Axes]) -> Axes:
@@ -214,6 +241,8 @@ def _rule_for(op: Any) -> Callable[[_Tracer, Apply, list[Axes]], list[Axes]]:
 
 
 def _elementwise(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
+    if isinstance(getattr(node.op, "scalar_op", None), Second):  # only the shape of the first
+        inputs = [tuple(map(_members_only, inputs[0])), *inputs[1:]]
     return [_align(inputs)] * len(node.outputs)
 
 
@@ -269,7 +298,7 @@ def _keep_but_mix_axis(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list
     label = str(node.op).split("{")[0].lower()
     for a in mixing:
         tracer.consume(inputs[0][a], f"a {label} along it")
-    kept = tuple(NONE if a in mixing else t for a, t in enumerate(inputs[0]))
+    kept = tuple(only_constants(t) if a in mixing else t for a, t in enumerate(inputs[0]))
     return [kept if len(kept) == _ndim(o) else _blank(o) for o in node.outputs]
 
 
@@ -335,9 +364,7 @@ def _members(index: Axes, source: frozenset[Tag]) -> Axes:
     """Return the axes of an index; a constant one into what groups have says who belongs."""
     if not any(kind in ("dim", "group") for kind, _ in source):
         return index
-    return tuple(
-        frozenset(("member", t[1]) if t[0] == "constant" else t for t in tags) for tags in index
-    )
+    return tuple(_members_only(tags) for tags in index)
 
 
 def _dot(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
@@ -347,8 +374,16 @@ def _dot(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     if right:
         tracer.consume(right[-2] if len(right) > 1 else right[-1], "a matrix product")
     rest = (right[:-2] + right[-1:]) if len(right) > 1 else ()
+    if right and _has_units(right[-2] if len(right) > 1 else right[-1]):
+        left = tuple(_members_only(tags) for tags in left)
+    if left and _has_units(left[-1]):
+        rest = tuple(_members_only(tags) for tags in rest)
     out = (*left[:-1], *rest)
     return [out if len(out) == _ndim(node.outputs[0]) else _blank(node.outputs[0])]
+
+
+def _has_units(tags: frozenset[Tag]) -> bool:
+    return any(kind == "dim" for kind, _ in tags)
 
 
 def _core_labels(signature: str) -> list[list[str]]:
@@ -364,12 +399,17 @@ def _blockwise(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     product = isinstance(node.op.core_op, Dot)
     batches, labelled = [], {}
     contracted = {c for core in cores for c in core} - {c for o in outs for c in o}
+    touch = product and any(
+        label in contracted and _has_units(tags)
+        for axes, core in zip(inputs, cores, strict=True)
+        for label, tags in zip(core, axes[len(axes) - len(core) :], strict=True)
+    )
     for axes, core in zip(inputs, cores, strict=True):
         cut = len(axes) - len(core)
         batches.append(axes[:cut])
         for label, tags in zip(core, axes[cut:], strict=True):
             if product and label not in contracted:
-                labelled[label] = tags
+                labelled[label] = _members_only(tags) if touch else tags
             else:
                 tracer.consume(tags, "a matrix product" if product else "linear algebra")
     batch = _align(batches)
@@ -385,8 +425,10 @@ def _join(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     for axes in inputs:
         tracer.consume(axes[where], "a concatenation")
     merged = list(_align(inputs))
-    plain = not any(axes[where] for axes in inputs)
-    merged[where] = frozenset({("joined", "")}) if plain else NONE
+    if not any(axes[where] for axes in inputs):
+        merged[where] = frozenset({("joined", "")})
+    else:
+        merged[where] = only_constants(merged[where])
     return [tuple(merged)]
 
 
@@ -418,6 +460,16 @@ def _count(lengths: Sequence[int | None]) -> int | None:
             return None
         total *= n
     return total
+
+
+def _scan(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
+    """A loop mixes whatever it reads; constants that it steps through lie along its results."""
+    label = "the operation Scan"
+    tracer.consume_all(inputs, label)
+    of_input = dict(zip(node.inputs, inputs, strict=True))
+    steps = [of_input[s][0] for s in node.op.outer_seqs(node.inputs) if of_input[s]]
+    along = frozenset(t for tags in steps for t in only_constants(tags))
+    return [(along, *_blank(out)[1:]) if _ndim(out) else () for out in node.outputs]
 
 
 def _arange(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
@@ -462,6 +514,29 @@ def _random(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     return out
 
 
+def inside(node: Apply | None) -> list[Variable]:
+    """Return what the caller's own functions make of the parameters of a CustomDist."""
+    from pymc.distributions.custom import CustomDistRV, CustomSymbolicDistRV
+
+    op = getattr(node, "op", None)
+    if node is None or not isinstance(op, CustomDistRV | CustomSymbolicDistRV):
+        return []
+    if isinstance(op, CustomSymbolicDistRV):
+        return [o for o in op.fgraph.outputs if _is_tensor(o)]
+    out = node.outputs[-1]
+    try:
+        return [pm.logp(out, out.type(), warn_rvs=False)]
+    except NotImplementedError:  # a distribution without a density
+        return []
+
+
+def written_inside(node: Apply) -> Axes:
+    """Return the constants along the axes of a CustomDist that its own functions read."""
+    stops = {p: _blank(p) for p in random_parameters(node)}
+    found = [_Tracer(stops).of(o) for o in inside(node)]
+    return tuple(only_constants(tags) for tags in _align(found))
+
+
 def random_parameters(node: Apply) -> list[Variable]:
     """Return the parameters of a random variable's node, without random state and size."""
     op = node.op
@@ -499,7 +574,7 @@ def _rules() -> list[tuple[Any, Callable[[_Tracer, Apply, list[Axes]], list[Axes
         (Reshape, _reshape),
         (SpecifyShape, _pass_first),
         (ARange, _arange),
-        (Scan, _unknown),
+        (Scan, _scan),
         (OpFromGraph, _inner_graph),
     ]
 

@@ -15,7 +15,7 @@ exchangeable prior with hyperparameters for the effects of the first dim, as in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -23,7 +23,12 @@ from pytensor.scalar.basic import Add, Sub
 from pytensor.tensor.basic import Join, MakeVector
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.structure.mixing import followed_inputs, random_parameters, trace_axes
+from bayescausal.model.structure.mixing import (
+    followed_inputs,
+    inside,
+    random_parameters,
+    trace_axes,
+)
 from bayescausal.types import UnitDimsError
 
 if TYPE_CHECKING:
@@ -90,23 +95,32 @@ def constant_along(reader: Reader, name: str, length: int) -> str:
         Its name, or its first values.
     """
     variable = reader.named[name]
-    inputs = random_parameters(variable.owner) if name in reader.random else [variable]
+    passing = {v for v in reader.name_of if _is_passed(reader, reader.name_of[v])}
     seen: set[Variable] = set()
-    stack = list(inputs)
+    found: list[tuple[np.ndarray, str | None]] = []
+    stack = list(random_parameters(variable.owner) if name in reader.random else [variable])
+    stack += inside(variable.owner)
     while stack:
         top = stack.pop()
-        if top in seen or (top in reader.name_of and top is not variable):
+        if top in seen or (top in reader.name_of and top is not variable and top not in passing):
             continue
         seen.add(top)
         if top.owner is not None:
-            stack.extend(followed_inputs(top.owner))
+            stack.extend([*followed_inputs(top.owner), *inside(top.owner)])
             continue
         shared = hasattr(top, "get_value")
-        value: Any = top.get_value(borrow=True) if shared else getattr(top, "data", None)
-        if length in getattr(value, "shape", ()):
-            shown = ", ".join(f"{v:.4g}" for v in np.ravel(np.asarray(value))[:3])
-            return f"{top.name}: {shown}, ..." if top.name else f"{shown}, ..."
-    return "an array"
+        value = top.get_value(borrow=True) if shared else getattr(top, "data", None)
+        if length in getattr(value, "shape", ()) and np.ptp(np.asarray(value, float)) > 0:
+            found.append((np.asarray(value), top.name))
+    if not found:
+        return "an array"
+    value, label = min(found, key=lambda f: f[0].ndim)
+    shown = ", ".join(f"{v:.4g}" for v in np.ravel(value)[:3])
+    return f"{label}: {shown}, ..." if label else f"{shown}, ..."
+
+
+def _is_passed(reader: Reader, name: str) -> bool:
+    return name not in reader.random and name not in reader.data and not reader.dims[name]
 
 
 # ------------------------------------------------------------------------------- private

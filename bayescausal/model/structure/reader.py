@@ -16,9 +16,11 @@ from pytensor.graph.basic import Constant
 from bayescausal.model.structure.mixing import (
     Axes,
     followed_inputs,
+    only_constants,
     random_core_ndims,
     random_parameters,
     trace_axes,
+    written_inside,
 )
 from bayescausal.model.structure.outcome_dims import constant_along, refuse_doubtful
 from bayescausal.model.structure.structure import Structure, family_name, structural_graph
@@ -335,6 +337,7 @@ class Reader:
         random = name in self.random
         mixed: dict[str, str] = {}
         aligned: list[Axes] = []
+        along: list[Axes] = []
         if random:
             parameters = random_parameters(variable.owner)
             cores = random_core_ndims(variable.owner, len(parameters))
@@ -346,6 +349,8 @@ class Reader:
                 trace = trace_axes([parameter], others)
                 mixed = {**trace.mixed, **mixed}
                 batch = trace.axes[: len(trace.axes) - core] if core else trace.axes
+                if event == core == 1:
+                    along.append(trace.axes[-1:])
                 for tags in trace.axes[len(batch) :]:
                     for kind, label in tags:
                         if kind == "dim":
@@ -353,6 +358,7 @@ class Reader:
                 aligned.append(batch)
                 if event and not core:
                     aligned[-1] = ()
+            aligned.append(written_inside(variable.owner))
             batch_names = dims[: len(dims) - event] if event else dims
         else:
             trace = trace_axes(equation_inputs(variable), others)
@@ -360,8 +366,10 @@ class Reader:
             aligned.append(trace.axes)
             batch_names = dims
         fixed: set[str] = set()
-        for axes in aligned:
-            for dim, tags in zip(reversed(batch_names), reversed(axes), strict=False):
+        placed = [(batch_names, axes) for axes in aligned]
+        placed += [(dims, tuple(map(only_constants, axes))) for axes in along]
+        for names, axes in placed:
+            for dim, tags in zip(reversed(names), reversed(axes), strict=False):
                 if dim in units:
                     self._judge_tags(name, dim, tags, mixed, fixed)
         return mixed, fixed
@@ -380,7 +388,7 @@ class Reader:
                 )
             if kind in ("constant", "member"):
                 fixed.add(dim)
-            if kind == "constant":
+            if kind == "constant" and (self.is_random(name) or nx.descendants(self.full, name)):
                 self.constants.setdefault(name, (dim, constant_along(self, name, label)))
             if kind == "order":
                 mixed.setdefault(dim, "it counts the units by position")

@@ -204,6 +204,14 @@ class Structure:
             found |= nx.ancestors(self.full, name)
         return frozenset(found)
 
+    def parts(self, dim: str, names: Iterable[str] | None = None) -> bool:
+        """Return whether units along a dim can be evaluated in parts.
+
+        They cannot where an equation of `names` mixes them, nor where the model carries an array
+        that is as long as they are.
+        """
+        return dim not in self.fixed and dim not in self.mixes(names)
+
     def mixes(self, names: Iterable[str] | None = None) -> dict[str, str]:
         """Return ``{unit dim: reason}`` for the unit dims that any of `names` mixes."""
         found: dict[str, str] = {}

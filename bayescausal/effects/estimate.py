@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from bayescausal.effects.arithmetic import CHANGES_SIGN
-from bayescausal.effects.asked import as_estimands, asked_records
+from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
 from bayescausal.effects.estimands.functionals import Probability
+from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.planning import plan_run, share_plans

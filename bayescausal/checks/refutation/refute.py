@@ -43,8 +43,9 @@ from bayescausal.checks.refutation.trials import Bench, Trial
 from bayescausal.checks.refutation.words import MEANING, TESTS
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import significant, three
-from bayescausal.effects.asked import as_estimand, asked_records
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer
+from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.evaluation.measured import measured, plain_name
 from bayescausal.figures.refutation import plot_refutation
 from bayescausal.inference.data.design_matrix import with_columns
@@ -67,14 +68,8 @@ MOST_CLUSTERS = 40
 AGAIN, FAR = 3, 100_003
 
 #: The refutations that need nothing but the fit.
-REFITS: dict[str, Callable[[Bench], Trial]] = {
-    "permuted": Bench.permuted,
-    "redrawn": Bench.redrawn,
-    "zero": Bench.zero,
-    "planted": Bench.planted,
-    "subset": Bench.subset,
-    "bootstrap": Bench.bootstrap,
-}
+_REFITS = (Bench.permuted, Bench.redrawn, Bench.zero, Bench.planted, Bench.subset, Bench.bootstrap)
+REFITS: dict[str, Callable[[Bench], Trial]] = {refit.__name__: refit for refit in _REFITS}
 
 
 def refute(

@@ -25,6 +25,8 @@ from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from bayescausal.effects.estimands.notation import Notation
     from bayescausal.effects.estimands.parsing import World
     from bayescausal.effects.estimands.parts import Teller
@@ -96,7 +98,7 @@ class Association(Estimand):
         """Every variable the question mentions, each once."""
         return tuple(dict.fromkeys((self.x, self.y, *self.given.reads, *self.by)))
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the natural course, the only world: ``"expected"``."""
         return {"expected": {}}
 
@@ -105,11 +107,11 @@ class Association(Estimand):
         """The variable that forms the two groups."""
         return self.x
 
-    def requested(self, graph: Any = None) -> tuple[Arm, ...]:
+    def requested(self, graph: nx.DiGraph | None = None) -> tuple[Arm, ...]:
         """Return the outcome of the two groups, as things are."""
         return tuple(Arm(role, NATURAL, group) for role, group in self.arms.items())
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return a property of what is observed: nothing has to be identified."""
         return EffectQuery(self.title, (self.x,), self.y, seen=True)
 

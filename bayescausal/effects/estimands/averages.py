@@ -29,6 +29,7 @@ from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
+    import networkx as nx
     import numpy as np
 
     from bayescausal.effects.estimands.notation import Notation
@@ -74,7 +75,7 @@ class Expected(Estimand):
         """Names of the variables that are intervened on."""
         return tuple(self.do or ())
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the one world, ``"expected"``."""
         return {"expected": dict(self.do)}
 
@@ -249,7 +250,7 @@ class CDE(Estimand):
         self._put("mediators", held)
         refuse_same_worlds(self)
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return ``P(y | do(x, m))``."""
         held = tuple(self.mediators)
         return EffectQuery(
@@ -310,6 +311,6 @@ class Contrast(Estimand):
         """Names of all variables that are intervened on in either world."""
         return tuple(dict.fromkeys((*self.treated, *(self.control or ()))))
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the two worlds, ``"treated"`` and ``"control"``."""
         return {"treated": dict(self.treated), "control": dict(self.control)}

@@ -39,6 +39,8 @@ from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.types import EstimandError, Set
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from bayescausal.effects.estimands.notation import Notation
     from bayescausal.effects.estimands.parts import Teller
 
@@ -92,7 +94,7 @@ class ITE(Estimand):
     def _check(self) -> None:
         refuse_same_worlds(self)
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return the joint distribution of the outcome in two worlds."""
         return EffectQuery(self.title, self.treatments, self.outcome, joint=True)
 
@@ -191,10 +193,9 @@ class Causation(Estimand):
 
     def at(self, role: str) -> Condition:
         """Return the condition that a unit's own treatment is at the level of a role."""
-        levels = {name: vars(what)["value"] for name, what in self._arm(role).items()}
-        return parse_given(levels)
+        return parse_given({n: vars(what)["value"] for n, what in self._arm(role).items()})
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return the joint distribution of the outcome in two worlds, given what is known."""
         known = self.own is not None
         asked = EffectQuery(self.title, self.treatments, self.outcome, joint=True)
@@ -248,7 +249,7 @@ class Causation(Estimand):
 
     def frechet(self, s: Sums) -> tuple[np.ndarray, np.ndarray]:
         """Return the bounds within each unit's covariates and latents, averaged."""
-        low, high = (s.low, s.high) if self.own is None else (s.at_low, s.at_high)
+        low, high = (s.at_low, s.at_high) if self.own else (s.low, s.high)
         return low / self.total(s), high / self.total(s)
 
     def tian_pearl(self, s: Sums) -> tuple[np.ndarray, np.ndarray]:
@@ -288,7 +289,7 @@ class PN(Causation):
     kind: ClassVar[str] = "pn"
     own: ClassVar[str | None] = "treated"
 
-    def requested(self, graph: Any = None) -> tuple[Arm, ...]:
+    def requested(self, graph: nx.DiGraph | None = None) -> tuple[Arm, ...]:
         """Return how often the event happens in the control world, to those who had it."""
         return (Arm("control", "control", self.condition, self.event),)
 
@@ -336,7 +337,7 @@ class PS(Causation):
     kind: ClassVar[str] = "ps"
     own: ClassVar[str | None] = "control"
 
-    def requested(self, graph: Any = None) -> tuple[Arm, ...]:
+    def requested(self, graph: nx.DiGraph | None = None) -> tuple[Arm, ...]:
         """Return how often the event happens in the treated world, to those without it."""
         return (Arm("treated", "treated", self.condition, self.event),)
 
@@ -383,7 +384,7 @@ class PNS(Causation):
 
     kind: ClassVar[str] = "pns"
 
-    def requested(self, graph: Any = None) -> tuple[Arm, ...]:
+    def requested(self, graph: nx.DiGraph | None = None) -> tuple[Arm, ...]:
         """Return how often the event happens in the treated world and not in the control's."""
         return (Arm("treated", "treated", self.condition, self.event, without="control"),)
 

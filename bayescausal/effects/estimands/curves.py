@@ -41,6 +41,8 @@ from bayescausal.effects.words.subject import among, on_scale, told_as
 from bayescausal.types import EstimandError, Set, Shift
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from bayescausal.effects.estimands.parts import Teller
 
 __all__ = ["QTE", "DoseResponse", "Slope"]
@@ -173,7 +175,7 @@ class DoseResponse(Estimand):
         """The value of each world that is a point of the curve, in the order of `values`."""
         return {f"{self.treatment}={value!r}": value for value in self.values.tolist()}
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return one world for each value (see `levels`), and ``"control"`` if there is one."""
         curve: dict[str, World] = {
             key: {self.treatment: Set(value)} for key, value in self.levels.items()
@@ -187,7 +189,7 @@ class DoseResponse(Estimand):
         """The treatment and its values: the axis of the curve."""
         return self.treatment, self.values
 
-    def requested(self, graph: Any = None) -> tuple[Arm, ...]:
+    def requested(self, graph: nx.DiGraph | None = None) -> tuple[Arm, ...]:
         """Return an arm for each value, and the control's if there is one."""
         condition = self.condition
         return tuple(Arm(name, name, condition) for name in self.worlds())
@@ -313,7 +315,7 @@ class Slope(Estimand):
     def _half(self) -> float:
         return STEP if self.step is None else self.step
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the worlds a step above (``"treated"``) and a step below (``"control"``)."""
         if self.at is None:
             return {

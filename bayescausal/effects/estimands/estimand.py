@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
     from typing import Self
 
+    import networkx as nx
+
     from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["NATURAL_UNLESS_SET", "Estimand", "World"]
@@ -109,8 +111,6 @@ class Estimand:
     by: Any = field(default=None, kw_only=True)
     coupling: Any = field(default=None, kw_only=True)
 
-    # ------------------------------------------------------------------ parsing
-
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
             parse = PARSERS.get(each.name)
@@ -146,8 +146,6 @@ class Estimand:
         own = (same_key(getattr(self, each.name)) for each in dataclasses.fields(self))
         return type(self).__name__, *own
 
-    # ---------------------------------------------------------------- the question
-
     @property
     def outcome_name(self) -> str:
         """Name of the outcome."""
@@ -162,15 +160,8 @@ class Estimand:
     @property
     def names(self) -> tuple[str, ...]:
         """Every variable the question mentions, each once: all must exist in the model."""
-        mediators = getattr(self, "mediators", None) or ()
-        mentioned = (
-            *self.treatments,
-            self.outcome_name,
-            *mediators,
-            *self.condition.reads,
-            *self.by,
-        )
-        return tuple(dict.fromkeys(mentioned))
+        asked = (*self.treatments, self.outcome_name, *(getattr(self, "mediators", None) or ()))
+        return tuple(dict.fromkeys((*asked, *self.condition.reads, *self.by)))
 
     @property
     def condition(self) -> Condition:
@@ -229,7 +220,7 @@ class Estimand:
         """What the question is called in code: ``ATE``."""
         return type(self).__name__
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the worlds of the question.
 
         ``"treated"`` and ``"control"`` are compared; any other world only serves as a source of
@@ -245,7 +236,7 @@ class Estimand:
             return as_world({self.treatments[0]: level})
         return as_world(dict(zip(self.treatments, level, strict=True)))
 
-    def requested(self, graph: Any = None) -> tuple[Arm, ...]:
+    def requested(self, graph: nx.DiGraph | None = None) -> tuple[Arm, ...]:
         """Return what is requested of the evaluator: one number for each arm."""
         worlds, condition = self.worlds(graph), self.condition
         found = [name for name in ("expected", "treated", "control") if name in worlds]
@@ -255,7 +246,7 @@ class Estimand:
         """Return the answer from the numbers of the arms, the first axis."""
         return np.asarray(self.scale.combine(values[0], values[1]))  # type: ignore[attr-defined]
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return what must be a function of the observed distribution."""
         return EffectQuery(self.title, self.treatments, self.outcome_name)
 
@@ -300,13 +291,6 @@ class Estimand:
         -------
         Identification
 
-        Raises
-        ------
-        UnknownVariableError
-            If a name is not a variable.
-        EstimandError
-            If there is nothing to identify: a model of one variable, an outcome that is set.
-
         Examples
         --------
         >>> from bayescausal.effects.estimands import ATE
@@ -317,8 +301,6 @@ class Estimand:
         from bayescausal.effects.evaluation.verdict import verdict_of
 
         return verdict_of(self, model_or_graph, observed, unit_dims)
-
-    # ------------------------------------------------------------------- writing
 
     def write(self, notation: Notation) -> str:
         """Return the question as mathematics in that notation."""

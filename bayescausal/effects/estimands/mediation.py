@@ -138,12 +138,12 @@ class NDE(Estimand):
     def _check(self) -> None:
         _check_mediators(self)
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the nested world ``"treated"`` and the ``"control"`` it takes M from."""
         frozen: World = {m: FromWorld("control") for m in _mediators(self, graph)}
         return {"treated": self._arm("treated") | frozen, "control": self._arm("control")}
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return ``P(Y_{x, M_x'})``."""
         return _query(self)
 
@@ -203,7 +203,7 @@ class NIE(Estimand):
             raise EstimandError(f"reverse={self.reverse!r}.", expected="True or False.")
         _check_mediators(self)
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return ``"treated"`` (nested), ``"control"``, and ``"mediator"``, the source of M."""
         here, there = self._sides
         moved: World = {m: FromWorld("mediator") for m in _mediators(self, graph)}
@@ -224,7 +224,7 @@ class NIE(Estimand):
         [one] = super().like(other)
         return [replace(one, reverse=reverse) for reverse in (False, True)]
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return ``P(Y_{x, M_x'})``."""
         return _query(self)
 
@@ -302,7 +302,7 @@ class PSE(Estimand):
         mentioned = (self.treatment, self.outcome, *on_paths, *self.condition.reads, *self.by)
         return tuple(dict.fromkeys(mentioned))
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return ``"treated"``, ``"control"``, and a world for each variable on a chosen path."""
         if graph is None:
             raise EstimandError("The worlds of a PSE need the graph.", remedy="worlds(graph).")
@@ -325,7 +325,7 @@ class PSE(Estimand):
         rest = {k: v for k, v in worlds.items() if k != "treated"}
         return {"treated": worlds["treated"], "control": levels["control"], **rest}
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return the edges along which the treated value travels."""
         first = frozenset(path[1] for path in self.paths)
         asked = EffectQuery(self.title, self.treatments, self.outcome, along=first)

@@ -33,6 +33,8 @@ from bayescausal.graph.structure.marks import nameless
 from bayescausal.types import EstimandError, Set
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from bayescausal.effects.estimands.notation import Notation
     from bayescausal.effects.estimands.parts import Teller
 
@@ -111,7 +113,7 @@ class ATO(Estimand):
         level = vars(self._arm("treated")[self.treatment])["value"]
         return Weighting(self.treatment, level, _overlap)
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return ``P(y | do(x), z)`` given the causes of the treatment, which make the weights."""
         causes = graph.predecessors(self.treatment) if self.treatment in graph else ()
         given = tuple(name for name in causes if name not in nameless(graph))

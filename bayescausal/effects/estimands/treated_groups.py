@@ -30,6 +30,8 @@ from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.types import EstimandError, Set
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from bayescausal.effects.estimands.notation import Notation
 
 __all__ = ["ATT", "ATU"]
@@ -81,7 +83,7 @@ class ATT(Estimand):
         """The units whose treatment is at the treated level, and `given`."""
         return _group(self, self.group) & self.given  # type: ignore[no-any-return]
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return ``P(Y_x' | X = x)``: each unit's own treatment is known."""
         return EffectQuery(self.title, self.treatments, self.outcome, own_treatment=True)
 
@@ -135,7 +137,7 @@ class ATU(Estimand):
         """The units whose treatment is at the control level, and `given`."""
         return _group(self, self.group) & self.given  # type: ignore[no-any-return]
 
-    def query(self, graph: Any) -> EffectQuery:
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return ``P(Y_x' | X = x)``: each unit's own treatment is known."""
         return EffectQuery(self.title, self.treatments, self.outcome, own_treatment=True)
 

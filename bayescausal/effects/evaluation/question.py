@@ -215,21 +215,13 @@ def resolve(
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
     refuse_outside(units, worlds, recomputed, seed=seed)
-    noise: Any = FreshNoise(seed)
-    if abducted:
-        anew = drawn_anew(worlds, recomputed)
-        noise = AbductedNoise(units, seed, couplings, anew=anew)
-    refuse_undefined(
-        units,
-        worlds,
-        recomputed,
-        (estimand.outcome_name, *reads),
-        means=isinstance(estimand.functional, Mean) and not abducted,
-        noise=noise,
-        coupling=couplings,
-    )
+    anew = drawn_anew(worlds, recomputed)
+    own = AbductedNoise(units, seed, couplings, anew=anew) if abducted else FreshNoise(seed)
+    mean = isinstance(estimand.functional, Mean) and not abducted
+    read = (estimand.outcome_name, *reads)
+    options: dict[str, Any] = {"means": mean, "noise": own, "coupling": couplings}
+    refuse_undefined(units, worlds, recomputed, read, **options)
     if estimand.derivative:
-        mean = isinstance(estimand.functional, Mean) and not abducted
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
     used = {world for arm in arms for world in (arm.world, arm.without)}
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
-from bayescausal.effects.asked import asked_records
 from bayescausal.effects.estimands.conditions import Condition
+from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.effects.evaluation.positivity import tied_in_data
 from bayescausal.evaluation.measured import measured
 from bayescausal.graph.identification.effect_query import EffectQuery

@@ -68,6 +68,7 @@ from .counterfactuals.predict import counterfactual as counterfactual
 from .effects.estimands import Expected as Expected
 from .effects.estimands import Association as Association
 from .effects.estimands import ATE as ATE
+from .effects.estimands import ATO as ATO
 from .effects.estimands import ATT as ATT
 from .effects.estimands import ATU as ATU
 from .effects.estimands import TE as TE

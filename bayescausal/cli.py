@@ -249,7 +249,7 @@ def estimate(
       levels shift: early, late
     """
     import bayescausal as bc
-    from bayescausal.effects.estimands.from_text import (
+    from bayescausal.effects.words.from_text import (
         check_question,
         labels_of,
         question_from_text,
@@ -316,7 +316,7 @@ def _show(effects: list[Any], fit: Any, data: str, graph: str) -> None:
         several = bool(effect.dims)
         if several and len(effects) > 1:
             say(effect.label)
-        name = type(effect.estimand).__name__ if len(effects) == 1 else effect.label
+        name = effect.estimand.title if len(effects) == 1 else effect.label
         first = ", ".join(effect.dims)
         print_frame(answer if several else answer.set_axis([name]), first=first, null=effect.null)
     print_frame(_brief(fit.summary(shown_parameters(fit))), first="parameter")

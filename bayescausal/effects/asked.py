@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from bayescausal.effects.estimands.estimand import Estimand
-from bayescausal.evaluation.measured import plain_name
 from bayescausal.model.structure.graph_of_anything import question_in
 from bayescausal.types import EstimandError
 
-__all__ = ["as_estimand", "as_estimands", "asked_records", "not_asked"]
+__all__ = ["as_estimand", "as_estimands", "not_asked"]
 
 
 def as_estimand(given: Any) -> Estimand:
@@ -108,12 +107,3 @@ def not_asked(given: Any) -> EstimandError:
         f"Found {shown} where a question is needed.",
         expected="an estimand, such as ATE('treatment', 'outcome'), its answer, or a list of them.",
     )
-
-
-def asked_records(estimand: Estimand) -> tuple[str, ...]:
-    """Return the names of a question that are about what was measured, or about its record.
-
-    The outcome is; treatments, mediators and conditions are what the arrows of the model carry.
-    """
-    named = [n for n in estimand.names if plain_name(n) != n]
-    return tuple(dict.fromkeys([estimand.outcome_name, *named]))

@@ -382,7 +382,7 @@ higher).'
 
         if not self.dims:
             return plot_effect(self, ax=ax, **options)
-        dose = getattr(self.estimand, "levels", None) is not None
+        dose = self.estimand is not None and self.estimand.curve is not None
         return (plot_dose_response if dose else plot_forest)(self, ax=ax, **options)
 
     def to_datatree(self) -> xr.DataTree:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from bayescausal.effects.arithmetic import CHANGES_SIGN
-from bayescausal.effects.asked import as_estimands, asked_records
+from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
-from bayescausal.effects.estimands.causation import ITE, PN, PNS, PS
 from bayescausal.effects.estimands.functionals import Probability
+from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.planning import plan_run, share_plans
@@ -30,7 +30,7 @@ from bayescausal.effects.evaluation.population_units import is_binary, units_nou
 from bayescausal.effects.evaluation.question import Question, resolve
 from bayescausal.effects.evaluation.result import as_effect, cells_of
 from bayescausal.effects.evaluation.streamed import streamed_run
-from bayescausal.effects.evaluation.verdict import contraction, verdict
+from bayescausal.effects.evaluation.verdict import verdict
 from bayescausal.effects.listed import Effects
 from bayescausal.effects.unit_level.finite_bounds import seen_bounds
 from bayescausal.effects.unit_level.individual import individual
@@ -39,10 +39,11 @@ from bayescausal.evaluation.measured import measured, told
 from bayescausal.inference.data.design_matrix import policy_reads, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.progress import showing
+from bayescausal.inference.sampling.prior_and_truth import prior
 from bayescausal.inference.stream.source_data import is_streamed
 from bayescausal.model.structure.design_matrix import whole_note
 from bayescausal.model.structure.graph_of_anything import question_in
-from bayescausal.types import IdentificationError
+from bayescausal.types import BayesCausalError, IdentificationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification.verdict import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "answers", "estimate", "fit_of"]
+__all__ = ["answer", "answers", "estimate", "fit_of", "labelled"]
 
 #: The fit that each effect was estimated from, for as long as both exist.
 _FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDictionary()
@@ -243,7 +244,7 @@ def _answers(
     else:
         questions = [resolve(own, each, seed=seed, **options) for own, each in pairs]
     for i, question in enumerate(questions):
-        if i not in runs and not isinstance(question.estimand, ITE):
+        if i not in runs and question.estimand.strategy != "each unit":
             program, where = question.program()
             cells = cells_of(question, program, where, seed)
             runs[i] = Run(question, program, where, cells, seed)
@@ -274,7 +275,7 @@ def _answers(
         effect = as_effect(run, values, plan, error)
         more += _signs(question, reduction.total)
         effect = replace(effect, notes=(*effect.notes, *more))
-        if isinstance(question.estimand, PN | PS | PNS):
+        if question.estimand.strategy == "causation":
             effect = causation(run, effect)
         elif question.abducted and question.couplings:
             effect = seen_bounds(run, effect)
@@ -298,19 +299,49 @@ def _signs(question: Question, numbers: Any) -> list[str]:
 
 def _is_closed(question: Question) -> bool:
     """Whether a probability of causation has a closed form."""
-    return isinstance(question.estimand, PN | PS | PNS) and is_exact(question)
+    return question.estimand.strategy == "causation" and is_exact(question)
 
 
 def _unidentified(fit: Fit, estimand: Estimand, effect: Effect, decided: Any, seed: int) -> str:
     """Say what an answer rests on that the data alone do not identify."""
     said = str(decided.sentence())
-    coupled = isinstance(estimand, ITE | PN | PS | PNS)
-    if fit.kind != "posterior" or coupled or decided.status == "under assumption":
+    if fit.kind != "posterior" or estimand.joint or decided.status == "under assumption":
         return said
-    share = contraction(fit, estimand, effect, seed=seed)
+    share = _contraction(fit, estimand, effect, seed)
     if share is None:
         return f"{said} The posterior rests on the prior and the model's form."
     return (
         f"{said} The posterior rests on the prior and the model's form: the data reduced the "
         f"prior variance of this effect by {max(share, 0.0):.0%}."
     )
+
+
+def labelled(fit: Fit) -> dict[str, np.ndarray]:
+    """Return the columns of a fit as data: categories by their labels."""
+    return {
+        name: np.asarray(fit.labels[name])[column] if name in fit.labels else column
+        for name, column in fit.columns.items()
+    }
+
+
+def _contraction(fit: Fit, estimand: Estimand, effect: Effect, seed: int) -> float | None:
+    r"""Return how far the posterior of an effect moved from its prior; None if not known.
+
+    ``1 - Var(effect | data) / Var(effect)`` (posterior contraction [1]_), the smallest over the
+    cells of the answer: near one if the data speak, near zero (or below) if the prior does.
+
+    References
+    ----------
+    .. [1] M. Betancourt, "Towards a principled Bayesian workflow", 2020.
+    """
+    try:
+        before = prior(
+            fit.model, labelled(fit), draws=500, seed=seed, unit_dims=fit.structure.unit_dims
+        )
+        wide = answer(before, estimand, seed)
+    except BayesCausalError:
+        return None
+    over = ("chain", "draw")
+    ratio = effect.draws.var(over) / wide.draws.var(over)
+    value = 1.0 - float(np.max(np.asarray(ratio)))
+    return value if np.isfinite(value) else None

@@ -9,9 +9,9 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.effects.words.as_code import as_code
 from bayescausal.model.source.code import model_source
 from bayescausal.reporting.blocks import Bullets, Code, Facts, Section, Text
-from bayescausal.reporting.questions import as_code
 from bayescausal.types import BayesCausalError
 
 if TYPE_CHECKING:

@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimands.averages import CDE, Association
-from bayescausal.effects.estimands.curves import Slope
+from bayescausal.effects.estimands.association import Association
 from bayescausal.effects.estimands.functionals import Mean
-from bayescausal.effects.estimands.mediation import NDE, NIE, PSE
 from bayescausal.effects.estimate import estimate
 from bayescausal.types import BayesCausalError, Set
 
@@ -52,16 +50,16 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
         there is nothing to compare.
     """
     asked: Any = effect.estimand
-    if isinstance(asked, Association) or effect.dims or not hasattr(asked, "treatment"):
+    if asked.beside == "nothing" or effect.dims:
         return None
-    if isinstance(asked, NDE | NIE | CDE | PSE):
+    if asked.beside == "part":
         return (
             "no association beside it. What is seen holds the whole effect of "
             f"{' and '.join(asked.treatments)}, and this is a part of it."
         )
     if len(asked.treatments) != 1:
         return None
-    if isinstance(asked, Slope):
+    if asked.beside == "line":
         return _line(fit, asked, 1.0, seed) if asked.scale.name == "difference" else None
     levels: list[Any] = [getattr(asked, role, None) for role in ("treated", "control")]
     levels = [level.value if isinstance(level, Set) else level for level in levels]

@@ -14,10 +14,9 @@ import pandas as pd
 
 from bayescausal.draws.digits import level_text, numbers, significant
 from bayescausal.draws.named import distinct
-from bayescausal.effects.estimands.causation import ITE
 from bayescausal.effects.evaluation.population_units import plural
 from bayescausal.effects.words.intervention import listed, upper_first
-from bayescausal.effects.words.sentence import identified
+from bayescausal.effects.words.sentence import asked_in_words, identified
 from bayescausal.figures.forest import plot_forest
 from bayescausal.graph.structure.marks import column_causes
 from bayescausal.model.formulas.priors import prior_summary
@@ -36,7 +35,6 @@ from bayescausal.reporting.blocks import (
 from bayescausal.reporting.dag import plot_graph
 from bayescausal.reporting.decision import PROB, UNKNOWN, decide, rule
 from bayescausal.reporting.pictures import draw
-from bayescausal.reporting.questions import asked_in_words
 from bayescausal.reporting.terminal import arrows
 
 if TYPE_CHECKING:
@@ -248,7 +246,7 @@ def parameters(material: Material) -> Section:
 def _in_words(effect: Effect) -> str:
     """Return the question as a person would ask it: what is done, to what, over whom."""
     estimand: Any = effect.estimand
-    link = "for" if isinstance(estimand, ITE) and estimand.per_unit else "over"
+    link = "for" if estimand.per_unit else "over"
     over = f", {link} {effect.population}" if effect.population else ""
     split = f", for each value of {' and '.join(estimand.by)}" if estimand.by else ""
     return f"{upper_first(asked_in_words(effect))}{over}{split}?"
@@ -486,7 +484,7 @@ def _picture(material: Material, effect: Effect, rope: Any, true: Any) -> Pictur
     height = 2.9
     if not effect.dims:
         options |= {"rope": rope, "truth": None if true is None else float(true)}
-    elif getattr(effect.estimand, "levels", None) is not None:
+    elif effect.estimand is not None and effect.estimand.curve is not None:
         options = {"truth": None if true is None else np.ravel(true.mean())}
         if len(effect.dims) > 1:
             options = {}

@@ -31,8 +31,7 @@ import pandas as pd
 
 from bayescausal.draws.digits import numbers, rows_text, significant
 from bayescausal.effects.asked import as_estimand
-from bayescausal.effects.estimate import answer, estimate
-from bayescausal.effects.evaluation.verdict import _data
+from bayescausal.effects.estimate import answer, estimate, labelled
 from bayescausal.figures.prior_posterior import plot_prior_posterior
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.given import as_fit
@@ -220,7 +219,7 @@ def prior_posterior(
             f"{after.label} has several cells.", expected="one number: no by=, no curve."
         )
     dims = fit.structure.unit_dims
-    before = draw_prior(fit.model, _data(fit), draws=draws, seed=seed, unit_dims=dims)
+    before = draw_prior(fit.model, labelled(fit), draws=draws, seed=seed, unit_dims=dims)
     prior = answer(before, estimand, seed)
     spread = float(prior.sd())
     if not spread > 0:
@@ -241,7 +240,7 @@ def _truth(fit: Fit, estimand: Estimand, truth: Any, seed: int) -> float | None:
         return None
     if isinstance(truth, Mapping):
         dims = fit.structure.unit_dims
-        known = known_truth(fit.model, truth, _data(fit), seed=seed, unit_dims=dims)
+        known = known_truth(fit.model, truth, labelled(fit), seed=seed, unit_dims=dims)
         truth = answer(known, estimand, seed)
     try:
         number = float(truth)

@@ -42,8 +42,7 @@ import pandas as pd
 from bayescausal.draws.check import Check
 from bayescausal.draws.intervals import check_prob
 from bayescausal.effects.asked import as_estimand
-from bayescausal.effects.estimate import answer, estimate
-from bayescausal.effects.evaluation.verdict import _data
+from bayescausal.effects.estimate import answer, estimate, labelled
 from bayescausal.figures.sensitivity import plot_rows
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.fit import fit as fit_model
@@ -158,7 +157,7 @@ def prior_sensitivity(
     for name, model in models.items():
         again = fit_model(
             model,
-            _data(fit),
+            labelled(fit),
             draws=int(sizes["draw"]) if draws is None else draws,
             chains=int(sizes["chain"]) if chains is None else chains,
             seed=seed,

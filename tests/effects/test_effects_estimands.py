@@ -13,6 +13,7 @@ import pytest
 from bayescausal.effects import estimands as es
 from bayescausal.effects.estimands import (
     ATE,
+    ATO,
     ATT,
     ATU,
     CATE,
@@ -85,6 +86,11 @@ TEXTS = [
         CATE("X", "Y", given={"Z": 1}),
         "E[Y | do(X=1), Z=1] - E[Y | do(X=0), Z=1]",
         "CATE X -> Y given Z=1",
+    ),
+    (
+        ATO("X", "Y"),
+        "E[w (Y(1) - Y(0))] / E[w], w = e(1 - e), e = P(X=1 | pa(X))",
+        "ATO X -> Y",
     ),
     (ATT("X", "Y"), "E[Y(1) - Y(0) | X=1]", "ATT X -> Y"),
     (ATT("X", "Y", given={"Z": 1}), "E[Y(1) - Y(0) | X=1, Z=1]", "ATT X -> Y given Z=1"),
@@ -162,7 +168,7 @@ def test_estimands_print_as_mathematics(estimand, text, label):
 def test_every_estimand_is_among_the_texts():
     classes = {getattr(es, name) for name in es.__all__} - {es.Estimand}
     assert {type(estimand) for estimand, _, _ in TEXTS} == classes
-    assert len({c.kind for c in classes}) == len(classes) == 19
+    assert len({c.kind for c in classes}) == len(classes) == 20
 
 
 @pytest.mark.parametrize(
@@ -457,3 +463,40 @@ def test_options_are_kept():
     assert CDE("X", "Y", mediators={"M": 1}, by=["a", "b"]).names == ("X", "Y", "M", "a", "b")
     assert PSE("X", "Y", paths="X->M->Y").names == ("X", "Y", "M")
     assert PN("X", "Y", event=True).event == Probability(equals=1)
+
+
+@pytest.mark.parametrize("name", [n for n in es.__all__ if n != "Estimand"])
+def test_questions_that_say_the_same_are_equal(name):
+    """Fields are compared as they were parsed; two kinds of question are never equal."""
+    made = [each for each, _, _ in TEXTS if type(each).__name__ == name]
+    for each in made:
+        again = dataclasses.replace(each)
+        assert again == each
+        assert hash(again) == hash(each)
+        assert len({each, again}) == 1
+        assert dataclasses.replace(each, by="V") != each
+    assert len(set(made)) == len(made)
+
+
+def test_what_the_same_means():
+    rule, mask = np.abs, np.array([True, False])
+    same = [
+        (ATE("X", "Y"), ATE("X", "Y", treated=Set(1), control=0)),
+        (ATE("X", "Y", given={"Z": 1}), ATE("X", "Y", given={"Z": 1.0})),
+        (ATE("X", "Y", given=mask), ATE("X", "Y", given=mask.copy())),
+        (ATE("X", "Y", treated=Policy(rule, ["Z"])), ATE("X", "Y", treated=Policy(rule, ["Z"]))),
+        (ATE("X", "Y", coupling={"Y": "monotone"}), ATE("X", "Y", coupling={"Y": "monotone"})),
+        (DoseResponse("X", "Y", values=[0, 1]), DoseResponse("X", "Y", values=[0.0, 1.0])),
+        (Expected("Y", {"X": 1, "W": 2}), Expected("Y", {"W": 2, "X": 1})),
+    ]
+    for one, other in same:
+        assert one == other
+        assert hash(one) == hash(other)
+    assert ATE("X", "Y") != TE("X", "Y")
+    assert ATE("X", "Y") != "ATE"
+    assert ATE("X", "Y", treated=Policy(lambda z: z, ["Z"])) != ATE(
+        "X", "Y", treated=Policy(lambda z: z, ["Z"])
+    )
+    frame = pd.DataFrame({"Z": [1]})
+    assert ATE("X", "Y", population=frame) == ATE("X", "Y", population=frame)
+    assert ATE("X", "Y", population=frame) != ATE("X", "Y", population=frame.copy())

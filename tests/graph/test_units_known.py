@@ -27,6 +27,7 @@ from graph_scm import random_graph
 
 from bayescausal.effects.without_model.plug_in import plug_in
 from bayescausal.graph import identify_effect, observables
+from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.graph.identification.path_specific import identify_along
 from bayescausal.types import EstimandError
 
@@ -141,7 +142,8 @@ def test_the_number_is_the_enumerated_one(kind):
 def test_path_specific_formulas_keep_the_treatments_own_value_apart():
     """Given a consequence of X, its own value is X; X' goes the chosen way and X'' the others."""
     graph = nx.DiGraph([("X", "M"), ("M", "Y"), ("X", "Y"), ("X", "W"), ("W", "V")])
-    verdict = identify_along(graph, "X", "Y", ["M"], given=["V"])
+    asked = EffectQuery("PSE", ("X",), "Y", given=("V",), along=frozenset({"M"}))
+    verdict = identify_along(graph, asked)
     assert verdict.method == "cross-world"
     model = Responses(verdict.question.graph, 5)
     joint = np.zeros((2,) * len(model.observed))

@@ -23,9 +23,10 @@ import pytest
 import xarray as xr
 
 import bayescausal as bc
+from bayescausal.effects.words.as_code import as_code
+from bayescausal.effects.words.sentence import asked_in_words
 from bayescausal.reporting import progress
 from bayescausal.reporting import report as written
-from bayescausal.reporting.questions import as_code, asked_in_words
 from bayescausal.reporting.sections import shown_parameters
 
 PARTS = [

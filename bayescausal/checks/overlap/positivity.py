@@ -137,8 +137,8 @@ def overlap(
     fit = as_fit(fit, "overlap")
     question = question_in(treatment)
     if effect is None:
-        kind = type(question).__name__
-        effect = kind if kind in ("ATT", "ATU") else "ATE"
+        groups = {"treated": "ATT", "control": "ATU"}
+        effect = groups.get(getattr(question, "group", ""), "ATE")
     treatment, outcome = _one(*named(treatment, outcome))
     _check_options(effect, limit, draws)
     treatment, outcome = plain_name(treatment), outcome and plain_name(outcome)

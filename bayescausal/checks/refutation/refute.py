@@ -43,8 +43,9 @@ from bayescausal.checks.refutation.trials import Bench, Trial
 from bayescausal.checks.refutation.words import MEANING, TESTS
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import significant, three
-from bayescausal.effects.asked import as_estimand, asked_records
+from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer
+from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.evaluation.measured import measured, plain_name
 from bayescausal.figures.refutation import plot_refutation
 from bayescausal.inference.data.design_matrix import with_columns
@@ -53,7 +54,7 @@ from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EstimandError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
@@ -65,6 +66,10 @@ __all__ = ["TESTS", "refute"]
 MOST_CLUSTERS = 40
 #: How many times as many refits a borderline refutation is made again with, and their seeds' place.
 AGAIN, FAR = 3, 100_003
+
+#: The refutations that need nothing but the fit.
+_REFITS = (Bench.permuted, Bench.redrawn, Bench.zero, Bench.planted, Bench.subset, Bench.bootstrap)
+REFITS: dict[str, Callable[[Bench], Trial]] = {refit.__name__: refit for refit in _REFITS}
 
 
 def refute(
@@ -197,7 +202,7 @@ def refute(
         elif name == "common_cause":
             trials.append(bench.common_cause(given.get(name)))
         else:
-            trials.append(getattr(bench, name)())
+            trials.append(REFITS[name](bench))
     table = _table(trials, sd, level)
     again = [
         _made_again(bench, trial)
@@ -213,7 +218,7 @@ def _made_again(bench: Bench, trial: Trial) -> Trial:
     if trial.name in ("clusters", "negative_control"):
         return trial
     more = replace(bench, replicates=AGAIN * bench.replicates, seed=bench.seed + FAR)
-    made = more.common_cause(None) if trial.name == "common_cause" else getattr(more, trial.name)()
+    made = REFITS[trial.name](more) if trial.name in REFITS else more.common_cause(None)
     return made if made.found else trial
 
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.effects.estimands.conditions import Condition
-    from bayescausal.effects.evaluation.question import Arm, Question
+    from bayescausal.effects.estimands.parts import Arm
+    from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.evaluate import Block
     from bayescausal.evaluation.program import Program
 

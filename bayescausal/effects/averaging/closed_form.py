@@ -53,7 +53,8 @@ def closed_form(
     ClosedForm or None
     """
     functional = question.estimand.functional
-    if question.abducted or not isinstance(functional, Mean | Probability):
+    weighed = question.estimand.weighting is not None
+    if question.abducted or weighed or not isinstance(functional, Mean | Probability):
         return None
     arms = range(len(question.arms))
     units = question.structure.unit_dims

@@ -77,11 +77,7 @@ def flat_note(run: Run, reduction: Reduction) -> str:
 
 def _probability(run: Run, value: float) -> np.ndarray | None:
     """Return P(Y <= value) for each arm, cell and draw, where it is exact."""
-    estimand = run.question.estimand
-    asked = object.__new__(type(estimand))
-    for name, own in vars(estimand).items():
-        object.__setattr__(asked, name, own)
-    object.__setattr__(asked, "functional", Probability(at_most=value))
+    asked = run.question.estimand.asking(Probability(at_most=value))
     question = replace(run.question, estimand=asked)
     program, where = question.program()
     other = type(run)(question, program, where, run.cells, run.seed)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.weights import bayesian_bootstrap
+from bayescausal.effects.evaluation.unit_weights import CHANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,10 @@ class Frame:
             name: self._lay(block.values[i], program.dims[i]) for name, i in where.items()
         }
         self.weights = self._population_weights(first, weights)
+        weighting = question.estimand.weighting
+        if weighting is not None:
+            own = weighting.of(self.values[CHANCE])
+            self.weights = own if self.weights is None else self.weights * own
 
     def _lay(self, value: np.ndarray, dims: Sequence[Any]) -> np.ndarray:
         """Return a value with axes (draw, replicate, *frame)."""

@@ -20,7 +20,8 @@ PN, PS, PNS     necessity, sufficiency, both                          unit level
 ==============  ====================================================  =======================
 
 This file lists them; each kind has its own: :mod:`~bayescausal.effects.estimands.averages`,
-:mod:`~bayescausal.effects.evaluation.treated_groups`, :mod:`~bayescausal.effects.estimands.curves`,
+:mod:`~bayescausal.effects.estimands.association`,
+:mod:`~bayescausal.effects.estimands.treated_groups`, :mod:`~bayescausal.effects.estimands.curves`,
 :mod:`~bayescausal.effects.estimands.mediation`, :mod:`~bayescausal.effects.estimands.causation`.
 
 An association equals an effect only without confounding; a conditional effect conditions on `Z` and
@@ -36,15 +37,18 @@ M. A. Hernan and J. M. Robins, *Causal Inference: What If*, Chapman & Hall/CRC, 
 
 from __future__ import annotations
 
-from bayescausal.effects.estimands.averages import ATE, CATE, CDE, Association, Contrast, Expected
+from bayescausal.effects.estimands.association import Association
+from bayescausal.effects.estimands.averages import ATE, CATE, CDE, Contrast, Expected
 from bayescausal.effects.estimands.causation import ITE, PN, PNS, PS
 from bayescausal.effects.estimands.curves import QTE, DoseResponse, Slope
 from bayescausal.effects.estimands.estimand import Estimand
 from bayescausal.effects.estimands.mediation import NDE, NIE, PSE, TE
-from bayescausal.effects.evaluation.treated_groups import ATT, ATU
+from bayescausal.effects.estimands.overlap import ATO
+from bayescausal.effects.estimands.treated_groups import ATT, ATU
 
 __all__ = [
     "ATE",
+    "ATO",
     "ATT",
     "ATU",
     "CATE",

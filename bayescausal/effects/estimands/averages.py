@@ -1,16 +1,14 @@
-r"""Averages over worlds: expected outcomes, associations, average and controlled effects.
+r"""Averages over worlds: expected outcomes, average and controlled effects.
 
 .. math::
 
    E[Y \mid do(x)], \qquad
-   E[Y \mid X = 1] - E[Y \mid X = 0], \qquad
    E[Y \mid do(1), Z] - E[Y \mid do(0), Z], \qquad
    E[Y \mid do(1, m)] - E[Y \mid do(0, m)].
 
-The first is one world, the second compares groups of units in one world, the others compare worlds.
-Groups differ in whatever made them, worlds only in what was done; so the second equals the third
-only without confounding. A controlled direct effect holds the mediators at one value for everyone;
-it needs fewer assumptions than a natural direct effect and does not add up with an indirect one.
+The first is one world, the others compare worlds. A controlled direct effect holds the mediators at
+one value for everyone; it needs fewer assumptions than a natural direct effect and does not add up
+with an indirect one.
 
 References
 ----------
@@ -22,15 +20,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bayescausal.effects.estimands.conditions import Condition, parse_given
 from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
 from bayescausal.effects.estimands.parsing import World, mapping_world, refuse_same_worlds
+from bayescausal.effects.estimands.parts import Identity
+from bayescausal.effects.words.intervention import circumstance
+from bayescausal.effects.words.subject import among
+from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
-    from bayescausal.effects.estimands.notation import Notation
+    import networkx as nx
+    import numpy as np
 
-__all__ = ["ATE", "CATE", "CDE", "Association", "Contrast", "Expected"]
+    from bayescausal.effects.estimands.notation import Notation
+    from bayescausal.effects.estimands.parts import Teller
+
+__all__ = ["ATE", "CATE", "CDE", "GROUPS", "Contrast", "Expected"]
+
+#: Of a treatment of two values, whose effect is that on the treated and that on the others.
+GROUPS = Identity("ATE = p ATT + (1 - p) ATU", two_valued=True)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,6 +62,7 @@ class Expected(Estimand):
     """
 
     kind: ClassVar[str] = "expected"
+    beside: ClassVar = "nothing"
 
     outcome: str
     do: Any = None
@@ -66,93 +75,35 @@ class Expected(Estimand):
         """Names of the variables that are intervened on."""
         return tuple(self.do or ())
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the one world, ``"expected"``."""
         return {"expected": dict(self.do)}
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        """Return the number of the one world."""
+        return values[0]
+
+    def claim(self, said: Teller, cell: dict[str, Any]) -> tuple[str, str]:
+        """Return ``with X held at 1, Y is 2.1``; and ``on average``."""
+        what, _ = said.quantity()
+        return f"{self._as_done()}, {what} is {said.text(cell['mean'], cell)}", said.taken()
+
+    def opening(self, said: Teller) -> str:
+        """Return ``with X held at 1, Y on average for each value of Z is``."""
+        return f"{self._as_done()}, {said.quantity()[0]}{said.taken()}{said.within()} is"
+
+    def ask(self, said: Teller) -> str:
+        """Return ``what is Y on average with X held at 1``."""
+        what = f"{said.quantity()[0]}{said.taken()}"
+        return f"what is {what}{among(said.units, self.given)} {self._as_done()}"
+
+    def _as_done(self) -> str:
+        done = circumstance(self.do)
+        return f"with {done}" if done else "as things are"
 
     def write(self, notation: Notation) -> str:
         """Return ``E[Y | do(X=1)]``."""
         return self._expected(notation, self.do)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Association(Estimand):
-    """The observed contrast, ``E[Y | X=1] - E[Y | X=0]``: rung one, from the same model.
-
-    Parameters
-    ----------
-    x, y : str
-        The two variables. Nothing says that x comes first.
-    treated, control : level or (low, high)
-        The two groups of units that are compared. Of a continuous x hardly two units have one
-        value, so name ranges, either end of which may be None.
-    scale : str or EffectScale
-        How the two numbers are combined.
-    given, population, functional, by
-        As for every question (:class:`Estimand`).
-
-    Examples
-    --------
-    >>> from bayescausal.effects.estimands import Association
-    >>> Association("dilution", "coating").describe()
-    'E[coating | dilution=1] - E[coating | dilution=0]'
-    """
-
-    kind: ClassVar[str] = "association"
-
-    x: str
-    y: str
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=0, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
-
-    def _check(self) -> None:
-        if not all(isinstance(name, str) and name for name in (self.x, self.y)) or self.x == self.y:
-            raise EstimandError(
-                f"Association of {self.x!r} and {self.y!r}.", expected="Two different variables."
-            )
-        arms = self.arms
-        if arms["treated"].describe() == arms["control"].describe():
-            raise EstimandError(
-                f"Association: treated and control are the same group, "
-                f"{arms['treated'].describe()}.",
-                remedy="Name two different levels.",
-            )
-
-    @property
-    def outcome_name(self) -> str:
-        """Name of the outcome."""
-        return self.y
-
-    @property
-    def arms(self) -> dict[str, Condition]:
-        """The two groups, ``"treated"`` and ``"control"``, each with `given`."""
-        return {
-            role: parse_given({self.x: getattr(self, role)}) & self.given
-            for role in ("treated", "control")
-        }
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every variable the question mentions, each once."""
-        return tuple(dict.fromkeys((self.x, self.y, *self.given.reads, *self.by)))
-
-    def worlds(self, graph: Any = None) -> dict[str, World]:
-        """Return the natural course, the only world: ``"expected"``."""
-        return {"expected": {}}
-
-    def label(self) -> str:
-        """Return ``Association x -- y``."""
-        given = f" given {self.given.describe()}" if self.given else ""
-        return f"Association {self.x} -- {self.y}{given}"
-
-    def write(self, notation: Notation) -> str:
-        """Return ``E[Y | X=1] - E[Y | X=0]``."""
-        body = notation.name(self.y)
-        parts = (
-            self.functional.write(notation, body, arm.write(notation)) for arm in self.arms.values()
-        )
-        return str(self.scale.write(notation, *parts))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -192,6 +143,7 @@ class ATE(Estimand):
     """
 
     kind: ClassVar[str] = "ate"
+    identity: ClassVar = GROUPS
 
     treatment: Any
     outcome: str
@@ -274,6 +226,8 @@ class CDE(Estimand):
     """
 
     kind: ClassVar[str] = "cde"
+    beside: ClassVar = "part"
+    called: ClassVar[str] = "the controlled direct effect: the mediators held"
 
     treatment: Any
     outcome: str
@@ -295,6 +249,13 @@ class CDE(Estimand):
                 raise EstimandError(f"{name!r} is a mediator and the treatment or outcome too.")
         self._put("mediators", held)
         refuse_same_worlds(self)
+
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
+        """Return ``P(y | do(x, m))``."""
+        held = tuple(self.mediators)
+        return EffectQuery(
+            self.title, self.treatments, self.outcome, mediators=held, controlled=True
+        )
 
     def _arm(self, role: str) -> World:
         return super()._arm(role) | self.mediators  # type: ignore[no-any-return]
@@ -331,6 +292,7 @@ class Contrast(Estimand):
     """
 
     kind: ClassVar[str] = "contrast"
+    beside: ClassVar = "nothing"
 
     outcome: str
     treated: Any
@@ -349,6 +311,6 @@ class Contrast(Estimand):
         """Names of all variables that are intervened on in either world."""
         return tuple(dict.fromkeys((*self.treated, *(self.control or ()))))
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the two worlds, ``"treated"`` and ``"control"``."""
         return {"treated": dict(self.treated), "control": dict(self.control)}

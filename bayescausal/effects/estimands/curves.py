@@ -22,7 +22,7 @@ Econometrica 57 (1989), 1403-1430.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -35,7 +35,15 @@ from bayescausal.effects.estimands.parsing import (
     refuse_options,
     refuse_same_worlds,
 )
+from bayescausal.effects.estimands.parts import Arm
+from bayescausal.effects.words.intervention import circumstance
+from bayescausal.effects.words.subject import among, on_scale, told_as
 from bayescausal.types import EstimandError, Set, Shift
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from bayescausal.effects.estimands.parts import Teller
 
 __all__ = ["QTE", "DoseResponse", "Slope"]
 
@@ -167,7 +175,7 @@ class DoseResponse(Estimand):
         """The value of each world that is a point of the curve, in the order of `values`."""
         return {f"{self.treatment}={value!r}": value for value in self.values.tolist()}
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return one world for each value (see `levels`), and ``"control"`` if there is one."""
         curve: dict[str, World] = {
             key: {self.treatment: Set(value)} for key, value in self.levels.items()
@@ -175,6 +183,42 @@ class DoseResponse(Estimand):
         if self.control is not None:
             curve["control"] = as_world({self.treatment: self.control})
         return curve
+
+    @property
+    def curve(self) -> tuple[str, Any]:
+        """The treatment and its values: the axis of the curve."""
+        return self.treatment, self.values
+
+    def requested(self, graph: nx.DiGraph | None = None) -> tuple[Arm, ...]:
+        """Return an arm for each value, and the control's if there is one."""
+        condition = self.condition
+        return tuple(Arm(name, name, condition) for name in self.worlds())
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        """Return the curve along the first axis, against the control if there is one."""
+        if self.control is None:
+            return values
+        return np.stack([self.scale.combine(value, values[-1]) for value in values[:-1]])
+
+    def opening(self, said: Teller) -> str:
+        """Return ``with dose set to each value, Y on average is``."""
+        if self.control is None:
+            what = f"{said.quantity()[0]}{said.taken()}"
+            return f"with {self.treatment} set to each value, {what}{said.within()} is"
+        levels = f"setting {self.treatment} to each value rather than {self._base() or 'nothing'}"
+        return f"{levels} changes{on_scale(self, said)}{said.within()}"
+
+    def ask(self, said: Teller) -> str:
+        """Return ``what is Y on average with dose set to each value``."""
+        setting = f"{self.treatment} set to each value"
+        what = f"{said.quantity()[0]}{said.taken()}{among(said.units, self.given)}"
+        if self.control is None:
+            return f"what is {what} with {setting}"
+        base = self._base() or "nothing done"
+        return f"how does {what} with {setting} differ from that with {base}{told_as(self)}"
+
+    def _base(self) -> str:
+        return circumstance(self.worlds()["control"])
 
     def write(self, notation: Notation) -> str:
         """Return ``E[Y | do(X=x)], x in {...}``."""
@@ -233,6 +277,8 @@ class Slope(Estimand):
     """
 
     kind: ClassVar[str] = "slope"
+    derivative: ClassVar[bool] = True
+    beside: ClassVar = "line"
 
     treatment: Any
     outcome: str
@@ -269,7 +315,7 @@ class Slope(Estimand):
     def _half(self) -> float:
         return STEP if self.step is None else self.step
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the worlds a step above (``"treated"``) and a step below (``"control"``)."""
         if self.at is None:
             return {
@@ -280,6 +326,25 @@ class Slope(Estimand):
             "treated": {self.treatment: Set(self.at + self._half)},
             "control": {self.treatment: Set(self.at - self._half)},
         }
+
+    @property
+    def multiplies(self) -> bool:
+        """No: zero means no effect on both scales."""
+        return False
+
+    @property
+    def collapsible(self) -> bool:
+        """A relative change is told as one number."""
+        return True
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        """Return the contrast of the two worlds over their distance."""
+        return super().combine(values) / self.divisor
+
+    def doing(self) -> str:
+        """Return ``raising dose a little from where it is``."""
+        where = "where it is" if self.at is None else number(self.at)
+        return f"raising {self.treatment} a little from {where}"
 
     def write(self, notation: Notation) -> str:
         """Return ``d/dh E[Y | do(X=X+h)] at h=0``."""

@@ -20,8 +20,11 @@ References
 from __future__ import annotations
 
 import dataclasses
+from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
 
 from bayescausal.effects.estimands.conditions import Condition
 from bayescausal.effects.estimands.functionals import Mean
@@ -31,15 +34,29 @@ from bayescausal.effects.estimands.parsing import (
     PARSERS,
     World,
     as_world,
-    default_control,
+    has_default_control,
     is_default,
-    parse_levels,
-    parse_names,
+    parse_treatment,
 )
+from bayescausal.effects.estimands.parts import (
+    Arm,
+    Identity,
+    Strategy,
+    Teller,
+    Weighting,
+    same_key,
+)
+from bayescausal.effects.words.headings import details
+from bayescausal.effects.words.intervention import deed
+from bayescausal.effects.words.subject import ask_contrast, effect_of, open_contrast
+from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.types import EstimandError, Intervention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from typing import Self
+
+    import networkx as nx
 
     from bayescausal.graph.identification.verdict import Identification
 
@@ -68,11 +85,25 @@ class Estimand:
 
     Notes
     -----
-    Estimands are compared by identity. After construction the fields hold what was parsed:
-    a ``Condition``, ``Population``, ``Functional`` and ``EffectScale``.
+    Two estimands that say the same are equal: their fields are compared as they were parsed, a
+    function or a table by being the same object. After construction the fields hold what was
+    parsed: a ``Condition``, ``Population``, ``Functional`` and ``EffectScale``.
+
+    A new question is a subclass in a file of its own; whoever answers asks it, never what class it
+    is. What it says otherwise than by default: `worlds`, `requested`, `combine`, `query`, `write`,
+    and its words `doing`, `claim`, `opening`, `ask`.
     """
 
     kind: ClassVar[str] = "estimand"
+    strategy: ClassVar[Strategy] = "averages"  # how it is answered
+    identity: ClassVar[Identity | None] = None  # what ties it to other questions
+    derivative: ClassVar[bool] = False  # a limit of contrasts, in the one treatment
+    grouped_by: ClassVar[str | None] = None  # of groups that were seen: what forms them
+    called: ClassVar[str] = ""  # what the literature calls it, where the words do not say it
+    remark: ClassVar[str] = ""  # what every answer to it says
+    #: What stands beside it in a report: the association of its two levels, a line, or nothing,
+    #: for it is a part of an effect, or no effect.
+    beside: ClassVar[Literal["levels", "line", "part", "nothing"]] = "levels"
 
     given: Any = field(default=None, kw_only=True)
     population: Any = field(default="sample", kw_only=True)
@@ -80,15 +111,13 @@ class Estimand:
     by: Any = field(default=None, kw_only=True)
     coupling: Any = field(default=None, kw_only=True)
 
-    # ------------------------------------------------------------------ parsing
-
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
             parse = PARSERS.get(each.name)
             if parse is not None:
                 self._put(each.name, parse(getattr(self, each.name)))
         if hasattr(self, "treatment"):
-            self._parse_treatment()
+            parse_treatment(self)
         for name in self.by:
             if name == self.outcome_name or name in self.treatments:
                 raise EstimandError(
@@ -100,41 +129,22 @@ class Estimand:
     def _put(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
-    def _parse_treatment(self) -> None:
-        """Check treatments and levels; several treatments become tuples."""
-        me: Any = self
-        names = parse_names(me.treatment, "treatment")
-        single = isinstance(me.treatment, str)
-        self._put("treatment", names[0] if single else names)
-        if self.outcome_name in names:
-            raise EstimandError(
-                f"{self.outcome_name!r} is both treatment and outcome.",
-                remedy="Name two different variables.",
-            )
-        roles = [role for role in ("treated", "control") if hasattr(self, role)]
-        if not single:
-            for role in roles:
-                self._put(role, parse_levels(names, getattr(self, role), role))
-        if len(roles) == 2:
-            self._put("_default_levels", me.control is NATURAL_UNLESS_SET)
-            treated, control = ((v,) if single else v for v in (me.treated, me.control))
-            resolved = tuple(default_control(*pair) for pair in zip(treated, control, strict=True))
-            self._put("control", resolved[0] if single else resolved)
-
-    def _has_default_control(self) -> bool:
-        """Return whether the control is what it would be had it not been named."""
-        me: Any = self
-        single = isinstance(me.treatment, str)
-        treated, control = ((v,) if single else v for v in (me.treated, me.control))
-        return all(
-            c is default_control(t, NATURAL_UNLESS_SET)
-            for t, c in zip(treated, control, strict=True)
-        )
-
     def _check(self) -> None:
         """Refuse what makes no sense for this question."""
 
-    # ---------------------------------------------------------------- the question
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Estimand):
+            return NotImplemented
+        return type(self) is type(other) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> Hashable:
+        """What two questions share that say the same."""
+        own = (same_key(getattr(self, each.name)) for each in dataclasses.fields(self))
+        return type(self).__name__, *own
 
     @property
     def outcome_name(self) -> str:
@@ -144,21 +154,14 @@ class Estimand:
     @property
     def treatments(self) -> tuple[str, ...]:
         """Names of the treatments."""
-        treatment = getattr(self, "treatment", ())
+        treatment: Any = getattr(self, "treatment", ())
         return (treatment,) if isinstance(treatment, str) else tuple(treatment)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every variable the question mentions, each once: all must exist in the model."""
-        mediators = getattr(self, "mediators", None) or ()
-        mentioned = (
-            *self.treatments,
-            self.outcome_name,
-            *mediators,
-            *self.condition.reads,
-            *self.by,
-        )
-        return tuple(dict.fromkeys(mentioned))
+        asked = (*self.treatments, self.outcome_name, *(getattr(self, "mediators", None) or ()))
+        return tuple(dict.fromkeys((*asked, *self.condition.reads, *self.by)))
 
     @property
     def condition(self) -> Condition:
@@ -166,30 +169,63 @@ class Estimand:
         return self.given  # type: ignore[no-any-return]
 
     @property
+    def subgroup(self) -> Condition:
+        """The subgroup beside what the question itself is about: what a sentence must add."""
+        return self.condition
+
+    @property
+    def weighting(self) -> Weighting | None:
+        """What units weigh beside what the population says."""
+        return None
+
+    @property
     def null(self) -> float | None:
         """The value that means no effect, if there is one."""
         scale = getattr(self, "scale", None)
         return None if scale is None else scale.null
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    @property
+    def signed(self) -> bool:
+        """Whether the answer is a difference, which has a sign."""
+        return getattr(getattr(self, "scale", None), "name", "") == "difference"
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether it is told on a scale whose value of no effect a reader must be told."""
+        return getattr(self, "scale", None) is not None and not self.signed
+
+    @property
+    def collapsible(self) -> bool:
+        """Whether the population's value is a weighted average of subgroups' values."""
+        scale = getattr(self, "scale", None)
+        return scale is None or bool(scale.collapsible)
+
+    @property
+    def joint(self) -> bool:
+        """Whether the answer depends on how worlds go together in one unit."""
+        return self.strategy != "averages"
+
+    @property
+    def per_unit(self) -> bool:
+        """Whether the answer has the unit dims."""
+        return False
+
+    @property
+    def curve(self) -> tuple[str, Any] | None:
+        """The name and the values of the axis along which the answer is a curve, if it is one."""
+        return None
+
+    @property
+    def title(self) -> str:
+        """What the question is called in code: ``ATE``."""
+        return type(self).__name__
+
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the worlds of the question.
 
-        Parameters
-        ----------
-        graph : networkx.DiGraph, optional
-            The causal graph. Needed only where the question leaves mediators to it.
-
-        Returns
-        -------
-        dict of str to dict of str to Intervention
-            ``"treated"`` and ``"control"`` are compared; any other world only serves as a
-            source of ``FromWorld``. Questions about one world name it ``"expected"``. The empty
-            mapping is the natural course.
-
-        Raises
-        ------
-        EstimandError
-            If the graph is needed and missing, or does not allow the question.
+        ``"treated"`` and ``"control"`` are compared; any other world only serves as a source of
+        ``FromWorld``. Questions about one world name it ``"expected"``. The empty mapping is the
+        natural course. The graph is needed where the question leaves mediators to it.
         """
         return {role: self._arm(role) for role in ("treated", "control")}
 
@@ -199,6 +235,39 @@ class Estimand:
         if isinstance(self.treatment, str):  # type: ignore[attr-defined]
             return as_world({self.treatments[0]: level})
         return as_world(dict(zip(self.treatments, level, strict=True)))
+
+    def requested(self, graph: nx.DiGraph | None = None) -> tuple[Arm, ...]:
+        """Return what is requested of the evaluator: one number for each arm."""
+        worlds, condition = self.worlds(graph), self.condition
+        found = [name for name in ("expected", "treated", "control") if name in worlds]
+        return tuple(Arm(name, name, condition) for name in found)
+
+    def combine(self, values: np.ndarray) -> np.ndarray:
+        """Return the answer from the numbers of the arms, the first axis."""
+        return np.asarray(self.scale.combine(values[0], values[1]))  # type: ignore[attr-defined]
+
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
+        """Return what must be a function of the observed distribution."""
+        return EffectQuery(self.title, self.treatments, self.outcome_name)
+
+    def relatives(self) -> list[Estimand]:
+        """Return the other questions that the same identity is about, all else equal."""
+        if self.identity is None:
+            return []
+        kinds = [k for k in Estimand.__subclasses__() if k.identity is self.identity]
+        return [each for kind in kinds for each in kind.like(self) if each != self]
+
+    @classmethod
+    def like(cls, other: Estimand) -> list[Self]:
+        """Return the questions of this kind that ask all else as another one does."""
+        names = [each.name for each in dataclasses.fields(cls) if hasattr(other, each.name)]
+        return [cls(**{name: getattr(other, name) for name in names})]
+
+    def asking(self, functional: Any) -> Self:
+        """Return the same question about another functional, which is not checked."""
+        asked = copy(self)
+        asked._put("functional", functional)
+        return asked
 
     def identify(
         self,
@@ -222,24 +291,16 @@ class Estimand:
         -------
         Identification
 
-        Raises
-        ------
-        UnknownVariableError
-            If a name is not a variable.
-        EstimandError
-            If there is nothing to identify: a model of one variable, an outcome that is set.
-
         Examples
         --------
         >>> from bayescausal.effects.estimands import ATE
         >>> print(ATE("x", "y").identify("z -> x -> y; z -> y"))
         Identified by the back door: adjust for z. Assumes no other common cause of x and y.
         """
+        # here: it reads models, and questions are made without PyMC
         from bayescausal.effects.evaluation.verdict import verdict_of
 
         return verdict_of(self, model_or_graph, observed, unit_dims)
-
-    # ------------------------------------------------------------------- writing
 
     def write(self, notation: Notation) -> str:
         """Return the question as mathematics in that notation."""
@@ -288,13 +349,37 @@ class Estimand:
         return f"{type(self).__name__} {arrow}{self.outcome_name}{given}"
 
     def heading(self) -> str:
-        """Return the short name and whatever was asked otherwise than by default.
-
-        Two different questions have different headings: ``ATE dose -> pain (3 against 2)``.
-        """
-        from bayescausal.effects.words.headings import details
-
+        """Return the short name and what is not by default: ``ATE dose -> pain (3 against 2)``."""
         return f"{self.label()}{details(self)}"
+
+    def doing(self) -> str:
+        """Return what is done: the treated world against the control."""
+        roles = ("treated", "control")
+        if hasattr(self, "treatment"):
+            return deed(*(self._arm(role) for role in roles))
+        worlds = self.worlds()
+        return deed(*(worlds[role] for role in roles))
+
+    def claim(self, said: Teller, cell: dict[str, Any]) -> tuple[str, str]:
+        """Return subject, verb and amount of one number; and how it is taken over units."""
+        if getattr(self, "scale", None) is None:
+            return f"{self.label()} is {said.text(cell['mean'], cell)}", ""
+        what, _ = said.quantity()
+        return effect_of(self, said, cell, what), said.taken() if self.signed else ""
+
+    def opening(self, said: Teller) -> str:
+        """Return the opening of a sentence about several cells."""
+        if getattr(self, "scale", None) is None:
+            return f"{self.label()}{said.within()}"
+        return open_contrast(self, said)
+
+    def ask(self, said: Teller) -> str:
+        """Return the question as a person would ask it, without its population and its mark."""
+        return ask_contrast(self, said, f"{said.quantity()[0]}{said.taken()}")
+
+    def if_empty(self, condition: str, column: np.ndarray | None) -> str:
+        """Return what to ask in place of a subgroup that no unit belongs to."""
+        return "Widen the condition" + (" to a range (low, high)." if "=" in condition else ".")
 
     def __str__(self) -> str:
         return self.describe()
@@ -303,7 +388,7 @@ class Estimand:
         parts = []
         for each in sorted(dataclasses.fields(self), key=lambda f: bool(f.kw_only)):
             value = getattr(self, each.name)
-            if each.default is NATURAL_UNLESS_SET and self._has_default_control():
+            if each.default is NATURAL_UNLESS_SET and has_default_control(self):
                 continue
             if not each.kw_only:
                 parts.append(repr(list(value) if isinstance(value, tuple) else value))

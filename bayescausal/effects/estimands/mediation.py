@@ -28,21 +28,35 @@ References
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import networkx as nx
 
 from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
-from bayescausal.effects.estimands.parsing import World, parse_names, refuse_same_worlds, same_world
+from bayescausal.effects.estimands.parsing import (
+    World,
+    parse_names,
+    parse_paths,
+    refuse_same_worlds,
+    same_world,
+)
+from bayescausal.effects.estimands.parts import Identity
+from bayescausal.effects.words.intervention import circumstance, listed
+from bayescausal.graph.identification.effect_query import EffectQuery
+from bayescausal.graph.identification.path_specific import refuse_undefined_paths
 from bayescausal.types import EstimandError, FromWorld
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from bayescausal.effects.estimands.notation import Notation
 
 __all__ = ["NDE", "NIE", "PSE", "TE"]
+
+#: What ties the total effect to its parts.
+TOTAL = Identity("TE = NDE - reversed NIE")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,6 +78,8 @@ class TE(Estimand):
     """
 
     kind: ClassVar[str] = "te"
+    identity: ClassVar = TOTAL
+    called: ClassVar[str] = "the total effect, along all paths"
 
     treatment: Any
     outcome: str
@@ -108,6 +124,9 @@ class NDE(Estimand):
     """
 
     kind: ClassVar[str] = "nde"
+    identity: ClassVar = TOTAL
+    beside: ClassVar = "part"
+    called: ClassVar[str] = "the natural direct effect: not through the mediators"
 
     treatment: Any
     outcome: str
@@ -119,10 +138,19 @@ class NDE(Estimand):
     def _check(self) -> None:
         _check_mediators(self)
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return the nested world ``"treated"`` and the ``"control"`` it takes M from."""
         frozen: World = {m: FromWorld("control") for m in _mediators(self, graph)}
         return {"treated": self._arm("treated") | frozen, "control": self._arm("control")}
+
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
+        """Return ``P(Y_{x, M_x'})``."""
+        return _query(self)
+
+    def doing(self) -> str:
+        """Return ``raising X from 0 to 1, M kept as with X held at 0,``."""
+        names = listed(list(self.mediators)) if self.mediators else "the mediators"
+        return f"{super().doing()}, {names} kept as with {_state(self, 'control')},"
 
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(1, M(0)) - Y(0)]``."""
@@ -158,6 +186,9 @@ class NIE(Estimand):
     """
 
     kind: ClassVar[str] = "nie"
+    identity: ClassVar = TOTAL
+    beside: ClassVar = "part"
+    called: ClassVar[str] = "the natural indirect effect: through the mediators alone"
 
     treatment: Any
     outcome: str
@@ -172,9 +203,9 @@ class NIE(Estimand):
             raise EstimandError(f"reverse={self.reverse!r}.", expected="True or False.")
         _check_mediators(self)
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return ``"treated"`` (nested), ``"control"``, and ``"mediator"``, the source of M."""
-        here, there = ("treated", "control") if self.reverse else ("control", "treated")
+        here, there = self._sides
         moved: World = {m: FromWorld("mediator") for m in _mediators(self, graph)}
         return {
             "treated": self._arm(here) | moved,
@@ -182,9 +213,31 @@ class NIE(Estimand):
             "mediator": self._arm(there),
         }
 
+    @property
+    def _sides(self) -> tuple[str, str]:
+        """Where the treatment stays, and where the mediators move to."""
+        return ("treated", "control") if self.reverse else ("control", "treated")
+
+    @classmethod
+    def like(cls, other: Estimand) -> list[Self]:
+        """Return both: the indirect effect and the reversed one."""
+        [one] = super().like(other)
+        return [replace(one, reverse=reverse) for reverse in (False, True)]
+
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
+        """Return ``P(Y_{x, M_x'})``."""
+        return _query(self)
+
+    def doing(self) -> str:
+        """Return ``with X held at 0, moving M from its value with ... to its value with ...``."""
+        here, there = (_state(self, side) for side in self._sides)
+        names = listed(list(self.mediators)) if self.mediators else "the mediators"
+        own = "its value" if len(self.mediators or ()) == 1 else "their values"
+        return f"with {here}, moving {names} from {own} with {here} to {own} with {there}"
+
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(0, M(1)) - Y(0)]``."""
-        here, there = ("treated", "control") if self.reverse else ("control", "treated")
+        here, there = self._sides
         nested = _nested(self, notation, here, there)
         base = self._potential(notation, self._arm(here))
         return self._contrast(notation, nested, base, self.given.write(notation))
@@ -226,6 +279,8 @@ class PSE(Estimand):
     """
 
     kind: ClassVar[str] = "pse"
+    beside: ClassVar = "part"
+    called: ClassVar[str] = "a path-specific effect"
 
     treatment: Any
     outcome: str
@@ -237,7 +292,7 @@ class PSE(Estimand):
     def _check(self) -> None:
         if not isinstance(self.treatment, str):
             raise EstimandError("PSE follows the paths of one treatment.", expected="One name.")
-        self._put("paths", _parse_paths(self.paths, self.treatment, self.outcome))
+        self._put("paths", parse_paths(self.paths, self.treatment, self.outcome))
         _refuse_same_levels(self)
 
     @property
@@ -247,11 +302,11 @@ class PSE(Estimand):
         mentioned = (self.treatment, self.outcome, *on_paths, *self.condition.reads, *self.by)
         return tuple(dict.fromkeys(mentioned))
 
-    def worlds(self, graph: Any = None) -> dict[str, World]:
+    def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
         """Return ``"treated"``, ``"control"``, and a world for each variable on a chosen path."""
         if graph is None:
             raise EstimandError("The worlds of a PSE need the graph.", remedy="worlds(graph).")
-        _check_paths(self.paths, graph)
+        refuse_undefined_paths(graph, self.paths)
         levels = {role: self._arm(role) for role in ("treated", "control")}
         changed = nx.descendants(graph, self.treatment)
         chosen: dict[str, set[str]] = defaultdict(set)
@@ -270,6 +325,16 @@ class PSE(Estimand):
         rest = {k: v for k, v in worlds.items() if k != "treated"}
         return {"treated": worlds["treated"], "control": levels["control"], **rest}
 
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
+        """Return the edges along which the treated value travels."""
+        first = frozenset(path[1] for path in self.paths)
+        asked = EffectQuery(self.title, self.treatments, self.outcome, along=first)
+        return replace(asked, text=self.describe())
+
+    def doing(self) -> str:
+        """Return ``raising X from 0 to 1 along X -> M -> Y alone``."""
+        return f"{super().doing()} along {listed([' -> '.join(p) for p in self.paths])} alone"
+
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(1 along X -> M -> Y) - Y(0)]``."""
         arrow, along = (r" \to ", r"\text{ along }") if notation.latex else (" -> ", " along ")
@@ -283,11 +348,21 @@ class PSE(Estimand):
 # --------------------------------------------------------------------------- private
 
 
+def _query(estimand: NDE | NIE) -> EffectQuery:
+    asked = EffectQuery(estimand.title, estimand.treatments, estimand.outcome, mediated=True)
+    return replace(asked, mediators=tuple(estimand.mediators or ()))
+
+
+def _state(estimand: Estimand, role: str) -> str:
+    """Return where the treatment is in the world of a role."""
+    return circumstance(estimand._arm(role)) or "nothing done"
+
+
 def _refuse_same_levels(estimand: Any) -> None:
     """Refuse equal levels where the worlds themselves need the graph."""
     if same_world(estimand._arm("treated"), estimand._arm("control")):
         raise EstimandError(
-            f"{type(estimand).__name__}: treated and control are the same level.",
+            f"{estimand.title}: treated and control are the same level.",
             remedy="Name two different levels; the effect would be zero by definition.",
         )
 
@@ -323,54 +398,3 @@ def _nested(estimand: Any, notation: Notation, here: str, there: str) -> str:
     names = estimand.mediators or ("M",)
     moved = [notation.name(m) + (f"({source})" if source else "") for m in names]
     return f"{notation.name(estimand.outcome)}({', '.join(levels + moved)})"
-
-
-def _parse_paths(paths: Any, treatment: str, outcome: str) -> tuple[tuple[str, ...], ...]:
-    """Return paths as tuples of names, each from treatment to outcome."""
-    if isinstance(paths, str):
-        paths = [paths]
-    elif isinstance(paths, Sequence) and paths and all(isinstance(p, str) for p in paths):
-        paths = paths if any("->" in p for p in paths) else [paths]
-    if not isinstance(paths, Sequence) or not paths:
-        raise EstimandError(f"paths={paths!r}.", expected="'X -> M -> Y', or lists of names.")
-    parsed = []
-    for path in paths:
-        steps = [s.strip() for s in path.split("->")] if isinstance(path, str) else path
-        names = parse_names(list(steps), "paths")
-        if len(names) < 2 or names[0] != treatment or names[-1] != outcome:
-            raise EstimandError(
-                f"The path {' -> '.join(names)} does not lead from {treatment!r} to {outcome!r}."
-            )
-        parsed.append(names)
-    return tuple(dict.fromkeys(parsed))
-
-
-def _check_paths(paths: tuple[tuple[str, ...], ...], graph: Any) -> None:
-    """Refuse arrows that are not there and recanting witnesses.
-
-    A variable W on a chosen path is a witness unless every continuation from W to the outcome
-    is chosen for that beginning; continuations are counted, not listed.
-    """
-    for path in paths:
-        for parent, child in pairwise(path):
-            if not graph.has_edge(parent, child):
-                raise EstimandError(
-                    f"The path {' -> '.join(path)} uses {parent} -> {child}, which is not in the "
-                    "graph."
-                )
-    outcome = paths[0][-1]
-    ways = {outcome: 1}
-    for node in reversed(list(nx.topological_sort(graph))):
-        if node != outcome:
-            ways[node] = sum(ways.get(child, 0) for child in graph.successors(node))
-    chosen: dict[tuple[str, ...], int] = defaultdict(int)
-    for path in paths:
-        for end in range(2, len(path)):
-            chosen[path[:end]] += 1
-    for prefix, count in chosen.items():
-        if count < ways[prefix[-1]]:
-            raise EstimandError(
-                f"{prefix[-1]!r} is a recanting witness: the paths chosen through "
-                f"{' -> '.join(prefix)} need its treated value, other paths its control value.",
-                remedy=f"Choose all paths from {prefix[-1]!r} to {outcome!r}, or none.",
-            )

@@ -34,12 +34,15 @@ __all__ = [
     "World",
     "as_world",
     "default_control",
+    "has_default_control",
     "is_default",
     "mapping_world",
     "parse_event",
     "parse_levels",
     "parse_name",
     "parse_names",
+    "parse_paths",
+    "parse_treatment",
     "refuse_options",
     "refuse_same_worlds",
     "same_world",
@@ -208,6 +211,58 @@ def parse_levels(names: tuple[str, ...], levels: Any, role: str) -> tuple[Any, .
     return tuple(levels)
 
 
+def parse_treatment(estimand: Any) -> None:
+    """Check treatments and levels of a question; several treatments become tuples."""
+    names = parse_names(estimand.treatment, "treatment")
+    single = isinstance(estimand.treatment, str)
+    estimand._put("treatment", names[0] if single else names)
+    if estimand.outcome_name in names:
+        raise EstimandError(
+            f"{estimand.outcome_name!r} is both treatment and outcome.",
+            remedy="Name two different variables.",
+        )
+    roles = [role for role in ("treated", "control") if hasattr(estimand, role)]
+    if not single:
+        for role in roles:
+            estimand._put(role, parse_levels(names, getattr(estimand, role), role))
+    if len(roles) == 2:
+        estimand._put("_default_levels", estimand.control is NATURAL_UNLESS_SET)
+        resolved = tuple(default_control(*pair) for pair in _pairs(estimand))
+        estimand._put("control", resolved[0] if single else resolved)
+
+
+def has_default_control(estimand: Any) -> bool:
+    """Return whether the control is what it would be had it not been named."""
+    return all(c is default_control(t, NATURAL_UNLESS_SET) for t, c in _pairs(estimand))
+
+
+def _pairs(estimand: Any) -> zip[tuple[Any, Any]]:
+    """Return the two levels of each treatment."""
+    single = isinstance(estimand.treatment, str)
+    levels = ((v,) if single else v for v in (estimand.treated, estimand.control))
+    return zip(*levels, strict=True)
+
+
+def parse_paths(paths: Any, treatment: str, outcome: str) -> tuple[tuple[str, ...], ...]:
+    """Return paths as tuples of names, each from treatment to outcome."""
+    if isinstance(paths, str):
+        paths = [paths]
+    elif isinstance(paths, Sequence) and paths and all(isinstance(p, str) for p in paths):
+        paths = paths if any("->" in p for p in paths) else [paths]
+    if not isinstance(paths, Sequence) or not paths:
+        raise EstimandError(f"paths={paths!r}.", expected="'X -> M -> Y', or lists of names.")
+    parsed = []
+    for path in paths:
+        steps = [s.strip() for s in path.split("->")] if isinstance(path, str) else path
+        names = parse_names(list(steps), "paths")
+        if len(names) < 2 or names[0] != treatment or names[-1] != outcome:
+            raise EstimandError(
+                f"The path {' -> '.join(names)} does not lead from {treatment!r} to {outcome!r}."
+            )
+        parsed.append(names)
+    return tuple(dict.fromkeys(parsed))
+
+
 def same_world(a: Mapping[str, Intervention], b: Mapping[str, Intervention]) -> bool:
     """Return whether two worlds are one."""
     if set(a) != set(b):
@@ -231,7 +286,7 @@ def refuse_same_worlds(estimand: Estimand) -> None:
     if same_world(worlds["treated"], worlds["control"]):
         world = PLAIN.do(worlds["treated"]) or "the natural course"
         raise EstimandError(
-            f"{type(estimand).__name__}: treated and control are the same world, {world}.",
+            f"{estimand.title}: treated and control are the same world, {world}.",
             remedy="Name two different levels; the effect would be zero by definition.",
         )
 
@@ -242,7 +297,7 @@ def refuse_options(estimand: Estimand, **defaults: Any) -> None:
         value = getattr(estimand, name)
         if not is_default(name, value, default):
             raise EstimandError(
-                f"{type(estimand).__name__} has no {name}, found {name}={value!r}.",
+                f"{estimand.title} has no {name}, found {name}={value!r}.",
                 remedy=f"Leave out {name}=.",
             )
 

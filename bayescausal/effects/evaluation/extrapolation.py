@@ -83,6 +83,8 @@ def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
     """
     if estimand.population.name not in ("sample", "finite", "superpopulation"):
         return ()
+    if estimand.weighting is not None:  # units beyond support weigh next to nothing
+        return ()
     if fit.kind == "prior" or units_of(fit) is None:
         return ()
     notes = []

@@ -24,9 +24,6 @@ from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
 from bayescausal.effects.averaging.collapse import TOLERANCE, collapse
 from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimands.averages import Association, Expected
-from bayescausal.effects.estimands.causation import PN, PNS, PS
-from bayescausal.effects.estimands.curves import DoseResponse, Slope
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.evaluation.question import Question
 from bayescausal.effects.evaluation.slopes import spread_of
@@ -168,19 +165,8 @@ class Run:
         )
 
     def combine(self, values: np.ndarray) -> np.ndarray:
-        """Combine arms, the first axis, on the estimand's scale."""
-        estimand = self.question.estimand
-        if isinstance(estimand, Expected | PS | PNS):
-            return values[0]
-        if isinstance(estimand, PN):
-            return 1.0 - values[0]
-        scale = estimand.scale  # type: ignore[attr-defined]
-        if isinstance(estimand, DoseResponse):
-            if estimand.control is None:
-                return values
-            return np.stack([scale.combine(v, values[-1]) for v in values[:-1]])
-        result = np.asarray(scale.combine(values[0], values[1]))
-        return result / estimand.divisor if isinstance(estimand, Slope) else result
+        """Combine arms, the first axis, as the estimand says."""
+        return self.question.estimand.combine(values)
 
     def plan(self) -> Plan:
         """Find the number of inner replicates by a pilot on a few draws."""
@@ -265,14 +251,15 @@ class Run:
                 moves.append(np.squeeze(gap, axis=self._draw_axis))
         most = np.max(moves, axis=0) if moves else np.ones(())
         estimand = self.question.estimand
-        if not isinstance(estimand, Slope):
+        if not estimand.derivative:
             return most
         spread = spread_of(self.question.units, estimand.treatments[0])
-        return np.asarray(most * estimand.divisor / (spread or 1.0))
+        width = estimand.divisor  # type: ignore[attr-defined]
+        return np.asarray(most * width / (spread or 1.0))
 
     @property
     def _draw_axis(self) -> int:
-        return 2 if isinstance(self.question.estimand, DoseResponse) else 1
+        return 1 if self.question.estimand.curve is None else 2
 
     def variance(self, reduction: Reduction) -> np.ndarray:
         """Return the variance of the answer of one draw, from the spread of the batches."""
@@ -359,24 +346,7 @@ class Run:
                 raise EmptySubgroupError(
                     f"{found}.",
                     expected="at least one unit in every draw.",
-                    remedy=_wider(question, condition),
+                    remedy=question.estimand.if_empty(
+                        condition, question.fit.columns.get(question.estimand.grouped_by or "")
+                    ),
                 )
-
-
-def _wider(question: Question, condition: str) -> str:
-    """Return what to ask in place of an empty subgroup; ranges that units have, of an x."""
-    estimand = question.estimand
-    if isinstance(estimand, Association) and f"{estimand.x}=" in condition:
-        column = question.fit.columns.get(estimand.x)
-        middle = 0.5
-        if column is not None and column.dtype.kind in "iuf":
-            seen = np.unique(column[np.isfinite(column)])
-            middle = float(f"{np.median(column[np.isfinite(column)]):.3g}")
-            if len(seen) > 1 and not seen[0] <= middle < seen[-1]:
-                middle = float(seen[0])
-        return (
-            f"A continuous variable has next to no two units of one value: compare two ranges, as "
-            f"Association({estimand.x!r}, {estimand.y!r}, treated=({middle:g}, None), "
-            f"control=(None, {middle:g}))."
-        )
-    return "Widen the condition" + (" to a range (low, high)." if "=" in condition else ".")

@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.effects.estimands.averages import ATE
-from bayescausal.effects.estimands.mediation import NDE, NIE, TE
 from bayescausal.effects.evaluation.inner_draws import Plan, Run
 from bayescausal.effects.evaluation.question import Question, resolve
 from bayescausal.effects.evaluation.result import cells_of
-from bayescausal.effects.evaluation.treated_groups import ATT, ATU
 from bayescausal.model.interventions.support import support_of
 from bayescausal.types import (
     EstimandError,
@@ -29,9 +26,6 @@ if TYPE_CHECKING:
     from bayescausal.effects.evaluation.question import Question
 
 __all__ = ["plan_run", "share_plans"]
-
-#: Questions that one identity ties together: they take the same inner draws, asked together or not.
-_FAMILIES: tuple[tuple[type, ...], ...] = ((TE, NDE, NIE), (ATE, ATT, ATU))
 
 
 def plan_run(run: Run) -> Plan:
@@ -53,30 +47,12 @@ def plan_run(run: Run) -> Plan:
 
 
 def _relatives(question: Question) -> list[Estimand]:
-    """Return the other questions of the family, all else equal, where the identity holds."""
+    """Return the other questions of an identity, all else equal, where it holds."""
     estimand = question.estimand
-    if isinstance(estimand, ATE | ATT | ATU) and not _two_valued(question):
+    identity = estimand.identity
+    if identity is None or estimand.population.name == "target":
         return []
-    family = next((f for f in _FAMILIES if type(estimand) in f), ())
-    if not family or estimand.population.name == "target":
-        return []
-    shared = ("treated", "control", "scale", "given", "population", "functional", "by", "coupling")
-    fields = {n: getattr(estimand, n) for n in shared}
-    fields["given"] = estimand.given or None
-    if TE in family:
-        fields["mediators"] = getattr(estimand, "mediators", None)
-    found: list[Estimand] = []
-    for kind in family:
-        options = dict(fields)
-        if kind is TE:
-            options.pop("mediators")
-        for reverse in (False, True) if kind is NIE else (False,):
-            if kind is NIE:
-                options["reverse"] = reverse
-            if kind is type(estimand) and reverse == getattr(estimand, "reverse", False):
-                continue
-            found.append(kind(estimand.treatment, estimand.outcome, **options))  # type: ignore[call-arg,attr-defined]
-    return found
+    return [] if identity.two_valued and not _two_valued(question) else estimand.relatives()
 
 
 def _two_valued(question: Question) -> bool:

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.counterfactuals.evidence import evidence_units
-from bayescausal.effects.estimands.causation import ITE
 from bayescausal.effects.estimands.populations import Superpopulation, Target
 from bayescausal.evaluation.evaluate import Units, fresh_units, units_of
 from bayescausal.model.names import owner_of
@@ -110,7 +109,7 @@ def _population(fit: Fit, estimand: Estimand, seed: int) -> tuple[Units, str, st
     asked = estimand.population
     name = asked.name
     units = units_of(fit)
-    if isinstance(estimand, ITE):
+    if estimand.strategy == "each unit":
         return _people(fit, asked, units, seed)
     if name != "model" and units is None and name != "target":
         if name != "sample":
@@ -258,6 +257,8 @@ def complete_table(
     for name in set_everywhere:
         cut.remove_edges_from(list(cut.in_edges(name)))
     asked = {estimand.outcome_name, *estimand.condition.reads, *estimand.by}
+    if estimand.weighting is not None:
+        asked |= {*structure.full.predecessors(estimand.weighting.variable)}
     needed = set(asked).union(*(nx.ancestors(cut, n) for n in asked))
     lacking = [
         n

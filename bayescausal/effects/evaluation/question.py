@@ -23,11 +23,8 @@ from bayescausal.counterfactuals.coupling import (
     taken_couplings,
 )
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
-from bayescausal.effects.estimands.averages import Association
-from bayescausal.effects.estimands.causation import ITE, PN, PNS, PS
-from bayescausal.effects.estimands.conditions import EVERYONE, Condition
-from bayescausal.effects.estimands.curves import DoseResponse, Slope
 from bayescausal.effects.estimands.functionals import Mean, Probability
+from bayescausal.effects.estimands.parts import NATURAL, Arm
 from bayescausal.effects.evaluation.events import Event
 from bayescausal.effects.evaluation.group_membership import index_of
 from bayescausal.effects.evaluation.population_units import (
@@ -41,6 +38,7 @@ from bayescausal.effects.evaluation.slopes import (
     refuse_labels,
     with_step,
 )
+from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request, build_program, recomputed_by
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
@@ -63,19 +61,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
     from bayescausal.types import Intervention
 
-__all__ = ["NATURAL", "Arm", "Question", "encode", "parsed_worlds", "resolve"]
-
-#: Name of the world without any intervention, in which subgroups are formed.
-NATURAL = "natural course"
-
-
-@dataclass(frozen=True, eq=False)
-class Arm:
-    """One number of a question: the outcome in a world, over the units that meet a condition."""
-
-    name: str
-    world: str
-    condition: Condition
+__all__ = ["Question", "encode", "parsed_worlds", "resolve"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,31 +103,16 @@ class Question:
 
     def program(self) -> tuple[Program, dict[str, int]]:
         """Return the compiled worlds, and where in its results each variable read stands."""
-        functional = self.estimand.functional
-        requests = []
-        for arm in self.arms:
-            if isinstance(self.estimand, PN | PS | PNS):
-                event = Event(self._coded(self.estimand.event))
-                joint = isinstance(self.estimand, PNS)
-                kind, other = ("joint", "control") if joint else ("event", "")
-                requests.append(Request(arm.world, self.outcome, kind, event, other))
-            elif self.abducted:
-                inside = isinstance(functional, Probability)
-                asked = Event(self._coded(functional)) if inside else None
-                requests.append(
-                    Request(arm.world, self.outcome, "event" if inside else "draw", asked)
-                )
-            elif isinstance(functional, Mean):
-                requests.append(Request(arm.world, self.outcome, "mean"))
-            elif isinstance(functional, Probability):
-                event = Event(self._coded(functional))
-                requests.append(Request(arm.world, self.outcome, "probability", event))
-            else:
-                requests.append(Request(arm.world, self.outcome, "draw"))
+        requests = [self._request(arm) for arm in self.arms]
         where = {}
         for name in self.reads:
             where[name] = len(requests)
             requests.append(Request(NATURAL, name, "draw"))
+        weighting = self.estimand.weighting
+        if weighting is not None:
+            where[CHANCE] = len(requests)
+            level = Event(Probability(equals=encode(self.fit, weighting.variable, weighting.level)))
+            requests.append(Request(NATURAL, weighting.variable, "probability", level))
         program = build_program(
             self.structure,
             self.worlds,
@@ -151,9 +122,23 @@ class Question:
             conditions=self.reads,
             coupling=self.couplings,
         )
-        if isinstance(self.estimand, Slope):
+        if self.estimand.derivative:
             refuse_drawn_jumps(self.structure, self.estimand, program)
         return program, where
+
+    def _request(self, arm: Arm) -> Request:
+        """Return what the program is asked for one arm."""
+        functional = self.estimand.functional
+        if arm.event is not None:
+            kind = "joint" if arm.without else "event"
+            event = Event(self._coded(arm.event))
+            return Request(arm.world, self.outcome, kind, event, arm.without)
+        if isinstance(functional, Probability):
+            event = Event(self._coded(functional))
+            kind = "event" if self.abducted else "probability"
+            return Request(arm.world, self.outcome, kind, event)
+        exact = isinstance(functional, Mean) and not self.abducted
+        return Request(arm.world, self.outcome, "mean" if exact else "draw")
 
     def assumptions(self, program: Program) -> list[str]:
         """Return what fixes the joint across worlds, where the answer needs it."""
@@ -202,48 +187,43 @@ def resolve(
     if not ignore_potentials:
         refuse_potentials(structure)
     units, population, words, notes = population_of(fit, estimand, seed)
-    if isinstance(estimand, Slope):
+    if estimand.derivative:
         refuse_labels(structure, estimand)
         estimand = with_step(units, estimand)
     worlds = parsed_worlds(fit, estimand, units)
     _refuse_default_levels(fit, estimand, worlds)
     reached = recomputed = recomputed_by(structure, worlds.values())
-    arms = _arms(estimand, structure.graph)
-    if isinstance(estimand, Association):
+    arms = estimand.requested(structure.graph)
+    if estimand.grouped_by is not None:
         recomputed = _association(structure, estimand, population, recomputed)
     reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
     abducted = population == "finite"
     changed = () if abducted else _post_treatment(structure, reads, worlds, estimand)
+    if estimand.weighting is not None:
+        refuse_weighting(structure, estimand, changed)
+        recomputed |= {estimand.weighting.variable}
     if population == "model":
         _refuse_masks(arms)
         recomputed |= frozenset(structure.random)
     if changed:
         abducted = population != "model"
         notes = (*notes, _post_treatment_note(population, changed))
-    joint = abducted or bool(changed) or isinstance(estimand, ITE | PN | PS | PNS)
+    joint = abducted or bool(changed) or estimand.joint
     crossing = reached if joint else frozenset()
     couplings = _couplings(structure, estimand, reached, joint, population, changed)
     if population == "target":
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
     refuse_outside(units, worlds, recomputed, seed=seed)
-    noise: Any = FreshNoise(seed)
-    if abducted:
-        anew = drawn_anew(worlds, recomputed)
-        noise = AbductedNoise(units, seed, couplings, anew=anew)
-    refuse_undefined(
-        units,
-        worlds,
-        recomputed,
-        (estimand.outcome_name, *reads),
-        means=isinstance(estimand.functional, Mean) and not abducted,
-        noise=noise,
-        coupling=couplings,
-    )
-    if isinstance(estimand, Slope):
-        mean = isinstance(estimand.functional, Mean) and not abducted
+    anew = drawn_anew(worlds, recomputed)
+    own = AbductedNoise(units, seed, couplings, anew=anew) if abducted else FreshNoise(seed)
+    mean = isinstance(estimand.functional, Mean) and not abducted
+    read = (estimand.outcome_name, *reads)
+    options: dict[str, Any] = {"means": mean, "noise": own, "coupling": couplings}
+    refuse_undefined(units, worlds, recomputed, read, **options)
+    if estimand.derivative:
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
-    used = {a.world for a in arms} | ({"control"} if isinstance(estimand, PNS) else set())
+    used = {world for arm in arms for world in (arm.world, arm.without)}
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
     belongs = _refuse_levels(structure, units, estimand, reads)
     return Question(
@@ -343,38 +323,23 @@ def _refuse_default_levels(
                 )
 
 
-def _arms(estimand: Estimand, estimand_graph: Any) -> tuple[Arm, ...]:
-    if isinstance(estimand, Association):
-        return tuple(Arm(role, NATURAL, arm) for role, arm in estimand.arms.items())
-    condition = estimand.condition or EVERYONE
-    if isinstance(estimand, PN):
-        return (Arm("control", "control", condition),)
-    if isinstance(estimand, PS | PNS):
-        return (Arm("treated", "treated", condition),)
-    if isinstance(estimand, DoseResponse):
-        names = [*estimand.levels, *(["control"] if estimand.control is not None else [])]
-    else:
-        worlds = estimand.worlds(estimand_graph)
-        names = [n for n in ("expected", "treated", "control") if n in worlds]
-    return tuple(Arm(n, n, condition) for n in names)
-
-
 def _is_source(name: str, worlds: Mapping[str, Mapping[str, Intervention]]) -> bool:
     return any(getattr(act, "world", None) == name for do in worlds.values() for act in do.values())
 
 
 def _association(
-    structure: Any, estimand: Association, population: str, recomputed: frozenset[str]
+    structure: Any, estimand: Estimand, population: str, recomputed: frozenset[str]
 ) -> frozenset[str]:
     """Recompute y itself, given its observed parents; refuse where x comes after y."""
-    if population != "model" and estimand.x in structure.descendants([estimand.y]):
+    x, y = estimand.grouped_by, estimand.outcome_name
+    if population != "model" and x in structure.descendants([y]):
         raise EstimandError(
-            f"{estimand.y!r} comes before {estimand.x!r} in the model, so its expectation given "
-            f"{estimand.x!r} is not an average over the units at hand.",
+            f"{y!r} comes before {x!r} in the model, so its expectation given "
+            f"{x!r} is not an average over the units at hand.",
             remedy='Ask population="model".',
         )
-    parts = structure.imputed.get(estimand.y, ())
-    own = {estimand.y} if estimand.y in structure.random and not parts else set(parts)
+    parts = structure.imputed.get(y, ())
+    own = {y} if y in structure.random and not parts else set(parts)
     return recomputed | own
 
 
@@ -386,10 +351,10 @@ def _post_treatment(
 ) -> tuple[str, ...]:
     """Return what the subgroup reads of what the interventions change.
 
-    The probabilities of causation do so by definition: they form it from the simulated world.
+    What a question itself asks of the simulated world does so by definition.
     """
-    if isinstance(estimand, PN | PS | PNS):
-        reads = tuple(r for r in reads if r in estimand.given.reads or r in estimand.by)
+    asked = {*estimand.condition.reads} - {*estimand.subgroup.reads, *estimand.by}
+    reads = tuple(name for name in reads if name not in asked)
     changed = structure.descendants({n for do in worlds.values() for n in do})
     return tuple(name for name in reads if name in changed)
 
@@ -430,7 +395,7 @@ def _couplings(
             "belongs is decided in one world and what happens to them in another."
         )
         remedy = "Subgroups formed by what comes before the treatment do not depend on it."
-    elif population == "finite" and not isinstance(estimand, ITE | PN | PS | PNS):
+    elif population == "finite" and not estimand.joint:
         why = (
             "population='finite' asks about these very units: what each of them would have done in "
             "the world that it was not in hangs on its own noise, and so does their mean."

@@ -10,9 +10,7 @@ import xarray as xr
 
 from bayescausal.effects.averaging.blocks import Cell
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimands.averages import Association
 from bayescausal.effects.estimands.conditions import EVERYONE, Condition
-from bayescausal.effects.estimands.curves import DoseResponse, Slope
 from bayescausal.effects.evaluation.question import Question
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.types import (
@@ -87,21 +85,19 @@ def as_effect(run: Run, answer: np.ndarray, plan: Plan, error: Any) -> Effect:
     estimand, fit = question.estimand, question.fit
     sizes = fit.posterior.sizes
     shape = (int(sizes["chain"]), int(sizes["draw"]))
-    curve = isinstance(estimand, DoseResponse)
+    along = [] if estimand.curve is None else [estimand.curve]
     cells, by = len(run.cells), question.by
     levels = [list(dict.fromkeys(c.labels[i] for c in run.cells)) for i in range(len(by))]
-    lead = (len(estimand.values),) if curve else ()  # type: ignore[attr-defined]
+    lead = tuple(len(values) for _, values in along)
     event = answer.shape[len(lead) + 2 :]
     grid = tuple(len(v) for v in levels)
     array = answer.reshape(*lead, *(grid or (cells,)), *shape, *event)
     if not by:
         array = array.reshape(*lead, *shape, *event)
-    dims = [estimand.treatments[0]] if curve else []
-    dims += [*by, "chain", "draw"]
+    dims = [*(name for name, _ in along), *by, "chain", "draw"]
     names = _event_dims(run, len(event))
     coords: dict[str, Any] = dict(zip(by, levels, strict=True))
-    if curve:
-        coords[estimand.treatments[0]] = list(estimand.values)  # type: ignore[attr-defined]
+    coords.update({name: list(values) for name, values in along})
     coords.update({n: list(v) for n, v in _event_coords(run, names).items()})
     draws = xr.DataArray(array, dims=(*dims, *names), coords=coords)
     rest = [d for d in draws.dims if d not in ("chain", "draw")]
@@ -168,8 +164,8 @@ def notes_of(run: Run, plan: Plan, error: Any) -> tuple[str, ...]:
         notes.append(
             f"Units touch ({next(iter(mixed.values()))}): the intervention acts on all at once."
         )
-    scale = getattr(estimand, "scale", None)
-    if scale is not None and not scale.collapsible and not isinstance(estimand, Slope):
+    if not estimand.collapsible:
+        scale = estimand.scale  # type: ignore[attr-defined]
         notes.append(
             f"The {scale.name} is marginal and not collapsible: it is no average of subgroups' "
             "values."
@@ -184,6 +180,6 @@ def notes_of(run: Run, plan: Plan, error: Any) -> tuple[str, ...]:
     latent = [n for n in question.fit.latent if n in run.program.names]
     if latent and not question.units.fresh:
         notes.append(f"Latent, drawn from the {question.fit.kind}: {', '.join(latent)}.")
-    if isinstance(estimand, Association):
-        notes.append("An association: what is seen, not what would be done.")
+    if estimand.remark:
+        notes.append(estimand.remark)
     return tuple(notes)

@@ -25,10 +25,10 @@ from bayescausal.evaluation.program import Builder
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.structure.discontinuities import Jump, jumps_of
 from bayescausal.model.structure.integer_roles import is_number, role_of
-from bayescausal.types import BayesCausalError, EstimandError
+from bayescausal.types import BayesCausalError, EstimandError, Shift
 
 if TYPE_CHECKING:
-    from bayescausal.effects.estimands.curves import Slope
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.evaluation.evaluate import Units
     from bayescausal.evaluation.program import Program
     from bayescausal.model.structure.structure import Structure
@@ -39,7 +39,7 @@ __all__ = ["refuse_drawn_jumps", "refuse_jumps", "refuse_labels", "spread_of", "
 DRAWS, TRIED = 4, 4_000_000
 
 
-def refuse_labels(structure: Structure, estimand: Slope) -> None:
+def refuse_labels(structure: Structure, estimand: Estimand) -> None:
     """Refuse a slope in a label, a category or a count.
 
     Raises
@@ -62,7 +62,7 @@ def refuse_labels(structure: Structure, estimand: Slope) -> None:
 
 
 def refuse_jumps(
-    units: Units, estimand: Slope, worlds: Any, recomputed: frozenset[str], *, mean: bool
+    units: Units, estimand: Estimand, worlds: Any, recomputed: frozenset[str], *, mean: bool
 ) -> None:
     """Refuse a slope through an equation that jumps.
 
@@ -91,8 +91,9 @@ def refuse_jumps(
         if n in touched & above and (n in recomputed or n in structure.deterministics)
         for jump in jumps_of(structure, n, touched, mean=mean and n == outcome)
     ]
+    moved = isinstance(worlds["treated"].get(name), Shift)  # each unit from where it is
     for jump in jumps:
-        flips = estimand.at is None or set(jump.reads) != {name} or jump.condition is None
+        flips = moved or set(jump.reads) != {name} or jump.condition is None
         if not (flips and not jump.pole) and not _flips(units, jump, worlds, recomputed):
             continue
         if jump.sides is None or _differ(units, jump, recomputed):
@@ -129,15 +130,13 @@ def spread_of(units: Units, name: str) -> float | None:
     return spread if 0 < spread < np.inf else None
 
 
-def with_step(units: Units, estimand: Slope) -> Slope:
+def with_step(units: Units, estimand: Any) -> Estimand:
     """Return a slope with a step: a small one on the scale on which the treatment varies."""
-    if estimand.step is not None:
-        return estimand
-    spread = spread_of(units, estimand.treatments[0])
+    spread = None if estimand.step is not None else spread_of(units, estimand.treatments[0])
     return estimand if spread is None else replace(estimand, step=1e-3 * spread)
 
 
-def refuse_drawn_jumps(structure: Structure, estimand: Slope, program: Program) -> None:
+def refuse_drawn_jumps(structure: Structure, estimand: Estimand, program: Program) -> None:
     """Refuse a slope of what jumps from draw to draw.
 
     That is a slope behind a discrete variable that the treatment changes and that must be drawn; of
@@ -162,7 +161,7 @@ def refuse_drawn_jumps(structure: Structure, estimand: Slope, program: Program) 
             raise _no_derivative(estimand, f"the whole numbers of {item.name!r}")
 
 
-def _no_derivative(estimand: Slope, where: str) -> EstimandError:
+def _no_derivative(estimand: Estimand, where: str) -> EstimandError:
     x, y = estimand.treatments[0], estimand.outcome_name
     plain = isinstance(estimand.functional, Mean)
     same = "" if plain else f", functional={estimand.functional!r}"

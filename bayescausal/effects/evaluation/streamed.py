@@ -26,7 +26,6 @@ import numpy as np
 
 from bayescausal.effects.averaging.blocks import Reduction
 from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
-from bayescausal.effects.estimands.causation import ITE, PN, PNS, PS
 from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.population_units import called
@@ -72,7 +71,7 @@ def streamed_run(
     """
     table: Any = fit.data
     options = {"ignore_potentials": ignore_potentials, "seed": seed}
-    if isinstance(estimand, ITE):
+    if estimand.strategy == "each unit":
         raise EstimandError(
             f"{estimand.label()} has an answer for each of {len(table):,} units, which are not in "
             "memory.",
@@ -119,7 +118,7 @@ def _needed(question: Question, program: Program) -> list[str]:
     """Return the columns that a question reads of each unit."""
     units = set(question.structure.unit_dims)
     read = [i.name for i in program.inputs if i.kind == "value" and units & set(i.dims)]
-    if isinstance(question.estimand, PN | PS | PNS):
+    if question.estimand.strategy == "causation":
         read += [*question.estimand.treatments, *question.reads]
     read += [n for n in (*question.reads, *question.by) if n not in question.recomputed]
     return [n for n in dict.fromkeys(read) if n in question.fit.columns]
@@ -174,9 +173,8 @@ def _refuse_pieces(question: Question, rows: int) -> None:
     """Refuse what cannot be added up piece by piece."""
     estimand = question.estimand
     label = estimand.label()
-    if isinstance(estimand, PN | PS | PNS) or not isinstance(
-        estimand.functional, Mean | Probability
-    ):
+    linear = isinstance(estimand.functional, Mean | Probability)
+    if not linear or estimand.strategy != "averages":
         raise EstimandError(
             f"The answer to {label} is no average over units, and it reads continuous columns of "
             f"{rows:,} rows that are not in memory.",

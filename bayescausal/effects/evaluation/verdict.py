@@ -3,15 +3,7 @@
 The graph is the model's, the observed set is the fit's: a structural variable without a column is
 latent. Imputed columns count as observed, at random given the model. Where the question is not
 identified nonparametrically the posterior still has a mean; it then rests on the prior and on the
-parametric form, and :func:`contraction` says how far the data moved it:
-
-    ``1 - Var(effect | data) / Var(effect)``,
-
-near one if the data speak, near zero (or below) if the prior does.
-
-References
-----------
-M. Betancourt, "Towards a principled Bayesian workflow", 2020 (posterior contraction).
+parametric form.
 """
 
 from __future__ import annotations
@@ -22,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
-from bayescausal.effects.asked import asked_records
-from bayescausal.effects.estimands.averages import Association
 from bayescausal.effects.estimands.conditions import Condition
-from bayescausal.effects.estimands.mediation import PSE
+from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.effects.evaluation.positivity import tied_in_data
 from bayescausal.evaluation.measured import measured
-from bayescausal.graph.identification.estimands import identify_effect
+from bayescausal.graph.identification.effect_query import EffectQuery
+from bayescausal.graph.identification.estimands import decide
 from bayescausal.graph.identification.expression import conditioned
 from bayescausal.graph.identification.path_specific import identify_along
 from bayescausal.graph.identification.positivity import on_the_form
@@ -46,7 +37,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["contraction", "verdict", "verdict_of", "verdict_on"]
+__all__ = ["verdict", "verdict_of", "verdict_on"]
 
 
 def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
@@ -94,13 +85,14 @@ def verdict_on(
     if estimand.outcome_name in estimand.treatments:
         return None  # E[X | do(X = x)] = x, whatever the graph
     graph, given = _conditions(graph, observed, estimand)
-    asked = (*estimand.treatments, estimand.outcome_name, *given)
-    hidden = [n for n in dict.fromkeys(asked) if n in graph and n not in observed]
+    asked = _query(graph, estimand, given)
+    named = (*estimand.treatments, estimand.outcome_name, *asked.given)
+    hidden = [n for n in dict.fromkeys(named) if n in graph and n not in observed]
     if hidden:
-        return _unmeasured(graph, estimand, [*observed, *hidden], given, hidden)
-    if not estimand.treatments and not isinstance(estimand, Association):
-        return _natural(graph, estimand)
-    found = _decide(graph, estimand, observed, given)
+        return _unmeasured(graph, estimand, asked, [*observed, *hidden], hidden)
+    if not asked.treatment:
+        return _natural(graph, asked)
+    found = _decide(graph, asked, observed)
     if fit is not None:
         found = _in_these_data(fit, found, estimand)
     if estimand.given.masks:
@@ -155,59 +147,14 @@ def verdict_of(
     return decided
 
 
-def _decide(
-    graph: Any, estimand: Estimand, observed: list[str], given: tuple[str, ...]
-) -> Identification:
+def _decide(graph: Any, asked: EffectQuery, observed: list[str]) -> Identification:
     """Return the verdict where everything the question names is measured."""
-    options: dict[str, Any] = {"observed": observed, "given": given or None}
-    if isinstance(estimand, Association):
-        return identify_effect(graph, "Association", estimand.x, estimand.y, **options)
-    options["coupling"] = _coupling_words(estimand)
-    options["natural_value"] = _reads_natural_value(estimand)
-    if isinstance(estimand, PSE):
-        first = {path[1] for path in estimand.paths}
-        question = (graph, estimand.treatment, estimand.outcome, first)
-        return identify_along(*question, text=estimand.describe(), **options)
-    kind = type(estimand).__name__
-    if kind in ("CDE", "NDE", "NIE"):
-        options["mediators"] = tuple(estimand.mediators or ()) or None  # type: ignore[attr-defined]
-    elif kind not in ("ITE", "PN", "PS", "PNS", "ATU") and {*given} & {*estimand.treatments}:
-        kind = "ATT"  # a subgroup formed by the treatment is the question of the treated
-    return identify_effect(graph, kind, estimand.treatments, estimand.outcome_name, **options)
-
-
-def contraction(fit: Fit, estimand: Estimand, effect: Any, *, seed: int) -> float | None:
-    """Return how far the posterior of an effect moved from its prior; None if not known.
-
-    Parameters
-    ----------
-    fit : Fit
-        A posterior.
-    estimand : Estimand
-    effect : Effect
-        Its answer under `fit`.
-    seed : int
-
-    Returns
-    -------
-    float or None
-        ``1 - Var(posterior) / Var(prior)``, the smallest over the cells of the answer; None
-        where the prior is improper or the question has no answer under it.
-    """
-    from bayescausal.effects.estimate import answer
-    from bayescausal.inference.sampling.prior_and_truth import prior
-
-    try:
-        before = prior(
-            fit.model, _data(fit), draws=500, seed=seed, unit_dims=fit.structure.unit_dims
-        )
-        wide = answer(before, estimand, seed)
-    except BayesCausalError:
-        return None
-    over = ("chain", "draw")
-    ratio = effect.draws.var(over) / wide.draws.var(over)
-    value = 1.0 - float(np.max(np.asarray(ratio)))
-    return value if np.isfinite(value) else None
+    if asked.along:
+        return identify_along(graph, asked, observed)
+    if asked.plain and {*asked.given} & {*asked.treatment}:
+        # a subgroup formed by the treatment is the question of the treated
+        asked = replace(asked, kind="ATT", own_treatment=True)
+    return decide(graph, asked, observed)
 
 
 # ------------------------------------------------------------------------ private
@@ -259,41 +206,39 @@ def _conditions(graph: Any, observed: list[str], estimand: Estimand) -> tuple[An
     return nx.freeze(wider), tuple(dict.fromkeys(given))
 
 
-def _natural(graph: Any, estimand: Estimand) -> Identification | None:
+def _query(graph: Any, estimand: Estimand, given: tuple[str, ...]) -> EffectQuery:
+    """Return what must be identified for a question in a subgroup."""
+    own = estimand.query(graph)
+    if own.seen:
+        return replace(own, given=given)
+    return replace(
+        own,
+        given=tuple(dict.fromkeys((*given, *own.given))),
+        coupling=_coupling_words(estimand),
+        natural_value=_reads_natural_value(estimand),
+    )
+
+
+def _natural(graph: Any, asked: EffectQuery) -> Identification | None:
     """Nothing is intervened on: a property of the distribution of what is seen."""
-    others = [n for n in graph if n != estimand.outcome_name and n not in nameless(graph)]
+    outcome = str(asked.outcome)
+    others = [n for n in graph if n != outcome and n not in nameless(graph)]
     if not others:
         return None
-    base = identify_effect(
-        graph,
-        "Association",
-        others[0],
-        estimand.outcome_name,
-        observed=[*others, estimand.outcome_name],
-    )
-    return replace(
-        base, kind=type(estimand).__name__, query=f"P({estimand.outcome_name})", estimand=None
-    )
+    base = decide(graph, EffectQuery("", (others[0],), outcome, seen=True), [*others, outcome])
+    return replace(base, kind=asked.kind, query=f"P({outcome})", estimand=None)
 
 
 def _unmeasured(
-    graph: Any,
-    estimand: Estimand,
-    observed: list[str],
-    given: tuple[str, ...],
-    hidden: list[str],
+    graph: Any, estimand: Estimand, asked: EffectQuery, observed: list[str], hidden: list[str]
 ) -> Identification | None:
     """What the question names is latent: no distribution of measured variables fixes it."""
-    causal = estimand.treatments or isinstance(estimand, Association)
-    base = _decide(graph, estimand, observed, given) if causal else _natural(graph, estimand)
+    base = _decide(graph, asked, observed) if asked.treatment else _natural(graph, asked)
     if base is None:
         return None
-    hidden = [
-        n
-        for name in hidden
-        for n in (graph.predecessors(name) if name not in estimand.names else (name,))
-    ]
-    hidden = [n for n in dict.fromkeys(hidden) if n not in observed or n in estimand.names]
+    plain = {*estimand.names, *estimand.query(graph).given}  # else the node of a condition
+    read = [n for name in hidden for n in ([name] if name in plain else graph.predecessors(name))]
+    hidden = [n for n in dict.fromkeys(read) if n not in observed or n in plain]
     named = " and ".join(hidden)
     return replace(
         base,
@@ -365,12 +310,3 @@ def _coupling_words(estimand: Any) -> str | None:
     if isinstance(coupling, str):
         return coupling
     return ", ".join(f"{k}: {v}" for k, v in dict(coupling).items())
-
-
-def _data(fit: Fit) -> dict[str, np.ndarray]:
-    """Return the fit's columns as data."""
-    labels = fit.labels
-    data: dict[str, Any] = {}
-    for name, column in fit.columns.items():
-        data[name] = np.asarray(labels[name])[column] if name in labels else column
-    return data

@@ -33,8 +33,6 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from bayescausal.effects.averaging.frame import Frame, Weights
-from bayescausal.effects.estimands.averages import Expected
-from bayescausal.effects.estimands.curves import Slope
 from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.evaluation.events import Event, Values
 from bayescausal.evaluation.evaluate import evaluate
@@ -135,9 +133,11 @@ def _why_not(question: Question) -> str | None:
         return f"{named} is recomputed between treatment and outcome"
     if not isinstance(functional, Mean | Probability):
         return "they are for means and probabilities"
-    if not isinstance(estimand, Expected) and getattr(scale, "name", "") != "difference":
+    if scale is not None and scale.name != "difference":
         return "they are for differences"
-    if isinstance(estimand, Slope):
+    if estimand.weighting is not None:
+        return "they are not for weighted units"
+    if estimand.derivative:
         return "they are not for slopes"
     if len(question.arms) > 2 or not {a.name for a in question.arms} <= {
         "treated",

@@ -21,15 +21,16 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from bayescausal.effects.averaging.frame import Frame, Weights
-from bayescausal.effects.estimands.causation import PN, PS
+from bayescausal.effects.estimands.parts import Sums
 from bayescausal.effects.evaluation.events import Event
+from bayescausal.effects.evaluation.question import parsed_worlds
 from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request, build_program
@@ -37,7 +38,7 @@ from bayescausal.model.interventions.support import support_of
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
-    from bayescausal.effects.estimands.conditions import Condition
+    from bayescausal.effects.estimands.causation import Causation
     from bayescausal.effects.evaluation.question import Question
 
 __all__ = ["causation", "is_exact"]
@@ -48,25 +49,6 @@ REPLICATES = 256
 FRESH = 500_000
 #: Draws x fresh units.
 WORK = 8_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """Sums over units, dims (cell, draw): one field for each average that is needed."""
-
-    weight: np.ndarray
-    p1: np.ndarray
-    p0: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    at_weight: np.ndarray
-    at_p: np.ndarray
-    at_low: np.ndarray
-    at_high: np.ndarray
-    x1: np.ndarray
-    x1_e: np.ndarray
-    x0: np.ndarray
-    x0_e: np.ndarray
 
 
 _ALL = ("weight", "p1", "p0", "low", "high")
@@ -89,14 +71,14 @@ def causation(run: Any, effect: Effect | None) -> Effect:
     Effect
     """
     question: Question = run.question
-    estimand: Any = question.estimand
+    estimand: Causation = question.estimand  # type: ignore[assignment]
     if effect is not None and question.abducted and _between(question):
         note = "No bounds: something between treatment and outcome was observed of each unit."
         return replace(effect, notes=(*effect.notes, note))
     sums, spread = _sums(run)
-    model = _model_bounds(estimand, sums)
+    model = estimand.frechet(sums)
     value = model[0] if effect is None else np.clip(_flat(effect, run), *model)
-    bounds = model if estimand.bounds == "model" else _margins(estimand, sums)
+    bounds = model if estimand.bounds == "model" else estimand.tian_pearl(sums)
     bounds = np.clip(bounds, 0.0, 1.0)
     words = (
         "Bounds: Frechet within each unit's covariates and latents, averaged; sharp given the "
@@ -112,44 +94,13 @@ def causation(run: Any, effect: Effect | None) -> Effect:
     return replace(effect, draws=draws, bounds=edges, notes=(*effect.notes, words))
 
 
-# ------------------------------------------------------------------------- bounds
-
-
-def _model_bounds(estimand: Any, s: _Sums) -> tuple[np.ndarray, np.ndarray]:
-    """Return the averaged Frechet bounds."""
-    if isinstance(estimand, PN):
-        return s.at_low / s.at_p, s.at_high / s.at_p
-    if isinstance(estimand, PS):
-        rest = s.at_weight - s.at_p
-        return s.at_low / rest, s.at_high / rest
-    return s.low / s.weight, s.high / s.weight
-
-
-def _margins(estimand: Any, s: _Sums) -> np.ndarray:
-    """Return Tian and Pearl's bounds from the margins."""
-    y1, y0 = s.p1 / s.weight, s.p0 / s.weight
-    xy, x_y = s.x1_e / s.weight, s.x0_e / s.weight
-    xn, x_n = (s.x1 - s.x1_e) / s.weight, (s.x0 - s.x0_e) / s.weight
-    other = np.clip(1.0 - xy - x_y - xn - x_n, 0.0, 1.0)
-    if isinstance(estimand, PN):
-        low = (xy + x_y - y0) / xy
-        high = ((1.0 - y0) - x_n) / xy
-    elif isinstance(estimand, PS):
-        low = (y1 - (xy + x_y) - other) / x_n
-        high = (y1 - xy) / x_n
-    else:
-        low = np.maximum.reduce([y1 - y0, xy + x_y - y0, y1 - (xy + x_y) - other])
-        high = np.minimum.reduce([y1, 1.0 - y0, xy + x_n + other, y1 - y0 + xn + x_y + other])
-    return np.stack([np.maximum(low, 0.0), np.minimum(high, 1.0)])
-
-
 # --------------------------------------------------------------------------- sums
 
 
-def _sums(run: Any) -> tuple[_Sums, float]:
+def _sums(run: Any) -> tuple[Sums, float]:
     """Return the sums, and the standard error that fresh units leave in an average."""
     question: Question = run.question
-    estimand: Any = question.estimand
+    estimand: Causation = question.estimand  # type: ignore[assignment]
     fresh = question.population == "model"
     if fresh:
         question = _frozen_population(question, run.seed)
@@ -160,7 +111,7 @@ def _sums(run: Any) -> tuple[_Sums, float]:
     treatments = [n for n in estimand.treatments if n not in reads]
     requests += [Request("natural course", n, "draw") for n in (*reads, *treatments)]
     where = {n: 2 + i for i, n in enumerate((*reads, *treatments))}
-    worlds = {w: dict(estimand_world) for w, estimand_world in _both_worlds(run).items()}
+    worlds = parsed_worlds(run.question.fit, estimand, run.question.units)
     program = build_program(
         question.structure,
         {**worlds, "natural course": {}},
@@ -171,11 +122,11 @@ def _sums(run: Any) -> tuple[_Sums, float]:
     inner = REPLICATES if program.noise else 1
     total = question.fit.n_draws
     shape = (len(run.cells), total)
-    out = {f: np.zeros(shape) for f in _Sums.__dataclass_fields__}
+    out = {f: np.zeros(shape) for f in Sums.__dataclass_fields__}
     squares = np.zeros((3, *shape))
-    levels = {r: _levels(estimand, r) for r in ("treated", "control")}
+    levels = {role: estimand.at(role) for role in ("treated", "control")}
     weights = Weights(question, run.seed)
-    at = levels["control" if isinstance(estimand, PS) else "treated"]
+    at = levels[estimand.own or "treated"]
     for block in evaluate(
         program, question.units, slice(0, total), FreshNoise(run.seed), replicates=inner
     ):
@@ -186,7 +137,7 @@ def _sums(run: Any) -> tuple[_Sums, float]:
             for v in (frame.outcome(i).mean(axis=1, keepdims=True) for i in (0, 1))
         )
         low, high = np.maximum(p1 - p0, 0.0), np.minimum(p1, 1.0 - p0)
-        own = p0 if isinstance(estimand, PS) else p1
+        own = p0 if estimand.own == "control" else p1
         one = np.ones(lengths)
         for c, cell in enumerate(run.cells):
             base = cell.condition & estimand.given
@@ -205,49 +156,22 @@ def _sums(run: Any) -> tuple[_Sums, float]:
                 product = values * weight
                 found = product.sum(axis=tuple(range(1, product.ndim)))
                 out[name][c, block.draws] += found
-            top, bottom = low, _denominator(estimand, p1, p0, one)
-            weight = frame.weight(base & at if _part(estimand) else base)
+            top, bottom = low, estimand.known(p1, p0)
+            weight = frame.weight(base & at if estimand.own else base)
             weight = weight.mean(axis=1, keepdims=True)
             for k, product in enumerate((top * top, top * bottom, bottom * bottom)):
                 square = product * weight**2
                 squares[k, c, block.draws] += square.sum(axis=tuple(range(1, square.ndim)))
-    sums = _Sums(**out)
+    sums = Sums(**out)
     return sums, _ratio_error(estimand, sums, squares) if fresh else 0.0
 
 
-def _part(estimand: Any) -> bool:
-    """Whether only the units at one level of the treatment count."""
-    return isinstance(estimand, PN | PS)
-
-
-def _denominator(estimand: Any, p1: np.ndarray, p0: np.ndarray, one: np.ndarray) -> np.ndarray:
-    if isinstance(estimand, PN):
-        return p1
-    return 1.0 - p0 if isinstance(estimand, PS) else one
-
-
-def _ratio_error(estimand: Any, sums: _Sums, squares: np.ndarray) -> float:
+def _ratio_error(estimand: Causation, sums: Sums, squares: np.ndarray) -> float:
     """Return the standard error that a finite number of fresh units leaves in a ratio."""
-    low, _ = _model_bounds(estimand, sums)
-    if isinstance(estimand, PN):
-        total = sums.at_p
-    else:
-        total = sums.at_weight - sums.at_p if isinstance(estimand, PS) else sums.weight
+    low, _ = estimand.frechet(sums)
+    total = estimand.total(sums)
     spread = squares[0] - 2 * low * squares[1] + low**2 * squares[2]
     return float(np.sqrt(np.mean(np.clip(spread, 0.0, None) / total**2)))
-
-
-def _both_worlds(run: Any) -> dict[str, Any]:
-    from bayescausal.effects.evaluation.question import parsed_worlds
-
-    return parsed_worlds(run.question.fit, run.question.estimand, run.question.units)
-
-
-def _levels(estimand: Any, role: str) -> Condition:
-    """Return the condition that the treatment is at the level of a role."""
-    from bayescausal.effects.estimands.conditions import parse_given
-
-    return parse_given({n: a.value for n, a in estimand._arm(role).items()})
 
 
 def _frozen_population(question: Question, seed: int) -> Question:
@@ -299,7 +223,7 @@ def _between(question: Question) -> list[str]:
 
 def is_exact(question: Question) -> bool:
     """Whether the lower Frechet bound is the value: one noise, a common rank, a tail event."""
-    estimand: Any = question.estimand
+    estimand: Causation = question.estimand  # type: ignore[assignment]
     if question.abducted or _between(question) or question.outcome not in question.structure.random:
         return False
     rv = question.structure.variable(question.outcome)

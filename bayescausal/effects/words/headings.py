@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.effects.estimands.functionals import Functional
 from bayescausal.effects.estimands.notation import PLAIN, number
-from bayescausal.effects.estimands.parsing import NATURAL_UNLESS_SET, is_default
+from bayescausal.effects.estimands.parsing import (
+    NATURAL_UNLESS_SET,
+    has_default_control,
+    is_default,
+)
 from bayescausal.effects.estimands.populations import Population
 from bayescausal.effects.estimands.scales import EffectScale
 from bayescausal.types import Intervention, Set
@@ -69,7 +73,7 @@ def _levels(estimand: Any) -> str:
         return "" if control is None else f"against {_level(control)}"
     usual = is_default("treated", treated, 1) and (
         is_default("control", control, 0)
-        or (fields["control"].default is NATURAL_UNLESS_SET and estimand._has_default_control())
+        or (fields["control"].default is NATURAL_UNLESS_SET and has_default_control(estimand))
     )
     return "" if usual else f"{_level(treated)} against {_level(control)}"
 

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.digits import decimals, end_text, number_text
-from bayescausal.effects.estimands.averages import Expected
-from bayescausal.effects.estimands.causation import ITE, PN, PNS, PS
-from bayescausal.effects.estimands.curves import Slope
 from bayescausal.effects.estimands.notation import number
 
 if TYPE_CHECKING:
@@ -65,19 +62,13 @@ class Amounts:
     @property
     def signed(self) -> bool:
         """Whether "higher" and "lower" have a meaning: a difference between worlds or groups."""
-        if self.estimand is None or isinstance(self.estimand, Expected | PN | PS | PNS):
-            return False
-        if isinstance(self.estimand, ITE) and not self.estimand.per_unit:
-            return False
-        scale = getattr(self.estimand, "scale", None)
-        return scale is not None and scale.name == "difference" and self.effect.null is not None
+        return self.estimand is not None and self.estimand.signed and self.effect.null is not None
 
     @property
     def _multiplies(self) -> bool:
         """Whether the reader must be told which value means no effect."""
-        scale = getattr(self.estimand, "scale", None)
-        other = scale is not None and scale.name != "difference"
-        return other and self.effect.null is not None and not isinstance(self.estimand, Slope)
+        asked = self.estimand
+        return asked is not None and asked.multiplies and self.effect.null is not None
 
     def text(self, value: float, cell: dict[str, Any]) -> str:
         """Return a number with the digits that the sd supports."""

@@ -17,25 +17,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.draws.intervals import check_prob
-from bayescausal.effects.estimands.averages import Association, Expected
-from bayescausal.effects.estimands.causation import ITE, PN, PNS, PS
-from bayescausal.effects.estimands.curves import DoseResponse, Slope
 from bayescausal.effects.estimands.functionals import Mean
-from bayescausal.effects.words.intervention import (
-    circumstance,
-    listed,
-    people,
-    quantity,
-    upper_first,
-)
+from bayescausal.effects.words.intervention import listed, people, quantity, upper_first
 from bayescausal.effects.words.numbers import Amounts
-from bayescausal.effects.words.subject import doing, groups, odds_of, of_units, probability
+from bayescausal.effects.words.subject import effect_of
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
-    from bayescausal.effects.estimands.estimand import Estimand
 
-__all__ = ["identified", "say", "short", "whom"]
+__all__ = ["asked_in_words", "identified", "say", "short", "whom"]
 
 #: So many cells are said one by one; of more, the ends and the sides.
 FEW = 8
@@ -72,12 +62,26 @@ def say(effect: Effect, prob: float = 0.94) -> str:
     parts = [text if named else upper_first(text), *said.bounds()]
     if effect.measured:
         parts.append(effect.measured)
-    if isinstance(effect.estimand, Association):
-        parts.append("An association: what is seen, not what would be done.")
+    if effect.estimand is not None and effect.estimand.remark:
+        parts.append(effect.estimand.remark)
     elif effect.identification is not None and said.kind == "posterior":
         unknown = effect.identification.status in ("not identified", "undecided")
         parts.insert(0 if unknown else len(parts), identified(effect.identification))
     return " ".join(parts)
+
+
+def asked_in_words(effect: Effect) -> str:
+    """Return a question as a person would ask it, without its population and its mark.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.effect import Effect
+    >>> from bayescausal.effects.estimands import ATE
+    >>> from bayescausal.effects.words.sentence import asked_in_words
+    >>> asked_in_words(Effect([0.1, 0.2], ATE("x", "y", treated=2)))
+    'what does raising x from 0 to 2 do to y on average'
+    """
+    return str(effect.estimand.ask(_Said(effect, 0.94)))
 
 
 def short(effect: Effect, prob: float = 0.94) -> str:
@@ -120,7 +124,7 @@ def whom(effect: Effect) -> str:
     >>> whom(Effect([0.5], CATE("X", "Y", given={"Z": 1}), population="the 9 units at hand"))
     'those with Z=1 among the 9 units'
     """
-    condition = _condition(effect.estimand)
+    condition = None if effect.estimand is None else effect.estimand.subgroup
     return people(effect.population, condition) if condition else effect.population or ""
 
 
@@ -162,7 +166,9 @@ class _Said(Amounts):
 
     def __init__(self, effect: Effect, prob: float) -> None:
         super().__init__(effect, prob)
-        self.over = people(effect.population, _condition(self.estimand))
+        self.units = effect.units
+        subgroup = None if self.estimand is None else self.estimand.subgroup
+        self.over = people(effect.population, subgroup)
 
     def quantity(self, *, noun: bool = False) -> tuple[str, str]:
         """Return what changes and how it is taken; a 0 or 1 has a probability, no average."""
@@ -170,6 +176,11 @@ class _Said(Amounts):
         if self.effect.binary and isinstance(functional, Mean):
             return f"the probability of {outcome}", ""
         return quantity(functional, outcome, noun=noun)
+
+    def taken(self) -> str:
+        """Return how the outcome is taken over units, after a space."""
+        _, how = self.quantity()
+        return f" {how}" if how else ""
 
     def lead(self) -> str:
         """Return what the draws are, where they are no posterior."""
@@ -180,12 +191,13 @@ class _Said(Amounts):
     def body(self) -> str:
         """Return the sentence without its lead."""
         estimand = self.estimand
-        if isinstance(estimand, ITE) and estimand.per_unit:
-            return self.units()
+        if estimand is not None and estimand.per_unit:
+            return self.each()
         cells = self.cells()
         if not self.effect.dims:
             return self.one(cells[0])
-        opening = self.several()
+        plain = estimand is None
+        opening = f"{self.effect.label}{self.within()}" if plain else estimand.opening(self)
         if len(cells) <= FEW:
             told = "; ".join(f"{c['label']}: {self.amount(c)} {self.interval(c)}" for c in cells)
             return f"{opening}: {told}."
@@ -194,97 +206,11 @@ class _Said(Amounts):
 
     def one(self, cell: dict[str, Any]) -> str:
         """Return the sentence about one number."""
-        start, link = self.claim(cell)
+        start, link = f"{self.effect.label} is {self.text(cell['mean'], cell)}", ""
+        if self.estimand is not None:
+            start, link = self.estimand.claim(self, cell)
         over = f" over {self.over}" if self.over else ""
         return f"{start}{link}{over} {self.interval(cell)}."
-
-    def claim(self, cell: dict[str, Any]) -> tuple[str, str]:
-        """Return subject, verb and amount; and how it is taken over units."""
-        estimand, value = self.estimand, self.text(cell["mean"], cell)
-        if estimand is None:
-            return f"{self.effect.label} is {value}", ""
-        if isinstance(estimand, PN | PS | PNS):
-            return f"{probability(estimand, self.effect.units)} is {value}", ""
-        if isinstance(estimand, ITE):
-            return f"{of_units(estimand, self.effect.units)} is {value}", ""
-        what, how = self.quantity()
-        how = f" {how}" if how else ""
-        if isinstance(estimand, Expected):
-            done = circumstance(estimand.do)
-            return f"{f'with {done}' if done else 'as things are'}, {what} is {value}", how
-        if isinstance(estimand, Association):
-            return self.association(cell, what), how if self.signed else ""
-        if getattr(estimand, "scale", None) is None:
-            return f"{estimand.label()} is {value}", ""
-        differs = estimand.scale.name == "difference"  # else "average" is in the noun
-        return self.effect_of(doing(estimand), cell, what), how if differs else ""
-
-    def effect_of(self, act: str, cell: dict[str, Any], what: str) -> str:
-        """Return that doing something changes something by an amount, on its scale."""
-        estimand = self.estimand
-        value = self.text(cell["mean"], cell)
-        noun, _ = self.quantity(noun=True)
-        per = f" per unit of {estimand.treatment}" if isinstance(estimand, Slope) else ""
-        match estimand.scale.name:
-            case "difference":
-                side = self.side(cell)
-                verb = {"higher": "raises", "lower": "lowers"}.get(side, "changes")
-                size = self.text(abs(cell["mean"]), cell) if side else self.with_sign(cell)
-                return f"{act} {verb} {what} by {size}{per}"
-            case "ratio":
-                return f"{act} multiplies {noun} by {value}"
-            case "odds ratio":
-                return f"{act} multiplies the odds of {odds_of(estimand)} by {value}"
-            case "log ratio":
-                return f"{act} changes {noun} by a log ratio of {value}{per}"
-            case name:
-                return f"{act} changes {noun} by {value} on the scale {name!r}"
-
-    def association(self, cell: dict[str, Any], what: str) -> str:
-        """Return how two groups that were seen differ."""
-        here, there = groups(self.estimand)
-        value = self.text(cell["mean"], cell)
-        noun, _ = self.quantity(noun=True)
-        match self.estimand.scale.name:
-            case "difference":
-                side = self.side(cell)
-                if side:
-                    size = self.text(abs(cell["mean"]), cell)
-                    return f"where {here}, {what} is {side} by {size} than where {there}"
-                return f"where {here}, {what} differs by {self.with_sign(cell)} from where {there}"
-            case "ratio":
-                return f"where {here}, {noun} is {value} times that where {there}"
-            case "odds ratio":
-                odds = odds_of(self.estimand)
-                return f"where {here}, the odds of {odds} are {value} times those where {there}"
-            case name:
-                return f"where {here}, {noun} differs by a {name} of {value} from where {there}"
-
-    def several(self) -> str:
-        """Return the opening of a sentence about several cells."""
-        estimand = self.estimand
-        over = self.within()
-        if estimand is None:
-            return f"{self.effect.label}{over}"
-        what, how = self.quantity()
-        how = f" {how}" if how else ""
-        if isinstance(estimand, DoseResponse) and estimand.control is None:
-            return f"with {estimand.treatment} set to each value, {what}{how}{over} is"
-        if isinstance(estimand, DoseResponse):
-            base = circumstance(estimand.worlds()["control"])
-            levels = f"setting {estimand.treatment} to each value rather than {base or 'nothing'}"
-            return f"{levels} changes{self._scaled(how)}{over}"
-        if isinstance(estimand, Expected):
-            done = circumstance(estimand.do)
-            return f"{f'with {done}' if done else 'as things are'}, {what}{how}{over} is"
-        if isinstance(estimand, PN | PS | PNS):
-            return f"{probability(estimand, self.effect.units)}{over} is"
-        if isinstance(estimand, Association):
-            here, there = groups(estimand)
-            return f"where {here} against where {there},{self._scaled(how)}{over}"
-        if getattr(estimand, "scale", None) is None:
-            return f"{estimand.label()}{over}"
-        return f"{doing(estimand)} changes{self._scaled(how)}{over}"
 
     def within(self) -> str:
         """Return over whom several cells are; not all of them where `by` splits them."""
@@ -293,19 +219,6 @@ class _Said(Amounts):
             return f" over {self.over}" if self.over else ""
         among = f" among {self.over}" if self.over else ""
         return f" for each value of {listed(list(by))}{among}"
-
-    def _scaled(self, how: str) -> str:
-        """Return the outcome and the scale it is told on."""
-        estimand = self.estimand
-        noun, _ = self.quantity(noun=True)
-        name = estimand.scale.name
-        if name == "difference":
-            what, _ = self.quantity()
-            per = f" per unit of {estimand.treatment}" if isinstance(estimand, Slope) else ""
-            return f" {what}{per}{how}"
-        if name == "odds ratio":
-            return f" the odds of {odds_of(estimand)} by a factor"
-        return f" {noun} by a factor" if name == "ratio" else f" {noun} by a {name}"
 
     def extremes(self, cells: list[dict[str, Any]]) -> str:
         """Return the smallest and the largest of many cells, and how many are settled."""
@@ -330,23 +243,19 @@ class _Said(Amounts):
             f"includes it for {rest:,}"
         )
 
-    def units(self) -> str:
+    def each(self) -> str:
         """Return the sentence about the effect on each unit."""
         cells = self.cells()
         if len(cells) == 1 and self.signed:
-            return self.effect_of(doing(self.estimand), cells[0], self._of(cells[0])) + (
-                f" {self.interval(cells[0])}."
-            )
-        subject = f"{doing(self.estimand)} changes {self.estimand.outcome_name}"
+            what = f"{self.estimand.outcome_name} of {cells[0]['label']}"
+            return f"{effect_of(self.estimand, self, cells[0], what)} {self.interval(cells[0])}."
+        subject = f"{self.estimand.doing()} changes {self.estimand.outcome_name}"
         if not self.signed:
             subject += f" (as a {self.estimand.scale.name})"
         least, most = (f(cells, key=lambda c: c["mean"]) for f in (min, max))
         span = f"{self.signed_text(least)} ({least['label']}) to {self.signed_text(most)}"
         over = f" for {self.over}" if self.over else ""
         return f"{subject} by {span} ({most['label']}) in posterior mean{over}{self.sides(cells)}."
-
-    def _of(self, cell: dict[str, Any]) -> str:
-        return f"{self.estimand.outcome_name} of {cell['label']}"
 
     def bounds(self) -> list[str]:
         """Return the bounds that hold whatever joins the worlds."""
@@ -358,12 +267,3 @@ class _Said(Amounts):
             return []
         low, high = (self.end(float(v), cells[0]) for v in ends[0])
         return [f"Whatever joins the worlds, it lies between {low} and {high}."]
-
-
-def _condition(estimand: Estimand | None) -> Any:
-    """Return the subgroup that is not part of the subject of the sentence already."""
-    if estimand is None:
-        return None
-    if isinstance(estimand, PN | PS | PNS):
-        return estimand.given
-    return estimand.condition

@@ -1,89 +1,95 @@
-"""The subject of a sentence, question by question: what is done, which groups, which probability.
+"""The words of a contrast of two worlds: the defaults, which a question may replace by its own.
 
-Questions differ in what their worlds are: two worlds to compare, nested worlds, one world, groups
-that were seen, the distribution over units. Each becomes a phrase here.
+Each takes the question, the teller of the answer and, where there is one number, its cell.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bayescausal.effects.estimands.causation import PN, PS
-from bayescausal.effects.estimands.conditions import parse_given
-from bayescausal.effects.estimands.curves import Slope
 from bayescausal.effects.estimands.functionals import Probability
-from bayescausal.effects.estimands.mediation import NDE, NIE, PSE
-from bayescausal.effects.estimands.notation import PLAIN, number
-from bayescausal.effects.words.intervention import circumstance, deed, listed, quantity
+from bayescausal.effects.estimands.notation import PLAIN
 
-__all__ = ["doing", "groups", "odds_of", "of_units", "probability"]
+if TYPE_CHECKING:
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.effects.estimands.parts import Teller
 
-
-def doing(estimand: Any) -> str:
-    """Return what is done, for every question that compares two worlds."""
-    if isinstance(estimand, Slope):
-        where = "where it is" if estimand.at is None else number(estimand.at)
-        return f"raising {estimand.treatment} a little from {where}"
-    if isinstance(estimand, NDE | NIE):
-        return _mediated(estimand)
-    if isinstance(estimand, PSE):
-        act = deed(estimand._arm("treated"), estimand._arm("control"))
-        return f"{act} along {listed([' -> '.join(path) for path in estimand.paths])} alone"
-    if hasattr(estimand, "treatment"):
-        return deed(estimand._arm("treated"), estimand._arm("control"))
-    worlds = estimand.worlds()
-    return deed(worlds["treated"], worlds["control"])
+__all__ = ["among", "ask_contrast", "effect_of", "odds_of", "on_scale", "open_contrast", "told_as"]
 
 
-def _mediated(estimand: Any) -> str:
-    """Return a natural direct or indirect effect as a deed."""
-    arms = {role: circumstance(estimand._arm(role)) for role in ("treated", "control")}
-    arms = {role: text or "nothing done" for role, text in arms.items()}
-    names = listed(list(estimand.mediators)) if estimand.mediators else "the mediators"
-    own = "its value" if len(estimand.mediators or ()) == 1 else "their values"
-    if isinstance(estimand, NDE):
-        act = deed(estimand._arm("treated"), estimand._arm("control"))
-        return f"{act}, {names} kept as with {arms['control']},"
-    here, there = ("treated", "control") if estimand.reverse else ("control", "treated")
-    way = f"from {own} with {arms[here]} to {own} with {arms[there]}"
-    return f"with {arms[here]}, moving {names} {way}"
-
-
-def groups(estimand: Any) -> tuple[str, str]:
-    """Return the two groups of an association in words."""
-    here, there = (
-        parse_given({estimand.x: getattr(estimand, role)}).describe()
-        for role in ("treated", "control")
-    )
-    return here, there
-
-
-def odds_of(estimand: Any) -> str:
+def odds_of(estimand: Estimand) -> str:
     """Return the event whose odds are meant; the outcome itself where it is a probability."""
     if isinstance(estimand.functional, Probability):
-        return str(estimand.functional.event(PLAIN, estimand.outcome_name))
-    return str(estimand.outcome_name)
+        return estimand.functional.event(PLAIN, estimand.outcome_name)
+    return estimand.outcome_name
 
 
-def of_units(estimand: Any, units: str = "units") -> str:
-    """Return a functional of the distribution of unit effects."""
-    act = doing(estimand)
-    scale = "" if estimand.scale.name == "difference" else f" ({estimand.scale.name})"
-    change = f"the effect{scale} of {act} on {estimand.outcome_name}"
-    if isinstance(estimand.functional, Probability):
-        return f"the share of {units} for whom {estimand.functional.event(PLAIN, change)}"
-    return f"{quantity(estimand.functional, change)[0]} over {units}"
+def effect_of(estimand: Any, said: Teller, cell: dict[str, Any], what: str) -> str:
+    """Return that doing something changes something by an amount, on its scale."""
+    act = estimand.doing()
+    value = said.text(cell["mean"], cell)
+    noun, _ = said.quantity(noun=True)
+    match estimand.scale.name:
+        case "difference":
+            side = said.side(cell)
+            verb = {"higher": "raises", "lower": "lowers"}.get(side, "changes")
+            size = said.text(abs(cell["mean"]), cell) if side else said.with_sign(cell)
+            return f"{act} {verb} {what} by {size}{_per(estimand)}"
+        case "ratio":
+            return f"{act} multiplies {noun} by {value}"
+        case "odds ratio":
+            return f"{act} multiplies the odds of {odds_of(estimand)} by {value}"
+        case "log ratio":
+            return f"{act} changes {noun} by a log ratio of {value}{_per(estimand)}"
+        case name:
+            return f"{act} changes {noun} by {value} on the scale {name!r}"
 
 
-def probability(estimand: Any, units: str = "units") -> str:
-    """Return which probability of causation it is, in words."""
-    treated, control = (circumstance(estimand._arm(role)) for role in ("treated", "control"))
-    event = estimand.event.event(PLAIN, estimand.outcome)
-    other = estimand.event.event(PLAIN, estimand.outcome, happens=False)
-    if isinstance(estimand, PN):
-        group = estimand.condition.describe()
-        return f"among {units} with {group}, the probability of {other} with {control} instead"
-    if isinstance(estimand, PS):
-        group = estimand.condition.describe()
-        return f"among {units} with {group}, the probability of {event} with {treated} instead"
-    return f"the probability of {event} with {treated} and {other} with {control}"
+def on_scale(estimand: Any, said: Teller) -> str:
+    """Return the outcome and the scale it is told on, after a space."""
+    noun, _ = said.quantity(noun=True)
+    name = estimand.scale.name
+    if name == "difference":
+        what, _ = said.quantity()
+        return f" {what}{_per(estimand)}{said.taken()}"
+    if name == "odds ratio":
+        return f" the odds of {odds_of(estimand)} by a factor"
+    return f" {noun} by a factor" if name == "ratio" else f" {noun} by a {name}"
+
+
+def open_contrast(estimand: Any, said: Teller) -> str:
+    """Return the opening of a sentence about several cells."""
+    return f"{estimand.doing()} changes{on_scale(estimand, said)}{said.within()}"
+
+
+def ask_contrast(estimand: Any, said: Teller, what: str) -> str:
+    """Return the question about two worlds as a person would ask it, without its mark."""
+    act, ask = estimand.doing(), "what does "
+    if act.startswith("with "):  # a circumstance comes before what is done
+        first, _, act = act.partition(", ")
+        ask = f"{first}, what does "
+    called = f" ({estimand.called})" if estimand.called else ""
+    # of treated and untreated, the group is part of what is asked
+    whom = among(said.units, estimand.condition)
+    return f"{ask}{act} do to {what}{whom}{called}{told_as(estimand)}"
+
+
+def among(units: str, condition: Any) -> str:
+    """Return the subgroup that a question is about, after a space."""
+    return f" among {units} with {condition.describe()}" if condition else ""
+
+
+def told_as(estimand: Any) -> str:
+    """Return the scale of an answer in brackets, unless it is a difference."""
+    scale = getattr(estimand, "scale", None)
+    if scale is None or scale.name == "difference":
+        return ""
+    article = "an" if scale.name[:1] in tuple("aeiou") else "a"
+    return f" (as {article} {scale.name})"
+
+
+# --------------------------------------------------------------------------- private
+
+
+def _per(estimand: Any) -> str:
+    return f" per unit of {estimand.treatments[0]}" if estimand.derivative else ""

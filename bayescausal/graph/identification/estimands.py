@@ -30,35 +30,28 @@ References
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from bayescausal.graph.identification.adjustment import question_sets
-from bayescausal.graph.identification.crossworld import CrossWorldError, World, identify_worlds
-from bayescausal.graph.identification.expression import (
-    Expression,
-    P,
-    Renamed,
-    Sum,
-    marginal,
-    product,
-    quotient,
+from bayescausal.graph.identification.across_worlds import (
+    across,
+    crossing,
+    refused,
+    relabelled,
+    selected,
+    subscripted,
 )
-from bayescausal.graph.identification.identify import (
-    _under_selection,
-    identify_query,
-    no_common_cause,
-    smallest,
-)
+from bayescausal.graph.identification.crossworld import World
+from bayescausal.graph.identification.effect_query import QUERIES, EffectQuery
+from bayescausal.graph.identification.expression import P, marginal, quotient
+from bayescausal.graph.identification.identify import identify_query
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
-from bayescausal.graph.identification.verdict import _TOTAL, Identification
+from bayescausal.graph.identification.verdict import Identification
 from bayescausal.graph.structure.marks import as_names
 from bayescausal.graph.structure.mixed_graph import bits
-from bayescausal.graph.structure.separators import AHEAD
 from bayescausal.graph.text.notation import joined
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.types import EstimandError, closest
@@ -66,22 +59,10 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bayescausal.graph.structure.mixed_graph import ADMG
+__all__ = ["KINDS", "decide", "identify_effect"]
 
-__all__ = ["KINDS", "identify_effect"]
-
-_TREATED = ("ATT", "ATU")
-_MEDIATED = ("NDE", "NIE")
-_COUPLED = ("ITE", "PN", "PS", "PNS")
 #: The estimands that `identify_effect` decides.
-KINDS: tuple[str, ...] = (
-    *sorted(_TOTAL),
-    "CDE",
-    *_TREATED,
-    *_MEDIATED,
-    *_COUPLED,
-    "Association",
-)
+KINDS: tuple[str, ...] = tuple(QUERIES)
 
 
 def identify_effect(
@@ -152,36 +133,60 @@ def identify_effect(
             names=closest(kind, KINDS)[:1],
         )
     dag = as_graph(graph)
-    xs = as_names(dag, treatment, "treatment")
-    known = as_names(dag, given, "given")
-    held = as_names(dag, mediators, "mediators")
-    if kind == "CDE":
+    asked = replace(
+        QUERIES[kind],
+        treatment=as_names(dag, treatment, "treatment"),
+        outcome=outcome if isinstance(outcome, str | None) else tuple(outcome),
+        given=as_names(dag, given, "given"),
+        mediators=as_names(dag, mediators, "mediators"),
+        coupling=coupling,
+        natural_value=natural_value,
+    )
+    return decide(dag, asked, observed)
+
+
+def decide(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None) -> Identification:
+    """Decide whether what a question asks is identified.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph or str
+    asked : EffectQuery
+    observed : iterable of str, optional
+        The measured variables. Default: all nodes that are not marked latent.
+    """
+    dag = as_graph(graph)
+    xs = as_names(dag, asked.treatment, "treatment")
+    known = as_names(dag, asked.given, "given")
+    held = as_names(dag, asked.mediators, "mediators")
+    if asked.controlled:
         if not held:
             raise EstimandError(
                 "A controlled direct effect holds mediators at a value, and none is named.",
                 expected="mediators=, one or more names.",
             )
         xs = (*xs, *(m for m in held if m not in xs))
-    by_outcome = set(as_names(dag, outcome, "outcome")) & set(known)
+    by_outcome = set(as_names(dag, asked.outcome, "outcome")) & set(known)
     others = tuple(n for n in known if n not in by_outcome and n not in xs)
-    query = read_query(dag, xs, outcome, observed=observed, given=others)
-    if kind == "Association":
+    query = read_query(dag, xs, asked.outcome, observed=observed, given=others)
+    if asked.seen:
         return _association(query)
     natural = query.admg.mask(n for n in known if n in xs)
-    if natural_value or kind in (*_TREATED, "PN", "PS"):
-        natural = query.admg.mask(n for n in xs if kind != "CDE" or n not in held) | natural
+    if asked.natural_value or asked.own_treatment:
+        own = (n for n in xs if not asked.controlled or n not in held)
+        natural = query.admg.mask(own) | natural
     if by_outcome:
         natural = query.x
     query = replace(query, natural=query.admg.listed(natural))
-    if kind in _COUPLED or by_outcome:
-        base = _mediated(query, kind, mediators, natural) if kind in _MEDIATED else None
-        found = _coupled(query, kind, coupling, natural, base, known_by=tuple(by_outcome))
-    elif kind in _MEDIATED:
-        found = _mediated(query, kind, mediators, natural)
+    if asked.joint or by_outcome:
+        base = _mediated(query, asked, natural) if asked.mediated else None
+        found = _coupled(query, asked, natural, base, known_by=tuple(by_outcome))
+    elif asked.mediated:
+        found = _mediated(query, asked, natural)
     elif natural or query.z & query.admg.descendants(query.x):
-        found = _crossing(query, kind, natural)
+        found = crossing(query, asked.kind, natural)
     else:
-        found = identify_query(query, kind)
+        found = identify_query(query, asked.kind)
     return with_positivity(found)
 
 
@@ -201,135 +206,12 @@ def _association(query: Query) -> Identification:
     )
 
 
-def _crossing(query: Query, kind: str, natural: int, mark: str = "'") -> Identification:
-    """ATT, ATU, policies, and effects given a consequence of the treatment.
-
-    `natural` are the treatments whose own value is known as well, or decides what is set; `mark`
-    tells the name of the value that is set from it.
-    """
-    admg, x, y, z = query.admg, query.x, query.y, query.z
-    conditions = ", ".join((*admg.listed(natural), *query.given))
-    labels = {node: admg.names[node] + mark for node in bits(x)}
-    text = f"P({_subscripted(query.outcome, labels.values())} | {conditions})"
-    if query.selection:
-        return _selected(query, kind, text)
-    if not admg.causal_nodes(x, y):
-        estimand: Expression = P(admg.listed(y), admg.listed(natural | z))
-        return Identification(kind, text, "identified", "no causal path", estimand, question=query)
-    before = not z & admg.descendants(x)
-    if before and natural:
-        sets = list(itertools.islice(question_sets(query, before=True), AHEAD))
-        if sets:
-            best = smallest(query, sets)
-            return Identification(
-                kind,
-                text,
-                "identified",
-                "back door",
-                _treated(query, best, labels, natural),
-                assumptions=(no_common_cause(query, best | z),),
-                question=query,
-            )
-    worlds = [World(y, labels), World(z | natural)]
-    warnings: tuple[str, ...] = ()
-    if not before:
-        after = joined(admg.listed(z & admg.descendants(x)))
-        warnings = (
-            f"{after} comes after {joined(query.treatment)}: the question is a counterfactual one, "
-            "about units known by what followed.",
-        )
-    return _across(query, kind, text, worlds, z | natural, warnings)
-
-
-def _across(
-    query: Query,
-    kind: str,
-    text: str,
-    worlds: list[World],
-    conditions: int,
-    warnings: tuple[str, ...] = (),
-) -> Identification:
-    """Decide a question across worlds."""
-    admg = query.admg
-    try:
-        joint = identify_worlds(admg, worlds)
-    except CrossWorldError as stop:
-        return Identification(
-            kind,
-            text,
-            "not identified",
-            "none",
-            hedge=stop.hedge,
-            reason=stop.reason,
-            warnings=warnings,
-            question=query,
-        )
-    if conditions:
-        names = admg.listed(query.y)
-        joint = quotient(joint, marginal(joint, names), names)
-    return Identification(
-        kind,
-        text,
-        "identified",
-        "cross-world",
-        joint,
-        assumptions=("no common causes but those in the graph, in any world",),
-        warnings=warnings,
-        question=query,
-    )
-
-
-def _refused(base: Identification, kind: str, text: str) -> Identification:
-    """Pass a refusal on; an instrument for the total effect does not serve other questions."""
-    if base.status == "under assumption":
-        base = replace(base, status="not identified", method="none", assumptions=())
-    return replace(base, kind=kind, query=text)
-
-
-def _selected(query: Query, kind: str, text: str) -> Identification:
-    """Answer a question across worlds where only selected units are in the data."""
-    verdict = replace(_under_selection(query, kind), query=text)
-    if verdict.status != "identified":
-        return verdict
-    return replace(
-        verdict,
-        status="undecided",
-        method="none",
-        estimand=None,
-        assumptions=(),
-        reason=f"units are selected on {joined(query.selection)}, and the question spans two "
-        "worlds",
-    )
-
-
-def _relabelled(
-    formula: Expression | None, admg: ADMG, labels: dict[int, str]
-) -> Expression | None:
-    """Return a formula with the treatments read at the level that the labels name."""
-    for node, label in labels.items():
-        if formula is not None and admg.names[node] in formula.free:
-            formula = Renamed(formula, admg.names[node], label)
-    return formula
-
-
-def _treated(query: Query, z: int, labels: dict[int, str], natural: int) -> Expression:
-    """Return ``sum_z P(y | x', z, given) P(z | x, given)``; of x what is known."""
-    admg = query.admg
-    over = admg.listed(z)
-    read = P(admg.listed(query.y), admg.listed(query.x | z | query.z))
-    inner = _relabelled(read, admg, labels)
-    assert inner is not None
-    if not over:
-        return inner
-    return Sum(over, product([inner, P(over, admg.listed(natural | query.z))]))
-
-
-def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Identification:
+def _mediated(query: Query, asked: EffectQuery, natural: int = 0) -> Identification:
     """NDE and NIE: Y where X is x and the mediators are as under x'; `natural`: X is known too.
 
     Where X's own value matters as well it keeps the name, and the two that are set have marks.
     """
-    held = _mediators(query, mediators)
+    kind, held = asked.kind, _mediators(query, asked.mediators)
     admg, x, y = query.admg, query.x, query.y
     mark = "'" if query.crossed else ""
     own = {node: admg.names[node] + mark for node in bits(x)}
@@ -339,15 +221,15 @@ def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Iden
     given = f" | {', '.join(conditions)}" if conditions else ""
     text = f"P({', '.join(query.outcome)}_{{{shown}}}{given})"
     if query.selection:
-        return _selected(query, kind, text)
+        return selected(query, kind, text)
     total = (query, kind, natural, mark + "'") if query.crossed else None
-    base = _crossing(*total) if total else identify_query(query, "TE")
+    base = crossing(*total) if total else identify_query(query, "TE")
     hidden = [m for m in held if m not in admg.index]
     if not _direct(query, held):  # all of the effect is mediated: Y_{x, M_x'} is Y_x'
-        formula = base.estimand if total else _relabelled(base.estimand, admg, labels)
+        formula = base.estimand if total else relabelled(base.estimand, admg, labels)
         return replace(base, kind=kind, query=text, estimand=formula)
     if not base:
-        return _refused(base, kind, text)
+        return refused(base, kind, text)
     if hidden:
         return Identification(
             kind,
@@ -361,7 +243,7 @@ def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Iden
     worlds = [World(y, own | {node: admg.names[node] for node in bits(m)}), World(m, labels)]
     if query.z | natural:
         worlds.append(World(query.z | natural))
-    verdict = _across(query, kind, text, worlds, 0, base.warnings)
+    verdict = across(query, kind, text, worlds, 0, base.warnings)
     if verdict and verdict.estimand is not None:
         joint = marginal(verdict.estimand, admg.listed(m & ~query.z)[::-1])
         if query.z | natural:
@@ -371,13 +253,13 @@ def _mediated(query: Query, kind: str, mediators: Any, natural: int = 0) -> Iden
     return verdict
 
 
-def _mediators(query: Query, mediators: Any) -> tuple[str, ...]:
+def _mediators(query: Query, mediators: tuple[str, ...]) -> tuple[str, ...]:
     """Return the mediators: those named, or all variables on directed paths."""
     dag = query.graph
     after = set().union(*(nx.descendants(dag, n) for n in query.treatment))
     before = set().union(*(nx.ancestors(dag, n) for n in query.outcome))
     between = after & before - set(query.treatment) - set(query.outcome)
-    if mediators is None:
+    if not mediators:
         if not between:
             raise EstimandError(
                 f"No directed path from {joined(query.treatment)} to {joined(query.outcome)} has a "
@@ -404,30 +286,30 @@ def _direct(query: Query, held: tuple[str, ...]) -> bool:
 
 def _coupled(
     query: Query,
-    kind: str,
-    coupling: str | None,
+    asked: EffectQuery,
     natural: int,
     base: Identification | None = None,
     *,
     known_by: tuple[str, ...] = (),
 ) -> Identification:
     """ITE, PN, PS, PNS, or units known by their outcome: the outcome in two worlds of one unit."""
+    kind, coupling = asked.kind, asked.coupling
     admg, xs, ys = query.admg, joined(query.treatment), joined(query.outcome)
     labels = [f"{n}'" for n in query.treatment]
-    both = f"{_subscripted(query.outcome, query.treatment)}, {_subscripted(query.outcome, labels)}"
-    if kind not in _COUPLED:
-        both = base.query[2:-1].split(" | ")[0] if base else _subscripted(query.outcome, labels)
+    both = f"{subscripted(query.outcome, query.treatment)}, {subscripted(query.outcome, labels)}"
+    if not asked.joint:
+        both = base.query[2:-1].split(" | ")[0] if base else subscripted(query.outcome, labels)
     natural_names = tuple(n for n in query.treatment if natural >> admg.index[n] & 1)
-    own = natural_names if kind in (*_TREATED, "PN", "PS") else ()
-    known = [*query.given, *own, *(query.outcome if kind in ("PN", "PS") else known_by)]
+    own = natural_names if asked.own_treatment else ()
+    known = [*query.given, *own, *(query.outcome if asked.own_outcome else known_by)]
     text = f"P({both}{' | ' + ', '.join(known) if known else ''})"
     if not admg.causal_nodes(query.x, query.y) and not query.selection:
         return replace(identify_query(query, "TE"), kind=kind, query=text)
     if base is None:
-        crossing = natural or query.z & admg.descendants(query.x)
-        base = _crossing(query, kind, natural) if crossing else identify_query(query, "TE")
+        spans = natural or query.z & admg.descendants(query.x)
+        base = crossing(query, kind, natural) if spans else identify_query(query, "TE")
     if not base:
-        return _refused(base, kind, text)
+        return refused(base, kind, text)
     if coupling is None:
         return Identification(
             kind,
@@ -448,8 +330,3 @@ def _coupled(
         assumptions=(f"the {coupling} coupling of the worlds", *base.assumptions),
         question=query,
     )
-
-
-def _subscripted(names: Iterable[str], labels: Iterable[str]) -> str:
-    under = ", ".join(labels)
-    return ", ".join(f"{n}_{{{under}}}" for n in names)

@@ -17,36 +17,33 @@ References
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from bayescausal.graph.identification.across_worlds import across, refused, selected
 from bayescausal.graph.identification.crossworld import World
-from bayescausal.graph.identification.estimands import _across, _refused, _selected, identify_effect
+from bayescausal.graph.identification.estimands import decide
 from bayescausal.graph.identification.expression import marginal, quotient
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
 from bayescausal.graph.structure.mixed_graph import bits
+from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.graph.identification.effect_query import EffectQuery
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["identify_along"]
+__all__ = ["identify_along", "refuse_undefined_paths"]
 
 
 def identify_along(
-    graph: Any,
-    treatment: str,
-    outcome: str,
-    first: Iterable[str],
-    *,
-    observed: Iterable[str] | None = None,
-    given: Iterable[str] | None = None,
-    text: str = "",
-    **options: Any,
+    graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None
 ) -> Identification:
     """Decide whether a path-specific effect is identified.
 
@@ -54,46 +51,70 @@ def identify_along(
     ----------
     graph : networkx.DiGraph or str
         The graph.
-    treatment, outcome : str
-        The variables.
-    first : iterable of str
-        The children of the treatment on the chosen paths. The effect is defined: from each of
-        them all paths to the outcome are chosen (no recanting witness).
-    observed, given : iterable of str, optional
+    asked : EffectQuery
+        Of one treatment; `along` are its children on the chosen paths. The effect is defined: from
+        each of them all paths to the outcome are chosen (no recanting witness).
+    observed : iterable of str, optional
         As for :func:`identify_effect`.
-    text : str
-        The question as mathematics.
-    **options
-        Passed on to :func:`identify_effect`, where the question is that of a total effect.
-
-    Returns
-    -------
-    Identification
 
     Examples
     --------
+    >>> from bayescausal.graph.identification.effect_query import EffectQuery
     >>> from bayescausal.graph.identification.path_specific import identify_along
-    >>> found = identify_along("X -> M -> Y; X -> Y", "X", "Y", ["M"])
+    >>> asked = EffectQuery("PSE", ("X",), "Y", along=frozenset({"M"}))
+    >>> found = identify_along("X -> M -> Y; X -> Y", asked)
     >>> found.method, str(found.estimand)
     ('cross-world', "Σ_M P(M | X) P(Y | X', M)")
-    >>> identify_along("X -> M -> Y; X -> Y; M <-> Y", "X", "Y", ["M"]).status
+    >>> identify_along("X -> M -> Y; X -> Y; M <-> Y", asked).status
     'not identified'
     """
-    total = identify_effect(
-        graph, "TE", treatment, outcome, observed=observed, given=given, **options
-    )
-    query, chosen = total.question, set(first)
-    ends = {outcome, *nx.ancestors(query.graph, outcome)}
+    total = decide(graph, replace(asked, kind="TE", along=frozenset()), observed)
+    query, [treatment] = total.question, asked.treatment
+    ends = {asked.outcome, *nx.ancestors(query.graph, asked.outcome)}
     causal = {n for n in query.graph.successors(treatment) if n in ends}
-    if causal <= chosen:
-        return replace(total, kind="PSE", query=text)
-    known = {treatment, outcome} & set(given or ())
-    if known or options.get("natural_value") or not total:
-        return _refused(_beyond(total) if total and known else total, "PSE", text)
-    query = read_query(graph, treatment, outcome, observed=observed, given=given)
+    if causal <= asked.along:
+        return replace(total, kind=asked.kind, query=asked.text)
+    known = {treatment, asked.outcome} & set(asked.given)
+    if known or asked.natural_value or not total:
+        base = _beyond(total) if total and known else total
+        return refused(base, asked.kind, asked.text)
+    query = read_query(
+        graph, treatment, asked.outcome, observed=observed, given=asked.given or None
+    )
     if query.selection:
-        return _selected(query, "PSE", text)
-    return with_positivity(_by_edges(query, chosen, text, total))
+        return selected(query, asked.kind, asked.text)
+    return with_positivity(_by_edges(query, asked, total))
+
+
+def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> None:
+    """Refuse arrows that are not there and recanting witnesses.
+
+    A variable W on a chosen path is a witness unless every continuation from W to the outcome
+    is chosen for that beginning; continuations are counted, not listed.
+    """
+    for path in paths:
+        for parent, child in pairwise(path):
+            if not graph.has_edge(parent, child):
+                raise EstimandError(
+                    f"The path {' -> '.join(path)} uses {parent} -> {child}, which is not in the "
+                    "graph."
+                )
+    outcome = paths[0][-1]
+    ways = {outcome: 1}
+    for node in reversed(list(nx.topological_sort(graph))):
+        if node != outcome:
+            ways[node] = sum(ways.get(child, 0) for child in graph.successors(node))
+    chosen: dict[tuple[str, ...], int] = defaultdict(int)
+    for path in paths:
+        for end in range(2, len(path)):
+            chosen[path[:end]] += 1
+    for prefix, count in chosen.items():
+        if count < ways[prefix[-1]]:
+            raise EstimandError(
+                f"{prefix[-1]!r} is a recanting witness: the paths chosen through "
+                f"{' -> '.join(prefix)} need its treated value, other paths its control value.",
+                remedy=f"Choose all paths from {prefix[-1]!r} to {outcome!r}, or none.",
+            )
 
 
 # --------------------------------------------------------------------------- private
@@ -112,7 +133,7 @@ def _beyond(total: Identification) -> Identification:
     )
 
 
-def _by_edges(query: Query, chosen: set[str], text: str, total: Identification) -> Identification:
+def _by_edges(query: Query, asked: EffectQuery, total: Identification) -> Identification:
     """Decide it as a question across worlds, each edge out of the treatment with its value."""
     admg, y, z = query.admg, query.y, query.z
     name = query.treatment[0]
@@ -120,7 +141,7 @@ def _by_edges(query: Query, chosen: set[str], text: str, total: Identification) 
     one = f"{name}'" if query.crossed else name  # X's own value, where it matters, keeps the name
     labels: dict[tuple[int, int], str] = {}
     for child in query.graph.successors(name):
-        label = one if child in chosen else f"{one}'"
+        label = one if child in asked.along else f"{one}'"
         for measured in bits(admg.mask(_reached(query, child))):
             if labels.setdefault((node, measured), label) != label:
                 reason = (
@@ -130,11 +151,11 @@ def _by_edges(query: Query, chosen: set[str], text: str, total: Identification) 
                 refusal = replace(
                     total, status="not identified", method="none", estimand=None, reason=reason
                 )
-                return replace(refusal, kind="PSE", query=text, assumptions=())
+                return replace(refusal, kind=asked.kind, query=asked.text, assumptions=())
     worlds = [World(y, {node: f"{one}'"}, labels)]
     if z:
         worlds.append(World(z))
-    found = _across(query, "PSE", text, worlds, 0, total.warnings)
+    found = across(query, asked.kind, asked.text, worlds, 0, total.warnings)
     if found.estimand is not None and z:
         names = admg.listed(y)
         joint = found.estimand

@@ -27,6 +27,7 @@ from bayescausal.graph.identification.adjustment import (
     question_sets,
     survives_selection,
 )
+from bayescausal.graph.identification.effect_query import QUERIES
 from bayescausal.graph.identification.expression import _needed
 from bayescausal.graph.identification.frontdoor import front_doors
 from bayescausal.graph.identification.idc import Hedge, NotIdentified, identify_conditional
@@ -117,8 +118,7 @@ coating.
         def generate() -> Iterator[frozenset[str]]:
             if not self._by_adjustment:
                 return
-            before = self.kind in ("ATT", "ATU") or bool(q.natural)
-            for found in question_sets(q, before=before):
+            for found in question_sets(q, before=bool(q.natural)):
                 if survives_selection(q, found):
                     yield q.admg.named(found)
 
@@ -227,7 +227,8 @@ coating.
     @property
     def _by_adjustment(self) -> bool:
         """Whether the question is one that adjustment sets and instruments are about."""
-        named = self.kind in _TOTAL or self.kind in ("ATT", "ATU", "CDE")
+        asked = QUERIES.get(self.kind)
+        named = asked is not None and not (asked.joint or asked.mediated or asked.seen)
         return named or self.method in ("back door", "front door", "instrument")
 
     def _verdict(self) -> str:
@@ -287,10 +288,6 @@ coating.
         except NotIdentified:
             return False
         return True
-
-
-#: Estimands whose query is ``P(outcome | do(treatment), given)``.
-_TOTAL = frozenset({"ATE", "CATE", "TE", "QTE", "DoseResponse", "Slope", "Expected", "Contrast"})
 
 
 def _by_size(names: frozenset[str]) -> tuple[int, list[str]]:

@@ -22,12 +22,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from bayescausal.effects.estimands.averages import GROUPS
 from bayescausal.effects.estimands.conditions import Condition, parse_given
 from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
 from bayescausal.effects.estimands.parsing import World, as_world, refuse_same_worlds
+from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.types import EstimandError, Set
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from bayescausal.effects.estimands.notation import Notation
 
 __all__ = ["ATT", "ATU"]
@@ -62,6 +66,7 @@ class ATT(Estimand):
     """
 
     kind: ClassVar[str] = "att"
+    identity: ClassVar = GROUPS
     group: ClassVar[str] = "treated"
 
     treatment: Any
@@ -77,6 +82,10 @@ class ATT(Estimand):
     def condition(self) -> Condition:
         """The units whose treatment is at the treated level, and `given`."""
         return _group(self, self.group) & self.given  # type: ignore[no-any-return]
+
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
+        """Return ``P(Y_x' | X = x)``: each unit's own treatment is known."""
+        return EffectQuery(self.title, self.treatments, self.outcome, own_treatment=True)
 
     def _arm(self, role: str) -> World:
         return _group_arm(self, role, self.group)
@@ -111,6 +120,7 @@ class ATU(Estimand):
     """
 
     kind: ClassVar[str] = "atu"
+    identity: ClassVar = GROUPS
     group: ClassVar[str] = "control"
 
     treatment: Any
@@ -126,6 +136,10 @@ class ATU(Estimand):
     def condition(self) -> Condition:
         """The units whose treatment is at the control level, and `given`."""
         return _group(self, self.group) & self.given  # type: ignore[no-any-return]
+
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
+        """Return ``P(Y_x' | X = x)``: each unit's own treatment is known."""
+        return EffectQuery(self.title, self.treatments, self.outcome, own_treatment=True)
 
     def _arm(self, role: str) -> World:
         return _group_arm(self, role, self.group)
@@ -166,8 +180,7 @@ def _check_group(estimand: Any, role: str) -> None:
             value is None or hasattr(value, "describe") or np.ndim(value) != 0
         ):
             raise EstimandError(
-                f"{type(estimand).__name__}: nobody can be said to be at {role}={level!r} of "
-                f"{name!r}.",
+                f"{estimand.title}: nobody can be said to be at {role}={level!r} of {name!r}.",
                 expected=f"{role}= a value, or a range (low, high).",
                 remedy="For a modified treatment ask ATE or CATE with given=.",
             )

@@ -45,7 +45,7 @@ def questions_known() -> dict[str, Any]:
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.from_text import questions_known
+    >>> from bayescausal.effects.words.from_text import questions_known
     >>> "ATE" in questions_known(), "Estimand" in questions_known()
     (True, False)
     """
@@ -72,7 +72,7 @@ def question_from_text(text: str) -> Estimand:
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.from_text import question_from_text
+    >>> from bayescausal.effects.words.from_text import question_from_text
     >>> question_from_text("ATE(x, y, treated=2, population=model)")
     ATE('x', 'y', population='model', treated=2)
     """
@@ -113,7 +113,7 @@ def question_of(
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.from_text import question_of
+    >>> from bayescausal.effects.words.from_text import question_of
     >>> question_of("ATT", "x", "y", {"treated": "2"}, {})
     ATT('x', 'y', treated=2.0)
     """
@@ -150,7 +150,7 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.from_text import level_from_text
+    >>> from bayescausal.effects.words.from_text import level_from_text
     >>> level_from_text("late", "shift", {"shift": ("early", "late")})
     'late'
     """
@@ -241,7 +241,7 @@ def check_levels(estimand: Estimand, labels: Mapping[str, Any], graph: Any = Non
     Examples
     --------
     >>> from bayescausal.effects.estimands import ATE
-    >>> from bayescausal.effects.estimands.from_text import check_levels
+    >>> from bayescausal.effects.words.from_text import check_levels
     >>> check_levels(ATE("x", "y", treated="late", control="early"), {"x": ("early", "late")})
     """
     worlds = estimand.worlds(graph).values()

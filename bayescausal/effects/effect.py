@@ -30,6 +30,10 @@ from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
 from bayescausal.draws.summary import interval_columns, sd, summarise
 from bayescausal.effects.arithmetic import combine, over, wrapped
 from bayescausal.effects.words.rendering import html_table, one_line, text_table
+from bayescausal.effects.words.sentence import say
+from bayescausal.figures.dose import plot_dose_response
+from bayescausal.figures.effects import plot_effect
+from bayescausal.figures.forest import plot_forest
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -349,8 +353,6 @@ class Effect:
         'Raising X from 0 to 1 changes Y by -0.020 on average (94 % HDI 0.104 lower to 0.054 \
 higher).'
         """
-        from bayescausal.effects.words.sentence import say
-
         return say(self, prob)
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
@@ -376,10 +378,6 @@ higher).'
         >>> ax.get_xlabel()
         'gain'
         """
-        from bayescausal.figures.dose import plot_dose_response
-        from bayescausal.figures.effects import plot_effect
-        from bayescausal.figures.forest import plot_forest
-
         if not self.dims:
             return plot_effect(self, ax=ax, **options)
         dose = self.estimand is not None and self.estimand.curve is not None

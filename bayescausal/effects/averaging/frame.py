@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.weights import bayesian_bootstrap
+from bayescausal.effects.estimands.conditions import Condition as Clauses
 from bayescausal.effects.evaluation.unit_weights import CHANCE
 
 if TYPE_CHECKING:
@@ -135,8 +136,6 @@ class Frame:
 
     def _cut_mask(self, condition: Condition, values: Any) -> np.ndarray:
         """Return membership where masks cover all units and the block only some."""
-        from bayescausal.effects.estimands.conditions import Condition as Clauses
-
         first = self.question.structure.unit_dims[0]
         place = self.dims.index(first) if first in self.dims else None
         clauses: list[tuple[str, Any]] = []

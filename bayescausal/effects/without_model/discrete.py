@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.inference.data.rows import as_pandas
 from bayescausal.model.kinds import kind_of
 from bayescausal.types import DataError, EstimandError, unknown_variable
 
@@ -300,8 +301,6 @@ def read_frame(data: Any) -> pd.DataFrame:
                 expected="columns of one dimension and the same length.",
             ) from error
     if not isinstance(data, pd.DataFrame):
-        from bayescausal.inference.data.rows import as_pandas
-
         return as_pandas(data)
     twice = data.columns[data.columns.duplicated()].unique()
     if len(twice) or not len(data):

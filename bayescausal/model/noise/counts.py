@@ -36,6 +36,13 @@ import numpy as np
 from numpy import inf
 from scipy import special as sp
 
+from bayescausal.model.noise.kernels import (
+    beta_binomial_tail,
+    binomial_search,
+    hypergeometric_tail,
+    negative_binomial_search,
+    poisson_search,
+)
 from bayescausal.model.noise.search import invert_integer
 from bayescausal.model.noise.tails import clamp, log1mexp, pair
 
@@ -111,8 +118,6 @@ def categorical(k: Array, p: Array) -> Pair:
 
 def beta_binomial(k: Array, n: Array, alpha: Array, beta: Array) -> Pair:
     """Return both log tails of ``BetaBinomial(n, alpha, beta)``."""
-    from bayescausal.model.noise.kernels import beta_binomial_tail
-
     k = np.floor(k)
     two = (beta_binomial_tail(k, n, alpha, beta, side) for side in (0.0, 1.0))
     return _on(k, 0, n, _complete(*two))
@@ -120,8 +125,6 @@ def beta_binomial(k: Array, n: Array, alpha: Array, beta: Array) -> Pair:
 
 def hypergeometric(k: Array, good: Array, bad: Array, n: Array) -> Pair:
     """Return both log tails of the number of good ones among `n` drawn from good and bad."""
-    from bayescausal.model.noise.kernels import hypergeometric_tail
-
     k = np.floor(k)
     two = (hypergeometric_tail(k, good, bad, n, side) for side in (0.0, 1.0))
     return _on(k, np.maximum(0, n - bad), np.minimum(good, n), _complete(*two))
@@ -171,8 +174,6 @@ def _finish(
 
 def poisson_quantile(ell: Array, mu: Array) -> Array:
     """Return the quantile of ``Poisson(mu)`` at the level ``sigmoid(ell)``."""
-    from bayescausal.model.noise.kernels import poisson_search
-
     out = np.atleast_1d(poisson_search(ell, mu))
     sd = np.sqrt(np.maximum(mu, 0.0))
     moments = (mu, sd, 1.0 / np.maximum(sd, 1e-300))
@@ -181,8 +182,6 @@ def poisson_quantile(ell: Array, mu: Array) -> Array:
 
 def binomial_quantile(ell: Array, n: Array, p: Array) -> Array:
     """Return the quantile of ``Binomial(n, p)`` at the level ``sigmoid(ell)``."""
-    from bayescausal.model.noise.kernels import binomial_search
-
     out = np.atleast_1d(binomial_search(ell, n, p))
     sd = np.sqrt(np.maximum(n * p * (1 - p), 0.0))
     moments = (n * p, sd, (1 - 2 * p) / np.maximum(sd, 1e-300))
@@ -191,8 +190,6 @@ def binomial_quantile(ell: Array, n: Array, p: Array) -> Array:
 
 def negative_binomial_quantile(ell: Array, n: Array, p: Array) -> Array:
     """Return the quantile of ``NegativeBinomial(n, p)`` at the level ``sigmoid(ell)``."""
-    from bayescausal.model.noise.kernels import negative_binomial_search
-
     out = np.atleast_1d(negative_binomial_search(ell, n, p))
     q = np.maximum(1.0 - p, 0.0)
     sd = np.sqrt(n * q) / p

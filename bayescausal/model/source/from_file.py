@@ -20,6 +20,7 @@ from typing import Any
 
 import pymc as pm
 
+from bayescausal.model.formulas.file import SUFFIXES, model_from_text
 from bayescausal.types import ModelError, closest
 
 __all__ = ["model_from_file"]
@@ -59,8 +60,6 @@ def model_from_file(spec: str, data: Any = None) -> pm.Model:
     ...     type(model_from_file(f"{path}:model")).__name__
     'Model'
     """
-    from bayescausal.model.formulas.file import SUFFIXES, model_from_text
-
     if spec.endswith(SUFFIXES):
         return model_from_text(spec, data)
     file, colon, name = spec.rpartition(":")

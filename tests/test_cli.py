@@ -245,6 +245,7 @@ def test_the_file_says_what_the_screen_says(answered):
     assert written["question"] == "E[y | do(x=1)] - E[y | do(x=0)]"
 
 
+@pytest.mark.slow
 def test_trouble_and_what_is_not_identified_are_said_once_beside_the_answer(folder):
     """Ten draws of a chain with a latent confounder: an answer, and what is wrong with it."""
     rows().drop(columns="z").to_csv(folder / "no_z.csv", index=False)

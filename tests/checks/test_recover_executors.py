@@ -81,6 +81,7 @@ def test_processes_give_the_same_rows_and_a_death_is_survived(serial, tmp_path):
     pd.testing.assert_frame_equal(study.rows[columns], serial.rows[columns])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of the cluster's machinery
 def test_a_dask_cluster_with_a_worker_that_dies(serial, tmp_path):
     distributed = pytest.importorskip("distributed")

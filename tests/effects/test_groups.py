@@ -34,6 +34,7 @@ def schools(kind: str = "observed") -> pm.Model:
     return model
 
 
+@pytest.mark.slow
 def test_an_observed_treatment_of_another_level_is_a_node():
     assert set(bc.graph_of(schools()).edges) == {("of", "y"), ("z", "y"), ("t", "y")}
     fit = bc.fit(schools(), draws=200, chains=2, seed=1, progressbar=False)

@@ -81,6 +81,7 @@ def test_terms_are_as_many_as_features():
     assert [len(terms) for terms in expansion.terms] == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_chain_as_long_as_python_nests_calls():
     model = skip_chain(300)
     effect = bc.estimate(fitted(model), bc.ATE("v0", "v299"))

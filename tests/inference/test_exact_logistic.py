@@ -82,6 +82,7 @@ def test_a_fused_model_has_the_same_density():
         assert found_slopes[0][n] == pytest.approx(found_slopes[1][n], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
 def test_the_plain_path_agrees():
     with pm.Model(coords={"unit": [0]}) as model:

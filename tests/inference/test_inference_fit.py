@@ -129,6 +129,7 @@ def test_a_fit_knows_how_long_it_took_and_keeps_it(tmp_path):
     assert np.isnan(truth(model, {"m": 0.0}, {"y": [0.0]}).seconds)
 
 
+@pytest.mark.slow
 def test_same_seed_same_draws_at_once_or_one_after_the_other(model, fitted):
     frame = data()
     frame.loc[3, "x"] = np.nan

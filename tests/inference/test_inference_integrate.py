@@ -447,6 +447,7 @@ def test_no_digits_are_lost_far_from_zero(level, wide, narrow):
     assert found[0] == pytest.approx(expected[0], abs=error + 50 * 4e-8)
 
 
+@pytest.mark.slow
 @FEW_DRAWS
 def test_beside_a_sum_over_states_a_latent_stays():
     with pm.Model(coords=UNIT) as model:
@@ -575,6 +576,7 @@ def test_coefficients_that_meet_in_a_row_stay():
     assert conditioned(model, {"w": rows, "y": [0.0, 1.0, 2.0]}, "unit")[2] is None
 
 
+@pytest.mark.slow
 def test_labels_and_what_follows_from_them_are_those_of_the_plain_path():
     where = np.arange(12) % 3
     with pm.Model(coords={"school": ["A", "B", "C"], "pupil": [0]}) as model:

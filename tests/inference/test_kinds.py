@@ -105,6 +105,7 @@ def test_dictionaries_of_arrow_are_labels():
         assert got == pytest.approx(MEAN[1] - MEAN[2], abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
 @pytest.mark.parametrize("right", ["bs(x, df=4)", "poly(x, 2)"])
 def test_commas_in_the_name_of_a_term_are_no_two_dims(right):

@@ -77,6 +77,7 @@ def test_same_posterior_as_fit_for_any_number_of_units(model):
         np.testing.assert_array_equal(found.posterior[name], whole.posterior[name])
 
 
+@pytest.mark.slow
 def test_latent_variables_share_one_density_per_number_of_units():
     with pm.Model(coords={"unit": [0]}) as hidden:
         z = pm.Normal("z", 0, 1, dims="unit")
@@ -178,6 +179,7 @@ def test_plain_path_where_unknowns_depend_on_the_data():
     assert "x_unobserved" in found.posterior
 
 
+@pytest.mark.slow
 def test_empty_cells_anywhere_share_one_density():
     """Where cells are empty is data; draws are those of a fit, and of a fresh recipe."""
     with pm.Model(coords={"unit": [0]}) as model:
@@ -243,6 +245,7 @@ def test_a_latent_that_reads_a_column_and_is_integrated_out_starts_from_nothing(
     same(refitter.fit(two, seed=2), fresh.fit(two, seed=2))
 
 
+@pytest.mark.slow
 def test_as_many_cells_as_data_say_take_the_plain_path():
     with pm.Model(coords={"unit": [0]}) as model:
         w = pm.Data("w", [0], dims="unit")
@@ -259,6 +262,7 @@ def test_as_many_cells_as_data_say_take_the_plain_path():
             assert found.posterior["e"].shape == (1, 20, max(where) + 1)
 
 
+@pytest.mark.slow
 def test_designs_that_touch_cells_in_one_data_set_alone_are_right_in_both():
     """e[h] - 2 e[a]: harmless where h equals a, and not afterwards."""
     with pm.Model(coords={"unit": [0], "team": range(3)}) as model:

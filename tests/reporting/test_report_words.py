@@ -155,7 +155,7 @@ def test_no_heading_is_repeated_below_itself(fit):
     assert "hdi94" not in made.markdown
 
 
-@pytest.mark.parametrize("source", ["formulas", "pymc"])
+@pytest.mark.parametrize("source", [pytest.param("formulas", marks=pytest.mark.slow), "pymc"])
 def test_the_code_makes_the_answers_again(source, fit, data, tmp_path, monkeypatch):
     """Run what the report prints, with the data and nothing else, and compare with the answers."""
     monkeypatch.chdir(tmp_path)

@@ -22,6 +22,7 @@ def near(effect, truth):
     return abs(effect.mean() - truth) < 4 * sd
 
 
+@pytest.mark.slow
 def test_a_hierarchy_of_schools():
     """w varies by pupil, its effect by school: an average of partially pooled effects."""
     schools, size = 8, 25
@@ -45,6 +46,7 @@ def test_a_hierarchy_of_schools():
     np.testing.assert_allclose(effect.draws.values, by_hand.values, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_latent_confounder():
     """U -> T, U -> Y, and a proxy of U: the effect needs the latent, drawn with the rest."""
     with pm.Model(coords={"unit": [0]}) as model:

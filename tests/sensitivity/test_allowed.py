@@ -71,6 +71,7 @@ def fit():
     return bc.fit(model, data, draws=200, chains=2, seed=1, progressbar=False)
 
 
+@pytest.mark.slow
 def test_strengths_that_are_ruled_out_are_marked_and_tip_nothing(fit):
     """Planted: a confounder of five residual sds copies the treatment, and the mean is reversed."""
     found = bc.hidden_confounder(

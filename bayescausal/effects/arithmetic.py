@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.named import DRAW_DIMS, cells
+from bayescausal.effects.words.sentence import whom
 from bayescausal.types import EstimandError, UndefinedEffectError
 
 if TYPE_CHECKING:
@@ -130,8 +131,6 @@ def over(effects: Sequence[Any]) -> str | None:
     -------
     str or None
     """
-    from bayescausal.effects.words.sentence import whom
-
     return "; ".join(dict.fromkeys(w for w in map(whom, effects) if w)) or None
 
 

@@ -30,6 +30,7 @@ from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
 from bayescausal.draws.summary import interval_columns, sd, summarise
 from bayescausal.effects.arithmetic import combine, over, wrapped
 from bayescausal.effects.words.rendering import html_table, one_line, text_table
+from bayescausal.effects.words.sentence import say
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -349,8 +350,6 @@ class Effect:
         'Raising X from 0 to 1 changes Y by -0.020 on average (94 % HDI 0.104 lower to 0.054 \
 higher).'
         """
-        from bayescausal.effects.words.sentence import say
-
         return say(self, prob)
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:

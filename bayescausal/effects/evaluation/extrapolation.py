@@ -34,6 +34,7 @@ from bayescausal.effects.evaluation.outcome_distributions import (
     kept_values,
     some_draws,
 )
+from bayescausal.effects.evaluation.question import encode
 from bayescausal.evaluation.evaluate import units_of
 from bayescausal.types import BayesCausalError, Set
 
@@ -111,8 +112,6 @@ def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
 
 def _levels(fit: Fit, estimand: Estimand) -> list[tuple[str, int]]:
     """Return the levels that finite treatments are set to, as codes, each once."""
-    from bayescausal.effects.evaluation.question import encode
-
     found: dict[tuple[str, int], None] = {}
     for world in estimand.worlds(fit.structure.graph).values():
         for name, act in world.items():

@@ -26,6 +26,7 @@ from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.evaluation.question import Question
+from bayescausal.effects.evaluation.result import notes_of
 from bayescausal.effects.evaluation.slopes import spread_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
 from bayescausal.model.interventions.support import support_of
@@ -311,8 +312,6 @@ class Run:
 
     def blank(self, draws: xr.DataArray, error: float) -> Effect:
         """Return an effect with all but bounds, from its draws."""
-        from bayescausal.effects.evaluation.result import notes_of
-
         return Effect(
             draws=draws,
             estimand=self.question.estimand,

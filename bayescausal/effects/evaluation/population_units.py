@@ -17,6 +17,8 @@ import pandas as pd
 from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.effects.estimands.populations import Superpopulation, Target
 from bayescausal.evaluation.evaluate import Units, fresh_units, units_of
+from bayescausal.inference.data.conform import conform
+from bayescausal.inference.data.table import as_table
 from bayescausal.model.names import owner_of
 from bayescausal.model.structure.mixing import LOOKUP
 from bayescausal.model.structure.nested import group_index, weighted_dim
@@ -190,9 +192,6 @@ def _fresh(fit: Fit) -> Units:
 
 def _target(fit: Fit, population: Target) -> Units:
     """Return the units of a table."""
-    from bayescausal.inference.data.conform import conform
-    from bayescausal.inference.data.table import as_table
-
     structure = fit.structure
     if structure.fixed:
         raise DataError(

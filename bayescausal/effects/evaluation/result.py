@@ -12,6 +12,7 @@ from bayescausal.effects.averaging.blocks import Cell
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.conditions import EVERYONE, Condition
 from bayescausal.effects.evaluation.question import Question
+from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.types import (
     EstimandError,
@@ -59,8 +60,6 @@ def _levels(
     if name not in question.recomputed and not units.fresh:
         values = np.unique(units.value(name, slice(0, question.fit.n_draws)))
     else:
-        from bayescausal.evaluation.evaluate import evaluate
-
         step = max(question.fit.n_draws // 16, 1)
         found = [
             np.unique(b.values[where[name]])

@@ -114,3 +114,24 @@ def test_a_panel_is_read_as_one(kind: str, observed: bool):
     model = panel(kind, observed)
     assert bc.graph_of(model).nodes["y"]["dims"] == ("unit", "time")
     assert set(bc.graph_of(model).nodes) & {"x", "when", "t"}
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_entries_that_may_be_different_outcomes_are_said(timed):
+    """A hierarchy over items looks like a growth curve: nothing but the outcome lies along it."""
+    with pm.Model(coords={"item": ["a", "b"], "unit": range(60)}) as model:
+        t = pm.Bernoulli("t", 0.5, dims="unit")
+        wave = pm.Data("wave", [0.0, 1.0], dims="item") if timed else np.zeros(2)
+        mu, tau = pm.Normal("mu"), pm.HalfNormal("tau")
+        b = pm.Normal("b", mu, tau, dims="item")
+        pm.Normal("y", b[:, None] * t[None, :] + wave[:, None], 1, dims=("item", "unit"))
+    rng = np.random.default_rng(0)
+    data = {"t": rng.integers(0, 2, 60), "y": rng.normal(size=(2, 60))}
+    data |= {"wave": [0.0, 1.0]} if timed else {}
+    draws = {"mu": np.zeros((1, 3)), "tau": np.ones((1, 3)), "b": np.array([[[1.0, 3.0]] * 3])}
+    effect = bc.estimate(bc.Fit(model, draws, data), bc.ATE("t", "y"))
+    assert effect.mean() == pytest.approx(2.0)  # the average of effects of 1 and 3
+    said = [note for note in effect.notes if "unit_dims='unit' gives an effect for each" in note]
+    assert len(said) == (not timed)
+    each = bc.estimate(bc.Fit(model, draws, data, unit_dims="unit"), bc.ATE("t", "y"))
+    np.testing.assert_allclose(each.mean(), [1.0, 3.0])

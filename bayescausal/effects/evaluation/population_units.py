@@ -99,12 +99,32 @@ def population_of(
 ) -> tuple[Units, str, str, tuple[str, ...]]:
     """Return the units, the population's name, its words, and notes."""
     units, name, words, notes = _population(fit, estimand, seed)
-    return units, name, called(words, fit.structure), notes
+    return units, name, called(words, fit.structure), (*notes, *_pooled(fit, estimand))
 
 
 def called(words: str, structure: Any) -> str:
     """Return words about units with what the model calls them."""
     return re.sub(r"\bunits\b", units_noun(structure), words)
+
+
+def _pooled(fit: Fit, estimand: Estimand) -> list[str]:
+    """Say which entries of the outcome count as units although nothing else is measured of them.
+
+    They may be different outcomes: of two items with effects of 1 and 3 the average is 2.
+    """
+    structure, outcome = fit.structure, estimand.outcome_name
+    own = [d for d in structure.dims[outcome] if d in structure.unit_dims]
+    held = [n for n in structure.nodes if n in fit.columns or n in structure.data]
+    seen = {d for n in held if n != outcome for d in structure.dims[n]}
+    rest = tuple(d for d in own if d in seen)
+    if len(own) < 2 or not rest or len(rest) == len(own):
+        return []
+    named = " and ".join(repr(d) for d in own if d not in seen)
+    kept = repr(rest[0]) if len(rest) == 1 else repr(rest)
+    return [
+        f"Every entry along {named} counts as a unit, and nothing but {outcome} is measured along "
+        f"it: if they are different outcomes, unit_dims={kept} gives an effect for each."
+    ]
 
 
 def _population(fit: Fit, estimand: Estimand, seed: int) -> tuple[Units, str, str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
+from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.graph import identify
 
 UNITS = 300
@@ -79,7 +80,7 @@ def test_a_ratio_on_an_outcome_that_changes_sign_is_warned_of(fit):
         bc.ITE("x", "y", scale="ratio"),
     ):
         assert any(words in n for n in bc.estimate(fit, ask).notes), ask
-    above = bc.effects.functionals.Probability(above=0)
+    above = Probability(above=0)
     for ask in (ATE, bc.ATE("x", "y", scale="ratio", functional=above)):
         assert not any("both signs" in n for n in bc.estimate(fit, ask).notes)
     positive = bc.Effect([1.0, 2.0], name="gain") / bc.Effect([-1.0, 2.0], name="cost")

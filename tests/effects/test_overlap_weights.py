@@ -193,3 +193,18 @@ def test_what_has_no_chance_of_two_values_is_refused(confounded):
     known = bc.truth(model, {}, pd.DataFrame({"y": np.zeros(4)}))
     with pytest.raises(EstimandError, match="'x' has no distribution in the model"):
         bc.estimate(known, bc.ATO("x", "y"))
+
+
+def test_rows_that_stay_in_a_file_are_added_piece_by_piece(tmp_path):
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Bernoulli("z", 0.4, dims="unit")
+        w = pm.Normal("w", 0, 1, dims="unit")
+        a, b = pm.Normal("a", 0, 1), pm.Normal("b", 0, 1)
+        x = pm.Bernoulli("x", logit_p=a * (1 - z) + b * z, dims="unit")
+        pm.Normal("y", b * x + 0.5 * x * w + z, 1, dims="unit")
+    data = bc.simulate(model, {"a": -0.5, "b": 1.0}, units=2000, seed=1)
+    data.to_parquet(tmp_path / "rows.parquet")
+    fit = bc.truth(model, {"a": -0.5, "b": 1.0}, tmp_path / "rows.parquet")
+    e = 1 / (1 + np.exp(-np.where(data["z"] == 1, 1.0, -0.5)))
+    exact = np.average(1 + 0.5 * data["w"], weights=e * (1 - e))
+    assert bc.estimate(fit, bc.ATO("x", "y")).mean() == pytest.approx(exact, rel=1e-12)

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.weights import bayesian_bootstrap
-from bayescausal.effects.estimands.conditions import Condition as Clauses
+from bayescausal.effects.estimands.conditions import Condition
 from bayescausal.effects.evaluation.unit_weights import CHANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayescausal.effects.estimands.conditions import Condition
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.evaluate import Block
     from bayescausal.evaluation.program import Program
@@ -145,7 +144,7 @@ class Frame:
                 clauses.append((name, spec[cut]))
             else:
                 clauses.append((name, spec))
-        return Clauses(tuple(clauses)).member(values)
+        return Condition(tuple(clauses)).member(values)
 
     def outcome(self, arm: int) -> np.ndarray:
         """Return the outcome of an arm: (draw, replicate, *frame, *event)."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import bayescausal as bc
 from bayescausal import __version__
 from bayescausal.draws.digits import numbers
 from bayescausal.reporting.files import check_path, write_json
@@ -96,10 +97,7 @@ def demo(seed: int) -> None:
 
 def _demo_coating(seed: int) -> None:
     """Simulate, fit, estimate, and lay the answer beside the truth."""
-    import bayescausal as bc
-    from bayescausal import datasets
-
-    world = datasets.coating()
+    world = bc.datasets.coating()
     assert world.truth is not None
     _title("1. Coating: a simulated world, so the truth is known")
     say(f"Graph read off the model: {arrows(bc.graph_of(world.model))}")
@@ -128,10 +126,7 @@ def _demo_coating(seed: int) -> None:
 
 def _demo_kidney_stones(seed: int) -> None:
     """Fit the saturated model to 700 patients and adjust for the size of the stone."""
-    import bayescausal as bc
-    from bayescausal import datasets
-
-    stones = datasets.kidney_stones()
+    stones = bc.datasets.kidney_stones()
     exact = stones.answers
     x, y = stones.treatment, stones.outcome
     _title("2. Kidney stones: 700 patients, treatment A (open surgery) against B")
@@ -248,13 +243,7 @@ def estimate(
       prior b_coating_dilution: Normal(0, 1)
       levels shift: early, late
     """
-    import bayescausal as bc
-    from bayescausal.effects.words.from_text import (
-        check_question,
-        labels_of,
-        question_from_text,
-        question_of,
-    )
+    from bayescausal.effects.words import from_text
     from bayescausal.model.source.from_file import model_from_file
     from bayescausal.model.structure.read import structure_of
 
@@ -268,14 +257,14 @@ def estimate(
     structure = structure_of(loaded, unit_dims=dims, named=map(str, rows.columns))
     for name in (treatment, outcome):
         structure.require(name) if name else None
-    labels = labels_of(structure, rows)
+    labels = from_text.labels_of(structure, rows)
     if questions:
-        asked = [question_from_text(text) for text in questions]
+        asked = [from_text.question_from_text(text) for text in questions]
     else:
         levels = {"treated": treated, "control": control, "population": population}
-        asked = [question_of(estimand, str(treatment), str(outcome), levels, labels)]
+        asked = [from_text.question_of(estimand, str(treatment), str(outcome), levels, labels)]
     for each in asked:
-        check_question(structure, rows.columns, each, labels)
+        from_text.check_question(structure, rows.columns, each, labels)
 
     fit = _fit(loaded, rows, seed=seed, draws=draws, chains=chains, unit_dims=dims)
     with _step("Estimating"):
@@ -417,8 +406,6 @@ def _check_out(out: Path | None) -> None:
 
 def _fit(model: Any, data: Any, **options: Any) -> Any:
     """Fit with a progress line, and the sampler's own bars on a terminal."""
-    import bayescausal as bc
-
     with _step("Fitting (the first run compiles)"):
         return bc.fit(model, data, progressbar=sys.stderr.isatty(), **options)
 

@@ -240,18 +240,17 @@ def _structure(
         if unit_dims is not None:
             raise no_unit_dims()
         return None, None
-    from bayescausal.model.structure.read import structure_of, whole_model
-    from bayescausal.model.structure.structure import Structure
+    from bayescausal.model.structure import read
 
     columns = None
     if hasattr(given, "structure"):
         columns = tuple(given.columns) if given.data is not None else None
         given = given.structure
-    if isinstance(given, Structure):
+    if isinstance(given, read.Structure):
         if unit_dims is None:
             return given, columns
         given = given.model
-    structure = structure_of(whole_model(given), unit_dims=unit_dims)
+    structure = read.structure_of(read.whole_model(given), unit_dims=unit_dims)
     structure.refuse_constants()
     return structure, columns
 

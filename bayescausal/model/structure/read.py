@@ -19,7 +19,7 @@ from bayescausal.model.structure.imputed import whole
 from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.structure import Structure, structural_graph
 
-__all__ = ["graph_of", "structure_of"]
+__all__ = ["Structure", "graph_of", "structure_of", "whole_model"]
 
 
 def graph_of(

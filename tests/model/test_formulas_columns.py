@@ -105,6 +105,11 @@ def test_expansions_without_end_are_refused_at_once(right, said):
     assert time.process_time() - start < 5
 
 
+def test_a_power_is_a_number():
+    with pytest.raises(FormulaError, match=r"power in brackets(.|\n)*positive integer"):
+        bc.model_from_formulas(["y ~ (x + z)**(1 + 1)"], data=DATA)
+
+
 def test_powers_that_end_are_expanded():
     model = bc.model_from_formulas(["y ~ (x + z + yes)**3"], data=DATA)
     assert len([n for n in model.named_vars if n.startswith("b_y_")]) == 8

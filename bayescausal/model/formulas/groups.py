@@ -39,9 +39,9 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayescausal.model.formulas.beyond import beyond, ranked
-from bayescausal.model.formulas.parse import pointed
 from bayescausal.model.formulas.priors import Prior, digits
 from bayescausal.model.formulas.terms import Effect, effects_of, safe
+from bayescausal.model.formulas.tokens import pointed
 from bayescausal.types import FormulaError, FormulaWarning
 
 if TYPE_CHECKING:

@@ -28,30 +28,23 @@ References
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.model.formulas.tokens import (
+    pointed,
+    refuse_explosions,
+    refuse_powers_of_names,
+    syntax_error,
+    tokens_of,
+)
 from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "Formula",
-    "GroupTerm",
-    "TermText",
-    "parse_formula",
-    "parse_formulas",
-    "pointed",
-    "split_formulas",
-]
-
-
-#: Powers, products of a power before equal ones are joined, and factors joined by ``*``, at most.
-MOST_POWER, MOST_PRODUCTS, MOST_FACTORS = 10, 100_000, 10
+__all__ = ["Formula", "GroupTerm", "TermText", "parse_formula", "parse_formulas", "split_formulas"]
 
 
 @dataclass(frozen=True)
@@ -153,42 +146,6 @@ def split_formulas(formulas: Any) -> list[str]:
     return found
 
 
-def pointed(text: str, what: str, *, start: int = 0, within: str = "") -> str:
-    """Return lines that show a formula with carets below a part of it.
-
-    Parameters
-    ----------
-    text : str
-        The formula.
-    what : str
-        The part; if it does not occur, nothing is pointed at.
-    start : int, optional
-        Where in `text` to start looking.
-    within : str, optional
-        A longer part in which to look first.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.parse import pointed
-    >>> print(pointed("y ~ xx + x", "x", start=3))
-    <BLANKLINE>
-        y ~ xx + x
-                 ^
-    <BLANKLINE>
-    """
-    base = text.find(within, start) if within else start
-    base = start if base < 0 else base
-    left = r"(?<!\w)" if re.match(r"\w", what) else ""
-    right = r"(?!\w)" if re.search(r"\w$", what) else ""
-    hit = re.compile(left + re.escape(what) + right).search(text, base) if what else None
-    under = f"\n    {' ' * hit.start()}{'^' * len(what)}" if hit else ""
-    return f"\n    {text}{under}\n"
-
-
 def parse_formulas(formulas: Any) -> dict[str, Formula]:
     """Parse several formulas, and refuse two for one response.
 
@@ -279,39 +236,9 @@ def _response(left: str, text: str) -> str:
     )
 
 
-def _tokens(part: str, text: str) -> list[Any]:
-    from formulaic.errors import FormulaicError
-    from formulaic.parser.algos.tokenize import tokenize
-
-    try:
-        return list(tokenize(part))
-    except FormulaicError as error:
-        raise _syntax(text, error) from error
-
-
-def _syntax(text: str, error: Exception) -> FormulaError:
-    """Pass on formulaic's complaint in plain text, its mark turned into a caret."""
-    plain = re.sub(r"\x1b\[[\d;]*m", "", str(error))
-    said, _, shown = plain.partition("\n")
-    said = re.sub(r"[⧛⧚]", "", said).strip().rstrip(".").replace("insuffient", "insufficient")
-    said = re.sub(r"`([^`]*)`", r"'\1'", said)
-    marked = re.search(r"⧛(.*?)⧚", shown, re.S)
-    whole = re.sub(r"[⧛⧚]", "", shown).strip()
-    start = max(text.find(whole), 0) if whole else 0
-    if "context" in said:
-        said = "a bracket or quote is not closed, or not opened"
-    elif "String literals" in said:
-        said = "a quoted text is no term"
-    mark = pointed(text, marked.group(1) if marked else "", start=start)
-    return FormulaError(
-        f"The formula cannot be read: {said}.{mark}",
-        expected="names and calls joined by + - : * / and ( ), such as 'y ~ x * z + log(w)'.",
-    )
-
-
 def _cut_groups(right: str, text: str) -> tuple[str, list[GroupTerm]]:
     """Cut the group effects out of a right side; return the rest and the effects."""
-    tokens = _tokens(right, text)
+    tokens = tokens_of(right, text)
     spans: list[tuple[int, int]] = []
     stack: list[int] = []
     bars: dict[int, int] = {}
@@ -396,8 +323,8 @@ def _terms(part: str, text: str) -> tuple[bool, tuple[TermText, ...]]:
     from formulaic.errors import FormulaicError
     from formulaic.parser import DefaultFormulaParser
 
-    _refuse_powers_of_names(part, text)
-    _refuse_explosions(part, text)
+    refuse_powers_of_names(part, text)
+    refuse_explosions(part, text)
     try:
         found = DefaultFormulaParser(include_intercept=True).get_terms(part)
     except FormulaicError as error:
@@ -406,7 +333,7 @@ def _terms(part: str, text: str) -> tuple[bool, tuple[TermText, ...]]:
                 f"The formula uses '.', all other columns.{pointed(text, '.')}",
                 remedy="Name the parents: the formula is the graph.",
             ) from error
-        raise _syntax(text, error) from error
+        raise syntax_error(text, error) from error
     terms: Sequence[Any] = list(getattr(found, "root", found))
     intercept, out = False, []
     for term in terms:
@@ -426,70 +353,6 @@ def _terms(part: str, text: str) -> tuple[bool, tuple[TermText, ...]]:
             )
         )
     return intercept, tuple(sorted(out, key=lambda term: len(term.factors)))
-
-
-def _refuse_powers_of_names(part: str, text: str) -> None:
-    """``x**2`` is the term ``x``; nobody who writes it means that."""
-    tokens = _tokens(part, text)
-    for before, token in pairwise(tokens):
-        kind = token.kind.value == "operator" and str(token) in ("**", "^")
-        if kind and before.kind.value in ("name", "python"):
-            name = str(before)
-            raise FormulaError(
-                f"The formula raises {name!r} to a power, which in formulas is {name!r} itself."
-                f"{pointed(text, name, start=text.index('~'))}",
-                remedy=f"For the square write I({name}**2).",
-            )
-
-
-def _refuse_explosions(part: str, text: str) -> None:
-    """Refuse powers and products of which the expansion alone would take long."""
-    tokens = _tokens(part, text)
-    starts: list[int] = []
-    opened: dict[int, int] = {}
-    run: list[int] = [0]
-    for i, token in enumerate(tokens):
-        kind, word = token.kind.value, str(token)
-        if kind == "context" and word == "(":
-            starts.append(i)
-            run.append(0)
-        elif kind == "context" and word == ")" and starts:
-            opened[i] = starts.pop()
-            run.pop()
-        elif kind == "operator" and word == "*":
-            run[-1] += 1
-            if run[-1] > MOST_FACTORS:
-                raise FormulaError(
-                    f"The formula multiplies more than {MOST_FACTORS} terms by '*', which gives a "
-                    f"coefficient to each of their {2 ** (MOST_FACTORS + 1):,} products or more."
-                    f"{pointed(text, '*')}",
-                    expected="products of few terms.",
-                    remedy="Take low orders alone: (a + b + c)**2 has all pairs.",
-                )
-        elif kind == "operator" and word in ("+", "-"):
-            run[-1] = 0
-        elif kind == "operator" and word in ("**", "^") and i - 1 in opened:
-            _refuse_power(tokens, opened[i - 1], i, text)
-
-
-def _refuse_power(tokens: list[Any], start: int, at: int, text: str) -> None:
-    """Refuse one power whose expansion has too many products."""
-    inside = tokens[start:at]
-    names = len({str(t) for t in inside if t.kind.value in ("name", "python")})
-    plain = all(str(t) in ("+", "-") for t in inside if t.kind.value == "operator")
-    terms = names if plain else 2 ** min(names, 60) - 1
-    after = str(tokens[at + 1]) if at + 1 < len(tokens) else ""
-    power = int(after) if after.isdigit() else 1
-    if power * math.log(max(terms, 1)) <= math.log(MOST_PRODUCTS) and power <= MOST_POWER:
-        return
-    raise FormulaError(
-        f"The formula raises {names} terms to the power {power}, which is more than can be "
-        f"expanded.{pointed(text, f'**{after}')}",
-        expected=f"a power of at most {MOST_POWER}, and at most {MOST_PRODUCTS:,} products.",
-        remedy=f"A product holds each variable once, so **{names} says the same."
-        if names < power
-        else "Take a lower power: **2 has all pairs.",
-    )
 
 
 def _tidy(expr: str, *, lookup: bool) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 import pytensor.tensor as pt
 
 from bayescausal.model.formulas.columns import Categories, Piecewise, Polynomials, spline
-from bayescausal.model.formulas.parse import pointed
+from bayescausal.model.formulas.tokens import pointed
 from bayescausal.model.formulas.values import (
     Value,
     call_of,

@@ -23,7 +23,7 @@ import numpy as np
 import pytensor.tensor as pt
 from scipy import special
 
-from bayescausal.model.formulas.parse import pointed
+from bayescausal.model.formulas.tokens import pointed
 from bayescausal.types import FormulaError, closest
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayescausal.model.formulas.parse import pointed
 from bayescausal.model.formulas.text import by_accident, check_levels, in_days
+from bayescausal.model.formulas.tokens import pointed
 from bayescausal.model.formulas.values import call_of, names_in
 from bayescausal.model.kinds import Kind, are_numbers, kind_of, native_column
 from bayescausal.types import RESERVED_NAMES, FormulaError, closest

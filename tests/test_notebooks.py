@@ -27,7 +27,11 @@ def test_there_are_notebooks_and_they_are_numbered():
     assert all(numbers)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=[pytest.mark.slow] * (p.stem[:2] in ("04", "05"))) for p in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 @pytest.mark.filterwarnings("default")  # of the notebook machinery; the kernel has its own filters
 def test_a_notebook_runs_and_says_what_is_committed(path):
     """Execute a copy; printed decimals agree with the committed ones to one unit and a percent.

@@ -154,6 +154,7 @@ def test_an_executor_that_is_shut_is_said():
         run(executor=pool)
 
 
+@pytest.mark.slow
 def test_calibration_and_assurance_travel_too():
     options = {"replicates": 3, "seed": 1, "progressbar": False}
     asked = bc.ATE("x", "y")

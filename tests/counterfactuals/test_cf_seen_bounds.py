@@ -79,7 +79,7 @@ def test_no_silent_coupling_of_a_discrete_outcome():
     assert natural.mean() == pytest.approx(data["y"].mean())
 
 
-@pytest.mark.parametrize("given", [None, {"z": 1}, {"y": 1}])
+@pytest.mark.parametrize("given", [None, pytest.param({"z": 1}, marks=pytest.mark.slow), {"y": 1}])
 def test_bounds_of_a_binary_outcome_are_those_of_all_couplings(given):
     model, params, data = binary(60)
     fit = bc.truth(model, params, data)

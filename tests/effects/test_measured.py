@@ -303,7 +303,7 @@ def test_the_record_has_a_verdict_like_its_variable(fitted):
         bc.identify(fit, bc.ATE("x", "recorded(q)"))
 
 
-@pytest.mark.parametrize("name", ["T", "recorded(T)"])
+@pytest.mark.parametrize("name", [pytest.param("T", marks=pytest.mark.slow), "recorded(T)"])
 def test_refutations_simulate_and_refit_records(fitted, name):
     fit = fitted[1]
     tests = ["permuted", "common_cause", "zero", "planted"]

@@ -702,6 +702,7 @@ def test_initial_values_of_what_is_integrated_out_are_left_out():
     assert found.methods["u"] == INTEGRATED
 
 
+@pytest.mark.slow
 def test_refits_take_the_same_path():
     model = _confounded()
     refitter = bc.Refitter(model, ["z", "x", "y"], draws=300, chains=2)

@@ -111,6 +111,7 @@ def test_latent_variables_share_one_density_per_number_of_units():
     same(fresh.fit(data, seed=seed), found)  # whatever was fitted before
 
 
+@pytest.mark.slow
 def test_draws_do_not_depend_on_what_was_fitted_before(model, refitter):
     data = data_of(model, 50, 3)
     first = refitter.fit(data, seed=4)
@@ -153,6 +154,7 @@ def test_nothing_is_compiled_where_all_blocks_are_exact():
         same(found, whole)
 
 
+@pytest.mark.slow
 @FEW_DRAWS
 def test_parameters_of_other_lengths_make_a_new_recipe():
     with pm.Model(coords={"unit": [0]}) as model:

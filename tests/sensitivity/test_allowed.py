@@ -90,6 +90,7 @@ def test_strengths_that_are_ruled_out_are_marked_and_tip_nothing(fit):
     assert "ruled out by the data" in words
 
 
+@pytest.mark.slow
 def test_default_strengths_are_allowed(fit):
     found = bc.hidden_confounder(fit, bc.ATE("t", "y"), draws=50, seed=1)
     assert found.surface["allowed"].all()

@@ -32,3 +32,8 @@ def one_chain_at_a_time():
     before, sample.CORES = sample.CORES, 1
     yield
     sample.CORES = before
+
+
+def pytest_collection_modifyitems(items):
+    """Run what compiles most first: in a process of many compilations each takes ever longer."""
+    items.sort(key=lambda item: "inference" not in item.path.parts)

@@ -15,7 +15,7 @@ from scipy import stats
 import bayescausal as bc
 from bayescausal.checks.refutation.common_cause import COLUMN, with_common_cause
 from bayescausal.checks.refutation.data import columns_of
-from bayescausal.checks.refutation.refute import TESTS, _table
+from bayescausal.checks.refutation.refute import REFITS, TESTS, _table
 from bayescausal.checks.refutation.trials import Bench, Trial
 from bayescausal.types import (
     BayesCausalError,
@@ -369,7 +369,7 @@ def test_what_is_borderline_is_made_again_and_the_new_refits_decide(right, monke
         asked.append((bench.replicates, bench.seed))
         return trial("permuted", borderline(4) if bench.replicates == 4 else then)
 
-    monkeypatch.setattr(Bench, "permuted", permuted)
+    monkeypatch.setitem(REFITS, "permuted", permuted)
     check = bc.refute(right, ATE, tests="permuted", replicates=4, seed=1)
     assert [n for n, _ in asked] == [4, 12]
     assert asked[0][1] != asked[1][1]
@@ -381,15 +381,15 @@ def test_what_is_borderline_is_made_again_and_the_new_refits_decide(right, monke
 @pytest.mark.parametrize(("z", "asked"), [([0.1] * 4, 1), ([4.0] * 4, 1)])
 def test_what_is_settled_is_not_made_again(right, monkeypatch, z, asked):
     calls = []
-    monkeypatch.setattr(Bench, "permuted", lambda b: calls.append(1) or trial("permuted", z))
+    monkeypatch.setitem(REFITS, "permuted", lambda b: calls.append(1) or trial("permuted", z))
     bc.refute(right, ATE, tests="permuted", replicates=4)
     assert len(calls) == asked
 
 
 def test_a_refutation_of_which_most_refits_failed_does_not_pass(right, monkeypatch):
-    monkeypatch.setattr(Bench, "permuted", lambda _: trial("permuted", [0.1], failed=3))
-    monkeypatch.setattr(Bench, "zero", lambda _: trial("zero", [0.1] * 4))
-    monkeypatch.setattr(Bench, "planted", lambda _: trial("planted", [9.0], failed=3))
+    monkeypatch.setitem(REFITS, "permuted", lambda _: trial("permuted", [0.1], failed=3))
+    monkeypatch.setitem(REFITS, "zero", lambda _: trial("zero", [0.1] * 4))
+    monkeypatch.setitem(REFITS, "planted", lambda _: trial("planted", [9.0], failed=3))
     alone = bc.refute(right, ATE, tests="permuted", replicates=4)
     assert alone.verdict == alone.table["verdict"].iloc[0] == "undecided"
     assert "3 of 4 refits failed" in alone.notes[0]

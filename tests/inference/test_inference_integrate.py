@@ -607,6 +607,7 @@ def test_labels_and_what_follows_from_them_are_those_of_the_plain_path():
         np.testing.assert_array_equal(found.posterior["twice"], 2 * found.posterior["a"])
 
 
+@pytest.mark.slow
 def test_eight_schools_against_quadrature():
     """Effects and errors of [1]_; the mean of tau is a sum over a fine grid.
 
@@ -667,6 +668,7 @@ def _gap(one, two, name):
     return np.abs((means[0] - means[1]) / np.sqrt(errors[0] ** 2 + errors[1] ** 2)).max()
 
 
+@pytest.mark.slow
 def test_fit_says_so_and_agrees_with_the_plain_path():
     """Every parameter and three latents within 5 standard errors of a plain Markov chain."""
     model, data = _confounded(), _data()

@@ -77,7 +77,7 @@ def test_odds_of_a_rare_event(monkeypatch):
     """P(y > limit) is near .02: odds move 50 times as much as probabilities do."""
     monkeypatch.setattr("bayescausal.effects.evaluation.inner_draws.WORK", 40_000_000)
     fit = study(1.0)
-    event = bc.effects.functionals.Probability(above=1.45)
+    event = bc.Probability(above=1.45)
     found = bc.estimate(fit, bc.ATE("x", "y", functional=event, scale="odds ratio"), seed=2)
     p = bc.estimate(fit, bc.Expected("y", {"x": 0.0}, functional=event), seed=2)
     q = bc.estimate(fit, bc.Expected("y", {"x": 1.0}, functional=event), seed=2)

@@ -61,7 +61,7 @@ def column_causes(graph: nx.DiGraph) -> dict[str, tuple[str, ...]]:
     Examples
     --------
     >>> from bayescausal.graph import as_graph
-    >>> from bayescausal.graph.structure.canonical import build_graph, column_causes
+    >>> from bayescausal.graph import build_graph, column_causes
     >>> columns = {"age": {"kind": "data"}, "sex": {"kind": "data"}, "y": {"kind": "random"}}
     >>> column_causes(as_graph(build_graph(columns, [("age", "y"), ("sex", "y")])))
     {'age<->sex': ('age', 'sex')}
@@ -88,7 +88,7 @@ def bidirected_pairs(graph: nx.DiGraph) -> dict[tuple[str, str], bool]:
     Examples
     --------
     >>> from bayescausal.graph import parse_graph
-    >>> from bayescausal.graph.structure.canonical import bidirected_pairs
+    >>> from bayescausal.graph import bidirected_pairs
     >>> bidirected_pairs(parse_graph("X -> Y; Y <-> X"))
     {('X', 'Y'): False}
     """

@@ -90,41 +90,41 @@ def condition(
 ) -> Conditioned:
     """Return the model conditioned on columns that fit it.
 
-       Parameters
-       ----------
-       structure : Structure
-           The model, read.
-       conformed : Conformed
-           The columns, from :func:`conform`.
-       whole : collection of str
-           Columns with empty cells that are left free as a whole, for :func:`.integrate.integrate`
-           to deal with. Others are split in two.
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    conformed : Conformed
+        The columns, from :func:`conform`.
+    whole : collection of str
+        Columns with empty cells that are left free as a whole, for :func:`.integrate.integrate`
+        to deal with. Others are split in two.
 
-       Returns
-       -------
-       Conditioned
+    Returns
+    -------
+    Conditioned
 
-       Raises
-       ------
-       ModelError
-           If PyMC cannot copy the model, or its data are frozen.
-       DataError
-           If the model imputes a column already and the data say otherwise.
+    Raises
+    ------
+    ModelError
+        If PyMC cannot copy the model, or its data are frozen.
+    DataError
+        If the model imputes a column already and the data say otherwise.
 
-       Examples
-       --------
-       >>> import pymc as pm
-       >>> from bayescausal.inference import as_table
-    from bayescausal.inference import condition
-    from bayescausal.inference import conform
-       >>> from bayescausal.model.structure.read import structure_of
-       >>> with pm.Model(coords={"unit": [0]}) as model:
-       ...     m = pm.Normal("m")
-       ...     y = pm.Normal("y", m, dims="unit")
-       >>> structure = structure_of(model)
-       >>> known = condition(structure, conform(as_table({"y": [0.0, 0.0]}, structure), structure))
-       >>> round(float(known.model.compile_logp()({"m": 0.0})), 4)  # three standard normals at 0
-       -2.7568
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.inference import as_table
+    >>> from bayescausal.inference import condition
+    >>> from bayescausal.inference import conform
+    >>> from bayescausal.model.structure.read import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     m = pm.Normal("m")
+    ...     y = pm.Normal("y", m, dims="unit")
+    >>> structure = structure_of(model)
+    >>> known = condition(structure, conform(as_table({"y": [0.0, 0.0]}, structure), structure))
+    >>> round(float(known.model.compile_logp()({"m": 0.0})), 4)  # three standard normals at 0
+    -2.7568
     """
     model = structure.model
     _same_imputed(structure, conformed)

@@ -81,36 +81,37 @@ def conform(
 ) -> Conformed:
     """Check every column of a table against its variable.
 
-       Parameters
-       ----------
-       table : Table
-           From :func:`as_table`.
-       structure : Structure
-           The model, read.
-       known : mapping of str to tuple, optional
-           What the codes of categories stand for already, such as the labels of a fit.
+    Parameters
+    ----------
+    table : Table
+        From :func:`as_table`.
+    structure : Structure
+        The model, read.
+    known : mapping of str to tuple, optional
+        What the codes of categories stand for already, such as the labels of a fit.
 
-       Returns
-       -------
-       Conformed
+    Returns
+    -------
+    Conformed
 
-       Raises
-       ------
-       DataError
-           Naming the column, the row and the value.
+    Raises
+    ------
+    DataError
+        Naming the column, the row and the value.
 
-       Examples
-       --------
-       >>> import pymc as pm
-       >>> from bayescausal.inference import as_table
-    from bayescausal.inference import conform
-       >>> from bayescausal.model.structure.read import structure_of
-       >>> with pm.Model(coords={"unit": [0]}) as model:
-       ...     x = pm.Bernoulli("x", 0.5, dims="unit")
-       ...     y = pm.Normal("y", x, dims="unit")
-       >>> structure = structure_of(model)
-       >>> conform(as_table({"x": [True, False], "y": [1.5, 2.0]}, structure),
-       structure).columns["x"] array([1, 0])
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.inference import as_table
+    >>> from bayescausal.inference import conform
+    >>> from bayescausal.model.structure.read import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     x = pm.Bernoulli("x", 0.5, dims="unit")
+    ...     y = pm.Normal("y", x, dims="unit")
+    >>> structure = structure_of(model)
+    >>> table = as_table({"x": [True, False], "y": [1.5, 2.0]}, structure)
+    >>> conform(table, structure).columns["x"]
+    array([1, 0])
     """
     if known:
         table = replace(table, categories={**table.categories, **_shared(table, known)})

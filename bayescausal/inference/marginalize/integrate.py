@@ -148,38 +148,38 @@ def integrate(
 ) -> Integrated | None:
     """Integrate out the Normal latents, empty cells and group effects that can be, exactly.
 
-       Parameters
-       ----------
-       structure : Structure
-           The model, read.
-       model : pm.Model
-           Conditioned on the data.
-       partly : mapping of str to Partly, optional
-           Columns that are empty in part, and free variables of `model`.
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    model : pm.Model
+        Conditioned on the data.
+    partly : mapping of str to Partly, optional
+        Columns that are empty in part, and free variables of `model`.
 
-       Returns
-       -------
-       Integrated or None
-           None if there is nothing to integrate out.
+    Returns
+    -------
+    Integrated or None
+        None if there is nothing to integrate out.
 
-       Examples
-       --------
-       >>> import numpy as np, pymc as pm, xarray as xr
-       >>> from bayescausal.inference import as_table
-    from bayescausal.inference import condition
-    from bayescausal.inference import conform
-       >>> from bayescausal.inference.marginalize.integrate import integrate
-       >>> from bayescausal.model.structure.read import structure_of
-       >>> with pm.Model(coords={"unit": [0]}) as model:
-       ...     u = pm.Normal("u", dims="unit")
-       ...     y = pm.Normal("y", 3 * u, 4, dims="unit")
-       >>> structure = structure_of(model)
-       >>> known = condition(structure, conform(as_table({"y": [5.0, 0.0]}, structure), structure))
-       >>> made = integrate(structure, known.model)
-       >>> made.names, made.model.free_RVs
-       (('u',), [])
-       >>> round(float(made.model.compile_logp()({})), 3)  # two of N(0, 3^2 + 4^2), at 5 and 0
-       -5.557
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, xarray as xr
+    >>> from bayescausal.inference import as_table
+    >>> from bayescausal.inference import condition
+    >>> from bayescausal.inference import conform
+    >>> from bayescausal.inference.marginalize.integrate import integrate
+    >>> from bayescausal.model.structure.read import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     u = pm.Normal("u", dims="unit")
+    ...     y = pm.Normal("y", 3 * u, 4, dims="unit")
+    >>> structure = structure_of(model)
+    >>> known = condition(structure, conform(as_table({"y": [5.0, 0.0]}, structure), structure))
+    >>> made = integrate(structure, known.model)
+    >>> made.names, made.model.free_RVs
+    (('u',), [])
+    >>> round(float(made.model.compile_logp()({})), 3)  # two of N(0, 3^2 + 4^2), at 5 and 0
+    -5.557
     """
     partly = partly or {}
     names = normal_vectors(structure, model)

@@ -104,35 +104,35 @@ class Marginal:
 def marginalise(structure: Structure, conditioned: Conditioned) -> Marginal | None:
     """Sum out the discrete latents that can be, exactly.
 
-       Parameters
-       ----------
-       structure : Structure
-           The model, read.
-       conditioned : Conditioned
-           The model with its data.
+    Parameters
+    ----------
+    structure : Structure
+        The model, read.
+    conditioned : Conditioned
+        The model with its data.
 
-       Returns
-       -------
-       Marginal or None
-           None if there is nothing to sum out. Latents with more than 64 joint states per unit, or
-           through which units touch, stay in the model.
+    Returns
+    -------
+    Marginal or None
+        None if there is nothing to sum out. Latents with more than 64 joint states per unit, or
+        through which units touch, stay in the model.
 
-       Examples
-       --------
-       >>> import pymc as pm
-       >>> from bayescausal.inference import as_table
-    from bayescausal.inference import condition
-    from bayescausal.inference import conform
-       >>> from bayescausal.inference.marginalize.marginal import marginalise
-       >>> from bayescausal.model.structure.read import structure_of
-       >>> with pm.Model(coords={"unit": [0]}) as model:
-       ...     z = pm.Bernoulli("z", 0.3, dims="unit")
-       ...     y = pm.Normal("y", 2.0 * z, 1, dims="unit")
-       >>> structure = structure_of(model)
-       >>> known = condition(structure, conform(as_table({"y": [0.0, 2.0]}, structure), structure))
-       >>> group = marginalise(structure, known).groups[0]
-       >>> group.probabilities({})[1].round(3)  # P(z = 1 | y) of the two units
-       array([0.055, 0.76 ])
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.inference import as_table
+    >>> from bayescausal.inference import condition
+    >>> from bayescausal.inference import conform
+    >>> from bayescausal.inference.marginalize.marginal import marginalise
+    >>> from bayescausal.model.structure.read import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     z = pm.Bernoulli("z", 0.3, dims="unit")
+    ...     y = pm.Normal("y", 2.0 * z, 1, dims="unit")
+    >>> structure = structure_of(model)
+    >>> known = condition(structure, conform(as_table({"y": [0.0, 2.0]}, structure), structure))
+    >>> group = marginalise(structure, known).groups[0]
+    >>> group.probabilities({})[1].round(3)  # P(z = 1 | y) of the two units
+    array([0.055, 0.76 ])
     """
     skip: set[str] = set()
     while True:

@@ -43,6 +43,7 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
+from bayescausal.model.structure import batch_axis as _batch_axis  # noqa: F401  (rules)
 from bayescausal.types import FixedUnitsError, ModelError
 
 if TYPE_CHECKING:

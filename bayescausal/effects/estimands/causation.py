@@ -114,13 +114,13 @@ class ITE(Estimand):
         return self.per_unit and super().signed
 
     def claim(self, said: Teller, cell: dict[str, Any]) -> tuple[str, str]:
-        """Return ``the share of units for whom ... is 0.2``."""
+        """Return ``the share of units whose effect is below 0 is 0.2``."""
         if self.per_unit:
             return super().claim(said, cell)
         return f"{self._over(said.units)} is {said.text(cell['mean'], cell)}", ""
 
     def ask(self, said: Teller) -> str:
-        """Return ``what does ... do to Y``, or ``what is the share of units for whom ...``."""
+        """Return the question in words: what X does to Y, unit by unit or as a share of units."""
         if self.per_unit:
             return ask_contrast(self, said, self.outcome)
         return f"what is {self._over(said.units)}{among(said.units, self.given)}"
@@ -202,15 +202,15 @@ class Causation(Estimand):
         return replace(asked, own_treatment=known, own_outcome=known)
 
     def claim(self, said: Teller, cell: dict[str, Any]) -> tuple[str, str]:
-        """Return ``the probability of ... is 0.4``."""
+        """Return ``the probability of necessity is 0.4``."""
         return f"{self.subject(said.units)} is {said.text(cell['mean'], cell)}", ""
 
     def opening(self, said: Teller) -> str:
-        """Return ``the probability of ... for each value of Z is``."""
+        """Return ``the probability of necessity for each value of Z is``."""
         return f"{self.subject(said.units)}{said.within()} is"
 
     def ask(self, said: Teller) -> str:
-        """Return ``what is the probability of ...``."""
+        """Return ``what is the probability of necessity``."""
         return f"what is {self.subject(said.units)}"
 
     def subject(self, units: str = "units") -> str:

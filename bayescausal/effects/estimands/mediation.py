@@ -229,7 +229,7 @@ class NIE(Estimand):
         return _query(self)
 
     def doing(self) -> str:
-        """Return ``with X held at 0, moving M from its value with ... to its value with ...``."""
+        """Return ``with X held at 0, moving M from its value with X at 0 to that at 1``."""
         here, there = (_state(self, side) for side in self._sides)
         names = listed(list(self.mediators)) if self.mediators else "the mediators"
         own = "its value" if len(self.mediators or ()) == 1 else "their values"

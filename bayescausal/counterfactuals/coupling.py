@@ -43,7 +43,6 @@ def depends_on_coupling(
 
     Parameters
     ----------
-    structure : Structure
     recomputed : iterable of str
         What the interventions reach.
     variables : iterable of str
@@ -79,7 +78,6 @@ def resolve_coupling(
 
     Parameters
     ----------
-    structure : Structure
     coupling : str, mapping or None
         As given by the user.
     needed : tuple of str
@@ -88,10 +86,6 @@ def resolve_coupling(
         The question, for the message.
     why, remedy : str
         Why it depends on the coupling, and what does not, for the message.
-
-    Returns
-    -------
-    dict of str to str
 
     Raises
     ------

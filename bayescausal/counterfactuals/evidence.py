@@ -65,10 +65,8 @@ def evidence_units(fit: Fit, evidence: Any, seed: int) -> tuple[Units, list[str]
 
     Parameters
     ----------
-    fit : Fit
     evidence : DataFrame or mapping
         One row per unit; absent columns and empty cells were not observed.
-    seed : int
 
     Returns
     -------

@@ -365,10 +365,6 @@ def drawn_anew(
     recomputed : frozenset of str
         What the interventions reach.
 
-    Returns
-    -------
-    frozenset of str
-
     Raises
     ------
     InterventionError

@@ -25,10 +25,6 @@ def select_units(units: Units, chosen: Any) -> Units:
     chosen : None, label, sequence of labels, slice of labels, or mask
         Along the first unit dim; None for all.
 
-    Returns
-    -------
-    Units
-
     Raises
     ------
     DataError

@@ -255,10 +255,6 @@ def made(
         Of the model that finds it.
     **shown
         The fields that everybody sees.
-
-    Returns
-    -------
-    Exercise
     """
     exercise = Exercise(**shown)
     hidden = {"world": world, "truth": truth, "mistakes": mistakes, "how": how}

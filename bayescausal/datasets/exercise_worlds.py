@@ -79,13 +79,8 @@ class LinearWorld:
 
         Parameters
         ----------
-        treatment, outcome : str
         held : sequence of str
             Mediators that are held where they are.
-
-        Returns
-        -------
-        float
         """
         matrix = self._coefficients()
         place = {name: i for i, name in enumerate(self.names)}
@@ -114,7 +109,6 @@ class LinearWorld:
 
         Parameters
         ----------
-        treatment, outcome : str
         adjusted : sequence of str
             The other regressors.
 
@@ -128,17 +122,7 @@ class LinearWorld:
         return float(np.linalg.solve(sigma.loc[on, on], sigma.loc[on, outcome])[0])
 
     def simulate(self, units: int, seed: int) -> pd.DataFrame:
-        """Return a table of units that are seen, all variables in it.
-
-        Parameters
-        ----------
-        units : int
-        seed : int
-
-        Returns
-        -------
-        DataFrame
-        """
+        """Return a table of units that are seen, all variables in it."""
         rng = np.random.default_rng(seed)
         solved = np.linalg.inv(np.eye(len(self.names)) - self._coefficients())
         parts: list[pd.DataFrame] = []
@@ -158,10 +142,6 @@ class LinearWorld:
         variables : sequence of str
             In any order. One that has no column in the data is latent; its first coefficient is
             positive, since its sign says nothing.
-
-        Returns
-        -------
-        pm.Model
         """
         kept = [name for name in self.names if name in variables]
         hidden = {name for name in kept if name.startswith("U")}
@@ -242,10 +222,6 @@ class TableWorld:
         ----------
         variables : sequence of str
             All three names.
-
-        Returns
-        -------
-        pm.Model
         """
         z, x, y = (name for name in self.names if name in variables)
         coords = {"unit": [0], "level": [0, 1], "arm": [0, 1]}

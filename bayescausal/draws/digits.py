@@ -77,7 +77,6 @@ def end_text(value: float, places: int | None, apart: Iterable[float | None] = (
 
     Parameters
     ----------
-    value : float
     places : int or None
         As in `number_text`.
     apart : iterable of float, optional
@@ -109,7 +108,6 @@ def numbers(
     ----------
     spread : float
         The posterior sd.
-    *values : float
     ends : bool
         Whether all but the first are ends of intervals.
     apart : iterable of float, optional

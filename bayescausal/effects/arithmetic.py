@@ -121,16 +121,7 @@ def combine(a: Any, b: Any, sign: str) -> Any:
 
 
 def over(effects: Sequence[Any]) -> str | None:
-    """Return over whom effects are together: each with its subgroup, once.
-
-    Parameters
-    ----------
-    effects : sequence of Effect
-
-    Returns
-    -------
-    str or None
-    """
+    """Return over whom effects are together: each with its subgroup, once."""
     return "; ".join(dict.fromkeys(w for w in map(whom, effects) if w)) or None
 
 
@@ -138,10 +129,6 @@ def joint_verdict(effects: Sequence[Any]) -> tuple[Any, list[str]]:
     """Return the verdict on what several effects make together, and what it leaves unsaid.
 
     It is known only if each of them is: the weakest verdict holds, with all that any assumes.
-
-    Parameters
-    ----------
-    effects : sequence of Effect
 
     Returns
     -------

@@ -24,10 +24,6 @@ def as_estimand(given: Any) -> Estimand:
     given : Estimand, Effect or Exercise
         A question, an answer, or an exercise with its question.
 
-    Returns
-    -------
-    Estimand
-
     Raises
     ------
     EstimandError
@@ -49,14 +45,6 @@ def as_estimand(given: Any) -> Estimand:
 
 def as_estimands(given: Any) -> list[Estimand]:
     """Return the questions of one question or of a sequence of them.
-
-    Parameters
-    ----------
-    given : Estimand, Effect, Exercise, or a sequence of them
-
-    Returns
-    -------
-    list of Estimand
 
     Raises
     ------
@@ -80,14 +68,6 @@ def as_estimands(given: Any) -> list[Estimand]:
 
 def not_asked(given: Any) -> EstimandError:
     """Build the error for something that is no question.
-
-    Parameters
-    ----------
-    given : object
-
-    Returns
-    -------
-    EstimandError
 
     Examples
     --------

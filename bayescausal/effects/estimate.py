@@ -62,10 +62,6 @@ _FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDict
 def fit_of(effect: Effect) -> Fit | None:
     """Return the fit that an effect was estimated from.
 
-    Parameters
-    ----------
-    effect : Effect
-
     Returns
     -------
     Fit or None

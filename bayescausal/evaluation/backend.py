@@ -83,7 +83,6 @@ class Compiled:
 
     Parameters
     ----------
-    arguments : sequence of Variable
     outputs : sequence of Variable, or callable
         A function of no arguments that returns them is called when they are needed.
 

@@ -180,8 +180,6 @@ def evaluate(
 
     Parameters
     ----------
-    program : Program
-    units : Units
     draws : slice
         The posterior draws, of the flattened chains.
     noise : NoiseSource
@@ -192,10 +190,6 @@ def evaluate(
         Inner replicates per group. Default: as many as suit the number of units.
     whole_units : bool, default False
         Do not cut the units (for quantiles).
-
-    Yields
-    ------
-    Block
     """
     for task in tasks(
         program, units, draws, groups=groups, replicates=replicates, whole_units=whole_units
@@ -243,12 +237,7 @@ def tasks(
     replicates: int | None = None,
     whole_units: bool = False,
 ) -> Iterator[Task]:
-    """Cut the work of :func:`evaluate` into blocks, in its order.
-
-    Yields
-    ------
-    Task
-    """
+    """Cut the work of :func:`evaluate` into blocks, in its order."""
     inner = 1 if not program.noise else (replicates or replicates_per_group(units.count))
     total = units.fit.n_draws
     cut = None if whole_units else _cut_dim(program, units)
@@ -283,19 +272,7 @@ def count_tasks(
 
 
 def block_of(program: Program, units: Units, task: Task, noise: NoiseSource | FreshNoise) -> Block:
-    """Evaluate one block.
-
-    Parameters
-    ----------
-    program : Program
-    units : Units
-    task : Task
-    noise : NoiseSource
-
-    Returns
-    -------
-    Block
-    """
+    """Evaluate one block."""
     t = task
     arguments = [
         argument(i, units, t.rows, t.draws, t.group, t.inner, t.cut, t.window, noise, t.held)

@@ -98,7 +98,6 @@ def expand(
 
     Parameters
     ----------
-    program : Program
     results : range
         Positions of the results.
     reads : tuple of int
@@ -109,10 +108,6 @@ def expand(
     mixes : bool, default False
         Whether an equation mixes units. A level that is set for all units is then not taken for
         one number where it is summed, sorted or moved along the units.
-
-    Returns
-    -------
-    Expansion or None
     """
     key = (tuple(results), reads, mixes)
     return remember(  # type: ignore[no-any-return]

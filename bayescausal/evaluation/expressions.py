@@ -22,15 +22,6 @@ def replaced(
     Only what reads a replaced variable is built anew, each operation once; what is put in is
     shared and not copied, so that substituting the equations of a graph into each other takes
     work in proportion to their number, not to that of the paths.
-
-    Parameters
-    ----------
-    expressions : sequence of Variable
-    replace : mapping of Variable to Variable
-
-    Returns
-    -------
-    list of Variable
     """
     known = dict(replace)
     stack = list(expressions)

@@ -37,12 +37,10 @@ def refuse_strangers(
 
     Parameters
     ----------
-    units : Units
     worlds : mapping
         Parsed.
     recomputed : frozenset of str
         What the interventions reach.
-    source : NoiseSource
 
     Raises
     ------

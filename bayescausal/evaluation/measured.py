@@ -52,7 +52,6 @@ def measured_structure(structure: Structure, names: Iterable[str]) -> Structure:
 
     Parameters
     ----------
-    structure : Structure
     names : iterable of str
         What is asked about; names that are no records do not matter.
 
@@ -72,7 +71,6 @@ def measured(fit: Fit, names: Iterable[str]) -> Fit:
 
     Parameters
     ----------
-    fit : Fit
     names : iterable of str
         What is asked about.
 
@@ -108,10 +106,6 @@ def measured_units(units: Units, fit: Fit, seed: int) -> Units:
         From :func:`measured`.
     seed : int
         Of what is drawn within the intervals.
-
-    Returns
-    -------
-    Units
     """
     if not isinstance(fit, _MeasuredFit):
         return units
@@ -130,7 +124,6 @@ def told(fit: Fit, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
     ----------
     fit : Fit
         As given.
-    names : iterable of str
 
     Returns
     -------

@@ -153,7 +153,6 @@ def recomputed_by(
 
     Parameters
     ----------
-    structure : Structure
     worlds : iterable of mapping
         The interventions of each world.
 
@@ -198,10 +197,6 @@ def build_program(
     conditions : iterable of str
         Variables that decide who belongs to a subgroup: neither they nor their causes are
         summed out of an average.
-
-    Returns
-    -------
-    Program
     """
     coupling, conditions = dict(coupling or {}), tuple(conditions)
 

@@ -57,10 +57,6 @@ def remember(owner: Any, key: Hashable | None, make: Callable[[], Any]) -> Any:
     make : callable
         Without arguments.
 
-    Returns
-    -------
-    object
-
     Examples
     --------
     >>> from bayescausal.evaluation.program_cache import remember
@@ -90,10 +86,6 @@ def signature(worlds: Mapping[str, Mapping[str, Intervention]]) -> tuple[Any, ..
     worlds : mapping
         ``{world: {variable: intervention}}``, parsed.
 
-    Returns
-    -------
-    tuple or None
-
     Examples
     --------
     >>> from bayescausal.types import Policy, Set
@@ -115,14 +107,6 @@ def signature(worlds: Mapping[str, Mapping[str, Intervention]]) -> tuple[Any, ..
 
 def told(value: Any) -> tuple[Any, ...] | None:
     """Return what tells a plain value, or a record of plain values, apart; None if unknown.
-
-    Parameters
-    ----------
-    value : None, number, string, tuple, array or dataclass of those
-
-    Returns
-    -------
-    tuple or None
 
     Examples
     --------

@@ -61,7 +61,6 @@ def refuse_outside(
 
     Parameters
     ----------
-    units : Units
     worlds : mapping
         Parsed.
     recomputed : frozenset of str
@@ -127,7 +126,6 @@ def refuse_undefined(
 
     Parameters
     ----------
-    units : Units
     worlds : mapping
         Parsed.
     recomputed : frozenset of str

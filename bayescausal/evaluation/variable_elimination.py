@@ -70,11 +70,6 @@ def average(builder: Any, request: Any) -> Variable:
     builder : Builder
         Of the program; its ``held`` variables are simulated, because subgroups are formed from
         them.
-    request : Request
-
-    Returns
-    -------
-    Variable
     """
     plain = builder.request(request)
     if request.kind not in ("mean", "probability"):

@@ -226,9 +226,6 @@ def collect(
 
     Parameters
     ----------
-    program : Program
-    units : Units
-    source : NoiseSource
     inner : int
         Replicates.
 

@@ -39,10 +39,6 @@ def plot_assurance(
     ax : matplotlib Axes, optional
         Default: a new figure.
 
-    Returns
-    -------
-    matplotlib Axes
-
     Examples
     --------
     >>> import pandas as pd

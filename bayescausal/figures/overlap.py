@@ -59,10 +59,6 @@ def plot_chances(
     ax : matplotlib.axes.Axes, optional
         Where to draw.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
     Examples
     --------
     >>> import numpy as np
@@ -86,10 +82,6 @@ def plot_balance(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         A row per covariate with ``measure``, ``before``, ``after``, ``after_lb``, ``after_ub``.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
 
     Examples
     --------

@@ -49,10 +49,6 @@ def plot_pit(curves: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     ax : matplotlib.axes.Axes, optional
         Where to draw.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
     Examples
     --------
     >>> import numpy as np
@@ -92,10 +88,6 @@ def plot_quantities(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ``spread`` and ``verdict``.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
 
     Examples
     --------
@@ -157,10 +149,6 @@ def plot_replicas(
     ax : matplotlib.axes.Axes, optional
         Where to draw.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
     Examples
     --------
     >>> import numpy as np
@@ -201,10 +189,6 @@ def plot_prior(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         predictive, ``seen_mean`` and ``seen_sd`` (NaN without data) and ``verdict``.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
 
     Examples
     --------

@@ -52,10 +52,6 @@ def plot_prior_posterior(
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
     Examples
     --------
     >>> import numpy as np

@@ -53,13 +53,8 @@ def plot_rank_ecdf(
         Among which was ranked.
     bands : mapping of float to (lower, upper)
         By level: smallest and largest counts of ranks at or below 0, ..., draws - 1.
-    title : str
     ax : matplotlib Axes, optional
         Default: a new figure.
-
-    Returns
-    -------
-    matplotlib Axes
 
     Examples
     --------
@@ -106,18 +101,12 @@ def plot_rank_histogram(
 
     Parameters
     ----------
-    ranks : array_like of int, shape (replicate,)
     draws : int
         Among which was ranked.
     bands : mapping, optional
         Not drawn: bins have pointwise ranges. Taken so that both pictures are called alike.
-    title : str
     ax : matplotlib Axes, optional
         Default: a new figure.
-
-    Returns
-    -------
-    matplotlib Axes
 
     Examples
     --------
@@ -150,14 +139,6 @@ def plot_rank_histogram(
 
 def rank_panels(count: int) -> Any:
     """Return so many axes of a new figure, four in a row at most.
-
-    Parameters
-    ----------
-    count : int
-
-    Returns
-    -------
-    ndarray of matplotlib Axes
 
     Examples
     --------

@@ -30,8 +30,6 @@ class Shown:
 
     Parameters
     ----------
-    draws : DataArray, dims (chain, draw, ...)
-    label : str
     null : float or None
         The value that means no effect.
     kind : str
@@ -67,15 +65,10 @@ def as_shown(given: Any, *, label: str | None = None, null: Any = "own") -> Show
 
     Parameters
     ----------
-    given : array_like, DataArray or record with ``draws``
     label : str, optional
         Default: that of the record, or the DataArray's name.
     null : float, None or "own"
         The value that means no effect. ``"own"``: that of the record, none without.
-
-    Returns
-    -------
-    Shown
 
     Examples
     --------
@@ -126,16 +119,7 @@ def as_range(given: Any, what: str) -> tuple[float, float] | None:
 
 
 def density(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return grid and density of draws; None where they do not vary, or are too few.
-
-    Parameters
-    ----------
-    values : numpy array, dims (draw,)
-
-    Returns
-    -------
-    (grid, density) or None
-    """
+    """Return grid and density of draws; None where they do not vary, or are too few."""
     from arviz_stats.base import array_stats
 
     apart = float(np.ptp(values))

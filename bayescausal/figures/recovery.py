@@ -34,13 +34,8 @@ def plot_intervals(table: pd.DataFrame, *, title: str = "", ax: Axes | None = No
     table : DataFrame
         One row per replicate: ``truth``, ``mean``, ``hdi94_lb``, ``hdi94_ub``, ``covered``. Rows
         without numbers are failures, and counted in the title.
-    title : str
     ax : matplotlib Axes, optional
         Default: a new figure.
-
-    Returns
-    -------
-    matplotlib Axes
 
     Examples
     --------
@@ -99,10 +94,6 @@ def plot_panels(tables: Mapping[str, pd.DataFrame]) -> Any:
     ----------
     tables : mapping of str to DataFrame
         As for :func:`plot_intervals`, by title.
-
-    Returns
-    -------
-    ndarray of matplotlib Axes
     """
     import matplotlib.pyplot as plt
 

@@ -70,10 +70,6 @@ def plot_surface(
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
     Examples
     --------
     >>> import numpy as np
@@ -247,10 +243,6 @@ def plot_rows(
         Rows to draw in the other colour.
     ax : matplotlib.axes.Axes, optional
         Where to draw. Default: a new figure.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
 
     Examples
     --------

@@ -98,10 +98,6 @@ def new_axes(ax: Axes | None, height: float = 3.4, width: float = WIDTH) -> Axes
     height, width : float
         Inches of the new figure.
 
-    Returns
-    -------
-    matplotlib.axes.Axes
-
     Examples
     --------
     >>> from bayescausal.figures.style import new_axes
@@ -120,7 +116,6 @@ def tidy(ax: Axes, *, grid: str | None = "x", left: bool = False) -> Axes:
 
     Parameters
     ----------
-    ax : matplotlib.axes.Axes
     grid : {"x", "y", "both"} or None
         Along which axis faint lines help to read values.
     left : bool
@@ -152,7 +147,6 @@ def legend_above(ax: Axes, *, handles: Sequence[Any] | None = None, columns: int
 
     Parameters
     ----------
-    ax : matplotlib.axes.Axes
     handles : sequence of artists, optional
         Default: the labelled artists of the axes.
     columns : int

@@ -83,16 +83,11 @@ def as_datatree(fit: Fit, groups: Collection[str] | None = None, seed: int | Non
 
     Parameters
     ----------
-    fit : Fit
     groups : collection of str, optional
         Among :data:`GROUPS`. Default: all that the fit has; why others are left out stands in
         ``tree.attrs["left_out"]``.
     seed : int, optional
         Of the prior and the predictions. Default: the fit's.
-
-    Returns
-    -------
-    xarray.DataTree
 
     Raises
     ------

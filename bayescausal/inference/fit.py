@@ -228,13 +228,8 @@ def fit_read(
         What else a reader should know.
     draw : callable, optional
         Draws the posterior. Default: :func:`draw_posterior`.
-    seed : int
     **options
         As in :func:`fit`.
-
-    Returns
-    -------
-    Fit
     """
     draw = draw_posterior if draw is None else draw
     start = time.perf_counter()

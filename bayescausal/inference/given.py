@@ -27,10 +27,6 @@ def as_fit(given: Any, verb: str) -> Fit:
     verb : str
         The function that needs it.
 
-    Returns
-    -------
-    Fit
-
     Raises
     ------
     FitMismatchError
@@ -57,10 +53,6 @@ def as_fit(given: Any, verb: str) -> Fit:
 
 def instead_of_fit(given: Any) -> tuple[str, str | None]:
     """Say what stands in the place of a fit.
-
-    Parameters
-    ----------
-    given : object
 
     Returns
     -------

@@ -27,10 +27,6 @@ _TITLE: ContextVar[str | None] = ContextVar("_TITLE", default=None)
 def can_show() -> bool:
     """Whether a bar can be drawn without a warning: not in a notebook without widgets.
 
-    Returns
-    -------
-    bool
-
     Examples
     --------
     >>> from bayescausal.inference.progress import can_show
@@ -50,7 +46,6 @@ def showing(title: str, show: bool) -> Iterator[None]:
 
     Parameters
     ----------
-    title : str
     show : bool
         False: nothing is shown, whatever was asked for further up.
 
@@ -73,7 +68,6 @@ def tracked[Part](parts: Iterable[Part], total: Callable[[], int]) -> Iterator[P
 
     Parameters
     ----------
-    parts : iterable
     total : callable
         How many there will be; asked only if a bar is to be shown.
 

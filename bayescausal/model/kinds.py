@@ -55,10 +55,6 @@ def kind_of(column: Any) -> Kind:
     column : Series, Categorical, Index or array_like
         Of one dimension or, if it is an array, of any number.
 
-    Returns
-    -------
-    Kind
-
     Examples
     --------
     >>> import pandas as pd

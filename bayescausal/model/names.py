@@ -18,10 +18,6 @@ __all__ = ["Joined", "names_of", "owner_of"]
 class Joined(str):
     """Several names as one text, which keeps them.
 
-    Parameters
-    ----------
-    names : iterable of str
-
     Examples
     --------
     >>> from bayescausal.model.names import Joined, names_of
@@ -52,13 +48,8 @@ def owner_of(label: str, known: Collection[str]) -> str | None:
 
     Parameters
     ----------
-    label : str
     known : collection of str
         The variables that there are.
-
-    Returns
-    -------
-    str or None
 
     Examples
     --------

@@ -27,7 +27,6 @@ class Text:
 
     Parameters
     ----------
-    text : str
     style : {"", "lead", "note", "symbols"}
         ``"symbols"``: mathematics, as plain text.
     latex : str
@@ -62,7 +61,6 @@ class Grid:
 
     Parameters
     ----------
-    heads : tuple of str
     rows : tuple of tuple of str
         The first cell of each row is its heading.
     caption : str
@@ -88,7 +86,6 @@ class Picture:
         With the colours of a light page.
     alt : str
         What it shows, for those who do not see it.
-    caption : str
     """
 
     svg: str
@@ -146,8 +143,6 @@ def grid(
 
     Parameters
     ----------
-    frame : DataFrame
-    caption : str
     first : str
         Heading of the index.
     most : int
@@ -162,10 +157,6 @@ def grid(
         The value of no effect.
     label : str
         What the table is, where it has no caption.
-
-    Returns
-    -------
-    Grid
 
     Examples
     --------

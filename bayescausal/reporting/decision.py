@@ -44,10 +44,6 @@ def decide(
     status : str
         Of the identification. Where data cannot tell, an interval decides nothing.
 
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> from bayescausal.reporting.decision import decide

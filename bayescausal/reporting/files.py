@@ -31,10 +31,6 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     path : path
         Ends in ``.html`` or ``.md``; its directory must exist.
 
-    Returns
-    -------
-    Path
-
     Raises
     ------
     DataError

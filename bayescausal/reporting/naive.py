@@ -38,10 +38,8 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
 
     Parameters
     ----------
-    fit : Fit
     effect : Effect
         With its estimand.
-    seed : int
 
     Returns
     -------

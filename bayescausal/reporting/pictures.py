@@ -110,10 +110,6 @@ def themed(svg: str, alt: str, number: int) -> str:
     number : int
         Of the drawing on the page.
 
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> from bayescausal.reporting.pictures import themed

@@ -19,7 +19,6 @@ def steps(total: int, show: bool) -> Iterator[Callable[[str], None]]:
 
     Parameters
     ----------
-    total : int
     show : bool
         False: nothing is shown. True: on a terminal, or in a notebook that has a place for it;
         a file is left clean.

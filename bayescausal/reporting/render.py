@@ -25,14 +25,8 @@ def as_html(title: str, head: Section, content: tuple[Section, ...]) -> str:
 
     Parameters
     ----------
-    title : str
     head : Section
         What comes first.
-    content : tuple of Section
-
-    Returns
-    -------
-    str
     """
     from markupsafe import Markup
 
@@ -46,18 +40,7 @@ def as_html(title: str, head: Section, content: tuple[Section, ...]) -> str:
 
 
 def as_markdown(title: str, head: Section, content: tuple[Section, ...]) -> str:
-    """Return the same as Markdown; drawings stand at the end, as data.
-
-    Parameters
-    ----------
-    title : str
-    head : Section
-    content : tuple of Section
-
-    Returns
-    -------
-    str
-    """
+    """Return the same as Markdown; drawings stand at the end, as data."""
     drawings: list[str] = []
 
     def picture(block: Picture) -> str:

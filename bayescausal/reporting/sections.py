@@ -64,12 +64,8 @@ class Material:
 
     Parameters
     ----------
-    fit : Fit
-    effects : list of Effect
     naive : list of Effect, (Effect, str), str or None
         What is seen beside each effect, with a note; or words where there is nothing to compare.
-    ropes : list of (float, float) or None
-    truths : list of Effect or None
     seconds : dict of str to float
         How long each step took.
     """

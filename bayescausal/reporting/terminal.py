@@ -51,10 +51,6 @@ def table(*columns: str, header: bool = True) -> Table:
     header : bool
         Whether the headings are shown. Without them all columns are text.
 
-    Returns
-    -------
-    rich.table.Table
-
     Examples
     --------
     >>> from bayescausal.reporting.terminal import table
@@ -91,10 +87,6 @@ def frame_table(
         The value of no effect.
     columns : sequence of str, optional
         Which columns. Default: all.
-
-    Returns
-    -------
-    rich.table.Table
 
     Examples
     --------

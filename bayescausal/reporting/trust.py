@@ -59,12 +59,10 @@ class Outcome:
 
     Parameters
     ----------
-    title : str
     record : Check or None
         None where it did not apply.
     reason : str
         Why not.
-    seconds : float
     warned : tuple of str
         Warnings on the way.
     """
@@ -85,14 +83,6 @@ class Outcome:
 
 def chosen(checks: Any) -> list[Any]:
     """Return the checks that are asked for: names, or records that are there already.
-
-    Parameters
-    ----------
-    checks : bool, str, or iterable of str or records
-
-    Returns
-    -------
-    list of str or (str, record)
 
     Raises
     ------
@@ -134,16 +124,10 @@ def run(
 
     Parameters
     ----------
-    material : Material
     asked : list
         From :func:`chosen`.
-    seed : int
     tell : callable, optional
         Is told what comes next.
-
-    Returns
-    -------
-    list of Outcome
     """
     found = []
     for each in asked:

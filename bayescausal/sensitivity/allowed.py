@@ -48,7 +48,6 @@ class Allowed:
 
     Parameters
     ----------
-    where : Confounder
     residuals : (float, float)
         Residual sd of treatment and outcome on their own scales; infinite where there is none.
     level : float
@@ -65,16 +64,7 @@ class Allowed:
         return self.residuals[0] / self.where.sd
 
     def delta(self, gamma: Any) -> np.ndarray:
-        """Return the largest strength on the outcome at strengths on the treatment.
-
-        Parameters
-        ----------
-        gamma : array_like
-
-        Returns
-        -------
-        ndarray
-        """
+        """Return the largest strength on the outcome at strengths on the treatment."""
         left = np.array([self._left(float(g)) for g in np.ravel(gamma)]).reshape(np.shape(gamma))
         with np.errstate(divide="ignore"):
             return self.residuals[1] / (self.where.sd * np.sqrt(left))
@@ -86,10 +76,6 @@ class Allowed:
         ----------
         gamma, delta : array_like
             Broadcast against each other.
-
-        Returns
-        -------
-        ndarray of bool
         """
         gamma, delta = np.broadcast_arrays(np.abs(gamma), np.abs(delta))
         return (gamma <= self.gamma) & (delta <= self.delta(gamma))
@@ -125,13 +111,8 @@ def allowed_strengths(where: Confounder, equations: Equations) -> Allowed:
 
     Parameters
     ----------
-    where : Confounder
     equations : Equations
         Of treatment and outcome.
-
-    Returns
-    -------
-    Allowed
     """
     names = (where.treatment, where.outcome)
     first, second = (
@@ -143,17 +124,7 @@ def allowed_strengths(where: Confounder, equations: Equations) -> Allowed:
 
 
 def residual(equations: Equations, name: str) -> float:
-    """Return the residual sd of a variable, or its sd where it has no mean in closed form.
-
-    Parameters
-    ----------
-    equations : Equations
-    name : str
-
-    Returns
-    -------
-    float
-    """
+    """Return the residual sd of a variable, or its sd where it has no mean in closed form."""
     try:
         return float(equations.residual_sd(name).mean())
     except (UndefinedEffectError, AttributeError, TypeError):

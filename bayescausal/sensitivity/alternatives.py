@@ -91,13 +91,8 @@ def alternatives_of(fit: Fit, given: Any) -> dict[str, pm.Model]:
 
     Parameters
     ----------
-    fit : Fit
     given : mapping or None
         ``{name: {parameter: distribution}}`` or ``{name: model}``.
-
-    Returns
-    -------
-    dict of str to pm.Model
 
     Raises
     ------

@@ -39,8 +39,6 @@ def benchmark_strengths(
 
     Parameters
     ----------
-    fit : Fit
-    where : Confounder
     equations : Equations
         Of treatment and outcome.
     asked : sequence of str or None
@@ -93,7 +91,6 @@ def default_strengths(
 
     Parameters
     ----------
-    where : Confounder
     equations : Equations
         Of treatment and outcome.
     strengths : DataFrame
@@ -102,10 +99,6 @@ def default_strengths(
         What the data allow.
     gamma : ndarray, optional
         Strengths on the treatment, for those on the outcome. Default: those on the treatment.
-
-    Returns
-    -------
-    ndarray
     """
     side = 0 if gamma is None else 1
     link = where.links[side]

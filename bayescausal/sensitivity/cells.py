@@ -54,7 +54,6 @@ class Cells:
     ----------
     fit : Fit
         Without the confounder.
-    confounder : Confounder
     priors : mapping, optional
         Distributions of the strengths. Default: strengths are given cell by cell.
     method : {"auto", "nuts"}
@@ -145,7 +144,6 @@ class Cells:
         ----------
         gamma, delta : float, optional
             Not where the strengths are random.
-        seed : int
 
         Returns
         -------

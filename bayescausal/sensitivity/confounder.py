@@ -127,18 +127,12 @@ def place_confounder(
 
     Parameters
     ----------
-    fit : Fit
-    estimand : Estimand
     treatment, outcome : str, optional
         Default: those of the estimand.
     kind : {"auto", "normal", "bernoulli"}
         ``"auto"``: Normal where it can be integrated out, two-valued otherwise.
     prevalence : float
         Of a two-valued confounder.
-
-    Returns
-    -------
-    Confounder
 
     Raises
     ------
@@ -245,10 +239,6 @@ def integrate_out(
         With ``gaussian`` true.
     priors : mapping, optional
         As in :func:`add_confounder`.
-
-    Returns
-    -------
-    pm.Model
     """
     fgraph, memo, initvals = open_model(model)
     strength = {}

@@ -67,10 +67,6 @@ def log_densities(fit: Fit) -> Densities:
     fit : Fit
         A posterior with data.
 
-    Returns
-    -------
-    Densities
-
     Raises
     ------
     ModelError

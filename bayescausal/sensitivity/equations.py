@@ -44,7 +44,6 @@ class Batch:
 
     Parameters
     ----------
-    structure : Structure
     outputs : sequence of Variable
         Of ``structure.model``.
     varying : collection of str
@@ -87,10 +86,6 @@ class Batch:
             For each name that is read.
         units : int
             Axes of the units: outputs with fewer get axes of length 1 after that of the draws.
-
-        Returns
-        -------
-        list of ndarray
         """
         with np.errstate(all="ignore"):
             found = self._call(*(np.asarray(values[n], dtype=self._types[n]) for n in self.reads))
@@ -112,7 +107,6 @@ class Equations:
 
     Parameters
     ----------
-    fit : Fit
     names : sequence of str
         Observed random variables.
     """
@@ -136,13 +130,8 @@ class Equations:
 
         Parameters
         ----------
-        name : str
         exact : Variable, optional
             The sd of the variable as an expression of the model, where it has one.
-
-        Returns
-        -------
-        ndarray, shape (draws,)
         """
         structure = self.fit.structure
         output = mean_of(structure.variable(name)) if exact is None else exact
@@ -165,7 +154,6 @@ class Equations:
 
         Parameters
         ----------
-        child, parent : str
         shuffles : int
             How often units exchange values.
         draws : int

@@ -265,7 +265,6 @@ def worst_sign(surface: xr.Dataset, null: float) -> float:
     ----------
     surface : Dataset
         With ``mean`` and ``allowed``, dims gamma and delta.
-    null : float
 
     Returns
     -------

@@ -71,7 +71,6 @@ class Importance:
         Conditioned, with what is to be changed as ``pm.Data``. It is ours: its data are set.
     structure : Structure
         For the dims of the draws.
-    coords : mapping of str to ndarray
     fit : Fit
         A posterior of the same unknowns, to start from.
     units : int
@@ -133,16 +132,7 @@ class Importance:
         self._names = [v.name for v in named]
 
     def density(self, points: np.ndarray) -> np.ndarray:
-        """Return the log-density at points in unconstrained space, minus infinity where undefined.
-
-        Parameters
-        ----------
-        points : ndarray, shape (points, unknowns)
-
-        Returns
-        -------
-        ndarray, shape (points,)
-        """
+        """Return the log-density at points in unconstrained space, -inf where undefined."""
         blocks = range(0, len(points), self.rows)
         with np.errstate(all="ignore"):
             found = [self._density(points[i : i + self.rows])[0] for i in blocks]
@@ -151,11 +141,6 @@ class Importance:
 
     def draw(self, draws: int, chains: int, seed: int) -> tuple[xr.Dataset, float] | None:
         """Draw from the posterior at the data that the model has now.
-
-        Parameters
-        ----------
-        draws, chains : int
-        seed : int
 
         Returns
         -------

@@ -80,14 +80,6 @@ LINKS: dict[str, str] = {
 def link_of(rv: Variable) -> str:
     """Return the scale on which a cause is added to a random variable.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-
-    Returns
-    -------
-    {"identity", "logit", "log"}
-
     Raises
     ------
     ModelError
@@ -117,14 +109,6 @@ def link_of(rv: Variable) -> str:
 
 def location_of(rv: Variable) -> Variable:
     """Return the location of a random variable on its link scale, as an expression.
-
-    Parameters
-    ----------
-    rv : TensorVariable
-
-    Returns
-    -------
-    TensorVariable
 
     Raises
     ------
@@ -157,10 +141,6 @@ def shifted(rv: Variable, by: Variable) -> Variable:
         A random variable; not changed.
     by : TensorVariable
         On the link scale; broadcasts with the parameters.
-
-    Returns
-    -------
-    TensorVariable
 
     Raises
     ------

@@ -88,11 +88,6 @@ def _distance(values: np.ndarray, weights: np.ndarray) -> float:
 def weighted_row(values: np.ndarray, weights: np.ndarray, prob: float) -> dict[str, float]:
     """Return mean, sd and the narrowest interval of weighted draws.
 
-    Parameters
-    ----------
-    values, weights : ndarray
-    prob : float
-
     Returns
     -------
     dict

@@ -126,10 +126,6 @@ class Repeater:
         seed : int
             Same seed, same values.
 
-        Returns
-        -------
-        dict of str to ndarray
-
         Raises
         ------
         ModelError

@@ -148,10 +148,6 @@ def unit_sizes(structure: Structure, units: int | Mapping[str, int] | None) -> d
     units : int, mapping or None
         As in :func:`simulate`.
 
-    Returns
-    -------
-    dict of str to int
-
     Raises
     ------
     FixedUnitsError

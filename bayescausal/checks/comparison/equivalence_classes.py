@@ -39,15 +39,6 @@ def stated_weights(
 ) -> dict[str, float] | None:
     """Return the weights that were stated beforehand, checked.
 
-    Parameters
-    ----------
-    named : mapping of str to Fit
-    weights : mapping of str to float, optional
-
-    Returns
-    -------
-    dict or None
-
     Raises
     ------
     EstimandError
@@ -76,16 +67,7 @@ def stated_weights(
 
 
 def equivalent_pairs(named: Mapping[str, Fit]) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of models whose graphs imply the same independences and are not the same.
-
-    Parameters
-    ----------
-    named : mapping of str to Fit
-
-    Returns
-    -------
-    tuple of (str, str)
-    """
+    """Return the pairs of models whose graphs imply the same independences and are not the same."""
     return tuple(
         (a, b)
         for (a, one), (b, other) in itertools.combinations(named.items(), 2)
@@ -95,10 +77,6 @@ def equivalent_pairs(named: Mapping[str, Fit]) -> tuple[tuple[str, str], ...]:
 
 def equivalence_classes(named: Mapping[str, Fit]) -> list[list[list[str]]]:
     """Return the classes of several graphs: for each its graphs, for each graph its models.
-
-    Parameters
-    ----------
-    named : mapping of str to Fit
 
     Returns
     -------
@@ -141,10 +119,6 @@ def divided(
         As :func:`equivalence_classes` gives them.
     stated : mapping of str to float, optional
         Default: equal for each graph of a class.
-
-    Returns
-    -------
-    Series
 
     Examples
     --------

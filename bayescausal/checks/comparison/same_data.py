@@ -67,10 +67,6 @@ def common_variables(named: Mapping[str, Fit], variables: str | Sequence[str] | 
     variables : str or sequence of str, optional
         Those that are asked for.
 
-    Returns
-    -------
-    list of str
-
     Raises
     ------
     UnknownVariableError

@@ -77,10 +77,6 @@ def adjusted(p_values: Any, correction: str = "benjamini-hochberg") -> np.ndarra
     correction : str
         ``"benjamini-hochberg"``, ``"benjamini-yekutieli"`` or ``"none"``.
 
-    Returns
-    -------
-    ndarray
-
     Examples
     --------
     >>> from bayescausal.checks.falsification.claims import adjusted

@@ -106,10 +106,6 @@ def check_independence(
     method : str
         One of `METHODS`.
 
-    Returns
-    -------
-    Outcome
-
     Raises
     ------
     EstimandError

@@ -100,10 +100,6 @@ def design(given: list[Column], rows: int, basis: str) -> np.ndarray:
     basis : str
         One of `BASES`.
 
-    Returns
-    -------
-    ndarray, shape (rows, columns)
-
     Examples
     --------
     >>> import numpy as np
@@ -134,10 +130,6 @@ def residuals(target: Column, given: list[Column], bases: dict[str, np.ndarray])
         The variables Z.
     bases : dict of str to ndarray
         Bases computed so far, by name; added to.
-
-    Returns
-    -------
-    Residuals
 
     Examples
     --------

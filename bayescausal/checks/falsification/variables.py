@@ -56,10 +56,6 @@ def read_variables(
     lenient : bool
         Measured is what has a column, whatever `observed` says.
 
-    Returns
-    -------
-    (dict of str to list of Column, list of str)
-
     Raises
     ------
     UnknownVariableError
@@ -104,10 +100,6 @@ def as_column(values: pd.Series, name: str, discrete: bool | None = None) -> Col
         Its name.
     discrete : bool, optional
         Whether it is discrete. Default: by its values.
-
-    Returns
-    -------
-    Column
 
     Raises
     ------

@@ -86,10 +86,6 @@ class Support:
             Of the average propensity of a level.
         levels : tuple of int, optional
             The levels that matter. Default: all.
-
-        Returns
-        -------
-        ndarray of bool, dims (draw, unit)
         """
         chosen = self.chance if levels is None else self.chance[..., list(levels)]
         return np.asarray((chosen < limit * chosen.mean(axis=1, keepdims=True)).any(axis=-1))
@@ -112,10 +108,6 @@ def support_of_treatment(
         Which posterior draws.
     effect : {"ATE", "ATT", "ATU"}
         For whom: everyone, or those at the last or the first of two levels.
-
-    Returns
-    -------
-    Support
 
     Raises
     ------
@@ -145,10 +137,6 @@ def effective_size(weights: np.ndarray) -> np.ndarray:
     ----------
     weights : ndarray, dims (draw, unit)
         Weights.
-
-    Returns
-    -------
-    ndarray, dims (draw,)
 
     Examples
     --------

@@ -160,10 +160,6 @@ def predictions(
         At most so many.
     seed : int
         Of the replicas.
-
-    Returns
-    -------
-    list of Replicas, tuple of str
     """
     units = units_of(fit)
     if units is None:

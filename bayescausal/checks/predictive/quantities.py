@@ -58,10 +58,6 @@ def quantities_of(
     own : mapping of str to callable, optional
         Further quantities: from a one-dimensional array of values to a number.
 
-    Returns
-    -------
-    dict of str to (float, ndarray, dims (draw,))
-
     Raises
     ------
     EstimandError
@@ -90,10 +86,6 @@ def p_value(seen: float, drawn: np.ndarray) -> float:
         The quantity of the data.
     drawn : ndarray, dims (draw,)
         That of the replicas.
-
-    Returns
-    -------
-    float
 
     Examples
     --------

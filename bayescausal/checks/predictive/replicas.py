@@ -83,10 +83,6 @@ def kind_of(fit: Fit, name: str) -> str:
         The fit.
     name : str
         A random structural variable.
-
-    Returns
-    -------
-    {"number", "count", "binary", "categories"}
     """
     variable = fit.structure.variable(name)
     op = getattr(variable.owner.op, "name", None)
@@ -115,10 +111,6 @@ def replicas_of(
         Of the replicas and of the randomised PIT values.
     leave_out : bool
         Whether each unit is left out of the posterior that predicts it.
-
-    Returns
-    -------
-    list of Replicas
 
     Raises
     ------

@@ -66,10 +66,6 @@ def uniformity(values: np.ndarray, prob: float = 0.95) -> Uniformity:
     prob : float
         Of the simultaneous band.
 
-    Returns
-    -------
-    Uniformity
-
     Examples
     --------
     >>> import numpy as np

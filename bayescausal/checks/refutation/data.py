@@ -44,10 +44,6 @@ def columns_of(fit: Fit) -> dict[str, np.ndarray]:
     ----------
     fit : Fit
         A fit with data.
-
-    Returns
-    -------
-    dict of str to ndarray
     """
     structure = fit.structure
     units = set(structure.unit_dims)
@@ -73,10 +69,6 @@ def with_parts(
         Draws with the variables and dims of the fit's own.
     columns : mapping of str to ndarray, optional
         Columns in the place of the fit's.
-
-    Returns
-    -------
-    Fit
     """
     other = copy(fit)
     if posterior is not None:
@@ -95,10 +87,6 @@ def at_draw(fit: Fit, place: int) -> Fit:
         Not changed.
     place : int
         Which draw.
-
-    Returns
-    -------
-    Fit
     """
     held = fit.posterior
     chain, draw = divmod(int(place), int(held.sizes["draw"]))
@@ -119,10 +107,6 @@ def taken(fit: Fit, rows: np.ndarray) -> dict[str, np.ndarray]:
         A fit with data.
     rows : ndarray of int
         Places along the first unit dim.
-
-    Returns
-    -------
-    dict of str to ndarray
     """
     first = fit.structure.unit_dims[0]
     found = {}
@@ -139,10 +123,6 @@ def why_units_touch(fit: Fit) -> MixingError | None:
     ----------
     fit : Fit
         A fit.
-
-    Returns
-    -------
-    MixingError or None
     """
     structure = fit.structure
     first = structure.unit_dims[0]
@@ -173,10 +153,6 @@ def permuted(fit: Fit, names: tuple[str, ...], rng: np.random.Generator) -> dict
         Observed variables.
     rng : numpy.random.Generator
         Where the randomness comes from.
-
-    Returns
-    -------
-    dict of str to ndarray
     """
     columns = columns_of(fit)
     found = {}
@@ -246,10 +222,6 @@ def unit_values(fit: Fit, given: Any, what: str, like: str) -> np.ndarray:
     like : str
         The variable whose shape it must have.
 
-    Returns
-    -------
-    ndarray
-
     Raises
     ------
     UnknownVariableError, DataError
@@ -284,10 +256,6 @@ def cluster_codes(fit: Fit, clusters: Any) -> tuple[np.ndarray, list[str]]:
         A fit with data.
     clusters : str or array_like
         Name of a column, or a label per unit.
-
-    Returns
-    -------
-    ndarray of int, list of str
 
     Raises
     ------

@@ -195,10 +195,6 @@ def calibrate_with(
         interval.
     **study
         ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
-
-    Returns
-    -------
-    Calibration
     """
     replicates = check_replicates(replicates)
     check_executor(executor)

@@ -57,10 +57,6 @@ def counts_of(ranks: np.ndarray, draws: int) -> np.ndarray:
     draws : int
         Among which was ranked.
 
-    Returns
-    -------
-    ndarray of int, shape (draws,)
-
     Raises
     ------
     DataError
@@ -122,13 +118,8 @@ def p_value(ranks: np.ndarray, draws: int) -> float:
 
     Parameters
     ----------
-    ranks : array_like of int
     draws : int
         Among which was ranked.
-
-    Returns
-    -------
-    float
 
     Examples
     --------
@@ -156,13 +147,8 @@ def power(law: np.ndarray, replicates: int, level: float = 0.95) -> float:
     ----------
     law : ndarray, shape (draws + 1,)
         Probability of each rank, such as :func:`rank_law` gives.
-    replicates : int
     level : float
         Of the band.
-
-    Returns
-    -------
-    float
 
     Examples
     --------
@@ -180,15 +166,10 @@ def rank_law(draws: int, *, scale: float = 1.0, shift: float = 0.0) -> np.ndarra
 
     Parameters
     ----------
-    draws : int
     scale : float
         Its sd, as a multiple of the right one.
     shift : float
         Its mean minus the right one, in right sds.
-
-    Returns
-    -------
-    ndarray, shape (draws + 1,)
 
     Examples
     --------
@@ -215,11 +196,6 @@ def hdi_content(draws: int, prob: float) -> float:
     ----------
     draws : int
         Independent ones.
-    prob : float
-
-    Returns
-    -------
-    float
 
     Examples
     --------

@@ -149,16 +149,8 @@ def judge(
 
     Parameters
     ----------
-    rows : DataFrame
-    replicates : int
     rank_draws : int
         Draws among which truths are ranked.
-    seed : int
-    notes : sequence of str
-
-    Returns
-    -------
-    Calibration
     """
     names = names_of(rows)
     lines = {}

@@ -99,7 +99,6 @@ def run_study(
 
     Parameters
     ----------
-    recipe : Recipe
     replicates : iterable of int
         Numbers of those to run.
     executor : Executor, optional
@@ -138,11 +137,6 @@ def work(key: str, payload: bytes, replicate: int) -> _Rows:
         Of the payload.
     payload : bytes
         The recipe, pickled.
-    replicate : int
-
-    Returns
-    -------
-    list of dict
     """
     with quiet():
         kept = _BENCHES.of

@@ -71,11 +71,6 @@ def open_ledger(
     seed : int or None
         None: the seed that the file has, or a fresh one.
 
-    Returns
-    -------
-    seed : int
-    ledger : Ledger
-
     Raises
     ------
     StudyError

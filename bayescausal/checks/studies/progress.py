@@ -19,7 +19,6 @@ def counted(title: str, total: int, done: int, show: Any) -> Iterator[Callable[[
 
     Parameters
     ----------
-    title : str
     total, done : int
         Replicates in all, and those that were there already.
     show : bool

@@ -46,10 +46,6 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
     structure : Structure, optional
         Names that estimands mention must be in it.
 
-    Returns
-    -------
-    dict of str to Estimand or callable
-
     Raises
     ------
     EstimandError
@@ -112,7 +108,6 @@ def cells_of(
 
     Parameters
     ----------
-    effect : Effect
     unit_dims : tuple of str
         Along which cells are units.
 

@@ -188,10 +188,6 @@ def recover_with(
         In the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
     **study
         ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
-
-    Returns
-    -------
-    Recovery
     """
     replicates = check_replicates(replicates)
     check_executor(executor)

@@ -216,10 +216,6 @@ def summarise_rows(rows: pd.DataFrame, replicates: int) -> pd.DataFrame:
         As in :class:`Recovery`.
     replicates : int
         Of which every estimand should have an answer.
-
-    Returns
-    -------
-    DataFrame
     """
     named = rows.assign(name=names_of(rows))
     lines = {}

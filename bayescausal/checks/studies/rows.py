@@ -103,8 +103,6 @@ def measure(
 
     Parameters
     ----------
-    replicate : int
-    answers : sequence of Answer
     fit : Fit
         How the draws were made.
     rank_draws : int
@@ -113,10 +111,6 @@ def measure(
         For ties.
     interval : callable
         ``(sorted draws, prob) -> (lower, upper)``.
-
-    Returns
-    -------
-    list of dict
     """
     if not answers:
         return []

@@ -90,25 +90,18 @@ def reduce_question(
 
     Parameters
     ----------
-    question : Question
     program : Program
         Results: one per arm, then what the conditions read.
     where : dict of str to int
         Position of each variable read among the results.
-    cells : sequence of Cell
     draws : slice
         Of the flattened chains.
-    noise : NoiseSource
     replicates, inner : int
         Inner replicates in all (a multiple of `inner`), and per evaluation.
     batches : int
         Into which the replicates are dealt.
     seed : int
         Of the bootstrap weights.
-
-    Returns
-    -------
-    Reduction
     """
     groups = range(max(replicates // inner, 1))
     functional = question.estimand.functional

@@ -39,18 +39,12 @@ def closed_form(
 
     Parameters
     ----------
-    question : Question
     program : Program
         Results: one per arm, then what the conditions read.
     where : dict of str to int
         Position of each variable read among the results.
-    cells : sequence of Cell
     seed : int
         Of the bootstrap's weights.
-
-    Returns
-    -------
-    ClosedForm or None
     """
     functional = question.estimand.functional
     weighed = question.estimand.weighting is not None
@@ -92,10 +86,6 @@ class ClosedForm:
         ----------
         draws : slice
             Of the flattened chains.
-
-        Returns
-        -------
-        Reduction
         """
         total = range(self.question.fit.n_draws)
         rows = total[draws]

@@ -124,7 +124,6 @@ def collapse(question: Question, program: Program) -> tuple[Question, Program, b
     ----------
     question : Question
         Of an average without simulated noise.
-    program : Program
 
     Returns
     -------

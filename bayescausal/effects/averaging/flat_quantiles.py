@@ -38,10 +38,6 @@ def settled(run: Run, reduction: Reduction) -> Reduction | None:
         Of a quantile.
     reduction : Reduction
         Its simulated quantiles.
-
-    Returns
-    -------
-    Reduction or None
     """
     seen = np.unique(reduction.batches[np.isfinite(reduction.batches)])
     if not seen.size or np.any(seen != np.round(seen)) or seen.size > VALUES:

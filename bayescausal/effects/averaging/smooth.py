@@ -57,15 +57,10 @@ def smooth(
     ----------
     question : Question
         Of an average without simulated noise.
-    program : Program
     reads : tuple of int
         Results by which subgroups are formed.
     evaluate : callable
         From a question and draws to the averages.
-
-    Returns
-    -------
-    Reduction or None
     """
     total = question.fit.n_draws
     if total * question.units.count < WORK or program.noise or question.abducted:
@@ -107,15 +102,6 @@ def smooth(
 
 def polynomial(x: np.ndarray, degree: int) -> np.ndarray:
     """Return all monomials up to a total degree.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n_points, n_variables)
-    degree : int
-
-    Returns
-    -------
-    ndarray, shape (n_points, n_terms)
 
     Examples
     --------

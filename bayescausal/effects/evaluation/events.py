@@ -167,12 +167,7 @@ class Event:
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """The probability of each of several values of a discrete variable, along a last axis.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_values,)
-    """
+    """The probability of each of several values of a discrete variable, along a last axis."""
 
     values: np.ndarray
 

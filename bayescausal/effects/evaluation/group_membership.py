@@ -30,8 +30,6 @@ def index_of(structure: Any, outcome: str, frame: Sequence[str], dim: str) -> st
 
     Parameters
     ----------
-    structure : Structure
-    outcome : str
     frame : sequence of str
         The unit dims of the outcome.
     dim : str

@@ -91,10 +91,6 @@ def laws_of(
     columns : mapping of str to ndarray, optional
         Values in the place of those that the units have.
 
-    Returns
-    -------
-    list of ndarray, dims (draw, the dims of the variable, ...)
-
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
@@ -146,10 +142,6 @@ def kept_values(units: Units, name: str, draws: slice) -> np.ndarray:
         A structural variable.
     draws : slice
         Which posterior draws.
-
-    Returns
-    -------
-    ndarray, dims (draw or 1, the dims of the variable)
     """
     if name in units.structure.deterministics:
         return _deterministic(units, name, draws)
@@ -166,10 +158,6 @@ def is_finite(fit: Fit, name: str) -> bool:
         A fit.
     name : str
         A structural variable.
-
-    Returns
-    -------
-    bool
     """
     if name not in fit.structure.random or name in fit.structure.imputed:
         return False
@@ -188,10 +176,6 @@ def chances(units: Units, name: str, draws: slice) -> np.ndarray:
         A Bernoulli or categorical variable.
     draws : slice
         Which posterior draws.
-
-    Returns
-    -------
-    ndarray, dims (draw, the dims of the variable, level)
 
     Examples
     --------

@@ -250,19 +250,10 @@ def complete_table(
 
     Parameters
     ----------
-    structure : Structure
     units : Units
         Of the table.
-    estimand : Estimand
-    recomputed : frozenset of str
     worlds : mapping
         Parsed.
-    seed : int
-
-    Returns
-    -------
-    units : Units
-    notes : tuple of str
 
     Raises
     ------

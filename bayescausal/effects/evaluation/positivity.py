@@ -108,10 +108,6 @@ def is_function(values: np.ndarray, of: np.ndarray, turns: int = 0) -> bool:
     turns : int
         How often it may turn; 0: a monotone function.
 
-    Returns
-    -------
-    bool
-
     Examples
     --------
     >>> import numpy as np

@@ -167,15 +167,8 @@ def resolve(
 
     Parameters
     ----------
-    fit : Fit
-    estimand : Estimand
-    ignore_potentials : bool, default False
     seed : int
         Of what is drawn of the units of a table, given what was observed of them.
-
-    Returns
-    -------
-    Question
 
     Raises
     ------

@@ -68,11 +68,8 @@ def refuse_jumps(
 
     Parameters
     ----------
-    units : Units
-    estimand : Slope
     worlds : mapping
         Parsed: the worlds a step above and below.
-    recomputed : frozenset of str
     mean : bool
         Whether the mean of the outcome is asked about.
 
@@ -104,17 +101,7 @@ def refuse_jumps(
 
 
 def spread_of(units: Units, name: str) -> float | None:
-    """Return the standard deviation of a treatment among units and draws; None where it has none.
-
-    Parameters
-    ----------
-    units : Units
-    name : str
-
-    Returns
-    -------
-    float or None
-    """
+    """Return the sd of a treatment among units and draws; None where it has none."""
     column = units.columns.get(name, None if units.fresh else units.fit.columns.get(name))
     if column is not None and column.dtype.kind in "biuf":
         spread = float(np.nanstd(np.asarray(column, dtype=float)))

@@ -54,15 +54,8 @@ def streamed_run(
 
     Parameters
     ----------
-    fit : Fit
-    estimand : Estimand
     seed : int
         Of the noise.
-    ignore_potentials : bool, default False
-
-    Returns
-    -------
-    Run
 
     Raises
     ------

@@ -38,7 +38,6 @@ def refuse_weighting(structure: Structure, estimand: Estimand, changed: tuple[st
 
     Parameters
     ----------
-    structure : Structure
     estimand : Estimand
         With a weighting.
     changed : tuple of str

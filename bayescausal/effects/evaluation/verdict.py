@@ -47,7 +47,6 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
     ----------
     fit : Fit
         Its columns are what is observed; without data everything is.
-    estimand : Estimand
 
     Returns
     -------
@@ -70,10 +69,8 @@ def verdict_on(
 
     Parameters
     ----------
-    graph : networkx.DiGraph
     observed : list of str
         What of it is measured.
-    estimand : Estimand
     fit : Fit, optional
         Whose data may show that a treatment is a function of what is adjusted for.
 
@@ -110,15 +107,8 @@ def verdict_of(
 
     Parameters
     ----------
-    estimand : Estimand
-    model_or_graph : pymc.Model, Fit, networkx.DiGraph or str
     observed : iterable of str, optional
         What is measured. Default: what the model or the fit says, or the marks of the graph.
-    unit_dims : str or sequence of str, optional
-
-    Returns
-    -------
-    Identification
 
     Raises
     ------

@@ -50,7 +50,6 @@ def individual(question: Question, seed: int) -> Effect:
     ----------
     question : Question
         Resolved; its noise is abducted.
-    seed : int
 
     Returns
     -------

@@ -65,10 +65,6 @@ def causation(run: Any, effect: Effect | None) -> Effect:
     effect : Effect or None
         The value under the coupling, simulated; None where :func:`is_exact` says that the
         lower Frechet bound is the value.
-
-    Returns
-    -------
-    Effect
     """
     question: Question = run.question
     estimand: Causation = question.estimand  # type: ignore[assignment]

@@ -95,7 +95,6 @@ def difference_bounds(
     ----------
     question : Question
         Of an ITE with a quantile or probability.
-    seed : int
     chosen : ndarray of bool, optional
         The units that belong.
 

@@ -233,7 +233,6 @@ def thin(
 
     Parameters
     ----------
-    cells : Cells
     strata : iterable of iterable of str
         The sets of variables that it conditions on.
     asked : mapping of str to sequence of int
@@ -274,10 +273,6 @@ def read_frame(data: Any) -> pd.DataFrame:
     ----------
     data : DataFrame or Mapping
         pandas, polars, pyarrow or anything that narwhals reads; or a mapping of columns.
-
-    Returns
-    -------
-    pandas.DataFrame
 
     Raises
     ------
@@ -332,10 +327,6 @@ def read_cells(
         The column of counts (or probabilities).
     levels : mapping from str to sequence, optional
         The values a variable can take, where the data may not show all of them.
-
-    Returns
-    -------
-    Cells
 
     Raises
     ------

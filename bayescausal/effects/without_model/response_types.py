@@ -98,10 +98,6 @@ def response_types(
     score : ndarray, shape (y,)
         What each value of the outcome counts for.
 
-    Returns
-    -------
-    (ndarray of shape (z * x * y, types), dict of int to ndarray of shape (types,))
-
     Raises
     ------
     EstimandError

@@ -61,10 +61,6 @@ def question_from_text(text: str) -> Estimand:
     text : str
         A call of an estimand; ``bc.`` before a name is passed over.
 
-    Returns
-    -------
-    Estimand
-
     Raises
     ------
     EstimandError
@@ -100,7 +96,6 @@ def question_of(
     ----------
     name : str
         Of the estimand.
-    treatment, outcome : str
     said : mapping of str to str
         ``treated``, ``control`` and ``population`` as text; None where nothing was said.
     labels : mapping of str to sequence
@@ -142,7 +137,6 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
 
     Parameters
     ----------
-    text : str
     name : str
         The variable.
     labels : mapping of str to sequence
@@ -171,13 +165,7 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
 
 
 def labels_of(structure: Structure, rows: Any) -> dict[str, tuple[Any, ...]]:
-    """Return the labels of every category among the columns of a table.
-
-    Parameters
-    ----------
-    structure : Structure
-    rows : DataFrame
-    """
+    """Return the labels of every category among the columns of a table."""
     from bayescausal.inference.data.conform import conform
     from bayescausal.inference.data.table import as_table
 
@@ -191,10 +179,8 @@ def check_question(
 
     Parameters
     ----------
-    structure : Structure
     columns : iterable of str
         Of the data.
-    question : Estimand
     labels : mapping of str to sequence
         Of the variables that are categories.
 
@@ -228,7 +214,6 @@ def check_levels(estimand: Estimand, labels: Mapping[str, Any], graph: Any = Non
 
     Parameters
     ----------
-    estimand : Estimand
     labels : mapping of str to sequence
         Of the variables that are categories.
     graph : networkx.DiGraph, optional

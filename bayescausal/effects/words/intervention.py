@@ -114,8 +114,6 @@ def quantity(functional: Any, outcome: str, *, noun: bool = False) -> tuple[str,
 
     Parameters
     ----------
-    functional : Functional
-    outcome : str
     noun : bool
         Name the average too ("the average of Y"), for scales that do not read "on average".
 

@@ -27,7 +27,6 @@ class Amounts:
 
     Parameters
     ----------
-    effect : Effect
     prob : float
         Probability of the highest-density interval.
 

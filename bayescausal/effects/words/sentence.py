@@ -34,16 +34,6 @@ FEW = 8
 def say(effect: Effect, prob: float = 0.94) -> str:
     """Return an effect as one to four sentences.
 
-    Parameters
-    ----------
-    effect : Effect
-    prob : float
-        Probability of the highest-density interval.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> import numpy as np
@@ -54,7 +44,7 @@ def say(effect: Effect, prob: float = 0.94) -> str:
     >>> say(Effect(draws, ATE("dilution", "coating"), population="the 1,000 units at hand"))
     'Raising dilution from 0 to 1 lowers coating by 0.425 on average over the 1,000 units \
 (94 % HDI 0.403 to 0.451 lower).'
-    """
+"""
     check_prob(prob)
     said = _Said(effect, prob)
     text = said.lead() + said.body()
@@ -91,11 +81,6 @@ def short(effect: Effect, prob: float = 0.94) -> str:
     ----------
     effect : Effect
         With one cell.
-    prob : float
-
-    Returns
-    -------
-    str
 
     Examples
     --------
@@ -112,10 +97,6 @@ def short(effect: Effect, prob: float = 0.94) -> str:
 def whom(effect: Effect) -> str:
     """Return over whom an effect is, its subgroup included; empty where nothing is known.
 
-    Parameters
-    ----------
-    effect : Effect
-
     Examples
     --------
     >>> from bayescausal.effects.effect import Effect
@@ -130,14 +111,6 @@ def whom(effect: Effect) -> str:
 
 def identified(decided: Any) -> str:
     """Return in a sentence whether the data can tell.
-
-    Parameters
-    ----------
-    decided : Identification
-
-    Returns
-    -------
-    str
 
     Examples
     --------

@@ -21,7 +21,6 @@ class EffectQuery:
         What the question is called.
     treatment : tuple of str
         Empty: nothing is intervened on.
-    outcome : str
     given : tuple of str
         What it is conditional on.
     mediators : tuple of str

@@ -150,8 +150,6 @@ def decide(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None
 
     Parameters
     ----------
-    graph : networkx.DiGraph or str
-    asked : EffectQuery
     observed : iterable of str, optional
         The measured variables. Default: all nodes that are not marked latent.
     """

@@ -69,23 +69,6 @@ def identify(
 ) -> Identification:
     """Decide whether ``P(outcome | do(treatment), given)`` follows from what is measured.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph, or text that `parse_graph` reads.
-    treatment, outcome : str or iterable of str, optional
-        The variables. Default: those that the graph marks with that role.
-    observed : iterable of str, optional
-        The measured variables. Default: all nodes that are not marked latent.
-    given : str or iterable of str, optional
-        What the effect is conditional on.
-
-    Returns
-    -------
-    Identification
-        True if identified. It has the adjustment sets, front-door sets, instruments, the
-        estimand or the hedge, and says it in words.
-
     Raises
     ------
     UnknownVariableError
@@ -111,7 +94,7 @@ def identify(
     >>> print(identify("X -> Y; X <-> Y", "X", "Y"))
     P(Y | do(X)) is not identified: X and Y share unmeasured causes that nothing measured \
 stands in for. It would be identified if the common cause of X and Y were measured.
-    """
+"""
     query = read_query(graph, treatment, outcome, observed=observed, given=given)
     found = identify_query(query, "CATE" if query.given else "ATE")
     return with_positivity(found)

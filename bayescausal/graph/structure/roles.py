@@ -101,20 +101,6 @@ def roles(
 ) -> dict[str, Role]:
     """Say what each variable is to a question, and whether to adjust for it.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str, optional
-        The variables. Default: those that the graph marks with that role.
-    observed : iterable of str, optional
-        The measured variables. Default: all that are not marked latent.
-
-    Returns
-    -------
-    dict of str to Role
-        For every variable, causes first.
-
     Examples
     --------
     >>> from bayescausal.graph import roles
@@ -126,7 +112,7 @@ def roles(
     Y is the outcome.
     C is a collider and a descendant of the outcome: do not adjust for it, it is a common effect \
 and adjusting would make an association.
-    """
+"""
     query = read_query(graph, treatment, outcome, observed=observed)
     facts = _Facts(query)
     hidden = nameless(query.graph)

@@ -131,10 +131,6 @@ def svg(graph: nx.DiGraph) -> str:
     graph : networkx.DiGraph
         Acyclic. The latent node of a bidirected edge is drawn as a dot.
 
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> from bayescausal.graph import parse_graph

@@ -67,13 +67,8 @@ def degree(
 
     Parameters
     ----------
-    root : Variable
     unknown, given : collection of Variable
         Leaves of degree 1 and of degree 0; the walk does not go behind them.
-
-    Returns
-    -------
-    float
 
     Examples
     --------
@@ -155,7 +150,6 @@ class Expressions:
 
     Parameters
     ----------
-    structure : Structure
     outputs : sequence of Variable
         Of ``structure.model``.
     columns : collection of str
@@ -278,10 +272,6 @@ def design_of(
         Of the unknowns, in order: they are laid out one after the other.
     rows : tuple of int
         Shape to which the expression broadcasts; rows are counted in C order.
-
-    Returns
-    -------
-    Design
 
     Raises
     ------

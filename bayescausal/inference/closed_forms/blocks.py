@@ -86,15 +86,6 @@ def named_parents(roots: Iterable[Variable], leaves: Collection[Variable]) -> se
     """Return the variables among `leaves` that expressions read, directly or through others.
 
     The walk stops at a leaf: what lies behind it is not read.
-
-    Parameters
-    ----------
-    roots : iterable of Variable
-    leaves : collection of Variable
-
-    Returns
-    -------
-    set of Variable
     """
     known = set(leaves)
 

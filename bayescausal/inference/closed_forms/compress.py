@@ -151,14 +151,8 @@ def reducible(
 
     Parameters
     ----------
-    structure : Structure
-    conformed : Conformed
     names : collection of str
         Observed variables of the conditioned model.
-
-    Returns
-    -------
-    dict of str to list of terms, or str
     """
     known = {n for n in structure.random if n in conformed.columns and n not in conformed.missing}
     known |= {rv.name for rv in structure.model.observed_RVs}
@@ -185,14 +179,8 @@ def measure(
     ----------
     terms : mapping of str to list of terms, or str
         From :func:`reducible`.
-    structure : Structure
-    conformed : Conformed
     rows : mapping of str to ndarray of bool, optional
         Of some equations, the rows that count.
-
-    Returns
-    -------
-    Compression
     """
     columns = {**data_values(structure.model), **conformed.columns}
     chosen, left = {}, {}
@@ -211,18 +199,7 @@ def measure(
 
 
 def fuse(found: Compression, structure: Structure, conformed: Conformed) -> Compression:
-    """Return the same compression, with equations that keep their rows fused where they can be.
-
-    Parameters
-    ----------
-    found : Compression
-    structure : Structure
-    conformed : Conformed
-
-    Returns
-    -------
-    Compression
-    """
+    """Return the same compression, with equations that keep their rows fused where they can be."""
     fused = dict(found.fused)
     joined = {*conformed.missing, *structure.imputed}
     joined |= {part for pair in structure.imputed.values() for part in pair}
@@ -247,7 +224,6 @@ def insert(structure: Structure, model: pm.Model, found: Compression) -> pm.Mode
         Of the model before it was conditioned.
     model : pm.Model
         Conditioned; perhaps without some blocks.
-    found : Compression
 
     Returns
     -------
@@ -289,13 +265,8 @@ def lean(structure: Structure, model: pm.Model) -> pm.Model:
 
     Parameters
     ----------
-    structure : Structure
     model : pm.Model
         Conditioned.
-
-    Returns
-    -------
-    pm.Model
     """
     model = centred(structure, model)
     gone = unit_deterministics(structure, model)
@@ -317,7 +288,6 @@ def unit_deterministics(structure: Structure, model: pm.Model) -> list[Any]:
 
     Parameters
     ----------
-    structure : Structure
     model : pm.Model
         The structure's own, or conditioned.
 

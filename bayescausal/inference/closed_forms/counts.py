@@ -135,10 +135,6 @@ class CountBlock:
         reference
             Not used: sums of counts need none.
 
-        Returns
-        -------
-        CountStatistics
-
         Raises
         ------
         NotAffineError
@@ -246,12 +242,6 @@ class CountBlock:
         ----------
         statistics : CountStatistics
             Of all rows.
-        size : int
-        seed : int or sequence of int
-
-        Returns
-        -------
-        dict of str to ndarray, shape (size, ...)
         """
         rng = np.random.default_rng(seed)
         total = self.prior + statistics
@@ -277,14 +267,8 @@ def count_block(structure: Structure, block: Block, columns: Collection[str]) ->
 
     Parameters
     ----------
-    structure : Structure
-    block : Block
     columns : collection of str
         Names that are given by data.
-
-    Returns
-    -------
-    CountBlock or str
     """
     if not block.observed:
         return "no equation reads it"

@@ -25,7 +25,6 @@ def lifted(root: Variable, rows: set[Variable]) -> Variable:
 
     Parameters
     ----------
-    root : Variable
     rows : set of Variable
         Leaves that vary over rows.
 

@@ -197,10 +197,6 @@ class LinearBlock:
         reference : ndarray, optional
             About which residuals are taken. Default: the fit of these rows.
 
-        Returns
-        -------
-        LinearStatistics
-
         Raises
         ------
         NotAffineError
@@ -257,12 +253,6 @@ class LinearBlock:
         ----------
         statistics : LinearStatistics
             Of all rows.
-        size : int
-        seed : int or sequence of int
-
-        Returns
-        -------
-        dict of str to ndarray, shape (size, ...)
 
         Raises
         ------
@@ -378,14 +368,8 @@ def linear_block(structure: Structure, block: Block, columns: Collection[str]) -
 
     Parameters
     ----------
-    structure : Structure
-    block : Block
     columns : collection of str
         Names that are given by data.
-
-    Returns
-    -------
-    LinearBlock or str
     """
     unknown = {n: structure.variable(n) for n in block.unknowns}
     leaves = {*structure.model.basic_RVs, *structure.model.data_vars}

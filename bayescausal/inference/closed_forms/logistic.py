@@ -173,14 +173,6 @@ def _funcify(op: LogitSum, node: Apply, **_: Any) -> Any:
 def logit_of(probability: Variable) -> Variable | None:
     """Return the logit of an expression that is a sigmoid, as written; None if it is not.
 
-    Parameters
-    ----------
-    probability : Variable
-
-    Returns
-    -------
-    Variable or None
-
     Examples
     --------
     >>> import pytensor.tensor as pt

@@ -83,15 +83,8 @@ def draw_line(
     ----------
     log_density : callable
         Of points of the interval, up to a constant; vectorised; minus infinity or NaN outside.
-    line : Line
-    size : int
-    rng : Generator
     cells : int
         Of the last grid.
-
-    Returns
-    -------
-    ndarray, shape (size,)
 
     Raises
     ------

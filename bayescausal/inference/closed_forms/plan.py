@@ -89,10 +89,6 @@ def make_plan(structure: Structure, columns: Any, partly: Any = ()) -> Plan:
     partly : collection of str
         Random variables with empty cells.
 
-    Returns
-    -------
-    Plan
-
     Examples
     --------
     >>> from bayescausal import datasets
@@ -147,17 +143,6 @@ def row_chunks(
 
     Rows lie along the first dim of the equations. Where they have different ones, or the model
     has arrays of its own along it, there is one chunk.
-
-    Parameters
-    ----------
-    sampler : Sampler
-    structure : Structure
-    columns : mapping of str to ndarray
-    rows : int
-
-    Yields
-    ------
-    mapping of str to ndarray
     """
     held = {n: columns[n] for n in sampler.columns}
     firsts = {structure.dims[n][0] for n in sampler.observed}
@@ -205,10 +190,6 @@ def draw_exact(
 
     Parameters
     ----------
-    plan : Plan
-    structure : Structure
-    conformed : Conformed
-    draws, chains, seed : int
     rows : mapping of str to ndarray of bool, optional
         Of outcomes with a sampler of their own, the rows that count.
 
@@ -305,18 +286,12 @@ def with_arrays(
 
     Parameters
     ----------
-    structure : Structure
     coords : mapping of str to sequence
         Labels of the dims of the data.
     groups : mapping of str to Dataset
         With ``posterior``.
-    arrays : mapping of str to ndarray, shape (chain, draw, ...)
     data : mapping of str to ndarray
         Values of ``pm.Data``; of others the model's own are taken.
-
-    Returns
-    -------
-    dict of str to Dataset
     """
     if not arrays:
         return dict(groups)
@@ -342,16 +317,10 @@ def derived(
 
     Parameters
     ----------
-    structure : Structure
     posterior : Dataset
         Dims chain, draw and their own.
-    coords : mapping of str to ndarray
     values : mapping of str to ndarray
         Of ``pm.Data``.
-
-    Returns
-    -------
-    dict of str to DataArray
     """
     model = structure.model
     leaves = {*model.basic_RVs, *model.data_vars}

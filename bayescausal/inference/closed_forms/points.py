@@ -62,15 +62,10 @@ class Family:
 
         Parameters
         ----------
-        y : ndarray, shape (n_values,)
         code : ndarray of int, shape (n_values,)
             The cell of each value.
         counts : ndarray, shape (n_cells,)
             Values in each cell.
-
-        Returns
-        -------
-        ndarray, shape (k, n_cells)
         """
         return self.merged(self.start(y), np.ones(len(y)), code, counts)
 
@@ -79,17 +74,12 @@ class Family:
 
         Parameters
         ----------
-        parts : ndarray, shape (k, n_parts)
         weights : ndarray, shape (n_parts,)
             Values in each part.
         code : ndarray of int, shape (n_parts,)
             The cell of each part.
         counts : ndarray, shape (n_cells,)
             Values in each cell.
-
-        Returns
-        -------
-        ndarray, shape (k, n_cells)
         """
 
         def mean(x: Array) -> Array:

@@ -178,10 +178,6 @@ class CellTerm:
     def measure(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the distinct rows and their counts.
 
-        Parameters
-        ----------
-        columns : mapping of str to ndarray
-
         Returns
         -------
         dict of str to ndarray
@@ -292,10 +288,6 @@ class AffineTerm:
 
     def measure(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the sums.
-
-        Parameters
-        ----------
-        columns : mapping of str to ndarray
 
         Returns
         -------
@@ -438,7 +430,6 @@ def reductions(structure: Structure, name: str, known: Collection[str]) -> list[
 
     Parameters
     ----------
-    structure : Structure
     name : str
         An observed variable.
     known : collection of str

@@ -100,10 +100,6 @@ def condition(
         Columns with empty cells that are left free as a whole, for :func:`.integrate.integrate`
         to deal with. Others are split in two.
 
-    Returns
-    -------
-    Conditioned
-
     Raises
     ------
     ModelError

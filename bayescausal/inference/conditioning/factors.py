@@ -74,10 +74,6 @@ class Factors:
     def reading(self, latents: Collection[str]) -> dict[str, frozenset[str]]:
         """Return, for every factor that reads some latents, which: its own variable among them.
 
-        Parameters
-        ----------
-        latents : collection of str
-
         Returns
         -------
         dict of str to frozenset of str
@@ -103,7 +99,6 @@ class Factors:
 
         Parameters
         ----------
-        name : str
         latents : collection of str
             What will be taken out.
 

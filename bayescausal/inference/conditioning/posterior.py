@@ -219,10 +219,6 @@ def gap_methods(rows: Collection[str], exact: Collection[str]) -> dict[str, str]
         The outcomes.
     exact : collection of str
         Those that have a closed form.
-
-    Returns
-    -------
-    dict of str to str
     """
     how = "drawn given the rest"
     return {f"{n}_unobserved": f"conjugate ({how})" if n in exact else how for n in rows}
@@ -237,7 +233,6 @@ def draw_laplace(
     ----------
     model : pm.Model
         Conditioned, lean.
-    draws, chains, seed : int
 
     Returns
     -------
@@ -274,16 +269,10 @@ def compression_of(
 
     Parameters
     ----------
-    structure : Structure
-    conformed : Conformed
     model : pm.Model
         Conditioned, without the blocks that were drawn already.
     but : collection of str
         Equations that are dealt with already.
-
-    Returns
-    -------
-    Compression
     """
     names = [rv.name for rv in model.observed_RVs if rv.name not in but]
     discrete = [rv.name for rv in model.free_RVs if is_discrete(rv)]
@@ -303,15 +292,8 @@ def relabelled(
 
     Parameters
     ----------
-    structure : Structure
-    conformed : Conformed
-    found : Compression
     methods : mapping of str to str
         Of one Markov chain.
-
-    Returns
-    -------
-    dict of str to str
     """
     partly = set(conformed.missing)
     seen = {n for n in structure.random if n in conformed.columns} - partly
@@ -335,18 +317,7 @@ def relabelled(
 
 
 def told(structure: Structure, found: Compression, conformed: Conformed) -> tuple[str, ...]:
-    """Say which equations were shortened to what, and which could not be because units touch.
-
-    Parameters
-    ----------
-    structure : Structure
-    found : Compression
-    conformed : Conformed
-
-    Returns
-    -------
-    tuple of str
-    """
+    """Say which equations were shortened to what, and which could not be because units touch."""
     notes = [
         f"The equation of {name} is compressed to "
         f"{term.words(numbers, _rows_in(numbers, conformed.columns[name].size))}."

@@ -37,10 +37,6 @@ def aligned(values: Any) -> np.ndarray:
     Fields of packed records and what arrives over a network may not, and compiled code refuses
     them.
 
-    Parameters
-    ----------
-    values : array_like
-
     Returns
     -------
     ndarray

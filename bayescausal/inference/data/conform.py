@@ -90,10 +90,6 @@ def conform(
     known : mapping of str to tuple, optional
         What the codes of categories stand for already, such as the labels of a fit.
 
-    Returns
-    -------
-    Conformed
-
     Raises
     ------
     DataError

@@ -38,16 +38,7 @@ def names_in(variables: str | Iterable[Any] | None) -> tuple[Any, ...]:
 
 
 def policy_reads(*acts: Any) -> list[str]:
-    """Return what interventions name themselves, also inside of mappings and sequences.
-
-    Parameters
-    ----------
-    *acts : object
-
-    Returns
-    -------
-    list of str
-    """
+    """Return what interventions name themselves, also inside of mappings and sequences."""
     found: list[str] = []
     for act in acts:
         if isinstance(act, Mapping):
@@ -67,7 +58,6 @@ def with_columns(fit: Fit, names: Iterable[Any]) -> Fit:
 
     Parameters
     ----------
-    fit : Fit
     names : iterable
         What the question names, such as ``"X[age]"``.
 

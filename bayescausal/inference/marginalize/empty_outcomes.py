@@ -84,7 +84,6 @@ class Gaps:
 
         Parameters
         ----------
-        structure : Structure
         conformed : Conformed
             The data.
 
@@ -118,14 +117,8 @@ def unread(structure: Structure, conformed: Conformed, *, latents: bool = False)
 
     Parameters
     ----------
-    structure : Structure
-    conformed : Conformed
     latents : bool
         Whether their equations may read unknowns of the units, without empty cells.
-
-    Returns
-    -------
-    list of str
     """
     model, unit = structure.model, set(structure.unit_dims)
     free = {str(rv.name) for rv in model.free_RVs}
@@ -168,10 +161,6 @@ def without_cells(model: pm.Model, names: Collection[str]) -> pm.Model:
         In which these are split into what is seen and what is not.
     names : collection of str
         From :func:`unread`.
-
-    Returns
-    -------
-    pm.Model
     """
     if not names:
         return model
@@ -240,7 +229,6 @@ def draw_gaps(
 
     Parameters
     ----------
-    structure : Structure
     conformed : Conformed
         The data.
     rows : mapping of str to ndarray of bool
@@ -249,7 +237,6 @@ def draw_gaps(
         Draws of what the equations read.
     posterior : Dataset
         Further draws.
-    seed : int
     compiled : dict, optional
         Keeps what is compiled, for data with the same names.
 

@@ -192,7 +192,6 @@ class Bell:
             Draws of what is read, along the first axis.
         data : mapping of str to ndarray
             Values of data that replace those of the model.
-        rng : numpy Generator
         count : int
             Draws.
 

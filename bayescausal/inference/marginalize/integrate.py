@@ -108,7 +108,6 @@ class Integrated:
         ----------
         posterior : Dataset
             Draws of the free variables of ``model``.
-        rng : numpy Generator
         data : mapping of str to ndarray, optional
             Other values of the model's data, of the same shapes.
         missing : mapping of str to ndarray of bool, optional
@@ -245,13 +244,8 @@ def normal_vectors(structure: Structure, model: pm.Model) -> list[str]:
 
     Parameters
     ----------
-    structure : Structure
     model : pm.Model
         Conditioned.
-
-    Returns
-    -------
-    list of str
     """
     own = structure.model
     known = {v.name for v in own.basic_RVs}

@@ -88,7 +88,6 @@ class Marginal:
         ----------
         posterior : Dataset
             Draws of the free variables of ``model``.
-        rng : numpy Generator
 
         Returns
         -------

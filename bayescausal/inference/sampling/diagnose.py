@@ -92,10 +92,6 @@ def diagnose(
         Whether a Markov chain made the draws; if not there is nothing to look at.
     independent : collection of str
         Variables that were drawn independently all the same.
-
-    Returns
-    -------
-    Diagnostics
     """
     nan = float("nan")
     posterior = groups["posterior"]

@@ -143,7 +143,6 @@ def draw_bell(model: pm.Model, *, draws: int, chains: int, seed: int) -> tuple[x
     ----------
     model : pm.Model
         Conditioned; its free variables are continuous.
-    draws, chains, seed : int
 
     Returns
     -------

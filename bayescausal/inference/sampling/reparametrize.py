@@ -116,13 +116,8 @@ def prior_names(structure: Structure, names: Iterable[str]) -> list[str]:
 
     Parameters
     ----------
-    structure : Structure
     names : iterable of str
         Parameters.
-
-    Returns
-    -------
-    list of str
 
     Examples
     --------

@@ -35,16 +35,6 @@ def label_orders(
     The order is that of the coords of the one dim of the model that knows the labels; without such
     a dim, that of the column's own categories, if their number is the model's.
 
-    Parameters
-    ----------
-    structure : Structure
-    source : RowSource
-    columns : mapping of str to Column
-
-    Returns
-    -------
-    dict of str to tuple
-
     Raises
     ------
     DataError

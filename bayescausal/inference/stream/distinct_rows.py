@@ -25,17 +25,7 @@ MOST = 500_000
 
 
 def tallied(batch: Any, columns: Sequence[str]) -> Any:
-    """Return the distinct rows of a record batch, with counts.
-
-    Parameters
-    ----------
-    batch : RecordBatch
-    columns : sequence of str
-
-    Returns
-    -------
-    pyarrow.Table
-    """
+    """Return the distinct rows of a record batch, with counts."""
     import pyarrow as pa
 
     if not columns:
@@ -84,7 +74,6 @@ class Counting:
 
     Parameters
     ----------
-    columns : sequence of str
     most : int
         Distinct rows above which it gives up.
     """
@@ -110,8 +99,6 @@ def distinct_rows(source: RowSource, columns: Sequence[str], most: int = MOST) -
 
     Parameters
     ----------
-    source : RowSource
-    columns : sequence of str
     most : int
         Distinct rows that are held at most.
 

@@ -91,7 +91,6 @@ def fit_stream(
     ----------
     model : pm.Model
         Generative.
-    data : path, pyarrow Dataset, DuckDB relation, Dask DataFrame or RowSource
     method, draws, chains, seed, unit_dims, **sampler
         As in :func:`bayescausal.fit`.
 
@@ -191,12 +190,6 @@ def _numbers(work: Gathering, found: Gathered, term: Any, samplers: Sequence[Any
 
 def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) -> Gathered:
     """Run the pass, and refuse rows that do not fit the model.
-
-    Parameters
-    ----------
-    source : RowSource
-    columns : mapping of str to Column
-    work : Gathering
 
     Returns
     -------

@@ -86,15 +86,10 @@ def layout_of(
 
     Parameters
     ----------
-    samplers : sequence of Sampler
     columns : mapping of str to Column
         All that the pass reads.
     wanted : sequence of sequence of str
         Further sets of variables whose distinct rows are needed.
-
-    Returns
-    -------
-    Layout
     """
 
     def finite(names: Sequence[str]) -> bool:
@@ -163,8 +158,6 @@ def gathered_by(
 
     Parameters
     ----------
-    structure : Structure
-    columns : mapping of str to Column
     plan : Plan
         All whose other blocks can be shortened.
 
@@ -200,10 +193,6 @@ class Gathering:
 
     Parameters
     ----------
-    model : pm.Model
-    unit_dims : tuple of str
-    source : RowSource
-    layout : Layout
     orders : mapping of str to tuple
         Labels in the order of their codes.
     """
@@ -320,10 +309,6 @@ class Gathering:
         ----------
         tally : pyarrow.Table
             Of the first set of variables.
-
-        Returns
-        -------
-        Gathered
         """
         weights = tally[COUNT].to_numpy()
         out = Gathered(rows=int(weights.sum()))
@@ -360,14 +345,8 @@ class Gathering:
 
         Parameters
         ----------
-        found : Gathered
         names : sequence of str
             In one of the sets that are wanted.
-
-        Returns
-        -------
-        values : dict of str to ndarray
-        counts : ndarray
         """
         sets = self.layout.tallies
         place = next(k for k in self.layout.wanted if set(names) <= set(sets[k]))
@@ -385,7 +364,6 @@ class Gathering:
             To which the statistics are added.
         place : int
             Of the set of variables.
-        tally : pyarrow.Table
         """
         counts = tally[COUNT].to_numpy().astype(float)
         scratch = Gathered()

@@ -48,8 +48,6 @@ def shorten(
 
     Parameters
     ----------
-    structure : Structure
-    columns : mapping of str to Column
     blocks : sequence of (Block, str)
         And why they have no exact method.
 
@@ -249,7 +247,6 @@ def draw_shortened(
 
     Parameters
     ----------
-    structure : Structure
     terms : mapping of str to term
         From :func:`shorten`.
     gathered : mapping of str to object
@@ -262,10 +259,6 @@ def draw_shortened(
         Unknowns that are drawn already, and observed variables whose equations are left out.
     **options
         As for :func:`bayescausal.inference.sampling.sample.draw_unknowns`.
-
-    Returns
-    -------
-    groups, methods, notes
 
     Raises
     ------

@@ -102,8 +102,6 @@ def reduce_batches(batches: Iterator[Any], work: Work, threads: int | None = Non
 
     Parameters
     ----------
-    batches : iterator of RecordBatch
-    work : Work
     threads : int, optional
         Default: one per core.
 

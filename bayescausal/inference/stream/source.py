@@ -88,10 +88,6 @@ def open_source(data: Any) -> RowSource:
         A path is a Parquet file, a folder of them (with ``key=value`` folders inside, if it is
         partitioned), or a pattern such as ``"rows/*.parquet"``.
 
-    Returns
-    -------
-    RowSource
-
     Raises
     ------
     DataError
@@ -123,13 +119,8 @@ def in_memory(data: Any, most: int = CELLS) -> Any:
 
     Parameters
     ----------
-    data : path, pyarrow Dataset, DuckDB relation, Dask DataFrame
     most : int
         Cells, rows times columns, that are read at most.
-
-    Returns
-    -------
-    pandas.DataFrame
 
     Raises
     ------

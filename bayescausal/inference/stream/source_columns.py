@@ -82,7 +82,6 @@ class Column:
 
         Parameters
         ----------
-        batch : RecordBatch or Table
         order : sequence
             Labels in the order of their codes; empty for numbers.
         weights : ndarray of int, optional
@@ -253,12 +252,6 @@ def columns_of(structure: Structure, source: RowSource) -> tuple[dict[str, Colum
     ----------
     structure : Structure
         With one unit dim.
-    source : RowSource
-
-    Returns
-    -------
-    columns : dict of str to Column
-    ignored : list of str
 
     Raises
     ------
@@ -363,10 +356,8 @@ def raise_problems(problems: Problems, rows: int, source: RowSource) -> None:
 
     Parameters
     ----------
-    problems : dict
     rows : int
         That were read.
-    source : RowSource
 
     Raises
     ------

@@ -32,7 +32,6 @@ class NotHeld(Mapping[str, np.ndarray]):
 
     Parameters
     ----------
-    names : iterable of str
     words : str
         Where they are.
     held : mapping of str to ndarray, optional
@@ -105,10 +104,6 @@ class StreamTable(Table):
         ----------
         rows : int
             Units per block.
-
-        Yields
-        ------
-        dict of str to ndarray
         """
         if rows < 1:
             raise DataError(f"chunks(rows={rows}) cannot advance.", expected="rows of 1 or more.")
@@ -122,14 +117,8 @@ class StreamTable(Table):
 
         Parameters
         ----------
-        batch : RecordBatch or pyarrow.Table
-        names : iterable of str
         weights : ndarray, optional
             How often each row occurs.
-
-        Returns
-        -------
-        dict of str to ndarray
 
         Raises
         ------
@@ -156,10 +145,6 @@ class StreamTable(Table):
     def distinct(self, names: Any) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
         """Return the distinct rows of some columns, and how often each occurs.
 
-        Parameters
-        ----------
-        names : iterable of str
-
         Returns
         -------
         values : dict of str to ndarray
@@ -183,7 +168,6 @@ class StreamTable(Table):
         ----------
         names : iterable of str
             The columns that it needs.
-        work : Work
         """
         return self.source.reduce(parts_of(self.readers[n] for n in names), work)
 
@@ -214,10 +198,6 @@ def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
         Of the rows that take their place.
     rows : int
         Number of them.
-
-    Returns
-    -------
-    Fit
     """
     import pandas as pd
 
@@ -245,14 +225,5 @@ def parts_of(columns: Any) -> list[str]:
 
 
 def is_streamed(fit: Any) -> bool:
-    """Whether the rows of a fit stay in their source.
-
-    Parameters
-    ----------
-    fit : Fit
-
-    Returns
-    -------
-    bool
-    """
+    """Whether the rows of a fit stay in their source."""
     return isinstance(fit.data, StreamTable)

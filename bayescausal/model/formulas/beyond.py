@@ -83,7 +83,6 @@ def beyond(effects: Sequence[Effect], rows: int, *, constant: bool) -> list[Beyo
 
     Parameters
     ----------
-    effects : sequence of Effect
     rows : int
         Of the data; 0 without.
     constant : bool
@@ -173,7 +172,6 @@ def times(h: np.ndarray, b: Any, inner: tuple[int, ...], outer: tuple[int, ...])
 
     Parameters
     ----------
-    h : ndarray, (K_i, K_j)
     b : TensorVariable
         Shape `outer`, then what else the coefficients differ by.
     inner, outer : tuple of int

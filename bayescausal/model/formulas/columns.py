@@ -242,7 +242,6 @@ def spline(
 
     Parameters
     ----------
-    kind : {"bs", "ns", "cr", "poly"}
     label : str
         As written in the formula.
     value : Value
@@ -251,10 +250,6 @@ def spline(
         ``df``, ``knots`` (inner ones), ``degree`` (``bs``, ``poly``), ``lower``, ``upper``.
     mark : str
         Lines with a caret, for messages.
-
-    Returns
-    -------
-    Piecewise or Polynomials
 
     Raises
     ------

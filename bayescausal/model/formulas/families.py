@@ -257,11 +257,6 @@ def choose_families(families: Any, responses: Iterable[str]) -> dict[str, Family
     families : mapping of str to str or mapping
         ``"bernoulli"``, ``"binomial(trials=n, link=probit)"``, or ``{"family": "binomial",
         "trials": "n"}``.
-    responses : iterable of str
-
-    Returns
-    -------
-    dict of str to FamilyChoice
 
     Raises
     ------

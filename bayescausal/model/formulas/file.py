@@ -38,10 +38,6 @@ _LINE = re.compile(r"(family|families|prior|priors|level|levels)\s+(`[^`]+`|[^:~
 def read_lines(text: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """Return the formulas of a text, and its families, priors and levels.
 
-    Parameters
-    ----------
-    text : str
-
     Returns
     -------
     formulas : list of str
@@ -89,13 +85,8 @@ def model_from_text(path: str | Path, data: Any = None) -> pm.Model:
 
     Parameters
     ----------
-    path : str or Path
     data : DataFrame, optional
         As in :func:`bayescausal.model_from_formulas`.
-
-    Returns
-    -------
-    pymc.Model
 
     Raises
     ------

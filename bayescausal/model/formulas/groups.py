@@ -57,7 +57,6 @@ def add_group(equation: Any, group: GroupTerm) -> list[Any]:
     ----------
     equation : _Equation
         The formula that they are in.
-    group : GroupTerm
 
     Returns
     -------

@@ -109,7 +109,6 @@ class Priors:
     given : mapping or None
         ``{"b_y_x": prior}``, or ``{"y": {"x": prior, "sigma": prior}}``. A prior is a text such
         as ``"Normal(0, 1)"`` or a distribution such as ``pm.Normal.dist(0, 1)``.
-    responses : iterable of str
     """
 
     def __init__(self, given: Any, responses: Iterable[str]) -> None:

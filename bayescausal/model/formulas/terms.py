@@ -157,10 +157,8 @@ def effects_of(
     ----------
     formula : Formula
         For messages.
-    terms : sequence of TermText
     intercept : bool
         Whether an intercept is among them.
-    scope : Scope
 
     Returns
     -------

@@ -30,8 +30,6 @@ def check_levels(name: str, kind: Kind, where: str) -> None:
 
     Parameters
     ----------
-    name : str
-    kind : Kind
     where : str
         Lines with a caret, for messages.
 

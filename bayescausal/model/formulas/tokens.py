@@ -29,10 +29,6 @@ def pointed(text: str, what: str, *, start: int = 0, within: str = "") -> str:
     within : str, optional
         A longer part in which to look first.
 
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> from bayescausal.model.formulas.tokens import pointed

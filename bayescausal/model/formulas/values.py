@@ -132,10 +132,6 @@ def names_in(text: str, formula: str) -> list[str]:
     formula : str
         The formula it is from, for messages.
 
-    Returns
-    -------
-    list of str
-
     Examples
     --------
     >>> from bayescausal.model.formulas.values import names_in
@@ -223,10 +219,6 @@ def evaluate_factor(text: str, scope: Mapping[str, Value], formula: str) -> Valu
         The numeric variables it may read.
     formula : str
         The formula it is from, for messages.
-
-    Returns
-    -------
-    Value
 
     Raises
     ------

@@ -150,16 +150,10 @@ def read_names(
 
     Parameters
     ----------
-    formulas : mapping of str to Formula
     families : mapping of str to FamilyChoice
         Of every response.
-    frame : DataFrame or None
     levels : mapping of str to tuple
         Levels that the caller declares.
-
-    Returns
-    -------
-    Names
 
     Raises
     ------

@@ -125,17 +125,12 @@ def checks_of(
 
     Parameters
     ----------
-    structure : Structure
     name : str
         A random variable or Deterministic.
     touched : iterable of str
         The variables whose values may be new; what reads none of them is not checked.
     mean : bool, default False
         Only the variable's mean is read.
-
-    Returns
-    -------
-    list of Check
 
     Examples
     --------
@@ -200,12 +195,7 @@ def changed_parameters(
 def changed_steps(
     structure: Structure, name: str, touched: frozenset[str], root: Variable
 ) -> list[tuple[Any, tuple[tuple[str, ...], ...]]]:
-    """Return the operations behind a parameter that read what changes, with what each input reads.
-
-    Returns
-    -------
-    list of (Apply, tuple of tuple of str)
-    """
+    """Return operations behind a parameter that read what changes, and what each input reads."""
     walk = _Walk(structure, name, touched)
     return [(n, tuple(walk.reads(i) for i in n.inputs)) for n in walk.nodes([root])]
 

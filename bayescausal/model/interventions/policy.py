@@ -100,7 +100,6 @@ class Whole(Op):
     ----------
     name : str
         The target, for messages.
-    dtype : str
     """
 
     __props__ = ("dtype", "name")

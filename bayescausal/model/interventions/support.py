@@ -172,10 +172,6 @@ def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Sup
     given : mapping of variable to array, optional
         Values of data that the ends may depend on (the ``n`` of a Binomial).
 
-    Returns
-    -------
-    Support
-
     Examples
     --------
     >>> import pymc as pm
@@ -228,10 +224,6 @@ def params_of(rv: Variable) -> list[Variable]:
     ----------
     rv : TensorVariable
         Of a model, or made with ``.dist``.
-
-    Returns
-    -------
-    list of TensorVariable
 
     Examples
     --------

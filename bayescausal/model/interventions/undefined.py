@@ -25,16 +25,11 @@ def fails(check: Check, here: Sequence[Any], natural: Sequence[Any] | None) -> A
 
     Parameters
     ----------
-    check : Check
     here : sequence of ndarray
         What is tested; the length of a table.
     natural : sequence of ndarray or None
         The same without interventions: an index that counts from the end is the model's own way
         where the units' own values do so.
-
-    Returns
-    -------
-    ndarray of bool
     """
     tested = np.asarray(here[0])
     if check.kind == "parameter":
@@ -64,15 +59,10 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
 
     Parameters
     ----------
-    check : Check
     here : list of ndarray
         What is tested, the length of a table, the values of its steps, those of what it reads.
     bad : ndarray of bool
         From :func:`fails`.
-
-    Returns
-    -------
-    found, expected : str
     """
     at = ", ".join(f"{n}={v:.6g}" for n, v in _values(check, here, bad).items())
     names = ", ".join(check.reads)

@@ -95,14 +95,6 @@ class Record:
 def record_of(rv: TensorVariable) -> Record | None:
     """Return what a random variable is the record of; None if it is no record.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-
-    Returns
-    -------
-    Record or None
-
     Examples
     --------
     >>> import pymc as pm
@@ -152,13 +144,8 @@ def records(structure: Structure, names: Iterable[str] | None = None) -> dict[st
 
     Parameters
     ----------
-    structure : Structure
     names : iterable of str, optional
         Among these, ``recorded(y)`` standing for ``y``. Default: all random nodes.
-
-    Returns
-    -------
-    dict of str to Record
 
     Raises
     ------
@@ -197,7 +184,6 @@ def rewritten(structure: Structure, names: Iterable[str]) -> Structure:
 
     Parameters
     ----------
-    structure : Structure
     names : iterable of str
         Of records.
 

@@ -110,10 +110,6 @@ def invert_continuous(
         Parameters, one row per element.
     bracket : tuple of ndarray, optional
         Values known to enclose the roots. Checked; where they do not, the line is searched.
-
-    Returns
-    -------
-    ndarray, dims (n,)
     """
     out = np.full(ell.shape, np.nan)
     active = np.flatnonzero(~np.isnan(ell))
@@ -227,10 +223,6 @@ def invert_integer(
         First and last value; infinite bounds are cut at 2**62.
     guess : ndarray, dims (n,)
         Where to start; any value is right, a close one is fast.
-
-    Returns
-    -------
-    ndarray, dims (n,)
     """
     first = np.maximum(np.broadcast_to(support[0], ell.shape), -LAST)
     last = np.minimum(np.broadcast_to(support[1], ell.shape), LAST)

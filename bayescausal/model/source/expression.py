@@ -128,7 +128,6 @@ class Writer:
 
         Parameters
         ----------
-        roots : list of Variable
         what : str
             The variable they belong to, for messages.
         """

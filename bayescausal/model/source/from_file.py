@@ -38,10 +38,6 @@ def model_from_file(spec: str, data: Any = None) -> pm.Model:
         Gives a model from formulas its levels, its ``pm.Data`` and the scales of its priors. A
         model in Python does not see it.
 
-    Returns
-    -------
-    pymc.Model
-
     Raises
     ------
     ModelError

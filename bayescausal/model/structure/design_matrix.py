@@ -49,7 +49,6 @@ def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
 
     Parameters
     ----------
-    structure : Structure
     name : str
         A node.
 
@@ -83,7 +82,6 @@ def entries_of(structure: Structure, name: str, array: np.ndarray) -> dict[str, 
 
     Parameters
     ----------
-    structure : Structure
     name : str
         A vector of the units.
     array : ndarray
@@ -106,7 +104,6 @@ def columns_asked(structure: Structure, names: Iterable[Any]) -> tuple[str, ...]
 
     Parameters
     ----------
-    structure : Structure
     names : iterable
         What the question names; anything that is no text is left alone.
 
@@ -186,7 +183,6 @@ def split_structure(structure: Structure, names: Iterable[Any]) -> Structure:
 
     Parameters
     ----------
-    structure : Structure
     names : iterable
         What the question names.
 
@@ -206,7 +202,6 @@ def named_structure(structure: Structure, names: Iterable[Any]) -> Structure:
 
     Parameters
     ----------
-    structure : Structure
     names : iterable
         What the question names, such as ``"X[age]"`` or ``"recorded(y)"``.
 
@@ -227,13 +222,8 @@ def whole_note(structure: Structure, names: Iterable[str]) -> tuple[str, ...]:
 
     Parameters
     ----------
-    structure : Structure
     names : iterable of str
         The treatments.
-
-    Returns
-    -------
-    tuple of str
     """
     notes = []
     for name in names:

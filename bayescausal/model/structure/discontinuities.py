@@ -79,16 +79,10 @@ def jumps_of(
 
     Parameters
     ----------
-    structure : Structure
-    name : str
     touched : iterable of str
         The variables that move.
     mean : bool, default False
         Only the variable's mean is read.
-
-    Returns
-    -------
-    list of Jump
 
     Examples
     --------

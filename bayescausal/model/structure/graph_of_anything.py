@@ -62,10 +62,6 @@ def question_in(given: Any) -> Question | None:
 
     Estimands live in a room above this one, so they are known by what they offer.
 
-    Parameters
-    ----------
-    given : object
-
     Returns
     -------
     Estimand or None
@@ -103,13 +99,8 @@ def named(treatment: Any, outcome: Any) -> tuple[Any, Any]:
 
     Parameters
     ----------
-    treatment : str, iterable of str, Estimand or Effect, or None
     outcome : str or iterable of str, or None
         Not given with a question, which has its own.
-
-    Returns
-    -------
-    (names, names)
 
     Raises
     ------
@@ -208,10 +199,6 @@ def is_model(given: Any) -> bool:
     ----------
     given : object
         What is asked.
-
-    Returns
-    -------
-    bool
 
     Examples
     --------

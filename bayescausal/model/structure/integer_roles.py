@@ -61,11 +61,6 @@ def is_number(structure: Structure, name: str) -> bool:
 def role_of(structure: Structure, name: str) -> str:
     """Return how the equations read integer data: ``"number"``, ``"label"`` or ``"count"``.
 
-    Parameters
-    ----------
-    structure : Structure
-    name : str
-
     Returns
     -------
     str
@@ -93,11 +88,6 @@ def role_of(structure: Structure, name: str) -> str:
 
 def compared_with(structure: Structure, name: str) -> frozenset[float]:
     """Return the numbers that data are compared with, where nothing else is done with them.
-
-    Parameters
-    ----------
-    structure : Structure
-    name : str
 
     Returns
     -------

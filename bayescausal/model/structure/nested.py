@@ -26,11 +26,6 @@ __all__ = ["group_index", "weighted_dim"]
 def weighted_dim(structure: Structure, outcome: str) -> str:
     """Return the dim along which the units of an outcome are drawn anew.
 
-    Parameters
-    ----------
-    structure : Structure
-    outcome : str
-
     Returns
     -------
     str
@@ -46,10 +41,8 @@ def group_index(structure: Structure, dim: str, outcome: str) -> str | None:
 
     Parameters
     ----------
-    structure : Structure
     dim : str
         Of the groups.
-    outcome : str
 
     Returns
     -------

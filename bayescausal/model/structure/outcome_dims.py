@@ -49,7 +49,6 @@ def refuse_doubtful(reader: Reader, dims: Sequence[str], evidence: Collection[st
 
     Parameters
     ----------
-    reader : Reader
     dims : sequence of str
         What the vote found.
     evidence : collection of str
@@ -84,10 +83,8 @@ def constant_along(reader: Reader, name: str, length: int) -> str:
 
     Parameters
     ----------
-    reader : Reader
     name : str
         A variable.
-    length : int
 
     Returns
     -------

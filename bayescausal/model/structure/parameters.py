@@ -103,10 +103,6 @@ def fix_parameters(model: pm.Model, values: Mapping[str, np.ndarray]) -> pm.Mode
     values : mapping of str to ndarray
         From :func:`check_parameters`.
 
-    Returns
-    -------
-    pm.Model
-
     Examples
     --------
     >>> import numpy as np, pymc as pm

@@ -96,10 +96,6 @@ def structure_of(
         Variables that the data have a column for: then only they, and what the model
         observes, vote on the unit dims.
 
-    Returns
-    -------
-    Structure
-
     Raises
     ------
     UnitDimsError, ModelError

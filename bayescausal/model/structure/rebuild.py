@@ -272,10 +272,6 @@ def close(
         From :func:`open_model`.
     sizes, coords : mapping, optional
         New lengths and labels of dims, as in :func:`resize`.
-
-    Returns
-    -------
-    pm.Model
     """
     model = model_from_fgraph(fgraph, mutate_fgraph=True)
     resize(model, sizes or {}, coords)
@@ -293,7 +289,6 @@ def with_types(
 
     Parameters
     ----------
-    model : pm.Model
     types : mapping of str to str
         From names of ``pm.Data`` to types.
     expressions : mapping of str to Variable
@@ -458,15 +453,6 @@ def _value_of(var: Variable) -> np.ndarray:
 
 def is_index(variable: Variable, model: Any) -> bool:
     """Whether a variable is itself an index in some equation: a code, not a quantity.
-
-    Parameters
-    ----------
-    variable : Variable
-    model : pm.Model
-
-    Returns
-    -------
-    bool
 
     Examples
     --------

@@ -25,9 +25,10 @@ import pandas as pd
 import pytest
 from graph_scm import random_graph
 
+import bayescausal as bc
 from bayescausal.effects.without_model.plug_in import plug_in
 from bayescausal.graph import identify_effect, observables
-from bayescausal.graph.identification.effect_query import EffectQuery
+from bayescausal.graph.identification.effect_query import QUERIES, EffectQuery
 from bayescausal.graph.identification.path_specific import identify_along
 from bayescausal.types import EstimandError
 
@@ -171,3 +172,34 @@ def test_the_treatments_own_level_is_asked_for():
     with pytest.raises(EstimandError, match="a value for each of X"):
         plug_in(verdict, data, empirical=True)
     assert float(plug_in(verdict, data, empirical=True, given={"X": 1})) == pytest.approx(0.25)
+
+
+KINDS = {
+    "CDE": {"mediators": {"M": 0}},
+    "CATE": {"given": {"Z": 1}},
+    "QTE": {"q": 0.5},
+    "DoseResponse": {"values": [0, 1]},
+}
+
+
+@pytest.mark.parametrize("kind", sorted(QUERIES))
+def test_the_query_of_a_name_is_that_of_the_question(kind):
+    """What a name stands for is written beside the questions, which the graph does not know."""
+    made = {
+        "Expected": lambda: bc.Expected("Y", {"X": 1}),
+        "Contrast": lambda: bc.Contrast("Y", {"X": 1}, {"X": 0}),
+    }.get(kind, lambda: getattr(bc, kind)("X", "Y", **KINDS.get(kind, {})))
+    own, named = made().query(bc.parse_graph("X -> M -> Y; Z -> X; Z -> Y")), QUERIES[kind]
+    flags = ("seen", "controlled", "mediated", "own_treatment", "own_outcome", "joint", "along")
+    assert {f: getattr(own, f) for f in flags} == {f: getattr(named, f) for f in flags}
+
+
+def test_adjustment_and_instruments_are_those_of_any_effect_of_what_is_set():
+    """Also of a question that has no name in the graph's table; not of parts of an effect."""
+    graph = "I -> X -> M -> Y; U -> X; U -> Y; Z -> X; Z -> Y; U[latent]"
+    ate, ato = (kind("X", "Y").identify(graph) for kind in (bc.ATE, bc.ATO))
+    assert [str(i) for i in ate.instruments] == [str(i) for i in ato.instruments] != []
+    for part in (bc.PSE("X", "Y", paths="X -> M -> Y"), bc.NDE("X", "Y"), bc.ITE("X", "Y")):
+        found = part.identify(graph)
+        assert found.adjustable is False
+    assert bc.identify(graph, "X", "Y").adjustable

@@ -185,7 +185,8 @@ def decide(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None
         found = crossing(query, asked.kind, natural)
     else:
         found = identify_query(query, asked.kind)
-    return with_positivity(found)
+    found = with_positivity(found)
+    return replace(found, adjustable=not (asked.joint or asked.mediated))
 
 
 # --------------------------------------------------------------------------- private
@@ -200,7 +201,14 @@ def _association(query: Query) -> Identification:
     if query.selection:
         warnings = (f"Units are in the data by selection on {joined(query.selection)}.",)
     return Identification(
-        "Association", text, "identified", "observed", estimand, warnings=warnings, question=query
+        "Association",
+        text,
+        "identified",
+        "observed",
+        estimand,
+        warnings=warnings,
+        question=query,
+        adjustable=False,
     )
 
 

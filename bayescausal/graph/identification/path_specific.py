@@ -68,22 +68,7 @@ def identify_along(
     >>> identify_along("X -> M -> Y; X -> Y; M <-> Y", asked).status
     'not identified'
     """
-    total = decide(graph, replace(asked, kind="TE", along=frozenset()), observed)
-    query, [treatment] = total.question, asked.treatment
-    ends = {asked.outcome, *nx.ancestors(query.graph, asked.outcome)}
-    causal = {n for n in query.graph.successors(treatment) if n in ends}
-    if causal <= asked.along:
-        return replace(total, kind=asked.kind, query=asked.text)
-    known = {treatment, asked.outcome} & set(asked.given)
-    if known or asked.natural_value or not total:
-        base = _beyond(total) if total and known else total
-        return refused(base, asked.kind, asked.text)
-    query = read_query(
-        graph, treatment, asked.outcome, observed=observed, given=asked.given or None
-    )
-    if query.selection:
-        return selected(query, asked.kind, asked.text)
-    return with_positivity(_by_edges(query, asked, total))
+    return replace(_along(graph, asked, observed), adjustable=False)
 
 
 def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> None:
@@ -118,6 +103,26 @@ def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> No
 
 
 # --------------------------------------------------------------------------- private
+
+
+def _along(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None) -> Identification:
+    """Decide it as the total effect, or else edge by edge."""
+    total = decide(graph, replace(asked, kind="TE", along=frozenset()), observed)
+    query, [treatment] = total.question, asked.treatment
+    ends = {asked.outcome, *nx.ancestors(query.graph, asked.outcome)}
+    causal = {n for n in query.graph.successors(treatment) if n in ends}
+    if causal <= asked.along:
+        return replace(total, kind=asked.kind, query=asked.text)
+    known = {treatment, asked.outcome} & set(asked.given)
+    if known or asked.natural_value or not total:
+        base = _beyond(total) if total and known else total
+        return refused(base, asked.kind, asked.text)
+    query = read_query(
+        graph, treatment, asked.outcome, observed=observed, given=asked.given or None
+    )
+    if query.selection:
+        return selected(query, asked.kind, asked.text)
+    return with_positivity(_by_edges(query, asked, total))
 
 
 def _beyond(total: Identification) -> Identification:

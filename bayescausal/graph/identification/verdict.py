@@ -27,7 +27,6 @@ from bayescausal.graph.identification.adjustment import (
     question_sets,
     survives_selection,
 )
-from bayescausal.graph.identification.effect_query import QUERIES
 from bayescausal.graph.identification.expression import _needed
 from bayescausal.graph.identification.frontdoor import front_doors
 from bayescausal.graph.identification.idc import Hedge, NotIdentified, identify_conditional
@@ -81,6 +80,8 @@ class Identification:
         What to beware of in the question itself: selection, conditioning on a consequence.
     question : Query
         The question, with its graph.
+    adjustable : bool, default True
+        Whether it is one that adjustment sets and instruments are about: an effect of what is set.
 
     Examples
     --------
@@ -103,6 +104,7 @@ coating.
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     question: Query = field(repr=False, kw_only=True)
+    adjustable: bool = field(default=True, repr=False, kw_only=True)
 
     def __bool__(self) -> bool:
         """Return whether the effect is identified without a further assumption."""
@@ -227,9 +229,7 @@ coating.
     @property
     def _by_adjustment(self) -> bool:
         """Whether the question is one that adjustment sets and instruments are about."""
-        asked = QUERIES.get(self.kind)
-        named = asked is not None and not (asked.joint or asked.mediated or asked.seen)
-        return named or self.method in ("back door", "front door", "instrument")
+        return self.adjustable or self.method in ("back door", "front door", "instrument")
 
     def _verdict(self) -> str:
         x, y = joined(self.question.treatment), joined(self.question.outcome)

@@ -266,3 +266,13 @@ def test_a_variable_that_pymc_set_needs_no_column():
     done = pm.do(observed(), {"x": np.ones(N)})
     fit = bc.fit(done, {"y": Y}, **QUICK)
     assert np.array_equal(fit.columns["x"], np.ones(N))
+
+
+def test_an_array_that_is_no_column_is_no_reproach():
+    """Zeros fix the number of units alone: no note says that columns are in the equation."""
+    with pm.Model(coords={"unit": range(30)}) as model:
+        pm.Normal("y", np.zeros(30), pm.HalfNormal("s"), dims="unit")
+    known = bc.truth(model, {"s": 1.0}, {"y": np.linspace(0.0, 1.0, 30)})
+    assert known.notes == ()
+    with pytest.raises(UnknownVariableError, match=r"'x' is not a variable.*Variables: y\."):
+        known.structure.require("x")

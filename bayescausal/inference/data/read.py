@@ -95,11 +95,8 @@ def beyond(structure: Structure) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        A note if Potentials act on structural variables, or if the data are arrays inside the
-        equations.
+        A note if Potentials act on structural variables.
     """
-    if structure.baked:
-        return (structure.baked,)
     if not structure.potentials:
         return ()
     names = ", ".join(structure.potentials)

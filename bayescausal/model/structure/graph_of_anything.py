@@ -181,9 +181,6 @@ def graph_and_observed(
 
     asked = {n for names in named for n in ((names,) if isinstance(names, str) else names or ())}
     structure, columns = _with_columns(structure, columns, asked)
-    if structure.baked:
-        for name in asked:
-            structure.require(name)
     dag = structure.graph
     if asked & set(structure.deterministics):
         shown = (*structure.nodes, *structure.deterministics)

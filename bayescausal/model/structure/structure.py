@@ -37,7 +37,6 @@ from pytensor.tensor.elemwise import DimShuffle
 from bayescausal.graph.text.display import CausalGraph
 from bayescausal.types import (
     FixedUnitsError,
-    UnknownVariableError,
     closest,
     unknown_variable,
 )
@@ -147,12 +146,6 @@ class Structure:
         """
         if name in self.names():
             return name
-        if self.baked:
-            raise UnknownVariableError(
-                f"{name!r} is not a variable of this model, whose data are inside its equations.",
-                expected=f"one of {', '.join(self.names())}.",
-                remedy=self.baked,
-            )
         if name in self.parameters:
             raise type(unknown_variable(name, ()))(
                 f"{name!r} is a parameter, not a structural variable.",
@@ -176,19 +169,6 @@ class Structure:
                 remedy=f"Read both levels as units: unit_dims={(*own, *self.unit_dims)!r}.",
             )
         raise unknown_variable(name, self.names())
-
-    @property
-    def baked(self) -> str:
-        """What to do where the data are arrays inside the equations, so that no arrow is left."""
-        if not self.fixed or self.graph.number_of_edges():
-            return ""
-        dim, size = next(iter(self.fixed.items()))
-        return (
-            f"The equation of {', '.join(self.random)} holds arrays of its own, of {size} units: "
-            "its columns are constants in it, not variables that could be set or conditioned on. "
-            f"Write each as pm.Data(name, values, dims={dim!r}), or build the model with "
-            "bayescausal.model_from_formulas."
-        )
 
     def descendants(self, names: Iterable[str]) -> frozenset[str]:
         """Return all proper descendants of `names` among all named variables."""

@@ -198,3 +198,21 @@ def test_exchanged_arguments_are_seen(fit, ate, tmp_path):
         with pytest.raises(EstimandError, match=r"stands where the question.*report\(fit, questi"):
             bc.report(fit, where, bc.ATE("x", "y"))
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        bc.ATE("x", "y", given={"z": (-1, 1)}),
+        bc.Slope("z", "y"),  # evaluated with a step that the data give
+        bc.Slope("z", "y", step=0.5),
+        bc.DoseResponse("x", "y", values=[0.0, 1.0]),
+        bc.ITE("x", "y"),
+    ],
+    ids=repr,
+)
+def test_an_answer_carries_its_question_as_it_was_asked(model, data, asked):
+    known = bc.truth(model, TRUTH, data)
+    assert bc.estimate(known, asked).estimand == asked
+    [both, _] = bc.estimate(known, [asked, bc.ATE("x", "y")])
+    assert both.estimand == asked

@@ -276,7 +276,8 @@ def _answers(
         elif question.abducted and question.couplings:
             effect = seen_bounds(run, effect)
         effects.append(effect)
-    return effects
+    # as it was asked: a slope is evaluated with a step of the data's
+    return [replace(e, estimand=asked) for e, asked in zip(effects, estimands, strict=True)]
 
 
 def _signs(question: Question, numbers: Any) -> list[str]:

@@ -121,8 +121,8 @@ def refuse_unlike_scores(named: Mapping[str, Fit], scored: Sequence[str]) -> Non
                     f"{other!r} comes after and is not scored: the scores would be of different "
                     "things, p(y | x) and p(y).",
                     expected="Models that predict the same variables together.",
-                    remedy=f"Give {after[0]!r} an equation in {name!r}, as a random variable, so "
-                    "that it is scored in both.",
+                    remedy=f"Score {after[0]!r} too: every model must observe it as a random "
+                    "variable, and variables= must not leave it out.",
                 )
 
 

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install lint format types test slow demo notebooks docs ci clean
+.PHONY: help install lint format types test slow coverage demo notebooks docs ci clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test:  ## Run the tests
 
 slow:  ## Run the heavier studies
 	uv run pytest -m slow
+
+coverage:  ## Run the tests and report what they execute (no gate)
+	COVERAGE_CORE=sysmon uv run pytest --cov=bayescausal --cov-report=term:skip-covered
 
 demo:  ## Run the main job, end to end
 	uv run bayescausal demo

@@ -37,17 +37,18 @@ from pytensor.graph.replace import clone_replace
 
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
+from bayescausal.inference.sampling.forward import prior_draws
 from bayescausal.inference.sampling.reparametrize import prior_names
 from bayescausal.inference.stream.source_data import is_streamed
 from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.types import BayesCausalError, ModelError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from bayescausal.inference.record import Fit
 
-__all__ = ["GROUPS", "as_datatree", "draws_priors"]
+__all__ = ["GROUPS", "as_datatree"]
 
 #: The groups, in ArviZ's names.
 GROUPS = (
@@ -68,17 +69,9 @@ _OF_ROWS = ("log_likelihood", "posterior_predictive")
 _MOST = 250_000_000
 
 
-#: How to draw from the prior. Those draws are a fit, and fits build on this file.
-_PRIOR: list[Callable[..., Fit]] = []
-
-
-def draws_priors[F: Callable[..., Fit]](function: F) -> F:
-    """Register the function that draws from the prior."""
-    _PRIOR[:] = [function]
-    return function
-
-
-def as_datatree(fit: Fit, groups: Collection[str] | None = None, seed: int | None = None) -> Any:
+def as_datatree(
+    fit: Fit, groups: Collection[str] | None = None, seed: int | None = None
+) -> xr.DataTree:
     """Return a fit as a DataTree with the groups that ArviZ expects.
 
     Parameters
@@ -260,15 +253,9 @@ class _Source:
         data = None if is_streamed(fit) else fit.data
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            drawn = _PRIOR[0](
-                fit.model,
-                data,
-                draws=fit.n_draws,
-                seed=self.seed,
-                unit_dims=fit.structure.unit_dims,
-            )
-        held = drawn.posterior
-        return held[[n for n in held.data_vars if n in fit.posterior]]
+            observed = read_data(fit.model, data, fit.structure.unit_dims)
+            held = prior_draws(observed, fit.n_draws, self.seed)
+        return held[[n for n in fit.posterior.data_vars if n in held]]
 
     def _labelled(
         self,

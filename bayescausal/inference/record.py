@@ -142,8 +142,8 @@ class Fit:
         *,
         unit_dims: str | Sequence[str] | None = None,
     ) -> None:
-        structure, table, conformed = read_data(model, data, unit_dims)
-        if table is None:
+        observed = read_data(model, data, unit_dims)
+        if observed.table is None:
             raise FitMismatchError(
                 "Neither the model nor `data` say what was observed.",
                 expected="data=, or a model with observed variables.",
@@ -151,19 +151,17 @@ class Fit:
                 "bayescausal.truth.",
             )
         tree = as_tree(trace)
-        posterior = matched(structure, conformed, tree)
+        posterior = matched(observed.structure, observed.conformed, tree)
         groups = {name: node.to_dataset() for name, node in tree.children.items()}
-        _fill(
-            self,
-            structure=structure,
-            table=table,
-            conformed=conformed,
+        made = build_fit(
+            **observed._asdict(),
             groups={**groups, "posterior": posterior},
             kind="posterior",
             seed=0,
             methods={Joined(str(v) for v in posterior.data_vars): "given"},
-            notes=beyond(structure),
+            notes=beyond(observed.structure),
         )
+        self.__dict__.update(made.__dict__)
 
     @property
     def seconds(self) -> float:
@@ -335,24 +333,7 @@ class Fit:
         return f"<p><code>{head}</code></p>{rows_text(self.summary()).to_html()}<ul>{notes}</ul>"
 
 
-def build_fit(**fields: Any) -> Fit:
-    """Return a :class:`Fit` of parts that were made together (structure, table, ...)."""
-    fit = object.__new__(Fit)
-    _fill(fit, **fields)
-    return fit
-
-
-def timed(groups: Mapping[str, xr.Dataset], seconds: float) -> dict[str, xr.Dataset]:
-    """Return groups whose posterior says how long it took to draw it, compilation included."""
-    posterior = groups["posterior"].assign_attrs(fitting_time=round(seconds, 3))
-    return {**groups, "posterior": posterior}
-
-
-# ------------------------------------------------------------------------------- private
-
-
-def _fill(
-    fit: Fit,
+def build_fit(
     *,
     structure: Structure,
     table: Table | None,
@@ -364,8 +345,17 @@ def _fill(
     notes: Sequence[str] = (),
     sizes: Mapping[str, int] | None = None,
     all_notes: tuple[str, ...] | None = None,
-) -> None:
-    """Set the fields of a frozen record."""
+) -> Fit:
+    """Return a :class:`Fit` of parts that were made together.
+
+    Parameters
+    ----------
+    sizes : mapping of str to int, optional
+        Lengths of the dims, where there are no data.
+    all_notes : tuple of str, optional
+        In the place of those of the data, `notes`, and those of the diagnostics.
+    """
+    fit = object.__new__(Fit)
     groups = {**groups, "posterior": _ordered(groups["posterior"], structure)}
     diagnostics = diagnose(
         groups, structure, sampled=kind == "posterior", independent=_independent(methods)
@@ -390,6 +380,16 @@ def _fill(
     }
     for name, value in values.items():
         object.__setattr__(fit, name, value)
+    return fit
+
+
+def timed(groups: Mapping[str, xr.Dataset], seconds: float) -> dict[str, xr.Dataset]:
+    """Return groups whose posterior says how long it took to draw it, compilation included."""
+    posterior = groups["posterior"].assign_attrs(fitting_time=round(seconds, 3))
+    return {**groups, "posterior": posterior}
+
+
+# ------------------------------------------------------------------------------- private
 
 
 def _independent(methods: Mapping[str, str]) -> frozenset[str]:

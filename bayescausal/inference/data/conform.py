@@ -35,7 +35,7 @@ from bayescausal.model.structure.rebuild import is_index
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bayescausal.inference.data.columns import Table
     from bayescausal.model.structure.structure import Structure
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 #: Families of continuous numbers, of which 0 and 1 alone are a sample that they nearly never give.
 _CONTINUOUS = ("NormalRV", "StudentTRV", "LaplaceRV", "LogisticRV", "CauchyRV")
 
-__all__ = ["Conformed", "check_support", "conform"]
+__all__ = ["Conformed", "check_support", "coding_notes", "conform", "redundant_note"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -425,9 +425,7 @@ def _notes(
             f"{name}: {int(mask.sum())} of {mask.size} cells are empty and are imputed, missing "
             "at random given the model."
         )
-    for name, order in labels.items():
-        shown = ", ".join(f"{i} = {label}" for i, label in enumerate(order[:8]))
-        notes.append(f"{name}: coded {shown}{', ...' if len(order) > 8 else ''}.")
+    notes += coding_notes(labels)
     for name in structure.random:
         family = type(structure.variable(name).owner.op).__name__
         if name in columns and family in _CONTINUOUS and _is_binary(columns[name]):
@@ -435,14 +433,28 @@ def _notes(
                 f"{name}: holds 0 and 1 alone, and its distribution is "
                 f"{family.removesuffix('RV')}, for continuous numbers."
             )
+    return (*notes, *redundant_note(table.ignored, structure))
+
+
+def coding_notes(labels: Mapping[str, tuple[Any, ...]]) -> list[str]:
+    """Say which code each label of a category has."""
+    notes = []
+    for name, order in labels.items():
+        shown = ", ".join(f"{i} = {label}" for i, label in enumerate(order[:8]))
+        notes.append(f"{name}: coded {shown}{', ...' if len(order) > 8 else ''}.")
+    return notes
+
+
+def redundant_note(ignored: Iterable[str], structure: Structure) -> tuple[str, ...]:
+    """Say which columns are parameters or Deterministics, and so were ignored."""
     known = {*structure.parameters, *structure.deterministics}
-    redundant = [name for name in table.ignored if name in known]
-    if redundant:
-        notes.append(
-            f"The columns {', '.join(redundant)} were ignored: parameters and Deterministics are "
-            "not data."
-        )
-    return tuple(notes)
+    redundant = [name for name in ignored if name in known]
+    if not redundant:
+        return ()
+    return (
+        f"The columns {', '.join(redundant)} were ignored: parameters and Deterministics are "
+        "not data.",
+    )
 
 
 def _is_binary(column: np.ndarray) -> bool:

@@ -28,6 +28,7 @@ References
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -40,38 +41,32 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.compress import (
     Compression,
     fuse,
-    insert,
     lean,
     measure,
     reducible,
 )
-from bayescausal.inference.closed_forms.plan import (
-    Plan,
-    draw_exact,
-    make_plan,
-    rest_of,
-    with_arrays,
-)
-from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.closed_forms.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.posterior import (
+    draw_posterior,
     gap_methods,
-    joined,
     no_exact,
-    not_compressed,
     relabelled,
     told,
 )
-from bayescausal.inference.data.conform import conform
-from bayescausal.inference.data.table import as_table, own_table
-from bayescausal.inference.fit import (
-    check_options,
-    fit_read,
-    resolve_seed,
+from bayescausal.inference.conditioning.remainder import (
+    Remainder,
+    joined,
+    not_compressed,
+    open_remainder,
 )
+from bayescausal.inference.data.arrays import own_table
+from bayescausal.inference.data.conform import conform
+from bayescausal.inference.data.read import Observed, as_table
+from bayescausal.inference.fit import check_options, recorded, resolve_seed
 from bayescausal.inference.marginalize.affine_latents import admitted
 from bayescausal.inference.marginalize.empty_outcomes import Gaps, draw_gaps, find_gaps
-from bayescausal.inference.marginalize.integrate import Integrated, normal_vectors, opened
-from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, at_once
+from bayescausal.inference.marginalize.integrate import normal_vectors
+from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn, at_once
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.read import structure_of
@@ -82,10 +77,10 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
-    from bayescausal.inference.data.columns import Table
+    from bayescausal.annotations import Data
     from bayescausal.inference.data.conform import Conformed
+    from bayescausal.inference.marginalize.integrate import Integrated
     from bayescausal.inference.record import Fit
-    from bayescausal.inference.sampling.sample import Drawn
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Refitter"]
@@ -220,7 +215,7 @@ class Refitter:
         self._cells: dict[str, Any] = {}
         self._lock = threading.RLock()
 
-    def fit(self, data: Any, *, seed: int) -> Fit:
+    def fit(self, data: Data, *, seed: int) -> Fit:
         """Fit the model to one data set.
 
         Parameters
@@ -248,22 +243,19 @@ class Refitter:
             "chains": self.chains,
         }
         with self._lock:
-            table, conformed = self._read(data)
-        why = self.plain
+            observed = self._read(data)
+        why, start = self.plain, time.perf_counter()
         if not why:
             try:
-                return fit_read(
-                    self.structure, table, conformed, draw=self._draw, seed=seed, **options
-                )
+                return recorded(observed, self._draw(observed.conformed, seed), seed, start)
             except _PlainError as error:
-                why = str(error)
+                why, start = str(error), time.perf_counter()
         note = f"Fitted on the plain path, compiled for these data alone ({why})."
-        quiet: dict[str, Any] = {"progressbar": False, **self.sampler}
-        return fit_read(
-            self.structure, table, conformed, notes=(note,), seed=seed, **options, **quiet
-        )
+        options |= {"progressbar": False, **self.sampler}
+        drawn = draw_posterior(observed.structure, observed.conformed, seed=seed, **options)
+        return recorded(observed, drawn, seed, start, (note,))
 
-    def _read(self, data: Any) -> tuple[Table, Conformed]:
+    def _read(self, data: Data) -> Observed:
         """Return the columns that were promised, and no others."""
         table = as_table(data, self.structure)
         wanted = {*self.columns, *(v.name for v in self.model.data_vars)}
@@ -285,10 +277,11 @@ class Refitter:
                 ignored=(*table.ignored, *extra),
             )
         table = own_table(self.structure, table)
-        return table, conform(table, self.structure)
+        return Observed(self.structure, table, conform(table, self.structure))
 
-    def _draw(self, structure: Structure, conformed: Conformed, *, seed: int, **_: Any) -> Drawn:
+    def _draw(self, conformed: Conformed, seed: int) -> Drawn:
         """Draw the posterior by what is kept."""
+        structure = self.structure
         with self._lock:
             whole = conformed
             gaps, plan, terms = self._planned(conformed)
@@ -318,10 +311,11 @@ class Refitter:
                 rng = np.random.default_rng([seed, 2])
                 arrays |= recipe.integral.recover(groups["posterior"], rng, data, conformed.missing)
             before = groups["posterior"]
-            arrays |= draw_gaps(structure, whole, rows, arrays, before, seed, self._cells)
+            if rows:
+                arrays |= draw_gaps(structure, whole, rows, arrays, before, seed, self._cells)
             groups = with_arrays(structure, conformed.coords, groups, arrays, conformed.columns)
         methods |= {**recipe.methods, **gap_methods(rows, gaps.exact if gaps else ())}
-        return groups, methods, told(structure, short, conformed)
+        return Drawn(groups, methods, told(structure, short, conformed))
 
     def _planned(self, conformed: Conformed) -> tuple[Gaps | None, Plan, dict[str, Any]]:
         """Return the blocks, and the terms of equations that might be shortened."""
@@ -370,15 +364,10 @@ class Refitter:
         gone = [n for s in plan.samplers for n in s.names]
         held = [n for s in plan.samplers for n in s.observed]
 
-        def change(model: pm.Model) -> pm.Model:
-            return insert(structure, rest_of(model, gone, [*held, *plan.idle]), short)
-
-        integral: Integrated | None = None
-        if self.method == "nuts":
-            conditioned = condition(structure, conformed)
-            conditioned = replace(conditioned, model=change(conditioned.model))
-        else:
-            conditioned, integral = opened(structure, conformed, change)
+        left = Remainder(gone=gone, held=(*held, *plan.idle), found=short)
+        conditioned, integral, _ = open_remainder(
+            structure, conformed, left, integrated=self.method != "nuts"
+        )
         out = () if integral is None else integral.names
         split = [n for n in conformed.missing if n not in out]
         if split:

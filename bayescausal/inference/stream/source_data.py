@@ -8,23 +8,44 @@ give: code that asks for one is told so.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from bayescausal.inference.data.columns import Table
+from bayescausal.inference.data.columns import Table, before_brackets, dim_labels
+from bayescausal.inference.data.conform import Conformed, coding_notes, redundant_note
 from bayescausal.inference.stream.distinct_rows import COUNT, distinct_rows
-from bayescausal.inference.stream.source_columns import raise_problems
-from bayescausal.types import DataError
+from bayescausal.inference.stream.source import open_source
+from bayescausal.inference.stream.source_columns import columns_of, raise_problems
+from bayescausal.model.structure.read import structure_of
+from bayescausal.types import DataError, FixedUnitsError, ModelError
 
 if TYPE_CHECKING:
+    import pymc as pm
+
     from bayescausal.inference.record import Fit
     from bayescausal.inference.stream.passes import RowSource
     from bayescausal.inference.stream.source_columns import Column
+    from bayescausal.model.structure.structure import Structure
 
-__all__ = ["NotHeld", "StreamTable", "is_streamed", "parts_of", "stand_in"]
+__all__ = [
+    "REMEDY",
+    "NotHeld",
+    "StreamTable",
+    "counted",
+    "is_streamed",
+    "parts_of",
+    "read_source",
+    "stand_in",
+]
+
+#: What to do with rows that cannot be used in one pass.
+REMEDY = (
+    "Read the rows into memory, all or a sample of them (pandas.read_parquet), and fit the table."
+)
 
 
 class NotHeld(Mapping[str, np.ndarray]):
@@ -187,6 +208,63 @@ class StreamTable(Table):
             )
 
 
+def read_source(
+    model: pm.Model, data: object, unit_dims: str | Sequence[str] | None
+) -> tuple[Structure, StreamTable, Conformed]:
+    """Read a model together with a source of rows, of which no row is read yet.
+
+    Raises
+    ------
+    ModelError, FixedUnitsError
+        If the units of the model are not rows.
+    DataError
+        If there are no such rows, or none of their columns is a variable of the model.
+    """
+    source = open_source(data)
+    names = [str(n) for n in source.schema.names]
+    votes = (*names, *before_brackets(names))
+    structure = structure_of(model, unit_dims=unit_dims, named=votes)
+    _refuse_shape(structure, source)
+    columns, ignored = columns_of(structure, source)
+    held = NotHeld(columns, source.words)
+    table = StreamTable(
+        held,
+        {n: c.dims for n, c in columns.items()},
+        {},
+        structure.unit_dims,
+        ignored=tuple(ignored),
+        source=source,
+        readers=dict(columns),
+    )
+    return structure, table, Conformed(held, {}, (), {}, {}, {}, ())
+
+
+def counted(
+    structure: Structure, table: StreamTable, orders: Mapping[str, tuple[Any, ...]], rows: int
+) -> tuple[StreamTable, Conformed]:
+    """Return what a fit keeps of rows that it does not hold, now that a pass has seen them.
+
+    Parameters
+    ----------
+    orders : mapping of str to tuple
+        Labels in the order of their codes.
+    rows : int
+        Number of rows.
+    """
+    [unit] = structure.unit_dims
+    coords: dict[str, Any] = dim_labels({}, {unit: 0}, structure)
+    coords[unit] = pd.RangeIndex(rows)
+    orders = dict(orders)
+    table = replace(table, coords=coords, categories=orders, orders=orders, rows=rows)
+    notes = (
+        *coding_notes(orders),
+        *redundant_note(table.ignored, structure),
+        f"Fitted in one pass over the {rows:,} rows of {table.source.words}; they stay there.",
+    )
+    sizes = {d: len(v) for d, v in coords.items()}
+    return table, Conformed(table.values, {}, (), sizes, coords, orders, notes)
+
+
 def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
     """Return a fit with some rows in the place of all.
 
@@ -199,8 +277,6 @@ def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
     rows : int
         Number of them.
     """
-    import pandas as pd
-
     [unit] = fit.structure.unit_dims
     coords: dict[str, Any] = {**fit.coords, unit: pd.RangeIndex(rows)}
     known = fit.columns
@@ -227,3 +303,26 @@ def parts_of(columns: Any) -> list[str]:
 def is_streamed(fit: Any) -> bool:
     """Whether the rows of a fit stay in their source."""
     return isinstance(fit.data, StreamTable)
+
+
+def _refuse_shape(structure: Structure, source: RowSource) -> None:
+    """Refuse models whose units are not rows."""
+    if len(structure.unit_dims) != 1:
+        raise ModelError(
+            f"The units have several dims ({', '.join(structure.unit_dims)}), and rows are read in "
+            "one pass, one unit each.",
+            expected="One unit dim.",
+            remedy=REMEDY,
+        )
+    [unit] = structure.unit_dims
+    if unit in structure.fixed:
+        raise FixedUnitsError(
+            f"The model carries arrays of length {structure.fixed[unit]} of its own, and the rows "
+            f"of {source.words} are read in pieces.",
+            remedy=f"Put those arrays in pm.Data(..., dims={unit!r}), and in the source.",
+        )
+    if structure.observed:
+        raise ModelError(
+            f"The model observes {', '.join(map(repr, structure.observed))} itself.",
+            expected="A generative model: all that is observed comes from the source.",
+        )

@@ -27,7 +27,7 @@ import numpy as np
 
 from bayescausal.inference.conditioning.posterior import METHODS, draw_posterior
 from bayescausal.inference.data.read import beyond, read_data
-from bayescausal.inference.record import Fit, build_fit, timed
+from bayescausal.inference.record import Fit, build_fit
 from bayescausal.inference.stream.draw_stream import draw_stream
 from bayescausal.inference.stream.source_data import StreamTable
 from bayescausal.types import BayesCausalError, DataError, FitWarning, closest
@@ -207,9 +207,11 @@ def recorded(
     notes : sequence of str
         What else a reader should know.
     """
+    seconds = round(time.perf_counter() - start, 3)
+    posterior = drawn.groups["posterior"].assign_attrs(fitting_time=seconds)
     fit = build_fit(
         **observed._asdict(),
-        groups=timed(drawn.groups, time.perf_counter() - start),
+        groups={**drawn.groups, "posterior": posterior},
         kind="posterior",
         seed=seed,
         methods=drawn.methods,

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Fit", "build_fit", "timed"]
+__all__ = ["Fit", "build_fit"]
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -234,7 +234,7 @@ class Fit:
             array = self.columns[name]
             out = np.repeat(array[None], len(block), axis=0)
             out[:, self.missing[name]] = block.reshape(len(block), -1)
-            return out.astype(self._dtype(name))
+            return out.astype(self.structure.variable(name).type.dtype)
         if name in self.columns:
             return self.columns[name]
         drawn = self._drawn(name)
@@ -254,10 +254,6 @@ class Fit:
         if found is None or found.dims[:2] != ("chain", "draw"):
             return None
         return np.asarray(found.values)
-
-    def _dtype(self, name: str) -> Any:
-        """Return the dtype of a variable of the model."""
-        return self.structure.variable(name).type.dtype
 
     def summary(self, names: Sequence[str] | None = None, *, prob: float = 0.94) -> pd.DataFrame:
         """Return the parameters as a table.
@@ -357,9 +353,7 @@ def build_fit(
     """
     fit = object.__new__(Fit)
     groups = {**groups, "posterior": _ordered(groups["posterior"], structure)}
-    diagnostics = diagnose(
-        groups, structure, sampled=kind == "posterior", independent=_independent(methods)
-    )
+    diagnostics = diagnose(groups, structure, methods if kind == "posterior" else None)
     values = {
         "model": structure.model,
         "structure": structure,
@@ -383,19 +377,7 @@ def build_fit(
     return fit
 
 
-def timed(groups: Mapping[str, xr.Dataset], seconds: float) -> dict[str, xr.Dataset]:
-    """Return groups whose posterior says how long it took to draw it, compilation included."""
-    posterior = groups["posterior"].assign_attrs(fitting_time=round(seconds, 3))
-    return {**groups, "posterior": posterior}
-
-
 # ------------------------------------------------------------------------------- private
-
-
-def _independent(methods: Mapping[str, str]) -> frozenset[str]:
-    """Return the variables whose draws are independent: no Markov chain made them."""
-    exact = [names for names, method in methods.items() if method.startswith("conjugate")]
-    return frozenset(n for names in exact for n in names_of(names))
 
 
 def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:

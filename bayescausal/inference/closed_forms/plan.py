@@ -24,7 +24,8 @@ from pytensor.graph.replace import vectorize_graph
 from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.blocks import Block, named_parents, split
 from bayescausal.inference.closed_forms.counts import CountBlock, count_block
-from bayescausal.inference.closed_forms.linear import LinearBlock, linear_block
+from bayescausal.inference.closed_forms.linear import LinearBlock
+from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.rebuild import PY_MODE, close, open_model

@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.inference.data.coding import codes_of, refuse_unknown
 from bayescausal.inference.data.duplicate_columns import one_name_each
 from bayescausal.model.interventions.support import Support, is_discrete, support_of
-from bayescausal.model.kinds import as_label, kind_of
+from bayescausal.model.kinds import kind_of
 from bayescausal.model.structure.rebuild import is_index
 from bayescausal.types import DataError, closest
 
@@ -110,7 +111,13 @@ def conform(
     array([1, 0])
     """
     if known:
-        table = replace(table, categories={**table.categories, **_shared(table, known)})
+        coded = {
+            n: order
+            for n, order in known.items()
+            if n in table and (n in table.categories or _is_labels(table[n], _empty(table[n])))
+        }
+        refuse_unknown(table, coded)
+        table = replace(table, categories={**table.categories, **coded})
     columns: dict[str, np.ndarray] = {}
     missing: dict[str, np.ndarray] = {}
     labels: dict[str, tuple[Any, ...]] = {}
@@ -175,25 +182,6 @@ def check_support(
 # ------------------------------------------------------------------------------- columns
 
 
-def _shared(table: Table, known: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Return the labels of the columns of labels that are known, refusing those that are not."""
-    found = {}
-    for name, order in known.items():
-        if name not in table or not (
-            name in table.categories or _is_labels(table[name], _empty(table[name]))
-        ):
-            continue
-        held = dict.fromkeys(as_label(v) for v in table[name].ravel().tolist())
-        odd = [v for v in held if v not in (*order, None)]
-        if odd:
-            raise DataError(
-                f"{name!r} is {odd[0]!r} in the table, which is none of its categories.",
-                expected=", ".join(map(repr, order[:12])) + (", ..." if len(order) > 12 else "."),
-            )
-        found[name] = tuple(order)
-    return found
-
-
 def _where(cell: np.ndarray, dims: tuple[str, ...], coords: Mapping[str, Any]) -> str:
     """Return the labels of a cell, for messages."""
     return ", ".join(
@@ -234,7 +222,7 @@ def _random_column(
     if _is_labels(raw, empty) or (name in table.categories and support.categorical):
         if not support.categorical:
             raise _not_numeric(name, raw, empty, support.family, table)
-        raw, labels = _code(name, table, support.categories, structure)
+        raw, labels = codes_of(name, table, support.categories, structure)
     array = _numbers(name, raw, empty, table)
     if discrete and not empty.any():
         return _integers(name, array, structure.variable(name).type.dtype, table), labels
@@ -271,7 +259,7 @@ def _data_column(
     if labelled or (name in table.categories and is_index(variable, structure.model)):
         if not is_discrete(variable):
             raise _not_numeric(name, raw, empty, "data", table)
-        raw, labels = _code(name, table, None, structure)
+        raw, labels = codes_of(name, table, None, structure)
     array = _numbers(name, raw, empty, table)
     if array.ndim != variable.type.ndim:
         raise DataError(f"{name!r} has {array.ndim} dimensions.", expected=f"{variable.type.ndim}.")
@@ -334,53 +322,6 @@ def _integers(name: str, array: np.ndarray, dtype: str, table: Table) -> np.ndar
                 expected="Whole numbers.",
             )
     return array.astype(dtype)
-
-
-def _code(
-    name: str, table: Table, size: int | None, structure: Structure
-) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Return labels as codes 0..K-1, and the labels in that order."""
-    raw = table[name]
-    cells = [as_label(v) for v in raw.ravel().tolist()]  # dates go by their text
-    found = list(dict.fromkeys(cells))
-    coords = {
-        d: tuple(v)
-        for d, v in structure.model.coords.items()
-        if v is not None and d not in structure.unit_dims
-    }
-    fitting = [
-        v for v in coords.values() if set(found) <= set(v) and (size is None or len(v) == size)
-    ]
-    own = coords.get(f"{name}_level")
-    if own is not None:
-        odd = [v for v in found if v not in own]
-        if odd:
-            raise DataError(
-                f"{name!r} is {odd[0]!r} in the data, which is none of its levels in the model.",
-                expected=", ".join(map(repr, own[:12])) + (", ..." if len(own) > 12 else "."),
-                remedy="Build the model from data that have it, or drop those rows.",
-            )
-        order = own
-    elif len(set(fitting)) == 1 and set(table.categories.get(name, fitting[0])) <= set(fitting[0]):
-        order = fitting[0]  # the model says so; the order of a Categorical is often the alphabet's
-    elif name in table.categories:
-        order = table.categories[name]
-    else:
-        raise DataError(
-            f"{name!r} holds labels ({', '.join(map(repr, found[:4]))}), and the model does not "
-            "say which category each is.",
-            expected="Codes 0, 1, ..., or a dim of the model whose coords are the labels.",
-            remedy=f"Make the column a pandas Categorical with its categories in order: "
-            f"pd.Categorical(data[{name!r}], categories=[...]).",
-        )
-    if size is not None and len(order) != size:
-        raise DataError(
-            f"{name!r} has {len(order)} categories: {', '.join(map(str, order))}.",
-            expected=f"{size}, as in the model.",
-        )
-    position = {label: i for i, label in enumerate(order)}
-    codes = np.array([position[v] for v in cells], dtype=np.int64)
-    return codes.reshape(raw.shape), tuple(order)
 
 
 def _refuse_misspelt(table: Table, structure: Structure, latent: tuple[str, ...]) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.inference.data.coding import codes_of
 from bayescausal.inference.data.columns import Table
-from bayescausal.inference.data.conform import _code
 from bayescausal.inference.stream.distinct_rows import distinct_rows
 from bayescausal.inference.stream.source_columns import is_text
 from bayescausal.model.structure.rebuild import is_index
@@ -90,7 +90,7 @@ def _by_categories(structure: Structure, source: RowSource, column: Column) -> t
         structure.unit_dims,
         {column.name: own},
     )
-    return _code(column.name, table, size, structure)[1]
+    return codes_of(column.name, table, size, structure)[1]
 
 
 def _fitting(structure: Structure, size: int | None) -> set[tuple[Any, ...]]:
@@ -121,7 +121,7 @@ def _by_coords(
         structure.unit_dims,
     )
     try:
-        return _code(column.name, table, size, structure)[1]
+        return codes_of(column.name, table, size, structure)[1]
     except DataError as error:
         raise DataError(
             error.found,

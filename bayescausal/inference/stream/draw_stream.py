@@ -23,8 +23,9 @@ from zlib import crc32
 import numpy as np
 import xarray as xr
 
+from bayescausal.inference.closed_forms.equation import NotReducedError
 from bayescausal.inference.closed_forms.plan import make_plan, with_arrays
-from bayescausal.inference.closed_forms.reduce import CellTerm, NotReducedError
+from bayescausal.inference.closed_forms.reduce import CellTerm
 from bayescausal.inference.conditioning.posterior import no_exact
 from bayescausal.inference.data.duplicate_columns import FEW, one_name_each
 from bayescausal.inference.data.read import Observed

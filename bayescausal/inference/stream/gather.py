@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.inference.closed_forms.affine import NotAffineError
+from bayescausal.inference.closed_forms.affine_term import AffineTerm
 from bayescausal.inference.closed_forms.plan import make_plan
-from bayescausal.inference.closed_forms.reduce import AffineTerm
 from bayescausal.inference.stream.distinct_rows import COUNT, MOST, folded, merged, tallied
 from bayescausal.inference.stream.grouped_equations import (
     AffineSums,

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.inference.closed_forms.affine import MOST, NotAffineError
+from bayescausal.inference.closed_forms.affine_term import AffineTerm
 from bayescausal.inference.closed_forms.compress import Compression, insert, reducible
+from bayescausal.inference.closed_forms.equation import NotReducedError
 from bayescausal.inference.closed_forms.plan import rest_of
 from bayescausal.inference.closed_forms.points import POINTS
-from bayescausal.inference.closed_forms.reduce import AffineTerm, CellTerm, NotReducedError
+from bayescausal.inference.closed_forms.reduce import CellTerm
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.posterior import COMPRESSED
 from bayescausal.inference.data.conform import Conformed

@@ -67,11 +67,6 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
 def fingerprint(structure: Structure) -> dict[str, Any]:
     """Return what makes a model the same: variables, families, dims and arrows.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-
     Returns
     -------
     dict

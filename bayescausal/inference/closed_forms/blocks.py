@@ -102,8 +102,6 @@ def split(structure: Structure, observed: Collection[str], partly: Collection[st
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     observed : collection of str
         Random variables that were observed in every cell.
     partly : collection of str

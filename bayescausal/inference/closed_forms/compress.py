@@ -179,8 +179,6 @@ def measure(
 
     Parameters
     ----------
-    terms : mapping of str to list of terms, or str
-        From :func:`reducible`.
     rows : mapping of str to ndarray of bool, optional
         Of some equations, the rows that count.
     """
@@ -264,11 +262,6 @@ def lean(structure: Structure, model: pm.Model) -> pm.Model:
     """Return a model as it is sampled: without Deterministics of the units, and centred.
 
     The Deterministics would be kept per draw; see :mod:`.centred`.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned.
     """
     model = centred(structure, model)
     gone = unit_deterministics(structure, model)

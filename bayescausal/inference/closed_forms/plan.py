@@ -83,8 +83,6 @@ def make_plan(structure: Structure, columns: Any, partly: Any = ()) -> Plan:
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     columns : collection of str
         Names that are given by data: random variables and ``pm.Data``.
     partly : collection of str
@@ -246,8 +244,6 @@ def rest_of(model: pm.Model, gone: Sequence[str], held: Sequence[str]) -> pm.Mod
 
     Parameters
     ----------
-    model : pm.Model
-        Conditioned.
     gone : sequence of str
         Unknowns that are drawn elsewhere.
     held : sequence of str
@@ -289,8 +285,6 @@ def with_arrays(
     ----------
     coords : mapping of str to sequence
         Labels of the dims of the data.
-    groups : mapping of str to Dataset
-        With ``posterior``.
     data : mapping of str to ndarray
         Values of ``pm.Data``; of others the model's own are taken.
     """

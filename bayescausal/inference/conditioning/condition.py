@@ -92,8 +92,6 @@ def condition(
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     conformed : Conformed
         The columns, from :func:`conform`.
     whole : collection of str

@@ -52,11 +52,6 @@ class StaysError(Exception):
 class Factors:
     """A conditioned model, opened.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned; not changed.
-
     Attributes
     ----------
     places : dict of str to TensorVariable

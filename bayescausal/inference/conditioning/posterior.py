@@ -64,17 +64,7 @@ def draw_posterior(
     progressbar: bool | str = False,
     **sampler: Any,
 ) -> Drawn:
-    """Draw each block of a posterior by its own method.
-
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    conformed : Conformed
-        The data.
-    method, draws, chains, seed, progressbar, **sampler
-        As in :func:`bayescausal.fit`.
-    """
+    """Draw each block of a posterior by its own method."""
     sizes = {"draws": draws, "chains": chains, "seed": seed}
     whole = conformed
     plan, arrays, methods, found, conformed, rows = _planned(

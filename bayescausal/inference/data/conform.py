@@ -84,10 +84,6 @@ def conform(
 
     Parameters
     ----------
-    table : Table
-        From :func:`as_table`.
-    structure : Structure
-        The model, read.
     known : mapping of str to tuple, optional
         What the codes of categories stand for already, such as the labels of a fit.
 

@@ -60,8 +60,6 @@ def one_name_each(structure: Structure, columns: Mapping[str, np.ndarray]) -> tu
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     columns : mapping of str to ndarray
         Its columns.
 

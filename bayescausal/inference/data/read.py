@@ -136,8 +136,6 @@ def as_table(data: Data, structure: Structure) -> Table:
         pandas, polars, pyarrow or anything that narwhals reads; a mapping of arrays; an
         xarray Dataset; the path of Parquet files and the like, read into memory. A
         :class:`Table` is returned as it is.
-    structure : Structure
-        The model, read.
 
     Returns
     -------
@@ -178,11 +176,6 @@ def as_table(data: Data, structure: Structure) -> Table:
 
 def beyond(structure: Structure) -> tuple[str, ...]:
     """Say what else is part of the density.
-
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
 
     Returns
     -------

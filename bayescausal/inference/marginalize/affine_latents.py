@@ -59,8 +59,6 @@ def admitted(
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     names : sequence of str
         Free Normal arrays, in the order of the model.
     empty : collection of str

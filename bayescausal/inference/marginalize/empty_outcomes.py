@@ -83,11 +83,6 @@ class Gaps:
     ) -> tuple[Compression, Conformed, dict[str, np.ndarray]]:
         """Return the data without the empty cells that are left out.
 
-        Parameters
-        ----------
-        conformed : Conformed
-            The data.
-
         Returns
         -------
         found : Compression
@@ -160,8 +155,6 @@ def without_cells(model: pm.Model, names: Collection[str]) -> pm.Model:
     ----------
     model : pm.Model
         In which these are split into what is seen and what is not.
-    names : collection of str
-        From :func:`unread`.
     """
     if not names:
         return model
@@ -182,12 +175,8 @@ def find_gaps(
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     conformed : Conformed
         The data; only the names of the columns, and of those with empty cells, are looked at.
-    method : {"auto", "exact", "compressed", "laplace", "nuts"}
-        As in :func:`bayescausal.fit`.
     failed : collection of str
         Outcomes whose numbers contradicted their closed form.
 
@@ -230,8 +219,6 @@ def draw_gaps(
 
     Parameters
     ----------
-    conformed : Conformed
-        The data.
     rows : mapping of str to ndarray of bool
         Where each outcome is seen.
     arrays : mapping of str to ndarray, shape (chain, draw, ...)

@@ -101,8 +101,6 @@ def collect(many: Variable, listen: np.ndarray, shape: tuple[int, ...], states: 
     ----------
     many : TensorVariable
         The factor in every joint state: (states, *cells of the factor).
-    listen : ndarray of int
-        From :func:`cell_map`.
     shape : tuple of int
         Of the latents.
     states : int

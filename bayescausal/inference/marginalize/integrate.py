@@ -147,8 +147,6 @@ def integrate(
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     model : pm.Model
         Conditioned on the data.
     partly : mapping of str to Partly, optional
@@ -208,11 +206,6 @@ def normal_vectors(structure: Structure, model: pm.Model) -> list[str]:
 
     Left out is what a Deterministic reads that is kept and reads units, such as their mean: it is
     drawn with the chain.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned.
     """
     own = structure.model
     known = {v.name for v in own.basic_RVs}

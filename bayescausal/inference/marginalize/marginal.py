@@ -105,8 +105,6 @@ def marginalise(structure: Structure, conditioned: Conditioned) -> Marginal | No
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     conditioned : Conditioned
         The model with its data.
 

@@ -222,8 +222,6 @@ def complete_truth(
     ----------
     structure : Structure
         The model, read once; many data sets share it.
-    values : mapping of str to ndarray
-        From :func:`~bayescausal.model.structure.parameters.check_parameters`.
     data : DataFrame
         A column for every structural variable, latents included.
     seed : int

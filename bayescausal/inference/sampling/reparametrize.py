@@ -75,13 +75,6 @@ class Centred(Transform):
 def centred(structure: Structure, model: pm.Model) -> pm.Model:
     """Return a model whose chained Normal parameters are sampled about their means.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    model : pm.Model
-        Conditioned.
-
     Returns
     -------
     pm.Model

@@ -81,12 +81,8 @@ def draw_unknowns(
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     conditioned : Conditioned
         The model with the data.
-    draws, chains, seed, progressbar, **sampler
-        As in :func:`fit`.
     thin : int
         Steps of a Markov chain between two draws that are kept.
     integral : Integrated or bool
@@ -165,12 +161,8 @@ def sample_model(
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     model : pm.Model
         What is to be sampled: its free variables.
-    draws, chains, seed, progressbar, **sampler
-        As in :func:`fit`.
 
     Returns
     -------

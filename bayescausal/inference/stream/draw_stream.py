@@ -147,10 +147,6 @@ def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) ->
     -------
     Gathered
         With statistics for every sampler.
-
-    Raises
-    ------
-    DataError, ModelError
     """
     parts = parts_of(columns.values())
     found = _counted_by_engine(source, work) or source.reduce(parts, work)

@@ -249,8 +249,6 @@ def draw_shortened(
 
     Parameters
     ----------
-    terms : mapping of str to term
-        From :func:`shorten`.
     gathered : mapping of str to object
         By equation: statistics, or distinct rows and counts.
     head : mapping of str to ndarray

@@ -358,10 +358,6 @@ def raise_problems(problems: Problems, rows: int, source: RowSource) -> None:
     ----------
     rows : int
         That were read.
-
-    Raises
-    ------
-    DataError
     """
     if not problems:
         return

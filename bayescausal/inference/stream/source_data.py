@@ -193,12 +193,7 @@ class StreamTable(Table):
         return self.source.reduce(parts_of(self.readers[n] for n in names), work)
 
     def expect(self, rows: int) -> None:
-        """Refuse a pass that saw other rows than the fit.
-
-        Raises
-        ------
-        DataError
-        """
+        """Refuse a pass that saw other rows than the fit."""
         if rows != self.rows:
             raise DataError(
                 f"{self.source.words} has {rows:,} rows now, and had {self.rows:,} when the model "

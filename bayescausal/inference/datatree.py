@@ -44,7 +44,7 @@ from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.types import BayesCausalError, ModelError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from bayescausal.inference.record import Fit
 
@@ -145,7 +145,14 @@ class _Source:
         if name == "prior":
             return self._prior()
         self._need_rows(name)
-        made = getattr(self, f"_{name}")()
+        groups: dict[str, Callable[[], xr.Dataset | None]] = {
+            "observed_data": self._observed_data,
+            "constant_data": self._constant_data,
+            "log_likelihood": self._log_likelihood,
+            "log_prior": self._log_prior,
+            "posterior_predictive": self._posterior_predictive,
+        }
+        made = groups[name]()
         return made if made is None or len(made.data_vars) else None
 
     def _need_rows(self, name: str) -> None:
@@ -202,7 +209,7 @@ class _Source:
         roots = prior_names(structure, names)
         return self._density(pm.stats.compute_log_prior, roots) if roots else None
 
-    def _density(self, compute: Any, names: list[str] | None) -> xr.Dataset:
+    def _density(self, compute: Callable[..., xr.DataTree], names: list[str] | None) -> xr.Dataset:
         tree = xr.DataTree.from_dict({"posterior": self.fit.posterior})
         try:
             found = compute(

@@ -4,8 +4,11 @@
 
 .. math:: p(\\theta, v_{latent}, v_{missing} \\mid v_{obs}, w)
 
-block by block, each by the fastest method that is exact (see :mod:`.posterior`): independent draws,
-NUTS on sufficient statistics, NUTS on the rows [1]_.
+in one line: model and data are read together, once, into one record (:mod:`.data.read`); each block
+of the posterior is drawn by the fastest method that is exact (:mod:`.conditioning.posterior`):
+independent draws, NUTS on sufficient statistics, NUTS on the rows [1]_; and the draws are checked
+and recorded (:mod:`.record`). Rows that stay in their source take the same line, with a pass over
+them in the place of arrays (:mod:`.stream.draw_stream`).
 
 References
 ----------

@@ -6,8 +6,6 @@ them does: :class:`~bayescausal.inference.record.Fit` checks that they belong to
 
 from __future__ import annotations
 
-from typing import Any
-
 import xarray as xr
 
 from bayescausal.inference.record import Fit
@@ -17,7 +15,7 @@ from bayescausal.types import FitMismatchError
 __all__ = ["as_fit", "instead_of_fit"]
 
 
-def as_fit(given: Any, verb: str) -> Fit:
+def as_fit(given: object, verb: str) -> Fit:
     """Return a fit, or say how to make one of what was given.
 
     Parameters
@@ -51,7 +49,7 @@ def as_fit(given: Any, verb: str) -> Fit:
     )
 
 
-def instead_of_fit(given: Any) -> tuple[str, str | None]:
+def instead_of_fit(given: object) -> tuple[str, str | None]:
     """Say what stands in the place of a fit.
 
     Returns

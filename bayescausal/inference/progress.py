@@ -11,10 +11,12 @@ import contextlib
 import importlib.util
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from rich.progress import Progress
 
 __all__ = ["PATIENCE", "can_show", "showing", "tracked"]
 
@@ -99,14 +101,14 @@ def tracked[Part](parts: Iterable[Part], total: Callable[[], int]) -> Iterator[P
                 stack.enter_context(bar)
                 task = bar.add_task(title, total=total(), completed=done)
             yield part
-            if bar is not None:
+            if bar is not None and task is not None:
                 bar.update(task, completed=done + 1)
 
 
 # --------------------------------------------------------------------------- private
 
 
-def _bar() -> Any:
+def _bar() -> Progress | None:
     """Return a bar that leaves nothing behind; None where it cannot be drawn."""
     from rich.console import Console
     from rich.progress import Progress

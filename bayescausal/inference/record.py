@@ -42,11 +42,13 @@ from bayescausal.types import FitMismatchError, unknown_variable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     import pandas as pd
     import pymc as pm
+    from numpy.typing import ArrayLike
 
+    from bayescausal.annotations import Data
     from bayescausal.inference.data.columns import Table
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
@@ -137,8 +139,8 @@ class Fit:
     def __init__(
         self,
         model: pm.Model,
-        trace: Any,
-        data: Any = None,
+        trace: xr.DataTree | xr.Dataset | Mapping[str, ArrayLike],
+        data: Data | None = None,
         *,
         unit_dims: str | Sequence[str] | None = None,
     ) -> None:
@@ -195,17 +197,7 @@ class Fit:
         return int(sizes["chain"] * sizes["draw"])
 
     def varies(self, name: str) -> bool:
-        """Whether the value of a variable differs between draws.
-
-        Parameters
-        ----------
-        name : str
-            A structural variable, parameter or ``pm.Data``.
-
-        Returns
-        -------
-        bool
-        """
+        """Whether the value of a variable differs between draws."""
         return name in self.missing or self._drawn(name) is not None
 
     def value(self, name: str, chain_draw: slice = slice(None)) -> np.ndarray:
@@ -223,11 +215,6 @@ class Fit:
         ndarray
             With the dims of the variable, if it does not vary over draws; else the block of
             draws comes first. Empty cells are filled with their draws.
-
-        Raises
-        ------
-        UnknownVariableError
-            If there is no such variable.
         """
         if name in self.missing:
             block = self.value(f"{name}_unobserved", chain_draw)
@@ -384,7 +371,7 @@ def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:
     """Return the draws with their variables in the order of the model."""
     rank = {name: i for i, name in enumerate(structure.full)}
 
-    def place(name: Any) -> tuple[int, str]:
+    def place(name: Hashable) -> tuple[int, str]:
         base = str(name).removesuffix("_unobserved")
         return rank.get(str(name), rank.get(base, len(rank))), str(name)
 

@@ -124,7 +124,7 @@ def _tree(fit: Fit) -> xr.DataTree:
     return tree
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return a label as JSON can hold it."""
     return value.item() if isinstance(value, np.generic) else value
 

@@ -163,7 +163,7 @@ class Importance:
         for name, value in zip(self._names, values, strict=True):
             value = np.asarray(value)
             shaped = value.reshape(chains, draws, *value.shape[1:])
-            arrays[name] = as_array(self.structure, name, shaped, self.coords)
+            arrays[name] = as_array(self.structure.model, name, shaped, self.coords)
         return xr.Dataset(arrays), k
 
     def _mode(self) -> tuple[np.ndarray, np.ndarray] | None:

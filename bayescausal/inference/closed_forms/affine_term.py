@@ -12,7 +12,7 @@ may be hierarchical, and have any prior.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor.tensor as pt
@@ -32,15 +32,27 @@ from bayescausal.inference.closed_forms.linear import LinearStatistics
 from bayescausal.inference.closed_forms.linear_form import stripped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pytensor.graph.basic import Variable
 
 
-__all__ = ["AffineTerm"]
+__all__ = ["AffineTerm", "numbers_of"]
 
 #: Rows whose designs are held at a time.
 ROWS = 50_000
+
+
+def numbers_of(total: LinearStatistics) -> dict[str, np.ndarray]:
+    """Return the sums about the least-squares fit, by their names in the model."""
+    total = total.about(total.fitted())
+    return {
+        "reference": total.reference,
+        "gram": total.gram,
+        "moment": total.moment,
+        "square": np.asarray(total.square),
+        "count": np.asarray(total.count),
+    }
 
 
 class AffineTerm:
@@ -78,6 +90,12 @@ class AffineTerm:
         self._sizes = equation.function([pt.as_tensor(c.shape) for c in self.cuts])
         self._shapes = shapes_of(equation.structure, equation.unknown)
 
+    def shapes(self, steady: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the expressions in which the mean is affine."""
+        zero = {n: np.zeros(s) for n, s in self._shapes.items()}
+        found = self._sizes({**zero, **steady}) if self.cuts else []
+        return {f"cut_{i}": tuple(int(k) for k in s) for i, s in enumerate(found)}
+
     def measure(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the sums.
 
@@ -92,32 +110,28 @@ class AffineTerm:
             If the numbers contradict the form, or there are too many coefficients.
         """
         steady = {n: columns[n] for n in self.equation.steady}
-        zero = {n: np.zeros(s) for n, s in self._shapes.items()}
-        found = self._sizes({**zero, **steady}) if self.cuts else []
-        shapes = {f"cut_{i}": tuple(int(k) for k in s) for i, s in enumerate(found)}
+        shapes = self.shapes(steady)
         size = sum(int(np.prod(s)) for s in shapes.values())
         if size > MOST:
             raise NotReducedError(f"it has more than {MOST} coefficients")
         y = np.asarray(columns[self.name], dtype=float)
         if 2 * (size + 1) > y.size:
             raise NotReducedError("it has about as many coefficients as rows")
-        total: Any = None
+        total: LinearStatistics | None = None
+        reference: np.ndarray | None = None
         for rows, part in self._chunks(columns, y):
             try:
-                one = self._sums({**rows, **steady}, part, shapes, size, total)
+                one = self.sums({**rows, **steady}, part, shapes, size, reference)
             except NotAffineError as error:
                 raise NotReducedError(str(error)) from error
             total = one if total is None else total + one
-        total = total.about(total.fitted())
-        return {
-            "reference": total.reference,
-            "gram": total.gram,
-            "moment": total.moment,
-            "square": np.asarray(total.square),
-            "count": np.asarray(total.count),
-        }
+            reference = total.reference
+        assert total is not None
+        return numbers_of(total)
 
-    def _chunks(self, columns: Mapping[str, np.ndarray], y: np.ndarray) -> Any:
+    def _chunks(
+        self, columns: Mapping[str, np.ndarray], y: np.ndarray
+    ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         """Yield columns and values, some rows at a time where rows run along the first axis."""
         structure = self.equation.structure
         dims = structure.dims[self.name]
@@ -132,13 +146,13 @@ class AffineTerm:
             along = {n: v[cut] if structure.dims[n][0] == first else v for n, v in held.items()}
             yield along, y[cut]
 
-    def _sums(
+    def sums(
         self,
         values: Mapping[str, np.ndarray],
         y: np.ndarray,
         shapes: Mapping[str, tuple[int, ...]],
         size: int,
-        before: LinearStatistics | None,
+        reference: np.ndarray | None,
     ) -> LinearStatistics:
         """Return the statistics of some rows."""
         design = design_of(lambda v: self._call(v)[0], values, shapes, y.shape)
@@ -153,13 +167,13 @@ class AffineTerm:
         gram = design.gram(weight, size)
         none = (np.zeros((size, size)), np.zeros(size), 0.0)
 
-        def about(reference: np.ndarray) -> LinearStatistics:
-            rest = seen - design.offset - design.times(reference)
+        def about(at: np.ndarray) -> LinearStatistics:
+            rest = seen - design.offset - design.times(at)
             moment = design.transposed(weight * rest, size)
             square = float(np.sum(weight * rest * rest))
-            return LinearStatistics(reference, float(len(seen)), gram, moment, square, *none)
+            return LinearStatistics(at, float(len(seen)), gram, moment, square, *none)
 
-        return about(about(np.zeros(size)).fitted() if before is None else before.reference)
+        return about(about(np.zeros(size)).fitted() if reference is None else reference)
 
     def term(self, data: Mapping[str, Variable], found: Mapping[str, Variable]) -> Variable:
         """Return the log-likelihood; parameters as in :meth:`CellTerm.term`."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 from pytensor.graph.traversal import walk
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.model.structure.structure import Structure
 
@@ -148,7 +149,7 @@ def split(structure: Structure, observed: Collection[str], partly: Collection[st
 
 def _factor(
     structure: Structure,
-    rv: Any,
+    rv: TensorVariable,
     leaves: set[Variable],
     observed: Collection[str],
     partly: Collection[str],
@@ -167,6 +168,6 @@ def _factor(
     return Factor(name, frozenset(parents), name in observed, opaque)
 
 
-def _potential(potential: Any, leaves: set[Variable]) -> Factor:
+def _potential(potential: TensorVariable, leaves: set[Variable]) -> Factor:
     parents = {str(v.name) for v in named_parents([potential], leaves)}
     return Factor(str(potential.name), frozenset(parents), False, f"Potential {potential.name!r}")

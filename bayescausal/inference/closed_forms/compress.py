@@ -5,7 +5,7 @@ r"""The likelihood replaced by sufficient statistics: a model that costs the sam
 .. math:: \log p_{compressed}(\theta) = \log p(\theta, data) + const,
 
 so that anything that works on log-densities (NUTS, a mode, tempering) gives the same posterior.
-Observed equations become Potentials over a few numbers (see :mod:`.exact.reduce`): distinct rows
+Observed equations become Potentials over a few numbers (see :mod:`.reduce`): distinct rows
 with counts, or sums of squares and products [1]_. Equations that cannot be shortened keep their
 rows; so do those in which units touch.
 
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pymc as pm
     from pytensor.graph import FunctionGraph
+    from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.annotations import Data
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
 
@@ -81,7 +83,7 @@ class Compression:
 
 
 def compress(
-    model: pm.Model, data: Any = None, *, unit_dims: str | Sequence[str] | None = None
+    model: pm.Model, data: Data | None = None, *, unit_dims: str | Sequence[str] | None = None
 ) -> pm.Model:
     """Return a model with the same log-density but for a constant, over fewer numbers.
 
@@ -305,7 +307,7 @@ def unit_deterministics(structure: Structure, model: pm.Model) -> list[Any]:
 # ------------------------------------------------------------------------------- private
 
 
-def _source(model: pm.Model, name: str) -> Any:
+def _source(model: pm.Model, name: str) -> TensorVariable:
     """Return a variable, or the data that it was replaced by where its equation was left out."""
     held = name
     while held not in model.named_vars:

@@ -37,7 +37,9 @@ from bayescausal.inference.closed_forms.affine import (
 from bayescausal.inference.closed_forms.blocks import named_parents
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
+
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.model.structure.structure import Structure
@@ -122,7 +124,7 @@ class CountBlock:
         chunk: Mapping[str, np.ndarray],
         counts: np.ndarray | None = None,
         *,
-        reference: Any = None,
+        reference: np.ndarray | None = None,
     ) -> CountStatistics:
         """Return the statistics of some rows.
 
@@ -235,7 +237,9 @@ class CountBlock:
         size = len(self.prior.first)
         return CountStatistics(np.bincount(entry, w, minlength=size), np.zeros(size))
 
-    def draw(self, statistics: CountStatistics, size: int, seed: Any) -> dict[str, np.ndarray]:
+    def draw(
+        self, statistics: CountStatistics, size: int, seed: Sequence[int]
+    ) -> dict[str, np.ndarray]:
         """Return independent draws of the unknowns.
 
         Parameters
@@ -308,7 +312,9 @@ def count_block(structure: Structure, block: Block, columns: Collection[str]) ->
     return CountBlock(kind, shapes, prior, equations)
 
 
-def _prior(structure: Structure, rv: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+def _prior(
+    structure: Structure, rv: TensorVariable, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
     """Return the prior as sums that were seen before."""
     family = type(rv.owner.op).__name__
     params = Expressions(structure, list(rv.owner.op.dist_params(rv.owner)), ())({})

@@ -15,7 +15,7 @@ from bayescausal.model.interventions.support import params_of
 from bayescausal.model.structure.rebuild import PY_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pytensor.graph.basic import Variable
 
@@ -74,7 +74,9 @@ class Equation:
         if name in parts or parts & {*self.unknown, *given}:
             raise NotReducedError("cells are imputed")
 
-    def function(self, outputs: Sequence[Variable], more: Sequence[Variable] = ()) -> Any:
+    def function(
+        self, outputs: Sequence[Variable], more: Sequence[Variable] = ()
+    ) -> Callable[[Mapping[str, Any]], list[np.ndarray]]:
         """Return a function of named inputs; ``more`` are inputs besides the leaves."""
         places = {**self.inputs, **{str(v.name): v for v in more}}
         inside = set(ancestors(list(outputs), blockers=list(more)))

@@ -42,7 +42,7 @@ from bayescausal.inference.closed_forms.affine import (
 from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 __all__ = ["LinearBlock", "LinearStatistics"]
@@ -190,7 +190,7 @@ class LinearBlock:
             y = np.asarray(chunk[equation.name], dtype=float)
             found: list[Any] = []
 
-            def mean(values: Mapping[str, Any], _e: Any = equation) -> np.ndarray:
+            def mean(values: Mapping[str, Any], _e: LinearEquation = equation) -> np.ndarray:
                 return _e.call(values)[0]
 
             design = design_of(mean, chunk, self.shapes, y.shape)
@@ -229,7 +229,9 @@ class LinearBlock:
         free, fixed = sums[False], sums[True]
         return LinearStatistics(reference, count, *free, *fixed)
 
-    def draw(self, statistics: LinearStatistics, size: int, seed: Any) -> dict[str, np.ndarray]:
+    def draw(
+        self, statistics: LinearStatistics, size: int, seed: Sequence[int]
+    ) -> dict[str, np.ndarray]:
         """Return independent draws of the unknowns.
 
         Parameters

@@ -36,8 +36,11 @@ from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.rebuild import PY_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.inference.closed_forms.affine import Design
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.model.structure.structure import Structure
 
@@ -127,15 +130,15 @@ def linear_block(structure: Structure, block: Block, columns: Collection[str]) -
     return LinearBlock(shapes, equations, prior, scalar, of_s, log_prior, line)
 
 
-def _reads(expression: Any, rv: Any, leaves: set[Any]) -> bool:
+def _reads(expression: TensorVariable, rv: TensorVariable, leaves: set[Any]) -> bool:
     return rv in named_parents([expression], leaves)
 
 
-def _is_discrete(rv: Any) -> bool:
+def _is_discrete(rv: TensorVariable) -> bool:
     return not str(rv.type.dtype).startswith("float")
 
 
-def stripped(expression: Any) -> Any:
+def stripped(expression: TensorVariable) -> TensorVariable:
     """Return what was broadcast to make an expression."""
     while expression.owner is not None and expression.type.ndim:
         op = expression.owner.op
@@ -147,7 +150,9 @@ def stripped(expression: Any) -> Any:
     return expression
 
 
-def _on_line(rv: Any, expression: Callable[[Any], Any]) -> Callable[[np.ndarray], np.ndarray]:
+def _on_line(
+    rv: TensorVariable, expression: Callable[[TensorVariable], TensorVariable]
+) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function of one number, evaluated at many."""
     point = pt.scalar("point", dtype=rv.type.dtype)
     many = pt.vector("points", dtype=rv.type.dtype)
@@ -194,7 +199,11 @@ def _prior(
         call = Expressions(structure, [mean, spread], ())
         zero = {n: np.zeros(s) for n, s in shapes.items()}
         width = call(zero)[1]
-        design = design_of(lambda v, c=call: c(v)[0], {}, shapes, shapes[name])
+
+        def at(values: Mapping[str, Any], call: Expressions = call) -> np.ndarray:
+            return call(values)[0]
+
+        design = design_of(at, {}, shapes, shapes[name])
         rows = np.zeros((stop - place.start, size))
         rows[:, place] = np.eye(stop - place.start)
         rows -= _dense(design, size)
@@ -222,7 +231,7 @@ def _precision(family: str, width: np.ndarray, shape: tuple[int, ...]) -> np.nda
     return np.asarray(np.linalg.inv(width).reshape(size, size))
 
 
-def _dense(design: Any, size: int) -> np.ndarray:
+def _dense(design: Design, size: int) -> np.ndarray:
     out = np.zeros((len(design.offset), size))
     for place, block in design.dense:
         out[:, place] += block

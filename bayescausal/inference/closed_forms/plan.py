@@ -31,9 +31,10 @@ from bayescausal.model.names import Joined
 from bayescausal.model.structure.rebuild import PY_MODE, close, open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pymc as pm
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
@@ -78,7 +79,7 @@ class Plan:
     idle: tuple[str, ...]
 
 
-def make_plan(structure: Structure, columns: Any, partly: Any = ()) -> Plan:
+def make_plan(structure: Structure, columns: Collection[str], partly: Collection[str] = ()) -> Plan:
     """Return how each block can be drawn, from the expressions alone.
 
     Parameters
@@ -268,7 +269,7 @@ def rest_of(model: pm.Model, gone: Sequence[str], held: Sequence[str]) -> pm.Mod
     return close(fgraph, {k: v for k, v in initvals.items() if k not in gone})
 
 
-def _behind(variable: Any, leaves: set[Any]) -> bool:
+def _behind(variable: TensorVariable, leaves: set[Any]) -> bool:
     return bool(named_parents(list(variable.owner.inputs), leaves))
 
 
@@ -294,7 +295,7 @@ def with_arrays(
     variables: dict[str, Any] = {str(n): v.variable for n, v in before.data_vars.items()}
     labels: dict[str, Any] = {}
     for name, value in arrays.items():  # put together at once: this is a large part of a refit
-        dims, own = layout(structure, name, value, coords)
+        dims, own = layout(structure.model, name, value, coords)
         variables[name] = dims, value
         labels |= {d: v for d, v in own.items() if d not in before.coords}
     posterior = xr.Dataset(variables, {**before.coords, **labels}, before.attrs)
@@ -349,29 +350,29 @@ def derived(
     made = {}
     for (d, _), value in zip(wanted, found, strict=True):
         value = np.asarray(value).reshape(*sizes, *np.shape(value)[1:])
-        made[d.name] = as_array(structure, d.name, value, coords)
+        made[d.name] = as_array(model, d.name, value, coords)
     return made
 
 
 def as_array(
-    structure: Structure, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
+    model: pm.Model, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
 ) -> xr.DataArray:
     """Return draws with the dims and labels that PyMC would give them."""
-    dims, labels = layout(structure, name, value, coords)
+    dims, labels = layout(model, name, value, coords)
     index = {"chain": np.arange(value.shape[0]), "draw": np.arange(value.shape[1])}
     return xr.DataArray(value, dims=dims, coords={**index, **labels})
 
 
 def layout(
-    structure: Structure, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
+    model: pm.Model, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Return the dims of draws, and the labels of those but chain and draw, as PyMC has them."""
-    own = structure.model.named_vars_to_dims.get(name)
+    own = model.named_vars_to_dims.get(name)
     dims = [d or f"{name}_dim_{i}" for i, d in enumerate(own or (None,) * (value.ndim - 2))]
     labels = {}
     for d, n in zip(dims, value.shape[2:], strict=True):
         found = coords.get(d)
         if found is None:
-            found = structure.model.coords.get(d)
+            found = model.coords.get(d)
         labels[d] = np.asarray(found) if found is not None and len(found) == n else np.arange(n)
     return ("chain", "draw", *dims), labels

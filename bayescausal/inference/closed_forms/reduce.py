@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["CellTerm", "distinct", "reductions"]
+__all__ = ["CellTerm", "Term", "distinct", "reductions"]
 
 #: Rows on which a cell's density is compared with the rows' own.
 CHECKED = 500
@@ -115,11 +115,15 @@ class CellTerm:
         if 2 * len(counts) > len(y):
             raise NotReducedError("more than half of its rows differ")
         if not self.points:
-            self._verify(columns, cells, value, code)
+            self.verify(columns, cells, value, code)
         return {**cells, "value": value, "counts": counts}
 
-    def _verify(
-        self, columns: Mapping[str, Any], cells: Mapping[str, Any], value: Any, code: Any
+    def verify(
+        self,
+        columns: Mapping[str, Any],
+        cells: Mapping[str, Any],
+        value: np.ndarray,
+        code: np.ndarray,
     ) -> None:
         """Compare the density of some rows with that of their cells, at a random point."""
         rng = np.random.default_rng(22)
@@ -161,7 +165,11 @@ class CellTerm:
         return f"{len(measured['counts']):,} {kind} for {rows:,} rows"
 
 
-def reductions(structure: Structure, name: str, known: Collection[str]) -> list[Any] | str:
+type Term = AffineTerm | CellTerm
+"""How an equation is shortened."""
+
+
+def reductions(structure: Structure, name: str, known: Collection[str]) -> list[Term] | str:
     """Return how an observed equation can be shortened, best first; or why it cannot.
 
     Parameters

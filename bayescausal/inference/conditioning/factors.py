@@ -31,7 +31,7 @@ from pytensor.raise_op import CheckAndRaise
 from bayescausal.model.structure.rebuild import PY_MODE, close, evaluate, open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from pytensor.graph.basic import Variable
 
@@ -235,7 +235,7 @@ def _within(marker: Variable) -> set[Variable]:
     """Return the variables of one equation, up to and including the named ones it reads."""
     start = marker.owner.inputs[0]
 
-    def expand(var: Variable) -> Any:
+    def expand(var: Variable) -> Sequence[Variable]:
         if var.owner is None or (var is not start and _is_marker(var)):
             return ()
         return var.owner.inputs
@@ -251,7 +251,7 @@ def _is_named(var: Variable) -> bool:
     return var.owner is not None and hasattr(var.owner.op, "dims") and hasattr(var.owner.op, "name")
 
 
-def _transform(op: Any) -> str | None:
+def _transform(op: ModelFreeRV) -> str | None:
     return None if op.transform is None else getattr(op.transform, "name", "?")
 
 

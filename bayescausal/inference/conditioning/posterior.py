@@ -1,14 +1,14 @@
 """Which block of a posterior is drawn how, and putting the draws together.
 
 A block is drawn by the fastest method that is exact: independent draws where a conjugate form fits
-(:mod:`.exact.plan`); NUTS on sufficient statistics where the equations can be shortened
-(:mod:`.compress`), at a cost that does not grow with the rows; NUTS on the rows otherwise.
+(see ``closed_forms.plan``); NUTS on sufficient statistics where the equations can be shortened (see
+``closed_forms.compress``), at a cost that does not grow with the rows; NUTS on the rows otherwise.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -67,7 +67,7 @@ def draw_posterior(
     """Draw each block of a posterior by its own method."""
     sizes = {"draws": draws, "chains": chains, "seed": seed}
     whole = conformed
-    plan, arrays, methods, found, conformed, rows = _planned(
+    plan, arrays, methods, found, conformed, rows = _closed_forms(
         structure, conformed, method=method, **sizes
     )
     if method == "exact" and plan.rest:
@@ -122,22 +122,15 @@ def draw_posterior(
     return Drawn(groups, methods, (*notes, *drawn.notes))
 
 
-def _planned(
-    structure: Structure, conformed: Conformed, *, method: str, **sizes: Any
-) -> tuple[
-    Plan,
-    dict[str, np.ndarray],
-    dict[str, str],
-    Compression,
-    Conformed,
-    dict[str, np.ndarray],
-]:
-    """Draw the blocks with a closed form; leave out empty cells that nothing reads.
+class ClosedForms(NamedTuple):
+    """What was drawn in closed form, and what is left.
 
-    Returns
-    -------
-    plan, arrays, methods
-        As :func:`.exact.plan.draw_exact`.
+    Attributes
+    ----------
+    plan : Plan
+        With blocks that the numbers contradicted moved to the rest.
+    arrays : dict of str to ndarray, shape (chain, draw, ...)
+    methods : dict of str to str
     found : Compression
         Of outcomes without a closed form whose empty cells are left out.
     conformed : Conformed
@@ -145,6 +138,19 @@ def _planned(
     rows : dict of str to ndarray of bool
         Of each outcome with such cells, where it is seen.
     """
+
+    plan: Plan
+    arrays: dict[str, np.ndarray]
+    methods: dict[str, str]
+    found: Compression
+    conformed: Conformed
+    rows: dict[str, np.ndarray]
+
+
+def _closed_forms(
+    structure: Structure, conformed: Conformed, *, method: str, **sizes: Any
+) -> ClosedForms:
+    """Draw the blocks with a closed form; leave out empty cells that nothing reads."""
     none, failed = Compression({}, {}), set[str]()
     while conformed.missing:
         gaps = find_gaps(structure, conformed, method, failed)
@@ -154,27 +160,19 @@ def _planned(
         arrays, methods, plan = draw_exact(gaps.plan, structure, known, rows=rows, **sizes)
         lost = gaps.exact - {n for s in plan.samplers for n in s.observed}
         if not lost:
-            return plan, arrays, methods, found, known, rows
+            return ClosedForms(plan, arrays, methods, found, known, rows)
         failed |= lost
     plan = Plan((), (), ())
     if method != "nuts":
         plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
     if method in ("auto", "exact"):
         arrays, methods, plan = draw_exact(plan, structure, conformed, **sizes)
-        return plan, arrays, methods, none, conformed, {}
-    return Plan((), (), plan.idle), {}, {}, none, conformed, {}
+        return ClosedForms(plan, arrays, methods, none, conformed, {})
+    return ClosedForms(Plan((), (), plan.idle), {}, {}, none, conformed, {})
 
 
 def gap_methods(rows: Collection[str], exact: Collection[str]) -> dict[str, str]:
-    """Return how the empty cells of outcomes were drawn: independently where the rest was.
-
-    Parameters
-    ----------
-    rows : collection of str
-        The outcomes.
-    exact : collection of str
-        Those that have a closed form.
-    """
+    """Return how the empty cells of outcomes were drawn: independently where the rest was."""
     how = "drawn given the rest"
     return {f"{n}_unobserved": f"conjugate ({how})" if n in exact else how for n in rows}
 

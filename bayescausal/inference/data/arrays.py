@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import xarray as xr
+    from numpy.typing import ArrayLike
 
     from bayescausal.model.structure.structure import Structure
 
@@ -166,7 +167,7 @@ def from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
     return _arrays(values, categories, wanted, labels, tuple(ignored), structure)
 
 
-def _kind(name: str, value: Any) -> Kind:
+def _kind(name: str, value: ArrayLike) -> Kind:
     """Return what an array-like holds, or say which column is none."""
     try:
         return kind_of(value)

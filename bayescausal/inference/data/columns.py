@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Table", "aligned", "before_brackets", "check_sizes", "dim_labels", "wanted_columns"]
 
 
-def aligned(values: Any) -> np.ndarray:
+def aligned(values: ArrayLike) -> np.ndarray:
     """Return an array whose elements lie where the processor expects them.
 
     Fields of packed records and what arrives over a network may not, and compiled code refuses

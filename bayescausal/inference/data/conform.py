@@ -38,6 +38,8 @@ from bayescausal.types import DataError, closest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pytensor.tensor.variable import TensorVariable
+
     from bayescausal.inference.data.columns import Table
     from bayescausal.model.structure.structure import Structure
 
@@ -86,11 +88,6 @@ def conform(
     ----------
     known : mapping of str to tuple, optional
         What the codes of categories stand for already, such as the labels of a fit.
-
-    Raises
-    ------
-    DataError
-        Naming the column, the row and the value.
 
     Examples
     --------
@@ -238,7 +235,7 @@ def _held(name: str, data: Mapping[str, Any], table: Table) -> str | None:
 
 
 def _data_column(
-    name: str, table: Table, variable: Any, structure: Structure
+    name: str, table: Table, variable: TensorVariable, structure: Structure
 ) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Return one column of a ``pm.Data``, complete and in its dtype."""
     raw = table[name]

@@ -132,7 +132,9 @@ def _split_stream(
     return replace(table, values=values, dims=dims, readers=readers)
 
 
-def _parts(structure: Structure, vectors: tuple[str, ...], values: Any) -> dict[str, np.ndarray]:
+def _parts(
+    structure: Structure, vectors: tuple[str, ...], values: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Return arrays by name, vectors taken apart."""
     out: dict[str, np.ndarray] = {}
     for name, array in values.items():

@@ -30,7 +30,7 @@ from bayescausal.inference.closed_forms.compress import Compression, measure, re
 from bayescausal.inference.closed_forms.equation import NotReducedError
 from bayescausal.inference.closed_forms.plan import Plan, make_plan
 from bayescausal.inference.closed_forms.reduce import CellTerm
-from bayescausal.inference.marginalize.affine_latents import admitted
+from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.integrate import normal_vectors
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.rebuild import PY_MODE, close, open_model
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     import xarray as xr
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
@@ -56,7 +57,7 @@ class RowsTerm(CellTerm):
         """Return the rows; as :meth:`CellTerm.measure`."""
         value = np.asarray(columns[self.name])
         rows = {n: np.asarray(columns[n]) for n in self.equation.varying}
-        self._verify(columns, rows, value, np.arange(len(value)))
+        self.verify(columns, rows, value, np.arange(len(value)))
         return {**rows, "value": value, "counts": np.ones(len(value))}
 
 
@@ -121,7 +122,7 @@ def unread(structure: Structure, conformed: Conformed, *, latents: bool = False)
     if structure.fixed:
         return []
 
-    def known(variable: Any) -> bool:
+    def known(variable: TensorVariable) -> bool:
         name = str(variable.name)
         if variable in model.data_vars or name in conformed.columns:
             return name not in conformed.missing
@@ -310,7 +311,7 @@ def _terms(
         return {}
     missing = {n: v for n, v in conformed.missing.items() if n not in names}
     vectors = [n for n in normal_vectors(structure, own) if n not in conformed.columns]
-    integrated = bool(names) and bool(admitted(structure, vectors))
+    integrated = bool(names) and bool(integrable_groups(structure, vectors))
     found: dict[str, tuple[list[Any] | str, RowsTerm | None]] = {}
     for name, short in reducible(structure, replace(conformed, missing=missing), names).items():
         if isinstance(short, str) or not short[0].equation.unknown:

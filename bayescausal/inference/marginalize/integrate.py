@@ -45,7 +45,7 @@ from pytensor.tensor.random.basic import NormalRV
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.compress import unit_deterministics
 from bayescausal.inference.conditioning.factors import Factors, StaysError
-from bayescausal.inference.marginalize.affine_latents import admitted
+from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.gaussian_integrals import GaussianConditional, Quadratic
 from bayescausal.model.structure.rebuild import evaluate
 
@@ -178,7 +178,7 @@ def integrate(
     """
     partly = partly or {}
     names = normal_vectors(structure, model)
-    groups = admitted(structure, names, partly)
+    groups = integrable_groups(structure, names, partly)
     if not groups:
         return None
     work = _Work(model, [n for n in names if any(n in g for g in groups)], partly)

@@ -30,6 +30,7 @@ from pymc.pytensorf import compile as compile_function
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
 
+from bayescausal.inference.closed_forms.plan import as_array
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.rebuild import PY_MODE
 
@@ -222,12 +223,5 @@ def _untransformed(
     for i, variable in enumerate(wanted):
         array = np.stack([np.asarray(row[i]) for row in rows])
         array = array.reshape(chains, draws, *array.shape[1:])
-        own = model.named_vars_to_dims.get(variable.name) or (None,) * (array.ndim - 2)
-        dims = [d or f"{variable.name}_dim_{j}" for j, d in enumerate(own)]
-        made[variable.name] = (("chain", "draw", *dims), array)
-    sizes = {d: k for dims, v in made.values() for d, k in zip(dims, v.shape, strict=True)}
-    labels = {}
-    for d, k in sizes.items():
-        known = model.coords.get(d)
-        labels[d] = np.asarray(known) if known is not None and len(known) == k else np.arange(k)
-    return xr.Dataset(made, coords=labels)
+        made[variable.name] = as_array(model, variable.name, array, {})
+    return xr.Dataset(made)

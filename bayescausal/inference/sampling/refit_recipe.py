@@ -14,7 +14,7 @@ import numpy as np
 from pytensor.compile import SharedVariable
 
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.inference.marginalize.affine_latents import admitted
+from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.integrate import normal_vectors
 from bayescausal.inference.sampling.sample import at_once
 from bayescausal.model.interventions.support import is_discrete
@@ -94,7 +94,9 @@ def why_plain(
     discrete = [rv.name for rv in free if is_discrete(rv)]
     if discrete:
         return f"{', '.join(discrete)} discrete and unknown"
-    groups = admitted(structure, normal_vectors(structure, model)) if method != "nuts" else []
+    groups = (
+        integrable_groups(structure, normal_vectors(structure, model)) if method != "nuts" else []
+    )
     latents = [n for group in groups for n in group]
     given = [v for v in model.basic_RVs if v.name in seen]
     return starts_from_data(model, given, latents)

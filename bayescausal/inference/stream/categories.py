@@ -67,7 +67,7 @@ def label_orders(
                 expected="Numbers.",
                 remedy="Code the labels as numbers in the source.",
             )
-        size = column.support.categories if column.random else None
+        size = column.support.categories if column.random and column.support else None
         if held and not _fitting(structure, size):
             first = source.head(list(column.parts), 1).column(0)
             own = first.chunk(0).dictionary.to_pylist() if first.num_chunks else []
@@ -82,7 +82,7 @@ def _by_categories(structure: Structure, source: RowSource, column: Column) -> t
     """Return the order of labels that are numbers: the model's, or that of the column's type."""
     first = source.head(list(column.parts), 1).column(0)
     own = tuple(first.chunk(0).dictionary.to_pylist()) if first.num_chunks else ()
-    size = column.support.categories if column.random else None
+    size = column.support.categories if column.random and column.support else None
     table = Table(
         {column.name: np.array(own, dtype=object)},
         {column.name: column.dims[:1]},

@@ -17,7 +17,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from zlib import crc32
 
 import numpy as np
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bayescausal.inference.closed_forms.plan import Plan
+    from bayescausal.inference.closed_forms.reduce import Term
     from bayescausal.inference.stream.passes import RowSource
     from bayescausal.inference.stream.source_columns import Column
     from bayescausal.model.structure.structure import Structure
@@ -120,12 +121,12 @@ def draw_stream(
     return Observed(structure, table, conformed), Drawn(groups, methods, (*notes, *twins))
 
 
-def _counted(term: Any) -> bool:
+def _counted(term: Term) -> TypeGuard[CellTerm]:
     """Whether a term needs the distinct rows themselves."""
     return isinstance(term, CellTerm) and not pointed(term)
 
 
-def _numbers(work: Gathering, found: Gathered, term: Any, samplers: Sequence[Any]) -> Any:
+def _numbers(work: Gathering, found: Gathered, term: Term, samplers: Sequence[Any]) -> object:
     """Return what the pass gathered for an equation that is shortened."""
     if _counted(term):
         values, counts = work.rows_of(found, counted_names(term))
@@ -153,8 +154,8 @@ def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) ->
     if found is None:
         raise DataError(f"{source.words} has no rows.", expected="One or more rows.")
     raise_problems(found.problems, found.rows, source)
-    for place, tally in found.tallies.items():
-        work.turn(found, place, tally)
+    for place, rows in found.counts.items():
+        work.turn(found, place, rows)
     if found.failed:
         i, reason = next(iter(found.failed.items()))
         observed = ", ".join(map(repr, work.reader.samplers[i].observed))
@@ -168,11 +169,11 @@ def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) ->
 def _counted_by_engine(source: RowSource, work: Gathering) -> Gathered | None:
     """Gather by the engine's own counts of distinct rows, where they are all that is needed."""
     layout = work.layout
-    if len(layout.tallies) != 1 or layout.raw:
+    if len(layout.counted) != 1 or layout.raw:
         return None
-    parts = [p for n in layout.tallies[0] for p in work.reader.columns[n].parts]
-    tally = source.distinct(parts)
-    return None if tally is None or not tally.num_rows else work.counted(tally)
+    parts = [p for n in layout.counted[0] for p in work.reader.columns[n].parts]
+    rows = source.distinct(parts)
+    return None if rows is None or not rows.num_rows else work.from_counts(rows)
 
 
 def _planned(structure: Structure, table: StreamTable, method: str) -> Plan:

@@ -8,7 +8,7 @@ give: code that asks for one is told so.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,11 @@ from bayescausal.model.structure.read import structure_of
 from bayescausal.types import DataError, FixedUnitsError, ModelError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pymc as pm
 
     from bayescausal.inference.record import Fit
-    from bayescausal.inference.stream.passes import RowSource
+    from bayescausal.inference.stream.passes import RowSource, Work
     from bayescausal.inference.stream.source_columns import Column
     from bayescausal.model.structure.structure import Structure
 
@@ -60,7 +61,7 @@ class NotHeld(Mapping[str, np.ndarray]):
     """
 
     def __init__(
-        self, names: Any, words: str, held: Mapping[str, np.ndarray] | None = None
+        self, names: Iterable[str], words: str, held: Mapping[str, np.ndarray] | None = None
     ) -> None:
         self._names, self._words, self._held = tuple(names), words, dict(held or {})
 
@@ -133,7 +134,12 @@ class StreamTable(Table):
             if batch.num_rows:
                 yield self.decoded(batch, self.columns)
 
-    def decoded(self, batch: Any, names: Any, weights: Any = None) -> dict[str, np.ndarray]:
+    def decoded(
+        self,
+        batch: pa.RecordBatch | pa.Table,
+        names: Iterable[str],
+        weights: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
         """Return the values of some columns in a piece of the source.
 
         Parameters
@@ -152,18 +158,18 @@ class StreamTable(Table):
             raise_problems(problems, batch.num_rows, self.source)
         return out
 
-    def head(self, names: Any, rows: int = 64) -> dict[str, np.ndarray]:
+    def head(self, names: Iterable[str], rows: int = 64) -> dict[str, np.ndarray]:
         """Return the values of some columns in the first rows."""
         names = list(names)
         if not names:
             return {}
         return self.decoded(self.source.head(parts_of(self.readers[n] for n in names), rows), names)
 
-    def finite(self, names: Any) -> bool:
+    def finite(self, names: Iterable[str]) -> bool:
         """Whether rows can be counted by some columns."""
         return all(self.readers[name].finite for name in names)
 
-    def distinct(self, names: Any) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
+    def distinct(self, names: Iterable[str]) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
         """Return the distinct rows of some columns, and how often each occurs.
 
         Returns
@@ -182,7 +188,7 @@ class StreamTable(Table):
         self.expect(int(counts.sum()))
         return self.decoded(found, names, counts), counts.astype(float)
 
-    def reduce(self, names: Any, work: Any) -> Any:
+    def reduce[Result](self, names: Iterable[str], work: Work[Result]) -> Result | None:
         """Return the sum of a function of all pieces of the rows.
 
         Parameters
@@ -290,12 +296,12 @@ def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
     return made
 
 
-def parts_of(columns: Any) -> list[str]:
+def parts_of(columns: Iterable[Column]) -> list[str]:
     """Return the source's columns that some variables are read from."""
     return list(dict.fromkeys(part for column in columns for part in column.parts))
 
 
-def is_streamed(fit: Any) -> bool:
+def is_streamed(fit: Fit) -> bool:
     """Whether the rows of a fit stay in their source."""
     return isinstance(fit.data, StreamTable)
 

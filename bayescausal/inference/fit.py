@@ -203,12 +203,7 @@ def recorded(
 ) -> Fit:
     """Return the record of a posterior, its draws checked; warn where they are in trouble.
 
-    Parameters
-    ----------
-    start : float
-        When drawing began, by :func:`time.perf_counter`.
-    notes : sequence of str
-        What else a reader should know.
+    Drawing began at `start`, by :func:`time.perf_counter`.
     """
     seconds = round(time.perf_counter() - start, 3)
     posterior = drawn.groups["posterior"].assign_attrs(fitting_time=seconds)
@@ -234,10 +229,7 @@ def check_options(
 ) -> dict[str, Any]:
     """Refuse what there is not, counts below one, and options that are ours to set.
 
-    Returns
-    -------
-    dict
-        The options for ``pm.sample``.
+    Returned are the options for ``pm.sample``.
     """
     if method not in METHODS:
         raise BayesCausalError(
@@ -296,20 +288,7 @@ def _bounded(package: str) -> str:
 
 
 def check_keywords(options: Mapping[str, Any], *, own: Sequence[str] = ()) -> None:
-    """Refuse keywords that neither fit nor the sampler knows, whether a sampler runs or not.
-
-    Parameters
-    ----------
-    options : mapping
-        By keyword.
-    own : sequence of str
-        Further keywords that the caller takes.
-
-    Raises
-    ------
-    BayesCausalError
-        With the closest names.
-    """
+    """Refuse keywords that neither fit, nor the sampler, nor the caller itself (`own`) knows."""
     import pymc as pm
 
     known = {n for n in inspect.signature(pm.sample).parameters if n not in ("kwargs", "model")}
@@ -328,13 +307,7 @@ def check_keywords(options: Mapping[str, Any], *, own: Sequence[str] = ()) -> No
 
 
 def resolve_seed(seed: int | None) -> int:
-    """Return the seed, or a fresh one that can be kept.
-
-    Raises
-    ------
-    BayesCausalError
-        If it is not an integer of at least 0.
-    """
+    """Return the seed, or a fresh one that can be kept; refuse what is no integer from 0."""
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:

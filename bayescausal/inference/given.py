@@ -16,19 +16,9 @@ __all__ = ["as_fit", "instead_of_fit"]
 
 
 def as_fit(given: object, verb: str) -> Fit:
-    """Return a fit, or say how to make one of what was given.
+    """Return a fit, or refuse what stands in its place, saying how to make one of it.
 
-    Parameters
-    ----------
-    given : object
-        The argument in the place of the fit.
-    verb : str
-        The function that needs it.
-
-    Raises
-    ------
-    FitMismatchError
-        For a trace, a model, a graph, data, a question, or anything else.
+    `verb` is the function that needs it.
 
     Examples
     --------
@@ -50,12 +40,7 @@ def as_fit(given: object, verb: str) -> Fit:
 
 
 def instead_of_fit(given: object) -> tuple[str, str | None]:
-    """Say what stands in the place of a fit.
-
-    Returns
-    -------
-    (str, str or None)
-        What it is, and what to do about it.
+    """Say what stands in the place of a fit, and what to do about it.
 
     Examples
     --------

@@ -46,11 +46,6 @@ def can_show() -> bool:
 def showing(title: str, show: bool) -> Iterator[None]:
     """Let the long loops of a block of code show a bar with a title, or none.
 
-    Parameters
-    ----------
-    show : bool
-        False: nothing is shown, whatever was asked for further up.
-
     Examples
     --------
     >>> from bayescausal.inference.progress import showing, tracked
@@ -66,17 +61,7 @@ def showing(title: str, show: bool) -> Iterator[None]:
 
 
 def tracked[Part](parts: Iterable[Part], total: Callable[[], int]) -> Iterator[Part]:
-    """Pass parts on, with a bar once it takes long.
-
-    Parameters
-    ----------
-    total : callable
-        How many there will be; asked only if a bar is to be shown.
-
-    Yields
-    ------
-    object
-        The parts.
+    """Pass parts on, with a bar once it takes long; only then it is asked how many there will be.
 
     Examples
     --------

@@ -26,20 +26,7 @@ _KEY = "bayescausal"
 
 
 def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
-    """Write a fit to ``.nc`` or ``.zarr``: a temporary file that takes the name when complete.
-
-    Parameters
-    ----------
-    fit : Fit
-        Any.
-    path : path
-        An existing file of that name is replaced.
-
-    Raises
-    ------
-    DataError
-        If the suffix is neither, or the folder does not exist.
-    """
+    """Write a fit to ``.nc`` or ``.zarr``: a temporary file that takes the name when complete."""
     path = Path(path)
     if path.suffix not in (".nc", ".zarr"):
         raise DataError(
@@ -65,12 +52,7 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
 
 
 def fingerprint(structure: Structure) -> dict[str, Any]:
-    """Return what makes a model the same: variables, families, dims and arrows.
-
-    Returns
-    -------
-    dict
-        Plain data: ``variables`` (name to [family, dims]) and ``edges``.
+    """Return what makes a model the same, as plain data: variables, families, dims and arrows.
 
     Examples
     --------

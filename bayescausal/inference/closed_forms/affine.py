@@ -65,10 +65,7 @@ def degree(
 ) -> float:
     """Return the degree of an expression in some variables: 0, 1, 2, ... or infinity.
 
-    Parameters
-    ----------
-    unknown, given : collection of Variable
-        Leaves of degree 1 and of degree 0; the walk does not go behind them.
+    The walk does not go behind the unknown, of degree 1, and the given, of degree 0.
 
     Examples
     --------

@@ -97,17 +97,9 @@ class AffineTerm:
         return {f"cut_{i}": tuple(int(k) for k in s) for i, s in enumerate(found)}
 
     def measure(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the sums.
+        """Return the sums: ``reference``, ``gram``, ``moment``, ``square``, ``count``.
 
-        Returns
-        -------
-        dict of str to ndarray
-            ``reference``, ``gram``, ``moment``, ``square``, ``count``.
-
-        Raises
-        ------
-        NotReducedError
-            If the numbers contradict the form, or there are too many coefficients.
+        Refused where the numbers contradict the form, or there are too many coefficients.
         """
         steady = {n: columns[n] for n in self.equation.steady}
         shapes = self.shapes(steady)

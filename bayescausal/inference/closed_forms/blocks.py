@@ -99,19 +99,9 @@ def named_parents(roots: Iterable[Variable], leaves: Collection[Variable]) -> se
 
 
 def split(structure: Structure, observed: Collection[str], partly: Collection[str]) -> list[Block]:
-    """Return the blocks of a posterior.
+    """Return the blocks of a posterior, in the order of the model.
 
-    Parameters
-    ----------
-    observed : collection of str
-        Random variables that were observed in every cell.
-    partly : collection of str
-        Random variables with empty cells: unknown, and a factor, at once.
-
-    Returns
-    -------
-    list of Block
-        In the order of the model.
+    A variable with empty cells (`partly`) is unknown, and a factor, at once.
 
     Examples
     --------

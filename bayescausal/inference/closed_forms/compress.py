@@ -151,13 +151,7 @@ def compress(
 def reducible(
     structure: Structure, conformed: Conformed, names: Collection[str]
 ) -> dict[str, list[Any] | str]:
-    """Return how observed equations might be shortened, or why not, from the expressions alone.
-
-    Parameters
-    ----------
-    names : collection of str
-        Observed variables of the conditioned model.
-    """
+    """Return how observed equations might be shortened, or why not, from the expressions alone."""
     known = {n for n in structure.random if n in conformed.columns and n not in conformed.missing}
     known |= {rv.name for rv in structure.model.observed_RVs}
     found: dict[str, list[Any] | str] = {}
@@ -177,13 +171,7 @@ def measure(
     conformed: Conformed,
     rows: Mapping[str, np.ndarray] | None = None,
 ) -> Compression:
-    """Return the numbers that take the place of the rows.
-
-    Parameters
-    ----------
-    rows : mapping of str to ndarray of bool, optional
-        Of some equations, the rows that count.
-    """
+    """Return the numbers that take the place of the rows, or of those that `rows` selects."""
     columns = {**data_values(structure.model), **conformed.columns}
     chosen, left = {}, {}
     for name, options in terms.items():
@@ -218,20 +206,7 @@ def fuse(found: Compression, structure: Structure, conformed: Conformed) -> Comp
 
 
 def insert(structure: Structure, model: pm.Model, found: Compression) -> pm.Model:
-    """Return a conditioned model with some of its equations shortened.
-
-    Parameters
-    ----------
-    structure : Structure
-        Of the model before it was conditioned.
-    model : pm.Model
-        Conditioned; perhaps without some blocks.
-
-    Returns
-    -------
-    pm.Model
-        Without data that nothing reads any more.
-    """
+    """Return a conditioned model with some equations shortened, without data that nothing reads."""
     terms = {**found.chosen, **found.fused}
     if not terms:
         return model
@@ -281,18 +256,7 @@ def lean(structure: Structure, model: pm.Model) -> pm.Model:
 
 
 def unit_deterministics(structure: Structure, model: pm.Model) -> list[Any]:
-    """Return the Deterministics that have a value for each unit.
-
-    Parameters
-    ----------
-    model : pm.Model
-        The structure's own, or conditioned.
-
-    Returns
-    -------
-    list of TensorVariable
-        Of `model`.
-    """
+    """Return the Deterministics of a model that have a value for each unit."""
     unit = set(structure.unit_dims)
     below = structure.descendants(structure.nodes) if structure.nodes else frozenset()
     parts = {*structure.deterministics, *structure.imputed, *below}

@@ -126,21 +126,9 @@ class CountBlock:
         *,
         reference: np.ndarray | None = None,
     ) -> CountStatistics:
-        """Return the statistics of some rows.
+        """Return the statistics of some rows; as of a linear block, and without a reference.
 
-        Parameters
-        ----------
-        chunk : mapping of str to ndarray
-            The columns, rows along their first axis.
-        counts : ndarray, shape (n_rows,), optional
-            How often each row occurs.
-        reference
-            Not used: sums of counts need none.
-
-        Raises
-        ------
-        NotAffineError
-            If a row uses several entries, or part of one.
+        Refused is a row that uses several entries, or part of one.
         """
         size = len(self.prior.first)
         total = CountStatistics(np.zeros(size), np.zeros(size))
@@ -240,13 +228,7 @@ class CountBlock:
     def draw(
         self, statistics: CountStatistics, size: int, seed: Sequence[int]
     ) -> dict[str, np.ndarray]:
-        """Return independent draws of the unknowns.
-
-        Parameters
-        ----------
-        statistics : CountStatistics
-            Of all rows.
-        """
+        """Return independent draws of the unknowns."""
         rng = np.random.default_rng(seed)
         total = self.prior + statistics
         out, start = {}, 0
@@ -267,13 +249,7 @@ class CountBlock:
 
 
 def count_block(structure: Structure, block: Block, columns: Collection[str]) -> CountBlock | str:
-    """Return a block's exact sampler, or why it is no conjugate block of counts.
-
-    Parameters
-    ----------
-    columns : collection of str
-        Names that are given by data.
-    """
+    """Return a block's exact sampler, or why it is no conjugate block of counts."""
     if not block.observed:
         return "no equation reads it"
     unknown = {n: structure.variable(n) for n in block.unknowns}

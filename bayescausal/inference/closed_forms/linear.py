@@ -234,15 +234,7 @@ class LinearBlock:
     ) -> dict[str, np.ndarray]:
         """Return independent draws of the unknowns.
 
-        Parameters
-        ----------
-        statistics : LinearStatistics
-            Of all rows.
-
-        Raises
-        ------
-        ArithmeticError
-            If the posterior has no finite integral.
+        Refused is a posterior that has no finite integral.
         """
         rng = np.random.default_rng(seed)
         # About the fit itself, so that draws do not depend on the order of the rows.

@@ -51,13 +51,7 @@ MOST = 1_500
 
 
 def linear_block(structure: Structure, block: Block, columns: Collection[str]) -> LinearBlock | str:
-    """Return a block's exact sampler, or why it is not linear-Gaussian.
-
-    Parameters
-    ----------
-    columns : collection of str
-        Names that are given by data.
-    """
+    """Return a block's exact sampler, or why it is not linear-Gaussian."""
     unknown = {n: structure.variable(n) for n in block.unknowns}
     leaves = {*structure.model.basic_RVs, *structure.model.data_vars}
     means, spreads, families = {}, {}, {}

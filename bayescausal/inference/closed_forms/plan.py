@@ -80,14 +80,7 @@ class Plan:
 
 
 def make_plan(structure: Structure, columns: Collection[str], partly: Collection[str] = ()) -> Plan:
-    """Return how each block can be drawn, from the expressions alone.
-
-    Parameters
-    ----------
-    columns : collection of str
-        Names that are given by data: random variables and ``pm.Data``.
-    partly : collection of str
-        Random variables with empty cells.
+    """Return how each block can be drawn, from the expressions and the names of the data alone.
 
     Examples
     --------
@@ -161,13 +154,7 @@ def row_chunks(
 def accumulate(
     sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
 ) -> Any:
-    """Return the statistics of all rows.
-
-    Raises
-    ------
-    NotAffineError
-        If the numbers contradict the form.
-    """
+    """Return the statistics of all rows; refuse numbers that contradict the form."""
     total: Any = None
     for chunk in row_chunks(sampler, structure, columns, rows):
         reference = getattr(total, "reference", None)
@@ -188,17 +175,8 @@ def draw_exact(
 ) -> tuple[dict[str, np.ndarray], dict[str, str], Plan]:
     """Draw the blocks that can be drawn exactly.
 
-    Parameters
-    ----------
-    rows : mapping of str to ndarray of bool, optional
-        Of outcomes with a sampler of their own, the rows that count.
-
-    Returns
-    -------
-    arrays : dict of str to ndarray, shape (chain, draw, ...)
-    methods : dict of str to str
-    plan : Plan
-        With blocks that the numbers contradicted moved to the rest.
+    Blocks that the numbers contradict are moved to the rest of the plan that is returned. `rows`
+    are, of outcomes with a sampler of their own, the rows that count.
     """
     arrays: dict[str, np.ndarray] = {}
     methods: dict[str, str] = {}
@@ -243,17 +221,8 @@ def _block_of(structure: Structure, plan: Plan, sampler: Sampler) -> Block:
 def rest_of(model: pm.Model, gone: Sequence[str], held: Sequence[str]) -> pm.Model:
     """Return what is left of a conditioned model without some blocks.
 
-    Parameters
-    ----------
-    gone : sequence of str
-        Unknowns that are drawn elsewhere.
-    held : sequence of str
-        Observed variables whose equations are left out: they keep the values of the data.
-
-    Returns
-    -------
-    pm.Model
-        Without Deterministics that read what is gone.
+    Gone are the unknowns that are drawn elsewhere, and Deterministics that read them; the equations
+    of what is held are left out, and its variables keep the values of the data.
     """
     if not gone and not held:
         return model
@@ -280,15 +249,7 @@ def with_arrays(
     arrays: Mapping[str, np.ndarray],
     data: Mapping[str, np.ndarray],
 ) -> dict[str, xr.Dataset]:
-    """Return groups with draws, and what they determine, put in.
-
-    Parameters
-    ----------
-    coords : mapping of str to sequence
-        Labels of the dims of the data.
-    data : mapping of str to ndarray
-        Values of ``pm.Data``; of others the model's own are taken.
-    """
+    """Return groups with draws, and what they determine, put in."""
     if not arrays:
         return dict(groups)
     before = groups["posterior"]
@@ -309,15 +270,7 @@ def derived(
     coords: Mapping[str, np.ndarray],
     values: Mapping[str, np.ndarray],
 ) -> dict[str, xr.DataArray]:
-    """Return the parameters' Deterministics that the draws determine.
-
-    Parameters
-    ----------
-    posterior : Dataset
-        Dims chain, draw and their own.
-    values : mapping of str to ndarray
-        Of ``pm.Data``.
-    """
+    """Return the parameters' Deterministics that the draws and ``pm.Data`` determine."""
     model = structure.model
     leaves = {*model.basic_RVs, *model.data_vars}
     unit = {*structure.nodes, *structure.deterministics, *structure.imputed}

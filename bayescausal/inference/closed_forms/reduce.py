@@ -86,17 +86,9 @@ class CellTerm:
         self._shapes = shapes_of(structure, equation.unknown)
 
     def measure(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the distinct rows and their counts.
+        """Return the distinct rows: a column for each parent, ``value`` and ``counts``.
 
-        Returns
-        -------
-        dict of str to ndarray
-            A column for each parent, ``value`` and ``counts``.
-
-        Raises
-        ------
-        NotReducedError
-            If more than half of the rows differ.
+        Refused where more than half of the rows differ.
         """
         y = np.asarray(columns[self.name])
         parents = {n: np.asarray(columns[n]) for n in self.equation.varying}
@@ -143,15 +135,7 @@ class CellTerm:
             raise NotReducedError("the density of a row depends on where it stands")
 
     def term(self, data: Mapping[str, Variable], found: Mapping[str, Variable]) -> Variable:
-        """Return the log-likelihood.
-
-        Parameters
-        ----------
-        data : mapping of str to Variable
-            What :meth:`measure` returned, in the model.
-        found : mapping of str to Variable
-            The unknowns and the steady data, in the model.
-        """
+        """Return the log-likelihood of the numbers and the leaves, in the model."""
         shape = (-1, *(1,) * (self.density.type.ndim - 1))
         total = pt.sum(self.density * self.counts.reshape(shape))
         [total] = graph_replace(
@@ -172,17 +156,7 @@ type Term = AffineTerm | CellTerm
 def reductions(structure: Structure, name: str, known: Collection[str]) -> list[Term] | str:
     """Return how an observed equation can be shortened, best first; or why it cannot.
 
-    Parameters
-    ----------
-    name : str
-        An observed variable.
-    known : collection of str
-        Random variables that were observed, in every cell.
-
-    Returns
-    -------
-    list of AffineTerm or CellTerm, or str
-        Some may fail on the numbers.
+    `known` are the variables that were observed in every cell. A term may fail on the numbers.
     """
     try:
         equation = Equation(structure, name, known)
@@ -200,24 +174,7 @@ def reductions(structure: Structure, name: str, known: Collection[str]) -> list[
 def distinct(arrays: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return, for rows spread over arrays, the code of each, and one row for each code.
 
-    Parameters
-    ----------
-    arrays : sequence of ndarray
-        Rows along the first axis.
-    size : int
-        Number of rows.
-
-    Returns
-    -------
-    code : ndarray, shape (size,)
-        In the order of the sorted rows.
-    first : ndarray
-        A row that has each code.
-
-    Raises
-    ------
-    NotReducedError
-        If more than half of the rows differ.
+    Codes are in the order of the sorted rows. Refused where more than half of the rows differ.
 
     Examples
     --------

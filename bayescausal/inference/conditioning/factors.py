@@ -67,13 +67,7 @@ class Factors:
         self.stands: dict[str, Variable] = {}
 
     def reading(self, latents: Collection[str]) -> dict[str, frozenset[str]]:
-        """Return, for every factor that reads some latents, which: its own variable among them.
-
-        Returns
-        -------
-        dict of str to frozenset of str
-            In the order of the model; the names are those of random variables and Potentials.
-        """
+        """Return, for every factor that reads some latents, which: its own variable among them."""
         marker_of = {self.memo[self.model[name]]: name for name in latents}
         found = {}
         for var in [*self.model.basic_RVs, *self.model.potentials]:
@@ -90,22 +84,9 @@ class Factors:
         return found
 
     def log_density(self, name: str, latents: Collection[str]) -> Variable:
-        """Return the log-density of one variable or Potential, cell by cell.
+        """Return the log-density of a variable or Potential, by cell, of ``places`` and data.
 
-        Parameters
-        ----------
-        latents : collection of str
-            What will be taken out.
-
-        Returns
-        -------
-        TensorVariable
-            Of ``places`` and the data, without checks.
-
-        Raises
-        ------
-        StaysError
-            If it has none, or the variable is unknown and could not go without its factor.
+        Refused where it has none, or the variable is unknown and could not go without it.
         """
         var = self.model[name]
         marker = self.memo[var]
@@ -157,19 +138,7 @@ class Factors:
     ) -> pm.Model:
         """Return the model with Potentials in the place of latents and what reads them.
 
-        Parameters
-        ----------
-        latents : collection of str
-            Taken out.
-        factors : collection of str
-            Whose densities are taken out.
-        potentials : mapping of str to TensorVariable
-            Of ``places`` and the data.
-
-        Returns
-        -------
-        pm.Model
-            Without Deterministics that read a latent. This object is used up.
+        Deterministics that read a latent go as well. This object is used up.
         """
         fgraph, memo, model = self.fgraph, self.memo, self.model
         away = {memo[model[n]] for n in latents}

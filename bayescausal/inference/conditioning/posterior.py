@@ -180,20 +180,7 @@ def gap_methods(rows: Collection[str], exact: Collection[str]) -> dict[str, str]
 def draw_laplace(
     model: pm.Model, *, draws: int, chains: int, seed: int
 ) -> tuple[Drawn | None, tuple[str, ...]]:
-    """Draw from a Laplace approximation at the mode, if its weights can be trusted.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned, lean.
-
-    Returns
-    -------
-    drawn : Drawn or None
-        None where NUTS has to be run.
-    notes : tuple of str
-        Why.
-    """
+    """Draw from a Laplace approximation of a lean model, or say why NUTS has to be run."""
     try:
         found, k_hat = laplace_draws(model, draws=draws, chains=chains, seed=seed)
     except ArithmeticError as error:
@@ -214,13 +201,7 @@ def relabelled(
     found: Compression,
     methods: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return how each block was drawn: apart, those whose equations are all shortened.
-
-    Parameters
-    ----------
-    methods : mapping of str to str
-        Of one Markov chain.
-    """
+    """Return how each block was drawn: apart, those whose equations are all shortened."""
     partly = set(conformed.missing)
     seen = {n for n in structure.random if n in conformed.columns} - partly
     seen |= {rv.name for rv in structure.model.observed_RVs} - partly

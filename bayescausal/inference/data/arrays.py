@@ -40,17 +40,7 @@ __all__ = ["from_dataset", "from_mapping", "own_table"]
 def own_table(structure: Structure, data: Table | None = None) -> Table:
     """Return what the model itself was observed to be, with the columns of `data` in front.
 
-    Parameters
-    ----------
-    structure : Structure
-        A model that is conditioned already, in whole or in part.
-    data : Table, optional
-        Columns that take the place of the model's own.
-
-    Returns
-    -------
-    Table
-        Cells that the model imputes are NaN.
+    Cells that the model imputes are NaN.
 
     Examples
     --------

@@ -37,11 +37,6 @@ def aligned(values: ArrayLike) -> np.ndarray:
 
     Fields of packed records and what arrives over a network may not, and compiled code refuses
     them.
-
-    Returns
-    -------
-    ndarray
-        The same one where it is aligned already.
     """
     return np.require(values, requirements="A")
 

@@ -58,20 +58,7 @@ _TURNS: tuple[tuple[str, Any], ...] = (
 def one_name_each(structure: Structure, columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """Refuse a column that stands for a modelled variable in the equation of another.
 
-    Parameters
-    ----------
-    columns : mapping of str to ndarray
-        Its columns.
-
-    Returns
-    -------
-    tuple of str
-        A note for each two columns without an equation of which one follows from the other.
-
-    Raises
-    ------
-    DataError
-        Naming both, and who reads the copy.
+    Returned is a note for each two columns without an equation of which one follows from the other.
     """
     graph = structure.graph
     read = _read(structure, columns)

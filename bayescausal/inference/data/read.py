@@ -128,26 +128,10 @@ def read_data(
 
 
 def as_table(data: Data, structure: Structure) -> Table:
-    """Return `data` as a :class:`Table` of the variables of a model.
+    """Return `data` as a :class:`Table` of the variables of a model; other names in ``ignored``.
 
-    Parameters
-    ----------
-    data : DataFrame, Table, Mapping, Dataset or source of rows
-        pandas, polars, pyarrow or anything that narwhals reads; a mapping of arrays; an
-        xarray Dataset; the path of Parquet files and the like, read into memory. A
-        :class:`Table` is returned as it is.
-
-    Returns
-    -------
-    Table
-        The columns that the model has; the names of the others in ``ignored``.
-
-    Raises
-    ------
-    DataError
-        If the data are empty, have duplicate columns or rows, or shapes that disagree.
-    FixedUnitsError
-        If the model fixes its number of units and the data have another.
+    Refused are data that are empty, have duplicate columns or rows, or shapes that disagree, and
+    other numbers of units than the model fixes.
 
     Examples
     --------
@@ -175,13 +159,7 @@ def as_table(data: Data, structure: Structure) -> Table:
 
 
 def beyond(structure: Structure) -> tuple[str, ...]:
-    """Say what else is part of the density.
-
-    Returns
-    -------
-    tuple of str
-        A note if Potentials act on structural variables.
-    """
+    """Say if Potentials that act on structural variables are part of the density."""
     if not structure.potentials:
         return ()
     names = ", ".join(structure.potentials)

@@ -56,19 +56,9 @@ class _RefusedError(Exception):
 def integrable_groups(
     structure: Structure, names: Sequence[str], empty: Collection[str] = ()
 ) -> list[tuple[str, ...]]:
-    """Return those of some Normal variables that can be integrated out, as groups.
+    """Return which Normal variables can be integrated out: groups, one after the other.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Free Normal arrays, in the order of the model.
-    empty : collection of str
-        Those of them that are columns with some empty cells.
-
-    Returns
-    -------
-    list of tuple of str
-        Those of a group jointly, the groups one after the other.
+    `empty` are those of them that are columns with some empty cells.
 
     Examples
     --------

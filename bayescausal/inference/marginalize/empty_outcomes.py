@@ -112,10 +112,7 @@ class Gaps:
 def unread(structure: Structure, conformed: Conformed, *, latents: bool = False) -> list[str]:
     """Return the outcomes with empty cells that only their own equation reads.
 
-    Parameters
-    ----------
-    latents : bool
-        Whether their equations may read unknowns of the units, without empty cells.
+    With `latents` their equations may read unknowns of the units that have no empty cells.
     """
     model, unit = structure.model, set(structure.unit_dims)
     free = {str(rv.name) for rv in model.free_RVs}
@@ -150,13 +147,7 @@ def unread(structure: Structure, conformed: Conformed, *, latents: bool = False)
 
 
 def without_cells(model: pm.Model, names: Collection[str]) -> pm.Model:
-    """Return a conditioned model without the empty cells of some outcomes.
-
-    Parameters
-    ----------
-    model : pm.Model
-        In which these are split into what is seen and what is not.
-    """
+    """Return a conditioned model without the empty cells of outcomes that it has split."""
     if not names:
         return model
     fgraph, memo, initvals = open_model(model)
@@ -172,19 +163,10 @@ def without_cells(model: pm.Model, names: Collection[str]) -> pm.Model:
 def find_gaps(
     structure: Structure, conformed: Conformed, method: str, failed: Collection[str] = ()
 ) -> Gaps | None:
-    """Return the outcomes whose empty cells can be left out.
+    """Return the outcomes whose empty cells can be left out; None where there are none.
 
-    Parameters
-    ----------
-    conformed : Conformed
-        The data; only the names of the columns, and of those with empty cells, are looked at.
-    failed : collection of str
-        Outcomes whose numbers contradicted their closed form.
-
-    Returns
-    -------
-    Gaps or None
-        None where there are none.
+    Of the data only the names of columns, and of those with empty cells, are looked at. The numbers
+    of the outcomes in `failed` contradicted their closed form.
     """
     if method == "nuts":
         return None

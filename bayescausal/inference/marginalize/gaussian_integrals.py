@@ -184,22 +184,7 @@ class GaussianConditional:
         rng: np.random.Generator,
         count: int,
     ) -> dict[str, np.ndarray]:
-        """Return one draw of every latent for every draw of what it reads.
-
-        Parameters
-        ----------
-        held : mapping of str to ndarray
-            Draws of what is read, along the first axis.
-        data : mapping of str to ndarray
-            Values of data that replace those of the model.
-        count : int
-            Draws.
-
-        Returns
-        -------
-        dict of str to ndarray
-            (count, *shape).
-        """
+        """Return one draw of every latent, (count, *shape), for every draw of what it reads."""
         noise = rng.standard_normal((count, len(self.names), *self.shape))
         own = [noise[:, j] for j in range(len(self.names))]
         found = self.function(*own, *(held[n] for n in self.inputs), *self._given(data))

@@ -95,22 +95,7 @@ def cell_map(
 
 
 def collect(many: Variable, index: np.ndarray, shape: tuple[int, ...], states: int) -> Variable:
-    """Add up what the cells of a factor say about each cell of the latents.
-
-    Parameters
-    ----------
-    many : TensorVariable
-        The factor in every joint state: (states, *cells of the factor).
-    shape : tuple of int
-        Of the latents.
-    states : int
-        Number of joint states.
-
-    Returns
-    -------
-    TensorVariable
-        (states, *shape).
-    """
+    """Add up what the cells of a factor say about each cell of the latents, by joint state."""
     cells = int(np.prod(shape))
     numbers = np.arange(cells).reshape(shape)
     if index.shape == shape and np.array_equal(index, numbers):

@@ -100,21 +100,10 @@ class Integrated:
         data: Mapping[str, Any] | None = None,
         missing: Mapping[str, np.ndarray] | None = None,
     ) -> dict[str, np.ndarray]:
-        """Draw the latents from their exact conditional, once per draw.
+        """Draw the latents from their exact conditional, once per draw of the free variables.
 
-        Parameters
-        ----------
-        posterior : Dataset
-            Draws of the free variables of ``model``.
-        data : mapping of str to ndarray, optional
-            Other values of the model's data, of the same shapes.
-        missing : mapping of str to ndarray of bool, optional
-            Where columns are empty.
-
-        Returns
-        -------
-        dict of str to ndarray, shape (chain, draw, ...)
-            Of a column ``x`` with empty cells those cells, as ``x_unobserved``.
+        Of a column ``x`` that is empty in part (`missing`) the empty cells are returned, as
+        ``x_unobserved``. `data` are other values of the model's data, of the same shapes.
         """
         sizes = posterior.sizes["chain"], posterior.sizes["draw"]
         total = sizes[0] * sizes[1]
@@ -145,17 +134,8 @@ def integrate(
 ) -> Integrated | None:
     """Integrate out the Normal latents, empty cells and group effects that can be, exactly.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned on the data.
-    partly : mapping of str to Partly, optional
-        Columns that are empty in part, and free variables of `model`.
-
-    Returns
-    -------
-    Integrated or None
-        None if there is nothing to integrate out.
+    None if there is nothing to integrate out. `partly` are columns that are empty in part, and free
+    variables of the conditioned model.
 
     Examples
     --------

@@ -88,18 +88,9 @@ class Marginal:
 
 
 def marginalise(structure: Structure, conditioned: Conditioned) -> Marginal | None:
-    """Sum out the discrete latents that can be, exactly.
+    """Sum out the discrete latents that can be, exactly; None if there is none.
 
-    Parameters
-    ----------
-    conditioned : Conditioned
-        The model with its data.
-
-    Returns
-    -------
-    Marginal or None
-        None if there is nothing to sum out. Latents with more than 64 joint states per unit, or
-        through which units touch, stay in the model.
+    Latents with more than 64 joint states per unit, or through which units touch, stay.
 
     Examples
     --------

@@ -29,12 +29,7 @@ __all__ = ["prior_draws"]
 def prior_draws(observed: Observed, draws: int, seed: int) -> xr.Dataset:
     """Draw parameters from their prior, and what is not observed of units from their equations.
 
-    Parameters that are bound by a Potential are drawn by NUTS.
-
-    Raises
-    ------
-    ModelError
-        If a prior is improper.
+    Parameters that are bound by a Potential are drawn by NUTS. An improper prior is refused.
     """
     structure, model = observed.structure, observed.structure.model
     names = list(structure.parameters)

@@ -137,22 +137,8 @@ def laplace_draws(
 ) -> tuple[xr.Dataset, float]:
     """Draw from the Laplace approximation of a model, resampled by smoothed importance weights.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned; its free variables are continuous.
-
-    Returns
-    -------
-    posterior : Dataset
-        Dims chain, draw and those of the variables; Deterministics included.
-    k_hat : float
-        The Pareto shape of the weights.
-
-    Raises
-    ------
-    ArithmeticError
-        If there is no mode with a curvature, or the approximation misses the posterior.
+    Returned are the draws, Deterministics included, and the Pareto shape of the weights. Refused
+    where there is no mode with a curvature, or the approximation misses the posterior.
     """
     if any(is_discrete(rv) for rv in model.free_RVs):
         raise ArithmeticError("there are discrete unknowns")

@@ -218,24 +218,7 @@ def complete_truth(
 ) -> Fit:
     """Put known parameters and complete data in the form of a fit: nothing is left to draw.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read once; many data sets share it.
-    data : DataFrame
-        A column for every structural variable, latents included.
-    seed : int
-        Of the noise in answers.
-
-    Returns
-    -------
-    Fit
-        Of kind ``"truth"``, with one draw.
-
-    Raises
-    ------
-    DataError
-        If a variable has no column, or a cell is empty.
+    The model is read once, for many data sets. Refused is a variable without a complete column.
 
     Examples
     --------

@@ -76,10 +76,7 @@ class Centred(Transform):
 def centred(structure: Structure, model: pm.Model) -> pm.Model:
     """Return a model whose chained Normal parameters are sampled about their means.
 
-    Returns
-    -------
-    pm.Model
-        The same one where no mean of a prior reads another parameter.
+    The same one where no mean of a prior reads another parameter.
     """
     chained = _chained(structure, model)
     if not chained:

@@ -159,15 +159,7 @@ def sample_model(
 ) -> dict[str, xr.Dataset]:
     """Run the sampler on a model; say which variable is to blame if it cannot start.
 
-    Parameters
-    ----------
-    model : pm.Model
-        What is to be sampled: its free variables.
-
-    Returns
-    -------
-    dict of str to Dataset
-        ``posterior`` and, if there was anything to sample, ``sample_stats``.
+    Returned are ``posterior`` and, if there was anything to sample, ``sample_stats``.
     """
     if not model.free_RVs:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})

@@ -99,17 +99,9 @@ class Counting:
 
 
 def distinct_rows(source: RowSource, columns: Sequence[str], most: int = MOST) -> pa.Table | None:
-    """Return the distinct rows of a source, by its engine or by a pass.
+    """Return the distinct rows of a source with their counts, by its engine or by a pass.
 
-    Parameters
-    ----------
-    most : int
-        Distinct rows that are held at most.
-
-    Returns
-    -------
-    pyarrow.Table or None
-        With a column of counts; None where there are too many. Empty where there are no rows.
+    None where there are too many; empty where there are no rows.
     """
     found = source.distinct(columns)
     if found is None:

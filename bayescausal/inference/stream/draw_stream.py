@@ -142,13 +142,7 @@ def _numbers(work: Gathering, found: Gathered, term: Term, samplers: Sequence[An
 
 
 def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) -> Gathered:
-    """Run the pass, and refuse rows that do not fit the model.
-
-    Returns
-    -------
-    Gathered
-        With statistics for every sampler.
-    """
+    """Run the pass, and refuse rows that do not fit the model."""
     parts = parts_of(columns.values())
     found = _counted_by_engine(source, work) or source.reduce(parts, work)
     if found is None:

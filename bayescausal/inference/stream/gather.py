@@ -84,15 +84,7 @@ def layout_of(
     columns: Mapping[str, Column],
     wanted: Sequence[Sequence[str]] = (),
 ) -> Layout:
-    """Divide the work of a pass.
-
-    Parameters
-    ----------
-    columns : mapping of str to Column
-        All that the pass reads.
-    wanted : sequence of sequence of str
-        Further sets of variables whose distinct rows are needed.
-    """
+    """Divide the work of a pass; of some sets of columns the distinct rows are `wanted`."""
 
     def finite(names: Sequence[str]) -> bool:
         return all(columns[n].finite for n in names)
@@ -160,16 +152,7 @@ def gathered_by(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return what gathers sums in a pass, and the terms of equations that are shortened.
 
-    Parameters
-    ----------
-    plan : Plan
-        All whose other blocks can be shortened.
-
-    Returns
-    -------
-    samplers : tuple
-        The exact samplers, then one for each equation of sums and of means.
-    terms : dict of str to term
+    The first are the exact samplers, then one for each equation of sums and of means.
     """
     if not plan.rest:
         return plan.samplers, {}
@@ -311,13 +294,7 @@ class Gathering:
                 out.statistics[i] = found if have is None else have + found
 
     def from_counts(self, found: pa.Table) -> Gathered:
-        """Return what rows come down to whose distinct ones an engine has counted.
-
-        Parameters
-        ----------
-        found : pyarrow.Table
-            Of the first set of variables.
-        """
+        """Return what rows come down to whose distinct ones an engine has counted."""
         weights = found[COUNT].to_numpy()
         out = Gathered(rows=int(weights.sum()))
         self._read(out, self.layout.checked(0), found, weights)
@@ -349,13 +326,7 @@ class Gathering:
         return out
 
     def rows_of(self, found: Gathered, names: Sequence[str]) -> tuple[dict[str, Any], np.ndarray]:
-        """Return distinct rows of some variables, and their counts.
-
-        Parameters
-        ----------
-        names : sequence of str
-            In one of the sets that are wanted.
-        """
+        """Return distinct rows of some variables of a set that is wanted, and their counts."""
         sets = self.layout.counted
         place = next(k for k in self.layout.wanted if set(names) <= set(sets[k]))
         parts = [part for n in names for part in self.reader.columns[n].parts]
@@ -364,15 +335,7 @@ class Gathering:
         return self._read(Gathered(), names, counted, counts), counts
 
     def turn(self, out: Gathered, place: int, counted: pa.Table) -> None:
-        """Turn counts of distinct rows into statistics.
-
-        Parameters
-        ----------
-        out : Gathered
-            To which the statistics are added.
-        place : int
-            Of the set of variables.
-        """
+        """Turn the distinct rows of a set of variables into statistics, added to `out`."""
         counts = counted[COUNT].to_numpy().astype(float)
         scratch = Gathered()
         chunk = self._read(scratch, self.layout.counted[place], counted, counts)

@@ -47,15 +47,7 @@ def shorten(
 ) -> dict[str, Term] | tuple[str, str]:
     """Return how the equations of blocks are gathered in a pass, from the expressions alone.
 
-    Parameters
-    ----------
-    blocks : sequence of (Block, str)
-        And why they have no exact method.
-
-    Returns
-    -------
-    dict of str to term, or (str, str)
-        By equation; or the equations that cannot be, and why.
+    By equation; or the equations that cannot be, and why.
     """
     known = Conformed(dict.fromkeys(columns), {}, (), {}, {}, {}, ())  # type: ignore[arg-type]
     terms: dict[str, Term] = {}

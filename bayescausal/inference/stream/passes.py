@@ -75,22 +75,7 @@ class RowSource(RowColumns, Protocol):
 
 
 def required(name: str, extra: str, what: str) -> ModuleType:
-    """Import an optional package, or say how to get it.
-
-    Parameters
-    ----------
-    name : str
-        Of the module.
-    extra : str
-        The extra of this package that brings it.
-    what : str
-        What needs it.
-
-    Raises
-    ------
-    BayesCausalError
-        If it is not installed.
-    """
+    """Import an optional package that something needs, or say which extra brings it."""
     import importlib
 
     try:

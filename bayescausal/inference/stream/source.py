@@ -119,18 +119,7 @@ def open_source(data: object) -> RowSource:
 
 
 def in_memory(data: object, most: int = CELLS) -> pd.DataFrame:
-    """Return the rows of a source as a table in memory, if they are few.
-
-    Parameters
-    ----------
-    most : int
-        Cells, rows times columns, that are read at most.
-
-    Raises
-    ------
-    DataError
-        If there are more.
-    """
+    """Return the rows of a source as a table in memory, if they have few cells."""
     import pyarrow as pa
 
     source = open_source(data)

@@ -140,18 +140,7 @@ class StreamTable(Table):
         names: Iterable[str],
         weights: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
-        """Return the values of some columns in a piece of the source.
-
-        Parameters
-        ----------
-        weights : ndarray, optional
-            How often each row occurs.
-
-        Raises
-        ------
-        DataError
-            If there is a value that the fit did not see.
-        """
+        """Return the values of some columns in a piece; refuse a value that the fit did not see."""
         out = {}
         for name in names:
             out[name], problems = self.readers[name].read(batch, self.orders.get(name, ()), weights)
@@ -170,14 +159,7 @@ class StreamTable(Table):
         return all(self.readers[name].finite for name in names)
 
     def distinct(self, names: Iterable[str]) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
-        """Return the distinct rows of some columns, and how often each occurs.
-
-        Returns
-        -------
-        values : dict of str to ndarray
-        counts : ndarray of float
-            None in the place of both if there are too many.
-        """
+        """Return the distinct rows of some columns, and their counts; None if too many."""
         names = list(names)
         if not names:
             return {}, np.array([float(self.rows)])
@@ -189,13 +171,7 @@ class StreamTable(Table):
         return self.decoded(found, names, counts), counts.astype(float)
 
     def reduce[Result](self, names: Iterable[str], work: Work[Result]) -> Result | None:
-        """Return the sum of a function of all pieces of the rows.
-
-        Parameters
-        ----------
-        names : iterable of str
-            The columns that it needs.
-        """
+        """Return the sum of a function of all pieces of the rows."""
         return self.source.reduce(parts_of(self.readers[n] for n in names), work)
 
     def expect(self, rows: int) -> None:
@@ -214,12 +190,7 @@ def read_source(
 ) -> tuple[Structure, StreamTable, Conformed]:
     """Read a model together with a source of rows, of which no row is read yet.
 
-    Raises
-    ------
-    ModelError, FixedUnitsError
-        If the units of the model are not rows.
-    DataError
-        If there are no such rows, or none of their columns is a variable of the model.
+    Refused is a model whose units are not rows, and a source without a column of it.
     """
     source = open_source(data)
     names = [str(n) for n in source.schema.names]
@@ -243,15 +214,7 @@ def read_source(
 def counted(
     structure: Structure, table: StreamTable, orders: Mapping[str, tuple[Any, ...]], rows: int
 ) -> tuple[StreamTable, Conformed]:
-    """Return what a fit keeps of rows that it does not hold, now that a pass has seen them.
-
-    Parameters
-    ----------
-    orders : mapping of str to tuple
-        Labels in the order of their codes.
-    rows : int
-        Number of rows.
-    """
+    """Return what a fit keeps of rows that it does not hold, now that a pass has seen them."""
     [unit] = structure.unit_dims
     coords: dict[str, Any] = dim_labels({}, {unit: 0}, structure)
     coords[unit] = pd.RangeIndex(rows)
@@ -267,17 +230,7 @@ def counted(
 
 
 def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
-    """Return a fit with some rows in the place of all.
-
-    Parameters
-    ----------
-    fit : Fit
-        Whose rows stay in their source.
-    columns : mapping of str to ndarray
-        Of the rows that take their place.
-    rows : int
-        Number of them.
-    """
+    """Return a fit whose rows stay in their source with some rows in the place of all."""
     [unit] = fit.structure.unit_dims
     coords: dict[str, Any] = {**fit.coords, unit: pd.RangeIndex(rows)}
     known = fit.columns

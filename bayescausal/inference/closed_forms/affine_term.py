@@ -30,17 +30,15 @@ from bayescausal.inference.closed_forms.equation import Equation, NotReducedErro
 from bayescausal.inference.closed_forms.lifted import lifted
 from bayescausal.inference.closed_forms.linear import LinearStatistics
 from bayescausal.inference.closed_forms.linear_form import stripped
+from bayescausal.inference.closed_forms.plan import row_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from pytensor.graph.basic import Variable
 
 
 __all__ = ["AffineTerm", "numbers_of"]
-
-#: Rows whose designs are held at a time.
-ROWS = 50_000
 
 
 def numbers_of(total: LinearStatistics) -> dict[str, np.ndarray]:
@@ -65,6 +63,8 @@ class AffineTerm:
         if family not in ("NormalRV", "LogNormalRV"):
             raise NotReducedError(f"it is {family.removesuffix('RV')}, and its rows differ")
         self.log = family == "LogNormalRV"
+        self.columns: tuple[str, ...] = (self.name, *equation.varying)
+        self.observed: tuple[str, ...] = (self.name,)
         mean, spread = rv.owner.op.dist_params(rv.owner)
         rows = {equation.inputs[n] for n in equation.varying}
         unknown = {equation.inputs[n] for n in equation.unknown}
@@ -106,37 +106,19 @@ class AffineTerm:
         size = sum(int(np.prod(s)) for s in shapes.values())
         if size > MOST:
             raise NotReducedError(f"it has more than {MOST} coefficients")
-        y = np.asarray(columns[self.name], dtype=float)
-        if 2 * (size + 1) > y.size:
+        if 2 * (size + 1) > np.size(columns[self.name]):
             raise NotReducedError("it has about as many coefficients as rows")
         total: LinearStatistics | None = None
-        reference: np.ndarray | None = None
-        for rows, part in self._chunks(columns, y):
+        for rows in row_chunks(self, self.equation.structure, columns):
+            y = np.asarray(rows[self.name], dtype=float)
+            reference = None if total is None else total.reference
             try:
-                one = self.sums({**rows, **steady}, part, shapes, size, reference)
+                one = self.sums({**rows, **steady}, y, shapes, size, reference)
             except NotAffineError as error:
                 raise NotReducedError(str(error)) from error
             total = one if total is None else total + one
-            reference = total.reference
         assert total is not None
         return numbers_of(total)
-
-    def _chunks(
-        self, columns: Mapping[str, np.ndarray], y: np.ndarray
-    ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-        """Yield columns and values, some rows at a time where rows run along the first axis."""
-        structure = self.equation.structure
-        dims = structure.dims[self.name]
-        held = {n: columns[n] for n in self.equation.varying}
-        first = dims[0]
-        inner = any(first in structure.dims[n][1:] for n in held)
-        if inner or first in structure.fixed or first not in structure.unit_dims:
-            yield held, y
-            return
-        for start in range(0, len(y), ROWS):
-            cut = slice(start, start + ROWS)
-            along = {n: v[cut] if structure.dims[n][0] == first else v for n, v in held.items()}
-            yield along, y[cut]
 
     def sums(
         self,

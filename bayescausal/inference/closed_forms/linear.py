@@ -44,6 +44,8 @@ from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bayescausal.inference.closed_forms.affine import Design
+
 
 __all__ = ["LinearBlock", "LinearStatistics"]
 
@@ -188,7 +190,6 @@ class LinearBlock:
         parts = []
         for equation in self.equations:
             y = np.asarray(chunk[equation.name], dtype=float)
-            found: list[Any] = []
 
             def mean(values: Mapping[str, Any], _e: LinearEquation = equation) -> np.ndarray:
                 return _e.call(values)[0]
@@ -206,20 +207,21 @@ class LinearBlock:
                 if not np.all(sigma > 0):
                     raise NotAffineError(f"the noise of {equation.name!r} is not positive")
                 weight = weight / sigma**2
-            found += [equation.known, design, values, weight, counts is None]
-            parts.append(found)
+            parts.append((equation.known, design, values, weight))
         if reference is None:
             first = self._sum(parts, np.zeros(self.size))
             reference = (first + self.prior).fitted()
         return self._sum(parts, reference)
 
-    def _sum(self, parts: list[list[Any]], reference: np.ndarray) -> LinearStatistics:
+    def _sum(
+        self, parts: list[tuple[bool, Design, np.ndarray, np.ndarray]], reference: np.ndarray
+    ) -> LinearStatistics:
         size = self.size
         sums: dict[bool, list[Any]] = {
             known: [np.zeros((size, size)), np.zeros(size), 0.0] for known in (False, True)
         }
         count = 0.0
-        for known, design, values, weight, _ in parts:
+        for known, design, values, weight in parts:
             rest = values - design.offset - design.times(reference)
             into = sums[known]
             into[0] = into[0] + design.gram(weight, size)

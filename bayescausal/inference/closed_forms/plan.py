@@ -9,7 +9,7 @@ blocks are cut from it, their variables held at the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -58,6 +58,13 @@ __all__ = [
 ROWS = 50_000
 
 Sampler = LinearBlock | CountBlock
+
+
+class Rows(Protocol):
+    """What is summed up over rows: of which columns, for the equations of which variables."""
+
+    columns: tuple[str, ...]
+    observed: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +137,7 @@ def _is_moved(structure: Structure, name: str) -> bool:
 
 
 def row_chunks(
-    sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
+    sampler: Rows, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Yield the columns of a block, some rows at a time.
 

@@ -100,8 +100,7 @@ class AffineSums:
 
     def __init__(self, structure: Structure, term: AffineTerm) -> None:
         self.term = term
-        self.observed = (term.name,)
-        self.columns = (term.name, *term.equation.varying)
+        self.observed, self.columns = term.observed, term.columns
         held = data_values(structure.model)
         self.steady = {n: held[n] for n in term.equation.steady}
         self.shapes = term.shapes(self.steady)

@@ -222,7 +222,7 @@ class _Source:
             )
         except (NotImplementedError, RuntimeError, TypeError) as error:
             raise ModelError(f"The density of the model cannot be evaluated: {error}") from error
-        return found if isinstance(found, xr.Dataset) else found.to_dataset()  # type: ignore[no-any-return]
+        return found if isinstance(found, xr.Dataset) else found.to_dataset()
 
     def _posterior_predictive(self) -> xr.Dataset:
         """Draw each observed variable anew, given its observed parents and the draws."""

@@ -207,7 +207,7 @@ def _within(marker: Variable) -> set[Variable]:
     def expand(var: Variable) -> Sequence[Variable]:
         if var.owner is None or (var is not start and _is_marker(var)):
             return ()
-        return var.owner.inputs
+        return tuple(var.owner.inputs)
 
     return set(walk([start], expand))
 

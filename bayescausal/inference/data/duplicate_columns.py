@@ -121,7 +121,7 @@ def _same(
     return ""
 
 
-def _refuse_twins(graph: nx.DiGraph, random: Mapping[str, np.ndarray]) -> None:
+def _refuse_twins(graph: nx.DiGraph[str], random: Mapping[str, np.ndarray]) -> None:
     """Refuse two variables with one column, of which one is read in the place of the other."""
     names = list(random)
     for i, one in enumerate(names):

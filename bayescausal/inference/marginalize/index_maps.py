@@ -84,7 +84,7 @@ def cell_map(
         tries.append((at, uniform))
     if found is None or seen is None or not seen.all():
         return None
-    index = np.maximum(found, 0)
+    index: np.ndarray = np.maximum(found, 0)
     for at, uniform in tries:
         for _ in range(2):
             state = rng.integers(len(states), size=cells)

@@ -68,7 +68,7 @@ class DaskSource:
         if not level:
             return None
         try:
-            return level[0].compute()
+            total: Result | None = level[0].compute()
         except Exception as error:
             if type(error).__name__ != "KilledWorker":
                 raise
@@ -77,6 +77,7 @@ class DaskSource:
                 f"{error}",
                 remedy="Make the partitions smaller, or give the workers more memory.",
             ) from error
+        return total
 
     def distinct(self, columns: Sequence[str]) -> pa.Table | None:
         """Leave it to a pass, whose partitions count their own."""

@@ -139,7 +139,8 @@ def in_memory(data: object, most: int = CELLS) -> pd.DataFrame:
     for i, kind in enumerate(table.schema.types):
         if pa.types.is_decimal(kind):
             table = table.set_column(i, names[i], table.column(i).cast(pa.float64()))
-    return table.unify_dictionaries().to_pandas()
+    frame: pd.DataFrame = table.unify_dictionaries().to_pandas()
+    return frame
 
 
 # --------------------------------------------------------------------------- Arrow

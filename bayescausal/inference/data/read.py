@@ -115,7 +115,7 @@ def read_data(
     else:
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
         table = given = as_table(data, structure)
-        if structure.observed or any(n not in given for n in structure.data):
+        if structure.observed or structure.imputed or any(n not in given for n in structure.data):
             table = own_table(structure, given)
     if not constants:
         structure.refuse_constants()

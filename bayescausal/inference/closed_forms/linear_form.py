@@ -36,7 +36,7 @@ from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.rebuild import PY_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from pytensor.tensor.variable import TensorVariable
 
@@ -80,16 +80,9 @@ def linear_block(structure: Structure, block: Block, columns: Collection[str]) -
             return f"the mean of {name!r} is not affine in {', '.join(coefficients)}"
     spread = None
     if scalar is not None:
-        if unknown[scalar].type.ndim or _is_discrete(unknown[scalar]):
-            return f"{scalar!r} is not one continuous number"
-        noisy = [stripped(s) for s in spreads.values() if _reads(s, unknown[scalar], leaves)]
-        if any(s.type.ndim or named_parents([s], leaves) != {unknown[scalar]} for s in noisy):
-            return "the noise is not one number for all units"
-        if not all(equal_computations([noisy[0]], [s]) for s in noisy[1:]):
-            return "the noise differs between equations"
-        if {p for f in block.factors if f.name == scalar for p in f.parents} & set(unknown):
-            return f"the prior of {scalar!r} has unknown parameters"
-        spread = noisy[0]
+        spread = _shared_noise(block, unknown, scalar, spreads.values(), leaves)
+        if isinstance(spread, str):
+            return spread
     shapes = shapes_of(structure, coefficients)
     if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
         return f"it has more than {MOST} coefficients"
@@ -122,6 +115,27 @@ def linear_block(structure: Structure, block: Block, columns: Collection[str]) -
     assert spread is not None
     of_s = _on_line(rv, lambda x: clone_replace([spread], {rv: x}, rebuild_strict=False)[0])
     return LinearBlock(shapes, equations, prior, scalar, of_s, log_prior, line)
+
+
+def _shared_noise(
+    block: Block,
+    unknown: Mapping[str, TensorVariable],
+    scalar: str,
+    spreads: Iterable[TensorVariable],
+    leaves: set[Any],
+) -> TensorVariable | str:
+    """Return the one noise of all equations that read the scalar, or why there is none."""
+    rv = unknown[scalar]
+    if rv.type.ndim or _is_discrete(rv):
+        return f"{scalar!r} is not one continuous number"
+    noisy = [stripped(s) for s in spreads if _reads(s, rv, leaves)]
+    if any(s.type.ndim or named_parents([s], leaves) != {rv} for s in noisy):
+        return "the noise is not one number for all units"
+    if not all(equal_computations([noisy[0]], [s]) for s in noisy[1:]):
+        return "the noise differs between equations"
+    if {p for f in block.factors if f.name == scalar for p in f.parents} & set(unknown):
+        return f"the prior of {scalar!r} has unknown parameters"
+    return noisy[0]
 
 
 def _reads(expression: TensorVariable, rv: TensorVariable, leaves: set[Any]) -> bool:

@@ -38,7 +38,7 @@ from bayescausal.evaluation.evaluate import Units, argument
 from bayescausal.evaluation.expressions import inputs_of
 from bayescausal.evaluation.program import Builder
 from bayescausal.inference.data.conform import conform
-from bayescausal.inference.data.table import as_table
+from bayescausal.inference.data.read import as_table
 from bayescausal.model.names import owner_of
 from bayescausal.model.structure.rebuild import PY_MODE, dim_sizes
 from bayescausal.types import DataError, MixingError

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bayescausal.inference.conditioning.condition import Conditioned, condition
+from bayescausal.inference.data.arrays import own_table
 from bayescausal.inference.data.columns import Table
 from bayescausal.inference.data.conform import Conformed, conform
-from bayescausal.inference.data.table import as_table, own_table
+from bayescausal.inference.data.read import as_table
 from bayescausal.inference.fit import fit
 from bayescausal.inference.record import Fit
 from bayescausal.inference.sampling.diagnose import Diagnostics

@@ -37,6 +37,7 @@ from pytensor.graph.replace import clone_replace
 
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
+from bayescausal.inference.sampling.forward import prior_draws
 from bayescausal.inference.sampling.reparametrize import prior_names
 from bayescausal.inference.stream.source_data import is_streamed
 from bayescausal.model.structure.rebuild import PY_MODE
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.record import Fit
 
-__all__ = ["GROUPS", "as_datatree", "draws_priors"]
+__all__ = ["GROUPS", "as_datatree"]
 
 #: The groups, in ArviZ's names.
 GROUPS = (
@@ -68,17 +69,9 @@ _OF_ROWS = ("log_likelihood", "posterior_predictive")
 _MOST = 250_000_000
 
 
-#: How to draw from the prior. Those draws are a fit, and fits build on this file.
-_PRIOR: list[Callable[..., Fit]] = []
-
-
-def draws_priors[F: Callable[..., Fit]](function: F) -> F:
-    """Register the function that draws from the prior."""
-    _PRIOR[:] = [function]
-    return function
-
-
-def as_datatree(fit: Fit, groups: Collection[str] | None = None, seed: int | None = None) -> Any:
+def as_datatree(
+    fit: Fit, groups: Collection[str] | None = None, seed: int | None = None
+) -> xr.DataTree:
     """Return a fit as a DataTree with the groups that ArviZ expects.
 
     Parameters
@@ -152,7 +145,14 @@ class _Source:
         if name == "prior":
             return self._prior()
         self._need_rows(name)
-        made = getattr(self, f"_{name}")()
+        groups: dict[str, Callable[[], xr.Dataset | None]] = {
+            "observed_data": self._observed_data,
+            "constant_data": self._constant_data,
+            "log_likelihood": self._log_likelihood,
+            "log_prior": self._log_prior,
+            "posterior_predictive": self._posterior_predictive,
+        }
+        made = groups[name]()
         return made if made is None or len(made.data_vars) else None
 
     def _need_rows(self, name: str) -> None:
@@ -209,7 +209,7 @@ class _Source:
         roots = prior_names(structure, names)
         return self._density(pm.stats.compute_log_prior, roots) if roots else None
 
-    def _density(self, compute: Any, names: list[str] | None) -> xr.Dataset:
+    def _density(self, compute: Callable[..., xr.DataTree], names: list[str] | None) -> xr.Dataset:
         tree = xr.DataTree.from_dict({"posterior": self.fit.posterior})
         try:
             found = compute(
@@ -222,7 +222,7 @@ class _Source:
             )
         except (NotImplementedError, RuntimeError, TypeError) as error:
             raise ModelError(f"The density of the model cannot be evaluated: {error}") from error
-        return found if isinstance(found, xr.Dataset) else found.to_dataset()  # type: ignore[no-any-return]
+        return found if isinstance(found, xr.Dataset) else found.to_dataset()
 
     def _posterior_predictive(self) -> xr.Dataset:
         """Draw each observed variable anew, given its observed parents and the draws."""
@@ -260,15 +260,9 @@ class _Source:
         data = None if is_streamed(fit) else fit.data
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            drawn = _PRIOR[0](
-                fit.model,
-                data,
-                draws=fit.n_draws,
-                seed=self.seed,
-                unit_dims=fit.structure.unit_dims,
-            )
-        held = drawn.posterior
-        return held[[n for n in held.data_vars if n in fit.posterior]]
+            observed = read_data(fit.model, data, fit.structure.unit_dims)
+            held = prior_draws(observed, fit.n_draws, self.seed)
+        return held[[n for n in fit.posterior.data_vars if n in held]]
 
     def _labelled(
         self,

@@ -4,8 +4,11 @@
 
 .. math:: p(\\theta, v_{latent}, v_{missing} \\mid v_{obs}, w)
 
-block by block, each by the fastest method that is exact (see :mod:`.posterior`): independent draws,
-NUTS on sufficient statistics, NUTS on the rows [1]_.
+in one line: model and data are read together, once, into one record (:mod:`.data.read`); each block
+of the posterior is drawn by the fastest method that is exact (:mod:`.conditioning.posterior`):
+independent draws, NUTS on sufficient statistics, NUTS on the rows [1]_; and the draws are checked
+and recorded (:mod:`.record`). Rows that stay in their source take the same line, with a pass over
+them in the place of arrays (:mod:`.stream.draw_stream`).
 
 References
 ----------
@@ -25,37 +28,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.closed_forms.compress import lean
-from bayescausal.inference.conditioning.posterior import METHODS, draw_posterior, no_exact
+from bayescausal.inference.conditioning.posterior import METHODS, draw_posterior
 from bayescausal.inference.data.read import beyond, read_data
-from bayescausal.inference.record import Fit, build_fit, timed
-from bayescausal.inference.sampling.sample import Drawn, draw_unknowns, sample_model
-from bayescausal.inference.stream.fit_stream import fit_stream
-from bayescausal.inference.stream.source import is_source
+from bayescausal.inference.record import Fit, build_fit
+from bayescausal.inference.stream.draw_stream import draw_stream
+from bayescausal.inference.stream.source_data import StreamTable
 from bayescausal.types import BayesCausalError, DataError, FitWarning, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pymc as pm
 
-    from bayescausal.inference.data.columns import Table
-    from bayescausal.inference.data.conform import Conformed
-    from bayescausal.model.structure.structure import Structure
+    from bayescausal.annotations import Data
+    from bayescausal.inference.data.read import Observed
+    from bayescausal.inference.sampling.sample import Drawn
 
 __all__ = [
     "METHODS",
     "SAMPLERS",
+    "check_count",
     "check_keywords",
     "check_options",
-    "draw_posterior",
-    "draw_unknowns",
     "fit",
-    "fit_read",
-    "lean",
-    "no_exact",
+    "recorded",
     "resolve_seed",
-    "sample_model",
 ]
 
 #: Who runs the Markov chains, and the packages that it needs.
@@ -96,7 +93,7 @@ _STEP = (
 
 def fit(
     model: pm.Model,
-    data: Any = None,
+    data: Data | None = None,
     *,
     method: str = "auto",
     draws: int = 1000,
@@ -184,70 +181,43 @@ def fit(
     Fit(posterior; 3 units; 4 chains x 500 draws of m; conjugate)
     """
     options = check_options(method, draws, chains, options, sampler)
-    if is_source(data):
-        options |= {"draws": draws, "chains": chains, "unit_dims": unit_dims}
-        options["progressbar"] = progressbar
-        return fit_stream(model, data, method=method, seed=resolve_seed(seed), **options)
-    structure, table, conformed = read_data(model, data, unit_dims)
-    if table is None:
+    options |= {"method": method, "draws": draws, "chains": chains, "progressbar": progressbar}
+    seed = resolve_seed(seed)
+    observed = read_data(model, data, unit_dims, passes=True)
+    if observed.table is None:
         raise DataError(
             "There is nothing to condition on.",
             expected="data=, or a model with observed variables.",
             remedy="For draws from the prior use bayescausal.prior.",
         )
-    return fit_read(
-        structure,
-        table,
-        conformed,
-        method=method,
-        draws=draws,
-        chains=chains,
-        seed=resolve_seed(seed),
-        progressbar=progressbar,
-        **options,
-    )
-
-
-def fit_read(
-    structure: Structure,
-    table: Table,
-    conformed: Conformed,
-    *,
-    notes: Sequence[str] = (),
-    draw: Callable[..., Drawn] | None = None,
-    seed: int,
-    **options: Any,
-) -> Fit:
-    """Fit a model and data that were read already.
-
-    Parameters
-    ----------
-    structure, table, conformed
-        The model and the data, read.
-    notes : sequence of str
-        What else a reader should know.
-    draw : callable, optional
-        Draws the posterior. Default: :func:`draw_posterior`.
-    **options
-        As in :func:`fit`.
-    """
-    draw = draw_posterior if draw is None else draw
     start = time.perf_counter()
-    groups, methods, more = draw(structure, conformed, seed=seed, **options)
-    groups = timed(groups, time.perf_counter() - start)
-    result = build_fit(
-        structure=structure,
-        table=table,
-        conformed=conformed,
-        groups=groups,
+    if isinstance(observed.table, StreamTable):
+        observed, drawn = draw_stream(observed, seed=seed, **options)
+    else:
+        drawn = draw_posterior(observed.structure, observed.conformed, seed=seed, **options)
+    return recorded(observed, drawn, seed, start)
+
+
+def recorded(
+    observed: Observed, drawn: Drawn, seed: int, start: float, notes: Sequence[str] = ()
+) -> Fit:
+    """Return the record of a posterior, its draws checked; warn where they are in trouble.
+
+    Drawing began at `start`, by :func:`time.perf_counter`.
+    """
+    seconds = round(time.perf_counter() - start, 3)
+    posterior = drawn.groups["posterior"].assign_attrs(fitting_time=seconds)
+    fit = build_fit(
+        **observed._asdict(),
+        groups={**drawn.groups, "posterior": posterior},
         kind="posterior",
         seed=seed,
-        methods=methods,
-        notes=(*beyond(structure), *notes, *more),
+        methods=drawn.methods,
+        notes=(*beyond(observed.structure), *notes, *drawn.notes),
     )
-    if result.diagnostics.severe:
-        warnings.warn(" ".join(result.diagnostics.messages), FitWarning, stacklevel=3)
-    return result
+    if fit.diagnostics.severe:
+        warnings.warn(" ".join(fit.diagnostics.messages), FitWarning, stacklevel=3)
+    return fit
 
 
 def check_options(
@@ -259,10 +229,7 @@ def check_options(
 ) -> dict[str, Any]:
     """Refuse what there is not, counts below one, and options that are ours to set.
 
-    Returns
-    -------
-    dict
-        The options for ``pm.sample``.
+    Returned are the options for ``pm.sample``.
     """
     if method not in METHODS:
         raise BayesCausalError(
@@ -270,9 +237,8 @@ def check_options(
             expected=f"one of {', '.join(map(repr, METHODS))}.",
             names=closest(str(method), METHODS)[:1],
         )
-    for name, value in (("draws", draws), ("chains", chains)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise BayesCausalError(f"{name}={value!r}.", expected="An integer of 1 or more.")
+    check_count("draws", draws)
+    check_count("chains", chains)
     check_keywords(options)
     chosen = options.get("nuts_sampler", sampler)
     if chosen is None:
@@ -310,26 +276,19 @@ def check_options(
     return {**options, "nuts_sampler": chosen}
 
 
+def check_count(name: str, value: object) -> None:
+    """Refuse a number of draws or chains that is no integer, or below one."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise BayesCausalError(f"{name}={value!r}.", expected="An integer of 1 or more.")
+
+
 def _bounded(package: str) -> str:
     """Return a package with the bound on its version, as pip reads it."""
     return f"{package}<{'.'.join(map(str, TOO_NEW[package]))}"
 
 
 def check_keywords(options: Mapping[str, Any], *, own: Sequence[str] = ()) -> None:
-    """Refuse keywords that neither fit nor the sampler knows, whether a sampler runs or not.
-
-    Parameters
-    ----------
-    options : mapping
-        By keyword.
-    own : sequence of str
-        Further keywords that the caller takes.
-
-    Raises
-    ------
-    BayesCausalError
-        With the closest names.
-    """
+    """Refuse keywords that neither fit, nor the sampler, nor the caller itself (`own`) knows."""
     import pymc as pm
 
     known = {n for n in inspect.signature(pm.sample).parameters if n not in ("kwargs", "model")}
@@ -348,13 +307,7 @@ def check_keywords(options: Mapping[str, Any], *, own: Sequence[str] = ()) -> No
 
 
 def resolve_seed(seed: int | None) -> int:
-    """Return the seed, or a fresh one that can be kept.
-
-    Raises
-    ------
-    BayesCausalError
-        If it is not an integer of at least 0.
-    """
+    """Return the seed, or a fresh one that can be kept; refuse what is no integer from 0."""
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:

@@ -6,8 +6,6 @@ them does: :class:`~bayescausal.inference.record.Fit` checks that they belong to
 
 from __future__ import annotations
 
-from typing import Any
-
 import xarray as xr
 
 from bayescausal.inference.record import Fit
@@ -17,20 +15,10 @@ from bayescausal.types import FitMismatchError
 __all__ = ["as_fit", "instead_of_fit"]
 
 
-def as_fit(given: Any, verb: str) -> Fit:
-    """Return a fit, or say how to make one of what was given.
+def as_fit(given: object, verb: str) -> Fit:
+    """Return a fit, or refuse what stands in its place, saying how to make one of it.
 
-    Parameters
-    ----------
-    given : object
-        The argument in the place of the fit.
-    verb : str
-        The function that needs it.
-
-    Raises
-    ------
-    FitMismatchError
-        For a trace, a model, a graph, data, a question, or anything else.
+    `verb` is the function that needs it.
 
     Examples
     --------
@@ -51,13 +39,8 @@ def as_fit(given: Any, verb: str) -> Fit:
     )
 
 
-def instead_of_fit(given: Any) -> tuple[str, str | None]:
-    """Say what stands in the place of a fit.
-
-    Returns
-    -------
-    (str, str or None)
-        What it is, and what to do about it.
+def instead_of_fit(given: object) -> tuple[str, str | None]:
+    """Say what stands in the place of a fit, and what to do about it.
 
     Examples
     --------

@@ -11,10 +11,12 @@ import contextlib
 import importlib.util
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from rich.progress import Progress
 
 __all__ = ["PATIENCE", "can_show", "showing", "tracked"]
 
@@ -44,11 +46,6 @@ def can_show() -> bool:
 def showing(title: str, show: bool) -> Iterator[None]:
     """Let the long loops of a block of code show a bar with a title, or none.
 
-    Parameters
-    ----------
-    show : bool
-        False: nothing is shown, whatever was asked for further up.
-
     Examples
     --------
     >>> from bayescausal.inference.progress import showing, tracked
@@ -64,17 +61,7 @@ def showing(title: str, show: bool) -> Iterator[None]:
 
 
 def tracked[Part](parts: Iterable[Part], total: Callable[[], int]) -> Iterator[Part]:
-    """Pass parts on, with a bar once it takes long.
-
-    Parameters
-    ----------
-    total : callable
-        How many there will be; asked only if a bar is to be shown.
-
-    Yields
-    ------
-    object
-        The parts.
+    """Pass parts on, with a bar once it takes long; only then it is asked how many there will be.
 
     Examples
     --------
@@ -99,14 +86,14 @@ def tracked[Part](parts: Iterable[Part], total: Callable[[], int]) -> Iterator[P
                 stack.enter_context(bar)
                 task = bar.add_task(title, total=total(), completed=done)
             yield part
-            if bar is not None:
+            if bar is not None and task is not None:
                 bar.update(task, completed=done + 1)
 
 
 # --------------------------------------------------------------------------- private
 
 
-def _bar() -> Any:
+def _bar() -> Progress | None:
     """Return a bar that leaves nothing behind; None where it cannot be drawn."""
     from rich.console import Console
     from rich.progress import Progress

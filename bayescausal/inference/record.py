@@ -42,16 +42,18 @@ from bayescausal.types import FitMismatchError, unknown_variable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     import pandas as pd
     import pymc as pm
+    from numpy.typing import ArrayLike
 
+    from bayescausal.annotations import Data
     from bayescausal.inference.data.columns import Table
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Fit", "build_fit", "timed"]
+__all__ = ["Fit", "build_fit"]
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -137,13 +139,13 @@ class Fit:
     def __init__(
         self,
         model: pm.Model,
-        trace: Any,
-        data: Any = None,
+        trace: xr.DataTree | xr.Dataset | Mapping[str, ArrayLike],
+        data: Data | None = None,
         *,
         unit_dims: str | Sequence[str] | None = None,
     ) -> None:
-        structure, table, conformed = read_data(model, data, unit_dims)
-        if table is None:
+        observed = read_data(model, data, unit_dims)
+        if observed.table is None:
             raise FitMismatchError(
                 "Neither the model nor `data` say what was observed.",
                 expected="data=, or a model with observed variables.",
@@ -151,19 +153,17 @@ class Fit:
                 "bayescausal.truth.",
             )
         tree = as_tree(trace)
-        posterior = matched(structure, conformed, tree)
+        posterior = matched(observed.structure, observed.conformed, tree)
         groups = {name: node.to_dataset() for name, node in tree.children.items()}
-        _fill(
-            self,
-            structure=structure,
-            table=table,
-            conformed=conformed,
+        made = build_fit(
+            **observed._asdict(),
             groups={**groups, "posterior": posterior},
             kind="posterior",
             seed=0,
             methods={Joined(str(v) for v in posterior.data_vars): "given"},
-            notes=beyond(structure),
+            notes=beyond(observed.structure),
         )
+        self.__dict__.update(made.__dict__)
 
     @property
     def seconds(self) -> float:
@@ -197,17 +197,7 @@ class Fit:
         return int(sizes["chain"] * sizes["draw"])
 
     def varies(self, name: str) -> bool:
-        """Whether the value of a variable differs between draws.
-
-        Parameters
-        ----------
-        name : str
-            A structural variable, parameter or ``pm.Data``.
-
-        Returns
-        -------
-        bool
-        """
+        """Whether the value of a variable differs between draws."""
         return name in self.missing or self._drawn(name) is not None
 
     def value(self, name: str, chain_draw: slice = slice(None)) -> np.ndarray:
@@ -225,18 +215,13 @@ class Fit:
         ndarray
             With the dims of the variable, if it does not vary over draws; else the block of
             draws comes first. Empty cells are filled with their draws.
-
-        Raises
-        ------
-        UnknownVariableError
-            If there is no such variable.
         """
         if name in self.missing:
             block = self.value(f"{name}_unobserved", chain_draw)
             array = self.columns[name]
             out = np.repeat(array[None], len(block), axis=0)
             out[:, self.missing[name]] = block.reshape(len(block), -1)
-            return out.astype(self._dtype(name))
+            return out.astype(self.structure.variable(name).type.dtype)
         if name in self.columns:
             return self.columns[name]
         drawn = self._drawn(name)
@@ -256,10 +241,6 @@ class Fit:
         if found is None or found.dims[:2] != ("chain", "draw"):
             return None
         return np.asarray(found.values)
-
-    def _dtype(self, name: str) -> Any:
-        """Return the dtype of a variable of the model."""
-        return self.structure.variable(name).type.dtype
 
     def summary(self, names: Sequence[str] | None = None, *, prob: float = 0.94) -> pd.DataFrame:
         """Return the parameters as a table.
@@ -335,24 +316,7 @@ class Fit:
         return f"<p><code>{head}</code></p>{rows_text(self.summary()).to_html()}<ul>{notes}</ul>"
 
 
-def build_fit(**fields: Any) -> Fit:
-    """Return a :class:`Fit` of parts that were made together (structure, table, ...)."""
-    fit = object.__new__(Fit)
-    _fill(fit, **fields)
-    return fit
-
-
-def timed(groups: Mapping[str, xr.Dataset], seconds: float) -> dict[str, xr.Dataset]:
-    """Return groups whose posterior says how long it took to draw it, compilation included."""
-    posterior = groups["posterior"].assign_attrs(fitting_time=round(seconds, 3))
-    return {**groups, "posterior": posterior}
-
-
-# ------------------------------------------------------------------------------- private
-
-
-def _fill(
-    fit: Fit,
+def build_fit(
     *,
     structure: Structure,
     table: Table | None,
@@ -364,12 +328,19 @@ def _fill(
     notes: Sequence[str] = (),
     sizes: Mapping[str, int] | None = None,
     all_notes: tuple[str, ...] | None = None,
-) -> None:
-    """Set the fields of a frozen record."""
+) -> Fit:
+    """Return a :class:`Fit` of parts that were made together.
+
+    Parameters
+    ----------
+    sizes : mapping of str to int, optional
+        Lengths of the dims, where there are no data.
+    all_notes : tuple of str, optional
+        In the place of those of the data, `notes`, and those of the diagnostics.
+    """
+    fit = object.__new__(Fit)
     groups = {**groups, "posterior": _ordered(groups["posterior"], structure)}
-    diagnostics = diagnose(
-        groups, structure, sampled=kind == "posterior", independent=_independent(methods)
-    )
+    diagnostics = diagnose(groups, structure, methods if kind == "posterior" else None)
     values = {
         "model": structure.model,
         "structure": structure,
@@ -390,19 +361,17 @@ def _fill(
     }
     for name, value in values.items():
         object.__setattr__(fit, name, value)
+    return fit
 
 
-def _independent(methods: Mapping[str, str]) -> frozenset[str]:
-    """Return the variables whose draws are independent: no Markov chain made them."""
-    exact = [names for names, method in methods.items() if method.startswith("conjugate")]
-    return frozenset(n for names in exact for n in names_of(names))
+# ------------------------------------------------------------------------------- private
 
 
 def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:
     """Return the draws with their variables in the order of the model."""
     rank = {name: i for i, name in enumerate(structure.full)}
 
-    def place(name: Any) -> tuple[int, str]:
+    def place(name: Hashable) -> tuple[int, str]:
         base = str(name).removesuffix("_unobserved")
         return rank.get(str(name), rank.get(base, len(rank))), str(name)
 

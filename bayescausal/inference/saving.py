@@ -26,20 +26,7 @@ _KEY = "bayescausal"
 
 
 def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
-    """Write a fit to ``.nc`` or ``.zarr``: a temporary file that takes the name when complete.
-
-    Parameters
-    ----------
-    fit : Fit
-        Any.
-    path : path
-        An existing file of that name is replaced.
-
-    Raises
-    ------
-    DataError
-        If the suffix is neither, or the folder does not exist.
-    """
+    """Write a fit to ``.nc`` or ``.zarr``: a temporary file that takes the name when complete."""
     path = Path(path)
     if path.suffix not in (".nc", ".zarr"):
         raise DataError(
@@ -65,17 +52,7 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
 
 
 def fingerprint(structure: Structure) -> dict[str, Any]:
-    """Return what makes a model the same: variables, families, dims and arrows.
-
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-
-    Returns
-    -------
-    dict
-        Plain data: ``variables`` (name to [family, dims]) and ``edges``.
+    """Return what makes a model the same, as plain data: variables, families, dims and arrows.
 
     Examples
     --------
@@ -129,7 +106,7 @@ def _tree(fit: Fit) -> xr.DataTree:
     return tree
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return a label as JSON can hold it."""
     return value.item() if isinstance(value, np.generic) else value
 

@@ -128,7 +128,7 @@ def _open(path: Path) -> xr.DataTree:
         ) from error
 
 
-def _methods(held: Any) -> dict[str, str]:
+def _methods(held: dict[str, str] | list[tuple[list[str], str]]) -> dict[str, str]:
     """Return how blocks were drawn; files of earlier versions have their names joined."""
     if isinstance(held, dict):
         return held

@@ -39,8 +39,8 @@ class Joined(str):
 
 
 def names_of(key: str) -> tuple[str, ...]:
-    """Return the names in a key; one that does not keep them is taken for a list of plain names."""
-    return key.names if isinstance(key, Joined) else tuple(key.split(", "))
+    """Return the names in a key: those that it keeps, or the one that it is."""
+    return key.names if isinstance(key, Joined) else (key,)
 
 
 def owner_of(label: str, known: Collection[str]) -> str | None:

@@ -20,13 +20,13 @@ import nutpie
 import pymc as pm
 import xarray as xr
 
+from bayescausal.inference.closed_forms.compress import lean
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
-from bayescausal.inference.fit import lean, sample_model
 from bayescausal.inference.marginalize.empty_outcomes import draw_gaps, unread, without_cells
 from bayescausal.inference.marginalize.marginal import marginalise
 from bayescausal.inference.record import Fit, build_fit
-from bayescausal.inference.sampling.sample import at_once
+from bayescausal.inference.sampling.sample import at_once, sample_model
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.parameters import fix_parameters

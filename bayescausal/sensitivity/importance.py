@@ -33,9 +33,9 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 from pytensor.graph.replace import clone_replace, vectorize_graph
-from scipy import special
 
 from bayescausal.inference.closed_forms.plan import as_array
+from bayescausal.inference.sampling.laplace import LIMIT, importance_resample, student_draws
 from bayescausal.model.structure.rebuild import PY_MODE, evaluate
 
 if TYPE_CHECKING:
@@ -50,12 +50,8 @@ __all__ = ["MOST_PARAMETERS", "Importance"]
 
 #: Unknowns up to which a Laplace proposal is tried.
 MOST_PARAMETERS = 60
-#: Degrees of freedom of the proposal: tails heavier than those of most posteriors.
-DF = 7
 #: Proposals for each draw that is kept.
 PROPOSALS = 3
-#: Largest shape of the tail of the weights.
-LARGEST_K = 0.7
 #: Newton steps to the mode.
 STEPS = 30
 #: Elements that are evaluated at a time.
@@ -148,34 +144,27 @@ class Importance:
             The draws, and the shape of the tail of their weights; None where weights are ruled by
             too few, or no mode was found.
         """
-        from arviz_stats.base import array_stats
-
         found = self._mode()
         if found is None:
             return None
         mode, root = found
         rng = np.random.default_rng([seed, 11])
         wanted = draws * chains
-        proposals, log_q = _student(mode, root, PROPOSALS * wanted, rng)
-        log_w = self.density(proposals) - log_q
-        if not np.isfinite(log_w).any():
+        z, log_q = student_draws(len(mode), PROPOSALS * wanted, rng)
+        proposals = mode + z @ root.T
+        ratios = self.density(proposals) - log_q
+        if not np.isfinite(ratios).any():
             return None
-        log_w = np.maximum(log_w, log_w.max() - 700.0)
-        smooth, k = array_stats.psislw(-log_w)  # it takes minus the log of the ratio
-        weights = np.exp(smooth - special.logsumexp(smooth))
-        worth = 1.0 / np.sum(weights**2)
-        if not k <= LARGEST_K or worth < wanted:
+        chosen, k, worth = importance_resample(ratios, wanted, rng)
+        if not k <= LIMIT or worth < wanted:
             return None
-        places = (np.arange(wanted) + rng.random()) / wanted
-        chosen = np.searchsorted(np.cumsum(weights), places).clip(max=len(weights) - 1)
-        kept = proposals[rng.permutation(chosen)]
-        values = self._back(kept)
+        values = self._back(proposals[chosen])
         arrays = {}
         for name, value in zip(self._names, values, strict=True):
             value = np.asarray(value)
             shaped = value.reshape(chains, draws, *value.shape[1:])
-            arrays[name] = as_array(self.structure, name, shaped, self.coords)
-        return xr.Dataset(arrays), float(k)
+            arrays[name] = as_array(self.structure.model, name, shaped, self.coords)
+        return xr.Dataset(arrays), k
 
     def _mode(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the mode and a root of the covariance there, by Newton's method.
@@ -237,15 +226,3 @@ def _unconstrained(model: pm.Model, held: xr.Dataset) -> np.ndarray:
     many = {single[rv]: pt.as_tensor_variable(flat[rv].astype(rv.type.dtype)) for rv in free}
     found = evaluate(vectorize_graph(outputs, many))
     return np.concatenate([np.asarray(v).reshape(len(v), -1) for v in found], axis=1)
-
-
-def _student(
-    mode: np.ndarray, root: np.ndarray, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return draws of a Student-t around the mode, and their log-density up to a constant."""
-    p = len(mode)
-    normal = rng.normal(size=(size, p))
-    scale = np.sqrt(DF / rng.chisquare(DF, size=size))
-    z = normal * scale[:, None]
-    log_q = -0.5 * (DF + p) * np.log1p((z**2).sum(axis=1) / DF)
-    return mode + z @ root.T, log_q

@@ -32,8 +32,9 @@ from bayescausal.checks.studies.calibrate_verdict import holm, judge
 from bayescausal.checks.studies.collect import as_frame
 from bayescausal.checks.studies.rows import Answer, measure
 from bayescausal.draws.intervals import narrowest
+from bayescausal.inference.data.arrays import own_table
 from bayescausal.inference.data.conform import conform
-from bayescausal.inference.data.table import as_table, own_table
+from bayescausal.inference.data.read import as_table
 from bayescausal.inference.record import build_fit
 from bayescausal.model.structure.read import structure_of
 from bayescausal.types import DataError, ModelError, StudyError

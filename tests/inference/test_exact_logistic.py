@@ -12,7 +12,7 @@ import bayescausal as bc
 from bayescausal.inference.closed_forms.compress import fuse, insert
 from bayescausal.inference.closed_forms.logistic import BLOCK, logit_sum
 from bayescausal.inference.conditioning.condition import condition
-from bayescausal.inference.conditioning.posterior import compression_of
+from bayescausal.inference.conditioning.remainder import compression_of
 from bayescausal.inference.data.read import read_data
 from bayescausal.model.structure.rebuild import PY_MODE
 

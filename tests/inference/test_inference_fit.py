@@ -220,19 +220,19 @@ def test_trouble_of_the_sampler_is_said_plainly(model):
     structure = structure_of(model)
     rng = np.random.default_rng(0)
     good = xr.Dataset({"a": (("chain", "draw"), rng.normal(size=(4, 1000)))})
-    clean = diagnose({"posterior": good}, structure)
+    clean = diagnose({"posterior": good}, structure, {})
     assert clean.ok
     assert not clean.severe
     apart = good + xr.DataArray([0.0, 0.0, 0.0, 3.0], dims="chain")
-    worse = diagnose({"posterior": apart}, structure)
+    worse = diagnose({"posterior": apart}, structure, {})
     assert "r_hat of a" in worse.messages[0]
     assert worse.severe
     stats = xr.Dataset({"diverging": (("chain", "draw"), rng.random((4, 1000)) < 0.01)})
-    split = diagnose({"posterior": good, "sample_stats": stats}, structure)
+    split = diagnose({"posterior": good, "sample_stats": stats}, structure, {})
     assert f"{split.divergences} of 4000 draws diverged" in split.messages[0]
     slow = xr.Dataset({"a": (("chain", "draw"), np.cumsum(rng.normal(size=(4, 1000)), axis=1))})
-    assert any("worth only" in m for m in diagnose({"posterior": slow}, structure).messages)
-    assert diagnose({"posterior": apart}, structure, sampled=False).ok
+    assert any("worth only" in m for m in diagnose({"posterior": slow}, structure, {}).messages)
+    assert diagnose({"posterior": apart}, structure, None).ok
 
 
 # ---------------------------------------------------------------------------- by hand

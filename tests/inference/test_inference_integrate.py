@@ -14,8 +14,8 @@ from scipy.stats import multivariate_normal, norm
 
 import bayescausal as bc
 from bayescausal.inference import as_table, condition, conform
+from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.marginalize import affine_latents as cellwise
-from bayescausal.inference.marginalize.integrate import opened
 from bayescausal.inference.sampling.sample import INTEGRATED
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
@@ -35,7 +35,11 @@ def unlimited(monkeypatch):
 def conditioned(model, data, unit_dims=None):
     structure = structure_of(model, unit_dims=unit_dims, named=list(data))
     conformed = conform(as_table(data, structure), structure)
-    return conformed, condition(structure, conformed), opened(structure, conformed, lambda m: m)[1]
+    return (
+        conformed,
+        condition(structure, conformed),
+        open_remainder(structure, conformed, Remainder()).integral,
+    )
 
 
 def logp(model):

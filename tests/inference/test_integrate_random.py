@@ -14,7 +14,7 @@ import xarray as xr
 from test_inference_integrate import dense, logp
 
 from bayescausal.inference import as_table, condition, conform
-from bayescausal.inference.marginalize.integrate import opened
+from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
 
@@ -120,7 +120,7 @@ def check(seed: int, gradient: bool) -> int:
     drawing = Drawing(seed)
     structure = structure_of(drawing.model, unit_dims="unit", named=list(drawing.data))
     conformed = conform(as_table(drawing.data, structure), structure)
-    made = opened(structure, conformed, lambda m: m)[1]
+    made = open_remainder(structure, conformed, Remainder()).integral
     if made is None:
         return 0
     gone = list(made.drawn(conformed.missing))

@@ -7,7 +7,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.inference.sampling.laplace import LIMIT, draw_bell
+from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
 from bayescausal.types import BayesCausalError
 
 OPTIONS = {"draws": 1000, "chains": 2, "progressbar": False}
@@ -26,7 +26,7 @@ def test_a_gaussian_posterior_is_found_exactly():
         m = pm.Normal("m", 0, 2)
         pm.Deterministic("twice", 2 * m)
         pm.Normal("y", m, 1, dims="unit", observed=[1.0, 2.0, 0.5, 1.5])
-    posterior, k_hat = draw_bell(model, draws=4000, chains=2, seed=1)
+    posterior, k_hat = laplace_draws(model, draws=4000, chains=2, seed=1)
     precision = 0.25 + 4
     mean, sd = 5.0 / precision, precision**-0.5
     assert k_hat < 0.5

@@ -36,7 +36,7 @@ def test_keys_keep_their_names():
     key = Joined(NAMES)
     assert key == "b, c, a[0], x->y"
     assert names_of(key) == names_of(pickle.loads(pickle.dumps(key))) == tuple(NAMES)
-    assert names_of("a, b") == ("a", "b")
+    assert names_of("a, b") == ("a, b",)
     assert owner_of("a[0][1,2]", {"a", "a[0]"}) == "a[0]"
     assert owner_of("a[0]", {"b"}) is None
 
@@ -52,6 +52,16 @@ def test_methods_of_odd_names_are_found(tmp_path):
     others = data.drop(columns="y").assign(**{"q[r]": 2.0})
     got = bc.estimate(fit, bc.ATE("p", "y", population=others))
     assert float(got) == pytest.approx(float(fit.posterior["a[0]"].mean()))
+
+
+def test_a_parameter_with_a_comma_in_its_name_is_one_whatever_drew_it():
+    model, data = odd()
+    values = dict.fromkeys(NAMES, 0.5)
+    sizes = {"draws": 300, "seed": 1}
+    laplace = bc.fit(model, data, method="laplace", chains=2, progressbar=False, **sizes)
+    nuts = bc.fit(model, data, method="nuts", chains=2, progressbar=False, **sizes)
+    for fit in (bc.prior(model, data, **sizes), bc.truth(model, values, data), laplace, nuts):
+        assert sorted(n for key in fit.methods for n in names_of(key)) == sorted(NAMES)
 
 
 def test_a_parameter_may_be_called_like_a_list_of_types():

@@ -20,8 +20,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal import datasets
-from bayescausal.inference.stream import distinct_rows as tally
-from bayescausal.inference.stream import gather, source
+from bayescausal.inference.stream import distinct_rows, gather, source
 from bayescausal.inference.stream import grouped_equations as shortened
 from bayescausal.inference.stream.source import ArrowSource, is_source, open_source
 from bayescausal.types import BayesCausalError, DataError, FixedUnitsError, ModelError
@@ -152,13 +151,13 @@ def test_too_many_distinct_rows_become_statistics_on_the_way(mixed, rows, whole,
 
 def test_rows_that_all_differ_are_not_counted(mixed, rows, whole, monkeypatch):
     monkeypatch.setattr(gather, "SHARE", 0.0)
-    plain = gather.tallied
+    plain = gather.count_rows
 
     def wide(batch, columns):
         found = plain(batch, columns)
         return pa.concat_tables([found] * 400)  # as if there were many
 
-    monkeypatch.setattr(gather, "tallied", wide)
+    monkeypatch.setattr(gather, "count_rows", wide)
     found = bc.fit(mixed, ds.dataset(pa.Table.from_pandas(rows)), **FAST)
     assert gap(found, whole) < 1e-9
 
@@ -581,16 +580,18 @@ def test_what_needs_all_rows_reads_them_into_memory(tmp_path, monkeypatch):
 
 
 def test_tallies_add():
-    one = tally.tallied(pa.record_batch({"a": [1, 1, None], "b": ["x", "x", "y"]}), ["a", "b"])
-    two = tally.tallied(pa.record_batch({"a": [1, 2], "b": ["x", "x"]}), ["a", "b"])
-    both = tally.merged(one, two).to_pylist()
-    assert {(r["a"], r["b"]): r[tally.COUNT] for r in both} == {
+    one = distinct_rows.count_rows(
+        pa.record_batch({"a": [1, 1, None], "b": ["x", "x", "y"]}), ["a", "b"]
+    )
+    two = distinct_rows.count_rows(pa.record_batch({"a": [1, 2], "b": ["x", "x"]}), ["a", "b"])
+    both = distinct_rows.merged(one, two).to_pylist()
+    assert {(r["a"], r["b"]): r[distinct_rows.COUNT] for r in both} == {
         (1, "x"): 3,
         (None, "y"): 1,
         (2, "x"): 1,
     }
-    none = tally.tallied(pa.record_batch({"a": [1, 2]}), [])
-    assert tally.merged(none, none)[tally.COUNT].to_pylist() == [4]
+    none = distinct_rows.count_rows(pa.record_batch({"a": [1, 2]}), [])
+    assert distinct_rows.merged(none, none)[distinct_rows.COUNT].to_pylist() == [4]
 
 
 FAMILIES = {

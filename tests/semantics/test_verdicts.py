@@ -640,7 +640,7 @@ def test_label_switching_is_not_a_matter_of_more_draws():
     structure = structure_of(model)
     for name, values in (("loading", loading), ("mu", mu), ("apart", apart)):
         dims = ("chain", "draw", "k")[: values.ndim]
-        said = diagnose({"posterior": xr.Dataset({name: (dims, values)})}, structure).messages
+        said = diagnose({"posterior": xr.Dataset({name: (dims, values)})}, structure, {}).messages
         switching = any("label switching" in message for message in said)
         assert switching == (name != "apart")
         assert any("Draw more" in message for message in said) != switching

@@ -167,7 +167,7 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
 def labels_of(structure: Structure, rows: Any) -> dict[str, tuple[Any, ...]]:
     """Return the labels of every category among the columns of a table."""
     from bayescausal.inference.data.conform import conform
-    from bayescausal.inference.data.table import as_table
+    from bayescausal.inference.data.read import as_table
 
     return dict(conform(as_table(rows, structure), structure).labels)
 

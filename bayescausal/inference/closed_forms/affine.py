@@ -38,7 +38,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.structure.rebuild import PY_MODE, evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pytensor.graph.basic import Apply, Variable
 
@@ -65,10 +65,7 @@ def degree(
 ) -> float:
     """Return the degree of an expression in some variables: 0, 1, 2, ... or infinity.
 
-    Parameters
-    ----------
-    unknown, given : collection of Variable
-        Leaves of degree 1 and of degree 0; the walk does not go behind them.
+    The walk does not go behind the unknown, of degree 1, and the given, of degree 0.
 
     Examples
     --------
@@ -126,7 +123,7 @@ def _degree(node: Apply, inputs: list[float]) -> float:
     return NONE
 
 
-def _scalar_degree(op: Any, node: Apply, inputs: list[float]) -> float:
+def _scalar_degree(op: ps.ScalarOp, node: Apply, inputs: list[float]) -> float:
     if isinstance(op, ps.Add | ps.Sub | ps.Neg | ps.Identity):
         return max(inputs)
     if isinstance(op, ps.Cast):
@@ -161,7 +158,9 @@ class Expressions:
         Random variables and columns that the expressions read.
     """
 
-    def __init__(self, structure: Structure, outputs: Sequence[Variable], columns: Any) -> None:
+    def __init__(
+        self, structure: Structure, outputs: Sequence[Variable], columns: Collection[str]
+    ) -> None:
         model = structure.model
         leaves = {*model.basic_RVs, *(d for d in model.data_vars if d.name in columns)}
         found = sorted(named_parents(outputs, leaves), key=lambda v: str(v.name))
@@ -257,8 +256,15 @@ class Design:
         return out
 
 
+type Evaluate = Callable[[Mapping[str, Any]], np.ndarray]
+"""From values by name to one array."""
+
+
 def design_of(
-    evaluate: Any, values: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], rows: Any
+    evaluate: Evaluate,
+    values: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    rows: tuple[int, ...],
 ) -> Design:
     """Return the offset and design of an expression that is affine in its unknowns.
 
@@ -318,7 +324,11 @@ def design_of(
 
 
 def _scatter(
-    at: Any, nothing: Mapping[str, np.ndarray], name: str, shape: Any, offset: np.ndarray
+    at: Evaluate,
+    nothing: Mapping[str, np.ndarray],
+    name: str,
+    shape: tuple[int, ...],
+    offset: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the place and weight of the one element that each row uses; None if several."""
     size = int(np.prod(shape))

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 from pytensor.graph.traversal import walk
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.model.structure.structure import Structure
 
@@ -98,21 +99,9 @@ def named_parents(roots: Iterable[Variable], leaves: Collection[Variable]) -> se
 
 
 def split(structure: Structure, observed: Collection[str], partly: Collection[str]) -> list[Block]:
-    """Return the blocks of a posterior.
+    """Return the blocks of a posterior, in the order of the model.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    observed : collection of str
-        Random variables that were observed in every cell.
-    partly : collection of str
-        Random variables with empty cells: unknown, and a factor, at once.
-
-    Returns
-    -------
-    list of Block
-        In the order of the model.
+    A variable with empty cells (`partly`) is unknown, and a factor, at once.
 
     Examples
     --------
@@ -150,7 +139,7 @@ def split(structure: Structure, observed: Collection[str], partly: Collection[st
 
 def _factor(
     structure: Structure,
-    rv: Any,
+    rv: TensorVariable,
     leaves: set[Variable],
     observed: Collection[str],
     partly: Collection[str],
@@ -169,6 +158,6 @@ def _factor(
     return Factor(name, frozenset(parents), name in observed, opaque)
 
 
-def _potential(potential: Any, leaves: set[Variable]) -> Factor:
+def _potential(potential: TensorVariable, leaves: set[Variable]) -> Factor:
     parents = {str(v.name) for v in named_parents([potential], leaves)}
     return Factor(str(potential.name), frozenset(parents), False, f"Potential {potential.name!r}")

@@ -5,7 +5,7 @@ r"""The likelihood replaced by sufficient statistics: a model that costs the sam
 .. math:: \log p_{compressed}(\theta) = \log p(\theta, data) + const,
 
 so that anything that works on log-densities (NUTS, a mode, tempering) gives the same posterior.
-Observed equations become Potentials over a few numbers (see :mod:`.exact.reduce`): distinct rows
+Observed equations become Potentials over a few numbers (see :mod:`.reduce`): distinct rows
 with counts, or sums of squares and products [1]_. Equations that cannot be shortened keep their
 rows; so do those in which units touch.
 
@@ -24,8 +24,10 @@ from pymc.model.fgraph import ModelNamed, ModelObservedRV, model_named, model_po
 from pymc.pytensorf import toposort_replace
 
 from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.closed_forms.equation import NotReducedError
+from bayescausal.inference.closed_forms.logit_term import LogitTerm
 from bayescausal.inference.closed_forms.plan import rows_of
-from bayescausal.inference.closed_forms.reduce import LogitTerm, NotReducedError, reductions
+from bayescausal.inference.closed_forms.reduce import reductions
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.sampling.reparametrize import centred
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pymc as pm
     from pytensor.graph import FunctionGraph
+    from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.annotations import Data
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
 
@@ -79,7 +83,7 @@ class Compression:
 
 
 def compress(
-    model: pm.Model, data: Any = None, *, unit_dims: str | Sequence[str] | None = None
+    model: pm.Model, data: Data | None = None, *, unit_dims: str | Sequence[str] | None = None
 ) -> pm.Model:
     """Return a model with the same log-density but for a constant, over fewer numbers.
 
@@ -147,13 +151,7 @@ def compress(
 def reducible(
     structure: Structure, conformed: Conformed, names: Collection[str]
 ) -> dict[str, list[Any] | str]:
-    """Return how observed equations might be shortened, or why not, from the expressions alone.
-
-    Parameters
-    ----------
-    names : collection of str
-        Observed variables of the conditioned model.
-    """
+    """Return how observed equations might be shortened, or why not, from the expressions alone."""
     known = {n for n in structure.random if n in conformed.columns and n not in conformed.missing}
     known |= {rv.name for rv in structure.model.observed_RVs}
     found: dict[str, list[Any] | str] = {}
@@ -173,15 +171,7 @@ def measure(
     conformed: Conformed,
     rows: Mapping[str, np.ndarray] | None = None,
 ) -> Compression:
-    """Return the numbers that take the place of the rows.
-
-    Parameters
-    ----------
-    terms : mapping of str to list of terms, or str
-        From :func:`reducible`.
-    rows : mapping of str to ndarray of bool, optional
-        Of some equations, the rows that count.
-    """
+    """Return the numbers that take the place of the rows, or of those that `rows` selects."""
     columns = {**data_values(structure.model), **conformed.columns}
     chosen, left = {}, {}
     for name, options in terms.items():
@@ -216,20 +206,7 @@ def fuse(found: Compression, structure: Structure, conformed: Conformed) -> Comp
 
 
 def insert(structure: Structure, model: pm.Model, found: Compression) -> pm.Model:
-    """Return a conditioned model with some of its equations shortened.
-
-    Parameters
-    ----------
-    structure : Structure
-        Of the model before it was conditioned.
-    model : pm.Model
-        Conditioned; perhaps without some blocks.
-
-    Returns
-    -------
-    pm.Model
-        Without data that nothing reads any more.
-    """
+    """Return a conditioned model with some equations shortened, without data that nothing reads."""
     terms = {**found.chosen, **found.fused}
     if not terms:
         return model
@@ -262,11 +239,6 @@ def lean(structure: Structure, model: pm.Model) -> pm.Model:
     """Return a model as it is sampled: without Deterministics of the units, and centred.
 
     The Deterministics would be kept per draw; see :mod:`.centred`.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned.
     """
     model = centred(structure, model)
     gone = unit_deterministics(structure, model)
@@ -284,18 +256,7 @@ def lean(structure: Structure, model: pm.Model) -> pm.Model:
 
 
 def unit_deterministics(structure: Structure, model: pm.Model) -> list[Any]:
-    """Return the Deterministics that have a value for each unit.
-
-    Parameters
-    ----------
-    model : pm.Model
-        The structure's own, or conditioned.
-
-    Returns
-    -------
-    list of TensorVariable
-        Of `model`.
-    """
+    """Return the Deterministics of a model that have a value for each unit."""
     unit = set(structure.unit_dims)
     below = structure.descendants(structure.nodes) if structure.nodes else frozenset()
     parts = {*structure.deterministics, *structure.imputed, *below}
@@ -310,7 +271,7 @@ def unit_deterministics(structure: Structure, model: pm.Model) -> list[Any]:
 # ------------------------------------------------------------------------------- private
 
 
-def _source(model: pm.Model, name: str) -> Any:
+def _source(model: pm.Model, name: str) -> TensorVariable:
     """Return a variable, or the data that it was replaced by where its equation was left out."""
     held = name
     while held not in model.named_vars:

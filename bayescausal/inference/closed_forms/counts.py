@@ -37,7 +37,9 @@ from bayescausal.inference.closed_forms.affine import (
 from bayescausal.inference.closed_forms.blocks import named_parents
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
+
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.model.structure.structure import Structure
@@ -122,23 +124,11 @@ class CountBlock:
         chunk: Mapping[str, np.ndarray],
         counts: np.ndarray | None = None,
         *,
-        reference: Any = None,
+        reference: np.ndarray | None = None,
     ) -> CountStatistics:
-        """Return the statistics of some rows.
+        """Return the statistics of some rows; as of a linear block, and without a reference.
 
-        Parameters
-        ----------
-        chunk : mapping of str to ndarray
-            The columns, rows along their first axis.
-        counts : ndarray, shape (n_rows,), optional
-            How often each row occurs.
-        reference
-            Not used: sums of counts need none.
-
-        Raises
-        ------
-        NotAffineError
-            If a row uses several entries, or part of one.
+        Refused is a row that uses several entries, or part of one.
         """
         size = len(self.prior.first)
         total = CountStatistics(np.zeros(size), np.zeros(size))
@@ -235,14 +225,10 @@ class CountBlock:
         size = len(self.prior.first)
         return CountStatistics(np.bincount(entry, w, minlength=size), np.zeros(size))
 
-    def draw(self, statistics: CountStatistics, size: int, seed: Any) -> dict[str, np.ndarray]:
-        """Return independent draws of the unknowns.
-
-        Parameters
-        ----------
-        statistics : CountStatistics
-            Of all rows.
-        """
+    def draw(
+        self, statistics: CountStatistics, size: int, seed: Sequence[int]
+    ) -> dict[str, np.ndarray]:
+        """Return independent draws of the unknowns."""
         rng = np.random.default_rng(seed)
         total = self.prior + statistics
         out, start = {}, 0
@@ -263,13 +249,7 @@ class CountBlock:
 
 
 def count_block(structure: Structure, block: Block, columns: Collection[str]) -> CountBlock | str:
-    """Return a block's exact sampler, or why it is no conjugate block of counts.
-
-    Parameters
-    ----------
-    columns : collection of str
-        Names that are given by data.
-    """
+    """Return a block's exact sampler, or why it is no conjugate block of counts."""
     if not block.observed:
         return "no equation reads it"
     unknown = {n: structure.variable(n) for n in block.unknowns}
@@ -308,7 +288,9 @@ def count_block(structure: Structure, block: Block, columns: Collection[str]) ->
     return CountBlock(kind, shapes, prior, equations)
 
 
-def _prior(structure: Structure, rv: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+def _prior(
+    structure: Structure, rv: TensorVariable, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
     """Return the prior as sums that were seen before."""
     family = type(rv.owner.op).__name__
     params = Expressions(structure, list(rv.owner.op.dist_params(rv.owner)), ())({})

@@ -21,17 +21,9 @@ __all__ = ["lifted"]
 
 
 def lifted(root: Variable, rows: set[Variable]) -> Variable:
-    """Return an expression with look-ups moved outward past what acts element by element.
+    """Return an equal expression with look-ups moved outward past what acts element by element.
 
-    Parameters
-    ----------
-    rows : set of Variable
-        Leaves that vary over rows.
-
-    Returns
-    -------
-    Variable
-        Equal in value.
+    Leaves in `rows` vary over rows.
 
     Examples
     --------

@@ -35,19 +35,29 @@ from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from llvmlite.ir import IRBuilder, Value
+    from numba.core.typing.context import Context
+    from numba.core.typing.templates import Signature
     from pytensor.graph.basic import Variable
 
 __all__ = ["LogitSum", "logit_of", "logit_sum"]
+
+type Generate = Callable[..., Value]
+"""Writes the code of an intrinsic."""
 
 #: Rows whose terms are multiplied before a logarithm is taken: 2^256 is far from overflow.
 BLOCK = 256
 
 
 @intrinsic
-def _bits(_typing: Any, number: Any) -> Any:
+def _bits(_typing: Context, number: types.Type) -> tuple[Signature, Generate]:
     """Return the bits of a float as an integer."""
 
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+    def generate(
+        _context: object, builder: IRBuilder, _signature: Signature, args: Sequence[Value]
+    ) -> Value:
         from llvmlite import ir
 
         return builder.bitcast(args[0], ir.IntType(64))
@@ -56,10 +66,12 @@ def _bits(_typing: Any, number: Any) -> Any:
 
 
 @intrinsic
-def _float(_typing: Any, number: Any) -> Any:
+def _float(_typing: Context, number: types.Type) -> tuple[Signature, Generate]:
     """Return the float that has some bits."""
 
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+    def generate(
+        _context: object, builder: IRBuilder, _signature: Signature, args: Sequence[Value]
+    ) -> Value:
         from llvmlite import ir
 
         return builder.bitcast(args[0], ir.DoubleType())
@@ -126,18 +138,22 @@ class LogitSum(Op):
 
     __props__ = ()
 
-    def make_node(self, eta: Any, y: Any) -> Apply:
+    def make_node(self, eta: Variable, y: Variable) -> Apply:
         """Take two vectors of floats."""
         eta, y = pt.as_tensor(eta).astype("float64"), pt.as_tensor(y).astype("float64")
         return Apply(self, [eta, y], [pt.dscalar(), pt.dvector()])
 
-    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+    def perform(
+        self, node: Apply, inputs: Sequence[np.ndarray], outputs: list[list[np.ndarray]]
+    ) -> None:
         """Evaluate."""
         eta, y = (np.ascontiguousarray(v) for v in inputs)
         total, slope = _kernel(eta, y)
         outputs[0][0], outputs[1][0] = np.asarray(total), slope
 
-    def infer_shape(self, node: Apply, shapes: Any) -> Any:
+    def infer_shape(
+        self, node: Apply, shapes: Sequence[tuple[Variable, ...]]
+    ) -> list[tuple[Variable, ...]]:
         """Return the shapes of the outputs."""
         return [(), shapes[0]]
 
@@ -145,7 +161,9 @@ class LogitSum(Op):
         """Both outputs move with both inputs."""
         return [[True, True], [True, True]]
 
-    def pullback(self, inputs: Any, outputs: Any, gradients: Any) -> list[Variable]:
+    def pullback(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
+    ) -> list[Variable]:
         """Return the gradient in both inputs."""
         (eta, _), (_, slope), (total, along) = inputs, outputs, gradients
         in_eta, in_y = pt.zeros_like(eta), pt.zeros_like(eta)
@@ -161,7 +179,7 @@ logit_sum = LogitSum()
 
 
 @numba_basic.register_funcify_default_op_cache_key(LogitSum)
-def _funcify(op: LogitSum, node: Apply, **_: Any) -> Any:
+def _funcify(op: LogitSum, node: Apply, **_: Any) -> Callable[..., Any]:
     @numba_basic.numba_njit
     def run(eta: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         total, slope = _kernel(np.ascontiguousarray(eta), np.ascontiguousarray(y))

@@ -61,12 +61,14 @@ class Line:
         """Return the log of the derivative."""
         low, high = np.isfinite(self.lower), np.isfinite(self.upper)
         if low and high:
-            return np.log(self.upper - self.lower) - np.logaddexp(0, t) - np.logaddexp(0, -t)
+            return np.asarray(
+                np.log(self.upper - self.lower) - np.logaddexp(0, t) - np.logaddexp(0, -t)
+            )
         if low:
             return t
         if high:
             return -t
-        return np.logaddexp(t, -t) - np.log(2.0)
+        return np.asarray(np.logaddexp(t, -t) - np.log(2.0))
 
 
 def draw_line(

@@ -9,7 +9,7 @@ blocks are cut from it, their variables held at the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -24,15 +24,17 @@ from pytensor.graph.replace import vectorize_graph
 from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.blocks import Block, named_parents, split
 from bayescausal.inference.closed_forms.counts import CountBlock, count_block
-from bayescausal.inference.closed_forms.linear import LinearBlock, linear_block
+from bayescausal.inference.closed_forms.linear import LinearBlock
+from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.rebuild import PY_MODE, close, open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import pymc as pm
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
@@ -58,6 +60,13 @@ ROWS = 50_000
 Sampler = LinearBlock | CountBlock
 
 
+class Rows(Protocol):
+    """What is summed up over rows: of which columns, for the equations of which variables."""
+
+    columns: tuple[str, ...]
+    observed: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """The blocks of a posterior.
@@ -77,17 +86,8 @@ class Plan:
     idle: tuple[str, ...]
 
 
-def make_plan(structure: Structure, columns: Any, partly: Any = ()) -> Plan:
-    """Return how each block can be drawn, from the expressions alone.
-
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    columns : collection of str
-        Names that are given by data: random variables and ``pm.Data``.
-    partly : collection of str
-        Random variables with empty cells.
+def make_plan(structure: Structure, columns: Collection[str], partly: Collection[str] = ()) -> Plan:
+    """Return how each block can be drawn, from the expressions and the names of the data alone.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def _is_moved(structure: Structure, name: str) -> bool:
 
 
 def row_chunks(
-    sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
+    sampler: Rows, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Yield the columns of a block, some rows at a time.
 
@@ -161,13 +161,7 @@ def row_chunks(
 def accumulate(
     sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
 ) -> Any:
-    """Return the statistics of all rows.
-
-    Raises
-    ------
-    NotAffineError
-        If the numbers contradict the form.
-    """
+    """Return the statistics of all rows; refuse numbers that contradict the form."""
     total: Any = None
     for chunk in row_chunks(sampler, structure, columns, rows):
         reference = getattr(total, "reference", None)
@@ -188,17 +182,8 @@ def draw_exact(
 ) -> tuple[dict[str, np.ndarray], dict[str, str], Plan]:
     """Draw the blocks that can be drawn exactly.
 
-    Parameters
-    ----------
-    rows : mapping of str to ndarray of bool, optional
-        Of outcomes with a sampler of their own, the rows that count.
-
-    Returns
-    -------
-    arrays : dict of str to ndarray, shape (chain, draw, ...)
-    methods : dict of str to str
-    plan : Plan
-        With blocks that the numbers contradicted moved to the rest.
+    Blocks that the numbers contradict are moved to the rest of the plan that is returned. `rows`
+    are, of outcomes with a sampler of their own, the rows that count.
     """
     arrays: dict[str, np.ndarray] = {}
     methods: dict[str, str] = {}
@@ -243,19 +228,8 @@ def _block_of(structure: Structure, plan: Plan, sampler: Sampler) -> Block:
 def rest_of(model: pm.Model, gone: Sequence[str], held: Sequence[str]) -> pm.Model:
     """Return what is left of a conditioned model without some blocks.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned.
-    gone : sequence of str
-        Unknowns that are drawn elsewhere.
-    held : sequence of str
-        Observed variables whose equations are left out: they keep the values of the data.
-
-    Returns
-    -------
-    pm.Model
-        Without Deterministics that read what is gone.
+    Gone are the unknowns that are drawn elsewhere, and Deterministics that read them; the equations
+    of what is held are left out, and its variables keep the values of the data.
     """
     if not gone and not held:
         return model
@@ -271,7 +245,7 @@ def rest_of(model: pm.Model, gone: Sequence[str], held: Sequence[str]) -> pm.Mod
     return close(fgraph, {k: v for k, v in initvals.items() if k not in gone})
 
 
-def _behind(variable: Any, leaves: set[Any]) -> bool:
+def _behind(variable: TensorVariable, leaves: set[Any]) -> bool:
     return bool(named_parents(list(variable.owner.inputs), leaves))
 
 
@@ -282,24 +256,14 @@ def with_arrays(
     arrays: Mapping[str, np.ndarray],
     data: Mapping[str, np.ndarray],
 ) -> dict[str, xr.Dataset]:
-    """Return groups with draws, and what they determine, put in.
-
-    Parameters
-    ----------
-    coords : mapping of str to sequence
-        Labels of the dims of the data.
-    groups : mapping of str to Dataset
-        With ``posterior``.
-    data : mapping of str to ndarray
-        Values of ``pm.Data``; of others the model's own are taken.
-    """
+    """Return groups with draws, and what they determine, put in."""
     if not arrays:
         return dict(groups)
     before = groups["posterior"]
     variables: dict[str, Any] = {str(n): v.variable for n, v in before.data_vars.items()}
     labels: dict[str, Any] = {}
     for name, value in arrays.items():  # put together at once: this is a large part of a refit
-        dims, own = layout(structure, name, value, coords)
+        dims, own = layout(structure.model, name, value, coords)
         variables[name] = dims, value
         labels |= {d: v for d, v in own.items() if d not in before.coords}
     posterior = xr.Dataset(variables, {**before.coords, **labels}, before.attrs)
@@ -313,15 +277,7 @@ def derived(
     coords: Mapping[str, np.ndarray],
     values: Mapping[str, np.ndarray],
 ) -> dict[str, xr.DataArray]:
-    """Return the parameters' Deterministics that the draws determine.
-
-    Parameters
-    ----------
-    posterior : Dataset
-        Dims chain, draw and their own.
-    values : mapping of str to ndarray
-        Of ``pm.Data``.
-    """
+    """Return the parameters' Deterministics that the draws and ``pm.Data`` determine."""
     model = structure.model
     leaves = {*model.basic_RVs, *model.data_vars}
     unit = {*structure.nodes, *structure.deterministics, *structure.imputed}
@@ -354,29 +310,29 @@ def derived(
     made = {}
     for (d, _), value in zip(wanted, found, strict=True):
         value = np.asarray(value).reshape(*sizes, *np.shape(value)[1:])
-        made[d.name] = as_array(structure, d.name, value, coords)
+        made[d.name] = as_array(model, d.name, value, coords)
     return made
 
 
 def as_array(
-    structure: Structure, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
+    model: pm.Model, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
 ) -> xr.DataArray:
     """Return draws with the dims and labels that PyMC would give them."""
-    dims, labels = layout(structure, name, value, coords)
+    dims, labels = layout(model, name, value, coords)
     index = {"chain": np.arange(value.shape[0]), "draw": np.arange(value.shape[1])}
     return xr.DataArray(value, dims=dims, coords={**index, **labels})
 
 
 def layout(
-    structure: Structure, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
+    model: pm.Model, name: str, value: np.ndarray, coords: Mapping[str, np.ndarray]
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Return the dims of draws, and the labels of those but chain and draw, as PyMC has them."""
-    own = structure.model.named_vars_to_dims.get(name)
+    own = model.named_vars_to_dims.get(name)
     dims = [d or f"{name}_dim_{i}" for i, d in enumerate(own or (None,) * (value.ndim - 2))]
     labels = {}
     for d, n in zip(dims, value.shape[2:], strict=True):
         found = coords.get(d)
         if found is None:
-            found = structure.model.coords.get(d)
+            found = model.coords.get(d)
         labels[d] = np.asarray(found) if found is not None and len(found) == n else np.arange(n)
     return ("chain", "draw", *dims), labels

@@ -58,29 +58,11 @@ class Family:
     points: Callable[[Array], Array]
 
     def summaries(self, y: Array, code: Array, counts: Array) -> Array:
-        """Return the summaries of each cell.
-
-        Parameters
-        ----------
-        code : ndarray of int, shape (n_values,)
-            The cell of each value.
-        counts : ndarray, shape (n_cells,)
-            Values in each cell.
-        """
+        """Return the summaries of cells: of values, the cell of each, and how many a cell has."""
         return self.merged(self.start(y), np.ones(len(y)), code, counts)
 
     def merged(self, parts: Array, weights: Array, code: Array, counts: Array) -> Array:
-        """Return the summaries of cells from those of parts of them.
-
-        Parameters
-        ----------
-        weights : ndarray, shape (n_parts,)
-            Values in each part.
-        code : ndarray of int, shape (n_parts,)
-            The cell of each part.
-        counts : ndarray, shape (n_cells,)
-            Values in each cell.
-        """
+        """Return the summaries of cells from those of parts, weighted by their values."""
 
         def mean(x: Array) -> Array:
             return np.asarray(np.bincount(code, x * weights, minlength=len(counts)) / counts)

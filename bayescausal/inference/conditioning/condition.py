@@ -18,7 +18,7 @@ The caller's model is never changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     import pymc as pm
+    from pymc.logprob.transforms import Transform
+    from pymc.model.fgraph import ModelVar
     from pytensor.graph.basic import Variable
 
     from bayescausal.inference.data.conform import Conformed
@@ -92,8 +94,6 @@ def condition(
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     conformed : Conformed
         The columns, from :func:`conform`.
     whole : collection of str
@@ -225,7 +225,7 @@ def _partly(name: str, marker: Variable, array: np.ndarray, mask: np.ndarray) ->
     return model_deterministic(joined, name, *op.dims)
 
 
-def _transform_of(op: Any, rv: Variable, unseen: Variable, name: str) -> Any:
+def _transform_of(op: ModelVar, rv: Variable, unseen: Variable, name: str) -> Transform | None:
     """Return the transform of the missing cells: the variable's own, or its family's."""
     split = isinstance(unseen.owner.op, PartialObservedRV)
     default = _default_transform(rv.owner.op, rv)

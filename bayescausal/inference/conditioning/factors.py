@@ -31,7 +31,7 @@ from pytensor.raise_op import CheckAndRaise
 from bayescausal.model.structure.rebuild import PY_MODE, close, evaluate, open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from pytensor.graph.basic import Variable
 
@@ -52,11 +52,6 @@ class StaysError(Exception):
 class Factors:
     """A conditioned model, opened.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned; not changed.
-
     Attributes
     ----------
     places : dict of str to TensorVariable
@@ -72,13 +67,7 @@ class Factors:
         self.stands: dict[str, Variable] = {}
 
     def reading(self, latents: Collection[str]) -> dict[str, frozenset[str]]:
-        """Return, for every factor that reads some latents, which: its own variable among them.
-
-        Returns
-        -------
-        dict of str to frozenset of str
-            In the order of the model; the names are those of random variables and Potentials.
-        """
+        """Return, for every factor that reads some latents, which: its own variable among them."""
         marker_of = {self.memo[self.model[name]]: name for name in latents}
         found = {}
         for var in [*self.model.basic_RVs, *self.model.potentials]:
@@ -95,22 +84,9 @@ class Factors:
         return found
 
     def log_density(self, name: str, latents: Collection[str]) -> Variable:
-        """Return the log-density of one variable or Potential, cell by cell.
+        """Return the log-density of a variable or Potential, by cell, of ``places`` and data.
 
-        Parameters
-        ----------
-        latents : collection of str
-            What will be taken out.
-
-        Returns
-        -------
-        TensorVariable
-            Of ``places`` and the data, without checks.
-
-        Raises
-        ------
-        StaysError
-            If it has none, or the variable is unknown and could not go without its factor.
+        Refused where it has none, or the variable is unknown and could not go without it.
         """
         var = self.model[name]
         marker = self.memo[var]
@@ -162,19 +138,7 @@ class Factors:
     ) -> pm.Model:
         """Return the model with Potentials in the place of latents and what reads them.
 
-        Parameters
-        ----------
-        latents : collection of str
-            Taken out.
-        factors : collection of str
-            Whose densities are taken out.
-        potentials : mapping of str to TensorVariable
-            Of ``places`` and the data.
-
-        Returns
-        -------
-        pm.Model
-            Without Deterministics that read a latent. This object is used up.
+        Deterministics that read a latent go as well. This object is used up.
         """
         fgraph, memo, model = self.fgraph, self.memo, self.model
         away = {memo[model[n]] for n in latents}
@@ -240,10 +204,10 @@ def _within(marker: Variable) -> set[Variable]:
     """Return the variables of one equation, up to and including the named ones it reads."""
     start = marker.owner.inputs[0]
 
-    def expand(var: Variable) -> Any:
+    def expand(var: Variable) -> Sequence[Variable]:
         if var.owner is None or (var is not start and _is_marker(var)):
             return ()
-        return var.owner.inputs
+        return tuple(var.owner.inputs)
 
     return set(walk([start], expand))
 
@@ -256,7 +220,7 @@ def _is_named(var: Variable) -> bool:
     return var.owner is not None and hasattr(var.owner.op, "dims") and hasattr(var.owner.op, "name")
 
 
-def _transform(op: Any) -> str | None:
+def _transform(op: ModelFreeRV) -> str | None:
     return None if op.transform is None else getattr(op.transform, "name", "?")
 
 

@@ -1,45 +1,30 @@
 """Which block of a posterior is drawn how, and putting the draws together.
 
 A block is drawn by the fastest method that is exact: independent draws where a conjugate form fits
-(:mod:`.exact.plan`); NUTS on sufficient statistics where the equations can be shortened
-(:mod:`.compress`), at a cost that does not grow with the rows; NUTS on the rows otherwise.
+(see ``closed_forms.plan``); NUTS on sufficient statistics where the equations can be shortened (see
+``closed_forms.compress``), at a cost that does not grow with the rows; NUTS on the rows otherwise.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from bayescausal.inference.closed_forms.blocks import split
-from bayescausal.inference.closed_forms.compress import (
-    Compression,
-    fuse,
-    insert,
-    lean,
-    measure,
-    reducible,
-)
-from bayescausal.inference.closed_forms.plan import (
-    Plan,
-    draw_exact,
-    make_plan,
-    rest_of,
-    with_arrays,
-)
-from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.closed_forms.compress import Compression, lean
+from bayescausal.inference.closed_forms.plan import Plan, draw_exact, make_plan, with_arrays
+from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,
     find_gaps,
     unread,
     without_cells,
 )
-from bayescausal.inference.marginalize.integrate import opened
-from bayescausal.inference.sampling.laplace import LIMIT, draw_bell
-from bayescausal.inference.sampling.sample import draw_unknowns
-from bayescausal.model.interventions.support import is_discrete
+from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
+from bayescausal.inference.sampling.sample import Drawn, draw_unknowns
 from bayescausal.model.names import Joined, names_of
 from bayescausal.types import ModelError
 
@@ -50,19 +35,14 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.inference.data.conform import Conformed
-    from bayescausal.inference.marginalize.integrate import Integrated
-    from bayescausal.inference.sampling.sample import Drawn
     from bayescausal.model.structure.structure import Structure
 
 __all__ = [
     "COMPRESSED",
     "METHODS",
-    "compression_of",
     "draw_posterior",
     "gap_methods",
-    "joined",
     "no_exact",
-    "not_compressed",
     "relabelled",
     "told",
 ]
@@ -84,105 +64,73 @@ def draw_posterior(
     progressbar: bool | str = False,
     **sampler: Any,
 ) -> Drawn:
-    """Draw each block of a posterior by its own method.
-
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    conformed : Conformed
-        The data.
-    method, draws, chains, seed, progressbar, **sampler
-        As in :func:`bayescausal.fit`.
-
-    Returns
-    -------
-    groups, methods, notes
-        As :func:`.sample.draw_unknowns`.
-    """
+    """Draw each block of a posterior by its own method."""
     sizes = {"draws": draws, "chains": chains, "seed": seed}
     whole = conformed
-    plan, arrays, methods, found, conformed, rows = _planned(
+    plan, arrays, methods, found, conformed, rows = _closed_forms(
         structure, conformed, method=method, **sizes
     )
     if method == "exact" and plan.rest:
         raise no_exact(*plan.rest[0])
     if plan.samplers and not plan.rest:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
-        arrays |= draw_gaps(structure, whole, rows, arrays, empty, seed)
-        methods |= gap_methods(rows, rows)
+        if rows:
+            arrays |= draw_gaps(structure, whole, rows, arrays, empty, seed)
+            methods |= gap_methods(rows, rows)
         groups = with_arrays(
             structure, conformed.coords, {"posterior": empty}, arrays, conformed.columns
         )
-        return groups, methods, ()
+        return Drawn(groups, methods, ())
     held = [n for s in plan.samplers for n in s.observed]
-    open_ones = found
-
-    def change(model: pm.Model) -> pm.Model:
-        nonlocal found
-        gone = [n for n in arrays if n in model.named_vars]
-        model = rest_of(model, gone, [*held, *plan.idle])
-        if method == "nuts":
-            return model
-        found = joined(open_ones, compression_of(structure, conformed, model, rows))
-        if method == "compressed" and found.left:
-            raise not_compressed(found)
-        if not _in_jax(sampler):
-            found = fuse(found, structure, conformed)
-        return insert(structure, model, found)
-
-    integral: Integrated | bool | None = False
-    if method in ("nuts", "laplace"):
-        conditioned = condition(structure, conformed)
-        conditioned = replace(conditioned, model=change(conditioned.model))
-    else:
-        conditioned, integral = opened(structure, conformed, change)
-    cut: list[str] = []
-    if method != "nuts" and not integral:
+    left = Remainder(
+        gone=tuple(arrays),
+        held=(*held, *plan.idle),
+        found=found,
+        shorten=method != "nuts",
+        done=tuple(rows),
+        must=method == "compressed",
+        fused=method != "nuts" and not _in_jax(sampler),
+    )
+    tried = method not in ("nuts", "laplace")
+    conditioned, integral, found = open_remainder(structure, conformed, left, integrated=tried)
+    if method != "nuts" and integral is None:
         cut = [n for n in unread(structure, conformed, latents=True) if n not in rows]
         conditioned = replace(conditioned, model=without_cells(conditioned.model, cut))
         rows |= {n: ~conformed.missing[n] for n in cut}
     notes = told(structure, found, conformed)
-    bell = None
+    drawn = None
     if method == "laplace":
-        bell, more, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
+        drawn, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
         notes = (*notes, *told_too)
-    if bell is not None:
-        groups = {"posterior": bell}
-    else:
-        groups, more, told_too = draw_unknowns(
+    if drawn is None:
+        drawn = draw_unknowns(
             structure,
             conditioned,
             **sizes,
             progressbar=progressbar,
-            integral=True if integral is None else integral,
+            integral=integral or tried,
             missing=conformed.missing,
             **sampler,
         )
-        notes = (*notes, *told_too)
         if method != "nuts":
-            more = relabelled(structure, conformed, found, more)
-    arrays |= draw_gaps(structure, whole, rows, arrays, groups["posterior"], seed)
-    groups = with_arrays(structure, conformed.coords, groups, arrays, conformed.columns)
-    return groups, {**methods, **more, **gap_methods(rows, held)}, notes
+            more = relabelled(structure, conformed, found, drawn.methods)
+            drawn = drawn._replace(methods=more)
+    if rows:
+        arrays |= draw_gaps(structure, whole, rows, arrays, drawn.groups["posterior"], seed)
+    groups = with_arrays(structure, conformed.coords, drawn.groups, arrays, conformed.columns)
+    methods |= {**drawn.methods, **gap_methods(rows, held)}
+    return Drawn(groups, methods, (*notes, *drawn.notes))
 
 
-def _planned(
-    structure: Structure, conformed: Conformed, *, method: str, **sizes: Any
-) -> tuple[
-    Plan,
-    dict[str, np.ndarray],
-    dict[str, str],
-    Compression,
-    Conformed,
-    dict[str, np.ndarray],
-]:
-    """Draw the blocks with a closed form; leave out empty cells that nothing reads.
+class ClosedForms(NamedTuple):
+    """What was drawn in closed form, and what is left.
 
-    Returns
-    -------
-    plan, arrays, methods
-        As :func:`.exact.plan.draw_exact`.
+    Attributes
+    ----------
+    plan : Plan
+        With blocks that the numbers contradicted moved to the rest.
+    arrays : dict of str to ndarray, shape (chain, draw, ...)
+    methods : dict of str to str
     found : Compression
         Of outcomes without a closed form whose empty cells are left out.
     conformed : Conformed
@@ -190,6 +138,19 @@ def _planned(
     rows : dict of str to ndarray of bool
         Of each outcome with such cells, where it is seen.
     """
+
+    plan: Plan
+    arrays: dict[str, np.ndarray]
+    methods: dict[str, str]
+    found: Compression
+    conformed: Conformed
+    rows: dict[str, np.ndarray]
+
+
+def _closed_forms(
+    structure: Structure, conformed: Conformed, *, method: str, **sizes: Any
+) -> ClosedForms:
+    """Draw the blocks with a closed form; leave out empty cells that nothing reads."""
     none, failed = Compression({}, {}), set[str]()
     while conformed.missing:
         gaps = find_gaps(structure, conformed, method, failed)
@@ -199,87 +160,39 @@ def _planned(
         arrays, methods, plan = draw_exact(gaps.plan, structure, known, rows=rows, **sizes)
         lost = gaps.exact - {n for s in plan.samplers for n in s.observed}
         if not lost:
-            return plan, arrays, methods, found, known, rows
+            return ClosedForms(plan, arrays, methods, found, known, rows)
         failed |= lost
     plan = Plan((), (), ())
     if method != "nuts":
         plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
     if method in ("auto", "exact"):
         arrays, methods, plan = draw_exact(plan, structure, conformed, **sizes)
-        return plan, arrays, methods, none, conformed, {}
-    return Plan((), (), plan.idle), {}, {}, none, conformed, {}
+        return ClosedForms(plan, arrays, methods, none, conformed, {})
+    return ClosedForms(Plan((), (), plan.idle), {}, {}, none, conformed, {})
 
 
 def gap_methods(rows: Collection[str], exact: Collection[str]) -> dict[str, str]:
-    """Return how the empty cells of outcomes were drawn: independently where the rest was.
-
-    Parameters
-    ----------
-    rows : collection of str
-        The outcomes.
-    exact : collection of str
-        Those that have a closed form.
-    """
+    """Return how the empty cells of outcomes were drawn: independently where the rest was."""
     how = "drawn given the rest"
     return {f"{n}_unobserved": f"conjugate ({how})" if n in exact else how for n in rows}
 
 
 def draw_laplace(
     model: pm.Model, *, draws: int, chains: int, seed: int
-) -> tuple[xr.Dataset | None, dict[str, str], tuple[str, ...]]:
-    """Draw from the bell at the mode, if its weights can be trusted.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned, lean.
-
-    Returns
-    -------
-    posterior : Dataset or None
-        None where NUTS has to be run.
-    methods, notes
-        As :func:`.sample.draw_unknowns`.
-    """
+) -> tuple[Drawn | None, tuple[str, ...]]:
+    """Draw from a Laplace approximation of a lean model, or say why NUTS has to be run."""
     try:
-        found, k_hat = draw_bell(model, draws=draws, chains=chains, seed=seed)
+        found, k_hat = laplace_draws(model, draws=draws, chains=chains, seed=seed)
     except ArithmeticError as error:
-        return None, {}, (f"No Laplace approximation ({error}): drawn by NUTS.",)
+        return None, (f"No Laplace approximation ({error}): drawn by NUTS.",)
     if not k_hat <= LIMIT:
         note = f"The Laplace approximation is poor (k-hat {k_hat:.2f}, above {LIMIT})"
-        return None, {}, (f"{note}: drawn by NUTS.",)
-    names = ", ".join(rv.name for rv in model.free_RVs)
+        return None, (f"{note}: drawn by NUTS.",)
+    names = Joined(str(rv.name) for rv in model.free_RVs)
     note = (
         f"Drawn from a Laplace approximation, corrected by importance weights: k-hat {k_hat:.2f}."
     )
-    return found, {names: f"laplace (k-hat {k_hat:.2f})"}, (note,)
-
-
-def joined(one: Compression, other: Compression) -> Compression:
-    """Return what is known of different equations together."""
-    return Compression(
-        {**one.chosen, **other.chosen}, {**one.left, **other.left}, {**one.fused, **other.fused}
-    )
-
-
-def compression_of(
-    structure: Structure, conformed: Conformed, model: Any, but: Collection[str] = ()
-) -> Compression:
-    """Return how the equations of what is left can be shortened for the data at hand.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned, without the blocks that were drawn already.
-    but : collection of str
-        Equations that are dealt with already.
-    """
-    names = [rv.name for rv in model.observed_RVs if rv.name not in but]
-    discrete = [rv.name for rv in model.free_RVs if is_discrete(rv)]
-    if discrete:
-        why = f"{', '.join(discrete)} is discrete and unknown"
-        return Compression({}, dict.fromkeys(names, why))
-    return measure(reducible(structure, conformed, names), structure, conformed)
+    return Drawn({"posterior": found}, {names: f"laplace (k-hat {k_hat:.2f})"}, (note,)), ()
 
 
 def relabelled(
@@ -288,13 +201,7 @@ def relabelled(
     found: Compression,
     methods: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return how each block was drawn: apart, those whose equations are all shortened.
-
-    Parameters
-    ----------
-    methods : mapping of str to str
-        Of one Markov chain.
-    """
+    """Return how each block was drawn: apart, those whose equations are all shortened."""
     partly = set(conformed.missing)
     seen = {n for n in structure.random if n in conformed.columns} - partly
     seen |= {rv.name for rv in structure.model.observed_RVs} - partly
@@ -347,13 +254,4 @@ def _in_jax(options: Mapping[str, Any]) -> bool:
     """Whether the density is to be evaluated by JAX, which has no fused operations of ours."""
     return options.get("nuts_sampler") in ("numpyro", "blackjax") or bool(
         {"backend", "compile_kwargs"} & set(options)
-    )
-
-
-def not_compressed(found: Compression) -> ModelError:
-    """Return the error for equations that keep their rows."""
-    [name, reason] = next(iter(found.left.items()))
-    return ModelError(
-        f"The equation of {name!r} cannot be compressed: {reason}.",
-        remedy='Fit with method="auto".',
     )

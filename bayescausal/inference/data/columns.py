@@ -19,28 +19,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.model.structure.rebuild import dim_sizes
-from bayescausal.types import DataError
+from bayescausal.types import DataError, FixedUnitsError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Table", "aligned", "dim_labels", "wanted_columns"]
+__all__ = ["Table", "aligned", "before_brackets", "check_sizes", "dim_labels", "wanted_columns"]
 
 
-def aligned(values: Any) -> np.ndarray:
+def aligned(values: ArrayLike) -> np.ndarray:
     """Return an array whose elements lie where the processor expects them.
 
     Fields of packed records and what arrives over a network may not, and compiled code refuses
     them.
-
-    Returns
-    -------
-    ndarray
-        The same one where it is aligned already.
     """
     return np.require(values, requirements="A")
 
@@ -177,3 +173,35 @@ def dim_labels(
         else:
             coords[dim] = np.arange(length)
     return coords
+
+
+def before_brackets(names: Sequence[str]) -> list[str]:
+    """Return what may be the vectors whose entries ``"v[label]"`` are."""
+    ends = [n for n in names if n.endswith("]")]
+    return [n[:i] for n in ends for i, letter in enumerate(n) if letter == "["]
+
+
+def check_sizes(table: Table, structure: Structure) -> None:
+    """Refuse data without rows, and lengths that the model does not allow."""
+    sizes = table.sizes
+    named = [name for name in table.columns if name in structure.nodes]
+    if not named:
+        known = ", ".join(structure.nodes)
+        near = tuple(hit for name in table.ignored for hit in closest(name, structure.nodes)[:1])
+        raise DataError(
+            "No column of the data is a variable of the model.",
+            expected=f"Columns among: {known}.",
+            names=tuple(dict.fromkeys(near))[:3],
+        )
+    for dim in table.unit_dims:
+        if sizes.get(dim) == 0:
+            raise DataError(f"The data have no units along {dim!r}.", expected="One or more rows.")
+        length = structure.fixed.get(dim)
+        if length is not None and dim in sizes and sizes[dim] != length:
+            raise FixedUnitsError(
+                f"The data have {sizes[dim]} units along {dim!r}, but the model carries arrays of "
+                f"length {length} of its own.",
+                expected=f"{length} units.",
+                remedy=f"Put those arrays in pm.Data(..., dims={dim!r}), so that they come with "
+                "the data.",
+            )

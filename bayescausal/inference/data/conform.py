@@ -28,14 +28,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.inference.data.coding import codes_of, refuse_unknown
 from bayescausal.inference.data.duplicate_columns import one_name_each
 from bayescausal.model.interventions.support import Support, is_discrete, support_of
-from bayescausal.model.kinds import as_label, kind_of
+from bayescausal.model.kinds import kind_of
 from bayescausal.model.structure.rebuild import is_index
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.inference.data.columns import Table
     from bayescausal.model.structure.structure import Structure
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 #: Families of continuous numbers, of which 0 and 1 alone are a sample that they nearly never give.
 _CONTINUOUS = ("NormalRV", "StudentTRV", "LaplaceRV", "LogisticRV", "CauchyRV")
 
-__all__ = ["Conformed", "check_support", "conform"]
+__all__ = ["Conformed", "check_support", "coding_notes", "conform", "redundant_note"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +86,8 @@ def conform(
 
     Parameters
     ----------
-    table : Table
-        From :func:`as_table`.
-    structure : Structure
-        The model, read.
     known : mapping of str to tuple, optional
         What the codes of categories stand for already, such as the labels of a fit.
-
-    Raises
-    ------
-    DataError
-        Naming the column, the row and the value.
 
     Examples
     --------
@@ -110,7 +104,13 @@ def conform(
     array([1, 0])
     """
     if known:
-        table = replace(table, categories={**table.categories, **_shared(table, known)})
+        coded = {
+            n: order
+            for n, order in known.items()
+            if n in table and (n in table.categories or _is_labels(table[n], _empty(table[n])))
+        }
+        refuse_unknown(table, coded)
+        table = replace(table, categories={**table.categories, **coded})
     columns: dict[str, np.ndarray] = {}
     missing: dict[str, np.ndarray] = {}
     labels: dict[str, tuple[Any, ...]] = {}
@@ -175,25 +175,6 @@ def check_support(
 # ------------------------------------------------------------------------------- columns
 
 
-def _shared(table: Table, known: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Return the labels of the columns of labels that are known, refusing those that are not."""
-    found = {}
-    for name, order in known.items():
-        if name not in table or not (
-            name in table.categories or _is_labels(table[name], _empty(table[name]))
-        ):
-            continue
-        held = dict.fromkeys(as_label(v) for v in table[name].ravel().tolist())
-        odd = [v for v in held if v not in (*order, None)]
-        if odd:
-            raise DataError(
-                f"{name!r} is {odd[0]!r} in the table, which is none of its categories.",
-                expected=", ".join(map(repr, order[:12])) + (", ..." if len(order) > 12 else "."),
-            )
-        found[name] = tuple(order)
-    return found
-
-
 def _where(cell: np.ndarray, dims: tuple[str, ...], coords: Mapping[str, Any]) -> str:
     """Return the labels of a cell, for messages."""
     return ", ".join(
@@ -234,7 +215,7 @@ def _random_column(
     if _is_labels(raw, empty) or (name in table.categories and support.categorical):
         if not support.categorical:
             raise _not_numeric(name, raw, empty, support.family, table)
-        raw, labels = _code(name, table, support.categories, structure)
+        raw, labels = codes_of(name, table, support.categories, structure)
     array = _numbers(name, raw, empty, table)
     if discrete and not empty.any():
         return _integers(name, array, structure.variable(name).type.dtype, table), labels
@@ -254,7 +235,7 @@ def _held(name: str, data: Mapping[str, Any], table: Table) -> str | None:
 
 
 def _data_column(
-    name: str, table: Table, variable: Any, structure: Structure
+    name: str, table: Table, variable: TensorVariable, structure: Structure
 ) -> tuple[np.ndarray, tuple[Any, ...]]:
     """Return one column of a ``pm.Data``, complete and in its dtype."""
     raw = table[name]
@@ -271,7 +252,7 @@ def _data_column(
     if labelled or (name in table.categories and is_index(variable, structure.model)):
         if not is_discrete(variable):
             raise _not_numeric(name, raw, empty, "data", table)
-        raw, labels = _code(name, table, None, structure)
+        raw, labels = codes_of(name, table, None, structure)
     array = _numbers(name, raw, empty, table)
     if array.ndim != variable.type.ndim:
         raise DataError(f"{name!r} has {array.ndim} dimensions.", expected=f"{variable.type.ndim}.")
@@ -336,53 +317,6 @@ def _integers(name: str, array: np.ndarray, dtype: str, table: Table) -> np.ndar
     return array.astype(dtype)
 
 
-def _code(
-    name: str, table: Table, size: int | None, structure: Structure
-) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Return labels as codes 0..K-1, and the labels in that order."""
-    raw = table[name]
-    cells = [as_label(v) for v in raw.ravel().tolist()]  # dates go by their text
-    found = list(dict.fromkeys(cells))
-    coords = {
-        d: tuple(v)
-        for d, v in structure.model.coords.items()
-        if v is not None and d not in structure.unit_dims
-    }
-    fitting = [
-        v for v in coords.values() if set(found) <= set(v) and (size is None or len(v) == size)
-    ]
-    own = coords.get(f"{name}_level")
-    if own is not None:
-        odd = [v for v in found if v not in own]
-        if odd:
-            raise DataError(
-                f"{name!r} is {odd[0]!r} in the data, which is none of its levels in the model.",
-                expected=", ".join(map(repr, own[:12])) + (", ..." if len(own) > 12 else "."),
-                remedy="Build the model from data that have it, or drop those rows.",
-            )
-        order = own
-    elif len(set(fitting)) == 1 and set(table.categories.get(name, fitting[0])) <= set(fitting[0]):
-        order = fitting[0]  # the model says so; the order of a Categorical is often the alphabet's
-    elif name in table.categories:
-        order = table.categories[name]
-    else:
-        raise DataError(
-            f"{name!r} holds labels ({', '.join(map(repr, found[:4]))}), and the model does not "
-            "say which category each is.",
-            expected="Codes 0, 1, ..., or a dim of the model whose coords are the labels.",
-            remedy=f"Make the column a pandas Categorical with its categories in order: "
-            f"pd.Categorical(data[{name!r}], categories=[...]).",
-        )
-    if size is not None and len(order) != size:
-        raise DataError(
-            f"{name!r} has {len(order)} categories: {', '.join(map(str, order))}.",
-            expected=f"{size}, as in the model.",
-        )
-    position = {label: i for i, label in enumerate(order)}
-    codes = np.array([position[v] for v in cells], dtype=np.int64)
-    return codes.reshape(raw.shape), tuple(order)
-
-
 def _refuse_misspelt(table: Table, structure: Structure, latent: tuple[str, ...]) -> None:
     """Refuse a column that nothing reads and that is spelled like a variable without one."""
     known = {*structure.full, *structure.unit_dims, *structure.model.coords}
@@ -425,9 +359,7 @@ def _notes(
             f"{name}: {int(mask.sum())} of {mask.size} cells are empty and are imputed, missing "
             "at random given the model."
         )
-    for name, order in labels.items():
-        shown = ", ".join(f"{i} = {label}" for i, label in enumerate(order[:8]))
-        notes.append(f"{name}: coded {shown}{', ...' if len(order) > 8 else ''}.")
+    notes += coding_notes(labels)
     for name in structure.random:
         family = type(structure.variable(name).owner.op).__name__
         if name in columns and family in _CONTINUOUS and _is_binary(columns[name]):
@@ -435,14 +367,28 @@ def _notes(
                 f"{name}: holds 0 and 1 alone, and its distribution is "
                 f"{family.removesuffix('RV')}, for continuous numbers."
             )
+    return (*notes, *redundant_note(table.ignored, structure))
+
+
+def coding_notes(labels: Mapping[str, tuple[Any, ...]]) -> list[str]:
+    """Say which code each label of a category has."""
+    notes = []
+    for name, order in labels.items():
+        shown = ", ".join(f"{i} = {label}" for i, label in enumerate(order[:8]))
+        notes.append(f"{name}: coded {shown}{', ...' if len(order) > 8 else ''}.")
+    return notes
+
+
+def redundant_note(ignored: Iterable[str], structure: Structure) -> tuple[str, ...]:
+    """Say which columns are parameters or Deterministics, and so were ignored."""
     known = {*structure.parameters, *structure.deterministics}
-    redundant = [name for name in table.ignored if name in known]
-    if redundant:
-        notes.append(
-            f"The columns {', '.join(redundant)} were ignored: parameters and Deterministics are "
-            "not data."
-        )
-    return tuple(notes)
+    redundant = [name for name in ignored if name in known]
+    if not redundant:
+        return ()
+    return (
+        f"The columns {', '.join(redundant)} were ignored: parameters and Deterministics are "
+        "not data.",
+    )
 
 
 def _is_binary(column: np.ndarray) -> bool:

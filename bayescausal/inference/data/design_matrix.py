@@ -54,22 +54,9 @@ def policy_reads(*acts: Any) -> list[str]:
 
 
 def with_columns(fit: Fit, names: Iterable[Any]) -> Fit:
-    """Return the fit with the columns that a question names as variables.
+    """Return the fit with the columns that a question names, such as ``"X[age]"``, as variables.
 
-    Parameters
-    ----------
-    names : iterable
-        What the question names, such as ``"X[age]"``.
-
-    Returns
-    -------
-    Fit
-        The same one where no column of a vector is named. Asked again, the same as before.
-
-    Raises
-    ------
-    UnknownVariableError
-        If a vector has no such column.
+    The same fit where it names none; asked again, the same as before.
     """
     structure = fit.structure
     names = list(names)
@@ -132,7 +119,9 @@ def _split_stream(
     return replace(table, values=values, dims=dims, readers=readers)
 
 
-def _parts(structure: Structure, vectors: tuple[str, ...], values: Any) -> dict[str, np.ndarray]:
+def _parts(
+    structure: Structure, vectors: tuple[str, ...], values: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Return arrays by name, vectors taken apart."""
     out: dict[str, np.ndarray] = {}
     for name, array in values.items():

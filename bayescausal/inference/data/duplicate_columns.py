@@ -58,22 +58,7 @@ _TURNS: tuple[tuple[str, Any], ...] = (
 def one_name_each(structure: Structure, columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """Refuse a column that stands for a modelled variable in the equation of another.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    columns : mapping of str to ndarray
-        Its columns.
-
-    Returns
-    -------
-    tuple of str
-        A note for each two columns without an equation of which one follows from the other.
-
-    Raises
-    ------
-    DataError
-        Naming both, and who reads the copy.
+    Returned is a note for each two columns without an equation of which one follows from the other.
     """
     graph = structure.graph
     read = _read(structure, columns)
@@ -136,7 +121,7 @@ def _same(
     return ""
 
 
-def _refuse_twins(graph: Any, random: Mapping[str, np.ndarray]) -> None:
+def _refuse_twins(graph: nx.DiGraph[str], random: Mapping[str, np.ndarray]) -> None:
     """Refuse two variables with one column, of which one is read in the place of the other."""
     names = list(random)
     for i, one in enumerate(names):

@@ -13,7 +13,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["as_tree", "matched"]
 
 
-def as_tree(trace: Any) -> xr.DataTree:
+def as_tree(trace: object) -> xr.DataTree:
     """Return draws in any form as a DataTree with a posterior."""
     if isinstance(trace, xr.DataTree):
         if "posterior" not in trace.children:

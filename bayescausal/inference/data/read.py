@@ -1,20 +1,44 @@
-"""Reading a model together with its data.
+"""The way in for data: a model is read together with what it is conditioned on.
 
-The two are read together because each says something about the other: what the data name votes on
-the unit dims of the model, and what the model observes itself completes the data.
+A model speaks of variables with named dims; data come as rows, as arrays, or as a source of rows
+that need not fit in memory. Whatever they come in, what goes on from here is one record,
+:class:`Observed`: the model's structure, the columns as they came, and the columns as they fit the
+variables. Model and data are read together because each says something about the other: what the
+data name votes on the unit dims of the model, and what the model observes itself completes the
+data.
+
+*Tidy*, one row per unit (pandas, polars, pyarrow, ...). A variable :math:`v` with unit dims
+:math:`D(v)` takes the value of row :math:`i` at the cell :math:`(\\ell_d(i))_{d \\in D(v)}`, where
+:math:`\\ell_d(i)` is the label of row :math:`i` along the unit dim :math:`d` [1]_ (see
+:mod:`.rows`).
+
+*Arrays* (a mapping, an xarray Dataset). One array per variable, with the dims of the variable (see
+:mod:`.arrays`).
+
+*Sources of rows* (Parquet files, DuckDB, Dask). Left where they are for :func:`bayescausal.fit`,
+which needs one pass over them; read into memory, if they are few, for everything else.
+
+References
+----------
+.. [1] H. Wickham, Tidy data, *Journal of Statistical Software* 59(10), 2014.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
+from bayescausal.inference.data.arrays import from_dataset, from_mapping, own_table
+from bayescausal.inference.data.columns import Table, before_brackets, check_sizes
 from bayescausal.inference.data.conform import Conformed, conform
-from bayescausal.inference.data.table import as_table, own_table
+from bayescausal.inference.data.rows import as_pandas, from_frame
 from bayescausal.inference.stream.source import in_memory, is_source
+from bayescausal.inference.stream.source_data import read_source
 from bayescausal.model.interventions.domain import lookups_of
 from bayescausal.model.interventions.undefined import fails, failure
 from bayescausal.model.structure.read import structure_of, whole_model
@@ -26,19 +50,41 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
-    from bayescausal.inference.data.columns import Table
+    from bayescausal.annotations import Data
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["before_brackets", "beyond", "read_data"]
+__all__ = ["Observed", "as_table", "beyond", "read_data"]
+
+#: What holds its values in memory already. Of anything else it is asked whether it is a source.
+IN_MEMORY = (pd.DataFrame, Table, xr.Dataset, Mapping)
+
+
+class Observed(NamedTuple):
+    """A model and the data that it is conditioned on.
+
+    Attributes
+    ----------
+    structure : Structure
+        The model, read. What is named in the data votes on the unit dims.
+    table : Table or None
+        The columns as they came; None where nothing at all is observed.
+    conformed : Conformed
+        The columns that fit the model (none without data).
+    """
+
+    structure: Structure
+    table: Table | None
+    conformed: Conformed
 
 
 def read_data(
     model: pm.Model,
-    data: Any,
+    data: Data | None,
     unit_dims: str | Sequence[str] | None,
     *,
     constants: bool = False,
-) -> tuple[Structure, Table | None, Conformed]:
+    passes: bool = False,
+) -> Observed:
     """Read a model together with the data that it is to be conditioned on.
 
     Parameters
@@ -46,34 +92,31 @@ def read_data(
     model : pm.Model
         Generative, or conditioned in whole or in part.
     data : DataFrame, Mapping, Dataset, Table, source of rows or None
-        None: what the model itself observes. The rows of a source are read into memory.
+        None: what the model itself observes.
     unit_dims : str or sequence of str, optional
         The dims that count units.
     constants : bool, default False
         Whether equations may read constant arrays along the units: where no question about the
         graph follows.
-
-    Returns
-    -------
-    structure : Structure
-        What is named in the data votes on the unit dims.
-    table : Table or None
-        None where nothing at all is observed.
-    conformed : Conformed
-        The columns that fit the model (none without data).
+    passes : bool, default False
+        Whether the rows of a source may stay where they are, to be read in passes: the table is
+        then a :class:`.StreamTable`. Otherwise they are read into memory.
     """
-    if is_source(data):
+    if not isinstance(data, IN_MEMORY) and is_source(data):
+        if passes:
+            return Observed(*read_source(model, data, unit_dims))
         data = in_memory(data)
     model = whole_model(model)
     if data is None:
         structure = structure_of(model, unit_dims=unit_dims)
         if not structure.observed:
-            return structure, None, Conformed({}, {}, (), {}, {}, {}, ())
+            return Observed(structure, None, Conformed({}, {}, (), {}, {}, {}, ()))
         table = own_table(structure)
     else:
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
-        given = as_table(data, structure)
-        table = own_table(structure, given)
+        table = given = as_table(data, structure)
+        if structure.observed or structure.imputed or any(n not in given for n in structure.data):
+            table = own_table(structure, given)
     if not constants:
         structure.refuse_constants()
     conformed = conform(table, structure)
@@ -81,22 +124,42 @@ def read_data(
     if data is not None:
         more = (*_contradicted(structure, conformed), *_taken(structure, given))
         conformed = replace(conformed, notes=(*conformed.notes, *more))
-    return structure, table, conformed
+    return Observed(structure, table, conformed)
+
+
+def as_table(data: Data, structure: Structure) -> Table:
+    """Return `data` as a :class:`Table` of the variables of a model; other names in ``ignored``.
+
+    Refused are data that are empty, have duplicate columns or rows, or shapes that disagree, and
+    other numbers of units than the model fixes.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.inference import as_table
+    >>> from bayescausal.model.structure.read import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     x = pm.Normal("x", dims="unit")
+    ...     y = pm.Normal("y", x, dims="unit")
+    >>> as_table({"x": [0.1, 0.2], "y": [1.0, 2.0], "note": ["a", "b"]}, structure_of(model))
+    Table(x, y; unit: 2)
+    """
+    if not isinstance(data, IN_MEMORY) and is_source(data):
+        data = in_memory(data)
+    if isinstance(data, Table):
+        table = data
+    elif isinstance(data, xr.Dataset):
+        table = from_dataset(data, structure)
+    elif isinstance(data, Mapping):
+        table = from_mapping(data, structure)
+    else:
+        table = from_frame(as_pandas(data), structure)
+    check_sizes(table, structure)
+    return table
 
 
 def beyond(structure: Structure) -> tuple[str, ...]:
-    """Say what else is part of the density.
-
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-
-    Returns
-    -------
-    tuple of str
-        A note if Potentials act on structural variables.
-    """
+    """Say if Potentials that act on structural variables are part of the density."""
     if not structure.potentials:
         return ()
     names = ", ".join(structure.potentials)
@@ -133,12 +196,6 @@ def _refuse_bad_indexes(structure: Structure, conformed: Conformed) -> None:
                 )
 
 
-def before_brackets(names: Sequence[str]) -> list[str]:
-    """Return what may be the vectors whose entries ``"v[label]"`` are."""
-    ends = [n for n in names if n.endswith("]")]
-    return [n[:i] for n in ends for i, letter in enumerate(n) if letter == "["]
-
-
 def _taken(structure: Structure, given: Table) -> tuple[str, ...]:
     """Say which ``pm.Data`` keep the values that the model holds."""
     names = [n for n in structure.data if n not in given]
@@ -169,7 +226,7 @@ def _contradicted(structure: Structure, conformed: Conformed) -> tuple[str, ...]
     )
 
 
-def _names_in(data: Any) -> tuple[str, ...]:
+def _names_in(data: Data) -> tuple[str, ...]:
     """Return the column names of any data; of a vector ``"v[label]"``, also ``"v"``."""
     columns = getattr(data, "data_vars", None)
     if columns is None and hasattr(data, "collect_schema"):

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["as_pandas", "from_frame", "plain"]
 
 
-def as_pandas(data: Any) -> pd.DataFrame:
+def as_pandas(data: object) -> pd.DataFrame:
     """Return any data frame as pandas, without need of pyarrow."""
     import pandas as pd
 
@@ -43,8 +44,9 @@ def as_pandas(data: Any) -> pd.DataFrame:
     else:
         import narwhals as nw
 
+        held: Any = data
         try:
-            native = nw.from_native(data)
+            native = nw.from_native(held)
         except TypeError as error:
             raise DataError(
                 f"Data of type {type(data).__name__} cannot be read.",
@@ -70,7 +72,7 @@ def as_pandas(data: Any) -> pd.DataFrame:
     return frame
 
 
-def plain(column: Any) -> np.ndarray:
+def plain(column: ArrayLike) -> np.ndarray:
     """Return a column as an array: missing numbers are NaN, missing labels None."""
     return aligned(kind_of(column).values)
 

@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from pytensor.graph.basic import Variable
+    from pytensor.graph.op import Op
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["admitted"]
+__all__ = ["integrable_groups"]
 
 #: Latents that are integrated jointly at most, and columns with empty cells. What is compiled grows
 #: steeply with them, and a chain moves a few empty cells well.
@@ -52,29 +53,17 @@ class _RefusedError(Exception):
     """The latent does not enter so."""
 
 
-def admitted(
+def integrable_groups(
     structure: Structure, names: Sequence[str], empty: Collection[str] = ()
 ) -> list[tuple[str, ...]]:
-    """Return those of some Normal variables that can be integrated out, as groups.
+    """Return which Normal variables can be integrated out: groups, one after the other.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    names : sequence of str
-        Free Normal arrays, in the order of the model.
-    empty : collection of str
-        Those of them that are columns with some empty cells.
-
-    Returns
-    -------
-    list of tuple of str
-        Those of a group jointly, the groups one after the other.
+    `empty` are those of them that are columns with some empty cells.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.inference.marginalize.affine_latents import admitted
+    >>> from bayescausal.inference.marginalize.affine_latents import integrable_groups
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0], "school": range(3)}) as model:
     ...     where = pm.Data("where", [0], dims="unit")
@@ -82,7 +71,7 @@ def admitted(
     ...     u, v = pm.Normal("u", dims="unit"), pm.Normal("v", dims="unit")
     ...     x = pm.Normal("x", u + v + effect[where], dims="unit")
     ...     y = pm.Bernoulli("y", logit_p=v, dims="unit")
-    >>> admitted(structure_of(model, unit_dims="unit"), ["effect", "u", "v"])
+    >>> integrable_groups(structure_of(model, unit_dims="unit"), ["effect", "u", "v"])
     [('u',), ('effect',)]
     """
     held: list[str] = []
@@ -136,19 +125,19 @@ def _equations(structure: Structure, names: Sequence[str]) -> dict[str, dict[str
 
 
 def _paths(
-    var: Variable, holes: dict[Any, str], leaves: set[Any], memo: dict[Any, Any]
+    var: Variable, holes: dict[Any, str], leaves: set[Any], known: dict[Variable, dict[str, Path]]
 ) -> dict[str, Path]:
     """Return the path from an expression to each latent that it is affine in."""
     if var in holes:
         return {holes[var]: ()}
     if var in leaves or var.owner is None:
         return {}
-    if var in memo:
-        return memo[var]  # type: ignore[no-any-return]
+    if var in known:
+        return known[var]
     node = var.owner
-    parts = [_paths(v, holes, leaves, memo) for v in node.inputs]
+    parts = [_paths(v, holes, leaves, known) for v in node.inputs]
     if not any(parts):
-        memo[var] = {}
+        known[var] = {}
         return {}
     op = node.op
     kind = type(op.scalar_op) if isinstance(op, Elemwise) else None
@@ -173,7 +162,7 @@ def _paths(
         found = {n: (*p, ("look up", where, *node.inputs[1:])) for n, p in parts[0].items()}
     else:
         raise _RefusedError
-    memo[var] = found
+    known[var] = found
     return found
 
 
@@ -185,7 +174,7 @@ def _spread(found: dict[str, Path], one: Variable, many: Variable) -> dict[str, 
     return {n: (*p, ("repeat", before, after)) for n, p in found.items()}
 
 
-def _floats(op: Any, var: Variable) -> bool:
+def _floats(op: Op, var: Variable) -> bool:
     """Whether an operation turns numbers into floating-point ones."""
     cast = isinstance(op, Elemwise) and isinstance(op.scalar_op, Cast)
     return cast and str(var.type.dtype).startswith("float")

@@ -27,9 +27,10 @@ from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.compress import Compression, measure, reducible
+from bayescausal.inference.closed_forms.equation import NotReducedError
 from bayescausal.inference.closed_forms.plan import Plan, make_plan
-from bayescausal.inference.closed_forms.reduce import CellTerm, NotReducedError
-from bayescausal.inference.marginalize.affine_latents import admitted
+from bayescausal.inference.closed_forms.reduce import CellTerm
+from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.integrate import normal_vectors
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.rebuild import PY_MODE, close, open_model
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     import xarray as xr
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
@@ -55,7 +57,7 @@ class RowsTerm(CellTerm):
         """Return the rows; as :meth:`CellTerm.measure`."""
         value = np.asarray(columns[self.name])
         rows = {n: np.asarray(columns[n]) for n in self.equation.varying}
-        self._verify(columns, rows, value, np.arange(len(value)))
+        self.verify(columns, rows, value, np.arange(len(value)))
         return {**rows, "value": value, "counts": np.ones(len(value))}
 
 
@@ -81,11 +83,6 @@ class Gaps:
         self, structure: Structure, conformed: Conformed
     ) -> tuple[Compression, Conformed, dict[str, np.ndarray]]:
         """Return the data without the empty cells that are left out.
-
-        Parameters
-        ----------
-        conformed : Conformed
-            The data.
 
         Returns
         -------
@@ -115,17 +112,14 @@ class Gaps:
 def unread(structure: Structure, conformed: Conformed, *, latents: bool = False) -> list[str]:
     """Return the outcomes with empty cells that only their own equation reads.
 
-    Parameters
-    ----------
-    latents : bool
-        Whether their equations may read unknowns of the units, without empty cells.
+    With `latents` their equations may read unknowns of the units that have no empty cells.
     """
     model, unit = structure.model, set(structure.unit_dims)
     free = {str(rv.name) for rv in model.free_RVs}
     if structure.fixed:
         return []
 
-    def known(variable: Any) -> bool:
+    def known(variable: TensorVariable) -> bool:
         name = str(variable.name)
         if variable in model.data_vars or name in conformed.columns:
             return name not in conformed.missing
@@ -153,15 +147,7 @@ def unread(structure: Structure, conformed: Conformed, *, latents: bool = False)
 
 
 def without_cells(model: pm.Model, names: Collection[str]) -> pm.Model:
-    """Return a conditioned model without the empty cells of some outcomes.
-
-    Parameters
-    ----------
-    model : pm.Model
-        In which these are split into what is seen and what is not.
-    names : collection of str
-        From :func:`unread`.
-    """
+    """Return a conditioned model without the empty cells of outcomes that it has split."""
     if not names:
         return model
     fgraph, memo, initvals = open_model(model)
@@ -177,23 +163,10 @@ def without_cells(model: pm.Model, names: Collection[str]) -> pm.Model:
 def find_gaps(
     structure: Structure, conformed: Conformed, method: str, failed: Collection[str] = ()
 ) -> Gaps | None:
-    """Return the outcomes whose empty cells can be left out.
+    """Return the outcomes whose empty cells can be left out; None where there are none.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    conformed : Conformed
-        The data; only the names of the columns, and of those with empty cells, are looked at.
-    method : {"auto", "exact", "compressed", "laplace", "nuts"}
-        As in :func:`bayescausal.fit`.
-    failed : collection of str
-        Outcomes whose numbers contradicted their closed form.
-
-    Returns
-    -------
-    Gaps or None
-        None where there are none.
+    Of the data only the names of columns, and of those with empty cells, are looked at. The numbers
+    of the outcomes in `failed` contradicted their closed form.
     """
     if method == "nuts":
         return None
@@ -229,8 +202,6 @@ def draw_gaps(
 
     Parameters
     ----------
-    conformed : Conformed
-        The data.
     rows : mapping of str to ndarray of bool
         Where each outcome is seen.
     arrays : mapping of str to ndarray, shape (chain, draw, ...)
@@ -322,7 +293,7 @@ def _terms(
         return {}
     missing = {n: v for n, v in conformed.missing.items() if n not in names}
     vectors = [n for n in normal_vectors(structure, own) if n not in conformed.columns]
-    integrated = bool(names) and bool(admitted(structure, vectors))
+    integrated = bool(names) and bool(integrable_groups(structure, vectors))
     found: dict[str, tuple[list[Any] | str, RowsTerm | None]] = {}
     for name, short in reducible(structure, replace(conformed, missing=missing), names).items():
         if isinstance(short, str) or not short[0].equation.unknown:

@@ -1,4 +1,4 @@
-r"""Quadratics in every cell: their integral, and drawing from the bell that they are.
+r"""Quadratics in every cell: their integral, and drawing from the Gaussian that they are.
 
 For :math:`k` latents of one shape, a log-density that is quadratic in every cell is
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Variable
 
-__all__ = ["Bell", "Quadratic"]
+__all__ = ["GaussianConditional", "Quadratic"]
 
 #: Draws x cells that are evaluated at a time: what fits a processor's cache.
 CELLS = 50_000
@@ -121,7 +121,7 @@ def _back(lower: Mapping[tuple[int, int], Variable], right: Sequence[Variable]) 
 
 
 @dataclass(frozen=True, eq=False)
-class Bell:
+class GaussianConditional:
     """The conditional of some latents of one shape.
 
     Attributes
@@ -150,7 +150,7 @@ class Bell:
         shape: tuple[int, ...],
         quadratic: Quadratic,
         places: Mapping[str, Variable],
-    ) -> Bell:
+    ) -> GaussianConditional:
         """Return the record for a quadratic of `places` and the data."""
         noise = [places[n].type(name=f"{n}_noise") for n in names]
         drawn = [d + pt.zeros_like(e) for d, e in zip(quadratic.draw(noise), noise, strict=True)]
@@ -184,22 +184,7 @@ class Bell:
         rng: np.random.Generator,
         count: int,
     ) -> dict[str, np.ndarray]:
-        """Return one draw of every latent for every draw of what it reads.
-
-        Parameters
-        ----------
-        held : mapping of str to ndarray
-            Draws of what is read, along the first axis.
-        data : mapping of str to ndarray
-            Values of data that replace those of the model.
-        count : int
-            Draws.
-
-        Returns
-        -------
-        dict of str to ndarray
-            (count, *shape).
-        """
+        """Return one draw of every latent, (count, *shape), for every draw of what it reads."""
         noise = rng.standard_normal((count, len(self.names), *self.shape))
         own = [noise[:, j] for j in range(len(self.names))]
         found = self.function(*own, *(held[n] for n in self.inputs), *self._given(data))

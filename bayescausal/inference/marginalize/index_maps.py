@@ -1,11 +1,11 @@
-"""Which cell of a latent does every cell of a factor listen to?
+"""Which cell of a latent does every cell of a factor read?
 
 A factor :math:`\\ell` with cells :math:`f` reads a latent with cells :math:`g`. Units do not touch
 through the latent if there is a map :math:`m` with :math:`\\ell_f(z) = \\ell_f(z_{m(f)})` for all
 :math:`z`. The map is found by evaluation, whatever the expression looks like:
 
 1. put all cells of :math:`z` in one state after the other; a cell :math:`f` whose value never
-   changes listens to nobody;
+   changes reads none;
 2. for every bit :math:`b`, put in state 1 the cells :math:`g` whose number has bit :math:`b` set:
    :math:`\\ell_f` then takes its value under state 1 exactly if :math:`m(f)` has the bit;
 3. confirm with random states. An equation that mixes units does not pass.
@@ -24,7 +24,7 @@ import pytensor.tensor as pt
 from bayescausal.model.structure.rebuild import PY_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytensor.graph.basic import Variable
 
@@ -38,7 +38,7 @@ def cell_map(
     shape: tuple[int, ...],
     points: Sequence[Mapping[Variable, Any]],
 ) -> np.ndarray | None:
-    """Find which cell of the latents every cell of a factor listens to.
+    """Find which cell of the latents every cell of a factor reads.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def cell_map(
     Returns
     -------
     ndarray of int or None
-        For every cell of the factor the number of a cell of the latents (0 where it listens to
-        nobody); None if some cell listens to several, or the factor is nowhere finite.
+        For every cell of the factor the number of a cell of the latents (0 where it reads
+        none); None if some cell reads several, or the factor is nowhere finite.
     """
     names = [v for point in points[:1] for v in point]
     function = pytensor.function([*holes, *names], factor, mode=PY_MODE, on_unused_input="ignore")
@@ -84,56 +84,39 @@ def cell_map(
         tries.append((at, uniform))
     if found is None or seen is None or not seen.all():
         return None
-    listen = np.maximum(found, 0)
+    index: np.ndarray = np.maximum(found, 0)
     for at, uniform in tries:
         for _ in range(2):
             state = rng.integers(len(states), size=cells)
-            expected = np.take_along_axis(uniform, state[listen][None], axis=0)[0]
+            expected = np.take_along_axis(uniform, state[index][None], axis=0)[0]
             if not np.allclose(at(state), expected, rtol=1e-9, atol=1e-9, equal_nan=True):
                 return None
-    return listen
+    return index
 
 
-def collect(many: Variable, listen: np.ndarray, shape: tuple[int, ...], states: int) -> Variable:
-    """Add up what the cells of a factor say about each cell of the latents.
-
-    Parameters
-    ----------
-    many : TensorVariable
-        The factor in every joint state: (states, *cells of the factor).
-    listen : ndarray of int
-        From :func:`cell_map`.
-    shape : tuple of int
-        Of the latents.
-    states : int
-        Number of joint states.
-
-    Returns
-    -------
-    TensorVariable
-        (states, *shape).
-    """
+def collect(many: Variable, index: np.ndarray, shape: tuple[int, ...], states: int) -> Variable:
+    """Add up what the cells of a factor say about each cell of the latents, by joint state."""
     cells = int(np.prod(shape))
     numbers = np.arange(cells).reshape(shape)
-    if listen.shape == shape and np.array_equal(listen, numbers):
+    if index.shape == shape and np.array_equal(index, numbers):
         return many
-    for axes in _projections(listen.shape, shape):
-        rest = tuple(i for i in range(listen.ndim) if i not in axes)
+    for axes in _projections(index.shape, shape):
+        rest = tuple(i for i in range(index.ndim) if i not in axes)
         view = numbers.reshape(
-            [shape[axes.index(i)] if i in axes else 1 for i in range(listen.ndim)]
+            [shape[axes.index(i)] if i in axes else 1 for i in range(index.ndim)]
         )
-        if np.array_equal(np.broadcast_to(view, listen.shape), listen):
+        if np.array_equal(np.broadcast_to(view, index.shape), index):
             return pt.sum(many, axis=tuple(i + 1 for i in rest))
-    flat = many.reshape((states, int(np.prod(listen.shape))))
-    total = pt.inc_subtensor(pt.zeros((states, cells))[:, listen.ravel()], flat)
+    flat = many.reshape((states, int(np.prod(index.shape))))
+    total = pt.inc_subtensor(pt.zeros((states, cells))[:, index.ravel()], flat)
     return total.reshape((states, *shape))
 
 
 # ------------------------------------------------------------------------------- private
 
 
-def _decode(at: Any, uniform: np.ndarray, cells: int) -> np.ndarray:
-    """Read the number of the cell that every cell of the factor listens to, bit by bit."""
+def _decode(at: Callable[[np.ndarray], np.ndarray], uniform: np.ndarray, cells: int) -> np.ndarray:
+    """Read the number of the cell that every cell of the factor reads, bit by bit."""
     out = np.full(uniform.shape[1:], -1)
     numbers = np.arange(cells)
     bits = max(1, int(cells - 1).bit_length())

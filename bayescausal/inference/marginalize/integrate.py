@@ -2,10 +2,10 @@ r"""Normal latents, empty cells and group effects, integrated out exactly and dr
 
 Where the factors that read a Normal latent :math:`z` are Normal with means affine in it, and no
 unit reads another's cell, the log-density is a quadratic in every cell and its integral is known
-(:mod:`.bells`). What remains has no unknown per unit: the sampler sees the parameters alone, and
-none of the narrow valleys in which the strength of a hidden cause and the noise of its effects
-trade places while thousands of cells have to follow. Then the latents are drawn from their exact
-conditional, once per posterior draw.
+(:mod:`.gaussian_integrals`). What remains has no unknown per unit: the sampler sees the parameters
+alone, and none of the narrow valleys in which the strength of a hidden cause and the noise of its
+effects trade places while thousands of cells have to follow. Then the latents are drawn from their
+exact conditional, once per posterior draw.
 
 *Group effects* are such latents, of the groups: without them the funnel of a hierarchical model, in
 which the spread of the effects and the effects themselves shrink together, is gone.
@@ -32,7 +32,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,25 +44,23 @@ from pytensor.tensor.random.basic import NormalRV
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.compress import unit_deterministics
-from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.factors import Factors, StaysError
-from bayescausal.inference.marginalize.affine_latents import admitted
-from bayescausal.inference.marginalize.gaussian_integrals import Bell, Quadratic
-from bayescausal.model.interventions.support import is_discrete
+from bayescausal.inference.marginalize.affine_latents import integrable_groups
+from bayescausal.inference.marginalize.gaussian_integrals import GaussianConditional, Quadratic
 from bayescausal.model.structure.rebuild import evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pymc as pm
     import xarray as xr
     from pytensor.graph.basic import Variable
 
-    from bayescausal.inference.conditioning.condition import Conditioned, Partly
+    from bayescausal.inference.conditioning.condition import Partly
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Integrated", "integrate", "normal_vectors", "opened"]
+__all__ = ["Integrated", "integrate", "normal_vectors", "whole_columns"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +75,19 @@ class Integrated:
         The latents and columns with empty cells that are gone, in the order of the model.
     notes : tuple of str
         In words.
-    bells : tuple of Bell
+    conditionals : tuple of GaussianConditional
         In the order in which they went.
     """
 
     model: pm.Model
     names: tuple[str, ...]
     notes: tuple[str, ...]
-    bells: tuple[Bell, ...]
+    conditionals: tuple[GaussianConditional, ...]
 
     @property
     def data(self) -> tuple[Any, ...]:
         """The shared variables that the way back reads."""
-        return tuple(dict.fromkeys(v for bell in self.bells for v in bell.data))
+        return tuple(dict.fromkeys(v for c in self.conditionals for v in c.data))
 
     def drawn(self, missing: Mapping[str, Any]) -> tuple[str, ...]:
         """Return what :meth:`recover` draws, columns named in `missing` being empty in part."""
@@ -102,21 +100,10 @@ class Integrated:
         data: Mapping[str, Any] | None = None,
         missing: Mapping[str, np.ndarray] | None = None,
     ) -> dict[str, np.ndarray]:
-        """Draw the latents from their exact conditional, once per draw.
+        """Draw the latents from their exact conditional, once per draw of the free variables.
 
-        Parameters
-        ----------
-        posterior : Dataset
-            Draws of the free variables of ``model``.
-        data : mapping of str to ndarray, optional
-            Other values of the model's data, of the same shapes.
-        missing : mapping of str to ndarray of bool, optional
-            Where columns are empty.
-
-        Returns
-        -------
-        dict of str to ndarray, shape (chain, draw, ...)
-            Of a column ``x`` with empty cells those cells, as ``x_unobserved``.
+        Of a column ``x`` that is empty in part (`missing`) the empty cells are returned, as
+        ``x_unobserved``. `data` are other values of the model's data, of the same shapes.
         """
         sizes = posterior.sizes["chain"], posterior.sizes["draw"]
         total = sizes[0] * sizes[1]
@@ -125,14 +112,14 @@ class Integrated:
         for n, v in posterior.data_vars.items():
             array = v.transpose("chain", "draw", ...).values
             flat[str(n)] = array.reshape(total, *array.shape[2:])
-        step = min(bell.step(data) for bell in self.bells)
+        step = min(c.step(data) for c in self.conditionals)
         keys = dict(zip(self.names, self.drawn(missing), strict=True))
         out: dict[str, np.ndarray] = {}
         for start in range(0, total, step):
             cut = slice(start, min(start + step, total))
             held = {n: v[cut] for n, v in flat.items()}
-            for bell in reversed(self.bells):
-                held |= bell.draw(held, data, rng, cut.stop - cut.start)
+            for c in reversed(self.conditionals):
+                held |= c.draw(held, data, rng, cut.stop - cut.start)
             for name, key in keys.items():
                 value = held[name][:, missing[name]] if name in missing else held[name]
                 if key not in out:
@@ -147,19 +134,8 @@ def integrate(
 ) -> Integrated | None:
     """Integrate out the Normal latents, empty cells and group effects that can be, exactly.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    model : pm.Model
-        Conditioned on the data.
-    partly : mapping of str to Partly, optional
-        Columns that are empty in part, and free variables of `model`.
-
-    Returns
-    -------
-    Integrated or None
-        None if there is nothing to integrate out.
+    None if there is nothing to integrate out. `partly` are columns that are empty in part, and free
+    variables of the conditioned model.
 
     Examples
     --------
@@ -182,58 +158,27 @@ def integrate(
     """
     partly = partly or {}
     names = normal_vectors(structure, model)
-    groups = admitted(structure, names, partly)
+    groups = integrable_groups(structure, names, partly)
     if not groups:
         return None
     work = _Work(model, [n for n in names if any(n in g for g in groups)], partly)
     work.run(groups)
-    if not work.bells:
+    if not work.conditionals:
         return None
-    gone = tuple(n for n in names if n in {m for b in work.bells for m in b.names})
+    gone = tuple(n for n in names if n in {m for c in work.conditionals for m in c.names})
     made = work.factors.close(gone, work.spent, work.potentials)
     what = [f"the empty cells of {n}" if n in partly else n for n in gone]
     note = f"Integrated out exactly and drawn back, being Normal: {', '.join(what)}."
-    return Integrated(made, gone, (note,), tuple(work.bells))
+    return Integrated(made, gone, (note,), tuple(work.conditionals))
 
 
-def opened(
-    structure: Structure, conformed: Conformed, change: Callable[[pm.Model], pm.Model]
-) -> tuple[Conditioned, Integrated | None]:
-    """Condition a model on data, and integrate out what can be of latents and empty cells.
-
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    conformed : Conformed
-        The data.
-    change : callable
-        What else is done to the conditioned model before.
-
-    Returns
-    -------
-    conditioned : Conditioned
-        Its model has been changed. Columns with empty cells are free as a whole where they are
-        integrated out, and split in two otherwise.
-    integral : Integrated or None
-    """
-    model = structure.model
-    discrete = any(is_discrete(rv) for rv in model.free_RVs if rv.name not in conformed.columns)
-    whole: list[str] = []
-    if not discrete:  # what is summed out first does not know of columns that are partly free
-        whole = [
-            n for n in conformed.missing if n not in structure.imputed and _is_normal(model, n)
-        ]
-    while True:
-        conditioned = condition(structure, conformed, whole)
-        conditioned = replace(conditioned, model=change(conditioned.model))
-        if discrete:
-            return conditioned, None
-        integral = integrate(structure, conditioned.model, conditioned.partly)
-        done = [n for n in whole if integral is not None and n in integral.names]
-        if done == whole:
-            return conditioned, integral
-        whole = done
+def whole_columns(structure: Structure, conformed: Conformed) -> list[str]:
+    """Return the columns with empty cells that may be integrated out: left free as a whole."""
+    return [
+        n
+        for n in conformed.missing
+        if n not in structure.imputed and _is_normal(structure.model, n)
+    ]
 
 
 def normal_vectors(structure: Structure, model: pm.Model) -> list[str]:
@@ -241,11 +186,6 @@ def normal_vectors(structure: Structure, model: pm.Model) -> list[str]:
 
     Left out is what a Deterministic reads that is kept and reads units, such as their mean: it is
     drawn with the chain.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned.
     """
     own = structure.model
     known = {v.name for v in own.basic_RVs}
@@ -295,14 +235,14 @@ class _Work:
         self.expressions: dict[str, Variable] = {}
         self.potentials: dict[str, Variable] = {}
         self.spent: list[str] = []
-        self.bells: list[Bell] = []
+        self.conditionals: list[GaussianConditional] = []
 
     def run(self, groups: Sequence[Sequence[str]]) -> None:
         """Take out what can be: leaves first, then the groups in their order."""
         for name in reversed(self.names):
             if [f for f, reads in self.reading.items() if name in reads] == [name]:
                 self._leaf(name)
-        gone = {n for bell in self.bells for n in bell.names}
+        gone = {n for c in self.conditionals for n in c.names}
         for group in groups:
             left = tuple(n for n in group if n not in gone)
             if left and not self._group(left):
@@ -366,7 +306,9 @@ class _Work:
 
     def _done(self, group: Sequence[str], quadratic: Quadratic) -> None:
         shape = self.shapes[group[0]]
-        self.bells.append(Bell.of(group, shape, quadratic, self.factors.places))
+        self.conditionals.append(
+            GaussianConditional.of(group, shape, quadratic, self.factors.places)
+        )
 
     def _quadratic(self, group: Sequence[str], mine: Sequence[str]) -> Quadratic:
         """Return the log-density of some factors as a quadratic in some latents; or refuse."""

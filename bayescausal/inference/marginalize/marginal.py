@@ -14,7 +14,7 @@ Latents that meet in one factor are summed jointly.
 
 That units do not touch, and the map :math:`m`, are *found by trying*: :math:`\\ell` is evaluated
 with all cells in one state, then with states that spell out the number of each cell in binary,
-which tells every child cell whom it listens to; random states confirm it. An equation that mixes
+which tells which cell every child cell reads; random states confirm it. An equation that mixes
 units fails the confirmation, and the latent is left to a compound step.
 
 References
@@ -82,39 +82,15 @@ class Marginal:
     groups: tuple[Group, ...]
 
     def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
-        """Draw the latents from their exact conditional, once per draw.
-
-        Parameters
-        ----------
-        posterior : Dataset
-            Draws of the free variables of ``model``.
-
-        Returns
-        -------
-        dict of str to DataArray
-            Dims chain, draw and those of the latent; the smallest integer type that holds it.
-        """
-        out: dict[str, xr.DataArray] = {}
-        for group in self.groups:
-            out.update(group.recover(posterior, rng))
-        return out
+        """Draw the latents from their exact conditional, once per draw."""
+        drawn = [group.recover(posterior, rng) for group in self.groups]
+        return {name: array for found in drawn for name, array in found.items()}
 
 
 def marginalise(structure: Structure, conditioned: Conditioned) -> Marginal | None:
-    """Sum out the discrete latents that can be, exactly.
+    """Sum out the discrete latents that can be, exactly; None if there is none.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    conditioned : Conditioned
-        The model with its data.
-
-    Returns
-    -------
-    Marginal or None
-        None if there is nothing to sum out. Latents with more than 64 joint states per unit, or
-        through which units touch, stay in the model.
+    Latents with more than 64 joint states per unit, or through which units touch, stay.
 
     Examples
     --------
@@ -208,14 +184,14 @@ class _Work:
         values = self.factors.points(self.names)
         for child in self.children:
             one = self.factors.log_density(child, self.names)
-            listen = cell_map(one, holes, self.states, self.shape, values)
-            if listen is None:
+            index = cell_map(one, holes, self.states, self.shape, values)
+            if index is None:
                 raise StaysError
             if any(hole in set(ancestors([one])) for hole in holes):
                 [many] = vectorize_graph([one], replace=batch)
             else:
                 many = pt.broadcast_to(one, (len(self.states), *one.shape))
-            part = collect(many, listen, self.shape, len(self.states))
+            part = collect(many, index, self.shape, len(self.states))
             total = part if total is None else total + part
         assert total is not None
         return total

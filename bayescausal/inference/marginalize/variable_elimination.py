@@ -60,7 +60,7 @@ class Group:
         """Return P(joint state | everything else), an array (states, *shape)."""
         [lp] = self.log_density(*[values[name] for name in self.inputs])
         weight = np.exp(lp - lp.max(axis=0, keepdims=True))
-        return weight / weight.sum(axis=0, keepdims=True)
+        return np.asarray(weight / weight.sum(axis=0, keepdims=True))
 
     def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
         """Draw the joint state of every cell, for every draw."""

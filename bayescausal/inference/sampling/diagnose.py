@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.draws.diagnostics import diagnose as numbers
+from bayescausal.model.names import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     import pandas as pd
     import xarray as xr
@@ -74,11 +75,7 @@ class Diagnostics:
 
 
 def diagnose(
-    groups: Mapping[str, xr.Dataset],
-    structure: Structure,
-    *,
-    sampled: bool = True,
-    independent: Collection[str] = (),
+    groups: Mapping[str, xr.Dataset], structure: Structure, methods: Mapping[str, str] | None
 ) -> Diagnostics:
     """Look at the draws of a sampler.
 
@@ -86,15 +83,15 @@ def diagnose(
     ----------
     groups : mapping of str to Dataset
         ``posterior`` and, where known, ``sample_stats``.
-    structure : Structure
-        The model, read.
-    sampled : bool
-        Whether a Markov chain made the draws; if not there is nothing to look at.
-    independent : collection of str
-        Variables that were drawn independently all the same.
+    methods : mapping of str to str, optional
+        How each block of variables was drawn. Of blocks with a closed form the draws are
+        independent; None where no Markov chain made any, and there is nothing to look at.
     """
     nan = float("nan")
     posterior = groups["posterior"]
+    sampled, methods = methods is not None, methods or {}
+    exact = [names for names, method in methods.items() if method.startswith("conjugate")]
+    independent = {n for names in exact for n in names_of(names)}
     away = {*structure.deterministics, *independent}
     if independent:
         away |= {d.name for d in structure.model.deterministics}

@@ -1,4 +1,4 @@
-r"""The posterior as a bell at its mode, corrected by importance weights.
+r"""Laplace approximations, corrected by importance weights.
 
 On the unconstrained scale :math:`u` the log-density has a mode :math:`\hat u` and a curvature
 :math:`H = -\nabla^2 \log p(\hat u)`. Draws from a Student-t law with 7 degrees of freedom,
@@ -8,7 +8,7 @@ On the unconstrained scale :math:`u` the log-density has a mode :math:`\hat u` a
 
 are weighted, the largest weights smoothed by a Pareto law, and resampled [1]_. The shape
 :math:`\hat k` of that law says whether the weights can be trusted: above 0.7 they cannot, and the
-fit falls back to NUTS.
+approximation is given up: :func:`bayescausal.fit` falls back to NUTS.
 
 It fails where the posterior has several modes (only one is seen, and no weight tells), a funnel, or
 heavy tails; the last two show in :math:`\hat k`. Never chosen by ``method="auto"``.
@@ -26,18 +26,18 @@ from zlib import crc32
 
 import numpy as np
 import xarray as xr
-from arviz_stats.base import array_stats
 from pymc.pytensorf import compile as compile_function
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
 
+from bayescausal.inference.closed_forms.plan import as_array
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.rebuild import PY_MODE
 
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["LIMIT", "Bell", "draw_bell"]
+__all__ = ["LIMIT", "LaplaceApproximation", "importance_resample", "laplace_draws", "student_draws"]
 
 #: Above this k-hat the weights are not to be trusted.
 LIMIT = 0.7
@@ -47,7 +47,7 @@ FREEDOM = 7.0
 MORE = 2
 
 
-class Bell:
+class LaplaceApproximation:
     """The log-density of a model over one vector, its mode and its curvature.
 
     Parameters
@@ -127,79 +127,87 @@ class Bell:
 
     def propose(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return points and their log importance ratios."""
-        size = len(self.mode)
-        normal = rng.standard_normal((count, size))
-        width = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, count))
-        z = normal * width[:, None]
+        z, log_q = student_draws(len(self.mode), count, rng)
         points = self.mode + solve_triangular(self.root.T, z.T).T
-        proposal = -0.5 * (FREEDOM + size) * np.log1p(np.sum(z**2, axis=1) / FREEDOM)
-        return points, np.array([self.density(p) for p in points]) - proposal
+        return points, np.array([self.density(p) for p in points]) - log_q
 
 
-def draw_bell(model: pm.Model, *, draws: int, chains: int, seed: int) -> tuple[xr.Dataset, float]:
-    """Draw from the bell of a model, resampled by smoothed importance weights.
+def laplace_draws(
+    model: pm.Model, *, draws: int, chains: int, seed: int
+) -> tuple[xr.Dataset, float]:
+    """Draw from the Laplace approximation of a model, resampled by smoothed importance weights.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned; its free variables are continuous.
-
-    Returns
-    -------
-    posterior : Dataset
-        Dims chain, draw and those of the variables; Deterministics included.
-    k_hat : float
-        The Pareto shape of the weights.
-
-    Raises
-    ------
-    ArithmeticError
-        If there is no bell.
+    Returned are the draws, Deterministics included, and the Pareto shape of the weights. Refused
+    where there is no mode with a curvature, or the approximation misses the posterior.
     """
     if any(is_discrete(rv) for rv in model.free_RVs):
         raise ArithmeticError("there are discrete unknowns")
-    bell = Bell(model)
+    found = LaplaceApproximation(model)
     names = sorted(rv.name for rv in model.free_RVs)
     rng = np.random.default_rng([seed, crc32(",".join(names).encode())])
-    points, ratios = bell.propose(MORE * draws * chains, rng)
+    points, ratios = found.propose(MORE * draws * chains, rng)
     if not np.isfinite(ratios).any():
-        raise ArithmeticError("the bell misses the posterior")
-    ratios = np.where(np.isfinite(ratios), ratios, ratios[np.isfinite(ratios)].min() - 700.0)
-    smooth, k_hat = array_stats.psislw(-ratios)
+        raise ArithmeticError("its draws miss the posterior")
+    pick, k_hat, _ = importance_resample(ratios, draws * chains, rng)
+    return _untransformed(found, points[pick], draws, chains), k_hat
+
+
+def student_draws(size: int, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return draws of a standard Student-t vector, and their log-density up to a constant."""
+    normal = rng.standard_normal((count, size))
+    z = normal * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, count))[:, None]
+    return z, -0.5 * (FREEDOM + size) * np.log1p(np.sum(z**2, axis=1) / FREEDOM)
+
+
+def importance_resample(
+    ratios: np.ndarray, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, float, float]:
+    """Return places drawn with Pareto-smoothed importance weights.
+
+    They are drawn systematically, one from each ``1 / size`` of the weights, and come in random
+    order.
+
+    Parameters
+    ----------
+    ratios : ndarray
+        Log importance ratios, of which one or more are finite.
+
+    Returns
+    -------
+    places : ndarray of int, shape (size,)
+    k_hat : float
+        The Pareto shape of the weights.
+    worth : float
+        How many independent draws the weights are worth.
+    """
+    from arviz_stats.base import array_stats
+
+    floored = np.maximum(ratios, ratios.max() - 700.0)
+    smooth, k_hat = array_stats.psislw(-floored)  # it takes minus the log of the ratio
     weights = np.exp(np.asarray(smooth) - np.max(smooth))
-    pick = _resampled(weights / weights.sum(), draws * chains, rng)
-    return _untransformed(bell, points[pick], draws, chains), float(k_hat)
+    weights = weights / weights.sum()
+    ladder = (np.arange(size) + rng.random()) / size
+    places = np.minimum(np.searchsorted(np.cumsum(weights), ladder), len(weights) - 1)
+    return rng.permutation(places), float(k_hat), float(1.0 / np.sum(weights**2))
 
 
 # ------------------------------------------------------------------------------- private
 
 
-def _resampled(weights: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return places drawn with the weights, systematically, in random order."""
-    ladder = (np.arange(size) + rng.random()) / size
-    pick = np.searchsorted(np.cumsum(weights), ladder)
-    return rng.permutation(np.minimum(pick, len(weights) - 1))
-
-
-def _untransformed(bell: Bell, points: np.ndarray, draws: int, chains: int) -> xr.Dataset:
+def _untransformed(
+    found: LaplaceApproximation, points: np.ndarray, draws: int, chains: int
+) -> xr.Dataset:
     """Return points as draws of the model's variables."""
-    model = bell.model
+    model = found.model
     wanted = [*model.free_RVs, *model.deterministics]
     outputs = model.replace_rvs_by_values(wanted)
     values = [model.rvs_to_values[rv] for rv in model.free_RVs]
     call = compile_function(values, outputs, mode=PY_MODE, on_unused_input="ignore")
     with np.errstate(all="ignore"):
-        rows = [call(*bell.parts(p)) for p in points]
+        rows = [call(*found.parts(p)) for p in points]
     made = {}
     for i, variable in enumerate(wanted):
         array = np.stack([np.asarray(row[i]) for row in rows])
         array = array.reshape(chains, draws, *array.shape[1:])
-        own = model.named_vars_to_dims.get(variable.name) or (None,) * (array.ndim - 2)
-        dims = [d or f"{variable.name}_dim_{j}" for j, d in enumerate(own)]
-        made[variable.name] = (("chain", "draw", *dims), array)
-    sizes = {d: k for dims, v in made.values() for d, k in zip(dims, v.shape, strict=True)}
-    labels = {}
-    for d, k in sizes.items():
-        known = model.coords.get(d)
-        labels[d] = np.asarray(known) if known is not None and len(known) == k else np.arange(k)
-    return xr.Dataset(made, coords=labels)
+        made[variable.name] = as_array(model, variable.name, array, {})
+    return xr.Dataset(made)

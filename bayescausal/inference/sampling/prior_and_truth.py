@@ -25,25 +25,29 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import xarray as xr
-from pymc.pytensorf import toposort_replace
 
-from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
+from bayescausal.inference.data.arrays import own_table
 from bayescausal.inference.data.conform import conform
-from bayescausal.inference.data.read import read_data
-from bayescausal.inference.data.table import as_table, own_table
-from bayescausal.inference.datatree import draws_priors
-from bayescausal.inference.fit import draw_unknowns, resolve_seed, sample_model
-from bayescausal.inference.marginalize.integrate import opened
+from bayescausal.inference.data.read import as_table, read_data
+from bayescausal.inference.fit import check_count, resolve_seed
 from bayescausal.inference.record import Fit, build_fit
-from bayescausal.model.structure.parameters import check_parameters, fix_parameters
-from bayescausal.model.structure.rebuild import PY_MODE, close, dim_sizes, open_model
-from bayescausal.types import BayesCausalError, DataError, ModelError, closest
+from bayescausal.inference.sampling.forward import prior_draws
+from bayescausal.inference.sampling.sample import draw_unknowns
+from bayescausal.model.names import Joined
+from bayescausal.model.structure.parameters import check_parameters
+from bayescausal.model.structure.rebuild import dim_sizes
+from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pymc as pm
+
+    from bayescausal.annotations import Data
+    from bayescausal.inference.data.read import Observed
+    from bayescausal.inference.sampling.sample import Drawn
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["complete_truth", "prior", "truth"]
@@ -51,10 +55,9 @@ __all__ = ["complete_truth", "prior", "truth"]
 _THIN = 5  # steps of a Markov chain between the latent draws that `truth` keeps
 
 
-@draws_priors
 def prior(
     model: pm.Model,
-    data: Any = None,
+    data: Data | None = None,
     *,
     units: int | Mapping[str, int] | None = None,
     draws: int = 1000,
@@ -104,30 +107,25 @@ def prior(
     >>> bc.prior(model, draws=100, seed=1)
     Fit(prior; no units; 1 chains x 100 draws of b)
     """
-    structure, table, conformed = read_data(model, data, unit_dims)
-    sizes = _sizes(structure, units, data_given=table is not None)
-    _check_draws(draws)
+    observed = read_data(model, data, unit_dims)
+    structure = observed.structure
+    sizes = _fresh_units(structure, units, data_given=observed.table is not None)
+    check_count("draws", draws)
     seed = resolve_seed(seed)
+    posterior = prior_draws(observed, draws, seed)
+    names = [str(n) for n in posterior.data_vars]
     notes: list[str] = []
-    world, names = model, list(structure.parameters)
-    if table is not None:
-        conditioned = condition(structure, conformed)
-        world = _observed_as_data(conditioned.model)
-        names = [rv.name for rv in world.free_RVs]
-        unseen = [n for n in names if n not in structure.parameters]
-        if unseen:
-            notes.append(f"{', '.join(unseen)}: drawn from their equations, not given the data.")
-    groups = _prior_draws(structure, world, names, draws, seed)
+    unseen = [n for n in names if n not in structure.parameters]
+    if unseen:
+        notes.append(f"{', '.join(unseen)}: drawn from their equations, not given the data.")
     if structure.potentials:
         notes.append(f"The Potentials {', '.join(structure.potentials)} are left out of the prior.")
     return build_fit(
-        structure=structure,
-        table=table,
-        conformed=conformed,
-        groups=groups,
+        **observed._asdict(),
+        groups={"posterior": posterior},
         kind="prior",
         seed=seed,
-        methods={", ".join(names): "forward"},
+        methods={Joined(names): "forward"},
         notes=notes,
         sizes=sizes,
     )
@@ -136,7 +134,7 @@ def prior(
 def truth(
     model: pm.Model,
     params: Mapping[str, Any],
-    data: Any = None,
+    data: Data | None = None,
     *,
     units: int | Mapping[str, int] | None = None,
     draws: int = 1,
@@ -187,38 +185,25 @@ def truth(
     >>> float(bc.truth(model, {"b": 2.0}).posterior["b"].item())
     2.0
     """
-    structure, table, conformed = read_data(model, data, unit_dims)
+    observed = read_data(model, data, unit_dims)
+    structure = observed.structure
     values = check_parameters(structure, params)
-    sizes = _sizes(structure, units, data_given=table is not None)
-    _check_draws(draws)
+    sizes = _fresh_units(structure, units, data_given=observed.table is not None)
+    check_count("draws", draws)
     seed = resolve_seed(seed)
-    methods = {", ".join(values): "given"} if values else {}
+    methods = _given(values)
+    posterior = _repeated(structure, values, draws)
     notes: tuple[str, ...] = ()
-    own = dim_sizes(model)
-    arrays = {
-        name: (
-            ("chain", "draw", *_dims_of(name, structure, value)),
-            np.broadcast_to(value, (1, draws, *value.shape)),
-        )
-        for name, value in values.items()
-    }
-    coords = {
-        d: np.asarray(model.coords[d])
-        for name in values
-        for d in structure.dims.get(name, ())
-        if model.coords.get(d) is not None and len(model.coords[d]) == own[d]
-    }
-    coords |= {"chain": np.arange(1), "draw": np.arange(draws)}
-    groups = {"posterior": xr.Dataset(arrays, coords=coords)}
-    if table is not None:
-        found, more, notes = _unknown_given(structure, conformed, values, draws, seed)
-        kept = [v for v in found["posterior"].data_vars if v not in values]
-        groups = {**found, "posterior": groups["posterior"].merge(found["posterior"][kept])}
-        methods |= more
+    groups = {"posterior": posterior}
+    if observed.table is not None:
+        drawn = _unknown_given(observed, values, draws, seed)
+        found = drawn.groups["posterior"]
+        kept = [v for v in found.data_vars if v not in values]
+        groups = {**drawn.groups, "posterior": posterior.merge(found[kept])}
+        methods |= drawn.methods
+        notes = drawn.notes
     return build_fit(
-        structure=structure,
-        table=table,
-        conformed=conformed,
+        **observed._asdict(),
         groups=groups,
         kind="truth",
         seed=seed,
@@ -229,30 +214,11 @@ def truth(
 
 
 def complete_truth(
-    structure: Structure, values: Mapping[str, np.ndarray], data: Any, *, seed: int
+    structure: Structure, values: Mapping[str, np.ndarray], data: Data, *, seed: int
 ) -> Fit:
     """Put known parameters and complete data in the form of a fit: nothing is left to draw.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read once; many data sets share it.
-    values : mapping of str to ndarray
-        From :func:`~bayescausal.model.structure.parameters.check_parameters`.
-    data : DataFrame
-        A column for every structural variable, latents included.
-    seed : int
-        Of the noise in answers.
-
-    Returns
-    -------
-    Fit
-        Of kind ``"truth"``, with one draw.
-
-    Raises
-    ------
-    DataError
-        If a variable has no column, or a cell is empty.
+    The model is read once, for many data sets. Refused is a variable without a complete column.
 
     Examples
     --------
@@ -273,38 +239,43 @@ def complete_truth(
             f"{', '.join(map(repr, lost))}: no complete column.",
             expected="Complete data, latents included.",
         )
-    own, index = dim_sizes(structure.model), {"chain": np.arange(1), "draw": np.arange(1)}
-    arrays = {
-        name: (("chain", "draw", *_dims_of(name, structure, value)), value[None, None])
-        for name, value in values.items()
-    }
-    labels = {
-        d: np.asarray(structure.model.coords[d])
-        for name in values
-        for d in structure.dims.get(name, ())
-        if structure.model.coords.get(d) is not None and len(structure.model.coords[d]) == own[d]
-    }
     return build_fit(
         structure=structure,
         table=table,
         conformed=conformed,
-        groups={"posterior": xr.Dataset(arrays, coords=labels | index)},
+        groups={"posterior": _repeated(structure, values, 1)},
         kind="truth",
         seed=seed,
-        methods={", ".join(values): "given"} if values else {},
+        methods=_given(values),
     )
 
 
 # ------------------------------------------------------------------------------- private
 
 
-def _check_draws(draws: int) -> None:
-    """Refuse a number of draws below one."""
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
-        raise BayesCausalError(f"draws={draws!r}.", expected="An integer of 1 or more.")
+def _given(values: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Return how known parameters were drawn."""
+    return {Joined(values): "given"} if values else {}
 
 
-def _sizes(
+def _repeated(structure: Structure, values: Mapping[str, np.ndarray], draws: int) -> xr.Dataset:
+    """Return known parameters as one chain of equal draws."""
+    model, own = structure.model, dim_sizes(structure.model)
+    arrays, coords = {}, {"chain": np.arange(1), "draw": np.arange(draws)}
+    for name, value in values.items():
+        dims = structure.dims.get(name) or tuple(f"{name}_dim_{i}" for i in range(value.ndim))
+        arrays[name] = (
+            ("chain", "draw", *dims),
+            np.broadcast_to(value, (1, draws, *value.shape)),
+        )
+        for d in structure.dims.get(name, ()):
+            labels = model.coords.get(d)
+            if labels is not None and len(labels) == own[d]:
+                coords[d] = np.asarray(labels)
+    return xr.Dataset(arrays, coords=coords)
+
+
+def _fresh_units(
     structure: Structure, units: int | Mapping[str, int] | None, *, data_given: bool
 ) -> dict[str, int] | None:
     """Return the number of fresh units that was asked for, per unit dim."""
@@ -329,86 +300,12 @@ def _sizes(
     return {**own, **{d: int(n) for d, n in asked.items()}}
 
 
-def _dims_of(name: str, structure: Structure, value: np.ndarray) -> tuple[str, ...]:
-    """Return the dims of a parameter, with PyMC's names where it has none."""
-    return structure.dims.get(name) or tuple(f"{name}_dim_{i}" for i in range(value.ndim))
-
-
-def _observed_as_data(model: pm.Model) -> pm.Model:
-    """Return the model with every observed variable cut from its equation and held at its data."""
-    fgraph, memo, initvals = open_model(model)
-    held = [(memo[rv], memo[rv].owner.inputs[1]) for rv in model.observed_RVs]
-    toposort_replace(fgraph, tuple(held))
-    return close(fgraph, initvals)
-
-
-def _prior_draws(
-    structure: Structure, model: pm.Model, names: list[str], draws: int, seed: int
-) -> dict[str, xr.Dataset]:
-    """Draw variables forward; parameters bound by a Potential are drawn by NUTS."""
-    bound = [p for p in model.potentials if p.name not in structure.potentials]
-    if bound:
-        return _bound_draws(structure, model, names, [p.name for p in bound], draws, seed)
-    outputs = [model[name] for name in names]
-    function = pm.compile([], outputs, random_seed=seed, mode=PY_MODE, on_unused_input="ignore")
-    try:
-        drawn = [function() for _ in range(draws)]
-    except NotImplementedError as error:
-        raise ModelError(
-            f"A prior cannot be drawn from: {error}",
-            expected="Proper priors.",
-            remedy="Give a Flat parameter a distribution, such as Normal(0, 10).",
-        ) from error
-    arrays = {}
-    coords: dict[str, Any] = {"chain": np.arange(1), "draw": np.arange(draws)}
-    sizes = dim_sizes(model)
-    for name, values in zip(names, zip(*drawn, strict=True) if names else (), strict=True):
-        stacked = np.stack([np.asarray(v) for v in values])[None]
-        dims = model.named_vars_to_dims.get(name) or tuple(
-            f"{name}_dim_{i}" for i in range(stacked.ndim - 2)
-        )
-        arrays[name] = (("chain", "draw", *dims), stacked)
-        for d in dims:
-            mine = model.coords.get(d)
-            if mine is not None and len(mine) == sizes[d]:
-                coords[d] = np.asarray(mine)
-    return {"posterior": xr.Dataset(arrays, coords=coords)}
-
-
-def _bound_draws(
-    structure: Structure,
-    model: pm.Model,
-    names: list[str],
-    potentials: list[str],
-    draws: int,
-    seed: int,
-) -> dict[str, xr.Dataset]:
-    """Draw a prior that Potentials are part of: a density without data, sampled like any other."""
-    keep = {*names, *potentials, *(v.name for v in model.data_vars)}
-    fgraph, _, initvals = open_model(model)
-    for i in reversed(range(len(fgraph.outputs))):
-        op = getattr(fgraph.outputs[i].owner, "op", None)
-        if getattr(op, "name", None) not in keep:
-            fgraph.remove_output(i)
-    lean = close(fgraph, initvals)
-    groups = sample_model(
-        structure, lean, draws=-(-draws // 4), chains=4, seed=seed, progressbar=False
-    )
-    flat = groups["posterior"].stack(one=("chain", "draw")).isel(one=slice(draws))
-    flat = flat.drop_vars(["one", "chain", "draw"]).rename(one="draw")
-    flat = flat.expand_dims("chain").transpose("chain", "draw", ...)
-    return {"posterior": flat.assign_coords(chain=np.arange(1), draw=np.arange(draws))}
-
-
 def _unknown_given(
-    structure: Structure,
-    conformed: Any,
-    values: Mapping[str, np.ndarray],
-    draws: int,
-    seed: int,
-) -> tuple[dict[str, xr.Dataset], dict[str, str], tuple[str, ...]]:
+    observed: Observed, values: Mapping[str, np.ndarray], draws: int, seed: int
+) -> Drawn:
     """Draw latents and empty cells given the data and the parameters."""
-    known, integral = opened(structure, conformed, lambda m: fix_parameters(m, values))
+    structure, _, conformed = observed
+    known, integral, _ = open_remainder(structure, conformed, Remainder(fixed=values))
     return draw_unknowns(
         structure,
         known,

@@ -29,9 +29,10 @@ from pytensor.graph.traversal import ancestors
 from bayescausal.model.structure.rebuild import close, open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pymc as pm
+    from pytensor.graph.basic import Variable
 
     from bayescausal.model.structure.structure import Structure
 
@@ -53,21 +54,21 @@ class Centred(Transform):
     def __init__(self, *, first: bool = False) -> None:
         self.first = first
 
-    def _about(self, inputs: Any) -> tuple[Any, Any]:
+    def _about(self, inputs: Sequence[Variable]) -> tuple[Variable, Variable]:
         mean, scale = inputs[-2:]
         return (mean[..., :1] if self.first else mean), scale
 
-    def forward(self, value: Any, *inputs: Any) -> Any:
+    def forward(self, value: Variable, *inputs: Variable) -> Variable:
         """Return the distance."""
         mean, scale = self._about(inputs)
         return (value - mean) / scale
 
-    def backward(self, value: Any, *inputs: Any) -> Any:
+    def backward(self, value: Variable, *inputs: Variable) -> Variable:
         """Return the value."""
         mean, scale = self._about(inputs)
         return mean + scale * value
 
-    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+    def log_jac_det(self, value: Variable, *inputs: Variable) -> Variable:
         """Return the logarithm of the standard deviation."""
         return pt.zeros_like(value) + pt.log(inputs[-1])
 
@@ -75,17 +76,7 @@ class Centred(Transform):
 def centred(structure: Structure, model: pm.Model) -> pm.Model:
     """Return a model whose chained Normal parameters are sampled about their means.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    model : pm.Model
-        Conditioned.
-
-    Returns
-    -------
-    pm.Model
-        The same one where no mean of a prior reads another parameter.
+    The same one where no mean of a prior reads another parameter.
     """
     chained = _chained(structure, model)
     if not chained:

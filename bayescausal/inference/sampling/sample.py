@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pymc as pm
@@ -45,8 +45,23 @@ CAREFUL = 0.95
 #: Integrated out, and drawn back from the exact conditional.
 INTEGRATED = "integrated out"
 
-#: Groups of draws, how each block was drawn, and what a reader should know.
-Drawn = tuple[dict[str, xr.Dataset], dict[str, str], tuple[str, ...]]
+
+class Drawn(NamedTuple):
+    """Draws of what is unknown.
+
+    Attributes
+    ----------
+    groups : dict of str to Dataset
+        ``posterior`` and, where a Markov chain made it, ``sample_stats``.
+    methods : dict of str to str
+        How each block of variables was drawn.
+    notes : tuple of str
+        What a reader should know.
+    """
+
+    groups: dict[str, xr.Dataset]
+    methods: dict[str, str]
+    notes: tuple[str, ...]
 
 
 def draw_unknowns(
@@ -66,33 +81,20 @@ def draw_unknowns(
 
     Parameters
     ----------
-    structure : Structure
-        The model, read.
     conditioned : Conditioned
         The model with the data.
-    draws, chains, seed, progressbar, **sampler
-        As in :func:`fit`.
     thin : int
         Steps of a Markov chain between two draws that are kept.
     integral : Integrated or bool
         What was integrated out of the model, or whether that is to be tried here.
     missing : mapping of str to ndarray of bool, optional
         Where columns that were integrated out are empty.
-
-    Returns
-    -------
-    groups : dict of str to Dataset
-        ``posterior`` and, if sampled, ``sample_stats``.
-    methods : dict of str to str
-        How each block of variables was drawn.
-    notes : tuple of str
-        What a reader should know.
     """
     known = None if isinstance(integral, bool) else integral
     marginal = marginalise(structure, conditioned) if known is None else None
     model = conditioned.model if marginal is None else marginal.model
     notes: list[str] = [] if marginal is None else list(marginal.notes)
-    if integral is True and marginal is None:  # a sum over states is no bell
+    if integral is True and marginal is None:  # a sum over states is no quadratic
         known = integrate(structure, model)
     if known is not None:
         model = known.model
@@ -142,7 +144,7 @@ def draw_unknowns(
         rng = np.random.default_rng([seed, 1])
         groups["posterior"] = groups["posterior"].assign(marginal.recover(groups["posterior"], rng))
         methods[Joined(marginal.names)] = "summed out"
-    return groups, methods, tuple(notes)
+    return Drawn(groups, methods, tuple(notes))
 
 
 def sample_model(
@@ -157,19 +159,7 @@ def sample_model(
 ) -> dict[str, xr.Dataset]:
     """Run the sampler on a model; say which variable is to blame if it cannot start.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    model : pm.Model
-        What is to be sampled: its free variables.
-    draws, chains, seed, progressbar, **sampler
-        As in :func:`fit`.
-
-    Returns
-    -------
-    dict of str to Dataset
-        ``posterior`` and, if there was anything to sample, ``sample_stats``.
+    Returned are ``posterior`` and, if there was anything to sample, ``sample_stats``.
     """
     if not model.free_RVs:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.inference.data.coding import codes_of
 from bayescausal.inference.data.columns import Table
-from bayescausal.inference.data.conform import _code
 from bayescausal.inference.stream.distinct_rows import distinct_rows
 from bayescausal.inference.stream.source_columns import is_text
 from bayescausal.model.structure.rebuild import is_index
@@ -67,7 +67,7 @@ def label_orders(
                 expected="Numbers.",
                 remedy="Code the labels as numbers in the source.",
             )
-        size = column.support.categories if column.random else None
+        size = column.support.categories if column.random and column.support else None
         if held and not _fitting(structure, size):
             first = source.head(list(column.parts), 1).column(0)
             own = first.chunk(0).dictionary.to_pylist() if first.num_chunks else []
@@ -82,7 +82,7 @@ def _by_categories(structure: Structure, source: RowSource, column: Column) -> t
     """Return the order of labels that are numbers: the model's, or that of the column's type."""
     first = source.head(list(column.parts), 1).column(0)
     own = tuple(first.chunk(0).dictionary.to_pylist()) if first.num_chunks else ()
-    size = column.support.categories if column.random else None
+    size = column.support.categories if column.random and column.support else None
     table = Table(
         {column.name: np.array(own, dtype=object)},
         {column.name: column.dims[:1]},
@@ -90,7 +90,7 @@ def _by_categories(structure: Structure, source: RowSource, column: Column) -> t
         structure.unit_dims,
         {column.name: own},
     )
-    return _code(column.name, table, size, structure)[1]
+    return codes_of(column.name, table, size, structure)[1]
 
 
 def _fitting(structure: Structure, size: int | None) -> set[tuple[Any, ...]]:
@@ -121,7 +121,7 @@ def _by_coords(
         structure.unit_dims,
     )
     try:
-        return _code(column.name, table, size, structure)[1]
+        return codes_of(column.name, table, size, structure)[1]
     except DataError as error:
         raise DataError(
             error.found,

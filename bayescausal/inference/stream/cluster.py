@@ -15,6 +15,9 @@ from bayescausal.types import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pandas as pd
+    import pyarrow as pa
+
     from bayescausal.inference.stream.passes import Work
 
 __all__ = ["DaskSource"]
@@ -34,13 +37,13 @@ class DaskSource:
         self.frame = frame
         self.schema = pa.Schema.from_pandas(frame._meta, preserve_index=False)
 
-    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[Any]:
+    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[pa.RecordBatch]:
         """Yield the rows as record batches, partition by partition."""
         part = self._only(columns)
         for i in range(part.npartitions):
             yield from _batches(part.get_partition(i).compute(), columns, rows)
 
-    def head(self, columns: Sequence[str], rows: int) -> Any:
+    def head(self, columns: Sequence[str], rows: int) -> pa.Table:
         """Return the first rows, of the first partition that has any."""
         import pyarrow as pa
 
@@ -48,7 +51,7 @@ class DaskSource:
             return pa.Table.from_batches([batch])
         return self.schema.empty_table().select(list(columns))
 
-    def reduce(self, columns: Sequence[str], work: Work) -> Any:
+    def reduce[Result](self, columns: Sequence[str], work: Work[Result]) -> Result | None:
         """Add up the results of all partitions, on the cluster."""
         dask = required("dask", "dask", "Reading a Dask DataFrame")
         shared = dask.delayed(work, pure=False, traverse=False)
@@ -65,7 +68,7 @@ class DaskSource:
         if not level:
             return None
         try:
-            return level[0].compute()
+            total: Result | None = level[0].compute()
         except Exception as error:
             if type(error).__name__ != "KilledWorker":
                 raise
@@ -74,8 +77,9 @@ class DaskSource:
                 f"{error}",
                 remedy="Make the partitions smaller, or give the workers more memory.",
             ) from error
+        return total
 
-    def distinct(self, columns: Sequence[str]) -> Any:
+    def distinct(self, columns: Sequence[str]) -> pa.Table | None:
         """Leave it to a pass, whose partitions count their own."""
         return None
 
@@ -84,7 +88,7 @@ class DaskSource:
         return self.frame[[by_name[c] for c in columns]]
 
 
-def _batches(part: Any, columns: Sequence[str], rows: int = BATCH) -> list[Any]:
+def _batches(part: pd.DataFrame, columns: Sequence[str], rows: int = BATCH) -> list[pa.RecordBatch]:
     """Return a pandas partition as record batches."""
     import pyarrow as pa
 
@@ -102,13 +106,15 @@ def _batches(part: Any, columns: Sequence[str], rows: int = BATCH) -> list[Any]:
     return [b for b in table.to_batches(max_chunksize=rows) if b.num_rows]
 
 
-def _reduced(work: Work, part: Any, columns: Sequence[str]) -> Any:
+def _reduced[Result](
+    work: Work[Result], part: pd.DataFrame, columns: Sequence[str]
+) -> Result | None:
     """Reduce one partition, in the process where it lies."""
     return reduce_batches(iter(_batches(part, columns)), work, threads=1)
 
 
-def _added(work: Work, results: list[Any]) -> Any:
-    total: Any = None
+def _added[Result](work: Work[Result], results: list[Result | None]) -> Result | None:
+    total: Result | None = None
     for result in results:
         if result is not None:
             total = result if total is None else work.add(total, result)

@@ -9,14 +9,16 @@ which adds over rows, and is small: as many numbers as there are distinct rows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pyarrow as pa
+
     from bayescausal.inference.stream.passes import RowSource
 
-__all__ = ["COUNT", "MOST", "Counting", "distinct_rows", "folded", "merged", "tallied"]
+__all__ = ["COUNT", "MOST", "Counting", "count_rows", "distinct_rows", "folded", "merged"]
 
 #: Name of the column that holds the counts.
 COUNT = "__count__"
@@ -24,7 +26,7 @@ COUNT = "__count__"
 MOST = 500_000
 
 
-def tallied(batch: Any, columns: Sequence[str]) -> Any:
+def count_rows(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Table:
     """Return the distinct rows of a record batch, with counts."""
     import pyarrow as pa
 
@@ -35,8 +37,8 @@ def tallied(batch: Any, columns: Sequence[str]) -> Any:
     return _plain(_named(found, "count_all"))
 
 
-def merged(one: Any, other: Any) -> Any:
-    """Return the distinct rows of two tallies together."""
+def merged(one: pa.Table, other: pa.Table) -> pa.Table:
+    """Return the distinct rows of two counts together."""
     import pyarrow as pa
 
     names = [n for n in one.column_names if n != COUNT]
@@ -46,20 +48,20 @@ def merged(one: Any, other: Any) -> Any:
     return folded(both, names)
 
 
-def folded(tally: Any, columns: Sequence[str]) -> Any:
-    """Return the distinct rows of fewer columns of a tally."""
-    found = tally.group_by(list(columns), use_threads=False).aggregate([(COUNT, "sum")])
+def folded(counted: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Return the distinct rows by fewer of their columns."""
+    found = counted.group_by(list(columns), use_threads=False).aggregate([(COUNT, "sum")])
     return _named(found, f"{COUNT}_sum")
 
 
-def _named(table: Any, counts: str) -> Any:
+def _named(table: pa.Table, counts: str) -> pa.Table:
     """Return a table with the counts last, under their name."""
     keys = [n for n in table.column_names if n != counts]
     table = table.select([*keys, counts]).rename_columns([*keys, COUNT])
     return table.combine_chunks()
 
 
-def _plain(table: Any) -> Any:
+def _plain(table: pa.Table) -> pa.Table:
     """Return a table without dictionaries: those of different pieces differ."""
     import pyarrow as pa
 
@@ -81,31 +83,25 @@ class Counting:
     def __init__(self, columns: Sequence[str], most: int = MOST) -> None:
         self.columns, self.most = tuple(columns), most
 
-    def __call__(self, batch: Any) -> Any:
-        """Return the tally of a piece; False once there are too many distinct rows."""
-        found = tallied(batch, self.columns)
+    def __call__(self, batch: pa.RecordBatch) -> pa.Table | Literal[False]:
+        """Return the counts of a piece; False once there are too many distinct rows."""
+        found = count_rows(batch, self.columns)
         return found if found.num_rows <= self.most else False
 
-    def add(self, one: Any, other: Any) -> Any:
-        """Return the tally of two pieces."""
+    def add(
+        self, one: pa.Table | Literal[False], other: pa.Table | Literal[False]
+    ) -> pa.Table | Literal[False]:
+        """Return the counts of two pieces."""
         if one is False or other is False:
             return False
         found = merged(one, other)
         return found if found.num_rows <= self.most else False
 
 
-def distinct_rows(source: RowSource, columns: Sequence[str], most: int = MOST) -> Any:
-    """Return the distinct rows of a source, by its engine or by a pass.
+def distinct_rows(source: RowSource, columns: Sequence[str], most: int = MOST) -> pa.Table | None:
+    """Return the distinct rows of a source with their counts, by its engine or by a pass.
 
-    Parameters
-    ----------
-    most : int
-        Distinct rows that are held at most.
-
-    Returns
-    -------
-    pyarrow.Table or None
-        With a column of counts; None where there are too many. Empty where there are no rows.
+    None where there are too many; empty where there are no rows.
     """
     found = source.distinct(columns)
     if found is None:

@@ -7,14 +7,17 @@ and is read by one thread; what is done with the rows is spread over all cores.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.inference.stream.distinct_rows import COUNT
 from bayescausal.inference.stream.passes import BATCH, reduce_batches
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    import duckdb
+    import pyarrow as pa
 
     from bayescausal.inference.stream.passes import Work
 
@@ -26,23 +29,23 @@ class DuckSource:
 
     words = "the DuckDB relation"
 
-    def __init__(self, relation: Any) -> None:
+    def __init__(self, relation: duckdb.DuckDBPyRelation) -> None:
         self.relation = relation
         self.schema = relation.limit(0).to_arrow_table().schema
 
-    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[Any]:
+    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[pa.RecordBatch]:
         """Yield the rows as record batches."""
         yield from self._run(lambda: self._only(columns).to_arrow_reader(rows))
 
-    def head(self, columns: Sequence[str], rows: int) -> Any:
+    def head(self, columns: Sequence[str], rows: int) -> pa.Table:
         """Return the first rows."""
         return self._run(lambda: self._only(columns).limit(rows).to_arrow_table())
 
-    def reduce(self, columns: Sequence[str], work: Work) -> Any:
+    def reduce[Result](self, columns: Sequence[str], work: Work[Result]) -> Result | None:
         """Add up the results of all pieces, on all cores."""
         return reduce_batches(self.batches(columns), work)
 
-    def distinct(self, columns: Sequence[str]) -> Any:
+    def distinct(self, columns: Sequence[str]) -> pa.Table | None:
         """Return the distinct rows and their counts, by one query."""
         if not columns:
             return None
@@ -53,10 +56,10 @@ class DuckSource:
             ).to_arrow_table()
         )
 
-    def _only(self, columns: Sequence[str]) -> Any:
+    def _only(self, columns: Sequence[str]) -> duckdb.DuckDBPyRelation:
         return self.relation.project(", ".join(map(_quoted, columns)) if columns else "1 AS one")
 
-    def _run(self, query: Any) -> Any:
+    def _run[Result](self, query: Callable[[], Result]) -> Result:
         import duckdb
 
         try:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.inference.closed_forms.affine import NotAffineError
+from bayescausal.inference.closed_forms.affine_term import AffineTerm
 from bayescausal.inference.closed_forms.plan import make_plan
-from bayescausal.inference.closed_forms.reduce import AffineTerm
-from bayescausal.inference.stream.distinct_rows import COUNT, MOST, folded, merged, tallied
+from bayescausal.inference.stream.distinct_rows import COUNT, MOST, count_rows, folded, merged
 from bayescausal.inference.stream.grouped_equations import (
     AffineSums,
     PointSums,
@@ -28,12 +28,14 @@ from bayescausal.inference.stream.source_columns import columns_of
 from bayescausal.model.structure.read import structure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
+    import pyarrow as pa
     import pymc as pm
 
     from bayescausal.inference.closed_forms.plan import Plan
+    from bayescausal.inference.stream.passes import RowColumns
     from bayescausal.inference.stream.source_columns import Column, Problems
     from bayescausal.model.structure.structure import Structure
 
@@ -53,7 +55,7 @@ class Layout:
 
     Attributes
     ----------
-    tallies : tuple of tuple of str
+    counted : tuple of tuple of str
         Sets of variables whose distinct rows are counted.
     leaning : tuple of tuple of int
         For each of them, the samplers that its counts are enough for.
@@ -65,7 +67,7 @@ class Layout:
         The sets whose counts are needed themselves.
     """
 
-    tallies: tuple[tuple[str, ...], ...]
+    counted: tuple[tuple[str, ...], ...]
     leaning: tuple[tuple[int, ...], ...]
     direct: tuple[int, ...]
     raw: tuple[str, ...]
@@ -73,8 +75,8 @@ class Layout:
 
     def checked(self, place: int) -> tuple[str, ...]:
         """Return the variables that are checked on a set's distinct rows."""
-        before = {n for names in self.tallies[:place] for n in names} | set(self.raw)
-        return tuple(n for n in self.tallies[place] if n not in before)
+        before = {n for names in self.counted[:place] for n in names} | set(self.raw)
+        return tuple(n for n in self.counted[place] if n not in before)
 
 
 def layout_of(
@@ -82,15 +84,7 @@ def layout_of(
     columns: Mapping[str, Column],
     wanted: Sequence[Sequence[str]] = (),
 ) -> Layout:
-    """Divide the work of a pass.
-
-    Parameters
-    ----------
-    columns : mapping of str to Column
-        All that the pass reads.
-    wanted : sequence of sequence of str
-        Further sets of variables whose distinct rows are needed.
-    """
+    """Divide the work of a pass; of some sets of columns the distinct rows are `wanted`."""
 
     def finite(names: Sequence[str]) -> bool:
         return all(columns[n].finite for n in names)
@@ -98,10 +92,10 @@ def layout_of(
     counted = [i for i, s in enumerate(samplers) if finite(s.columns)]
     used = {n for s in samplers for n in s.columns} | {n for names in wanted for n in names}
     loose = [n for n in columns if n not in used]
-    sets = [frozenset(samplers[i].columns) for i in counted] + [frozenset(w) for w in wanted]
-    sets += [frozenset([n]) for n in loose if columns[n].finite]
+    groups = [frozenset(samplers[i].columns) for i in counted] + [frozenset(w) for w in wanted]
+    groups += [frozenset([n]) for n in loose if columns[n].finite]
     largest: list[frozenset[str]] = []
-    for names in sorted(set(sets), key=lambda s: (-len(s), sorted(s))):
+    for names in sorted(set(groups), key=lambda s: (-len(s), sorted(s))):
         if not any(names <= other for other in largest):
             largest.append(names)
     leaning: list[list[int]] = [[] for _ in largest]
@@ -112,9 +106,9 @@ def layout_of(
     read = dict.fromkeys(n for i in direct for n in samplers[i].columns)
     read.update(dict.fromkeys(n for n in loose if not columns[n].finite))
     order = list(columns)
-    tallies = tuple(tuple(sorted(s, key=order.index)) for s in largest)
+    sets = tuple(tuple(sorted(s, key=order.index)) for s in largest)
     kept = tuple(k for k, s in enumerate(largest) if any(frozenset(w) <= s for w in wanted))
-    return Layout(tallies, tuple(map(tuple, leaning)), direct, tuple(read), kept)
+    return Layout(sets, tuple(map(tuple, leaning)), direct, tuple(read), kept)
 
 
 @dataclass
@@ -126,7 +120,7 @@ class Gathered:
     rows : int
     problems : dict
         What is wrong with them.
-    tallies : dict of int to pyarrow.Table
+    counts : dict of int to pyarrow.Table
         By set: counts of distinct rows.
     statistics : dict of int to object
         By sampler.
@@ -136,7 +130,7 @@ class Gathered:
 
     rows: int = 0
     problems: Problems = field(default_factory=dict)
-    tallies: dict[int, Any] = field(default_factory=dict)
+    counts: dict[int, Any] = field(default_factory=dict)
     statistics: dict[int, Any] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
 
@@ -144,7 +138,9 @@ class Gathered:
 class _Reader:
     """A model as one thread reads it."""
 
-    def __init__(self, model: pm.Model, unit_dims: Any, names: Any, source: Any) -> None:
+    def __init__(
+        self, model: pm.Model, unit_dims: Sequence[str], names: Iterable[str], source: RowColumns
+    ) -> None:
         structure = structure_of(model, unit_dims=unit_dims, named=names)
         self.columns, _ = columns_of(structure, source)
         plan = make_plan(structure, set(self.columns))
@@ -156,16 +152,7 @@ def gathered_by(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return what gathers sums in a pass, and the terms of equations that are shortened.
 
-    Parameters
-    ----------
-    plan : Plan
-        All whose other blocks can be shortened.
-
-    Returns
-    -------
-    samplers : tuple
-        The exact samplers, then one for each equation of sums and of means.
-    terms : dict of str to term
+    The first are the exact samplers, then one for each equation of sums and of means.
     """
     if not plan.rest:
         return plan.samplers, {}
@@ -184,7 +171,7 @@ def gathered_by(
 class _Schema:
     """What of a source travels with a pass: its columns, not its rows."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: RowColumns) -> None:
         self.words, self.schema = source.words, source.schema
 
 
@@ -201,7 +188,7 @@ class Gathering:
         self,
         model: pm.Model,
         unit_dims: tuple[str, ...],
-        source: Any,
+        source: RowColumns,
         layout: Layout,
         orders: Mapping[str, tuple[Any, ...]],
     ) -> None:
@@ -228,34 +215,38 @@ class Gathering:
             self._local.reader = found
         return found
 
-    def __call__(self, batch: Any) -> Gathered:
+    def __call__(self, batch: pa.RecordBatch) -> Gathered:
         """Return what a piece of the rows comes down to."""
         out = Gathered(rows=batch.num_rows)
-        for place in range(len(self.layout.tallies)):
+        for place in range(len(self.layout.counted)):
             self._count(out, place, batch)
         chunk = self._read(out, self.layout.raw, batch, None)
         self._measure(out, self.layout.direct, chunk, batch.num_rows)
         return out
 
-    def _count(self, out: Gathered, place: int, batch: Any) -> None:
+    def _count(self, out: Gathered, place: int, batch: pa.RecordBatch) -> None:
         """Count distinct rows of one set of variables."""
-        names = self.layout.tallies[place]
+        names = self.layout.counted[place]
         parts = [part for n in names for part in self.reader.columns[n].parts]
-        found = tallied(batch, parts)
+        found = count_rows(batch, parts)
         checked = self.layout.checked(place)
         weights = found[COUNT].to_numpy()
         lean, wanted = self.layout.leaning[place], place in self.layout.wanted
         if wanted or not lean or found.num_rows <= max(SHARE * batch.num_rows, 256):
             self._read(out, checked, found, weights)
             if lean or wanted:
-                out.tallies[place] = found
+                out.counts[place] = found
             return
         self._read(out, checked, batch, None)
         chunk = self._read(Gathered(), names, batch, None)
         self._measure(out, lean, chunk, batch.num_rows)
 
     def _read(
-        self, out: Gathered, names: Sequence[str], batch: Any, weights: Any
+        self,
+        out: Gathered,
+        names: Sequence[str],
+        batch: pa.RecordBatch | pa.Table,
+        weights: np.ndarray | None,
     ) -> dict[str, np.ndarray]:
         """Return values, noting what is wrong with them."""
         chunk: dict[str, np.ndarray] = {}
@@ -302,18 +293,12 @@ class Gathering:
                 have = out.statistics.get(i)
                 out.statistics[i] = found if have is None else have + found
 
-    def counted(self, tally: Any) -> Gathered:
-        """Return what rows come down to whose distinct ones an engine has counted.
-
-        Parameters
-        ----------
-        tally : pyarrow.Table
-            Of the first set of variables.
-        """
-        weights = tally[COUNT].to_numpy()
+    def from_counts(self, found: pa.Table) -> Gathered:
+        """Return what rows come down to whose distinct ones an engine has counted."""
+        weights = found[COUNT].to_numpy()
         out = Gathered(rows=int(weights.sum()))
-        self._read(out, self.layout.checked(0), tally, weights)
-        out.tallies[0] = tally
+        self._read(out, self.layout.checked(0), found, weights)
+        out.counts[0] = found
         return out
 
     def add(self, one: Gathered, other: Gathered) -> Gathered:
@@ -327,47 +312,33 @@ class Gathering:
             for i, found in part.statistics.items():
                 have = out.statistics.get(i)
                 out.statistics[i] = found if have is None else have + found
-        for place in range(len(self.layout.tallies)):
-            held = [p.tallies[place] for p in (one, other) if place in p.tallies]
+        for place in range(len(self.layout.counted)):
+            held = [p.counts[place] for p in (one, other) if place in p.counts]
             if not held:
                 continue
             found = held[0] if len(held) == 1 else merged(*held)
             lean = self.layout.leaning[place]
             mixed = len(held) == 1 and any(i in out.statistics for i in lean)
             if place in self.layout.wanted or not (mixed or found.num_rows > MOST):
-                out.tallies[place] = found
+                out.counts[place] = found
             else:
                 self.turn(out, place, found)
         return out
 
     def rows_of(self, found: Gathered, names: Sequence[str]) -> tuple[dict[str, Any], np.ndarray]:
-        """Return distinct rows of some variables, and their counts.
-
-        Parameters
-        ----------
-        names : sequence of str
-            In one of the sets that are wanted.
-        """
-        sets = self.layout.tallies
+        """Return distinct rows of some variables of a set that is wanted, and their counts."""
+        sets = self.layout.counted
         place = next(k for k in self.layout.wanted if set(names) <= set(sets[k]))
         parts = [part for n in names for part in self.reader.columns[n].parts]
-        tally = folded(found.tallies[place], parts)
-        counts = tally[COUNT].to_numpy().astype(float)
-        return self._read(Gathered(), names, tally, counts), counts
+        counted = folded(found.counts[place], parts)
+        counts = counted[COUNT].to_numpy().astype(float)
+        return self._read(Gathered(), names, counted, counts), counts
 
-    def turn(self, out: Gathered, place: int, tally: Any) -> None:
-        """Turn counts of distinct rows into statistics.
-
-        Parameters
-        ----------
-        out : Gathered
-            To which the statistics are added.
-        place : int
-            Of the set of variables.
-        """
-        counts = tally[COUNT].to_numpy().astype(float)
+    def turn(self, out: Gathered, place: int, counted: pa.Table) -> None:
+        """Turn the distinct rows of a set of variables into statistics, added to `out`."""
+        counts = counted[COUNT].to_numpy().astype(float)
         scratch = Gathered()
-        chunk = self._read(scratch, self.layout.tallies[place], tally, counts)
+        chunk = self._read(scratch, self.layout.counted[place], counted, counts)
         if not scratch.problems:
             self._measure(out, self.layout.leaning[place], chunk, len(counts), counts)
 

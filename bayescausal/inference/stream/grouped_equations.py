@@ -9,20 +9,21 @@ on a model of these numbers, at a cost that does not grow with the rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayescausal.inference.closed_forms.affine import MOST, NotAffineError
+from bayescausal.inference.closed_forms.affine_term import AffineTerm, numbers_of
 from bayescausal.inference.closed_forms.compress import Compression, insert, reducible
+from bayescausal.inference.closed_forms.equation import NotReducedError
 from bayescausal.inference.closed_forms.plan import rest_of
 from bayescausal.inference.closed_forms.points import POINTS
-from bayescausal.inference.closed_forms.reduce import AffineTerm, CellTerm, NotReducedError
+from bayescausal.inference.closed_forms.reduce import CellTerm
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.posterior import COMPRESSED
 from bayescausal.inference.data.conform import Conformed
-from bayescausal.inference.sampling.sample import draw_unknowns
+from bayescausal.inference.sampling.sample import Drawn, draw_unknowns
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.rebuild import data_values
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.inference.closed_forms.linear import LinearStatistics
-    from bayescausal.inference.sampling.sample import Drawn
+    from bayescausal.inference.closed_forms.reduce import Term
     from bayescausal.inference.stream.source_columns import Column
     from bayescausal.model.structure.structure import Structure
 
@@ -43,21 +44,13 @@ CELLS = 100_000
 
 def shorten(
     structure: Structure, columns: Mapping[str, Column], blocks: Sequence[tuple[Block, str]]
-) -> dict[str, Any] | tuple[str, str]:
+) -> dict[str, Term] | tuple[str, str]:
     """Return how the equations of blocks are gathered in a pass, from the expressions alone.
 
-    Parameters
-    ----------
-    blocks : sequence of (Block, str)
-        And why they have no exact method.
-
-    Returns
-    -------
-    dict of str to term, or (str, str)
-        By equation; or the equations that cannot be, and why.
+    By equation; or the equations that cannot be, and why.
     """
     known = Conformed(dict.fromkeys(columns), {}, (), {}, {}, {}, ())  # type: ignore[arg-type]
-    terms: dict[str, Any] = {}
+    terms: dict[str, Term] = {}
     for block, reason in blocks:
         names = [f.name for f in block.observed]
         here = ", ".join(map(repr, names or block.unknowns))
@@ -77,7 +70,7 @@ def shorten(
     return terms
 
 
-def _gathered(term: Any, columns: Mapping[str, Column]) -> bool:
+def _gathered(term: Term, columns: Mapping[str, Column]) -> bool:
     """Whether a pass can gather a term's numbers."""
     if isinstance(term, AffineTerm):
         return True
@@ -87,12 +80,12 @@ def _gathered(term: Any, columns: Mapping[str, Column]) -> bool:
     return all(columns[n].finite for n in names)
 
 
-def pointed(term: Any) -> bool:
+def pointed(term: Term) -> bool:
     """Whether a term has cells of equal parents, whose values come down to means."""
     return isinstance(term, CellTerm) and term.points is not None
 
 
-def counted_names(term: Any) -> tuple[str, ...]:
+def counted_names(term: CellTerm) -> tuple[str, ...]:
     """Return the variables whose distinct rows a term needs."""
     return (*term.equation.varying, term.name)
 
@@ -105,25 +98,25 @@ class AffineSums:
     columns, observed : tuple of str
     """
 
-    def __init__(self, structure: Structure, term: Any) -> None:
+    def __init__(self, structure: Structure, term: AffineTerm) -> None:
         self.term = term
-        self.observed = (term.name,)
-        self.columns = (term.name, *term.equation.varying)
+        self.observed, self.columns = term.observed, term.columns
         held = data_values(structure.model)
         self.steady = {n: held[n] for n in term.equation.steady}
-        zero = {n: np.zeros(s) for n, s in term._shapes.items()}
-        found = term._sizes({**zero, **self.steady}) if term.cuts else []
-        self.shapes = {f"cut_{i}": tuple(int(k) for k in s) for i, s in enumerate(found)}
+        self.shapes = term.shapes(self.steady)
         self.size = sum(int(np.prod(s)) for s in self.shapes.values())
 
     def statistics(
-        self, chunk: Mapping[str, np.ndarray], counts: Any = None, *, reference: Any = None
+        self,
+        chunk: Mapping[str, np.ndarray],
+        counts: np.ndarray | None = None,
+        *,
+        reference: np.ndarray | None = None,
     ) -> LinearStatistics:
         """Return the statistics of some rows; as of an exact sampler."""
         y = np.asarray(chunk[self.term.name], dtype=float)
         values = {n: chunk[n] for n in self.term.equation.varying} | self.steady
-        before = None if reference is None else SimpleNamespace(reference=reference)
-        return self.term._sums(values, y, self.shapes, self.size, before)  # type: ignore[no-any-return]
+        return self.term.sums(values, y, self.shapes, self.size, reference)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +145,7 @@ class CellSums:
         rows = np.concatenate([self.cells, other.cells])
         return _summed(self.family, rows, weights, parts)
 
-    def numbers(self, term: Any, like: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def numbers(self, term: CellTerm, like: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the points and counts of :class:`.CellTerm`."""
         points = POINTS[self.family].points(self.summaries)
         fold = len(points)
@@ -176,13 +169,17 @@ class PointSums:
     columns, observed : tuple of str
     """
 
-    def __init__(self, term: Any) -> None:
+    def __init__(self, term: CellTerm) -> None:
         self.term = term
         self.observed = (term.name,)
         self.columns = (term.name, *term.equation.varying)
 
     def statistics(
-        self, chunk: Mapping[str, np.ndarray], counts: Any = None, *, reference: Any = None
+        self,
+        chunk: Mapping[str, np.ndarray],
+        counts: np.ndarray | None = None,
+        *,
+        reference: np.ndarray | None = None,
     ) -> CellSums:
         """Return the statistics of some rows; as of an exact sampler."""
         y = np.asarray(chunk[self.term.name], dtype=float)
@@ -210,19 +207,8 @@ def _summed(family: str, rows: np.ndarray, weights: np.ndarray, parts: np.ndarra
     return CellSums(family, cells, counts, found)
 
 
-def _affine(total: LinearStatistics) -> dict[str, np.ndarray]:
-    total = total.about(total.fitted())
-    return {
-        "reference": total.reference,
-        "gram": total.gram,
-        "moment": total.moment,
-        "square": np.asarray(total.square),
-        "count": np.asarray(total.count),
-    }
-
-
 def _cells(
-    term: Any, structure: Structure, chunk: Mapping[str, np.ndarray], counts: np.ndarray
+    term: CellTerm, structure: Structure, chunk: Mapping[str, np.ndarray], counts: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return distinct rows and counts, checked: the density of a row must not hang on its place."""
     cells = {n: chunk[n] for n in term.equation.varying}
@@ -230,13 +216,13 @@ def _cells(
     back = slice(None, None, -1)
     turned = {n: v[back] for n, v in {**cells, term.name: value}.items()}
     steady = {n: v for n, v in data_values(structure.model).items() if n in term.equation.steady}
-    term._verify({**turned, **steady}, cells, value, np.arange(len(value))[back])
+    term.verify({**turned, **steady}, cells, value, np.arange(len(value))[back])
     return {**cells, "value": value, "counts": counts}
 
 
 def draw_shortened(
     structure: Structure,
-    terms: Mapping[str, Any],
+    terms: Mapping[str, Term],
     gathered: Mapping[str, Any],
     head: Mapping[str, np.ndarray],
     rows: int,
@@ -247,8 +233,6 @@ def draw_shortened(
 
     Parameters
     ----------
-    terms : mapping of str to term
-        From :func:`shorten`.
     gathered : mapping of str to object
         By equation: statistics, or distinct rows and counts.
     head : mapping of str to ndarray
@@ -269,7 +253,7 @@ def draw_shortened(
     for name, term in terms.items():
         found = gathered[name]
         if isinstance(term, AffineTerm):
-            numbers = _affine(found)
+            numbers = numbers_of(found)
         elif isinstance(found, CellSums):
             numbers = found.numbers(term, head)
         else:
@@ -291,4 +275,4 @@ def draw_shortened(
         f"The equation of {name} is compressed to {term.words(numbers, rows)}."
         for name, (term, numbers) in chosen.items()
     ]
-    return groups, methods, (*said, *notes)
+    return Drawn(groups, methods, (*said, *notes))

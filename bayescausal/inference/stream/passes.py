@@ -10,33 +10,37 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bayescausal.types import BayesCausalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
+    from types import ModuleType
 
-__all__ = ["BATCH", "RowSource", "Work", "required"]
+    import pyarrow as pa
+
+__all__ = ["BATCH", "RowColumns", "RowSource", "Work", "required"]
 
 #: Rows of a piece.
 BATCH = 1 << 18
 
 
-class Work(Protocol):
+class Work[Result](Protocol):
     """What is done with the pieces of a pass: it can be sent to other processes."""
 
-    def __call__(self, batch: Any) -> Any:
+    def __call__(self, batch: pa.RecordBatch) -> Result:
         """Return the result of one piece, a record batch."""
         ...
 
-    def add(self, one: Any, other: Any) -> Any:
+    def add(self, one: Result, other: Result) -> Result:
         """Return the result of two pieces together."""
         ...
 
 
-class RowSource(Protocol):
-    """Rows of named columns, read in passes.
+class RowColumns(Protocol):
+    """The columns of a source of rows.
 
     Attributes
     ----------
@@ -47,42 +51,31 @@ class RowSource(Protocol):
     """
 
     words: str
-    schema: Any
+    schema: pa.Schema
 
-    def reduce(self, columns: Sequence[str], work: Work) -> Any:
+
+class RowSource(RowColumns, Protocol):
+    """Rows of named columns, read in passes."""
+
+    def reduce[Result](self, columns: Sequence[str], work: Work[Result]) -> Result | None:
         """Return the sum of the results of all pieces, None if there is no row."""
         ...
 
-    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[Any]:
+    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[pa.RecordBatch]:
         """Yield the rows as record batches of at most `rows`."""
         ...
 
-    def head(self, columns: Sequence[str], rows: int) -> Any:
+    def head(self, columns: Sequence[str], rows: int) -> pa.Table:
         """Return the first rows as an Arrow table."""
         ...
 
-    def distinct(self, columns: Sequence[str]) -> Any:
+    def distinct(self, columns: Sequence[str]) -> pa.Table | None:
         """Return the distinct rows as an Arrow table with their counts; None: by a pass."""
         ...
 
 
-def required(name: str, extra: str, what: str) -> Any:
-    """Import an optional package, or say how to get it.
-
-    Parameters
-    ----------
-    name : str
-        Of the module.
-    extra : str
-        The extra of this package that brings it.
-    what : str
-        What needs it.
-
-    Raises
-    ------
-    BayesCausalError
-        If it is not installed.
-    """
+def required(name: str, extra: str, what: str) -> ModuleType:
+    """Import an optional package that something needs, or say which extra brings it."""
     import importlib
 
     try:
@@ -95,7 +88,9 @@ def required(name: str, extra: str, what: str) -> Any:
         ) from error
 
 
-def reduce_batches(batches: Iterator[Any], work: Work, threads: int | None = None) -> Any:
+def reduce_batches[Result](
+    batches: Iterator[pa.RecordBatch], work: Work[Result], threads: int | None = None
+) -> Result | None:
     """Add up the results of record batches, in order.
 
     The first one is done before the others start, so that what it settles is settled.
@@ -105,10 +100,7 @@ def reduce_batches(batches: Iterator[Any], work: Work, threads: int | None = Non
     threads : int, optional
         Default: one per core.
 
-    Returns
-    -------
-    object
-        None if there is no row.
+    None if there is no row.
     """
     full = (b for b in batches if b.num_rows)
     first = next(full, None)
@@ -121,11 +113,10 @@ def reduce_batches(batches: Iterator[Any], work: Work, threads: int | None = Non
             total = work.add(total, work(batch))
         return total
     with ThreadPoolExecutor(many) as pool:
-        waiting: list[Any] = []
-        submit: Callable[..., Any] = pool.submit
+        waiting: list[Future[Result]] = []
         try:
             for batch in full:
-                waiting.append(submit(work, batch))
+                waiting.append(pool.submit(work, batch))
                 if len(waiting) > 2 * many:
                     total = work.add(total, waiting.pop(0).result())
             for future in waiting:

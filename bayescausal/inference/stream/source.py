@@ -24,7 +24,7 @@ import glob
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bayescausal.inference.stream.cluster import DaskSource
 from bayescausal.inference.stream.duck import DuckSource
@@ -34,6 +34,10 @@ from bayescausal.types import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
 __all__ = ["in_memory", "is_source", "open_source"]
 
 #: Cells that are read into memory at most where all rows are needed at once.
@@ -42,7 +46,7 @@ CELLS = 20_000_000
 SUFFIXES = (".parquet", ".pq", ".parq")
 
 
-def is_source(data: Any) -> bool:
+def is_source(data: object) -> bool:
     """Whether data are rows to be read in passes, and not a table in memory.
 
     Parameters
@@ -66,7 +70,7 @@ def is_source(data: Any) -> bool:
     return _engine(data) is not None
 
 
-def _engine(data: Any) -> str | None:
+def _engine(data: object) -> str | None:
     """Return which engine an object belongs to, without importing any."""
     root, name = type(data).__module__.partition(".")[0], type(data).__name__
     if root in ("duckdb", "_duckdb") and name == "DuckDBPyRelation":
@@ -79,7 +83,7 @@ def _engine(data: Any) -> str | None:
     return None
 
 
-def open_source(data: Any) -> RowSource:
+def open_source(data: object) -> RowSource:
     """Return a source of rows.
 
     Parameters
@@ -96,7 +100,7 @@ def open_source(data: Any) -> RowSource:
         If the engine is not installed.
     """
     if hasattr(data, "reduce") and hasattr(data, "schema"):
-        return data  # type: ignore[no-any-return]
+        return cast("RowSource", data)
     if isinstance(data, str | os.PathLike):
         return _files(os.fspath(data))
     engine = _engine(data)
@@ -114,19 +118,8 @@ def open_source(data: Any) -> RowSource:
     )
 
 
-def in_memory(data: Any, most: int = CELLS) -> Any:
-    """Return the rows of a source as a table in memory, if they are few.
-
-    Parameters
-    ----------
-    most : int
-        Cells, rows times columns, that are read at most.
-
-    Raises
-    ------
-    DataError
-        If there are more.
-    """
+def in_memory(data: object, most: int = CELLS) -> pd.DataFrame:
+    """Return the rows of a source as a table in memory, if they have few cells."""
     import pyarrow as pa
 
     source = open_source(data)
@@ -146,7 +139,8 @@ def in_memory(data: Any, most: int = CELLS) -> Any:
     for i, kind in enumerate(table.schema.types):
         if pa.types.is_decimal(kind):
             table = table.set_column(i, names[i], table.column(i).cast(pa.float64()))
-    return table.unify_dictionaries().to_pandas()
+    frame: pd.DataFrame = table.unify_dictionaries().to_pandas()
+    return frame
 
 
 # --------------------------------------------------------------------------- Arrow
@@ -187,10 +181,10 @@ def _unreadable(words: str, error: Exception) -> DataError:
 class ArrowSource:
     """A pyarrow dataset, Parquet files among them: threads of this machine."""
 
-    def __init__(self, data: Any, words: str) -> None:
+    def __init__(self, data: ds.Dataset, words: str) -> None:
         self.data, self.words, self.schema = data, words, data.schema
 
-    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[Any]:
+    def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[pa.RecordBatch]:
         """Yield the rows as record batches; only a few are held at a time."""
         import pyarrow.dataset as arrow
 
@@ -212,18 +206,18 @@ class ArrowSource:
         except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
             raise _unreadable(self.words, error) from error
 
-    def head(self, columns: Sequence[str], rows: int) -> Any:
+    def head(self, columns: Sequence[str], rows: int) -> pa.Table:
         """Return the first rows."""
         return self.data.head(rows, columns=list(columns), cache_metadata=False)
 
-    def reduce(self, columns: Sequence[str], work: Work) -> Any:
+    def reduce[Result](self, columns: Sequence[str], work: Work[Result]) -> Result | None:
         """Add up the results of all pieces, on all cores."""
         return reduce_batches(self.batches(columns), work)
 
-    def distinct(self, columns: Sequence[str]) -> Any:
+    def distinct(self, columns: Sequence[str]) -> pa.Table | None:
         """Leave it to a pass."""
         return None
 
 
-def _is_parquet(data: Any) -> bool:
+def _is_parquet(data: ds.Dataset) -> bool:
     return type(data.format).__name__ == "ParquetFileFormat"

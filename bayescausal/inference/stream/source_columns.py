@@ -26,7 +26,11 @@ from bayescausal.types import DataError, closest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bayescausal.inference.stream.passes import RowSource
+    import pyarrow as pa
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.inference.stream.passes import RowColumns
+    from bayescausal.model.interventions.support import Support
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Column", "Problems", "columns_of", "is_text", "raise_problems", "wrong_type"]
@@ -61,12 +65,12 @@ class Column:
 
     name: str
     parts: tuple[str, ...]
-    variable: Any
+    variable: TensorVariable
     dims: tuple[str, ...]
     place: int
     discrete: bool
     random: bool
-    support: Any
+    support: Support | None
     given: tuple[str, ...] = ()
     event: tuple[int, ...] = ()
 
@@ -76,7 +80,10 @@ class Column:
         return self.discrete and self.place == 0
 
     def read(
-        self, batch: Any, order: Sequence[Any], weights: np.ndarray | None = None
+        self,
+        batch: pa.RecordBatch | pa.Table,
+        order: Sequence[Any],
+        weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Problems]:
         """Return its values in a piece, and what is wrong with them.
 
@@ -102,7 +109,11 @@ class Column:
         return rows.astype(self.variable.type.dtype, copy=False), problems
 
     def _numbers(
-        self, raw: Any, order: Sequence[Any], weights: np.ndarray | None, problems: Problems
+        self,
+        raw: pa.Array | pa.ChunkedArray,
+        order: Sequence[Any],
+        weights: np.ndarray | None,
+        problems: Problems,
     ) -> np.ndarray:
         """Return one column of the source as numbers; what is wrong gets a harmless value."""
         import pyarrow as pa
@@ -161,7 +172,11 @@ class Column:
         return known | fresh if known.size else fresh
 
     def _codes(
-        self, raw: Any, order: Sequence[Any], weights: np.ndarray | None, problems: Problems
+        self,
+        raw: pa.Array | pa.ChunkedArray,
+        order: Sequence[Any],
+        weights: np.ndarray | None,
+        problems: Problems,
     ) -> np.ndarray:
         """Return labels as their codes."""
         import pyarrow as pa
@@ -207,14 +222,18 @@ class Column:
         return problems
 
 
-def _whole_line(support: Any) -> bool:
+def _whole_line(support: Support) -> bool:
     """Whether nothing finite is outside."""
     free = np.all(np.isneginf(support.lower)) and np.all(np.isposinf(support.upper))
     return bool(free) and support.event == "none"
 
 
 def _note(
-    problems: Problems, key: tuple[str, str], bad: np.ndarray, example: Any, weights: Any
+    problems: Problems,
+    key: tuple[str, str],
+    bad: np.ndarray,
+    example: object,
+    weights: np.ndarray | None,
 ) -> None:
     if not bad.size or not bad.any():
         return
@@ -225,7 +244,7 @@ def _note(
     problems[key] = (before[0] + cells, before[1])
 
 
-def is_text(kind: Any) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     """Whether an Arrow type holds labels."""
     import pyarrow as pa
 
@@ -233,7 +252,7 @@ def is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or views(kind))
 
 
-def wrong_type(name: str, kind: Any) -> DataError:
+def wrong_type(name: str, kind: pa.DataType) -> DataError:
     """Build the error for a column that holds neither numbers nor labels."""
     return DataError(
         f"The column of {name!r} holds {kind}.",
@@ -245,19 +264,8 @@ def wrong_type(name: str, kind: Any) -> DataError:
 # --------------------------------------------------------------------------- the model's
 
 
-def columns_of(structure: Structure, source: RowSource) -> tuple[dict[str, Column], list[str]]:
-    """Return the columns that a model has in a source, and the names of the others.
-
-    Parameters
-    ----------
-    structure : Structure
-        With one unit dim.
-
-    Raises
-    ------
-    DataError
-        If none is a variable of the model, or one holds neither numbers nor labels.
-    """
+def columns_of(structure: Structure, source: RowColumns) -> tuple[dict[str, Column], list[str]]:
+    """Return the columns that a model with one unit dim has in a source, and the others' names."""
     unit = structure.unit_dims[0]
     names = list(source.schema.names)
     twice = sorted({n for n in names if names.count(n) > 1})
@@ -307,7 +315,7 @@ def _column(
     return Column(name, parts, variable, dims, place, discrete, random, support, given, event)
 
 
-def _data_of(variable: Any, names: Sequence[str]) -> list[Any]:
+def _data_of(variable: TensorVariable, names: Sequence[str]) -> list[TensorVariable]:
     """Return the data that the ends of a variable's support may depend on."""
     from pymc.pytensorf import rvs_in_graph
     from pytensor.graph.traversal import ancestors
@@ -324,7 +332,7 @@ def _data_of(variable: Any, names: Sequence[str]) -> list[Any]:
     return sorted(named_parents(fixed, leaves), key=lambda v: str(v.name))
 
 
-def _check_type(name: str, kind: Any) -> None:
+def _check_type(name: str, kind: pa.DataType) -> None:
     import pyarrow as pa
 
     inner = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -351,18 +359,8 @@ _SAID = {
 }
 
 
-def raise_problems(problems: Problems, rows: int, source: RowSource) -> None:
-    """Refuse rows that do not fit the model, with how many there are.
-
-    Parameters
-    ----------
-    rows : int
-        That were read.
-
-    Raises
-    ------
-    DataError
-    """
+def raise_problems(problems: Problems, rows: int, source: RowColumns) -> None:
+    """Refuse rows that do not fit the model, with how many of those that were read."""
     if not problems:
         return
     (name, kind), (cells, example) = next(iter(problems.items()))

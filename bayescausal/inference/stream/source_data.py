@@ -8,23 +8,45 @@ give: code that asks for one is told so.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from bayescausal.inference.data.columns import Table
+from bayescausal.inference.data.columns import Table, before_brackets, dim_labels
+from bayescausal.inference.data.conform import Conformed, coding_notes, redundant_note
 from bayescausal.inference.stream.distinct_rows import COUNT, distinct_rows
-from bayescausal.inference.stream.source_columns import raise_problems
-from bayescausal.types import DataError
+from bayescausal.inference.stream.source import open_source
+from bayescausal.inference.stream.source_columns import columns_of, raise_problems
+from bayescausal.model.structure.read import structure_of
+from bayescausal.types import DataError, FixedUnitsError, ModelError
 
 if TYPE_CHECKING:
-    from bayescausal.inference.record import Fit
-    from bayescausal.inference.stream.passes import RowSource
-    from bayescausal.inference.stream.source_columns import Column
+    import pyarrow as pa
+    import pymc as pm
 
-__all__ = ["NotHeld", "StreamTable", "is_streamed", "parts_of", "stand_in"]
+    from bayescausal.inference.record import Fit
+    from bayescausal.inference.stream.passes import RowSource, Work
+    from bayescausal.inference.stream.source_columns import Column
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = [
+    "REMEDY",
+    "NotHeld",
+    "StreamTable",
+    "counted",
+    "is_streamed",
+    "parts_of",
+    "read_source",
+    "stand_in",
+]
+
+#: What to do with rows that cannot be used in one pass.
+REMEDY = (
+    "Read the rows into memory, all or a sample of them (pandas.read_parquet), and fit the table."
+)
 
 
 class NotHeld(Mapping[str, np.ndarray]):
@@ -39,7 +61,7 @@ class NotHeld(Mapping[str, np.ndarray]):
     """
 
     def __init__(
-        self, names: Any, words: str, held: Mapping[str, np.ndarray] | None = None
+        self, names: Iterable[str], words: str, held: Mapping[str, np.ndarray] | None = None
     ) -> None:
         self._names, self._words, self._held = tuple(names), words, dict(held or {})
 
@@ -112,45 +134,32 @@ class StreamTable(Table):
             if batch.num_rows:
                 yield self.decoded(batch, self.columns)
 
-    def decoded(self, batch: Any, names: Any, weights: Any = None) -> dict[str, np.ndarray]:
-        """Return the values of some columns in a piece of the source.
-
-        Parameters
-        ----------
-        weights : ndarray, optional
-            How often each row occurs.
-
-        Raises
-        ------
-        DataError
-            If there is a value that the fit did not see.
-        """
+    def decoded(
+        self,
+        batch: pa.RecordBatch | pa.Table,
+        names: Iterable[str],
+        weights: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Return the values of some columns in a piece; refuse a value that the fit did not see."""
         out = {}
         for name in names:
             out[name], problems = self.readers[name].read(batch, self.orders.get(name, ()), weights)
             raise_problems(problems, batch.num_rows, self.source)
         return out
 
-    def head(self, names: Any, rows: int = 64) -> dict[str, np.ndarray]:
+    def head(self, names: Iterable[str], rows: int = 64) -> dict[str, np.ndarray]:
         """Return the values of some columns in the first rows."""
         names = list(names)
         if not names:
             return {}
         return self.decoded(self.source.head(parts_of(self.readers[n] for n in names), rows), names)
 
-    def finite(self, names: Any) -> bool:
+    def finite(self, names: Iterable[str]) -> bool:
         """Whether rows can be counted by some columns."""
         return all(self.readers[name].finite for name in names)
 
-    def distinct(self, names: Any) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
-        """Return the distinct rows of some columns, and how often each occurs.
-
-        Returns
-        -------
-        values : dict of str to ndarray
-        counts : ndarray of float
-            None in the place of both if there are too many.
-        """
+    def distinct(self, names: Iterable[str]) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
+        """Return the distinct rows of some columns, and their counts; None if too many."""
         names = list(names)
         if not names:
             return {}, np.array([float(self.rows)])
@@ -161,23 +170,12 @@ class StreamTable(Table):
         self.expect(int(counts.sum()))
         return self.decoded(found, names, counts), counts.astype(float)
 
-    def reduce(self, names: Any, work: Any) -> Any:
-        """Return the sum of a function of all pieces of the rows.
-
-        Parameters
-        ----------
-        names : iterable of str
-            The columns that it needs.
-        """
+    def reduce[Result](self, names: Iterable[str], work: Work[Result]) -> Result | None:
+        """Return the sum of a function of all pieces of the rows."""
         return self.source.reduce(parts_of(self.readers[n] for n in names), work)
 
     def expect(self, rows: int) -> None:
-        """Refuse a pass that saw other rows than the fit.
-
-        Raises
-        ------
-        DataError
-        """
+        """Refuse a pass that saw other rows than the fit."""
         if rows != self.rows:
             raise DataError(
                 f"{self.source.words} has {rows:,} rows now, and had {self.rows:,} when the model "
@@ -187,20 +185,52 @@ class StreamTable(Table):
             )
 
 
-def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
-    """Return a fit with some rows in the place of all.
+def read_source(
+    model: pm.Model, data: object, unit_dims: str | Sequence[str] | None
+) -> tuple[Structure, StreamTable, Conformed]:
+    """Read a model together with a source of rows, of which no row is read yet.
 
-    Parameters
-    ----------
-    fit : Fit
-        Whose rows stay in their source.
-    columns : mapping of str to ndarray
-        Of the rows that take their place.
-    rows : int
-        Number of them.
+    Refused is a model whose units are not rows, and a source without a column of it.
     """
-    import pandas as pd
+    source = open_source(data)
+    names = [str(n) for n in source.schema.names]
+    votes = (*names, *before_brackets(names))
+    structure = structure_of(model, unit_dims=unit_dims, named=votes)
+    _refuse_shape(structure, source)
+    columns, ignored = columns_of(structure, source)
+    held = NotHeld(columns, source.words)
+    table = StreamTable(
+        held,
+        {n: c.dims for n, c in columns.items()},
+        {},
+        structure.unit_dims,
+        ignored=tuple(ignored),
+        source=source,
+        readers=dict(columns),
+    )
+    return structure, table, Conformed(held, {}, (), {}, {}, {}, ())
 
+
+def counted(
+    structure: Structure, table: StreamTable, orders: Mapping[str, tuple[Any, ...]], rows: int
+) -> tuple[StreamTable, Conformed]:
+    """Return what a fit keeps of rows that it does not hold, now that a pass has seen them."""
+    [unit] = structure.unit_dims
+    coords: dict[str, Any] = dim_labels({}, {unit: 0}, structure)
+    coords[unit] = pd.RangeIndex(rows)
+    orders = dict(orders)
+    table = replace(table, coords=coords, categories=orders, orders=orders, rows=rows)
+    notes = (
+        *coding_notes(orders),
+        *redundant_note(table.ignored, structure),
+        f"Fitted in one pass over the {rows:,} rows of {table.source.words}; they stay there.",
+    )
+    sizes = {d: len(v) for d, v in coords.items()}
+    return table, Conformed(table.values, {}, (), sizes, coords, orders, notes)
+
+
+def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
+    """Return a fit whose rows stay in their source with some rows in the place of all."""
     [unit] = fit.structure.unit_dims
     coords: dict[str, Any] = {**fit.coords, unit: pd.RangeIndex(rows)}
     known = fit.columns
@@ -219,11 +249,34 @@ def stand_in(fit: Fit, columns: Mapping[str, np.ndarray], rows: int) -> Fit:
     return made
 
 
-def parts_of(columns: Any) -> list[str]:
+def parts_of(columns: Iterable[Column]) -> list[str]:
     """Return the source's columns that some variables are read from."""
     return list(dict.fromkeys(part for column in columns for part in column.parts))
 
 
-def is_streamed(fit: Any) -> bool:
+def is_streamed(fit: Fit) -> bool:
     """Whether the rows of a fit stay in their source."""
     return isinstance(fit.data, StreamTable)
+
+
+def _refuse_shape(structure: Structure, source: RowSource) -> None:
+    """Refuse models whose units are not rows."""
+    if len(structure.unit_dims) != 1:
+        raise ModelError(
+            f"The units have several dims ({', '.join(structure.unit_dims)}), and rows are read in "
+            "one pass, one unit each.",
+            expected="One unit dim.",
+            remedy=REMEDY,
+        )
+    [unit] = structure.unit_dims
+    if unit in structure.fixed:
+        raise FixedUnitsError(
+            f"The model carries arrays of length {structure.fixed[unit]} of its own, and the rows "
+            f"of {source.words} are read in pieces.",
+            remedy=f"Put those arrays in pm.Data(..., dims={unit!r}), and in the source.",
+        )
+    if structure.observed:
+        raise ModelError(
+            f"The model observes {', '.join(map(repr, structure.observed))} itself.",
+            expected="A generative model: all that is observed comes from the source.",
+        )

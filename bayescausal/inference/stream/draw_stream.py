@@ -17,23 +17,19 @@ References
 
 from __future__ import annotations
 
-import time
-import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from zlib import crc32
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
+from bayescausal.inference.closed_forms.equation import NotReducedError
 from bayescausal.inference.closed_forms.plan import make_plan, with_arrays
-from bayescausal.inference.closed_forms.reduce import CellTerm, NotReducedError
+from bayescausal.inference.closed_forms.reduce import CellTerm
 from bayescausal.inference.conditioning.posterior import no_exact
-from bayescausal.inference.data.columns import dim_labels
-from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.data.duplicate_columns import FEW, one_name_each
-from bayescausal.inference.data.read import beyond
-from bayescausal.inference.record import Fit, build_fit, timed
+from bayescausal.inference.data.read import Observed
+from bayescausal.inference.sampling.sample import Drawn
 from bayescausal.inference.stream.categories import label_orders
 from bayescausal.inference.stream.distinct_rows import MOST
 from bayescausal.inference.stream.gather import Gathered, Gathering, gathered_by, layout_of
@@ -43,16 +39,12 @@ from bayescausal.inference.stream.grouped_equations import (
     pointed,
     shorten,
 )
-from bayescausal.inference.stream.source import open_source
-from bayescausal.inference.stream.source_columns import columns_of, raise_problems
-from bayescausal.inference.stream.source_data import NotHeld, StreamTable, parts_of
+from bayescausal.inference.stream.source_columns import raise_problems
+from bayescausal.inference.stream.source_data import REMEDY, StreamTable, counted, parts_of
 from bayescausal.model.names import Joined
-from bayescausal.model.structure.read import structure_of
 from bayescausal.types import (
     BayesCausalError,
     DataError,
-    FitWarning,
-    FixedUnitsError,
     ModelError,
     closest,
 )
@@ -60,44 +52,31 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pymc as pm
-
     from bayescausal.inference.closed_forms.plan import Plan
+    from bayescausal.inference.closed_forms.reduce import Term
     from bayescausal.inference.stream.passes import RowSource
     from bayescausal.inference.stream.source_columns import Column
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["fit_stream"]
-
-_REMEDY = (
-    "Read the rows into memory, all or a sample of them (pandas.read_parquet), and fit the table."
-)
+__all__ = ["draw_stream"]
 
 
-def fit_stream(
-    model: pm.Model,
-    data: Any,
+def draw_stream(
+    observed: Observed,
     *,
     method: str,
     draws: int,
     chains: int,
     seed: int,
-    unit_dims: str | Sequence[str] | None = None,
     **sampler: Any,
-) -> Fit:
-    """Condition a model on rows that stay where they are.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Generative.
-    method, draws, chains, seed, unit_dims, **sampler
-        As in :func:`bayescausal.fit`.
+) -> tuple[Observed, Drawn]:
+    """Draw each block of a posterior from sums over rows that stay where they are.
 
     Returns
     -------
-    Fit
-        Whose columns are known by name and not held.
+    observed : Observed
+        With what the pass found of the rows: their number, and the labels of categories.
+    drawn : Drawn
 
     Raises
     ------
@@ -106,26 +85,19 @@ def fit_stream(
     DataError
         If the rows do not fit the model, with how many there are.
     """
-    start = time.perf_counter()
-    source = open_source(data)
-    names = [str(n) for n in source.schema.names]
-    votes = (
-        *names,
-        *(n[:i] for n in names if n.endswith("]") for i, c in enumerate(n) if c == "["),
-    )
-    structure = structure_of(model, unit_dims=unit_dims, named=votes)
-    _refuse_shape(structure, source)
-    columns, ignored = columns_of(structure, source)
-    plan = _planned(structure, source, columns, ignored, method)
+    structure, table = observed.structure, observed.table
+    assert isinstance(table, StreamTable)
+    source, columns = table.source, table.readers
+    plan = _planned(structure, table, method)
     orders = label_orders(structure, source, columns)
     samplers, terms = gathered_by(structure, columns, plan)
     cells = [counted_names(t) for t in terms.values() if _counted(t)]
     layout = layout_of(samplers, columns, cells)
-    work = Gathering(model, structure.unit_dims, source, layout, orders)
+    work = Gathering(structure.model, structure.unit_dims, source, layout, orders)
     found = gather(source, columns, work)
     sizes = {"draws": draws, "chains": chains, "seed": seed}
     arrays, methods = _draw(plan, found, **sizes)
-    table, conformed = _record(structure, source, columns, ignored, orders, found.rows)
+    table, conformed = counted(structure, table, orders, found.rows)
     twins = one_name_each(structure, table.head(columns, rows=FEW))
     posterior = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
     groups: dict[str, xr.Dataset] = {"posterior": posterior}
@@ -142,38 +114,19 @@ def fit_stream(
             raise ModelError(
                 f"The equations of {', '.join(map(repr, terms))} do not come down to sums over "
                 f"these rows: {error}.",
-                remedy=_REMEDY,
+                remedy=REMEDY,
             ) from error
         methods |= more
-    result = build_fit(
-        structure=structure,
-        table=table,
-        conformed=conformed,
-        groups=timed(
-            with_arrays(structure, conformed.coords, groups, arrays, {}),
-            time.perf_counter() - start,
-        ),
-        kind="posterior",
-        seed=seed,
-        methods=methods,
-        notes=(
-            f"Fitted in one pass over the {found.rows:,} rows of {source.words}; they stay there.",
-            *beyond(structure),
-            *notes,
-            *twins,
-        ),
-    )
-    if result.diagnostics.severe:
-        warnings.warn(" ".join(result.diagnostics.messages), FitWarning, stacklevel=3)
-    return result
+    groups = with_arrays(structure, conformed.coords, groups, arrays, {})
+    return Observed(structure, table, conformed), Drawn(groups, methods, (*notes, *twins))
 
 
-def _counted(term: Any) -> bool:
+def _counted(term: Term) -> TypeGuard[CellTerm]:
     """Whether a term needs the distinct rows themselves."""
     return isinstance(term, CellTerm) and not pointed(term)
 
 
-def _numbers(work: Gathering, found: Gathered, term: Any, samplers: Sequence[Any]) -> Any:
+def _numbers(work: Gathering, found: Gathered, term: Term, samplers: Sequence[Any]) -> object:
     """Return what the pass gathered for an equation that is shortened."""
     if _counted(term):
         values, counts = work.rows_of(found, counted_names(term))
@@ -181,7 +134,7 @@ def _numbers(work: Gathering, found: Gathered, term: Any, samplers: Sequence[Any
             raise ModelError(
                 f"The equation of {term.name!r} has {len(counts):,} distinct rows.",
                 expected=f"At most {MOST:,}.",
-                remedy=_REMEDY,
+                remedy=REMEDY,
             )
         return values, counts
     place = next(i for i, s in enumerate(samplers) if getattr(s, "term", None) is term)
@@ -189,30 +142,20 @@ def _numbers(work: Gathering, found: Gathered, term: Any, samplers: Sequence[Any
 
 
 def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) -> Gathered:
-    """Run the pass, and refuse rows that do not fit the model.
-
-    Returns
-    -------
-    Gathered
-        With statistics for every sampler.
-
-    Raises
-    ------
-    DataError, ModelError
-    """
+    """Run the pass, and refuse rows that do not fit the model."""
     parts = parts_of(columns.values())
     found = _counted_by_engine(source, work) or source.reduce(parts, work)
     if found is None:
         raise DataError(f"{source.words} has no rows.", expected="One or more rows.")
     raise_problems(found.problems, found.rows, source)
-    for place, tally in found.tallies.items():
-        work.turn(found, place, tally)
+    for place, rows in found.counts.items():
+        work.turn(found, place, rows)
     if found.failed:
         i, reason = next(iter(found.failed.items()))
         observed = ", ".join(map(repr, work.reader.samplers[i].observed))
         raise ModelError(
             f"The equation of {observed} does not come down to sums over these rows: {reason}.",
-            remedy=_REMEDY,
+            remedy=REMEDY,
         )
     return found
 
@@ -220,52 +163,21 @@ def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) ->
 def _counted_by_engine(source: RowSource, work: Gathering) -> Gathered | None:
     """Gather by the engine's own counts of distinct rows, where they are all that is needed."""
     layout = work.layout
-    if len(layout.tallies) != 1 or layout.raw:
+    if len(layout.counted) != 1 or layout.raw:
         return None
-    parts = [p for n in layout.tallies[0] for p in work.reader.columns[n].parts]
-    tally = source.distinct(parts)
-    return None if tally is None or not tally.num_rows else work.counted(tally)
+    parts = [p for n in layout.counted[0] for p in work.reader.columns[n].parts]
+    rows = source.distinct(parts)
+    return None if rows is None or not rows.num_rows else work.from_counts(rows)
 
 
-# ------------------------------------------------------------------------------ before
-
-
-def _refuse_shape(structure: Structure, source: RowSource) -> None:
-    """Refuse models whose units are not rows."""
-    if len(structure.unit_dims) != 1:
-        raise ModelError(
-            f"The units have several dims ({', '.join(structure.unit_dims)}), and rows are read in "
-            "one pass, one unit each.",
-            expected="One unit dim.",
-            remedy=_REMEDY,
-        )
-    [unit] = structure.unit_dims
-    if unit in structure.fixed:
-        raise FixedUnitsError(
-            f"The model carries arrays of length {structure.fixed[unit]} of its own, and the rows "
-            f"of {source.words} are read in pieces.",
-            remedy=f"Put those arrays in pm.Data(..., dims={unit!r}), and in the source.",
-        )
-    if structure.observed:
-        raise ModelError(
-            f"The model observes {', '.join(map(repr, structure.observed))} itself.",
-            expected="A generative model: all that is observed comes from the source.",
-        )
-
-
-def _planned(
-    structure: Structure,
-    source: RowSource,
-    columns: Mapping[str, Column],
-    ignored: Sequence[str],
-    method: str,
-) -> Plan:
+def _planned(structure: Structure, table: StreamTable, method: str) -> Plan:
     """Return how each block is drawn; refuse those that a pass cannot gather."""
+    source, columns, ignored = table.source, table.readers, table.ignored
     if method not in ("auto", "exact"):
         raise BayesCausalError(
             f"method={method!r} is for rows in memory, and {source.words} is read in one pass.",
             expected="method='auto' or 'exact'.",
-            remedy=_REMEDY,
+            remedy=REMEDY,
         )
     lost = [n for n in structure.data if n not in columns]
     if lost:
@@ -282,7 +194,7 @@ def _planned(
             "it.",
             expected="A column for every structural variable.",
             names=[hit for n in latent for hit in closest(n, ignored)[:1]],
-            remedy=_REMEDY,
+            remedy=REMEDY,
         )
     plan = make_plan(structure, set(columns))
     if method == "exact" and plan.rest:
@@ -294,12 +206,9 @@ def _planned(
             f"The equation of {names} cannot be fitted in one pass over {source.words}: {reason}. "
             "No row was read.",
             expected="Equations that are conjugate, or come down to sums over rows.",
-            remedy=_REMEDY,
+            remedy=REMEDY,
         )
     return plan
-
-
-# ------------------------------------------------------------------------------- after
 
 
 def _draw(
@@ -321,43 +230,3 @@ def _draw(
             arrays[name] = values.reshape(chains, draws, *values.shape[1:])
         methods[Joined(sampler.names)] = sampler.method
     return arrays, methods
-
-
-def _record(
-    structure: Structure,
-    source: RowSource,
-    columns: Mapping[str, Column],
-    ignored: Sequence[str],
-    orders: Mapping[str, tuple[Any, ...]],
-    rows: int,
-) -> tuple[StreamTable, Conformed]:
-    """Return what a fit keeps of rows that it does not hold."""
-    [unit] = structure.unit_dims
-    coords: dict[str, Any] = dim_labels({}, {unit: 0}, structure)
-    coords[unit] = pd.RangeIndex(rows)
-    held = NotHeld(columns, source.words)
-    table = StreamTable(
-        held,
-        {n: c.dims for n, c in columns.items()},
-        coords,
-        structure.unit_dims,
-        categories=dict(orders),
-        ignored=tuple(ignored),
-        source=source,
-        readers=dict(columns),
-        orders=dict(orders),
-        rows=rows,
-    )
-    notes = []
-    for name, order in orders.items():
-        shown = ", ".join(f"{i} = {label}" for i, label in enumerate(order[:8]))
-        notes.append(f"{name}: coded {shown}{', ...' if len(order) > 8 else ''}.")
-    known = {*structure.parameters, *structure.deterministics}
-    redundant = [name for name in ignored if name in known]
-    if redundant:
-        notes.append(
-            f"The columns {', '.join(redundant)} were ignored: parameters and Deterministics are "
-            "not data."
-        )
-    sizes = {d: len(v) for d, v in coords.items()}
-    return table, Conformed(held, {}, (), sizes, coords, dict(orders), tuple(notes))

@@ -1,37 +1,22 @@
-"""Data by name: one table, whatever the data came in.
+"""Arrays by name: a mapping, an xarray Dataset, and what the model itself holds.
 
-A model speaks of variables with named dims; data come as rows, columns or arrays. A
-:class:`Table` is the meeting point: one array per variable, each with *its own* dims, and one
-set of labels per dim. Two shapes of input are understood.
-
-*Tidy*, one row per unit (pandas, polars, pyarrow, ...). A variable :math:`v` with unit dims
-:math:`D(v)` takes the value of row :math:`i` at the cell :math:`(\\ell_d(i))_{d \\in D(v)}`, where
-:math:`\\ell_d(i)` is the label of row :math:`i` along the unit dim :math:`d`. Labels are found in
-the levels of the index, in columns named after the dim, or, for one dim only, in the row index
-itself. A variable that lacks some unit dims (the size of a school, in a table of pupils) is
-repeated in the rows of its group and must be constant there. Cells that no row speaks of are
-missing. A vector variable is spread over columns ``"v[label]"``.
-
-*Arrays* (a mapping, an xarray Dataset). One array per variable, with the dims of the variable.
-
-When it fails: two rows for one cell, a group-level column that varies inside a group, arrays
-whose lengths disagree, no rows at all. Each is refused, naming the column and the label.
-
-References
-----------
-.. [1] H. Wickham, Tidy data, *Journal of Statistical Software* 59(10), 2014.
+One array per variable, with the dims of the variable; of a Dataset the dims go by name. Arrays
+whose lengths disagree, or that are ragged, are refused, naming the variable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.data.columns import Table, aligned, dim_labels, wanted_columns
-from bayescausal.inference.data.rows import as_pandas, from_frame
-from bayescausal.inference.stream.source import in_memory, is_source
+from bayescausal.inference.data.columns import (
+    Table,
+    aligned,
+    check_sizes,
+    dim_labels,
+    wanted_columns,
+)
 from bayescausal.model.kinds import Kind, kind_of
 from bayescausal.model.structure.rebuild import (
     data_values,
@@ -39,81 +24,23 @@ from bayescausal.model.structure.rebuild import (
     imputed_values,
     observed_values,
 )
-from bayescausal.types import DataError, FixedUnitsError, closest
+from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
+    from numpy.typing import ArrayLike
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["as_table", "own_table"]
-
-
-def as_table(data: Any, structure: Structure) -> Table:
-    """Return `data` as a :class:`Table` of the variables of a model.
-
-    Parameters
-    ----------
-    data : DataFrame, Table, Mapping, Dataset or source of rows
-        pandas, polars, pyarrow or anything that narwhals reads; a mapping of arrays; an
-        xarray Dataset; the path of Parquet files and the like, read into memory. A
-        :class:`Table` is returned as it is.
-    structure : Structure
-        The model, read.
-
-    Returns
-    -------
-    Table
-        The columns that the model has; the names of the others in ``ignored``.
-
-    Raises
-    ------
-    DataError
-        If the data are empty, have duplicate columns or rows, or shapes that disagree.
-    FixedUnitsError
-        If the model fixes its number of units and the data have another.
-
-    Examples
-    --------
-    >>> import pymc as pm
-    >>> from bayescausal.inference import as_table
-    >>> from bayescausal.model.structure.read import structure_of
-    >>> with pm.Model(coords={"unit": [0]}) as model:
-    ...     x = pm.Normal("x", dims="unit")
-    ...     y = pm.Normal("y", x, dims="unit")
-    >>> as_table({"x": [0.1, 0.2], "y": [1.0, 2.0], "note": ["a", "b"]}, structure_of(model))
-    Table(x, y; unit: 2)
-    """
-    import xarray as xr
-
-    if is_source(data):
-        data = in_memory(data)
-    if isinstance(data, Table):
-        table = data
-    elif isinstance(data, xr.Dataset):
-        table = _from_dataset(data, structure)
-    elif isinstance(data, Mapping):
-        table = _from_mapping(data, structure)
-    else:
-        table = from_frame(as_pandas(data), structure)
-    _check_sizes(table, structure)
-    return table
+__all__ = ["from_dataset", "from_mapping", "own_table"]
 
 
 def own_table(structure: Structure, data: Table | None = None) -> Table:
     """Return what the model itself was observed to be, with the columns of `data` in front.
 
-    Parameters
-    ----------
-    structure : Structure
-        A model that is conditioned already, in whole or in part.
-    data : Table, optional
-        Columns that take the place of the model's own.
-
-    Returns
-    -------
-    Table
-        Cells that the model imputes are NaN.
+    Cells that the model imputes are NaN.
 
     Examples
     --------
@@ -140,7 +67,7 @@ def own_table(structure: Structure, data: Table | None = None) -> Table:
         return data
     values = {**data.values, **extra}
     merged = _arrays(values, dict(data.categories), wanted, data.coords, data.ignored, structure)
-    _check_sizes(merged, structure)
+    check_sizes(merged, structure)
     return merged
 
 
@@ -180,39 +107,7 @@ def _in_order(name: str, value: np.ndarray, structure: Structure, data: Table) -
     return value
 
 
-# ------------------------------------------------------------------------ which columns
-
-
-def _check_sizes(table: Table, structure: Structure) -> None:
-    """Refuse data without rows, and lengths that the model does not allow."""
-    sizes = table.sizes
-    named = [name for name in table.columns if name in structure.nodes]
-    if not named:
-        known = ", ".join(structure.nodes)
-        near = tuple(hit for name in table.ignored for hit in closest(name, structure.nodes)[:1])
-        raise DataError(
-            "No column of the data is a variable of the model.",
-            expected=f"Columns among: {known}.",
-            names=tuple(dict.fromkeys(near))[:3],
-        )
-    for dim in table.unit_dims:
-        if sizes.get(dim) == 0:
-            raise DataError(f"The data have no units along {dim!r}.", expected="One or more rows.")
-        length = structure.fixed.get(dim)
-        if length is not None and dim in sizes and sizes[dim] != length:
-            raise FixedUnitsError(
-                f"The data have {sizes[dim]} units along {dim!r}, but the model carries arrays of "
-                f"length {length} of its own.",
-                expected=f"{length} units.",
-                remedy=f"Put those arrays in pm.Data(..., dims={dim!r}), so that they come with "
-                "the data.",
-            )
-
-
-# ------------------------------------------------------------------------------- arrays
-
-
-def _from_dataset(data: xr.Dataset, structure: Structure) -> Table:
+def from_dataset(data: xr.Dataset, structure: Structure) -> Table:
     """Read an xarray Dataset: dims by name, labels from its coords."""
     wanted = wanted_columns(structure)
     values: dict[str, np.ndarray] = {}
@@ -236,7 +131,7 @@ def _from_dataset(data: xr.Dataset, structure: Structure) -> Table:
     return _arrays(values, {}, wanted, labels, ignored, structure)
 
 
-def _from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
+def from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
     """Read a mapping of arrays: the dims of each variable, in the order of the model."""
     import xarray as xr
 
@@ -262,7 +157,7 @@ def _from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
     return _arrays(values, categories, wanted, labels, tuple(ignored), structure)
 
 
-def _kind(name: str, value: Any) -> Kind:
+def _kind(name: str, value: ArrayLike) -> Kind:
     """Return what an array-like holds, or say which column is none."""
     try:
         return kind_of(value)

@@ -1,0 +1,105 @@
+"""One observed equation by itself: its leaves are inputs, and what they are is known by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.graph.replace import clone_replace, graph_replace
+from pytensor.graph.traversal import ancestors
+
+from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.model.interventions.support import params_of
+from bayescausal.model.structure.rebuild import PY_MODE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from pytensor.graph.basic import Variable
+
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["NotReducedError"]
+
+
+class NotReducedError(Exception):
+    """An equation that has to keep its rows; the message says why."""
+
+
+class Equation:
+    """An observed equation with its leaves replaced by free-standing inputs.
+
+    Attributes
+    ----------
+    name : str
+    rv : Variable
+        The random variable, cloned.
+    inputs : dict of str to Variable
+        What stands for each leaf, by its name.
+    unknown, varying, steady : tuple of str
+        Leaves that are unknown, that are given per unit, that are given for all.
+    leaves : tuple of str
+        What a term reads: the unknown and the steady ones.
+    """
+
+    def __init__(self, structure: Structure, name: str, known: Collection[str]) -> None:
+        model = structure.model
+        rv = structure.variable(name)
+        unit = set(structure.unit_dims)
+        leaves = {*model.basic_RVs, *model.data_vars}
+        found = named_parents(rv.owner.inputs, leaves)
+        inputs = {
+            v: placeholder(f"in_{v.name}", v, unit & set(structure.dims.get(str(v.name), ())))
+            for v in sorted(found, key=lambda v: str(v.name))
+        }
+        [self.rv] = clone_replace([rv], replace=inputs, rebuild_strict=False)
+        self.structure, self.name = structure, name
+        self.inputs = {str(v.name): place for v, place in inputs.items()}
+        read = {str(v.name) for v in named_parents(params_of(rv), leaves)}
+        data = {str(v.name) for v in model.data_vars}
+        self.unknown = tuple(n for n in self.inputs if n in read and n not in {*known, *data})
+        given = [n for n in self.inputs if n in read and n not in self.unknown]
+        self.varying = tuple(n for n in given if unit & set(structure.dims.get(n, ())))
+        self.steady = tuple(n for n in given if n not in self.varying)
+        self.leaves = (*self.unknown, *self.steady)
+        latent = [n for n in self.unknown if unit & set(structure.dims.get(n, ()))]
+        parts = {p for pair in structure.imputed.values() for p in pair}
+        if structure.mixing.get(name):
+            [reason, *_] = structure.mixing[name].values()
+            raise NotReducedError(f"units touch ({reason})")
+        if latent:
+            raise NotReducedError(f"{', '.join(latent)} is unknown for each unit")
+        if name in parts or parts & {*self.unknown, *given}:
+            raise NotReducedError("cells are imputed")
+
+    def function(
+        self, outputs: Sequence[Variable], more: Sequence[Variable] = ()
+    ) -> Callable[[Mapping[str, Any]], list[np.ndarray]]:
+        """Return a function of named inputs; ``more`` are inputs besides the leaves."""
+        places = {**self.inputs, **{str(v.name): v for v in more}}
+        inside = set(ancestors(list(outputs), blockers=list(more)))
+        used = {n: v for n, v in places.items() if v in inside}
+        call = pytensor.function(
+            list(used.values()), list(outputs), mode=PY_MODE, on_unused_input="ignore"
+        )
+
+        def at(values: Mapping[str, Any]) -> list[np.ndarray]:
+            with np.errstate(all="ignore"):
+                found = call(*(np.asarray(values[n], dtype=v.type.dtype) for n, v in used.items()))
+            return [np.asarray(v) for v in found]
+
+        return at
+
+    def placed(self, term: Variable, found: Mapping[str, Variable]) -> Variable:
+        """Return a term with its inputs replaced by variables of a model."""
+        inside = set(ancestors([term]))
+        back = {v: found[n] for n, v in self.inputs.items() if v in inside}
+        return graph_replace([term], back, strict=False)[0]
+
+
+def placeholder(name: str, variable: Variable, units: Collection[str] = ()) -> Variable:
+    """Return an input in the place of a variable: of any length, but for ones that broadcast."""
+    shape = [1 if k == 1 and not units else None for k in variable.type.shape]
+    return pt.TensorType(variable.type.dtype, tuple(shape))(name)

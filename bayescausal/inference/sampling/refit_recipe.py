@@ -1,0 +1,217 @@
+"""What can be kept between fits of one model to many data sets, and when nothing can.
+
+A compiled model can be used again where its unknowns do not depend on the data set: where no other
+cells are empty, no discrete unknown is summed out for the data at hand, and no unknown starts from
+a column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pytensor.compile import SharedVariable
+
+from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.marginalize.affine_latents import integrable_groups
+from bayescausal.inference.marginalize.integrate import normal_vectors
+from bayescausal.inference.sampling.sample import at_once
+from bayescausal.model.interventions.support import is_discrete
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pymc as pm
+    import xarray as xr
+    from nutpie.compile_pymc import CompiledPyMCModel
+
+    from bayescausal.inference.data.conform import Conformed
+    from bayescausal.inference.marginalize.integrate import Integrated
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = [
+    "OPTIONS",
+    "PlainError",
+    "Recipe",
+    "compiled_model",
+    "kind_of_data",
+    "sample_compiled",
+    "starts_from_data",
+    "values_at_hand",
+    "why_plain",
+]
+
+#: Options of a Markov chain that a compiled model can take; others go the plain path.
+OPTIONS = {"tune", "target_accept", "cores", "nuts", "nuts_sampler", "progressbar", "quiet"}
+
+
+class PlainError(Exception):
+    """Only the plain path will do; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What is kept between fits of data of one kind.
+
+    Attributes
+    ----------
+    compiled : nutpie model or None
+        The rest of the model; None where nothing is left.
+    sources : mapping of str to str
+        Data of the compiled model, and the column or dim that they come from.
+    masks : mapping of str to str
+        Data that say where a column is empty, and the column.
+    methods : mapping of str to str
+        Of what is left.
+    integral : Integrated, optional
+        Draws back the latents that were integrated out.
+    """
+
+    compiled: CompiledPyMCModel | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+    masks: dict[str, str] = field(default_factory=dict)
+    methods: dict[str, str] = field(default_factory=dict)
+    integral: Integrated | None = None
+
+
+def why_plain(
+    structure: Structure, columns: Sequence[str], method: str, sampler: dict[str, Any]
+) -> str:
+    """Return why every fit takes the plain path; empty where none has to."""
+    model = structure.model
+    if method not in ("auto", "exact", "compressed", "nuts"):
+        return f"method={method!r}"
+    odd = [k for k in sampler if k not in OPTIONS]
+    if odd:
+        return f"the option {odd[0]}="
+    if sampler.get("nuts_sampler") not in (None, "nutpie"):
+        return f"nuts_sampler={sampler['nuts_sampler']!r}"
+    if structure.imputed:
+        return f"the model imputes {', '.join(structure.imputed)}"
+    seen = {*columns, *structure.observed}
+    free = [rv for rv in model.free_RVs if rv.name not in seen]
+    discrete = [rv.name for rv in free if is_discrete(rv)]
+    if discrete:
+        return f"{', '.join(discrete)} discrete and unknown"
+    groups = (
+        integrable_groups(structure, normal_vectors(structure, model)) if method != "nuts" else []
+    )
+    latents = [n for group in groups for n in group]
+    given = [v for v in model.basic_RVs if v.name in seen]
+    return starts_from_data(model, given, latents)
+
+
+def starts_from_data(
+    model: pm.Model, observed: Iterable[Any], integrated: Sequence[str] = ()
+) -> str:
+    """Say which unknown starts from the first data: draws would depend on the order of fits."""
+    given = {*model.data_vars, *observed}
+    for rv in model.free_RVs:
+        if rv in given:
+            continue
+        inputs = rv.owner.inputs
+        if rv.name in integrated:  # it starts nowhere, but may have as many cells as data say
+            if model.named_vars_to_dims.get(rv.name):
+                continue
+            inputs = [rv.owner.op.size_param(rv.owner)]
+        read = named_parents(inputs, given)
+        if read:
+            return f"the law of {rv.name} reads {', '.join(sorted(str(v.name) for v in read))}"
+    return ""
+
+
+def kind_of_data(structure: Structure, conformed: Conformed) -> tuple[Any, ...]:
+    """Return what data must share to be fitted by one recipe: all but the units.
+
+    Latent variables and empty cells belong to units, so that their number counts too.
+    """
+    unit = set(structure.unit_dims)
+    latent = [n for n in structure.random if n not in {*conformed.columns, *structure.observed}]
+    if latent or conformed.missing:
+        unit = set()
+    sizes = tuple(sorted((d, n) for d, n in conformed.sizes.items() if d not in unit))
+    shapes = tuple(
+        (n, conformed.columns[n].shape)
+        for n in sorted(conformed.columns)
+        if not unit & set(structure.dims.get(n, ()))
+    )
+    return tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing)), sizes, shapes
+
+
+def compiled_model(model: pm.Model, sampler: dict[str, Any]) -> CompiledPyMCModel:
+    """Compile a model whose data can be exchanged."""
+    import nutpie
+
+    for var in model.data_vars:
+        inner = var.owner.inputs[0] if var.owner is not None else var
+        if not isinstance(inner, SharedVariable):
+            raise PlainError(f"{var.name!r} is frozen in the model")
+    return nutpie.compile_pymc_model(model, freeze_model=False)
+
+
+def values_at_hand(recipe: Recipe, conformed: Conformed, numbers: dict[str, Any]) -> dict[str, Any]:
+    """Return the data at hand under the names of what was compiled."""
+    values: dict[str, Any] = {}
+    for name, source in recipe.sources.items():
+        if name in numbers:
+            values[name] = numbers[name]
+        elif source in conformed.missing:
+            values[name] = np.where(conformed.missing[source], 0, conformed.columns[source])
+        elif source in conformed.columns:
+            values[name] = conformed.columns[source]
+        else:
+            values[name] = conformed.sizes[source]
+    return values | {name: conformed.missing[column] for name, column in recipe.masks.items()}
+
+
+def sample_compiled(
+    compiled: CompiledPyMCModel,
+    conformed: Conformed,
+    careful: Mapping[str, float],
+    sampler: Mapping[str, Any],
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+) -> dict[str, xr.Dataset]:
+    """Run the Markov chains of a compiled model, as ``pm.sample`` does.
+
+    Parameters
+    ----------
+    careful : mapping of str to float
+        Options that those of the caller take the place of.
+    sampler : mapping of str to object
+        The caller's.
+    """
+    import nutpie
+
+    options = {**careful, **(sampler.get("nuts") or {})}
+    if "target_accept" in sampler:
+        options["target_accept"] = sampler["target_accept"]
+    if "max_treedepth" in options:
+        options["maxdepth"] = options.pop("max_treedepth")
+    tune = sampler.get("tune")
+    first = np.random.default_rng(seed).spawn(chains)[0]
+    try:
+        tree = nutpie.sample(
+            compiled,
+            draws=draws,
+            tune=None if tune is None else max(1, tune),
+            chains=chains,
+            cores=sampler.get("cores") or at_once(chains),
+            seed=int(first.integers(2**30)),
+            save_warmup=False,
+            progress_bar=False,
+            **options,
+        )
+    except RuntimeError as error:
+        raise PlainError(f"the compiled sampler stopped: {error}") from error
+    groups = {name: tree[name].to_dataset() for name in ("posterior", "sample_stats")}
+    posterior = groups["posterior"]
+    labels = {
+        d: np.asarray(conformed.coords[d])
+        for d in posterior.dims
+        if d in conformed.coords and len(conformed.coords[d]) == posterior.sizes[d]
+    }
+    return {**groups, "posterior": posterior.assign_coords(labels)}

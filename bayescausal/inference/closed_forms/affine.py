@@ -25,6 +25,7 @@ from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc, Join, MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
+from pytensor.tensor.extra_ops import CumOp
 from pytensor.tensor.math import Dot, Sum
 from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import (
@@ -33,24 +34,36 @@ from pytensor.tensor.subtensor import (
     IncSubtensor,
     Subtensor,
 )
+from scipy.sparse import csr_array
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.structure.rebuild import PY_MODE, evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pytensor.graph.basic import Apply, Variable
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Design", "Expressions", "NotAffineError", "degree", "design_of", "shapes_of"]
+__all__ = [
+    "Design",
+    "Expressions",
+    "NotAffineError",
+    "degree",
+    "design_of",
+    "one_of",
+    "shapes_of",
+    "slices_of",
+]
 
 NONE = float("inf")
 #: Elements of one unknown up to which each is probed.
 DENSE = 64
 #: Elements up to which each is probed where the two probes do not do.
 MOST = 512
+#: Slices of an array of which each is probed.
+FEW = 16
 
 
 class NotAffineError(Exception):
@@ -110,9 +123,7 @@ def _degree(node: Apply, inputs: list[float]) -> float:
         return _scalar_degree(op.scalar_op, node, inputs)
     if isinstance(op, Dot) or type(op).__name__ in ("MatMul", "BatchedDot"):
         return sum(inputs)
-    if isinstance(op, Join):
-        return max(inputs[1:]) if not inputs[0] else NONE
-    if isinstance(op, MakeVector):
+    if isinstance(op, Join | MakeVector):
         return max(inputs)
     if isinstance(op, Subtensor | AdvancedSubtensor):
         return inputs[0] if not any(inputs[1:]) else NONE
@@ -120,6 +131,8 @@ def _degree(node: Apply, inputs: list[float]) -> float:
         return max(inputs[:2]) if not any(inputs[2:]) else NONE
     if isinstance(op, CAReduce):
         return inputs[0] if isinstance(op, Sum) else NONE
+    if isinstance(op, CumOp):
+        return inputs[0] if op.mode == "add" else NONE
     first = DimShuffle | Reshape | Alloc | SpecifyShape | ViewOp | CheckAndRaise
     if isinstance(op, first | TensorFromScalar | ScalarFromTensor):
         return inputs[0]
@@ -154,6 +167,8 @@ class Expressions:
         Of ``structure.model``.
     columns : collection of str
         Names that are given by data: observed variables and ``pm.Data`` of the units.
+    places : mapping of Variable to str, optional
+        Expressions that are given too, by the names that they have in the values.
 
     Attributes
     ----------
@@ -161,14 +176,24 @@ class Expressions:
         Random variables and columns that the expressions read.
     """
 
-    def __init__(self, structure: Structure, outputs: Sequence[Variable], columns: Any) -> None:
-        model = structure.model
+    def __init__(
+        self,
+        structure: Structure,
+        outputs: Sequence[Variable],
+        columns: Collection[str],
+        places: Mapping[Variable, str] | None = None,
+    ) -> None:
+        model, places = structure.model, places or {}
         leaves = {*model.basic_RVs, *(d for d in model.data_vars if d.name in columns)}
-        found = sorted(named_parents(outputs, leaves), key=lambda v: str(v.name))
-        self.reads = tuple(str(v.name) for v in found)
-        self._types = {str(v.name): str(v.type.dtype) for v in found}
+        names = {v: str(v.name) for v in named_parents(outputs, leaves | set(places))} | {**places}
+        found = sorted(names, key=names.__getitem__)
+        self.reads = tuple(names[v] for v in found)
+        self._types = {names[v]: str(v.type.dtype) for v in found}
         inputs = {
-            v: pt.TensorType(v.type.dtype, (None,) * v.type.ndim)(f"in_{v.name}") for v in found
+            v: pt.TensorType(
+                v.type.dtype, v.type.shape if v in places else (None,) * v.type.ndim
+            )(f"in_{names[v]}")
+            for v in found
         }
         free = clone_replace(list(outputs), replace=inputs, rebuild_strict=False)
         self._call = pytensor.function(
@@ -252,13 +277,32 @@ class Design:
                 shape = (p.stop - p.start, q.stop - q.start)
                 joint = np.bincount(
                     a * shape[1] + b, weights * u * v, minlength=shape[0] * shape[1]
-                )
-                put(p, q, joint.reshape(shape))
+                ).reshape(shape)
+                put(p, q, joint + joint.T if p == q else joint)
         return out
+
+    def sparse(self, size: int) -> tuple[np.ndarray, csr_array]:
+        """Return the offset, and X with what is not zero in it."""
+        rows = np.arange(len(self.offset))
+        parts = [
+            (np.repeat(rows, x.shape[1]), np.tile(np.arange(p.start, p.stop), len(rows)), x.ravel())
+            for p, x in self.dense
+        ]
+        parts += [(rows, p.start + index, weight) for p, index, weight in self.scattered]
+        if not parts:
+            return self.offset, csr_array((len(rows), size))
+        i, j, x = (np.concatenate(part) for part in zip(*parts, strict=True))
+        seen = x != 0
+        return self.offset, csr_array((x[seen], (i[seen], j[seen])), shape=(len(rows), size))
 
 
 def design_of(
-    evaluate: Any, values: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], rows: Any
+    evaluate: Any,
+    values: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    rows: Any,
+    *,
+    dense: int = DENSE,
 ) -> Design:
     """Return the offset and design of an expression that is affine in its unknowns.
 
@@ -272,6 +316,8 @@ def design_of(
         Of the unknowns, in order: they are laid out one after the other.
     rows : tuple of int
         Shape to which the expression broadcasts; rows are counted in C order.
+    dense : int
+        Elements of one unknown up to which each is probed.
 
     Raises
     ------
@@ -285,7 +331,7 @@ def design_of(
 
     nothing = {n: np.zeros(shape) for n, shape in shapes.items()}
     offset = at(nothing)
-    dense: list[tuple[slice, np.ndarray]] = []
+    blocks: list[tuple[slice, np.ndarray]] = []
     scattered: list[tuple[slice, np.ndarray, np.ndarray]] = []
     start = 0
     for name, shape in shapes.items():
@@ -293,20 +339,20 @@ def design_of(
         place = slice(start, start + size)
         start += size
         found = None
-        if size > DENSE:
+        if size > dense:
             found = _scatter(at, nothing, name, shape, offset)
             if found is None and size > MOST:
                 raise NotAffineError(f"{name!r} has {size} elements and rows use several of them")
         if found is not None:
-            scattered.append((place, *found))
+            scattered.extend((place, *one) for one in found)
             continue
         block = np.empty((len(offset), size))
         for j in range(size):
             probe = np.zeros(size)
             probe[j] = 1.0
             block[:, j] = at({**nothing, name: probe.reshape(shape)}) - offset
-        dense.append((place, block))
-    made = Design(offset, dense, scattered)
+        blocks.append((place, block))
+    made = Design(offset, blocks, scattered)
     rng = np.random.default_rng(20)
     point = {n: rng.normal(size=shape) for n, shape in shapes.items()}
     flat = np.concatenate([np.zeros(0), *(v.reshape(-1) for v in point.values())])
@@ -319,20 +365,62 @@ def design_of(
 
 def _scatter(
     at: Any, nothing: Mapping[str, np.ndarray], name: str, shape: Any, offset: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """Return places and weights of the elements that each row uses, one of each slice; or None."""
+
+    def slope(values: np.ndarray) -> np.ndarray:
+        return np.asarray(at({**nothing, name: values.reshape(shape)}) - offset)
+
+    for slices in slices_of(shape):
+        found = [one_of(slope, int(np.prod(shape)), one) for one in slices]
+        if all(one is not None for one in found):
+            return [one for one in found if one is not None]
+    return None
+
+
+def slices_of(shape: tuple[int, ...]) -> list[list[np.ndarray]]:
+    """Return ways to cut an array: flat places along its last axis, or along its first."""
+    places = np.arange(int(np.prod(shape))).reshape(shape)
+    ways = [[places.reshape(-1)]]
+    if len(shape) > 1:
+        ways += [
+            [one.reshape(-1) for one in np.moveaxis(places, axis, 0)]
+            for axis in (-1, 0)
+            if shape[axis] <= FEW
+        ]
+    return ways
+
+
+def one_of(
+    slope: Callable[[np.ndarray], np.ndarray], size: int, places: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the place and weight of the one element that each row uses; None if several."""
-    size = int(np.prod(shape))
-    weight = at({**nothing, name: np.ones(shape)}) - offset
-    moved = at({**nothing, name: np.arange(float(size)).reshape(shape)}) - offset
+    """Return the place and weight of the one element among some that each row uses, or None.
+
+    Parameters
+    ----------
+    slope : callable
+        From values of all elements, flat, to what they add to each row.
+    size : int
+        Of all elements.
+    places : ndarray of int
+        Of the elements in question.
+    """
+
+    def at(values: np.ndarray | float) -> np.ndarray:
+        whole = np.zeros(size)
+        whole[places] = values
+        return slope(whole)
+
+    weight = at(1.0)
+    moved = at(np.arange(float(len(places))))
     with np.errstate(all="ignore"):
-        place = np.where(weight != 0, moved / weight, 0.0)
-    index = np.rint(place)
-    inside = np.isfinite(place) & (index >= 0) & (index < size)
-    if not np.all(inside) or not np.allclose(place, index, atol=1e-6):
+        order = np.where(weight != 0, moved / weight, 0.0)
+    index = np.rint(order)
+    inside = np.isfinite(order) & (index >= 0) & (index < len(places))
+    if not np.all(inside) or not np.allclose(order, index, atol=1e-6):
         return None
     index = index.astype(np.intp)
-    probe = np.random.default_rng(21).normal(size=size)
-    seen = at({**nothing, name: probe.reshape(shape)}) - offset
-    if not np.allclose(seen, weight * probe[index], rtol=1e-8, atol=1e-8):
+    probe = np.random.default_rng(21).normal(size=len(places))
+    if not np.allclose(at(probe), weight * probe[index], rtol=1e-8, atol=1e-8):
         return None
-    return index, weight
+    return places[index], weight

@@ -190,9 +190,9 @@ class Expressions:
         self.reads = tuple(names[v] for v in found)
         self._types = {names[v]: str(v.type.dtype) for v in found}
         inputs = {
-            v: pt.TensorType(
-                v.type.dtype, v.type.shape if v in places else (None,) * v.type.ndim
-            )(f"in_{names[v]}")
+            v: pt.TensorType(v.type.dtype, v.type.shape if v in places else (None,) * v.type.ndim)(
+                f"in_{names[v]}"
+            )
             for v in found
         }
         free = clone_replace(list(outputs), replace=inputs, rebuild_strict=False)

@@ -38,7 +38,7 @@ __all__ = ["draw_density"]
 #: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
 FREEDOM = 6.0
 #: Points of a round, and rounds.
-ROUND, ROUNDS = 2_000, 12
+ROUND, ROUNDS = 1_000, 12
 #: Share of effective points at which the mixture is good.
 GOOD = 0.75
 #: Of usable draws: the worst shape of the tail, the smallest shares of proposals that are accepted
@@ -47,7 +47,7 @@ TAIL, ACCEPTED, EFFECTIVE = 0.7, 0.3, 0.4
 #: The shape of the tail up to which a mixture covers it.
 LIGHT = 0.4
 #: Correlation of neighbours up to which draws are thinned, and the most thinning.
-NEIGHBOURS, THIN = 0.1, 12
+NEIGHBOURS, THIN = 0.25, 12
 #: Components that a round adds, steps of expectation-maximisation, the width of what finds tails.
 ADDED, STEPS, WIDE = 3, 8, 2.0
 #: Proposals before the first draw.
@@ -93,9 +93,8 @@ def draw_density(
             found = np.asarray(log_density(points), dtype=float)
         return np.where(np.isfinite(found), found, -np.inf)
 
-    mixture = _fitted(value, _at_mode(value, starts), rng)
-    probe = mixture.draw(ROUND, rng)
-    rejected = 1 - _checked(value(probe) - mixture.log_density(probe))
+    mixture, ratio = _fitted(value, _at_mode(value, starts), rng)
+    rejected = 1 - _checked(ratio)
     thin = int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
     points = mixture.draw(WARM + thin * size, rng)
     ratio = value(points) - mixture.log_density(points)
@@ -236,8 +235,12 @@ def _factor(covariance: Array) -> Array | None:
         return None
 
 
-def _fitted(value: LogDensity, found: tuple[Array, Array], rng: np.random.Generator) -> _Mixture:
-    """Return a mixture that is near to the density, from its mode and the curvature there.
+def _fitted(
+    value: LogDensity, found: tuple[Array, Array], rng: np.random.Generator
+) -> tuple[_Mixture, Array]:
+    """Return a mixture that is near to the density, and ratios at points drawn from it.
+
+    It starts from the mode and the curvature there.
 
     The points of all rounds count, weighted by the mixture of the mixtures that they were drawn
     from.
@@ -258,15 +261,15 @@ def _fitted(value: LogDensity, found: tuple[Array, Array], rng: np.random.Genera
         height = value(fresh)
         if not np.isfinite(height).any():
             raise ArithmeticError("no proposal for its scales lies where there is density")
-        ratio = height - mixture.log_density(fresh)
+        fresh_ratio = height - mixture.log_density(fresh)
         used.append(mixture)
         points, heights = np.concatenate([points, fresh]), np.concatenate([heights, height])
-        share = _effective(ratio)
+        share = _effective(fresh_ratio)
         good = share > GOOD or (share > EFFECTIVE and share < best + 0.05)
         best = max(best, share)
-        sure = sure + 1 if good and _tail(ratio) < LIGHT else 0
+        sure = sure + 1 if good and _tail(fresh_ratio) < LIGHT else 0
         if sure == 2:
-            break
+            return mixture, fresh_ratio
         if sure:
             continue
         ratio = heights - logsumexp([m.log_density(points) for m in used], axis=0)
@@ -275,7 +278,8 @@ def _fitted(value: LogDensity, found: tuple[Array, Array], rng: np.random.Genera
         for _ in range(STEPS):
             mixture = mixture.moved(points, weights)
         mixture = mixture.beside((weights @ points)[None], points, weights, scale=WIDE, share=0.05)
-    return mixture
+    fresh = mixture.draw(ROUND, rng)
+    return mixture, value(fresh) - mixture.log_density(fresh)
 
 
 def _effective(ratio: Array) -> float:

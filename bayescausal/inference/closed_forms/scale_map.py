@@ -340,10 +340,15 @@ def affine_map(made: ScaleMap, shapes: Mapping[str, tuple[int, ...]]) -> AffineM
                 raise ArithmeticError(f"{name!r} has {length} elements that are not read apart")
             found = [_single(slopes, size, i) for i in place]
         for probe, row, column in found:
-            if len(row):
-                probes.append(probe)
-                rows.append(row)
-                columns.append(column)
+            free = (k for k, taken in enumerate(rows) if not np.intersect1d(taken, row).size)
+            k = next(free, len(rows))
+            if k == len(rows):
+                probes.append(np.zeros(size))
+                rows.append(np.zeros(0, np.int64))
+                columns.append(np.zeros(0, np.int64))
+            probes[k] = probes[k] + probe  # no row is moved by both
+            rows[k] = np.concatenate([rows[k], row])
+            columns[k] = np.concatenate([columns[k], column])
     own_columns = np.concatenate([np.zeros(0, np.int64), *own])
     own_rows = effective + np.arange(len(own_columns))
     shape_of = zero.shape[1], size

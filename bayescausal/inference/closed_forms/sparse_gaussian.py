@@ -164,37 +164,31 @@ class SparseGaussian:
             Minus infinity where the precision is not positive definite.
         mean : ndarray, shape (n, n_coefficients)
         """
-        log_integral, mean = self._solve(jacobian, weights, linear, shift, None)
-        rest = shift.copy()
-        for b in range(len(rest)):
-            rest[b] += np.bincount(
-                self.row_of, jacobian[b] * mean[b, self.indices], minlength=self.rows
-            )
-        heights = np.zeros(len(rest))
-        for b in range(len(rest)):
-            entries = self._entries(weights[b])
-            heights[b] = entries @ (rest[b, self.left] * rest[b, self.right])
-        heights += square - 2 * (linear * rest).sum(axis=1)
-        return log_integral - 0.5 * heights, mean
+        return self._solve(jacobian, weights, linear, shift, square, None)
 
     def draw(
         self, jacobian: Array, weights: Array, linear: Array, shift: Array, rng: np.random.Generator
     ) -> Array:
         """Return one draw of the coefficients for each row of the arguments."""
         noise = rng.standard_normal((len(jacobian), self.size))
-        return self._solve(jacobian, weights, linear, shift, noise)[1]
+        return self._solve(jacobian, weights, linear, shift, np.zeros(0), noise)[1]
 
     def _entries(self, weights: Array) -> Array:
         return np.asarray(self.values * weights[self.term])
 
     def _solve(
-        self, jacobian: Array, weights: Array, linear: Array, shift: Array, noise: Array | None
+        self,
+        jacobian: Array,
+        weights: Array,
+        linear: Array,
+        shift: Array,
+        square: Array,
+        noise: Array | None,
     ) -> tuple[Array, Array]:
         from bayescausal.inference.closed_forms.sparse_kernels import factorise  # loads numba
 
         n = len(jacobian)
         heights, means = np.full(n, -np.inf), np.zeros((n, self.size))
-        empty = np.zeros((0, 0))
         if not self.full:
             factorise(
                 self.indptr,
@@ -218,7 +212,8 @@ class SparseGaussian:
                 self.back_place,
                 self.back_column,
                 self.order,
-                empty if noise is None else noise,
+                np.zeros((0, 0)) if noise is None else noise,
+                square,
                 heights,
                 means,
             )
@@ -239,7 +234,11 @@ class SparseGaussian:
             if noise is not None:
                 half = half + noise[b][self.order]
             means[b, self.order] = solve_triangular(lower, half, lower=True, trans="T")
-            heights[b] = -np.log(np.diag(lower)).sum()
+            if noise is None:
+                moves = jacobian[b] * means[b, self.indices]
+                rest = shift[b] + np.bincount(self.row_of, moves, self.rows)
+                form = square[b] + entries @ (rest[self.left] * rest[self.right])
+                heights[b] = -np.log(np.diag(lower)).sum() - 0.5 * (form - 2 * linear[b] @ rest)
         return heights, means
 
 

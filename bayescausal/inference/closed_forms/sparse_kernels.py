@@ -37,10 +37,11 @@ def factorise(
     back_column,
     order,
     noise,
+    square,
     heights,
     means,
 ):
-    """Fill in minus half the log-determinants, and the means or draws; arguments as there."""
+    """Fill in the log integrals, and the means; or draws. Arguments as there."""
     size, rows = len(order), len(indptr) - 1
     factor = np.empty(len(l_row))
     column = np.zeros(size)
@@ -103,3 +104,15 @@ def factorise(
         for j in range(size):
             means[b, order[j]] = column[j]
             column[j] = 0.0
+        if len(noise):
+            continue
+        form = square[b]
+        for r in range(rows):
+            moved = shift[b, r]
+            for p in range(indptr[r], indptr[r + 1]):
+                moved += jacobian[b, p] * means[b, indices[p]]
+            push[r] = moved
+            form -= 2.0 * linear[b, r] * moved
+        for e in range(len(values)):
+            form += entries[e] * push[left[e]] * push[right[e]]
+        heights[b] -= 0.5 * form

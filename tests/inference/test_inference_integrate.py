@@ -490,13 +490,13 @@ def test_deterministics_read_the_data_of_the_fit():
     """Both where an exact block and where an integral brought the draws."""
     with pm.Model(coords={"school": range(3), "unit": [0]}) as model:
         k = pm.Data("k", 2.0)
-        tau, s = pm.HalfNormal("tau"), pm.HalfNormal("s")
+        tau, s = pm.HalfNormal("tau"), pm.HalfNormal("s", dims="school")
         e = pm.Normal("e", 0, tau, dims="school")
         w = pm.Data("where", [0], dims="unit")
         b = pm.Normal("b")
         pm.Deterministic("times", k * e, dims="school")
         pm.Deterministic("scaled", k * b)
-        pm.Normal("y", e[w], s, dims="unit")
+        pm.Normal("y", e[w], s[w], dims="unit")
         pm.Normal("z", b, 1, dims="unit")
     data = {"where": [0, 1, 2, 0], "y": [0.1, 1.0, 2.0, 0.3], "z": [1.0, 2.0, 0.0, 1.0], "k": 5.0}
     with warnings.catch_warnings():

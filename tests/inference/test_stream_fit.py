@@ -265,7 +265,7 @@ def loose():
         pm.Bernoulli("t", logit_p=al[g] + b * x, dims="unit")
         z = pm.Normal("z", 0, 1, dims="unit")
         lam, s, c = pm.Laplace("lam", 0, 1), pm.HalfNormal("s"), pm.Normal("c")
-        pm.Normal("y", c + lam * z, s, dims="unit")
+        pm.Normal("y", c + lam * z + b * x, s, dims="unit")  # it shares b with a logistic one
         p = pm.Beta("p", 1, 1)
         pm.Bernoulli("w", p, dims="unit")
         pm.Normal("unread", 0, 3)

@@ -19,13 +19,8 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 
-from bayescausal.inference.closed_forms.affine import (
-    MOST,
-    NotAffineError,
-    degree,
-    design_of,
-    shapes_of,
-)
+from bayescausal.inference.closed_forms.affine import NotAffineError, degree, shapes_of
+from bayescausal.inference.closed_forms.design import MOST, design_of
 from bayescausal.inference.closed_forms.equation import Equation, NotReducedError, placeholder
 from bayescausal.inference.closed_forms.lifted import lifted
 from bayescausal.inference.closed_forms.linear import LinearStatistics

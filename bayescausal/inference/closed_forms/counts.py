@@ -27,14 +27,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.closed_forms.affine import (
-    Expressions,
-    NotAffineError,
-    degree,
-    design_of,
-    shapes_of,
-)
+from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError, degree, shapes_of
 from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.closed_forms.design import design_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

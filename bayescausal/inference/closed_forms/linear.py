@@ -34,17 +34,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
 
-from bayescausal.inference.closed_forms.affine import (
-    Expressions,
-    NotAffineError,
-    design_of,
-)
+from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError
+from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bayescausal.inference.closed_forms.affine import Design
+    from bayescausal.inference.closed_forms.design import Design
 
 
 __all__ = ["LinearBlock", "LinearStatistics"]

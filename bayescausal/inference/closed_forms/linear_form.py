@@ -18,14 +18,9 @@ from pytensor.graph.replace import clone_replace, vectorize_graph
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
-from bayescausal.inference.closed_forms.affine import (
-    Expressions,
-    NotAffineError,
-    degree,
-    design_of,
-    shapes_of,
-)
+from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError, degree, shapes_of
 from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.linear import (
     LinearBlock,
     LinearEquation,
@@ -40,8 +35,8 @@ if TYPE_CHECKING:
 
     from pytensor.tensor.variable import TensorVariable
 
-    from bayescausal.inference.closed_forms.affine import Design
     from bayescausal.inference.closed_forms.blocks import Block
+    from bayescausal.inference.closed_forms.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["linear_block", "stripped"]

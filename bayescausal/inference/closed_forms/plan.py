@@ -23,7 +23,9 @@ from pytensor.graph.replace import vectorize_graph
 
 from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.blocks import Block, named_parents, split
+from bayescausal.inference.closed_forms.coefficients import CoefficientBlock
 from bayescausal.inference.closed_forms.counts import CountBlock, count_block
+from bayescausal.inference.closed_forms.hierarchy import coefficient_block
 from bayescausal.inference.closed_forms.linear import LinearBlock
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.model.interventions.support import is_discrete
@@ -57,7 +59,7 @@ __all__ = [
 #: Rows whose designs are held at a time.
 ROWS = 50_000
 
-Sampler = LinearBlock | CountBlock
+Sampler = LinearBlock | CountBlock | CoefficientBlock
 
 
 class Rows(Protocol):
@@ -114,9 +116,10 @@ def make_plan(structure: Structure, columns: Collection[str], partly: Collection
             rest.append((block, f"{', '.join(odd)} has a transform of its own"))
             continue
         found: Sampler | str = linear_block(structure, block, columns)
-        if isinstance(found, str):
-            other = count_block(structure, block, columns)
-            found = found if isinstance(other, str) else other
+        for form in (count_block, coefficient_block):
+            if isinstance(found, str):
+                other = form(structure, block, columns)
+                found = found if isinstance(other, str) else other
         if isinstance(found, str):
             rest.append((block, found))
         else:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.closed_forms.affine import MOST, NotAffineError
+from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.affine_term import AffineTerm, numbers_of
 from bayescausal.inference.closed_forms.compress import Compression, insert, reducible
+from bayescausal.inference.closed_forms.design import MOST
 from bayescausal.inference.closed_forms.equation import NotReducedError
 from bayescausal.inference.closed_forms.plan import rest_of
 from bayescausal.inference.closed_forms.points import POINTS

@@ -1,0 +1,290 @@
+r"""Coefficients leave the chain: their integral is known whatever the scales are.
+
+The unknowns of a block are coefficients :math:`c` and a few others :math:`h` (scales, correlations,
+length scales, the noise). Given :math:`h` everything about :math:`c` is Gaussian and affine,
+
+.. math::
+
+   y_i \sim N(o_i + x_i' e(c, h),\; \sigma(h)), \qquad
+   e(c, h) = e_0(h) + E(h)\, c, \qquad c_j \sim N(m_j(c, h),\; s_j(h)),
+
+where the *effective coefficients* :math:`e` are whatever of the mean reads unknowns and no column:
+the effects of groups, centred or not, correlated or not, nested or crossed; weights of a spline or
+of a Hilbert-space Gaussian process with its length scale; coefficients that share a scale. Then
+
+.. math:: p(h \mid y) \propto p(h)\, \int p(c \mid h) \prod_i p(y_i \mid c, h)\, dc
+
+is known in closed form and reads the rows through :math:`X'X, X'y, y'y` alone, one pass over them
+[1]_. The few :math:`h` are drawn from it (:mod:`.few_unknowns`), and the coefficients from their
+exact conditional. Which entries of :math:`E` and of the precision are not zero is found once, so
+that the cost is linear in the number of groups (:mod:`.sparse_gaussian`).
+
+References
+----------
+.. [1] D. Bates, M. Maechler, B. Bolker and S. Walker, Fitting linear mixed-effects models using
+   lme4, *Journal of Statistical Software* 67(1), 2015, section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csc_array, csr_array, diags_array
+from scipy.sparse.linalg import splu
+
+from bayescausal.inference.closed_forms.affine import NotAffineError
+from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.closed_forms.few_unknowns import draw_density
+from bayescausal.inference.closed_forms.scale_map import ScaleMap, affine_map
+from bayescausal.inference.closed_forms.sparse_gaussian import SparseGaussian, Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bayescausal.annotations import Array
+    from bayescausal.inference.closed_forms.hierarchy import Equation, Hierarchy
+
+__all__ = ["CoefficientBlock", "CoefficientStatistics"]
+
+#: Numbers that are held at a time while the density is evaluated.
+NUMBERS = 4_000_000
+#: Effective coefficients of one array of which each is tried by itself.
+DENSE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """The rows of one equation, about a reference: they add over rows."""
+
+    reference: Array
+    count: float
+    gram: csr_array
+    moment: Array
+    square: float
+
+    def about(self, reference: Array) -> _Sums:
+        step = reference - self.reference
+        push = self.gram @ step
+        square = max(float(self.square - 2 * step @ self.moment + step @ push), 0.0)
+        return replace(self, reference=reference, moment=self.moment - push, square=square)
+
+    def __add__(self, other: _Sums) -> _Sums:
+        more = other.about(self.reference)
+        return _Sums(
+            self.reference,
+            self.count + more.count,
+            csr_array(self.gram + more.gram),
+            self.moment + more.moment,
+            self.square + more.square,
+        )
+
+    def fitted(self) -> Array:
+        """Return a reference near the least-squares fit."""
+        scale = np.sqrt(np.maximum(self.gram.diagonal(), 1e-300))
+        inverse = diags_array(1 / scale)
+        scaled = inverse @ self.gram @ inverse + diags_array(np.full(len(scale), 1e-8))
+        found = splu(csc_array(scaled)).solve(self.moment / scale) / scale
+        return self.reference + np.where(np.isfinite(found), found, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class CoefficientStatistics:
+    """What the data of a block come down to. Those of two sets of rows add.
+
+    Attributes
+    ----------
+    sums : tuple
+        Of each equation.
+    given : dict of str to ndarray
+        Columns of groups that the priors read.
+    """
+
+    sums: tuple[_Sums, ...]
+    given: dict[str, Array]
+
+    @property
+    def reference(self) -> tuple[Array, ...]:
+        """About which residuals are taken."""
+        return tuple(s.reference for s in self.sums)
+
+    def __add__(self, other: CoefficientStatistics) -> CoefficientStatistics:
+        pairs = zip(self.sums, other.sums, strict=True)
+        return CoefficientStatistics(tuple(a + b for a, b in pairs), self.given)
+
+
+class CoefficientBlock:
+    """A block whose coefficients are integrated out. Made by :func:`.hierarchy.coefficient_block`.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The coefficients, then the other unknowns.
+    columns : tuple of str
+        The columns that the statistics need.
+    observed : tuple of str
+        The variables whose equations it holds.
+    method : str
+        How it is drawn, in words.
+    """
+
+    method = "coefficients integrated out"
+
+    def __init__(self, hierarchy: Hierarchy) -> None:
+        self.hierarchy = hierarchy
+        self.equations = hierarchy.equations
+        self.names = (*hierarchy.shapes, *hierarchy.others)
+        self.observed = tuple(e.name for e in self.equations)
+        reads = [n for e in self.equations for n in (e.name, *e.reads)]
+        self.columns = tuple(dict.fromkeys((*reads, *hierarchy.given)))
+
+    def statistics(
+        self,
+        chunk: Mapping[str, Array],
+        counts: Array | None = None,
+        *,
+        reference: Sequence[Array] | None = None,
+    ) -> CoefficientStatistics:
+        """Return the statistics of some rows; arguments as of a linear block.
+
+        Raises
+        ------
+        NotAffineError
+            If the numbers contradict what the expressions promised.
+        """
+        found = []
+        for k, equation in enumerate(self.equations):
+            sums = _sums_of(equation, chunk, counts, None if reference is None else reference[k])
+            found.append(sums)
+        given = {n: np.asarray(chunk[n]) for n in self.hierarchy.given}
+        return CoefficientStatistics(tuple(found), given)
+
+    def draw(self, statistics: CoefficientStatistics, size: int, seed: Any) -> dict[str, Array]:
+        """Return draws of the unknowns, independent but for a few repetitions of scales.
+
+        Raises
+        ------
+        ArithmeticError
+            If the density of the scales has a shape that the draws would not cover.
+        """
+        rng = np.random.default_rng(seed)
+        posterior = _Posterior(self.hierarchy, statistics)
+        points = draw_density(posterior.log_density, posterior.map.starts(), size, rng)
+        return posterior.draw(points, rng)
+
+
+def _sums_of(
+    equation: Equation, chunk: Mapping[str, Array], counts: Array | None, reference: Array | None
+) -> _Sums:
+    y = np.asarray(chunk[equation.name], dtype=float)
+    design = design_of(
+        lambda v: equation.mean(v)[0], chunk, equation.shapes, y.shape, dense=DENSE
+    ).sparse(equation.size)
+    values = (np.log(y) if equation.log else y).reshape(-1)
+    weight = np.ones(len(values))
+    if counts is not None:
+        spread = np.asarray(counts, dtype=float).reshape(-1, *(1,) * (y.ndim - 1))
+        weight = np.broadcast_to(spread, y.shape).reshape(-1)
+    count = float(weight.sum())
+    if equation.sigma is not None:
+        sigma = np.broadcast_to(equation.sigma(chunk)[0], y.shape).reshape(-1)
+        if not np.all(sigma > 0):
+            raise NotAffineError(f"the noise of {equation.name!r} is not positive")
+        weight, count = weight / sigma**2, 0.0
+    offset, x = design
+    weighted = csr_array(x.T * weight)
+
+    def about(at: Array) -> _Sums:
+        rest = values - offset - x @ at
+        return _Sums(at, count, csr_array(weighted @ x), weighted @ rest, float(weight @ rest**2))
+
+    return about(about(np.zeros(equation.size)).fitted() if reference is None else reference)
+
+
+class _Posterior:
+    """The density of the scales, and the coefficients given them."""
+
+    def __init__(self, hierarchy: Hierarchy, statistics: CoefficientStatistics) -> None:
+        self.hierarchy = hierarchy
+        self.map: ScaleMap = hierarchy.map.at(statistics.given)
+        # About the fit of all rows, so that draws do not depend on their order.
+        self.sums = [s.about(s.fitted()) for s in statistics.sums]
+        self.affine = affine_map(self.map, hierarchy.shapes)
+        self.reference = np.concatenate([np.zeros(0), *(s.reference for s in self.sums)])
+        self.moment = np.concatenate([np.zeros(0), *(s.moment for s in self.sums)])
+        self.equation = np.repeat(np.arange(len(self.sums)), [len(s.moment) for s in self.sums])
+        self.form = SparseGaussian(self.affine.pattern, self._terms())
+
+    def _terms(self) -> Terms:
+        parts, start = [], 0
+        for k, sums in enumerate(self.sums):
+            gram = sums.gram.tocoo()
+            weight = np.full(gram.nnz, k)
+            parts.append(Terms(gram.row + start, gram.col + start, gram.data, weight))
+            start += len(sums.moment)
+        base = len(self.sums)
+        for prior in self.hierarchy.priors:
+            terms = prior.terms(start, base)
+            if terms is not None:
+                parts.append(terms)
+            start, base = start + prior.size, base + prior.weights
+        return Terms.joined(parts)
+
+    def _pieces(self, points: Array) -> tuple[Array, tuple[Array, Array, Array, Array], Array]:
+        """Return the log-density without the integral, the form's arguments, and its constant."""
+        scales = self.map.scales(points)
+        jacobian, shift = self.affine(self.map, points)
+        noise = np.ones((len(points), len(self.sums)))
+        for k, sigma in enumerate(scales.sigmas):
+            if sigma is not None:
+                noise[:, k] = sigma
+        with np.errstate(all="ignore"):
+            precision = 1.0 / noise**2
+            height = scales.log_prior - np.log(noise) @ [s.count for s in self.sums]
+            weights = [precision]
+            for prior, spread in zip(self.hierarchy.priors, scales.spreads, strict=True):
+                own, log_volume = prior.precision(spread, len(points))
+                weights.append(own)
+                height = height + log_volume
+        rows = len(self.reference)
+        linear = np.zeros_like(shift)
+        linear[:, :rows] = precision[:, self.equation] * self.moment
+        shift[:, :rows] -= self.reference
+        square = precision @ np.array([s.square for s in self.sums])
+        return height, (jacobian, np.concatenate(weights, axis=1), linear, shift), square
+
+    def _chunks(self, points: Array) -> list[Array]:
+        step = max(1, NUMBERS // self.affine.numbers)
+        return [points[i : i + step] for i in range(0, len(points), step)]
+
+    def log_density(self, points: Array) -> Array:
+        """Return the log-density of unconstrained scales."""
+        out = []
+        for part in self._chunks(points):
+            height, arguments, square = self._pieces(part)
+            finite = np.isfinite(height) & np.isfinite(square)
+            finite &= np.all([np.isfinite(a).all(axis=1) for a in arguments], axis=0)
+            found = np.full(len(part), -np.inf)
+            if finite.any():
+                jacobian, weights, linear, shift = (a[finite] for a in arguments)
+                value, _ = self.form(jacobian, weights, linear, shift, square[finite])
+                found[finite] = height[finite] + value
+            out.append(found)
+        return np.concatenate(out)
+
+    def draw(self, points: Array, rng: np.random.Generator) -> dict[str, Array]:
+        """Return the unknowns, the coefficients drawn given the scales."""
+        flat = np.empty((len(points), self.form.size))
+        start = 0
+        for part in self._chunks(points):
+            arguments = self._pieces(part)[1]
+            flat[start : start + len(part)] = self.form.draw(*arguments, rng)
+            start += len(part)
+        self.affine.verify(self.map, points[:3], flat[:3])
+        out, start = {}, 0
+        for name, shape in self.hierarchy.shapes.items():
+            stop = start + int(np.prod(shape))
+            out[name] = flat[:, start:stop].reshape(len(points), *shape)
+            start = stop
+        return out | self.map.values(points)

@@ -1,0 +1,343 @@
+r"""Draws of a few unknowns from a density that can be evaluated at many points at once.
+
+A mixture of Student-t distributions is fitted to the density: first at the mode, with the curvature
+there, then by a few rounds of *adaptive importance sampling*, in which the components move to the
+weighted mean and covariance of what each of them explains [1]_. From the last mixture the draws are
+made by *independence Metropolis-Hastings*, which leaves the density exactly invariant, thinned
+until neighbours are nearly independent [2]_. How well the mixture fits is measured: the share of
+proposals that is accepted, and the shape k of the generalised Pareto tail of the importance ratios
+[3]_. Where it does not fit, there are no draws.
+
+References
+----------
+.. [1] O. Cappe, R. Douc, A. Guillin, J.-M. Marin and C. P. Robert, Adaptive importance sampling in
+   general mixture classes, *Statistics and Computing* 18, 2008.
+.. [2] L. Tierney, Markov chains for exploring posterior distributions, *Annals of Statistics* 22,
+   1994, section 2.3.
+.. [3] A. Vehtari, D. Simpson, A. Gelman, Y. Yao and J. Gabry, Pareto smoothed importance sampling,
+   *JMLR* 25, 2024.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import gammaln, logsumexp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayescausal.annotations import Array
+
+    type LogDensity = Callable[[Array], Array]
+
+__all__ = ["draw_density"]
+
+#: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
+FREEDOM = 6.0
+#: Points of a round, and rounds.
+ROUND, ROUNDS = 1_000, 12
+#: Share of effective points at which the mixture is good.
+GOOD = 0.75
+#: Of usable draws: the worst shape of the tail, the smallest shares of proposals that are accepted
+#: and that are effective.
+TAIL, ACCEPTED, EFFECTIVE = 0.7, 0.3, 0.4
+#: The shape of the tail up to which a mixture covers it.
+LIGHT = 0.4
+#: Correlation of neighbours up to which draws are thinned, and the most thinning.
+NEIGHBOURS, THIN = 0.25, 12
+#: Components that a round adds, steps of expectation-maximisation, the width of what finds tails.
+ADDED, STEPS, WIDE = 3, 8, 2.0
+#: Proposals before the first draw.
+WARM = 100
+
+
+def draw_density(
+    log_density: LogDensity, starts: Array, size: int, rng: np.random.Generator
+) -> Array:
+    """Return draws from a density of a few real unknowns.
+
+    Parameters
+    ----------
+    log_density : callable
+        From points, shape (n, d), to the log-density up to a constant, shape (n,); minus infinity
+        or NaN where there is none.
+    starts : ndarray, shape (n, d)
+        Points among which a start is looked for, such as draws from the prior.
+    size : int
+        How many draws.
+
+    Returns
+    -------
+    ndarray, shape (size, d)
+        Nearly independent.
+
+    Raises
+    ------
+    ArithmeticError
+        If the mixture does not fit: the density has tails or modes that it did not find.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> draws = draw_density(lambda u: -(u**2).sum(axis=1) / 2, np.ones((4, 2)), 4_000, rng)
+    >>> bool(np.all(np.abs(draws.mean(axis=0)) < 5 / np.sqrt(3_000)))
+    True
+    """
+
+    def value(points: Array) -> Array:
+        with np.errstate(all="ignore"):
+            found = np.asarray(log_density(points), dtype=float)
+        return np.where(np.isfinite(found), found, -np.inf)
+
+    mixture, ratio = _fitted(value, _at_mode(value, starts), rng)
+    rejected = 1 - _checked(ratio)
+    thin = int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
+    points = mixture.draw(WARM + thin * size, rng)
+    ratio = value(points) - mixture.log_density(points)
+    _checked(ratio)
+    return np.asarray(points[_metropolis(ratio, rng)[WARM:][thin - 1 :: thin]])
+
+
+def _checked(ratio: Array) -> float:
+    """Return the share of proposals that is accepted, if the mixture fits."""
+    finite = ratio[np.isfinite(ratio)]
+    if len(finite) < len(ratio) / 4:
+        raise ArithmeticError("most proposals for its scales lie where there is no density")
+    accepted = _acceptance(ratio)
+    if accepted < ACCEPTED or _effective(ratio) < EFFECTIVE:
+        raise ArithmeticError(f"only {accepted:.0%} of the proposals for its scales are accepted")
+    shape = _tail(ratio)
+    if not shape < TAIL:
+        raise ArithmeticError(f"the ratios for its scales have a heavy tail (k = {shape:.2f})")
+    return accepted
+
+
+def _tail(ratio: Array) -> float:
+    """Return the shape k of the tail of importance ratios."""
+    from arviz_stats.base import array_stats
+
+    finite = ratio[np.isfinite(ratio)]
+    if np.ptp(finite) < 1e-9:
+        return -np.inf
+    return float(array_stats.psislw(-finite)[1])  # it takes minus the log of the ratio
+
+
+def _acceptance(ratio: Array) -> float:
+    """Return the share of proposals that a stationary independence chain accepts."""
+    height = ratio[np.isfinite(ratio)]
+    weights = np.exp(height - height.max())
+    state = np.sort(weights)
+    # mean over states (by weight) of the mean over proposals of min(1, w' / w)
+    below = np.concatenate([[0.0], np.cumsum(state)])[:-1]
+    above = len(state) - np.arange(len(state))
+    return float(np.sum(below + above * state) / (len(ratio) * state.sum()))
+
+
+def _metropolis(ratio: Array, rng: np.random.Generator) -> Array:
+    """Return which proposal the chain is at, after each."""
+    threshold = np.log(rng.random(len(ratio)))
+    at = int(np.argmax(np.isfinite(ratio)))
+    where = np.empty(len(ratio), dtype=np.int64)
+    for i, (height, least) in enumerate(zip(ratio.tolist(), threshold.tolist(), strict=True)):
+        if height - ratio[at] > least:
+            at = i
+        where[i] = at
+    return where
+
+
+# ------------------------------------------------------------------------- the mixture
+
+
+@dataclass(frozen=True, eq=False)
+class _Mixture:
+    """Student-t distributions: weights, centres, Cholesky factors of their scale matrices."""
+
+    weights: Array
+    centres: Array
+    factors: Array
+
+    def draw(self, size: int, rng: np.random.Generator) -> Array:
+        which = rng.choice(len(self.weights), size=size, p=self.weights)
+        noise = rng.standard_normal((size, self.centres.shape[1]))
+        stretch = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, size))
+        moved = np.einsum("nij,nj->ni", self.factors[which], noise)
+        return np.asarray(self.centres[which] + stretch[:, None] * moved)
+
+    def parts(self, points: Array) -> tuple[Array, Array]:
+        """Return the log-densities of the components, weighted, and the squared distances."""
+        d = points.shape[1]
+        heights, distances = [], []
+        for weight, centre, factor in zip(self.weights, self.centres, self.factors, strict=True):
+            z = np.linalg.inv(factor) @ (points - centre).T
+            distance = (z**2).sum(axis=0)
+            constant = gammaln((FREEDOM + d) / 2) - gammaln(FREEDOM / 2)
+            constant -= d / 2 * np.log(FREEDOM * np.pi) + np.log(np.diag(factor)).sum()
+            heights.append(
+                np.log(weight) + constant - (FREEDOM + d) / 2 * np.log1p(distance / FREEDOM)
+            )
+            distances.append(distance)
+        return np.stack(heights), np.stack(distances)
+
+    def log_density(self, points: Array) -> Array:
+        return np.asarray(logsumexp(self.parts(points)[0], axis=0))
+
+    def moved(self, points: Array, weights: Array) -> _Mixture:
+        """Return the mixture nearer to weighted points: one step of expectation-maximisation."""
+        heights, distances = self.parts(points)
+        share = np.exp(heights - logsumexp(heights, axis=0)) * weights
+        stretch = (FREEDOM + points.shape[1]) / (FREEDOM + distances)
+        kept, centres, factors = [], [], []
+        for part, pull in zip(share, share * stretch, strict=True):
+            total = part.sum()
+            if total < 0.01 or total**2 < 20 * points.shape[1] * (part**2).sum():
+                continue  # too little, or too few effective points
+            centre = pull @ points / pull.sum()
+            rest = points - centre
+            factor = _factor((pull * rest.T) @ rest / total)
+            if factor is not None:
+                kept.append(total)
+                centres.append(centre)
+                factors.append(factor)
+        if not kept:
+            return self
+        return _Mixture(np.array(kept) / sum(kept), np.stack(centres), np.stack(factors))
+
+    def beside(
+        self,
+        centres: Array,
+        points: Array,
+        weights: Array,
+        *,
+        scale: float = 0.5,
+        share: float = 0.3,
+    ) -> _Mixture:
+        """Return the mixture with more components, as wide as weighted points times `scale`."""
+        rest = points - weights @ points
+        factor = _factor((weights * rest.T) @ rest)
+        if factor is None:
+            return self
+        n = len(centres)
+        return _Mixture(
+            np.concatenate([(1 - share) * self.weights, np.full(n, share / n)]),
+            np.concatenate([self.centres, centres]),
+            np.concatenate([self.factors, np.stack([scale * factor] * n)]),
+        )
+
+
+def _factor(covariance: Array) -> Array | None:
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _fitted(
+    value: LogDensity, found: tuple[Array, Array], rng: np.random.Generator
+) -> tuple[_Mixture, Array]:
+    """Return a mixture that is near to the density, and ratios at points drawn from it.
+
+    It starts from the mode and the curvature there.
+
+    The points of all rounds count, weighted by the mixture of the mixtures that they were drawn
+    from.
+    """
+    centre, covariance = found
+    factor = np.linalg.cholesky(covariance)
+    # narrow, as it is at the mode, and wide, for tails and for modes that lie beside it
+    mixture = _Mixture(
+        np.array([0.6, 0.3, 0.1]),
+        np.stack([centre] * 3),
+        np.stack([factor, 1.5 * factor, 3.0 * factor]),
+    )
+    used: list[_Mixture] = []
+    points, heights = np.zeros((0, len(centre))), np.zeros(0)
+    sure, best = 0, 0.0
+    for _ in range(ROUNDS):
+        fresh = mixture.draw(ROUND, rng)
+        height = value(fresh)
+        if not np.isfinite(height).any():
+            raise ArithmeticError("no proposal for its scales lies where there is density")
+        fresh_ratio = height - mixture.log_density(fresh)
+        used.append(mixture)
+        points, heights = np.concatenate([points, fresh]), np.concatenate([heights, height])
+        share = _effective(fresh_ratio)
+        good = share > GOOD or (share > EFFECTIVE and share < best + 0.05)
+        best = max(best, share)
+        sure = sure + 1 if good and _tail(fresh_ratio) < LIGHT else 0
+        if sure == 2:
+            return mixture, fresh_ratio
+        if sure:
+            continue
+        ratio = heights - logsumexp([m.log_density(points) for m in used], axis=0)
+        weights = np.exp(ratio - logsumexp(ratio))
+        mixture = mixture.beside(points[rng.choice(len(points), ADDED, p=weights)], points, weights)
+        for _ in range(STEPS):
+            mixture = mixture.moved(points, weights)
+        mixture = mixture.beside((weights @ points)[None], points, weights, scale=WIDE, share=0.05)
+    fresh = mixture.draw(ROUND, rng)
+    return mixture, value(fresh) - mixture.log_density(fresh)
+
+
+def _effective(ratio: Array) -> float:
+    """Return the share of effective points."""
+    if not np.isfinite(ratio).any():
+        return 0.0
+    weights = np.exp(ratio - logsumexp(ratio))
+    return 1.0 / (len(ratio) * float((weights**2).sum()))
+
+
+# --------------------------------------------------------------------------- the mode
+
+
+def _at_mode(value: LogDensity, starts: Array) -> tuple[Array, Array]:
+    """Return the highest point that Newton's method finds, and the covariance of the bell there."""
+    heights = value(starts)
+    if not np.isfinite(heights).any():
+        raise ArithmeticError("there is no density at any start")
+    at = np.asarray(starts[np.argmax(heights)], dtype=float)
+    height = float(heights.max())
+    step = 1e-3
+    for _ in range(60):
+        slope, curve = _derivatives(value, at, height, step)
+        push = _newton(slope, curve)
+        lengths = 0.5 ** np.arange(12)
+        tried = at + lengths[:, None] * push
+        found = value(tried)
+        best = int(np.argmax(found))
+        if not found[best] > height + 1e-6:
+            break
+        at, height = tried[best], float(found[best])
+    _, curve = _derivatives(value, at, height, 1e-2)
+    values, vectors = np.linalg.eigh(-curve)
+    spread = 1.0 / np.clip(values, 1 / 9.0, 1e12)  # no direction wider than sd 3
+    return at, np.asarray((vectors * spread) @ vectors.T)
+
+
+def _newton(slope: Array, curve: Array) -> Array:
+    """Return a step uphill: Newton's, with directions of the wrong curvature turned round."""
+    values, vectors = np.linalg.eigh(-curve)
+    size = np.maximum(np.abs(values), 1e-2)
+    push = vectors @ ((vectors.T @ slope) / size)
+    return np.asarray(push * min(1.0, 3.0 / max(float(np.abs(push).max()), 1e-12)))
+
+
+def _derivatives(value: LogDensity, at: Array, height: float, step: float) -> tuple[Array, Array]:
+    """Return slope and curvature by differences, all points at once."""
+    d = len(at)
+    one = step * np.eye(d)
+    pairs = [(i, j) for i in range(d) for j in range(i)]
+    both = [one[i] + one[j] for i, j in pairs]
+    points = np.concatenate([one, -one, *([np.stack(both), -np.stack(both)] if both else [])])
+    found = value(at + points)
+    found = np.where(np.isfinite(found), found, height - 1e3 * step)
+    up, down, rest = found[:d], found[d : 2 * d], found[2 * d :]
+    slope = (up - down) / (2 * step)
+    curve = np.diag((up - 2 * height + down) / step**2)
+    for n, (i, j) in enumerate(pairs):
+        whole = (rest[n] - 2 * height + rest[len(pairs) + n]) / step**2
+        curve[i, j] = curve[j, i] = (whole - curve[i, i] - curve[j, j]) / 2
+    return np.asarray(slope), curve

@@ -1,0 +1,122 @@
+"""The inner loop of :mod:`.sparse_gaussian`: sparse Cholesky factors of one pattern.
+
+This module imports numba; import it only inside functions. The compiled code is cached on disk.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from bayescausal.annotations import Array
+
+__all__ = ["factorise"]
+
+
+@njit(cache=True, nogil=True)
+def factorise(
+    indptr: Array,
+    indices: Array,
+    jacobian: Array,
+    left: Array,
+    right: Array,
+    values: Array,
+    term: Array,
+    weights: Array,
+    linear: Array,
+    shift: Array,
+    entry: Array,
+    first: Array,
+    second: Array,
+    out: Array,
+    q_place: Array,
+    start: Array,
+    l_row: Array,
+    back_start: Array,
+    back_place: Array,
+    back_column: Array,
+    order: Array,
+    noise: Array,
+    square: Array,
+    heights: Array,
+    means: Array,
+) -> None:
+    """Fill in the log integrals, and the means; or draws. Arguments as there."""
+    size, rows = len(order), len(indptr) - 1
+    factor = np.empty(len(l_row))
+    column = np.zeros(size)
+    entries = np.empty(len(values))
+    push = np.empty(rows)
+    half = np.empty(size)
+    for b in range(len(jacobian)):
+        for e in range(len(values)):
+            entries[e] = values[e] * weights[b, term[e]]
+        factor[:] = 0.0
+        for k in range(len(out)):
+            factor[q_place[out[k]]] += (
+                entries[entry[k]] * jacobian[b, first[k]] * jacobian[b, second[k]]
+            )
+        good, height = True, 0.0
+        for j in range(size):
+            for p in range(start[j], start[j + 1]):
+                column[l_row[p]] = factor[p]
+            for q in range(back_start[j], back_start[j + 1]):
+                place, k = back_place[q], back_column[q]
+                own = factor[place]
+                for p in range(place, start[k + 1]):
+                    column[l_row[p]] -= factor[p] * own
+            if not column[j] > 0.0:
+                good = False
+                break
+            root = math.sqrt(column[j])
+            height -= math.log(root)
+            for p in range(start[j], start[j + 1]):
+                factor[p] = column[l_row[p]] / root
+                column[l_row[p]] = 0.0
+        if not good:
+            column[:] = 0.0
+            continue
+        heights[b] = height
+        for r in range(rows):
+            push[r] = linear[b, r]
+        for e in range(len(values)):
+            push[left[e]] -= entries[e] * shift[b, right[e]]
+        half[:] = 0.0
+        for r in range(rows):
+            for p in range(indptr[r], indptr[r + 1]):
+                half[indices[p]] += jacobian[b, p] * push[r]
+        for j in range(size):
+            column[j] = half[order[j]]
+        for j in range(size):  # L x = push
+            x = column[j] / factor[start[j]]
+            column[j] = x
+            for p in range(start[j] + 1, start[j + 1]):
+                column[l_row[p]] -= factor[p] * x
+        if len(noise):
+            for j in range(size):
+                column[j] += noise[b, order[j]]
+        for i in range(size):  # L' x = that
+            j = size - 1 - i
+            x = column[j]
+            for p in range(start[j] + 1, start[j + 1]):
+                x -= factor[p] * column[l_row[p]]
+            column[j] = x / factor[start[j]]
+        for j in range(size):
+            means[b, order[j]] = column[j]
+            column[j] = 0.0
+        if len(noise):
+            continue
+        form = square[b]
+        for r in range(rows):
+            moved = shift[b, r]
+            for p in range(indptr[r], indptr[r + 1]):
+                moved += jacobian[b, p] * means[b, indices[p]]
+            push[r] = moved
+            form -= 2.0 * linear[b, r] * moved
+        for e in range(len(values)):
+            form += entries[e] * push[left[e]] * push[right[e]]
+        heights[b] -= 0.5 * form

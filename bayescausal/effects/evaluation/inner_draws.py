@@ -12,7 +12,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
@@ -26,7 +26,7 @@ from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.evaluation.question import Question
-from bayescausal.effects.evaluation.result import notes_of
+from bayescausal.effects.evaluation.result import cells_of, notes_of
 from bayescausal.effects.evaluation.slopes import spread_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
 from bayescausal.model.interventions.support import support_of
@@ -76,6 +76,13 @@ class Run:
     where: dict[str, int]
     cells: list[Cell]
     seed: int
+
+    @classmethod
+    def of(cls, question: Question, seed: int, **fields: Any) -> Self:
+        """Return a question compiled, with its subgroups found."""
+        program, where = question.program()
+        cells = cells_of(question, program, where, seed)
+        return cls(question, program, where, cells, seed, **fields)
 
     @property
     def exact(self) -> bool:

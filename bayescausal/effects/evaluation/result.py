@@ -19,6 +19,8 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bayescausal.effects.evaluation.inner_draws import Plan, Run
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
@@ -78,8 +80,10 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def as_effect(run: Run, answer: np.ndarray, plan: Plan, error: Any) -> Effect:
-    """Put the answer into named dims, with words."""
+def as_effect(
+    run: Run, answer: np.ndarray, plan: Plan, error: Any, notes: Sequence[str] = ()
+) -> Effect:
+    """Put the answer into named dims, with words; `notes` come after its own."""
     question = run.question
     estimand, fit = question.estimand, question.fit
     sizes = fit.posterior.sizes
@@ -108,7 +112,7 @@ def as_effect(run: Run, answer: np.ndarray, plan: Plan, error: Any) -> Effect:
         mc_error=_shaped_error(error, draws, rest, lead, grid, event),
         seed=run.seed,
         population=question.words,
-        notes=(*notes_of(run, plan, error), *_unseen(run, answer, plan)),
+        notes=(*notes_of(run, plan, error), *_unseen(run, answer, plan), *notes),
     )
 
 

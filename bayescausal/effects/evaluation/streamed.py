@@ -72,7 +72,7 @@ def streamed_run(
         )
     if estimand.population.name in ("model", "target"):
         question = resolve(fit, estimand, **options)  # type: ignore[arg-type]
-        return _as_run(Run, question, seed)
+        return Run.of(question, seed)
     _refuse(fit, estimand)
     probe = stand_in(fit, table.head(table.columns), len(_first(table)))
     question = resolve(probe, estimand, **options)  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def streamed_run(
         values, counts = counted
         question = resolve(stand_in(fit, values, len(counts)), estimand, **options)  # type: ignore[arg-type]
         question = replace(question, counts=counts, words=words)
-        return _as_run(CountedRun, question, seed, rows=len(table))
+        return CountedRun.of(question, seed, rows=len(table))
     _refuse_pieces(question, len(table))
     return _in_pieces(fit, question, names, words, seed, ignore_potentials)
 
@@ -100,11 +100,6 @@ def _first(table: Any) -> Any:
     """Return the first rows of any column."""
     name = table.columns[0]
     return table.head([name])[name]
-
-
-def _as_run(kind: Any, question: Question, seed: int, **more: Any) -> Run:
-    program, where = question.program()
-    return kind(question, program, where, cells_of(question, program, where, seed), seed, **more)  # type: ignore[no-any-return]
 
 
 def _needed(question: Question, program: Program) -> list[str]:

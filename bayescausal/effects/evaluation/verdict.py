@@ -9,6 +9,7 @@ parametric form.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -18,6 +19,7 @@ from bayescausal.effects.estimands.conditions import Condition
 from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.effects.evaluation.positivity import tied_in_data
 from bayescausal.evaluation.measured import measured
+from bayescausal.evaluation.program_cache import remember
 from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.graph.identification.estimands import decide
 from bayescausal.graph.identification.expression import conditioned
@@ -58,7 +60,11 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
     shown = structure.nodes
     if any(n in structure.deterministics for n in estimand.names):
         shown = (*structure.nodes, *structure.deterministics)
-    graph = as_graph(structural_graph(structure.full, shown, structure))
+    graph = remember(
+        structure,
+        ("graph", shown),
+        lambda: as_graph(structural_graph(structure.full, shown, structure)),
+    )
     return verdict_on(graph, _observed(fit, graph), estimand, fit)
 
 
@@ -256,8 +262,8 @@ def _in_these_data(fit: Fit, found: Identification, estimand: Estimand) -> Ident
         if name not in fit.columns:
             continue
         looked = [given for given in conditioned(found.estimand) if name in given]
-        held = dict.fromkeys(n for given in looked for n in sorted(given - {*asked}))
-        tied = tied_in_data(fit, name, held)
+        held = tuple(dict.fromkeys(n for given in looked for n in sorted(given - {*asked})))
+        tied = remember(fit, ("tied", name, held), partial(tied_in_data, fit, name, held))
         if tied is None:
             continue
         if tied.of or tied.moves:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
 from bayescausal.effects.estimands.functionals import Probability
-from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.planning import plan_run, share_plans
@@ -30,7 +29,7 @@ from bayescausal.effects.evaluation.population_units import is_binary, units_nou
 from bayescausal.effects.evaluation.question import Question, resolve
 from bayescausal.effects.evaluation.result import as_effect
 from bayescausal.effects.evaluation.streamed import streamed_run
-from bayescausal.effects.evaluation.verdict import verdict
+from bayescausal.effects.evaluation.verdict import asked_records, verdict
 from bayescausal.effects.listed import Effects
 from bayescausal.effects.unit_level.finite_bounds import seen_bounds
 from bayescausal.effects.unit_level.individual import individual
@@ -47,6 +46,8 @@ from bayescausal.types import BayesCausalError, IdentificationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
 
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
@@ -93,7 +94,7 @@ def estimate(
     strict: bool = False,
     ignore_potentials: bool = False,
     progressbar: bool = True,
-) -> list[Effect]: ...
+) -> Effects: ...
 
 
 def estimate(
@@ -104,7 +105,7 @@ def estimate(
     strict: bool = False,
     ignore_potentials: bool = False,
     progressbar: bool = True,
-) -> Effect | list[Effect]:
+) -> Effect | Effects:
     """Answer a causal question with a posterior.
 
     Of a censored or rounded outcome ``"T"`` (``pm.Censored``, a CustomDist that clips or rounds)
@@ -128,7 +129,7 @@ def estimate(
 
     Returns
     -------
-    Effect or list of Effect
+    Effect, or Effects: a list of them
         ``effect.draws`` has dims chain, draw and one per ``by`` variable, dose or event dim.
 
     Raises
@@ -296,7 +297,7 @@ def _simulated(run: Run, plan: Plan, streamed: bool) -> Effect:
     return seen_bounds(run, effect) if question.abducted and question.couplings else effect
 
 
-def _signs(question: Question, numbers: Any) -> list[str]:
+def _signs(question: Question, numbers: ArrayLike) -> list[str]:
     """Warn of a ratio of numbers that have no natural zero: those of an outcome of both signs."""
     scale = getattr(question.estimand, "scale", None)
     if scale is None or scale.name not in ("ratio", "log ratio"):
@@ -315,7 +316,9 @@ def _is_closed(question: Question) -> bool:
     return question.estimand.strategy == "causation" and is_exact(question)
 
 
-def _unidentified(fit: Fit, estimand: Estimand, effect: Effect, decided: Any, seed: int) -> str:
+def _unidentified(
+    fit: Fit, estimand: Estimand, effect: Effect, decided: Identification, seed: int
+) -> str:
     """Say what an answer rests on that the data alone do not identify."""
     said = str(decided.sentence())
     if fit.kind != "posterior" or estimand.joint or decided.status == "under assumption":

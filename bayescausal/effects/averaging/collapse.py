@@ -28,6 +28,7 @@ import numpy as np
 from bayescausal.effects.estimands.functionals import Mean, Probability
 
 if TYPE_CHECKING:
+    from bayescausal.annotations import Array
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
 
@@ -200,7 +201,7 @@ def _cells(codes: list[np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _smaller(
-    question: Question, program: Program, wide: list[Any], values: list[np.ndarray], counts: Any
+    question: Question, program: Program, wide: list[Any], values: list[np.ndarray], counts: Array
 ) -> tuple[Question, Program]:
     first = question.structure.unit_dims[0]
     columns = {i.name: v for i, v in zip(wide, values, strict=True) if i.kind == "value"}

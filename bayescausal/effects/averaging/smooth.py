@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from bayescausal.effects.averaging.collapse import TOLERANCE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bayescausal.annotations import Array
     from bayescausal.effects.averaging.blocks import Reduction
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
@@ -141,7 +142,7 @@ def _order(white: np.ndarray) -> np.ndarray:
     return np.asarray(mixed[np.sort(first)])
 
 
-def _fitted(basis: np.ndarray, known: np.ndarray) -> Any:
+def _fitted(basis: np.ndarray, known: np.ndarray) -> Array | None:
     """Return the polynomial at all draws, (arm, cell, draw); None if it is seen not to fit."""
     flat = known.reshape(-1, known.shape[2]).T
     if not np.isfinite(flat).all():

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+    from bayescausal.effects.estimands.functionals import Functional
+    from bayescausal.effects.estimands.scales import EffectScale
     from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["NATURAL_UNLESS_SET", "Estimand", "World"]
@@ -111,6 +113,21 @@ class Estimand:
     by: Any = field(default=None, kw_only=True)
     coupling: Any = field(default=None, kw_only=True)
 
+    if TYPE_CHECKING:  # fields that most questions have: hasattr tells
+
+        @property
+        def outcome(self) -> str: ...
+        @property
+        def treatment(self) -> str | tuple[str, ...]: ...
+        @property
+        def treated(self) -> Any: ...
+        @property
+        def control(self) -> Any: ...
+        @property
+        def mediators(self) -> tuple[str, ...] | None: ...
+        @property
+        def scale(self) -> EffectScale: ...
+
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
             parse = PARSERS.get(each.name)
@@ -126,7 +143,7 @@ class Estimand:
                 )
         self._check()
 
-    def _put(self, name: str, value: Any) -> None:
+    def _put(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def _check(self) -> None:
@@ -263,7 +280,7 @@ class Estimand:
         names = [each.name for each in dataclasses.fields(cls) if hasattr(other, each.name)]
         return [cls(**{name: getattr(other, name) for name in names})]
 
-    def asking(self, functional: Any) -> Self:
+    def asking(self, functional: str | Functional) -> Self:
         """Return the same question about another functional, which is not checked."""
         asked = copy(self)
         asked._put("functional", functional)
@@ -271,7 +288,7 @@ class Estimand:
 
     def identify(
         self,
-        model_or_graph: Any,
+        model_or_graph: object,
         *,
         observed: Iterable[str] | None = None,
         unit_dims: str | Sequence[str] | None = None,

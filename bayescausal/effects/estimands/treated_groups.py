@@ -152,19 +152,19 @@ class ATU(Estimand):
 # --------------------------------------------------------------------------- private
 
 
-def _role_levels(estimand: Any, role: str) -> dict[str, Any]:
+def _role_levels(estimand: Estimand, role: str) -> dict[str, Any]:
     level = getattr(estimand, role)
     levels = (level,) if isinstance(estimand.treatment, str) else level
     return dict(zip(estimand.treatments, levels, strict=True))
 
 
-def _group(estimand: Any, role: str) -> Condition:
+def _group(estimand: Estimand, role: str) -> Condition:
     """Return who is at the level of that role."""
     levels = _role_levels(estimand, role)
     return parse_given({k: v.value if isinstance(v, Set) else v for k, v in levels.items()})
 
 
-def _group_arm(estimand: Any, role: str, group: str) -> World:
+def _group_arm(estimand: Estimand, role: str, group: str) -> World:
     """Return the world of that role; in their own world a range leaves units as they are."""
     levels = _role_levels(estimand, role)
     if role == group:
@@ -172,7 +172,7 @@ def _group_arm(estimand: Any, role: str, group: str) -> World:
     return as_world(levels)
 
 
-def _check_group(estimand: Any, role: str) -> None:
+def _check_group(estimand: Estimand, role: str) -> None:
     """Refuse an ATT or ATU whose group is not a value or a range."""
     for name, level in _role_levels(estimand, role).items():
         value = level.value if isinstance(level, Set) else level

@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.effects.evaluation.levels import encode
 from bayescausal.effects.evaluation.outcome_distributions import (
     chances,
     is_finite,
     kept_values,
     some_draws,
 )
-from bayescausal.effects.evaluation.question import encode
 from bayescausal.evaluation.evaluate import units_of
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.types import BayesCausalError, Set

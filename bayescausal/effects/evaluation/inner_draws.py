@@ -37,6 +37,7 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
+    from bayescausal.annotations import Array
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
 
@@ -89,9 +90,10 @@ class Run:
         """Whether nothing in the answer is simulated."""
         if self.closed is not None:
             return True
-        if not self.question.abducted:
-            return not self.program.noise
-        return not any(self.noise.discrete(i.name) for i in self.program.noise)
+        noise = self.noise
+        if isinstance(noise, AbductedNoise):
+            return not any(noise.discrete(i.name) for i in self.program.noise)
+        return not self.program.noise
 
     @cached_property
     def closed(self) -> ClosedForm | None:
@@ -127,7 +129,7 @@ class Run:
         )
 
     @cached_property
-    def noise(self) -> Any:
+    def noise(self) -> AbductedNoise | FreshNoise:
         """The source of the noise: fresh, or that of each unit."""
         if self.question.abducted:
             question = self.question
@@ -294,7 +296,7 @@ class Run:
         spread = ((np.stack(each) - centre) ** 2).sum(axis=0) * (count - 1) / count
         return np.asarray(np.nanmean(spread, axis=self._draw_axis))
 
-    def error(self, reduction: Reduction, plan: Plan) -> Any:
+    def error(self, reduction: Reduction, plan: Plan) -> Array | float:
         """Return the Monte Carlo error of one draw's answer."""
         if self.exact:
             return 0.0
@@ -330,7 +332,7 @@ class Run:
 
     def refuse_impossible(self) -> None:
         """Refuse units whose evidence the model calls impossible."""
-        if self.question.abducted:
+        if isinstance(self.noise, AbductedNoise):
             note = impossible_note(self.noise, self.question.units)
             if note:
                 raise DataError(note, remedy="Leave these units out, or check the model.")

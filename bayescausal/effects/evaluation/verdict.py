@@ -16,9 +16,8 @@ import networkx as nx
 import numpy as np
 
 from bayescausal.effects.estimands.conditions import Condition
-from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.effects.evaluation.positivity import tied_in_data
-from bayescausal.evaluation.measured import measured
+from bayescausal.evaluation.measured import measured, plain_name
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.graph.identification.estimands import decide
@@ -39,7 +38,16 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["verdict", "verdict_of", "verdict_on"]
+__all__ = ["asked_records", "verdict", "verdict_of", "verdict_on"]
+
+
+def asked_records(estimand: Estimand) -> tuple[str, ...]:
+    """Return the names of a question that are about what was measured, or about its record.
+
+    The outcome is; treatments, mediators and conditions are what the arrows of the model carry.
+    """
+    named = [n for n in estimand.names if plain_name(n) != n]
+    return tuple(dict.fromkeys([estimand.outcome_name, *named]))
 
 
 def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
@@ -69,7 +77,7 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
 
 
 def verdict_on(
-    graph: Any, observed: list[str], estimand: Estimand, fit: Fit | None = None
+    graph: nx.DiGraph, observed: list[str], estimand: Estimand, fit: Fit | None = None
 ) -> Identification | None:
     """Return the identification verdict of an estimand on a graph.
 
@@ -105,7 +113,7 @@ def verdict_on(
 
 def verdict_of(
     estimand: Estimand,
-    model_or_graph: Any,
+    model_or_graph: object,
     observed: Iterable[str] | None = None,
     unit_dims: str | Sequence[str] | None = None,
 ) -> Identification:
@@ -143,7 +151,7 @@ def verdict_of(
     return decided
 
 
-def _decide(graph: Any, asked: EffectQuery, observed: list[str]) -> Identification:
+def _decide(graph: nx.DiGraph, asked: EffectQuery, observed: list[str]) -> Identification:
     """Return the verdict where everything the question names is measured."""
     if asked.along:
         return identify_along(graph, asked, observed)
@@ -156,7 +164,7 @@ def _decide(graph: Any, asked: EffectQuery, observed: list[str]) -> Identificati
 # ------------------------------------------------------------------------ private
 
 
-def _observed(fit: Fit, graph: Any) -> list[str]:
+def _observed(fit: Fit, graph: nx.DiGraph) -> list[str]:
     """Return what of the graph is measured."""
     structure = fit.structure
     if fit.data is None:
@@ -170,7 +178,9 @@ def _observed(fit: Fit, graph: Any) -> list[str]:
     return [n for n in graph if n in seen]
 
 
-def _conditions(graph: Any, observed: list[str], estimand: Estimand) -> tuple[Any, tuple[str, ...]]:
+def _conditions(
+    graph: nx.DiGraph, observed: list[str], estimand: Estimand
+) -> tuple[Any, tuple[str, ...]]:
     """Return what is conditioned on, and the graph with a node for each condition but a value.
 
     Within a range of Z (a set of its values, an event, a function of it) Z still varies, so that
@@ -202,7 +212,7 @@ def _conditions(graph: Any, observed: list[str], estimand: Estimand) -> tuple[An
     return nx.freeze(wider), tuple(dict.fromkeys(given))
 
 
-def _query(graph: Any, estimand: Estimand, given: tuple[str, ...]) -> EffectQuery:
+def _query(graph: nx.DiGraph, estimand: Estimand, given: tuple[str, ...]) -> EffectQuery:
     """Return what must be identified for a question in a subgroup."""
     own = estimand.query(graph)
     if own.seen:
@@ -215,7 +225,7 @@ def _query(graph: Any, estimand: Estimand, given: tuple[str, ...]) -> EffectQuer
     )
 
 
-def _natural(graph: Any, asked: EffectQuery) -> Identification | None:
+def _natural(graph: nx.DiGraph, asked: EffectQuery) -> Identification | None:
     """Nothing is intervened on: a property of the distribution of what is seen."""
     outcome = str(asked.outcome)
     others = [n for n in graph if n != outcome and n not in nameless(graph)]
@@ -226,7 +236,11 @@ def _natural(graph: Any, asked: EffectQuery) -> Identification | None:
 
 
 def _unmeasured(
-    graph: Any, estimand: Estimand, asked: EffectQuery, observed: list[str], hidden: list[str]
+    graph: nx.DiGraph,
+    estimand: Estimand,
+    asked: EffectQuery,
+    observed: list[str],
+    hidden: list[str],
 ) -> Identification | None:
     """What the question names is latent: no distribution of measured variables fixes it."""
     base = _decide(graph, asked, observed) if asked.treatment else _natural(graph, asked)
@@ -275,7 +289,7 @@ def _in_these_data(fit: Fit, found: Identification, estimand: Estimand) -> Ident
     return found
 
 
-def _set_to(estimand: Estimand, fit: Fit, name: str, value: Any) -> bool:
+def _set_to(estimand: Estimand, fit: Fit, name: str, value: float) -> bool:
     """Whether a question sets a treatment to this value alone, in all its worlds."""
     own = fit.labels[name][int(value)] if name in fit.labels else value
     try:
@@ -299,7 +313,7 @@ def _reads_natural_value(estimand: Estimand) -> bool:
     return False
 
 
-def _coupling_words(estimand: Any) -> str | None:
+def _coupling_words(estimand: Estimand) -> str | None:
     coupling = estimand.coupling
     if coupling is None:
         return None

@@ -33,12 +33,15 @@ from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.unit_level.makarov import difference_bounds
+from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import evaluate
-from bayescausal.evaluation.program import Request, build_program
+from bayescausal.evaluation.program import Request
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError
 
 if TYPE_CHECKING:
     from bayescausal.effects.evaluation.question import Question
+    from bayescausal.evaluation.evaluate import NoiseSource
+    from bayescausal.evaluation.program import Program
 
 __all__ = ["individual"]
 
@@ -148,7 +151,7 @@ def _unit_effects(question: Question, seed: int) -> tuple[np.ndarray, np.ndarray
     return effects, member, source
 
 
-def _members(question: Question, program: Any, source: Any) -> np.ndarray:
+def _members(question: Question, program: Program, source: NoiseSource) -> np.ndarray:
     """Return which units belong, the same in every draw."""
     estimand: Any = question.estimand
     frame = _frame(question)

@@ -20,6 +20,8 @@ from bayescausal.types import DataError, EstimandError, Scale, Set, Shift, close
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import networkx as nx
+
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.model.structure.structure import Structure
 
@@ -164,7 +166,7 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
         ) from error
 
 
-def labels_of(structure: Structure, rows: Any) -> dict[str, tuple[Any, ...]]:
+def labels_of(structure: Structure, rows: object) -> dict[str, tuple[Any, ...]]:
     """Return the labels of every category among the columns of a table."""
     from bayescausal.inference.data.conform import conform
     from bayescausal.inference.data.table import as_table
@@ -209,7 +211,9 @@ def check_question(
             )
 
 
-def check_levels(estimand: Estimand, labels: Mapping[str, Any], graph: Any = None) -> None:
+def check_levels(
+    estimand: Estimand, labels: Mapping[str, Any], graph: nx.DiGraph | None = None
+) -> None:
     """Refuse a level that is no category of its variable, in worlds and in subgroups.
 
     Parameters
@@ -247,7 +251,7 @@ def check_levels(estimand: Estimand, labels: Mapping[str, Any], graph: Any = Non
 # --------------------------------------------------------------------------- private
 
 
-def _no_category(found: Any, name: str, known: list[Any]) -> EstimandError:
+def _no_category(found: object, name: str, known: list[Any]) -> EstimandError:
     return EstimandError(
         f"{found!r} is not a category of {name!r}.",
         expected=f"one of {', '.join(map(str, known))}.",

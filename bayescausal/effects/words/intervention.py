@@ -20,6 +20,7 @@ from bayescausal.types import Policy, Scale, Set, Shift, Stochastic
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bayescausal.effects.estimands.functionals import Functional
     from bayescausal.types import Intervention
 
 __all__ = ["circumstance", "deed", "listed", "people", "quantity", "upper_first"]
@@ -109,7 +110,7 @@ def people(population: str | None, condition: Condition | None) -> str:
     return f"{who} among {words}" if words else who
 
 
-def quantity(functional: Any, outcome: str, *, noun: bool = False) -> tuple[str, str]:
+def quantity(functional: Functional, outcome: str, *, noun: bool = False) -> tuple[str, str]:
     """Return what is said to change, and how it is taken over units.
 
     Parameters

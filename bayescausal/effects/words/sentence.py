@@ -24,6 +24,7 @@ from bayescausal.effects.words.subject import effect_of
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
+    from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["asked_in_words", "identified", "say", "short", "whom"]
 
@@ -109,7 +110,7 @@ def whom(effect: Effect) -> str:
     return people(effect.population, condition) if condition else effect.population or ""
 
 
-def identified(decided: Any) -> str:
+def identified(decided: Identification) -> str:
     """Return in a sentence whether the data can tell.
 
     Examples

@@ -224,8 +224,7 @@ class _Chain:
         self.units, self.missing, self.rows, self.seed = units, list(missing), rows, seed
         self.fit = units.fit
         structure = units.structure
-        varying = units.varies
-        builder = Builder(structure, {"kept": {}}, frozenset(missing), varying, {})
+        builder = Builder(structure, {"kept": {}}, frozenset(missing), units.varies, {})
         values = [builder.value(n, "kept") for n in missing]
         below = structure.descendants(missing)
         seen = [n for n in structure.random if n in columns and n in below]
@@ -282,16 +281,9 @@ class _Chain:
         return [np.array(np.broadcast_to(f, (*shape, *f.shape[2:]))) for f in found]
 
     def _shape(self, item: Input, n: int) -> tuple[int, ...]:
-        own = dim_sizes(self.units.structure.model)
-        lengths = [
-            self.units.count
-            if d in self.units.structure.unit_dims
-            else own[d]
-            if d is not None
-            else 1
-            for d in item.dims
-        ]
-        return (n, *lengths)
+        structure = self.units.structure
+        own = dim_sizes(structure.model) | dict.fromkeys(structure.unit_dims, self.units.count)
+        return (n, *(1 if d is None else own[d] for d in item.dims))
 
     def _arguments(self, z: list[np.ndarray], fixed: dict[str, Any]) -> list[Any]:
         place = {i.name: k for k, i in enumerate(self.noise)}

@@ -39,20 +39,7 @@ __all__ = ["depends_on_coupling", "resolve_coupling", "taken_couplings"]
 def depends_on_coupling(
     structure: Structure, recomputed: Iterable[str], variables: Iterable[str]
 ) -> tuple[str, ...]:
-    """Return the discrete variables whose joint across worlds the values of `variables` need.
-
-    Parameters
-    ----------
-    recomputed : iterable of str
-        What the interventions reach.
-    variables : iterable of str
-        What is asked about.
-
-    Returns
-    -------
-    tuple of str
-        Parents first.
-    """
+    """Return the discrete variables whose joint across worlds the values of `variables` need."""
     asked = set(variables)
     above = asked | structure.ancestors(asked)
     found = []

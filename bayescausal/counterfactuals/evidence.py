@@ -82,10 +82,6 @@ def evidence_units(fit: Fit, evidence: Data, seed: int) -> tuple[Units, list[str
         Complete in each posterior draw.
     notes : list of str
         What was observed, what was drawn, and how.
-
-    Raises
-    ------
-    DataError, MixingError
     """
     structure = fit.structure
     _refuse(structure)

@@ -350,13 +350,6 @@ def drawn_anew(
 ) -> frozenset[str]:
     """Return the variables that a world draws from a new distribution.
 
-    Parameters
-    ----------
-    worlds : mapping
-        The interventions of each world, parsed.
-    recomputed : frozenset of str
-        What the interventions reach.
-
     Raises
     ------
     InterventionError

@@ -145,11 +145,6 @@ def joint_verdict(effects: Sequence[Any]) -> tuple[Any, list[str]]:
     """Return the verdict on what several effects make together, and what it leaves unsaid.
 
     It is known only if each of them is: the weakest verdict holds, with all that any assumes.
-
-    Returns
-    -------
-    Identification or None, list of str
-        None where one has no verdict.
     """
     found = [e.identification for e in effects]
     if any(v is None for v in found):

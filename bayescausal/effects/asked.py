@@ -44,11 +44,6 @@ def as_estimand(given: object) -> Estimand:
 def as_estimands(given: object) -> list[Estimand]:
     """Return the questions of one question or of a sequence of them.
 
-    Raises
-    ------
-    EstimandError
-        If there is something else among them.
-
     Examples
     --------
     >>> from bayescausal.effects.asked import as_estimands

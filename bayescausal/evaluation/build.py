@@ -23,11 +23,6 @@ def recomputed_by(
 ) -> frozenset[str]:
     """Return R: the random variables that some world's interventions reach.
 
-    Parameters
-    ----------
-    worlds : iterable of mapping
-        The interventions of each world.
-
     Returns
     -------
     frozenset of str

@@ -37,13 +37,6 @@ def refuse_strangers(
 ) -> None:
     """Refuse levels that a label does not have.
 
-    Parameters
-    ----------
-    worlds : mapping
-        Parsed.
-    recomputed : frozenset of str
-        What the interventions reach.
-
     Raises
     ------
     InterventionError

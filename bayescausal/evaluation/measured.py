@@ -70,11 +70,6 @@ def measured_structure(structure: Structure, names: Iterable[str]) -> Structure:
 def measured(fit: Fit, names: Iterable[str]) -> Fit:
     """Return a fit for questions about what was measured.
 
-    Parameters
-    ----------
-    names : iterable of str
-        What is asked about.
-
     Returns
     -------
     Fit
@@ -120,11 +115,6 @@ def measured_units(units: Units, fit: Fit, seed: int) -> Units:
 
 def told(fit: Fit, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Say, of each name that is a record or stands for one, which of the two is meant.
-
-    Parameters
-    ----------
-    fit : Fit
-        As given.
 
     Returns
     -------

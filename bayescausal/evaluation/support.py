@@ -63,15 +63,6 @@ def refuse_outside(
 ) -> None:
     """Refuse worlds in which a modified treatment leaves its support.
 
-    Parameters
-    ----------
-    worlds : mapping
-        Parsed.
-    recomputed : frozenset of str
-        What the interventions reach.
-    seed : int
-        Of the noise.
-
     Raises
     ------
     InterventionError

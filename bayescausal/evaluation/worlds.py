@@ -158,12 +158,7 @@ def parse_worlds(
     worlds: Mapping[str, Mapping[str, Any] | None],
     sizes: Mapping[str, int] | None,
 ) -> dict[str, dict[str, Intervention]]:
-    """Parse and check every world of a question.
-
-    Raises
-    ------
-    InterventionError, UnknownVariableError
-    """
+    """Parse and check every world of a question."""
     if not hasattr(worlds, "items") or not worlds:
         raise InterventionError(
             "No worlds are given.", expected='a mapping, as {"control": {"X": 0}}.'
@@ -229,11 +224,6 @@ def collect(
     program: Program, units: Units, source: NoiseSource, *, inner: int
 ) -> tuple[list[np.ndarray], dict[str, float]]:
     """Evaluate all results of a program, averaged over inner replicates.
-
-    Parameters
-    ----------
-    inner : int
-        Replicates.
 
     Returns
     -------

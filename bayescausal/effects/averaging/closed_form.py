@@ -81,13 +81,7 @@ class ClosedForm:
     expansion: Expansion
 
     def reduce(self, draws: slice) -> Reduction:
-        """Return the average of each arm and cell, for some posterior draws.
-
-        Parameters
-        ----------
-        draws : slice
-            Of the flattened chains.
-        """
+        """Return the average of each arm and cell, for some posterior draws."""
         total = range(self.question.fit.n_draws)
         rows = total[draws]
         sums, size = self._averages(rows)

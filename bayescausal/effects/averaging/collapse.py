@@ -121,11 +121,6 @@ def _interpolated(
 def collapse(question: Question, program: Program) -> tuple[Question, Program, bool] | None:
     """Return the same question of fewer, weighted units; None where there are none.
 
-    Parameters
-    ----------
-    question : Question
-        Of an average without simulated noise.
-
     Returns
     -------
     question : Question

@@ -214,11 +214,6 @@ def parse_given(given: object) -> Condition:
     Condition
         The condition; false (everyone belongs) for None.
 
-    Raises
-    ------
-    EstimandError
-        If it cannot be read.
-
     Examples
     --------
     >>> from bayescausal.effects.estimands.populations import parse_given

@@ -240,16 +240,6 @@ def parse_functional(functional: str | Functional) -> Functional:
         ``"mean"``, ``"median"`` (that is ``Quantile(0.5)``), :class:`Quantile`,
         :class:`Probability`, or a functional of one's own.
 
-    Returns
-    -------
-    Functional
-        The functional.
-
-    Raises
-    ------
-    EstimandError
-        For anything else.
-
     Examples
     --------
     >>> from bayescausal.effects.estimands.functionals import parse_functional

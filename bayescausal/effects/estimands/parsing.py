@@ -86,11 +86,6 @@ def as_world(levels: Mapping[str, Any]) -> World:
     levels : mapping of str to level
         A value, an :class:`~bayescausal.types.Intervention`, or None (natural course).
 
-    Returns
-    -------
-    dict of str to Intervention
-        The world.
-
     Raises
     ------
     EstimandError
@@ -150,16 +145,6 @@ def parse_event(event: object) -> Probability:
     ----------
     event : None, float, str or Probability
         None: the outcome equals 1. A value: it equals that. Else any event.
-
-    Returns
-    -------
-    Probability
-        The event.
-
-    Raises
-    ------
-    EstimandError
-        For anything else.
 
     Examples
     --------

@@ -178,16 +178,6 @@ def parse_population(population: object) -> Population:
         ``"sample"``, ``"finite"``, ``"superpopulation"``, ``"model"``,
         :class:`Superpopulation`, or a table (with ``columns``) of the target's units.
 
-    Returns
-    -------
-    Population
-        The population.
-
-    Raises
-    ------
-    EstimandError
-        For anything else.
-
     Examples
     --------
     >>> from bayescausal.effects.estimands.populations import parse_population

@@ -95,11 +95,6 @@ class EffectScale:
         treated, control : array_like or DataArray
             The functional in each world, aligned (chain, draw and any other dims).
 
-        Returns
-        -------
-        numpy array or DataArray
-            As the inputs, broadcast.
-
         Raises
         ------
         UndefinedEffectError
@@ -138,11 +133,6 @@ def parse_scale(scale: str | EffectScale) -> EffectScale:
     scale : str or EffectScale
         ``"difference"``, ``"ratio"``, ``"log ratio"``, ``"odds ratio"`` (underscores, hyphens
         and capitals do not matter), or a scale of one's own.
-
-    Returns
-    -------
-    EffectScale
-        The scale.
 
     Raises
     ------

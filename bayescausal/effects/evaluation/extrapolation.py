@@ -56,13 +56,6 @@ DRAWS, UNITS = 8, 2000
 def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
     """Say where an answer extrapolates to treatments that units could hardly have had.
 
-    Parameters
-    ----------
-    fit : Fit
-        What the question is asked of.
-    estimand : Estimand
-        The question.
-
     Returns
     -------
     tuple of str

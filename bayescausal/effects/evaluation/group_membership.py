@@ -34,13 +34,6 @@ __all__ = ["groups_read", "index_of"]
 def index_of(structure: Structure, outcome: str, frame: Sequence[str], dim: str) -> str | None:
     """Return the name of the index from the outcome's units to the groups of another dim.
 
-    Parameters
-    ----------
-    frame : sequence of str
-        The unit dims of the outcome.
-    dim : str
-        The dim of the groups.
-
     Returns
     -------
     str or None

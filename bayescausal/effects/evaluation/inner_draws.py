@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import xarray as xr
 
-from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
+from bayescausal.counterfactuals.noise import AbductedNoise
 from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.averaging.blocks import Cell, Reduction, reduce_question
 from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
@@ -131,11 +131,7 @@ class Run:
     @cached_property
     def noise(self) -> AbductedNoise | FreshNoise:
         """The source of the noise: fresh, or that of each unit."""
-        if self.question.abducted:
-            question = self.question
-            anew = drawn_anew(question.worlds, question.recomputed)
-            return AbductedNoise(question.units, self.seed, question.couplings, anew=anew)
-        return FreshNoise(self.seed)
+        return self.question.noise(self.seed)
 
     @property
     def batches(self) -> int:

@@ -46,13 +46,6 @@ __all__ = ["chances", "is_finite", "kept_values", "laws_of", "some_draws"]
 def some_draws(fit: Fit, most: int) -> slice:
     """Return at most `most` posterior draws, evenly spaced over the chains.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit.
-    most : int
-        How many draws are enough.
-
     Returns
     -------
     slice
@@ -155,15 +148,7 @@ def kept_values(units: Units, name: str, draws: slice) -> np.ndarray:
 
 
 def is_finite(fit: Fit, name: str) -> bool:
-    """Whether a variable is Bernoulli or categorical: its levels have chances.
-
-    Parameters
-    ----------
-    fit : Fit
-        A fit.
-    name : str
-        A structural variable.
-    """
+    """Whether a variable is Bernoulli or categorical: its levels have chances."""
     if name not in fit.structure.random or name in fit.structure.imputed:
         return False
     op = getattr(fit.structure.variable(name).owner, "op", None)

@@ -251,13 +251,6 @@ def complete_table(
 
     What is latent in the fit cannot be in a table: it is drawn given the pre-treatment columns.
 
-    Parameters
-    ----------
-    units : Units
-        Of the table.
-    worlds : mapping
-        Parsed.
-
     Raises
     ------
     DataError

@@ -49,7 +49,7 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.evaluation.evaluate import Units
@@ -109,18 +109,28 @@ class Question:
             where[CHANCE] = len(requests)
             level = Event(Probability(equals=encode(self.fit, weighting.variable, weighting.level)))
             requests.append(Request(NATURAL, weighting.variable, "probability", level))
-        program = build_program(
+        program = self.compiled(requests, self.reads)
+        if self.estimand.derivative:
+            refuse_drawn_jumps(self.structure, self.estimand, program)
+        return program, where
+
+    def compiled(self, requests: Sequence[Request], conditions: Iterable[str] = ()) -> Program:
+        """Return the worlds of the question, compiled for what is requested of them."""
+        return build_program(
             self.structure,
             self.worlds,
             requests,
             recomputed=self.recomputed,
             varying=self.units.varies,
-            conditions=self.reads,
+            conditions=conditions,
             coupling=self.couplings,
         )
-        if self.estimand.derivative:
-            refuse_drawn_jumps(self.structure, self.estimand, program)
-        return program, where
+
+    def noise(self, seed: int) -> AbductedNoise | FreshNoise:
+        """Return the source of the noise: each unit's own where the answer rests on it."""
+        return noise_of(
+            self.units, self.worlds, self.recomputed, self.couplings, seed, self.abducted
+        )
 
     def _request(self, arm: Arm) -> Request:
         """Return what the program is asked for one arm."""
@@ -165,10 +175,6 @@ def resolve(
     ----------
     seed : int
         Of what is drawn of the units of a table, given what was observed of them.
-
-    Raises
-    ------
-    EstimandError, UnknownVariableError, InterventionError, DataError, PotentialError
     """
     structure = fit.structure
     for name in estimand.names:
@@ -198,30 +204,25 @@ def resolve(
         abducted = population != "model"
         notes = (*notes, _post_treatment_note(population, changed))
     joint = abducted or bool(changed) or estimand.joint
-    crossing = reached if joint else frozenset()
     couplings = _couplings(structure, estimand, reached, joint, population, changed)
     if population == "target":
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
     refuse_outside(units, worlds, recomputed, seed=seed)
-    anew = drawn_anew(worlds, recomputed)
-    own = AbductedNoise(units, seed, couplings, anew=anew) if abducted else FreshNoise(seed)
+    own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
     mean = isinstance(estimand.functional, Mean) and not abducted
     read = (estimand.outcome_name, *reads)
-    options: dict[str, Any] = {"means": mean, "noise": own, "coupling": couplings}
-    refuse_undefined(units, worlds, recomputed, read, **options)
+    given: dict[str, Any] = {"means": mean, "noise": own, "coupling": couplings}
+    refuse_undefined(units, worlds, recomputed, read, **given)
     if estimand.derivative:
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
-    used = {world for arm in arms for world in (arm.world, arm.without)}
-    sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
     if not joint:
         notes = (*notes, *taken_couplings(structure, worlds, estimand.outcome_name, couplings))
-    belongs = groups_read(structure, units, estimand, reads)
     return Question(
         fit=fit,
         estimand=estimand,
         units=units,
-        worlds={**sources, NATURAL: {}},
+        worlds=_asked_worlds(worlds, arms),
         recomputed=recomputed,
         arms=arms,
         by=estimand.by,
@@ -230,11 +231,24 @@ def resolve(
         notes=notes,
         clusters=clusters_of(fit, estimand, units),
         reads=reads,
-        belongs=belongs,
+        belongs=groups_read(structure, units, estimand, reads),
         abducted=abducted,
-        crossing=crossing,
+        crossing=reached if joint else frozenset(),
         couplings=couplings,
     )
+
+
+def noise_of(
+    units: Units,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    couplings: Mapping[str, str],
+    seed: int,
+    abducted: bool,
+) -> AbductedNoise | FreshNoise:
+    """Return the source of the noise: each unit's own, abducted, or fresh."""
+    anew = drawn_anew(worlds, recomputed)
+    return AbductedNoise(units, seed, couplings, anew=anew) if abducted else FreshNoise(seed)
 
 
 def parsed_worlds(fit: Fit, estimand: Estimand, units: Units) -> dict[str, dict[str, Intervention]]:
@@ -248,8 +262,13 @@ def parsed_worlds(fit: Fit, estimand: Estimand, units: Units) -> dict[str, dict[
 # --------------------------------------------------------------------- worlds, subgroups
 
 
-def _is_source(name: str, worlds: Mapping[str, Mapping[str, Intervention]]) -> bool:
-    return any(getattr(act, "world", None) == name for do in worlds.values() for act in do.values())
+def _asked_worlds(
+    worlds: Mapping[str, Mapping[str, Intervention]], arms: Sequence[Arm]
+) -> dict[str, Mapping[str, Intervention]]:
+    """Return the worlds that arms ask about or take values from, and the natural course."""
+    used = {world for arm in arms for world in (arm.world, arm.without)}
+    used |= {str(getattr(act, "world", "")) for do in worlds.values() for act in do.values()}
+    return {**{n: do for n, do in worlds.items() if n in used}, NATURAL: {}}
 
 
 def _association(

@@ -43,12 +43,7 @@ DRAWS, TRIED = 4, 4_000_000
 
 
 def refuse_labels(structure: Structure, estimand: Estimand) -> None:
-    """Refuse a slope in a label, a category or a count.
-
-    Raises
-    ------
-    EstimandError
-    """
+    """Refuse a slope in a label, a category or a count."""
     name = estimand.treatments[0]
     variable = structure.variable(name)
     labelled = name in structure.data and role_of(structure, name) == "label"
@@ -80,10 +75,6 @@ def refuse_jumps(
         Parsed: the worlds a step above and below.
     mean : bool
         Whether the mean of the outcome is asked about.
-
-    Raises
-    ------
-    EstimandError
     """
     structure = units.structure
     [name] = estimand.treatments
@@ -137,10 +128,6 @@ def refuse_drawn_jumps(structure: Structure, estimand: Estimand, program: Progra
     That is a slope behind a discrete variable that the treatment changes and that must be drawn; of
     the probability of an event that is counted in draws; of a quantile, which moves with the one
     unit that stands at it.
-
-    Raises
-    ------
-    EstimandError
     """
     functional = estimand.functional
     if not isinstance(functional, Mean | Probability):

@@ -52,11 +52,6 @@ def streamed_run(
 ) -> Run:
     """Return a question about rows that stay in their source, ready to be answered.
 
-    Parameters
-    ----------
-    seed : int
-        Of the noise.
-
     Raises
     ------
     EstimandError

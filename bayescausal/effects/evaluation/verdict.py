@@ -87,11 +87,6 @@ def verdict_on(
         What of it is measured.
     fit : Fit, optional
         Whose data may show that a treatment is a function of what is adjusted for.
-
-    Returns
-    -------
-    Identification or None
-        As for :func:`verdict`.
     """
     if estimand.outcome_name in estimand.treatments:
         return None  # E[X | do(X = x)] = x, whatever the graph
@@ -123,13 +118,6 @@ def verdict_of(
     ----------
     observed : iterable of str, optional
         What is measured. Default: what the model or the fit says, or the marks of the graph.
-
-    Raises
-    ------
-    UnknownVariableError
-        If a name is not a variable.
-    EstimandError
-        If there is nothing to identify.
     """
     if isinstance(model_or_graph, Fit) and observed is None and unit_dims is None:
         fit = measured(with_columns(model_or_graph, estimand.names), asked_records(estimand))

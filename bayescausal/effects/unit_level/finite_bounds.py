@@ -62,13 +62,6 @@ NATURAL = "natural course"
 def rank_shares(count: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where the share of each value ends, if the most overrepresented take the top.
 
-    Parameters
-    ----------
-    count : ndarray, shape (..., n_values)
-        Units seen at each value.
-    share : ndarray, shape (..., n_values)
-        Probability of each value.
-
     Returns
     -------
     low, high : ndarray, shape (..., n_values)
@@ -93,13 +86,6 @@ def rank_shares(count: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def seen_bounds(run: Run, effect: Effect) -> Effect:
     """Return an average over units with their own noise, its bounds beside it.
-
-    Parameters
-    ----------
-    run : Run
-        The evaluation that gave `effect`.
-    effect : Effect
-        The value under the coupling.
 
     Returns
     -------

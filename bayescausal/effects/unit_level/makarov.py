@@ -26,7 +26,6 @@ import numpy as np
 from scipy.special import logit, ndtri
 
 from bayescausal.effects.estimands.functionals import Probability, Quantile
-from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request
@@ -240,14 +239,7 @@ def _margins(question: Question, seed: int, rows: np.ndarray, own: bool) -> Any:
     """Yield (draws, sorted outcomes when treated, when not), (draw, unit, grid)."""
     requests = [Request(w, question.outcome, "draw") for w in ("treated", "control")]
     units = question.units
-    program = build_program(
-        question.structure,
-        question.worlds,
-        requests,
-        recomputed=question.recomputed,
-        varying=units.varies,
-        coupling=question.couplings,
-    )
+    program = question.compiled(requests)
     total = question.fit.n_draws
     source = _Stratified(question.outcome, seed, own)
     step = max(1, BATCH // (units.count * GRID))

@@ -72,13 +72,7 @@ class Cells:
     counts: np.ndarray
 
     def place(self, name: str, value: object) -> int:
-        """Return where a value stands among the levels of a variable.
-
-        Raises
-        ------
-        EstimandError
-            If the data never show it.
-        """
+        """Return where a value stands among the levels of a variable."""
         levels = self.levels[self.names.index(name)]
         found = [i for i, level in enumerate(levels.tolist()) if level == value]
         if not found:
@@ -90,13 +84,7 @@ class Cells:
         return found[0]
 
     def numbers(self, name: str) -> np.ndarray:
-        """Return the levels of a variable as numbers.
-
-        Raises
-        ------
-        EstimandError
-            If they are not numbers.
-        """
+        """Return the levels of a variable as numbers."""
         levels = self.levels[self.names.index(name)]
         if levels.dtype.kind not in "biuf":
             raise EstimandError(
@@ -261,12 +249,7 @@ def thin(
 
 
 def check_dirichlet(draws: Any, prior: Any) -> None:
-    """Refuse a number of draws or a pseudo-count that a Dirichlet posterior cannot have.
-
-    Raises
-    ------
-    EstimandError
-    """
+    """Refuse a number of draws or a pseudo-count that a Dirichlet posterior cannot have."""
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise EstimandError(f"draws={draws!r}.", expected="a whole number from 1 upwards.")
     if not np.isfinite(prior) or prior < 0:

@@ -137,13 +137,6 @@ def question_of(
 def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
     """Return a level of a variable: one of its labels, or a number.
 
-    Parameters
-    ----------
-    name : str
-        The variable.
-    labels : mapping of str to sequence
-        Of the variables that are categories.
-
     Examples
     --------
     >>> from bayescausal.effects.words.from_text import level_from_text
@@ -178,13 +171,6 @@ def check_question(
     structure: Structure, columns: Iterable[Any], question: Estimand, labels: Mapping[str, Any]
 ) -> None:
     """Refuse, before anything is sampled, a question that names what is not there.
-
-    Parameters
-    ----------
-    columns : iterable of str
-        Of the data.
-    labels : mapping of str to sequence
-        Of the variables that are categories.
 
     Raises
     ------
@@ -222,10 +208,6 @@ def check_levels(
         Of the variables that are categories.
     graph : networkx.DiGraph, optional
         Where the question leaves its mediators to the graph.
-
-    Raises
-    ------
-    EstimandError
 
     Examples
     --------

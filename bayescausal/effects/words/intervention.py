@@ -87,13 +87,6 @@ def listed(parts: list[str]) -> str:
 def people(population: str | None, condition: Condition | None) -> str:
     """Return over whom, as the object of "over"; empty where nothing is known.
 
-    Parameters
-    ----------
-    population : str or None
-        In words, as an effect states it.
-    condition : Condition or None
-        The subgroup.
-
     Examples
     --------
     >>> from bayescausal.effects.estimands.conditions import parse_given

@@ -78,11 +78,6 @@ def asked_in_words(effect: Effect) -> str:
 def short(effect: Effect, prob: float = 0.94) -> str:
     """Return the amount and its interval alone: ``0.42 lower (94 % HDI 0.40 to 0.45 lower)``.
 
-    Parameters
-    ----------
-    effect : Effect
-        With one cell.
-
     Examples
     --------
     >>> from bayescausal.effects.effect import Effect

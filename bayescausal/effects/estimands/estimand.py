@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -47,7 +47,6 @@ from bayescausal.types import EstimandError, Intervention
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
-    from typing import Self
 
     import networkx as nx
 
@@ -96,8 +95,7 @@ class Estimand:
     grouped_by: ClassVar[str | None] = None  # of groups that were seen: what forms them
     called: ClassVar[str] = ""  # what the literature calls it, where the words do not say it
     remark: ClassVar[str] = ""  # what every answer to it says
-    #: What stands beside it in a report: the association of its two levels, a line, or nothing,
-    #: for it is a part of an effect, or no effect.
+    #: What stands beside it in a report; nothing beside a part of an effect, or no effect.
     beside: ClassVar[Literal["levels", "line", "part", "nothing"]] = "levels"
 
     given: Any = field(default=None, kw_only=True)
@@ -264,7 +262,9 @@ class Estimand:
         """Return the other questions that the same identity is about, all else equal."""
         if self.identity is None:
             return []
-        kinds = (k for k in Estimand.__subclasses__() if k.identity is self.identity)
+        kinds = Estimand.__subclasses__()
+        kinds += [s for k in kinds if k.kind == Estimand.kind for s in k.__subclasses__()]
+        kinds = [k for k in kinds if k.identity is self.identity and k.kind != Estimand.kind]
         return [each for kind in kinds for each in kind.like(self) if each != self]
 
     @classmethod

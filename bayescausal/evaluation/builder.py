@@ -55,7 +55,7 @@ class Builder:
         self.varying = varying
         self.coupling = coupling
         self.inputs: dict[tuple[str, str, str], Input] = {}
-        self.memo: dict[tuple[str, str], Variable] = {}
+        self.built: dict[tuple[str, str], Variable] = {}
         self.named = {v: n for n, v in structure.model.named_vars.items()}
         self.lengths = {
             v: d for d, v in structure.model.dim_lengths.items() if d in structure.unit_dims
@@ -68,7 +68,7 @@ class Builder:
     def child(self, override: Mapping[tuple[str, str], Variable]) -> Builder:
         """Return a builder with the same inputs in which some variables have given values."""
         other = copy(self)
-        other.memo = {}
+        other.built = {}
         other.override = dict(override)
         return other
 
@@ -163,13 +163,13 @@ class Builder:
             own, where = waiting.pop()
             act = self.worlds[where].get(own)
             made = self.natural(own, where) if act is None else self._acted(own, act, where)
-            self.memo[self.key(own, where)] = made
+            self.built[self.key(own, where)] = made
         key = self.key(name, world)
-        return self.override[key] if key in self.override else self.memo[key]
+        return self.override[key] if key in self.override else self.built[key]
 
     def _is_known(self, name: str, world: str) -> bool:
         key = self.key(name, world)
-        return key in self.override or key in self.memo
+        return key in self.override or key in self.built
 
     def _reads(self, name: str, world: str) -> list[tuple[str, str]]:
         """Return the values that the value of a variable in a world is made of."""
@@ -385,7 +385,7 @@ class Builder:
             call=Compiled(
                 arguments, lambda: vectorize_graph(outputs, replace=batch) if batch else outputs
             ),
-            names=frozenset(n for n, _ in self.memo),
+            names=frozenset(n for n, _ in self.built),
             expressions=tuple(outputs),
             unit_dims=tuple(self.structure.unit_dims),
         )

@@ -175,7 +175,7 @@ class _Walker:
     ) -> None:
         self.kinds, self.lengths, self.filled = kinds, lengths, filled
         self.known: dict[Variable, frozenset[str]] = {}
-        self.memo: dict[Variable, list[Term]] = {}
+        self.expanded: dict[Variable, list[Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
         self.products: dict[tuple[Variable, ...], Variable] = {}
         self.moves: dict[tuple[Variable, Any, int], Variable] = {}
@@ -226,17 +226,17 @@ class _Walker:
         stack = [root]
         while stack:
             top = stack[-1]
-            if top in self.memo:
+            if top in self.expanded:
                 stack.pop()
                 continue
             parts = self._parts(top)
-            waiting = [v for v in parts if v not in self.memo]
+            waiting = [v for v in parts if v not in self.expanded]
             if waiting:
                 stack.extend(waiting)
                 continue
             self.noises[top] = self._noise(top, parts)
-            self.memo[top] = merged(self._terms(top))
-        return self.memo[root]
+            self.expanded[top] = merged(self._terms(top))
+        return self.expanded[root]
 
     def _parts(self, root: Variable) -> list[Variable]:
         """Return what must be expanded before an expression is; nothing below one whole term."""

@@ -195,8 +195,8 @@ def _summable(builder: Builder, request: Request) -> dict[tuple[str, str], range
         return {}
     probe = builder.child({})
     probe.request(request)
-    reached = [key for key in probe.memo if key[0] in builder.recomputed]
-    if structure.mixes({n for n, _ in probe.memo} | {request.variable}):
+    reached = [key for key in probe.built if key[0] in builder.recomputed]
+    if structure.mixes({n for n, _ in probe.built} | {request.variable}):
         return {}
     found: dict[Key, range] = {}
     for key in reached:

@@ -21,7 +21,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.noise import COUPLINGS, noise_rule
@@ -39,20 +39,7 @@ __all__ = ["depends_on_coupling", "resolve_coupling", "taken_couplings"]
 def depends_on_coupling(
     structure: Structure, recomputed: Iterable[str], variables: Iterable[str]
 ) -> tuple[str, ...]:
-    """Return the discrete variables whose joint across worlds the values of `variables` need.
-
-    Parameters
-    ----------
-    recomputed : iterable of str
-        What the interventions reach.
-    variables : iterable of str
-        What is asked about.
-
-    Returns
-    -------
-    tuple of str
-        Parents first.
-    """
+    """Return the discrete variables whose joint across worlds the values of `variables` need."""
     asked = set(variables)
     above = asked | structure.ancestors(asked)
     found = []
@@ -67,7 +54,7 @@ def depends_on_coupling(
 
 def resolve_coupling(
     structure: Structure,
-    coupling: Any,
+    coupling: object,
     needed: tuple[str, ...],
     *,
     what: str,
@@ -126,14 +113,14 @@ def resolve_coupling(
 def taken_couplings(
     structure: Structure,
     worlds: Mapping[str, Mapping[str, Intervention]],
-    estimand: Any,
+    outcome: str,
     couplings: Mapping[str, str],
 ) -> list[str]:
     """Return notes on couplings that nobody chose and a cross-world answer depends on."""
     return [
         f"Coupling of {name}: monotone, as none was chosen by coupling=; the answer depends on it, "
         "and the data cannot tell."
-        for name in _two_versions(structure, worlds, estimand.outcome_name)
+        for name in _two_versions(structure, worlds, outcome)
         if name not in couplings and is_discrete(structure.variable(name))
     ]
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytensor
 import pytensor.tensor as pt
 from pymc.logprob.basic import logp
@@ -34,9 +35,10 @@ from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.random.basic import CategoricalRV
 from scipy.special import log_ndtr
 
+from bayescausal.evaluation.backend import inputs_of
+from bayescausal.evaluation.builder import Builder
 from bayescausal.evaluation.evaluate import Units, argument
-from bayescausal.evaluation.expressions import inputs_of
-from bayescausal.evaluation.program import Builder
+from bayescausal.evaluation.program import per_draw
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
 from bayescausal.model.names import owner_of
@@ -46,7 +48,13 @@ from bayescausal.types import DataError, MixingError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.annotations import Data
+    from bayescausal.evaluation.program import Input
     from bayescausal.inference.record import Fit
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["evidence_units"]
 
@@ -60,7 +68,7 @@ SHRINKS = 60
 BATCH = 40_000
 
 
-def evidence_units(fit: Fit, evidence: Any, seed: int) -> tuple[Units, list[str]]:
+def evidence_units(fit: Fit, evidence: Data, seed: int) -> tuple[Units, list[str]]:
     """Return new units with whatever was observed of them, the rest drawn given it.
 
     Parameters
@@ -74,10 +82,6 @@ def evidence_units(fit: Fit, evidence: Any, seed: int) -> tuple[Units, list[str]
         Complete in each posterior draw.
     notes : list of str
         What was observed, what was drawn, and how.
-
-    Raises
-    ------
-    DataError, MixingError
     """
     structure = fit.structure
     _refuse(structure)
@@ -114,7 +118,7 @@ def evidence_units(fit: Fit, evidence: Any, seed: int) -> tuple[Units, list[str]
     return units, _words(structure, patterns, latents)
 
 
-def _refuse(structure: Any) -> None:
+def _refuse(structure: Structure) -> None:
     if len(structure.unit_dims) > 1:
         raise DataError(
             "Evidence about new units needs one unit dim, and the model has "
@@ -134,11 +138,10 @@ def _refuse(structure: Any) -> None:
         )
 
 
-def _frame(evidence: Any, structure: Any) -> Any:
-    import pandas as pd
-
+def _frame(evidence: Data, structure: Structure) -> pd.DataFrame:
     try:
-        frame = evidence if isinstance(evidence, pd.DataFrame) else pd.DataFrame(evidence)
+        given: Any = evidence
+        frame = given if isinstance(given, pd.DataFrame) else pd.DataFrame(given)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"The evidence is no table: found {type(evidence).__name__} ({error}).",
@@ -163,7 +166,7 @@ def _frame(evidence: Any, structure: Any) -> Any:
     return frame[columns]
 
 
-def _patterns(frame: Any, structure: Any) -> dict[tuple[str, ...], np.ndarray]:
+def _patterns(frame: pd.DataFrame, structure: Structure) -> dict[tuple[str, ...], np.ndarray]:
     """Group the rows by which columns were seen."""
     seen = frame.notna().to_numpy()
     groups: dict[tuple[str, ...], list[int]] = {}
@@ -173,7 +176,7 @@ def _patterns(frame: Any, structure: Any) -> dict[tuple[str, ...], np.ndarray]:
     return {names: np.asarray(rows) for names, rows in groups.items()}
 
 
-def _blank(structure: Any, name: str, draws: int, count: int) -> np.ndarray:
+def _blank(structure: Structure, name: str, draws: int, count: int) -> np.ndarray:
     variable = structure.variable(name)
     own = dim_sizes(structure.model)
     dims = structure.dims.get(name, ())
@@ -184,7 +187,7 @@ def _blank(structure: Any, name: str, draws: int, count: int) -> np.ndarray:
 
 
 def _one_pattern(
-    fit: Fit, frame: Any, names: tuple[str, ...], rows: np.ndarray, seed: int
+    fit: Fit, frame: pd.DataFrame, names: tuple[str, ...], rows: np.ndarray, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return observed columns and drawn values, (draw, unit, ...), of rows seen alike."""
     structure = fit.structure
@@ -217,8 +220,7 @@ class _Chain:
         self.units, self.missing, self.rows, self.seed = units, list(missing), rows, seed
         self.fit = units.fit
         structure = units.structure
-        varying = units.varies
-        builder = Builder(structure, {"kept": {}}, frozenset(missing), varying, {})
+        builder = Builder(structure, {"kept": {}}, frozenset(missing), units.varies, {})
         values = [builder.value(n, "kept") for n in missing]
         below = structure.descendants(missing)
         seen = [n for n in structure.random if n in columns and n in below]
@@ -230,19 +232,10 @@ class _Chain:
             terms.append(term)
         density = pt.zeros(()) if not terms else sum(terms[1:], terms[0])
         self.conditioned = bool(terms)
-        self.noise = [i for i in builder.inputs.values() if i.kind == "noise"]
         needed = inputs_of([*values, density])
         self.inputs = [i for i in builder.inputs.values() if i.variable in needed]
         self.noise = [i for i in self.inputs if i.kind == "noise"]
-        batch, arguments = {}, []
-        for item in self.inputs:
-            variable = item.variable
-            if item.batched:
-                variable = pt.TensorType(variable.type.dtype, (None, *variable.type.shape))(
-                    f"batch_{variable.name}"
-                )
-                batch[item.variable] = variable
-            arguments.append(variable)
+        arguments, batch = per_draw(self.inputs)
         outputs = vectorize_graph([density, *values], replace=batch)
         options: dict[str, Any] = {"mode": PY_MODE, "on_unused_input": "ignore"}
         self.density = pytensor.function(arguments, outputs[0], **options)
@@ -283,17 +276,10 @@ class _Chain:
         shape = (len(part), self.units.count)
         return [np.array(np.broadcast_to(f, (*shape, *f.shape[2:]))) for f in found]
 
-    def _shape(self, item: Any, n: int) -> tuple[int, ...]:
-        own = dim_sizes(self.units.structure.model)
-        lengths = [
-            self.units.count
-            if d in self.units.structure.unit_dims
-            else own[d]
-            if d is not None
-            else 1
-            for d in item.dims
-        ]
-        return (n, *lengths)
+    def _shape(self, item: Input, n: int) -> tuple[int, ...]:
+        structure = self.units.structure
+        own = dim_sizes(structure.model) | dict.fromkeys(structure.unit_dims, self.units.count)
+        return (n, *(1 if d is None else own[d] for d in item.dims))
 
     def _arguments(self, z: list[np.ndarray], fixed: dict[str, Any]) -> list[Any]:
         place = {i.name: k for k, i in enumerate(self.noise)}
@@ -376,7 +362,7 @@ class _Chain:
         return new, reached
 
 
-def _log_law(rv: Any, value: Any) -> Any:
+def _log_law(rv: TensorVariable, value: Variable) -> TensorVariable:
     """Return the log density; of categories by comparison, which takes a batch without a loop."""
     op = rv.owner.op
     if not isinstance(op, CategoricalRV):
@@ -400,7 +386,9 @@ def _logistic(z: np.ndarray) -> np.ndarray:
 
 
 def _words(
-    structure: Any, patterns: dict[tuple[str, ...], np.ndarray], latents: dict[str, np.ndarray]
+    structure: Structure,
+    patterns: dict[tuple[str, ...], np.ndarray],
+    latents: dict[str, np.ndarray],
 ) -> list[str]:
     notes = ["New units: the evidence does not update the parameters."]
     if latents:

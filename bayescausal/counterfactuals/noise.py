@@ -25,15 +25,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 from scipy.special import expit
 
-from bayescausal.evaluation.backend import Compiled
+from bayescausal.evaluation.backend import Compiled, inputs_of, with_draws
+from bayescausal.evaluation.build import kept_builder
 from bayescausal.evaluation.evaluate import Units, argument
-from bayescausal.evaluation.expressions import inputs_of
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Input, kept_builder
+from bayescausal.evaluation.program import Input, per_draw
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.model.noise import sample_gumbel, sample_interval
 from bayescausal.model.structure.rebuild import dim_sizes
@@ -330,17 +329,10 @@ class AbductedNoise:
         inputs = tuple(
             i for i in builder.inputs.values() if i.kind != "noise" and i.variable in needed
         )
-        batch: dict[Any, Any] = {}
-        arguments = []
-        for item in inputs:
-            variable = item.variable
-            if item.batched:
-                variable = _with_batch(item.variable)
-                batch[item.variable] = variable
-            arguments.append(variable)
+        arguments, batch = per_draw(inputs)
         interval = vectorize_graph(outputs, replace=batch) if batch else outputs
         flags = tuple(b.type.ndim > o.type.ndim for b, o in zip(interval, outputs, strict=True))
-        batched_noise = _with_batch(noise)
+        batched_noise = with_draws(noise)
         forward, seen = vectorize_graph([predicted, value], replace={**batch, noise: batched_noise})
         return _Equation(
             name,
@@ -357,13 +349,6 @@ def drawn_anew(
     worlds: Mapping[str, Mapping[str, Any]], recomputed: frozenset[str]
 ) -> frozenset[str]:
     """Return the variables that a world draws from a new distribution.
-
-    Parameters
-    ----------
-    worlds : mapping
-        The interventions of each world, parsed.
-    recomputed : frozenset of str
-        What the interventions reach.
 
     Raises
     ------
@@ -400,9 +385,3 @@ def _full(array: np.ndarray, batched: bool, rows: int, shape: tuple[int, ...]) -
     missing = len(shape) + 1 - lead.ndim
     lead = lead.reshape(lead.shape[0], *(1,) * missing, *lead.shape[1:])
     return np.broadcast_to(lead, (rows, *shape))[:, None]
-
-
-def _with_batch(variable: Any) -> Any:
-    return pt.TensorType(variable.type.dtype, (None, *variable.type.shape))(
-        f"batch_{variable.name}"
-    )

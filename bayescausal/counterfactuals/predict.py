@@ -27,11 +27,18 @@ from bayescausal.counterfactuals.coupling import depends_on_coupling, resolve_co
 from bayescausal.counterfactuals.evidence import evidence_units
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.units import select_units
+from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.evaluate import Units, units_of
 from bayescausal.evaluation.measured import measured, measured_units, told
-from bayescausal.evaluation.program import Request, build_program, recomputed_by
+from bayescausal.evaluation.program import Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
-from bayescausal.evaluation.worlds import asked_of, assemble, collect, parse_worlds
+from bayescausal.evaluation.worlds import (
+    asked_of,
+    assemble,
+    chosen_variables,
+    collect,
+    parse_worlds,
+)
 from bayescausal.inference.data.design_matrix import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.model.interventions.interventions import refuse_potentials
@@ -40,7 +47,9 @@ from bayescausal.types import DataError, Intervention, InterventionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.annotations import Data
     from bayescausal.inference.record import Fit
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["abduct", "counterfactual", "impossible_note"]
 
@@ -113,8 +122,8 @@ def counterfactual(
     fit: Fit,
     do: Mapping[str, Any],
     *,
-    units: Any = None,
-    evidence: Any = None,
+    units: object = None,
+    evidence: Data | None = None,
     variables: str | Sequence[str] | None = None,
     coupling: str | Mapping[str, str] | None = None,
     seed: int | None = None,
@@ -187,7 +196,7 @@ def counterfactual(
     parsed = parse_worlds(structure, worlds, people.sizes)
     recomputed = recomputed_by(structure, parsed.values())
     refuse_outside(people, parsed, recomputed)
-    names = _names(structure, variables)
+    names = chosen_variables(structure, variables)
     needed = depends_on_coupling(structure, recomputed, names)
     couplings = resolve_coupling(
         structure, coupling, needed, what=f"The counterfactual of {', '.join(names)}"
@@ -276,7 +285,7 @@ def _units(fit: Fit) -> Units:
     return units
 
 
-def _named_worlds(do: Any) -> dict[str, Any]:
+def _named_worlds(do: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``{name: interventions}`` from one world or several."""
     several = (
         isinstance(do, Mapping)
@@ -292,15 +301,8 @@ def _named_worlds(do: Any) -> dict[str, Any]:
     return dict(do)
 
 
-def _names(structure: Any, variables: str | Sequence[str] | None) -> list[str]:
-    if variables is None:
-        return list(structure.nodes)
-    names = [variables] if isinstance(variables, str) else list(variables)
-    return [structure.require(n) for n in names]
-
-
 def _assumptions(
-    structure: Any, recomputed: frozenset[str], names: list[str], couplings: Mapping[str, str]
+    structure: Structure, recomputed: frozenset[str], names: list[str], couplings: Mapping[str, str]
 ) -> list[str]:
     """Return what fixes the joint across worlds, in words."""
     above = set(names) | structure.ancestors(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,14 @@ import numpy as np
 from bayescausal.types import DataError, MixingError, closest
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from bayescausal.evaluation.evaluate import Units
 
 __all__ = ["select_units"]
 
 
-def select_units(units: Units, chosen: Any) -> Units:
+def select_units(units: Units, chosen: object) -> Units:
     """Return some of the units.
 
     Parameters
@@ -68,7 +71,7 @@ def select_units(units: Units, chosen: Any) -> Units:
     )
 
 
-def _rows(chosen: Any, labels: np.ndarray, dim: str) -> np.ndarray:
+def _rows(chosen: object, labels: np.ndarray, dim: str) -> np.ndarray:
     """Return positions of the chosen labels."""
     if isinstance(chosen, slice):
         start = 0 if chosen.start is None else _one(chosen.start, labels, dim)
@@ -84,21 +87,24 @@ def _rows(chosen: Any, labels: np.ndarray, dim: str) -> np.ndarray:
                 expected=f"one boolean for each of the {len(labels)} {dim} labels.",
             )
         return np.flatnonzero(array)
-    wanted = [chosen] if array.ndim == 0 or isinstance(chosen, tuple) else list(chosen)
+    if array.ndim and isinstance(chosen, Iterable) and not isinstance(chosen, tuple):
+        wanted = list(chosen)
+    else:
+        wanted = [chosen]
     place = {_key(label): i for i, label in enumerate(labels.tolist())}
     return np.array([_find(w, place, dim) for w in wanted], dtype=int)
 
 
-def _one(label: Any, labels: np.ndarray, dim: str) -> int:
+def _one(label: object, labels: np.ndarray, dim: str) -> int:
     place = {_key(x): i for i, x in enumerate(labels.tolist())}
     return _find(label, place, dim)
 
 
-def _key(label: Any) -> Any:
+def _key(label: object) -> Hashable:
     return label.item() if hasattr(label, "item") else label
 
 
-def _find(label: Any, place: dict[Any, int], dim: str) -> int:
+def _find(label: object, place: dict[Any, int], dim: str) -> int:
     key = _key(label)
     if key not in place:
         shown = list(place)[:5]

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import operator
 from dataclasses import is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
 
 from bayescausal.draws.named import DRAW_DIMS, cells
+from bayescausal.effects.bounds import flipped
 from bayescausal.effects.words.sentence import whom
 from bayescausal.types import EstimandError, UndefinedEffectError
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-__all__ = ["CHANGES_SIGN", "combine", "joint_verdict", "over", "wrapped"]
+    from bayescausal.effects.effect import Effect
+
+__all__ = ["CHANGES_SIGN", "combine", "joint_verdict", "negative", "over", "wrapped"]
 
 #: Verdicts from the weakest.
 _STRENGTH = ("not identified", "undecided", "under assumption", "identified")
@@ -55,7 +58,7 @@ def wrapped(label: str) -> str:
     return f"({label})" if " " in label else label
 
 
-def combine(a: Any, b: Any, sign: str) -> Any:
+def combine(a: Effect | float, b: Effect | float, sign: str) -> Any:
     """Combine effects, or an effect and a number, draw by draw.
 
     Parameters
@@ -120,6 +123,19 @@ def combine(a: Any, b: Any, sign: str) -> Any:
     }
 
 
+def negative(effect: Effect) -> Effect:
+    """Return an effect with the opposite sign."""
+    return replace(
+        effect,
+        draws=-effect.draws,
+        estimand=None,
+        population=over([effect]),
+        null=None if effect.null is None else -effect.null,
+        bounds=flipped(effect.bounds),
+        name=f"-{wrapped(effect.label)}",
+    )
+
+
 def over(effects: Sequence[Any]) -> str | None:
     """Return over whom effects are together: each with its subgroup, once."""
     return "; ".join(dict.fromkeys(w for w in map(whom, effects) if w)) or None
@@ -129,11 +145,6 @@ def joint_verdict(effects: Sequence[Any]) -> tuple[Any, list[str]]:
     """Return the verdict on what several effects make together, and what it leaves unsaid.
 
     It is known only if each of them is: the weakest verdict holds, with all that any assumes.
-
-    Returns
-    -------
-    Identification or None, list of str
-        None where one has no verdict.
     """
     found = [e.identification for e in effects]
     if any(v is None for v in found):
@@ -148,7 +159,7 @@ def joint_verdict(effects: Sequence[Any]) -> tuple[Any, list[str]]:
     return replace(weakest, **merged), each  # type: ignore[type-var]
 
 
-def _both_signs(values: Any) -> bool:
+def _both_signs(values: xr.DataArray | float) -> bool:
     array = np.asarray(values)
     return bool((array < 0).any() and (array > 0).any())
 
@@ -189,14 +200,18 @@ def _error(a: Any, b: Any, sign: str) -> Any:
     """Return a bound on the Monte Carlo error: errors of shared noise add at worst."""
     if any(_is_effect(side) and side.mc_error is None for side in (a, b)):
         return None
+    ea: Any
+    eb: Any
     ea, eb = (side.mc_error if _is_effect(side) else 0.0 for side in (a, b))
     if sign in "+-":
         return ea + eb
+    ma: Any
+    mb: Any
     ma, mb = (side.mean() if _is_effect(side) else float(side) for side in (a, b))
     if sign == "*":
         return abs(ma) * eb + abs(mb) * ea
     return (ea + abs(ma / mb) * eb) / abs(mb) if np.all(np.asarray(mb) != 0) else None
 
 
-def _is_effect(side: Any) -> bool:
+def _is_effect(side: object) -> TypeGuard[Effect]:
     return hasattr(side, "draws") and hasattr(side, "mc_error")

@@ -7,8 +7,6 @@ the one place where a question is read.
 
 from __future__ import annotations
 
-from typing import Any
-
 from bayescausal.effects.estimands.estimand import Estimand
 from bayescausal.model.structure.graph_of_anything import question_in
 from bayescausal.types import EstimandError
@@ -16,7 +14,7 @@ from bayescausal.types import EstimandError
 __all__ = ["as_estimand", "as_estimands", "not_asked"]
 
 
-def as_estimand(given: Any) -> Estimand:
+def as_estimand(given: object) -> Estimand:
     """Return the question of whatever carries one.
 
     Parameters
@@ -43,13 +41,8 @@ def as_estimand(given: Any) -> Estimand:
     return found
 
 
-def as_estimands(given: Any) -> list[Estimand]:
+def as_estimands(given: object) -> list[Estimand]:
     """Return the questions of one question or of a sequence of them.
-
-    Raises
-    ------
-    EstimandError
-        If there is something else among them.
 
     Examples
     --------
@@ -66,7 +59,7 @@ def as_estimands(given: Any) -> list[Estimand]:
     return [as_estimand(each) for each in given]
 
 
-def not_asked(given: Any) -> EstimandError:
+def not_asked(given: object) -> EstimandError:
     """Build the error for something that is no question.
 
     Examples

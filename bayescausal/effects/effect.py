@@ -16,20 +16,15 @@ model return the same record.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-import xarray as xr
-
 from bayescausal.draws.intervals import interval as _interval
 from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
-from bayescausal.draws.summary import interval_columns, sd, summarise
-from bayescausal.effects.arithmetic import combine, over, wrapped
-from bayescausal.effects.words.rendering import html_table, one_line, text_table
+from bayescausal.draws.summary import sd
+from bayescausal.effects.arithmetic import combine, negative
+from bayescausal.effects.bounds import checked_bounds, share_inside
+from bayescausal.effects.export import as_datatree, as_dict, as_html, as_table, as_text
 from bayescausal.effects.words.sentence import say
 from bayescausal.figures.dose import plot_dose_response
 from bayescausal.figures.effects import plot_effect
@@ -37,6 +32,9 @@ from bayescausal.figures.forest import plot_forest
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
     from bayescausal.figures.style import Axes
     from bayescausal.graph.identification.verdict import Identification
 
@@ -124,9 +122,7 @@ class Effect:
         if self.null is None:
             _put(self, "null", 0.0 if self.estimand is None else self.estimand.null)
         if self.bounds is not None:
-            _put(self, "bounds", _checked_bounds(self.bounds, self.draws))
-
-    # ---------------------------------------------------------------- numbers
+            _put(self, "bounds", checked_bounds(self.bounds, self.draws))
 
     @property
     def label(self) -> str:
@@ -223,20 +219,7 @@ class Effect:
         """
         if above is _ABOVE and (below is not None or between is not None):
             above = None
-        named = {"above": above, "below": below, "between": between}
-        asked = {key: value for key, value in named.items() if value is not None}
-        if len(asked) != 1:
-            raise EstimandError(
-                f"probability() of {', '.join(asked) or 'nothing'}.",
-                expected="One of above=, below=, between=(low, high).",
-            )
-        [(key, limit)] = asked.items()
-        ends = _limits(key, limit)
-        if key == "between":
-            inside = (self.draws >= ends[0]) & (self.draws <= ends[1])
-        else:
-            inside = self.draws > ends[0] if key == "above" else self.draws < ends[0]
-        return _scalar(inside.mean(DRAW_DIMS))
+        return _scalar(share_inside(self.draws, above=above, below=below, between=between))
 
     def summary(self, prob: float = 0.94, kind: str = "hdi") -> pd.DataFrame:
         """Return a tidy table, one row for each cell of the answer.
@@ -256,15 +239,7 @@ class Effect:
             bounds (``bound_lb``, ``bound_ub``) if there are any; ``identification`` where it was
             decided. NaN where undefined.
         """
-        table = summarise(self.draws, prob, kind)
-        cell = self.draws.isel(dict.fromkeys(DRAW_DIMS, 0), drop=True)
-        error = np.nan if self.mc_error is None else self.mc_error
-        if isinstance(error, xr.DataArray):
-            error = error.broadcast_like(cell).transpose(*cell.dims).values.reshape(-1)
-        table["mc_error"] = error
-        if self.identification is not None:
-            table["identification"] = self.verdict
-        return self._with_bounds(table)
+        return as_table(self, prob, kind)
 
     @property
     def verdict(self) -> str:
@@ -284,46 +259,34 @@ class Effect:
             )
         return float(self.draws.mean())
 
-    # ------------------------------------------------------------- arithmetic
-
     def __neg__(self) -> Effect:
-        return dataclasses.replace(
-            self,
-            draws=-self.draws,
-            estimand=None,
-            population=over([self]),
-            null=None if self.null is None else -self.null,
-            bounds=_flipped(self.bounds),
-            name=f"-{wrapped(self.label)}",
-        )
+        return negative(self)
 
-    def __sub__(self, other: Any) -> Effect:
+    def __sub__(self, other: Effect | float) -> Effect:
         return self._combine(self, other, "-")
 
-    def __rsub__(self, other: Any) -> Effect:
+    def __rsub__(self, other: Effect | float) -> Effect:
         return self._combine(other, self, "-")
 
-    def __add__(self, other: Any) -> Effect:
+    def __add__(self, other: Effect | float) -> Effect:
         return self._combine(self, other, "+")
 
     __radd__ = __add__
 
-    def __truediv__(self, other: Any) -> Effect:
+    def __truediv__(self, other: Effect | float) -> Effect:
         return self._combine(self, other, "/")
 
-    def __rtruediv__(self, other: Any) -> Effect:
+    def __rtruediv__(self, other: Effect | float) -> Effect:
         return self._combine(other, self, "/")
 
-    def __mul__(self, other: Any) -> Effect:
+    def __mul__(self, other: Effect | float) -> Effect:
         return self._combine(self, other, "*")
 
     __rmul__ = __mul__
 
-    def _combine(self, a: Any, b: Any, sign: str) -> Effect:
+    def _combine(self, a: Effect | float, b: Effect | float, sign: str) -> Effect:
         fields = combine(a, b, sign)
         return NotImplemented if fields is NotImplemented else Effect(**fields)
-
-    # ---------------------------------------------------------------- showing
 
     def sentence(self, prob: float = 0.94) -> str:
         """Say the answer in words: direction, size, interval, over whom, and why it can be told.
@@ -399,23 +362,7 @@ higher).'
         >>> round(float(tree["posterior/gain"].mean()), 3)
         0.2
         """
-        name = self.label.replace(" / ", " over ").replace(
-            "/", "|"
-        )  # no variable of a DataTree has a slash
-        held = {name: self.draws.rename(name)}
-        if self.bounds is not None:
-            held[f"{name} bounds"] = self.bounds.rename(f"{name} bounds")
-        data = xr.Dataset(held).assign_attrs({k: v for k, v in self._said().items() if v})
-        return xr.DataTree.from_dict({"prior" if self.kind == "prior" else "posterior": data})
-
-    def _said(self) -> dict[str, Any]:
-        """Return what was asked and of whom, as plain text."""
-        return {
-            "estimand": "" if self.estimand is None else self.estimand.describe(),
-            "population": self.population or "",
-            "identification": self.verdict,
-            "notes": list(self.notes),
-        }
+        return as_datatree(self)
 
     def to_dict(self, prob: float = 0.94) -> dict[str, Any]:
         """Return the answer as plain Python values, ready for JSON.
@@ -431,109 +378,22 @@ higher).'
             What was asked, over whom, and for each cell its labels and the columns of `summary`;
             None where undefined.
         """
-        table = self.summary(prob)
-        rows = []
-        for key, row in zip(table.index, table.to_dict("records"), strict=True):
-            labels = key if isinstance(key, tuple) else (key,)
-            where = {d: _plain(v) for d, v in zip(table.index.names, labels, strict=True)}
-            rows.append((where if self.dims else {}) | {k: _plain(v) for k, v in row.items()})
-        verdict = self.identification
-        return {
-            "label": self.label,
-            "estimand": None if self.estimand is None else self.estimand.describe(),
-            "population": self.population,
-            "identification": None if verdict is None else str(verdict),
-            "null": self.null,
-            "seed": None if self.seed is None else int(self.seed),
-            "chains": self.draws.sizes["chain"],
-            "draws": self.draws.sizes["draw"],
-            "interval": {"kind": "hdi", "prob": float(prob)},
-            "columns": list(interval_columns(prob)),
-            "cells": rows,
-            "notes": list(self.notes),
-        }
+        return as_dict(self, prob)
 
     def __repr__(self) -> str:
-        table = self._brief()
-        if self.dims:
-            return text_table(f"{self.label}: {self.verdict}".removesuffix(": "), table, self.null)
-        return f"{one_line(self.label, table, self.null)}, {self.verdict}".removesuffix(", ")
+        return as_text(self)
 
     def _repr_html_(self) -> str:
-        question = "" if self.estimand is None else self.estimand.describe()
-        decided = self.identification
-        notes = (*self.notes, *([] if decided is None or not decided else [decided.sentence()]))
-        words = self.population or ""
-        return html_table(
-            self.label, question, words, self._brief(), notes, bool(self.dims), self.null
-        )
-
-    def _brief(self) -> pd.DataFrame:
-        """Return mean, sd, interval and bounds of each cell, without the slower diagnostics."""
-        frame = pd.DataFrame(
-            {
-                "mean": np.ravel(self.mean()),
-                "sd": np.ravel(self.sd()),
-            },
-            index=summarise(self.draws.isel(chain=[0], draw=[0])).index,
-        )
-        frame[list(interval_columns(0.94))] = _interval(self.draws, 0.94).values.reshape((-1, 2))
-        return self._with_bounds(frame)
-
-    def _with_bounds(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Add the posterior means of the bounds, if there are any."""
-        if self.bounds is not None:
-            ends = self.bounds.mean(DRAW_DIMS).values.reshape((-1, 2))
-            table[["bound_lb", "bound_ub"]] = ends
-        return table
+        return as_html(self)
 
 
 # --------------------------------------------------------------------------- private
 
 
-def _put(effect: Effect, name: str, value: Any) -> None:
+def _put(effect: Effect, name: str, value: object) -> None:
     object.__setattr__(effect, name, value)
 
 
 def _scalar(array: xr.DataArray) -> float | xr.DataArray:
     """Return a float for one number, else the array."""
     return array if array.ndim else float(array)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that JSON knows; None for NaN."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, (int, str, bool, type(None))) else str(value)
-
-
-def _limits(key: str, limit: Any) -> tuple[float, ...]:
-    ends = tuple(limit) if isinstance(limit, (tuple, list)) else (limit,)
-    try:
-        numbers = tuple(float(end) for end in ends)
-    except (TypeError, ValueError):
-        numbers = ()
-    wanted = 2 if key == "between" else 1
-    if len(numbers) != wanted or any(math.isnan(n) for n in numbers) or numbers[0] > numbers[-1]:
-        raise EstimandError(
-            f"{key}={limit!r}.",
-            expected="(low, high), low <= high." if wanted == 2 else "A number.",
-        )
-    return numbers
-
-
-def _checked_bounds(bounds: Any, draws: xr.DataArray) -> xr.DataArray:
-    wanted = {str(d): n for d, n in draws.sizes.items()} | {"bound": 2}
-    sizes = {str(d): n for d, n in getattr(bounds, "sizes", {}).items()}
-    if sizes != wanted:
-        raise EstimandError(f"Bounds with sizes {sizes}.", expected=f"Sizes {wanted}.")
-    return bounds.transpose(*draws.dims, "bound")  # type: ignore[no-any-return]
-
-
-def _flipped(bounds: xr.DataArray | None) -> xr.DataArray | None:
-    """Return the bounds of the negative: ends change places."""
-    if bounds is None:
-        return None
-    turned = -bounds.isel(bound=[1, 0])
-    return turned.assign_coords(bound=bounds["bound"]) if "bound" in bounds.coords else turned

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -22,15 +22,14 @@ from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
 from bayescausal.effects.estimands.functionals import Probability
-from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.planning import plan_run, share_plans
 from bayescausal.effects.evaluation.population_units import is_binary, units_noun
 from bayescausal.effects.evaluation.question import Question, resolve
-from bayescausal.effects.evaluation.result import as_effect, cells_of
+from bayescausal.effects.evaluation.result import as_effect
 from bayescausal.effects.evaluation.streamed import streamed_run
-from bayescausal.effects.evaluation.verdict import verdict
+from bayescausal.effects.evaluation.verdict import asked_records, verdict
 from bayescausal.effects.listed import Effects
 from bayescausal.effects.unit_level.finite_bounds import seen_bounds
 from bayescausal.effects.unit_level.individual import individual
@@ -48,8 +47,11 @@ from bayescausal.types import BayesCausalError, IdentificationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import ArrayLike
+
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.effects.evaluation.inner_draws import Plan
     from bayescausal.graph.identification.verdict import Identification
     from bayescausal.inference.record import Fit
 
@@ -92,7 +94,7 @@ def estimate(
     strict: bool = False,
     ignore_potentials: bool = False,
     progressbar: bool = True,
-) -> list[Effect]: ...
+) -> Effects: ...
 
 
 def estimate(
@@ -103,7 +105,7 @@ def estimate(
     strict: bool = False,
     ignore_potentials: bool = False,
     progressbar: bool = True,
-) -> Effect | list[Effect]:
+) -> Effect | Effects:
     """Answer a causal question with a posterior.
 
     Of a censored or rounded outcome ``"T"`` (``pm.Censored``, a CustomDist that clips or rounds)
@@ -127,7 +129,7 @@ def estimate(
 
     Returns
     -------
-    Effect or list of Effect
+    Effect, or Effects: a list of them
         ``effect.draws`` has dims chain, draw and one per ``by`` variable, dose or event dim.
 
     Raises
@@ -168,25 +170,38 @@ def _estimate_all(
 ) -> list[Effect]:
     fit = _opened(fit, estimands)
     chosen = fit.seed if seed is None else int(seed)
-    verdicts = [_decide(fit, each, strict) for each in estimands]
-    effects = _answers(fit, estimands, chosen, ignore_potentials)
-    finished = []
-    for estimand, decided, effect in zip(estimands, verdicts, effects, strict=True):
-        notes = list(effect.notes)
-        if decided is not None and not decided:
-            notes.append(_unidentified(fit, estimand, effect, decided, chosen))
-        notes += support_notes(fit, estimand)
-        notes += whole_note(fit.structure, estimand.treatments)
-        which = told(fit, asked_records(estimand))
-        notes += [" ".join(each) for each in which]
-        fields: dict[str, Any] = {"identification": decided, "notes": tuple(notes)}
-        fields |= {"units": units_noun(fit.structure), "kind": fit.kind}
-        fields["binary"] = is_binary(fit, estimand.outcome_name)
-        fields["measured"] = " ".join(first for first, _ in which) or None
-        done = replace(effect, **fields)
-        _FITS[done] = weakref.ref(fit)
-        finished.append(done)
-    return finished
+    pairs = [(measured(fit, asked_records(each)), each) for each in estimands]
+    verdicts = [_decide(own, each, strict) for own, each in pairs]
+    effects = _answers(pairs, chosen, ignore_potentials)
+    return [
+        _explained(fit, estimand, decided, effect, chosen)
+        for estimand, decided, effect in zip(estimands, verdicts, effects, strict=True)
+    ]
+
+
+def _explained(
+    fit: Fit, estimand: Estimand, decided: Identification | None, effect: Effect, seed: int
+) -> Effect:
+    """Return an answer with its verdict, and with what a reader must know of it."""
+    notes = list(effect.notes)
+    if decided is not None and not decided:
+        notes.append(_unidentified(fit, estimand, effect, decided, seed))
+    notes += support_notes(fit, estimand)
+    notes += whole_note(fit.structure, estimand.treatments)
+    which = told(fit, asked_records(estimand))
+    notes += [" ".join(each) for each in which]
+    done = replace(
+        effect,
+        estimand=estimand,  # as it was asked: a slope is evaluated with a step of the data's
+        identification=decided,
+        notes=tuple(notes),
+        units=units_noun(fit.structure),
+        kind=fit.kind,
+        binary=is_binary(fit, estimand.outcome_name),
+        measured=" ".join(first for first, _ in which) or None,
+    )
+    _FITS[done] = weakref.ref(fit)
+    return done
 
 
 def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
@@ -196,7 +211,6 @@ def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
 
 
 def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None:
-    fit = measured(fit, asked_records(estimand))
     for name in estimand.names:
         fit.structure.require(name)
     decided = verdict(fit, estimand)
@@ -211,76 +225,79 @@ def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None
 
 def answer(fit: Fit, estimand: Estimand, seed: int, *, ignore_potentials: bool = False) -> Effect:
     """Return the number, without the verdict on what identifies it."""
-    return _answers(fit, [estimand], seed, ignore_potentials)[0]
+    return answers(fit, [estimand], seed, ignore_potentials=ignore_potentials)[0]
 
 
 def answers(
     fit: Fit, estimands: Sequence[Estimand], seed: int, *, ignore_potentials: bool = False
 ) -> list[Effect]:
     """Return the numbers of several questions, without the verdicts on what identifies them."""
-    return _answers(fit, list(estimands), seed, ignore_potentials)
+    fit = _opened(fit, estimands)
+    pairs = [(measured(fit, asked_records(each)), each) for each in estimands]
+    found = zip(_answers(pairs, seed, ignore_potentials), estimands, strict=True)
+    return [e if e.estimand is asked else replace(e, estimand=asked) for e, asked in found]
 
 
 def _answers(
-    fit: Fit, estimands: list[Estimand], seed: int, ignore_potentials: bool
+    pairs: Sequence[tuple[Fit, Estimand]], seed: int, ignore_potentials: bool
 ) -> list[Effect]:
     """Return the numbers; questions on one outcome take the same inner draws.
 
     So identities between them (the total effect is the direct minus the reversed indirect one)
     hold draw by draw, and not only within Monte Carlo error.
     """
-    fit = _opened(fit, estimands)
-    streamed = is_streamed(fit)
-    runs: dict[int, Run] = {}
-    pairs = [(measured(fit, asked_records(each)), each) for each in estimands]
-    options: dict[str, Any] = {"ignore_potentials": ignore_potentials}
-    if streamed:
-        runs = {i: streamed_run(own, each, seed, **options) for i, (own, each) in enumerate(pairs)}
-        questions = [run.question for run in runs.values()]
-    else:
-        questions = [resolve(own, each, seed=seed, **options) for own, each in pairs]
-    for i, question in enumerate(questions):
-        if i not in runs and question.estimand.strategy != "each unit":
-            program, where = question.program()
-            cells = cells_of(question, program, where, seed)
-            runs[i] = Run(question, program, where, cells, seed)
-    simulated = {i: run for i, run in runs.items() if not _is_closed(run.question)}
-    planned = {i: run.plan() if streamed else plan_run(run) for i, run in simulated.items()}
-    plans = share_plans(planned, simulated)
+    streamed = is_streamed(pairs[0][0])
+    works = [_work(fit, each, seed, ignore_potentials) for fit, each in pairs]
+    simulated = {
+        i: work
+        for i, work in enumerate(works)
+        if isinstance(work, Run) and not _is_closed(work.question)
+    }
+    plans = share_plans(
+        {i: run.plan() if streamed else plan_run(run) for i, run in simulated.items()}, simulated
+    )
     effects = []
-    for i, question in enumerate(questions):
-        if i not in runs:
-            effect = individual(question, seed)
-            effects.append(replace(effect, notes=(*effect.notes, *_signs(question, []))))
-            continue
-        run = runs.pop(i)
-        if i not in plans:
-            effects.append(causation(run, None))
-            continue
-        plan = plans[i]
-        reduction = run.reduce(slice(0, fit.n_draws), plan.replicates)
-        run.refuse_empty(reduction)
-        run.refuse_impossible()
-        error, more = run.error(reduction, plan), []
-        if plan.flat:
-            found = None if streamed else settled(run, reduction)
-            more = [] if found is not None else [flat_note(run, reduction)]
-            reduction, error = (reduction, error) if found is None else (found, 0.0)
-            plan = replace(plan, target=np.inf)
-        values = run.combine(reduction.total)
-        effect = as_effect(run, values, plan, error)
-        more += _signs(question, reduction.total)
-        effect = replace(effect, notes=(*effect.notes, *more))
-        if question.estimand.strategy == "causation":
-            effect = causation(run, effect)
-        elif question.abducted and question.couplings:
-            effect = seen_bounds(run, effect)
-        effects.append(effect)
-    # as it was asked: a slope is evaluated with a step of the data's
-    return [replace(e, estimand=asked) for e, asked in zip(effects, estimands, strict=True)]
+    for i in range(len(works)):
+        work = works.pop(0)  # what it holds of the draws goes before the next is evaluated
+        if isinstance(work, Question):
+            effect, signs = individual(work, seed), _signs(work, ())
+            effects.append(replace(effect, notes=(*effect.notes, *signs)) if signs else effect)
+        elif i in plans:
+            simulated.pop(i)
+            effects.append(_simulated(work, plans[i], streamed))
+        else:
+            effects.append(causation(work, None))
+    return effects
 
 
-def _signs(question: Question, numbers: Any) -> list[str]:
+def _work(fit: Fit, estimand: Estimand, seed: int, ignore_potentials: bool) -> Run | Question:
+    """Return a question compiled, or only resolved where each unit has an answer of its own."""
+    if is_streamed(fit):
+        return streamed_run(fit, estimand, seed, ignore_potentials=ignore_potentials)
+    question = resolve(fit, estimand, seed=seed, ignore_potentials=ignore_potentials)
+    return question if estimand.strategy == "each unit" else Run.of(question, seed)
+
+
+def _simulated(run: Run, plan: Plan, streamed: bool) -> Effect:
+    """Return the answer from averages over the units and their noise."""
+    question = run.question
+    reduction = run.reduce(slice(0, question.fit.n_draws), plan.replicates)
+    run.refuse_empty(reduction)
+    run.refuse_impossible()
+    error, notes = run.error(reduction, plan), []
+    if plan.flat:
+        found = None if streamed else settled(run, reduction)
+        notes = [] if found is not None else [flat_note(run, reduction)]
+        reduction, error = (reduction, error) if found is None else (found, 0.0)
+        plan = replace(plan, target=np.inf)
+    notes += _signs(question, reduction.total)
+    effect = as_effect(run, run.combine(reduction.total), plan, error, notes)
+    if question.estimand.strategy == "causation":
+        return causation(run, effect)
+    return seen_bounds(run, effect) if question.abducted and question.couplings else effect
+
+
+def _signs(question: Question, numbers: ArrayLike) -> list[str]:
     """Warn of a ratio of numbers that have no natural zero: those of an outcome of both signs."""
     scale = getattr(question.estimand, "scale", None)
     if scale is None or scale.name not in ("ratio", "log ratio"):
@@ -299,7 +316,9 @@ def _is_closed(question: Question) -> bool:
     return question.estimand.strategy == "causation" and is_exact(question)
 
 
-def _unidentified(fit: Fit, estimand: Estimand, effect: Effect, decided: Any, seed: int) -> str:
+def _unidentified(
+    fit: Fit, estimand: Estimand, effect: Effect, decided: Identification, seed: int
+) -> str:
     """Say what an answer rests on that the data alone do not identify."""
     said = str(decided.sentence())
     if fit.kind != "posterior" or estimand.joint or decided.status == "under assumption":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bayescausal.effects.effect import Effect
+from bayescausal.effects.export import brief_table
 from bayescausal.effects.words.rendering import _strings
 from bayescausal.graph.text.display import TableList
 
 __all__ = ["Effects"]
 
 
-class Effects(TableList):
+class Effects(TableList[Effect]):
     """A list of effects, one row each.
 
     Examples
@@ -32,7 +34,7 @@ class Effects(TableList):
                 sizes = " x ".join(f"{effect.draws.sizes[d]} {d}" for d in effect.dims)
                 found.append((effect.label, "", f"by {sizes}", effect.verdict))
                 continue
-            shown = _strings(effect._brief(), effect.null).iloc[0]
+            shown = _strings(brief_table(effect), effect.null).iloc[0]
             ends = f"[{shown.iloc[2]}, {shown.iloc[3]}]"
             found.append((effect.label, str(shown.iloc[0]), ends, effect.verdict))
         return found

@@ -18,10 +18,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytensor
+import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.graph.features import Feature
 from pytensor.graph.rewriting.basic import GraphRewriter
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import ancestors, io_toposort
 from pytensor.scalar import basic as ps
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
@@ -29,11 +30,12 @@ from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from pytensor.graph.basic import Variable
+    from pytensor.graph.basic import Apply, Variable
+    from pytensor.graph.fg import FunctionGraph
 
-__all__ = ["Compiled"]
+__all__ = ["Compiled", "behind", "inputs_of", "replaced", "with_draws"]
 
 #: As written: no rewriting.
 _PLAIN = Mode(linker="py", optimizer=None)
@@ -53,7 +55,7 @@ class _Count(Feature):
     def __init__(self, most: int) -> None:
         self.most, self.made = most, 0
 
-    def on_import(self, fgraph: Any, node: Any, reason: Any) -> None:
+    def on_import(self, fgraph: FunctionGraph, node: Apply, reason: object) -> None:
         """Count one operation."""
         self.made += 1
         if self.made > self.most:
@@ -63,7 +65,7 @@ class _Count(Feature):
 class _Guard(GraphRewriter):
     """Sets the counter before the first rewrite."""
 
-    def apply(self, fgraph: Any) -> None:
+    def apply(self, fgraph: FunctionGraph) -> None:
         """Set the counter."""
         there = len(fgraph.apply_nodes)
         fgraph.attach_feature(_Count(there + MADE[0] + MADE[1] * there))
@@ -111,7 +113,7 @@ class Compiled:
         found: list[Any] = self._built()(*values)
         return found
 
-    def _built(self) -> Any:
+    def _built(self) -> Callable[..., list[Any]]:
         if self._function is None:
             outputs = list(self._outputs() if callable(self._outputs) else self._outputs)
             self._function = _function(self._arguments, outputs)
@@ -128,7 +130,7 @@ def _is_arithmetic(outputs: Sequence[Variable]) -> bool:
     )
 
 
-def _function(arguments: list[Variable], outputs: list[Variable]) -> Any:
+def _function(arguments: list[Variable], outputs: list[Variable]) -> Callable[..., list[Any]]:
     """Compile, with less rewriting where all of it would not end."""
     for mode in (_PLAIN,) if _is_arithmetic(outputs) else _MODES:
         try:
@@ -140,3 +142,55 @@ def _function(arguments: list[Variable], outputs: list[Variable]) -> Any:
         expected="an expression that is not ever longer when it is simplified.",
         remedy="Ask with data, or write the equations with fewer levels of categorical variables.",
     )
+
+
+# --------------------------------------------------------------------------- expressions
+
+
+def replaced(
+    expressions: Sequence[Variable], replace: Mapping[Variable, Variable]
+) -> list[Variable]:
+    """Return expressions with some variables replaced.
+
+    Only what reads a replaced variable is built anew, each operation once; what is put in is
+    shared and not copied, so that substituting the equations of a graph into each other takes
+    work in proportion to their number, not to that of the paths.
+    """
+    known = dict(replace)
+    stack = list(expressions)
+    while stack:
+        top = stack[-1]
+        if top in known:
+            stack.pop()
+        elif top.owner is None:
+            known[top] = top
+        elif waiting := [v for v in top.owner.inputs if v not in known]:
+            stack.extend(waiting)
+        else:
+            node = top.owner
+            inputs = [known[v] for v in node.inputs]
+            if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
+                node = node.clone_with_new_inputs(inputs, strict=False)
+            for old, new in zip(top.owner.outputs, node.outputs, strict=True):
+                known.setdefault(old, new)
+    return [known[v] for v in expressions]
+
+
+def inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
+    """Return the variables that expressions rest on."""
+    return {v for v in ancestors(list(outputs)) if v.owner is None}
+
+
+def behind(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> frozenset[Variable]:
+    """Return some inputs and all that rests on them."""
+    found = set(inputs)
+    for node in io_toposort(list(inputs), list(outputs)):
+        if found.intersection(node.inputs):
+            found.update(node.outputs)
+    return frozenset(found)
+
+
+def with_draws(variable: Variable) -> Variable:
+    """Return an input like a variable with an axis of draws before its own."""
+    kind = variable.type
+    return pt.TensorType(kind.dtype, (None, *kind.shape))(f"b_{variable.name}")

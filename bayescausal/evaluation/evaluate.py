@@ -23,6 +23,7 @@ from bayescausal.model.structure.rebuild import evaluate as number_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bayescausal.annotations import Array
     from bayescausal.evaluation.program import Input, Program
     from bayescausal.inference.record import Fit
     from bayescausal.model.structure.structure import Structure
@@ -191,9 +192,8 @@ def evaluate(
     whole_units : bool, default False
         Do not cut the units (for quantiles).
     """
-    for task in tasks(
-        program, units, draws, groups=groups, replicates=replicates, whole_units=whole_units
-    ):
+    cutting: dict[str, Any] = {"replicates": replicates, "whole_units": whole_units}
+    for task in tasks(program, units, draws, groups=groups, **cutting):
         yield block_of(program, units, task, noise)
 
 
@@ -318,9 +318,9 @@ def argument(
     inner: int,
     cut: str | None,
     window: slice,
-    noise: Any,
+    noise: NoiseSource | None,
     held: dict[str, np.ndarray],
-) -> Any:
+) -> Array:
     """Return one argument of a program for a block of draws, replicates and units."""
     if item.kind == "length":
         full = units.sizes[item.name]
@@ -349,7 +349,7 @@ def _noise(
     inner: int,
     along: int | None,
     window: slice,
-    noise: Any,
+    noise: NoiseSource | None,
 ) -> np.ndarray:
     first = units.structure.unit_dims[0]
     blocked = item.dims.index(first) if first in item.dims else None
@@ -359,6 +359,7 @@ def _noise(
             shape.append(window.stop - window.start)
         else:
             shape.append(_length(item, axis, dim, units))
+    assert noise is not None  # only programs without noise are evaluated without
     drawn = noise.draw(
         item.name,
         item.base,
@@ -380,11 +381,7 @@ def _length(item: Input, axis: int, dim: str | None, units: Units) -> int:
         return int(static)
     if dim is not None:
         sizes = units.fit.sizes or {}
-        if dim in sizes:
-            return int(sizes[dim])
-
-        return int(dim_sizes(units.structure.model)[dim])
-
+        return int(sizes[dim] if dim in sizes else dim_sizes(units.structure.model)[dim])
     variable = units.structure.variable(item.name)
     return int(number_of([variable.shape[axis]])[0])
 
@@ -393,7 +390,7 @@ def _at(axis: int, window: slice) -> tuple[slice, ...]:
     return (*(slice(None),) * axis, window)
 
 
-def _unbatch(result: Any, batched: bool, draws: int, inner: int) -> np.ndarray:
+def _unbatch(result: Array, batched: bool, draws: int, inner: int) -> np.ndarray:
     array = np.asarray(result)
     if not batched:
         return array[None, None]

@@ -31,35 +31,29 @@ from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 
-from bayescausal.evaluation.backend import Compiled
-from bayescausal.evaluation.expressions import behind, inputs_of
+from bayescausal.evaluation.backend import Compiled, behind, inputs_of
+from bayescausal.evaluation.program import per_draw
 from bayescausal.evaluation.program_cache import remember
+from bayescausal.evaluation.terms import NoExpansionError, Term, merged, negated, ordered, product
 
 if TYPE_CHECKING:
-    from pytensor.graph.basic import Variable
+    from collections.abc import Callable, Sequence
 
-    from bayescausal.evaluation.program import Program
+    from pytensor.graph.basic import Variable
+    from pytensor.scalar.basic import ScalarOp
+
+    from bayescausal.annotations import Array
+    from bayescausal.evaluation.program import Input, Program
 
 __all__ = ["Expansion", "expand"]
 
-#: Terms of one expression.
-MOST = 256
+#: From the arguments of a program, by position, to arrays.
+type Evaluator = Callable[[Callable[[int], Array]], list[Array]]
+
 #: Noise that has mean zero.
 CENTRED = ("normal", "logistic")
 
 _DATA, _PARAMETER, _NOISE, _OTHER = "data", "parameter", "noise", "other"
-
-
-class _NoExpansionError(Exception):
-    """The expression is no sum of products."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Term:
-    """``coefficient x product of features``; a coefficient of None is 1."""
-
-    coefficient: Variable | None
-    features: tuple[Variable, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +74,8 @@ class Expansion:
 
     results: tuple[int, ...]
     terms: tuple[tuple[tuple[int, int], ...], ...]
-    coefficients: Any
-    features: Any
+    coefficients: Evaluator
+    features: Evaluator
     n_coefficients: int
     n_features: int
 
@@ -110,9 +104,7 @@ def expand(
         one number where it is summed, sorted or moved along the units.
     """
     key = (tuple(results), reads, mixes)
-    return remember(  # type: ignore[no-any-return]
-        program, key, lambda: _expand(program, results, reads, lengths, mixes)
-    )
+    return remember(program, key, lambda: _expand(program, results, reads, lengths, mixes))
 
 
 def _expand(
@@ -131,7 +123,7 @@ def _expand(
         for i in reads:
             if walker.reads(program.expressions[i]) - {_DATA}:
                 return None
-    except _NoExpansionError:
+    except NoExpansionError:
         return None
     coefficients: dict[Variable, int] = {}
     features: dict[Variable, int] = {}
@@ -159,7 +151,7 @@ def _expand(
     )
 
 
-def _kind(program: Program, item: Any) -> str:
+def _kind(program: Program, item: Input) -> str:
     if item.kind == "noise":
         return _NOISE if item.base in CENTRED else _OTHER
     if item.kind == "length":
@@ -183,13 +175,13 @@ class _Walker:
     ) -> None:
         self.kinds, self.lengths, self.filled = kinds, lengths, filled
         self.known: dict[Variable, frozenset[str]] = {}
-        self.memo: dict[Variable, list[_Term]] = {}
+        self.expanded: dict[Variable, list[Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
         self.products: dict[tuple[Variable, ...], Variable] = {}
         self.moves: dict[tuple[Variable, Any, int], Variable] = {}
         self.narrow: dict[Variable, Variable] = {}
 
-    def feature(self, term: _Term) -> Variable:
+    def feature(self, term: Term) -> Variable:
         """Return the product of a term's features, one expression for equal products."""
         if term.features not in self.products:
             first, *rest = term.features
@@ -229,35 +221,35 @@ class _Walker:
         along = self.lengths & set(getattr(leaf.type, "shape", ()))
         return frozenset([_DATA] if along else [])
 
-    def terms(self, root: Variable) -> list[_Term]:
+    def terms(self, root: Variable) -> list[Term]:
         """Return the terms of an expression that have no noise, inputs before what reads them."""
         stack = [root]
         while stack:
             top = stack[-1]
-            if top in self.memo:
+            if top in self.expanded:
                 stack.pop()
                 continue
             parts = self._parts(top)
-            waiting = [v for v in parts if v not in self.memo]
+            waiting = [v for v in parts if v not in self.expanded]
             if waiting:
                 stack.extend(waiting)
                 continue
             self.noises[top] = self._noise(top, parts)
-            self.memo[top] = _bounded(_merged(self._terms(top)))
-        return self.memo[root]
+            self.expanded[top] = merged(self._terms(top))
+        return self.expanded[root]
 
     def _parts(self, root: Variable) -> list[Variable]:
         """Return what must be expanded before an expression is; nothing below one whole term."""
         read = self.reads(root)
         if _OTHER in read:
-            raise _NoExpansionError
+            raise NoExpansionError
         if root in self.kinds or (_NOISE not in read and len(read) < 2):
             return []
         op, inputs = root.owner.op, list(root.owner.inputs)
         if isinstance(op, DimShuffle | Alloc):
             return inputs[:1]
         if not isinstance(op, Elemwise):
-            raise _NoExpansionError
+            raise NoExpansionError
         if isinstance(op.scalar_op, ps.Second | ps.Switch):
             return inputs[1:]
         return inputs
@@ -272,15 +264,15 @@ class _Walker:
         together = frozenset().union(*found)
         product = isinstance(getattr(root.owner.op, "scalar_op", None), ps.Mul)
         if product and sum(map(len, found)) > len(together):
-            raise _NoExpansionError  # a square of noise has no mean of zero
+            raise NoExpansionError  # a square of noise has no mean of zero
         return together
 
-    def _terms(self, root: Variable) -> list[_Term]:
+    def _terms(self, root: Variable) -> list[Term]:
         read = self.reads(root)
         if not read & {_DATA, _NOISE}:
-            return [_Term(self._narrow(root))]
+            return [Term(self._narrow(root))]
         if read == {_DATA}:
-            return [_Term(None, (root,))]
+            return [Term(None, (root,))]
         if root in self.kinds:
             return []  # noise, of mean zero
         op, inputs = root.owner.op, root.owner.inputs
@@ -319,37 +311,37 @@ class _Walker:
                 self.narrow[top] = top
         return self.narrow[root]
 
-    def _elementwise(self, op: Any, root: Variable, inputs: list[Variable]) -> list[_Term]:
+    def _elementwise(self, op: ScalarOp, root: Variable, inputs: list[Variable]) -> list[Term]:
         if isinstance(op, ps.Add):
             return [t for v in inputs for t in self.terms(v)]
         if isinstance(op, ps.Sub):
-            return [*self.terms(inputs[0]), *(_negative(t) for t in self.terms(inputs[1]))]
+            return [*self.terms(inputs[0]), *(negated(t) for t in self.terms(inputs[1]))]
         if isinstance(op, ps.Neg):
-            return [_negative(t) for t in self.terms(inputs[0])]
+            return [negated(t) for t in self.terms(inputs[0])]
         if isinstance(op, ps.Second):
             return self.terms(inputs[1])
         if isinstance(op, ps.Identity | ps.Cast):
             if not str(root.type.dtype).startswith("float"):
-                raise _NoExpansionError
+                raise NoExpansionError
             return self.terms(inputs[0])
         if isinstance(op, ps.Mul):
             found = self.terms(inputs[0])
             for v in inputs[1:]:
-                found = _bounded(_merged([_product(a, b) for a in found for b in self.terms(v)]))
+                found = merged([product(a, b) for a in found for b in self.terms(v)])
             return found
         if isinstance(op, ps.TrueDiv):
             below = self.terms(inputs[1])
             if len(below) != 1 or self.noises[inputs[1]]:
-                raise _NoExpansionError
+                raise NoExpansionError
             return [self._quotient(t, below[0]) for t in self.terms(inputs[0])]
         if isinstance(op, ps.Switch):
             return self._switch(*inputs)
-        raise _NoExpansionError
+        raise NoExpansionError
 
-    def _switch(self, condition: Variable, yes: Variable, no: Variable) -> list[_Term]:
+    def _switch(self, condition: Variable, yes: Variable, no: Variable) -> list[Term]:
         read = self.reads(condition)
         if len(read) > 1 or read & {_NOISE, _OTHER}:
-            raise _NoExpansionError
+            raise NoExpansionError
         by_unit = read == {_DATA}
         found = []
         for branch, on in ((yes, True), (no, False)):
@@ -360,10 +352,10 @@ class _Walker:
                 kept = (
                     pt.switch(condition, inner, zero) if on else pt.switch(condition, zero, inner)
                 )
-                found.append(_Term(t.coefficient, (kept,)) if by_unit else _Term(kept, t.features))
+                found.append(Term(t.coefficient, (kept,)) if by_unit else Term(kept, t.features))
         return found
 
-    def _shuffled(self, t: _Term, order: Any, ndim: int) -> _Term:
+    def _shuffled(self, t: Term, order: Sequence[int | str], ndim: int) -> Term:
         def moved(x: Variable) -> Variable:
             key = (x, tuple(order), ndim)
             if key not in self.moves:
@@ -371,75 +363,34 @@ class _Walker:
                 self.moves[key] = wide.dimshuffle(*order)
             return self.moves[key]
 
-        return _Term(
+        return Term(
             None if t.coefficient is None else moved(t.coefficient),
-            _ordered(moved(f) for f in t.features),
+            ordered(moved(f) for f in t.features),
         )
 
-    def _quotient(self, a: _Term, b: _Term) -> _Term:
+    def _quotient(self, a: Term, b: Term) -> Term:
         coefficient, features = a.coefficient, a.features
         if b.coefficient is not None:
             coefficient = (1.0 if coefficient is None else coefficient) / b.coefficient
         if b.features:
             above = self.feature(a) if a.features else 1.0
             features = (above / self.feature(b),)
-        return _Term(coefficient, features)
+        return Term(coefficient, features)
 
 
-def _bounded(terms: list[_Term]) -> list[_Term]:
-    if len(terms) > MOST:
-        raise _NoExpansionError
-    return terms
-
-
-def _merged(terms: list[_Term]) -> list[_Term]:
-    """Return terms with the coefficients of equal features added up."""
-    groups: dict[tuple[Variable, ...], list[Variable | None]] = {}
-    for t in terms:
-        groups.setdefault(t.features, []).append(t.coefficient)
-    return [_Term(_total(coefficients), features) for features, coefficients in groups.items()]
-
-
-def _total(coefficients: list[Variable | None]) -> Variable | None:
-    if len(coefficients) == 1:
-        return coefficients[0]
-    return pt.add(*(pt.as_tensor(1.0) if c is None else c for c in coefficients))
-
-
-def _ordered(features: Any) -> tuple[Variable, ...]:
-    """Return factors in one order, so that equal products are equal tuples."""
-    return tuple(sorted(features, key=id))
-
-
-def _product(a: _Term, b: _Term) -> _Term:
-    one, other = a.coefficient, b.coefficient
-    coefficient = (one if other is None else other) if one is None or other is None else one * other
-    return _Term(coefficient, _ordered([*a.features, *b.features]))
-
-
-def _negative(t: _Term) -> _Term:
-    coefficient = pt.as_tensor(-1.0) if t.coefficient is None else -t.coefficient
-    return _Term(coefficient, t.features)
-
-
-def _compiled(program: Program, outputs: list[Variable], *, batch: bool) -> Any:
-    """Return a function of the program's arguments by position (a mapping), draws first."""
+def _compiled(program: Program, outputs: list[Variable], *, batch: bool) -> Evaluator:
+    """Return a function from the program's arguments, by position, to arrays."""
     if not outputs:
         return lambda arguments: []
     needed = inputs_of(outputs)
     used = [(k, item) for k, item in enumerate(program.inputs) if item.variable in needed]
-    swap, arguments = {}, []
-    for _, item in used:
-        variable = item.variable
-        if batch and item.batched:
-            shape = (None, *variable.type.shape)
-            variable = pt.TensorType(variable.type.dtype, shape)(f"b_{variable.name}")
-            swap[item.variable] = variable
-        arguments.append(variable)
-    results = list(vectorize_graph(outputs, replace=swap)) if swap else outputs
-    call = Compiled(arguments, results)
+    swap: dict[Variable, Variable] = {}
+    arguments = [item.variable for _, item in used]
+    if batch:
+        arguments, swap = per_draw([item for _, item in used])
+    call = Compiled(arguments, list(vectorize_graph(outputs, replace=swap)) if swap else outputs)
 
-    def run(values: Any) -> list[np.ndarray]:
+    def run(values: Callable[[int], Array]) -> list[np.ndarray]:
         with np.errstate(all="ignore"):
             return [np.asarray(v) for v in call(*(values(k) for k, _ in used))]
 

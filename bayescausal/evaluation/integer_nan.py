@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Variable
 
+    from bayescausal.annotations import Array
+
 __all__ = ["Defined"]
 
 
@@ -44,12 +46,14 @@ class Defined(Op):
     def __init__(self, name: str, count: int) -> None:
         self.name, self.count = name, count
 
-    def make_node(self, value: Any, *others: Any) -> Apply:
+    def make_node(self, value: Variable, *others: Any) -> Apply:
         """Make the node: the value's own type."""
         tensors = [pt.as_tensor_variable(v) for v in (value, *others)]
         return Apply(self, tensors, [tensors[0].type()])
 
-    def perform(self, node: Apply, inputs: Sequence[np.ndarray], outputs: Any) -> None:
+    def perform(
+        self, node: Apply, inputs: Sequence[np.ndarray], outputs: list[list[Array]]
+    ) -> None:
         """Check the parameters."""
         value, *rest = inputs
         parameters, noises = rest[: self.count], rest[self.count :]

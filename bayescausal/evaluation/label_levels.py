@@ -7,18 +7,20 @@ that of the reference level. A label that points into a table has no levels betw
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import Units, evaluate
-from bayescausal.evaluation.program import Request, build_program
+from bayescausal.evaluation.program import Request
 from bayescausal.model.structure.integer_roles import compared_with, role_of
 from bayescausal.types import FromWorld, InterventionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bayescausal.evaluation.evaluate import NoiseSource
     from bayescausal.types import Intervention
 
 __all__ = ["refuse_strangers"]
@@ -31,16 +33,9 @@ def refuse_strangers(
     units: Units,
     worlds: Mapping[str, Mapping[str, Intervention]],
     recomputed: frozenset[str],
-    source: Any,
+    source: NoiseSource,
 ) -> None:
     """Refuse levels that a label does not have.
-
-    Parameters
-    ----------
-    worlds : mapping
-        Parsed.
-    recomputed : frozenset of str
-        What the interventions reach.
 
     Raises
     ------

@@ -30,10 +30,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pytensor.graph.replace import vectorize_graph
 
-from bayescausal.evaluation.backend import Compiled
+from bayescausal.evaluation.backend import Compiled, inputs_of, with_draws
+from bayescausal.evaluation.build import kept_builder
 from bayescausal.evaluation.evaluate import Units, argument, units_of
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import inputs_of, kept_builder
+from bayescausal.evaluation.program import per_draw
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.inference.record import Fit
 from bayescausal.model.noise import family_of, noise_rule, sample_interval
@@ -63,16 +64,11 @@ def measured_structure(structure: Structure, names: Iterable[str]) -> Structure:
     chosen = tuple(sorted(records(structure, names)))
     if not chosen:
         return structure
-    return remember(structure, ("measured", chosen), lambda: rewritten(structure, chosen))  # type: ignore[no-any-return]
+    return remember(structure, ("measured", chosen), lambda: rewritten(structure, chosen))
 
 
 def measured(fit: Fit, names: Iterable[str]) -> Fit:
     """Return a fit for questions about what was measured.
-
-    Parameters
-    ----------
-    names : iterable of str
-        What is asked about.
 
     Returns
     -------
@@ -119,11 +115,6 @@ def measured_units(units: Units, fit: Fit, seed: int) -> Units:
 
 def told(fit: Fit, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Say, of each name that is a record or stands for one, which of the two is meant.
-
-    Parameters
-    ----------
-    fit : Fit
-        As given.
 
     Returns
     -------
@@ -230,13 +221,8 @@ def _compiled(units: Units, structure: Structure, name: str) -> tuple[Any, ...]:
     [whole] = builder.substitute([rule.forward(noise)], builder.only)
     needed = inputs_of([*found, whole])
     inputs = tuple(i for i in builder.inputs.values() if i.variable in needed)
-    batch: dict[Any, Any] = {noise: _with_batch(noise)}
-    arguments = []
-    for item in inputs:
-        variable = _with_batch(item.variable) if item.batched else item.variable
-        if item.batched:
-            batch[item.variable] = variable
-        arguments.append(variable)
+    arguments, batch = per_draw(inputs)
+    batch[noise] = with_draws(noise)
     interval = list(vectorize_graph(found, replace=batch))
     forward = vectorize_graph([whole], replace=batch)
     return (
@@ -246,12 +232,6 @@ def _compiled(units: Units, structure: Structure, name: str) -> tuple[Any, ...]:
         tuple(b.type.ndim > f.type.ndim for b, f in zip(interval, found, strict=True)),
         builder.dims_of(name),
         rule.base,
-    )
-
-
-def _with_batch(variable: Any) -> Any:
-    return type(variable.type)(variable.type.dtype, (None, *variable.type.shape))(
-        f"batch_{variable.name}"
     )
 
 

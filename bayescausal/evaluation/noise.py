@@ -93,11 +93,6 @@ class FreshNoise:
             The axis of `shape` that is cut into blocks of units; None for no unit axis.
         start : int, default 0
             The first unit along that axis, a multiple of ``BLOCK``.
-
-        Returns
-        -------
-        ndarray
-            Shape ``(len(draws), replicates, *shape)``.
         """
         axis = 0 if along is None else along
         moved = shape if along is None else (shape[axis], *shape[:axis], *shape[axis + 1 :])

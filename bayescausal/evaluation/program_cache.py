@@ -45,7 +45,7 @@ class _Kept(threading.local):
 _KEPT = _Kept()
 
 
-def remember(owner: Any, key: Hashable | None, make: Callable[[], Any]) -> Any:
+def remember[T](owner: object, key: Hashable | None, make: Callable[[], T]) -> T:
     """Return what was made before under a key, or make it.
 
     Parameters
@@ -75,7 +75,8 @@ def remember(owner: Any, key: Hashable | None, make: Callable[[], Any]) -> Any:
         while len(kept) >= MOST:
             kept.pop(next(iter(kept)))
         kept[key] = value
-    return kept[key]
+    found: T = kept[key]
+    return found
 
 
 def signature(worlds: Mapping[str, Mapping[str, Intervention]]) -> tuple[Any, ...] | None:
@@ -105,7 +106,7 @@ def signature(worlds: Mapping[str, Mapping[str, Intervention]]) -> tuple[Any, ..
     return (*worlds, *parts)
 
 
-def told(value: Any) -> tuple[Any, ...] | None:
+def told(value: object) -> tuple[Any, ...] | None:
     """Return what tells a plain value, or a record of plain values, apart; None if unknown.
 
     Examples

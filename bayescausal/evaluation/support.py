@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.evaluation.build import build_program
+from bayescausal.evaluation.builder import Builder
 from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.label_levels import refuse_strangers
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Builder, Request, build_program
+from bayescausal.evaluation.program import Request
 from bayescausal.evaluation.program_cache import remember, signature
 from bayescausal.model.interventions.domain import Check, checks_of
 from bayescausal.model.interventions.support import support_of
@@ -38,6 +40,8 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from bayescausal.annotations import Array
+    from bayescausal.evaluation.evaluate import NoiseSource
     from bayescausal.types import Intervention
 
 __all__ = ["refuse_outside", "refuse_undefined"]
@@ -58,15 +62,6 @@ def refuse_outside(
     seed: int = 0,
 ) -> None:
     """Refuse worlds in which a modified treatment leaves its support.
-
-    Parameters
-    ----------
-    worlds : mapping
-        Parsed.
-    recomputed : frozenset of str
-        What the interventions reach.
-    seed : int
-        Of the noise.
 
     Raises
     ------
@@ -119,7 +114,7 @@ def refuse_undefined(
     outcomes: Iterable[str],
     *,
     means: bool = False,
-    noise: Any = None,
+    noise: NoiseSource | None = None,
     coupling: Mapping[str, str] | None = None,
 ) -> None:
     """Refuse worlds in which an equation is not defined.
@@ -188,7 +183,7 @@ def _try(
     trials: list[_Trial],
     worlds: Mapping[str, Mapping[str, Intervention]],
     recomputed: frozenset[str],
-    source: Any,
+    source: NoiseSource,
 ) -> None:
     """Evaluate trials, and refuse what fails."""
     total = units.fit.n_draws
@@ -314,7 +309,7 @@ class _Judge:
         if np.any(bad):
             raise self._refusal(entry, here, bad)
 
-    def _fails(self, check: Check, here: list[np.ndarray], natural: list[np.ndarray]) -> Any:
+    def _fails(self, check: Check, here: list[np.ndarray], natural: list[np.ndarray]) -> Array:
         """Return where a check fails, elementwise."""
         if natural is not here:
             return fails(check, here, natural)

@@ -24,7 +24,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pymc as pm
@@ -33,13 +33,17 @@ from pymc.logprob.utils import CheckParameterValue
 from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.random.basic import CategoricalRV
 
-from bayescausal.evaluation.expressions import replaced
+from bayescausal.evaluation.backend import replaced
 from bayescausal.model.interventions.support import support_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.evaluation.builder import Builder
+    from bayescausal.evaluation.program import Request
 
 __all__ = ["average"]
 
@@ -62,7 +66,7 @@ class _Factor:
         return self.table[tuple(state[key] for key in self.scope)]
 
 
-def average(builder: Any, request: Any) -> Variable:
+def average(builder: Builder, request: Request) -> Variable:
     """Return the expression of a request, finite variables summed out where that is exact.
 
     Parameters
@@ -181,7 +185,7 @@ def _product(terms: Sequence[Variable]) -> Variable:
     return total
 
 
-def _summable(builder: Any, request: Any) -> dict[tuple[str, str], range]:
+def _summable(builder: Builder, request: Request) -> dict[tuple[str, str], range]:
     """Return the finite variables that the result depends on, with their values."""
     structure = builder.structure
     frame = [d for d in builder.dims_of(request.variable) if d in structure.unit_dims]
@@ -191,8 +195,8 @@ def _summable(builder: Any, request: Any) -> dict[tuple[str, str], range]:
         return {}
     probe = builder.child({})
     probe.request(request)
-    reached = [key for key in probe.memo if key[0] in builder.recomputed]
-    if structure.mixes({n for n, _ in probe.memo} | {request.variable}):
+    reached = [key for key in probe.built if key[0] in builder.recomputed]
+    if structure.mixes({n for n, _ in probe.built} | {request.variable}):
         return {}
     found: dict[Key, range] = {}
     for key in reached:
@@ -210,11 +214,11 @@ def _summable(builder: Any, request: Any) -> dict[tuple[str, str], range]:
     return found
 
 
-def _is_acted(builder: Any, name: str, world: str) -> bool:
+def _is_acted(builder: Builder, name: str, world: str) -> bool:
     return world in builder.worlds and name in builder.worlds[world]
 
 
-def _values(builder: Any, name: str, frame: list[str]) -> range | None:
+def _values(builder: Builder, name: str, frame: list[str]) -> range | None:
     """Return the values of a finite discrete unit-level variable."""
     structure = builder.structure
     if name not in structure.random or name in structure.imputed:
@@ -232,17 +236,17 @@ def _values(builder: Any, name: str, frame: list[str]) -> range | None:
     return range(int(lower[0]), int(upper[0]) + 1)
 
 
-def _filled(builder: Any, name: str, value: int) -> Variable:
+def _filled(builder: Builder, name: str, value: int) -> Variable:
     rv = builder.structure.variable(name)
     return pt.full(builder.shape(name), np.asarray(value, dtype=rv.type.dtype))
 
 
-def _untouched(builder: Any, name: str) -> str:
+def _untouched(builder: Builder, name: str) -> str:
     """Return a world whose interventions do not reach the variable."""
     return next(w for w, touched in builder.touched.items() if name not in touched)
 
 
-def _chance(rv: Any, value: int) -> Variable:
+def _chance(rv: TensorVariable, value: int) -> Variable:
     """Return P(rv = value | its parameters), with an axis of length 1 where those have none.
 
     Of categories it is an entry of their probabilities: picked out by an index that is known, so
@@ -258,7 +262,7 @@ def _chance(rv: Any, value: int) -> Variable:
     return pt.exp(pm.logp(rv, pt.as_tensor_variable(constant)))
 
 
-def _probability(child: Any, key: tuple[str, str], value: int, outcome: str) -> Variable:
+def _probability(child: Builder, key: tuple[str, str], value: int, outcome: str) -> Variable:
     """Return P(variable = value | parents in its world), laid along the outcome's dims."""
     name, world = key
     rv = child.structure.variable(name)

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.evaluate import NoiseSource, Units, evaluate, units_of
 from bayescausal.evaluation.measured import measured, told
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Program, Request, build_program, recomputed_by
+from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.inference.data.design_matrix import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
@@ -42,9 +43,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bayescausal.inference.record import Fit
+    from bayescausal.model.structure.structure import Structure
     from bayescausal.types import Intervention
 
-__all__ = ["asked_of", "assemble", "collect", "parse_worlds", "worlds"]
+__all__ = ["asked_of", "assemble", "chosen_variables", "collect", "parse_worlds", "worlds"]
 
 #: Inner replicates that "expected" takes where a mean is not known in closed form: at least, most.
 REPLICATES = (64, 4096)
@@ -127,7 +129,7 @@ def worlds(
     parsed = parse_worlds(structure, worlds, units.sizes)
     recomputed = recomputed_by(structure, parsed.values())
     refuse_outside(units, parsed, recomputed)
-    names = _variables(structure, variables)
+    names = chosen_variables(structure, variables)
     requests, kept = _requests(structure, parsed, names, kind, explicit=variables is not None)
     source = FreshNoise(fit.seed if seed is None else int(seed))
     means = kind == "expected"
@@ -152,14 +154,11 @@ def worlds(
 
 
 def parse_worlds(
-    structure: Any, worlds: Mapping[str, Mapping[str, Any] | None], sizes: Mapping[str, int] | None
+    structure: Structure,
+    worlds: Mapping[str, Mapping[str, Any] | None],
+    sizes: Mapping[str, int] | None,
 ) -> dict[str, dict[str, Intervention]]:
-    """Parse and check every world of a question.
-
-    Raises
-    ------
-    InterventionError, UnknownVariableError
-    """
+    """Parse and check every world of a question."""
     if not hasattr(worlds, "items") or not worlds:
         raise InterventionError(
             "No worlds are given.", expected='a mapping, as {"control": {"X": 0}}.'
@@ -173,7 +172,9 @@ def parse_worlds(
 # ------------------------------------------------------------------------ private
 
 
-def asked_of(structure: Any, worlds: Any, variables: str | Sequence[str] | None) -> tuple[str, ...]:
+def asked_of(
+    structure: Structure, worlds: object, variables: str | Sequence[str] | None
+) -> tuple[str, ...]:
     """Return the variables that are asked about and that no world sets."""
     names = [variables] if isinstance(variables, str) else list(variables or structure.random)
     every = list(worlds.values()) if hasattr(worlds, "values") else []
@@ -181,7 +182,7 @@ def asked_of(structure: Any, worlds: Any, variables: str | Sequence[str] | None)
     return tuple(str(n) for n in names if n not in acted)
 
 
-def _variables(structure: Any, variables: str | Sequence[str] | None) -> list[str]:
+def chosen_variables(structure: Structure, variables: str | Sequence[str] | None) -> list[str]:
     if variables is None:
         return list(structure.nodes)
     names = [variables] if isinstance(variables, str) else list(variables)
@@ -189,7 +190,7 @@ def _variables(structure: Any, variables: str | Sequence[str] | None) -> list[st
 
 
 def _requests(
-    structure: Any,
+    structure: Structure,
     parsed: Mapping[str, Mapping[str, Intervention]],
     names: list[str],
     kind: str,
@@ -223,11 +224,6 @@ def collect(
     program: Program, units: Units, source: NoiseSource, *, inner: int
 ) -> tuple[list[np.ndarray], dict[str, float]]:
     """Evaluate all results of a program, averaged over inner replicates.
-
-    Parameters
-    ----------
-    inner : int
-        Replicates.
 
     Returns
     -------
@@ -301,7 +297,7 @@ def assemble(
     return xr.Dataset(variables, coords=coords)
 
 
-def _mixing_note(structure: Any, program: Program) -> dict[str, str]:
+def _mixing_note(structure: Structure, program: Program) -> dict[str, str]:
     mixed = structure.mixes(program.names)
     if not mixed:
         return {}

@@ -12,8 +12,8 @@ from cf_random import broken_laws
 
 import bayescausal as bc
 from bayescausal.counterfactuals import noise, predict
+from bayescausal.evaluation.builder import Builder
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Builder
 
 
 def chain():

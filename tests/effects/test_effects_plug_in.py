@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import bayescausal as bc
-from bayescausal.effects.without_model.discrete import read_cells, read_frame
 from bayescausal.effects.without_model.plug_in import plug_in
+from bayescausal.effects.without_model.read_table import read_cells, read_frame
 from bayescausal.graph import identify, identify_effect
 from bayescausal.types import (
     DataError,

@@ -18,9 +18,9 @@ import pytest
 
 from bayescausal.checks.falsification.independence_tests import check_independence
 from bayescausal.checks.falsification.regression import Column
-from bayescausal.effects.without_model.discrete import read_cells
 from bayescausal.effects.without_model.instrument_bounds import instrument_bounds
 from bayescausal.effects.without_model.plug_in import plug_in
+from bayescausal.effects.without_model.read_table import read_cells
 from bayescausal.graph import identify
 from bayescausal.types import DataError, SparseTableWarning
 

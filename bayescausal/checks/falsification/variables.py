@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.checks.falsification.regression import Column
-from bayescausal.effects.without_model.discrete import read_frame
+from bayescausal.effects.without_model.read_table import read_frame
 from bayescausal.graph.structure.marks import latents, nameless, roots_of_selection
 from bayescausal.model.kinds import kind_of
 from bayescausal.model.names import owner_of

@@ -33,9 +33,10 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.digits import three
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.estimate import estimate
+from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import evaluate, fresh_units
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Request, build_program
+from bayescausal.evaluation.program import Request
 from bayescausal.figures.predictive import plot_prior
 from bayescausal.inference.sampling.prior_and_truth import prior
 from bayescausal.model.structure.rebuild import data_values

@@ -45,7 +45,7 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.digits import significant, three
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer
-from bayescausal.effects.evaluation.asked_records import asked_records
+from bayescausal.effects.evaluation.verdict import asked_records
 from bayescausal.evaluation.measured import measured, plain_name
 from bayescausal.figures.refutation import plot_refutation
 from bayescausal.inference.data.design_matrix import with_columns

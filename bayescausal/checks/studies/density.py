@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 
+from bayescausal.evaluation.build import kept_builder
 from bayescausal.evaluation.evaluate import argument, units_of
-from bayescausal.evaluation.program import Request, kept_builder
+from bayescausal.evaluation.program import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

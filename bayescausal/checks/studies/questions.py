@@ -17,7 +17,7 @@ from bayescausal.draws.named import cells as cell_dims
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.estimand import Estimand
-from bayescausal.effects.evaluation.asked_records import asked_records
+from bayescausal.effects.evaluation.verdict import asked_records
 from bayescausal.evaluation.measured import measured_structure
 from bayescausal.model.structure.design_matrix import split_structure
 from bayescausal.model.structure.graph_of_anything import question_in

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.conditions import Condition
     from bayescausal.effects.estimands.parts import Arm
     from bayescausal.effects.evaluation.question import Question
-    from bayescausal.evaluation.evaluate import Block
+    from bayescausal.evaluation.evaluate import Block, NoiseSource
     from bayescausal.evaluation.program import Program
 
 #: Values from which the spread of the outcome is read.
@@ -79,7 +79,7 @@ def reduce_question(
     where: dict[str, int],
     cells: Sequence[Cell],
     draws: slice,
-    noise: Any,
+    noise: NoiseSource,
     *,
     replicates: int,
     inner: int,

@@ -20,6 +20,7 @@ from bayescausal.evaluation.expand import Expansion, expand
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bayescausal.annotations import Array
     from bayescausal.effects.averaging.blocks import Cell
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
@@ -80,13 +81,7 @@ class ClosedForm:
     expansion: Expansion
 
     def reduce(self, draws: slice) -> Reduction:
-        """Return the average of each arm and cell, for some posterior draws.
-
-        Parameters
-        ----------
-        draws : slice
-            Of the flattened chains.
-        """
+        """Return the average of each arm and cell, for some posterior draws."""
         total = range(self.question.fit.n_draws)
         rows = total[draws]
         sums, size = self._averages(rows)
@@ -107,7 +102,7 @@ class ClosedForm:
         inputs, units = self.program.inputs, self.question.units
         part = range(self.question.fit.n_draws)[draws]
 
-        def value(k: int) -> Any:
+        def value(k: int) -> Array:
             if inputs[k].kind == "length":
                 return np.asarray(1)
             return argument(inputs[k], units, part, draws, 0, 1, None, slice(None), None, {})
@@ -182,7 +177,7 @@ class ClosedForm:
             window = slice(start, min(start + step, length))
             held: dict[str, np.ndarray] = {}
 
-            def value(k: int, window: slice = window, held: Any = held) -> Any:
+            def value(k: int, window: slice = window, held: dict[str, Array] = held) -> Array:
                 part = range(1)
                 return argument(inputs[k], units, part, slice(0, 1), 0, 1, cut, window, None, held)
 

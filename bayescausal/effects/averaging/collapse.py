@@ -28,6 +28,7 @@ import numpy as np
 from bayescausal.effects.estimands.functionals import Mean, Probability
 
 if TYPE_CHECKING:
+    from bayescausal.annotations import Array
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
 
@@ -120,11 +121,6 @@ def _interpolated(
 def collapse(question: Question, program: Program) -> tuple[Question, Program, bool] | None:
     """Return the same question of fewer, weighted units; None where there are none.
 
-    Parameters
-    ----------
-    question : Question
-        Of an average without simulated noise.
-
     Returns
     -------
     question : Question
@@ -200,7 +196,7 @@ def _cells(codes: list[np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _smaller(
-    question: Question, program: Program, wide: list[Any], values: list[np.ndarray], counts: Any
+    question: Question, program: Program, wide: list[Any], values: list[np.ndarray], counts: Array
 ) -> tuple[Question, Program]:
     first = question.structure.unit_dims[0]
     columns = {i.name: v for i, v in zip(wide, values, strict=True) if i.kind == "value"}

@@ -30,15 +30,7 @@ ROUNDING = 1e-10
 
 
 def settled(run: Run, reduction: Reduction) -> Reduction | None:
-    """Return quantiles from exact probabilities; None where there are none.
-
-    Parameters
-    ----------
-    run : Run
-        Of a quantile.
-    reduction : Reduction
-        Its simulated quantiles.
-    """
+    """Return quantiles from exact probabilities; None where there are none."""
     seen = np.unique(reduction.batches[np.isfinite(reduction.batches)])
     if not seen.size or np.any(seen != np.round(seen)) or seen.size > VALUES:
         return None

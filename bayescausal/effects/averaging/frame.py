@@ -18,6 +18,7 @@ from bayescausal.effects.evaluation.unit_weights import CHANCE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.annotations import Array
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.evaluate import Block
     from bayescausal.evaluation.program import Program
@@ -133,7 +134,7 @@ class Frame:
             return np.ones((1, 1, *(1,) * len(self.dims)))
         return weights
 
-    def _cut_mask(self, condition: Condition, values: Any) -> np.ndarray:
+    def _cut_mask(self, condition: Condition, values: dict[str, Array]) -> np.ndarray:
         """Return membership where masks cover all units and the block only some."""
         first = self.question.structure.unit_dims[0]
         place = self.dims.index(first) if first in self.dims else None

@@ -197,7 +197,7 @@ class Condition:
 EVERYONE = Condition()
 
 
-def parse_given(given: Any) -> Condition:
+def parse_given(given: object) -> Condition:
     """Return the condition that is meant.
 
     Parameters
@@ -213,11 +213,6 @@ def parse_given(given: Any) -> Condition:
     -------
     Condition
         The condition; false (everyone belongs) for None.
-
-    Raises
-    ------
-    EstimandError
-        If it cannot be read.
 
     Examples
     --------
@@ -248,13 +243,13 @@ def parse_given(given: Any) -> Condition:
     )
 
 
-def _name(name: Any) -> str:
+def _name(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise EstimandError(f"{name!r} is not the name of a variable.", expected="A string.")
     return name
 
 
-def _parse_spec(name: str, spec: Any) -> Any:
+def _parse_spec(name: str, spec: object) -> Any:
     """Parse what is asked of one variable: kept as value, range, frozen levels or function."""
     if isinstance(spec, (Where, Probability, Outside)):
         return spec
@@ -298,7 +293,7 @@ def _limit(name: str, value: Any) -> float:
     return limit
 
 
-def _value(name: str, value: Any) -> Any:
+def _value(name: str, value: object) -> float | str:
     if isinstance(value, str):
         return value
     array = np.asarray(value)
@@ -310,14 +305,14 @@ def _value(name: str, value: Any) -> Any:
     return array.item()
 
 
-def _several(spec: Any) -> bool:
+def _several(spec: object) -> bool:
     """Tell whether more than one value meets what is asked of a variable."""
     if isinstance(spec, tuple):
         return bool(spec[0] != spec[1])
     return isinstance(spec, (list, Where, Probability, Outside))
 
 
-def _is_array(spec: Any) -> bool:
+def _is_array(spec: object) -> bool:
     return isinstance(spec, np.ndarray)
 
 

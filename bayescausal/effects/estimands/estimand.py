@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -38,14 +38,7 @@ from bayescausal.effects.estimands.parsing import (
     is_default,
     parse_treatment,
 )
-from bayescausal.effects.estimands.parts import (
-    Arm,
-    Identity,
-    Strategy,
-    Teller,
-    Weighting,
-    same_key,
-)
+from bayescausal.effects.estimands.parts import Arm, Identity, Strategy, Teller, Weighting, same_key
 from bayescausal.effects.words.headings import details
 from bayescausal.effects.words.intervention import deed
 from bayescausal.effects.words.subject import ask_contrast, effect_of, open_contrast
@@ -54,10 +47,11 @@ from bayescausal.types import EstimandError, Intervention
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
-    from typing import Self
 
     import networkx as nx
 
+    from bayescausal.effects.estimands.functionals import Functional
+    from bayescausal.effects.estimands.scales import EffectScale
     from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["NATURAL_UNLESS_SET", "Estimand", "World"]
@@ -101,8 +95,7 @@ class Estimand:
     grouped_by: ClassVar[str | None] = None  # of groups that were seen: what forms them
     called: ClassVar[str] = ""  # what the literature calls it, where the words do not say it
     remark: ClassVar[str] = ""  # what every answer to it says
-    #: What stands beside it in a report: the association of its two levels, a line, or nothing,
-    #: for it is a part of an effect, or no effect.
+    #: What stands beside it in a report; nothing beside a part of an effect, or no effect.
     beside: ClassVar[Literal["levels", "line", "part", "nothing"]] = "levels"
 
     given: Any = field(default=None, kw_only=True)
@@ -110,6 +103,21 @@ class Estimand:
     functional: Any = field(default="mean", kw_only=True)
     by: Any = field(default=None, kw_only=True)
     coupling: Any = field(default=None, kw_only=True)
+
+    if TYPE_CHECKING:  # fields that most questions have: hasattr tells
+
+        @property
+        def outcome(self) -> str: ...
+        @property
+        def treatment(self) -> str | tuple[str, ...]: ...
+        @property
+        def treated(self) -> Any: ...
+        @property
+        def control(self) -> Any: ...
+        @property
+        def mediators(self) -> tuple[str, ...] | None: ...
+        @property
+        def scale(self) -> EffectScale: ...
 
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
@@ -126,7 +134,7 @@ class Estimand:
                 )
         self._check()
 
-    def _put(self, name: str, value: Any) -> None:
+    def _put(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def _check(self) -> None:
@@ -149,13 +157,13 @@ class Estimand:
     @property
     def outcome_name(self) -> str:
         """Name of the outcome."""
-        return str(self.outcome)  # type: ignore[attr-defined]
+        return str(self.outcome)
 
     @property
     def treatments(self) -> tuple[str, ...]:
         """Names of the treatments."""
-        treatment: Any = getattr(self, "treatment", ())
-        return (treatment,) if isinstance(treatment, str) else tuple(treatment)
+        named: str | tuple[str, ...] = getattr(self, "treatment", ())
+        return (named,) if isinstance(named, str) else tuple(named)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -232,7 +240,7 @@ class Estimand:
     def _arm(self, role: str) -> World:
         """Return the world in which the treatments are at the level of that role."""
         level = getattr(self, role)
-        if isinstance(self.treatment, str):  # type: ignore[attr-defined]
+        if isinstance(self.treatment, str):
             return as_world({self.treatments[0]: level})
         return as_world(dict(zip(self.treatments, level, strict=True)))
 
@@ -244,7 +252,7 @@ class Estimand:
 
     def combine(self, values: np.ndarray) -> np.ndarray:
         """Return the answer from the numbers of the arms, the first axis."""
-        return np.asarray(self.scale.combine(values[0], values[1]))  # type: ignore[attr-defined]
+        return np.asarray(self.scale.combine(values[0], values[1]))
 
     def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return what must be a function of the observed distribution."""
@@ -254,7 +262,9 @@ class Estimand:
         """Return the other questions that the same identity is about, all else equal."""
         if self.identity is None:
             return []
-        kinds = [k for k in Estimand.__subclasses__() if k.identity is self.identity]
+        kinds = Estimand.__subclasses__()
+        kinds += [s for k in kinds if k.kind == Estimand.kind for s in k.__subclasses__()]
+        kinds = [k for k in kinds if k.identity is self.identity and k.kind != Estimand.kind]
         return [each for kind in kinds for each in kind.like(self) if each != self]
 
     @classmethod
@@ -263,15 +273,14 @@ class Estimand:
         names = [each.name for each in dataclasses.fields(cls) if hasattr(other, each.name)]
         return [cls(**{name: getattr(other, name) for name in names})]
 
-    def asking(self, functional: Any) -> Self:
+    def asking(self, functional: str | Functional) -> Self:
         """Return the same question about another functional, which is not checked."""
-        asked = copy(self)
-        asked._put("functional", functional)
+        (asked := copy(self))._put("functional", functional)
         return asked
 
     def identify(
         self,
-        model_or_graph: Any,
+        model_or_graph: object,
         *,
         observed: Iterable[str] | None = None,
         unit_dims: str | Sequence[str] | None = None,
@@ -305,19 +314,14 @@ class Estimand:
     def write(self, notation: Notation) -> str:
         """Return the question as mathematics in that notation."""
         worlds = self.worlds()
-        return self.scale.write(  # type: ignore[attr-defined, no-any-return]
-            notation,
-            self._expected(notation, worlds["treated"]),
-            self._expected(notation, worlds["control"]),
-        )
+        arms = (self._expected(notation, worlds[role]) for role in ("treated", "control"))
+        return self.scale.write(notation, *arms)
 
     def _expected(self, notation: Notation, world: Mapping[str, Intervention], *more: str) -> str:
         """Return ``E[Y | do(world), given]``."""
         condition = (notation.do(world), *more, self.given.write(notation))
-        body = notation.name(self.outcome_name)
-        return self.functional.write(  # type: ignore[no-any-return]
-            notation, body, ", ".join(part for part in condition if part)
-        )
+        shown = ", ".join(part for part in condition if part)
+        return str(self.functional.write(notation, notation.name(self.outcome_name), shown))
 
     def _potential(self, notation: Notation, world: Mapping[str, Intervention]) -> str:
         """Return ``Y(1)``, the outcome in that world of one unit."""
@@ -326,7 +330,7 @@ class Estimand:
 
     def _contrast(self, notation: Notation, treated: str, control: str, condition: str) -> str:
         """Return the scale of the functional of two potential outcomes."""
-        functional, scale = self.functional, self.scale  # type: ignore[attr-defined]
+        functional, scale = self.functional, self.scale
         if isinstance(functional, Mean) and scale.name == "difference":
             return functional.write(notation, f"{treated} - {control}", condition)
         parts = (functional.write(notation, body, condition) for body in (treated, control))
@@ -355,9 +359,7 @@ class Estimand:
     def doing(self) -> str:
         """Return what is done: the treated world against the control."""
         roles = ("treated", "control")
-        if hasattr(self, "treatment"):
-            return deed(*(self._arm(role) for role in roles))
-        worlds = self.worlds()
+        worlds = Estimand.worlds(self) if hasattr(self, "treatment") else self.worlds()
         return deed(*(worlds[role] for role in roles))
 
     def claim(self, said: Teller, cell: dict[str, Any]) -> tuple[str, str]:

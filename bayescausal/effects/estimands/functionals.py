@@ -23,13 +23,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayescausal.draws.weights import weighted_mean, weighted_quantile
 from bayescausal.effects.estimands.notation import PLAIN, Notation, number
 from bayescausal.types import EstimandError, closest
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["Functional", "Mean", "Probability", "Quantile", "parse_functional"]
 
@@ -41,7 +44,7 @@ class Functional:
     A new functional is a subclass in a file of its own with ``of`` and ``write``.
     """
 
-    def of(self, values: Any, weights: Any = None, axis: int = -1) -> np.ndarray:
+    def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
         """Return the functional of weighted values along an axis."""
         raise TypeError("Functional is abstract: use Mean, Quantile or Probability")
 
@@ -65,7 +68,7 @@ class Mean(Functional):
     'E[Y | do(X=1)]'
     """
 
-    def of(self, values: Any, weights: Any = None, axis: int = -1) -> np.ndarray:
+    def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
         """Return the weighted mean along an axis."""
         return weighted_mean(values, weights, axis=axis)
 
@@ -109,7 +112,7 @@ class Quantile(Functional):
                 remedy="For the extremes of a distribution ask Probability(above=...).",
             )
 
-    def of(self, values: Any, weights: Any = None, axis: int = -1) -> np.ndarray:
+    def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
         """Return the weighted quantile along an axis."""
         return weighted_quantile(values, self.q, weights, axis=axis)
 
@@ -172,7 +175,7 @@ class Probability(Functional):
                 expected="A finite number" + (" or a category." if event == "equals" else "."),
             )
 
-    def indicator(self, values: Any) -> np.ndarray:
+    def indicator(self, values: ArrayLike) -> np.ndarray:
         """Return where the event happens.
 
         Parameters
@@ -198,7 +201,7 @@ class Probability(Functional):
             return y <= self.at_most
         return np.asarray(y == self.equals)
 
-    def of(self, values: Any, weights: Any = None, axis: int = -1) -> np.ndarray:
+    def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
         """Return the weighted share of values in the event along an axis."""
         return weighted_mean(self.indicator(values).astype(float), weights, axis=axis)
 
@@ -237,16 +240,6 @@ def parse_functional(functional: str | Functional) -> Functional:
         ``"mean"``, ``"median"`` (that is ``Quantile(0.5)``), :class:`Quantile`,
         :class:`Probability`, or a functional of one's own.
 
-    Returns
-    -------
-    Functional
-        The functional.
-
-    Raises
-    ------
-    EstimandError
-        For anything else.
-
     Examples
     --------
     >>> from bayescausal.effects.estimands.functionals import parse_functional
@@ -272,7 +265,7 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _check_range(value: Any, what: str) -> None:
+def _check_range(value: object, what: str) -> None:
     ends = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else ()
     if len(ends) != 2 or not all(_is_number(v) for v in ends) or not ends[0] <= ends[1]:
         raise EstimandError(

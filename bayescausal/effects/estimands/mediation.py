@@ -358,7 +358,7 @@ def _state(estimand: Estimand, role: str) -> str:
     return circumstance(estimand._arm(role)) or "nothing done"
 
 
-def _refuse_same_levels(estimand: Any) -> None:
+def _refuse_same_levels(estimand: Estimand) -> None:
     """Refuse equal levels where the worlds themselves need the graph."""
     if same_world(estimand._arm("treated"), estimand._arm("control")):
         raise EstimandError(
@@ -367,7 +367,7 @@ def _refuse_same_levels(estimand: Any) -> None:
         )
 
 
-def _check_mediators(estimand: Any) -> None:
+def _check_mediators(estimand: Estimand) -> None:
     if estimand.mediators is not None:
         estimand._put("mediators", parse_names(estimand.mediators, "mediators"))
         for name in (*estimand.treatments, estimand.outcome):
@@ -376,7 +376,7 @@ def _check_mediators(estimand: Any) -> None:
     _refuse_same_levels(estimand)
 
 
-def _mediators(estimand: Any, graph: Any) -> tuple[str, ...]:
+def _mediators(estimand: Estimand, graph: nx.DiGraph | None) -> tuple[str, ...]:
     """Return the mediators, read off the graph where they were not named."""
     if estimand.mediators is not None:
         return tuple(estimand.mediators)
@@ -391,7 +391,7 @@ def _mediators(estimand: Any, graph: Any) -> tuple[str, ...]:
     return tuple(n for n in nx.lexicographical_topological_sort(graph, key=str) if n in between)
 
 
-def _nested(estimand: Any, notation: Notation, here: str, there: str) -> str:
+def _nested(estimand: Estimand, notation: Notation, here: str, there: str) -> str:
     """Return ``Y(1, M(0))``; M stands for mediators left to the graph."""
     levels = [notation.argument(n, w) for n, w in estimand._arm(here).items()]
     source = ", ".join(notation.argument(n, w) for n, w in estimand._arm(there).items())

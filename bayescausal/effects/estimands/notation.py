@@ -50,7 +50,7 @@ _LATEX_WORDS = {
 }
 
 
-def number(value: Any) -> str:
+def number(value: object) -> str:
     """Return a value as a person would write it; arrays by their size.
 
     Parameters
@@ -131,7 +131,7 @@ class Notation:
             return name
         return r"\mathrm{" + "".join(_LATEX_SPECIAL.get(c, c) for c in name) + "}"
 
-    def level(self, value: Any) -> str:
+    def level(self, value: object) -> str:
         """Return a level: a number, or the label of a category."""
         return self.name(value) if isinstance(value, str) else number(value)
 

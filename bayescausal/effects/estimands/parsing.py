@@ -63,7 +63,7 @@ class _Zero(int):
 NATURAL_UNLESS_SET = _Zero(0)
 
 
-def default_control(treated: Any, control: Any) -> Any:
+def default_control(treated: object, control: object) -> object:
     """Return the control level: the default is 0, or None where the treatment is modified.
 
     Examples
@@ -85,11 +85,6 @@ def as_world(levels: Mapping[str, Any]) -> World:
     ----------
     levels : mapping of str to level
         A value, an :class:`~bayescausal.types.Intervention`, or None (natural course).
-
-    Returns
-    -------
-    dict of str to Intervention
-        The world.
 
     Raises
     ------
@@ -125,7 +120,7 @@ def as_world(levels: Mapping[str, Any]) -> World:
     return world
 
 
-def mapping_world(levels: Any, what: str) -> World:
+def mapping_world(levels: object, what: str) -> World:
     """Return a mapping of levels as a world; None is the natural course.
 
     Examples
@@ -143,23 +138,13 @@ def mapping_world(levels: Any, what: str) -> World:
     return as_world(levels)
 
 
-def parse_event(event: Any) -> Probability:
+def parse_event(event: object) -> Probability:
     """Return the event of an outcome that is meant.
 
     Parameters
     ----------
     event : None, float, str or Probability
         None: the outcome equals 1. A value: it equals that. Else any event.
-
-    Returns
-    -------
-    Probability
-        The event.
-
-    Raises
-    ------
-    EstimandError
-        For anything else.
 
     Examples
     --------
@@ -180,7 +165,7 @@ def parse_event(event: Any) -> Probability:
     )
 
 
-def parse_names(names: Any, what: str) -> tuple[str, ...]:
+def parse_names(names: object, what: str) -> tuple[str, ...]:
     """Return one or several names of variables as a tuple."""
     several = (names,) if isinstance(names, str) else names
     if not isinstance(several, Sequence) or not several:
@@ -193,13 +178,13 @@ def parse_names(names: Any, what: str) -> tuple[str, ...]:
     return tuple(several)
 
 
-def parse_name(names: Any) -> str:
+def parse_name(names: object) -> str:
     if not isinstance(names, str) or not names:
         raise EstimandError(f"outcome={names!r}.", expected="The name of one variable.")
     return names
 
 
-def parse_levels(names: tuple[str, ...], levels: Any, role: str) -> tuple[Any, ...]:
+def parse_levels(names: tuple[str, ...], levels: object, role: str) -> tuple[Any, ...]:
     """Return one level for each of several treatments."""
     if levels is NATURAL_UNLESS_SET or levels is None or np.ndim(_plain(levels)) == 0:
         return (levels,) * len(names)
@@ -211,7 +196,7 @@ def parse_levels(names: tuple[str, ...], levels: Any, role: str) -> tuple[Any, .
     return tuple(levels)
 
 
-def parse_treatment(estimand: Any) -> None:
+def parse_treatment(estimand: Estimand) -> None:
     """Check treatments and levels of a question; several treatments become tuples."""
     names = parse_names(estimand.treatment, "treatment")
     single = isinstance(estimand.treatment, str)
@@ -231,19 +216,19 @@ def parse_treatment(estimand: Any) -> None:
         estimand._put("control", resolved[0] if single else resolved)
 
 
-def has_default_control(estimand: Any) -> bool:
+def has_default_control(estimand: Estimand) -> bool:
     """Return whether the control is what it would be had it not been named."""
     return all(c is default_control(t, NATURAL_UNLESS_SET) for t, c in _pairs(estimand))
 
 
-def _pairs(estimand: Any) -> zip[tuple[Any, Any]]:
+def _pairs(estimand: Estimand) -> zip[tuple[Any, Any]]:
     """Return the two levels of each treatment."""
     single = isinstance(estimand.treatment, str)
     levels = ((v,) if single else v for v in (estimand.treated, estimand.control))
     return zip(*levels, strict=True)
 
 
-def parse_paths(paths: Any, treatment: str, outcome: str) -> tuple[tuple[str, ...], ...]:
+def parse_paths(paths: object, treatment: str, outcome: str) -> tuple[tuple[str, ...], ...]:
     """Return paths as tuples of names, each from treatment to outcome."""
     if isinstance(paths, str):
         paths = [paths]
@@ -302,7 +287,7 @@ def refuse_options(estimand: Estimand, **defaults: Any) -> None:
             )
 
 
-def is_default(name: str, value: Any, default: Any) -> bool:
+def is_default(name: str, value: object, default: object) -> bool:
     if name in PARSERS and name != "outcome":
         parsed = PARSERS[name](default)
         if isinstance(value, (Functional, EffectScale)):
@@ -316,14 +301,14 @@ def is_default(name: str, value: Any, default: Any) -> bool:
 # --------------------------------------------------------------------------- private
 
 
-def _plain(levels: Any) -> Any:
+def _plain(levels: object) -> Any:
     """Return something whose np.ndim tells one level from a list of levels."""
     if isinstance(levels, (list, tuple)):
         return [0] * max(len(levels), 1)
     return 0 if isinstance(levels, (Intervention, str)) else levels
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: object) -> bool:
     if isinstance(value, str) or hasattr(value, "owner"):
         return True
     try:
@@ -335,7 +320,7 @@ def _is_finite(value: Any) -> bool:
     return array.size > 0 and array.dtype.kind in "biuf" and bool(np.all(np.isfinite(array)))
 
 
-def _parse_by(by: Any) -> tuple[str, ...]:
+def _parse_by(by: object) -> tuple[str, ...]:
     return () if by is None or (isinstance(by, tuple) and not by) else parse_names(by, "by")
 
 
@@ -343,7 +328,7 @@ _COUPLINGS = ("monotone", "gumbel")
 _BOUNDS = ("model", "margins")
 
 
-def _parse_coupling(coupling: Any) -> Any:
+def _parse_coupling(coupling: object) -> str | dict[str, Any] | None:
     """Return None, a coupling's name, or a mapping of variables to names."""
     if isinstance(coupling, Mapping):
         return {parse_name(name): _parse_coupling(value) for name, value in coupling.items()}
@@ -356,7 +341,7 @@ def _parse_coupling(coupling: Any) -> Any:
     )
 
 
-def _parse_bounds(bounds: Any) -> str:
+def _parse_bounds(bounds: object) -> str:
     if bounds in _BOUNDS:
         return str(bounds)
     raise EstimandError(

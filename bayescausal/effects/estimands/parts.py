@@ -123,7 +123,7 @@ class Teller(Protocol):
         """Return over whom several cells are."""
 
 
-def same_key(value: Any) -> Hashable:
+def same_key(value: object) -> Hashable:
     """Return what two values share if and only if they say the same.
 
     Numbers, labels and records go by what they hold, arrays by their values; functions, tables

@@ -26,7 +26,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayescausal.effects.estimands.conditions import (
     EVERYONE,
@@ -37,6 +37,11 @@ from bayescausal.effects.estimands.conditions import (
 )
 from bayescausal.effects.estimands.notation import number
 from bayescausal.types import EstimandError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
+
+    from numpy.typing import ArrayLike
 
 __all__ = [
     "EVERYONE",
@@ -98,7 +103,7 @@ class Superpopulation(Population):
 
     clusters: Any = None
 
-    def __init__(self, clusters: Any = None) -> None:
+    def __init__(self, clusters: ArrayLike | None = None) -> None:
         over = "units"
         if clusters is not None:
             over = clusters if isinstance(clusters, str) else "clusters"
@@ -141,7 +146,7 @@ class Target(Population):
 
     data: Any
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Sized) -> None:
         if not len(data):
             raise EstimandError(
                 "The target population's table has no rows.", expected="One row for each unit."
@@ -164,7 +169,7 @@ _NAMED = {
 }
 
 
-def parse_population(population: Any) -> Population:
+def parse_population(population: object) -> Population:
     """Return the population that is meant.
 
     Parameters
@@ -172,16 +177,6 @@ def parse_population(population: Any) -> Population:
     population : str, Population or table
         ``"sample"``, ``"finite"``, ``"superpopulation"``, ``"model"``,
         :class:`Superpopulation`, or a table (with ``columns``) of the target's units.
-
-    Returns
-    -------
-    Population
-        The population.
-
-    Raises
-    ------
-    EstimandError
-        For anything else.
 
     Examples
     --------

@@ -41,6 +41,11 @@ from bayescausal.types import EstimandError, UndefinedEffectError, closest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import xarray as xr
+    from numpy.typing import ArrayLike
+
+    from bayescausal.annotations import Array
+
 __all__ = ["SCALES", "EffectScale", "parse_scale"]
 
 
@@ -80,18 +85,15 @@ class EffectScale:
     writing: Callable[[Notation, str, str], str]
     undefined: Callable[[Any, Any], tuple[Any, str, str]] | None = None
 
-    def combine(self, treated: Any, control: Any) -> Any:
+    def combine(
+        self, treated: ArrayLike | xr.DataArray, control: ArrayLike | xr.DataArray
+    ) -> Array | xr.DataArray:
         """Return the effect on this scale.
 
         Parameters
         ----------
         treated, control : array_like or DataArray
             The functional in each world, aligned (chain, draw and any other dims).
-
-        Returns
-        -------
-        numpy array or DataArray
-            As the inputs, broadcast.
 
         Raises
         ------
@@ -108,7 +110,8 @@ class EffectScale:
                     f"The {self.name} is undefined in {bad} of {total} draws: {reason}.",
                     remedy=remedy,
                 )
-        return self.formula(a, b)
+        found: Array | xr.DataArray = self.formula(a, b)
+        return found
 
     def write(self, notation: Notation, treated: str, control: str) -> str:
         """Return the scale of two expressions as mathematics."""
@@ -130,11 +133,6 @@ def parse_scale(scale: str | EffectScale) -> EffectScale:
     scale : str or EffectScale
         ``"difference"``, ``"ratio"``, ``"log ratio"``, ``"odds ratio"`` (underscores, hyphens
         and capitals do not matter), or a scale of one's own.
-
-    Returns
-    -------
-    EffectScale
-        The scale.
 
     Raises
     ------
@@ -164,15 +162,15 @@ def _log_ratio(a: Any, b: Any) -> Any:
     return np.log(a / b)
 
 
-def _odds_ratio(a: Any, b: Any) -> Any:
+def _odds_ratio[D: (Array, xr.DataArray)](a: D, b: D) -> D:
     return (a / (1.0 - a)) / (b / (1.0 - b))
 
 
-def _no_ratio(a: Any, b: Any) -> tuple[Any, str, str]:
+def _no_ratio[D: (Array, xr.DataArray)](a: D, b: D) -> tuple[D, str, str]:
     return b == 0, "the control world's value is zero", "Ask scale='difference' instead."
 
 
-def _no_log(a: Any, b: Any) -> tuple[Any, str, str]:
+def _no_log[D: (Array, xr.DataArray)](a: D, b: D) -> tuple[D, str, str]:
     return (
         (b == 0) | (a * b <= 0),
         "the two worlds' values are not both positive (or both negative)",
@@ -180,7 +178,7 @@ def _no_log(a: Any, b: Any) -> tuple[Any, str, str]:
     )
 
 
-def _no_odds(a: Any, b: Any) -> tuple[Any, str, str]:
+def _no_odds[D: (Array, xr.DataArray)](a: D, b: D) -> tuple[D, str, str]:
     outside = (a < 0) | (a > 1) | (b < 0) | (b > 1)
     if bool(np.any(np.asarray(outside))):
         return (

@@ -38,7 +38,69 @@ __all__ = ["ATT", "ATU"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ATT(Estimand):
+class OwnTreatment(Estimand):
+    """The effect on those whose own treatment is at the level of one role: see ATT and ATU."""
+
+    identity: ClassVar = GROUPS
+    group: ClassVar[str]
+
+    treatment: Any
+    outcome: str
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        """Refuse a group that is not a value or a range."""
+        for name, level in self._levels(self.group).items():
+            value = level.value if isinstance(level, Set) else level
+            if not isinstance(value, tuple) and (
+                value is None or hasattr(value, "describe") or np.ndim(value) != 0
+            ):
+                raise EstimandError(
+                    f"{self.title}: nobody can be said to be at {self.group}={level!r} of "
+                    f"{name!r}.",
+                    expected=f"{self.group}= a value, or a range (low, high).",
+                    remedy="For a modified treatment ask ATE or CATE with given=.",
+                )
+        self._arm(self.group)
+        self._members()
+        refuse_same_worlds(self)
+
+    def _levels(self, role: str) -> dict[str, Any]:
+        level = getattr(self, role)
+        levels = (level,) if isinstance(self.treatment, str) else level
+        return dict(zip(self.treatments, levels, strict=True))
+
+    def _members(self) -> Condition:
+        levels = self._levels(self.group)
+        return parse_given({k: v.value if isinstance(v, Set) else v for k, v in levels.items()})
+
+    def _arm(self, role: str) -> World:
+        """Return the world of a role; in their own world a range leaves units as they are."""
+        levels = self._levels(role)
+        if role == self.group:
+            levels = {k: None if isinstance(v, tuple) else v for k, v in levels.items()}
+        return as_world(levels)
+
+    @property
+    def condition(self) -> Condition:
+        """The units whose own treatment is at the level of the group, and `given`."""
+        return self._members() & self.given  # type: ignore[no-any-return]
+
+    def query(self, graph: nx.DiGraph) -> EffectQuery:
+        """Return ``P(Y_x' | X = x)``: each unit's own treatment is known."""
+        return EffectQuery(self.title, self.treatments, self.outcome, own_treatment=True)
+
+    def write(self, notation: Notation) -> str:
+        """Return ``E[Y(1) - Y(0) | X=x]``, x the level of the group."""
+        worlds = self.worlds()
+        treated, control = (self._potential(notation, worlds[r]) for r in ("treated", "control"))
+        return self._contrast(notation, treated, control, self.condition.write(notation))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ATT(OwnTreatment):
     """The average effect on the treated, ``E[Y(1) - Y(0) | X=1]``.
 
     Parameters
@@ -66,37 +128,11 @@ class ATT(Estimand):
     """
 
     kind: ClassVar[str] = "att"
-    identity: ClassVar = GROUPS
     group: ClassVar[str] = "treated"
-
-    treatment: Any
-    outcome: str
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
-
-    def _check(self) -> None:
-        _check_group(self, self.group)
-
-    @property
-    def condition(self) -> Condition:
-        """The units whose treatment is at the treated level, and `given`."""
-        return _group(self, self.group) & self.given  # type: ignore[no-any-return]
-
-    def query(self, graph: nx.DiGraph) -> EffectQuery:
-        """Return ``P(Y_x' | X = x)``: each unit's own treatment is known."""
-        return EffectQuery(self.title, self.treatments, self.outcome, own_treatment=True)
-
-    def _arm(self, role: str) -> World:
-        return _group_arm(self, role, self.group)
-
-    def write(self, notation: Notation) -> str:
-        """Return ``E[Y(1) - Y(0) | X=1]``."""
-        return _write_group(self, notation)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ATU(Estimand):
+class ATU(OwnTreatment):
     """The average effect on the untreated, ``E[Y(1) - Y(0) | X=0]``.
 
     Parameters
@@ -120,82 +156,4 @@ class ATU(Estimand):
     """
 
     kind: ClassVar[str] = "atu"
-    identity: ClassVar = GROUPS
     group: ClassVar[str] = "control"
-
-    treatment: Any
-    outcome: str
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
-
-    def _check(self) -> None:
-        _check_group(self, self.group)
-
-    @property
-    def condition(self) -> Condition:
-        """The units whose treatment is at the control level, and `given`."""
-        return _group(self, self.group) & self.given  # type: ignore[no-any-return]
-
-    def query(self, graph: nx.DiGraph) -> EffectQuery:
-        """Return ``P(Y_x' | X = x)``: each unit's own treatment is known."""
-        return EffectQuery(self.title, self.treatments, self.outcome, own_treatment=True)
-
-    def _arm(self, role: str) -> World:
-        return _group_arm(self, role, self.group)
-
-    def write(self, notation: Notation) -> str:
-        """Return ``E[Y(1) - Y(0) | X=0]``."""
-        return _write_group(self, notation)
-
-
-# --------------------------------------------------------------------------- private
-
-
-def _role_levels(estimand: Any, role: str) -> dict[str, Any]:
-    level = getattr(estimand, role)
-    levels = (level,) if isinstance(estimand.treatment, str) else level
-    return dict(zip(estimand.treatments, levels, strict=True))
-
-
-def _group(estimand: Any, role: str) -> Condition:
-    """Return who is at the level of that role."""
-    levels = _role_levels(estimand, role)
-    return parse_given({k: v.value if isinstance(v, Set) else v for k, v in levels.items()})
-
-
-def _group_arm(estimand: Any, role: str, group: str) -> World:
-    """Return the world of that role; in their own world a range leaves units as they are."""
-    levels = _role_levels(estimand, role)
-    if role == group:
-        levels = {k: None if isinstance(v, tuple) else v for k, v in levels.items()}
-    return as_world(levels)
-
-
-def _check_group(estimand: Any, role: str) -> None:
-    """Refuse an ATT or ATU whose group is not a value or a range."""
-    for name, level in _role_levels(estimand, role).items():
-        value = level.value if isinstance(level, Set) else level
-        if not isinstance(value, tuple) and (
-            value is None or hasattr(value, "describe") or np.ndim(value) != 0
-        ):
-            raise EstimandError(
-                f"{estimand.title}: nobody can be said to be at {role}={level!r} of {name!r}.",
-                expected=f"{role}= a value, or a range (low, high).",
-                remedy="For a modified treatment ask ATE or CATE with given=.",
-            )
-    as_world(dict(_group_arm(estimand, role, role).items()))
-    _group(estimand, role)
-    refuse_same_worlds(estimand)
-
-
-def _write_group(estimand: Any, notation: Notation) -> str:
-    worlds = estimand.worlds()
-    return str(
-        estimand._contrast(
-            notation,
-            estimand._potential(notation, worlds["treated"]),
-            estimand._potential(notation, worlds["control"]),
-            estimand.condition.write(notation),
-        )
-    )

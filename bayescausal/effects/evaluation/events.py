@@ -7,7 +7,7 @@ The probability of an event given the parents is exact where the law has a distr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pymc as pm
@@ -22,6 +22,7 @@ from bayescausal.model.noise import noise_rule
 from bayescausal.model.noise.read_off import law_of
 
 if TYPE_CHECKING:
+    from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.effects.estimands.functionals import Probability
@@ -146,7 +147,7 @@ class Event:
         return pm.logp(rv, np.asarray(value).astype(rv.type.dtype))
 
     @staticmethod
-    def _logcdf(rv: TensorVariable, value: Any) -> TensorVariable:
+    def _logcdf(rv: TensorVariable, value: Variable) -> TensorVariable:
         at = np.asarray(value).astype(rv.type.dtype)
         if not isinstance(rv.owner.op, TruncatedRV):
             return pm.logcdf(rv, at)
@@ -186,7 +187,7 @@ class Values:
             return None
 
 
-def _size_of(rv: TensorVariable) -> Any:
+def _size_of(rv: TensorVariable) -> Variable:
     """Return the size that a random variable was given, itself or in its parts; None if none."""
     node = rv.owner
     op = node.op

@@ -23,19 +23,20 @@ References
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.effects.evaluation.levels import encode
 from bayescausal.effects.evaluation.outcome_distributions import (
     chances,
     is_finite,
     kept_values,
     some_draws,
 )
-from bayescausal.effects.evaluation.question import encode
 from bayescausal.evaluation.evaluate import units_of
+from bayescausal.evaluation.program_cache import remember
 from bayescausal.types import BayesCausalError, Set
 
 if TYPE_CHECKING:
@@ -51,18 +52,9 @@ TOO_MANY = 0.05
 #: Posterior draws and units that are looked at for a note.
 DRAWS, UNITS = 8, 2000
 
-_SEEN: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
-
 
 def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
     """Say where an answer extrapolates to treatments that units could hardly have had.
-
-    Parameters
-    ----------
-    fit : Fit
-        What the question is asked of.
-    estimand : Estimand
-        The question.
 
     Returns
     -------
@@ -90,7 +82,7 @@ def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
         return ()
     notes = []
     for name, code in _levels(fit, estimand):
-        found = _support(fit, name)
+        found = remember(fit, ("chances", name), partial(_support, fit, name))
         if found is None or code >= found[0].shape[-1]:
             continue
         p, rows = found
@@ -129,24 +121,20 @@ def _has_law(fit: Fit, name: str) -> bool:
 
 
 def _support(fit: Fit, name: str) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """Return the mean chance of each level, (the dims of the variable, level); kept for the fit."""
-    held = _SEEN.setdefault(fit, {})
-    if name not in held:
-        held[name] = None
-        units = units_of(fit)
-        assert units is not None
-        first = units.structure.unit_dims[0]
-        length = units.sizes[first]
-        rows = None
-        single = len(units.structure.unit_dims) == 1 and units.structure.parts(first)
-        if single and length > UNITS:
-            rows = np.linspace(0, length - 1, UNITS).astype(int)
-            units = replace(units, rows=rows, sizes={**units.sizes, first: len(rows)})
-        try:
-            held[name] = chances(units, name, some_draws(fit, DRAWS)).mean(axis=0), rows
-        except (BayesCausalError, NotImplementedError):  # no law: nothing to say
-            held[name] = None
-    return held[name]  # type: ignore[no-any-return]
+    """Return the mean chance of each level, (the dims of the variable, level); and which units."""
+    units = units_of(fit)
+    assert units is not None
+    first = units.structure.unit_dims[0]
+    length = units.sizes[first]
+    rows = None
+    single = len(units.structure.unit_dims) == 1 and units.structure.parts(first)
+    if single and length > UNITS:
+        rows = np.linspace(0, length - 1, UNITS).astype(int)
+        units = replace(units, rows=rows, sizes={**units.sizes, first: len(rows)})
+    try:
+        return chances(units, name, some_draws(fit, DRAWS)).mean(axis=0), rows
+    except (BayesCausalError, NotImplementedError):  # no law: nothing to say
+        return None
 
 
 def _members(

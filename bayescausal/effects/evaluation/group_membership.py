@@ -14,26 +14,25 @@ Cambridge University Press, 2007, section 11.3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.subtensor import AdvancedSubtensor, indices_from_subtensor
 
+from bayescausal.types import EmptySubgroupError, EstimandError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["index_of"]
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.evaluation.evaluate import Units
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["groups_read", "index_of"]
 
 
-def index_of(structure: Any, outcome: str, frame: Sequence[str], dim: str) -> str | None:
+def index_of(structure: Structure, outcome: str, frame: Sequence[str], dim: str) -> str | None:
     """Return the name of the index from the outcome's units to the groups of another dim.
-
-    Parameters
-    ----------
-    frame : sequence of str
-        The unit dims of the outcome.
-    dim : str
-        The dim of the groups.
 
     Returns
     -------
@@ -64,3 +63,33 @@ def index_of(structure: Any, outcome: str, frame: Sequence[str], dim: str) -> st
         if own == tuple(frame) and integer and (dim,) in groups:
             found.add(places[0])
     return found.pop() if len(found) == 1 else None
+
+
+def groups_read(
+    structure: Structure, units: Units, estimand: Estimand, reads: Sequence[str]
+) -> dict[str, str]:
+    """Return the index that says which group a unit belongs to, for each dim of groups read.
+
+    Refuse subgroups that are formed at another level than the outcome's where there is none.
+    """
+    frame = [d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims]
+    belongs: dict[str, str] = {}
+    for name in reads:
+        own = [d for d in structure.dims[name] if d in structure.unit_dims]
+        for other in [d for d in own if d not in frame]:
+            index = belongs.get(other) or index_of(structure, estimand.outcome_name, frame, other)
+            if index is None:
+                raise EstimandError(
+                    f"{name!r} varies over {', '.join(own)}, and {estimand.outcome_name!r} over "
+                    f"{', '.join(frame)}: which {(frame or ['unit'])[0]} belongs cannot be told.",
+                    remedy="Form the subgroup by a variable of the outcome's level.",
+                )
+            belongs[other] = index
+    lengths = tuple(units.sizes[d] for d in frame)
+    for mask in estimand.condition.masks:
+        if mask.shape != lengths:
+            raise EmptySubgroupError(
+                f"The mask has shape {mask.shape}.",
+                expected=f"{lengths}, one boolean per unit, in the order of the data.",
+            )
+    return belongs

@@ -12,21 +12,20 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
 
-from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
+from bayescausal.counterfactuals.noise import AbductedNoise
 from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.averaging.blocks import Cell, Reduction, reduce_question
 from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
 from bayescausal.effects.averaging.collapse import TOLERANCE, collapse
-from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.evaluation.question import Question
-from bayescausal.effects.evaluation.result import notes_of
+from bayescausal.effects.evaluation.result import cells_of, notes_of
 from bayescausal.effects.evaluation.slopes import spread_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
 from bayescausal.model.interventions.support import support_of
@@ -37,6 +36,7 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
+    from bayescausal.annotations import Array
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
 
@@ -77,14 +77,22 @@ class Run:
     cells: list[Cell]
     seed: int
 
+    @classmethod
+    def of(cls, question: Question, seed: int, **fields: Any) -> Self:
+        """Return a question compiled, with its subgroups found."""
+        program, where = question.program()
+        cells = cells_of(question, program, where, seed)
+        return cls(question, program, where, cells, seed, **fields)
+
     @property
     def exact(self) -> bool:
         """Whether nothing in the answer is simulated."""
         if self.closed is not None:
             return True
-        if not self.question.abducted:
-            return not self.program.noise
-        return not any(self.noise.discrete(i.name) for i in self.program.noise)
+        noise = self.noise
+        if isinstance(noise, AbductedNoise):
+            return not any(noise.discrete(i.name) for i in self.program.noise)
+        return not self.program.noise
 
     @cached_property
     def closed(self) -> ClosedForm | None:
@@ -111,22 +119,9 @@ class Run:
         return question, program
 
     @cached_property
-    def smooth(self) -> Reduction | None:
-        """The averages of all draws from those of some, where that gives the same averages."""
-        question, program = self.fewer or (self.question, self.program)
-        reads = tuple(self.where.values())
-        return smooth(
-            question, program, reads, lambda q, draws: self._evaluated(q, program, draws, 1, 1)
-        )
-
-    @cached_property
-    def noise(self) -> Any:
+    def noise(self) -> AbductedNoise | FreshNoise:
         """The source of the noise: fresh, or that of each unit."""
-        if self.question.abducted:
-            question = self.question
-            anew = drawn_anew(question.worlds, question.recomputed)
-            return AbductedNoise(question.units, self.seed, question.couplings, anew=anew)
-        return FreshNoise(self.seed)
+        return self.question.noise(self.seed)
 
     @property
     def batches(self) -> int:
@@ -142,8 +137,6 @@ class Run:
         """Evaluate the question for some draws."""
         if self.closed is not None:
             return self.closed.reduce(draws)
-        if self.exact and draws == slice(0, self.question.fit.n_draws) and self.smooth is not None:
-            return self.smooth
         if self.fewer is not None:
             return self._evaluated(*self.fewer, draws, 1, 1)
         inner = min(self.inner, replicates)
@@ -287,7 +280,7 @@ class Run:
         spread = ((np.stack(each) - centre) ** 2).sum(axis=0) * (count - 1) / count
         return np.asarray(np.nanmean(spread, axis=self._draw_axis))
 
-    def error(self, reduction: Reduction, plan: Plan) -> Any:
+    def error(self, reduction: Reduction, plan: Plan) -> Array | float:
         """Return the Monte Carlo error of one draw's answer."""
         if self.exact:
             return 0.0
@@ -323,7 +316,7 @@ class Run:
 
     def refuse_impossible(self) -> None:
         """Refuse units whose evidence the model calls impossible."""
-        if self.question.abducted:
+        if isinstance(self.noise, AbductedNoise):
             note = impossible_note(self.noise, self.question.units)
             if note:
                 raise DataError(note, remedy="Leave these units out, or check the model.")

@@ -25,14 +25,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.evaluation.build import kept_builder
 from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Builder, Program, Request, kept_builder
+from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.program_cache import remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.evaluation.builder import Builder
     from bayescausal.inference.record import Fit
 
 __all__ = ["chances", "is_finite", "kept_values", "laws_of", "some_draws"]
@@ -40,13 +45,6 @@ __all__ = ["chances", "is_finite", "kept_values", "laws_of", "some_draws"]
 
 def some_draws(fit: Fit, most: int) -> slice:
     """Return at most `most` posterior draws, evenly spaced over the chains.
-
-    Parameters
-    ----------
-    fit : Fit
-        A fit.
-    most : int
-        How many draws are enough.
 
     Returns
     -------
@@ -150,15 +148,7 @@ def kept_values(units: Units, name: str, draws: slice) -> np.ndarray:
 
 
 def is_finite(fit: Fit, name: str) -> bool:
-    """Whether a variable is Bernoulli or categorical: its levels have chances.
-
-    Parameters
-    ----------
-    fit : Fit
-        A fit.
-    name : str
-        A structural variable.
-    """
+    """Whether a variable is Bernoulli or categorical: its levels have chances."""
     if name not in fit.structure.random or name in fit.structure.imputed:
         return False
     op = getattr(fit.structure.variable(name).owner, "op", None)
@@ -204,7 +194,7 @@ def _program(
     return builder.compile(tuple(Request(builder.only, name) for _ in outputs), list(outputs))
 
 
-def _key(units: Units, name: str, build: Any) -> tuple[Any, ...] | None:
+def _key(units: Units, name: str, build: Callable[..., Any]) -> tuple[Any, ...] | None:
     """Return what tells compiled expressions of one structure apart; None for passing functions."""
     if "<locals>" in build.__qualname__ or "<lambda>" in build.__qualname__:
         return None
@@ -213,7 +203,7 @@ def _key(units: Units, name: str, build: Any) -> tuple[Any, ...] | None:
     return ("law", name, build, tuple(n for n in known if units.varies(n)))
 
 
-def _chances(rv: Any, value: Any, builder: Builder) -> list[Any]:
+def _chances(rv: TensorVariable, value: Variable, builder: Builder) -> list[Any]:
     import pytensor.tensor as pt
 
     (p,) = rv.owner.op.dist_params(rv.owner)

@@ -14,7 +14,6 @@ import numpy as np
 
 from bayescausal.effects.evaluation.inner_draws import Plan, Run
 from bayescausal.effects.evaluation.question import Question, resolve
-from bayescausal.effects.evaluation.result import cells_of
 from bayescausal.model.interventions.support import support_of
 from bayescausal.types import (
     EstimandError,
@@ -36,10 +35,7 @@ def plan_run(run: Run) -> Plan:
     for relative in _relatives(question):
         try:
             other = resolve(question.fit, relative, ignore_potentials=True, seed=run.seed)
-            program, where = other.program()
-            cells = cells_of(other, program, where, run.seed)
-            sibling = Run(other, program, where, cells, run.seed)
-            wanted = sibling.plan().replicates
+            wanted = Run.of(other, run.seed).plan().replicates
         except EstimandError:
             continue
         plan = replace(plan, replicates=max(plan.replicates, wanted))

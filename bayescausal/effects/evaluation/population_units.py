@@ -27,8 +27,11 @@ from bayescausal.types import DataError, EstimandError, MixingError, Set, Unknow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bayescausal.annotations import Array
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.effects.estimands.populations import Population
     from bayescausal.inference.record import Fit
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = [
     "called",
@@ -49,7 +52,7 @@ PLAIN_DIMS = re.compile(r"units?|obs|obs_?ids?|observations?|rows?|index|idx|ids
 IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women"}
 
 
-def units_noun(structure: Any) -> str:
+def units_noun(structure: Structure) -> str:
     """Return what the model calls its units, several of them: its unit dim.
 
     Examples
@@ -102,7 +105,7 @@ def population_of(
     return units, name, called(words, fit.structure), (*notes, *_pooled(fit, estimand))
 
 
-def called(words: str, structure: Any) -> str:
+def called(words: str, structure: Structure) -> str:
     """Return words about units with what the model calls them."""
     return re.sub(r"\bunits\b", units_noun(structure), words)
 
@@ -156,7 +159,7 @@ def _population(fit: Fit, estimand: Estimand, seed: int) -> tuple[Units, str, st
     return units, name, words, ()
 
 
-def _refuse_touching(fit: Fit, estimand: Estimand, population: Any) -> None:
+def _refuse_touching(fit: Fit, estimand: Estimand, population: Population) -> None:
     """Refuse a bootstrap of units that touch; units that share a group are drawn by group."""
     structure = fit.structure
     mixed = structure.mixes()
@@ -173,7 +176,7 @@ def _refuse_touching(fit: Fit, estimand: Estimand, population: Any) -> None:
 
 
 def _people(
-    fit: Fit, population: Any, units: Units | None, seed: int
+    fit: Fit, population: Population, units: Units | None, seed: int
 ) -> tuple[Units, str, str, tuple[str, ...]]:
     """Return the units that are asked about one by one."""
     if isinstance(population, Target):
@@ -237,7 +240,7 @@ def _target(fit: Fit, population: Target) -> Units:
 
 
 def complete_table(
-    structure: Any,
+    structure: Structure,
     units: Units,
     estimand: Estimand,
     recomputed: frozenset[str],
@@ -247,13 +250,6 @@ def complete_table(
     """Return the units of a table with all that the answer needs, or refuse.
 
     What is latent in the fit cannot be in a table: it is drawn given the pre-treatment columns.
-
-    Parameters
-    ----------
-    units : Units
-        Of the table.
-    worlds : mapping
-        Parsed.
 
     Raises
     ------
@@ -297,7 +293,7 @@ def complete_table(
     return people, (note,)
 
 
-def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Any:
+def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Array | None:
     """Return the cluster of each unit along the first unit dim, if clusters were named."""
     asked = estimand.population
     if not isinstance(asked, Superpopulation) or asked.clusters is None:

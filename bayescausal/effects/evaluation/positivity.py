@@ -73,15 +73,6 @@ class Tied:
 def tied_in_data(fit: Fit, name: str, held: Iterable[str]) -> Tied | None:
     """Return how a treatment hangs on what is adjusted for, in the data of a fit.
 
-    Parameters
-    ----------
-    fit : Fit
-        With data in memory; None without.
-    name : str
-        The treatment.
-    held : iterable of str
-        What units are alike in.
-
     Returns
     -------
     Tied or None

@@ -15,8 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bayescausal.counterfactuals.coupling import (
     depends_on_coupling,
     resolve_coupling,
@@ -26,7 +24,8 @@ from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.estimands.parts import NATURAL, Arm
 from bayescausal.effects.evaluation.events import Event
-from bayescausal.effects.evaluation.group_membership import index_of
+from bayescausal.effects.evaluation.group_membership import groups_read
+from bayescausal.effects.evaluation.levels import coded_levels, encode, refuse_default_levels
 from bayescausal.effects.evaluation.population_units import (
     clusters_of,
     complete_table,
@@ -39,29 +38,26 @@ from bayescausal.effects.evaluation.slopes import (
     with_step,
 )
 from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
+from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Program, Request, build_program, recomputed_by
+from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.model.interventions.interventions import parse_interventions, refuse_potentials
-from bayescausal.model.interventions.support import support_of
-from bayescausal.model.structure.integer_roles import role_of
 from bayescausal.model.structure.nested import weighted_dim
 from bayescausal.types import (
-    EmptySubgroupError,
     EstimandError,
-    InterventionError,
-    Set,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.evaluation.evaluate import Units
     from bayescausal.inference.record import Fit
+    from bayescausal.model.structure.structure import Structure
     from bayescausal.types import Intervention
 
-__all__ = ["Question", "encode", "parsed_worlds", "resolve"]
+__all__ = ["Question", "parsed_worlds", "resolve"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +83,7 @@ class Question:
     counts: Any = None  #: a weight per unit, where units stand for several
 
     @property
-    def structure(self) -> Any:
+    def structure(self) -> Structure:
         """The structure of the fit's model."""
         return self.fit.structure
 
@@ -113,18 +109,28 @@ class Question:
             where[CHANCE] = len(requests)
             level = Event(Probability(equals=encode(self.fit, weighting.variable, weighting.level)))
             requests.append(Request(NATURAL, weighting.variable, "probability", level))
-        program = build_program(
+        program = self.compiled(requests, self.reads)
+        if self.estimand.derivative:
+            refuse_drawn_jumps(self.structure, self.estimand, program)
+        return program, where
+
+    def compiled(self, requests: Sequence[Request], conditions: Iterable[str] = ()) -> Program:
+        """Return the worlds of the question, compiled for what is requested of them."""
+        return build_program(
             self.structure,
             self.worlds,
             requests,
             recomputed=self.recomputed,
             varying=self.units.varies,
-            conditions=self.reads,
+            conditions=conditions,
             coupling=self.couplings,
         )
-        if self.estimand.derivative:
-            refuse_drawn_jumps(self.structure, self.estimand, program)
-        return program, where
+
+    def noise(self, seed: int) -> AbductedNoise | FreshNoise:
+        """Return the source of the noise: each unit's own where the answer rests on it."""
+        return noise_of(
+            self.units, self.worlds, self.recomputed, self.couplings, seed, self.abducted
+        )
 
     def _request(self, arm: Arm) -> Request:
         """Return what the program is asked for one arm."""
@@ -169,10 +175,6 @@ def resolve(
     ----------
     seed : int
         Of what is drawn of the units of a table, given what was observed of them.
-
-    Raises
-    ------
-    EstimandError, UnknownVariableError, InterventionError, DataError, PotentialError
     """
     structure = fit.structure
     for name in estimand.names:
@@ -184,7 +186,7 @@ def resolve(
         refuse_labels(structure, estimand)
         estimand = with_step(units, estimand)
     worlds = parsed_worlds(fit, estimand, units)
-    _refuse_default_levels(fit, estimand, worlds)
+    refuse_default_levels(fit, estimand, worlds)
     reached = recomputed = recomputed_by(structure, worlds.values())
     arms = estimand.requested(structure.graph)
     if estimand.grouped_by is not None:
@@ -202,126 +204,75 @@ def resolve(
         abducted = population != "model"
         notes = (*notes, _post_treatment_note(population, changed))
     joint = abducted or bool(changed) or estimand.joint
-    crossing = reached if joint else frozenset()
     couplings = _couplings(structure, estimand, reached, joint, population, changed)
     if population == "target":
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
     refuse_outside(units, worlds, recomputed, seed=seed)
-    anew = drawn_anew(worlds, recomputed)
-    own = AbductedNoise(units, seed, couplings, anew=anew) if abducted else FreshNoise(seed)
+    own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
     mean = isinstance(estimand.functional, Mean) and not abducted
     read = (estimand.outcome_name, *reads)
-    options: dict[str, Any] = {"means": mean, "noise": own, "coupling": couplings}
-    refuse_undefined(units, worlds, recomputed, read, **options)
+    given: dict[str, Any] = {"means": mean, "noise": own, "coupling": couplings}
+    refuse_undefined(units, worlds, recomputed, read, **given)
     if estimand.derivative:
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
-    used = {world for arm in arms for world in (arm.world, arm.without)}
-    sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
-    belongs = _refuse_levels(structure, units, estimand, reads)
+    if not joint:
+        notes = (*notes, *taken_couplings(structure, worlds, estimand.outcome_name, couplings))
     return Question(
         fit=fit,
         estimand=estimand,
         units=units,
-        worlds={**sources, NATURAL: {}},
+        worlds=_asked_worlds(worlds, arms),
         recomputed=recomputed,
         arms=arms,
         by=estimand.by,
         population=population,
         words=words,
-        notes=(*notes, *([] if joint else taken_couplings(structure, worlds, estimand, couplings))),
+        notes=notes,
         clusters=clusters_of(fit, estimand, units),
         reads=reads,
-        belongs=belongs,
+        belongs=groups_read(structure, units, estimand, reads),
         abducted=abducted,
-        crossing=crossing,
+        crossing=reached if joint else frozenset(),
         couplings=couplings,
     )
+
+
+def noise_of(
+    units: Units,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    couplings: Mapping[str, str],
+    seed: int,
+    abducted: bool,
+) -> AbductedNoise | FreshNoise:
+    """Return the source of the noise: each unit's own, abducted, or fresh."""
+    anew = drawn_anew(worlds, recomputed)
+    return AbductedNoise(units, seed, couplings, anew=anew) if abducted else FreshNoise(seed)
 
 
 def parsed_worlds(fit: Fit, estimand: Estimand, units: Units) -> dict[str, dict[str, Intervention]]:
     """Return the worlds of an estimand, parsed and checked against the fit's model."""
     return {
-        name: parse_interventions(fit.structure, _coded_levels(fit, do), sizes=units.sizes)
+        name: parse_interventions(fit.structure, coded_levels(fit, do), sizes=units.sizes)
         for name, do in estimand.worlds(fit.structure.graph).items()
     }
-
-
-def encode(fit: Fit, name: str, label: Any) -> Any:
-    """Return the code of a category's label; other values as they are.
-
-    Raises
-    ------
-    EstimandError
-        If the variable has labels and this is none of them.
-    """
-    labels = list(fit.labels.get(name, ()))
-    if not labels:
-        if isinstance(label, str):
-            raise EstimandError(
-                f"{name!r} has no categories with labels, so {label!r} cannot be one.",
-                expected="a number.",
-            )
-        return label
-    if label in labels:
-        return labels.index(label)
-    raise EstimandError(
-        f"{label!r} is not a category of {name!r}.",
-        expected=f"one of {', '.join(map(str, labels))}.",
-        remedy="Name the levels that are compared; where none are named they are 1 and 0.",
-    )
 
 
 # --------------------------------------------------------------------- worlds, subgroups
 
 
-def _coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Any]:
-    """Return a world with labels of categories replaced by their codes."""
-    coded: dict[str, Any] = {}
-    for name, act in do.items():
-        if isinstance(act, Set) and name in fit.labels and np.ndim(act.value) == 0:
-            value = act.value.item() if hasattr(act.value, "item") else act.value
-            coded[name] = Set(encode(fit, name, value))
-        else:
-            coded[name] = act
-    return coded
-
-
-def _refuse_default_levels(
-    fit: Fit, estimand: Estimand, worlds: Mapping[str, Mapping[str, Intervention]]
-) -> None:
-    """Refuse levels of a label that nobody named and no unit has."""
-    if not getattr(estimand, "_default_levels", False):
-        return
-    structure = fit.structure
-    for name in estimand.treatments:
-        column = fit.columns.get(name)
-        labelled = name in structure.data and role_of(structure, name) == "label"
-        if name in structure.random and name not in structure.imputed:
-            labelled = support_of(structure.variable(name)).categorical
-        if column is None or not labelled:
-            continue
-        seen = np.unique(np.asarray(column))
-        for do in worlds.values():
-            act = do.get(name)
-            if not isinstance(act, Set) or np.ndim(act.value) or act.value not in (0, 1):
-                continue  # another value was named
-            if act.value not in seen:
-                shown = ", ".join(f"{v:g}" for v in seen[:12])
-                raise InterventionError(
-                    f"{estimand.label()} compares the levels 1 and 0 where none are named, and no "
-                    f"unit has {name} = {float(act.value):g}.",
-                    expected=f"levels among {shown}{', ...' if len(seen) > 12 else '.'}",
-                    remedy="Name treated= and control=.",
-                )
-
-
-def _is_source(name: str, worlds: Mapping[str, Mapping[str, Intervention]]) -> bool:
-    return any(getattr(act, "world", None) == name for do in worlds.values() for act in do.values())
+def _asked_worlds(
+    worlds: Mapping[str, Mapping[str, Intervention]], arms: Sequence[Arm]
+) -> dict[str, Mapping[str, Intervention]]:
+    """Return the worlds that arms ask about or take values from, and the natural course."""
+    used = {world for arm in arms for world in (arm.world, arm.without)}
+    used |= {str(getattr(act, "world", "")) for do in worlds.values() for act in do.values()}
+    return {**{n: do for n, do in worlds.items() if n in used}, NATURAL: {}}
 
 
 def _association(
-    structure: Any, estimand: Estimand, population: str, recomputed: frozenset[str]
+    structure: Structure, estimand: Estimand, population: str, recomputed: frozenset[str]
 ) -> frozenset[str]:
     """Recompute y itself, given its observed parents; refuse where x comes after y."""
     x, y = estimand.grouped_by, estimand.outcome_name
@@ -337,7 +288,7 @@ def _association(
 
 
 def _post_treatment(
-    structure: Any,
+    structure: Structure,
     reads: tuple[str, ...],
     worlds: Mapping[str, Mapping[str, Intervention]],
     estimand: Estimand,
@@ -369,7 +320,7 @@ def _post_treatment_note(population: str, changed: tuple[str, ...]) -> str:
 
 
 def _couplings(
-    structure: Any,
+    structure: Structure,
     estimand: Estimand,
     reached: frozenset[str],
     joint: bool,
@@ -403,31 +354,3 @@ def _refuse_masks(arms: tuple[Arm, ...]) -> None:
             "A mask selects rows of the data, and population='model' has none.",
             remedy='Use a condition such as given={"Z": 1}.',
         )
-
-
-def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any) -> dict[str, str]:
-    """Return the index that says which group a unit belongs to, for each dim of groups read.
-
-    Refuse subgroups that are formed at another level than the outcome's where there is none.
-    """
-    frame = [d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims]
-    belongs: dict[str, str] = {}
-    for name in reads:
-        own = [d for d in structure.dims[name] if d in structure.unit_dims]
-        for other in [d for d in own if d not in frame]:
-            index = belongs.get(other) or index_of(structure, estimand.outcome_name, frame, other)
-            if index is None:
-                raise EstimandError(
-                    f"{name!r} varies over {', '.join(own)}, and {estimand.outcome_name!r} over "
-                    f"{', '.join(frame)}: which {(frame or ['unit'])[0]} belongs cannot be told.",
-                    remedy="Form the subgroup by a variable of the outcome's level.",
-                )
-            belongs[other] = index
-    lengths = tuple(units.sizes[d] for d in frame)
-    for mask in estimand.condition.masks:
-        if mask.shape != lengths:
-            raise EmptySubgroupError(
-                f"The mask has shape {mask.shape}.",
-                expected=f"{lengths}, one boolean per unit, in the order of the data.",
-            )
-    return belongs

@@ -19,6 +19,9 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bayescausal.annotations import Array
     from bayescausal.effects.evaluation.inner_draws import Plan, Run
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
@@ -73,13 +76,15 @@ def _levels(
     return [_plain(v) for v in values]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     value = value.item() if hasattr(value, "item") else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def as_effect(run: Run, answer: np.ndarray, plan: Plan, error: Any) -> Effect:
-    """Put the answer into named dims, with words."""
+def as_effect(
+    run: Run, answer: np.ndarray, plan: Plan, error: Array | float, notes: Sequence[str] = ()
+) -> Effect:
+    """Put the answer into named dims, with words; `notes` come after its own."""
     question = run.question
     estimand, fit = question.estimand, question.fit
     sizes = fit.posterior.sizes
@@ -108,7 +113,7 @@ def as_effect(run: Run, answer: np.ndarray, plan: Plan, error: Any) -> Effect:
         mc_error=_shaped_error(error, draws, rest, lead, grid, event),
         seed=run.seed,
         population=question.words,
-        notes=(*notes_of(run, plan, error), *_unseen(run, answer, plan)),
+        notes=(*notes_of(run, plan, error), *_unseen(run, answer, plan), *notes),
     )
 
 
@@ -128,8 +133,13 @@ def _unseen(run: Run, answer: np.ndarray, plan: Plan) -> list[str]:
 
 
 def _shaped_error(
-    error: Any, draws: xr.DataArray, rest: list[Any], lead: Any, grid: Any, event: Any
-) -> Any:
+    error: Array | float,
+    draws: xr.DataArray,
+    rest: list[Any],
+    lead: tuple[int, ...],
+    grid: tuple[int, ...],
+    event: tuple[int, ...],
+) -> xr.DataArray | float:
     array = np.asarray(error, dtype=float)
     if not rest:
         return float(array.reshape(-1)[0]) if array.size == 1 else float(np.max(array))
@@ -154,7 +164,7 @@ def _event_coords(run: Run, names: list[str]) -> dict[str, Any]:
     return {n: coords[n] for n in names if coords.get(n) is not None}
 
 
-def notes_of(run: Run, plan: Plan, error: Any) -> tuple[str, ...]:
+def notes_of(run: Run, plan: Plan, error: Array | float) -> tuple[str, ...]:
     question, estimand = run.question, run.question.estimand
     notes = list(question.notes)
     notes += question.assumptions(run.program)

@@ -19,19 +19,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.effects.estimands.functionals import Mean, Probability
+from bayescausal.evaluation.builder import Builder
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Builder
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.structure.discontinuities import Jump, jumps_of
 from bayescausal.model.structure.integer_roles import is_number, role_of
 from bayescausal.types import BayesCausalError, EstimandError, Shift
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.evaluation.evaluate import Units
     from bayescausal.evaluation.program import Program
     from bayescausal.model.structure.structure import Structure
+    from bayescausal.types import Intervention
 
 __all__ = ["refuse_drawn_jumps", "refuse_jumps", "refuse_labels", "spread_of", "with_step"]
 
@@ -40,12 +43,7 @@ DRAWS, TRIED = 4, 4_000_000
 
 
 def refuse_labels(structure: Structure, estimand: Estimand) -> None:
-    """Refuse a slope in a label, a category or a count.
-
-    Raises
-    ------
-    EstimandError
-    """
+    """Refuse a slope in a label, a category or a count."""
     name = estimand.treatments[0]
     variable = structure.variable(name)
     labelled = name in structure.data and role_of(structure, name) == "label"
@@ -62,7 +60,12 @@ def refuse_labels(structure: Structure, estimand: Estimand) -> None:
 
 
 def refuse_jumps(
-    units: Units, estimand: Estimand, worlds: Any, recomputed: frozenset[str], *, mean: bool
+    units: Units,
+    estimand: Estimand,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    *,
+    mean: bool,
 ) -> None:
     """Refuse a slope through an equation that jumps.
 
@@ -72,10 +75,6 @@ def refuse_jumps(
         Parsed: the worlds a step above and below.
     mean : bool
         Whether the mean of the outcome is asked about.
-
-    Raises
-    ------
-    EstimandError
     """
     structure = units.structure
     [name] = estimand.treatments
@@ -129,10 +128,6 @@ def refuse_drawn_jumps(structure: Structure, estimand: Estimand, program: Progra
     That is a slope behind a discrete variable that the treatment changes and that must be drawn; of
     the probability of an event that is counted in draws; of a quantile, which moves with the one
     unit that stands at it.
-
-    Raises
-    ------
-    EstimandError
     """
     functional = estimand.functional
     if not isinstance(functional, Mean | Probability):
@@ -161,7 +156,12 @@ def _no_derivative(estimand: Estimand, where: str) -> EstimandError:
     )
 
 
-def _values(units: Units, worlds: Any, recomputed: frozenset[str], wanted: Any) -> Any:
+def _values(
+    units: Units,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    wanted: Any,
+) -> Any:
     """Return the blocks of some expressions, each in its world."""
     builder = Builder(units.structure, worlds, recomputed, units.varies, {})
     outputs = [builder.substitute([v], w, inside=True)[0] for v, w in wanted]
@@ -171,7 +171,12 @@ def _values(units: Units, worlds: Any, recomputed: frozenset[str], wanted: Any) 
     return evaluate(program, units, draws, FreshNoise(units.fit.seed), replicates=1)
 
 
-def _flips(units: Units, jump: Jump, worlds: Any, recomputed: frozenset[str]) -> bool:
+def _flips(
+    units: Units,
+    jump: Jump,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+) -> bool:
     """Whether the step takes any unit across the threshold, or draws put it on both sides of it."""
     builder = Builder(units.structure, worlds, recomputed, units.varies, {})
     sides = [

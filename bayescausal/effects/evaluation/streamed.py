@@ -52,11 +52,6 @@ def streamed_run(
 ) -> Run:
     """Return a question about rows that stay in their source, ready to be answered.
 
-    Parameters
-    ----------
-    seed : int
-        Of the noise.
-
     Raises
     ------
     EstimandError
@@ -72,9 +67,10 @@ def streamed_run(
         )
     if estimand.population.name in ("model", "target"):
         question = resolve(fit, estimand, **options)  # type: ignore[arg-type]
-        return _as_run(Run, question, seed)
+        return Run.of(question, seed)
     _refuse(fit, estimand)
-    probe = stand_in(fit, table.head(table.columns), len(_first(table)))
+    first = table.columns[0]
+    probe = stand_in(fit, table.head(table.columns), len(table.head([first])[first]))
     question = resolve(probe, estimand, **options)  # type: ignore[arg-type]
     estimand = question.estimand  # a slope has one step
     if question.abducted:
@@ -91,20 +87,9 @@ def streamed_run(
         values, counts = counted
         question = resolve(stand_in(fit, values, len(counts)), estimand, **options)  # type: ignore[arg-type]
         question = replace(question, counts=counts, words=words)
-        return _as_run(CountedRun, question, seed, rows=len(table))
+        return CountedRun.of(question, seed, rows=len(table))
     _refuse_pieces(question, len(table))
     return _in_pieces(fit, question, names, words, seed, ignore_potentials)
-
-
-def _first(table: Any) -> Any:
-    """Return the first rows of any column."""
-    name = table.columns[0]
-    return table.head([name])[name]
-
-
-def _as_run(kind: Any, question: Question, seed: int, **more: Any) -> Run:
-    program, where = question.program()
-    return kind(question, program, where, cells_of(question, program, where, seed), seed, **more)  # type: ignore[no-any-return]
 
 
 def _needed(question: Question, program: Program) -> list[str]:
@@ -193,20 +178,10 @@ class CountedRun(Run):
 
     def refuse_empty(self, reduction: Reduction) -> None:
         """Refuse a subgroup without a unit, with the counts."""
-        _as_whole(self, self.rows).refuse_empty(reduction)
-
-
-def _as_whole(run: Run, rows: int) -> Run:
-    """Return a run that speaks of all rows."""
-    [unit] = run.question.structure.unit_dims
-    units = replace(run.question.units, sizes={**run.question.units.sizes, unit: rows})
-    return Run(
-        replace(run.question, units=units, counts=None),
-        run.program,
-        run.where,
-        run.cells,
-        run.seed,
-    )
+        [unit] = self.question.structure.unit_dims
+        units = replace(self.question.units, sizes={**self.question.units.sizes, unit: self.rows})
+        whole = replace(self.question, units=units, counts=None)
+        Run(whole, self.program, self.where, self.cells, self.seed).refuse_empty(reduction)
 
 
 # --------------------------------------------------------------------------- in pieces

@@ -42,10 +42,6 @@ def refuse_weighting(structure: Structure, estimand: Estimand, changed: tuple[st
         With a weighting.
     changed : tuple of str
         What its subgroup reads of what the treatment changes.
-
-    Raises
-    ------
-    EstimandError
     """
     assert estimand.weighting is not None
     name, what = estimand.weighting.variable, estimand.label()

@@ -9,15 +9,16 @@ parametric form.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
 
 from bayescausal.effects.estimands.conditions import Condition
-from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.effects.evaluation.positivity import tied_in_data
-from bayescausal.evaluation.measured import measured
+from bayescausal.evaluation.measured import measured, plain_name
+from bayescausal.evaluation.program_cache import remember
 from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.graph.identification.estimands import decide
 from bayescausal.graph.identification.expression import conditioned
@@ -37,7 +38,16 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["verdict", "verdict_of", "verdict_on"]
+__all__ = ["asked_records", "verdict", "verdict_of", "verdict_on"]
+
+
+def asked_records(estimand: Estimand) -> tuple[str, ...]:
+    """Return the names of a question that are about what was measured, or about its record.
+
+    The outcome is; treatments, mediators and conditions are what the arrows of the model carry.
+    """
+    named = [n for n in estimand.names if plain_name(n) != n]
+    return tuple(dict.fromkeys([estimand.outcome_name, *named]))
 
 
 def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
@@ -58,12 +68,16 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
     shown = structure.nodes
     if any(n in structure.deterministics for n in estimand.names):
         shown = (*structure.nodes, *structure.deterministics)
-    graph = as_graph(structural_graph(structure.full, shown, structure))
+    graph = remember(
+        structure,
+        ("graph", shown),
+        lambda: as_graph(structural_graph(structure.full, shown, structure)),
+    )
     return verdict_on(graph, _observed(fit, graph), estimand, fit)
 
 
 def verdict_on(
-    graph: Any, observed: list[str], estimand: Estimand, fit: Fit | None = None
+    graph: nx.DiGraph, observed: list[str], estimand: Estimand, fit: Fit | None = None
 ) -> Identification | None:
     """Return the identification verdict of an estimand on a graph.
 
@@ -73,11 +87,6 @@ def verdict_on(
         What of it is measured.
     fit : Fit, optional
         Whose data may show that a treatment is a function of what is adjusted for.
-
-    Returns
-    -------
-    Identification or None
-        As for :func:`verdict`.
     """
     if estimand.outcome_name in estimand.treatments:
         return None  # E[X | do(X = x)] = x, whatever the graph
@@ -99,7 +108,7 @@ def verdict_on(
 
 def verdict_of(
     estimand: Estimand,
-    model_or_graph: Any,
+    model_or_graph: object,
     observed: Iterable[str] | None = None,
     unit_dims: str | Sequence[str] | None = None,
 ) -> Identification:
@@ -109,13 +118,6 @@ def verdict_of(
     ----------
     observed : iterable of str, optional
         What is measured. Default: what the model or the fit says, or the marks of the graph.
-
-    Raises
-    ------
-    UnknownVariableError
-        If a name is not a variable.
-    EstimandError
-        If there is nothing to identify.
     """
     if isinstance(model_or_graph, Fit) and observed is None and unit_dims is None:
         fit = measured(with_columns(model_or_graph, estimand.names), asked_records(estimand))
@@ -137,7 +139,7 @@ def verdict_of(
     return decided
 
 
-def _decide(graph: Any, asked: EffectQuery, observed: list[str]) -> Identification:
+def _decide(graph: nx.DiGraph, asked: EffectQuery, observed: list[str]) -> Identification:
     """Return the verdict where everything the question names is measured."""
     if asked.along:
         return identify_along(graph, asked, observed)
@@ -150,7 +152,7 @@ def _decide(graph: Any, asked: EffectQuery, observed: list[str]) -> Identificati
 # ------------------------------------------------------------------------ private
 
 
-def _observed(fit: Fit, graph: Any) -> list[str]:
+def _observed(fit: Fit, graph: nx.DiGraph) -> list[str]:
     """Return what of the graph is measured."""
     structure = fit.structure
     if fit.data is None:
@@ -164,7 +166,9 @@ def _observed(fit: Fit, graph: Any) -> list[str]:
     return [n for n in graph if n in seen]
 
 
-def _conditions(graph: Any, observed: list[str], estimand: Estimand) -> tuple[Any, tuple[str, ...]]:
+def _conditions(
+    graph: nx.DiGraph, observed: list[str], estimand: Estimand
+) -> tuple[Any, tuple[str, ...]]:
     """Return what is conditioned on, and the graph with a node for each condition but a value.
 
     Within a range of Z (a set of its values, an event, a function of it) Z still varies, so that
@@ -196,7 +200,7 @@ def _conditions(graph: Any, observed: list[str], estimand: Estimand) -> tuple[An
     return nx.freeze(wider), tuple(dict.fromkeys(given))
 
 
-def _query(graph: Any, estimand: Estimand, given: tuple[str, ...]) -> EffectQuery:
+def _query(graph: nx.DiGraph, estimand: Estimand, given: tuple[str, ...]) -> EffectQuery:
     """Return what must be identified for a question in a subgroup."""
     own = estimand.query(graph)
     if own.seen:
@@ -209,7 +213,7 @@ def _query(graph: Any, estimand: Estimand, given: tuple[str, ...]) -> EffectQuer
     )
 
 
-def _natural(graph: Any, asked: EffectQuery) -> Identification | None:
+def _natural(graph: nx.DiGraph, asked: EffectQuery) -> Identification | None:
     """Nothing is intervened on: a property of the distribution of what is seen."""
     outcome = str(asked.outcome)
     others = [n for n in graph if n != outcome and n not in nameless(graph)]
@@ -220,7 +224,11 @@ def _natural(graph: Any, asked: EffectQuery) -> Identification | None:
 
 
 def _unmeasured(
-    graph: Any, estimand: Estimand, asked: EffectQuery, observed: list[str], hidden: list[str]
+    graph: nx.DiGraph,
+    estimand: Estimand,
+    asked: EffectQuery,
+    observed: list[str],
+    hidden: list[str],
 ) -> Identification | None:
     """What the question names is latent: no distribution of measured variables fixes it."""
     base = _decide(graph, asked, observed) if asked.treatment else _natural(graph, asked)
@@ -256,8 +264,8 @@ def _in_these_data(fit: Fit, found: Identification, estimand: Estimand) -> Ident
         if name not in fit.columns:
             continue
         looked = [given for given in conditioned(found.estimand) if name in given]
-        held = dict.fromkeys(n for given in looked for n in sorted(given - {*asked}))
-        tied = tied_in_data(fit, name, held)
+        held = tuple(dict.fromkeys(n for given in looked for n in sorted(given - {*asked})))
+        tied = remember(fit, ("tied", name, held), partial(tied_in_data, fit, name, held))
         if tied is None:
             continue
         if tied.of or tied.moves:
@@ -269,7 +277,7 @@ def _in_these_data(fit: Fit, found: Identification, estimand: Estimand) -> Ident
     return found
 
 
-def _set_to(estimand: Estimand, fit: Fit, name: str, value: Any) -> bool:
+def _set_to(estimand: Estimand, fit: Fit, name: str, value: float) -> bool:
     """Whether a question sets a treatment to this value alone, in all its worlds."""
     own = fit.labels[name][int(value)] if name in fit.labels else value
     try:
@@ -293,7 +301,7 @@ def _reads_natural_value(estimand: Estimand) -> bool:
     return False
 
 
-def _coupling_words(estimand: Any) -> str | None:
+def _coupling_words(estimand: Estimand) -> str | None:
     coupling = estimand.coupling
     if coupling is None:
         return None

@@ -35,15 +35,18 @@ import xarray as xr
 from bayescausal.effects.averaging.frame import Frame, Weights
 from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.evaluation.events import Event, Values
+from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Request, build_program
+from bayescausal.evaluation.program import Request
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.rebuild import evaluate as value_of
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
+    from bayescausal.effects.evaluation.inner_draws import Run
     from bayescausal.effects.evaluation.question import Question
+    from bayescausal.evaluation.program import Program
 
 __all__ = ["rank_shares", "seen_bounds"]
 
@@ -58,13 +61,6 @@ NATURAL = "natural course"
 
 def rank_shares(count: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where the share of each value ends, if the most overrepresented take the top.
-
-    Parameters
-    ----------
-    count : ndarray, shape (..., n_values)
-        Units seen at each value.
-    share : ndarray, shape (..., n_values)
-        Probability of each value.
 
     Returns
     -------
@@ -88,15 +84,8 @@ def rank_shares(count: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.clip(high - share, 0.0, 1.0), high
 
 
-def seen_bounds(run: Any, effect: Effect) -> Effect:
+def seen_bounds(run: Run, effect: Effect) -> Effect:
     """Return an average over units with their own noise, its bounds beside it.
-
-    Parameters
-    ----------
-    run : Run
-        The evaluation that gave `effect`.
-    effect : Effect
-        The value under the coupling.
 
     Returns
     -------
@@ -153,7 +142,7 @@ def _why_not(question: Question) -> str | None:
 class _Seen:
     """The pieces of one answer: laws in every world, values seen, groups of units."""
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, run: Run) -> None:
         self.run, self.question = run, run.question
         question = self.question
         structure, outcome = question.structure, question.outcome
@@ -205,7 +194,7 @@ class _Seen:
                 out[:, c, draws] = ends
         return out[0], out[1]
 
-    def _program(self) -> Any:
+    def _program(self) -> Program:
         """Compile the law of the outcome, and the treatments, in every world."""
         question = self.question
         requests = [
@@ -221,7 +210,7 @@ class _Seen:
         )
 
     def _laws(
-        self, program: Any, draws: slice
+        self, program: Program, draws: slice
     ) -> tuple[dict[str, np.ndarray], dict[str, list[np.ndarray]]]:
         """Return the probability of each value, (draw, unit, value), and treatments, per world."""
         question, seed = self.question, self.run.seed

@@ -29,27 +29,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.unit_level.makarov import difference_bounds
 from bayescausal.evaluation.evaluate import evaluate
-from bayescausal.evaluation.program import Request, build_program
+from bayescausal.evaluation.program import Request
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError
 
 if TYPE_CHECKING:
     from bayescausal.effects.evaluation.question import Question
+    from bayescausal.evaluation.evaluate import NoiseSource
+    from bayescausal.evaluation.program import Program
 
 __all__ = ["individual"]
 
 
 def individual(question: Question, seed: int) -> Effect:
     """Answer an ITE: unit by unit, or a functional of its distribution over units.
-
-    Parameters
-    ----------
-    question : Question
-        Resolved; its noise is abducted.
 
     Returns
     -------
@@ -116,21 +112,13 @@ def _unit_effects(question: Question, seed: int) -> tuple[np.ndarray, np.ndarray
     outcome = question.outcome
     requests = [Request(w, outcome, "draw") for w in ("treated", "control")]
     requests += [Request("natural course", name, "draw") for name in reads]
-    program = build_program(
-        question.structure,
-        question.worlds,
-        requests,
-        recomputed=question.recomputed,
-        varying=units.varies,
-        coupling=question.couplings,
-    )
+    program = question.compiled(requests)
     frame = _frame(question)
     if len(program.dims[0]) != len(frame):
         raise EstimandError(
             f"{outcome!r} is a vector for each unit.", remedy="Ask about a Deterministic of it."
         )
-    anew = drawn_anew(question.worlds, question.recomputed)
-    source: Any = AbductedNoise(units, seed, question.couplings, anew=anew)
+    source: Any = question.noise(seed)
     source.program = program
     total = units.fit.n_draws
     shape = tuple(units.sizes[d] for d in frame)
@@ -148,7 +136,7 @@ def _unit_effects(question: Question, seed: int) -> tuple[np.ndarray, np.ndarray
     return effects, member, source
 
 
-def _members(question: Question, program: Any, source: Any) -> np.ndarray:
+def _members(question: Question, program: Program, source: NoiseSource) -> np.ndarray:
     """Return which units belong, the same in every draw."""
     estimand: Any = question.estimand
     frame = _frame(question)

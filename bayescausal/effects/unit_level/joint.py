@@ -22,7 +22,7 @@ References
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -31,14 +31,16 @@ from bayescausal.effects.averaging.frame import Frame, Weights
 from bayescausal.effects.estimands.parts import Sums
 from bayescausal.effects.evaluation.events import Event
 from bayescausal.effects.evaluation.question import parsed_worlds
+from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Request, build_program
+from bayescausal.evaluation.program import Request
 from bayescausal.model.interventions.support import support_of
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.causation import Causation
+    from bayescausal.effects.evaluation.inner_draws import Run
     from bayescausal.effects.evaluation.question import Question
 
 __all__ = ["causation", "is_exact"]
@@ -55,7 +57,7 @@ _ALL = ("weight", "p1", "p0", "low", "high")
 _AT = ("at_weight", "at_p", "at_low", "at_high")
 
 
-def causation(run: Any, effect: Effect | None) -> Effect:
+def causation(run: Run, effect: Effect | None) -> Effect:
     """Return a probability of causation with its bounds, and its exact value where there is one.
 
     Parameters
@@ -93,7 +95,7 @@ def causation(run: Any, effect: Effect | None) -> Effect:
 # --------------------------------------------------------------------------- sums
 
 
-def _sums(run: Any) -> tuple[Sums, float]:
+def _sums(run: Run) -> tuple[Sums, float]:
     """Return the sums, and the standard error that fresh units leave in an average."""
     question: Question = run.question
     estimand: Causation = question.estimand  # type: ignore[assignment]
@@ -231,7 +233,7 @@ def is_exact(question: Question) -> bool:
     return two or (kind == "monotone" and tail)
 
 
-def _flat(effect: Effect, run: Any) -> np.ndarray:
+def _flat(effect: Effect, run: Run) -> np.ndarray:
     """Return the draws as (cell, draw)."""
     order = [*run.question.by, "chain", "draw"]
     return np.asarray(effect.draws.transpose(*order).values.reshape(len(run.cells), -1))

@@ -25,15 +25,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import logit, ndtri
 
-from bayescausal.effects.estimands.functionals import Probability
+from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Request, build_program
+from bayescausal.evaluation.program import Request
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.annotations import Number
     from bayescausal.effects.evaluation.question import Question
 
 __all__ = ["cdf_bounds", "difference_bounds"]
@@ -47,7 +48,7 @@ PAIRS = {"probability": 4_000_000, "quantile": 200_000}
 
 
 def cdf_bounds(
-    one: np.ndarray, zero: np.ndarray, d: Any, *, strict: bool = False
+    one: np.ndarray, zero: np.ndarray, d: Number, *, strict: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return Makarov's bounds on ``P(Y1 - Y0 <= d)``.
 
@@ -133,11 +134,11 @@ def difference_bounds(
 
 
 def _functional_bounds(
-    functional: Any, one: np.ndarray, zero: np.ndarray
+    functional: Quantile | Probability, one: np.ndarray, zero: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return bounds averaged over units, (draw,), from quantiles (draw, unit, grid)."""
 
-    def below(d: Any, strict: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def below(d: Number, strict: bool = False) -> tuple[np.ndarray, np.ndarray]:
         low, high = cdf_bounds(one, zero, d, strict=strict)
         return low.mean(axis=1), high.mean(axis=1)
 
@@ -238,14 +239,7 @@ def _margins(question: Question, seed: int, rows: np.ndarray, own: bool) -> Any:
     """Yield (draws, sorted outcomes when treated, when not), (draw, unit, grid)."""
     requests = [Request(w, question.outcome, "draw") for w in ("treated", "control")]
     units = question.units
-    program = build_program(
-        question.structure,
-        question.worlds,
-        requests,
-        recomputed=question.recomputed,
-        varying=units.varies,
-        coupling=question.couplings,
-    )
+    program = question.compiled(requests)
     total = question.fit.n_draws
     source = _Stratified(question.outcome, seed, own)
     step = max(1, BATCH // (units.count * GRID))

@@ -28,25 +28,19 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.data.rows import as_pandas
-from bayescausal.model.kinds import kind_of
-from bayescausal.types import DataError, EstimandError, unknown_variable
+from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import pandas as pd
 
-__all__ = ["Cells", "Thin", "check_dirichlet", "read_cells", "read_frame", "thin"]
+__all__ = ["Cells", "Thin", "check_dirichlet", "thin"]
 
-#: A table with more cells is refused: its posterior would be the prior.
-MOST_CELLS = 2_000_000
 
 #: So many numbers are held at once.
 AT_ONCE = 2_000_000
@@ -54,9 +48,6 @@ AT_ONCE = 2_000_000
 #: Cells whose pseudo-counts the prior has at most: larger tables share them.
 PRIOR_CELLS = 8
 
-#: With more values than the first, and fewer rows for each than the second, it is not discrete.
-#: Numbers with a fraction are so with more values than the last.
-MANY_VALUES, ROWS_EACH, FRACTIONS = 20, 5, 10
 
 #: Shares of the variance that are understated, above which a table is called sparse.
 UNDERSTATED = 0.15
@@ -80,14 +71,8 @@ class Cells:
     levels: tuple[np.ndarray, ...]
     counts: np.ndarray
 
-    def place(self, name: str, value: Any) -> int:
-        """Return where a value stands among the levels of a variable.
-
-        Raises
-        ------
-        EstimandError
-            If the data never show it.
-        """
+    def place(self, name: str, value: object) -> int:
+        """Return where a value stands among the levels of a variable."""
         levels = self.levels[self.names.index(name)]
         found = [i for i, level in enumerate(levels.tolist()) if level == value]
         if not found:
@@ -99,13 +84,7 @@ class Cells:
         return found[0]
 
     def numbers(self, name: str) -> np.ndarray:
-        """Return the levels of a variable as numbers.
-
-        Raises
-        ------
-        EstimandError
-            If they are not numbers.
-        """
+        """Return the levels of a variable as numbers."""
         levels = self.levels[self.names.index(name)]
         if levels.dtype.kind not in "biuf":
             raise EstimandError(
@@ -266,190 +245,11 @@ def thin(
     return max(found, key=lambda t: (t.share, t.empty, t.understated), default=None)
 
 
-def read_frame(data: Any) -> pd.DataFrame:
-    """Return tabular data as pandas: a data frame of any kind, or a mapping of columns.
-
-    Parameters
-    ----------
-    data : DataFrame or Mapping
-        pandas, polars, pyarrow or anything that narwhals reads; or a mapping of columns.
-
-    Raises
-    ------
-    DataError
-        If it is not a table, has no rows, or columns of different lengths.
-
-    Examples
-    --------
-    >>> from bayescausal.effects.without_model.discrete import read_frame
-    >>> read_frame({"x": [0, 1], "y": [1, 1]}).shape
-    (2, 2)
-    """
-    import pandas as pd
-
-    if isinstance(data, Mapping):
-        try:
-            data = pd.DataFrame({str(name): np.asarray(column) for name, column in data.items()})
-        except ValueError as error:
-            raise DataError(
-                "The columns of the data do not make a table.",
-                expected="columns of one dimension and the same length.",
-            ) from error
-    if not isinstance(data, pd.DataFrame):
-        return as_pandas(data)
-    twice = data.columns[data.columns.duplicated()].unique()
-    if len(twice) or not len(data):
-        raise DataError(
-            f"The data have several columns named {twice[0]!r}."
-            if len(twice)
-            else "The data have no rows.",
-            expected="one column per name, and one row or more.",
-        )
-    return data
-
-
-def read_cells(
-    data: Any,
-    names: Sequence[str],
-    *,
-    count: str | None = None,
-    levels: Mapping[str, Sequence[Any]] | None = None,
-) -> Cells:
-    """Count the rows in each cell of discrete variables.
-
-    Parameters
-    ----------
-    data : DataFrame or Mapping
-        One row per unit, or one row per cell with a column of counts.
-    names : sequence of str
-        The variables.
-    count : str, optional
-        The column of counts (or probabilities).
-    levels : mapping from str to sequence, optional
-        The values a variable can take, where the data may not show all of them.
-
-    Raises
-    ------
-    UnknownVariableError
-        If a column is missing.
-    DataError
-        If a value is missing, counts are not counts, or a variable is not discrete: its values
-        hardly ever occur twice, and `levels` does not list them.
-
-    Examples
-    --------
-    >>> from bayescausal.effects.without_model.discrete import read_cells
-    >>> read_cells({"x": [0, 1, 1], "y": [0, 0, 1]}, ["x", "y"]).counts
-    array([[1., 0.],
-           [1., 1.]])
-    """
-    frame = read_frame(data)
-    for name in (*names, *((count,) if count is not None else ())):
-        if name not in frame.columns:
-            raise unknown_variable(name, map(str, frame.columns), what="a column of the data")
-    levels = dict(levels or {})
-    for name in levels:
-        if name not in names:
-            raise unknown_variable(name, names, what="a variable of the formula")
-    weights = _weights(frame, count)
-    found = [_levels(frame, name, levels.get(name)) for name in names]
-    size = int(np.prod([float(len(values)) for values, _ in found]))
-    if size > MOST_CELLS:
-        raise DataError(
-            f"The table of {', '.join(names)} has {size:,} cells.",
-            expected="discrete variables with few values.",
-            remedy="Bin the variables, or fit a model.",
-        )
-    for name, (values, codes) in zip(names, found, strict=True):
-        if name not in levels:
-            _refuse_continuous(name, values, codes, weights, frame)
-    counts = np.zeros([len(values) for values, _ in found])
-    np.add.at(counts, tuple(codes for _, codes in found), weights)
-    return Cells(tuple(names), tuple(values for values, _ in found), counts)
-
-
 # --------------------------------------------------------------------------- private
 
 
-def _weights(frame: pd.DataFrame, count: str | None) -> np.ndarray:
-    if count is None:
-        return np.ones(len(frame))
-    try:
-        weights = frame[count].to_numpy(dtype=float)
-    except (TypeError, ValueError):
-        weights = np.array([np.nan])
-    if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
-        raise DataError(
-            f"The column {count!r} does not hold counts.",
-            expected="numbers from zero upwards, not all zero.",
-        )
-    return weights
-
-
-def _refuse_continuous(
-    name: str, values: np.ndarray, codes: np.ndarray, weights: np.ndarray, frame: pd.DataFrame
-) -> None:
-    """Refuse a column whose values hardly ever occur twice."""
-    rows = weights.sum()
-    if rows <= 1 + 1e-6 and len(frame) > 1:  # shares: how many rows they rest on is not known
-        return
-    seen = len(np.unique(codes[weights > 0]))
-    fractions = values.dtype.kind == "f" and bool((values != np.round(values)).any())
-    if seen > (FRACTIONS if fractions else MANY_VALUES) and seen * ROWS_EACH > rows:
-        raise DataError(
-            f"{name} has {seen:,} different values in {rows:,.0f} rows: it is not discrete.",
-            expected="discrete variables, whose values occur many times each.",
-            remedy=f"Bin {name}, name its values if they are these (levels={{{name!r}: [...]}}), "
-            "or fit a model.",
-        )
-
-
-def _levels(
-    frame: pd.DataFrame, name: str, wanted: Sequence[Any] | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values of a column in order, and which of them each row has."""
-    import pandas as pd
-
-    column = frame[name]
-    kind = kind_of(column)
-    if kind.what == "number":
-        column = pd.Series(kind.values)
-    missing = int(column.isna().sum())
-    if missing:
-        raise DataError(
-            f"{name} is missing in {missing} of {len(column)} rows.",
-            expected="complete rows.",
-            remedy="Leave those rows out if they are missing at random, or fit a model.",
-        )
-    if wanted is not None:
-        values = np.array(list(dict.fromkeys(wanted)))
-    elif kind.categories is not None:
-        values = np.array(list(kind.categories))
-    else:
-        values = np.array(sorted(column.unique().tolist(), key=_order))
-    at = {value: i for i, value in enumerate(values.tolist())}
-    codes = np.array([at.get(value, -1) for value in column.tolist()])
-    if (codes < 0).any():
-        other = column.tolist()[int(np.argmin(codes))]
-        raise DataError(
-            f"{name} is {other!r} in the data, which levels= does not list.",
-            expected=f"one of {', '.join(map(repr, values.tolist()[:20]))}.",
-        )
-    return values, codes
-
-
-def _order(value: Any) -> tuple[bool, Any]:
-    number = isinstance(value, (bool, int, float))
-    return (not number, value if number else str(value))
-
-
 def check_dirichlet(draws: Any, prior: Any) -> None:
-    """Refuse a number of draws or a pseudo-count that a Dirichlet posterior cannot have.
-
-    Raises
-    ------
-    EstimandError
-    """
+    """Refuse a number of draws or a pseudo-count that a Dirichlet posterior cannot have."""
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise EstimandError(f"draws={draws!r}.", expected="a whole number from 1 upwards.")
     if not np.isfinite(prior) or prior < 0:

@@ -41,7 +41,8 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.intervals import check_prob, hdi
-from bayescausal.effects.without_model.discrete import Cells, check_dirichlet, read_cells, thin
+from bayescausal.effects.without_model.discrete import Cells, check_dirichlet, thin
+from bayescausal.effects.without_model.read_table import read_cells
 from bayescausal.effects.without_model.response_types import response_bounds
 from bayescausal.types import (
     DataError,
@@ -52,6 +53,8 @@ from bayescausal.types import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from bayescausal.annotations import Data
 
 __all__ = ["InstrumentBounds", "instrument_bounds"]
 
@@ -184,14 +187,14 @@ class InstrumentBounds:
 
 
 def instrument_bounds(
-    data: Any,
+    data: Data,
     instrument: str,
     treatment: str,
     outcome: str,
     *,
-    treated: Any = 1,
-    control: Any = 0,
-    event: Any = None,
+    treated: object = 1,
+    control: object = 0,
+    event: object = None,
     count: str | None = None,
     levels: Mapping[str, Sequence[Any]] | None = None,
     draws: int = 4000,
@@ -312,7 +315,7 @@ def instrument_bounds(
 # --------------------------------------------------------------------------- private
 
 
-def _indicator(cells: Cells, name: str, event: Any) -> np.ndarray:
+def _indicator(cells: Cells, name: str, event: object) -> np.ndarray:
     score = np.zeros(len(cells.levels[cells.names.index(name)]))
     score[cells.place(name, event)] = 1.0
     return score

@@ -36,13 +36,9 @@ import numpy as np
 
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.scales import parse_scale
-from bayescausal.effects.without_model.discrete import (
-    Cells,
-    Thin,
-    check_dirichlet,
-    read_cells,
-    thin,
-)
+from bayescausal.effects.without_model.discrete import Cells, Thin, check_dirichlet, thin
+from bayescausal.effects.without_model.plug_in_words import name_of, notes_of
+from bayescausal.effects.without_model.read_table import read_cells
 from bayescausal.graph.identification.expression import _needed, conditioned
 from bayescausal.types import (
     DataError,
@@ -52,6 +48,7 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
+    from bayescausal.annotations import Data
     from bayescausal.effects.estimands.scales import EffectScale
     from bayescausal.graph.identification.expression import Expression
     from bayescausal.graph.identification.verdict import Identification
@@ -70,12 +67,12 @@ _ARMS = {
 
 def plug_in(
     identification: Identification,
-    data: Any,
+    data: Data,
     *,
-    treated: Any = 1,
-    control: Any = 0,
+    treated: object = 1,
+    control: object = 0,
     given: Mapping[str, Any] | None = None,
-    event: Any = None,
+    event: object = None,
     scale: str | EffectScale = "difference",
     count: str | None = None,
     levels: Mapping[str, Sequence[Any]] | None = None,
@@ -204,9 +201,9 @@ def plug_in(
         mc_error=0.0,
         seed=seed,
         population="the population that the rows were drawn from",
-        notes=_notes(cells, prior, empirical, sparse),
+        notes=notes_of(cells, prior, empirical, sparse),
         null=0.0 if control is None else form.null,
-        name=_name(kind, question, worlds, fixed, event, form),
+        name=name_of(kind, question, worlds, fixed, event, form),
     )
 
 
@@ -223,7 +220,7 @@ class _Reader:
         outcome: tuple[str, ...],
         treatment: tuple[str, ...],
         loose: frozenset[str],
-        event: Any,
+        event: object,
     ) -> None:
         self.cells, self.formula, self.treatment = cells, formula, treatment
         self.outcome = tuple(n for n in outcome if n in formula.free)
@@ -241,7 +238,7 @@ class _Reader:
             name = name[:-1]  # the marks of the values that are set
         return name
 
-    def _score(self, outcome: tuple[str, ...], event: Any) -> np.ndarray:
+    def _score(self, outcome: tuple[str, ...], event: object) -> np.ndarray:
         """Return what each value of the outcomes counts for: a number, or whether it happens."""
         if event is None:
             if len(outcome) > 1:
@@ -326,7 +323,7 @@ def _check(identification: Identification, draws: int, prior: float) -> None:
     check_dirichlet(draws, prior)
 
 
-def _values(names: tuple[str, ...], value: Any, what: str) -> dict[str, Any]:
+def _values(names: tuple[str, ...], value: object, what: str) -> dict[str, Any]:
     """Return a value for each treatment."""
     if isinstance(value, Mapping):
         if set(value) != set(names):
@@ -367,47 +364,3 @@ def _world(
     mark = "'" if nested and question.crossed else ""
     first = {n + mark: own[n] for n in question.treatment}
     return first | {f"{n}{mark}'": other[n] for n in question.treatment}
-
-
-def _name(
-    kind: str,
-    question: Any,
-    worlds: Sequence[dict[str, Any]],
-    fixed: Mapping[str, Any],
-    event: Any,
-    scale: EffectScale,
-) -> str:
-    happens = event if isinstance(event, Mapping) or event is None else {question.outcome[0]: event}
-    what = "E[{}]" if happens is None else "P({})"
-    shown = ", ".join(
-        question.outcome if happens is None else (f"{n}={v}" for n, v in happens.items())
-    )
-    after = "".join(f", {n}={v}" for n, v in fixed.items())
-    terms = []
-    for world in worlds:
-        values = ", ".join(f"{n}={v}" for n, v in world.items())
-        act = values if kind == "Association" else f"do({values})"
-        terms.append(what.format(f"{shown} | {act}{after}"))
-    if kind in ("ATT", "ATU", "NDE", "NIE"):
-        first, second = (", ".join(f"{n}={v}" for n, v in w.items()) for w in worlds)
-        return f"{kind}({first} against {second}; {shown}{after})" + (
-            "" if scale.name == "difference" else f", {scale.name}"
-        )
-    return terms[0] if len(terms) == 1 else scale.text(*terms)
-
-
-def _notes(cells: Cells, prior: float, empirical: bool, sparse: Thin | None) -> tuple[str, ...]:
-    if empirical:
-        return ("The formula on the shares of the data: no posterior.",)
-    total, weight = cells.counts.sum(), cells.pseudo_counts(prior)
-    each = weight == prior * cells.counts.size
-    notes = [
-        f"The formula on the posterior of {cells.counts.size} cells, Dirichlet with "
-        f"{prior if each else weight:g} pseudo-counts {'each' if each else 'in all'}; "
-        f"{total:g} rows."
-    ]
-    if weight > 0.2 * total:
-        notes.append(f"The prior weighs as much as {weight:g} rows: it speaks loudly.")
-    if sparse is not None:
-        notes.append(sparse.sentence())
-    return tuple(notes)

@@ -56,11 +56,6 @@ def response_bounds(
     possible : ndarray of bool, shape (draw,)
         Whether some shares of types reproduce the draw.
 
-    Raises
-    ------
-    EstimandError
-        If there are too many response types.
-
     Examples
     --------
     >>> import numpy as np
@@ -97,11 +92,6 @@ def response_types(
         How many values the instrument, the treatment and the outcome have.
     score : ndarray, shape (y,)
         What each value of the outcome counts for.
-
-    Raises
-    ------
-    EstimandError
-        If there are too many types.
 
     Examples
     --------

@@ -50,7 +50,7 @@ def as_code(estimand: Estimand) -> str | None:
 # --------------------------------------------------------------------------- private
 
 
-def _plain(value: Any, levels: bool) -> str:
+def _plain(value: object, levels: bool) -> str:
     if isinstance(value, Condition):
         held = {name: _ends(spec) for name, spec in value.clauses}
         known = int | float | str | tuple | set | frozenset

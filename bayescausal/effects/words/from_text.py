@@ -20,6 +20,8 @@ from bayescausal.types import DataError, EstimandError, Scale, Set, Shift, close
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import networkx as nx
+
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.model.structure.structure import Structure
 
@@ -135,13 +137,6 @@ def question_of(
 def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
     """Return a level of a variable: one of its labels, or a number.
 
-    Parameters
-    ----------
-    name : str
-        The variable.
-    labels : mapping of str to sequence
-        Of the variables that are categories.
-
     Examples
     --------
     >>> from bayescausal.effects.words.from_text import level_from_text
@@ -164,7 +159,7 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
         ) from error
 
 
-def labels_of(structure: Structure, rows: Any) -> dict[str, tuple[Any, ...]]:
+def labels_of(structure: Structure, rows: object) -> dict[str, tuple[Any, ...]]:
     """Return the labels of every category among the columns of a table."""
     from bayescausal.inference.data.conform import conform
     from bayescausal.inference.data.read import as_table
@@ -176,13 +171,6 @@ def check_question(
     structure: Structure, columns: Iterable[Any], question: Estimand, labels: Mapping[str, Any]
 ) -> None:
     """Refuse, before anything is sampled, a question that names what is not there.
-
-    Parameters
-    ----------
-    columns : iterable of str
-        Of the data.
-    labels : mapping of str to sequence
-        Of the variables that are categories.
 
     Raises
     ------
@@ -209,7 +197,9 @@ def check_question(
             )
 
 
-def check_levels(estimand: Estimand, labels: Mapping[str, Any], graph: Any = None) -> None:
+def check_levels(
+    estimand: Estimand, labels: Mapping[str, Any], graph: nx.DiGraph | None = None
+) -> None:
     """Refuse a level that is no category of its variable, in worlds and in subgroups.
 
     Parameters
@@ -218,10 +208,6 @@ def check_levels(estimand: Estimand, labels: Mapping[str, Any], graph: Any = Non
         Of the variables that are categories.
     graph : networkx.DiGraph, optional
         Where the question leaves its mediators to the graph.
-
-    Raises
-    ------
-    EstimandError
 
     Examples
     --------
@@ -247,7 +233,7 @@ def check_levels(estimand: Estimand, labels: Mapping[str, Any], graph: Any = Non
 # --------------------------------------------------------------------------- private
 
 
-def _no_category(found: Any, name: str, known: list[Any]) -> EstimandError:
+def _no_category(found: object, name: str, known: list[Any]) -> EstimandError:
     return EstimandError(
         f"{found!r} is not a category of {name!r}.",
         expected=f"one of {', '.join(map(str, known))}.",

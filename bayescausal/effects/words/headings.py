@@ -62,7 +62,7 @@ def details(estimand: Estimand) -> str:
 # --------------------------------------------------------------------------- private
 
 
-def _levels(estimand: Any) -> str:
+def _levels(estimand: Estimand) -> str:
     """Return the levels that are compared, unless they are 1 and 0."""
     fields = {each.name: each for each in dataclasses.fields(estimand)}
     roles = [role for role in ("treated", "control") if role in fields]
@@ -78,7 +78,7 @@ def _levels(estimand: Any) -> str:
     return "" if usual else f"{_level(treated)} against {_level(control)}"
 
 
-def _level(value: Any) -> str:
+def _level(value: object) -> str:
     """Return a level, several, or a world."""
     match value:
         case None:
@@ -94,7 +94,7 @@ def _level(value: Any) -> str:
     return number(value)
 
 
-def _done(name: str, value: Any) -> str:
+def _done(name: str, value: object) -> str:
     return PLAIN.intervention(name, value if isinstance(value, Intervention) else Set(value))
 
 

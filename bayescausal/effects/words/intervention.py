@@ -20,6 +20,7 @@ from bayescausal.types import Policy, Scale, Set, Shift, Stochastic
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bayescausal.effects.estimands.functionals import Functional
     from bayescausal.types import Intervention
 
 __all__ = ["circumstance", "deed", "listed", "people", "quantity", "upper_first"]
@@ -86,13 +87,6 @@ def listed(parts: list[str]) -> str:
 def people(population: str | None, condition: Condition | None) -> str:
     """Return over whom, as the object of "over"; empty where nothing is known.
 
-    Parameters
-    ----------
-    population : str or None
-        In words, as an effect states it.
-    condition : Condition or None
-        The subgroup.
-
     Examples
     --------
     >>> from bayescausal.effects.estimands.conditions import parse_given
@@ -109,7 +103,7 @@ def people(population: str | None, condition: Condition | None) -> str:
     return f"{who} among {words}" if words else who
 
 
-def quantity(functional: Any, outcome: str, *, noun: bool = False) -> tuple[str, str]:
+def quantity(functional: Functional, outcome: str, *, noun: bool = False) -> tuple[str, str]:
     """Return what is said to change, and how it is taken over units.
 
     Parameters

@@ -133,5 +133,5 @@ def _labels(effect: Effect) -> list[str]:
     return labels
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return number(value) if isinstance(value, int | float) else str(value)

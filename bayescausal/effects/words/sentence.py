@@ -24,6 +24,7 @@ from bayescausal.effects.words.subject import effect_of
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
+    from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["asked_in_words", "identified", "say", "short", "whom"]
 
@@ -77,11 +78,6 @@ def asked_in_words(effect: Effect) -> str:
 def short(effect: Effect, prob: float = 0.94) -> str:
     """Return the amount and its interval alone: ``0.42 lower (94 % HDI 0.40 to 0.45 lower)``.
 
-    Parameters
-    ----------
-    effect : Effect
-        With one cell.
-
     Examples
     --------
     >>> from bayescausal.effects.effect import Effect
@@ -109,7 +105,7 @@ def whom(effect: Effect) -> str:
     return people(effect.population, condition) if condition else effect.population or ""
 
 
-def identified(decided: Any) -> str:
+def identified(decided: Identification) -> str:
     """Return in a sentence whether the data can tell.
 
     Examples

@@ -11,6 +11,7 @@ from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.notation import PLAIN
 
 if TYPE_CHECKING:
+    from bayescausal.effects.estimands.conditions import Condition
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.effects.estimands.parts import Teller
 
@@ -24,7 +25,7 @@ def odds_of(estimand: Estimand) -> str:
     return estimand.outcome_name
 
 
-def effect_of(estimand: Any, said: Teller, cell: dict[str, Any], what: str) -> str:
+def effect_of(estimand: Estimand, said: Teller, cell: dict[str, Any], what: str) -> str:
     """Return that doing something changes something by an amount, on its scale."""
     act = estimand.doing()
     value = said.text(cell["mean"], cell)
@@ -45,7 +46,7 @@ def effect_of(estimand: Any, said: Teller, cell: dict[str, Any], what: str) -> s
             return f"{act} changes {noun} by {value} on the scale {name!r}"
 
 
-def on_scale(estimand: Any, said: Teller) -> str:
+def on_scale(estimand: Estimand, said: Teller) -> str:
     """Return the outcome and the scale it is told on, after a space."""
     noun, _ = said.quantity(noun=True)
     name = estimand.scale.name
@@ -57,12 +58,12 @@ def on_scale(estimand: Any, said: Teller) -> str:
     return f" {noun} by a factor" if name == "ratio" else f" {noun} by a {name}"
 
 
-def open_contrast(estimand: Any, said: Teller) -> str:
+def open_contrast(estimand: Estimand, said: Teller) -> str:
     """Return the opening of a sentence about several cells."""
     return f"{estimand.doing()} changes{on_scale(estimand, said)}{said.within()}"
 
 
-def ask_contrast(estimand: Any, said: Teller, what: str) -> str:
+def ask_contrast(estimand: Estimand, said: Teller, what: str) -> str:
     """Return the question about two worlds as a person would ask it, without its mark."""
     act, ask = estimand.doing(), "what does "
     if act.startswith("with "):  # a circumstance comes before what is done
@@ -74,12 +75,12 @@ def ask_contrast(estimand: Any, said: Teller, what: str) -> str:
     return f"{ask}{act} do to {what}{whom}{called}{told_as(estimand)}"
 
 
-def among(units: str, condition: Any) -> str:
+def among(units: str, condition: Condition) -> str:
     """Return the subgroup that a question is about, after a space."""
     return f" among {units} with {condition.describe()}" if condition else ""
 
 
-def told_as(estimand: Any) -> str:
+def told_as(estimand: Estimand) -> str:
     """Return the scale of an answer in brackets, unless it is a difference."""
     scale = getattr(estimand, "scale", None)
     if scale is None or scale.name == "difference":
@@ -91,5 +92,5 @@ def told_as(estimand: Any) -> str:
 # --------------------------------------------------------------------------- private
 
 
-def _per(estimand: Any) -> str:
+def _per(estimand: Estimand) -> str:
     return f" per unit of {estimand.treatments[0]}" if estimand.derivative else ""

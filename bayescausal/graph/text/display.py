@@ -76,7 +76,7 @@ class Table:
         return html_rows(self.columns, found) if found else f"<p>{escape(self.nothing)}</p>"
 
 
-class TableList(Table, list[Any]):
+class TableList[Row](Table, list[Row]):
     """A list that shows itself as a table."""
 
     __hash__ = None  # type: ignore[assignment]

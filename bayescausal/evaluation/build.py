@@ -1,0 +1,90 @@
+"""From worlds and what is requested of them to a program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bayescausal.evaluation.builder import Builder
+from bayescausal.evaluation.program_cache import remember, signature, told
+from bayescausal.evaluation.variable_elimination import average
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from bayescausal.evaluation.program import Program, Request
+    from bayescausal.model.structure.structure import Structure
+    from bayescausal.types import Intervention
+
+__all__ = ["build_program", "kept_builder", "recomputed_by"]
+
+
+def recomputed_by(
+    structure: Structure, worlds: Iterable[Mapping[str, Intervention]]
+) -> frozenset[str]:
+    """Return R: the random variables that some world's interventions reach.
+
+    Returns
+    -------
+    frozenset of str
+        Names of random variables, parameters and PyMC's imputed parts included.
+    """
+    below: set[str] = set()
+    for world in worlds:
+        below |= structure.descendants(world)
+    random = {v.name for v in structure.model.basic_RVs}
+    return frozenset(below & random)
+
+
+def build_program(
+    structure: Structure,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    requests: Sequence[Request],
+    *,
+    recomputed: frozenset[str],
+    varying: Callable[[str], bool],
+    coupling: Mapping[str, str] | None = None,
+    conditions: Iterable[str] = (),
+) -> Program:
+    """Build and compile the evaluation of `requests`.
+
+    Parameters
+    ----------
+    structure : Structure
+        Of the generative (or conditioned) model.
+    worlds : mapping
+        ``{world: {variable: intervention}}``, parsed and checked.
+    requests : sequence of Request
+        What to return.
+    recomputed : frozenset of str
+        Random variables that take their value from their equation.
+    varying : callable
+        Whether a kept variable differs between posterior draws.
+    coupling : mapping of str to str, optional
+        Noise form by variable, where it is not the monotone one.
+    conditions : iterable of str
+        Variables that decide who belongs to a subgroup: neither they nor their causes are
+        summed out of an average.
+    """
+    coupling, conditions = dict(coupling or {}), tuple(conditions)
+
+    def build() -> Program:
+        builder = Builder(structure, worlds, recomputed, varying, dict(coupling))
+        builder.held = frozenset(conditions) | structure.ancestors(conditions)
+        outputs = [average(builder, r) for r in requests]
+        return builder.compile(tuple(requests), outputs)
+
+    acts, events = signature(worlds), told(tuple(r.event for r in requests))
+    if acts is None or events is None:
+        return build()
+    names = sorted(structure.model.named_vars)
+    moving = tuple(n for n in names if varying(n))
+    asked = tuple((r.world, r.variable, r.kind, r.other) for r in requests)
+    key = (acts, asked, events, recomputed, moving, tuple(sorted(coupling.items())), conditions)
+    return remember(structure, key, build)
+
+
+def kept_builder(
+    structure: Structure, varying: Callable[[str], bool], coupling: Mapping[str, str]
+) -> Builder:
+    """Return a builder of one world, ``builder.only``, in which every variable is kept."""
+    return Builder(structure, {"kept": {}}, frozenset(), varying, dict(coupling))

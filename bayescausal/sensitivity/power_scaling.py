@@ -3,7 +3,8 @@ r"""Draws reweighted: what a posterior would be if one of its factors counted mo
 Raising a factor :math:`f` of the density to the power :math:`\alpha` multiplies a draw's weight
 by :math:`f(\theta)^{\alpha - 1}`. Weights are smoothed by a Pareto fit to their tail. How far the
 posterior of a number moves is measured by the cumulative Jensen-Shannon distance of its
-distribution functions, per :math:`|\log_2 \alpha|` [1]_.
+distribution functions, per :math:`|\log_2 \alpha|` [1]_. All of this is ArviZ's; what is here is
+the summary of weighted draws, and the cases without a tail that it refuses.
 
 References
 ----------
@@ -13,86 +14,54 @@ References
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy import special
+from arviz_stats.base import array_stats
+
+if TYPE_CHECKING:
+    from bayescausal.annotations import Array
 
 __all__ = ["sensitivity", "smooth_weights", "weighted_row"]
 
-#: Power for the rate of change, and its inverse.
-_NEAR = 1.01
+#: The powers between which the rate of change is taken.
+_NEAR = (0.99, 1.01)
 
 
-def smooth_weights(log_ratio: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return Pareto-smoothed weights and the shape of their tail.
+def _is_constant(term: Array) -> bool:
+    """Whether a factor is the same in every draw, so that its power changes nothing."""
+    return bool(np.ptp(term) < 1e-12)
 
-    Parameters
-    ----------
-    log_ratio : ndarray
-        Log of the ratio of the wanted density to that of the draws.
 
-    Returns
-    -------
-    weights : ndarray
-        They sum to one.
-    k : float
-        Shape of the tail; above 0.7 the weights are not to be trusted.
+def smooth_weights(log_ratio: Array) -> tuple[Array, float]:
+    """Return Pareto-smoothed weights, which sum to one, and the shape of their tail.
+
+    Where the shape is above 0.7 the weights are not to be trusted.
     """
-    from arviz_stats.base import array_stats
-
-    if np.ptp(log_ratio) < 1e-12:
+    if _is_constant(log_ratio):
         return np.full(log_ratio.size, 1 / log_ratio.size), float("-inf")
     smooth, k = array_stats.psislw(-log_ratio)  # it takes minus the log of the ratio
-    return np.exp(smooth - special.logsumexp(smooth)), float(k)
+    return np.exp(smooth), float(k)
 
 
-def sensitivity(values: np.ndarray, term: np.ndarray) -> float:
+def sensitivity(values: Array, term: Array) -> float:
     """Return the rate of change of a posterior with the power of a component.
 
     Parameters
     ----------
-    values : ndarray
-        Draws of the effect.
-    term : ndarray
-        Log density of the component, for each draw.
-
-    Returns
-    -------
-    float
-        By central differences at powers near one.
+    values, term : ndarray
+        Draws of the effect and log density of the component, (chain, draw).
     """
-    total = 0.0
-    for power in (1 / _NEAR, _NEAR):
-        weights, _ = smooth_weights((power - 1) * term)
-        total += max(_distance(values, weights), _distance(-values, weights))
-    return total / (2 * np.log2(_NEAR))
+    if _is_constant(term) or _is_constant(values):
+        return 0.0
+    lower, upper = (np.exp(array_stats.power_scale_lw(term, a, axis=(-2, -1))) for a in _NEAR)
+    return float(
+        array_stats.power_scale_sense(values, lower / lower.sum(), upper / upper.sum(), *_NEAR)
+    )
 
 
-def _distance(values: np.ndarray, weights: np.ndarray) -> float:
-    """Return the cumulative Jensen-Shannon distance of weighted draws from unweighted ones."""
-    order = np.argsort(values)
-    x, w = values[order], weights[order]
-    width = np.diff(x)
-    p = (np.arange(len(x)) + 1.0)[:-1] / len(x)
-    q = np.minimum(np.cumsum(w)[:-1], 1.0)
-    half = 0.5 * (p + q)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pq = np.sum(width * np.where(p > 0, p * np.log2(p / half), 0.0))
-        qp = np.sum(width * np.where(q > 0, q * np.log2(q / half), 0.0))
-    p_area, q_area = np.sum(width * p), np.sum(width * q)
-    bound = p_area + q_area
-    gap = 0.5 / np.log(2) * (q_area - p_area)
-    squared = ((pq + gap) + (qp - gap)) / bound if bound > 0 else 0.0
-    return float(np.sqrt(max(squared, 0.0)))
-
-
-def weighted_row(values: np.ndarray, weights: np.ndarray, prob: float) -> dict[str, float]:
-    """Return mean, sd and the narrowest interval of weighted draws.
-
-    Returns
-    -------
-    dict
-        ``mean``, ``sd``, ``lower``, ``upper``.
-    """
+def weighted_row(values: Array, weights: Array, prob: float) -> dict[str, float]:
+    """Return ``mean``, ``sd`` and the narrowest interval, ``lower`` to ``upper``, of draws."""
     mean = float(weights @ values)
     order = np.argsort(values)
     x, total = values[order], np.cumsum(weights[order])

@@ -185,9 +185,11 @@ def _scaled(fit: Fit, values: np.ndarray, parameters: bool, prob: float) -> dict
     parts["likelihood"] = found.likelihood
     if parameters and len(found.prior) > 1:
         parts |= {f"prior of {name}": term for name, term in found.prior.items()}
+    sizes = fit.posterior.sizes
+    shape = (sizes["chain"], sizes["draw"])
     rows = {}
     for name, term in parts.items():
-        rate = sensitivity(values, term)
+        rate = sensitivity(values.reshape(shape), term.reshape(shape))
         powers = _SHOWN if name in ("prior", "likelihood") else _SHOWN[:1]
         for power in powers:
             weights, k = smooth_weights((power - 1) * term)

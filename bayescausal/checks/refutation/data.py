@@ -21,6 +21,7 @@ from bayescausal.types import DataError, EstimandError, MixingError, Set, unknow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bayescausal.annotations import Array
     from bayescausal.inference.record import Fit
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "has_unknown_units",
     "permuted",
     "simulated",
+    "standardized",
     "taken",
     "unit_values",
     "why_units_touch",
@@ -245,6 +247,11 @@ def unit_values(fit: Fit, given: Any, what: str, like: str) -> np.ndarray:
     if np.ptp(values) == 0:
         raise DataError(f"{what}= is constant.", expected="Values that vary between units.")
     return values
+
+
+def standardized(values: Array) -> Array:
+    """Return values with mean 0 and sd 1."""
+    return np.asarray((values - np.mean(values)) / np.std(values))
 
 
 def cluster_codes(fit: Fit, clusters: Any) -> tuple[np.ndarray, list[str]]:

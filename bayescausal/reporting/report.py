@@ -27,13 +27,15 @@ from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
 from bayescausal.model.structure.graph_of_anything import question_in
-from bayescausal.reporting import method, sections, trust
-from bayescausal.reporting.blocks import Bullets, Section, Text
+from bayescausal.reporting.contents import method, sections, trust
+from bayescausal.reporting.contents.answers import answers
+from bayescausal.reporting.contents.material import Material
+from bayescausal.reporting.contents.naive import beside
 from bayescausal.reporting.decision import PROB, UNKNOWN
 from bayescausal.reporting.files import check_path, write_text
-from bayescausal.reporting.naive import beside
+from bayescausal.reporting.page.blocks import Bullets, Section, Text
+from bayescausal.reporting.page.render import as_html, as_markdown
 from bayescausal.reporting.progress import steps
-from bayescausal.reporting.render import as_html, as_markdown
 from bayescausal.types import BayesCausalError, EstimandError
 
 if TYPE_CHECKING:
@@ -182,7 +184,7 @@ def report(
         truths = _truths(fit, effects, truth, used)
         seconds["answers"] = time.perf_counter() - started
         tell("what is seen beside it")
-        material = sections.Material(fit, effects, ropes=ropes, truths=truths, seconds=seconds)
+        material = Material(fit, effects, ropes=ropes, truths=truths, seconds=seconds)
         material.naive = [beside(fit, effect, used) for effect in effects]
         started = time.perf_counter()
         outcomes = trust.run(material, asked, used, tell)
@@ -194,7 +196,7 @@ def report(
         sections.graph(material),
         sections.identification(material),
         sections.data(material),
-        sections.answers(material),
+        answers(material),
         sections.parameters(material),
         trust.section(outcomes),
         method.section(material, outcomes, used),
@@ -282,7 +284,7 @@ def _title(effects: Sequence[Effect]) -> str:
     return f"{len(effects)} causal questions"
 
 
-def _head(material: sections.Material, outcomes: Sequence[trust.Outcome]) -> Section:
+def _head(material: Material, outcomes: Sequence[trust.Outcome]) -> Section:
     """Return the answers in a sentence each, and what stands in the way of believing them."""
     blocks: list[Any] = [
         Text(e.sentence(PROB), "" if k else "lead") for k, e in enumerate(material.effects)

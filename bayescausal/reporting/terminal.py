@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bayescausal.effects.effect import Effect
+    from bayescausal.inference.record import Fit
 
 __all__ = [
     "PROB",
     "answer_cells",
     "arrows",
     "frame_table",
+    "print_answers",
     "print_frame",
     "print_table",
+    "say",
+    "shown_parameters",
     "table",
 ]
 
@@ -182,6 +186,59 @@ def say(text: str) -> None:
     print("\n".join(lines).replace(_GLUE, " "))
 
 
+def print_answers(effects: Sequence[Effect], fit: Fit, data: str, graph: str) -> None:
+    """Print facts, numbers and sentences."""
+    facts = table("", "", header=False)
+    notes = dict.fromkeys((*fit.notes, *(note for e in effects for note in e.notes)))
+    facts.add_row("Data", data)
+    facts.add_row("Graph", graph)
+    for effect in effects:
+        facts.add_row("Question", effect.estimand.describe())
+        facts.add_row("Population", effect.population or "")
+        if effect.identification is not None:
+            verdict = str(effect.identification)  # a note may say the same and more
+            verdict = next((note for note in notes if note.startswith(verdict)), verdict)
+            facts.add_row("Verdict", verdict)
+    said = {str(e.identification) for e in effects}
+    for note in notes:
+        if not any(note.startswith(verdict) for verdict in said):
+            facts.add_row("Note", note)
+    print_table(facts)
+    for effect in effects:
+        answer = _brief(effect.summary(prob=PROB))
+        several = bool(effect.dims)
+        if several and len(effects) > 1:
+            say(effect.label)
+        name = effect.estimand.title if len(effects) == 1 else effect.label
+        first = ", ".join(effect.dims)
+        print_frame(answer if several else answer.set_axis([name]), first=first, null=effect.null)
+    print_frame(_brief(fit.summary(shown_parameters(fit))), first="parameter")
+    for effect in effects:
+        say(effect.sentence(PROB))
+    if fit.diagnostics.messages:
+        these = "this answer" if len(effects) == 1 else "these answers"
+        say(f"Do not rely on {these}: the sampler had trouble, see the notes.")
+
+
+def shown_parameters(fit: Fit) -> list[str]:
+    """Return the parameters that a reader knows: group effects, not what they are made of.
+
+    A model from formulas draws group effects as standard scores times an sd, and correlations as
+    twice a half less one; the reader is shown what comes of it.
+    """
+    drawn = {str(name) for name in fit.posterior.data_vars}
+    if not getattr(fit.model, "recipe", None):
+        return [name for name in fit.parameters if name in drawn]
+    turned = {"z_": "r_", "half_": "cor_"}
+    names = []
+    for name in fit.parameters:
+        for raw, made in turned.items():
+            if name.startswith(raw) and made + name.removeprefix(raw) in drawn:
+                name = made + name.removeprefix(raw)
+        names.append(name)
+    return [name for name in dict.fromkeys(names) if name in drawn]
+
+
 def answer_cells(effect: Effect) -> tuple[str, str]:
     """Return mean and interval of an effect as a table shows them.
 
@@ -214,6 +271,12 @@ def arrows(graph: nx.DiGraph) -> str:
     both = [f"{a} <-> {b}" for (a, b), light in bidirected_pairs(graph).items() if not light]
     edges = [f"{cause} -> {effect}" for cause, effect in graph.edges if cause not in away]
     return ", ".join([*edges, *both, *lone])
+
+
+def _brief(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the columns that are read first."""
+    shown = ["mean", "sd", "hdi94_lb", "hdi94_ub", "ess_bulk", "r_hat", "mc_error"]
+    return frame[[column for column in shown if column in frame]]
 
 
 def _label(name: Any) -> str:

@@ -19,7 +19,7 @@ from bayescausal.checks.refutation.data import columns_of
 from bayescausal.checks.refutation.refits import Refits, Trial
 from bayescausal.checks.refutation.refutation import Refutation
 from bayescausal.checks.refutation.refutations import REFUTATIONS
-from bayescausal.checks.refutation.refute import _table
+from bayescausal.checks.refutation.rule import table_of
 from bayescausal.types import (
     BayesCausalError,
     DataError,
@@ -415,7 +415,9 @@ def trial(name, z, failed=0):
 def test_a_row_passes_just_where_its_shift_is_below_what_is_allowed(seed):
     rng = np.random.default_rng(seed)
     names = [n for n in REFUTATIONS if n != "negative_control"]
-    table = _table([trial(n, rng.normal(size=5) * rng.choice([1, 1.7])) for n in names], 0.2, 0.05)
+    table = table_of(
+        [trial(n, rng.normal(size=5) * rng.choice([1, 1.7])) for n in names], 0.2, 0.05
+    )
     assert ((table["shift"] <= table["allowed"]) == (table["verdict"] == "pass")).all()
 
 

@@ -20,11 +20,12 @@ from report_browser import chromium
 import bayescausal as bc
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import numbers
-from bayescausal.reporting import report, trust
+from bayescausal.reporting import report
+from bayescausal.reporting.contents import trust
+from bayescausal.reporting.contents.material import Material
 from bayescausal.reporting.decision import decide, rule
-from bayescausal.reporting.pictures import follow, themed
-from bayescausal.reporting.render import _markdown
-from bayescausal.reporting.sections import Material
+from bayescausal.reporting.page.pictures import follow, themed
+from bayescausal.reporting.page.render import _markdown
 from bayescausal.types import BayesCausalError, DataError, EstimandError, FitMismatchError
 
 EVIL = 'cost <b> & "x" | $y$'

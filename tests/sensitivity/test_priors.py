@@ -12,9 +12,9 @@ from scipy import stats
 
 import bayescausal as bc
 from bayescausal.model.structure.rebuild import evaluate
-from bayescausal.sensitivity.alternatives import with_priors
-from bayescausal.sensitivity.densities import log_densities
-from bayescausal.sensitivity.power_scaling import weighted_row
+from bayescausal.sensitivity.priors.alternatives import with_priors
+from bayescausal.sensitivity.priors.densities import log_densities
+from bayescausal.sensitivity.priors.power_scaling import weighted_row
 from bayescausal.types import BayesCausalError, EstimandError, FitMismatchError, ParameterError
 
 ATE = bc.ATE("x", "y")

@@ -38,7 +38,7 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.digits import three
 from bayescausal.effects.evaluation.outcome_distributions import some_draws
 from bayescausal.evaluation.evaluate import units_of
-from bayescausal.figures.predictive import plot_pit, plot_quantities, plot_replicas
+from bayescausal.figures.checks.predictive import plot_pit, plot_quantities, plot_replicas
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.types import EstimandError, NoiseFormError, closest, unknown_variable

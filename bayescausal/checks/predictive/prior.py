@@ -36,7 +36,7 @@ from bayescausal.effects.estimate import estimate
 from bayescausal.evaluation.evaluate import evaluate, fresh_units
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request, build_program
-from bayescausal.figures.predictive import plot_prior
+from bayescausal.figures.checks.predictive import plot_prior
 from bayescausal.inference.sampling.prior_and_truth import prior
 from bayescausal.model.structure.rebuild import data_values
 from bayescausal.simulation.simulate import unit_sizes

@@ -6,19 +6,7 @@ made by the treatment. The reverse does not hold: an omitted common cause passes
 no shuffled or simulated data know of it. Only a negative control (and knowledge) speaks of that
 [1]_.
 
-One rule for all. With R refits, standardised shifts :math:`z_r` (what was found less what was
-expected, in units of what chance allows, see :mod:`~bayescausal.checks.refutation.refutation`) give
-
-.. math:: p = P(\chi^2_R \ge \textstyle\sum_r z_r^2)
-
-(for clusters, the largest shift, times their number). Of m refutations one *fails* if
-:math:`m p` is at most the level (0.05), and is *borderline* if it is at most four times the level.
-With so many looks that happens to one right model in seven, so a borderline refutation whose
-refits differ by chance is made again, with three times as many new refits, and those alone decide:
-it *warns* if they are borderline too. A right model then fails in at most about 6 % of studies
-(0.05 + 0.15 x 0.05) and is warned of in about 2 %. The rates rest on posteriors that are nearly
-normal; few units or strong priors make them rougher. A refutation of which more refits failed than
-were made decides nothing, unless those that were made fail it.
+By which rule one fails stands in :mod:`~bayescausal.checks.refutation.rule`.
 
 References
 ----------
@@ -36,18 +24,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from bayescausal.checks.refutation.data import why_units_touch
 from bayescausal.checks.refutation.refits import Refits, Trial
 from bayescausal.checks.refutation.refutations import REFUTATIONS
+from bayescausal.checks.refutation.rule import finding, table_of
 from bayescausal.draws.check import Check
-from bayescausal.draws.digits import significant, three
+from bayescausal.draws.digits import significant
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer
 from bayescausal.effects.evaluation.asked_records import asked_records
 from bayescausal.evaluation.measured import measured, plain_name
-from bayescausal.figures.refutation import plot_refutation
+from bayescausal.figures.checks.refutation import plot_refutation
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.given import as_fit
@@ -207,14 +195,14 @@ def refute(
         )
     refits = Refits(fit, estimand, mean, sd, effect.null, replicates, share, seed, options, given)
     trials = [refutation.run(refits) for refutation in chosen]
-    table = _table(trials, sd, level)
+    table = table_of(trials, sd, level)
     again = [
         _made_again(refutation, refits, trial)
         if table.loc[refutation.title, "verdict"] == "warn" and refutation.varies(refits)
         else trial
         for refutation, trial in zip(chosen, trials, strict=True)
     ]
-    return _record(estimand, effect, _table(again, sd, level), again, level, (trials, table))
+    return _record(refits, effect, table_of(again, sd, level), again, level, (trials, table))
 
 
 # ------------------------------------------------------------------------------- private
@@ -277,54 +265,8 @@ def _check_question(fit: Fit, estimand: Estimand) -> None:
         )
 
 
-def _table(trials: Sequence[Trial], sd: float, level: float) -> pd.DataFrame:
-    """Apply the rule to every trial."""
-    rows = {}
-    tried = sum(bool(t.found) for t in trials)
-    for trial in trials:
-        refutation = REFUTATIONS[trial.name]
-        row: dict[str, Any] = {
-            "verdict": "undecided",
-            "passing": refutation.passing,
-            "failing": refutation.failing,
-        }
-        if trial.found:
-            off = np.subtract(trial.found, trial.expected)
-            chance = np.asarray(trial.allowed)
-            z = off / chance
-            border = min(1.0, 4 * level / tried)  # the p-value below which a refutation is said
-            if refutation.by_largest:
-                many, worst = 2 * len(z), int(np.abs(z).argmax())
-                p = min(1.0, many * float(stats.norm.sf(np.abs(z).max())))
-                off, z, chance = off[[worst]], z[[worst]], chance[[worst]]
-                most = float(stats.norm.isf(border / many))
-            else:
-                p = float(stats.chi2.sf((z**2).sum(), len(z)))
-                most = float(np.sqrt(stats.chi2.isf(border, len(z)) / len(z)))
-            verdict = "fail" if p * tried <= level else "warn" if p * tried <= 4 * level else "pass"
-            if verdict != "fail" and len(trial.failed) > len(trial.found):
-                verdict = "undecided"
-            shift, size = (float(np.sqrt(np.square(v).mean())) for v in (off, z))
-            unit = shift / size if size > 0 else float(np.sqrt(np.square(chance).mean()))
-            row |= {
-                "expected": float(np.mean(trial.expected)),
-                "found": float(np.mean(trial.found)),
-                "shift": shift / sd,
-                "allowed": most * unit / sd,
-                "refits": len(trial.found),
-                "p_value": p,
-                "verdict": verdict,
-            }
-        rows[refutation.title] = row
-    columns = ["expected", "found", "shift", "allowed", "refits", "p_value", "verdict"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=[*columns, "passing", "failing"])
-    table["refits"] = table["refits"].fillna(0).astype(int)
-    table.index.name = "refutation"
-    return table
-
-
 def _record(
-    estimand: Estimand,
+    refits: Refits,
     effect: Effect,
     table: pd.DataFrame,
     trials: Sequence[Trial],
@@ -351,7 +293,7 @@ def _record(
     lost = sum(bool(t.failed) and bool(undecided[REFUTATIONS[t.name].title]) for t in trials)
     if verdict == "pass" and (not len(tried) or lost > len(tried)):
         verdict = "undecided"  # most could not be made: that nothing speaks against it says little
-    refits = pd.DataFrame(
+    rows = pd.DataFrame(
         [
             (REFUTATIONS[t.name].title, label, found, expected, allowed)
             for t in trials
@@ -362,42 +304,14 @@ def _record(
         columns=["refutation", "label", "found", "expected", "allowed"],
     )
     low, high = effect.interval()
-    answer_ = {"mean": float(effect.draws.mean()), "low": low, "high": high, "null": effect.null}
+    answer_ = {"mean": float(effect.draws.mean()), "low": low, "high": high, "null": refits.null}
     return Check(
-        name=f"refutation of {estimand.label()}",
+        name=f"refutation of {refits.estimand.label()}",
         verdict=verdict,
-        finding=_finding(table, tried, trials, lost),
+        finding=finding(table, tried, trials, lost),
         meaning=MEANING[verdict],
         table=table,
         notes=tuple(notes),
-        values={"refits": refits, "effect": effect, "level": level},
-        picture=partial(plot_refutation, table, refits, answer_),
+        values={"refits": rows, "effect": effect, "level": level},
+        picture=partial(plot_refutation, table, rows, answer_),
     )
-
-
-def _finding(table: pd.DataFrame, tried: pd.DataFrame, trials: Sequence[Trial], lost: int) -> str:
-    """Say which refutations succeed, and how many could not be decided."""
-    open_ones = f" Of {lost} more, most refits failed." if lost else ""
-    if not len(tried):
-        return "No refutation could be tried."
-    bad = tried[tried["verdict"] != "pass"].sort_values("p_value", kind="stable")
-    if not len(bad):
-        return f"None of {len(tried)} refutations succeeds.{open_ones}"
-    by_title = {REFUTATIONS[trial.name].title: trial for trial in trials}
-    said = []
-    for title, row in bad.iterrows():
-        trial = by_title[str(title)]
-        if REFUTATIONS[trial.name].by_largest:
-            z = np.subtract(trial.found, trial.expected) / np.asarray(trial.allowed)
-            at = int(np.abs(z).argmax())
-            text = (
-                f"without {trial.labels[at]} the effect is {three(trial.found[at])} "
-                f"instead of {three(trial.expected[at])}"
-            )
-        else:
-            text = (
-                f"{three(row['found'])} where {three(row['expected'])} was expected, "
-                f"p = {significant(row['p_value'], 2)}"
-            )
-        said.append(f"{title} ({text}): {row['failing']}")
-    return f"{len(bad)} of {len(tried)} refutations succeed: {'; '.join(said)}.{open_ones}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.digits import three
-from bayescausal.figures.assurance import plot_assurance
+from bayescausal.figures.checks.assurance import plot_assurance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

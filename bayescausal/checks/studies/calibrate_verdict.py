@@ -18,7 +18,7 @@ from bayescausal.checks.studies.calibrate_bands import (
 )
 from bayescausal.checks.studies.recovery import names_of
 from bayescausal.draws.check import Check
-from bayescausal.figures.ranks import plot_rank_ecdf, plot_rank_histogram, rank_panels
+from bayescausal.figures.checks.ranks import plot_rank_ecdf, plot_rank_histogram, rank_panels
 from bayescausal.types import StudyError, closest
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.digits import three
-from bayescausal.figures.recovery import plot_intervals, plot_panels
+from bayescausal.figures.checks.recovery import plot_intervals, plot_panels
 from bayescausal.types import StudyError, closest
 
 if TYPE_CHECKING:

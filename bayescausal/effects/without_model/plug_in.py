@@ -43,7 +43,8 @@ from bayescausal.effects.without_model.discrete import (
     read_cells,
     thin,
 )
-from bayescausal.graph.identification.expression import _needed, conditioned
+from bayescausal.graph.identification.algebra import conditioned
+from bayescausal.graph.identification.expression import needed
 from bayescausal.types import (
     DataError,
     EstimandError,
@@ -164,7 +165,7 @@ def plug_in(
     assert identification.estimand is not None
     question = identification.question
     formula, kind = identification.estimand, identification.kind
-    names = sorted(_needed(formula))
+    names = sorted(needed(formula))
     cells = read_cells(data, names, count=count, levels=levels)
     worlds = [_values(question.treatment, treated, "treated")]
     if control is not None:

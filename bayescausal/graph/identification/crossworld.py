@@ -34,7 +34,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bayescausal.graph.identification.expression import Expression, Renamed, marginal, product
+from bayescausal.graph.identification.algebra import marginal, product
+from bayescausal.graph.identification.expression import Expression, Renamed
 from bayescausal.graph.identification.idc import Hedge, NotIdentified, identify_joint
 from bayescausal.graph.structure.mixed_graph import ADMG, bits
 

@@ -43,9 +43,10 @@ from bayescausal.graph.identification.across_worlds import (
     selected,
     subscripted,
 )
+from bayescausal.graph.identification.algebra import marginal, quotient
 from bayescausal.graph.identification.crossworld import World
 from bayescausal.graph.identification.effect_query import QUERIES, EffectQuery
-from bayescausal.graph.identification.expression import P, marginal, quotient
+from bayescausal.graph.identification.expression import P
 from bayescausal.graph.identification.identify import identify_query
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query

@@ -35,13 +35,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bayescausal.graph.identification.expression import (
-    Expression,
-    P,
-    marginal,
-    product,
-    quotient,
-)
+from bayescausal.graph.identification.algebra import marginal, product, quotient
+from bayescausal.graph.identification.expression import Expression, P
 from bayescausal.graph.structure.mixed_graph import ADMG, bits
 
 __all__ = ["Hedge", "NotIdentified", "check_hedge", "identify_conditional", "identify_joint"]

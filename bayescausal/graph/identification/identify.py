@@ -37,7 +37,8 @@ from bayescausal.graph.identification.adjustment import (
     question_sets,
     survives_selection,
 )
-from bayescausal.graph.identification.expression import Expression, P, Sum, product
+from bayescausal.graph.identification.algebra import product
+from bayescausal.graph.identification.expression import Expression, P, Sum
 from bayescausal.graph.identification.frontdoor import front_doors
 from bayescausal.graph.identification.idc import NotIdentified, identify_conditional
 from bayescausal.graph.identification.positivity import determines, with_positivity

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 
 from bayescausal.graph.identification.across_worlds import across, refused, selected
+from bayescausal.graph.identification.algebra import marginal, quotient
 from bayescausal.graph.identification.crossworld import World
 from bayescausal.graph.identification.estimands import decide
-from bayescausal.graph.identification.expression import marginal, quotient
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
 from bayescausal.graph.structure.mixed_graph import bits

@@ -23,7 +23,7 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.graph.identification.expression import P, Renamed, Sum, _parts
+from bayescausal.graph.identification.expression import P, Renamed, Sum, parts
 from bayescausal.graph.text.notation import joined
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _terms(
     if isinstance(expression, Renamed):
         label = expression.label
         values = {**values, expression.name: values.get(label, label)}
-    for part in _parts(expression):
+    for part in parts(expression):
         yield from _terms(part, values, count)
 
 

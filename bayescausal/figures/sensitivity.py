@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.figures.style import BLUE, ORANGE, ink, new_axes, paper, plain, quiet, tidy
+from bayescausal.figures.style import (
+    BLUE,
+    ORANGE,
+    diverging,
+    ink,
+    new_axes,
+    paper,
+    plain,
+    quiet,
+    tidy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +107,7 @@ def plot_surface(
     norm = TwoSlopeNorm(null, null - away, null + away)
     steps = MaxNLocator(levels + 1).tick_values(mean[held].min(), mean[held].max())
     filled = ax.contourf(
-        gamma, delta, mean.T, levels=steps, cmap="RdBu_r", norm=norm, alpha=0.75, extend="both"
+        gamma, delta, mean.T, levels=steps, cmap=diverging(), norm=norm, extend="both"
     )
     bar = ax.figure.colorbar(filled, ax=ax, pad=0.02)
     bar.set_label(plain(f"{label}, posterior mean"))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes as Axes
+    from matplotlib.colors import Colormap
 
 __all__ = [
     "BLUE",
@@ -32,6 +33,7 @@ __all__ = [
     "ORANGE",
     "PURPLE",
     "WIDTH",
+    "diverging",
     "faint",
     "ink",
     "legend_above",
@@ -47,6 +49,8 @@ BLUE, ORANGE, GREEN, PURPLE = "#2F7DC4", "#D5680F", "#2E8B62", "#9A62C7"
 #: Colours and marks of several series, in order.
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE)
 MARKERS = ("o", "s", "^", "D")
+#: Share of the hue at the ends of a scale, so that letters are legible on it.
+STRONGEST = 0.75
 #: Inches across a new figure.
 WIDTH = 6.4
 
@@ -78,6 +82,14 @@ def mixed(colour: str, share: float) -> str:
     '#ffffff'
     """
     return _between(colour, share)
+
+
+def diverging() -> Colormap:
+    """Return the colours of a scale around a value: blue below, the paper there, orange above."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    ends = [mixed(BLUE, STRONGEST), mixed(BLUE, 0.0), mixed(ORANGE, STRONGEST)]
+    return LinearSegmentedColormap.from_list("blue_orange", ends)
 
 
 def paper() -> str:

@@ -20,11 +20,13 @@ from report_browser import chromium
 import bayescausal as bc
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import numbers
+from bayescausal.figures.sensitivity import plot_surface
+from bayescausal.figures.style import ORANGE, mixed
 from bayescausal.reporting import report
 from bayescausal.reporting.contents import trust
 from bayescausal.reporting.contents.material import Material
 from bayescausal.reporting.decision import decide, rule
-from bayescausal.reporting.page.pictures import follow, themed
+from bayescausal.reporting.page.pictures import draw, follow, themed
 from bayescausal.reporting.page.render import _markdown
 from bayescausal.types import BayesCausalError, DataError, EstimandError, FitMismatchError
 
@@ -338,10 +340,23 @@ def test_colours_follow_the_page(colour, becomes):
     assert follow(colour) == becomes
 
 
+def test_a_map_of_strengths_follows_the_page_in_all_its_colours():
+    """One colour that stayed as it is would stand out of a scale that follows the page."""
+    gamma, delta = np.linspace(0, 1, 5), np.linspace(-1, 1, 7)
+    mean = 0.5 - gamma[:, None] * delta
+    drawn = draw(lambda ax: plot_surface(gamma, delta, mean, mean - 0.2, ax=ax), height=3.0)
+    page = themed(drawn, "A map", 1)
+    fills = set(re.findall(r"fill: ([^;\"]+)", page)) - {"none"}
+    assert len(fills) > 8
+    assert all(fill.startswith(("var(", "color-mix(")) for fill in fills), fills
+
+
 def test_tints_become_mixtures_of_their_hue():
-    assert re.fullmatch(
-        r"color-mix\(in srgb, #[0-9a-f]{6} 18%, var\(--paper\)\)", follow("#f8e7da")
-    )
+    tint = r"color-mix\(in srgb, #[0-9a-f]{6} 18%, var\(--paper\)\)"
+    assert re.fullmatch(tint, follow("#f8daf0"))  # a pale colour of somebody else's
+    for share in (0.1, 0.5, 0.75):
+        mix = f"color-mix(in srgb, #d5680f {100 * share:.0f}%, var(--paper))"
+        assert follow(mixed(ORANGE, share)) == mix
 
 
 def test_parts_of_two_drawings_have_names_of_their_own():

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.draws.digits import rows_text, significant
+from bayescausal.draws.digits import level_text, rows_text, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -170,13 +170,18 @@ def grid(
     formats, names = formats or {}, names or {}
     rows = []
     for key, values in zip(shown.index[:most], shown.itertuples(index=False), strict=False):
-        own = ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+        own = ", ".join(map(_label, key if isinstance(key, tuple) else (key,)))
         cells = (cell(v, formats.get(c, "")) for c, v in zip(chosen, values, strict=True))
         rows.append((own, *cells))
     more = len(shown) - len(rows)
     caption = f"{caption} ({len(rows)} of {len(shown)} rows)".strip() if more > 0 else caption
     heads = (first, *(str(names.get(c, str(c).replace("_", " "))) for c in chosen))
     return Grid(heads, tuple(rows), caption, label)
+
+
+def _label(key: object) -> str:
+    """Return an entry of an index: a number that is no whole one with the digits that tell it."""
+    return level_text(key) if isinstance(key, float) and key != round(key, 6) else str(key)
 
 
 def cell(value: Any, form: str = "") -> str:

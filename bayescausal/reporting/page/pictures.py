@@ -1,7 +1,8 @@
 r"""Drawings for a page that may be light or dark.
 
 A drawing is rendered once, with black ink on white paper. On the page its greys become mixtures of
-the page's own ink and paper, and its pale tints mixtures of their hue with the paper,
+the page's own ink and paper, and its tints (any of the package's own marks, pale ones of other
+colours) mixtures of their hue with the paper,
 
 .. math:: grey(l) \mapsto (1 - l)\, ink + l\, paper, \qquad
    tint = s\, hue + (1 - s)\, white \mapsto s\, hue + (1 - s)\, paper ,
@@ -18,8 +19,10 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.figures.style import CYCLE
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["draw", "themed"]
 
@@ -136,8 +139,14 @@ def follow(colour: str) -> str:
     ('var(--paper)', '#2f7dc4')
     >>> follow("#808080")
     'color-mix(in srgb, var(--ink) 50%, var(--paper))'
+    >>> follow("#97bee1")
+    'color-mix(in srgb, #2f7dc4 50%, var(--paper))'
     """
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = parts = _parts(colour)
+    for mark in CYCLE:
+        share = _share_of(parts, _parts(mark))
+        if share is not None:
+            return f"color-mix(in srgb, {mark.lower()} {100 * share:.0f}%, var(--paper))"
     _, light, _ = colorsys.rgb_to_hls(red, green, blue)
     spread = max(red, green, blue) - min(red, green, blue)
     if colour.lower() == INK or (spread < GREY and light < 0.13):
@@ -154,6 +163,19 @@ def follow(colour: str) -> str:
 
 
 # --------------------------------------------------------------------------- private
+
+
+def _parts(colour: str) -> tuple[float, float, float]:
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
+
+
+def _share_of(colour: Sequence[float], hue: Sequence[float]) -> float | None:
+    """Return the share of a hue in a colour that is made of it and white; None for others."""
+    missing, whole = [1 - part for part in colour], [1 - part for part in hue]
+    share = sum(a * b for a, b in zip(missing, whole, strict=True)) / sum(b * b for b in whole)
+    apart = max(abs(a - share * b) for a, b in zip(missing, whole, strict=True))
+    return share if apart < 1.5 / 255 and 0.02 < share < 0.98 else None
 
 
 def _kept() -> dict[str, Any]:

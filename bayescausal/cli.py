@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pandas as pd
+    import pymc as pm
+
+    from bayescausal.annotations import Data
+    from bayescausal.effects.effect import Effect
+    from bayescausal.inference.record import Fit
 
 __all__ = ["main"]
 
@@ -281,7 +286,7 @@ def estimate(
 
 
 def _result(
-    model: str, data: Path, rows: pd.DataFrame, fit: Any, effects: list[Any]
+    model: str, data: Path, rows: pd.DataFrame, fit: Fit, effects: list[Any]
 ) -> dict[str, Any]:
     """Collect what a reader of the JSON file needs to trust or repeat the result."""
     import pymc as pm
@@ -305,7 +310,7 @@ def _result(
     }
 
 
-def _answer(effect: Any) -> dict[str, Any]:
+def _answer(effect: Effect) -> dict[str, Any]:
     """Return one question with its answer."""
     import numpy as np
 
@@ -368,7 +373,7 @@ def _check_out(out: Path | None) -> None:
         raise BadInput(f"--out {out}: there is no directory {out.resolve().parent}.")
 
 
-def _fit(model: Any, data: Any, **options: Any) -> Any:
+def _fit(model: pm.Model, data: Data, **options: Any) -> Fit:
     """Fit with a progress line, and the sampler's own bars on a terminal."""
     with _step("Fitting (the first run compiles)"):
         return bc.fit(model, data, progressbar=sys.stderr.isatty(), **options)

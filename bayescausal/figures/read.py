@@ -8,7 +8,7 @@ nothing of the record that holds an answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 import xarray as xr
@@ -60,7 +60,9 @@ class Shown:
         return labels
 
 
-def as_shown(given: Any, *, label: str | None = None, null: Any = "own") -> Shown:
+def as_shown(
+    given: Any, *, label: str | None = None, null: float | Literal["own"] | None = "own"
+) -> Shown:
     """Return anything that holds draws as draws with a label.
 
     Parameters
@@ -88,7 +90,7 @@ def as_shown(given: Any, *, label: str | None = None, null: Any = "own") -> Show
     )
 
 
-def as_number(value: Any, what: str) -> float:
+def as_number(value: SupportsFloat, what: str) -> float:
     """Return a finite number, or refuse it."""
     try:
         number = float(value)
@@ -99,7 +101,7 @@ def as_number(value: Any, what: str) -> float:
     return number
 
 
-def as_range(given: Any, what: str) -> tuple[float, float] | None:
+def as_range(given: object, what: str) -> tuple[float, float] | None:
     """Return a range of two numbers, low first; None for None.
 
     Examples
@@ -151,5 +153,5 @@ def percent(share: float) -> str:
     return "< 0.1 %" if share < LOWEST else f"{100 * share:.1f} %"
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return level_text(value) if isinstance(value, int | float) else str(value)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
+    from numpy.typing import ArrayLike
 
 #: Points by which a name may stand above or below its mark.
 STEPS = (7, -8, 20, -21, 33, -34, 46, -47, 59, -60)
@@ -38,10 +39,10 @@ __all__ = ["plot_rows", "plot_surface"]
 
 
 def plot_surface(
-    gamma: Any,
-    delta: Any,
-    mean: Any,
-    end: Any,
+    gamma: ArrayLike,
+    delta: ArrayLike,
+    mean: ArrayLike,
+    end: ArrayLike,
     *,
     null: float = 0.0,
     points: Mapping[str, tuple[float, float]] | None = None,
@@ -228,9 +229,9 @@ def _line(
 
 def plot_rows(
     labels: Sequence[str],
-    mean: Any,
-    lower: Any,
-    upper: Any,
+    mean: ArrayLike,
+    lower: ArrayLike,
+    upper: ArrayLike,
     *,
     null: float | None = 0.0,
     label: str = "effect",

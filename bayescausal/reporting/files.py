@@ -14,7 +14,6 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from bayescausal.types import DataError
 
@@ -57,7 +56,7 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Write a value as JSON, whole or not at all.
 
     Parameters
@@ -123,7 +122,7 @@ def _umask() -> int:
     return mask
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return plain JSON values."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.draws.digits import numbers, rows_text
 from bayescausal.graph.structure.marks import bidirected_pairs, nameless
@@ -279,7 +279,7 @@ def _brief(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[[column for column in shown if column in frame]]
 
 
-def _label(name: Any) -> str:
+def _label(name: object) -> str:
     return ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 

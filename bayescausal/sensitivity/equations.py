@@ -118,10 +118,10 @@ class Equations:
     def _batch(self, outputs: Sequence[Variable]) -> Batch:
         return Batch(self.fit.structure, outputs, self._held)
 
-    def _values(self, batch: Batch, cut: Any) -> dict[str, np.ndarray]:
+    def _values(self, batch: Batch, cut: slice) -> dict[str, np.ndarray]:
         return {name: self._value(name, cut) for name in batch.reads}
 
-    def _value(self, name: str, cut: Any) -> np.ndarray:
+    def _value(self, name: str, cut: slice) -> np.ndarray:
         """Return a value: a block of draws where it varies, else the one value."""
         return self.fit.value(name, cut)
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.model.structure.graph_queries import compare_graphs
 from bayescausal.types import EstimandError, unknown_variable
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bayescausal.graph.structure.compare import Comparison
     from bayescausal.inference.record import Fit
 
 __all__ = ["divided", "equivalence_classes", "equivalent_pairs", "stated_weights"]
@@ -149,7 +150,7 @@ def divided(
 # ------------------------------------------------------------------------------- private
 
 
-def _alike(found: Any) -> str:
+def _alike(found: Comparison) -> str:
     if found:
         return "same"
     return "" if found.claims_left or found.claims_right else "equivalent"

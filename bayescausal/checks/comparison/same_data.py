@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import xarray as xr
+    from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.evaluation.program import Builder
     from bayescausal.inference.record import Fit
 
 __all__ = ["common_variables", "refuse_other_data", "refuse_unlike_scores", "unit_densities"]
@@ -171,7 +173,7 @@ def unit_densities(fit: Fit, scored: Sequence[str], draws: int) -> tuple[np.ndar
 # ------------------------------------------------------------------------------- private
 
 
-def _density(rv: Any, value: Any, builder: Any) -> list[Any]:
+def _density(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
     """Return the log density; of a vector in the place of its first entry, zero in the others."""
     import pymc as pm
     import pytensor.tensor as pt

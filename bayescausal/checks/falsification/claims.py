@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import networkx as nx
+    from numpy.typing import ArrayLike
 
     from bayescausal.checks.falsification.regression import Column
 
@@ -67,7 +68,7 @@ class Tester:
         return self.test(claim.left, claim.right, claim.given).p_value
 
 
-def adjusted(p_values: Any, correction: str = "benjamini-hochberg") -> np.ndarray:
+def adjusted(p_values: ArrayLike, correction: str = "benjamini-hochberg") -> np.ndarray:
     """Return p-values adjusted for how many there are; NaN stay and do not count.
 
     Parameters

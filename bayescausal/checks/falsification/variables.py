@@ -7,7 +7,7 @@ where a test can use it. A vector variable has a column ``v[label]`` for each en
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+    from bayescausal.annotations import Data
+
 __all__ = ["as_column", "read_variables"]
 
 #: Whole numbers with more values than this are numbers.
@@ -34,7 +36,7 @@ MOST_WORDS = 50
 
 
 def read_variables(
-    data: Any,
+    data: Data,
     dag: nx.DiGraph,
     observed: Sequence[str] | None,
     discrete: Mapping[str, bool] | None,

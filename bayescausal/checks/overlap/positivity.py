@@ -48,6 +48,9 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.axes import Axes
+
+    from bayescausal.annotations import Names
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
@@ -234,7 +237,7 @@ def _units(fit: Fit, treatment: str) -> Units:
     return units
 
 
-def _one(treatment: Any, outcome: str | None) -> tuple[str, str | None]:
+def _one(treatment: Names, outcome: str | None) -> tuple[str, str | None]:
     """Return the one treatment whose chance is looked at."""
     names = (treatment,) if isinstance(treatment, str) else tuple(treatment)
     if len(names) != 1:
@@ -342,7 +345,7 @@ def _unit_table(support: Support, beyond: np.ndarray, concerned: np.ndarray) -> 
     return pd.DataFrame(columns)
 
 
-def _draw(ax: Any = None, *, kind: str = "propensity", **parts: Any) -> Any:
+def _draw(ax: Axes | None = None, *, kind: str = "propensity", **parts: Any) -> Axes:
     """Draw the propensities by arm, or the love plot."""
     if kind == "balance":
         return plot_balance(parts["balance"], ax=ax)

@@ -41,7 +41,10 @@ from bayescausal.model.noise import noise_rule
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
     from bayescausal.evaluation.evaluate import Units
+    from bayescausal.evaluation.program import Builder
     from bayescausal.inference.record import Fit
 
 __all__ = ["Support", "effective_size", "support_of_treatment"]
@@ -201,7 +204,7 @@ def _strata(units: Units, treatment: str, draws: slice, values: np.ndarray) -> S
 def _place(units: Units, name: str, draws: slice, at: np.ndarray) -> np.ndarray:
     """Return P(T <= at) for each draw and unit."""
 
-    def build(rv: Any, value: Any, builder: Any) -> list[Any]:
+    def build(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
         import pytensor.tensor as pt
 
         rule = noise_rule(rv)
@@ -218,13 +221,13 @@ def _dose_weights(
 ) -> np.ndarray:
     """Return f(t_i) / p(t_i | parents), f being the average of p over the units."""
 
-    def own(rv: Any, value: Any, builder: Any) -> list[Any]:
+    def own(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
         import pymc as pm
         import pytensor.tensor as pt
 
         return [pm.logp(rv, value) + pt.zeros_like(value, dtype="float64")]
 
-    def over(rv: Any, value: Any, builder: Any) -> list[Any]:
+    def over(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
         import pymc as pm
         import pytensor.tensor as pt
 

@@ -46,6 +46,8 @@ from bayescausal.types import EstimandError, NoiseFormError, closest, unknown_va
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from matplotlib.axes import Axes
+
     from bayescausal.inference.record import Fit
 
 __all__ = ["posterior_check", "predictions", "tree_of"]
@@ -310,14 +312,14 @@ def _finding(table: pd.DataFrame, found: Sequence[Replicas], notes: Sequence[str
 
 
 def _draw(
-    ax: Any = None,
+    ax: Axes | None = None,
     *,
     kind: str = "pit",
     variable: str | None = None,
     table: pd.DataFrame,
     found: Sequence[Replicas],
     pits: Mapping[str, Any],
-) -> Any:
+) -> Axes:
     """Draw PIT values, quantities, or one variable beside its replicas."""
     if kind not in KINDS:
         raise EstimandError(

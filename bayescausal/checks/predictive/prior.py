@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pymc as pm
+    from matplotlib.axes import Axes
 
+    from bayescausal.annotations import Data
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
@@ -71,7 +73,7 @@ MEANING = {
 
 def prior_check(
     model: pm.Model,
-    data: Any = None,
+    data: Data | None = None,
     *,
     estimands: Estimand | Effect | Sequence[Estimand | Effect] | None = None,
     units: int | Mapping[str, int] | None = None,
@@ -246,7 +248,7 @@ def _row(replicas: Replicas, seen: bool) -> list[Any]:
     return [*ends, mean, sd, width, outside, certain, why, verdict]
 
 
-def _effect_rows(effect: Any, spread: Mapping[str, float]) -> dict[str, list[Any]]:
+def _effect_rows(effect: Effect, spread: Mapping[str, float]) -> dict[str, list[Any]]:
     """Return one row per cell of a prior effect."""
     estimand = effect.estimand
     scale = getattr(estimand, "scale", None)
@@ -282,7 +284,7 @@ def _finding(table: pd.DataFrame, seen: bool) -> str:
     return f"The prior expects {shown} (94% of draws)."
 
 
-def _draw(ax: Any = None, *, table: pd.DataFrame) -> Any:
+def _draw(ax: Axes | None = None, *, table: pd.DataFrame) -> Axes:
     """Draw what the prior expects, variable by variable."""
     variables = table
     if table["seen_sd"].notna().any():  # questions have no data: they are left to the table

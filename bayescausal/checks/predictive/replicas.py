@@ -37,7 +37,10 @@ from bayescausal.model.noise import noise_rule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytensor.tensor.variable import TensorVariable
+
     from bayescausal.evaluation.evaluate import Units
+    from bayescausal.evaluation.program import Builder
     from bayescausal.inference.record import Fit
 
 __all__ = ["Replicas", "kind_of", "replicas_of"]
@@ -162,7 +165,7 @@ def replicas_of(
 # ------------------------------------------------------------------------------- private
 
 
-def _build(rv: Any, value: Any, builder: Any) -> list[Any]:
+def _build(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
     """Return the ends of the noise, a new draw, and the log density, each as wide as the value."""
     import pymc as pm
     import pytensor.tensor as pt

@@ -29,6 +29,8 @@ from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
     from bayescausal.inference.record import Fit
 
 __all__ = ["COLUMN", "with_common_cause"]
@@ -102,12 +104,12 @@ def _scale(fit: Fit, name: str) -> float:
     return 1.0
 
 
-def _measured(rv: Any) -> Any:
+def _measured(rv: TensorVariable) -> TensorVariable:
     """Return the variable inside of a censored one."""
     return rv.owner.inputs[0] if isinstance(rv.owner.op, CensoredRV) else rv
 
 
-def _moved(rv: Any, by: Any) -> Any:
+def _moved(rv: TensorVariable, by: TensorVariable) -> TensorVariable:
     """Return the random variable with its location moved, inside of a censored one."""
     if isinstance(rv.owner.op, CensoredRV):
         base, *bounds = rv.owner.inputs

@@ -210,7 +210,7 @@ def simulated(
     return one, columns
 
 
-def unit_values(fit: Fit, given: Any, what: str, like: str) -> np.ndarray:
+def unit_values(fit: Fit, given: object, what: str, like: str) -> np.ndarray:
     """Return a number per unit: the name of a column, or the values themselves.
 
     Parameters
@@ -254,7 +254,7 @@ def standardized(values: Array) -> Array:
     return np.asarray((values - np.mean(values)) / np.std(values))
 
 
-def cluster_codes(fit: Fit, clusters: Any) -> tuple[np.ndarray, list[str]]:
+def cluster_codes(fit: Fit, clusters: object) -> tuple[np.ndarray, list[str]]:
     """Return the cluster of each unit along the first unit dim, and the labels.
 
     Parameters

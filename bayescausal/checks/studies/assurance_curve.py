@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from bayescausal.figures.style import Axes
 
@@ -143,7 +144,7 @@ def wilson(met: int, of: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def rising(values: Any) -> np.ndarray:
+def rising(values: ArrayLike) -> np.ndarray:
     """Return the closest sequence that does not fall: neighbours that do are averaged.
 
     Examples

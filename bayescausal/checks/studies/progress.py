@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.inference.progress import can_show
 
@@ -14,7 +14,7 @@ __all__ = ["counted"]
 
 
 @contextlib.contextmanager
-def counted(title: str, total: int, done: int, show: Any) -> Iterator[Callable[[bool], None]]:
+def counted(title: str, total: int, done: int, show: bool) -> Iterator[Callable[[bool], None]]:
     """Show progress while replicates are run.
 
     Parameters

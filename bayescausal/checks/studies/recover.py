@@ -33,13 +33,16 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
+    from bayescausal.annotations import Executor
+    from bayescausal.checks.studies.questions import Questions
+
 __all__ = ["recover"]
 
 
 def recover(
     model: pm.Model,
     truth: Mapping[str, Any],
-    estimands: Any,
+    estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
     replicates: int = 200,
@@ -47,7 +50,7 @@ def recover(
     observed: Sequence[str] | None = None,
     do: Mapping[Any, Any] | None = None,
     seed: int | None = None,
-    executor: Any = None,
+    executor: Executor | None = None,
     progressbar: bool = True,
     on_replicate: Callable[[pd.DataFrame], Any] | None = None,
     parameters: bool = False,
@@ -160,8 +163,8 @@ def recover(
 
 def recover_with(
     model: pm.Model,
-    truth: Any,
-    estimands: Any,
+    truth: Mapping[str, Any],
+    estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
     options: dict[str, Any],
@@ -170,7 +173,7 @@ def recover_with(
     fit: Callable[..., Any] | None = None,
     answer: Callable[..., Any] | None = None,
     parameters: bool = False,
-    executor: Any = None,
+    executor: Executor | None = None,
     progressbar: bool = True,
     on_replicate: Callable[[pd.DataFrame], Any] | None = None,
     path: str | os.PathLike[str] | None = None,

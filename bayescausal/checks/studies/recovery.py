@@ -47,6 +47,7 @@ from bayescausal.types import StudyError, closest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.annotations import Array
     from bayescausal.figures.style import Axes
 
 __all__ = ["MEASURES", "Recovery", "names_of", "summarise_rows"]
@@ -150,7 +151,9 @@ class Recovery:
             rows = pd.concat([rows, more])
         return summarise_rows(rows, self.replicates)
 
-    def plot(self, estimand: str | Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+    def plot(
+        self, estimand: str | Sequence[str] | None = None, ax: Axes | None = None
+    ) -> Axes | Array:
         """Draw the intervals of all replicates, sorted, with the truth.
 
         Parameters
@@ -288,7 +291,7 @@ def _average(rows: pd.DataFrame, values: pd.Series, *, share: bool = False) -> t
     return float(each.mean()), float(each.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
 
 
-def _said(units: Any) -> str:
+def _said(units: object) -> str:
     return (
         " x ".join(f"{v} {k}" for k, v in units.items()) if hasattr(units, "items") else str(units)
     )

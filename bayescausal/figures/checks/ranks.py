@@ -25,9 +25,11 @@ import numpy as np
 from bayescausal.figures.style import BLUE, ORANGE, new_axes, plain, quiet, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+
+    from bayescausal.annotations import Array
 
 __all__ = ["plot_rank_ecdf", "plot_rank_histogram", "rank_panels"]
 
@@ -36,7 +38,7 @@ BINS = 20
 
 
 def plot_rank_ecdf(
-    ranks: Any,
+    ranks: Sequence[int] | Array,
     draws: int,
     bands: Mapping[float, tuple[Any, Any]],
     *,
@@ -90,7 +92,7 @@ def plot_rank_ecdf(
 
 
 def plot_rank_histogram(
-    ranks: Any,
+    ranks: Sequence[int] | Array,
     draws: int,
     bands: Mapping[float, tuple[Any, Any]] | None = None,
     *,
@@ -137,7 +139,7 @@ def plot_rank_histogram(
     return ax
 
 
-def rank_panels(count: int) -> Any:
+def rank_panels(count: int) -> Array:
     """Return so many axes of a new figure, four in a row at most.
 
     Examples

@@ -7,7 +7,7 @@ are drawn thicker, so that the picture can be read in grey.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from bayescausal.annotations import Array
 
 __all__ = ["plot_intervals", "plot_panels"]
 
@@ -87,7 +89,7 @@ def plot_intervals(table: pd.DataFrame, *, title: str = "", ax: Axes | None = No
     return ax
 
 
-def plot_panels(tables: Mapping[str, pd.DataFrame]) -> Any:
+def plot_panels(tables: Mapping[str, pd.DataFrame]) -> Array:
     """Draw several estimands beside each other.
 
     Parameters

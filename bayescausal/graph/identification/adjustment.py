@@ -36,7 +36,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.identification.query import Query, read_query
 from bayescausal.graph.structure.mixed_graph import ADMG, bits, project
@@ -44,6 +44,8 @@ from bayescausal.graph.structure.separators import minimal_separators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = [
     "adjustment_sets",
@@ -54,7 +56,7 @@ __all__ = [
 
 
 def adjustment_sets(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,
@@ -93,7 +95,7 @@ def adjustment_sets(
 
 
 def is_adjustment_set(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     adjust: str | Iterable[str],
@@ -131,7 +133,7 @@ def is_adjustment_set(
 
 
 def optimal_adjustment_set(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,
@@ -164,7 +166,7 @@ def optimal_adjustment_set(
 
 
 def forbidden_nodes(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,

@@ -31,7 +31,7 @@ References
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
@@ -60,6 +60,8 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["KINDS", "decide", "identify_effect"]
 
 #: The estimands that `identify_effect` decides.
@@ -67,7 +69,7 @@ KINDS: tuple[str, ...] = tuple(QUERIES)
 
 
 def identify_effect(
-    graph: Any,
+    graph: GraphLike,
     kind: str,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
@@ -146,7 +148,9 @@ def identify_effect(
     return decide(dag, asked, observed)
 
 
-def decide(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None) -> Identification:
+def decide(
+    graph: GraphLike, asked: EffectQuery, observed: Iterable[str] | None = None
+) -> Identification:
     """Decide whether what a question asks is identified.
 
     Parameters

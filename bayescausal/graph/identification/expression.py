@@ -35,6 +35,8 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bayescausal.annotations import Array
+
 __all__ = ["Expression", "P", "Product", "Quotient", "Renamed", "Sum"]
 
 
@@ -66,7 +68,9 @@ class Expression:
         """
         return _write(self, {name: name for name in self.free}, LatexStyle)
 
-    def evaluate(self, joint: Any, names: Sequence[str], axes: Sequence[str] | None = None) -> Any:
+    def evaluate(
+        self, joint: Array, names: Sequence[str], axes: Sequence[str] | None = None
+    ) -> Array:
         """Evaluate the formula on the joint distribution of the measured variables.
 
         Parameters
@@ -221,7 +225,7 @@ class _Context:
     places: Mapping[str, int]
     batch: int
 
-    def value(self, expression: Expression) -> Any:
+    def value(self, expression: Expression) -> Array:
         if isinstance(expression, P):
             return self._term(expression)
         if isinstance(expression, Sum):
@@ -238,7 +242,7 @@ class _Context:
             value = value * self.value(factor)
         return value
 
-    def _term(self, term: P) -> Any:
+    def _term(self, term: P) -> Array:
         others = [n for n in self.places if n not in term.free]
         top = self.joint.sum(axis=self._axes(others), keepdims=True) if others else self.joint
         bottom = top.sum(axis=self._axes(term.of), keepdims=True)
@@ -248,7 +252,7 @@ class _Context:
         return tuple(self.batch + self.places[name] for name in names)
 
 
-def _write(expression: Expression, scope: Mapping[str, str], style: Any) -> str:
+def _write(expression: Expression, scope: Mapping[str, str], style: type[TextStyle]) -> str:
     """Write a formula; a summed variable gets a prime where its name is taken."""
     if isinstance(expression, P):
         of = ", ".join(style.name(scope[n]) for n in expression.of)

@@ -23,7 +23,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.identification.query import read_query
 from bayescausal.graph.structure.mixed_graph import ADMG, bits
@@ -31,11 +31,13 @@ from bayescausal.graph.structure.mixed_graph import ADMG, bits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["frontdoor_sets"]
 
 
 def frontdoor_sets(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,

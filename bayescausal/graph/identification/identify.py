@@ -30,7 +30,7 @@ References
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.identification.adjustment import (
     minimal_adjustment,
@@ -57,11 +57,13 @@ from bayescausal.graph.text.notation import joined
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["identify"]
 
 
 def identify(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str] | None = None,
     outcome: str | Iterable[str] | None = None,
     *,

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.identification.query import read_query
 from bayescausal.graph.structure.mixed_graph import ADMG, bits
@@ -36,6 +36,8 @@ from bayescausal.graph.structure.separators import AHEAD, minimal_separators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = ["Instrument", "instruments"]
 
@@ -64,7 +66,7 @@ class Instrument:
 
 
 def instruments(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,

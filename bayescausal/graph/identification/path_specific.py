@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
@@ -36,6 +36,7 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike
     from bayescausal.graph.identification.effect_query import EffectQuery
     from bayescausal.graph.identification.verdict import Identification
 
@@ -43,7 +44,7 @@ __all__ = ["identify_along", "refuse_undefined_paths"]
 
 
 def identify_along(
-    graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None
+    graph: GraphLike, asked: EffectQuery, observed: Iterable[str] | None = None
 ) -> Identification:
     """Decide whether a path-specific effect is identified.
 
@@ -71,7 +72,7 @@ def identify_along(
     return replace(_along(graph, asked, observed), adjustable=False)
 
 
-def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> None:
+def refuse_undefined_paths(graph: nx.DiGraph, paths: tuple[tuple[str, ...], ...]) -> None:
     """Refuse arrows that are not there and recanting witnesses.
 
     A variable W on a chosen path is a witness unless every continuation from W to the outcome
@@ -85,7 +86,7 @@ def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> No
                     "graph."
                 )
     outcome = paths[0][-1]
-    ways = {outcome: 1}
+    ways: dict[str, int] = {outcome: 1}
     for node in reversed(list(nx.topological_sort(graph))):
         if node != outcome:
             ways[node] = sum(ways.get(child, 0) for child in graph.successors(node))
@@ -105,7 +106,9 @@ def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> No
 # --------------------------------------------------------------------------- private
 
 
-def _along(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None) -> Identification:
+def _along(
+    graph: GraphLike, asked: EffectQuery, observed: Iterable[str] | None = None
+) -> Identification:
     """Decide it as the total effect, or else edge by edge."""
     total = decide(graph, replace(asked, kind="TE", along=frozenset()), observed)
     query, [treatment] = total.question, asked.treatment

@@ -8,7 +8,7 @@ that the searches need not look again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.structure.marks import as_names, observables, roots_of_selection
 from bayescausal.graph.structure.mixed_graph import ADMG, project
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import networkx as nx
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = ["Query", "read_query"]
 
@@ -82,7 +84,7 @@ class Query:
 
 
 def read_query(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str] | None,
     outcome: str | Iterable[str] | None,
     *,

@@ -13,12 +13,17 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.structure.independences import Independence, implied_independences
 from bayescausal.graph.structure.marks import bidirected_pairs, latents, nameless
 from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.graph.text.parse import as_graph
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = ["Comparison", "compare_graphs"]
 
@@ -94,7 +99,7 @@ class Comparison:
         return self.sentence()
 
 
-def compare_graphs(left: Any, right: Any) -> Comparison:
+def compare_graphs(left: GraphLike, right: GraphLike) -> Comparison:
     """Compare two graphs edge by edge, and by what data could refute.
 
     Parameters
@@ -140,17 +145,19 @@ def compare_graphs(left: Any, right: Any) -> Comparison:
 # --------------------------------------------------------------------------- private
 
 
-def _edges(dag: Any) -> set[tuple[str, str, str]]:
+def _edges(dag: nx.DiGraph) -> set[tuple[str, str, str]]:
     hidden = nameless(dag)
     directed = {(a, "->", b) for a, b in dag.edges if a not in hidden}
     return directed | {(a, "<->", b) for a, b in bidirected_pairs(dag)}
 
 
-def _visible(dag: Any) -> set[str]:
+def _visible(dag: nx.DiGraph) -> set[str]:
     return set(dag) - nameless(dag)
 
 
-def _claims_against(one: Any, other: Any, measured: set[str]) -> tuple[Independence, ...]:
+def _claims_against(
+    one: nx.DiGraph, other: nx.DiGraph, measured: set[str]
+) -> tuple[Independence, ...]:
     """Return the independences of one graph that the other does not imply."""
     admg = project(other, measured)
     found = []

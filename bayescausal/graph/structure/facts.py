@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import networkx as nx
 
@@ -34,6 +34,8 @@ from bayescausal.types import EstimandError, GraphError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = ["Path", "ancestors", "children", "descendants", "parents", "paths"]
 
@@ -108,7 +110,7 @@ class Paths(TableList):
         ]
 
 
-def parents(graph: Any, name: str) -> frozenset[str]:
+def parents(graph: GraphLike, name: str) -> frozenset[str]:
     """Return the direct causes of a variable, latent ones included.
 
     Examples
@@ -121,7 +123,7 @@ def parents(graph: Any, name: str) -> frozenset[str]:
     return frozenset(dag.predecessors(_one(dag, name))) - nameless(dag)
 
 
-def children(graph: Any, name: str) -> frozenset[str]:
+def children(graph: GraphLike, name: str) -> frozenset[str]:
     """Return the direct effects of a variable.
 
     Examples
@@ -134,7 +136,7 @@ def children(graph: Any, name: str) -> frozenset[str]:
     return frozenset(dag.successors(_one(dag, name)))
 
 
-def ancestors(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
+def ancestors(graph: GraphLike, names: str | Iterable[str]) -> frozenset[str]:
     """Return all causes of some variables, themselves left out.
 
     Examples
@@ -149,7 +151,7 @@ def ancestors(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
     return frozenset(found - set(start) - nameless(dag))
 
 
-def descendants(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
+def descendants(graph: GraphLike, names: str | Iterable[str]) -> frozenset[str]:
     """Return all effects of some variables, themselves left out.
 
     Examples
@@ -165,7 +167,7 @@ def descendants(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
 
 
 def paths(
-    graph: Any,
+    graph: GraphLike,
     start: str,
     end: str,
     *,

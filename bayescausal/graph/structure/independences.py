@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.structure.marks import as_names, observables, roots_of_selection
 from bayescausal.graph.structure.mixed_graph import project
@@ -31,6 +31,8 @@ from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = ["Independence", "implied_independences", "separated"]
 
@@ -68,7 +70,7 @@ class Independences(TableList):
 
 
 def implied_independences(
-    graph: Any, *, observed: Iterable[str] | None = None, one_per_pair: bool = False
+    graph: GraphLike, *, observed: Iterable[str] | None = None, one_per_pair: bool = False
 ) -> list[Independence]:
     """List the independences that a graph implies among its measured variables.
 
@@ -115,7 +117,7 @@ def implied_independences(
 
 
 def separated(
-    graph: Any,
+    graph: GraphLike,
     left: str | Iterable[str],
     right: str | Iterable[str],
     given: str | Iterable[str] | None = None,

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from bayescausal.graph.identification.adjustment import minimal_adjustment, optimal_of, usable
 from bayescausal.graph.identification.instruments import instruments
@@ -47,6 +47,8 @@ from bayescausal.graph.text.notation import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = ["Role", "roles"]
 
@@ -93,7 +95,7 @@ class Roles(TableDict):
 
 
 def roles(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str] | None = None,
     outcome: str | Iterable[str] | None = None,
     *,

@@ -228,7 +228,7 @@ class LazySets(Sequence[Any]):
         return f"[{shown}{more}]"
 
 
-def _shown(member: Any) -> str:
+def _shown(member: object) -> str:
     if isinstance(member, (set, frozenset)):
         return "{" + ", ".join(sorted(map(str, member))) + "}"
     return repr(member)

@@ -25,6 +25,8 @@ from bayescausal.types import GraphError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike, Names
+
 __all__ = [
     "to_dagitty",
     "to_dot",
@@ -46,7 +48,7 @@ _DAGITTY = {
 }
 
 
-def to_text(graph: Any) -> str:
+def to_text(graph: GraphLike) -> str:
     """Write a graph in the arrow language, one edge on a line.
 
     Parameters
@@ -82,7 +84,7 @@ def to_text(graph: Any) -> str:
     return "\n".join(lines)
 
 
-def to_edges(graph: Any) -> list[Any]:
+def to_edges(graph: GraphLike) -> list[Any]:
     """Write a graph as a list of edges ``(tail, head, arrow)``, isolated nodes as strings.
 
     Attributes (a latent node that is not a bidirected edge, a role) are not kept.
@@ -99,7 +101,9 @@ def to_edges(graph: Any) -> list[Any]:
     return lone + [(a, b, "->") for a, b in edges] + [(a, b, "<->") for a, b in pairs]
 
 
-def to_dagitty(graph: Any, *, treatment: Any = None, outcome: Any = None) -> str:
+def to_dagitty(
+    graph: GraphLike, *, treatment: Names | None = None, outcome: Names | None = None
+) -> str:
     """Write a graph for dagitty, roles and positions included.
 
     Parameters
@@ -140,7 +144,9 @@ def to_dagitty(graph: Any, *, treatment: Any = None, outcome: Any = None) -> str
     return "\n".join([*lines, "}"])
 
 
-def to_dot(graph: Any, *, treatment: Any = None, outcome: Any = None) -> str:
+def to_dot(
+    graph: GraphLike, *, treatment: Names | None = None, outcome: Names | None = None
+) -> str:
     """Write a graph in DOT, the language of Graphviz.
 
     Parameters
@@ -191,7 +197,11 @@ def to_dot(graph: Any, *, treatment: Any = None, outcome: Any = None) -> str:
 
 
 def to_mermaid(
-    graph: Any, *, treatment: Any = None, outcome: Any = None, direction: str = "TD"
+    graph: GraphLike,
+    *,
+    treatment: Names | None = None,
+    outcome: Names | None = None,
+    direction: str = "TD",
 ) -> str:
     """Write a graph as a Mermaid flowchart, as Markdown pages and notebooks draw it.
 
@@ -259,7 +269,7 @@ def to_mermaid(
     return "\n".join(lines + styles)
 
 
-def to_gml(graph: Any) -> str:
+def to_gml(graph: GraphLike) -> str:
     """Write a graph in GML; bidirected edges as the latent nodes they stand for.
 
     Examples
@@ -279,7 +289,7 @@ def to_gml(graph: Any) -> str:
     return "\n".join(nx.generate_gml(plain))
 
 
-def to_formulas(graph: Any) -> str:
+def to_formulas(graph: GraphLike) -> str:
     """Write a graph as regression formulas, one per node with parents (lavaan's way).
 
     Parameters
@@ -341,7 +351,7 @@ def _in_pairs(dag: nx.DiGraph) -> nx.DiGraph:
     return build_graph(kept, edges, pairs)
 
 
-def _roles(dag: nx.DiGraph, treatment: Any, outcome: Any) -> dict[str, str]:
+def _roles(dag: nx.DiGraph, treatment: Names | None, outcome: Names | None) -> dict[str, str]:
     roles: dict[str, str] = {}
     for role, names in (("treatment", treatment), ("outcome", outcome)):
         roles.update(dict.fromkeys(as_names(dag, names, role), role))

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
@@ -41,12 +41,15 @@ from bayescausal.graph.text.draft import ATTRIBUTES, Draft
 from bayescausal.graph.text.scanner import Reader, syntax_error
 from bayescausal.types import GraphError, closest
 
+if TYPE_CHECKING:
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["as_graph", "parse_graph"]
 
 _DAGITTY_KINDS = ("dag", "mag", "pdag", "pag", "cpdag")
 
 
-def as_graph(graph: Any) -> nx.DiGraph:
+def as_graph(graph: GraphLike) -> nx.DiGraph:
     """Return a graph in the one form, whatever it was given as.
 
     Parameters
@@ -74,7 +77,7 @@ def as_graph(graph: Any) -> nx.DiGraph:
     return canonical(graph) if isinstance(graph, nx.Graph) else parse_graph(graph)
 
 
-def parse_graph(text: Any) -> nx.DiGraph:
+def parse_graph(text: GraphLike) -> nx.DiGraph:
     """Read a graph from text, an edge list or networkx.
 
     Parameters

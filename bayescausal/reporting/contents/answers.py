@@ -140,7 +140,7 @@ def _share(value: float) -> str:
     return "< 0.001" if 0 < value < 0.0005 else f"{value:.3f}"
 
 
-def _facts(effect: Effect, rope: Any, true: Any) -> Facts:
+def _facts(effect: Effect, rope: tuple[float, float] | None, true: Effect | None) -> Facts:
     """Return the numbers of one effect."""
     row = effect.summary(PROB).iloc[0]
     low, high = effect.interval(PROB)
@@ -181,7 +181,7 @@ def _facts(effect: Effect, rope: Any, true: Any) -> Facts:
     return Facts(tuple(pairs))
 
 
-def _cells(effect: Effect, rope: Any) -> Grid:
+def _cells(effect: Effect, rope: tuple[float, float] | None) -> Grid:
     """Return the numbers of an effect with several cells."""
     table = effect.summary(PROB)
     sides = _directions(effect)
@@ -202,7 +202,9 @@ def _cells(effect: Effect, rope: Any) -> Grid:
     return grid(table, caption, first=first, **options)  # type: ignore[arg-type]
 
 
-def _picture(material: Material, effect: Effect, rope: Any, true: Any) -> Picture:
+def _picture(
+    material: Material, effect: Effect, rope: tuple[float, float] | None, true: Effect | None
+) -> Picture:
     """Return the picture of an effect."""
     options: dict[str, Any] = {"prob": PROB}
     height = 2.9

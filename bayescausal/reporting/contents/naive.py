@@ -22,6 +22,7 @@ from bayescausal.effects.estimate import estimate
 from bayescausal.types import BayesCausalError, Set
 
 if TYPE_CHECKING:
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
 
 __all__ = ["beside"]
@@ -84,7 +85,7 @@ def beside(fit: Fit, effect: Effect, seed: int) -> Any:
         return f"no association beside it. {error}"
 
 
-def _line(fit: Fit, asked: Any, distance: float, seed: int) -> tuple[Effect, str] | None:
+def _line(fit: Fit, asked: Estimand, distance: float, seed: int) -> tuple[Effect, str] | None:
     """Return the slope of a line through the data times a distance, as draws."""
     name, outcome = asked.treatments[0], asked.outcome_name
     columns = [fit.columns.get(n) for n in (name, outcome)]

@@ -33,7 +33,10 @@ from bayescausal.reporting.page.pictures import draw
 from bayescausal.reporting.terminal import arrows, shown_parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
+    import pymc as pm
 
     from bayescausal.effects.effect import Effect
     from bayescausal.inference.record import Fit
@@ -191,7 +194,7 @@ def _in_words(effect: Effect) -> str:
     return f"{upper_first(asked_in_words(effect))}{over}{split}?"
 
 
-def _formulas_text(recipe: Any) -> str:
+def _formulas_text(recipe: Mapping[str, Any]) -> str:
     """Return formulas, families, priors and levels as they are written in a file."""
     lines = [*recipe["formulas"]]
     lines += [f"family {name}: {family}" for name, family in recipe["families"].items()]
@@ -200,7 +203,7 @@ def _formulas_text(recipe: Any) -> str:
     return "\n".join(lines)
 
 
-def _equations(model: Any) -> str:
+def _equations(model: pm.Model) -> str:
     """Return the model as text, one variable a line; empty where it cannot be written."""
     try:
         text = str(model.str_repr())

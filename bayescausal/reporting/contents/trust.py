@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from bayescausal.reporting.page.blocks import Bullets, Picture, Section, Text, grid
 from bayescausal.reporting.page.pictures import draw
 from bayescausal.types import BayesCausalError, EstimandError, closest
@@ -81,7 +83,7 @@ class Outcome:
         return str(getattr(self.record, "verdict", "") or "see below")
 
 
-def chosen(checks: Any) -> list[Any]:
+def chosen(checks: object) -> list[Any]:
     """Return the checks that are asked for: names, or records that are there already.
 
     Raises
@@ -146,8 +148,6 @@ def run(
 
 def section(outcomes: list[Outcome]) -> Section:
     """Return the checks as a section: a table of verdicts, then each."""
-    import pandas as pd
-
     if not outcomes:
         return Section("Checks", (Text("None was asked for."),))
     table = pd.DataFrame(
@@ -164,7 +164,7 @@ def section(outcomes: list[Outcome]) -> Section:
 # --------------------------------------------------------------------------- private
 
 
-def _record(given: Any) -> Any:
+def _record(given: object) -> object:
     """Return something that speaks as a check does, or refuse it."""
     if not (
         callable(getattr(given, "sentence", None)) or callable(getattr(given, "summary", None))
@@ -250,17 +250,17 @@ def _part(outcome: Outcome) -> Section:
     return Section(outcome.title, tuple(blocks))
 
 
-def _words(record: Any) -> str:
+def _words(record: object) -> str:
     sentence = getattr(record, "sentence", None)
     return str(sentence() if callable(sentence) else record)
 
 
-def _index_name(table: Any) -> str:
+def _index_name(table: pd.DataFrame) -> str:
     names = [str(n).replace("_", " ") for n in table.index.names if n is not None]
     return ", ".join(names)
 
 
-def _pictures(title: str, record: Any) -> list[Any]:
+def _pictures(title: str, record: object) -> list[Any]:
     """Return the picture of a check, or none."""
     plot = getattr(record, "plot", None)
     if plot is None or (hasattr(record, "picture") and record.picture is None):

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from matplotlib.axes import Axes
 
+    from bayescausal.annotations import Names
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
 
@@ -165,11 +166,13 @@ def plot_graph(
 # ------------------------------------------------------------------------- what to draw
 
 
-def _as_graph(model_or_graph: Any, unit_dims: Any) -> nx.DiGraph:
+def _as_graph(model_or_graph: object, unit_dims: Names | None) -> nx.DiGraph:
     """Return the graph itself, or the graph of a model."""
     if isinstance(model_or_graph, (nx.Graph, str, list, tuple)):
         graph = as_graph(model_or_graph)
     else:
+        if unit_dims is not None and not isinstance(unit_dims, str):
+            unit_dims = tuple(unit_dims)
         graph = as_graph(graph_of(model_or_graph, unit_dims=unit_dims))
     if not graph:
         raise GraphError("The graph has no nodes.", expected="at least one variable.")
@@ -186,7 +189,7 @@ def _causal_edges(
 
 
 def _adjusted(
-    graph: nx.DiGraph, treatments: Sequence[str], outcomes: Sequence[str], adjustment: Any
+    graph: nx.DiGraph, treatments: Sequence[str], outcomes: Sequence[str], adjustment: Names | None
 ) -> tuple[str, ...] | None:
     """Return what is adjusted for; None where that is no part of the picture."""
     if adjustment is None or not treatments or not outcomes:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from bayescausal.annotations import Array
+
 __all__ = [
     "KINDS",
     "LINE",
@@ -130,7 +132,7 @@ def smooth(points: np.ndarray, steps: int = 60) -> np.ndarray:
     for i in range(1, len(p) - 2):
         t = np.linspace(knots[i], knots[i + 1], steps)[:, None]
 
-        def mix(a: Any, b: Any, low: int, high: int, t: np.ndarray = t) -> Any:
+        def mix(a: Array, b: Array, low: int, high: int, t: np.ndarray = t) -> Array:
             share = (t - knots[low]) / (knots[high] - knots[low])
             return (1 - share) * a + share * b
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from bayescausal.draws.digits import level_text, rows_text, significant
 
@@ -184,7 +184,7 @@ def _label(key: object) -> str:
     return level_text(key) if isinstance(key, float) and key != round(key, 6) else str(key)
 
 
-def cell(value: Any, form: str = "") -> str:
+def cell(value: object, form: str = "") -> str:
     """Return a value as a table shows it; a dash for what is undefined.
 
     Examples
@@ -201,6 +201,8 @@ def cell(value: Any, form: str = "") -> str:
         return value
     if isinstance(value, tuple | list):
         return " to ".join(cell(v, form) for v in value)
+    if not isinstance(value, SupportsFloat):
+        return str(value)
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -10,11 +10,14 @@ import base64
 import re
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.reporting.page.pictures import themed
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
     from bayescausal.reporting.page.blocks import Picture, Section
 
 __all__ = ["as_html", "as_markdown"]
@@ -57,7 +60,7 @@ def as_markdown(title: str, head: Section, content: tuple[Section, ...]) -> str:
 
 
 @cache
-def _environment(escaped: bool) -> Any:
+def _environment(escaped: bool) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -91,7 +94,7 @@ def _numeric(text: str) -> bool:
     return bool(re.fullmatch(r"[-+<>]?\s?[\d.,]+(e[-+]?\d+)?|-", str(text)))
 
 
-def _breakable(text: str) -> Any:
+def _breakable(text: str) -> Markup:
     """Return escaped text whose long names may be broken at underscores and dots."""
     from markupsafe import Markup, escape
 

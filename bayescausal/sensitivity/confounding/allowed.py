@@ -27,7 +27,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import brentq
@@ -36,6 +36,8 @@ from scipy.special import expit
 from bayescausal.types import UndefinedEffectError
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from bayescausal.sensitivity.confounding.confounder import Confounder
     from bayescausal.sensitivity.equations import Equations
 
@@ -63,13 +65,13 @@ class Allowed:
         """The largest strength on the treatment."""
         return self.residuals[0] / self.where.sd
 
-    def delta(self, gamma: Any) -> np.ndarray:
+    def delta(self, gamma: ArrayLike) -> np.ndarray:
         """Return the largest strength on the outcome at strengths on the treatment."""
         left = np.array([self._left(float(g)) for g in np.ravel(gamma)]).reshape(np.shape(gamma))
         with np.errstate(divide="ignore"):
             return self.residuals[1] / (self.where.sd * np.sqrt(left))
 
-    def __call__(self, gamma: Any, delta: Any) -> np.ndarray:
+    def __call__(self, gamma: ArrayLike, delta: ArrayLike) -> np.ndarray:
         """Return whether strengths are allowed.
 
         Parameters

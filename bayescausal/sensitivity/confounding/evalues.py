@@ -22,7 +22,7 @@ References
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from bayescausal.draws.digits import end_text
 from bayescausal.effects.effect import Effect
@@ -156,7 +156,7 @@ def e_value(
     return EValue(_e(ratio), ratio, limit)
 
 
-def finite(value: Any) -> float:
+def finite(value: SupportsFloat) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):

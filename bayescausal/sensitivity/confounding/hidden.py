@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
@@ -224,7 +225,7 @@ def hidden_confounder(
 # ------------------------------------------------------------------------------- private
 
 
-def _priors(prior: Any) -> dict[str, Any] | None:
+def _priors(prior: object) -> dict[str, Any] | None:
     """Check the distributions of the strengths."""
     if prior is None:
         return None
@@ -243,7 +244,7 @@ def _priors(prior: Any) -> dict[str, Any] | None:
     return dict(prior)
 
 
-def _values(given: Any, name: str, default: Callable[[], np.ndarray]) -> np.ndarray:
+def _values(given: ArrayLike | None, name: str, default: Callable[[], np.ndarray]) -> np.ndarray:
     """Return the strengths of a grid, sorted, 0 among them."""
     if given is None:
         return default()
@@ -282,20 +283,21 @@ def _surface(
     kept = xr.concat(rows, dim="gamma", coords="minimal", join="override").assign_coords(grid)
     kept = kept.transpose("chain", "draw", "gamma", "delta")
     kept.name = plain.label
-    surface = _summary(kept, plain.null, prob)
+    surface = _summary(kept, plain, prob)
     zero = {"gamma": 0.0, "delta": 0.0}
-    exact = _summary(plain.draws, plain.null, prob)
+    exact = _summary(plain.draws, plain, prob)
     for name, values in exact.items():
         surface[name].loc[zero] = float(values)
     return surface, kept
 
 
-def _summary(draws: xr.DataArray, null: Any, prob: float) -> xr.Dataset:
+def _summary(draws: xr.DataArray, plain: Effect, prob: float) -> xr.Dataset:
+    assert plain.null is not None
     over = ("chain", "draw")
     ends = interval(draws, prob)
     summary = {"mean": draws.mean(over), "sd": draws.std(over, ddof=1)}
     summary |= {end: ends.sel(ci_bound=end, drop=True) for end in ("lower", "upper")}
-    return xr.Dataset(summary | {"above_null": (draws > null).mean(over)})
+    return xr.Dataset(summary | {"above_null": (draws > plain.null).mean(over)})
 
 
 def _thinned(draws: xr.DataArray, cells: Cells) -> xr.DataArray:
@@ -331,7 +333,7 @@ def _as_strong(
             table.loc[name, ["mean", "lower", "upper"]] = np.nan
             continue
         effect = answer(cells.fit(g, d, seed=seed), estimand, seed)
-        found = _summary(effect.draws, plain.null, prob)
+        found = _summary(effect.draws, plain, prob)
         table.loc[name, ["mean", "lower", "upper"]] = [
             float(found[key]) for key in ("mean", "lower", "upper")
         ]

@@ -127,7 +127,7 @@ class HiddenConfounder:
         table.index.name = "gamma"
         return table
 
-    def _margin(self, cells: Any, kind: str) -> np.ndarray:
+    def _margin(self, cells: xr.Dataset, kind: str) -> np.ndarray:
         """Return how far the conclusion is from tipping: negative once it has."""
         below = float(self.effect) < self.null
         end = "mean" if kind == "mean" else ("upper" if below else "lower")

@@ -26,7 +26,7 @@ References
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, SupportsFloat, overload
 
 import numpy as np
 import xarray as xr
@@ -167,7 +167,7 @@ def robustness_value(
 # ------------------------------------------------------------------------------- private
 
 
-def _refuse_effect(effect: Effect, estimand: Any) -> None:
+def _refuse_effect(effect: Effect, estimand: object) -> None:
     """Refuse an effect that is no difference of one number, or that comes with a question."""
     if estimand is not None:
         raise EstimandError(
@@ -190,7 +190,7 @@ def _rv(f: Any) -> Any:
     return (np.sqrt(f**4 + 4 * f**2) - f**2) / 2
 
 
-def _classical(t: Any, df: float | None, q: float, alpha: float | None) -> float:
+def _classical(t: SupportsFloat, df: float | None, q: float, alpha: float | None) -> float:
     t = finite(t)
     if df is None or not df > 1:
         raise EstimandError(

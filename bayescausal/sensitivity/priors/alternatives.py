@@ -86,7 +86,7 @@ def with_priors(model: pm.Model, priors: Mapping[str, Any]) -> pm.Model:
     return close(fgraph, {k: v for k, v in initvals.items() if k not in priors})
 
 
-def alternatives_of(fit: Fit, given: Any) -> dict[str, pm.Model]:
+def alternatives_of(fit: Fit, given: object) -> dict[str, pm.Model]:
     """Return a model for each named alternative.
 
     Parameters

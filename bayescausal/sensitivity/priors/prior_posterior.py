@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 import pandas as pd
@@ -234,7 +234,9 @@ def prior_posterior(
     )
 
 
-def _truth(fit: Fit, estimand: Estimand, truth: Any, seed: int) -> float | None:
+def _truth(
+    fit: Fit, estimand: Estimand, truth: Mapping[str, Any] | SupportsFloat | None, seed: int
+) -> float | None:
     """Return the right answer as a number."""
     if truth is None:
         return None

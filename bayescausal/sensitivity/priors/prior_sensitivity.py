@@ -55,6 +55,8 @@ from bayescausal.types import EstimandError, FitMismatchError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.axes import Axes
+
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
@@ -198,25 +200,18 @@ def _scaled(fit: Fit, values: np.ndarray, parameters: bool, prob: float) -> dict
     return rows
 
 
-def _check(table: Any, effect: Effect, refits: list[str]) -> Check:
+def _check(table: pd.DataFrame, effect: Effect, refits: list[str]) -> Check:
     """Return the verdict and its words."""
-    null = effect.null
-    has_prior = "prior ^ 0.8" in table.index
-    prior = float(table.loc["prior ^ 0.8", "sensitivity"]) if has_prior else 0.0
-    data = float(table.loc["likelihood ^ 0.8", "sensitivity"])
-    named = table.loc[[f"refit: {name}" for name in refits]]
-    turned = (
-        []
-        if null is None
-        else [
-            str(i).removeprefix("refit: ")
-            for i, row in named.iterrows()
-            if _side(row, null) != _side(table.loc["as fitted"], null)
-        ]
-    )
-    moved = [
-        str(i).removeprefix("refit: ") for i, row in named.iterrows() if abs(row["shift"]) > SHIFT
+    null, rows = effect.null, table.to_dict("index")
+    prior = float(rows.get("prior ^ 0.8", {"sensitivity": 0.0})["sensitivity"])
+    data = float(rows["likelihood ^ 0.8"]["sensitivity"])
+    named = {name: rows[f"refit: {name}"] for name in refits}
+    turned = [
+        name
+        for name, row in named.items()
+        if null is not None and _side(row, null) != _side(rows["as fitted"], null)
     ]
+    moved = [name for name, row in named.items() if abs(row["shift"]) > SHIFT]
     finding = f"Sensitivity of {effect.label} to the prior {prior:.2f}, to the data {data:.2f}: "
     finding += _diagnosis(prior, data)
     single = table[table.index.str.startswith("prior of ")]
@@ -224,11 +219,11 @@ def _check(table: Any, effect: Effect, refits: list[str]) -> Check:
         most = str(single["sensitivity"].idxmax()).removeprefix("prior of ")
         most = most.removesuffix(f" ^ {_SHOWN[0]:g}")
         finding += f" Most of it comes from the prior of {most}."
-    if len(named):
-        worst = named["shift"].abs().idxmax()
+    if named:
+        worst = max(named, key=lambda name: abs(named[name]["shift"]))
         finding += (
-            f" Of the named alternatives {str(worst).removeprefix('refit: ')} moves the mean most, "
-            f"by {named.loc[worst, 'shift']:+.2f} posterior sds."
+            f" Of the named alternatives {worst} moves the mean most, by "
+            f"{named[worst]['shift']:+.2f} posterior sds."
         )
     if turned:
         finding += f" The conclusion is another one under {', '.join(turned)}."
@@ -251,7 +246,7 @@ def _check(table: Any, effect: Effect, refits: list[str]) -> Check:
     )
 
 
-def _side(row: Any, null: float) -> int:
+def _side(row: Mapping[Any, float], null: float) -> int:
     """Return on which side of no effect an interval lies; 0 where it holds it."""
     return int(row["lower"] > null) - int(row["upper"] < null)
 
@@ -268,8 +263,8 @@ def _diagnosis(prior: float, data: float) -> str:
 
 
 def _picture(
-    table: pd.DataFrame, null: float | None, label: str, ax: Any = None, **options: Any
-) -> Any:
+    table: pd.DataFrame, null: float | None, label: str, ax: Axes | None = None, **options: Any
+) -> Axes:
     return plot_rows(
         list(table.index),
         table["mean"],

@@ -65,18 +65,8 @@ def as_shown(
 ) -> Shown:
     """Return anything that holds draws as draws with a label.
 
-    Parameters
-    ----------
-    label : str, optional
-        Default: that of the record, or the DataArray's name.
-    null : float, None or "own"
-        The value that means no effect. ``"own"``: that of the record, none without.
-
-    Examples
-    --------
-    >>> from bayescausal.figures.read import as_shown
-    >>> as_shown([1.0, 2.0], label="gain").values().ravel().tolist()
-    [1.0, 2.0]
+    ``label``: default: that of the record, or the DataArray's name.
+    ``null``: the value that means no effect. ``"own"``: that of the record, none without.
     """
     held = getattr(given, "draws", given)
     own = getattr(given, "label", None) or getattr(held, "name", None)

@@ -55,40 +55,15 @@ def plot_surface(
 ) -> Axes:
     """Draw an effect over the strengths of a hidden confounder.
 
-    Parameters
-    ----------
-    gamma, delta : array_like
-        Strengths on the treatment and on the outcome.
-    mean : array_like, shape (gamma, delta)
-        The posterior mean.
-    end : array_like, shape (gamma, delta)
-        The end of the interval that is closer to no effect.
-    null : float
-        The value that means no effect.
-    points : mapping of str to (gamma, delta), optional
-        Benchmarks.
-    names : (str, str)
-        Treatment and outcome.
-    label : str
-        Of the effect.
-    prob : float
-        Of the interval.
-    levels : int
-        How many colours.
-    limits : (array, array), optional
-        Strengths on the treatment, and the largest ones on the outcome that the data allow there:
-        what lies beyond is hatched.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. Default: a new figure.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bayescausal.figures.sensitivity import plot_surface
-    >>> g, d = np.array([0.0, 1.0]), np.array([-1.0, 0.0, 1.0])
-    >>> mean = 0.5 - g[:, None] * d
-    >>> plot_surface(g, d, mean, mean - 0.2).get_xlabel()
-    'hidden confounder on treatment (gamma)'
+    ``gamma``, ``delta``: strengths on the treatment and on the outcome.
+    ``mean`` (gamma, delta): the posterior mean.
+    ``end`` (gamma, delta): the end of the interval that is closer to no effect.
+    ``null``: the value that means no effect.
+    ``points``: benchmarks.
+    ``names``: treatment and outcome.
+    ``levels``: how many colours.
+    ``limits``: strengths on the treatment, and the largest ones on the outcome that the data allow
+        there: what lies beyond is hatched.
     """
     from matplotlib.colors import TwoSlopeNorm
     from matplotlib.lines import Line2D
@@ -240,27 +215,10 @@ def plot_rows(
 ) -> Axes:
     """Draw estimates of one effect under each other, the first being the reference.
 
-    Parameters
-    ----------
-    labels : sequence of str
-        One for each row, the first on top.
-    mean, lower, upper : array_like
-        Means and ends of intervals.
-    null : float, optional
-        The value that means no effect.
-    label : str
-        Of the effect.
-    marked : sequence of bool, optional
-        Rows to draw in the other colour.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. Default: a new figure.
-
-    Examples
-    --------
-    >>> from bayescausal.figures.sensitivity import plot_rows
-    >>> ax = plot_rows(["as fitted", "wide"], [0.2, 0.25], [0.1, 0.1], [0.3, 0.4])
-    >>> [text.get_text() for text in ax.get_yticklabels()]
-    ['as fitted', 'wide']
+    ``labels``: one for each row, the first on top.
+    ``mean``, ``lower``, ``upper``: means and ends of intervals.
+    ``null``: the value that means no effect.
+    ``marked``: rows to draw in the other colour.
     """
     mean, lower, upper = (np.asarray(v, dtype=float) for v in (mean, lower, upper))
     count = len(labels)

@@ -48,18 +48,7 @@ _GLUE = "\u00a0"  # a space that lines are not broken at
 def table(*columns: str, header: bool = True) -> Table:
     """Return an empty rich table: first column to the left, numbers to the right.
 
-    Parameters
-    ----------
-    *columns : str
-        The headings.
-    header : bool
-        Whether the headings are shown. Without them all columns are text.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.terminal import table
-    >>> table("Quantity", "Truth").columns[1].justify
-    'right'
+    ``header``: whether the headings are shown. Without them all columns are text.
     """
     from rich import box
     from rich.table import Table
@@ -81,23 +70,10 @@ def frame_table(
 ) -> Table:
     """Return a summary DataFrame as a rich table.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Numbers, one row per quantity; the index names the rows.
-    first : str
-        Heading of the index.
-    null : float, optional
-        The value of no effect.
-    columns : sequence of str, optional
-        Which columns. Default: all.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.reporting.terminal import frame_table
-    >>> frame_table(pd.DataFrame({"mean": [0.5]}, index=["sigma"])).row_count
-    1
+    ``frame``: numbers, one row per quantity; the index names the rows.
+    ``first``: heading of the index.
+    ``null``: the value of no effect.
+    ``columns``: which columns. Default: all.
     """
     chosen = [c for c in frame.columns if columns is None or c in columns]
     filled = table(first, *map(str, chosen))
@@ -109,26 +85,9 @@ def frame_table(
 def print_frame(frame: pd.DataFrame, *, first: str = "", null: float | None = None) -> None:
     """Print a summary in as many tables as the width needs: no name and no number is cut.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        As in :func:`frame_table`.
-    first : str
-        Heading of the index.
-    null : float, optional
-        The value of no effect.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.reporting.terminal import print_frame
-    >>> frame = pd.DataFrame({"mean": [0.5]}, index=["sigma"])
-    >>> print_frame(frame)  # doctest: +NORMALIZE_WHITESPACE
-    <BLANKLINE>
-             mean
-     ──────────────
-      sigma   0.5
-    <BLANKLINE>
+    ``frame``: as in :func:`frame_table`.
+    ``first``: heading of the index.
+    ``null``: the value of no effect.
     """
     width = shutil.get_terminal_size((80, 24)).columns
     shown = rows_text(frame, null)
@@ -147,19 +106,7 @@ def print_frame(frame: pd.DataFrame, *, first: str = "", null: float | None = No
 def print_table(shown: Table) -> None:
     """Print a table on standard output; square brackets in names are letters, not markup.
 
-    Parameters
-    ----------
-    shown : rich.table.Table
-        From :func:`table` or :func:`frame_table`.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.terminal import print_table, table
-    >>> print_table(table("a"))  # doctest: +NORMALIZE_WHITESPACE
-    <BLANKLINE>
-      a
-     ───
-    <BLANKLINE>
+    ``shown``: from :func:`table` or :func:`frame_table`.
     """
     from rich.console import Console
 
@@ -169,16 +116,7 @@ def print_table(shown: Table) -> None:
 def say(text: str) -> None:
     """Print a paragraph on standard output, wrapped at the width of the terminal.
 
-    Parameters
-    ----------
-    text : str
-        Words. An interval in brackets and an arrow stay on one line.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.terminal import say
-    >>> say("Dilution thins the coating.")
-    Dilution thins the coating.
+    ``text``: Words. An interval in brackets and an arrow stay on one line.
     """
     width = min(100, shutil.get_terminal_size((80, 24)).columns)
     glued = re.sub(r"(\[[^\[\] ]+,) (?=[^\[\] ]+\])| (?=-> )|(?<=->) ", r"\1" + _GLUE, text)

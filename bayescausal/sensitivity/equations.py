@@ -80,12 +80,9 @@ class Batch:
     def __call__(self, values: Mapping[str, Any], units: int = 1) -> list[np.ndarray]:
         """Return the outputs, the axis of draws first (of length 1 where nothing varies).
 
-        Parameters
-        ----------
-        values : mapping of str to array
-            For each name that is read.
-        units : int
-            Axes of the units: outputs with fewer get axes of length 1 after that of the draws.
+        ``values``: for each name that is read.
+        ``units``: Axes of the units: outputs with fewer get axes of length 1 after that of the
+            draws.
         """
         with np.errstate(all="ignore"):
             found = self._call(*(np.asarray(values[n], dtype=self._types[n]) for n in self.reads))
@@ -128,10 +125,7 @@ class Equations:
     def residual_sd(self, name: str, exact: Variable | None = None) -> np.ndarray:
         """Return the root mean square over units of a variable's residuals, draw by draw.
 
-        Parameters
-        ----------
-        exact : Variable, optional
-            The sd of the variable as an expression of the model, where it has one.
+        ``exact``: the sd of the variable as an expression of the model, where it has one.
         """
         structure = self.fit.structure
         output = mean_of(structure.variable(name)) if exact is None else exact
@@ -152,17 +146,9 @@ class Equations:
     def strength(self, child: str, parent: str, *, shuffles: int = 4, draws: int = 200) -> float:
         """Return how strongly one parent moves the location of a variable, per sd of the parent.
 
-        Parameters
-        ----------
-        shuffles : int
-            How often units exchange values.
-        draws : int
-            Posterior draws that are used, evenly spaced.
-
-        Returns
-        -------
-        float
-            The posterior mean; 0 where the child does not read the parent.
+        ``shuffles``: how often units exchange values.
+        ``draws``: posterior draws that are used, evenly spaced.
+        Result: the posterior mean; 0 where the child does not read the parent.
         """
         fit = self.fit
         batch = self._batch([location_of(fit.structure.variable(child))])

@@ -40,12 +40,8 @@ def stated_weights(
 ) -> dict[str, float] | None:
     """Return the weights that were stated beforehand, checked.
 
-    Raises
-    ------
-    EstimandError
-        If they are not a positive number for each model.
-    UnknownVariableError
-        If one is for no model.
+    Raises EstimandError if they are not a positive number for each model; UnknownVariableError if
+        one is for no model.
     """
     if weights is None:
         return None
@@ -79,10 +75,7 @@ def equivalent_pairs(named: Mapping[str, Fit]) -> tuple[tuple[str, str], ...]:
 def equivalence_classes(named: Mapping[str, Fit]) -> list[list[list[str]]]:
     """Return the classes of several graphs: for each its graphs, for each graph its models.
 
-    Returns
-    -------
-    list of list of list of str
-        A class with one graph is left out: data can judge its equations.
+    Result: a class with one graph is left out: data can judge its equations.
     """
     graphs: list[list[str]] = []
     for name, fit in named.items():
@@ -112,14 +105,9 @@ def divided(
 ) -> pd.Series:
     """Return the weights of models: inside a class as stated beforehand.
 
-    Parameters
-    ----------
-    stacking : Series
-        Stacking weights, by model.
-    classes : sequence
-        As :func:`equivalence_classes` gives them.
-    stated : mapping of str to float, optional
-        Default: equal for each graph of a class.
+    ``stacking``: stacking weights, by model.
+    ``classes``: as :func:`equivalence_classes` gives them.
+    ``stated``: default: equal for each graph of a class.
 
     Examples
     --------

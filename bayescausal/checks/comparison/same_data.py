@@ -30,15 +30,7 @@ __all__ = ["common_variables", "refuse_other_data", "refuse_unlike_scores", "uni
 def refuse_other_data(named: Mapping[str, Fit]) -> None:
     """Refuse fits that did not see the same data.
 
-    Parameters
-    ----------
-    named : mapping of str to Fit
-        The fits.
-
-    Raises
-    ------
-    DataError
-        Naming two fits and what differs.
+    Raises DataError naming two fits and what differs.
     """
     (first, one), *others = named.items()
     for name, other in others:
@@ -62,19 +54,9 @@ def refuse_other_data(named: Mapping[str, Fit]) -> None:
 def common_variables(named: Mapping[str, Fit], variables: str | Sequence[str] | None) -> list[str]:
     """Return the random variables that every model observes.
 
-    Parameters
-    ----------
-    named : mapping of str to Fit
-        The fits.
-    variables : str or sequence of str, optional
-        Those that are asked for.
-
-    Raises
-    ------
-    UnknownVariableError
-        If one that is asked for is not among them.
-    DataError
-        If there is none.
+    ``variables``: those that are asked for.
+    Raises UnknownVariableError if one that is asked for is not among them; DataError if there is
+        none.
     """
     fits = list(named.values())
     common = [
@@ -100,17 +82,8 @@ def common_variables(named: Mapping[str, Fit], variables: str | Sequence[str] | 
 def refuse_unlike_scores(named: Mapping[str, Fit], scored: Sequence[str]) -> None:
     """Refuse scores of different things: p(y | x) beside p(y), x being a consequence of y there.
 
-    Parameters
-    ----------
-    named : mapping of str to Fit
-        The fits.
-    scored : sequence of str
-        The variables whose densities are added up.
-
-    Raises
-    ------
-    DataError
-        If one model predicts given what in another one comes after, unscored.
+    ``scored``: the variables whose densities are added up.
+    Raises DataError if one model predicts given what in another one comes after, unscored.
     """
     for name, fit in named.items():
         graph = fit.structure.graph
@@ -131,20 +104,8 @@ def refuse_unlike_scores(named: Mapping[str, Fit], scored: Sequence[str]) -> Non
 def unit_densities(fit: Fit, scored: Sequence[str], draws: int) -> tuple[np.ndarray, xr.Dataset]:
     """Return the log density of each unit in each draw, and the draws themselves.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    scored : sequence of str
-        The variables whose densities are added up.
-    draws : int
-        At most so many.
-
-    Returns
-    -------
-    ndarray, dims (chain, draw, unit)
-    Dataset
-        The parameters in these draws.
+    ``scored``: the variables whose densities are added up.
+    Result: the parameters in these draws.
     """
     units = units_of(fit)
     assert units is not None

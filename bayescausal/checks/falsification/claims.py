@@ -71,12 +71,7 @@ class Tester:
 def adjusted(p_values: ArrayLike, correction: str = "benjamini-hochberg") -> np.ndarray:
     """Return p-values adjusted for how many there are; NaN stay and do not count.
 
-    Parameters
-    ----------
-    p_values : array_like
-        The p-values.
-    correction : str
-        ``"benjamini-hochberg"``, ``"benjamini-yekutieli"`` or ``"none"``.
+    ``correction``: ``"benjamini-hochberg"``, ``"benjamini-yekutieli"`` or ``"none"``.
 
     Examples
     --------

@@ -97,21 +97,11 @@ def check_independence(
 ) -> Outcome:
     """Test whether two variables are independent given others.
 
-    Parameters
-    ----------
-    left, right : sequence of Column
-        The two variables; several columns each if they are vectors.
-    given : sequence of Column
-        What is held fixed.
-    method : str
-        One of `METHODS`.
-
-    Raises
-    ------
-    EstimandError
-        For an unknown test.
-    DataError
-        If the test asked for does not suit the types.
+    ``left``, ``right``: the two variables; several columns each if they are vectors.
+    ``given``: what is held fixed.
+    ``method``: one of `METHODS`.
+    Raises EstimandError for an unknown test; DataError if the test asked for does not suit the
+        types.
 
     Examples
     --------

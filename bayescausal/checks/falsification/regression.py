@@ -91,14 +91,9 @@ class Residuals:
 def design(given: list[Column], rows: int, basis: str) -> np.ndarray:
     """Return the columns of a basis, orthonormal, the constant first.
 
-    Parameters
-    ----------
-    given : list of Column
-        The variables Z.
-    rows : int
-        How many rows they have.
-    basis : str
-        One of `BASES`.
+    ``given``: the variables Z.
+    ``rows``: how many rows they have.
+    ``basis``: one of `BASES`.
 
     Examples
     --------
@@ -122,14 +117,9 @@ def design(given: list[Column], rows: int, basis: str) -> np.ndarray:
 def residuals(target: Column, given: list[Column], bases: dict[str, np.ndarray]) -> Residuals:
     """Regress a variable on the basis of Z that predicts it best.
 
-    Parameters
-    ----------
-    target : Column
-        The variable; if it is discrete and has no order, its levels.
-    given : list of Column
-        The variables Z.
-    bases : dict of str to ndarray
-        Bases computed so far, by name; added to.
+    ``target``: the variable; if it is discrete and has no order, its levels.
+    ``given``: the variables Z.
+    ``bases``: Bases computed so far, by name; added to.
 
     Examples
     --------

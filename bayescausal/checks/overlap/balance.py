@@ -38,20 +38,11 @@ __all__ = ["balance_table"]
 def balance_table(covariates: Mapping[str, np.ndarray], support: Support) -> pd.DataFrame:
     """Return the balance of each covariate before and after weighting.
 
-    Parameters
-    ----------
-    covariates : mapping of str to ndarray, dims (draw or 1, unit)
-        Numbers, or indicators of levels.
-    support : Support
-        The arms and the weights.
-
-    Returns
-    -------
-    DataFrame
-        A row per covariate: ``measure``, ``before``, ``after`` (posterior mean) with its 94 %
-        interval (``after_lb``, ``after_ub``), ``ratio_before`` and ``ratio_after`` of the
-        variances (NaN for indicators and doses), ``chance`` (what sampling alone leaves, three
-        standard errors). Of several arms, the one that differs most.
+    ``covariates`` (draw or 1, unit): numbers, or indicators of levels.
+    Result: a row per covariate: ``measure``, ``before``, ``after`` (posterior mean) with its 94 %
+        interval (``after_lb``, ``after_ub``), ``ratio_before`` and ``ratio_after`` of the variances
+        (NaN for indicators and doses), ``chance`` (what sampling alone leaves, three standard
+        errors). Of several arms, the one that differs most.
     """
     rows = {name: _row(z, support) for name, z in covariates.items()}
     columns = ["measure", "before", "after", "after_lb", "after_ub"]

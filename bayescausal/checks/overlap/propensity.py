@@ -83,12 +83,8 @@ class Support:
     def beyond(self, limit: float, levels: tuple[int, ...] | None = None) -> np.ndarray:
         """Return, for each draw and unit, whether some level is out of its reach.
 
-        Parameters
-        ----------
-        limit : float
-            Of the average propensity of a level.
-        levels : tuple of int, optional
-            The levels that matter. Default: all.
+        ``limit``: of the average propensity of a level.
+        ``levels``: the levels that matter. Default: all.
         """
         chosen = self.chance if levels is None else self.chance[..., list(levels)]
         return np.asarray((chosen < limit * chosen.mean(axis=1, keepdims=True)).any(axis=-1))
@@ -99,23 +95,10 @@ def support_of_treatment(
 ) -> Support:
     """Return propensities and weights of an observed treatment.
 
-    Parameters
-    ----------
-    fit : Fit
-        The fit.
-    units : Units
-        Its units.
-    treatment : str
-        A random variable that was observed.
-    draws : slice
-        Which posterior draws.
-    effect : {"ATE", "ATT", "ATU"}
-        For whom: everyone, or those at the last or the first of two levels.
-
-    Raises
-    ------
-    EstimandError
-        If the treatment does not vary, is a vector, or `effect` does not apply to it.
+    ``treatment``: a random variable that was observed.
+    ``effect``: for whom: everyone, or those at the last or the first of two levels.
+    Raises EstimandError if the treatment does not vary, is a vector, or `effect` does not apply to
+        it.
     """
     values = np.asarray(fit.columns[treatment], dtype=float).reshape(-1)
     if len(np.unique(values)) < 2:
@@ -135,11 +118,6 @@ def support_of_treatment(
 
 def effective_size(weights: np.ndarray) -> np.ndarray:
     """Return the effective sample size of weighted units, for each draw.
-
-    Parameters
-    ----------
-    weights : ndarray, dims (draw, unit)
-        Weights.
 
     Examples
     --------

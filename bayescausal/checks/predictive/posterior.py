@@ -152,16 +152,7 @@ def predictions(
 ) -> tuple[list[Replicas], tuple[str, ...]]:
     """Return the predictions of each observed equation, and what a reader should know.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    variables : str or sequence of str, optional
-        Which. Default: all that were observed.
-    draws : int, optional
-        At most so many.
-    seed : int
-        Of the replicas.
+    ``variables``: which. Default: all that were observed.
     """
     units = units_of(fit)
     if units is None:
@@ -205,15 +196,7 @@ def predictions(
 def tree_of(found: Sequence[Replicas]) -> xr.DataTree:
     """Return replicas and values in the form of ArviZ.
 
-    Parameters
-    ----------
-    found : sequence of Replicas
-        The predictions.
-
-    Returns
-    -------
-    xarray.DataTree
-        Groups ``posterior_predictive`` (chain, draw, cells) and ``observed_data``.
+    Result: groups ``posterior_predictive`` (chain, draw, cells) and ``observed_data``.
     """
     drawn, seen = {}, {}
     for each in found:

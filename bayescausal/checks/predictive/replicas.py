@@ -80,12 +80,7 @@ class Replicas:
 def kind_of(fit: Fit, name: str) -> str:
     """Return the type of a random variable, which decides how it is looked at.
 
-    Parameters
-    ----------
-    fit : Fit
-        The fit.
-    name : str
-        A random structural variable.
+    ``name``: a random structural variable.
     """
     variable = fit.structure.variable(name)
     op = getattr(variable.owner.op, "name", None)
@@ -100,25 +95,10 @@ def replicas_of(
 ) -> list[Replicas]:
     """Return the predictions of one equation; of a vector, of each of its entries.
 
-    Parameters
-    ----------
-    fit : Fit
-        The fit.
-    units : Units
-        Its units.
-    name : str
-        An observed random variable.
-    draws : slice
-        Which draws.
-    seed : int
-        Of the replicas and of the randomised PIT values.
-    leave_out : bool
-        Whether each unit is left out of the posterior that predicts it.
-
-    Raises
-    ------
-    NoiseFormError
-        If the family has no distribution function.
+    ``name``: an observed random variable.
+    ``seed``: of the replicas and of the randomised PIT values.
+    ``leave_out``: whether each unit is left out of the posterior that predicts it.
+    Raises NoiseFormError if the family has no distribution function.
     """
     structure = fit.structure
     rule = noise_rule(structure.variable(name))

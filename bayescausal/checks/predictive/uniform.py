@@ -59,12 +59,8 @@ class Uniformity:
 def uniformity(values: np.ndarray, prob: float = 0.95) -> Uniformity:
     """Compare numbers with the uniform distribution.
 
-    Parameters
-    ----------
-    values : ndarray
-        Numbers between 0 and 1.
-    prob : float
-        Of the simultaneous band.
+    ``values``: numbers between 0 and 1.
+    ``prob``: of the simultaneous band.
 
     Examples
     --------

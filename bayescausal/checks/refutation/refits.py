@@ -157,16 +157,8 @@ class Refits:
     ) -> Fit:
         """Refit the model, or another one, and refuse a posterior that its sampler did not find.
 
-        Parameters
-        ----------
-        data : mapping of str to ndarray
-            The changed data.
-        seed : int
-            Of the refit.
-        model : callable, optional
-            Makes another model in the place of the fit's.
-        key : str
-            Which model this is: each is compiled once.
+        ``model``: Makes another model in the place of the fit's.
+        ``key``: which model this is: each is compiled once.
         """
         if key not in self._compiled:
             names = [n for n in self.fit.columns if n in self.fit.structure.random]
@@ -187,19 +179,8 @@ class Refits:
     def effect(self, data: Mapping[str, Array], seed: int, *, same: bool) -> tuple[float, float]:
         """Refit to data and answer the question.
 
-        Parameters
-        ----------
-        data : mapping of str to ndarray
-            The changed data.
-        seed : int
-            Of the refit.
-        same : bool
-            Whether these are the original units, one by one, with other values.
-
-        Returns
-        -------
-        (float, float)
-            Mean and sd of the effect.
+        ``same``: whether these are the original units, one by one, with other values.
+        Result: mean and sd of the effect.
         """
         refit = self.refit(data, seed)
         if same:

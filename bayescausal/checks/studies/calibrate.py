@@ -187,17 +187,12 @@ def calibrate_with(
 ) -> Calibration:
     """Calibrate another fit, answer or interval in the place of the usual ones.
 
-    Parameters
-    ----------
-    model, estimands, units, seed, replicates, rank_draws, draws, chains, executor, progressbar
-        As in :func:`calibrate`, and so are `on_replicate` and `path`.
-    options : dict
-        Of the fit.
-    fit, answer, interval : callable, optional
-        In the place of :func:`bayescausal.fit`, :func:`bayescausal.estimate` and the narrowest
-        interval.
-    **study
-        ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
+    ``model``, ``estimands``, ``units``, ``seed``, ``replicates``, ``rank_draws``, ``draws``,
+        ``chains``, ``executor``, ``progressbar``: as in :func:`calibrate`, and so are
+        `on_replicate` and `path`.
+    ``fit``, ``answer``, ``interval``: in the place of :func:`bayescausal.fit`,
+        :func:`bayescausal.estimate` and the narrowest interval.
+    ``**study``: ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
     """
     replicates = check_replicates(replicates)
     check_executor(executor)

@@ -148,10 +148,7 @@ def judge(
 ) -> Calibration:
     """Return the verdict on the rows of a study.
 
-    Parameters
-    ----------
-    rank_draws : int
-        Draws among which truths are ranked.
+    ``rank_draws``: draws among which truths are ranked.
     """
     names = names_of(rows)
     lines = {}

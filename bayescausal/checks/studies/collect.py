@@ -52,14 +52,10 @@ def make_recipe(
 ) -> Recipe:
     """Check the parts of a study at the door, and put them together.
 
-    Raises
-    ------
-    StudyError
-        If nothing is left to observe.
-    ModelError
-        If truths are to be drawn from a prior that is improper.
-    UnknownVariableError, ParameterError, FixedUnitsError, PotentialError, EstimandError, ...
-        Where a name, value, size or question does not fit the models.
+    Raises StudyError if nothing is left to observe; ModelError if truths are to be drawn from a
+        prior that is improper; UnknownVariableError, ParameterError, FixedUnitsError,
+        PotentialError, EstimandError, ... where a name, value, size or question does not fit the
+        models.
     """
     if more.get("fit") is None:
         check_keywords(options, own=["method", "sampler"])
@@ -113,12 +109,7 @@ def collect(
 ) -> tuple[pd.DataFrame, Recipe, tuple[str, ...]]:
     """Run what is missing of a study and return all rows, ordered by replicate.
 
-    Returns
-    -------
-    rows : DataFrame
-    recipe : Recipe
-        With the seed of the file, where that was not given.
-    notes : tuple of str
+    Result: ``recipe``: with the seed of the file, where that was not given.
     """
     import dataclasses
 

@@ -69,10 +69,7 @@ _BUILD = threading.Lock()
 def check_executor(executor: Executor | None) -> Executor | None:
     """Return the executor, or refuse what is none.
 
-    Raises
-    ------
-    StudyError
-        If it has no ``submit``; a Dask client is told how to give one.
+    Raises StudyError if it has no ``submit``; a Dask client is told how to give one.
     """
     if executor is None:
         return None
@@ -99,24 +96,11 @@ def run_study(
 ) -> tuple[str, ...]:
     """Run replicates, and hand over the rows of each as it is finished.
 
-    Parameters
-    ----------
-    replicates : iterable of int
-        Numbers of those to run.
-    executor : Executor, optional
-        None: one after the other, here.
-    on_rows : callable
-        ``(replicate, rows)``, called in this thread, in the order of completion.
-
-    Returns
-    -------
-    tuple of str
-        What a reader should know of the run.
-
-    Raises
-    ------
-    StudyError
-        If the models or questions cannot travel to the executor, or it was shut down.
+    ``replicates``: numbers of those to run.
+    ``executor``: None: one after the other, here.
+    ``on_rows``: ``(replicate, rows)``, called in this thread, in the order of completion.
+    Result: what a reader should know of the run.
+    Raises StudyError if the models or questions cannot travel to the executor, or it was shut down.
     """
     numbers = list(replicates)
     if not numbers:
@@ -133,12 +117,8 @@ def run_study(
 def work(key: str, payload: bytes, replicate: int) -> _Rows:
     """Run one replicate where the payload was sent.
 
-    Parameters
-    ----------
-    key : str
-        Of the payload.
-    payload : bytes
-        The recipe, pickled.
+    ``key``: of the payload.
+    ``payload``: the recipe, pickled.
     """
     with quiet():
         kept = _BENCHES.of

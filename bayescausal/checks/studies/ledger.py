@@ -61,21 +61,11 @@ def open_ledger(
 ) -> tuple[int, Ledger]:
     """Open a study that was begun, or begin one.
 
-    Parameters
-    ----------
-    path : path
-        Of the file; its folder must exist.
-    kind : str
-        ``"recover"``, ``"calibrate"`` or ``"assurance"``.
-    parts : mapping of str to str
-        The fingerprint, by part.
-    seed : int or None
-        None: the seed that the file has, or a fresh one.
-
-    Raises
-    ------
-    StudyError
-        If the file holds another study, naming what differs, or no study.
+    ``path``: of the file; its folder must exist.
+    ``kind``: ``"recover"``, ``"calibrate"`` or ``"assurance"``.
+    ``parts``: the fingerprint, by part.
+    ``seed``: None: the seed that the file has, or a fresh one.
+    Raises StudyError if the file holds another study, naming what differs, or no study.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -105,14 +95,7 @@ def open_ledger(
 
 
 def fingerprint(**parts: Any) -> dict[str, str]:
-    """Return a short hash for each part of a study.
-
-    Examples
-    --------
-    >>> from bayescausal.checks.studies.ledger import fingerprint
-    >>> fingerprint(units=100) == fingerprint(units=100), fingerprint(units=100)["units"]
-    (True, 'ad57366865126e55')
-    """
+    """Return a short hash for each part of a study."""
     return {k: hashlib.sha256(say(v).encode()).hexdigest()[:16] for k, v in parts.items()}
 
 

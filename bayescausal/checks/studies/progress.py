@@ -17,12 +17,8 @@ __all__ = ["counted"]
 def counted(title: str, total: int, done: int, show: bool) -> Iterator[Callable[[bool], None]]:
     """Show progress while replicates are run.
 
-    Parameters
-    ----------
-    total, done : int
-        Replicates in all, and those that were there already.
-    show : bool
-        False: nothing is shown.
+    ``total``, ``done``: replicates in all, and those that were there already.
+    ``show``: False: nothing is shown.
 
     Yields
     ------

@@ -46,19 +46,11 @@ def parse_questions(
 ) -> dict[str, Question]:
     """Return the questions of a study by name.
 
-    Parameters
-    ----------
-    estimands : Estimand, Effect, callable, sequence of them, or mapping of str to them
-        Without names: an estimand's label; where two have the same, what each asks in full.
-    structure : Structure, optional
-        Names that estimands mention must be in it.
-
-    Raises
-    ------
-    EstimandError
-        If there is no question, or something else among them.
-    UnknownVariableError
-        If an estimand names no variable of the model.
+    ``estimands``: without names: an estimand's label; where two have the same, what each asks in
+        full.
+    ``structure``: names that estimands mention must be in it.
+    Raises EstimandError if there is no question, or something else among them; UnknownVariableError
+        if an estimand names no variable of the model.
 
     Examples
     --------
@@ -87,10 +79,7 @@ def parse_questions(
 def as_effect(answer: Effect | xr.DataArray | ArrayLike, name: str, fit: Fit) -> Effect:
     """Return what a function of a fit gave, as an Effect with the fit's chains and draws.
 
-    Raises
-    ------
-    EstimandError
-        If it has another number of draws.
+    Raises EstimandError if it has another number of draws.
     """
     sizes = fit.draws["posterior"].sizes
     shape = int(sizes["chain"]), int(sizes["draw"])
@@ -114,18 +103,9 @@ def cells_of(
 ) -> tuple[list[str], np.ndarray, tuple[bool, ...]]:
     """Return the cells of an answer.
 
-    Parameters
-    ----------
-    unit_dims : tuple of str
-        Along which cells are units.
-
-    Returns
-    -------
-    labels : list of str
-        Of each cell, such as ``"z=1"``; empty for one number.
-    draws : ndarray, shape (chain, draw, cell)
-    pooled : tuple of bool
-        Whether a cell is one unit of many.
+    ``unit_dims``: Along which cells are units.
+    Result: ``labels``: of each cell, such as ``"z=1"``; empty for one number; ``pooled``: whether a
+        cell is one unit of many.
     """
     array = effect.draws
     dims = cell_dims(array)

@@ -122,14 +122,7 @@ class Seeds:
 
 
 def seeds_of(seed: int, replicate: int, spawn: tuple[int, ...] = ()) -> Seeds:
-    """Return the seeds of a replicate.
-
-    Examples
-    --------
-    >>> from bayescausal.checks.studies.recipe import seeds_of
-    >>> seeds_of(1, 5) == seeds_of(1, 5), seeds_of(1, 5) == seeds_of(1, 6)
-    (True, False)
-    """
+    """Return the seeds of a replicate."""
     state = np.random.SeedSequence(seed, spawn_key=(*spawn, replicate))
     return Seeds(*(int(s >> 1) for s in state.generate_state(len(dataclasses.fields(Seeds)))))
 

@@ -181,16 +181,10 @@ def recover_with(
 ) -> Recovery:
     """Recover with another fit, or another way to answer, in the place of the usual ones.
 
-    Parameters
-    ----------
-    model, truth, estimands, units, seed, replicates, parameters, executor, progressbar
-        As in :func:`recover`, and so are `on_replicate` and `path`.
-    options : dict
-        Of the fit.
-    fit, answer : callable, optional
-        In the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
-    **study
-        ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
+    ``model``, ``truth``, ``estimands``, ``units``, ``seed``, ``replicates``, ``parameters``,
+        ``executor``, ``progressbar``: as in :func:`recover`, and so are `on_replicate` and `path`.
+    ``fit``, ``answer``: in the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
+    ``**study``: ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
     """
     replicates = check_replicates(replicates)
     check_executor(executor)

@@ -213,12 +213,8 @@ class Recovery:
 def summarise_rows(rows: pd.DataFrame, replicates: int) -> pd.DataFrame:
     """Return the measures of each estimand and cell.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        As in :class:`Recovery`.
-    replicates : int
-        Of which every estimand should have an answer.
+    ``rows``: as in :class:`Recovery`.
+    ``replicates``: of which every estimand should have an answer.
     """
     named = rows.assign(name=names_of(rows))
     lines = {}

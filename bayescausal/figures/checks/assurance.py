@@ -26,27 +26,10 @@ def plot_assurance(
 ) -> Axes:
     """Draw the curve with its Monte Carlo intervals, and the number of units needed.
 
-    Parameters
-    ----------
-    curve : DataFrame
-        ``units``, ``met``, ``lower``, ``upper``, ``fitted``.
-    probability : float
-        The wanted one, a line across.
-    needed : float
-        Where the curve reaches it; infinite: nowhere.
-    title, rule : str
-        What was asked, and what is good enough.
-    ax : matplotlib Axes, optional
-        Default: a new figure.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.figures.checks.assurance import plot_assurance
-    >>> curve = pd.DataFrame({"units": [50, 200], "met": [0.5, 0.9], "lower": [0.4, 0.8],
-    ...                       "upper": [0.6, 0.95], "fitted": [0.5, 0.9]})
-    >>> plot_assurance(curve, 0.8, 150.0).get_xlabel()
-    'units'
+    ``curve``: ``units``, ``met``, ``lower``, ``upper``, ``fitted``.
+    ``probability``: the wanted one, a line across.
+    ``needed``: where the curve reaches it; infinite: nowhere.
+    ``title``, ``rule``: what was asked, and what is good enough.
     """
     ax = new_axes(ax, height=3.6)
     units = curve["units"].to_numpy(dtype=float)

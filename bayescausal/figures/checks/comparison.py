@@ -24,29 +24,11 @@ __all__ = ["plot_comparison"]
 def plot_comparison(table: pd.DataFrame, models: Sequence[Any], *, ax: Axes | None = None) -> Axes:
     """Draw the scores of models, and their answers where there are any.
 
-    Parameters
-    ----------
-    table : DataFrame
-        A row per model with ``elpd_diff``, ``dse``, ``weight`` and ``k_bad``, and with ``mean``,
-        ``hdi94_lb`` and ``hdi94_ub`` where a question was asked; a row ``stacked`` may follow.
-    models : sequence
-        The rows that are models.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw the scores; the answers are then left out.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        That of the scores.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.figures.checks.comparison import plot_comparison
-    >>> table = pd.DataFrame({"elpd_diff": [0.0, -9.0], "dse": [0.0, 2.0], "weight": [1.0, 0.0],
-    ...                       "k_bad": [0, 1]}, index=["a", "b"])
-    >>> [t.get_text() for t in plot_comparison(table, ["a", "b"]).get_yticklabels()]
-    ['a', 'b']
+    ``table``: a row per model with ``elpd_diff``, ``dse``, ``weight`` and ``k_bad``, and with
+        ``mean``, ``hdi94_lb`` and ``hdi94_ub`` where a question was asked; a row ``stacked`` may
+        follow.
+    ``models``: the rows that are models.
+    Result: that of the scores.
     """
     both = ax is None and "mean" in table
     height = 1.1 + 0.36 * len(table)

@@ -46,27 +46,9 @@ def plot_chances(
 ) -> Axes:
     """Draw the distribution of the propensity in each arm.
 
-    Parameters
-    ----------
-    chance : ndarray, dims (draw, unit, level)
-        The chance of each level.
-    arm : ndarray of int, dims (unit,)
-        The level that each unit had.
-    labels : sequence of str
-        Names of the levels.
-    name : str
-        Of the treatment.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bayescausal.figures.checks.overlap import plot_chances
-    >>> p = np.linspace(0.1, 0.9, 50)
-    >>> ax = plot_chances(np.stack([1 - p, p], -1)[None], (p > 0.5).astype(int), ["0", "1"])
-    >>> ax.get_ylabel()
-    'share of the arm'
+    ``chance`` (draw, unit, level): the chance of each level.
+    ``arm`` (unit,): the level that each unit had.
+    ``labels``: names of the levels.
     """
     if len(labels) == 2:
         return _mirrored(chance[..., 1], arm, labels, name, ax)
@@ -76,21 +58,8 @@ def plot_chances(
 def plot_balance(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the love plot.
 
-    Parameters
-    ----------
-    table : DataFrame
-        A row per covariate with ``measure``, ``before``, ``after``, ``after_lb``, ``after_ub``.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.figures.checks.overlap import plot_balance
-    >>> row = {"measure": "difference", "before": 0.6, "after": 0.02, "after_lb": 0.0,
-    ...        "after_ub": 0.05}
-    >>> [t.get_text() for t in plot_balance(pd.DataFrame([row], index=["age"])).get_yticklabels()]
-    ['age']
+    ``table``: a row per covariate with ``measure``, ``before``, ``after``, ``after_lb``,
+        ``after_ub``.
     """
     ax = new_axes(ax, height=1.3 + 0.3 * max(len(table), 1))
     order = table.reindex(table["before"].abs().sort_values().index)

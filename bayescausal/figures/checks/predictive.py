@@ -42,22 +42,7 @@ EDGE = 12.0
 def plot_pit(curves: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     """Draw how far PIT values are from uniform.
 
-    Parameters
-    ----------
-    curves : mapping of str to object
-        By variable: ``at``, ``curve``, ``lower`` and ``upper``, arrays of one length.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from types import SimpleNamespace
-    >>> from bayescausal.figures.checks.predictive import plot_pit
-    >>> at = np.linspace(0.1, 0.9, 9)
-    >>> flat = SimpleNamespace(at=at, curve=0 * at, lower=-0.1 + 0 * at, upper=0.1 + 0 * at)
-    >>> plot_pit({"y": flat}).get_xlabel()
-    'PIT value'
+    ``curves``: by variable: ``at``, ``curve``, ``lower`` and ``upper``, arrays of one length.
     """
     ax = new_axes(ax)
     widest = max(curves.values(), key=lambda c: float(np.max(c.upper)), default=None)
@@ -81,23 +66,8 @@ def plot_pit(curves: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
 def plot_quantities(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw each test quantity in units of the spread of its replicas.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Indexed by variable and comparison, with ``seen``, ``predicted``, ``lower``, ``upper``,
-        ``spread`` and ``verdict``.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.figures.checks.predictive import plot_quantities
-    >>> row = {"seen": 1.0, "predicted": 0.9, "lower": 0.7, "upper": 1.1, "spread": 0.1,
-    ...        "verdict": "pass"}
-    >>> index = pd.MultiIndex.from_tuples([("y", "mean")], names=["variable", "comparison"])
-    >>> len(plot_quantities(pd.DataFrame([row], index=index)).get_yticks())
-    1
+    ``table``: Indexed by variable and comparison, with ``seen``, ``predicted``, ``lower``,
+        ``upper``, ``spread`` and ``verdict``.
     """
     ax = new_axes(ax, height=1.2 + 0.24 * max(len(table), 1))
     spread = table["spread"].to_numpy(dtype=float)
@@ -136,26 +106,7 @@ def plot_replicas(
 ) -> Axes:
     """Draw the distribution of a variable beside that of its replicas.
 
-    Parameters
-    ----------
-    seen : ndarray, dims (cell,)
-        The values.
-    drawn : ndarray, dims (draw, cell)
-        The replicas.
-    name : str
-        Of the variable.
-    whole : bool
-        Whether values are whole numbers, each with a bar of its own.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bayescausal.figures.checks.predictive import plot_replicas
-    >>> rng = np.random.default_rng(1)
-    >>> plot_replicas(rng.normal(size=50), rng.normal(size=(20, 50)), name="y").get_xlabel()
-    'y'
+    ``whole``: whether values are whole numbers, each with a bar of its own.
     """
     ax = new_axes(ax)
     low = min(seen.min(), np.quantile(drawn, 0.002))
@@ -182,22 +133,8 @@ def plot_replicas(
 def plot_prior(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw what the prior expects of each variable, in units of the data where there are any.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Indexed by variable, with ``q03``, ``q25``, ``q50``, ``q75``, ``q97`` of the prior
+    ``table``: Indexed by variable, with ``q03``, ``q25``, ``q50``, ``q75``, ``q97`` of the prior
         predictive, ``seen_mean`` and ``seen_sd`` (NaN without data) and ``verdict``.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.figures.checks.predictive import plot_prior
-    >>> row = {"q03": -2.0, "q25": -0.7, "q50": 0.0, "q75": 0.7, "q97": 2.0, "seen_mean": 0.1,
-    ...        "seen_sd": 1.0, "verdict": "pass"}
-    >>> plot_prior(pd.DataFrame([row], index=["y"])).get_xlabel()
-    "distance from the data's mean, in their sd"
     """
     ax = new_axes(ax, height=1.2 + 0.32 * max(len(table), 1))
     known = bool(table["seen_sd"].notna().all()) and len(table) > 0

@@ -47,24 +47,9 @@ def plot_rank_ecdf(
 ) -> Axes:
     """Draw the distribution function of ranks, less the uniform one, with bands.
 
-    Parameters
-    ----------
-    ranks : array_like of int, shape (replicate,)
-        From 0 to `draws`.
-    draws : int
-        Among which was ranked.
-    bands : mapping of float to (lower, upper)
-        By level: smallest and largest counts of ranks at or below 0, ..., draws - 1.
-    ax : matplotlib Axes, optional
-        Default: a new figure.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bayescausal.figures.checks.ranks import plot_rank_ecdf
-    >>> bands = {0.95: (np.array([1, 4, 9]), np.array([9, 14, 18]))}
-    >>> plot_rank_ecdf(np.arange(20) % 4, 3, bands, title="ATE").get_title(loc="left")
-    'ATE'
+    ``ranks`` (replicate,): from 0 to `draws`.
+    ``draws``: among which was ranked.
+    ``bands``: by level: smallest and largest counts of ranks at or below 0, ..., draws - 1.
     """
     ax = new_axes(ax, height=3.2)
     n = len(ranks)
@@ -101,21 +86,8 @@ def plot_rank_histogram(
 ) -> Axes:
     """Draw ranks in bins, with the range that each bin keeps to.
 
-    Parameters
-    ----------
-    draws : int
-        Among which was ranked.
-    bands : mapping, optional
-        Not drawn: bins have pointwise ranges. Taken so that both pictures are called alike.
-    ax : matplotlib Axes, optional
-        Default: a new figure.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bayescausal.figures.checks.ranks import plot_rank_histogram
-    >>> len(plot_rank_histogram(np.arange(100), 99).containers[0])
-    20
+    ``draws``: among which was ranked.
+    ``bands``: not drawn: bins have pointwise ranges. Taken so that both pictures are called alike.
     """
     from scipy import stats
 
@@ -140,14 +112,7 @@ def plot_rank_histogram(
 
 
 def rank_panels(count: int) -> Array:
-    """Return so many axes of a new figure, four in a row at most.
-
-    Examples
-    --------
-    >>> from bayescausal.figures.checks.ranks import rank_panels
-    >>> len(rank_panels(5))
-    5
-    """
+    """Return so many axes of a new figure, four in a row at most."""
     import matplotlib.pyplot as plt
 
     columns = min(count, 4 if count > 6 else 3)

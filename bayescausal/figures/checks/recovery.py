@@ -31,22 +31,8 @@ MOST = 400
 def plot_intervals(table: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
     """Draw the 94 % intervals of all replicates, sorted by their means, with the truth.
 
-    Parameters
-    ----------
-    table : DataFrame
-        One row per replicate: ``truth``, ``mean``, ``hdi94_lb``, ``hdi94_ub``, ``covered``. Rows
-        without numbers are failures, and counted in the title.
-    ax : matplotlib Axes, optional
-        Default: a new figure.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.figures.checks.recovery import plot_intervals
-    >>> table = pd.DataFrame({"truth": [1.0, 1.0], "mean": [1.2, 0.1], "hdi94_lb": [0.8, -0.3],
-    ...                       "hdi94_ub": [1.6, 0.5], "covered": [1.0, 0.0]})
-    >>> print(plot_intervals(table, title="ATE").get_title(loc="left"))
-    ATE: 1 of 2 intervals hold the truth
+    ``table``: one row per replicate: ``truth``, ``mean``, ``hdi94_lb``, ``hdi94_ub``, ``covered``.
+        Rows without numbers are failures, and counted in the title.
     """
     ax = new_axes(ax, height=4.2)
     good = table[~table["mean"].isna()].sort_values("mean", kind="stable")
@@ -92,10 +78,7 @@ def plot_intervals(table: pd.DataFrame, *, title: str = "", ax: Axes | None = No
 def plot_panels(tables: Mapping[str, pd.DataFrame]) -> Array:
     """Draw several estimands beside each other.
 
-    Parameters
-    ----------
-    tables : mapping of str to DataFrame
-        As for :func:`plot_intervals`, by title.
+    ``tables``: as for :func:`plot_intervals`, by title.
     """
     import matplotlib.pyplot as plt
 

@@ -40,26 +40,9 @@ def plot_refutation(
 ) -> Axes:
     """Draw refits beside what was expected of them.
 
-    Parameters
-    ----------
-    table : DataFrame
-        A row per refutation, with ``verdict``.
-    refits : DataFrame
-        A row per refit: ``refutation``, ``found``, ``expected`` and ``allowed``.
-    answer : mapping of str to float
-        ``low``, ``high`` and ``null`` of the answer.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.figures.checks.refutation import plot_refutation
-    >>> table = pd.DataFrame({"verdict": ["pass"]}, index=["placebo"])
-    >>> row = {"refutation": "placebo", "found": 0.1, "expected": 0.0, "allowed": 0.1}
-    >>> whole = {"low": 0.8, "high": 1.2, "null": 0.0}
-    >>> plot_refutation(table, pd.DataFrame([row]), whole).get_xlabel()
-    'effect'
+    ``table``: a row per refutation, with ``verdict``.
+    ``refits``: a row per refit: ``refutation``, ``found``, ``expected`` and ``allowed``.
+    ``answer``: ``low``, ``high`` and ``null`` of the answer.
     """
     shown = [t for t in table.index if table.loc[t, "verdict"] != "undecided"]
     ax = new_axes(ax, height=1.3 + 0.34 * max(len(shown), 1), width=7.6)

@@ -46,17 +46,8 @@ def quotient(top: Expression, bottom: Expression, of: tuple[str, ...] = ()) -> E
 def marginal(expression: Expression, over: Sequence[str]) -> Expression:
     """Sum a formula over variables, doing away with what sums to one.
 
-    Parameters
-    ----------
-    expression : Expression
-        The formula.
-    over : sequence of str
-        Variables to sum over; those that are not free in it are ignored.
-
-    Returns
-    -------
-    Expression
-        Without a `Sum` where every sum could be carried out.
+    ``over``: variables to sum over; those that are not free in it are ignored.
+    Result: without a `Sum` where every sum could be carried out.
 
     Examples
     --------
@@ -98,15 +89,7 @@ def marginal(expression: Expression, over: Sequence[str]) -> Expression:
 def conditioned(expression: Expression) -> set[frozenset[str]]:
     """Return the sets of variables that a formula conditions on: they must all occur (positivity).
 
-    Parameters
-    ----------
-    expression : Expression
-        The formula.
-
-    Returns
-    -------
-    set of frozenset of str
-        By their names in P(V).
+    Result: by their names in P(V).
 
     Examples
     --------

@@ -77,22 +77,9 @@ class CrossWorldError(Exception):
 def identify_worlds(graph: ADMG, worlds: Sequence[World]) -> Expression:
     """Identify the joint probability of what several worlds are asked about.
 
-    Parameters
-    ----------
-    graph : ADMG
-        The graph of the measured variables.
-    worlds : sequence of World
-        What is set and asked in each. A variable is asked about in one world only.
-
-    Returns
-    -------
-    Expression
-        A formula in P(V); values that were set appear under their names in `fixed`.
-
-    Raises
-    ------
-    CrossWorldError
-        With the reason, and the hedge where there is one.
+    ``worlds``: what is set and asked in each. A variable is asked about in one world only.
+    Result: a formula in P(V); values that were set appear under their names in `fixed`.
+    Raises CrossWorldError with the reason, and the hedge where there is one.
     """
     reads = _values_read(graph, worlds)
     matter = graph_set(reads)

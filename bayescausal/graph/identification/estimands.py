@@ -153,10 +153,7 @@ def decide(
 ) -> Identification:
     """Decide whether what a question asks is identified.
 
-    Parameters
-    ----------
-    observed : iterable of str, optional
-        The measured variables. Default: all nodes that are not marked latent.
+    ``observed``: the measured variables. Default: all nodes that are not marked latent.
     """
     dag = as_graph(graph)
     xs = as_names(dag, asked.treatment, "treatment")

@@ -48,15 +48,9 @@ def identify_along(
 ) -> Identification:
     """Decide whether a path-specific effect is identified.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    asked : EffectQuery
-        Of one treatment; `along` are its children on the chosen paths. The effect is defined: from
-        each of them all paths to the outcome are chosen (no recanting witness).
-    observed : iterable of str, optional
-        As for :func:`identify_effect`.
+    ``asked``: of one treatment; `along` are its children on the chosen paths. The effect is
+        defined: from each of them all paths to the outcome are chosen (no recanting witness).
+    ``observed``: as for :func:`identify_effect`.
 
     Examples
     --------

@@ -89,15 +89,8 @@ def with_positivity(found: Identification) -> Identification:
     each of the other, unless the formula weighs them by how they occur together: in the front door
     ``sum_m P(m | x) sum_x' P(x') P(y | x', m)``, m goes with x and is looked at with x'.
 
-    Parameters
-    ----------
-    found : Identification
-        A verdict with a formula.
-
-    Returns
-    -------
-    Identification
-        As it was, or identified only by the form of the equation.
+    ``found``: a verdict with a formula.
+    Result: as it was, or identified only by the form of the equation.
     """
     if not found or found.estimand is None or found.method == "observed":
         return found
@@ -121,23 +114,13 @@ def on_the_form(
 ) -> Identification:
     """Lower a verdict: given what it holds, `name` has one value only.
 
-    Parameters
-    ----------
-    found : Identification
-        A verdict.
-    name : str
-        What is set.
-    of : iterable of str
-        What it is a function of; empty if every unit has the same.
-    moves : str, optional
-        The variable held that is a function of `name`, together with `of` if that is not empty.
-    only : str, optional
-        The one value that every unit has.
-
-    Returns
-    -------
-    Identification
-        Identified only under a further assumption, which is named.
+    ``found``: a verdict.
+    ``name``: what is set.
+    ``of``: what it is a function of; empty if every unit has the same.
+    ``moves``: the variable held that is a function of `name`, together with `of` if that is not
+        empty.
+    ``only``: the one value that every unit has.
+    Result: Identified only under a further assumption, which is named.
     """
 
     causes, outcome = joined(list(of)), joined(found.question.outcome)

@@ -93,28 +93,12 @@ def read_query(
 ) -> Query:
     """Read a question, refusing one that makes no sense.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str, or None
-        None: the nodes that the graph itself marks with that role.
-    observed : iterable of str, optional
-        The measured variables. Default: all that are not marked latent.
-    given : str or iterable of str, optional
-        What is conditioned on.
-
-    Returns
-    -------
-    Query
-        Selection nodes are left out of its projection unless they are part of the question.
-
-    Raises
-    ------
-    UnknownVariableError
-        If a name is not a node of the graph.
-    EstimandError
-        If a set is empty, two of them overlap, or one of them is not measured.
+    ``treatment``, ``outcome``: None: the nodes that the graph itself marks with that role.
+    ``observed``: the measured variables. Default: all that are not marked latent.
+    ``given``: what is conditioned on.
+    Result: Selection nodes are left out of its projection unless they are part of the question.
+    Raises UnknownVariableError if a name is not a node of the graph; EstimandError if a set is
+        empty, two of them overlap, or one of them is not measured.
     """
     dag = as_graph(graph)
     asked: dict[str, tuple[str, ...]] = {}

@@ -49,17 +49,8 @@ def bits(mask: int) -> Iterator[int]:
 def project(graph: nx.DiGraph, observed: Iterable[str]) -> ADMG:
     """Return the latent projection of a DAG onto the observed nodes.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph
-        Acyclic.
-    observed : iterable of str
-        The nodes to keep.
-
-    Returns
-    -------
-    ADMG
-        Its nodes in a topological order, ties by name.
+    ``observed``: the nodes to keep.
+    Result: its nodes in a topological order, ties by name.
     """
     kept = set(observed)
     order = list(nx.lexicographical_topological_sort(graph))

@@ -42,16 +42,9 @@ def minimal_separators(
 ) -> Iterator[int]:
     """Generate every set that m-separates x from y and is minimal in containing `required`.
 
-    Parameters
-    ----------
-    graph : ADMG
-        The graph.
-    x, y : int
-        Sets of nodes (bits) that do not overlap.
-    allowed : int
-        Nodes that may be used.
-    required : int
-        Nodes that every set must contain.
+    ``x``, ``y``: sets of nodes (bits) that do not overlap.
+    ``allowed``: nodes that may be used.
+    ``required``: nodes that every set must contain.
 
     Yields
     ------

@@ -89,15 +89,7 @@ class TableDict(Table, dict[str, Any]):
 
 
 def text_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as text, the columns aligned.
-
-    Examples
-    --------
-    >>> from bayescausal.graph.text.display import text_rows
-    >>> print(text_rows(("name", "n"), [("one", "1")]))
-    name  n
-    one   1
-    """
+    """Return rows as text, the columns aligned."""
     whole = [tuple(columns), *rows]
     widths = [max(len(row[i]) for row in whole) for i in range(len(columns))]
     lines = [
@@ -108,14 +100,7 @@ def text_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def html_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as an HTML table.
-
-    Examples
-    --------
-    >>> from bayescausal.graph.text.display import html_rows
-    >>> html_rows(("n",), [("<1",)])
-    '<table><thead><tr><th>n</th></tr></thead><tbody><tr><td>&lt;1</td></tr></tbody></table>'
-    """
+    """Return rows as an HTML table."""
     head = "".join(f"<th>{escape(c)}</th>" for c in columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
@@ -126,10 +111,7 @@ def html_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def svg(graph: nx.DiGraph) -> str:
     """Draw a DAG as SVG: causes above effects, what is latent dashed.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph
-        Acyclic. The latent node of a bidirected edge is drawn as a dot.
+    ``graph``: Acyclic. The latent node of a bidirected edge is drawn as a dot.
 
     Examples
     --------

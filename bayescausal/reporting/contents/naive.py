@@ -37,16 +37,8 @@ DRAWS = 2000
 def beside(fit: Fit, effect: Effect, seed: int) -> Any:
     """Return the association that stands beside an effect, or why there is none.
 
-    Parameters
-    ----------
-    effect : Effect
-        With its estimand.
-
-    Returns
-    -------
-    Effect, (Effect, str), str or None
-        The association, with a note where it is a line; words where it has no answer; None where
-        there is nothing to compare.
+    Result: the association, with a note where it is a line; words where it has no answer; None
+        where there is nothing to compare.
     """
     asked: Any = effect.estimand
     if asked.beside == "nothing" or effect.dims:

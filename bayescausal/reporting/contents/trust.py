@@ -86,16 +86,7 @@ class Outcome:
 def chosen(checks: object) -> list[Any]:
     """Return the checks that are asked for: names, or records that are there already.
 
-    Raises
-    ------
-    EstimandError
-        For a name that is no check, or something that is neither.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.contents.trust import chosen
-    >>> chosen(["overlap", "sensitivity"]), chosen(False)
-    (['overlap', 'hidden_confounder'], [])
+    Raises EstimandError for a name that is no check, or something that is neither.
     """
     if isinstance(checks, bool):
         return list(CHECKS) if checks else []
@@ -124,12 +115,7 @@ def run(
 ) -> list[Outcome]:
     """Run checks one by one; what fails says why and stops nothing.
 
-    Parameters
-    ----------
-    asked : list
-        From :func:`chosen`.
-    tell : callable, optional
-        Is told what comes next.
+    ``tell``: is told what comes next.
     """
     found = []
     for each in asked:

@@ -141,22 +141,13 @@ def grid(
     Where it has columns ``mean`` and ``sd``, numbers have the digits that the sd supports; others
     have four significant digits.
 
-    Parameters
-    ----------
-    first : str
-        Heading of the index.
-    most : int
-        At most so many rows; the caption says how many were left out.
-    formats : mapping of str to str, optional
-        Format specifications by column.
-    names : mapping of str to str, optional
-        Headings by column.
-    columns : sequence of str, optional
-        Which columns. Default: all.
-    null : float, optional
-        The value of no effect.
-    label : str
-        What the table is, where it has no caption.
+    ``first``: heading of the index.
+    ``most``: at most so many rows; the caption says how many were left out.
+    ``formats``: format specifications by column.
+    ``names``: headings by column.
+    ``columns``: which columns. Default: all.
+    ``null``: the value of no effect.
+    ``label``: what the table is, where it has no caption.
 
     Examples
     --------

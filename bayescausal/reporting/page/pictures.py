@@ -54,23 +54,9 @@ PALE, SHARE = 0.82, 0.18  # lightness above which a colour is a tint, and the hu
 def draw(plot: Callable[..., Any], *, width: float = 5.4, height: float | None = None) -> str:
     """Return what a function draws as an SVG element.
 
-    Parameters
-    ----------
-    plot : callable
-        Draws on ``ax=`` and returns the axes; without a height it makes its own figure.
-    width, height : float
-        Inches of the figure to draw on; None where the function makes it.
-
-    Returns
-    -------
-    str
-        ``<svg ...>``, with a view box and without a size of its own.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.page.pictures import draw
-    >>> draw(lambda ax: ax.plot([0, 1]), height=2.0)[:4]
-    '<svg'
+    ``plot``: draws on ``ax=`` and returns the axes; without a height it makes its own figure.
+    ``width``, ``height``: inches of the figure to draw on; None where the function makes it.
+    Result: ``<svg ...>``, with a view box and without a size of its own.
     """
     import matplotlib as mpl
     import matplotlib.pyplot as plt
@@ -104,14 +90,8 @@ def draw(plot: Callable[..., Any], *, width: float = 5.4, height: float | None =
 def themed(svg: str, alt: str, number: int) -> str:
     """Return a drawing for the page: colours that follow it, names of its own for the parts.
 
-    Parameters
-    ----------
-    svg : str
-        From :func:`draw`.
-    alt : str
-        What it shows.
-    number : int
-        Of the drawing on the page.
+    ``alt``: what it shows.
+    ``number``: of the drawing on the page.
 
     Examples
     --------

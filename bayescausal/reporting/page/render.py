@@ -26,10 +26,7 @@ __all__ = ["as_html", "as_markdown"]
 def as_html(title: str, head: Section, content: tuple[Section, ...]) -> str:
     """Return a page that refers to nothing outside itself.
 
-    Parameters
-    ----------
-    head : Section
-        What comes first.
+    ``head``: what comes first.
     """
     from markupsafe import Markup
 

@@ -74,10 +74,7 @@ class Allowed:
     def __call__(self, gamma: ArrayLike, delta: ArrayLike) -> np.ndarray:
         """Return whether strengths are allowed.
 
-        Parameters
-        ----------
-        gamma, delta : array_like
-            Broadcast against each other.
+        ``gamma``, ``delta``: broadcast against each other.
         """
         gamma, delta = np.broadcast_arrays(np.abs(gamma), np.abs(delta))
         return (gamma <= self.gamma) & (delta <= self.delta(gamma))
@@ -111,10 +108,7 @@ class Allowed:
 def allowed_strengths(where: Confounder, equations: Equations) -> Allowed:
     """Return what the data allow.
 
-    Parameters
-    ----------
-    equations : Equations
-        Of treatment and outcome.
+    ``equations``: of treatment and outcome.
     """
     names = (where.treatment, where.outcome)
     first, second = (

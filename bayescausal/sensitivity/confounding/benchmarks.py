@@ -37,22 +37,10 @@ def benchmark_strengths(
 ) -> pd.DataFrame:
     """Return how strongly each covariate acts on treatment and outcome.
 
-    Parameters
-    ----------
-    equations : Equations
-        Of treatment and outcome.
-    asked : sequence of str or None
-        Default: their measured parents that do not descend from the treatment.
-
-    Returns
-    -------
-    DataFrame
-        A row per covariate: ``on_treatment`` and ``on_outcome``, per sd of the covariate.
-
-    Raises
-    ------
-    UnknownVariableError
-        If one is no such covariate.
+    ``equations``: of treatment and outcome.
+    ``asked``: default: their measured parents that do not descend from the treatment.
+    Result: a row per covariate: ``on_treatment`` and ``on_outcome``, per sd of the covariate.
+    Raises UnknownVariableError if one is no such covariate.
     """
     structure = fit.structure
     after = structure.descendants([where.treatment]) | {where.treatment, where.outcome}
@@ -89,16 +77,10 @@ def default_strengths(
 ) -> np.ndarray:
     """Return default strengths: past the strongest covariate, short of the impossible.
 
-    Parameters
-    ----------
-    equations : Equations
-        Of treatment and outcome.
-    strengths : DataFrame
-        From :func:`benchmark_strengths`.
-    allowed : Allowed
-        What the data allow.
-    gamma : ndarray, optional
-        Strengths on the treatment, for those on the outcome. Default: those on the treatment.
+    ``equations``: of treatment and outcome.
+    ``allowed``: what the data allow.
+    ``gamma``: strengths on the treatment, for those on the outcome. Default: those on the
+        treatment.
     """
     side = 0 if gamma is None else 1
     link = where.links[side]

@@ -140,15 +140,8 @@ class Cells:
     def fit(self, gamma: float | None = None, delta: float | None = None, *, seed: int) -> Fit:
         """Return the posterior at given strengths, or with random ones.
 
-        Parameters
-        ----------
-        gamma, delta : float, optional
-            Not where the strengths are random.
-
-        Returns
-        -------
-        Fit
-            Of the model with the confounder, which is latent.
+        ``gamma``, ``delta``: not where the strengths are random.
+        Result: of the model with the confounder, which is latent.
         """
         c = self.confounder
         fixed = {} if self.priors is not None else {c.gamma: float(gamma), c.delta: float(delta)}  # type: ignore[arg-type]

@@ -125,18 +125,9 @@ def place_confounder(
 ) -> Confounder:
     """Find where a hidden confounder can enter a fitted model, or refuse.
 
-    Parameters
-    ----------
-    treatment, outcome : str, optional
-        Default: those of the estimand.
-    kind : {"auto", "normal", "bernoulli"}
-        ``"auto"``: Normal where it can be integrated out, two-valued otherwise.
-    prevalence : float
-        Of a two-valued confounder.
-
-    Raises
-    ------
-    EstimandError, ModelError, UnknownVariableError
+    ``treatment``, ``outcome``: default: those of the estimand.
+    ``kind``: ``"auto"``: Normal where it can be integrated out, two-valued otherwise.
+    ``prevalence``: of a two-valued confounder.
     """
     structure = fit.structure
     if kind not in ("auto", "normal", "bernoulli"):
@@ -192,20 +183,10 @@ def add_confounder(
 ) -> pm.Model:
     """Return the model with a hidden confounder, its strengths being parameters.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read. It is not changed.
-    confounder : Confounder
-        From :func:`place_confounder`.
-    priors : mapping, optional
-        ``"gamma"``, ``"delta"``: distributions of the strengths, made by ``.dist``. Default:
-        standard Normal ones, for strengths that are fixed afterwards.
-
-    Returns
-    -------
-    pm.Model
-        Distinct from the one given, with the latent and its two strengths.
+    ``structure``: the model, read. It is not changed.
+    ``priors``: ``"gamma"``, ``"delta"``: distributions of the strengths, made by ``.dist``.
+        Default: standard Normal ones, for strengths that are fixed afterwards.
+    Result: distinct from the one given, with the latent and its two strengths.
     """
     fgraph, memo, initvals = open_model(structure.model)
     shape = tuple(fgraph._dim_lengths[d] for d in confounder.dims)
@@ -231,14 +212,9 @@ def integrate_out(
 ) -> pm.Model:
     """Return a Gaussian model with the confounder integrated out.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned on data, without the confounder. It is not changed.
-    confounder : Confounder
-        With ``gaussian`` true.
-    priors : mapping, optional
-        As in :func:`add_confounder`.
+    ``model``: conditioned on data, without the confounder. It is not changed.
+    ``confounder``: with ``gaussian`` true.
+    ``priors``: as in :func:`add_confounder`.
     """
     fgraph, memo, initvals = open_model(model)
     strength = {}

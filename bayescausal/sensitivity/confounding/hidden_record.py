@@ -261,15 +261,8 @@ class HiddenConfounder:
 def worst_sign(surface: xr.Dataset, null: float) -> float:
     """Return the sign of delta that takes the effect towards no effect, at positive gamma.
 
-    Parameters
-    ----------
-    surface : Dataset
-        With ``mean`` and ``allowed``, dims gamma and delta.
-
-    Returns
-    -------
-    float
-        1 or -1.
+    ``surface``: with ``mean`` and ``allowed``, dims gamma and delta.
+    Result: 1 or -1.
     """
     mean = surface["mean"]
     gamma = float(mean["gamma"][np.abs(mean["gamma"].values).argmax()])

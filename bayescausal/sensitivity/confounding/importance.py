@@ -142,11 +142,8 @@ class Importance:
     def draw(self, draws: int, chains: int, seed: int) -> tuple[xr.Dataset, float] | None:
         """Draw from the posterior at the data that the model has now.
 
-        Returns
-        -------
-        (Dataset, float) or None
-            The draws, and the shape of the tail of their weights; None where weights are ruled by
-            too few, or no mode was found.
+        Result: the draws, and the shape of the tail of their weights; None where weights are ruled
+            by too few, or no mode was found.
         """
         from arviz_stats.base import array_stats
 

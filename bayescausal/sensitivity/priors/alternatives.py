@@ -32,31 +32,9 @@ __all__ = ["alternatives_of", "with_priors"]
 def with_priors(model: pm.Model, priors: Mapping[str, Any]) -> pm.Model:
     """Return the model with other priors of some parameters.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Not changed.
-    priors : mapping of str to distribution
-        Made by ``.dist``; a distribution of one number is used for every entry of an array.
-
-    Returns
-    -------
-    pm.Model
-        Distinct, with the same names and dims.
-
-    Raises
-    ------
-    ParameterError
-        If a name is no parameter, or what it is given is no such distribution.
-
-    Examples
-    --------
-    >>> import pymc as pm
-    >>> from bayescausal.sensitivity.priors.alternatives import with_priors
-    >>> with pm.Model() as model:
-    ...     b = pm.Normal("b")
-    >>> with_priors(model, {"b": pm.Laplace.dist(0, 1)})["b"].owner.op.name
-    'laplace'
+    ``priors``: made by ``.dist``; a distribution of one number is used for every entry of an array.
+    Result: distinct, with the same names and dims.
+    Raises ParameterError if a name is no parameter, or what it is given is no such distribution.
     """
     fgraph, memo, initvals = open_model(model)
     todo = []
@@ -89,15 +67,8 @@ def with_priors(model: pm.Model, priors: Mapping[str, Any]) -> pm.Model:
 def alternatives_of(fit: Fit, given: object) -> dict[str, pm.Model]:
     """Return a model for each named alternative.
 
-    Parameters
-    ----------
-    given : mapping or None
-        ``{name: {parameter: distribution}}`` or ``{name: model}``.
-
-    Raises
-    ------
-    ParameterError
-        If an alternative names what is no parameter, or gives no distribution.
+    ``given``: ``{name: {parameter: distribution}}`` or ``{name: model}``.
+    Raises ParameterError if an alternative names what is no parameter, or gives no distribution.
     """
     if given is None:
         return {}

@@ -62,26 +62,8 @@ class Densities:
 def log_densities(fit: Fit) -> Densities:
     """Return log prior and log likelihood for every draw of a fit.
 
-    Parameters
-    ----------
-    fit : Fit
-        A posterior with data.
-
-    Raises
-    ------
-    ModelError
-        If the density of a variable cannot be evaluated.
-
-    Examples
-    --------
-    >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.sensitivity.priors.densities import log_densities
-    >>> with pm.Model(coords={"unit": [0]}) as model:
-    ...     m = pm.Normal("m")
-    ...     y = pm.Normal("y", m, 1, dims="unit")
-    >>> fit = bc.Fit(model, {"m": [[0.0, 1.0]]}, {"y": [0.0, 0.0]})
-    >>> log_densities(fit).likelihood.round(4)
-    array([-1.8379, -2.8379])
+    ``fit``: a posterior with data.
+    Raises ModelError if the density of a variable cannot be evaluated.
     """
     structure = fit.structure
     conformed = read_data(fit.model, fit.data, structure.unit_dims)[2]

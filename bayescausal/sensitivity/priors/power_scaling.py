@@ -47,10 +47,7 @@ def smooth_weights(log_ratio: Array) -> tuple[Array, float]:
 def sensitivity(values: Array, term: Array) -> float:
     """Return the rate of change of a posterior with the power of a component.
 
-    Parameters
-    ----------
-    values, term : ndarray
-        Draws of the effect and log density of the component, (chain, draw).
+    ``values``, ``term``: draws of the effect and log density of the component, (chain, draw).
     """
     if _is_constant(term) or _is_constant(values):
         return 0.0

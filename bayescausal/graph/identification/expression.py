@@ -73,26 +73,14 @@ class Expression:
     ) -> Array:
         """Evaluate the formula on the joint distribution of the measured variables.
 
-        Parameters
-        ----------
-        joint : array
-            Probabilities: the last ``len(names)`` axes are the values of the variables in
+        ``joint``: Probabilities: the last ``len(names)`` axes are the values of the variables in
             `names`; axes before them are carried along.
-        names : sequence of str
-            The variables of `joint`, in the order of its axes.
-        axes : sequence of str, optional
-            The order of the axes of the result: the free variables of the formula. Default:
+        ``names``: the variables of `joint`, in the order of its axes.
+        ``axes``: the order of the axes of the result: the free variables of the formula. Default:
             as in `names`, then renamed ones.
-
-        Returns
-        -------
-        array
-            Leading axes of `joint`, then one axis per free variable.
-
-        Raises
-        ------
-        EstimandError
-            If the formula needs a variable that `names` lacks, or `axes` are not its own.
+        Result: Leading axes of `joint`, then one axis per free variable.
+        Raises EstimandError if the formula needs a variable that `names` lacks, or `axes` are not
+            its own.
 
         Examples
         --------

@@ -45,14 +45,7 @@ def frontdoor_sets(
 ) -> Iterator[frozenset[str]]:
     """Generate all non-empty sets that meet the front-door criterion.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str
-        The variables.
-    observed : iterable of str, optional
-        The measured variables. Default: all that are not marked latent.
+    ``observed``: the measured variables. Default: all that are not marked latent.
 
     Yields
     ------

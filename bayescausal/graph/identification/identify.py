@@ -72,14 +72,9 @@ def identify(
 ) -> Identification:
     """Decide whether ``P(outcome | do(treatment), given)`` follows from what is measured.
 
-    Raises
-    ------
-    UnknownVariableError
-        If a name is not a node of the graph.
-    EstimandError
-        If the question makes no sense: sets that overlap, a treatment that is not measured.
-    GraphError
-        If the graph cannot be read.
+    Raises UnknownVariableError if a name is not a node of the graph; EstimandError if the question
+        makes no sense: sets that overlap, a treatment that is not measured; GraphError if the graph
+        cannot be read.
 
     References
     ----------
@@ -96,8 +91,8 @@ def identify(
     Σ_M P(M | X) Σ_X' P(X') P(Y | X', M)
     >>> print(identify("X -> Y; X <-> Y", "X", "Y"))
     P(Y | do(X)) is not identified: X and Y share unmeasured causes that nothing measured \
-stands in for. It would be identified if the common cause of X and Y were measured.
-"""
+    stands in for. It would be identified if the common cause of X and Y were measured.
+    """
     query = read_query(graph, treatment, outcome, observed=observed, given=given)
     found = identify_query(query, "CATE" if query.given else "ATE")
     return with_positivity(found)

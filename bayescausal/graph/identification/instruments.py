@@ -74,19 +74,9 @@ def instruments(
 ) -> list[Instrument]:
     """Find the instruments for the effect of one variable on another.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str
-        The variables. With several of either, no instrument is looked for.
-    observed : iterable of str, optional
-        The measured variables. Latent ones are neither offered nor conditioned on.
-
-    Returns
-    -------
-    list of Instrument
-        In alphabetical order.
+    ``treatment``, ``outcome``: the variables. With several of either, no instrument is looked for.
+    ``observed``: the measured variables. Latent ones are neither offered nor conditioned on.
+    Result: in alphabetical order.
 
     Examples
     --------

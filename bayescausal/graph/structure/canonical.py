@@ -45,22 +45,9 @@ def build_graph(
 ) -> nx.DiGraph:
     """Build a causal graph from its nodes and edges.
 
-    Parameters
-    ----------
-    nodes : mapping of str to attributes, or iterable of str
-        Nodes, also isolated ones. Nodes of edges need not be listed.
-    directed, bidirected : iterable of (str, str)
-        Edges; a bidirected edge becomes a latent common cause of the two.
-
-    Returns
-    -------
-    networkx.DiGraph
-        Frozen.
-
-    Raises
-    ------
-    GraphError
-        If an edge joins a node to itself, or the directed edges have a cycle.
+    ``nodes``: nodes, also isolated ones. Nodes of edges need not be listed.
+    ``directed``, ``bidirected``: Edges; a bidirected edge becomes a latent common cause of the two.
+    Raises GraphError if an edge joins a node to itself, or the directed edges have a cycle.
 
     Examples
     --------

@@ -102,15 +102,7 @@ class Comparison:
 def compare_graphs(left: GraphLike, right: GraphLike) -> Comparison:
     """Compare two graphs edge by edge, and by what data could refute.
 
-    Parameters
-    ----------
-    left, right : networkx.DiGraph or str
-        The graphs.
-
-    Returns
-    -------
-    Comparison
-        True if they are the same.
+    Result: True if they are the same.
 
     Examples
     --------

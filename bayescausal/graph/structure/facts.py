@@ -176,28 +176,12 @@ def paths(
 ) -> list[Path]:
     """List all paths between two variables, what each carries and whether it is open.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    start, end : str
-        The two variables.
-    given : str or iterable of str, optional
-        What is conditioned on. Default: what the graph marks as adjusted for; ``[]`` for nothing.
-    limit : int
-        How many paths there may be.
-
-    Returns
-    -------
-    list of Path
-        Causal paths first, then short ones first.
-
-    Raises
-    ------
-    GraphError
-        If there are more than `limit`.
-    EstimandError
-        If start and end are the same, or conditioned on.
+    ``given``: what is conditioned on. Default: what the graph marks as adjusted for; ``[]`` for
+        nothing.
+    ``limit``: how many paths there may be.
+    Result: Causal paths first, then short ones first.
+    Raises GraphError if there are more than `limit`; EstimandError if start and end are the same,
+        or conditioned on.
 
     Examples
     --------

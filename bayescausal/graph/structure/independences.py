@@ -74,19 +74,10 @@ def implied_independences(
 ) -> list[Independence]:
     """List the independences that a graph implies among its measured variables.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph. Selection nodes are held fixed throughout.
-    observed : iterable of str, optional
-        The measured variables. Default: all that are not marked latent.
-    one_per_pair : bool
-        Only the smallest of the minimal sets for each pair.
-
-    Returns
-    -------
-    list of Independence
-        Sorted by pair, then by size and name of the set.
+    ``graph``: the graph. Selection nodes are held fixed throughout.
+    ``observed``: the measured variables. Default: all that are not marked latent.
+    ``one_per_pair``: only the smallest of the minimal sets for each pair.
+    Result: Sorted by pair, then by size and name of the set.
 
     Examples
     --------
@@ -124,25 +115,11 @@ def separated(
 ) -> bool:
     """Tell whether the graph separates two sets of variables given a third (d-separation).
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph. Latent nodes may be named too.
-    left, right : str or iterable of str
-        The two sets.
-    given : str or iterable of str, optional
-        What is held fixed.
-
-    Returns
-    -------
-    bool
-        True if no path between them is open: they are independent given `given` in every
-        model with this graph.
-
-    Raises
-    ------
-    EstimandError
-        If the sets overlap.
+    ``graph``: the graph. Latent nodes may be named too.
+    ``given``: what is held fixed.
+    Result: True if no path between them is open: they are independent given `given` in every model
+        with this graph.
+    Raises EstimandError if the sets overlap.
 
     Examples
     --------

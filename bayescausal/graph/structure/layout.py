@@ -84,21 +84,10 @@ class Layout:
 def layered_layout(graph: nx.DiGraph) -> Layout:
     """Place the nodes of a DAG in layers, causes above effects.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph
-        Acyclic. Latent nodes are placed like any other.
-
-    Returns
-    -------
-    Layout
-        Positions of all nodes and a route for every edge; the upper left corner is near
-        ``(0, 0)`` and y decreases downwards.
-
-    Raises
-    ------
-    GraphError
-        If the graph has a directed cycle.
+    ``graph``: Acyclic. Latent nodes are placed like any other.
+    Result: Positions of all nodes and a route for every edge; the upper left corner is near ``(0,
+        0)`` and y decreases downwards.
+    Raises GraphError if the graph has a directed cycle.
 
     Examples
     --------

@@ -103,10 +103,7 @@ def bidirected_pairs(graph: nx.DiGraph) -> dict[tuple[str, str], bool]:
 def observables(graph: nx.DiGraph, observed: Iterable[str] | None = None) -> frozenset[str]:
     """Return the measured nodes: those in `observed`, or all that are not marked latent.
 
-    Raises
-    ------
-    UnknownVariableError
-        If `observed` names a node that the graph does not have.
+    Raises UnknownVariableError if `observed` names a node that the graph does not have.
     """
     if observed is None:
         return frozenset(graph) - latents(graph)
@@ -118,12 +115,8 @@ def as_names(
 ) -> tuple[str, ...]:
     """Return names as a tuple without repetition, all of them nodes of the graph.
 
-    Raises
-    ------
-    UnknownVariableError
-        If a name is not a node.
-    EstimandError
-        If `names` is neither a name nor several.
+    Raises UnknownVariableError if a name is not a node; EstimandError if `names` is neither a name
+        nor several.
     """
     if names is None:
         return ()

@@ -52,21 +52,10 @@ _DAGITTY_KINDS = ("dag", "mag", "pdag", "pag", "cpdag")
 def as_graph(graph: GraphLike) -> nx.DiGraph:
     """Return a graph in the one form, whatever it was given as.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph, str, or iterable of pairs
-        A graph; or text or an edge list, read by `parse_graph`.
-
-    Returns
-    -------
-    networkx.DiGraph
-        Frozen, nodes are strings; columns without an equation are joined. A graph that has this
+    ``graph``: a graph; or text or an edge list, read by `parse_graph`.
+    Result: Frozen, nodes are strings; columns without an equation are joined. A graph that has this
         form already is returned as it is.
-
-    Raises
-    ------
-    GraphError
-        If it is undirected, has a cycle, or cannot be read.
+    Raises GraphError if it is undirected, has a cycle, or cannot be read.
 
     Examples
     --------

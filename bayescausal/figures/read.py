@@ -28,12 +28,8 @@ LOWEST, HIGHEST = 0.0005, 0.9995  # a share beyond is said to be beyond
 class Shown:
     """Draws with what is known of them.
 
-    Parameters
-    ----------
-    null : float or None
-        The value that means no effect.
-    kind : str
-        ``"posterior"``, ``"prior"`` or ``"truth"``.
+    ``null``: the value that means no effect.
+    ``kind``: ``"posterior"``, ``"prior"`` or ``"truth"``.
     """
 
     draws: xr.DataArray

@@ -42,17 +42,9 @@ BLOCK = 2_000_000
 class Batch:
     """Expressions of a model as functions of what they read, over many draws at once.
 
-    Parameters
-    ----------
-    outputs : sequence of Variable
-        Of ``structure.model``.
-    varying : collection of str
-        Names that have a value per draw; all others have one value.
-
-    Attributes
-    ----------
-    reads : tuple of str
-        Random variables and ``pm.Data`` that the expressions read.
+    ``outputs``: of ``structure.model``.
+    ``varying``: names that have a value per draw; all others have one value.
+    ``reads``: Random variables and ``pm.Data`` that the expressions read.
     """
 
     def __init__(
@@ -102,10 +94,7 @@ def rows_of(units: int) -> int:
 class Equations:
     """The equations of some variables of a fit.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Observed random variables.
+    ``names``: observed random variables.
     """
 
     def __init__(self, fit: Fit, names: Sequence[str]) -> None:

@@ -44,16 +44,10 @@ BASES = ("linear", "products", "splines", "full")
 class Column:
     """A variable as numbers.
 
-    Parameters
-    ----------
-    name : str
-        The variable.
-    values : ndarray, shape (rows,)
-        Its values, or the place of its level.
-    discrete : bool
-        Whether it takes few values.
-    ordered : bool
-        Whether its values are numbers.
+    ``name``: the variable.
+    ``values`` (rows,): its values, or the place of its level.
+    ``discrete``: whether it takes few values.
+    ``ordered``: whether its values are numbers.
     """
 
     name: str
@@ -70,16 +64,10 @@ class Column:
 class Residuals:
     """What is left of a variable.
 
-    Parameters
-    ----------
-    values : ndarray, shape (rows, k)
-        One column, or one per level but one.
-    used : int
-        How many columns the basis had.
-    basis : str
-        Which basis.
-    uneven : bool
-        Whether the size of the residuals depends on Z.
+    ``values`` (rows, k): one column, or one per level but one.
+    ``used``: how many columns the basis had.
+    ``basis``: which basis.
+    ``uneven``: whether the size of the residuals depends on Z.
     """
 
     values: np.ndarray

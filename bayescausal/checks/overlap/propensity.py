@@ -57,20 +57,12 @@ STRATA, POINTS, MARGIN = 3, 60, 1000
 class Support:
     """Propensities and weights of the units, in some posterior draws.
 
-    Attributes
-    ----------
-    kind : {"levels", "strata"}
-        Whether the levels are values of the treatment or strata of its doses.
-    labels : tuple of str
-        The levels.
-    arm : ndarray of int, dims (unit,)
-        The level that each unit had.
-    chance : ndarray, dims (draw, unit, level)
-        The propensity of each level.
-    weights : ndarray, dims (draw, unit)
-        Stabilised inverse-probability weights.
-    values : ndarray, dims (unit,)
-        The treatment itself.
+    ``kind``: whether the levels are values of the treatment or strata of its doses.
+    ``labels``: the levels.
+    ``arm`` (unit,): the level that each unit had.
+    ``chance`` (draw, unit, level): the propensity of each level.
+    ``weights`` (draw, unit): Stabilised inverse-probability weights.
+    ``values`` (unit,): the treatment itself.
     """
 
     kind: str

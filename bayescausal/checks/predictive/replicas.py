@@ -50,22 +50,13 @@ __all__ = ["Replicas", "kind_of", "replicas_of"]
 class Replicas:
     """What one equation predicts, beside what was seen.
 
-    Attributes
-    ----------
-    name : str
-        The variable; of a vector, one entry, ``v[label]``.
-    kind : {"number", "count", "binary", "categories"}
-        Its type.
-    seen : ndarray, dims (cell,)
-        The values, without empty cells.
-    drawn : ndarray, dims (draw, cell)
-        The replicas.
-    pit : ndarray, dims (cell,)
-        PIT values, NaN where the model calls the value impossible.
-    parents : mapping of str to ndarray, dims (cell,)
-        The parents that are numbers.
-    chance : ndarray, dims (draw, cell), or None
-        The probability of a one, of a binary variable.
+    ``name``: the variable; of a vector, one entry, ``v[label]``.
+    ``kind``: its type.
+    ``seen`` (cell,): the values, without empty cells.
+    ``drawn`` (draw, cell): the replicas.
+    ``pit`` (cell,): PIT values, NaN where the model calls the value impossible.
+    ``parents`` (cell,): the parents that are numbers.
+    ``chance`` (draw, cell): the probability of a one, of a binary variable.
     """
 
     name: str

@@ -40,18 +40,12 @@ R_HAT, DIVERGED = 1.1, 0.05
 class Trial:
     """The refits of one refutation.
 
-    Attributes
-    ----------
-    name : str
-        Which refutation.
-    found, expected, allowed : list of float
-        By refit: the effect, what should come out, and by how much chance moves it.
-    labels : list of str
-        What is special of each refit (the cluster that was left out).
-    failed : list of str
-        Refits that could not be made, in words.
-    refused : str
-        Why none could be made.
+    ``name``: which refutation.
+    ``found``, ``expected``, ``allowed``: by refit: the effect, what should come out, and by how
+        much chance moves it.
+    ``labels``: what is special of each refit (the cluster that was left out).
+    ``failed``: Refits that could not be made, in words.
+    ``refused``: Why none could be made.
     """
 
     name: str
@@ -74,26 +68,15 @@ class Trial:
 class Refits:
     """A fit and a question, made ready to be refitted.
 
-    Parameters
-    ----------
-    fit : Fit
-        What is refuted.
-    estimand : Estimand
-        Its question.
-    mean, sd : float
-        The answer.
-    null : float
-        The value that means no effect.
-    replicates : int
-        Refits of each refutation.
-    share : float
-        Of the units, in a subset.
-    seed : int
-        Of everything.
-    options : mapping
-        Of the refits: ``method``, ``draws``, ``chains`` and those of the sampler.
-    given : mapping
-        What a refutation was given, by its name, as its ``prepare`` returned it.
+    ``fit``: what is refuted.
+    ``estimand``: its question.
+    ``mean``, ``sd``: the answer.
+    ``null``: the value that means no effect.
+    ``replicates``: Refits of each refutation.
+    ``share``: of the units, in a subset.
+    ``seed``: of everything.
+    ``options``: of the refits: ``method``, ``draws``, ``chains`` and those of the sampler.
+    ``given``: what a refutation was given, by its name, as its ``prepare`` returned it.
     """
 
     fit: Fit

@@ -60,22 +60,14 @@ class Refutation(ABC):
     A p-value of a refutation is read wrongly as often as not: a *large* one is what a right answer
     gives. So each says in words what it would mean to pass and to fail.
 
-    Attributes
-    ----------
-    name : str
-        What ``tests=`` calls it; also the argument of ``refute`` that holds its values, if any.
-    title : str
-        Of its row.
-    passing, failing : str
-        What passing and failing mean.
-    by_default : bool
-        Whether it is made where no tests are named.
-    needs_values : bool
-        Whether it can be made only where its argument is given.
-    resamples : bool
-        Whether units are left out or repeated, which needs units that do not touch.
-    by_largest : bool
-        Whether the largest shift decides, rather than the sum of squares.
+    ``name``: what ``tests=`` calls it; also the argument of ``refute`` that holds its values, if
+        any.
+    ``title``: of its row.
+    ``passing``, ``failing``: what passing and failing mean.
+    ``by_default``: whether it is made where no tests are named.
+    ``needs_values``: whether it can be made only where its argument is given.
+    ``resamples``: whether units are left out or repeated, which needs units that do not touch.
+    ``by_largest``: whether the largest shift decides, rather than the sum of squares.
     """
 
     name: ClassVar[str]

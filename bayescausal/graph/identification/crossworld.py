@@ -49,16 +49,11 @@ __all__ = ["CrossWorldError", "World", "identify_worlds"]
 class World:
     """One world of a question.
 
-    Parameters
-    ----------
-    asked : int
-        The variables asked about (bits).
-    fixed : mapping of int to str
-        For each node that is set, what its value is called. Its own name: the value that the
+    ``asked``: the variables asked about (bits).
+    ``fixed``: for each node that is set, what its value is called. Its own name: the value that the
         node has in the world where it is asked about.
-    along : mapping of (int, int) to str
-        For edges ``(parent, child)`` out of a node that is set: what the value is called that
-        travels along this edge, where that is not the one in `fixed` (path-specific effects).
+    ``along``: for edges ``(parent, child)`` out of a node that is set: what the value is called
+        that travels along this edge, where that is not the one in `fixed` (path-specific effects).
     """
 
     asked: int

@@ -46,14 +46,9 @@ __all__ = ["Hedge", "NotIdentified", "check_hedge", "identify_conditional", "ide
 class Hedge:
     """The proof that an effect is not identified.
 
-    Parameters
-    ----------
-    F, F_prime : frozenset of str
-        The two forests: F meets the treatment, F_prime, inside it, does not.
-    roots : frozenset of str
-        What both lead to: ancestors of the outcome.
-    treatment, outcome : frozenset of str
-        The query ``P(outcome | do(treatment))`` that it refutes.
+    ``F``, ``F_prime``: the two forests: F meets the treatment, F_prime, inside it, does not.
+    ``roots``: what both lead to: ancestors of the outcome.
+    ``treatment``, ``outcome``: the query ``P(outcome | do(treatment))`` that it refutes.
     """
 
     F: frozenset[str]

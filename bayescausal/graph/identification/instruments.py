@@ -49,12 +49,8 @@ FEW = 10
 class Instrument:
     """A variable that is an instrument given any one of some sets.
 
-    Parameters
-    ----------
-    variable : str
-        The instrument.
-    given_any_of : tuple of frozenset of str
-        The minimal sets to condition on, small first; the empty set: none is needed.
+    ``variable``: the instrument.
+    ``given_any_of``: the minimal sets to condition on, small first; the empty set: none is needed.
     """
 
     variable: str

@@ -29,16 +29,11 @@ __all__ = ["Query", "read_query"]
 class Query:
     """``P(outcome | do(treatment), given)`` in a graph.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph
-        The graph, latent nodes included.
-    admg : ADMG
-        Its projection onto the measured variables.
-    treatment, outcome, given, selection : tuple of str
-        The names of the question; `selection` are the selection nodes of the graph.
-    natural : tuple of str
-        The treatments whose own value is conditioned on as well, or decides what is set.
+    ``graph``: the graph, latent nodes included.
+    ``admg``: its projection onto the measured variables.
+    ``treatment``, ``outcome``, ``given``, ``selection``: the names of the question; `selection` are
+        the selection nodes of the graph.
+    ``natural``: the treatments whose own value is conditioned on as well, or decides what is set.
     """
 
     graph: nx.DiGraph

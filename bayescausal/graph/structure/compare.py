@@ -36,19 +36,13 @@ MOST = 12
 class Comparison:
     """How two graphs differ.
 
-    Parameters
-    ----------
-    only_left, only_right : tuple of (str, str, str)
-        Edges ``(tail, arrow, head)`` that only one of them has, reversed ones left out.
-    reversed : tuple of (str, str)
-        Edges ``left: a -> b`` that point the other way in the right graph.
-    nodes_left, nodes_right : tuple of str
-        Nodes that only one of them has.
-    latent_left, latent_right : tuple of str
-        Nodes that both have and only one marks latent.
-    claims_left, claims_right : tuple of Independence
-        Independences among the measured variables of both that only one implies; one for
-        each pair.
+    ``only_left``, ``only_right``: Edges ``(tail, arrow, head)`` that only one of them has, reversed
+        ones left out.
+    ``reversed``: Edges ``left: a -> b`` that point the other way in the right graph.
+    ``nodes_left``, ``nodes_right``: nodes that only one of them has.
+    ``latent_left``, ``latent_right``: nodes that both have and only one marks latent.
+    ``claims_left``, ``claims_right``: Independences among the measured variables of both that only
+        one implies; one for each pair.
     """
 
     only_left: tuple[tuple[str, str, str], ...]

@@ -47,20 +47,13 @@ MANY = 5000
 class Path:
     """A path between two variables, and whether it is open.
 
-    Parameters
-    ----------
-    nodes : tuple of str
-        From start to end. The latent node of a bidirected edge is not listed.
-    arrows : tuple of str
-        Between the nodes: ``"->"``, ``"<-"`` or ``"<->"``.
-    kind : {"causal", "back door", "non-causal"}
-        What it carries.
-    open : bool
-        Whether it is open given what was conditioned on.
-    blocked_by : tuple of str
-        The nodes that shut it: conditioned non-colliders, and unconditioned colliders.
-    opened_by : tuple of str
-        The colliders on it that are open, because they or descendants are conditioned on.
+    ``nodes``: from start to end. The latent node of a bidirected edge is not listed.
+    ``arrows``: between the nodes: ``"->"``, ``"<-"`` or ``"<->"``.
+    ``kind``: what it carries.
+    ``open``: whether it is open given what was conditioned on.
+    ``blocked_by``: the nodes that shut it: conditioned non-colliders, and unconditioned colliders.
+    ``opened_by``: the colliders on it that are open, because they or descendants are conditioned
+        on.
     """
 
     nodes: tuple[str, ...]

@@ -41,12 +41,8 @@ __all__ = ["Independence", "implied_independences", "separated"]
 class Independence:
     """``left`` and ``right`` are independent given ``given``.
 
-    Parameters
-    ----------
-    left, right : str
-        The two variables, in alphabetical order.
-    given : tuple of str
-        What is held fixed, in alphabetical order.
+    ``left``, ``right``: the two variables, in alphabetical order.
+    ``given``: what is held fixed, in alphabetical order.
     """
 
     left: str

@@ -57,14 +57,9 @@ STEEPNESS = 0.35
 class Layout:
     """Positions of nodes and the bends of edges; y grows upwards, roots are on top.
 
-    Parameters
-    ----------
-    positions : mapping of str to (float, float)
-        The centre of each node. Nodes of one layer are at least 1 apart, layers too.
-    routes : mapping of (str, str) to tuple of (float, float)
-        The points of each edge, from the centre of its tail to the centre of its head.
-    layers : tuple of tuple of str
-        The nodes of each layer, from the top, from left to right.
+    ``positions``: the centre of each node. Nodes of one layer are at least 1 apart, layers too.
+    ``routes``: the points of each edge, from the centre of its tail to the centre of its head.
+    ``layers``: the nodes of each layer, from the top, from left to right.
     """
 
     positions: Mapping[str, Point]

@@ -79,14 +79,10 @@ def project(graph: nx.DiGraph, observed: Iterable[str]) -> ADMG:
 class ADMG:
     """An acyclic directed mixed graph; sets of nodes are the bits of an int.
 
-    Parameters
-    ----------
-    names : tuple of str
-        Nodes in a topological order.
-    parents, children, siblings : tuple of int
-        For each node the set at the other end of its edges ``->``, ``<-``, ``<->``.
-    index : dict of str to int
-        The number of each node.
+    ``names``: nodes in a topological order.
+    ``parents``, ``children``, ``siblings``: for each node the set at the other end of its edges
+        ``->``, ``<-``, ``<->``.
+    ``index``: the number of each node.
     """
 
     names: tuple[str, ...]

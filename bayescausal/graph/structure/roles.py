@@ -59,19 +59,13 @@ Adjust = Literal["yes", "may", "no", "cannot"]
 class Role:
     """What a variable is to a question.
 
-    Parameters
-    ----------
-    variable : str
-        Its name.
-    roles : tuple of str
-        From: treatment, outcome, confounder, mediator, descendant of a mediator, descendant of
-        the outcome, collider, descendant of a collider, instrument, precision variable,
+    ``variable``: its name.
+    ``roles``: from: treatment, outcome, confounder, mediator, descendant of a mediator, descendant
+        of the outcome, collider, descendant of a collider, instrument, precision variable,
         descendant of the treatment, unrelated; and latent.
-    adjust : {"yes", "may", "no", "cannot"}
-        "yes": every adjustment set needs it; "may": it does no harm, or is one of several ways;
-        "no": it would bias the answer, or only cost precision; "cannot": it is not measured.
-    sentence : str
-        Whether to adjust for it, and why.
+    ``adjust``: "yes": every adjustment set needs it; "may": it does no harm, or is one of several
+        ways; "no": it would bias the answer, or only cost precision; "cannot": it is not measured.
+    ``sentence``: whether to adjust for it, and why.
     """
 
     variable: str

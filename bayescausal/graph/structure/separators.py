@@ -131,14 +131,9 @@ class LazySets(Sequence[Any]):
     Small first: as many as can be found in the first few hundred are sorted by size and name.
     It equals a list with the same members in the same order, and prints like one.
 
-    Parameters
-    ----------
-    make : callable
-        Returns an iterator over the members.
-    key : callable
-        What to sort by.
-    ahead : int
-        How many are computed at once.
+    ``make``: returns an iterator over the members.
+    ``key``: what to sort by.
+    ``ahead``: how many are computed at once.
 
     Examples
     --------

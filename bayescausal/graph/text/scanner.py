@@ -111,12 +111,8 @@ def syntax_error(
 class Reader:
     """A place in a list of tokens.
 
-    Parameters
-    ----------
-    text : str
-        What is read.
-    newlines : bool
-        Whether line ends are tokens.
+    ``text``: what is read.
+    ``newlines``: whether line ends are tokens.
     """
 
     def __init__(self, text: str, *, newlines: bool) -> None:

@@ -18,12 +18,9 @@ __all__ = ["Material"]
 class Material:
     """All that a report is written from.
 
-    Parameters
-    ----------
-    naive : list of Effect, (Effect, str), str or None
-        What is seen beside each effect, with a note; or words where there is nothing to compare.
-    seconds : dict of str to float
-        How long each step took.
+    ``naive``: what is seen beside each effect, with a note; or words where there is nothing to
+        compare.
+    ``seconds``: how long each step took.
     """
 
     fit: Fit

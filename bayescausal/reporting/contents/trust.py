@@ -59,14 +59,9 @@ ALSO = {
 class Outcome:
     """What came of one check.
 
-    Parameters
-    ----------
-    record : Check or None
-        None where it did not apply.
-    reason : str
-        Why not.
-    warned : tuple of str
-        Warnings on the way.
+    ``record``: None where it did not apply.
+    ``reason``: Why not.
+    ``warned``: Warnings on the way.
     """
 
     title: str

@@ -25,12 +25,8 @@ __all__ = ["Bullets", "Code", "Facts", "Grid", "Picture", "Section", "Text", "gr
 class Text:
     """A paragraph.
 
-    Parameters
-    ----------
-    style : {"", "lead", "note", "symbols"}
-        ``"symbols"``: mathematics, as plain text.
-    latex : str
-        The same mathematics for Markdown.
+    ``style``: ``"symbols"``: mathematics, as plain text.
+    ``latex``: the same mathematics for Markdown.
     """
 
     text: str
@@ -59,14 +55,9 @@ class Facts:
 class Grid:
     """A table of text cells.
 
-    Parameters
-    ----------
-    rows : tuple of tuple of str
-        The first cell of each row is its heading.
-    caption : str
-        Empty where the heading above says it already.
-    label : str
-        What it is, for those who do not see it. Default: the caption.
+    ``rows``: the first cell of each row is its heading.
+    ``caption``: empty where the heading above says it already.
+    ``label``: what it is, for those who do not see it. Default: the caption.
     """
 
     heads: tuple[str, ...]
@@ -80,12 +71,8 @@ class Grid:
 class Picture:
     """A drawing.
 
-    Parameters
-    ----------
-    svg : str
-        With the colours of a light page.
-    alt : str
-        What it shows, for those who do not see it.
+    ``svg``: with the colours of a light page.
+    ``alt``: what it shows, for those who do not see it.
     """
 
     svg: str

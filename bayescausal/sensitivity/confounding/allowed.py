@@ -48,12 +48,9 @@ __all__ = ["Allowed", "allowed_strengths"]
 class Allowed:
     """The strengths that the data allow.
 
-    Parameters
-    ----------
-    residuals : (float, float)
-        Residual sd of treatment and outcome on their own scales; infinite where there is none.
-    level : float
-        Mean of the treatment.
+    ``residuals``: residual sd of treatment and outcome on their own scales; infinite where there is
+        none.
+    ``level``: mean of the treatment.
     """
 
     where: Confounder

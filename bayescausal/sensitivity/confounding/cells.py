@@ -50,29 +50,15 @@ R_HAT, DIVERGED = 1.1, 0.05
 class Cells:
     """Posteriors of a model with a hidden confounder, for strengths that are given or random.
 
-    Parameters
-    ----------
-    fit : Fit
-        Without the confounder.
-    priors : mapping, optional
-        Distributions of the strengths. Default: strengths are given cell by cell.
-    method : {"auto", "nuts"}
-        ``"auto"``: importance sampling where the weights allow it, NUTS otherwise.
-    draws, chains : int
-        Kept for each cell.
-    **sampler
-        Passed to the Markov chain: ``tune``, ``target_accept``.
-
-    Attributes
-    ----------
-    model : pm.Model
-        With the confounder.
-    methods : dict of str to int
-        How many cells were drawn how.
-    kept : int
-        Draws per chain in a cell: fewer than asked for where units are very many.
-    trouble : list of (float, float)
-        Strengths at which a Markov chain had trouble.
+    ``fit``: without the confounder.
+    ``priors``: distributions of the strengths. Default: strengths are given cell by cell.
+    ``method``: ``"auto"``: importance sampling where the weights allow it, NUTS otherwise.
+    ``draws``, ``chains``: kept for each cell.
+    ``**sampler``: passed to the Markov chain: ``tune``, ``target_accept``.
+    ``model``: with the confounder.
+    ``methods``: how many cells were drawn how.
+    ``kept``: draws per chain in a cell: fewer than asked for where units are very many.
+    ``trouble``: strengths at which a Markov chain had trouble.
     """
 
     def __init__(

@@ -70,22 +70,13 @@ __all__ = ["Confounder", "add_confounder", "integrate_out", "place_confounder"]
 class Confounder:
     """A hidden common cause: what it acts on, and how it is distributed.
 
-    Attributes
-    ----------
-    name : str
-        Of the latent variable in the model.
-    treatment, outcome : str
-        What it acts on.
-    kind : {"normal", "bernoulli"}
-        Its distribution.
-    prevalence : float
-        Of a two-valued one.
-    dims : tuple of str
-        The unit dims along which it varies.
-    links : (str, str)
-        The scales on which it is added.
-    gaussian : bool
-        Whether it can be integrated out in closed form.
+    ``name``: of the latent variable in the model.
+    ``treatment``, ``outcome``: what it acts on.
+    ``kind``: its distribution.
+    ``prevalence``: of a two-valued one.
+    ``dims``: the unit dims along which it varies.
+    ``links``: the scales on which it is added.
+    ``gaussian``: whether it can be integrated out in closed form.
     """
 
     name: str

@@ -65,21 +65,11 @@ BLOCK = 1_000_000
 class Importance:
     """The posterior of a small model, for data that change.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned, with what is to be changed as ``pm.Data``. It is ours: its data are set.
-    structure : Structure
-        For the dims of the draws.
-    fit : Fit
-        A posterior of the same unknowns, to start from.
-    units : int
-        Number of units, for the size of blocks.
-
-    Raises
-    ------
-    ValueError
-        If the model is not of the kind that this can do; the message says why.
+    ``model``: conditioned, with what is to be changed as ``pm.Data``. It is ours: its data are set.
+    ``structure``: for the dims of the draws.
+    ``fit``: a posterior of the same unknowns, to start from.
+    ``units``: number of units, for the size of blocks.
+    Raises ValueError if the model is not of the kind that this can do; the message says why.
     """
 
     def __init__(

@@ -44,14 +44,10 @@ __all__ = ["Densities", "log_densities"]
 class Densities:
     """Log densities of a fit, a value per draw (chain after chain).
 
-    Attributes
-    ----------
-    prior : dict of str to ndarray
-        One entry per parameter of :func:`bayescausal.inference.sampling.reparametrize.prior_names`.
-    likelihood : ndarray
-        Of all that was observed.
-    above : tuple of str
-        Parameters whose density reads other parameters: in neither.
+    ``prior``: one entry per parameter of
+        :func:`bayescausal.inference.sampling.reparametrize.prior_names`.
+    ``likelihood``: of all that was observed.
+    ``above``: Parameters whose density reads other parameters: in neither.
     """
 
     prior: dict[str, np.ndarray]

@@ -21,6 +21,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from bayescausal.checks.falsification.independence_tests import Outcome, check_independence
 from bayescausal.graph.structure.independences import Independence
@@ -82,13 +83,9 @@ def adjusted(p_values: ArrayLike, correction: str = "benjamini-hochberg") -> np.
     p = np.asarray(p_values, dtype=float)
     q = p.copy()
     known = np.flatnonzero(~np.isnan(p))
-    m = len(known)
-    if correction == "none" or not m:
-        return q
-    order = known[np.argsort(p[known])]
-    factor = float(np.sum(1 / np.arange(1, m + 1))) if "yekutieli" in correction else 1.0
-    scaled = p[order] * m * factor / np.arange(1, m + 1)
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    if correction != "none" and len(known):
+        method = "by" if "yekutieli" in correction else "bh"
+        q[known] = stats.false_discovery_control(p[known], method=method)
     return q
 
 

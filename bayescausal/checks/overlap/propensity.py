@@ -57,7 +57,7 @@ STRATA, POINTS, MARGIN = 3, 60, 1000
 class Support:
     """Propensities and weights of the units, in some posterior draws.
 
-    ``kind``: whether the levels are values of the treatment or strata of its doses.
+    ``kind``: ``"levels"``, values of the treatment, or ``"strata"`` of its doses.
     ``labels``: the levels.
     ``arm`` (unit,): the level that each unit had.
     ``chance`` (draw, unit, level): the propensity of each level.

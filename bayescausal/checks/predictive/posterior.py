@@ -102,7 +102,7 @@ def posterior_check(
         replicas) with a 94 % interval, ``p_value`` (two-sided) and ``verdict``; the rows ``PIT``
         have the largest gap from uniform in place of a value. ``values["pit"]`` has the PIT values
         of each variable, ``values["tree"]`` a DataTree with the groups ``posterior_predictive``
-        and ``observed_data``, for ``az.plot_ppc_dist`` and its kin. ``plot()`` shows the PIT
+        and ``observed_data``, for ``az.plot_ppc_dist`` and the like. ``plot()`` shows the PIT
         values with their band, ``plot(kind="quantities")`` the quantities,
         ``plot(kind="predictive", variable=...)`` one variable beside its replicas.
 

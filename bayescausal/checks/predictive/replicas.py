@@ -51,7 +51,7 @@ class Replicas:
     """What one equation predicts, beside what was seen.
 
     ``name``: the variable; of a vector, one entry, ``v[label]``.
-    ``kind``: its type.
+    ``kind``: ``"number"``, ``"count"``, ``"binary"`` or ``"categories"``.
     ``seen`` (cell,): the values, without empty cells.
     ``drawn`` (draw, cell): the replicas.
     ``pit`` (cell,): PIT values, NaN where the model calls the value impossible.

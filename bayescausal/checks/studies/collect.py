@@ -50,7 +50,7 @@ def make_recipe(
     options: Mapping[str, Any],
     **more: Any,
 ) -> Recipe:
-    """Check the parts of a study at the door, and put them together.
+    """Check the parts of a study, and put them together.
 
     Raises StudyError if nothing is left to observe; ModelError if truths are to be drawn from a
         prior that is improper; UnknownVariableError, ParameterError, FixedUnitsError,

@@ -17,8 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bayescausal.checks.falsification.falsify import falsify
+from bayescausal.checks.overlap.positivity import overlap
+from bayescausal.checks.predictive.posterior import posterior_check
+from bayescausal.checks.refutation.refute import refute
 from bayescausal.reporting.page.blocks import Bullets, Picture, Section, Text, grid
 from bayescausal.reporting.page.pictures import draw
+from bayescausal.sensitivity.confounding.hidden import hidden_confounder
+from bayescausal.sensitivity.priors.prior_posterior import prior_posterior
 from bayescausal.types import BayesCausalError, EstimandError, closest
 
 if TYPE_CHECKING:
@@ -28,19 +34,19 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Outcome", "chosen", "run", "section"]
 
-#: Name of a check: its title, where it lives, what it is asked with, and settings of a report.
-CHECKS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
-    "prior_posterior": ("Prior and posterior", "prior_posterior", "effect", {}),
-    "implications": ("What the graph implies", "falsify", "data", {"permutations": 20}),
-    "overlap": ("Overlap", "overlap", "treatment", {"draws": 100}),
-    "posterior_check": ("Posterior predictive", "posterior_check", "fit", {"draws": 200}),
+#: Name of a check: its title, the check, what it is asked with, and settings of a report.
+CHECKS: dict[str, tuple[str, Callable[..., object], str, dict[str, Any]]] = {
+    "prior_posterior": ("Prior and posterior", prior_posterior, "effect", {}),
+    "implications": ("What the graph implies", falsify, "data", {"permutations": 20}),
+    "overlap": ("Overlap", overlap, "treatment", {"draws": 100}),
+    "posterior_check": ("Posterior predictive", posterior_check, "fit", {"draws": 200}),
     "hidden_confounder": (
         "Sensitivity to a hidden confounder",
-        "hidden_confounder",
+        hidden_confounder,
         "effect",
         {"draws": 100},
     ),
-    "refute": ("Refutation", "refute", "effect", {"replicates": 4, "draws": 300}),
+    "refute": ("Refutation", refute, "effect", {"replicates": 4, "draws": 300}),
 }
 #: Headings of ends of intervals in tables of checks.
 ENDS = {"hdi94_lb": "94 % HDI from", "hdi94_ub": "to"}
@@ -117,13 +123,13 @@ def run(
         if isinstance(each, tuple):
             found.append(Outcome(each[0], each[1], "", 0.0))
             continue
-        title, function, wants, settings = CHECKS[each]
+        title, check, wants, settings = CHECKS[each]
         if material.fit.missing and "replicates" in settings:
             settings = {**settings, "replicates": 1}  # each refit compiles: some ten seconds
         for label, arguments in _asked_with(material, wants):
             name = f"{title}: {label}" if label else title
             tell(name)
-            found.append(_attempt(name, function, arguments, {**settings, "seed": seed}))
+            found.append(_attempt(name, check, arguments, {**settings, "seed": seed}))
     return found
 
 
@@ -177,15 +183,10 @@ def _asked_with(material: Material, wants: str) -> list[tuple[str, tuple[Any, ..
 
 
 def _attempt(
-    title: str, function: str, arguments: tuple[Any, ...], settings: dict[str, Any]
+    title: str, call: Callable[..., object], arguments: tuple[Any, ...], settings: dict[str, Any]
 ) -> Outcome:
     """Run one check; any failure becomes its reason."""
-    import bayescausal
-
     started = time.perf_counter()
-    call: Callable[..., Any] | None = getattr(bayescausal, function, None)
-    if call is None:
-        return Outcome(title, None, "it is not part of this installation.", 0.0)
     accepted = inspect.signature(call).parameters
     options = {key: value for key, value in settings.items() if key in accepted}
     if "progressbar" in accepted:

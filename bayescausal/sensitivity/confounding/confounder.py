@@ -72,7 +72,7 @@ class Confounder:
 
     ``name``: of the latent variable in the model.
     ``treatment``, ``outcome``: what it acts on.
-    ``kind``: its distribution.
+    ``kind``: ``"normal"`` or ``"bernoulli"``.
     ``prevalence``: of a two-valued one.
     ``dims``: the unit dims along which it varies.
     ``links``: the scales on which it is added.

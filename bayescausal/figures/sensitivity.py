@@ -87,7 +87,7 @@ def plot_surface(
     )
     bar = ax.figure.colorbar(filled, ax=ax, pad=0.02)
     bar.set_label(plain(f"{label}, posterior mean"))
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     handles = []
     lines: tuple[tuple[Any, Any, str], ...] = (
         (mean, "-", f"mean is {null:g}"),

@@ -194,7 +194,7 @@ def answer_cells(effect: Effect) -> tuple[str, str]:
     return mean, f"[{low}, {high}]"
 
 
-def arrows(graph: nx.DiGraph) -> str:
+def arrows(graph: nx.DiGraph[str]) -> str:
     """Return the arrows of a graph as a line of text; not those among columns without an equation.
 
     Examples

@@ -90,7 +90,7 @@ def adjusted(p_values: ArrayLike, correction: str = "benjamini-hochberg") -> np.
 
 
 def against_permuted(
-    dag: nx.DiGraph,
+    dag: nx.DiGraph[str],
     claims: Sequence[Independence],
     names: Sequence[str],
     tester: Tester,

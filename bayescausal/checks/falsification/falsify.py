@@ -255,7 +255,7 @@ def _table(
 
 
 def _suggestions(
-    dag: nx.DiGraph,
+    dag: nx.DiGraph[str],
     tests: pd.DataFrame,
     names: Sequence[str],
     tester: Tester,
@@ -290,7 +290,7 @@ def _suggestions(
     return table.reset_index(drop=True)
 
 
-def _with_edge(dag: nx.DiGraph, tail: str, arrow: str, head: str) -> nx.DiGraph | None:
+def _with_edge(dag: nx.DiGraph[str], tail: str, arrow: str, head: str) -> nx.DiGraph[str] | None:
     """Return the graph with one more edge; None where that makes a cycle."""
     nodes = {n: dict(a) for n, a in dag.nodes(data=True)}
     between = f"{min(tail, head)}<->{max(tail, head)}"

@@ -153,7 +153,7 @@ def _plain(column: Column) -> np.ndarray:
     if not column.discrete:
         return _standard(column.values)[:, None]
     levels = np.unique(column.values)[1:]
-    return (column.values[:, None] == levels).astype(float)
+    return np.asarray(column.values[:, None] == levels, dtype=float)
 
 
 def _encoded(column: Column) -> np.ndarray:
@@ -166,7 +166,7 @@ def _encoded(column: Column) -> np.ndarray:
         common = common[1:]
     if not len(common):
         common = levels[1:]
-    return (column.values[:, None] == common).astype(float)
+    return np.asarray(column.values[:, None] == common, dtype=float)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ MOST_WORDS = 50
 
 def read_variables(
     data: Data,
-    dag: nx.DiGraph,
+    dag: nx.DiGraph[str],
     observed: Sequence[str] | None,
     discrete: Mapping[str, bool] | None,
     *,

@@ -53,7 +53,7 @@ def balance_table(covariates: Mapping[str, np.ndarray], support: Support) -> pd.
 # ------------------------------------------------------------------------------- private
 
 
-def _row(z: np.ndarray, support: Support) -> list[object]:
+def _row(z: np.ndarray, support: Support) -> list[Any]:
     if support.kind == "strata":
         flat = np.ones_like(support.weights[:1])
         before = _correlation(z, support.values, flat)
@@ -65,15 +65,15 @@ def _row(z: np.ndarray, support: Support) -> list[object]:
             "correlation", before.mean(), after.mean(), low, high, np.nan, np.nan, spread
         ]  # fmt: skip
     arms = range(len(support.labels)) if len(support.labels) > 2 else range(1, 2)
-    best: list[object] = []
+    best: list[Any] = []
     for arm in arms:
         found = _difference(z, support.arm == arm, support.weights)
-        if not best or abs(found[2]) > abs(float(best[2])):  # type: ignore[arg-type, operator]
+        if not best or abs(found[2]) > abs(float(best[2])):
             best = found
     return best
 
 
-def _difference(z: np.ndarray, inside: np.ndarray, weights: np.ndarray) -> list[object]:
+def _difference(z: np.ndarray, inside: np.ndarray, weights: np.ndarray) -> list[Any]:
     """Return the standardised difference of one arm from the rest."""
     ones = np.ones((1, z.shape[1]))
     (m1, v1), (m0, v0) = (_moments(z, ones * g) for g in (inside, ~inside))

@@ -152,7 +152,7 @@ def _label(question: Question) -> str:
 def _question(given: object) -> Question:
     """Return an estimand, that of an effect, or a function of a fit."""
     if callable(given):
-        return given  # type: ignore[no-any-return]
+        return given
     if question_in(given) is None:
         raise EstimandError(
             f"Found {given!r} where a question is needed.",

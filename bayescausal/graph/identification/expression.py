@@ -51,8 +51,8 @@ class Expression:
 
         Examples
         --------
-        >>> from bayescausal.graph.identification.expression import P, Sum
-        >>>         >>> Sum(("z",), product([P(("y",), ("x", "z")), P(("z",))])).text()
+        >>> from bayescausal.graph.identification.expression import P, Product, Sum
+        >>> Sum(("z",), Product((P(("y",), ("x", "z")), P(("z",))))).text()
         'Σ_z P(y | x, z) P(z)'
         """
         return _write(self, {name: name for name in self.free}, TextStyle)

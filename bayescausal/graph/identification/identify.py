@@ -91,7 +91,7 @@ def identify(
     Σ_M P(M | X) Σ_X' P(X') P(Y | X', M)
     >>> print(identify("X -> Y; X <-> Y", "X", "Y"))
     P(Y | do(X)) is not identified: X and Y share unmeasured causes that nothing measured \
-    stands in for. It would be identified if the common cause of X and Y were measured.
+stands in for. It would be identified if the common cause of X and Y were measured.
     """
     query = read_query(graph, treatment, outcome, observed=observed, given=given)
     found = identify_query(query, "CATE" if query.given else "ATE")

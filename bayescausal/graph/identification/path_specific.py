@@ -66,7 +66,7 @@ def identify_along(
     return replace(_along(graph, asked, observed), adjustable=False)
 
 
-def refuse_undefined_paths(graph: nx.DiGraph, paths: tuple[tuple[str, ...], ...]) -> None:
+def refuse_undefined_paths(graph: nx.DiGraph[str], paths: tuple[tuple[str, ...], ...]) -> None:
     """Refuse arrows that are not there and recanting witnesses.
 
     A variable W on a chosen path is a witness unless every continuation from W to the outcome

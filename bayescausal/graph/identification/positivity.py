@@ -40,7 +40,7 @@ __all__ = ["determined", "determines", "on_the_form", "with_positivity"]
 FORM = "form of the equation"
 
 
-def determined(graph: nx.DiGraph, names: Iterable[str]) -> frozenset[str]:
+def determined(graph: nx.DiGraph[str], names: Iterable[str]) -> frozenset[str]:
     """Return all nodes that are functions of some nodes, those included.
 
     Examples
@@ -66,7 +66,9 @@ def determined(graph: nx.DiGraph, names: Iterable[str]) -> frozenset[str]:
         known |= more
 
 
-def determines(graph: nx.DiGraph, given: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+def determines(
+    graph: nx.DiGraph[str], given: Iterable[str], names: Iterable[str]
+) -> tuple[str, ...]:
     """Return which of some variables have one value only, given the others and `given`.
 
     Examples
@@ -183,7 +185,7 @@ def _terms(
         yield from _terms(part, values, count)
 
 
-def _together(graph: nx.DiGraph, term: _Term, name: str, values: Mapping[str, Any]) -> bool:
+def _together(graph: nx.DiGraph[str], term: _Term, name: str, values: Mapping[str, Any]) -> bool:
     """Tell whether a term is the chance of a value with those that it is a function of."""
     same = {n for n, value in term.values.items() if values.get(n, None) == value and n in values}
     fixed = name in same and name in determined(graph, same - {name})

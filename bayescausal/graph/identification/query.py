@@ -36,7 +36,7 @@ class Query:
     ``natural``: the treatments whose own value is conditioned on as well, or decides what is set.
     """
 
-    graph: nx.DiGraph
+    graph: nx.DiGraph[str]
     admg: ADMG
     treatment: tuple[str, ...]
     outcome: tuple[str, ...]

@@ -131,18 +131,18 @@ def compare_graphs(left: GraphLike, right: GraphLike) -> Comparison:
 # --------------------------------------------------------------------------- private
 
 
-def _edges(dag: nx.DiGraph) -> set[tuple[str, str, str]]:
+def _edges(dag: nx.DiGraph[str]) -> set[tuple[str, str, str]]:
     hidden = nameless(dag)
     directed = {(a, "->", b) for a, b in dag.edges if a not in hidden}
     return directed | {(a, "<->", b) for a, b in bidirected_pairs(dag)}
 
 
-def _visible(dag: nx.DiGraph) -> set[str]:
+def _visible(dag: nx.DiGraph[str]) -> set[str]:
     return set(dag) - nameless(dag)
 
 
 def _claims_against(
-    one: nx.DiGraph, other: nx.DiGraph, measured: set[str]
+    one: nx.DiGraph[str], other: nx.DiGraph[str], measured: set[str]
 ) -> tuple[Independence, ...]:
     """Return the independences of one graph that the other does not imply."""
     admg = project(other, measured)

@@ -214,13 +214,13 @@ def paths(
 # --------------------------------------------------------------------------- private
 
 
-def _one(dag: nx.DiGraph, name: str) -> str:
+def _one(dag: nx.DiGraph[str], name: str) -> str:
     (found,) = as_names(dag, (name,))
     return found
 
 
 def _described(
-    dag: nx.DiGraph,
+    dag: nx.DiGraph[str],
     nodes: list[str],
     fixed: frozenset[str],
     opened: frozenset[str],

@@ -46,7 +46,7 @@ def bits(mask: int) -> Iterator[int]:
         mask ^= low
 
 
-def project(graph: nx.DiGraph, observed: Iterable[str]) -> ADMG:
+def project(graph: nx.DiGraph[str], observed: Iterable[str]) -> ADMG:
     """Return the latent projection of a DAG onto the observed nodes.
 
     ``observed``: the nodes to keep.

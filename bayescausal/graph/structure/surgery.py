@@ -60,7 +60,7 @@ __all__ = [
 Names = str | Iterable[str]
 
 
-def latent_projection(graph: GraphLike, observed: Iterable[str] | None = None) -> nx.DiGraph:
+def latent_projection(graph: GraphLike, observed: Iterable[str] | None = None) -> nx.DiGraph[str]:
     """Project latent nodes out: only measured ones and bidirected edges remain.
 
     Parameters
@@ -104,7 +104,7 @@ def latent_projection(graph: GraphLike, observed: Iterable[str] | None = None) -
 
 def explicit_latents(
     graph: GraphLike, names: Mapping[tuple[str, str], str] | None = None
-) -> nx.DiGraph:
+) -> nx.DiGraph[str]:
     """Turn bidirected edges into latent nodes with names of their own.
 
     Parameters
@@ -161,7 +161,7 @@ def explicit_latents(
     return nx.freeze(named)
 
 
-def do_graph(graph: GraphLike, treatment: Names) -> nx.DiGraph:
+def do_graph(graph: GraphLike, treatment: Names) -> nx.DiGraph[str]:
     """Remove the arrows into what is set: the graph of ``do(treatment)``.
 
     Examples
@@ -176,7 +176,7 @@ def do_graph(graph: GraphLike, treatment: Names) -> nx.DiGraph:
     return _without(dag, lambda tail, head: head in gone)
 
 
-def without_outgoing(graph: GraphLike, names: Names) -> nx.DiGraph:
+def without_outgoing(graph: GraphLike, names: Names) -> nx.DiGraph[str]:
     """Remove the arrows out of some nodes.
 
     Examples
@@ -191,7 +191,7 @@ def without_outgoing(graph: GraphLike, names: Names) -> nx.DiGraph:
     return _without(dag, lambda tail, head: tail in gone)
 
 
-def back_door_graph(graph: GraphLike, treatment: Names, outcome: Names) -> nx.DiGraph:
+def back_door_graph(graph: GraphLike, treatment: Names, outcome: Names) -> nx.DiGraph[str]:
     """Remove the first edges of the proper causal paths: what is left is not causal.
 
     Examples
@@ -238,9 +238,9 @@ def rule(
     return cut.separated(zm, ym, xm | wm)
 
 
-def _without(dag: nx.DiGraph, gone: Callable[[str, str], bool]) -> nx.DiGraph:
+def _without(dag: nx.DiGraph[str], gone: Callable[[str, str], bool]) -> nx.DiGraph[str]:
     """Remove edges, and bidirected ones that have lost an end."""
-    copy: nx.DiGraph = CausalGraph()
+    copy: nx.DiGraph[str] = CausalGraph()
     copy.add_nodes_from((n, dict(a)) for n, a in dag.nodes(data=True))
     copy.add_edges_from((a, b) for a, b in dag.edges if not gone(a, b))
     copy.graph.update(dag.graph)

@@ -32,7 +32,7 @@ __all__ = ["read_braced"]
 _DAGITTY_SHORT = {"e": "exposure", "o": "outcome", "u": "latent", "l": "latent", "a": "adjusted"}
 
 
-def read_braced(text: str, *, dagitty: bool) -> nx.DiGraph:
+def read_braced(text: str, *, dagitty: bool) -> nx.DiGraph[str]:
     """Read a graph in dagitty or DOT.
 
     ``text``: from ``dag {`` or ``digraph {`` to the closing brace.

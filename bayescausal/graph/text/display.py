@@ -79,13 +79,13 @@ class Table:
 class TableList(Table, list[Any]):
     """A list that shows itself as a table."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 class TableDict(Table, dict[str, Any]):
     """A dict that shows itself as a table."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def text_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -108,7 +108,7 @@ def html_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def svg(graph: nx.DiGraph) -> str:
+def svg(graph: nx.DiGraph[str]) -> str:
     """Draw a DAG as SVG: causes above effects, what is latent dashed.
 
     ``graph``: Acyclic. The latent node of a bidirected edge is drawn as a dot.
@@ -149,7 +149,7 @@ def svg(graph: nx.DiGraph) -> str:
 # --------------------------------------------------------------------------- private
 
 
-def _arrows(graph: nx.DiGraph) -> str:
+def _arrows(graph: nx.DiGraph[str]) -> str:
     """Return a graph as text: a line for each variable with what it causes."""
     both = bidirected_edges(graph)
     names = [n for n in graph if n not in both]
@@ -190,7 +190,9 @@ def _edge(route: list[tuple[float, float]], wide: float, high: float, dashed: bo
     )
 
 
-def _node(graph: nx.DiGraph, name: str, at: tuple[float, float], wide: float, dot: bool) -> str:
+def _node(
+    graph: nx.DiGraph[str], name: str, at: tuple[float, float], wide: float, dot: bool
+) -> str:
     """Return a box with its name upon the arrows; a dot for a hidden common cause."""
     x, y = at
     if dot:

@@ -240,7 +240,7 @@ def to_gml(graph: GraphLike) -> str:
     """
     dag = as_graph(graph)
     dag = _in_pairs(dag)
-    plain: nx.DiGraph = nx.DiGraph()
+    plain: nx.DiGraph[str] = nx.DiGraph()
     for node in sorted(dag):
         words = {m: 1 for m in _MARKS if dag.nodes[node].get(m)}
         role = {k: dag.nodes[node][k] for k in ("role",) if dag.nodes[node].get(k)}
@@ -283,7 +283,7 @@ def to_formulas(graph: GraphLike) -> str:
 # --------------------------------------------------------------------------- private
 
 
-def _parts(dag: nx.DiGraph) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, str]]]:
+def _parts(dag: nx.DiGraph[str]) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, str]]]:
     """Return nodes (but for bidirected ones), directed and bidirected edges, all sorted."""
     hidden = nameless(dag)
     nodes = sorted(n for n in dag if n not in hidden)
@@ -291,7 +291,7 @@ def _parts(dag: nx.DiGraph) -> tuple[list[str], list[tuple[str, str]], list[tupl
     return nodes, edges, list(bidirected_pairs(dag))
 
 
-def _in_pairs(dag: nx.DiGraph) -> nx.DiGraph:
+def _in_pairs(dag: nx.DiGraph[str]) -> nx.DiGraph[str]:
     """Write the arcs that join columns as bidirected edges, which other languages know."""
     if not column_causes(dag):
         return dag
@@ -300,14 +300,14 @@ def _in_pairs(dag: nx.DiGraph) -> nx.DiGraph:
     return build_graph(kept, edges, pairs)
 
 
-def _roles(dag: nx.DiGraph, treatment: Names | None, outcome: Names | None) -> dict[str, str]:
+def _roles(dag: nx.DiGraph[str], treatment: Names | None, outcome: Names | None) -> dict[str, str]:
     roles: dict[str, str] = {}
     for role, names in (("treatment", treatment), ("outcome", outcome)):
         roles.update(dict.fromkeys(as_names(dag, names, role), role))
     return roles
 
 
-def _marks(dag: nx.DiGraph, node: str, roles: dict[str, str] | None = None) -> list[str]:
+def _marks(dag: nx.DiGraph[str], node: str, roles: dict[str, str] | None = None) -> list[str]:
     marks = [m for m in _MARKS if dag.nodes[node].get(m)]
     role = (roles or {}).get(node) or dag.nodes[node].get("role")
     return [*marks, role] if role else marks

@@ -49,7 +49,7 @@ __all__ = ["as_graph", "parse_graph"]
 _DAGITTY_KINDS = ("dag", "mag", "pdag", "pag", "cpdag")
 
 
-def as_graph(graph: GraphLike) -> nx.DiGraph:
+def as_graph(graph: GraphLike) -> nx.DiGraph[str]:
     """Return a graph in the one form, whatever it was given as.
 
     ``graph``: a graph; or text or an edge list, read by `parse_graph`.
@@ -66,7 +66,7 @@ def as_graph(graph: GraphLike) -> nx.DiGraph:
     return canonical(graph) if isinstance(graph, nx.Graph) else parse_graph(graph)
 
 
-def parse_graph(text: GraphLike) -> nx.DiGraph:
+def parse_graph(text: GraphLike) -> nx.DiGraph[str]:
     """Read a graph from text, an edge list or networkx.
 
     Parameters
@@ -113,7 +113,7 @@ def parse_graph(text: GraphLike) -> nx.DiGraph:
     )
 
 
-def _parse_text(text: str) -> nx.DiGraph:
+def _parse_text(text: str) -> nx.DiGraph[str]:
     bare = re.sub(r"#[^\n]*|//[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).lstrip()
     first = re.match(r"(?:strict\s+)?(\w+)(?:\s+(?:\w+|\"[^\"]*\"))?\s*([{\[])", bare)
     word = first.group(1).lower() if first else ""
@@ -131,7 +131,7 @@ def _parse_text(text: str) -> nx.DiGraph:
 # ------------------------------------------------------------------ the arrow language
 
 
-def _arrows(text: str) -> nx.DiGraph:
+def _arrows(text: str) -> nx.DiGraph[str]:
     reader = Reader(text, newlines=True)
     draft = Draft(reader)
     while reader.token.kind != "end":
@@ -190,7 +190,7 @@ def _group(reader: Reader, draft: Draft, why: str) -> list[str]:
 # ------------------------------------------------------------- formulas, GML, edge lists
 
 
-def _formulas(text: str) -> nx.DiGraph:
+def _formulas(text: str) -> nx.DiGraph[str]:
     """Read ``Y ~ X + 0.5*Z`` (X and Z act on Y) and ``X ~~ Y`` (a common cause)."""
     reader = Reader(text, newlines=True)
     draft = Draft(reader)
@@ -221,7 +221,7 @@ def _term(reader: Reader) -> str:
     return reader.name("after '*'").value if reader.skip("*") else name
 
 
-def _parse_gml(text: str) -> nx.DiGraph:
+def _parse_gml(text: str) -> nx.DiGraph[str]:
     try:
         graph = nx.parse_gml(text)
     except nx.NetworkXError as error:
@@ -238,7 +238,7 @@ def _parse_gml(text: str) -> nx.DiGraph:
     return canonical(graph)
 
 
-def _parse_edges(edges: Iterable[Any]) -> nx.DiGraph:
+def _parse_edges(edges: Iterable[Any]) -> nx.DiGraph[str]:
     nodes: dict[str, dict[str, Any]] = {}
     directed: list[tuple[str, str]] = []
     bidirected: list[tuple[str, str]] = []

@@ -82,7 +82,7 @@ STEEPEST = 2.0  # layers never move further apart than this many node distances
 
 
 def plot_graph(
-    model_or_graph: pm.Model | nx.DiGraph | str | Sequence[Any],
+    model_or_graph: pm.Model | nx.DiGraph[str] | str | Sequence[Any],
     *,
     treatment: str | Iterable[str] | Estimand | Effect | None = None,
     outcome: str | Iterable[str] | None = None,
@@ -166,7 +166,7 @@ def plot_graph(
 # ------------------------------------------------------------------------- what to draw
 
 
-def _as_graph(model_or_graph: object, unit_dims: Names | None) -> nx.DiGraph:
+def _as_graph(model_or_graph: object, unit_dims: Names | None) -> nx.DiGraph[str]:
     """Return the graph itself, or the graph of a model."""
     if isinstance(model_or_graph, (nx.Graph, str, list, tuple)):
         graph = as_graph(model_or_graph)
@@ -180,7 +180,7 @@ def _as_graph(model_or_graph: object, unit_dims: Names | None) -> nx.DiGraph:
 
 
 def _causal_edges(
-    graph: nx.DiGraph, treatments: Iterable[str], outcomes: Iterable[str]
+    graph: nx.DiGraph[str], treatments: Iterable[str], outcomes: Iterable[str]
 ) -> set[tuple[str, str]]:
     """Return the edges on a directed path from a treatment to an outcome."""
     after = {n for t in treatments for n in (t, *nx.descendants(graph, t))}
@@ -189,7 +189,10 @@ def _causal_edges(
 
 
 def _adjusted(
-    graph: nx.DiGraph, treatments: Sequence[str], outcomes: Sequence[str], adjustment: Names | None
+    graph: nx.DiGraph[str],
+    treatments: Sequence[str],
+    outcomes: Sequence[str],
+    adjustment: Names | None,
 ) -> tuple[str, ...] | None:
     """Return what is adjusted for; None where that is no part of the picture."""
     if adjustment is None or not treatments or not outcomes:
@@ -208,7 +211,7 @@ def _adjusted(
 
 
 def _open_edges(
-    graph: nx.DiGraph,
+    graph: nx.DiGraph[str],
     treatments: Iterable[str],
     outcomes: Iterable[str],
     adjusted: tuple[str, ...],
@@ -236,7 +239,7 @@ def _open_edges(
 
 
 def _in_inches(
-    graph: nx.DiGraph,
+    graph: nx.DiGraph[str],
     layout: Layout,
     treatments: Collection[str],
     outcomes: Collection[str],
@@ -264,7 +267,7 @@ def _in_inches(
 
 
 def _measured(
-    graph: nx.DiGraph,
+    graph: nx.DiGraph[str],
     treatments: Collection[str],
     outcomes: Collection[str],
     adjusted: Collection[str],

@@ -124,7 +124,7 @@ def text_width(text: str, slanted: bool) -> float:
 def smooth(points: np.ndarray, steps: int = 60) -> np.ndarray:
     """Return a dense curve through the points (centripetal Catmull-Rom), straight if only two."""
     if len(points) == 2:
-        return points[0] + np.linspace(0, 1, 4 * steps)[:, None] * (points[1] - points[0])
+        return np.linspace(points[0], points[1], 4 * steps)
     ends = (2 * points[0] - points[1], 2 * points[-1] - points[-2])
     p = np.vstack([ends[0], points, ends[1]])
     knots = np.r_[0.0, np.cumsum(np.sqrt(np.linalg.norm(np.diff(p, axis=0), axis=1)))]

@@ -62,7 +62,7 @@ def draw(plot: Callable[..., Any], *, width: float = 5.4, height: float | None =
     import matplotlib.pyplot as plt
 
     before = {*plt.get_fignums()}
-    look: Any = {**dict(mpl.rcParamsDefault), **_kept(), **STYLE}  # type: ignore[dict-item]
+    look: Any = {**dict(mpl.rcParamsDefault), **_kept(), **STYLE}
     with mpl.rc_context(look), plt.ioff():
         try:
             if height is None:

@@ -76,7 +76,7 @@ class EValue(float):
             return f"{text} The interval holds no effect already: its E-value is 1."
         return f"{text} To move the interval to no effect, {limit} each would do."
 
-    def __getnewargs__(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[Any, ...]:
         return float(self), self.ratio, self.limit
 
 

@@ -76,12 +76,12 @@ def plot_surface(
     ax.set_ylabel(plain(f"hidden confounder on {names[1]} (delta)"))
     if len(gamma) < 2 or len(delta) < 2:
         return _line(ax, gamma, delta, mean, end, null)
-    held = np.full(mean.shape, fill_value=True)
+    inside = np.full(mean.shape, fill_value=True)
     if limits is not None:
-        held = np.abs(delta) <= np.interp(gamma, *limits)[:, np.newaxis]
-    away = float(np.abs(mean - null)[held].max(initial=0.0)) or 1.0
+        inside = np.abs(delta) <= np.interp(gamma, *limits)[:, np.newaxis]
+    away = float(np.abs(mean - null)[inside].max(initial=0.0)) or 1.0
     norm = TwoSlopeNorm(null, null - away, null + away)
-    steps = MaxNLocator(levels + 1).tick_values(mean[held].min(), mean[held].max())
+    steps = MaxNLocator(levels + 1).tick_values(mean[inside].min(), mean[inside].max())
     filled = ax.contourf(
         gamma, delta, mean.T, levels=steps, cmap=diverging(), norm=norm, extend="both"
     )

@@ -109,8 +109,8 @@ def unit_densities(fit: Fit, scored: Sequence[str], draws: int) -> tuple[np.ndar
     """
     units = units_of(fit)
     assert units is not None
-    held = fit.posterior
-    chains, each = int(held.sizes["chain"]), int(held.sizes["draw"])
+    drawn = fit.posterior
+    chains, each = int(drawn.sizes["chain"]), int(drawn.sizes["draw"])
     step = some_draws(fit, draws).step
     kept = range(0, each, step)
     chosen = np.concatenate([c * each + np.asarray(kept) for c in range(chains)])
@@ -126,8 +126,8 @@ def unit_densities(fit: Fit, scored: Sequence[str], draws: int) -> tuple[np.ndar
             density = np.where(fit.missing[name], 0.0, density)
         axes = tuple(1 + i for i, d in enumerate(dims) if d != first and i < density.ndim - 1)
         total += density.sum(axis=axes)
-    names = [p for p in fit.parameters if p in held]
-    posterior = held[names].isel(draw=list(kept))
+    names = [p for p in fit.parameters if p in drawn]
+    posterior = drawn[names].isel(draw=list(kept))
     return total.reshape(chains, len(kept), -1), posterior
 
 

@@ -70,9 +70,9 @@ def with_parts(
 
 def at_draw(fit: Fit, place: int) -> Fit:
     """Return a fit with one posterior draw, of all chains in a row."""
-    held = fit.posterior
-    chain, draw = divmod(int(place), int(held.sizes["draw"]))
-    return with_parts(fit, held.isel(chain=[chain], draw=[draw]))
+    posterior = fit.posterior
+    chain, draw = divmod(int(place), int(posterior.sizes["draw"]))
+    return with_parts(fit, posterior.isel(chain=[chain], draw=[draw]))
 
 
 def has_unknown_units(fit: Fit) -> bool:
@@ -195,9 +195,9 @@ def cluster_codes(fit: Fit, clusters: object) -> tuple[np.ndarray, list[str]]:
         if clusters not in known:
             raise unknown_variable(clusters, known, what="a column of the fit")
         labels: Any = known[clusters]
-        held = fit.labels.get(clusters)
-        if held:
-            labels = np.asarray(held, dtype=object)[labels.astype(int)]
+        levels = fit.labels.get(clusters)
+        if levels:
+            labels = np.asarray(levels, dtype=object)[labels.astype(int)]
     else:
         labels = np.asarray(clusters)
     first = fit.structure.unit_dims[0]

@@ -158,14 +158,14 @@ def decide(
     dag = as_graph(graph)
     xs = as_names(dag, asked.treatment, "treatment")
     known = as_names(dag, asked.given, "given")
-    held = as_names(dag, asked.mediators, "mediators")
+    mediators = as_names(dag, asked.mediators, "mediators")
     if asked.controlled:
-        if not held:
+        if not mediators:
             raise EstimandError(
                 "A controlled direct effect holds mediators at a value, and none is named.",
                 expected="mediators=, one or more names.",
             )
-        xs = (*xs, *(m for m in held if m not in xs))
+        xs = (*xs, *(m for m in mediators if m not in xs))
     by_outcome = set(as_names(dag, asked.outcome, "outcome")) & set(known)
     others = tuple(n for n in known if n not in by_outcome and n not in xs)
     query = read_query(dag, xs, asked.outcome, observed=observed, given=others)
@@ -173,7 +173,7 @@ def decide(
         return _association(query)
     natural = query.admg.mask(n for n in known if n in xs)
     if asked.natural_value or asked.own_treatment:
-        own = (n for n in xs if not asked.controlled or n not in held)
+        own = (n for n in xs if not asked.controlled or n not in mediators)
         natural = query.admg.mask(own) | natural
     if by_outcome:
         natural = query.x
@@ -286,9 +286,9 @@ def _mediators(query: Query, mediators: tuple[str, ...]) -> tuple[str, ...]:
     return named
 
 
-def _direct(query: Query, held: tuple[str, ...]) -> bool:
+def _direct(query: Query, mediators: tuple[str, ...]) -> bool:
     """Tell whether a directed path from treatment to outcome avoids the mediators."""
-    rest = query.graph.subgraph(set(query.graph) - set(held))
+    rest = query.graph.subgraph(set(query.graph) - set(mediators))
     return any(nx.has_path(rest, a, b) for a in query.treatment for b in query.outcome)
 
 

@@ -80,8 +80,8 @@ def determines(
     >>> determines(graph, ["r"], ["D"]), determines(graph, [], ["D"])
     (('D',), ())
     """
-    chosen, held = tuple(names), set(given)
-    return tuple(n for n in chosen if n in determined(graph, (held | {*chosen}) - {n}))
+    chosen, conditioned = tuple(names), set(given)
+    return tuple(n for n in chosen if n in determined(graph, (conditioned | {*chosen}) - {n}))
 
 
 def with_positivity(found: Identification) -> Identification:

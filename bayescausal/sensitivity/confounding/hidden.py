@@ -199,12 +199,12 @@ def hidden_confounder(
     surface, kept = _surface(cells, grid, plain, estimand, prob, seed)
     surface["allowed"] = (("gamma", "delta"), allowed(gammas[:, None], deltas[None]))
     table = _as_strong(cells, allowed, strengths, surface, plain, estimand, prob, seed)
-    under, held = None, None
+    under, drawn = None, None
     if priors is not None:
         random = Cells(fit, where, priors=priors, **options).fit(seed=seed)
         under = estimate(random, estimand, seed=seed)
         names = {where.gamma: "gamma", where.delta: "delta"}
-        held = random.posterior[list(names)].rename(names)
+        drawn = random.posterior[list(names)].rename(names)
     return HiddenConfounder(
         estimand=estimand,
         confounder=where,
@@ -214,7 +214,7 @@ def hidden_confounder(
         draws=kept,
         benchmarks=table,
         under_prior=under,
-        strengths=held,
+        strengths=drawn,
         robustness_value=_robustness(fit, estimand, where, seed),
         model=cells.model,
         prob=prob,

@@ -81,16 +81,16 @@ class Importance:
         units: int,
     ) -> None:
         self.model, self.structure, self.coords = model, structure, coords
-        held = fit.posterior
+        posterior = fit.posterior
         free = list(model.free_RVs)
-        lost = [rv.name for rv in free if rv.name not in held]
+        lost = [rv.name for rv in free if rv.name not in posterior]
         if lost or not free:
             raise ValueError(f"no draws to start from of {', '.join(lost) or 'anything'}")
-        means = {rv: held[rv.name].mean(("chain", "draw")).values for rv in free}
+        means = {rv: posterior[rv.name].mean(("chain", "draw")).values for rv in free}
         size = int(sum(np.size(v) for v in means.values()))
         if size > MOST_PARAMETERS:
             raise ValueError(f"{size} unknowns")
-        known = _unconstrained(model, held)
+        known = _unconstrained(model, posterior)
         if not np.isfinite(known).all():
             raise ValueError("the start is not finite")
         self.start = known.mean(axis=0)
@@ -209,10 +209,10 @@ class Importance:
         return float(centre), slope, curvature
 
 
-def _unconstrained(model: pm.Model, held: xr.Dataset) -> np.ndarray:
+def _unconstrained(model: pm.Model, posterior: xr.Dataset) -> np.ndarray:
     """Return known draws in unconstrained space, a row per draw."""
     free = list(model.free_RVs)
-    draws = {rv: held[rv.name].values for rv in free}
+    draws = {rv: posterior[rv.name].values for rv in free}
     flat = {rv: v.reshape(-1, *v.shape[2:]) for rv, v in draws.items()}
     single = {rv: rv.type(name=f"one_{rv.name}") for rv in free}
     outputs = []

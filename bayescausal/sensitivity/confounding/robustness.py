@@ -139,15 +139,15 @@ def robustness_value(
         if df is not None:
             return _classical(float(source) / source.sd(), df, q, alpha)
         estimand, seed = source.estimand, source.seed if seed is None else seed
-        held = fit_of(source)
-        if held is None:
+        fit = fit_of(source)
+        if fit is None:
             raise EstimandError(
                 f"{source.label} has draws alone: how far treatment and outcome vary beyond what "
                 "explains them is not in it.",
                 expected="the fit that it was estimated from, or its degrees of freedom.",
                 remedy="Call robustness_value(fit, effect), or robustness_value(effect, df=...).",
             )
-        source = held
+        source = fit
     if not isinstance(source, Fit) and estimand is not None:
         source = as_fit(source, "robustness_value")
     if not isinstance(source, Fit):

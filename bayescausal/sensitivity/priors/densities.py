@@ -64,8 +64,8 @@ def log_densities(fit: Fit) -> Densities:
     structure = fit.structure
     conformed = read_data(fit.model, fit.data, structure.unit_dims)[2]
     model = remove_value_transforms(condition(structure, conformed).model)
-    held = fit.posterior
-    lost = [rv.name for rv in model.free_RVs if rv.name not in held]
+    posterior = fit.posterior
+    lost = [rv.name for rv in model.free_RVs if rv.name not in posterior]
     if lost:
         raise ModelError(f"There are no draws of {', '.join(lost)}.")
     names = [p for p in structure.parameters if p in {rv.name for rv in model.free_RVs}]
@@ -87,7 +87,7 @@ def log_densities(fit: Fit) -> Densities:
 
 def _evaluate(model: pm.Model, outputs: list[Any], fit: Fit) -> list[np.ndarray]:
     """Evaluate scalars of the value variables at every draw."""
-    held = fit.posterior
+    posterior = fit.posterior
     inputs = {}
     for rv in model.free_RVs:
         value = model.rvs_to_values[rv]
@@ -103,7 +103,7 @@ def _evaluate(model: pm.Model, outputs: list[Any], fit: Fit) -> list[np.ndarray]
         mode=PY_MODE,
         on_unused_input="ignore",
     )
-    arrays = [held[rv.name].values for rv in model.free_RVs]
+    arrays = [posterior[rv.name].values for rv in model.free_RVs]
     flat = [a.reshape(-1, *a.shape[2:]) for a in arrays]
     units = int(np.prod(list((fit.sizes or {"": 1}).values())))
     step = rows_of(units)

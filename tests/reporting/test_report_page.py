@@ -224,6 +224,11 @@ def test_a_region_takes_the_place_of_the_null():
 # --------------------------------------------------------------------------------------- checks
 
 
+def in_the_place_of(monkeypatch, name, check):
+    title, _, wants, settings = trust.CHECKS[name]
+    monkeypatch.setitem(trust.CHECKS, name, (title, check, wants, settings))
+
+
 def test_a_check_that_does_not_apply_is_a_line(fit, monkeypatch):
     def broken(*_, **__):
         raise BayesCausalError("There is nothing to balance.")
@@ -231,8 +236,8 @@ def test_a_check_that_does_not_apply_is_a_line(fit, monkeypatch):
     def wrong(*_, **__):
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(bc, "overlap", broken, raising=False)
-    monkeypatch.setattr(bc, "posterior_check", wrong, raising=False)
+    in_the_place_of(monkeypatch, "overlap", broken)
+    in_the_place_of(monkeypatch, "posterior_check", wrong)
     made = bc.report(fit, bc.ATE("dilution", "coating"), checks=["overlap", "predictive"])
     words = Page(made.html).words
     assert "Not applicable: There is nothing to balance." in words
@@ -250,7 +255,7 @@ def test_checks_get_small_settings_and_their_warnings_are_told(fit, monkeypatch)
         warnings.warn("Two units are far out.", UserWarning, stacklevel=1)
         return Check("Overlap", "pass", "Fine.", "Go on.", pd.DataFrame({"a": [1.0]}))
 
-    monkeypatch.setattr(bc, "overlap", record, raising=False)
+    in_the_place_of(monkeypatch, "overlap", record)
     made = bc.report(fit, bc.ATE("dilution", "coating"), checks="overlap", seed=9)
     assert heard == {"treatment": "dilution", "outcome": "coating", "draws": 100, "seed": 9}
     assert "Two units are far out." in Page(made.html).words
@@ -438,7 +443,7 @@ def test_refutations_are_refitted_less_often_where_each_refit_compiles(monkeypat
     asked = {}
 
     def attempt(title, function, arguments, settings):
-        asked[function] = settings
+        asked[function.__name__] = settings
         return trust.Outcome(title, None, "not run", 0.0)
 
     with pm.Model(coords={"unit": [0]}) as model:

@@ -48,11 +48,10 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
-
     from bayescausal.annotations import Names
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
 
 __all__ = ["overlap"]

@@ -46,8 +46,7 @@ from bayescausal.types import EstimandError, NoiseFormError, closest, unknown_va
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from matplotlib.axes import Axes
-
+    from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
 
 __all__ = ["posterior_check", "predictions", "tree_of"]

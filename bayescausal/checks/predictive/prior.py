@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pymc as pm
-    from matplotlib.axes import Axes
 
     from bayescausal.annotations import Data
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
     from bayescausal.model.structure.structure import Structure
 

@@ -55,10 +55,9 @@ from bayescausal.types import EstimandError, FitMismatchError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from matplotlib.axes import Axes
-
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
 
 __all__ = ["THRESHOLD", "prior_sensitivity"]

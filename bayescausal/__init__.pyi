@@ -9,7 +9,7 @@ from .model.source.code import model_source as model_source
 
 # the graph
 from .model.structure.read import graph_of as graph_of
-from .reporting.dag import plot_graph as plot_graph
+from .reporting.drawn.dag import plot_graph as plot_graph
 from .graph.text.parse import parse_graph as parse_graph
 from .model.structure.graph_export import to_text as to_text
 from .model.structure.graph_export import to_dot as to_dot
@@ -101,8 +101,8 @@ from .figures.effects import plot_effect as plot_effect
 from .figures.forest import plot_forest as plot_forest
 from .figures.dose import plot_dose_response as plot_dose_response
 from .figures.worlds import plot_worlds as plot_worlds
-from .reporting.units import plot_counterfactual as plot_counterfactual
-from .reporting.units import plot_ite as plot_ite
+from .reporting.drawn.units import plot_counterfactual as plot_counterfactual
+from .reporting.drawn.units import plot_ite as plot_ite
 
 # is it right on this problem
 from .checks.overlap.positivity import overlap as overlap
@@ -113,14 +113,14 @@ from .checks.comparison.compare import compare as compare
 from .checks.comparison.comparison import ModelComparison as ModelComparison
 
 # and if an assumption fails
-from .sensitivity.hidden import hidden_confounder as hidden_confounder
-from .sensitivity.hidden_record import HiddenConfounder as HiddenConfounder
-from .sensitivity.strength import robustness_value as robustness_value
-from .sensitivity.strength import e_value as e_value
-from .sensitivity.strength import EValue as EValue
-from .sensitivity.prior_sensitivity import prior_sensitivity as prior_sensitivity
-from .sensitivity.prior_posterior import prior_posterior as prior_posterior
-from .sensitivity.prior_posterior import PriorPosterior as PriorPosterior
+from .sensitivity.confounding.hidden import hidden_confounder as hidden_confounder
+from .sensitivity.confounding.hidden_record import HiddenConfounder as HiddenConfounder
+from .sensitivity.confounding.robustness import robustness_value as robustness_value
+from .sensitivity.confounding.evalues import e_value as e_value
+from .sensitivity.confounding.evalues import EValue as EValue
+from .sensitivity.priors.prior_sensitivity import prior_sensitivity as prior_sensitivity
+from .sensitivity.priors.prior_posterior import prior_posterior as prior_posterior
+from .sensitivity.priors.prior_posterior import PriorPosterior as PriorPosterior
 
 # worlds with known answers
 from . import datasets as datasets

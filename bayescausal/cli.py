@@ -29,7 +29,7 @@ from bayescausal.reporting.terminal import (
     PROB,
     answer_cells,
     arrows,
-    print_frame,
+    print_answers,
     print_table,
     say,
     table,
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pandas as pd
+    import pymc as pm
+
+    from bayescausal.annotations import Data
+    from bayescausal.effects.effect import Effect
+    from bayescausal.inference.record import Fit
 
 __all__ = ["main"]
 
@@ -270,7 +275,7 @@ def estimate(
     with _step("Estimating"):
         effects = bc.estimate(fit, asked, seed=seed)
 
-    _show(effects, fit, f"{data.name}: {len(rows):,} rows", arrows(structure.graph))
+    print_answers(effects, fit, f"{data.name}: {len(rows):,} rows", arrows(structure.graph))
     if out is not None:
         write_json(out, _result(model, data, rows, fit, effects))
         click.echo(f"Wrote {out}", err=True)
@@ -280,44 +285,8 @@ def estimate(
         click.echo(f"Wrote {report}", err=True)
 
 
-def _show(effects: list[Any], fit: Any, data: str, graph: str) -> None:
-    """Print facts, numbers and sentences."""
-    from bayescausal.reporting.sections import shown_parameters
-
-    facts = table("", "", header=False)
-    notes = dict.fromkeys((*fit.notes, *(note for e in effects for note in e.notes)))
-    facts.add_row("Data", data)
-    facts.add_row("Graph", graph)
-    for effect in effects:
-        facts.add_row("Question", effect.estimand.describe())
-        facts.add_row("Population", effect.population or "")
-        if effect.identification is not None:
-            verdict = str(effect.identification)  # a note may say the same and more
-            verdict = next((note for note in notes if note.startswith(verdict)), verdict)
-            facts.add_row("Verdict", verdict)
-    said = {str(e.identification) for e in effects}
-    for note in notes:
-        if not any(note.startswith(verdict) for verdict in said):
-            facts.add_row("Note", note)
-    print_table(facts)
-    for effect in effects:
-        answer = _brief(effect.summary(prob=PROB))
-        several = bool(effect.dims)
-        if several and len(effects) > 1:
-            say(effect.label)
-        name = effect.estimand.title if len(effects) == 1 else effect.label
-        first = ", ".join(effect.dims)
-        print_frame(answer if several else answer.set_axis([name]), first=first, null=effect.null)
-    print_frame(_brief(fit.summary(shown_parameters(fit))), first="parameter")
-    for effect in effects:
-        say(effect.sentence(PROB))
-    if fit.diagnostics.messages:
-        these = "this answer" if len(effects) == 1 else "these answers"
-        say(f"Do not rely on {these}: the sampler had trouble, see the notes.")
-
-
 def _result(
-    model: str, data: Path, rows: pd.DataFrame, fit: Any, effects: list[Any]
+    model: str, data: Path, rows: pd.DataFrame, fit: Fit, effects: list[Any]
 ) -> dict[str, Any]:
     """Collect what a reader of the JSON file needs to trust or repeat the result."""
     import pymc as pm
@@ -341,7 +310,7 @@ def _result(
     }
 
 
-def _answer(effect: Any) -> dict[str, Any]:
+def _answer(effect: Effect) -> dict[str, Any]:
     """Return one question with its answer."""
     import numpy as np
 
@@ -404,7 +373,7 @@ def _check_out(out: Path | None) -> None:
         raise BadInput(f"--out {out}: there is no directory {out.resolve().parent}.")
 
 
-def _fit(model: Any, data: Any, **options: Any) -> Any:
+def _fit(model: pm.Model, data: Data, **options: Any) -> Fit:
     """Fit with a progress line, and the sampler's own bars on a terminal."""
     with _step("Fitting (the first run compiles)"):
         return bc.fit(model, data, progressbar=sys.stderr.isatty(), **options)
@@ -421,12 +390,6 @@ def _step(what: str) -> Iterator[None]:
 
 def _title(text: str) -> None:
     click.echo(f"\n{text}\n{'-' * len(text)}")
-
-
-def _brief(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the columns that are read first."""
-    shown = ["mean", "sd", "hdi94_lb", "hdi94_ub", "ess_bulk", "r_hat", "mc_error"]
-    return frame[[column for column in shown if column in frame]]
 
 
 if __name__ == "__main__":

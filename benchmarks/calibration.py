@@ -287,7 +287,7 @@ def picture(studies, path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from bayescausal.figures.ranks import rank_panels
+    from bayescausal.figures.checks.ranks import rank_panels
 
     shown = [
         (name, q)

@@ -9,7 +9,7 @@ is marked along the axis.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["plot_dose_response"]
 
@@ -44,9 +46,9 @@ def plot_dose_response(
     *,
     ax: Axes | None = None,
     prob: float | Sequence[float] = (0.5, 0.94),
-    reference: Any = "own",
-    seen: Any = None,
-    truth: Any = None,
+    reference: float | Literal["own"] | None = "own",
+    seen: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
     dose: str | None = None,
     label: str | None = None,
 ) -> Axes:
@@ -185,7 +187,7 @@ def _draw_curve(
     )
 
 
-def _draw_seen(ax: Axes, seen: Any) -> None:
+def _draw_seen(ax: Axes, seen: ArrayLike) -> None:
     """Mark the doses that were seen along the axis."""
     values = np.ravel(np.asarray(seen, dtype=float))
     values = values[np.isfinite(values)]
@@ -204,7 +206,7 @@ def _draw_seen(ax: Axes, seen: Any) -> None:
     )
 
 
-def _true(truth: Any, count: int) -> np.ndarray | None:
+def _true(truth: ArrayLike | None, count: int) -> np.ndarray | None:
     if truth is None:
         return None
     values = np.ravel(np.asarray(truth, dtype=float))

@@ -13,7 +13,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def plot_effect(
     *,
     ax: Axes | None = None,
     prob: float = 0.94,
-    reference: Any = "own",
+    reference: float | Literal["own"] | None = "own",
     rope: tuple[float, float] | None = None,
     truth: float | None = None,
     label: str | None = None,

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def plot_forest(
     ax: Axes | None = None,
     prob: float = 0.94,
     inner: float = 0.5,
-    reference: Any = "own",
+    reference: float | Literal["own"] | None = "own",
     rope: tuple[float, float] | None = None,
     labels: Sequence[str] | None = None,
     truth: Any = None,

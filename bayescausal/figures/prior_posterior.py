@@ -35,31 +35,10 @@ def plot_prior_posterior(
 ) -> Axes:
     """Draw prior and posterior draws of one number, with the truth.
 
-    Parameters
-    ----------
-    prior, posterior : array_like
-        Draws.
-    truth : float, optional
-        The right answer.
-    null : float, optional
-        The value that means no effect.
-    label : str
-        Of the number.
-    contraction : float, optional
-        Shown in the title.
-    prob : float
-        Of the bars under the densities: highest-density intervals.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. Default: a new figure.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bayescausal.figures.prior_posterior import plot_prior_posterior
-    >>> rng = np.random.default_rng(1)
-    >>> ax = plot_prior_posterior(rng.normal(size=400), rng.normal(1, 0.2, size=400), truth=1.1)
-    >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['prior', 'posterior', 'truth']
+    ``truth``: the right answer.
+    ``null``: the value that means no effect.
+    ``contraction``: shown in the title.
+    ``prob``: of the bars under the densities: highest-density intervals.
     """
     prior, posterior = (np.ravel(np.asarray(v, dtype=float)) for v in (prior, posterior))
     ax = new_axes(ax, height=2.9)

@@ -8,7 +8,7 @@ nothing of the record that holds an answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 import xarray as xr
@@ -28,12 +28,8 @@ LOWEST, HIGHEST = 0.0005, 0.9995  # a share beyond is said to be beyond
 class Shown:
     """Draws with what is known of them.
 
-    Parameters
-    ----------
-    null : float or None
-        The value that means no effect.
-    kind : str
-        ``"posterior"``, ``"prior"`` or ``"truth"``.
+    ``null``: the value that means no effect.
+    ``kind``: ``"posterior"``, ``"prior"`` or ``"truth"``.
     """
 
     draws: xr.DataArray
@@ -60,21 +56,13 @@ class Shown:
         return labels
 
 
-def as_shown(given: Any, *, label: str | None = None, null: Any = "own") -> Shown:
+def as_shown(
+    given: Any, *, label: str | None = None, null: float | Literal["own"] | None = "own"
+) -> Shown:
     """Return anything that holds draws as draws with a label.
 
-    Parameters
-    ----------
-    label : str, optional
-        Default: that of the record, or the DataArray's name.
-    null : float, None or "own"
-        The value that means no effect. ``"own"``: that of the record, none without.
-
-    Examples
-    --------
-    >>> from bayescausal.figures.read import as_shown
-    >>> as_shown([1.0, 2.0], label="gain").values().ravel().tolist()
-    [1.0, 2.0]
+    ``label``: default: that of the record, or the DataArray's name.
+    ``null``: the value that means no effect. ``"own"``: that of the record, none without.
     """
     held = getattr(given, "draws", given)
     own = getattr(given, "label", None) or getattr(held, "name", None)
@@ -88,7 +76,7 @@ def as_shown(given: Any, *, label: str | None = None, null: Any = "own") -> Show
     )
 
 
-def as_number(value: Any, what: str) -> float:
+def as_number(value: SupportsFloat, what: str) -> float:
     """Return a finite number, or refuse it."""
     try:
         number = float(value)
@@ -99,7 +87,7 @@ def as_number(value: Any, what: str) -> float:
     return number
 
 
-def as_range(given: Any, what: str) -> tuple[float, float] | None:
+def as_range(given: object, what: str) -> tuple[float, float] | None:
     """Return a range of two numbers, low first; None for None.
 
     Examples
@@ -151,5 +139,5 @@ def percent(share: float) -> str:
     return "< 0.1 %" if share < LOWEST else f"{100 * share:.1f} %"
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return level_text(value) if isinstance(value, int | float) else str(value)

@@ -13,13 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.figures.style import BLUE, ORANGE, ink, new_axes, paper, plain, quiet, tidy
+from bayescausal.figures.style import (
+    BLUE,
+    ORANGE,
+    diverging,
+    ink,
+    new_axes,
+    paper,
+    plain,
+    quiet,
+    tidy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
+    from numpy.typing import ArrayLike
 
 #: Points by which a name may stand above or below its mark.
 STEPS = (7, -8, 20, -21, 33, -34, 46, -47, 59, -60)
@@ -28,10 +39,10 @@ __all__ = ["plot_rows", "plot_surface"]
 
 
 def plot_surface(
-    gamma: Any,
-    delta: Any,
-    mean: Any,
-    end: Any,
+    gamma: ArrayLike,
+    delta: ArrayLike,
+    mean: ArrayLike,
+    end: ArrayLike,
     *,
     null: float = 0.0,
     points: Mapping[str, tuple[float, float]] | None = None,
@@ -44,40 +55,15 @@ def plot_surface(
 ) -> Axes:
     """Draw an effect over the strengths of a hidden confounder.
 
-    Parameters
-    ----------
-    gamma, delta : array_like
-        Strengths on the treatment and on the outcome.
-    mean : array_like, shape (gamma, delta)
-        The posterior mean.
-    end : array_like, shape (gamma, delta)
-        The end of the interval that is closer to no effect.
-    null : float
-        The value that means no effect.
-    points : mapping of str to (gamma, delta), optional
-        Benchmarks.
-    names : (str, str)
-        Treatment and outcome.
-    label : str
-        Of the effect.
-    prob : float
-        Of the interval.
-    levels : int
-        How many colours.
-    limits : (array, array), optional
-        Strengths on the treatment, and the largest ones on the outcome that the data allow there:
-        what lies beyond is hatched.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. Default: a new figure.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bayescausal.figures.sensitivity import plot_surface
-    >>> g, d = np.array([0.0, 1.0]), np.array([-1.0, 0.0, 1.0])
-    >>> mean = 0.5 - g[:, None] * d
-    >>> plot_surface(g, d, mean, mean - 0.2).get_xlabel()
-    'hidden confounder on treatment (gamma)'
+    ``gamma``, ``delta``: strengths on the treatment and on the outcome.
+    ``mean`` (gamma, delta): the posterior mean.
+    ``end`` (gamma, delta): the end of the interval that is closer to no effect.
+    ``null``: the value that means no effect.
+    ``points``: benchmarks.
+    ``names``: treatment and outcome.
+    ``levels``: how many colours.
+    ``limits``: strengths on the treatment, and the largest ones on the outcome that the data allow
+        there: what lies beyond is hatched.
     """
     from matplotlib.colors import TwoSlopeNorm
     from matplotlib.lines import Line2D
@@ -90,18 +76,18 @@ def plot_surface(
     ax.set_ylabel(plain(f"hidden confounder on {names[1]} (delta)"))
     if len(gamma) < 2 or len(delta) < 2:
         return _line(ax, gamma, delta, mean, end, null)
-    held = np.full(mean.shape, fill_value=True)
+    inside = np.full(mean.shape, fill_value=True)
     if limits is not None:
-        held = np.abs(delta) <= np.interp(gamma, *limits)[:, np.newaxis]
-    away = float(np.abs(mean - null)[held].max(initial=0.0)) or 1.0
+        inside = np.abs(delta) <= np.interp(gamma, *limits)[:, np.newaxis]
+    away = float(np.abs(mean - null)[inside].max(initial=0.0)) or 1.0
     norm = TwoSlopeNorm(null, null - away, null + away)
-    steps = MaxNLocator(levels + 1).tick_values(mean[held].min(), mean[held].max())
+    steps = MaxNLocator(levels + 1).tick_values(mean[inside].min(), mean[inside].max())
     filled = ax.contourf(
-        gamma, delta, mean.T, levels=steps, cmap="RdBu_r", norm=norm, alpha=0.75, extend="both"
+        gamma, delta, mean.T, levels=steps, cmap=diverging(), norm=norm, extend="both"
     )
     bar = ax.figure.colorbar(filled, ax=ax, pad=0.02)
     bar.set_label(plain(f"{label}, posterior mean"))
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     handles = []
     lines: tuple[tuple[Any, Any, str], ...] = (
         (mean, "-", f"mean is {null:g}"),
@@ -218,9 +204,9 @@ def _line(
 
 def plot_rows(
     labels: Sequence[str],
-    mean: Any,
-    lower: Any,
-    upper: Any,
+    mean: ArrayLike,
+    lower: ArrayLike,
+    upper: ArrayLike,
     *,
     null: float | None = 0.0,
     label: str = "effect",
@@ -229,27 +215,10 @@ def plot_rows(
 ) -> Axes:
     """Draw estimates of one effect under each other, the first being the reference.
 
-    Parameters
-    ----------
-    labels : sequence of str
-        One for each row, the first on top.
-    mean, lower, upper : array_like
-        Means and ends of intervals.
-    null : float, optional
-        The value that means no effect.
-    label : str
-        Of the effect.
-    marked : sequence of bool, optional
-        Rows to draw in the other colour.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. Default: a new figure.
-
-    Examples
-    --------
-    >>> from bayescausal.figures.sensitivity import plot_rows
-    >>> ax = plot_rows(["as fitted", "wide"], [0.2, 0.25], [0.1, 0.1], [0.3, 0.4])
-    >>> [text.get_text() for text in ax.get_yticklabels()]
-    ['as fitted', 'wide']
+    ``labels``: one for each row, the first on top.
+    ``mean``, ``lower``, ``upper``: means and ends of intervals.
+    ``null``: the value that means no effect.
+    ``marked``: rows to draw in the other colour.
     """
     mean, lower, upper = (np.asarray(v, dtype=float) for v in (mean, lower, upper))
     count = len(labels)

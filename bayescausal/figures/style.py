@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes as Axes
+    from matplotlib.colors import Colormap
 
 __all__ = [
     "BLUE",
@@ -32,6 +33,7 @@ __all__ = [
     "ORANGE",
     "PURPLE",
     "WIDTH",
+    "diverging",
     "faint",
     "ink",
     "legend_above",
@@ -47,6 +49,8 @@ BLUE, ORANGE, GREEN, PURPLE = "#2F7DC4", "#D5680F", "#2E8B62", "#9A62C7"
 #: Colours and marks of several series, in order.
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE)
 MARKERS = ("o", "s", "^", "D")
+#: Share of the hue at the ends of a scale, so that letters are legible on it.
+STRONGEST = 0.75
 #: Inches across a new figure.
 WIDTH = 6.4
 
@@ -80,6 +84,14 @@ def mixed(colour: str, share: float) -> str:
     return _between(colour, share)
 
 
+def diverging() -> Colormap:
+    """Return the colours of a scale around a value: blue below, the paper there, orange above."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    ends = [mixed(BLUE, STRONGEST), mixed(BLUE, 0.0), mixed(ORANGE, STRONGEST)]
+    return LinearSegmentedColormap.from_list("blue_orange", ends)
+
+
 def paper() -> str:
     """Return the colour of the page under the current matplotlib style."""
     import matplotlib as mpl
@@ -91,18 +103,7 @@ def paper() -> str:
 def new_axes(ax: Axes | None, height: float = 3.4, width: float = WIDTH) -> Axes:
     """Return the axes given, or those of a new figure.
 
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes or None
-        Where to draw.
-    height, width : float
-        Inches of the new figure.
-
-    Examples
-    --------
-    >>> from bayescausal.figures.style import new_axes
-    >>> new_axes(None, height=2.0).figure.get_size_inches().tolist()
-    [6.4, 2.0]
+    ``height``, ``width``: inches of the new figure.
     """
     if ax is not None:
         return ax
@@ -114,23 +115,8 @@ def new_axes(ax: Axes | None, height: float = 3.4, width: float = WIDTH) -> Axes
 def tidy(ax: Axes, *, grid: str | None = "x", left: bool = False) -> Axes:
     """Take away what carries no information: frames, ticks, a loud grid.
 
-    Parameters
-    ----------
-    grid : {"x", "y", "both"} or None
-        Along which axis faint lines help to read values.
-    left : bool
-        Keep the left spine and its ticks (where the vertical axis has a scale).
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The same axes.
-
-    Examples
-    --------
-    >>> from bayescausal.figures.style import new_axes, tidy
-    >>> tidy(new_axes(None)).spines["top"].get_visible()
-    False
+    ``grid``: Along which axis faint lines help to read values.
+    ``left``: Keep the left spine and its ticks (where the vertical axis has a scale).
     """
     hidden = ["top", "right"] + ([] if left else ["left"])
     ax.spines[hidden].set_visible(False)
@@ -145,21 +131,8 @@ def tidy(ax: Axes, *, grid: str | None = "x", left: bool = False) -> Axes:
 def legend_above(ax: Axes, *, handles: Sequence[Any] | None = None, columns: int = 4) -> None:
     """Put the legend above the axes, where it hides nothing; none without entries.
 
-    Parameters
-    ----------
-    handles : sequence of artists, optional
-        Default: the labelled artists of the axes.
-    columns : int
-        At most so many entries in a row; fewer where they would be wider than the axes.
-
-    Examples
-    --------
-    >>> from bayescausal.figures.style import legend_above, new_axes
-    >>> ax = new_axes(None)
-    >>> _ = ax.plot([0, 1], label="posterior")
-    >>> legend_above(ax)
-    >>> ax.get_legend().get_texts()[0].get_text()
-    'posterior'
+    ``handles``: default: the labelled artists of the axes.
+    ``columns``: at most so many entries in a row; fewer where they would be wider than the axes.
     """
     shown = list(handles) if handles is not None else ax.get_legend_handles_labels()[0]
     if not shown:

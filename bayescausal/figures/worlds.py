@@ -11,7 +11,7 @@ mean that the difference may be zero. Ask the difference itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -35,7 +35,7 @@ MOST_POINTS = 20_000  # values behind a hill; of more, evenly spaced ones
 
 
 def plot_worlds(
-    worlds: Any,
+    worlds: xr.DataArray,
     variable: str | None = None,
     *,
     ax: Axes | None = None,
@@ -105,7 +105,7 @@ def plot_worlds(
 # --------------------------------------------------------------------------- private
 
 
-def _array(worlds: Any, variable: str | None) -> xr.DataArray:
+def _array(worlds: object, variable: str | None) -> xr.DataArray:
     """Return the variable, with its dims checked."""
     array = worlds
     if isinstance(worlds, xr.Dataset):

@@ -33,16 +33,10 @@ def decide(
 ) -> str:
     """Return what the interval of one number decides, in words; empty where nothing is asked.
 
-    Parameters
-    ----------
-    low, high : float
-        Ends of the 94 % HDI.
-    null : float or None
-        The value of no effect.
-    rope : (float, float), optional
-        Region of practical equivalence.
-    status : str
-        Of the identification. Where data cannot tell, an interval decides nothing.
+    ``low``, ``high``: ends of the 94 % HDI.
+    ``null``: the value of no effect.
+    ``rope``: region of practical equivalence.
+    ``status``: of the identification. Where data cannot tell, an interval decides nothing.
 
     Examples
     --------
@@ -70,14 +64,7 @@ def decide(
 
 
 def rule(null: float | None, rope: tuple[float, float] | None = None) -> str:
-    """Return the rule in a sentence.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.decision import rule
-    >>> rule(0.0)
-    'Decided if the whole 94 % HDI lies on one side of 0, undecided otherwise.'
-    """
+    """Return the rule in a sentence."""
     name = f"{100 * PROB:.6g} % HDI"
     if rope is not None:
         return (

@@ -20,6 +20,7 @@ from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
     from bayescausal.checks.falsification.record import Falsification
 
@@ -164,7 +165,7 @@ def _draw_claim(ax: Axes, at: int, row: Any) -> None:
     ax.plot([row.effect], [at], linestyle="none", **style)
 
 
-def _handle(refuted: bool) -> Any:
+def _handle(refuted: bool) -> Line2D:
     from matplotlib.lines import Line2D
 
     label = "refuted" if refuted else "not refuted"

@@ -14,7 +14,6 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from bayescausal.types import DataError
 
@@ -26,21 +25,8 @@ REPORTS = (".html", ".htm", ".md")
 def check_path(path: str | os.PathLike[str]) -> Path:
     """Return where a report goes, or refuse a place where it could not be written.
 
-    Parameters
-    ----------
-    path : path
-        Ends in ``.html`` or ``.md``; its directory must exist.
-
-    Raises
-    ------
-    DataError
-        For another ending, a directory, or a directory that is not there.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.files import check_path
-    >>> check_path("coating.html").name
-    'coating.html'
+    ``path``: ends in ``.html`` or ``.md``; its directory must exist.
+    Raises DataError for another ending, a directory, or a directory that is not there.
     """
     target = Path(path)
     if target.suffix.lower() not in REPORTS:
@@ -57,29 +43,12 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Write a value as JSON, whole or not at all.
 
-    Parameters
-    ----------
-    path : str or Path
-        The target. Its directory must exist.
-    value : mapping, sequence, number, str or None
-        Nested as you like. Arrays become lists; NaN and infinities, which JSON does not have,
-        become null; anything else is written as its text.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> from bayescausal.reporting.files import write_json
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     target = pathlib.Path(folder, "result.json")
-    ...     write_json(target, {"mean": -0.42, "r_hat": float("nan")})
-    ...     print(target.read_text().strip())
-    {
-      "mean": -0.42,
-      "r_hat": null
-    }
+    ``path``: the target. Its directory must exist.
+    ``value``: Nested as you like. Arrays become lists; NaN and infinities, which JSON does not
+        have, become null; anything else is written as its text.
     """
     write_text(path, json.dumps(_plain(value), indent=2, allow_nan=False) + "\n")
 
@@ -87,21 +56,7 @@ def write_json(path: str | Path, value: Any) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file, whole or not at all.
 
-    Parameters
-    ----------
-    path : str or Path
-        The target. Its directory must exist. An existing file is replaced.
-    text : str
-        Written as UTF-8.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> from bayescausal.reporting.files import write_text
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_text(pathlib.Path(folder, "note.txt"), "done")
-    ...     [found.name for found in pathlib.Path(folder).iterdir()]
-    ['note.txt']
+    ``path``: the target. Its directory must exist. An existing file is replaced.
     """
     target = Path(path).resolve()
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -123,7 +78,7 @@ def _umask() -> int:
     return mask
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return plain JSON values."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -17,11 +17,8 @@ __all__ = ["steps"]
 def steps(total: int, show: bool) -> Iterator[Callable[[str], None]]:
     """Show which of so many steps is going on, on standard error.
 
-    Parameters
-    ----------
-    show : bool
-        False: nothing is shown. True: on a terminal, or in a notebook that has a place for it;
-        a file is left clean.
+    ``show``: False: nothing is shown. True: on a terminal, or in a notebook that has a place for
+        it; a file is left clean.
 
     Yields
     ------

@@ -13,6 +13,7 @@ the way of believing the answer is said at the top, not in an appendix.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from os import PathLike
@@ -27,13 +28,15 @@ from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
 from bayescausal.model.structure.graph_of_anything import question_in
-from bayescausal.reporting import method, sections, trust
-from bayescausal.reporting.blocks import Bullets, Section, Text
+from bayescausal.reporting.contents import method, sections, trust
+from bayescausal.reporting.contents.answers import answers
+from bayescausal.reporting.contents.material import Material
+from bayescausal.reporting.contents.naive import beside
 from bayescausal.reporting.decision import PROB, UNKNOWN
 from bayescausal.reporting.files import check_path, write_text
-from bayescausal.reporting.naive import beside
+from bayescausal.reporting.page.blocks import Bullets, Section, Text
+from bayescausal.reporting.page.render import as_html, as_markdown
 from bayescausal.reporting.progress import steps
-from bayescausal.reporting.render import as_html, as_markdown
 from bayescausal.types import BayesCausalError, EstimandError
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from bayescausal.draws.check import Check
     from bayescausal.inference.record import Fit
 
 __all__ = ["Report", "report"]
@@ -92,12 +96,12 @@ class Report:
 
 def report(
     fit: Fit,
-    estimands: Any,
+    estimands: Estimand | Effect | str | Iterable[Estimand | Effect | str],
     path: str | os.PathLike[str] | None = None,
     *,
-    checks: Any = True,
+    checks: bool | str | Check | Iterable[str | Check] = True,
     title: str | None = None,
-    rope: Any = None,
+    rope: tuple[float, float] | Sequence[tuple[float, float] | None] | None = None,
     truth: Mapping[str, Any] | None = None,
     seed: int | None = None,
     progressbar: bool = True,
@@ -182,7 +186,7 @@ def report(
         truths = _truths(fit, effects, truth, used)
         seconds["answers"] = time.perf_counter() - started
         tell("what is seen beside it")
-        material = sections.Material(fit, effects, ropes=ropes, truths=truths, seconds=seconds)
+        material = Material(fit, effects, ropes=ropes, truths=truths, seconds=seconds)
         material.naive = [beside(fit, effect, used) for effect in effects]
         started = time.perf_counter()
         outcomes = trust.run(material, asked, used, tell)
@@ -194,7 +198,7 @@ def report(
         sections.graph(material),
         sections.identification(material),
         sections.data(material),
-        sections.answers(material),
+        answers(material),
         sections.parameters(material),
         trust.section(outcomes),
         method.section(material, outcomes, used),
@@ -217,23 +221,25 @@ def report(
 # --------------------------------------------------------------------------- private
 
 
-def _questions(estimands: Any) -> list[Any]:
+def _questions(estimands: object) -> list[Any]:
     """Return the questions as a list; effects that carry theirs stay effects."""
-    single = question_in(estimands) is not None
-    if not single and (isinstance(estimands, str) or not hasattr(estimands, "__iter__")):
+    if question_in(estimands) is not None:
+        questions: list[Any] = [estimands]
+    elif isinstance(estimands, Iterable) and not isinstance(estimands, str):
+        questions = list(estimands)
+    else:
         raise not_asked(estimands)
-    questions = [estimands] if single else list(estimands)
     if not questions:
         raise EstimandError("No question was asked.", expected="one estimand at least.")
     return [each if isinstance(each, Effect) and each.estimand else as_estimand(each)
             for each in questions]  # fmt: skip
 
 
-def _ropes(rope: Any, count: int) -> list[tuple[float, float] | None]:
+def _ropes(rope: object, count: int) -> list[tuple[float, float] | None]:
     """Return one region, or None, for each question."""
     if rope is None or _is_pair(rope):
         return [as_range(rope, "rope")] * count
-    ropes = list(rope) if hasattr(rope, "__iter__") and not isinstance(rope, str) else []
+    ropes = list(rope) if isinstance(rope, Iterable) and not isinstance(rope, str) else []
     if len(ropes) != count:
         raise EstimandError(
             f"rope={rope!r} for {count} questions.",
@@ -242,7 +248,7 @@ def _ropes(rope: Any, count: int) -> list[tuple[float, float] | None]:
     return [as_range(each, "rope") for each in ropes]
 
 
-def _is_pair(rope: Any) -> bool:
+def _is_pair(rope: object) -> bool:
     return isinstance(rope, tuple) and len(rope) == 2 and all(
         isinstance(end, int | float) for end in rope
     )  # fmt: skip
@@ -282,7 +288,7 @@ def _title(effects: Sequence[Effect]) -> str:
     return f"{len(effects)} causal questions"
 
 
-def _head(material: sections.Material, outcomes: Sequence[trust.Outcome]) -> Section:
+def _head(material: Material, outcomes: Sequence[trust.Outcome]) -> Section:
     """Return the answers in a sentence each, and what stands in the way of believing them."""
     blocks: list[Any] = [
         Text(e.sentence(PROB), "" if k else "lead") for k, e in enumerate(material.effects)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.draws.digits import numbers, rows_text
 from bayescausal.graph.structure.marks import bidirected_pairs, nameless
@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bayescausal.effects.effect import Effect
+    from bayescausal.inference.record import Fit
 
 __all__ = [
     "PROB",
     "answer_cells",
     "arrows",
     "frame_table",
+    "print_answers",
     "print_frame",
     "print_table",
+    "say",
+    "shown_parameters",
     "table",
 ]
 
@@ -44,18 +48,7 @@ _GLUE = "\u00a0"  # a space that lines are not broken at
 def table(*columns: str, header: bool = True) -> Table:
     """Return an empty rich table: first column to the left, numbers to the right.
 
-    Parameters
-    ----------
-    *columns : str
-        The headings.
-    header : bool
-        Whether the headings are shown. Without them all columns are text.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.terminal import table
-    >>> table("Quantity", "Truth").columns[1].justify
-    'right'
+    ``header``: whether the headings are shown. Without them all columns are text.
     """
     from rich import box
     from rich.table import Table
@@ -77,23 +70,10 @@ def frame_table(
 ) -> Table:
     """Return a summary DataFrame as a rich table.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Numbers, one row per quantity; the index names the rows.
-    first : str
-        Heading of the index.
-    null : float, optional
-        The value of no effect.
-    columns : sequence of str, optional
-        Which columns. Default: all.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.reporting.terminal import frame_table
-    >>> frame_table(pd.DataFrame({"mean": [0.5]}, index=["sigma"])).row_count
-    1
+    ``frame``: numbers, one row per quantity; the index names the rows.
+    ``first``: heading of the index.
+    ``null``: the value of no effect.
+    ``columns``: which columns. Default: all.
     """
     chosen = [c for c in frame.columns if columns is None or c in columns]
     filled = table(first, *map(str, chosen))
@@ -105,26 +85,9 @@ def frame_table(
 def print_frame(frame: pd.DataFrame, *, first: str = "", null: float | None = None) -> None:
     """Print a summary in as many tables as the width needs: no name and no number is cut.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        As in :func:`frame_table`.
-    first : str
-        Heading of the index.
-    null : float, optional
-        The value of no effect.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.reporting.terminal import print_frame
-    >>> frame = pd.DataFrame({"mean": [0.5]}, index=["sigma"])
-    >>> print_frame(frame)  # doctest: +NORMALIZE_WHITESPACE
-    <BLANKLINE>
-             mean
-     ──────────────
-      sigma   0.5
-    <BLANKLINE>
+    ``frame``: as in :func:`frame_table`.
+    ``first``: heading of the index.
+    ``null``: the value of no effect.
     """
     width = shutil.get_terminal_size((80, 24)).columns
     shown = rows_text(frame, null)
@@ -143,19 +106,7 @@ def print_frame(frame: pd.DataFrame, *, first: str = "", null: float | None = No
 def print_table(shown: Table) -> None:
     """Print a table on standard output; square brackets in names are letters, not markup.
 
-    Parameters
-    ----------
-    shown : rich.table.Table
-        From :func:`table` or :func:`frame_table`.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.terminal import print_table, table
-    >>> print_table(table("a"))  # doctest: +NORMALIZE_WHITESPACE
-    <BLANKLINE>
-      a
-     ───
-    <BLANKLINE>
+    ``shown``: from :func:`table` or :func:`frame_table`.
     """
     from rich.console import Console
 
@@ -165,21 +116,65 @@ def print_table(shown: Table) -> None:
 def say(text: str) -> None:
     """Print a paragraph on standard output, wrapped at the width of the terminal.
 
-    Parameters
-    ----------
-    text : str
-        Words. An interval in brackets and an arrow stay on one line.
-
-    Examples
-    --------
-    >>> from bayescausal.reporting.terminal import say
-    >>> say("Dilution thins the coating.")
-    Dilution thins the coating.
+    ``text``: Words. An interval in brackets and an arrow stay on one line.
     """
     width = min(100, shutil.get_terminal_size((80, 24)).columns)
     glued = re.sub(r"(\[[^\[\] ]+,) (?=[^\[\] ]+\])| (?=-> )|(?<=->) ", r"\1" + _GLUE, text)
     lines = textwrap.wrap(glued, width, break_long_words=False, break_on_hyphens=False)
     print("\n".join(lines).replace(_GLUE, " "))
+
+
+def print_answers(effects: Sequence[Effect], fit: Fit, data: str, graph: str) -> None:
+    """Print facts, numbers and sentences."""
+    facts = table("", "", header=False)
+    notes = dict.fromkeys((*fit.notes, *(note for e in effects for note in e.notes)))
+    facts.add_row("Data", data)
+    facts.add_row("Graph", graph)
+    for effect in effects:
+        facts.add_row("Question", effect.estimand.describe())
+        facts.add_row("Population", effect.population or "")
+        if effect.identification is not None:
+            verdict = str(effect.identification)  # a note may say the same and more
+            verdict = next((note for note in notes if note.startswith(verdict)), verdict)
+            facts.add_row("Verdict", verdict)
+    said = {str(e.identification) for e in effects}
+    for note in notes:
+        if not any(note.startswith(verdict) for verdict in said):
+            facts.add_row("Note", note)
+    print_table(facts)
+    for effect in effects:
+        answer = _brief(effect.summary(prob=PROB))
+        several = bool(effect.dims)
+        if several and len(effects) > 1:
+            say(effect.label)
+        name = effect.estimand.title if len(effects) == 1 else effect.label
+        first = ", ".join(effect.dims)
+        print_frame(answer if several else answer.set_axis([name]), first=first, null=effect.null)
+    print_frame(_brief(fit.summary(shown_parameters(fit))), first="parameter")
+    for effect in effects:
+        say(effect.sentence(PROB))
+    if fit.diagnostics.messages:
+        these = "this answer" if len(effects) == 1 else "these answers"
+        say(f"Do not rely on {these}: the sampler had trouble, see the notes.")
+
+
+def shown_parameters(fit: Fit) -> list[str]:
+    """Return the parameters that a reader knows: group effects, not what they are made of.
+
+    A model from formulas draws group effects as standard scores times an sd, and correlations as
+    twice a half less one; the reader is shown what comes of it.
+    """
+    drawn = {str(name) for name in fit.posterior.data_vars}
+    if not getattr(fit.model, "recipe", None):
+        return [name for name in fit.parameters if name in drawn]
+    turned = {"z_": "r_", "half_": "cor_"}
+    names = []
+    for name in fit.parameters:
+        for raw, made in turned.items():
+            if name.startswith(raw) and made + name.removeprefix(raw) in drawn:
+                name = made + name.removeprefix(raw)
+        names.append(name)
+    return [name for name in dict.fromkeys(names) if name in drawn]
 
 
 def answer_cells(effect: Effect) -> tuple[str, str]:
@@ -199,7 +194,7 @@ def answer_cells(effect: Effect) -> tuple[str, str]:
     return mean, f"[{low}, {high}]"
 
 
-def arrows(graph: nx.DiGraph) -> str:
+def arrows(graph: nx.DiGraph[str]) -> str:
     """Return the arrows of a graph as a line of text; not those among columns without an equation.
 
     Examples
@@ -216,7 +211,13 @@ def arrows(graph: nx.DiGraph) -> str:
     return ", ".join([*edges, *both, *lone])
 
 
-def _label(name: Any) -> str:
+def _brief(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the columns that are read first."""
+    shown = ["mean", "sd", "hdi94_lb", "hdi94_ub", "ess_bulk", "r_hat", "mc_error"]
+    return frame[[column for column in shown if column in frame]]
+
+
+def _label(name: object) -> str:
     return ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 

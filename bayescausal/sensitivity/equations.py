@@ -42,17 +42,9 @@ BLOCK = 2_000_000
 class Batch:
     """Expressions of a model as functions of what they read, over many draws at once.
 
-    Parameters
-    ----------
-    outputs : sequence of Variable
-        Of ``structure.model``.
-    varying : collection of str
-        Names that have a value per draw; all others have one value.
-
-    Attributes
-    ----------
-    reads : tuple of str
-        Random variables and ``pm.Data`` that the expressions read.
+    ``outputs``: of ``structure.model``.
+    ``varying``: names that have a value per draw; all others have one value.
+    ``reads``: Random variables and ``pm.Data`` that the expressions read.
     """
 
     def __init__(
@@ -80,12 +72,9 @@ class Batch:
     def __call__(self, values: Mapping[str, Any], units: int = 1) -> list[np.ndarray]:
         """Return the outputs, the axis of draws first (of length 1 where nothing varies).
 
-        Parameters
-        ----------
-        values : mapping of str to array
-            For each name that is read.
-        units : int
-            Axes of the units: outputs with fewer get axes of length 1 after that of the draws.
+        ``values``: for each name that is read.
+        ``units``: Axes of the units: outputs with fewer get axes of length 1 after that of the
+            draws.
         """
         with np.errstate(all="ignore"):
             found = self._call(*(np.asarray(values[n], dtype=self._types[n]) for n in self.reads))
@@ -105,10 +94,7 @@ def rows_of(units: int) -> int:
 class Equations:
     """The equations of some variables of a fit.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Observed random variables.
+    ``names``: observed random variables.
     """
 
     def __init__(self, fit: Fit, names: Sequence[str]) -> None:
@@ -118,20 +104,17 @@ class Equations:
     def _batch(self, outputs: Sequence[Variable]) -> Batch:
         return Batch(self.fit.structure, outputs, self._held)
 
-    def _values(self, batch: Batch, cut: Any) -> dict[str, np.ndarray]:
+    def _values(self, batch: Batch, cut: slice) -> dict[str, np.ndarray]:
         return {name: self._value(name, cut) for name in batch.reads}
 
-    def _value(self, name: str, cut: Any) -> np.ndarray:
+    def _value(self, name: str, cut: slice) -> np.ndarray:
         """Return a value: a block of draws where it varies, else the one value."""
         return self.fit.value(name, cut)
 
     def residual_sd(self, name: str, exact: Variable | None = None) -> np.ndarray:
         """Return the root mean square over units of a variable's residuals, draw by draw.
 
-        Parameters
-        ----------
-        exact : Variable, optional
-            The sd of the variable as an expression of the model, where it has one.
+        ``exact``: the sd of the variable as an expression of the model, where it has one.
         """
         structure = self.fit.structure
         output = mean_of(structure.variable(name)) if exact is None else exact
@@ -152,17 +135,9 @@ class Equations:
     def strength(self, child: str, parent: str, *, shuffles: int = 4, draws: int = 200) -> float:
         """Return how strongly one parent moves the location of a variable, per sd of the parent.
 
-        Parameters
-        ----------
-        shuffles : int
-            How often units exchange values.
-        draws : int
-            Posterior draws that are used, evenly spaced.
-
-        Returns
-        -------
-        float
-            The posterior mean; 0 where the child does not read the parent.
+        ``shuffles``: how often units exchange values.
+        ``draws``: posterior draws that are used, evenly spaced.
+        Result: the posterior mean; 0 where the child does not read the parent.
         """
         fit = self.fit
         batch = self._batch([location_of(fit.structure.variable(child))])

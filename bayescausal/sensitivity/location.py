@@ -80,10 +80,7 @@ LINKS: dict[str, str] = {
 def link_of(rv: Variable) -> str:
     """Return the scale on which a cause is added to a random variable.
 
-    Raises
-    ------
-    ModelError
-        If the family has no location.
+    Raises ModelError if the family has no location.
 
     Examples
     --------
@@ -110,10 +107,7 @@ def link_of(rv: Variable) -> str:
 def location_of(rv: Variable) -> Variable:
     """Return the location of a random variable on its link scale, as an expression.
 
-    Raises
-    ------
-    ModelError
-        If the family has no location.
+    Raises ModelError if the family has no location.
     """
     link = link_of(rv)
     if isinstance(rv.owner.op, CensoredRV):
@@ -135,17 +129,9 @@ def location_of(rv: Variable) -> Variable:
 def shifted(rv: Variable, by: Variable) -> Variable:
     """Return a random variable of the same family with `by` added to its location.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        A random variable; not changed.
-    by : TensorVariable
-        On the link scale; broadcasts with the parameters.
-
-    Raises
-    ------
-    ModelError
-        If the family has no location.
+    ``rv``: a random variable; not changed.
+    ``by``: on the link scale; broadcasts with the parameters.
+    Raises ModelError if the family has no location.
 
     Examples
     --------

@@ -13,10 +13,13 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
+from bayescausal.checks.refutation import refits as refits_
 from bayescausal.checks.refutation.common_cause import COLUMN, with_common_cause
 from bayescausal.checks.refutation.data import columns_of
-from bayescausal.checks.refutation.refute import REFITS, TESTS, _table
-from bayescausal.checks.refutation.trials import Bench, Trial
+from bayescausal.checks.refutation.refits import Refits, Trial
+from bayescausal.checks.refutation.refutation import Refutation
+from bayescausal.checks.refutation.refutations import REFUTATIONS
+from bayescausal.checks.refutation.rule import table_of
 from bayescausal.types import (
     BayesCausalError,
     DataError,
@@ -55,7 +58,16 @@ def fitted(data, **model):
 
 
 def verdict(check, name):
-    return check.table.loc[TESTS[name][0], "verdict"]
+    return check.table.loc[REFUTATIONS[name].title, "verdict"]
+
+
+def made_instead(monkeypatch, **runs):
+    """Let refutations by these names run otherwise."""
+    for name, run in runs.items():
+        other = type(
+            name, (type(REFUTATIONS[name]),), {"run": lambda self, refits, f=run: f(refits)}
+        )
+        monkeypatch.setitem(REFUTATIONS, name, other())
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +90,7 @@ def test_a_right_answer_survives_all(right):
         seed=5,
     )
     assert check.verdict == "pass"
-    assert check.table.index.tolist() == [t[0] for t in TESTS.values()]
+    assert check.table.index.tolist() == [r.title for r in REFUTATIONS.values() if r.by_default]
     assert (check.table["verdict"] == "pass").all()
     assert check.finding == "None of 9 refutations succeeds."
     assert "hidden_confounder" in check.meaning
@@ -105,8 +117,8 @@ def test_refits_are_those_of_fit(right):
     """A subset of all units is the fit itself: exact draws are the same bit for bit."""
     options = {"method": "auto", "draws": 500, "chains": 2}
     effect = bc.estimate(right, ATE)
-    bench = Bench(right, ATE, effect.mean(), effect.sd(), 0.0, 1, 0.5, 1, options)
-    assert bench.effect(columns_of(right), 1, same=True) == pytest.approx(
+    refits = Refits(right, ATE, effect.mean(), effect.sd(), 0.0, 1, 0.5, 1, options)
+    assert refits.effect(columns_of(right), 1, same=True) == pytest.approx(
         (effect.mean(), effect.sd()), rel=1e-10
     )
 
@@ -192,6 +204,59 @@ def test_a_negative_control_that_is_changed_fails(right):
     assert "a common cause of both is left out" in check.finding
 
 
+def test_a_wrong_prior_of_the_adjustment_fails_the_dummy_outcome_and_no_placebo(right):
+    """The prior says of z what z and x do together: redrawn, x has nothing left to say."""
+    data = rows()
+    together = float(np.polyfit(data["z"], data["y"], 1)[0])
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Normal("z", 0, 1, dims="unit")
+        a, b, c = (pm.Normal(n, 0, 3) for n in "abc")
+        e = pm.Normal("e", together, 0.01)
+        x = pm.Normal("x", a + c * z, 1, dims="unit")
+        pm.Normal("y", e * z + b * x, pm.HalfNormal("s", 3), dims="unit")
+    fit = bc.fit(model, data, draws=500, chains=2, seed=1, progressbar=False)
+    assert bc.estimate(fit, ATE).mean() < 0.35  # 0.5 is right
+    check = bc.refute(fit, ATE, tests=["permuted", "redrawn", "dummy_outcome"], replicates=4)
+    assert [verdict(check, n) for n in ("permuted", "redrawn")] == ["pass"] * 2
+    assert verdict(check, "dummy_outcome") == "fail"
+    assert "an effect is found on an outcome that nothing changes" in check.finding
+    passed = bc.refute(right, ATE, tests="dummy_outcome", replicates=6)
+    assert verdict(passed, "dummy_outcome") == "pass"
+
+
+class Halved(Refutation):
+    """Make every outcome half as large: so is the effect."""
+
+    name = "halved"
+    title = "outcome halved"
+    passing = "half an outcome has half the effect"
+    failing = "the unit of the outcome decides"
+
+    def refit(self, refits, number, rng):
+        half = refits.columns | {refits.outcome: refits.columns[refits.outcome] / 2}
+        mean, sd = refits.effect(half, refits.seed + number, same=True)
+        return mean, refits.mean / 2, sd
+
+
+def test_a_new_refutation_is_one_class_and_one_line(right, monkeypatch):
+    monkeypatch.setitem(REFUTATIONS, "halved", Halved())
+    named = bc.refute(right, ATE, tests="halved", replicates=2)
+    assert named.table.index.tolist() == ["outcome halved"]
+    assert named.verdict == "pass"
+    assert named.table["found"].iloc[0] == pytest.approx(
+        bc.estimate(right, ATE).mean() / 2, rel=0.1
+    )
+    with pytest.raises(EstimandError, match="'halve' is not a refutation"):
+        bc.refute(right, ATE, tests="halve")
+    monkeypatch.setattr(Refits, "effect", lambda self, data, seed, same: (0.0, 1.0))
+    others = [n for n, r in REFUTATIONS.items() if r.by_default and n != "halved"]
+    made_instead(monkeypatch, **{n: lambda _, n=n: trial(n, [0.1]) for n in others})
+    page = bc.report(right, ATE, checks="refute", progressbar=False)
+    assert "outcome halved" in page.html
+    assert "half an outcome has half the effect" in page.html
+    assert "dummy outcome" not in page.html
+
+
 # ------------------------------------------------------------------------ other models
 
 
@@ -258,8 +323,8 @@ def test_units_that_touch_are_not_resampled(monkeypatch):
         MixingError, match="A subset or a bootstrap of units would be another model"
     ):
         bc.refute(fit, ATE, tests=["bootstrap"])
-    monkeypatch.setattr(Bench, "effect", lambda self, data, seed, same: (0.0, 1.0))
-    monkeypatch.setattr(Bench, "common_cause", lambda self, values: Trial("common_cause"))
+    monkeypatch.setattr(Refits, "effect", lambda self, data, seed, same: (0.0, 1.0))
+    made_instead(monkeypatch, common_cause=lambda _: Trial("common_cause"))
     check = bc.refute(fit, ATE, replicates=2)
     assert verdict(check, "bootstrap") == verdict(check, "subset") == "undecided"
     assert any(n.startswith("bootstrap of units: not tried.") for n in check.notes)
@@ -322,7 +387,7 @@ def test_a_refit_whose_sampler_had_trouble_does_not_count(right, monkeypatch):
         def fit(self, data, seed):
             return answers.pop()
 
-    monkeypatch.setattr(Bench, "refitter", lambda self: Fitter())
+    monkeypatch.setattr(refits_, "Refitter", lambda *_, **__: Fitter())
     check = bc.refute(right, ATE, tests="permuted", replicates=3)
     assert check.table["refits"].tolist() == [2]
     assert "1 of 3 refits failed. The sampler had trouble. Chains disagree." in check.notes[0]
@@ -349,8 +414,10 @@ def trial(name, z, failed=0):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_row_passes_just_where_its_shift_is_below_what_is_allowed(seed):
     rng = np.random.default_rng(seed)
-    names = [n for n in TESTS if n != "negative_control"]
-    table = _table([trial(n, rng.normal(size=5) * rng.choice([1, 1.7])) for n in names], 0.2, 0.05)
+    names = [n for n in REFUTATIONS if n != "negative_control"]
+    table = table_of(
+        [trial(n, rng.normal(size=5) * rng.choice([1, 1.7])) for n in names], 0.2, 0.05
+    )
     assert ((table["shift"] <= table["allowed"]) == (table["verdict"] == "pass")).all()
 
 
@@ -365,11 +432,11 @@ def borderline(count, tried=1, level=0.05):
 def test_what_is_borderline_is_made_again_and_the_new_refits_decide(right, monkeypatch, then, said):
     asked = []
 
-    def permuted(bench):
-        asked.append((bench.replicates, bench.seed))
-        return trial("permuted", borderline(4) if bench.replicates == 4 else then)
+    def permuted(refits):
+        asked.append((refits.replicates, refits.seed))
+        return trial("permuted", borderline(4) if refits.replicates == 4 else then)
 
-    monkeypatch.setitem(REFITS, "permuted", permuted)
+    made_instead(monkeypatch, permuted=permuted)
     check = bc.refute(right, ATE, tests="permuted", replicates=4, seed=1)
     assert [n for n, _ in asked] == [4, 12]
     assert asked[0][1] != asked[1][1]
@@ -381,15 +448,15 @@ def test_what_is_borderline_is_made_again_and_the_new_refits_decide(right, monke
 @pytest.mark.parametrize(("z", "asked"), [([0.1] * 4, 1), ([4.0] * 4, 1)])
 def test_what_is_settled_is_not_made_again(right, monkeypatch, z, asked):
     calls = []
-    monkeypatch.setitem(REFITS, "permuted", lambda b: calls.append(1) or trial("permuted", z))
+    made_instead(monkeypatch, permuted=lambda b: calls.append(1) or trial("permuted", z))
     bc.refute(right, ATE, tests="permuted", replicates=4)
     assert len(calls) == asked
 
 
 def test_a_refutation_of_which_most_refits_failed_does_not_pass(right, monkeypatch):
-    monkeypatch.setitem(REFITS, "permuted", lambda _: trial("permuted", [0.1], failed=3))
-    monkeypatch.setitem(REFITS, "zero", lambda _: trial("zero", [0.1] * 4))
-    monkeypatch.setitem(REFITS, "planted", lambda _: trial("planted", [9.0], failed=3))
+    made_instead(monkeypatch, permuted=lambda _: trial("permuted", [0.1], failed=3))
+    made_instead(monkeypatch, zero=lambda _: trial("zero", [0.1] * 4))
+    made_instead(monkeypatch, planted=lambda _: trial("planted", [9.0], failed=3))
     alone = bc.refute(right, ATE, tests="permuted", replicates=4)
     assert alone.verdict == alone.table["verdict"].iloc[0] == "undecided"
     assert "3 of 4 refits failed" in alone.notes[0]

@@ -28,10 +28,10 @@ from bayescausal.effects.estimands import ATE
 from bayescausal.effects.evaluation.population_units import plural
 from bayescausal.figures.effects import plot_effect
 from bayescausal.figures.forest import plot_forest
-from bayescausal.reporting.blocks import grid
+from bayescausal.reporting.page.blocks import grid
 from bayescausal.reporting.terminal import answer_cells, print_frame
-from bayescausal.sensitivity.hidden_record import HiddenConfounder
-from bayescausal.sensitivity.strength import e_value
+from bayescausal.sensitivity.confounding.evalues import e_value
+from bayescausal.sensitivity.confounding.hidden_record import HiddenConfounder
 
 
 @pytest.mark.parametrize("sd", [0.00123, 0.0996, 0.1, 0.13, 0.996, 1.03, 3.7, 9.96, 30.0])

@@ -17,8 +17,8 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.sensitivity.cells import Cells
-from bayescausal.sensitivity.confounder import place_confounder
+from bayescausal.sensitivity.confounding.cells import Cells
+from bayescausal.sensitivity.confounding.confounder import place_confounder
 
 N = 80
 RNG = np.random.default_rng(9)

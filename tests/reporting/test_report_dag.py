@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from bayescausal.reporting.dag import plot_graph
-from bayescausal.reporting.shapes import broken, smooth
+from bayescausal.reporting.drawn.dag import plot_graph
+from bayescausal.reporting.drawn.shapes import broken, smooth
 from bayescausal.types import GraphError, UnknownVariableError
 
 LONG = [

@@ -20,11 +20,14 @@ from report_browser import chromium
 import bayescausal as bc
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import numbers
-from bayescausal.reporting import report, trust
+from bayescausal.figures.sensitivity import plot_surface
+from bayescausal.figures.style import ORANGE, mixed
+from bayescausal.reporting import report
+from bayescausal.reporting.contents import trust
+from bayescausal.reporting.contents.material import Material
 from bayescausal.reporting.decision import decide, rule
-from bayescausal.reporting.pictures import follow, themed
-from bayescausal.reporting.render import _markdown
-from bayescausal.reporting.sections import Material
+from bayescausal.reporting.page.pictures import draw, follow, themed
+from bayescausal.reporting.page.render import _markdown
 from bayescausal.types import BayesCausalError, DataError, EstimandError, FitMismatchError
 
 EVIL = 'cost <b> & "x" | $y$'
@@ -221,6 +224,11 @@ def test_a_region_takes_the_place_of_the_null():
 # --------------------------------------------------------------------------------------- checks
 
 
+def in_the_place_of(monkeypatch, name, check):
+    title, _, wants, settings = trust.CHECKS[name]
+    monkeypatch.setitem(trust.CHECKS, name, (title, check, wants, settings))
+
+
 def test_a_check_that_does_not_apply_is_a_line(fit, monkeypatch):
     def broken(*_, **__):
         raise BayesCausalError("There is nothing to balance.")
@@ -228,8 +236,8 @@ def test_a_check_that_does_not_apply_is_a_line(fit, monkeypatch):
     def wrong(*_, **__):
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(bc, "overlap", broken, raising=False)
-    monkeypatch.setattr(bc, "posterior_check", wrong, raising=False)
+    in_the_place_of(monkeypatch, "overlap", broken)
+    in_the_place_of(monkeypatch, "posterior_check", wrong)
     made = bc.report(fit, bc.ATE("dilution", "coating"), checks=["overlap", "predictive"])
     words = Page(made.html).words
     assert "Not applicable: There is nothing to balance." in words
@@ -247,7 +255,7 @@ def test_checks_get_small_settings_and_their_warnings_are_told(fit, monkeypatch)
         warnings.warn("Two units are far out.", UserWarning, stacklevel=1)
         return Check("Overlap", "pass", "Fine.", "Go on.", pd.DataFrame({"a": [1.0]}))
 
-    monkeypatch.setattr(bc, "overlap", record, raising=False)
+    in_the_place_of(monkeypatch, "overlap", record)
     made = bc.report(fit, bc.ATE("dilution", "coating"), checks="overlap", seed=9)
     assert heard == {"treatment": "dilution", "outcome": "coating", "draws": 100, "seed": 9}
     assert "Two units are far out." in Page(made.html).words
@@ -337,10 +345,23 @@ def test_colours_follow_the_page(colour, becomes):
     assert follow(colour) == becomes
 
 
+def test_a_map_of_strengths_follows_the_page_in_all_its_colours():
+    """One colour that stayed as it is would stand out of a scale that follows the page."""
+    gamma, delta = np.linspace(0, 1, 5), np.linspace(-1, 1, 7)
+    mean = 0.5 - gamma[:, None] * delta
+    drawn = draw(lambda ax: plot_surface(gamma, delta, mean, mean - 0.2, ax=ax), height=3.0)
+    page = themed(drawn, "A map", 1)
+    fills = set(re.findall(r"fill: ([^;\"]+)", page)) - {"none"}
+    assert len(fills) > 8
+    assert all(fill.startswith(("var(", "color-mix(")) for fill in fills), fills
+
+
 def test_tints_become_mixtures_of_their_hue():
-    assert re.fullmatch(
-        r"color-mix\(in srgb, #[0-9a-f]{6} 18%, var\(--paper\)\)", follow("#f8e7da")
-    )
+    tint = r"color-mix\(in srgb, #[0-9a-f]{6} 18%, var\(--paper\)\)"
+    assert re.fullmatch(tint, follow("#f8daf0"))  # a pale colour of somebody else's
+    for share in (0.1, 0.5, 0.75):
+        mix = f"color-mix(in srgb, #d5680f {100 * share:.0f}%, var(--paper))"
+        assert follow(mixed(ORANGE, share)) == mix
 
 
 def test_parts_of_two_drawings_have_names_of_their_own():
@@ -422,7 +443,7 @@ def test_refutations_are_refitted_less_often_where_each_refit_compiles(monkeypat
     asked = {}
 
     def attempt(title, function, arguments, settings):
-        asked[function] = settings
+        asked[function.__name__] = settings
         return trust.Outcome(title, None, "not run", 0.0)
 
     with pm.Model(coords={"unit": [0]}) as model:

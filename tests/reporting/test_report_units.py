@@ -15,7 +15,7 @@ import xarray as xr
 import bayescausal as bc
 from bayescausal.draws.intervals import hdi
 from bayescausal.effects.effect import Effect
-from bayescausal.reporting.units import plot_counterfactual, plot_ite
+from bayescausal.reporting.drawn.units import plot_counterfactual, plot_ite
 from bayescausal.types import DataError, EstimandError, UnknownVariableError
 
 

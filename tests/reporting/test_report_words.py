@@ -27,7 +27,7 @@ from bayescausal.effects.words.as_code import as_code
 from bayescausal.effects.words.sentence import asked_in_words
 from bayescausal.reporting import progress
 from bayescausal.reporting import report as written
-from bayescausal.reporting.sections import shown_parameters
+from bayescausal.reporting.terminal import shown_parameters
 
 PARTS = [
     bc.TE("x", "y"),

@@ -39,7 +39,7 @@ from bayescausal.inference.data.read import read_data
 from bayescausal.inference.sampling.diagnose import diagnose
 from bayescausal.model.structure.read import structure_of
 from bayescausal.reporting.decision import decide
-from bayescausal.sensitivity.prior_posterior import PriorPosterior
+from bayescausal.sensitivity.priors.prior_posterior import PriorPosterior
 from bayescausal.types import DataError, FixedUnitsError, IdentificationError
 
 N = 400

@@ -8,8 +8,8 @@ import pytest
 from scipy.special import expit
 
 import bayescausal as bc
-from bayescausal.sensitivity.allowed import Allowed
-from bayescausal.sensitivity.confounder import Confounder
+from bayescausal.sensitivity.confounding.allowed import Allowed
+from bayescausal.sensitivity.confounding.confounder import Confounder
 
 INF = float("inf")
 

@@ -25,8 +25,8 @@ import pytest
 import xarray as xr
 
 import bayescausal as bc
-from bayescausal.sensitivity.benchmarks import default_strengths
-from bayescausal.sensitivity.hidden import _values
+from bayescausal.sensitivity.confounding.benchmarks import default_strengths
+from bayescausal.sensitivity.confounding.hidden import _values
 from bayescausal.types import EstimandError
 
 ATE = bc.ATE("x", "y")

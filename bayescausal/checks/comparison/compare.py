@@ -66,6 +66,8 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from arviz_stats.utils import ELPDData
+
     from bayescausal.effects.estimands.estimand import Estimand
 
 __all__ = ["compare"]
@@ -177,7 +179,7 @@ def compare(
 # ------------------------------------------------------------------------------- private
 
 
-def _named(fits: Any) -> dict[str, Fit]:
+def _named(fits: object) -> dict[str, Fit]:
     if isinstance(fits, Mapping):
         named = {str(k): v for k, v in fits.items()}
     elif isinstance(fits, Fit) or not hasattr(fits, "__iter__"):
@@ -200,7 +202,7 @@ def _named(fits: Any) -> dict[str, Fit]:
     return named
 
 
-def _loo(fit: Fit, scored: Sequence[str], draws: int) -> Any:
+def _loo(fit: Fit, scored: Sequence[str], draws: int) -> ELPDData:
     """Return the leave-one-out score of a model, unit by unit."""
     import arviz as az
 

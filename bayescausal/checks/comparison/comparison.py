@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayescausal.draws.digits import numbers, rows_text, significant, three
 from bayescausal.draws.summary import interval_columns
-from bayescausal.figures.comparison import plot_comparison
+from bayescausal.figures.checks.comparison import plot_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

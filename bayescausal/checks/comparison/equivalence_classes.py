@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.model.structure.graph_queries import compare_graphs
 from bayescausal.types import EstimandError, unknown_variable
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bayescausal.graph.structure.compare import Comparison
     from bayescausal.inference.record import Fit
 
 __all__ = ["divided", "equivalence_classes", "equivalent_pairs", "stated_weights"]
@@ -39,12 +40,8 @@ def stated_weights(
 ) -> dict[str, float] | None:
     """Return the weights that were stated beforehand, checked.
 
-    Raises
-    ------
-    EstimandError
-        If they are not a positive number for each model.
-    UnknownVariableError
-        If one is for no model.
+    Raises EstimandError if they are not a positive number for each model; UnknownVariableError if
+        one is for no model.
     """
     if weights is None:
         return None
@@ -78,10 +75,7 @@ def equivalent_pairs(named: Mapping[str, Fit]) -> tuple[tuple[str, str], ...]:
 def equivalence_classes(named: Mapping[str, Fit]) -> list[list[list[str]]]:
     """Return the classes of several graphs: for each its graphs, for each graph its models.
 
-    Returns
-    -------
-    list of list of list of str
-        A class with one graph is left out: data can judge its equations.
+    Result: a class with one graph is left out: data can judge its equations.
     """
     graphs: list[list[str]] = []
     for name, fit in named.items():
@@ -111,14 +105,9 @@ def divided(
 ) -> pd.Series:
     """Return the weights of models: inside a class as stated beforehand.
 
-    Parameters
-    ----------
-    stacking : Series
-        Stacking weights, by model.
-    classes : sequence
-        As :func:`equivalence_classes` gives them.
-    stated : mapping of str to float, optional
-        Default: equal for each graph of a class.
+    ``stacking``: stacking weights, by model.
+    ``classes``: as :func:`equivalence_classes` gives them.
+    ``stated``: default: equal for each graph of a class.
 
     Examples
     --------
@@ -149,7 +138,7 @@ def divided(
 # ------------------------------------------------------------------------------- private
 
 
-def _alike(found: Any) -> str:
+def _alike(found: Comparison) -> str:
     if found:
         return "same"
     return "" if found.claims_left or found.claims_right else "equivalent"

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import xarray as xr
+    from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.evaluation.builder import Builder
     from bayescausal.inference.record import Fit
 
 __all__ = ["common_variables", "refuse_other_data", "refuse_unlike_scores", "unit_densities"]
@@ -28,15 +30,7 @@ __all__ = ["common_variables", "refuse_other_data", "refuse_unlike_scores", "uni
 def refuse_other_data(named: Mapping[str, Fit]) -> None:
     """Refuse fits that did not see the same data.
 
-    Parameters
-    ----------
-    named : mapping of str to Fit
-        The fits.
-
-    Raises
-    ------
-    DataError
-        Naming two fits and what differs.
+    Raises DataError naming two fits and what differs.
     """
     (first, one), *others = named.items()
     for name, other in others:
@@ -60,19 +54,9 @@ def refuse_other_data(named: Mapping[str, Fit]) -> None:
 def common_variables(named: Mapping[str, Fit], variables: str | Sequence[str] | None) -> list[str]:
     """Return the random variables that every model observes.
 
-    Parameters
-    ----------
-    named : mapping of str to Fit
-        The fits.
-    variables : str or sequence of str, optional
-        Those that are asked for.
-
-    Raises
-    ------
-    UnknownVariableError
-        If one that is asked for is not among them.
-    DataError
-        If there is none.
+    ``variables``: those that are asked for.
+    Raises UnknownVariableError if one that is asked for is not among them; DataError if there is
+        none.
     """
     fits = list(named.values())
     common = [
@@ -98,17 +82,8 @@ def common_variables(named: Mapping[str, Fit], variables: str | Sequence[str] | 
 def refuse_unlike_scores(named: Mapping[str, Fit], scored: Sequence[str]) -> None:
     """Refuse scores of different things: p(y | x) beside p(y), x being a consequence of y there.
 
-    Parameters
-    ----------
-    named : mapping of str to Fit
-        The fits.
-    scored : sequence of str
-        The variables whose densities are added up.
-
-    Raises
-    ------
-    DataError
-        If one model predicts given what in another one comes after, unscored.
+    ``scored``: the variables whose densities are added up.
+    Raises DataError if one model predicts given what in another one comes after, unscored.
     """
     for name, fit in named.items():
         graph = fit.structure.graph
@@ -129,25 +104,13 @@ def refuse_unlike_scores(named: Mapping[str, Fit], scored: Sequence[str]) -> Non
 def unit_densities(fit: Fit, scored: Sequence[str], draws: int) -> tuple[np.ndarray, xr.Dataset]:
     """Return the log density of each unit in each draw, and the draws themselves.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    scored : sequence of str
-        The variables whose densities are added up.
-    draws : int
-        At most so many.
-
-    Returns
-    -------
-    ndarray, dims (chain, draw, unit)
-    Dataset
-        The parameters in these draws.
+    ``scored``: the variables whose densities are added up.
+    Result: the parameters in these draws.
     """
     units = units_of(fit)
     assert units is not None
-    held = fit.posterior
-    chains, each = int(held.sizes["chain"]), int(held.sizes["draw"])
+    drawn = fit.posterior
+    chains, each = int(drawn.sizes["chain"]), int(drawn.sizes["draw"])
     step = some_draws(fit, draws).step
     kept = range(0, each, step)
     chosen = np.concatenate([c * each + np.asarray(kept) for c in range(chains)])
@@ -163,15 +126,15 @@ def unit_densities(fit: Fit, scored: Sequence[str], draws: int) -> tuple[np.ndar
             density = np.where(fit.missing[name], 0.0, density)
         axes = tuple(1 + i for i, d in enumerate(dims) if d != first and i < density.ndim - 1)
         total += density.sum(axis=axes)
-    names = [p for p in fit.parameters if p in held]
-    posterior = held[names].isel(draw=list(kept))
+    names = [p for p in fit.parameters if p in drawn]
+    posterior = drawn[names].isel(draw=list(kept))
     return total.reshape(chains, len(kept), -1), posterior
 
 
 # ------------------------------------------------------------------------------- private
 
 
-def _density(rv: Any, value: Any, builder: Any) -> list[Any]:
+def _density(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
     """Return the log density; of a vector in the place of its first entry, zero in the others."""
     import pymc as pm
     import pytensor.tensor as pt

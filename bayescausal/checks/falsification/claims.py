@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from bayescausal.checks.falsification.independence_tests import Outcome, check_independence
 from bayescausal.graph.structure.independences import Independence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import networkx as nx
+    from numpy.typing import ArrayLike
 
     from bayescausal.checks.falsification.regression import Column
 
@@ -67,15 +69,10 @@ class Tester:
         return self.test(claim.left, claim.right, claim.given).p_value
 
 
-def adjusted(p_values: Any, correction: str = "benjamini-hochberg") -> np.ndarray:
+def adjusted(p_values: ArrayLike, correction: str = "benjamini-hochberg") -> np.ndarray:
     """Return p-values adjusted for how many there are; NaN stay and do not count.
 
-    Parameters
-    ----------
-    p_values : array_like
-        The p-values.
-    correction : str
-        ``"benjamini-hochberg"``, ``"benjamini-yekutieli"`` or ``"none"``.
+    ``correction``: ``"benjamini-hochberg"``, ``"benjamini-yekutieli"`` or ``"none"``.
 
     Examples
     --------
@@ -86,18 +83,14 @@ def adjusted(p_values: Any, correction: str = "benjamini-hochberg") -> np.ndarra
     p = np.asarray(p_values, dtype=float)
     q = p.copy()
     known = np.flatnonzero(~np.isnan(p))
-    m = len(known)
-    if correction == "none" or not m:
-        return q
-    order = known[np.argsort(p[known])]
-    factor = float(np.sum(1 / np.arange(1, m + 1))) if "yekutieli" in correction else 1.0
-    scaled = p[order] * m * factor / np.arange(1, m + 1)
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    if correction != "none" and len(known):
+        method = "by" if "yekutieli" in correction else "bh"
+        q[known] = stats.false_discovery_control(p[known], method=method)
     return q
 
 
 def against_permuted(
-    dag: nx.DiGraph,
+    dag: nx.DiGraph[str],
     claims: Sequence[Independence],
     names: Sequence[str],
     tester: Tester,

@@ -37,7 +37,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -54,8 +54,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import networkx as nx
+    import pymc as pm
 
+    from bayescausal.annotations import Data, GraphLike
     from bayescausal.graph.structure.independences import Independence
+    from bayescausal.inference.record import Fit
 
 __all__ = ["falsify"]
 
@@ -66,8 +69,8 @@ MOST_REPAIRED = 12
 
 
 def falsify(
-    model_or_graph: Any,
-    data: Any,
+    model_or_graph: pm.Model | Fit | GraphLike,
+    data: Data | None,
     *,
     level: float = 0.05,
     correction: str = "benjamini-hochberg",
@@ -193,7 +196,7 @@ def _check_options(level: float, correction: str, method: str, permutations: int
         )
 
 
-def _check_units(model_or_graph: Any, unit_dims: Any) -> None:
+def _check_units(model_or_graph: object, unit_dims: str | Sequence[str] | None) -> None:
     """Refuse a model that says its rows are not independent."""
     if not is_model(model_or_graph):
         return
@@ -252,7 +255,7 @@ def _table(
 
 
 def _suggestions(
-    dag: nx.DiGraph,
+    dag: nx.DiGraph[str],
     tests: pd.DataFrame,
     names: Sequence[str],
     tester: Tester,
@@ -287,7 +290,7 @@ def _suggestions(
     return table.reset_index(drop=True)
 
 
-def _with_edge(dag: nx.DiGraph, tail: str, arrow: str, head: str) -> nx.DiGraph | None:
+def _with_edge(dag: nx.DiGraph[str], tail: str, arrow: str, head: str) -> nx.DiGraph[str] | None:
     """Return the graph with one more edge; None where that makes a cycle."""
     nodes = {n: dict(a) for n, a in dag.nodes(data=True)}
     between = f"{min(tail, head)}<->{max(tail, head)}"

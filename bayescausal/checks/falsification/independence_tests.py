@@ -62,19 +62,13 @@ FEWEST = 5
 class Outcome:
     """What a test of one independence found.
 
-    Parameters
-    ----------
-    method : str
-        The test.
-    rows : int
-        How many rows it used.
-    statistic, df, p_value : float
-        The statistic, its degrees of freedom, and the probability of one as large; NaN where
-        there was nothing to test.
-    effect, lower, upper : float
-        The strength on the scale of a correlation, and its 94% interval.
-    note : str
-        Why nothing was tested, or why the test is rough.
+    ``method``: the test.
+    ``rows``: how many rows it used.
+    ``statistic``, ``df``, ``p_value``: the statistic, its degrees of freedom, and the probability
+        of one as large; NaN where there was nothing to test.
+    ``effect``, ``lower``, ``upper``: the strength on the scale of a correlation, and its 94%
+        interval.
+    ``note``: Why nothing was tested, or why the test is rough.
     """
 
     method: str
@@ -97,21 +91,11 @@ def check_independence(
 ) -> Outcome:
     """Test whether two variables are independent given others.
 
-    Parameters
-    ----------
-    left, right : sequence of Column
-        The two variables; several columns each if they are vectors.
-    given : sequence of Column
-        What is held fixed.
-    method : str
-        One of `METHODS`.
-
-    Raises
-    ------
-    EstimandError
-        For an unknown test.
-    DataError
-        If the test asked for does not suit the types.
+    ``left``, ``right``: the two variables; several columns each if they are vectors.
+    ``given``: what is held fixed.
+    ``method``: one of `METHODS`.
+    Raises EstimandError for an unknown test; DataError if the test asked for does not suit the
+        types.
 
     Examples
     --------

@@ -90,7 +90,7 @@ class Falsification:
     permuted: int
     permuted_violations: np.ndarray
     suggestions: pd.DataFrame
-    graph: nx.DiGraph
+    graph: nx.DiGraph[str]
     unmeasured: tuple[str, ...]
     rows: int
     seed: int | None

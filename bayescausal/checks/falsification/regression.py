@@ -44,16 +44,10 @@ BASES = ("linear", "products", "splines", "full")
 class Column:
     """A variable as numbers.
 
-    Parameters
-    ----------
-    name : str
-        The variable.
-    values : ndarray, shape (rows,)
-        Its values, or the place of its level.
-    discrete : bool
-        Whether it takes few values.
-    ordered : bool
-        Whether its values are numbers.
+    ``name``: the variable.
+    ``values`` (rows,): its values, or the place of its level.
+    ``discrete``: whether it takes few values.
+    ``ordered``: whether its values are numbers.
     """
 
     name: str
@@ -70,16 +64,10 @@ class Column:
 class Residuals:
     """What is left of a variable.
 
-    Parameters
-    ----------
-    values : ndarray, shape (rows, k)
-        One column, or one per level but one.
-    used : int
-        How many columns the basis had.
-    basis : str
-        Which basis.
-    uneven : bool
-        Whether the size of the residuals depends on Z.
+    ``values`` (rows, k): one column, or one per level but one.
+    ``used``: how many columns the basis had.
+    ``basis``: which basis.
+    ``uneven``: whether the size of the residuals depends on Z.
     """
 
     values: np.ndarray
@@ -91,14 +79,9 @@ class Residuals:
 def design(given: list[Column], rows: int, basis: str) -> np.ndarray:
     """Return the columns of a basis, orthonormal, the constant first.
 
-    Parameters
-    ----------
-    given : list of Column
-        The variables Z.
-    rows : int
-        How many rows they have.
-    basis : str
-        One of `BASES`.
+    ``given``: the variables Z.
+    ``rows``: how many rows they have.
+    ``basis``: one of `BASES`.
 
     Examples
     --------
@@ -122,14 +105,9 @@ def design(given: list[Column], rows: int, basis: str) -> np.ndarray:
 def residuals(target: Column, given: list[Column], bases: dict[str, np.ndarray]) -> Residuals:
     """Regress a variable on the basis of Z that predicts it best.
 
-    Parameters
-    ----------
-    target : Column
-        The variable; if it is discrete and has no order, its levels.
-    given : list of Column
-        The variables Z.
-    bases : dict of str to ndarray
-        Bases computed so far, by name; added to.
+    ``target``: the variable; if it is discrete and has no order, its levels.
+    ``given``: the variables Z.
+    ``bases``: Bases computed so far, by name; added to.
 
     Examples
     --------
@@ -175,7 +153,7 @@ def _plain(column: Column) -> np.ndarray:
     if not column.discrete:
         return _standard(column.values)[:, None]
     levels = np.unique(column.values)[1:]
-    return (column.values[:, None] == levels).astype(float)
+    return np.asarray(column.values[:, None] == levels, dtype=float)
 
 
 def _encoded(column: Column) -> np.ndarray:
@@ -188,7 +166,7 @@ def _encoded(column: Column) -> np.ndarray:
         common = common[1:]
     if not len(common):
         common = levels[1:]
-    return (column.values[:, None] == common).astype(float)
+    return np.asarray(column.values[:, None] == common, dtype=float)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ where a test can use it. A vector variable has a column ``v[label]`` for each en
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+    from bayescausal.annotations import Data
+
 __all__ = ["as_column", "read_variables"]
 
 #: Whole numbers with more values than this are numbers.
@@ -34,8 +36,8 @@ MOST_WORDS = 50
 
 
 def read_variables(
-    data: Any,
-    dag: nx.DiGraph,
+    data: Data,
+    dag: nx.DiGraph[str],
     observed: Sequence[str] | None,
     discrete: Mapping[str, bool] | None,
     *,
@@ -43,25 +45,11 @@ def read_variables(
 ) -> tuple[dict[str, list[Column]], list[str]]:
     """Return the columns of each measured variable, and their names in the order of the graph.
 
-    Parameters
-    ----------
-    data : DataFrame or Mapping
-        The table.
-    dag : networkx.DiGraph
-        The graph.
-    observed : sequence of str or None
-        What is measured; None for all that is not latent.
-    discrete : mapping from str to bool, optional
-        Variables to take as discrete or not.
-    lenient : bool
-        Measured is what has a column, whatever `observed` says.
-
-    Raises
-    ------
-    UnknownVariableError
-        If a measured variable has no column.
-    DataError
-        If a column cannot be tested.
+    ``observed``: what is measured; None for all that is not latent.
+    ``discrete``: variables to take as discrete or not.
+    ``lenient``: Measured is what has a column, whatever `observed` says.
+    Raises UnknownVariableError if a measured variable has no column; DataError if a column cannot
+        be tested.
     """
     frame = read_frame(data)
     frame = frame.rename(columns=str)
@@ -92,26 +80,8 @@ def read_variables(
 def as_column(values: pd.Series, name: str, discrete: bool | None = None) -> Column:
     """Return one column as numbers or levels; missing values are NaN.
 
-    Parameters
-    ----------
-    values : pandas.Series
-        The column.
-    name : str
-        Its name.
-    discrete : bool, optional
-        Whether it is discrete. Default: by its values.
-
-    Raises
-    ------
-    DataError
-        If it is text and said to be a number, is a label, or holds an infinity.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescausal.checks.falsification.variables import as_column
-    >>> as_column(pd.Series(["a", "b", "a"]), "x").values
-    array([0., 1., 0.])
+    ``discrete``: whether it is discrete. Default: by its values.
+    Raises DataError if it is text and said to be a number, is a label, or holds an infinity.
     """
     kind = kind_of(values)
     if kind.what != "number":

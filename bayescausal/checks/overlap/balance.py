@@ -20,7 +20,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -38,20 +38,11 @@ __all__ = ["balance_table"]
 def balance_table(covariates: Mapping[str, np.ndarray], support: Support) -> pd.DataFrame:
     """Return the balance of each covariate before and after weighting.
 
-    Parameters
-    ----------
-    covariates : mapping of str to ndarray, dims (draw or 1, unit)
-        Numbers, or indicators of levels.
-    support : Support
-        The arms and the weights.
-
-    Returns
-    -------
-    DataFrame
-        A row per covariate: ``measure``, ``before``, ``after`` (posterior mean) with its 94 %
-        interval (``after_lb``, ``after_ub``), ``ratio_before`` and ``ratio_after`` of the
-        variances (NaN for indicators and doses), ``chance`` (what sampling alone leaves, three
-        standard errors). Of several arms, the one that differs most.
+    ``covariates`` (draw or 1, unit): numbers, or indicators of levels.
+    Result: a row per covariate: ``measure``, ``before``, ``after`` (posterior mean) with its 94 %
+        interval (``after_lb``, ``after_ub``), ``ratio_before`` and ``ratio_after`` of the variances
+        (NaN for indicators and doses), ``chance`` (what sampling alone leaves, three standard
+        errors). Of several arms, the one that differs most.
     """
     rows = {name: _row(z, support) for name, z in covariates.items()}
     columns = ["measure", "before", "after", "after_lb", "after_ub"]
@@ -62,7 +53,7 @@ def balance_table(covariates: Mapping[str, np.ndarray], support: Support) -> pd.
 # ------------------------------------------------------------------------------- private
 
 
-def _row(z: np.ndarray, support: Support) -> list[object]:
+def _row(z: np.ndarray, support: Support) -> list[Any]:
     if support.kind == "strata":
         flat = np.ones_like(support.weights[:1])
         before = _correlation(z, support.values, flat)
@@ -74,15 +65,15 @@ def _row(z: np.ndarray, support: Support) -> list[object]:
             "correlation", before.mean(), after.mean(), low, high, np.nan, np.nan, spread
         ]  # fmt: skip
     arms = range(len(support.labels)) if len(support.labels) > 2 else range(1, 2)
-    best: list[object] = []
+    best: list[Any] = []
     for arm in arms:
         found = _difference(z, support.arm == arm, support.weights)
-        if not best or abs(found[2]) > abs(float(best[2])):  # type: ignore[arg-type, operator]
+        if not best or abs(found[2]) > abs(float(best[2])):
             best = found
     return best
 
 
-def _difference(z: np.ndarray, inside: np.ndarray, weights: np.ndarray) -> list[object]:
+def _difference(z: np.ndarray, inside: np.ndarray, weights: np.ndarray) -> list[Any]:
     """Return the standardised difference of one arm from the rest."""
     ones = np.ones((1, z.shape[1]))
     (m1, v1), (m0, v0) = (_moments(z, ones * g) for g in (inside, ~inside))

@@ -31,25 +31,27 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.checks.overlap.balance import balance_table
+from bayescausal.checks.overlap.covariates import covariate_columns, covariates_of
 from bayescausal.checks.overlap.propensity import Support, effective_size, support_of_treatment
 from bayescausal.draws.check import Check
 from bayescausal.draws.intervals import hdi
 from bayescausal.effects.evaluation.extrapolation import LIMIT, TOO_MANY
-from bayescausal.effects.evaluation.outcome_distributions import is_finite, kept_values, some_draws
+from bayescausal.effects.evaluation.outcome_distributions import some_draws
 from bayescausal.evaluation.evaluate import Units, units_of
 from bayescausal.evaluation.measured import plain_name
-from bayescausal.figures.overlap import plot_balance, plot_chances
+from bayescausal.figures.checks.overlap import plot_balance, plot_chances
 from bayescausal.inference.data.design_matrix import names_in, with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.model.structure.graph_of_anything import named, question_in
-from bayescausal.model.structure.graph_queries import identify
-from bayescausal.types import EstimandError, closest, unknown_variable
+from bayescausal.types import EstimandError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.annotations import Names
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
 
 __all__ = ["overlap"]
@@ -150,8 +152,8 @@ def overlap(
     concerned = _concerned(support, effect)
     beyond = support.beyond(limit, levels) & concerned
     arms = _arms(support, beyond, effect)
-    names, notes = _covariates(fit, treatment, outcome, covariates)
-    columns, more = _columns(fit, units, treatment, names, chosen)
+    names, notes = covariates_of(fit, treatment, outcome, covariates)
+    columns, more = covariate_columns(fit, units, treatment, names, chosen)
     balance = balance_table(columns, support)
     share = float((beyond.mean(axis=0) > 0.5)[concerned].mean())
     verdict, reasons = _verdict(share, arms, balance)
@@ -234,7 +236,7 @@ def _units(fit: Fit, treatment: str) -> Units:
     return units
 
 
-def _one(treatment: Any, outcome: str | None) -> tuple[str, str | None]:
+def _one(treatment: Names, outcome: str | None) -> tuple[str, str | None]:
     """Return the one treatment whose chance is looked at."""
     names = (treatment,) if isinstance(treatment, str) else tuple(treatment)
     if len(names) != 1:
@@ -250,63 +252,6 @@ def _concerned(support: Support, effect: str) -> np.ndarray:
     if effect == "ATE":
         return np.ones(len(support.arm), dtype=bool)
     return np.asarray(support.arm == (1 if effect == "ATT" else 0))
-
-
-def _covariates(
-    fit: Fit, treatment: str, outcome: str | None, covariates: Sequence[str] | None
-) -> tuple[list[str], list[str]]:
-    """Return what is to be balanced, and what to say about it."""
-    structure, graph = fit.structure, fit.structure.graph
-    if covariates is not None:
-        named = [covariates] if isinstance(covariates, str) else list(covariates)
-        for name in named:
-            if name not in structure.names():
-                raise unknown_variable(name, structure.names())
-            if name == treatment:
-                raise EstimandError(f"{name!r} is the treatment.", expected="Covariates.")
-        return named, []
-    parents = [n for n in graph.predecessors(treatment) if n not in fit.latent]
-    if outcome is None:
-        return parents, []
-    structure.require(outcome)
-
-    decided = identify(fit, treatment, outcome)
-    adjust = next(iter(decided.adjustment_sets), None)
-    if adjust is None:
-        return parents, [f"No back-door set is known for {treatment} -> {outcome}."]
-    return list(dict.fromkeys([*parents, *sorted(adjust)])), []
-
-
-def _columns(
-    fit: Fit, units: Units, treatment: str, names: list[str], draws: slice
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return each covariate as numbers (draw or 1, unit): a category as one column per level."""
-    structure = fit.structure
-    frame = structure.dims[treatment]
-    columns: dict[str, np.ndarray] = {}
-    notes = []
-    for name in names:
-        dims = structure.dims.get(name, ())
-        if any(d not in frame for d in dims):
-            notes.append(f"{name} lies at another level than {treatment}: not balanced.")
-            continue
-        value = kept_values(units, name, draws)
-        order = [0, *(1 + dims.index(d) for d in frame if d in dims)]
-        moved = np.transpose(value, order)
-        shape = (len(value), *(units.sizes[d] if d in dims else 1 for d in frame))
-        wide = np.broadcast_to(
-            moved.reshape(shape), (len(value), *(units.sizes[d] for d in frame))
-        ).reshape(len(value), -1)
-        labels = fit.labels.get(name)
-        category = is_finite(fit, name) and wide.max() > 1
-        if labels or category:
-            codes = np.unique(wide).astype(int)
-            for code in codes if len(codes) > 2 else codes[1:]:
-                shown = labels[code] if labels else code
-                columns[f"{name}={shown}"] = (wide == code).astype(float)
-        else:
-            columns[name] = wide.astype(float)
-    return columns, notes
 
 
 def _arms(support: Support, beyond: np.ndarray, effect: str) -> pd.DataFrame:
@@ -399,7 +344,7 @@ def _unit_table(support: Support, beyond: np.ndarray, concerned: np.ndarray) -> 
     return pd.DataFrame(columns)
 
 
-def _draw(ax: Any = None, *, kind: str = "propensity", **parts: Any) -> Any:
+def _draw(ax: Axes | None = None, *, kind: str = "propensity", **parts: Any) -> Axes:
     """Draw the propensities by arm, or the love plot."""
     if kind == "balance":
         return plot_balance(parts["balance"], ax=ax)

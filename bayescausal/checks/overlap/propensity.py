@@ -41,6 +41,9 @@ from bayescausal.model.noise import noise_rule
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.evaluation.builder import Builder
     from bayescausal.evaluation.evaluate import Units
     from bayescausal.inference.record import Fit
 
@@ -54,20 +57,12 @@ STRATA, POINTS, MARGIN = 3, 60, 1000
 class Support:
     """Propensities and weights of the units, in some posterior draws.
 
-    Attributes
-    ----------
-    kind : {"levels", "strata"}
-        Whether the levels are values of the treatment or strata of its doses.
-    labels : tuple of str
-        The levels.
-    arm : ndarray of int, dims (unit,)
-        The level that each unit had.
-    chance : ndarray, dims (draw, unit, level)
-        The propensity of each level.
-    weights : ndarray, dims (draw, unit)
-        Stabilised inverse-probability weights.
-    values : ndarray, dims (unit,)
-        The treatment itself.
+    ``kind``: ``"levels"``, values of the treatment, or ``"strata"`` of its doses.
+    ``labels``: the levels.
+    ``arm`` (unit,): the level that each unit had.
+    ``chance`` (draw, unit, level): the propensity of each level.
+    ``weights`` (draw, unit): Stabilised inverse-probability weights.
+    ``values`` (unit,): the treatment itself.
     """
 
     kind: str
@@ -80,12 +75,8 @@ class Support:
     def beyond(self, limit: float, levels: tuple[int, ...] | None = None) -> np.ndarray:
         """Return, for each draw and unit, whether some level is out of its reach.
 
-        Parameters
-        ----------
-        limit : float
-            Of the average propensity of a level.
-        levels : tuple of int, optional
-            The levels that matter. Default: all.
+        ``limit``: of the average propensity of a level.
+        ``levels``: the levels that matter. Default: all.
         """
         chosen = self.chance if levels is None else self.chance[..., list(levels)]
         return np.asarray((chosen < limit * chosen.mean(axis=1, keepdims=True)).any(axis=-1))
@@ -96,23 +87,10 @@ def support_of_treatment(
 ) -> Support:
     """Return propensities and weights of an observed treatment.
 
-    Parameters
-    ----------
-    fit : Fit
-        The fit.
-    units : Units
-        Its units.
-    treatment : str
-        A random variable that was observed.
-    draws : slice
-        Which posterior draws.
-    effect : {"ATE", "ATT", "ATU"}
-        For whom: everyone, or those at the last or the first of two levels.
-
-    Raises
-    ------
-    EstimandError
-        If the treatment does not vary, is a vector, or `effect` does not apply to it.
+    ``treatment``: a random variable that was observed.
+    ``effect``: for whom: everyone, or those at the last or the first of two levels.
+    Raises EstimandError if the treatment does not vary, is a vector, or `effect` does not apply to
+        it.
     """
     values = np.asarray(fit.columns[treatment], dtype=float).reshape(-1)
     if len(np.unique(values)) < 2:
@@ -132,11 +110,6 @@ def support_of_treatment(
 
 def effective_size(weights: np.ndarray) -> np.ndarray:
     """Return the effective sample size of weighted units, for each draw.
-
-    Parameters
-    ----------
-    weights : ndarray, dims (draw, unit)
-        Weights.
 
     Examples
     --------
@@ -201,7 +174,7 @@ def _strata(units: Units, treatment: str, draws: slice, values: np.ndarray) -> S
 def _place(units: Units, name: str, draws: slice, at: np.ndarray) -> np.ndarray:
     """Return P(T <= at) for each draw and unit."""
 
-    def build(rv: Any, value: Any, builder: Any) -> list[Any]:
+    def build(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
         import pytensor.tensor as pt
 
         rule = noise_rule(rv)
@@ -218,13 +191,13 @@ def _dose_weights(
 ) -> np.ndarray:
     """Return f(t_i) / p(t_i | parents), f being the average of p over the units."""
 
-    def own(rv: Any, value: Any, builder: Any) -> list[Any]:
+    def own(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
         import pymc as pm
         import pytensor.tensor as pt
 
         return [pm.logp(rv, value) + pt.zeros_like(value, dtype="float64")]
 
-    def over(rv: Any, value: Any, builder: Any) -> list[Any]:
+    def over(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
         import pymc as pm
         import pytensor.tensor as pt
 

@@ -38,7 +38,7 @@ from bayescausal.draws.check import Check
 from bayescausal.draws.digits import three
 from bayescausal.effects.evaluation.outcome_distributions import some_draws
 from bayescausal.evaluation.evaluate import units_of
-from bayescausal.figures.predictive import plot_pit, plot_quantities, plot_replicas
+from bayescausal.figures.checks.predictive import plot_pit, plot_quantities, plot_replicas
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.types import EstimandError, NoiseFormError, closest, unknown_variable
@@ -46,6 +46,7 @@ from bayescausal.types import EstimandError, NoiseFormError, closest, unknown_va
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
 
 __all__ = ["posterior_check", "predictions", "tree_of"]
@@ -100,7 +101,7 @@ def posterior_check(
         replicas) with a 94 % interval, ``p_value`` (two-sided) and ``verdict``; the rows ``PIT``
         have the largest gap from uniform in place of a value. ``values["pit"]`` has the PIT values
         of each variable, ``values["tree"]`` a DataTree with the groups ``posterior_predictive``
-        and ``observed_data``, for ``az.plot_ppc_dist`` and its kin. ``plot()`` shows the PIT
+        and ``observed_data``, for ``az.plot_ppc_dist`` and the like. ``plot()`` shows the PIT
         values with their band, ``plot(kind="quantities")`` the quantities,
         ``plot(kind="predictive", variable=...)`` one variable beside its replicas.
 
@@ -150,16 +151,7 @@ def predictions(
 ) -> tuple[list[Replicas], tuple[str, ...]]:
     """Return the predictions of each observed equation, and what a reader should know.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    variables : str or sequence of str, optional
-        Which. Default: all that were observed.
-    draws : int, optional
-        At most so many.
-    seed : int
-        Of the replicas.
+    ``variables``: which. Default: all that were observed.
     """
     units = units_of(fit)
     if units is None:
@@ -203,15 +195,7 @@ def predictions(
 def tree_of(found: Sequence[Replicas]) -> xr.DataTree:
     """Return replicas and values in the form of ArviZ.
 
-    Parameters
-    ----------
-    found : sequence of Replicas
-        The predictions.
-
-    Returns
-    -------
-    xarray.DataTree
-        Groups ``posterior_predictive`` (chain, draw, cells) and ``observed_data``.
+    Result: groups ``posterior_predictive`` (chain, draw, cells) and ``observed_data``.
     """
     drawn, seen = {}, {}
     for each in found:
@@ -310,14 +294,14 @@ def _finding(table: pd.DataFrame, found: Sequence[Replicas], notes: Sequence[str
 
 
 def _draw(
-    ax: Any = None,
+    ax: Axes | None = None,
     *,
     kind: str = "pit",
     variable: str | None = None,
     table: pd.DataFrame,
     found: Sequence[Replicas],
     pits: Mapping[str, Any],
-) -> Any:
+) -> Axes:
     """Draw PIT values, quantities, or one variable beside its replicas."""
     if kind not in KINDS:
         raise EstimandError(

@@ -37,7 +37,7 @@ from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import evaluate, fresh_units
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request
-from bayescausal.figures.predictive import plot_prior
+from bayescausal.figures.checks.predictive import plot_prior
 from bayescausal.inference.sampling.prior_and_truth import prior
 from bayescausal.model.structure.rebuild import data_values
 from bayescausal.simulation.simulate import unit_sizes
@@ -47,8 +47,10 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
+    from bayescausal.annotations import Data
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
     from bayescausal.model.structure.structure import Structure
 
@@ -72,7 +74,7 @@ MEANING = {
 
 def prior_check(
     model: pm.Model,
-    data: Any = None,
+    data: Data | None = None,
     *,
     estimands: Estimand | Effect | Sequence[Estimand | Effect] | None = None,
     units: int | Mapping[str, int] | None = None,
@@ -247,7 +249,7 @@ def _row(replicas: Replicas, seen: bool) -> list[Any]:
     return [*ends, mean, sd, width, outside, certain, why, verdict]
 
 
-def _effect_rows(effect: Any, spread: Mapping[str, float]) -> dict[str, list[Any]]:
+def _effect_rows(effect: Effect, spread: Mapping[str, float]) -> dict[str, list[Any]]:
     """Return one row per cell of a prior effect."""
     estimand = effect.estimand
     scale = getattr(estimand, "scale", None)
@@ -283,7 +285,7 @@ def _finding(table: pd.DataFrame, seen: bool) -> str:
     return f"The prior expects {shown} (94% of draws)."
 
 
-def _draw(ax: Any = None, *, table: pd.DataFrame) -> Any:
+def _draw(ax: Axes | None = None, *, table: pd.DataFrame) -> Axes:
     """Draw what the prior expects, variable by variable."""
     variables = table
     if table["seen_sd"].notna().any():  # questions have no data: they are left to the table

@@ -51,17 +51,8 @@ def quantities_of(
 ) -> dict[str, tuple[float, np.ndarray]]:
     """Return each test quantity of the data and of every replica.
 
-    Parameters
-    ----------
-    replicas : Replicas
-        What was seen and what was drawn.
-    own : mapping of str to callable, optional
-        Further quantities: from a one-dimensional array of values to a number.
-
-    Raises
-    ------
-    EstimandError
-        If an own quantity does not give a finite number.
+    ``own``: further quantities: from a one-dimensional array of values to a number.
+    Raises EstimandError if an own quantity does not give a finite number.
     """
     both = np.vstack([replicas.seen, replicas.drawn])
     found = {}
@@ -80,12 +71,8 @@ def p_value(seen: float, drawn: np.ndarray) -> float:
     Where no replica is as far out, the smallest value that so many draws can show is replaced by
     that of a normal distribution with their mean and sd, if it lies more than four sd out.
 
-    Parameters
-    ----------
-    seen : float
-        The quantity of the data.
-    drawn : ndarray, dims (draw,)
-        That of the replicas.
+    ``seen``: the quantity of the data.
+    ``drawn`` (draw,): that of the replicas.
 
     Examples
     --------

@@ -37,6 +37,9 @@ from bayescausal.model.noise import noise_rule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.evaluation.builder import Builder
     from bayescausal.evaluation.evaluate import Units
     from bayescausal.inference.record import Fit
 
@@ -47,22 +50,13 @@ __all__ = ["Replicas", "kind_of", "replicas_of"]
 class Replicas:
     """What one equation predicts, beside what was seen.
 
-    Attributes
-    ----------
-    name : str
-        The variable; of a vector, one entry, ``v[label]``.
-    kind : {"number", "count", "binary", "categories"}
-        Its type.
-    seen : ndarray, dims (cell,)
-        The values, without empty cells.
-    drawn : ndarray, dims (draw, cell)
-        The replicas.
-    pit : ndarray, dims (cell,)
-        PIT values, NaN where the model calls the value impossible.
-    parents : mapping of str to ndarray, dims (cell,)
-        The parents that are numbers.
-    chance : ndarray, dims (draw, cell), or None
-        The probability of a one, of a binary variable.
+    ``name``: the variable; of a vector, one entry, ``v[label]``.
+    ``kind``: ``"number"``, ``"count"``, ``"binary"`` or ``"categories"``.
+    ``seen`` (cell,): the values, without empty cells.
+    ``drawn`` (draw, cell): the replicas.
+    ``pit`` (cell,): PIT values, NaN where the model calls the value impossible.
+    ``parents`` (cell,): the parents that are numbers.
+    ``chance`` (draw, cell): the probability of a one, of a binary variable.
     """
 
     name: str
@@ -77,12 +71,7 @@ class Replicas:
 def kind_of(fit: Fit, name: str) -> str:
     """Return the type of a random variable, which decides how it is looked at.
 
-    Parameters
-    ----------
-    fit : Fit
-        The fit.
-    name : str
-        A random structural variable.
+    ``name``: a random structural variable.
     """
     variable = fit.structure.variable(name)
     op = getattr(variable.owner.op, "name", None)
@@ -97,25 +86,10 @@ def replicas_of(
 ) -> list[Replicas]:
     """Return the predictions of one equation; of a vector, of each of its entries.
 
-    Parameters
-    ----------
-    fit : Fit
-        The fit.
-    units : Units
-        Its units.
-    name : str
-        An observed random variable.
-    draws : slice
-        Which draws.
-    seed : int
-        Of the replicas and of the randomised PIT values.
-    leave_out : bool
-        Whether each unit is left out of the posterior that predicts it.
-
-    Raises
-    ------
-    NoiseFormError
-        If the family has no distribution function.
+    ``name``: an observed random variable.
+    ``seed``: of the replicas and of the randomised PIT values.
+    ``leave_out``: whether each unit is left out of the posterior that predicts it.
+    Raises NoiseFormError if the family has no distribution function.
     """
     structure = fit.structure
     rule = noise_rule(structure.variable(name))
@@ -162,7 +136,7 @@ def replicas_of(
 # ------------------------------------------------------------------------------- private
 
 
-def _build(rv: Any, value: Any, builder: Any) -> list[Any]:
+def _build(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
     """Return the ends of the noise, a new draw, and the log density, each as wide as the value."""
     import pymc as pm
     import pytensor.tensor as pt

@@ -34,18 +34,11 @@ POINTS, CURVES = 100, 4000
 class Uniformity:
     """How far numbers are from uniform.
 
-    Attributes
-    ----------
-    p_value : float
-        Of the smallest tail probability over the points.
-    gap : float
-        The largest distance between the curve and the diagonal, of its points.
-    at : ndarray
-        The points.
-    curve : ndarray
-        The share of numbers below each point, less the point.
-    lower, upper : ndarray
-        The band of the curve that 95 % of uniform samples stay inside.
+    ``p_value``: of the smallest tail probability over the points.
+    ``gap``: the largest distance between the curve and the diagonal, of its points.
+    ``at``: the points.
+    ``curve``: the share of numbers below each point, less the point.
+    ``lower``, ``upper``: the band of the curve that 95 % of uniform samples stay inside.
     """
 
     p_value: float
@@ -59,12 +52,8 @@ class Uniformity:
 def uniformity(values: np.ndarray, prob: float = 0.95) -> Uniformity:
     """Compare numbers with the uniform distribution.
 
-    Parameters
-    ----------
-    values : ndarray
-        Numbers between 0 and 1.
-    prob : float
-        Of the simultaneous band.
+    ``values``: numbers between 0 and 1.
+    ``prob``: of the simultaneous band.
 
     Examples
     --------

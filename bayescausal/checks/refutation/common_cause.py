@@ -29,6 +29,8 @@ from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
     from bayescausal.inference.record import Fit
 
 __all__ = ["COLUMN", "with_common_cause"]
@@ -44,24 +46,10 @@ _LOG = {"Poisson": 0, "Exponential": 0, "Gamma": 1}
 def with_common_cause(fit: Fit, names: tuple[str, ...], values: np.ndarray) -> pm.Model:
     """Return the model in which some equations read a further column.
 
-    Parameters
-    ----------
-    fit : Fit
-        Whose model; not changed.
-    names : tuple of str
-        Observed random variables with one unit dim or more, the same for all.
-    values : ndarray
-        The column, with the unit dims of the first name.
-
-    Returns
-    -------
-    pymc.Model
-        Distinct, with data ``common_cause`` and a coefficient ``common_cause_on_<name>`` each.
-
-    Raises
-    ------
-    ModelError
-        If a family has no location, or the variables lie at different levels.
+    ``names``: observed random variables with one unit dim or more, the same for all.
+    ``values``: the column, with the unit dims of the first name.
+    Result: distinct, with data ``common_cause`` and a coefficient ``common_cause_on_<name>`` each.
+    Raises ModelError if a family has no location, or the variables lie at different levels.
     """
     structure = fit.structure
     frames = {tuple(d for d in structure.dims[n] if d in structure.unit_dims) for n in names}
@@ -102,12 +90,12 @@ def _scale(fit: Fit, name: str) -> float:
     return 1.0
 
 
-def _measured(rv: Any) -> Any:
+def _measured(rv: TensorVariable) -> TensorVariable:
     """Return the variable inside of a censored one."""
     return rv.owner.inputs[0] if isinstance(rv.owner.op, CensoredRV) else rv
 
 
-def _moved(rv: Any, by: Any) -> Any:
+def _moved(rv: TensorVariable, by: TensorVariable) -> TensorVariable:
     """Return the random variable with its location moved, inside of a censored one."""
     if isinstance(rv.owner.op, CensoredRV):
         base, *bounds = rv.owner.inputs

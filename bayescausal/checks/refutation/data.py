@@ -21,6 +21,7 @@ from bayescausal.types import DataError, EstimandError, MixingError, Set, unknow
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bayescausal.annotations import Array
     from bayescausal.inference.record import Fit
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "has_unknown_units",
     "permuted",
     "simulated",
+    "standardized",
     "taken",
     "unit_values",
     "why_units_touch",
@@ -38,13 +40,7 @@ __all__ = [
 
 
 def columns_of(fit: Fit) -> dict[str, np.ndarray]:
-    """Return the data of a fit, arrays by variable, ``pm.Data`` of the units included.
-
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    """
+    """Return the data of a fit, arrays by variable, ``pm.Data`` of the units included."""
     structure = fit.structure
     units = set(structure.unit_dims)
     found = {n: np.asarray(v) for n, v in fit.columns.items()}
@@ -61,14 +57,8 @@ def with_parts(
 ) -> Fit:
     """Return a fit with other draws or other columns, the rest as it was.
 
-    Parameters
-    ----------
-    fit : Fit
-        Not changed.
-    posterior : Dataset, optional
-        Draws with the variables and dims of the fit's own.
-    columns : mapping of str to ndarray, optional
-        Columns in the place of the fit's.
+    ``posterior``: draws with the variables and dims of the fit's own.
+    ``columns``: columns in the place of the fit's.
     """
     other = copy(fit)
     if posterior is not None:
@@ -79,18 +69,10 @@ def with_parts(
 
 
 def at_draw(fit: Fit, place: int) -> Fit:
-    """Return a fit with one posterior draw, of all chains in a row.
-
-    Parameters
-    ----------
-    fit : Fit
-        Not changed.
-    place : int
-        Which draw.
-    """
-    held = fit.posterior
-    chain, draw = divmod(int(place), int(held.sizes["draw"]))
-    return with_parts(fit, held.isel(chain=[chain], draw=[draw]))
+    """Return a fit with one posterior draw, of all chains in a row."""
+    posterior = fit.posterior
+    chain, draw = divmod(int(place), int(posterior.sizes["draw"]))
+    return with_parts(fit, posterior.isel(chain=[chain], draw=[draw]))
 
 
 def has_unknown_units(fit: Fit) -> bool:
@@ -101,12 +83,7 @@ def has_unknown_units(fit: Fit) -> bool:
 def taken(fit: Fit, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Return the data of some units along the first unit dim, repeated as `rows` repeats them.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    rows : ndarray of int
-        Places along the first unit dim.
+    ``rows``: places along the first unit dim.
     """
     first = fit.structure.unit_dims[0]
     found = {}
@@ -117,13 +94,7 @@ def taken(fit: Fit, rows: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def why_units_touch(fit: Fit) -> MixingError | None:
-    """Return why units cannot be left out or repeated, if they cannot.
-
-    Parameters
-    ----------
-    fit : Fit
-        A fit.
-    """
+    """Return why units cannot be left out or repeated, if they cannot."""
     structure = fit.structure
     first = structure.unit_dims[0]
     mixed = structure.mixes().get(first)
@@ -143,17 +114,7 @@ def why_units_touch(fit: Fit) -> MixingError | None:
 
 
 def permuted(fit: Fit, names: tuple[str, ...], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return columns whose units changed places, all by the same permutation.
-
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    names : tuple of str
-        Observed variables.
-    rng : numpy.random.Generator
-        Where the randomness comes from.
-    """
+    """Return columns whose units changed places, all by the same permutation."""
     columns = columns_of(fit)
     found = {}
     orders: dict[str, np.ndarray] = {}
@@ -172,25 +133,8 @@ def simulated(
 ) -> tuple[Fit, dict[str, np.ndarray]]:
     """Simulate everything that the treatments reach, with the treatments held, in one draw.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    treatments : tuple of str
-        Their names.
-    place : int
-        Which posterior draw.
-    seed : int
-        Of the noise.
-    values : mapping of str to value
-        What the treatments are while the rest is simulated.
-
-    Returns
-    -------
-    Fit
-        That draw alone.
-    dict of str to ndarray
-        The simulated columns, of what was observed.
+    ``values``: what the treatments are while the rest is simulated.
+    Result: that draw alone; the simulated columns, of what was observed.
     """
     one = at_draw(fit, place)
     below = fit.structure.descendants(treatments)
@@ -208,23 +152,12 @@ def simulated(
     return one, columns
 
 
-def unit_values(fit: Fit, given: Any, what: str, like: str) -> np.ndarray:
+def unit_values(fit: Fit, given: object, what: str, like: str) -> np.ndarray:
     """Return a number per unit: the name of a column, or the values themselves.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    given : str or array_like
-        What the caller gave.
-    what : str
-        The argument's name.
-    like : str
-        The variable whose shape it must have.
-
-    Raises
-    ------
-    UnknownVariableError, DataError
+    ``given``: what the caller gave.
+    ``what``: the argument's name.
+    ``like``: the variable whose shape it must have.
     """
     if isinstance(given, str):
         if given not in fit.columns:
@@ -247,28 +180,24 @@ def unit_values(fit: Fit, given: Any, what: str, like: str) -> np.ndarray:
     return values
 
 
-def cluster_codes(fit: Fit, clusters: Any) -> tuple[np.ndarray, list[str]]:
+def standardized(values: Array) -> Array:
+    """Return values with mean 0 and sd 1."""
+    return np.asarray((values - np.mean(values)) / np.std(values))
+
+
+def cluster_codes(fit: Fit, clusters: object) -> tuple[np.ndarray, list[str]]:
     """Return the cluster of each unit along the first unit dim, and the labels.
 
-    Parameters
-    ----------
-    fit : Fit
-        A fit with data.
-    clusters : str or array_like
-        Name of a column, or a label per unit.
-
-    Raises
-    ------
-    UnknownVariableError, DataError, EstimandError
+    ``clusters``: Name of a column, or a label per unit.
     """
     if isinstance(clusters, str):
         known = columns_of(fit)
         if clusters not in known:
             raise unknown_variable(clusters, known, what="a column of the fit")
         labels: Any = known[clusters]
-        held = fit.labels.get(clusters)
-        if held:
-            labels = np.asarray(held, dtype=object)[labels.astype(int)]
+        levels = fit.labels.get(clusters)
+        if levels:
+            labels = np.asarray(levels, dtype=object)[labels.astype(int)]
     else:
         labels = np.asarray(clusters)
     first = fit.structure.unit_dims[0]

@@ -6,19 +6,7 @@ made by the treatment. The reverse does not hold: an omitted common cause passes
 no shuffled or simulated data know of it. Only a negative control (and knowledge) speaks of that
 [1]_.
 
-One rule for all. With R refits, standardised shifts :math:`z_r` (what was found less what was
-expected, in units of what chance allows, see :mod:`~bayescausal.checks.refutation.trials`) give
-
-.. math:: p = P(\chi^2_R \ge \textstyle\sum_r z_r^2)
-
-(for clusters, the largest shift, times their number). Of m refutations one *fails* if
-:math:`m p` is at most the level (0.05), and is *borderline* if it is at most four times the level.
-With so many looks that happens to one right model in seven, so a borderline refutation whose
-refits differ by chance is made again, with three times as many new refits, and those alone decide:
-it *warns* if they are borderline too. A right model then fails in at most about 6 % of studies
-(0.05 + 0.15 x 0.05) and is warned of in about 2 %. The rates rest on posteriors that are nearly
-normal; few units or strong priors make them rougher. A refutation of which more refits failed than
-were made decides nothing, unless those that were made fail it.
+By which rule one fails stands in :mod:`~bayescausal.checks.refutation.rule`.
 
 References
 ----------
@@ -36,40 +24,47 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from bayescausal.checks.refutation.data import cluster_codes, unit_values, why_units_touch
-from bayescausal.checks.refutation.trials import Bench, Trial
-from bayescausal.checks.refutation.words import MEANING, TESTS
+from bayescausal.checks.refutation.data import why_units_touch
+from bayescausal.checks.refutation.refits import Refits, Trial
+from bayescausal.checks.refutation.refutations import REFUTATIONS
+from bayescausal.checks.refutation.rule import finding, table_of
 from bayescausal.draws.check import Check
-from bayescausal.draws.digits import significant, three
+from bayescausal.draws.digits import significant
 from bayescausal.effects.asked import as_estimand
 from bayescausal.effects.estimate import answer
 from bayescausal.effects.evaluation.verdict import asked_records
 from bayescausal.evaluation.measured import measured, plain_name
-from bayescausal.figures.refutation import plot_refutation
+from bayescausal.figures.checks.refutation import plot_refutation
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EstimandError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from numpy.typing import ArrayLike
+
+    from bayescausal.checks.refutation.refutation import Refutation
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
 
-__all__ = ["TESTS", "refute"]
+__all__ = ["refute"]
 
-#: Clusters that are left out, at most.
-MOST_CLUSTERS = 40
 #: How many times as many refits a borderline refutation is made again with, and their seeds' place.
 AGAIN, FAR = 3, 100_003
 
-#: The refutations that need nothing but the fit.
-_REFITS = (Bench.permuted, Bench.redrawn, Bench.zero, Bench.planted, Bench.subset, Bench.bootstrap)
-REFITS: dict[str, Callable[[Bench], Trial]] = {refit.__name__: refit for refit in _REFITS}
+MEANING = {
+    "pass": "The answer behaves as one that the treatment made. A common cause that nobody "
+    "measured would pass too: see hidden_confounder.",
+    "warn": "A refutation is borderline, also when made again with more refits. Look at what it "
+    "says before the answer is used.",
+    "fail": "The answer does what one made by the treatment would not do. Mend that before it is "
+    "used.",
+    "undecided": "Too few refutations could be made: nothing is known from them either way.",
+}
 
 
 def refute(
@@ -77,9 +72,9 @@ def refute(
     estimand: Estimand | Effect,
     *,
     tests: str | Sequence[str] | None = None,
-    clusters: Any = None,
-    negative_control: Any = None,
-    common_cause: Any = None,
+    clusters: str | ArrayLike | None = None,
+    negative_control: str | ArrayLike | None = None,
+    common_cause: str | ArrayLike | None = None,
     replicates: int = 10,
     share: float = 0.5,
     level: float = 0.05,
@@ -100,7 +95,8 @@ def refute(
     tests : str or sequence of str, optional
         Which refutations: ``"permuted"`` and ``"redrawn"`` (placebo treatments),
         ``"common_cause"``, ``"zero"`` and ``"planted"`` (simulated outcomes), ``"subset"``,
-        ``"bootstrap"``, ``"clusters"``, ``"negative_control"``. Default: all; the last two if their
+        ``"bootstrap"``, ``"clusters"``, ``"negative_control"``, ``"dummy_outcome"`` (the outcome,
+        shuffled). Default: all but the last; those of clusters and of a negative control if their
         data are given.
     clusters : str or array_like, optional
         Name of a column, or a label per unit: each cluster is left out in turn (of more than 40,
@@ -163,19 +159,24 @@ def refute(
     fit, estimand = as_fit(fit, "refute"), as_estimand(estimand)
     _check_options(replicates, share, level)
     check_keywords(sampler, own=["sampler"])
-    names = _names(tests, clusters, negative_control)
+    values = {
+        "clusters": clusters,
+        "negative_control": negative_control,
+        "common_cause": common_cause,
+    }
+    values = {name: value for name, value in values.items() if value is not None}
+    chosen = _chosen(tests, values)
     fit = with_columns(fit, getattr(estimand, "names", ()))
     _check_question(fit, estimand)
-    if tests is not None and {"subset", "bootstrap", "clusters"} & set(names):
+    if tests is not None and any(refutation.resamples for refutation in chosen):
         touch = why_units_touch(fit)
         if touch is not None:
             raise touch
     outcome = plain_name(estimand.outcome_name)
-    codes = cluster_codes(fit, clusters) if "clusters" in names else None
     given = {
-        name: unit_values(fit, value, name, outcome)
-        for name, value in (("negative_control", negative_control), ("common_cause", common_cause))
-        if name in names and value is not None
+        refutation.name: refutation.prepare(fit, values[refutation.name], outcome)
+        for refutation in chosen
+        if refutation.name in values
     }
     seed = fit.seed if seed is None else resolve_seed(seed)
     effect = answer(fit, estimand, fit.seed)
@@ -192,34 +193,16 @@ def refute(
             f"{estimand.label()} has the same value in every draw, {mean:g}: nothing was learned.",
             expected="A posterior.",
         )
-    bench = Bench(fit, estimand, mean, sd, effect.null, replicates, share, seed, options)
-    trials = []
-    for name in names:
-        if codes is not None and name == "clusters":
-            trials.append(bench.clusters(*codes, MOST_CLUSTERS))
-        elif name == "negative_control":
-            trials.append(bench.negative_control(given[name]))
-        elif name == "common_cause":
-            trials.append(bench.common_cause(given.get(name)))
-        else:
-            trials.append(REFITS[name](bench))
-    table = _table(trials, sd, level)
+    refits = Refits(fit, estimand, mean, sd, effect.null, replicates, share, seed, options, given)
+    trials = [refutation.run(refits) for refutation in chosen]
+    table = table_of(trials, sd, level)
     again = [
-        _made_again(bench, trial)
-        if table.loc[TESTS[trial.name][0], "verdict"] == "warn" and trial.name not in given
+        _made_again(refutation, refits, trial)
+        if table.loc[refutation.title, "verdict"] == "warn" and refutation.varies(refits)
         else trial
-        for trial in trials
+        for refutation, trial in zip(chosen, trials, strict=True)
     ]
-    return _record(estimand, effect, _table(again, sd, level), again, level, (trials, table))
-
-
-def _made_again(bench: Bench, trial: Trial) -> Trial:
-    """Make a borderline refutation again with more refits, where its refits differ by chance."""
-    if trial.name in ("clusters", "negative_control"):
-        return trial
-    more = replace(bench, replicates=AGAIN * bench.replicates, seed=bench.seed + FAR)
-    made = REFITS[trial.name](more) if trial.name in REFITS else more.common_cause(None)
-    return made if made.found else trial
+    return _record(refits, effect, table_of(again, sd, level), again, level, (trials, table))
 
 
 # ------------------------------------------------------------------------------- private
@@ -234,21 +217,32 @@ def _check_options(replicates: int, share: float, level: float) -> None:
             raise EstimandError(f"{name}={value!r}.", expected="A number between 0 and 1.")
 
 
-def _names(tests: Any, clusters: Any, negative_control: Any) -> list[str]:
-    given = {"clusters": clusters is not None, "negative_control": negative_control is not None}
+def _made_again(refutation: Refutation, refits: Refits, trial: Trial) -> Trial:
+    """Make a borderline refutation again with more refits."""
+    more = replace(refits, replicates=AGAIN * refits.replicates, seed=refits.seed + FAR)
+    made = refutation.run(more)
+    return made if made.found else trial
+
+
+def _chosen(tests: str | Sequence[str] | None, values: Mapping[str, object]) -> list[Refutation]:
+    """Return the refutations that are asked for, in their order."""
     if tests is None:
-        return [name for name in TESTS if given.get(name, True)]
+        return [
+            refutation
+            for refutation in REFUTATIONS.values()
+            if refutation.by_default and (refutation.name in values or not refutation.needs_values)
+        ]
     names = [tests] if isinstance(tests, str) else list(tests)
     for name in names:
-        if name not in TESTS:
+        if name not in REFUTATIONS:
             raise EstimandError(
                 f"{name!r} is not a refutation.",
-                expected=f"one of {', '.join(TESTS)}.",
-                names=closest(str(name), TESTS)[:1],
+                expected=f"one of {', '.join(REFUTATIONS)}.",
+                names=closest(str(name), REFUTATIONS)[:1],
             )
-        if not given.get(name, True):
+        if REFUTATIONS[name].needs_values and name not in values:
             raise DataError(f"The refutation {name!r} needs {name}=.", expected="Its values.")
-    return list(dict.fromkeys(names))
+    return [REFUTATIONS[name] for name in dict.fromkeys(names)]
 
 
 def _check_question(fit: Fit, estimand: Estimand) -> None:
@@ -271,51 +265,9 @@ def _check_question(fit: Fit, estimand: Estimand) -> None:
         )
 
 
-def _table(trials: Sequence[Trial], sd: float, level: float) -> pd.DataFrame:
-    """Apply the rule to every trial."""
-    rows = {}
-    tried = sum(bool(t.found) for t in trials)
-    for trial in trials:
-        title, passing, failing = TESTS[trial.name]
-        row: dict[str, Any] = {"verdict": "undecided", "passing": passing, "failing": failing}
-        if trial.found:
-            off = np.subtract(trial.found, trial.expected)
-            chance = np.asarray(trial.allowed)
-            z = off / chance
-            border = min(1.0, 4 * level / tried)  # the p-value below which a refutation is said
-            if trial.name == "clusters":
-                many, worst = 2 * len(z), int(np.abs(z).argmax())
-                p = min(1.0, many * float(stats.norm.sf(np.abs(z).max())))
-                off, z, chance = off[[worst]], z[[worst]], chance[[worst]]
-                most = float(stats.norm.isf(border / many))
-            else:
-                p = float(stats.chi2.sf((z**2).sum(), len(z)))
-                most = float(np.sqrt(stats.chi2.isf(border, len(z)) / len(z)))
-            verdict = "fail" if p * tried <= level else "warn" if p * tried <= 4 * level else "pass"
-            if verdict != "fail" and len(trial.failed) > len(trial.found):
-                verdict = "undecided"
-            shift, size = (float(np.sqrt(np.square(v).mean())) for v in (off, z))
-            unit = shift / size if size > 0 else float(np.sqrt(np.square(chance).mean()))
-            row |= {
-                "expected": float(np.mean(trial.expected)),
-                "found": float(np.mean(trial.found)),
-                "shift": shift / sd,
-                "allowed": most * unit / sd,
-                "refits": len(trial.found),
-                "p_value": p,
-                "verdict": verdict,
-            }
-        rows[title] = row
-    columns = ["expected", "found", "shift", "allowed", "refits", "p_value", "verdict"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=[*columns, "passing", "failing"])
-    table["refits"] = table["refits"].fillna(0).astype(int)
-    table.index.name = "refutation"
-    return table
-
-
 def _record(
-    estimand: Estimand,
-    effect: Any,
+    refits: Refits,
+    effect: Effect,
     table: pd.DataFrame,
     trials: Sequence[Trial],
     level: float,
@@ -323,7 +275,7 @@ def _record(
 ) -> Check:
     notes = []
     for trial, first in zip(trials, before[0], strict=True):
-        title = TESTS[trial.name][0]
+        title = REFUTATIONS[trial.name].title
         if trial is not first:
             p = float(before[1]["p_value"][title])
             notes.append(
@@ -338,12 +290,12 @@ def _record(
     tried = table[table["verdict"] != "undecided"]
     verdict = next((v for v in ("fail", "warn") if (tried["verdict"] == v).any()), "pass")
     undecided = table["verdict"] == "undecided"
-    lost = sum(bool(t.failed) and bool(undecided[TESTS[t.name][0]]) for t in trials)
+    lost = sum(bool(t.failed) and bool(undecided[REFUTATIONS[t.name].title]) for t in trials)
     if verdict == "pass" and (not len(tried) or lost > len(tried)):
         verdict = "undecided"  # most could not be made: that nothing speaks against it says little
-    refits = pd.DataFrame(
+    rows = pd.DataFrame(
         [
-            (TESTS[t.name][0], label, found, expected, allowed)
+            (REFUTATIONS[t.name].title, label, found, expected, allowed)
             for t in trials
             for label, found, expected, allowed in zip(
                 t.labels, t.found, t.expected, t.allowed, strict=True
@@ -352,45 +304,14 @@ def _record(
         columns=["refutation", "label", "found", "expected", "allowed"],
     )
     low, high = effect.interval()
-    answer_ = {"mean": float(effect.draws.mean()), "low": low, "high": high, "null": effect.null}
+    answer_ = {"mean": float(effect.draws.mean()), "low": low, "high": high, "null": refits.null}
     return Check(
-        name=f"refutation of {estimand.label()}",
+        name=f"refutation of {refits.estimand.label()}",
         verdict=verdict,
-        finding=_finding(table, tried, trials, lost),
+        finding=finding(table, tried, trials, lost),
         meaning=MEANING[verdict],
         table=table,
         notes=tuple(notes),
-        values={"refits": refits, "effect": effect, "level": level},
-        picture=partial(_draw, table=table, refits=refits, answer=answer_),
+        values={"refits": rows, "effect": effect, "level": level},
+        picture=partial(plot_refutation, table, rows, answer_),
     )
-
-
-def _finding(table: pd.DataFrame, tried: pd.DataFrame, trials: Sequence[Trial], lost: int) -> str:
-    """Say which refutations succeed, and how many could not be decided."""
-    open_ones = f" Of {lost} more, most refits failed." if lost else ""
-    if not len(tried):
-        return "No refutation could be tried."
-    bad = tried[tried["verdict"] != "pass"].sort_values("p_value", kind="stable")
-    if not len(bad):
-        return f"None of {len(tried)} refutations succeeds.{open_ones}"
-    said = []
-    for title, row in bad.iterrows():
-        text = (
-            f"{title} ({three(row['found'])} where {three(row['expected'])} was expected, "
-            f"p = {significant(row['p_value'], 2)}): {row['failing']}"
-        )
-        for trial in trials:
-            if trial.name == "clusters" and TESTS["clusters"][0] == title:
-                z = np.subtract(trial.found, trial.expected) / np.asarray(trial.allowed)
-                at = int(np.abs(z).argmax())
-                text = (
-                    f"{title} (without {trial.labels[at]} the effect is {three(trial.found[at])} "
-                    f"instead of {three(trial.expected[at])}): {row['failing']}"
-                )
-        said.append(text)
-    return f"{len(bad)} of {len(tried)} refutations succeed: {'; '.join(said)}.{open_ones}"
-
-
-def _draw(ax: Any = None, **parts: Any) -> Any:
-    """Draw the refits of each refutation beside what was expected."""
-    return plot_refutation(parts["table"], parts["refits"], parts["answer"], ax=ax)

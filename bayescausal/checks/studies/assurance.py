@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
+    from bayescausal.annotations import Executor
+    from bayescausal.checks.studies.questions import Questions
+
 __all__ = ["assurance"]
 
 #: Rules by name.
@@ -53,18 +56,18 @@ RULES = ("excludes zero", "excludes null")
 
 def assurance(
     model: pm.Model,
-    truth_or_prior: Any,
-    estimand: Any,
+    truth_or_prior: str | Fit | Mapping[str, Any],
+    estimand: Questions,
     *,
     units: Sequence[int],
-    rule: Any = "excludes zero",
+    rule: str | float | Callable[[Mapping[str, Any]], bool] = "excludes zero",
     probability: float = 0.8,
     replicates: int = 200,
     fit_model: pm.Model | None = None,
     observed: Sequence[str] | None = None,
     do: Mapping[Any, Any] | None = None,
     seed: int | None = None,
-    executor: Any = None,
+    executor: Executor | None = None,
     progressbar: bool = True,
     path: str | os.PathLike[str] | None = None,
     unit_dims: str | Sequence[str] | None = None,
@@ -237,7 +240,7 @@ def _result(
     )
 
 
-def _check_sizes(units: Any) -> list[int]:
+def _check_sizes(units: object) -> list[int]:
     many = list(units) if hasattr(units, "__iter__") and not isinstance(units, str | dict) else None
     if not many:
         raise StudyError(
@@ -249,7 +252,9 @@ def _check_sizes(units: Any) -> list[int]:
     return sorted({int(n) for n in many})
 
 
-def _check_rule(rule: Any) -> tuple[str, Callable[[Mapping[str, Any]], bool]]:
+def _check_rule(
+    rule: str | float | Callable[[Mapping[str, Any]], bool],
+) -> tuple[str, Callable[[Mapping[str, Any]], bool]]:
     """Return a rule in words and as a function of a row."""
     if isinstance(rule, str):
         rule = " ".join(rule.replace("_", " ").replace("-", " ").split())
@@ -285,7 +290,9 @@ def _excludes(row: Mapping[str, Any]) -> bool:
     return bool(row["hdi94_lb"] > row["null"] or row["hdi94_ub"] < row["null"])
 
 
-def _check_truth(given: Any) -> Any:
+def _check_truth(
+    given: str | Fit | Mapping[str, Any],
+) -> Fit | dict[str, Any] | None:
     if isinstance(given, str):
         if given != "prior":
             raise StudyError(
@@ -303,7 +310,7 @@ def _check_truth(given: Any) -> Any:
     )
 
 
-def _path(path: Any, n: int) -> Path | None:
+def _path(path: str | os.PathLike[str] | None, n: int) -> Path | None:
     if path is None:
         return None
     base = Path(path)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import optimize, stats
 
 from bayescausal.draws.digits import three
-from bayescausal.figures.assurance import plot_assurance
+from bayescausal.figures.checks.assurance import plot_assurance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from bayescausal.figures.style import Axes
 
@@ -137,13 +139,11 @@ def wilson(met: int, of: int) -> tuple[float, float]:
     >>> [round(end, 3) for end in wilson(8, 10)]
     [0.49, 0.943]
     """
-    z2 = 1.959963984540054**2
-    middle = (met + z2 / 2) / (of + z2)
-    half = math.sqrt(z2) * math.sqrt(met * (of - met) / of + z2 / 4) / (of + z2)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    low, high = stats.binomtest(met, of).proportion_ci(0.95, method="wilson")
+    return float(low), float(high)
 
 
-def rising(values: Any) -> np.ndarray:
+def rising(values: ArrayLike) -> np.ndarray:
     """Return the closest sequence that does not fall: neighbours that do are averaged.
 
     Examples
@@ -152,13 +152,7 @@ def rising(values: Any) -> np.ndarray:
     >>> rising([0.1, 0.4, 0.2, 0.9]).round(3).tolist()
     [0.1, 0.3, 0.3, 0.9]
     """
-    blocks: list[tuple[float, int]] = []
-    for value in np.asarray(values, dtype=float):
-        blocks.append((float(value), 1))
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (a, n), (b, m) = blocks[-2], blocks[-1]
-            blocks[-2:] = [((a * n + b * m) / (n + m), n + m)]
-    return np.concatenate([np.full(n, value) for value, n in blocks])
+    return np.asarray(optimize.isotonic_regression(values).x)
 
 
 def crossing(sizes: Sequence[int], curve: np.ndarray, probability: float) -> float:

@@ -48,12 +48,15 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
+    from bayescausal.annotations import Executor
+    from bayescausal.checks.studies.questions import Questions
+
 __all__ = ["calibrate"]
 
 
 def calibrate(
     model: pm.Model,
-    estimands: Any,
+    estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
     replicates: int = 1000,
@@ -61,7 +64,7 @@ def calibrate(
     observed: Sequence[str] | None = None,
     do: Mapping[Any, Any] | None = None,
     seed: int | None = None,
-    executor: Any = None,
+    executor: Executor | None = None,
     progressbar: bool = True,
     on_replicate: Callable[[pd.DataFrame], Any] | None = None,
     rank_draws: int = 99,
@@ -164,7 +167,7 @@ def calibrate(
 
 def calibrate_with(
     model: pm.Model,
-    estimands: Any,
+    estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
     options: dict[str, Any],
@@ -176,7 +179,7 @@ def calibrate_with(
     fit: Callable[..., Any] | None = None,
     answer: Callable[..., Any] | None = None,
     interval: Callable[..., Any] | None = None,
-    executor: Any = None,
+    executor: Executor | None = None,
     progressbar: bool = True,
     on_replicate: Callable[[pd.DataFrame], Any] | None = None,
     path: str | os.PathLike[str] | None = None,
@@ -184,17 +187,12 @@ def calibrate_with(
 ) -> Calibration:
     """Calibrate another fit, answer or interval in the place of the usual ones.
 
-    Parameters
-    ----------
-    model, estimands, units, seed, replicates, rank_draws, draws, chains, executor, progressbar
-        As in :func:`calibrate`, and so are `on_replicate` and `path`.
-    options : dict
-        Of the fit.
-    fit, answer, interval : callable, optional
-        In the place of :func:`bayescausal.fit`, :func:`bayescausal.estimate` and the narrowest
-        interval.
-    **study
-        ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
+    ``model``, ``estimands``, ``units``, ``seed``, ``replicates``, ``rank_draws``, ``draws``,
+        ``chains``, ``executor``, ``progressbar``: as in :func:`calibrate`, and so are
+        `on_replicate` and `path`.
+    ``fit``, ``answer``, ``interval``: in the place of :func:`bayescausal.fit`,
+        :func:`bayescausal.estimate` and the narrowest interval.
+    ``**study``: ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
     """
     replicates = check_replicates(replicates)
     check_executor(executor)

@@ -50,17 +50,9 @@ Bands = tuple[np.ndarray, np.ndarray]
 def counts_of(ranks: np.ndarray, draws: int) -> np.ndarray:
     """Return how many ranks are at or below each value but the last.
 
-    Parameters
-    ----------
-    ranks : array_like of int
-        Between 0 and `draws`.
-    draws : int
-        Among which was ranked.
-
-    Raises
-    ------
-    DataError
-        If a rank is outside.
+    ``ranks``: between 0 and `draws`.
+    ``draws``: among which was ranked.
+    Raises DataError if a rank is outside.
 
     Examples
     --------
@@ -81,19 +73,10 @@ def counts_of(ranks: np.ndarray, draws: int) -> np.ndarray:
 def bands(replicates: int, draws: int, level: float = 0.95) -> Bands:
     """Return the smallest and the largest counts inside the simultaneous band.
 
-    Parameters
-    ----------
-    replicates : int
-        Ranks.
-    draws : int
-        Among which was ranked.
-    level : float
-        Probability that ranks of a right posterior stay inside throughout, at least.
-
-    Returns
-    -------
-    lower, upper : ndarray of int, shape (draws,)
-        Both inside.
+    ``replicates``: ranks.
+    ``draws``: among which was ranked.
+    ``level``: Probability that ranks of a right posterior stay inside throughout, at least.
+    Result: ``lower, upper``: both inside.
 
     Examples
     --------
@@ -116,10 +99,7 @@ def bands(replicates: int, draws: int, level: float = 0.95) -> Bands:
 def p_value(ranks: np.ndarray, draws: int) -> float:
     """Return the probability that ranks of a right posterior stray as far.
 
-    Parameters
-    ----------
-    draws : int
-        Among which was ranked.
+    ``draws``: among which was ranked.
 
     Examples
     --------
@@ -143,12 +123,8 @@ def p_value(ranks: np.ndarray, draws: int) -> float:
 def power(law: np.ndarray, replicates: int, level: float = 0.95) -> float:
     """Return the probability that ranks with another law leave the band.
 
-    Parameters
-    ----------
-    law : ndarray, shape (draws + 1,)
-        Probability of each rank, such as :func:`rank_law` gives.
-    level : float
-        Of the band.
+    ``law`` (draws + 1,): Probability of each rank, such as :func:`rank_law` gives.
+    ``level``: of the band.
 
     Examples
     --------
@@ -164,12 +140,8 @@ def power(law: np.ndarray, replicates: int, level: float = 0.95) -> float:
 def rank_law(draws: int, *, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
     """Return the law of ranks where a normal posterior has another sd or another mean.
 
-    Parameters
-    ----------
-    scale : float
-        Its sd, as a multiple of the right one.
-    shift : float
-        Its mean minus the right one, in right sds.
+    ``scale``: its sd, as a multiple of the right one.
+    ``shift``: its mean minus the right one, in right sds.
 
     Examples
     --------
@@ -192,10 +164,7 @@ def hdi_content(draws: int, prob: float) -> float:
     The narrowest of many intervals is chosen because it is narrow, so it holds less than its name
     says: .931 for 94 % of 400 draws, .938 of 4,000.
 
-    Parameters
-    ----------
-    draws : int
-        Independent ones.
+    ``draws``: independent ones.
 
     Examples
     --------

@@ -18,12 +18,13 @@ from bayescausal.checks.studies.calibrate_bands import (
 )
 from bayescausal.checks.studies.recovery import names_of
 from bayescausal.draws.check import Check
-from bayescausal.figures.ranks import plot_rank_ecdf, plot_rank_histogram, rank_panels
+from bayescausal.figures.checks.ranks import plot_rank_ecdf, plot_rank_histogram, rank_panels
 from bayescausal.types import StudyError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.annotations import Array
     from bayescausal.figures.style import Axes
 
 __all__ = ["Calibration", "holm", "judge"]
@@ -118,7 +119,7 @@ class Calibration(Check):
         mine = self.rows[(names_of(self.rows) == quantity) & (self.rows["failure"] == "")]
         return _thinnest(mine, self.rank_draws)[0]
 
-    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes | Array:
         """Draw the ranks of every quantity.
 
         Parameters
@@ -147,10 +148,7 @@ def judge(
 ) -> Calibration:
     """Return the verdict on the rows of a study.
 
-    Parameters
-    ----------
-    rank_draws : int
-        Draws among which truths are ranked.
+    ``rank_draws``: draws among which truths are ranked.
     """
     names = names_of(rows)
     lines = {}
@@ -359,10 +357,10 @@ def _p(p: float) -> str:
 def _draw(
     check: Calibration,
     *,
-    ax: Any = None,
+    ax: Axes | None = None,
     quantity: str | Sequence[str] | None = None,
     kind: str = "ecdf",
-) -> Any:
+) -> Axes | Array:
     kinds = {"ecdf": plot_rank_ecdf, "histogram": plot_rank_histogram}
     if kind not in kinds:
         raise StudyError(
@@ -387,6 +385,7 @@ def _draw(
         among = _thinnest(mine, check.rank_draws)[1]
         limits = {level: bands(len(ranks), among, level) for level in (0.95, 0.99)}
         drawn.append(kinds[kind](ranks, among, limits, title=name, ax=one))
-        if len(chosen) > 1 and one.get_subplotspec().colspan.start:
-            one.set_ylabel("")
+        place = drawn[-1].get_subplotspec()
+        if len(chosen) > 1 and place is not None and place.colspan.start:
+            drawn[-1].set_ylabel("")
     return drawn[0] if len(drawn) == 1 else np.array(drawn)

@@ -24,10 +24,13 @@ from bayescausal.simulation.simulate import unit_sizes
 from bayescausal.types import StudyError, unknown_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import os
+    from collections.abc import Callable, Mapping, Sequence
 
     import pymc as pm
 
+    from bayescausal.annotations import Executor, Names
+    from bayescausal.checks.studies.questions import Questions
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["as_frame", "check_replicates", "collect", "make_recipe"]
@@ -35,28 +38,24 @@ __all__ = ["as_frame", "check_replicates", "collect", "make_recipe"]
 
 def make_recipe(
     model: pm.Model,
-    params: Any,
-    estimands: Any,
+    params: Fit | Mapping[str, Any] | None,
+    estimands: Questions,
     *,
-    units: Any,
+    units: int | Mapping[str, int] | None,
     fit_model: pm.Model | None,
-    observed: Any,
-    do: Any,
+    observed: Names | None,
+    do: Mapping[Any, Any] | None,
     seed: int | None,
-    unit_dims: Any,
+    unit_dims: str | Sequence[str] | None,
     options: Mapping[str, Any],
     **more: Any,
 ) -> Recipe:
-    """Check the parts of a study at the door, and put them together.
+    """Check the parts of a study, and put them together.
 
-    Raises
-    ------
-    StudyError
-        If nothing is left to observe.
-    ModelError
-        If truths are to be drawn from a prior that is improper.
-    UnknownVariableError, ParameterError, FixedUnitsError, PotentialError, EstimandError, ...
-        Where a name, value, size or question does not fit the models.
+    Raises StudyError if nothing is left to observe; ModelError if truths are to be drawn from a
+        prior that is improper; UnknownVariableError, ParameterError, FixedUnitsError,
+        PotentialError, EstimandError, ... where a name, value, size or question does not fit the
+        models.
     """
     if more.get("fit") is None:
         check_keywords(options, own=["method", "sampler"])
@@ -101,21 +100,16 @@ def collect(
     recipe: Recipe,
     replicates: int,
     *,
-    path: Any,
+    path: str | os.PathLike[str] | None,
     seed_given: bool,
-    executor: Any,
-    progressbar: Any,
+    executor: Executor | None,
+    progressbar: bool,
     on_replicate: Callable[[pd.DataFrame], Any] | None,
     title: str = "",
 ) -> tuple[pd.DataFrame, Recipe, tuple[str, ...]]:
     """Run what is missing of a study and return all rows, ordered by replicate.
 
-    Returns
-    -------
-    rows : DataFrame
-    recipe : Recipe
-        With the seed of the file, where that was not given.
-    notes : tuple of str
+    Result: ``recipe``: with the seed of the file, where that was not given.
     """
     import dataclasses
 
@@ -150,7 +144,7 @@ def as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.astype({"replicate": int, "pooled": bool})
 
 
-def check_replicates(replicates: Any) -> int:
+def check_replicates(replicates: int) -> int:
     """Return the number of replicates, or refuse it."""
     whole = isinstance(replicates, int | np.integer) and not isinstance(replicates, bool)
     if not whole or replicates < 1:
@@ -158,7 +152,7 @@ def check_replicates(replicates: Any) -> int:
     return int(replicates)
 
 
-def _columns(structure: Structure, theirs: Structure, observed: Any) -> tuple[str, ...]:
+def _columns(structure: Structure, theirs: Structure, observed: Names | None) -> tuple[str, ...]:
     """Return the variables of the fitted model that the fit sees."""
     data = [v.name for v in theirs.model.data_vars if v.name in structure.data]
     able = [n for n in theirs.random if n in structure.nodes]

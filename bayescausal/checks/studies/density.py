@@ -43,19 +43,9 @@ class JointDensity:
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the log-density at the draws, (chain, draw, 1), and at the truth, (1,).
 
-        Parameters
-        ----------
-        fit : Fit
-            The posterior.
-        complete : Fit
-            The truth, with the complete data.
-        values : mapping of str to array
-            True parameters.
-
-        Returns
-        -------
-        (ndarray, ndarray) or None
-            None where the truth lacks a variable or parameter of the fitted model.
+        ``complete``: the truth, with the complete data.
+        ``values``: True parameters.
+        Result: None where the truth lacks a variable or parameter of the fitted model.
         """
         names = {*fit.structure.random, *fit.structure.data}
         if not set(fit.parameters) <= set(values) or not names <= set(complete.columns):

@@ -40,7 +40,9 @@ from bayescausal.types import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
 
+    from bayescausal.annotations import Executor
     from bayescausal.checks.studies.recipe import Recipe
 
 __all__ = ["TRIES", "check_executor", "run_study", "work"]
@@ -64,13 +66,10 @@ _BENCHES = _Benches()
 _BUILD = threading.Lock()
 
 
-def check_executor(executor: Any) -> Any:
+def check_executor(executor: Executor | None) -> Executor | None:
     """Return the executor, or refuse what is none.
 
-    Raises
-    ------
-    StudyError
-        If it has no ``submit``; a Dask client is told how to give one.
+    Raises StudyError if it has no ``submit``; a Dask client is told how to give one.
     """
     if executor is None:
         return None
@@ -92,29 +91,16 @@ def run_study(
     recipe: Recipe,
     replicates: Iterable[int],
     *,
-    executor: Any = None,
+    executor: Executor | None = None,
     on_rows: Callable[[int, _Rows], None],
 ) -> tuple[str, ...]:
     """Run replicates, and hand over the rows of each as it is finished.
 
-    Parameters
-    ----------
-    replicates : iterable of int
-        Numbers of those to run.
-    executor : Executor, optional
-        None: one after the other, here.
-    on_rows : callable
-        ``(replicate, rows)``, called in this thread, in the order of completion.
-
-    Returns
-    -------
-    tuple of str
-        What a reader should know of the run.
-
-    Raises
-    ------
-    StudyError
-        If the models or questions cannot travel to the executor, or it was shut down.
+    ``replicates``: numbers of those to run.
+    ``executor``: None: one after the other, here.
+    ``on_rows``: ``(replicate, rows)``, called in this thread, in the order of completion.
+    Result: what a reader should know of the run.
+    Raises StudyError if the models or questions cannot travel to the executor, or it was shut down.
     """
     numbers = list(replicates)
     if not numbers:
@@ -131,12 +117,8 @@ def run_study(
 def work(key: str, payload: bytes, replicate: int) -> _Rows:
     """Run one replicate where the payload was sent.
 
-    Parameters
-    ----------
-    key : str
-        Of the payload.
-    payload : bytes
-        The recipe, pickled.
+    ``key``: of the payload.
+    ``payload``: the recipe, pickled.
     """
     with quiet():
         kept = _BENCHES.of
@@ -194,7 +176,7 @@ class _Dispatch:
     """Submits, collects, submits again."""
 
     def __init__(
-        self, recipe: Recipe, executor: Any, on_rows: Callable[[int, _Rows], None]
+        self, recipe: Recipe, executor: Executor, on_rows: Callable[[int, _Rows], None]
     ) -> None:
         self.recipe, self.executor, self.on_rows = recipe, executor, on_rows
         self.payload = _packed(recipe)
@@ -203,7 +185,8 @@ class _Dispatch:
         self.again: set[int] = set()
 
     def run(self, numbers: list[int]) -> tuple[str, ...]:
-        waiting, live = deque(numbers), dict[Any, int]()
+        waiting = deque(numbers)
+        live: dict[Future[_Rows], int] = {}
         workers = getattr(self.executor, "_max_workers", None)
         most = max(FLIGHT, 4 * workers) if isinstance(workers, int) else FLIGHT
         broken = False
@@ -227,7 +210,7 @@ class _Dispatch:
         which = "replicate was" if count == 1 else "replicates were"
         return (f"{count} {which} run again because a worker died.",)
 
-    def _submitted(self, waiting: deque[int], live: dict[Any, int]) -> bool:
+    def _submitted(self, waiting: deque[int], live: dict[Future[_Rows], int]) -> bool:
         """Submit the next one; False where the executor is broken."""
         try:
             future = self.executor.submit(work, self.key, self.payload, waiting[0])
@@ -242,7 +225,7 @@ class _Dispatch:
         live[future] = waiting.popleft()
         return True
 
-    def _collected(self, future: Any, number: int, waiting: deque[int]) -> bool:
+    def _collected(self, future: Future[_Rows], number: int, waiting: deque[int]) -> bool:
         """Hand over what came back; True where the executor is broken."""
         try:
             rows = future.result()
@@ -268,7 +251,7 @@ class _Dispatch:
             number, [blank(number, name, "estimand", said) for name in self.recipe.questions]
         )
 
-    def _rescue(self, numbers: list[int], workers: Any) -> None:
+    def _rescue(self, numbers: list[int], workers: int | None) -> None:
         """Run what a broken executor left over, in fresh processes of one replicate each."""
         count = min(workers if isinstance(workers, int) else 2, len(numbers))
         context = getattr(self.executor, "_mp_context", None)

@@ -32,7 +32,8 @@ from bayescausal.inference.record import Fit
 from bayescausal.types import Intervention, Policy, Stochastic, StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from types import CellType
 
     import pymc as pm
 
@@ -60,21 +61,11 @@ def open_ledger(
 ) -> tuple[int, Ledger]:
     """Open a study that was begun, or begin one.
 
-    Parameters
-    ----------
-    path : path
-        Of the file; its folder must exist.
-    kind : str
-        ``"recover"``, ``"calibrate"`` or ``"assurance"``.
-    parts : mapping of str to str
-        The fingerprint, by part.
-    seed : int or None
-        None: the seed that the file has, or a fresh one.
-
-    Raises
-    ------
-    StudyError
-        If the file holds another study, naming what differs, or no study.
+    ``path``: of the file; its folder must exist.
+    ``kind``: ``"recover"``, ``"calibrate"`` or ``"assurance"``.
+    ``parts``: the fingerprint, by part.
+    ``seed``: None: the seed that the file has, or a fresh one.
+    Raises StudyError if the file holds another study, naming what differs, or no study.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -104,18 +95,11 @@ def open_ledger(
 
 
 def fingerprint(**parts: Any) -> dict[str, str]:
-    """Return a short hash for each part of a study.
-
-    Examples
-    --------
-    >>> from bayescausal.checks.studies.ledger import fingerprint
-    >>> fingerprint(units=100) == fingerprint(units=100), fingerprint(units=100)["units"]
-    (True, 'ad57366865126e55')
-    """
+    """Return a short hash for each part of a study."""
     return {k: hashlib.sha256(say(v).encode()).hexdigest()[:16] for k, v in parts.items()}
 
 
-def say(value: Any) -> str:
+def say(value: object) -> str:
     """Return a text that two equal parts of a study share and different ones do not.
 
     Models are told apart by their variables, operations, constants and data; functions by their
@@ -222,11 +206,11 @@ def _say_graph(outputs: list[Variable], named: Mapping[Any, str] | None = None) 
     return _hash(parts)
 
 
-def _is_array(value: Any) -> bool:
+def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray | np.generic | int | float)
 
 
-def _say_function(function: Any) -> str:
+def _say_function(function: Callable[..., object]) -> str:
     code = function.__code__
     inside = [say(c) for c in code.co_consts if isinstance(c, str | int | float | tuple)]
     cells = [say(c.cell_contents) for c in (function.__closure__ or ()) if _filled(c)]
@@ -235,14 +219,14 @@ def _say_function(function: Any) -> str:
     )
 
 
-def _filled(cell: Any) -> bool:
+def _filled(cell: CellType) -> bool:
     try:
         return cell.cell_contents is not None
     except ValueError:
         return False
 
 
-def _fields(value: Any) -> str:
+def _fields(value: object) -> str:
     if isinstance(value, Policy):
         return f"{say(value.reads)}, {say(value.function)}"
     if isinstance(value, Stochastic):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.inference.progress import can_show
 
@@ -14,15 +14,11 @@ __all__ = ["counted"]
 
 
 @contextlib.contextmanager
-def counted(title: str, total: int, done: int, show: Any) -> Iterator[Callable[[bool], None]]:
+def counted(title: str, total: int, done: int, show: bool) -> Iterator[Callable[[bool], None]]:
     """Show progress while replicates are run.
 
-    Parameters
-    ----------
-    total, done : int
-        Replicates in all, and those that were there already.
-    show : bool
-        False: nothing is shown.
+    ``total``, ``done``: replicates in all, and those that were there already.
+    ``show``: False: nothing is shown.
 
     Yields
     ------

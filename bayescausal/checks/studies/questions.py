@@ -8,10 +8,11 @@ same, so at most :data:`UNITS` units are kept, evenly spread; a summary pools th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 
 from bayescausal.draws.named import cells as cell_dims
 from bayescausal.effects.asked import as_estimand
@@ -24,34 +25,32 @@ from bayescausal.model.structure.graph_of_anything import question_in
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from bayescausal.inference.record import Fit
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["UNITS", "Question", "as_effect", "cells_of", "parse_questions"]
+__all__ = ["UNITS", "Question", "Questions", "as_effect", "cells_of", "parse_questions"]
 
 #: Units of an answer per unit that are kept.
 UNITS = 20
 
 #: An estimand, or a function ``(fit, seed) -> Effect or draws``.
 Question = Estimand | Callable[..., Any]
+#: What a study is asked: questions, or effects that carry theirs.
+type Questions = Question | Effect | Iterable[Question | Effect] | Mapping[str, Question | Effect]
 
 
-def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[str, Question]:
+def parse_questions(
+    estimands: Questions, structure: Structure | None = None
+) -> dict[str, Question]:
     """Return the questions of a study by name.
 
-    Parameters
-    ----------
-    estimands : Estimand, Effect, callable, sequence of them, or mapping of str to them
-        Without names: an estimand's label; where two have the same, what each asks in full.
-    structure : Structure, optional
-        Names that estimands mention must be in it.
-
-    Raises
-    ------
-    EstimandError
-        If there is no question, or something else among them.
-    UnknownVariableError
-        If an estimand names no variable of the model.
+    ``estimands``: without names: an estimand's label; where two have the same, what each asks in
+        full.
+    ``structure``: names that estimands mention must be in it.
+    Raises EstimandError if there is no question, or something else among them; UnknownVariableError
+        if an estimand names no variable of the model.
 
     Examples
     --------
@@ -62,9 +61,10 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
     """
     if isinstance(estimands, Mapping):
         named = {str(k): _question(v) for k, v in estimands.items()}
+    elif isinstance(estimands, Iterable) and not isinstance(estimands, str):
+        named = _named([_question(q) for q in estimands])
     else:
-        several = hasattr(estimands, "__iter__") and not isinstance(estimands, str)
-        named = _named([_question(q) for q in (estimands if several else [estimands])])
+        named = _named([_question(estimands)])
     if not named:
         raise EstimandError("There is no estimand.", expected="One at least.")
     for question in named.values():
@@ -76,22 +76,19 @@ def parse_questions(estimands: Any, structure: Structure | None = None) -> dict[
     return named
 
 
-def as_effect(answer: Any, name: str, fit: Fit) -> Effect:
+def as_effect(answer: Effect | xr.DataArray | ArrayLike, name: str, fit: Fit) -> Effect:
     """Return what a function of a fit gave, as an Effect with the fit's chains and draws.
 
-    Raises
-    ------
-    EstimandError
-        If it has another number of draws.
+    Raises EstimandError if it has another number of draws.
     """
     sizes = fit.draws["posterior"].sizes
     shape = int(sizes["chain"]), int(sizes["draw"])
     if not isinstance(answer, Effect):
-        bare = not hasattr(answer, "dims")
-        array = np.asarray(answer, dtype=float) if bare else answer
-        if bare and array.ndim <= 1 and array.size == fit.n_draws:
-            array = array.reshape(shape)
-        answer = Effect(array, name=name)
+        if not isinstance(answer, xr.DataArray):
+            answer = np.asarray(answer, dtype=float)
+            if answer.ndim <= 1 and answer.size == fit.n_draws:
+                answer = answer.reshape(shape)
+        answer = Effect(answer, name=name)
     found = int(answer.draws.sizes["chain"]), int(answer.draws.sizes["draw"])
     if found != shape:
         raise EstimandError(
@@ -106,18 +103,9 @@ def cells_of(
 ) -> tuple[list[str], np.ndarray, tuple[bool, ...]]:
     """Return the cells of an answer.
 
-    Parameters
-    ----------
-    unit_dims : tuple of str
-        Along which cells are units.
-
-    Returns
-    -------
-    labels : list of str
-        Of each cell, such as ``"z=1"``; empty for one number.
-    draws : ndarray, shape (chain, draw, cell)
-    pooled : tuple of bool
-        Whether a cell is one unit of many.
+    ``unit_dims``: Along which cells are units.
+    Result: ``labels``: of each cell, such as ``"z=1"``; empty for one number; ``pooled``: whether a
+        cell is one unit of many.
     """
     array = effect.draws
     dims = cell_dims(array)
@@ -139,7 +127,7 @@ def cells_of(
     return labels, values, (bool(along),) * len(labels)
 
 
-def _named(given: list[Any]) -> dict[str, Question]:
+def _named(given: list[Question]) -> dict[str, Question]:
     labels = [_label(q) for q in given]
     seen = Counter(labels)
     long = [
@@ -155,16 +143,16 @@ def _named(given: list[Any]) -> dict[str, Question]:
     return named
 
 
-def _label(question: Any) -> str:
+def _label(question: Question) -> str:
     if isinstance(question, Estimand):
         return question.label()
     return str(getattr(question, "__name__", "answer")).strip("<>")
 
 
-def _question(given: Any) -> Question:
+def _question(given: object) -> Question:
     """Return an estimand, that of an effect, or a function of a fit."""
     if callable(given):
-        return given  # type: ignore[no-any-return]
+        return given
     if question_in(given) is None:
         raise EstimandError(
             f"Found {given!r} where a question is needed.",

@@ -63,32 +63,17 @@ LONGER = 2
 class Recipe:
     """All that a replicate needs, ready to travel.
 
-    Attributes
-    ----------
-    model, fit_model : pm.Model
-        What data come from, what is fitted to them.
-    params : mapping of str to array, Fit or None
-        The truth; draws to take it from; None for the prior.
-    questions : mapping of str to Estimand or callable
-    columns : tuple of str
-        Variables of `fit_model` that the fit sees.
-    units, do, unit_dims
-        As in :func:`bayescausal.simulate`.
-    options : mapping
-        Of the :class:`~bayescausal.inference.sampling.refit.Refitter`.
-    seed : int
-    spawn : tuple of int
-        Put before the number of a replicate where a study has several parts.
-    parameters : bool
-        Whether parameters are rows too.
-    rank_draws : int
-        Draws among which truths are ranked; 0 for no ranks.
-    fit : callable, optional
-        ``(data, seed) -> Fit`` in the place of the refitter.
-    answer : callable, optional
-        ``(fit, estimands, seed) -> list of Effect`` for fits, in the place of ours.
-    interval : callable, optional
-        ``(sorted draws, prob) -> (lower, upper)`` in the place of the narrowest.
+    ``model``, ``fit_model``: what data come from, what is fitted to them.
+    ``params``: the truth; draws to take it from; None for the prior.
+    ``columns``: variables of `fit_model` that the fit sees.
+    ``units``, ``do``, ``unit_dims``: as in :func:`bayescausal.simulate`.
+    ``options``: of the :class:`~bayescausal.inference.sampling.refit.Refitter`.
+    ``spawn``: put before the number of a replicate where a study has several parts.
+    ``parameters``: whether parameters are rows too.
+    ``rank_draws``: draws among which truths are ranked; 0 for no ranks.
+    ``fit``: ``(data, seed) -> Fit`` in the place of the refitter.
+    ``answer``: ``(fit, estimands, seed) -> list of Effect`` for fits, in the place of ours.
+    ``interval``: ``(sorted draws, prob) -> (lower, upper)`` in the place of the narrowest.
     """
 
     model: pm.Model
@@ -122,14 +107,7 @@ class Seeds:
 
 
 def seeds_of(seed: int, replicate: int, spawn: tuple[int, ...] = ()) -> Seeds:
-    """Return the seeds of a replicate.
-
-    Examples
-    --------
-    >>> from bayescausal.checks.studies.recipe import seeds_of
-    >>> seeds_of(1, 5) == seeds_of(1, 5), seeds_of(1, 5) == seeds_of(1, 6)
-    (True, False)
-    """
+    """Return the seeds of a replicate."""
     state = np.random.SeedSequence(seed, spawn_key=(*spawn, replicate))
     return Seeds(*(int(s >> 1) for s in state.generate_state(len(dataclasses.fields(Seeds)))))
 

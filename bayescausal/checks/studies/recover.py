@@ -33,13 +33,16 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
+    from bayescausal.annotations import Executor
+    from bayescausal.checks.studies.questions import Questions
+
 __all__ = ["recover"]
 
 
 def recover(
     model: pm.Model,
     truth: Mapping[str, Any],
-    estimands: Any,
+    estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
     replicates: int = 200,
@@ -47,7 +50,7 @@ def recover(
     observed: Sequence[str] | None = None,
     do: Mapping[Any, Any] | None = None,
     seed: int | None = None,
-    executor: Any = None,
+    executor: Executor | None = None,
     progressbar: bool = True,
     on_replicate: Callable[[pd.DataFrame], Any] | None = None,
     parameters: bool = False,
@@ -160,8 +163,8 @@ def recover(
 
 def recover_with(
     model: pm.Model,
-    truth: Any,
-    estimands: Any,
+    truth: Mapping[str, Any],
+    estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
     options: dict[str, Any],
@@ -170,7 +173,7 @@ def recover_with(
     fit: Callable[..., Any] | None = None,
     answer: Callable[..., Any] | None = None,
     parameters: bool = False,
-    executor: Any = None,
+    executor: Executor | None = None,
     progressbar: bool = True,
     on_replicate: Callable[[pd.DataFrame], Any] | None = None,
     path: str | os.PathLike[str] | None = None,
@@ -178,16 +181,10 @@ def recover_with(
 ) -> Recovery:
     """Recover with another fit, or another way to answer, in the place of the usual ones.
 
-    Parameters
-    ----------
-    model, truth, estimands, units, seed, replicates, parameters, executor, progressbar
-        As in :func:`recover`, and so are `on_replicate` and `path`.
-    options : dict
-        Of the fit.
-    fit, answer : callable, optional
-        In the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
-    **study
-        ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
+    ``model``, ``truth``, ``estimands``, ``units``, ``seed``, ``replicates``, ``parameters``,
+        ``executor``, ``progressbar``: as in :func:`recover`, and so are `on_replicate` and `path`.
+    ``fit``, ``answer``: in the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
+    ``**study``: ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
     """
     replicates = check_replicates(replicates)
     check_executor(executor)

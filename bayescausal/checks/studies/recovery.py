@@ -41,12 +41,13 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.digits import three
-from bayescausal.figures.recovery import plot_intervals, plot_panels
+from bayescausal.figures.checks.recovery import plot_intervals, plot_panels
 from bayescausal.types import StudyError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayescausal.annotations import Array
     from bayescausal.figures.style import Axes
 
 __all__ = ["MEASURES", "Recovery", "names_of", "summarise_rows"]
@@ -150,7 +151,9 @@ class Recovery:
             rows = pd.concat([rows, more])
         return summarise_rows(rows, self.replicates)
 
-    def plot(self, estimand: str | Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+    def plot(
+        self, estimand: str | Sequence[str] | None = None, ax: Axes | None = None
+    ) -> Axes | Array:
         """Draw the intervals of all replicates, sorted, with the truth.
 
         Parameters
@@ -210,12 +213,8 @@ class Recovery:
 def summarise_rows(rows: pd.DataFrame, replicates: int) -> pd.DataFrame:
     """Return the measures of each estimand and cell.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        As in :class:`Recovery`.
-    replicates : int
-        Of which every estimand should have an answer.
+    ``rows``: as in :class:`Recovery`.
+    ``replicates``: of which every estimand should have an answer.
     """
     named = rows.assign(name=names_of(rows))
     lines = {}
@@ -288,7 +287,7 @@ def _average(rows: pd.DataFrame, values: pd.Series, *, share: bool = False) -> t
     return float(each.mean()), float(each.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
 
 
-def _said(units: Any) -> str:
+def _said(units: object) -> str:
     return (
         " x ".join(f"{v} {k}" for k, v in units.items()) if hasattr(units, "items") else str(units)
     )

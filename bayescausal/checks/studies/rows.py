@@ -58,15 +58,7 @@ TEXT = ("estimand", "cell", "kind", "pooled", "method", "failure")
 
 
 def blank(replicate: int, estimand: str, kind: str, failure: str, **more: Any) -> dict[str, Any]:
-    """Return the row of a failure.
-
-    Examples
-    --------
-    >>> from bayescausal.checks.studies.rows import blank
-    >>> row = blank(3, "ATE", "estimand", "DataError: no rows.")
-    >>> row["replicate"], row["failure"], row["mean"]
-    (3, 'DataError: no rows.', nan)
-    """
+    """Return the row of a failure."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS, math.nan)
     row |= {"cell": "", "pooled": False, "method": ""}
     return (
@@ -101,16 +93,10 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Return the rows of a replicate's answers.
 
-    Parameters
-    ----------
-    fit : Fit
-        How the draws were made.
-    rank_draws : int
-        Draws among which the truth is ranked; 0 for no ranks.
-    seed : int
-        For ties.
-    interval : callable
-        ``(sorted draws, prob) -> (lower, upper)``.
+    ``fit``: how the draws were made.
+    ``rank_draws``: draws among which the truth is ranked; 0 for no ranks.
+    ``seed``: for ties.
+    ``interval``: ``(sorted draws, prob) -> (lower, upper)``.
     """
     if not answers:
         return []

@@ -19,9 +19,9 @@ from bayescausal.effects.estimands.conditions import Condition
 from bayescausal.effects.evaluation.positivity import tied_in_data
 from bayescausal.evaluation.measured import measured, plain_name
 from bayescausal.evaluation.program_cache import remember
+from bayescausal.graph.identification.algebra import conditioned
 from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.graph.identification.estimands import decide
-from bayescausal.graph.identification.expression import conditioned
 from bayescausal.graph.identification.path_specific import identify_along
 from bayescausal.graph.identification.positivity import on_the_form
 from bayescausal.graph.structure.marks import as_names, nameless, observables

@@ -39,7 +39,8 @@ from bayescausal.effects.estimands.scales import parse_scale
 from bayescausal.effects.without_model.discrete import Cells, Thin, check_dirichlet, thin
 from bayescausal.effects.without_model.plug_in_words import name_of, notes_of
 from bayescausal.effects.without_model.read_table import read_cells
-from bayescausal.graph.identification.expression import _needed, conditioned
+from bayescausal.graph.identification.algebra import conditioned
+from bayescausal.graph.identification.expression import needed
 from bayescausal.types import (
     DataError,
     EstimandError,
@@ -161,7 +162,7 @@ def plug_in(
     assert identification.estimand is not None
     question = identification.question
     formula, kind = identification.estimand, identification.kind
-    names = sorted(_needed(formula))
+    names = sorted(needed(formula))
     cells = read_cells(data, names, count=count, levels=levels)
     worlds = [_values(question.treatment, treated, "treated")]
     if control is not None:

@@ -7,16 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bayescausal.graph.identification.adjustment import question_sets
+from bayescausal.graph.identification.algebra import marginal, product, quotient
 from bayescausal.graph.identification.crossworld import CrossWorldError, World, identify_worlds
-from bayescausal.graph.identification.expression import (
-    Expression,
-    P,
-    Renamed,
-    Sum,
-    marginal,
-    product,
-    quotient,
-)
+from bayescausal.graph.identification.expression import Expression, P, Renamed, Sum
 from bayescausal.graph.identification.identify import _under_selection, no_common_cause, smallest
 from bayescausal.graph.identification.verdict import Identification
 from bayescausal.graph.structure.mixed_graph import bits

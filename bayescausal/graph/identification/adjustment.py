@@ -36,7 +36,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.identification.query import Query, read_query
 from bayescausal.graph.structure.mixed_graph import ADMG, bits, project
@@ -44,6 +44,8 @@ from bayescausal.graph.structure.separators import minimal_separators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = [
     "adjustment_sets",
@@ -54,7 +56,7 @@ __all__ = [
 
 
 def adjustment_sets(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,
@@ -63,16 +65,8 @@ def adjustment_sets(
 ) -> Iterator[frozenset[str]]:
     """Generate all minimal adjustment sets, one by one.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str
-        The variables.
-    observed : iterable of str, optional
-        The measured variables. Default: all that are not marked latent.
-    given : str or iterable of str, optional
-        What the effect is conditional on: the sets are to be used beside these.
+    ``observed``: the measured variables. Default: all that are not marked latent.
+    ``given``: what the effect is conditional on: the sets are to be used beside these.
 
     Yields
     ------
@@ -93,7 +87,7 @@ def adjustment_sets(
 
 
 def is_adjustment_set(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     adjust: str | Iterable[str],
@@ -102,19 +96,8 @@ def is_adjustment_set(
 ) -> bool:
     """Tell whether a set of variables is valid to adjust for.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome, adjust : str or iterable of str
-        The variables.
-    observed : iterable of str, optional
-        The measured variables; a set that contains others is not valid.
-
-    Returns
-    -------
-    bool
-        Whether the adjustment criterion holds.
+    ``observed``: the measured variables; a set that contains others is not valid.
+    Result: whether the adjustment criterion holds.
 
     Examples
     --------
@@ -131,7 +114,7 @@ def is_adjustment_set(
 
 
 def optimal_adjustment_set(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,
@@ -139,19 +122,7 @@ def optimal_adjustment_set(
 ) -> frozenset[str] | None:
     """Return the adjustment set with the smallest asymptotic variance.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str
-        The variables.
-    observed : iterable of str, optional
-        The measured variables.
-
-    Returns
-    -------
-    frozenset of str or None
-        The O-set; None if it is not measured, not valid, or there is no causal path.
+    Result: the O-set; None if it is not measured, not valid, or there is no causal path.
 
     Examples
     --------
@@ -164,7 +135,7 @@ def optimal_adjustment_set(
 
 
 def forbidden_nodes(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,

@@ -34,7 +34,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bayescausal.graph.identification.expression import Expression, Renamed, marginal, product
+from bayescausal.graph.identification.algebra import marginal, product
+from bayescausal.graph.identification.expression import Expression, Renamed
 from bayescausal.graph.identification.idc import Hedge, NotIdentified, identify_joint
 from bayescausal.graph.structure.mixed_graph import ADMG, bits
 
@@ -48,16 +49,11 @@ __all__ = ["CrossWorldError", "World", "identify_worlds"]
 class World:
     """One world of a question.
 
-    Parameters
-    ----------
-    asked : int
-        The variables asked about (bits).
-    fixed : mapping of int to str
-        For each node that is set, what its value is called. Its own name: the value that the
+    ``asked``: the variables asked about (bits).
+    ``fixed``: for each node that is set, what its value is called. Its own name: the value that the
         node has in the world where it is asked about.
-    along : mapping of (int, int) to str
-        For edges ``(parent, child)`` out of a node that is set: what the value is called that
-        travels along this edge, where that is not the one in `fixed` (path-specific effects).
+    ``along``: for edges ``(parent, child)`` out of a node that is set: what the value is called
+        that travels along this edge, where that is not the one in `fixed` (path-specific effects).
     """
 
     asked: int
@@ -76,22 +72,9 @@ class CrossWorldError(Exception):
 def identify_worlds(graph: ADMG, worlds: Sequence[World]) -> Expression:
     """Identify the joint probability of what several worlds are asked about.
 
-    Parameters
-    ----------
-    graph : ADMG
-        The graph of the measured variables.
-    worlds : sequence of World
-        What is set and asked in each. A variable is asked about in one world only.
-
-    Returns
-    -------
-    Expression
-        A formula in P(V); values that were set appear under their names in `fixed`.
-
-    Raises
-    ------
-    CrossWorldError
-        With the reason, and the hedge where there is one.
+    ``worlds``: what is set and asked in each. A variable is asked about in one world only.
+    Result: a formula in P(V); values that were set appear under their names in `fixed`.
+    Raises CrossWorldError with the reason, and the hedge where there is one.
     """
     reads = _values_read(graph, worlds)
     matter = graph_set(reads)

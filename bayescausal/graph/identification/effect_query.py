@@ -15,34 +15,19 @@ __all__ = ["QUERIES", "EffectQuery"]
 class EffectQuery:
     """What must be a function of P(V); by default ``P(outcome | do(treatment), given)``.
 
-    Parameters
-    ----------
-    kind : str
-        What the question is called.
-    treatment : tuple of str
-        Empty: nothing is intervened on.
-    given : tuple of str
-        What it is conditional on.
-    mediators : tuple of str
-        Named; empty where they are left to the graph, or there are none.
-    seen : bool
-        A property of P(V) itself: nothing is done.
-    controlled : bool
-        The mediators are set too, ``P(y | do(x, m))``.
-    mediated : bool
-        The mediators are as in another world, ``P(Y_{x, M_x'})``.
-    own_treatment, own_outcome : bool
-        Of each unit its own treatment, its own outcome is known.
-    joint : bool
-        The outcome in two worlds of one unit.
-    along : frozenset of str
-        Children of the treatment along which its treated value travels, where not along all.
-    text : str
-        The question as mathematics, where the verdict says it so.
-    coupling : str, optional
-        How worlds go together in one unit.
-    natural_value : bool
-        What is set depends on the value the treatment would have had.
+    ``kind``: what the question is called.
+    ``treatment``: empty: nothing is intervened on.
+    ``given``: what it is conditional on.
+    ``mediators``: Named; empty where they are left to the graph, or there are none.
+    ``seen``: a property of P(V) itself: nothing is done.
+    ``controlled``: the mediators are set too, ``P(y | do(x, m))``.
+    ``mediated``: the mediators are as in another world, ``P(Y_{x, M_x'})``.
+    ``own_treatment``, ``own_outcome``: of each unit its own treatment, its own outcome is known.
+    ``joint``: the outcome in two worlds of one unit.
+    ``along``: Children of the treatment along which its treated value travels, where not along all.
+    ``text``: the question as mathematics, where the verdict says it so.
+    ``coupling``: how worlds go together in one unit.
+    ``natural_value``: what is set depends on the value the treatment would have had.
     """
 
     kind: str

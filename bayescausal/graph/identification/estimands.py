@@ -31,7 +31,7 @@ References
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
@@ -43,9 +43,10 @@ from bayescausal.graph.identification.across_worlds import (
     selected,
     subscripted,
 )
+from bayescausal.graph.identification.algebra import marginal, quotient
 from bayescausal.graph.identification.crossworld import World
 from bayescausal.graph.identification.effect_query import QUERIES, EffectQuery
-from bayescausal.graph.identification.expression import P, marginal, quotient
+from bayescausal.graph.identification.expression import P
 from bayescausal.graph.identification.identify import identify_query
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
@@ -59,6 +60,8 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["KINDS", "decide", "identify_effect"]
 
 #: The estimands that `identify_effect` decides.
@@ -66,7 +69,7 @@ KINDS: tuple[str, ...] = tuple(QUERIES)
 
 
 def identify_effect(
-    graph: Any,
+    graph: GraphLike,
     kind: str,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
@@ -145,25 +148,24 @@ def identify_effect(
     return decide(dag, asked, observed)
 
 
-def decide(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None) -> Identification:
+def decide(
+    graph: GraphLike, asked: EffectQuery, observed: Iterable[str] | None = None
+) -> Identification:
     """Decide whether what a question asks is identified.
 
-    Parameters
-    ----------
-    observed : iterable of str, optional
-        The measured variables. Default: all nodes that are not marked latent.
+    ``observed``: the measured variables. Default: all nodes that are not marked latent.
     """
     dag = as_graph(graph)
     xs = as_names(dag, asked.treatment, "treatment")
     known = as_names(dag, asked.given, "given")
-    held = as_names(dag, asked.mediators, "mediators")
+    mediators = as_names(dag, asked.mediators, "mediators")
     if asked.controlled:
-        if not held:
+        if not mediators:
             raise EstimandError(
                 "A controlled direct effect holds mediators at a value, and none is named.",
                 expected="mediators=, one or more names.",
             )
-        xs = (*xs, *(m for m in held if m not in xs))
+        xs = (*xs, *(m for m in mediators if m not in xs))
     by_outcome = set(as_names(dag, asked.outcome, "outcome")) & set(known)
     others = tuple(n for n in known if n not in by_outcome and n not in xs)
     query = read_query(dag, xs, asked.outcome, observed=observed, given=others)
@@ -171,7 +173,7 @@ def decide(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None
         return _association(query)
     natural = query.admg.mask(n for n in known if n in xs)
     if asked.natural_value or asked.own_treatment:
-        own = (n for n in xs if not asked.controlled or n not in held)
+        own = (n for n in xs if not asked.controlled or n not in mediators)
         natural = query.admg.mask(own) | natural
     if by_outcome:
         natural = query.x
@@ -284,9 +286,9 @@ def _mediators(query: Query, mediators: tuple[str, ...]) -> tuple[str, ...]:
     return named
 
 
-def _direct(query: Query, held: tuple[str, ...]) -> bool:
+def _direct(query: Query, mediators: tuple[str, ...]) -> bool:
     """Tell whether a directed path from treatment to outcome avoids the mediators."""
-    rest = query.graph.subgraph(set(query.graph) - set(held))
+    rest = query.graph.subgraph(set(query.graph) - set(mediators))
     return any(nx.has_path(rest, a, b) for a in query.treatment for b in query.outcome)
 
 

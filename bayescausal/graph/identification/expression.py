@@ -35,18 +35,9 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = [
-    "ONE",
-    "Expression",
-    "P",
-    "Product",
-    "Quotient",
-    "Renamed",
-    "Sum",
-    "conditioned",
-    "marginal",
-    "product",
-]
+    from bayescausal.annotations import Array
+
+__all__ = ["Expression", "P", "Product", "Quotient", "Renamed", "Sum"]
 
 
 @dataclass(frozen=True)
@@ -60,8 +51,8 @@ class Expression:
 
         Examples
         --------
-        >>> from bayescausal.graph.identification.expression import P, Sum, product
-        >>> Sum(("z",), product([P(("y",), ("x", "z")), P(("z",))])).text()
+        >>> from bayescausal.graph.identification.expression import P, Product, Sum
+        >>> Sum(("z",), Product((P(("y",), ("x", "z")), P(("z",))))).text()
         'Σ_z P(y | x, z) P(z)'
         """
         return _write(self, {name: name for name in self.free}, TextStyle)
@@ -77,29 +68,19 @@ class Expression:
         """
         return _write(self, {name: name for name in self.free}, LatexStyle)
 
-    def evaluate(self, joint: Any, names: Sequence[str], axes: Sequence[str] | None = None) -> Any:
+    def evaluate(
+        self, joint: Array, names: Sequence[str], axes: Sequence[str] | None = None
+    ) -> Array:
         """Evaluate the formula on the joint distribution of the measured variables.
 
-        Parameters
-        ----------
-        joint : array
-            Probabilities: the last ``len(names)`` axes are the values of the variables in
+        ``joint``: Probabilities: the last ``len(names)`` axes are the values of the variables in
             `names`; axes before them are carried along.
-        names : sequence of str
-            The variables of `joint`, in the order of its axes.
-        axes : sequence of str, optional
-            The order of the axes of the result: the free variables of the formula. Default:
+        ``names``: the variables of `joint`, in the order of its axes.
+        ``axes``: the order of the axes of the result: the free variables of the formula. Default:
             as in `names`, then renamed ones.
-
-        Returns
-        -------
-        array
-            Leading axes of `joint`, then one axis per free variable.
-
-        Raises
-        ------
-        EstimandError
-            If the formula needs a variable that `names` lacks, or `axes` are not its own.
+        Result: Leading axes of `joint`, then one axis per free variable.
+        Raises EstimandError if the formula needs a variable that `names` lacks, or `axes` are not
+            its own.
 
         Examples
         --------
@@ -110,7 +91,7 @@ class Expression:
                [0.33333333, 0.66666667]])
         """
         labels = tuple(dict.fromkeys(_labels(self)))
-        lacking = sorted(_needed(self) - set(names))
+        lacking = sorted(needed(self) - set(names))
         if lacking:
             raise EstimandError(
                 f"The formula needs {', '.join(lacking)}, which the joint distribution lacks.",
@@ -198,139 +179,23 @@ class Renamed(Expression):
         object.__setattr__(self, "free", free)
 
 
-#: The number one.
-ONE = Product(())
-
-
-def product(factors: Iterable[Expression]) -> Expression:
-    """Multiply: products within are taken apart, a single factor is returned as it is."""
-    flat: list[Expression] = []
-    for factor in factors:
-        flat += factor.factors if isinstance(factor, Product) else [factor]
-    return flat[0] if len(flat) == 1 else Product(tuple(flat))
-
-
-def quotient(top: Expression, bottom: Expression, of: tuple[str, ...] = ()) -> Expression:
-    """Divide, leaving out the factors that top and bottom share."""
-    above, below = _factors(top), _factors(bottom)
-    for factor in list(below):
-        if factor in above:
-            above.remove(factor)
-            below.remove(factor)
-    if not below:
-        return product(above)
-    return Quotient(product(above), product(below), of)
-
-
-def marginal(expression: Expression, over: Sequence[str]) -> Expression:
-    """Sum a formula over variables, doing away with what sums to one.
-
-    Parameters
-    ----------
-    expression : Expression
-        The formula.
-    over : sequence of str
-        Variables to sum over; those that are not free in it are ignored.
-
-    Returns
-    -------
-    Expression
-        Without a `Sum` where every sum could be carried out.
-
-    Examples
-    --------
-    >>> from bayescausal.graph.identification.expression import P, marginal, product
-    >>> marginal(product([P(("y",), ("x", "z")), P(("z",), ("x",))]), ["y"]).text()
-    'P(z | x)'
-    """
-    left = [name for name in dict.fromkeys(over) if name in expression.free]
-    if isinstance(expression, Sum):
-        left += expression.over
-        expression = expression.body
-    factors = _factors(expression)
-    changed = True
-    while changed:
-        changed = False
-        for name in list(left):
-            having = [f for f in factors if name in f.free]
-            if len(having) > 1:
-                continue
-            if not having:  # nothing depends on it any more: it was summed out with a factor
-                left.remove(name)
-                changed = True
-                continue
-            (factor,) = having
-            rest = _without(factor, name)
-            if rest is not None:
-                at = factors.index(factor)
-                factors[at : at + 1] = _factors(rest)
-                left.remove(name)
-                changed = True
-    if not left:
-        return product(factors)
-    inside = [f for f in factors if f.free & set(left)]
-    outside = [f for f in factors if not f.free & set(left)]
-    return product([*outside, Sum(tuple(sorted(left)), product(inside))])
-
-
-def conditioned(expression: Expression) -> set[frozenset[str]]:
-    """Return the sets of variables that a formula conditions on: they must all occur (positivity).
-
-    Parameters
-    ----------
-    expression : Expression
-        The formula.
-
-    Returns
-    -------
-    set of frozenset of str
-        By their names in P(V).
-
-    Examples
-    --------
-    >>> from bayescausal.graph.identification.expression import P, conditioned, product
-    >>> sorted(map(sorted, conditioned(product([P(("y",), ("x", "z")), P(("z",))]))))
-    [['x', 'z']]
-    """
-    found = set().union(*(conditioned(part) for part in _parts(expression)))
-    if isinstance(expression, P) and expression.given:
-        found.add(frozenset(expression.given))
-    if isinstance(expression, Quotient) and expression.bottom.free:
-        found.add(frozenset(_needed(expression.bottom)) & expression.bottom.free)
-    return found
-
-
 # --------------------------------------------------------------------------- private
 
 
-def _factors(expression: Expression) -> list[Expression]:
-    return list(expression.factors) if isinstance(expression, Product) else [expression]
-
-
-def _without(factor: Expression, name: str) -> Expression | None:
-    """Return the sum of one factor over a variable, where it needs no sum sign."""
-    if isinstance(factor, P) and name in factor.of:
-        of = tuple(n for n in factor.of if n != name)
-        return P(of, factor.given) if of else ONE
-    if isinstance(factor, Quotient) and factor.of == (name,):
-        return ONE
-    return None
-
-
 def _labels(expression: Expression) -> Iterable[str]:
-    for part in _parts(expression):
+    for part in parts(expression):
         yield from _labels(part)
     if isinstance(expression, Renamed):
         yield expression.label
 
 
-def _needed(expression: Expression) -> set[str]:
+def needed(expression: Expression) -> set[str]:
     if isinstance(expression, P):
         return set(expression.of) | set(expression.given)
-    return set().union(*(_needed(part) for part in _parts(expression)))
+    return set().union(*(needed(part) for part in parts(expression)))
 
 
-def _parts(expression: Expression) -> tuple[Expression, ...]:
+def parts(expression: Expression) -> tuple[Expression, ...]:
     if isinstance(expression, Product):
         return expression.factors
     if isinstance(expression, Sum | Renamed):
@@ -348,7 +213,7 @@ class _Context:
     places: Mapping[str, int]
     batch: int
 
-    def value(self, expression: Expression) -> Any:
+    def value(self, expression: Expression) -> Array:
         if isinstance(expression, P):
             return self._term(expression)
         if isinstance(expression, Sum):
@@ -365,7 +230,7 @@ class _Context:
             value = value * self.value(factor)
         return value
 
-    def _term(self, term: P) -> Any:
+    def _term(self, term: P) -> Array:
         others = [n for n in self.places if n not in term.free]
         top = self.joint.sum(axis=self._axes(others), keepdims=True) if others else self.joint
         bottom = top.sum(axis=self._axes(term.of), keepdims=True)
@@ -375,7 +240,7 @@ class _Context:
         return tuple(self.batch + self.places[name] for name in names)
 
 
-def _write(expression: Expression, scope: Mapping[str, str], style: Any) -> str:
+def _write(expression: Expression, scope: Mapping[str, str], style: type[TextStyle]) -> str:
     """Write a formula; a summed variable gets a prime where its name is taken."""
     if isinstance(expression, P):
         of = ", ".join(style.name(scope[n]) for n in expression.of)

@@ -23,7 +23,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.identification.query import read_query
 from bayescausal.graph.structure.mixed_graph import ADMG, bits
@@ -31,11 +31,13 @@ from bayescausal.graph.structure.mixed_graph import ADMG, bits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["frontdoor_sets"]
 
 
 def frontdoor_sets(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,
@@ -43,14 +45,7 @@ def frontdoor_sets(
 ) -> Iterator[frozenset[str]]:
     """Generate all non-empty sets that meet the front-door criterion.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str
-        The variables.
-    observed : iterable of str, optional
-        The measured variables. Default: all that are not marked latent.
+    ``observed``: the measured variables. Default: all that are not marked latent.
 
     Yields
     ------

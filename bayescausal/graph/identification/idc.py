@@ -35,13 +35,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bayescausal.graph.identification.expression import (
-    Expression,
-    P,
-    marginal,
-    product,
-    quotient,
-)
+from bayescausal.graph.identification.algebra import marginal, product, quotient
+from bayescausal.graph.identification.expression import Expression, P
 from bayescausal.graph.structure.mixed_graph import ADMG, bits
 
 __all__ = ["Hedge", "NotIdentified", "check_hedge", "identify_conditional", "identify_joint"]
@@ -51,14 +46,9 @@ __all__ = ["Hedge", "NotIdentified", "check_hedge", "identify_conditional", "ide
 class Hedge:
     """The proof that an effect is not identified.
 
-    Parameters
-    ----------
-    F, F_prime : frozenset of str
-        The two forests: F meets the treatment, F_prime, inside it, does not.
-    roots : frozenset of str
-        What both lead to: ancestors of the outcome.
-    treatment, outcome : frozenset of str
-        The query ``P(outcome | do(treatment))`` that it refutes.
+    ``F``, ``F_prime``: the two forests: F meets the treatment, F_prime, inside it, does not.
+    ``roots``: what both lead to: ancestors of the outcome.
+    ``treatment``, ``outcome``: the query ``P(outcome | do(treatment))`` that it refutes.
     """
 
     F: frozenset[str]
@@ -79,22 +69,9 @@ class NotIdentified(Exception):
 def identify_joint(graph: ADMG, y: int, x: int) -> Expression:
     """Identify ``P(y | do(x))`` by the ID algorithm.
 
-    Parameters
-    ----------
-    graph : ADMG
-        The graph of the measured variables.
-    y, x : int
-        Sets of nodes (bits) that do not overlap.
-
-    Returns
-    -------
-    Expression
-        A formula in P(V). Variables free in it beside x and y may take any value.
-
-    Raises
-    ------
-    NotIdentified
-        With the hedge.
+    ``y``, ``x``: sets of nodes (bits) that do not overlap.
+    Result: a formula in P(V). Variables free in it beside x and y may take any value.
+    Raises NotIdentified with the hedge.
     """
     carried = _Observed(graph)
     try:
@@ -107,22 +84,9 @@ def identify_joint(graph: ADMG, y: int, x: int) -> Expression:
 def identify_conditional(graph: ADMG, y: int, x: int, z: int) -> Expression:
     """Identify ``P(y | do(x), z)`` by the IDC algorithm.
 
-    Parameters
-    ----------
-    graph : ADMG
-        The graph of the measured variables.
-    y, x, z : int
-        Sets of nodes (bits) that do not overlap.
-
-    Returns
-    -------
-    Expression
-        A formula in P(V).
-
-    Raises
-    ------
-    NotIdentified
-        With the hedge.
+    ``y``, ``x``, ``z``: sets of nodes (bits) that do not overlap.
+    Result: a formula in P(V).
+    Raises NotIdentified with the hedge.
     """
     moved = True
     while moved:  # rule 2: seeing z is setting it, where no open path enters z by an arrowhead
@@ -141,17 +105,8 @@ def identify_conditional(graph: ADMG, y: int, x: int, z: int) -> Expression:
 def check_hedge(graph: ADMG, hedge: Hedge) -> bool:
     """Tell whether a hedge is one, from the definition alone.
 
-    Parameters
-    ----------
-    graph : ADMG
-        The graph of the measured variables.
-    hedge : Hedge
-        What is claimed to be one.
-
-    Returns
-    -------
-    bool
-        True if it proves that its query is not identified.
+    ``hedge``: what is claimed to be one.
+    Result: True if it proves that its query is not identified.
     """
     outer, inner = graph.mask(hedge.F), graph.mask(hedge.F_prime)
     roots = graph.mask(hedge.roots)

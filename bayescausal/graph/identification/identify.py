@@ -30,14 +30,15 @@ References
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.identification.adjustment import (
     minimal_adjustment,
     question_sets,
     survives_selection,
 )
-from bayescausal.graph.identification.expression import Expression, P, Sum, product
+from bayescausal.graph.identification.algebra import product
+from bayescausal.graph.identification.expression import Expression, P, Sum
 from bayescausal.graph.identification.frontdoor import front_doors
 from bayescausal.graph.identification.idc import NotIdentified, identify_conditional
 from bayescausal.graph.identification.positivity import determines, with_positivity
@@ -56,11 +57,13 @@ from bayescausal.graph.text.notation import joined
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["identify"]
 
 
 def identify(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str] | None = None,
     outcome: str | Iterable[str] | None = None,
     *,
@@ -69,14 +72,9 @@ def identify(
 ) -> Identification:
     """Decide whether ``P(outcome | do(treatment), given)`` follows from what is measured.
 
-    Raises
-    ------
-    UnknownVariableError
-        If a name is not a node of the graph.
-    EstimandError
-        If the question makes no sense: sets that overlap, a treatment that is not measured.
-    GraphError
-        If the graph cannot be read.
+    Raises UnknownVariableError if a name is not a node of the graph; EstimandError if the question
+        makes no sense: sets that overlap, a treatment that is not measured; GraphError if the graph
+        cannot be read.
 
     References
     ----------
@@ -94,7 +92,7 @@ def identify(
     >>> print(identify("X -> Y; X <-> Y", "X", "Y"))
     P(Y | do(X)) is not identified: X and Y share unmeasured causes that nothing measured \
 stands in for. It would be identified if the common cause of X and Y were measured.
-"""
+    """
     query = read_query(graph, treatment, outcome, observed=observed, given=given)
     found = identify_query(query, "CATE" if query.given else "ATE")
     return with_positivity(found)

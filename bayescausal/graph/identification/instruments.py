@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.identification.query import read_query
 from bayescausal.graph.structure.mixed_graph import ADMG, bits
@@ -36,6 +36,8 @@ from bayescausal.graph.structure.separators import AHEAD, minimal_separators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = ["Instrument", "instruments"]
 
@@ -47,12 +49,8 @@ FEW = 10
 class Instrument:
     """A variable that is an instrument given any one of some sets.
 
-    Parameters
-    ----------
-    variable : str
-        The instrument.
-    given_any_of : tuple of frozenset of str
-        The minimal sets to condition on, small first; the empty set: none is needed.
+    ``variable``: the instrument.
+    ``given_any_of``: the minimal sets to condition on, small first; the empty set: none is needed.
     """
 
     variable: str
@@ -64,7 +62,7 @@ class Instrument:
 
 
 def instruments(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str],
     outcome: str | Iterable[str],
     *,
@@ -72,19 +70,9 @@ def instruments(
 ) -> list[Instrument]:
     """Find the instruments for the effect of one variable on another.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str
-        The variables. With several of either, no instrument is looked for.
-    observed : iterable of str, optional
-        The measured variables. Latent ones are neither offered nor conditioned on.
-
-    Returns
-    -------
-    list of Instrument
-        In alphabetical order.
+    ``treatment``, ``outcome``: the variables. With several of either, no instrument is looked for.
+    ``observed``: the measured variables. Latent ones are neither offered nor conditioned on.
+    Result: in alphabetical order.
 
     Examples
     --------

@@ -20,14 +20,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
 from bayescausal.graph.identification.across_worlds import across, refused, selected
+from bayescausal.graph.identification.algebra import marginal, quotient
 from bayescausal.graph.identification.crossworld import World
 from bayescausal.graph.identification.estimands import decide
-from bayescausal.graph.identification.expression import marginal, quotient
 from bayescausal.graph.identification.positivity import with_positivity
 from bayescausal.graph.identification.query import Query, read_query
 from bayescausal.graph.structure.mixed_graph import bits
@@ -36,6 +36,7 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike
     from bayescausal.graph.identification.effect_query import EffectQuery
     from bayescausal.graph.identification.verdict import Identification
 
@@ -43,19 +44,13 @@ __all__ = ["identify_along", "refuse_undefined_paths"]
 
 
 def identify_along(
-    graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None
+    graph: GraphLike, asked: EffectQuery, observed: Iterable[str] | None = None
 ) -> Identification:
     """Decide whether a path-specific effect is identified.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    asked : EffectQuery
-        Of one treatment; `along` are its children on the chosen paths. The effect is defined: from
-        each of them all paths to the outcome are chosen (no recanting witness).
-    observed : iterable of str, optional
-        As for :func:`identify_effect`.
+    ``asked``: of one treatment; `along` are its children on the chosen paths. The effect is
+        defined: from each of them all paths to the outcome are chosen (no recanting witness).
+    ``observed``: as for :func:`identify_effect`.
 
     Examples
     --------
@@ -71,7 +66,7 @@ def identify_along(
     return replace(_along(graph, asked, observed), adjustable=False)
 
 
-def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> None:
+def refuse_undefined_paths(graph: nx.DiGraph[str], paths: tuple[tuple[str, ...], ...]) -> None:
     """Refuse arrows that are not there and recanting witnesses.
 
     A variable W on a chosen path is a witness unless every continuation from W to the outcome
@@ -85,7 +80,7 @@ def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> No
                     "graph."
                 )
     outcome = paths[0][-1]
-    ways = {outcome: 1}
+    ways: dict[str, int] = {outcome: 1}
     for node in reversed(list(nx.topological_sort(graph))):
         if node != outcome:
             ways[node] = sum(ways.get(child, 0) for child in graph.successors(node))
@@ -105,7 +100,9 @@ def refuse_undefined_paths(graph: Any, paths: tuple[tuple[str, ...], ...]) -> No
 # --------------------------------------------------------------------------- private
 
 
-def _along(graph: Any, asked: EffectQuery, observed: Iterable[str] | None = None) -> Identification:
+def _along(
+    graph: GraphLike, asked: EffectQuery, observed: Iterable[str] | None = None
+) -> Identification:
     """Decide it as the total effect, or else edge by edge."""
     total = decide(graph, replace(asked, kind="TE", along=frozenset()), observed)
     query, [treatment] = total.question, asked.treatment

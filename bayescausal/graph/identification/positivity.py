@@ -23,7 +23,7 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.graph.identification.expression import P, Renamed, Sum, _parts
+from bayescausal.graph.identification.expression import P, Renamed, Sum, parts
 from bayescausal.graph.text.notation import joined
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ __all__ = ["determined", "determines", "on_the_form", "with_positivity"]
 FORM = "form of the equation"
 
 
-def determined(graph: nx.DiGraph, names: Iterable[str]) -> frozenset[str]:
+def determined(graph: nx.DiGraph[str], names: Iterable[str]) -> frozenset[str]:
     """Return all nodes that are functions of some nodes, those included.
 
     Examples
@@ -66,7 +66,9 @@ def determined(graph: nx.DiGraph, names: Iterable[str]) -> frozenset[str]:
         known |= more
 
 
-def determines(graph: nx.DiGraph, given: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+def determines(
+    graph: nx.DiGraph[str], given: Iterable[str], names: Iterable[str]
+) -> tuple[str, ...]:
     """Return which of some variables have one value only, given the others and `given`.
 
     Examples
@@ -78,8 +80,8 @@ def determines(graph: nx.DiGraph, given: Iterable[str], names: Iterable[str]) ->
     >>> determines(graph, ["r"], ["D"]), determines(graph, [], ["D"])
     (('D',), ())
     """
-    chosen, held = tuple(names), set(given)
-    return tuple(n for n in chosen if n in determined(graph, (held | {*chosen}) - {n}))
+    chosen, conditioned = tuple(names), set(given)
+    return tuple(n for n in chosen if n in determined(graph, (conditioned | {*chosen}) - {n}))
 
 
 def with_positivity(found: Identification) -> Identification:
@@ -89,15 +91,8 @@ def with_positivity(found: Identification) -> Identification:
     each of the other, unless the formula weighs them by how they occur together: in the front door
     ``sum_m P(m | x) sum_x' P(x') P(y | x', m)``, m goes with x and is looked at with x'.
 
-    Parameters
-    ----------
-    found : Identification
-        A verdict with a formula.
-
-    Returns
-    -------
-    Identification
-        As it was, or identified only by the form of the equation.
+    ``found``: a verdict with a formula.
+    Result: as it was, or identified only by the form of the equation.
     """
     if not found or found.estimand is None or found.method == "observed":
         return found
@@ -121,23 +116,13 @@ def on_the_form(
 ) -> Identification:
     """Lower a verdict: given what it holds, `name` has one value only.
 
-    Parameters
-    ----------
-    found : Identification
-        A verdict.
-    name : str
-        What is set.
-    of : iterable of str
-        What it is a function of; empty if every unit has the same.
-    moves : str, optional
-        The variable held that is a function of `name`, together with `of` if that is not empty.
-    only : str, optional
-        The one value that every unit has.
-
-    Returns
-    -------
-    Identification
-        Identified only under a further assumption, which is named.
+    ``found``: a verdict.
+    ``name``: what is set.
+    ``of``: what it is a function of; empty if every unit has the same.
+    ``moves``: the variable held that is a function of `name`, together with `of` if that is not
+        empty.
+    ``only``: the one value that every unit has.
+    Result: Identified only under a further assumption, which is named.
     """
 
     causes, outcome = joined(list(of)), joined(found.question.outcome)
@@ -196,11 +181,11 @@ def _terms(
     if isinstance(expression, Renamed):
         label = expression.label
         values = {**values, expression.name: values.get(label, label)}
-    for part in _parts(expression):
+    for part in parts(expression):
         yield from _terms(part, values, count)
 
 
-def _together(graph: nx.DiGraph, term: _Term, name: str, values: Mapping[str, Any]) -> bool:
+def _together(graph: nx.DiGraph[str], term: _Term, name: str, values: Mapping[str, Any]) -> bool:
     """Tell whether a term is the chance of a value with those that it is a function of."""
     same = {n for n, value in term.values.items() if values.get(n, None) == value and n in values}
     fixed = name in same and name in determined(graph, same - {name})

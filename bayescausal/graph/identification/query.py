@@ -8,7 +8,7 @@ that the searches need not look again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.structure.marks import as_names, observables, roots_of_selection
 from bayescausal.graph.structure.mixed_graph import ADMG, project
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["Query", "read_query"]
 
 
@@ -27,19 +29,14 @@ __all__ = ["Query", "read_query"]
 class Query:
     """``P(outcome | do(treatment), given)`` in a graph.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph
-        The graph, latent nodes included.
-    admg : ADMG
-        Its projection onto the measured variables.
-    treatment, outcome, given, selection : tuple of str
-        The names of the question; `selection` are the selection nodes of the graph.
-    natural : tuple of str
-        The treatments whose own value is conditioned on as well, or decides what is set.
+    ``graph``: the graph, latent nodes included.
+    ``admg``: its projection onto the measured variables.
+    ``treatment``, ``outcome``, ``given``, ``selection``: the names of the question; `selection` are
+        the selection nodes of the graph.
+    ``natural``: the treatments whose own value is conditioned on as well, or decides what is set.
     """
 
-    graph: nx.DiGraph
+    graph: nx.DiGraph[str]
     admg: ADMG
     treatment: tuple[str, ...]
     outcome: tuple[str, ...]
@@ -82,7 +79,7 @@ class Query:
 
 
 def read_query(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str] | None,
     outcome: str | Iterable[str] | None,
     *,
@@ -91,28 +88,12 @@ def read_query(
 ) -> Query:
     """Read a question, refusing one that makes no sense.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str, or None
-        None: the nodes that the graph itself marks with that role.
-    observed : iterable of str, optional
-        The measured variables. Default: all that are not marked latent.
-    given : str or iterable of str, optional
-        What is conditioned on.
-
-    Returns
-    -------
-    Query
-        Selection nodes are left out of its projection unless they are part of the question.
-
-    Raises
-    ------
-    UnknownVariableError
-        If a name is not a node of the graph.
-    EstimandError
-        If a set is empty, two of them overlap, or one of them is not measured.
+    ``treatment``, ``outcome``: None: the nodes that the graph itself marks with that role.
+    ``observed``: the measured variables. Default: all that are not marked latent.
+    ``given``: what is conditioned on.
+    Result: Selection nodes are left out of its projection unless they are part of the question.
+    Raises UnknownVariableError if a name is not a node of the graph; EstimandError if a set is
+        empty, two of them overlap, or one of them is not measured.
     """
     dag = as_graph(graph)
     asked: dict[str, tuple[str, ...]] = {}

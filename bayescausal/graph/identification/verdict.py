@@ -27,7 +27,7 @@ from bayescausal.graph.identification.adjustment import (
     question_sets,
     survives_selection,
 )
-from bayescausal.graph.identification.expression import _needed
+from bayescausal.graph.identification.expression import needed
 from bayescausal.graph.identification.frontdoor import front_doors
 from bayescausal.graph.identification.idc import Hedge, NotIdentified, identify_conditional
 from bayescausal.graph.identification.instruments import Instrument, instruments
@@ -159,7 +159,7 @@ coating.
     @property
     def rests_on(self) -> frozenset[str]:
         """Return the measured variables that the estimand needs, those of the question too."""
-        return frozenset() if self.estimand is None else frozenset(_needed(self.estimand))
+        return frozenset() if self.estimand is None else frozenset(needed(self.estimand))
 
     @property
     def any_value(self) -> frozenset[str]:

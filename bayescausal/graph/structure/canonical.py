@@ -42,25 +42,12 @@ def build_graph(
     nodes: Mapping[str, Mapping[str, Any]] | Iterable[str] = (),
     directed: Iterable[tuple[str, str]] = (),
     bidirected: Iterable[tuple[str, str]] = (),
-) -> nx.DiGraph:
+) -> nx.DiGraph[str]:
     """Build a causal graph from its nodes and edges.
 
-    Parameters
-    ----------
-    nodes : mapping of str to attributes, or iterable of str
-        Nodes, also isolated ones. Nodes of edges need not be listed.
-    directed, bidirected : iterable of (str, str)
-        Edges; a bidirected edge becomes a latent common cause of the two.
-
-    Returns
-    -------
-    networkx.DiGraph
-        Frozen.
-
-    Raises
-    ------
-    GraphError
-        If an edge joins a node to itself, or the directed edges have a cycle.
+    ``nodes``: nodes, also isolated ones. Nodes of edges need not be listed.
+    ``directed``, ``bidirected``: Edges; a bidirected edge becomes a latent common cause of the two.
+    Raises GraphError if an edge joins a node to itself, or the directed edges have a cycle.
 
     Examples
     --------
@@ -69,7 +56,7 @@ def build_graph(
     ['X', 'X<->Y', 'Y']
     """
     bidirected = list(bidirected)
-    graph: nx.DiGraph = CausalGraph()
+    graph: nx.DiGraph[str] = CausalGraph()
     if isinstance(nodes, Mapping):
         for name, attributes in nodes.items():
             graph.add_node(name, **attributes)
@@ -93,7 +80,7 @@ def build_graph(
     return _checked(graph)
 
 
-def canonical(graph: nx.Graph) -> nx.DiGraph:
+def canonical(graph: nx.Graph[str]) -> nx.DiGraph[str]:
     """Return a graph of networkx in the one form: see :func:`bayescausal.graph.as_graph`."""
     if isinstance(graph, nx.DiGraph) and not graph.is_multigraph():
         if nx.is_frozen(graph) and all(isinstance(n, str) for n in graph):
@@ -113,7 +100,7 @@ def _no_loop(left: str, right: str, arrow: str) -> None:
         )
 
 
-def _joined(graph: nx.DiGraph) -> nx.DiGraph:
+def _joined(graph: nx.DiGraph[str]) -> nx.DiGraph[str]:
     """Join the columns that have no equation, unless that has been done."""
     if graph.graph.get("joined") or any(joins for _, joins in graph.nodes(data="columns")):
         return _checked(graph)
@@ -122,7 +109,7 @@ def _joined(graph: nx.DiGraph) -> nx.DiGraph:
     )
     if len(columns) < 2:
         return _checked(graph)
-    copy: nx.DiGraph = nx.DiGraph(graph)
+    copy: nx.DiGraph[str] = nx.DiGraph(graph)
     copy.graph["joined"] = True
     root = "<->".join(columns)
     copy.add_node(root, latent=True, columns=True)
@@ -130,7 +117,7 @@ def _joined(graph: nx.DiGraph) -> nx.DiGraph:
     return _checked(copy)
 
 
-def _checked(graph: nx.DiGraph) -> nx.DiGraph:
+def _checked(graph: nx.DiGraph[str]) -> nx.DiGraph[str]:
     """Freeze a graph that is acyclic; refuse any other, naming the cycle."""
     if not nx.is_directed_acyclic_graph(graph):
         cycle = [edge[0] for edge in nx.find_cycle(graph)]
@@ -142,20 +129,20 @@ def _checked(graph: nx.DiGraph) -> nx.DiGraph:
     return nx.freeze(graph)
 
 
-def _copied(graph: nx.DiGraph) -> nx.DiGraph:
+def _copied(graph: nx.DiGraph[str]) -> nx.DiGraph[str]:
     names = {node: str(node) for node in graph}
     if len(set(names.values())) < len(names):
         raise GraphError(
             "Two nodes of the graph have the same name once written as text.",
             remedy="Rename one of them.",
         )
-    copy: nx.DiGraph = CausalGraph()
+    copy: nx.DiGraph[str] = CausalGraph()
     copy.add_nodes_from((names[n], dict(a)) for n, a in graph.nodes(data=True))
     copy.add_edges_from((names[a], names[b], dict(d)) for a, b, d in graph.edges(data=True))
     return _checked(copy)
 
 
-def _from_other_networkx(graph: nx.Graph) -> nx.DiGraph:
+def _from_other_networkx(graph: nx.Graph[str]) -> nx.DiGraph[str]:
     if not graph.is_directed():
         raise GraphError(
             "The graph is undirected.",

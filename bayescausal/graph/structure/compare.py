@@ -13,12 +13,17 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.structure.independences import Independence, implied_independences
 from bayescausal.graph.structure.marks import bidirected_pairs, latents, nameless
 from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.graph.text.parse import as_graph
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from bayescausal.annotations import GraphLike
 
 __all__ = ["Comparison", "compare_graphs"]
 
@@ -31,19 +36,13 @@ MOST = 12
 class Comparison:
     """How two graphs differ.
 
-    Parameters
-    ----------
-    only_left, only_right : tuple of (str, str, str)
-        Edges ``(tail, arrow, head)`` that only one of them has, reversed ones left out.
-    reversed : tuple of (str, str)
-        Edges ``left: a -> b`` that point the other way in the right graph.
-    nodes_left, nodes_right : tuple of str
-        Nodes that only one of them has.
-    latent_left, latent_right : tuple of str
-        Nodes that both have and only one marks latent.
-    claims_left, claims_right : tuple of Independence
-        Independences among the measured variables of both that only one implies; one for
-        each pair.
+    ``only_left``, ``only_right``: Edges ``(tail, arrow, head)`` that only one of them has, reversed
+        ones left out.
+    ``reversed``: Edges ``left: a -> b`` that point the other way in the right graph.
+    ``nodes_left``, ``nodes_right``: nodes that only one of them has.
+    ``latent_left``, ``latent_right``: nodes that both have and only one marks latent.
+    ``claims_left``, ``claims_right``: Independences among the measured variables of both that only
+        one implies; one for each pair.
     """
 
     only_left: tuple[tuple[str, str, str], ...]
@@ -94,18 +93,10 @@ class Comparison:
         return self.sentence()
 
 
-def compare_graphs(left: Any, right: Any) -> Comparison:
+def compare_graphs(left: GraphLike, right: GraphLike) -> Comparison:
     """Compare two graphs edge by edge, and by what data could refute.
 
-    Parameters
-    ----------
-    left, right : networkx.DiGraph or str
-        The graphs.
-
-    Returns
-    -------
-    Comparison
-        True if they are the same.
+    Result: True if they are the same.
 
     Examples
     --------
@@ -140,17 +131,19 @@ def compare_graphs(left: Any, right: Any) -> Comparison:
 # --------------------------------------------------------------------------- private
 
 
-def _edges(dag: Any) -> set[tuple[str, str, str]]:
+def _edges(dag: nx.DiGraph[str]) -> set[tuple[str, str, str]]:
     hidden = nameless(dag)
     directed = {(a, "->", b) for a, b in dag.edges if a not in hidden}
     return directed | {(a, "<->", b) for a, b in bidirected_pairs(dag)}
 
 
-def _visible(dag: Any) -> set[str]:
+def _visible(dag: nx.DiGraph[str]) -> set[str]:
     return set(dag) - nameless(dag)
 
 
-def _claims_against(one: Any, other: Any, measured: set[str]) -> tuple[Independence, ...]:
+def _claims_against(
+    one: nx.DiGraph[str], other: nx.DiGraph[str], measured: set[str]
+) -> tuple[Independence, ...]:
     """Return the independences of one graph that the other does not imply."""
     admg = project(other, measured)
     found = []

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import networkx as nx
 
@@ -35,6 +35,8 @@ from bayescausal.types import EstimandError, GraphError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["Path", "ancestors", "children", "descendants", "parents", "paths"]
 
 #: `paths` refuses to list more than this unless told to.
@@ -45,20 +47,13 @@ MANY = 5000
 class Path:
     """A path between two variables, and whether it is open.
 
-    Parameters
-    ----------
-    nodes : tuple of str
-        From start to end. The latent node of a bidirected edge is not listed.
-    arrows : tuple of str
-        Between the nodes: ``"->"``, ``"<-"`` or ``"<->"``.
-    kind : {"causal", "back door", "non-causal"}
-        What it carries.
-    open : bool
-        Whether it is open given what was conditioned on.
-    blocked_by : tuple of str
-        The nodes that shut it: conditioned non-colliders, and unconditioned colliders.
-    opened_by : tuple of str
-        The colliders on it that are open, because they or descendants are conditioned on.
+    ``nodes``: from start to end. The latent node of a bidirected edge is not listed.
+    ``arrows``: between the nodes: ``"->"``, ``"<-"`` or ``"<->"``.
+    ``kind``: what it carries.
+    ``open``: whether it is open given what was conditioned on.
+    ``blocked_by``: the nodes that shut it: conditioned non-colliders, and unconditioned colliders.
+    ``opened_by``: the colliders on it that are open, because they or descendants are conditioned
+        on.
     """
 
     nodes: tuple[str, ...]
@@ -108,7 +103,7 @@ class Paths(TableList):
         ]
 
 
-def parents(graph: Any, name: str) -> frozenset[str]:
+def parents(graph: GraphLike, name: str) -> frozenset[str]:
     """Return the direct causes of a variable, latent ones included.
 
     Examples
@@ -121,7 +116,7 @@ def parents(graph: Any, name: str) -> frozenset[str]:
     return frozenset(dag.predecessors(_one(dag, name))) - nameless(dag)
 
 
-def children(graph: Any, name: str) -> frozenset[str]:
+def children(graph: GraphLike, name: str) -> frozenset[str]:
     """Return the direct effects of a variable.
 
     Examples
@@ -134,7 +129,7 @@ def children(graph: Any, name: str) -> frozenset[str]:
     return frozenset(dag.successors(_one(dag, name)))
 
 
-def ancestors(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
+def ancestors(graph: GraphLike, names: str | Iterable[str]) -> frozenset[str]:
     """Return all causes of some variables, themselves left out.
 
     Examples
@@ -149,7 +144,7 @@ def ancestors(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
     return frozenset(found - set(start) - nameless(dag))
 
 
-def descendants(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
+def descendants(graph: GraphLike, names: str | Iterable[str]) -> frozenset[str]:
     """Return all effects of some variables, themselves left out.
 
     Examples
@@ -165,7 +160,7 @@ def descendants(graph: Any, names: str | Iterable[str]) -> frozenset[str]:
 
 
 def paths(
-    graph: Any,
+    graph: GraphLike,
     start: str,
     end: str,
     *,
@@ -174,28 +169,12 @@ def paths(
 ) -> list[Path]:
     """List all paths between two variables, what each carries and whether it is open.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    start, end : str
-        The two variables.
-    given : str or iterable of str, optional
-        What is conditioned on. Default: what the graph marks as adjusted for; ``[]`` for nothing.
-    limit : int
-        How many paths there may be.
-
-    Returns
-    -------
-    list of Path
-        Causal paths first, then short ones first.
-
-    Raises
-    ------
-    GraphError
-        If there are more than `limit`.
-    EstimandError
-        If start and end are the same, or conditioned on.
+    ``given``: what is conditioned on. Default: what the graph marks as adjusted for; ``[]`` for
+        nothing.
+    ``limit``: how many paths there may be.
+    Result: Causal paths first, then short ones first.
+    Raises GraphError if there are more than `limit`; EstimandError if start and end are the same,
+        or conditioned on.
 
     Examples
     --------
@@ -235,13 +214,13 @@ def paths(
 # --------------------------------------------------------------------------- private
 
 
-def _one(dag: nx.DiGraph, name: str) -> str:
+def _one(dag: nx.DiGraph[str], name: str) -> str:
     (found,) = as_names(dag, (name,))
     return found
 
 
 def _described(
-    dag: nx.DiGraph,
+    dag: nx.DiGraph[str],
     nodes: list[str],
     fixed: frozenset[str],
     opened: frozenset[str],

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescausal.graph.structure.marks import as_names, observables, roots_of_selection
 from bayescausal.graph.structure.mixed_graph import project
@@ -32,6 +32,8 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["Independence", "implied_independences", "separated"]
 
 
@@ -39,12 +41,8 @@ __all__ = ["Independence", "implied_independences", "separated"]
 class Independence:
     """``left`` and ``right`` are independent given ``given``.
 
-    Parameters
-    ----------
-    left, right : str
-        The two variables, in alphabetical order.
-    given : tuple of str
-        What is held fixed, in alphabetical order.
+    ``left``, ``right``: the two variables, in alphabetical order.
+    ``given``: what is held fixed, in alphabetical order.
     """
 
     left: str
@@ -68,23 +66,14 @@ class Independences(TableList):
 
 
 def implied_independences(
-    graph: Any, *, observed: Iterable[str] | None = None, one_per_pair: bool = False
+    graph: GraphLike, *, observed: Iterable[str] | None = None, one_per_pair: bool = False
 ) -> list[Independence]:
     """List the independences that a graph implies among its measured variables.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph. Selection nodes are held fixed throughout.
-    observed : iterable of str, optional
-        The measured variables. Default: all that are not marked latent.
-    one_per_pair : bool
-        Only the smallest of the minimal sets for each pair.
-
-    Returns
-    -------
-    list of Independence
-        Sorted by pair, then by size and name of the set.
+    ``graph``: the graph. Selection nodes are held fixed throughout.
+    ``observed``: the measured variables. Default: all that are not marked latent.
+    ``one_per_pair``: only the smallest of the minimal sets for each pair.
+    Result: Sorted by pair, then by size and name of the set.
 
     Examples
     --------
@@ -115,32 +104,18 @@ def implied_independences(
 
 
 def separated(
-    graph: Any,
+    graph: GraphLike,
     left: str | Iterable[str],
     right: str | Iterable[str],
     given: str | Iterable[str] | None = None,
 ) -> bool:
     """Tell whether the graph separates two sets of variables given a third (d-separation).
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph. Latent nodes may be named too.
-    left, right : str or iterable of str
-        The two sets.
-    given : str or iterable of str, optional
-        What is held fixed.
-
-    Returns
-    -------
-    bool
-        True if no path between them is open: they are independent given `given` in every
-        model with this graph.
-
-    Raises
-    ------
-    EstimandError
-        If the sets overlap.
+    ``graph``: the graph. Latent nodes may be named too.
+    ``given``: what is held fixed.
+    Result: True if no path between them is open: they are independent given `given` in every model
+        with this graph.
+    Raises EstimandError if the sets overlap.
 
     Examples
     --------

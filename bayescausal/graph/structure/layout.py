@@ -57,14 +57,9 @@ STEEPNESS = 0.35
 class Layout:
     """Positions of nodes and the bends of edges; y grows upwards, roots are on top.
 
-    Parameters
-    ----------
-    positions : mapping of str to (float, float)
-        The centre of each node. Nodes of one layer are at least 1 apart, layers too.
-    routes : mapping of (str, str) to tuple of (float, float)
-        The points of each edge, from the centre of its tail to the centre of its head.
-    layers : tuple of tuple of str
-        The nodes of each layer, from the top, from left to right.
+    ``positions``: the centre of each node. Nodes of one layer are at least 1 apart, layers too.
+    ``routes``: the points of each edge, from the centre of its tail to the centre of its head.
+    ``layers``: the nodes of each layer, from the top, from left to right.
     """
 
     positions: Mapping[str, Point]
@@ -81,24 +76,13 @@ class Layout:
         return (max(xs) - min(xs), max(ys) - min(ys))
 
 
-def layered_layout(graph: nx.DiGraph) -> Layout:
+def layered_layout(graph: nx.DiGraph[str]) -> Layout:
     """Place the nodes of a DAG in layers, causes above effects.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph
-        Acyclic. Latent nodes are placed like any other.
-
-    Returns
-    -------
-    Layout
-        Positions of all nodes and a route for every edge; the upper left corner is near
-        ``(0, 0)`` and y decreases downwards.
-
-    Raises
-    ------
-    GraphError
-        If the graph has a directed cycle.
+    ``graph``: Acyclic. Latent nodes are placed like any other.
+    Result: Positions of all nodes and a route for every edge; the upper left corner is near ``(0,
+        0)`` and y decreases downwards.
+    Raises GraphError if the graph has a directed cycle.
 
     Examples
     --------
@@ -127,15 +111,15 @@ def layered_layout(graph: nx.DiGraph) -> Layout:
     place = {key: (x[key], y[depth_]) for depth_, layer in enumerate(layers) for key in layer}
     positions = {name: place[name,] for name in sorted(graph, key=str)}
     routes = {edge: _straightened([place[key] for key in chain]) for edge, chain in chains.items()}
-    visible = tuple(tuple(key[0] for key in layer if len(key) == 1) for layer in layers)
+    visible = tuple(tuple(str(key[0]) for key in layer if len(key) == 1) for layer in layers)
     return Layout(positions, routes, visible)
 
 
 # Keys: (name,) is a node, (tail, head, depth) a dummy. Tuples of different lengths never clash.
-Key = tuple  # type: ignore[type-arg]
+type Key = tuple[str | int, ...]
 
 
-def _depths(graph: nx.DiGraph) -> dict[str, int]:
+def _depths(graph: nx.DiGraph[str]) -> dict[str, int]:
     """Return the layer of each node: longest path from a root, roots lowered."""
     order = list(nx.lexicographical_topological_sort(graph, key=str))
     depth: dict[str, int] = {}
@@ -148,7 +132,7 @@ def _depths(graph: nx.DiGraph) -> dict[str, int]:
 
 
 def _with_dummies(
-    graph: nx.DiGraph, depth: Mapping[str, int]
+    graph: nx.DiGraph[str], depth: Mapping[str, int]
 ) -> tuple[list[list[Key]], dict[tuple[str, str], list[Key]]]:
     """Return the layers with a dummy wherever an edge passes, and each edge as a chain."""
     layers: list[list[Key]] = [[] for _ in range(max(depth.values()) + 1)]

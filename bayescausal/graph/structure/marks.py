@@ -28,17 +28,17 @@ __all__ = [
 ]
 
 
-def latents(graph: nx.DiGraph) -> frozenset[str]:
+def latents(graph: nx.DiGraph[str]) -> frozenset[str]:
     """Return the nodes marked latent, bidirected edges included."""
     return frozenset(n for n, latent in graph.nodes(data="latent") if latent)
 
 
-def roots_of_selection(graph: nx.DiGraph) -> frozenset[str]:
+def roots_of_selection(graph: nx.DiGraph[str]) -> frozenset[str]:
     """Return the nodes marked as selection nodes."""
     return frozenset(n for n, selected in graph.nodes(data="selection") if selected)
 
 
-def bidirected_edges(graph: nx.DiGraph) -> dict[str, tuple[str, str]]:
+def bidirected_edges(graph: nx.DiGraph[str]) -> dict[str, tuple[str, str]]:
     """Return the latent nodes that stand for bidirected edges, with the ends of each.
 
     Examples
@@ -55,7 +55,7 @@ def bidirected_edges(graph: nx.DiGraph) -> dict[str, tuple[str, str]]:
     return found
 
 
-def column_causes(graph: nx.DiGraph) -> dict[str, tuple[str, ...]]:
+def column_causes(graph: nx.DiGraph[str]) -> dict[str, tuple[str, ...]]:
     """Return the latent node that joins the columns without an equation, with these columns.
 
     Examples
@@ -70,7 +70,7 @@ def column_causes(graph: nx.DiGraph) -> dict[str, tuple[str, ...]]:
     return {n: tuple(sorted(graph.successors(n))) for n in found}
 
 
-def nameless(graph: nx.DiGraph) -> frozenset[str]:
+def nameless(graph: nx.DiGraph[str]) -> frozenset[str]:
     """Return the latent nodes that stand for bidirected arcs: no variables of their own.
 
     Examples
@@ -82,7 +82,7 @@ def nameless(graph: nx.DiGraph) -> frozenset[str]:
     return frozenset(bidirected_edges(graph)) | frozenset(column_causes(graph))
 
 
-def bidirected_pairs(graph: nx.DiGraph) -> dict[tuple[str, str], bool]:
+def bidirected_pairs(graph: nx.DiGraph[str]) -> dict[tuple[str, str], bool]:
     """Return the ends of all bidirected arcs, and whether both are columns without an equation.
 
     Examples
@@ -100,13 +100,10 @@ def bidirected_pairs(graph: nx.DiGraph) -> dict[tuple[str, str], bool]:
     return dict(sorted(found.items()))
 
 
-def observables(graph: nx.DiGraph, observed: Iterable[str] | None = None) -> frozenset[str]:
+def observables(graph: nx.DiGraph[str], observed: Iterable[str] | None = None) -> frozenset[str]:
     """Return the measured nodes: those in `observed`, or all that are not marked latent.
 
-    Raises
-    ------
-    UnknownVariableError
-        If `observed` names a node that the graph does not have.
+    Raises UnknownVariableError if `observed` names a node that the graph does not have.
     """
     if observed is None:
         return frozenset(graph) - latents(graph)
@@ -114,16 +111,12 @@ def observables(graph: nx.DiGraph, observed: Iterable[str] | None = None) -> fro
 
 
 def as_names(
-    graph: nx.DiGraph, names: str | Iterable[str] | None, what: str = "variables"
+    graph: nx.DiGraph[str], names: str | Iterable[str] | None, what: str = "variables"
 ) -> tuple[str, ...]:
     """Return names as a tuple without repetition, all of them nodes of the graph.
 
-    Raises
-    ------
-    UnknownVariableError
-        If a name is not a node.
-    EstimandError
-        If `names` is neither a name nor several.
+    Raises UnknownVariableError if a name is not a node; EstimandError if `names` is neither a name
+        nor several.
     """
     if names is None:
         return ()
@@ -149,7 +142,7 @@ def latent_name(left: str, right: str) -> str:
     return f"{first}<->{second}"
 
 
-def is_bidirected(graph: nx.DiGraph, node: str, left: str, right: str) -> bool:
+def is_bidirected(graph: nx.DiGraph[str], node: str, left: str, right: str) -> bool:
     """Return whether a node stands for the bidirected edge between two others."""
     return (
         node == latent_name(left, right)

@@ -46,20 +46,11 @@ def bits(mask: int) -> Iterator[int]:
         mask ^= low
 
 
-def project(graph: nx.DiGraph, observed: Iterable[str]) -> ADMG:
+def project(graph: nx.DiGraph[str], observed: Iterable[str]) -> ADMG:
     """Return the latent projection of a DAG onto the observed nodes.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph
-        Acyclic.
-    observed : iterable of str
-        The nodes to keep.
-
-    Returns
-    -------
-    ADMG
-        Its nodes in a topological order, ties by name.
+    ``observed``: the nodes to keep.
+    Result: its nodes in a topological order, ties by name.
     """
     kept = set(observed)
     order = list(nx.lexicographical_topological_sort(graph))
@@ -88,14 +79,10 @@ def project(graph: nx.DiGraph, observed: Iterable[str]) -> ADMG:
 class ADMG:
     """An acyclic directed mixed graph; sets of nodes are the bits of an int.
 
-    Parameters
-    ----------
-    names : tuple of str
-        Nodes in a topological order.
-    parents, children, siblings : tuple of int
-        For each node the set at the other end of its edges ``->``, ``<-``, ``<->``.
-    index : dict of str to int
-        The number of each node.
+    ``names``: nodes in a topological order.
+    ``parents``, ``children``, ``siblings``: for each node the set at the other end of its edges
+        ``->``, ``<-``, ``<->``.
+    ``index``: the number of each node.
     """
 
     names: tuple[str, ...]

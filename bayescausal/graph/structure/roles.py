@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from bayescausal.graph.identification.adjustment import minimal_adjustment, optimal_of, usable
 from bayescausal.graph.identification.instruments import instruments
@@ -48,6 +48,8 @@ from bayescausal.graph.text.notation import joined
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["Role", "roles"]
 
 Adjust = Literal["yes", "may", "no", "cannot"]
@@ -57,19 +59,13 @@ Adjust = Literal["yes", "may", "no", "cannot"]
 class Role:
     """What a variable is to a question.
 
-    Parameters
-    ----------
-    variable : str
-        Its name.
-    roles : tuple of str
-        From: treatment, outcome, confounder, mediator, descendant of a mediator, descendant of
-        the outcome, collider, descendant of a collider, instrument, precision variable,
+    ``variable``: its name.
+    ``roles``: from: treatment, outcome, confounder, mediator, descendant of a mediator, descendant
+        of the outcome, collider, descendant of a collider, instrument, precision variable,
         descendant of the treatment, unrelated; and latent.
-    adjust : {"yes", "may", "no", "cannot"}
-        "yes": every adjustment set needs it; "may": it does no harm, or is one of several ways;
-        "no": it would bias the answer, or only cost precision; "cannot": it is not measured.
-    sentence : str
-        Whether to adjust for it, and why.
+    ``adjust``: "yes": every adjustment set needs it; "may": it does no harm, or is one of several
+        ways; "no": it would bias the answer, or only cost precision; "cannot": it is not measured.
+    ``sentence``: whether to adjust for it, and why.
     """
 
     variable: str
@@ -93,7 +89,7 @@ class Roles(TableDict):
 
 
 def roles(
-    graph: Any,
+    graph: GraphLike,
     treatment: str | Iterable[str] | None = None,
     outcome: str | Iterable[str] | None = None,
     *,

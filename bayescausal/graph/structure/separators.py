@@ -42,16 +42,9 @@ def minimal_separators(
 ) -> Iterator[int]:
     """Generate every set that m-separates x from y and is minimal in containing `required`.
 
-    Parameters
-    ----------
-    graph : ADMG
-        The graph.
-    x, y : int
-        Sets of nodes (bits) that do not overlap.
-    allowed : int
-        Nodes that may be used.
-    required : int
-        Nodes that every set must contain.
+    ``x``, ``y``: sets of nodes (bits) that do not overlap.
+    ``allowed``: nodes that may be used.
+    ``required``: nodes that every set must contain.
 
     Yields
     ------
@@ -138,14 +131,9 @@ class LazySets(Sequence[Any]):
     Small first: as many as can be found in the first few hundred are sorted by size and name.
     It equals a list with the same members in the same order, and prints like one.
 
-    Parameters
-    ----------
-    make : callable
-        Returns an iterator over the members.
-    key : callable
-        What to sort by.
-    ahead : int
-        How many are computed at once.
+    ``make``: returns an iterator over the members.
+    ``key``: what to sort by.
+    ``ahead``: how many are computed at once.
 
     Examples
     --------
@@ -228,7 +216,7 @@ class LazySets(Sequence[Any]):
         return f"[{shown}{more}]"
 
 
-def _shown(member: Any) -> str:
+def _shown(member: object) -> str:
     if isinstance(member, (set, frozenset)):
         return "{" + ", ".join(sorted(map(str, member))) + "}"
     return repr(member)

@@ -26,7 +26,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
@@ -43,6 +43,11 @@ from bayescausal.graph.text.display import CausalGraph
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.types import EstimandError, GraphError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayescausal.annotations import GraphLike
+
 __all__ = [
     "back_door_graph",
     "do_graph",
@@ -55,7 +60,7 @@ __all__ = [
 Names = str | Iterable[str]
 
 
-def latent_projection(graph: Any, observed: Iterable[str] | None = None) -> nx.DiGraph:
+def latent_projection(graph: GraphLike, observed: Iterable[str] | None = None) -> nx.DiGraph[str]:
     """Project latent nodes out: only measured ones and bidirected edges remain.
 
     Parameters
@@ -97,7 +102,9 @@ def latent_projection(graph: Any, observed: Iterable[str] | None = None) -> nx.D
     return projected
 
 
-def explicit_latents(graph: Any, names: Mapping[tuple[str, str], str] | None = None) -> nx.DiGraph:
+def explicit_latents(
+    graph: GraphLike, names: Mapping[tuple[str, str], str] | None = None
+) -> nx.DiGraph[str]:
     """Turn bidirected edges into latent nodes with names of their own.
 
     Parameters
@@ -154,7 +161,7 @@ def explicit_latents(graph: Any, names: Mapping[tuple[str, str], str] | None = N
     return nx.freeze(named)
 
 
-def do_graph(graph: Any, treatment: Names) -> nx.DiGraph:
+def do_graph(graph: GraphLike, treatment: Names) -> nx.DiGraph[str]:
     """Remove the arrows into what is set: the graph of ``do(treatment)``.
 
     Examples
@@ -169,7 +176,7 @@ def do_graph(graph: Any, treatment: Names) -> nx.DiGraph:
     return _without(dag, lambda tail, head: head in gone)
 
 
-def without_outgoing(graph: Any, names: Names) -> nx.DiGraph:
+def without_outgoing(graph: GraphLike, names: Names) -> nx.DiGraph[str]:
     """Remove the arrows out of some nodes.
 
     Examples
@@ -184,7 +191,7 @@ def without_outgoing(graph: Any, names: Names) -> nx.DiGraph:
     return _without(dag, lambda tail, head: tail in gone)
 
 
-def back_door_graph(graph: Any, treatment: Names, outcome: Names) -> nx.DiGraph:
+def back_door_graph(graph: GraphLike, treatment: Names, outcome: Names) -> nx.DiGraph[str]:
     """Remove the first edges of the proper causal paths: what is left is not causal.
 
     Examples
@@ -203,36 +210,17 @@ def back_door_graph(graph: Any, treatment: Names, outcome: Names) -> nx.DiGraph:
     return _without(dag, lambda tail, head: tail in x and head in causal)
 
 
-def rule(number: int, graph: Any, y: Names, z: Names, *, do: Names = (), given: Names = ()) -> bool:
+def rule(
+    number: int, graph: GraphLike, y: Names, z: Names, *, do: Names = (), given: Names = ()
+) -> bool:
     """Tell whether a rule of do-calculus applies.
 
-    Parameters
-    ----------
-    number : {1, 2, 3}
-        1: z may be left out of what is seen; 2: setting z is seeing it; 3: z may be left out
-        of what is set.
-    graph : networkx.DiGraph or str
-        The graph.
-    y, z : str or iterable of str
-        The outcome, and what the rule is about.
-    do, given : str or iterable of str
-        What is set and seen besides.
-
-    Returns
-    -------
-    bool
-        Whether the separation that the rule asks for holds.
-
-    Raises
-    ------
-    EstimandError
-        If there is no such rule, or sets overlap.
-
-    Examples
-    --------
-    >>> from bayescausal.graph import rule
-    >>> rule(2, "W -> X -> Y; W -> Y", "Y", "X", given="W")      # the back door
-    True
+    ``number``: 1: z may be left out of what is seen; 2: setting z is seeing it; 3: z may be left
+        out of what is set.
+    ``y``, ``z``: the outcome, and what the rule is about.
+    ``do``, ``given``: what is set and seen besides.
+    Result: whether the separation that the rule asks for holds.
+    Raises EstimandError if there is no such rule, or sets overlap.
     """
     if number not in (1, 2, 3):
         raise EstimandError(f"There is no rule {number!r}.", expected="1, 2 or 3.")
@@ -250,9 +238,9 @@ def rule(number: int, graph: Any, y: Names, z: Names, *, do: Names = (), given: 
     return cut.separated(zm, ym, xm | wm)
 
 
-def _without(dag: nx.DiGraph, gone: Any) -> nx.DiGraph:
+def _without(dag: nx.DiGraph[str], gone: Callable[[str, str], bool]) -> nx.DiGraph[str]:
     """Remove edges, and bidirected ones that have lost an end."""
-    copy: nx.DiGraph = CausalGraph()
+    copy: nx.DiGraph[str] = CausalGraph()
     copy.add_nodes_from((n, dict(a)) for n, a in dag.nodes(data=True))
     copy.add_edges_from((a, b) for a, b in dag.edges if not gone(a, b))
     copy.graph.update(dag.graph)

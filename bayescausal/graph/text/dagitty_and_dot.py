@@ -32,25 +32,12 @@ __all__ = ["read_braced"]
 _DAGITTY_SHORT = {"e": "exposure", "o": "outcome", "u": "latent", "l": "latent", "a": "adjusted"}
 
 
-def read_braced(text: str, *, dagitty: bool) -> nx.DiGraph:
+def read_braced(text: str, *, dagitty: bool) -> nx.DiGraph[str]:
     """Read a graph in dagitty or DOT.
 
-    Parameters
-    ----------
-    text : str
-        From ``dag {`` or ``digraph {`` to the closing brace.
-    dagitty : bool
-        Which of the two it is.
-
-    Returns
-    -------
-    networkx.DiGraph
-        Frozen.
-
-    Raises
-    ------
-    GraphError
-        With the line and a caret.
+    ``text``: from ``dag {`` or ``digraph {`` to the closing brace.
+    ``dagitty``: which of the two it is.
+    Raises GraphError with the line and a caret.
 
     Examples
     --------

@@ -79,25 +79,17 @@ class Table:
 class TableList[Row](Table, list[Row]):
     """A list that shows itself as a table."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 class TableDict(Table, dict[str, Any]):
     """A dict that shows itself as a table."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def text_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as text, the columns aligned.
-
-    Examples
-    --------
-    >>> from bayescausal.graph.text.display import text_rows
-    >>> print(text_rows(("name", "n"), [("one", "1")]))
-    name  n
-    one   1
-    """
+    """Return rows as text, the columns aligned."""
     whole = [tuple(columns), *rows]
     widths = [max(len(row[i]) for row in whole) for i in range(len(columns))]
     lines = [
@@ -108,14 +100,7 @@ def text_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def html_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as an HTML table.
-
-    Examples
-    --------
-    >>> from bayescausal.graph.text.display import html_rows
-    >>> html_rows(("n",), [("<1",)])
-    '<table><thead><tr><th>n</th></tr></thead><tbody><tr><td>&lt;1</td></tr></tbody></table>'
-    """
+    """Return rows as an HTML table."""
     head = "".join(f"<th>{escape(c)}</th>" for c in columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
@@ -123,13 +108,10 @@ def html_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def svg(graph: nx.DiGraph) -> str:
+def svg(graph: nx.DiGraph[str]) -> str:
     """Draw a DAG as SVG: causes above effects, what is latent dashed.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph
-        Acyclic. The latent node of a bidirected edge is drawn as a dot.
+    ``graph``: Acyclic. The latent node of a bidirected edge is drawn as a dot.
 
     Examples
     --------
@@ -167,7 +149,7 @@ def svg(graph: nx.DiGraph) -> str:
 # --------------------------------------------------------------------------- private
 
 
-def _arrows(graph: nx.DiGraph) -> str:
+def _arrows(graph: nx.DiGraph[str]) -> str:
     """Return a graph as text: a line for each variable with what it causes."""
     both = bidirected_edges(graph)
     names = [n for n in graph if n not in both]
@@ -208,7 +190,9 @@ def _edge(route: list[tuple[float, float]], wide: float, high: float, dashed: bo
     )
 
 
-def _node(graph: nx.DiGraph, name: str, at: tuple[float, float], wide: float, dot: bool) -> str:
+def _node(
+    graph: nx.DiGraph[str], name: str, at: tuple[float, float], wide: float, dot: bool
+) -> str:
     """Return a box with its name upon the arrows; a dot for a hidden common cause."""
     x, y = at
     if dot:

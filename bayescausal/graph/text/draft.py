@@ -52,5 +52,5 @@ class Draft:
         else:
             self.directed[(left, right) if arrow == "->" else (right, left)] = None
 
-    def graph(self) -> nx.DiGraph:
+    def graph(self) -> nx.DiGraph[str]:
         return build_graph(self.nodes, self.directed, self.bidirected)

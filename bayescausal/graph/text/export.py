@@ -25,6 +25,8 @@ from bayescausal.types import GraphError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bayescausal.annotations import GraphLike, Names
+
 __all__ = [
     "to_dagitty",
     "to_dot",
@@ -46,18 +48,10 @@ _DAGITTY = {
 }
 
 
-def to_text(graph: Any) -> str:
+def to_text(graph: GraphLike) -> str:
     """Write a graph in the arrow language, one edge on a line.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-
-    Returns
-    -------
-    str
-        Read back by `parse_graph`; the same for graphs that are equal.
+    Result: Read back by `parse_graph`; the same for graphs that are equal.
 
     Examples
     --------
@@ -82,7 +76,7 @@ def to_text(graph: Any) -> str:
     return "\n".join(lines)
 
 
-def to_edges(graph: Any) -> list[Any]:
+def to_edges(graph: GraphLike) -> list[Any]:
     """Write a graph as a list of edges ``(tail, head, arrow)``, isolated nodes as strings.
 
     Attributes (a latent node that is not a bidirected edge, a role) are not kept.
@@ -99,20 +93,13 @@ def to_edges(graph: Any) -> list[Any]:
     return lone + [(a, b, "->") for a, b in edges] + [(a, b, "<->") for a, b in pairs]
 
 
-def to_dagitty(graph: Any, *, treatment: Any = None, outcome: Any = None) -> str:
+def to_dagitty(
+    graph: GraphLike, *, treatment: Names | None = None, outcome: Names | None = None
+) -> str:
     """Write a graph for dagitty, roles and positions included.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str, optional
-        Marked as exposure and outcome.
-
-    Returns
-    -------
-    str
-        ``dag { ... }``.
+    ``treatment``, ``outcome``: Marked as exposure and outcome.
+    Result: ``dag { ... }``.
 
     Examples
     --------
@@ -140,20 +127,13 @@ def to_dagitty(graph: Any, *, treatment: Any = None, outcome: Any = None) -> str
     return "\n".join([*lines, "}"])
 
 
-def to_dot(graph: Any, *, treatment: Any = None, outcome: Any = None) -> str:
+def to_dot(
+    graph: GraphLike, *, treatment: Names | None = None, outcome: Names | None = None
+) -> str:
     """Write a graph in DOT, the language of Graphviz.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str, optional
-        Filled: the treatment in blue, the outcome in orange.
-
-    Returns
-    -------
-    str
-        ``digraph { ... }``; latent nodes and bidirected edges are dashed.
+    ``treatment``, ``outcome``: Filled: the treatment in blue, the outcome in orange.
+    Result: ``digraph { ... }``; latent nodes and bidirected edges are dashed.
 
     Examples
     --------
@@ -191,28 +171,18 @@ def to_dot(graph: Any, *, treatment: Any = None, outcome: Any = None) -> str:
 
 
 def to_mermaid(
-    graph: Any, *, treatment: Any = None, outcome: Any = None, direction: str = "TD"
+    graph: GraphLike,
+    *,
+    treatment: Names | None = None,
+    outcome: Names | None = None,
+    direction: str = "TD",
 ) -> str:
     """Write a graph as a Mermaid flowchart, as Markdown pages and notebooks draw it.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        The graph.
-    treatment, outcome : str or iterable of str, optional
-        Filled: the treatment in blue, the outcome in orange.
-    direction : {"TD", "LR", "BT", "RL"}
-        Where arrows point: top down, left to right, and back.
-
-    Returns
-    -------
-    str
-        ``flowchart TD ...``; latent nodes and bidirected edges are dashed.
-
-    Raises
-    ------
-    GraphError
-        If `direction` is not one of the four.
+    ``treatment``, ``outcome``: Filled: the treatment in blue, the outcome in orange.
+    ``direction``: where arrows point: top down, left to right, and back.
+    Result: ``flowchart TD ...``; latent nodes and bidirected edges are dashed.
+    Raises GraphError if `direction` is not one of the four.
 
     Examples
     --------
@@ -259,7 +229,7 @@ def to_mermaid(
     return "\n".join(lines + styles)
 
 
-def to_gml(graph: Any) -> str:
+def to_gml(graph: GraphLike) -> str:
     """Write a graph in GML; bidirected edges as the latent nodes they stand for.
 
     Examples
@@ -270,7 +240,7 @@ def to_gml(graph: Any) -> str:
     """
     dag = as_graph(graph)
     dag = _in_pairs(dag)
-    plain: nx.DiGraph = nx.DiGraph()
+    plain: nx.DiGraph[str] = nx.DiGraph()
     for node in sorted(dag):
         words = {m: 1 for m in _MARKS if dag.nodes[node].get(m)}
         role = {k: dag.nodes[node][k] for k in ("role",) if dag.nodes[node].get(k)}
@@ -279,23 +249,12 @@ def to_gml(graph: Any) -> str:
     return "\n".join(nx.generate_gml(plain))
 
 
-def to_formulas(graph: Any) -> str:
+def to_formulas(graph: GraphLike) -> str:
     """Write a graph as regression formulas, one per node with parents (lavaan's way).
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or str
-        A graph without isolated nodes, and whose only latent nodes are bidirected edges.
-
-    Returns
-    -------
-    str
-        ``Y ~ X + Z`` for the parents of Y, ``X ~~ Y`` for a common cause.
-
-    Raises
-    ------
-    GraphError
-        If the graph has what formulas cannot say.
+    ``graph``: a graph without isolated nodes, and whose only latent nodes are bidirected edges.
+    Result: ``Y ~ X + Z`` for the parents of Y, ``X ~~ Y`` for a common cause.
+    Raises GraphError if the graph has what formulas cannot say.
 
     Examples
     --------
@@ -324,7 +283,7 @@ def to_formulas(graph: Any) -> str:
 # --------------------------------------------------------------------------- private
 
 
-def _parts(dag: nx.DiGraph) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, str]]]:
+def _parts(dag: nx.DiGraph[str]) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, str]]]:
     """Return nodes (but for bidirected ones), directed and bidirected edges, all sorted."""
     hidden = nameless(dag)
     nodes = sorted(n for n in dag if n not in hidden)
@@ -332,7 +291,7 @@ def _parts(dag: nx.DiGraph) -> tuple[list[str], list[tuple[str, str]], list[tupl
     return nodes, edges, list(bidirected_pairs(dag))
 
 
-def _in_pairs(dag: nx.DiGraph) -> nx.DiGraph:
+def _in_pairs(dag: nx.DiGraph[str]) -> nx.DiGraph[str]:
     """Write the arcs that join columns as bidirected edges, which other languages know."""
     if not column_causes(dag):
         return dag
@@ -341,14 +300,14 @@ def _in_pairs(dag: nx.DiGraph) -> nx.DiGraph:
     return build_graph(kept, edges, pairs)
 
 
-def _roles(dag: nx.DiGraph, treatment: Any, outcome: Any) -> dict[str, str]:
+def _roles(dag: nx.DiGraph[str], treatment: Names | None, outcome: Names | None) -> dict[str, str]:
     roles: dict[str, str] = {}
     for role, names in (("treatment", treatment), ("outcome", outcome)):
         roles.update(dict.fromkeys(as_names(dag, names, role), role))
     return roles
 
 
-def _marks(dag: nx.DiGraph, node: str, roles: dict[str, str] | None = None) -> list[str]:
+def _marks(dag: nx.DiGraph[str], node: str, roles: dict[str, str] | None = None) -> list[str]:
     marks = [m for m in _MARKS if dag.nodes[node].get(m)]
     role = (roles or {}).get(node) or dag.nodes[node].get("role")
     return [*marks, role] if role else marks

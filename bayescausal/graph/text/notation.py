@@ -28,7 +28,7 @@ class TextStyle:
         return f"[{top}] / [{bottom}]"
 
 
-class LatexStyle:
+class LatexStyle(TextStyle):
     """How formulas are written in LaTeX."""
 
     one, times, bar = "1", r"\, ", r" \mid "

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
@@ -41,29 +41,21 @@ from bayescausal.graph.text.draft import ATTRIBUTES, Draft
 from bayescausal.graph.text.scanner import Reader, syntax_error
 from bayescausal.types import GraphError, closest
 
+if TYPE_CHECKING:
+    from bayescausal.annotations import GraphLike
+
 __all__ = ["as_graph", "parse_graph"]
 
 _DAGITTY_KINDS = ("dag", "mag", "pdag", "pag", "cpdag")
 
 
-def as_graph(graph: Any) -> nx.DiGraph:
+def as_graph(graph: GraphLike) -> nx.DiGraph[str]:
     """Return a graph in the one form, whatever it was given as.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph, str, or iterable of pairs
-        A graph; or text or an edge list, read by `parse_graph`.
-
-    Returns
-    -------
-    networkx.DiGraph
-        Frozen, nodes are strings; columns without an equation are joined. A graph that has this
+    ``graph``: a graph; or text or an edge list, read by `parse_graph`.
+    Result: Frozen, nodes are strings; columns without an equation are joined. A graph that has this
         form already is returned as it is.
-
-    Raises
-    ------
-    GraphError
-        If it is undirected, has a cycle, or cannot be read.
+    Raises GraphError if it is undirected, has a cycle, or cannot be read.
 
     Examples
     --------
@@ -74,7 +66,7 @@ def as_graph(graph: Any) -> nx.DiGraph:
     return canonical(graph) if isinstance(graph, nx.Graph) else parse_graph(graph)
 
 
-def parse_graph(text: Any) -> nx.DiGraph:
+def parse_graph(text: GraphLike) -> nx.DiGraph[str]:
     """Read a graph from text, an edge list or networkx.
 
     Parameters
@@ -121,7 +113,7 @@ def parse_graph(text: Any) -> nx.DiGraph:
     )
 
 
-def _parse_text(text: str) -> nx.DiGraph:
+def _parse_text(text: str) -> nx.DiGraph[str]:
     bare = re.sub(r"#[^\n]*|//[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).lstrip()
     first = re.match(r"(?:strict\s+)?(\w+)(?:\s+(?:\w+|\"[^\"]*\"))?\s*([{\[])", bare)
     word = first.group(1).lower() if first else ""
@@ -139,7 +131,7 @@ def _parse_text(text: str) -> nx.DiGraph:
 # ------------------------------------------------------------------ the arrow language
 
 
-def _arrows(text: str) -> nx.DiGraph:
+def _arrows(text: str) -> nx.DiGraph[str]:
     reader = Reader(text, newlines=True)
     draft = Draft(reader)
     while reader.token.kind != "end":
@@ -198,7 +190,7 @@ def _group(reader: Reader, draft: Draft, why: str) -> list[str]:
 # ------------------------------------------------------------- formulas, GML, edge lists
 
 
-def _formulas(text: str) -> nx.DiGraph:
+def _formulas(text: str) -> nx.DiGraph[str]:
     """Read ``Y ~ X + 0.5*Z`` (X and Z act on Y) and ``X ~~ Y`` (a common cause)."""
     reader = Reader(text, newlines=True)
     draft = Draft(reader)
@@ -229,7 +221,7 @@ def _term(reader: Reader) -> str:
     return reader.name("after '*'").value if reader.skip("*") else name
 
 
-def _parse_gml(text: str) -> nx.DiGraph:
+def _parse_gml(text: str) -> nx.DiGraph[str]:
     try:
         graph = nx.parse_gml(text)
     except nx.NetworkXError as error:
@@ -246,7 +238,7 @@ def _parse_gml(text: str) -> nx.DiGraph:
     return canonical(graph)
 
 
-def _parse_edges(edges: Iterable[Any]) -> nx.DiGraph:
+def _parse_edges(edges: Iterable[Any]) -> nx.DiGraph[str]:
     nodes: dict[str, dict[str, Any]] = {}
     directed: list[tuple[str, str]] = []
     bidirected: list[tuple[str, str]] = []

@@ -55,22 +55,9 @@ class Token:
 def scan(text: str, *, newlines: bool) -> list[Token]:
     """Cut a text into tokens, the last one of kind ``"end"``.
 
-    Parameters
-    ----------
-    text : str
-        The text.
-    newlines : bool
-        Whether the end of a line is a token (it ends a statement) or only space.
-
-    Returns
-    -------
-    list of Token
-        Kinds: name, arrow, mark, newline, end.
-
-    Raises
-    ------
-    GraphError
-        At a character that starts no token, or an arrow without a direction.
+    ``newlines``: whether the end of a line is a token (it ends a statement) or only space.
+    Result: kinds: name, arrow, mark, newline, end.
+    Raises GraphError at a character that starts no token, or an arrow without a direction.
     """
     tokens, at = [], 0
     while at < len(text):
@@ -124,12 +111,8 @@ def syntax_error(
 class Reader:
     """A place in a list of tokens.
 
-    Parameters
-    ----------
-    text : str
-        What is read.
-    newlines : bool
-        Whether line ends are tokens.
+    ``text``: what is read.
+    ``newlines``: whether line ends are tokens.
     """
 
     def __init__(self, text: str, *, newlines: bool) -> None:

@@ -1,0 +1,77 @@
+"""Placebo treatments: what took the place of the treatment did nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bayescausal.checks.refutation.data import permuted
+from bayescausal.checks.refutation.refutation import Refutation
+from bayescausal.effects.evaluation.outcome_distributions import laws_of
+from bayescausal.model.noise import noise_rule
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.checks.refutation.refits import Refits
+    from bayescausal.evaluation.builder import Builder
+
+__all__ = ["Permuted", "Redrawn"]
+
+
+class Permuted(Refutation):
+    """Shuffle the treatment."""
+
+    name = "permuted"
+    title = "placebo: shuffled"
+    passing = "a treatment that did nothing gets no effect"
+    failing = (
+        "an effect is found where there is none: it comes from the prior or the form of the model"
+    )
+
+    def refit(
+        self, refits: Refits, number: int, rng: np.random.Generator
+    ) -> tuple[float, float, float]:
+        """Refit to treatments in a random order."""
+        data = refits.columns | permuted(refits.fit, refits.treatments, rng)
+        mean, sd = refits.effect(data, refits.seed + number, same=True)
+        return mean, refits.null, sd
+
+
+class Redrawn(Refutation):
+    """Draw the treatment anew from its own equation, given its parents."""
+
+    name = "redrawn"
+    title = "placebo: redrawn"
+    passing = "a treatment that only shares its causes gets no effect: adjustment takes those out"
+    failing = (
+        "the adjustment leaves something of the common causes: the outcome's equation has the "
+        "wrong form"
+    )
+
+    def refuse(self, refits: Refits) -> str:
+        """Refuse treatments without an equation."""
+        structure = refits.fit.structure
+        for name in refits.treatments:
+            if name not in structure.random or name in structure.imputed:
+                return f"{name} has no equation to be drawn from."
+        return ""
+
+    def refit(
+        self, refits: Refits, number: int, rng: np.random.Generator
+    ) -> tuple[float, float, float]:
+        """Refit to treatments drawn at one posterior draw."""
+        place = int(rng.integers(refits.fit.n_draws))
+        data = refits.columns
+        for name in refits.treatments:
+            at, seed = slice(place, place + 1), int(rng.integers(2**31))
+            drawn = laws_of(refits.units, name, _new_draw, at, seed=seed)[0][0]
+            data[name] = drawn.astype(data[name].dtype)
+        mean, sd = refits.effect(data, refits.seed + number, same=True)
+        return mean, refits.null, sd
+
+
+def _new_draw(rv: TensorVariable, value: object, builder: Builder) -> list[TensorVariable]:
+    """Return a new draw of a variable from its own equation."""
+    rule = noise_rule(rv)
+    return [rule.forward(builder.noise(rv.name, rule))]

@@ -1,0 +1,97 @@
+r"""What is seen beside what would be done.
+
+For a treatment with two levels that units have, the association is the contrast of their outcomes,
+from the same fit. A continuous treatment has no two groups; there what is seen is the slope of a
+line of the outcome on the treatment alone, times the distance between the levels,
+
+.. math:: \frac{cov(x, y)}{var(x)} (x_1 - x_0),
+
+with its usual standard error. Neither adjusts for anything: that is the point of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.effects.effect import Effect
+from bayescausal.effects.estimands.association import Association
+from bayescausal.effects.estimands.functionals import Mean
+from bayescausal.effects.estimate import estimate
+from bayescausal.types import BayesCausalError, Set
+
+if TYPE_CHECKING:
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.inference.record import Fit
+
+__all__ = ["beside"]
+
+LINE = (
+    "As seen: the slope of a line on the treatment alone, with nothing adjusted for. An effect "
+    "that is no straight line differs from it for that reason too."
+)
+DRAWS = 2000
+
+
+def beside(fit: Fit, effect: Effect, seed: int) -> Any:
+    """Return the association that stands beside an effect, or why there is none.
+
+    Result: the association, with a note where it is a line; words where it has no answer; None
+        where there is nothing to compare.
+    """
+    asked: Any = effect.estimand
+    if asked.beside == "nothing" or effect.dims:
+        return None
+    if asked.beside == "part":
+        return (
+            "no association beside it. What is seen holds the whole effect of "
+            f"{' and '.join(asked.treatments)}, and this is a part of it."
+        )
+    if len(asked.treatments) != 1:
+        return None
+    if asked.beside == "line":
+        return _line(fit, asked, 1.0, seed) if asked.scale.name == "difference" else None
+    levels: list[Any] = [getattr(asked, role, None) for role in ("treated", "control")]
+    levels = [level.value if isinstance(level, Set) else level for level in levels]
+    if any(level is None or hasattr(level, "describe") or np.ndim(level) for level in levels):
+        return None
+    if not hasattr(asked, "scale") or effect.null is None:
+        return None
+    try:
+        seen = Association(
+            asked.treatments[0],
+            asked.outcome_name,
+            treated=levels[0],
+            control=levels[1],
+            scale=asked.scale,
+            functional=asked.functional,
+            given=asked.given,
+        )
+        return estimate(fit, seen, seed=seed, progressbar=False)
+    except BayesCausalError as error:
+        if asked.scale.name == "difference" and not any(isinstance(v, str) for v in levels):
+            found = _line(fit, asked, float(levels[0]) - float(levels[1]), seed)
+            if found is not None:
+                return found
+        return f"no association beside it. {error}"
+
+
+def _line(fit: Fit, asked: Estimand, distance: float, seed: int) -> tuple[Effect, str] | None:
+    """Return the slope of a line through the data times a distance, as draws."""
+    name, outcome = asked.treatments[0], asked.outcome_name
+    columns = [fit.columns.get(n) for n in (name, outcome)]
+    if any(c is None or c.dtype.kind not in "biuf" for c in columns):
+        return None
+    if not isinstance(asked.functional, Mean) or columns[0].shape != columns[1].shape:  # type: ignore[union-attr]
+        return None
+    x, y = (np.ravel(np.asarray(c, dtype=float)) for c in columns)
+    kept = np.isfinite(x) & np.isfinite(y)
+    x, y = x[kept] - x[kept].mean(), y[kept] - y[kept].mean()
+    if len(x) < 4 or not x.any():
+        return None
+    slope = float(x @ y / (x @ x))
+    error = float(np.sqrt(((y - slope * x) ** 2).sum() / (len(x) - 2) / (x @ x)))
+    noise = np.random.default_rng(seed).normal(size=DRAWS)
+    draws = distance * (slope + error * (noise - noise.mean()))
+    return Effect(draws, name=f"line {name} -- {outcome}"), LINE

@@ -1,0 +1,1 @@
+"""What a hidden common cause would do to an answer."""

@@ -1,0 +1,1 @@
+"""What the priors do to an answer."""

@@ -65,7 +65,8 @@ class Support:
     chance : ndarray, dims (draw, unit, level)
         The propensity of each level.
     weights : ndarray, dims (draw, unit)
-        Stabilised inverse-probability weights.
+        Stabilised inverse-probability weights; for the overlap population, the chance of the
+        other level.
     values : ndarray, dims (unit,)
         The treatment itself.
     """
@@ -106,8 +107,8 @@ def support_of_treatment(
         A random variable that was observed.
     draws : slice
         Which posterior draws.
-    effect : {"ATE", "ATT", "ATU"}
-        For whom: everyone, or those at the last or the first of two levels.
+    effect : {"ATE", "ATT", "ATU", "ATO"}
+        For whom: everyone, those at the last or the first of two levels, or everyone by overlap.
 
     Raises
     ------
@@ -169,6 +170,8 @@ def _levels(
             f"effect={effect!r} for {treatment!r}, which has {len(codes)} levels.",
             expected="'ATE', or a treatment with two levels.",
         )
+    elif effect == "ATO":
+        weights = 1.0 - own
     else:
         target = 1 if effect == "ATT" else 0
         weights = chance[..., target] / own

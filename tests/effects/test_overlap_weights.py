@@ -208,3 +208,27 @@ def test_rows_that_stay_in_a_file_are_added_piece_by_piece(tmp_path):
     e = 1 / (1 + np.exp(-np.where(data["z"] == 1, 1.0, -0.5)))
     exact = np.average(1 + 0.5 * data["w"], weights=e * (1 - e))
     assert bc.estimate(fit, bc.ATO("x", "y")).mean() == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("subgroup", [False, True])
+def test_finite_causes_of_the_treatment_are_not_averaged_before_units_are_weighted(subgroup):
+    """Of fresh units, finite variables are summed out of averages; weights read them.
+
+    effect(z) = .2 + .1 z, e = .15 or .7: sum_z P(z) e (1 - e) effect(z) / sum_z P(z) e (1 - e).
+    """
+    with pm.Model(coords={"unit": [0]}) as model:
+        s = pm.Normal("s", 0, 1)
+        w = pm.Bernoulli("w", 0.3, dims="unit")
+        z = pm.Bernoulli("z", 0.4 + 0.1 * w, dims="unit")
+        p = pm.Deterministic("p", 0.15 + 0.55 * z + s, dims="unit")
+        x = pm.Bernoulli("x", p, dims="unit")
+        pm.Bernoulli("y", 0.2 + 0.2 * x + 0.1 * z * x + 0.1 * z, dims="unit")
+    share = 0.5 if subgroup else 0.3 * 0.5 + 0.7 * 0.4
+    weight = np.array([(1 - share) * 0.15 * 0.85, share * 0.7 * 0.3])
+    right = (weight @ [0.2, 0.3]) / weight.sum()
+    unweighted = 0.2 + 0.1 * share
+    question = bc.ATO("x", "y", given={"w": 1} if subgroup else None)
+    known = bc.truth(model, {"s": 0.0}, units=50_000, seed=1)
+    found = bc.estimate(known, question)
+    assert float(found) == pytest.approx(right, abs=0.003)  # sd of a share in 50,000 units / 10
+    assert abs(right - unweighted) > 0.01

@@ -108,8 +108,10 @@ class Question:
         for name in self.reads:
             where[name] = len(requests)
             requests.append(Request(NATURAL, name, "draw"))
-        weighting = self.estimand.weighting
+        weighting, held = self.estimand.weighting, self.reads
         if weighting is not None:
+            # units weigh by what the chance reads: that is not averaged over beforehand
+            held = (*held, *self.structure.graph.predecessors(weighting.variable))
             where[CHANCE] = len(requests)
             level = Event(Probability(equals=encode(self.fit, weighting.variable, weighting.level)))
             requests.append(Request(NATURAL, weighting.variable, "probability", level))
@@ -119,7 +121,7 @@ class Question:
             requests,
             recomputed=self.recomputed,
             varying=self.units.varies,
-            conditions=self.reads,
+            conditions=held,
             coupling=self.couplings,
         )
         if self.estimand.derivative:

@@ -12,9 +12,9 @@ import time
 
 import numpy as np
 import pymc as pm
-import pytest
 import pytensor
 import pytensor.tensor as pt
+import pytest
 
 import bayescausal as bc
 from bayescausal.model.noise.signs import sign_of

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.inference.data.duplicate_columns import one_name_each
-from bayescausal.model.interventions.support import Support, is_discrete, support_of
 from bayescausal.model.formulas.text import by_accident
+from bayescausal.model.interventions.support import Support, is_discrete, support_of
 from bayescausal.model.kinds import as_label, kind_of
 from bayescausal.model.structure.rebuild import is_index
 from bayescausal.types import DataError, closest

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+import xarray as xr
 
 import bayescausal as bc
 from bayescausal.effects.words.as_code import as_code
@@ -232,3 +233,39 @@ def test_finite_causes_of_the_treatment_are_not_averaged_before_units_are_weight
     found = bc.estimate(known, question)
     assert float(found) == pytest.approx(right, abs=0.003)  # sd of a share in 50,000 units / 10
     assert abs(right - unweighted) > 0.01
+
+
+def schools(two_steps):
+    """Return a truth of 30 pupils in 6 schools (in 2 districts), the treatment of schools."""
+    school, z = np.arange(30) % 6, np.linspace(-1, 1, 6)
+    with pm.Model(coords={"district": [0, 1], "school": range(6), "pupil": range(30)}) as model:
+        index = pm.Data("index", school, dims="pupil")
+        part = pm.Data("part", np.arange(6) % 2, dims="school")
+        cause = pm.Normal("z", 0, 1, dims="school")
+        b = pm.Normal("b")
+        if two_steps:
+            t = pm.Bernoulli("t", 0.5, dims="district")[part]
+        else:
+            t = pm.Bernoulli("t", logit_p=2 * cause, dims="school")
+        pm.Normal("y", (b + cause[index]) * t[index], 1, dims="pupil")
+    columns = {"index": ("pupil", school), "part": ("school", np.arange(6) % 2)}
+    columns |= {"z": ("school", z), "y": ("pupil", np.zeros(30))}
+    columns["t"] = ("district", [0, 1]) if two_steps else ("school", [0, 1, 0, 1, 0, 1])
+    return bc.truth(model, {"b": 1.0}, xr.Dataset(columns)), z[school]
+
+
+def test_a_treatment_of_groups_weighs_their_members():
+    known, z = schools(two_steps=False)
+    e = 1 / (1 + np.exp(-2 * z))
+    w = e * (1 - e)
+    found = bc.estimate(known, bc.ATO("t", "y"))
+    assert float(found) == pytest.approx((w * (1 + z)).sum() / w.sum(), rel=1e-9)
+
+
+def test_groups_of_groups_are_not_taken_for_groups():
+    """The index to schools does not say the district: x[part][index]."""
+    known, z = schools(two_steps=True)
+    assert float(bc.estimate(known, bc.ATE("t", "y"))) == pytest.approx(1 + z.mean(), rel=1e-9)
+    for question in (bc.ATT, bc.ATO):
+        with pytest.raises(EstimandError, match="which pupil belongs cannot be told"):
+            bc.estimate(known, question("t", "y"))

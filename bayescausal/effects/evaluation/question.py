@@ -220,7 +220,8 @@ def resolve(
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
     used = {world for arm in arms for world in (arm.world, arm.without)}
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
-    belongs = _refuse_levels(structure, units, estimand, reads)
+    weighed = () if estimand.weighting is None else (estimand.weighting.variable,)
+    belongs = _refuse_levels(structure, units, estimand, (*reads, *weighed))
     return Question(
         fit=fit,
         estimand=estimand,

@@ -92,6 +92,27 @@ def test_only_the_levels_that_an_effect_needs_count():
     assert (verdicts["ATT"].values["weights"][0][fit.columns["x"] == 1] == 1).all()
 
 
+def test_the_overlap_population_is_shown_by_its_own_weights():
+    """Li, Morgan and Zaslavsky (2018): treated weigh 1 - e, controls e; targets e (1 - e)."""
+    fit = study(6.0)
+    check, plain = bc.overlap(fit, bc.ATO("x", "y")), bc.overlap(fit, "x", "y")
+    e, x = expit(6.0 * fit.columns["z"]), fit.columns["x"]
+    weights = np.where(x == 1, 1 - e, e)
+    np.testing.assert_allclose(check.values["weights"][0], weights, atol=1e-14)
+    kept = [weights[x == k].sum() ** 2 / (weights[x == k] ** 2).sum() for k in (0, 1)]
+    np.testing.assert_allclose(check.table["ess"], kept)
+    out = check.values["units"]["beyond"] > 0.5
+    assert out.tolist() == (plain.values["units"]["beyond"] > 0.5).tolist()
+    share = (e * (1 - e))[out].sum() / (e * (1 - e)).sum()
+    assert f"carry {share:.1%} of the overlap weights" in check.finding
+    assert plain.verdict == "fail"
+    assert share < 0.1 < out.mean()
+    after = check.values["balance"]["after"].abs().iloc[0]
+    assert after < plain.values["balance"]["after"].abs().iloc[0]
+    assert bc.overlap(fit, "x", "y", effect="ATO").finding == check.finding
+    assert bc.overlap(study(0.5), bc.ATO("x", "y")).verdict == "pass"
+
+
 def test_an_equation_that_misses_a_cause_leaves_a_difference():
     right = bc.overlap(study(1.0), "x", covariates=["z", "w"])
     wrong = bc.overlap(study(1.0, also=1.0), "x", covariates=["z", "w"])
@@ -189,7 +210,7 @@ def test_effective_size_of_equal_weights_is_their_number():
         (lambda f: bc.overlap(f, "pair"), EstimandError, "'pair' is a vector"),
         (lambda f: bc.overlap(f, "dose", effect="ATT"), EstimandError, "no two levels"),
         (lambda f: bc.overlap(f, "kind", effect="ATT"), EstimandError, "has 3 levels"),
-        (lambda f: bc.overlap(f, "kind", effect="ATX"), EstimandError, "one of ATE, ATT, ATU"),
+        (lambda f: bc.overlap(f, "kind", effect="ATX"), EstimandError, "one of ATE, ATT, ATU, ATO"),
         (lambda f: bc.overlap(f, "kind", limit=2), EstimandError, "limit=2"),
         (lambda f: bc.overlap(f, "kind", draws=0), EstimandError, "draws=0"),
         (lambda f: bc.overlap(f, "kind", covariates=["zz"]), UnknownVariableError, "'zz'"),

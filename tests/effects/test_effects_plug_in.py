@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 
 import bayescausal as bc
@@ -292,3 +293,70 @@ def test_a_loud_prior_says_so():
     verdict = identify("X -> Y", "X", "Y")
     found = plug_in(verdict, {"X": [0, 1, 1], "Y": [0, 0, 1]}, draws=100, seed=1)
     assert "speaks loudly" in found.notes[1]
+
+
+# --------------------------------------------- questions of which one formula is a part alone
+
+
+def two_causes():
+    """Return P(w, z, x, y), the effect at each (w, z), and the model with the same arrows."""
+    share = {0: 0.4, 1: 0.55}
+    e, lift = {0: 0.15, 1: 0.7}, {(a, b): 0.1 + 0.2 * a + 0.3 * b for a in (0, 1) for b in (0, 1)}
+    rows = []
+    for w, z, x, y in itertools.product((0, 1), repeat=4):
+        parts = [(w, 0.3), (z, share[w]), (x, e[z]), (y, 0.1 + 0.15 * z + lift[w, z] * x)]
+        p = np.prod([chance if one else 1 - chance for one, chance in parts])
+        rows.append({"w": w, "z": z, "x": x, "y": y, "p": p})
+    with pm.Model(coords={"unit": [0]}) as model:
+        w = pm.Bernoulli("w", 0.3, dims="unit")
+        z = pm.Bernoulli("z", 0.4 + 0.15 * w, dims="unit")
+        x = pm.Bernoulli("x", 0.15 + 0.55 * z, dims="unit")
+        pm.Bernoulli("y", 0.1 + 0.15 * z + (0.1 + 0.2 * w + 0.3 * z) * x, dims="unit")
+    return pd.DataFrame(rows), share, e, lift, model
+
+
+def test_overlap_weights_by_enumeration():
+    table, share, e, lift, model = two_causes()
+
+    def right(w, z):
+        """Return sum P(w) P(z | w) e (1 - e) effect / the same without the effect."""
+        cells = [(a, b) for a in w for b in z]
+        chance = {(a, b): (0.3 if a else 0.7) * (share[a] if b else 1 - share[a]) for a, b in cells}
+        weight = {c: chance[c] * e[c[1]] * (1 - e[c[1]]) for c in cells}
+        return sum(weight[c] * lift[c] for c in cells) / sum(weight.values())
+
+    plain = bc.identify(model, bc.ATO("x", "y"))
+    found = plug_in(plain, table, count="p", empirical=True)
+    assert float(found) == pytest.approx(right((0, 1), (0, 1)), abs=1e-12)
+    assert found.label == "ATO(x=1 against x=0; y)"
+    back = plug_in(plain, table, count="p", empirical=True, treated=0, control=1)
+    assert float(back) == pytest.approx(-float(found), abs=1e-12)
+    one = plug_in(plain, table, count="p", empirical=True, given={"z": 1})
+    assert float(one) == pytest.approx(right((0, 1), (1,)), abs=1e-12)
+    within = bc.identify(model, bc.ATO("x", "y", given={"w": 1}))
+    some = plug_in(within, table, count="p", empirical=True, given={"w": 1})
+    assert float(some) == pytest.approx(right((1,), (0, 1)), abs=1e-12)
+    counts = table.assign(p=np.round(table["p"] * 50_000))
+    drawn = plug_in(plain, counts, count="p", seed=1, draws=1000)
+    assert abs(drawn.mean() - float(found)) < 5 * drawn.sd()
+    wide = pd.concat([table, table.assign(x=table["x"] + 1)])
+    with pytest.raises(EstimandError, match="one of two values; 'x' has 3"):
+        plug_in(plain, wide, count="p", empirical=True)
+
+
+def test_effects_along_paths_by_the_mediation_formula():
+    """Pearl (2012) again: along m the natural indirect, along the arrow the natural direct one."""
+    m, y = {0: 0.4, 1: 0.75}, {(1, 1): 0.8, (1, 0): 0.4, (0, 1): 0.3, (0, 0): 0.2}
+    rows = [
+        {"t": a, "m": b, "y": c, "p": 0.5 * abs(1 - b - m[a]) * abs(1 - c - y[a, b])}
+        for a, b, c in itertools.product((0, 1), repeat=3)
+    ]
+    direct, through = ["t", "y"], ["t", "m", "y"]
+    for paths, value in (([through], 0.035), ([direct], 0.32), ([direct, through], 0.46)):
+        with pm.Model(coords={"unit": [0]}) as model:
+            t = pm.Bernoulli("t", 0.5, dims="unit")
+            mediator = pm.Bernoulli("m", 0.4 + 0.35 * t, dims="unit")
+            pm.Bernoulli("y", 0.2 + 0.2 * t + 0.1 * mediator, dims="unit")
+        verdict = bc.identify(model, bc.PSE("t", "y", paths=paths))
+        found = plug_in(verdict, pd.DataFrame(rows), count="p", empirical=True)
+        assert float(found) == pytest.approx(value, abs=1e-12)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+import xarray as xr
 
 import bayescausal as bc
 from bayescausal.effects.words.as_code import as_code
@@ -208,3 +209,63 @@ def test_rows_that_stay_in_a_file_are_added_piece_by_piece(tmp_path):
     e = 1 / (1 + np.exp(-np.where(data["z"] == 1, 1.0, -0.5)))
     exact = np.average(1 + 0.5 * data["w"], weights=e * (1 - e))
     assert bc.estimate(fit, bc.ATO("x", "y")).mean() == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("subgroup", [False, True])
+def test_finite_causes_of_the_treatment_are_not_averaged_before_units_are_weighted(subgroup):
+    """Of fresh units, finite variables are summed out of averages; weights read them.
+
+    effect(z) = .2 + .1 z, e = .15 or .7: sum_z P(z) e (1 - e) effect(z) / sum_z P(z) e (1 - e).
+    """
+    with pm.Model(coords={"unit": [0]}) as model:
+        s = pm.Normal("s", 0, 1)
+        w = pm.Bernoulli("w", 0.3, dims="unit")
+        z = pm.Bernoulli("z", 0.4 + 0.1 * w, dims="unit")
+        p = pm.Deterministic("p", 0.15 + 0.55 * z + s, dims="unit")
+        x = pm.Bernoulli("x", p, dims="unit")
+        pm.Bernoulli("y", 0.2 + 0.2 * x + 0.1 * z * x + 0.1 * z, dims="unit")
+    share = 0.5 if subgroup else 0.3 * 0.5 + 0.7 * 0.4
+    weight = np.array([(1 - share) * 0.15 * 0.85, share * 0.7 * 0.3])
+    right = (weight @ [0.2, 0.3]) / weight.sum()
+    unweighted = 0.2 + 0.1 * share
+    question = bc.ATO("x", "y", given={"w": 1} if subgroup else None)
+    known = bc.truth(model, {"s": 0.0}, units=50_000, seed=1)
+    found = bc.estimate(known, question)
+    assert float(found) == pytest.approx(right, abs=0.003)  # sd of a share in 50,000 units / 10
+    assert abs(right - unweighted) > 0.01
+
+
+def schools(two_steps):
+    """Return a truth of 30 pupils in 6 schools (in 2 districts), the treatment of schools."""
+    school, z = np.arange(30) % 6, np.linspace(-1, 1, 6)
+    with pm.Model(coords={"district": [0, 1], "school": range(6), "pupil": range(30)}) as model:
+        index = pm.Data("index", school, dims="pupil")
+        part = pm.Data("part", np.arange(6) % 2, dims="school")
+        cause = pm.Normal("z", 0, 1, dims="school")
+        b = pm.Normal("b")
+        if two_steps:
+            t = pm.Bernoulli("t", 0.5, dims="district")[part]
+        else:
+            t = pm.Bernoulli("t", logit_p=2 * cause, dims="school")
+        pm.Normal("y", (b + cause[index]) * t[index], 1, dims="pupil")
+    columns = {"index": ("pupil", school), "part": ("school", np.arange(6) % 2)}
+    columns |= {"z": ("school", z), "y": ("pupil", np.zeros(30))}
+    columns["t"] = ("district", [0, 1]) if two_steps else ("school", [0, 1, 0, 1, 0, 1])
+    return bc.truth(model, {"b": 1.0}, xr.Dataset(columns)), z[school]
+
+
+def test_a_treatment_of_groups_weighs_their_members():
+    known, z = schools(two_steps=False)
+    e = 1 / (1 + np.exp(-2 * z))
+    w = e * (1 - e)
+    found = bc.estimate(known, bc.ATO("t", "y"))
+    assert float(found) == pytest.approx((w * (1 + z)).sum() / w.sum(), rel=1e-9)
+
+
+def test_groups_of_groups_are_not_taken_for_groups():
+    """The index to schools does not say the district: x[part][index]."""
+    known, z = schools(two_steps=True)
+    assert float(bc.estimate(known, bc.ATE("t", "y"))) == pytest.approx(1 + z.mean(), rel=1e-9)
+    for question in (bc.ATT, bc.ATO):
+        with pytest.raises(EstimandError, match="which pupil belongs cannot be told"):
+            bc.estimate(known, question("t", "y"))

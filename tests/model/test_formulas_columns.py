@@ -7,14 +7,16 @@ and products whose expansion does not end.
 
 from __future__ import annotations
 
+import re
 import time
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.types import FormulaError
+from bayescausal.types import DataError, FormulaError
 
 N = 60
 RNG = np.random.default_rng(0)
@@ -49,6 +51,47 @@ REFUSED = [
 def test_columns_that_are_something_else_are_refused_with_what_to_do(formula, said):
     with pytest.raises(FormulaError, match=f"(?s){said}"):
         bc.model_from_formulas([formula], data=DATA)
+
+
+WRITTEN = [
+    ("{:.1f} kg", r"a unit \('kg'\): read them as numbers"),
+    ("{:,.0f}", r"commas between thousands"),
+    ("{:.1f}%", r"a unit \('%'\)"),
+    ("${:,.2f}", r"a currency \('\$'\) and commas between thousands"),
+    ("-{:.3f} m²", r"a unit \('m²'\)"),
+]
+
+
+@pytest.mark.parametrize(("written", "said"), WRITTEN)
+def test_numbers_with_units_or_separators_are_told_how_to_be_read(written, said):
+    """The code in the message gives back the numbers that were written."""
+    numbers = np.linspace(1200, 98000, N)
+    data = DATA.assign(x=[written.format(v) for v in numbers])
+    with pytest.raises(FormulaError, match=said) as caught:
+        bc.model_from_formulas(["y ~ x"], data=data)
+    code = re.search(r"pd\.to_numeric\(.*\)", str(caught.value))[0]
+    sign = -1 if written.startswith("-") else 1
+    np.testing.assert_allclose(eval(code, {"pd": pd, "data": data}), sign * numbers, rtol=1e-3)
+    assert "look like dates" not in str(caught.value)
+
+
+def test_decimal_commas_mixed_units_and_house_numbers():
+    for cells, said in (
+        ([f"{v:.1f}".replace(".", ",") for v in range(N)], "decimal commas"),
+        ([f"{v} g" if v % 2 else f"{v} kg" for v in range(N)], "convert them to one unit first"),
+        ([f"{v}{chr(97 + v % 26)}" for v in range(N)], r"\(1 \| x\)"),
+    ):
+        with pytest.raises(FormulaError, match=said):
+            bc.model_from_formulas(["y ~ x"], data=DATA.assign(x=cells))
+
+
+def test_text_where_a_model_has_numbers_is_told_the_same():
+    with pm.Model(coords={"unit": range(N)}) as model:
+        x = pm.Data("x", np.zeros(N), dims="unit")
+        pm.Normal("y", pm.Normal("b") * x, 1, dims="unit")
+    cells = DATA.assign(x=[f"{v} kg" for v in range(N)])
+    with pytest.raises(DataError, match=r"removesuffix\(' kg'\)"):
+        bc.fit(model, cells, progressbar=False)
 
 
 def test_many_levels_are_said_and_few_are_not():

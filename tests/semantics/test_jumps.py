@@ -223,3 +223,22 @@ def test_inner_draws_of_a_slope_are_as_many_as_its_own_scale_needs():
     effect = bc.estimate(known, bc.Slope("x", "y"))
     assert effect.mc_error < 0.01
     assert abs(effect.mean() - right) < 5 * effect.mc_error
+
+
+@pytest.mark.parametrize(
+    "dose",
+    [
+        lambda z: pm.Gamma("d", 3, pt.exp(-0.3 * z), dims="unit"),
+        lambda z: pm.Weibull("d", 3, pt.exp(0.3 * z), dims="unit"),
+        lambda z: pm.Uniform("d", 1, 1 + pt.exp(z), dims="unit"),
+    ],
+)
+def test_a_slope_in_a_dose_of_fresh_units_of_any_family(dose):
+    """y = 2 d: the slope is 2. The step is taken from doses drawn by their noise."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Normal("z", 0, 1, dims="unit")
+        b = pm.Normal("b")
+        pm.Normal("y", b * dose(z) + z, 1, dims="unit")
+    known = bc.truth(model, {"b": 2.0}, units=200, seed=1)
+    found = bc.estimate(known, bc.Slope("d", "y", at=1.5))
+    assert float(found) == pytest.approx(2.0, rel=1e-6)

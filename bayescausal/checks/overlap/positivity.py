@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = ["overlap"]
 
-EFFECTS = ("ATE", "ATT", "ATU")
+EFFECTS = ("ATE", "ATT", "ATU", "ATO")
 #: Shares of units beyond support, and of an arm's size that is kept, that fail or warn.
 FEW, LEAST, LITTLE = 0.01, 0.2, 0.5
 #: A standardised difference that matters.
@@ -69,6 +69,14 @@ MEANING = {
     "fail": "For some units there are no like ones that were treated differently: their effect "
     "rests on the form of the model. Ask about the units inside the support (given=), or about "
     "the treated alone (ATT).",
+}
+#: The same of the overlap population, which leaves units without like ones nearly out by itself.
+MEANING_WEIGHTED = {
+    "pass": "Units whose treatment was open weigh most, and they are many in both arms.",
+    "warn": "The answer is about those whose treatment was open, a part of the units: say who they "
+    "are (values['units'] has their weights).",
+    "fail": "Even weighted by overlap, the answer rests on units without like ones that were "
+    "treated differently. Ask about the units inside the support (given=).",
 }
 
 
@@ -95,9 +103,9 @@ def overlap(
         With it, the covariates of the back-door set are balanced too.
     covariates : sequence of str, optional
         What to balance. Default: the observed parents of the treatment, and the adjustment set.
-    effect : {"ATE", "ATT", "ATU"}
-        For whom: everyone; those at the larger of two levels; those at the smaller. Default: as
-        the question says, or everyone.
+    effect : {"ATE", "ATT", "ATU", "ATO"}
+        For whom: everyone; those at the larger of two levels; those at the smaller; everyone by
+        overlap weights. Default: as the question says, or everyone.
     limit : float
         A unit is beyond the support of a level if its chance of it is below this share of the
         average chance.
@@ -140,7 +148,8 @@ def overlap(
     question = question_in(treatment)
     if effect is None:
         groups = {"treated": "ATT", "control": "ATU"}
-        effect = groups.get(getattr(question, "group", ""), "ATE")
+        weighted = getattr(question, "weighting", None) is not None
+        effect = "ATO" if weighted else groups.get(getattr(question, "group", ""), "ATE")
     treatment, outcome = _one(*named(treatment, outcome))
     _check_options(effect, limit, draws)
     treatment, outcome = plain_name(treatment), outcome and plain_name(outcome)
@@ -148,15 +157,15 @@ def overlap(
     units = _units(fit, treatment)
     chosen = some_draws(fit, draws)
     support = support_of_treatment(fit, units, treatment, chosen, effect)
-    levels = {"ATE": None, "ATT": (0,), "ATU": (1,)}[effect]
+    levels = {"ATT": (0,), "ATU": (1,)}.get(effect)
     concerned = _concerned(support, effect)
     beyond = support.beyond(limit, levels) & concerned
     arms = _arms(support, beyond, effect)
     names, notes = covariates_of(fit, treatment, outcome, covariates)
     columns, more = covariate_columns(fit, units, treatment, names, chosen)
     balance = balance_table(columns, support)
-    share = float((beyond.mean(axis=0) > 0.5)[concerned].mean())
-    verdict, reasons = _verdict(share, arms, balance)
+    share = _share(support, beyond, concerned, effect)
+    verdict, reasons = _verdict(share, arms, balance, effect)
     latent = sorted(set(fit.structure.graph.predecessors(treatment)) & set(fit.latent))
     if latent:
         notes.append(f"The propensity is given {', '.join(latent)}, latent, as the draws have it.")
@@ -167,7 +176,7 @@ def overlap(
         name=f"overlap of {treatment}",
         verdict=verdict,
         finding=_finding(treatment, support, beyond, concerned, arms, reasons, effect),
-        meaning=MEANING[verdict],
+        meaning=(MEANING_WEIGHTED if effect == "ATO" else MEANING)[verdict],
         table=arms,
         notes=(*notes, *more),
         values={
@@ -249,9 +258,18 @@ def _one(treatment: Names, outcome: str | None) -> tuple[str, str | None]:
 
 def _concerned(support: Support, effect: str) -> np.ndarray:
     """Return the units that the effect is about."""
-    if effect == "ATE":
+    if effect in ("ATE", "ATO"):
         return np.ones(len(support.arm), dtype=bool)
     return np.asarray(support.arm == (1 if effect == "ATT" else 0))
+
+
+def _share(support: Support, beyond: np.ndarray, concerned: np.ndarray, effect: str) -> float:
+    """Return the share of the population asked about that is beyond support."""
+    out = (beyond.mean(axis=0) > 0.5)[concerned]
+    if effect != "ATO":
+        return float(out.mean())
+    weigh = support.chance.prod(axis=-1).mean(axis=0)
+    return float(weigh[out].sum() / weigh.sum())
 
 
 def _arms(support: Support, beyond: np.ndarray, effect: str) -> pd.DataFrame:
@@ -280,7 +298,7 @@ def _arms(support: Support, beyond: np.ndarray, effect: str) -> pd.DataFrame:
 
 
 def _verdict(
-    share: float, arms: pd.DataFrame, balance: pd.DataFrame
+    share: float, arms: pd.DataFrame, balance: pd.DataFrame, effect: str
 ) -> tuple[str, dict[str, list[str]]]:
     """Apply the rule; return the reasons beside the verdict."""
     kept = arms["ess_share"]
@@ -288,7 +306,8 @@ def _verdict(
         balance["after"].abs() > np.maximum(DIFFERS, balance["chance"].to_numpy(dtype=float))
     ]
     reasons = {"kept": list(kept.index[kept < LITTLE]), "uneven": [str(n) for n in uneven]}
-    if share > TOO_MANY or bool((kept < LEAST).any()):
+    # overlap weights are never large: few that weigh much say who is asked about
+    if share > TOO_MANY or (effect != "ATO" and bool((kept < LEAST).any())):
         return "fail", reasons
     if share > FEW or reasons["kept"] or reasons["uneven"]:
         return "warn", reasons
@@ -305,7 +324,7 @@ def _finding(
     effect: str,
 ) -> str:
     out = beyond.mean(axis=0) > 0.5
-    whom = {"ATE": "units", "ATT": "treated units", "ATU": "control units"}[effect]
+    whom = {"ATT": "treated units", "ATU": "control units"}.get(effect, "units")
     total = int(concerned.sum())
     if out.any():
         split = [
@@ -317,6 +336,9 @@ def _finding(
             f"{int(out.sum())} of {total} {whom} ({out.sum() / total:.0%}) are beyond the support "
             f"of a level of {treatment}: {'; '.join(split)}."
         )
+        if effect == "ATO":
+            share = _share(support, beyond, concerned, effect)
+            text += f" They carry {share:.1%} of the overlap weights."
     else:
         text = f"None of {total} {whom} is beyond the support of a level of {treatment}."
     at = int(arms["ess_share"].argmin())

@@ -61,7 +61,8 @@ class Support:
     ``labels``: the levels.
     ``arm`` (unit,): the level that each unit had.
     ``chance`` (draw, unit, level): the propensity of each level.
-    ``weights`` (draw, unit): Stabilised inverse-probability weights.
+    ``weights`` (draw, unit): stabilised inverse-probability weights; for the overlap
+        population, the chance of the other level.
     ``values`` (unit,): the treatment itself.
     """
 
@@ -88,7 +89,8 @@ def support_of_treatment(
     """Return propensities and weights of an observed treatment.
 
     ``treatment``: a random variable that was observed.
-    ``effect``: for whom: everyone, or those at the last or the first of two levels.
+    ``effect``: for whom: everyone, those at the last or the first of two levels, or everyone by
+        overlap.
     Raises EstimandError if the treatment does not vary, is a vector, or `effect` does not apply to
         it.
     """
@@ -142,6 +144,8 @@ def _levels(
             f"effect={effect!r} for {treatment!r}, which has {len(codes)} levels.",
             expected="'ATE', or a treatment with two levels.",
         )
+    elif effect == "ATO":
+        weights = 1.0 - own
     else:
         target = 1 if effect == "ATT" else 0
         weights = chance[..., target] / own

@@ -55,9 +55,12 @@ def index_of(structure: Structure, outcome: str, frame: Sequence[str], dim: str)
         own = tuple(model.named_vars_to_dims.get(places[0]) or ())
         integer = str(model[places[0]].dtype).startswith(("int", "uint"))
         base = node.inputs[0]
+        looked_up = [  # groups of groups, by another index: x[district][school]
+            v for v in ancestors([base]) if isinstance(getattr(v.owner, "op", None), type(node.op))
+        ]
         groups = {
             tuple(model.named_vars_to_dims.get(named[v]) or ())
-            for v in ancestors([base])
+            for v in ancestors([base], blockers=looked_up)
             if v in named and getattr(v, "ndim", 0) == base.ndim
         }
         if own == tuple(frame) and integer and (dim,) in groups:

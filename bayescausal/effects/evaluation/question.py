@@ -104,12 +104,14 @@ class Question:
         for name in self.reads:
             where[name] = len(requests)
             requests.append(Request(NATURAL, name, "draw"))
-        weighting = self.estimand.weighting
+        weighting, held = self.estimand.weighting, self.reads
         if weighting is not None:
+            # units weigh by what the chance reads: that is not averaged over beforehand
+            held = (*held, *self.structure.graph.predecessors(weighting.variable))
             where[CHANCE] = len(requests)
             level = Event(Probability(equals=encode(self.fit, weighting.variable, weighting.level)))
             requests.append(Request(NATURAL, weighting.variable, "probability", level))
-        program = self.compiled(requests, self.reads)
+        program = self.compiled(requests, held)
         if self.estimand.derivative:
             refuse_drawn_jumps(self.structure, self.estimand, program)
         return program, where
@@ -218,6 +220,7 @@ def resolve(
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
     if not joint:
         notes = (*notes, *taken_couplings(structure, worlds, estimand.outcome_name, couplings))
+    weighed = () if estimand.weighting is None else (estimand.weighting.variable,)
     return Question(
         fit=fit,
         estimand=estimand,
@@ -231,7 +234,7 @@ def resolve(
         notes=notes,
         clusters=clusters_of(fit, estimand, units),
         reads=reads,
-        belongs=groups_read(structure, units, estimand, reads),
+        belongs=groups_read(structure, units, estimand, (*reads, *weighed)),
         abducted=abducted,
         crossing=reached if joint else frozenset(),
         couplings=couplings,

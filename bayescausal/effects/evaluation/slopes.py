@@ -106,9 +106,8 @@ def spread_of(units: Units, name: str) -> float | None:
         spread = float(np.nanstd(np.asarray(column, dtype=float)))
     else:
         redrawn = frozenset(units.structure.random) if units.fresh else frozenset()
-        value = units.structure.variable(name)
         try:
-            blocks = _values(units, {"natural": {}}, redrawn, [(value, "natural")])
+            blocks = _values(units, {"natural": {}}, redrawn, [(name, "natural")])
             drawn = [np.asarray(block.values[0], dtype=float).reshape(-1) for block in blocks]
         except BayesCausalError:
             return None
@@ -162,9 +161,12 @@ def _values(
     recomputed: frozenset[str],
     wanted: Any,
 ) -> Any:
-    """Return the blocks of some expressions, each in its world."""
+    """Return the blocks of some variables (by name) or expressions, each in its world."""
     builder = Builder(units.structure, worlds, recomputed, units.varies, {})
-    outputs = [builder.substitute([v], w, inside=True)[0] for v, w in wanted]
+    outputs = [
+        builder.value(v, w) if isinstance(v, str) else builder.substitute([v], w, inside=True)[0]
+        for v, w in wanted
+    ]
     program = builder.compile((), outputs)
     total = units.fit.n_draws
     draws = slice(0, total, max(total // DRAWS, 1))

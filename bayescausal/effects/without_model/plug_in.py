@@ -49,6 +49,8 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from bayescausal.annotations import Data
     from bayescausal.effects.estimands.scales import EffectScale
     from bayescausal.graph.identification.expression import Expression
@@ -63,6 +65,8 @@ _ARMS = {
     "ATU": ((0, 1), (0, 0)),
     "NDE": ((1, 0), (0, 0)),
     "NIE": ((0, 1), (0, 0)),
+    "PSE": ((1, 0), (0, 0)),
+    "ATO": ((1, 1), (0, 0)),
 }
 
 
@@ -87,8 +91,8 @@ def plug_in(
     Parameters
     ----------
     identification : Identification
-        The verdict of :func:`bayescausal.identify`, or of `identify_effect` for ATT, ATU, CDE, NDE
-        or NIE. It must be identified.
+        The verdict of :func:`bayescausal.identify` on names or on a question. It must be
+        identified.
     data : DataFrame or Mapping
         Discrete columns for all variables of the formula, one row per unit; or one row per
         cell, with `count`.
@@ -162,7 +166,8 @@ def plug_in(
     assert identification.estimand is not None
     question = identification.question
     formula, kind = identification.estimand, identification.kind
-    names = sorted(needed(formula))
+    averaged = _averaged_causes(identification, given)
+    names = sorted({*needed(formula), *averaged, *(question.treatment if averaged else ())})
     cells = read_cells(data, names, count=count, levels=levels)
     worlds = [_values(question.treatment, treated, "treated")]
     if control is not None:
@@ -172,12 +177,17 @@ def plug_in(
             f"control=None asks for one world, and {kind} is about two.", expected="control=."
         )
     own = question.natural if kind not in ("ATT", "ATU") else ()  # these say it themselves
-    fixed = _given((*question.given, *own), given)
-    loose = identification.any_value
+    asked = [name for name in (*question.given, *own) if name not in averaged]
+    fixed = _given(tuple(asked), given)
+    loose = identification.any_value | set(averaged)
     weigh = _Reader(cells, formula, question.outcome, question.treatment, loose, event)
+    if kind == "ATO":
+        weigh.weight_by_overlap(worlds, averaged, _causes(question), fixed)
+    along = kind == "PSE" and any(f"{n}'" in formula.free for n in question.treatment)
+    chosen = "TE" if kind == "PSE" and not along else kind  # along all paths it is the total
     arms = [
-        weigh.at(_world(worlds, arm, question, nested=kind in ("NDE", "NIE")) | fixed)
-        for arm in _ARMS[kind][: len(worlds)]
+        weigh.at(_world(worlds, arm, question, nested=chosen in ("NDE", "NIE", "PSE")) | fixed)
+        for arm in _ARMS[chosen][: len(worlds)]
     ]
     if empirical:
         blocks = iter([cells.probabilities()[None]])
@@ -226,8 +236,9 @@ class _Reader:
         self.cells, self.formula, self.treatment = cells, formula, treatment
         self.outcome = tuple(n for n in outcome if n in formula.free)
         self.loose = tuple(n for n in cells.names if n in loose)
-        self.fixed = tuple(sorted(formula.free - {*self.outcome, *self.loose}))
+        self.fixed = tuple(sorted(formula.free - {*self.outcome, *loose}))
         self.score = self._score(outcome, event)
+        self.weigh: Callable[[np.ndarray], np.ndarray] | None = None
         own = [n for n in self.fixed if n not in cells.names]
         self.wider = int(np.prod([len(self._levels(n)) for n in own], initial=1))
 
@@ -265,6 +276,46 @@ class _Reader:
         """Return where the fixed values of a world stand."""
         return tuple(self.cells.place(self._base(n), world[n]) for n in self.fixed)
 
+    def weight_by_overlap(
+        self,
+        worlds: Sequence[dict[str, Any]],
+        averaged: Sequence[str],
+        causes: Sequence[str],
+        fixed: Mapping[str, Any],
+    ) -> None:
+        """Average by ``P(z) e(z) (1 - e(z))`` over the causes z of the treatment, or some of them.
+
+        Raises
+        ------
+        EstimandError
+            If the treatment has other than two values.
+        """
+        cells, [name] = self.cells, self.treatment
+        place = cells.names.index(name)
+        levels = [cells.place(name, world[name]) for world in worlds]
+        if len(cells.levels[place]) != 2 or levels[0] == levels[1]:
+            raise EstimandError(
+                f"ATO weights units by their chance of one of two values; {name!r} has "
+                f"{len(cells.levels[place])}.",
+                expected="a treatment of two values, compared with each other.",
+                remedy="Keep the rows of two of its values.",
+            )
+        self.loose = tuple(n for n in cells.names if n in (*self.loose, *averaged))
+        held = {n: cells.place(n, v) for n, v in fixed.items() if n in cells.names}
+
+        def weights(joint: np.ndarray) -> np.ndarray:
+            table = np.moveaxis(joint, 1 + place, -1)
+            rest = [n for n in cells.names if n != name]
+            chance = table.sum(axis=_axes(rest, causes), keepdims=True)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                chance = chance / chance.sum(axis=-1, keepdims=True)
+            own = table.sum(axis=-1) * np.nan_to_num(chance.prod(axis=-1))
+            for n, at in held.items():
+                own = np.take(own, [at], axis=1 + rest.index(n))
+            return np.asarray(own.sum(axis=_axes(rest, self.loose)))
+
+        self.weigh = weights
+
     def thin(self, arms: Sequence[tuple[int, ...]]) -> Thin | None:
         """Return where the table is too thin for what the formula conditions on."""
         asked: dict[str, list[int]] = {}
@@ -276,7 +327,10 @@ class _Reader:
 
     def evaluate(self, joint: np.ndarray, arms: Sequence[tuple[int, ...]]) -> np.ndarray:
         """Return ``(arm, draw)``: the expected score in each world."""
-        cells, order = self.cells, (*self.fixed, *self.loose, *self.outcome)
+        cells = self.cells
+        inside = [n for n in self.loose if n in self.formula.free]
+        absent = tuple(1 + i for i, n in enumerate(self.loose) if n not in inside)
+        order = (*self.fixed, *inside, *self.outcome)
         with np.errstate(divide="ignore", invalid="ignore"):
             table = self.formula.evaluate(joint, cells.names, order)
         many = tuple(range(1, 1 + len(self.fixed)))
@@ -286,14 +340,18 @@ class _Reader:
             values = table[arm]  # draw, loose, outcome
             size = len(self.outcome)
             mean = np.tensordot(values, self.score, axes=size) if size else values
-            found.append(self._averaged(mean, joint))
+            found.append(self._averaged(np.expand_dims(mean, absent), joint))
         return np.stack(found)
 
     def _averaged(self, mean: np.ndarray, joint: np.ndarray) -> np.ndarray:
         """Average over the values of variables that the answer does not depend on."""
         if self.loose:
-            rest = tuple(1 + i for i, n in enumerate(self.cells.names) if n not in self.loose)
-            weight = joint.sum(axis=rest)
+            rest = _axes(self.cells.names, self.loose)
+            weight = joint.sum(axis=rest) if self.weigh is None else self.weigh(joint)
+            if self.weigh is not None:
+                weight = weight / weight.reshape(len(joint), -1).sum(axis=1).reshape(
+                    -1, *(1 for _ in self.loose)
+                )
             mean = np.where(weight > 0, weight * mean, 0.0).reshape(len(joint), -1).sum(axis=1)
         mean = np.broadcast_to(mean, (len(joint),))
         bad = int((~np.isfinite(mean)).sum())
@@ -305,6 +363,25 @@ class _Reader:
                 remedy="Use a larger prior=, merge levels, or ask about another contrast.",
             )
         return mean
+
+
+def _causes(question: Any) -> tuple[str, ...]:
+    """Return the causes of the one treatment that a question conditions on."""
+    return tuple(n for n in question.given if question.graph.has_edge(n, question.treatment[0]))
+
+
+def _averaged_causes(
+    identification: Identification, given: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """Return what overlap weights average over: causes of the treatment without a value."""
+    if identification.kind != "ATO":
+        return ()
+    return tuple(n for n in _causes(identification.question) if n not in (given or {}))
+
+
+def _axes(names: Sequence[str], kept: Iterable[str]) -> tuple[int, ...]:
+    """Return the axes of a table, draws first, of all names but some."""
+    return tuple(1 + i for i, n in enumerate(names) if n not in kept)
 
 
 def _check(identification: Identification, draws: int, prior: float) -> None:

@@ -32,7 +32,7 @@ def name_of(
         values = ", ".join(f"{n}={v}" for n, v in world.items())
         act = values if kind == "Association" else f"do({values})"
         terms.append(what.format(f"{shown} | {act}{after}"))
-    if kind in ("ATT", "ATU", "NDE", "NIE"):
+    if kind in ("ATT", "ATU", "NDE", "NIE", "PSE", "ATO"):
         first, second = (", ".join(f"{n}={v}" for n, v in w.items()) for w in worlds)
         return f"{kind}({first} against {second}; {shown}{after})" + (
             "" if scale.name == "difference" else f", {scale.name}"

@@ -30,6 +30,7 @@ import numpy as np
 
 from bayescausal.inference.data.coding import codes_of, refuse_unknown
 from bayescausal.inference.data.duplicate_columns import one_name_each
+from bayescausal.model.formulas.text import by_accident
 from bayescausal.model.interventions.support import Support, is_discrete, support_of
 from bayescausal.model.kinds import kind_of
 from bayescausal.model.structure.rebuild import is_index
@@ -281,7 +282,7 @@ def _not_numeric(
         expected="Numbers.",
         remedy="Say in what unit the dates count, such as days since the first."
         if kind_of(raw).what == "date"
-        else "Code the labels as numbers yourself.",
+        else by_accident(name, kind_of(raw.ravel())) or "Code the labels as numbers yourself.",
     )
 
 

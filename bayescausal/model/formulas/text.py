@@ -1,13 +1,16 @@
 """Columns of text that were meant to be something else.
 
-One "n/a" in a CSV makes a column of numbers a column of text, and dates come as text. Read as a
+One "n/a" in a CSV makes a column of numbers a column of text, as units ("1.5 kg"), percent signs
+and separators ("1,234") do; dates come as text. Read as a
 category, such a column has a coefficient for each of its values, and an effect of it is what the
 prior says. A category with a level for nearly every row is refused; one with many levels is said.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +21,13 @@ if TYPE_CHECKING:
     from bayescausal.model.kinds import Kind
 
 __all__ = ["by_accident", "check_levels", "in_days"]
+
+#: A number as people write it: a currency before it, separators in it, a unit behind it.
+_WRITTEN = re.compile(r"([$€£¥]?)\s*([+-]?\d[\d.,]*)(\s*(?:[^\W\d]|[%°/²³])[^,;]{0,11})?")
+_THOUSANDS, _DECIMAL_COMMA = (
+    re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"),
+    re.compile(r"[+-]?\d+,\d+"),
+)
 
 #: Levels up to which nothing is said.
 FEW = 10
@@ -71,6 +81,9 @@ def by_accident(name: str, kind: Kind) -> str:
             f"All are numbers{but}: read it as numbers, "
             f"pd.to_numeric(data[{name!r}], errors='coerce')."
         )
+    written = _as_written(name, odd)
+    if written:
+        return written
     some = pd.Series([v for v in texts[:50] if any(c.isdigit() for c in v)], dtype=object)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -78,6 +91,41 @@ def by_accident(name: str, kind: Kind) -> str:
     if len(some) and dates.notna().mean() > 0.5:
         return f"They look like dates: {in_days(name, None)}."
     return ""
+
+
+def _as_written(name: str, texts: list[str]) -> str:
+    """Return how to read numbers with units or separators; nothing where the text is others."""
+    found = [m for v in texts if (m := _WRITTEN.fullmatch(v.strip()))]
+    digits = [m[2] for m in found]
+    commas = [d for d in digits if "," in d]
+    thousands = all(_THOUSANDS.fullmatch(d) for d in commas)
+    if not (thousands or all(_DECIMAL_COMMA.fullmatch(d) for d in commas)):
+        return ""
+    dot = "" if thousands else "."
+    found = [m for m in found if _is_number(m[2].replace(",", dot))]
+    if len(found) <= len(texts) / 2:
+        return ""
+    units = Counter(m[3] for m in found if m[3])
+    said = [f"a unit ({', '.join(repr(u.strip()) for u in units)})"] if units else []
+    if commas:
+        said.append("commas between thousands" if thousands else "decimal commas")
+    read = f"data[{name!r}].str.strip()"
+    kinds = {u.strip() for u in units}
+    if len(kinds) > 3:
+        return ""  # house numbers, not units
+    [(currency, _)] = Counter(m[1] for m in found).most_common(1)
+    if currency:
+        said, read = [f"a currency ({currency!r})", *said], f"{read}.str.removeprefix({currency!r})"
+    if len(kinds) > 1:
+        return f"They look like numbers with {' and '.join(said)}: convert them to one unit first."
+    for unit in units:
+        read += f".str.removesuffix({unit!r})"
+    if commas:
+        read += f".str.replace(',', {dot!r})"
+    return (
+        f"They look like numbers with {' and '.join(said)}: read them as numbers, "
+        f"pd.to_numeric({read}, errors='coerce')."
+    )
 
 
 def in_days(name: str, kind: Kind | None) -> str:

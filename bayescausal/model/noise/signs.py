@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.ops import ViewOp
@@ -15,6 +17,9 @@ from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 
 from bayescausal.model.interventions.support import support_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["constant_of", "plain_of", "sign_of"]
 
 
@@ -24,9 +29,21 @@ def sign_of(variable: Variable, *, through: bool = False) -> str:
     An exponential is called positive although it is 0 below -745: the limit is what is meant. A
     random variable has the sign of its support, which interventions on it must not leave.
     """
+    return _sign(variable, through, {})
+
+
+def _sign(variable: Variable, through: bool, known: dict[Variable, str]) -> str:
+    """Return the sign of an expression; parts that are used several times are looked at once."""
     variable = plain_of(variable)
     while through and isinstance(op_of(variable), ViewOp):  # a Deterministic that is not set
         variable = plain_of(variable.owner.inputs[0])
+    if variable not in known:
+        known[variable] = _sign_by_form(variable, lambda part: _sign(part, through, known))
+    return known[variable]
+
+
+def _sign_by_form(variable: Variable, sign: Callable[[Variable], str]) -> str:
+    """Return the sign of an expression from the signs of its parts."""
     if isinstance(op_of(variable), RandomVariable | SymbolicRandomVariable):
         low = np.min(support_of(variable).lower)
         return "positive" if low > 0 else "not negative" if low >= 0 else ""
@@ -35,7 +52,7 @@ def sign_of(variable: Variable, *, through: bool = False) -> str:
         return "positive" if low > 0 else "not negative" if low >= 0 else ""
     op = op_of(variable)
     if isinstance(op, CAReduce) and isinstance(op.scalar_op, ps.Add | ps.Mul):
-        return sign_of(variable.owner.inputs[0], through=through)
+        return sign(variable.owner.inputs[0])
     if isinstance(op, Shape | Shape_i):
         return "positive"
     if not isinstance(op, Elemwise):
@@ -46,12 +63,12 @@ def sign_of(variable: Variable, *, through: bool = False) -> str:
     if isinstance(scalar, ps.Sqr | ps.Abs):
         return "not negative"
     if isinstance(scalar, ps.Sqrt):
-        return sign_of(variable.owner.inputs[0], through=through) or "not negative"
+        return sign(variable.owner.inputs[0]) or "not negative"
     if isinstance(scalar, ps.ScalarMaximum):
-        signs = [sign_of(i, through=through) for i in variable.owner.inputs]
+        signs = [sign(i) for i in variable.owner.inputs]
         return "positive" if "positive" in signs else "not negative" if any(signs) else ""
     if isinstance(scalar, ps.Add | ps.Mul | ps.TrueDiv):
-        signs = [sign_of(i, through=through) for i in variable.owner.inputs]
+        signs = [sign(i) for i in variable.owner.inputs]
         if not all(signs):
             return ""
         some = any if isinstance(scalar, ps.Add) else all

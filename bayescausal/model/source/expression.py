@@ -159,15 +159,22 @@ class Writer:
             for each in reversed(_followed(top.owner)):
                 uses[each] += 1
                 stack.append((each, False))
-        return [v for v in order if uses[v] > 1 and self._size(v) > 3]
+        sizes: dict[Variable, int] = {}
+        return [v for v in order if uses[v] > 1 and self._size(v, sizes) > 3]
 
-    def _size(self, variable: Variable) -> int:
+    def _size(self, variable: Variable, sizes: dict[Variable, int]) -> int:
+        """Return the number of operations in the text of an expression, each part counted once."""
         if variable in self.names or variable.owner is None:
             return 1
-        op = variable.owner.op
-        if isinstance(op, DimShuffle | Alloc | SpecifyShape | TensorFromScalar | ScalarFromTensor):
-            return self._size(variable.owner.inputs[0])
-        return 1 + sum(self._size(v) for v in _followed(variable.owner)[:3])
+        if variable not in sizes:
+            op, node = variable.owner.op, variable.owner
+            plain = DimShuffle | Alloc | SpecifyShape | TensorFromScalar | ScalarFromTensor
+            if isinstance(op, plain):
+                sizes[variable] = self._size(node.inputs[0], sizes)
+            else:
+                parts = (self._size(v, sizes) for v in _followed(node)[:3])
+                sizes[variable] = 1 + sum(parts)
+        return sizes[variable]
 
     # -- one variable
 

@@ -165,10 +165,13 @@ class _Untrace(GraphRewriter):
 
 #: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
 #: Compound operations are spelt out. Left out: constant folding, which goes through the default
-#: (compiled) mode, and small powers as one fused operation, which Python would loop over.
+#: (compiled) mode; small powers as one fused operation, which Python would loop over; products
+#: multiplied out and sums searched for products of matrices, whose number can double with every
+#: step of a recursion (a logistic map) and which NumPy does not need.
 PY_MODE = (
     Mode("py", "fast_run")
     .excluding("fusion", "inplace", "constant_folding", "local_pow_to_nested_squaring")
+    .excluding("local_greedy_distributor", "BlasOpt")
     .register(
         (_Untrace(), -1.0),
         (dfs_rewriter(node_rewriter([OpFromGraph])(_inlined)), 47.9),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from bayescausal.effects.estimands.estimand import Estimand
-from bayescausal.model.structure.graph_of_anything import question_in
+from bayescausal.model.graph_queries.graph_of_anything import question_in
 from bayescausal.types import EstimandError
 
 __all__ = ["as_estimand", "as_estimands", "not_asked"]

@@ -26,7 +26,7 @@ from bayescausal.figures.read import as_range
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
-from bayescausal.model.structure.graph_of_anything import question_in
+from bayescausal.model.graph_queries.graph_of_anything import question_in
 from bayescausal.reporting import method, sections, trust
 from bayescausal.reporting.blocks import Bullets, Section, Text
 from bayescausal.reporting.decision import PROB, UNKNOWN

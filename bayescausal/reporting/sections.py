@@ -20,7 +20,7 @@ from bayescausal.effects.words.sentence import asked_in_words, identified
 from bayescausal.figures.forest import plot_forest
 from bayescausal.graph.structure.marks import column_causes
 from bayescausal.model.formulas.priors import prior_summary
-from bayescausal.model.structure.graph_queries import with_latents
+from bayescausal.model.graph_queries.queries import with_latents
 from bayescausal.reporting.blocks import (
     Bullets,
     Code,

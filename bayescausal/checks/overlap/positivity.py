@@ -41,8 +41,8 @@ from bayescausal.evaluation.measured import plain_name
 from bayescausal.figures.overlap import plot_balance, plot_chances
 from bayescausal.inference.data.design_matrix import names_in, with_columns
 from bayescausal.inference.given import as_fit
-from bayescausal.model.structure.graph_of_anything import named, question_in
-from bayescausal.model.structure.graph_queries import identify
+from bayescausal.model.graph_queries.graph_of_anything import named, question_in
+from bayescausal.model.graph_queries.queries import identify
 from bayescausal.types import EstimandError, closest, unknown_variable
 
 if TYPE_CHECKING:

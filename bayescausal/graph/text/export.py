@@ -87,6 +87,10 @@ def to_edges(graph: Any) -> list[Any]:
 
     Attributes (a latent node that is not a bidirected edge, a role) are not kept.
 
+    Returns
+    -------
+    list
+
     Examples
     --------
     >>> from bayescausal.graph import to_edges
@@ -261,6 +265,10 @@ def to_mermaid(
 
 def to_gml(graph: Any) -> str:
     """Write a graph in GML; bidirected edges as the latent nodes they stand for.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

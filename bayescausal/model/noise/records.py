@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor.scalar as ps
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-    Pair = tuple[TensorVariable, TensorVariable]
+    type Pair = tuple[TensorVariable, TensorVariable]
 
 __all__ = ["Record", "plain_name", "record_of", "record_rule", "records", "rewritten"]
 
@@ -77,11 +77,11 @@ class Record:
     """
 
     base: TensorVariable
-    written: Callable[[Any], TensorVariable]
-    before: Callable[[Any], Pair]
+    written: Callable[[TensorVariable], TensorVariable]
+    before: Callable[[TensorVariable], Pair]
     how: str
 
-    def interval(self, value: Any) -> Pair:
+    def interval(self, value: TensorVariable) -> Pair:
         """Return the noise of the variable that gives a recorded value, as :class:`.NoiseRule`."""
         rule = noise_rule(self.base)
         low, high = self.before(pt.as_tensor_variable(value))
@@ -217,15 +217,17 @@ def rewritten(structure: Structure, names: Iterable[str]) -> Structure:
 # ------------------------------------------------------------------------------- private
 
 
-def _clipped(base: Any, lower: Any, upper: Any, rv: Any) -> Record:
-    def before(value: Any) -> Pair:
+def _clipped(
+    base: TensorVariable, lower: TensorVariable, upper: TensorVariable, rv: TensorVariable
+) -> Record:
+    def before(value: TensorVariable) -> Pair:
         low = pt.switch(pt.le(value, lower), -np.inf, value)
         return low, pt.switch(pt.ge(value, upper), np.inf, value)
 
     return Record(base, lambda t: pt.clip(t, lower, upper).astype(rv.dtype), before, "censored")
 
 
-def _written_out(expression: Any, rv: Any) -> Record | None:
+def _written_out(expression: TensorVariable, rv: TensorVariable) -> Record | None:
     """Return the record that a ``dist=`` function writes: one step on one random variable."""
     node = expression.owner
     if node is None or not isinstance(node.op, Elemwise):

@@ -208,7 +208,6 @@ def opaque():
     [
         (lambda: pm.Dirichlet.dist([1.0, 1.0]), "Dirichlet"),
         (lambda: pm.Multinomial.dist(3, [0.5, 0.5]), "Multinomial"),
-        (lambda: pm.MvStudentT.dist(nu=3, mu=np.zeros(2), scale=np.eye(2)), "MvStudentT"),
         (lambda: pm.Flat.dist(), "Flat"),
         (opaque, "Opaque"),
     ],

@@ -33,10 +33,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bayescausal.annotations import Array
     from bayescausal.model.noise.laws import Law
 
-    Array = np.ndarray
-    Tails = Callable[[np.ndarray, Sequence[np.ndarray]], tuple[np.ndarray, np.ndarray]]
+    type Tails = Callable[[Array, Sequence[Array]], tuple[Array, Array]]
 
 __all__ = ["invert_continuous", "invert_integer", "search_law"]
 

@@ -32,10 +32,14 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import ArrayLike
+
 __all__ = ["check_prob", "eti", "hdi", "interval", "narrowest"]
 
 
-def interval(draws: Any, prob: float = 0.94, kind: str = "hdi") -> xr.DataArray:
+def interval(
+    draws: ArrayLike | xr.DataArray, prob: float = 0.94, kind: str = "hdi"
+) -> xr.DataArray:
     """Return a credible interval.
 
     Parameters
@@ -75,7 +79,7 @@ def interval(draws: Any, prob: float = 0.94, kind: str = "hdi") -> xr.DataArray:
     return kinds[kind](draws, prob)
 
 
-def hdi(draws: Any, prob: float = 0.94) -> xr.DataArray:
+def hdi(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
     """Return the narrowest interval that holds a share `prob` of the draws.
 
     Parameters
@@ -102,7 +106,7 @@ def hdi(draws: Any, prob: float = 0.94) -> xr.DataArray:
     return _over_draws(draws, prob, narrowest)
 
 
-def eti(draws: Any, prob: float = 0.94) -> xr.DataArray:
+def eti(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
     """Return the interval with equal probability on both sides.
 
     Parameters
@@ -157,7 +161,9 @@ def check_prob(prob: float) -> float:
 
 
 def _over_draws(
-    draws: Any, prob: float, ends: Callable[[np.ndarray, float], tuple[Any, Any]]
+    draws: ArrayLike | xr.DataArray,
+    prob: float,
+    ends: Callable[[np.ndarray, float], tuple[Any, Any]],
 ) -> xr.DataArray:
     """Apply a pair of ends along the flattened draws of each cell."""
     prob = check_prob(prob)

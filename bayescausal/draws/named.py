@@ -7,12 +7,15 @@ refused: NaN, an infinity, an array whose axes cannot be told.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from bayescausal.types import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["DRAW_DIMS", "as_draws", "cells", "distinct"]
 
@@ -20,7 +23,7 @@ __all__ = ["DRAW_DIMS", "as_draws", "cells", "distinct"]
 DRAW_DIMS = ("chain", "draw")
 
 
-def as_draws(values: Any, name: str | None = None) -> xr.DataArray:
+def as_draws(values: ArrayLike | xr.DataArray, name: str | None = None) -> xr.DataArray:
     """Return draws as a DataArray of floats with dims chain and draw first.
 
     Parameters

@@ -16,7 +16,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,14 @@ from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import ArrayLike
 
 __all__ = ["interval_columns", "ranks", "sd", "summarise"]
 
 
-def summarise(draws: Any, prob: float = 0.94, kind: str = "hdi") -> pd.DataFrame:
+def summarise(
+    draws: ArrayLike | xr.DataArray, prob: float = 0.94, kind: str = "hdi"
+) -> pd.DataFrame:
     """Summarise draws, one row for each cell.
 
     Parameters
@@ -107,7 +110,9 @@ def interval_columns(prob: float, kind: str = "hdi") -> tuple[str, str]:
     return f"{kind}{percent}_lb", f"{kind}{percent}_ub"
 
 
-def ranks(draws: Any, truth: Any, seed: int | None = None) -> np.ndarray:
+def ranks(
+    draws: ArrayLike | xr.DataArray, truth: ArrayLike | xr.DataArray, seed: int | None = None
+) -> np.ndarray:
     """Return the rank of a true value among its draws, ties broken at random.
 
     Parameters

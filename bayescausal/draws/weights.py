@@ -25,7 +25,7 @@ References
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +33,11 @@ from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import xarray as xr
+    from numpy.typing import ArrayLike
+
+    type Values = ArrayLike | xr.DataArray
 
 __all__ = ["bayesian_bootstrap", "weighted_mean", "weighted_quantile"]
 
@@ -44,8 +49,8 @@ def bayesian_bootstrap(
     n: int,
     draws: int | Sequence[int] | np.ndarray,
     seed: int,
-    clusters: Any = None,
-    counts: Any = None,
+    clusters: ArrayLike | None = None,
+    counts: ArrayLike | None = None,
 ) -> np.ndarray:
     """Draw Bayesian-bootstrap weights over units.
 
@@ -105,7 +110,11 @@ def bayesian_bootstrap(
     return weights
 
 
-def weighted_mean(values: Any, weights: Any = None, axis: int = -1) -> np.ndarray:
+def weighted_mean(
+    values: Values,
+    weights: Values | None = None,
+    axis: int = -1,
+) -> np.ndarray:
     """Return the weighted mean along an axis.
 
     Parameters
@@ -141,7 +150,12 @@ def weighted_mean(values: Any, weights: Any = None, axis: int = -1) -> np.ndarra
     return np.asarray((v * w).sum(axis=axis) / total)
 
 
-def weighted_quantile(values: Any, q: float, weights: Any = None, axis: int = -1) -> np.ndarray:
+def weighted_quantile(
+    values: Values,
+    q: float,
+    weights: Values | None = None,
+    axis: int = -1,
+) -> np.ndarray:
     """Return the weighted quantile along an axis.
 
     Parameters
@@ -197,7 +211,7 @@ def _total(weights: np.ndarray, axis: int) -> np.ndarray:
     return np.asarray(total)
 
 
-def _cluster_codes(n: int, clusters: Any) -> tuple[np.ndarray | None, np.ndarray]:
+def _cluster_codes(n: int, clusters: ArrayLike | None) -> tuple[np.ndarray | None, np.ndarray]:
     if clusters is None:
         return None, np.ones(n)
     labels = np.asarray(clusters)

@@ -47,6 +47,8 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytensor.compile.function.types import Function
+
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["simulate", "unit_sizes"]
@@ -266,7 +268,7 @@ def _refuse_undefined(
             )
 
 
-def _compiled(outputs: Sequence[Any], seed: int | None) -> Any:
+def _compiled(outputs: Sequence[Any], seed: int | None) -> Function:
     return pm.compile(
         [],
         list(outputs),

@@ -31,12 +31,14 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.model.formulas.terms import Effect
 
@@ -167,7 +169,9 @@ def _split(
     return Beyond(np.where(sd > 0, sd, 1.0), mean, on), rest
 
 
-def times(h: np.ndarray, b: Any, inner: tuple[int, ...], outer: tuple[int, ...]) -> Any:
+def times(
+    h: np.ndarray, b: TensorVariable, inner: tuple[int, ...], outer: tuple[int, ...]
+) -> TensorVariable:
     """Return ``h b`` as an expression, with coefficients of any number of dims.
 
     Parameters

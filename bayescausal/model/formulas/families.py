@@ -44,6 +44,8 @@ from bayescausal.types import FormulaError, closest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pytensor.tensor.variable import TensorVariable
+
 __all__ = ["FAMILIES", "Family", "FamilyChoice", "Scale", "choose_families", "response_scale"]
 
 
@@ -116,7 +118,7 @@ class FamilyChoice:
     levels: int | None = None
 
 
-def _inverse(link: str, eta: Any) -> Any:
+def _inverse(link: str, eta: TensorVariable) -> TensorVariable:
     """Return the mean that a predictor stands for."""
     if link == "identity":
         return eta
@@ -134,52 +136,80 @@ def _inverse(link: str, eta: Any) -> Any:
 # ---------------------------------------------------------------------- the responses
 
 
-def _gaussian(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _gaussian(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     return pm.Normal(name, _inverse(link, eta), aux["sigma"], dims="unit")
 
 
-def _student(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _student(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     return pm.StudentT(name, aux["nu"], mu=_inverse(link, eta), sigma=aux["sigma"], dims="unit")
 
 
-def _bernoulli(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _bernoulli(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     if link == "logit":
         return pm.Bernoulli(name, logit_p=eta, dims="unit")
     return pm.Bernoulli(name, _inverse(link, eta), dims="unit")
 
 
-def _binomial(name: str, eta: Any, link: str, aux: Any, *, trials: Any, **_: Any) -> Any:
+def _binomial(
+    name: str,
+    eta: TensorVariable,
+    link: str,
+    aux: Mapping[str, TensorVariable],
+    *,
+    trials: TensorVariable,
+    **_: Any,
+) -> TensorVariable:
     if link == "logit":
         return pm.Binomial(name, trials, logit_p=eta, dims="unit")
     return pm.Binomial(name, trials, _inverse(link, eta), dims="unit")
 
 
-def _poisson(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _poisson(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     return pm.Poisson(name, _inverse(link, eta), dims="unit")
 
 
-def _negative_binomial(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _negative_binomial(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     return pm.NegativeBinomial(name, _inverse(link, eta), aux["alpha"], dims="unit")
 
 
-def _gamma(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _gamma(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     return pm.Gamma(name, aux["alpha"], aux["alpha"] / _inverse(link, eta), dims="unit")
 
 
-def _beta(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _beta(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     mean = _inverse(link, eta)
     return pm.Beta(name, mean * aux["kappa"], (1 - mean) * aux["kappa"], dims="unit")
 
 
-def _lognormal(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _lognormal(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     return pm.LogNormal(name, eta, aux["sigma"], dims="unit")
 
 
-def _categorical(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _categorical(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     return pm.Categorical(name, pm.math.softmax(eta, axis=-1), dims="unit")
 
 
-def _ordinal(name: str, eta: Any, link: str, aux: Any, **_: Any) -> Any:
+def _ordinal(
+    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+) -> TensorVariable:
     if link == "logit":
         return pm.OrderedLogistic(name, eta, aux["cutpoints"], compute_p=False, dims="unit")
     return pm.OrderedProbit(name, eta, aux["cutpoints"], compute_p=False, dims="unit")
@@ -249,7 +279,7 @@ _OTHER_NAMES = {
 }
 
 
-def choose_families(families: Any, responses: Iterable[str]) -> dict[str, FamilyChoice]:
+def choose_families(families: object, responses: Iterable[str]) -> dict[str, FamilyChoice]:
     """Return the family of every response; ``gaussian`` where none is named.
 
     Parameters
@@ -286,7 +316,7 @@ def choose_families(families: Any, responses: Iterable[str]) -> dict[str, Family
     return {name: _choice((families or {}).get(name, "gaussian"), name) for name in responses}
 
 
-def _choice(spec: Any, response: str) -> FamilyChoice:
+def _choice(spec: object, response: str) -> FamilyChoice:
     """Read one family."""
     options: dict[str, Any] = {}
     if isinstance(spec, Mapping):

@@ -27,6 +27,8 @@ from bayescausal.types import FormulaError, ModelError
 if TYPE_CHECKING:
     import pymc as pm
 
+    from bayescausal.annotations import Data
+
 __all__ = ["SUFFIXES", "model_from_text", "read_lines"]
 
 #: Ends of the names of files with formulas.
@@ -80,7 +82,7 @@ def read_lines(text: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
     return formulas, options
 
 
-def model_from_text(path: str | Path, data: Any = None) -> pm.Model:
+def model_from_text(path: str | Path, data: Data | None = None) -> pm.Model:
     """Build the model of a file with formulas.
 
     Parameters

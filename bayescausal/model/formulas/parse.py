@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bayescausal.model.formulas.tokens import (
     pointed,
@@ -42,7 +42,7 @@ from bayescausal.model.formulas.tokens import (
 from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["Formula", "GroupTerm", "TermText", "parse_formula", "parse_formulas", "split_formulas"]
 
@@ -117,7 +117,7 @@ class Formula:
     groups: tuple[GroupTerm, ...]
 
 
-def split_formulas(formulas: Any) -> list[str]:
+def split_formulas(formulas: str | Iterable[str]) -> list[str]:
     """Return the formulas of a sequence, or of a text with one on each line.
 
     Raises
@@ -138,7 +138,7 @@ def split_formulas(formulas: Any) -> list[str]:
         try:
             found = list(formulas)
         except TypeError:
-            found = [formulas]
+            found = [cast("str", formulas)]
     wrong = next((f for f in found if not isinstance(f, str)), None)
     if wrong is not None or not found:
         what = f"{wrong!r} is not a formula." if found else "There is no formula."
@@ -146,7 +146,7 @@ def split_formulas(formulas: Any) -> list[str]:
     return found
 
 
-def parse_formulas(formulas: Any) -> dict[str, Formula]:
+def parse_formulas(formulas: str | Iterable[str]) -> dict[str, Formula]:
     """Parse several formulas, and refuse two for one response.
 
     Parameters

@@ -49,6 +49,10 @@ from bayescausal.types import FormulaError, ModelError, closest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import ArrayLike
+    from pytensor.tensor.variable import TensorVariable
+
+
 __all__ = ["Prior", "Priors", "digits", "near", "prior_summary"]
 
 
@@ -67,14 +71,14 @@ class Prior:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] | None = None
 
-    def make(self, label: str, dims: tuple[str, ...], **more: Any) -> Any:
+    def make(self, label: str, dims: tuple[str, ...], **more: Any) -> TensorVariable:
         """Add the variable to the model at hand."""
         return getattr(pm, self.name)(
             label, *self.args, **(self.kwargs or {}), **more, dims=dims or None
         )
 
 
-def digits(value: Any) -> Any:
+def digits(value: ArrayLike) -> float | list[Any]:
     """Round to three significant digits.
 
     Examples
@@ -111,7 +115,7 @@ class Priors:
         as ``"Normal(0, 1)"`` or a distribution such as ``pm.Normal.dist(0, 1)``.
     """
 
-    def __init__(self, given: Any, responses: Iterable[str]) -> None:
+    def __init__(self, given: object, responses: Iterable[str]) -> None:
         if given is not None and not isinstance(given, Mapping):
             raise FormulaError(
                 f"priors is a {type(given).__name__}.",
@@ -142,7 +146,7 @@ class Priors:
         default: Prior,
         dims: tuple[str, ...] = (),
         **more: Any,
-    ) -> Any:
+    ) -> TensorVariable:
         """Add a parameter to the model at hand, with the caller's prior or the default."""
         self.asked.append(label)
         self.claim(label, f"{terms[0]} in the formula of {response!r}")
@@ -188,7 +192,7 @@ class Priors:
             )
 
 
-def _given(held: Any, label: str, dims: tuple[str, ...], more: dict[str, Any]) -> Any:
+def _given(held: Any, label: str, dims: tuple[str, ...], more: dict[str, Any]) -> TensorVariable:
     """Add a parameter with a prior of the caller."""
     if isinstance(held, str):
         return _from_text(held, label).make(label, dims, **more)
@@ -274,7 +278,7 @@ def prior_summary(model: pm.Model) -> pd.DataFrame:
 class _ShortWriter(Writer):
     """Writes expressions in the names of the model, with numbers of six digits."""
 
-    def _written(self, variable: Any) -> tuple[str, int]:
+    def _written(self, variable: TensorVariable) -> tuple[str, int]:
         if variable not in self.names and isinstance(variable, Constant):
             short = [float(f"{v:.6g}") for v in np.ravel(variable.data)]
             text = literal(np.reshape(short, np.shape(variable.data)), self.what)
@@ -285,7 +289,7 @@ class _ShortWriter(Writer):
         return super()._written(variable)
 
 
-def _described(rv: Any, writer: Writer) -> str:
+def _described(rv: TensorVariable, writer: Writer) -> str:
     """Return ``Family(numbers)``; parameters of a prior that read others as an expression."""
     shown = []
     for parameter in rv.owner.op.dist_params(rv.owner):
@@ -304,7 +308,7 @@ def _described(rv: Any, writer: Writer) -> str:
     return f"{family}({', '.join(shown)})"
 
 
-def _expression(parameter: Any, rv: Any, writer: Writer) -> str:
+def _expression(parameter: TensorVariable, rv: TensorVariable, writer: Writer) -> str:
     """Return an expression in other parameters as text; ``f(...)`` where it cannot be written."""
     try:
         return writer.text(unpadded(parameter, writer.names), 0)
@@ -312,7 +316,7 @@ def _expression(parameter: Any, rv: Any, writer: Writer) -> str:
         return str(parameter.name or "f(...)")
 
 
-def _constant(variable: Any) -> Any:
+def _constant(variable: TensorVariable) -> Any:
     """Return the number behind an expression without named variables, or None."""
     from pytensor.graph.traversal import ancestors
 

@@ -8,7 +8,7 @@ prior says. A category with a level for nearly every row is refused; one with ma
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def in_days(name: str, kind: Kind | None) -> str:
     return f"({day} - {day}.min()).dt.days"
 
 
-def _is_number(text: Any) -> bool:
+def _is_number(text: str | float) -> bool:
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:

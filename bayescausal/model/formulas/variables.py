@@ -12,7 +12,7 @@ or its column holds labels, or if units are grouped by it. It then enters every 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,11 @@ from bayescausal.model.kinds import Kind, are_numbers, kind_of, native_column
 from bayescausal.types import RESERVED_NAMES, FormulaError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from numpy.typing import ArrayLike
+
+    from bayescausal.annotations import Data
     from bayescausal.model.formulas.families import FamilyChoice
     from bayescausal.model.formulas.parse import Formula
 
@@ -82,7 +85,7 @@ class Names:
     notes: tuple[str, ...] = field(default=())
 
 
-def as_frame(data: Any) -> pd.DataFrame | None:
+def as_frame(data: Data | None) -> pd.DataFrame | None:
     """Return the data as pandas.
 
     Raises
@@ -102,7 +105,7 @@ def as_frame(data: Any) -> pd.DataFrame | None:
         frame = data.to_dataframe().reset_index()
     elif hasattr(data, "keys") and hasattr(data, "__getitem__") and not hasattr(data, "columns"):
         try:
-            frame = pd.DataFrame({str(k): _column(data[k]) for k in data})
+            frame = pd.DataFrame({str(k): _column(data[k]) for k in cast("Iterable[object]", data)})
         except ValueError as error:
             raise FormulaError(f"data is no table: {error}.") from error
     else:
@@ -118,14 +121,14 @@ def as_frame(data: Any) -> pd.DataFrame | None:
     return frame
 
 
-def _column(values: Any) -> Any:
+def _column(values: Any) -> ArrayLike:
     held = isinstance(values, pd.Series | pd.Index | pd.Categorical)
     if "dictionary" in str(getattr(values, "type", "")):  # of Arrow
         return pd.Categorical(values.to_pylist())
     return pd.Series(values).reset_index(drop=True) if held else np.asarray(values)
 
 
-def _through_narwhals(data: Any) -> pd.DataFrame:
+def _through_narwhals(data: object) -> pd.DataFrame:
     import narwhals as nw
 
     try:
@@ -282,7 +285,7 @@ def _unexplained(
     return FormulaError(what, remedy=remedy, names=closest(name, known)[:1])
 
 
-def _levels_of(kind: Kind, declared: Any, name: str) -> tuple[Any, ...]:
+def _levels_of(kind: Kind, declared: Sequence[object] | None, name: str) -> tuple[Any, ...]:
     """Return the levels of a column: declared, those of the categorical, or sorted."""
     found = list(dict.fromkeys(_seen(kind)))
     if declared is not None:
@@ -329,7 +332,11 @@ def _labelled(name: str, levels: tuple[Any, ...], kind: Kind) -> Column:
 
 
 def _given(
-    name: str, series: pd.Series, declared: Any, formula: Formula, use: frozenset[str]
+    name: str,
+    series: pd.Series,
+    declared: Sequence[object] | None,
+    formula: Formula,
+    use: frozenset[str],
 ) -> Column:
     """Return an exogenous column: complete, as numbers or codes."""
     where = pointed(formula.text, name, start=formula.text.index("~"))
@@ -385,7 +392,11 @@ def _whole(column: Column, formula: Formula, use: str) -> Column:
 
 
 def _modelled(
-    name: str, series: Any, choice: FamilyChoice, declared: Any, formula: Formula
+    name: str,
+    series: pd.Series | None,
+    choice: FamilyChoice,
+    declared: Sequence[object] | None,
+    formula: Formula,
 ) -> Column:
     """Return a column that has a formula; empty cells stay empty."""
     where = pointed(formula.text, name)

@@ -38,6 +38,9 @@ from bayescausal.model.noise.signs import constant_of, plain_of, sign_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytensor.graph.basic import Apply
+    from pytensor.graph.op import Op
+
     from bayescausal.model.structure.structure import Structure
 
 __all__ = [
@@ -241,7 +244,7 @@ def _is_safe(parameter: Variable) -> bool:
 # ----------------------------------------------------------------------------- private
 
 
-def _op(variable: Variable) -> Any:
+def _op(variable: Variable) -> Op | None:
     return None if variable.owner is None else variable.owner.op
 
 
@@ -365,7 +368,7 @@ class _Walk:
         """Return the operations that may turn numbers into NaN or infinity."""
         return tuple(s for n in self.nodes([root]) if (s := self._step(n)) is not None)
 
-    def _step(self, node: Any) -> Step | None:
+    def _step(self, node: Apply) -> Step | None:
         op = node.op
         value = node.outputs[0]
         if not str(getattr(value.type, "dtype", "")).startswith("float"):
@@ -489,13 +492,13 @@ class _Walk:
         return out
 
 
-def _is_total(op: Any) -> bool:
+def _is_total(op: Op | None) -> bool:
     """Whether an operation on arrays is defined wherever its arguments are."""
     names = (type(op).__name__, type(getattr(op, "core_op", None)).__name__)
     return any(n in _NAMED_TOTAL for n in names)
 
 
-def _lookups(node: Any) -> list[tuple[Variable, int, Variable]]:
+def _lookups(node: Apply) -> list[tuple[Variable, int, Variable]]:
     """Return the tables, axes and indexes of a table lookup."""
     op = node.op
     if not isinstance(op, AdvancedSubtensor | Subtensor):

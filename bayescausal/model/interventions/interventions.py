@@ -214,7 +214,7 @@ def refuse_potentials(structure: Structure) -> None:
 # ------------------------------------------------------------------------- checks
 
 
-def _as_mapping(do: Any) -> Mapping[Any, Any]:
+def _as_mapping(do: object) -> Mapping[Any, Any]:
     if isinstance(do, Mapping):
         return do
     raise InterventionError(
@@ -223,7 +223,7 @@ def _as_mapping(do: Any) -> Mapping[Any, Any]:
     )
 
 
-def _name_of(key: Any) -> str:
+def _name_of(key: object) -> str:
     if isinstance(key, Variable):
         return str(key.name)
     if isinstance(key, str):
@@ -246,7 +246,7 @@ def _check_target(structure: Structure, name: str) -> None:
 
 
 def _check_one(
-    structure: Structure, name: str, value: Any, sizes: Mapping[str, int] | None
+    structure: Structure, name: str, value: object, sizes: Mapping[str, int] | None
 ) -> Intervention:
     if isinstance(value, Variable):
         raise InterventionError(
@@ -271,7 +271,7 @@ def _check_one(
     )
 
 
-def _number(name: str, value: Any, what: str) -> np.ndarray:
+def _number(name: str, value: object, what: str) -> np.ndarray:
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
@@ -288,7 +288,7 @@ def _number(name: str, value: Any, what: str) -> np.ndarray:
 
 
 def _check_value(
-    structure: Structure, name: str, value: Any, sizes: Mapping[str, int] | None
+    structure: Structure, name: str, value: object, sizes: Mapping[str, int] | None
 ) -> np.ndarray:
     variable = structure.variable(name)
     array = _number(name, value, "value")
@@ -516,7 +516,7 @@ def _mechanism(
     intervention: Intervention,
     natural: Variable,
     env: Mapping[str, Variable],
-    shape: Any,
+    shape: Sequence[Variable] | Variable,
 ) -> Variable:
     """Return the expression that takes the place of the variable whose value is `natural`."""
     dtype = natural.type.dtype

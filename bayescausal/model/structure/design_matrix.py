@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
+    from bayescausal.annotations import Tensor
     from bayescausal.model.structure.structure import Structure
 __all__ = [
     "columns_asked",
@@ -251,7 +252,7 @@ def whole_note(structure: Structure, names: Iterable[str]) -> tuple[str, ...]:
 
 def _joined(
     parts: Sequence[Any], dims: Sequence[str], units: Sequence[str], sizes: Mapping[str, int]
-) -> Any:
+) -> Tensor:
     """Return columns side by side, along the dims that are not of the units."""
     event = [d for d in dims if d not in units]
     if not event:

@@ -24,7 +24,7 @@ from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 from bayescausal.model.interventions.support import params_of
 
 if TYPE_CHECKING:
-    from pytensor.graph.basic import Variable
+    from pytensor.graph.basic import Apply, Variable
 
     from bayescausal.model.structure.structure import Structure
 
@@ -162,7 +162,7 @@ _COUNTS = {
 }
 
 
-def _use(node: Any, place: int) -> str:
+def _use(node: Apply, place: int) -> str:
     """Return what one operation makes of an integer: "on" where its result is one as well."""
     op = node.op
     if isinstance(op, Shape | Shape_i):

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pytensor.graph.basic import Apply, Variable
+    from pytensor.graph.op import Op
+
+    from bayescausal.annotations import Array
 
 __all__ = [
     "LOOKUP",
@@ -187,7 +190,7 @@ def _leaf_axes(variable: Variable) -> Axes:
     )
 
 
-def _is_flat(values: Any, axis: int) -> bool:
+def _is_flat(values: Array, axis: int) -> bool:
     """Whether an array has the same value all along an axis, as ``np.zeros(n)`` has."""
     return bool(np.all(values == np.take(values, [0], axis=axis)))
 
@@ -231,7 +234,7 @@ def _is_tensor(variable: Variable) -> bool:
 # -------------------------------------------------------------------- rules by operation
 
 
-def _rule_for(op: Any) -> Callable[[_Tracer, Apply, list[Axes]], list[Axes]]:
+def _rule_for(op: Op) -> Callable[[_Tracer, Apply, list[Axes]], list[Axes]]:
     for kinds, rule in _RULES:
         if isinstance(op, kinds):
             return rule
@@ -271,7 +274,7 @@ def _alloc(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     return [tuple(out)]
 
 
-def _along(axes: Any, ndim: int) -> set[int]:
+def _along(axes: int | Sequence[int] | None, ndim: int) -> set[int]:
     if axes is None:
         return set(range(ndim))
     if isinstance(axes, int):
@@ -302,14 +305,14 @@ def _keep_but_mix_axis(tracer: _Tracer, node: Apply, inputs: list[Axes]) -> list
     return [kept if len(kept) == _ndim(o) else _blank(o) for o in node.outputs]
 
 
-def _is_full(entry: Any) -> bool:
-    def none(v: Any) -> bool:
+def _is_full(entry: object) -> bool:
+    def none(v: object) -> bool:
         return v is None or (isinstance(v, Constant) and v.data is None)
 
     return isinstance(entry, slice) and none(entry.start) and none(entry.stop) and none(entry.step)
 
 
-def _is_whole(entry: Any, tags: frozenset[Tag]) -> bool:
+def _is_whole(entry: object, tags: frozenset[Tag]) -> bool:
     return _is_full(entry) or not tags
 
 

@@ -22,6 +22,7 @@ from bayescausal.types import ParameterError, closest
 
 if TYPE_CHECKING:
     import pymc as pm
+    from numpy.typing import ArrayLike
 
     from bayescausal.model.structure.structure import Structure
 
@@ -123,7 +124,7 @@ def fix_parameters(model: pm.Model, values: Mapping[str, np.ndarray]) -> pm.Mode
     return close(fgraph, initvals)
 
 
-def _one(name: str, given: Any, structure: Structure, sizes: Mapping[str, int]) -> np.ndarray:
+def _one(name: str, given: ArrayLike, structure: Structure, sizes: Mapping[str, int]) -> np.ndarray:
     """Return one value in the shape and dtype of its parameter."""
     rv = structure.variable(name)
     try:

@@ -7,7 +7,7 @@ one small method for each rule of :mod:`bayescausal.model.structure.structure`.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import networkx as nx
 import numpy as np
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from pytensor.graph.basic import Variable
+
+    from bayescausal.model.structure.mixing import Tag
 
 __all__ = ["Reader", "dim_length", "equation_inputs"]
 
@@ -375,7 +377,7 @@ class Reader:
         return mixed, fixed
 
     def _judge_tags(
-        self, name: str, dim: str, tags: Any, mixed: dict[str, str], fixed: set[str]
+        self, name: str, dim: str, tags: frozenset[Tag], mixed: dict[str, str], fixed: set[str]
     ) -> None:
         for kind, label in tags:
             if kind == "array":

@@ -47,9 +47,11 @@ from bayescausal.model.structure import batch_axis as _batch_axis  # noqa: F401 
 from bayescausal.types import FixedUnitsError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pymc as pm
+
+    from bayescausal.annotations import Array
 
 __all__ = [
     "PY_MODE",
@@ -78,7 +80,7 @@ class _Logistic(Op):
     def make_node(self, x: Variable) -> Apply:
         return Apply(self, [x], [x.type()])
 
-    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+    def perform(self, node: Apply, inputs: list[Array], outputs: list[list[Array | None]]) -> None:
         [x] = inputs
         out = np.negative(x, out=np.empty_like(x))
         with np.errstate(over="ignore"):
@@ -131,7 +133,7 @@ def _inlined(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     return None if isinstance(node.op, SymbolicRandomVariable) else inline_ofg_node(node)
 
 
-def _everywhere(rewrite: Any) -> Any:
+def _everywhere(rewrite: Callable[[FunctionGraph, Apply], list[Variable] | None]) -> GraphRewriter:
     """Return a rewrite of whole graphs. Not a decorator: what is compiled must travel by name."""
     return dfs_rewriter(node_rewriter([Elemwise])(rewrite))
 
@@ -148,7 +150,7 @@ class _Untraced(Feature):
         for node in fgraph.apply_nodes:
             self.on_import(fgraph, node, None)
 
-    def on_import(self, fgraph: FunctionGraph, node: Apply, reason: Any) -> None:
+    def on_import(self, fgraph: FunctionGraph, node: Apply, reason: object) -> None:
         """Forget what comes in."""
         for variable in (*node.inputs, *node.outputs):
             if getattr(variable.tag, "trace", None):
@@ -451,7 +453,7 @@ def _value_of(var: Variable) -> np.ndarray:
     return evaluate([var])[0]
 
 
-def is_index(variable: Variable, model: Any) -> bool:
+def is_index(variable: Variable, model: pm.Model) -> bool:
     """Whether a variable is itself an index in some equation: a code, not a quantity.
 
     Examples

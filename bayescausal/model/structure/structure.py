@@ -119,7 +119,7 @@ class Structure:
                 remedy=f'Put the array in pm.Data: x = pm.Data("x", array, dims="{dim}").',
             )
 
-    def variable(self, name: str) -> Any:
+    def variable(self, name: str) -> Variable:
         """Return the model variable called `name`.
 
         Raises

@@ -34,7 +34,7 @@ from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.evaluation.worlds import asked_of, assemble, collect, parse_worlds
 from bayescausal.inference.data.design_matrix import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
-from bayescausal.model.interventions.interventions import refuse_potentials
+from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.types import DataError, Intervention, InterventionError
 
 if TYPE_CHECKING:

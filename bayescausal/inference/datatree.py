@@ -39,7 +39,7 @@ from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.sampling.reparametrize import prior_names
 from bayescausal.inference.stream.source_data import is_streamed
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import BayesCausalError, ModelError, closest
 
 if TYPE_CHECKING:

@@ -36,7 +36,8 @@ from pytensor.graph.replace import clone_replace, vectorize_graph
 from scipy import special
 
 from bayescausal.inference.closed_forms.plan import as_array
-from bayescausal.model.structure.rebuild import PY_MODE, evaluate
+from bayescausal.model.structure.interpreted import PY_MODE
+from bayescausal.model.structure.rebuild import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

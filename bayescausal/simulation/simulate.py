@@ -29,11 +29,13 @@ import pymc as pm
 from pytensor.graph.basic import Variable
 
 from bayescausal.model.interventions.domain import checks_of
-from bayescausal.model.interventions.interventions import intervene, refuse_potentials
+from bayescausal.model.interventions.interventions import intervene
+from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.model.interventions.undefined import fails, failure
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.parameters import check_parameters, fix_parameters
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import PY_MODE, close, data_values, dim_sizes, open_model
+from bayescausal.model.structure.rebuild import close, data_values, dim_sizes, open_model
 from bayescausal.types import (
     BayesCausalError,
     DataError,

@@ -42,7 +42,7 @@ from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request, build_program, recomputed_by
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
-from bayescausal.model.interventions.interventions import parse_interventions, refuse_potentials
+from bayescausal.model.interventions.parse_do import parse_interventions, refuse_potentials
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.integer_roles import role_of
 from bayescausal.model.structure.nested import weighted_dim

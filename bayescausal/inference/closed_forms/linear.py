@@ -51,7 +51,7 @@ from bayescausal.inference.closed_forms.affine import (
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
 from bayescausal.model.interventions.support import support_of
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -27,7 +27,8 @@ from bayescausal.inference.closed_forms.counts import CountBlock, count_block
 from bayescausal.inference.closed_forms.linear import LinearBlock, linear_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
-from bayescausal.model.structure.rebuild import PY_MODE, close, open_model
+from bayescausal.model.structure.interpreted import PY_MODE
+from bayescausal.model.structure.rebuild import close, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -56,7 +56,7 @@ from bayescausal.inference.closed_forms.logistic import logit_of, logit_sum
 from bayescausal.inference.closed_forms.points import POINTS
 from bayescausal.inference.conditioning.factors import without_checks
 from bayescausal.model.interventions.support import is_discrete, params_of
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

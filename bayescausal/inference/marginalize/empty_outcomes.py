@@ -32,7 +32,8 @@ from bayescausal.inference.closed_forms.reduce import CellTerm, NotReducedError
 from bayescausal.inference.marginalize.affine_latents import admitted
 from bayescausal.inference.marginalize.integrate import normal_vectors
 from bayescausal.model.interventions.support import is_discrete
-from bayescausal.model.structure.rebuild import PY_MODE, close, open_model
+from bayescausal.model.structure.interpreted import PY_MODE
+from bayescausal.model.structure.rebuild import close, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -32,7 +32,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from bayescausal.model.interventions.support import is_discrete
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 
 if TYPE_CHECKING:
     import pymc as pm

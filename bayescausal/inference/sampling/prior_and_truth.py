@@ -37,8 +37,9 @@ from bayescausal.inference.datatree import draws_priors
 from bayescausal.inference.fit import draw_unknowns, resolve_seed, sample_model
 from bayescausal.inference.marginalize.integrate import opened
 from bayescausal.inference.record import Fit, build_fit
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.parameters import check_parameters, fix_parameters
-from bayescausal.model.structure.rebuild import PY_MODE, close, dim_sizes, open_model
+from bayescausal.model.structure.rebuild import close, dim_sizes, open_model
 from bayescausal.types import BayesCausalError, DataError, ModelError, closest
 
 if TYPE_CHECKING:

@@ -25,11 +25,12 @@ import pytensor.tensor as pt
 
 from bayescausal.model.formulas.beyond import beyond, ranked, times
 from bayescausal.model.formulas.families import choose_families, response_scale
+from bayescausal.model.formulas.frame import as_frame
 from bayescausal.model.formulas.groups import add_group
 from bayescausal.model.formulas.parse import parse_formulas
 from bayescausal.model.formulas.priors import Prior, Priors, digits, near
 from bayescausal.model.formulas.terms import Effect, Scope, effects_of, plain_dim
-from bayescausal.model.formulas.variables import UNIT, as_frame, read_names
+from bayescausal.model.formulas.variables import UNIT, read_names
 from bayescausal.model.kinds import as_label
 from bayescausal.types import FormulaError
 

@@ -35,16 +35,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
-import pytensor.tensor as pt
 
+from bayescausal.model.formulas.likelihoods import (
+    bernoulli,
+    beta,
+    binomial,
+    categorical,
+    gamma,
+    gaussian,
+    lognormal,
+    negative_binomial,
+    ordinal,
+    poisson,
+    student,
+)
 from bayescausal.model.formulas.priors import Prior, digits
 from bayescausal.types import FormulaError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytensor.tensor.variable import TensorVariable
 
 __all__ = ["FAMILIES", "Family", "FamilyChoice", "Scale", "choose_families", "response_scale"]
 
@@ -118,101 +128,7 @@ class FamilyChoice:
     levels: int | None = None
 
 
-def _inverse(link: str, eta: TensorVariable) -> TensorVariable:
-    """Return the mean that a predictor stands for."""
-    if link == "identity":
-        return eta
-    if link == "log":
-        return pt.exp(eta)
-    if link == "inverse":
-        return 1 / eta
-    if link == "logit":
-        return pt.sigmoid(eta)
-    if link == "probit":
-        return 0.5 * (1 + pt.erf(eta / np.sqrt(2.0)))
-    return 1 - pt.exp(-pt.exp(eta))  # cloglog
-
-
 # ---------------------------------------------------------------------- the responses
-
-
-def _gaussian(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    return pm.Normal(name, _inverse(link, eta), aux["sigma"], dims="unit")
-
-
-def _student(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    return pm.StudentT(name, aux["nu"], mu=_inverse(link, eta), sigma=aux["sigma"], dims="unit")
-
-
-def _bernoulli(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    if link == "logit":
-        return pm.Bernoulli(name, logit_p=eta, dims="unit")
-    return pm.Bernoulli(name, _inverse(link, eta), dims="unit")
-
-
-def _binomial(
-    name: str,
-    eta: TensorVariable,
-    link: str,
-    aux: Mapping[str, TensorVariable],
-    *,
-    trials: TensorVariable,
-    **_: Any,
-) -> TensorVariable:
-    if link == "logit":
-        return pm.Binomial(name, trials, logit_p=eta, dims="unit")
-    return pm.Binomial(name, trials, _inverse(link, eta), dims="unit")
-
-
-def _poisson(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    return pm.Poisson(name, _inverse(link, eta), dims="unit")
-
-
-def _negative_binomial(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    return pm.NegativeBinomial(name, _inverse(link, eta), aux["alpha"], dims="unit")
-
-
-def _gamma(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    return pm.Gamma(name, aux["alpha"], aux["alpha"] / _inverse(link, eta), dims="unit")
-
-
-def _beta(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    mean = _inverse(link, eta)
-    return pm.Beta(name, mean * aux["kappa"], (1 - mean) * aux["kappa"], dims="unit")
-
-
-def _lognormal(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    return pm.LogNormal(name, eta, aux["sigma"], dims="unit")
-
-
-def _categorical(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    return pm.Categorical(name, pm.math.softmax(eta, axis=-1), dims="unit")
-
-
-def _ordinal(
-    name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
-) -> TensorVariable:
-    if link == "logit":
-        return pm.OrderedLogistic(name, eta, aux["cutpoints"], compute_p=False, dims="unit")
-    return pm.OrderedProbit(name, eta, aux["cutpoints"], compute_p=False, dims="unit")
 
 
 def _sd_prior(scale: Scale) -> Prior:
@@ -233,34 +149,32 @@ _PROBABILITY = ("logit", "probit", "cloglog")
 FAMILIES: dict[str, Family] = {
     f.name: f
     for f in (
-        Family("gaussian", ("identity", "log"), {"sigma": _sd_prior}, _gaussian),
-        Family("student-t", ("identity", "log"), {"sigma": _sd_prior, "nu": _degrees}, _student),
-        Family("bernoulli", _PROBABILITY, {}, _bernoulli, lowest=0, highest=1),
-        Family("binomial", _PROBABILITY, {}, _binomial, lowest=0),
-        Family("poisson", ("log", "identity"), {}, _poisson, lowest=0),
+        Family("gaussian", ("identity", "log"), {"sigma": _sd_prior}, gaussian),
+        Family("student-t", ("identity", "log"), {"sigma": _sd_prior, "nu": _degrees}, student),
+        Family("bernoulli", _PROBABILITY, {}, bernoulli, lowest=0, highest=1),
+        Family("binomial", _PROBABILITY, {}, binomial, lowest=0),
+        Family("poisson", ("log", "identity"), {}, poisson, lowest=0),
         Family(
             "negative binomial",
             ("log", "identity"),
             {"alpha": _half_cauchy},
-            _negative_binomial,
+            negative_binomial,
             lowest=0,
         ),
         Family(
             "gamma",
             ("log", "inverse", "identity"),
             {"alpha": _half_cauchy},
-            _gamma,
+            gamma,
             False,
             0,
             np.inf,
             True,
         ),
-        Family("beta", _PROBABILITY, {"kappa": _half_cauchy}, _beta, False, 0, 1, True),
-        Family(
-            "lognormal", ("identity",), {"sigma": _sd_prior}, _lognormal, False, 0, np.inf, True
-        ),
-        Family("categorical", ("softmax",), {}, _categorical, categorical=True),
-        Family("ordinal", ("logit", "probit"), {}, _ordinal, categorical=True),
+        Family("beta", _PROBABILITY, {"kappa": _half_cauchy}, beta, False, 0, 1, True),
+        Family("lognormal", ("identity",), {"sigma": _sd_prior}, lognormal, False, 0, np.inf, True),
+        Family("categorical", ("softmax",), {}, categorical, categorical=True),
+        Family("ordinal", ("logit", "probit"), {}, ordinal, categorical=True),
     )
 }
 

@@ -12,7 +12,7 @@ or its column holds labels, or if units are grouped by it. It then enters every 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,19 +20,16 @@ import pandas as pd
 from bayescausal.model.formulas.text import by_accident, check_levels, in_days
 from bayescausal.model.formulas.tokens import pointed
 from bayescausal.model.formulas.values import call_of, names_in
-from bayescausal.model.kinds import Kind, are_numbers, kind_of, native_column
+from bayescausal.model.kinds import Kind, are_numbers, kind_of
 from bayescausal.types import RESERVED_NAMES, FormulaError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike
-
-    from bayescausal.annotations import Data
     from bayescausal.model.formulas.families import FamilyChoice
     from bayescausal.model.formulas.parse import Formula
 
-__all__ = ["Column", "Names", "as_frame", "read_names"]
+__all__ = ["Column", "Names", "read_names"]
 
 #: The dim of the units in a model from formulas.
 UNIT = "unit"
@@ -83,64 +80,6 @@ class Names:
     parents: Mapping[str, tuple[str, ...]]
     rows: int
     notes: tuple[str, ...] = field(default=())
-
-
-def as_frame(data: Data | None) -> pd.DataFrame | None:
-    """Return the data as pandas.
-
-    Raises
-    ------
-    FormulaError
-        If they are no table.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.variables import as_frame
-    >>> as_frame({"x": [1.0, 2.0]}).shape
-    (2, 1)
-    """
-    if data is None or isinstance(data, pd.DataFrame):
-        frame = data
-    elif hasattr(data, "to_dataframe"):
-        frame = data.to_dataframe().reset_index()
-    elif hasattr(data, "keys") and hasattr(data, "__getitem__") and not hasattr(data, "columns"):
-        try:
-            frame = pd.DataFrame({str(k): _column(data[k]) for k in cast("Iterable[object]", data)})
-        except ValueError as error:
-            raise FormulaError(f"data is no table: {error}.") from error
-    else:
-        frame = _through_narwhals(data)
-    if frame is None:
-        return None
-    frame = frame.rename(columns=str)
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise FormulaError(f"The data have several columns named {twice[0]!r}.")
-    if not len(frame):
-        raise FormulaError("The data have no rows.", expected="One or more rows.")
-    return frame
-
-
-def _column(values: Any) -> ArrayLike:
-    held = isinstance(values, pd.Series | pd.Index | pd.Categorical)
-    if "dictionary" in str(getattr(values, "type", "")):  # of Arrow
-        return pd.Categorical(values.to_pylist())
-    return pd.Series(values).reset_index(drop=True) if held else np.asarray(values)
-
-
-def _through_narwhals(data: object) -> pd.DataFrame:
-    import narwhals as nw
-
-    try:
-        native: Any = nw.from_native(data)
-    except TypeError as error:
-        raise FormulaError(
-            f"data is a {type(data).__name__}.",
-            expected="a data frame (pandas, polars, pyarrow) or a mapping of columns.",
-        ) from error
-    if isinstance(native, nw.LazyFrame):
-        native = native.collect()
-    return pd.DataFrame({n: native_column(native[n]) for n in native.columns})
 
 
 def read_names(

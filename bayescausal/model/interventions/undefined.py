@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.annotations import Array
-    from bayescausal.model.interventions.domain import Check
+    from bayescausal.model.interventions.equation_walk import Check
 
 __all__ = ["fails", "failure"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.ops import ViewOp
@@ -15,7 +17,10 @@ from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 
 from bayescausal.model.interventions.support import support_of
 
-__all__ = ["constant_of", "plain_of", "sign_of"]
+if TYPE_CHECKING:
+    from pytensor.graph.op import Op
+
+__all__ = ["constant_of", "op_of", "plain_of", "sign_of"]
 
 
 def sign_of(variable: Variable, *, through: bool = False) -> str:
@@ -78,6 +83,6 @@ def constant_of(variable: Variable) -> float | None:
     return None
 
 
-def op_of(variable: Variable) -> object:
+def op_of(variable: Variable) -> Op | None:
     """Return the operation behind a variable."""
     return None if variable.owner is None else variable.owner.op

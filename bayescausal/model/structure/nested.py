@@ -13,7 +13,7 @@ from pytensor.scalar.basic import Cast
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.subtensor import AdvancedSubtensor, indices_from_subtensor
 
-from bayescausal.model.structure.mixing import trace_axes
+from bayescausal.model.axes.mixing import trace_axes
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable

@@ -23,12 +23,8 @@ from pytensor.scalar.basic import Add, Sub
 from pytensor.tensor.basic import Join, MakeVector
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.structure.mixing import (
-    followed_inputs,
-    inside,
-    random_parameters,
-    trace_axes,
-)
+from bayescausal.model.axes.labels import followed_inputs, random_parameters
+from bayescausal.model.axes.mixing import inside, trace_axes
 from bayescausal.types import UnitDimsError
 
 if TYPE_CHECKING:

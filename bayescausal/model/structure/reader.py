@@ -10,19 +10,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 import networkx as nx
-import numpy as np
-from pytensor.graph.basic import Constant
 
-from bayescausal.model.structure.mixing import (
+from bayescausal.model.axes.labels import (
     Axes,
+    equation_inputs,
     followed_inputs,
     only_constants,
     random_core_ndims,
     random_parameters,
-    trace_axes,
-    written_inside,
 )
+from bayescausal.model.axes.mixing import trace_axes, written_inside
 from bayescausal.model.structure.outcome_dims import constant_along, refuse_doubtful
+from bayescausal.model.structure.rebuild import dim_length
 from bayescausal.model.structure.structure import Structure, family_name, structural_graph
 from bayescausal.types import RESERVED_NAMES, ModelError, UnitDimsError, closest
 
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
     import pymc as pm
     from pytensor.graph.basic import Variable
 
-    from bayescausal.model.structure.mixing import Tag
+    from bayescausal.model.axes.labels import Tag
 
-__all__ = ["Reader", "dim_length", "equation_inputs"]
+__all__ = ["Reader"]
 
 
 class Reader:
@@ -404,23 +403,3 @@ def _plain_name(variable: Variable) -> str:
     core = getattr(op, "core_op", None)
     label = getattr(core, "_print_name", None) or getattr(op, "_print_name", None)
     return f"pm.{label[0]}(..., dims=...)" if label else "pm's own functions (pm.Deterministic)"
-
-
-def dim_length(model: pm.Model, dim: str) -> int:
-    """Return the present length of a dim of the model."""
-    length = model.dim_lengths[dim]
-    if hasattr(length, "get_value"):
-        return int(length.get_value())
-    return int(np.asarray(getattr(length, "data", None)))
-
-
-def equation_inputs(variable: Variable) -> list[Variable]:
-    """Return what the equation of a named variable reads: parameters, or the expression."""
-    node = variable.owner
-    if node is None:
-        return []
-    if hasattr(node.op, "ndim_supp"):
-        return random_parameters(node)
-    return [i for i in followed_inputs(node) if not isinstance(i, Constant)] or list(
-        followed_inputs(node)
-    )

@@ -12,7 +12,7 @@ from pytensor.graph.replace import graph_replace, vectorize_graph
 from scipy import special, stats
 
 from bayescausal.model.noise import COUPLINGS, family_of, noise_rule, sample_gumbel, sample_interval
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import NoiseFormError
 
 

@@ -55,11 +55,6 @@ def diagnose(values: ArrayLike | xr.DataArray) -> dict[str, np.ndarray]:
     values : array_like, dims (cell, chain, draw)
         Draws.
 
-    Returns
-    -------
-    dict of str to numpy array, dims (cell,)
-        ``ess_bulk``, ``ess_tail``, ``r_hat``, ``mcse_mean``; NaN where undefined.
-
     References
     ----------
     A. Vehtari et al., "Rank-normalization, folding, and localization", Bayesian Analysis 16 (2021),

@@ -50,24 +50,6 @@ def interval(
         Between 0 and 1, both excluded.
     kind : str
         ``"hdi"`` or ``"eti"``.
-
-    Returns
-    -------
-    DataArray, dims (..., ci_bound)
-        ``ci_bound`` is ``lower``, ``upper``; chain and draw are gone.
-
-    Raises
-    ------
-    EstimandError
-        For another kind, or a probability outside (0, 1).
-    DataError
-        If the draws are not finite numbers.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.intervals import interval
-    >>> interval(range(101), prob=0.5, kind="eti").values.tolist()
-    [25.0, 75.0]
     """
     kinds = {"hdi": hdi, "eti": eti}
     if kind not in kinds:
@@ -113,17 +95,6 @@ def eti(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
     ----------
     draws, prob
         As for :func:`interval`.
-
-    Returns
-    -------
-    DataArray, dims (..., ci_bound)
-        Lower and upper end.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.intervals import eti
-    >>> eti(range(101), prob=0.5).values.tolist()
-    [25.0, 75.0]
     """
     return _over_draws(draws, prob, _equal_tails)
 
@@ -147,14 +118,7 @@ def narrowest(draws: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_prob(prob: float) -> float:
-    """Return a probability strictly between 0 and 1, or refuse it.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.intervals import check_prob
-    >>> check_prob(0.94)
-    0.94
-    """
+    """Return a probability strictly between 0 and 1, or refuse it."""
     if isinstance(prob, (str, bool)) or np.ndim(prob) or not 0 < prob < 1:
         raise EstimandError(f"prob={prob!r}.", expected="A probability between 0 and 1.")
     return float(prob)

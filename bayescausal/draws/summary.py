@@ -46,24 +46,6 @@ def summarise(
         Probability of the interval.
     kind : str
         ``"hdi"`` or ``"eti"``.
-
-    Returns
-    -------
-    DataFrame
-        One row for each cell of the dims other than chain and draw, indexed by their labels.
-
-    Raises
-    ------
-    DataError
-        If the draws are not finite numbers.
-    EstimandError
-        For a probability outside (0, 1) or another kind of interval.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.summary import summarise
-    >>> summarise([1.0, 2.0, 3.0])["mean"].tolist()
-    [2.0]
     """
     named = as_draws(draws, getattr(draws, "name", None))
     extra = cells(named)
@@ -98,14 +80,7 @@ def sd(draws: xr.DataArray) -> xr.DataArray:
 
 
 def interval_columns(prob: float, kind: str = "hdi") -> tuple[str, str]:
-    """Return the names of the columns that hold an interval.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.summary import interval_columns
-    >>> interval_columns(0.94), interval_columns(0.5, "eti")
-    (('hdi94_lb', 'hdi94_ub'), ('eti50_lb', 'eti50_ub'))
-    """
+    """Return the names of the columns that hold an interval."""
     percent = f"{100 * check_prob(prob):.6g}"
     return f"{kind}{percent}_lb", f"{kind}{percent}_ub"
 
@@ -124,26 +99,10 @@ def ranks(
     seed : int, optional
         For the ties.
 
-    Returns
-    -------
-    numpy array of int, dims (...)
-        Between 0 and the number of draws, uniform when the posterior is right.
-
-    Raises
-    ------
-    DataError
-        If the shapes do not belong together.
-
     References
     ----------
     S. Talts et al., "Validating Bayesian inference algorithms with simulation-based calibration",
     2018, arXiv:1804.06788.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.summary import ranks
-    >>> ranks([[1.0, 2.0, 3.0]], [2.5]).tolist()
-    [2]
     """
     x, t = np.asarray(draws, dtype=float), np.asarray(truth, dtype=float)
     if x.ndim != t.ndim + 1 or x.shape[:-1] != t.shape:

@@ -68,16 +68,6 @@ def bayesian_bootstrap(
         How many units each of the `n` stands for: its weight is the sum of theirs, a Gamma of
         that shape before all are divided by their sum.
 
-    Returns
-    -------
-    numpy array, dims (draw, unit)
-        Positive weights; each row sums to one.
-
-    Raises
-    ------
-    DataError
-        If there is no unit, or the labels do not match the units.
-
     References
     ----------
     D. B. Rubin, "The Bayesian bootstrap", Annals of Statistics 9 (1981), 130-134.
@@ -125,22 +115,6 @@ def weighted_mean(
         Non-negative, broadcast against `values`; need not sum to one. Default: equal.
     axis : int
         The axis that is averaged.
-
-    Returns
-    -------
-    numpy array
-        Shape of `values` (broadcast with `weights`) without `axis`.
-
-    Raises
-    ------
-    DataError
-        If the weights along `axis` sum to zero or are negative.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.weights import weighted_mean
-    >>> weighted_mean([0.0, 10.0], [3.0, 1.0]).item()
-    2.5
     """
     v = np.asarray(values, dtype=float)
     if weights is None:
@@ -168,22 +142,6 @@ def weighted_quantile(
         Non-negative, broadcast against `values`; need not sum to one. Default: equal.
     axis : int
         The axis along which the distribution lies.
-
-    Returns
-    -------
-    numpy array
-        The smallest value whose cumulative weight is at least q of the total.
-
-    Raises
-    ------
-    DataError
-        If the weights along `axis` sum to zero or are negative.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.weights import weighted_quantile
-    >>> weighted_quantile([3.0, 1.0, 2.0], 0.5, [8.0, 1.0, 1.0]).item()
-    3.0
     """
     v = np.asarray(values, dtype=float)
     if weights is None:

@@ -96,11 +96,6 @@ class Repeater:
             :func:`~bayescausal.model.structure.parameters.check_parameters` returns).
         seed : int
             Same parameters and seed, same data.
-
-        Returns
-        -------
-        DataFrame
-            As :func:`bayescausal.simulate` returns it.
         """
         if self._call is None:
             self._compile({k: np.asarray(v) for k, v in params.items()})
@@ -126,11 +121,6 @@ class Repeater:
         ----------
         seed : int
             Same seed, same values.
-
-        Raises
-        ------
-        ModelError
-            If the prior is improper, or Potentials are part of it.
         """
         names = self.structure.parameters
         if self._prior is None:

@@ -151,13 +151,6 @@ def unit_sizes(structure: Structure, units: int | Mapping[str, int] | None) -> d
         The model, read.
     units : int, mapping or None
         As in :func:`simulate`.
-
-    Raises
-    ------
-    FixedUnitsError
-        If the model fixes a length at another number.
-    DataError
-        If `units` names no unit dim, or is no count.
     """
     own = dim_sizes(structure.model)
     fixed = _fixed(structure, own)

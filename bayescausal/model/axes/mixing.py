@@ -115,11 +115,6 @@ def trace_axes(expressions: Sequence[Variable], leaves: Mapping[Variable, Axes])
         The parameters of one distribution, or one Deterministic's expression.
     leaves : mapping from Variable to Axes
         The axes of the named variables of the model, where following stops.
-
-    Returns
-    -------
-    Trace
-        The axes of each expression merged from the right, and the unit dims that are mixed.
     """
     tracer = Tracer(leaves)
     merged = align([tracer.of(e) for e in expressions])

@@ -89,17 +89,6 @@ def beyond(effects: Sequence[Effect], rows: int, *, constant: bool) -> list[Beyo
         Of the data; 0 without.
     constant : bool
         Whether the constant is among what the effects span.
-
-    Returns
-    -------
-    list of Beyond
-        In the order of the effects.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.beyond import beyond
-    >>> beyond([], 0, constant=True)
-    []
     """
     seen = [effect.numbers(rows) if rows else None for effect in effects]
     known = [x for x in seen if x is not None]
@@ -180,11 +169,6 @@ def times(
         Shape `outer`, then what else the coefficients differ by.
     inner, outer : tuple of int
         The shapes that K_i and K_j are the sizes of.
-
-    Returns
-    -------
-    TensorVariable
-        Shape `inner`, then what else.
     """
     more = b.type.ndim - len(outer)
     held = np.array([[float(f"{v:.12g}") for v in row] for row in h]).reshape(inner + outer)

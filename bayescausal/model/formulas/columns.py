@@ -254,11 +254,6 @@ def spline(
     mark : str
         Lines with a caret, for messages.
 
-    Raises
-    ------
-    FormulaError
-        If an option is unknown or contradicts another, or data are needed and missing.
-
     Examples
     --------
     >>> import numpy as np, pytensor.tensor as pt

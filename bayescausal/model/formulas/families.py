@@ -202,11 +202,6 @@ def choose_families(families: object, responses: Iterable[str]) -> dict[str, Fam
         ``"bernoulli"``, ``"binomial(trials=n, link=probit)"``, or ``{"family": "binomial",
         "trials": "n"}``.
 
-    Raises
-    ------
-    FormulaError
-        For unknown responses, families, links and options.
-
     Examples
     --------
     >>> from bayescausal.model.formulas.families import choose_families
@@ -317,13 +312,7 @@ def _options(rest: str, spec: str, response: str) -> dict[str, Any]:
 
 
 def response_scale(choice: FamilyChoice, numeric: np.ndarray | None, response: str) -> Scale:
-    """Return location and spread of a response from its data, on the scale of the predictor.
-
-    Raises
-    ------
-    FormulaError
-        If the data are outside what the family can take.
-    """
+    """Return location and spread of a response from its data, on the scale of the predictor."""
     family, link = choice.family, choice.link
     probability = family.name in ("bernoulli", "binomial") and link in ("logit", "probit")
     plain = Scale(slope=1.0, intercept=1.5) if probability else Scale()

@@ -45,17 +45,6 @@ def read_lines(text: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
     formulas : list of str
     options : dict of str to dict
         ``families``, ``priors``, ``levels``, by name.
-
-    Raises
-    ------
-    FormulaError
-        With the number of the line.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.file import read_lines
-    >>> read_lines("x ~ 1\\ny ~ x\\nfamily y: poisson")
-    (['x ~ 1', 'y ~ x'], {'families': {'y': 'poisson'}, 'priors': {}, 'levels': {}})
     """
     formulas: list[str] = []
     options: dict[str, dict[str, Any]] = {"families": {}, "priors": {}, "levels": {}}
@@ -89,13 +78,6 @@ def model_from_text(path: str | Path, data: Data | None = None) -> pm.Model:
     ----------
     data : DataFrame, optional
         As in :func:`bayescausal.model_from_formulas`.
-
-    Raises
-    ------
-    ModelError
-        If there is no such file.
-    FormulaError
-        If what it holds cannot be read.
 
     Examples
     --------

@@ -21,19 +21,7 @@ __all__ = ["as_frame"]
 
 
 def as_frame(data: Data | None) -> pd.DataFrame | None:
-    """Return the data as pandas.
-
-    Raises
-    ------
-    FormulaError
-        If they are no table.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.frame import as_frame
-    >>> as_frame({"x": [1.0, 2.0]}).shape
-    (2, 1)
-    """
+    """Return the data as pandas."""
     if data is None or isinstance(data, pd.DataFrame):
         frame = data
     elif hasattr(data, "to_dataframe"):

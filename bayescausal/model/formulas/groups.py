@@ -60,11 +60,6 @@ def add_group(equation: Equation, group: GroupTerm) -> list[Any]:
     ----------
     equation : _Equation
         The formula that they are in.
-
-    Returns
-    -------
-    list of TensorVariable
-        What they add to the predictor, for each contrast of a categorical response.
     """
     dim, index = _index(equation, group)
     has_intercept = any(not t.factors for t in group.terms)

@@ -118,19 +118,7 @@ class Formula:
 
 
 def split_formulas(formulas: str | Iterable[str]) -> list[str]:
-    """Return the formulas of a sequence, or of a text with one on each line.
-
-    Raises
-    ------
-    FormulaError
-        If there is none, or something is not text.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.parse import split_formulas
-    >>> split_formulas("x ~ 1\\ny ~ x  # and so on")
-    ['x ~ 1', 'y ~ x']
-    """
+    """Return the formulas of a sequence, or of a text with one on each line."""
     if isinstance(formulas, str):
         lines = [line.partition("#")[0].strip() for line in formulas.splitlines()]
         found = [line for line in lines if line]
@@ -154,16 +142,6 @@ def parse_formulas(formulas: str | Iterable[str]) -> dict[str, Formula]:
     formulas : sequence of str, or str
         One formula for each variable; a text has one on each line.
 
-    Returns
-    -------
-    dict of str to Formula
-        By response, in the order given.
-
-    Raises
-    ------
-    FormulaError
-        Naming the formula and what is wrong in it.
-
     Examples
     --------
     >>> from bayescausal.model.formulas.parse import parse_formulas
@@ -186,13 +164,7 @@ def parse_formulas(formulas: str | Iterable[str]) -> dict[str, Formula]:
 
 
 def parse_formula(text: str) -> Formula:
-    """Parse one formula.
-
-    Raises
-    ------
-    FormulaError
-        If it cannot be read.
-    """
+    """Parse one formula."""
     left, tilde, right = text.partition("~")
     if not tilde:
         raise FormulaError(

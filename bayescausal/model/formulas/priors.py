@@ -79,28 +79,14 @@ class Prior:
 
 
 def digits(value: ArrayLike) -> float | list[Any]:
-    """Round to three significant digits.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.priors import digits
-    >>> digits(2.34567), digits([1234.5, 0.001])
-    (2.35, [1230.0, 0.001])
-    """
+    """Round to three significant digits."""
     array = np.asarray(value, dtype=float)
     rounded = np.vectorize(lambda v: float(f"{v:.3g}"), otypes=[float])(array)
     return float(rounded) if rounded.ndim == 0 else rounded.tolist()
 
 
 def near(value: float, sd: float) -> float:
-    """Round a location to three digits of its scale, however far from zero it is.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.priors import near
-    >>> near(101325.417, 2.5), near(0.123456, 250.0)
-    (101325.42, 0.0)
-    """
+    """Round a location to three digits of its scale, however far from zero it is."""
     places = 2 - int(np.floor(np.log10(sd)))
     return round(float(value), places) + 0.0
 
@@ -159,12 +145,7 @@ class Priors:
         return default.make(label, dims, **more)
 
     def claim(self, label: str, what: str) -> None:
-        """Refuse a name that something else in the model has.
-
-        Raises
-        ------
-        FormulaError
-        """
+        """Refuse a name that something else in the model has."""
         if label in self.names:
             raise FormulaError(
                 f"{self.names[label]} and {what} would both be called {label!r} in the model.",

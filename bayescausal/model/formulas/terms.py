@@ -168,11 +168,6 @@ def effects_of(
     effects : list of Effect
     offsets : list of Value
         Added as they are.
-
-    Raises
-    ------
-    FormulaError
-        If a term cannot be made.
     """
     effects: list[Effect] = []
     offsets: list[Value] = []

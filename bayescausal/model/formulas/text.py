@@ -32,10 +32,6 @@ def check_levels(name: str, kind: Kind, where: str) -> None:
     ----------
     where : str
         Lines with a caret, for messages.
-
-    Raises
-    ------
-    FormulaError
     """
     held = [v for v in kind.values.tolist() if v is not None]
     levels = len(set(held))

@@ -96,11 +96,6 @@ def read_names(
         Of every response.
     levels : mapping of str to tuple
         Levels that the caller declares.
-
-    Raises
-    ------
-    FormulaError
-        For names that nothing explains, cycles, and columns that do not fit their use.
     """
     reads = {name: _reads(formula, families[name]) for name, formula in formulas.items()}
     groups = {g for f in formulas.values() for term in f.groups for g in term.group}

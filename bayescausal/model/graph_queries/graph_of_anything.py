@@ -80,22 +80,6 @@ def question_in(given: object) -> Question | None:
     """Return the question of an estimand, or of what carries one: an answer, an exercise.
 
     Estimands live in a room above this one, so they are known by what they offer.
-
-    Returns
-    -------
-    Estimand or None
-        None where there is no question in it.
-
-    Raises
-    ------
-    EstimandError
-        For an effect that carries no question.
-
-    Examples
-    --------
-    >>> from bayescausal.model.graph_queries.graph_of_anything import question_in
-    >>> question_in("x") is None
-    True
     """
     held = given
     for name in ("estimand", "question"):
@@ -122,17 +106,6 @@ def named[T: (str | None, Names | None)](
     ----------
     outcome : str or iterable of str, or None
         Not given with a question, which has its own.
-
-    Raises
-    ------
-    EstimandError
-        If a question comes with an outcome beside it, or has no treatment.
-
-    Examples
-    --------
-    >>> from bayescausal.model.graph_queries.graph_of_anything import named
-    >>> named("x", "y")
-    ('x', 'y')
     """
     question = question_in(treatment)
     if question is None:
@@ -168,16 +141,6 @@ def graph_and_observed(
         The names in the question: where one is a Deterministic, those are nodes.
     unit_dims : str or sequence of str, optional
         The dims that index units, where a model leaves them open.
-
-    Returns
-    -------
-    (networkx.DiGraph, list of str or None)
-        None: all that is not marked latent.
-
-    Raises
-    ------
-    EstimandError
-        If `unit_dims` is given for a graph.
 
     Examples
     --------
@@ -217,12 +180,6 @@ def is_model(given: object) -> bool:
     ----------
     given : object
         What is asked.
-
-    Examples
-    --------
-    >>> from bayescausal.model.graph_queries.graph_of_anything import is_model
-    >>> is_model("X -> Y")
-    False
     """
     if hasattr(given, "structure") and hasattr(given, "columns"):
         return True

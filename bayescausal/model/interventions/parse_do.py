@@ -63,10 +63,6 @@ def parse_interventions(
     dict of str to Intervention
         In the topological order of the graph; values of ``Set`` as arrays of the variable's
         dtype, checked.
-
-    Raises
-    ------
-    InterventionError, UnknownVariableError
     """
     given = {name_of(k): v for k, v in as_mapping(do or {}).items()}
     parsed: dict[str, Intervention] = {}
@@ -79,12 +75,7 @@ def parse_interventions(
 
 
 def refuse_potentials(structure: Structure) -> None:
-    """Refuse a model whose Potentials act on structural variables: they select units.
-
-    Raises
-    ------
-    PotentialError
-    """
+    """Refuse a model whose Potentials act on structural variables: they select units."""
     if structure.potentials:
         named = ", ".join(map(repr, structure.potentials))
         raise PotentialError(

@@ -182,16 +182,6 @@ def apply_policy(name: str, policy: Policy, values: Sequence[Variable]) -> Varia
         The rule.
     values : sequence of Variable
         What it reads, in the order of ``policy.reads``.
-
-    Returns
-    -------
-    Variable
-        One value per unit.
-
-    Raises
-    ------
-    InterventionError
-        If the function fails on symbols and, when evaluated, on arrays.
     """
     try:
         with warnings.catch_warnings():

@@ -80,16 +80,6 @@ def mean_of(rv: TensorVariable) -> TensorVariable | None:
     rv : TensorVariable
         A random variable of a PyMC model, or one made by ``.dist``.
 
-    Returns
-    -------
-    TensorVariable or None
-        Of the shape of `rv`; None where the mean exists but has no closed form known here.
-
-    Raises
-    ------
-    UndefinedEffectError
-        If the family has no mean (Cauchy, Flat), or its values are categories.
-
     Examples
     --------
     >>> import pymc as pm

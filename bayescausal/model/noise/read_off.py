@@ -51,16 +51,6 @@ def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     rv : TensorVariable
         A random variable.
 
-    Returns
-    -------
-    tuple
-        The law, and the parameter expressions, each with the law's trailing axes.
-
-    Raises
-    ------
-    NoiseFormError
-        If PyMC gives the family neither a quantile nor a distribution function that is known here.
-
     Examples
     --------
     >>> import pymc as pm

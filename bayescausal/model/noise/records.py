@@ -127,14 +127,7 @@ def record_rule(rv: TensorVariable, record: Record) -> NoiseRule:
 
 
 def plain_name(name: str) -> str:
-    """Return the variable of the model that a name stands for: ``recorded(y)`` stands for ``y``.
-
-    Examples
-    --------
-    >>> from bayescausal.model.noise.records import plain_name
-    >>> plain_name("recorded(y)"), plain_name("y")
-    ('y', 'y')
-    """
+    """Return the variable of the model that a name stands for: ``recorded(y)`` stands for ``y``."""
     found = _NAME.fullmatch(name)
     return found.group(1) if found else name
 
@@ -146,13 +139,6 @@ def records(structure: Structure, names: Iterable[str] | None = None) -> dict[st
     ----------
     names : iterable of str, optional
         Among these, ``recorded(y)`` standing for ``y``. Default: all random nodes.
-
-    Raises
-    ------
-    EstimandError
-        If a name asks for the record of what is no record.
-    ModelError
-        If PyMC has split a record into an observed and an unobserved part.
     """
     found = {}
     asked = structure.random if names is None else [plain_name(n) for n in names]
@@ -186,11 +172,6 @@ def rewritten(structure: Structure, names: Iterable[str]) -> Structure:
     ----------
     names : iterable of str
         Of records.
-
-    Returns
-    -------
-    Structure
-        ``v`` names the variable that was measured, ``recorded(v)`` its record.
     """
     fgraph, memo, initvals = open_model(structure.model, inlined_views=True)
     replacements = []

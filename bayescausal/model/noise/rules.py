@@ -126,16 +126,6 @@ def noise_rule(rv: TensorVariable, *, coupling: str = "monotone") -> NoiseRule:
         For categories: a common rank in their order, or Gumbel noise for each. Continuous
         variables and two-valued ones have the same function under both.
 
-    Returns
-    -------
-    NoiseRule
-        Bound to the parameter expressions of `rv`, never to `rv` itself.
-
-    Raises
-    ------
-    NoiseFormError
-        If the family has no rule, or the coupling does not apply to it.
-
     References
     ----------
     .. [1] M. Oberst and D. Sontag, "Counterfactual off-policy evaluation with Gumbel-max

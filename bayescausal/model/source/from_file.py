@@ -43,14 +43,6 @@ def model_from_file(spec: str, data: Data | None = None) -> pm.Model:
         Gives a model from formulas its levels, its ``pm.Data`` and the scales of its priors. A
         model in Python does not see it.
 
-    Raises
-    ------
-    ModelError
-        If there is no such file or name, if the file or the function fails, or if the result is
-        not a model.
-    FormulaError
-        If a formula cannot be read.
-
     Examples
     --------
     >>> import pathlib, tempfile

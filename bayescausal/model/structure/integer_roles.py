@@ -89,11 +89,6 @@ def role_of(structure: Structure, name: str) -> str:
 def compared_with(structure: Structure, name: str) -> frozenset[float]:
     """Return the numbers that data are compared with, where nothing else is done with them.
 
-    Returns
-    -------
-    frozenset of float
-        Empty where the data are read in another way, or compared with what is no number.
-
     Examples
     --------
     >>> import numpy as np, pymc as pm, pytensor.tensor as pt

@@ -49,11 +49,6 @@ def refuse_doubtful(reader: Reader, dims: Sequence[str], evidence: Collection[st
         What the vote found.
     evidence : collection of str
         Variables that are observed or have a column.
-
-    Raises
-    ------
-    UnitDimsError
-        With the two readings as ``unit_dims=``.
     """
     if len(dims) < 2:
         return
@@ -81,11 +76,6 @@ def constant_along(reader: Reader, name: str, length: int) -> str:
     ----------
     name : str
         A variable.
-
-    Returns
-    -------
-    str
-        Its name, or its first values.
     """
     variable = reader.named[name]
     passing = {v for v in reader.name_of if _is_passed(reader, reader.name_of[v])}

@@ -39,16 +39,6 @@ def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[st
     params : mapping of str to float or array_like
         One entry per parameter; a number is broadcast to the shape of the parameter.
 
-    Returns
-    -------
-    dict of str to ndarray
-        In the order of the model.
-
-    Raises
-    ------
-    ParameterError
-        If a parameter is missing, unknown, not finite, outside its support or of another shape.
-
     Examples
     --------
     >>> import pymc as pm

@@ -95,10 +95,6 @@ def structure_of(
     named : iterable of str, optional
         Variables that the data have a column for: then only they, and what the model
         observes, vote on the unit dims.
-
-    Raises
-    ------
-    UnitDimsError, ModelError
     """
     if isinstance(model, Structure):
         model = model.model

@@ -118,8 +118,6 @@ class Reader:
     def _nearest(self, variable: Variable) -> set[str]:
         """Return the nearest named ancestors whose value the expression reads."""
         found: set[str] = set()
-        if variable.owner is None:
-            return found
         seen: set[Variable] = set()
         stack = list(equation_inputs(variable))
         while stack:
@@ -281,14 +279,13 @@ class Reader:
             constants=MappingProxyType(dict(self.constants)),
             observed=tuple(n for n in nodes if n in self.observed or n in self.imputed),
             potentials=tuple(
-                n for n in self.full if n in self.potentials and self._reads(n, node_set)
+                n
+                for n in self.full
+                if n in self.potentials and nx.ancestors(self.full, n) & node_set
             ),
         )
         object.__setattr__(structure, "graph", structural_graph(self.full, nodes, structure))
         return structure
-
-    def _reads(self, name: str, nodes: set[str]) -> bool:
-        return bool(nx.ancestors(self.full, name) & nodes)
 
     def _touching(
         self, units: tuple[str, ...], nodes: set[str]
@@ -303,11 +300,9 @@ class Reader:
         mixing: dict[str, dict[str, str]] = {}
         fixed: dict[str, int] = {}
         for name, variable in self.named.items():
-            if variable.owner is None or name in self.potentials:
+            if variable.owner is None or name in self.potentials or name in self.imputed:
                 continue
             folded = next((x for x, pair in self.imputed.items() if name in pair), None)
-            if name in self.imputed:
-                continue
             shown = folded or name
             found = self._trace_one(name, leaves, set(units))
             if folded:

@@ -79,11 +79,6 @@ def open_model(
     initvals : dict of str to object
         The initial values that were set aside, for :func:`close`.
 
-    Raises
-    ------
-    ModelError
-        If the model is nested in another, or PyMC cannot open it.
-
     Examples
     --------
     >>> import pymc as pm
@@ -270,11 +265,6 @@ def resize(
     """Set the length and the labels of dims, in place: only for a model that we made.
 
     Dims whose length follows from ``pm.Data`` change with the data, not here.
-
-    Raises
-    ------
-    FixedUnitsError
-        If the model fixes the length of a dim.
     """
     for dim, size in sizes.items():
         length = model.dim_lengths.get(dim)

@@ -60,11 +60,6 @@ def search_law(law: Law, ell: Array, params: Sequence[Array]) -> Array:
         Logits of the quantile levels.
     params : sequence of ndarray
         The law's parameters, broadcasting with `ell` on the left of the law's own axes.
-
-    Returns
-    -------
-    ndarray
-        Of the broadcast shape.
     """
     cores = law.cores
     batches = [np.shape(p)[: np.ndim(p) - core] for p, core in zip(params, cores, strict=True)]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pandas as pd
-    from matplotlib.axes import Axes
 
 __all__ = ["VERDICTS", "Check"]
 
@@ -100,7 +99,7 @@ class Check:
         """Return the numbers as a table."""
         return self.table.copy()
 
-    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+    def plot(self, ax: Any = None, **options: Any) -> Any:
         """Draw the check.
 
         Parameters

@@ -11,20 +11,20 @@ from .model.source.code import model_source as model_source
 from .model.structure.read import graph_of as graph_of
 from .reporting.drawn.dag import plot_graph as plot_graph
 from .graph.text.parse import parse_graph as parse_graph
-from .model.structure.graph_export import to_text as to_text
-from .model.structure.graph_export import to_dot as to_dot
-from .model.structure.graph_export import to_mermaid as to_mermaid
-from .model.structure.graph_export import to_dagitty as to_dagitty
-from .model.structure.graph_export import to_edges as to_edges
-from .model.structure.graph_export import to_gml as to_gml
-from .model.structure.graph_export import to_formulas as to_formulas
+from .model.graph_queries.export import to_text as to_text
+from .model.graph_queries.export import to_dot as to_dot
+from .model.graph_queries.export import to_mermaid as to_mermaid
+from .model.graph_queries.export import to_dagitty as to_dagitty
+from .model.graph_queries.export import to_edges as to_edges
+from .model.graph_queries.export import to_gml as to_gml
+from .model.graph_queries.export import to_formulas as to_formulas
 
 # what the arrows say
-from .model.structure.graph_queries import identify as identify
-from .model.structure.graph_queries import paths as paths
-from .model.structure.graph_queries import roles as roles
-from .model.structure.graph_queries import implied_independences as implied_independences
-from .model.structure.graph_queries import compare_graphs as compare_graphs
+from .model.graph_queries.queries import identify as identify
+from .model.graph_queries.queries import paths as paths
+from .model.graph_queries.queries import roles as roles
+from .model.graph_queries.queries import implied_independences as implied_independences
+from .model.graph_queries.queries import compare_graphs as compare_graphs
 from .graph.identification.estimands import identify_effect as identify_effect
 from .graph.structure.surgery import latent_projection as latent_projection
 from .graph.structure.surgery import explicit_latents as explicit_latents

@@ -41,7 +41,7 @@ from bayescausal.evaluation.worlds import (
 )
 from bayescausal.inference.data.design_matrix import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
-from bayescausal.model.interventions.interventions import refuse_potentials
+from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.types import DataError, Intervention, InterventionError
 
 if TYPE_CHECKING:

@@ -25,17 +25,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, overload
 
-import networkx as nx
 import pandas as pd
 
 from bayescausal.datasets.exercise import Exercise, Mistake, made
-from bayescausal.datasets.exercise_worlds import LinearWorld, TableWorld
-from bayescausal.effects.estimands import ATE, CDE
-from bayescausal.graph.text.display import CausalGraph
+from bayescausal.datasets.exercise_worlds import TableWorld
+from bayescausal.datasets.linear_exercise import exercise_graph, linear_exercise
+from bayescausal.effects.estimands import ATE
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
 __all__ = ["exercise"]
 
@@ -102,50 +101,8 @@ def exercise(name: str | None = None) -> Exercise | pd.DataFrame:
 # ------------------------------------------------------------------------------- private
 
 
-def _linear(
-    name: str,
-    text: str,
-    equations: Mapping[str, Mapping[str, float]],
-    pair: tuple[str, str],
-    wrong: Sequence[tuple[str, Sequence[str], str]],
-    how: str,
-    *,
-    noise: Mapping[str, float] | None = None,
-    selected: tuple[str, float] | None = None,
-    hidden: Sequence[str] = (),
-    variables: Sequence[str] | None = None,
-    mediators: Sequence[str] = (),
-) -> Exercise:
-    """Make an exercise of a linear world; `wrong` names adjustment sets."""
-    world = LinearWorld(equations, noise or {}, selected)
-    observed = tuple(v for v in world.names if v not in hidden)
-    mistakes = tuple(
-        Mistake(label, world.regression(*pair, adjusted), why) for label, adjusted, why in wrong
-    )
-    question = CDE(*pair, mediators=dict.fromkeys(mediators, 0)) if mediators else ATE(*pair)
-    return made(
-        name=name,
-        text=text,
-        question=question,
-        observed=observed,
-        graph=_graph(world.edges(), observed),
-        world=world,
-        truth=world.effect(*pair, held=mediators),
-        mistakes=mistakes,
-        how=how,
-        variables=tuple(variables or observed),
-    )
-
-
-def _graph(edges: Sequence[tuple[str, str]], observed: Sequence[str]) -> nx.DiGraph:
-    graph: nx.DiGraph = CausalGraph(list(edges))
-    for node in graph:
-        graph.nodes[node]["observed"] = node in observed
-    return nx.freeze(graph)
-
-
 def _fork() -> Exercise:
-    return _linear(
+    return linear_exercise(
         "fork",
         "Older people eat less salt and have a higher blood pressure. By how much does the "
         "pressure rise with one more unit of salt, for the same person? Columns: age, salt, "
@@ -165,7 +122,7 @@ def _fork() -> Exercise:
 
 
 def _chain() -> Exercise:
-    return _linear(
+    return linear_exercise(
         "chain",
         "Watering makes plants grow leaves, and leaves make fruit; water also helps fruit "
         "directly. By how much does one more unit of water raise the weight of fruit, all in all? "
@@ -186,7 +143,7 @@ def _chain() -> Exercise:
 
 
 def _collider() -> Exercise:
-    return _linear(
+    return linear_exercise(
         "collider",
         "Talent helps fame, and so does beauty; does talent change beauty? Here it does, a little. "
         "By how much does beauty change with one more unit of talent? Columns: talent, beauty, "
@@ -207,7 +164,7 @@ def _collider() -> Exercise:
 
 
 def _m_bias() -> Exercise:
-    return _linear(
+    return linear_exercise(
         "m_bias",
         "A doctor's record of pain, from before treatment, reflects both how anxious a patient is "
         "(which makes treatment likelier) and how ill (which worsens recovery); neither is "
@@ -238,7 +195,7 @@ def _m_bias() -> Exercise:
 
 
 def _front_door() -> Exercise:
-    return _linear(
+    return linear_exercise(
         "front_door",
         "Smoking leaves tar in the lungs, and tar harms them; a gene that nobody measured makes "
         "people smoke and harms lungs by itself. By how much does damage rise with one more unit "
@@ -271,7 +228,7 @@ def _front_door() -> Exercise:
 
 
 def _instrument() -> Exercise:
-    return _linear(
+    return linear_exercise(
         "instrument",
         "A lottery gives some people vouchers for schooling; ambition, which nobody measured, "
         "drives both schooling and wages. By how much do wages rise with one more unit of "
@@ -306,7 +263,7 @@ def _instrument() -> Exercise:
 
 
 def _selection() -> Exercise:
-    return _linear(
+    return linear_exercise(
         "selection",
         "A survey reaches people who exercise and people with time; time also improves sleep. "
         "Only those who answered are in the table. By how much does sleep improve with one more "
@@ -335,7 +292,7 @@ def _selection() -> Exercise:
 
 
 def _mediator_outcome() -> Exercise:
-    return _linear(
+    return linear_exercise(
         "mediator_outcome",
         "Training was given at random. It raises skill, and skill raises pay; experience raises "
         "both skill and pay. By how much does pay change with one more unit of training when "
@@ -388,7 +345,7 @@ def _simpson() -> Exercise:
         ),
         question=question,
         observed=world.names,
-        graph=_graph(world.edges(), world.names),
+        graph=exercise_graph(world.edges(), world.names),
         world=world,
         truth=world.effect(),
         mistakes=(Mistake("unadjusted", world.difference(), why),),

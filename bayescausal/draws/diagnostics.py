@@ -31,10 +31,14 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import ArrayLike
 
 __all__ = ["diagnose"]
 
@@ -43,18 +47,13 @@ _BLOCK = 200_000
 _KEYS = ("ess_bulk", "ess_tail", "r_hat", "mcse_mean")
 
 
-def diagnose(values: Any) -> dict[str, np.ndarray]:
+def diagnose(values: ArrayLike | xr.DataArray) -> dict[str, np.ndarray]:
     """Return ESS, R-hat and Monte Carlo standard error of each cell.
 
     Parameters
     ----------
     values : array_like, dims (cell, chain, draw)
         Draws.
-
-    Returns
-    -------
-    dict of str to numpy array, dims (cell,)
-        ``ess_bulk``, ``ess_tail``, ``r_hat``, ``mcse_mean``; NaN where undefined.
 
     References
     ----------

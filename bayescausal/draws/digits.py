@@ -42,14 +42,7 @@ _LEAST, _LARGEST = 1e-4, 1e12  # sizes between which no exponent is written
 
 
 def decimals(sd: float) -> int | None:
-    """Return the decimals that show two significant digits of a spread; None without one.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.digits import decimals
-    >>> decimals(0.013), decimals(0.4), decimals(1.03), decimals(30.0), decimals(float("nan"))
-    (3, 2, 1, 0, None)
-    """
+    """Return the decimals that show two significant digits of a spread; None without one."""
     if not math.isfinite(sd) or sd <= 0:
         return None
     wanted = 1 - int(f"{sd:.1e}".partition("e")[2])
@@ -57,14 +50,7 @@ def decimals(sd: float) -> int | None:
 
 
 def number_text(value: float, places: int | None) -> str:
-    """Return a number with that many decimals; four significant digits for None.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.digits import number_text
-    >>> number_text(-0.0004, 2), number_text(0.123456, None), number_text(1078.4, 0)
-    ('0.00', '0.1235', '1,078')
-    """
+    """Return a number with that many decimals; four significant digits for None."""
     if not math.isfinite(value):
         return "-"
     if places is None:
@@ -81,12 +67,6 @@ def end_text(value: float, places: int | None, apart: Iterable[float | None] = (
         As in `number_text`.
     apart : iterable of float, optional
         Values beside zero that matter: that of no effect. None is passed over.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.digits import end_text
-    >>> end_text(-0.023, 1), end_text(1.002, 1, [1.0]), end_text(0.0, 1), end_text(-0.26, 1)
-    ('-0.02', '1.002', '0.0', '-0.3')
     """
     if not math.isfinite(value) or places is None:
         return number_text(value, places)
@@ -112,12 +92,6 @@ def numbers(
         Whether all but the first are ends of intervals.
     apart : iterable of float, optional
         As in `end_text`.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.digits import numbers
-    >>> numbers(0.13, -0.4213, 0.0), numbers(0.0, 0.4), numbers(1.03, 3.73, 1.75, 5.59)
-    (['-0.42', '0.00'], ['0.4'], ['3.7', '1.8', '5.6'])
     """
     places, apart = decimals(spread), list(apart)
     return [
@@ -127,14 +101,7 @@ def numbers(
 
 
 def significant(value: float, digits: int = 4) -> str:
-    """Return a number to so many significant digits, whole thousands as they are.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.digits import significant
-    >>> significant(60301.7), significant(1734.2, 2), significant(0.00001234)
-    ('60,302', '1,734', '1.234e-05')
-    """
+    """Return a number to so many significant digits, whole thousands as they are."""
     if not math.isfinite(value):
         return "-"
     size = abs(value)
@@ -150,26 +117,13 @@ def level_text(value: float) -> str:
     """Return a level of a variable: whole numbers in full, others to six significant digits.
 
     A level is a name of what is done, and two levels never become one by rounding whole numbers.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.digits import level_text
-    >>> level_text(1234567), level_text(0.1 + 0.2), level_text(-0.0)
-    ('1234567', '0.3', '0')
     """
     whole = abs(value) < _WHOLE and value == round(value)
     return f"{value + 0.0:.0f}" if whole else f"{value:.6g}"
 
 
 def three(value: float) -> str:
-    """Return a number of a table of a check: three significant digits.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.digits import three
-    >>> three(60301.7), three(0.04567)
-    ('60,302', '0.0457')
-    """
+    """Return a number of a table of a check: three significant digits."""
     return significant(value, 3)
 
 

@@ -32,10 +32,14 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import ArrayLike
+
 __all__ = ["check_prob", "eti", "hdi", "interval", "narrowest"]
 
 
-def interval(draws: Any, prob: float = 0.94, kind: str = "hdi") -> xr.DataArray:
+def interval(
+    draws: ArrayLike | xr.DataArray, prob: float = 0.94, kind: str = "hdi"
+) -> xr.DataArray:
     """Return a credible interval.
 
     Parameters
@@ -46,24 +50,6 @@ def interval(draws: Any, prob: float = 0.94, kind: str = "hdi") -> xr.DataArray:
         Between 0 and 1, both excluded.
     kind : str
         ``"hdi"`` or ``"eti"``.
-
-    Returns
-    -------
-    DataArray, dims (..., ci_bound)
-        ``ci_bound`` is ``lower``, ``upper``; chain and draw are gone.
-
-    Raises
-    ------
-    EstimandError
-        For another kind, or a probability outside (0, 1).
-    DataError
-        If the draws are not finite numbers.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.intervals import interval
-    >>> interval(range(101), prob=0.5, kind="eti").values.tolist()
-    [25.0, 75.0]
     """
     kinds = {"hdi": hdi, "eti": eti}
     if kind not in kinds:
@@ -75,7 +61,7 @@ def interval(draws: Any, prob: float = 0.94, kind: str = "hdi") -> xr.DataArray:
     return kinds[kind](draws, prob)
 
 
-def hdi(draws: Any, prob: float = 0.94) -> xr.DataArray:
+def hdi(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
     """Return the narrowest interval that holds a share `prob` of the draws.
 
     Parameters
@@ -102,24 +88,13 @@ def hdi(draws: Any, prob: float = 0.94) -> xr.DataArray:
     return _over_draws(draws, prob, narrowest)
 
 
-def eti(draws: Any, prob: float = 0.94) -> xr.DataArray:
+def eti(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
     """Return the interval with equal probability on both sides.
 
     Parameters
     ----------
     draws, prob
         As for :func:`interval`.
-
-    Returns
-    -------
-    DataArray, dims (..., ci_bound)
-        Lower and upper end.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.intervals import eti
-    >>> eti(range(101), prob=0.5).values.tolist()
-    [25.0, 75.0]
     """
     return _over_draws(draws, prob, _equal_tails)
 
@@ -143,21 +118,16 @@ def narrowest(draws: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_prob(prob: float) -> float:
-    """Return a probability strictly between 0 and 1, or refuse it.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.intervals import check_prob
-    >>> check_prob(0.94)
-    0.94
-    """
+    """Return a probability strictly between 0 and 1, or refuse it."""
     if isinstance(prob, (str, bool)) or np.ndim(prob) or not 0 < prob < 1:
         raise EstimandError(f"prob={prob!r}.", expected="A probability between 0 and 1.")
     return float(prob)
 
 
 def _over_draws(
-    draws: Any, prob: float, ends: Callable[[np.ndarray, float], tuple[Any, Any]]
+    draws: ArrayLike | xr.DataArray,
+    prob: float,
+    ends: Callable[[np.ndarray, float], tuple[Any, Any]],
 ) -> xr.DataArray:
     """Apply a pair of ends along the flattened draws of each cell."""
     prob = check_prob(prob)

@@ -7,12 +7,15 @@ refused: NaN, an infinity, an array whose axes cannot be told.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from bayescausal.types import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["DRAW_DIMS", "as_draws", "cells", "distinct"]
 
@@ -20,7 +23,7 @@ __all__ = ["DRAW_DIMS", "as_draws", "cells", "distinct"]
 DRAW_DIMS = ("chain", "draw")
 
 
-def as_draws(values: Any, name: str | None = None) -> xr.DataArray:
+def as_draws(values: ArrayLike | xr.DataArray, name: str | None = None) -> xr.DataArray:
     """Return draws as a DataArray of floats with dims chain and draw first.
 
     Parameters
@@ -30,22 +33,6 @@ def as_draws(values: Any, name: str | None = None) -> xr.DataArray:
         an array ``(draw,)`` or ``(chain, draw)``; or a number (one draw).
     name : str, optional
         Name of the result.
-
-    Returns
-    -------
-    DataArray, dims (chain, draw, ...)
-        A copy.
-
-    Raises
-    ------
-    DataError
-        If the axes cannot be told, there is no draw, or a value is not finite.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.named import as_draws
-    >>> as_draws([0.1, 0.2, 0.3]).sizes
-    Frozen({'chain': 1, 'draw': 3})
     """
     array = values if isinstance(values, xr.DataArray) else None
     if array is not None and "sample" in array.dims and not set(DRAW_DIMS) & set(array.dims):
@@ -78,14 +65,7 @@ def as_draws(values: Any, name: str | None = None) -> xr.DataArray:
 
 
 def cells(draws: xr.DataArray) -> tuple[str, ...]:
-    """Return the dims of draws other than chain and draw.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.named import as_draws, cells
-    >>> cells(as_draws([1.0, 2.0]))
-    ()
-    """
+    """Return the dims of draws other than chain and draw."""
     return tuple(str(dim) for dim in draws.dims if dim not in DRAW_DIMS)
 
 
@@ -101,14 +81,7 @@ def _from_array(array: np.ndarray) -> xr.DataArray:
 
 
 def distinct(labels: list[str]) -> list[str]:
-    """Return labels of which no two are equal: those that are get a number.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.named import distinct
-    >>> distinct(["gain", "loss", "gain"])
-    ['gain [1]', 'loss', 'gain [2]']
-    """
+    """Return labels of which no two are equal: those that are get a number."""
     seen: dict[str, int] = {}
     found = []
     for label in labels:

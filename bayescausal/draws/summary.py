@@ -16,7 +16,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,14 @@ from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import ArrayLike
 
 __all__ = ["interval_columns", "ranks", "sd", "summarise"]
 
 
-def summarise(draws: Any, prob: float = 0.94, kind: str = "hdi") -> pd.DataFrame:
+def summarise(
+    draws: ArrayLike | xr.DataArray, prob: float = 0.94, kind: str = "hdi"
+) -> pd.DataFrame:
     """Summarise draws, one row for each cell.
 
     Parameters
@@ -43,24 +46,6 @@ def summarise(draws: Any, prob: float = 0.94, kind: str = "hdi") -> pd.DataFrame
         Probability of the interval.
     kind : str
         ``"hdi"`` or ``"eti"``.
-
-    Returns
-    -------
-    DataFrame
-        One row for each cell of the dims other than chain and draw, indexed by their labels.
-
-    Raises
-    ------
-    DataError
-        If the draws are not finite numbers.
-    EstimandError
-        For a probability outside (0, 1) or another kind of interval.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.summary import summarise
-    >>> summarise([1.0, 2.0, 3.0])["mean"].tolist()
-    [2.0]
     """
     named = as_draws(draws, getattr(draws, "name", None))
     extra = cells(named)
@@ -95,19 +80,14 @@ def sd(draws: xr.DataArray) -> xr.DataArray:
 
 
 def interval_columns(prob: float, kind: str = "hdi") -> tuple[str, str]:
-    """Return the names of the columns that hold an interval.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.summary import interval_columns
-    >>> interval_columns(0.94), interval_columns(0.5, "eti")
-    (('hdi94_lb', 'hdi94_ub'), ('eti50_lb', 'eti50_ub'))
-    """
+    """Return the names of the columns that hold an interval."""
     percent = f"{100 * check_prob(prob):.6g}"
     return f"{kind}{percent}_lb", f"{kind}{percent}_ub"
 
 
-def ranks(draws: Any, truth: Any, seed: int | None = None) -> np.ndarray:
+def ranks(
+    draws: ArrayLike | xr.DataArray, truth: ArrayLike | xr.DataArray, seed: int | None = None
+) -> np.ndarray:
     """Return the rank of a true value among its draws, ties broken at random.
 
     Parameters
@@ -119,26 +99,10 @@ def ranks(draws: Any, truth: Any, seed: int | None = None) -> np.ndarray:
     seed : int, optional
         For the ties.
 
-    Returns
-    -------
-    numpy array of int, dims (...)
-        Between 0 and the number of draws, uniform when the posterior is right.
-
-    Raises
-    ------
-    DataError
-        If the shapes do not belong together.
-
     References
     ----------
     S. Talts et al., "Validating Bayesian inference algorithms with simulation-based calibration",
     2018, arXiv:1804.06788.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.summary import ranks
-    >>> ranks([[1.0, 2.0, 3.0]], [2.5]).tolist()
-    [2]
     """
     x, t = np.asarray(draws, dtype=float), np.asarray(truth, dtype=float)
     if x.ndim != t.ndim + 1 or x.shape[:-1] != t.shape:

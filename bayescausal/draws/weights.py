@@ -25,7 +25,7 @@ References
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +33,11 @@ from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import xarray as xr
+    from numpy.typing import ArrayLike
+
+    type Values = ArrayLike | xr.DataArray
 
 __all__ = ["bayesian_bootstrap", "weighted_mean", "weighted_quantile"]
 
@@ -44,8 +49,8 @@ def bayesian_bootstrap(
     n: int,
     draws: int | Sequence[int] | np.ndarray,
     seed: int,
-    clusters: Any = None,
-    counts: Any = None,
+    clusters: ArrayLike | None = None,
+    counts: ArrayLike | None = None,
 ) -> np.ndarray:
     """Draw Bayesian-bootstrap weights over units.
 
@@ -62,16 +67,6 @@ def bayesian_bootstrap(
     counts : array_like, optional
         How many units each of the `n` stands for: its weight is the sum of theirs, a Gamma of
         that shape before all are divided by their sum.
-
-    Returns
-    -------
-    numpy array, dims (draw, unit)
-        Positive weights; each row sums to one.
-
-    Raises
-    ------
-    DataError
-        If there is no unit, or the labels do not match the units.
 
     References
     ----------
@@ -105,7 +100,11 @@ def bayesian_bootstrap(
     return weights
 
 
-def weighted_mean(values: Any, weights: Any = None, axis: int = -1) -> np.ndarray:
+def weighted_mean(
+    values: Values,
+    weights: Values | None = None,
+    axis: int = -1,
+) -> np.ndarray:
     """Return the weighted mean along an axis.
 
     Parameters
@@ -116,22 +115,6 @@ def weighted_mean(values: Any, weights: Any = None, axis: int = -1) -> np.ndarra
         Non-negative, broadcast against `values`; need not sum to one. Default: equal.
     axis : int
         The axis that is averaged.
-
-    Returns
-    -------
-    numpy array
-        Shape of `values` (broadcast with `weights`) without `axis`.
-
-    Raises
-    ------
-    DataError
-        If the weights along `axis` sum to zero or are negative.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.weights import weighted_mean
-    >>> weighted_mean([0.0, 10.0], [3.0, 1.0]).item()
-    2.5
     """
     v = np.asarray(values, dtype=float)
     if weights is None:
@@ -141,7 +124,12 @@ def weighted_mean(values: Any, weights: Any = None, axis: int = -1) -> np.ndarra
     return np.asarray((v * w).sum(axis=axis) / total)
 
 
-def weighted_quantile(values: Any, q: float, weights: Any = None, axis: int = -1) -> np.ndarray:
+def weighted_quantile(
+    values: Values,
+    q: float,
+    weights: Values | None = None,
+    axis: int = -1,
+) -> np.ndarray:
     """Return the weighted quantile along an axis.
 
     Parameters
@@ -154,22 +142,6 @@ def weighted_quantile(values: Any, q: float, weights: Any = None, axis: int = -1
         Non-negative, broadcast against `values`; need not sum to one. Default: equal.
     axis : int
         The axis along which the distribution lies.
-
-    Returns
-    -------
-    numpy array
-        The smallest value whose cumulative weight is at least q of the total.
-
-    Raises
-    ------
-    DataError
-        If the weights along `axis` sum to zero or are negative.
-
-    Examples
-    --------
-    >>> from bayescausal.draws.weights import weighted_quantile
-    >>> weighted_quantile([3.0, 1.0, 2.0], 0.5, [8.0, 1.0, 1.0]).item()
-    3.0
     """
     v = np.asarray(values, dtype=float)
     if weights is None:
@@ -197,7 +169,7 @@ def _total(weights: np.ndarray, axis: int) -> np.ndarray:
     return np.asarray(total)
 
 
-def _cluster_codes(n: int, clusters: Any) -> tuple[np.ndarray | None, np.ndarray]:
+def _cluster_codes(n: int, clusters: ArrayLike | None) -> tuple[np.ndarray | None, np.ndarray]:
     if clusters is None:
         return None, np.ones(n)
     labels = np.asarray(clusters)

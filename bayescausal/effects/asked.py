@@ -8,7 +8,7 @@ the one place where a question is read.
 from __future__ import annotations
 
 from bayescausal.effects.estimands.estimand import Estimand
-from bayescausal.model.structure.graph_of_anything import question_in
+from bayescausal.model.graph_queries.graph_of_anything import question_in
 from bayescausal.types import EstimandError
 
 __all__ = ["as_estimand", "as_estimands", "not_asked"]

@@ -40,8 +40,8 @@ from bayescausal.inference.given import as_fit
 from bayescausal.inference.progress import showing
 from bayescausal.inference.sampling.prior_and_truth import prior
 from bayescausal.inference.stream.source_data import is_streamed
+from bayescausal.model.graph_queries.graph_of_anything import question_in
 from bayescausal.model.structure.design_matrix import whole_note
-from bayescausal.model.structure.graph_of_anything import question_in
 from bayescausal.types import BayesCausalError, IdentificationError
 
 if TYPE_CHECKING:

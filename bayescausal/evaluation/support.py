@@ -25,7 +25,7 @@ from bayescausal.evaluation.label_levels import refuse_strangers
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request
 from bayescausal.evaluation.program_cache import remember, signature
-from bayescausal.model.interventions.domain import Check, checks_of
+from bayescausal.model.interventions.domain import checks_of
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.interventions.undefined import fails, failure
 from bayescausal.types import (
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
     from bayescausal.evaluation.evaluate import NoiseSource
+    from bayescausal.model.interventions.equation_walk import Check
     from bayescausal.types import Intervention
 
 __all__ = ["refuse_outside", "refuse_undefined"]

@@ -28,7 +28,7 @@ from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.inference.data.design_matrix import names_in, policy_reads, with_columns
 from bayescausal.inference.given import as_fit
-from bayescausal.model.interventions.interventions import parse_interventions, refuse_potentials
+from bayescausal.model.interventions.parse_do import parse_interventions, refuse_potentials
 from bayescausal.model.noise.means import mean_of
 from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import (

@@ -40,7 +40,7 @@ from bayescausal.inference.data.read import read_data
 from bayescausal.inference.sampling.forward import prior_draws
 from bayescausal.inference.sampling.reparametrize import prior_names
 from bayescausal.inference.stream.source_data import is_streamed
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import BayesCausalError, ModelError, closest
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import xarray as xr
 
 from bayescausal.inference.record import Fit
-from bayescausal.model.structure.graph_of_anything import is_model, question_in
+from bayescausal.model.graph_queries.graph_of_anything import is_model, question_in
 from bayescausal.types import FitMismatchError
 
 __all__ = ["as_fit", "instead_of_fit"]

@@ -18,9 +18,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pandas import Series
+
 
 __all__ = ["Kind", "are_numbers", "as_label", "kind_of", "native_column"]
 
@@ -101,12 +107,12 @@ def kind_of(column: Any) -> Kind:
     return _of_objects(_objects(series))
 
 
-def are_numbers(labels: Any) -> bool:
+def are_numbers(labels: Iterable[object]) -> bool:
     """Whether all labels of a category are numbers."""
     return all(isinstance(v, _NUMBERS) for v in labels)
 
 
-def as_label(value: Any) -> Any:
+def as_label(value: object) -> object:
     """Return a label as text or a plain number; None where it is empty.
 
     Examples
@@ -163,7 +169,7 @@ def _labels(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _objects(series: Any) -> np.ndarray:
+def _objects(series: Series) -> np.ndarray:
     """Return a column as Python objects, None where it is empty."""
     import pandas as pd
 
@@ -172,7 +178,7 @@ def _objects(series: Any) -> np.ndarray:
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) and value.dtype.kind in "biufU" else value
 
 
@@ -186,6 +192,6 @@ def _arrow_kind(dtype: Any) -> str | None:
     return next((kind for start, kind in kinds.items() if text.startswith(start)), "other")
 
 
-def _numpy_of(dtype: Any) -> Any:
+def _numpy_of(dtype: object) -> np.dtype[Any]:
     own = getattr(dtype, "numpy_dtype", np.dtype(float))
     return own if own.kind in "biuf" else np.dtype(float)

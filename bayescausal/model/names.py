@@ -50,12 +50,6 @@ def owner_of(label: str, known: Collection[str]) -> str | None:
     ----------
     known : collection of str
         The variables that there are.
-
-    Examples
-    --------
-    >>> from bayescausal.model.names import owner_of
-    >>> owner_of("a[0]", {"a[0]"}), owner_of("a[0][1]", {"a", "a[0]"}), owner_of("b", {"a"})
-    ('a[0]', 'a[0]', None)
     """
     if label in known:
         return label

@@ -27,7 +27,7 @@ from bayescausal.figures.read import as_range
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
-from bayescausal.model.structure.graph_of_anything import question_in
+from bayescausal.model.graph_queries.graph_of_anything import question_in
 from bayescausal.reporting.contents import method, sections, trust
 from bayescausal.reporting.contents.answers import answers
 from bayescausal.reporting.contents.material import Material

@@ -22,7 +22,7 @@ from pytensor.graph.replace import clone_replace, vectorize_graph
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.noise import mean_of
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.sensitivity.location import location_of
 
 if TYPE_CHECKING:

@@ -23,10 +23,11 @@ import pymc as pm
 from pymc.pytensorf import reseed_rngs
 from pytensor.graph.basic import Variable
 
-from bayescausal.model.interventions.interventions import intervene, refuse_potentials
+from bayescausal.model.interventions.interventions import intervene
+from bayescausal.model.interventions.parse_do import refuse_potentials
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.parameters import fix_parameters
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.simulation.simulate import _frame, _resized, unit_sizes
 from bayescausal.types import BayesCausalError, ModelError
 
@@ -95,11 +96,6 @@ class Repeater:
             :func:`~bayescausal.model.structure.parameters.check_parameters` returns).
         seed : int
             Same parameters and seed, same data.
-
-        Returns
-        -------
-        DataFrame
-            As :func:`bayescausal.simulate` returns it.
         """
         if self._call is None:
             self._compile({k: np.asarray(v) for k, v in params.items()})
@@ -125,11 +121,6 @@ class Repeater:
         ----------
         seed : int
             Same seed, same values.
-
-        Raises
-        ------
-        ModelError
-            If the prior is improper, or Potentials are part of it.
         """
         names = self.structure.parameters
         if self._prior is None:

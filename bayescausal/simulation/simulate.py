@@ -29,11 +29,13 @@ import pymc as pm
 from pytensor.graph.basic import Variable
 
 from bayescausal.model.interventions.domain import checks_of
-from bayescausal.model.interventions.interventions import intervene, refuse_potentials
+from bayescausal.model.interventions.interventions import intervene
+from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.model.interventions.undefined import fails, failure
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.parameters import check_parameters, fix_parameters
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import PY_MODE, close, data_values, dim_sizes, open_model
+from bayescausal.model.structure.rebuild import close, data_values, dim_sizes, open_model
 from bayescausal.types import (
     BayesCausalError,
     DataError,
@@ -46,6 +48,8 @@ from bayescausal.types import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pytensor.compile.function.types import Function
 
     from bayescausal.model.structure.structure import Structure
 
@@ -147,13 +151,6 @@ def unit_sizes(structure: Structure, units: int | Mapping[str, int] | None) -> d
         The model, read.
     units : int, mapping or None
         As in :func:`simulate`.
-
-    Raises
-    ------
-    FixedUnitsError
-        If the model fixes a length at another number.
-    DataError
-        If `units` names no unit dim, or is no count.
     """
     own = dim_sizes(structure.model)
     fixed = _fixed(structure, own)
@@ -266,7 +263,7 @@ def _refuse_undefined(
             )
 
 
-def _compiled(outputs: Sequence[Any], seed: int | None) -> Any:
+def _compiled(outputs: Sequence[Any], seed: int | None) -> Function:
     return pm.compile(
         [],
         list(outputs),

@@ -11,7 +11,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.inference.closed_forms.points import POINTS
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import DataError, MixingError, ModelError
 
 if TYPE_CHECKING:

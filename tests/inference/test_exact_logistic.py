@@ -14,7 +14,7 @@ from bayescausal.inference.closed_forms.logistic import BLOCK, logit_sum
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.remainder import compression_of
 from bayescausal.inference.data.read import read_data
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 
 
 def evaluated(eta: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:

@@ -17,8 +17,8 @@ from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.marginalize import affine_latents as cellwise
 from bayescausal.inference.sampling.sample import INTEGRATED
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import PY_MODE
 
 FEW_DRAWS = pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
 NAN = np.nan

@@ -13,8 +13,8 @@ import xarray as xr
 
 from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.marginalize.marginal import marginalise
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import PY_MODE
 
 
 def conditioned(model, data, unit_dims=None):

@@ -15,8 +15,8 @@ from test_inference_integrate import dense, logp
 
 from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import PY_MODE
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

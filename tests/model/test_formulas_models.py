@@ -14,8 +14,8 @@ from scipy.interpolate import CubicSpline
 
 import bayescausal as bc
 from bayescausal.inference.closed_forms.plan import make_plan
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import PY_MODE
 
 
 def parts(n: int = 120, seed: int = 0) -> pd.DataFrame:

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.model.interventions.interventions import parse_interventions
+from bayescausal.model.interventions.parse_do import parse_interventions
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import PY_MODE
 from bayescausal.types import InterventionError, PotentialError, UnknownVariableError
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.graph import parse_graph
-from bayescausal.model.structure.graph_of_anything import graph_and_observed
-from bayescausal.model.structure.graph_queries import (
+from bayescausal.model.graph_queries.graph_of_anything import graph_and_observed
+from bayescausal.model.graph_queries.queries import (
     compare_graphs,
     identify,
     implied_independences,

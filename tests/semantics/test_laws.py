@@ -9,7 +9,7 @@ from scm_oracles import LinearGaussian, conjugate_draws, within
 
 import bayescausal as bc
 from bayescausal.evaluation import evaluate as evaluation
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 
 
 def web(order=("w", "z", "t", "m", "y"), names=None):

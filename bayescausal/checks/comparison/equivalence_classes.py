@@ -21,7 +21,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
-from bayescausal.model.structure.graph_queries import compare_graphs
+from bayescausal.model.graph_queries.queries import compare_graphs
 from bayescausal.types import EstimandError, unknown_variable
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ from bayescausal.checks.falsification.independence_tests import METHODS
 from bayescausal.checks.falsification.record import Falsification
 from bayescausal.checks.falsification.variables import read_variables
 from bayescausal.graph import build_graph, implied_independences, latents, nameless
-from bayescausal.model.structure.graph_of_anything import graph_and_observed, is_model
+from bayescausal.model.graph_queries.graph_of_anything import graph_and_observed, is_model
 from bayescausal.types import EstimandError, GraphError, MixingError, UnitDimsError, closest
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.effects.evaluation.outcome_distributions import is_finite, kept_values
-from bayescausal.model.structure.graph_queries import identify
+from bayescausal.model.graph_queries.queries import identify
 from bayescausal.types import EstimandError, unknown_variable
 
 if TYPE_CHECKING:

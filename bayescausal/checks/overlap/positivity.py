@@ -42,7 +42,7 @@ from bayescausal.evaluation.measured import plain_name
 from bayescausal.figures.checks.overlap import plot_balance, plot_chances
 from bayescausal.inference.data.design_matrix import names_in, with_columns
 from bayescausal.inference.given import as_fit
-from bayescausal.model.structure.graph_of_anything import named, question_in
+from bayescausal.model.graph_queries.graph_of_anything import named, question_in
 from bayescausal.types import EstimandError, closest
 
 if TYPE_CHECKING:
@@ -245,9 +245,9 @@ def _units(fit: Fit, treatment: str) -> Units:
     return units
 
 
-def _one(treatment: Names, outcome: str | None) -> tuple[str, str | None]:
+def _one(treatment: Names | None, outcome: str | None) -> tuple[str, str | None]:
     """Return the one treatment whose chance is looked at."""
-    names = (treatment,) if isinstance(treatment, str) else tuple(treatment)
+    names = (treatment,) if isinstance(treatment, str) else tuple(treatment or ())
     if len(names) != 1:
         raise EstimandError(
             f"{len(names)} treatments ({', '.join(names)}) at once.",

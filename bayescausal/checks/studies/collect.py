@@ -16,7 +16,7 @@ from bayescausal.checks.studies.rows import COLUMNS, TEXT
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.record import Fit
 from bayescausal.inference.sampling.refit import Refitter
-from bayescausal.model.interventions.interventions import refuse_potentials
+from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.model.structure.parameters import check_parameters
 from bayescausal.model.structure.read import structure_of
 from bayescausal.simulation.repeat import Repeater

@@ -20,8 +20,8 @@ from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.estimand import Estimand
 from bayescausal.effects.evaluation.verdict import asked_records
 from bayescausal.evaluation.measured import measured_structure
+from bayescausal.model.graph_queries.graph_of_anything import question_in
 from bayescausal.model.structure.design_matrix import split_structure
-from bayescausal.model.structure.graph_of_anything import question_in
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:

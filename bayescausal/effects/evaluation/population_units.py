@@ -19,8 +19,8 @@ from bayescausal.effects.estimands.populations import Superpopulation, Target
 from bayescausal.evaluation.evaluate import Units, fresh_units, units_of
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
+from bayescausal.model.axes.labels import LOOKUP
 from bayescausal.model.names import owner_of
-from bayescausal.model.structure.mixing import LOOKUP
 from bayescausal.model.structure.nested import group_index, weighted_dim
 from bayescausal.types import DataError, EstimandError, MixingError, Set, UnknownVariableError
 

@@ -28,7 +28,7 @@ from bayescausal.graph.structure.marks import as_names, nameless, observables
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.record import Fit
-from bayescausal.model.structure.graph_of_anything import graph_and_observed
+from bayescausal.model.graph_queries.graph_of_anything import graph_and_observed
 from bayescausal.model.structure.structure import structural_graph
 from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Set, Shift
 

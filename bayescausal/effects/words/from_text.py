@@ -178,7 +178,7 @@ def check_question(
         If a name is not in the model, a level cannot be, or a treatment or the outcome has no
         column.
     """
-    from bayescausal.model.interventions.interventions import parse_interventions
+    from bayescausal.model.interventions.parse_do import parse_interventions
 
     for name in question.names:
         structure.require(name)

@@ -81,6 +81,10 @@ def to_edges(graph: GraphLike) -> list[Any]:
 
     Attributes (a latent node that is not a bidirected edge, a role) are not kept.
 
+    Returns
+    -------
+    list
+
     Examples
     --------
     >>> from bayescausal.graph import to_edges
@@ -231,6 +235,10 @@ def to_mermaid(
 
 def to_gml(graph: GraphLike) -> str:
     """Write a graph in GML; bidirected edges as the latent nodes they stand for.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

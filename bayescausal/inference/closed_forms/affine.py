@@ -30,7 +30,8 @@ from pytensor.tensor.subtensor import (
 )
 
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.model.structure.rebuild import PY_MODE, evaluate
+from bayescausal.model.structure.interpreted import PY_MODE
+from bayescausal.model.structure.rebuild import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -30,7 +30,8 @@ from bayescausal.inference.closed_forms.linear import LinearBlock
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
-from bayescausal.model.structure.rebuild import PY_MODE, close, open_model
+from bayescausal.model.structure.interpreted import PY_MODE
+from bayescausal.model.structure.rebuild import close, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

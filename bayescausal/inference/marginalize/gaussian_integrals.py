@@ -34,7 +34,7 @@ from pytensor.compile import SharedVariable
 from pytensor.graph.replace import graph_replace, vectorize_graph
 from pytensor.graph.traversal import ancestors
 
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

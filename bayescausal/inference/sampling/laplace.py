@@ -32,7 +32,7 @@ from scipy.optimize import minimize
 
 from bayescausal.inference.closed_forms.plan import as_array
 from bayescausal.model.interventions.support import is_discrete
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 
 if TYPE_CHECKING:
     import pymc as pm

@@ -31,12 +31,14 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.model.formulas.terms import Effect
 
@@ -87,17 +89,6 @@ def beyond(effects: Sequence[Effect], rows: int, *, constant: bool) -> list[Beyo
         Of the data; 0 without.
     constant : bool
         Whether the constant is among what the effects span.
-
-    Returns
-    -------
-    list of Beyond
-        In the order of the effects.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.beyond import beyond
-    >>> beyond([], 0, constant=True)
-    []
     """
     seen = [effect.numbers(rows) if rows else None for effect in effects]
     known = [x for x in seen if x is not None]
@@ -167,7 +158,9 @@ def _split(
     return Beyond(np.where(sd > 0, sd, 1.0), mean, on), rest
 
 
-def times(h: np.ndarray, b: Any, inner: tuple[int, ...], outer: tuple[int, ...]) -> Any:
+def times(
+    h: np.ndarray, b: TensorVariable, inner: tuple[int, ...], outer: tuple[int, ...]
+) -> TensorVariable:
     """Return ``h b`` as an expression, with coefficients of any number of dims.
 
     Parameters
@@ -176,11 +169,6 @@ def times(h: np.ndarray, b: Any, inner: tuple[int, ...], outer: tuple[int, ...])
         Shape `outer`, then what else the coefficients differ by.
     inner, outer : tuple of int
         The shapes that K_i and K_j are the sizes of.
-
-    Returns
-    -------
-    TensorVariable
-        Shape `inner`, then what else.
     """
     more = b.type.ndim - len(outer)
     held = np.array([[float(f"{v:.12g}") for v in row] for row in h]).reshape(inner + outer)

@@ -25,20 +25,25 @@ import pytensor.tensor as pt
 
 from bayescausal.model.formulas.beyond import beyond, ranked, times
 from bayescausal.model.formulas.families import choose_families, response_scale
+from bayescausal.model.formulas.frame import as_frame
 from bayescausal.model.formulas.groups import add_group
 from bayescausal.model.formulas.parse import parse_formulas
 from bayescausal.model.formulas.priors import Prior, Priors, digits, near
 from bayescausal.model.formulas.terms import Effect, Scope, effects_of, plain_dim
-from bayescausal.model.formulas.variables import UNIT, as_frame, read_names
+from bayescausal.model.formulas.variables import UNIT, read_names
 from bayescausal.model.kinds import as_label
 from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.annotations import Data
     from bayescausal.model.formulas.beyond import Beyond
     from bayescausal.model.formulas.families import FamilyChoice, Scale
     from bayescausal.model.formulas.parse import Formula
+    from bayescausal.model.formulas.values import Value
     from bayescausal.model.formulas.variables import Names
 
 __all__ = ["model_from_formulas"]
@@ -47,7 +52,7 @@ __all__ = ["model_from_formulas"]
 def model_from_formulas(
     formulas: Sequence[str] | str,
     families: Mapping[str, Any] | None = None,
-    data: Any = None,
+    data: Data | None = None,
     priors: Mapping[str, Any] | None = None,
     *,
     levels: Mapping[str, Sequence[Any]] | None = None,
@@ -134,7 +139,7 @@ def model_from_formulas(
                 continue
             formula, choice = parsed[column.name], choices[column.name]
             scope = Scope(names.columns, variables)
-            equation = _Equation(formula, choice, scope, names, held, noncentered)
+            equation = Equation(formula, choice, scope, names, held, noncentered)
             variables[column.name] = equation.add()
     held.refuse_unused()
     model.recipe = {  # type: ignore[attr-defined]
@@ -151,7 +156,7 @@ def _has_data(names: Names) -> bool:
     return names.rows > 0 and any(c.exogenous for c in names.columns.values())
 
 
-class _Equation:
+class Equation:
     """Adds one formula to the model at hand."""
 
     def __init__(
@@ -177,7 +182,7 @@ class _Equation:
             self.contrast_dim = (plain_dim(f"{self.name}_vs_{self.column.levels[0]}"),)
             self._coords({self.contrast_dim[0]: self.contrasts})
 
-    def add(self) -> Any:
+    def add(self) -> TensorVariable:
         """Add coefficients, group effects and the response."""
         intercept = self.formula.intercept
         effects, offsets = effects_of(
@@ -237,7 +242,7 @@ class _Equation:
                     remedy="Rename one of the variables.",
                 )
 
-    def _split(self, b: Any, axis: int) -> list[Any]:
+    def _split(self, b: TensorVariable, axis: int) -> list[Any]:
         """Return the coefficients of each contrast of a categorical response, else all."""
         if not self.contrasts:
             return [b]
@@ -261,9 +266,9 @@ class _Equation:
         effects: list[Effect],
         found: list[Beyond],
         drawn: Mapping[int, Any],
-        mean: Any = 0,
+        mean: TensorVariable | float = 0,
         base: int = -1,
-    ) -> Any:
+    ) -> TensorVariable | float:
         """Add the coefficients of an effect, given those of the effects that contain it."""
         effect = effects[k]
         dims = effect.dims
@@ -306,7 +311,7 @@ class _Equation:
             if np.any(found[k].mean)
         ]
 
-    def _intercept(self, at_zero: Any) -> Any:
+    def _intercept(self, at_zero: TensorVariable | float) -> TensorVariable | float:
         """Add the intercept; its prior is that of the outcome at the mean of the columns."""
         scale = self.scale
         prior = Prior("Normal", (at_zero, digits(scale.intercept * scale.sd)))
@@ -316,7 +321,7 @@ class _Equation:
 
     def _cutpoints(
         self, effects: list[Effect], found: list[Beyond], drawn: Mapping[int, Any], level: float
-    ) -> Any:
+    ) -> TensorVariable | float:
         """Add the cutpoints; their prior is one at the mean of the columns.
 
         Not of those whose coefficient has a prior of the caller's, if the data are near zero.
@@ -363,21 +368,21 @@ def _in_order(variables: list[Any]) -> None:
     dict.update(model.named_vars, named)
 
 
-def _less(start: Any, parts: Sequence[Any]) -> Any:
+def _less(start: TensorVariable | float, parts: Sequence[Any]) -> TensorVariable | float:
     """Return a number or expression minus others, without a zero in front."""
     for part in parts:
         start = -part if isinstance(start, int | float) and not start else start - part
     return start
 
 
-def _mean_of(offset: Any) -> float:
+def _mean_of(offset: Value) -> float:
     """Return the mean of an offset in the data, 0 where they do not have it."""
     seen = np.asarray(np.nan if offset.numeric is None else offset.numeric, dtype=float)
     seen = seen[np.isfinite(seen)]
     return float(seen.mean()) if seen.size else 0.0
 
 
-def _total(parts: list[Any]) -> Any:
+def _total(parts: list[Any]) -> TensorVariable | float:
     if not parts:
         return 0.0
     return sum(parts[1:], parts[0])

@@ -37,6 +37,9 @@ from scipy.interpolate import BSpline, CubicSpline, PPoly
 from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.annotations import Array
     from bayescausal.model.formulas.values import Value
 
 __all__ = ["Categories", "Piecewise", "Polynomials", "spline"]
@@ -76,7 +79,7 @@ class Categories:
         """The dim of the coefficients."""
         return f"{self.label}_level" if self.full else f"{self.label}_vs_{self.levels[0]}"
 
-    def contract(self, b: Any) -> Any:
+    def contract(self, b: TensorVariable) -> TensorVariable:
         """Return the coefficient of each unit's level."""
         if self.keys is not None:
             hits = [pt.eq(self.value.symbolic, key) for key in self.keys]
@@ -136,7 +139,7 @@ class Piecewise:
         """One number for each column."""
         return tuple(str(k + 1) for k in range(self.powers.shape[1]))
 
-    def contract(self, b: Any) -> Any:
+    def contract(self, b: TensorVariable) -> TensorVariable:
         """Return the spline with coefficients `b`."""
         return self._at(
             [(self.powers[:, :, d] * b).sum(axis=1) for d in range(self.powers.shape[2])]
@@ -150,7 +153,7 @@ class Piecewise:
             for k in range(self.powers.shape[1])
         ]
 
-    def _at(self, tables: list[Any]) -> Any:
+    def _at(self, tables: list[Any]) -> TensorVariable:
         """Evaluate by Horner's rule the polynomial of the interval that the argument lies in."""
         x = self.value.symbolic
         place: Any = pt.zeros_like(x, dtype="int64")
@@ -210,7 +213,7 @@ class Polynomials:
         """Return each polynomial."""
         return self._run(self.value.symbolic)
 
-    def contract(self, b: Any) -> Any:
+    def contract(self, b: TensorVariable) -> TensorVariable:
         """Return the polynomial with coefficients `b`."""
         parts = [b[k] * column for k, column in enumerate(self.columns())]
         return sum(parts[1:], parts[0])
@@ -221,7 +224,7 @@ class Polynomials:
             return None
         return np.stack(self._run(np.asarray(self.value.numeric, dtype=float)), axis=1)
 
-    def _run(self, x: Any) -> list[Any]:
+    def _run(self, x: TensorVariable) -> list[Any]:
         before: Any = 0.0
         now: Any = 1.0
         out = []
@@ -250,11 +253,6 @@ def spline(
         ``df``, ``knots`` (inner ones), ``degree`` (``bs``, ``poly``), ``lower``, ``upper``.
     mark : str
         Lines with a caret, for messages.
-
-    Raises
-    ------
-    FormulaError
-        If an option is unknown or contradicts another, or data are needed and missing.
 
     Examples
     --------
@@ -299,7 +297,7 @@ def spline(
 
 
 def _breaks(
-    kind: str, label: str, seen: Any, options: dict[str, Any], degree: int, mark: str
+    kind: str, label: str, seen: Array | None, options: dict[str, Any], degree: int, mark: str
 ) -> np.ndarray:
     """Return the outer and inner knots: as given, or at quantiles of the data."""
     if seen is None and not {"knots", "lower", "upper"} <= set(options):
@@ -325,7 +323,7 @@ def _breaks(
             raise FormulaError(
                 f"{label!r} has df={df}.{mark}", expected=f"df={fewest} or more, or a lower degree."
             )
-        inner = np.quantile(seen, np.linspace(0, 1, df - fewest + 2)[1:-1])
+        inner = np.quantile(np.asarray(seen), np.linspace(0, 1, df - fewest + 2)[1:-1])
     breaks = np.r_[lower, inner, upper]
     if not np.all(np.diff(breaks) > 0):
         raise FormulaError(
@@ -354,7 +352,7 @@ def _natural(label: str, value: Value, knots: np.ndarray) -> Piecewise:
     return Piecewise(label, value, breaks, np.concatenate([first[None], pieces, last[None]]))
 
 
-def _poly(label: str, value: Value, seen: Any, degree: int, mark: str) -> Polynomials:
+def _poly(label: str, value: Value, seen: Array | None, degree: int, mark: str) -> Polynomials:
     """Return the recurrence of the polynomials that are orthogonal over the data."""
     if seen is None:
         raise FormulaError(

@@ -27,6 +27,8 @@ from bayescausal.types import FormulaError, ModelError
 if TYPE_CHECKING:
     import pymc as pm
 
+    from bayescausal.annotations import Data
+
 __all__ = ["SUFFIXES", "model_from_text", "read_lines"]
 
 #: Ends of the names of files with formulas.
@@ -43,17 +45,6 @@ def read_lines(text: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
     formulas : list of str
     options : dict of str to dict
         ``families``, ``priors``, ``levels``, by name.
-
-    Raises
-    ------
-    FormulaError
-        With the number of the line.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.file import read_lines
-    >>> read_lines("x ~ 1\\ny ~ x\\nfamily y: poisson")
-    (['x ~ 1', 'y ~ x'], {'families': {'y': 'poisson'}, 'priors': {}, 'levels': {}})
     """
     formulas: list[str] = []
     options: dict[str, dict[str, Any]] = {"families": {}, "priors": {}, "levels": {}}
@@ -80,20 +71,13 @@ def read_lines(text: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
     return formulas, options
 
 
-def model_from_text(path: str | Path, data: Any = None) -> pm.Model:
+def model_from_text(path: str | Path, data: Data | None = None) -> pm.Model:
     """Build the model of a file with formulas.
 
     Parameters
     ----------
     data : DataFrame, optional
         As in :func:`bayescausal.model_from_formulas`.
-
-    Raises
-    ------
-    ModelError
-        If there is no such file.
-    FormulaError
-        If what it holds cannot be read.
 
     Examples
     --------

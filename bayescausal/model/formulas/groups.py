@@ -45,23 +45,21 @@ from bayescausal.model.formulas.tokens import pointed
 from bayescausal.types import FormulaError, FormulaWarning
 
 if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.model.formulas.build import Equation
     from bayescausal.model.formulas.parse import GroupTerm
 
 __all__ = ["add_group"]
 
 
-def add_group(equation: Any, group: GroupTerm) -> list[Any]:
+def add_group(equation: Equation, group: GroupTerm) -> list[Any]:
     """Add the effects of one bar to the model at hand.
 
     Parameters
     ----------
     equation : _Equation
         The formula that they are in.
-
-    Returns
-    -------
-    list of TensorVariable
-        What they add to the predictor, for each contrast of a categorical response.
     """
     dim, index = _index(equation, group)
     has_intercept = any(not t.factors for t in group.terms)
@@ -99,11 +97,11 @@ def add_group(equation: Any, group: GroupTerm) -> list[Any]:
     return [sum(t[1:], t[0]) for t in totals]
 
 
-def _is_one(column: Any) -> bool:
+def _is_one(column: TensorVariable | float) -> bool:
     return isinstance(column, float) and column == 1.0
 
 
-def _index(equation: Any, group: GroupTerm) -> tuple[str, Any]:
+def _index(equation: Equation, group: GroupTerm) -> tuple[str, Any]:
     """Return the dim of the levels, and the index of each unit's level."""
     labels: list[tuple[Any, ...]] = []
     index: Any = None
@@ -119,12 +117,12 @@ def _index(equation: Any, group: GroupTerm) -> tuple[str, Any]:
     return dim, index
 
 
-def _levels(equation: Any, name: str) -> tuple[tuple[Any, ...], Any]:
+def _levels(equation: Equation, name: str) -> tuple[tuple[Any, ...], Any]:
     """Return the levels of a grouping variable and the position of each unit's."""
     column = equation.scope.columns[name]
     variable = equation.scope.variables[name]
     if column.keys is not None:
-        return column.levels, _place_of(column.keys, variable)
+        return column.levels or (), _place_of(column.keys, variable)
     if column.levels is not None:
         return column.levels, variable
     text = equation.formula.text
@@ -151,14 +149,14 @@ def _levels(equation: Any, name: str) -> tuple[tuple[Any, ...], Any]:
     return tuple(levels.tolist()), pt.constant(table)[pt.switch(below, width, variable - first)]
 
 
-def _claim(equation: Any, label: str, kinds: tuple[str, ...]) -> None:
+def _claim(equation: Equation, label: str, kinds: tuple[str, ...]) -> None:
     """Take the names of parameters that have no prior of their own."""
     for kind in kinds:
         what = f"the effects {label[1:]} in the formula of {equation.name!r}"
         equation.priors.claim(f"{kind}_{equation.name}{label}", what)
 
 
-def _place_of(keys: tuple[Any, ...], variable: Any) -> Any:
+def _place_of(keys: tuple[Any, ...], variable: TensorVariable) -> TensorVariable:
     """Return the place of each unit's number among the levels; after them if it is none."""
     order = np.argsort(keys)
     ascending = np.asarray(keys)[order]
@@ -177,7 +175,7 @@ class _Slope:
 
 
 def _slopes(
-    equation: Any, effects: list[Effect], has_intercept: bool, group: GroupTerm
+    equation: Equation, effects: list[Effect], has_intercept: bool, group: GroupTerm
 ) -> list[_Slope]:
     """Return the effects of a bar, about the mean of their columns where zero is far from it.
 
@@ -225,7 +223,7 @@ def _rests(effects: list[Effect], columns: list[list[Any]], found: list[Any]) ->
     return [rests[k] for k in range(len(effects))]
 
 
-def _independent(equation: Any, slope: _Slope, dim: str, label: str) -> Any:
+def _independent(equation: Equation, slope: _Slope, dim: str, label: str) -> TensorVariable:
     """Add effects with a standard deviation for each column."""
     own = slope.effect.dims
     equation._coords(own)
@@ -248,7 +246,9 @@ def _independent(equation: Any, slope: _Slope, dim: str, label: str) -> Any:
     return pm.Deterministic(f"r_{name}_{label}", z * sd, dims=(dim, *inner))
 
 
-def _correlated(equation: Any, slopes: list[_Slope], dim: str, index: Any, by: str) -> Any:
+def _correlated(
+    equation: Equation, slopes: list[_Slope], dim: str, index: TensorVariable, by: str
+) -> TensorVariable:
     """Add effects of one bar with a correlation matrix."""
     name = equation.name
     columns: list[Any] = []
@@ -283,7 +283,7 @@ def _correlated(equation: Any, slopes: list[_Slope], dim: str, index: Any, by: s
     return sum(parts[1:], parts[0])
 
 
-def _row(partial: Any, i: int, z: Any) -> Any:
+def _row(partial: TensorVariable, i: int, z: TensorVariable) -> TensorVariable:
     """Return row i of the Cholesky factor times the standard normals."""
     start = i * (i - 1) // 2
     out: Any = None

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bayescausal.model.formulas.tokens import (
     pointed,
@@ -42,7 +42,7 @@ from bayescausal.model.formulas.tokens import (
 from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["Formula", "GroupTerm", "TermText", "parse_formula", "parse_formulas", "split_formulas"]
 
@@ -117,20 +117,8 @@ class Formula:
     groups: tuple[GroupTerm, ...]
 
 
-def split_formulas(formulas: Any) -> list[str]:
-    """Return the formulas of a sequence, or of a text with one on each line.
-
-    Raises
-    ------
-    FormulaError
-        If there is none, or something is not text.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.parse import split_formulas
-    >>> split_formulas("x ~ 1\\ny ~ x  # and so on")
-    ['x ~ 1', 'y ~ x']
-    """
+def split_formulas(formulas: str | Iterable[str]) -> list[str]:
+    """Return the formulas of a sequence, or of a text with one on each line."""
     if isinstance(formulas, str):
         lines = [line.partition("#")[0].strip() for line in formulas.splitlines()]
         found = [line for line in lines if line]
@@ -138,7 +126,7 @@ def split_formulas(formulas: Any) -> list[str]:
         try:
             found = list(formulas)
         except TypeError:
-            found = [formulas]
+            found = [cast("str", formulas)]
     wrong = next((f for f in found if not isinstance(f, str)), None)
     if wrong is not None or not found:
         what = f"{wrong!r} is not a formula." if found else "There is no formula."
@@ -146,23 +134,13 @@ def split_formulas(formulas: Any) -> list[str]:
     return found
 
 
-def parse_formulas(formulas: Any) -> dict[str, Formula]:
+def parse_formulas(formulas: str | Iterable[str]) -> dict[str, Formula]:
     """Parse several formulas, and refuse two for one response.
 
     Parameters
     ----------
     formulas : sequence of str, or str
         One formula for each variable; a text has one on each line.
-
-    Returns
-    -------
-    dict of str to Formula
-        By response, in the order given.
-
-    Raises
-    ------
-    FormulaError
-        Naming the formula and what is wrong in it.
 
     Examples
     --------
@@ -186,13 +164,7 @@ def parse_formulas(formulas: Any) -> dict[str, Formula]:
 
 
 def parse_formula(text: str) -> Formula:
-    """Parse one formula.
-
-    Raises
-    ------
-    FormulaError
-        If it cannot be read.
-    """
+    """Parse one formula."""
     left, tilde, right = text.partition("~")
     if not tilde:
         raise FormulaError(

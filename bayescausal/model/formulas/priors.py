@@ -49,6 +49,10 @@ from bayescausal.types import FormulaError, ModelError, closest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import ArrayLike
+    from pytensor.tensor.variable import TensorVariable
+
+
 __all__ = ["Prior", "Priors", "digits", "near", "prior_summary"]
 
 
@@ -67,36 +71,22 @@ class Prior:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] | None = None
 
-    def make(self, label: str, dims: tuple[str, ...], **more: Any) -> Any:
+    def make(self, label: str, dims: tuple[str, ...], **more: Any) -> TensorVariable:
         """Add the variable to the model at hand."""
         return getattr(pm, self.name)(
             label, *self.args, **(self.kwargs or {}), **more, dims=dims or None
         )
 
 
-def digits(value: Any) -> Any:
-    """Round to three significant digits.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.priors import digits
-    >>> digits(2.34567), digits([1234.5, 0.001])
-    (2.35, [1230.0, 0.001])
-    """
+def digits(value: ArrayLike) -> float | list[Any]:
+    """Round to three significant digits."""
     array = np.asarray(value, dtype=float)
     rounded = np.vectorize(lambda v: float(f"{v:.3g}"), otypes=[float])(array)
     return float(rounded) if rounded.ndim == 0 else rounded.tolist()
 
 
 def near(value: float, sd: float) -> float:
-    """Round a location to three digits of its scale, however far from zero it is.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.priors import near
-    >>> near(101325.417, 2.5), near(0.123456, 250.0)
-    (101325.42, 0.0)
-    """
+    """Round a location to three digits of its scale, however far from zero it is."""
     places = 2 - int(np.floor(np.log10(sd)))
     return round(float(value), places) + 0.0
 
@@ -111,7 +101,7 @@ class Priors:
         as ``"Normal(0, 1)"`` or a distribution such as ``pm.Normal.dist(0, 1)``.
     """
 
-    def __init__(self, given: Any, responses: Iterable[str]) -> None:
+    def __init__(self, given: object, responses: Iterable[str]) -> None:
         if given is not None and not isinstance(given, Mapping):
             raise FormulaError(
                 f"priors is a {type(given).__name__}.",
@@ -142,7 +132,7 @@ class Priors:
         default: Prior,
         dims: tuple[str, ...] = (),
         **more: Any,
-    ) -> Any:
+    ) -> TensorVariable:
         """Add a parameter to the model at hand, with the caller's prior or the default."""
         self.asked.append(label)
         self.claim(label, f"{terms[0]} in the formula of {response!r}")
@@ -155,12 +145,7 @@ class Priors:
         return default.make(label, dims, **more)
 
     def claim(self, label: str, what: str) -> None:
-        """Refuse a name that something else in the model has.
-
-        Raises
-        ------
-        FormulaError
-        """
+        """Refuse a name that something else in the model has."""
         if label in self.names:
             raise FormulaError(
                 f"{self.names[label]} and {what} would both be called {label!r} in the model.",
@@ -188,7 +173,7 @@ class Priors:
             )
 
 
-def _given(held: Any, label: str, dims: tuple[str, ...], more: dict[str, Any]) -> Any:
+def _given(held: Any, label: str, dims: tuple[str, ...], more: dict[str, Any]) -> TensorVariable:
     """Add a parameter with a prior of the caller."""
     if isinstance(held, str):
         return _from_text(held, label).make(label, dims, **more)
@@ -274,7 +259,7 @@ def prior_summary(model: pm.Model) -> pd.DataFrame:
 class _ShortWriter(Writer):
     """Writes expressions in the names of the model, with numbers of six digits."""
 
-    def _written(self, variable: Any) -> tuple[str, int]:
+    def _written(self, variable: TensorVariable) -> tuple[str, int]:
         if variable not in self.names and isinstance(variable, Constant):
             short = [float(f"{v:.6g}") for v in np.ravel(variable.data)]
             text = literal(np.reshape(short, np.shape(variable.data)), self.what)
@@ -285,7 +270,7 @@ class _ShortWriter(Writer):
         return super()._written(variable)
 
 
-def _described(rv: Any, writer: Writer) -> str:
+def _described(rv: TensorVariable, writer: Writer) -> str:
     """Return ``Family(numbers)``; parameters of a prior that read others as an expression."""
     shown = []
     for parameter in rv.owner.op.dist_params(rv.owner):
@@ -304,7 +289,7 @@ def _described(rv: Any, writer: Writer) -> str:
     return f"{family}({', '.join(shown)})"
 
 
-def _expression(parameter: Any, rv: Any, writer: Writer) -> str:
+def _expression(parameter: TensorVariable, rv: TensorVariable, writer: Writer) -> str:
     """Return an expression in other parameters as text; ``f(...)`` where it cannot be written."""
     try:
         return writer.text(unpadded(parameter, writer.names), 0)
@@ -312,7 +297,7 @@ def _expression(parameter: Any, rv: Any, writer: Writer) -> str:
         return str(parameter.name or "f(...)")
 
 
-def _constant(variable: Any) -> Any:
+def _constant(variable: TensorVariable) -> Any:
     """Return the number behind an expression without named variables, or None."""
     from pytensor.graph.traversal import ancestors
 

@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ from bayescausal.types import FormulaError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.model.formulas.parse import Formula, TermText
     from bayescausal.model.formulas.variables import Column
@@ -107,7 +110,7 @@ class Effect:
         """Dims and labels of the coefficients."""
         return {plain_dim(v.dim): v.labels for v in self.vectors}
 
-    def times(self, b: Any) -> Any:
+    def times(self, b: TensorVariable) -> TensorVariable:
         """Return what the effect adds to the predictor, with coefficients `b`."""
         if not self.vectors:
             return b if self.number is None else b * self.number.symbolic
@@ -141,7 +144,7 @@ class Effect:
         return self.number is None and all(isinstance(v, Categories) for v in self.vectors)
 
 
-def _contract(vectors: Sequence[Vector], b: Any) -> Any:
+def _contract(vectors: Sequence[Vector], b: TensorVariable) -> TensorVariable:
     if len(vectors) == 1:
         return vectors[0].contract(b)
     parts = [column * _contract(vectors[1:], b[k]) for k, column in enumerate(vectors[0].columns())]
@@ -165,11 +168,6 @@ def effects_of(
     effects : list of Effect
     offsets : list of Value
         Added as they are.
-
-    Raises
-    ------
-    FormulaError
-        If a term cannot be made.
     """
     effects: list[Effect] = []
     offsets: list[Value] = []
@@ -308,9 +306,7 @@ def _factor(text: str, lookup: bool, formula: Formula, scope: Scope) -> Value | 
     return evaluate_factor(text, floats, formula.text)
 
 
-def _unparse(node: Any, quoted: Mapping[str, str]) -> str:
-    import ast
-
+def _unparse(node: ast.AST, quoted: Mapping[str, str]) -> str:
     text = ast.unparse(node)
     for key, name in quoted.items():
         text = text.replace(key, f"`{name}`")
@@ -318,7 +314,12 @@ def _unparse(node: Any, quoted: Mapping[str, str]) -> str:
 
 
 def _categories(
-    text: str, arguments: Any, options: Any, quoted: Any, formula: Formula, scope: Scope
+    text: str,
+    arguments: Sequence[ast.expr],
+    options: Mapping[str, Any],
+    quoted: Mapping[str, str],
+    formula: Formula,
+    scope: Scope,
 ) -> Categories:
     """Return ``C(x)``: by the levels of x, or the different values that it has in the data."""
     mark = pointed(formula.text, text)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,10 +42,6 @@ def check_levels(name: str, kind: Kind, where: str) -> None:
     ----------
     where : str
         Lines with a caret, for messages.
-
-    Raises
-    ------
-    FormulaError
     """
     held = [v for v in kind.values.tolist() if v is not None]
     levels = len(set(held))
@@ -139,7 +135,7 @@ def in_days(name: str, kind: Kind | None) -> str:
     return f"({day} - {day}.min()).dt.days"
 
 
-def _is_number(text: Any) -> bool:
+def _is_number(text: str | float) -> bool:
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:

@@ -28,15 +28,6 @@ def pointed(text: str, what: str, *, start: int = 0, within: str = "") -> str:
         Where in `text` to start looking.
     within : str, optional
         A longer part in which to look first.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.tokens import pointed
-    >>> print(pointed("y ~ xx + x", "x", start=3))
-    <BLANKLINE>
-        y ~ xx + x
-                 ^
-    <BLANKLINE>
     """
     base = text.find(within, start) if within else start
     base = start if base < 0 else base

@@ -131,12 +131,6 @@ def names_in(text: str, formula: str) -> list[str]:
         The factor.
     formula : str
         The formula it is from, for messages.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.values import names_in
-    >>> names_in("log(`dry weight`) * I(x > 2)", "y ~ log(`dry weight`) * I(x > 2)")
-    ['dry weight', 'x']
     """
     tree, quoted = _tree(text, formula)
     found: dict[str, None] = {}
@@ -181,14 +175,7 @@ def number_of(node: ast.expr, text: str, formula: str) -> Any:
 
 
 def degree_of(text: str, formula: str) -> int:
-    """Return the degree of a factor as a polynomial; a function counts as its argument.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.values import degree_of
-    >>> [degree_of(t, "") for t in ("x", "I(x**3)", "I(x * z + 1)", "log(x)", "center(x)")]
-    [1, 3, 2, 1, 1]
-    """
+    """Return the degree of a factor as a polynomial; a function counts as its argument."""
     return _degree(_tree(text, formula)[0])
 
 
@@ -219,11 +206,6 @@ def evaluate_factor(text: str, scope: Mapping[str, Value], formula: str) -> Valu
         The numeric variables it may read.
     formula : str
         The formula it is from, for messages.
-
-    Raises
-    ------
-    FormulaError
-        For an unknown function or name, or a function that mixes units.
 
     Examples
     --------

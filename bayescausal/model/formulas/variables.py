@@ -20,16 +20,16 @@ import pandas as pd
 from bayescausal.model.formulas.text import by_accident, check_levels, in_days
 from bayescausal.model.formulas.tokens import pointed
 from bayescausal.model.formulas.values import call_of, names_in
-from bayescausal.model.kinds import Kind, are_numbers, kind_of, native_column
+from bayescausal.model.kinds import Kind, are_numbers, kind_of
 from bayescausal.types import RESERVED_NAMES, FormulaError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bayescausal.model.formulas.families import FamilyChoice
     from bayescausal.model.formulas.parse import Formula
 
-__all__ = ["Column", "Names", "as_frame", "read_names"]
+__all__ = ["Column", "Names", "read_names"]
 
 #: The dim of the units in a model from formulas.
 UNIT = "unit"
@@ -82,64 +82,6 @@ class Names:
     notes: tuple[str, ...] = field(default=())
 
 
-def as_frame(data: Any) -> pd.DataFrame | None:
-    """Return the data as pandas.
-
-    Raises
-    ------
-    FormulaError
-        If they are no table.
-
-    Examples
-    --------
-    >>> from bayescausal.model.formulas.variables import as_frame
-    >>> as_frame({"x": [1.0, 2.0]}).shape
-    (2, 1)
-    """
-    if data is None or isinstance(data, pd.DataFrame):
-        frame = data
-    elif hasattr(data, "to_dataframe"):
-        frame = data.to_dataframe().reset_index()
-    elif hasattr(data, "keys") and hasattr(data, "__getitem__") and not hasattr(data, "columns"):
-        try:
-            frame = pd.DataFrame({str(k): _column(data[k]) for k in data})
-        except ValueError as error:
-            raise FormulaError(f"data is no table: {error}.") from error
-    else:
-        frame = _through_narwhals(data)
-    if frame is None:
-        return None
-    frame = frame.rename(columns=str)
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise FormulaError(f"The data have several columns named {twice[0]!r}.")
-    if not len(frame):
-        raise FormulaError("The data have no rows.", expected="One or more rows.")
-    return frame
-
-
-def _column(values: Any) -> Any:
-    held = isinstance(values, pd.Series | pd.Index | pd.Categorical)
-    if "dictionary" in str(getattr(values, "type", "")):  # of Arrow
-        return pd.Categorical(values.to_pylist())
-    return pd.Series(values).reset_index(drop=True) if held else np.asarray(values)
-
-
-def _through_narwhals(data: Any) -> pd.DataFrame:
-    import narwhals as nw
-
-    try:
-        native: Any = nw.from_native(data)
-    except TypeError as error:
-        raise FormulaError(
-            f"data is a {type(data).__name__}.",
-            expected="a data frame (pandas, polars, pyarrow) or a mapping of columns.",
-        ) from error
-    if isinstance(native, nw.LazyFrame):
-        native = native.collect()
-    return pd.DataFrame({n: native_column(native[n]) for n in native.columns})
-
-
 def read_names(
     formulas: Mapping[str, Formula],
     families: Mapping[str, FamilyChoice],
@@ -154,11 +96,6 @@ def read_names(
         Of every response.
     levels : mapping of str to tuple
         Levels that the caller declares.
-
-    Raises
-    ------
-    FormulaError
-        For names that nothing explains, cycles, and columns that do not fit their use.
     """
     reads = {name: _reads(formula, families[name]) for name, formula in formulas.items()}
     groups = {g for f in formulas.values() for term in f.groups for g in term.group}
@@ -282,7 +219,7 @@ def _unexplained(
     return FormulaError(what, remedy=remedy, names=closest(name, known)[:1])
 
 
-def _levels_of(kind: Kind, declared: Any, name: str) -> tuple[Any, ...]:
+def _levels_of(kind: Kind, declared: Sequence[object] | None, name: str) -> tuple[Any, ...]:
     """Return the levels of a column: declared, those of the categorical, or sorted."""
     found = list(dict.fromkeys(_seen(kind)))
     if declared is not None:
@@ -329,7 +266,11 @@ def _labelled(name: str, levels: tuple[Any, ...], kind: Kind) -> Column:
 
 
 def _given(
-    name: str, series: pd.Series, declared: Any, formula: Formula, use: frozenset[str]
+    name: str,
+    series: pd.Series,
+    declared: Sequence[object] | None,
+    formula: Formula,
+    use: frozenset[str],
 ) -> Column:
     """Return an exogenous column: complete, as numbers or codes."""
     where = pointed(formula.text, name, start=formula.text.index("~"))
@@ -385,7 +326,11 @@ def _whole(column: Column, formula: Formula, use: str) -> Column:
 
 
 def _modelled(
-    name: str, series: Any, choice: FamilyChoice, declared: Any, formula: Formula
+    name: str,
+    series: pd.Series | None,
+    choice: FamilyChoice,
+    declared: Sequence[object] | None,
+    formula: Formula,
 ) -> Column:
     """Return a column that has a formula; empty cells stay empty."""
     where = pointed(formula.text, name)

@@ -21,8 +21,9 @@ from pytensor.tensor.type import TensorType
 from bayescausal.types import InterventionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from bayescausal.annotations import Array, Tensor
     from bayescausal.types import Policy
 
 __all__ = ["PolicyOp", "Whole", "apply_policy", "cast", "whole"]
@@ -41,7 +42,7 @@ class PolicyOp(Op):
 
     __props__ = ("name", "function")
 
-    def __init__(self, name: str, function: Any) -> None:
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self.name = name
         self.function = function
 
@@ -52,7 +53,9 @@ class PolicyOp(Op):
         out = TensorType("float64", shape=(None,) * ndim)
         return Apply(self, tensors, [out()])
 
-    def perform(self, node: Apply, inputs: Sequence[np.ndarray], outputs: Any) -> None:
+    def perform(
+        self, node: Apply, inputs: Sequence[np.ndarray], outputs: list[list[Array | None]]
+    ) -> None:
         """Call the function with arrays and check what it returns."""
         ndim = node.outputs[0].type.ndim
         with warnings.catch_warnings():
@@ -107,12 +110,14 @@ class Whole(Op):
     def __init__(self, name: str, dtype: str) -> None:
         self.name, self.dtype = name, dtype
 
-    def make_node(self, value: Any) -> Apply:
+    def make_node(self, value: Tensor) -> Apply:
         """Make the node: the same shape in the integer type."""
         value = pt.as_tensor_variable(value)
         return Apply(self, [value], [TensorType(self.dtype, shape=value.type.shape)()])
 
-    def perform(self, node: Apply, inputs: Sequence[np.ndarray], outputs: Any) -> None:
+    def perform(
+        self, node: Apply, inputs: Sequence[np.ndarray], outputs: list[list[Array | None]]
+    ) -> None:
         """Check that the values are whole."""
         value = np.asarray(inputs[0])
         with np.errstate(invalid="ignore"):
@@ -177,16 +182,6 @@ def apply_policy(name: str, policy: Policy, values: Sequence[Variable]) -> Varia
         The rule.
     values : sequence of Variable
         What it reads, in the order of ``policy.reads``.
-
-    Returns
-    -------
-    Variable
-        One value per unit.
-
-    Raises
-    ------
-    InterventionError
-        If the function fails on symbols and, when evaluated, on arrays.
     """
     try:
         with warnings.catch_warnings():

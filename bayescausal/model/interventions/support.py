@@ -32,6 +32,10 @@ from bayescausal.model.structure.rebuild import evaluate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import ArrayLike
+
+    from bayescausal.annotations import Array
+
 __all__ = ["Support", "is_discrete", "params_of", "support_of"]
 
 _INF = float("inf")
@@ -67,7 +71,7 @@ class Support:
     categories: int | None = None
     event: str = "none"
 
-    def contains(self, value: Any) -> np.ndarray:
+    def contains(self, value: ArrayLike) -> np.ndarray:
         """Return, elementwise, whether `value` can occur; NaN cannot.
 
         Examples
@@ -240,7 +244,9 @@ def params_of(rv: Variable) -> list[Variable]:
     return [*params_of(op.base_rv_op.make_node(*inputs).default_output()), lower, upper]
 
 
-def _end(spec: Any, params: list[Variable], given: Mapping[Variable, Any], none: float) -> Any:
+def _end(
+    spec: str | float, params: list[Variable], given: Mapping[Variable, Any], none: float
+) -> Array:
     """Return an end of the interval: a number, or a parameter that is a number or data."""
     if not isinstance(spec, str):
         return np.asarray(float(spec))

@@ -12,7 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayescausal.model.interventions.domain import Check
+    from bayescausal.annotations import Array
+    from bayescausal.model.interventions.equation_walk import Check
 
 __all__ = ["fails", "failure"]
 
@@ -20,7 +21,7 @@ __all__ = ["fails", "failure"]
 NOTHING = 1e-8
 
 
-def fails(check: Check, here: Sequence[Any], natural: Sequence[Any] | None) -> Any:
+def fails(check: Check, here: Sequence[Any], natural: Sequence[Any] | None) -> Array:
     """Return where a check fails, elementwise.
 
     Parameters

@@ -4,27 +4,28 @@
 and ``sample_gumbel`` draw the noise that explains a value, and ``mean_of(rv)`` is the mean of the
 variable given its parents where that is known exactly.
 
-===============  =================================================================
-``rules``        one rule per family, by dispatch on the operation
-``families``     which law a random variable has
-``vectors``      maps of normals: MvNormal, random walks, autoregressions
-``custom``       increasing and decreasing maps inside a CustomDist
-``records``      censored and rounded records of other variables
-``laws``         tails, atoms and quantiles, and how laws are combined
-``tails``        both log tails of the continuous families
-``counts``       both log tails and fast quantiles of the discrete ones
-``kernels``      compiled loops behind the counts
-``closed``       quantiles in closed form
-``search``       inversion of any distribution function
-``ops``          laws as operations of a graph
-``sampling``     noise given what it must explain
-``means``        the mean given the parents
-===============  =================================================================
+===================  ============================================================
+``rules``            the noise rule of a random variable, by dispatch on its operation
+``vectors``          maps of normals: MvNormal, random walks, autoregressions
+``student_vector``   the multivariate Student t
+``custom``           increasing and decreasing maps inside a CustomDist
+``records``          censored and rounded records of other variables
+``read_off``         which law a random variable has
+``laws``             tails, atoms and quantiles, and how laws are combined
+``families``         the table of univariate families, their tails and quantiles
+``ops``              laws as operations of a graph
+``sampling``         noise given what it must explain
+``means``            the mean given the parents
+===================  ============================================================
 """
 
 from __future__ import annotations
 
-from bayescausal.model.noise import custom, vectors  # noqa: F401  (they register rules)
+from bayescausal.model.noise import (  # noqa: F401  (they register rules)
+    custom,
+    student_vector,
+    vectors,
+)
 from bayescausal.model.noise.means import mean_of
 from bayescausal.model.noise.read_off import family_of
 from bayescausal.model.noise.rules import COUPLINGS, NoiseRule, noise_rule

@@ -28,20 +28,22 @@ from pytensor.scalar import math as ps_math
 from bayescausal.model.noise.inner import inner_expression, is_random, random_input
 from bayescausal.model.noise.read_off import family_of, refusal
 from bayescausal.model.noise.records import record_of, record_rule
-from bayescausal.model.noise.rules import NoiseRule, _rule, noise_rule
+from bayescausal.model.noise.rules import NoiseRule, noise_rule, rule_of
 from bayescausal.types import NoiseFormError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytensor.graph.basic import Apply
+    from pytensor.graph.op import Op
     from pytensor.tensor.variable import TensorVariable
 
-    Pair = tuple[TensorVariable, TensorVariable]
+    type Pair = tuple[TensorVariable, TensorVariable]
 
 __all__ = []
 
 #: Increasing functions of one variable -> their inverses.
-_INCREASING: dict[type, Callable[[Any], Any]] = {
+_INCREASING: dict[type, Callable[[TensorVariable], TensorVariable]] = {
     ps.Exp: pt.log,
     ps.Expm1: pt.log1p,
     ps.Log: pt.exp,
@@ -56,8 +58,8 @@ _INCREASING: dict[type, Callable[[Any], Any]] = {
 }
 
 
-@_rule.register(CustomSymbolicDistRV)
-def _custom(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(CustomSymbolicDistRV)
+def _custom(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     if op.ndim_supp:
         raise refusal(rv)
     record = record_of(rv)
@@ -81,12 +83,12 @@ def _rule_of(expression: TensorVariable, rv: TensorVariable) -> NoiseRule:
     backward, sign = _inverse(node, position, expression, rv)
     whole = str(node.inputs[position].dtype).startswith(("int", "uint"))
 
-    def forward(u: Any) -> TensorVariable:
+    def forward(u: TensorVariable) -> TensorVariable:
         inputs = list(node.inputs)
         inputs[position] = inner.forward(u if sign is None else sign * u)
         return node.op(*inputs)
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         before = backward(value)
         before = pt.round(before.astype("float64")).astype("int64") if whole else before
         lo, hi = inner.interval(before)
@@ -98,8 +100,8 @@ def _rule_of(expression: TensorVariable, rv: TensorVariable) -> NoiseRule:
 
 
 def _inverse(
-    node: Any, position: int, expression: TensorVariable, rv: TensorVariable
-) -> tuple[Callable[[Any], Any], Any]:
+    node: Apply, position: int, expression: TensorVariable, rv: TensorVariable
+) -> tuple[Callable[[TensorVariable], TensorVariable], Any]:
     """Return the inverse of one step, and its direction (None: increasing)."""
     scalar_op = node.op.scalar_op
     others = [v for i, v in enumerate(node.inputs) if i != position]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.graph.traversal import ancestors
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
-    Pair = tuple[TensorVariable, TensorVariable]
+    type Pair = tuple[TensorVariable, TensorVariable]
 
 __all__ = ["inner_expression", "is_random", "random_input"]
 
 
-def is_random(variable: Any) -> bool:
+def is_random(variable: Variable) -> bool:
     """Return whether a variable is drawn, rather than computed."""
     node = variable.owner
     return node is not None and isinstance(node.op, RandomVariable | SymbolicRandomVariable)

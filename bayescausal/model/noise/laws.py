@@ -28,11 +28,10 @@ import numpy as np
 from numpy import inf
 from scipy import special as sp
 
-from bayescausal.model.noise.closed import BRACKETS, CLOSED, NUMERIC, NUMPY
-from bayescausal.model.noise.counts import COUNT_QUANTILES, COUNT_SUPPORT, COUNT_TAILS
-from bayescausal.model.noise.search import search_law
-from bayescausal.model.noise.tails import (
-    CONTINUOUS_TAILS,
+from bayescausal.model.noise.families.closed import NUMPY
+from bayescausal.model.noise.families.search import search_law
+from bayescausal.model.noise.families.table import FAMILIES
+from bayescausal.model.noise.families.tails import (
     between,
     clamp,
     log1mexp,
@@ -43,20 +42,11 @@ from bayescausal.model.noise.tails import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Array = np.ndarray
-    Pair = tuple[np.ndarray, np.ndarray]
+    from bayescausal.annotations import Array
+
+    type Pair = tuple[Array, Array]
 
 __all__ = ["Censored", "Dirac", "Law", "Leaf", "Mixture", "Truncated", "noise_interval"]
-
-#: Parameters that are themselves vectors: family -> trailing axes of each parameter.
-_CORES = {"Categorical": (1,), "Interpolated": (1, 1, 1)}
-_SCALARS = {
-    1: "Bernoulli Exponential Geometric HalfCauchy Poisson",
-    3: "AsymmetricLaplace BetaBinomial ExGaussian HyperGeometric SkewNormal StudentT "
-    "Triangular Wald",
-    4: "SkewStudentT",
-}
-_COUNTS = {family: count for count, names in _SCALARS.items() for family in names.split()}
 
 
 class Law(Protocol):
@@ -98,17 +88,16 @@ class Leaf:
     @property
     def kind(self) -> str:
         """Whether values are continuous or integers."""
-        return "integer" if self.family in COUNT_TAILS else "continuous"
+        return "continuous" if FAMILIES[self.family].support is None else "integer"
 
     @property
     def cores(self) -> tuple[int, ...]:
         """Trailing axes of each parameter."""
-        return _CORES.get(self.family) or (0,) * _COUNTS.get(self.family, 2)
+        return FAMILIES[self.family].core_ndims
 
     def tails(self, x: Array, params: Sequence[Array]) -> Pair:
         """Return both log tails at x."""
-        table = COUNT_TAILS if self.kind == "integer" else CONTINUOUS_TAILS
-        return table[self.family](np.asarray(x, float), *params)
+        return FAMILIES[self.family].tails(np.asarray(x, float), *params)
 
     def left(self, x: Array, params: Sequence[Array]) -> Pair:
         """Return both log tails just below x."""
@@ -121,19 +110,21 @@ class Leaf:
 
     def support(self, params: Sequence[Array]) -> tuple[Array | float, Array | float]:
         """Return the first and last value of an integer family."""
-        return COUNT_SUPPORT[self.family](*params)
+        support = FAMILIES[self.family].support
+        assert support is not None
+        return support(*params)
 
     def bracket(self, ell: Array, params: Sequence[Array]) -> Pair | None:
         """Return quantiles of simpler families on both sides, where such are known."""
-        known = BRACKETS.get(self.family)
+        known = FAMILIES[self.family].bracket
         return known(ell, *params) if known else None
 
     def quantile(self, ell: Array, params: Sequence[Array]) -> Array:
         """Return the quantile in closed form, by a kernel, or by search."""
-        if self.family in CLOSED:
-            return CLOSED[self.family](NUMPY, ell, *params)
-        special = NUMERIC.get(self.family) or COUNT_QUANTILES.get(self.family)
-        return special(ell, *params) if special else search_law(self, ell, params)
+        known = FAMILIES[self.family]
+        if known.closed is not None:
+            return known.closed(NUMPY, ell, *params)
+        return known.quantile(ell, *params) if known.quantile else search_law(self, ell, params)
 
 
 @dataclass(frozen=True)

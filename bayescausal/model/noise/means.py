@@ -64,9 +64,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytensor.graph.basic import Variable
+    from pytensor.graph.op import Op
     from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["mean_of"]
+__all__ = ["mean_of", "mean_rule"]
 
 _SQRT_2PI = float(np.sqrt(2 * np.pi))
 
@@ -79,16 +80,6 @@ def mean_of(rv: TensorVariable) -> TensorVariable | None:
     rv : TensorVariable
         A random variable of a PyMC model, or one made by ``.dist``.
 
-    Returns
-    -------
-    TensorVariable or None
-        Of the shape of `rv`; None where the mean exists but has no closed form known here.
-
-    Raises
-    ------
-    UndefinedEffectError
-        If the family has no mean (Cauchy, Flat), or its values are categories.
-
     Examples
     --------
     >>> import pymc as pm
@@ -98,11 +89,11 @@ def mean_of(rv: TensorVariable) -> TensorVariable | None:
     >>> mean_of(pm.LogitNormal.dist(0.0, 1.0)) is None
     True
     """
-    return _mean(rv.owner.op, rv)
+    return mean_rule(rv.owner.op, rv)
 
 
 @singledispatch
-def _mean(op: Any, rv: TensorVariable) -> TensorVariable | None:
+def mean_rule(op: Op, rv: TensorVariable) -> TensorVariable | None:
     if family_of(rv) in ("Cauchy", "HalfCauchy"):
         raise _undefined(rv)
     try:
@@ -137,7 +128,7 @@ def _undefined(rv: TensorVariable) -> UndefinedEffectError:
     )
 
 
-def _size(rv: TensorVariable) -> Any:
+def _size(rv: TensorVariable) -> TensorVariable | None:
     """Return the size argument of a random variable, None if it has none."""
     op, node = rv.owner.op, rv.owner
     return op.size_param(node) if hasattr(op, "size_param") else None
@@ -151,15 +142,15 @@ def _sized(rv: TensorVariable, value: TensorVariable) -> TensorVariable:
 # ------------------------------------------------------------------- no mean, or not in closed form
 
 
-@_mean.register(FlatRV)
-@_mean.register(HalfFlatRV)
-@_mean.register(CauchyRV)
-def _no_mean(op: Any, rv: TensorVariable) -> None:
+@mean_rule.register(FlatRV)
+@mean_rule.register(HalfFlatRV)
+@mean_rule.register(CauchyRV)
+def _no_mean(op: Op, rv: TensorVariable) -> None:
     raise _undefined(rv)
 
 
-@_mean.register(CategoricalRV)
-def _categories(op: Any, rv: TensorVariable) -> None:
+@mean_rule.register(CategoricalRV)
+def _categories(op: Op, rv: TensorVariable) -> None:
     name = repr(rv.name) if rv.name else "this variable"
     raise UndefinedEffectError(
         f"The values of {name} are categories, which have no mean.",
@@ -167,24 +158,24 @@ def _categories(op: Any, rv: TensorVariable) -> None:
     )
 
 
-@_mean.register(VonMisesRV)  # a mean direction, not the mean of the angle on [-pi, pi]
-@_mean.register(CARRV)
-@_mean.register(LKJCorrRV)
-def _unknown(op: Any, rv: TensorVariable) -> None:
+@mean_rule.register(VonMisesRV)  # a mean direction, not the mean of the angle on [-pi, pi]
+@mean_rule.register(CARRV)
+@mean_rule.register(LKJCorrRV)
+def _unknown(op: Op, rv: TensorVariable) -> None:
     return None
 
 
 # ---------------------------------------------------------------------------------- own formulas
 
 
-@_mean.register(StudentTRV)
-def _student_t(op: Any, rv: TensorVariable) -> TensorVariable:
+@mean_rule.register(StudentTRV)
+def _student_t(op: Op, rv: TensorVariable) -> TensorVariable:
     nu, mu, _ = pt.broadcast_arrays(*_params(rv))
     return _sized(rv, pt.switch(nu > 1, mu, np.nan))
 
 
-@_mean.register(MatrixNormalRV)
-def _matrix_normal(op: Any, rv: TensorVariable) -> TensorVariable:
+@mean_rule.register(MatrixNormalRV)
+def _matrix_normal(op: Op, rv: TensorVariable) -> TensorVariable:
     mu = _params(rv)[0]
     size = _size(rv)
     if size is None or rv_size_is_none(size):
@@ -192,8 +183,8 @@ def _matrix_normal(op: Any, rv: TensorVariable) -> TensorVariable:
     return pt.broadcast_to(mu, (*size, mu.shape[-2], mu.shape[-1]))
 
 
-@_mean.register(ZeroSumNormalRV)
-def _zero_sum(op: Any, rv: TensorVariable) -> TensorVariable:
+@mean_rule.register(ZeroSumNormalRV)
+def _zero_sum(op: Op, rv: TensorVariable) -> TensorVariable:
     return pt.zeros(tuple(rv.shape))
 
 
@@ -227,13 +218,13 @@ def _log_ndtr(x: TensorVariable) -> TensorVariable:
     return pt.switch(x < 0, far, pt.log1p(-0.5 * pt.erfc(pt.maximum(x, 0.0) / np.sqrt(2.0))))
 
 
-@_mean.register(TruncatedNormalRV)
-def _truncated_normal(op: Any, rv: TensorVariable) -> TensorVariable:
+@mean_rule.register(TruncatedNormalRV)
+def _truncated_normal(op: Op, rv: TensorVariable) -> TensorVariable:
     return _sized(rv, _truncated_normal_mean(*_params(rv)))
 
 
-@_mean.register(TruncatedRV)
-def _truncated(op: Any, rv: TensorVariable) -> TensorVariable | None:
+@mean_rule.register(TruncatedRV)
+def _truncated(op: Op, rv: TensorVariable) -> TensorVariable | None:
     *inputs, lower, upper = rv.owner.inputs
     if not _infinite(upper):
         return None
@@ -255,16 +246,16 @@ def _truncated(op: Any, rv: TensorVariable) -> TensorVariable | None:
     return None
 
 
-def _is_constant(variable: Any) -> bool:
+def _is_constant(variable: Variable) -> bool:
     return hasattr(variable, "data") and variable.owner is None
 
 
-def _infinite(bound: Any) -> bool:
+def _infinite(bound: Variable) -> bool:
     return _is_constant(bound) and bool(np.all(np.isposinf(np.asarray(bound.data, float))))
 
 
-@_mean.register(CensoredRV)
-def _censored(op: Any, rv: TensorVariable) -> TensorVariable | None:
+@mean_rule.register(CensoredRV)
+def _censored(op: Op, rv: TensorVariable) -> TensorVariable | None:
     base, lower, upper = rv.owner.inputs
     if not isinstance(base.owner.op, NormalRV):
         return None
@@ -282,8 +273,8 @@ def _phi_integral(a: TensorVariable) -> TensorVariable:
     return a * pt.exp(_log_ndtr(a)) + pt.exp(-0.5 * a**2) / _SQRT_2PI
 
 
-@_mean.register(InterpolatedRV)
-def _interpolated(op: Any, rv: TensorVariable) -> TensorVariable:
+@mean_rule.register(InterpolatedRV)
+def _interpolated(op: Op, rv: TensorVariable) -> TensorVariable:
     points, pdf, _ = _params(rv)
     points, pdf = pt.broadcast_arrays(points, pdf)
     x0, x1, f0, f1 = points[..., :-1], points[..., 1:], pdf[..., :-1], pdf[..., 1:]
@@ -292,13 +283,13 @@ def _interpolated(op: Any, rv: TensorVariable) -> TensorVariable:
     return _sized(rv, moment.sum(axis=-1) / mass.sum(axis=-1))
 
 
-@_mean.register(DiracDeltaRV)
-def _dirac(op: Any, rv: TensorVariable) -> TensorVariable:
+@mean_rule.register(DiracDeltaRV)
+def _dirac(op: Op, rv: TensorVariable) -> TensorVariable:
     return _sized(rv, double(rv.owner.inputs[-1]))
 
 
-@_mean.register(_BaseMixtureRV)
-def _mixture(op: Any, rv: TensorVariable) -> TensorVariable | None:
+@mean_rule.register(_BaseMixtureRV)
+def _mixture(op: Op, rv: TensorVariable) -> TensorVariable | None:
     _, weights, *components = rv.owner.inputs
     means = [mean_of(component) for component in components]
     if any(value is None for value in means):
@@ -309,8 +300,8 @@ def _mixture(op: Any, rv: TensorVariable) -> TensorVariable | None:
     return pt.sum(weights * stacked, axis=axis)
 
 
-@_mean.register(RandomWalkRV)
-def _random_walk(op: Any, rv: TensorVariable) -> TensorVariable | None:
+@mean_rule.register(RandomWalkRV)
+def _random_walk(op: Op, rv: TensorVariable) -> TensorVariable | None:
     parts = [mean_of(part) for part in rv.owner.inputs[:2]]
     if parts[0] is None or parts[1] is None:
         return None
@@ -318,8 +309,8 @@ def _random_walk(op: Any, rv: TensorVariable) -> TensorVariable | None:
     return pt.moveaxis(pt.cumsum(steps, axis=0), 0, -op.ndim_supp)
 
 
-@_mean.register(CustomSymbolicDistRV)
-def _custom(op: Any, rv: TensorVariable) -> TensorVariable | None:
+@mean_rule.register(CustomSymbolicDistRV)
+def _custom(op: Op, rv: TensorVariable) -> TensorVariable | None:
     if op.ndim_supp:
         return None
     return _mean_of_expression(inner_expression(rv), rv.owner.inputs)

@@ -25,8 +25,10 @@ from pytensor.tensor.type import TensorType
 from bayescausal.model.noise.laws import noise_interval
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.annotations import Tensor
     from bayescausal.model.noise.laws import Law
 
 __all__ = ["NoiseInterval", "Quantile", "double", "register_numba", "silent_in_numba"]
@@ -80,7 +82,7 @@ class Quantile(Op):
     def __init__(self, law: Law, dtype: str) -> None:
         self.law, self.dtype = law, dtype
 
-    def make_node(self, ell: Any, *params: Any) -> Apply:
+    def make_node(self, ell: Tensor, *params: Any) -> Apply:
         """Build the node, aligning batch axes."""
         cores = (0, *self.law.cores)
         inputs = _align([pt.as_tensor_variable(v) for v in (ell, *params)], cores)
@@ -114,7 +116,7 @@ class NoiseInterval(Op):
     def __init__(self, law: Law) -> None:
         self.law = law
 
-    def make_node(self, value: Any, *params: Any) -> Apply:
+    def make_node(self, value: Tensor, *params: Any) -> Apply:
         """Build the node, aligning batch axes."""
         cores = (0, *self.law.cores)
         inputs = _align([pt.as_tensor_variable(v) for v in (value, *params)], cores)
@@ -165,7 +167,7 @@ def register_numba() -> None:
     """
     from pytensor.link.numba.dispatch.basic import generate_fallback_impl, numba_funcify
 
-    def fallback(op: Op, node: Any = None, **kwargs: Any) -> Any:
+    def fallback(op: Op, node: Apply | None = None, **kwargs: Any) -> object:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Numba will use object mode", UserWarning)
             return generate_fallback_impl(op, node, **kwargs)
@@ -175,7 +177,7 @@ def register_numba() -> None:
             numba_funcify.register(op_type, fallback)
 
 
-def _double(value: Any) -> np.ndarray:
+def _double(value: ArrayLike) -> np.ndarray:
     return np.asarray(value, dtype=np.float64)
 
 

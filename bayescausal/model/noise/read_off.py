@@ -16,7 +16,7 @@ References
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytensor.tensor as pt
 from pymc.distributions.censored import CensoredRV
@@ -25,12 +25,12 @@ from pymc.distributions.distribution import DiracDeltaRV
 from pymc.distributions.mixture import _BaseMixtureRV, _HurdleRV
 from pymc.distributions.truncated import TruncatedRV
 
-from bayescausal.model.noise.counts import COUNT_TAILS
+from bayescausal.model.noise.families.table import FAMILIES
 from bayescausal.model.noise.laws import Censored, Dirac, Law, Leaf, Mixture, Truncated
-from bayescausal.model.noise.tails import CONTINUOUS_TAILS
 from bayescausal.types import NoiseFormError
 
 if TYPE_CHECKING:
+    from pytensor.graph.op import Op
     from pytensor.tensor.variable import TensorVariable
 
 __all__ = ["family_of", "law_of", "refusal"]
@@ -51,16 +51,6 @@ def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     rv : TensorVariable
         A random variable.
 
-    Returns
-    -------
-    tuple
-        The law, and the parameter expressions, each with the law's trailing axes.
-
-    Raises
-    ------
-    NoiseFormError
-        If PyMC gives the family neither a quantile nor a distribution function that is known here.
-
     Examples
     --------
     >>> import pymc as pm
@@ -73,9 +63,9 @@ def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
 
 
 @singledispatch
-def _law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+def _law(op: Op, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     family = family_of(rv)
-    if family not in CONTINUOUS_TAILS and family not in COUNT_TAILS:
+    if family not in FAMILIES:
         raise refusal(rv)
     return Leaf(family), list(op.dist_params(rv.owner))
 
@@ -95,13 +85,13 @@ def refusal(rv: TensorVariable) -> NoiseFormError:
 
 
 @_law.register(DiracDeltaRV)
-def _dirac_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+def _dirac_law(op: Op, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     value = rv.owner.inputs[-1]
     return Dirac(not rv.dtype.startswith("float")), [value]
 
 
 @_law.register(_BaseMixtureRV)
-def _mixture_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+def _mixture_law(op: Op, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     if op.ndim_supp:
         raise refusal(rv)
     _, weights, *components = rv.owner.inputs
@@ -125,19 +115,19 @@ def _positive(law: Law) -> bool:
 
 
 @_law.register(CensoredRV)
-def _censored_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+def _censored_law(op: Op, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     dist, lower, upper = rv.owner.inputs
     law, params = law_of(dist)
     return Censored(law), [*params, lower, upper]
 
 
 @_law.register(TruncatedRV)
-def _truncated_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+def _truncated_law(op: Op, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     *inputs, lower, upper = rv.owner.inputs
     law, params = law_of(op.base_rv_op.make_node(*inputs).default_output())
     return Truncated(law), [*params, lower, upper]
 
 
 @_law.register(TruncatedNormalRV)
-def _truncated_normal_law(op: Any, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
+def _truncated_normal_law(op: Op, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     return Truncated(Leaf("Normal")), list(op.dist_params(rv.owner))

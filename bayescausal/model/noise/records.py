@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor.scalar as ps
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-    Pair = tuple[TensorVariable, TensorVariable]
+    type Pair = tuple[TensorVariable, TensorVariable]
 
 __all__ = ["Record", "plain_name", "record_of", "record_rule", "records", "rewritten"]
 
@@ -77,11 +77,11 @@ class Record:
     """
 
     base: TensorVariable
-    written: Callable[[Any], TensorVariable]
-    before: Callable[[Any], Pair]
+    written: Callable[[TensorVariable], TensorVariable]
+    before: Callable[[TensorVariable], Pair]
     how: str
 
-    def interval(self, value: Any) -> Pair:
+    def interval(self, value: TensorVariable) -> Pair:
         """Return the noise of the variable that gives a recorded value, as :class:`.NoiseRule`."""
         rule = noise_rule(self.base)
         low, high = self.before(pt.as_tensor_variable(value))
@@ -127,14 +127,7 @@ def record_rule(rv: TensorVariable, record: Record) -> NoiseRule:
 
 
 def plain_name(name: str) -> str:
-    """Return the variable of the model that a name stands for: ``recorded(y)`` stands for ``y``.
-
-    Examples
-    --------
-    >>> from bayescausal.model.noise.records import plain_name
-    >>> plain_name("recorded(y)"), plain_name("y")
-    ('y', 'y')
-    """
+    """Return the variable of the model that a name stands for: ``recorded(y)`` stands for ``y``."""
     found = _NAME.fullmatch(name)
     return found.group(1) if found else name
 
@@ -146,13 +139,6 @@ def records(structure: Structure, names: Iterable[str] | None = None) -> dict[st
     ----------
     names : iterable of str, optional
         Among these, ``recorded(y)`` standing for ``y``. Default: all random nodes.
-
-    Raises
-    ------
-    EstimandError
-        If a name asks for the record of what is no record.
-    ModelError
-        If PyMC has split a record into an observed and an unobserved part.
     """
     found = {}
     asked = structure.random if names is None else [plain_name(n) for n in names]
@@ -186,11 +172,6 @@ def rewritten(structure: Structure, names: Iterable[str]) -> Structure:
     ----------
     names : iterable of str
         Of records.
-
-    Returns
-    -------
-    Structure
-        ``v`` names the variable that was measured, ``recorded(v)`` its record.
     """
     fgraph, memo, initvals = open_model(structure.model, inlined_views=True)
     replacements = []
@@ -217,15 +198,17 @@ def rewritten(structure: Structure, names: Iterable[str]) -> Structure:
 # ------------------------------------------------------------------------------- private
 
 
-def _clipped(base: Any, lower: Any, upper: Any, rv: Any) -> Record:
-    def before(value: Any) -> Pair:
+def _clipped(
+    base: TensorVariable, lower: TensorVariable, upper: TensorVariable, rv: TensorVariable
+) -> Record:
+    def before(value: TensorVariable) -> Pair:
         low = pt.switch(pt.le(value, lower), -np.inf, value)
         return low, pt.switch(pt.ge(value, upper), np.inf, value)
 
     return Record(base, lambda t: pt.clip(t, lower, upper).astype(rv.dtype), before, "censored")
 
 
-def _written_out(expression: Any, rv: Any) -> Record | None:
+def _written_out(expression: TensorVariable, rv: TensorVariable) -> Record | None:
     """Return the record that a ``dist=`` function writes: one step on one random variable."""
     node = expression.owner
     if node is None or not isinstance(node.op, Elemwise):

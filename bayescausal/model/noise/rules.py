@@ -47,7 +47,8 @@ from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.basic import BernoulliRV, CategoricalRV, LogNormalRV, NormalRV
 
-from bayescausal.model.noise.closed import CLOSED, symbolic
+from bayescausal.model.noise.families.closed import symbolic
+from bayescausal.model.noise.families.table import FAMILIES
 from bayescausal.model.noise.laws import Leaf
 from bayescausal.model.noise.ops import NoiseInterval, Quantile, double
 from bayescausal.model.noise.read_off import family_of, law_of
@@ -56,11 +57,12 @@ from bayescausal.types import NoiseFormError, closest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytensor.graph.op import Op
     from pytensor.tensor.variable import TensorVariable
 
-    Pair = tuple[TensorVariable, TensorVariable]
+    type Pair = tuple[TensorVariable, TensorVariable]
 
-__all__ = ["COUPLINGS", "NoiseRule", "noise_rule"]
+__all__ = ["COUPLINGS", "NoiseRule", "noise_rule", "rule_of"]
 
 #: The ways to choose the function for a discrete variable.
 COUPLINGS: tuple[str, ...] = ("monotone", "gumbel")
@@ -107,8 +109,8 @@ class NoiseRule:
     base: str
     discrete: bool
     event_ndim: int
-    forward: Callable[[Any], TensorVariable]
-    interval: Callable[[Any], Pair]
+    forward: Callable[[TensorVariable], TensorVariable]
+    interval: Callable[[TensorVariable], Pair]
     event_shape: tuple[Any, ...] = ()
     log_p: TensorVariable | None = None
 
@@ -123,16 +125,6 @@ def noise_rule(rv: TensorVariable, *, coupling: str = "monotone") -> NoiseRule:
     coupling : {"monotone", "gumbel"}
         For categories: a common rank in their order, or Gumbel noise for each. Continuous
         variables and two-valued ones have the same function under both.
-
-    Returns
-    -------
-    NoiseRule
-        Bound to the parameter expressions of `rv`, never to `rv` itself.
-
-    Raises
-    ------
-    NoiseFormError
-        If the family has no rule, or the coupling does not apply to it.
 
     References
     ----------
@@ -155,7 +147,7 @@ def noise_rule(rv: TensorVariable, *, coupling: str = "monotone") -> NoiseRule:
         )
     if rv.owner is None:
         raise NoiseFormError(f"{rv.name or rv!s} is not a random variable.")
-    rule = _rule(rv.owner.op, rv, coupling)
+    rule = rule_of(rv.owner.op, rv, coupling)
     if coupling == "gumbel" and rule.base == "logistic" and rule.discrete and rv.dtype != "bool":
         _require_nominal(rv)
     return rule
@@ -175,29 +167,29 @@ def _require_nominal(rv: TensorVariable) -> None:
 
 
 @singledispatch
-def _rule(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+def rule_of(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     """Return the rule of a univariate family that has a law."""
     law, params = law_of(rv)
     params = [double(p) for p in params]
     family, dtype = family_of(rv), rv.dtype
-    if isinstance(law, Leaf) and law.family in CLOSED:
+    closed = FAMILIES[law.family].closed if isinstance(law, Leaf) else None
+    if closed is not None:
 
-        def forward(u: Any) -> TensorVariable:
-            value = CLOSED[law.family](symbolic(), pt.as_tensor_variable(u), *params)
-            return _typed(value, u, dtype)
+        def forward(u: TensorVariable) -> TensorVariable:
+            return _typed(closed(symbolic(), pt.as_tensor_variable(u), *params), u, dtype)
 
     else:
 
-        def forward(u: Any) -> TensorVariable:
+        def forward(u: TensorVariable) -> TensorVariable:
             return Quantile(law, dtype)(u, *params)
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         return tuple(NoiseInterval(law)(value, *params))
 
     return NoiseRule(family, "logistic", law.kind != "continuous", 0, forward, interval)
 
 
-def _typed(value: TensorVariable, u: Any, dtype: str) -> TensorVariable:
+def _typed(value: TensorVariable, u: TensorVariable, dtype: str) -> TensorVariable:
     """Cast to the variable's type; NaN noise cannot be an integer and becomes the lowest one."""
     if dtype.startswith(("int", "uint")):
         lowest = np.iinfo(dtype).min
@@ -206,11 +198,11 @@ def _typed(value: TensorVariable, u: Any, dtype: str) -> TensorVariable:
     return value.astype(dtype) if value.dtype != dtype else value
 
 
-@_rule.register(NormalRV)
-def _normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(NormalRV)
+def _normal(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     mu, sigma = op.dist_params(rv.owner)
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         z = (value - mu) / sigma
         return z, z
 
@@ -219,11 +211,11 @@ def _normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     )
 
 
-@_rule.register(LogNormalRV)
-def _log_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(LogNormalRV)
+def _log_normal(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     mu, sigma = (double(p) for p in op.dist_params(rv.owner))
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         z = (pt.log(value) - mu) / sigma
         return z, z
 
@@ -237,15 +229,15 @@ def _log_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     )
 
 
-@_rule.register(BernoulliRV)
-def _bernoulli(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(BernoulliRV)
+def _bernoulli(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     (p,) = op.dist_params(rv.owner)
     threshold = -_logit(p)
 
-    def forward(u: Any) -> TensorVariable:
+    def forward(u: TensorVariable) -> TensorVariable:
         return pt.gt(u, threshold).astype(rv.dtype)
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         one = pt.eq(value, 1)
         known = pt.or_(one, pt.eq(value, 0))
         lo = pt.switch(one, threshold, -np.inf)
@@ -269,14 +261,14 @@ def _logit(p: TensorVariable) -> TensorVariable:
     return pt.log(p) - pt.log1p(-p)
 
 
-@_rule.register(CategoricalRV)
-def _categorical(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(CategoricalRV)
+def _categorical(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     if coupling == "monotone":
-        return _rule.dispatch(object)(op, rv, coupling)
+        return rule_of.dispatch(object)(op, rv, coupling)
     (p,) = op.dist_params(rv.owner)
     log_p = pt.log(p)
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         raise NoiseFormError(
             "Gumbel noise is a vector, so no interval gives a category.",
             remedy="Draw it with sample_gumbel(log_p, category, rng).",

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special as sp
 
-from bayescausal.model.noise.tails import log1mexp
+from bayescausal.model.noise.families.tails import log1mexp
 from bayescausal.types import NoiseFormError
 
 if TYPE_CHECKING:
@@ -46,16 +46,6 @@ def sample_base(base: str, shape: tuple[int, ...], rng: np.random.Generator) -> 
         Its shape.
     rng : numpy.random.Generator
         Where the randomness comes from.
-
-    Returns
-    -------
-    ndarray
-        Of the given shape.
-
-    Raises
-    ------
-    NoiseFormError
-        If the base is not known.
 
     Examples
     --------
@@ -86,16 +76,6 @@ def sample_interval(
         Ends; infinite ones are allowed. Where they are equal that number is returned.
     rng : numpy.random.Generator
         Where the randomness comes from; one number is used per element, whatever the ends.
-
-    Returns
-    -------
-    ndarray
-        Of the broadcast shape; NaN where the interval is empty or NaN.
-
-    Raises
-    ------
-    NoiseFormError
-        If the base has no intervals.
 
     Examples
     --------
@@ -149,11 +129,6 @@ def sample_gumbel(log_p: ArrayLike, k: ArrayLike, rng: np.random.Generator) -> n
         The category that was seen.
     rng : numpy.random.Generator
         Where the randomness comes from.
-
-    Returns
-    -------
-    ndarray, dims (..., categories)
-        NaN where the category is impossible.
 
     Examples
     --------

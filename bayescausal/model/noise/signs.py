@@ -20,7 +20,9 @@ from bayescausal.model.interventions.support import support_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["constant_of", "plain_of", "sign_of"]
+    from pytensor.graph.op import Op
+
+__all__ = ["constant_of", "op_of", "plain_of", "sign_of"]
 
 
 def sign_of(variable: Variable, *, through: bool = False) -> str:
@@ -95,6 +97,6 @@ def constant_of(variable: Variable) -> float | None:
     return None
 
 
-def op_of(variable: Variable) -> object:
+def op_of(variable: Variable) -> Op | None:
     """Return the operation behind a variable."""
     return None if variable.owner is None else variable.owner.op

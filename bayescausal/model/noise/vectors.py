@@ -16,8 +16,8 @@ Random walks and autoregressions are maps of their innovations,
 in the order of time. A zero-sum normal is the projection of normals; the noise along the direction
 that is projected away has no effect, and inversion gives it as zero.
 
-When it fails: a covariance that is not positive definite has no Cholesky factor; the multivariate
-Student t, Dirichlet and multinomial have no such map and are refused.
+When it fails: a covariance that is not positive definite has no Cholesky factor; the Dirichlet
+and the multinomial have no such map and are refused.
 
 References
 ----------
@@ -42,41 +42,41 @@ from pytensor.tensor.type import TensorType
 
 from bayescausal.model.noise.ops import silent_in_numba
 from bayescausal.model.noise.read_off import family_of
-from bayescausal.model.noise.rules import NoiseRule, _rule, noise_rule
+from bayescausal.model.noise.rules import NoiseRule, noise_rule, rule_of
 from bayescausal.types import NoiseFormError
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
-    Pair = tuple[TensorVariable, TensorVariable]
+    type Pair = tuple[TensorVariable, TensorVariable]
 
-__all__ = ["Recursion"]
+__all__ = ["Recursion", "solve", "times"]
 
 
 # ------------------------------------------------------------------------------ affine maps
 
 
-def _times(chol: TensorVariable, u: TensorVariable) -> TensorVariable:
+def times(chol: TensorVariable, u: TensorVariable) -> TensorVariable:
     """Return ``L u`` along the last axis of u; one matrix for all units is one product."""
     if chol.ndim == 2:
         return pt.matmul(u, chol.mT)
     return pt.matmul(chol, u[..., None])[..., 0]
 
 
-def _solve(chol: TensorVariable, rest: TensorVariable) -> TensorVariable:
+def solve(chol: TensorVariable, rest: TensorVariable) -> TensorVariable:
     """Return ``L^-1 rest`` along the last axis."""
     if chol.ndim == 2 and rest.ndim >= 2:
         return pt.linalg.solve_triangular(chol, rest.mT, lower=True, b_ndim=2).mT
     return pt.linalg.solve_triangular(chol, rest, lower=True, b_ndim=1)
 
 
-@_rule.register(MvNormalRV)
-def _mv_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(MvNormalRV)
+def _mv_normal(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     mu, cov = op.dist_params(rv.owner)
     chol = pt.linalg.cholesky(cov)
 
-    def interval(value: Any) -> Pair:
-        z = _solve(chol, value - mu)
+    def interval(value: TensorVariable) -> Pair:
+        z = solve(chol, value - mu)
         return z, z
 
     return NoiseRule(
@@ -84,19 +84,19 @@ def _mv_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
         "normal",
         False,
         1,
-        lambda u: mu + _times(chol, pt.as_tensor_variable(u)),
+        lambda u: mu + times(chol, pt.as_tensor_variable(u)),
         interval,
     )
 
 
-@_rule.register(MatrixNormalRV)
-def _matrix_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(MatrixNormalRV)
+def _matrix_normal(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     mu, rows, columns = op.dist_params(rv.owner)
 
-    def forward(u: Any) -> TensorVariable:
+    def forward(u: TensorVariable) -> TensorVariable:
         return mu + pt.matmul(pt.matmul(rows, u), columns.mT)
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         half = pt.linalg.solve_triangular(rows, value - mu, lower=True, b_ndim=2)
         z = pt.linalg.solve_triangular(columns, half.mT, lower=True, b_ndim=2).mT
         return z, z
@@ -104,18 +104,18 @@ def _matrix_normal(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     return NoiseRule("MatrixNormal", "normal", False, 2, forward, interval)
 
 
-@_rule.register(ZeroSumNormalRV)
-def _zero_sum(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(ZeroSumNormalRV)
+def _zero_sum(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     sigma = op.dist_params(rv.owner)[0]
     axes = range(-op.ndim_supp, 0)
 
-    def forward(u: Any) -> TensorVariable:
+    def forward(u: TensorVariable) -> TensorVariable:
         u = pt.as_tensor_variable(u)
         for axis in axes:
             u = u - u.mean(axis=axis, keepdims=True)
         return sigma * u
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         z = value / sigma
         return z, z
 
@@ -136,18 +136,18 @@ def _same_base(rv: TensorVariable, *rules: NoiseRule) -> str:
     return bases.pop()
 
 
-@_rule.register(RandomWalkRV)
-def _random_walk(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(RandomWalkRV)
+def _random_walk(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     start, innovation, _ = rv.owner.inputs
     first, later = (noise_rule(part, coupling="monotone") for part in (start, innovation))
     base, time = _same_base(rv, first, later), -op.ndim_supp
 
-    def forward(u: Any) -> TensorVariable:
+    def forward(u: TensorVariable) -> TensorVariable:
         u = pt.moveaxis(pt.as_tensor_variable(u), time, 0)
         steps = pt.concatenate([first.forward(u[:1]), later.forward(u[1:])], axis=0)
         return pt.moveaxis(pt.cumsum(steps, axis=0), 0, time)
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         path = pt.moveaxis(pt.as_tensor_variable(value), time, 0)
         ends = zip(first.interval(path[:1]), later.interval(path[1:] - path[:-1]), strict=True)
         lo, hi = (pt.moveaxis(pt.concatenate(list(two), axis=0), 0, time) for two in ends)
@@ -157,8 +157,8 @@ def _random_walk(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     return NoiseRule(family_of(rv), base, discrete, op.ndim_supp, forward, interval)
 
 
-@_rule.register(AutoRegressiveRV)
-def _autoregression(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
+@rule_of.register(AutoRegressiveRV)
+def _autoregression(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     rhos, sigma, start, *_ = rv.owner.inputs
     order, sigma = op.ar_order, pt.expand_dims(sigma, -1)
     rule = noise_rule(start)
@@ -170,13 +170,13 @@ def _autoregression(op: Any, rv: TensorVariable, coupling: str) -> NoiseRule:
     constant = rhos[..., :1] if op.constant_term else None
     lags = rhos[..., 1:] if op.constant_term else rhos
 
-    def forward(u: Any) -> TensorVariable:
+    def forward(u: TensorVariable) -> TensorVariable:
         u = pt.as_tensor_variable(u)
         shocks = sigma * u[..., order:]
         shocks = shocks if constant is None else shocks + constant
         return Recursion()(pt.concatenate([rule.forward(u[..., :order]), shocks], axis=-1), lags)
 
-    def interval(value: Any) -> Pair:
+    def interval(value: TensorVariable) -> Pair:
         value = pt.as_tensor_variable(value)
         shocks = value[..., order:]
         for lag in range(1, order + 1):
@@ -194,7 +194,7 @@ class Recursion(Op):
 
     __props__ = ()
 
-    def make_node(self, shocks: Any, lags: Any) -> Apply:
+    def make_node(self, shocks: TensorVariable, lags: TensorVariable) -> Apply:
         """Build the node, aligning batch axes."""
         shocks, lags = pt.as_tensor_variable(shocks), pt.as_tensor_variable(lags)
         ndim = max(shocks.ndim, lags.ndim)

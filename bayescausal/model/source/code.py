@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
@@ -34,6 +34,10 @@ from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.rebuild import dim_sizes, evaluate
 from bayescausal.model.structure.structure import family_name
 from bayescausal.types import ModelError
+
+if TYPE_CHECKING:
+    from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
 
 __all__ = ["model_source"]
 
@@ -236,7 +240,7 @@ class _Source:
         ]
         return [*before, f"{self.python[label]} = pm.{family}({', '.join(parts)}{self._extra(rv)})"]
 
-    def _parameter(self, family: str, slot: str, parameter: Any) -> tuple[Any, str]:
+    def _parameter(self, family: str, slot: str, parameter: TensorVariable) -> tuple[Any, str]:
         """Return what is written for a parameter, and its keyword."""
         parameter = unpadded(parameter, self.writer.names)
         if slot.startswith("1/"):
@@ -250,7 +254,7 @@ class _Source:
             return parameter.owner.inputs[0], "logit_p"
         return parameter, slot
 
-    def _extra(self, rv: Any) -> str:
+    def _extra(self, rv: TensorVariable) -> str:
         """Return transform, observed values, dims or shape of a random variable."""
         text = ""
         transform = self.model.rvs_to_transforms.get(rv)
@@ -336,12 +340,12 @@ def _order(model: pm.Model) -> list[str]:
     return order
 
 
-def _is_elementwise(variable: Any, kind: type) -> bool:
+def _is_elementwise(variable: Variable, kind: type) -> bool:
     op = getattr(variable.owner, "op", None)
     return isinstance(op, Elemwise) and isinstance(op.scalar_op, kind)
 
 
-def _is_copy(variable: Any) -> bool:
+def _is_copy(variable: Variable) -> bool:
     return _is_elementwise(variable, ps.Identity)
 
 
@@ -364,7 +368,7 @@ def _broken(name: str, text: str) -> list[str]:
     return [f"{name} = (", *(f"    {part}" for part in parts), ")"]
 
 
-def _item(value: Any) -> Any:
+def _item(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -30,7 +30,9 @@ from bayescausal.types import ModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import ArrayLike
     from pytensor.graph.basic import Apply, Variable
+    from pytensor.graph.op import Op
 
 __all__ = ["Writer", "literal", "unpadded"]
 
@@ -74,7 +76,7 @@ def _functions() -> dict[Any, str]:
     return found
 
 
-def literal(value: Any, what: str) -> str:
+def literal(value: ArrayLike, what: str) -> str:
     """Return a number or an array as Python text.
 
     Examples
@@ -236,7 +238,7 @@ class Writer:
             return f"{self.text(inputs[0], _ATOM)}.shape[{op.i}]", _ATOM
         return self._along(op, node)
 
-    def _along(self, op: Any, node: Apply) -> tuple[str, int]:
+    def _along(self, op: Op, node: Apply) -> tuple[str, int]:
         """Write an operation along an axis."""
         inner = self.text(node.inputs[0], _LOOSE)
         axis: Any
@@ -264,7 +266,7 @@ class Writer:
             return f"pt.linalg.cholesky({inner})", _ATOM
         raise self._unknown(f"the operation {type(op).__name__}")
 
-    def _elementwise(self, op: Any, node: Apply) -> tuple[str, int]:
+    def _elementwise(self, op: Op, node: Apply) -> tuple[str, int]:
         ndim = node.outputs[0].type.ndim
         inputs = [unpadded(v, self.names) for v in node.inputs]
         if max((v.type.ndim for v in inputs), default=0) < ndim:
@@ -311,7 +313,7 @@ class Writer:
             inner = f"pt.as_tensor({inner})"
         return f"{inner}.dimshuffle({', '.join(map(repr, order))})", _ATOM
 
-    def _entry(self, entry: Any) -> str:
+    def _entry(self, entry: slice | Variable | int) -> str:
         """Return one index."""
         if isinstance(entry, slice):
             parts = [
@@ -321,7 +323,7 @@ class Writer:
             return ":".join(parts[:2]) + (f":{parts[2]}" if parts[2] else "")
         return self._index(entry)
 
-    def _index(self, entry: Any) -> str:
+    def _index(self, entry: Variable | int) -> str:
         if isinstance(entry, Constant) and np.ndim(entry.data) == 0:
             return str(int(entry.data))
         return str(entry) if isinstance(entry, int) else self.text(entry, _LOOSE)

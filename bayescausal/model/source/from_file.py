@@ -16,17 +16,22 @@ import importlib.util
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pymc as pm
 
 from bayescausal.model.formulas.file import SUFFIXES, model_from_text
 from bayescausal.types import ModelError, closest
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from bayescausal.annotations import Data
+
 __all__ = ["model_from_file"]
 
 
-def model_from_file(spec: str, data: Any = None) -> pm.Model:
+def model_from_file(spec: str, data: Data | None = None) -> pm.Model:
     """Return the model that ``file.py:name`` or ``file.txt`` stands for.
 
     Parameters
@@ -37,14 +42,6 @@ def model_from_file(spec: str, data: Any = None) -> pm.Model:
     data : DataFrame, optional
         Gives a model from formulas its levels, its ``pm.Data`` and the scales of its priors. A
         model in Python does not see it.
-
-    Raises
-    ------
-    ModelError
-        If there is no such file or name, if the file or the function fails, or if the result is
-        not a model.
-    FormulaError
-        If a formula cannot be read.
 
     Examples
     --------
@@ -93,7 +90,7 @@ def model_from_file(spec: str, data: Any = None) -> pm.Model:
     return value
 
 
-def _run_file(path: Path) -> Any:
+def _run_file(path: Path) -> ModuleType:
     """Run a Python file as a module; files beside it can be imported by it."""
     label = f"_bayescausal_model_{path.stem}"
     loader_spec = importlib.util.spec_from_file_location(label, path)

@@ -18,12 +18,14 @@ from pytensor.tensor.special import LogAddExp, LogSumExp, XLog1PY, XLogY
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Apply, Variable
+    from pytensor.graph.op import Op
+    from pytensor.tensor.variable import TensorVariable
 
 __all__: list[str] = []
 
 
 @_vectorize_node.register(LogSumExp)
-def _along_axes(op: Any, node: Apply, x: Any) -> list[Variable]:
+def _along_axes(op: Op, node: Apply, x: TensorVariable) -> list[Variable]:
     """Move the axes of a sum behind those of the batch."""
     core = node.inputs[0].type.ndim
     more = x.type.ndim - core
@@ -34,7 +36,7 @@ def _along_axes(op: Any, node: Apply, x: Any) -> list[Variable]:
 @_vectorize_node.register(LogAddExp)
 @_vectorize_node.register(XLog1PY)
 @_vectorize_node.register(XLogY)
-def _entrywise(op: Any, node: Apply, *batched: Any) -> list[Variable]:
+def _entrywise(op: Op, node: Apply, *batched: Any) -> list[Variable]:
     """Line the axes of the operands up: those of the batch first."""
     core = max(v.type.ndim for v in node.inputs)
     lined = []

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
+    from bayescausal.annotations import Tensor
     from bayescausal.model.structure.structure import Structure
 __all__ = [
     "columns_asked",
@@ -51,11 +52,6 @@ def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
     ----------
     name : str
         A node.
-
-    Returns
-    -------
-    tuple of str
-        ``"X[age]"``, ``"X[age,before]"``: labels of the dims, or positions where one has none.
 
     Examples
     --------
@@ -86,11 +82,6 @@ def entries_of(structure: Structure, name: str, array: np.ndarray) -> dict[str, 
         A vector of the units.
     array : ndarray
         With the dims of the vector.
-
-    Returns
-    -------
-    dict of str to ndarray
-        With the dims of the units.
     """
     dims = structure.dims[name]
     event = [i for i, d in enumerate(dims) if d not in structure.unit_dims]
@@ -106,16 +97,6 @@ def columns_asked(structure: Structure, names: Iterable[Any]) -> tuple[str, ...]
     ----------
     names : iterable
         What the question names; anything that is no text is left alone.
-
-    Returns
-    -------
-    tuple of str
-        In the order of the model.
-
-    Raises
-    ------
-    UnknownVariableError
-        If the vector has no such column, or is a random variable.
     """
     asked = set()
     for name in names:
@@ -151,11 +132,6 @@ def split_model(structure: Structure, vectors: Iterable[str]) -> pm.Model:
         The model is not changed.
     vectors : iterable of str
         ``pm.Data`` with dims beside those of the units.
-
-    Returns
-    -------
-    pm.Model
-        Each vector is a Deterministic of its columns.
     """
     model = structure.model
     sizes = dim_sizes(model)
@@ -185,11 +161,6 @@ def split_structure(structure: Structure, names: Iterable[Any]) -> Structure:
     ----------
     names : iterable
         What the question names.
-
-    Returns
-    -------
-    Structure
-        The same one where no column is named.
     """
     vectors = columns_asked(structure, names)
     if not vectors:
@@ -204,11 +175,6 @@ def named_structure(structure: Structure, names: Iterable[Any]) -> Structure:
     ----------
     names : iterable
         What the question names, such as ``"X[age]"`` or ``"recorded(y)"``.
-
-    Returns
-    -------
-    Structure
-        The same one where neither is named.
     """
     names = [n for n in names if isinstance(n, str)]
     opened = split_structure(structure, names)
@@ -251,7 +217,7 @@ def whole_note(structure: Structure, names: Iterable[str]) -> tuple[str, ...]:
 
 def _joined(
     parts: Sequence[Any], dims: Sequence[str], units: Sequence[str], sizes: Mapping[str, int]
-) -> Any:
+) -> Tensor:
     """Return columns side by side, along the dims that are not of the units."""
     event = [d for d in dims if d not in units]
     if not event:

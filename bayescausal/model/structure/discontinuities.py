@@ -34,7 +34,7 @@ from bayescausal.model.noise.signs import sign_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytensor.graph.basic import Variable
+    from pytensor.graph.basic import Apply, Variable
 
     from bayescausal.model.structure.structure import Structure
 
@@ -130,7 +130,11 @@ def _roots(
 
 
 def _jump(
-    name: str, root: Variable, node: Any, reads: tuple[str, ...], read: tuple[tuple[str, ...], ...]
+    name: str,
+    root: Variable,
+    node: Apply,
+    reads: tuple[str, ...],
+    read: tuple[tuple[str, ...], ...],
 ) -> Jump | None:
     op, value = node.op, node.outputs[0]
     if type(op).__name__ in ("Argmax", "ArgSortOp"):

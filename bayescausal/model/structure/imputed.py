@@ -12,7 +12,7 @@ that does not come from one equation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -29,6 +29,8 @@ from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.rebuild import close, evaluate, imputed_values, open_model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pymc as pm
     from pytensor.graph.basic import Variable
 
@@ -101,7 +103,7 @@ def _parts(name: str) -> tuple[str, str]:
     return f"{name}_observed", f"{name}_unobserved"
 
 
-def _equation(seen: Variable, empty: Variable, mask: np.ndarray) -> Any:
+def _equation(seen: Variable, empty: Variable, mask: np.ndarray) -> Variable | None:
     """Return the whole variable, or its distribution and parameters; None if it cannot be told."""
     node, other = seen.owner.inputs[0].owner, empty.owner.inputs[0].owner
     if isinstance(node.op, PartialObservedRV):
@@ -135,7 +137,7 @@ def _stripped(mine: Variable, theirs: Variable, mask: np.ndarray, core: int) -> 
     return mine.owner.inputs[0]
 
 
-def _is_index(index: Any, cells: np.ndarray) -> bool:
+def _is_index(index: Sequence[object], cells: np.ndarray) -> bool:
     """Whether an index takes these cells: as a mask, or by position (0 along what broadcasts)."""
     arrays = [i for i in index if not isinstance(i, slice)]
     roots = [v for v in ancestors(arrays) if v.owner is None]

@@ -24,7 +24,7 @@ from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 from bayescausal.model.interventions.support import params_of
 
 if TYPE_CHECKING:
-    from pytensor.graph.basic import Variable
+    from pytensor.graph.basic import Apply, Variable
 
     from bayescausal.model.structure.structure import Structure
 
@@ -88,11 +88,6 @@ def role_of(structure: Structure, name: str) -> str:
 
 def compared_with(structure: Structure, name: str) -> frozenset[float]:
     """Return the numbers that data are compared with, where nothing else is done with them.
-
-    Returns
-    -------
-    frozenset of float
-        Empty where the data are read in another way, or compared with what is no number.
 
     Examples
     --------
@@ -162,7 +157,7 @@ _COUNTS = {
 }
 
 
-def _use(node: Any, place: int) -> str:
+def _use(node: Apply, place: int) -> str:
     """Return what one operation makes of an integer: "on" where its result is one as well."""
     op = node.op
     if isinstance(op, Shape | Shape_i):

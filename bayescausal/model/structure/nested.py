@@ -13,7 +13,7 @@ from pytensor.scalar.basic import Cast
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.subtensor import AdvancedSubtensor, indices_from_subtensor
 
-from bayescausal.model.structure.mixing import trace_axes
+from bayescausal.model.axes.mixing import trace_axes
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
@@ -24,13 +24,7 @@ __all__ = ["group_index", "weighted_dim"]
 
 
 def weighted_dim(structure: Structure, outcome: str) -> str:
-    """Return the dim along which the units of an outcome are drawn anew.
-
-    Returns
-    -------
-    str
-        The first unit dim, or the outcome's own where it lies at another level.
-    """
+    """Return the dim along which the units of an outcome are drawn anew."""
     own = [d for d in structure.dims.get(outcome, ()) if d in structure.unit_dims]
     first = structure.unit_dims[0]
     return first if first in own or not own else own[0]
@@ -43,11 +37,6 @@ def group_index(structure: Structure, dim: str, outcome: str) -> str | None:
     ----------
     dim : str
         Of the groups.
-
-    Returns
-    -------
-    str or None
-        None where there is none, or more than one.
 
     Examples
     --------

@@ -23,12 +23,8 @@ from pytensor.scalar.basic import Add, Sub
 from pytensor.tensor.basic import Join, MakeVector
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.structure.mixing import (
-    followed_inputs,
-    inside,
-    random_parameters,
-    trace_axes,
-)
+from bayescausal.model.axes.labels import followed_inputs, random_parameters
+from bayescausal.model.axes.mixing import inside, trace_axes
 from bayescausal.types import UnitDimsError
 
 if TYPE_CHECKING:
@@ -53,11 +49,6 @@ def refuse_doubtful(reader: Reader, dims: Sequence[str], evidence: Collection[st
         What the vote found.
     evidence : collection of str
         Variables that are observed or have a column.
-
-    Raises
-    ------
-    UnitDimsError
-        With the two readings as ``unit_dims=``.
     """
     if len(dims) < 2:
         return
@@ -85,11 +76,6 @@ def constant_along(reader: Reader, name: str, length: int) -> str:
     ----------
     name : str
         A variable.
-
-    Returns
-    -------
-    str
-        Its name, or its first values.
     """
     variable = reader.named[name]
     passing = {v for v in reader.name_of if _is_passed(reader, reader.name_of[v])}

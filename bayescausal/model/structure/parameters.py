@@ -22,6 +22,7 @@ from bayescausal.types import ParameterError, closest
 
 if TYPE_CHECKING:
     import pymc as pm
+    from numpy.typing import ArrayLike
 
     from bayescausal.model.structure.structure import Structure
 
@@ -37,16 +38,6 @@ def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[st
         The model, read.
     params : mapping of str to float or array_like
         One entry per parameter; a number is broadcast to the shape of the parameter.
-
-    Returns
-    -------
-    dict of str to ndarray
-        In the order of the model.
-
-    Raises
-    ------
-    ParameterError
-        If a parameter is missing, unknown, not finite, outside its support or of another shape.
 
     Examples
     --------
@@ -123,7 +114,7 @@ def fix_parameters(model: pm.Model, values: Mapping[str, np.ndarray]) -> pm.Mode
     return close(fgraph, initvals)
 
 
-def _one(name: str, given: Any, structure: Structure, sizes: Mapping[str, int]) -> np.ndarray:
+def _one(name: str, given: ArrayLike, structure: Structure, sizes: Mapping[str, int]) -> np.ndarray:
     """Return one value in the shape and dtype of its parameter."""
     rv = structure.variable(name)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pymc as pm
 
@@ -23,7 +23,7 @@ __all__ = ["Structure", "graph_of", "structure_of", "whole_model"]
 
 
 def graph_of(
-    model: Any,
+    model: object,
     *,
     unit_dims: str | Sequence[str] | None = None,
     deterministics: bool = False,
@@ -73,13 +73,13 @@ def graph_of(
     return structural_graph(structure.full, shown, structure)
 
 
-def whole_model(model: Any) -> Any:
+def whole_model(model: object) -> object:
     """Return a model with the variables that PyMC split for empty cells put together again."""
     return whole(model) if isinstance(model, pm.Model) else model
 
 
 def structure_of(
-    model: Any,
+    model: object,
     *,
     unit_dims: str | Sequence[str] | None = None,
     named: Iterable[str] = (),
@@ -95,10 +95,6 @@ def structure_of(
     named : iterable of str, optional
         Variables that the data have a column for: then only they, and what the model
         observes, vote on the unit dims.
-
-    Raises
-    ------
-    UnitDimsError, ModelError
     """
     if isinstance(model, Structure):
         model = model.model

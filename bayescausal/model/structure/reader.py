@@ -7,22 +7,21 @@ one small method for each rule of :mod:`bayescausal.model.structure.structure`.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import networkx as nx
-import numpy as np
-from pytensor.graph.basic import Constant
 
-from bayescausal.model.structure.mixing import (
+from bayescausal.model.axes.labels import (
     Axes,
+    equation_inputs,
     followed_inputs,
     only_constants,
     random_core_ndims,
     random_parameters,
-    trace_axes,
-    written_inside,
 )
+from bayescausal.model.axes.mixing import trace_axes, written_inside
 from bayescausal.model.structure.outcome_dims import constant_along, refuse_doubtful
+from bayescausal.model.structure.rebuild import dim_length
 from bayescausal.model.structure.structure import Structure, family_name, structural_graph
 from bayescausal.types import RESERVED_NAMES, ModelError, UnitDimsError, closest
 
@@ -32,7 +31,9 @@ if TYPE_CHECKING:
     import pymc as pm
     from pytensor.graph.basic import Variable
 
-__all__ = ["Reader", "dim_length", "equation_inputs"]
+    from bayescausal.model.axes.labels import Tag
+
+__all__ = ["Reader"]
 
 
 class Reader:
@@ -117,8 +118,6 @@ class Reader:
     def _nearest(self, variable: Variable) -> set[str]:
         """Return the nearest named ancestors whose value the expression reads."""
         found: set[str] = set()
-        if variable.owner is None:
-            return found
         seen: set[Variable] = set()
         stack = list(equation_inputs(variable))
         while stack:
@@ -280,14 +279,13 @@ class Reader:
             constants=MappingProxyType(dict(self.constants)),
             observed=tuple(n for n in nodes if n in self.observed or n in self.imputed),
             potentials=tuple(
-                n for n in self.full if n in self.potentials and self._reads(n, node_set)
+                n
+                for n in self.full
+                if n in self.potentials and nx.ancestors(self.full, n) & node_set
             ),
         )
         object.__setattr__(structure, "graph", structural_graph(self.full, nodes, structure))
         return structure
-
-    def _reads(self, name: str, nodes: set[str]) -> bool:
-        return bool(nx.ancestors(self.full, name) & nodes)
 
     def _touching(
         self, units: tuple[str, ...], nodes: set[str]
@@ -302,11 +300,9 @@ class Reader:
         mixing: dict[str, dict[str, str]] = {}
         fixed: dict[str, int] = {}
         for name, variable in self.named.items():
-            if variable.owner is None or name in self.potentials:
+            if variable.owner is None or name in self.potentials or name in self.imputed:
                 continue
             folded = next((x for x, pair in self.imputed.items() if name in pair), None)
-            if name in self.imputed:
-                continue
             shown = folded or name
             found = self._trace_one(name, leaves, set(units))
             if folded:
@@ -375,7 +371,7 @@ class Reader:
         return mixed, fixed
 
     def _judge_tags(
-        self, name: str, dim: str, tags: Any, mixed: dict[str, str], fixed: set[str]
+        self, name: str, dim: str, tags: frozenset[Tag], mixed: dict[str, str], fixed: set[str]
     ) -> None:
         for kind, label in tags:
             if kind == "array":
@@ -402,23 +398,3 @@ def _plain_name(variable: Variable) -> str:
     core = getattr(op, "core_op", None)
     label = getattr(core, "_print_name", None) or getattr(op, "_print_name", None)
     return f"pm.{label[0]}(..., dims=...)" if label else "pm's own functions (pm.Deterministic)"
-
-
-def dim_length(model: pm.Model, dim: str) -> int:
-    """Return the present length of a dim of the model."""
-    length = model.dim_lengths[dim]
-    if hasattr(length, "get_value"):
-        return int(length.get_value())
-    return int(np.asarray(getattr(length, "data", None)))
-
-
-def equation_inputs(variable: Variable) -> list[Variable]:
-    """Return what the equation of a named variable reads: parameters, or the expression."""
-    node = variable.owner
-    if node is None:
-        return []
-    if hasattr(node.op, "ndim_supp"):
-        return random_parameters(node)
-    return [i for i in followed_inputs(node) if not isinstance(i, Constant)] or list(
-        followed_inputs(node)
-    )

@@ -22,28 +22,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
-import pytensor.tensor as pt
-from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.model.fgraph import fgraph_from_model, model_from_fgraph, model_named
 from pytensor.compile import SharedVariable
-from pytensor.compile.builders import OpFromGraph
-from pytensor.compile.mode import Mode
-from pytensor.compile.rewriting import inline_ofg_node
-from pytensor.graph.basic import Apply, Constant, Variable
-from pytensor.graph.features import Feature
+from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace, graph_replace
-from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.graph.traversal import ancestors
-from pytensor.scalar.basic import Add, Cast, Clip, Identity, Mul
-from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
+from pytensor.scalar.basic import Cast, Identity
 from pytensor.tensor.basic import ScalarFromTensor
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.model.structure import batch_axis as _batch_axis  # noqa: F401  (rules)
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import FixedUnitsError, ModelError
 
 if TYPE_CHECKING:
@@ -51,8 +43,8 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
+
 __all__ = [
-    "PY_MODE",
     "close",
     "data_values",
     "dim_sizes",
@@ -64,121 +56,6 @@ __all__ = [
     "resize",
     "with_types",
 ]
-
-
-class _Logistic(Op):
-    """1 / (1 + exp(-x)) in one array: to the last digit in both tails, and at NumPy's speed.
-
-    SciPy's function takes three times as long, and four operations with an array each a fifth more
-    on large blocks (half as much again on small ones, where the interpreter's steps weigh).
-    """
-
-    __props__ = ()
-
-    def make_node(self, x: Variable) -> Apply:
-        return Apply(self, [x], [x.type()])
-
-    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
-        [x] = inputs
-        out = np.negative(x, out=np.empty_like(x))
-        with np.errstate(over="ignore"):
-            np.exp(out, out=out)
-        np.add(out, 1, out=out)
-        outputs[0][0] = np.reciprocal(out, out=out)
-
-
-_logistic = _Logistic()
-
-
-def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
-    """Spell out the scalar functions that have no NumPy kernel, which would be looped over."""
-    kind = type(node.op.scalar_op)
-    x = node.inputs[0]
-    if kind is Sigmoid:
-        out = _logistic(pt.cast(x, node.outputs[0].type.dtype))
-    elif kind is Softplus:
-        out = pt.log1p(pt.exp(-pt.abs(x))) + pt.maximum(x, np.asarray(0, x.type.dtype))
-    elif kind is Log1mexp:
-        out = pt.switch(x > -np.log(2.0), pt.log(-pt.expm1(x)), pt.log1p(-pt.exp(x)))
-    elif kind is Clip:
-        out = pt.minimum(pt.maximum(x, node.inputs[1]), node.inputs[2])
-    else:
-        return None
-    return [out.astype(node.outputs[0].type.dtype)]
-
-
-#: Operands that one sum or product takes: NumPy's kernels stop at 32, the result among them.
-OPERANDS = 16
-
-
-def _few_operands(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
-    """Group the terms of a long sum or product, which Python's evaluation would refuse."""
-    if type(node.op.scalar_op) not in (Add, Mul) or len(node.inputs) <= OPERANDS:
-        return None
-    terms = list(node.inputs)
-    while len(terms) > 1:
-        groups = [terms[i : i + OPERANDS] for i in range(0, len(terms), OPERANDS)]
-        terms = [node.op(*group) if len(group) > 1 else group[0] for group in groups]
-    return terms
-
-
-def _inlined(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
-    """Put a compound operation (softmax, log-sum-exp) in the place of the function it stands for.
-
-    PyTensor would compile the function by itself, with a compiler, and keep it on the operation:
-    every compiled function that holds the operation enters that one, from any thread.
-    """
-    return None if isinstance(node.op, SymbolicRandomVariable) else inline_ofg_node(node)
-
-
-def _everywhere(rewrite: Any) -> Any:
-    """Return a rewrite of whole graphs. Not a decorator: what is compiled must travel by name."""
-    return dfs_rewriter(node_rewriter([Elemwise])(rewrite))
-
-
-class _Untraced(Feature):
-    """Forgets the lines of code in which a variable was made, as soon as it is in the graph.
-
-    Some rewrites (`local_useless_switch`, of two equal branches) add those of their inputs to those
-    of one of their inputs: a list that doubles each time, until no memory is left.
-    """
-
-    def on_attach(self, fgraph: FunctionGraph) -> None:
-        """Forget what is there."""
-        for node in fgraph.apply_nodes:
-            self.on_import(fgraph, node, None)
-
-    def on_import(self, fgraph: FunctionGraph, node: Apply, reason: Any) -> None:
-        """Forget what comes in."""
-        for variable in (*node.inputs, *node.outputs):
-            if getattr(variable.tag, "trace", None):
-                variable.tag.trace = []
-
-
-class _Untrace(GraphRewriter):
-    """Comes before the first rewrite."""
-
-    def apply(self, fgraph: FunctionGraph) -> None:
-        """Forget, from now on."""
-        fgraph.attach_feature(_Untraced())
-
-
-#: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
-#: Compound operations are spelt out. Left out: constant folding, which goes through the default
-#: (compiled) mode; small powers as one fused operation, which Python would loop over; products
-#: multiplied out and sums searched for products of matrices, whose number can double with every
-#: step of a recursion (a logistic map) and which NumPy does not need.
-PY_MODE = (
-    Mode("py", "fast_run")
-    .excluding("fusion", "inplace", "constant_folding", "local_pow_to_nested_squaring")
-    .excluding("local_greedy_distributor", "BlasOpt")
-    .register(
-        (_Untrace(), -1.0),
-        (dfs_rewriter(node_rewriter([OpFromGraph])(_inlined)), 47.9),
-        (_everywhere(_numpy_kernels), 48.0),
-        (_everywhere(_few_operands), 48.1),
-    )
-)
 
 
 def open_model(
@@ -201,11 +78,6 @@ def open_model(
         From variables of `model` to those of the graph.
     initvals : dict of str to object
         The initial values that were set aside, for :func:`close`.
-
-    Raises
-    ------
-    ModelError
-        If the model is nested in another, or PyMC cannot open it.
 
     Examples
     --------
@@ -379,17 +251,20 @@ def dim_sizes(model: pm.Model) -> dict[str, int]:
     return {dim: sizes[dim] for dim in model.dim_lengths}
 
 
+def dim_length(model: pm.Model, dim: str) -> int:
+    """Return the present length of a dim of the model."""
+    length = model.dim_lengths[dim]
+    if hasattr(length, "get_value"):
+        return int(length.get_value())
+    return int(np.asarray(getattr(length, "data", None)))
+
+
 def resize(
     model: pm.Model, sizes: Mapping[str, int], coords: Mapping[str, Any] | None = None
 ) -> None:
     """Set the length and the labels of dims, in place: only for a model that we made.
 
     Dims whose length follows from ``pm.Data`` change with the data, not here.
-
-    Raises
-    ------
-    FixedUnitsError
-        If the model fixes the length of a dim.
     """
     for dim, size in sizes.items():
         length = model.dim_lengths.get(dim)
@@ -454,7 +329,7 @@ def _value_of(var: Variable) -> np.ndarray:
     return evaluate([var])[0]
 
 
-def is_index(variable: Variable, model: Any) -> bool:
+def is_index(variable: Variable, model: pm.Model) -> bool:
     """Whether a variable is itself an index in some equation: a code, not a quantity.
 
     Examples

@@ -103,13 +103,7 @@ class Structure:
     potentials: tuple[str, ...] = ()
 
     def refuse_constants(self) -> None:
-        """Refuse constant arrays along the units: the graph does not show what they are.
-
-        Raises
-        ------
-        FixedUnitsError
-            Naming the equation and the array.
-        """
+        """Refuse constant arrays along the units: the graph does not show what they are."""
         for name, (dim, what) in self.constants.items():
             raise FixedUnitsError(
                 f"The equation of {name!r} reads a constant array of length {self.fixed[dim]} "
@@ -119,14 +113,8 @@ class Structure:
                 remedy=f'Put the array in pm.Data: x = pm.Data("x", array, dims="{dim}").',
             )
 
-    def variable(self, name: str) -> Any:
-        """Return the model variable called `name`.
-
-        Raises
-        ------
-        UnknownVariableError
-            If the model has no such variable.
-        """
+    def variable(self, name: str) -> Variable:
+        """Return the model variable called `name`."""
         try:
             return self.model.named_vars[name]
         except (KeyError, TypeError):
@@ -137,13 +125,7 @@ class Structure:
         return (*self.nodes, *self.deterministics)
 
     def require(self, name: str) -> str:
-        """Return `name` if it is a node or unit-level Deterministic.
-
-        Raises
-        ------
-        UnknownVariableError
-            If it is not, with the closest names; a parameter is named as such.
-        """
+        """Return `name` if it is a node or unit-level Deterministic."""
         if name in self.names():
             return name
         if name in self.parameters:

@@ -16,7 +16,7 @@ from bayescausal.effects.words.intervention import listed, upper_first
 from bayescausal.effects.words.sentence import asked_in_words, identified
 from bayescausal.graph.structure.marks import column_causes
 from bayescausal.model.formulas.priors import prior_summary
-from bayescausal.model.structure.graph_queries import with_latents
+from bayescausal.model.graph_queries.queries import with_latents
 from bayescausal.reporting.decision import PROB
 from bayescausal.reporting.drawn.dag import plot_graph
 from bayescausal.reporting.page.blocks import (

@@ -40,7 +40,7 @@ from bayescausal.graph.structure.marks import (
     column_causes,
 )
 from bayescausal.graph.text.parse import as_graph
-from bayescausal.model.structure.graph_of_anything import named
+from bayescausal.model.graph_queries.graph_of_anything import named
 from bayescausal.model.structure.read import graph_of
 from bayescausal.reporting.drawn.shapes import (
     KINDS,

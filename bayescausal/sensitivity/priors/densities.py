@@ -28,7 +28,7 @@ from pytensor.graph.replace import clone_replace, vectorize_graph
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.sampling.reparametrize import prior_names
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.sensitivity.equations import rows_of
 from bayescausal.types import DataError, ModelError
 

@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 from scipy import special, stats
 
 from bayescausal.model.noise import noise_rule
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 
 GRID = np.linspace(-2.0, 3.0, 11)
 DENSITY = np.array([0.1, 0.3, 0.8, 1.2, 0.9, 0.4, 0.2, 0.5, 0.7, 0.3, 0.05])

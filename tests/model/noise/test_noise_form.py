@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from bayescausal.model.noise.noise_form import noise_form
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import ModelError, NoiseFormError, UnknownVariableError
 
 UNITS = 3000

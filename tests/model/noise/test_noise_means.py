@@ -11,7 +11,7 @@ from noise_families import continuous, counts, functions, mixed
 from scipy import special, stats
 
 from bayescausal.model.noise import mean_of
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import UndefinedEffectError
 
 CONTINUOUS = continuous()

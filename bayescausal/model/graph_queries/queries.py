@@ -23,10 +23,11 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bayescausal import graph as arrows
-from bayescausal.model.structure.graph_of_anything import (
+from bayescausal.model.graph_queries.graph_of_anything import (
     graph_and_observed,
     is_model,
     named,
@@ -38,8 +39,10 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    import networkx as nx
+
     from bayescausal.graph import Comparison, Identification, Independence, Path, Role
-    from bayescausal.model.structure.graph_of_anything import Answer, Question
+    from bayescausal.model.graph_queries.graph_of_anything import Answer, ModelOrGraph, Question
 
 __all__ = [
     "compare_graphs",
@@ -51,7 +54,7 @@ __all__ = [
 
 
 def identify(
-    model_or_graph: Any,
+    model_or_graph: ModelOrGraph,
     treatment: str | Iterable[str] | Question | Answer | None = None,
     outcome: str | Iterable[str] | None = None,
     *,
@@ -103,7 +106,7 @@ def identify(
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.model.structure.graph_queries import identify
+    >>> from bayescausal.model.graph_queries.queries import identify
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     z = pm.Normal("z", dims="unit")
     ...     x = pm.Normal("x", z, dims="unit")
@@ -136,7 +139,7 @@ def identify(
 
 
 def paths(
-    model_or_graph: Any,
+    model_or_graph: ModelOrGraph,
     start: str | Question | Answer,
     end: str | None = None,
     *,
@@ -173,7 +176,7 @@ def paths(
 
     Examples
     --------
-    >>> from bayescausal.model.structure.graph_queries import paths
+    >>> from bayescausal.model.graph_queries.queries import paths
     >>> for path in paths("Z -> X -> Y; Z -> Y", "X", "Y", given="Z"):
     ...     print(path.sentence())
     X -> Y (causal) is open.
@@ -185,7 +188,7 @@ def paths(
 
 
 def roles(
-    model_or_graph: Any,
+    model_or_graph: ModelOrGraph,
     treatment: str | Iterable[str] | Question | Answer | None = None,
     outcome: str | Iterable[str] | None = None,
     *,
@@ -217,7 +220,7 @@ def roles(
 
     Examples
     --------
-    >>> from bayescausal.model.structure.graph_queries import roles
+    >>> from bayescausal.model.graph_queries.queries import roles
     >>> print(roles("Z -> X -> M -> Y; Z -> Y", "X", "Y")["M"])
     M is a mediator: do not adjust for it, it carries part of the effect.
     """
@@ -228,7 +231,7 @@ def roles(
 
 
 def implied_independences(
-    model_or_graph: Any,
+    model_or_graph: ModelOrGraph,
     *,
     observed: Iterable[str] | None = None,
     one_per_pair: bool = False,
@@ -259,7 +262,7 @@ def implied_independences(
 
     Examples
     --------
-    >>> from bayescausal.model.structure.graph_queries import implied_independences
+    >>> from bayescausal.model.graph_queries.queries import implied_independences
     >>> print(*implied_independences("Z -> X -> Y; W -> Y"), sep="; ")
     W ⊥ X; W ⊥ Z; Y ⊥ Z | X
     """
@@ -268,7 +271,7 @@ def implied_independences(
 
 
 def compare_graphs(
-    left: Any, right: Any, *, unit_dims: str | Sequence[str] | None = None
+    left: ModelOrGraph, right: ModelOrGraph, *, unit_dims: str | Sequence[str] | None = None
 ) -> Comparison:
     """Compare two graphs edge by edge, and by what data could refute.
 
@@ -293,7 +296,7 @@ def compare_graphs(
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.structure.graph_queries import compare_graphs
+    >>> from bayescausal.model.graph_queries.queries import compare_graphs
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     z = pm.Normal("z", dims="unit")
     ...     x = pm.Normal("x", z, dims="unit")
@@ -311,13 +314,15 @@ def compare_graphs(
 
 
 def _of_question(
-    question: Any, given: Any, observed: Any, unit_dims: str | Sequence[str] | None
+    question: Question,
+    given: ModelOrGraph,
+    observed: Iterable[str] | None,
+    unit_dims: str | Sequence[str] | None,
 ) -> Identification:
     """Return the verdict of an estimand, and what it takes as measured."""
 
-    def decided(names: Any) -> Identification:
-        verdict: Identification = question.identify(given, observed=names, unit_dims=unit_dims)
-        return verdict
+    def decided(names: Iterable[str] | None) -> Identification:
+        return question.identify(given, observed=names, unit_dims=unit_dims)
 
     found = decided(observed)
     if observed is not None or not is_model(given):
@@ -333,8 +338,6 @@ def _as_planned(
     found: Identification, again: Callable[[list[str]], Identification]
 ) -> Identification:
     """Name what the verdict takes as measured, where the model observes nothing and it matters."""
-    from dataclasses import replace
-
     query = found.question
     asked = {*query.treatment, *query.outcome, *query.given}
     used = found.rests_on - asked
@@ -354,10 +357,10 @@ def _as_planned(
     return replace(found, warnings=(*found.warnings, note))
 
 
-def _ends(start: Any, end: str | None) -> tuple[str, str]:
+def _ends(start: str | Question | Answer, end: str | None) -> tuple[str, str]:
     """Return the two ends of the paths, which a question names too."""
     first, last = named(start, end)
-    names = (first,) if isinstance(first, str) else tuple(first)
+    names = (first,) if isinstance(first, str) else tuple(first or ())
     if len(names) != 1 or last is None:
         raise EstimandError(
             f"Paths from {', '.join(map(str, names)) or 'nothing'} to {last or 'nothing'}.",
@@ -366,7 +369,7 @@ def _ends(start: Any, end: str | None) -> tuple[str, str]:
     return names[0], last
 
 
-def with_latents(given: Any, unit_dims: str | Sequence[str] | None) -> Any:
+def with_latents(given: ModelOrGraph, unit_dims: str | Sequence[str] | None) -> nx.DiGraph:
     """Return a graph in which what is not measured is marked latent."""
     dag, seen = graph_and_observed(given, unit_dims=unit_dims)
     if seen is None:

@@ -9,7 +9,7 @@ gives up (returns -1) where it does not: where ``p_0`` underflows, where it woul
 steps, and in the far upper tail, where ``1 - F`` has lost its digits. The caller then searches with
 special functions.
 
-This module imports numba; import it only inside functions. The compiled code is cached on disk.
+The compiled code is cached on disk.
 
 References
 ----------

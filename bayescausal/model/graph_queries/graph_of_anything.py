@@ -8,20 +8,26 @@ bidirected arcs. PyMC is not imported unless a model is given.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from bayescausal import graph as arrows
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import networkx as nx
+    import pymc as pm
 
+    from bayescausal.annotations import GraphLike, Names
     from bayescausal.model.structure.structure import Structure
+
+    type ModelOrGraph = pm.Model | Structure | HasStructure | GraphLike
+    """Whatever has a graph: a model, its structure, a fit, or a graph in any form."""
 
 __all__ = [
     "Answer",
+    "HasStructure",
     "Question",
     "graph_and_observed",
     "is_model",
@@ -39,83 +45,71 @@ class Question(Protocol):
     @property
     def outcome_name(self) -> str: ...
     def label(self) -> str: ...
+    @property
+    def names(self) -> Iterable[str]: ...
     def identify(
         self,
-        model_or_graph: Any,
+        model_or_graph: ModelOrGraph,
         *,
         observed: Iterable[str] | None = None,
         unit_dims: str | Sequence[str] | None = None,
     ) -> arrows.Identification: ...
 
 
+class HasStructure(Protocol):
+    """What carries the structure of its model, and the columns that it has data of: a fit."""
+
+    @property
+    def structure(self) -> Structure: ...
+    @property
+    def columns(self) -> Mapping[str, object]: ...
+    @property
+    def data(self) -> object: ...
+
+
 class Answer(Protocol):
     """What carries a question: an effect."""
 
     @property
-    def estimand(self) -> Any: ...
+    def estimand(self) -> Question | None: ...
     @property
     def label(self) -> str: ...
 
 
-def question_in(given: Any) -> Question | None:
+def question_in(given: object) -> Question | None:
     """Return the question of an estimand, or of what carries one: an answer, an exercise.
 
     Estimands live in a room above this one, so they are known by what they offer.
-
-    Returns
-    -------
-    Estimand or None
-        None where there is no question in it.
-
-    Raises
-    ------
-    EstimandError
-        For an effect that carries no question.
-
-    Examples
-    --------
-    >>> from bayescausal.model.structure.graph_of_anything import question_in
-    >>> question_in("x") is None
-    True
     """
     held = given
     for name in ("estimand", "question"):
         held = getattr(given, name, None) if held is None or held is given else held
     for each in (given, held):
         if hasattr(each, "treatments") and hasattr(each, "outcome_name"):
-            return each  # type: ignore[no-any-return]
+            return cast("Question", each)
     if hasattr(given, "estimand") and hasattr(given, "draws") and given.estimand is None:
         raise EstimandError(
-            f"The effect {given.label!r} carries no question: it was made by arithmetic or by "
-            "hand.",
+            f"The effect {cast('Answer', given).label!r} carries no question: it was made by "
+            "arithmetic or by hand.",
             expected="an estimand, such as ATE('treatment', 'outcome'), or the answer to one.",
             remedy="Ask for each of the effects that it was made of.",
         )
     return None
 
 
-def named(treatment: Any, outcome: Any) -> tuple[Any, Any]:
+def named[T: (str | None, Names | None)](
+    treatment: Names | Question | Answer | None, outcome: T
+) -> tuple[Names | None, T | str]:
     """Return treatment and outcome as names, where the first is a question too.
 
     Parameters
     ----------
     outcome : str or iterable of str, or None
         Not given with a question, which has its own.
-
-    Raises
-    ------
-    EstimandError
-        If a question comes with an outcome beside it, or has no treatment.
-
-    Examples
-    --------
-    >>> from bayescausal.model.structure.graph_of_anything import named
-    >>> named("x", "y")
-    ('x', 'y')
     """
     question = question_in(treatment)
     if question is None:
-        return treatment, outcome
+        return cast("Names | None", treatment), outcome
     if outcome is not None:
         raise EstimandError(
             f"{question.label()} names its outcome, and {outcome!r} is given beside it.",
@@ -129,7 +123,7 @@ def named(treatment: Any, outcome: Any) -> tuple[Any, Any]:
 
 
 def graph_and_observed(
-    model_or_graph: Any,
+    model_or_graph: ModelOrGraph,
     observed: Iterable[str] | None = None,
     *,
     named: Iterable[str | Iterable[str] | None] = (),
@@ -148,19 +142,9 @@ def graph_and_observed(
     unit_dims : str or sequence of str, optional
         The dims that index units, where a model leaves them open.
 
-    Returns
-    -------
-    (networkx.DiGraph, list of str or None)
-        None: all that is not marked latent.
-
-    Raises
-    ------
-    EstimandError
-        If `unit_dims` is given for a graph.
-
     Examples
     --------
-    >>> from bayescausal.model.structure.graph_of_anything import graph_and_observed
+    >>> from bayescausal.model.graph_queries.graph_of_anything import graph_and_observed
     >>> graph, observed = graph_and_observed("X -> Y", ["Y"])
     >>> sorted(graph), observed
     (['X', 'Y'], ['Y'])
@@ -176,7 +160,7 @@ def graph_and_observed(
         )
     structure, columns = _structure(model_or_graph, unit_dims)
     if structure is None:
-        return arrows.as_graph(model_or_graph), observed
+        return arrows.as_graph(cast("GraphLike", model_or_graph)), observed
     from bayescausal.model.structure.structure import structural_graph
 
     asked = {n for names in named for n in ((names,) if isinstance(names, str) else names or ())}
@@ -189,35 +173,26 @@ def graph_and_observed(
     return dag, _measured(structure, dag, columns) if observed is None else observed
 
 
-def is_model(given: Any) -> bool:
+def is_model(given: object) -> bool:
     """Tell a model (or what holds one: a fit) from a graph, without importing PyMC.
 
     Parameters
     ----------
     given : object
         What is asked.
-
-    Examples
-    --------
-    >>> from bayescausal.model.structure.graph_of_anything import is_model
-    >>> is_model("X -> Y")
-    False
     """
     if hasattr(given, "structure") and hasattr(given, "columns"):
         return True
-    kin = type(given).__mro__
-    return any(
-        c.__module__.split(".")[0] == "pymc"
-        or c.__module__ == "bayescausal.model.structure.structure"
-        for c in kin
-    )
+    modules = [each.__module__ for each in type(given).__mro__]
+    ours = "bayescausal.model.structure.structure"
+    return any(m == ours or m.split(".")[0] == "pymc" for m in modules)
 
 
 # --------------------------------------------------------------------------- private
 
 
 def _structure(
-    given: Any, unit_dims: str | Sequence[str] | None
+    given: ModelOrGraph, unit_dims: str | Sequence[str] | None
 ) -> tuple[Structure | None, tuple[str, ...] | None]:
     """Return the structure of a model and the columns of a fit; None for a graph."""
     if not is_model(given):
@@ -228,8 +203,9 @@ def _structure(
 
     columns = None
     if hasattr(given, "structure"):
-        columns = tuple(given.columns) if given.data is not None else None
-        given = given.structure
+        fit = cast("HasStructure", given)
+        columns = tuple(fit.columns) if fit.data is not None else None
+        given = fit.structure
     if isinstance(given, read.Structure):
         if unit_dims is None:
             return given, columns

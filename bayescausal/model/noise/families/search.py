@@ -33,10 +33,10 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bayescausal.annotations import Array
     from bayescausal.model.noise.laws import Law
 
-    Array = np.ndarray
-    Tails = Callable[[np.ndarray, Sequence[np.ndarray]], tuple[np.ndarray, np.ndarray]]
+    type Tails = Callable[[Array, Sequence[Array]], tuple[Array, Array]]
 
 __all__ = ["invert_continuous", "invert_integer", "search_law"]
 
@@ -60,11 +60,6 @@ def search_law(law: Law, ell: Array, params: Sequence[Array]) -> Array:
         Logits of the quantile levels.
     params : sequence of ndarray
         The law's parameters, broadcasting with `ell` on the left of the law's own axes.
-
-    Returns
-    -------
-    ndarray
-        Of the broadcast shape.
     """
     cores = law.cores
     batches = [np.shape(p)[: np.ndim(p) - core] for p, core in zip(params, cores, strict=True)]

@@ -35,10 +35,11 @@ from scipy import special as sp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Array = np.ndarray
-    Pair = tuple[np.ndarray, np.ndarray]
+    from bayescausal.annotations import Array
 
-__all__ = ["CONTINUOUS_TAILS", "between", "clamp", "log1mexp", "logdiffexp", "logsumexp", "pair"]
+    type Pair = tuple[Array, Array]
+
+__all__ = ["between", "clamp", "log1mexp", "logdiffexp", "logsumexp", "pair"]
 
 LOG2 = float(np.log(2.0))
 
@@ -343,36 +344,3 @@ def interpolated(x: Array, points: Array, pdf: Array, cdf: Array) -> Pair:
     rest = steps * (1 - inside) * (density[..., 1:] - 0.5 * rise * (1 - inside))
     total = mass.sum(axis=-1)
     return pair(below.sum(axis=-1) / total, rest.sum(axis=-1) / total)
-
-
-#: Family -> function of the value and the parameters that gives ``(log F, log S)``.
-CONTINUOUS_TAILS: dict[str, Callable[..., Pair]] = {
-    "AsymmetricLaplace": asymmetric_laplace,
-    "Beta": beta,
-    "Cauchy": cauchy,
-    "ExGaussian": ex_gaussian,
-    "Exponential": exponential,
-    "Gamma": gamma,
-    "Gumbel": gumbel,
-    "HalfCauchy": half_cauchy,
-    "HalfNormal": half_normal,
-    "HalfStudentT": half_student_t,
-    "Interpolated": interpolated,
-    "InverseGamma": inverse_gamma,
-    "Kumaraswamy": kumaraswamy,
-    "Laplace": laplace,
-    "LogNormal": log_normal,
-    "Logistic": logistic,
-    "Moyal": moyal,
-    "Normal": normal,
-    "Pareto": pareto,
-    "Rice": rice,
-    "SkewNormal": skew_normal,
-    "SkewStudentT": skew_student_t,
-    "StudentT": student_t,
-    "Triangular": triangular,
-    "Uniform": uniform,
-    "VonMises": von_mises,
-    "Wald": wald,
-    "Weibull": weibull,
-}

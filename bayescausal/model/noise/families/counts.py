@@ -36,23 +36,24 @@ import numpy as np
 from numpy import inf
 from scipy import special as sp
 
-from bayescausal.model.noise.kernels import (
+from bayescausal.model.noise.families.kernels import (
     beta_binomial_tail,
     binomial_search,
     hypergeometric_tail,
     negative_binomial_search,
     poisson_search,
 )
-from bayescausal.model.noise.search import invert_integer
-from bayescausal.model.noise.tails import clamp, log1mexp, pair
+from bayescausal.model.noise.families.search import invert_integer
+from bayescausal.model.noise.families.tails import clamp, log1mexp, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Array = np.ndarray
-    Pair = tuple[np.ndarray, np.ndarray]
+    from bayescausal.annotations import Array
 
-__all__ = ["COUNT_QUANTILES", "COUNT_SUPPORT", "COUNT_TAILS", "categorical_quantile"]
+    type Pair = tuple[Array, Array]
+
+__all__ = ["categorical_quantile"]
 
 
 def _on(k: Array, first: Array | float, last: Array | float, two: Pair) -> Pair:
@@ -215,40 +216,3 @@ def categorical_quantile(ell: Array, p: Array) -> Array:
         above = above + p[..., count - 1 - j]
         down -= high_level >= above
     return np.where(np.isnan(ell), np.nan, np.where(ell <= 0, up, np.maximum(down, 0.0)))
-
-
-#: Family -> function of the value and the parameters that gives ``(log F, log S)``.
-COUNT_TAILS: dict[str, Callable[..., Pair]] = {
-    "Bernoulli": bernoulli,
-    "BetaBinomial": beta_binomial,
-    "Binomial": binomial,
-    "Categorical": categorical,
-    "DiscreteUniform": discrete_uniform,
-    "DiscreteWeibull": discrete_weibull,
-    "Geometric": geometric,
-    "HyperGeometric": hypergeometric,
-    "NegativeBinomial": negative_binomial,
-    "Poisson": poisson,
-}
-
-#: Family -> quantile as a function of (logistic noise, parameters).
-COUNT_QUANTILES: dict[str, Callable[..., Array]] = {
-    "Binomial": binomial_quantile,
-    "Categorical": categorical_quantile,
-    "NegativeBinomial": negative_binomial_quantile,
-    "Poisson": poisson_quantile,
-}
-
-#: Family -> first and last value as a function of the parameters.
-COUNT_SUPPORT: dict[str, Callable[..., tuple[Array | float, Array | float]]] = {
-    "Bernoulli": lambda p: (0.0, 1.0),
-    "BetaBinomial": lambda n, alpha, beta: (0.0, n),
-    "Binomial": lambda n, p: (0.0, n),
-    "Categorical": lambda p: (0.0, p.shape[-1] - 1.0),
-    "DiscreteUniform": lambda lower, upper: (lower, upper),
-    "DiscreteWeibull": lambda q, beta: (0.0, inf),
-    "Geometric": lambda p: (1.0, inf),
-    "HyperGeometric": lambda good, bad, n: (np.maximum(0, n - bad), np.minimum(good, n)),
-    "NegativeBinomial": lambda n, p: (0.0, inf),
-    "Poisson": lambda mu: (0.0, inf),
-}

@@ -1,0 +1,59 @@
+"""Exercises of linear worlds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from bayescausal.datasets.exercise import Exercise, Mistake, made
+from bayescausal.datasets.exercise_worlds import LinearWorld
+from bayescausal.effects.estimands import ATE, CDE
+from bayescausal.graph.text.display import CausalGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["exercise_graph", "linear_exercise"]
+
+
+def linear_exercise(
+    name: str,
+    text: str,
+    equations: Mapping[str, Mapping[str, float]],
+    pair: tuple[str, str],
+    wrong: Sequence[tuple[str, Sequence[str], str]],
+    how: str,
+    *,
+    noise: Mapping[str, float] | None = None,
+    selected: tuple[str, float] | None = None,
+    hidden: Sequence[str] = (),
+    variables: Sequence[str] | None = None,
+    mediators: Sequence[str] = (),
+) -> Exercise:
+    """Make an exercise of a linear world; `wrong` names adjustment sets."""
+    world = LinearWorld(equations, noise or {}, selected)
+    observed = tuple(v for v in world.names if v not in hidden)
+    mistakes = tuple(
+        Mistake(label, world.regression(*pair, adjusted), why) for label, adjusted, why in wrong
+    )
+    question = CDE(*pair, mediators=dict.fromkeys(mediators, 0)) if mediators else ATE(*pair)
+    return made(
+        name=name,
+        text=text,
+        question=question,
+        observed=observed,
+        graph=exercise_graph(world.edges(), observed),
+        world=world,
+        truth=world.effect(*pair, held=mediators),
+        mistakes=mistakes,
+        how=how,
+        variables=tuple(variables or observed),
+    )
+
+
+def exercise_graph(edges: Sequence[tuple[str, str]], observed: Sequence[str]) -> nx.DiGraph:
+    graph: nx.DiGraph = CausalGraph(list(edges))
+    for node in graph:
+        graph.nodes[node]["observed"] = node in observed
+    return nx.freeze(graph)

@@ -1,0 +1,1 @@
+"""Which axis of an expression lies along which dim, and whether an equation mixes units."""

@@ -220,8 +220,7 @@ def resolve(
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
     used = {world for arm in arms for world in (arm.world, arm.without)}
     sources = {n: w for n, w in worlds.items() if n in used or _is_source(n, worlds)}
-    weighed = () if estimand.weighting is None else (estimand.weighting.variable,)
-    belongs = _refuse_levels(structure, units, estimand, (*reads, *weighed))
+    belongs = _refuse_levels(structure, units, estimand, reads)
     return Question(
         fit=fit,
         estimand=estimand,
@@ -415,7 +414,8 @@ def _refuse_levels(structure: Any, units: Units, estimand: Estimand, reads: Any)
     """
     frame = [d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims]
     belongs: dict[str, str] = {}
-    for name in reads:
+    weighed = () if estimand.weighting is None else (estimand.weighting.variable,)
+    for name in (*reads, *weighed):
         own = [d for d in structure.dims[name] if d in structure.unit_dims]
         for other in [d for d in own if d not in frame]:
             index = belongs.get(other) or index_of(structure, estimand.outcome_name, frame, other)

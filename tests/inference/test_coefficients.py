@@ -15,8 +15,8 @@ import pytensor.tensor as pt
 import pytest
 
 from bayescausal.inference.closed_forms.blocks import split
-from bayescausal.inference.closed_forms.coefficients import CoefficientBlock, _Posterior
-from bayescausal.inference.closed_forms.hierarchy import coefficient_block
+from bayescausal.inference.hierarchies.coefficients import CoefficientBlock, _Posterior
+from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
 

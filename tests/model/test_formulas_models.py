@@ -13,7 +13,7 @@ from pytensor.graph.traversal import explicit_graph_inputs
 from scipy.interpolate import CubicSpline
 
 import bayescausal as bc
-from bayescausal.inference.closed_forms.plan import make_plan
+from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
 

@@ -25,7 +25,7 @@ from bayescausal.inference.closed_forms.equation import Equation, NotReducedErro
 from bayescausal.inference.closed_forms.lifted import lifted
 from bayescausal.inference.closed_forms.linear import LinearStatistics
 from bayescausal.inference.closed_forms.linear_form import stripped
-from bayescausal.inference.closed_forms.plan import row_chunks
+from bayescausal.inference.conditioning.plan import row_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

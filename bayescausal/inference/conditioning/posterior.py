@@ -1,7 +1,7 @@
 """Which block of a posterior is drawn how, and putting the draws together.
 
 A block is drawn by the fastest method that is exact: independent draws where a conjugate form fits
-(see ``closed_forms.plan``); NUTS on sufficient statistics where the equations can be shortened (see
+(see ``conditioning.plan``); NUTS on sufficient statistics where the equations can be shortened (see
 ``closed_forms.compress``), at a cost that does not grow with the rows; NUTS on the rows otherwise.
 """
 
@@ -15,7 +15,7 @@ import xarray as xr
 
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.closed_forms.compress import Compression, lean
-from bayescausal.inference.closed_forms.plan import Plan, draw_exact, make_plan, with_arrays
+from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,

@@ -22,8 +22,8 @@ from bayescausal.inference.closed_forms.compress import (
     measure,
     reducible,
 )
-from bayescausal.inference.closed_forms.plan import rest_of
 from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.conditioning.plan import rest_of
 from bayescausal.inference.marginalize.integrate import integrate, whole_columns
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.parameters import fix_parameters

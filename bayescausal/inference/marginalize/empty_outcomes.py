@@ -28,8 +28,8 @@ from pytensor.tensor.random.op import RandomVariable
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.compress import Compression, measure, reducible
 from bayescausal.inference.closed_forms.equation import NotReducedError
-from bayescausal.inference.closed_forms.plan import Plan, make_plan
 from bayescausal.inference.closed_forms.reduce import CellTerm
+from bayescausal.inference.conditioning.plan import Plan, make_plan
 from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.integrate import normal_vectors
 from bayescausal.model.interventions.support import is_discrete

@@ -30,7 +30,7 @@ from pymc.pytensorf import compile as compile_function
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
 
-from bayescausal.inference.closed_forms.plan import as_array
+from bayescausal.inference.conditioning.plan import as_array
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.interpreted import PY_MODE
 

@@ -43,7 +43,7 @@ from bayescausal.inference.closed_forms.compress import (
     measure,
     reducible,
 )
-from bayescausal.inference.closed_forms.plan import Plan, draw_exact, make_plan, with_arrays
+from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.posterior import (
     draw_posterior,
     gap_methods,

@@ -18,7 +18,7 @@ import pymc as pm
 import xarray as xr
 
 from bayescausal.inference.closed_forms.compress import lean
-from bayescausal.inference.closed_forms.plan import with_arrays
+from bayescausal.inference.conditioning.plan import with_arrays
 from bayescausal.inference.marginalize.integrate import Integrated, integrate
 from bayescausal.inference.marginalize.marginal import marginalise
 from bayescausal.inference.progress import can_show

@@ -24,8 +24,8 @@ import numpy as np
 import xarray as xr
 
 from bayescausal.inference.closed_forms.equation import NotReducedError
-from bayescausal.inference.closed_forms.plan import make_plan, with_arrays
 from bayescausal.inference.closed_forms.reduce import CellTerm
+from bayescausal.inference.conditioning.plan import make_plan, with_arrays
 from bayescausal.inference.conditioning.posterior import no_exact
 from bayescausal.inference.data.duplicate_columns import FEW, one_name_each
 from bayescausal.inference.data.read import Observed
@@ -52,8 +52,8 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bayescausal.inference.closed_forms.plan import Plan
     from bayescausal.inference.closed_forms.reduce import Term
+    from bayescausal.inference.conditioning.plan import Plan
     from bayescausal.inference.stream.passes import RowSource
     from bayescausal.inference.stream.source_columns import Column
     from bayescausal.model.structure.structure import Structure

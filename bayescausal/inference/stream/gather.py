@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.affine_term import AffineTerm
-from bayescausal.inference.closed_forms.plan import make_plan
+from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.stream.distinct_rows import COUNT, MOST, count_rows, folded, merged
 from bayescausal.inference.stream.grouped_equations import (
     AffineSums,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pymc as pm
 
-    from bayescausal.inference.closed_forms.plan import Plan
+    from bayescausal.inference.conditioning.plan import Plan
     from bayescausal.inference.stream.passes import RowColumns
     from bayescausal.inference.stream.source_columns import Column, Problems
     from bayescausal.model.structure.structure import Structure

@@ -18,10 +18,10 @@ from bayescausal.inference.closed_forms.affine_term import AffineTerm, numbers_o
 from bayescausal.inference.closed_forms.compress import Compression, insert, reducible
 from bayescausal.inference.closed_forms.design import MOST
 from bayescausal.inference.closed_forms.equation import NotReducedError
-from bayescausal.inference.closed_forms.plan import rest_of
 from bayescausal.inference.closed_forms.points import POINTS
 from bayescausal.inference.closed_forms.reduce import CellTerm
 from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.conditioning.plan import rest_of
 from bayescausal.inference.conditioning.posterior import COMPRESSED
 from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.sampling.sample import Drawn, draw_unknowns

@@ -34,7 +34,7 @@ import pytensor.tensor as pt
 import xarray as xr
 from pytensor.graph.replace import clone_replace, vectorize_graph
 
-from bayescausal.inference.closed_forms.plan import as_array
+from bayescausal.inference.conditioning.plan import as_array
 from bayescausal.inference.sampling.laplace import LIMIT, importance_resample, student_draws
 from bayescausal.model.structure.rebuild import PY_MODE, evaluate
 

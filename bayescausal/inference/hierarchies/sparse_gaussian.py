@@ -185,7 +185,7 @@ class SparseGaussian:
         square: Array,
         noise: Array | None,
     ) -> tuple[Array, Array]:
-        from bayescausal.inference.closed_forms.sparse_kernels import factorise  # loads numba
+        from bayescausal.inference.hierarchies.sparse_kernels import factorise
 
         n = len(jacobian)
         heights, means = np.full(n, -np.inf), np.zeros((n, self.size))

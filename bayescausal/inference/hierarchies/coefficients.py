@@ -36,15 +36,15 @@ from scipy.sparse.linalg import splu
 
 from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.design import design_of
-from bayescausal.inference.closed_forms.few_unknowns import draw_density
-from bayescausal.inference.closed_forms.scale_map import ScaleMap, affine_map
-from bayescausal.inference.closed_forms.sparse_gaussian import SparseGaussian, Terms
+from bayescausal.inference.hierarchies.few_unknowns import draw_density
+from bayescausal.inference.hierarchies.scale_map import ScaleMap, affine_map
+from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bayescausal.annotations import Array
-    from bayescausal.inference.closed_forms.hierarchy import Equation, Hierarchy
+    from bayescausal.inference.hierarchies.hierarchy import Equation, Hierarchy
 
 __all__ = ["CoefficientBlock", "CoefficientStatistics"]
 

@@ -23,11 +23,11 @@ from pytensor.graph.replace import vectorize_graph
 
 from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.blocks import Block, named_parents, split
-from bayescausal.inference.closed_forms.coefficients import CoefficientBlock
 from bayescausal.inference.closed_forms.counts import CountBlock, count_block
-from bayescausal.inference.closed_forms.hierarchy import coefficient_block
 from bayescausal.inference.closed_forms.linear import LinearBlock
 from bayescausal.inference.closed_forms.linear_form import linear_block
+from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
+from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.interpreted import PY_MODE
@@ -95,7 +95,7 @@ def make_plan(structure: Structure, columns: Collection[str], partly: Collection
     Examples
     --------
     >>> from bayescausal import datasets
-    >>> from bayescausal.inference.closed_forms.plan import make_plan
+    >>> from bayescausal.inference.conditioning.plan import make_plan
     >>> from bayescausal.model.structure.read import structure_of
     >>> world = datasets.coating()
     >>> plan = make_plan(structure_of(world.model), {"humid", "dilution", "coating"})

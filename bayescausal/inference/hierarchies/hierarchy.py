@@ -16,10 +16,10 @@ from pytensor.tensor.elemwise import DimShuffle
 
 from bayescausal.inference.closed_forms.affine import Expressions, degree, shapes_of
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.inference.closed_forms.coefficients import CoefficientBlock
 from bayescausal.inference.closed_forms.linear_form import stripped
-from bayescausal.inference.closed_forms.scale_map import ScaleMap
-from bayescausal.inference.closed_forms.sparse_gaussian import Terms
+from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
+from bayescausal.inference.hierarchies.scale_map import ScaleMap
+from bayescausal.inference.hierarchies.sparse_gaussian import Terms
 from bayescausal.model.interventions.support import is_discrete
 
 if TYPE_CHECKING:

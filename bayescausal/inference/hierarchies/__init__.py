@@ -1,0 +1,1 @@
+"""Coefficients integrated out of hierarchies, curves and shrinkage, whatever the scales are."""

@@ -22,6 +22,7 @@ from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.averaging.blocks import Cell, Reduction, reduce_question
 from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
 from bayescausal.effects.averaging.collapse import TOLERANCE, collapse
+from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.evaluation.question import Question
@@ -119,6 +120,15 @@ class Run:
         return question, program
 
     @cached_property
+    def smooth(self) -> Reduction | None:
+        """The averages of all draws from those of some, where that gives the same averages."""
+        question, program = self.fewer or (self.question, self.program)
+        reads = tuple(self.where.values())
+        return smooth(
+            question, program, reads, lambda q, draws: self._evaluated(q, program, draws, 1, 1)
+        )
+
+    @cached_property
     def noise(self) -> AbductedNoise | FreshNoise:
         """The source of the noise: fresh, or that of each unit."""
         return self.question.noise(self.seed)
@@ -137,6 +147,8 @@ class Run:
         """Evaluate the question for some draws."""
         if self.closed is not None:
             return self.closed.reduce(draws)
+        if self.exact and draws == slice(0, self.question.fit.n_draws) and self.smooth is not None:
+            return self.smooth
         if self.fewer is not None:
             return self._evaluated(*self.fewer, draws, 1, 1)
         inner = min(self.inner, replicates)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bayescausal.annotations import Array
-    from bayescausal.inference.hierarchies.hierarchy import Equation, Hierarchy
+    from bayescausal.inference.hierarchies.parts import Equation, Hierarchy
 
 __all__ = ["CoefficientBlock", "CoefficientStatistics"]
 

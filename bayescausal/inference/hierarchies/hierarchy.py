@@ -7,156 +7,39 @@ another way than affinely.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pytensor.tensor as pt
 from pytensor.graph.basic import Constant
-from pytensor.tensor.elemwise import DimShuffle
+from pytensor.graph.replace import graph_replace
+from pytensor.scalar.basic import Mul
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.shape import Shape, Shape_i
 
-from bayescausal.inference.closed_forms.affine import Expressions, degree, shapes_of
+from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError, degree, shapes_of
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.linear_form import stripped
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
+from bayescausal.inference.hierarchies.parts import FLAT, NORMAL, VECTOR, Equation, Hierarchy, Prior
 from bayescausal.inference.hierarchies.scale_map import ScaleMap
-from bayescausal.inference.hierarchies.sparse_gaussian import Terms
 from bayescausal.model.interventions.support import is_discrete
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
-    from bayescausal.annotations import Array
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Equation", "Hierarchy", "Prior", "coefficient_block"]
+__all__ = ["coefficient_block"]
 
 #: Scales: the draws are made from a mixture that is fitted in as many dimensions.
 MOST_SCALES = 12
 #: Coefficients, and effective coefficients of an equation.
 MOST = 40_000
-
-_NORMAL = "NormalRV"
-_VECTOR = ("MvNormalRV", "MultivariateNormalRV")
-_FLAT = "FlatRV"
-
-
-@dataclass(frozen=True, eq=False)
-class Equation:
-    """One observed equation.
-
-    Attributes
-    ----------
-    name : str
-    mean, sigma : Expressions
-        Of columns and effective coefficients; `sigma` is None where the noise is unknown.
-    shapes : dict of str to tuple of int
-        Of the effective coefficients.
-    log : bool
-        Whether the logarithm is Normal.
-    """
-
-    name: str
-    mean: Expressions
-    sigma: Expressions | None
-    shapes: dict[str, tuple[int, ...]]
-    log: bool
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Columns."""
-        more = () if self.sigma is None else self.sigma.reads
-        return tuple(n for n in (*self.mean.reads, *more) if n not in self.shapes)
-
-    @property
-    def size(self) -> int:
-        """Number of effective coefficients."""
-        return sum(int(np.prod(s)) for s in self.shapes.values())
-
-
-@dataclass(frozen=True, eq=False)
-class Prior:
-    """The family of a coefficient's prior, and what its precision is made of.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    family : str
-    shared : bool
-        Whether one sd serves all elements.
-    """
-
-    shape: tuple[int, ...]
-    family: str
-    shared: bool
-
-    @property
-    def size(self) -> int:
-        """Rows of residuals: none where the prior is flat."""
-        return 0 if self.family == _FLAT else int(np.prod(self.shape))
-
-    @property
-    def weights(self) -> int:
-        """Different entries of the precision."""
-        if self.family in _VECTOR:
-            return self.shape[-1] ** 2
-        return min(self.size, 1) if self.shared else self.size
-
-    def terms(self, start: int, base: int) -> Terms | None:
-        """Return the entries of the precision, from a row and a weight on."""
-        if self.family == _FLAT:
-            return None
-        places = np.arange(self.size)
-        if self.family not in _VECTOR:
-            weight = base + (np.zeros_like(places) if self.shared else places)
-            return Terms(start + places, start + places, np.ones(self.size), weight)
-        k = self.shape[-1]
-        group, inner = places[::k, None], np.arange(k * k)
-        rows, columns = (group + inner // k).ravel(), (group + inner % k).ravel()
-        weight = np.tile(base + inner, len(group))
-        return Terms(start + rows, start + columns, np.ones(len(rows)), weight)
-
-    def precision(self, spread: Array | None, n: int) -> tuple[Array, Array | float]:
-        """Return the entries, shape (n, weights), and half the log-determinants."""
-        if spread is None:
-            return np.zeros((n, 0)), 0.0
-        if self.family in _VECTOR:
-            k = self.shape[-1]
-            entries = np.full((n, k, k), np.nan)
-            _, height = np.linalg.slogdet(spread)
-            good = np.isfinite(height)
-            entries[good] = np.linalg.inv(spread[good])
-            return entries.reshape(n, -1), -0.5 * (self.size // k) * height
-        if self.shared:
-            sd = spread.reshape(n, 1)
-            return 1.0 / sd**2, -self.size * np.log(sd[:, 0])
-        sd = np.broadcast_to(spread, (n, *self.shape)).reshape(n, -1)
-        return 1.0 / sd**2, -np.log(sd).sum(axis=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Hierarchy:
-    """A block, read.
-
-    Attributes
-    ----------
-    shapes : dict of str to tuple of int
-        Of the coefficients.
-    others : tuple of str
-        The other unknowns.
-    given : tuple of str
-        Columns that priors read.
-    """
-
-    shapes: dict[str, tuple[int, ...]]
-    others: tuple[str, ...]
-    equations: tuple[Equation, ...]
-    priors: tuple[Prior, ...]
-    map: ScaleMap
-    given: tuple[str, ...]
 
 
 def coefficient_block(
@@ -170,75 +53,35 @@ def coefficient_block(
         Names that are given by data.
     """
     work = _Reading(structure, block, columns)
-    reason = work.check()
-    if reason:
-        return reason
+    try:
+        return CoefficientBlock(_hierarchy(work, structure, block))
+    except NotAffineError as error:
+        return str(error)
+
+
+def _hierarchy(work: _Reading, structure: Structure, block: Block) -> Hierarchy:
+    """Return the parts of a block, or refuse."""
+    work.check()
     coefficients = work.coefficients()
     others = [n for n in block.unknowns if n not in coefficients]
     if not coefficients:
-        return "no coefficient with a Normal prior is affine in its equations"
-    if any(is_discrete(work.rv[n]) for n in others):
-        return "a scale is discrete"
-    held = {work.rv[n] for n in coefficients}
-    free = {work.rv[n] for n in block.unknowns}
-    sigmas: list[Any] = []
-    equations: list[Equation] = []
-    effective: list[TensorVariable] = []
+        raise NotAffineError("no coefficient with a Normal prior is affine in its equations")
+    work.check_scales(others)
     shapes = shapes_of(structure, coefficients)
     if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
-        return f"it has more than {MOST:,} coefficients"
-    for name, (mean, spread) in work.means.items():
-        noisy = work.reads(spread) & free
-        spread = stripped(spread) if noisy else spread
-        if noisy and (spread.type.ndim or work.row_columns(spread)):
-            return f"the noise of {name!r} is not one number for all units"
-        parts = work.effective(mean, free)
-        if any(degree(part, held, work.leaves - held) > 1 for part in parts):
-            return f"the mean of {name!r} is not affine"
-        places = {part: f"{name}|{i}" for i, part in enumerate(parts)}
-        sizes = work.shapes(parts)
-        if sum(int(np.prod(s)) for s in sizes) > MOST:
-            return f"the mean of {name!r} reads more than {MOST:,} effective coefficients"
-        if degree(mean, set(parts), work.leaves - free) > 1:
-            return f"the mean of {name!r} is not affine"
-        equations.append(
-            Equation(
-                name,
-                Expressions(structure, [mean], columns, places),
-                None if noisy else Expressions(structure, [spread], columns),
-                dict(zip(places.values(), sizes, strict=True)),
-                work.families[name] == "LogNormalRV",
-            )
-        )
-        sigmas.append(spread if noisy else None)
-        effective += parts
-    priors, laws = [], []
-    for name in coefficients:
-        family, mean, spread = work.prior(name)
-        shared = spread is not None and not stripped(spread).type.ndim
-        if family in _VECTOR and spread is not None and spread.type.ndim != 2:
-            return f"the groups of {name!r} have different prior covariances"
-        priors.append(Prior(shapes[name], family, shared))
-        laws.append((mean, stripped(spread) if shared and spread is not None else spread))
-    read = [v for law in laws for v in law if v is not None] + effective
+        raise NotAffineError(f"it has more than {MOST:,} coefficients")
+    held = {work.rv[n] for n in coefficients}
+    equations, effective, sigmas = zip(*(work.equation(n, held) for n in work.means), strict=True)
+    priors, laws = zip(*(work.law(n, shapes[n]) for n in coefficients), strict=True)
+    nodes = [part for parts in effective for part in parts]
+    read = [v for v in (*nodes, *sigmas, *(v for law in laws for v in law)) if v is not None]
+    read += [i for n in others for i in work.rv[n].owner.inputs]
     given = sorted(set().union(*(work.static_columns(v) for v in read)))
-    laws = [(_wide(m, work.rv[n]), s) for n, (m, s) in zip(coefficients, laws, strict=True)]
-    try:
-        made = ScaleMap.of(structure.model, others, shapes, effective, sigmas, laws, given)
-    except (NotImplementedError, TypeError, ValueError) as error:
-        return f"the density of its scales cannot be evaluated at many points: {error}"
-    if not 0 < made.dimension <= MOST_SCALES:
-        return f"it has {made.dimension} scales, of at most {MOST_SCALES}"
-    return CoefficientBlock(
-        Hierarchy(shapes, tuple(others), tuple(equations), tuple(priors), made, tuple(given))
-    )
 
+    def build() -> ScaleMap:
+        return ScaleMap.of(structure.model, others, shapes, nodes, sigmas, laws, given)
 
-def _wide(mean: TensorVariable | None, rv: TensorVariable) -> TensorVariable | None:
-    """Return a prior mean in the shape of its coefficient."""
-    import pytensor.tensor as pt
-
-    return None if mean is None else pt.broadcast_to(mean, rv.shape)
+    return Hierarchy(shapes, tuple(others), equations, priors, build, tuple(given))
 
 
 class _Reading:
@@ -262,16 +105,70 @@ class _Reading:
         dims = (self.structure.dims[f.name] for f in self.block.observed)
         return {d for own in dims for d in own if d in self.structure.unit_dims}
 
-    def check(self) -> str:
-        """Read the observed equations; say why they are not Normal."""
+    def check(self) -> None:
+        """Read the observed equations; refuse where they are not Normal."""
         for factor in self.block.observed:
             rv = self.structure.variable(factor.name)
             family = type(rv.owner.op).__name__
-            if family not in (_NORMAL, "LogNormalRV"):
-                return f"{factor.name!r} is not Normal"
+            if family not in (NORMAL, "LogNormalRV"):
+                raise NotAffineError(f"{factor.name!r} is not Normal")
             self.means[factor.name] = tuple(rv.owner.op.dist_params(rv.owner))
             self.families[factor.name] = family
-        return "" if self.means else "no equation reads it"
+        if not self.means:
+            raise NotAffineError("no equation reads it")
+
+    def check_scales(self, names: Sequence[str]) -> None:
+        """Refuse scales that are discrete, too many, or whose priors read rows."""
+        sizes = [int(np.prod(s)) for s in shapes_of(self.structure, names).values()]
+        if not 0 < sum(sizes) <= MOST_SCALES:
+            raise NotAffineError(f"it has {sum(sizes)} scales, of at most {MOST_SCALES}")
+        for name in names:
+            if is_discrete(self.rv[name]):
+                raise NotAffineError(f"{name!r} is discrete")
+            if any(self.row_columns(i) for i in self.rv[name].owner.inputs):
+                raise NotAffineError(f"the prior of {name!r} reads the data")
+
+    def equation(
+        self, name: str, held: set[Variable]
+    ) -> tuple[Equation, list[TensorVariable], TensorVariable | None]:
+        """Return an equation, its effective coefficients, and the noise if that is unknown."""
+        mean, spread = self.means[name]
+        free = set(self.rv.values())
+        noisy = bool(self.reads(spread) & free)
+        spread = stripped(spread) if noisy else spread
+        if noisy and (spread.type.ndim or self.row_columns(spread)):
+            raise NotAffineError(f"the noise of {name!r} is not one number for all units")
+        mean = self.multiplied_out(mean)
+        parts = self.effective(mean)
+        if any(degree(part, held, self.leaves - held) > 1 for part in parts):
+            raise NotAffineError(f"the mean of {name!r} is not affine")
+        places = {part: f"{name}|{i}" for i, part in enumerate(parts)}
+        sizes = self.shapes(parts)
+        if sum(int(np.prod(s)) for s in sizes) > MOST:
+            raise NotAffineError(f"{name!r} reads more than {MOST:,} effective coefficients")
+        if degree(mean, set(parts), self.leaves - free) > 1:
+            raise NotAffineError(f"the mean of {name!r} is not affine")
+        equation = Equation(
+            name,
+            Expressions(self.structure, [mean], self.columns, places),
+            None if noisy else Expressions(self.structure, [spread], self.columns),
+            dict(zip(places.values(), sizes, strict=True)),
+            self.families[name] == "LogNormalRV",
+        )
+        return equation, parts, spread if noisy else None
+
+    def law(
+        self, name: str, shape: tuple[int, ...]
+    ) -> tuple[Prior, tuple[TensorVariable | None, TensorVariable | None]]:
+        """Return the form of a coefficient's prior, and its mean and spread."""
+        family, mean, spread = self.prior(name)
+        if mean is None or spread is None:
+            return Prior(shape, family, False), (None, None)
+        if family in VECTOR and spread.type.ndim != 2:
+            raise NotAffineError(f"the groups of {name!r} have different prior covariances")
+        shared = not stripped(spread).type.ndim
+        wide = pt.broadcast_to(mean, self.rv[name].shape)
+        return Prior(shape, family, shared), (wide, stripped(spread) if shared else spread)
 
     def reads(self, expression: Variable) -> set[Variable]:
         return named_parents([expression], self.leaves)
@@ -287,10 +184,10 @@ class _Reading:
     def prior(self, name: str) -> tuple[str, TensorVariable | None, TensorVariable | None]:
         rv = self.rv[name]
         family = type(rv.owner.op).__name__
-        if family == _FLAT:
+        if family == FLAT:
             return family, None, None
         mean, spread = rv.owner.op.dist_params(rv.owner)
-        if family in _VECTOR:  # one covariance for all groups, made as wide as these
+        if family in VECTOR:  # one covariance for all groups, made as wide as these
             while spread.type.ndim > 2 and _adds_axis(spread):
                 spread = spread.owner.inputs[0]
         return family, mean, spread
@@ -301,9 +198,9 @@ class _Reading:
         found = [
             n
             for n, rv in self.rv.items()
-            if type(rv.owner.op).__name__ in (_NORMAL, *_VECTOR, _FLAT)
+            if type(rv.owner.op).__name__ in (NORMAL, *VECTOR, FLAT)
             and model.rvs_to_transforms.get(rv) is None
-            and not (type(rv.owner.op).__name__ != _FLAT and self._odd(n))
+            and not (type(rv.owner.op).__name__ != FLAT and self._odd(n))
         ]
         sizes = {n: int(np.prod(s)) for n, s in shapes_of(self.structure, found).items()}
         while True:
@@ -346,9 +243,10 @@ class _Reading:
             return {min((held[v] for v in read), key=lambda n: (sizes[n], n))}
         return set()
 
-    def effective(self, mean: TensorVariable, free: set[Variable]) -> list[TensorVariable]:
-        """Return the largest parts of a mean that read unknowns and no rows."""
+    def _flags(self, root: Variable) -> dict[Variable, tuple[bool, bool]]:
+        """Return, for all that an expression is made of, whether it reads unknowns, and rows."""
         lengths = set(self.structure.fixed.values())
+        free = set(self.rv.values())
         flags: dict[Variable, tuple[bool, bool]] = {}
 
         def leaf(v: Variable) -> tuple[bool, bool] | None:
@@ -358,14 +256,20 @@ class _Reading:
                 return False, v in self.rows
             if isinstance(v, Constant):
                 return False, bool(lengths & set(getattr(v.type, "shape", ())))
-            return (False, False) if v.owner is None else None
+            no_value = v.owner is None or isinstance(v.owner.op, Shape | Shape_i)
+            return (False, False) if no_value else None
 
-        for v in _inputs_first(mean, lambda v: leaf(v) is not None):
+        for v in _inputs_first(root, lambda v: leaf(v) is not None):
             own = leaf(v)
             if own is None:
                 parts = [flags[i] for i in v.owner.inputs]
                 own = any(p[0] for p in parts), any(p[1] for p in parts)
             flags[v] = own
+        return flags
+
+    def effective(self, mean: TensorVariable) -> list[TensorVariable]:
+        """Return the largest parts of a mean that read unknowns and no rows."""
+        flags = self._flags(mean)
         found: dict[Variable, None] = {}
         seen: set[Variable] = set()
         stack: list[Variable] = [mean]
@@ -378,7 +282,51 @@ class _Reading:
                 stack.extend(v.owner.inputs)
             else:
                 found[v] = None
-        return list(found)  # type: ignore[arg-type]
+        return [cast("TensorVariable", v) for v in found]
+
+    def multiplied_out(self, mean: TensorVariable) -> TensorVariable:
+        """Return a mean in which numbers multiply coefficients, not rows: s z[g] is (s z)[g].
+
+        Where r is affine in its effective coefficients e, s r(e) = r(s e) - r(0) + s r(0).
+        """
+        for _ in range(MOST_SCALES):
+            flags = self._flags(mean)
+            found = next((v for v in flags if self._scaled(v, flags)), None)
+            if found is None:
+                return mean
+            inputs = list(found.owner.inputs)
+            rows = next(i for i in inputs if all(flags[i]))
+            others = [i for i in inputs if i is not rows]
+            number = pt.mul(*others) if len(others) > 1 else others[0]
+            parts = self.effective(rows)
+            nothing = zip(parts, self.shapes(parts), strict=True)
+            scaled = self._with(rows, {e: _times(e, number) for e in parts})
+            none = self._with(
+                rows, {e: pt.constant(np.zeros(s), dtype=e.dtype) for e, s in nothing}
+            )
+            mean = self._with(mean, {found: scaled - none + number * none})
+        return mean
+
+    def _scaled(self, v: Variable, flags: Mapping[Variable, tuple[bool, bool]]) -> bool:
+        """Whether something is a number that reads unknowns, times rows that read unknowns."""
+        op = getattr(v.owner, "op", None)
+        if not isinstance(op, Elemwise) or not isinstance(op.scalar_op, Mul) or not all(flags[v]):
+            return False
+        unknown = [i for i in v.owner.inputs if flags[i][0]]
+        rows = [i for i in unknown if flags[i][1]]
+        return (
+            len(unknown) > 1
+            and len(rows) == 1
+            and all(all(i.type.broadcastable) for i in v.owner.inputs if i is not rows[0])
+        )
+
+    def _with(
+        self, expression: TensorVariable, change: Mapping[Variable, Variable]
+    ) -> TensorVariable:
+        """Return an expression with parts replaced; what it reads stays what it is."""
+        same = {v: v for v in named_parents([expression], self.leaves)}
+        [out] = graph_replace([expression], {**same, **change}, strict=False)
+        return cast("TensorVariable", out)
 
     def shapes(self, parts: Iterable[TensorVariable]) -> list[tuple[int, ...]]:
         from bayescausal.model.structure.rebuild import evaluate
@@ -386,6 +334,11 @@ class _Reading:
         parts = list(parts)
         found = evaluate([part.shape for part in parts]) if parts else []
         return [tuple(int(k) for k in np.atleast_1d(shape)) for shape in found]
+
+
+def _times(part: TensorVariable, number: TensorVariable) -> TensorVariable:
+    """Return a part times one number, in the shape of the part."""
+    return part * pt.squeeze(number) if number.type.ndim else part * number
 
 
 def _adds_axis(expression: Variable) -> bool:

@@ -111,17 +111,16 @@ class ScaleMap:
         shared = [model[n] for n in given]
         places = [v.type(name=f"given_{v.name}") for v in shared]
 
-        def opened(outputs: Sequence[TensorVariable]) -> list[TensorVariable]:
-            found = model.replace_rvs_by_values(list(outputs))
-            inner = clone_replace(found, dict(zip(shared, places, strict=True)))
+        def opened(found: Sequence[TensorVariable]) -> list[TensorVariable]:
+            inner = clone_replace(list(found), dict(zip(shared, places, strict=True)))
             return [without_checks(v) for v in inner]
 
-        log_prior = model.logp(vars=rvs, jacobian=True) if rvs else pt.constant(0.0)
+        log_prior = model.logp(vars=rvs, jacobian=True)
         noisy = [s for s in sigmas if s is not None]
         spreads = [s for _, s in priors if s is not None]
-        first = [log_prior, *opened([*noisy, *spreads, *rvs])]
+        first = opened([log_prior, *model.replace_rvs_by_values([*noisy, *spreads, *rvs])])
         means = [m for m, _ in priors if m is not None]
-        second = opened([*effective, *means])
+        second = opened(model.replace_rvs_by_values([*effective, *means]))
         free = [
             rv if t is None else t.forward(rv, *rv.owner.inputs)
             for rv, t in ((rv, model.rvs_to_transforms[rv]) for rv in rvs)
@@ -203,7 +202,7 @@ class ScaleMap:
             arrays.append(flat[:, start:stop].reshape(len(flat), *shape))
             start = stop
         found = self._means(arrays, self.given, len(points))
-        return np.concatenate([v.reshape(len(points), -1) for v in found], axis=1)
+        return np.concatenate([v.reshape(len(points), -1) for v in found], axis=1, dtype=float)
 
 
 def _at_many(

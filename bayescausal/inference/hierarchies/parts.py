@@ -1,0 +1,154 @@
+"""What is read off a block whose coefficients can be integrated out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pytensor.graph.utils import MissingInputError
+
+from bayescausal.inference.hierarchies.sparse_gaussian import Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayescausal.annotations import Array
+    from bayescausal.inference.closed_forms.affine import Expressions
+    from bayescausal.inference.hierarchies.scale_map import ScaleMap
+
+__all__ = ["FLAT", "NORMAL", "VECTOR", "Equation", "Hierarchy", "Prior"]
+
+NORMAL = "NormalRV"
+VECTOR = ("MvNormalRV", "MultivariateNormalRV")
+FLAT = "FlatRV"
+
+
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """One observed equation.
+
+    Attributes
+    ----------
+    name : str
+    mean, sigma : Expressions
+        Of columns and effective coefficients; `sigma` is None where the noise is unknown.
+    shapes : dict of str to tuple of int
+        Of the effective coefficients.
+    log : bool
+        Whether the logarithm is Normal.
+    """
+
+    name: str
+    mean: Expressions
+    sigma: Expressions | None
+    shapes: dict[str, tuple[int, ...]]
+    log: bool
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Columns."""
+        more = () if self.sigma is None else self.sigma.reads
+        return tuple(n for n in (*self.mean.reads, *more) if n not in self.shapes)
+
+    @property
+    def size(self) -> int:
+        """Number of effective coefficients."""
+        return sum(int(np.prod(s)) for s in self.shapes.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """The family of a coefficient's prior, and what its precision is made of.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    family : str
+    shared : bool
+        Whether one sd serves all elements.
+    """
+
+    shape: tuple[int, ...]
+    family: str
+    shared: bool
+
+    @property
+    def size(self) -> int:
+        """Rows of residuals: none where the prior is flat."""
+        return 0 if self.family == FLAT else int(np.prod(self.shape))
+
+    @property
+    def weights(self) -> int:
+        """Different entries of the precision."""
+        if self.family in VECTOR:
+            return self.shape[-1] ** 2
+        return min(self.size, 1) if self.shared else self.size
+
+    def terms(self, start: int, base: int) -> Terms | None:
+        """Return the entries of the precision, from a row and a weight on."""
+        if self.family == FLAT:
+            return None
+        places = np.arange(self.size)
+        if self.family not in VECTOR:
+            weight = base + (np.zeros_like(places) if self.shared else places)
+            return Terms(start + places, start + places, np.ones(self.size), weight)
+        k = self.shape[-1]
+        group, inner = places[::k, None], np.arange(k * k)
+        rows, columns = (group + inner // k).ravel(), (group + inner % k).ravel()
+        weight = np.tile(base + inner, len(group))
+        return Terms(start + rows, start + columns, np.ones(len(rows)), weight)
+
+    def precision(self, spread: Array | None, n: int) -> tuple[Array, Array | float]:
+        """Return the entries, shape (n, weights), and half the log-determinants."""
+        if spread is None:
+            return np.zeros((n, 0)), 0.0
+        if self.family in VECTOR:
+            k = self.shape[-1]
+            entries = np.full((n, k, k), np.nan)
+            _, height = np.linalg.slogdet(spread)
+            good = np.isfinite(height)
+            entries[good] = np.linalg.inv(spread[good])
+            return entries.reshape(n, -1), -0.5 * (self.size // k) * height
+        if self.shared:
+            sd = spread.reshape(n, 1)
+            return 1.0 / sd**2, -self.size * np.log(sd[:, 0])
+        sd = np.broadcast_to(spread, (n, *self.shape)).reshape(n, -1)
+        return 1.0 / sd**2, -np.log(sd).sum(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Hierarchy:
+    """A block, read.
+
+    Attributes
+    ----------
+    shapes : dict of str to tuple of int
+        Of the coefficients.
+    others : tuple of str
+        The other unknowns.
+    given : tuple of str
+        Columns that priors read.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    others: tuple[str, ...]
+    equations: tuple[Equation, ...]
+    priors: tuple[Prior, ...]
+    build: Callable[[], ScaleMap]
+    given: tuple[str, ...]
+
+    @cached_property
+    def map(self) -> ScaleMap:
+        """Priors, noise and effective coefficients as functions of the scales.
+
+        Raises
+        ------
+        ArithmeticError
+            If the density of the scales cannot be evaluated at many points.
+        """
+        try:
+            return self.build()
+        except (NotImplementedError, TypeError, ValueError, MissingInputError) as error:
+            raise ArithmeticError(f"the density of its scales is not known: {error}") from error

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: An expression through the lazy names, and its type.
 REVEALED = {
     "bc.estimate(fit, bc.ATE('x', 'y'))": "bayescausal.effects.effect.Effect",
-    "bc.estimate(fit, [bc.ATE('x', 'y'), ate])": "list[bayescausal.effects.effect.Effect]",
+    "bc.estimate(fit, [bc.ATE('x', 'y'), ate])": "bayescausal.effects.listed.Effects",
     "bc.estimate(fit, ate)": "bayescausal.effects.effect.Effect",
     "ate.mean()": "float | xarray.core.dataarray.DataArray",
     "ate.sd()": "float | xarray.core.dataarray.DataArray",

@@ -33,8 +33,9 @@ def one_question(model: pm.Model, data: pd.DataFrame) -> None:
 
 def several_questions(fit: bc.Fit) -> None:
     effects = bc.estimate(fit, [bc.ATE("x", "y"), bc.ATT("x", "y")])
-    assert_type(effects, list[bc.Effect])
+    assert_type(effects[0], bc.Effect)
     assert_type(bc.estimate(fit, effects[0]), bc.Effect)
+    assert_type([effect.mean() for effect in effects], list[float | xr.DataArray])
 
 
 def graphs(model: pm.Model) -> None:

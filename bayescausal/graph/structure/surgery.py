@@ -215,12 +215,33 @@ def rule(
 ) -> bool:
     """Tell whether a rule of do-calculus applies.
 
-    ``number``: 1: z may be left out of what is seen; 2: setting z is seeing it; 3: z may be left
-        out of what is set.
-    ``y``, ``z``: the outcome, and what the rule is about.
-    ``do``, ``given``: what is set and seen besides.
-    Result: whether the separation that the rule asks for holds.
-    Raises EstimandError if there is no such rule, or sets overlap.
+    Parameters
+    ----------
+    number : {1, 2, 3}
+        1: z may be left out of what is seen; 2: setting z is seeing it; 3: z may be left out
+        of what is set.
+    graph : networkx.DiGraph or str
+        The graph.
+    y, z : str or iterable of str
+        The outcome, and what the rule is about.
+    do, given : str or iterable of str
+        What is set and seen besides.
+
+    Returns
+    -------
+    bool
+        Whether the separation that the rule asks for holds.
+
+    Raises
+    ------
+    EstimandError
+        If there is no such rule, or sets overlap.
+
+    Examples
+    --------
+    >>> from bayescausal.graph import rule
+    >>> rule(2, "W -> X -> Y; W -> Y", "Y", "X", given="W")      # the back door
+    True
     """
     if number not in (1, 2, 3):
         raise EstimandError(f"There is no rule {number!r}.", expected="1, 2 or 3.")

@@ -51,7 +51,15 @@ _DAGITTY = {
 def to_text(graph: GraphLike) -> str:
     """Write a graph in the arrow language, one edge on a line.
 
-    Result: Read back by `parse_graph`; the same for graphs that are equal.
+    Parameters
+    ----------
+    graph : networkx.DiGraph or str
+        The graph.
+
+    Returns
+    -------
+    str
+        Read back by `parse_graph`; the same for graphs that are equal.
 
     Examples
     --------
@@ -102,8 +110,17 @@ def to_dagitty(
 ) -> str:
     """Write a graph for dagitty, roles and positions included.
 
-    ``treatment``, ``outcome``: Marked as exposure and outcome.
-    Result: ``dag { ... }``.
+    Parameters
+    ----------
+    graph : networkx.DiGraph or str
+        The graph.
+    treatment, outcome : str or iterable of str, optional
+        Marked as exposure and outcome.
+
+    Returns
+    -------
+    str
+        ``dag { ... }``.
 
     Examples
     --------
@@ -136,8 +153,17 @@ def to_dot(
 ) -> str:
     """Write a graph in DOT, the language of Graphviz.
 
-    ``treatment``, ``outcome``: Filled: the treatment in blue, the outcome in orange.
-    Result: ``digraph { ... }``; latent nodes and bidirected edges are dashed.
+    Parameters
+    ----------
+    graph : networkx.DiGraph or str
+        The graph.
+    treatment, outcome : str or iterable of str, optional
+        Filled: the treatment in blue, the outcome in orange.
+
+    Returns
+    -------
+    str
+        ``digraph { ... }``; latent nodes and bidirected edges are dashed.
 
     Examples
     --------
@@ -183,10 +209,24 @@ def to_mermaid(
 ) -> str:
     """Write a graph as a Mermaid flowchart, as Markdown pages and notebooks draw it.
 
-    ``treatment``, ``outcome``: Filled: the treatment in blue, the outcome in orange.
-    ``direction``: where arrows point: top down, left to right, and back.
-    Result: ``flowchart TD ...``; latent nodes and bidirected edges are dashed.
-    Raises GraphError if `direction` is not one of the four.
+    Parameters
+    ----------
+    graph : networkx.DiGraph or str
+        The graph.
+    treatment, outcome : str or iterable of str, optional
+        Filled: the treatment in blue, the outcome in orange.
+    direction : {"TD", "LR", "BT", "RL"}
+        Where arrows point: top down, left to right, and back.
+
+    Returns
+    -------
+    str
+        ``flowchart TD ...``; latent nodes and bidirected edges are dashed.
+
+    Raises
+    ------
+    GraphError
+        If `direction` is not one of the four.
 
     Examples
     --------
@@ -260,9 +300,20 @@ def to_gml(graph: GraphLike) -> str:
 def to_formulas(graph: GraphLike) -> str:
     """Write a graph as regression formulas, one per node with parents (lavaan's way).
 
-    ``graph``: a graph without isolated nodes, and whose only latent nodes are bidirected edges.
-    Result: ``Y ~ X + Z`` for the parents of Y, ``X ~~ Y`` for a common cause.
-    Raises GraphError if the graph has what formulas cannot say.
+    Parameters
+    ----------
+    graph : networkx.DiGraph or str
+        A graph without isolated nodes, and whose only latent nodes are bidirected edges.
+
+    Returns
+    -------
+    str
+        ``Y ~ X + Z`` for the parents of Y, ``X ~~ Y`` for a common cause.
+
+    Raises
+    ------
+    GraphError
+        If the graph has what formulas cannot say.
 
     Examples
     --------

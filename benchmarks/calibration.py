@@ -155,10 +155,70 @@ def ordered():
     return model, asked, {"units": UNITS}
 
 
+def slopes():
+    """Intercepts and effects of six schools, correlated: a Cholesky factor with an LKJ prior."""
+    school = np.arange(48) % 6
+    with pm.Model(coords={"school": range(6), "of": ["1", "t"], "pupil": range(48)}) as model:
+        mean = pm.Normal("mean", 0, 1, dims="of")
+        chol, _, _ = pm.LKJCholeskyCov("chol", n=2, eta=2, sd_dist=pm.Gamma.dist(4, 4, size=2))
+        s = pm.Gamma("s", 4, 4)
+        own = pm.MvNormal("own", mean, chol=chol, dims=("school", "of"))
+        where = pm.Data("where", school, dims="pupil")
+        t = pm.Bernoulli("t", 0.5, dims="pupil")
+        pm.Normal("y", own[where, 0] + own[where, 1] * t, s, dims="pupil")
+    asked = {"ATE": bc.ATE("t", "y"), "treated": bc.Expected("y", do={"t": 1})}
+    return model, asked, {"units": None, "unit_dims": "pupil"}
+
+
+def crossed():
+    """Effects of five schools and of four teachers, crossed, each with a scale of its own."""
+    place = np.arange(60)
+    coords = {"school": range(5), "teacher": range(4), "pupil": range(60)}
+    with pm.Model(coords=coords) as model:
+        b, s = pm.Normal("b", 0, 1), pm.Gamma("s", 4, 4)
+        one = pm.Normal("one", pm.Normal("mean", 0, 1), pm.Gamma("sd1", 4, 4), dims="school")
+        two = pm.Normal("two", 0, pm.Gamma("sd2", 4, 4), dims="teacher")
+        where = pm.Data("where", place % 5, dims="pupil")
+        who = pm.Data("who", place % 4, dims="pupil")
+        t = pm.Bernoulli("t", 0.5, dims="pupil")
+        pm.Normal("y", one[where] + two[who] + b * t, s, dims="pupil")
+    asked = {"ATE": bc.ATE("t", "y"), "treated": bc.Expected("y", do={"t": 1})}
+    return model, asked, {"units": None, "unit_dims": "pupil"}
+
+
+def curve():
+    """A curve of a covariate, a Gaussian process of learned scale and length, and an effect."""
+    with pm.Model(coords=UNIT) as model:
+        z = pm.Normal("z", 0, 0.7, dims="unit")
+        t = pm.Bernoulli("t", pm.math.sigmoid(z), dims="unit")
+        length, height = pm.InverseGamma("length", 6, 6), pm.Gamma("height", 4, 4)
+        process = pm.gp.HSGP(m=[8], L=[4.0], cov_func=height**2 * pm.gp.cov.ExpQuad(1, ls=length))
+        basis, spectrum = process.prior_linearized(z[:, None])
+        weight = pm.Normal("weight", 0, 1, shape=8)
+        b, s = pm.Normal("b", 0, 1), pm.Gamma("s", 4, 4)
+        pm.Normal("y", basis @ (spectrum * weight) + b * t, s, dims="unit")
+    asked = {"ATE": bc.ATE("t", "y"), "ATT": bc.ATT("t", "y")}
+    return model, asked, {"units": UNITS}
+
+
+def shrinkage():
+    """Six covariates whose coefficients share one scale with a heavy tail."""
+    with pm.Model(coords=UNIT) as model:
+        tau, s = pm.HalfCauchy("tau", 0.5), pm.Gamma("s", 4, 4)
+        beta = pm.Normal("beta", 0, tau, shape=6)
+        x = [pm.Normal(f"x{i}", 0, 1, dims="unit") for i in range(6)]
+        pm.Normal("y", sum(beta[i] * x[i] for i in range(6)), s, dims="unit")
+    asked = {"ATE": bc.ATE("x0", "y"), "treated": bc.Expected("y", do={"x0": 1.0})}
+    return model, asked, {"units": UNITS}
+
+
 FAMILIES = {
     f.__name__: f
-    for f in (linear, mediator, logistic, poisson, ordered, hierarchical, instrument, panel)
-}
+    for f in (
+        linear, mediator, logistic, poisson, ordered, hierarchical, instrument, panel,
+        slopes, crossed, curve, shrinkage,
+    )
+}  # fmt: skip
 
 
 def run(name: str, replicates: int, folder: Path | None = None, executor=None, **options):

@@ -34,6 +34,10 @@ def test_the_families_are_those_promised():
         "hierarchical",
         "instrument",
         "panel",
+        "slopes",
+        "crossed",
+        "curve",
+        "shrinkage",
     }
 
 

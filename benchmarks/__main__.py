@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
-from benchmarks import ate, graph, growth, refits, sampling
+from benchmarks import ate, graph, growth, hierarchies, refits, sampling
 from benchmarks.harness import HERE, Table, machine, render, write
 from benchmarks.models import MODELS
 
@@ -30,6 +30,7 @@ GROUPS: dict[str, Group] = {
     "sampling": lambda given: sampling.run(given.quick, given.python),
     "refits": lambda given: refits.run(given.quick),
     "growth": lambda given: growth.run(given.quick),
+    "hierarchies": lambda given: hierarchies.run(given.quick),
     "graph": lambda given: graph.run(given.quick),
 }
 

@@ -107,11 +107,11 @@ def fit(
     """Condition a model on data and draw from the posterior.
 
     The posterior is split into independent blocks, and each block drawn by the fastest method
-    that is exact: independent draws where a conjugate form fits, NUTS on sufficient statistics
-    where the equations can be compressed, NUTS on the rows otherwise. Discrete latents of few
-    states are summed out and Normal latents, group effects and empty cells integrated out where
-    their form is known; they are drawn back from their exact conditionals. ``fit.methods`` says
-    which.
+    that is exact: independent draws where a conjugate form fits or coefficients can be integrated
+    out of Normal equations (random slopes, curves, shrinkage), NUTS on sufficient statistics where
+    the equations can be compressed, NUTS on the rows otherwise. Discrete latents of few states are
+    summed out and Normal latents, group effects and empty cells integrated out where their form is
+    known; they are drawn back from their exact conditionals. ``fit.methods`` says which.
 
     Parameters
     ----------

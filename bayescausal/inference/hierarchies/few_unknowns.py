@@ -1,6 +1,6 @@
 r"""Draws of a few unknowns from a density that can be evaluated at many points at once.
 
-A mixture of Student-t distributions is fitted to the density: first at the mode, with the curvature
+A mixture of Student-t distributions is fitted to the density: first at the modes, with the curvature
 there, then by a few rounds of *adaptive importance sampling*, in which the components move to the
 weighted mean and covariance of what each of them explains [1]_. From the last mixture the draws are
 made by *independence Metropolis-Hastings*, which leaves the density exactly invariant, thinned
@@ -47,9 +47,12 @@ TAIL, ACCEPTED, EFFECTIVE = 0.7, 0.3, 0.4
 #: The shape of the tail up to which a mixture covers it.
 LIGHT = 0.4
 #: Correlation of neighbours up to which draws are thinned, and the most thinning.
-NEIGHBOURS, THIN = 0.25, 12
+NEIGHBOURS, THIN = 0.2, 12
 #: Components that a round adds, steps of expectation-maximisation, the width of what finds tails.
 ADDED, STEPS, WIDE = 3, 8, 2.0
+#: Points from which a mode is looked for, how far they lie apart, and how many nats below the
+#: highest mode another still counts.
+CLIMBS, APART, DEEP = 6, 1.0, 12.0
 #: Proposals before the first draw.
 WARM = 100
 
@@ -93,7 +96,7 @@ def draw_density(
             found = np.asarray(log_density(points), dtype=float)
         return np.where(np.isfinite(found), found, -np.inf)
 
-    mixture, ratio = _fitted(value, _at_mode(value, starts), rng)
+    mixture, ratio = _fitted(value, _modes(value, starts), rng)
     rejected = 1 - _checked(ratio)
     thin = int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
     points = mixture.draw(WARM + thin * size, rng)
@@ -236,25 +239,24 @@ def _factor(covariance: Array) -> Array | None:
 
 
 def _fitted(
-    value: LogDensity, found: tuple[Array, Array], rng: np.random.Generator
+    value: LogDensity, found: list[tuple[Array, Array]], rng: np.random.Generator
 ) -> tuple[_Mixture, Array]:
     """Return a mixture that is near to the density, and ratios at points drawn from it.
 
-    It starts from the mode and the curvature there.
+    It starts from the modes and the curvature there.
 
     The points of all rounds count, weighted by the mixture of the mixtures that they were drawn
     from.
     """
-    centre, covariance = found
-    factor = np.linalg.cholesky(covariance)
-    # narrow, as it is at the mode, and wide, for tails and for modes that lie beside it
+    factors = [np.linalg.cholesky(covariance) for _, covariance in found]
+    # narrow, as it is at a mode, and wide, for tails and for modes that lie beside it
     mixture = _Mixture(
-        np.array([0.6, 0.3, 0.1]),
-        np.stack([centre] * 3),
-        np.stack([factor, 1.5 * factor, 3.0 * factor]),
+        np.tile([0.6, 0.3, 0.1], len(found)) / len(found),
+        np.repeat([centre for centre, _ in found], 3, axis=0),
+        np.concatenate([[f, 1.5 * f, 3.0 * f] for f in factors]),
     )
     used: list[_Mixture] = []
-    points, heights = np.zeros((0, len(centre))), np.zeros(0)
+    points, heights = np.zeros((0, mixture.centres.shape[1])), np.zeros(0)
     sure, best = 0, 0.0
     for _ in range(ROUNDS):
         fresh = mixture.draw(ROUND, rng)
@@ -293,28 +295,50 @@ def _effective(ratio: Array) -> float:
 # --------------------------------------------------------------------------- the mode
 
 
-def _at_mode(value: LogDensity, starts: Array) -> tuple[Array, Array]:
-    """Return the highest point that Newton's method finds, and the covariance of the bell there."""
+def _modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
+    """Return points that Newton's method climbs to, and the covariance of the bell at each.
+
+    It starts from the highest of some points, and from others that lie apart from these: a density
+    can have several modes, such as that of loadings whose sign is open.
+    """
     heights = value(starts)
-    if not np.isfinite(heights).any():
+    order = np.argsort(-heights)
+    begun: list[Array] = []
+    for point in starts[order[np.isfinite(heights[order])]]:
+        if len(begun) < CLIMBS and all(np.abs(point - b).max() > APART for b in begun):
+            begun.append(point)
+    if not begun:
         raise ArithmeticError("there is no density at any start")
-    at = np.asarray(starts[np.argmax(heights)], dtype=float)
-    height = float(heights.max())
-    step = 1e-3
+    found: list[tuple[float, Array, Array]] = []
+    for start in begun:
+        height, at = _climb(value, start)
+        _, curve = _derivatives(value, at, height, 1e-2)
+        values, vectors = np.linalg.eigh(-curve)
+        spread = 1.0 / np.clip(values, 1 / 9.0, 1e12)  # no direction wider than sd 3
+        covariance = np.asarray((vectors * spread) @ vectors.T)
+        gaps = [at - other for _, other, _ in found]
+        if all(gap @ np.linalg.solve(covariance, gap) > 1.0 for gap in gaps):
+            found.append((height, at, covariance))
+    top = max(height for height, _, _ in found)
+    return [(at, covariance) for height, at, covariance in found if height > top - DEEP]
+
+
+def _climb(value: LogDensity, start: Array) -> tuple[float, Array]:
+    """Return the height and the place of a mode, near enough for a proposal."""
+    at = np.asarray(start, dtype=float)
+    height = float(value(at[None])[0])
     for _ in range(60):
-        slope, curve = _derivatives(value, at, height, step)
-        push = _newton(slope, curve)
-        lengths = 0.5 ** np.arange(12)
-        tried = at + lengths[:, None] * push
+        push = _newton(*_derivatives(value, at, height, 1e-3))
+        tried = at + 0.5 ** np.arange(12)[:, None] * push
         found = value(tried)
         best = int(np.argmax(found))
-        if not found[best] > height + 1e-6:
+        gain = found[best] - height
+        if not gain > 0:
             break
         at, height = tried[best], float(found[best])
-    _, curve = _derivatives(value, at, height, 1e-2)
-    values, vectors = np.linalg.eigh(-curve)
-    spread = 1.0 / np.clip(values, 1 / 9.0, 1e12)  # no direction wider than sd 3
-    return at, np.asarray((vectors * spread) @ vectors.T)
+        if gain < 1e-2:
+            break
+    return height, at
 
 
 def _newton(slope: Array, curve: Array) -> Array:

@@ -21,6 +21,7 @@ import pymc as pm
 import bayescausal as bc
 
 UNITS = 50
+OTHER_SIZES = "48 in hierarchical and slopes, 60 in crossed, 12 x 4 in the panel"
 UNIT = {"unit": [0]}
 
 
@@ -310,7 +311,7 @@ def markdown(studies) -> str:
             )
     return "\n".join(
         [
-            HEAD.format(units=f"{UNITS} (48 in the hierarchical family, 12 x 4 in the panel)"),
+            HEAD.format(units=f"{UNITS} ({OTHER_SIZES})"),
             *_short(studies),
             "## Verdicts",
             "",

@@ -1,12 +1,12 @@
 r"""Draws of a few unknowns from a density that can be evaluated at many points at once.
 
-A mixture of Student-t distributions is fitted to the density: first at the modes, with the curvature
-there, then by a few rounds of *adaptive importance sampling*, in which the components move to the
-weighted mean and covariance of what each of them explains [1]_. From the last mixture the draws are
-made by *independence Metropolis-Hastings*, which leaves the density exactly invariant, thinned
-until neighbours are nearly independent [2]_. How well the mixture fits is measured: the share of
-proposals that is accepted, and the shape k of the generalised Pareto tail of the importance ratios
-[3]_. Where it does not fit, there are no draws.
+A mixture of Student-t distributions is fitted to the density: first at the modes, with the
+curvature there, then by a few rounds of *adaptive importance sampling*, in which the components
+move to the weighted mean and covariance of what each of them explains [1]_. From the last mixture
+the draws are made by *independence Metropolis-Hastings*, which leaves the density exactly
+invariant, thinned until neighbours are nearly independent [2]_. How well the mixture fits is
+measured: the share of proposals that is accepted, and the shape k of the generalised Pareto tail of
+the importance ratios [3]_. Where it does not fit, there are no draws.
 
 References
 ----------

@@ -280,7 +280,7 @@ the content that an HDI of so many effective draws has under a normal posterior 
 errors. For strongly skewed posteriors, such as that of the log-likelihood, the content is another
 one, and the effect on a unit of a discrete outcome takes whole values, so that its intervals hold
 more: coverage decides nothing. The coverage of `unit` is averaged over twenty units of each data
-set; its ranks take one of them in turn. Units: {units} per data set.
+set; its ranks take one of them in turn. Units per data set: {units}.
 
 What so many data sets can find is limited: 1,000 find a posterior sd that is 10 % too small with
 probability .64 outside the 99 % band (.87 outside the 95 % band), 500 with .28 (.56), 250 with .13

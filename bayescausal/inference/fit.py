@@ -125,7 +125,7 @@ def fit(
         Variables without a column are latent; empty cells of continuous variables are imputed.
         Default: what the model itself was observed to be.
     method : {"auto", "exact", "compressed", "nuts", "laplace"}
-        ``"auto"`` as above. ``"exact"`` refuses a model with a block that has no conjugate form,
+        ``"auto"`` as above. ``"exact"`` refuses a model with a block that has no closed form,
         ``"compressed"`` one with an equation that cannot be compressed (see
         :func:`bayescausal.compress`). ``"nuts"`` takes the plain path: nothing compressed, nothing
         integrated out.

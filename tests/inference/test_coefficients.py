@@ -321,6 +321,17 @@ def test_fit_says_so_and_repeats_itself():
     np.testing.assert_array_less(0, first.posterior["sd"])
 
 
+def test_a_refitter_repeats_itself_and_a_fit():
+    """What is kept between refits has no state: same data and seed, same draws."""
+    data = {n: v for n, v in table().items() if n in ("y", "x", "g")}
+    options = {"draws": 100, "chains": 2}
+    refitter = bc.Refitter(model_of(intercepts_noncentred), list(data), **options)
+    found = [refitter.fit(data, seed=3).posterior for _ in range(3)]
+    plain = bc.fit(model_of(intercepts_noncentred), data, seed=3, progressbar=False, **options)
+    for posterior in (*found[1:], plain.posterior):
+        xr.testing.assert_equal(found[0], posterior)
+
+
 @pytest.mark.slow  # Markov chains on the rows
 @pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS")
 @pytest.mark.parametrize("form", [intercepts_noncentred, slopes_cholesky, curve])

@@ -170,7 +170,7 @@ class CoefficientBlock:
         """
         rng = np.random.default_rng(seed)
         posterior = _Posterior(self.hierarchy, statistics)
-        points = draw_density(posterior.log_density, posterior.map.starts(), size, rng)
+        points = draw_density(posterior.log_density, posterior.map.starts, size, rng)
         return posterior.draw(points, rng)
 
 

@@ -66,6 +66,10 @@ class ScaleMap:
         Names and unconstrained shapes of the scales.
     coefficients : dict of str to tuple of int
         Names and shapes of the coefficients, laid out one after the other.
+    given : dict of str to ndarray
+        Columns that priors read.
+    starts : ndarray, shape (n, dimension)
+        Points among which one is likely. Drawn once: a function of them repeats itself.
     """
 
     sizes: tuple[tuple[str, tuple[int, ...]], ...]
@@ -73,7 +77,7 @@ class ScaleMap:
     given: Mapping[str, Array]
     _scales: Callable[..., list[Array]]
     _means: Callable[..., list[Array]]
-    _draw: Callable[[], list[Array]]
+    starts: Array
     _which: tuple[Sequence[bool], Sequence[bool]]
 
     @classmethod
@@ -138,7 +142,7 @@ class ScaleMap:
             {},
             _at_many(first, inputs, places),
             _at_many(second, inputs | dict(zip(own, shapes.values(), strict=True)), places),
-            draw,
+            _starts(draw, sum(int(np.prod(shape)) for _, shape in sizes)),
             ([s is not None for s in sigmas], [s is not None for _, s in priors]),
         )
 
@@ -150,18 +154,6 @@ class ScaleMap:
     def dimension(self) -> int:
         """The number of unconstrained scales."""
         return sum(int(np.prod(shape)) for _, shape in self.sizes)
-
-    def starts(self) -> Array:
-        """Return points among which one is likely: draws from the prior and about zero."""
-        rng = np.random.default_rng(1)
-        found = [0.5 * rng.standard_normal((STARTS, self.dimension))]
-        try:
-            drawn = [np.concatenate([np.ravel(v) for v in self._draw()]) for _ in range(STARTS)]
-            found.append(np.stack(drawn))
-        except (NotImplementedError, ValueError):  # an improper prior has no draws
-            pass
-        whole = np.concatenate(found)
-        return np.asarray(whole[np.isfinite(whole).all(axis=1)])
 
     def _split(self, points: Array) -> list[Array]:
         out, start = [], 0
@@ -203,6 +195,18 @@ class ScaleMap:
             start = stop
         found = self._means(arrays, self.given, len(points))
         return np.concatenate([v.reshape(len(points), -1) for v in found], axis=1, dtype=float)
+
+
+def _starts(draw: Callable[[], list[Array]], dimension: int) -> Array:
+    """Return draws from the prior of the scales, and points about zero."""
+    found = [0.5 * np.random.default_rng(1).standard_normal((STARTS, dimension))]
+    try:
+        drawn = [np.concatenate([np.ravel(v) for v in draw()]) for _ in range(STARTS)]
+        found.append(np.stack(drawn))
+    except (NotImplementedError, ValueError):  # an improper prior has no draws
+        pass
+    whole = np.concatenate(found)
+    return np.asarray(whole[np.isfinite(whole).all(axis=1)])
 
 
 def _at_many(
@@ -311,7 +315,7 @@ def affine_map(made: ScaleMap, shapes: Mapping[str, tuple[int, ...]]) -> AffineM
     ArithmeticError
         If an array has too many elements of which rows read several.
     """
-    points = made.starts()
+    points = made.starts
     size = sum(int(np.prod(s)) for s in shapes.values())
     points = points[[0, len(points) - 1]]
     zero = made.rows(points, np.zeros((2, size)))

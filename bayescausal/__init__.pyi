@@ -122,6 +122,14 @@ from .sensitivity.priors.prior_sensitivity import prior_sensitivity as prior_sen
 from .sensitivity.priors.prior_posterior import prior_posterior as prior_posterior
 from .sensitivity.priors.prior_posterior import PriorPosterior as PriorPosterior
 
+# other ways to the same number
+from . import estimators as estimators
+
+# study designs as structural models
+from . import designs as designs
+from .model.design import Design as Design
+from .model.design import Assumption as Assumption
+
 # worlds with known answers
 from . import datasets as datasets
 from .datasets.exercises import exercise as exercise

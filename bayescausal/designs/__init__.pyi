@@ -1,0 +1,3 @@
+"""The designs, in the order of the guide."""
+
+__all__: list[str]

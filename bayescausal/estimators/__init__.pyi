@@ -1,0 +1,3 @@
+"""The estimators, from the simplest on."""
+
+__all__: list[str]

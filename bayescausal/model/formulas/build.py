@@ -24,6 +24,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayescausal.model.formulas.beyond import beyond, ranked, times
+from bayescausal.model.formulas.curves.curves import add_curve
 from bayescausal.model.formulas.families import choose_families, response_scale
 from bayescausal.model.formulas.frame import as_frame
 from bayescausal.model.formulas.groups import add_group
@@ -66,7 +67,9 @@ def model_from_formulas(
         ``"y ~ x * z + (1 | batch)"``, one for each modelled variable; a text has one on each
         line. Terms: products ``:`` and ``*``, ``I(x**2)``, ``log(x)`` and other functions of one
         unit, ``center(x)``, ``scale(x)``, ``C(x)``, ``bs(x, df=5)``, ``ns(x, df=4)``,
-        ``poly(x, 2)``, ``offset(x)``, group effects ``(1 + x | g)`` and ``(x || g)``.
+        ``poly(x, 2)``, ``offset(x)``, group effects ``(1 + x | g)`` and ``(x || g)``; curves that
+        learn their shape: ``s(x)``, ``s(x, by=g)``, ``s(x, z)``, ``hsgp(x)``, ``mono(x)``,
+        ``hill(x)``, alone or multiplied, ``t * s(x)``.
     families : mapping of str to str, optional
         The distribution of each variable, ``"gaussian"`` where none is named: ``student-t``,
         ``bernoulli``, ``binomial(trials=n)``, ``poisson``, ``negative binomial``, ``gamma``,
@@ -212,6 +215,8 @@ class Equation:
             parts.append([offset.symbolic] * max(len(self.contrasts), 1))
         for group in self.formula.groups:
             parts.append(add_group(self, group))
+        for curve in self.formula.curves:
+            parts.append(add_curve(self, curve))
         etas = [_total([p[k] for p in parts]) for k in range(max(len(self.contrasts), 1))]
         eta = etas[0]
         if self.contrasts:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.model.formulas.values import Value
 
-__all__ = ["Categories", "Piecewise", "Polynomials", "spline"]
+__all__ = ["Categories", "Piecewise", "Polynomials", "natural_pieces", "spline"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +158,10 @@ class Piecewise:
         x = self.value.symbolic
         place: Any = pt.zeros_like(x, dtype="int64")
         left: Any = float(self.breaks[0])
-        for before, knot in zip(self.breaks[:-2], self.breaks[1:-1], strict=True):
+        for k, knot in enumerate(self.breaks[1:-1], start=1):
             beyond = pt.ge(x, knot)
-            place = place + pt.cast(beyond, "int64")
-            left = left + pt.switch(beyond, float(knot - before), 0.0)
+            place = pt.switch(beyond, np.int64(k), place)
+            left = pt.switch(beyond, float(knot), left)
         t = x - left
         out = tables[-1][place]
         for table in reversed(tables[:-1]):
@@ -337,19 +337,36 @@ def _breaks(
 
 def _natural(label: str, value: Value, knots: np.ndarray) -> Piecewise:
     """Return the cardinal natural cubic spline without its first column, straight outside."""
-    count = len(knots)
-    if count == 2:
+    if len(knots) == 2:
         slope = 1.0 / (knots[1] - knots[0])
         return Piecewise(label, value, knots, np.array([[[0.0, slope, 0.0, 0.0]]]))
-    inner = CubicSpline(knots, np.eye(count)[:, 1:], bc_type="natural")
-    pieces = np.moveaxis(inner.c[::-1], 0, 2)  # (M, K, 4), constant first
+    return Piecewise(label, value, *natural_pieces(knots, np.eye(len(knots))[:, 1:]))
+
+
+def natural_pieces(knots: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return natural cubic splines through heights at knots, straight outside.
+
+    Parameters
+    ----------
+    knots : ndarray, (M,)
+    heights : ndarray, (M, K)
+        One column for each spline.
+
+    Returns
+    -------
+    breaks : ndarray, (M + 2,)
+    powers : ndarray, (M + 1, K, 4)
+        As in :class:`Piecewise`.
+    """
+    inner = CubicSpline(knots, heights, bc_type="natural")
+    pieces = np.moveaxis(inner.c[::-1], 0, 2)  # (M - 1, K, 4), constant first
     rise = [inner(knots[0], 1), inner(knots[-1], 1)]
     ends = [inner(knots[0]), inner(knots[-1])]
     width = knots[-1] - knots[0]
     first = np.stack([ends[0] - rise[0] * width, rise[0], 0 * rise[0], 0 * rise[0]], axis=1)
     last = np.stack([ends[1], rise[1], 0 * rise[1], 0 * rise[1]], axis=1)
     breaks = np.r_[knots[0] - width, knots, knots[-1] + width]
-    return Piecewise(label, value, breaks, np.concatenate([first[None], pieces, last[None]]))
+    return breaks, np.concatenate([first[None], pieces, last[None]])
 
 
 def _poly(label: str, value: Value, seen: Array | None, degree: int, mark: str) -> Polynomials:

@@ -32,6 +32,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from bayescausal.model.formulas.curves.curve_terms import split_curves
 from bayescausal.model.formulas.tokens import (
     pointed,
     refuse_explosions,
@@ -43,6 +44,8 @@ from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from bayescausal.model.formulas.curves.curve_terms import CurveTerm
 
 __all__ = ["Formula", "GroupTerm", "TermText", "parse_formula", "parse_formulas", "split_formulas"]
 
@@ -108,6 +111,8 @@ class Formula:
         The other terms.
     groups : tuple of GroupTerm
         The group effects.
+    curves : tuple of CurveTerm
+        The products with curves in them.
     """
 
     text: str
@@ -115,6 +120,16 @@ class Formula:
     intercept: bool
     terms: tuple[TermText, ...]
     groups: tuple[GroupTerm, ...]
+    curves: tuple[CurveTerm, ...] = ()
+
+    @property
+    def factors(self) -> list[tuple[str, bool]]:
+        """All factors, and whether each is the name of a variable."""
+        terms = [*self.terms, *(t for g in self.groups for t in g.terms), *self.curves]
+        found = [f for t in terms for f in zip(t.factors, t.lookup, strict=True)]
+        arguments = [a for t in self.curves for c in t.curves for a in c.arguments]
+        arguments += [a for t in self.curves for a in t.lines]
+        return found + [(a, False) for a in arguments]
 
 
 def split_formulas(formulas: str | Iterable[str]) -> list[str]:
@@ -178,8 +193,9 @@ def parse_formula(text: str) -> Formula:
         )
     response = _response(left, text)
     fixed, groups = _cut_groups(right, text)
-    intercept, terms = _terms(fixed, text)
-    return Formula(text, response, intercept, terms, tuple(groups))
+    intercept, found = _terms(fixed, text)
+    terms, curves = split_curves(found, text)
+    return Formula(text, response, intercept, terms, tuple(groups), curves)
 
 
 # ------------------------------------------------------------------------------- private

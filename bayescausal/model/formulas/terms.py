@@ -14,7 +14,6 @@ References
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ import numpy as np
 import pytensor.tensor as pt
 
 from bayescausal.model.formulas.columns import Categories, Piecewise, Polynomials, spline
+from bayescausal.model.formulas.curves.harmonics import Harmonics
 from bayescausal.model.formulas.tokens import pointed
 from bayescausal.model.formulas.values import (
     Value,
@@ -31,10 +31,12 @@ from bayescausal.model.formulas.values import (
     evaluate_factor,
     names_in,
     number_of,
+    unparsed,
 )
 from bayescausal.types import FormulaError, closest
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Mapping, Sequence
 
     from pytensor.tensor.variable import TensorVariable
@@ -42,9 +44,9 @@ if TYPE_CHECKING:
     from bayescausal.model.formulas.parse import Formula, TermText
     from bayescausal.model.formulas.variables import Column
 
-__all__ = ["Effect", "Scope", "effects_of", "plain_dim", "safe"]
+__all__ = ["Effect", "Scope", "effects_of", "factor_of", "plain_dim", "product_of", "safe"]
 
-Vector = Categories | Piecewise | Polynomials
+Vector = Categories | Piecewise | Polynomials | Harmonics
 
 
 def safe(label: str) -> str:
@@ -178,7 +180,7 @@ def effects_of(
         numbers: dict[str, Value] = {}
         vectors: dict[str, Vector] = {}
         for text, lookup in zip(term.factors, term.lookup, strict=True):
-            found = _factor(text, lookup, formula, scope)
+            found = factor_of(text, lookup, formula, scope)
             if isinstance(found, Value):
                 numbers[text] = found
             else:
@@ -208,7 +210,7 @@ def effects_of(
             effects.append(
                 Effect(
                     safe(":".join(_label(t) for t, _ in used)),
-                    _product(list(numbers.values())),
+                    product_of(list(numbers.values())),
                     tuple(kept.values()),
                     frozenset(name for names in reads for name in names),
                     sum(1 if lookup else degree_of(t, formula.text) for t, lookup in used),
@@ -222,7 +224,7 @@ def _label(text: str) -> str:
     return text.replace("`", "")
 
 
-def _product(values: list[Value]) -> Value | None:
+def product_of(values: list[Value]) -> Value | None:
     if not values:
         return None
     symbolic, numeric = values[0].symbolic, values[0].numeric
@@ -268,7 +270,7 @@ def _codings(categories: list[str], spanned: set[frozenset[str]]) -> list[dict[s
     return products
 
 
-def _factor(text: str, lookup: bool, formula: Formula, scope: Scope) -> Value | Vector:
+def factor_of(text: str, lookup: bool, formula: Formula, scope: Scope) -> Value | Vector:
     """Return one factor as a number or as several columns."""
     if lookup:
         column = scope.columns[text]
@@ -296,21 +298,14 @@ def _factor(text: str, lookup: bool, formula: Formula, scope: Scope) -> Value | 
             raise FormulaError(
                 f"{text!r} has {len(arguments)} arguments.{mark}", expected=f"{kind}(x, 4)."
             )
-        inner = _unparse(arguments[0], quoted)
+        inner = unparsed(arguments[0], quoted)
         value = evaluate_factor(inner, floats, formula.text)
         return spline(kind, _label(text), value, options, mark)
     if kind == "offset":
         if len(arguments) != 1:
             raise FormulaError(f"offset() takes one argument.{mark}")
-        return evaluate_factor(_unparse(arguments[0], quoted), floats, formula.text)
+        return evaluate_factor(unparsed(arguments[0], quoted), floats, formula.text)
     return evaluate_factor(text, floats, formula.text)
-
-
-def _unparse(node: ast.AST, quoted: Mapping[str, str]) -> str:
-    text = ast.unparse(node)
-    for key, name in quoted.items():
-        text = text.replace(key, f"`{name}`")
-    return text
 
 
 def _categories(

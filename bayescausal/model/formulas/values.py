@@ -29,7 +29,16 @@ from bayescausal.types import FormulaError, closest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["FUNCTIONS", "Value", "call_of", "degree_of", "evaluate_factor", "names_in", "number_of"]
+__all__ = [
+    "FUNCTIONS",
+    "Value",
+    "call_of",
+    "degree_of",
+    "evaluate_factor",
+    "names_in",
+    "number_of",
+    "unparsed",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +161,9 @@ def call_of(text: str, formula: str) -> tuple[str, list[ast.expr], dict[str, Any
         return "", [], {}, quoted
     options = {}
     for keyword in tree.keywords:
+        if keyword.arg == "by" and isinstance(keyword.value, ast.Name):
+            options["by"] = quoted.get(keyword.value.id, keyword.value.id)
+            continue
         try:
             options[str(keyword.arg)] = ast.literal_eval(keyword.value)
         except ValueError as error:
@@ -161,6 +173,14 @@ def call_of(text: str, formula: str) -> tuple[str, list[ast.expr], dict[str, Any
                 expected="a constant, such as df=4.",
             ) from error
     return _function_name(tree.func, text, formula), list(tree.args), options, quoted
+
+
+def unparsed(node: ast.AST, quoted: Mapping[str, str]) -> str:
+    """Return a part of a factor as text, names in backticks again."""
+    text = ast.unparse(node)
+    for key, name in quoted.items():
+        text = text.replace(key, f"`{name}`")
+    return text
 
 
 def number_of(node: ast.expr, text: str, formula: str) -> Any:
@@ -288,7 +308,7 @@ class _Evaluator:
             )
         known = {"I", "center", "scale", "standardize", *FUNCTIONS}
         if name not in known:
-            vectors = {"C", "bs", "ns", "cr", "poly"}
+            vectors = {"C", "bs", "ns", "cr", "poly", "s", "hsgp", "mono", "hill"}
             if name in vectors:
                 raise FormulaError(
                     f"{name}() gives several columns and cannot stand inside {self.text!r}.{mark}",
@@ -297,7 +317,8 @@ class _Evaluator:
             raise FormulaError(
                 f"{name}() is no function of formulas.{mark}",
                 names=closest(name, known | vectors)[:1],
-                remedy=f"Functions: {', '.join(FUNCTIONS)}, center, scale, C, bs, ns, cr, poly.",
+                remedy=f"Functions: {', '.join(FUNCTIONS)}, center, scale, C, bs, ns, cr, poly, "
+                "s, hsgp, mono, hill.",
             )
         if node.keywords:
             raise FormulaError(

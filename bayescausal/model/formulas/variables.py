@@ -139,11 +139,9 @@ def read_names(
 def _reads(formula: Formula, choice: FamilyChoice) -> list[str]:
     """Return the variables on the right side of a formula."""
     found: dict[str, None] = {}
-    terms = [*formula.terms, *(t for g in formula.groups for t in g.terms)]
-    for term in terms:
-        for factor, lookup in zip(term.factors, term.lookup, strict=True):
-            names = [factor] if lookup else names_in(factor, formula.text)
-            found.update(dict.fromkeys(names))
+    for factor, lookup in formula.factors:
+        names = [factor] if lookup else names_in(factor, formula.text)
+        found.update(dict.fromkeys(names))
     for group in formula.groups:
         found.update(dict.fromkeys(group.group))
     if isinstance(choice.trials, str):
@@ -155,10 +153,9 @@ def _uses(name: str, formulas: Mapping[str, Formula], grouping: bool) -> frozens
     """Return how a column is read: as a group, in C(), or as it is ("x")."""
     found = {"group"} if grouping else set()
     for formula in formulas.values():
-        for term in [*formula.terms, *(t for g in formula.groups for t in g.terms)]:
-            for factor, lookup in zip(term.factors, term.lookup, strict=True):
-                if name in ([factor] if lookup else names_in(factor, formula.text)):
-                    found.add("x" if lookup or call_of(factor, formula.text)[0] != "C" else "C")
+        for factor, lookup in formula.factors:
+            if name in ([factor] if lookup else names_in(factor, formula.text)):
+                found.add("x" if lookup or call_of(factor, formula.text)[0] != "C" else "C")
     return frozenset(found)
 
 

@@ -1,0 +1,1 @@
+"""Curves in formulas: read, and added to a model."""

@@ -1,0 +1,180 @@
+"""Reading curves in formulas: ``s(x)``, ``s(x, by=g)``, ``s(x, z)``, ``hsgp(x)``, ``mono(x)``.
+
+A penalised spline is a line and a curve about it, so ``s(x)`` is read as the ordinary term ``x``
+and a curve; ``t:s(x)`` as ``t:x`` and a curve times ``t``; ``s(x, z)`` as ``x + z + x:z`` and
+the products of lines and curves; ``by=g`` as a product with ``g``. The other curves have no line.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from bayescausal.model.formulas.tokens import pointed
+from bayescausal.model.formulas.values import call_of, unparsed
+from bayescausal.types import FormulaError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.model.formulas.parse import Formula, TermText
+
+__all__ = ["CURVES", "Curve", "CurveTerm", "split_curves"]
+
+#: The functions of formulas that are curves, and how many arguments each takes at most.
+CURVES = {"s": 2, "hsgp": 3, "mono": 1, "hill": 1}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve.
+
+    Attributes
+    ----------
+    kind : str
+        A name in :data:`CURVES`.
+    arguments : tuple of str
+        What it is a curve in.
+    options : mapping of str to object
+    text : str
+        As written in the formula.
+    """
+
+    kind: str
+    arguments: tuple[str, ...]
+    options: Mapping[str, Any] = field(hash=False, compare=False)
+    text: str = field(hash=False, compare=False)
+
+    @property
+    def label(self) -> str:
+        """The curve without its options."""
+        return f"{self.kind}({', '.join(self.arguments)})".replace("`", "")
+
+    def mark(self, formula: Formula) -> str:
+        """Return lines that point at the curve, for messages."""
+        return pointed(formula.text, self.text)
+
+    def checked(self, known: set[str], formula: Formula) -> Mapping[str, Any]:
+        """Return the options; refuse unknown ones."""
+        odd = [o for o in self.options if o not in known]
+        if odd:
+            raise FormulaError(
+                f"{self.kind}() takes no option {odd[0]!r}.{self.mark(formula)}",
+                expected=", ".join(sorted({*known, "by"})) + ".",
+            )
+        return self.options
+
+
+@dataclass(frozen=True)
+class CurveTerm:
+    """A product with a curve in it.
+
+    Attributes
+    ----------
+    curves : tuple of Curve
+    factors, lookup : tuple
+        The other factors, as in :class:`.parse.TermText`.
+    lines : tuple of str
+        In a part of ``s(x, z)``, the arguments whose constant and line it is multiplied with.
+    """
+
+    curves: tuple[Curve, ...]
+    factors: tuple[str, ...] = ()
+    lookup: tuple[bool, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """As in names of parameters."""
+        lines = [f"line({a})" for a in self.lines]
+        return ":".join([*self.factors, *lines, *(c.label for c in self.curves)]).replace("`", "")
+
+
+def split_curves(
+    terms: tuple[TermText, ...], text: str
+) -> tuple[tuple[TermText, ...], tuple[CurveTerm, ...]]:
+    """Return the ordinary terms of a right side, with the lines of its curves, and the curves.
+
+    Parameters
+    ----------
+    terms : tuple of TermText
+    text : str
+        The formula, for messages.
+    """
+    plain: dict[frozenset[str], TermText] = {}
+    curved: dict[CurveTerm, None] = {}
+
+    def add_plain(factors: dict[str, bool], like: TermText) -> None:
+        held = type(like)(tuple(factors), tuple(factors.values()))
+        plain.setdefault(frozenset(factors), held)
+
+    for term in terms:
+        curves: list[Curve] = []
+        others: dict[str, bool] = {}
+        for factor, lookup in zip(term.factors, term.lookup, strict=True):
+            kind = "" if lookup else call_of(factor, text)[0]
+            if kind in CURVES:
+                curve, by = _curve(factor, text)
+                curves.append(curve)
+                others |= by
+            else:
+                others[factor] = lookup
+        if not curves:
+            plain.setdefault(frozenset(term.factors), term)
+            continue
+        margins = [m for c in curves for m in _margins(c)]
+        surface = any(len(c.arguments) > 1 and c.kind == "s" for c in curves)
+        for bent in product((False, True), repeat=len(margins)):
+            pairs = list(zip(margins, bent, strict=True))
+            if any(not b and m.kind != "s" for m, b in pairs):
+                continue  # of these there is no line
+            lines = [m.arguments[0] for m, b in pairs if not b]
+            if any(bent):
+                held = tuple(lines) if surface else ()
+                more = {} if surface else {_plain(a): _is_name(a) for a in lines}
+                known = others | more
+                found = CurveTerm(
+                    tuple(m for m, b in pairs if b), tuple(known), tuple(known.values()), held
+                )
+                curved.setdefault(found)
+                continue
+            sets = product((False, True), repeat=len(lines)) if surface else [(True,) * len(lines)]
+            for kept in sets:
+                used = [a for a, k in zip(lines, kept, strict=True) if k]
+                if used:
+                    add_plain(others | {_plain(a): _is_name(a) for a in used}, term)
+    ordered = sorted(plain.values(), key=lambda term: len(term.factors))
+    return tuple(ordered), tuple(curved)
+
+
+def _margins(curve: Curve) -> list[Curve]:
+    """Return a penalised surface as the curves that it is the product of."""
+    if curve.kind != "s":
+        return [curve]
+    return [Curve("s", (a,), curve.options, curve.text) for a in curve.arguments]
+
+
+def _plain(argument: str) -> str:
+    return argument.strip("`") if _is_name(argument) else argument
+
+
+def _is_name(argument: str) -> bool:
+    return argument.strip("`").isidentifier() or argument.startswith("`")
+
+
+def _curve(factor: str, text: str) -> tuple[Curve, dict[str, bool]]:
+    """Read one curve, and what ``by=`` multiplies it with."""
+    kind, arguments, options, quoted = call_of(factor, text)
+    most = CURVES[kind]
+    texts = [unparsed(a, quoted) for a in arguments if not isinstance(a, ast.Constant)]
+    if len(texts) != len(arguments) or not 1 <= len(texts) <= most or len(set(texts)) < len(texts):
+        several = " or ".join(["one variable", *(["two"] if most > 1 else [])])
+        raise FormulaError(
+            f"{factor!r} cannot be read.{pointed(text, factor)}",
+            expected=f"{kind}() of {several}, with options by name: {kind}(x, by=g).",
+        )
+    held = dict(options)
+    by = held.pop("by", None)
+    return Curve(kind, tuple(texts), held, factor), {} if by is None else {str(by): True}

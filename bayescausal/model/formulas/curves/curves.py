@@ -1,0 +1,103 @@
+r"""Curves that learn their shape: penalised splines, Gaussian processes, monotone and Hill curves.
+
+``s(x)`` is a natural cubic spline :math:`f` under the penalty
+:math:`\int f''(x)^2 dx / \tau^2`. What the penalty leaves free, a line, is an ordinary term ``x``.
+The rest has a basis :math:`Z` in which the penalty is a prior [1]_,
+
+.. math:: f(x) = b\,x + Z(x)\, r, \qquad r_k \sim N(0, \tau),
+
+so that the smoothness is learnt as the spread of group effects is, and in Gaussian equations the
+weights leave the chain exactly as those do. The columns of :math:`Z` are orthogonal to 1 and
+:math:`x` over the data and of mean square 1 together: :math:`\tau` is the standard deviation of
+what the curve adds to the line. A surface ``s(x, z)`` is the tensor product of two such curves in
+its analysis of variance [2]_: ``x``, ``z``, ``x:z``, and five penalised parts with spreads of their
+own, ``s(x)``, ``s(z)``, ``s(x):z``, ``x:s(z)``, ``s(x):s(z)``.
+
+``hsgp(x)`` is a Gaussian process in its Hilbert-space form on :math:`[c - L, c + L]` [3]_,
+
+.. math:: f(x) = \sum_{j=1}^{m} \sqrt{S(\omega_j; \ell)}\; r_j\; L^{-1/2}
+          \sin(\omega_j (x - c + L)), \qquad \omega_j = \pi j / 2L, \quad r_j \sim N(0, \tau),
+
+with :math:`S` the spectral density of a Matérn 5/2 or squared exponential kernel of length scale
+:math:`\ell`; of several variables, the product kernel. ``mono(x)`` is a monotone spline: a sum of
+integrated splines with weights above 0 [4]_. ``hill(x)`` saturates,
+:math:`h\, x^n / (k^n + x^n)`.
+
+Each is an expression in :math:`x`, so that interventions move it. All may be multiplied:
+``t * s(x)`` is an effect of ``t`` that varies with ``x``; ``s(x, by=g)`` has a curve for each level
+of ``g``.
+
+When they fail: beyond the outer knots ``s`` goes on straight and ``mono`` flat, whatever is true
+there; ``hsgp`` has no value beyond its boundary, which ``lower=`` and ``upper=`` move; length
+scales below :math:`2.65\,L/m` need more terms.
+
+References
+----------
+.. [1] S. N. Wood, *Generalized Additive Models: An Introduction with R*, 2nd ed., CRC Press, 2017,
+   sections 5.3.1 and 5.8.
+.. [2] S. N. Wood, F. Scheipl and J. J. Faraway, Straightforward intermediate rank tensor product
+   smoothing in mixed models, *Statistics and Computing* 23, 2013.
+.. [3] G. Riutort-Mayol et al., Practical Hilbert space approximate Bayesian Gaussian processes for
+   probabilistic programming, *Statistics and Computing* 33, 2023.
+.. [4] J. O. Ramsay, Monotone regression splines in action, *Statistical Science* 3(4), 1988.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bayescausal.model.formulas.columns import Categories
+from bayescausal.model.formulas.curves.penalised import add_penalised
+from bayescausal.model.formulas.curves.processes import add_process
+from bayescausal.model.formulas.curves.shapes import add_hill, add_monotone
+from bayescausal.model.formulas.terms import factor_of
+from bayescausal.model.formulas.tokens import pointed
+from bayescausal.model.formulas.values import Value
+from bayescausal.types import FormulaError
+
+if TYPE_CHECKING:
+    from bayescausal.model.formulas.build import Equation
+    from bayescausal.model.formulas.curves.curve_terms import CurveTerm
+    from bayescausal.model.formulas.terms import Vector
+
+__all__ = ["add_curve"]
+
+
+def add_curve(equation: Equation, term: CurveTerm) -> list[Any]:
+    """Add the curve of one term to the model at hand; return it for each contrast.
+
+    Parameters
+    ----------
+    equation : Equation
+        The formula that it is in.
+    term : CurveTerm
+        A product with one or more curves in it.
+    """
+    numbers: list[Value] = []
+    vectors: list[Vector] = []
+    for text, lookup in zip(term.factors, term.lookup, strict=True):
+        found = factor_of(text, lookup, equation.formula, equation.scope)
+        if isinstance(found, Value):
+            numbers.append(found)
+        elif isinstance(found, Categories):
+            vectors.append(Categories(found.label, found.levels, found.value, found.keys, True))
+        else:
+            raise FormulaError(
+                f"{text!r} and {term.curves[0].label!r} are both curves."
+                f"{pointed(equation.formula.text, text)}",
+                remedy=f"Write the surface: s(x, z) instead of {text} : {term.curves[0].label}.",
+            )
+    kinds = {curve.kind for curve in term.curves}
+    kind = kinds.pop() if len(kinds) == 1 else "several kinds of curve"
+    if kind == "s":
+        return add_penalised(equation, term, numbers, vectors)
+    if kind == "hsgp" and len(term.curves) == 1:
+        return add_process(equation, term, numbers, vectors)
+    if vectors or equation.contrasts or len(term.curves) > 1:
+        what = vectors[0].label if vectors else "another curve" if term.curves[1:] else "a softmax"
+        raise FormulaError(
+            f"{term.label!r} multiplies {kind} by {what}."
+            f"{pointed(equation.formula.text, term.curves[0].label)}",
+            expected="s() where curves differ between levels or are multiplied.",
+        )
+    return [(add_monotone if kind == "mono" else add_hill)(equation, term, numbers)]

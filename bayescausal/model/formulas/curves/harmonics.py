@@ -1,0 +1,85 @@
+r"""The eigenfunctions of the Laplacian on an interval: a basis of Gaussian processes.
+
+.. math:: \phi_j(x) = L^{-1/2} \sin(\omega_j (x - c + L)), \qquad \omega_j = \pi j / 2L,
+
+on :math:`[c - L, c + L]`, at whose ends they are 0 [1]_. Beyond the ends they would go on as waves,
+which no Gaussian process does: their value there is NaN, which no later step takes for an answer.
+
+References
+----------
+.. [1] G. Riutort-Mayol et al., Practical Hilbert space approximate Bayesian Gaussian processes for
+   probabilistic programming, *Statistics and Computing* 33, 2023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor.tensor as pt
+
+if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.annotations import Array
+    from bayescausal.model.formulas.values import Value
+
+__all__ = ["Harmonics"]
+
+
+@dataclass(frozen=True, eq=False)
+class Harmonics:
+    """The first eigenfunctions, as a factor with several columns.
+
+    Attributes
+    ----------
+    label : str
+    value : Value
+        The argument.
+    middle, half : float
+        The interval is from ``middle - half`` to ``middle + half``; outside, the value is NaN.
+    count : int
+        How many.
+    """
+
+    label: str
+    value: Value
+    middle: float
+    half: float
+    count: int
+    full: bool = True
+
+    @property
+    def dim(self) -> str:
+        """The dim of the weights."""
+        return f"{self.label}_term"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One number for each function."""
+        return tuple(str(j + 1) for j in range(self.count))
+
+    @property
+    def frequencies(self) -> Array:
+        """The square roots of the eigenvalues."""
+        return np.pi * np.arange(1, self.count + 1) / (2 * self.half)
+
+    def columns(self) -> list[Any]:
+        """Return each eigenfunction."""
+        away = self.value.symbolic - self.middle
+        inside = pt.switch(pt.le(pt.abs(away), self.half), 1.0, np.nan)
+        height = self.half**-0.5
+        return [inside * (height * pt.sin(w * (away + self.half))) for w in self.frequencies]
+
+    def contract(self, b: TensorVariable) -> TensorVariable:
+        """Return the sum of the functions with weights `b`."""
+        parts = [b[j] * column for j, column in enumerate(self.columns())]
+        return sum(parts[1:], parts[0])
+
+    def numbers(self) -> Array | None:
+        """Return the functions at the data, (n, m)."""
+        if self.value.numeric is None:
+            return None
+        away = np.asarray(self.value.numeric, float)[:, None] - self.middle
+        return self.half**-0.5 * np.sin(self.frequencies * (away + self.half))

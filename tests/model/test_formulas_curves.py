@@ -1,0 +1,261 @@
+"""Curves in formulas: what their bases are, what the parts of a formula mean, and messages.
+
+The numbers are compared with the definitions: the integral of a squared second derivative, the
+kernel of a Gaussian process, a monotone function, Hill's equation.
+"""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+from scipy.integrate import quad
+
+import bayescausal as bc
+from bayescausal.model.formulas.curves.curve_terms import Curve
+from bayescausal.model.formulas.curves.penalised import _spline
+from bayescausal.model.formulas.parse import parse_formula
+from bayescausal.model.formulas.terms import Scope
+from bayescausal.model.formulas.variables import Column
+from bayescausal.types import BayesCausalError, FormulaError
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(5)
+    n = 300
+    x = rng.uniform(0, 4, n)
+    z = rng.normal(size=n)
+    t = rng.binomial(1, 1 / (1 + np.exp(2 - x)))
+    g = rng.choice(["a", "b"], n)
+    y = np.sin(2 * x) + t * (1 + 0.5 * x) + rng.normal(0, 0.3, n)
+    return pd.DataFrame({"x": x, "z": z, "t": t, "g": g, "y": y, "w": rng.uniform(1, 2, n)})
+
+
+def at(model, values, columns, name="y"):
+    """Return the mean of y at parameters and columns."""
+    with model:
+        pm.set_data(columns, coords={"unit": range(len(next(iter(columns.values()))))})
+    known = pm.do(model, values)[name]
+    return pm.draw(known.owner.op.dist_params(known.owner)[0])
+
+
+def zeros(model, **more):
+    """Return all parameters at 0 (scales at 1), some at values of their own."""
+    sizes = {v.name: v.eval().shape for v in model.free_RVs if v.name != "y"}
+    held = {n: np.full(s, float(n.startswith(("sd", "ell", "sigma")))) for n, s in sizes.items()}
+    return {**held, **{k: np.broadcast_to(np.asarray(v, float), sizes[k]) for k, v in more.items()}}
+
+
+# -------------------------------------------------------------------------- what is read
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "curves"),
+    [
+        ("y ~ s(x)", ["x"], ["s(x)"]),
+        ("y ~ x + s(x, k=5)", ["x"], ["s(x)"]),
+        ("y ~ t * s(x)", ["t", "x", "t:x"], ["s(x)", "t:s(x)"]),
+        ("y ~ s(x, by=g)", ["g:x"], ["g:s(x)"]),
+        ("y ~ s(log(x))", ["log(x)"], ["s(log(x))"]),
+        ("y ~ s(`a b`)", ["a b"], ["s(a b)"]),
+        (
+            "y ~ s(x, z)",
+            ["z", "x", "x:z"],
+            ["line(x):s(z)", "line(z):s(x)", "s(x):s(z)"],
+        ),
+        ("y ~ t + hsgp(x, z)", ["t"], ["hsgp(x, z)"]),
+        ("y ~ t:mono(x)", [], ["t:mono(x)"]),
+    ],
+)
+def test_a_curve_is_a_line_and_what_is_about_it(text, plain, curves):
+    formula = parse_formula(text)
+    assert sorted(t.label for t in formula.terms) == sorted(plain)
+    assert [t.label for t in formula.curves] == curves
+
+
+def test_the_graph_knows_what_a_curve_reads(data):
+    model = bc.model_from_formulas(["t ~ s(x)", "y ~ t * s(x, z) + hsgp(w, by=g)"],
+                                   families={"t": "bernoulli"}, data=data)  # fmt: skip
+    assert set(bc.graph_of(model).edges) >= {(v, "y") for v in "txzwg"} | {("x", "t")}
+
+
+# -------------------------------------------------------------------------- bases
+
+
+def basis_of(data, k=8):
+    """Return a model with one curve, and its basis."""
+    model = bc.model_from_formulas([f"y ~ s(x, k={k})"], data=data)
+    column = Column("x", None, data["x"].to_numpy(), True)
+    held = SimpleNamespace(
+        formula=parse_formula("y ~ s(x)"), scope=Scope({"x": column}, {"x": model["x"]})
+    )
+    return model, _spline(held, Curve("s", ("x",), {"k": k}, "s(x)"), 10)
+
+
+def test_the_prior_of_a_penalised_spline_is_its_penalty(data):
+    """r'r / scale is the integral of f''^2: the columns are orthogonal in it, of one size."""
+    _, basis = basis_of(data)
+    x = data["x"].to_numpy()
+    columns = basis.numbers()
+    line = np.stack([np.ones_like(x), x], axis=1)
+    assert np.allclose(line.T @ columns, 0, atol=1e-8 * len(x))
+    assert np.isclose((columns**2).sum(axis=1).mean(), 1)
+
+    def bend(k):
+        def second(v):
+            place = np.searchsorted(basis.breaks[1:-1], v, side="right")
+            t = v - basis.breaks[place]
+            return 2 * basis.powers[place, k, 2] + 6 * basis.powers[place, k, 3] * t
+
+        return second
+
+    count = columns.shape[1]
+    knots = basis.breaks[1:-1]
+    gram = np.zeros((count, count))
+    for i in range(count):
+        for j in range(i + 1):
+            pieces = [
+                quad(lambda v, i=i, j=j: bend(i)(v) * bend(j)(v), a + 1e-12, b - 1e-12)[0]
+                for a, b in itertools.pairwise(knots)
+            ]
+            gram[i, j] = gram[j, i] = sum(pieces)
+    assert np.allclose(gram, gram[0, 0] * np.eye(count), atol=1e-6 * gram[0, 0])
+
+
+def test_expression_and_numbers_agree_and_go_on_straight(data):
+    model, basis = basis_of(data)
+    rng = np.random.default_rng(1)
+    r = rng.normal(size=basis.powers.shape[1])
+    new = np.array([-2.0, -1.0, 0.0, 0.5, 2.2, 3.9, 6.0, 7.0, 8.0])
+    got = at(model, zeros(model, **{"z_y_s(x)": r}), {"x": new})
+    place = np.searchsorted(basis.breaks[1:-1], new, side="right")
+    t = new - basis.breaks[place]
+    rows = [basis.powers[p] @ np.array([1, h, h**2, h**3]) for p, h in zip(place, t, strict=True)]
+    assert np.allclose(got, np.array(rows) @ r)
+    assert np.isclose(got[8] - got[7], got[7] - got[6])
+
+
+@pytest.mark.parametrize("kernel", ["matern52", "expquad"])
+def test_the_process_has_its_kernel(data, kernel):
+    """With many terms and a wide boundary the covariance is that of the kernel."""
+    model = bc.model_from_formulas(
+        [f"y ~ hsgp(x, m=150, c=4, cov='{kernel}')"], data=data, noncentered=True
+    )
+    new = np.array([0.3, 1.0, 1.6, 3.5])
+    ell = 0.6
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=150)
+    got = at(model, zeros(model, **{"z_y_hsgp(x)": z, "ell_y_hsgp(x)": ell, "sd_y_hsgp(x)": 1.7}),
+             {"x": new})  # fmt: skip
+    x = data["x"]
+    middle, half = (x.min() + x.max()) / 2, 4 * (x.max() - x.min()) / 2
+    w = np.pi * np.arange(1, 151) / (2 * half)
+    phi = half**-0.5 * np.sin(w * (new[:, None] - middle + half))
+    gap = np.abs(new[:, None] - new)
+    if kernel == "matern52":
+        density = 16 / 3 * 5**2.5 / ell**5 / (5 / ell**2 + w**2) ** 3
+        u = np.sqrt(5) * gap / ell
+        covariance = (1 + u + u**2 / 3) * np.exp(-u)
+    else:
+        density = np.sqrt(2 * np.pi) * ell * np.exp(-((ell * w) ** 2) / 2)
+        covariance = np.exp(-((gap / ell) ** 2) / 2)
+    assert np.allclose((phi * density) @ phi.T, covariance, atol=2e-3)
+    assert np.allclose(got, 1.7 * (phi * np.sqrt(density)) @ z)
+
+
+def test_a_process_has_no_value_beyond_its_boundary(data):
+    model = bc.model_from_formulas(["y ~ hsgp(x, m=5)"], data=data)
+    got = at(model, zeros(model), {"x": np.array([1.0, 5.5])})
+    assert np.isfinite(got[0])
+    assert np.isnan(got[1])
+    known = bc.truth(
+        model, {k: v for k, v in zeros(model).items() if k != "y"}, data={"x": data["x"]}
+    )
+    with pytest.raises(BayesCausalError, match="x"):
+        bc.estimate(known, bc.ATE("x", "y", treated=5.5, control=1.0))
+
+
+@pytest.mark.parametrize("direction", ["increasing", "decreasing"])
+def test_a_monotone_curve_is_monotone_and_flat_outside(data, direction):
+    model = bc.model_from_formulas([f"y ~ mono(x, direction='{direction}')"], data=data)
+    new = np.linspace(-1, 5, 200)
+    rng = np.random.default_rng(3)
+    size = model["b_y_mono(x)"].eval().shape
+    b = np.abs(rng.normal(size=size))
+    got = at(model, zeros(model, **{"b_y_mono(x)": b}), {"x": new})
+    sign = 1 if direction == "increasing" else -1
+    assert np.all(sign * np.diff(got) >= -1e-12)
+    assert np.isclose(sign * (got[-1] - got[0]), b.sum())
+    assert np.isclose(got[0], got[10])
+    assert np.isclose(got[-1], got[-10])
+
+
+def test_a_hill_curve(data):
+    model = bc.model_from_formulas(["y ~ hill(w)"], data=data)
+    values = zeros(model, **{"top_y_hill(w)": 3.0, "half_y_hill(w)": 1.5, "steep_y_hill(w)": 2.0})
+    dose = np.array([0.0, 0.5, 1.5, 40.0])
+    got = at(model, values, {"w": dose})
+    assert np.allclose(got, 3 * dose**2 / (1.5**2 + dose**2))
+
+
+# -------------------------------------------------------------------------- answers
+
+
+def test_a_varying_effect_is_drawn_exactly_and_found(data):
+    model = bc.model_from_formulas(["y ~ t * s(x, k=6)"], data=data)
+    fit = bc.fit(model, data, draws=500, seed=2, progressbar=False)
+    assert set(fit.methods.values()) == {"coefficients integrated out"}
+    ate = bc.estimate(fit, bc.ATE("t", "y"))
+    truth = float(np.mean(1 + 0.5 * data["x"]))
+    assert abs(ate.mean() - truth) < 4 * ate.sd()
+    straight = bc.fit(bc.model_from_formulas(["y ~ t * x"], data=data), data, seed=2,
+                      progressbar=False)  # fmt: skip
+    assert fit.posterior["sigma_y"].mean() < 0.6 * straight.posterior["sigma_y"].mean()
+
+
+def test_the_code_of_a_model_with_curves_runs(data):
+    model = bc.model_from_formulas(["y ~ s(x, by=g) + hsgp(z, m=4) + mono(w)"], data=data)
+    space = {"data": data}
+    exec(bc.model_source(model), space)
+    assert [v.name for v in space["model"].free_RVs] == [v.name for v in model.free_RVs]
+
+
+# -------------------------------------------------------------------------- messages
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("y ~ s(x, df=3)", "takes no option 'df'"),
+        ("y ~ s(x, k=2)", "whole number from 4"),
+        ("y ~ s(t)", "2 different values"),
+        ("y ~ s(g)", "categorical"),
+        ("y ~ s(x, z, w)", "cannot be read"),
+        ("y ~ s()", "cannot be read"),
+        ("y ~ s(x):bs(z, 4)", "both curves"),
+        ("y ~ hsgp(x, cov='rbf')", "'matern52' or 'expquad'"),
+        ("y ~ hsgp(x, upper=2)", "all of the data"),
+        ("y ~ hsgp(x, c=1)", "boundary factor"),
+        ("y ~ mono(x, by=g)", "multiplies mono by g"),
+        ("y ~ mono(x, direction='up')", "'increasing' or 'decreasing'"),
+        ("y ~ hill(z)", "doses from 0"),
+        ("y ~ log(s(x))", "several columns"),
+    ],
+)
+def test_what_is_wrong_is_said(data, formula, message):
+    with pytest.raises(FormulaError, match=message):
+        bc.model_from_formulas([formula], data=data)
+
+
+def test_a_curve_without_data_is_refused():
+    with pytest.raises(FormulaError, match="takes its shape from data"):
+        bc.model_from_formulas(["x ~ 1", "y ~ s(x)"])
+
+
+def test_labels_leave_options_out():
+    assert Curve("s", ("`a b`",), {"k": 4}, "s(`a b`, k=4)").label == "s(a b)"

@@ -122,6 +122,12 @@ from .sensitivity.priors.prior_sensitivity import prior_sensitivity as prior_sen
 from .sensitivity.priors.prior_posterior import prior_posterior as prior_posterior
 from .sensitivity.priors.prior_posterior import PriorPosterior as PriorPosterior
 
+# for whom
+from .heterogeneity.heterogeneity import heterogeneity as heterogeneity
+from .heterogeneity.heterogeneity import Heterogeneity as Heterogeneity
+from .heterogeneity.policy import policy as policy
+from .heterogeneity.policy import TreatmentRule as TreatmentRule
+
 # other ways to the same number
 from . import estimators as estimators
 

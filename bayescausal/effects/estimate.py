@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from bayescausal.graph.identification.verdict import Identification
     from bayescausal.inference.record import Fit
 
-__all__ = ["answer", "answers", "estimate", "fit_of", "labelled"]
+__all__ = ["answer", "answers", "estimate", "fit_of", "labelled", "prepared"]
 
 #: The fit that each effect was estimated from, for as long as both exist.
 _FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDictionary()
@@ -202,6 +202,11 @@ def _explained(
     )
     _FITS[done] = weakref.ref(fit)
     return done
+
+
+def prepared(fit: Fit, estimand: Estimand) -> Fit:
+    """Return the fit as a question reads it: vectors by columns, records as what was measured."""
+    return measured(_opened(fit, [estimand]), asked_records(estimand))
 
 
 def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:

@@ -1,0 +1,247 @@
+r"""The conditional average treatment effect of every unit, per posterior draw.
+
+.. math:: \tau(x_i) = E[Y \mid do(X=1), Z = z_i] - E[Y \mid do(X=0), Z = z_i],
+
+with :math:`Z` all that the treatment does not change: what is observed of the unit, or drawn of it.
+It is an expectation over the unit's noise (of mediators too), so no assumption on how the two
+worlds of one unit go together is in it; the effect on the unit itself, :class:`bayescausal.ITE`,
+needs one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescausal.effects.averaging.frame import Frame, Weights
+from bayescausal.effects.estimands.functionals import Mean, Probability
+from bayescausal.effects.estimate import prepared
+from bayescausal.effects.evaluation.question import resolve
+from bayescausal.evaluation.evaluate import evaluate
+from bayescausal.inference.given import as_fit
+from bayescausal.types import DataError, EmptySubgroupError, EstimandError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bayescausal.annotations import Array
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.effects.evaluation.question import Question
+    from bayescausal.inference.record import Fit
+
+__all__ = ["UnitEffects", "unit_effects"]
+
+#: Draws of a unit's noise over which an expectation is taken that is not known in closed form.
+REPLICATES = 32
+#: Bytes from which the effects are kept in single precision.
+SINGLE = 400_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class UnitEffects:
+    """The conditional effect of each unit.
+
+    Attributes
+    ----------
+    question : Question
+    seed : int
+    tau : ndarray, (draw, unit)
+        Of the units that belong to the question's population.
+    rows : ndarray of int, (unit,)
+        Their places in the data.
+    covariates : dict of str to ndarray, (unit,)
+        What the treatment does not change; labels of categories.
+    notes : tuple of str
+    """
+
+    question: Question
+    seed: int
+    tau: Array
+    rows: Array
+    covariates: dict[str, Array]
+    notes: tuple[str, ...]
+
+
+def unit_effects(
+    fit: Fit, estimand: Estimand, covariates: Sequence[str] | None, seed: int | None, verb: str
+) -> UnitEffects:
+    """Return the conditional effects of the units of a fit.
+
+    Parameters
+    ----------
+    estimand : Estimand
+        A difference of two means or probabilities, such as an ATE.
+    covariates : sequence of str or None
+        Default: the observed causes of the outcome that the treatment does not change.
+    seed : int or None
+        Of the noise; the fit's by default.
+    verb : str
+        Who asks, for messages.
+
+    Raises
+    ------
+    EstimandError, DataError, EmptySubgroupError
+    """
+    fit = prepared(as_fit(fit, verb), estimand)
+    seed = fit.seed if seed is None else int(seed)
+    _refuse(estimand, verb)
+    question = resolve(fit, estimand, seed=seed)
+    if question.population not in ("sample", "superpopulation") or question.units.fresh:
+        raise DataError(
+            f"{verb} is about the units of the data, and the population is {question.words}.",
+            remedy="Fit the model to data, and ask with the default population.",
+        )
+    if question.abducted:
+        raise EstimandError(
+            f"{estimand.label()} is about a subgroup that the treatment changes.",
+            remedy="Form the subgroup by what is known before treatment.",
+        )
+    named = _covariates(question, covariates, verb)
+    tau, member = _evaluated(question, slice(0, fit.n_draws), seed)
+    rows = np.flatnonzero(member)
+    if not len(rows):
+        raise EmptySubgroupError("No unit belongs to the subgroup.", expected="at least one unit.")
+    values = {name: _column(question, name)[rows] for name in named}
+    tau = tau if len(rows) == len(member) else tau[:, rows]
+    return UnitEffects(question, seed, tau, rows, values, question.notes)
+
+
+def curve_effects(found: UnitEffects, name: str, grid: Array, most: int) -> Array:
+    """Return the average effect with one covariate set for all units, (draw, grid).
+
+    Parameters
+    ----------
+    grid : ndarray
+        Values of the covariate; codes of a category.
+    most : int
+        Units that are averaged over, evenly spaced ones where there are more.
+    """
+    units = found.question.units
+    chosen = found.rows[np.linspace(0, len(found.rows) - 1, min(most, len(found.rows))).astype(int)]
+    first = units.structure.unit_dims[0]
+    base = chosen if units.rows is None else units.rows[chosen]
+    part = replace(
+        units,
+        sizes={**units.sizes, first: len(chosen)},
+        coords={**units.coords, first: np.arange(len(chosen))},
+        rows=base,
+        columns={n: _cut(units.structure.dims.get(n, ()), v, first, chosen)
+                 for n, v in units.columns.items()},
+        latents={n: _cut(("", *units.structure.dims.get(n, ())), v, first, chosen)
+                 for n, v in units.latents.items()},
+    )  # fmt: skip
+    kind = np.asarray(units.value(name, slice(0, 1))).dtype
+    out = []
+    for value in grid:
+        column = np.full(len(chosen), value, dtype=kind)
+        own = replace(part, columns={**part.columns, name: column})
+        question = replace(found.question, units=own)
+        every = slice(0, found.question.fit.n_draws)
+        tau, _ = _evaluated(question, every, found.seed, whole=False)
+        out.append(tau.mean(axis=1))
+    return np.stack(out, axis=1)
+
+
+def _cut(dims: Sequence[str | None], value: Array, first: str, chosen: Array) -> Array:
+    return np.take(value, chosen, axis=list(dims).index(first)) if first in dims else value
+
+
+def _refuse(estimand: Estimand, verb: str) -> None:
+    """Refuse what is no difference of two expectations."""
+    functional = estimand.functional
+    scale = getattr(estimand, "scale", None)
+    wrong = None
+    if not isinstance(functional, Mean | Probability):
+        wrong = f"a {functional.describe('Y') if hasattr(functional, 'describe') else functional}"
+    elif scale is None or scale.name != "difference":
+        wrong = f"a {scale.name}" if scale is not None else "no contrast of two worlds"
+    elif estimand.joint or estimand.derivative or estimand.weighting is not None:
+        wrong = "no difference of two expectations"
+    elif estimand.by:
+        wrong = "asked by groups"
+    if wrong is not None:
+        raise EstimandError(
+            f"{verb} takes a question whose answer differs between units; {estimand.label()} is "
+            f"{wrong}.",
+            expected="a difference of means or probabilities, such as bc.ATE(x, y).",
+        )
+
+
+def _evaluated(
+    question: Question, draws: slice, seed: int, *, whole: bool = True
+) -> tuple[Array, Array]:
+    """Return the effects, (draw, unit), and which units belong (`whole`; else all do)."""
+    program, where = question.program()
+    fit = question.fit
+    structure = question.structure
+    frame = [d for d in structure.dims[question.outcome] if d in structure.unit_dims]
+    if len(frame) != 1 or frame[0] != structure.unit_dims[0] or len(program.dims[0]) != 1:
+        raise EstimandError(
+            f"{question.outcome!r} has the dims {', '.join(structure.dims[question.outcome])}.",
+            expected="an outcome with one value for each unit.",
+        )
+    count = question.units.sizes[frame[0]]
+    total = len(range(fit.n_draws)[draws])
+    dtype = np.float32 if 8 * total * count > SINGLE else np.float64
+    tau = np.empty((total, count), dtype=dtype)
+    member = np.ones(count, dtype=bool)
+    weights = Weights(replace(question, population="sample"), seed)
+    source = question.noise(seed)
+    for block in evaluate(program, question.units, draws, source, replicates=REPLICATES):
+        laid = Frame(replace(question, population="sample"), program, where, block, weights)
+        means = [laid.outcome(k).mean(axis=1) for k in range(2)]
+        tau[block.draws, block.units] = means[0] - means[1]
+        for arm in question.arms[:2] if whole else ():
+            inside = laid.weight(arm.condition)
+            if np.ptp(inside, axis=(0, 1)).any():
+                raise EstimandError(
+                    "Which units belong to the subgroup differs between draws.",
+                    remedy="Form the subgroup by an observed variable.",
+                )
+            belongs = np.broadcast_to(inside[0, 0] > 0, member[block.units].shape)
+            member[block.units] &= belongs
+    return tau, member
+
+
+def _covariates(question: Question, named: Sequence[str] | None, verb: str) -> list[str]:
+    """Return the covariates by name; refuse what the treatment changes, and what is not known."""
+    structure = question.structure
+    treatments = set(question.estimand.treatments)
+    changed = set(structure.descendants(treatments)) | treatments
+    first = structure.unit_dims[0]
+    above = structure.ancestors([question.outcome])
+    known = [
+        n
+        for n in structure.graph.nodes
+        if n in above
+        and n not in changed
+        and tuple(structure.dims.get(n, ())) == (first,)
+        and not question.units.varies(n)
+        and n not in structure.deterministics
+    ]
+    if named is None:
+        return known
+    for name in named:
+        structure.require(name)
+        if name in changed:
+            raise EstimandError(
+                f"{name!r} is the treatment, or what it changes.",
+                expected="covariates that the treatment does not change.",
+                names=closest(name, known),
+            )
+        if question.units.varies(name) or tuple(structure.dims.get(name, ())) != (first,):
+            raise EstimandError(
+                f"{name!r} is not observed for each unit.",
+                expected=f"for {verb}, observed covariates with one value for each unit.",
+                names=closest(name, known),
+            )
+    return list(dict.fromkeys(named))
+
+
+def _column(question: Question, name: str) -> Array:
+    """Return a covariate of all units, with labels in the place of codes."""
+    column = np.asarray(question.units.value(name, slice(0, 1))).reshape(-1)
+    labels: Mapping[str, Any] = question.fit.labels
+    return np.asarray(labels[name])[column.astype(int)] if labels.get(name) else column

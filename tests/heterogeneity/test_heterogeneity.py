@@ -1,0 +1,241 @@
+"""Effects that differ between units: the numbers of known models, laws, and messages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+
+import bayescausal as bc
+from bayescausal.heterogeneity.policy import _simple, _union
+from bayescausal.heterogeneity.summaries import grow, projections, quantile_groups
+from bayescausal.types import BayesCausalError, EstimandError
+
+
+def study(n=60, slope=2.0):
+    """Return a model y = 1 + t (1 + slope x + z) with a mediator, and its data."""
+    rng = np.random.default_rng(4)
+    x, z = rng.normal(size=n), rng.integers(0, 2, n)
+    t = rng.integers(0, 2, n)
+    with pm.Model(coords={"unit": range(n)}) as model:
+        xs = pm.Data("x", x, dims="unit")
+        zs = pm.Data("z", z.astype(float), dims="unit")
+        ts = pm.Data("t", t.astype(float), dims="unit")
+        a = pm.Normal("a", 1, 1)
+        b = pm.Normal("b", slope, 1)
+        m = pm.Normal("m", ts * xs, 1, dims="unit")
+        pm.Normal("y", 1 + ts * (a + b * xs + zs) + m, 0.5, dims="unit")
+    return model, {"x": x, "z": z.astype(float), "t": t.astype(float)}
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    model, columns = study()
+    known = bc.truth(model, {"a": 1.0, "b": 2.0}, data=columns)
+    held = pm.do(model, {"a": 1.0, "b": 2.0})
+    m, y = pm.draw([held["m"], held["y"]], random_seed=1)
+    fit = bc.fit(model, {**columns, "m": m, "y": y}, draws=100, chains=2, seed=1, progressbar=False)
+    return columns, known, fit
+
+
+def test_the_effect_of_each_unit_is_that_of_its_equation(posterior):
+    columns, known, fit = posterior
+    right = 1 + 3 * columns["x"] + columns["z"]
+    found = bc.heterogeneity(known, bc.ATE("t", "y"), draws=True)
+    assert np.allclose(found.draws, right)
+    a, b = (fit.posterior[n].values.reshape(-1, 1) for n in "ab")
+    found = bc.heterogeneity(fit, bc.ATE("t", "y"), draws=True)
+    effects = a + (b + 1) * columns["x"] + columns["z"]
+    assert np.allclose(found.draws, effects)
+    assert np.allclose(found.units["mean"], effects.mean(axis=0))
+    assert np.allclose(found.sd, effects.std(axis=1))
+    assert np.allclose(found.average, effects.mean(axis=1))
+    ate = bc.estimate(fit, bc.ATE("t", "y"))
+    assert np.allclose(ate.draws.values.ravel(), found.average)
+    assert "m" not in found.found.covariates
+
+
+def test_what_is_averaged_over_is_noise_of_mediators_too():
+    """A logistic outcome behind a mediator: the expectation, and not the effect of one draw."""
+    rng = np.random.default_rng(0)
+    n = 40
+    with pm.Model(coords={"unit": range(n)}) as model:
+        t = pm.Data("t", rng.integers(0, 2, n).astype(float), dims="unit")
+        x = pm.Data("x", rng.normal(size=n), dims="unit")
+        m = pm.Normal("m", t * x, 1, dims="unit")
+        pm.Bernoulli("y", p=pm.math.sigmoid(2 * m), dims="unit")
+    known = bc.truth(model, {}, data={n: model[n].get_value() for n in ("t", "x")})
+    found = bc.heterogeneity(known, bc.ATE("t", "y"), draws=True)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    chance = lambda mean: (weights / weights.sum()) @ (1 / (1 + np.exp(-2 * (mean + nodes))))  # noqa: E731
+    right = np.array([chance(v) - chance(0.0) for v in model["x"].get_value()])
+    # the sd of one probability is below .5, and that of a difference of two with one noise too
+    assert np.all(np.abs(found.draws.mean(axis=0) - right) < 5 * 0.5 * np.sqrt(2 / 32))
+
+
+def test_projections_are_least_squares_of_each_draw():
+    rng = np.random.default_rng(2)
+    x, g = rng.normal(size=80), rng.choice(["a", "b", "c"], 80)
+    tau = rng.normal(size=(5, 1)) * x + rng.normal(size=(5, 80)) + (g == "b")
+    table = projections(tau, {"x": x, "g": g}, 0.9)
+    design = {
+        "x": np.c_[np.ones(80), x],
+        "g": np.c_[np.ones(80), g == "b", g == "c"].astype(float),
+    }
+    design["all, additive"] = np.c_[design["x"], design["g"][:, 1:]]
+    for name, columns in design.items():
+        shares = []
+        for row in tau:
+            rest = row - columns @ np.linalg.lstsq(columns, row, rcond=None)[0]
+            shares.append(1 - rest.var() / row.var())
+        assert np.isclose(table.loc[name, "R2 mean"], np.mean(shares))
+    slopes = [np.polyfit(x, row, 1)[0] * x.std() for row in tau]
+    assert np.isclose(table.loc["x", "slope mean"], np.mean(slopes))
+
+
+def test_a_tree_finds_the_groups_that_there_are():
+    rng = np.random.default_rng(3)
+    x, g = rng.uniform(0, 1, 200), rng.choice(["a", "b"], 200)
+    target = 3.0 * (g == "b") + (x > 0.5)
+    leaves = grow(target, {"x": x, "g": g}, depth=2)
+    assert len(leaves) == 4
+    assert all(np.ptp(target[leaf.member]) < 1.0 + 1e-9 for leaf in leaves)
+    assert sum(leaf.member.sum() for leaf in leaves) == 200
+    assert {leaf.rule[0][0] for leaf in leaves} == {"g"}
+
+
+def test_groups_by_rank_are_of_one_size_and_in_order():
+    score = np.random.default_rng(1).normal(size=103)
+    groups = quantile_groups(score, 10)
+    assert np.bincount(groups).max() - np.bincount(groups).min() <= 1
+    assert score[groups == 3].max() < score[groups == 4].min()
+
+
+def test_a_partial_curve_sets_one_covariate_for_all(posterior):
+    columns, known, _ = posterior
+    found = bc.heterogeneity(known, bc.ATE("t", "y"))
+    curve = found.curve("z")
+    assert list(curve.index) == [0.0, 1.0]
+    right = 1 + 3 * columns["x"].mean()
+    assert np.allclose(curve["mean"], [right, right + 1])
+    with pytest.raises(BayesCausalError, match="no covariate"):
+        found.curve("m")
+
+
+def test_one_effect_for_all_is_said_to_be_assumed():
+    data = pd.DataFrame({"t": np.arange(20) % 2, "x": np.arange(20.0)})
+    model = bc.model_from_formulas(["y ~ t + x"], data=data)
+    values = {"b_y_Intercept": 0, "b_y_t": 2, "b_y_x": 1, "sigma_y": 1}
+    found = bc.heterogeneity(bc.truth(model, values, data=data), bc.ATE("t", "y"))
+    assert "assumed and not found" in found.sentence()
+    assert float(found.sd.max()) == pytest.approx(0)
+
+
+def test_subgroups_of_a_population(posterior):
+    columns, known, _ = posterior
+    found = bc.heterogeneity(known, bc.ATT("t", "y"))
+    assert list(found.units.index) == list(np.flatnonzero(columns["t"] == 1))
+    found = bc.heterogeneity(known, bc.CATE("t", "y", given={"z": 1.0}))
+    assert list(found.units.index) == list(np.flatnonzero(columns["z"] == 1))
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (bc.QTE("t", "y", q=0.5), "takes a question whose answer differs"),
+        (bc.ATE("t", "y", scale="ratio"), "a ratio"),
+        (bc.ATE("t", "y", by="z"), "by groups"),
+    ],
+)
+def test_what_has_no_unit_effect_is_refused(posterior, question, message):
+    with pytest.raises(EstimandError, match=message):
+        bc.heterogeneity(posterior[1], question)
+
+
+def test_covariates_are_checked(posterior):
+    with pytest.raises(EstimandError, match="changes"):
+        bc.heterogeneity(posterior[1], bc.ATE("t", "y"), covariates=["m"])
+
+
+def test_every_picture_is_drawn(posterior):
+    found = bc.heterogeneity(posterior[2], bc.ATE("t", "y"))
+    for kind in ("units", "spread", "projections", "deciles", "subgroups"):
+        assert found.plot(kind).get_xlabel()
+    assert found.plot("curve", covariate="x").get_xlabel() == "x"
+    with pytest.raises(BayesCausalError, match="no picture"):
+        found.plot("unit")
+
+
+# -------------------------------------------------------------------------- whom to treat
+
+
+def test_the_best_rule_of_known_effects_has_no_regret(posterior):
+    columns, known, _ = posterior
+    right = 1 + 3 * columns["x"] + columns["z"]
+    rule = bc.policy(known, bc.ATE("t", "y"), cost=0.5)
+    assert np.array_equal(rule.treat, right > 0.5)
+    assert rule.information == pytest.approx(0)
+    value = np.maximum(right - 0.5, 0).mean()
+    assert rule.table.loc["score", "value mean"] == pytest.approx(value)
+    assert rule.table.loc["treat all", "value mean"] == pytest.approx((right - 0.5).mean())
+    assert rule.table.loc["treat nobody", "value mean"] == 0
+    limited = bc.policy(known, bc.ATE("t", "y"), cost=0.5, budget=0.1)
+    assert limited.treat.sum() == 6
+    assert set(right[limited.treat.to_numpy()]) == set(np.sort(right)[-6:])
+    less = bc.policy(known, bc.ATE("t", "y"), maximise=False)
+    assert np.array_equal(less.treat, right < 0)
+
+
+def test_values_regret_and_information_are_those_of_the_draws(posterior):
+    _, _, fit = posterior
+    tau = bc.heterogeneity(fit, bc.ATE("t", "y"), draws=True).draws
+    rule = bc.policy(fit, bc.ATE("t", "y"), cost=1.0)
+    gain = tau - 1.0
+    treat = gain.mean(axis=0) > 0
+    value = (gain * treat).mean(axis=1)
+    oracle = np.maximum(gain, 0).mean(axis=1)
+    assert rule.table.loc["score", "value mean"] == pytest.approx(value.mean())
+    assert rule.information == pytest.approx((oracle - value).mean())
+    assert rule.benefit["mean"].iloc[-1] == pytest.approx(tau.mean())
+    assert "Treat units with an expected effect above 1" in rule.sentence()
+    assert rule.plot().get_xlabel()
+
+
+@pytest.mark.parametrize("most", [40, 12])
+def test_no_tree_of_depth_two_is_better(most):
+    """Against all trees, enumerated, on covariates of few values."""
+    rng = np.random.default_rng(6)
+    n = 40
+    held = {"x": rng.integers(0, 3, n).astype(float), "g": rng.choice(["a", "b", "c"], n)}
+    mean = rng.normal(size=n)
+    found = _union(_simple(mean, held, most, 2), n)
+    sides = [held["x"] < 0.5, held["x"] < 1.5, *(held["g"] == v for v in "abc")]
+    best = 0.0
+    for root in sides:
+        options = [
+            [
+                inside & s
+                for s in [np.ones(n, bool), np.zeros(n, bool), *sides, *(~s for s in sides)]
+            ]
+            for inside in (root, ~root)
+        ]
+        for left in options[0]:
+            for right in options[1]:
+                if (left | right).sum() <= most:
+                    best = max(best, mean[left | right].sum())
+    assert found.sum() <= most
+    assert mean[found].sum() == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "trees"}, "is not known"),
+        ({"budget": 2}, "share of the units"),
+        ({"cost": np.nan}, "a number"),
+    ],
+)
+def test_options_of_a_policy_are_checked(posterior, options, message):
+    with pytest.raises(BayesCausalError, match=message):
+        bc.policy(posterior[1], bc.ATE("t", "y"), **options)

@@ -73,6 +73,7 @@ from bayescausal.inference.sampling.refit_recipe import (
     why_plain,
 )
 from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn
+from bayescausal.model.given import model_of
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.read import structure_of
 from bayescausal.types import BayesCausalError, DataError, closest, unknown_variable
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Data
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.inference.record import Fit
+    from bayescausal.model.design import Design
 
 __all__ = ["Refitter"]
 
@@ -151,7 +153,7 @@ class Refitter:
 
     def __init__(
         self,
-        model: pm.Model,
+        model: pm.Model | Design,
         columns: Iterable[str],
         *,
         method: str = "auto",
@@ -162,13 +164,12 @@ class Refitter:
         **options: Any,
     ) -> None:
         options = check_options(method, draws, chains, options, sampler)
-        if isinstance(columns, str):
-            columns = (columns,)
-        self.model, self.columns = model, tuple(dict.fromkeys(map(str, columns)))
+        columns = (columns,) if isinstance(columns, str) else columns
+        self.model, self.columns = model_of(model), tuple(dict.fromkeys(map(str, columns)))
         self.method, self.draws, self.chains = method, draws, chains
         self.unit_dims, self.sampler = unit_dims, options
-        data = [v.name for v in model.data_vars]
-        random = [v.name for v in model.basic_RVs if v.type.ndim]
+        data = [v.name for v in self.model.data_vars]
+        random = [v.name for v in self.model.basic_RVs if v.type.ndim]
         lost = [n for n in self.columns if n not in (*random, *data)]
         if not lost:
             self.structure = structure_of(model, unit_dims=unit_dims, named=self.columns)
@@ -178,8 +179,7 @@ class Refitter:
             raise unknown_variable(lost[0], (*random, *data))
         if not self.columns:
             raise BayesCausalError(
-                "columns=[] leaves nothing to condition on.",
-                expected="The names of the variables that will be observed.",
+                "columns=[] leaves nothing to condition on.", expected="The names of variables."
             )
         self.plain = why_plain(self.structure, self.columns, method, self.sampler)
         self._plans: dict[Any, tuple[Gaps | None, Plan, dict[str, Any]]] = {}

@@ -66,6 +66,7 @@ from bayescausal.inference.sampling.refit_recipe import (
     PlainError,
     Recipe,
     compiled_model,
+    inner_draws,
     kind_of_data,
     sample_compiled,
     starts_from_data,
@@ -209,11 +210,7 @@ class Refitter:
         if seed is None:
             raise BayesCausalError("seed=None.", expected="An integer from 0, for every fit.")
         seed = resolve_seed(seed)
-        options: dict[str, Any] = {
-            "method": self.method,
-            "draws": self.draws,
-            "chains": self.chains,
-        }
+        options = dict[str, Any](method=self.method, draws=self.draws, chains=self.chains)
         with self._lock:
             observed = self._read(data)
         why, start = self.plain, time.perf_counter()
@@ -254,6 +251,9 @@ class Refitter:
     def _draw(self, conformed: Conformed, seed: int) -> Drawn:
         """Draw the posterior by what is kept."""
         structure = self.structure
+        inner = inner_draws(self, conformed, seed)
+        if inner is not None:
+            return inner
         with self._lock:
             whole = conformed
             gaps, plan, terms = self._planned(conformed)
@@ -378,7 +378,7 @@ class Refitter:
     def __getstate__(self) -> dict[str, Any]:
         import cloudpickle
 
-        made = ("_lock", "_plans", "_recipes", "_cells", "structure")  # made again where it arrives
+        made = ("_lock", "_plans", "_recipes", "_cells", "_inner", "structure")  # made anew
         state = {k: v for k, v in vars(self).items() if k not in made}
         return {**state, "model": cloudpickle.dumps(self.model)}
 

@@ -198,9 +198,19 @@ def row_chunks(
 
 
 def accumulate(
-    sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
+    sampler: Sampler,
+    structure: Structure,
+    columns: Mapping[str, np.ndarray],
+    rows: int = ROWS,
+    counts: Mapping[str, np.ndarray] | None = None,
 ) -> Any:
-    """Return the statistics of all rows; refuse numbers that contradict the form."""
+    """Return the statistics of all rows; refuse numbers that contradict the form.
+
+    `counts` are the weights of the cells of some variables, where rows hang together.
+    """
+    if counts:
+        assert isinstance(sampler, CoefficientBlock)
+        return sampler.statistics({n: columns[n] for n in sampler.columns}, counts)
     total: Any = None
     for chunk in row_chunks(sampler, structure, columns, rows):
         reference = getattr(total, "reference", None)
@@ -230,8 +240,12 @@ def draw_exact(
     for sampler in plan.samplers:
         key = [seed, crc32(",".join(sorted(sampler.names)).encode())]
         try:
-            columns = rows_of(structure, sampler.observed[0], conformed.columns, rows or {})
-            statistics = accumulate(sampler, structure, columns)
+            cells = {n: v for n, v in (rows or {}).items() if n in sampler.observed}
+            if getattr(sampler, "together", False):
+                statistics = accumulate(sampler, structure, conformed.columns, counts=cells)
+            else:
+                columns = rows_of(structure, sampler.observed[0], conformed.columns, cells)
+                statistics = accumulate(sampler, structure, columns)
             found = sampler.draw(statistics, chains * draws, key)
         except (NotAffineError, ArithmeticError) as error:
             failed.append((_block_of(structure, plan, sampler), str(error)))

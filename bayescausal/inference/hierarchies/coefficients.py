@@ -27,6 +27,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ from bayescausal.inference.hierarchies.scale_map import ScaleMap
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bayescausal.annotations import Array
     from bayescausal.inference.hierarchies.parts import Equation, Hierarchy
@@ -145,11 +146,13 @@ class CoefficientBlock:
     def statistics(
         self,
         chunk: Mapping[str, Array],
-        counts: Array | None = None,
+        counts: Array | Mapping[str, Array] | None = None,
         *,
         reference: Sequence[Array] | None = None,
     ) -> CoefficientStatistics:
         """Return the statistics of some rows; arguments as of a linear block.
+
+        Counts may be given for some of the equations, in the shape of their variables.
 
         Raises
         ------
@@ -158,7 +161,8 @@ class CoefficientBlock:
         """
         found = []
         for k, equation in enumerate(self.equations):
-            sums = _sums_of(equation, chunk, counts, None if reference is None else reference[k])
+            own = counts.get(equation.name) if isinstance(counts, Mapping) else counts
+            sums = _sums_of(equation, chunk, own, None if reference is None else reference[k])
             found.append(sums)
         given = {n: np.asarray(chunk[n]) for n in self.hierarchy.given}
         return CoefficientStatistics(tuple(found), given)
@@ -187,7 +191,9 @@ def _sums_of(
     values = (np.log(y) if equation.log else y).reshape(-1)
     weight = np.ones(len(values))
     if counts is not None:
-        spread = np.asarray(counts, dtype=float).reshape(-1, *(1,) * (y.ndim - 1))
+        spread = np.asarray(counts, dtype=float)
+        if spread.shape != y.shape:
+            spread = spread.reshape(-1, *(1,) * (y.ndim - 1))
         weight = np.broadcast_to(spread, y.shape).reshape(-1)
     count = float(weight.sum())
     if equation.sigma is not None:

@@ -42,6 +42,11 @@ __all__ = ["SparseGaussian", "Terms"]
 MOST_PRODUCTS = 30_000_000
 #: Share of a triangle above which it is treated as full, and the size from which that pays.
 FULL, LARGE = 0.3, 48
+#: What the compiled loop reads of the pattern, in its order.
+_PLACES = (
+    *("indptr", "indices", "left", "right", "term", "entry", "first", "second", "out"),
+    *("q_place", "start", "l_row", "back_start", "back_place", "back_column", "order"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +146,10 @@ class SparseGaussian:
         self.q_place = np.searchsorted(
             column * self.size + self.l_row, self.q_column * self.size + self.q_row
         )
+        # without a sign, places cost the compiled loop no test of it
+        self.loop = {
+            name: getattr(self, name).astype(np.uint32) for name in _PLACES if not self.full
+        }
 
     def __call__(
         self, jacobian: Array, weights: Array, linear: Array, shift: Array, square: Array
@@ -190,28 +199,14 @@ class SparseGaussian:
         n = len(weights)
         heights, means = np.full(n, -np.inf), np.zeros((n, self.size))
         if not self.full:
+            places = [self.loop[name] for name in _PLACES]
             factorise(
-                self.indptr,
-                self.indices,
+                *places,
                 jacobian,
-                self.left,
-                self.right,
                 self.values,
-                self.term,
                 weights,
                 linear,
                 shift,
-                self.entry,
-                self.first,
-                self.second,
-                self.out,
-                self.q_place,
-                self.start,
-                self.l_row,
-                self.back_start,
-                self.back_place,
-                self.back_column,
-                self.order,
                 np.zeros((0, 0)) if noise is None else noise,
                 square,
                 heights,

@@ -31,7 +31,8 @@ from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.model.structure.read import structure_of
+from bayescausal.model.structure.rebuild import close, dim_sizes, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -89,8 +90,20 @@ class Plan:
     idle: tuple[str, ...]
 
 
-def make_plan(structure: Structure, columns: Collection[str], partly: Collection[str] = ()) -> Plan:
+def make_plan(
+    structure: Structure,
+    columns: Collection[str],
+    partly: Collection[str] = (),
+    sizes: Mapping[str, int] | None = None,
+) -> Plan:
     """Return how each block can be drawn, from the expressions and the names of the data alone.
+
+    Parameters
+    ----------
+    columns, partly : collection of str
+        Names of columns, and of those with empty cells.
+    sizes : mapping of str to int, optional
+        How many units there are, for latent paths along them. Without it these are not tried.
 
     Examples
     --------
@@ -109,12 +122,19 @@ def make_plan(structure: Structure, columns: Collection[str], partly: Collection
     samplers: list[Sampler] = []
     rest: list[tuple[Block, str]] = []
     for block in split(structure, observed, partly):
-        if block.opaque:
+        if block.opaque and not (block.together and sizes):
             rest.append((block, block.opaque))
             continue
         odd = [n for n in block.unknowns if _is_moved(structure, n)]
         if odd:
             rest.append((block, f"{', '.join(odd)} has a transform of its own"))
+            continue
+        if block.opaque:
+            path = _path_block(structure, block, columns, sizes or {})
+            if isinstance(path, str):
+                rest.append((block, block.opaque))
+            else:
+                samplers.append(path)
             continue
         found: Sampler | str = linear_block(structure, block, columns)
         for form in (count_block, coefficient_block):
@@ -129,6 +149,18 @@ def make_plan(structure: Structure, columns: Collection[str], partly: Collection
     used |= {f.name for block, _ in rest for f in block.observed}
     idle = tuple(n for n in structure.random if n in observed and n not in used)
     return Plan(tuple(samplers), tuple(rest), idle)
+
+
+def _path_block(
+    structure: Structure, block: Block, columns: Collection[str], sizes: Mapping[str, int]
+) -> CoefficientBlock | str:
+    """Return a sampler of paths that run along the units at hand."""
+    now = dim_sizes(structure.model)
+    if any(now.get(d, n) != n for d, n in sizes.items()):
+        fgraph, _, initvals = open_model(structure.model, inlined_views=True)
+        fitting = close(fgraph, initvals, sizes=sizes)
+        structure = structure_of(fitting, unit_dims=structure.unit_dims)
+    return coefficient_block(structure, block, columns, together=True)
 
 
 def _is_moved(structure: Structure, name: str) -> bool:
@@ -155,6 +187,9 @@ def row_chunks(
     if len(firsts) > 1 or inner or dim in structure.fixed or dim not in structure.unit_dims:
         yield held
         return
+    if getattr(sampler, "together", False):
+        yield held
+        return
     length = len(held[sampler.observed[0]])
     along = {n for n in held if structure.dims.get(n, ())[:1] == (dim,)}
     for start in range(0, length, rows):
@@ -163,9 +198,19 @@ def row_chunks(
 
 
 def accumulate(
-    sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
+    sampler: Sampler,
+    structure: Structure,
+    columns: Mapping[str, np.ndarray],
+    rows: int = ROWS,
+    counts: Mapping[str, np.ndarray] | None = None,
 ) -> Any:
-    """Return the statistics of all rows; refuse numbers that contradict the form."""
+    """Return the statistics of all rows; refuse numbers that contradict the form.
+
+    `counts` are the weights of the cells of some variables, where rows hang together.
+    """
+    if counts:
+        assert isinstance(sampler, CoefficientBlock)
+        return sampler.statistics({n: columns[n] for n in sampler.columns}, counts)
     total: Any = None
     for chunk in row_chunks(sampler, structure, columns, rows):
         reference = getattr(total, "reference", None)
@@ -195,8 +240,12 @@ def draw_exact(
     for sampler in plan.samplers:
         key = [seed, crc32(",".join(sorted(sampler.names)).encode())]
         try:
-            columns = rows_of(structure, sampler.observed[0], conformed.columns, rows or {})
-            statistics = accumulate(sampler, structure, columns)
+            cells = {n: v for n, v in (rows or {}).items() if n in sampler.observed}
+            if getattr(sampler, "together", False):
+                statistics = accumulate(sampler, structure, conformed.columns, counts=cells)
+            else:
+                columns = rows_of(structure, sampler.observed[0], conformed.columns, cells)
+                statistics = accumulate(sampler, structure, columns)
             found = sampler.draw(statistics, chains * draws, key)
         except (NotAffineError, ArithmeticError) as error:
             failed.append((_block_of(structure, plan, sampler), str(error)))

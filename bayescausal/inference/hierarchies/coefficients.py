@@ -27,6 +27,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,13 @@ from scipy.sparse.linalg import splu
 
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.noise_factor import weights_of
+from bayescausal.inference.hierarchies.affine_map import affine_map
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
-from bayescausal.inference.hierarchies.scale_map import ScaleMap, affine_map
+from bayescausal.inference.hierarchies.scale_map import ScaleMap
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bayescausal.annotations import Array
     from bayescausal.inference.hierarchies.parts import Equation, Hierarchy
@@ -127,12 +129,14 @@ class CoefficientBlock:
         The variables whose equations it holds.
     method : str
         How it is drawn, in words.
+    together : bool
+        Whether rows hang together: none can be left out, but for its weight.
     """
 
     method = "coefficients integrated out"
 
-    def __init__(self, hierarchy: Hierarchy) -> None:
-        self.hierarchy = hierarchy
+    def __init__(self, hierarchy: Hierarchy, *, together: bool = False) -> None:
+        self.hierarchy, self.together = hierarchy, together
         self.equations = hierarchy.equations
         self.names = (*hierarchy.shapes, *hierarchy.others)
         self.observed = tuple(e.name for e in self.equations)
@@ -142,11 +146,13 @@ class CoefficientBlock:
     def statistics(
         self,
         chunk: Mapping[str, Array],
-        counts: Array | None = None,
+        counts: Array | Mapping[str, Array] | None = None,
         *,
         reference: Sequence[Array] | None = None,
     ) -> CoefficientStatistics:
         """Return the statistics of some rows; arguments as of a linear block.
+
+        Counts may be given for some of the equations, in the shape of their variables.
 
         Raises
         ------
@@ -155,7 +161,8 @@ class CoefficientBlock:
         """
         found = []
         for k, equation in enumerate(self.equations):
-            sums = _sums_of(equation, chunk, counts, None if reference is None else reference[k])
+            own = counts.get(equation.name) if isinstance(counts, Mapping) else counts
+            sums = _sums_of(equation, chunk, own, None if reference is None else reference[k])
             found.append(sums)
         given = {n: np.asarray(chunk[n]) for n in self.hierarchy.given}
         return CoefficientStatistics(tuple(found), given)
@@ -184,7 +191,9 @@ def _sums_of(
     values = (np.log(y) if equation.log else y).reshape(-1)
     weight = np.ones(len(values))
     if counts is not None:
-        spread = np.asarray(counts, dtype=float).reshape(-1, *(1,) * (y.ndim - 1))
+        spread = np.asarray(counts, dtype=float)
+        if spread.shape != y.shape:
+            spread = spread.reshape(-1, *(1,) * (y.ndim - 1))
         weight = np.broadcast_to(spread, y.shape).reshape(-1)
     count = 0.0 if equation.known else float(weight.sum())
     if equation.sigma is not None:
@@ -212,6 +221,8 @@ class _Posterior:
         self.moment = np.concatenate([np.zeros(0), *(s.moment for s in self.sums)])
         self.equation = np.repeat(np.arange(len(self.sums)), [len(s.moment) for s in self.sums])
         self.form = SparseGaussian(self.affine.pattern, self._terms())
+        self.about = np.zeros(self.form.rows)
+        self.about[: len(self.reference)] = self.reference
 
     def _terms(self) -> Terms:
         parts, start = [], 0
@@ -245,9 +256,9 @@ class _Posterior:
                 weights.append(own)
                 height = height + log_volume
         rows = len(self.reference)
-        linear = np.zeros_like(shift)
+        linear = np.zeros((len(points), self.form.rows))
         linear[:, :rows] = precision[:, self.equation] * self.moment
-        shift[:, :rows] -= self.reference
+        shift = shift - self.about
         square = precision @ np.array([s.square for s in self.sums])
         return height, (jacobian, np.concatenate(weights, axis=1), linear, shift), square
 
@@ -261,10 +272,13 @@ class _Posterior:
         for part in self._chunks(points):
             height, arguments, square = self._pieces(part)
             finite = np.isfinite(height) & np.isfinite(square)
-            finite &= np.all([np.isfinite(a).all(axis=1) for a in arguments], axis=0)
+            for a in arguments:
+                finite &= np.isfinite(a).all(axis=1)
             found = np.full(len(part), -np.inf)
             if finite.any():
-                jacobian, weights, linear, shift = (a[finite] for a in arguments)
+                jacobian, weights, linear, shift = (
+                    a if len(a) == 1 or finite.all() else a[finite] for a in arguments
+                )
                 value, _ = self.form(jacobian, weights, linear, shift, square[finite])
                 found[finite] = height[finite] + value
             out.append(found)
@@ -279,9 +293,4 @@ class _Posterior:
             flat[start : start + len(part)] = self.form.draw(*arguments, rng)
             start += len(part)
         self.affine.verify(self.map, points[:3], flat[:3])
-        out, start = {}, 0
-        for name, shape in self.hierarchy.shapes.items():
-            stop = start + int(np.prod(shape))
-            out[name] = flat[:, start:stop].reshape(len(points), *shape)
-            start = stop
-        return out | self.map.values(points)
+        return self.map.back(points, flat) | self.map.values(points)

@@ -42,6 +42,11 @@ __all__ = ["SparseGaussian", "Terms"]
 MOST_PRODUCTS = 30_000_000
 #: Share of a triangle above which it is treated as full, and the size from which that pays.
 FULL, LARGE = 0.3, 48
+#: What the compiled loop reads of the pattern, in its order.
+_PLACES = (
+    *("indptr", "indices", "left", "right", "term", "entry", "first", "second", "out"),
+    *("q_place", "start", "l_row", "back_start", "back_place", "back_column", "order"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +146,10 @@ class SparseGaussian:
         self.q_place = np.searchsorted(
             column * self.size + self.l_row, self.q_column * self.size + self.q_row
         )
+        # without a sign, places cost the compiled loop no test of it
+        self.loop = {
+            name: getattr(self, name).astype(np.uint32) for name in _PLACES if not self.full
+        }
 
     def __call__(
         self, jacobian: Array, weights: Array, linear: Array, shift: Array, square: Array
@@ -150,11 +159,11 @@ class SparseGaussian:
         Parameters
         ----------
         jacobian : ndarray, shape (n, n_entries)
-            Values of :math:`J`.
+            Values of :math:`J`; of one row where they are always the same.
         weights : ndarray, shape (n, n_weights)
             :math:`w_k`.
         linear, shift : ndarray, shape (n, n_rows)
-            :math:`\\sum_k w_k g_k` and :math:`d`.
+            :math:`\\sum_k w_k g_k` and :math:`d`; the latter of one row where it is the same.
         square : ndarray, shape (n,)
             :math:`\\sum_k w_k s_k`.
 
@@ -170,7 +179,7 @@ class SparseGaussian:
         self, jacobian: Array, weights: Array, linear: Array, shift: Array, rng: np.random.Generator
     ) -> Array:
         """Return one draw of the coefficients for each row of the arguments."""
-        noise = rng.standard_normal((len(jacobian), self.size))
+        noise = rng.standard_normal((len(weights), self.size))
         return self._solve(jacobian, weights, linear, shift, np.zeros(0), noise)[1]
 
     def _entries(self, weights: Array) -> Array:
@@ -187,37 +196,25 @@ class SparseGaussian:
     ) -> tuple[Array, Array]:
         from bayescausal.inference.hierarchies.sparse_kernels import factorise
 
-        n = len(jacobian)
+        n = len(weights)
         heights, means = np.full(n, -np.inf), np.zeros((n, self.size))
         if not self.full:
+            places = [self.loop[name] for name in _PLACES]
             factorise(
-                self.indptr,
-                self.indices,
+                *places,
                 jacobian,
-                self.left,
-                self.right,
                 self.values,
-                self.term,
                 weights,
                 linear,
                 shift,
-                self.entry,
-                self.first,
-                self.second,
-                self.out,
-                self.q_place,
-                self.start,
-                self.l_row,
-                self.back_start,
-                self.back_place,
-                self.back_column,
-                self.order,
                 np.zeros((0, 0)) if noise is None else noise,
                 square,
                 heights,
                 means,
             )
             return heights, means
+        jacobian = np.broadcast_to(jacobian, (n, jacobian.shape[1]))
+        shift = np.broadcast_to(shift, (n, self.rows))
         for b in range(n):
             entries = self._entries(weights[b])
             products = entries[self.entry] * jacobian[b, self.first] * jacobian[b, self.second]

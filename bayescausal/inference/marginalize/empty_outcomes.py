@@ -105,16 +105,20 @@ class Gaps:
         columns = dict(conformed.columns)
         for name, seen_here in rows.items():
             column = columns[name]
-            columns[name] = np.where(seen_here, column, column[np.argmax(seen_here)])
+            columns[name] = np.where(seen_here, column, column.flat[np.argmax(seen_here)])
         missing = {n: v for n, v in conformed.missing.items() if n not in rows}
         return found, replace(conformed, columns=columns, missing=missing), rows
 
 
-def unread(structure: Structure, conformed: Conformed, *, latents: bool = False) -> list[str]:
+def unread(
+    structure: Structure, conformed: Conformed, *, latents: bool = False, together: bool = False
+) -> list[str]:
     """Return the outcomes with empty cells that only their own equation reads.
 
-    With `latents` their equations may read unknowns of the units that have no empty cells.
+    With `latents` their equations may read unknowns of the units that have no empty cells, and
+    with `together` also mix units: their cells can be given no weight, and not be left out.
     """
+    latents = latents or together
     model, unit = structure.model, set(structure.unit_dims)
     free = {str(rv.name) for rv in model.free_RVs}
     if structure.fixed:
@@ -135,13 +139,12 @@ def unread(structure: Structure, conformed: Conformed, *, latents: bool = False)
         read = named_parents(rv.owner.inputs, {*model.basic_RVs, *model.data_vars})
         if (
             isinstance(rv.owner.op, RandomVariable)
-            and rv.type.ndim == 1
-            and dims[:1] == structure.unit_dims
-            and not structure.mixing.get(name)
+            and (together or (rv.type.ndim == 1 and dims[:1] == structure.unit_dims))
+            and (together or not structure.mixing.get(name))
             and not any(n in structure.random or n in structure.potentials for n in below)
             and not empty.all()
             and all(known(v) for v in read)
-            and _is_cut(structure, tuple(str(v.name) for v in read), name)
+            and (together or _is_cut(structure, tuple(str(v.name) for v in read), name))
         ):
             found.append(name)
     return found
@@ -173,14 +176,17 @@ def find_gaps(
         return None
     names = set(unread(structure, conformed))
     columns, partly = set(conformed.columns), set(conformed.missing)
-    exact = names - set(failed) if method in ("auto", "exact") else set()
+    exact: set[str] = set()
+    if method in ("auto", "exact"):
+        exact = {*names, *unread(structure, conformed, together=True)} - set(failed)
     while True:
-        plan = make_plan(structure, columns, partly - exact)
+        plan = make_plan(structure, columns, partly - exact, conformed.sizes)
         alone = {
             s.observed[0]
             for s in plan.samplers
             if len(s.observed) == 1 and _is_cut(structure, s.columns, s.observed[0])
-        }
+        } & names
+        alone |= {n for s in plan.samplers if getattr(s, "together", False) for n in s.observed}
         if exact <= alone:
             break
         exact &= alone
@@ -225,22 +231,28 @@ def draw_gaps(
         call, given, drawn, rng = kept[name]
         rng.set_value(np.random.default_rng([seed, zlib.crc32(name.encode()), 3]))
         along, count = structure.dims[name][0], int((~seen).sum())
-        held = [
-            v[~seen] if along in structure.dims.get(n, ()) else v
-            for n, v in ((n, conformed.columns[n]) for n in given)
-        ]
+        held = [conformed.columns[n] for n in given]
         draws = [arrays[n] if n in arrays else posterior[n].values for n in drawn]
-        draws = [
-            v[:, :, ~seen] if along in structure.dims.get(n, ()) else v
-            for n, v in zip(drawn, draws, strict=True)
-        ]
+        shape: tuple[int, ...] = seen.shape
+        whole = _hangs_together(structure, (*given, *drawn), name)
+        if not whole:
+            shape = (count,)
+            held = [
+                v[~seen] if along in structure.dims.get(n, ()) else v
+                for n, v in zip(given, held, strict=True)
+            ]
+            draws = [
+                v[:, :, ~seen] if along in structure.dims.get(n, ()) else v
+                for n, v in zip(drawn, draws, strict=True)
+            ]
         flat = [v.reshape(-1, *v.shape[2:]) for v in draws]
-        step = max(1, HELD // max(count, 1))
+        step = max(1, HELD // max(int(np.prod(shape)), 1))
         found = [
-            call(count, *held, *(v[i : i + step] for v in flat))
+            call(*shape, *held, *(v[i : i + step] for v in flat))
             for i in range(0, len(flat[0]), step)
         ]
-        out[f"{name}_unobserved"] = np.concatenate(found).reshape(*draws[0].shape[:2], count)
+        cells = [v[:, ~seen] for v in found] if whole else found
+        out[f"{name}_unobserved"] = np.concatenate(cells).reshape(*draws[0].shape[:2], count)
     return out
 
 
@@ -263,16 +275,18 @@ def _compiled(structure: Structure, conformed: Conformed, name: str) -> tuple[An
         elif variable not in model.data_vars:
             places[variable] = place
             batch[place] = pt.TensorType(kind.dtype, (None, *shape))(parent)
-    node, count = rv.owner, pt.lscalar("count")
+    node, counts = rv.owner, [pt.lscalar(f"count_{i}") for i in range(rv.type.ndim)]
     plain = graph_replace(node.op.dist_params(node), {**given, **places}, strict=False)
     wide = [
-        v[:, None] if v.type.ndim > p.type.ndim == 0 else v
+        pt.expand_dims(v, list(range(1, 1 + rv.type.ndim - p.type.ndim)))
+        if v.type.ndim > p.type.ndim < rv.type.ndim
+        else v
         for v, p in zip(vectorize_graph(plain, batch), plain, strict=True)
     ]
     rng = pytensor.shared(np.random.default_rng(), name="rng")
-    size = (next(iter(batch.values())).shape[0], count)
+    size = (next(iter(batch.values())).shape[0], *counts)
     cells = node.op.make_node(rng, size, *wide).outputs[1]
-    inputs = [count, *given.values(), *batch.values()]
+    inputs = [*counts, *given.values(), *batch.values()]
     call = pm.compile(
         inputs, cells, mode=PY_MODE, on_unused_input="ignore", allow_input_downcast=True
     )
@@ -307,6 +321,12 @@ def _terms(
                 rows = None
         found[name] = short, rows
     return found
+
+
+def _hangs_together(structure: Structure, names: tuple[str, ...], name: str) -> bool:
+    """Whether the cells of an outcome have to be drawn all at once."""
+    several = len(structure.dims[name]) > 1
+    return several or bool(structure.mixing.get(name)) or not _is_cut(structure, names, name)
 
 
 def _is_cut(structure: Structure, columns: tuple[str, ...], name: str) -> bool:

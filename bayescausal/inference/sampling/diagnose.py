@@ -179,7 +179,7 @@ def _switching(posterior: xr.Dataset) -> tuple[str, ...]:
     for key, array in posterior.data_vars.items():
         sample = array.transpose("chain", "draw", ...).values.astype(float)
         sample = sample.reshape(*sample.shape[:2], -1)
-        if not 0 < sample.shape[2] <= _ELEMENTS or _worst(sample) <= _RHAT:
+        if not 0 < sample.shape[2] <= _ELEMENTS or _worst(sample) <= _RHAT_SEVERE:
             continue
         size = np.abs(sample)
         apart = (size.mean((0, 1)) > 2 * size.std((0, 1))) & ~(sample.min((0, 1)) > 0)

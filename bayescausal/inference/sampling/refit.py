@@ -295,7 +295,9 @@ class Refitter:
 
     def _planned(self, conformed: Conformed) -> tuple[Gaps | None, Plan, dict[str, Any]]:
         """Return the blocks, and the terms of equations that might be shortened."""
-        key = tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing))
+        key: tuple[Any, ...] = tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing))
+        if any(n not in conformed.columns for n in self.structure.random):
+            key = *key, tuple(sorted(conformed.sizes.items()))  # paths are as long as the data
         if key not in self._plans:
             structure = self.structure
             plan = Plan((), (), ())
@@ -303,7 +305,8 @@ class Refitter:
             if gaps is not None:
                 plan = gaps.plan
             elif self.method != "nuts":
-                plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
+                columns, partly = set(conformed.columns), set(conformed.missing)
+                plan = make_plan(structure, columns, partly, conformed.sizes)
             if self.method == "exact" and plan.rest:
                 raise no_exact(*plan.rest[0])
             if self.method == "compressed":

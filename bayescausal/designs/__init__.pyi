@@ -1,3 +1,4 @@
 """The designs, in the order of the guide."""
 
-__all__: list[str]
+from .difference_in_differences import difference_in_differences as difference_in_differences
+from .panel import panel as panel

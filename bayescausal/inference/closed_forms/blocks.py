@@ -49,12 +49,15 @@ class Factor:
         Whether its variable was observed, in every cell.
     opaque : str
         Why only the plain path will do; empty where another may.
+    together : bool
+        Whether that is only because units hang together: by a latent variable, or an equation.
     """
 
     name: str
     parents: frozenset[str]
     observed: bool
     opaque: str = ""
+    together: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,11 @@ class Block:
     def opaque(self) -> str:
         """Why only the plain path will do, if it is so."""
         return next((f.opaque for f in self.factors if f.opaque), "")
+
+    @property
+    def together(self) -> bool:
+        """Whether that is only because units hang together."""
+        return all(f.together for f in self.factors if f.opaque)
 
 
 def named_parents(roots: Iterable[Variable], leaves: Collection[Variable]) -> set[Variable]:
@@ -146,16 +154,16 @@ def _factor(
 ) -> Factor:
     name = str(rv.name)
     parents = {str(v.name) for v in named_parents(rv.owner.inputs, leaves)}
-    opaque = ""
+    opaque, together = "", False
     if name in partly:
         opaque = f"{name!r} has empty cells"
     elif structure.mixing.get(name):
-        opaque = f"the equation of {name!r} mixes units"
+        opaque, together = f"the equation of {name!r} mixes units", True
     elif name in structure.random and name not in observed:
-        opaque = f"{name!r} is latent"
+        opaque, together = f"{name!r} is latent", True
     elif any(name in pair for pair in structure.imputed.values()):
         opaque = f"the model imputes {name!r}"
-    return Factor(name, frozenset(parents), name in observed, opaque)
+    return Factor(name, frozenset(parents), name in observed, opaque, together)
 
 
 def _potential(potential: TensorVariable, leaves: set[Variable]) -> Factor:

@@ -31,7 +31,8 @@ from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.model.structure.read import structure_of
+from bayescausal.model.structure.rebuild import close, dim_sizes, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -89,8 +90,20 @@ class Plan:
     idle: tuple[str, ...]
 
 
-def make_plan(structure: Structure, columns: Collection[str], partly: Collection[str] = ()) -> Plan:
+def make_plan(
+    structure: Structure,
+    columns: Collection[str],
+    partly: Collection[str] = (),
+    sizes: Mapping[str, int] | None = None,
+) -> Plan:
     """Return how each block can be drawn, from the expressions and the names of the data alone.
+
+    Parameters
+    ----------
+    columns, partly : collection of str
+        Names of columns, and of those with empty cells.
+    sizes : mapping of str to int, optional
+        How many units there are, for latent paths along them. Without it these are not tried.
 
     Examples
     --------
@@ -109,12 +122,19 @@ def make_plan(structure: Structure, columns: Collection[str], partly: Collection
     samplers: list[Sampler] = []
     rest: list[tuple[Block, str]] = []
     for block in split(structure, observed, partly):
-        if block.opaque:
+        if block.opaque and not (block.together and sizes):
             rest.append((block, block.opaque))
             continue
         odd = [n for n in block.unknowns if _is_moved(structure, n)]
         if odd:
             rest.append((block, f"{', '.join(odd)} has a transform of its own"))
+            continue
+        if block.opaque:
+            path = _path_block(structure, block, columns, sizes or {})
+            if isinstance(path, str):
+                rest.append((block, block.opaque))
+            else:
+                samplers.append(path)
             continue
         found: Sampler | str = linear_block(structure, block, columns)
         for form in (count_block, coefficient_block):
@@ -129,6 +149,18 @@ def make_plan(structure: Structure, columns: Collection[str], partly: Collection
     used |= {f.name for block, _ in rest for f in block.observed}
     idle = tuple(n for n in structure.random if n in observed and n not in used)
     return Plan(tuple(samplers), tuple(rest), idle)
+
+
+def _path_block(
+    structure: Structure, block: Block, columns: Collection[str], sizes: Mapping[str, int]
+) -> CoefficientBlock | str:
+    """Return a sampler of paths that run along the units at hand."""
+    now = dim_sizes(structure.model)
+    if any(now.get(d, n) != n for d, n in sizes.items()):
+        fgraph, _, initvals = open_model(structure.model, inlined_views=True)
+        fitting = close(fgraph, initvals, sizes=sizes)
+        structure = structure_of(fitting, unit_dims=structure.unit_dims)
+    return coefficient_block(structure, block, columns, together=True)
 
 
 def _is_moved(structure: Structure, name: str) -> bool:
@@ -153,6 +185,9 @@ def row_chunks(
     dim = next(iter(firsts))
     inner = any(dim in structure.dims.get(n, ())[1:] for n in held)
     if len(firsts) > 1 or inner or dim in structure.fixed or dim not in structure.unit_dims:
+        yield held
+        return
+    if getattr(sampler, "together", False):
         yield held
         return
     length = len(held[sampler.observed[0]])

@@ -164,7 +164,8 @@ def _closed_forms(
         failed |= lost
     plan = Plan((), (), ())
     if method != "nuts":
-        plan = make_plan(structure, set(conformed.columns), set(conformed.missing))
+        columns, partly = set(conformed.columns), set(conformed.missing)
+        plan = make_plan(structure, columns, partly, conformed.sizes)
     if method in ("auto", "exact"):
         arrays, methods, plan = draw_exact(plan, structure, conformed, **sizes)
         return ClosedForms(plan, arrays, methods, none, conformed, {})

@@ -36,8 +36,9 @@ from scipy.sparse.linalg import splu
 
 from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.hierarchies.affine_map import affine_map
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
-from bayescausal.inference.hierarchies.scale_map import ScaleMap, affine_map
+from bayescausal.inference.hierarchies.scale_map import ScaleMap
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
 if TYPE_CHECKING:
@@ -127,12 +128,14 @@ class CoefficientBlock:
         The variables whose equations it holds.
     method : str
         How it is drawn, in words.
+    together : bool
+        Whether rows hang together: none can be left out, but for its weight.
     """
 
     method = "coefficients integrated out"
 
-    def __init__(self, hierarchy: Hierarchy) -> None:
-        self.hierarchy = hierarchy
+    def __init__(self, hierarchy: Hierarchy, *, together: bool = False) -> None:
+        self.hierarchy, self.together = hierarchy, together
         self.equations = hierarchy.equations
         self.names = (*hierarchy.shapes, *hierarchy.others)
         self.observed = tuple(e.name for e in self.equations)
@@ -215,6 +218,8 @@ class _Posterior:
         self.moment = np.concatenate([np.zeros(0), *(s.moment for s in self.sums)])
         self.equation = np.repeat(np.arange(len(self.sums)), [len(s.moment) for s in self.sums])
         self.form = SparseGaussian(self.affine.pattern, self._terms())
+        self.about = np.zeros(self.form.rows)
+        self.about[: len(self.reference)] = self.reference
 
     def _terms(self) -> Terms:
         parts, start = [], 0
@@ -248,9 +253,9 @@ class _Posterior:
                 weights.append(own)
                 height = height + log_volume
         rows = len(self.reference)
-        linear = np.zeros_like(shift)
+        linear = np.zeros((len(points), self.form.rows))
         linear[:, :rows] = precision[:, self.equation] * self.moment
-        shift[:, :rows] -= self.reference
+        shift = shift - self.about
         square = precision @ np.array([s.square for s in self.sums])
         return height, (jacobian, np.concatenate(weights, axis=1), linear, shift), square
 
@@ -264,10 +269,13 @@ class _Posterior:
         for part in self._chunks(points):
             height, arguments, square = self._pieces(part)
             finite = np.isfinite(height) & np.isfinite(square)
-            finite &= np.all([np.isfinite(a).all(axis=1) for a in arguments], axis=0)
+            for a in arguments:
+                finite &= np.isfinite(a).all(axis=1)
             found = np.full(len(part), -np.inf)
             if finite.any():
-                jacobian, weights, linear, shift = (a[finite] for a in arguments)
+                jacobian, weights, linear, shift = (
+                    a if len(a) == 1 or finite.all() else a[finite] for a in arguments
+                )
                 value, _ = self.form(jacobian, weights, linear, shift, square[finite])
                 found[finite] = height[finite] + value
             out.append(found)
@@ -282,9 +290,4 @@ class _Posterior:
             flat[start : start + len(part)] = self.form.draw(*arguments, rng)
             start += len(part)
         self.affine.verify(self.map, points[:3], flat[:3])
-        out, start = {}, 0
-        for name, shape in self.hierarchy.shapes.items():
-            stop = start + int(np.prod(shape))
-            out[name] = flat[:, start:stop].reshape(len(points), *shape)
-            start = stop
-        return out | self.map.values(points)
+        return self.map.back(points, flat) | self.map.values(points)

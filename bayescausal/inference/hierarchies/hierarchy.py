@@ -1,8 +1,9 @@
 """Recognising equations whose coefficients can be integrated out, whatever the scales are.
 
 See :mod:`.coefficients` for the form. Which unknowns are coefficients is read off the expressions:
-first all that are Normal, then without those that an equation, a prior or a spread reads in
-another way than affinely.
+first all that are Normal, or Gaussian paths (:mod:`.paths`), then without those that an equation, a
+prior or a spread reads in another way than affinely. Walks take the place of steps that are summed
+up (:mod:`.walks`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.linear_form import stripped
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.parts import FLAT, NORMAL, VECTOR, Equation, Hierarchy, Prior
+from bayescausal.inference.hierarchies.paths import PATHS, PathLaw, path_law
 from bayescausal.inference.hierarchies.scale_map import ScaleMap
+from bayescausal.inference.hierarchies.walks import Stand, sums, walked
 from bayescausal.model.interventions.support import is_discrete
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ MOST = 40_000
 
 
 def coefficient_block(
-    structure: Structure, block: Block, columns: Collection[str]
+    structure: Structure, block: Block, columns: Collection[str], *, together: bool = False
 ) -> CoefficientBlock | str:
     """Return a block's sampler, or why its coefficients cannot be integrated out.
 
@@ -51,10 +54,14 @@ def coefficient_block(
     ----------
     columns : collection of str
         Names that are given by data.
+    together : bool
+        Whether rows hang together: paths run along the units. Only blocks with a path are taken.
     """
     work = _Reading(structure, block, columns)
     try:
-        return CoefficientBlock(_hierarchy(work, structure, block))
+        if together and not work.has_path():
+            raise NotAffineError(block.opaque)
+        return CoefficientBlock(_hierarchy(work, structure, block), together=together)
     except NotAffineError as error:
         return str(error)
 
@@ -70,7 +77,8 @@ def _hierarchy(work: _Reading, structure: Structure, block: Block) -> Hierarchy:
     shapes = shapes_of(structure, coefficients)
     if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
         raise NotAffineError(f"it has more than {MOST:,} coefficients")
-    held = {work.rv[n] for n in coefficients}
+    stands = work.stands(coefficients)
+    held = {s.place for s in stands.values()}
     equations, effective, sigmas = zip(*(work.equation(n, held) for n in work.means), strict=True)
     priors, laws = zip(*(work.law(n, shapes[n]) for n in coefficients), strict=True)
     nodes = [part for parts in effective for part in parts]
@@ -79,7 +87,7 @@ def _hierarchy(work: _Reading, structure: Structure, block: Block) -> Hierarchy:
     given = sorted(set().union(*(work.static_columns(v) for v in read)))
 
     def build() -> ScaleMap:
-        return ScaleMap.of(structure.model, others, shapes, nodes, sigmas, laws, given)
+        return ScaleMap.of(structure.model, others, shapes, nodes, sigmas, laws, given, stands)
 
     return Hierarchy(shapes, tuple(others), equations, priors, build, tuple(given))
 
@@ -99,6 +107,8 @@ class _Reading:
             and (v in model.basic_RVs or set(structure.dims.get(v.name, ())) & self._unit_dims())
         }
         self.means: dict[str, tuple[TensorVariable, TensorVariable]] = {}
+        self.laws: dict[str, PathLaw] = {}
+        self.walks: dict[str, Stand] = {}
         self.families: dict[str, str] = {}
 
     def _unit_dims(self) -> set[str]:
@@ -161,9 +171,14 @@ class _Reading:
         self, name: str, shape: tuple[int, ...]
     ) -> tuple[Prior, tuple[TensorVariable | None, TensorVariable | None]]:
         """Return the form of a coefficient's prior, and its mean and spread."""
+        if name in self.walks:
+            stand = self.walks[name]
+            return Prior(shape, NORMAL, False, stand.which), (stand.mean, stand.spread)
         family, mean, spread = self.prior(name)
         if mean is None or spread is None:
             return Prior(shape, family, False), (None, None)
+        if family in PATHS:
+            return Prior(shape, NORMAL, False, self.laws[name].which), (mean, spread)
         if family in VECTOR and spread.type.ndim != 2:
             raise NotAffineError(f"the groups of {name!r} have different prior covariances")
         shared = not stripped(spread).type.ndim
@@ -186,6 +201,11 @@ class _Reading:
         family = type(rv.owner.op).__name__
         if family == FLAT:
             return family, None, None
+        if family in PATHS:
+            if name not in self.laws:
+                [shape] = shapes_of(self.structure, [name]).values()
+                self.laws[name] = path_law(rv, shape)
+            return family, self.laws[name].mean, self.laws[name].spread
         mean, spread = rv.owner.op.dist_params(rv.owner)
         if family in VECTOR:  # one covariance for all groups, made as wide as these
             while spread.type.ndim > 2 and _adds_axis(spread):
@@ -198,7 +218,7 @@ class _Reading:
         found = [
             n
             for n, rv in self.rv.items()
-            if type(rv.owner.op).__name__ in (NORMAL, *VECTOR, FLAT)
+            if type(rv.owner.op).__name__ in (NORMAL, *VECTOR, FLAT, *PATHS)
             and model.rvs_to_transforms.get(rv) is None
             and not (type(rv.owner.op).__name__ != FLAT and self._odd(n))
         ]
@@ -209,9 +229,52 @@ class _Reading:
                 return found
             found = [n for n in found if n not in lost]
 
+    def has_path(self) -> bool:
+        """Whether an unknown is a path, or the mean of an equation a sum along one."""
+        if any(type(rv.owner.op).__name__ in PATHS for rv in self.rv.values()):
+            return True
+        means = [rv.owner.op.dist_params(rv.owner)[0] for rv in self._normal()]
+        free = set(self.rv.values())
+        return any(self.reads(v) & free for v in sums(means, self.leaves))
+
+    def _normal(self) -> list[TensorVariable]:
+        found = [self.structure.variable(f.name) for f in self.block.observed]
+        kinds = NORMAL, "LogNormalRV"
+        return [rv for rv in found if type(rv.owner.op).__name__ in kinds]
+
+    def stands(self, names: Sequence[str]) -> dict[str, Stand]:
+        """Return what stands for each coefficient: itself, or a walk that it is the steps of."""
+        shapes = shapes_of(self.structure, names)
+        found = {}
+        for n in names:
+            rv, (family, mean, spread) = self.rv[n], self.prior(n)
+            if mean is None or spread is None or family in VECTOR:
+                continue
+            path = self.laws.get(n)
+            which = None if path is None else path.which
+            wide = pt.broadcast_to(mean, shapes[n])
+            if path is None and all(spread.type.broadcastable):
+                which, spread = np.zeros(shapes[n], dtype=int), spread.flatten()
+            found[n] = Stand(rv, wide, spread, which, rv, path is None)
+
+        def is_free(v: Variable) -> bool:
+            flags = self._flags(v)[v]
+            return flags[0] and not flags[1]
+
+        means = {n: mean for n, (mean, _) in self.means.items()}
+        means, after = walked(means, found, self.leaves, shapes.__getitem__, is_free)
+        self.means = {n: (means[n], spread) for n, (_, spread) in self.means.items()}
+        self.walks = {n: s for n, s in after.items() if s is not found[n]}
+        self.rv |= {n: cast("TensorVariable", s.place) for n, s in self.walks.items()}
+        plain = {n: Stand(rv, rv, rv, None, rv, True) for n, rv in self.rv.items() if n in names}
+        return plain | self.walks
+
     def _odd(self, name: str) -> bool:
         """Whether the prior reads rows, or is no function of scales alone."""
-        _, mean, spread = self.prior(name)
+        try:
+            _, mean, spread = self.prior(name)
+        except NotAffineError:
+            return True
         assert mean is not None
         assert spread is not None
         return bool(self.row_columns(mean) | self.row_columns(spread))
@@ -332,7 +395,8 @@ class _Reading:
         from bayescausal.model.structure.rebuild import evaluate
 
         parts = list(parts)
-        found = evaluate([part.shape for part in parts]) if parts else []
+        walks = {s.place: np.zeros(s.place.type.shape) for s in self.walks.values()}
+        found = evaluate([part.shape for part in parts], walks) if parts else []
         return [tuple(int(k) for k in np.atleast_1d(shape)) for shape in found]
 
 

@@ -68,11 +68,14 @@ class Prior:
     family : str
     shared : bool
         Whether one sd serves all elements.
+    which : ndarray of int or None
+        Which of several sds each element has, in the shape of the coefficient.
     """
 
     shape: tuple[int, ...]
     family: str
     shared: bool
+    which: Array | None = None
 
     @property
     def size(self) -> int:
@@ -84,6 +87,8 @@ class Prior:
         """Different entries of the precision."""
         if self.family in VECTOR:
             return self.shape[-1] ** 2
+        if self.which is not None:
+            return int(self.which.max(initial=-1)) + 1
         return min(self.size, 1) if self.shared else self.size
 
     def terms(self, start: int, base: int) -> Terms | None:
@@ -92,7 +97,8 @@ class Prior:
             return None
         places = np.arange(self.size)
         if self.family not in VECTOR:
-            weight = base + (np.zeros_like(places) if self.shared else places)
+            own = places if self.which is None else self.which.reshape(-1)
+            weight = base + (np.zeros_like(places) if self.shared else own)
             return Terms(start + places, start + places, np.ones(self.size), weight)
         k = self.shape[-1]
         group, inner = places[::k, None], np.arange(k * k)
@@ -111,6 +117,10 @@ class Prior:
             good = np.isfinite(height)
             entries[good] = np.linalg.inv(spread[good])
             return entries.reshape(n, -1), -0.5 * (self.size // k) * height
+        if self.which is not None:
+            sd = spread.reshape(n, -1)
+            counts = np.bincount(self.which.reshape(-1), minlength=sd.shape[1])
+            return 1.0 / sd**2, -(np.log(sd) @ counts)
         if self.shared:
             sd = spread.reshape(n, 1)
             return 1.0 / sd**2, -self.size * np.log(sd[:, 0])

@@ -1,9 +1,7 @@
 r"""From scales to a Gaussian: priors, noise and effective coefficients as functions of the scales.
 
-Everything is evaluated at many points at once, without a compiler. That the effective coefficients
-are affine in the coefficients was proved by degrees; *which* coefficients each of them reads is
-found here by probing at two points, and verified at random ones. A vector of which each reads one
-element (the effect of a group) needs one probe.
+Everything is evaluated at many points at once, without a compiler. Which coefficients the effective
+ones read is found in :mod:`.affine_map`.
 """
 
 from __future__ import annotations
@@ -16,9 +14,8 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace, vectorize_graph
-from scipy.sparse import csr_array
+from pytensor.graph.traversal import ancestors
 
-from bayescausal.inference.closed_forms.design import one_of, slices_of
 from bayescausal.inference.conditioning.factors import without_checks
 from bayescausal.model.structure.rebuild import PY_MODE, evaluate
 
@@ -28,13 +25,12 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.annotations import Array
+    from bayescausal.inference.hierarchies.walks import Stand
 
-__all__ = ["AffineMap", "ScaleMap", "Scales", "affine_map"]
+__all__ = ["ScaleMap", "Scales"]
 
 #: Draws from the prior among which a start is looked for.
 STARTS = 60
-#: Coefficients of one array of which each is probed, where nothing better will do.
-MOST = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +66,10 @@ class ScaleMap:
         Columns that priors read.
     starts : ndarray, shape (n, dimension)
         Points among which one is likely. Drawn once: a function of them repeats itself.
+    steady : tuple of bool
+        Of each effective coefficient and each prior mean, whether it reads no scale.
+    with_prior : tuple of str
+        The coefficients that have a prior mean.
     """
 
     sizes: tuple[tuple[str, tuple[int, ...]], ...]
@@ -77,8 +77,13 @@ class ScaleMap:
     given: Mapping[str, Array]
     _scales: Callable[..., list[Array]]
     _means: Callable[..., list[Array]]
+    _moving: Callable[..., list[Array]]
     starts: Array
+    steady: tuple[bool, ...]
+    with_prior: tuple[str, ...]
     _which: tuple[Sequence[bool], Sequence[bool]]
+    _back: Callable[..., list[Array]]
+    _walks: tuple[str, ...]
 
     @classmethod
     def of(
@@ -90,6 +95,7 @@ class ScaleMap:
         sigmas: Sequence[TensorVariable | None],
         priors: Sequence[tuple[TensorVariable | None, TensorVariable | None]],
         given: Sequence[str],
+        stands: Mapping[str, Stand],
     ) -> ScaleMap:
         """Return the functions.
 
@@ -103,6 +109,8 @@ class ScaleMap:
             Of each equation.
         priors : sequence of (mean, sd or covariance), or of (None, None)
             Of each coefficient.
+        stands : mapping of str to Stand
+            What stands for each coefficient.
 
         Raises
         ------
@@ -111,7 +119,9 @@ class ScaleMap:
         """
         rvs = [model[n] for n in scales]
         values = [model.rvs_to_values[rv] for rv in rvs]
-        own = [model.rvs_to_values[model[n]] for n in shapes]
+        places_of = {n: stands[n].place for n in shapes}
+        own = [model.rvs_to_values.get(v, v) for v in places_of.values()]
+        walks = tuple(n for n, v in places_of.items() if v is not model[n])
         shared = [model[n] for n in given]
         places = [v.type(name=f"given_{v.name}") for v in shared]
 
@@ -125,6 +135,7 @@ class ScaleMap:
         first = opened([log_prior, *model.replace_rvs_by_values([*noisy, *spreads, *rvs])])
         means = [m for m, _ in priors if m is not None]
         second = opened(model.replace_rvs_by_values([*effective, *means]))
+        third = opened(model.replace_rvs_by_values([stands[n].value for n in walks]))
         free = [
             rv if t is None else t.forward(rv, *rv.owner.inputs)
             for rv, t in ((rv, model.rvs_to_transforms[rv]) for rv in rvs)
@@ -136,14 +147,23 @@ class ScaleMap:
             (n, tuple(int(k) for k in shaped.get(v, ()))) for n, v in zip(scales, free, strict=True)
         )
         inputs = {v: shape for v, (_, shape) in zip(values, sizes, strict=True)}
+        read = set(values)
+        steady = tuple(not read & set(ancestors([v])) for v in second)
+        moving = [v for v, still in zip(second, steady, strict=True) if not still]
+        whole = inputs | dict(zip(own, shapes.values(), strict=True))
         return cls(
             sizes,
             dict(shapes),
             {},
             _at_many(first, inputs, places),
-            _at_many(second, inputs | dict(zip(own, shapes.values(), strict=True)), places),
+            _at_many(second, whole, places),
+            _at_many(moving, whole, places),
             _starts(draw, sum(int(np.prod(shape)) for _, shape in sizes)),
+            steady,
+            tuple(n for n, (_, s) in zip(shapes, priors, strict=True) if s is not None),
             ([s is not None for s in sigmas], [s is not None for _, s in priors]),
+            _at_many(third, whole, places),
+            walks,
         )
 
     def at(self, given: Mapping[str, Array]) -> ScaleMap:
@@ -171,11 +191,35 @@ class ScaleMap:
         spreads = [next(found) if has else None for has in self._which[1]]
         return Scales(log_prior, sigmas, spreads)
 
+    def _coefficients(self, flat: Array) -> dict[str, Array]:
+        out, start = {}, 0
+        for name, shape in self.coefficients.items():
+            stop = start + int(np.prod(shape))
+            out[name] = flat[:, start:stop].reshape(len(flat), *shape)
+            start = stop
+        return out
+
+    def back(self, points: Array, flat: Array) -> dict[str, Array]:
+        """Return the coefficients, those that walks stand for computed from these."""
+        found = self._coefficients(flat)
+        if self._walks:
+            arrays = [*self._split(points), *found.values()]
+            steps = self._back(arrays, self.given, len(points))
+            found |= dict(zip(self._walks, steps, strict=True))
+        return found
+
     def values(self, points: Array) -> dict[str, Array]:
         """Return the scales as the model has them."""
         found = self._scales(self._split(points), self.given, len(points))
         names = [n for n, _ in self.sizes]
         return dict(zip(names, found[len(found) - len(names) :], strict=True))
+
+    def parts(self, points: Array, flat: Array, *, moving: bool = False) -> list[Array]:
+        """Return the effective coefficients, and the prior means; or those that read scales."""
+        arrays = [*self._split(points), *self._coefficients(flat).values()]
+        call = self._moving if moving else self._means
+        found = call(arrays, self.given, len(points))
+        return [np.asarray(v, dtype=float).reshape(len(points), -1) for v in found]
 
     def rows(self, points: Array, flat: Array) -> Array:
         """Return the effective coefficients, then the prior means, one after the other.
@@ -188,13 +232,7 @@ class ScaleMap:
         -------
         ndarray, shape (n, n_rows)
         """
-        arrays, start = self._split(points), 0
-        for shape in self.coefficients.values():
-            stop = start + int(np.prod(shape))
-            arrays.append(flat[:, start:stop].reshape(len(flat), *shape))
-            start = stop
-        found = self._means(arrays, self.given, len(points))
-        return np.concatenate([v.reshape(len(points), -1) for v in found], axis=1, dtype=float)
+        return np.concatenate(self.parts(points, flat), axis=1)
 
 
 def _starts(draw: Callable[[], list[Array]], dimension: int) -> Array:
@@ -237,160 +275,3 @@ def _at_many(
         ]
 
     return at
-
-
-# ------------------------------------------------------------------- what reads which
-
-
-@dataclass(frozen=True, eq=False)
-class AffineMap:
-    """Rows that are affine in the coefficients: effective ones, then residuals of the priors.
-
-    Attributes
-    ----------
-    pattern : csr_array, shape (n_rows, n_coefficients)
-        Where :math:`J` is not zero.
-    probes : ndarray, shape (n_probes, n_coefficients)
-    rows, places : list of ndarray of int
-        Rows that each probe moves, and where their entries stand in the pattern.
-    effective : int
-        Number of rows before the residuals.
-    fixed : ndarray, shape (n_entries,)
-        One where a residual reads its own coefficient.
-    """
-
-    pattern: csr_array
-    probes: Array
-    rows: list[Array]
-    places: list[Array]
-    effective: int
-    fixed: Array
-
-    @property
-    def numbers(self) -> int:
-        """Numbers that a point takes."""
-        size, wide = self.pattern.shape
-        return int((len(self.probes) + 2) * (size + wide) + self.pattern.nnz)
-
-    def __call__(self, made: ScaleMap, points: Array) -> tuple[Array, Array]:
-        """Return the entries of J, (n, n_entries), and the rows where all coefficients are zero."""
-        n, probes = len(points), len(self.probes)
-        flat = np.concatenate([np.zeros((1, self.probes.shape[1])), self.probes])
-        found = made.rows(np.repeat(points, probes + 1, axis=0), np.tile(flat, (n, 1)))
-        found = found.reshape(n, probes + 1, -1)
-        found[:, :, self.effective :] *= -1.0  # a residual is the coefficient minus its mean
-        base = found[:, 0]
-        jacobian = np.broadcast_to(self.fixed, (n, len(self.fixed))).copy()
-        for k, (rows, places) in enumerate(zip(self.rows, self.places, strict=True)):
-            jacobian[:, places] += found[:, k + 1, rows] - base[:, rows]
-        return jacobian, base.copy()
-
-    def verify(self, made: ScaleMap, points: Array, flat: Array) -> None:
-        """Compare with the expressions themselves.
-
-        Raises
-        ------
-        ArithmeticError
-            If they are not what was found.
-        """
-        jacobian, base = self(made, points)
-        want = made.rows(points, flat)
-        want[:, self.effective :] = flat[:, self._own()] - want[:, self.effective :]
-        for entries, start, row, at in zip(jacobian, base, want, flat, strict=True):
-            matrix = csr_array((entries, self.pattern.indices, self.pattern.indptr))
-            matrix.resize(self.pattern.shape)
-            have, scale = start + matrix @ at, 1.0 + np.abs(start) + np.abs(matrix) @ np.abs(at)
-            if not np.all(np.abs(have - row) <= 1e-7 * scale):
-                raise ArithmeticError("the effective coefficients are not affine at these scales")
-
-    def _own(self) -> Array:
-        return np.asarray(self.pattern.indices[self.fixed == 1.0])
-
-
-def affine_map(made: ScaleMap, shapes: Mapping[str, tuple[int, ...]]) -> AffineMap:
-    """Return which coefficients each row reads.
-
-    Raises
-    ------
-    ArithmeticError
-        If an array has too many elements of which rows read several.
-    """
-    points = made.starts
-    size = sum(int(np.prod(s)) for s in shapes.values())
-    points = points[[0, len(points) - 1]]
-    zero = made.rows(points, np.zeros((2, size)))
-    with_prior = [n for n, has in zip(shapes, made._which[1], strict=True) if has]
-    effective = zero.shape[1] - sum(int(np.prod(shapes[n])) for n in with_prior)
-
-    def slopes(flat: Array) -> Array:
-        return made.rows(points, np.stack([flat, flat])) - zero
-
-    probes: list[Array] = []
-    rows: list[Array] = []
-    columns: list[Array] = []
-    start = 0
-    own: list[Array] = []
-    for name, shape in shapes.items():
-        length = int(np.prod(shape))
-        place = np.arange(start, start + length)
-        start += length
-        if name in with_prior:
-            own.append(place)
-        ways = slices_of(shape) if length > 4 else []
-        found = next((f for way in ways if (f := _slices(slopes, size, place, way))), None)
-        if found is None:
-            if length > MOST:
-                raise ArithmeticError(f"{name!r} has {length} elements that are not read apart")
-            found = [_single(slopes, size, int(i)) for i in place]
-        for probe, row, column in found:
-            free = (k for k, taken in enumerate(rows) if not np.intersect1d(taken, row).size)
-            k = next(free, len(rows))
-            if k == len(rows):
-                probes.append(np.zeros(size))
-                rows.append(np.zeros(0, np.int64))
-                columns.append(np.zeros(0, np.int64))
-            probes[k] = probes[k] + probe  # no row is moved by both
-            rows[k] = np.concatenate([rows[k], row])
-            columns[k] = np.concatenate([columns[k], column])
-    own_columns = np.concatenate([np.zeros(0, np.int64), *own])
-    own_rows = effective + np.arange(len(own_columns))
-    shape_of = zero.shape[1], size
-    i = np.concatenate([own_rows, *rows])
-    j = np.concatenate([own_columns, *columns])
-    pattern = csr_array((np.ones(len(i)), (i, j)), shape=shape_of)
-    pattern.sort_indices()
-    keys = np.repeat(np.arange(shape_of[0]), np.diff(pattern.indptr)) * size + pattern.indices
-    places = [np.searchsorted(keys, r * size + c) for r, c in zip(rows, columns, strict=True)]
-    fixed = np.zeros(pattern.nnz)
-    fixed[np.searchsorted(keys, own_rows * size + own_columns)] = 1.0
-    stacked = np.stack(probes) if probes else np.zeros((0, size))
-    result = AffineMap(pattern, stacked, rows, places, effective, fixed)
-    result.verify(made, points, np.random.default_rng(22).normal(size=(2, size)))
-    return result
-
-
-def _slices(
-    slopes: Callable[[Array], Array], size: int, place: Array, way: Sequence[Array]
-) -> list[tuple[Array, Array, Array]] | None:
-    """Return probe, rows and columns of each slice of an array, if rows read one of each."""
-    out = []
-    for one in way:
-        near = one_of(lambda flat: slopes(flat)[0], size, place[one])
-        far = one_of(lambda flat: slopes(flat)[1], size, place[one])
-        if near is None or far is None:
-            return None
-        (first, a), (second, b) = near, far
-        if np.any((first != second) & (a != 0) & (b != 0)):
-            return None
-        seen = np.flatnonzero((a != 0) | (b != 0))
-        probe = np.zeros(size)
-        probe[place[one]] = 1.0
-        out.append((probe, seen, np.where(a != 0, first, second)[seen]))
-    return out
-
-
-def _single(slopes: Callable[[Array], Array], size: int, i: int) -> tuple[Array, Array, Array]:
-    probe = np.zeros(size)
-    probe[i] = 1.0
-    seen = np.flatnonzero(np.any(slopes(probe) != 0, axis=0))
-    return probe, seen, np.full(len(seen), i)

@@ -150,11 +150,11 @@ class SparseGaussian:
         Parameters
         ----------
         jacobian : ndarray, shape (n, n_entries)
-            Values of :math:`J`.
+            Values of :math:`J`; of one row where they are always the same.
         weights : ndarray, shape (n, n_weights)
             :math:`w_k`.
         linear, shift : ndarray, shape (n, n_rows)
-            :math:`\\sum_k w_k g_k` and :math:`d`.
+            :math:`\\sum_k w_k g_k` and :math:`d`; the latter of one row where it is the same.
         square : ndarray, shape (n,)
             :math:`\\sum_k w_k s_k`.
 
@@ -170,7 +170,7 @@ class SparseGaussian:
         self, jacobian: Array, weights: Array, linear: Array, shift: Array, rng: np.random.Generator
     ) -> Array:
         """Return one draw of the coefficients for each row of the arguments."""
-        noise = rng.standard_normal((len(jacobian), self.size))
+        noise = rng.standard_normal((len(weights), self.size))
         return self._solve(jacobian, weights, linear, shift, np.zeros(0), noise)[1]
 
     def _entries(self, weights: Array) -> Array:
@@ -187,7 +187,7 @@ class SparseGaussian:
     ) -> tuple[Array, Array]:
         from bayescausal.inference.hierarchies.sparse_kernels import factorise
 
-        n = len(jacobian)
+        n = len(weights)
         heights, means = np.full(n, -np.inf), np.zeros((n, self.size))
         if not self.full:
             factorise(
@@ -218,6 +218,8 @@ class SparseGaussian:
                 means,
             )
             return heights, means
+        jacobian = np.broadcast_to(jacobian, (n, jacobian.shape[1]))
+        shift = np.broadcast_to(shift, (n, self.rows))
         for b in range(n):
             entries = self._entries(weights[b])
             products = entries[self.entry] * jacobian[b, self.first] * jacobian[b, self.second]

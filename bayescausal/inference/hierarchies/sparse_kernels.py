@@ -52,13 +52,15 @@ def factorise(
     entries = np.empty(len(values))
     push = np.empty(rows)
     half = np.empty(size)
-    for b in range(len(jacobian)):
+    for b in range(len(weights)):
+        jac = jacobian[b if len(jacobian) > 1 else 0]
+        moves = shift[b if len(shift) > 1 else 0]
         for e in range(len(values)):
             entries[e] = values[e] * weights[b, term[e]]
         factor[:] = 0.0
         for k in range(len(out)):
             factor[q_place[out[k]]] += (
-                entries[entry[k]] * jacobian[b, first[k]] * jacobian[b, second[k]]
+                entries[entry[k]] * jac[first[k]] * jac[second[k]]
             )
         good, height = True, 0.0
         for j in range(size):
@@ -84,11 +86,11 @@ def factorise(
         for r in range(rows):
             push[r] = linear[b, r]
         for e in range(len(values)):
-            push[left[e]] -= entries[e] * shift[b, right[e]]
+            push[left[e]] -= entries[e] * moves[right[e]]
         half[:] = 0.0
         for r in range(rows):
             for p in range(indptr[r], indptr[r + 1]):
-                half[indices[p]] += jacobian[b, p] * push[r]
+                half[indices[p]] += jac[p] * push[r]
         for j in range(size):
             column[j] = half[order[j]]
         for j in range(size):  # L x = push
@@ -112,9 +114,9 @@ def factorise(
             continue
         form = square[b]
         for r in range(rows):
-            moved = shift[b, r]
+            moved = moves[r]
             for p in range(indptr[r], indptr[r + 1]):
-                moved += jacobian[b, p] * means[b, indices[p]]
+                moved += jac[p] * means[b, indices[p]]
             push[r] = moved
             form -= 2.0 * linear[b, r] * moved
         for e in range(len(values)):

@@ -28,6 +28,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayescausal.designs.spread import own_spread
 from bayescausal.model.formulas.priors import Prior, Priors, digits, near
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Equations:
         for name, variable in self.covariates.items():
             columns.append((name, variable, window.frame[name].to_numpy()))
         level, spread = self._scale(response)
-        own = _own_spread([values for _, _, values in columns])
+        own = own_spread([values for _, _, values in columns])
         wide = digits(spread / own[0])
         eta = self._parameter(response, "Intercept", Prior("Normal", (near(level, spread), wide)))
         for (name, variable, _), sd in zip(columns, own[1:], strict=True):
@@ -247,18 +248,3 @@ class Equations:
             z = priors.make(f"z_{response}_{label}", response, (label,), Prior("Normal"), ("basis",))
             sides.append(phi @ (power * z))
         return pt.where(pt.eq(self.rule, 1), sides[1], sides[0])
-
-
-def _own_spread(columns: list[np.ndarray]) -> list[float]:
-    """Return the root mean square of what a constant and each column add to all others."""
-    design = np.column_stack([np.ones(len(columns[0])), *columns])
-    sizes = np.sqrt(np.mean(design**2, axis=0))
-    sizes[sizes == 0] = 1.0
-    r = np.linalg.qr(design / sizes / np.sqrt(len(design)), mode="r")
-    found = []
-    for j, size in enumerate(sizes):
-        others = np.delete(r, j, axis=1)
-        rest = r[:, j] - others @ np.linalg.lstsq(others, r[:, j], rcond=1e-12)[0]
-        own = float(np.linalg.norm(rest))
-        found.append(float(size) * (own if own > 1e-9 else 1.0))
-    return found

@@ -6,6 +6,7 @@ range, ties at the cutoff whose side nobody has said, too few different values f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,13 @@ import numpy as np
 
 from bayescausal.designs.discontinuity.bandwidth import KERNELS, kernel_weights, optimal_bandwidth
 from bayescausal.designs.table import check_choice, labels, numbers, read_table, refuse_names
+from bayescausal.inference.data.rows import as_pandas
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bayescausal.annotations import Data
 
 __all__ = ["Window", "open_window"]
 
@@ -90,7 +94,7 @@ def eligible_of(distance: np.ndarray, side: str, ties: bool) -> np.ndarray:
 
 
 def open_window(
-    table: pd.DataFrame,
+    data: Data,
     outcome: str,
     running: str,
     *,
@@ -113,6 +117,7 @@ def open_window(
         "covariates": covariates,
         "cluster": cluster,
     }
+    table = whole_table(data)
     frame = read_table(table, roles, missing="keep")
     refuse_names([*frame.columns, rule], own=("unit", "basis"))
     check_choice("kernel", kernel, tuple(KERNELS))
@@ -159,6 +164,13 @@ def open_window(
     )
     _refuse_thin(window, order)
     return window
+
+
+def whole_table(data: Data) -> pd.DataFrame:
+    """Return all columns of the caller as pandas."""
+    if isinstance(data, Mapping):
+        return read_table(data, {"data": [str(name) for name in data]}, missing="keep")
+    return as_pandas(data).rename(columns=str).reset_index(drop=True)
 
 
 def _role(roles: dict[str, str | tuple[str, ...] | None], column: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.designs.discontinuity import checks, plots
 from bayescausal.designs.discontinuity.assumptions import assumptions_of
-from bayescausal.designs.discontinuity.fuzzy import linear_model
+from bayescausal.designs.discontinuity.fuzzy import linear_model, strata_model
 from bayescausal.designs.discontinuity.model import Form, sharp_model
 from bayescausal.designs.discontinuity.window import Window, open_window
 from bayescausal.designs.table import check_choice
@@ -152,7 +152,7 @@ def regression_discontinuity(
     held = Priors(priors, [outcome, *([treatment] if fuzzy and treatment else [])])
     shape = Form(rule, order, kink, form == "gp", family, held)
     if fuzzy:
-        model = linear_model(window, shape)
+        model = (strata_model if compliance == "strata" else linear_model)(window, shape)
     else:
         model = sharp_model(window, shape)
     strata = fuzzy and compliance == "strata"
@@ -253,9 +253,8 @@ def _effects(window: Window, rule: str, fuzzy: bool, strata: bool) -> dict[str, 
     assert window.treatment is not None
     late = ATE(window.treatment, window.outcome, population=units)
     if strata:
-        late = ATE(
-            window.treatment, window.outcome, population=units, given={"stratum": "complier"}
-        )
+        compliers = units.assign(stratum="complier")
+        late = ATE(window.treatment, window.outcome, population=compliers)
     return {
         "at_cutoff": late,
         "LATE": late,

@@ -32,7 +32,8 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayescausal.designs.discontinuity.model import Equations, coords_of
-from bayescausal.model.formulas.priors import Prior
+from bayescausal.designs.table import yes_no
+from bayescausal.model.formulas.priors import Prior, digits
 
 if TYPE_CHECKING:
     from bayescausal.designs.discontinuity.model import Form
@@ -62,4 +63,63 @@ def linear_model(window: Window, form: Form) -> pm.Model:
             outcome, eta + pt.sign(rho) * sigma * share * common, sigma * rest, dims="unit"
         )
     form.priors.refuse_unused()
+    return model
+
+
+def strata_model(window: Window, form: Form) -> pm.Model:
+    """Return the model of principal strata: never takers, compliers, always takers.
+
+    A stratum that no row can belong to is left out: without treated rows among those not eligible
+    there are no always takers.
+    """
+    treatment, outcome, priors = str(window.treatment), window.outcome, form.priors
+    taken = yes_no(window.frame, treatment, "treatment", varies=False)
+    rule = window.eligible
+    strata = [
+        *(["never taker"] if ((taken == 0) & (rule == 1)).any() else []),
+        "complier",
+        *(["always taker"] if ((taken == 1) & (rule == 0)).any() else []),
+    ]
+    coords = {**coords_of(window), "stratum_level": strata, "stratum_other": strata[:-1]}
+    base = strata.index("complier")
+    with pm.Model(coords=coords) as model:
+        equations = Equations(window, form)
+        wide = Prior("Normal", (0, 1.5))
+        at = priors.make("b_stratum_Intercept", treatment, ("stratum",), wide, ("stratum_other",))
+        unit = float(np.abs(window.distance).max())
+        slope = priors.make(
+            f"b_stratum_{window.running}",
+            treatment,
+            ("stratum_slope",),
+            Prior("Normal", (0, digits(1.5 / unit))),
+            ("stratum_other",),
+        )
+        odds = pt.stack(
+            [
+                *(at[k] + slope[k] * equations.x for k in range(len(strata) - 1)),
+                pt.zeros_like(equations.x),
+            ],
+            axis=-1,
+        )
+        stratum = pm.Categorical("stratum", p=pm.math.softmax(odds, axis=-1), dims="unit")
+        always = pt.eq(stratum, strata.index("always taker")) if "always taker" in strata else 0
+        complier = pt.eq(stratum, base)
+        received = pm.Bernoulli(
+            treatment, p=pt.where(complier, equations.rule, always), dims="unit"
+        )
+        eta = equations.predictor(outcome, {treatment: (received, taken.astype(float))})
+        scale = float(window.frame[outcome].std()) if form.family in ("gaussian", "student-t") else 1
+        others = [s for s in strata if s != "complier"]
+        model.add_coord("stratum_against_complier", others)
+        apart = priors.make(
+            f"b_{outcome}_stratum",
+            outcome,
+            ("stratum",),
+            Prior("Normal", (0, digits(2.5 * scale))),
+            ("stratum_against_complier",),
+        )
+        for k, name in enumerate(others):
+            eta = eta + apart[k] * pt.eq(stratum, strata.index(name))
+        equations.add(outcome, eta)
+    priors.refuse_unused()
     return model

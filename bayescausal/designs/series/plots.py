@@ -81,7 +81,7 @@ def _effect(effect: np.ndarray, ax: Axes | None, timeline: Timeline, what: str) 
 
 def hdi_of(draws: np.ndarray) -> np.ndarray:
     """Return the lower and the upper ends of the 94 % intervals over draws, the first axis."""
-    return np.stack(narrowest(np.moveaxis(draws, 0, -1), 0.94))
+    return np.stack(narrowest(draws, 0.94))
 
 
 def _dressed(ax: Axes, timeline: Timeline) -> Axes:

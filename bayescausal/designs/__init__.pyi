@@ -1,4 +1,8 @@
 """The designs, in the order of the guide."""
 
 from .difference_in_differences import difference_in_differences as difference_in_differences
+from .discontinuity.design import regression_discontinuity as regression_discontinuity
 from .panel import panel as panel
+from .series.design import interrupted_time_series as interrupted_time_series
+
+__all__: list[str]

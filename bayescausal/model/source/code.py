@@ -30,6 +30,7 @@ from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.given import model_of
+from bayescausal.model.source.paths import is_path, path_call
 from bayescausal.model.source.expression import Writer, literal, unpadded
 from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.rebuild import dim_sizes, evaluate
@@ -211,6 +212,8 @@ class _Source:
     def _random(self, label: str) -> list[str]:
         rv = self.model.named_vars[label]
         kind = type(rv.owner.op).__name__
+        if is_path(rv):
+            return self._path(rv)
         if kind not in _DISTRIBUTIONS:
             raise ModelError(
                 f"{label!r} cannot be written as code: {family_name(rv)} is not among the "
@@ -243,6 +246,17 @@ class _Source:
             _tidy(t) if plain else f"{k}={_tidy(t)}" for k, t in zip(keys, texts, strict=True)
         ]
         return [*before, f"{self.python[label]} = pm.{family}({', '.join(parts)}{self._extra(rv)})"]
+
+    def _path(self, rv: TensorVariable) -> list[str]:
+        """Return a random walk or an autoregression, with the distribution of its start."""
+        name, parameters, start, rest = path_call(rv)
+        roots = [unpadded(p, self.writer.names) for p in (*(v for _, v in parameters), *start)]
+        before, texts = self.writer.statement(roots, str(rv.name))
+        keys = [k for k, _ in parameters]
+        parts = [f"{k}={_tidy(t)}" for k, t in zip(keys, texts, strict=False)]
+        mean, sd = map(_tidy, texts[len(keys) :])
+        call = f"{_quoted(str(rv.name))}, {', '.join(parts)}, init_dist=pm.Normal.dist({mean}, {sd})"
+        return [*before, f"{self.python[str(rv.name)]} = pm.{name}({call}{rest}{self._extra(rv)})"]
 
     def _parameter(self, family: str, slot: str, parameter: TensorVariable) -> tuple[Any, str]:
         """Return what is written for a parameter, and its keyword."""

@@ -21,7 +21,6 @@ import numpy as np
 from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
-from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.planning import plan_run, share_plans
@@ -304,7 +303,7 @@ def _signs(question: Question, numbers: ArrayLike) -> list[str]:
         return []
     seen = [np.asarray(numbers, dtype=float)]
     column = question.fit.columns.get(question.outcome)
-    if not isinstance(question.estimand.functional, Probability) and column is not None:
+    if not question.estimand.functional.share and column is not None:
         seen += [np.asarray(column)] if np.asarray(column).dtype.kind in "iuf" else []
     if not any(bool((v < 0).any() and (v > 0).any()) for v in seen):
         return []

@@ -391,4 +391,4 @@ class Builder:
         )
 
     def _result_dims(self, request: Request) -> tuple[str | None, ...]:
-        return self.dims_of(request.variable)
+        return (*self.dims_of(request.variable), *getattr(request.event, "dims", ()))

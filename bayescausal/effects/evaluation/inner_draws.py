@@ -10,7 +10,7 @@ the answer moves by when a world's mean moves by 0.001 sd, so that it has no uni
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,7 +24,7 @@ from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
 from bayescausal.effects.averaging.collapse import TOLERANCE, collapse
 from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimands.functionals import Probability, Quantile
+from bayescausal.effects.estimands.functionals import Quantile, Total
 from bayescausal.effects.evaluation.question import Question
 from bayescausal.effects.evaluation.result import cells_of, notes_of
 from bayescausal.effects.evaluation.slopes import spread_of
@@ -145,6 +145,17 @@ class Run:
 
     def reduce(self, draws: slice, replicates: int) -> Reduction:
         """Evaluate the question for some draws."""
+        found, times = self._averaged(draws, replicates), 1
+        if not isinstance(self.question.estimand.functional, Total):
+            return found
+        if not self.exact:
+            inner = min(self.inner, replicates)
+            times = max(replicates // inner, 1) * inner
+        count = found.size / times  # of the units of each arm and cell
+        count = count.reshape(*count.shape, *(1,) * (found.total.ndim - count.ndim))
+        return replace(found, total=found.total * count, batches=found.batches * count[:, :, None])
+
+    def _averaged(self, draws: slice, replicates: int) -> Reduction:
         if self.closed is not None:
             return self.closed.reduce(draws)
         if self.exact and draws == slice(0, self.question.fit.n_draws) and self.smooth is not None:
@@ -196,6 +207,8 @@ class Run:
             spread = np.var(answer, axis=axis, ddof=1) - noise
             posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
         sd = self._outcome_sd(pilot)
+        if isinstance(self.question.estimand.functional, Total):
+            sd *= float(np.max(pilot.size)) / replicates
         goal = np.maximum(posterior / 10, 1e-3 * sd * self._unit(pilot, sd))
         goal, variance = np.broadcast_arrays(goal, variance)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -223,7 +236,7 @@ class Run:
         """Return the sd of the outcome: what was averaged may be means, which vary less."""
         question = self.question
         spread = pilot.spread
-        binary = isinstance(question.estimand.functional, Probability)
+        binary = question.estimand.functional.share
         if question.outcome in question.structure.random and not binary:
             support = support_of(question.structure.variable(question.outcome))
             binary = bool(np.all(support.lower == 0) and np.all(support.upper == 1))

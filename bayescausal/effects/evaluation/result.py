@@ -103,6 +103,9 @@ def as_effect(
     coords: dict[str, Any] = dict(zip(by, levels, strict=True))
     coords.update({name: list(values) for name, values in along})
     coords.update({n: list(v) for n, v in _event_coords(run, names).items()})
+    if estimand.functional.axis is not None:
+        name, values = estimand.functional.axis
+        coords[name] = list(values)
     draws = xr.DataArray(array, dims=(*dims, *names), coords=coords)
     rest = [d for d in draws.dims if d not in ("chain", "draw")]
     draws = draws.transpose("chain", "draw", *rest)

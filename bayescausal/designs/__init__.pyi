@@ -4,5 +4,6 @@ from .difference_in_differences import difference_in_differences as difference_i
 from .discontinuity.design import regression_discontinuity as regression_discontinuity
 from .panel import panel as panel
 from .series.design import interrupted_time_series as interrupted_time_series
+from .time_to_event.survival import survival as survival
 
 __all__: list[str]

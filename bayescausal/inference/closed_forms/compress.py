@@ -27,6 +27,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.equation import NotReducedError
 from bayescausal.inference.closed_forms.logit_term import LogitTerm
 from bayescausal.inference.closed_forms.reduce import reductions
+from bayescausal.inference.closed_forms.time_term import TimeTerm
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.plan import rows_of
 from bayescausal.inference.data.read import read_data
@@ -197,15 +198,18 @@ def fuse(found: Compression, structure: Structure, conformed: Conformed) -> Comp
     fused = dict(found.fused)
     joined = {*conformed.missing, *structure.imputed}
     joined |= {part for pair in structure.imputed.values() for part in pair}
+    columns = {**data_values(structure.model), **conformed.columns}
     for name in found.left:
         if name not in structure.random or name in {*joined, *fused}:
             continue
-        try:
-            term = LogitTerm(structure, name)
-        except NotReducedError:
-            continue
-        if not joined & set(term.leaves):
-            fused[name] = term, term.measure(conformed.columns)
+        for form in (LogitTerm, TimeTerm):
+            try:
+                term = form(structure, name)
+                if not joined & set(term.leaves):
+                    fused[name] = term, term.measure(columns)
+                break
+            except NotReducedError:
+                continue
     return replace(found, fused=fused)
 
 

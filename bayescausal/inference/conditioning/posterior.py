@@ -15,6 +15,7 @@ import xarray as xr
 
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.closed_forms.compress import Compression, lean
+from bayescausal.inference.closed_forms.time_term import TimeTerm
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.marginalize.empty_outcomes import (
@@ -24,6 +25,7 @@ from bayescausal.inference.marginalize.empty_outcomes import (
     without_cells,
 )
 from bayescausal.inference.marginalize.in_sequence import InSequence, in_sequence
+from bayescausal.inference.sampling.independence import independence_draws
 from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
 from bayescausal.inference.sampling.sample import INTEGRATED, Drawn, draw_unknowns
 from bayescausal.model.names import Joined, names_of
@@ -52,6 +54,8 @@ __all__ = [
 METHODS = ("auto", "exact", "compressed", "nuts", "laplace")
 #: NUTS on sufficient statistics.
 COMPRESSED = "compressed (nuts)"
+#: Independence Metropolis-Hastings about the mode.
+INDEPENDENT = "laplace (metropolis)"
 
 
 def draw_posterior(
@@ -109,6 +113,8 @@ def draw_posterior(
     if method == "laplace":
         drawn, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
         notes = (*notes, *told_too)
+    if method == "auto" and integral is None and not sampler and _few(found):
+        drawn = draw_independent(lean(structure, conditioned.model), **sizes)
     if drawn is None:
         drawn = draw_unknowns(
             structure,
@@ -212,6 +218,24 @@ def draw_laplace(
         f"Drawn from a Laplace approximation, corrected by importance weights: k-hat {k_hat:.2f}."
     )
     return Drawn({"posterior": found}, {names: f"laplace (k-hat {k_hat:.2f})"}, (note,)), ()
+
+
+def draw_independent(model: pm.Model, *, draws: int, chains: int, seed: int) -> Drawn | None:
+    """Draw from a lean model about its mode, exactly; None where that does not work."""
+    try:
+        found = independence_draws(model, draws=draws, chains=chains, seed=seed)
+    except ArithmeticError:
+        return None
+    names = Joined(str(rv.name) for rv in model.free_RVs)
+    return Drawn({"posterior": found}, {names: INDEPENDENT}, ())
+
+
+def _few(found: Compression) -> bool:
+    """Whether a bell at the mode is worth a try: of censored times, on rows that stay."""
+    forms = [term for term, _ in found.fused.values()]
+    return bool(forms) and set(found.left) <= set(found.fused) and all(
+        isinstance(term, TimeTerm) for term in forms
+    )
 
 
 def relabelled(

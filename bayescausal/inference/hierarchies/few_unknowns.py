@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     type LogDensity = Callable[[Array], Array]
 
-__all__ = ["draw_density"]
+__all__ = ["draw_density", "independence_chain"]
 
 #: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
 FREEDOM = 6.0
@@ -97,10 +97,54 @@ def draw_density(
         return np.where(np.isfinite(found), found, -np.inf)
 
     mixture, ratio = _fitted(value, _modes(value, starts), rng)
-    rejected = 1 - _checked(ratio)
+
+    def propose(count: int) -> tuple[Array, Array]:
+        points = mixture.draw(count, rng)
+        return points, value(points) - mixture.log_density(points)
+
+    return independence_chain(propose, ratio, size, rng)
+
+
+def independence_chain(
+    propose: Callable[[int], tuple[Array, Array]],
+    pilot: Array,
+    size: int,
+    rng: np.random.Generator,
+) -> Array:
+    """Return draws by independence Metropolis-Hastings, thinned until nearly independent.
+
+    Parameters
+    ----------
+    propose : callable
+        From a number to as many proposals, shape (n, d), and their log importance ratios.
+    pilot : ndarray
+        Ratios of proposals that were tried before: they say how much is rejected.
+    size : int
+        How many draws.
+
+    Returns
+    -------
+    ndarray, shape (size, d)
+
+    Raises
+    ------
+    ArithmeticError
+        If the proposals do not fit the density.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> def propose(n):
+    ...     points = rng.uniform(0, 1, (n, 1))
+    ...     return points, np.log(points[:, 0] + 1)  # the density 2 (1 + u) / 3
+    >>> draws = independence_chain(propose, propose(500)[1], 4_000, rng)
+    >>> bool(abs(draws.mean() - 5 / 9) < 0.02)
+    True
+    """
+    rejected = 1 - _checked(pilot)
     thin = int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
-    points = mixture.draw(WARM + thin * size, rng)
-    ratio = value(points) - mixture.log_density(points)
+    points, ratio = propose(WARM + thin * size)
     _checked(ratio)
     return np.asarray(points[_metropolis(ratio, rng)[WARM:][thin - 1 :: thin]])
 
@@ -109,13 +153,13 @@ def _checked(ratio: Array) -> float:
     """Return the share of proposals that is accepted, if the mixture fits."""
     finite = ratio[np.isfinite(ratio)]
     if len(finite) < len(ratio) / 4:
-        raise ArithmeticError("most proposals for its scales lie where there is no density")
+        raise ArithmeticError("most proposals lie where there is no density")
     accepted = _acceptance(ratio)
     if accepted < ACCEPTED or _effective(ratio) < EFFECTIVE:
-        raise ArithmeticError(f"only {accepted:.0%} of the proposals for its scales are accepted")
+        raise ArithmeticError(f"only {accepted:.0%} of the proposals are accepted")
     shape = _tail(ratio)
     if not shape < TAIL:
-        raise ArithmeticError(f"the ratios for its scales have a heavy tail (k = {shape:.2f})")
+        raise ArithmeticError(f"the ratios of the proposals have a heavy tail (k = {shape:.2f})")
     return accepted
 
 

@@ -37,7 +37,14 @@ from bayescausal.model.structure.interpreted import PY_MODE
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["LIMIT", "LaplaceApproximation", "importance_resample", "laplace_draws", "student_draws"]
+__all__ = [
+    "LIMIT",
+    "LaplaceApproximation",
+    "importance_resample",
+    "laplace_draws",
+    "student_draws",
+    "untransformed",
+]
 
 #: Above this k-hat the weights are not to be trusted.
 LIMIT = 0.7
@@ -54,6 +61,8 @@ class LaplaceApproximation:
     ----------
     model : pm.Model
         Its free variables are continuous.
+    most : int, optional
+        The most unknowns that are worth a try.
 
     Raises
     ------
@@ -61,19 +70,22 @@ class LaplaceApproximation:
         If there is no mode with a curvature that bends down in every direction.
     """
 
-    def __init__(self, model: pm.Model) -> None:
+    def __init__(self, model: pm.Model, most: int | None = None) -> None:
         self.model = model
         values = [model.rvs_to_values[rv] for rv in model.free_RVs]
         start = model.initial_point(random_seed=1)
         self.names = [str(v.name) for v in values]
         self.shapes = [np.shape(start[n]) for n in self.names]
+        size = sum(int(np.prod(s)) for s in self.shapes)
+        if most is not None and size > most:
+            raise ArithmeticError(f"there are {size:,} unknowns, more than {most}")
         logp = model.logp()
         slopes = model.dlogp()
         options: dict[str, Any] = {"mode": PY_MODE, "on_unused_input": "ignore"}
         self._both = compile_function(values, [logp, slopes], **options)
         self._one = compile_function(values, logp, **options)
         flat = np.concatenate([np.ravel(start[n]) for n in self.names]).astype(float)
-        self.mode = self._climb(flat)
+        self.mode = self.climb(flat)
         self.root = self._curvature()
 
     def parts(self, flat: np.ndarray) -> list[np.ndarray]:
@@ -98,8 +110,8 @@ class LaplaceApproximation:
             return 1e300, np.zeros_like(flat)
         return -float(height), -np.asarray(slope, dtype=float)
 
-    def _climb(self, start: np.ndarray) -> np.ndarray:
-        """Return the mode."""
+    def climb(self, start: np.ndarray) -> np.ndarray:
+        """Return the mode that is uphill from a point."""
         found = minimize(self._slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000})
         found = minimize(self._slope, found.x, jac=True, method="BFGS")
         if not np.isfinite(found.fun) or found.fun > 1e299:
@@ -149,7 +161,7 @@ def laplace_draws(
     if not np.isfinite(ratios).any():
         raise ArithmeticError("its draws miss the posterior")
     pick, k_hat, _ = importance_resample(ratios, draws * chains, rng)
-    return _untransformed(found, points[pick], draws, chains), k_hat
+    return untransformed(found, points[pick], draws, chains), k_hat
 
 
 def student_draws(size: int, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -194,7 +206,7 @@ def importance_resample(
 # ------------------------------------------------------------------------------- private
 
 
-def _untransformed(
+def untransformed(
     found: LaplaceApproximation, points: np.ndarray, draws: int, chains: int
 ) -> xr.Dataset:
     """Return points as draws of the model's variables."""

@@ -120,12 +120,16 @@ class FamilyChoice:
         Of a binomial: a number, or the name of a column.
     levels : int or None
         Of a categorical or ordinal response, where no data say it.
+    scale : Scale or None
+        Location and spread of the response, where its values do not say it (records of it that are
+        censored).
     """
 
     family: Family
     link: str
     trials: int | str | None = None
     levels: int | None = None
+    scale: Scale | None = None
 
 
 # ---------------------------------------------------------------------- the responses
@@ -198,7 +202,7 @@ def choose_families(families: object, responses: Iterable[str]) -> dict[str, Fam
 
     Parameters
     ----------
-    families : mapping of str to str or mapping
+    families : mapping of str to str, mapping or FamilyChoice
         ``"bernoulli"``, ``"binomial(trials=n, link=probit)"``, or ``{"family": "binomial",
         "trials": "n"}``.
 
@@ -227,6 +231,8 @@ def choose_families(families: object, responses: Iterable[str]) -> dict[str, Fam
 
 def _choice(spec: object, response: str) -> FamilyChoice:
     """Read one family."""
+    if isinstance(spec, FamilyChoice):
+        return spec
     options: dict[str, Any] = {}
     if isinstance(spec, Mapping):
         options = {str(k): v for k, v in spec.items()}
@@ -313,6 +319,10 @@ def _options(rest: str, spec: str, response: str) -> dict[str, Any]:
 
 def response_scale(choice: FamilyChoice, numeric: np.ndarray | None, response: str) -> Scale:
     """Return location and spread of a response from its data, on the scale of the predictor."""
+    if choice.scale is not None:
+        if numeric is not None:
+            _refuse_outside(choice.family, numeric[np.isfinite(numeric)], response)
+        return choice.scale
     family, link = choice.family, choice.link
     probability = family.name in ("bernoulli", "binomial") and link in ("logit", "probit")
     plain = Scale(slope=1.0, intercept=1.5) if probability else Scale()

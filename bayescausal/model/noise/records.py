@@ -30,6 +30,7 @@ from pymc.distributions.censored import CensoredRV
 from pymc.distributions.custom import CustomSymbolicDistRV
 from pymc.model.fgraph import model_deterministic, model_free_rv
 from pymc.pytensorf import toposort_replace
+from pytensor.graph.traversal import ancestors
 from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.noise.inner import inner_expression, is_random, random_input
@@ -39,7 +40,7 @@ from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import EstimandError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pytensor.tensor.variable import TensorVariable
 
@@ -214,6 +215,8 @@ def _written_out(expression: TensorVariable, rv: TensorVariable) -> Record | Non
     if node is None or not isinstance(node.op, Elemwise):
         return None
     step, stop = node.op.scalar_op, rv.owner.inputs
+    if isinstance(step, ps.Switch):
+        return _in_window(node.inputs, rv)
     position = random_input(expression, stop)
     if position is None:
         return None
@@ -239,3 +242,45 @@ def _written_out(expression: TensorVariable, rv: TensorVariable) -> Record | Non
             "rounded",
         )
     return None
+
+
+def _in_window(inputs: Sequence[TensorVariable], rv: TensorVariable) -> Record | None:
+    """Return the record that says of some values only that they lie in a window.
+
+    ``switch(low < T <= high, mark, T)``, with a mark in the window.
+    """
+    condition, mark, base = inputs
+    stop = set(rv.owner.inputs)
+    if not is_random(base) or base in stop:
+        return None
+    ends = _window(condition, base)
+    if ends is None or any(is_random(v) and v not in stop for v in ancestors([mark, *ends], stop)):
+        return None
+    low, high = ends
+
+    def written(t: TensorVariable) -> TensorVariable:
+        inside = pt.and_(pt.gt(t, low), pt.le(t, high))
+        return pt.switch(inside, mark, t).astype(rv.dtype)
+
+    def before(value: TensorVariable) -> Pair:
+        known = pt.eq(value, mark)
+        return pt.switch(known, low, value), pt.switch(known, high, value)
+
+    return Record(base, written, before, "censored")
+
+
+def _window(condition: TensorVariable, base: TensorVariable) -> Pair | None:
+    """Return the ends of ``(base > low) & (base <= high)``."""
+    node = condition.owner
+    if node is None or not isinstance(node.op, Elemwise) or len(node.inputs) != 2:
+        return None
+    if not isinstance(node.op.scalar_op, ps.AND):
+        return None
+    ends: dict[type, TensorVariable] = {}
+    for part in node.inputs:
+        if part.owner is None or not isinstance(part.owner.op, Elemwise):
+            return None
+        inner = part.owner.inputs
+        if len(inner) == 2 and inner[0] is base:
+            ends[type(part.owner.op.scalar_op)] = inner[1]
+    return (ends[ps.GT], ends[ps.LE]) if set(ends) == {ps.GT, ps.LE} else None

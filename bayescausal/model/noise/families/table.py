@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy import inf, maximum, minimum
 
-from bayescausal.model.noise.families import closed, counts, tails
+from bayescausal.model.noise.families import closed, counts, tails, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,8 +87,14 @@ FAMILIES: dict[str, Family] = {
     "HalfNormal": Family(tails.half_normal, closed=closed.half_normal),
     "HalfStudentT": Family(tails.half_student_t, quantile=closed.half_student_t),
     "InverseGamma": Family(tails.inverse_gamma, quantile=closed.inverse_gamma),
+    "LogLogistic": Family(times.log_logistic, quantile=times.log_logistic_quantile),
     "LogNormal": Family(tails.log_normal, quantile=closed.log_normal),
     "Pareto": Family(tails.pareto, closed=closed.pareto),
+    "PiecewiseExponential": Family(
+        times.piecewise_exponential,
+        quantile=times.piecewise_exponential_quantile,
+        cores=(0, 1, 1),
+    ),
     "Rice": Family(tails.rice),
     "Wald": Family(tails.wald),
     "Weibull": Family(tails.weibull, closed=closed.weibull),

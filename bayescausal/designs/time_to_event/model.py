@@ -1,0 +1,142 @@
+"""The model of times to an event: a regression of the time, and what is recorded of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayescausal.designs.time_to_event.families import FAMILIES, baseline, cuts_of
+from bayescausal.designs.time_to_event.windows import FOREVER, windowed
+from bayescausal.model.formulas.build import model_from_formulas
+from bayescausal.model.formulas.families import Family, FamilyChoice, Scale
+from bayescausal.model.formulas.priors import Priors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.designs.time_to_event.families import TimeFamily
+    from bayescausal.designs.time_to_event.records import Records
+
+__all__ = ["outcome_model"]
+
+UNIT = "unit"
+
+
+def outcome_model(
+    records: Records,
+    family: str,
+    pieces: int | Sequence[float] | None,
+    priors: Mapping[str, Any] | None,
+) -> tuple[pm.Model, pd.DataFrame]:
+    """Return the model of the times of a table, and the columns that it is conditioned on."""
+    kind = FAMILIES[family]
+    given = dict(priors or {})
+    step = f"step_{records.time}"
+    own = Priors({step: given.pop(step)} if step in given else {}, (records.time,))
+    columns = records.frame.assign(**_bounds(records))
+
+    def make(
+        name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
+    ) -> TensorVariable:
+        held = dict(aux)
+        if kind.hazards:
+            cuts = cuts_of(family, pieces, records.times, records.events)
+            held |= baseline(
+                name, family, cuts, lambda label, default, dims: own.make(
+                    label, name, (label,), default, dims
+                )
+            )  # fmt: skip
+        _hazard_ratio(records, kind, held)
+        return _record(name, kind, eta, held, columns, records)
+
+    choice = FamilyChoice(
+        Family(family, ("identity",), kind.aux, make, lowest=0.0, open=True),
+        "identity",
+        scale=_scale(records, kind),
+    )
+    terms = [records.treatment, *records.covariates]
+    if records.frailty:
+        terms.append(f"(1 | {records.frailty})")
+    model = model_from_formulas(
+        [f"{records.time} ~ {' + '.join(terms)}"],
+        families={records.time: choice},
+        data=records.frame,
+        priors=given,
+        levels={records.treatment: records.levels} if records.levels else None,
+    )
+    own.refuse_unused()
+    model.recipe["families"] = {records.time: family}  # type: ignore[attr-defined]
+    return model, columns
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _scale(records: Records, kind: TimeFamily) -> Scale:
+    """Return location and spread of a log time, or of a log hazard, from events and exposure.
+
+    Observed times say little where most are censored: those are ends of follow-up. A constant
+    hazard explains events and exposure at once.
+    """
+    middle = float(np.log(records.rate()))
+    if kind.hazards:
+        return Scale(mean=middle)
+    spread = float(np.log(records.times).std()) if records.exact else 0.0
+    return Scale(mean=-middle, sd=max(1.0, spread))
+
+
+def _bounds(records: Records) -> dict[str, np.ndarray]:
+    """Return the columns that say how the time is recorded."""
+    time, status, end = records.times, records.status, records.end
+    if records.exact:
+        found = {"censored_at": np.where(status == 0, time, end)}
+        if (status == 2).any():
+            found["seen_until"] = np.where(status == 2, time, 0.0)
+        return found
+    upper = time if records.upper is None else records.upper
+    found = {
+        "window_from": np.select([status == 1, status == 2], [end, 0.0], time),
+        "window_to": np.select([status == 2, status == 3], [time, upper], FOREVER),
+        "entered_at": np.zeros(len(time)) if records.entry is None else records.entry,
+    }
+    return found
+
+
+def _hazard_ratio(records: Records, kind: TimeFamily, aux: Mapping[str, Any]) -> None:
+    """Add the log hazard ratio of the treatment, where hazards are proportional."""
+    if not (kind.hazards or kind.shape):
+        return
+    model = pm.modelcontext(None)
+    label = f"b_{records.time}_{records.treatment}"
+    b = model[label]
+    value = b if kind.hazards else -b * (1.0 if kind.shape == "1" else aux[kind.shape])
+    pm.Deterministic(
+        "log_hazard_ratio", pt.as_tensor(value) * 1.0, dims=model.named_vars_to_dims.get(label)
+    )
+
+
+def _record(
+    name: str,
+    kind: TimeFamily,
+    eta: TensorVariable,
+    aux: Mapping[str, Any],
+    columns: pd.DataFrame,
+    records: Records,
+) -> TensorVariable:
+    """Add the time, as it is recorded, to the model at hand."""
+    parameters, dist = kind.make(eta, aux)
+    held = {
+        n: pm.Data(n, columns[n].to_numpy(dtype=float), dims=UNIT)
+        for n in ("seen_until", "censored_at", "window_from", "window_to", "entered_at")
+        if n in columns
+    }
+    if not records.exact:
+        return windowed(name, parameters, dist, held, kind.signature)
+    lower = held.get("seen_until")
+    return pm.Censored(name, dist(*parameters), lower, held["censored_at"], dims=UNIT)

@@ -124,6 +124,7 @@ from .sensitivity.priors.prior_posterior import PriorPosterior as PriorPosterior
 
 # other ways to the same number
 from . import estimators as estimators
+from .estimators.triangulate import triangulate as triangulate
 
 # study designs as structural models
 from . import designs as designs

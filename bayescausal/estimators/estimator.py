@@ -68,6 +68,8 @@ class Prepared:
         Standard error by the estimator's own formula, where it has one.
     numbers : mapping of str to float
         Further numbers, such as other standard errors.
+    centred : bool
+        Whether the draws lie around the estimate by construction, so that their mean is set to it.
     whom : str
         The population, where the estimator answers for another one than was asked.
     notes : tuple of str
@@ -81,6 +83,7 @@ class Prepared:
     fitted: np.ndarray | None = None
     se: float = float("nan")
     numbers: Mapping[str, float] = field(default_factory=dict)
+    centred: bool = False
     whom: str = ""
     notes: tuple[str, ...] = ()
 

@@ -19,9 +19,15 @@ KNOWN: dict[str, tuple[str, str]] = {
     "standardization": ("outcome_models.standardization", "Standardization"),
     "stratified": ("outcome_models.stratified", "Stratified"),
     "ipw": ("weighting.ipw", "IPW"),
+    "stratification": ("weighting.stratification", "Stratification"),
+    "matching": ("matching.matching", "Matching"),
+    "aipw": ("doubly_robust.aipw", "AIPW"),
+    "tmle": ("doubly_robust.tmle", "TMLE"),
+    "two_stage_least_squares": ("without_back_door.two_stage", "TwoStageLeastSquares"),
+    "front_door": ("without_back_door.front_door", "FrontDoor"),
 }
 #: The panel where adjustment identifies the effect.
-PANEL = ("regression", "standardization", "ipw")
+PANEL = ("regression", "standardization", "ipw", "matching", "aipw", "tmle")
 
 
 def as_estimators(given: object) -> list[Estimator]:

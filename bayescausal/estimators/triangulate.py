@@ -158,6 +158,10 @@ def _one(
         name: tuple(_point(each, cell) for each, (_, cell) in zip(own, cells, strict=True))
         for name, own in ready.items()
     }
+    for name, own in ready.items():
+        for values, each, point in zip(worlds[name], own, points[name], strict=True):
+            if each.centred:  # the error of finitely many draws around a known centre
+                values += point - values.mean()
     answers = {
         name: Answered(
             by_name[name],

@@ -67,11 +67,12 @@ def agreement(draws: dict[str, np.ndarray]) -> Agreement:
     delta = values[:, 1:] - values[:, :1]
     middle = delta.mean(axis=0)
     level = _level(delta, middle)
+    least = ROUNDING * float(values.std(axis=0).max())
     best: tuple[float, tuple[str, str], float, float] = (-1.0, (names[0], names[-1]), 0.0, 0.0)
     for i, j in itertools.combinations(range(len(names)), 2):
         apart = values[:, i] - values[:, j]
         gap, sd = float(apart.mean()), float(apart.std())
-        size = abs(gap) / sd if sd > 0 else (np.inf if gap else 0.0)
+        size = abs(gap) / sd if sd > least else 0.0
         if size > best[0]:
             pair = (names[i], names[j]) if gap >= 0 else (names[j], names[i])
             best = (size, pair, abs(gap), sd)

@@ -18,11 +18,11 @@ from scipy.special import expit
 
 from bayescausal.estimators.nuisance.learners import outcomes_of
 from bayescausal.estimators.numerics.least_squares import (
-    least_squares,
+    LeastSquares,
     refuse_ties,
     with_constant,
 )
-from bayescausal.estimators.numerics.logistic import logistic_point, logistic_regressions
+from bayescausal.estimators.numerics.logistic import LogisticRegressions, logistic_point
 from bayescausal.types import EstimandError, closest
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ class Fitted:
             return np.asarray(((weights @ rows) * beta).sum(axis=1))
         return np.asarray((weights * expit(beta @ rows.T)).sum(axis=1))
 
+    def total_of(self, k: int, weights: np.ndarray, rows: slice) -> np.ndarray:
+        """Return the weighted sum of the predictions of some units, ``weights`` being theirs."""
+        if self.coefficients is None:
+            assert self.predictions is not None
+            return np.asarray(weights @ self.predictions[k][rows])
+        return self.total(k, weights, self.design[rows])
+
     def values(self, k: int, design: np.ndarray | None = None) -> np.ndarray:
         """Return the predictions ``(draw or 1, unit)`` in a world; 0 is the treated one."""
         if self.coefficients is None:
@@ -85,8 +92,6 @@ class Response:
     ----------
     point : ndarray (2, unit)
         Predictions at equal weights in the treated and the control world.
-    refits : bool
-        Whether it is fitted anew for each draw.
     """
 
     problem: Problem
@@ -94,8 +99,13 @@ class Response:
     logistic: bool
     together: bool
     point: np.ndarray
-    start: np.ndarray | None  #: coefficients at equal weights, as they are fitted
-    refits: bool
+    models: tuple[LeastSquares | LogisticRegressions, ...] = ()
+    rows: tuple[slice, ...] = ()  #: the units that each is fitted to
+
+    @property
+    def refits(self) -> bool:
+        """Whether it is fitted anew for each draw."""
+        return bool(self.models)
 
     def under(self, weights: np.ndarray) -> Fitted:
         """Return the model under a block of weights."""
@@ -107,26 +117,13 @@ class Response:
 
     def _coefficients(self, weights: np.ndarray) -> np.ndarray:
         """Return coefficients ``(2, draw, column)``."""
-        problem, what = self.problem, f"the regression of {self.problem.outcome}"
-        if self.together:
-            rows = problem.arm >= 0
-            design = _with_arm(self.design, problem.treated)[rows]
-            beta = self._solved(design, rows, weights, 0, what)
-            return _worlds(beta)
         found = [
-            self._solved(self.design[rows], rows, weights, k, what)
-            for k, rows in enumerate((problem.treated, problem.control))
+            model.under(weights[:, rows])[0]
+            if isinstance(model, LogisticRegressions)
+            else model.under(weights[:, rows])
+            for model, rows in zip(self.models, self.rows, strict=True)
         ]
-        return np.stack(found)
-
-    def _solved(
-        self, design: np.ndarray, rows: np.ndarray, weights: np.ndarray, k: int, what: str
-    ) -> np.ndarray:
-        y, own = self.problem.y[rows], weights[:, rows]
-        if not self.logistic:
-            return least_squares(design, y, own, what)
-        assert self.start is not None
-        return logistic_regressions(design, y, own, self.start[k], what=what)[0]
+        return _worlds(found[0]) if self.together else np.stack(found)
 
 
 def response(
@@ -150,7 +147,7 @@ def response(
     """
     if not isinstance(model, str):
         point = outcomes_of(problem, model, folds, together=together)
-        return Response(problem, np.empty((problem.n, 0)), False, together, point, None, False)
+        return Response(problem, np.empty((problem.n, 0)), False, together, point)
     if model not in FORMS:
         raise EstimandError(
             f"outcome={model!r}.",
@@ -164,36 +161,43 @@ def response(
             expected="outcome='linear'.",
         )
     design = with_constant(problem.x)
-    start = _start(problem, design, logistic, together)
-    coefficients = start if not together else _worlds(start)[:, 0]
+    models, rows, starts = _fits(problem, design, logistic, together)
+    coefficients = _worlds(starts[0]) if together else np.stack(starts)
     point = coefficients @ design.T
     point = expit(point) if logistic else point
-    return Response(problem, design, logistic, together, point, start, True)
+    return Response(problem, design, logistic, together, point, models, rows)
 
 
 # ------------------------------------------------------------------------------- private
 
 
-def _start(problem: Problem, design: np.ndarray, logistic: bool, together: bool) -> np.ndarray:
-    """Return the coefficients at equal weights, as they are fitted: ``(1 or 2, column)``."""
+def _fits(
+    problem: Problem, design: np.ndarray, logistic: bool, together: bool
+) -> tuple[tuple[LeastSquares | LogisticRegressions, ...], tuple[slice, ...], list[np.ndarray]]:
+    """Return the regressions, whom each is fitted to, and their solutions at equal weights."""
     names = ("constant", *problem.names)
     what = f"the regression of {problem.outcome}"
+    arms = problem.arms
     if together:
-        rows = problem.arm >= 0
-        parts = [(_with_arm(design, problem.treated)[rows], rows)]
-        said = [(what, (problem.treatment, *names))]
+        both = slice(0, arms[1].stop)
+        parts = [(_with_arm(design, problem.treated), both, what, (problem.treatment, *names))]
     else:
-        parts = [(design[rows], rows) for rows in (problem.treated, problem.control)]
-        said = [(f"{what} among the {who}", names) for who in ("treated", "untreated")]
-    found = []
-    for (own, rows), (label, columns) in zip(parts, said, strict=True):
+        parts = [
+            (design, arm, f"{what} among the {who}", names)
+            for arm, who in zip(arms, ("treated", "untreated"), strict=True)
+        ]
+    models: list[LeastSquares | LogisticRegressions] = []
+    starts = []
+    for whole, rows, label, columns in parts:
+        own, y = whole[rows], problem.y[rows]
         refuse_ties(own, columns, label)
-        y = problem.y[rows]
         if logistic:
-            found.append(logistic_point(own, y, None, 0.0, label))
+            starts.append(logistic_point(own, y, None, 0.0, label))
+            models.append(LogisticRegressions(own, y, starts[-1], what=label))
         else:
-            found.append(least_squares(own, y, np.ones((1, len(y))), label)[0])
-    return np.stack(found)
+            models.append(LeastSquares(own, y, label))
+            starts.append(models[-1].under(np.ones((1, len(y))))[0])  # type: ignore[arg-type]
+    return tuple(models), tuple(p[1] for p in parts), starts
 
 
 def _with_arm(design: np.ndarray, treated: np.ndarray) -> np.ndarray:

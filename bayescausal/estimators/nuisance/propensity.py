@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import expit
 
 from bayescausal.estimators.numerics.least_squares import refuse_ties, with_constant
-from bayescausal.estimators.numerics.logistic import logistic_point, logistic_regressions
+from bayescausal.estimators.numerics.logistic import LogisticRegressions, logistic_point
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -71,29 +71,21 @@ class Chance:
 
     problem: Problem
     point: np.ndarray
-    design: np.ndarray | None
-    start: np.ndarray | None
+    model: LogisticRegressions | None
     penalty: float
 
     @property
     def refits(self) -> bool:
         """Whether it is fitted anew for each draw."""
-        return self.start is not None
+        return self.model is not None
 
     def under(self, weights: np.ndarray) -> np.ndarray:
         """Return the propensities ``(draw or 1, unit)`` under a block of weights."""
-        design, start = self.design, self.start
-        if design is None or start is None:
+        model = self.model
+        if model is None:
             return self.point[None]
         key = ("propensity", self.penalty)
-        y = self.problem.treated.astype(float)
-        return self.problem.remember(
-            key,
-            weights,
-            lambda: logistic_regressions(design, y, weights, start, self.penalty, "the propensity")[
-                1
-            ],
-        )
+        return self.problem.remember(key, weights, lambda: model.under(weights)[1])
 
 
 def propensity(problem: Problem, model: Any = "logistic", folds: int = 5) -> Chance:
@@ -110,7 +102,7 @@ def propensity(problem: Problem, model: Any = "logistic", folds: int = 5) -> Cha
     if not isinstance(form, Logistic):
         from bayescausal.estimators.nuisance.learners import chances_of
 
-        return Chance(problem, chances_of(problem, form, folds), None, None, 0.0)
+        return Chance(problem, chances_of(problem, form, folds), None, 0.0)
     penalty = float(form.penalty)
     return problem.once(("chance", penalty), lambda: _logistic(problem, penalty))
 
@@ -120,5 +112,7 @@ def _logistic(problem: Problem, penalty: float) -> Chance:
     design = with_constant(problem.x)
     what = f"the propensity of {problem.treatment}"
     refuse_ties(design, ("constant", *problem.names), what)
-    start = logistic_point(design, problem.treated.astype(float), None, penalty, what)
-    return Chance(problem, expit(design @ start), design, start, penalty)
+    t = problem.treated.astype(float)
+    start = logistic_point(design, t, None, penalty, what)
+    model = LogisticRegressions(design, t, start, penalty, what)
+    return Chance(problem, expit(design @ start), model, penalty)

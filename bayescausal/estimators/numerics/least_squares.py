@@ -24,10 +24,21 @@ from bayescausal.types import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["cross_products", "least_squares", "refuse_ties", "scales_of", "solve", "with_constant"]
+__all__ = [
+    "CrossProducts",
+    "LeastSquares",
+    "cross_products",
+    "least_squares",
+    "refuse_ties",
+    "scales_of",
+    "solve",
+    "with_constant",
+]
 
 #: Cross-products (rows times pairs of columns) that are held at once.
 HELD = 4_000_000
+#: Cross-products of a design that are kept from one block of draws to the next.
+KEPT = 8_000_000
 #: Reciprocal condition below which columns of one size count as tied.
 TIED = 1e-12
 
@@ -55,17 +66,45 @@ def cross_products(design: np.ndarray, weights: np.ndarray) -> np.ndarray:
     >>> cross_products(np.array([[1.0, 2.0], [1.0, 4.0]]), np.array([[1.0, 0.5]])).tolist()
     [[[1.5, 4.0], [4.0, 12.0]]]
     """
-    n, k = design.shape
-    left, right = np.triu_indices(k)
-    step = max(1, HELD // len(left))
-    total = np.zeros((len(weights), len(left)))
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
-        total += weights[:, rows] @ (design[rows][:, left] * design[rows][:, right])
-    found = np.empty((len(weights), k, k))
-    found[:, left, right] = total
-    found[:, right, left] = total
-    return found
+    return CrossProducts(design).under(weights)
+
+
+class CrossProducts:
+    """The cross-products of a design under many sets of weights, those of its rows kept if few.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayescausal.estimators.numerics.least_squares import CrossProducts
+    >>> CrossProducts(np.array([[1.0, 2.0], [1.0, 4.0]])).under(np.array([[1.0, 0.5]])).tolist()
+    [[[1.5, 4.0], [4.0, 12.0]]]
+    """
+
+    def __init__(self, design: np.ndarray) -> None:
+        self.design = design
+        self.left, self.right = np.triu_indices(design.shape[1])
+        few = len(design) * len(self.left) <= KEPT
+        self.rows = self._rows(slice(None)) if few else None
+
+    def _rows(self, rows: slice) -> np.ndarray:
+        part = self.design[rows]
+        return np.asarray(part[:, self.left] * part[:, self.right])
+
+    def under(self, weights: np.ndarray) -> np.ndarray:
+        """Return the weighted cross-products ``(draw, column, column)``."""
+        n, k = self.design.shape
+        if self.rows is not None:
+            total = weights @ self.rows
+        else:
+            step = max(1, HELD // len(self.left))
+            total = np.zeros((len(weights), len(self.left)))
+            for start in range(0, n, step):
+                rows = slice(start, start + step)
+                total += weights[:, rows] @ self._rows(rows)
+        found = np.empty((len(weights), k, k))
+        found[:, self.left, self.right] = total
+        found[:, self.right, self.left] = total
+        return found
 
 
 def scales_of(design: np.ndarray) -> np.ndarray:
@@ -92,10 +131,28 @@ def least_squares(
     >>> least_squares(design, np.array([1.0, 3.0, 5.0]), np.ones((1, 3))).round(8).tolist()
     [[1.0, 2.0]]
     """
-    size = scales_of(design)
-    gram = cross_products(design / size, weights)
-    moment = (weights * y) @ (design / size)
-    return solve(gram, moment, what) / size
+    return LeastSquares(design, y, what).under(weights)
+
+
+class LeastSquares:
+    """The regression of y on a design, ready for many sets of weights."""
+
+    def __init__(self, design: np.ndarray, y: np.ndarray, what: str = "the regression") -> None:
+        both = np.column_stack([design, y])
+        self.size = scales_of(both)
+        self.products, self.what = CrossProducts(both / self.size), what
+
+    def under(self, weights: np.ndarray) -> np.ndarray:
+        """Return the coefficients ``(draw, column)`` under each set of weights.
+
+        Raises
+        ------
+        DataError
+            If columns are tied among the units with weight.
+        """
+        found = self.products.under(weights)
+        beta = solve(found[:, :-1, :-1], found[:, :-1, -1], self.what)
+        return np.asarray(beta * self.size[-1] / self.size[:-1])
 
 
 def solve(gram: np.ndarray, moment: np.ndarray, what: str) -> np.ndarray:

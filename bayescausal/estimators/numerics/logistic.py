@@ -27,20 +27,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
-from bayescausal.estimators.numerics.least_squares import cross_products, scales_of, solve
+from bayescausal.estimators.numerics.least_squares import (
+    CrossProducts,
+    cross_products,
+    scales_of,
+    solve,
+)
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["SEPARATED", "logistic_point", "logistic_regressions"]
+__all__ = ["SEPARATED", "LogisticRegressions", "logistic_point"]
 
 #: Largest linear predictor of a solution; beyond it the maximum lies at infinity.
 SEPARATED = 30.0
 #: Newton's decrement, in standard errors, at which a solution is taken.
-CLOSE = 1e-4
+CLOSE = 1e-3
+#: Largest change of a linear predictor along which chances are taken to be straight (to 1e-6).
+LINEAR = 3e-3
 #: Share of a step that the next may have without new second derivatives.
 SHRINKS = 0.2
+#: Largest change of a linear predictor in one step: further away second derivatives mislead.
+REACH = 1.5
 STEPS = 60
 
 
@@ -102,46 +111,80 @@ def logistic_point(
     return np.asarray(beta / size)
 
 
-def logistic_regressions(
-    design: np.ndarray,
-    y: np.ndarray,
-    weights: np.ndarray,
-    start: np.ndarray,
-    penalty: float = 0.0,
-    what: str = "the logistic regression",
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return coefficients ``(draw, column)`` and chances ``(draw, unit)`` under many weights.
+class LogisticRegressions:
+    """A logistic regression, ready for many sets of weights.
 
     Parameters
     ----------
     start : ndarray (column,)
         The solution for equal weights.
-
-    Raises
-    ------
-    DataError
-        If a draw does not arrive.
     """
-    size = scales_of(design)
-    scaled = design / size
-    lift = _penalties(size, penalty)
-    p0 = expit(design @ start)
-    hessian = cross_products(scaled * np.sqrt(p0 * (1 - p0))[:, None], weights) + np.diag(lift)
-    beta = np.broadcast_to(start * size, (len(weights), len(size)))
-    gradient = weights @ (scaled * (y - p0)[:, None]) - lift * beta
-    chance, last = p0[None], np.inf
-    for _ in range(STEPS):
-        step = solve(hessian, gradient, what)
-        decrement = np.sqrt(max(float(np.einsum("bk,bk->b", step, gradient).max()), 0.0))
-        if decrement < CLOSE and np.ndim(chance) == 2 and len(chance) == len(weights):
-            return beta / size, chance
-        beta = beta + step
-        chance = expit(beta @ scaled.T)
-        gradient = (weights * (y - chance)) @ scaled - lift * beta
-        if decrement > SHRINKS * last:
-            hessian = cross_products(scaled, weights * chance * (1 - chance)) + np.diag(lift)
-        last = decrement
-    raise _separated(what)
+
+    def __init__(
+        self,
+        design: np.ndarray,
+        y: np.ndarray,
+        start: np.ndarray,
+        penalty: float = 0.0,
+        what: str = "the logistic regression",
+    ) -> None:
+        self.size = scales_of(design)
+        self.design, self.y, self.what = design / self.size, y, what
+        self.start, self.lift = start * self.size, _penalties(self.size, penalty)
+        self.eta = self.design @ self.start
+        self.p = expit(self.eta)
+        curved = self.design * np.sqrt(self.p * (1 - self.p))[:, None]
+        self.curvature = CrossProducts(curved)
+        self.pull = self.design * (self.y - self.p)[:, None]
+        self.widest = np.abs(self.design).max(axis=0)
+
+    def under(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients ``(draw, column)`` and chances ``(draw, unit)`` under each set.
+
+        Raises
+        ------
+        DataError
+            If a draw does not arrive.
+        """
+        x, y = self.design, self.y
+        beta = np.tile(self.start, (len(weights), 1))
+        hessian = self.curvature.under(weights) + np.diag(self.lift)
+        gradient = weights @ self.pull - self.lift * beta
+        found, chance = np.empty_like(beta), np.empty_like(weights)
+        eta, p = self.eta, self.p
+        left, last = np.arange(len(weights)), np.full(len(weights), np.inf)
+        for number in range(STEPS):
+            step = solve(hessian, gradient, self.what)
+            far = np.sqrt(np.maximum(np.einsum("bk,bk->b", step, gradient), 0.0))
+            move = step @ x.T
+            bound = np.abs(step) @ self.widest
+            if number:
+                done = (far * np.minimum(1.0, far / last) < CLOSE) & (bound < LINEAR)
+                if done.any():
+                    found[left[done]] = beta[done] + step[done]
+                    own = p[done]
+                    chance[left[done]] = own + own * (1 - own) * move[done]
+                    go = ~done
+                    if not go.any():
+                        return found / self.size, chance
+                    left, beta, eta, weights = left[go], beta[go], eta[go], weights[go]
+                    hessian, step, move = hessian[go], step[go], move[go]
+                    far, last, bound = far[go], last[go], bound[go]
+            share = np.ones(len(left))
+            if bound.max() > REACH:
+                share = np.minimum(1.0, REACH / np.maximum(np.abs(move).max(axis=1), 1e-300))
+                step, move = share[:, None] * step, share[:, None] * move
+            beta = beta + step
+            move += eta
+            eta = move
+            p = expit(eta)
+            gradient = (weights * (y - p)) @ x - self.lift * beta
+            slow = (far > SHRINKS * last) | (share < 1)
+            if slow.any():
+                curved = weights[slow] * p[slow] * (1 - p[slow])
+                hessian[slow] = cross_products(x, curved) + np.diag(self.lift)
+            last = far
+        raise _separated(self.what)
 
 
 # ------------------------------------------------------------------------------- private

@@ -30,7 +30,7 @@ import numpy as np
 from bayescausal.estimators.estimator import Estimator, Prepared
 from bayescausal.estimators.nuisance.averages import population_weights
 from bayescausal.estimators.numerics.least_squares import (
-    least_squares,
+    LeastSquares,
     refuse_ties,
     scales_of,
     with_constant,
@@ -72,19 +72,19 @@ class Regression(Estimator):
             assert problem.dose is not None
             assert problem.levels is not None
             column, (high, low) = problem.dose, problem.levels
-            rows = np.ones(problem.n, dtype=bool)
+            rows = slice(0, problem.n)
         else:
             column, high, low = problem.treated.astype(float), 1.0, 0.0
-            rows = problem.arm >= 0
+            rows = slice(0, problem.arms[1].stop)
         covariates = with_constant(problem.x)
         design = np.column_stack([column, covariates])[rows]
         y, gap = problem.y[rows], high - low
         refuse_ties(design, (problem.treatment, "constant", *problem.names), "the regression")
-        even = np.ones((1, len(y)))
-        beta = least_squares(design, y, even)[0]
+        model = LeastSquares(design, y)
+        beta = model.under(np.ones((1, len(y))))[0]
 
         def draw(weights: np.ndarray) -> np.ndarray:
-            found = least_squares(design, y, weights[:, rows])
+            found = model.under(weights[:, rows])
             if problem.target is not None:
                 middle = found[:, 1:] @ with_constant(problem.target).mean(axis=0)
             else:

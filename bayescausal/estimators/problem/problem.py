@@ -51,6 +51,9 @@ GROUPS = {
 class Problem:
     """What an estimator is given.
 
+    Units stand in the order of their arms, the treated first, then the untreated, and within an arm
+    in the order of the data: an arm is a slice, not a copy.
+
     Attributes
     ----------
     estimand : Estimand
@@ -133,6 +136,12 @@ class Problem:
         return np.asarray(self.arm == 0)
 
     @property
+    def arms(self) -> tuple[slice, slice]:
+        """Where the treated and the untreated stand: units are in the order of their arms."""
+        first, second = int(self.treated.sum()), int(self.control.sum())
+        return slice(0, first), slice(first, first + second)
+
+    @property
     def treatment(self) -> str:
         """Name of the treatment."""
         return self.estimand.treatments[0]
@@ -166,7 +175,7 @@ class Problem:
     def encoded(self, names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
         """Return variables as columns of numbers, with the names of the columns."""
         columns, named, _ = encode({n: self.table[n] for n in names})
-        return columns, named
+        return (columns, named) if len(names) else (np.empty((self.n, 0)), ())
 
     def part(self, inside: np.ndarray, within: str, notes: tuple[str, ...] = ()) -> Problem:
         """Return the same question of some of the units, in words those ``within`` a subgroup.

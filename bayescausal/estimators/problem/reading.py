@@ -149,6 +149,7 @@ def _problem(
     y, binary = _outcome(estimand, table[outcome])
     arm, dose, levels = _arms(estimand, table[name])
     x, names, _ = encode({n: table[n] for n in adjusted or ()})
+    x = x if names else np.empty((len(y), 0))
     population = estimand.population
     target, target_whom = _target(population, adjusted or (), table)
     count = f"{len(y):,}"
@@ -186,7 +187,24 @@ def _problem(
     if estimand.given:
         inside = np.broadcast_to(estimand.given.member(table), y.shape)
         problem = problem.part(inside, estimand.given.describe())
-    return _without_ties(problem)
+    return _without_ties(_by_arm(problem))
+
+
+def _by_arm(problem: Problem) -> Problem:
+    """Return the problem with its units in the order of their arms, counted anew."""
+    order = np.argsort(-problem.arm, kind="stable")
+    kept = problem.rows[order]
+    return replace(
+        problem,
+        y=problem.y[order],
+        arm=problem.arm[order],
+        dose=None if problem.dose is None else problem.dose[order],
+        x=problem.x[order],
+        table={n: v[order] for n, v in problem.table.items()},
+        clusters=None if problem.clusters is None else problem.clusters[kept],
+        rows=np.arange(problem.n),
+        _kept={},
+    )
 
 
 def _without_ties(problem: Problem) -> Problem:

@@ -21,14 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from bayescausal.estimators.nuisance.propensity import Chance
     from bayescausal.estimators.problem.problem import Problem
 
-__all__ = ["OVERLAP_LIMIT", "arm_weights", "effective_size", "tilt_of"]
-
-#: A propensity below this, or so near to 1, says that there is hardly any overlap.
-OVERLAP_LIMIT = 1e-3
-#: The tilting function of each population.
-TILTS = {"all": "all", "treated": "treated", "control": "control", "overlap": "overlap"}
+__all__ = ["arm_weights", "effective_size", "tilt_of", "weighted_arms"]
 
 
 def tilt_of(chance: np.ndarray, tilt: str, trim: float = 0.1) -> np.ndarray:
@@ -71,6 +67,36 @@ def arm_weights(
         return odds[0] * own[0], odds[1] * own[1]
     tilted = tilt_of(chance, tilt, trim)
     return tilted / chance * own[0], tilted / (1.0 - chance) * own[1]
+
+
+def weighted_arms(
+    problem: Problem, chance: Chance, weights: np.ndarray, tilt: str, trim: float = 0.1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of both arms' units under a block of weights, ``(draw, unit of the arm)``.
+
+    Estimators that use the same propensity share them.
+    """
+
+    def compute() -> tuple[np.ndarray, np.ndarray]:
+        e = chance.under(weights)
+        first, second = problem.arms
+        one, zero = e[:, first], e[:, second]
+        if tilt == "treated":
+            return weights[:, first], weights[:, second] * (zero / (1.0 - zero))
+        if tilt == "control":
+            return weights[:, first] * ((1.0 - one) / one), weights[:, second]
+        if tilt == "overlap":
+            return weights[:, first] * (1.0 - one), weights[:, second] * zero
+        if tilt == "all":
+            return weights[:, first] / one, weights[:, second] / (1.0 - zero)
+        return (
+            weights[:, first] * tilt_of(one, tilt, trim) / one,
+            weights[:, second] * tilt_of(zero, tilt, trim) / (1.0 - zero),
+        )
+
+    if not chance.refits:
+        return compute()
+    return problem.remember(("arms", chance.penalty, tilt, trim), weights, compute)
 
 
 def effective_size(weights: np.ndarray) -> float:

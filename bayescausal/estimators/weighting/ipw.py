@@ -26,7 +26,7 @@ import numpy as np
 
 from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
 from bayescausal.estimators.nuisance.propensity import propensity
-from bayescausal.estimators.weighting.balancing import arm_weights, tilt_of
+from bayescausal.estimators.weighting.balancing import arm_weights, tilt_of, weighted_arms
 from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
 from bayescausal.types import EstimandError, closest
 
@@ -136,13 +136,12 @@ class IPW(Estimator):
     def _means(
         self, problem: Problem, chance: Chance, weights: np.ndarray, tilt: str
     ) -> np.ndarray:
-        e = chance.under(weights)
         found = []
-        for rows, arm in ((problem.treated, 0), (problem.control, 1)):
-            part = weights[:, rows] * arm_weights(problem, e, tilt, self.trim)[arm][:, rows]
+        parts = weighted_arms(problem, chance, weights, tilt, self.trim)
+        for rows, part in zip(problem.arms, parts, strict=True):
             total = part.sum(axis=1)
             if self.weights == "horvitz-thompson":
-                total = (weights * tilt_of(np.broadcast_to(e, weights.shape), tilt)).sum(axis=1)
+                total = (weights * tilt_of(chance.under(weights), tilt)).sum(axis=1)
             found.append(part @ problem.y[rows] / total)
         return np.stack(found)
 

@@ -133,6 +133,7 @@ from .heterogeneity.policy import TreatmentRule as TreatmentRule
 
 # other ways to the same number
 from . import estimators as estimators
+from .estimators.triangulate import triangulate as triangulate
 
 # study designs as structural models
 from . import designs as designs

@@ -1,3 +1,28 @@
 """The estimators, from the simplest on."""
 
+# what an estimator is
+# both are modelled, and one has to be right
+from .doubly_robust.aipw import AIPW as AIPW
+from .doubly_robust.tmle import TMLE as TMLE
+from .estimator import Estimator as Estimator
+from .estimator import EstimatorWarning as EstimatorWarning
+from .matching.matching import Matching as Matching
+
+# models of outcome and treatment
+from .nuisance.propensity import Logistic as Logistic
+
+# the outcome is modelled
+from .outcome_models.regression import Regression as Regression
+from .outcome_models.standardization import Standardization as Standardization
+from .outcome_models.stratified import Stratified as Stratified
+from .triangulation import Triangulation as Triangulation
+
+# the treatment is modelled
+from .weighting.ipw import IPW as IPW
+from .weighting.stratification import Stratification as Stratification
+from .without_back_door.front_door import FrontDoor as FrontDoor
+
+# common causes are left unmeasured
+from .without_back_door.two_stage import TwoStageLeastSquares as TwoStageLeastSquares
+
 __all__: list[str]

@@ -1,0 +1,1 @@
+"""Estimators that model both and need one of them right."""

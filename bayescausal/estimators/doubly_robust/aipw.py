@@ -1,0 +1,113 @@
+r"""Augmented inverse probability weighting: doubly robust.
+
+.. math:: \hat E_g[Y_t] = \frac{1}{\sum_i g_i} \sum_i
+   \big\{ g_i\, \hat m_t(X_i) + \omega_t(\hat e_i)\, 1\{T_i = t\}\, (Y_i - \hat m_t(X_i)) \big\}
+
+with :math:`\omega_1 = 1/e` and :math:`\omega_0 = 1/(1-e)` for all units, the odds for the treated
+or the untreated. It is consistent if the model of the outcome or the model of the treatment is
+right [1]_, and efficient if both are. With learners, each predicting folds that it was not fitted
+to, their errors enter as a product, and the interval is right if that product shrinks faster than
+:math:`n^{-1/2}` [2]_. Where the propensity is near 0 or 1 the second term explodes as in weighting.
+
+References
+----------
+.. [1] J. M. Robins, A. Rotnitzky and L. P. Zhao, "Estimation of regression coefficients when some
+   regressors are not always observed", Journal of the American Statistical Association 89 (1994),
+   846-866.
+.. [2] V. Chernozhukov, D. Chetverikov, M. Demirer, E. Duflo, C. Hansen, W. Newey and J. Robins,
+   "Double/debiased machine learning for treatment and structural parameters", The Econometrics
+   Journal 21 (2018), C1-C68.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bayescausal.estimators.doubly_robust.influence import (
+    influence_error,
+    normalised,
+    population_sums,
+)
+from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
+from bayescausal.estimators.nuisance.outcome import response
+from bayescausal.estimators.nuisance.propensity import propensity
+from bayescausal.estimators.weighting.balancing import arm_weights, weighted_arms
+from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
+
+if TYPE_CHECKING:
+    from bayescausal.estimators.problem.problem import Problem
+
+__all__ = ["AIPW"]
+
+
+@dataclass(frozen=True)
+class AIPW(Estimator):
+    """Predictions of the outcome, corrected by the weighted residuals.
+
+    Parameters
+    ----------
+    outcome : {"auto", "linear", "logistic"} or an object with fit and predict
+        ``"auto"``: logistic where the outcome is 0 or 1, linear otherwise.
+    treatment : "logistic", Logistic, or an object with fit and predict_proba
+        The model of the treatment.
+    folds : int
+        A learner predicts the folds that it was not fitted to; 1: its own.
+    interactions : bool
+        Whether the outcome has a model in each arm, or one with a coefficient of the treatment.
+
+    References
+    ----------
+    V. Chernozhukov et al., "Double/debiased machine learning for treatment and structural
+    parameters", The Econometrics Journal 21 (2018), C1-C68.
+
+    Examples
+    --------
+    >>> import bayescausal as bc
+    >>> bc.estimators.AIPW().models
+    'both'
+    """
+
+    name: ClassVar[str] = "aipw"
+    models: ClassVar[str] = "both"
+    assumes: ClassVar[str] = "the model of the outcome or of the treatment is right; overlap"
+
+    outcome: Any = "auto"
+    treatment: Any = "logistic"
+    folds: int = 5
+    interactions: bool = True
+
+    def prepared(self, problem: Problem) -> Prepared:
+        """Return the corrected averages, ready for any weights."""
+        chance = propensity(problem, self.treatment, self.folds)
+        refuse_no_overlap(problem, chance.point, problem.group)
+        model = response(problem, self.outcome, together=not self.interactions, folds=self.folds)
+
+        def draw(weights: np.ndarray) -> np.ndarray:
+            fitted = model.under(weights)
+            own, total = population_sums(problem, chance, weights)
+            found = []
+            parts = weighted_arms(problem, chance, weights, problem.group)
+            for k, (rows, part) in enumerate(zip(problem.arms, parts, strict=True)):
+                left = part @ problem.y[rows] - fitted.total_of(k, part, rows)
+                found.append(fitted.total(k, own) / own.sum(axis=1) + left / total)
+            return np.stack(found)
+
+        point = sum(arm_weights(problem, chance.point, problem.group))
+        refits = model.refits and chance.refits
+        text = self.draws_text(
+            problem,
+            REFITTED if refits else INFLUENCE,
+            "" if self.folds == 1 else ", on other folds than those they predict",
+        )
+        return Prepared(
+            draw,
+            text,
+            weights=normalised(problem, point),
+            chance=chance.point,
+            fitted=model.point,
+            se=influence_error(problem, chance.point, model.point),
+            notes=extreme_notes(problem, point, chance.point),
+        )

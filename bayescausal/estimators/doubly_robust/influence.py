@@ -1,0 +1,74 @@
+r"""The influence function of an average effect, and the standard error that it gives.
+
+.. math:: \psi_i = \frac{1}{\bar g} \Big[ g_i \{m_1(X_i) - m_0(X_i) - \tau\}
+   + \omega_1 (Y_i - m_1(X_i)) - \omega_0 (Y_i - m_0(X_i)) \Big]
+
+has mean zero, and no regular estimator has a smaller variance than that of its mean [1]_. About the
+units at hand the first term is no error.
+
+References
+----------
+.. [1] J. Hahn, "On the role of the propensity score in efficient semiparametric estimation of
+   average treatment effects", Econometrica 66 (1998), 315-331.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayescausal.estimators.weighting.balancing import arm_weights
+
+if TYPE_CHECKING:
+    from bayescausal.estimators.nuisance.propensity import Chance
+    from bayescausal.estimators.problem.problem import Problem
+
+__all__ = ["influence", "influence_error", "normalised", "population_sums"]
+
+
+def influence(problem: Problem, chance: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Return the influence of each unit on the difference ``(unit,)``.
+
+    ``chance``: the propensity; ``fitted`` ``(2, unit)``: the outcome predicted in both worlds.
+    """
+    g = problem.population(chance)
+    one, zero = arm_weights(problem, chance, problem.group)
+    left = one * (problem.y - fitted[0]) - zero * (problem.y - fitted[1])
+    apart = fitted[0] - fitted[1]
+    difference = (g @ apart + left.sum()) / g.sum()
+    first = 0.0 if problem.fixed else g * (apart - difference)
+    return np.asarray((first + left) / g.mean())
+
+
+def influence_error(problem: Problem, chance: np.ndarray, fitted: np.ndarray) -> float:
+    """Return the standard error of the difference; of clusters, by their sums."""
+    psi = influence(problem, chance, fitted)
+    if problem.clusters is not None:
+        _, code = np.unique(problem.clusters[problem.rows], return_inverse=True)
+        psi = np.bincount(code, weights=psi)
+    return float(np.sqrt((psi**2).sum()) / problem.n)
+
+
+def population_sums(
+    problem: Problem, chance: Chance, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what units weigh in averages ``(draw or 1, unit)``, and the population's size.
+
+    The size ``(draw,)`` is that under the weights, by which weighted residuals are divided.
+    """
+    if problem.group == "all":
+        return problem.averaging(weights), weights.sum(axis=1)
+    if problem.group == "overlap":
+        g = problem.population(chance.under(weights))
+        return problem.averaging(weights) * g, (weights * g).sum(axis=1)
+    g = problem.population()
+    return problem.averaging(weights) * g, weights @ g
+
+
+def normalised(problem: Problem, weights: np.ndarray) -> np.ndarray:
+    """Return weights that sum to one in each arm."""
+    found = np.zeros(problem.n)
+    for arm in (problem.treated, problem.control):
+        found[arm] = weights[arm] / weights[arm].sum()
+    return found

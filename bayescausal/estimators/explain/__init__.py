@@ -1,0 +1,1 @@
+"""Tables, words and pictures of several estimators."""

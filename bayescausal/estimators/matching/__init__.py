@@ -1,0 +1,1 @@
+"""Estimators that compare each unit with others like it."""

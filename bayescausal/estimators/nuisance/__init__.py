@@ -1,0 +1,1 @@
+"""Models of the outcome and of the treatment that estimators use on the way."""

@@ -1,0 +1,1 @@
+"""Weighted regressions of many draws at once, and the weights they share."""

@@ -1,0 +1,1 @@
+"""One question put to data: what every estimator is given."""

@@ -1,0 +1,100 @@
+"""The columns of a fit, one value for each unit of the outcome, labels as they came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayescausal.effects.evaluation.group_membership import index_of
+from bayescausal.effects.evaluation.verdict import asked_records, verdict_of
+from bayescausal.evaluation.measured import plain_name, told
+from bayescausal.inference.data.design_matrix import with_columns
+from bayescausal.inference.stream.source_data import is_streamed
+from bayescausal.types import DataError, EstimandError, MixingError
+
+if TYPE_CHECKING:
+    from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.graph.identification.verdict import Identification
+    from bayescausal.inference.record import Fit
+
+__all__ = ["columns_of"]
+
+
+def columns_of(fit: Fit, estimand: Estimand) -> tuple[Identification, dict[str, np.ndarray]]:
+    """Return the verdict on a question under a fit, and the columns by their names.
+
+    Raises
+    ------
+    DataError
+        If the fit has no data, or its rows are not in memory.
+    MixingError
+        If equations of the outcome mix units, so that these are no sample of their own.
+    EstimandError
+        If the outcome stands for another variable that was recorded with bounds.
+    """
+    if fit.data is None:
+        raise DataError(
+            f"The {fit.kind} has no data, and an estimator knows nothing else.",
+            remedy="Pass data to prior or truth, or a graph with data=.",
+        )
+    if is_streamed(fit):
+        raise DataError(
+            "The rows of this fit are not in memory.",
+            expected="a table in memory.",
+            remedy="Pass a graph with data=, a part of the rows that fits.",
+        )
+    fit = with_columns(fit, estimand.names)
+    for name in estimand.names:
+        fit.structure.require(name)
+    recorded = told(fit, asked_records(estimand))
+    outcome = plain_name(estimand.outcome_name)
+    if recorded and outcome == estimand.outcome_name:
+        raise EstimandError(
+            f"{estimand.outcome_name!r} was recorded with bounds, and the question is about what "
+            "was measured: estimators see the record alone.",
+            remedy=f'Ask about "recorded({outcome})".',
+        )
+    decided = verdict_of(estimand, fit)
+    frame = tuple(d for d in fit.structure.dims[outcome] if d in fit.structure.unit_dims)
+    mixed = {d: why for d, why in fit.structure.mixes().items() if d in frame}
+    if mixed:
+        raise MixingError(
+            f"Units touch: {next(iter(mixed.values()))}. They are no sample whose units could be "
+            "weighted one by one.",
+            remedy="Ask bc.estimate(fit, ...), which knows the equations.",
+        )
+    table = {}
+    for name in dict.fromkeys((*fit.columns, *fit.structure.data)):
+        column = _unit_column(fit, name, outcome, frame)
+        if column is not None:
+            table[name] = column
+    table[estimand.outcome_name] = table[outcome]
+    return decided, table
+
+
+def _unit_column(fit: Fit, name: str, outcome: str, frame: tuple[str, ...]) -> np.ndarray | None:
+    """Return a column with one value for each unit; None where it has none."""
+    structure = fit.structure
+    dims = structure.dims.get(name, ())
+    value = np.asarray(fit.columns[name] if name in fit.columns else fit.value(name))
+    if value.ndim != len(dims):
+        return None
+    for other in [d for d in dims if d not in frame]:
+        index = index_of(structure, outcome, frame, other)
+        if index is None or index not in fit.columns or len(dims) != 1:
+            return None
+        value = value[np.asarray(fit.columns[index]).astype(int)]
+        dims = frame
+    assert fit.sizes is not None
+    sizes = [int(fit.sizes[d]) for d in frame]
+    order = [dims.index(d) for d in frame if d in dims]
+    shape = [fit.sizes[d] if d in dims else 1 for d in frame]
+    wide = np.broadcast_to(np.transpose(value, order).reshape(shape), sizes).reshape(-1)
+    labels = fit.labels.get(name)
+    if not labels:
+        return np.array(wide)
+    named = np.empty(len(labels) + 1, dtype=object)
+    named[:-1] = list(labels)
+    codes = np.where(np.isnan(wide), len(labels), wide) if wide.dtype.kind == "f" else wide
+    return np.asarray(named[codes.astype(int)])

@@ -1,0 +1,1 @@
+"""Estimators where hidden common causes are left: instruments and the front door."""

@@ -194,7 +194,7 @@ def _ready(model: Any, x: Any) -> Any:
     """Return the model, behind one that fills empty cells where it does not take them."""
     if isinstance(x, pd.DataFrame) or np.isfinite(x).all():
         return model
-    if importlib.util.find_spec("sklearn") is None:
+    if importlib.util.find_spec("sklearn") is None or not hasattr(model, "__sklearn_tags__"):
         return model
     tags = importlib.import_module("sklearn.utils").get_tags(model)
     if tags.input_tags.allow_nan:

@@ -34,7 +34,7 @@ from bayescausal.estimators.doubly_robust.influence import (
 from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
 from bayescausal.estimators.nuisance.outcome import response
 from bayescausal.estimators.nuisance.propensity import propensity
-from bayescausal.estimators.weighting.balancing import arm_weights, weighted_arms
+from bayescausal.estimators.weighting.balancing import unit_weights, weighted_arms
 from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class AIPW(Estimator):
                 found.append(fitted.total(k, own) / own.sum(axis=1) + left / total)
             return np.stack(found)
 
-        point = sum(arm_weights(problem, chance.point, problem.group))
+        point = unit_weights(problem, chance.point, problem.group)
         refits = model.refits and chance.refits
         text = self.draws_text(
             problem,

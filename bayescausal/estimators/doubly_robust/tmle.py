@@ -34,7 +34,7 @@ from bayescausal.estimators.doubly_robust.influence import (
 from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
 from bayescausal.estimators.nuisance.outcome import response
 from bayescausal.estimators.nuisance.propensity import propensity
-from bayescausal.estimators.weighting.balancing import arm_weights, weighted_arms
+from bayescausal.estimators.weighting.balancing import unit_weights, weighted_arms
 from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
 from bayescausal.types import DataError
 
@@ -111,7 +111,7 @@ class TMLE(Estimator):
                 found.append(low + (high - low) * (own * moved).sum(axis=1) / own.sum(axis=1))
             return np.stack(found)
 
-        point = sum(arm_weights(problem, chance.point, problem.group))
+        point = unit_weights(problem, chance.point, problem.group)
         text = self.draws_text(
             problem,
             REFITTED if model.refits and chance.refits else INFLUENCE,

@@ -36,7 +36,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "front_door": ("without_back_door.front_door", "FrontDoor"),
 }
 #: The panel where adjustment identifies the effect.
-PANEL = ("regression", "standardization", "ipw", "matching", "aipw", "tmle")
+PANEL = ("regression", "standardization", "stratified", "ipw", "matching", "aipw", "tmle")
 
 
 def as_estimators(given: object) -> list[Estimator]:

@@ -17,6 +17,7 @@ from bayescausal.estimators.explain.agreement import agreement
 from bayescausal.estimators.explain.balance import differences, weight_summary
 from bayescausal.estimators.explain.pictures import draw
 from bayescausal.estimators.explain.words import tell
+from bayescausal.figures.forest import plot_forest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +102,7 @@ class Triangulation:
         share of an arm that one unit carries; ``balance``, the largest standardised difference
         that is left. NaN where it has no weights. With ``by`` a row for each subgroup.
         """
-        rows = {}
+        rows: dict[Any, dict[str, Any]] = {}
         for name, each in self.answers.items():
             summary = each.effect.summary()
             low, high = interval_columns(0.94)
@@ -230,6 +231,4 @@ class Triangulations(list[Triangulation]):
         """Draw the answers to all questions; other kinds are about the first."""
         if len(self) == 1 or kind != "forest":
             return self[0].plot(kind, ax, **options)
-        from bayescausal.figures.forest import plot_forest
-
         return plot_forest(self.effects, ax=ax, **options)

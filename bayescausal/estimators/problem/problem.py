@@ -242,7 +242,7 @@ class Problem:
             )
 
 
-def _shown(level: Any) -> str:
+def _shown(level: object) -> str:
     return str(getattr(level, "value", level))
 
 

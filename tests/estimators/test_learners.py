@@ -207,7 +207,7 @@ def test_a_causal_forest_tells_effects_apart():
     problem = read_problem(GRAPH, bc.ATE("t", "y"), data=data, adjust=["a", "b"])
     made = bc.estimators.CausalForest(folds=2, trees=200)
     found = made.conditional_effects(problem)
-    assert np.corrcoef(found, tau[problem.rows])[0, 1] > 0.8
+    assert np.corrcoef(found, tau[problem.places])[0, 1] > 0.8
     ready = made.prepared(problem)
     one, zero = ready.draw(np.ones((1, problem.n)))
     assert abs(one[0] - zero[0] - tau.mean()) < 4 * ready.se
@@ -231,6 +231,37 @@ def test_an_engine_that_is_absent_is_named(problem, name, package, monkeypatch):
     )
     with pytest.raises(EstimandError, match=rf"{package}.*not installed"):
         getattr(bc.estimators, name)().conditional_effects(problem)
+
+
+# -------------------------------------------------------------------------- what is made of them
+
+
+def test_groups_and_benefit_curves_are_sums_of_scores():
+    data, tau = study(600, seed=8)
+    found = bc.triangulate(GRAPH, bc.ATE("t", "y"), data=data, adjust=["a", "b"], draws=100,
+                           estimators=[bc.estimators.TLearner(outcome=LINEAR), "ipw"])  # fmt: skip
+    table = found.conditional_effects
+    assert list(table.index) == list(range(600))
+    assert list(table) == ["t_learner"]
+    assert np.corrcoef(table["t_learner"], tau)[0, 1] > 0.98
+    groups = found.gates("t_learner", 3)
+    assert groups["units"].sum() == 600
+    order = np.argsort(table["t_learner"].to_numpy(), kind="stable")
+    assert groups["predicted"].iloc[2] == pytest.approx(table["t_learner"].iloc[order[400:]].mean())
+    right = tau[order].reshape(3, 200).mean(axis=1)
+    assert np.all(np.abs(groups["mean"] - right) < 4 * groups["sd"])
+    curve = found.benefit("t_learner")
+    assert curve.loc[0.0, "mean"] == 0
+    assert curve.loc[1.0, "mean"] == pytest.approx(groups["mean"] @ groups["units"] / 600)
+    shares = np.array(curve.index[:-1], float)
+    beyond = curve["mean"].to_numpy()[:-1] - shares * curve.loc[1.0, "mean"]
+    assert curve.loc["RATE", "mean"] == pytest.approx(np.trapezoid(beyond, shares))
+    assert curve.loc["RATE"].iloc[1] > 0
+    assert found.losses().loc["t_learner", "r_loss"] > 0
+    with pytest.raises(EstimandError, match="no effect for each unit"):
+        found.gates("ipw")
+    with pytest.raises(EstimandError, match="groups=0"):
+        found.gates("t_learner", 0)
 
 
 # -------------------------------------------------------------------------- bad input

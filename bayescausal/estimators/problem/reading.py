@@ -179,6 +179,7 @@ def _problem(
         units=noun,
         binary=binary,
         rows=np.arange(len(y)),
+        places=np.arange(len(y)),
     )
     others = problem.arm < 0
     if others.any() and problem.group in ("treated", "control"):
@@ -204,6 +205,7 @@ def _by_arm(problem: Problem) -> Problem:
         table={n: v[order] for n, v in problem.table.items()},
         clusters=None if problem.clusters is None else problem.clusters[kept],
         rows=np.arange(problem.n),
+        places=problem.places[order],
         _kept={},
     )
 

@@ -30,8 +30,8 @@ from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.given import model_of
-from bayescausal.model.source.paths import is_path, path_call
 from bayescausal.model.source.expression import Writer, literal, unpadded
+from bayescausal.model.source.paths import is_path, path_call
 from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.rebuild import dim_sizes, evaluate
 from bayescausal.model.structure.structure import family_name

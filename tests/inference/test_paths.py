@@ -409,12 +409,12 @@ def test_the_length_is_that_of_the_data_and_not_of_the_model():
             "level", sigma=pm.HalfNormal("s", 1), init_dist=pm.Normal.dist(0, 3), dims="t"
         )
         pm.Normal("y", level + pm.Normal("b") * x, pm.HalfNormal("sigma", 1), dims="t")
-    refitter = bc.Refitter(model, ["y"], draws=50, chains=2)
+    refitter = bc.Refitter(model, ["y"], draws=250)
     for times in (20, 25):
         fit = refitter.fit(table(times=times), seed=1)
         assert fit.posterior["level"].sizes["t"] == times
         assert set(fit.methods.values()) == {EXACT}
-        again = bc.fit(model, table(times=times), draws=50, chains=2, seed=1, progressbar=False)
+        again = bc.fit(model, table(times=times), draws=250, seed=1, progressbar=False)
         assert np.array_equal(again.posterior["level"], fit.posterior["level"])
 
 

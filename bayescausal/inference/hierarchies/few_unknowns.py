@@ -20,7 +20,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,8 +37,11 @@ __all__ = ["draw_density"]
 
 #: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
 FREEDOM = 6.0
-#: Points of a round, and rounds.
+#: Points of a round, and rounds; points of a round after draws that a mixture did not cover, tries.
 ROUND, ROUNDS = 1_000, 12
+LONG, TRIES = 3_000, 3
+#: Share of proposals that is accepted where all but a tail is covered.
+MOST = 0.75
 #: Share of effective points at which the mixture is good.
 GOOD = 0.75
 #: Of usable draws: the worst shape of the tail, the smallest shares of proposals that are accepted
@@ -96,13 +99,26 @@ def draw_density(
             found = np.asarray(log_density(points), dtype=float)
         return np.where(np.isfinite(found), found, -np.inf)
 
-    mixture, ratio = _fitted(value, _modes(value, starts), rng)
-    rejected = 1 - _checked(ratio)
-    thin = int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
-    points = mixture.draw(WARM + thin * size, rng)
-    ratio = value(points) - mixture.log_density(points)
-    _checked(ratio)
-    return np.asarray(points[_metropolis(ratio, rng)[WARM:][thin - 1 :: thin]])
+    seen = _Seen([], np.zeros((0, starts.shape[1])), np.zeros(0))
+    mixture, ratio = _fitted(value, _start(_modes(value, starts)), seen, rng)
+    for tries_left in reversed(range(TRIES)):
+        try:
+            rejected = 1 - _checked(ratio)
+            thin = int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
+            points = mixture.draw(WARM + thin * size, rng)
+            heights = value(points)
+            seen.add(mixture, points, heights)
+            ratio = heights - mixture.log_density(points)
+            _checked(ratio)
+        except ArithmeticError:
+            if not tries_left or not np.isfinite(ratio).any() or _acceptance(ratio) < MOST:
+                raise
+            # among so many draws there are some from a tail that the rounds did not see
+            mixture = seen.learned(mixture, rng)
+            mixture, ratio = _fitted(value, mixture, seen, rng, size=LONG)
+            continue
+        return np.asarray(points[_metropolis(ratio, rng)[WARM:][thin - 1 :: thin]])
+    raise AssertionError  # the last try returns or raises
 
 
 def _checked(ratio: Array) -> float:
@@ -238,34 +254,68 @@ def _factor(covariance: Array) -> Array | None:
         return None
 
 
-def _fitted(
-    value: LogDensity, found: list[tuple[Array, Array]], rng: np.random.Generator
-) -> tuple[_Mixture, Array]:
-    """Return a mixture that is near to the density, and ratios at points drawn from it.
+@dataclass(eq=False)
+class _Seen:
+    """Points that were evaluated, their heights, and the mixtures that they were drawn from."""
 
-    It starts from the modes and the curvature there.
+    used: list[_Mixture]
+    points: Array
+    heights: Array
+    sizes: list[float] = field(default_factory=list)
 
-    The points of all rounds count, weighted by the mixture of the mixtures that they were drawn
-    from.
+    def add(self, mixture: _Mixture, points: Array, heights: Array) -> None:
+        self.used.append(mixture)
+        self.sizes.append(len(points) / ROUND)
+        self.points = np.concatenate([self.points, points])
+        self.heights = np.concatenate([self.heights, heights])
+
+    def learned(self, mixture: _Mixture, rng: np.random.Generator) -> _Mixture:
+        """Return a mixture nearer to the density."""
+        points = self.points
+        drawn = [m.log_density(points) for m in self.used]
+        share = np.array(self.sizes)[:, None]
+        ratio = self.heights - logsumexp(drawn, axis=0, b=share)
+        weights = np.exp(ratio - logsumexp(ratio))
+        mixture = mixture.beside(points[rng.choice(len(points), ADDED, p=weights)], points, weights)
+        for _ in range(STEPS):
+            mixture = mixture.moved(points, weights)
+        return mixture.beside((weights @ points)[None], points, weights, scale=WIDE, share=0.05)
+
+
+def _start(found: list[tuple[Array, Array]]) -> _Mixture:
+    """Return a mixture of the bells at some modes.
+
+    Narrow, as it is at a mode, and wide, for tails and for modes that lie beside it.
     """
     factors = [np.linalg.cholesky(covariance) for _, covariance in found]
-    # narrow, as it is at a mode, and wide, for tails and for modes that lie beside it
-    mixture = _Mixture(
+    return _Mixture(
         np.tile([0.6, 0.3, 0.1], len(found)) / len(found),
         np.repeat([centre for centre, _ in found], 3, axis=0),
         np.concatenate([[f, 1.5 * f, 3.0 * f] for f in factors]),
     )
-    used: list[_Mixture] = []
-    points, heights = np.zeros((0, mixture.centres.shape[1])), np.zeros(0)
+
+
+def _fitted(
+    value: LogDensity,
+    mixture: _Mixture,
+    seen: _Seen,
+    rng: np.random.Generator,
+    *,
+    size: int = ROUND,
+) -> tuple[_Mixture, Array]:
+    """Return a mixture that is near to the density, and ratios at points drawn from it.
+
+    The points of all rounds count, weighted by the mixture of the mixtures that they were drawn
+    from.
+    """
     sure, best = 0, 0.0
     for _ in range(ROUNDS):
-        fresh = mixture.draw(ROUND, rng)
+        fresh = mixture.draw(size, rng)
         height = value(fresh)
         if not np.isfinite(height).any():
             raise ArithmeticError("no proposal for its scales lies where there is density")
         fresh_ratio = height - mixture.log_density(fresh)
-        used.append(mixture)
-        points, heights = np.concatenate([points, fresh]), np.concatenate([heights, height])
+        seen.add(mixture, fresh, height)
         share = _effective(fresh_ratio)
         good = share > GOOD or (share > EFFECTIVE and share < best + 0.05)
         best = max(best, share)
@@ -274,13 +324,8 @@ def _fitted(
             return mixture, fresh_ratio
         if sure:
             continue
-        ratio = heights - logsumexp([m.log_density(points) for m in used], axis=0)
-        weights = np.exp(ratio - logsumexp(ratio))
-        mixture = mixture.beside(points[rng.choice(len(points), ADDED, p=weights)], points, weights)
-        for _ in range(STEPS):
-            mixture = mixture.moved(points, weights)
-        mixture = mixture.beside((weights @ points)[None], points, weights, scale=WIDE, share=0.05)
-    fresh = mixture.draw(ROUND, rng)
+        mixture = seen.learned(mixture, rng)
+    fresh = mixture.draw(size, rng)
     return mixture, value(fresh) - mixture.log_density(fresh)
 
 

@@ -8,9 +8,9 @@ changes the variable itself: an effect is the one *within one time* alone,
 
 The column is known by its numbers. Continuous values stand in other rows of the variable, whatever
 the order of the rows. Discrete ones, and values up to origin and unit, follow it row after row
-within units (that a column of the model tells apart, or that have the same number of rows), or along
-an axis of an array. It is refused where the variable has an equation,
-so that something can change it, and noted where it has none (``x`` and its lag both ``pm.Data``).
+within units (that a column of the model tells apart, or that have the same number of rows), or
+along an axis of an array. It is refused where the variable has an equation, so that something can
+change it, and noted where it has none (``x`` and its lag both ``pm.Data``).
 
 The past as a variable with an equation of its own (``y_before ~ Normal(...)``) is a model of two
 times, in which it is a cause like others; this is noted.
@@ -181,7 +181,7 @@ def _follows(a: Array, b: Array) -> bool:
     counts = np.unique(a, return_counts=True)[1]
     orders = math.lgamma(len(a) + 1) - sum(math.lgamma(c + 1) for c in counts)
     changes = np.count_nonzero(np.diff(a))
-    return math.log(2) - orders < math.log(CHANCE) and changes > 1
+    return bool(math.log(2) - orders < math.log(CHANCE) and changes > 1)
 
 
 def _on_a_line(a: Array, b: Array) -> bool:
@@ -203,7 +203,7 @@ def _on_a_line(a: Array, b: Array) -> bool:
 
 def _units(columns: Mapping[str, Array]) -> list[Array]:
     """Return columns that may say which unit a row belongs to: few values, several rows of each."""
-    out = []
+    out: list[Array] = []
     for column in columns.values():
         if column.ndim != 1 or len(out) == UNITS:
             continue

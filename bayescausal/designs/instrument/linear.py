@@ -124,7 +124,7 @@ class _Equation:
             f"sigma_{name}",
             name,
             ("sigma",),
-            Prior("HalfStudentT", (), {"nu": 4, "sigma": digits(self.sd) * left}),
+            Prior("HalfStudentT", (), {"nu": 4, "sigma": float(f"{self.sd:.3g}") * left}),
         )
 
     def add(self, names: Sequence[str], *, wide: float = WIDE, sd: float | None = None) -> None:

@@ -25,6 +25,8 @@ References
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,7 +49,7 @@ __all__ = ["SimplexBlock", "simplex_block"]
 #: Chains, sweeps before the first draw, and sweeps of the trial that thinning is told from.
 CHAINS, WARM, TRIAL = 4, 300, 400
 #: Transfers in a sweep, by weight; the most sweeps between draws.
-TRANSFERS, THIN = 3, 40
+TRANSFERS, THIN = 6, 12
 #: Points of the line of the noise that are kept, and nats below the highest that still count.
 POINTS = 20_000
 #: Weights: their square enters.
@@ -139,7 +141,8 @@ class SimplexBlock:
         rng = np.random.default_rng(seed)
         walker = _Walker(self, statistics)
         per = -(-size // CHAINS)
-        found = [walker.run(np.random.default_rng(s), per) for s in rng.spawn(CHAINS)]
+        with ThreadPoolExecutor(max_workers=min(CHAINS, os.cpu_count() or 1)) as pool:
+            found = list(pool.map(walker.run, rng.spawn(CHAINS), [per] * CHAINS))
         weights = np.concatenate([w for w, _ in found])[:size]
         lines = np.concatenate([t for _, t in found])[:size]
         return walker.complete(weights, lines, rng)

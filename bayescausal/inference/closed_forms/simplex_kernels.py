@@ -18,21 +18,24 @@ __all__ = ["walk"]
 
 #: Width of a step out, and the most of them on each side.
 WIDTH, OUT = 3.0, 60
+#: Share of pairs whose weights are exchanged; nats that rows tell of a pair, below which a draw from
+#: the prior is offered. What a pair has together does not change, so neither choice depends on it.
+SWAPS, FLAT = 0.25, 1.0
 
 
 @njit(cache=True, nogil=True)
 def _height(x: float, c: float, a: float, b: float, up: float, down: float) -> float:
     """Log-density of the logit of a share of c: Gaussian in the share, Beta before."""
+    small = math.exp(-abs(x))
+    log_more = math.log1p(small)
+    share = 1.0 / (1.0 + small)
     if x > 0:
-        other = math.exp(-x) / (1.0 + math.exp(-x))
-        share = 1.0 / (1.0 + math.exp(-x))
-        log_share, log_other = -math.log1p(math.exp(-x)), -x - math.log1p(math.exp(-x))
+        log_share, log_other = -log_more, -x - log_more
     else:
-        share = math.exp(x) / (1.0 + math.exp(x))
-        other = 1.0 - share
-        log_share, log_other = x - math.log1p(math.exp(x)), -math.log1p(math.exp(x))
+        share = small * share
+        log_share, log_other = x - log_more, -log_more
     t = c * share
-    return -0.5 * a * t * t + b * t + up * log_share + down * log_other + 0.0 * other
+    return -0.5 * a * t * t + b * t + up * log_share + down * log_other
 
 
 @njit(cache=True, nogil=True)
@@ -135,10 +138,13 @@ def walk(
         push = moment / v
         for i in range(len(p)):
             total = p[i] + q[i] / v
-            push -= pull[i] * ((e[i] + f0[i] / v) / (total * v))
-            scaled = pull[i] / (v * v * total)
+            back = (e[i] + f0[i] / v) / (total * v)
             for j in range(size):
-                form[j] -= scaled[j] * pull[i]
+                push[j] -= pull[i, j] * back
+                scaled = pull[i, j] / (v * v * total)
+                if scaled != 0.0:
+                    for m in range(size):
+                        form[j, m] -= scaled * pull[i, m]
         slope = push - form @ delta
         for _ in range(pairs):
             i = int(rng.random() * size)
@@ -153,6 +159,25 @@ def walk(
             a = form[i, i] + form[j, j] - 2.0 * form[i, j]
             a = max(a, 0.0)
             b = slope[i] - slope[j] + a * w[i]
+            if rng.random() < SWAPS and prior[i] == prior[j]:
+                move = w[j] - w[i]
+                if math.log(rng.random()) < (slope[i] - slope[j]) * move - 0.5 * a * move * move:
+                    w[i], w[j] = w[j], w[i]
+                    for m in range(size):
+                        slope[m] -= move * (form[i, m] - form[j, m])
+                continue
+            if a * c * c + abs(b) * c < FLAT:  # the rows say little: from the prior, corrected
+                one, two = rng.gamma(prior[i], 1.0), rng.gamma(prior[j], 1.0)
+                if not one + two > 0.0:
+                    continue
+                new, other = c * one / (one + two), c * two / (one + two)
+                gain = b * (new - w[i]) - 0.5 * a * (new * new - w[i] * w[i])
+                if math.log(rng.random()) < gain:
+                    move = new - w[i]
+                    w[i], w[j] = new, other
+                    for m in range(size):
+                        slope[m] -= move * (form[i, m] - form[j, m])
+                continue
             x = math.log(max(w[i], 1e-300)) - math.log(max(w[j], 1e-300))
             level = _height(x, c, a, b, prior[i], prior[j]) + math.log(rng.random())
             low = x - WIDTH * rng.random()
@@ -183,7 +208,7 @@ def walk(
             move = new - w[i]
             w[i], w[j] = new, other
             for m in range(size):
-                slope[m] -= move * (form[m, i] - form[m, j])
+                slope[m] -= move * (form[i, m] - form[j, m])
         for g in range(size):  # rounding of many transfers
             if g == groups[g, 0]:
                 total = 0.0

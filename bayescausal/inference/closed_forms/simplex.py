@@ -49,7 +49,7 @@ __all__ = ["SimplexBlock", "simplex_block"]
 #: Chains, sweeps before the first draw, and sweeps of the trial that thinning is told from.
 CHAINS, WARM, TRIAL = 4, 300, 400
 #: Transfers in a sweep, by weight; the most sweeps between draws.
-TRANSFERS, THIN = 6, 12
+TRANSFERS, THIN = 5, 24
 #: Points of the line of the noise that are kept, and nats below the highest that still count.
 POINTS = 20_000
 #: Weights: their square enters.

@@ -47,7 +47,9 @@ class Group:
     inputs : tuple of str
         Free variables that the density reads.
     log_density : callable
-        From values of those to an array (states, *shape).
+        From values of those to an array (states, *shape), or (states, rows) of distinct rows.
+    code : ndarray of int, optional
+        The row of each unit, where equal units share one.
     """
 
     names: tuple[str, ...]
@@ -55,9 +57,14 @@ class Group:
     states: np.ndarray
     inputs: tuple[str, ...]
     log_density: Callable[..., Any]
+    code: np.ndarray | None = None
 
     def probabilities(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return P(joint state | everything else), an array (states, *shape)."""
+        p = self._by_row(values)
+        return p if self.code is None else p[:, self.code]
+
+    def _by_row(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         [lp] = self.log_density(*[values[name] for name in self.inputs])
         weight = np.exp(lp - lp.max(axis=0, keepdims=True))
         return np.asarray(weight / weight.sum(axis=0, keepdims=True))
@@ -70,11 +77,10 @@ class Group:
         out: list[np.ndarray] = []
         for c in range(chains):
             for d in range(draws):
-                p = self.probabilities({n: v[c, d] for n, v in held.items()})
+                p = self._by_row({n: v[c, d] for n, v in held.items()})
+                pick = self._pick(p, rng)
                 if not out:
-                    out = [np.empty((chains, draws, *p.shape[1:]), small) for _ in self.names]
-                u = rng.random(p.shape[1:])
-                pick = np.minimum((np.cumsum(p, axis=0) < u).sum(axis=0), len(self.states) - 1)
+                    out = [np.empty((chains, draws, *pick.shape), small) for _ in self.names]
                 for j, array in enumerate(out):
                     array[c, d] = self.states[pick, j]
         coords = {"chain": posterior["chain"], "draw": posterior["draw"]}
@@ -82,6 +88,19 @@ class Group:
             name: xr.DataArray(array, dims=("chain", "draw", *dims), coords=coords)
             for name, array, dims in zip(self.names, out, self.dims, strict=True)
         }
+
+    def _pick(self, p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw the number of the joint state of every unit, from probabilities of its row."""
+        below = np.cumsum(p, axis=0)[:-1]  # the last state is what is left
+        if self.code is None:
+            return np.asarray((below < rng.random(p.shape[1:])).sum(axis=0))
+        row = (below < 0.5).sum(axis=0)
+        settled = np.all((below <= 0) | (below >= 1), axis=0)
+        pick = row[self.code]
+        open_ = np.flatnonzero(~settled[self.code])  # of the others the state is certain
+        u = rng.random(len(open_))
+        pick[open_] = (below[:, self.code[open_]] < u).sum(axis=0)
+        return np.asarray(pick)
 
 
 def log_sum(density: Variable) -> Variable:

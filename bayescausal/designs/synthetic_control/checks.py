@@ -32,6 +32,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.designs.panel_table import time_text
+from bayescausal.designs.synthetic_control.least_squares import simplex_weights
 from bayescausal.draws.intervals import narrowest
 from bayescausal.types import DataError
 
@@ -41,10 +42,7 @@ if TYPE_CHECKING:
     from bayescausal.designs.synthetic_control.series import Series
     from bayescausal.inference.record import Fit
 
-__all__ = ["checks_of", "simplex_weights", "synthetic"]
-
-#: Weight of the row that makes weights add up to one, relative to the others.
-HEAVY = 1e5
+__all__ = ["checks_of", "one", "synthetic"]
 
 
 def checks_of(series: Series) -> dict[str, Callable[..., pd.DataFrame]]:
@@ -56,34 +54,6 @@ def checks_of(series: Series) -> dict[str, Callable[..., pd.DataFrame]]:
         "placebo_time": partial(_placebo_time, series),
         "leave_one_out": partial(_leave_one_out, series),
     }
-
-
-def simplex_weights(y: np.ndarray, pool: np.ndarray, *, intercept: bool = False) -> np.ndarray:
-    """Return the weights on the simplex that fit a series best.
-
-    Parameters
-    ----------
-    y : ndarray, shape (n_times,)
-    pool : ndarray, shape (n_donors, n_times)
-    intercept : bool
-        Whether a constant is allowed beside them.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from bayescausal.designs.synthetic_control.checks import simplex_weights
-    >>> pool = np.array([[1.0, 2.0, 4.0], [3.0, 1.0, 0.0]])
-    >>> simplex_weights(0.25 * pool[0] + 0.75 * pool[1], pool).round(6).tolist()
-    [0.25, 0.75]
-    """
-    from scipy.optimize import nnls
-
-    if intercept:
-        y, pool = y - y.mean(), pool - pool.mean(axis=1, keepdims=True)
-    heavy = HEAVY * max(float(np.abs(pool).max()), float(np.abs(y).max()), 1e-300)
-    rows = np.vstack([pool.T, np.full(len(pool), heavy)])
-    found, _ = nnls(rows, np.append(y, heavy), maxiter=100 * len(pool))
-    return np.asarray(found / found.sum())
 
 
 def synthetic(fit: Fit, series: Series) -> np.ndarray:
@@ -110,7 +80,9 @@ def _rms(values: np.ndarray) -> float:
 def _fit_quality(series: Series, fit: Fit) -> pd.DataFrame:
     """Return how well each treated unit is matched before treatment."""
     gap = series.y - synthetic(fit, series).mean(axis=0)
-    weights = fit.posterior["weights"].to_numpy().reshape(-1, len(series.treated), len(series.donors))
+    weights = (
+        fit.posterior["weights"].to_numpy().reshape(-1, len(series.treated), len(series.donors))
+    )
     rows = []
     for k, s in enumerate(series.start):
         before, inside = series.y[k, :s], series.pool[:, :s]
@@ -162,14 +134,13 @@ def _gap(series: Series, y: np.ndarray, pool: np.ndarray, start: int) -> np.ndar
     return np.asarray(gap - gap[:start].mean() if level else gap)
 
 
-def _one(series: Series, unit: Any) -> int:
+def one(series: Series, unit: Any) -> int:
     """Return the place of the treated unit that is asked about."""
     if unit is None:
         if len(series.treated) > 1:
             raise DataError(
                 "Several units are treated.",
-                expected="unit=, one of them: "
-                f"{', '.join(repr(u) for u in series.treated)}.",
+                expected=f"unit=, one of them: {', '.join(repr(u) for u in series.treated)}.",
             )
         return 0
     if unit not in series.treated:
@@ -179,7 +150,7 @@ def _one(series: Series, unit: Any) -> int:
 
 def _placebo_space(series: Series, fit: Fit, unit: Any = None) -> pd.DataFrame:
     """Return errors before and after of the treated unit and of every donor in its place."""
-    k = _one(series, unit)
+    k = one(series, unit)
     start, rows = int(series.start[k]), []
     for j, label in [(-1, series.treated[k]), *enumerate(series.donors)]:
         y = series.y[k] if j < 0 else series.pool[j]
@@ -196,7 +167,7 @@ def _placebo_space(series: Series, fit: Fit, unit: Any = None) -> pd.DataFrame:
 
 def _placebo_time(series: Series, fit: Fit, unit: Any = None, start: Any = None) -> pd.DataFrame:
     """Return gaps between an earlier start (default: after two thirds) and the true one."""
-    k = _one(series, unit)
+    k = one(series, unit)
     true = int(series.start[k])
     early = max(2, (2 * true) // 3)
     if start is not None:
@@ -218,7 +189,7 @@ def _placebo_time(series: Series, fit: Fit, unit: Any = None, start: Any = None)
 
 def _leave_one_out(series: Series, fit: Fit, unit: Any = None, most: int = 5) -> pd.DataFrame:
     """Return the average gap with all donors, and without each of those that weigh most."""
-    k = _one(series, unit)
+    k = one(series, unit)
     s, y = int(series.start[k]), series.y[k]
     weights = simplex_weights(y[:s], series.pool[:, :s], intercept=series.options.intercept)
     rows = [("none", 0.0, _gap(series, y, series.pool, s)[s:].mean())]

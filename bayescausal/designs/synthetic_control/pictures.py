@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.designs.synthetic_control.checks import _one, synthetic
+from bayescausal.designs.synthetic_control.checks import one, synthetic
 from bayescausal.draws.intervals import narrowest
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _plot_paths(series: Series, fit: Fit, ax: Axes | None = None, unit: Any = No
     """Draw the treated unit and its synthetic one, with a 94 % band of prediction."""
     from bayescausal.figures.style import BLUE, ink, mixed, new_axes, quiet, tidy
 
-    ax, k = new_axes(ax), _one(series, unit)
+    ax, k = new_axes(ax), one(series, unit)
     drawn, x, o = _predicted(series, fit, k), series.clock, series.options
     lower, upper = narrowest(drawn, 0.94)
     middle = synthetic(fit, series)[:, k].mean(axis=0)
@@ -60,7 +60,7 @@ def _plot_gap(series: Series, fit: Fit, ax: Axes | None = None, unit: Any = None
     """Draw the treated unit less its synthetic one."""
     from bayescausal.figures.style import BLUE, mixed, new_axes, quiet, tidy
 
-    ax, k = new_axes(ax), _one(series, unit)
+    ax, k = new_axes(ax), one(series, unit)
     gap, x, o = series.y[k] - _predicted(series, fit, k), series.clock, series.options
     lower, upper = narrowest(gap, 0.94)
     ax.fill_between(x, lower, upper, color=mixed(BLUE, 0.25), linewidth=0)

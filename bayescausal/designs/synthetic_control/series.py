@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.designs.panel_table import time_text
+from bayescausal.designs.synthetic_control.least_squares import simplex_weights
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Series:
         before = [y[:s] for y, s in zip(self.y, self.start, strict=True)]
         spread = float(np.mean([v.std() for v in before])) or 1.0
         steps = float(np.mean([np.diff(v).std() for v in before]))
-        rough = float(digits(max(steps, 0.1 * spread)))
+        rough = digits(max(steps, 0.1 * spread))
         held = Priors(priors, (o.outcome,))
         names = [f"{u}, {time_text(self.times[t])}" for u, t in self._cells()]
         coords = {"row": range(self.y.size), "donor": [str(d) for d in self.donors]}
@@ -150,7 +151,9 @@ class Series:
                 mean = mean + ((pool - middle) * ridge[which]).sum(axis=-1)
             wide = digits(10 * max(spread, float(self.y.std())))
             effect = made("effect", Prior("Normal", (0, wide)), ("effect_at",))
-            sigma = made("sigma", Prior("HalfNormal", (rough,)), per)[which]
+            sigma = made("sigma", Prior("HalfNormal", (rough,)), ())
+            if several:  # each in proportion to how well donors match it
+                sigma = sigma * self.noise()[which]
             mean = mean + effect[period] * treated
             if o.robust:
                 pm.StudentT(o.outcome, nu=4, mu=mean, sigma=sigma, dims="row")
@@ -158,6 +161,18 @@ class Series:
                 pm.Normal(o.outcome, mean, sigma, dims="row")
         held.refuse_unused()
         return model
+
+    def noise(self) -> np.ndarray:
+        """The error of the best match before treatment of each unit, relative to their mean."""
+        found = []
+        for y, s in zip(self.y, self.start, strict=True):
+            inside = self.pool[:, :s]
+            w = simplex_weights(y[:s], inside, intercept=self.options.intercept)
+            gap = y[:s] - w @ inside
+            gap = gap - gap.mean() if self.options.intercept else gap
+            steps = float(np.diff(y[:s]).std())
+            found.append(max(float(np.sqrt(np.mean(gap**2))), 0.1 * steps, 1e-12))
+        return np.array(found) / np.mean(found)
 
     def _cells(self) -> list[tuple[Any, int]]:
         """Return treated unit and period of every effect."""

@@ -56,7 +56,9 @@ POINTS = 20_000
 MOST = 400
 
 
-def simplex_block(structure: Structure, block: Block, columns: Collection[str]) -> SimplexBlock | str:
+def simplex_block(
+    structure: Structure, block: Block, columns: Collection[str]
+) -> SimplexBlock | str:
     """Return the sampler of a block with weights on simplices, or why there is none."""
     weights = {
         n: structure.variable(n)
@@ -286,7 +288,7 @@ class _Walker:
 
 
 def _lag(values: np.ndarray) -> int:
-    """Return how far apart values of a chain are nearly independent: twice their correlation time."""
+    """Return how far apart values are nearly independent: twice their correlation time."""
     about = values - values.mean()
     power = np.abs(np.fft.rfft(about, 2 * len(about))) ** 2
     correlation = np.fft.irfft(power)[: len(about) // 2]

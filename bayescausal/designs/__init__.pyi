@@ -6,6 +6,7 @@ from .instrument import instrument as instrument
 from .mediation import mediation as mediation
 from .panel import panel as panel
 from .series.design import interrupted_time_series as interrupted_time_series
+from .synthetic_control import synthetic_control as synthetic_control
 from .time_to_event.survival import survival as survival
 
 __all__: list[str]

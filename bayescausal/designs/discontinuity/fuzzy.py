@@ -108,7 +108,7 @@ def strata_model(window: Window, form: Form) -> pm.Model:
             treatment, p=pt.where(complier, equations.rule, always), dims="unit"
         )
         eta = equations.predictor(outcome, {treatment: (received, taken.astype(float))})
-        scale = float(window.frame[outcome].std()) if form.family in ("gaussian", "student-t") else 1
+        scale = float(window.frame[outcome].std())
         others = [s for s in strata if s != "complier"]
         model.add_coord("stratum_against_complier", others)
         apart = priors.make(

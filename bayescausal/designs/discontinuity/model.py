@@ -161,7 +161,10 @@ class Equations:
         for name, variable in self.covariates.items():
             columns.append((name, variable, window.frame[name].to_numpy()))
         level, spread = self._scale(response)
-        own = own_spread([values for _, _, values in columns])
+        held = [values for _, _, values in columns]
+        own = own_spread(held)
+        if response == window.outcome and self.form.family in ("bernoulli", "poisson"):
+            own = [1.0, *(float(np.std(v)) or 1.0 for v in held)]  # a link has a scale of its own
         wide = digits(spread / own[0])
         eta = self._parameter(response, "Intercept", Prior("Normal", (near(level, spread), wide)))
         for (name, variable, _), sd in zip(columns, own[1:], strict=True):
@@ -206,13 +209,13 @@ class Equations:
         return 1 - (self.x / window.bandwidth) ** 2
 
     def _scale(self, response: str) -> tuple[float, float]:
-        """Return where the predictor lies and 2.5 standard deviations of it."""
+        """Return where the predictor lies, and the scale of what a standard column adds to it."""
         values = self.window.frame[response]
         mean = float(values.mean())
         if response == self.window.outcome and self.form.family == "bernoulli":
-            return float(np.log(mean / (1 - mean))), 2.5
+            return float(np.log(mean / (1 - mean))), 1.5
         if response == self.window.outcome and self.form.family == "poisson":
-            return float(np.log(mean)), 2.5
+            return float(np.log(mean)), 1.5
         return mean, 2.5 * float(values.std() or 1.0)
 
     def _parameter(self, response: str, term: str, prior: Prior) -> TensorVariable:

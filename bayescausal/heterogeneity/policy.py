@@ -97,13 +97,14 @@ class TreatmentRule:
 
     def sentence(self) -> str:
         """Return the rule and what it gains, in words."""
-        row = self.table.loc[self.rule]
-        low, high = (c for c in row.index if c.startswith("value hdi"))
+        row = {str(k): float(v) for k, v in self.table.loc[self.rule].items()}  # type: ignore[arg-type]
+        low, high = (v for k, v in row.items() if k.startswith("value hdi"))
+        everyone = float(self.table["value mean"]["treat all"])
+        value = row["value mean"]
         return (
             f"Treat {self.words}: {100 * self.share:.0f} % of the {len(self.treat):,} units. Gain "
-            f"per unit over treating nobody {significant(row['value mean'], 3)} "
-            f"({significant(row[low], 3)} to {significant(row[high], 3)}), over treating all "
-            f"{significant(row['value mean'] - self.table.loc['treat all', 'value mean'], 3)}. "
+            f"per unit over treating nobody {significant(value, 3)} ({significant(low, 3)} to "
+            f"{significant(high, 3)}), over treating all {significant(value - everyone, 3)}. "
             f"Knowing every unit's effect would be worth {significant(self.information, 2)} more."
         )
 
@@ -218,7 +219,7 @@ def policy(
         words=words[rule],
         share=float(treat.mean()),
         table=table,
-        information=float(table.loc["score", "regret mean"]),
+        information=float(table["regret mean"]["score"]),
         benefit=_benefit(gain + cost, prob),
         cost=float(cost),
         budget=budget,

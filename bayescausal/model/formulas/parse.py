@@ -125,7 +125,8 @@ class Formula:
     @property
     def factors(self) -> list[tuple[str, bool]]:
         """All factors, and whether each is the name of a variable."""
-        terms = [*self.terms, *(t for g in self.groups for t in g.terms), *self.curves]
+        terms: list[TermText | CurveTerm] = [*self.terms, *self.curves]
+        terms += [t for g in self.groups for t in g.terms]
         found = [f for t in terms for f in zip(t.factors, t.lookup, strict=True)]
         arguments = [a for t in self.curves for c in t.curves for a in c.arguments]
         arguments += [a for t in self.curves for a in t.lines]

@@ -29,7 +29,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant
-from pytensor.graph.replace import graph_replace
+from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 
 from bayescausal.inference.closed_forms.equation import NotReducedError
@@ -103,17 +103,14 @@ def equal_units(
         return None
     small: dict[Variable, Variable] = {}
     for v, x in held.items():
-        taken = np.take(x, first, axis=x.shape.index(size))
-        free = tuple(None if n == size else n for n in x.shape)
-        place = pt.TensorType(v.type.dtype, free)(name=v.name)
-        small[v] = place.type.filter_variable(pt.constant(taken))
+        small[v] = pt.constant(np.take(x, first, axis=x.shape.index(size)), dtype=v.type.dtype)
     lengths = {
         v: pt.constant(np.asarray(len(first), dtype=v.type.dtype))
         for v, x in wide.items()
         if isinstance(v, SharedVariable) and not x.ndim and x == size
     }
     try:
-        [short] = graph_replace([density], {**small, **lengths}, strict=False)
+        [short] = clone_replace([density], {**small, **lengths}, rebuild_strict=False)
         same = _agree(density, short, code, points)
     except (ValueError, TypeError, IndexError):  # shapes that are written out
         return None

@@ -82,7 +82,7 @@ def test_published_jumps_come_out(name):
     y = design.data[outcome].to_numpy()
     assert jump(x, y, weights, options.get("order", 1))[0] == pytest.approx(value, abs=2e-6)
     fit = bc.fit(design, seed=1, progressbar=False)
-    assert set(fit.methods.values()) == {"conjugate"}
+    assert {m.split(" (")[0] for m in fit.methods.values()} == {"conjugate"}
     effect = bc.estimate(fit, design.effects["at_cutoff"])
     sd = float(effect.draws.std())
     low, high = effect.interval()
@@ -151,8 +151,9 @@ def test_effects_at_the_cutoff_are_the_coefficient(sharp):
 
 def test_checks_of_a_sound_design_pass(sharp):
     design, fit = sharp
+    less = {"bandwidths": {"values": [0.6, 1.0]}, "donut": {"radii": [0.05]}}
     for name in ("density", "balance", "placebo_cutoffs", "least_squares", "bandwidths", "donut"):
-        table = design.checks[name](fit)
+        table = design.checks[name](fit, **less.get(name, {}))
         assert table.attrs["verdict"] == "pass", (name, table)
     assert list(design.checks["balance"](fit).index) == ["c"]
 
@@ -164,9 +165,10 @@ def test_plots_draw_on_given_axes(sharp):
     import matplotlib.pyplot as plt
 
     design, fit = sharp
+    more = {"discontinuity": {"grid": 4}, "bandwidths": {"values": [1.0]}}
     for name in design.plots:
         ax = plt.subplots()[1]
-        assert design.plots[name](fit, ax=ax) is ax
+        assert design.plots[name](fit, ax=ax, **more.get(name, {})) is ax
         assert ax.get_xlabel()
     plt.close("all")
 
@@ -424,15 +426,18 @@ def test_columns_and_options_are_refused_by_name():
     refused("A kink is a change of slope", kink=True, form="gp")
     refused("A fuzzy design needs an outcome", family="bernoulli", treatment="c")
     refused("no parameter of the model", priors={"b_y_tretaed": "Normal(0, 1)"})
-    assert "Normal(0, 1)" in bc.prior_summary(
-        rd(
-            simulated(60),
-            outcome="y",
-            running="r",
-            bandwidth=1,
-            priors={"b_y_treated": "Normal(0, 1)"},
-        )
-    ).loc["b_y_treated", "prior"]
+    assert (
+        "Normal(0, 1)"
+        in bc.prior_summary(
+            rd(
+                simulated(60),
+                outcome="y",
+                running="r",
+                bandwidth=1,
+                priors={"b_y_treated": "Normal(0, 1)"},
+            )
+        ).loc["b_y_treated", "prior"]
+    )
 
 
 def _holed(name):

@@ -108,7 +108,7 @@ def segments(n=60, at=40):
 
 def test_level_and_slope_are_those_of_segmented_regression(lines):
     design, fit = lines
-    assert set(fit.methods.values()) == {"conjugate"}
+    assert {m.split(" (")[0] for m in fit.methods.values()} == {"conjugate"}
     matrix, t, after = segments()
     b = np.linalg.lstsq(matrix, simulated()["y"], rcond=None)[0]
     for name, right in zip(("Intercept", "month", "intervention", "since_start"), b, strict=True):
@@ -162,9 +162,7 @@ def test_errors_that_carry_over_widen_the_interval():
     start = table["month"][100]
     widths = {}
     for kind in ("independent", "ar1"):
-        design = its(
-            table, "y", "month", start, trend=False, effect="level", errors=kind
-        )
+        design = its(table, "y", "month", start, trend=False, effect="level", errors=kind)
         fit = bc.fit(design, seed=1, draws=250, progressbar=False)
         effect = bc.estimate(fit, design.effects["average"])
         widths[kind] = float(effect.draws.std())
@@ -178,9 +176,7 @@ def test_errors_that_carry_over_widen_the_interval():
 @pytest.mark.slow
 def test_a_local_trend_and_counts_are_fitted():
     table = simulated()
-    design = its(
-        table, "y", "month", "2023-05", trend=False, level="local trend", effect="level"
-    )
+    design = its(table, "y", "month", "2023-05", trend=False, level="local trend", effect="level")
     fit = bc.fit(design, seed=1, draws=250, progressbar=False)
     assert "nuts" not in fit.methods.values()
     assert bc.estimate(fit, design.effects["average"]).interval()[1] < 0
@@ -278,9 +274,7 @@ def test_missing_months_are_gaps_where_errors_are_ordered():
     assert kept.data["y"].isna().to_numpy().nonzero()[0].tolist() == [10, 11, 50]
     assert kept.data["month"].tolist() == list(range(-40, 20))
     assert "3 times without a row are kept as gaps" in str(kept)
-    refused(
-        "no value of c", table.assign(c=1.0 * np.arange(57)), errors="ar1", controls=["c"]
-    )
+    refused("no value of c", table.assign(c=1.0 * np.arange(57)), errors="ar1", controls=["c"])
 
 
 def test_numbers_quarters_days_and_text_are_times():
@@ -316,9 +310,7 @@ def test_paths_are_shown_as_code():
     assert 'pm.GaussianRandomWalk("level", mu=0, sigma=sd_level, init_dist=pm.Normal.dist(' in code
     held = {"data": {k: v.to_numpy() for k, v in design.data.items()}}
     exec(code, held)
-    point = design.model.initial_point()
-    a, b = (m.compile_logp()(point) for m in (design.model, held["model"]))
-    assert a == pytest.approx(b)
+    assert bc.model_source(held["model"]) == code
     design = its(simulated(), "y", "month", "2023-05", errors="ar1")
     assert 'pm.AR("error", rho=' in bc.model_source(design)
 

@@ -145,7 +145,7 @@ def _from_times(table: PanelTable, column: str) -> np.ndarray:
                 expected="Times as in the column of times; 0, empty or 'never' for those never "
                 "treated.",
             )
-        never = ~np.isfinite(when) | ((when == 0) & (0 < float(times[0])))
+        never = ~np.isfinite(when) | ((when == 0) & (float(times[0]) > 0))
         grid = np.array(times, dtype=float)
     start = np.searchsorted(grid, when, side="left")
     return np.where(never, len(times), start).astype(np.int64)

@@ -54,14 +54,10 @@ def linear_model(window: Window, form: Form) -> pm.Model:
         rest = pt.sqrt(1 - pt.abs(rho))
         first = equations.predictor(treatment, {form.rule: (equations.rule, equations.rule_values)})
         sigma = equations.noise(treatment)
-        received = pm.Normal(
-            treatment, first + sigma * share * common, sigma * rest, dims="unit"
-        )
+        received = pm.Normal(treatment, first + sigma * share * common, sigma * rest, dims="unit")
         eta = equations.predictor(outcome, {treatment: (received, taken)})
         sigma = equations.noise(outcome)
-        pm.Normal(
-            outcome, eta + pt.sign(rho) * sigma * share * common, sigma * rest, dims="unit"
-        )
+        pm.Normal(outcome, eta + pt.sign(rho) * sigma * share * common, sigma * rest, dims="unit")
     form.priors.refuse_unused()
     return model
 

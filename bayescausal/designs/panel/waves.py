@@ -62,7 +62,7 @@ class Waves:
     def name(self, column: str, t: int) -> str | None:
         """Return the variable of a column at a time; None where there is none."""
         name = f"{column}_{self.times[t]}"
-        return name if 0 <= t and name in self.columns else None
+        return name if t >= 0 and name in self.columns else None
 
     def past(self, column: str, t: int, first: int) -> list[str]:
         """Return a column's variables from `first` times before t back to the last lag."""

@@ -97,7 +97,7 @@ def series_model(timeline: Timeline, form: SeriesForm) -> pm.Model:
             pm.Poisson(y, pt.exp(eta), dims="unit")
         elif form.family == "student-t":
             nu = form.priors.make(f"nu_{y}", y, ("nu",), Prior("Gamma", (2, 0.1)))
-            pm.StudentT(y, nu, eta, sigma, dims="unit")
+            pm.StudentT(y, nu=nu, mu=eta, sigma=sigma, dims="unit")
         else:
             pm.Normal(y, eta, sigma, dims="unit")
     form.priors.refuse_unused()

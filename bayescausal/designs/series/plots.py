@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["cumulative", "pointwise", "series"]
 
 
-def series(
-    fit: Fit, ax: Axes | None = None, *, timeline: Timeline, form: SeriesForm
-) -> Axes:
+def series(fit: Fit, ax: Axes | None = None, *, timeline: Timeline, form: SeriesForm) -> Axes:
     """Draw what was observed, what the model fits, and what would have been (94 % band)."""
     ax = new_axes(ax, height=3.8)
     at = np.arange(len(timeline.place))
@@ -41,9 +39,7 @@ def series(
     without = means_of(fit, timeline, form, without=True)
     band = hdi_of(without)
     ax.fill_between(at[after], *band[:, after], color=mixed(ORANGE, 0.3), linewidth=0)
-    ax.plot(
-        at[after], without.mean(axis=0)[after], color=ORANGE, label="without the intervention"
-    )
+    ax.plot(at[after], without.mean(axis=0)[after], color=ORANGE, label="without the intervention")
     shown = ~after if form.effect == "each time" else np.ones(len(at), bool)
     ax.plot(at[shown], fitted.mean(axis=0)[shown], color=BLUE, label="fitted")
     y = timeline.frame[timeline.outcome].to_numpy(dtype=float)

@@ -30,8 +30,8 @@ from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.given import model_of
-from bayescausal.model.source.paths import is_path, path_call
 from bayescausal.model.source.expression import Writer, literal, unpadded
+from bayescausal.model.source.paths import is_path, path_call
 from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.rebuild import dim_sizes, evaluate
 from bayescausal.model.structure.structure import family_name
@@ -255,7 +255,9 @@ class _Source:
         keys = [k for k, _ in parameters]
         parts = [f"{k}={_tidy(t)}" for k, t in zip(keys, texts, strict=False)]
         mean, sd = map(_tidy, texts[len(keys) :])
-        call = f"{_quoted(str(rv.name))}, {', '.join(parts)}, init_dist=pm.Normal.dist({mean}, {sd})"
+        call = (
+            f"{_quoted(str(rv.name))}, {', '.join(parts)}, init_dist=pm.Normal.dist({mean}, {sd})"
+        )
         return [*before, f"{self.python[str(rv.name)]} = pm.{name}({call}{rest}{self._extra(rv)})"]
 
     def _parameter(self, family: str, slot: str, parameter: TensorVariable) -> tuple[Any, str]:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["assumptions_of"]
 
 
-def assumptions_of(
-    window: Window, form: Form, fuzzy: bool, strata: bool
-) -> tuple[Assumption, ...]:
+def assumptions_of(window: Window, form: Form, fuzzy: bool, strata: bool) -> tuple[Assumption, ...]:
     """Return the assumptions, each with the check that speaks to it."""
     outcome, running, cutoff = window.outcome, window.running, f"{window.cutoff:g}"
     moved = "change slope" if form.kink else "jump"

@@ -170,9 +170,7 @@ def donut(
     rows = []
     for radius in (0.0, *radii):
         kept = window.table[distance >= radius] if radius else window.table
-        found = _effect_of(
-            fit, again, data=kept, bandwidth=window.bandwidth, kernel=window.kernel
-        )
+        found = _effect_of(fit, again, data=kept, bandwidth=window.bandwidth, kernel=window.kernel)
         rows.append((radius, *found))
     columns = ["radius", "rows", "mean", "sd", "hdi_3%", "hdi_97%"]
     table = pd.DataFrame(rows, columns=columns).set_index("radius")
@@ -222,9 +220,9 @@ def least_squares(fit: Fit, *, window: Window, form: Form) -> pd.DataFrame:
         taken = window.frame[window.treatment].to_numpy()
         share = local_jump(x, taken, weights, window, form.order, others, kink=form.kink)[0]
         late = jump / share
-        se = local_jump(
-            x, y - late * taken, weights, window, form.order, others, kink=form.kink
-        )[1] / abs(share)
+        se = local_jump(x, y - late * taken, weights, window, form.order, others, kink=form.kink)[
+            1
+        ] / abs(share)
         jump = late
     mean, sd = _posterior(fit)
     table = pd.DataFrame(

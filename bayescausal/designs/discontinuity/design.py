@@ -122,7 +122,7 @@ def regression_discontinuity(
     2.0
     """
     made = dict(locals())
-    _check_options(form, order, family, compliance, kink, kernel, treatment)
+    _check_options(form, order, family, compliance, kink, kernel, treatment, fuzzy)
     covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     if bandwidth is None and (form == "gp" or order > 1):
         bandwidth = float("inf")
@@ -180,6 +180,7 @@ def _check_options(
     kink: bool,
     kernel: str | None,
     treatment: str | None,
+    fuzzy: bool | None,
 ) -> None:
     check_choice("form", form, ("linear", "gp"))
     check_choice("compliance", compliance, ("linear", "strata"))
@@ -198,11 +199,11 @@ def _check_options(
                 "away from the cutoff, and this family has no scale of its own.",
                 remedy="Pass kernel='uniform'.",
             )
-        if treatment is not None and compliance == "linear":
+        if treatment is not None and fuzzy is not False:
             raise DataError(
-                f"A fuzzy design with errors that correlate needs an outcome with a Normal error, "
-                f"not family={family!r}.",
-                remedy="Pass compliance='strata', or family='gaussian' for a linear probability.",
+                f"A fuzzy design needs an outcome with an error of its own, not family={family!r}.",
+                remedy="Pass family='gaussian' (of a binary outcome: a linear probability), or "
+                "fuzzy=False where the treatment is what the rule says.",
             )
 
 
@@ -247,13 +248,13 @@ def _effects(window: Window, rule: str, fuzzy: bool, strata: bool) -> dict[str, 
     others = [*window.covariates, *([window.cluster] if window.cluster is not None else [])]
     units: pd.DataFrame = window.frame[[window.running, *others]]
     units = units.assign(**{window.running: window.cutoff})
-    units = units if others else units.head(1)
+    units = units if others or strata else units.head(1)  # strata are drawn of each unit
     if not fuzzy:
         return {"at_cutoff": ATE(rule, window.outcome, population=units)}
     assert window.treatment is not None
     late = ATE(window.treatment, window.outcome, population=units)
     if strata:
-        compliers = units.assign(stratum="complier")
+        compliers = (units if others else units.head(1)).assign(stratum="complier")
         late = ATE(window.treatment, window.outcome, population=compliers)
     return {
         "at_cutoff": late,

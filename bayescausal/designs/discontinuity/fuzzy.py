@@ -54,14 +54,10 @@ def linear_model(window: Window, form: Form) -> pm.Model:
         rest = pt.sqrt(1 - pt.abs(rho))
         first = equations.predictor(treatment, {form.rule: (equations.rule, equations.rule_values)})
         sigma = equations.noise(treatment)
-        received = pm.Normal(
-            treatment, first + sigma * share * common, sigma * rest, dims="unit"
-        )
+        received = pm.Normal(treatment, first + sigma * share * common, sigma * rest, dims="unit")
         eta = equations.predictor(outcome, {treatment: (received, taken)})
         sigma = equations.noise(outcome)
-        pm.Normal(
-            outcome, eta + pt.sign(rho) * sigma * share * common, sigma * rest, dims="unit"
-        )
+        pm.Normal(outcome, eta + pt.sign(rho) * sigma * share * common, sigma * rest, dims="unit")
     form.priors.refuse_unused()
     return model
 
@@ -108,7 +104,7 @@ def strata_model(window: Window, form: Form) -> pm.Model:
             treatment, p=pt.where(complier, equations.rule, always), dims="unit"
         )
         eta = equations.predictor(outcome, {treatment: (received, taken.astype(float))})
-        scale = float(window.frame[outcome].std()) if form.family in ("gaussian", "student-t") else 1
+        scale = float(window.frame[outcome].std())
         others = [s for s in strata if s != "complier"]
         model.add_coord("stratum_against_complier", others)
         apart = priors.make(

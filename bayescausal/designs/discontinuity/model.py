@@ -73,7 +73,9 @@ def sharp_model(window: Window, form: Form) -> pm.Model:
     """Return the model in which the rule is the treatment."""
     with pm.Model(coords=coords_of(window)) as model:
         equations = Equations(window, form)
-        eta = equations.predictor(window.outcome, {form.rule: (equations.rule, equations.rule_values)})
+        eta = equations.predictor(
+            window.outcome, {form.rule: (equations.rule, equations.rule_values)}
+        )
         equations.add(window.outcome, eta)
     form.priors.refuse_unused()
     return model
@@ -104,8 +106,7 @@ class Equations:
         running = pm.Data(window.running, frame[window.running].to_numpy(), dims="unit")
         self.x: Any = running - window.cutoff if window.cutoff else running
         self.covariates = {
-            name: pm.Data(name, frame[name].to_numpy(), dims="unit")
-            for name in window.covariates
+            name: pm.Data(name, frame[name].to_numpy(), dims="unit") for name in window.covariates
         }
         self.rule = pm.Deterministic(form.rule, self._rule(running), dims="unit")
         self.groups = None
@@ -161,7 +162,10 @@ class Equations:
         for name, variable in self.covariates.items():
             columns.append((name, variable, window.frame[name].to_numpy()))
         level, spread = self._scale(response)
-        own = own_spread([values for _, _, values in columns])
+        held = [values for _, _, values in columns]
+        own = own_spread(held)
+        if response == window.outcome and self.form.family in ("bernoulli", "poisson"):
+            own = [1.0, *(float(np.std(v)) or 1.0 for v in held)]  # a link has a scale of its own
         wide = digits(spread / own[0])
         eta = self._parameter(response, "Intercept", Prior("Normal", (near(level, spread), wide)))
         for (name, variable, _), sd in zip(columns, own[1:], strict=True):
@@ -184,7 +188,7 @@ class Equations:
         if family == "student-t":
             prior = Prior("Gamma", (2, 0.1))
             nu = self.form.priors.make(f"nu_{response}", response, ("nu",), prior)
-            return pm.StudentT(response, nu, eta, sigma, dims=dims)
+            return pm.StudentT(response, nu=nu, mu=eta, sigma=sigma, dims=dims)
         return pm.Normal(response, eta, sigma, dims=dims)
 
     def noise(self, response: str) -> Any:
@@ -206,13 +210,13 @@ class Equations:
         return 1 - (self.x / window.bandwidth) ** 2
 
     def _scale(self, response: str) -> tuple[float, float]:
-        """Return where the predictor lies and 2.5 standard deviations of it."""
+        """Return where the predictor lies, and the scale of what a standard column adds to it."""
         values = self.window.frame[response]
         mean = float(values.mean())
         if response == self.window.outcome and self.form.family == "bernoulli":
-            return float(np.log(mean / (1 - mean))), 2.5
+            return float(np.log(mean / (1 - mean))), 1.5
         if response == self.window.outcome and self.form.family == "poisson":
-            return float(np.log(mean)), 2.5
+            return float(np.log(mean)), 1.5
         return mean, 2.5 * float(values.std() or 1.0)
 
     def _parameter(self, response: str, term: str, prior: Prior) -> TensorVariable:
@@ -240,11 +244,16 @@ class Equations:
             f"eta_{response}", response, ("eta",), Prior("HalfNormal", (digits(sd / 2),))
         )
         length = priors.make(
-            f"length_{response}", response, ("length",), Prior("InverseGamma", (5, digits(4 * reach)))
+            f"length_{response}",
+            response,
+            ("length",),
+            Prior("InverseGamma", (5, digits(4 * reach))),
         )
         power = eta * (2 * np.pi) ** 0.25 * pt.sqrt(length) * pt.exp(-0.25 * (length * roots) ** 2)
         sides = []
         for label in ("ineligible", "eligible"):
-            z = priors.make(f"z_{response}_{label}", response, (label,), Prior("Normal"), ("basis",))
+            z = priors.make(
+                f"z_{response}_{label}", response, (label,), Prior("Normal"), ("basis",)
+            )
             sides.append(phi @ (power * z))
         return pt.where(pt.eq(self.rule, 1), sides[1], sides[0])

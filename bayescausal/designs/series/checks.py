@@ -64,7 +64,12 @@ def placebo_starts(
         found = fit_again(design, seed=fit.seed, chains=chains, draws=draws, progressbar=False)
         effect = estimate(found, design.effects["average"])
         low, high = effect.interval()
-        rows[str(start)] = (float(effect.mean()), float(effect.draws.std()), float(low), float(high))
+        rows[str(start)] = (
+            float(effect.mean()),
+            float(effect.draws.std()),
+            float(low),
+            float(high),
+        )
     columns = ["mean", "sd", "hdi_3%", "hdi_97%"]
     result = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     result.index.name = "start"

@@ -103,9 +103,7 @@ def interrupted_time_series(
     _check_options(season, errors, level, effect, family)
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
     form = SeriesForm(trend, season, errors, level, effect, family, Priors(priors, [outcome]))
-    timeline = read_timeline(
-        data, outcome, time, start, controls, own=OWN, ordered=form.ordered
-    )
+    timeline = read_timeline(data, outcome, time, start, controls, own=OWN, ordered=form.ordered)
     _refuse_short(timeline, form)
     again = partial(_again, made)
     held: dict[str, Callable[..., pd.DataFrame]] = {
@@ -143,9 +141,7 @@ def _effects(outcome: str, time: str) -> dict[str, Any]:
     }
 
 
-def _check_options(
-    season: int | None, errors: str, level: str, effect: str, family: str
-) -> None:
+def _check_options(season: int | None, errors: str, level: str, effect: str, family: str) -> None:
     check_choice("errors", errors, ("independent", "ar1"))
     check_choice("level", level, ("fixed", "local level", "local trend"))
     check_choice("effect", effect, ("level and slope", "level", "slope", "each time"))

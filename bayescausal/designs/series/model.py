@@ -97,7 +97,7 @@ def series_model(timeline: Timeline, form: SeriesForm) -> pm.Model:
             pm.Poisson(y, pt.exp(eta), dims="unit")
         elif form.family == "student-t":
             nu = form.priors.make(f"nu_{y}", y, ("nu",), Prior("Gamma", (2, 0.1)))
-            pm.StudentT(y, nu, eta, sigma, dims="unit")
+            pm.StudentT(y, nu=nu, mu=eta, sigma=sigma, dims="unit")
         else:
             pm.Normal(y, eta, sigma, dims="unit")
     form.priors.refuse_unused()
@@ -126,29 +126,36 @@ def _predictor(
     values = [v[seen] for _, _, v in columns] + list(seasons[seen].T)
     level, spread = _location(timeline, form)
     own = own_spread(values) if values else [1.0]
-    eta: Any = 0.0
+    if form.family == "poisson":
+        own = [1.0, *(float(np.std(v)) or 1.0 for v in values)]  # a link has a scale of its own
+    parts: list[Any] = []
     if form.level == "fixed":
         prior = Prior("Normal", (near(level, spread), digits(spread / own[0])))
-        eta = priors.make(f"b_{y}_Intercept", y, ("Intercept",), prior)
+        parts.append(priors.make(f"b_{y}_Intercept", y, ("Intercept",), prior))
     for (name, variable, _), sd in zip(columns, own[1:], strict=False):
         prior = Prior("Normal", (0, digits(spread / sd)))
-        eta = eta + priors.make(f"b_{y}_{name}", y, (name,), prior) * variable
+        parts.append(priors.make(f"b_{y}_{name}", y, (name,), prior) * variable)
     if form.season is not None:
         wide = digits(np.asarray([spread / sd for sd in own[1 + len(columns) :]]))
         pm.modelcontext(None).add_coord("season", range(2, form.season + 1))
         b = priors.make(f"b_{y}_season", y, ("season",), Prior("Normal", (0, wide)), ("season",))
         turn = pt.cast(pt.round(steps) + timeline.phase % form.season, "int64") % form.season
-        eta = eta + pt.concatenate([pt.zeros(1), b])[turn]
+        parts.append(pt.concatenate([pt.zeros(1), b])[turn])
     if form.effect == "each time":
-        eta = eta + _each_time(timeline, form, steps, on, spread / 2.5)
-    return eta
+        parts.append(_each_time(timeline, form, steps, on))
+    return _total(parts)
 
 
-def _each_time(timeline: Timeline, form: SeriesForm, steps: Any, on: Any, sd: float) -> Any:
+def _total(parts: list[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else _total([parts[0] + parts[1], *parts[2:]])
+
+
+def _each_time(timeline: Timeline, form: SeriesForm, steps: Any, on: Any) -> Any:
     """Return an effect of each time after the start; there is none of times before."""
     y, last = timeline.outcome, int(timeline.place[-1])
     pm.modelcontext(None).add_coord("after_start", range(last + 1))
-    prior = Prior("Normal", (0, digits(WIDE * sd)))
+    wide = 2.5 if form.family == "poisson" else digits(WIDE * _sd(timeline, form))
+    prior = Prior("Normal", (0, wide))
     delta = form.priors.make(EFFECT, y, (EFFECT,), prior, ("after_start",))
     which = pt.clip(pt.cast(pt.round(steps), "int64"), 0, last)
     return on * delta[which]
@@ -161,32 +168,32 @@ def _path(timeline: Timeline, form: SeriesForm) -> Any:
     sd = spread / 2.5
     seen = timeline.frame[y].dropna().to_numpy(dtype=float)
     moves = float(np.std(np.diff(seen))) or sd
-    path: Any = 0.0
+    parts: list[Any] = []
     if form.level != "fixed":
         step = priors.make("sd_level", y, ("sd_level",), Prior("HalfNormal", (digits(moves),)))
         first = pm.Normal.dist(near(level, spread), digits(4 * spread))
-        path = pm.GaussianRandomWalk("level", sigma=step, init_dist=first, dims="unit")
+        parts.append(pm.GaussianRandomWalk("level", sigma=step, init_dist=first, dims="unit"))
     if form.level == "local trend":
         prior = Prior("HalfNormal", (digits(moves / 4),))
         step = priors.make("sd_slope", y, ("sd_slope",), prior)
         first = pm.Normal.dist(0, digits(2.5 * moves))
         slope = pm.GaussianRandomWalk("slope", sigma=step, init_dist=first, dims="unit")
-        path = path + pt.cumsum(slope)
+        parts.append(pt.cumsum(slope))
     if form.errors == "ar1":
         rho = priors.make("rho", y, ("rho",), Prior("Uniform", (-1, 1)))
         step = priors.make("sd_error", y, ("sd_error",), Prior("HalfNormal", (digits(sd),)))
         first = pm.Normal.dist(0, step / pt.sqrt(1 - rho**2))
-        path = path + pm.AR(
-            "error", rho=[rho], sigma=step, init_dist=first, ar_order=1, dims="unit"
+        parts.append(
+            pm.AR("error", rho=[rho], sigma=step, init_dist=first, ar_order=1, dims="unit")
         )
-    return path
+    return _total(parts)
 
 
 def _location(timeline: Timeline, form: SeriesForm) -> tuple[float, float]:
-    """Return where the predictor lies, and 2.5 standard deviations of it."""
+    """Return where the predictor lies, and the scale of what a standard column adds to it."""
     values = timeline.frame[timeline.outcome].dropna()
     if form.family == "poisson":
-        return float(np.log(values.mean())), 2.5
+        return float(np.log(values.mean())), 1.5
     return float(values.mean()), 2.5 * float(values.std())
 
 

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["cumulative", "pointwise", "series"]
 
 
-def series(
-    fit: Fit, ax: Axes | None = None, *, timeline: Timeline, form: SeriesForm
-) -> Axes:
+def series(fit: Fit, ax: Axes | None = None, *, timeline: Timeline, form: SeriesForm) -> Axes:
     """Draw what was observed, what the model fits, and what would have been (94 % band)."""
     ax = new_axes(ax, height=3.8)
     at = np.arange(len(timeline.place))
@@ -41,9 +39,7 @@ def series(
     without = means_of(fit, timeline, form, without=True)
     band = hdi_of(without)
     ax.fill_between(at[after], *band[:, after], color=mixed(ORANGE, 0.3), linewidth=0)
-    ax.plot(
-        at[after], without.mean(axis=0)[after], color=ORANGE, label="without the intervention"
-    )
+    ax.plot(at[after], without.mean(axis=0)[after], color=ORANGE, label="without the intervention")
     shown = ~after if form.effect == "each time" else np.ones(len(at), bool)
     ax.plot(at[shown], fitted.mean(axis=0)[shown], color=BLUE, label="fitted")
     y = timeline.frame[timeline.outcome].to_numpy(dtype=float)
@@ -76,7 +72,9 @@ def _effect(effect: np.ndarray, ax: Axes | None, timeline: Timeline, what: str) 
     ax.plot(at[after], effect.mean(axis=0)[after], color=ORANGE)
     ax.axhline(0, color=quiet(), linewidth=1)
     ax.set_ylabel(f"{what} on {plain(timeline.outcome)}")
-    return _dressed(ax, timeline)
+    ax = _dressed(ax, timeline, max(0, int(np.argmax(after)) - int(after.sum()) // 4))
+    ax.set_xlim(left=ax.get_xticks()[0] - 0.5)
+    return ax
 
 
 def hdi_of(draws: np.ndarray) -> np.ndarray:
@@ -84,12 +82,12 @@ def hdi_of(draws: np.ndarray) -> np.ndarray:
     return np.stack(narrowest(draws, 0.94))
 
 
-def _dressed(ax: Axes, timeline: Timeline) -> Axes:
-    """Mark the start, and write times where there is room."""
+def _dressed(ax: Axes, timeline: Timeline, begin: int = 0) -> Axes:
+    """Mark the start, and write times from `begin` on where there is room."""
     start = int(np.argmax(timeline.place >= 0))
     ax.axvline(start - 0.5, color=quiet(), linewidth=1, linestyle=(0, (4, 2)))
     count = len(timeline.labels)
-    ticks = np.unique(np.linspace(0, count - 1, min(count, 6)).round().astype(int))
+    ticks = np.unique(np.linspace(begin, count - 1, min(count - begin, 6)).round().astype(int))
     words = [timeline.labels[k] for k in ticks]
     shown = [f"{w:g}" if isinstance(w, int | float | np.number) else str(w)[:10] for w in words]
     ax.set_xticks(ticks, shown)

@@ -154,9 +154,7 @@ def _counted(times: pd.Series, name: str, start: object) -> tuple[np.ndarray, fl
         times = times.dt.to_timestamp()
     if kind_of(times).what == "number":
         if isinstance(start, bool) or not isinstance(start, int | float | np.number):
-            raise DataError(
-                f"start={start!r} where {name!r} holds numbers.", expected="A number."
-            )
+            raise DataError(f"start={start!r} where {name!r} holds numbers.", expected="A number.")
         return numbers(pd.DataFrame({name: times}), name, "time"), float(start), False
     try:
         stamps = pd.to_datetime(times)

@@ -255,7 +255,9 @@ class _Source:
         keys = [k for k, _ in parameters]
         parts = [f"{k}={_tidy(t)}" for k, t in zip(keys, texts, strict=False)]
         mean, sd = map(_tidy, texts[len(keys) :])
-        call = f"{_quoted(str(rv.name))}, {', '.join(parts)}, init_dist=pm.Normal.dist({mean}, {sd})"
+        call = (
+            f"{_quoted(str(rv.name))}, {', '.join(parts)}, init_dist=pm.Normal.dist({mean}, {sd})"
+        )
         return [*before, f"{self.python[str(rv.name)]} = pm.{name}({call}{rest}{self._extra(rv)})"]
 
     def _parameter(self, family: str, slot: str, parameter: TensorVariable) -> tuple[Any, str]:

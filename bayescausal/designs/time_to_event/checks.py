@@ -77,14 +77,14 @@ def against_kaplan_meier(records: Records, upto: float, fit: Fit) -> pd.DataFram
             answer = estimate(fit, question, seed=1)
             at = np.array([t])
             seen, error = float(curve.at(at)[0]), float(curve.error(at)[0])
-            spread = float(np.hypot(error, float(answer.sd)))
-            z = (float(answer.mean) - seen) / spread if spread else 0.0
+            spread = float(np.hypot(error, float(answer.sd())))
+            z = (float(answer.mean()) - seen) / spread if spread else 0.0
             rows.append(
                 {
                     "arm": level,
                     "time": float(t),
-                    "model": float(answer.mean),
-                    "sd": float(answer.sd),
+                    "model": float(answer.mean()),
+                    "sd": float(answer.sd()),
                     "Kaplan-Meier": seen,
                     "se": error,
                     "z": z,

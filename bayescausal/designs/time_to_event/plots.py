@@ -60,7 +60,7 @@ def plot_survival(records: Records, upto: float, fit: Fit, ax: Axes | None = Non
         if level in steps:
             _steps(ax, steps[level], upto, colour)
     at = np.concatenate([[0.0], times])
-    ax.fill_between(at, *middle, color=quiet(), alpha=0.12, linewidth=0, label="difference of RMST")
+    ax.fill_between(at, *middle, color=quiet(), alpha=0.2, linewidth=0, label="difference of RMST")
     ax.plot([], [], color=quiet(), linewidth=0.9, drawstyle="steps-post", label="Kaplan-Meier")
     ax.set(xlim=(0, upto), ylim=(0, 1.02), xlabel=records.time, ylabel="share without the event")
     legend_above(ax)

@@ -115,9 +115,7 @@ def test_effects_hold_what_was_published_and_are_those_of_the_draws(study):
     b = fit.posterior["b_time_rx"].values.ravel()
     grid = np.linspace(0, 1825, 2_001)
     curves = [
-        np.exp(
-            -((grid[:, None] / np.exp(post["b_time_Intercept"] + b * x)) ** post["alpha_time"])
-        )
+        np.exp(-((grid[:, None] / np.exp(post["b_time_Intercept"] + b * x)) ** post["alpha_time"]))
         for x in (0, 1)
     ]
     area = np.trapezoid(curves[1] - curves[0], grid, axis=0)
@@ -170,7 +168,7 @@ def test_checks_speak_to_the_assumptions(study):
         design.checks
     )
     ax = design.plots["survival"](fit)
-    assert [line.get_label() for line in ax.lines][0] == "do(rx = Obs)"
+    assert next(line.get_label() for line in ax.lines) == "do(rx = Obs)"
 
 
 def crossing(n=1500, seed=2):

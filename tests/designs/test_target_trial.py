@@ -1,8 +1,8 @@
 """Target trials: flow counted by hand, arms and clones, a known truth, immortal time.
 
-Kind: a moment later than time zero decides who is eligible, in which arm one is, or what is adjusted
-for. Siblings looked at: treatment read off the future, criteria and covariates measured later,
-prevalent users, outcomes before time zero, units that are gone, several starts of treatment.
+Kind: a moment later than time zero decides who is eligible, in which arm one is, or what is
+adjusted for. Siblings looked at: treatment read off the future, criteria and covariates
+measured later, prevalent users, outcomes before time zero, units that are gone, several starts.
 """
 
 from __future__ import annotations
@@ -146,9 +146,7 @@ def register(n=3_000, seed=1):
     rows = [pd.DataFrame({"id": np.arange(n), "day": 0.0, "type": "visit", "value": sick})]
     for name, times in (("drug", starts), ("death", dies)):
         seen = (times < 365) & ((times < dies) | (name == "death"))
-        rows.append(
-            pd.DataFrame({"id": np.flatnonzero(seen), "day": times[seen], "type": name})
-        )
+        rows.append(pd.DataFrame({"id": np.flatnonzero(seen), "day": times[seen], "type": name}))
     rows.append(pd.DataFrame({"id": [0], "day": [365.0], "type": ["end of table"]}))
     return pd.concat(rows, ignore_index=True)
 

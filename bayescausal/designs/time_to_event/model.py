@@ -82,9 +82,9 @@ def outcome_model(
 
 def _large_groups(records: Records) -> bool:
     """Whether the data say more of each group's effect than the other groups do."""
-    return bool(records.frailty) and len(records.times) > 10 * records.frame[
-        records.frailty
-    ].nunique()
+    return (
+        bool(records.frailty) and len(records.times) > 10 * records.frame[records.frailty].nunique()
+    )
 
 
 def _scale(records: Records, kind: TimeFamily) -> Scale:

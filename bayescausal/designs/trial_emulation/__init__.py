@@ -6,6 +6,7 @@
 ``events``          the table of events, and what is known of a unit at a time
 ``cohort``          who is eligible when, and who was excluded why
 ``follow_up``       arms, clones, the end of follow-up and its reason
-``checks``          flow, immortal time, copies, balance of arms
+``emulation``       flow, ends of follow-up, immortal time, copies
+``flow_picture``    the flow as boxes
 ==================  =============================================================
 """

@@ -134,7 +134,7 @@ def _times(column: pd.Series, name: str) -> Array:
     if found.what == "number":
         return np.asarray(found.values, dtype=float)
     try:
-        dates = pd.to_datetime(column)
+        dates = pd.to_datetime(column, format="ISO8601")
     except (ValueError, TypeError) as error:
         raise DataError(
             f"The column {name!r} (time=) holds {column.iloc[0]!r}.",

@@ -93,9 +93,9 @@ def checked(
     for role, names in named.items():
         for name in names:
             events.require(name, role)
-    for role, name in {"time_zero": time_zero, "stop": stop}.items():
-        if name is not None:
-            events.require(name, role)
+    for role, one in {"time_zero": time_zero, "stop": stop}.items():
+        if one is not None:
+            events.require(one, role)
     if not callable(eligibility):
         eligibility = dict(eligibility or {})
         for name in eligibility:

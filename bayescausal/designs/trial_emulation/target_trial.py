@@ -3,25 +3,25 @@ r"""A target trial: the trial that one would have liked to run, emulated with a 
 .. code-block:: text
 
     history up to time zero ----> arm ----> time to the outcome
-          \_______________________________________^
+          \_______________________________^
 
 Most of what goes wrong in cohorts from registers is not confounding but a muddle of three moments
 that coincide in a trial: when one is eligible, when one is assigned, and when follow-up starts
-[1]_. If treatment is read off the future ("ever treated"), the treated cannot die before they start:
-immortal time. If those who started long ago are compared, the frail among them are gone: prevalent
-users. Here all three are *time zero*, of a protocol that is written down.
+[1]_. If treatment is read off the future ("ever treated"), the treated cannot die before they
+start: immortal time. If those who started long ago are compared, the frail among them are gone:
+prevalent users. Here all three are *time zero*, of a protocol that is written down.
 
 * **Eligibility** is read off the history up to time zero.
 * **Assignment**: with ``grace=0`` the arm is what one starts at time zero; with a grace period each
   unit is in both arms until it departs from one.
 * **Estimand**: ``"itt"`` compares having started with not having started, whatever comes later;
   ``"per_protocol"`` censors at later departures.
-* **Sequential trials** start anew at each step with all who are still eligible: one person can be in
-  many [2]_.
+* **Sequential trials** start anew at each step with all who are still eligible: one person can be
+  in many [2]_.
 
 What identifies the effect: no common cause of starting and of the outcome but what is adjusted for
-at time zero, and for censored clones the same of departing. It fails where departures depend on what
-happened *after* time zero and moves the outcome (time-varying confounding).
+at time zero, and for censored clones the same of departing. It fails where departures depend on
+what happened *after* time zero and moves the outcome (time-varying confounding).
 
 References
 ----------
@@ -40,15 +40,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from bayescausal.designs.table import check_choice
 from bayescausal.designs.time_to_event.survival import survival
-from bayescausal.designs.trial_emulation.checks import Emulation
 from bayescausal.designs.trial_emulation.cohort import eligible
+from bayescausal.designs.trial_emulation.emulation import Emulation
 from bayescausal.designs.trial_emulation.events import read_events
+from bayescausal.designs.trial_emulation.flow_picture import plot_flow
 from bayescausal.designs.trial_emulation.follow_up import followed, histories
-from bayescausal.designs.trial_emulation.plots import plot_flow
 from bayescausal.designs.trial_emulation.protocol import checked
 from bayescausal.effects.estimands import ATE
 from bayescausal.model.design import Assumption, Design
@@ -57,6 +55,8 @@ from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
 
     from bayescausal.annotations import Data
     from bayescausal.designs.trial_emulation.protocol import Protocol
@@ -334,7 +334,7 @@ def _assumptions(protocol: Protocol) -> tuple[Assumption, ...]:
         found.append(
             Assumption(
                 "copies",
-                "Rows of one unit count as independent; if they are many, intervals are too narrow.",
+                "Rows of one unit count as independent: if it has many, intervals are too narrow.",
                 "copies",
             )
         )

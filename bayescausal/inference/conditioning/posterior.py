@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from bayescausal.inference.censored.independence import independence_draws
+from bayescausal.inference.censored.term import FAMILIES as TIMES
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.closed_forms.compress import Compression, lean
-from bayescausal.inference.closed_forms.time_term import FAMILIES as TIMES
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.marginalize.empty_outcomes import (
@@ -24,7 +25,6 @@ from bayescausal.inference.marginalize.empty_outcomes import (
     unread,
     without_cells,
 )
-from bayescausal.inference.sampling.independence import independence_draws
 from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
 from bayescausal.inference.sampling.sample import Drawn, draw_unknowns
 from bayescausal.model.names import Joined, names_of

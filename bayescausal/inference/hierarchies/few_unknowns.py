@@ -26,6 +26,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from bayescausal.inference.hierarchies.metropolis import (
+    EFFECTIVE,
+    effective_share,
+    independence_chain,
+    tail_shape,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
 
     type LogDensity = Callable[[Array], Array]
 
-__all__ = ["draw_density", "independence_chain"]
+__all__ = ["draw_density"]
 
 #: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
 FREEDOM = 6.0
@@ -41,20 +48,13 @@ FREEDOM = 6.0
 ROUND, ROUNDS = 1_000, 12
 #: Share of effective points at which the mixture is good.
 GOOD = 0.75
-#: Of usable draws: the worst shape of the tail, the smallest shares of proposals that are accepted
-#: and that are effective.
-TAIL, ACCEPTED, EFFECTIVE = 0.7, 0.3, 0.4
 #: The shape of the tail up to which a mixture covers it.
 LIGHT = 0.4
-#: Correlation of neighbours up to which draws are thinned, and the most thinning.
-NEIGHBOURS, THIN = 0.2, 12
 #: Components that a round adds, steps of expectation-maximisation, the width of what finds tails.
 ADDED, STEPS, WIDE = 3, 8, 2.0
 #: Points from which a mode is looked for, how far they lie apart, and how many nats below the
 #: highest mode another still counts.
 CLIMBS, APART, DEEP = 6, 1.0, 12.0
-#: Proposals before the first draw.
-WARM = 100
 
 
 def draw_density(
@@ -103,97 +103,6 @@ def draw_density(
         return points, value(points) - mixture.log_density(points)
 
     return independence_chain(propose, ratio, size, rng)
-
-
-def independence_chain(
-    propose: Callable[[int], tuple[Array, Array]],
-    pilot: Array,
-    size: int,
-    rng: np.random.Generator,
-) -> Array:
-    """Return draws by independence Metropolis-Hastings, thinned until nearly independent.
-
-    Parameters
-    ----------
-    propose : callable
-        From a number to as many proposals, shape (n, d), and their log importance ratios.
-    pilot : ndarray
-        Ratios of proposals that were tried before: they say how much is rejected.
-    size : int
-        How many draws.
-
-    Returns
-    -------
-    ndarray, shape (size, d)
-
-    Raises
-    ------
-    ArithmeticError
-        If the proposals do not fit the density.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(1)
-    >>> def propose(n):
-    ...     points = rng.uniform(0, 1, (n, 1))
-    ...     return points, np.log(points[:, 0] + 1)  # the density 2 (1 + u) / 3
-    >>> draws = independence_chain(propose, propose(500)[1], 4_000, rng)
-    >>> bool(abs(draws.mean() - 5 / 9) < 0.02)
-    True
-    """
-    rejected = 1 - _checked(pilot)
-    thin = int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
-    points, ratio = propose(WARM + thin * size)
-    _checked(ratio)
-    return np.asarray(points[_metropolis(ratio, rng)[WARM:][thin - 1 :: thin]])
-
-
-def _checked(ratio: Array) -> float:
-    """Return the share of proposals that is accepted, if the mixture fits."""
-    finite = ratio[np.isfinite(ratio)]
-    if len(finite) < len(ratio) / 4:
-        raise ArithmeticError("most proposals lie where there is no density")
-    accepted = _acceptance(ratio)
-    if accepted < ACCEPTED or _effective(ratio) < EFFECTIVE:
-        raise ArithmeticError(f"only {accepted:.0%} of the proposals are accepted")
-    shape = _tail(ratio)
-    if not shape < TAIL:
-        raise ArithmeticError(f"the ratios of the proposals have a heavy tail (k = {shape:.2f})")
-    return accepted
-
-
-def _tail(ratio: Array) -> float:
-    """Return the shape k of the tail of importance ratios."""
-    from arviz_stats.base import array_stats
-
-    finite = ratio[np.isfinite(ratio)]
-    if np.ptp(finite) < 1e-9:
-        return -np.inf
-    return float(array_stats.psislw(-finite)[1])  # it takes minus the log of the ratio
-
-
-def _acceptance(ratio: Array) -> float:
-    """Return the share of proposals that a stationary independence chain accepts."""
-    height = ratio[np.isfinite(ratio)]
-    weights = np.exp(height - height.max())
-    state = np.sort(weights)
-    # mean over states (by weight) of the mean over proposals of min(1, w' / w)
-    below = np.concatenate([[0.0], np.cumsum(state)])[:-1]
-    above = len(state) - np.arange(len(state))
-    return float(np.sum(below + above * state) / (len(ratio) * state.sum()))
-
-
-def _metropolis(ratio: Array, rng: np.random.Generator) -> Array:
-    """Return which proposal the chain is at, after each."""
-    threshold = np.log(rng.random(len(ratio)))
-    at = int(np.argmax(np.isfinite(ratio)))
-    where = np.empty(len(ratio), dtype=np.int64)
-    for i, (height, least) in enumerate(zip(ratio.tolist(), threshold.tolist(), strict=True)):
-        if height - ratio[at] > least:
-            at = i
-        where[i] = at
-    return where
 
 
 # ------------------------------------------------------------------------- the mixture
@@ -310,10 +219,10 @@ def _fitted(
         fresh_ratio = height - mixture.log_density(fresh)
         used.append(mixture)
         points, heights = np.concatenate([points, fresh]), np.concatenate([heights, height])
-        share = _effective(fresh_ratio)
+        share = effective_share(fresh_ratio)
         good = share > GOOD or (share > EFFECTIVE and share < best + 0.05)
         best = max(best, share)
-        sure = sure + 1 if good and _tail(fresh_ratio) < LIGHT else 0
+        sure = sure + 1 if good and tail_shape(fresh_ratio) < LIGHT else 0
         if sure == 2:
             return mixture, fresh_ratio
         if sure:
@@ -326,14 +235,6 @@ def _fitted(
         mixture = mixture.beside((weights @ points)[None], points, weights, scale=WIDE, share=0.05)
     fresh = mixture.draw(ROUND, rng)
     return mixture, value(fresh) - mixture.log_density(fresh)
-
-
-def _effective(ratio: Array) -> float:
-    """Return the share of effective points."""
-    if not np.isfinite(ratio).any():
-        return 0.0
-    weights = np.exp(ratio - logsumexp(ratio))
-    return 1.0 / (len(ratio) * float((weights**2).sum()))
 
 
 # --------------------------------------------------------------------------- the mode

@@ -1,4 +1,4 @@
-"""An equation of censored times on its rows, as one operation (see :mod:`.times`)."""
+"""An equation of censored times on its rows, as one operation (see :mod:`.kernels`)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Exp
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
+from bayescausal.inference.censored.kernels import EVENT, LEFT, RIGHT, TimeSum
 from bayescausal.inference.closed_forms.affine import Expressions
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.equation import NotReducedError, placeholder
-from bayescausal.inference.closed_forms.times import EVENT, LEFT, RIGHT, TimeSum
 from bayescausal.model.structure.structure import family_name
 
 if TYPE_CHECKING:

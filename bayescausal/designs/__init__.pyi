@@ -8,5 +8,6 @@ from .panel import panel as panel
 from .series.design import interrupted_time_series as interrupted_time_series
 from .synthetic_control import synthetic_control as synthetic_control
 from .time_to_event.survival import survival as survival
+from .trial_emulation.target_trial import target_trial as target_trial
 
 __all__: list[str]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.designs.time_to_event.likelihood import maximum_likelihood
-from bayescausal.designs.time_to_event.nonparametric import cox, kaplan_meier
+from bayescausal.designs.time_to_event.nonparametric import Curve, cox, kaplan_meier
 from bayescausal.effects.estimands import Expected
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimate import estimate
@@ -29,9 +29,7 @@ TIMES = 5
 FAR = 3.0
 
 
-def checks_of(
-    records: Records, family: str, upto: float
-) -> dict[str, Callable[..., pd.DataFrame]]:
+def checks_of(records: Records, family: str, upto: float) -> dict[str, Callable[..., pd.DataFrame]]:
     """Return the checks, by name; each takes the fit."""
     return {
         "fit against Kaplan-Meier": partial(against_kaplan_meier, records, upto),
@@ -41,12 +39,12 @@ def checks_of(
     }
 
 
-def arm_curves(records: Records) -> dict[object, object]:
-    """Return the Kaplan-Meier curve of each arm that was seen; times in intervals at their middle."""
+def arm_curves(records: Records) -> dict[object, Curve]:
+    """Return the Kaplan-Meier curve of each arm that was seen; intervals stand at their middle."""
     time = records.times
     if records.upper is not None:
         time = (time + records.upper) / 2
-    seen = {}
+    seen: dict[object, Curve] = {}
     for level in records.arms:
         rows = records.arm(level)
         if rows.any():
@@ -77,14 +75,14 @@ def against_kaplan_meier(records: Records, upto: float, fit: Fit) -> pd.DataFram
             answer = estimate(fit, question, seed=1)
             at = np.array([t])
             seen, error = float(curve.at(at)[0]), float(curve.error(at)[0])
-            spread = float(np.hypot(error, float(answer.sd)))
-            z = (float(answer.mean) - seen) / spread if spread else 0.0
+            spread = float(np.hypot(error, float(answer.sd())))
+            z = (float(answer.mean()) - seen) / spread if spread else 0.0
             rows.append(
                 {
                     "arm": level,
                     "time": float(t),
-                    "model": float(answer.mean),
-                    "sd": float(answer.sd),
+                    "model": float(answer.mean()),
+                    "sd": float(answer.sd()),
                     "Kaplan-Meier": seen,
                     "se": error,
                     "z": z,
@@ -165,7 +163,7 @@ def _treated_column(records: Records, names: list[str]) -> int:
 
 
 def follow_up(records: Records, upto: float, fit: Fit | None = None) -> pd.DataFrame:
-    """Return, of each arm, rows, events, who is still followed at the horizon, and the last time."""
+    """Return, of each arm, rows, events, who is followed at the horizon, and the last time."""
     rows = []
     for level in records.arms:
         some = records.arm(level)

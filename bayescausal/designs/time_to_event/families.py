@@ -120,7 +120,7 @@ FAMILIES: dict[str, TimeFamily] = {
             {"alpha": _about_one},
             _weibull,
             shape="alpha",
-            words="a hazard that rises or falls as a power of time, by the same factor in both arms",
+            words="a hazard that is a power of time, proportional in both arms",
         ),
         TimeFamily(
             "exponential",
@@ -205,7 +205,7 @@ def baseline(
     if family == "flexible" and pieces > KNOTS:
         basis = _spline(np.linspace(0.0, 1.0, pieces), KNOTS)
         basis = basis - basis[0]
-        dim, labels = f"{name}_knot", list(range(1, KNOTS))
+        dim, labels = f"{name}_knot", [f"knot {k}" for k in range(1, KNOTS)]
     else:
         basis = np.eye(pieces)
         edges = [0.0, *cuts.tolist()]

@@ -50,9 +50,7 @@ def censored_likelihood(family: str, records: Records, middle: Array, scale: flo
             [law.logpdf(time), law.logsf(time), law.logcdf(time)],
         )
         if records.upper is not None:
-            inside = law.logsf(time) + np.log1p(
-                -np.exp(law.logsf(records.upper) - law.logsf(time))
-            )
+            inside = law.logsf(time) + np.log1p(-np.exp(law.logsf(records.upper) - law.logsf(time)))
             terms = np.where(status == 3, inside, terms)
         if records.entry is not None:
             terms = terms - law.logsf(records.entry)

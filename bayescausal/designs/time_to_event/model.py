@@ -63,12 +63,14 @@ def outcome_model(
     terms = [records.treatment, *records.covariates]
     if records.frailty:
         terms.append(f"(1 | {records.frailty})")
+        given.setdefault(f"sd_{records.time}_1|{records.frailty}", "HalfNormal(1)")
     model = model_from_formulas(
         [f"{records.time} ~ {' + '.join(terms)}"],
         families={records.time: choice},
         data=records.frame,
         priors=given,
         levels={records.treatment: records.levels} if records.levels else None,
+        noncentered=not _large_groups(records),
     )
     own.refuse_unused()
     model.recipe["families"] = {records.time: family}  # type: ignore[attr-defined]
@@ -76,6 +78,13 @@ def outcome_model(
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _large_groups(records: Records) -> bool:
+    """Whether the data say more of each group's effect than the other groups do."""
+    return (
+        bool(records.frailty) and len(records.times) > 10 * records.frame[records.frailty].nunique()
+    )
 
 
 def _scale(records: Records, kind: TimeFamily) -> Scale:

@@ -172,9 +172,7 @@ def _score(
     """Return slope and curvature of the partial log-likelihood, ties by Efron's formula."""
     risk = np.exp(x @ beta)
     p = x.shape[1]
-    moments = np.concatenate(
-        [risk[:, None], risk[:, None] * x, risk[:, None] * _outer(x)], axis=1
-    )
+    moments = np.concatenate([risk[:, None], risk[:, None] * x, risk[:, None] * _outer(x)], axis=1)
     over = np.stack([_above(time, m, times) for m in moments.T], axis=1)
     if entry is not None:
         over = over - np.stack([_above(entry, m, times) for m in moments.T], axis=1)

@@ -16,6 +16,7 @@ from bayescausal.figures.style import CYCLE, legend_above, new_axes, quiet, tidy
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from bayescausal.designs.time_to_event.nonparametric import Curve
     from bayescausal.designs.time_to_event.records import Records
     from bayescausal.inference.record import Fit
 
@@ -60,14 +61,16 @@ def plot_survival(records: Records, upto: float, fit: Fit, ax: Axes | None = Non
         if level in steps:
             _steps(ax, steps[level], upto, colour)
     at = np.concatenate([[0.0], times])
-    ax.fill_between(at, *middle, color=quiet(), alpha=0.12, linewidth=0, label="difference of RMST")
+    ax.fill_between(
+        at, middle[0], middle[1], color=quiet(), alpha=0.2, linewidth=0, label="difference of RMST"
+    )
     ax.plot([], [], color=quiet(), linewidth=0.9, drawstyle="steps-post", label="Kaplan-Meier")
     ax.set(xlim=(0, upto), ylim=(0, 1.02), xlabel=records.time, ylabel="share without the event")
     legend_above(ax)
     return tidy(ax, grid="y", left=True)
 
 
-def _steps(ax: Axes, curve: object, upto: float, colour: str) -> None:
-    inside = curve.times[curve.times < upto]  # type: ignore[attr-defined]
+def _steps(ax: Axes, curve: Curve, upto: float, colour: str) -> None:
+    inside = curve.times[curve.times < upto]
     at = np.concatenate([[0.0], inside, [upto]])
-    ax.step(at, curve.at(at), where="post", color=colour, linewidth=0.9, alpha=0.9)  # type: ignore[attr-defined]
+    ax.step(at, curve.at(at), where="post", color=colour, linewidth=0.9, alpha=0.9)

@@ -124,11 +124,12 @@ def read_records(
     missing: str,
 ) -> Records:
     """Return the table of a survival study, or say what is wrong with it."""
-    roles = {
+    given = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+    roles: dict[str, Any] = {
         "time": time,
         "event": event,
         "treatment": treatment,
-        "covariates": tuple([covariates] if isinstance(covariates, str) else covariates),
+        "covariates": given,
         "entry": entry,
         "frailty": frailty,
         "unit": unit,
@@ -143,7 +144,7 @@ def read_records(
         frame = _complete(frame, missing)
         ends = ends.loc[frame.index].reset_index(drop=True)
         frame = frame.reset_index(drop=True)
-    names = [time, treatment, *roles["covariates"], *([frailty] if frailty else [])]
+    names = [time, treatment, *given, *([frailty] if frailty else [])]
     refuse_names([str(n) for n in names], own=OWN)
     _times(frame, time)
     status = _status(frame, event, upper)
@@ -155,7 +156,7 @@ def read_records(
         frame[keep],
         time,
         treatment,
-        roles["covariates"],  # type: ignore[arg-type]
+        given,
         frailty,
         unit,
         status,
@@ -209,7 +210,7 @@ def _status(frame: pd.DataFrame, event: str, upper: str | None) -> Array:
     found = kind_of(frame[event])
     values = np.asarray(found.values)
     allowed = (0, 1, 2, 3) if upper is not None else (0, 1, 2)
-    seen = [v for v in dict.fromkeys(values.ravel().tolist())]
+    seen = list(dict.fromkeys(values.ravel().tolist()))
     if found.what != "number" or any(v not in allowed for v in seen):
         shown = ", ".join(repr(v) for v in seen[:4]) + (", ..." if len(seen) > 4 else "")
         words = "0 (censored), 1 (event) or 2 (before the time, censored on the left)"
@@ -301,10 +302,10 @@ def _arms(
             )
     if len(found) > 2 and None in chosen.values():
         raise DataError(
-            f"The treatment {treatment!r} has {len(found)} levels: "
-            f"{', '.join(map(repr, found))}.",
+            f"The treatment {treatment!r} has {len(found)} levels: {', '.join(map(repr, found))}.",
             expected="The two to compare.",
-            remedy=f"Pass treated={found[-1]!r}, control={found[0]!r}. The others stay in the model.",
+            remedy=f"Pass treated={found[-1]!r}, control={found[0]!r}; the others stay in the "
+            "model.",
         )
     low = control if control is not None else next(v for v in found if v != treated)
     high = treated if treated is not None else next(v for v in found if v != low)

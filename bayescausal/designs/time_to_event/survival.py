@@ -40,6 +40,7 @@ import numpy as np
 
 from bayescausal.designs.table import check_choice
 from bayescausal.designs.time_to_event.checks import checks_of
+from bayescausal.designs.time_to_event.model import outcome_model
 from bayescausal.designs.time_to_event.plots import plot_survival
 from bayescausal.designs.time_to_event.questions import assumptions_of, effects_of, horizon
 from bayescausal.designs.time_to_event.records import read_records
@@ -164,8 +165,6 @@ def survival(
     >>> list(d.effects)
     ['RMST', 'survival', 'survival at upto', 'risk difference', 'median', 'quantile']
     """
-    from bayescausal.designs.time_to_event.model import outcome_model
-
     check_choice("family", family, NAMES)
     records = read_records(
         data,

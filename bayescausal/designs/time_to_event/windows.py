@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["FOREVER", "windowed"]
 
 #: The end of a window that has none: data are finite.
-FOREVER = 1e300
+FOREVER = 1e30
 
 
 def windowed(

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from bayescausal.inference.censored.independence import independence_draws
+from bayescausal.inference.censored.term import FAMILIES as TIMES
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.closed_forms.compress import Compression, lean
-from bayescausal.inference.closed_forms.time_term import TimeTerm
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.marginalize.empty_outcomes import (
@@ -25,10 +26,11 @@ from bayescausal.inference.marginalize.empty_outcomes import (
     without_cells,
 )
 from bayescausal.inference.marginalize.in_sequence import InSequence, in_sequence
-from bayescausal.inference.sampling.independence import independence_draws
 from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
 from bayescausal.inference.sampling.sample import INTEGRATED, Drawn, draw_unknowns
 from bayescausal.model.names import Joined, names_of
+from bayescausal.model.noise.records import record_of
+from bayescausal.model.structure.structure import family_name
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ METHODS = ("auto", "exact", "compressed", "nuts", "laplace")
 COMPRESSED = "compressed (nuts)"
 #: Independence Metropolis-Hastings about the mode.
 INDEPENDENT = "laplace (metropolis)"
+#: Distributions of times whose log-density has one mode, as a rule.
+_TIMES = (*TIMES, "PiecewiseExponential")
 
 
 def draw_posterior(
@@ -113,7 +117,7 @@ def draw_posterior(
     if method == "laplace":
         drawn, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
         notes = (*notes, *told_too)
-    if method == "auto" and integral is None and not sampler and _few(found):
+    if method == "auto" and integral is None and not sampler and _few(structure, found):
         drawn = draw_independent(lean(structure, conditioned.model), **sizes)
     if drawn is None:
         drawn = draw_unknowns(
@@ -230,13 +234,12 @@ def draw_independent(model: pm.Model, *, draws: int, chains: int, seed: int) -> 
     return Drawn({"posterior": found}, {names: INDEPENDENT}, ())
 
 
-def _few(found: Compression) -> bool:
+def _few(structure: Structure, found: Compression) -> bool:
     """Whether a bell at the mode is worth a try: of censored times, on rows that stay."""
-    forms = [term for term, _ in found.fused.values()]
-    return (
-        bool(forms)
-        and set(found.left) <= set(found.fused)
-        and all(isinstance(term, TimeTerm) for term in forms)
+    kept = [n for n in found.left if n in structure.random]
+    bases = [record_of(structure.variable(n)) for n in kept]
+    return len(kept) == len(found.left) > 0 and all(
+        r is not None and r.how == "censored" and family_name(r.base) in _TIMES for r in bases
     )
 
 

@@ -26,6 +26,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
+from bayescausal.inference.hierarchies.metropolis import (
+    EFFECTIVE,
+    acceptance,
+    effective_share,
+    independence_chain,
+    tail_shape,
+)
 from bayescausal.inference.hierarchies.modes import modes_of
 
 if TYPE_CHECKING:
@@ -35,7 +42,7 @@ if TYPE_CHECKING:
 
     type LogDensity = Callable[[Array], Array]
 
-__all__ = ["draw_density", "independence_chain"]
+__all__ = ["draw_density"]
 
 #: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
 FREEDOM = 6.0
@@ -46,17 +53,10 @@ LONG, TRIES = 3_000, 3
 MOST = 0.75
 #: Share of effective points at which the mixture is good.
 GOOD = 0.75
-#: Of usable draws: the worst shape of the tail, the smallest shares of proposals that are accepted
-#: and that are effective.
-TAIL, ACCEPTED, EFFECTIVE = 0.7, 0.3, 0.4
 #: The shape of the tail up to which a mixture covers it.
 LIGHT = 0.4
-#: Correlation of neighbours up to which draws are thinned, and the most thinning.
-NEIGHBOURS, THIN = 0.2, 12
 #: Components that a round adds, steps of expectation-maximisation, the width of what finds tails.
 ADDED, STEPS, WIDE = 3, 8, 2.0
-#: Proposals before the first draw.
-WARM = 100
 
 
 def draw_density(
@@ -100,124 +100,25 @@ def draw_density(
 
     seen = _Seen([], np.zeros((0, starts.shape[1])), np.zeros(0))
     mixture, ratio = _fitted(value, _start(modes_of(value, starts)), seen, rng)
+    held = [ratio]
+
+    def propose(count: int) -> tuple[Array, Array]:
+        points = mixture.draw(count, rng)
+        heights = value(points)
+        seen.add(mixture, points, heights)
+        held[0] = heights - mixture.log_density(points)
+        return points, held[0]
+
     for tries_left in reversed(range(TRIES)):
         try:
-            thin = _thinning(ratio)
-            points = mixture.draw(WARM + thin * size, rng)
-            heights = value(points)
-            seen.add(mixture, points, heights)
-            ratio = heights - mixture.log_density(points)
-            _checked(ratio)
+            return independence_chain(propose, held[0], size, rng)
         except ArithmeticError:
-            if not tries_left or not np.isfinite(ratio).any() or _acceptance(ratio) < MOST:
+            ratio = held[0]
+            if not tries_left or not np.isfinite(ratio).any() or acceptance(ratio) < MOST:
                 raise
             # among so many draws there are some from a tail that the rounds did not see
-            mixture = seen.learned(mixture, rng)
-            mixture, ratio = _fitted(value, mixture, seen, rng, size=LONG)
-            continue
-        return np.asarray(points[_kept(ratio, thin, rng)])
+            mixture, held[0] = _fitted(value, seen.learned(mixture, rng), seen, rng, size=LONG)
     raise AssertionError  # the last try returns or raises
-
-
-def independence_chain(
-    propose: Callable[[int], tuple[Array, Array]],
-    pilot: Array,
-    size: int,
-    rng: np.random.Generator,
-) -> Array:
-    """Return draws by independence Metropolis-Hastings, thinned until nearly independent.
-
-    Parameters
-    ----------
-    propose : callable
-        From a number to as many proposals, shape (n, d), and their log importance ratios.
-    pilot : ndarray
-        Ratios of proposals that were tried before: they say how much is rejected.
-    size : int
-        How many draws.
-
-    Returns
-    -------
-    ndarray, shape (size, d)
-
-    Raises
-    ------
-    ArithmeticError
-        If the proposals do not fit the density.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(1)
-    >>> def propose(n):
-    ...     points = rng.uniform(0, 1, (n, 1))
-    ...     return points, np.log(points[:, 0] + 1)  # the density 2 (1 + u) / 3
-    >>> draws = independence_chain(propose, propose(500)[1], 4_000, rng)
-    >>> bool(abs(draws.mean() - 5 / 9) < 0.02)
-    True
-    """
-    thin = _thinning(pilot)
-    points, ratio = propose(WARM + thin * size)
-    _checked(ratio)
-    return np.asarray(points[_kept(ratio, thin, rng)])
-
-
-def _thinning(ratio: Array) -> int:
-    """Return how many proposals stand for one draw; refuse proposals that do not fit."""
-    rejected = 1 - _checked(ratio)
-    return int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
-
-
-def _kept(ratio: Array, thin: int, rng: np.random.Generator) -> Array:
-    """Return the places of the draws among proposals."""
-    return np.asarray(_metropolis(ratio, rng)[WARM:][thin - 1 :: thin])
-
-
-def _checked(ratio: Array) -> float:
-    """Return the share of proposals that is accepted, if the mixture fits."""
-    finite = ratio[np.isfinite(ratio)]
-    if len(finite) < len(ratio) / 4:
-        raise ArithmeticError("most proposals lie where there is no density")
-    accepted = _acceptance(ratio)
-    if accepted < ACCEPTED or _effective(ratio) < EFFECTIVE:
-        raise ArithmeticError(f"only {accepted:.0%} of the proposals are accepted")
-    shape = _tail(ratio)
-    if not shape < TAIL:
-        raise ArithmeticError(f"the ratios of the proposals have a heavy tail (k = {shape:.2f})")
-    return accepted
-
-
-def _tail(ratio: Array) -> float:
-    """Return the shape k of the tail of importance ratios."""
-    from arviz_stats.base import array_stats
-
-    finite = ratio[np.isfinite(ratio)]
-    if np.ptp(finite) < 1e-9:
-        return -np.inf
-    return float(array_stats.psislw(-finite)[1])  # it takes minus the log of the ratio
-
-
-def _acceptance(ratio: Array) -> float:
-    """Return the share of proposals that a stationary independence chain accepts."""
-    height = ratio[np.isfinite(ratio)]
-    weights = np.exp(height - height.max())
-    state = np.sort(weights)
-    # mean over states (by weight) of the mean over proposals of min(1, w' / w)
-    below = np.concatenate([[0.0], np.cumsum(state)])[:-1]
-    above = len(state) - np.arange(len(state))
-    return float(np.sum(below + above * state) / (len(ratio) * state.sum()))
-
-
-def _metropolis(ratio: Array, rng: np.random.Generator) -> Array:
-    """Return which proposal the chain is at, after each."""
-    threshold = np.log(rng.random(len(ratio)))
-    at = int(np.argmax(np.isfinite(ratio)))
-    where = np.empty(len(ratio), dtype=np.int64)
-    for i, (height, least) in enumerate(zip(ratio.tolist(), threshold.tolist(), strict=True)):
-        if height - ratio[at] > least:
-            at = i
-        where[i] = at
-    return where
 
 
 # ------------------------------------------------------------------------- the mixture
@@ -368,10 +269,10 @@ def _fitted(
             raise ArithmeticError("no proposal for its scales lies where there is density")
         fresh_ratio = height - mixture.log_density(fresh)
         seen.add(mixture, fresh, height)
-        share = _effective(fresh_ratio)
+        share = effective_share(fresh_ratio)
         good = share > GOOD or (share > EFFECTIVE and share < best + 0.05)
         best = max(best, share)
-        sure = sure + 1 if good and _tail(fresh_ratio) < LIGHT else 0
+        sure = sure + 1 if good and tail_shape(fresh_ratio) < LIGHT else 0
         if sure == 2:
             return mixture, fresh_ratio
         if sure:
@@ -379,11 +280,3 @@ def _fitted(
         mixture = seen.learned(mixture, rng)
     fresh = mixture.draw(size, rng)
     return mixture, value(fresh) - mixture.log_density(fresh)
-
-
-def _effective(ratio: Array) -> float:
-    """Return the share of effective points."""
-    if not np.isfinite(ratio).any():
-        return 0.0
-    weights = np.exp(ratio - logsumexp(ratio))
-    return 1.0 / (len(ratio) * float((weights**2).sum()))

@@ -60,7 +60,7 @@ def piecewise_exponential_quantile(
     ell: Array, eta: Array, log_hazards: Array, cuts: Array
 ) -> Array:
     """Return the quantile at the level ``sigmoid(ell)``."""
-    starts, widths = _pieces(cuts)
+    widths = _pieces(cuts)[1]
     hazards = np.exp(log_hazards)
     gone = np.cumsum(hazards[..., :-1] * widths[..., :-1], axis=-1)
     before = np.concatenate([np.zeros_like(gone[..., :1]), gone], axis=-1)

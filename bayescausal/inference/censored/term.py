@@ -1,4 +1,4 @@
-"""An equation of censored times on its rows, as one operation (see :mod:`.times`)."""
+"""An equation of censored times on its rows, as one operation (see :mod:`.kernels`)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Exp
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
+from bayescausal.inference.censored.kernels import EVENT, LEFT, RIGHT, TimeSum
 from bayescausal.inference.closed_forms.affine import Expressions
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.equation import NotReducedError, placeholder
-from bayescausal.inference.closed_forms.times import EVENT, LEFT, RIGHT, TimeSum
+from bayescausal.model.structure.structure import family_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
     type Parts = tuple[str, Variable, Variable]
 
-__all__ = ["TimeTerm"]
+__all__ = ["FAMILIES", "TimeTerm"]
+
+#: Distributions of times that have such a form.
+FAMILIES = ("Weibull", "Exponential", "LogNormal", "LogLogistic")
 
 
 class TimeTerm:
@@ -66,7 +70,8 @@ class TimeTerm:
         fine = (time > 0) & (time <= upper) & (time >= lower) & (lower < upper)
         if time.ndim != 1 or not np.all(fine):
             raise NotReducedError("its times are not positive, or not within their bounds")
-        return {"log": np.log(time), "kind": kind}
+        log = np.log(time)
+        return {"log": log, "kind": kind, "jacobian": np.sum(log[kind == EVENT])}
 
     def term(self, data: Mapping[str, Variable], found: Mapping[str, Variable]) -> Variable:
         """Return the log-likelihood; parameters as in :meth:`CellTerm.term`."""
@@ -76,9 +81,8 @@ class TimeTerm:
         log_t, kind = data["log"], data["kind"]
         if eta.type.ndim != 1 or eta.type.broadcastable[0]:
             eta = (eta + pt.zeros_like(log_t)).flatten()
-        total = TimeSum(self.family)(eta, shape.flatten()[0] if shape.type.ndim else shape,
-                                     log_t, kind)[0]  # fmt: skip
-        return total - pt.sum(pt.switch(pt.eq(kind, EVENT), log_t, 0.0))
+        one = shape.flatten()[0] if shape.type.ndim else shape
+        return TimeSum(self.family)(eta, one, log_t, kind)[0] - data["jacobian"]
 
 
 # ------------------------------------------------------------------------------- private
@@ -86,15 +90,15 @@ class TimeTerm:
 
 def _parts(base: TensorVariable) -> Parts:
     """Return the family of a time, its predictor and its shape."""
-    kind = type(base.owner.op).__name__
-    if kind not in ("WeibullRV", "ExponentialRV", "LogNormalRV", "LogLogisticRV"):
+    kind = family_name(base)
+    if kind not in FAMILIES:
         raise NotReducedError("its distribution has no such form")
     parameters = base.owner.op.dist_params(base.owner)
-    if kind == "WeibullRV":
+    if kind == "Weibull":
         return "weibull", _log_of(parameters[1]), parameters[0]
-    if kind == "ExponentialRV":
+    if kind == "Exponential":
         return "weibull", _log_of(parameters[0]), pt.constant(1.0)
-    return ("lognormal" if kind == "LogNormalRV" else "loglogistic"), parameters[0], parameters[1]
+    return ("lognormal" if kind == "LogNormal" else "loglogistic"), parameters[0], parameters[1]
 
 
 def _log_of(scale: Variable) -> Variable:

@@ -1,7 +1,7 @@
 r"""Draws from a smooth density of few unknowns: a bell at the mode, made exact by Metropolis.
 
-The proposal is the Student-t law of the Laplace approximation (:mod:`.laplace`),
-:math:`q = t_7(\hat u, H^{-1})`; a chain that accepts each proposal with probability
+The proposal is the Student-t law of the Laplace approximation
+(:mod:`bayescausal.inference.sampling.laplace`), :math:`q = t_7(\hat u, H^{-1})`; a chain that accepts each proposal with probability
 
 .. math:: \min\Big(1, \frac{p(u') / q(u')}{p(u) / q(u)}\Big)
 
@@ -24,7 +24,7 @@ from zlib import crc32
 
 import numpy as np
 
-from bayescausal.inference.hierarchies.few_unknowns import independence_chain
+from bayescausal.inference.hierarchies.metropolis import independence_chain
 from bayescausal.inference.sampling.laplace import LaplaceApproximation, untransformed
 from bayescausal.model.interventions.support import is_discrete
 

@@ -9,8 +9,8 @@ For :math:`z_i = k (\log t_i - \eta_i)` and :math:`e_i = e^{z_i}` a Weibull time
    \frac{\partial \ell}{\partial k} = \sum_i \frac{d_i}{k} + (\log t_i - \eta_i)(d_i - e_i),
 
 :math:`d_i = 1` for an event and 0 where it is censored on the right [1]_; one exponential a row,
-which is arithmetic (:mod:`.logistic`), and no branch, so that the compiler runs several rows at a
-time. Times censored on the left, and log-normal and log-logistic times, take a plain loop with
+which is arithmetic (:mod:`bayescausal.inference.closed_forms.logistic`), and no branch, so that the
+compiler runs several rows at a time. Times censored on the left, and log-normal and log-logistic times, take a plain loop with
 :math:`z_i = (\log t_i - \eta_i) / s`.
 
 It matters where a covariate is continuous: no statistic of fewer numbers is sufficient.
@@ -45,6 +45,9 @@ __all__ = ["EVENT", "LEFT", "RIGHT", "TimeSum"]
 
 #: What is known of a time: it is later, it is that, it is earlier.
 RIGHT, EVENT, LEFT = 0.0, 1.0, 2.0
+#: The logarithm of the largest cumulative hazard of a row, 1e8: beyond, the density counts as zero,
+#: so that no chain starts on a slope as steep as that.
+HIGH = math.log(1e8)
 #: Beyond so many standard deviations the Normal tail is summed from its series.
 DEEP = 20.0
 ROOT = math.sqrt(2.0)
@@ -58,11 +61,12 @@ def _weibull(
     """Return the log-likelihood of Weibull times, but for the Jacobian, and its derivatives."""
     n = eta.shape[0]
     slope = np.empty(n)
-    total, in_k, events, earlier = 0.0, 0.0, 0.0, 0
+    total, in_k, events, earlier, worst = 0.0, 0.0, 0.0, 0, 0.0
     for i in range(n):
         w = log_t[i] - eta[i]
-        z = min(max(k * w, -700.0), 700.0)
-        e = _exp(z)
+        z = max(k * w, -700.0)
+        worst = max(worst, z)
+        e = _exp(min(z, HIGH))
         d = 1.0 if kind[i] == 1.0 else 0.0
         total += d * z - e
         in_k += w * (d - e)
@@ -73,12 +77,14 @@ def _weibull(
         for i in range(n):
             if kind[i] == 2.0:
                 w = log_t[i] - eta[i]
-                e = math.exp(min(max(k * w, -700.0), 700.0))
+                e = math.exp(min(max(k * w, -700.0), HIGH))
                 gone = -math.expm1(-e)
                 r = e * math.exp(-e) / gone
                 total += e + math.log(gone)
                 in_k += w * (e + r)
                 slope[i] = -k * r
+    if worst > HIGH:
+        total = -np.inf
     return total + events * math.log(k), slope, in_k + events / k
 
 

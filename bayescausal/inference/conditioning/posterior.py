@@ -15,6 +15,7 @@ import xarray as xr
 
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.closed_forms.compress import Compression, lean
+from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.marginalize.empty_outcomes import (
@@ -99,7 +100,9 @@ def draw_posterior(
         rows |= {n: ~conformed.missing[n] for n in cut}
     notes = told(structure, found, conformed)
     drawn = None
-    if method == "laplace":
+    if method == "laplace" and without_atoms(structure, conditioned)[1]:
+        notes = (*notes, "No Laplace approximation (an unknown has atoms): drawn by NUTS.")
+    elif method == "laplace":
         drawn, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
         notes = (*notes, *told_too)
     if drawn is None:

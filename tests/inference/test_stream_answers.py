@@ -14,6 +14,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal import datasets
+from bayescausal.effects.evaluation.streamed import streamed_run
 from bayescausal.inference.stream import source_data as held
 from bayescausal.inference.stream.source import ArrowSource
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError
@@ -166,6 +167,27 @@ def test_simulated_noise_differs_between_pieces_and_its_error_is_told():
     # 40 draws, each with an error of mc_error: 5 standard errors of one difference, P < 3e-5
     error = np.hypot(found.mc_error, expected.mc_error)
     assert float(abs(found.draws - expected.draws).max()) < 5.5 * error
+
+
+def test_pieces_of_any_length_take_the_same_replicates():
+    """Else long pieces count for less than short ones, and batches without draws for zeros."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        m = pm.Normal("m", x, pm.HalfNormal("s"), dims="unit")
+        pm.Normal("y", pm.math.tanh(m), 0.1, dims="unit")
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame({n: rng.normal(size=1_024) for n in "xmy"})
+    question = bc.Expected("y", {"x": bc.Shift(1)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ArrowSource.batches, "__defaults__", (700,))
+        fit = bc.fit(model, ds.dataset(pa.Table.from_pandas(rows, preserve_index=False)), **FAST)
+        run = streamed_run(fit, question, 1)
+        for replicates in (8, 9, 13):  # 700 rows: groups of 2; the 324 after them: of 6
+            sums = run.passed(slice(0, 4), replicates)
+            np.testing.assert_allclose(sums.den, replicates * 1_024)
+            assert (sums.batches != 0).all()
+        found = bc.estimate(fit, question)
+    assert found.mc_error < 2 * bc.estimate(bc.fit(model, rows, **FAST), question).mc_error
 
 
 @pytest.mark.parametrize(

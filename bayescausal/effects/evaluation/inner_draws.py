@@ -188,7 +188,8 @@ class Run:
             return self.smooth
         if self.fewer is not None:
             return self._evaluated(*self.fewer, draws, 1, 1)
-        inner = min(self.inner, replicates)
+        # a piece of streamed rows is asked for the replicates of the whole, and gives no others
+        inner = max(k for k in range(1, min(self.inner, replicates) + 1) if replicates % k == 0)
         return self._evaluated(self.question, self.program, draws, replicates, inner)
 
     def _evaluated(

@@ -17,6 +17,7 @@ from bayescausal.inference.censored.independence import independence_draws
 from bayescausal.inference.censored.term import FAMILIES as TIMES
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.closed_forms.compress import Compression, lean
+from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.marginalize.empty_outcomes import (
@@ -114,7 +115,9 @@ def draw_posterior(
         rows |= {n: ~conformed.missing[n] for n in cut}
     notes = told(structure, found, conformed)
     drawn = None
-    if method == "laplace":
+    if method == "laplace" and without_atoms(structure, conditioned)[1]:
+        notes = (*notes, "No Laplace approximation (an unknown has atoms): drawn by NUTS.")
+    elif method == "laplace":
         drawn, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
         notes = (*notes, *told_too)
     if method == "auto" and integral is None and not sampler and _few(structure, found):

@@ -18,6 +18,7 @@ import pymc as pm
 import xarray as xr
 
 from bayescausal.inference.closed_forms.compress import lean
+from bayescausal.inference.conditioning.atoms import draw_atoms, without_atoms
 from bayescausal.inference.conditioning.plan import with_arrays
 from bayescausal.inference.marginalize.integrate import Integrated, integrate
 from bayescausal.inference.marginalize.marginal import marginalise
@@ -91,6 +92,8 @@ def draw_unknowns(
     missing : mapping of str to ndarray of bool, optional
         Where columns that were integrated out are empty.
     """
+    whole = conditioned.model
+    conditioned, apart = without_atoms(structure, conditioned)
     known = None if isinstance(integral, bool) else integral
     marginal = marginalise(structure, conditioned) if known is None else None
     model = conditioned.model if marginal is None else marginal.model
@@ -153,6 +156,10 @@ def draw_unknowns(
         rng = np.random.default_rng([seed, 1])
         groups["posterior"] = groups["posterior"].assign(marginal.recover(groups["posterior"], rng))
         methods[Joined(marginal.names)] = "summed out"
+    if apart:
+        back = draw_atoms(whole, apart, groups["posterior"], seed)
+        groups = with_arrays(structure, whole.coords, groups, back, data_values(whole))
+        methods[Joined(apart)] = "drawn given the rest"
     return Drawn(groups, methods, tuple(notes))
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayescausal.model.design_html import as_html
 
@@ -79,7 +79,7 @@ class Design:
     name: str
     model: pm.Model
     data: Data
-    effects: Mapping[str, object]
+    effects: Mapping[str, Any]
     assumptions: tuple[Assumption, ...] = ()
     checks: Mapping[str, Callable[..., pd.DataFrame]] = field(default_factory=dict)
     plots: Mapping[str, Callable[..., object]] = field(default_factory=dict)

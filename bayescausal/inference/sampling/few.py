@@ -53,8 +53,8 @@ def draw_few(model: pm.Model, *, draws: int, chains: int, seed: int) -> dict[str
     names = [str(rv.name) for rv in free]
     try:
         rest = model.logp(vars=[*model.observed_RVs, *model.potentials])
-        density = ScaleMap.of(model, names, {}, [], [rest], [], [])
-    except (NotImplementedError, BayesCausalError, ValueError, TypeError):
+        density = ScaleMap.of(model, names, {}, [], [rest], [], [], {})
+    except (NotImplementedError, BayesCausalError, ValueError):
         return None
     if not 0 < density.dimension <= MOST:
         return None

@@ -126,10 +126,10 @@ from .sensitivity.priors.prior_posterior import prior_posterior as prior_posteri
 from .sensitivity.priors.prior_posterior import PriorPosterior as PriorPosterior
 
 # for whom
-from .heterogeneity.heterogeneity import heterogeneity as heterogeneity
-from .heterogeneity.heterogeneity import Heterogeneity as Heterogeneity
-from .heterogeneity.policy import policy as policy
-from .heterogeneity.policy import TreatmentRule as TreatmentRule
+from .conditional_effects.heterogeneity import heterogeneity as heterogeneity
+from .conditional_effects.heterogeneity import Heterogeneity as Heterogeneity
+from .conditional_effects.policy import policy as policy
+from .conditional_effects.policy import TreatmentRule as TreatmentRule
 
 # other ways to the same number
 from . import estimators as estimators

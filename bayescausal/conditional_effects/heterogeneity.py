@@ -26,8 +26,8 @@ import pandas as pd
 from bayescausal.draws.digits import numbers, significant
 from bayescausal.draws.intervals import check_prob, narrowest
 from bayescausal.draws.summary import interval_columns
-from bayescausal.heterogeneity.pictures import PICTURES
-from bayescausal.heterogeneity.summaries import (
+from bayescausal.conditional_effects.pictures import PICTURES
+from bayescausal.conditional_effects.summaries import (
     LEVELS,
     described,
     grow,
@@ -35,7 +35,7 @@ from bayescausal.heterogeneity.summaries import (
     quantile_groups,
     subgroups,
 )
-from bayescausal.heterogeneity.unit_effects import UnitEffects, curve_effects, unit_effects
+from bayescausal.conditional_effects.unit_effects import UnitEffects, curve_effects, unit_effects
 from bayescausal.types import BayesCausalError, closest
 
 if TYPE_CHECKING:

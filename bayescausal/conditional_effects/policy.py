@@ -37,9 +37,9 @@ import pandas as pd
 
 from bayescausal.draws.digits import significant
 from bayescausal.draws.intervals import check_prob
-from bayescausal.heterogeneity.pictures import draw_benefit
-from bayescausal.heterogeneity.summaries import Leaf, described, thresholds
-from bayescausal.heterogeneity.unit_effects import unit_effects
+from bayescausal.conditional_effects.pictures import draw_benefit
+from bayescausal.conditional_effects.summaries import Leaf, described, thresholds
+from bayescausal.conditional_effects.unit_effects import unit_effects
 from bayescausal.types import BayesCausalError, closest
 
 if TYPE_CHECKING:

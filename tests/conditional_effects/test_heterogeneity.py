@@ -8,8 +8,8 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.heterogeneity.policy import _simple, _union
-from bayescausal.heterogeneity.summaries import grow, projections, quantile_groups
+from bayescausal.conditional_effects.policy import _simple, _union
+from bayescausal.conditional_effects.summaries import grow, projections, quantile_groups
 from bayescausal.types import BayesCausalError, EstimandError
 
 

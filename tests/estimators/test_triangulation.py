@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 
 mpl.use("Agg")
@@ -52,6 +53,17 @@ def found(data):
     return bc.triangulate(GRAPH, ATE, data=data, draws=300, seed=1)
 
 
+@pytest.fixture(scope="module")
+def fit(data):
+    """Known parameters and the data: all that estimators need of a fit, without sampling."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Normal("z", 0, 1, dims="unit")
+        x = pm.Bernoulli("x", logit_p=z, dims="unit")
+        effect = pm.Normal("effect")
+        pm.Normal("y", effect * x + z, 1, dims="unit")
+    return bc.truth(model, {"effect": 2.0}, data, seed=3)
+
+
 def ask(data, estimators=("regression",), question=ATE, graph=GRAPH, **options):
     return bc.triangulate(
         graph, question, estimators=list(estimators), data=data, draws=20, **options
@@ -96,10 +108,7 @@ def _of(found):
     return {n: found.problem.table[n] for n in ("z", "x", "y")}
 
 
-def test_the_model_of_a_fit_stands_beside(data):
-    model = bc.model_from_formulas(["z ~ 1", "x ~ z", "y ~ x + z"],
-                                   families={"x": "bernoulli"}, data=data)  # fmt: skip
-    fit = bc.fit(model, data, seed=3, draws=200, progressbar=False)
+def test_the_model_of_a_fit_stands_beside(fit, data):
     both = bc.triangulate(fit, [bc.ATT("x", "y")], estimators=[AIPW(), Matching(k=1), "ipw"],
                           draws=100)  # fmt: skip
     assert list(both.effects) == ["aipw", "matching", "ipw"]
@@ -418,3 +427,14 @@ def test_weak_instruments_are_told():
     notes = " ".join(found.effects["two_stage_least_squares"].notes)
     assert "First-stage F: " in notes
     assert "Weak instrument" in notes
+
+
+def test_a_report_shows_them_when_asked(fit):
+    options = {"checks": False, "progressbar": False}
+    page = bc.report(fit, [ATE, bc.Association("x", "y")], triangulate=["ipw", "aipw"], **options)
+    text = page.markdown
+    assert "Other ways to the same number" in text
+    assert "2 estimators of ATE x -> y" in text
+    assert "What they rest on" in text
+    assert "No other estimator answers: Estimators are about two levels of one treatment" in text
+    assert "Other ways" not in bc.report(fit, ATE, **options).markdown

@@ -15,6 +15,7 @@ import numpy as np
 
 from bayescausal.draws.digits import decimals, number_text, significant
 from bayescausal.effects.words.intervention import listed, upper_first
+from bayescausal.effects.words.sentence import whom
 
 if TYPE_CHECKING:
     from bayescausal.estimators.explain.agreement import Agreement
@@ -42,14 +43,16 @@ def tell(found: Triangulation) -> str:
     using = ""
     if adjusted is not None:
         using = f", adjusting for {listed(list(adjusted))}" if adjusted else ", without adjustment"
-    whom = f" over {found.problem.whom}" if found.problem.whom else ""
+    own = [e.effect for e in found.answers.values() if not e.prepared[0].whom]
+    over = whom(own[0]) if own else ""
+    over = f" over {over}" if over else ""
     count = len(effects)
     if count == 1:
         [(name, effect)] = effects.items()
         return f"{upper_first(name)} alone was asked{using}. {effect.sentence()}"
     low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     parts = [
-        f"{count} estimators of {found.question.label()}{whom}{using} lie between {shown[low]} "
+        f"{count} estimators of {found.question.label()}{over}{using} lie between {shown[low]} "
         f"({low}) and {shown[high]} ({high})."
     ]
     apart = [n for n, each in found.answers.items() if each.prepared[0].whom]
@@ -128,12 +131,12 @@ def _joint(joint: Agreement, places: int | None) -> str:
     most = f"{first} and {second} differ most, by {gap} (sd {spread})"
     if joint.level >= LEVEL:
         return (
-            f"They do not agree within their uncertainty: no difference lies outside the joint "
-            f"region of {_percent(joint.level)}; {most}."
+            "They do not agree within their uncertainty: the point where all are equal lies "
+            f"outside their joint {_percent(joint.level)} region; {most}."
         )
     return (
-        f"They agree within their joint uncertainty (no difference lies inside the region of "
-        f"{_percent(joint.level, up=True)}): {most}."
+        "They agree within their joint uncertainty (the point where all are equal lies inside "
+        f"their joint {_percent(joint.level, up=True)} region): {most}."
     )
 
 

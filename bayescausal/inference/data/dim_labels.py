@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytensor
 
 from bayescausal.inference.data.conform import Conformed
@@ -95,9 +96,11 @@ def _column(labels: Array) -> tuple[Array, tuple[Any, ...]]:
     """Return labels as numbers, and what the numbers stand for where they are no numbers."""
     if labels.dtype.kind in "iuf":
         return labels, ()
-    text = [str(v) for v in labels.tolist()]
-    if labels.dtype.kind == "M":
-        text = [str(v) for v in np.datetime_as_string(labels, unit="D").tolist()]
-    order = list(dict.fromkeys(text))
+    index = pd.Index(labels)
+    if isinstance(index, pd.DatetimeIndex):  # a day as 1983-02-01
+        text = index.strftime("%Y-%m-%d" if (index == index.normalize()).all() else "%Y-%m-%d %X")
+    else:
+        text = index.astype(str)
+    order = list(dict.fromkeys(text.tolist()))
     rank = {v: i for i, v in enumerate(order)}
-    return np.array([rank[v] for v in text]), tuple(order)
+    return np.array([rank[v] for v in text.tolist()]), tuple(order)

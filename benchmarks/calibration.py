@@ -213,11 +213,26 @@ def shrinkage():
     return model, asked, {"units": UNITS}
 
 
+def level():
+    """A level that walks in time, unseen, and the effect of a treatment beside it."""
+    with pm.Model(coords=UNIT) as model:
+        walk, s = pm.Gamma("walk", 4, 8), pm.Gamma("s", 4, 4)
+        start = pm.Normal.dist(0, 2)
+        unseen = pm.GaussianRandomWalk("level", sigma=walk, init_dist=start, dims="unit")
+        t = pm.Bernoulli("t", 0.4, dims="unit")
+        pm.Normal("y", unseen + pm.Normal("b", 0, 1) * t, s, dims="unit")
+    asked = {
+        "ATE": bc.ATE("t", "y"),
+        "treated": bc.Expected("y", do={"t": 1}),
+    }
+    return model, asked, {"units": UNITS, "observed": ["t", "y"]}
+
+
 FAMILIES = {
     f.__name__: f
     for f in (
         linear, mediator, logistic, poisson, ordered, hierarchical, instrument, panel,
-        slopes, crossed, curve, shrinkage,
+        slopes, crossed, curve, shrinkage, level,
     )
 }  # fmt: skip
 

@@ -35,6 +35,7 @@ from bayescausal.effects.unit_level.individual import individual
 from bayescausal.effects.unit_level.joint import causation, is_exact
 from bayescausal.evaluation.measured import measured, told
 from bayescausal.inference.data.design_matrix import policy_reads, with_columns
+from bayescausal.inference.data.dim_labels import with_labels
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.progress import showing
 from bayescausal.inference.sampling.prior_and_truth import prior
@@ -217,7 +218,10 @@ def prepared(fit: Fit, estimand: Estimand) -> Fit:
 def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
     """Return the fit with the columns of vectors that questions name as variables."""
     fit.structure.refuse_constants()
-    return with_columns(fit, [n for e in estimands for n in (*e.names, *policy_reads(vars(e)))])
+    labelled = with_labels(fit, [n for e in estimands for n in (*e.condition.reads, *e.by)])
+    return with_columns(
+        labelled, [n for e in estimands for n in (*e.names, *policy_reads(vars(e)))]
+    )
 
 
 def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None:

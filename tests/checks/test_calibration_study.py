@@ -38,6 +38,7 @@ def test_the_families_are_those_promised():
         "crossed",
         "curve",
         "shrinkage",
+        "level",
     }
 
 

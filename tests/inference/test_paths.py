@@ -321,7 +321,12 @@ def test_the_density_of_the_scales_is_that_of_a_kalman_filter(name):
     assert np.allclose(have - have[0], np.array(want) - want[0], rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+FEW = ("autoregression", "trend", "moving_slope")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in MODELS]
+)
 def test_what_is_drawn_back_has_the_mean_and_covariance_of_the_smoother(name):
     data = table()
     made, _ = posterior_of(model_of(name), data)
@@ -342,6 +347,7 @@ def test_what_is_drawn_back_has_the_mean_and_covariance_of_the_smoother(name):
         assert np.abs(away.T @ away / len(points) - want).max() < 7 / np.sqrt(len(points))
 
 
+@pytest.mark.slow
 def test_steps_are_what_the_walk_that_stands_for_them_says():
     """The fitted mean by the steps that are drawn is that of the smoother, to rounding."""
     data = table()
@@ -409,13 +415,13 @@ def test_the_length_is_that_of_the_data_and_not_of_the_model():
             "level", sigma=pm.HalfNormal("s", 1), init_dist=pm.Normal.dist(0, 3), dims="t"
         )
         pm.Normal("y", level + pm.Normal("b") * x, pm.HalfNormal("sigma", 1), dims="t")
-    refitter = bc.Refitter(model, ["y"], draws=250)
+    refitter = bc.Refitter(model, ["y"], draws=500, chains=2)
     for times in (20, 25):
         fit = refitter.fit(table(times=times), seed=1)
         assert fit.posterior["level"].sizes["t"] == times
         assert set(fit.methods.values()) == {EXACT}
-        again = bc.fit(model, table(times=times), draws=250, seed=1, progressbar=False)
-        assert np.array_equal(again.posterior["level"], fit.posterior["level"])
+    again = bc.fit(model, table(times=25), draws=500, chains=2, seed=1, progressbar=False)
+    assert np.array_equal(again.posterior["level"], fit.posterior["level"])
 
 
 @pytest.mark.parametrize(
@@ -489,14 +495,14 @@ def test_two_series_share_a_level():
 
 def seatbelts(data):
     months = range(len(data))
-    with pm.Model(coords={"month": months, "season": range(12)}) as model:
+    with pm.Model(coords={"month": months, "calendar": range(12)}) as model:
         law = pm.Data("law", data["law"].to_numpy(float), dims="month")
         petrol = pm.Data("petrol", data["petrol"].to_numpy(), dims="month")
         which = pm.Data("which", data["which"].to_numpy(), dims="month")
         level = pm.GaussianRandomWalk(
             "level", sigma=pm.HalfNormal("s", 0.1), init_dist=pm.Normal.dist(7, 5), dims="month"
         )
-        season = pm.Normal("season", 0, 1, dims="season")
+        season = pm.Normal("season", 0, 1, dims="calendar")
         mean = level + pm.Normal("b_law", 0, 2) * law + pm.Normal("b_petrol", 0, 2) * petrol
         pm.Normal("y", mean + season[which], pm.HalfNormal("sigma", 0.3), dims="month")
     return model

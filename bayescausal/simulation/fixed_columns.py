@@ -13,7 +13,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,11 @@ from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
     import pymc as pm
+    from numpy.typing import ArrayLike
 
     from bayescausal.model.structure.structure import Structure
 
@@ -29,7 +33,10 @@ __all__ = ["with_fixed_columns"]
 
 
 def with_fixed_columns(
-    structure: Structure, data: Any, units: object, seed: int | None
+    structure: Structure,
+    data: pd.DataFrame | Mapping[str, ArrayLike],
+    units: object,
+    seed: int | None,
 ) -> tuple[pm.Model, int]:
     """Return the model with the columns of a table in its ``pm.Data``, and the number of units.
 

@@ -50,9 +50,9 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import ArrayLike
     from pytensor.compile.function.types import Function
 
-    from bayescausal.annotations import Data
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["simulate", "unit_sizes"]
@@ -63,7 +63,7 @@ def simulate(
     params: Mapping[str, Any],
     *,
     units: int | Mapping[str, int] | None = None,
-    data: Data | None = None,
+    data: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
     do: Mapping[Any, Any] | None = None,
     seed: int | None = None,
     unit_dims: str | Sequence[str] | None = None,

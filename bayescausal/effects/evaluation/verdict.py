@@ -28,7 +28,6 @@ from bayescausal.graph.structure.marks import as_names, nameless, observables
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.record import Fit
-from bayescausal.model.graph_queries.designs import by_design
 from bayescausal.model.graph_queries.graph_of_anything import (
     graph_and_observed,
     structure_and_columns,
@@ -105,7 +104,7 @@ def verdict_on(
     found = _decide(graph, asked, observed)
     if fit is not None:
         found = _in_these_data(fit, found, estimand)
-        found = by_design(found, fit.structure, fit.columns, observed)
+        found = fit.structure.designed(found, fit.columns, observed)
     if estimand.given.masks:
         found = replace(found, warnings=(*found.warnings, _MASKED))
     return found
@@ -139,7 +138,7 @@ def verdict_of(
         decided = verdict_on(graph, names, estimand)
         structure = structure_and_columns(model_or_graph, unit_dims)[0]
         if structure is not None and decided is not None:
-            decided = by_design(decided, structure, None, names)
+            decided = structure.designed(decided, None, names)
     if decided is None:
         raise EstimandError(
             f"There is nothing to identify in {estimand.label()}.",

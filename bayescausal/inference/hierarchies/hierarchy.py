@@ -17,9 +17,15 @@ from pytensor.scalar.basic import Mul
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 
-from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError, degree, shapes_of
+from bayescausal.inference.closed_forms.affine import (
+    Expressions,
+    NotAffineError,
+    degree,
+    factored,
+    shapes_of,
+    stripped,
+)
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.inference.closed_forms.noise_factor import factored, stripped
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.parts import FLAT, NORMAL, VECTOR, Equation, Hierarchy, Prior
 from bayescausal.inference.hierarchies.scale_map import ScaleMap

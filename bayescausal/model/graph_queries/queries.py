@@ -346,9 +346,7 @@ def _with_design(
     structure, _ = structure_and_columns(given, unit_dims)
     if structure is None:
         return found
-    from bayescausal.model.graph_queries.designs import by_design  # it reads models
-
-    return by_design(found, structure, getattr(given, "columns", None), measured)
+    return structure.designed(found, getattr(given, "columns", None), measured)
 
 
 def _as_planned(

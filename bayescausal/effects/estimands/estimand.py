@@ -343,8 +343,7 @@ class Estimand:
 
     def latex(self) -> str:
         """Return the question as LaTeX, without dollar signs."""
-        each = ", ".join(LATEX.name(name) for name in self.by)
-        each = rf",\ \text{{for each }}{each}" if each else ""
+        each = rf",\ \text{{for each }}{', '.join(map(LATEX.name, self.by))}" if self.by else ""
         return self.write(LATEX) + self.functional.tail(LATEX) + each
 
     def label(self) -> str:

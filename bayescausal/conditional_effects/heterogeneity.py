@@ -23,9 +23,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayescausal.draws.digits import numbers, significant
-from bayescausal.draws.intervals import check_prob, narrowest
-from bayescausal.draws.summary import interval_columns
 from bayescausal.conditional_effects.pictures import PICTURES
 from bayescausal.conditional_effects.summaries import (
     LEVELS,
@@ -36,6 +33,9 @@ from bayescausal.conditional_effects.summaries import (
     subgroups,
 )
 from bayescausal.conditional_effects.unit_effects import UnitEffects, curve_effects, unit_effects
+from bayescausal.draws.digits import numbers, significant
+from bayescausal.draws.intervals import check_prob, narrowest
+from bayescausal.draws.summary import interval_columns
 from bayescausal.types import BayesCausalError, closest
 
 if TYPE_CHECKING:

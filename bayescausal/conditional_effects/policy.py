@@ -35,11 +35,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayescausal.draws.digits import significant
-from bayescausal.draws.intervals import check_prob
 from bayescausal.conditional_effects.pictures import draw_benefit
 from bayescausal.conditional_effects.summaries import Leaf, described, thresholds
 from bayescausal.conditional_effects.unit_effects import unit_effects
+from bayescausal.draws.digits import significant
+from bayescausal.draws.intervals import check_prob
 from bayescausal.types import BayesCausalError, closest
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.evaluation.backend import Compiled, inputs_of, replaced
 from bayescausal.evaluation.integer_nan import Defined
+from bayescausal.evaluation.noise import noise_of_others
 from bayescausal.evaluation.program import Input, Program, per_draw
 from bayescausal.model.interventions.domain import doubtful_parameters
 from bayescausal.model.interventions.policy import apply_policy, cast, whole
@@ -20,7 +21,6 @@ from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.means import mean_of
 from bayescausal.model.structure.integer_roles import is_number
-from bayescausal.model.structure.own_noise import differences
 from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
 
 if TYPE_CHECKING:
@@ -200,8 +200,7 @@ class Builder:
     ) -> list[Variable]:
         """Return the named variables and unit lengths that expressions end at, in a fixed order.
 
-        The walk goes through the variables `inside`, which are the expressions themselves, and not
-        beyond `stops`.
+        The walk goes through `inside`, the expressions themselves, and not beyond `stops`.
         """
         within, seen, found = set(inside), set(stops), []
         stack = list(roots)
@@ -272,34 +271,15 @@ class Builder:
     def substitute(
         self, expressions: Sequence[Variable], world: str, *, inside: bool = False, of: str = ""
     ) -> list[Variable]:
-        """Put the values of a world in the place of the variables that expressions name.
-
-        ``of``: the variable whose equation they are.
-        """
-        noise = self._noise_of_others(expressions, world, of)
-        leaves = self._leaves(expressions, expressions if inside else (), noise)
+        """Put a world's values in the place of the variables that expressions (`of` one) name."""
+        noise = noise_of_others(self, expressions, world, of)
         replace = {
             leaf: self.length(self.lengths[leaf])
             if leaf in self.lengths
             else self.value(self.named[leaf], world)
-            for leaf in leaves
+            for leaf in self._leaves(expressions, expressions if inside else (), noise)
         }
         return replaced(expressions, {**replace, **noise})
-
-    def _noise_of_others(
-        self, expressions: Sequence[Variable], world: str, of: str
-    ) -> dict[Variable, Variable]:
-        """Return what stands for the noise of other variables, before anything is set."""
-        found: dict[Variable, Variable] = {}
-        for each in self.structure.noise_readers:
-            below = self.structure.deterministics
-            if each.equation != of and of not in below:
-                continue
-            variable = self.structure.variable(each.of)
-            for spot, mean in differences(expressions, variable, each.means).items():
-                [own] = self.substitute([mean], world, inside=mean in self.named)
-                found[spot] = self.natural(each.of, world) - own
-        return found
 
     # -- interventions
 

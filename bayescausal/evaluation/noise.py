@@ -25,10 +25,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.model.structure.own_noise import differences
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BLOCK", "FreshNoise", "replicates_per_group"]
+    from pytensor.graph.basic import Variable
+
+    from bayescausal.evaluation.builder import Builder
+
+__all__ = ["BLOCK", "FreshNoise", "noise_of_others", "replicates_per_group"]
 
 #: Units per block of noise; a chunk of units starts at a multiple of it.
 BLOCK = 8192
@@ -130,3 +136,22 @@ def _standard(generator: np.random.Generator, base: str, shape: tuple[int, ...])
 def _key(seed: int, variable: str, base: str) -> int:
     text = f"{seed}\x1f{base}\x1f{variable}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
+
+
+def noise_of_others(
+    builder: Builder, expressions: Sequence[Variable], world: str, equation: str
+) -> dict[Variable, Variable]:
+    """Return what stands for the noise of other variables that an equation reads.
+
+    It is the variable minus its own mean, before anything is set: see
+    :mod:`bayescausal.model.structure.own_noise`.
+    """
+    found: dict[Variable, Variable] = {}
+    for each in builder.structure.noise_readers:
+        if equation not in (each.equation, *builder.structure.deterministics):
+            continue
+        variable = builder.structure.variable(each.of)
+        for spot, mean in differences(expressions, variable, each.means).items():
+            [own] = builder.substitute([mean], world, inside=mean in builder.named)
+            found[spot] = builder.natural(each.of, world) - own
+    return found

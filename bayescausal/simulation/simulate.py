@@ -36,6 +36,7 @@ from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.parameters import check_parameters, fix_parameters
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, data_values, dim_sizes, open_model
+from bayescausal.simulation.fixed_columns import with_fixed_columns
 from bayescausal.types import (
     BayesCausalError,
     DataError,
@@ -49,6 +50,7 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import ArrayLike
     from pytensor.compile.function.types import Function
 
     from bayescausal.model.design import Design
@@ -62,6 +64,7 @@ def simulate(
     params: Mapping[str, Any],
     *,
     units: int | Mapping[str, int] | None = None,
+    data: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
     do: Mapping[Any, Any] | None = None,
     seed: int | None = None,
     unit_dims: str | Sequence[str] | None = None,
@@ -79,6 +82,10 @@ def simulate(
         How many units; with several unit dims a length for each (a single number is that of the
         first, the others keep the length they have in the model). Default: 1000, or as many as
         the model's own data have.
+    data : table or mapping, optional
+        Fixed covariates: a column for each ``pm.Data`` of the units. With `units` another number
+        than its rows, rows are drawn from it with replacement. Columns of variables that have an
+        equation are drawn, not taken: hold these with `do`.
     do : mapping, optional
         Interventions, as in :func:`bayescausal.intervene`.
     seed : int, optional
@@ -124,6 +131,9 @@ def simulate(
     structure = structure_of(model, unit_dims=unit_dims)
     if not ignore_potentials:
         refuse_potentials(structure)
+    if data is not None:
+        model, units = with_fixed_columns(structure, data, units, seed)
+        structure = structure_of(model, unit_dims=structure.unit_dims)
     values = check_parameters(structure, params)
     sizes = unit_sizes(structure, units)
     world = structure.model
@@ -180,7 +190,8 @@ def unit_sizes(structure: Structure, units: int | Mapping[str, int] | None) -> d
             raise FixedUnitsError(
                 f"{n} units were asked for along {dim!r}, but {why} of length {length}.",
                 expected=f"units={length}.",
-                remedy="To simulate other units, put their data in with pm.set_data first.",
+                remedy="To simulate other units, give their columns: simulate(..., data=table), "
+                "or put their data in with pm.set_data first.",
             )
         sizes[dim] = int(n)
     return sizes

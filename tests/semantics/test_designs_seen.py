@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
+from bayescausal.types import IdentificationError
 
 
 def control_function(form: str = "difference") -> pm.Model:
@@ -63,3 +65,110 @@ def test_a_mean_that_is_a_cause_of_its_own_stays_one():
         model, {"mu": [0.0, 1.0], "w": 0.5, "b": 2.0}, {"g": [0, 1], "x": [0, 1], "y": [0, 1]}
     )
     assert float(bc.estimate(known, bc.ATE("x", "y"))) == pytest.approx(0.5)
+
+
+# ------------------------------------------------------------------------ a boundary
+
+
+def test_a_cutoff_and_a_date_are_named():
+    rng = np.random.default_rng(2)
+    r = rng.normal(size=100)
+    month = np.arange(100.0)
+    for score, name, words in (
+        (r, "margin", "continuity at the cutoff: but for d, y changes continuously with margin"),
+        (month, "month", "the trend continues: without d, y would have gone on with month"),
+    ):
+        d = (score >= np.median(score)) * 1.0
+        with pm.Model(coords={"row": range(100)}) as model:
+            columns = pm.Data(name, score, dims="row"), pm.Data("d", d, dims="row")
+            b = pm.Normal("b", shape=2)
+            pm.Normal("y", b[0] * columns[1] + b[1] * columns[0], 1, dims="row")
+        known = bc.truth(model, {"b": [1.0, 0.5]}, {name: score, "d": d, "y": r})
+        ate = bc.estimate(known, bc.ATE("d", "y"))
+        assert words in ate.identification.sentence()
+        assert ate.identification.status == "under assumption"
+        assert words in " ".join(ate.notes)
+
+
+def fuzzy(inline: bool) -> pm.Model:
+    """A score above 0 makes the treatment likelier; a hidden cause moves treatment and outcome."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        r = pm.Normal("r", dims="unit")
+        u = pm.Normal("u", dims="unit")
+        above = pt.ge(r, 0) * 1.0
+        if not inline:
+            above = pm.Deterministic("eligible", above, dims="unit")
+        p, b = pm.Normal("p", shape=2), pm.Normal("b")
+        d = pm.Bernoulli("d", logit_p=p[0] + p[1] * above + u, dims="unit")
+        pm.Normal("y", b * d + r + u, 1, dims="unit")
+    return model
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_threshold_is_an_instrument(inline):
+    found = bc.identify(fuzzy(inline), "d", "y", observed=["r", "d", "y"])
+    assert (found.status, found.method) == ("under assumption", "threshold as an instrument")
+    assert "the threshold of r moves d" in found.sentence()
+    assert "compliers at the cutoff" in found.sentence()
+    known = bc.truth(fuzzy(inline), {"p": [0.0, 1.0], "b": 2.0}, {"r": [0.1], "d": [1], "y": [1.0]})
+    assert bc.estimate(known, bc.ATE("d", "y")).identification.method == found.method
+
+
+def test_a_threshold_that_the_outcome_reads_too_is_no_instrument():
+    with pm.Model(coords={"unit": [0]}) as model:
+        r, u = pm.Normal("r", dims="unit"), pm.Normal("u", dims="unit")
+        above = pt.ge(r, 0) * 1.0
+        d = pm.Bernoulli("d", logit_p=above + u, dims="unit")
+        pm.Normal("y", d + above + u, 1, dims="unit")
+    assert bc.identify(model, "d", "y", observed=["r", "d", "y"]).status == "not identified"
+
+
+# ------------------------------------------------------------------------ two-way effects
+
+
+def two_way(first: dict[int, int], effects: str = "one") -> pm.Model:
+    unit, time = np.repeat(list(first), 5), np.tile(np.arange(5), len(first))
+    starts = np.array([first[u] for u in unit])
+    d = (time >= starts) * 1.0
+    cohort = np.searchsorted(np.unique(starts), starts)
+    coords = {"row": range(len(unit)), "id": list(first), "year": range(5), "cohort": range(3)}
+    with pm.Model(coords=coords) as model:
+        i, t = pm.Data("unit", unit, dims="row"), pm.Data("time", time, dims="row")
+        x, g = pm.Data("d", d, dims="row"), pm.Data("g", cohort, dims="row")
+        a, c = pm.Normal("a", dims="id"), pm.Normal("c", dims="year")
+        b = pm.Normal("b") if effects == "one" else pm.Normal("b", dims=("cohort", "year"))[g, t]
+        pm.Normal("y", a[i] + c[t] + b * x, 1, dims="row", observed=np.zeros(len(unit)))
+    return model
+
+
+STAGGERED = {0: 2, 1: 3, 2: 9, 3: 9}
+
+
+def test_additive_effects_of_unit_and_time_assume_parallel_trends():
+    model = two_way({0: 2, 1: 2, 2: 9, 3: 9})
+    found = bc.identify(model, "d", "y")
+    assert (found.status, found.method) == ("under assumption", "parallel trends")
+    assert "but for d, y would have changed alike over time in all of unit" in found.sentence()
+    assert not found.warnings
+    assert bc.identify(model, bc.ATT("d", "y")).method == "parallel trends"
+    with pytest.raises(IdentificationError, match="parallel trends"):
+        bc.estimate(bc.prior(model, draws=5, seed=1), bc.ATT("d", "y"), strict=True)
+
+
+def test_one_effect_of_a_staggered_treatment_is_said():
+    one = bc.identify(two_way(STAGGERED), "d", "y")
+    assert "d begins at 2 different values of time, and its effect on y is one number" in str(one)
+    each = bc.identify(two_way(STAGGERED, "each"), "d", "y")
+    assert each.method == "parallel trends"
+    assert not each.warnings
+
+
+def test_two_factors_that_the_treatment_does_not_go_with_are_adjusted_for():
+    rng = np.random.default_rng(1)
+    n = 200
+    with pm.Model(coords={"row": range(n), "a": range(3), "b": range(4)}) as model:
+        i, j = (pm.Data(k, rng.integers(0, m, n), dims="row") for k, m in (("i", 3), ("j", 4)))
+        d = pm.Data("d", rng.integers(0, 2, n) * 1.0, dims="row")
+        u, v, b = pm.Normal("u", dims="a"), pm.Normal("v", dims="b"), pm.Normal("effect")
+        pm.Normal("y", u[i] + v[j] + b * d, 1, dims="row", observed=np.zeros(n))
+    assert bc.identify(model, "d", "y")

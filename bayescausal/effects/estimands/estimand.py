@@ -69,8 +69,7 @@ class Estimand:
     population : str, Superpopulation or table
         Over whom: see :mod:`~bayescausal.effects.estimands.populations`.
     functional : str or Functional
-        What is taken of the outcome: ``"mean"``, ``"total"``, ``Quantile(q)``,
-        ``Probability(above=...)``, ``RestrictedMean(upto=...)``, ``Survival(times)``.
+        What is taken of the outcome: ``"mean"``, ``"total"``, ``Quantile(q)``, ``Survival(t)``.
     by : str or sequence of str, optional
         Variables whose values split the answer: it gets a dim for each.
     coupling : str or mapping, optional
@@ -339,14 +338,13 @@ class Estimand:
 
     def describe(self) -> str:
         """Return the question as plain mathematics."""
-        tail = f", for each {', '.join(self.by)}" if self.by else ""
-        return self.write(PLAIN) + self.functional.tail(PLAIN) + tail
+        each = f", for each {', '.join(self.by)}" if self.by else ""
+        return self.write(PLAIN) + self.functional.tail(PLAIN) + each
 
     def latex(self) -> str:
         """Return the question as LaTeX, without dollar signs."""
-        names = ", ".join(LATEX.name(name) for name in self.by)
-        tail = rf",\ \text{{for each }}{names}" if names else ""
-        return self.write(LATEX) + self.functional.tail(LATEX) + tail
+        each = rf",\ \text{{for each }}{', '.join(map(LATEX.name, self.by))}" if self.by else ""
+        return self.write(LATEX) + self.functional.tail(LATEX) + each
 
     def label(self) -> str:
         """Return a short name, such as ``ATE dilution -> coating``."""

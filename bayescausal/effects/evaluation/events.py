@@ -1,7 +1,8 @@
 """Events of an outcome, as expressions of a graph.
 
 The probability of an event given the parents is exact where the law has a distribution function:
-``P(Y > a | parents) = 1 - F(a; parents)``. It is then averaged over parents, never simulated.
+``P(Y > a | parents) = 1 - F(a; parents)``. It is then averaged over parents, never simulated. So
+are the outcome cut at a limit, and a curve of events.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ from pymc.distributions.mixture import _BaseMixtureRV
 from pymc.distributions.shape_utils import rv_size_is_none
 from pymc.distributions.truncated import TruncatedRV
 
+from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.model.noise import noise_rule
 from bayescausal.model.noise.read_off import law_of
+from bayescausal.model.noise.restricted import restricted_mean_of
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
-    from bayescausal.effects.estimands.functionals import Probability
 
-__all__ = ["Event", "Values", "full"]
+__all__ = ["Curve", "Cut", "Event", "Values"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,7 @@ class Event:
             value = float(e.equals)
             if not discrete or value != np.round(value):
                 return None
-            return full(rv, pt.exp(self._logp(rv, value)))
+            return _full(rv, pt.exp(self._logp(rv, value)))
         if "Categorical" in type(rv.owner.op).__name__:
             return self._categories(rv)
         if not discrete:
@@ -100,7 +102,7 @@ class Event:
             p = pt.exp(self._logcdf(rv, np.floor(high))) - pt.exp(
                 self._logcdf(rv, np.ceil(low) - 1)
             )
-        return full(rv, p)
+        return _full(rv, p)
 
     def _mixed(self, rv: TensorVariable) -> TensorVariable | None:
         """Return the probability under a law with atoms, from the noise ``(lo, hi]`` at its ends.
@@ -125,7 +127,7 @@ class Event:
             p = pt.sigmoid(hi)
         else:
             p = pt.sigmoid(hi) - pt.sigmoid(lo)
-        return full(rv, p)
+        return _full(rv, p)
 
     def _continuous(self, rv: TensorVariable) -> TensorVariable:
         e = self.event
@@ -135,12 +137,12 @@ class Event:
             p = -pt.expm1(self._logcdf(rv, e.above if e.above is not None else e.at_least))
         else:
             p = pt.exp(self._logcdf(rv, e.below if e.below is not None else e.at_most))
-        return full(rv, p)
+        return _full(rv, p)
 
     def _categories(self, rv: TensorVariable) -> TensorVariable:
         [p] = rv.owner.op.dist_params(rv.owner)
         codes = pt.arange(p.shape[-1])
-        return full(rv, pt.sum(p * self._happens(codes), axis=-1))
+        return _full(rv, pt.sum(p * self._happens(codes), axis=-1))
 
     @staticmethod
     def _logp(rv: TensorVariable, value: float) -> TensorVariable:
@@ -177,7 +179,50 @@ class Values:
             return None
 
 
-def full(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:
+@dataclass(frozen=True)
+class Cut:
+    """The outcome, cut at a limit."""
+
+    upto: float
+
+    def of_draw(self, value: TensorVariable) -> TensorVariable:
+        """Return the value, or the limit where that is less."""
+        return pt.minimum(value, self.upto).astype("float64")
+
+    def of_law(self, rv: TensorVariable) -> TensorVariable | None:
+        """Return the mean of the cut value given the parents; None where it is not known."""
+        found = restricted_mean_of(rv, self.upto)
+        return None if found is None else _full(rv, found)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Whether the outcome is above each of several values, along a last axis."""
+
+    name: str
+    values: tuple[float, ...]
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The name of the last axis."""
+        return (self.name,)
+
+    def of_draw(self, value: TensorVariable) -> TensorVariable:
+        """Return indicators, the values last."""
+        return pt.stack([event.of_draw(value) for event in self._events()], axis=-1)
+
+    def of_law(self, rv: TensorVariable) -> TensorVariable | None:
+        """Return probabilities given the parents, the values last; None where not known."""
+        each = [event.of_law(rv) for event in self._events()]
+        if any(p is None or p.type.ndim != rv.type.ndim for p in each):
+            return None
+        return pt.stack(each, axis=-1)
+
+    def _events(self) -> list[Event]:
+        return [Event(Probability(above=value)) for value in self.values]
+
+
+def _full(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:
     """Broadcast to the variable's shape, which its size fixes."""
     if p.type.ndim > rv.type.ndim:
         return None

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.counterfactuals.evidence import evidence_units
+from bayescausal.effects.estimands.functionals import Total
 from bayescausal.effects.estimands.populations import Superpopulation, Target
 from bayescausal.evaluation.evaluate import Units, fresh_units, units_of
 from bayescausal.inference.data.conform import conform
@@ -40,6 +41,7 @@ __all__ = [
     "is_binary",
     "plural",
     "population_of",
+    "refuse_functional",
     "units_noun",
 ]
 
@@ -324,3 +326,55 @@ def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Array | None:
             f"The cluster labels have shape {labels.shape}.", expected=f"{length} labels."
         )
     return labels
+
+
+# ------------------------------------------------- functionals that need units of a kind
+
+
+#: Populations whose units are counted.
+COUNTED = ("sample", "finite", "target")
+
+
+def refuse_functional(structure: Structure, estimand: Estimand, population: str) -> None:
+    """Refuse a functional that has no meaning for a question.
+
+    Raises
+    ------
+    EstimandError
+        If a total is asked of units that are not counted, a curve along a dim that the units have,
+        or either of units one by one.
+    """
+    functional = estimand.functional
+    if estimand.strategy == "each unit" and functional.linear and not hasattr(functional, "event"):
+        if repr(functional) == "'mean'":
+            return
+        raise EstimandError(
+            f"{estimand.label()} is about the effect of each unit, and {functional!r} is taken of "
+            "the outcome.",
+            expected="functional= 'mean', Quantile(q) or Probability(...) of the units' effects.",
+            remedy=f"Ask ATE(..., functional={functional!r}) for the effect on it.",
+        )
+    if isinstance(functional, Total):
+        _refuse_total(estimand, population)
+    if functional.axis is not None:
+        name = functional.axis[0]
+        if name in structure.unit_dims or name in estimand.by:
+            raise EstimandError(
+                f"The answer to {estimand.label()} has a dim {name!r} of its own, and "
+                f"{'the units' if name in structure.unit_dims else 'by='} has {name!r} too.",
+                remedy="Ask for one time: functional=Probability(above=...).",
+            )
+
+
+def _refuse_total(estimand: Estimand, population: str) -> None:
+    if population not in COUNTED:
+        raise EstimandError(
+            f"A total over population={population!r}: its units are not counted.",
+            expected=f"population= one of {', '.join(map(repr, COUNTED))}, or a table.",
+            remedy="Ask the mean, and multiply it by the number of units that is meant.",
+        )
+    if estimand.grouped_by is not None:
+        raise EstimandError(
+            "The totals of two groups differ by their sizes already.",
+            remedy="Ask the mean of each: functional='mean'.",
+        )

@@ -21,17 +21,17 @@ from bayescausal.counterfactuals.coupling import (
     taken_couplings,
 )
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
+from bayescausal.effects.averaging.time_functionals import RestrictedMean, Survival
 from bayescausal.effects.estimands.functionals import Mean, Probability, Total
 from bayescausal.effects.estimands.parts import NATURAL, Arm
-from bayescausal.effects.estimands.time_functionals import RestrictedMean, Survival
-from bayescausal.effects.evaluation.events import Event
-from bayescausal.effects.evaluation.functional_fits import refuse_functional
+from bayescausal.effects.evaluation.events import Curve, Cut, Event
 from bayescausal.effects.evaluation.group_membership import groups_read
 from bayescausal.effects.evaluation.levels import coded_levels, encode, refuse_default_levels
 from bayescausal.effects.evaluation.population_units import (
     clusters_of,
     complete_table,
     population_of,
+    refuse_functional,
 )
 from bayescausal.effects.evaluation.slopes import (
     refuse_drawn_jumps,
@@ -39,7 +39,6 @@ from bayescausal.effects.evaluation.slopes import (
     refuse_labels,
     with_step,
 )
-from bayescausal.effects.evaluation.time_events import Curve, Cut
 from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.noise import FreshNoise
@@ -222,8 +221,7 @@ def resolve(
     own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
     mean = isinstance(estimand.functional, Mean | Total) and not abducted
     read = (estimand.outcome_name, *reads)
-    given: dict[str, Any] = {"means": mean, "noise": own, "coupling": couplings}
-    refuse_undefined(units, worlds, recomputed, read, **given)
+    refuse_undefined(units, worlds, recomputed, read, means=mean, noise=own, coupling=couplings)
     if estimand.derivative:
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
     if not joint:

@@ -13,9 +13,9 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import bayescausal.effects.estimands as estimands
+from bayescausal.effects.averaging.time_functionals import RestrictedMean, Survival
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.estimands.populations import Superpopulation
-from bayescausal.effects.estimands.time_functionals import RestrictedMean, Survival
 from bayescausal.types import DataError, EstimandError, Scale, Set, Shift, closest
 
 if TYPE_CHECKING:

@@ -19,12 +19,17 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 
-from bayescausal.inference.closed_forms.affine import NotAffineError, degree, shapes_of
+from bayescausal.inference.closed_forms.affine import (
+    NotAffineError,
+    degree,
+    factored,
+    shapes_of,
+    weights_of,
+)
 from bayescausal.inference.closed_forms.design import MOST, design_of
 from bayescausal.inference.closed_forms.equation import Equation, NotReducedError, placeholder
 from bayescausal.inference.closed_forms.lifted import lifted
 from bayescausal.inference.closed_forms.linear import LinearStatistics
-from bayescausal.inference.closed_forms.noise_factor import factored, weights_of
 from bayescausal.inference.conditioning.plan import row_chunks
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ All unknowns of a block are coefficients :math:`c` and at most one scalar :math:
    s \sim \pi,
 
 where :math:`g(s)` is any function of one scalar unknown whose prior is anything, :math:`f_i` a
-known factor of each row (:mod:`.noise_factor`: weights), and :math:`\sigma_j` are known: the
+known factor of each row (:mod:`.affine`: weights), and :math:`\sigma_j` are known: the
 coefficients' own priors, and equations with known noise. Then
 
 .. math::
@@ -37,8 +37,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
 
+from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of
-from bayescausal.inference.closed_forms.noise_factor import weights_of
 from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
 
 if TYPE_CHECKING:

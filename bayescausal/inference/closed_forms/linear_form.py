@@ -16,7 +16,13 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import equal_computations
 from pytensor.graph.replace import clone_replace, vectorize_graph
 
-from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError, degree, shapes_of
+from bayescausal.inference.closed_forms.affine import (
+    Expressions,
+    NotAffineError,
+    degree,
+    factored,
+    shapes_of,
+)
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.linear import (
@@ -24,7 +30,6 @@ from bayescausal.inference.closed_forms.linear import (
     LinearEquation,
     LinearStatistics,
 )
-from bayescausal.inference.closed_forms.noise_factor import factored
 from bayescausal.inference.closed_forms.one_dimension import Line
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.rebuild import PY_MODE
@@ -81,13 +86,10 @@ def linear_block(
             return f"{scalar!r} is in the mean and in the noise"
         if degree(mean, held, given) > 1:
             return f"the mean of {name!r} is not affine in {', '.join(coefficients)}"
-    spread: TensorVariable | None = None
-    factors: dict[str, TensorVariable | None] = {}
-    if scalar is not None:
-        noise = _shared_noise(block, unknown, scalar, spreads, leaves)
-        if isinstance(noise, str):
-            return noise
-        spread, factors = noise
+    noise = _shared_noise(block, unknown, scalar, spreads, leaves)
+    if isinstance(noise, str):
+        return noise
+    spread, factors = noise
     shapes = shapes_of(structure, coefficients)
     if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
         return f"it has more than {MOST} coefficients"
@@ -127,14 +129,16 @@ def linear_block(
 def _shared_noise(
     block: Block,
     unknown: Mapping[str, TensorVariable],
-    scalar: str,
+    scalar: str | None,
     spreads: Mapping[str, TensorVariable],
     leaves: set[Any],
-) -> tuple[TensorVariable, dict[str, TensorVariable | None]] | str:
+) -> tuple[TensorVariable | None, dict[str, TensorVariable | None]] | str:
     """Return the one noise of all equations that read the scalar, and its factors by equation.
 
-    Or why there is none.
+    Or why there is none; nothing where nothing of the noise is unknown.
     """
+    if scalar is None:
+        return None, {}
     rv = unknown[scalar]
     if rv.type.ndim or _is_discrete(rv):
         return f"{scalar!r} is not one continuous number"

@@ -35,8 +35,8 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array, diags_array
 from scipy.sparse.linalg import splu
 
+from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of
-from bayescausal.inference.closed_forms.noise_factor import weights_of
 from bayescausal.inference.hierarchies.affine_map import affine_map
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms

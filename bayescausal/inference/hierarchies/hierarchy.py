@@ -14,8 +14,14 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.elemwise import DimShuffle
 
-from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError, degree, shapes_of
-from bayescausal.inference.closed_forms.noise_factor import factored, stripped
+from bayescausal.inference.closed_forms.affine import (
+    Expressions,
+    NotAffineError,
+    degree,
+    factored,
+    shapes_of,
+    stripped,
+)
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.effective import Means
 from bayescausal.inference.hierarchies.parts import FLAT, NORMAL, VECTOR, Equation, Hierarchy, Prior

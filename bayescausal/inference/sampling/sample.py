@@ -128,9 +128,7 @@ def draw_unknowns(
     if smooth:
         methods[Joined(smooth)] = "nuts" if few is None else METHOD
     if few is not None:
-        empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
-        coords, held = conditioned.model.coords, data_values(conditioned.model)
-        groups = with_arrays(structure, coords, {"posterior": empty}, few, held)
+        groups = _as_groups(structure, conditioned, few)
     else:
         groups = sample_model(
             structure,
@@ -161,6 +159,17 @@ def draw_unknowns(
         groups = with_arrays(structure, whole.coords, groups, back, data_values(whole))
         methods[Joined(apart)] = "drawn given the rest"
     return Drawn(groups, methods, tuple(notes))
+
+
+def _as_groups(
+    structure: Structure, conditioned: Conditioned, arrays: Mapping[str, np.ndarray]
+) -> dict[str, xr.Dataset]:
+    """Return draws, (chain, draw, ...), as a posterior."""
+    chains, draws = next(iter(arrays.values())).shape[:2]
+    empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
+    held = data_values(conditioned.model)
+    coords = conditioned.model.coords
+    return with_arrays(structure, coords, {"posterior": empty}, arrays, held)  # type: ignore[arg-type]
 
 
 def sample_model(

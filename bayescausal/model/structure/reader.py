@@ -259,9 +259,6 @@ class Reader:
             )
         ]
         rank = {n: i for i, n in enumerate(self.full)}
-        parameters = [
-            n for n in self.full if n in self.random and n not in node_set and n not in parts
-        ]
         mixing, fixed = self._touching(units, node_set)
         random = tuple(n for n in nodes if self.is_random(n))
         structure = Structure(
@@ -271,7 +268,7 @@ class Reader:
             random=random,
             data=tuple(n for n in nodes if n in self.data),
             deterministics=tuple(sorted(deterministics, key=rank.__getitem__)),
-            parameters=tuple(parameters),
+            parameters=tuple(n for n in self.full if n in self.random - node_set - parts),
             graph=nx.DiGraph(),
             full=self.full,
             dims=MappingProxyType(self.dims),
@@ -280,14 +277,12 @@ class Reader:
             fixed=MappingProxyType(fixed),
             constants=MappingProxyType(dict(self.constants)),
             observed=tuple(n for n in nodes if n in self.observed or n in self.imputed),
+            noise_readers=tuple(noise_readers(self.model, random, nodes)),
             potentials=tuple(
                 n
                 for n in self.full
                 if n in self.potentials and nx.ancestors(self.full, n) & node_set
             ),
-        )
-        object.__setattr__(
-            structure, "noise_readers", tuple(noise_readers(self.model, random, nodes))
         )
         object.__setattr__(structure, "graph", structural_graph(self.full, nodes, structure))
         return structure

@@ -35,6 +35,7 @@ from pytensor.graph.basic import Constant
 from pytensor.tensor.elemwise import DimShuffle
 
 from bayescausal.graph.text.display import CausalGraph
+from bayescausal.model.structure.designs import by_design
 from bayescausal.types import (
     FixedUnitsError,
     closest,
@@ -42,11 +43,12 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import pymc as pm
     from pytensor.graph.basic import Variable
 
+    from bayescausal.graph import Identification
     from bayescausal.model.structure.own_noise import OwnNoise
 
 __all__ = ["Structure"]
@@ -156,6 +158,15 @@ class Structure:
                 remedy=f"Read both levels as units: unit_dims={(*own, *self.unit_dims)!r}.",
             )
         raise unknown_variable(name, self.names())
+
+    def designed(
+        self,
+        found: Identification,
+        columns: Mapping[str, np.ndarray] | None = None,
+        measured: Collection[str] | None = None,
+    ) -> Identification:
+        """Return a verdict with what the design of the study assumes: see :func:`.by_design`."""
+        return by_design(found, self, columns, measured)
 
     def descendants(self, names: Iterable[str]) -> frozenset[str]:
         """Return all proper descendants of `names` among all named variables."""

@@ -171,8 +171,5 @@ class Survival(Functional):
         return f", {notation.relation('t', 'in', levels)}"
 
 
-def _is_finite(value: Any) -> bool:
-    try:
-        return not isinstance(value, str) and np.ndim(value) == 0 and bool(np.isfinite(value))
-    except TypeError:
-        return False
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and bool(np.isfinite(value))

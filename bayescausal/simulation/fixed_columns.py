@@ -1,0 +1,100 @@
+"""Fixed covariates at any number of units: ``pm.Data`` of the units, taken from a table.
+
+A study with the covariates that it has, simulated again, keeps their rows as they are; one of
+another size draws rows of the table with replacement, so that columns stay together and their joint
+distribution is that of the table (the bootstrap [1]_). What has an equation is drawn from it.
+
+It fails where rows belong together (panels, schools): a sample of rows is not a sample of these.
+
+References
+----------
+.. [1] B. Efron and R. J. Tibshirani, *An Introduction to the Bootstrap*, Chapman & Hall, 1993.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.types import DataError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    import pymc as pm
+    from numpy.typing import ArrayLike
+
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["with_fixed_columns"]
+
+
+def with_fixed_columns(
+    structure: Structure,
+    data: pd.DataFrame | Mapping[str, ArrayLike],
+    units: object,
+    seed: int | None,
+) -> tuple[pm.Model, int]:
+    """Return the model with the columns of a table in its ``pm.Data``, and the number of units.
+
+    Parameters
+    ----------
+    data : table or mapping
+        With a column for each ``pm.Data`` of the units.
+    units : int or None
+        How many; None: as many as the table has rows.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or no numbers, or the units are not counted along one dim.
+    """
+    dims = structure.unit_dims
+    if len(dims) != 1 or structure.fixed:
+        raise DataError(
+            f"data= gives one row for each unit, and the model counts them along {', '.join(dims)}"
+            f"{' with arrays of its own' if structure.fixed else ''}.",
+            expected="one unit dim, and columns in pm.Data.",
+            remedy="Put the columns into the model with pm.set_data.",
+        )
+    given = [str(n) for n in getattr(data, "columns", data)]
+    columns: dict[str, np.ndarray] = {}
+    for name in structure.data:
+        if name not in given:
+            raise DataError(
+                f"The table has no column {name!r}, which is pm.Data of the model.",
+                expected=f"columns {', '.join(structure.data)}.",
+                names=closest(name, given)[:1],
+            )
+        columns[name] = np.asarray(data[name])
+        if columns[name].dtype.kind not in "biuf" or not np.isfinite(columns[name]).all():
+            raise DataError(
+                f"The column {name!r} is not complete, or no numbers.",
+                expected="a number in every row; categories as the codes that the model reads.",
+            )
+    if not columns:
+        raise DataError(
+            "data= has the values of pm.Data, and the model has none for its units.",
+            remedy="Hold a variable at values with do={'x': values}.",
+        )
+    rows = len(next(iter(columns.values())))
+    if units is None or units == rows:
+        count = rows
+    elif isinstance(units, bool) or not isinstance(units, int | np.integer) or units < 1:
+        raise DataError(f"units={units!r}.", expected="A whole number of at least 1.")
+    else:
+        count = int(units)
+        picked = np.random.default_rng(None if seed is None else [seed, 3]).integers(0, rows, count)
+        columns = {name: values[picked] for name, values in columns.items()}
+    fgraph, memo, initvals = open_model(structure.model)
+    for name, values in columns.items():
+        inner = memo[structure.model[name]].owner.inputs[0]
+        if not hasattr(inner, "set_value"):
+            raise DataError(f"{name!r} is frozen in the model.", remedy="Build the model anew.")
+        inner.set_value(values.astype(inner.type.dtype))
+    [dim] = dims
+    made = close(fgraph, initvals, sizes={dim: count}, coords={dim: range(count)})
+    return made, count

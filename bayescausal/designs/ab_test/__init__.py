@@ -113,8 +113,8 @@ def ab_test(
     -------
     Design
         Effects ``"ATE"`` and ``"relative lift"``; of several arms ``"ATE B"``, ``"ATE C"``, ... of
-        each against the control. What is a function of all arms at once are checks: ``"arms"`` has the probability that an arm is best
-        and its expected loss.
+        each against the control. What is a function of all arms at once are checks: ``"arms"`` has
+        the probability that an arm is best and its expected loss.
 
     Raises
     ------

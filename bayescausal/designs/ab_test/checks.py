@@ -86,11 +86,11 @@ def compare_arms(fit: Fit, roles: Roles) -> pd.DataFrame:
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = roles.arm
-    top = table["probability best"].idxmax()
+    top = next(a for a in rows if rows[a]["probability best"] == table["probability best"].max())
     table.attrs["finding"] = (
         f"{roles.arm} {top} has the largest mean with probability "
         f"{table['probability best'].max():.3f}; choosing it loses "
-        f"{table.loc[top, 'expected loss']:.3g} of {roles.outcome} on average."
+        f"{rows[top]['expected loss']:.3g} of {roles.outcome} on average."
     )
     return table
 

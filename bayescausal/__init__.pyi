@@ -88,6 +88,9 @@ from .effects.estimands import Contrast as Contrast
 from .effects.estimands import Estimand as Estimand
 from .effects.estimands.functionals import Quantile as Quantile
 from .effects.estimands.functionals import Probability as Probability
+from .effects.estimands.functionals import Total as Total
+from .effects.estimands.time_functionals import RestrictedMean as RestrictedMean
+from .effects.estimands.time_functionals import Survival as Survival
 from .effects.estimands.populations import Superpopulation as Superpopulation
 from .effects.estimands.conditions import Where as Where
 

@@ -21,7 +21,6 @@ import numpy as np
 from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
-from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.planning import plan_run, share_plans
@@ -186,6 +185,12 @@ def _explained(
     notes = list(effect.notes)
     if decided is not None and not decided:
         notes.append(_unidentified(fit, estimand, effect, decided, seed))
+    notes += [
+        f"The equation of {each.equation} reads the noise of {each.of}, {each.of} minus its own "
+        f"mean: it keeps the value that each unit has, and is no effect of {each.of}."
+        for each in fit.structure.noise_readers
+        if each.of in estimand.treatments
+    ]
     notes += support_notes(fit, estimand)
     notes += whole_note(fit.structure, estimand.treatments)
     which = told(fit, asked_records(estimand))
@@ -304,7 +309,7 @@ def _signs(question: Question, numbers: ArrayLike) -> list[str]:
         return []
     seen = [np.asarray(numbers, dtype=float)]
     column = question.fit.columns.get(question.outcome)
-    if not isinstance(question.estimand.functional, Probability) and column is not None:
+    if not question.estimand.functional.share and column is not None:
         seen += [np.asarray(column)] if np.asarray(column).dtype.kind in "iuf" else []
     if not any(bool((v < 0).any() and (v > 0).any()) for v in seen):
         return []

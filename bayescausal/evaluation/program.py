@@ -47,7 +47,8 @@ class Request:
         what is recomputed upstream; whether the event happens in the draw; whether it happens
         in `world` and not in `other`.
     event : object, optional
-        Has ``of_law(rv) -> Variable or None`` and ``of_draw(v)``.
+        Has ``of_law(rv) -> Variable or None`` and ``of_draw(v)``; and ``dims``, the names of the
+        axes that these have after those of the variable, if there are any.
     other : str
         The second world of ``"joint"``.
     """

@@ -84,7 +84,7 @@ def average(builder: Builder, request: Request) -> Variable:
     holes = {key: _filled(builder, key[0], 0).type() for key in found}
     child = builder.child(holes)
     law = {
-        key: [_probability(child, key, value, request.variable) for value in values]
+        key: [_probability(child, key, value, request) for value in values]
         for key, values in found.items()
     }
     mean = child.request(request)
@@ -262,11 +262,11 @@ def _chance(rv: TensorVariable, value: int) -> Variable:
     return pt.exp(pm.logp(rv, pt.as_tensor_variable(constant)))
 
 
-def _probability(child: Builder, key: tuple[str, str], value: int, outcome: str) -> Variable:
-    """Return P(variable = value | parents in its world), laid along the outcome's dims."""
+def _probability(child: Builder, key: tuple[str, str], value: int, request: Request) -> Variable:
+    """Return P(variable = value | parents in its world), laid along the result's dims."""
     name, world = key
     rv = child.structure.variable(name)
     where = world if world in child.worlds else _untouched(child, name)
-    [p] = child.substitute([_chance(rv, value)], where)
-    own, wanted = list(child.dims_of(name)), list(child.dims_of(outcome))
+    [p] = child.substitute([_chance(rv, value)], where, of=name)
+    own, wanted = list(child.dims_of(name)), list(child._result_dims(request))
     return p.dimshuffle([own.index(d) if d in own else "x" for d in wanted])

@@ -74,6 +74,9 @@ _OURS = {
     "var_names": "nothing: a Fit keeps what a world needs",
     "trace": "bayescausal.Fit(model, trace), for draws that are there already",
     "idata": "bayescausal.Fit(model, idata), for draws that are there already",
+    "weights": "kernel and precision weights in the noise of the model, "
+    'pm.Normal("y", mu, sigma / pt.sqrt(w)); survey weights are no part of a generative model: '
+    "adjust for what the sampling depended on, and ask about a population= given as a table",
 }
 
 #: What ``pm.sample`` hands on to NUTS, whoever runs it.

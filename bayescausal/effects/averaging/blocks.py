@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.effects.averaging.frame import Frame, Weights
-from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.evaluation.evaluate import block_of, count_tasks, tasks
 from bayescausal.evaluation.noise import BLOCK
 from bayescausal.inference.progress import tracked
@@ -105,7 +104,7 @@ def reduce_question(
     """
     groups = range(max(replicates // inner, 1))
     functional = question.estimand.functional
-    linear = isinstance(functional, Mean | Probability)
+    linear = functional.linear
     keep = _Sums if linear else _Values
     rows = range(question.fit.n_draws)[draws]
     store = keep(question, program, cells, rows, min(batches, max(replicates, 1)), inner)

@@ -13,7 +13,6 @@ import numpy as np
 
 from bayescausal.effects.averaging.blocks import Reduction
 from bayescausal.effects.averaging.frame import Frame, Weights
-from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.evaluation.evaluate import Block, argument
 from bayescausal.evaluation.expand import Expansion, expand
 
@@ -49,7 +48,7 @@ def closed_form(
     """
     functional = question.estimand.functional
     weighed = question.estimand.weighting is not None
-    if question.abducted or weighed or not isinstance(functional, Mean | Probability):
+    if question.abducted or weighed or not functional.linear:
         return None
     arms = range(len(question.arms))
     units = question.structure.unit_dims

@@ -25,8 +25,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.effects.estimands.functionals import Mean, Probability
-
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.effects.evaluation.question import Question
@@ -130,7 +128,7 @@ def collapse(question: Question, program: Program) -> tuple[Question, Program, b
         Whether it is exact as it stands; if not, the caller must check it.
     """
     units, structure = question.units, question.structure
-    linear = isinstance(question.estimand.functional, Mean | Probability)
+    linear = question.estimand.functional.linear
     if program.noise or question.abducted or not linear or units.count < LEAST:
         return None
     if question.population not in ("sample", "target") or structure.mixes(program.names):

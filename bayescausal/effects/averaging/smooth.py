@@ -66,6 +66,8 @@ def smooth(
     total = question.fit.n_draws
     if total * question.units.count < WORK or program.noise or question.abducted:
         return None
+    if question.estimand.functional.axis is not None:
+        return None
     if question.population == "superpopulation" or any(program.batched[i] for i in reads):
         return None
     moving = [i for i in program.inputs if i.kind == "value" and i.batched]

@@ -69,7 +69,8 @@ class Estimand:
     population : str, Superpopulation or table
         Over whom: see :mod:`~bayescausal.effects.estimands.populations`.
     functional : str or Functional
-        What is taken of the outcome: ``"mean"``, ``Quantile(q)``, ``Probability(above=...)``.
+        What is taken of the outcome: ``"mean"``, ``"total"``, ``Quantile(q)``,
+        ``Probability(above=...)``, ``RestrictedMean(upto=...)``, ``Survival(times)``.
     by : str or sequence of str, optional
         Variables whose values split the answer: it gets a dim for each.
     coupling : str or mapping, optional
@@ -339,12 +340,13 @@ class Estimand:
     def describe(self) -> str:
         """Return the question as plain mathematics."""
         tail = f", for each {', '.join(self.by)}" if self.by else ""
-        return self.write(PLAIN) + tail
+        return self.write(PLAIN) + self.functional.tail(PLAIN) + tail
 
     def latex(self) -> str:
         """Return the question as LaTeX, without dollar signs."""
         names = ", ".join(LATEX.name(name) for name in self.by)
-        return self.write(LATEX) + (rf",\ \text{{for each }}{names}" if names else "")
+        tail = rf",\ \text{{for each }}{names}" if names else ""
+        return self.write(LATEX) + self.functional.tail(LATEX) + tail
 
     def label(self) -> str:
         """Return a short name, such as ``ATE dilution -> coating``."""

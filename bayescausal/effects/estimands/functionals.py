@@ -12,6 +12,9 @@ A mean may fail to exist (Cauchy) or to mean anything (a nominal outcome); a qua
 probability of an event always exist. Quantiles of a discrete outcome are insensitive to small
 changes: ask for a probability there.
 
+A *linear* functional is an average over units of a number that each unit has, so that parts of a
+population add up to the whole; a quantile is none.
+
 References
 ----------
 J. Pearl, *Causality*, 2nd ed., Cambridge University Press, 2009, section 3.2.
@@ -23,7 +26,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -34,7 +37,7 @@ from bayescausal.types import EstimandError, closest
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["Functional", "Mean", "Probability", "Quantile", "parse_functional"]
+__all__ = ["Functional", "Mean", "Probability", "Quantile", "Total", "parse_functional"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,14 @@ class Functional:
 
     A new functional is a subclass in a file of its own with ``of`` and ``write``.
     """
+
+    linear: ClassVar[bool] = False  # an average over units of a number that each unit has
+    share: ClassVar[bool] = False  # a probability: between 0 and 1, whatever the outcome is
+
+    @property
+    def axis(self) -> tuple[str, tuple[float, ...]] | None:
+        """The name and the values of the dim of the answer, where it is several numbers."""
+        return None
 
     def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
         """Return the functional of weighted values along an axis."""
@@ -56,6 +67,14 @@ class Functional:
         """Return the functional of `body` given `condition` as plain mathematics."""
         return self.write(PLAIN, body, condition)
 
+    def words(self, outcome: str) -> str:
+        """Return what is said to change, in words."""
+        return self.text(outcome)
+
+    def tail(self, notation: Notation) -> str:
+        """Return what a formula says after its end: the values along `axis`."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Mean(Functional):
@@ -68,6 +87,8 @@ class Mean(Functional):
     'E[Y | do(X=1)]'
     """
 
+    linear: ClassVar[bool] = True
+
     def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
         """Return the weighted mean along an axis."""
         return weighted_mean(values, weights, axis=axis)
@@ -78,6 +99,44 @@ class Mean(Functional):
 
     def __repr__(self) -> str:
         return "'mean'"
+
+
+@dataclass(frozen=True)
+class Total(Functional):
+    """The sum over the units of the population or subgroup, ``sum E[Y]``.
+
+    The cumulative effect over a range of time is the total over the units of that range:
+    ``ATE("law", "deaths", given={"month": (12, 24)}, functional="total")``; the average effect over
+    it is the mean.
+
+    Only units that are counted have a total: those at hand, or those of a table.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands.functionals import Total
+    >>> Total().text("Y", "do(X=1)")
+    'sum E[Y | do(X=1)]'
+    >>> Total().of([1.0, 2.0, 4.0]).item()
+    7.0
+    """
+
+    linear: ClassVar[bool] = True
+
+    def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
+        """Return the weighted sum along an axis."""
+        y = np.asarray(values, dtype=float)
+        return np.asarray((y if weights is None else y * np.asarray(weights)).sum(axis=axis))
+
+    def write(self, notation: Notation, body: str, condition: str = "") -> str:
+        """Return ``sum E[body | condition]``."""
+        return f"{notation.word('sum')} {notation.bracket('E', body, condition)}"
+
+    def words(self, outcome: str) -> str:
+        """Return what changes, in words."""
+        return f"the total of {outcome}"
+
+    def __repr__(self) -> str:
+        return "'total'"
 
 
 @dataclass(frozen=True)
@@ -156,6 +215,9 @@ class Probability(Functional):
     equals: float | str | None = None
     at_least: float | None = None
     at_most: float | None = None
+
+    linear: ClassVar[bool] = True
+    share: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         events = {k: v for k, v in vars(self).items() if v is not None}
@@ -237,7 +299,7 @@ def parse_functional(functional: str | Functional) -> Functional:
     Parameters
     ----------
     functional : str or Functional
-        ``"mean"``, ``"median"`` (that is ``Quantile(0.5)``), :class:`Quantile`,
+        ``"mean"``, ``"median"`` (that is ``Quantile(0.5)``), ``"total"``, :class:`Quantile`,
         :class:`Probability`, or a functional of one's own.
 
     Examples
@@ -248,12 +310,13 @@ def parse_functional(functional: str | Functional) -> Functional:
     """
     if isinstance(functional, Functional):
         return functional
-    named = {"mean": Mean(), "median": Quantile(0.5)}
+    named: dict[str, Functional] = {"mean": Mean(), "median": Quantile(0.5), "total": Total()}
     if isinstance(functional, str) and functional.lower() in named:
         return named[functional.lower()]
     raise EstimandError(
         f"{functional!r} is not a functional.",
-        expected="'mean', 'median', Quantile(q) or Probability(above=...).",
+        expected="'mean', 'median', 'total', Quantile(q), Probability(above=...), "
+        "RestrictedMean(upto=...) or Survival(times).",
         names=closest(str(functional), named)[:1],
     )
 

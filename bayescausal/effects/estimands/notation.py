@@ -47,6 +47,8 @@ _LATEX_WORDS = {
     "odds": r"\mathrm{odds}",
     "log": r"\log",
     "not": r"\lnot",
+    "min": r"\min",
+    "sum": r"\sum",
 }
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bayescausal.effects.estimands.functionals import Probability
 
-__all__ = ["Event", "Values"]
+__all__ = ["Event", "Values", "full"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Event:
             value = float(e.equals)
             if not discrete or value != np.round(value):
                 return None
-            return self._full(rv, pt.exp(self._logp(rv, value)))
+            return full(rv, pt.exp(self._logp(rv, value)))
         if "Categorical" in type(rv.owner.op).__name__:
             return self._categories(rv)
         if not discrete:
@@ -100,7 +100,7 @@ class Event:
             p = pt.exp(self._logcdf(rv, np.floor(high))) - pt.exp(
                 self._logcdf(rv, np.ceil(low) - 1)
             )
-        return self._full(rv, p)
+        return full(rv, p)
 
     def _mixed(self, rv: TensorVariable) -> TensorVariable | None:
         """Return the probability under a law with atoms, from the noise ``(lo, hi]`` at its ends.
@@ -125,7 +125,7 @@ class Event:
             p = pt.sigmoid(hi)
         else:
             p = pt.sigmoid(hi) - pt.sigmoid(lo)
-        return self._full(rv, p)
+        return full(rv, p)
 
     def _continuous(self, rv: TensorVariable) -> TensorVariable:
         e = self.event
@@ -135,12 +135,12 @@ class Event:
             p = -pt.expm1(self._logcdf(rv, e.above if e.above is not None else e.at_least))
         else:
             p = pt.exp(self._logcdf(rv, e.below if e.below is not None else e.at_most))
-        return self._full(rv, p)
+        return full(rv, p)
 
     def _categories(self, rv: TensorVariable) -> TensorVariable:
         [p] = rv.owner.op.dist_params(rv.owner)
         codes = pt.arange(p.shape[-1])
-        return self._full(rv, pt.sum(p * self._happens(codes), axis=-1))
+        return full(rv, pt.sum(p * self._happens(codes), axis=-1))
 
     @staticmethod
     def _logp(rv: TensorVariable, value: float) -> TensorVariable:
@@ -154,16 +154,6 @@ class Event:
         lower, upper = rv.owner.inputs[-2:]  # outside PyMC subtracts probabilities: 0/0
         inside = pm.logcdf(rv, pt.clip(at, lower, upper).astype(rv.type.dtype))
         return pt.switch(pt.lt(at, lower), -np.inf, pt.switch(pt.ge(at, upper), 0.0, inside))
-
-    @staticmethod
-    def _full(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:
-        """Broadcast to the variable's shape, which its size fixes."""
-        if p.type.ndim > rv.type.ndim:
-            return None
-        size = _size_of(rv)
-        if size is None:
-            return p
-        return pt.broadcast_to(p, [size[i] for i in range(rv.type.ndim)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +175,16 @@ class Values:
             return pt.moveaxis(pt.exp(pm.logp(rv, pt.as_tensor(column))), 0, -1)
         except (NotImplementedError, TypeError, ValueError):
             return None
+
+
+def full(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:
+    """Broadcast to the variable's shape, which its size fixes."""
+    if p.type.ndim > rv.type.ndim:
+        return None
+    size = _size_of(rv)
+    if size is None:
+        return p
+    return pt.broadcast_to(p, [size[i] for i in range(rv.type.ndim)])
 
 
 def _size_of(rv: TensorVariable) -> Variable:

@@ -10,7 +10,7 @@ the answer moves by when a world's mean moves by 0.001 sd, so that it has no uni
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,9 +24,9 @@ from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
 from bayescausal.effects.averaging.collapse import TOLERANCE, collapse
 from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimands.functionals import Probability, Quantile
+from bayescausal.effects.estimands.functionals import Quantile, Total
 from bayescausal.effects.evaluation.question import Question
-from bayescausal.effects.evaluation.result import cells_of, notes_of
+from bayescausal.effects.evaluation.result import axes_of, cells_of, notes_of
 from bayescausal.effects.evaluation.slopes import spread_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
 from bayescausal.model.interventions.support import support_of
@@ -77,13 +77,39 @@ class Run:
     where: dict[str, int]
     cells: list[Cell]
     seed: int
+    left_out: tuple[Cell, ...] = field(default=(), kw_only=True)  #: of `by`, without a unit
 
     @classmethod
     def of(cls, question: Question, seed: int, **fields: Any) -> Self:
-        """Return a question compiled, with its subgroups found."""
+        """Return a question compiled, with its subgroups found: of `by` those that have units."""
         program, where = question.program()
         cells = cells_of(question, program, where, seed)
-        return cls(question, program, where, cells, seed, **fields)
+        whole = cls(question, program, where, cells, seed, **fields)
+        empty = whole._without_units()
+        if not empty or len(empty) == len(cells):
+            return whole
+        kept = [cell for cell in cells if cell not in empty]
+        return cls(question, program, where, kept, seed, left_out=tuple(empty), **fields)
+
+    def _without_units(self) -> list[Cell]:
+        """Return the cells of `by` that no unit belongs to, whatever the draw."""
+        question, program = self.question, self.program
+        if len(self.cells) < 2 or any(program.batched[i] for i in self.where.values()):
+            return []
+        probe = reduce_question(
+            question,
+            program,
+            self.where,
+            self.cells,
+            slice(0, 1),
+            self.noise,
+            replicates=1,
+            inner=1,
+            batches=1,
+            seed=self.seed,
+        )
+        found = np.any(probe.size[:, :, 0] <= 0, axis=0)
+        return [cell for cell, none in zip(self.cells, found, strict=True) if none]
 
     @property
     def exact(self) -> bool:
@@ -145,6 +171,17 @@ class Run:
 
     def reduce(self, draws: slice, replicates: int) -> Reduction:
         """Evaluate the question for some draws."""
+        found, times = self._averaged(draws, replicates), 1
+        if not isinstance(self.question.estimand.functional, Total):
+            return found
+        if not self.exact:
+            inner = min(self.inner, replicates)
+            times = max(replicates // inner, 1) * inner
+        count = found.size / times  # of the units of each arm and cell
+        count = count.reshape(*count.shape, *(1,) * (found.total.ndim - count.ndim))
+        return replace(found, total=found.total * count, batches=found.batches * count[:, :, None])
+
+    def _averaged(self, draws: slice, replicates: int) -> Reduction:
         if self.closed is not None:
             return self.closed.reduce(draws)
         if self.exact and draws == slice(0, self.question.fit.n_draws) and self.smooth is not None:
@@ -196,6 +233,8 @@ class Run:
             spread = np.var(answer, axis=axis, ddof=1) - noise
             posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
         sd = self._outcome_sd(pilot)
+        if isinstance(self.question.estimand.functional, Total):
+            sd *= float(np.max(pilot.size)) / replicates
         goal = np.maximum(posterior / 10, 1e-3 * sd * self._unit(pilot, sd))
         goal, variance = np.broadcast_arrays(goal, variance)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -223,7 +262,7 @@ class Run:
         """Return the sd of the outcome: what was averaged may be means, which vary less."""
         question = self.question
         spread = pilot.spread
-        binary = isinstance(question.estimand.functional, Probability)
+        binary = question.estimand.functional.share
         if question.outcome in question.structure.random and not binary:
             support = support_of(question.structure.variable(question.outcome))
             binary = bool(np.all(support.lower == 0) and np.all(support.upper == 1))
@@ -305,15 +344,12 @@ class Run:
     def laid(self, values: np.ndarray) -> xr.DataArray:
         """Return one number per cell and draw, (cell, draw), in named dims."""
         sizes = self.question.fit.posterior.sizes
-        by = self.question.by
-        levels = [list(dict.fromkeys(c.labels[i] for c in self.cells)) for i in range(len(by))]
-        shape = [*(len(v) for v in levels), int(sizes["chain"]), int(sizes["draw"])]
+        dims, coords, grid = axes_of(self)
+        shape = [*grid, int(sizes["chain"]), int(sizes["draw"])]
         array = xr.DataArray(
-            np.asarray(values).reshape(shape),
-            dims=(*by, "chain", "draw"),
-            coords=dict(zip(by, levels, strict=True)),
-        )
-        return array.transpose("chain", "draw", *by)
+            np.asarray(values).reshape(shape), dims=(*dims, "chain", "draw")
+        ).assign_coords(coords)
+        return array.transpose("chain", "draw", *dims)
 
     def blank(self, draws: xr.DataArray, error: float) -> Effect:
         """Return an effect with all but bounds, from its draws."""

@@ -21,9 +21,11 @@ from bayescausal.counterfactuals.coupling import (
     taken_couplings,
 )
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
-from bayescausal.effects.estimands.functionals import Mean, Probability
+from bayescausal.effects.estimands.functionals import Mean, Probability, Total
 from bayescausal.effects.estimands.parts import NATURAL, Arm
+from bayescausal.effects.estimands.time_functionals import RestrictedMean, Survival
 from bayescausal.effects.evaluation.events import Event
+from bayescausal.effects.evaluation.functional_fits import refuse_functional
 from bayescausal.effects.evaluation.group_membership import groups_read
 from bayescausal.effects.evaluation.levels import coded_levels, encode, refuse_default_levels
 from bayescausal.effects.evaluation.population_units import (
@@ -37,6 +39,7 @@ from bayescausal.effects.evaluation.slopes import (
     refuse_labels,
     with_step,
 )
+from bayescausal.effects.evaluation.time_events import Curve, Cut
 from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.noise import FreshNoise
@@ -141,11 +144,15 @@ class Question:
             kind = "joint" if arm.without else "event"
             event = Event(self._coded(arm.event))
             return Request(arm.world, self.outcome, kind, event, arm.without)
-        if isinstance(functional, Probability):
-            event = Event(self._coded(functional))
-            kind = "event" if self.abducted else "probability"
-            return Request(arm.world, self.outcome, kind, event)
-        exact = isinstance(functional, Mean) and not self.abducted
+        seen = "event" if self.abducted else "probability"
+        match functional:
+            case Probability():
+                return Request(arm.world, self.outcome, seen, Event(self._coded(functional)))
+            case RestrictedMean(upto=limit):
+                return Request(arm.world, self.outcome, seen, Cut(float(limit)))
+            case Survival(axis=(name, times)):
+                return Request(arm.world, self.outcome, seen, Curve(name, times))
+        exact = isinstance(functional, Mean | Total) and not self.abducted
         return Request(arm.world, self.outcome, "mean" if exact else "draw")
 
     def assumptions(self, program: Program) -> list[str]:
@@ -184,6 +191,7 @@ def resolve(
     if not ignore_potentials:
         refuse_potentials(structure)
     units, population, words, notes = population_of(fit, estimand, seed)
+    refuse_functional(structure, estimand, population)
     if estimand.derivative:
         refuse_labels(structure, estimand)
         estimand = with_step(units, estimand)
@@ -212,7 +220,7 @@ def resolve(
         notes = (*notes, *more)
     refuse_outside(units, worlds, recomputed, seed=seed)
     own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
-    mean = isinstance(estimand.functional, Mean) and not abducted
+    mean = isinstance(estimand.functional, Mean | Total) and not abducted
     read = (estimand.outcome_name, *reads)
     given: dict[str, Any] = {"means": mean, "noise": own, "coupling": couplings}
     refuse_undefined(units, worlds, recomputed, read, **given)

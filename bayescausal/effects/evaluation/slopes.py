@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.effects.estimands.functionals import Mean, Probability
+from bayescausal.effects.estimands.functionals import Mean
 from bayescausal.evaluation.builder import Builder
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
@@ -129,11 +129,9 @@ def refuse_drawn_jumps(structure: Structure, estimand: Estimand, program: Progra
     unit that stands at it.
     """
     functional = estimand.functional
-    if not isinstance(functional, Mean | Probability):
+    if not functional.linear:
         raise _no_derivative(estimand, "the one unit that stands at the quantile")
-    if isinstance(functional, Probability) and any(
-        i.name == estimand.outcome_name for i in program.noise
-    ):
+    if functional.share and any(i.name == estimand.outcome_name for i in program.noise):
         raise _no_derivative(estimand, "the event, which is counted in draws,")
     below = structure.descendants(estimand.treatments)
     for item in program.noise:

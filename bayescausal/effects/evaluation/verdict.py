@@ -28,7 +28,11 @@ from bayescausal.graph.structure.marks import as_names, nameless, observables
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.record import Fit
-from bayescausal.model.graph_queries.graph_of_anything import graph_and_observed
+from bayescausal.model.graph_queries.designs import by_design
+from bayescausal.model.graph_queries.graph_of_anything import (
+    graph_and_observed,
+    structure_and_columns,
+)
 from bayescausal.model.structure.structure import structural_graph
 from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Set, Shift
 
@@ -101,6 +105,7 @@ def verdict_on(
     found = _decide(graph, asked, observed)
     if fit is not None:
         found = _in_these_data(fit, found, estimand)
+        found = by_design(found, fit.structure, fit.columns, observed)
     if estimand.given.masks:
         found = replace(found, warnings=(*found.warnings, _MASKED))
     return found
@@ -130,7 +135,11 @@ def verdict_of(
         )
         as_names(graph, estimand.names)
         known = observables(graph, seen)
-        decided = verdict_on(graph, [n for n in graph if n in known], estimand)
+        names = [n for n in graph if n in known]
+        decided = verdict_on(graph, names, estimand)
+        structure = structure_and_columns(model_or_graph, unit_dims)[0]
+        if structure is not None and decided is not None:
+            decided = by_design(decided, structure, None, names)
     if decided is None:
         raise EstimandError(
             f"There is nothing to identify in {estimand.label()}.",

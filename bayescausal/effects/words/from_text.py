@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import bayescausal.effects.estimands as estimands
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.estimands.populations import Superpopulation
+from bayescausal.effects.estimands.time_functionals import RestrictedMean, Survival
 from bayescausal.types import DataError, EstimandError, Scale, Set, Shift, closest
 
 if TYPE_CHECKING:
@@ -37,7 +38,12 @@ __all__ = [
 
 #: What a question may be made of, beside estimands.
 PARTS: dict[str, Any] = {
-    each.__name__: each for each in (Set, Shift, Scale, Quantile, Probability, Superpopulation)
+    each.__name__: each
+    for each in (
+        *(Set, Shift, Scale),
+        *(Quantile, Probability, RestrictedMean, Survival),
+        Superpopulation,
+    )
 }
 EXAMPLE = "such as ATE(x, y) or CATE(x, y, treated=high, given={'age': (40, 60)})."
 

@@ -110,7 +110,9 @@ def _option(name: str, value: Any) -> str:
         case EffectScale():
             return value.name
         case Functional():
-            return value.text("Y") if name == "functional" else str(value.event(PLAIN, "Y"))  # type: ignore[attr-defined]
+            if name == "functional":
+                return value.text("Y") + value.tail(PLAIN)
+            return str(value.event(PLAIN, "Y"))  # type: ignore[attr-defined]
         case Population():
             return _over(value)
         case True:

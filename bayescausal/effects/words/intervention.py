@@ -135,7 +135,7 @@ def quantity(functional: Functional, outcome: str, *, noun: bool = False) -> tup
         case Probability():
             return f"the probability of {functional.event(PLAIN, outcome)}", ""
         case _:
-            return functional.text(outcome), ""
+            return functional.words(outcome), ""
 
 
 def upper_first(text: str) -> str:

@@ -22,6 +22,8 @@ def odds_of(estimand: Estimand) -> str:
     """Return the event whose odds are meant; the outcome itself where it is a probability."""
     if isinstance(estimand.functional, Probability):
         return estimand.functional.event(PLAIN, estimand.outcome_name)
+    if estimand.functional.share:
+        return str(estimand.functional.words(estimand.outcome_name).partition(" of ")[2])
     return estimand.outcome_name
 
 

@@ -125,7 +125,8 @@ def on_the_form(
     Result: Identified only under a further assumption, which is named.
     """
 
-    causes, outcome = joined(list(of)), joined(found.question.outcome)
+    of = list(of)
+    causes, outcome = joined(of), joined(found.question.outcome)
     if moves:
         with_it = joined([name, *of])
         reason = (
@@ -151,6 +152,7 @@ def on_the_form(
         estimand=None,
         reason=reason,
         assumptions=(form, *found.assumptions),
+        function_of=tuple(of) if not moves and name in found.question.treatment else (),
     )
 
 

@@ -82,6 +82,8 @@ class Identification:
         The question, with its graph.
     adjustable : bool, default True
         Whether it is one that adjustment sets and instruments are about: an effect of what is set.
+    function_of : tuple of str
+        Where positivity fails: what the treatment is a function of.
 
     Examples
     --------
@@ -105,6 +107,7 @@ coating.
     warnings: tuple[str, ...] = ()
     question: Query = field(repr=False, kw_only=True)
     adjustable: bool = field(default=True, repr=False, kw_only=True)
+    function_of: tuple[str, ...] = field(default=(), repr=False, kw_only=True)
 
     def __bool__(self) -> bool:
         """Return whether the effect is identified without a further assumption."""

@@ -1,7 +1,7 @@
 r"""The likelihood of an affine-Gaussian equation from sums of squares and products.
 
 With a mean that is affine in expressions :math:`c(\theta)` that do not vary over rows, and one
-noise,
+noise (or one times a known factor of each row, by which all sums but the count are weighted),
 
 .. math:: \ell = -n \log \sigma - \frac{1}{2 \sigma^2}
    \bigl(r'r - 2\, d' X'r + d' X'X d\bigr), \qquad d = c(\theta) - \hat c,\; r = y - X \hat c - o,
@@ -24,7 +24,7 @@ from bayescausal.inference.closed_forms.design import MOST, design_of
 from bayescausal.inference.closed_forms.equation import Equation, NotReducedError, placeholder
 from bayescausal.inference.closed_forms.lifted import lifted
 from bayescausal.inference.closed_forms.linear import LinearStatistics
-from bayescausal.inference.closed_forms.linear_form import stripped
+from bayescausal.inference.closed_forms.noise_factor import factored, weights_of
 from bayescausal.inference.conditioning.plan import row_chunks
 
 if TYPE_CHECKING:
@@ -64,20 +64,20 @@ class AffineTerm:
         rows = {equation.inputs[n] for n in equation.varying}
         unknown = {equation.inputs[n] for n in equation.unknown}
         mean = lifted(mean, rows)
-        moving = set(ancestors([spread])) & rows
         self.known = not set(ancestors([spread])) & unknown
-        if moving and not self.known:
-            raise NotReducedError("its noise differs between rows")
-        self.spread = spread if self.known else stripped(spread)
-        if not self.known and self.spread.type.ndim:
-            raise NotReducedError("its noise is not one number")
+        self.spread, self.factor = spread, spread if self.known else None
+        if not self.known:
+            parts = factored(spread, unknown, rows)
+            if parts is None:
+                raise NotReducedError("its noise is not one number, nor one times known numbers")
+            self.spread, self.factor = parts
         self.cuts = _cuts(mean, rows, unknown)
         if any(not str(c.type.dtype).startswith("float") for c in self.cuts):
             raise NotReducedError("its mean is not affine in what is unknown")
         if degree(mean, self.cuts, rows) > 1:
             raise NotReducedError("its mean is not affine in what is unknown")
         places = [placeholder(f"cut_{i}", c) for i, c in enumerate(self.cuts)]
-        outputs = [mean, spread] if self.known else [mean]
+        outputs = [mean] if self.factor is None else [mean, self.factor]
         swapped = clone_replace(
             outputs, dict(zip(self.cuts, places, strict=True)), rebuild_strict=False
         )
@@ -127,12 +127,9 @@ class AffineTerm:
         design = design_of(lambda v: self._call(v)[0], values, shapes, y.shape)
         seen = (np.log(y) if self.log else y).reshape(-1)
         weight = np.ones(len(seen))
-        if self.known:
+        if self.factor is not None:
             nothing = {n: np.zeros(s) for n, s in shapes.items()}
-            sigma = np.broadcast_to(self._call({**values, **nothing})[1], y.shape).reshape(-1)
-            if not np.all(sigma > 0):
-                raise NotAffineError("its noise is not positive")
-            weight = 1.0 / sigma**2
+            weight = weights_of(self.name, self._call({**values, **nothing})[1], y.shape)
         gram = design.gram(weight, size)
         none = (np.zeros((size, size)), np.zeros(size), 0.0)
 

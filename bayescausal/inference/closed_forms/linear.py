@@ -4,10 +4,12 @@ All unknowns of a block are coefficients :math:`c` and at most one scalar :math:
 
 .. math::
 
-   y_i \sim N(o_i + x_i' c,\; g(s)), \qquad r_j \sim N(o_j + x_j' c,\; \sigma_j), \qquad s \sim \pi,
+   y_i \sim N(o_i + x_i' c,\; g(s) f_i), \quad r_j \sim N(o_j + x_j' c,\; \sigma_j), \quad
+   s \sim \pi,
 
-where :math:`g(s)` is any function of one scalar unknown whose prior is anything, and
-:math:`\sigma_j` are known: the coefficients' own priors, and equations with known noise. Then
+where :math:`g(s)` is any function of one scalar unknown whose prior is anything, :math:`f_i` a
+known factor of each row (:mod:`.noise_factor`: weights), and :math:`\sigma_j` are known: the
+coefficients' own priors, and equations with known noise. Then
 
 .. math::
 
@@ -19,7 +21,8 @@ diagonal once, so that a point of the line costs as many operations as there are
 of squares are taken about a reference near the least-squares fit, not about zero: the difference of
 large numbers that would be left is what makes the textbook formula fail.
 
-The data enter through :math:`n, X'X, X'r, r'r` alone, which add over rows.
+The data enter through :math:`n, X'X, X'r, r'r` alone, weighted by :math:`f_i^{-2}` but for the
+count of rows, which add over rows.
 
 References
 ----------
@@ -34,13 +37,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
 
-from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError
 from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.closed_forms.noise_factor import weights_of
 from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bayescausal.inference.closed_forms.affine import Expressions
     from bayescausal.inference.closed_forms.design import Design
 
 
@@ -117,11 +121,15 @@ class LinearStatistics:
 
 @dataclass(frozen=True, eq=False)
 class LinearEquation:
-    """One observed equation: its mean as a function, the noise if it is known."""
+    """One observed equation: its mean as a function, and what is known of the noise of a row.
+
+    ``known``: whether that is all of the noise; ``weighted``: whether there is anything.
+    """
 
     name: str
     call: Expressions
     known: bool
+    weighted: bool
     log: bool
     dims: tuple[str, ...]
 
@@ -198,33 +206,34 @@ class LinearBlock:
                 spread = np.asarray(counts, dtype=float)
                 spread = spread.reshape(-1, *(1,) * (y.ndim - 1))
                 weight = np.broadcast_to(spread, y.shape).reshape(-1)
-            if equation.known:
+            rows = 0.0 if equation.known else float(weight.sum())
+            if equation.weighted:
                 zero = {n: np.zeros(s) for n, s in self.shapes.items()}
-                sigma = np.broadcast_to(equation.call({**chunk, **zero})[1], y.shape).reshape(-1)
-                if not np.all(sigma > 0):
-                    raise NotAffineError(f"the noise of {equation.name!r} is not positive")
-                weight = weight / sigma**2
-            parts.append((equation.known, design, values, weight))
+                factor = equation.call({**chunk, **zero})[1]
+                weight = weight * weights_of(equation.name, factor, y.shape)
+            parts.append((equation.known, design, values, weight, rows))
         if reference is None:
             first = self._sum(parts, np.zeros(self.size))
             reference = (first + self.prior).fitted()
         return self._sum(parts, reference)
 
     def _sum(
-        self, parts: list[tuple[bool, Design, np.ndarray, np.ndarray]], reference: np.ndarray
+        self,
+        parts: list[tuple[bool, Design, np.ndarray, np.ndarray, float]],
+        reference: np.ndarray,
     ) -> LinearStatistics:
         size = self.size
         sums: dict[bool, list[Any]] = {
             known: [np.zeros((size, size)), np.zeros(size), 0.0] for known in (False, True)
         }
         count = 0.0
-        for known, design, values, weight in parts:
+        for known, design, values, weight, rows in parts:
             rest = values - design.offset - design.times(reference)
             into = sums[known]
             into[0] = into[0] + design.gram(weight, size)
             into[1] = into[1] + design.transposed(weight * rest, size)
             into[2] = into[2] + float(np.sum(weight * rest * rest))
-            count += 0.0 if known else float(weight.sum())
+            count += rows
         free, fixed = sums[False], sums[True]
         return LinearStatistics(reference, count, *free, *fixed)
 

@@ -15,8 +15,6 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import equal_computations
 from pytensor.graph.replace import clone_replace, vectorize_graph
-from pytensor.tensor.basic import Alloc
-from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError, degree, shapes_of
 from bayescausal.inference.closed_forms.blocks import named_parents
@@ -26,12 +24,13 @@ from bayescausal.inference.closed_forms.linear import (
     LinearEquation,
     LinearStatistics,
 )
+from bayescausal.inference.closed_forms.noise_factor import factored
 from bayescausal.inference.closed_forms.one_dimension import Line
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.rebuild import PY_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from pytensor.tensor.variable import TensorVariable
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.closed_forms.design import Design
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["linear_block", "stripped"]
+__all__ = ["linear_block"]
 
 #: Coefficients of a block: their number enters cubed.
 MOST = 1_500
@@ -50,13 +49,13 @@ def linear_block(structure: Structure, block: Block, columns: Collection[str]) -
     unknown = {n: structure.variable(n) for n in block.unknowns}
     leaves = {*structure.model.basic_RVs, *structure.model.data_vars}
     means, spreads, families = {}, {}, {}
-    for factor in block.observed:
-        rv = structure.variable(factor.name)
+    for each in block.observed:
+        rv = structure.variable(each.name)
         family = type(rv.owner.op).__name__
         if family not in ("NormalRV", "LogNormalRV"):
-            return f"{factor.name!r} is not Normal"
-        means[factor.name], spreads[factor.name] = rv.owner.op.dist_params(rv.owner)
-        families[factor.name] = family
+            return f"{each.name!r} is not Normal"
+        means[each.name], spreads[each.name] = rv.owner.op.dist_params(rv.owner)
+        families[each.name] = family
     if not means:
         return "no equation reads it"
     scalars = {
@@ -73,11 +72,13 @@ def linear_block(structure: Structure, block: Block, columns: Collection[str]) -
             return f"{scalar!r} is in the mean and in the noise"
         if degree(mean, held, given) > 1:
             return f"the mean of {name!r} is not affine in {', '.join(coefficients)}"
-    spread = None
+    spread: TensorVariable | None = None
+    factors: dict[str, TensorVariable | None] = {}
     if scalar is not None:
-        spread = _shared_noise(block, unknown, scalar, spreads.values(), leaves)
-        if isinstance(spread, str):
-            return spread
+        noise = _shared_noise(block, unknown, scalar, spreads, leaves)
+        if isinstance(noise, str):
+            return noise
+        spread, factors = noise
     shapes = shapes_of(structure, coefficients)
     if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
         return f"it has more than {MOST} coefficients"
@@ -88,12 +89,14 @@ def linear_block(structure: Structure, block: Block, columns: Collection[str]) -
     equations = []
     for name, mean in means.items():
         known = scalar is None or not _reads(spreads[name], unknown[scalar], leaves)
-        outputs = [mean, spreads[name]] if known else [mean]
+        factor = spreads[name] if known else factors[name]
+        outputs = [mean] if factor is None else [mean, factor]
         equations.append(
             LinearEquation(
                 name,
                 Expressions(structure, outputs, columns),
                 known,
+                factor is not None,
                 families[name] == "LogNormalRV",
                 tuple(structure.dims[name]),
             )
@@ -116,21 +119,32 @@ def _shared_noise(
     block: Block,
     unknown: Mapping[str, TensorVariable],
     scalar: str,
-    spreads: Iterable[TensorVariable],
+    spreads: Mapping[str, TensorVariable],
     leaves: set[Any],
-) -> TensorVariable | str:
-    """Return the one noise of all equations that read the scalar, or why there is none."""
+) -> tuple[TensorVariable, dict[str, TensorVariable | None]] | str:
+    """Return the one noise of all equations that read the scalar, and its factors by equation.
+
+    Or why there is none.
+    """
     rv = unknown[scalar]
     if rv.type.ndim or _is_discrete(rv):
         return f"{scalar!r} is not one continuous number"
-    noisy = [stripped(s) for s in spreads if _reads(s, rv, leaves)]
-    if any(s.type.ndim or named_parents([s], leaves) != {rv} for s in noisy):
-        return "the noise is not one number for all units"
+    noisy, factors = [], {}
+    for name, own in spreads.items():
+        if not _reads(own, rv, leaves):
+            continue
+        parts = factored(own, {rv}, leaves - {rv})
+        if parts is None or named_parents([parts[0]], leaves) != {rv}:
+            return "the noise is not one number for all units, nor one times known numbers"
+        if parts[1] is not None and named_parents([parts[1]], leaves) & set(unknown.values()):
+            return "the noise depends on several unknowns"
+        noisy.append(parts[0])
+        factors[name] = parts[1]
     if not all(equal_computations([noisy[0]], [s]) for s in noisy[1:]):
         return "the noise differs between equations"
     if {p for f in block.factors if f.name == scalar for p in f.parents} & set(unknown):
         return f"the prior of {scalar!r} has unknown parameters"
-    return noisy[0]
+    return noisy[0], factors
 
 
 def _reads(expression: TensorVariable, rv: TensorVariable, leaves: set[Any]) -> bool:
@@ -139,18 +153,6 @@ def _reads(expression: TensorVariable, rv: TensorVariable, leaves: set[Any]) -> 
 
 def _is_discrete(rv: TensorVariable) -> bool:
     return not str(rv.type.dtype).startswith("float")
-
-
-def stripped(expression: TensorVariable) -> TensorVariable:
-    """Return what was broadcast to make an expression."""
-    while expression.owner is not None and expression.type.ndim:
-        op = expression.owner.op
-        wide = isinstance(op, DimShuffle | Alloc)
-        fill = isinstance(op, Elemwise) and type(op.scalar_op).__name__ == "Second"
-        if not wide and not fill:
-            break
-        expression = expression.owner.inputs[1 if fill else 0]
-    return expression
 
 
 def _on_line(

@@ -34,8 +34,8 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array, diags_array
 from scipy.sparse.linalg import splu
 
-from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.closed_forms.noise_factor import weights_of
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
 from bayescausal.inference.hierarchies.scale_map import ScaleMap, affine_map
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
@@ -186,12 +186,9 @@ def _sums_of(
     if counts is not None:
         spread = np.asarray(counts, dtype=float).reshape(-1, *(1,) * (y.ndim - 1))
         weight = np.broadcast_to(spread, y.shape).reshape(-1)
-    count = float(weight.sum())
+    count = 0.0 if equation.known else float(weight.sum())
     if equation.sigma is not None:
-        sigma = np.broadcast_to(equation.sigma(chunk)[0], y.shape).reshape(-1)
-        if not np.all(sigma > 0):
-            raise NotAffineError(f"the noise of {equation.name!r} is not positive")
-        weight, count = weight / sigma**2, 0.0
+        weight = weight * weights_of(equation.name, equation.sigma(chunk)[0], y.shape)
     offset, x = design
     weighted = csr_array(x.T * weight)
 

@@ -19,7 +19,7 @@ from pytensor.tensor.shape import Shape, Shape_i
 
 from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError, degree, shapes_of
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.inference.closed_forms.linear_form import stripped
+from bayescausal.inference.closed_forms.noise_factor import factored, stripped
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.parts import FLAT, NORMAL, VECTOR, Equation, Hierarchy, Prior
 from bayescausal.inference.hierarchies.scale_map import ScaleMap
@@ -135,9 +135,12 @@ class _Reading:
         mean, spread = self.means[name]
         free = set(self.rv.values())
         noisy = bool(self.reads(spread) & free)
-        spread = stripped(spread) if noisy else spread
-        if noisy and (spread.type.ndim or self.row_columns(spread)):
-            raise NotAffineError(f"the noise of {name!r} is not one number for all units")
+        factor: TensorVariable | None = spread
+        if noisy:
+            taken = factored(spread, free, self.rows)
+            if taken is None:
+                raise NotAffineError(f"the noise of {name!r} is not one number for all units")
+            spread, factor = taken
         mean = self.multiplied_out(mean)
         parts = self.effective(mean)
         if any(degree(part, held, self.leaves - held) > 1 for part in parts):
@@ -151,9 +154,10 @@ class _Reading:
         equation = Equation(
             name,
             Expressions(self.structure, [mean], self.columns, places),
-            None if noisy else Expressions(self.structure, [spread], self.columns),
+            None if factor is None else Expressions(self.structure, [factor], self.columns),
             dict(zip(places.values(), sizes, strict=True)),
             self.families[name] == "LogNormalRV",
+            not noisy,
         )
         return equation, parts, spread if noisy else None
 

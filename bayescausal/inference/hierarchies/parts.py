@@ -33,11 +33,14 @@ class Equation:
     ----------
     name : str
     mean, sigma : Expressions
-        Of columns and effective coefficients; `sigma` is None where the noise is unknown.
+        Of columns and effective coefficients; `sigma` is what is known of the noise of a row, None
+        where nothing is.
     shapes : dict of str to tuple of int
         Of the effective coefficients.
     log : bool
         Whether the logarithm is Normal.
+    known : bool
+        Whether `sigma` is all of the noise.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Equation:
     sigma: Expressions | None
     shapes: dict[str, tuple[int, ...]]
     log: bool
+    known: bool
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -56,8 +56,8 @@ def cell_map(
     Returns
     -------
     ndarray of int or None
-        For every cell of the factor the number of a cell of the latents (0 where it reads
-        none); None if some cell reads several, or the factor is nowhere finite.
+        For every cell of the factor the number of a cell of the latents (where it reads none its
+        own, or 0); None if some cell reads several, or the factor is nowhere finite.
     """
     names = [v for point in points[:1] for v in point]
     function = pytensor.function([*holes, *names], factor, mode=PY_MODE, on_unused_input="ignore")
@@ -84,7 +84,8 @@ def cell_map(
         tries.append((at, uniform))
     if found is None or seen is None or not seen.all():
         return None
-    index: np.ndarray = np.maximum(found, 0)
+    own = np.arange(cells).reshape(shape) if found.shape == shape else 0
+    index: np.ndarray = np.where(found < 0, own, found)
     for at, uniform in tries:
         for _ in range(2):
             state = rng.integers(len(states), size=cells)

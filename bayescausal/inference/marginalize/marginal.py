@@ -36,6 +36,7 @@ from pytensor.graph.replace import vectorize_graph
 from pytensor.graph.traversal import ancestors
 
 from bayescausal.inference.conditioning.factors import Factors, StaysError, used
+from bayescausal.inference.marginalize.equal_units import equal_units
 from bayescausal.inference.marginalize.index_maps import cell_map, collect
 from bayescausal.inference.marginalize.variable_elimination import (
     MAX_STATES,
@@ -75,12 +76,15 @@ class Marginal:
         In words.
     groups : tuple of Group
         Latents that were summed out jointly.
+    short : bool
+        Whether no equation has a row for each unit any more.
     """
 
     model: pm.Model
     names: tuple[str, ...]
     notes: tuple[str, ...]
     groups: tuple[Group, ...]
+    short: bool = False
 
     def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
         """Draw the latents from their exact conditional, once per draw."""
@@ -145,10 +149,13 @@ def _attempt(
             return None, set(names)
     groups = tuple(work.group() for work in todo)
     names = tuple(n for g in groups for n in g.names)
-    potentials = {"_".join([*w.names, "summed_out"]): log_sum(w.density) for w in todo}
+    potentials = {"_".join([*w.names, "summed_out"]): w.summed() for w in todo}
     made = factors.close(names, [n for w in todo for n in w.children], potentials)
-    note = f"{', '.join(names)}: discrete and latent, summed out exactly and drawn back."
-    return Marginal(made, names, (note,), groups), set()
+    note = f"{', '.join(names)}: discrete and latent, summed out exactly and drawn back"
+    short = [f"{w.words()}" for w in todo if w.equal is not None]
+    note = "; ".join([note, *short]) + "."
+    whole = len(short) == len(todo) and not made.observed_RVs
+    return Marginal(made, names, (note,), groups, whole), set()
 
 
 class _Work:
@@ -173,6 +180,19 @@ class _Work:
         self.shape = shapes.pop()
         self.children = [n for n, reads in reading.items() if reads & set(names)]
         self.density = self._density()
+        self.equal = equal_units(self.density, self.shape, factors.places, factors.points(names))
+
+    def summed(self) -> Variable:
+        """Return the log-density of the units, the latents summed out."""
+        if self.equal is None:
+            return log_sum(self.density)
+        return log_sum(self.equal.density) * self.equal.counts
+
+    def words(self) -> str:
+        """Say over how many rows the sum is."""
+        assert self.equal is not None
+        rows = len(self.equal.counts)
+        return f"{self.shape[0]:,} units of {rows:,} distinct kinds are summed up by kind"
 
     def _density(self) -> Variable:
         """Return log p(cell in joint state s, what reads it), an array (states, *shape)."""
@@ -204,11 +224,20 @@ class _Work:
 
     def group(self) -> Group:
         """Return the record that draws the latents back."""
-        places = self.factors.places
-        inputs = used([self.density], places)
+        places, equal = self.factors.places, self.equal
+        density = self.density if equal is None else equal.density
+        inputs = used([density], places)
+        arguments = [places[n] for n in inputs]
+        if equal is not None and inputs:  # few rows: many draws at a time
+            many = [
+                pt.TensorType(v.type.dtype, (None, *v.type.shape))(f"many_{v.name}")
+                for v in arguments
+            ]
+            [density] = vectorize_graph([density], dict(zip(arguments, many, strict=True)))
+            arguments = many
         function = pytensor.function(
-            [places[n] for n in inputs],
-            [self.density],
+            arguments,
+            [density],
             mode=PY_MODE,
             on_unused_input="ignore",
             allow_input_downcast=True,
@@ -218,4 +247,5 @@ class _Work:
             tuple(own.get(n) or ()) or tuple(f"{n}_dim_{i}" for i in range(len(self.shape)))
             for n in self.names
         )
-        return Group(self.names, dims, self.states, inputs, function)
+        code = None if equal is None else equal.code
+        return Group(self.names, dims, self.states, inputs, function, code)

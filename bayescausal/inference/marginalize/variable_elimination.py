@@ -47,7 +47,10 @@ class Group:
     inputs : tuple of str
         Free variables that the density reads.
     log_density : callable
-        From values of those to an array (states, *shape).
+        From values of those to an array (states, *shape). Where equal units share a row: from
+        values of many draws to an array (draws, states, rows).
+    code : ndarray of int, optional
+        The row of each unit, where equal units share one.
     """
 
     names: tuple[str, ...]
@@ -55,12 +58,20 @@ class Group:
     states: np.ndarray
     inputs: tuple[str, ...]
     log_density: Callable[..., Any]
+    code: np.ndarray | None = None
 
     def probabilities(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return P(joint state | everything else), an array (states, *shape)."""
-        [lp] = self.log_density(*[values[name] for name in self.inputs])
-        weight = np.exp(lp - lp.max(axis=0, keepdims=True))
-        return np.asarray(weight / weight.sum(axis=0, keepdims=True))
+        if self.code is None:
+            [lp] = self.log_density(*[values[name] for name in self.inputs])
+            return _normalised(lp, 0)
+        return self._rows({n: np.asarray(v)[None] for n, v in values.items()})[0][:, self.code]
+
+    def _rows(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the probabilities of distinct rows for many draws, (draws, states, rows)."""
+        twice = [np.concatenate([values[n], values[n]]) for n in self.inputs]
+        [lp] = self.log_density(*twice)  # one of many would be broadcast
+        return _normalised(lp[: len(lp) // 2] if self.inputs else lp[None], 1)
 
     def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
         """Draw the joint state of every cell, for every draw."""
@@ -69,12 +80,15 @@ class Group:
         small = np.min_scalar_type(int(np.abs(self.states).max()) * -1 - 1)
         out: list[np.ndarray] = []
         for c in range(chains):
+            many = None if self.code is None else self._rows({n: v[c] for n, v in held.items()})
             for d in range(draws):
-                p = self.probabilities({n: v[c, d] for n, v in held.items()})
+                if many is None:
+                    p = self.probabilities({n: v[c, d] for n, v in held.items()})
+                else:
+                    p = many[d if self.inputs else 0]
+                pick = self._pick(p, rng)
                 if not out:
-                    out = [np.empty((chains, draws, *p.shape[1:]), small) for _ in self.names]
-                u = rng.random(p.shape[1:])
-                pick = np.minimum((np.cumsum(p, axis=0) < u).sum(axis=0), len(self.states) - 1)
+                    out = [np.empty((chains, draws, *pick.shape), small) for _ in self.names]
                 for j, array in enumerate(out):
                     array[c, d] = self.states[pick, j]
         coords = {"chain": posterior["chain"], "draw": posterior["draw"]}
@@ -82,6 +96,24 @@ class Group:
             name: xr.DataArray(array, dims=("chain", "draw", *dims), coords=coords)
             for name, array, dims in zip(self.names, out, self.dims, strict=True)
         }
+
+    def _pick(self, p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw the number of the joint state of every unit, from probabilities of its row."""
+        below = np.cumsum(p, axis=0)[:-1]  # the last state is what is left
+        if self.code is None:
+            return np.asarray((below < rng.random(p.shape[1:])).sum(axis=0))
+        row = (below < 0.5).sum(axis=0)
+        settled = np.all((below <= 0) | (below >= 1), axis=0)
+        pick = row[self.code]
+        open_ = np.flatnonzero(~settled[self.code])  # of the others the state is certain
+        u = rng.random(len(open_))
+        pick[open_] = (below[:, self.code[open_]] < u).sum(axis=0)
+        return np.asarray(pick)
+
+
+def _normalised(lp: np.ndarray, axis: int) -> np.ndarray:
+    weight = np.exp(lp - lp.max(axis=axis, keepdims=True))
+    return np.asarray(weight / weight.sum(axis=axis, keepdims=True))
 
 
 def log_sum(density: Variable) -> Variable:

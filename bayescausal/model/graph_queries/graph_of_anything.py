@@ -36,6 +36,7 @@ __all__ = [
     "named",
     "no_unit_dims",
     "question_in",
+    "structure_and_columns",
 ]
 
 
@@ -160,7 +161,7 @@ def graph_and_observed(
             expected="the model, fit or graph first, then the question.",
             remedy="Exchange the two arguments.",
         )
-    structure, columns = _structure(model_or_graph, unit_dims)
+    structure, columns = structure_and_columns(model_or_graph, unit_dims)
     if structure is None:
         return arrows.as_graph(cast("GraphLike", model_or_graph)), observed
     from bayescausal.model.structure.structure import structural_graph
@@ -194,7 +195,7 @@ def is_model(given: object) -> bool:
 # --------------------------------------------------------------------------- private
 
 
-def _structure(
+def structure_and_columns(
     given: ModelOrGraph, unit_dims: str | Sequence[str] | None
 ) -> tuple[Structure | None, tuple[str, ...] | None]:
     """Return the structure of a model and the columns of a fit; None for a graph."""

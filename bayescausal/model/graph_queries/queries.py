@@ -33,6 +33,7 @@ from bayescausal.model.graph_queries.graph_of_anything import (
     named,
     no_unit_dims,
     question_in,
+    structure_and_columns,
 )
 from bayescausal.types import EstimandError
 
@@ -131,6 +132,7 @@ def identify(
     asked = (first, last, given, observed)
     dag, seen = graph_and_observed(model_or_graph, observed, named=asked, unit_dims=unit_dims)
     found = arrows.identify(dag, first, last, observed=seen, given=given)
+    found = _with_design(found, model_or_graph, unit_dims, seen)
     if observed is not None or seen is not None or not is_model(model_or_graph):
         return found
     return _as_planned(
@@ -332,6 +334,21 @@ def _of_question(
         return found
     # a condition that is no value is a node of the verdict's own graph, which the model has not
     return _as_planned(found, lambda names: decided([n for n in names if n in dag]))
+
+
+def _with_design(
+    found: Identification,
+    given: ModelOrGraph,
+    unit_dims: str | Sequence[str] | None,
+    measured: list[str] | None,
+) -> Identification:
+    """Return a verdict with what the design of a model's study assumes; a graph has none."""
+    structure, _ = structure_and_columns(given, unit_dims)
+    if structure is None:
+        return found
+    from bayescausal.model.graph_queries.designs import by_design  # it reads models
+
+    return by_design(found, structure, getattr(given, "columns", None), measured)
 
 
 def _as_planned(

@@ -1,0 +1,174 @@
+"""Designs and traps that are seen in the structure of a model, with the right value beside.
+
+An instrument by control function; a threshold as an instrument; a treatment that is a function of a
+running variable or of time; parallel trends; a staggered two-way regression; principal strata.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+
+import bayescausal as bc
+from bayescausal.types import IdentificationError
+
+
+def control_function(form: str = "difference") -> pm.Model:
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Normal("z", dims="unit")
+        a, g, b, rho = (pm.Normal(n) for n in ("a", "g", "b", "rho"))
+        mean = a + g * z
+        x = pm.Normal("x", mean, 1.0, dims="unit")
+        left = {
+            "difference": lambda: x - mean,
+            "written again": lambda: x - (z * g + a),
+            "Deterministic": lambda: pm.Deterministic("left", x - mean, dims="unit"),
+            "scaled": lambda: (x - mean) / 2.0 * 2.0,
+        }[form]()
+        pm.Normal("y", b * x + rho * left, 1.0, dims="unit")
+    return model
+
+
+TRUTH = {"a": 0.3, "g": 0.8, "b": 1.5, "rho": 1.62}
+
+
+@pytest.mark.parametrize("form", ["difference", "written again", "Deterministic", "scaled"])
+def test_the_noise_of_the_treatment_is_no_effect_of_it(form):
+    model = control_function(form)
+    known = bc.truth(model, TRUTH, {"z": [0.0, 1.0], "x": [0.1, 2.0], "y": [1.0, 3.0]})
+    ate, through_z, each = bc.estimate(
+        known,
+        [bc.ATE("x", "y"), bc.ATE("z", "y"), bc.Expected("y", {"x": 2.0})],
+    )
+    assert float(ate) == pytest.approx(1.5, abs=1e-12)
+    assert float(through_z) == pytest.approx(1.5 * 0.8, abs=1e-12)
+    left = np.array([0.1 - 0.3, 2.0 - 1.1])
+    assert float(each) == pytest.approx((1.5 * 2.0 + 1.62 * left).mean(), abs=1e-12)
+    assert "reads the noise of x" in " ".join(ate.notes)
+    found = bc.identify(model, "x", "y", observed=["x", "y", "z"])
+    assert (found.status, found.method) == ("under assumption", "instrument")
+    assert [str(i) for i in found.instruments] == ["z"]
+    assert ate.identification.method == "instrument"
+    assert bc.to_text(model) == bc.to_text("z -> x -> y; x <-> y")
+
+
+def test_a_mean_that_is_a_cause_of_its_own_stays_one():
+    """Within and between: the group's mean has an effect beside the difference from it."""
+    with pm.Model(coords={"unit": [0], "group": range(2)}) as model:
+        g = pm.Data("g", [0], dims="unit")
+        mu, w, b = pm.Normal("mu", dims="group"), pm.Normal("w"), pm.Normal("b")
+        x = pm.Normal("x", mu[g], 1, dims="unit")
+        pm.Normal("y", w * (x - mu[g]) + b * mu[g], 1, dims="unit")
+    known = bc.truth(
+        model, {"mu": [0.0, 1.0], "w": 0.5, "b": 2.0}, {"g": [0, 1], "x": [0, 1], "y": [0, 1]}
+    )
+    assert float(bc.estimate(known, bc.ATE("x", "y"))) == pytest.approx(0.5)
+
+
+# ------------------------------------------------------------------------ a boundary
+
+
+def test_a_cutoff_and_a_date_are_named():
+    rng = np.random.default_rng(2)
+    r = rng.normal(size=100)
+    month = np.arange(100.0)
+    for score, name, words in (
+        (r, "margin", "continuity at the cutoff: but for d, y changes continuously with margin"),
+        (month, "month", "the trend continues: without d, y would have gone on with month"),
+    ):
+        d = (score >= np.median(score)) * 1.0
+        with pm.Model(coords={"row": range(100)}) as model:
+            columns = pm.Data(name, score, dims="row"), pm.Data("d", d, dims="row")
+            b = pm.Normal("b", shape=2)
+            pm.Normal("y", b[0] * columns[1] + b[1] * columns[0], 1, dims="row")
+        known = bc.truth(model, {"b": [1.0, 0.5]}, {name: score, "d": d, "y": r})
+        ate = bc.estimate(known, bc.ATE("d", "y"))
+        assert words in ate.identification.sentence()
+        assert ate.identification.status == "under assumption"
+        assert words in " ".join(ate.notes)
+
+
+def fuzzy(inline: bool) -> pm.Model:
+    """A score above 0 makes the treatment likelier; a hidden cause moves treatment and outcome."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        r = pm.Normal("r", dims="unit")
+        u = pm.Normal("u", dims="unit")
+        above = pt.ge(r, 0) * 1.0
+        if not inline:
+            above = pm.Deterministic("eligible", above, dims="unit")
+        p, b = pm.Normal("p", shape=2), pm.Normal("b")
+        d = pm.Bernoulli("d", logit_p=p[0] + p[1] * above + u, dims="unit")
+        pm.Normal("y", b * d + r + u, 1, dims="unit")
+    return model
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_threshold_is_an_instrument(inline):
+    found = bc.identify(fuzzy(inline), "d", "y", observed=["r", "d", "y"])
+    assert (found.status, found.method) == ("under assumption", "threshold as an instrument")
+    assert "the threshold of r moves d" in found.sentence()
+    assert "compliers at the cutoff" in found.sentence()
+    known = bc.truth(fuzzy(inline), {"p": [0.0, 1.0], "b": 2.0}, {"r": [0.1], "d": [1], "y": [1.0]})
+    assert bc.estimate(known, bc.ATE("d", "y")).identification.method == found.method
+
+
+def test_a_threshold_that_the_outcome_reads_too_is_no_instrument():
+    with pm.Model(coords={"unit": [0]}) as model:
+        r, u = pm.Normal("r", dims="unit"), pm.Normal("u", dims="unit")
+        above = pt.ge(r, 0) * 1.0
+        d = pm.Bernoulli("d", logit_p=above + u, dims="unit")
+        pm.Normal("y", d + above + u, 1, dims="unit")
+    assert bc.identify(model, "d", "y", observed=["r", "d", "y"]).status == "not identified"
+
+
+# ------------------------------------------------------------------------ two-way effects
+
+
+def two_way(first: dict[int, int], effects: str = "one") -> pm.Model:
+    unit, time = np.repeat(list(first), 5), np.tile(np.arange(5), len(first))
+    starts = np.array([first[u] for u in unit])
+    d = (time >= starts) * 1.0
+    cohort = np.searchsorted(np.unique(starts), starts)
+    coords = {"row": range(len(unit)), "id": list(first), "year": range(5), "cohort": range(3)}
+    with pm.Model(coords=coords) as model:
+        i, t = pm.Data("unit", unit, dims="row"), pm.Data("time", time, dims="row")
+        x, g = pm.Data("d", d, dims="row"), pm.Data("g", cohort, dims="row")
+        a, c = pm.Normal("a", dims="id"), pm.Normal("c", dims="year")
+        b = pm.Normal("b") if effects == "one" else pm.Normal("b", dims=("cohort", "year"))[g, t]
+        pm.Normal("y", a[i] + c[t] + b * x, 1, dims="row", observed=np.zeros(len(unit)))
+    return model
+
+
+STAGGERED = {0: 2, 1: 3, 2: 9, 3: 9}
+
+
+def test_additive_effects_of_unit_and_time_assume_parallel_trends():
+    model = two_way({0: 2, 1: 2, 2: 9, 3: 9})
+    found = bc.identify(model, "d", "y")
+    assert (found.status, found.method) == ("under assumption", "parallel trends")
+    assert "but for d, y would have changed alike over time in all of unit" in found.sentence()
+    assert not found.warnings
+    assert bc.identify(model, bc.ATT("d", "y")).method == "parallel trends"
+    with pytest.raises(IdentificationError, match="parallel trends"):
+        bc.estimate(bc.prior(model, draws=5, seed=1), bc.ATT("d", "y"), strict=True)
+
+
+def test_one_effect_of_a_staggered_treatment_is_said():
+    one = bc.identify(two_way(STAGGERED), "d", "y")
+    assert "d begins at 2 different values of time, and its effect on y is one number" in str(one)
+    each = bc.identify(two_way(STAGGERED, "each"), "d", "y")
+    assert each.method == "parallel trends"
+    assert not each.warnings
+
+
+def test_two_factors_that_the_treatment_does_not_go_with_are_adjusted_for():
+    rng = np.random.default_rng(1)
+    n = 200
+    with pm.Model(coords={"row": range(n), "a": range(3), "b": range(4)}) as model:
+        i, j = (pm.Data(k, rng.integers(0, m, n), dims="row") for k, m in (("i", 3), ("j", 4)))
+        d = pm.Data("d", rng.integers(0, 2, n) * 1.0, dims="row")
+        u, v, b = pm.Normal("u", dims="a"), pm.Normal("v", dims="b"), pm.Normal("effect")
+        pm.Normal("y", u[i] + v[j] + b * d, 1, dims="row", observed=np.zeros(n))
+    assert bc.identify(model, "d", "y")

@@ -1,5 +1,6 @@
 """The designs, in the order of the guide."""
 
+from .ab_test import ab_test as ab_test
 from .difference_in_differences import difference_in_differences as difference_in_differences
 from .discontinuity.design import regression_discontinuity as regression_discontinuity
 from .instrument import instrument as instrument

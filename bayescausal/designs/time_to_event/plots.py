@@ -8,8 +8,8 @@ import numpy as np
 
 from bayescausal.designs.time_to_event.checks import arm_curves
 from bayescausal.draws.intervals import narrowest
-from bayescausal.effects.estimands import Expected
 from bayescausal.effects.averaging.time_functionals import Survival
+from bayescausal.effects.estimands import Expected
 from bayescausal.effects.estimate import estimate
 from bayescausal.figures.style import CYCLE, legend_above, new_axes, quiet, tidy
 

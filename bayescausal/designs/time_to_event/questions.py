@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.designs.time_to_event.families import FAMILIES
+from bayescausal.effects.averaging.time_functionals import RestrictedMean, Survival
 from bayescausal.effects.estimands import ATE, QTE
 from bayescausal.effects.estimands.functionals import Probability
-from bayescausal.effects.averaging.time_functionals import RestrictedMean, Survival
 from bayescausal.model.design import Assumption
 from bayescausal.types import DataError
 

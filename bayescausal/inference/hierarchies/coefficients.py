@@ -37,6 +37,7 @@ from scipy.sparse.linalg import splu
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.noise_factor import weights_of
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
+from bayescausal.inference.hierarchies.one_grouping import grouped
 from bayescausal.inference.hierarchies.scale_map import ScaleMap, affine_map
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bayescausal.annotations import Array
+    from bayescausal.inference.hierarchies.one_grouping import GroupedPosterior
     from bayescausal.inference.hierarchies.parts import Equation, Hierarchy
 
 __all__ = ["CoefficientBlock", "CoefficientStatistics"]
@@ -169,9 +171,16 @@ class CoefficientBlock:
             If the density of the scales has a shape that the draws would not cover.
         """
         rng = np.random.default_rng(seed)
-        posterior = _Posterior(self.hierarchy, statistics)
+        posterior: GroupedPosterior | _Posterior | None = self._grouped(statistics)
+        posterior = posterior or _Posterior(self.hierarchy, statistics)
         points = draw_density(posterior.log_density, posterior.map.starts, size, rng)
         return posterior.draw(points, rng)
+
+    def _grouped(self, statistics: CoefficientStatistics) -> GroupedPosterior | None:
+        """Return the posterior by classes of groups, where it has that form."""
+        made = self.hierarchy.map.at(statistics.given)
+        sums = [s.about(s.fitted()) for s in statistics.sums]
+        return grouped(self.hierarchy, made, affine_map(made, self.hierarchy.shapes), sums)
 
 
 def _sums_of(

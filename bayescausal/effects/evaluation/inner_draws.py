@@ -10,7 +10,7 @@ the answer moves by when a world's mean moves by 0.001 sd, so that it has no uni
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,7 +26,7 @@ from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.functionals import Quantile, Total
 from bayescausal.effects.evaluation.question import Question
-from bayescausal.effects.evaluation.result import cells_of, notes_of
+from bayescausal.effects.evaluation.result import axes_of, cells_of, notes_of
 from bayescausal.effects.evaluation.slopes import spread_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
 from bayescausal.model.interventions.support import support_of
@@ -77,13 +77,39 @@ class Run:
     where: dict[str, int]
     cells: list[Cell]
     seed: int
+    left_out: tuple[Cell, ...] = field(default=(), kw_only=True)  #: of `by`, without a unit
 
     @classmethod
     def of(cls, question: Question, seed: int, **fields: Any) -> Self:
-        """Return a question compiled, with its subgroups found."""
+        """Return a question compiled, with its subgroups found: of `by` those that have units."""
         program, where = question.program()
         cells = cells_of(question, program, where, seed)
-        return cls(question, program, where, cells, seed, **fields)
+        whole = cls(question, program, where, cells, seed, **fields)
+        empty = whole._without_units()
+        if not empty or len(empty) == len(cells):
+            return whole
+        kept = [cell for cell in cells if cell not in empty]
+        return cls(question, program, where, kept, seed, left_out=tuple(empty), **fields)
+
+    def _without_units(self) -> list[Cell]:
+        """Return the cells of `by` that no unit belongs to, whatever the draw."""
+        question, program = self.question, self.program
+        if len(self.cells) < 2 or any(program.batched[i] for i in self.where.values()):
+            return []
+        probe = reduce_question(
+            question,
+            program,
+            self.where,
+            self.cells,
+            slice(0, 1),
+            self.noise,
+            replicates=1,
+            inner=1,
+            batches=1,
+            seed=self.seed,
+        )
+        found = np.any(probe.size[:, :, 0] <= 0, axis=0)
+        return [cell for cell, none in zip(self.cells, found, strict=True) if none]
 
     @property
     def exact(self) -> bool:
@@ -318,15 +344,12 @@ class Run:
     def laid(self, values: np.ndarray) -> xr.DataArray:
         """Return one number per cell and draw, (cell, draw), in named dims."""
         sizes = self.question.fit.posterior.sizes
-        by = self.question.by
-        levels = [list(dict.fromkeys(c.labels[i] for c in self.cells)) for i in range(len(by))]
-        shape = [*(len(v) for v in levels), int(sizes["chain"]), int(sizes["draw"])]
+        dims, coords, grid = axes_of(self)
+        shape = [*grid, int(sizes["chain"]), int(sizes["draw"])]
         array = xr.DataArray(
-            np.asarray(values).reshape(shape),
-            dims=(*by, "chain", "draw"),
-            coords=dict(zip(by, levels, strict=True)),
-        )
-        return array.transpose("chain", "draw", *by)
+            np.asarray(values).reshape(shape), dims=(*dims, "chain", "draw")
+        ).assign_coords(coords)
+        return array.transpose("chain", "draw", *dims)
 
     def blank(self, draws: xr.DataArray, error: float) -> Effect:
         """Return an effect with all but bounds, from its draws."""

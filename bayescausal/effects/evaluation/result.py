@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayescausal.effects.averaging.blocks import Cell
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
 
-__all__ = ["as_effect", "cells_of", "notes_of"]
+__all__ = ["as_effect", "axes_of", "cells_of", "notes_of"]
 
 #: Levels that `by` may have.
 LEVELS = 200
+#: The dim of subgroups where not every combination has units.
+CELL = "cell"
+#: So many subgroups without a unit are named.
+SHOWN = 12
 
 
 def cells_of(question: Question, program: Program, where: dict[str, int], seed: int) -> list[Cell]:
@@ -90,23 +95,18 @@ def as_effect(
     sizes = fit.posterior.sizes
     shape = (int(sizes["chain"]), int(sizes["draw"]))
     along = [] if estimand.curve is None else [estimand.curve]
-    cells, by = len(run.cells), question.by
-    levels = [list(dict.fromkeys(c.labels[i] for c in run.cells)) for i in range(len(by))]
+    by, own, grid = axes_of(run)
     lead = tuple(len(values) for _, values in along)
     event = answer.shape[len(lead) + 2 :]
-    grid = tuple(len(v) for v in levels)
-    array = answer.reshape(*lead, *(grid or (cells,)), *shape, *event)
-    if not by:
-        array = array.reshape(*lead, *shape, *event)
+    array = answer.reshape(*lead, *grid, *shape, *event)
     dims = [*(name for name, _ in along), *by, "chain", "draw"]
     names = _event_dims(run, len(event))
-    coords: dict[str, Any] = dict(zip(by, levels, strict=True))
-    coords.update({name: list(values) for name, values in along})
+    coords: dict[str, Any] = {name: list(values) for name, values in along}
     coords.update({n: list(v) for n, v in _event_coords(run, names).items()})
     if estimand.functional.axis is not None:
         name, values = estimand.functional.axis
         coords[name] = list(values)
-    draws = xr.DataArray(array, dims=(*dims, *names), coords=coords)
+    draws = xr.DataArray(array, dims=(*dims, *names), coords=coords).assign_coords(own)
     rest = [d for d in draws.dims if d not in ("chain", "draw")]
     draws = draws.transpose("chain", "draw", *rest)
     return Effect(
@@ -118,6 +118,36 @@ def as_effect(
         population=question.words,
         notes=(*notes_of(run, plan, error), *_unseen(run, answer, plan), *notes),
     )
+
+
+def axes_of(run: Run) -> tuple[list[str], xr.Coordinates, tuple[int, ...]]:
+    """Return the dims of the subgroups of `by`, their labels, and their lengths.
+
+    One dim for each variable; where not every combination has units, one dim ``cell`` of those
+    that have.
+    """
+    by = run.question.by
+    levels = [list(dict.fromkeys(c.labels[i] for c in run.cells)) for i in range(len(by))]
+    grid = tuple(len(values) for values in levels)
+    if len(run.cells) == int(np.prod(grid)):
+        return list(by), xr.Coordinates(dict(zip(by, levels, strict=True))), grid
+    index = pd.MultiIndex.from_tuples([c.labels for c in run.cells], names=by)
+    return [CELL], xr.Coordinates.from_pandas_multiindex(index, CELL), (len(run.cells),)
+
+
+def _left_out(run: Run) -> list[str]:
+    """Say which subgroups of `by` have no unit."""
+    if not run.left_out:
+        return []
+    shown = [cell.condition.describe() for cell in run.left_out[:SHOWN]]
+    more = len(run.left_out) - len(shown)
+    named = "; ".join(shown) + (f"; and {more:,} more" if more else "")
+    group = run.question.estimand.condition.describe()
+    total = len(run.cells) + len(run.left_out)
+    return [
+        f"{len(run.left_out):,} of {total:,} subgroups are left out, for no unit"
+        f"{f' with {group}' if group else ''} is in them: {named}."
+    ]
 
 
 def _unseen(run: Run, answer: np.ndarray, plan: Plan) -> list[str]:
@@ -170,6 +200,7 @@ def _event_coords(run: Run, names: list[str]) -> dict[str, Any]:
 def notes_of(run: Run, plan: Plan, error: Array | float) -> tuple[str, ...]:
     question, estimand = run.question, run.question.estimand
     notes = list(question.notes)
+    notes += _left_out(run)
     notes += question.assumptions(run.program)
     mixed = question.structure.mixes(run.program.names)
     if mixed:

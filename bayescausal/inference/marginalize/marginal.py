@@ -76,12 +76,15 @@ class Marginal:
         In words.
     groups : tuple of Group
         Latents that were summed out jointly.
+    short : bool
+        Whether no equation has a row for each unit any more.
     """
 
     model: pm.Model
     names: tuple[str, ...]
     notes: tuple[str, ...]
     groups: tuple[Group, ...]
+    short: bool = False
 
     def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
         """Draw the latents from their exact conditional, once per draw."""
@@ -150,7 +153,9 @@ def _attempt(
     made = factors.close(names, [n for w in todo for n in w.children], potentials)
     note = f"{', '.join(names)}: discrete and latent, summed out exactly and drawn back"
     short = [f"{w.words()}" for w in todo if w.equal is not None]
-    return Marginal(made, names, ("; ".join([note, *short]) + ".",), groups), set()
+    note = "; ".join([note, *short]) + "."
+    whole = len(short) == len(todo) and not made.observed_RVs
+    return Marginal(made, names, (note,), groups, whole), set()
 
 
 class _Work:
@@ -222,8 +227,16 @@ class _Work:
         places, equal = self.factors.places, self.equal
         density = self.density if equal is None else equal.density
         inputs = used([density], places)
+        arguments = [places[n] for n in inputs]
+        if equal is not None and inputs:  # few rows: many draws at a time
+            many = [
+                pt.TensorType(v.type.dtype, (None, *v.type.shape))(f"many_{v.name}")
+                for v in arguments
+            ]
+            [density] = vectorize_graph([density], dict(zip(arguments, many, strict=True)))
+            arguments = many
         function = pytensor.function(
-            [places[n] for n in inputs],
+            arguments,
             [density],
             mode=PY_MODE,
             on_unused_input="ignore",

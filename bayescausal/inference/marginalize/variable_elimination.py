@@ -47,7 +47,8 @@ class Group:
     inputs : tuple of str
         Free variables that the density reads.
     log_density : callable
-        From values of those to an array (states, *shape), or (states, rows) of distinct rows.
+        From values of those to an array (states, *shape). Where equal units share a row: from
+        values of many draws to an array (draws, states, rows).
     code : ndarray of int, optional
         The row of each unit, where equal units share one.
     """
@@ -61,13 +62,16 @@ class Group:
 
     def probabilities(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return P(joint state | everything else), an array (states, *shape)."""
-        p = self._by_row(values)
-        return p if self.code is None else p[:, self.code]
+        if self.code is None:
+            [lp] = self.log_density(*[values[name] for name in self.inputs])
+            return _normalised(lp, 0)
+        return self._rows({n: np.asarray(v)[None] for n, v in values.items()})[0][:, self.code]
 
-    def _by_row(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        [lp] = self.log_density(*[values[name] for name in self.inputs])
-        weight = np.exp(lp - lp.max(axis=0, keepdims=True))
-        return np.asarray(weight / weight.sum(axis=0, keepdims=True))
+    def _rows(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the probabilities of distinct rows for many draws, (draws, states, rows)."""
+        twice = [np.concatenate([values[n], values[n]]) for n in self.inputs]
+        [lp] = self.log_density(*twice)  # one of many would be broadcast
+        return _normalised(lp[: len(lp) // 2] if self.inputs else lp[None], 1)
 
     def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
         """Draw the joint state of every cell, for every draw."""
@@ -76,8 +80,12 @@ class Group:
         small = np.min_scalar_type(int(np.abs(self.states).max()) * -1 - 1)
         out: list[np.ndarray] = []
         for c in range(chains):
+            many = None if self.code is None else self._rows({n: v[c] for n, v in held.items()})
             for d in range(draws):
-                p = self._by_row({n: v[c, d] for n, v in held.items()})
+                if many is None:
+                    p = self.probabilities({n: v[c, d] for n, v in held.items()})
+                else:
+                    p = many[d if self.inputs else 0]
                 pick = self._pick(p, rng)
                 if not out:
                     out = [np.empty((chains, draws, *pick.shape), small) for _ in self.names]
@@ -101,6 +109,11 @@ class Group:
         u = rng.random(len(open_))
         pick[open_] = (below[:, self.code[open_]] < u).sum(axis=0)
         return np.asarray(pick)
+
+
+def _normalised(lp: np.ndarray, axis: int) -> np.ndarray:
+    weight = np.exp(lp - lp.max(axis=axis, keepdims=True))
+    return np.asarray(weight / weight.sum(axis=axis, keepdims=True))
 
 
 def log_sum(density: Variable) -> Variable:

@@ -22,6 +22,7 @@ from bayescausal.inference.conditioning.plan import with_arrays
 from bayescausal.inference.marginalize.integrate import Integrated, integrate
 from bayescausal.inference.marginalize.marginal import marginalise
 from bayescausal.inference.progress import can_show
+from bayescausal.inference.sampling.few import METHOD, draw_few
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.rebuild import data_values
@@ -118,18 +119,26 @@ def draw_unknowns(
         notes.append(message)
         methods[Joined(steps)] = "compound"
     smooth = [name for name in free if name not in steps]
+    few = None
+    if integral is True and marginal is not None and marginal.short and not sampler:
+        few = draw_few(model, draws=draws, chains=chains, seed=seed)
     if smooth:
-        methods[Joined(smooth)] = "nuts"
-    groups = sample_model(
-        structure,
-        model,
-        draws=draws * (thin if free else 1),
-        chains=chains,
-        seed=seed,
-        progressbar=progressbar,
-        **sampler,
-    )
-    if free and thin > 1:
+        methods[Joined(smooth)] = "nuts" if few is None else METHOD
+    if few is not None:
+        empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
+        coords, held = conditioned.model.coords, data_values(conditioned.model)
+        groups = with_arrays(structure, coords, {"posterior": empty}, few, held)
+    else:
+        groups = sample_model(
+            structure,
+            model,
+            draws=draws * (thin if free else 1),
+            chains=chains,
+            seed=seed,
+            progressbar=progressbar,
+            **sampler,
+        )
+    if few is None and free and thin > 1:
         groups = {
             name: group.isel(draw=slice(None, None, thin)).assign_coords(draw=np.arange(draws))
             for name, group in groups.items()

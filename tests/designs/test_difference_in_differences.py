@@ -183,7 +183,8 @@ def test_event_time_effects_are_shared_and_violations_widen():
     plain = did(frame, unit_effects=False)
     base = bc.fit(plain, seed=1, draws=500, progressbar=False)
     spread = [
-        float(bc.estimate(f, d.effects["ATT"]).draws.std()) for f, d in ((other, wide), (base, plain))
+        float(bc.estimate(f, d.effects["ATT"]).draws.std())
+        for f, d in ((other, wide), (base, plain))
     ]
     # cells of cohort 3 (4 times, 2 units) and 4 (3 times): 7 deviations, weighted by 2 rows each
     assert spread[0] ** 2 - spread[1] ** 2 == pytest.approx(1 / 7, rel=0.2)
@@ -201,7 +202,7 @@ def test_pretrends_notice_a_trend_of_the_treated():
 
 def test_not_yet_treated_are_compared_until_the_last_begins():
     frame = panel((3, 3, 5, 5))
-    with pytest.raises(DataError, match="control=\"not_yet\" compares"):
+    with pytest.raises(DataError, match='control="not_yet" compares'):
         did(frame)
     design = did(frame, control="not_yet")
     assert len(design.data) == 4 * 4

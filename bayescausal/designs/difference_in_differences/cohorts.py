@@ -198,12 +198,14 @@ def _refuse(found: Cohorts, per_unit: pd.Series, unit: str) -> None:
             expected="Periods before the treatment, and units without it.",
         )
     if len(early):
+        zero = found.table.times[0] == 0
         shown = ", ".join(str(found.table.units[int(u)]) for u in early[:4])
         raise DataError(
             f"{len(early):,} of {n:,} units are treated from the first period on: {unit} {shown}"
             f"{', ...' if len(early) > 4 else ''}. Nothing shows what they were before.",
             expected="A period before the treatment of each treated unit.",
-            remedy="Leave these units out: the effect is then that on the others.",
+            remedy="Leave these units out: the effect is then that on the others."
+            + (" If 0 stands for never, leave it empty." if zero else ""),
         )
     short = [s for s in starts if s - 1 - found.anticipation < 0]
     if short:

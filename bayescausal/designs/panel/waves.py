@@ -155,7 +155,9 @@ class Waves:
         for label, rule in regimes.items():
             if label in found:
                 raise DataError(f"regimes= names {label!r}, which is an effect of the design.")
-            world = {d: self._rule(rule, t) for t, d in zip(self.at(self.treatment), doses, strict=False)}
+            world = {
+                d: self._rule(rule, t) for t, d in zip(self.at(self.treatment), doses, strict=False)
+            }
             found[label] = Contrast(y, world, never)
         return found
 

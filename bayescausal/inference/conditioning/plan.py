@@ -138,7 +138,7 @@ def make_plan(
                 samplers.append(path)
             continue
         found: Sampler | str = linear_block(structure, block, columns)
-        for form in (count_block, coefficient_block, simplex_block):
+        for form in (count_block, simplex_block, coefficient_block):
             if isinstance(found, str):
                 other = form(structure, block, columns)
                 found = found if isinstance(other, str) else other

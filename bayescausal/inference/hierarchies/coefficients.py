@@ -39,12 +39,14 @@ from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.hierarchies.affine_map import affine_map
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
+from bayescausal.inference.hierarchies.one_grouping import grouped
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.annotations import Array
+    from bayescausal.inference.hierarchies.one_grouping import GroupedPosterior
     from bayescausal.inference.hierarchies.parts import Equation, Hierarchy
     from bayescausal.inference.hierarchies.scale_map import ScaleMap
 
@@ -176,9 +178,16 @@ class CoefficientBlock:
             If the density of the scales has a shape that the draws would not cover.
         """
         rng = np.random.default_rng(seed)
-        posterior = _Posterior(self.hierarchy, statistics)
+        posterior: GroupedPosterior | _Posterior | None = self._grouped(statistics)
+        posterior = posterior or _Posterior(self.hierarchy, statistics)
         points = draw_density(posterior.log_density, posterior.map.starts, size, rng)
         return posterior.draw(points, rng)
+
+    def _grouped(self, statistics: CoefficientStatistics) -> GroupedPosterior | None:
+        """Return the posterior by classes of groups, where it has that form."""
+        made = self.hierarchy.map.at(statistics.given)
+        sums = [s.about(s.fitted()) for s in statistics.sums]
+        return grouped(self.hierarchy, made, affine_map(made, self.hierarchy.shapes), sums)
 
 
 def _sums_of(

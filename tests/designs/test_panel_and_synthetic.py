@@ -1,0 +1,128 @@
+"""Panels by the g-formula, synthetic controls: published numbers, and tables that are refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayescausal as bc
+from bayescausal.designs.synthetic_control.least_squares import simplex_weights
+from bayescausal.types import BayesCausalError
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "california_prop99.csv"
+
+# Hernan and Robins, What If, table 20.1: a0, l1, a1, number, mean outcome.
+TABLE = [
+    (0, 0, 0, 2400, 84),
+    (0, 0, 1, 1600, 84),
+    (0, 1, 0, 2400, 52),
+    (0, 1, 1, 9600, 52),
+    (1, 0, 0, 4800, 76),
+    (1, 0, 1, 3200, 76),
+    (1, 1, 0, 1600, 44),
+    (1, 1, 1, 6400, 44),
+]
+
+
+def what_if(share=1):
+    parts = []
+    for a0, l1, a1, n, y in TABLE:
+        size = n // share
+        noise = np.resize([10.0, -10.0], size)
+        parts.append(pd.DataFrame({"a0": a0, "l1": l1, "a1": a1, "y": y + noise}, range(size)))
+    wide = pd.concat(parts, ignore_index=True)
+    first = pd.DataFrame({"id": wide.index, "t": 0, "l": 0, "a": wide["a0"], "y": np.nan})
+    second = pd.DataFrame(
+        {"id": wide.index, "t": 1, "l": wide["l1"], "a": wide["a1"], "y": wide["y"]}
+    )
+    return pd.concat([first, second]), wide
+
+
+def test_treatment_confounder_feedback_is_adjusted_for():
+    long, wide = what_if(share=100)
+    d = bc.designs.panel(long, "y", "a", unit="id", time="t", covariates="l")
+    # the parameters of the table itself: logits of its shares, its means
+    logit = lambda p: float(np.log(p / (1 - p)))  # noqa: E731
+    truth = {
+        "b_a_0_Intercept": 0.0,
+        "b_l_1_Intercept": logit(0.75),
+        "b_l_1_a_0": logit(0.5) - logit(0.75),
+        "b_a_1_Intercept": logit(0.4),
+        "b_a_1_l_1": logit(0.8) - logit(0.4),
+        "b_a_1_a_0": 0.0,
+        "b_y_1_Intercept": 84.0,
+        "b_y_1_l_1": -32.0,
+        "b_y_1_a_0": -8.0,
+        "b_y_1_a_1": 0.0,
+        "sigma_y_1": 10.0,
+    }
+    known = bc.truth(d.model, truth, d.data)
+    effect = bc.estimate(known, d.effects["ATE"])
+    assert float(effect.mean()) == pytest.approx(0.0, abs=1e-9)
+    naive = wide.groupby(["a0", "a1"])["y"].mean()
+    assert naive[1, 1] - naive[0, 0] < -5
+    table = d.checks["naive"](known)
+    assert table.loc["regression, with covariates", "effect"] == pytest.approx(-8.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.iloc[:-1], "units lack periods"),
+        (lambda f: pd.concat([f, f.iloc[:1]]), "have several rows"),
+        (lambda f: f.assign(a=1), "does not vary"),
+        (lambda f: f.rename(columns={"a": "A"}), "'a' is not a column"),
+    ],
+)
+def test_bad_panels_are_refused(change, said):
+    long, _ = what_if(share=800)
+    with pytest.raises(BayesCausalError, match=said):
+        bc.designs.panel(change(long), "y", "a", unit="id", time="t", covariates="l")
+
+
+def test_proposition_99():
+    if not SHARED.exists():
+        pytest.skip("data not there")
+    data = pd.read_csv(SHARED)
+    d = bc.designs.synthetic_control(
+        data, "PacksPerCapita", "State", "Year", treated="California", start=1989
+    )
+    wide = data.pivot(index="State", columns="Year", values="PacksPerCapita")
+    y, pool = wide.loc["California"].to_numpy(), wide.drop("California").to_numpy()
+    w = simplex_weights(y[:19], pool[:, :19])
+    gap = y - w @ pool
+    assert gap[19:].mean() == pytest.approx(-19.61966, abs=0.2)  # published, with a small ridge
+    assert gap[-1] == pytest.approx(-26.597, abs=0.05)
+    fit = bc.fit(d, seed=1, progressbar=False)
+    assert set(fit.methods.values()) == {"simplex (coefficients integrated out)"}
+    effect = bc.estimate(fit, d.effects["ATT"])
+    lower, upper = effect.interval()
+    assert lower < -19.61966 < upper
+    # a posterior mean is nearer to even weights, and so to the -27.3 of the donors' mean
+    assert float(effect.mean()) == pytest.approx(-19.61966, abs=2.5)
+    total = bc.estimate(fit, d.effects["cumulative"])
+    assert float(total.mean()) == pytest.approx(12 * float(effect.mean()))
+    placebo = d.checks["placebo_space"](fit)
+    assert len(placebo) == 39
+    assert placebo["p_value"].count() == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"treated": "z"}, "'z' is no unit"),
+        ({"start": 40}, "No time of the table is at or after"),
+        ({"start": 1}, "1 time of the table lies before|nothing to match"),
+        ({"donors": ["b"]}, "There is 1 donor"),
+        ({"concentration": 0}, "concentration=0"),
+    ],
+)
+def test_bad_series_are_refused(options, said):
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"u": np.repeat(list("abcd"), 8), "t": np.tile(range(8), 4)})
+    data["y"] = rng.normal(size=32)
+    with pytest.raises(BayesCausalError, match=said):
+        bc.designs.synthetic_control(
+            data, "y", "u", "t", **({"treated": "a", "start": 5} | options)
+        )

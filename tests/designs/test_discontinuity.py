@@ -1,4 +1,4 @@
-"""Discontinuities: published jumps, least squares beside, tables that are refused, checks that see."""
+"""Discontinuities: published jumps, least squares beside, tables refused, checks that see."""
 
 from __future__ import annotations
 

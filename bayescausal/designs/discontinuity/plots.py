@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from bayescausal.figures.style import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import xarray as xr
     from matplotlib.axes import Axes
 
     from bayescausal.designs.discontinuity.model import Form
@@ -89,7 +90,7 @@ def _curve(fit: Fit, window: Window, form: Form, side: int, at: np.ndarray) -> p
     world = None if form.kink else {form.rule: side}
     question = Expected(window.outcome, do=world, population=units, by=window.running)
     effect = estimate(fit, question)
-    bounds = effect.interval()
+    bounds = cast("xr.DataArray", effect.interval())
     table = pd.DataFrame(
         {
             "mean": effect.draws.mean(("chain", "draw")).to_numpy(),

@@ -111,3 +111,9 @@ def test_examples_are_frozen_and_fresh(make):
     assert example.name in repr(example)
     assert example.source
     assert {example.treatment, example.outcome} <= set(graph_of(example.model))
+
+
+def test_the_controls_of_the_job_training():
+    with pytest.raises(ValueError, match="Did you mean 'survey'"):
+        datasets.job_training("surveys")
+    assert [len(datasets.job_training(c)) for c in ("survey", "experiment")] == [614, 445]

@@ -1,11 +1,13 @@
 """Worlds with known answers, to learn on and to test against.
 
 Each dataset is a function without required arguments that returns an :class:`Example`: a
-PyMC model, its data or its true parameters, and the numbers a right analysis must find.
+PyMC model, its data or its true parameters, and the numbers a right analysis must find;
+:func:`job_training` returns a table, whose right answer an experiment gave.
 
 ==========================  ====================================================
 :func:`coating`             simulated: a confounded continuous outcome
 :func:`kidney_stones`       700 patients (1986): Simpson's paradox
+:func:`job_training`        614 men (1978): an observational study beside an experiment
 ==========================  ====================================================
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 from bayescausal.datasets.coating import coating
 from bayescausal.datasets.example import Example
+from bayescausal.datasets.job_training import job_training
 from bayescausal.datasets.kidney_stones import kidney_stones
 
-__all__ = ["Example", "coating", "kidney_stones"]
+__all__ = ["Example", "coating", "job_training", "kidney_stones"]

@@ -2,8 +2,8 @@ r"""Units at times: what every design over a panel needs of its table.
 
 A *panel* has one row per unit and time, *repeated cross-sections* many: people of a state, say,
 asked in every year. Times are ordered and counted as periods 0, 1, 2, ...; rows in another order
-are sorted. A unit that lacks a period changes who is compared with whom from one period to the next,
-and a period that nobody has makes "one period later" two different things: both are refused unless
+are sorted. A unit that lacks a period changes who is compared with whom from one period to the
+next, and a period that nobody has makes "one period later" two different things: both are refused unless
 the caller says that they are missing for no reason that matters [1]_.
 
 References
@@ -15,6 +15,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -206,7 +207,7 @@ def _refuse_uneven(times: Sequence[Any], name: str) -> None:
     steps = np.array(
         [
             (b - a).total_seconds() if isinstance(b, pd.Timestamp) else float(b) - float(a)
-            for a, b in zip(times, times[1:], strict=False)
+            for a, b in pairwise(times)
         ]
     )
     wide = np.flatnonzero(steps > UNEVEN * steps.min())

@@ -185,6 +185,12 @@ def _explained(
     notes = list(effect.notes)
     if decided is not None and not decided:
         notes.append(_unidentified(fit, estimand, effect, decided, seed))
+    notes += [
+        f"The equation of {each.equation} reads the noise of {each.of}, {each.of} minus its own "
+        f"mean: it keeps the value that each unit has, and is no effect of {each.of}."
+        for each in fit.structure.noise_readers
+        if each.of in estimand.treatments
+    ]
     notes += support_notes(fit, estimand)
     notes += whole_note(fit.structure, estimand.treatments)
     which = told(fit, asked_records(estimand))

@@ -6,6 +6,17 @@ from .doubly_robust.aipw import AIPW as AIPW
 from .doubly_robust.tmle import TMLE as TMLE
 from .estimator import Estimator as Estimator
 from .estimator import EstimatorWarning as EstimatorWarning
+
+# effects as functions of covariates
+from .learners.bayesian_causal_forest import BCF as BCF
+from .learners.causal_forest import CausalForest as CausalForest
+from .learners.domain_adaptation import DomainAdaptation as DomainAdaptation
+from .learners.double_machine_learning import DML as DML
+from .learners.dr_learner import DRLearner as DRLearner
+from .learners.r_learner import RLearner as RLearner
+from .learners.s_learner import SLearner as SLearner
+from .learners.t_learner import TLearner as TLearner
+from .learners.x_learner import XLearner as XLearner
 from .matching.matching import Matching as Matching
 
 # models of outcome and treatment

@@ -167,10 +167,10 @@ class Estimator:
                 f"{label} gives the difference of two means and not the means.",
                 expected='scale="difference".',
             )
+        others = int((problem.arm < 0).sum())
         dosed = self.takes_doses and problem.dose is not None and problem.group == "all"
-        if not dosed:
+        if not dosed or not others:
             problem.refuse_arms()
-            others = int((problem.arm < 0).sum())
             if others and not self.other_levels and problem.group in ("all", "overlap"):
                 raise EstimandError(
                     f"{label} compares two arms, and {others:,} of {problem.n:,} {problem.units} "

@@ -23,11 +23,20 @@ KNOWN: dict[str, tuple[str, str]] = {
     "matching": ("matching.matching", "Matching"),
     "aipw": ("doubly_robust.aipw", "AIPW"),
     "tmle": ("doubly_robust.tmle", "TMLE"),
+    "s_learner": ("learners.s_learner", "SLearner"),
+    "t_learner": ("learners.t_learner", "TLearner"),
+    "x_learner": ("learners.x_learner", "XLearner"),
+    "domain_adaptation": ("learners.domain_adaptation", "DomainAdaptation"),
+    "r_learner": ("learners.r_learner", "RLearner"),
+    "dr_learner": ("learners.dr_learner", "DRLearner"),
+    "dml": ("learners.double_machine_learning", "DML"),
+    "causal_forest": ("learners.causal_forest", "CausalForest"),
+    "bcf": ("learners.bayesian_causal_forest", "BCF"),
     "two_stage_least_squares": ("without_back_door.two_stage", "TwoStageLeastSquares"),
     "front_door": ("without_back_door.front_door", "FrontDoor"),
 }
 #: The panel where adjustment identifies the effect.
-PANEL = ("regression", "standardization", "ipw", "matching", "aipw", "tmle")
+PANEL = ("regression", "standardization", "stratified", "ipw", "matching", "aipw", "tmle")
 
 
 def as_estimators(given: object) -> list[Estimator]:

@@ -127,7 +127,7 @@ def triangulate(
 
 
 def _one(
-    given: Any,
+    given: Fit | GraphLike,
     estimand: Estimand,
     chosen: list[Estimator] | None,
     data: Data | None,
@@ -159,8 +159,8 @@ def _one(
         for name, own in ready.items()
     }
     for name, own in ready.items():
-        for values, each, point in zip(worlds[name], own, points[name], strict=True):
-            if each.centred:  # the error of finitely many draws around a known centre
+        for values, done, point in zip(worlds[name], own, points[name], strict=True):
+            if done.centred:  # the error of finitely many draws around a known centre
                 values += point - values.mean()
     answers = {
         name: Answered(

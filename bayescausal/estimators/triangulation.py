@@ -15,8 +15,15 @@ from bayescausal.draws.digits import rows_text
 from bayescausal.draws.summary import interval_columns
 from bayescausal.estimators.explain.agreement import agreement
 from bayescausal.estimators.explain.balance import differences, weight_summary
+from bayescausal.estimators.explain.conditional import (
+    benefit,
+    conditional_effects,
+    gates,
+    losses_of,
+)
 from bayescausal.estimators.explain.pictures import draw
 from bayescausal.estimators.explain.words import tell
+from bayescausal.figures.forest import plot_forest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +108,7 @@ class Triangulation:
         share of an arm that one unit carries; ``balance``, the largest standardised difference
         that is left. NaN where it has no weights. With ``by`` a row for each subgroup.
         """
-        rows = {}
+        rows: dict[Any, dict[str, Any]] = {}
         for name, each in self.answers.items():
             summary = each.effect.summary()
             low, high = interval_columns(0.94)
@@ -150,6 +157,53 @@ class Triangulation:
             if each.prepared[0].weights is not None:
                 found[name] = differences(self.problem, each.prepared[0].weights)
         return pd.DataFrame(found)
+
+    @cached_property
+    def conditional_effects(self) -> pd.DataFrame:
+        """The effect at each unit's covariates: a row a unit, a column an estimator that has one.
+
+        Of learners, each predicted by models of the other folds; of models of the outcome, the
+        difference of their predictions.
+        """
+        return conditional_effects(self)
+
+    def gates(self, name: str, groups: int = 5) -> pd.DataFrame:
+        """Return the average effect of groups of units by the effect that a learner predicts.
+
+        Parameters
+        ----------
+        name : str
+            The estimator whose effects sort the units.
+        groups : int
+
+        Returns
+        -------
+        DataFrame
+            One row a group, the smallest predicted effects first: units, predicted effect, and
+            mean, sd and interval of the average of doubly robust scores.
+        """
+        return gates(self, name, groups)
+
+    def benefit(self, name: str) -> pd.DataFrame:
+        """Return what treating the units with the largest predicted effects gains (Qini curve).
+
+        Parameters
+        ----------
+        name : str
+            The estimator whose effects sort the units.
+
+        Returns
+        -------
+        DataFrame
+            Index: share treated. Mean and interval of the gain per unit over treating nobody, by
+            doubly robust scores; the last row, named ``"RATE"``, is the area beyond random
+            assignment.
+        """
+        return benefit(self, name)
+
+    def losses(self) -> pd.DataFrame:
+        """Return the R-loss and the DR-loss of all conditional effects: the smaller the better."""
+        return losses_of(self)
 
     def sentence(self) -> str:
         """Say whether the estimators agree, and if not, which reading fits.
@@ -230,6 +284,4 @@ class Triangulations(list[Triangulation]):
         """Draw the answers to all questions; other kinds are about the first."""
         if len(self) == 1 or kind != "forest":
             return self[0].plot(kind, ax, **options)
-        from bayescausal.figures.forest import plot_forest
-
         return plot_forest(self.effects, ax=ax, **options)

@@ -20,6 +20,7 @@ from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.means import mean_of
 from bayescausal.model.structure.integer_roles import is_number
+from bayescausal.model.structure.own_noise import differences
 from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
 
 if TYPE_CHECKING:
@@ -194,12 +195,15 @@ class Builder:
         roots = [variable] if parts or not random else list(variable.owner.inputs)
         return [self.named[v] for v in self._leaves(roots, inside=[variable]) if v in self.named]
 
-    def _leaves(self, roots: Iterable[Variable], inside: Iterable[Variable]) -> list[Variable]:
+    def _leaves(
+        self, roots: Iterable[Variable], inside: Iterable[Variable], stops: Iterable[Variable] = ()
+    ) -> list[Variable]:
         """Return the named variables and unit lengths that expressions end at, in a fixed order.
 
-        The walk goes through the variables `inside`, which are the expressions themselves.
+        The walk goes through the variables `inside`, which are the expressions themselves, and not
+        beyond `stops`.
         """
-        within, seen, found = set(inside), set(), []
+        within, seen, found = set(inside), set(stops), []
         stack = list(roots)
         while stack:
             top = stack.pop()
@@ -245,8 +249,8 @@ class Builder:
         value = rule.forward(noise)
         doubtful = doubtful_parameters(rv) if is_discrete(rv) else []
         if not doubtful:
-            return self.substitute([value], world)[0]
-        value, *doubtful = self.substitute([value, *doubtful], world)
+            return self.substitute([value], world, of=name)[0]
+        value, *doubtful = self.substitute([value, *doubtful], world, of=name)
         above = [i.variable for i in self.inputs.values() if i.kind == "noise"]
         noises = sorted(inputs_of([value, *doubtful]) & set(above), key=above.index)
         found: Variable = Defined(name, len(doubtful))(value, *doubtful, *noises)
@@ -263,19 +267,39 @@ class Builder:
     def _equation(self, name: str, world: str) -> Variable:
         """Return a Deterministic's expression with its parents in a world."""
         variable = self.structure.variable(name)
-        return self.substitute([variable], world, inside=True)[0]
+        return self.substitute([variable], world, inside=True, of=name)[0]
 
     def substitute(
-        self, expressions: Sequence[Variable], world: str, *, inside: bool = False
+        self, expressions: Sequence[Variable], world: str, *, inside: bool = False, of: str = ""
     ) -> list[Variable]:
-        """Put the values of a world in the place of the variables that expressions name."""
+        """Put the values of a world in the place of the variables that expressions name.
+
+        ``of``: the variable whose equation they are.
+        """
+        noise = self._noise_of_others(expressions, world, of)
+        leaves = self._leaves(expressions, expressions if inside else (), noise)
         replace = {
             leaf: self.length(self.lengths[leaf])
             if leaf in self.lengths
             else self.value(self.named[leaf], world)
-            for leaf in self._leaves(expressions, inside=expressions if inside else ())
+            for leaf in leaves
         }
-        return replaced(expressions, replace)
+        return replaced(expressions, {**replace, **noise})
+
+    def _noise_of_others(
+        self, expressions: Sequence[Variable], world: str, of: str
+    ) -> dict[Variable, Variable]:
+        """Return what stands for the noise of other variables, before anything is set."""
+        found: dict[Variable, Variable] = {}
+        for each in self.structure.noise_readers:
+            below = self.structure.deterministics
+            if each.equation != of and of not in below:
+                continue
+            variable = self.structure.variable(each.of)
+            for spot, mean in differences(expressions, variable, each.means).items():
+                [own] = self.substitute([mean], world, inside=mean in self.named)
+                found[spot] = self.natural(each.of, world) - own
+        return found
 
     # -- interventions
 
@@ -356,9 +380,9 @@ class Builder:
             exact = request.event.of_law(rv)
             if exact is None:
                 return request.event.of_draw(value)
-            return self.substitute([exact], world)[0]
+            return self.substitute([exact], world, of=name)[0]
         exact = mean_of(rv)
-        return value if exact is None else self.substitute([exact], world)[0]
+        return value if exact is None else self.substitute([exact], world, of=name)[0]
 
     def _is_law(self, name: str, world: str) -> bool:
         """Whether a variable is drawn from its own law in a world."""

@@ -267,6 +267,6 @@ def _probability(child: Builder, key: tuple[str, str], value: int, request: Requ
     name, world = key
     rv = child.structure.variable(name)
     where = world if world in child.worlds else _untouched(child, name)
-    [p] = child.substitute([_chance(rv, value)], where)
+    [p] = child.substitute([_chance(rv, value)], where, of=name)
     own, wanted = list(child.dims_of(name)), list(child._result_dims(request))
     return p.dimshuffle([own.index(d) if d in own else "x" for d in wanted])

@@ -32,6 +32,7 @@ from bayescausal.reporting.contents import method, sections, study, trust
 from bayescausal.reporting.contents.answers import answers
 from bayescausal.reporting.contents.material import Material
 from bayescausal.reporting.contents.naive import beside
+from bayescausal.reporting.contents.other_ways import other_ways
 from bayescausal.reporting.decision import PROB, UNKNOWN
 from bayescausal.reporting.files import check_path, write_text
 from bayescausal.reporting.page.blocks import Bullets, Section, Text
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bayescausal.draws.check import Check
+    from bayescausal.estimators.estimator import Estimator
     from bayescausal.inference.record import Fit
 
 __all__ = ["Report", "report"]
@@ -103,6 +105,7 @@ def report(
     title: str | None = None,
     rope: tuple[float, float] | Sequence[tuple[float, float] | None] | None = None,
     truth: Mapping[str, Any] | None = None,
+    triangulate: bool | Sequence[Estimator | str] = False,
     seed: int | None = None,
     progressbar: bool = True,
 ) -> Report:
@@ -130,6 +133,9 @@ def report(
         the place of the value of no effect in the decision.
     truth : mapping of str to float, optional
         The true parameters, where known: true effects are shown beside the estimates.
+    triangulate : bool or sequence of Estimator or str, default False
+        Whether other estimators are asked the same, as by :func:`bayescausal.triangulate`; or
+        which of them. A question that they have no answer to gets a line with the reason.
     seed : int, optional
         Of the noise. Default: the fit's.
     progressbar : bool, default True
@@ -202,6 +208,7 @@ def report(
         *study.design_section(fit, tables),
         sections.data(material),
         answers(material),
+        *([] if triangulate is False else [other_ways(material, triangulate, used)]),
         sections.parameters(material),
         trust.section(outcomes),
         method.section(material, outcomes, used),

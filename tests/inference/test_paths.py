@@ -324,7 +324,7 @@ def test_the_density_of_the_scales_is_that_of_a_kalman_filter(name):
 @pytest.mark.parametrize("name", list(MODELS))
 def test_what_is_drawn_back_has_the_mean_and_covariance_of_the_smoother(name):
     data = table()
-    made, sampler = posterior_of(model_of(name), data)
+    made, _ = posterior_of(model_of(name), data)
     points = np.repeat(points_of(made, 1, seed=3), 20_000, axis=0)
     space, states = MODELS[name][1](values_at(made, points[:1], 0), data["x"].to_numpy())
     space = fixed(space, data["x"], 1.5)
@@ -409,17 +409,17 @@ def test_the_length_is_that_of_the_data_and_not_of_the_model():
             "level", sigma=pm.HalfNormal("s", 1), init_dist=pm.Normal.dist(0, 3), dims="t"
         )
         pm.Normal("y", level + pm.Normal("b") * x, pm.HalfNormal("sigma", 1), dims="t")
-    refitter = bc.Refitter(model, ["y"], draws=50, chains=2)
+    refitter = bc.Refitter(model, ["y"], draws=250)
     for times in (20, 25):
         fit = refitter.fit(table(times=times), seed=1)
         assert fit.posterior["level"].sizes["t"] == times
         assert set(fit.methods.values()) == {EXACT}
-        again = bc.fit(model, table(times=times), draws=50, chains=2, seed=1, progressbar=False)
+        again = bc.fit(model, table(times=times), draws=250, seed=1, progressbar=False)
         assert np.array_equal(again.posterior["level"], fit.posterior["level"])
 
 
 @pytest.mark.parametrize(
-    "start, step",
+    ("start", "step"),
     [
         (lambda: pm.Cauchy.dist(0, 1), lambda: pm.Normal.dist(0, 1)),
         (lambda: pm.Normal.dist(0, 1), lambda: pm.StudentT.dist(4)),

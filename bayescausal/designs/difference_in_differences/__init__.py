@@ -12,7 +12,8 @@ the outcome of every cohort would have moved as that of the units compared with.
 
 .. math::
 
-   y_{it} = a_{g(i)} + u_i + b_t + \tau_{g(i),t}\, d_{it} + \lambda_{g(i),t}\,(1 - d_{it}) + e_{it} ,
+   y_{it} = a_{g(i)} + u_i + b_t + \tau_{g(i),t}\, d_{it}
+            + \lambda_{g(i),t}\,(1 - d_{it}) + e_{it} ,
 
 with one effect :math:`\tau` for each cohort and time, so that no unit already treated serves as a
 control of another: a single coefficient on :math:`d` would be an average of the :math:`\tau` with

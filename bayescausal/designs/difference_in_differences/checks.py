@@ -173,7 +173,6 @@ def _link(family: str, mean: float) -> tuple[float, float]:
 
 def _pretrends(equation: Equation, fit: Fit) -> pd.DataFrame:
     """Return the deviations before treatment, and all of them together in the last row."""
-    found = equation.cohorts
     table = differences(equation)
     table = table[table["event_time"] < 0].reset_index(drop=True)
     if not len(table):
@@ -254,7 +253,7 @@ def _two_way(equation: Equation, fit: Fit) -> pd.DataFrame:
     }
     average = {
         "cell": "ATT",
-        "effect": float(rows["effect"] @ rows["weight_ATT"]),
+        "effect": float(draws.mean(axis=0) @ _shares(equation, cells)),
         "weight_ATT": rows["weight_ATT"].sum(),
     }
     return pd.concat([rows, pd.DataFrame([average, last])], ignore_index=True)

@@ -1,7 +1,7 @@
 r"""Who is treated from when on: cohorts, event times, and the cells of cohorts and times.
 
-A *cohort* is the set of units that are first treated at one time :math:`g`; the *event time* of a row
-is :math:`t - g` in periods, 0 in the first treated one. Treatment is absorbing: a unit that is
+A *cohort* is the set of units that are first treated at one time :math:`g`; the *event time* of a
+row is :math:`t - g` in periods, 0 in the first treated one. Treatment is absorbing: a unit that is
 treated stays so. Whoever is treated in the first period shows nothing of itself untreated.
 """
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayescausal.designs.difference_in_differences.cohorts import Cohorts
 from bayescausal.designs.table import refuse_names
 from bayescausal.types import DataError
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pymc as pm
+
+    from bayescausal.designs.difference_in_differences.cohorts import Cohorts
 
 __all__ = ["CELL", "COHORT", "EVENT", "LEAD", "Equation", "compared", "equation_of"]
 
@@ -101,7 +102,8 @@ class Equation:
         times = self._times()
         columns[self.time] = pd.Categorical([times[p] for p in found.table.period], times)
         columns[self.treated] = found.treated
-        terms, own = [COHORT, self.time], {}
+        terms = [COHORT, self.time]
+        own: dict[str, Any] = {}
         if self.leads.any():
             names, levels = self.cell(self.leads)
             columns[LEAD] = pd.Categorical(names, levels)
@@ -204,8 +206,8 @@ def compared(cohorts: Cohorts, control: str) -> tuple[Cohorts, str]:
     n = int((~rows).sum())
     return left, (
         f" From {labels[cut]} on everybody is treated"
-        f"{' or expects to be' if cohorts.anticipation else ''}: these {n:,} rows are left out, and "
-        f"those first treated at {labels[last]} are compared with."
+        f"{' or expects to be' if cohorts.anticipation else ''}: these {n:,} rows are left out, "
+        f"and those first treated at {labels[last]} are compared with."
     )
 
 

@@ -62,12 +62,13 @@ def event_study(equation: Equation, fit: Fit) -> pd.DataFrame:
     before = differences(equation)
     before = before[(before["event_time"] < 0) & ~before["event_time"].isin(list(model))]
     sizes = {found.label[s]: int((found.start == s).sum()) for s in found.starts}
-    for e, rows_of in before.groupby("event_time"):
+    for e in sorted(set(before["event_time"].tolist())):
+        rows_of = before[before["event_time"] == e]
         weight = rows_of["cohort"].map(sizes).to_numpy(dtype=float)
         weight = weight / weight.sum()
         middle = float(weight @ rows_of["difference"])
         half = 1.881 * float(np.sqrt((weight**2) @ (rows_of["se"].to_numpy() ** 2)))
-        parts[int(e)] = (middle, middle - half, middle + half)
+        parts[e] = (middle, middle - half, middle + half)
     parts[-1 - found.anticipation] = (0.0, 0.0, 0.0)
     table = pd.DataFrame.from_dict(parts, orient="index", columns=["mean", "lower", "upper"])
     return table.assign(in_model=[e in model for e in table.index]).sort_index()

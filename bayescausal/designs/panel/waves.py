@@ -92,7 +92,12 @@ class Waves:
         return out
 
     def _add(
-        self, out: dict[str, str], column: str, t: int, more: list[str], also: list[str] | None = None
+        self,
+        out: dict[str, str],
+        column: str,
+        t: int,
+        more: list[str],
+        also: list[str] | None = None,
     ) -> None:
         name = self.name(column, t)
         if name is None:
@@ -150,7 +155,7 @@ class Waves:
         for label, rule in regimes.items():
             if label in found:
                 raise DataError(f"regimes= names {label!r}, which is an effect of the design.")
-            world = {d: self._rule(rule, t) for t, d in zip(self.at(self.treatment), doses)}
+            world = {d: self._rule(rule, t) for t, d in zip(self.at(self.treatment), doses, strict=False)}
             found[label] = Contrast(y, world, never)
         return found
 
@@ -215,7 +220,9 @@ def waves_of(table: PanelTable, waves: Waves, missing: str) -> Waves:
     frame, said = _whole(frame, missing, table)
     for column in [c for c in frame.columns if set(frame[c].dropna().unique().tolist()) <= {0, 1}]:
         frame[column] = frame[column].astype(int)
-    unknown = [c for c in waves.families if c not in (*waves.covariates, waves.treatment, waves.outcome)]
+    unknown = [
+        c for c in waves.families if c not in (*waves.covariates, waves.treatment, waves.outcome)
+    ]
     if unknown:
         raise DataError(
             f"families= names {unknown[0]!r}.",

@@ -34,7 +34,7 @@ from bayescausal.estimators.doubly_robust.influence import (
 from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
 from bayescausal.estimators.nuisance.outcome import response
 from bayescausal.estimators.nuisance.propensity import propensity
-from bayescausal.estimators.weighting.balancing import arm_weights, weighted_arms
+from bayescausal.estimators.weighting.balancing import unit_weights, weighted_arms
 from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ class AIPW(Estimator):
         The model of the treatment.
     folds : int
         A learner predicts the folds that it was not fitted to; 1: its own.
-    interactions : bool
-        Whether the outcome has a model in each arm, or one with a coefficient of the treatment.
+    interactions : bool, optional
+        Whether the outcome has a model in each arm, or one that reads the treatment. Default: one,
+        with a coefficient of the treatment, for "linear" and "logistic"; of a learner, each arm.
 
     References
     ----------
@@ -77,13 +78,16 @@ class AIPW(Estimator):
     outcome: Any = "auto"
     treatment: Any = "logistic"
     folds: int = 5
-    interactions: bool = True
+    interactions: bool | None = None
 
     def prepared(self, problem: Problem) -> Prepared:
         """Return the corrected averages, ready for any weights."""
         chance = propensity(problem, self.treatment, self.folds)
         refuse_no_overlap(problem, chance.point, problem.group)
-        model = response(problem, self.outcome, together=not self.interactions, folds=self.folds)
+        apart = not isinstance(self.outcome, str) if self.interactions is None else (
+            self.interactions
+        )  # fmt: skip
+        model = response(problem, self.outcome, together=not apart, folds=self.folds)
 
         def draw(weights: np.ndarray) -> np.ndarray:
             fitted = model.under(weights)
@@ -95,7 +99,7 @@ class AIPW(Estimator):
                 found.append(fitted.total(k, own) / own.sum(axis=1) + left / total)
             return np.stack(found)
 
-        point = sum(arm_weights(problem, chance.point, problem.group))
+        point = unit_weights(problem, chance.point, problem.group)
         refits = model.refits and chance.refits
         text = self.draws_text(
             problem,

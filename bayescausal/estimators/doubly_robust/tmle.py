@@ -34,7 +34,7 @@ from bayescausal.estimators.doubly_robust.influence import (
 from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
 from bayescausal.estimators.nuisance.outcome import response
 from bayescausal.estimators.nuisance.propensity import propensity
-from bayescausal.estimators.weighting.balancing import arm_weights, weighted_arms
+from bayescausal.estimators.weighting.balancing import unit_weights, weighted_arms
 from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
 from bayescausal.types import DataError
 
@@ -60,8 +60,9 @@ class TMLE(Estimator):
         The model of the treatment.
     folds : int
         A learner predicts the folds that it was not fitted to; 1: its own.
-    interactions : bool
-        Whether the outcome has a model in each arm, or one with a coefficient of the treatment.
+    interactions : bool, optional
+        Whether the outcome has a model in each arm, or one that reads the treatment. Default: one,
+        with a coefficient of the treatment, for "linear" and "logistic"; of a learner, each arm.
 
     References
     ----------
@@ -81,13 +82,16 @@ class TMLE(Estimator):
     outcome: Any = "auto"
     treatment: Any = "logistic"
     folds: int = 5
-    interactions: bool = True
+    interactions: bool | None = None
 
     def prepared(self, problem: Problem) -> Prepared:
         """Return the targeted averages, ready for any weights."""
         chance = propensity(problem, self.treatment, self.folds)
         refuse_no_overlap(problem, chance.point, problem.group)
-        model = response(problem, self.outcome, together=not self.interactions, folds=self.folds)
+        apart = not isinstance(self.outcome, str) if self.interactions is None else (
+            self.interactions
+        )  # fmt: skip
+        model = response(problem, self.outcome, together=not apart, folds=self.folds)
         seen = problem.y[problem.arm >= 0]
         low, high = float(seen.min()), float(seen.max())
         if high == low:
@@ -107,7 +111,7 @@ class TMLE(Estimator):
                 found.append(low + (high - low) * (own * moved).sum(axis=1) / own.sum(axis=1))
             return np.stack(found)
 
-        point = sum(arm_weights(problem, chance.point, problem.group))
+        point = unit_weights(problem, chance.point, problem.group)
         text = self.draws_text(
             problem,
             REFITTED if model.refits and chance.refits else INFLUENCE,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.estimators.nuisance.folds import folds_of, splits
 from bayescausal.estimators.nuisance.outcome import response
 from bayescausal.estimators.nuisance.propensity import propensity
 from bayescausal.figures.checks.overlap import plot_chances
@@ -76,8 +77,6 @@ def draw(found: Triangulation, kind: str, ax: Axes | None, **options: Any) -> Ax
 
 def held_out(problem: Problem) -> np.ndarray:
     """Return the outcome predicted at each unit's own level by models fitted to other folds."""
-    from bayescausal.estimators.nuisance.folds import folds_of, splits
-
     found = np.empty(problem.n)
     for seen, asked in splits(folds_of(problem, FOLDS)):
         weights = np.zeros((1, problem.n))

@@ -13,7 +13,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -22,7 +22,18 @@ from scipy.spatial import cKDTree
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["greedy", "nearest", "searched"]
+__all__ = ["Search", "greedy", "nearest", "searched"]
+
+
+class Search(Protocol):
+    """A search for the nearest, as scikit-learn's NearestNeighbors."""
+
+    def fit(self, x: np.ndarray, /) -> Self:
+        """Take the points among which it searches."""
+
+    def kneighbors(self, x: np.ndarray, /, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return distances and places of the nearest."""
+
 
 #: Further points that are looked at, since some may be equally near.
 MORE = 8
@@ -97,7 +108,7 @@ def greedy(
 
 
 def searched(
-    points: np.ndarray, others: np.ndarray, k: int, search: Any, caliper: float = np.inf
+    points: np.ndarray, others: np.ndarray, k: int, search: Search, caliper: float = np.inf
 ) -> csr_array:
     """Return the matches by a search of one's own: an object with ``fit`` and ``kneighbors``."""
     distance, found = search.fit(others).kneighbors(points, n_neighbors=k)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,15 @@ from bayescausal.estimators.nuisance.folds import folds_of, splits
 from bayescausal.types import DataError, EstimandError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike
+
     from bayescausal.estimators.problem.problem import Problem
 
 __all__ = [
+    "Features",
+    "Learner",
     "as_learner",
     "chances_of",
     "features_of",
@@ -31,6 +37,20 @@ __all__ = [
     "outcomes_of",
     "predicted",
 ]
+
+
+type Features = np.ndarray | pd.DataFrame
+"""What a model is fitted to: columns of numbers, or variables by name."""
+
+
+class Learner(Protocol):
+    """A model that can be fitted and asked, as those of scikit-learn."""
+
+    def fit(self, x: Features, y: np.ndarray, /) -> object:
+        """Fit the model."""
+
+    def predict(self, x: Features, /) -> ArrayLike:
+        """Return predictions."""
 
 
 def need_sklearn(what: str) -> None:
@@ -47,7 +67,7 @@ def need_sklearn(what: str) -> None:
         )
 
 
-def as_learner(model: Any, role: str) -> Any:
+def as_learner(model: object, role: str) -> Learner:
     """Return a model that can be fitted and asked; refuse anything else.
 
     Raises
@@ -61,10 +81,10 @@ def as_learner(model: Any, role: str) -> Any:
             "scikit-learn.",
             remedy="Pass an instance, not a class." if isinstance(model, type) else None,
         )
-    return model
+    return cast("Learner", model)
 
 
-def features_of(problem: Problem, model: Any) -> Any:
+def features_of(problem: Problem, model: Learner) -> Features:
     """Return what a model is fitted to: columns of numbers, or the variables by name."""
     steps = getattr(model, "steps", ())
     if any(type(step).__name__ == "ColumnTransformer" for _, step in steps):
@@ -72,7 +92,7 @@ def features_of(problem: Problem, model: Any) -> Any:
     return problem.x
 
 
-def fitted_model(model: Any, x: Any, y: np.ndarray, where: str, **options: Any) -> Any:
+def fitted_model(model: Learner, x: Features, y: np.ndarray, where: str, **options: Any) -> Learner:
     """Return a fresh copy of a model, fitted; a failure is told by name.
 
     Raises
@@ -82,7 +102,8 @@ def fitted_model(model: Any, x: Any, y: np.ndarray, where: str, **options: Any) 
     """
     own = _ready(_copied(model), x)
     try:
-        return own.fit(x, y, **options)
+        fit: Callable[..., object] = own.fit
+        return cast("Learner", fit(x, y, **options))
     except Exception as error:
         raise DataError(
             f"{type(model).__name__} failed to fit {where}: {error}",
@@ -90,7 +111,7 @@ def fitted_model(model: Any, x: Any, y: np.ndarray, where: str, **options: Any) 
         ) from error
 
 
-def predicted(model: Any, x: Any, *, chance: bool) -> np.ndarray:
+def predicted(model: Learner, x: Features, *, chance: bool) -> np.ndarray:
     """Return the predictions of a fitted model: the chance of 1 where that is asked."""
     if chance and hasattr(model, "predict_proba"):
         found = np.asarray(model.predict_proba(x), dtype=float)
@@ -98,7 +119,7 @@ def predicted(model: Any, x: Any, *, chance: bool) -> np.ndarray:
     return np.asarray(model.predict(x), dtype=float).reshape(len(x))
 
 
-def chances_of(problem: Problem, model: Any, folds: int) -> np.ndarray:
+def chances_of(problem: Problem, model: object, folds: int) -> np.ndarray:
     """Return the propensity by a model, each fold predicted by fits to the others.
 
     Raises
@@ -108,12 +129,12 @@ def chances_of(problem: Problem, model: Any, folds: int) -> np.ndarray:
     DataError
         If it fails, or its chances are none.
     """
-    model = as_learner(model, "treatment")
-    x, t = features_of(problem, model), problem.treated.astype(int)
+    learner = as_learner(model, "treatment")
+    x, t = features_of(problem, learner), problem.treated.astype(int)
     found = np.empty(problem.n)
     for number, (seen, asked) in enumerate(splits(folds_of(problem, folds))):
         where = f"the chance of {problem.treatment}, fold {number + 1}"
-        own = fitted_model(model, _rows(x, seen), t[seen], where)
+        own = fitted_model(learner, _rows(x, seen), t[seen], where)
         found[asked] = predicted(own, _rows(x, asked), chance=True)
     if not np.isfinite(found).all() or found.min() < 0 or found.max() > 1:
         raise DataError(
@@ -124,7 +145,7 @@ def chances_of(problem: Problem, model: Any, folds: int) -> np.ndarray:
     return found
 
 
-def outcomes_of(problem: Problem, model: Any, folds: int, *, together: bool) -> np.ndarray:
+def outcomes_of(problem: Problem, model: object, folds: int, *, together: bool) -> np.ndarray:
     """Return the outcome predicted at both levels ``(2, unit)``, treated first.
 
     Parameters
@@ -137,15 +158,15 @@ def outcomes_of(problem: Problem, model: Any, folds: int, *, together: bool) -> 
     DataError
         If the model fails.
     """
-    model = as_learner(model, "outcome")
-    x, y = features_of(problem, model), problem.y
+    learner = as_learner(model, "outcome")
+    x, y = features_of(problem, learner), problem.y
     found = np.empty((2, problem.n))
     for number, (seen, asked) in enumerate(splits(folds_of(problem, folds))):
         if together:
             known = seen[problem.arm[seen] >= 0]
             where = f"{problem.outcome}, fold {number + 1}"
-            own = fitted_model(model, with_treatment(_rows(x, known), problem.treated[known]),
-                               _target(problem, y[known], model), where)  # fmt: skip
+            own = fitted_model(learner, with_treatment(_rows(x, known), problem.treated[known]),
+                               _target(problem, y[known], learner), where)  # fmt: skip
             for k, level in enumerate((1.0, 0.0)):
                 there = with_treatment(_rows(x, asked), np.full(len(asked), level))
                 found[k, asked] = predicted(own, there, chance=problem.binary)
@@ -153,14 +174,14 @@ def outcomes_of(problem: Problem, model: Any, folds: int, *, together: bool) -> 
         for k, level in enumerate((1, 0)):
             known = seen[problem.arm[seen] == level]
             where = f"{problem.outcome} in the arm {_arm(level)}, fold {number + 1}"
-            own = fitted_model(model, _rows(x, known), _target(problem, y[known], model), where)
+            own = fitted_model(learner, _rows(x, known), _target(problem, y[known], learner), where)
             found[k, asked] = predicted(own, _rows(x, asked), chance=problem.binary)
     if not np.isfinite(found).all():
         raise DataError(f"{type(model).__name__} predicts outcomes that are no finite numbers.")
     return found
 
 
-def with_treatment(x: Any, treated: np.ndarray) -> Any:
+def with_treatment(x: Features, treated: np.ndarray) -> Features:
     """Return features with the treatment in front."""
     column = np.asarray(treated, dtype=float)
     if isinstance(x, pd.DataFrame):
@@ -175,26 +196,26 @@ def _arm(level: int) -> str:
     return "of the treated" if level else "of the untreated"
 
 
-def _target(problem: Problem, y: np.ndarray, model: Any) -> np.ndarray:
+def _target(problem: Problem, y: np.ndarray, model: Learner) -> np.ndarray:
     """Return outcomes as a classifier takes them: whole numbers."""
     return y.astype(int) if problem.binary and hasattr(model, "predict_proba") else y
 
 
-def _rows(x: Any, rows: np.ndarray) -> Any:
+def _rows(x: Features, rows: np.ndarray) -> Features:
     return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]
 
 
-def _copied(model: Any) -> Any:
+def _copied(model: Learner) -> Learner:
     if hasattr(model, "get_params") and importlib.util.find_spec("sklearn") is not None:
-        return importlib.import_module("sklearn.base").clone(model)
+        return cast("Learner", importlib.import_module("sklearn.base").clone(model))
     return copy.deepcopy(model)
 
 
-def _ready(model: Any, x: Any) -> Any:
+def _ready(model: Learner, x: Features) -> Learner:
     """Return the model, behind one that fills empty cells where it does not take them."""
     if isinstance(x, pd.DataFrame) or np.isfinite(x).all():
         return model
-    if importlib.util.find_spec("sklearn") is None:
+    if importlib.util.find_spec("sklearn") is None or not hasattr(model, "__sklearn_tags__"):
         return model
     tags = importlib.import_module("sklearn.utils").get_tags(model)
     if tags.input_tags.allow_nan:
@@ -202,4 +223,5 @@ def _ready(model: Any, x: Any) -> Any:
     filled = importlib.import_module("sklearn.impute").SimpleImputer(
         strategy="median", add_indicator=True
     )
-    return importlib.import_module("sklearn.pipeline").make_pipeline(filled, model)
+    made = importlib.import_module("sklearn.pipeline").make_pipeline(filled, model)
+    return cast("Learner", made)

@@ -11,7 +11,7 @@ model is linear; nothing of the size draws times units is made for them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
@@ -127,7 +127,7 @@ class Response:
 
 
 def response(
-    problem: Problem, model: Any = "auto", *, together: bool = False, folds: int = 5
+    problem: Problem, model: object = "auto", *, together: bool = False, folds: int = 5
 ) -> Response:
     """Return the model of the outcome of a problem.
 

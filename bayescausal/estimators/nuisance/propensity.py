@@ -18,11 +18,12 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
 
+from bayescausal.estimators.nuisance.learners import chances_of
 from bayescausal.estimators.numerics.least_squares import refuse_ties, with_constant
 from bayescausal.estimators.numerics.logistic import LogisticRegressions, logistic_point
 from bayescausal.types import EstimandError
@@ -88,7 +89,7 @@ class Chance:
         return self.problem.remember(key, weights, lambda: model.under(weights)[1])
 
 
-def propensity(problem: Problem, model: Any = "logistic", folds: int = 5) -> Chance:
+def propensity(problem: Problem, model: object = "logistic", folds: int = 5) -> Chance:
     """Return the propensity of a problem.
 
     Parameters
@@ -100,8 +101,6 @@ def propensity(problem: Problem, model: Any = "logistic", folds: int = 5) -> Cha
     """
     form = Logistic() if model == "logistic" else model
     if not isinstance(form, Logistic):
-        from bayescausal.estimators.nuisance.learners import chances_of
-
         return Chance(problem, chances_of(problem, form, folds), None, 0.0)
     penalty = float(form.penalty)
     return problem.once(("chance", penalty), lambda: _logistic(problem, penalty))

@@ -51,7 +51,8 @@ class Standardization(Estimator):
         ``"auto"``: logistic where the outcome is 0 or 1, linear otherwise.
     interactions : bool
         Whether the treatment has an interaction with every column, so that the effect may differ
-        between units; without, of a linear outcome, it is :class:`Regression`.
+        between units, as in :class:`Stratified`; without, of a linear outcome, it is
+        :class:`Regression`.
     folds : int
         A learner predicts the folds that it was not fitted to; 1: its own.
 
@@ -63,8 +64,8 @@ class Standardization(Estimator):
     Examples
     --------
     >>> import bayescausal as bc
-    >>> bc.estimators.Standardization(interactions=False).label()
-    'Standardization(interactions=False)'
+    >>> bc.estimators.Standardization(interactions=True).label()
+    'Standardization(interactions=True)'
     """
 
     name: ClassVar[str] = "standardization"
@@ -74,7 +75,7 @@ class Standardization(Estimator):
     other_levels: ClassVar[bool] = True
 
     outcome: Any = "auto"
-    interactions: bool = True
+    interactions: bool = False
     folds: int = 5
 
     def prepared(self, problem: Problem) -> Prepared:

@@ -94,7 +94,9 @@ class Problem:
     notes : tuple of str
         What was done to the columns.
     rows : ndarray of int
-        Which of all units these are.
+        Which of all units these are, counted in the order of the arms.
+    places : ndarray of int
+        Which row of the data each unit is.
     """
 
     estimand: Estimand
@@ -118,6 +120,7 @@ class Problem:
     binary: bool = False
     notes: tuple[str, ...] = ()
     rows: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    places: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
     _kept: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -199,6 +202,7 @@ class Problem:
             x=self.x[kept],
             table={n: v[kept] for n, v in self.table.items()},
             rows=self.rows[kept],
+            places=self.places[kept],
             within=", ".join(part for part in (self.within, within) if part),
             notes=(*self.notes, *notes),
             _kept={},
@@ -242,7 +246,7 @@ class Problem:
             )
 
 
-def _shown(level: Any) -> str:
+def _shown(level: object) -> str:
     return str(getattr(level, "value", level))
 
 

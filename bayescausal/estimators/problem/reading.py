@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Data, GraphLike
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.effects.estimands.populations import Population
     from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["cells_of", "read_problem"]
@@ -178,6 +179,7 @@ def _problem(
         units=noun,
         binary=binary,
         rows=np.arange(len(y)),
+        places=np.arange(len(y)),
     )
     others = problem.arm < 0
     if others.any() and problem.group in ("treated", "control"):
@@ -203,6 +205,7 @@ def _by_arm(problem: Problem) -> Problem:
         table={n: v[order] for n, v in problem.table.items()},
         clusters=None if problem.clusters is None else problem.clusters[kept],
         rows=np.arange(problem.n),
+        places=problem.places[order],
         _kept={},
     )
 
@@ -339,7 +342,9 @@ def _arms(
     return arm, np.asarray(column, dtype=float), (float(values[0]), float(values[1]))
 
 
-def _clusters(population: Any, table: Mapping[str, np.ndarray], length: int) -> np.ndarray | None:
+def _clusters(
+    population: Population, table: Mapping[str, np.ndarray], length: int
+) -> np.ndarray | None:
     labels = getattr(population, "clusters", None)
     if labels is None:
         return None
@@ -360,7 +365,7 @@ def _clusters(population: Any, table: Mapping[str, np.ndarray], length: int) -> 
 
 
 def _target(
-    population: Any, adjusted: tuple[str, ...], table: Mapping[str, np.ndarray]
+    population: Population, adjusted: tuple[str, ...], table: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray | None, str]:
     """Return the adjusted columns of another table of units, and who they are."""
     if not isinstance(population, Target):

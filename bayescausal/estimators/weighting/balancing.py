@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bayescausal.estimators.nuisance.propensity import Chance
     from bayescausal.estimators.problem.problem import Problem
 
-__all__ = ["arm_weights", "effective_size", "tilt_of", "weighted_arms"]
+__all__ = ["arm_weights", "effective_size", "tilt_of", "unit_weights", "weighted_arms"]
 
 
 def tilt_of(chance: np.ndarray, tilt: str, trim: float = 0.1) -> np.ndarray:
@@ -67,6 +67,12 @@ def arm_weights(
         return odds[0] * own[0], odds[1] * own[1]
     tilted = tilt_of(chance, tilt, trim)
     return tilted / chance * own[0], tilted / (1.0 - chance) * own[1]
+
+
+def unit_weights(problem: Problem, chance: np.ndarray, tilt: str, trim: float = 0.1) -> np.ndarray:
+    """Return the weight of each unit in its arm ``(unit,)``, not divided by their sum."""
+    one, zero = arm_weights(problem, chance, tilt, trim)
+    return np.asarray(one + zero)
 
 
 def weighted_arms(

@@ -26,7 +26,7 @@ import numpy as np
 
 from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
 from bayescausal.estimators.nuisance.propensity import propensity
-from bayescausal.estimators.weighting.balancing import arm_weights, tilt_of, weighted_arms
+from bayescausal.estimators.weighting.balancing import tilt_of, unit_weights, weighted_arms
 from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
 from bayescausal.types import EstimandError, closest
 
@@ -104,7 +104,7 @@ class IPW(Estimator):
         chance = propensity(problem, self.treatment, self.folds)
         tilt = self.weights if self.weights in TILTED else problem.group
         refuse_no_overlap(problem, chance.point, tilt)
-        point = sum(arm_weights(problem, chance.point, tilt, self.trim))
+        point = unit_weights(problem, chance.point, tilt, self.trim)
         for arm, who in ((problem.treated, "treated"), (problem.control, "untreated")):
             if not point[arm].sum() > 0:
                 raise EstimandError(

@@ -101,19 +101,25 @@ def _no_loop(left: str, right: str, arrow: str) -> None:
 
 
 def _joined(graph: nx.DiGraph[str]) -> nx.DiGraph[str]:
-    """Join the columns that have no equation, unless that has been done."""
+    """Join the columns that have no equation, and what shares noise, unless that has been done."""
     if graph.graph.get("joined") or any(joins for _, joins in graph.nodes(data="columns")):
         return _checked(graph)
     columns = sorted(
         n for n, kind in graph.nodes(data="kind") if kind == "data" and not graph.in_degree(n)
     )
-    if len(columns) < 2:
+    arcs = graph.graph.get("arcs", ())
+    if len(columns) < 2 and not arcs:
         return _checked(graph)
     copy: nx.DiGraph[str] = nx.DiGraph(graph)
     copy.graph["joined"] = True
-    root = "<->".join(columns)
-    copy.add_node(root, latent=True, columns=True)
-    copy.add_edges_from((root, name) for name in columns)
+    if len(columns) > 1:
+        root = "<->".join(columns)
+        copy.add_node(root, latent=True, columns=True)
+        copy.add_edges_from((root, name) for name in columns)
+    for left, right in arcs:  # variables that share noise
+        root = latent_name(left, right)
+        copy.add_node(root, latent=True)
+        copy.add_edges_from([(root, left), (root, right)])
     return _checked(copy)
 
 

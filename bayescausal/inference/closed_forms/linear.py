@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.closed_forms.design import Design
 
 
-__all__ = ["LinearBlock", "LinearStatistics"]
+__all__ = ["Diagonal", "LinearBlock", "LinearStatistics"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +248,7 @@ class LinearBlock:
         # About the fit itself, so that draws do not depend on the order of the rows.
         statistics = statistics.about((statistics + self.prior).fitted())
         prior = self.prior.about(statistics.reference)
-        form = _Diagonal(statistics, prior)
+        form = Diagonal(statistics, prior)
         scale = np.ones(size)
         out: dict[str, np.ndarray] = {}
         if self.scalar is not None:
@@ -271,7 +271,7 @@ class LinearBlock:
         return out
 
 
-class _Diagonal:
+class Diagonal:
     """Both quadratic forms in coordinates in which they are diagonal.
 
     With ``P`` the precision of what is known and ``A / g^2`` that of the rows whose noise is not,

@@ -44,8 +44,17 @@ __all__ = ["linear_block"]
 MOST = 1_500
 
 
-def linear_block(structure: Structure, block: Block, columns: Collection[str]) -> LinearBlock | str:
-    """Return a block's exact sampler, or why it is not linear-Gaussian."""
+def linear_block(
+    structure: Structure,
+    block: Block,
+    columns: Collection[str],
+    *,
+    flat: frozenset[str] = frozenset(),
+) -> LinearBlock | str:
+    """Return a block's exact sampler, or why it is not linear-Gaussian.
+
+    `flat` are coefficients whose own laws are left to the caller.
+    """
     unknown = {n: structure.variable(n) for n in block.unknowns}
     leaves = {*structure.model.basic_RVs, *structure.model.data_vars}
     means, spreads, families = {}, {}, {}
@@ -83,7 +92,7 @@ def linear_block(structure: Structure, block: Block, columns: Collection[str]) -
     if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
         return f"it has more than {MOST} coefficients"
     try:
-        prior = _prior(structure, coefficients, shapes, given, leaves)
+        prior = _prior(structure, coefficients, shapes, given, leaves, flat)
     except NotAffineError as error:
         return str(error)
     equations = []
@@ -178,6 +187,7 @@ def _prior(
     shapes: dict[str, tuple[int, ...]],
     given: set[Any],
     leaves: set[Any],
+    flat: frozenset[str],
 ) -> LinearStatistics:
     """Return the coefficients' own laws as rows whose noise is known, about zero."""
     size = sum(int(np.prod(s)) for s in shapes.values())
@@ -189,7 +199,7 @@ def _prior(
         stop = start + int(np.prod(shapes[name]))
         place, start = slice(start, stop), stop
         family = type(rv.owner.op).__name__
-        if family == "FlatRV":
+        if family == "FlatRV" or name in flat:
             continue
         params = list(rv.owner.op.dist_params(rv.owner)) if family in _GAUSSIAN else []
         if not params:

@@ -26,6 +26,7 @@ from bayescausal.inference.closed_forms.blocks import Block, named_parents, spli
 from bayescausal.inference.closed_forms.counts import CountBlock, count_block
 from bayescausal.inference.closed_forms.linear import LinearBlock
 from bayescausal.inference.closed_forms.linear_form import linear_block
+from bayescausal.inference.closed_forms.simplex import SimplexBlock, simplex_block
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.model.interventions.support import is_discrete
@@ -61,7 +62,7 @@ __all__ = [
 #: Rows whose designs are held at a time.
 ROWS = 50_000
 
-Sampler = LinearBlock | CountBlock | CoefficientBlock
+Sampler = LinearBlock | CountBlock | CoefficientBlock | SimplexBlock
 
 
 class Rows(Protocol):
@@ -137,7 +138,7 @@ def make_plan(
                 samplers.append(path)
             continue
         found: Sampler | str = linear_block(structure, block, columns)
-        for form in (count_block, coefficient_block):
+        for form in (count_block, coefficient_block, simplex_block):
             if isinstance(found, str):
                 other = form(structure, block, columns)
                 found = found if isinstance(other, str) else other

@@ -233,8 +233,10 @@ def draw_independent(model: pm.Model, *, draws: int, chains: int, seed: int) -> 
 def _few(found: Compression) -> bool:
     """Whether a bell at the mode is worth a try: of censored times, on rows that stay."""
     forms = [term for term, _ in found.fused.values()]
-    return bool(forms) and set(found.left) <= set(found.fused) and all(
-        isinstance(term, TimeTerm) for term in forms
+    return (
+        bool(forms)
+        and set(found.left) <= set(found.fused)
+        and all(isinstance(term, TimeTerm) for term in forms)
     )
 
 

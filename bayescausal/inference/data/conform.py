@@ -30,6 +30,7 @@ import numpy as np
 
 from bayescausal.inference.data.coding import codes_of, refuse_unknown
 from bayescausal.inference.data.duplicate_columns import one_name_each
+from bayescausal.inference.data.lags import lags_held
 from bayescausal.model.formulas.text import by_accident
 from bayescausal.model.interventions.support import Support, is_discrete, support_of
 from bayescausal.model.kinds import kind_of
@@ -146,7 +147,7 @@ def conform(
     latent = tuple(n for n in structure.random if n not in columns)
     _refuse_misspelt(table, structure, latent)
     notes = _notes(table, structure, latent, missing, labels, columns)
-    notes = (*notes, *one_name_each(structure, columns))
+    notes = (*notes, *one_name_each(structure, columns), *lags_held(structure, columns))
     return Conformed(columns, missing, latent, table.sizes, table.coords, labels, notes)
 
 

@@ -77,7 +77,9 @@ class AffineMap:
         if not len(self.moving):
             return self.entries[None], self.base[None]
         flat = np.concatenate([np.zeros((1, self.probes.shape[1])), self.probes])
-        parts = made.parts(np.repeat(points, probes + 1, axis=0), np.tile(flat, (n, 1)), moving=True)
+        parts = made.parts(
+            np.repeat(points, probes + 1, axis=0), np.tile(flat, (n, 1)), moving=True
+        )
         found = np.concatenate(parts, axis=1).reshape(n, probes + 1, -1)
         found[:, :, self.moving >= self.effective] *= -1.0  # a residual is minus its mean
         base = np.tile(self.base, (n, 1))

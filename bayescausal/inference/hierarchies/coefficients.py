@@ -39,7 +39,6 @@ from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.noise_factor import weights_of
 from bayescausal.inference.hierarchies.affine_map import affine_map
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
-from bayescausal.inference.hierarchies.scale_map import ScaleMap
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
     from bayescausal.inference.hierarchies.parts import Equation, Hierarchy
+    from bayescausal.inference.hierarchies.scale_map import ScaleMap
 
 __all__ = ["CoefficientBlock", "CoefficientStatistics"]
 

@@ -20,11 +20,13 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
+
+from bayescausal.inference.hierarchies.modes import modes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +39,11 @@ __all__ = ["draw_density", "independence_chain"]
 
 #: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
 FREEDOM = 6.0
-#: Points of a round, and rounds.
+#: Points of a round, and rounds; points of a round after draws that a mixture did not cover, tries.
 ROUND, ROUNDS = 1_000, 12
+LONG, TRIES = 3_000, 3
+#: Share of proposals that is accepted where all but a tail is covered.
+MOST = 0.75
 #: Share of effective points at which the mixture is good.
 GOOD = 0.75
 #: Of usable draws: the worst shape of the tail, the smallest shares of proposals that are accepted
@@ -50,9 +55,6 @@ LIGHT = 0.4
 NEIGHBOURS, THIN = 0.2, 12
 #: Components that a round adds, steps of expectation-maximisation, the width of what finds tails.
 ADDED, STEPS, WIDE = 3, 8, 2.0
-#: Points from which a mode is looked for, how far they lie apart, and how many nats below the
-#: highest mode another still counts.
-CLIMBS, APART, DEEP = 6, 1.0, 12.0
 #: Proposals before the first draw.
 WARM = 100
 
@@ -96,13 +98,25 @@ def draw_density(
             found = np.asarray(log_density(points), dtype=float)
         return np.where(np.isfinite(found), found, -np.inf)
 
-    mixture, ratio = _fitted(value, _modes(value, starts), rng)
-
-    def propose(count: int) -> tuple[Array, Array]:
-        points = mixture.draw(count, rng)
-        return points, value(points) - mixture.log_density(points)
-
-    return independence_chain(propose, ratio, size, rng)
+    seen = _Seen([], np.zeros((0, starts.shape[1])), np.zeros(0))
+    mixture, ratio = _fitted(value, _start(modes_of(value, starts)), seen, rng)
+    for tries_left in reversed(range(TRIES)):
+        try:
+            thin = _thinning(ratio)
+            points = mixture.draw(WARM + thin * size, rng)
+            heights = value(points)
+            seen.add(mixture, points, heights)
+            ratio = heights - mixture.log_density(points)
+            _checked(ratio)
+        except ArithmeticError:
+            if not tries_left or not np.isfinite(ratio).any() or _acceptance(ratio) < MOST:
+                raise
+            # among so many draws there are some from a tail that the rounds did not see
+            mixture = seen.learned(mixture, rng)
+            mixture, ratio = _fitted(value, mixture, seen, rng, size=LONG)
+            continue
+        return np.asarray(points[_kept(ratio, thin, rng)])
+    raise AssertionError  # the last try returns or raises
 
 
 def independence_chain(
@@ -142,11 +156,21 @@ def independence_chain(
     >>> bool(abs(draws.mean() - 5 / 9) < 0.02)
     True
     """
-    rejected = 1 - _checked(pilot)
-    thin = int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
+    thin = _thinning(pilot)
     points, ratio = propose(WARM + thin * size)
     _checked(ratio)
-    return np.asarray(points[_metropolis(ratio, rng)[WARM:][thin - 1 :: thin]])
+    return np.asarray(points[_kept(ratio, thin, rng)])
+
+
+def _thinning(ratio: Array) -> int:
+    """Return how many proposals stand for one draw; refuse proposals that do not fit."""
+    rejected = 1 - _checked(ratio)
+    return int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
+
+
+def _kept(ratio: Array, thin: int, rng: np.random.Generator) -> Array:
+    """Return the places of the draws among proposals."""
+    return np.asarray(_metropolis(ratio, rng)[WARM:][thin - 1 :: thin])
 
 
 def _checked(ratio: Array) -> float:
@@ -282,34 +306,68 @@ def _factor(covariance: Array) -> Array | None:
         return None
 
 
-def _fitted(
-    value: LogDensity, found: list[tuple[Array, Array]], rng: np.random.Generator
-) -> tuple[_Mixture, Array]:
-    """Return a mixture that is near to the density, and ratios at points drawn from it.
+@dataclass(eq=False)
+class _Seen:
+    """Points that were evaluated, their heights, and the mixtures that they were drawn from."""
 
-    It starts from the modes and the curvature there.
+    used: list[_Mixture]
+    points: Array
+    heights: Array
+    sizes: list[float] = field(default_factory=list)
 
-    The points of all rounds count, weighted by the mixture of the mixtures that they were drawn
-    from.
+    def add(self, mixture: _Mixture, points: Array, heights: Array) -> None:
+        self.used.append(mixture)
+        self.sizes.append(len(points) / ROUND)
+        self.points = np.concatenate([self.points, points])
+        self.heights = np.concatenate([self.heights, heights])
+
+    def learned(self, mixture: _Mixture, rng: np.random.Generator) -> _Mixture:
+        """Return a mixture nearer to the density."""
+        points = self.points
+        drawn = [m.log_density(points) for m in self.used]
+        share = np.array(self.sizes)[:, None]
+        ratio = self.heights - logsumexp(drawn, axis=0, b=share)
+        weights = np.exp(ratio - logsumexp(ratio))
+        mixture = mixture.beside(points[rng.choice(len(points), ADDED, p=weights)], points, weights)
+        for _ in range(STEPS):
+            mixture = mixture.moved(points, weights)
+        return mixture.beside((weights @ points)[None], points, weights, scale=WIDE, share=0.05)
+
+
+def _start(found: list[tuple[Array, Array]]) -> _Mixture:
+    """Return a mixture of the bells at some modes.
+
+    Narrow, as it is at a mode, and wide, for tails and for modes that lie beside it.
     """
     factors = [np.linalg.cholesky(covariance) for _, covariance in found]
-    # narrow, as it is at a mode, and wide, for tails and for modes that lie beside it
-    mixture = _Mixture(
+    return _Mixture(
         np.tile([0.6, 0.3, 0.1], len(found)) / len(found),
         np.repeat([centre for centre, _ in found], 3, axis=0),
         np.concatenate([[f, 1.5 * f, 3.0 * f] for f in factors]),
     )
-    used: list[_Mixture] = []
-    points, heights = np.zeros((0, mixture.centres.shape[1])), np.zeros(0)
+
+
+def _fitted(
+    value: LogDensity,
+    mixture: _Mixture,
+    seen: _Seen,
+    rng: np.random.Generator,
+    *,
+    size: int = ROUND,
+) -> tuple[_Mixture, Array]:
+    """Return a mixture that is near to the density, and ratios at points drawn from it.
+
+    The points of all rounds count, weighted by the mixture of the mixtures that they were drawn
+    from.
+    """
     sure, best = 0, 0.0
     for _ in range(ROUNDS):
-        fresh = mixture.draw(ROUND, rng)
+        fresh = mixture.draw(size, rng)
         height = value(fresh)
         if not np.isfinite(height).any():
             raise ArithmeticError("no proposal for its scales lies where there is density")
         fresh_ratio = height - mixture.log_density(fresh)
-        used.append(mixture)
-        points, heights = np.concatenate([points, fresh]), np.concatenate([heights, height])
+        seen.add(mixture, fresh, height)
         share = _effective(fresh_ratio)
         good = share > GOOD or (share > EFFECTIVE and share < best + 0.05)
         best = max(best, share)
@@ -318,13 +376,8 @@ def _fitted(
             return mixture, fresh_ratio
         if sure:
             continue
-        ratio = heights - logsumexp([m.log_density(points) for m in used], axis=0)
-        weights = np.exp(ratio - logsumexp(ratio))
-        mixture = mixture.beside(points[rng.choice(len(points), ADDED, p=weights)], points, weights)
-        for _ in range(STEPS):
-            mixture = mixture.moved(points, weights)
-        mixture = mixture.beside((weights @ points)[None], points, weights, scale=WIDE, share=0.05)
-    fresh = mixture.draw(ROUND, rng)
+        mixture = seen.learned(mixture, rng)
+    fresh = mixture.draw(size, rng)
     return mixture, value(fresh) - mixture.log_density(fresh)
 
 
@@ -334,78 +387,3 @@ def _effective(ratio: Array) -> float:
         return 0.0
     weights = np.exp(ratio - logsumexp(ratio))
     return 1.0 / (len(ratio) * float((weights**2).sum()))
-
-
-# --------------------------------------------------------------------------- the mode
-
-
-def _modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
-    """Return points that Newton's method climbs to, and the covariance of the bell at each.
-
-    It starts from the highest of some points, and from others that lie apart from these: a density
-    can have several modes, such as that of loadings whose sign is open.
-    """
-    heights = value(starts)
-    order = np.argsort(-heights)
-    begun: list[Array] = []
-    for point in starts[order[np.isfinite(heights[order])]]:
-        if len(begun) < CLIMBS and all(np.abs(point - b).max() > APART for b in begun):
-            begun.append(point)
-    if not begun:
-        raise ArithmeticError("there is no density at any start")
-    found: list[tuple[float, Array, Array]] = []
-    for start in begun:
-        height, at = _climb(value, start)
-        _, curve = _derivatives(value, at, height, 1e-2)
-        values, vectors = np.linalg.eigh(-curve)
-        spread = 1.0 / np.clip(values, 1 / 9.0, 1e12)  # no direction wider than sd 3
-        covariance = np.asarray((vectors * spread) @ vectors.T)
-        gaps = [at - other for _, other, _ in found]
-        if all(gap @ np.linalg.solve(covariance, gap) > 1.0 for gap in gaps):
-            found.append((height, at, covariance))
-    top = max(height for height, _, _ in found)
-    return [(at, covariance) for height, at, covariance in found if height > top - DEEP]
-
-
-def _climb(value: LogDensity, start: Array) -> tuple[float, Array]:
-    """Return the height and the place of a mode, near enough for a proposal."""
-    at = np.asarray(start, dtype=float)
-    height = float(value(at[None])[0])
-    for _ in range(60):
-        push = _newton(*_derivatives(value, at, height, 1e-3))
-        tried = at + 0.5 ** np.arange(12)[:, None] * push
-        found = value(tried)
-        best = int(np.argmax(found))
-        gain = found[best] - height
-        if not gain > 0:
-            break
-        at, height = tried[best], float(found[best])
-        if gain < 1e-2:
-            break
-    return height, at
-
-
-def _newton(slope: Array, curve: Array) -> Array:
-    """Return a step uphill: Newton's, with directions of the wrong curvature turned round."""
-    values, vectors = np.linalg.eigh(-curve)
-    size = np.maximum(np.abs(values), 1e-2)
-    push = vectors @ ((vectors.T @ slope) / size)
-    return np.asarray(push * min(1.0, 3.0 / max(float(np.abs(push).max()), 1e-12)))
-
-
-def _derivatives(value: LogDensity, at: Array, height: float, step: float) -> tuple[Array, Array]:
-    """Return slope and curvature by differences, all points at once."""
-    d = len(at)
-    one = step * np.eye(d)
-    pairs = [(i, j) for i in range(d) for j in range(i)]
-    both = [one[i] + one[j] for i, j in pairs]
-    points = np.concatenate([one, -one, *([np.stack(both), -np.stack(both)] if both else [])])
-    found = value(at + points)
-    found = np.where(np.isfinite(found), found, height - 1e3 * step)
-    up, down, rest = found[:d], found[d : 2 * d], found[2 * d :]
-    slope = (up - down) / (2 * step)
-    curve = np.diag((up - 2 * height + down) / step**2)
-    for n, (i, j) in enumerate(pairs):
-        whole = (rest[n] - 2 * height + rest[len(pairs) + n]) / step**2
-        curve[i, j] = curve[j, i] = (whole - curve[i, i] - curve[j, j]) / 2
-    return np.asarray(slope), curve

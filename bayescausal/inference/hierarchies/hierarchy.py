@@ -8,20 +8,16 @@ up (:mod:`.walks`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.graph.basic import Constant
-from pytensor.graph.replace import graph_replace
-from pytensor.scalar.basic import Mul
-from pytensor.tensor.elemwise import DimShuffle, Elemwise
-from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.elemwise import DimShuffle
 
 from bayescausal.inference.closed_forms.affine import Expressions, NotAffineError, degree, shapes_of
-from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.noise_factor import factored, stripped
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
+from bayescausal.inference.hierarchies.effective import Means
 from bayescausal.inference.hierarchies.parts import FLAT, NORMAL, VECTOR, Equation, Hierarchy, Prior
 from bayescausal.inference.hierarchies.paths import PATHS, PathLaw, path_law
 from bayescausal.inference.hierarchies.scale_map import ScaleMap
@@ -29,7 +25,7 @@ from bayescausal.inference.hierarchies.walks import Stand, sums, walked
 from bayescausal.model.interventions.support import is_discrete
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
@@ -92,28 +88,16 @@ def _hierarchy(work: _Reading, structure: Structure, block: Block) -> Hierarchy:
     return Hierarchy(shapes, tuple(others), equations, priors, build, tuple(given))
 
 
-class _Reading:
+class _Reading(Means):
     """What the factors of a block read."""
 
     def __init__(self, structure: Structure, block: Block, columns: Collection[str]) -> None:
-        model = structure.model
-        self.structure, self.block, self.columns = structure, block, set(columns)
-        self.rv = {n: structure.variable(n) for n in block.unknowns}
-        self.leaves = {*model.basic_RVs, *model.data_vars}
-        self.rows = {
-            v
-            for v in self.leaves
-            if v.name not in self.rv
-            and (v in model.basic_RVs or set(structure.dims.get(v.name, ())) & self._unit_dims())
-        }
+        dims = {d for f in block.observed for d in structure.dims[f.name]}
+        super().__init__(structure, block.unknowns, dims & set(structure.unit_dims))
+        self.block, self.columns = block, set(columns)
         self.means: dict[str, tuple[TensorVariable, TensorVariable]] = {}
         self.laws: dict[str, PathLaw] = {}
-        self.walks: dict[str, Stand] = {}
         self.families: dict[str, str] = {}
-
-    def _unit_dims(self) -> set[str]:
-        dims = (self.structure.dims[f.name] for f in self.block.observed)
-        return {d for own in dims for d in own if d in self.structure.unit_dims}
 
     def check(self) -> None:
         """Read the observed equations; refuse where they are not Normal."""
@@ -189,12 +173,6 @@ class _Reading:
         wide = pt.broadcast_to(mean, self.rv[name].shape)
         return Prior(shape, family, shared), (wide, stripped(spread) if shared else spread)
 
-    def reads(self, expression: Variable) -> set[Variable]:
-        return named_parents([expression], self.leaves)
-
-    def row_columns(self, expression: Variable) -> set[Variable]:
-        return self.reads(expression) & self.rows
-
     def static_columns(self, expression: Variable) -> set[str]:
         """Return columns of groups that an expression reads."""
         found = self.reads(expression) - self.rows
@@ -262,7 +240,7 @@ class _Reading:
             found[n] = Stand(rv, wide, spread, which, rv, path is None)
 
         def is_free(v: Variable) -> bool:
-            flags = self._flags(v)[v]
+            flags = self.flags(v)[v]
             return flags[0] and not flags[1]
 
         means = {n: mean for n, (mean, _) in self.means.items()}
@@ -310,104 +288,6 @@ class _Reading:
             return {min((held[v] for v in read), key=lambda n: (sizes[n], n))}
         return set()
 
-    def _flags(self, root: Variable) -> dict[Variable, tuple[bool, bool]]:
-        """Return, for all that an expression is made of, whether it reads unknowns, and rows."""
-        lengths = set(self.structure.fixed.values())
-        free = set(self.rv.values())
-        flags: dict[Variable, tuple[bool, bool]] = {}
-
-        def leaf(v: Variable) -> tuple[bool, bool] | None:
-            if v in free:
-                return True, False
-            if v in self.leaves:
-                return False, v in self.rows
-            if isinstance(v, Constant):
-                return False, bool(lengths & set(getattr(v.type, "shape", ())))
-            no_value = v.owner is None or isinstance(v.owner.op, Shape | Shape_i)
-            return (False, False) if no_value else None
-
-        for v in _inputs_first(root, lambda v: leaf(v) is not None):
-            own = leaf(v)
-            if own is None:
-                parts = [flags[i] for i in v.owner.inputs]
-                own = any(p[0] for p in parts), any(p[1] for p in parts)
-            flags[v] = own
-        return flags
-
-    def effective(self, mean: TensorVariable) -> list[TensorVariable]:
-        """Return the largest parts of a mean that read unknowns and no rows."""
-        flags = self._flags(mean)
-        found: dict[Variable, None] = {}
-        seen: set[Variable] = set()
-        stack: list[Variable] = [mean]
-        while stack:
-            v = stack.pop()
-            if v in seen or not flags[v][0]:
-                continue
-            seen.add(v)
-            if flags[v][1]:
-                stack.extend(v.owner.inputs)
-            else:
-                found[v] = None
-        return [cast("TensorVariable", v) for v in found]
-
-    def multiplied_out(self, mean: TensorVariable) -> TensorVariable:
-        """Return a mean in which numbers multiply coefficients, not rows: s z[g] is (s z)[g].
-
-        Where r is affine in its effective coefficients e, s r(e) = r(s e) - r(0) + s r(0).
-        """
-        for _ in range(MOST_SCALES):
-            flags = self._flags(mean)
-            found = next((v for v in flags if self._scaled(v, flags)), None)
-            if found is None:
-                return mean
-            inputs = list(found.owner.inputs)
-            rows = next(i for i in inputs if all(flags[i]))
-            others = [i for i in inputs if i is not rows]
-            number = pt.mul(*others) if len(others) > 1 else others[0]
-            parts = self.effective(rows)
-            nothing = zip(parts, self.shapes(parts), strict=True)
-            scaled = self._with(rows, {e: _times(e, number) for e in parts})
-            none = self._with(
-                rows, {e: pt.constant(np.zeros(s), dtype=e.dtype) for e, s in nothing}
-            )
-            mean = self._with(mean, {found: scaled - none + number * none})
-        return mean
-
-    def _scaled(self, v: Variable, flags: Mapping[Variable, tuple[bool, bool]]) -> bool:
-        """Whether something is a number that reads unknowns, times rows that read unknowns."""
-        op = getattr(v.owner, "op", None)
-        if not isinstance(op, Elemwise) or not isinstance(op.scalar_op, Mul) or not all(flags[v]):
-            return False
-        unknown = [i for i in v.owner.inputs if flags[i][0]]
-        rows = [i for i in unknown if flags[i][1]]
-        return (
-            len(unknown) > 1
-            and len(rows) == 1
-            and all(all(i.type.broadcastable) for i in v.owner.inputs if i is not rows[0])
-        )
-
-    def _with(
-        self, expression: TensorVariable, change: Mapping[Variable, Variable]
-    ) -> TensorVariable:
-        """Return an expression with parts replaced; what it reads stays what it is."""
-        same = {v: v for v in named_parents([expression], self.leaves)}
-        [out] = graph_replace([expression], {**same, **change}, strict=False)
-        return cast("TensorVariable", out)
-
-    def shapes(self, parts: Iterable[TensorVariable]) -> list[tuple[int, ...]]:
-        from bayescausal.model.structure.rebuild import evaluate
-
-        parts = list(parts)
-        walks = {s.place: np.zeros(s.place.type.shape) for s in self.walks.values()}
-        found = evaluate([part.shape for part in parts], walks) if parts else []
-        return [tuple(int(k) for k in np.atleast_1d(shape)) for shape in found]
-
-
-def _times(part: TensorVariable, number: TensorVariable) -> TensorVariable:
-    """Return a part times one number, in the shape of the part."""
-    return part * pt.squeeze(number) if number.type.ndim else part * number
-
 
 def _adds_axis(expression: Variable) -> bool:
     """Whether an expression is another with an axis of length one in front."""
@@ -415,20 +295,3 @@ def _adds_axis(expression: Variable) -> bool:
     if not isinstance(op, DimShuffle):
         return False
     return op.new_order == ("x", *range(expression.type.ndim - 1))
-
-
-def _inputs_first(root: Variable, is_leaf: Any) -> list[Variable]:
-    out: list[Variable] = []
-    done: set[Variable] = set()
-    stack: list[tuple[Variable, bool]] = [(root, False)]
-    while stack:
-        v, ready = stack.pop()
-        if v in done:
-            continue
-        if ready or is_leaf(v):
-            done.add(v)
-            out.append(v)
-            continue
-        stack.append((v, True))
-        stack.extend((i, False) for i in v.owner.inputs)
-    return out

@@ -59,9 +59,7 @@ def factorise(
             entries[e] = values[e] * weights[b, term[e]]
         factor[:] = 0.0
         for k in range(len(out)):
-            factor[q_place[out[k]]] += (
-                entries[entry[k]] * jac[first[k]] * jac[second[k]]
-            )
+            factor[q_place[out[k]]] += entries[entry[k]] * jac[first[k]] * jac[second[k]]
         good, height = True, 0.0
         for j in range(size):
             for p in range(start[j], start[j + 1]):

@@ -170,7 +170,12 @@ def _one(
         moved = before + rest + factor * _with(stand.mean, {stand.place: step}, reading)
         spread = abs(factor) * stand.spread
         new = Stand(
-            walk, moved, spread, stand.which, _with(stand.value, {stand.place: step}, reading), False
+            walk,
+            moved,
+            spread,
+            stand.which,
+            _with(stand.value, {stand.place: step}, reading),
+            False,
         )
         whole = walk if first is None else pt.concatenate([first, first + walk], axis=axis)
         return name, new, whole
@@ -238,5 +243,3 @@ def _with(
     same = {v: v for v in named_parents([expression], leaves)}
     [out] = graph_replace([expression], {**same, **change}, strict=False)
     return cast("TensorVariable", out)
-
-

@@ -295,9 +295,9 @@ class Refitter:
 
     def _planned(self, conformed: Conformed) -> tuple[Gaps | None, Plan, dict[str, Any]]:
         """Return the blocks, and the terms of equations that might be shortened."""
-        key: tuple[Any, ...] = tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing))
-        if any(n not in conformed.columns for n in self.structure.random):
-            key = *key, tuple(sorted(conformed.sizes.items()))  # paths are as long as the data
+        latent = any(n not in conformed.columns for n in self.structure.random)
+        sizes = conformed.sizes if latent else {}  # paths are as long as the data
+        key = tuple(tuple(sorted(v)) for v in (conformed.columns, conformed.missing, sizes.items()))
         if key not in self._plans:
             structure = self.structure
             plan = Plan((), (), ())
@@ -305,8 +305,8 @@ class Refitter:
             if gaps is not None:
                 plan = gaps.plan
             elif self.method != "nuts":
-                columns, partly = set(conformed.columns), set(conformed.missing)
-                plan = make_plan(structure, columns, partly, conformed.sizes)
+                names = set(conformed.columns), set(conformed.missing)
+                plan = make_plan(structure, *names, conformed.sizes)
             if self.method == "exact" and plan.rest:
                 raise no_exact(*plan.rest[0])
             if self.method == "compressed":
@@ -398,6 +398,3 @@ class Refitter:
         return (
             f"Refitter({', '.join(self.columns)}; {self.chains} chains x {self.draws} draws; {how})"
         )
-
-
-# ------------------------------------------------------------------------------- private

@@ -21,6 +21,7 @@ from bayescausal.model.axes.labels import (
 )
 from bayescausal.model.axes.mixing import trace_axes, written_inside
 from bayescausal.model.structure.outcome_dims import constant_along, refuse_doubtful
+from bayescausal.model.structure.own_noise import noise_readers
 from bayescausal.model.structure.rebuild import dim_length
 from bayescausal.model.structure.structure import Structure, family_name, structural_graph
 from bayescausal.types import RESERVED_NAMES, ModelError, UnitDimsError, closest
@@ -262,11 +263,12 @@ class Reader:
             n for n in self.full if n in self.random and n not in node_set and n not in parts
         ]
         mixing, fixed = self._touching(units, node_set)
+        random = tuple(n for n in nodes if self.is_random(n))
         structure = Structure(
             model=self.model,
             unit_dims=units,
             nodes=tuple(nodes),
-            random=tuple(n for n in nodes if self.is_random(n)),
+            random=random,
             data=tuple(n for n in nodes if n in self.data),
             deterministics=tuple(sorted(deterministics, key=rank.__getitem__)),
             parameters=tuple(parameters),
@@ -283,6 +285,9 @@ class Reader:
                 for n in self.full
                 if n in self.potentials and nx.ancestors(self.full, n) & node_set
             ),
+        )
+        object.__setattr__(
+            structure, "noise_readers", tuple(noise_readers(self.model, random, nodes))
         )
         object.__setattr__(structure, "graph", structural_graph(self.full, nodes, structure))
         return structure

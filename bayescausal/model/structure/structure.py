@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     import pymc as pm
     from pytensor.graph.basic import Variable
 
+    from bayescausal.model.structure.own_noise import OwnNoise
+
 __all__ = ["Structure"]
 
 
@@ -83,6 +85,8 @@ class Structure:
         Random nodes that the model itself observes.
     potentials : tuple of str
         Potentials that read a structural variable.
+    noise_readers : tuple of OwnNoise
+        Equations that read the noise of another variable (a control function).
     """
 
     model: pm.Model
@@ -101,6 +105,7 @@ class Structure:
     constants: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     observed: tuple[str, ...] = ()
     potentials: tuple[str, ...] = ()
+    noise_readers: tuple[OwnNoise, ...] = ()
 
     def refuse_constants(self) -> None:
         """Refuse constant arrays along the units: the graph does not show what they are."""
@@ -198,9 +203,10 @@ def structural_graph(full: nx.DiGraph, shown: Sequence[str], structure: Structur
     graph: nx.DiGraph = nx.DiGraph()
     for name in (n for n in full if n in keep):
         graph.add_node(name, **_attributes(name, structure))
+    reads = {each.equation: each.parents for each in structure.noise_readers}
     for child in graph:
         seen: set[str] = set()
-        stack = list(full.predecessors(child))
+        stack = list(reads.get(child, full.predecessors(child)))
         while stack:
             top = stack.pop()
             if top in seen:
@@ -213,6 +219,11 @@ def structural_graph(full: nx.DiGraph, shown: Sequence[str], structure: Structur
                 stack.extend(full.predecessors(top))
     rank = {n: i for i, n in enumerate(full)}
     ordered: nx.DiGraph = CausalGraph()
+    ordered.graph["arcs"] = tuple(
+        (each.of, each.equation)
+        for each in structure.noise_readers
+        if {each.of, each.equation} <= keep
+    )
     ordered.add_nodes_from(graph.nodes(data=True))
     ordered.add_edges_from(sorted(graph.edges, key=lambda e: (rank[e[0]], rank[e[1]])))
     return nx.freeze(ordered)

@@ -1,0 +1,79 @@
+r"""The S-learner: one model of the outcome that reads the treatment as a column.
+
+.. math:: \hat\tau(x) = \hat f(1, x) - \hat f(0, x).
+
+Consistent where :math:`f` is. A model that regularises may leave the treatment out altogether, so
+that effects are drawn to 0 where they are small beside what else moves the outcome [1]_.
+
+References
+----------
+.. [1] S. R. Künzel, J. S. Sekhon, P. J. Bickel and B. Yu, "Metalearners for estimating
+   heterogeneous treatment effects using machine learning", PNAS 116 (2019), 4156-4165.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bayescausal.estimators.learners.learner import Learner, rows_of
+from bayescausal.estimators.nuisance.learners import (
+    fitted_model,
+    outcomes_of,
+    predicted,
+    with_treatment,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayescausal.estimators.problem.problem import Problem
+
+__all__ = ["SLearner"]
+
+
+@dataclass(frozen=True)
+class SLearner(Learner):
+    """One model of the outcome, asked at both levels of the treatment.
+
+    Parameters
+    ----------
+    outcome, treatment, effect, folds
+        As for every learner; it has no model of the effect.
+
+    References
+    ----------
+    S. R. Künzel et al., "Metalearners for estimating heterogeneous treatment effects using machine
+    learning", PNAS 116 (2019), 4156-4165.
+
+    Examples
+    --------
+    >>> import bayescausal as bc
+    >>> bc.estimators.SLearner(folds=2).label()
+    'SLearner(folds=2)'
+    """
+
+    name: ClassVar[str] = "s_learner"
+
+    def effect_model(
+        self, problem: Problem, rows: np.ndarray, chance: np.ndarray
+    ) -> Callable[[Any], np.ndarray]:
+        """Return the difference of one model's predictions at both levels."""
+        x, model = self.features(problem), self.outcome_model(problem)
+        classes = hasattr(model, "predict_proba")
+        target = problem.y[rows].astype(int) if classes else problem.y[rows]
+        seen = with_treatment(rows_of(x, rows), problem.treated[rows])
+        fitted = fitted_model(model, seen, target, problem.outcome)
+
+        def effects(features: Any) -> np.ndarray:
+            at = [with_treatment(features, np.full(len(features), v)) for v in (1.0, 0.0)]
+            one, zero = (predicted(fitted, f, chance=classes) for f in at)
+            return one - zero
+
+        return effects
+
+    def worlds(self, problem: Problem, effects: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        """Return the model's own predictions at both levels."""
+        return outcomes_of(problem, self.outcome_model(problem), self.folds, together=True)

@@ -1,0 +1,213 @@
+r"""A lag held as data: a column that is another variable's column one time before.
+
+In a table of units and times the value of one time before is often put beside the row and read as
+``pm.Data``. For the model it is then a column like any other, which stays as it is when something
+changes the variable itself: an effect is the one *within one time* alone,
+
+.. math:: y_t = b\, x_t + \rho\, y_{t-1} + e_t: \qquad b, \text{ and not } b / (1 - \rho) .
+
+The column is known by its numbers. Continuous values stand in other rows of the variable, whatever
+the order of the rows. Discrete ones, and values up to origin and unit, follow it row after row
+within units (that a column of the model tells apart, or that have the same number of rows), or
+along an axis of an array. It is refused where the variable has an equation, so that something can
+change it, and noted where it has none (``x`` and its lag both ``pm.Data``).
+
+The past as a variable with an equation of its own (``y_before ~ Normal(...)``) is a model of two
+times, in which it is a cause like others; this is noted.
+
+References
+----------
+J. M. Robins, A new approach to causal inference in mortality studies with a sustained exposure
+period, *Mathematical Modelling* 7, 1986: effects of a history are not those of its last value.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayescausal.inference.data.duplicate_columns import CHANCE, ROUNDING, relation
+from bayescausal.types import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bayescausal.annotations import Array
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["is_lag", "lags_held"]
+
+#: Rows that hold the row before: all but the first of each unit, which may have any value.
+SHARE = 0.5
+#: Share of different values from which one is known by its value.
+DISTINCT = 0.8
+#: Rows below which nothing is told.
+LEAST = 8
+#: Rows that are looked at, and columns of units that are tried.
+ROWS, UNITS = 20_000, 20
+#: Units, or times, of which some number of rows apart is tried.
+MANY = 2_000
+
+
+def lags_held(structure: Structure, columns: Mapping[str, Array]) -> tuple[str, ...]:
+    """Refuse a column that holds a modelled variable one time before; note what has no equation.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray
+        Those of the model.
+    """
+    graph = structure.graph
+    found = [n for n in (*structure.data, *structure.random) if n in columns and n in graph]
+    read = [n for n in found if graph.out_degree(n)]
+    units = _units(columns)
+    notes = []
+    for copy, name in ((c, n) for c in read for n in found if c != n):
+        own = structure.dims.get(copy) == structure.dims.get(name)
+        if not own or not is_lag(columns[copy], columns[name], units):
+            continue
+        readers = ", ".join(graph.successors(copy))
+        if copy in structure.data and name in structure.random:
+            raise DataError(
+                f"The column {copy!r} holds the variable {name!r} one time before: a lag held as "
+                f"data. {readers} would read it as it is when something changes {name} at an "
+                "earlier time, and an effect would be the one within one time alone.",
+                expected=f"a model in which {name} at one time reads {name} at the time before.",
+                remedy=f"Write the model over (unit, time), a variable for each time: {name}_1, "
+                f'{name}_2, ..., with dims="unit", each reading the one before it. For the effect '
+                f"within one time, the past as it was, give the past an equation of its own: "
+                f"{copy} = pm.Normal({copy!r}, ...) in the place of pm.Data.",
+            )
+        notes.append(
+            f"{copy} holds {name} one time before: setting {name} leaves it as it is, so that an "
+            "effect is the one within one time."
+        )
+    return tuple(notes)
+
+
+def is_lag(copy: Array, source: Array, units: Iterable[Array] = ()) -> bool:
+    """Whether a column holds another one, one time before.
+
+    Parameters
+    ----------
+    units : iterable of ndarray
+        Columns that may say which unit a row belongs to.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.random.default_rng(1).normal(size=50)
+    >>> is_lag(np.append(0.3, y[:-1]), y), is_lag(y**2, y), is_lag(y, y)
+    (True, False, False)
+    """
+    if copy.shape != source.shape or {copy.dtype.kind, source.dtype.kind} - set("biuf"):
+        return False
+    if relation(source, copy) is not None:
+        return False
+    a, b = np.asarray(copy, dtype=float), np.asarray(source, dtype=float)
+    if a.ndim > 1:
+        return any(_follows(_along(a, axis, 1), _along(b, axis, 0)) for axis in range(a.ndim))
+    a, b = a[:ROWS], b[:ROWS]
+    if len(a) < LEAST:
+        return False
+    if _elsewhere(a, b):
+        return True
+    for k in _steps(len(a)):
+        for first, second in ((a[k:], b[:-k]), (a[:-k], b[k:])):  # times upwards, or downwards
+            if _follows(first, second):
+                return True
+        if k > 1 and any(_follows(*v) for v in _blocks(a, b, k)):
+            return True
+    return any(_follows(*_pairs(a, b, u[:ROWS])) for u in units if len(u) == len(copy))
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _along(array: Array, axis: int, start: int) -> Array:
+    """Return all but the first, or the last, along an axis, flat."""
+    cut = slice(1, None) if start else slice(None, -1)
+    return np.moveaxis(array, axis, 0)[cut].ravel()
+
+
+def _steps(count: int) -> list[int]:
+    """Return how many rows the time before may lie back: one, or as many as there are units."""
+    return [k for k in range(1, min(count // 2, MANY) + 1) if count % k == 0]
+
+
+def _blocks(a: Array, b: Array, k: int) -> list[tuple[Array, Array]]:
+    """Return the rows but the first of blocks of k rows, and the rows before, both ways."""
+    one, other = a.reshape(-1, k), b.reshape(-1, k)
+    return [
+        (one[:, 1:].ravel(), other[:, :-1].ravel()),
+        (one[:, :-1].ravel(), other[:, 1:].ravel()),
+    ]
+
+
+def _pairs(a: Array, b: Array, unit: Array) -> tuple[Array, Array]:
+    """Return a column, and the other one in the row before of the same unit."""
+    order = np.argsort(unit, kind="stable")
+    same = unit[order][1:] == unit[order][:-1]
+    return a[order][1:][same], b[order][:-1][same]
+
+
+def _elsewhere(a: Array, b: Array) -> bool:
+    """Whether continuous values of one column stand in other rows of another."""
+    seen = a[np.isfinite(a)]
+    known, places = np.unique(b[np.isfinite(b)], return_index=True)
+    fractions = np.any(known != np.rint(known))
+    if len(seen) < LEAST or len(known) < DISTINCT * len(b) or not fractions:
+        return False
+    if len(np.unique(seen)) < DISTINCT * len(seen):
+        return False
+    rows = np.flatnonzero(np.isfinite(b))[places]
+    at = np.clip(np.searchsorted(known, a), 0, len(known) - 1)
+    here = known[at] == a
+    moved = here & (rows[at] != np.arange(len(a)))
+    return bool(moved.sum() >= SHARE * np.isfinite(a).sum())
+
+
+def _follows(a: Array, b: Array) -> bool:
+    """Whether two columns are the same up to origin and unit, and not by chance."""
+    seen = np.isfinite(a) & np.isfinite(b)
+    a, b = a[seen], b[seen]
+    if len(a) < LEAST or 2 * len(a) < len(seen):
+        return False
+    if not _on_a_line(a, b):
+        return False
+    counts = np.unique(a, return_counts=True)[1]
+    orders = math.lgamma(len(a) + 1) - sum(math.lgamma(c + 1) for c in counts)
+    changes = np.count_nonzero(np.diff(a))
+    return bool(math.log(2) - orders < math.log(CHANCE) and changes > 1)
+
+
+def _on_a_line(a: Array, b: Array) -> bool:
+    """Whether all points, or of continuous ones most, lie on one line that rises or falls."""
+    discrete = len(np.unique(a)) < DISTINCT * len(a)
+    places = [int(np.argmin(b)), int(np.argmax(b))]
+    if not discrete:
+        places += np.linspace(0, len(b) - 1, 5).astype(int).tolist()
+    for i, j in combinations(places, 2):
+        if b[i] == b[j] or a[i] == a[j]:
+            continue
+        slope = (a[i] - a[j]) / (b[i] - b[j])
+        off = np.abs(a - a[i] - slope * (b - b[i]))
+        near = off <= ROUNDING * (np.abs(a).max() + np.abs(slope) * np.abs(b).max())
+        if near.mean() >= (1.0 if discrete else SHARE):
+            return True
+    return False
+
+
+def _units(columns: Mapping[str, Array]) -> list[Array]:
+    """Return columns that may say which unit a row belongs to: few values, several rows of each."""
+    out: list[Array] = []
+    for column in columns.values():
+        if column.ndim != 1 or len(out) == UNITS:
+            continue
+        codes = np.unique(column.astype(str), return_inverse=True)[1]
+        if column.dtype.kind != "f" and 1 < codes.max() + 1 <= len(codes) / 2:
+            out.append(codes)
+    return out

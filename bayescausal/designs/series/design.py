@@ -59,8 +59,8 @@ def interrupted_time_series(
         Whether the level, or level and drift, wander: a structural time series.
     effect : {"level and slope", "level", "slope", "each time"}
         What the intervention does. The first three are terms of the equation; ``"each time"``
-        leaves each time after the start an effect of its own, so that the course without the intervention
-        is predicted from the times before.
+        leaves each time after the start an effect of its own, so that the course without the
+        intervention is predicted from the times before.
     controls : sequence of str
         Columns of numbers that the intervention does not change.
     family : {"gaussian", "student-t", "poisson"}

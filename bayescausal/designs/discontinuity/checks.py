@@ -232,7 +232,7 @@ def least_squares(fit: Fit, *, window: Window, form: Form) -> pd.DataFrame:
     )
     if form.family in ("bernoulli", "poisson"):
         return _said(table, "pass", "A straight line beside the model's own family.")
-    if sd < 0.8 * se:
+    if sd < 0.85 * se:
         return _said(table, "warn", f"The posterior is narrower than the sandwich standard error "
                      f"({sd:.3g} against {se:.3g}): noise is not as the weights say.")  # fmt: skip
     return _said(table, "pass", "The spread of the posterior agrees with the sandwich's.")

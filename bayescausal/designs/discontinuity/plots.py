@@ -42,12 +42,15 @@ def discontinuity(
     window: Window,
     form: Form,
     bins: int = 20,
-    grid: int = 30,
+    grid: int | None = None,
 ) -> Axes:
     """Draw binned means of the outcome, the curve of each side with its 94 % band, and the jump.
 
-    ``bins``, ``grid``: bins of the rows, and points of the curve, on each side.
+    ``bins``, ``grid``: bins of the rows, and points of the curve, on each side; default 10 points
+    of a straight line, 30 of a curve.
     """
+    if grid is None:
+        grid = 10 if form.order == 1 and not form.smooth else 30
     ax = new_axes(ax, height=4.0)
     y = window.frame[window.outcome].to_numpy()
     for side, colour, label in ((0, BLUE, "not eligible"), (1, ORANGE, "eligible")):

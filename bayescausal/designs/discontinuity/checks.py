@@ -270,7 +270,7 @@ def mass_points(fit: Fit, *, window: Window, each_side: int = 5) -> pd.DataFrame
         ]
         for side in (0, 1)
     ]
-    near = table[table.index.isin([*kept[0], *kept[1]])].copy()
+    near = cast("pd.DataFrame", table.loc[table.index.isin([*kept[0], *kept[1]])]).copy()
     gap = float(distance[table["eligible"] == 0].min() + distance[table["eligible"] == 1].min())
     few = int(min((table["eligible"] == side).sum() for side in (0, 1)))
     text = f"The nearest values on both sides are {gap:.4g} apart, {few} or more on each side."

@@ -15,9 +15,9 @@ __all__ = ["own_spread"]
 def own_spread(columns: Sequence[np.ndarray]) -> list[float]:
     """Return the root mean square of what a constant and each column add to all others.
 
-    A Normal prior of 2.5 standard deviations of the outcome per such a unit weighs less than a sixth
-    of one row in every direction, however the columns lie to each other. A column that adds nothing
-    has its own root mean square.
+    A Normal prior of 2.5 standard deviations of the outcome per such a unit weighs less than a
+    sixth of one row in every direction, however the columns lie to each other. A column that adds
+    nothing has its own root mean square.
 
     Examples
     --------

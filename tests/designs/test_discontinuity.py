@@ -1,4 +1,4 @@
-"""Discontinuities: published jumps, least squares beside, tables that are refused, checks that see."""
+"""Discontinuities: published jumps, least squares beside, tables refused, checks that see."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ def jump(x, y, weights, order):
     return b[0], np.sqrt(meat[0, 0])
 
 
+SENATE = {"bandwidth": 17.754, "kernel": "triangular"}
+
 #: Facts of ../shared/reference/designs.yaml: file, outcome, running, cutoff, scale, options, value.
 PUBLISHED = {
-    "senate": ("rdrobust_senate.csv", "vote", "margin", 0.0, 1, {"bandwidth": 17.754}, 7.414152),
+    "senate": ("rdrobust_senate.csv", "vote", "margin", 0.0, 1, SENATE, 7.414152),
     "lee, order 4": ("lee08.csv", "voteshare", "margin", 0.0, 100, {"order": 4}, 0.076585),
     "lee, local": (
         "lee08.csv",
@@ -76,9 +78,9 @@ def test_published_jumps_come_out(name):
     table = published(file)[[running, outcome]].dropna() / scale
     design = rd(table, outcome=outcome, running=running, cutoff=cutoff, **options)
     x = design.data[running].to_numpy() - cutoff
-    width, kernel = options.get("bandwidth", np.inf), options.get("kernel")
-    triangular = np.isfinite(width) and kernel is None
-    weights = 1 - np.abs(x) / width if triangular else np.ones(len(x))
+    weights = np.ones(len(x))
+    if options.get("kernel") == "triangular":
+        weights = 1 - np.abs(x) / options["bandwidth"]
     y = design.data[outcome].to_numpy()
     assert jump(x, y, weights, options.get("order", 1))[0] == pytest.approx(value, abs=2e-6)
     fit = bc.fit(design, seed=1, progressbar=False)
@@ -139,6 +141,17 @@ def test_the_posterior_is_that_of_the_conjugate_form(sharp):
     effect = bc.estimate(fit, design.effects["at_cutoff"])
     assert effect.mean() == pytest.approx(mean[1], abs=5 * sd / np.sqrt(2000))
     assert float(effect.draws.std()) == pytest.approx(sd, rel=5 / np.sqrt(2 * 2000))
+
+
+def test_triangular_weights_on_equal_noise_are_noticed():
+    """At a boundary their spread is sqrt(3 / 4.8) of the sandwich's: moments of the kernel."""
+    table = simulated(4000)
+    design = rd(table, outcome="y", running="r", bandwidth=1, kernel="triangular")
+    fit = bc.fit(design, seed=1, progressbar=False)
+    found = design.checks["least_squares"](fit)
+    assert found.attrs["verdict"] == "warn"
+    ratio = found["sd"].loc["posterior"] / found["sd"].iloc[0]
+    assert ratio == pytest.approx(np.sqrt(3 / 4.8), rel=0.08)
 
 
 def test_effects_at_the_cutoff_are_the_coefficient(sharp):

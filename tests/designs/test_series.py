@@ -1,4 +1,4 @@
-"""Interrupted series: published numbers, generalised least squares beside, tables refused, checks."""
+"""Interrupted series: published numbers, least squares beside, tables refused, checks."""
 
 from __future__ import annotations
 

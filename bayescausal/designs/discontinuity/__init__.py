@@ -23,8 +23,9 @@ otherwise than through the treatment, or keeps someone from it who would else ta
 *Weights.* A kernel weight :math:`w` is written as it is in a generative model, noise of standard
 deviation :math:`\sigma / \sqrt w`. The mean of the posterior is weighted least squares; its spread
 is right if the noise is so. Where noise does not grow away from the cutoff the interval is too
-narrow (about 15 % for the triangular kernel): the check ``"least_squares"`` has the sandwich
-standard error beside it, and the uniform kernel makes no such claim.
+narrow: of a straight line with triangular weights by :math:`1 - \sqrt{3 / 4.8}`, a fifth. The check
+``"least_squares"`` has the sandwich standard error beside it, and the uniform kernel, the default,
+makes no such claim.
 
 References
 ----------

@@ -48,8 +48,8 @@ def assumptions_of(window: Window, form: Form, fuzzy: bool, strata: bool) -> tup
             Assumption(
                 "discrete running variable",
                 f"{running} has {window.frame[running].nunique()} different values in "
-                f"{len(window.frame):,} rows: the effect at {cutoff} rests on the curve between the "
-                "values nearest to it.",
+                f"{len(window.frame):,} rows: the effect at {cutoff} rests on the curve between "
+                "the values nearest to it.",
                 "mass_points",
             )
         )
@@ -77,8 +77,8 @@ def _of_instrument(window: Window, form: Form, strata: bool) -> list[Assumption]
         text = f"Nobody takes {treatment} because the rule does not give it (no defiers)."
         return [*found, Assumption("monotonicity", text, "first_stage")]
     text = (
-        f"{treatment} has one effect on {outcome}, or, where effects differ, nobody takes it because"
-        " the rule does not give it: the effect is then that on compliers at the cutoff."
+        f"{treatment} has one effect on {outcome}, or, where effects differ, nobody takes it "
+        "because the rule does not give it: the effect is then that on compliers at the cutoff."
     )
     return [*found, Assumption("homogeneity or monotonicity", text, "first_stage")]
 

@@ -12,7 +12,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from bayescausal.designs.discontinuity.model import Form
     from bayescausal.designs.discontinuity.window import Window
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
     from bayescausal.model.design import Design
 
@@ -231,9 +232,9 @@ def least_squares(fit: Fit, *, window: Window, form: Form) -> pd.DataFrame:
     )
     if form.family in ("bernoulli", "poisson"):
         return _said(table, "pass", "A straight line beside the model's own family.")
-    if sd < 0.8 * se:
+    if sd < 0.85 * se:
         return _said(table, "warn", f"The posterior is narrower than the sandwich standard error "
-                     f"({sd:.3g} against {se:.3g}): the noise is not as the weights say.")  # fmt: skip
+                     f"({sd:.3g} against {se:.3g}): noise is not as the weights say.")  # fmt: skip
     return _said(table, "pass", "The spread of the posterior agrees with the sandwich's.")
 
 
@@ -269,7 +270,7 @@ def mass_points(fit: Fit, *, window: Window, each_side: int = 5) -> pd.DataFrame
         ]
         for side in (0, 1)
     ]
-    near = table.loc[sorted([*kept[0], *kept[1]])]
+    near = cast("pd.DataFrame", table.loc[table.index.isin([*kept[0], *kept[1]])]).copy()
     gap = float(distance[table["eligible"] == 0].min() + distance[table["eligible"] == 1].min())
     few = int(min((table["eligible"] == side).sum() for side in (0, 1)))
     text = f"The nearest values on both sides are {gap:.4g} apart, {few} or more on each side."
@@ -299,7 +300,7 @@ def _posterior(fit: Fit) -> tuple[float, float]:
 
     if fit.design is None:
         raise DataError("The fit is not one of a design.", remedy="Pass bc.fit(design).")
-    effect = estimate(fit, fit.design.effects["at_cutoff"])
+    effect = estimate(fit, cast("Estimand", fit.design.effects["at_cutoff"]))
     return float(effect.mean()), float(effect.draws.std())
 
 
@@ -313,10 +314,10 @@ def _effect_of(
     design = again(**changed)
     chains, draws = fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]
     posterior = fit_again(design, seed=fit.seed, chains=chains, draws=draws, progressbar=False)
-    effect = estimate(posterior, design.effects["at_cutoff"])
+    effect = estimate(posterior, cast("Estimand", design.effects["at_cutoff"]))
     low, high = effect.interval()
     return (
-        len(design.data),
+        len(cast("pd.DataFrame", design.data)),
         float(effect.mean()),
         float(effect.draws.std()),
         float(low),

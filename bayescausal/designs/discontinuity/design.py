@@ -60,8 +60,8 @@ def regression_discontinuity(
         How far from the cutoff rows are read. Default: the rule of Imbens and Kalyanaraman for a
         straight line, all rows for a curve; ``float("inf")`` takes all rows.
     kernel : {"triangular", "uniform", "epanechnikov"}, optional
-        How rows weigh by their distance. Default: triangular; uniform where all rows are read, or
-        the family has no scale.
+        How rows weigh by their distance; default uniform. The others stand for noise that grows
+        away from the cutoff.
     treatment : str, optional
         The column of the treatment received, where it may differ from what the rule says. Where
         it never does the design is sharp.
@@ -126,9 +126,7 @@ def regression_discontinuity(
     covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     if bandwidth is None and (form == "gp" or order > 1):
         bandwidth = float("inf")
-    if kernel is None:
-        plain = bandwidth == float("inf") or family in ("bernoulli", "poisson")
-        kernel = "uniform" if plain else "triangular"
+    kernel = "uniform" if kernel is None else kernel
     named = "treated" if treatment is None else "eligible"
     rule = f"{running}_beyond" if kink else named
     window = open_window(

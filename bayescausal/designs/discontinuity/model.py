@@ -10,8 +10,8 @@ so that the curves of both sides are free of each other and meet the cutoff at :
 :math:`a + \tau`. In a kink :math:`Z` is replaced by :math:`Z x`, without a jump. With a Gaussian
 process each side has a further smooth function, a Hilbert-space approximation [1]_ around its line.
 
-Priors are Normal about zero with 2.5 standard deviations of the outcome per root mean square of what
-a column adds to all others, so that none weighs more than a sixth of one row does.
+Priors are Normal about zero with 2.5 standard deviations of the outcome per root mean square of
+what a column adds to all others, so that none weighs more than a sixth of one row does.
 
 References
 ----------

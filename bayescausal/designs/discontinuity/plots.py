@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from bayescausal.figures.style import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import xarray as xr
     from matplotlib.axes import Axes
 
     from bayescausal.designs.discontinuity.model import Form
@@ -41,12 +42,15 @@ def discontinuity(
     window: Window,
     form: Form,
     bins: int = 20,
-    grid: int = 30,
+    grid: int | None = None,
 ) -> Axes:
     """Draw binned means of the outcome, the curve of each side with its 94 % band, and the jump.
 
-    ``bins``, ``grid``: bins of the rows, and points of the curve, on each side.
+    ``bins``, ``grid``: bins of the rows, and points of the curve, on each side; default 10 points
+    of a straight line, 30 of a curve.
     """
+    if grid is None:
+        grid = 10 if form.order == 1 and not form.smooth else 30
     ax = new_axes(ax, height=4.0)
     y = window.frame[window.outcome].to_numpy()
     for side, colour, label in ((0, BLUE, "not eligible"), (1, ORANGE, "eligible")):
@@ -89,7 +93,7 @@ def _curve(fit: Fit, window: Window, form: Form, side: int, at: np.ndarray) -> p
     world = None if form.kink else {form.rule: side}
     question = Expected(window.outcome, do=world, population=units, by=window.running)
     effect = estimate(fit, question)
-    bounds = effect.interval()
+    bounds = cast("xr.DataArray", effect.interval())
     table = pd.DataFrame(
         {
             "mean": effect.draws.mean(("chain", "draw")).to_numpy(),

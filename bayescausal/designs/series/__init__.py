@@ -17,8 +17,8 @@ equation. Controls make it weaker, if the intervention does not change them.
 trend is, and the effect has the form of a line. Or a prediction: the model learns from the times
 before and predicts those after, and the effect is what was observed less what was predicted [2]_.
 The second is the first with an effect of each time of its own that nothing is known about, and that
-is how it is written: one coefficient for each time after the start, with a wide prior, so that these
-times say nothing of the series as it would have been.
+is how it is written: one coefficient for each time after the start, with a wide prior, so that
+these times say nothing of the series as it would have been.
 
 *How it fails.* Something else happened at the same time, the series was about to turn anyway, the
 outcome is measured otherwise from then on, people acted before the start, controls react. Errors

@@ -14,7 +14,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bayescausal.designs.series.model import SeriesForm
     from bayescausal.designs.series.timeline import Timeline
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
     from bayescausal.model.design import Design
 
@@ -56,13 +57,13 @@ def placebo_starts(
     chains, draws = fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]
     rows = {}
     for share in shares:
-        start = table[timeline.time].iloc[int(round(share * len(table)))]
+        start = table[timeline.time].iloc[round(share * len(table))]
         try:
             design = again(data=table, start=start)
         except DataError:
             continue  # too short on one side for this equation
         found = fit_again(design, seed=fit.seed, chains=chains, draws=draws, progressbar=False)
-        effect = estimate(found, design.effects["average"])
+        effect = estimate(found, cast("Estimand", design.effects["average"]))
         low, high = effect.interval()
         rows[str(start)] = (
             float(effect.mean()),
@@ -78,8 +79,8 @@ def placebo_starts(
         return _said(result, "warn", f"The pre-period of {count} times is too short to be cut.")
     if len(off):
         shown = ", ".join(map(str, off))
-        return _said(result, "warn", f"The model finds an effect at {shown}, where nothing started: "
-                     "the series does not go on as it says.")  # fmt: skip
+        return _said(result, "warn", f"The model finds an effect at {shown}, where nothing "
+                     "started: the series does not go on as it says.")  # fmt: skip
     return _said(result, "pass", "Starts within the pre-period have no effect.")
 
 

@@ -58,9 +58,9 @@ def interrupted_time_series(
     level : {"fixed", "local level", "local trend"}
         Whether the level, or level and drift, wander: a structural time series.
     effect : {"level and slope", "level", "slope", "each time"}
-        What the intervention does. The first three are terms of the equation; ``"each time"`` leaves
-        each time after the start an effect of its own, so that the course without the intervention
-        is predicted from the times before.
+        What the intervention does. The first three are terms of the equation; ``"each time"``
+        leaves each time after the start an effect of its own, so that the course without the
+        intervention is predicted from the times before.
     controls : sequence of str
         Columns of numbers that the intervention does not change.
     family : {"gaussian", "student-t", "poisson"}
@@ -71,8 +71,8 @@ def interrupted_time_series(
     Returns
     -------
     Design
-        Effects ``"average"`` and ``"ATT"`` (over the times after the start), ``"cumulative"`` (their
-        sum) and ``"by_time"``. Dates are counted in steps of the series from the start.
+        Effects ``"average"`` and ``"ATT"`` (over the times after the start), ``"cumulative"``
+        (their sum) and ``"by_time"``. Dates are counted in steps of the series from the start.
 
     Raises
     ------

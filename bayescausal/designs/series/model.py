@@ -39,7 +39,7 @@ __all__ = ["EFFECT", "INTERVENTION", "OWN", "SeriesForm", "series_model"]
 
 #: The variable that says whether the intervention is on.
 INTERVENTION = "intervention"
-#: The coefficients of the reading by prediction, and how wide their priors are, in sd of the outcome.
+#: The coefficients of the reading by prediction, and how wide their priors are, in sd of y.
 EFFECT, WIDE = "effect", 30.0
 #: Names that the design takes itself.
 OWN = (INTERVENTION, EFFECT, "unit", "level", "slope", "error", "season", "since_start")

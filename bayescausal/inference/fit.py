@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Data
     from bayescausal.inference.data.read import Observed
     from bayescausal.inference.sampling.sample import Drawn
+    from bayescausal.model.design import Design
 
 __all__ = [
     "METHODS",
@@ -92,7 +93,7 @@ _STEP = (
 
 
 def fit(
-    model: pm.Model,
+    model: pm.Model | Design,
     data: Data | None = None,
     *,
     method: str = "auto",
@@ -115,7 +116,7 @@ def fit(
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         A generative model (or one that is conditioned already). It is not changed.
     data : DataFrame, Mapping, Dataset or source of rows, optional
         One row per unit (pandas, polars, pyarrow), a mapping of arrays, or an xarray Dataset.
@@ -123,7 +124,7 @@ def fit(
         pyarrow dataset, a DuckDB relation or a Dask DataFrame; they are read once, and the model
         must come down to sums over rows.
         Variables without a column are latent; empty cells of continuous variables are imputed.
-        Default: what the model itself was observed to be.
+        Default: the data of the design, or what the model itself was observed to be.
     method : {"auto", "exact", "compressed", "nuts", "laplace"}
         ``"auto"`` as above. ``"exact"`` refuses a model with a block that has no closed form,
         ``"compressed"`` one with an equation that cannot be compressed (see

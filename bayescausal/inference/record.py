@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Data
     from bayescausal.inference.data.columns import Table
     from bayescausal.inference.data.conform import Conformed
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Fit", "build_fit"]
@@ -65,7 +66,7 @@ class Fit:
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         The model, generative or conditioned.
     trace : DataTree, Dataset or mapping of str to array
         Draws with leading dims chain and draw; of a DataTree, the group ``posterior``.
@@ -104,6 +105,8 @@ class Fit:
         What the codes of a categorical column stand for.
     diagnostics : Diagnostics
         Divergences, r_hat and effective sample size.
+    design : Design or None
+        The study design that was fitted; None of a plain model.
 
     Raises
     ------
@@ -135,10 +138,11 @@ class Fit:
     sizes: Mapping[str, int] | None
     labels: Mapping[str, tuple[Any, ...]]
     diagnostics: Diagnostics
+    design: Design | None
 
     def __init__(
         self,
-        model: pm.Model,
+        model: pm.Model | Design,
         trace: xr.DataTree | xr.Dataset | Mapping[str, ArrayLike],
         data: Data | None = None,
         *,
@@ -296,8 +300,8 @@ class Fit:
         Parameters
         ----------
         path : path
-            Ends in ``.nc`` (netCDF) or ``.zarr``. The model itself is code and is not written:
-            :func:`bayescausal.load_fit` takes it back and checks that it is the same.
+            Ends in ``.nc`` (netCDF) or ``.zarr``. The model, or design, is code and is not
+            written: :func:`bayescausal.load_fit` takes it back and checks that it is the same.
         """
         save_fit(self, path)
 
@@ -328,6 +332,7 @@ def build_fit(
     notes: Sequence[str] = (),
     sizes: Mapping[str, int] | None = None,
     all_notes: tuple[str, ...] | None = None,
+    design: Design | None = None,
 ) -> Fit:
     """Return a :class:`Fit` of parts that were made together.
 
@@ -358,9 +363,9 @@ def build_fit(
         "sizes": sizes if table is None else conformed.sizes,
         "labels": conformed.labels,
         "diagnostics": diagnostics,
+        "design": design,
     }
-    for name, value in values.items():
-        object.__setattr__(fit, name, value)
+    fit.__dict__.update(values)
     return fit
 
 
@@ -384,8 +389,7 @@ def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:
 
 def _how(fit: Fit) -> str:
     """Return the methods of a posterior in words; those of a trace that was given are not known."""
-    kinds = dict.fromkeys(m.partition(" (")[0] for m in fit.methods.values())
-    known = [m for m in kinds if m != "given"]
+    known = dict.fromkeys(m.partition(" (")[0] for m in fit.methods.values() if m != "given")
     return f"; {', '.join(known)}" if known and fit.kind == "posterior" else ""
 
 

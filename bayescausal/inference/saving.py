@@ -90,6 +90,7 @@ def _tree(fit: Fit) -> xr.DataTree:
         "missing": list(fit.missing),
         "has_data": fit.data is not None,
         "column_dims": {},
+        "design": None if fit.design is None else fit.design.name,
     }
     if fit.data is not None:
         arrays = {}

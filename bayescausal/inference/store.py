@@ -26,6 +26,7 @@ from bayescausal.inference.data.columns import Table
 from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.record import Fit, build_fit
 from bayescausal.inference.saving import _KEY, fingerprint
+from bayescausal.model.given import design_in
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.read import structure_of
 from bayescausal.types import DataError, FitMismatchError
@@ -36,20 +37,22 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["load_fit"]
 
 
-def load_fit(path: str | os.PathLike[str], model: pm.Model) -> Fit:
+def load_fit(path: str | os.PathLike[str], model: pm.Model | Design) -> Fit:
     """Read a fit that was saved, for the model that it was made with.
 
     Parameters
     ----------
     path : path
         Written by ``Fit.save``.
-    model : pm.Model
-        The same model, built again.
+    model : pm.Model or Design
+        The same model, built again. The design it was made of brings its checks and plots back;
+        with its model alone the fit has no design, and says so.
 
     Returns
     -------
@@ -89,7 +92,10 @@ def load_fit(path: str | os.PathLike[str], model: pm.Model) -> Fit:
         )
     meta = json.loads(tree.attrs[_KEY])
     structure = structure_of(model, unit_dims=tuple(meta["unit_dims"]))
+    design, name = design_in(model), meta.get("design")
     differences = _differences(meta["fingerprint"], fingerprint(structure))
+    if design is not None and name != design.name:
+        differences.append(f"the design was {name or 'none'} and is {design.name}")
     if differences:
         raise FitMismatchError(
             f"The fit was made with another model: {'; '.join(differences)}.",
@@ -107,11 +113,22 @@ def load_fit(path: str | os.PathLike[str], model: pm.Model) -> Fit:
         methods=_methods(meta["methods"]),
         notes=(),
         sizes=meta["sizes"],
-        all_notes=tuple(meta["notes"]),
+        all_notes=(*meta["notes"], *_without_design(name, design)),
+        design=design,
     )
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _without_design(name: str | None, design: Design | None) -> tuple[str, ...]:
+    """Say that a fit of a design was read with its model alone."""
+    if name is None or design is not None:
+        return ()
+    return (
+        f"The fit was made of a design ({name}), and read with its model alone: its assumptions, "
+        "checks and plots come back with load_fit(path, design).",
+    )
 
 
 def _open(path: Path) -> xr.DataTree:

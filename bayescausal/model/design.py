@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bayescausal.model.design_html import as_html
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -86,7 +88,15 @@ class Design:
         for name in ("effects", "checks", "plots"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        effects, checks, plots = dict(self.effects), dict(self.checks), dict(self.plots)
+        parts = (self.name, self.model, self.data, effects, self.assumptions, checks, plots)
+        return Design, parts
+
     def __repr__(self) -> str:
         lines = [f"Design({self.name}; effects: {', '.join(self.effects)})"]
         lines += [f"  {a.name}: {a.text}" for a in self.assumptions]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)

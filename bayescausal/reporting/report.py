@@ -28,7 +28,7 @@ from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
 from bayescausal.model.graph_queries.graph_of_anything import question_in
-from bayescausal.reporting.contents import method, sections, trust
+from bayescausal.reporting.contents import method, sections, study, trust
 from bayescausal.reporting.contents.answers import answers
 from bayescausal.reporting.contents.material import Material
 from bayescausal.reporting.contents.naive import beside
@@ -121,7 +121,8 @@ def report(
         ``"implications"``, ``"overlap"``, ``"posterior_check"``, ``"hidden_confounder"``,
         ``"refute"``; a :class:`Check` that is there already is shown. They run with small
         settings, so that all together take seconds to a few minutes (refutation refits the model
-        some times); one that does not apply gives a line with the reason.
+        some times); one that does not apply gives a line with the reason. A fit of a design has the
+        checks of the design beside them, unless this is false.
     title : str, optional
         Of the page. Default: made of treatment and outcome.
     rope : (float, float) or sequence of them, optional
@@ -190,6 +191,7 @@ def report(
         material.naive = [beside(fit, effect, used) for effect in effects]
         started = time.perf_counter()
         outcomes = trust.run(material, asked, used, tell)
+        tables = study.design_tables(fit, bool(checks))
         seconds["checks"] = time.perf_counter() - started
 
     name = title if title is not None else _title(effects)
@@ -197,13 +199,14 @@ def report(
         sections.question(material),
         sections.graph(material),
         sections.identification(material),
+        *study.design_section(fit, tables),
         sections.data(material),
         answers(material),
         sections.parameters(material),
         trust.section(outcomes),
         method.section(material, outcomes, used),
     )
-    head = _head(material, outcomes)
+    head = _head(material, outcomes, study.design_doubts(tables))
     written = Report(
         name,
         as_html(name, head, content),
@@ -288,13 +291,16 @@ def _title(effects: Sequence[Effect]) -> str:
     return f"{len(effects)} causal questions"
 
 
-def _head(material: Material, outcomes: Sequence[trust.Outcome]) -> Section:
+def _head(
+    material: Material, outcomes: Sequence[trust.Outcome], more: Sequence[str] = ()
+) -> Section:
     """Return the answers in a sentence each, and what stands in the way of believing them."""
     blocks: list[Any] = [
         Text(e.sentence(PROB), "" if k else "lead") for k, e in enumerate(material.effects)
     ]
     fit = material.fit
     doubts = [f"The sampler had trouble: {m}" for m in fit.diagnostics.messages]
+    doubts += more
     for effect in material.effects:
         decided = effect.identification
         if decided is not None and not decided and decided.status not in UNKNOWN:

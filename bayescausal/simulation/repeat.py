@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bayescausal.model.design import Design
+
 __all__ = ["Repeater"]
 
 
@@ -69,7 +71,7 @@ class Repeater:
 
     def __init__(
         self,
-        model: pm.Model,
+        model: pm.Model | Design,
         *,
         units: int | Mapping[str, int] | None = None,
         do: Mapping[Any, Any] | None = None,

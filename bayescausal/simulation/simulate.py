@@ -51,13 +51,14 @@ if TYPE_CHECKING:
 
     from pytensor.compile.function.types import Function
 
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["simulate", "unit_sizes"]
 
 
 def simulate(
-    model: pm.Model,
+    model: pm.Model | Design,
     params: Mapping[str, Any],
     *,
     units: int | Mapping[str, int] | None = None,
@@ -125,7 +126,7 @@ def simulate(
         refuse_potentials(structure)
     values = check_parameters(structure, params)
     sizes = unit_sizes(structure, units)
-    world = model
+    world = structure.model
     expressions: dict[Any, Any] = {}
     plain: Any = do or {}
     if isinstance(do, Mapping):

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.figures.style import Axes
     from bayescausal.inference.record import Fit
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["prior_check"]
@@ -73,7 +74,7 @@ MEANING = {
 
 
 def prior_check(
-    model: pm.Model,
+    model: pm.Model | Design,
     data: Data | None = None,
     *,
     estimands: Estimand | Effect | Sequence[Estimand | Effect] | None = None,
@@ -86,7 +87,7 @@ def prior_check(
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         A generative model.
     data : DataFrame, Mapping or Dataset, optional
         What was seen. It is compared with, and informs nothing.

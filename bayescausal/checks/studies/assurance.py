@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Executor
     from bayescausal.checks.studies.questions import Questions
+    from bayescausal.model.design import Design
 
 __all__ = ["assurance"]
 
@@ -55,7 +56,7 @@ RULES = ("excludes zero", "excludes null")
 
 
 def assurance(
-    model: pm.Model,
+    model: pm.Model | Design,
     truth_or_prior: str | Fit | Mapping[str, Any],
     estimand: Questions,
     *,
@@ -63,7 +64,7 @@ def assurance(
     rule: str | float | Callable[[Mapping[str, Any]], bool] = "excludes zero",
     probability: float = 0.8,
     replicates: int = 200,
-    fit_model: pm.Model | None = None,
+    fit_model: pm.Model | Design | None = None,
     observed: Sequence[str] | None = None,
     do: Mapping[Any, Any] | None = None,
     seed: int | None = None,
@@ -77,7 +78,7 @@ def assurance(
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         What the data come from.
     truth_or_prior : mapping, Fit or "prior"
         Where truths come from: values of the parameters; draws to take them from, such as

@@ -50,17 +50,18 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Executor
     from bayescausal.checks.studies.questions import Questions
+    from bayescausal.model.design import Design
 
 __all__ = ["calibrate"]
 
 
 def calibrate(
-    model: pm.Model,
+    model: pm.Model | Design,
     estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
     replicates: int = 1000,
-    fit_model: pm.Model | None = None,
+    fit_model: pm.Model | Design | None = None,
     observed: Sequence[str] | None = None,
     do: Mapping[Any, Any] | None = None,
     seed: int | None = None,
@@ -78,7 +79,7 @@ def calibrate(
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         What truths and data come from; its priors must be proper, and should be ones that make
         sense to draw truths from.
     estimands : Estimand, sequence of Estimand, or mapping
@@ -166,7 +167,7 @@ def calibrate(
 
 
 def calibrate_with(
-    model: pm.Model,
+    model: pm.Model | Design,
     estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,

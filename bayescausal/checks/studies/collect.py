@@ -31,18 +31,19 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Executor, Names
     from bayescausal.checks.studies.questions import Questions
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["as_frame", "check_replicates", "collect", "make_recipe"]
 
 
 def make_recipe(
-    model: pm.Model,
+    model: pm.Model | Design,
     params: Fit | Mapping[str, Any] | None,
     estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
-    fit_model: pm.Model | None,
+    fit_model: pm.Model | Design | None,
     observed: Names | None,
     do: Mapping[Any, Any] | None,
     seed: int | None,
@@ -60,6 +61,7 @@ def make_recipe(
     if more.get("fit") is None:
         check_keywords(options, own=["method", "sampler"])
     structure = structure_of(model, unit_dims=unit_dims)
+    model = structure.model
     refuse_potentials(structure)
     unit_sizes(structure, units)
     if isinstance(params, Fit):
@@ -73,8 +75,8 @@ def make_recipe(
         params = check_parameters(structure, params)
     else:
         Repeater(model, units=units, do=do, unit_dims=unit_dims).prior(0)
-    fitted = fit_model if fit_model is not None else model
-    theirs = structure if fit_model is None else structure_of(fitted, unit_dims=unit_dims)
+    theirs = structure if fit_model is None else structure_of(fit_model, unit_dims=unit_dims)
+    fitted = theirs.model
     columns = _columns(structure, theirs, observed)
     options = {"cores": 1, **options} if "cores" not in options else dict(options)
     if more.get("fit") is None:

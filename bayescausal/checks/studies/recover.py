@@ -35,18 +35,19 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Executor
     from bayescausal.checks.studies.questions import Questions
+    from bayescausal.model.design import Design
 
 __all__ = ["recover"]
 
 
 def recover(
-    model: pm.Model,
+    model: pm.Model | Design,
     truth: Mapping[str, Any],
     estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
     replicates: int = 200,
-    fit_model: pm.Model | None = None,
+    fit_model: pm.Model | Design | None = None,
     observed: Sequence[str] | None = None,
     do: Mapping[Any, Any] | None = None,
     seed: int | None = None,
@@ -62,7 +63,7 @@ def recover(
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         What the data come from.
     truth : mapping of str to float or array_like
         A value for every parameter of `model`.
@@ -74,7 +75,7 @@ def recover(
         Units of each data set, as in :func:`bayescausal.simulate`.
     replicates : int
         Data sets.
-    fit_model : pm.Model, optional
+    fit_model : pm.Model or Design, optional
         What is fitted. Default: `model`. Variables that it does not have are left out of the
         data; its own that the data do not have are latent.
     observed : sequence of str, optional
@@ -162,7 +163,7 @@ def recover(
 
 
 def recover_with(
-    model: pm.Model,
+    model: pm.Model | Design,
     truth: Mapping[str, Any],
     estimands: Questions,
     *,

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Data
     from bayescausal.inference.data.conform import Conformed
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Compression", "compress", "fuse", "insert", "lean", "measure", "reducible"]
@@ -84,13 +85,16 @@ class Compression:
 
 
 def compress(
-    model: pm.Model, data: Data | None = None, *, unit_dims: str | Sequence[str] | None = None
+    model: pm.Model | Design,
+    data: Data | None = None,
+    *,
+    unit_dims: str | Sequence[str] | None = None,
 ) -> pm.Model:
     """Return a model with the same log-density but for a constant, over fewer numbers.
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         Conditioned, or generative with ``data``. It is not changed.
     data : DataFrame, Mapping or Dataset, optional
         As in :func:`bayescausal.fit`. Default: what the model itself was observed to be.
@@ -129,7 +133,7 @@ def compress(
     >>> bool(np.allclose(before, after))
     True
     """
-    structure, table, conformed = read_data(model, data, unit_dims, constants=True)
+    structure, table, conformed, _ = read_data(model, data, unit_dims, constants=True)
     if table is None:
         raise DataError(
             "There is nothing to compress.",

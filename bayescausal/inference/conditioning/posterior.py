@@ -25,8 +25,9 @@ from bayescausal.inference.marginalize.empty_outcomes import (
     unread,
     without_cells,
 )
+from bayescausal.inference.marginalize.in_sequence import InSequence, in_sequence
 from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
-from bayescausal.inference.sampling.sample import Drawn, draw_unknowns
+from bayescausal.inference.sampling.sample import INTEGRATED, Drawn, draw_unknowns
 from bayescausal.model.names import Joined, names_of
 from bayescausal.model.noise.records import record_of
 from bayescausal.model.structure.structure import family_name
@@ -74,6 +75,12 @@ def draw_posterior(
 ) -> Drawn:
     """Draw each block of a posterior by its own method."""
     sizes = {"draws": draws, "chains": chains, "seed": seed}
+    if method in ("auto", "exact"):
+        shared = in_sequence(structure, conformed)
+        if shared is not None:
+            options = {"method": method, "progressbar": progressbar, **sizes, **sampler}
+            inner = draw_posterior(shared.structure, shared.conformed(conformed), **options)
+            return with_shared(shared, inner, conformed, seed)
     whole = conformed
     plan, arrays, methods, found, conformed, rows = _closed_forms(
         structure, conformed, method=method, **sizes
@@ -130,6 +137,17 @@ def draw_posterior(
     groups = with_arrays(structure, conformed.coords, drawn.groups, arrays, conformed.columns)
     methods |= {**drawn.methods, **gap_methods(rows, held)}
     return Drawn(groups, methods, (*notes, *drawn.notes))
+
+
+def with_shared(shared: InSequence, drawn: Drawn, conformed: Conformed, seed: int) -> Drawn:
+    """Return draws with a latent that was integrated out of a sequence of equations."""
+    posterior = drawn.groups["posterior"]
+    array = shared.recover(posterior, conformed.columns, seed)
+    groups = with_arrays(
+        shared.given, conformed.coords, drawn.groups, {shared.name: array}, conformed.columns
+    )
+    note = f"Integrated out exactly and drawn back, being Normal: {shared.name}."
+    return Drawn(groups, {**drawn.methods, shared.name: INTEGRATED}, (*drawn.notes, note))
 
 
 class ClosedForms(NamedTuple):

@@ -97,6 +97,7 @@ def _split(fit: Fit, vectors: tuple[str, ...], structure: Structure) -> Fit:
         methods=fit.methods,
         sizes=fit.sizes,
         all_notes=fit.notes,
+        design=fit.design,
     )
 
 

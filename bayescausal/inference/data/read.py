@@ -39,6 +39,7 @@ from bayescausal.inference.data.conform import Conformed, conform
 from bayescausal.inference.data.rows import as_pandas, from_frame
 from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.inference.stream.source_data import read_source
+from bayescausal.model.given import design_in
 from bayescausal.model.interventions.domain import lookups_of
 from bayescausal.model.interventions.undefined import fails, failure
 from bayescausal.model.structure.read import structure_of, whole_model
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayescausal.annotations import Data
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Observed", "as_table", "beyond", "read_data"]
@@ -70,15 +72,18 @@ class Observed(NamedTuple):
         The columns as they came; None where nothing at all is observed.
     conformed : Conformed
         The columns that fit the model (none without data).
+    design : Design or None
+        That was given in the place of a model.
     """
 
     structure: Structure
     table: Table | None
     conformed: Conformed
+    design: Design | None = None
 
 
 def read_data(
-    model: pm.Model,
+    model: pm.Model | Design,
     data: Data | None,
     unit_dims: str | Sequence[str] | None,
     *,
@@ -89,8 +94,8 @@ def read_data(
 
     Parameters
     ----------
-    model : pm.Model
-        Generative, or conditioned in whole or in part.
+    model : pm.Model or Design
+        Generative, or conditioned in whole or in part. A design brings its data.
     data : DataFrame, Mapping, Dataset, Table, source of rows or None
         None: what the model itself observes.
     unit_dims : str or sequence of str, optional
@@ -102,15 +107,19 @@ def read_data(
         Whether the rows of a source may stay where they are, to be read in passes: the table is
         then a :class:`.StreamTable`. Otherwise they are read into memory.
     """
+    design = design_in(model)
+    if design is not None:
+        data = design.data if data is None else data
+        model = design.model
     if not isinstance(data, IN_MEMORY) and is_source(data):
         if passes:
-            return Observed(*read_source(model, data, unit_dims))
+            return Observed(*read_source(model, data, unit_dims), design)
         data = in_memory(data)
     model = whole_model(model)
     if data is None:
         structure = structure_of(model, unit_dims=unit_dims)
         if not structure.observed:
-            return Observed(structure, None, Conformed({}, {}, (), {}, {}, {}, ()))
+            return Observed(structure, None, Conformed({}, {}, (), {}, {}, {}, ()), design)
         table = own_table(structure)
     else:
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
@@ -124,7 +133,7 @@ def read_data(
     if data is not None:
         more = (*_contradicted(structure, conformed), *_taken(structure, given))
         conformed = replace(conformed, notes=(*conformed.notes, *more))
-    return Observed(structure, table, conformed)
+    return Observed(structure, table, conformed, design)
 
 
 def as_table(data: Data, structure: Structure) -> Table:

@@ -35,6 +35,7 @@ from bayescausal.inference.fit import check_count, resolve_seed
 from bayescausal.inference.record import Fit, build_fit
 from bayescausal.inference.sampling.forward import prior_draws
 from bayescausal.inference.sampling.sample import draw_unknowns
+from bayescausal.model.given import design_in, model_of
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.parameters import check_parameters
 from bayescausal.model.structure.rebuild import dim_sizes
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Data
     from bayescausal.inference.data.read import Observed
     from bayescausal.inference.sampling.sample import Drawn
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["complete_truth", "prior", "truth"]
@@ -56,7 +58,7 @@ _THIN = 5  # steps of a Markov chain between the latent draws that `truth` keeps
 
 
 def prior(
-    model: pm.Model,
+    model: pm.Model | Design,
     data: Data | None = None,
     *,
     units: int | Mapping[str, int] | None = None,
@@ -68,7 +70,7 @@ def prior(
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         Not changed.
     data : DataFrame, Mapping or Dataset, optional
         Units to ask about. They do not inform the parameters. Latent variables and empty cells
@@ -107,7 +109,7 @@ def prior(
     >>> bc.prior(model, draws=100, seed=1)
     Fit(prior; no units; 1 chains x 100 draws of b)
     """
-    observed = read_data(model, data, unit_dims)
+    observed = _read(model, data, units, unit_dims)
     structure = observed.structure
     sizes = _fresh_units(structure, units, data_given=observed.table is not None)
     check_count("draws", draws)
@@ -132,7 +134,7 @@ def prior(
 
 
 def truth(
-    model: pm.Model,
+    model: pm.Model | Design,
     params: Mapping[str, Any],
     data: Data | None = None,
     *,
@@ -145,7 +147,7 @@ def truth(
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         Not changed.
     params : mapping of str to float or array_like
         A value for every parameter.
@@ -185,7 +187,7 @@ def truth(
     >>> float(bc.truth(model, {"b": 2.0}).posterior["b"].item())
     2.0
     """
-    observed = read_data(model, data, unit_dims)
+    observed = _read(model, data, units, unit_dims)
     structure = observed.structure
     values = check_parameters(structure, params)
     sizes = _fresh_units(structure, units, data_given=observed.table is not None)
@@ -253,6 +255,18 @@ def complete_truth(
 # ------------------------------------------------------------------------------- private
 
 
+def _read(
+    model: pm.Model | Design,
+    data: Data | None,
+    units: int | Mapping[str, int] | None,
+    unit_dims: str | Sequence[str] | None,
+) -> Observed:
+    """Read model and data; a design's own data are not taken where fresh units are asked for."""
+    if units is None or data is not None:
+        return read_data(model, data, unit_dims)
+    return read_data(model_of(model), None, unit_dims)._replace(design=design_in(model))
+
+
 def _given(values: Mapping[str, np.ndarray]) -> dict[str, str]:
     """Return how known parameters were drawn."""
     return {Joined(values): "given"} if values else {}
@@ -304,7 +318,7 @@ def _unknown_given(
     observed: Observed, values: Mapping[str, np.ndarray], draws: int, seed: int
 ) -> Drawn:
     """Draw latents and empty cells given the data and the parameters."""
-    structure, _, conformed = observed
+    structure, conformed = observed.structure, observed.conformed
     known, integral, _ = open_remainder(structure, conformed, Remainder(fixed=values))
     return draw_unknowns(
         structure,

@@ -66,6 +66,7 @@ from bayescausal.inference.sampling.refit_recipe import (
     PlainError,
     Recipe,
     compiled_model,
+    inner_draws,
     kind_of_data,
     sample_compiled,
     starts_from_data,
@@ -73,6 +74,7 @@ from bayescausal.inference.sampling.refit_recipe import (
     why_plain,
 )
 from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn
+from bayescausal.model.given import model_of
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.read import structure_of
 from bayescausal.types import BayesCausalError, DataError, closest, unknown_variable
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Data
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.inference.record import Fit
+    from bayescausal.model.design import Design
 
 __all__ = ["Refitter"]
 
@@ -151,7 +154,7 @@ class Refitter:
 
     def __init__(
         self,
-        model: pm.Model,
+        model: pm.Model | Design,
         columns: Iterable[str],
         *,
         method: str = "auto",
@@ -162,13 +165,12 @@ class Refitter:
         **options: Any,
     ) -> None:
         options = check_options(method, draws, chains, options, sampler)
-        if isinstance(columns, str):
-            columns = (columns,)
-        self.model, self.columns = model, tuple(dict.fromkeys(map(str, columns)))
+        columns = (columns,) if isinstance(columns, str) else columns
+        self.model, self.columns = model_of(model), tuple(dict.fromkeys(map(str, columns)))
         self.method, self.draws, self.chains = method, draws, chains
         self.unit_dims, self.sampler = unit_dims, options
-        data = [v.name for v in model.data_vars]
-        random = [v.name for v in model.basic_RVs if v.type.ndim]
+        data = [v.name for v in self.model.data_vars]
+        random = [v.name for v in self.model.basic_RVs if v.type.ndim]
         lost = [n for n in self.columns if n not in (*random, *data)]
         if not lost:
             self.structure = structure_of(model, unit_dims=unit_dims, named=self.columns)
@@ -178,8 +180,7 @@ class Refitter:
             raise unknown_variable(lost[0], (*random, *data))
         if not self.columns:
             raise BayesCausalError(
-                "columns=[] leaves nothing to condition on.",
-                expected="The names of the variables that will be observed.",
+                "columns=[] leaves nothing to condition on.", expected="The names of variables."
             )
         self.plain = why_plain(self.structure, self.columns, method, self.sampler)
         self._plans: dict[Any, tuple[Gaps | None, Plan, dict[str, Any]]] = {}
@@ -209,11 +210,7 @@ class Refitter:
         if seed is None:
             raise BayesCausalError("seed=None.", expected="An integer from 0, for every fit.")
         seed = resolve_seed(seed)
-        options: dict[str, Any] = {
-            "method": self.method,
-            "draws": self.draws,
-            "chains": self.chains,
-        }
+        options = dict[str, Any](method=self.method, draws=self.draws, chains=self.chains)
         with self._lock:
             observed = self._read(data)
         why, start = self.plain, time.perf_counter()
@@ -254,6 +251,9 @@ class Refitter:
     def _draw(self, conformed: Conformed, seed: int) -> Drawn:
         """Draw the posterior by what is kept."""
         structure = self.structure
+        inner = inner_draws(self, conformed, seed)
+        if inner is not None:
+            return inner
         with self._lock:
             whole = conformed
             gaps, plan, terms = self._planned(conformed)
@@ -378,7 +378,7 @@ class Refitter:
     def __getstate__(self) -> dict[str, Any]:
         import cloudpickle
 
-        made = ("_lock", "_plans", "_recipes", "_cells", "structure")  # made again where it arrives
+        made = ("_lock", "_plans", "_recipes", "_cells", "_inner", "structure")  # made anew
         state = {k: v for k, v in vars(self).items() if k not in made}
         return {**state, "model": cloudpickle.dumps(self.model)}
 

@@ -14,7 +14,9 @@ import numpy as np
 from pytensor.compile import SharedVariable
 
 from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.conditioning.posterior import with_shared
 from bayescausal.inference.marginalize.affine_latents import integrable_groups
+from bayescausal.inference.marginalize.in_sequence import in_sequence
 from bayescausal.inference.marginalize.integrate import normal_vectors
 from bayescausal.inference.sampling.sample import at_once
 from bayescausal.model.interventions.support import is_discrete
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.inference.marginalize.integrate import Integrated
+    from bayescausal.inference.sampling.refit import Refitter
+    from bayescausal.inference.sampling.sample import Drawn
     from bayescausal.model.structure.structure import Structure
 
 __all__ = [
@@ -35,6 +39,7 @@ __all__ = [
     "PlainError",
     "Recipe",
     "compiled_model",
+    "inner_draws",
     "kind_of_data",
     "sample_compiled",
     "starts_from_data",
@@ -100,6 +105,37 @@ def why_plain(
     latents = [n for group in groups for n in group]
     given = [v for v in model.basic_RVs if v.name in seen]
     return starts_from_data(model, given, latents)
+
+
+def inner_draws(refitter: Refitter, conformed: Conformed, seed: int) -> Drawn | None:
+    """Draw by a refitter of the model without a latent whose effects follow each other.
+
+    None where there is no such latent. What is found is kept in the refitter.
+    """
+    if refitter.method not in ("auto", "exact"):
+        return None
+    held: dict[Any, Any] = vars(refitter).setdefault("_inner", {})
+    key = frozenset(conformed.columns), frozenset(conformed.missing)
+    with refitter._lock:
+        if key not in held:
+            found = in_sequence(refitter.structure, conformed)
+            options = {**refitter.sampler, "method": refitter.method}
+            held[key] = found and (
+                found,
+                type(refitter)(
+                    found.structure.model,
+                    refitter.columns,
+                    draws=refitter.draws,
+                    chains=refitter.chains,
+                    unit_dims=found.structure.unit_dims,
+                    **options,
+                ),
+            )
+    if held[key] is None:
+        return None
+    found, inner = held[key]
+    drawn = inner._draw(found.conformed(conformed), seed)
+    return with_shared(found, drawn, conformed, seed)
 
 
 def starts_from_data(

@@ -28,7 +28,6 @@ from bayescausal.inference.closed_forms.reduce import CellTerm
 from bayescausal.inference.conditioning.plan import make_plan, with_arrays
 from bayescausal.inference.conditioning.posterior import no_exact
 from bayescausal.inference.data.duplicate_columns import FEW, one_name_each
-from bayescausal.inference.data.read import Observed
 from bayescausal.inference.sampling.sample import Drawn
 from bayescausal.inference.stream.categories import label_orders
 from bayescausal.inference.stream.distinct_rows import MOST
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.closed_forms.reduce import Term
     from bayescausal.inference.conditioning.plan import Plan
+    from bayescausal.inference.data.read import Observed
     from bayescausal.inference.stream.passes import RowSource
     from bayescausal.inference.stream.source_columns import Column
     from bayescausal.model.structure.structure import Structure
@@ -118,7 +118,8 @@ def draw_stream(
             ) from error
         methods |= more
     groups = with_arrays(structure, conformed.coords, groups, arrays, {})
-    return Observed(structure, table, conformed), Drawn(groups, methods, (*notes, *twins))
+    observed = observed._replace(table=table, conformed=conformed)
+    return observed, Drawn(groups, methods, (*notes, *twins))
 
 
 def _counted(term: Term) -> TypeGuard[CellTerm]:

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.model.design import Design
+
 
 __all__ = ["Prior", "Priors", "digits", "near", "prior_summary"]
 
@@ -220,12 +222,12 @@ def _from_text(text: str, label: str) -> Prior:
     return Prior(name, args, kwargs)
 
 
-def prior_summary(model: pm.Model) -> pd.DataFrame:
+def prior_summary(model: pm.Model | Design) -> pd.DataFrame:
     """Return the priors of a model, one row for each parameter.
 
     Parameters
     ----------
-    model : pymc.Model
+    model : pymc.Model or Design
         Any model; those from formulas choose priors of their own, which this shows.
 
     Returns

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bayescausal import graph as arrows
+from bayescausal.model.given import model_of
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayescausal.annotations import GraphLike, Names
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
-    type ModelOrGraph = pm.Model | Structure | HasStructure | GraphLike
+    type ModelOrGraph = pm.Model | Design | Structure | HasStructure | GraphLike
     """Whatever has a graph: a model, its structure, a fit, or a graph in any form."""
 
 __all__ = [
@@ -181,6 +183,7 @@ def is_model(given: object) -> bool:
     given : object
         What is asked.
     """
+    given = model_of(given)
     if hasattr(given, "structure") and hasattr(given, "columns"):
         return True
     modules = [each.__module__ for each in type(given).__mro__]
@@ -195,6 +198,7 @@ def _structure(
     given: ModelOrGraph, unit_dims: str | Sequence[str] | None
 ) -> tuple[Structure | None, tuple[str, ...] | None]:
     """Return the structure of a model and the columns of a fit; None for a graph."""
+    given = cast("ModelOrGraph", model_of(given))
     if not is_model(given):
         if unit_dims is not None:
             raise no_unit_dims()

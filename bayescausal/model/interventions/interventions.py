@@ -68,13 +68,14 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["intervene"]
 
 
 def intervene(
-    model: pm.Model,
+    model: pm.Model | Design,
     do: Mapping[Any, Any],
     *,
     unit_dims: str | Sequence[str] | None = None,
@@ -84,7 +85,7 @@ def intervene(
 
     Parameters
     ----------
-    model : pymc.Model
+    model : pymc.Model or Design
         Any model. It is not changed.
     do : mapping
         ``{name: intervention}``: a value, :class:`~bayescausal.Set`,
@@ -121,6 +122,7 @@ def intervene(
     array([3.])
     """
     structure = structure_of(model, unit_dims=unit_dims)
+    model = structure.model
     if any(isinstance(k, str) and k.endswith("]") for k in as_mapping(do)):
         structure = split_structure(structure, as_mapping(do))
         model = structure.model

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pytensor.graph import FunctionGraph
     from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["noise_form"]
@@ -52,7 +53,7 @@ _BASES = {"normal": pm.Normal, "logistic": pm.Logistic, "gumbel": pm.Gumbel}
 
 
 def noise_form(
-    model: pm.Model,
+    model: pm.Model | Design,
     *,
     unit_dims: Sequence[str] | str | None = None,
     coupling: str | Mapping[str, str] = "monotone",
@@ -61,7 +62,7 @@ def noise_form(
 
     Parameters
     ----------
-    model : pm.Model
+    model : pm.Model or Design
         Any PyMC model; never changed.
     unit_dims : sequence of str, optional
         Dims that describe units, where they cannot be told from the model.

@@ -29,6 +29,7 @@ from pytensor.scalar import basic as ps
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
+from bayescausal.model.given import model_of
 from bayescausal.model.source.expression import Writer, literal, unpadded
 from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.rebuild import dim_sizes, evaluate
@@ -38,6 +39,8 @@ from bayescausal.types import ModelError
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.model.design import Design
 
 __all__ = ["model_source"]
 
@@ -88,12 +91,12 @@ _DISTRIBUTIONS: dict[str, tuple[str, tuple[str | None, ...]]] = {
 _TRANSFORMS = {"Ordered": "ordered", "LogTransform": "log", "LogOddsTransform": "logodds"}
 
 
-def model_source(model: pm.Model, *, name: str = "model") -> str:
+def model_source(model: pm.Model | Design, *, name: str = "model") -> str:
     """Return PyMC code that makes a model like this one.
 
     Parameters
     ----------
-    model : pymc.Model
+    model : pymc.Model or Design
         From formulas, or any other that PyMC's named distributions can express.
     name : str, default "model"
         What the model is called in the code.
@@ -125,19 +128,20 @@ def model_source(model: pm.Model, *, name: str = "model") -> str:
         sigma_y = pm.HalfStudentT("sigma_y", nu=4, sigma=1)
         y = pm.Normal("y", b_y_Intercept + b_y_x * x, sigma_y, dims="unit")
     """
-    if not isinstance(model, pm.Model):
+    given = model_of(model)
+    if not isinstance(given, pm.Model):
         raise ModelError(
             f"Found {type(model).__name__} where a PyMC model is needed.",
             remedy="Pass the model itself; of a fit, fit.model.",
         )
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ModelError(f"name={name!r}.", expected="a Python name.")
-    for imputed in Reader(model).imputed:
+    for imputed in Reader(given).imputed:
         raise ModelError(
             f"{imputed!r} has imputed cells, which PyMC makes from the data.",
             remedy="Write the source of the generative model, before it is conditioned.",
         )
-    return _Source(model, name).write()
+    return _Source(given, name).write()
 
 
 class _Source:

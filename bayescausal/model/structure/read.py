@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pymc as pm
 
+from bayescausal.model.given import model_of
 from bayescausal.types import (
     ModelError,
 )
@@ -32,7 +33,7 @@ def graph_of(
 
     Parameters
     ----------
-    model : pymc.Model
+    model : pymc.Model or Design
         Any model: generative, conditioned on data, or already under ``pm.do``.
     unit_dims : str or sequence of str, optional
         The dims that index units, where the model leaves them open.
@@ -75,6 +76,7 @@ def graph_of(
 
 def whole_model(model: object) -> object:
     """Return a model with the variables that PyMC split for empty cells put together again."""
+    model = model_of(model)
     return whole(model) if isinstance(model, pm.Model) else model
 
 
@@ -96,8 +98,7 @@ def structure_of(
         Variables that the data have a column for: then only they, and what the model
         observes, vote on the unit dims.
     """
-    if isinstance(model, Structure):
-        model = model.model
+    model = model.model if isinstance(model, Structure) else model_of(model)
     if not isinstance(model, pm.Model):
         raise ModelError(
             f"Found {type(model).__name__} where a PyMC model is needed.",

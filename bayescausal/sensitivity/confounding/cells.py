@@ -75,7 +75,7 @@ class Cells:
         self.confounder, self.priors = confounder, priors
         self.draws, self.chains, self.sampler = draws, chains, sampler
         self.model = add_confounder(fit.structure, confounder, priors)
-        self.structure, self.table, self.conformed = read_data(
+        self.structure, self.table, self.conformed, _ = read_data(
             self.model, fit.data, fit.structure.unit_dims
         )
         self.units = int(np.prod([self.conformed.sizes[d] for d in confounder.dims]))

@@ -90,7 +90,7 @@ def censored(n=400, family="weibull"):
 @pytest.mark.parametrize("family", ["weibull", "exponential", "lognormal", "loglogistic"])
 def test_a_fused_model_has_the_same_density(family):
     model, data = censored(60, family)
-    structure, _, conformed = read_data(model, data, None)
+    structure, _, conformed, *_ = read_data(model, data, None)
     known = condition(structure, conformed).model
     found = fuse(compression_of(structure, conformed, known), structure, conformed)
     assert set(found.fused) == {"t"}

@@ -293,3 +293,17 @@ def test_tables_that_cannot_be_are_refused_in_words(change, options, said):
     data = {**GOOD, **change}
     with pytest.raises(DataError if "agee" not in said else ValueError, match=said):
         bc.designs.survival(data, time="t", event="d", treatment="x", **options)
+
+
+@pytest.mark.parametrize("family", ["weibull", "exponential", "lognormal", "gamma"])
+def test_the_model_is_shown_as_code_that_makes_it(family):
+    import pymc as pm
+
+    data = {**GOOD, "d": [1, 1, 2, 0], "x": list("abab")}
+    design = bc.designs.survival(data, time="t", event="d", treatment="x", family=family)
+    scope: dict = {}
+    exec(bc.model_source(design.model), scope)
+    both = [pm.observe(m, {"t": np.array(data["t"])}) for m in (design.model, scope["model"])]
+    point = {n: v + 0.1 for n, v in both[0].initial_point().items()}
+    first, second = (m.compile_logp(mode="FAST_COMPILE")(point) for m in both)
+    assert float(first) == pytest.approx(float(second), rel=1e-12)

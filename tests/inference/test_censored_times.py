@@ -90,7 +90,7 @@ def censored(n=400, family="weibull"):
 @pytest.mark.parametrize("family", ["weibull", "exponential", "lognormal", "loglogistic"])
 def test_a_fused_model_has_the_same_density(family):
     model, data = censored(60, family)
-    structure, _, conformed = read_data(model, data, None)
+    structure, _, conformed, *_ = read_data(model, data, None)
     known = condition(structure, conformed).model
     found = fuse(compression_of(structure, conformed, known), structure, conformed)
     assert set(found.fused) == {"t"}
@@ -102,14 +102,15 @@ def test_a_fused_model_has_the_same_density(family):
             float(m.compile_fn(m.logp(), mode=PY_MODE, on_unused_input="ignore")(point))
             for m in (known, small)
         )
-        assert after == pytest.approx(before, rel=1e-10)
+        # PyMC's tail of a log-normal time is one minus its distribution function: 1e-16 / 1e-9
+        assert after == pytest.approx(before, rel=1e-8)
 
 
 def test_draws_about_the_mode_are_those_of_a_markov_chain():
     """Compared with the posterior on a grid: means to 4 Monte Carlo errors, spreads to 10 %."""
     model, data = censored(80, "exponential")
     fit = bc.fit(model, data, draws=1000, seed=1, progressbar=False)
-    assert fit.methods["a, b"] == "laplace (metropolis)"
+    assert set(fit.methods.values()) == {"laplace (metropolis)"}
     a, b = np.meshgrid(np.linspace(-0.5, 3, 301), np.linspace(-1.5, 2, 301), indexing="ij")
     t, x, c = (data[n] for n in "txc")
     log_p = -((a / 5) ** 2) / 2 - b**2 / 2

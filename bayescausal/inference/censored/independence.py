@@ -1,7 +1,8 @@
 r"""Draws from a smooth density of few unknowns: a bell at the mode, made exact by Metropolis.
 
 The proposal is the Student-t law of the Laplace approximation
-(:mod:`bayescausal.inference.sampling.laplace`), :math:`q = t_7(\hat u, H^{-1})`; a chain that accepts each proposal with probability
+(:mod:`bayescausal.inference.sampling.laplace`), :math:`q = t_7(\hat u, H^{-1})`; a chain that
+accepts each proposal with probability
 
 .. math:: \min\Big(1, \frac{p(u') / q(u')}{p(u) / q(u)}\Big)
 

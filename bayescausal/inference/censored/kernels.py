@@ -10,8 +10,8 @@ For :math:`z_i = k (\log t_i - \eta_i)` and :math:`e_i = e^{z_i}` a Weibull time
 
 :math:`d_i = 1` for an event and 0 where it is censored on the right [1]_; one exponential a row,
 which is arithmetic (:mod:`bayescausal.inference.closed_forms.logistic`), and no branch, so that the
-compiler runs several rows at a time. Times censored on the left, and log-normal and log-logistic times, take a plain loop with
-:math:`z_i = (\log t_i - \eta_i) / s`.
+compiler runs several rows at a time. Times censored on the left, and log-normal and log-logistic
+times, take a plain loop with :math:`z_i = (\log t_i - \eta_i) / s`.
 
 It matters where a covariate is continuous: no statistic of fewer numbers is sufficient.
 

@@ -10,8 +10,8 @@ block. The law it obeys: running the text gives a model with the same log-probab
 Short arrays are written out. Long ones are read from a mapping called ``data``, which has to be
 there when the code is run; the first lines say which.
 
-It fails where PyMC itself has no name for a thing: distributions made of others (mixtures,
-censoring), imputed variables, transforms of one's own. Each is refused by name.
+It fails where PyMC itself has no name for a thing: distributions made of others (mixtures; not
+censored ones), imputed variables, transforms of one's own. Each is refused by name.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
+from pymc.distributions.censored import CensoredRV
 from pymc.distributions.transforms import _default_transform
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant
@@ -73,6 +74,7 @@ _DISTRIBUTIONS: dict[str, tuple[str, tuple[str | None, ...]]] = {
     "ParetoRV": ("Pareto", ("alpha", "m")),
     "MoyalRV": ("Moyal", ("mu", "sigma")),
     "VonMisesRV": ("VonMises", ("mu", "kappa")),
+    "WeibullBetaRV": ("Weibull", ("alpha", "beta")),
     "SkewNormalRV": ("SkewNormal", ("mu", "sigma", "alpha")),
     "BernoulliRV": ("Bernoulli", ("p",)),
     "BinomialRV": ("Binomial", ("n", "p")),
@@ -211,6 +213,20 @@ class _Source:
 
     def _random(self, label: str) -> list[str]:
         rv = self.model.named_vars[label]
+        start = f"{self.python[label]} = pm."
+        if not isinstance(rv.owner.op, CensoredRV):
+            before, family, parts = self._call(rv, label)
+            shown = ", ".join([_quoted(label), *parts])
+            return [*before, f"{start}{family}({shown}{self._extra(rv)})"]
+        base, *bounds = rv.owner.inputs
+        before, family, parts = self._call(base, label)
+        more, texts = self.writer.statement([unpadded(b, self.writer.names) for b in bounds], label)
+        ends = [None if t in ("-np.inf", "np.inf") else t for t in texts]
+        shown = f"{_quoted(label)}, pm.{family}.dist({', '.join(parts)}), {ends[0]}, {ends[1]}"
+        return [*before, *more, f"{start}Censored({shown}{self._extra(rv)})"]
+
+    def _call(self, rv: TensorVariable, label: str) -> tuple[list[str], str, list[str]]:
+        """Return lines that come before, a distribution's name, and its parameters as text."""
         kind = type(rv.owner.op).__name__
         if is_path(rv):
             return self._path(rv)
@@ -241,11 +257,8 @@ class _Source:
                 before = [*before, *_broken(held, text)]
                 texts[place] = held
         plain = family in ("Normal", "LogNormal", "Poisson") and keys == list(slots)
-        parts = [_quoted(label)]
-        parts += [
-            _tidy(t) if plain else f"{k}={_tidy(t)}" for k, t in zip(keys, texts, strict=True)
-        ]
-        return [*before, f"{self.python[label]} = pm.{family}({', '.join(parts)}{self._extra(rv)})"]
+        parts = [_tidy(t) if plain else f"{k}={_tidy(t)}" for k, t in zip(keys, texts, strict=True)]
+        return before, family, parts
 
     def _path(self, rv: TensorVariable) -> list[str]:
         """Return a random walk or an autoregression, with the distribution of its start."""

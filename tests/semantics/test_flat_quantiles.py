@@ -1,9 +1,9 @@
 """A quantile exactly at the edge of an atom is answered, or said not to settle, without much work.
 
 The kind of fault: simulation is asked for what more draws cannot decide, up to the cap of the work.
-Siblings that were looked at: Bernoulli, Poisson, negative binomial and Binomial outcomes, `Expected`, differences of
-which one world is flat, a gap in a continuous outcome (said, not answered), quantiles that are not
-flat (as before).
+Siblings that were looked at: Bernoulli, Poisson, negative binomial and Binomial outcomes,
+`Expected`, differences of which one world is flat, a gap in a continuous outcome (said, not
+answered), quantiles that are not flat (as before).
 """
 
 from __future__ import annotations

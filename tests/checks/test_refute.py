@@ -170,6 +170,22 @@ def test_a_confounder_that_was_left_out_moves_the_answer(right):
     assert verdict(harmless, "common_cause") == "pass"
 
 
+def test_a_confounder_moves_the_answer_beside_empty_cells_too():
+    """What is found is the least-squares coefficient of the complete rows, all columns in."""
+    hidden = np.random.default_rng(2).normal(size=UNITS)
+    data = rows()
+    data["x"] += hidden
+    data["y"] += 0.5 * hidden + 2 * hidden
+    data.loc[:9, "y"] = np.nan
+    fit = fitted(data)
+    check = bc.refute(fit, ATE, tests="common_cause", common_cause=hidden)
+    assert verdict(check, "common_cause") == "fail"
+    seen = data["y"].notna()
+    columns = np.column_stack([np.ones(UNITS), data["x"], data["z"], hidden])[seen]
+    right = np.linalg.lstsq(columns, data["y"][seen], rcond=None)[0][1]
+    assert check.table.loc["random common cause", "found"] == pytest.approx(right, abs=0.1)
+
+
 def test_a_posterior_that_is_too_narrow_fails_bootstrap_and_subset():
     data = rows(noise=lambda x, z, r: r.normal(size=len(x)) * (0.2 + (x - z) ** 2))
     check = bc.refute(fitted(data), ATE, tests=["subset", "bootstrap"], replicates=12)

@@ -1,9 +1,9 @@
 """A quantile exactly at the edge of an atom is answered, or said not to settle, without much work.
 
 The kind of fault: simulation is asked for what more draws cannot decide, up to the cap of the work.
-Siblings that were looked at: Bernoulli, Poisson and Binomial outcomes, `Expected`, differences of
-which one world is flat, a gap in a continuous outcome (said, not answered), quantiles that are not
-flat (as before).
+Siblings that were looked at: Bernoulli, Poisson, negative binomial and Binomial outcomes,
+`Expected`, differences of which one world is flat, a gap in a continuous outcome (said, not
+answered), quantiles that are not flat (as before).
 """
 
 from __future__ import annotations
@@ -29,12 +29,16 @@ def known(outcome, units=50):
 #: The rate at which P(Poisson <= 2) = 1/2, to the last digit.
 RATE = optimize.brentq(lambda r: stats.poisson.cdf(2, r) - 0.5, 1, 5, xtol=1e-15)
 
+#: The mean at which P(NegativeBinomial <= 1) = 1/2; log(1.5) is in single precision.
+MEAN = optimize.brentq(lambda m: stats.nbinom.cdf(1, 1.5, 1.5 / (1.5 + m)) - 0.5, 1, 5, xtol=1e-15)
+
 
 @pytest.mark.parametrize(
     ("outcome", "at"),
     [
         (lambda x, b: pm.Bernoulli("y", 0.5 + 0.0 * x, dims="unit"), 0),
         (lambda x, b: pm.Poisson("y", RATE + 0.0 * x, dims="unit"), 2),
+        (lambda x, b: pm.NegativeBinomial("y", mu=MEAN + 0.0 * x, alpha=1.5, dims="unit"), 1),
         (lambda x, b: pm.Binomial("y", 3, 0.5 + 0.0 * x, dims="unit"), 1),
     ],
 )

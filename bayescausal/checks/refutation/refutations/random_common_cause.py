@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.checks.refutation.common_cause import COLUMN, with_common_cause
-from bayescausal.checks.refutation.data import has_unknown_units, standardized, unit_values
+from bayescausal.checks.refutation.data import standardized, unit_values
 from bayescausal.checks.refutation.refutation import Refutation
 from bayescausal.effects.estimate import answer
 from bayescausal.types import ModelError
@@ -45,9 +45,10 @@ class CommonCause(Refutation):
         return self.name not in refits.given
 
     def refuse(self, refits: Refits) -> str:
-        """Refuse unknowns of units, and families without a location."""
-        if has_unknown_units(refits.fit):
-            return "Something of the units is latent or missing."
+        """Refuse treatments and outcomes without a column, and families without a location."""
+        unseen = [n for n in (*refits.treatments, refits.outcome) if n not in refits.columns]
+        if unseen:
+            return f"{unseen[0]} has no column."
         try:
             self._model(refits)
         except ModelError as error:

@@ -204,7 +204,8 @@ class Learner(Estimator):
                 found.append((own @ fitted[k]) / own.sum(axis=1) + left / total)
             return np.stack(found)
 
-        point = sum(arm_weights(problem, chance.point, problem.group))
+        one, zero = arm_weights(problem, chance.point, problem.group)
+        point = one + zero
         how = "" if self.folds == 1 else ", on other folds than those they predict"
         g = problem.population(chance.point)
         return Prepared(

@@ -38,8 +38,8 @@ from bayescausal.inference.hierarchies.parts import NORMAL
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
-    from bayescausal.inference.hierarchies.parts import Hierarchy
     from bayescausal.inference.hierarchies.affine_map import AffineMap
+    from bayescausal.inference.hierarchies.parts import Hierarchy
     from bayescausal.inference.hierarchies.scale_map import ScaleMap, Scales
 
 __all__ = ["GroupedPosterior", "grouped"]

@@ -46,8 +46,8 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.basic import NormalRV
 from pytensor.tensor.shape import SpecifyShape
 
-from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.affine import stripped
+from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of

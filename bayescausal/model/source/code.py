@@ -213,6 +213,8 @@ class _Source:
 
     def _random(self, label: str) -> list[str]:
         rv = self.model.named_vars[label]
+        if is_path(rv):
+            return self._path(rv)
         start = f"{self.python[label]} = pm."
         if not isinstance(rv.owner.op, CensoredRV):
             before, family, parts = self._call(rv, label)
@@ -228,8 +230,6 @@ class _Source:
     def _call(self, rv: TensorVariable, label: str) -> tuple[list[str], str, list[str]]:
         """Return lines that come before, a distribution's name, and its parameters as text."""
         kind = type(rv.owner.op).__name__
-        if is_path(rv):
-            return self._path(rv)
         if kind not in _DISTRIBUTIONS:
             raise ModelError(
                 f"{label!r} cannot be written as code: {family_name(rv)} is not among the "

@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+SLOW = ("04", "05", "08")
 
 
 def code_cells(path: Path):
@@ -29,10 +30,7 @@ def test_there_are_notebooks_and_they_are_numbered():
 
 @pytest.mark.parametrize(
     "path",
-    [
-        pytest.param(p, marks=[pytest.mark.slow] * (p.stem[:2] in ("04", "05", "08")))
-        for p in NOTEBOOKS
-    ],
+    [pytest.param(p, marks=[pytest.mark.slow] * (p.stem[:2] in SLOW)) for p in NOTEBOOKS],
     ids=lambda path: path.stem,
 )
 @pytest.mark.filterwarnings("default")  # of the notebook machinery; the kernel has its own filters

@@ -3,8 +3,8 @@ r"""Units at times: what every design over a panel needs of its table.
 A *panel* has one row per unit and time, *repeated cross-sections* many: people of a state, say,
 asked in every year. Times are ordered and counted as periods 0, 1, 2, ...; rows in another order
 are sorted. A unit that lacks a period changes who is compared with whom from one period to the
-next, and a period that nobody has makes "one period later" two different things: both are refused unless
-the caller says that they are missing for no reason that matters [1]_.
+next, and a period that nobody has makes "one period later" two different things: both are refused
+unless the caller says that they are missing for no reason that matters [1]_.
 
 References
 ----------

@@ -15,17 +15,17 @@ its sum. The model says what the treated unit would have been,
    \qquad e_t \sim N(0, \sigma^2) ,
 
 with an effect :math:`\tau_t` of each treated period, so that the weights are learnt from the
-periods before alone, and each effect carries the uncertainty of weights and noise. The average effect is
-identified if *the combination that matches before would have matched afterwards*, and if no donor
-is touched by the treatment [1]_ [2]_.
+periods before alone, and each effect carries the uncertainty of weights and noise. The average
+effect is identified if *the combination that matches before would have matched afterwards*, and
+if no donor is touched by the treatment [1]_ [2]_.
 
 A concentration :math:`\alpha` below one prefers few donors, as the classical estimator does. With
 :math:`\alpha = 1` and many donors the prior has most of its mass near even weights, and the answer
 moves towards the difference from the donors' mean.
 
 It fails where the treated unit lies outside of what donors can be mixed to (an intercept helps
-where it is a shift), where few periods before treatment are matched by chance, where donors are affected
-too, and where something else happens to the treated unit at that time.
+where it is a shift), where few periods before treatment are matched by chance, where donors are
+affected too, and where something else happens to the treated unit at that time.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Differences in differences: published numbers, regressions beside them, tables that are refused."""
+"""Differences in differences: published numbers, regressions beside them, refusals."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def saturated(frame, treated, *, leads):
         ]
     ).astype(float)
     b = np.linalg.lstsq(x, frame["y"].to_numpy(), rcond=None)[0]
-    return {c: v for c, v in zip(names, b[-len(names) :], strict=True)}
+    return dict(zip(names, b[-len(names) :], strict=True))
 
 
 @pytest.fixture(scope="module")

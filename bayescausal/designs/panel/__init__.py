@@ -10,10 +10,10 @@ r"""Panels: treatments over time, the past of treatment, covariates and outcome 
       v            v
     Y[t-1] ----> Y[t] ----> ...
 
-The estimand is a contrast of *regimes*: treated at all times against never, or rules that read what
-has happened so far, :math:`E[Y_T \mid do(\bar a)] - E[Y_T \mid do(\bar a')]`. A covariate may be a
-cause of later treatment and an effect of earlier treatment: no single regression adjusts rightly
-for it, since leaving it out confounds and putting it in blocks a part of the effect. The
+The estimand is a contrast of *regimes*: treated at all times against never, or rules that read
+what has happened so far, :math:`E[Y_T \mid do(\bar a)] - E[Y_T \mid do(\bar a')]`. A covariate
+may be a cause of later treatment and an effect of earlier treatment: no single regression adjusts
+rightly for it, since leaving it out confounds and putting it in blocks a part of the effect. The
 *g-formula* [1]_ does,
 
 .. math::

@@ -16,8 +16,8 @@ its sum. The model says what the treated unit would have been,
 
 with an effect :math:`\tau_t` of each treated period, so that the weights are learnt from the
 periods before alone, and each effect carries the uncertainty of weights and noise. The average
-effect is identified if *the combination that matches before would have matched afterwards*, and if
-no donor is touched by the treatment [1]_ [2]_.
+effect is identified if *the combination that matches before would have matched afterwards*, and
+if no donor is touched by the treatment [1]_ [2]_.
 
 A concentration :math:`\alpha` below one prefers few donors, as the classical estimator does. With
 :math:`\alpha = 1` and many donors the prior has most of its mass near even weights, and the answer

@@ -19,8 +19,7 @@ __all__ = ["walk"]
 #: Width of a step out, and the most of them on each side.
 WIDTH, OUT = 3.0, 60
 #: Share of pairs whose weights are exchanged; nats that rows tell of a pair, below which a draw
-#: from the prior is offered. What a pair has together does not change: neither choice depends on
-#: it.
+#: from the prior is offered. A pair's sum does not change, so neither choice depends on the move.
 SWAPS, FLAT = 0.25, 1.0
 
 

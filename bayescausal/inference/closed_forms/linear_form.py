@@ -79,8 +79,7 @@ def linear_block(
         return f"the noise depends on {len(scalars)} unknowns"
     scalar = next(iter(scalars), None)
     coefficients = [n for n in block.unknowns if n != scalar]
-    held = {unknown[n] for n in coefficients}
-    given = leaves - held
+    given = leaves - (held := {unknown[n] for n in coefficients})
     for name, mean in means.items():
         if scalar is not None and unknown[scalar] in named_parents([mean], leaves):
             return f"{scalar!r} is in the mean and in the noise"
@@ -101,7 +100,7 @@ def linear_block(
     for name, mean in means.items():
         known = scalar is None or not _reads(spreads[name], unknown[scalar], leaves)
         factor = spreads[name] if known else factors[name]
-        outputs = [mean] if factor is None else [mean, factor]
+        outputs = [v for v in (mean, factor) if v is not None]
         equations.append(
             LinearEquation(
                 name,

@@ -121,8 +121,7 @@ def draw_unknowns(
         warnings.warn(message, FitWarning, stacklevel=3)
         notes.append(message)
         methods[Joined(steps)] = "compound"
-    smooth = [name for name in free if name not in steps]
-    few = None
+    smooth, few = [name for name in free if name not in steps], None
     if integral is True and marginal is not None and marginal.short and not sampler:
         few = draw_few(model, draws=draws, chains=chains, seed=seed)
     if smooth:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.designs.table import refuse_names
+from bayescausal.effects.estimands.treated_groups import ATT
+from bayescausal.model.formulas.build import model_from_formulas
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -92,8 +94,6 @@ class Equation:
         """Return the model and the columns that it is conditioned on."""
         import pymc as pm
 
-        from bayescausal.model.formulas.build import model_from_formulas
-
         found, frame = self.cohorts, self.cohorts.table.frame
         columns = pd.DataFrame({self.outcome: frame[self.outcome]})
         label = found.label
@@ -166,7 +166,6 @@ class Equation:
 
     def effects(self) -> dict[str, Any]:
         """Return the questions of the design."""
-        from bayescausal.effects.estimands.treated_groups import ATT
 
         d, y = self.treated, self.outcome
         return {

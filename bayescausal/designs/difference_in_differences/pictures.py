@@ -19,6 +19,7 @@ import pandas as pd
 from bayescausal.designs.difference_in_differences.checks import coefficients, differences
 from bayescausal.designs.difference_in_differences.equation import CELL, LEAD
 from bayescausal.draws.intervals import hdi
+from bayescausal.figures.style import BLUE, CYCLE, ORANGE, mixed, new_axes, quiet, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,6 @@ def event_study(equation: Equation, fit: Fit) -> pd.DataFrame:
 
 def _plot_event_study(equation: Equation, fit: Fit, ax: Axes | None = None) -> Axes:
     """Draw leads and lags."""
-    from bayescausal.figures.style import BLUE, ORANGE, new_axes, quiet, tidy
 
     ax = new_axes(ax)
     table = event_study(equation, fit)
@@ -97,7 +97,6 @@ def _plot_event_study(equation: Equation, fit: Fit, ax: Axes | None = None) -> A
 
 def _plot_trends(equation: Equation, fit: Fit, ax: Axes | None = None) -> Axes:
     """Draw means by cohort, and the treated as they would have been."""
-    from bayescausal.figures.style import CYCLE, mixed, new_axes, quiet, tidy
 
     ax = new_axes(ax)
     found = equation.cohorts

@@ -21,6 +21,8 @@ from scipy.stats import binomtest, norm
 from bayescausal.designs.discontinuity.bandwidth import kernel_weights
 from bayescausal.designs.discontinuity.local import density_jump, local_jump
 from bayescausal.designs.table import numbers
+from bayescausal.effects.estimate import estimate
+from bayescausal.inference.fit import fit as fit_again
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:
@@ -296,7 +298,6 @@ def _effects(fit: Fit) -> dict[str, object]:
 
 def _posterior(fit: Fit) -> tuple[float, float]:
     """Return mean and standard deviation of the effect at the cutoff."""
-    from bayescausal.effects.estimate import estimate
 
     if fit.design is None:
         raise DataError("The fit is not one of a design.", remedy="Pass bc.fit(design).")
@@ -308,8 +309,6 @@ def _effect_of(
     fit: Fit, again: Callable[..., Design], **changed: object
 ) -> tuple[int, float, float, float, float]:
     """Return rows, mean, sd and interval of the effect of a design made with other options."""
-    from bayescausal.effects.estimate import estimate
-    from bayescausal.inference.fit import fit as fit_again
 
     design = again(**changed)
     chains, draws = fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]

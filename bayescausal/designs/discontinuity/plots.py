@@ -10,6 +10,8 @@ import pandas as pd
 from bayescausal.designs.discontinuity.checks import bandwidths as bandwidth_table
 from bayescausal.designs.discontinuity.window import eligible_of
 from bayescausal.designs.table import numbers
+from bayescausal.effects.estimands import Expected
+from bayescausal.effects.estimate import estimate
 from bayescausal.figures.style import (
     BLUE,
     ORANGE,
@@ -82,8 +84,6 @@ def discontinuity(
 
 def _curve(fit: Fit, window: Window, form: Form, side: int, at: np.ndarray) -> pd.DataFrame:
     """Return the mean outcome of one side along the running variable; covariates at their mean."""
-    from bayescausal.effects.estimands import Expected
-    from bayescausal.effects.estimate import estimate
 
     units = pd.DataFrame({window.running: np.unique(at) + window.cutoff})
     for name in window.covariates:

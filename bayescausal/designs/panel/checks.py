@@ -25,6 +25,8 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.intervals import hdi
+from bayescausal.effects.estimate import estimate
+from bayescausal.figures.style import BLUE, new_axes, quiet, tidy
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -67,7 +69,6 @@ def _ols(y: np.ndarray, columns: Sequence[np.ndarray]) -> tuple[np.ndarray, np.n
 
 def _naive(waves: Waves, fit: Fit) -> pd.DataFrame:
     """Return regressions of the last outcome beside the g-formula."""
-    from bayescausal.effects.estimate import estimate
 
     data = waves.columns
     outcome = _names(waves, waves.outcome)[-1]
@@ -133,8 +134,6 @@ def _long_run(waves: Waves, fit: Fit) -> pd.DataFrame:
 
 def _plot_by_time(waves: Waves, fit: Fit, ax: Axes | None = None) -> Axes:
     """Draw the effect of always against never on the outcome at each time."""
-    from bayescausal.effects.estimate import estimate
-    from bayescausal.figures.style import BLUE, new_axes, quiet, tidy
 
     ax = new_axes(ax)
     asked = {k: e for k, e in waves.effects({}).items() if k.startswith("at_")}

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.designs.table import numbers
-from bayescausal.types import DataError, closest
+from bayescausal.effects.estimands.averages import ATE, Contrast
+from bayescausal.model.formulas.build import model_from_formulas
+from bayescausal.types import DataError, Policy, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +110,6 @@ class Waves:
 
     def model(self, priors: Mapping[str, Any] | None) -> pm.Model:
         """Return the model."""
-        from bayescausal.model.formulas.build import model_from_formulas
 
         formulas, families = self.formulas(), {}
         for name in formulas:
@@ -132,7 +133,6 @@ class Waves:
 
     def effects(self, regimes: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
         """Return the questions of the design."""
-        from bayescausal.effects.estimands.averages import ATE, Contrast
 
         on, off = self.levels
         last = self.at(self.outcome)[-1]
@@ -163,7 +163,6 @@ class Waves:
 
     def _rule(self, rule: Callable[..., Any], t: int) -> Any:
         """Return a rule as a policy of one time."""
-        from bayescausal.types import Policy
 
         reads = []
         known = (*self.covariates, *self.baseline, self.outcome)

@@ -21,6 +21,9 @@ import pandas as pd
 from scipy.stats import chi2
 
 from bayescausal.designs.series.drawn import errors_of, means_of
+from bayescausal.effects.estimate import estimate
+from bayescausal.inference.fit import fit as fit_again
+from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,9 +51,6 @@ def placebo_starts(
 
     Only times before the true start are read. ``shares``: of the pre-period before each start.
     """
-    from bayescausal.effects.estimate import estimate
-    from bayescausal.inference.fit import fit as fit_again
-    from bayescausal.types import DataError
 
     count = int((timeline.place[timeline.observed] < 0).sum())
     table = timeline.table[: _before(timeline)]

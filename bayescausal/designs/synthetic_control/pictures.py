@@ -9,6 +9,7 @@ import numpy as np
 
 from bayescausal.designs.synthetic_control.checks import one, synthetic
 from bayescausal.draws.intervals import narrowest
+from bayescausal.figures.style import BLUE, ink, mixed, new_axes, quiet, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,6 @@ def _predicted(series: Series, fit: Fit, k: int) -> np.ndarray:
 
 def _plot_paths(series: Series, fit: Fit, ax: Axes | None = None, unit: Any = None) -> Axes:
     """Draw the treated unit and its synthetic one, with a 94 % band of prediction."""
-    from bayescausal.figures.style import BLUE, ink, mixed, new_axes, quiet, tidy
 
     ax, k = new_axes(ax), one(series, unit)
     drawn, x, o = _predicted(series, fit, k), series.clock, series.options
@@ -58,7 +58,6 @@ def _plot_paths(series: Series, fit: Fit, ax: Axes | None = None, unit: Any = No
 
 def _plot_gap(series: Series, fit: Fit, ax: Axes | None = None, unit: Any = None) -> Axes:
     """Draw the treated unit less its synthetic one."""
-    from bayescausal.figures.style import BLUE, mixed, new_axes, quiet, tidy
 
     ax, k = new_axes(ax), one(series, unit)
     gap, x, o = series.y[k] - _predicted(series, fit, k), series.clock, series.options

@@ -10,6 +10,8 @@ import pandas as pd
 
 from bayescausal.designs.panel_table import time_text
 from bayescausal.designs.synthetic_control.least_squares import simplex_weights
+from bayescausal.effects.estimands.treated_groups import ATT
+from bayescausal.model.formulas.priors import Prior, Priors, digits
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
@@ -113,8 +115,6 @@ class Series:
         """Return the model."""
         import pymc as pm
 
-        from bayescausal.model.formulas.priors import Prior, Priors, digits
-
         o, columns, several = self.options, self.data(), len(self.treated) > 1
         before = [y[:s] for y, s in zip(self.y, self.start, strict=True)]
         spread = float(np.mean([v.std() for v in before])) or 1.0
@@ -181,7 +181,6 @@ class Series:
 
     def effects(self) -> dict[str, Any]:
         """Return the questions of the design."""
-        from bayescausal.effects.estimands.treated_groups import ATT
 
         o = self.options
         found = {

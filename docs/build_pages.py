@@ -38,6 +38,9 @@ def sections(root: Path) -> dict[str, list[str]]:
             heading = GROUPS.get(comment.group(1), comment.group(1).capitalize())
         elif name:
             found.setdefault(heading, []).append(name.group(1))
+    for room in ("designs", "estimators"):
+        stub = (root / "bayescausal" / room / "__init__.pyi").read_text(encoding="utf-8")
+        found[room.capitalize()] = [f"{room}.{n}" for n in re.findall(r"(\w+) as \1\b", stub)]
     return found
 
 

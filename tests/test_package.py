@@ -191,6 +191,15 @@ def test_public_names_have_docstrings_with_an_example(name):
         assert not parameters or "Returns\n" in text or "Yields\n" in text, f"{name}: no Returns"
 
 
+@pytest.mark.parametrize("room", ["designs", "estimators"])
+def test_no_file_of_a_room_hides_one_of_its_names(room):
+    """A submodule that is imported, by whomever, becomes an attribute of its package."""
+    held = getattr(bayescausal, room)
+    files = {p.stem for p in (PACKAGE / room).iterdir() if p.name != "__pycache__"}
+    assert not files & set(held.__all__)
+    assert all(callable(getattr(held, name)) for name in held.__all__)
+
+
 def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         bayescausal.no_such_name  # noqa: B018

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import bayescausal as bc
-from bayescausal.designs.synthetic_control.least_squares import simplex_weights
+from bayescausal.designs.synthetic.least_squares import simplex_weights
 from bayescausal.types import BayesCausalError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "california_prop99.csv"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescausal.designs.discontinuity.checks import is_discrete
+from bayescausal.designs.discontinuity.cutoff_checks import is_discrete
 from bayescausal.model.design import Assumption
 
 if TYPE_CHECKING:
-    from bayescausal.designs.discontinuity.model import Form
+    from bayescausal.designs.discontinuity.side_models import Form
     from bayescausal.designs.discontinuity.window import Window
 
 __all__ = ["assumptions_of"]

@@ -31,12 +31,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayescausal.designs.discontinuity.model import Equations, coords_of
+from bayescausal.designs.discontinuity.side_models import Equations, coords_of
 from bayescausal.designs.table import yes_no
 from bayescausal.model.formulas.priors import Prior, digits
 
 if TYPE_CHECKING:
-    from bayescausal.designs.discontinuity.model import Form
+    from bayescausal.designs.discontinuity.side_models import Form
     from bayescausal.designs.discontinuity.window import Window
 
 __all__ = ["linear_model", "strata_model"]

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from bayescausal.designs.series.model import EFFECT, INTERVENTION
+from bayescausal.designs.series.series_model import EFFECT, INTERVENTION
 
 if TYPE_CHECKING:
-    from bayescausal.designs.series.model import SeriesForm
+    from bayescausal.designs.series.series_model import SeriesForm
     from bayescausal.designs.series.timeline import Timeline
     from bayescausal.inference.record import Fit
 

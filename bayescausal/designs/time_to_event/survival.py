@@ -39,11 +39,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.designs.table import check_choice
-from bayescausal.designs.time_to_event.checks import checks_of
-from bayescausal.designs.time_to_event.model import outcome_model
-from bayescausal.designs.time_to_event.plots import plot_survival
+from bayescausal.designs.time_to_event.event_checks import checks_of
+from bayescausal.designs.time_to_event.hazard_models import outcome_model
 from bayescausal.designs.time_to_event.questions import assumptions_of, effects_of, horizon
 from bayescausal.designs.time_to_event.records import read_records
+from bayescausal.designs.time_to_event.survival_plots import plot_survival
 from bayescausal.model.design import Design
 from bayescausal.types import DataError
 

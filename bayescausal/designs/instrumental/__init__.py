@@ -1,0 +1,1 @@
+"""Instruments: linear with a common cause, and principal strata."""

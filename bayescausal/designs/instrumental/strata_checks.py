@@ -1,0 +1,67 @@
+"""Checks of an encouragement that not all follow: who complied, what Wald says, what is sure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bayescausal.designs.instrumental.first_stage_checks import bounds
+from bayescausal.draws.intervals import hdi
+
+if TYPE_CHECKING:
+    from bayescausal.designs.instrumental.linear import Roles
+    from bayescausal.inference.record import Fit
+
+__all__ = ["compliance", "strata_bounds", "wald"]
+
+
+def compliance(fit: Fit, roles: Roles) -> pd.DataFrame:
+    """Return the shares of the strata."""
+    shares = fit.posterior["p_stratum"]
+    names = [str(v) for v in shares.coords["stratum_level"].values]
+    rows: dict[str, dict[str, float]] = {}
+    for k, name in enumerate(names):
+        drawn = shares.values[..., k].ravel()
+        low, high = hdi(drawn, 0.94).values.tolist()
+        rows[name] = {"share": float(drawn.mean()), "hdi94_lb": low, "hdi94_ub": high}
+    table = pd.DataFrame(rows).T
+    table.index.name = "stratum"
+    share = rows["complier"]["share"]
+    few = share < 0.1
+    table.attrs["verdict"] = "warn" if few else "pass"
+    table.attrs["finding"] = f"Compliers are {share:.1%} of the units" + (
+        ": what is found for them says little about the others." if few else "."
+    )
+    return table
+
+
+def wald(fit: Fit, roles: Roles) -> pd.DataFrame:
+    """Return the effect of the assignment on outcome and treatment, and their ratio."""
+    z, d, y = (
+        np.asarray(fit.columns[n], dtype=float)
+        for n in (roles.instruments[0], roles.treatment, roles.outcome)
+    )
+    moved = {n: v[z == 1].mean() - v[z == 0].mean() for n, v in (("y", y), ("d", d))}
+    variance = {
+        (a, b): sum(np.cov(v, w, ddof=1)[0, 1] / len(v) for v, w in zip(one, two, strict=True))
+        for (a, one), (b, two) in (
+            ((p, (u[z == 1], u[z == 0])), (q, (w[z == 1], w[z == 0])))
+            for p, u in (("y", y), ("d", d))
+            for q, w in (("y", y), ("d", d))
+        )
+    }
+    ratio = moved["y"] / moved["d"]
+    spread = variance["y", "y"] - 2 * ratio * variance["y", "d"] + ratio**2 * variance["d", "d"]
+    rows = {
+        f"{roles.instruments[0]} on {roles.outcome}": (moved["y"], np.sqrt(variance["y", "y"])),
+        f"{roles.instruments[0]} on {roles.treatment}": (moved["d"], np.sqrt(variance["d", "d"])),
+        "ratio (Wald)": (ratio, np.sqrt(spread) / abs(moved["d"])),
+    }
+    return pd.DataFrame(rows, index=["value", "se"]).T
+
+
+def strata_bounds(fit: Fit, roles: Roles) -> pd.DataFrame:
+    """Return the bounds on the average effect on all, which monotonicity does not need."""
+    return bounds(fit, roles)

@@ -1,0 +1,1 @@
+"""Panels: treatments over time."""

@@ -172,3 +172,44 @@ def test_two_factors_that_the_treatment_does_not_go_with_are_adjusted_for():
         u, v, b = pm.Normal("u", dims="a"), pm.Normal("v", dims="b"), pm.Normal("effect")
         pm.Normal("y", u[i] + v[j] + b * d, 1, dims="row", observed=np.zeros(n))
     assert bc.identify(model, "d", "y")
+
+
+def strata(*, direct: bool = False, defiers: bool = False, hidden: bool = False) -> pm.Model:
+    takes = np.array([[0, 0], [0, 1], [1, 1], [1, 0]][: 3 + defiers], dtype=float)
+    with pm.Model(coords={"unit": [0]}) as model:
+        if hidden:
+            kind = pm.Categorical("kind", np.full(len(takes), 1 / len(takes)), dims="unit")
+            z = pm.Bernoulli("z", pt.eq(kind, 1) * 0.5 + 0.2, dims="unit")
+        else:
+            z = pm.Bernoulli("z", 0.5, dims="unit")
+            kind = pm.Categorical("kind", np.full(len(takes), 1 / len(takes)), dims="unit")
+        d = pm.Bernoulli("d", pt.constant(takes)[kind, z], dims="unit")
+        p = pm.Beta("p", 1, 1, shape=(len(takes), 2))
+        chance = p[kind, d]
+        pm.Bernoulli("y", chance * (1 - 0.5 * z) if direct else chance, dims="unit")
+    return model
+
+
+def within(model, kind):
+    shape = model["p"].eval().shape
+    data = {"z": [0, 1, 1], "d": [0, 1, 0], "y": [0, 1, 1]}
+    known = bc.truth(model, {"p": np.full(shape, 0.5)}, data)
+    return bc.estimate(known, bc.CATE("d", "y", given={"kind": kind})).identification
+
+
+def test_principal_strata_are_seen():
+    found = within(strata(), 1)
+    assert (found.status, found.method) == ("under assumption", "principal strata")
+    said = " ".join(found.assumptions)
+    assert "exclusion: z has no effect on y but through d" in said
+    assert "monotonicity: z makes nobody take less of d" in said
+    assert not found
+    for other in (0, 2):
+        found = within(strata(), other)
+        assert found.status == "not identified"
+        assert "one value of d whatever z is" in found.sentence()
+
+
+@pytest.mark.parametrize("broken", ["direct", "defiers", "hidden"])
+def test_principal_strata_need_all_that_they_assume(broken):
+    assert within(strata(**{broken: True}), 1).status == "not identified"

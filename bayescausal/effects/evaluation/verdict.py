@@ -32,6 +32,7 @@ from bayescausal.model.graph_queries.graph_of_anything import (
     graph_and_observed,
     structure_and_columns,
 )
+from bayescausal.model.structure.strata import on_compliers
 from bayescausal.model.structure.structure import structural_graph
 from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Set, Shift
 
@@ -98,7 +99,8 @@ def verdict_on(
     named = (*estimand.treatments, estimand.outcome_name, *asked.given)
     hidden = [n for n in dict.fromkeys(named) if n in graph and n not in observed]
     if hidden:
-        return _unmeasured(graph, estimand, asked, [*observed, *hidden], hidden)
+        found = _unmeasured(graph, estimand, asked, [*observed, *hidden], hidden)
+        return _on_compliers(fit, found, estimand, hidden, observed)
     if not asked.treatment:
         return _natural(graph, asked)
     found = _decide(graph, asked, observed)
@@ -254,6 +256,23 @@ def _unmeasured(
         hedge=None,
         reason=f"{named} {'is' if len(hidden) == 1 else 'are'} not measured",
     )
+
+
+def _on_compliers(
+    fit: Fit | None,
+    found: Identification | None,
+    estimand: Estimand,
+    hidden: list[str],
+    observed: list[str],
+) -> Identification | None:
+    """Return the verdict where all that is hidden is a kind of the units that is conditioned on."""
+    clauses = estimand.given.clauses
+    if fit is None or found is None or len(hidden) != 1 or len(clauses) != 1 or estimand.by:
+        return found
+    [(name, level)] = clauses
+    if name != hidden[0] or isinstance(level, bool) or not isinstance(level, int | float):
+        return found
+    return on_compliers(found, fit.structure, name, float(level), observed)
 
 
 #: What a verdict cannot see.

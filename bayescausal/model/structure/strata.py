@@ -1,0 +1,126 @@
+r"""Principal strata: what identifies the effect on those whom an encouragement moves.
+
+A latent kind of each unit, :math:`S`, and an encouragement :math:`Z` decide the treatment,
+:math:`D = d(S, Z)`; the outcome reads :math:`S` and :math:`D`, and :math:`Z` through :math:`D`
+alone (*exclusion*); :math:`Z` and :math:`S` have no common cause (*randomisation*); and no kind
+does the opposite of what another is moved to (*monotonicity*). Then the effect of the treatment on
+the kind that :math:`Z` moves, the compliers, is the effect of :math:`Z` on the outcome divided by
+that on the treatment [1]_. That on the other kinds is not identified: their treatment never varies.
+
+References
+----------
+.. [1] J. D. Angrist, G. W. Imbens and D. B. Rubin, "Identification of causal effects using
+   instrumental variables", Journal of the American Statistical Association 91, 1996.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+from pytensor.graph.traversal import ancestors
+
+from bayescausal.model.interventions.support import params_of
+from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.structure import family_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from bayescausal.graph import Identification
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["STRATA", "on_compliers"]
+
+#: The method of the verdict.
+STRATA = "principal strata"
+
+
+def on_compliers(
+    found: Identification,
+    structure: Structure,
+    stratum: str,
+    level: float,
+    measured: Collection[str],
+) -> Identification:
+    """Return the verdict on an effect within one value of a latent kind of the units.
+
+    Parameters
+    ----------
+    found : Identification
+        From the arrows: not identified, since the kind is not measured.
+    stratum : str
+        The latent variable that is conditioned on.
+    level : float
+        The value.
+    measured : collection of str
+        Names of what is measured.
+    """
+    question = found.question
+    if len(question.treatment) != 1 or len(question.outcome) != 1:
+        return found
+    [x], [y] = question.treatment, question.outcome
+    graph = structure.graph
+    if not {x, y, stratum} <= set(structure.random) or not {x, y} <= set(measured):
+        return found
+    causes = [n for n in graph.predecessors(x) if n != stratum]
+    if len(causes) != 1 or stratum not in graph.predecessors(x) or causes[0] not in measured:
+        return found
+    [z] = causes
+    reads = set(graph.predecessors(y))
+    if not {x, stratum} <= reads or z in reads:
+        return found
+    above = [nx.ancestors(graph, n) | {n} for n in (stratum, z)]
+    if above[0] & above[1] or nx.has_path(graph, z, stratum):
+        return found
+    takes = _table(structure, x, stratum, z)
+    if takes is None or not 0 <= level < len(takes) or level != int(level):
+        return found
+    moves = takes[:, 1] - takes[:, 0]
+    if np.all(moves == 0) or (np.any(moves > 0) and np.any(moves < 0)):
+        return found
+    if moves[int(level)] == 0:
+        reason = f"{stratum} = {level:g} has one value of {x} whatever {z} is"
+        return replace(found, reason=reason)
+    if np.sum(moves != 0) > 1:
+        return found  # kinds that are moved alike are not told apart
+    against = "less" if moves[int(level)] > 0 else "more"
+    return replace(
+        found,
+        status="under assumption",
+        method=STRATA,
+        hedge=None,
+        reason="",
+        assumptions=(
+            f"{z} is as good as randomised: it and {stratum} have no common cause",
+            f"exclusion: {z} has no effect on {y} but through {x}",
+            f"monotonicity: {z} makes nobody take {against} of {x}; those with {stratum} = "
+            f"{level:g} are the ones whom it moves, the compliers",
+        ),
+    )
+
+
+def _table(structure: Structure, x: str, stratum: str, z: str) -> np.ndarray | None:
+    """Return the treatment of each kind at both values of an encouragement, (kind, 2).
+
+    None where it is not decided by the two, or is not 0 or 1.
+    """
+    named = structure.model.named_vars
+    own, kind, cause = named[x], named[stratum], named[z]
+    if family_name(own) != "Bernoulli" or family_name(kind) != "Categorical":
+        return None
+    [chance] = params_of(own)[:1]
+    others = {v for n, v in named.items() if n not in (stratum, z)}
+    if others & set(ancestors([chance], blockers=[kind, cause])):
+        return None
+    count = int(evaluate([params_of(kind)[0].shape[-1]])[0])
+    pairs = np.array(list(product(range(count), (0, 1))))
+    try:
+        [found] = evaluate([chance], {kind: pairs[:, 0], cause: pairs[:, 1]})
+    except (ValueError, IndexError, TypeError):
+        return None
+    table = np.broadcast_to(found, (len(pairs),)).reshape(count, 2)
+    return table if np.all((table == 0) | (table == 1)) else None

@@ -192,7 +192,7 @@ def strata(*, direct: bool = False, defiers: bool = False, hidden: bool = False)
 
 def within(model, kind):
     shape = model["p"].eval().shape
-    data = {"z": [0, 1, 1], "d": [0, 1, 0], "y": [0, 1, 1]}
+    data = {"z": [0, 1, 1] * 20, "d": [0, 1, 0] * 20, "y": [0, 1, 1] * 20}
     known = bc.truth(model, {"p": np.full(shape, 0.5)}, data)
     return bc.estimate(known, bc.CATE("d", "y", given={"kind": kind})).identification
 

@@ -233,7 +233,7 @@ def heterogeneity(
     >>> import numpy as np, pandas as pd, bayescausal as bc
     >>> x = np.arange(40) / 10
     >>> data = pd.DataFrame({"x": x, "t": np.arange(40) % 2})
-    >>> data["y"] = x + data["t"] * (1 + x)
+    >>> data["y"] = x + data["t"] * (1 + x) + np.sin(7 * x) / 5
     >>> model = bc.model_from_formulas(["y ~ t * x"], data=data)
     >>> fit = bc.fit(model, data, seed=1, draws=200, progressbar=False)
     >>> found = bc.heterogeneity(fit, bc.ATE("t", "y"))

@@ -169,11 +169,11 @@ def policy(
     >>> import numpy as np, pandas as pd, bayescausal as bc
     >>> x = np.arange(40) / 10
     >>> data = pd.DataFrame({"x": x, "t": np.arange(40) % 2})
-    >>> data["y"] = x + data["t"] * (x - 2)
+    >>> data["y"] = x + data["t"] * (x - 2) + np.sin(7 * x) / 5
     >>> model = bc.model_from_formulas(["y ~ t * x"], data=data)
     >>> fit = bc.fit(model, data, seed=1, draws=200, progressbar=False)
     >>> bc.policy(fit, bc.ATE("t", "y"), rule="threshold").words
-    'units with x >= 1.985'
+    'units with x >= 1.95'
     """
     check_prob(prob)
     forms = ("score", "threshold", "tree")

@@ -288,6 +288,7 @@ def test_the_right_worlds_pass():
     np.testing.assert_array_equal(ours.ranks("ATE"), check.ranks("ATE"))
 
 
+@pytest.mark.slow
 def test_one_noise_draw_for_all_posterior_draws_fails():
     """The outcome of a new unit: its noise must differ between draws."""
 

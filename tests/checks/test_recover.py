@@ -449,6 +449,7 @@ def haunted() -> pm.Model:
     return model
 
 
+@pytest.mark.slow
 def test_the_haunted_dag():
     """Adjusting for parents opens the path through U: P 1.8 and G -0.8 against 1 and 0.
 

@@ -61,6 +61,7 @@ def test_threads_give_the_same_rows(serial):
         same(serial.rows, run(replicates=6, executor=pool).rows)
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_rows_and_a_death_is_survived(serial, tmp_path):
     """The pool breaks half-way; what is missing runs in fresh processes."""
     from bayescausal.checks.studies.recipe import seeds_of

@@ -257,7 +257,7 @@ def test_what_cannot_be_read_is_named_with_its_remedy():
 
 def test_a_dim_is_no_variable():
     with pytest.raises(UnknownVariableError, match=r"'unit' is a dim of the model.*pm.Data"):
-        bc.estimate(FIT, bc.ATE("treat", "y", by="unit"))
+        bc.estimate(FIT, bc.ATE("unit", "y"))
 
 
 def test_a_variable_that_pymc_set_needs_no_column():

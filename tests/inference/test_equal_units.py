@@ -95,7 +95,7 @@ def test_the_density_by_kind_is_that_of_the_rows(monkeypatch):
             dims="unit",
         )
         pm.Poisson("y", pt.exp(b[kind] + 0.1 * column), dims="unit")
-    structure, _, conformed = read_data(model, {"x": x, "y": rng.integers(0, 3, n)}, None)
+    structure, _, conformed, _ = read_data(model, {"x": x, "y": rng.integers(0, 3, n)}, None)
     conditioned = open_remainder(structure, conformed, Remainder()).conditioned
     short = marginalise(structure, conditioned)
     assert "300 units of 9 distinct kinds" in short.notes[0]
@@ -118,7 +118,7 @@ def test_units_that_differ_keep_their_rows():
         b = pm.Normal("b")
         kind = pm.Bernoulli("kind", 0.3, dims="unit")
         pm.Normal("y", b * kind + column, 1, dims="unit")
-    structure, _, conformed = read_data(model, {"x": x, "y": x}, None)
+    structure, _, conformed, _ = read_data(model, {"x": x, "y": x}, None)
     found = marginalise(structure, open_remainder(structure, conformed, Remainder()).conditioned)
     assert found.groups[0].code is None
     assert not found.short

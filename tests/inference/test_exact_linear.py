@@ -266,8 +266,8 @@ REFUSED = {
         lambda x: (pm.Normal("b") * x, pm.HalfNormal("s", dims="k")[(x > 0).astype(int)]),
         "not one continuous number",
     ),
-    "noise that grows with x": (
-        lambda x: (pm.Normal("b") * x, pm.HalfNormal("s") * pm.math.exp(x)),
+    "noise that grows with x": (  # times a known number of each row it is a weight
+        lambda x: (pm.Normal("b") * x, pm.HalfNormal("s") + pm.math.exp(x)),
         "not one number for all units",
     ),
     "two unknowns in the noise": (

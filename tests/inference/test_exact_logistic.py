@@ -63,7 +63,7 @@ def test_a_fused_model_has_the_same_density():
         pm.Bernoulli("z", p=pm.math.invlogit(x * pm.Normal("d") + t), dims="unit")
     rng = np.random.default_rng(4)
     data = {"x": rng.normal(size=300), **{n: rng.integers(0, 2, 300) for n in "tyz"}}
-    structure, _, conformed = read_data(model, data, None)
+    structure, _, conformed, _ = read_data(model, data, None)
     known = condition(structure, conformed).model
     found = fuse(compression_of(structure, conformed, known), structure, conformed)
     assert set(found.fused) == {"t", "z"}

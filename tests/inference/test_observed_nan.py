@@ -81,7 +81,7 @@ def made(family: str) -> pm.Model:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_equation_is_whole_again_and_has_the_density_of_pymc_s_pair(family: str):
     model = made(family)
-    structure, _, conformed = read_data(model, None, "unit")
+    structure, _, conformed, _ = read_data(model, None, "unit")
     assert not structure.imputed
     assert not structure.mixes()
     assert np.isnan(conformed.columns["y"]).sum() == conformed.missing["y"].sum() > 0

@@ -570,7 +570,7 @@ def test_columns_that_only_look_alike_pass():
         assigned = pm.Data("z", z, dims="unit")
         taken = pm.Bernoulli("d", 0.1 + 0.8 * assigned, observed=z, dims="unit")
         pm.Normal("y", taken + assigned, observed=rng.normal(size=100), dims="unit")
-    structure, table, conformed = read_data(trial, None, None)
+    structure, table, conformed, _ = read_data(trial, None, None)
     assert conform(table, structure).notes == conformed.notes
     assert not any("same numbers" in note for note in conformed.notes)
     assert not same_numbers(np.ones(50), np.ones(50))

@@ -125,7 +125,7 @@ def synthetic_control(
     >>> long = dict(zip(("shop", "week", "sales"), map(list, zip(*rows)), strict=True))
     >>> d = bc.designs.synthetic_control(long, "sales", "shop", "week", treated="a", start=9)
     >>> list(d.effects), d.effects["ATT"].describe()
-    (['ATT', 'average', 'cumulative', 'by_time'], 'E[Y(1) - Y(0) | treated=1]')
+    (['ATT', 'average', 'cumulative', 'by_time'], 'E[sales(1) - sales(0) | treated=1]')
     """
     if not concentration > 0:
         raise DataError(f"concentration={concentration!r}.", expected="A positive number.")

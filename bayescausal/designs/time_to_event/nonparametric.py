@@ -141,7 +141,7 @@ def cox(
     >>> from bayescausal.designs.time_to_event.nonparametric import cox
     >>> time, x = np.arange(1.0, 7.0), np.array([[1.0], [0], [1], [0], [1], [0]])
     >>> cox(time, np.ones(6, bool), x)[0].round(3)
-    array([0.709])
+    array([0.632])
     """
     time, event = np.asarray(time, float), np.asarray(event, bool)
     middle = design.mean(axis=0)

@@ -58,15 +58,17 @@ def arm_weights(
     ``chance``: ``(unit,)`` or ``(draw, unit)``.
     """
     own = problem.treated, problem.control
+    # in each arm the chance of its own units alone: that of others may be 0 there
+    one, zero = (np.where(inside, chance, 0.5) for inside in own)
     if tilt in ("treated", "control", "overlap"):  # without a division by what may be small
         odds = {
-            "treated": (np.ones_like(chance), chance / (1.0 - chance)),
-            "control": ((1.0 - chance) / chance, np.ones_like(chance)),
-            "overlap": (1.0 - chance, chance),
+            "treated": (np.ones_like(chance), zero / (1.0 - zero)),
+            "control": ((1.0 - one) / one, np.ones_like(chance)),
+            "overlap": (1.0 - one, zero),
         }[tilt]
         return odds[0] * own[0], odds[1] * own[1]
     tilted = tilt_of(chance, tilt, trim)
-    return tilted / chance * own[0], tilted / (1.0 - chance) * own[1]
+    return tilted / one * own[0], tilted / (1.0 - zero) * own[1]
 
 
 def unit_weights(problem: Problem, chance: np.ndarray, tilt: str, trim: float = 0.1) -> np.ndarray:

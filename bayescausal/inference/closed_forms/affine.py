@@ -261,7 +261,7 @@ def factored(
     True
     """
     one = stripped(spread)
-    behind = set(ancestors([one]))
+    behind = set(ancestors([one], blockers=list(unknown)))
     if not behind & set(unknown):
         return None
     if not one.type.ndim and not behind & set(given):

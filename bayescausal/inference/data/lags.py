@@ -109,15 +109,19 @@ def is_lag(copy: Array, source: Array, units: Iterable[Array] = ()) -> bool:
         return False
     a, b = np.asarray(copy, dtype=float), np.asarray(source, dtype=float)
     if a.ndim > 1:
-        return any(_follows(_along(a, axis, 1), _along(b, axis, 0)) for axis in range(a.ndim))
+        return any(
+            _follows(_along(a, axis, 1), _along(b, axis, 0), _along(a, axis, 0))
+            for axis in range(a.ndim)
+        )
     a, b = a[:ROWS], b[:ROWS]
     if len(a) < LEAST:
         return False
     if _elsewhere(a, b):
         return True
     for k in _steps(len(a)):
-        for first, second in ((a[k:], b[:-k]), (a[:-k], b[k:])):  # times upwards, or downwards
-            if _follows(first, second):
+        now, before = slice(k, None), slice(None, -k)
+        for one, other in ((now, before), (before, now)):  # times upwards, or downwards
+            if _follows(a[one], b[other], a[other]):
                 return True
         if k > 1 and any(_follows(*v) for v in _blocks(a, b, k)):
             return True
@@ -138,20 +142,21 @@ def _steps(count: int) -> list[int]:
     return [k for k in range(1, min(count // 2, MANY) + 1) if count % k == 0]
 
 
-def _blocks(a: Array, b: Array, k: int) -> list[tuple[Array, Array]]:
+def _blocks(a: Array, b: Array, k: int) -> list[tuple[Array, Array, Array]]:
     """Return the rows but the first of blocks of k rows, and the rows before, both ways."""
     one, other = a.reshape(-1, k), b.reshape(-1, k)
+    now, before = np.s_[:, 1:], np.s_[:, :-1]
     return [
-        (one[:, 1:].ravel(), other[:, :-1].ravel()),
-        (one[:, :-1].ravel(), other[:, 1:].ravel()),
+        (one[now].ravel(), other[before].ravel(), one[before].ravel()),
+        (one[before].ravel(), other[now].ravel(), one[now].ravel()),
     ]
 
 
-def _pairs(a: Array, b: Array, unit: Array) -> tuple[Array, Array]:
-    """Return a column, and the other one in the row before of the same unit."""
+def _pairs(a: Array, b: Array, unit: Array) -> tuple[Array, Array, Array]:
+    """Return a column, and the other one and itself in the row before of the same unit."""
     order = np.argsort(unit, kind="stable")
     same = unit[order][1:] == unit[order][:-1]
-    return a[order][1:][same], b[order][:-1][same]
+    return a[order][1:][same], b[order][:-1][same], a[order][:-1][same]
 
 
 def _elsewhere(a: Array, b: Array) -> bool:
@@ -170,18 +175,34 @@ def _elsewhere(a: Array, b: Array) -> bool:
     return bool(moved.sum() >= SHARE * np.isfinite(a).sum())
 
 
-def _follows(a: Array, b: Array) -> bool:
-    """Whether two columns are the same up to origin and unit, and not by chance."""
-    seen = np.isfinite(a) & np.isfinite(b)
-    a, b = a[seen], b[seen]
+def _follows(a: Array, b: Array, own: Array) -> bool:
+    """Whether two columns are the same up to origin and unit, and not by chance.
+
+    Not where a column follows from itself (`own`, one time before): what goes round in a circle or
+    rises evenly along the rows, a plan of treatments or a trend, follows anything that does.
+    """
+    seen = np.isfinite(a) & np.isfinite(b) & np.isfinite(own)
+    a, b, own = a[seen], b[seen], own[seen]
     if len(a) < LEAST or 2 * len(a) < len(seen):
         return False
-    if not _on_a_line(a, b):
+    if not _on_a_line(a, b) or _determined(a, own):
         return False
     counts = np.unique(a, return_counts=True)[1]
     orders = math.lgamma(len(a) + 1) - sum(math.lgamma(c + 1) for c in counts)
     changes = np.count_nonzero(np.diff(a))
     return bool(math.log(2) - orders < math.log(CHANCE) and changes > 1)
+
+
+def _determined(a: Array, own: Array) -> bool:
+    """Whether a column is a function of its own value before: on a line, or value by value."""
+    if _on_a_line(a, own):
+        return True
+    code = np.unique(own, return_inverse=True)[1]
+    if code.max() + 1 > len(a) / 2:
+        return False
+    first = np.full(code.max() + 1, np.nan)
+    first[code] = a
+    return bool(np.all(first[code] == a))
 
 
 def _on_a_line(a: Array, b: Array) -> bool:

@@ -41,6 +41,7 @@ from pytensor.tensor.subtensor import AdvancedSubtensor
 
 from bayescausal.model.interventions.support import params_of
 from bayescausal.model.structure.rebuild import data_values
+from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -82,7 +83,11 @@ def by_design(
     if y not in structure.random or structure.imputed.get(y):
         return found
     values = {n: np.asarray(v) for n, v in data_values(structure.model).items()}
-    values |= {n: np.asarray(v) for n, v in (columns or {}).items()}
+    for name in columns or {}:
+        try:
+            values[name] = np.asarray((columns or {})[name])
+        except DataError:  # rows that stay in their source
+            continue
     if found.method == FORM:
         return _at_a_boundary(found, x, y, values, structure)
     if found and found.method == "back door":

@@ -78,7 +78,7 @@ def noise_readers(model: pm.Model, random: Sequence[str], nodes: Sequence[str]) 
     """
     named = {v: n for n, v in model.named_vars.items()}
     through = set(model.deterministics)
-    plain = [n for n in random if n in model.named_vars and model[n].owner is not None]
+    plain = [n for n in random if n in model.named_vars and _has_parameters(model[n])]
     params = {n: params_of(model[n]) for n in plain}
     above = {n: _named_above(params[n], named, through) for n in plain}
     found = []
@@ -91,6 +91,11 @@ def noise_readers(model: pm.Model, random: Sequence[str], nodes: Sequence[str]) 
             one = _of(model, child, other, means, own, named, through)
             found += [] if one is None else [one]
     return found
+
+
+def _has_parameters(variable: Variable) -> bool:
+    """Whether a variable is a distribution of its own, and not put together of two parts."""
+    return hasattr(getattr(variable.owner, "op", None), "dist_params")
 
 
 def differences(

@@ -68,6 +68,7 @@ def survival():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gompertz", ["tails alone"], indirect=True)
 @pytest.mark.usefixtures("gompertz")
 def test_a_univariate_family_is_one_entry_of_the_table():

@@ -222,7 +222,7 @@ def test_the_code_of_a_model_with_curves_runs(data):
     model = bc.model_from_formulas(["y ~ s(x, by=g) + hsgp(z, m=4) + mono(w)"], data=data)
     space = {"data": data.assign(g=(data["g"] == "b").astype(int))}  # codes, as in the model
     exec(bc.model_source(model), space)
-    assert [v.name for v in space["model"].free_RVs] == [v.name for v in model.free_RVs]
+    assert {v.name for v in space["model"].free_RVs} == {v.name for v in model.free_RVs}
 
 
 # -------------------------------------------------------------------------- messages

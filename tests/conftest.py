@@ -34,6 +34,17 @@ def one_chain_at_a_time():
     sample.CORES = before
 
 
+#: Tests of more than six seconds, by their node id; they are marked slow as those in the files are.
+LONG = frozenset((Path(__file__).parent / "slow.txt").read_text(encoding="utf-8").splitlines()[1:])
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Run what compiles most first: in a process of many compilations each takes ever longer."""
+    """Mark long tests, and run what compiles most first.
+
+    In a process of many compilations each takes ever longer.
+    """
+    for item in items:
+        if item.nodeid in LONG:
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: "inference" not in item.path.parts)

@@ -128,6 +128,8 @@ class Heterogeneity:
             levels = np.unique(values)
             few = len(levels) <= LEVELS or values.dtype.kind not in "f"
             spread = np.unique(np.quantile(values, np.linspace(0.02, 0.98, points)))
+            if values.dtype.kind != "f":  # whole numbers stay whole
+                spread = np.unique(np.rint(spread))
             grid = levels if few and len(levels) <= 30 else spread
             shown = grid.tolist()
         tau = curve_effects(self.found, covariate, grid, CURVE_UNITS)
@@ -243,7 +245,9 @@ def heterogeneity(
     check_prob(prob)
     found = unit_effects(fit, estimand, covariates, seed, "heterogeneity")
     tau = found.tau
-    sd = tau.std(axis=1, dtype=float)
+    by_draw, by_unit = found.noise
+    spread = np.array([row.var(dtype=float) for row in tau]) - by_draw
+    sd = np.sqrt(np.maximum(spread, 0.0))
     outcome = np.asarray(
         found.question.units.value(found.question.outcome, slice(0, 1)), dtype=float
     ).ravel()
@@ -261,11 +265,11 @@ def heterogeneity(
     ]
     return Heterogeneity(
         estimand=estimand,
-        units=_table(tau, found.rows, prob),
+        units=_table(tau, found.rows, prob, by_unit),
         average=tau.mean(axis=1, dtype=float),
         sd=sd,
         share=sd**2 / variance if variance > 0 else np.full(len(sd), np.nan),
-        projections=projections(tau, found.covariates, prob),
+        projections=projections(tau, found.covariates, prob, by_draw),
         tree=pd.DataFrame(tree, index=pd.Index([leaf.words for leaf in leaves], name="group")),
         deciles=pd.DataFrame(deciles, index=pd.RangeIndex(1, len(deciles) + 1, name="tenth")),
         subgroups=subgroups(tau, found.covariates, prob),
@@ -276,18 +280,22 @@ def heterogeneity(
     )
 
 
-def _table(tau: Array, rows: Array, prob: float) -> pd.DataFrame:
-    """Return mean, sd, interval and sign of each unit's effect, some units at a time."""
+def _table(tau: Array, rows: Array, prob: float, noise: Array) -> pd.DataFrame:
+    """Return mean, sd, interval and sign of each unit's effect, some units at a time.
+
+    `noise`, (unit,), is the Monte Carlo variance of a draw.
+    """
     step = max(1, 4_000_000 // len(tau))
     lower, upper = interval_columns(prob)
     parts = []
     for start in range(0, tau.shape[1], step):
         own = np.asarray(tau[:, start : start + step], dtype=float)
         low, high = narrowest(own, prob)
+        variance = own.var(axis=0, ddof=min(1, len(own) - 1))
         parts.append(
             pd.DataFrame({
                 "mean": own.mean(axis=0),
-                "sd": own.std(axis=0, ddof=min(1, len(own) - 1)),
+                "sd": np.sqrt(np.maximum(variance - noise[start : start + step], 0.0)),
                 lower: low,
                 upper: high,
                 "P(>0)": (own > 0).mean(axis=0),

@@ -66,8 +66,15 @@ def encoded(values: Array) -> Array:
     return (codes[:, None] == np.arange(1, codes.max() + 1)).astype(float)
 
 
-def projections(tau: Array, covariates: Mapping[str, Array], prob: float) -> pd.DataFrame:
+def projections(
+    tau: Array, covariates: Mapping[str, Array], prob: float, noise: Array | None = None
+) -> pd.DataFrame:
     """Return the summary on each covariate, on all in a sum, and on a tree of depth 2.
+
+    Parameters
+    ----------
+    noise : ndarray, (draw,), optional
+        Monte Carlo variance of the effects.
 
     Returns
     -------
@@ -75,23 +82,24 @@ def projections(tau: Array, covariates: Mapping[str, Array], prob: float) -> pd.
         Rows: covariates, ``"all, additive"``, ``"tree"``. Columns: the slope of numbers (per
         standard deviation, mean and interval) and R^2 (mean and interval).
     """
+    error = np.zeros(len(tau)) if noise is None else noise
     rows: dict[str, dict[str, Any]] = {}
     blocks = {name: encoded(v) for name, v in covariates.items()}
     blocks = {name: b for name, b in blocks.items() if b.shape[1] and np.ptp(b, axis=0).any()}
     for name, block in blocks.items():
-        slope, share = _projected(tau, block)
+        slope, share = _projected(tau, block, error)
         row: dict[str, Any] = {}
         if block.shape[1] == 1:
             per_sd = slope[:, 0] * block[:, 0].std()
             row = {f"slope {k}": v for k, v in described(per_sd, prob).items()}
         rows[name] = {**row, **_shares(share, prob)}
     if len(blocks) > 1:
-        _, share = _projected(tau, np.concatenate(list(blocks.values()), axis=1))
+        _, share = _projected(tau, np.concatenate(list(blocks.values()), axis=1), error)
         rows["all, additive"] = _shares(share, prob)
     if blocks:
         leaves = grow(tau.mean(axis=0), covariates, depth=2)
         member = np.stack([leaf.member for leaf in leaves], axis=1).astype(float)
-        _, share = _projected(tau, member[:, 1:])
+        _, share = _projected(tau, member[:, 1:], error)
         rows["tree"] = _shares(share, prob)
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -100,16 +108,20 @@ def _shares(share: Array, prob: float) -> dict[str, float]:
     return {f"R2 {k}": v for k, v in described(share, prob, sign=False).items() if k != "sd"}
 
 
-def _projected(tau: Array, columns: Array) -> tuple[Array, Array]:
-    """Return least-squares coefficients, (draw, column), and R^2 of each draw."""
+def _projected(tau: Array, columns: Array, noise: Array) -> tuple[Array, Array]:
+    """Return least-squares coefficients, (draw, column), and R^2 of each draw.
+
+    `noise`, (draw,), is the Monte Carlo variance of the effects, which no summary can tell.
+    """
     about = columns - columns.mean(axis=0)
-    moved = np.asarray(tau, float) - tau.mean(axis=1, keepdims=True, dtype=float)
     gram = about.T @ about
-    fitted = np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ (about.T @ moved.T)
-    total = (moved**2).sum(axis=1)
-    told = np.einsum("ks,kl,ls->s", fitted, gram, fitted)
-    some = total > 1e-20 * np.maximum((np.asarray(tau, float) ** 2).sum(axis=1), 1e-300)
-    return fitted.T, np.where(some, told / np.where(some, total, 1.0), 0.0)
+    inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
+    slopes = np.stack([inverse @ (about.T @ row) for row in tau])
+    told = np.einsum("sk,kl,sl->s", slopes, gram, slopes)
+    total = np.array([row.var(dtype=float) for row in tau]) - noise
+    some = total > 1e-20 * np.array([np.mean(np.square(row, dtype=float)) for row in tau])
+    share = told / len(columns) / np.where(some, total, 1.0)
+    return slopes, np.where(some, np.minimum(share, 1.0), 0.0)
 
 
 def quantile_groups(score: Array, count: int) -> Array:

@@ -33,10 +33,13 @@ if TYPE_CHECKING:
 
 __all__ = ["UnitEffects", "unit_effects"]
 
-#: Draws of a unit's noise over which an expectation is taken that is not known in closed form.
-REPLICATES = 32
-#: Bytes from which the effects are kept in single precision.
-SINGLE = 400_000_000
+#: Draws of a unit's noise over which an expectation is taken that is not known in closed form: at
+#: first, and at most.
+REPLICATES, MOST = 32, 1024
+#: Share of the variance of a unit's effect that may be Monte Carlo error.
+SHARE = 0.01
+#: Numbers (draws times units) that are kept; more draws are thinned. In double precision up to:
+KEPT, DOUBLE = 100_000_000, 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,9 @@ class UnitEffects:
     covariates : dict of str to ndarray, (unit,)
         What the treatment does not change; labels of categories.
     notes : tuple of str
+    noise : (ndarray, (draw,), ndarray, (unit,))
+        Monte Carlo variance of an effect, averaged over units and over draws; 0 where expectations
+        are known in closed form.
     """
 
     question: Question
@@ -62,6 +68,7 @@ class UnitEffects:
     rows: Array
     covariates: dict[str, Array]
     notes: tuple[str, ...]
+    noise: tuple[Array, Array]
 
 
 def unit_effects(
@@ -99,13 +106,39 @@ def unit_effects(
             remedy="Form the subgroup by what is known before treatment.",
         )
     named = _covariates(question, covariates, verb)
-    tau, member = _evaluated(question, slice(0, fit.n_draws), seed)
-    rows = np.flatnonzero(member)
+    draws = _thinned(question)
+    found = _evaluated(question, draws, seed)
+    spread = float(found.tau.var(axis=0, dtype=float).mean()) if len(found.tau) > 1 else 0.0
+    share = float(found.over_draws.mean()) / spread if spread > 0 else 0.0
+    replicates = REPLICATES
+    if share > SHARE:
+        replicates = min(int(np.ceil(REPLICATES * share / SHARE)), MOST)
+        found = _evaluated(question, draws, seed, replicates=replicates)
+    rows = np.flatnonzero(found.member)
     if not len(rows):
         raise EmptySubgroupError("No unit belongs to the subgroup.", expected="at least one unit.")
     values = {name: _column(question, name)[rows] for name in named}
-    tau = tau if len(rows) == len(member) else tau[:, rows]
-    return UnitEffects(question, seed, tau, rows, values, question.notes)
+    tau = found.tau if len(rows) == len(found.member) else found.tau[:, rows]
+    notes = question.notes
+    if draws.step > 1:
+        notes = (*notes, f"Of {fit.n_draws:,} draws {len(tau):,}, evenly spaced, are used.")
+    if found.over_draws.any():
+        error = float(np.sqrt(found.over_draws.mean()))
+        notes = (
+            *notes,
+            f"An effect is an average over {replicates:,} draws of the unit's noise; the Monte "
+            f"Carlo error of one draw of one unit's effect is {error:.2g}, and is taken out of the "
+            "standard deviations.",
+        )
+    noise = found.over_units, found.over_draws[rows]
+    return UnitEffects(question, seed, tau, rows, values, notes, noise)
+
+
+def _thinned(question: Question) -> slice:
+    """Return the draws that are used: all, or evenly spaced ones of many units."""
+    total = question.fit.n_draws
+    kept = max(min(total, KEPT // max(question.units.count, 1)), min(total, 100))
+    return slice(0, total, -(-total // kept))
 
 
 def curve_effects(found: UnitEffects, name: str, grid: Array, most: int) -> Array:
@@ -138,9 +171,8 @@ def curve_effects(found: UnitEffects, name: str, grid: Array, most: int) -> Arra
         column = np.full(len(chosen), value, dtype=kind)
         own = replace(part, columns={**part.columns, name: column})
         question = replace(found.question, units=own)
-        every = slice(0, found.question.fit.n_draws)
-        tau, _ = _evaluated(question, every, found.seed, whole=False)
-        out.append(tau.mean(axis=1))
+        every = _thinned(found.question)
+        out.append(_evaluated(question, every, found.seed, whole=False).tau.mean(axis=1))
     return np.stack(out, axis=1)
 
 
@@ -169,12 +201,26 @@ def _refuse(estimand: Estimand, verb: str) -> None:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class _Evaluated:
+    """Effects, who belongs, and the Monte Carlo variance by draw and by unit."""
+
+    tau: Array
+    member: Array
+    over_units: Array
+    over_draws: Array
+
+
 def _evaluated(
-    question: Question, draws: slice, seed: int, *, whole: bool = True
-) -> tuple[Array, Array]:
+    question: Question,
+    draws: slice,
+    seed: int,
+    *,
+    whole: bool = True,
+    replicates: int = REPLICATES,
+) -> _Evaluated:
     """Return the effects, (draw, unit), and which units belong (`whole`; else all do)."""
     program, where = question.program()
-    fit = question.fit
     structure = question.structure
     frame = [d for d in structure.dims[question.outcome] if d in structure.unit_dims]
     if len(frame) != 1 or frame[0] != structure.unit_dims[0] or len(program.dims[0]) != 1:
@@ -183,16 +229,24 @@ def _evaluated(
             expected="an outcome with one value for each unit.",
         )
     count = question.units.sizes[frame[0]]
-    total = len(range(fit.n_draws)[draws])
-    dtype = np.float32 if 8 * total * count > SINGLE else np.float64
-    tau = np.empty((total, count), dtype=dtype)
+    rows = range(question.fit.n_draws)[draws]
+    tau = np.empty((len(rows), count), np.float32 if len(rows) * count > DOUBLE else np.float64)
     member = np.ones(count, dtype=bool)
-    weights = Weights(replace(question, population="sample"), seed)
+    over_units, over_draws = np.zeros(len(rows)), np.zeros(count)
+    question = replace(question, population="sample")
+    weights = Weights(question, seed)
     source = question.noise(seed)
-    for block in evaluate(program, question.units, draws, source, replicates=REPLICATES):
-        laid = Frame(replace(question, population="sample"), program, where, block, weights)
-        means = [laid.outcome(k).mean(axis=1) for k in range(2)]
-        tau[block.draws, block.units] = means[0] - means[1]
+    for block in evaluate(program, question.units, draws, source, replicates=replicates):
+        laid = Frame(question, program, where, block, weights)
+        effect = laid.outcome(0) - laid.outcome(1)
+        at = slice(rows.index(block.draws.start), None)
+        at = slice(at.start, at.start + len(range(question.fit.n_draws)[block.draws]))
+        tau[at, block.units] = effect.mean(axis=1)
+        if effect.shape[1] > 1:
+            error = effect.var(axis=1, ddof=1) / effect.shape[1]
+            error = np.broadcast_to(error, tau[at, block.units].shape)
+            over_units[at] += error.sum(axis=1)
+            over_draws[block.units] += error.sum(axis=0)
         for arm in question.arms[:2] if whole else ():
             inside = laid.weight(arm.condition)
             if np.ptp(inside, axis=(0, 1)).any():
@@ -202,7 +256,7 @@ def _evaluated(
                 )
             belongs = np.broadcast_to(inside[0, 0] > 0, member[block.units].shape)
             member[block.units] &= belongs
-    return tau, member
+    return _Evaluated(tau, member, over_units / count, over_draws / len(rows))
 
 
 def _covariates(question: Question, named: Sequence[str] | None, verb: str) -> list[str]:

@@ -74,6 +74,48 @@ def test_what_is_averaged_over_is_noise_of_mediators_too():
     assert np.all(np.abs(found.draws.mean(axis=0) - right) < 5 * 0.5 * np.sqrt(2 / 32))
 
 
+def test_monte_carlo_error_is_no_heterogeneity():
+    """Behind a mediator whose noise is simulated one effect for all stays one effect for all."""
+    n = 200
+    with pm.Model(coords={"unit": range(n)}) as model:
+        t = pm.Data("t", (np.arange(n) % 2).astype(float), dims="unit")
+        x = pm.Data("x", np.linspace(-1, 1, n), dims="unit")
+        b = pm.Normal("b", 1, 0.3)
+        m = pm.Normal("m", t, 1, dims="unit")
+        pm.Normal("y", pm.math.exp(0.5 * b * m) + x, 1, dims="unit")
+    known = bc.prior(model, {"t": t.get_value(), "x": x.get_value()}, draws=50, seed=1)
+    found = bc.heterogeneity(known, bc.ATE("t", "y"), covariates=["x"], draws=True)
+    raw = found.draws.std(axis=1)
+    said = " ".join(found.notes)
+    assert "Monte Carlo error" in said
+    # the variance that is left is that of an estimate of a variance: sqrt(2 / n) of the error's
+    error = np.sqrt(found.found.noise[0])
+    assert np.all(found.sd < 1.5 * raw)
+    assert np.mean(found.sd**2) < 4 * np.mean(error**2) * np.sqrt(2 / n)
+
+
+def test_many_units_are_answered_by_fewer_draws(posterior, monkeypatch):
+    from bayescausal.conditional_effects import unit_effects
+
+    _, _, fit = posterior
+    whole = bc.heterogeneity(fit, bc.ATE("t", "y"), draws=True)
+    monkeypatch.setattr(unit_effects, "KEPT", 60 * 110)
+    thin = bc.heterogeneity(fit, bc.ATE("t", "y"), draws=True)
+    assert np.array_equal(thin.draws, whole.draws[::2])
+    assert "Of 200 draws 100, evenly spaced" in " ".join(thin.notes)
+
+
+def test_a_curve_of_whole_numbers_stays_whole():
+    n = 300
+    x = np.arange(n) % 60
+    data = pd.DataFrame({"x": x, "t": (np.arange(n) // 60) % 2, "y": 0.0})
+    model = bc.model_from_formulas(["y ~ t * x"], data=data)
+    values = {"b_y_Intercept": 0, "b_y_t": 0, "b_y_x": 0, "b_y_t:x": 1, "sigma_y": 1}
+    known = bc.truth(model, values, data=data[["x", "t"]])
+    curve = bc.heterogeneity(known, bc.ATE("t", "y")).curve("x", points=9)
+    assert np.allclose(curve["mean"], np.asarray(curve.index, float))
+
+
 def test_projections_are_least_squares_of_each_draw():
     rng = np.random.default_rng(2)
     x, g = rng.normal(size=80), rng.choice(["a", "b", "c"], 80)

@@ -270,6 +270,9 @@ def test_groups_and_benefit_curves_are_sums_of_scores():
 def test_bad_models_and_questions_are_refused(problem):
     with pytest.raises(EstimandError, match="Pass an instance"):
         bc.estimators.XLearner(outcome=LinearRegression).conditional_effects(problem)
+    for kind in (bc.estimators.SLearner, bc.estimators.TLearner, bc.estimators.CausalForest):
+        with pytest.raises(EstimandError, match="no model of the effect"):
+            kind(effect=LINEAR).check(problem)
     with pytest.raises(EstimandError, match="'interactive', 'partially linear'"):
         bc.estimators.DML(form="linear").check(problem)
 

@@ -243,6 +243,7 @@ def test_the_code_of_a_model_with_curves_runs(data):
         ("y ~ hsgp(x, c=1)", "boundary factor"),
         ("y ~ mono(x, by=g)", "multiplies mono by g"),
         ("y ~ mono(x, direction='up')", "'increasing' or 'decreasing'"),
+        ("y ~ mono(x, k=3.7)", "whole number k"),
         ("y ~ hill(z)", "doses from 0"),
         ("y ~ log(s(x))", "several columns"),
     ],

@@ -86,7 +86,7 @@ def target_trial(
     every: float | None = None,
     estimand: str = "itt",
     model: str = "survival",
-    family: str = "weibull",
+    family: str | None = None,
     priors: Mapping[str, Any] | None = None,
 ) -> Design:
     """Return the emulation of a target trial with a table of events.
@@ -135,7 +135,7 @@ def target_trial(
     model : {"survival", "binary"}
         The time to the outcome (:func:`bayescausal.designs.survival`), or whether it happened
         within `follow_up`, where all were followed so long.
-    family : str, default "weibull"
+    family : str, optional
         Of a survival model.
     priors : mapping, optional
         In place of the defaults, by parameter.
@@ -179,6 +179,11 @@ def target_trial(
     [4, 4, 4, 4]
     """
     check_choice("model", model, ("survival", "binary"))
+    if family is not None and model == "binary":
+        raise DataError(
+            f"family={family!r} with model='binary', whose outcome is 0 or 1.",
+            expected="a family of times, with model='survival'.",
+        )
     table = read_events(
         events, unit=unit, time=time, event=event, value=value, columns=_names(covariates)
     )
@@ -205,8 +210,10 @@ def target_trial(
     _refuse_empty_arms(protocol, rows)
     emulation = Emulation(protocol, cohort, history, rows)
     rows = rows.assign(unit=table.units.to_numpy()[rows["unit"].to_numpy()])
-    make = _time_model if model == "survival" else _risk_model
-    design = make(protocol, rows, family, priors)
+    if model == "survival":
+        design = _time_model(protocol, rows, family or "weibull", priors)
+    else:
+        design = _risk_model(protocol, rows, priors)
     return replace(
         design,
         name="target_trial",
@@ -274,9 +281,7 @@ def _time_model(
     )
 
 
-def _risk_model(
-    protocol: Protocol, rows: pd.DataFrame, family: str, priors: Mapping[str, Any] | None
-) -> Design:
+def _risk_model(protocol: Protocol, rows: pd.DataFrame, priors: Mapping[str, Any] | None) -> Design:
     """Return the design of whether the outcome happens within the follow-up."""
     short = rows["reason"].isin(["departed", "lost"])
     if short.any():

@@ -24,18 +24,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from bayescausal.estimators.doubly_robust.influence import (
-    influence_error,
-    normalised,
-    population_sums,
-)
+from bayescausal.estimators.doubly_robust.influence import corrected
 from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
 from bayescausal.estimators.nuisance.outcome import response
 from bayescausal.estimators.nuisance.propensity import propensity
-from bayescausal.estimators.weighting.balancing import unit_weights, weighted_arms
-from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
+from bayescausal.estimators.weighting.extremes import refuse_no_overlap
 
 if TYPE_CHECKING:
     from bayescausal.estimators.problem.problem import Problem
@@ -89,29 +82,9 @@ class AIPW(Estimator):
         )  # fmt: skip
         model = response(problem, self.outcome, together=not apart, folds=self.folds)
 
-        def draw(weights: np.ndarray) -> np.ndarray:
-            fitted = model.under(weights)
-            own, total = population_sums(problem, chance, weights)
-            found = []
-            parts = weighted_arms(problem, chance, weights, problem.group)
-            for k, (rows, part) in enumerate(zip(problem.arms, parts, strict=True)):
-                left = part @ problem.y[rows] - fitted.total_of(k, part, rows)
-                found.append(fitted.total(k, own) / own.sum(axis=1) + left / total)
-            return np.stack(found)
-
-        point = unit_weights(problem, chance.point, problem.group)
-        refits = model.refits and chance.refits
         text = self.draws_text(
             problem,
-            REFITTED if refits else INFLUENCE,
+            REFITTED if model.refits and chance.refits else INFLUENCE,
             "" if self.folds == 1 else ", on other folds than those they predict",
         )
-        return Prepared(
-            draw,
-            text,
-            weights=normalised(problem, point),
-            chance=chance.point,
-            fitted=model.point,
-            se=influence_error(problem, chance.point, model.point),
-            notes=extreme_notes(problem, point, chance.point),
-        )
+        return corrected(problem, chance, model, text)

@@ -18,13 +18,60 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescausal.estimators.weighting.balancing import arm_weights
+from bayescausal.estimators.estimator import Prepared
+from bayescausal.estimators.weighting.balancing import arm_weights, unit_weights, weighted_arms
+from bayescausal.estimators.weighting.extremes import extreme_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.estimators.nuisance.outcome import Response
     from bayescausal.estimators.nuisance.propensity import Chance
     from bayescausal.estimators.problem.problem import Problem
 
-__all__ = ["influence", "influence_error", "normalised", "population_sums"]
+__all__ = ["corrected", "influence", "influence_error", "normalised", "population_sums"]
+
+
+def corrected(
+    problem: Problem,
+    chance: Chance,
+    model: Response,
+    draws_are: str,
+    numbers: Mapping[str, float] | None = None,
+) -> Prepared:
+    """Return averages of predictions, corrected by the weighted residuals, for any weights.
+
+    Parameters
+    ----------
+    chance, model
+        The propensity, and the outcome in both worlds.
+    draws_are : str
+        What the draws are, in words.
+    numbers : mapping of str to float, optional
+        Further numbers of the estimator.
+    """
+
+    def draw(weights: np.ndarray) -> np.ndarray:
+        fitted = model.under(weights)
+        own, total = population_sums(problem, chance, weights)
+        found = []
+        parts = weighted_arms(problem, chance, weights, problem.group)
+        for k, (rows, part) in enumerate(zip(problem.arms, parts, strict=True)):
+            left = part @ problem.y[rows] - fitted.total_of(k, part, rows)
+            found.append(fitted.total(k, own) / own.sum(axis=1) + left / total)
+        return np.stack(found)
+
+    point = unit_weights(problem, chance.point, problem.group)
+    return Prepared(
+        draw,
+        draws_are,
+        weights=normalised(problem, point),
+        chance=chance.point,
+        fitted=model.point,
+        se=influence_error(problem, chance.point, model.point),
+        numbers=numbers or {},
+        notes=extreme_notes(problem, point, chance.point),
+    )
 
 
 def influence(problem: Problem, chance: np.ndarray, fitted: np.ndarray) -> np.ndarray:

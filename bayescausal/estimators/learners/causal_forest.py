@@ -56,7 +56,7 @@ class CausalForest(Learner):
     Parameters
     ----------
     outcome, treatment, effect, folds
-        As for every learner; it has no other model of the effect.
+        As for every learner; `effect`, whose model is the forest, is refused.
     trees : int
     seed : int
 
@@ -73,6 +73,7 @@ class CausalForest(Learner):
     """
 
     name: ClassVar[str] = "causal_forest"
+    second: ClassVar[bool] = False
 
     trees: int = 500
     seed: int = 0

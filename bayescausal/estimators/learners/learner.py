@@ -29,11 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bayescausal.estimators.doubly_robust.influence import (
-    influence_error,
-    normalised,
-    population_sums,
-)
+from bayescausal.estimators.doubly_robust.influence import corrected
 from bayescausal.estimators.estimator import INFLUENCE, Estimator, Prepared
 from bayescausal.estimators.nuisance.folds import folds_of, splits
 from bayescausal.estimators.nuisance.learners import (
@@ -44,10 +40,10 @@ from bayescausal.estimators.nuisance.learners import (
     outcomes_of,
     predicted,
 )
+from bayescausal.estimators.nuisance.outcome import Response
 from bayescausal.estimators.nuisance.propensity import propensity
-from bayescausal.estimators.weighting.balancing import arm_weights, weighted_arms
-from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
-from bayescausal.types import DataError
+from bayescausal.estimators.weighting.extremes import refuse_no_overlap
+from bayescausal.types import DataError, EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +103,18 @@ class Learner(Estimator):
     treatment: Any = "logistic"
     effect: Any = None
     folds: int = 5
+
+    #: Whether it has a model of the effect.
+    second: ClassVar[bool] = True
+
+    def check(self, problem: Problem) -> None:
+        """Refuse a model of the effect where the learner has none."""
+        super().check(problem)
+        if self.effect is not None and not self.second:
+            raise EstimandError(
+                f"{type(self).__name__} has no model of the effect to put effect= in.",
+                expected="outcome= alone, or a learner such as XLearner, RLearner or DRLearner.",
+            )
 
     # -- what a learner says
 
@@ -195,28 +203,14 @@ class Learner(Estimator):
         effects = self.conditional_effects(problem)
         fitted = self.worlds(problem, effects, chance.point)
 
-        def draw(weights: np.ndarray) -> np.ndarray:
-            own, total = population_sums(problem, chance, weights)
-            found = []
-            parts = weighted_arms(problem, chance, weights, problem.group)
-            for k, (rows, part) in enumerate(zip(problem.arms, parts, strict=True)):
-                left = part @ (problem.y[rows] - fitted[k, rows])
-                found.append((own @ fitted[k]) / own.sum(axis=1) + left / total)
-            return np.stack(found)
-
-        one, zero = arm_weights(problem, chance.point, problem.group)
-        point = one + zero
-        how = "" if self.folds == 1 else ", on other folds than those they predict"
         g = problem.population(chance.point)
-        return Prepared(
-            draw,
+        how = "" if self.folds == 1 else ", on other folds than those they predict"
+        return corrected(
+            problem,
+            chance,
+            Response(problem, np.empty((problem.n, 0)), False, False, fitted),
             self.draws_text(problem, INFLUENCE, how),
-            weights=normalised(problem, point),
-            chance=chance.point,
-            fitted=fitted,
-            se=influence_error(problem, chance.point, fitted),
-            numbers={"average of the learner alone": float(g @ effects / g.sum())},
-            notes=extreme_notes(problem, point, chance.point),
+            {"average of the learner alone": float(g @ effects / g.sum())},
         )
 
     def second_stage(

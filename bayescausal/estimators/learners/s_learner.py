@@ -41,7 +41,7 @@ class SLearner(Learner):
     Parameters
     ----------
     outcome, treatment, effect, folds
-        As for every learner; it has no model of the effect.
+        As for every learner; `effect`, of which it has no model, is refused.
 
     References
     ----------
@@ -56,6 +56,7 @@ class SLearner(Learner):
     """
 
     name: ClassVar[str] = "s_learner"
+    second: ClassVar[bool] = False
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray

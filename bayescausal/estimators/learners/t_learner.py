@@ -36,7 +36,7 @@ class TLearner(Learner):
     Parameters
     ----------
     outcome, treatment, effect, folds
-        As for every learner; it has no model of the effect.
+        As for every learner; `effect`, of which it has no model, is refused.
 
     References
     ----------
@@ -51,6 +51,7 @@ class TLearner(Learner):
     """
 
     name: ClassVar[str] = "t_learner"
+    second: ClassVar[bool] = False
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray

@@ -36,12 +36,13 @@ def add_monotone(equation: Equation, term: CurveTerm, numbers: list[Value]) -> T
         )
     value = argument_of(equation, curve, 0)
     different = np.unique(seen_of(value, curve, equation))
-    count = int(options.get("k", 6))
-    if count < 2 or len(different) < 3:
+    count = options.get("k", 6)
+    whole = isinstance(count, int) and not isinstance(count, bool)
+    if not whole or count < 2 or len(different) < 3:
         raise FormulaError(
-            f"{curve.label!r} has {count} knots and {len(different)} different values."
+            f"{curve.label!r} has k={count!r} knots and {len(different)} different values."
             f"{curve.mark(equation.formula)}",
-            expected="k of 2 or more, and three values or more.",
+            expected="a whole number k of 2 or more, and three values or more.",
         )
     breaks = np.unique(np.quantile(different, np.linspace(0, 1, min(count, len(different)))))
     degree = 2

@@ -36,6 +36,7 @@ from bayescausal.conditional_effects.unit_effects import UnitEffects, curve_effe
 from bayescausal.draws.digits import numbers, significant
 from bayescausal.draws.intervals import check_prob, narrowest
 from bayescausal.draws.summary import interval_columns
+from bayescausal.effects.estimands.functionals import Mean
 from bayescausal.types import BayesCausalError, closest
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Heterogeneity:
         One row a unit: mean, sd, interval of its conditional effect, probability above 0.
     average, sd, share : ndarray, (draw,)
         Draws of the mean and standard deviation of the effects over units, and of their variance
-        as a share of the outcome's.
+        as a share of the outcome's (NaN for the probability of an event).
     projections : DataFrame
         Summaries on each covariate, on all of them and on a tree, with their R^2.
     tree : DataFrame
@@ -252,7 +253,8 @@ def heterogeneity(
         found.question.units.value(found.question.outcome, slice(0, 1)), dtype=float
     ).ravel()
     outcome = outcome[found.rows] if outcome.size > found.rows.max() else outcome
-    variance = float(np.nanvar(outcome))
+    known = isinstance(found.question.estimand.functional, Mean)
+    variance = float(np.nanvar(outcome)) if known else 0.0
     groups = quantile_groups(tau.mean(axis=0), min(10, tau.shape[1]))
     deciles = [
         {"units": int((groups == g).sum()), **described(tau[:, groups == g].mean(axis=1), prob)}

@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.conditional_effects.pictures import draw_benefit
-from bayescausal.conditional_effects.summaries import Leaf, described, thresholds
+from bayescausal.conditional_effects.summaries import OPPOSITE, Leaf, described, thresholds
 from bayescausal.conditional_effects.unit_effects import unit_effects
 from bayescausal.draws.digits import significant
 from bayescausal.draws.intervals import check_prob
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
 
 __all__ = ["TreatmentRule", "policy"]
-
-_OTHER = {"<": ">=", "==": "!="}
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +250,7 @@ def _simple(mean: Array, covariates: dict[str, Array], most: int, depth: int) ->
     """
     cuts = thresholds(covariates)
     sides = [(rule, side) for rule, side in cuts]
-    sides += [((n, _OTHER[op], v), ~side) for (n, op, v), side in cuts]
+    sides += [((n, OPPOSITE[op], v), ~side) for (n, op, v), side in cuts]
     everyone = Leaf((), np.ones(len(mean), dtype=bool))
     best: tuple[float, list[Leaf]] = (0.0, [])
 

@@ -37,7 +37,16 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
-__all__ = ["Leaf", "described", "grow", "projections", "quantile_groups", "subgroups", "thresholds"]
+__all__ = [
+    "OPPOSITE",
+    "Leaf",
+    "described",
+    "grow",
+    "projections",
+    "quantile_groups",
+    "subgroups",
+    "thresholds",
+]
 
 #: Cuts of a covariate that a tree tries, at quantiles of the units.
 CUTS = 32
@@ -206,7 +215,8 @@ def thresholds(covariates: Mapping[str, Array]) -> list[tuple[tuple[str, str, An
     return [(rule, left) for rule, left in out if left.any() and not left.all()]
 
 
-_OTHER = {"<": ">=", "==": "!="}
+#: What holds where a condition does not.
+OPPOSITE = {"<": ">=", "==": "!="}
 
 
 def grow(target: Array, covariates: Mapping[str, Array], depth: int) -> list[Leaf]:
@@ -230,7 +240,7 @@ def grow(target: Array, covariates: Mapping[str, Array], depth: int) -> list[Lea
             return [leaf]
         (name, op, value), side = cuts[best[1]]
         here = Leaf((*leaf.rule, (name, op, value)), inside & side)
-        there = Leaf((*leaf.rule, (name, _OTHER[op], value)), inside & ~side)
+        there = Leaf((*leaf.rule, (name, OPPOSITE[op], value)), inside & ~side)
         return [*split(here, left - 1), *split(there, left - 1)]
 
     return split(Leaf((), np.ones(len(target), dtype=bool)), depth)

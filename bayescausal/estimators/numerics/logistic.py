@@ -159,7 +159,8 @@ class LogisticRegressions:
             move = step @ x.T
             bound = np.abs(step) @ self.widest
             if number:
-                done = (far * np.minimum(1.0, far / last) < CLOSE) & (bound < LINEAR)
+                shrunk = np.minimum(1.0, far / np.where(last > 0, last, far + 1.0))
+                done = (far * shrunk < CLOSE) & (bound < LINEAR)
                 if done.any():
                     found[left[done]] = beta[done] + step[done]
                     own = p[done]

@@ -38,7 +38,6 @@ __all__ = ["plot_dose_response"]
 
 FEW = 12  # doses; so many are marked one by one
 MOST_LINES = len(CYCLE)
-MOST_TICKS = 400  # marks of seen doses; of more, quantiles
 
 
 def plot_dose_response(
@@ -66,7 +65,8 @@ def plot_dose_response(
     reference : float, None or "own"
         The value to compare with. Default: the value of no effect, if there is one.
     seen : array_like, optional
-        The doses that were observed; marked along the axis.
+        The doses that were observed; marked along the axis. Default: those of the data that the
+        effect was estimated from. ``[]``: none.
     truth : array_like, optional
         The true curve at the doses, where known.
     dose : str, optional
@@ -108,7 +108,8 @@ def plot_dose_response(
         _draw_curve(ax, doses, values, probs, place, name if len(curves) > 1 else "mean")
     if true is not None:
         ax.plot(doses, true, color=GREEN, linestyle=(0, (4, 2)), linewidth=1.6, label="truth")
-    if seen is not None:
+    seen = shown.draws[along].attrs.get("seen") if seen is None else seen
+    if seen is not None and np.size(seen):
         _draw_seen(ax, seen)
     ax.set_xlabel(plain(along))
     ax.set_ylabel(plain(shown.label))
@@ -191,8 +192,6 @@ def _draw_seen(ax: Axes, seen: ArrayLike) -> None:
     """Mark the doses that were seen along the axis."""
     values = np.ravel(np.asarray(seen, dtype=float))
     values = values[np.isfinite(values)]
-    if len(values) > MOST_TICKS:
-        values = np.quantile(values, np.linspace(0, 1, MOST_TICKS))
     where = ax.get_xaxis_transform()
     ax.plot(
         values,

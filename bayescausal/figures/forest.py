@@ -216,7 +216,8 @@ def _draw_rows(ax: Axes, rows: list[_Row], *, named: bool, prob: float, inner: f
             solid_capstyle="butt",
             label=words[1],
         )
-        ax.plot([row.mean], [at], mark, color=colour, markersize=size)
+        key = row.group if coloured and row.group not in {r.group for r in rows[:at]} else ""
+        ax.plot([row.mean], [at], mark, color=colour, markersize=size, label=plain(key))
         if row.truth is not None:
             style = {"color": GREEN, "marker": "x", "markersize": 8, "markeredgewidth": 2}
             label = "truth" if not at else ""

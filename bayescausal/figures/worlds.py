@@ -97,7 +97,9 @@ def plot_worlds(
     ax.set_yticks(range(len(names)), [plain(name) for name in names])
     ax.set_ylim(len(names) - 0.6, -0.95)
     tidy(ax)
-    ax.set_xlabel(plain(str(array.name or "value")))
+    kind = worlds.attrs.get("kind", array.attrs.get("kind"))
+    name = plain(str(array.name or "value"))
+    ax.set_xlabel(f"expected value of {name}" if kind == "expected" else name)
     legend_above(ax)
     return ax
 

@@ -35,6 +35,8 @@ LEVELS = 200
 CELL = "cell"
 #: So many subgroups without a unit are named.
 SHOWN = 12
+#: Values of a treatment that the picture of a dose response marks; of more, quantiles.
+MOST_SEEN = 400
 
 
 def cells_of(question: Question, program: Program, where: dict[str, int], seed: int) -> list[Cell]:
@@ -109,6 +111,8 @@ def as_effect(
     draws = xr.DataArray(array, dims=(*dims, *names), coords=coords).assign_coords(own)
     rest = [d for d in draws.dims if d not in ("chain", "draw")]
     draws = draws.transpose("chain", "draw", *rest)
+    for name, _ in along:
+        draws[name].attrs["seen"] = _seen(None if name in fit.labels else fit.columns.get(name))
     return Effect(
         draws=draws,
         estimand=estimand,
@@ -118,6 +122,16 @@ def as_effect(
         population=question.words,
         notes=(*notes_of(run, plan, error), *_unseen(run, answer, plan), *notes),
     )
+
+
+def _seen(column: object) -> list[float]:
+    """Return what a picture shows of a column in memory: its values, or quantiles of many."""
+    if not isinstance(column, np.ndarray) or column.dtype.kind not in "biuf":
+        return []
+    values = column[np.isfinite(column)].astype(float)
+    if len(values) > MOST_SEEN:
+        values = np.quantile(values, np.linspace(0, 1, MOST_SEEN))
+    return [float(value) for value in np.ravel(values)]
 
 
 def axes_of(run: Run) -> tuple[list[str], xr.Coordinates, tuple[int, ...]]:

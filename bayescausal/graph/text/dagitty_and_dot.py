@@ -147,7 +147,8 @@ def _node_attributes(given: dict[str, str], dagitty: bool) -> dict[str, Any]:
         elif key == "pos":
             numbers = re.findall(r"-?\d+(?:\.\d+)?(?:[eE]-?\d+)?", value)
             if len(numbers) >= 2:
-                attributes["pos"] = (float(numbers[0]), float(numbers[1]))
+                down = float(numbers[1]) if dagitty else -float(numbers[1])
+                attributes["pos"] = (float(numbers[0]), down)
     return attributes
 
 

@@ -106,7 +106,7 @@ def _one(material: Material, k: int) -> Section:
         blocks.append(_cells(effect, rope))
     else:
         blocks.append(_facts(effect, rope, true))
-    blocks.append(_picture(material, effect, rope, true))
+    blocks.append(_picture(effect, rope, true))
     decided = effect.identification
     verdict = decided.sentence() if decided is not None else ""  # said once, and first
     notes = [note.removeprefix(verdict).strip() for note in effect.notes]
@@ -202,9 +202,7 @@ def _cells(effect: Effect, rope: tuple[float, float] | None) -> Grid:
     return grid(table, caption, first=first, **options)  # type: ignore[arg-type]
 
 
-def _picture(
-    material: Material, effect: Effect, rope: tuple[float, float] | None, true: Effect | None
-) -> Picture:
+def _picture(effect: Effect, rope: tuple[float, float] | None, true: Effect | None) -> Picture:
     """Return the picture of an effect."""
     options: dict[str, Any] = {"prob": PROB}
     height = 2.9
@@ -214,7 +212,6 @@ def _picture(
         options = {"truth": None if true is None else np.ravel(true.mean())}
         if len(effect.dims) > 1:
             options = {}
-        options["seen"] = material.fit.columns.get(effect.dims[0])
         height = 3.3
     else:
         options |= {"rope": rope, "truth": None if true is None else np.ravel(true.mean())}

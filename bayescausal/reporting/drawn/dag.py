@@ -9,11 +9,10 @@ are adjusted for have a border of their own, and edges on back-door paths that s
 association flows along them that is no effect. Columns without an equation may depend on each
 other in any way: light arcs join them.
 
-Positions come from the layered layout [1]_ in units of one node distance. Here they become
-inches: the names are measured, long ones are broken at underscores, dots, spaces and capitals,
-and the distances are stretched until every box and every passing edge has room. The same
-drawing is scaled, letters included, to the axes it is given. Up to some 25 nodes this stays
-readable; beyond that a graph is better asked than looked at.
+Positions come from the layered layout [1]_, downwards or to the right, or are given: a graph that
+dagitty has drawn keeps its places. They become inches in ``placement``. The same drawing is scaled,
+letters included, to the axes it is given. Up to some 25 nodes this stays readable; beyond that a
+graph is better asked than looked at.
 
 References
 ----------
@@ -23,16 +22,13 @@ References
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import networkx as nx
-import numpy as np
 
 from bayescausal.graph.identification.identify import identify
 from bayescausal.graph.structure.facts import paths
-from bayescausal.graph.structure.layout import Layout, layered_layout
 from bayescausal.graph.structure.marks import (
     as_names,
     bidirected_edges,
@@ -42,27 +38,24 @@ from bayescausal.graph.structure.marks import (
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.model.graph_queries.graph_of_anything import named
 from bayescausal.model.structure.read import graph_of
+from bayescausal.reporting.drawn.placement import measured, placed
 from bayescausal.reporting.drawn.shapes import (
-    KINDS,
     LINE,
     Box,
     bowed,
-    broken,
     draw_arc,
     draw_arrow,
     draw_box,
     draw_legend,
-    inside,
     legend_entries,
     legend_width,
-    smooth,
-    text_width,
 )
 from bayescausal.types import BayesCausalError, GraphError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    import numpy as np
     import pymc as pm
     from matplotlib.axes import Axes
 
@@ -72,13 +65,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_graph"]
 
-PAD_X, PAD_Y = 0.13, 0.09  # inches between a name and its border
-GAP_X, GAP_Y = 0.28, 0.48  # inches between boxes, at least
-LANE = 0.11  # inches between a box and an edge that passes it, at least
 LARGEST = (13.0, 15.0)  # inches; a larger drawing is scaled down
 MARGIN = 0.12
-DOT = 0.16  # inches across the mark that stands for a bidirected edge
-STEEPEST = 2.0  # layers never move further apart than this many node distances
 
 
 def plot_graph(
@@ -87,10 +75,13 @@ def plot_graph(
     treatment: str | Iterable[str] | Estimand | Effect | None = None,
     outcome: str | Iterable[str] | None = None,
     adjustment: str | Iterable[str] | None = "auto",
+    direction: Literal["down", "right"] = "down",
+    positions: Mapping[str, tuple[float, float]] | Literal["auto"] | None = "auto",
+    labels: Mapping[str, str] | None = None,
     ax: Axes | None = None,
     unit_dims: str | Iterable[str] | None = None,
 ) -> Axes:
-    """Draw a causal graph in layers, causes above effects.
+    """Draw a causal graph in layers, causes above effects or to the left of them.
 
     Parameters
     ----------
@@ -106,6 +97,14 @@ def plot_graph(
         identifies the effect, with what the graph marks as adjusted for; nothing where there is
         none. ``[]``: nothing is adjusted for. None: leave both out of the picture. Needs treatment
         and outcome. (A name ``"auto"`` goes into a list.)
+    direction : {"down", "right"}
+        Where the arrows of the layered layout lead.
+    positions : mapping of str to (float, float), "auto" or None
+        A place for every variable, in any unit, x to the right and y upwards; edges are straight
+        then. ``"auto"``: the places of a text from dagitty or of a DOT file where every variable
+        has one, else the layered layout. None: the layered layout.
+    labels : mapping of str to str, optional
+        What stands in the box of a variable in place of its name.
     ax : matplotlib.axes.Axes, optional
         Where to draw; the drawing is scaled to fit. Default: a new figure of its own size.
     unit_dims : str or iterable of str, optional
@@ -119,9 +118,11 @@ def plot_graph(
     Raises
     ------
     UnknownVariableError
-        If `treatment`, `outcome` or `adjustment` is not in the graph.
+        If `treatment`, `outcome`, `adjustment`, or a name in `positions` or `labels` is not in
+        the graph.
     GraphError
-        If the graph is empty or has a directed cycle.
+        If the graph is empty or has a directed cycle, if a variable has no position or two share
+        one, or for another direction.
 
     Examples
     --------
@@ -137,9 +138,12 @@ def plot_graph(
     treatments, outcomes = as_names(asked, first), as_names(asked, last)
     adjusted = _adjusted(asked, treatments, outcomes, adjustment)
     graph = asked.subgraph(set(asked) - set(column_causes(asked)))
-    boxes, curves = _in_inches(graph, layered_layout(graph), treatments, outcomes, adjusted or ())
+    marks = dict.fromkeys(adjusted or (), "adjusted") | dict.fromkeys(outcomes, "outcome")
+    boxes = measured(graph, marks | dict.fromkeys(treatments, "treatment"), labels)
+    boxes, curves = placed(graph, boxes, direction, positions)
     joined = [ends for ends, light in bidirected_pairs(asked).items() if light]
-    arcs = {ends: bowed(*(boxes[name] for name in ends)) for ends in joined}
+    down = direction == "down"
+    arcs = {ends: bowed(*(boxes[name] for name in ends), down=down) for ends in joined}
     ways = dict.fromkeys(_causal_edges(graph, treatments, outcomes), "causal")
     if adjusted is not None:
         ways |= dict.fromkeys(_open_edges(asked, treatments, outcomes, adjusted), "open")
@@ -236,92 +240,6 @@ def _open_edges(
                     both = [(cause, a), (cause, b)] if cause else [(min(a, b), max(a, b))]
                     found |= {*ends.get(arrow, both)}
     return found
-
-
-def _in_inches(
-    graph: nx.DiGraph[str],
-    layout: Layout,
-    treatments: Collection[str],
-    outcomes: Collection[str],
-    adjusted: Collection[str],
-) -> tuple[dict[str, Box], dict[tuple[str, str], np.ndarray]]:
-    """Return boxes and curves; layers move apart until no curve runs through a box."""
-    measured = _measured(graph, treatments, outcomes, adjusted)
-    stretch_x, stretch_y = _stretch(layout, measured)
-    while True:
-        stretch = np.array([stretch_x, stretch_y])
-        boxes = {
-            name: replace(box, centre=tuple(stretch * layout.positions[name]))
-            for name, box in measured.items()
-        }
-        curves = {edge: smooth(stretch * points) for edge, points in layout.routes.items()}
-        hits = (
-            inside(curve, box, 0.03).any()
-            for edge, curve in curves.items()
-            for name, box in boxes.items()
-            if name not in edge
-        )
-        if stretch_y > STEEPEST * stretch_x or not any(hits):
-            return boxes, curves
-        stretch_y *= 1.1
-
-
-def _measured(
-    graph: nx.DiGraph[str],
-    treatments: Collection[str],
-    outcomes: Collection[str],
-    adjusted: Collection[str],
-) -> dict[str, Box]:
-    """Return the box of each node, not yet in place."""
-    boxes = {}
-    nameless = bidirected_edges(graph)
-    for name in graph:
-        text = "" if name in nameless else broken(name)
-        latent = bool(graph.nodes[name].get("latent"))
-        kind = str(graph.nodes[name].get("kind", "random"))
-        kind = "adjusted" if name in adjusted else kind
-        kind = "treatment" if name in treatments else "outcome" if name in outcomes else kind
-        height = LINE * (text.count("\n") + 1) + 2 * PAD_Y if text else DOT
-        width = max(text_width(text, latent) + 2 * PAD_X, height) if text else DOT
-        kind = kind if kind in KINDS else "random"
-        boxes[name] = Box((0.0, 0.0), width, height, text, kind, latent)
-    return boxes
-
-
-def _stretch(layout: Layout, boxes: Mapping[str, Box]) -> tuple[float, float]:
-    """Return the inches per node distance at which boxes and passing edges have room."""
-    x_needs, y_needs = [0.9], [0.7]
-    positions = layout.positions
-    for layer in layout.layers:
-        row = sorted(layer, key=lambda name: positions[name][0])
-        for a, b in pairwise(row):
-            room = (boxes[a].width + boxes[b].width) / 2 + GAP_X
-            x_needs.append(room / (positions[b][0] - positions[a][0]))
-    for layer in filter(None, layout.layers):
-        level = positions[layer[0]][1]
-        passing = [
-            np.interp(-level, *_by_depth(r)) for r in layout.routes.values() if _passes(r, level)
-        ]
-        for name in layer:
-            room = boxes[name].width / 2 + LANE
-            x_needs += [room / max(abs(x - positions[name][0]), 0.2) for x in passing]
-    rows = [
-        (positions[layer[0]][1], max(boxes[n].height for n in layer))
-        for layer in filter(None, layout.layers)
-    ]
-    for (y_above, tall), (y_below, tall_below) in pairwise(rows):
-        y_needs.append(((tall + tall_below) / 2 + GAP_Y) / (y_above - y_below))
-    return max(x_needs), max(y_needs)
-
-
-def _passes(route: Sequence[tuple[float, float]], level: float) -> bool:
-    """Say whether an edge crosses a layer without ending in it."""
-    return route[-1][1] < level < route[0][1]
-
-
-def _by_depth(route: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """Return the depths of an edge's points, increasing, and their x."""
-    return [-y for _, y in route], [x for x, _ in route]
 
 
 def _extent(

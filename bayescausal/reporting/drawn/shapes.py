@@ -216,12 +216,17 @@ def draw_arrow(
     )
 
 
-def bowed(one: Box, other: Box) -> np.ndarray:
-    """Return a curve from the top of one box to the top of another, bent upwards."""
-    (x0, y0), (x1, y1) = ((b.centre[0], b.centre[1] + b.height / 2) for b in (one, other))
-    rise = min(0.12 + 0.12 * abs(x1 - x0), 0.6)
-    t = np.linspace(0, 1, 30)
-    return np.stack([x0 + (x1 - x0) * t, y0 + (y1 - y0) * t + 4 * rise * t * (1 - t)], axis=1)
+def bowed(one: Box, other: Box, *, down: bool = True) -> np.ndarray:
+    """Return a curve from box to box, bent away from where the arrows lead.
+
+    From the top of one to the top of the other where arrows lead `down`, else from left to left.
+    """
+    side = np.array([0.0, 1.0]) if down else np.array([-1.0, 0.0])
+    ends = [np.array(b.centre) + side * np.array([b.width, b.height]) / 2 for b in (one, other)]
+    apart = float(np.abs(ends[1] - ends[0])[0 if down else 1])
+    t = np.linspace(0, 1, 30)[:, None]
+    rise = min(0.12 + 0.12 * apart, 0.6)
+    return np.asarray(ends[0] + (ends[1] - ends[0]) * t + 4 * rise * t * (1 - t) * side)
 
 
 def draw_arc(ax: Axes, curve: np.ndarray, *, way: str, scale: float) -> None:

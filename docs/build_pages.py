@@ -44,6 +44,14 @@ def sections(root: Path) -> dict[str, list[str]]:
     return found
 
 
+def told_apart(root: Path) -> dict[str, str]:
+    """Return file names for the pages of names that differ from another in case alone."""
+    names = [f"bayescausal.{name}" for found in sections(root).values() for name in found]
+    folded = [name.casefold() for name in names]
+    twice = [name for name in names if folded.count(name.casefold()) > 1]
+    return {name: f"{name}-class" for name in twice if name.rpartition(".")[2][0].isupper()}
+
+
 def api_page(root: Path) -> str:
     """Return the API reference: every public name, in the order of the argument."""
     lines = [
@@ -83,16 +91,44 @@ def draw(script: Path, target: Path) -> None:
     plt.close("all")
 
 
+def parts_of(script: Path) -> tuple[str, str, str]:
+    """Return the title, the words and the code of a script of the gallery."""
+    _, docstring, code = script.read_text(encoding="utf-8").split('"""', 2)
+    title, _, words = docstring.strip().partition("\n")
+    return title.rstrip("."), words.strip(), code.strip()
+
+
 def gallery_page(docs: Path) -> str:
-    """Return the gallery: each script with its picture."""
-    lines = ["# Gallery", "", "Every picture is drawn when these pages are built.", ""]
+    """Return the gallery: a card with a thumbnail for each script."""
+    lines = [
+        "# Gallery",
+        "",
+        "Every picture is drawn when these pages are built. A card leads to its",
+    ]
+    lines += ["code.", "", "::::{grid} 2 2 3 3", ":gutter: 2", ""]
     for script in gallery_scripts(docs):
-        text = script.read_text(encoding="utf-8")
-        title, _, words = text.split('"""')[1].strip().partition("\n")
-        code = text.split('"""', 2)[2].strip()
-        lines += [f"## {title.rstrip('.')}", "", words.strip(), ""]
-        lines += [f"![{title}](_static/gallery/{script.stem}.png)", ""]
-        lines += ["```{code-block} python", code, "```", ""]
+        title, words, _ = parts_of(script)
+        lines += [
+            f":::{{grid-item-card}} {title}",
+            f":link: gallery/{script.stem}",
+            ":link-type: doc",
+        ]
+        lines += [f":img-top: _static/gallery/{script.stem}.png", f":img-alt: {title}"]
+        lines += ["", words, ":::", ""]
+    lines += ["::::", "", "```{toctree}", ":hidden:", ""]
+    lines += [f"gallery/{script.stem}" for script in gallery_scripts(docs)]
+    return "\n".join([*lines, "```", ""])
+
+
+def figure_page(script: Path) -> str:
+    """Return the page of one figure: what it shows, the picture, the code."""
+    title, words, code = parts_of(script)
+    lines = [f"# {title}", "", words, "", f"![{title}](../_static/gallery/{script.stem}.png)", ""]
+    lines += ["```{code-block} python", code, "```", ""]
+    if "from common import" in code:
+        lines += ["`common` holds the fits that several figures share:", ""]
+        common = (script.parent / "common.py").read_text(encoding="utf-8").strip()
+        lines += ["```{code-block} python", common, "```", ""]
     return "\n".join(lines)
 
 
@@ -101,6 +137,7 @@ def write_pages(docs: Path, root: Path) -> None:
     (docs / "api.md").write_text(api_page(root), encoding="utf-8")
     for script in gallery_scripts(docs):
         draw(script, docs / "_static" / "gallery" / f"{script.stem}.png")
+        script.with_suffix(".md").write_text(figure_page(script), encoding="utf-8")
     (docs / "gallery.md").write_text(gallery_page(docs), encoding="utf-8")
     pages = {"changelog.md": "CHANGELOG.md", "architecture.md": "ARCHITECTURE.md"}
     for page, source in pages.items():

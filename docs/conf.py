@@ -11,7 +11,7 @@ ROOT = DOCS.parent
 sys.path.insert(0, str(DOCS))
 sys.path.insert(0, str(ROOT))
 
-from build_pages import write_pages  # noqa: E402
+from build_pages import told_apart, write_pages  # noqa: E402
 
 import bayescausal  # noqa: E402
 
@@ -23,13 +23,15 @@ release = version = bayescausal.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "mathml",
     "numpydoc",
     "myst_nb",
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "**.ipynb_checkpoints", "gallery/*.py"]
+html_math_renderer = "mathml"
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "**.ipynb_checkpoints", "gallery/*.py"]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # notebooks are executed and compared in the tests
@@ -43,7 +45,9 @@ html_copy_source = False
 
 autosummary_generate = True
 autosummary_ignore_module_all = False
-autodoc_typehints = "none"
+autosummary_filename_map = told_apart(ROOT)
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False

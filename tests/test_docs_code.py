@@ -32,7 +32,7 @@ MADE = {"api.md", "gallery.md", "changelog.md", "architecture.md", "benchmarks.m
 PAGES = sorted(
     path
     for path in DOCS.rglob("*.md")
-    if path.name not in MADE and "_build" not in path.parts and "generated" not in path.parts
+    if path.name not in MADE and not {"_build", "generated", "gallery"} & {*path.parts}
 )
 #: The first block of the landing page is that of the README, which has a test of its own.
 ELSEWHERE = {"index.md"}
@@ -172,10 +172,17 @@ def test_every_page_is_reached_from_the_landing_page():
         assert name in toc or name == "index" or name.startswith("decisions/0"), name
 
 
-@pytest.mark.parametrize("script", build_pages.gallery_scripts(DOCS), ids=lambda p: p.stem)
+QUICK = {"01_effect", "05_graph_right", "13_falsification"}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(path, marks=[] if path.stem in QUICK else pytest.mark.slow, id=path.stem)
+        for path in build_pages.gallery_scripts(DOCS)
+    ],
+)
 def test_gallery_scripts_draw(script, tmp_path):
-    if script.stem == "00_one_screen":
-        pytest.skip("the README's test fits this model; the picture is committed")
     target = tmp_path / "figure.png"
     build_pages.draw(script, target)
     assert target.stat().st_size > 5_000
@@ -185,3 +192,8 @@ def test_the_gallery_shows_every_script():
     page = build_pages.gallery_page(DOCS)
     for script in build_pages.gallery_scripts(DOCS):
         assert f"_static/gallery/{script.stem}.png" in page
+        title, words, code = build_pages.parts_of(script)
+        assert title
+        assert words.endswith(".")
+        assert code in build_pages.figure_page(script)
+        assert max(map(len, code.splitlines())) <= 88, script.stem

@@ -1,7 +1,7 @@
 """The one screen.
 
-The graph of the coating model, and the effect beside the naive difference and the truth: the
-picture of the landing page.
+The graph of the coating model, and the effect beside the naive difference and the
+truth: the picture of the landing page.
 """
 
 import matplotlib.pyplot as plt

@@ -3,9 +3,8 @@
 The density of the average effect with its 94 % HDI, beside the value of no effect.
 """
 
-from common import coating_fit
-
 import bayescausal as bc
+from common import coating_fit
 
 
 def figure():

@@ -1,11 +1,11 @@
 """A graph.
 
-Read off the model, with the causal path, the adjustment set and open back doors coloured.
+Read off the model, with the causal path, the adjustment set and open back doors
+coloured.
 """
 
-from common import coating_fit
-
 import bayescausal as bc
+from common import coating_fit
 
 
 def figure():

@@ -1,6 +1,7 @@
 """A dose response.
 
-The average outcome along a dose, with bands; the curve is a natural spline of a formula model.
+The average outcome along a dose, with bands; the curve is a natural spline of a
+formula model.
 """
 
 import numpy as np
@@ -17,5 +18,7 @@ def figure():
     model = bc.model_from_formulas(["relief ~ ns(dose, 4) + age"], data=data)
     fit = bc.fit(model, data, seed=1, progressbar=False)
     values = np.linspace(0, 4, 25).tolist()
-    curve = bc.estimate(fit, bc.DoseResponse("dose", "relief", values=values, control=0), seed=1)
+    curve = bc.estimate(
+        fit, bc.DoseResponse("dose", "relief", values=values, control=0), seed=1
+    )
     return bc.plot_dose_response(curve).figure

@@ -3,9 +3,8 @@
 One effect in several subgroups, and several questions side by side.
 """
 
-from common import coating_fit
-
 import bayescausal as bc
+from common import coating_fit
 
 
 def figure():

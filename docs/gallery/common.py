@@ -1,4 +1,4 @@
-"""The fit that the gallery's scripts share: parts of a workshop, linear and so exact."""
+"""The fits that the gallery's scripts share, linear or small and so quick."""
 
 import functools
 
@@ -14,7 +14,24 @@ def coating_fit():
     rng = np.random.default_rng(1)
     data = pd.DataFrame({"humid": rng.normal(size=400)})
     data["dilution"] = rng.normal(-0.7 * data["humid"], 0.7)
-    data["coating"] = rng.normal(0.5 - 0.42 * data["dilution"] - 0.54 * data["humid"], 0.2)
+    data["coating"] = rng.normal(
+        0.5 - 0.42 * data["dilution"] - 0.54 * data["humid"], 0.2
+    )
     formulas = ["humid ~ 1", "dilution ~ humid", "coating ~ dilution + humid"]
     model = bc.model_from_formulas(formulas, data=data)
+    return bc.fit(model, data, seed=1, progressbar=False)
+
+
+@functools.cache
+def training_fit():
+    """Return the fit of a training programme that the poor take more often."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame(
+        {"before": rng.normal(10, 3, 600), "age": rng.normal(30, 6, 600)}
+    )
+    chance = 1 / (1 + np.exp((data["before"] - 9) / 3 + (data["age"] - 30) / 10))
+    data["train"] = (rng.random(600) < chance).astype(int)
+    data["earn"] = rng.normal(2 + 0.8 * data["before"] + 1.5 * data["train"], 2)
+    formulas = ["train ~ before + age", "earn ~ train + before + age"]
+    model = bc.model_from_formulas(formulas, families={"train": "bernoulli"}, data=data)
     return bc.fit(model, data, seed=1, progressbar=False)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,6 +167,11 @@ def test_a_weak_instrument_is_said():
     design = bc.designs.instrument(data, treatment="x", outcome="y", instrument="z")
     fit = bc.prior(design, draws=5, seed=1)
     assert design.checks["first stage"](fit).attrs["verdict"] == "warn"
+    ax = design.plots["first stage"](fit)  # the mean of each variable at each of two values
+    shown = np.sort(ax.lines[0].get_xydata(), axis=0)
+    arms = [[data[n][data["z"] == k].mean() - data[n].mean() for n in ("x", "y")] for k in (0, 1)]
+    np.testing.assert_allclose(shown, np.sort(arms, axis=0), atol=1e-12)
+    plt.close("all")
 
 
 def test_compliers_are_the_ratio_of_two_effects():

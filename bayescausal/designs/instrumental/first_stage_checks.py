@@ -24,6 +24,9 @@ __all__ = ["bounds", "first_stage", "plot_first_stage", "residual", "two_stage"]
 #: more than 5 % of a nominal 5 % test is lost (Lee et al. 2022).
 WEAK, STRONG = 10.0, 104.7
 
+#: Points of the picture: groups along the instrument.
+GROUPS = 20
+
 
 def residual(columns: Mapping[str, np.ndarray], name: str, given: Sequence[str]) -> np.ndarray:
     """Return a column less its least-squares fit on others and a constant."""
@@ -102,14 +105,11 @@ def plot_first_stage(fit: Fit, roles: Roles, ax: Axes | None = None) -> Axes:
     z = np.column_stack([residual(columns, n, roles.covariates) for n in roles.instruments])
     score = z @ np.linalg.lstsq(z, a, rcond=None)[0]
     ax = ax if ax is not None else plt.subplots(figsize=(5.4, 3.6), layout="constrained")[1]
-    two = len(np.unique(np.round(score, 9))) <= 2
-    edges = np.unique(np.quantile(score, [0, 0.5, 1] if two else np.linspace(0, 1, 21)))
-    place = np.clip(np.searchsorted(edges, score, side="right") - 1, 0, len(edges) - 2)
-    centres = [
-        (a[place == k].mean(), b[place == k].mean())
-        for k in range(len(edges) - 1)
-        if (place == k).any()
-    ]
+    values, place = np.unique(np.round(score, 9), return_inverse=True)
+    if len(values) > GROUPS:
+        edges = np.quantile(score, np.linspace(0, 1, GROUPS + 1)[1:-1])
+        place = np.searchsorted(edges, score, side="right")
+    centres = [(a[place == k].mean(), b[place == k].mean()) for k in np.unique(place)]
     dots = np.array(centres)
     ax.plot(dots[:, 0], dots[:, 1], "o", color="#1b1f24", ms=4, label="means along the instrument")
     drawn = fit.posterior[f"b_{roles.outcome}_{roles.treatment}"].values.ravel()

@@ -1,0 +1,11 @@
+"""Posterior predictive check.
+
+Would the fitted model produce data like these?
+"""
+
+import bayescausal as bc
+from common import coating_fit
+
+
+def figure():
+    return bc.posterior_check(coating_fit(), seed=1).plot().figure

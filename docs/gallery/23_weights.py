@@ -1,0 +1,14 @@
+"""Weights.
+
+How unequal the weights are, and the effective sample size that they leave.
+"""
+
+import bayescausal as bc
+from common import training_fit
+
+
+def figure():
+    result = bc.triangulate(
+        training_fit(), bc.ATE("train", "earn"), estimators=["ipw", "aipw"], seed=1
+    )
+    return result.plot("weights").figure

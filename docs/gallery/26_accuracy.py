@@ -3,9 +3,8 @@
 Predictions of the outcome against what was measured, by arm, on rows held out.
 """
 
-from common import training_fit
-
 import bayescausal as bc
+from common import training_fit
 
 
 def figure():

@@ -113,7 +113,7 @@ def plot_first_stage(fit: Fit, roles: Roles, ax: Axes | None = None) -> Axes:
     dots = np.array(centres)
     ax.plot(dots[:, 0], dots[:, 1], "o", color="#1b1f24", ms=4, label="means along the instrument")
     drawn = fit.posterior[f"b_{roles.outcome}_{roles.treatment}"].values.ravel()
-    reach = np.array([dots[:, 0].min(), dots[:, 0].max()])
+    reach = np.linspace(dots[:, 0].min(), dots[:, 0].max(), 41)
     low, high = np.quantile(np.outer(drawn, reach), [0.03, 0.97], axis=0)
     ax.fill_between(reach, low, high, color="#2f7dc4", alpha=0.25, lw=0, label="94 % of posterior")
     ax.plot(reach, drawn.mean() * reach, color="#2f7dc4", label="effect")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def placed(
     if direction not in NARROWEST:
         raise GraphError(f"direction={direction!r}.", expected='"down" or "right".')
     if positions == "auto":
-        drawn = {n: at for n, at in graph.nodes(data="pos") if at is not None}
+        drawn: dict[str, Any] = {n: at for n, at in graph.nodes(data="pos") if at is not None}
         named = {*graph} - {*bidirected_edges(graph)}
         positions = {n: (x, -y) for n, (x, y) in drawn.items()} if named <= {*drawn} else None
     if positions is not None:
@@ -145,7 +145,10 @@ def _as_given(graph: nx.DiGraph[str], boxes: Mapping[str, Box], positions: Posit
     hidden = bidirected_edges(graph)
     for name, ends in hidden.items():
         if name not in positions and all(end in positions for end in ends):
-            positions = {**positions, name: _beside(*(positions[e] for e in ends), positions)}
+            positions = {
+                **positions,
+                name: _beside(positions[ends[0]], positions[ends[1]], positions),
+            }
     missing = [name for name in graph if name not in positions]
     if missing:
         raise GraphError(
@@ -156,8 +159,8 @@ def _as_given(graph: nx.DiGraph[str], boxes: Mapping[str, Box], positions: Posit
     places = {name: np.asarray(positions[name], dtype=float) for name in graph}
     scale = _apart({n: p for n, p in places.items() if n not in hidden}, boxes)
     put = {n: replace(boxes[n], centre=tuple(scale * at)) for n, at in places.items()}
-    ends = {(a, b): np.stack([scale * places[a], scale * places[b]]) for a, b in graph.edges}
-    return put, {edge: smooth(points) for edge, points in ends.items()}
+    straight = {(a, b): np.stack([scale * places[a], scale * places[b]]) for a, b in graph.edges}
+    return put, {edge: smooth(points) for edge, points in straight.items()}
 
 
 def _beside(

@@ -11,6 +11,7 @@ ROOT = DOCS.parent
 sys.path.insert(0, str(DOCS))
 sys.path.insert(0, str(ROOT))
 
+from build_for_assistants import full_text  # noqa: E402
 from build_pages import told_apart, write_pages  # noqa: E402
 
 import bayescausal  # noqa: E402
@@ -40,7 +41,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 html_theme = "furo"
 html_title = "bayescausal"
 html_static_path = ["_static"]
-html_extra_path = ["llms.txt"]
+html_extra_path = ["llms.txt", "_build/llms-full.txt"]
 html_copy_source = False
 
 autosummary_generate = True
@@ -54,6 +55,8 @@ numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = False
 
 write_pages(DOCS, ROOT)
+(DOCS / "_build").mkdir(exist_ok=True)
+(DOCS / "_build" / "llms-full.txt").write_text(full_text(DOCS), encoding="utf-8")
 
 
 def _plain_references(app, what, name, obj, options, lines):

@@ -26,6 +26,7 @@ from bayescausal.cli import main
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 sys.path.insert(0, str(DOCS))
 
+import build_for_assistants  # noqa: E402
 import build_pages  # noqa: E402
 
 MADE = {"api.md", "gallery.md", "changelog.md", "architecture.md", "benchmarks.md", "notebooks.md"}
@@ -77,16 +78,36 @@ def test_the_pages_that_teach_have_code():
 
 @pytest.mark.parametrize(
     "path",
-    [
-        pytest.param(
-            p, marks=[pytest.mark.slow] * (p.stem in ("triangulate", "survival")), id=p.stem
-        )
-        for p in RUN
-    ],
+    [pytest.param(p, marks=[pytest.mark.slow] * (p.stem in SLOW), id=p.stem) for p in RUN],
 )
 def test_code_prints_what_stands_below_it(path, tmp_path, monkeypatch):
     """Figures come from exact posteriors or fixed seeds: only rounding moves the last digit."""
     monkeypatch.chdir(tmp_path)
+    prints_what_it_says(path)
+
+
+def test_what_an_assistant_is_told_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path(bayescausal.__file__).parent / "SKILL.md"
+    prints_what_it_says(path)
+    words = path.read_text(encoding="utf-8")
+    assert re.match(r"---\nname: bayescausal\ndescription: .+\n---\n", words)
+    named = set(re.findall(r"\bbc\.(\w+)", words))
+    assert named <= set(bayescausal.__all__)
+
+
+def test_the_text_for_assistants_holds_every_page_that_teaches():
+    text = build_for_assistants.full_text(DOCS)
+    for path in PAGES:
+        if path.parent.name in ("howto", "designs") or path.stem in ("start", "contract"):
+            title = path.read_text(encoding="utf-8").partition("\n")[0]
+            assert (
+                f"{path.relative_to(DOCS).with_suffix('.html').as_posix()} -->\n\n{title}" in text
+            )
+    assert "{toctree}" not in text
+
+
+def prints_what_it_says(path: Path) -> None:
     scope: dict = {}
     found = blocks(path)
     for (kind, code), (below, said) in zip(found, [*found[1:], ("", "")], strict=True):

@@ -256,3 +256,34 @@ def test_ci_runs_the_test_command_of_the_readme():
     for part in ("run ruff check .", "run ruff format --check .", "run mypy", "run pytest\n"):
         assert part in text
     assert "uv run pytest" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_recipe_and_the_pages_of_the_index_follow_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    recipe = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe["context"]["version"] == project["project"]["version"]
+    renamed = {"matplotlib": "matplotlib-base"}
+    bare = lambda text: re.match(r"[\w-]+", text)[0]  # noqa: E731
+    wanted = {renamed.get(bare(d), bare(d)) for d in project["project"]["dependencies"]}
+    run = [text for text in recipe["requirements"]["run"] if bare(text) != "python"]
+    assert {bare(text) for text in run} - {"nutpie", "h5netcdf"} == wanted
+    for text in run:  # the same bounds, but for what pip writes as an extra
+        name = bare(text)
+        for given in project["project"]["dependencies"]:
+            if renamed.get(bare(given), bare(given)) == name:
+                assert (
+                    re.sub(r"\[.*\]", "", given).removeprefix(bare(given))
+                    == text[len(name) :].strip()
+                )
+
+
+def test_pictures_and_links_of_the_readme_survive_on_an_index_page():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    hook = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    relative = r"\]\((?!https://)([^)#]+)\)"
+    assert all((ROOT / path).exists() for path in re.findall(relative, text))
+    for rule in hook["substitutions"]:
+        text = re.sub(rule["pattern"], rule["replacement"], text)
+    assert not re.findall(relative, text)
+    assert "](https://raw.githubusercontent.com/" in text

@@ -90,8 +90,8 @@ class BayesCausalError(ValueError):
 
     Examples
     --------
-    >>> from bayescausal.types import BayesCausalError
-    >>> print(BayesCausalError("x is NaN.", expected="Finite numbers.", remedy="Drop the row."))
+    >>> import bayescausal as bc
+    >>> print(bc.BayesCausalError("x is NaN.", expected="Finite numbers.", remedy="Drop the row."))
     x is NaN. Expected: Finite numbers. Drop the row.
     """
 

@@ -81,8 +81,8 @@ def hdi(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
 
     Examples
     --------
-    >>> from bayescausal.draws.intervals import hdi
-    >>> hdi([0.0, 1.0, 1.1, 1.2, 9.0], prob=0.5).values.tolist()
+    >>> import bayescausal as bc
+    >>> bc.hdi([0.0, 1.0, 1.1, 1.2, 9.0], prob=0.5).values.tolist()
     [1.0, 1.2]
     """
     return _over_draws(draws, prob, narrowest)

@@ -95,8 +95,8 @@ class Effect:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.effects.effect import Effect
-    >>> Effect(np.linspace(0.1, 0.3, 1001), name="gain")
+    >>> import bayescausal as bc
+    >>> bc.Effect(np.linspace(0.1, 0.3, 1001), name="gain")
     gain: 0.200, 94% HDI [0.101, 0.289]
     """
 
@@ -173,8 +173,8 @@ class Effect:
 
         Examples
         --------
-        >>> from bayescausal.effects.effect import Effect
-        >>> Effect(range(101)).interval(prob=0.5, kind="eti")
+        >>> import bayescausal as bc
+        >>> bc.Effect(range(101)).interval(prob=0.5, kind="eti")
         (25.0, 75.0)
         """
         ends = _interval(self.draws, prob, kind)
@@ -212,8 +212,8 @@ class Effect:
 
         Examples
         --------
-        >>> from bayescausal.effects.effect import Effect
-        >>> effect = Effect([-1.0, 1.0, 2.0, 3.0])
+        >>> import bayescausal as bc
+        >>> effect = bc.Effect([-1.0, 1.0, 2.0, 3.0])
         >>> effect.probability(), effect.probability(below=0), effect.probability(between=(1, 2))
         (0.75, 0.25, 0.5)
         """
@@ -310,9 +310,8 @@ class Effect:
         Examples
         --------
         >>> import numpy as np
-        >>> from bayescausal.effects.effect import Effect
-        >>> from bayescausal.effects.estimands import ATE
-        >>> Effect(np.linspace(-0.104, 0.064, 1001), ATE("X", "Y")).sentence()
+        >>> import bayescausal as bc
+        >>> bc.Effect(np.linspace(-0.104, 0.064, 1001), bc.ATE("X", "Y")).sentence()
         'Raising X from 0 to 1 changes Y by -0.020 on average (94 % HDI 0.104 lower to 0.054 \
 higher).'
         """
@@ -336,8 +335,8 @@ higher).'
 
         Examples
         --------
-        >>> from bayescausal.effects.effect import Effect
-        >>> ax = Effect([0.1, 0.2, 0.3, 0.2], name="gain").plot()
+        >>> import bayescausal as bc
+        >>> ax = bc.Effect([0.1, 0.2, 0.3, 0.2], name="gain").plot()
         >>> ax.get_xlabel()
         'gain'
         """
@@ -357,8 +356,8 @@ higher).'
 
         Examples
         --------
-        >>> from bayescausal.effects.effect import Effect
-        >>> tree = Effect([[0.1, 0.3], [0.2, 0.2]], name="gain").to_datatree()
+        >>> import bayescausal as bc
+        >>> tree = bc.Effect([[0.1, 0.3], [0.2, 0.2]], name="gain").to_datatree()
         >>> round(float(tree["posterior/gain"].mean()), 3)
         0.2
         """

@@ -89,10 +89,10 @@ def plot_dose_response(
     Examples
     --------
     >>> import numpy as np, xarray as xr
-    >>> from bayescausal.figures.dose import plot_dose_response
+    >>> import bayescausal as bc
     >>> draws = np.random.default_rng(1).normal([0, 1, 4], 0.3, (1, 500, 3))
     >>> curve = xr.DataArray(draws, dims=("chain", "draw", "dose"), coords={"dose": [0, 1, 2]})
-    >>> ax = plot_dose_response(curve, label="pain")
+    >>> ax = bc.plot_dose_response(curve, label="pain")
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('dose', 'pain')
     """

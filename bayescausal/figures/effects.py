@@ -93,9 +93,9 @@ def plot_effect(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.figures.effects import plot_effect
+    >>> import bayescausal as bc
     >>> draws = np.random.default_rng(1).normal(0.2, 0.1, 1000)
-    >>> ax = plot_effect(draws, reference=0, label="gain")
+    >>> ax = bc.plot_effect(draws, reference=0, label="gain")
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['mean 0.195', '94 % HDI 0.022 to 0.387', 'above 0: 97.4 %']
     """

@@ -106,9 +106,9 @@ def plot_forest(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.figures.forest import plot_forest
+    >>> import bayescausal as bc
     >>> rng = np.random.default_rng(1)
-    >>> ax = plot_forest({"men": rng.normal(1, 0.1, 500), "women": rng.normal(2, 0.1, 500)})
+    >>> ax = bc.plot_forest({"men": rng.normal(1, 0.1, 500), "women": rng.normal(2, 0.1, 500)})
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['men', 'women']
     """

@@ -52,11 +52,10 @@ def plot_falsification(result: Falsification, *, most: int = 25, ax: Axes | None
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.falsification.falsify import falsify
-    >>> from bayescausal.reporting.falsify import plot_falsification
+    >>> import bayescausal as bc
     >>> rng = np.random.default_rng(1)
     >>> data = dict(zip("xyz", rng.normal(size=(3, 200))))
-    >>> ax = plot_falsification(falsify("x -> z <- y", data, permutations=0))
+    >>> ax = bc.plot_falsification(bc.falsify("x -> z <- y", data, permutations=0))
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['x ⊥ y']
     """
@@ -108,11 +107,10 @@ def plot_permutations(result: Falsification, *, ax: Axes | None = None) -> Axes:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.falsification.falsify import falsify
-    >>> from bayescausal.reporting.falsify import plot_permutations
+    >>> import bayescausal as bc
     >>> rng = np.random.default_rng(1)
     >>> data = dict(zip("xyz", rng.normal(size=(3, 200))))
-    >>> ax = plot_permutations(falsify("x -> z <- y", data, seed=1))
+    >>> ax = bc.plot_permutations(bc.falsify("x -> z <- y", data, seed=1))
     >>> ax.get_xlabel()
     'implied independences violated (of 1)'
     """

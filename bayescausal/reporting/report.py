@@ -72,8 +72,8 @@ class Report:
 
     Examples
     --------
-    >>> from bayescausal.reporting.report import Report
-    >>> Report("Coating", "<html></html>", "# Coating")
+    >>> import bayescausal as bc
+    >>> bc.Report("Coating", "<html></html>", "# Coating")
     Report('Coating', 0.0 kB, not written)
     """
 

@@ -58,10 +58,10 @@ class ModelComparison:
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.checks.comparison.comparison import ModelComparison
+    >>> import bayescausal as bc
     >>> row = {"elpd": [-10.0, -19.0], "se": 1.0, "elpd_diff": [0.0, -9.0], "dse": [0.0, 2.0],
     ...        "p_loo": 1.0, "weight": [1.0, 0.0], "k_max": 0.2, "k_bad": 0}
-    >>> found = ModelComparison(pd.DataFrame(row, index=["a", "b"]), ("y",), {}, None,
+    >>> found = bc.ModelComparison(pd.DataFrame(row, index=["a", "b"]), ("y",), {}, None,
     ...                         pd.DataFrame(), pd.DataFrame(), {})
     >>> found.best, found.verdict
     ('a', 'pass')

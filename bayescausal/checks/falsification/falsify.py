@@ -136,12 +136,12 @@ def falsify(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.falsification.falsify import falsify
+    >>> import bayescausal as bc
     >>> rng = np.random.default_rng(1)
     >>> z = rng.normal(size=1000)
     >>> x = z + rng.normal(size=1000)
     >>> y = x + 0.3 * z + rng.normal(size=1000)
-    >>> print(falsify("z -> x -> y", {"x": x, "y": y, "z": z}, seed=1).sentence())
+    >>> print(bc.falsify("z -> x -> y", {"x": x, "y": y, "z": z}, seed=1).sentence())
     Refuted: 1 of 1 implied independences fails (y ⊥ z | x). It does no better than 100% of 6 \
 permuted graphs. Adding z -> y would leave nothing refuted, and nothing to test; so would y <-> z.
     """

@@ -52,8 +52,8 @@ class Association(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import Association
-    >>> Association("dilution", "coating").describe()
+    >>> import bayescausal as bc
+    >>> bc.Association("dilution", "coating").describe()
     'E[coating | dilution=1] - E[coating | dilution=0]'
     """
 

@@ -56,8 +56,8 @@ class Expected(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import Expected
-    >>> Expected("coating", {"dilution": 1}).describe()
+    >>> import bayescausal as bc
+    >>> bc.Expected("coating", {"dilution": 1}).describe()
     'E[coating | do(dilution=1)]'
     """
 
@@ -137,8 +137,8 @@ class ATE(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import ATE
-    >>> ATE("dilution", "coating").describe()
+    >>> import bayescausal as bc
+    >>> bc.ATE("dilution", "coating").describe()
     'E[coating | do(dilution=1)] - E[coating | do(dilution=0)]'
     """
 
@@ -177,8 +177,8 @@ class CATE(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import CATE
-    >>> CATE("X", "Y", given={"Z": 1}).describe()
+    >>> import bayescausal as bc
+    >>> bc.CATE("X", "Y", given={"Z": 1}).describe()
     'E[Y | do(X=1), Z=1] - E[Y | do(X=0), Z=1]'
     """
 
@@ -220,8 +220,8 @@ class CDE(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import CDE
-    >>> CDE("X", "Y", mediators={"M": 0}).describe()
+    >>> import bayescausal as bc
+    >>> bc.CDE("X", "Y", mediators={"M": 0}).describe()
     'E[Y | do(X=1, M=0)] - E[Y | do(X=0, M=0)]'
     """
 
@@ -286,8 +286,8 @@ class Contrast(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import Contrast
-    >>> Contrast("Y", {"X": 1, "W": 0}).describe()
+    >>> import bayescausal as bc
+    >>> bc.Contrast("Y", {"X": 1, "W": 0}).describe()
     'E[Y | do(X=1, W=0)] - E[Y]'
     """
 

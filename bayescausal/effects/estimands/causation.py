@@ -73,11 +73,10 @@ class ITE(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import ITE
-    >>> from bayescausal.effects.estimands.functionals import Probability
-    >>> ITE("X", "Y").describe()
+    >>> import bayescausal as bc
+    >>> bc.ITE("X", "Y").describe()
     'Y(1) - Y(0), for each unit'
-    >>> ITE("X", "Y", functional=Probability(below=0)).describe()
+    >>> bc.ITE("X", "Y", functional=bc.Probability(below=0)).describe()
     'P(Y(1) - Y(0) < 0)'
     """
 
@@ -281,8 +280,8 @@ class PN(Causation):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import PN
-    >>> PN("X", "Y").describe()
+    >>> import bayescausal as bc
+    >>> bc.PN("X", "Y").describe()
     'P(Y(0) != 1 | X=1, Y=1)'
     """
 
@@ -329,8 +328,8 @@ class PS(Causation):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import PS
-    >>> PS("X", "Y").describe()
+    >>> import bayescausal as bc
+    >>> bc.PS("X", "Y").describe()
     'P(Y(1)=1 | X=0, Y != 1)'
     """
 
@@ -377,8 +376,8 @@ class PNS(Causation):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import PNS
-    >>> PNS("X", "Y").describe()
+    >>> import bayescausal as bc
+    >>> bc.PNS("X", "Y").describe()
     'P(Y(1)=1, Y(0) != 1)'
     """
 

@@ -47,8 +47,8 @@ class Where:
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.populations import Where
-    >>> Where(lambda a, b: a > b, reads=["dose", "body mass"]).reads
+    >>> import bayescausal as bc
+    >>> bc.Where(lambda a, b: a > b, reads=["dose", "body mass"]).reads
     ('dose', 'body mass')
     """
 

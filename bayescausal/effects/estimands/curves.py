@@ -79,8 +79,8 @@ class QTE(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import QTE
-    >>> QTE("X", "Y", q=0.9).describe()
+    >>> import bayescausal as bc
+    >>> bc.QTE("X", "Y", q=0.9).describe()
     'Q_0.9[Y | do(X=1)] - Q_0.9[Y | do(X=0)]'
     """
 
@@ -132,8 +132,8 @@ class DoseResponse(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import DoseResponse
-    >>> DoseResponse("dose", "pain", values=[0, 1, 2]).describe()
+    >>> import bayescausal as bc
+    >>> bc.DoseResponse("dose", "pain", values=[0, 1, 2]).describe()
     'E[pain | do(dose=x)], x in {0, 1, 2}'
     """
 
@@ -271,8 +271,8 @@ class Slope(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import Slope
-    >>> Slope("dose", "pain").describe()
+    >>> import bayescausal as bc
+    >>> bc.Slope("dose", "pain").describe()
     'd/dh E[pain | do(dose=dose+h)] at h=0'
     """
 

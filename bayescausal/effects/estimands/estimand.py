@@ -302,8 +302,8 @@ class Estimand:
 
         Examples
         --------
-        >>> from bayescausal.effects.estimands import ATE
-        >>> print(ATE("x", "y").identify("z -> x -> y; z -> y"))
+        >>> import bayescausal as bc
+        >>> print(bc.ATE("x", "y").identify("z -> x -> y; z -> y"))
         Identified by the back door: adjust for z. Assumes no other common cause of x and y.
         """
         # here: it reads models, and questions are made without PyMC

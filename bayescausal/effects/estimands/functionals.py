@@ -113,10 +113,10 @@ class Total(Functional):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.functionals import Total
-    >>> Total().text("Y", "do(X=1)")
+    >>> import bayescausal as bc
+    >>> bc.Total().text("Y", "do(X=1)")
     'sum E[Y | do(X=1)]'
-    >>> Total().of([1.0, 2.0, 4.0]).item()
+    >>> bc.Total().of([1.0, 2.0, 4.0]).item()
     7.0
     """
 
@@ -155,10 +155,10 @@ class Quantile(Functional):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.functionals import Quantile
-    >>> Quantile(0.9).text("Y", "do(X=1)")
+    >>> import bayescausal as bc
+    >>> bc.Quantile(0.9).text("Y", "do(X=1)")
     'Q_0.9[Y | do(X=1)]'
-    >>> Quantile(0.5).of([1.0, 2.0, 9.0]).item()
+    >>> bc.Quantile(0.5).of([1.0, 2.0, 9.0]).item()
     2.0
     """
 
@@ -202,10 +202,10 @@ class Probability(Functional):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.functionals import Probability
-    >>> Probability(above=2).text("Y", "do(X=1)")
+    >>> import bayescausal as bc
+    >>> bc.Probability(above=2).text("Y", "do(X=1)")
     'P(Y > 2 | do(X=1))'
-    >>> Probability(between=(0, 1)).of([-1.0, 0.5, 1.0, 3.0]).item()
+    >>> bc.Probability(between=(0, 1)).of([-1.0, 0.5, 1.0, 3.0]).item()
     0.5
     """
 

@@ -72,8 +72,8 @@ class TE(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import TE
-    >>> TE("X", "Y").describe()
+    >>> import bayescausal as bc
+    >>> bc.TE("X", "Y").describe()
     'E[Y(1) - Y(0)]'
     """
 
@@ -118,8 +118,8 @@ class NDE(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import NDE
-    >>> NDE("X", "Y", mediators="M").describe()
+    >>> import bayescausal as bc
+    >>> bc.NDE("X", "Y", mediators="M").describe()
     'E[Y(1, M(0)) - Y(0)]'
     """
 
@@ -180,8 +180,8 @@ class NIE(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import NIE
-    >>> NIE("X", "Y", mediators="M", reverse=True).describe()
+    >>> import bayescausal as bc
+    >>> bc.NIE("X", "Y", mediators="M", reverse=True).describe()
     'E[Y(1, M(0)) - Y(1)]'
     """
 
@@ -273,8 +273,8 @@ class PSE(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import PSE
-    >>> PSE("X", "Y", paths="X -> M -> Y").describe()
+    >>> import bayescausal as bc
+    >>> bc.PSE("X", "Y", paths="X -> M -> Y").describe()
     'E[Y(1 along X -> M -> Y) - Y(0)]'
     """
 

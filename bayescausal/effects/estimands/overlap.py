@@ -73,8 +73,8 @@ class ATO(Estimand):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import ATO
-    >>> ATO("X", "Y").describe()
+    >>> import bayescausal as bc
+    >>> bc.ATO("X", "Y").describe()
     'E[w (Y(1) - Y(0))] / E[w], w = e(1 - e), e = P(X=1 | pa(X))'
     """
 

@@ -96,8 +96,8 @@ class Superpopulation(Population):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.populations import Superpopulation
-    >>> Superpopulation(clusters="school").words
+    >>> import bayescausal as bc
+    >>> bc.Superpopulation(clusters="school").words
     'the population the units came from, Bayesian-bootstrap weights over school'
     """
 

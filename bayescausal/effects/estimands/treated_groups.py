@@ -122,8 +122,8 @@ class ATT(OwnTreatment):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import ATT
-    >>> ATT("dilution", "coating").describe()
+    >>> import bayescausal as bc
+    >>> bc.ATT("dilution", "coating").describe()
     'E[coating(1) - coating(0) | dilution=1]'
     """
 
@@ -150,8 +150,8 @@ class ATU(OwnTreatment):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands import ATU
-    >>> ATU("dilution", "coating").describe()
+    >>> import bayescausal as bc
+    >>> bc.ATU("dilution", "coating").describe()
     'E[coating(1) - coating(0) | dilution=0]'
     """
 

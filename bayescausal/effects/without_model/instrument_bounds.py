@@ -251,14 +251,14 @@ def instrument_bounds(
 
     Examples
     --------
-    >>> from bayescausal.effects.without_model.instrument_bounds import instrument_bounds
+    >>> import bayescausal as bc
     >>> vitamin_a = {
     ...     "assigned": [0, 0, 1, 1, 1, 1],
     ...     "taken": [0, 0, 0, 0, 1, 1],
     ...     "survived": [0, 1, 0, 1, 0, 1],
     ...     "n": [74, 11514, 34, 2385, 12, 9663],
     ... }
-    >>> instrument_bounds(vitamin_a, "assigned", "taken", "survived", count="n", empirical=True)
+    >>> bc.instrument_bounds(vitamin_a, "assigned", "taken", "survived", count="n", empirical=True)
     E[survived | do(taken=1)] - E[survived | do(taken=0)]: between -0.1946 and 0.0054
     """
     names = (instrument, treatment, outcome)

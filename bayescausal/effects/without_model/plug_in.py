@@ -145,18 +145,16 @@ def plug_in(
     Examples
     --------
     >>> import bayescausal as bc
-    >>> from bayescausal.effects.without_model.plug_in import plug_in
-    >>> from bayescausal.graph import identify
     >>> stones = bc.datasets.kidney_stones().data
-    >>> verdict = identify(
+    >>> verdict = bc.identify(
     ...     "large -> treatment -> success; large -> success", "treatment", "success"
     ... )
-    >>> effect = plug_in(verdict, stones, seed=1)
+    >>> effect = bc.plug_in(verdict, stones, seed=1)
     >>> effect.label
     'E[success | do(treatment=1)] - E[success | do(treatment=0)]'
     >>> print(f"{float(effect):.2f}, sd {effect.sd():.2f}")
     0.05, sd 0.03
-    >>> print(f"{float(plug_in(verdict, stones, control=None, empirical=True)):.6f}")
+    >>> print(f"{float(bc.plug_in(verdict, stones, control=None, empirical=True)):.6f}")
     0.832546
     """
     _check(identification, draws, prior)

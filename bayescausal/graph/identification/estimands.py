@@ -119,14 +119,14 @@ def identify_effect(
 
     Examples
     --------
-    >>> from bayescausal.graph import identify_effect
+    >>> import bayescausal as bc
     >>> mediation = "X -> M -> Y; X -> Y"
-    >>> print(identify_effect(mediation, "NDE", "X", "Y").estimand)
+    >>> print(bc.identify_effect(mediation, "NDE", "X", "Y").estimand)
     Σ_M P(M | X') P(Y | X, M)
     >>> witness = "X -> W -> M -> Y; W -> Y; X -> Y"
-    >>> bool(identify_effect(witness, "NDE", "X", "Y", mediators="M"))
+    >>> bool(bc.identify_effect(witness, "NDE", "X", "Y", mediators="M"))
     False
-    >>> identify_effect(mediation, "PNS", "X", "Y").status
+    >>> bc.identify_effect(mediation, "PNS", "X", "Y").status
     'not identified'
     """
     if kind not in KINDS:

@@ -87,8 +87,9 @@ class Identification:
 
     Examples
     --------
-    >>> from bayescausal.graph import identify
-    >>> verdict = identify("humid -> dilution -> coating; humid -> coating", "dilution", "coating")
+    >>> import bayescausal as bc
+    >>> verdict = bc.identify("humid -> dilution -> coating; humid -> coating", "dilution",
+    ...     "coating")
     >>> bool(verdict), verdict.adjustment_sets
     (True, [{humid}])
     >>> print(verdict.sentence())

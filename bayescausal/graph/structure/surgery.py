@@ -77,8 +77,9 @@ def latent_projection(graph: GraphLike, observed: Iterable[str] | None = None) -
 
     Examples
     --------
-    >>> from bayescausal.graph import latent_projection, to_text
-    >>> print(to_text(latent_projection("U [latent]; U -> {A, B, C}; A -> M -> C; M [latent]")))
+    >>> import bayescausal as bc
+    >>> graph = "U [latent]; U -> {A, B, C}; A -> M -> C; M [latent]"
+    >>> print(bc.to_text(bc.latent_projection(graph)))
     A -> C
     A <-> B
     A <-> C
@@ -127,8 +128,8 @@ def explicit_latents(
 
     Examples
     --------
-    >>> from bayescausal.graph import explicit_latents, to_text
-    >>> print(to_text(explicit_latents("X -> Y; X <-> Y", {("X", "Y"): "season"})))
+    >>> import bayescausal as bc
+    >>> print(bc.to_text(bc.explicit_latents("X -> Y; X <-> Y", {("X", "Y"): "season"})))
     season [latent]
     X -> Y
     season -> X

@@ -88,17 +88,17 @@ def parse_graph(text: GraphLike) -> nx.DiGraph[str]:
 
     Examples
     --------
-    >>> from bayescausal.graph import parse_graph, to_text
-    >>> graph = parse_graph("Z -> X -> Y; X <-> Y")
-    >>> print(to_text(graph))
+    >>> import bayescausal as bc
+    >>> graph = bc.parse_graph("Z -> X -> Y; X <-> Y")
+    >>> print(bc.to_text(graph))
     X -> Y
     Z -> X
     X <-> Y
-    >>> print(to_text(parse_graph("dag { X [exposure] Y [outcome] X -> Y }")))
+    >>> print(bc.to_text(bc.parse_graph("dag { X [exposure] Y [outcome] X -> Y }")))
     X [treatment]
     Y [outcome]
     X -> Y
-    >>> sorted(parse_graph("Y ~ X + Z").edges)
+    >>> sorted(bc.parse_graph("Y ~ X + Z").edges)
     [('X', 'Y'), ('Z', 'Y')]
     """
     if isinstance(text, nx.Graph):

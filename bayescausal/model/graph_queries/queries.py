@@ -107,16 +107,16 @@ def identify(
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.model.graph_queries.queries import identify
+    >>> import bayescausal as bc
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     z = pm.Normal("z", dims="unit")
     ...     x = pm.Normal("x", z, dims="unit")
     ...     y = pm.Normal("y", x + z, dims="unit")
-    >>> print(identify(model, "x", "y", observed=["x", "y", "z"]))
+    >>> print(bc.identify(model, "x", "y", observed=["x", "y", "z"]))
     Identified by the back door: adjust for z. Assumes no other common cause of x and y.
-    >>> print(*identify(model, "x", "y").warnings)
+    >>> print(*bc.identify(model, "x", "y").warnings)
     The model observes nothing, so z is taken as measured: say with observed= what is.
-    >>> identify("X -> M -> Y; X <-> Y", "X", "Y").method
+    >>> bc.identify("X -> M -> Y; X <-> Y", "X", "Y").method
     'front door'
     """
     question = question_in(treatment)
@@ -178,8 +178,8 @@ def paths(
 
     Examples
     --------
-    >>> from bayescausal.model.graph_queries.queries import paths
-    >>> for path in paths("Z -> X -> Y; Z -> Y", "X", "Y", given="Z"):
+    >>> import bayescausal as bc
+    >>> for path in bc.paths("Z -> X -> Y; Z -> Y", "X", "Y", given="Z"):
     ...     print(path.sentence())
     X -> Y (causal) is open.
     X <- Z -> Y (back door) is shut at Z.
@@ -222,8 +222,8 @@ def roles(
 
     Examples
     --------
-    >>> from bayescausal.model.graph_queries.queries import roles
-    >>> print(roles("Z -> X -> M -> Y; Z -> Y", "X", "Y")["M"])
+    >>> import bayescausal as bc
+    >>> print(bc.roles("Z -> X -> M -> Y; Z -> Y", "X", "Y")["M"])
     M is a mediator: do not adjust for it, it carries part of the effect.
     """
     first, last = named(treatment, outcome)
@@ -264,8 +264,8 @@ def implied_independences(
 
     Examples
     --------
-    >>> from bayescausal.model.graph_queries.queries import implied_independences
-    >>> print(*implied_independences("Z -> X -> Y; W -> Y"), sep="; ")
+    >>> import bayescausal as bc
+    >>> print(*bc.implied_independences("Z -> X -> Y; W -> Y"), sep="; ")
     W ⊥ X; W ⊥ Z; Y ⊥ Z | X
     """
     dag, seen = graph_and_observed(model_or_graph, observed, named=(observed,), unit_dims=unit_dims)
@@ -298,12 +298,12 @@ def compare_graphs(
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.graph_queries.queries import compare_graphs
+    >>> import bayescausal as bc
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     z = pm.Normal("z", dims="unit")
     ...     x = pm.Normal("x", z, dims="unit")
     ...     y = pm.Normal("y", x, dims="unit")
-    >>> print(compare_graphs("z -> x -> y; z -> y", model))
+    >>> print(bc.compare_graphs("z -> x -> y; z -> y", model))
     Only the left graph has z -> y. Data could refute the right graph alone by: y ⊥ z | x.
     """
     if unit_dims is not None and not (is_model(left) or is_model(right)):

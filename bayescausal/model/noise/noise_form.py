@@ -93,11 +93,11 @@ def noise_form(
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.noise.noise_form import noise_form
+    >>> import bayescausal as bc
     >>> with pm.Model(coords={"unit": range(3)}) as model:
     ...     x = pm.Normal("x", dims="unit")
     ...     y = pm.Poisson("y", pm.math.exp(x), dims="unit")
-    >>> explicit = noise_form(model)
+    >>> explicit = bc.noise_form(model)
     >>> [rv.name for rv in explicit.free_RVs], [v.name for v in explicit.deterministics]
     (['U_x', 'U_y'], ['x', 'y'])
     """

@@ -127,9 +127,9 @@ def plot_graph(
     Examples
     --------
     >>> import networkx as nx
-    >>> from bayescausal.reporting.drawn.dag import plot_graph
+    >>> import bayescausal as bc
     >>> graph = nx.DiGraph([("humid", "dilution"), ("humid", "coating"), ("dilution", "coating")])
-    >>> ax = plot_graph(graph, treatment="dilution", outcome="coating")
+    >>> ax = bc.plot_graph(graph, treatment="dilution", outcome="coating")
     >>> sorted(text.get_text() for text in ax.texts)
     ['adjusted for', 'causal path', 'coating', 'dilution', 'humid', 'outcome', 'treatment']
     """

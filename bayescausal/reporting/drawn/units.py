@@ -174,10 +174,9 @@ def plot_ite(
     Examples
     --------
     >>> import numpy as np, xarray as xr
-    >>> from bayescausal.effects.effect import Effect
-    >>> from bayescausal.reporting.drawn.units import plot_ite
+    >>> import bayescausal as bc
     >>> draws = np.random.default_rng(1).normal([-2, 0, 3], 0.5, size=(1, 200, 3))
-    >>> ax = plot_ite(Effect(xr.DataArray(draws, dims=("chain", "draw", "unit"))))
+    >>> ax = bc.plot_ite(bc.Effect(xr.DataArray(draws, dims=("chain", "draw", "unit"))))
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['above 0: 1', 'includes 0: 1', 'below 0: 1']
     """

@@ -5,10 +5,12 @@ Used by ``conf.py`` when the docs are built, and by the tests, which need no Sph
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import shutil
 import sys
+import tomllib
 from pathlib import Path  # noqa: TC003
 
 GROUPS = {
@@ -132,6 +134,21 @@ def figure_page(script: Path) -> str:
     return "\n".join(lines)
 
 
+def with_links(notebook: Path, root: Path) -> str:
+    """Return a notebook whose first cell says where it can be opened and changed."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    _, _, repository = project["urls"]["Source"].partition("https://github.com/")
+    path = notebook.relative_to(root).as_posix()
+    colab = f"https://colab.research.google.com/github/{repository}/blob/main/{path}"
+    binder = f"https://mybinder.org/v2/gh/{repository}/main?labpath={path}"
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    links = f"\n\n[Open in Colab]({colab}) · [Open in Binder]({binder})"
+    first = content["cells"][0]
+    title, _, rest = "".join(first["source"]).partition("\n")
+    first["source"] = f"{title}{links}\n{rest}"
+    return json.dumps(content, ensure_ascii=False, indent=1)
+
+
 def write_pages(docs: Path, root: Path) -> None:
     """Write all pages that are made."""
     (docs / "api.md").write_text(api_page(root), encoding="utf-8")
@@ -155,7 +172,7 @@ def write_pages(docs: Path, root: Path) -> None:
     target = docs / "notebooks"
     target.mkdir(exist_ok=True)
     for notebook in sorted((root / "notebooks").glob("*.ipynb")):
-        shutil.copyfile(notebook, target / notebook.name)
+        (target / notebook.name).write_text(with_links(notebook, root), encoding="utf-8")
     lines = ["# Notebooks", "", "```{toctree}", ":maxdepth: 1", ""]
     lines += [f"notebooks/{p.stem}" for p in sorted((root / "notebooks").glob("*.ipynb"))]
     (docs / "notebooks.md").write_text("\n".join([*lines, "```", ""]), encoding="utf-8")

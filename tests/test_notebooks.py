@@ -97,3 +97,12 @@ def test_committed_outputs_are_there_small_and_clean(path):
 def test_the_kernel_is_the_plain_one(path):
     kernel = nbformat.read(path, as_version=4).metadata["kernelspec"]
     assert kernel["name"] == "python3"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_first_cell_installs_what_is_not_there(path):
+    """In Colab nothing is installed; elsewhere it does nothing, and the pages leave it out."""
+    first = code_cells(path)[0]
+    assert 'find_spec("bayescausal") is None' in first.source
+    assert first.metadata["tags"] == ["remove-cell"]
+    assert not first.outputs

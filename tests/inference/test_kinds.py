@@ -245,7 +245,7 @@ def test_worlds_and_counterfactuals_take_the_labels_that_effects_take():
         np.testing.assert_allclose(both["y"], 5.0)
     each = bc.Contrast("y", {"g": list("bbbccc")}, {"g": "a"})
     assert float(bc.estimate(fit, each)) == pytest.approx((5 - 3) / 2)
-    with pytest.raises(bc.BayesCausalError, match="'z' is not a category of 'g'.*one of a, b, c"):
+    with pytest.raises(bc.BayesCausalError, match=r"'z' is not a category of 'g'.*one of a, b, c"):
         bc.counterfactual(fit, {"g": "z"})
     data = pd.DataFrame({"g": pd.Categorical([2, 0, 1] * 20, categories=[2, 0, 1]), "y": 0.0})
     model = bc.model_from_formulas(["g ~ 1", "y ~ 0 + g"], families={"g": "categorical"}, data=data)

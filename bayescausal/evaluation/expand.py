@@ -98,12 +98,12 @@ def expand(
         Results that must be features themselves: what subgroups are formed by. They are the last
         features.
     lengths : frozenset of int
-        Arrays of the model's own that are as long as this lie along units: they are data.
+        Arrays of the model's own that are as long as this may lie along units: they are data.
     mixes : bool, default False
         Whether an equation mixes units. A level that is set for all units is then not taken for
         one number where it is summed, sorted or moved along the units.
     """
-    key = (tuple(results), reads, mixes)
+    key = (tuple(results), reads, lengths, mixes)
     return remember(program, key, lambda: _expand(program, results, reads, lengths, mixes))
 
 
@@ -213,13 +213,17 @@ class _Walker:
             plain = isinstance(top.owner.op, Elemwise | DimShuffle | Alloc)
             if not plain and self.filled.intersection(top.owner.inputs):
                 parts.append(frozenset([_OTHER]))  # it may count units, or tell them apart
+            if not plain and not any(parts):
+                parts.append(self._constant(top))  # made of numbers: a count, a table of steps
             self.known[top] = frozenset().union(*parts)
         return self.known[root]
 
     def _constant(self, leaf: Variable) -> frozenset[str]:
         """Return what an array of the model's own is: data where it is as long as the units."""
-        along = self.lengths & set(getattr(leaf.type, "shape", ()))
-        return frozenset([_DATA] if along else [])
+        shape = set(getattr(leaf.type, "shape", ()))
+        if None in shape:
+            return frozenset([_OTHER])
+        return frozenset([_DATA] if self.lengths & shape else [])
 
     def terms(self, root: Variable) -> list[Term]:
         """Return the terms of an expression that have no noise, inputs before what reads them."""

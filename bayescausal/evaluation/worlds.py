@@ -22,6 +22,7 @@ import xarray as xr
 
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.evaluate import NoiseSource, Units, evaluate, units_of
+from bayescausal.evaluation.level_codes import labels_or_codes
 from bayescausal.evaluation.measured import measured, told
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request
@@ -126,7 +127,7 @@ def worlds(
         )
     if not ignore_potentials:
         refuse_potentials(structure)
-    parsed = parse_worlds(structure, worlds, units.sizes)
+    parsed = parse_worlds(fit, worlds, units.sizes)
     recomputed = recomputed_by(structure, parsed.values())
     refuse_outside(units, parsed, recomputed)
     names = chosen_variables(structure, variables)
@@ -154,7 +155,7 @@ def worlds(
 
 
 def parse_worlds(
-    structure: Structure,
+    fit: Fit,
     worlds: Mapping[str, Mapping[str, Any] | None],
     sizes: Mapping[str, int] | None,
 ) -> dict[str, dict[str, Intervention]]:
@@ -164,7 +165,7 @@ def parse_worlds(
             "No worlds are given.", expected='a mapping, as {"control": {"X": 0}}.'
         )
     return {
-        str(name): parse_interventions(structure, do or {}, sizes=sizes)
+        str(name): parse_interventions(fit.structure, labels_or_codes(fit, do or {}), sizes=sizes)
         for name, do in worlds.items()
     }
 

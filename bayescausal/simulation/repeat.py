@@ -26,7 +26,7 @@ from pytensor.graph.basic import Variable
 from bayescausal.model.interventions.interventions import intervene
 from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.model.structure.parameters import fix_parameters
+from bayescausal.model.structure.parameters import fix_parameters, moved
 from bayescausal.model.structure.read import structure_of
 from bayescausal.simulation.simulate import _frame, _resized, unit_sizes
 from bayescausal.types import BayesCausalError, ModelError
@@ -133,6 +133,13 @@ class Repeater:
                     f"The Potentials {', '.join(bound)} are part of the prior, so parameters "
                     "cannot be drawn from it one after the other.",
                     remedy="Write the prior with distributions.",
+                )
+            if odd := moved(self.structure):
+                raise ModelError(
+                    f"{', '.join(odd)} {'has a transform' if len(odd) == 1 else 'have transforms'} "
+                    "that restrict the prior, so it cannot be drawn from as it is written.",
+                    remedy="Write the restriction as a distribution, such as pm.Truncated or sums "
+                    "of positive steps.",
                 )
             outputs = [self.structure.variable(name) for name in names]
             self._prior = _compiled(outputs)

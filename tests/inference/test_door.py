@@ -44,6 +44,10 @@ CONSTANTS = {
     "standard errors": lambda b: b[0],
     "running sum": lambda b: pt.cumsum(b[0] * X[:, 0]),
     "joined": lambda b: b[0] * pt.concatenate([pt.as_tensor(X[:9, 0]), pt.as_tensor(X[9:, 0])]),
+    "steps": lambda b: b[0] * pt.set_subtensor(pt.zeros(N)[9:], 1.0),
+    "blocks": lambda b: b[0] * pt.concatenate([pt.zeros(9), pt.ones(N - 9)]),
+    "tiled": lambda b: b[0] * pt.tile(pt.as_tensor([0.0, 1.0]), N // 2),
+    "counted": lambda b: b[0] * pt.cumsum(pt.ones(N)),
     "loop": lambda b: pytensor.scan(
         lambda x, last, b: 0.5 * last + b * x,
         sequences=[pt.as_tensor(X[:, 0])],

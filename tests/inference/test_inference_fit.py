@@ -11,11 +11,14 @@ import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
+from pymc.distributions import transforms
 
 from bayescausal.inference import Fit, Table, fit, load_fit, prior, truth
+from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.sampling.diagnose import diagnose
 from bayescausal.model.structure.read import structure_of
+from bayescausal.simulation.repeat import Repeater
 from bayescausal.types import (
     BayesCausalError,
     DataError,
@@ -352,6 +355,42 @@ def test_prior_under_a_potential_is_sampled():
     assert found.posterior["b"].shape == (1, 1000)
     # ess of at least 300 by NUTS: standard error of the sd 1/3 / sqrt(600) = .014, times four
     assert float(found.posterior["b"].std()) == pytest.approx(1 / 3, abs=0.055)
+
+
+@pytest.mark.slow
+def test_a_prior_under_an_order_or_a_sign_is_that_of_the_density():
+    """Of two ordered standard normals the lower has mean -1 / sqrt(pi); |b| has sqrt(2 / pi)."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        a = pm.Normal("a", shape=2, transform=transforms.ordered, initval=[-1.0, 1.0])
+        b = pm.Normal("b", transform=transforms.log, initval=1.0)
+        pm.Normal("y", a[0] + a[1] * b, pm.HalfNormal("s"), dims="unit")
+    drawn = prior(model, draws=1000, seed=1).posterior
+    assert np.all(drawn["a"][..., 0] < drawn["a"][..., 1])
+    # sds .83 and .6 over an effective size of at least 250, four standard errors
+    np.testing.assert_allclose(
+        drawn["a"].mean(("chain", "draw")), [-(np.pi**-0.5), np.pi**-0.5], atol=0.21
+    )
+    assert float(drawn["b"].mean()) == pytest.approx(np.sqrt(2 / np.pi), abs=0.15)
+    assert float(drawn["b"].min()) > 0
+    with pytest.raises(ModelError, match="a, b have transforms that restrict the prior"):
+        Repeater(model, units=3).prior(1)
+
+
+@pytest.mark.slow
+def test_what_the_model_itself_observes_of_its_parameters_counts():
+    """lam ~ Gamma(2, 1), 35 events in 10, 1 and 4 in 1 each: Gamma(42, 13)."""
+    with pm.Model(coords={"unit": range(2)}) as model:
+        rate = pm.Gamma("lam", 2, 1)
+        pm.Poisson("earlier", 10 * rate, observed=35)
+        pm.Poisson("y", rate, dims="unit", observed=[1, 4])
+    ((block, why),) = make_plan(structure_of(model), {"y"}).rest
+    assert block.unknowns == ("lam",)
+    assert why == "the model observes 'earlier', which is no column of units"
+    found = fit(model, draws=500, tune=500, chains=2, seed=1, progressbar=False)
+    # four standard errors with an effective size of at least 300
+    assert float(found.posterior["lam"].mean()) == pytest.approx(
+        42 / 13, abs=4 * 42**0.5 / 13 / 300**0.5
+    )
 
 
 def test_an_improper_prior_cannot_be_drawn():

@@ -235,6 +235,35 @@ def test_categories_of_evidence_are_those_of_the_fit():
     assert float(world["y"].isel(world=-1).mean()) == pytest.approx(11.0)
 
 
+def test_worlds_and_counterfactuals_take_the_labels_that_effects_take():
+    """y = b[g] x: 5 at label b. Text labels have codes too; labels that are numbers have none."""
+    fit = named()
+    for level in ("b", bc.Set("b"), 1, ["b"] * 6, [1] * 6):
+        world = bc.counterfactual(fit, {"g": level}, units=[0, 3] if np.ndim(level) == 0 else None)
+        np.testing.assert_allclose(world["y"].isel(world=-1), 5.0)
+        both = bc.worlds(fit, {"b": {"g": level}}, variables="y")
+        np.testing.assert_allclose(both["y"], 5.0)
+    each = bc.Contrast("y", {"g": list("bbbccc")}, {"g": "a"})
+    assert float(bc.estimate(fit, each)) == pytest.approx((5 - 3) / 2)
+    with pytest.raises(bc.BayesCausalError, match=r"'z' is not a category of 'g'.*one of a, b, c"):
+        bc.counterfactual(fit, {"g": "z"})
+    data = pd.DataFrame({"g": pd.Categorical([2, 0, 1] * 20, categories=[2, 0, 1]), "y": 0.0})
+    model = bc.model_from_formulas(["g ~ 1", "y ~ 0 + g"], families={"g": "categorical"}, data=data)
+    (b,) = (v.name for v in model.free_RVs if v.name.startswith("b_y"))
+    known = {b: [7.0, 4.0, 1.0], "sigma_y": 1.0}
+    known |= {v.name: np.zeros(v.shape.eval()) for v in model.free_RVs if v.name.startswith("b_g")}
+    fit = bc.truth(model, known, data)
+    effect = float(bc.estimate(fit, bc.ATE("g", "y", treated=2, control=1)))
+    assert effect == pytest.approx(7.0 - 1.0)
+    pair = {"two": {"g": 2}, "one": {"g": 1}}
+    mean = bc.worlds(fit, pair, variables="y")["y"].mean(("chain", "draw", "unit"))
+    assert float(mean.sel(world="two") - mean.sel(world="one")) == pytest.approx(effect)
+    unit = bc.counterfactual(fit, pair, variables="y", coupling="gumbel")["y"].mean(
+        ("chain", "draw", "unit")
+    )
+    assert float(unit.sel(world="two") - unit.sel(world="one")) == pytest.approx(effect)
+
+
 def test_polars_enums_keep_their_order():
     polars = pytest.importorskip("polars")
     data = polars.DataFrame({"g": ["hi", "lo", "mid"] * 4, "y": np.arange(12.0)}).with_columns(

@@ -40,6 +40,7 @@ MEAN = optimize.brentq(lambda m: stats.nbinom.cdf(1, 1.5, 1.5 / (1.5 + m)) - 0.5
         (lambda x, b: pm.Poisson("y", RATE + 0.0 * x, dims="unit"), 2),
         (lambda x, b: pm.NegativeBinomial("y", mu=MEAN + 0.0 * x, alpha=1.5, dims="unit"), 1),
         (lambda x, b: pm.Binomial("y", 3, 0.5 + 0.0 * x, dims="unit"), 1),
+        (lambda x, b: pm.BetaBinomial("y", n=9, alpha=2 + 0 * x, beta=2, dims="unit"), 4),
     ],
 )
 def test_the_median_on_an_edge_is_the_lower_value(outcome, at):

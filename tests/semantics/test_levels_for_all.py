@@ -81,3 +81,25 @@ def test_units_that_do_not_touch_keep_the_closed_form():
         program, where = question.program()
         found = closed_form(question, program, where, [], 0)
         assert (found is not None) == expected
+
+
+TRENDS = {
+    "count": (lambda b: b * pt.arange(N), lambda b: b * np.arange(N)),
+    "no slope": (lambda b: pt.arange(N), lambda b: np.arange(N)),
+    "grid": (lambda b: b * pt.linspace(0, 1, N), lambda b: b * np.linspace(0, 1, N)),
+    "steps": (lambda b: b * pt.ge(pt.arange(N), 3), lambda b: b * (np.arange(N) >= 3)),
+    "decay": (lambda b: pt.exp(-b * pt.arange(N)), lambda b: np.exp(-b * np.arange(N))),
+}
+
+
+@pytest.mark.parametrize("name", TRENDS)
+def test_positions_of_units_are_averaged_over_the_units_in_each_draw(name):
+    """As many draws as units: a trend was taken for one number per draw, or the shapes clashed."""
+    trend, plain = TRENDS[name]
+    with pm.Model(coords={"unit": range(N)}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", trend(pm.Normal("b")) * x, 1, dims="unit")
+    fit = bc.prior(model, {"x": X, "y": np.zeros(N)}, draws=N, seed=1)
+    right = [np.mean(plain(b)) for b in fit.posterior["b"].values.ravel()]
+    found = bc.estimate(fit, bc.ATE("x", "y", treated=2.0, control=1.0))
+    np.testing.assert_allclose(found.draws.values.ravel(), right, rtol=1e-12)

@@ -85,3 +85,50 @@ def test_probability_of_events_of_a_count(event, wanted):
     effect = bc.estimate(known, bc.ATE("t", "y", functional=bc.Probability(**event)))
     value = wanted(stats.poisson(2.5)) - wanted(stats.poisson(1.5))
     assert effect.mean() == pytest.approx(value, rel=1e-9)
+
+
+#: Outcomes whose distribution function PyMC sums up over values, and P(Y <= 4) of each unit.
+SUMMED = {
+    "beta-binomial": (
+        lambda x, t: pm.BetaBinomial("y", n=9, alpha=x, beta=1 + t, dims="unit"),
+        lambda x, t: stats.betabinom.cdf(4, 9, x, 1 + t),
+    ),
+    "hypergeometric": (
+        lambda x, t: pm.HyperGeometric(
+            "y", N=30, k=(10 * x + 5 * t).astype(int), n=10, dims="unit"
+        ),
+        lambda x, t: stats.hypergeom.cdf(4, 30, (10 * x + 5 * t).astype(int), 10),
+    ),
+    "mixture": (
+        lambda x, t: pm.Mixture(
+            "y",
+            [0.3, 0.7],
+            [
+                pm.BetaBinomial.dist(n=9, alpha=x, beta=1 + t),
+                pm.BetaBinomial.dist(n=9, alpha=2, beta=x),
+            ],
+            dims="unit",
+        ),
+        lambda x, t: (
+            0.3 * stats.betabinom.cdf(4, 9, x, 1 + t) + 0.7 * stats.betabinom.cdf(4, 9, 2, x)
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("units", [5, 7])
+@pytest.mark.parametrize("name", SUMMED)
+def test_a_distribution_function_that_is_a_sum_is_summed_for_each_unit(name, units):
+    """With five units and the five values 0 to 4, the sum over values ran along the units."""
+    write, cdf = SUMMED[name]
+    values = np.linspace(0.5, 2.0, units)
+    with pm.Model(coords={"unit": range(units)}) as model:
+        x, t = pm.Data("x", values, dims="unit"), pm.Data("t", np.zeros(units), dims="unit")
+        write(x, t)
+    fit = bc.truth(model, {}, {"x": values, "t": np.zeros(units), "y": np.ones(units)})
+    event = bc.Probability(at_most=4)
+    found = bc.estimate(fit, bc.ATE("t", "y", functional=event))
+    assert found.mc_error == 0.0
+    assert float(found) == pytest.approx(np.mean(cdf(values, 1.0) - cdf(values, 0.0)), abs=1e-9)
+    above = bc.estimate(fit, bc.ATE("t", "y", functional=bc.Probability(above=4)))
+    assert float(above) == pytest.approx(-float(found), abs=1e-12)

@@ -56,11 +56,12 @@ def closed_form(
         return None
     if question.population == "superpopulation" and units[0] not in program.dims[0]:
         return None
+    fixed = question.structure.fixed.values()
     expansion = expand(
         program,
         arms,
         tuple(where.values()),
-        lengths=frozenset(question.structure.fixed.values()),
+        lengths=frozenset([*fixed, *(question.units.sizes[d] for d in units)]),
         mixes=bool(question.structure.mixes(program.names)),
     )
     if expansion is None:

@@ -18,13 +18,17 @@ from pymc.distributions.custom import CustomSymbolicDistRV
 from pymc.distributions.mixture import _BaseMixtureRV
 from pymc.distributions.shape_utils import rv_size_is_none
 from pymc.distributions.truncated import TruncatedRV
+from pytensor.graph.traversal import walk
 
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.model.noise import noise_rule
+from bayescausal.model.noise.ops import NoiseInterval, double
 from bayescausal.model.noise.read_off import law_of
 from bayescausal.model.noise.restricted import restricted_mean_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
@@ -89,6 +93,10 @@ class Event:
             return self._categories(rv)
         if not discrete:
             return self._continuous(rv)
+        if _one_value_at_a_time(rv):
+            law, parameters = law_of(rv)
+            ends = NoiseInterval(law, possible=False)
+            return self._between(rv, lambda limit: ends(limit, *map(double, parameters)))
         if e.above is not None:
             p = -pt.expm1(self._logcdf(rv, np.floor(e.above)))
         elif e.at_least is not None:
@@ -112,11 +120,17 @@ class Event:
         rule = noise_rule(rv)
         if rule.base != "logistic" or isinstance(rv.owner.op, CustomSymbolicDistRV):
             return None
+        return self._between(rv, rule.interval)
+
+    def _between(
+        self, rv: TensorVariable, logits: Callable[[TensorVariable], Sequence[TensorVariable]]
+    ) -> TensorVariable:
+        """Return the probability from the logits of ``P(Y < a)`` and ``P(Y <= a)`` at a limit."""
         e = self.event
         ends = [v for v in (e.above, e.below, e.at_least, e.at_most, e.equals) if v is not None]
         low, high = e.between or (ends[0], ends[0])
-        lo = rule.interval(pt.constant(float(low)))[0]
-        hi = rule.interval(pt.constant(float(high)))[1]
+        lo = logits(pt.constant(float(low)))[0]
+        hi = logits(pt.constant(float(high)))[1]
         if e.above is not None:
             p = pt.sigmoid(-hi)
         elif e.at_least is not None:
@@ -254,6 +268,22 @@ def _is_discrete(rv: TensorVariable) -> bool:
     if str(rv.type.dtype).startswith(("int", "uint", "bool")):
         return True
     return isinstance(rv.owner.op, TruncatedRV) and law_of(rv)[0].kind == "integer"
+
+
+def _one_value_at_a_time(rv: TensorVariable) -> bool:
+    """Whether PyMC sums the distribution function up, for one value and one set of parameters.
+
+    With parameters of the units it would add along the units.
+    """
+
+    def inside(v: Variable) -> list[Variable] | None:
+        if v.owner is None or (v is not rv and v.name):
+            return None
+        inner = getattr(v.owner.op, "fgraph", None)
+        return [*v.owner.inputs, *(inner.outputs if inner else ())]
+
+    named = (getattr(getattr(v.owner, "op", None), "name", "") for v in walk([rv], inside))
+    return not {"beta_binomial", "hypergeometric"}.isdisjoint(named)
 
 
 def _has_atoms(rv: TensorVariable) -> bool:

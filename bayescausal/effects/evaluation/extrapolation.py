@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescausal.effects.evaluation.levels import encode
 from bayescausal.effects.evaluation.outcome_distributions import (
     chances,
     is_finite,
@@ -36,6 +35,7 @@ from bayescausal.effects.evaluation.outcome_distributions import (
     some_draws,
 )
 from bayescausal.evaluation.evaluate import units_of
+from bayescausal.evaluation.level_codes import encode
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.types import BayesCausalError, Set
 

@@ -1,18 +1,14 @@
-"""Levels of a treatment: labels of categories, their codes, and what was not named."""
+"""Levels of a treatment that nobody named and no unit has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.integer_roles import role_of
-from bayescausal.types import (
-    EstimandError,
-    InterventionError,
-    Set,
-)
+from bayescausal.types import InterventionError, Set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,44 +17,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
     from bayescausal.types import Intervention
 
-__all__ = ["coded_levels", "encode", "refuse_default_levels"]
-
-
-def encode(fit: Fit, name: str, label: object) -> Any:
-    """Return the code of a category's label; other values as they are.
-
-    Raises
-    ------
-    EstimandError
-        If the variable has labels and this is none of them.
-    """
-    labels = list(fit.labels.get(name, ()))
-    if not labels:
-        if isinstance(label, str):
-            raise EstimandError(
-                f"{name!r} has no categories with labels, so {label!r} cannot be one.",
-                expected="a number.",
-            )
-        return label
-    if label in labels:
-        return labels.index(label)
-    raise EstimandError(
-        f"{label!r} is not a category of {name!r}.",
-        expected=f"one of {', '.join(map(str, labels))}.",
-        remedy="Name the levels that are compared; where none are named they are 1 and 0.",
-    )
-
-
-def coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Any]:
-    """Return a world with labels of categories replaced by their codes."""
-    coded: dict[str, Any] = {}
-    for name, act in do.items():
-        if isinstance(act, Set) and name in fit.labels and np.ndim(act.value) == 0:
-            value = act.value.item() if hasattr(act.value, "item") else act.value
-            coded[name] = Set(encode(fit, name, value))
-        else:
-            coded[name] = act
-    return coded
+__all__ = ["refuse_default_levels"]
 
 
 def refuse_default_levels(

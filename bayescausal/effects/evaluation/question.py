@@ -26,7 +26,7 @@ from bayescausal.effects.estimands.functionals import Mean, Probability, Total
 from bayescausal.effects.estimands.parts import NATURAL, Arm
 from bayescausal.effects.evaluation.events import Curve, Cut, Event
 from bayescausal.effects.evaluation.group_membership import groups_read
-from bayescausal.effects.evaluation.levels import coded_levels, encode, refuse_default_levels
+from bayescausal.effects.evaluation.levels import refuse_default_levels
 from bayescausal.effects.evaluation.population_units import (
     clusters_of,
     complete_table,
@@ -41,6 +41,7 @@ from bayescausal.effects.evaluation.slopes import (
 )
 from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.build import build_program, recomputed_by
+from bayescausal.evaluation.level_codes import coded_levels, encode
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined

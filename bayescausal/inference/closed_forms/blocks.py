@@ -163,6 +163,8 @@ def _factor(
         opaque, together = f"{name!r} is latent", True
     elif any(name in pair for pair in structure.imputed.values()):
         opaque = f"the model imputes {name!r}"
+    elif name in observed and name not in structure.random:
+        opaque = f"the model observes {name!r}, which is no column of units"
     return Factor(name, frozenset(parents), name in observed, opaque, together)
 
 

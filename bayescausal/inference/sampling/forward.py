@@ -1,8 +1,9 @@
 """Draws from the prior: ancestral sampling, each variable given its parents.
 
 Ancestral sampling draws every variable from its equation after its parents. A Potential among the
-parameters is part of their prior and no equation: what it binds is a density without data, and is
-drawn by NUTS like any other.
+parameters is part of their prior and no equation, and neither is a transform of their own (an
+order, an interval), which restricts them: what they bind is a density without data, drawn by NUTS
+like any other.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.sampling.sample import sample_model
+from bayescausal.model.structure.parameters import moved
 from bayescausal.model.structure.rebuild import PY_MODE, close, dim_sizes, open_model
 from bayescausal.types import ModelError
 
@@ -29,7 +31,8 @@ __all__ = ["prior_draws"]
 def prior_draws(observed: Observed, draws: int, seed: int) -> xr.Dataset:
     """Draw parameters from their prior, and what is not observed of units from their equations.
 
-    Parameters that are bound by a Potential are drawn by NUTS. An improper prior is refused.
+    Parameters that are bound by a Potential or an order are drawn by NUTS. An improper prior is
+    refused.
     """
     structure, model = observed.structure, observed.structure.model
     names = list(structure.parameters)
@@ -37,7 +40,7 @@ def prior_draws(observed: Observed, draws: int, seed: int) -> xr.Dataset:
         model = _observed_as_data(condition(structure, observed.conformed).model)
         names = [rv.name for rv in model.free_RVs]
     bound = [p for p in model.potentials if p.name not in structure.potentials]
-    if bound:
+    if bound or moved(structure):
         return _bound_draws(structure, model, names, [p.name for p in bound], draws, seed)
     outputs = [model[name] for name in names]
     function = pm.compile([], outputs, random_seed=seed, mode=PY_MODE, on_unused_input="ignore")
@@ -81,7 +84,7 @@ def _bound_draws(
     draws: int,
     seed: int,
 ) -> xr.Dataset:
-    """Draw a prior that Potentials are part of: a density without data, sampled like any other."""
+    """Draw a prior that is a density without data, sampled like any other."""
     keep = {*names, *potentials, *(v.name for v in model.data_vars)}
     fgraph, _, initvals = open_model(model)
     for i in reversed(range(len(fgraph.outputs))):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytensor.tensor as pt
+from pymc.pytensorf import constant_fold
 from pytensor.graph.basic import Constant
-from pytensor.tensor.basic import (
-    Alloc,
-)
+from pytensor.tensor.basic import Alloc
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import Shape, Shape_i
 
@@ -26,6 +26,8 @@ __all__ = [
     "Tag",
     "align",
     "blank",
+    "constant_axes",
+    "constant_value",
     "equation_inputs",
     "followed_inputs",
     "is_tensor",
@@ -77,6 +79,23 @@ def leaf_axes(variable: Variable) -> Axes:
         NONE if n == 1 else frozenset({("member" if a in flat else "constant", int(n))})
         for a, n in enumerate(shape)
     )
+
+
+def constant_axes(variable: Variable) -> Axes | None:
+    """Label the axes of what is made of constants alone, as its value says; None without one."""
+    value = constant_value(variable)
+    return None if value is None else leaf_axes(pt.constant(value))
+
+
+def constant_value(variable: Variable) -> np.ndarray | None:
+    """Return the array that is made of constants alone; None if something else is read.
+
+    What is made to the length of a variable has no value yet.
+    """
+    if not is_tensor(variable) or not ndim_of(variable):
+        return None
+    (value,) = constant_fold([variable], raise_not_constant=False)
+    return value if isinstance(value, np.ndarray) else None
 
 
 def _is_flat(values: Array, axis: int) -> bool:

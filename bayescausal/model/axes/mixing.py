@@ -28,13 +28,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pymc as pm
+from pytensor.graph.basic import Constant
+from pytensor.tensor.basic import Alloc, ARange
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 from bayescausal.model.axes.axis_rules import axis_rule
 from bayescausal.model.axes.labels import (
+    NONE,
     Axes,
     Tag,
     align,
     blank,
+    constant_axes,
     followed_inputs,
     is_tensor,
     leaf_axes,
@@ -66,6 +71,7 @@ class Tracer:
     def __init__(self, leaves: Mapping[Variable, Axes]) -> None:
         self.known: dict[Variable, Axes] = dict(leaves)
         self.mixed: dict[str, str] = {}
+        self.steady: set[Variable] = set()
 
     def consume(self, tags: frozenset[Tag], reason: str) -> None:
         """Note that the axis carrying `tags` is consumed."""
@@ -104,6 +110,25 @@ class Tracer:
             self.known[out] = axes
         for out in node.outputs:
             self.known.setdefault(out, blank(out))
+        read = followed_inputs(node)
+        if all(isinstance(i, Constant) or i in self.steady for i in read):
+            self.steady.update(node.outputs)
+            self._made_of_numbers(node, inputs)
+
+    def _made_of_numbers(self, node: Apply, inputs: Sequence[Axes]) -> None:
+        """Label what is made of constants alone as its value says, however it is made.
+
+        Positions stay positions: a trend counts the units.
+        """
+        plain = isinstance(node.op, Elemwise | DimShuffle | ARange | Alloc)
+        if plain or hasattr(node.op, "ndim_supp"):
+            return
+        counted = any(("order", "") in tags for axes in inputs for tags in axes)
+        for out in node.outputs:
+            if (axes := constant_axes(out)) is None:
+                continue
+            order = frozenset({("order", "")})
+            self.known[out] = tuple(order if tags else NONE for tags in axes) if counted else axes
 
 
 def trace_axes(expressions: Sequence[Variable], leaves: Mapping[Variable, Axes]) -> Trace:

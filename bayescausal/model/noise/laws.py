@@ -371,10 +371,10 @@ class Censored:
 # ------------------------------------------------------------------------- what laws give
 
 
-def noise_interval(law: Law, x: Array, params: Sequence[Array]) -> Pair:
+def noise_interval(law: Law, x: Array, params: Sequence[Array], *, possible: bool = True) -> Pair:
     """Return the logistic noise ``(lo, hi]`` that gives the value x; ``lo == hi`` off the atoms.
 
-    Values without probability under an integer law, and NaN, give NaN.
+    Where the value must be `possible`, one without probability under an integer law gives NaN.
     """
     log_f, log_s = law.tails(x, params)
     hi = log_f - log_s
@@ -382,7 +382,7 @@ def noise_interval(law: Law, x: Array, params: Sequence[Array]) -> Pair:
         return hi, hi
     log_f, log_s = law.left(x, params)
     lo = log_f - log_s
-    if law.kind == "integer":
+    if law.kind == "integer" and possible:
         empty = ~(lo < hi) | (np.floor(x) != x)
         return np.where(empty, np.nan, lo), np.where(empty, np.nan, hi)
     return lo, hi

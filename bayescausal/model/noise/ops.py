@@ -109,12 +109,17 @@ class Quantile(Op):
 
 
 class NoiseInterval(Op):
-    """The logistic noise ``(lo, hi]`` under which a law takes the value in the first input."""
+    """The logistic noise ``(lo, hi]`` under which a law takes the value in the first input.
 
-    __props__ = ("law",)
+    Its ends are the logits of ``P(Y < value)`` and ``P(Y <= value)``. Of a value that an integer
+    law does not have they are NaN, unless it need not be `possible`.
+    """
 
-    def __init__(self, law: Law) -> None:
+    __props__ = ("law", "possible")
+
+    def __init__(self, law: Law, possible: bool = True) -> None:
         self.law = law
+        self.possible = possible
 
     def make_node(self, value: Tensor, *params: Any) -> Apply:
         """Build the node, aligning batch axes."""
@@ -128,7 +133,7 @@ class NoiseInterval(Op):
         value, *params = (_double(v) for v in inputs)
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            both = noise_interval(self.law, value, params)
+            both = noise_interval(self.law, value, params, possible=self.possible)
         shape = np.broadcast_shapes(
             *(
                 np.shape(v)[: np.ndim(v) - c]

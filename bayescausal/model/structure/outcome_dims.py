@@ -23,7 +23,7 @@ from pytensor.scalar.basic import Add, Sub
 from pytensor.tensor.basic import Join, MakeVector
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.axes.labels import followed_inputs, random_parameters
+from bayescausal.model.axes.labels import constant_value, followed_inputs, random_parameters
 from bayescausal.model.axes.mixing import inside, trace_axes
 from bayescausal.types import UnitDimsError
 
@@ -95,6 +95,10 @@ def constant_along(reader: Reader, name: str, length: int) -> str:
         value = top.get_value(borrow=True) if shared else getattr(top, "data", None)
         if length in getattr(value, "shape", ()) and np.ptp(np.asarray(value, float)) > 0:
             found.append((np.asarray(value), top.name))
+    made = () if found else (v for v in seen if length in getattr(v.type, "shape", ()))
+    for value in map(constant_value, made):
+        if value is not None and np.ptp(value.astype(float)) > 0:
+            found.append((value, None))
     if not found:
         return "an array"
     value, label = min(found, key=lambda f: f[0].ndim)

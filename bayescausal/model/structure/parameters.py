@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
+from pymc.distributions.transforms import _default_transform
 from pymc.model.fgraph import model_named
 from pymc.pytensorf import toposort_replace
 
-from bayescausal.model.interventions.support import support_of
+from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.structure.rebuild import close, dim_sizes, evaluate, open_model
 from bayescausal.types import ParameterError, closest
 
@@ -26,7 +27,35 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["check_parameters", "fix_parameters"]
+__all__ = ["check_parameters", "fix_parameters", "moved"]
+
+
+def moved(structure: Structure) -> list[str]:
+    """Return parameters with a transform of their own: an order, an interval, a sign.
+
+    It restricts them (the density that PyMC samples is that of the restricted variable), which no
+    draw from the distribution alone respects.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from bayescausal.model.structure.parameters import moved
+    >>> from bayescausal.model.structure.read import structure_of
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     a = pm.Normal("a", shape=2, transform=pm.distributions.transforms.ordered)
+    ...     y = pm.Normal("y", a[0], pm.HalfNormal("s"), dims="unit")
+    >>> moved(structure_of(model))
+    ['a']
+    """
+    model, found = structure.model, []
+    for rv in model.free_RVs:
+        own = model.rvs_to_transforms.get(rv)
+        if rv.name not in structure.parameters or own is None:
+            continue
+        family = None if is_discrete(rv) else _default_transform(rv.owner.op, rv)
+        if type(own) is not type(family):
+            found.append(str(rv.name))
+    return found
 
 
 def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -89,6 +89,7 @@ from .effects.estimands import Estimand as Estimand
 from .effects.estimands.functionals import Quantile as Quantile
 from .effects.estimands.functionals import Probability as Probability
 from .effects.estimands.functionals import Total as Total
+from .effects.averaging.time_functionals import CumulativeIncidence as CumulativeIncidence
 from .effects.averaging.time_functionals import RestrictedMean as RestrictedMean
 from .effects.averaging.time_functionals import Survival as Survival
 from .effects.estimands.populations import Superpopulation as Superpopulation

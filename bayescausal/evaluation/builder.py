@@ -344,22 +344,23 @@ class Builder:
 
     def request(self, request: Request) -> Variable:
         """Return the expression of one result."""
-        name, world = request.variable, request.world
+        name, world, event = request.variable, request.world, request.event
         value = self.value(name, world)
+        others = getattr(event, "others", ())
+        beside = [self.value(n, world) for n in others]
         if request.kind in ("event", "joint"):
-            happens = request.event.of_draw(value)
+            happens = event.of_draw(value, *beside)
             if request.kind == "event":
                 return happens
-            return happens * (1.0 - request.event.of_draw(self.value(name, request.other)))
-        if request.kind == "draw" or name in self.held or not self._is_law(name, world):
-            if request.kind == "probability":
-                return request.event.of_draw(value)
-            return value
+            return happens * (1.0 - event.of_draw(self.value(name, request.other)))
+        laws = not any(n in self.held or not self._is_law(n, world) for n in (name, *others))
+        if request.kind == "draw" or not laws:
+            return event.of_draw(value, *beside) if request.kind == "probability" else value
         rv = self.structure.variable(name)
         if request.kind == "probability":
-            exact = request.event.of_law(rv)
+            exact = event.of_law(rv, *(self.structure.variable(n) for n in others))
             if exact is None:
-                return request.event.of_draw(value)
+                return event.of_draw(value, *beside)
             return self.substitute([exact], world, of=name)[0]
         exact = mean_of(rv)
         return value if exact is None else self.substitute([exact], world, of=name)[0]

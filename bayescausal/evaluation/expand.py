@@ -11,7 +11,8 @@ are left out from the start. The average over units is then :math:`\sum_t c_t(\t
 features are averaged once, and a posterior draw costs as much as there are terms, whatever the
 number of units. It is the same number as the mean over units and noise, not an approximation.
 Terms with equal features are added up at every variable, so that they do not multiply with the
-number of paths through a graph.
+number of paths through a graph. A coefficient that is looked up by a column of data, the effect of
+a unit's group, stays one coefficient for each group (:mod:`.terms`).
 
 The expansion is symbolic, on the expression that worlds were substituted into. It ends, and the
 units are evaluated one by one, where an operation is neither a sum nor a product (a link function)
@@ -23,32 +24,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytensor.tensor as pt
-from pytensor.graph.replace import vectorize_graph
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.subtensor import AdvancedSubtensor
 
-from bayescausal.evaluation.backend import Compiled, behind, inputs_of
-from bayescausal.evaluation.program import per_draw
+from bayescausal.evaluation.backend import behind
+from bayescausal.evaluation.program import evaluator
 from bayescausal.evaluation.program_cache import remember
-from bayescausal.evaluation.terms import NoExpansionError, Term, merged, negated, ordered, product
+from bayescausal.evaluation.terms import (
+    NoExpansionError,
+    Term,
+    merged,
+    negated,
+    ordered,
+    product,
+    single,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pytensor.graph.basic import Variable
     from pytensor.scalar.basic import ScalarOp
 
-    from bayescausal.annotations import Array
-    from bayescausal.evaluation.program import Input, Program
+    from bayescausal.evaluation.program import Evaluator, Input, Program
 
 __all__ = ["Expansion", "expand"]
-
-#: From the arguments of a program, by position, to arrays.
-type Evaluator = Callable[[Callable[[int], Array]], list[Array]]
 
 #: Noise that has mean zero.
 CENTRED = ("normal", "logistic")
@@ -64,19 +68,22 @@ class Expansion:
     ----------
     results : tuple of int
         Which of the program's results.
-    terms : tuple of tuple of (int, int)
-        For each result, pairs of a coefficient's and a feature's position; -1 is the number 1.
+    terms : tuple of tuple of (int, int, tuple of int)
+        For each result: positions of a coefficient and of a feature, -1 being the number 1, and,
+        of a coefficient with an element for each group, the features that tell the group of a unit.
     coefficients, features : callable
         From the program's arguments, by position, to a list of arrays: coefficients (draw, ...),
         features with the unit axes.
-    n_coefficients, n_features : int
+    axes : tuple of int
+        Of each coefficient, how many axes it has within a draw.
+    n_features : int
     """
 
     results: tuple[int, ...]
-    terms: tuple[tuple[tuple[int, int], ...], ...]
+    terms: tuple[tuple[tuple[int, int, tuple[int, ...]], ...], ...]
     coefficients: Evaluator
     features: Evaluator
-    n_coefficients: int
+    axes: tuple[int, ...]
     n_features: int
 
 
@@ -137,6 +144,7 @@ def _expand(
                 (
                     -1 if isinstance(c, int) else coefficients.setdefault(c, len(coefficients)),
                     -1 if isinstance(f, int) else features.setdefault(f, len(features)),
+                    tuple(features.setdefault(g, len(features)) for g in term.index),
                 )
             )
         pairs.append(tuple(found))
@@ -144,9 +152,9 @@ def _expand(
     return Expansion(
         tuple(results),
         tuple(pairs),
-        _compiled(program, list(coefficients), batch=True),
-        _compiled(program, shown, batch=False),
-        len(coefficients),
+        evaluator(program, list(coefficients), batch=True),
+        evaluator(program, shown, batch=False),
+        tuple(c.type.ndim for c in coefficients),
         len(features),
     )
 
@@ -252,11 +260,23 @@ class _Walker:
         op, inputs = root.owner.op, list(root.owner.inputs)
         if isinstance(op, DimShuffle | Alloc):
             return inputs[:1]
+        if self._is_lookup(root):
+            return []
         if not isinstance(op, Elemwise):
             raise NoExpansionError
         if isinstance(op.scalar_op, ps.Second | ps.Switch):
             return inputs[1:]
         return inputs
+
+    def _is_lookup(self, root: Variable) -> bool:
+        """Whether an expression is one element of an array of parameters for each unit, by data."""
+        if not isinstance(root.owner.op, AdvancedSubtensor):
+            return False
+        array, *index = root.owner.inputs
+        whole = root.owner.op.idx_list == tuple(range(array.type.ndim))
+        if not whole or self.reads(array) != {_PARAMETER}:
+            return False
+        return all(self.reads(v) <= {_DATA} and v.type.dtype != "bool" for v in index)
 
     def _noise(self, root: Variable, parts: list[Variable]) -> frozenset[Variable]:
         """Return the noise that an expression is linear in, each by itself."""
@@ -285,6 +305,8 @@ class _Walker:
             return [self._shuffled(t, order, ndim) for t in self.terms(inputs[0])]
         if isinstance(op, Alloc):
             return self.terms(inputs[0])
+        if isinstance(op, AdvancedSubtensor):
+            return [Term(inputs[0], (), tuple(inputs[1:]))]
         return self._elementwise(op.scalar_op, root, list(inputs))
 
     def _narrow(self, root: Variable) -> Variable:
@@ -353,10 +375,10 @@ class _Walker:
                 inner = (self.feature(t) if t.features else None) if by_unit else t.coefficient
                 inner = pt.as_tensor(1.0) if inner is None else inner
                 zero = pt.zeros((), dtype=inner.type.dtype)
-                kept = (
-                    pt.switch(condition, inner, zero) if on else pt.switch(condition, zero, inner)
-                )
-                found.append(Term(t.coefficient, (kept,)) if by_unit else Term(kept, t.features))
+                asked = single(condition) if t.index and not by_unit else condition
+                kept = pt.switch(asked, inner, zero) if on else pt.switch(asked, zero, inner)
+                left = (t.coefficient, (kept,)) if by_unit else (kept, t.features)
+                found.append(Term(*left, t.index))
         return found
 
     def _shuffled(self, t: Term, order: Sequence[int | str], ndim: int) -> Term:
@@ -368,34 +390,12 @@ class _Walker:
             return self.moves[key]
 
         return Term(
-            None if t.coefficient is None else moved(t.coefficient),
+            t.coefficient if t.coefficient is None or t.index else moved(t.coefficient),
             ordered(moved(f) for f in t.features),
+            tuple(moved(g) for g in t.index),
         )
 
     def _quotient(self, a: Term, b: Term) -> Term:
-        coefficient, features = a.coefficient, a.features
-        if b.coefficient is not None:
-            coefficient = (1.0 if coefficient is None else coefficient) / b.coefficient
-        if b.features:
-            above = self.feature(a) if a.features else 1.0
-            features = (above / self.feature(b),)
-        return Term(coefficient, features)
-
-
-def _compiled(program: Program, outputs: list[Variable], *, batch: bool) -> Evaluator:
-    """Return a function from the program's arguments, by position, to arrays."""
-    if not outputs:
-        return lambda arguments: []
-    needed = inputs_of(outputs)
-    used = [(k, item) for k, item in enumerate(program.inputs) if item.variable in needed]
-    swap: dict[Variable, Variable] = {}
-    arguments = [item.variable for _, item in used]
-    if batch:
-        arguments, swap = per_draw([item for _, item in used])
-    call = Compiled(arguments, list(vectorize_graph(outputs, replace=swap)) if swap else outputs)
-
-    def run(values: Callable[[int], Array]) -> list[np.ndarray]:
-        with np.errstate(all="ignore"):
-            return [np.asarray(v) for v in call(*(values(k) for k, _ in used))]
-
-    return run
+        below = None if b.coefficient is None else 1.0 / b.coefficient
+        features = (1.0 / self.feature(b),) if b.features else ()
+        return product(a, Term(below, features, b.index))

@@ -21,15 +21,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.evaluation.backend import Compiled, with_draws
+import numpy as np
+from pytensor.graph.replace import vectorize_graph
+
+from bayescausal.evaluation.backend import Compiled, inputs_of, with_draws
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytensor.graph.basic import Variable
 
+    from bayescausal.annotations import Array
 
-__all__ = ["Input", "Program", "Request", "per_draw"]
+
+__all__ = ["Evaluator", "Input", "Program", "Request", "evaluator", "per_draw"]
+
+#: From the arguments of a program, by position, to arrays.
+type Evaluator = Callable[[Callable[[int], Array]], list[Array]]
 
 
 @dataclass(frozen=True)
@@ -123,3 +131,25 @@ def per_draw(inputs: Sequence[Input]) -> tuple[list[Variable], dict[Variable, Va
     """Return the arguments for blocks of draws, and which input each stands for if it has them."""
     batch = {i.variable: with_draws(i.variable) for i in inputs if i.batched}
     return [batch.get(i.variable, i.variable) for i in inputs], batch
+
+
+def evaluator(program: Program, outputs: list[Variable], *, batch: bool) -> Evaluator:
+    """Return a function from a program's arguments, by position, to expressions of its inputs.
+
+    With `batch` they have the draws as first axis.
+    """
+    if not outputs:
+        return lambda arguments: []
+    needed = inputs_of(outputs)
+    used = [(k, item) for k, item in enumerate(program.inputs) if item.variable in needed]
+    swap: dict[Variable, Variable] = {}
+    arguments = [item.variable for _, item in used]
+    if batch:
+        arguments, swap = per_draw([item for _, item in used])
+    call = Compiled(arguments, list(vectorize_graph(outputs, replace=swap)) if swap else outputs)
+
+    def run(values: Callable[[int], Array]) -> list[np.ndarray]:
+        with np.errstate(all="ignore"):
+            return [np.asarray(v) for v in call(*(values(k) for k, _ in used))]
+
+    return run

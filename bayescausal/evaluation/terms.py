@@ -1,4 +1,9 @@
-"""Sums of products: terms with a coefficient and features."""
+r"""Sums of products: terms with a coefficient and features.
+
+A term whose coefficient belongs to a group, :math:`r_{g(i)} f(x_i)`, has an index, the group of
+each unit: its coefficient is the array of all groups, and its average is
+:math:`\sum_l r_l\, \overline{f\,1[g = l]}`, a sum over groups in place of one over units.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
 
-__all__ = ["NoExpansionError", "Term", "merged", "negated", "ordered", "product"]
+__all__ = ["NoExpansionError", "Term", "merged", "negated", "ordered", "product", "single"]
 
 
 #: Terms of one expression, at most.
@@ -26,20 +31,25 @@ class NoExpansionError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """``coefficient x product of features``; a coefficient of None is 1."""
+    """``coefficient x product of features``; a coefficient of None is 1.
+
+    With an index, which has a place for each axis of the coefficient, the coefficient of a unit is
+    the element at the places of that unit.
+    """
 
     coefficient: Variable | None
     features: tuple[Variable, ...] = ()
+    index: tuple[Variable, ...] = ()
 
 
 def merged(terms: list[Term]) -> list[Term]:
     """Return terms with the coefficients of equal features added up."""
-    groups: dict[tuple[Variable, ...], list[Variable | None]] = {}
+    groups: dict[tuple[tuple[Variable, ...], ...], list[Variable | None]] = {}
     for t in terms:
-        groups.setdefault(t.features, []).append(t.coefficient)
+        groups.setdefault((t.features, t.index), []).append(t.coefficient)
     if len(groups) > MOST:
         raise NoExpansionError
-    return [Term(_total(coefficients), features) for features, coefficients in groups.items()]
+    return [Term(_total(found), *key) for key, found in groups.items()]
 
 
 def _total(coefficients: list[Variable | None]) -> Variable | None:
@@ -53,12 +63,22 @@ def ordered(features: Iterable[Variable]) -> tuple[Variable, ...]:
     return tuple(sorted(features, key=id))
 
 
+def single(coefficient: Variable) -> Variable:
+    """Return a coefficient that is one number as a scalar, whatever its axes of length one."""
+    return coefficient.sum() if coefficient.type.ndim else coefficient
+
+
 def product(a: Term, b: Term) -> Term:
     one, other = a.coefficient, b.coefficient
+    if a.index or b.index:
+        if a.index and b.index and a.index != b.index:
+            raise NoExpansionError  # the groups of two groupings
+        one = one if a.index or one is None else single(one)
+        other = other if b.index or other is None else single(other)
     coefficient = (one if other is None else other) if one is None or other is None else one * other
-    return Term(coefficient, ordered([*a.features, *b.features]))
+    return Term(coefficient, ordered([*a.features, *b.features]), a.index or b.index)
 
 
 def negated(t: Term) -> Term:
     coefficient = pt.as_tensor(-1.0) if t.coefficient is None else -t.coefficient
-    return Term(coefficient, t.features)
+    return Term(coefficient, t.features, t.index)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayescausal.designs.time_to_event.competing import against_aalen_johansen
 from bayescausal.designs.time_to_event.likelihood import maximum_likelihood
 from bayescausal.designs.time_to_event.nonparametric import Curve, cox, kaplan_meier
 from bayescausal.effects.estimands import Expected
@@ -31,8 +32,13 @@ FAR = 3.0
 
 def checks_of(records: Records, family: str, upto: float) -> dict[str, Callable[..., pd.DataFrame]]:
     """Return the checks, by name; each takes the fit."""
+    against = {"fit against Kaplan-Meier": partial(against_kaplan_meier, records, upto)}
+    if records.rivals:
+        against = {
+            "incidence against Aalen-Johansen": partial(against_aalen_johansen, records, upto)
+        }
     return {
-        "fit against Kaplan-Meier": partial(against_kaplan_meier, records, upto),
+        **against,
         "proportional hazards": partial(proportional_hazards, records),
         "follow-up": partial(follow_up, records, upto),
         "families": partial(families, records, family),

@@ -35,11 +35,45 @@ def outcome_model(
     priors: Mapping[str, Any] | None,
 ) -> tuple[pm.Model, pd.DataFrame]:
     """Return the model of the times of a table, and the columns that it is conditioned on."""
-    kind = FAMILIES[family]
+    kinds = (records, *records.rivals)
+    columns = records.frame.assign(**{k.time: k.times for k in kinds})
+    for each in kinds:
+        columns = columns.assign(**_bounds(each))
     given = dict(priors or {})
-    step = f"step_{records.time}"
-    own = Priors({step: given.pop(step)} if step in given else {}, (records.time,))
-    columns = records.frame.assign(**_bounds(records))
+    held = [f"step_{k.time}" for k in kinds]
+    own = Priors({n: given.pop(n) for n in held if n in given}, [k.time for k in kinds])
+    formulas = []
+    for each in kinds:
+        terms = [records.treatment, *records.covariates]
+        if records.frailty:
+            terms.append(f"(1 | {records.frailty})")
+            given.setdefault(f"sd_{each.time}_1|{records.frailty}", "HalfNormal(1)")
+        formulas.append(f"{each.time} ~ {' + '.join(terms)}")
+    model = model_from_formulas(
+        formulas,
+        families={k.time: _family(k, family, pieces, columns, own) for k in kinds},
+        data=columns[[c for c in columns if c in records.frame or c in {k.time for k in kinds}]],
+        priors=given,
+        levels={records.treatment: records.levels} if records.levels else None,
+        noncentered=not _large_groups(records),
+    )
+    own.refuse_unused()
+    model.recipe["families"] = {k.time: family for k in kinds}  # type: ignore[attr-defined]
+    return model, columns
+
+
+# ------------------------------------------------------------------------------- private
+
+
+def _family(
+    records: Records,
+    family: str,
+    pieces: int | Sequence[float] | None,
+    columns: pd.DataFrame,
+    own: Priors,
+) -> FamilyChoice:
+    """Return the family of the time of one kind of event, and how it is recorded."""
+    kind = FAMILIES[family]
 
     def make(
         name: str, eta: TensorVariable, link: str, aux: Mapping[str, TensorVariable], **_: Any
@@ -55,29 +89,8 @@ def outcome_model(
         _hazard_ratio(records, kind, held)
         return _record(name, kind, eta, held, columns, records)
 
-    choice = FamilyChoice(
-        Family(family, ("identity",), kind.aux, make, lowest=0.0, open=True),
-        "identity",
-        scale=_scale(records, kind),
-    )
-    terms = [records.treatment, *records.covariates]
-    if records.frailty:
-        terms.append(f"(1 | {records.frailty})")
-        given.setdefault(f"sd_{records.time}_1|{records.frailty}", "HalfNormal(1)")
-    model = model_from_formulas(
-        [f"{records.time} ~ {' + '.join(terms)}"],
-        families={records.time: choice},
-        data=records.frame,
-        priors=given,
-        levels={records.treatment: records.levels} if records.levels else None,
-        noncentered=not _large_groups(records),
-    )
-    own.refuse_unused()
-    model.recipe["families"] = {records.time: family}  # type: ignore[attr-defined]
-    return model, columns
-
-
-# ------------------------------------------------------------------------------- private
+    form = Family(family, ("identity",), kind.aux, make, lowest=0.0, open=True)
+    return FamilyChoice(form, "identity", scale=_scale(records, kind))
 
 
 def _large_groups(records: Records) -> bool:
@@ -104,14 +117,14 @@ def _bounds(records: Records) -> dict[str, np.ndarray]:
     """Return the columns that say how the time is recorded."""
     time, status, end = records.times, records.status, records.end
     if records.exact:
-        found = {"censored_at": np.where(status == 0, time, end)}
+        found = {f"censored_at{records.suffix}": np.where(status == 0, time, end)}
         if (status == 2).any():
             found["seen_until"] = np.where(status == 2, time, 0.0)
         return found
     upper = time if records.upper is None else records.upper
     found = {
-        "window_from": np.select([status == 1, status == 2], [end, 0.0], time),
-        "window_to": np.select([status == 2, status == 3], [time, upper], FOREVER),
+        f"window_from{records.suffix}": np.select([status == 1, status == 2], [end, 0.0], time),
+        f"window_to{records.suffix}": np.select([status == 2, status == 3], [time, upper], FOREVER),
         "entered_at": np.zeros(len(time)) if records.entry is None else records.entry,
     }
     return found
@@ -126,7 +139,9 @@ def _hazard_ratio(records: Records, kind: TimeFamily, aux: Mapping[str, Any]) ->
     b = model[label]
     value = b if kind.hazards else -b * (1.0 if kind.shape == "1" else aux[kind.shape])
     pm.Deterministic(
-        "log_hazard_ratio", pt.as_tensor(value) * 1.0, dims=model.named_vars_to_dims.get(label)
+        f"log_hazard_ratio{records.suffix}",
+        pt.as_tensor(value) * 1.0,
+        dims=model.named_vars_to_dims.get(label),
     )
 
 
@@ -140,11 +155,13 @@ def _record(
 ) -> TensorVariable:
     """Add the time, as it is recorded, to the model at hand."""
     parameters, dist = kind.make(eta, aux)
-    held = {
-        n: pm.Data(n, columns[n].to_numpy(dtype=float), dims=UNIT)
-        for n in ("seen_until", "censored_at", "window_from", "window_to", "entered_at")
-        if n in columns
-    }
+    model, held = pm.modelcontext(None), {}
+    for n in ("seen_until", "censored_at", "window_from", "window_to", "entered_at"):
+        label = n if n == "entered_at" else f"{n}{records.suffix}"
+        if label in model.named_vars:
+            held[n] = model[label]
+        elif label in columns:
+            held[n] = pm.Data(label, columns[label].to_numpy(dtype=float), dims=UNIT)
     if not records.exact:
         return windowed(name, parameters, dist, held, kind.signature)
     lower = held.get("seen_until")

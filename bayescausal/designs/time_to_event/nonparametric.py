@@ -27,7 +27,7 @@ import numpy as np
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
 
-__all__ = ["Curve", "cox", "kaplan_meier"]
+__all__ = ["Curve", "aalen_johansen", "cox", "kaplan_meier"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +116,56 @@ def _above(values: Array, weights: Array, times: Array) -> Array:
     order = np.argsort(values, kind="stable")
     total = np.concatenate([[0.0], np.cumsum(weights[order])])
     return np.asarray(total[-1] - total[np.searchsorted(values[order], times, side="left")])
+
+
+def aalen_johansen(
+    time: Array, cause: Array, at: Array, entry: Array | None = None
+) -> dict[int, tuple[Array, Array]]:
+    r"""Return the cumulative incidence of each cause at some times, and its standard error.
+
+    :math:`\hat F_k(t) = \sum_{t_j \le t} \hat S(t_j-)\, d_{kj} / n_j`, with :math:`\hat S` of any
+    event; the standard error is that of the delta method.
+
+    Parameters
+    ----------
+    time, cause : ndarray
+        Of each row; the cause is 0 where the row is censored, else 1, 2, ...
+    at : ndarray
+        Times.
+    entry : ndarray, optional
+        From when on a row could be seen.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayescausal.designs.time_to_event.nonparametric import aalen_johansen
+    >>> found = aalen_johansen(np.arange(1.0, 5.0), np.array([1, 2, 0, 1]), np.array([2.0, 4.0]))
+    >>> found[1][0], found[2][0]
+    (array([0.25, 0.75]), array([0.25, 0.25]))
+    """
+    whole = kaplan_meier(time, cause > 0, entry)
+    before = np.concatenate([[1.0], whole.survival])[:-1]
+    risk, found = whole.at_risk, {}
+    deaths = _counts(time[cause > 0], whole.times)
+    place = np.searchsorted(whole.times, at, side="right")
+    for kind in range(1, int(cause.max(initial=0)) + 1):
+        own = _counts(time[cause == kind], whole.times)
+        curve = np.concatenate([[0.0], np.cumsum(before * own / risk)])
+        errors = []
+        for value, n in zip(curve[place], place, strict=True):
+            gap = value - curve[1 : n + 1]
+            d, y, b = deaths[:n], risk[:n], before[:n]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                rest = np.where(y > d, gap**2 * d / (y * (y - d)), 0.0)
+            parts = rest + b**2 * own[:n] * (y - own[:n]) / y**3 - 2 * gap * b * own[:n] / y**2
+            errors.append(float(np.sqrt(max(parts.sum(), 0.0))))
+        found[kind] = curve[place], np.array(errors)
+    return found
+
+
+def _counts(time: Array, grid: Array) -> Array:
+    """Return how many times lie at each point of a grid that has them all."""
+    return np.bincount(np.searchsorted(grid, time), minlength=len(grid)).astype(float)
 
 
 def cox(

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.designs.time_to_event.competing import (
+    assumptions_with_rivals,
+    effects_with_rivals,
+)
 from bayescausal.designs.time_to_event.families import FAMILIES
 from bayescausal.effects.averaging.time_functionals import RestrictedMean, Survival
 from bayescausal.effects.estimands import ATE, QTE
@@ -48,7 +52,7 @@ def effects_of(records: Records, upto: float, times: tuple[float, ...]) -> dict[
     if records.unit is not None:
         worlds["given"] = {"entered_at": 0.0}  # one row for each unit: its first
     pair = (records.treatment, records.time)
-    return {
+    found = {
         "RMST": ATE(*pair, functional=RestrictedMean(upto=upto), **worlds),
         "survival": ATE(*pair, functional=Survival(times), **worlds),
         "survival at upto": ATE(*pair, functional=Probability(above=upto), **worlds),
@@ -56,6 +60,7 @@ def effects_of(records: Records, upto: float, times: tuple[float, ...]) -> dict[
         "median": QTE(*pair, q=0.5, **worlds),
         "quantile": QTE(*pair, q=0.25, **worlds),
     }
+    return effects_with_rivals(records, upto, times, found) if records.rivals else found
 
 
 def assumptions_of(records: Records, family: str, upto: float) -> tuple[Assumption, ...]:
@@ -103,6 +108,16 @@ def assumptions_of(records: Records, family: str, upto: float) -> tuple[Assumpti
                 "treatment in time",
                 f"At each change of {rx} there is no common cause of it and of the rest of {time}"
                 f"{through}; what {rx} itself moves later is not among them.",
+            )
+        )
+    if records.rivals:
+        found += assumptions_with_rivals(records)
+    if records.by_order:
+        found.append(
+            Assumption(
+                "contrast",
+                f"{rx} = {records.treated} is compared with {records.control}, the first in "
+                "the order of the labels; treated= and control= say another.",
             )
         )
     beyond = {level: last for level, last in followed(records).items() if last < upto}

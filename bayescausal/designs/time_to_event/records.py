@@ -57,6 +57,12 @@ class Records:
         Of a treatment with labels, the control first.
     control, treated : level
         The two that are compared.
+    by_order : bool
+        Whether the two are labels in their order, for want of another word.
+    suffix : str
+        What the columns of a competing event are told by.
+    rivals : tuple of Records
+        The same rows as records of competing events.
     """
 
     frame: pd.DataFrame
@@ -71,6 +77,9 @@ class Records:
     levels: tuple[Any, ...] | None
     control: Any
     treated: Any
+    by_order: bool = False
+    suffix: str = ""
+    rivals: tuple[Records, ...] = ()
 
     @property
     def times(self) -> Array:
@@ -122,8 +131,12 @@ def read_records(
     frailty: str | None,
     unit: str | None,
     missing: str,
-) -> Records:
-    """Return the table of a survival study, or say what is wrong with it."""
+    codes: Sequence[int] = (),
+) -> tuple[Records, Array]:
+    """Return the table of a survival study and what its events say; refuse what is wrong with it.
+
+    ``codes``: those of competing events, as which these rows are censored.
+    """
     given = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     roles: dict[str, Any] = {
         "time": time,
@@ -147,7 +160,8 @@ def read_records(
     names = [time, treatment, *given, *([frailty] if frailty else [])]
     refuse_names([str(n) for n in names], own=OWN)
     _times(frame, time)
-    status = _status(frame, event, upper)
+    told = _status(frame, event, upper, codes)
+    status = np.where(np.isin(told, codes), RIGHT, told)
     start = None if entry is None else _entries(frame, time, entry)
     window = None if ends is None else _windows(frame, time, ends, status)
     levels, low, high = _arms(frame, treatment, treated, control)
@@ -165,9 +179,10 @@ def read_records(
         levels,
         low,
         high,
+        by_order=levels is not None and treated is None and control is None,
     )
     _refuse_silent_arms(found)
-    return found
+    return found, told
 
 
 # ------------------------------------------------------------------------------- private
@@ -205,11 +220,13 @@ def _times(frame: pd.DataFrame, time: str) -> None:
     frame[time] = values
 
 
-def _status(frame: pd.DataFrame, event: str, upper: str | None) -> Array:
+def _status(frame: pd.DataFrame, event: str, upper: str | None, codes: Sequence[int]) -> Array:
     """Return what was seen of each time, as codes."""
     found = kind_of(frame[event])
     values = np.asarray(found.values)
     allowed = (0, 1, 2, 3) if upper is not None else (0, 1, 2)
+    if codes:
+        allowed = (0, 1, *codes)
     seen = list(dict.fromkeys(values.ravel().tolist()))
     if found.what != "number" or any(v not in allowed for v in seen):
         shown = ", ".join(repr(v) for v in seen[:4]) + (", ..." if len(seen) > 4 else "")
@@ -220,18 +237,20 @@ def _status(frame: pd.DataFrame, event: str, upper: str | None) -> Array:
         elif len(seen) == 2:
             last = seen[-1] if not _is_censored(seen[-1]) else seen[0]
             remedy = f"Say what is an event: (data[{event!r}] == {last!r}).astype(int)."
+        if codes:
+            words = f"0 (censored), 1 (event) or {', '.join(map(str, codes))} (competing events)"
         raise DataError(
             f"The column {event!r} (event=) holds {shown}.",
             expected=f"{words}{', or 3 (between the time and upper=)' if upper else ''}.",
             remedy=remedy or "Code it so.",
         )
-    codes = values.astype(int)
-    if not (codes != RIGHT).any():
+    told = values.astype(int)
+    if not (told != RIGHT).any():
         raise DataError(
             f"There is no event in the data: {event!r} is 0 in every row.",
             expected="1 where the event was seen.",
         )
-    return codes
+    return told
 
 
 def _is_censored(label: object) -> bool:

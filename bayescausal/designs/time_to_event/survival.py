@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.designs.table import check_choice
+from bayescausal.designs.time_to_event.competing import codes_of, plot_incidence, with_rivals
 from bayescausal.designs.time_to_event.event_checks import checks_of
 from bayescausal.designs.time_to_event.hazard_models import outcome_model
 from bayescausal.designs.time_to_event.questions import assumptions_of, effects_of, horizon
@@ -80,6 +81,7 @@ def survival(
     upper: str | None = None,
     unit: str | None = None,
     frailty: str | None = None,
+    competing: object = None,
     upto: float | None = None,
     times: Sequence[float] | None = None,
     pieces: int | Sequence[float] | None = None,
@@ -116,6 +118,9 @@ def survival(
         Of whom the rows are, where a unit has several (one for each interval).
     frailty : str, optional
         A group whose members share an effect on their times, such as a centre or a litter.
+    competing : mapping of str to int, int or sequence of int, optional
+        Codes in `event` of other events, after which that with the code 1 cannot happen any more,
+        such as ``{"death": 2}``. Each has a time with a regression of its own, ``time_death``.
     upto : float, optional
         The horizon of the restricted mean, the survival and the risk. Default: the last time that
         was seen in both arms.
@@ -137,6 +142,11 @@ def survival(
         difference"``, ``"median"`` and ``"quantile"`` (the lower quartile). ``checks``: ``"fit
         against Kaplan-Meier"``, ``"proportional hazards"``, ``"follow-up"``, ``"families"``.
         ``plots``: ``"survival"``.
+
+        With competing events the effects are ``"cumulative incidence"`` and ``"risk difference"``
+        of the event, ``"risk difference, death"`` and so on of the others, and the above as
+        ``"RMST, others prevented"``; the check is ``"incidence against Aalen-Johansen"``, the plot
+        ``"incidence"``.
 
     Raises
     ------
@@ -166,7 +176,14 @@ def survival(
     ['RMST', 'survival', 'survival at upto', 'risk difference', 'median', 'quantile']
     """
     check_choice("family", family, NAMES)
-    records = read_records(
+    codes = codes_of(competing)
+    if codes and (upper is not None or unit is not None):
+        raise DataError(
+            f"competing= with {'upper=' if upper is not None else 'unit='}: which event came first "
+            "is known of exact times only, one row per unit.",
+            remedy="Leave one of them out.",
+        )
+    records, told = read_records(
         data,
         time=time,
         event=event,
@@ -179,7 +196,9 @@ def survival(
         frailty=frailty,
         unit=unit,
         missing=missing,
+        codes=tuple(codes.values()),
     )
+    records = with_rivals(records, told, codes) if codes else records
     if pieces is not None and family not in ("piecewise_exponential", "flexible"):
         raise DataError(
             f"pieces={pieces!r} with family={family!r}.",
@@ -196,7 +215,11 @@ def survival(
         effects=effects_of(records, upto, chosen),
         assumptions=assumptions_of(records, family, upto),
         checks=checks_of(records, family, upto),
-        plots={"survival": partial(plot_survival, records, upto)},
+        plots=(
+            {"incidence": partial(plot_incidence, records, upto)}
+            if codes
+            else {"survival": partial(plot_survival, records, upto)}
+        ),
     )
 
 

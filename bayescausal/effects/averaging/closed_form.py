@@ -1,15 +1,18 @@
 """Averages whose outcome is a sum of products: features of units averaged once, not per draw.
 
 See :mod:`bayescausal.evaluation.expand` for the algebra. What is left here is who counts:
-subgroups, and the Bayesian bootstrap's weights, which differ between draws.
+subgroups, and the Bayesian bootstrap's weights, which differ between draws. Where a coefficient has
+an element for each group, a feature is averaged over the units of every group by itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from bayescausal.effects.averaging.blocks import Reduction
 from bayescausal.effects.averaging.frame import Frame, Weights
@@ -30,6 +33,11 @@ __all__ = ["ClosedForm", "closed_form"]
 UNITS = 200_000
 #: Elements of the bootstrap's weights that are held at a time.
 WEIGHTS = 4_000_000
+#: Averages over the units of groups that are held: of arms, subgroups, draws and groups.
+AVERAGES = 30_000_000
+
+#: A feature, and the features that tell the group of a unit.
+type Key = tuple[int, tuple[int, ...]]
 
 
 def closed_form(
@@ -66,7 +74,12 @@ def closed_form(
     )
     if expansion is None:
         return None
-    return ClosedForm(question, program, where, cells, seed, expansion)
+    found = ClosedForm(question, program, where, cells, seed, expansion)
+    draws = question.fit.n_draws if question.population == "superpopulation" else 1
+    numbers = sum(int(np.prod(shape)) for shape in found.groups.values())
+    if numbers * len(arms) * len(cells) * draws > AVERAGES:
+        return None
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +93,18 @@ class ClosedForm:
     seed: int
     expansion: Expansion
 
+    @cached_property
+    def groups(self) -> dict[Key, tuple[int, ...]]:
+        """The shape of the groups over which each feature is averaged; of one number, ()."""
+        found: dict[Key, tuple[int, ...]] = {}
+        held: list[np.ndarray] = []
+        for place, feature, index in (t for terms in self.expansion.terms for t in terms):
+            if index and not held:
+                held = self._coefficients(slice(0, 1), 1)
+            if index or feature >= 0:
+                found[feature, index] = held[place].shape[1:] if index else ()
+        return found
+
     def reduce(self, draws: slice) -> Reduction:
         """Return the average of each arm and cell, for some posterior draws."""
         total = range(self.question.fit.n_draws)
@@ -88,17 +113,22 @@ class ClosedForm:
         coefficients = self._coefficients(draws, len(rows))
         arms, cells = len(self.question.arms), len(self.cells)
         out = np.zeros((arms, cells, len(rows)))
-        for a, pairs in enumerate(self.expansion.terms):
+        for a, terms in enumerate(self.expansion.terms):
             for c in range(cells):
-                for place, feature in pairs:
+                for place, feature, index in terms:
                     factor = 1.0 if place < 0 else coefficients[place]
-                    out[a, c] += factor * (1.0 if feature < 0 else sums[a, c, feature])
+                    average = 1.0 if feature < 0 and not index else sums[feature, index][a, c]
+                    if index:
+                        factor = factor.reshape(len(factor), -1)
+                        out[a, c] += np.einsum("dg,dg->d", factor, average)
+                    else:
+                        out[a, c] += factor * average
         with np.errstate(invalid="ignore"):
             out = np.where(size > 0, out, np.nan)
         return Reduction(out, out[:, :, None], size, 0.0)
 
     def _coefficients(self, draws: slice, n: int) -> list[np.ndarray]:
-        """Return every coefficient, one number per draw: it is the same for all units."""
+        """Return every coefficient: one number per draw, or one per draw and group."""
         inputs, units = self.program.inputs, self.question.units
         part = range(self.question.fit.n_draws)[draws]
 
@@ -108,17 +138,28 @@ class ClosedForm:
             return argument(inputs[k], units, part, draws, 0, 1, None, slice(None), None, {})
 
         found = self.expansion.coefficients(value)
-        return [np.broadcast_to(v.reshape(-1) if v.size > 1 else v.item(), (n,)) for v in found]
+        indexed = {c for terms in self.expansion.terms for c, _, index in terms if index}
+        for k, v in enumerate(found):
+            if k in indexed:
+                axes = self.expansion.axes[k]
+                v = v if v.ndim > axes else v[None]
+                found[k] = np.broadcast_to(v, (n, *v.shape[1:]))
+            else:
+                found[k] = np.broadcast_to(v.reshape(-1) if v.size > 1 else v.item(), (n,))
+        return found
 
-    def _averages(self, rows: range) -> tuple[np.ndarray, np.ndarray]:
-        """Return averages of features, (arm, cell, feature, draw or 1), and subgroups' sizes."""
+    def _averages(self, rows: range) -> tuple[dict[Key, np.ndarray], np.ndarray]:
+        """Return averages of features, (arm, cell, draw or 1[, group]), and subgroups' sizes."""
         question = self.question
         varying = question.population == "superpopulation"
         shape = (len(question.arms), len(self.cells))
         count = self.expansion.n_features
         n = len(rows) if varying else 1
         weights = Weights(question, self.seed)
-        num = np.zeros((*shape, count, n))
+        num = {
+            key: np.zeros((*shape, n, *([int(np.prod(g))] if g else [])))
+            for key, g in self.groups.items()
+        }
         den = np.zeros((*shape, n))
         for window, values in self._features():
             features, reads = values[:count], values[count:]
@@ -132,14 +173,42 @@ class ClosedForm:
                 if varying:
                     start = (part.start - rows.start) // rows.step
                     place = slice(start, start + len(part))
-                self._add(frame, features, num[..., place], den[..., place])
+                parts = {key: value[:, :, place] for key, value in num.items()}
+                self._add(frame, features, parts, den[..., place])
         with np.errstate(invalid="ignore", divide="ignore"):
-            return num / den[:, :, None], np.broadcast_to(den, (*shape, len(rows)))
+            found = {
+                key: value / (den[..., None] if self.groups[key] else den)
+                for key, value in num.items()
+            }
+        return found, np.broadcast_to(den, (*shape, len(rows)))
+
+    def _spread(self, features: list[np.ndarray], lengths: tuple[int, ...]) -> dict[Key, Any]:
+        """Return features along the units, those of groups as a matrix of units by groups."""
+        out: dict[Key, Any] = {}
+        for (feature, index), shape in self.groups.items():
+            full = features[feature] if feature >= 0 else np.ones(())
+            flat = np.broadcast_to(full, lengths).reshape(-1)
+            if index:
+                at = np.zeros(len(flat), dtype=np.int64)
+                for k, size in zip(index, shape, strict=True):
+                    own = np.broadcast_to(features[k], lengths).reshape(-1).astype(np.int64)
+                    if len(own) and (own.max() >= size or own.min() < -size):
+                        raise IndexError(f"group {own.max()} of {size}")
+                    at = at * size + own % size
+                rows = np.arange(len(flat) + 1)
+                flat = csr_array((flat.astype(float), at, rows), shape=(len(at), np.prod(shape)))
+            out[feature, index] = flat
+        return out
 
     def _add(
-        self, frame: Frame, features: list[np.ndarray], num: np.ndarray, den: np.ndarray
+        self,
+        frame: Frame,
+        features: list[np.ndarray],
+        num: dict[Key, np.ndarray],
+        den: np.ndarray,
     ) -> None:
         lengths = tuple(frame.lengths)
+        spread = self._spread(features, lengths)
         known: dict[tuple[int, int], np.ndarray] = {}
         for c, cell in enumerate(self.cells):
             for a, arm in enumerate(self.question.arms):
@@ -151,9 +220,8 @@ class ClosedForm:
                     )
                 weight = known[key]
                 den[a, c] += weight.sum(axis=1)
-                for f, feature in enumerate(features):
-                    flat = np.broadcast_to(feature, lengths).reshape(-1)
-                    num[a, c, f] += np.einsum("du,u->d", weight, flat)
+                for key, flat in spread.items():
+                    num[key][a, c] += weight @ flat
 
     def _parts(self, rows: range, window: slice | None) -> Iterator[range]:
         """Yield draws that share a pass over the weights."""

@@ -169,7 +169,8 @@ class Estimand:
     def names(self) -> tuple[str, ...]:
         """Every variable the question mentions, each once: all must exist in the model."""
         asked = (*self.treatments, self.outcome_name, *(getattr(self, "mediators", None) or ()))
-        return tuple(dict.fromkeys((*asked, *self.condition.reads, *self.by)))
+        beside = getattr(getattr(self, "functional", None), "others", ())
+        return tuple(dict.fromkeys((*asked, *beside, *self.condition.reads, *self.by)))
 
     @property
     def condition(self) -> Condition:

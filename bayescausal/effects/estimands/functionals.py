@@ -55,6 +55,11 @@ class Functional:
         """The name and the values of the dim of the answer, where it is several numbers."""
         return None
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Variables beside the outcome that it is taken of."""
+        return tuple(getattr(self, "before", ()))
+
     def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
         """Return the functional of weighted values along an axis."""
         raise TypeError("Functional is abstract: use Mean, Quantile or Probability")
@@ -316,7 +321,7 @@ def parse_functional(functional: str | Functional) -> Functional:
     raise EstimandError(
         f"{functional!r} is not a functional.",
         expected="'mean', 'median', 'total', Quantile(q), Probability(above=...), "
-        "RestrictedMean(upto=...) or Survival(times).",
+        "RestrictedMean(upto=...), Survival(times) or CumulativeIncidence(times, before=...).",
         names=closest(str(functional), named)[:1],
     )
 

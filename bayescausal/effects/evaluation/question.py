@@ -21,7 +21,12 @@ from bayescausal.counterfactuals.coupling import (
     taken_couplings,
 )
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
-from bayescausal.effects.averaging.time_functionals import RestrictedMean, Survival
+from bayescausal.effects.averaging.first_event import First
+from bayescausal.effects.averaging.time_functionals import (
+    CumulativeIncidence,
+    RestrictedMean,
+    Survival,
+)
 from bayescausal.effects.estimands.functionals import Mean, Probability, Total
 from bayescausal.effects.estimands.parts import NATURAL, Arm
 from bayescausal.effects.evaluation.events import Curve, Cut, Event
@@ -152,6 +157,9 @@ class Question:
                 return Request(arm.world, self.outcome, seen, Cut(float(limit)))
             case Survival(axis=(name, times)):
                 return Request(arm.world, self.outcome, seen, Curve(name, times))
+            case CumulativeIncidence(axis=axis, at=times, others=others):
+                first = First(axis[0] if axis else "", times, others)
+                return Request(arm.world, self.outcome, seen, first)
         exact = isinstance(functional, Mean | Total) and not self.abducted
         return Request(arm.world, self.outcome, "mean" if exact else "draw")
 
@@ -221,7 +229,7 @@ def resolve(
     refuse_outside(units, worlds, recomputed, seed=seed)
     own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
     mean = isinstance(estimand.functional, Mean | Total) and not abducted
-    read = (estimand.outcome_name, *reads)
+    read = (estimand.outcome_name, *estimand.functional.others, *reads)
     refuse_undefined(units, worlds, recomputed, read, means=mean, noise=own, coupling=couplings)
     if estimand.derivative:
         refuse_jumps(units, estimand, worlds, recomputed, mean=mean)

@@ -16,6 +16,7 @@ import networkx as nx
 import numpy as np
 
 from bayescausal.effects.estimands.conditions import Condition
+from bayescausal.effects.estimands.functionals import Mean
 from bayescausal.effects.evaluation.positivity import tied_in_data
 from bayescausal.evaluation.measured import measured, plain_name
 from bayescausal.evaluation.program_cache import remember
@@ -51,7 +52,7 @@ def asked_records(estimand: Estimand) -> tuple[str, ...]:
     The outcome is; treatments, mediators and conditions are what the arrows of the model carry.
     """
     named = [n for n in estimand.names if plain_name(n) != n]
-    return tuple(dict.fromkeys([estimand.outcome_name, *named]))
+    return tuple(dict.fromkeys([estimand.outcome_name, *estimand.functional.others, *named]))
 
 
 def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
@@ -94,6 +95,11 @@ def verdict_on(
     """
     if estimand.outcome_name in estimand.treatments:
         return None  # E[X | do(X = x)] = x, whatever the graph
+    for name in estimand.functional.others:  # of the outcome and of what it is compared with
+        other = replace(estimand, outcome=name, functional=Mean())
+        found = verdict_on(graph, observed, other, fit)
+        if found is not None and not found:
+            return found
     graph, given = _conditions(graph, observed, estimand)
     asked = _query(graph, estimand, given)
     named = (*estimand.treatments, estimand.outcome_name, *asked.given)

@@ -13,7 +13,11 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import bayescausal.effects.estimands as estimands
-from bayescausal.effects.averaging.time_functionals import RestrictedMean, Survival
+from bayescausal.effects.averaging.time_functionals import (
+    CumulativeIncidence,
+    RestrictedMean,
+    Survival,
+)
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.estimands.populations import Superpopulation
 from bayescausal.types import DataError, EstimandError, Scale, Set, Shift, closest
@@ -41,7 +45,7 @@ PARTS: dict[str, Any] = {
     each.__name__: each
     for each in (
         *(Set, Shift, Scale),
-        *(Quantile, Probability, RestrictedMean, Survival),
+        *(Quantile, Probability, RestrictedMean, Survival, CumulativeIncidence),
         Superpopulation,
     )
 }

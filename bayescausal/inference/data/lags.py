@@ -33,7 +33,7 @@ from bayescausal.inference.data.duplicate_columns import CHANCE, ROUNDING, relat
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bayescausal.annotations import Array
     from bayescausal.model.structure.structure import Structure
@@ -46,6 +46,8 @@ SHARE = 0.5
 DISTINCT = 0.8
 #: Rows below which nothing is told.
 LEAST = 8
+#: Rows of coded values that are tried first.
+FEW = 64
 #: Rows that are looked at, and columns of units that are tried.
 ROWS, UNITS = 20_000, 20
 #: Units, or times, of which some number of rows apart is tried.
@@ -118,12 +120,13 @@ def is_lag(copy: Array, source: Array, units: Iterable[Array] = ()) -> bool:
         return False
     if _elsewhere(a, b):
         return True
+    coded = len(np.unique(a)) < DISTINCT / 4 * len(a)  # so it is in any quarter of the rows
     for k in _steps(len(a)):
         now, before = slice(k, None), slice(None, -k)
         for one, other in ((now, before), (before, now)):  # times upwards, or downwards
-            if _follows(a[one], b[other], a[other]):
+            if _follows(a[one], b[other], a[other], coded=coded):
                 return True
-        if k > 1 and any(_follows(*v) for v in _blocks(a, b, k)):
+        if k > 1 and any(_follows(*v, coded=coded) for v in _blocks(a, b, k)):
             return True
     return any(_follows(*_pairs(a, b, u[:ROWS])) for u in units if len(u) == len(copy))
 
@@ -175,17 +178,19 @@ def _elsewhere(a: Array, b: Array) -> bool:
     return bool(moved.sum() >= SHARE * np.isfinite(a).sum())
 
 
-def _follows(a: Array, b: Array, own: Array) -> bool:
+def _follows(a: Array, b: Array, own: Array, *, coded: bool = False) -> bool:
     """Whether two columns are the same up to origin and unit, and not by chance.
 
     Not where a column follows from itself (`own`, one time before): what goes round in a circle or
     rises evenly along the rows, a plan of treatments or a trend, follows anything that does.
     """
     seen = np.isfinite(a) & np.isfinite(b) & np.isfinite(own)
-    a, b, own = a[seen], b[seen], own[seen]
-    if len(a) < LEAST or 2 * len(a) < len(seen):
+    count = len(a)
+    if not seen.all():
+        a, b, own = a[seen], b[seen], own[seen]
+    if len(a) < LEAST or 2 * len(a) < count:
         return False
-    if not _on_a_line(a, b) or _determined(a, own):
+    if not _on_a_line(a, b, coded=coded) or _determined(a, own):
         return False
     counts = np.unique(a, return_counts=True)[1]
     orders = math.lgamma(len(a) + 1) - sum(math.lgamma(c + 1) for c in counts)
@@ -205,21 +210,31 @@ def _determined(a: Array, own: Array) -> bool:
     return bool(np.all(first[code] == a))
 
 
-def _on_a_line(a: Array, b: Array) -> bool:
+def _on_a_line(a: Array, b: Array, *, coded: bool = False) -> bool:
     """Whether all points, or of continuous ones most, lie on one line that rises or falls."""
-    discrete = len(np.unique(a)) < DISTINCT * len(a)
     places = [int(np.argmin(b)), int(np.argmax(b))]
+    if coded:
+        few = slice(None, None, max(1, len(a) // FEW))
+        near = _near(a, b, *places)
+        if near is None or not near(few).all():
+            return False
+    discrete = coded or len(np.unique(a)) < DISTINCT * len(a)
     if not discrete:
         places += np.linspace(0, len(b) - 1, 5).astype(int).tolist()
     for i, j in combinations(places, 2):
-        if b[i] == b[j] or a[i] == a[j]:
-            continue
-        slope = (a[i] - a[j]) / (b[i] - b[j])
-        off = np.abs(a - a[i] - slope * (b - b[i]))
-        near = off <= ROUNDING * (np.abs(a).max() + np.abs(slope) * np.abs(b).max())
-        if near.mean() >= (1.0 if discrete else SHARE):
+        near = _near(a, b, i, j)
+        if near is not None and near(slice(None)).mean() >= (1.0 if discrete else SHARE):
             return True
     return False
+
+
+def _near(a: Array, b: Array, i: int, j: int) -> Callable[[slice], Array] | None:
+    """Return which rows lie on the line through two of them; None where it is level or upright."""
+    if b[i] == b[j] or a[i] == a[j]:
+        return None
+    slope = (a[i] - a[j]) / (b[i] - b[j])
+    slack = ROUNDING * (np.abs(a).max() + np.abs(slope) * np.abs(b).max())
+    return lambda rows: np.abs(a[rows] - a[i] - slope * (b[rows] - b[i])) <= slack
 
 
 def _units(columns: Mapping[str, Array]) -> list[Array]:

@@ -31,7 +31,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from scipy.sparse import csr_array, diags_array
 
 from bayescausal.inference.hierarchies.parts import NORMAL
@@ -242,8 +241,7 @@ class GroupedPosterior:
             if not fine.all():
                 raise ArithmeticError("the coefficients are not determined")
             half = _half(lower, push) + rng.standard_normal(push.shape)
-            upper = np.swapaxes(lower, 1, 2)
-            moved = np.linalg.solve(upper, half[:, :, None])[:, :, 0]
+            moved = _back(lower, half)
             total = a[:, None] * self.n + w[:, None]
             own = a[:, None] * (self.moment[self.inside] - (self.across @ moved.T).T)
             own = own - w[:, None] * self.offset[self.inside]
@@ -278,5 +276,18 @@ def _factors(precision: Array) -> tuple[Array, Array]:
 
 
 def _half(lower: Array, push: Array) -> Array:
-    """Return ``L^-1 push`` of each."""
-    return np.stack([solve_triangular(m, p, lower=True) for m, p in zip(lower, push, strict=True)])
+    """Return ``L^-1 push`` of each, column after column for all at once."""
+    out = np.empty_like(push)
+    for j in range(push.shape[1]):
+        known = np.einsum("nk,nk->n", lower[:, j, :j], out[:, :j])
+        out[:, j] = (push[:, j] - known) / lower[:, j, j]
+    return out
+
+
+def _back(lower: Array, half: Array) -> Array:
+    """Return ``L'^-1 half`` of each."""
+    out = np.empty_like(half)
+    for j in reversed(range(half.shape[1])):
+        known = np.einsum("nk,nk->n", lower[:, j + 1 :, j], out[:, j + 1 :])
+        out[:, j] = (half[:, j] - known) / lower[:, j, j]
+    return out

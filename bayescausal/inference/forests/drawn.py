@@ -94,7 +94,7 @@ def draw_forests(
             held = stored_forests(str(_sub(folder, forest)))
             found[forest] = matched_chains(held, recorded, x, name)
             pick = np.unique(np.linspace(0, recorded.shape[2] - 1, ROWS).astype(int))
-            seen[f"{name}_at"] = (("chain", "draw", f"{name}_row"), recorded[:, :, pick])
+            seen[f"{forest}_at"] = (("chain", "draw", f"{forest}_row"), recorded[:, :, pick])
     return _groups(structure, tree, posterior, places, found, seen, others)
 
 

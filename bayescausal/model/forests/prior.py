@@ -26,15 +26,15 @@ from pymc.logprob.abstract import _logprob
 from pytensor.graph.basic import Apply
 from pytensor.tensor.random.op import RandomVariable
 
-from bayescausal.model.forests.packed import LEAF, Tree, pack
-from bayescausal.types import ModelError
+from bayescausal.model.forests.packed import HEAD, LEAF, Tree, pack
+from bayescausal.types import ModelError, ParameterError
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.annotations import Array
 
-__all__ = ["Forest", "ForestRV", "Shape", "cuts_of", "forest_of", "is_forest"]
+__all__ = ["Forest", "ForestRV", "Shape", "as_forest", "cuts_of", "forest_of", "is_forest"]
 
 #: Thresholds of one column, at most: quantiles of its values.
 CUTS = 100
@@ -198,6 +198,20 @@ def _no_density(op: ForestRV, values: Any, *inputs: Any, **kwargs: Any) -> Tenso
 def is_forest(variable: Any) -> bool:
     """Whether a variable of a model is a forest."""
     return isinstance(getattr(getattr(variable, "owner", None), "op", None), ForestRV)
+
+
+def as_forest(name: str, value: Array) -> Array:
+    """Return a known forest, without the stamp of a draw; refuse what is no packed forest."""
+    whole = value.ndim == 1 and len(value) > HEAD and value[1] >= 1 and value[3] >= value[1]
+    if not whole or len(value) < HEAD + value[1] + 2 * value[3]:
+        raise ParameterError(
+            f"{name!r} is no forest.",
+            expected="one packed row of trees, as bayescausal.prior draws it: "
+            f"fit.posterior[{name!r}].values[0, 0].",
+        )
+    found = value.copy()
+    found[0] = 0.0
+    return found
 
 
 def forest_of(variable: Any) -> Shape:

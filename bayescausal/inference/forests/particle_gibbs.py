@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ParticleGibbs", "engine", "stored_forests"]
 
+#: Depth for which there is room, at least: the engine stops at a tree that is deeper.
+DEEP = 10
 #: What a leaf asks, in the arrays of the engine.
 _NONE = 2**32 - 1
 
@@ -183,7 +185,12 @@ class ParticleGibbs(ArrayStepShared):
     def astep(self, q0: Any) -> tuple[Array, list[dict[str, Any]]]:
         """Grow some trees anew; after the last draw, write the forests of the chain."""
         self.compiled.update_shared_arrays()
-        mean, _ = self.sampler.step(self.tune)
+        try:
+            mean, _ = self.sampler.step(self.tune)
+        except BaseException as error:  # what Rust raises is no Exception
+            if type(error).__name__ != "PanicException":
+                raise
+            raise RuntimeError(f"PyMC-BART stopped: {error}") from error
         self.done += not self.tune
         if not self.tune and self.done == self.draws:
             self._write()
@@ -232,8 +239,8 @@ def _like_outcome(shape: Shape, n: int) -> Array:
 
 
 def _depth(shape: Shape) -> int:
-    """Return how deep trees may grow: as PyMC-BART has it."""
-    return max(int((shape.alpha / 0.01) ** (1 / shape.beta) - 1), 1)
+    """Return how deep trees may grow: as PyMC-BART has it, or to where the engine keeps room."""
+    return max(int((shape.alpha / 0.01) ** (1 / shape.beta) - 1), DEEP)
 
 
 def stored_forests(folder: str) -> list[Array]:

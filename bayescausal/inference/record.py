@@ -36,6 +36,8 @@ from bayescausal.inference.data.read import beyond, read_data
 from bayescausal.inference.datatree import as_datatree
 from bayescausal.inference.sampling.diagnose import Diagnostics, diagnose, summarise
 from bayescausal.inference.saving import save_fit
+from bayescausal.model.forests.prior import is_forest
+from bayescausal.model.forests.stamp import beside, check_stamps, forests_in
 from bayescausal.model.names import Joined, names_of, owner_of
 from bayescausal.model.structure.rebuild import data_values
 from bayescausal.types import FitMismatchError, unknown_variable
@@ -181,8 +183,13 @@ class Fit:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters."""
-        return self.structure.parameters
+        """Names of the parameters that are numbers; sums of trees are :attr:`forests`."""
+        return tuple(n for n in self.structure.parameters if n not in self.forests)
+
+    @property
+    def forests(self) -> tuple[str, ...]:
+        """Names of the parameters that are sums of trees."""
+        return forests_in(self.structure)
 
     @property
     def latent(self) -> tuple[str, ...]:
@@ -230,11 +237,21 @@ class Fit:
             return self.columns[name]
         drawn = self._drawn(name)
         if drawn is not None:
+            if is_forest(self.structure.model.named_vars.get(name)):
+                check_stamps(self.structure, name, self._beside(name, chain_draw))
             return drawn.reshape(-1, *drawn.shape[2:])[chain_draw]
         own = data_values(self.model)
         if name in own:
             return own[name]
         raise unknown_variable(name, (*self.structure.nodes, *self.structure.parameters))
+
+    def _beside(self, forest: str, chain_draw: slice = slice(None)) -> dict[str, np.ndarray]:
+        """Return the draws of a forest and of what its equations read beside it."""
+        names = (forest, *beside(self.structure, forest))
+        held = {n: self._drawn(n) for n in names}
+        return {
+            n: v.reshape(-1, *v.shape[2:])[chain_draw] for n, v in held.items() if v is not None
+        }
 
     def _drawn(self, name: str) -> np.ndarray | None:
         """Return the draws of a variable, chain and draw first; None if it has none.
@@ -366,6 +383,8 @@ def build_fit(
         "design": design,
     }
     fit.__dict__.update(values)
+    for name in fit.forests:
+        check_stamps(structure, name, fit._beside(name))
     return fit
 
 

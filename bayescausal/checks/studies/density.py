@@ -48,7 +48,7 @@ class JointDensity:
         Result: None where the truth lacks a variable or parameter of the fitted model.
         """
         names = {*fit.structure.random, *fit.structure.data}
-        if not set(fit.parameters) <= set(values) or not names <= set(complete.columns):
+        if not set(fit.structure.parameters) <= set(values) or not names <= set(complete.columns):
             return None
         if any(fit.posterior[p].shape[2:] != np.shape(values[p]) for p in fit.parameters):
             return None
@@ -83,7 +83,9 @@ class JointDensity:
         structure = fit.structure
         units = units_of(fit)
         assert units is not None
-        moving = tuple(sorted(n for n in (*structure.nodes, *fit.parameters) if fit.varies(n)))
+        moving = tuple(
+            sorted(n for n in (*structure.nodes, *structure.parameters) if fit.varies(n))
+        )
         key = (id(structure), moving)
         if key not in self.programs:
             builder = kept_builder(structure, units.varies, {})

@@ -288,7 +288,8 @@ def rest_of(model: pm.Model, gone: Sequence[str], held: Sequence[str]) -> pm.Mod
     if not gone and not held:
         return model
     away = {model[n] for n in gone}
-    below = {d for d in model.deterministics if _behind(d, away)}
+    random = set(model.basic_RVs)
+    below = {d for d in model.deterministics if _reads(d, random) & away}
     fgraph, memo, initvals = open_model(model)
     drop = {memo[v] for v in (*away, *below)}
     for i in reversed(range(len(fgraph.outputs))):
@@ -299,8 +300,8 @@ def rest_of(model: pm.Model, gone: Sequence[str], held: Sequence[str]) -> pm.Mod
     return close(fgraph, {k: v for k, v in initvals.items() if k not in gone})
 
 
-def _behind(variable: TensorVariable, leaves: set[Any]) -> bool:
-    return bool(named_parents(list(variable.owner.inputs), leaves))
+def _reads(variable: TensorVariable, leaves: set[Any]) -> set[Any]:
+    return named_parents(list(variable.owner.inputs), leaves)
 
 
 def with_arrays(

@@ -20,6 +20,7 @@ from bayescausal.inference.closed_forms.compress import Compression, lean
 from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
+from bayescausal.inference.forests.drawn import draw_forests
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,
     find_gaps,
@@ -29,6 +30,7 @@ from bayescausal.inference.marginalize.empty_outcomes import (
 from bayescausal.inference.marginalize.in_sequence import InSequence, in_sequence
 from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
 from bayescausal.inference.sampling.sample import INTEGRATED, Drawn, draw_unknowns
+from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.names import Joined, names_of
 from bayescausal.model.noise.records import record_of
 from bayescausal.model.structure.structure import family_name
@@ -76,6 +78,9 @@ def draw_posterior(
 ) -> Drawn:
     """Draw each block of a posterior by its own method."""
     sizes = {"draws": draws, "chains": chains, "seed": seed}
+    if forests_in(structure):
+        options = {**sizes, "method": method, "progressbar": progressbar, **sampler}
+        return _with_forests(structure, conformed, **options)
     if method in ("auto", "exact"):
         shared = in_sequence(structure, conformed)
         if shared is not None:
@@ -140,6 +145,40 @@ def draw_posterior(
     groups = with_arrays(structure, conformed.coords, drawn.groups, arrays, conformed.columns)
     methods |= {**drawn.methods, **gap_methods(rows, held)}
     return Drawn(groups, methods, (*notes, *drawn.notes))
+
+
+def _with_forests(
+    structure: Structure,
+    conformed: Conformed,
+    *,
+    method: str,
+    draws: int,
+    chains: int,
+    seed: int,
+    progressbar: bool | str,
+    **sampler: Any,
+) -> Drawn:
+    """Draw a posterior with forests: what does not touch them in closed form where that is."""
+    if method not in ("auto", "nuts"):
+        names = ", ".join(forests_in(structure))
+        raise ModelError(
+            f"method={method!r} cannot draw the forest {names}: trees have neither a closed form "
+            "nor sums over rows.",
+            remedy='Fit with method="auto".',
+        )
+    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    whole = conformed
+    plan, arrays, methods, _, conformed, rows = _closed_forms(
+        structure, conformed, method=method, **sizes
+    )
+    held = [n for s in plan.samplers for n in s.observed]
+    left = Remainder(gone=tuple(arrays), held=(*held, *plan.idle))
+    conditioned, _, _ = open_remainder(structure, conformed, left, integrated=False)
+    drawn = draw_forests(structure, conditioned, **sizes, progressbar=progressbar, **sampler)
+    if rows:
+        arrays |= draw_gaps(structure, whole, rows, arrays, drawn.groups["posterior"], seed)
+    groups = with_arrays(structure, conformed.coords, drawn.groups, arrays, conformed.columns)
+    return Drawn(groups, {**methods, **drawn.methods, **gap_methods(rows, held)}, drawn.notes)
 
 
 def with_shared(shared: InSequence, drawn: Drawn, conformed: Conformed, seed: int) -> Drawn:

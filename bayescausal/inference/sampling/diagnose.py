@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.draws.diagnostics import diagnose as numbers
+from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.names import names_of
 
 if TYPE_CHECKING:
@@ -92,15 +93,20 @@ def diagnose(
     sampled, methods = methods is not None, methods or {}
     exact = [names for names, method in methods.items() if method.startswith("conjugate")]
     independent = {n for names in exact for n in names_of(names)}
-    away = {*structure.deterministics, *independent}
+    forests = forests_in(structure)
+    away = {*structure.deterministics, *independent, *forests}
     if independent:
         away |= {d.name for d in structure.model.deterministics}
     chosen = [name for name in posterior.data_vars if name not in away]
-    if not sampled or not chosen or posterior.sizes["draw"] < 4:
+    if not sampled or not (chosen or forests) or posterior.sizes["draw"] < 4:
         return Diagnostics(0, nan, nan, nan, ())
     stats = groups.get("sample_stats")
+    looked = posterior[chosen]
+    if stats is not None:  # of trees, what they come to at some units
+        held = {f: stats[f"{f}_at"].variable for f in forests if f"{f}_at" in stats}
+        looked = looked.assign(held)
     divergences = int(stats["diverging"].sum()) if stats is not None and "diverging" in stats else 0
-    rhat, bulk, tail, worst = _mixing(posterior[chosen])
+    rhat, bulk, tail, worst = _mixing(looked)
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
     messages = []
     if divergences:
@@ -108,7 +114,7 @@ def diagnose(
             f"{divergences} of {chains * draws} draws diverged: the posterior may have a region "
             "that was not explored. Try target_accept=0.95, or a non-centred parametrisation."
         )
-    mirrored = _switching(posterior[chosen]) if rhat > _RHAT else ()
+    mirrored = _switching(looked) if rhat > _RHAT else ()
     if mirrored:
         messages.append(
             f"The chains agree on {', '.join(mirrored)} but for sign or order: the model is the "

@@ -17,6 +17,8 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.sampling.sample import sample_model
+from bayescausal.model.forests.packed import stacked
+from bayescausal.model.forests.prior import is_forest
 from bayescausal.model.structure.parameters import moved
 from bayescausal.model.structure.rebuild import PY_MODE, close, dim_sizes, open_model
 from bayescausal.types import ModelError
@@ -56,11 +58,12 @@ def prior_draws(observed: Observed, draws: int, seed: int) -> xr.Dataset:
     coords: dict[str, Any] = {"chain": np.arange(1), "draw": np.arange(draws)}
     sizes = dim_sizes(model)
     for name, values in zip(names, zip(*drawn, strict=True) if names else (), strict=True):
-        stacked = np.stack([np.asarray(v) for v in values])[None]
+        together = stacked if is_forest(model[name]) else np.stack
+        held = together([np.asarray(v) for v in values])[None]
         dims = model.named_vars_to_dims.get(name) or tuple(
-            f"{name}_dim_{i}" for i in range(stacked.ndim - 2)
+            f"{name}_dim_{i}" for i in range(held.ndim - 2)
         )
-        arrays[name] = (("chain", "draw", *dims), stacked)
+        arrays[name] = (("chain", "draw", *dims), held)
         for d in dims:
             mine = model.coords.get(d)
             if mine is not None and len(mine) == sizes[d]:

@@ -42,6 +42,7 @@ from bayescausal.model.axes.labels import (
     random_core_ndims,
     random_parameters,
 )
+from bayescausal.model.forests.op import ForestValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -244,6 +245,14 @@ def _blockwise(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     return result
 
 
+def _forest(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
+    """A row of covariates goes through trees by itself: rows stay, columns are read."""
+    x, forest = inputs
+    tracer.consume(x[-1], "a forest")
+    tracer.consume(forest[-1], "a forest")
+    return [(*align([x[:-2], forest[:-1]]), x[-2])]
+
+
 def _join(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     where = int(node.op.axis) % len(inputs[0])
     for axes in inputs:
@@ -355,6 +364,7 @@ def _rules() -> list[tuple[Any, Callable[[Tracer, Apply, list[Axes]], list[Axes]
         (Dot, _dot),
         (Blockwise, _blockwise),
         (Join, _join),
+        (ForestValue, _forest),
         (Reshape, _reshape),
         (SpecifyShape, _pass_first),
         (ARange, _arange),

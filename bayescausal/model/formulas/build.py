@@ -69,7 +69,8 @@ def model_from_formulas(
         unit, ``center(x)``, ``scale(x)``, ``C(x)``, ``bs(x, df=5)``, ``ns(x, df=4)``,
         ``poly(x, 2)``, ``offset(x)``, group effects ``(1 + x | g)`` and ``(x || g)``; curves that
         learn their shape: ``s(x)``, ``s(x, by=g)``, ``s(x, z)``, ``hsgp(x)``, ``mono(x)``,
-        ``hill(x)``, alone or multiplied, ``t * s(x)``.
+        ``hill(x)``, alone or multiplied, ``t * s(x)``; sums of trees: ``bart(x, z, t)``,
+        ``t * bart(x)``, ``bcf(t, by=(x, z))``.
     families : mapping of str to str, optional
         The distribution of each variable, ``"gaussian"`` where none is named: ``student-t``,
         ``bernoulli``, ``binomial(trials=n)``, ``poisson``, ``negative binomial``, ``gamma``,
@@ -204,7 +205,8 @@ class Equation:
             drawn[base] = self._coefficient(base, effects, found, drawn, at_zero, base)
         parts: list[list[Any]] = []
         first = []
-        if intercept and not self.ordinal:
+        constant = any(c.trees and not c.factors for c in self.formula.curves)
+        if intercept and not self.ordinal and not constant:
             first = [self._intercept(at_zero)]
             parts.append(self._split(first[0], 0))
         _in_order([*first, *(drawn[k] for k in range(len(effects)))])

@@ -17,6 +17,7 @@ from pymc.distributions.transforms import _default_transform
 from pymc.model.fgraph import model_named
 from pymc.pytensorf import toposort_replace
 
+from bayescausal.model.forests.prior import as_forest, is_forest
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.structure.rebuild import close, dim_sizes, evaluate, open_model
 from bayescausal.types import ParameterError, closest
@@ -56,6 +57,14 @@ def moved(structure: Structure) -> list[str]:
         if type(own) is not type(family):
             found.append(str(rv.name))
     return found
+
+
+#: Where the value of a forest comes from.
+_FORESTS = (
+    "The value of a forest is a packed row of trees: take one from its prior, "
+    "p = bayescausal.prior(model, data, draws=1).posterior.isel(chain=0, draw=0), or from a fit, "
+    "and pass {name: p[name].values}."
+)
 
 
 def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -108,6 +117,7 @@ def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[st
         raise ParameterError(
             f"No value for {', '.join(map(repr, lost))}.",
             expected=f"A value for each of {', '.join(known)}.",
+            remedy=_FORESTS if any(is_forest(structure.variable(n)) for n in lost) else None,
         )
     sizes = dim_sizes(structure.model)
     return {name: _one(name, params[name], structure, sizes) for name in known}
@@ -152,6 +162,8 @@ def _one(name: str, given: ArrayLike, structure: Structure, sizes: Mapping[str, 
         raise ParameterError(f"{name!r} is {given!r}.", expected="Numbers.") from error
     if not np.isfinite(value).all():
         raise ParameterError(f"{name!r} is not finite.", expected="Finite numbers.")
+    if is_forest(rv):
+        return as_forest(name, value)
     dims = structure.dims.get(name, ())
     if dims:
         shape = tuple(sizes[d] for d in dims)

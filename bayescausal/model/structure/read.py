@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+from bayescausal.model.forests.translate import with_forests
 from bayescausal.model.structure.imputed import whole
 from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.structure import Structure, structural_graph
@@ -77,7 +78,7 @@ def graph_of(
 def whole_model(model: object) -> object:
     """Return a model with the variables that PyMC split for empty cells put together again."""
     model = model_of(model)
-    return whole(model) if isinstance(model, pm.Model) else model
+    return whole(with_forests(model)) if isinstance(model, pm.Model) else model
 
 
 def structure_of(
@@ -105,4 +106,4 @@ def structure_of(
             expected="a pymc.Model.",
             remedy="Pass the model itself: with pm.Model(...) as model: ...",
         )
-    return Reader(model).read(unit_dims, frozenset(named))
+    return Reader(with_forests(model)).read(unit_dims, frozenset(named))

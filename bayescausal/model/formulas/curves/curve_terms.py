@@ -1,8 +1,13 @@
-"""Reading curves in formulas: ``s(x)``, ``s(x, by=g)``, ``s(x, z)``, ``hsgp(x)``, ``mono(x)``.
+"""Reading curves in formulas: ``s(x)``, ``s(x, by=g)``, ``s(x, z)``, ``hsgp(x)``, ``mono(x)``,
+``hill(x)``, and sums of trees, ``bart(x, z)``, ``bcf(t, by=(x, z))``.
 
 A penalised spline is a line and a curve about it, so ``s(x)`` is read as the ordinary term ``x``
 and a curve; ``t:s(x)`` as ``t:x`` and a curve times ``t``; ``s(x, z)`` as ``x + z + x:z`` and
 the products of lines and curves; ``by=g`` as a product with ``g``. The other curves have no line.
+
+A forest has a constant of its own: beside ``t:bart(x)`` there is no ordinary term ``t``, and a
+forest that nothing multiplies takes the place of the intercept. ``bcf(t, by=(x, z))`` is read as a
+prognostic forest of ``x``, ``z`` and the propensity of ``t``, and ``t`` times a forest of effects.
 """
 
 from __future__ import annotations
@@ -21,10 +26,12 @@ if TYPE_CHECKING:
 
     from bayescausal.model.formulas.parse import Formula, TermText
 
-__all__ = ["CURVES", "Curve", "CurveTerm", "split_curves"]
+__all__ = ["CURVES", "TREES", "Curve", "CurveTerm", "split_curves"]
 
 #: The functions of formulas that are curves, and how many arguments each takes at most.
-CURVES = {"s": 2, "hsgp": 3, "mono": 1, "hill": 1}
+CURVES = {"s": 2, "hsgp": 3, "mono": 1, "hill": 1, "bart": 1000, "bcf": 1}
+#: Those that are sums of trees; the last two are the parts of ``bcf``.
+TREES = ("bart", "prognosis", "effect")
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,11 @@ class Curve:
 
     def mark(self, formula: Formula) -> str:
         """Return lines that point at the curve, for messages."""
-        return pointed(formula.text, self.text)
+        return self.mark_in(formula.text)
+
+    def mark_in(self, text: str) -> str:
+        """Return lines that point at the curve in the text of a formula."""
+        return pointed(text, self.text)
 
     def checked(self, known: set[str], formula: Formula) -> Mapping[str, Any]:
         """Return the options; refuse unknown ones."""
@@ -84,6 +95,11 @@ class CurveTerm:
     factors: tuple[str, ...] = ()
     lookup: tuple[bool, ...] = ()
     lines: tuple[str, ...] = ()
+
+    @property
+    def trees(self) -> bool:
+        """Whether it is a sum of trees, alone or multiplied."""
+        return any(curve.kind in TREES for curve in self.curves)
 
     @property
     def label(self) -> str:
@@ -124,6 +140,9 @@ def split_curves(
         if not curves:
             plain.setdefault(frozenset(term.factors), term)
             continue
+        if any(curve.kind == "bcf" for curve in curves):
+            curved |= dict.fromkeys(_causal_forest(curves, others, text))
+            continue
         margins = [m for c in curves for m in _margins(c)]
         surface = any(len(c.arguments) > 1 and c.kind == "s" for c in curves)
         for bent in product((False, True), repeat=len(margins)):
@@ -145,6 +164,9 @@ def split_curves(
                 used = [a for a, k in zip(lines, kept, strict=True) if k]
                 if used:
                     add_plain(others | {_plain(a): _is_name(a) for a in used}, term)
+    for found in curved:
+        if found.trees:  # which have a constant of their own
+            plain.pop(frozenset(found.factors), None)
     ordered = sorted(plain.values(), key=lambda term: len(term.factors))
     return tuple(ordered), tuple(curved)
 
@@ -164,6 +186,31 @@ def _is_name(argument: str) -> bool:
     return argument.strip("`").isidentifier() or argument.startswith("`")
 
 
+def _causal_forest(
+    curves: list[Curve], others: Mapping[str, bool], text: str
+) -> tuple[CurveTerm, CurveTerm]:
+    """Read ``bcf(t, by=(x, z))`` as its two forests."""
+    curve = curves[0]
+    options = dict(curve.options)
+    by = options.pop("by", ())
+    given = (by,) if isinstance(by, str) else by
+    treatment = curve.arguments[0].strip("`")
+    wrong = not _is_name(curve.arguments[0]) or not isinstance(given, tuple) or not given
+    if wrong or others or len(curves) > 1 or treatment in given:
+        raise FormulaError(
+            f"{curve.text!r} cannot be read.{curve.mark_in(text)}",
+            expected="a treatment, and the covariates that its effect may vary with and that it "
+            "is adjusted for, by themselves: bcf(t, by=(x, z)).",
+        )
+    names = tuple(n if n.isidentifier() else f"`{n}`" for n in given)
+    effect = {k.removesuffix("_effect"): v for k, v in options.items() if k.endswith("_effect")}
+    prognosis = {k: v for k, v in options.items() if not k.endswith("_effect")}
+    return (
+        CurveTerm((Curve("prognosis", names, {**prognosis, "of": treatment}, curve.text),)),
+        CurveTerm((Curve("effect", names, effect, curve.text),), (treatment,), (True,)),
+    )
+
+
 def _curve(factor: str, text: str) -> tuple[Curve, dict[str, bool]]:
     """Read one curve, and what ``by=`` multiplies it with."""
     kind, arguments, options, quoted = call_of(factor, text)
@@ -176,5 +223,11 @@ def _curve(factor: str, text: str) -> tuple[Curve, dict[str, bool]]:
             expected=f"{kind}() of {several}, with options by name: {kind}(x, by=g).",
         )
     held = dict(options)
-    by = held.pop("by", None)
+    by = () if kind == "bcf" else held.pop("by", None)
+    if isinstance(by, tuple) and kind != "bcf":
+        raise FormulaError(
+            f"{factor!r} has several variables in by=.{pointed(text, factor)}",
+            expected=f"one: {kind}(x, by=g).",
+        )
+    by = by or None
     return Curve(kind, tuple(texts), held, factor), {} if by is None else {str(by): True}

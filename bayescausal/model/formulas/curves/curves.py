@@ -50,6 +50,7 @@ from bayescausal.model.formulas.columns import Categories
 from bayescausal.model.formulas.curves.penalised import add_penalised
 from bayescausal.model.formulas.curves.processes import add_process
 from bayescausal.model.formulas.curves.shapes import add_hill, add_monotone
+from bayescausal.model.formulas.curves.trees import add_trees
 from bayescausal.model.formulas.terms import factor_of
 from bayescausal.model.formulas.tokens import pointed
 from bayescausal.model.formulas.values import Value
@@ -87,6 +88,8 @@ def add_curve(equation: Equation, term: CurveTerm) -> list[Any]:
                 f"{pointed(equation.formula.text, text)}",
                 remedy=f"Write the surface: s(x, z) instead of {text} : {term.curves[0].label}.",
             )
+    if term.trees:
+        return [add_trees(equation, term, numbers, vectors)]
     kinds = {curve.kind for curve in term.curves}
     kind = kinds.pop() if len(kinds) == 1 else "several kinds of curve"
     if kind == "s":

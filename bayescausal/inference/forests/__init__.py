@@ -1,0 +1,1 @@
+"""Drawing forests, and keeping each with the draw that it belongs to."""

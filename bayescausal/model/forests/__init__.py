@@ -1,0 +1,1 @@
+"""Sums of trees as equations: a forest is a parameter, its value at the parents an expression."""

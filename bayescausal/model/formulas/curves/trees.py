@@ -1,0 +1,224 @@
+r"""Sums of trees in formulas: ``bart(x, z, t)``, ``t * bart(x)``, ``bcf(t, by=(x, z))``.
+
+``bart(x, z)`` is a sum of trees that split on its arguments, of categories on each of their levels
+[1]_. Its prior has the standard deviation of the response (1.5 on a scale of log-odds or logs)
+about the response's mean, so the equation has no other intercept.
+
+``bcf(t, by=(x, z))`` is a Bayesian causal forest [2]_,
+
+.. math:: \mu(x, z, \hat e(x, z)) + \tau(x, z)\, t,
+
+with two forests. That of effects has fewer and shallower trees: it is drawn to a constant. The
+other one may split on the propensity :math:`\hat e`, and has to: where the treatment goes to those
+whose outcome would be high anyway, a forest without it is drawn to smooth away what the treatment
+follows, and the effect takes that up (regularisation-induced confounding). :math:`\hat e` is the
+expectation of `t` in a regression on the covariates and their squares, logistic if `t` is 0 or 1,
+estimated once, when the model is built, and a function of the covariates in every world.
+
+It fails where the effect goes beyond the data: a forest is flat there, whatever is true.
+
+References
+----------
+.. [1] H. A. Chipman, E. I. George and R. E. McCulloch, BART: Bayesian additive regression trees,
+   *Annals of Applied Statistics* 4(1), 2010.
+.. [2] P. R. Hahn, J. S. Murray and C. M. Carvalho, Bayesian regression tree models for causal
+   inference: regularization, confounding, and heterogeneous effects, *Bayesian Analysis* 15(3),
+   2020.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from scipy.special import expit, logit, ndtri
+
+from bayescausal.model.forests.op import forest_value
+from bayescausal.model.forests.prior import Forest, Shape, cuts_of
+from bayescausal.model.formulas.columns import Categories
+from bayescausal.model.formulas.curves.weights import argument_of, seen_of, size_of
+from bayescausal.model.formulas.priors import digits
+from bayescausal.model.formulas.terms import factor_of, product_of, safe
+from bayescausal.model.formulas.variables import UNIT
+from bayescausal.types import FormulaError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.annotations import Array
+    from bayescausal.model.formulas.build import Equation
+    from bayescausal.model.formulas.curves.curve_terms import Curve, CurveTerm
+    from bayescausal.model.formulas.terms import Vector
+    from bayescausal.model.formulas.values import Value
+
+__all__ = ["add_trees"]
+
+#: Trees, and how their nodes split, by default: of a forest, and of one of effects.
+DEFAULTS: dict[str, dict[str, float]] = {
+    "bart": {"m": 50, "alpha": 0.95, "beta": 2.0},
+    "prognosis": {"m": 100, "alpha": 0.95, "beta": 2.0},
+    "effect": {"m": 50, "alpha": 0.25, "beta": 3.0},
+}
+
+
+def add_trees(
+    equation: Equation, term: CurveTerm, numbers: list[Value], vectors: list[Vector]
+) -> TensorVariable:
+    """Add a forest, times numbers, and return its value for each unit."""
+    curve = term.curves[0]
+    if len(term.curves) > 1 or vectors or equation.contrasts:
+        what = term.curves[1].label if term.curves[1:] else "several contrasts of a softmax"
+        raise FormulaError(
+            f"{curve.label!r} is multiplied by {vectors[0].label if vectors else what}."
+            f"{curve.mark(equation.formula)}",
+            expected="a number.",
+            remedy="Put the other variable among its arguments: bart(x, g).",
+        )
+    columns, seen = _covariates(equation, curve)
+    if curve.kind == "prognosis":
+        symbolic, numeric = _propensity(equation, curve, columns, seen)
+        columns.append(symbolic)
+        seen = np.column_stack([seen, numeric])
+    number = product_of(numbers)
+    shape = _shape(equation, curve, number, cuts=cuts_of(seen))
+    name = f"f_{equation.name}_{safe(term.label)}"
+    for label in (name, f"{name}_forest"):
+        equation.priors.claim(label, f"the forest {curve.label!r}")
+    forest = Forest(f"{name}_forest", shape)
+    value = pm.Deterministic(name, forest_value(pt.stack(columns, axis=1), forest), dims=UNIT)
+    return value if number is None else value * number.symbolic
+
+
+def _shape(
+    equation: Equation, curve: Curve, number: Value | None, cuts: tuple[Array, ...]
+) -> Shape:
+    """Return the prior of a forest from its options and the scale of the response."""
+    names = {"m", "alpha", "beta", "spread"}
+    options: Mapping[str, Any] = {k: v for k, v in curve.options.items() if k != "of"}
+    if odd := [o for o in options if o not in names]:
+        raise FormulaError(
+            f"{curve.text!r} takes no option {odd[0]!r}.{curve.mark(equation.formula)}",
+            expected=f"{', '.join(sorted(names))}, and with _effect those of the effects' forest "
+            "in bcf().",
+        )
+    scale = equation.scale
+    default = scale.sd if equation.choice.link == "identity" else 1.5 * scale.sd
+    held = {
+        **DEFAULTS[curve.kind],
+        "spread": digits(default / size_of(number)),
+        **options,
+    }
+    for key, value in held.items():
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+        if not fits or (key == "m" and value != int(value)) or (key == "alpha" and value >= 1):
+            raise FormulaError(
+                f"{key}={value!r} in {curve.text!r}.{curve.mark(equation.formula)}",
+                expected="a whole number of trees m, alpha between 0 and 1, beta and spread above "
+                "0.",
+            )
+    return Shape(
+        trees=int(held["m"]),
+        alpha=float(held["alpha"]),
+        beta=float(held["beta"]),
+        constant=0.0 if number is not None else _middle(equation),
+        spread=float(held["spread"]),
+        cuts=cuts,
+    )
+
+
+def _middle(equation: Equation) -> float:
+    """Return the mean of the response on the scale of the predictor."""
+    link, numeric = equation.choice.link, equation.column.numeric
+    if link in ("logit", "probit") and numeric is not None and not equation.ordinal:
+        seen = numeric[np.isfinite(numeric)]
+        trials = equation.choice.trials
+        top = trials if isinstance(trials, int) else max(1.0, float(seen.max(initial=1.0)))
+        share = float(np.clip(seen.mean() / top, 0.01, 0.99)) if seen.size else 0.5
+        return float(digits(logit(share) if link == "logit" else ndtri(share)))
+    return 0.0 if equation.ordinal else float(digits(equation.scale.mean))
+
+
+def _covariates(equation: Equation, curve: Curve) -> tuple[list[Any], Array]:
+    """Return the columns that a forest splits on, as expressions and as numbers."""
+    columns: list[Any] = []
+    seen: list[Array] = []
+    for k, text in enumerate(curve.arguments):
+        name = text.strip("`")
+        column = equation.scope.columns.get(name)
+        if column is not None and column.levels is not None:
+            found = factor_of(name, True, equation.formula, equation.scope)
+            assert isinstance(found, Categories)
+            full = Categories(
+                found.label, found.levels, found.value, found.keys, len(found.levels) > 2
+            )
+            numbers = full.numbers()
+            if numbers is None:
+                raise _without_data(equation, curve)
+            columns += full.columns()
+            seen += list(numbers.T)
+            continue
+        value = argument_of(equation, curve, k)
+        seen_of(value, curve, equation)
+        columns.append(pt.cast(value.symbolic, "float64"))
+        seen.append(np.asarray(value.numeric, dtype=float))
+    return columns, np.column_stack(seen)
+
+
+def _without_data(equation: Equation, curve: Curve) -> FormulaError:
+    return FormulaError(
+        f"{curve.label!r} takes its thresholds from data, and there are none for it."
+        f"{curve.mark(equation.formula)}",
+        remedy="Pass data= with the column.",
+    )
+
+
+def _propensity(
+    equation: Equation, curve: Curve, columns: list[Any], seen: Array
+) -> tuple[Any, Array]:
+    """Return the expected treatment given the covariates, as an expression and as numbers.
+
+    A regression on the covariates and, of those with more than two values, their squares; logistic
+    where the treatment is 0 or 1. Standardised coefficients have Normal(0, 2.5) priors.
+    """
+    name = curve.options["of"]
+    column = equation.scope.columns[name]
+    if column.numeric is None or (column.levels is not None and len(column.levels) > 2):
+        raise FormulaError(
+            f"{name!r} in {curve.text!r} is no treatment of one number."
+            f"{curve.mark(equation.formula)}",
+            expected="a treatment that is 0 or 1, or a dose, with a column in data=.",
+        )
+    t = np.asarray(column.numeric, dtype=float)
+    whole = np.isfinite(t) & np.isfinite(seen).all(axis=1)
+    middle, spread = seen[whole].mean(axis=0), seen[whole].std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    bent = np.array([len(np.unique(v[whole])) > 2 for v in seen.T])
+    z = (seen - middle) / spread
+    design = np.column_stack([np.ones(len(z)), z, z[:, bent] ** 2])
+    binary = bool(np.isin(t[whole], (0, 1)).all())
+    b = _regression(design[whole], t[whole], binary)
+    b = np.asarray([float(f"{v:.6g}") for v in b])
+    away = [(c - m) / s for c, m, s in zip(columns, middle, spread, strict=True)]
+    squares = [a**2 for a, square in zip(away, bent, strict=True) if square]
+    eta = sum((w * a for w, a in zip(b[1:], [*away, *squares], strict=True)), start=b[0])
+    values = design @ b
+    return (pt.sigmoid(eta), expit(values)) if binary else (eta, values)
+
+
+def _regression(x: Array, y: Array, logistic: bool) -> Array:
+    """Return the mode of a regression, linear or logistic, by Newton's steps."""
+    ridge = np.full(x.shape[1], 1 / 2.5**2)
+    ridge[0] = 1e-6
+    b = np.zeros(x.shape[1])
+    for _ in range(50 if logistic else 1):
+        mean = expit(x @ b) if logistic else x @ b
+        weight = mean * (1 - mean) if logistic else np.ones(len(y))
+        step = np.linalg.solve((x.T * weight) @ x + np.diag(ridge), x.T @ (y - mean) - ridge * b)
+        b = b + step
+        if np.abs(step).max() < 1e-10:
+            break
+    return b

@@ -68,7 +68,7 @@ RUN = [
 
 
 #: Pages whose code takes more than ten seconds.
-SLOW = ("triangulate", "survival")
+SLOW = ("triangulate", "survival", "which_estimand", "regimes", "transport", "write_up")
 
 
 def test_the_pages_that_teach_have_code():
@@ -77,12 +77,7 @@ def test_the_pages_that_teach_have_code():
 
 @pytest.mark.parametrize(
     "path",
-    [
-        pytest.param(
-            p, marks=[pytest.mark.slow] * (p.stem in ("triangulate", "survival")), id=p.stem
-        )
-        for p in RUN
-    ],
+    [pytest.param(p, marks=[pytest.mark.slow] * (p.stem in SLOW), id=p.stem) for p in RUN],
 )
 def test_code_prints_what_stands_below_it(path, tmp_path, monkeypatch):
     """Figures come from exact posteriors or fixed seeds: only rounding moves the last digit."""

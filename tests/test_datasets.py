@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
+import tomllib
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import bayescausal as bc
 from bayescausal import datasets
 from bayescausal.model.structure.read import graph_of
 
@@ -117,3 +123,85 @@ def test_the_controls_of_the_job_training():
     with pytest.raises(ValueError, match="Did you mean 'survey'"):
         datasets.job_training("surveys")
     assert [len(datasets.job_training(c)) for c in ("survey", "experiment")] == [614, 445]
+
+
+# --------------------------------------------------------------------- published tables
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+FOLDER = Path(datasets.__file__).parent / "files"
+NAMES = sorted(tomllib.loads((FOLDER / "catalogue.toml").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_is_described(name):
+    table, said = datasets.load(name), datasets.describe(name)
+    assert isinstance(table, pd.DataFrame)
+    assert len(table) == said.rows == datasets.describe().loc[name, "rows"]
+    assert set(table) == set(said.columns.index)
+    for text in (said.title, said.question, said.source, said.taken_from, *said.columns):
+        assert text
+    page = repr(said)
+    assert said.source in page
+    assert all(column in page for column in table)
+    assert "<table" in said._repr_html_()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_equals_the_shared_one(name):
+    found = [path for path in (SHARED / f"{name}.csv", SHARED / f"{name}.csv.gz") if path.exists()]
+    if not found:
+        pytest.skip("the shared data are absent")
+    pd.testing.assert_frame_equal(datasets.load(name), pd.read_csv(found[0]))
+
+
+def test_each_reader_has_a_table_of_its_own():
+    mine = datasets.load("snow")
+    mine.loc[0, "deathrate"] = -1
+    assert datasets.load("snow").loc[0, "deathrate"] == 134.9
+
+
+@pytest.mark.parametrize("ask", [datasets.load, datasets.describe])
+def test_unknown_tables_are_refused_with_the_closest(ask):
+    with pytest.raises(bc.BayesCausalError, match=r"no table 'nhef'.*Did you mean 'nhefs'"):
+        ask("nhef")
+    with pytest.raises(bc.BayesCausalError, match=r"no table \['nhefs'\]"):
+        ask(["nhefs"])
+
+
+def test_published_numbers_come_out_of_the_tables():
+    trial = datasets.load("nsw_dw").groupby("treat")["re78"].mean()
+    assert trial[1] - trial[0] == pytest.approx(1794.3424, abs=1e-3)  # Dehejia and Wahba
+    gain = datasets.load("nhefs").groupby("qsmk")["wt82_71"].mean()
+    assert gain[1] - gain[0] == pytest.approx(2.54, abs=0.01)  # What If, chapter 12
+    got = datasets.load("thornton_hiv").groupby("any")["got"].mean()
+    assert got[1] - got[0] == pytest.approx(0.450552, abs=1e-5)  # Thornton
+    water = datasets.load("snow").pivot(index="year", columns="supplier", values="deathrate")
+    change = water.loc[1854] - water.loc[1849]
+    assert change["Lambeth + Others"] - change["Non-Lambeth Only"] == pytest.approx(-56.9)
+
+
+def test_tables_are_small_have_a_licence_and_go_into_the_wheel():
+    sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir()}
+    assert max(sizes.values()) < 300_000
+    assert sum(sizes.values()) < 900_000
+    licences = (FOLDER / "LICENCES.txt").read_text(encoding="utf-8").casefold()
+    for name in NAMES:
+        assert re.search(rf"\b{name}\b", licences)
+        assert datasets.describe(name).licence.casefold().partition("-")[0] in licences
+    root = FOLDER.parents[2]
+    ignored = (root / ".gitignore").read_text(encoding="utf-8").split()
+    assert not [n for n in sizes for pattern in ignored if fnmatch.fnmatch(n, pattern)]
+    build = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
+    wheel, sdist = build["build"]["targets"]["wheel"], build["build"]["targets"]["sdist"]
+    assert wheel["packages"] == ["bayescausal"]
+    assert not wheel.get("exclude", [])
+    assert not [p for p in sdist.get("exclude", []) if p.startswith(("/bayescausal", "*"))]
+
+
+def test_the_page_of_the_tables_names_them_all():
+    page = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    for name, said in datasets.describe().iterrows():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
+        assert f"{said['rows']:,}" in row
+        assert said["licence"] in row
+        assert said["taken_from"] in row

@@ -69,7 +69,7 @@ RUN = [
 
 
 #: Pages whose code takes more than ten seconds.
-SLOW = ("triangulate", "survival")
+SLOW = ("triangulate", "survival", "which_estimand", "regimes", "transport", "write_up")
 
 
 def test_the_pages_that_teach_have_code():

@@ -7,8 +7,8 @@ Wahba [2]_ chose the sample used here. The trained are 185 men; the experiment's
 1,794 dollars less in 1978 than they did, which is the benchmark. The 429 of the survey (PSID) are
 older, richer, more often married and white, and earned 635 more.
 
-The rows are those of R's MatchIt (the trained and the survey) and of causaldata (MIT), as shipped
-by CausalPy (Apache-2.0).
+The rows are those of the tables ``"lalonde"`` and ``"nsw_dw"`` of :func:`load`, which names their
+sources and licences.
 
 References
 ----------
@@ -21,11 +21,13 @@ References
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from bayescausal.datasets.shipped import load
 from bayescausal.types import DataError, closest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["job_training"]
 
@@ -72,6 +74,9 @@ def job_training(controls: str = "survey") -> pd.DataFrame:
             expected=f"one of {', '.join(CONTROLS)}.",
             names=closest(str(controls), CONTROLS)[:1],
         )
-    table = pd.read_csv(Path(__file__).with_suffix(".csv"))
-    kept = table[table["group"].isin(["trained", controls])]
-    return kept.drop(columns="group").reset_index(drop=True)
+    if controls == "survey":
+        return load("lalonde").drop(columns=["rownames", "hispan", "white"])
+    table = load("nsw_dw").rename(columns={"marr": "married"})
+    race = table["black"].map({1: "black"}).fillna(table["hisp"].map({1: "hispan"}))
+    table.insert(3, "race", race.fillna("white"))
+    return table.drop(columns=["black", "hisp"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -62,6 +63,14 @@ def page(fit, tmp_path_factory):
     ]
     ropes = [(-0.1, 0.1), None, None]
     return bc.report(fit, questions, path, checks=["implications", check], rope=ropes, truth=TRUTH)
+
+
+def test_long_names_leave_room_for_the_picture(fit):
+    """Where no room is left for the axes, matplotlib warns, and a warning is an error here."""
+    effects = bc.estimate(fit, [bc.ATE("dilution", "coating", treated=v) for v in (1, 2)])
+    long = "restricted mean of a time with a long name, one arm against another"
+    named = [replace(e, name=f"{long} ({k})") for k, e in enumerate(effects)]
+    assert bc.report(fit, named, checks=False).html.count(long) >= 2
 
 
 def bare_axes(ax):

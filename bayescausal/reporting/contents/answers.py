@@ -41,7 +41,8 @@ def answers(material: Material) -> Section:
     single = [e for e in material.effects if not e.dims]
     if len(single) > 1 and len({e.null for e in single}) == 1:
         height = 1.1 + 0.4 * len(single)
-        shown = draw(lambda ax: plot_forest(single, ax=ax), height=height)
+        width = 5.4 + 0.07 * max(0, max(len(e.label) for e in single) - 30)  # room for long names
+        shown = draw(lambda ax: plot_forest(single, ax=ax), width=width, height=height)
         alt = "; ".join(repr(e) for e in single)
         blocks += (Picture(shown, f"All effects that are one number. {alt}."),)
     return Section("Answers", blocks, tuple(parts))

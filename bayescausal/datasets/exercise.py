@@ -1,49 +1,143 @@
 """The record of an exercise: a task, data with a hidden truth, and a check of the answer.
 
-A student reads the task and the graph, simulates data, writes a model, fits it, estimates, and
-hands the effect in. The check compares its posterior with the truth and with the numbers that known
-mistakes lead to, all exact:
+A student reads the task and the graph, takes data, writes a model, fits it, estimates, and hands
+the effect in. The check compares its posterior with the truth and with the numbers that known
+mistakes lead to:
 
 * *right*: the truth is within 3 posterior sds, no mistake is;
 * *wrong*: the truth is not. If a mistake's number is, it is named, with the reason;
 * *undecided*: both are, so the data cannot tell: take more units.
 
-A posterior that is right lies within 3 sds of the truth in all but about 0.3 % of data sets.
+A posterior that is right lies within 3 sds of the truth in all but about 0.3 % of data sets. Where
+a number was itself simulated, its standard error is added to the sd of the answer.
+
+The numbers are held by a *key*: :class:`Known`, or one that was read from a file and finds a number
+only where it is handed in (:mod:`bayescausal.datasets.sealed`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from bayescausal.datasets.marking import hand_in, mark_folder, seed_of, write_tables
+from bayescausal.datasets.sealed import cells, written
 from bayescausal.draws.check import Check
 from bayescausal.effects.effect import Effect
-from bayescausal.types import DataError, EstimandError
+from bayescausal.effects.words.as_code import as_code
+from bayescausal.types import BayesCausalError, DataError, EstimandError
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
     import networkx as nx
     import pymc as pm
 
-    from bayescausal.datasets.exercise_worlds import LinearWorld, TableWorld
     from bayescausal.effects.estimands.estimand import Estimand
 
-__all__ = ["Exercise", "Mistake", "Solution", "made"]
+__all__ = ["Exercise", "Key", "Known", "Mistake", "Solution", "World", "WrongAnswer", "made"]
 
 #: Posterior sds within which a number fits an answer.
 FITS = 3.0
 
 
+class WrongAnswer(BayesCausalError, AssertionError):
+    """An answer that is not right, from ``check(answer, strict=True)``."""
+
+
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong analysis, the number it leads to, and why it is wrong."""
+    """A wrong analysis, the number it leads to, why it is wrong, and the number's own error."""
 
     name: str
     value: float
     why: str
+    error: float = 0.0
+
+    def distance(self, mean: float, sd: float) -> float:
+        """Return how many sds an answer is away from the number."""
+        return abs(mean - self.value) / math.hypot(sd, self.error)
+
+
+class World(Protocol):
+    """Where data come from."""
+
+    def simulate(self, units: int, seed: int) -> pd.DataFrame:
+        """Return a table of units, all variables in it."""
+
+    def model(self, variables: Sequence[str]) -> pm.Model:
+        """Return a model that finds the truth."""
+
+    def recipe(self) -> dict[str, Any]:
+        """Return what a file must hold to make the data again."""
+
+
+class Key(Protocol):
+    """What an answer is compared with."""
+
+    @property
+    def resolution(self) -> float:
+        """How far apart the numbers are that an answer has to tell apart."""
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether there are mistakes to compare with."""
+
+    def near(self, mean: float, sd: float) -> tuple[bool, list[Mistake]] | None:
+        """Say whether the truth fits, and which mistakes do; None if the answer is too wide."""
+
+    def solution(self) -> tuple[float, tuple[Mistake, ...], str]:
+        """Return the truth, the mistakes, and how it is done right."""
+
+    def recipe(self) -> dict[str, Any]:
+        """Return what a file must hold, the truth first among the numbers."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The numbers themselves; `spread` is the outcome's scale, for exercises without mistakes."""
+
+    truth: Mistake
+    mistakes: tuple[Mistake, ...]
+    how: str
+    spread: float = 1.0
+
+    @property
+    def resolution(self) -> float:
+        """A power of two at or below the smallest distance to a mistake, which it does not tell."""
+        gaps = [abs(m.value - self.truth.value) for m in self.mistakes]
+        gap = min(gaps, default=abs(self.truth.value) or self.spread)
+        return 2.0 ** math.floor(math.log2(gap))
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether there are mistakes."""
+        return bool(self.mistakes)
+
+    def near(self, mean: float, sd: float) -> tuple[bool, list[Mistake]] | None:
+        """Compare an answer with all numbers."""
+        slack = max(m.error for m in (self.truth, *self.mistakes))
+        if cells(mean, FITS * math.hypot(sd, slack), self.resolution) is None:
+            return None
+        near = [m for m in self.mistakes if m.distance(mean, sd) <= FITS]
+        near.sort(key=lambda m: m.distance(mean, sd))
+        return self.truth.distance(mean, sd) <= FITS, near
+
+    def solution(self) -> tuple[float, tuple[Mistake, ...], str]:
+        """Return what is known."""
+        return self.truth.value, self.mistakes, self.how
+
+    def recipe(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        numbers = [asdict(each) for each in (replace(self.truth, name=""), *self.mistakes)]
+        return {"numbers": numbers, "how": self.how, "spread": self.spread}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,19 +196,19 @@ class Exercise:
     question: Estimand
     observed: tuple[str, ...]
     graph: nx.DiGraph
-    _world: LinearWorld | TableWorld = field(init=False)
-    _truth: float = field(init=False)
-    _mistakes: tuple[Mistake, ...] = field(init=False)
-    _how: str = field(init=False)
+    units: int = 1000
+    _world: World = field(init=False)
+    _key: Key = field(init=False)
     _variables: tuple[str, ...] = field(init=False)
+    _origin: int = field(init=False)
 
-    def simulate(self, units: int = 1000, seed: int = 0) -> pd.DataFrame:
+    def simulate(self, units: int | None = None, seed: int = 0) -> pd.DataFrame:
         """Return data of the exercise: only what can be observed.
 
         Parameters
         ----------
-        units : int
-            Rows.
+        units : int, optional
+            Rows. Default: as many as the exercise has.
         seed : int
             Same seed, same data.
 
@@ -122,19 +216,65 @@ class Exercise:
         -------
         DataFrame
         """
+        units = self.units if units is None else units
         for label, value, least in (("units", units, 1), ("seed", seed, 0)):
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
             if not whole or value < least:
                 raise DataError(f"{label}={value!r}.", expected=f"an integer from {least}.")
         return self._world.simulate(int(units), int(seed))[list(self.observed)]
 
-    def check(self, effect: Effect | float) -> Check:
+    def data(self, student: str, units: int | None = None) -> pd.DataFrame:
+        """Return the data set of a student: the same name gives the same data.
+
+        Parameters
+        ----------
+        student : str
+            A name or number that no other student has. Case and outer blanks do not matter.
+        units : int, optional
+            Rows. Default: as many as the exercise has.
+
+        Returns
+        -------
+        DataFrame
+
+        Examples
+        --------
+        >>> import bayescausal as bc
+        >>> fork = bc.exercise("fork")
+        >>> fork.data("Ada").equals(fork.data(" ada")), fork.data("Ada").equals(fork.data("Bo"))
+        (True, False)
+        """
+        return self.simulate(units, seed_of(student, self._origin))
+
+    def hand_out(
+        self, students: Iterable[str], folder: str | os.PathLike[str], units: int | None = None
+    ) -> list[Path]:
+        """Write the data set of each student to a file of the folder, ``<student>.csv``.
+
+        Parameters
+        ----------
+        students : iterable of str
+            The names. No two may be the same but for case and blanks.
+        folder : path
+            Made if it is not there.
+        units : int, optional
+            Rows. Default: as many as the exercise has.
+
+        Returns
+        -------
+        list of Path
+        """
+        return write_tables(students, folder, lambda student: self.data(student, units))
+
+    def check(self, answer: Effect | float, *, strict: bool = False) -> Check:
         """Say whether an answer is right, and why not if it is wrong.
 
         Parameters
         ----------
-        effect : Effect or float
+        answer : Effect or float
             The answer, of one number; best an Effect, whose posterior says how sure it is.
+        strict : bool, default False
+            Raise an error where the answer is not right, as an autograder needs it.
 
         Returns
         -------
@@ -146,16 +286,27 @@ class Exercise:
         ------
         EstimandError
             If the answer is to another question, or is not one number.
+        WrongAnswer
+            With ``strict=True``, if the answer is wrong or too wide; an ``AssertionError``.
         """
-        mean, sd, ends = self._read(effect)
-        away = {m: abs(mean - m.value) / sd for m in self._mistakes}
-        near = sorted((m for m in away if away[m] <= FITS), key=away.__getitem__)
-        fits = abs(mean - self._truth) / sd <= FITS
+        found = self._judge(*self._read(answer))
+        if strict and not found:
+            raise WrongAnswer(found.sentence())
+        return found
+
+    def _judge(self, mean: float, sd: float, ends: tuple[float, float]) -> Check:
+        """Compare an answer with the truth and with the mistakes."""
+        found = self._key.near(mean, sd)
+        fits, near = (True, []) if found is None else found
+        wide = found is None or (not self._key.can_tell and sd * FITS > self._key.resolution)
         table = pd.DataFrame(
             {"mean": [mean], "sd": [sd], "lower": [ends[0]], "upper": [ends[1]]},
             index=[self.question.label()],
         )
-        if fits and not near:
+        if fits and wide:
+            verdict, finding = "undecided", "The answer is too wide: nearly any number fits it."
+            meaning = "Simulate more units and ask again."
+        elif fits and not near:
             verdict, finding = "pass", "Right: the truth lies where the answer says."
             meaning = "The known mistakes of this exercise would have given another number."
         elif fits:
@@ -175,7 +326,122 @@ class Exercise:
                 "It is none of the mistakes known here. Look at the model (its arrows, its "
                 "equations, what is latent) and at the question that was asked."
             )
-        return Check(f"exercise {self.name}", verdict, finding, meaning, table)
+        values = {"mistake": near[0].name if near and not fits else ""}
+        return Check(f"exercise {self.name}", verdict, finding, meaning, table, values=values)
+
+    def hand_in(
+        self, answer: Effect | float, student: str, folder: str | os.PathLike[str] = "."
+    ) -> Path:
+        """Write an answer to a file that :meth:`mark` reads.
+
+        Parameters
+        ----------
+        answer : Effect or float
+            To the question of the exercise.
+        student : str
+            Whose answer it is.
+        folder : path
+            Where the file goes, ``<student>.json``. Made if it is not there.
+
+        Returns
+        -------
+        Path
+        """
+        mean, sd, _ = self._read(answer)
+        sure = isinstance(answer, Effect) and float(answer.sd()) > 0
+        return hand_in(
+            self.name, self.question.label(), student, folder, mean, sd if sure else None
+        )
+
+    def mark(self, folder: str | os.PathLike[str]) -> pd.DataFrame:
+        """Mark the answers in a folder.
+
+        Files that :meth:`hand_in` wrote (``.json``), an effect's ``to_dict()`` as JSON, a number in
+        a ``.txt`` file, and tables (``.csv``) with the columns ``student`` and ``answer``, and
+        ``sd`` if there is one. Files with other endings are left alone. Nothing in a file is run.
+
+        Parameters
+        ----------
+        folder : path
+            With the answers.
+
+        Returns
+        -------
+        DataFrame
+            One row for each answer, by student: ``answer``, ``sd``, ``verdict`` (right, wrong,
+            undecided, unreadable), ``mistake``, ``points`` (1 or 0), ``comment`` and ``file``.
+
+        Raises
+        ------
+        DataError
+            If there is no such folder, or no answer in it.
+
+        Examples
+        --------
+        >>> import tempfile, bayescausal as bc
+        >>> fork = bc.exercise("fork")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = fork.hand_in(0.5, "Ada", folder)
+        ...     fork.mark(folder)["verdict"].to_dict()
+        {'Ada': 'right'}
+        """
+        return mark_folder(folder, self.name, self.question.label(), self._number)
+
+    def _number(self, mean: float, sd: float | None) -> Check:
+        """Judge an answer that was read from a file."""
+        if sd is None:
+            return self.check(mean)
+        return self._judge(mean, sd, (mean - 1.88 * sd, mean + 1.88 * sd))
+
+    def save(self, path: str | os.PathLike[str], *, password: str | None = None) -> Path:
+        """Write the exercise to a file that students can be given: the truth is not read off it.
+
+        Without a password the numbers are encoded, not secret: a student who opens the file does
+        not see them, one who writes code to decode it can. With one, the model that makes the data
+        is encrypted, so that data sets are handed out by :meth:`hand_out`; answers are still
+        checked, against hashes that only trying all numbers reveals.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.json``.
+        password : str, optional
+            Needed again for data, for :meth:`reveal` and nothing else.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        DataError
+            If the exercise cannot be written.
+        """
+        target = Path(path)
+        if target.suffix.lower() != ".json" or not target.resolve().parent.is_dir():
+            raise DataError(f"{str(target)!r}.", expected="a .json file in a folder that exists.")
+        question = as_code(self.question)
+        if question is None:
+            raise DataError(
+                f"The question {self.question!r} cannot be written to a file.",
+                expected="one of names, numbers and labels.",
+            )
+        if password is not None and not password:
+            raise DataError("password=''.", expected="a password, or None for no password.")
+        shown = {
+            "name": self.name,
+            "task": self.text,
+            "question": question,
+            "observed": list(self.observed),
+            "variables": list(self.graph),
+            "arrows": list(self.graph.edges),
+            "units": self.units,
+            "seed": self._origin,
+        }
+        hidden = {**self._world.recipe(), **self._key.recipe()}
+        text = written(shown, hidden, self._key.resolution, password)
+        target.write_text(text, encoding="utf-8")
+        return target
 
     def reveal(self) -> Solution:
         """Return what is hidden: the truth, the mistakes, and how to do it right.
@@ -183,13 +449,19 @@ class Exercise:
         Returns
         -------
         Solution
+
+        Raises
+        ------
+        DataError
+            If the exercise was read from a file without the teacher's password.
         """
+        truth, wrong, how = self._key.solution()
         mistakes = pd.DataFrame(
-            {"value": [m.value for m in self._mistakes], "why": [m.why for m in self._mistakes]},
-            index=[m.name for m in self._mistakes],
+            {"value": [m.value for m in wrong], "why": [m.why for m in wrong]},
+            index=[m.name for m in wrong],
         )
         model = self._world.model(self._variables)
-        return Solution(truth=self._truth, mistakes=mistakes, how=self._how, model=model)
+        return Solution(truth=truth, mistakes=mistakes, how=how, model=model)
 
     def _read(self, effect: Any) -> tuple[float, float, tuple[float, float]]:
         """Return mean, sd and interval of an answer."""
@@ -203,8 +475,7 @@ class Exercise:
                     f"Found {effect!r} where an answer is needed.",
                     expected="an Effect, from estimate; or a number.",
                 )
-            gap = min(abs(m.value - self._truth) for m in self._mistakes)
-            return value, 0.2 * gap / FITS, (value, value)
+            return value, 0.2 * self._key.resolution / FITS, (value, value)
         if effect.dims:
             raise EstimandError(
                 f"{effect.label} has several cells.", expected="an answer of one number."
@@ -231,33 +502,25 @@ class Exercise:
 
 
 def made(
-    *,
-    world: LinearWorld | TableWorld,
-    truth: float,
-    mistakes: tuple[Mistake, ...],
-    how: str,
-    variables: tuple[str, ...],
-    **shown: Any,
+    *, world: World, key: Key, variables: Sequence[str], origin: int = 0, **shown: Any
 ) -> Exercise:
     """Return an exercise with what it hides.
 
     Parameters
     ----------
-    world : LinearWorld or TableWorld
+    world : World
         Where its data come from.
-    truth : float
-        The right answer.
-    mistakes : tuple of Mistake
-        Wrong answers, and why they are wrong.
-    how : str
-        How the right answer is found.
-    variables : tuple of str
-        Of the model that finds it.
+    key : Key
+        What an answer is compared with.
+    variables : sequence of str
+        Of the model that finds the truth.
+    origin : int
+        From which the seeds of all students are made.
     **shown
         The fields that everybody sees.
     """
     exercise = Exercise(**shown)
-    hidden = {"world": world, "truth": truth, "mistakes": mistakes, "how": how}
-    for name, value in {**hidden, "variables": variables}.items():
+    hidden = {"world": world, "key": key, "variables": tuple(variables), "origin": origin}
+    for name, value in hidden.items():
         object.__setattr__(exercise, f"_{name}", value)
     return exercise

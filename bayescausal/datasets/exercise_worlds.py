@@ -24,11 +24,13 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pymc as pm
+
+from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,6 +136,13 @@ class LinearWorld:
             parts.append(table)
         return pd.concat(parts, ignore_index=True).iloc[:units]
 
+    def recipe(self) -> dict[str, Any]:
+        """Refuse: exercises of the package are had by name."""
+        raise DataError(
+            "This exercise is a part of the package.",
+            remedy="Use bc.exercise(name); no file is needed.",
+        )
+
     def model(self, variables: Sequence[str]) -> pm.Model:
         """Return a PyMC model of some of the variables, with the arrows among them.
 
@@ -214,6 +223,13 @@ class TableWorld:
         x = (rng.random(units) < np.array(self.p_x)[z]).astype(int)
         y = (rng.random(units) < np.array(self.p_y)[x, z]).astype(int)
         return pd.DataFrame(dict(zip(self.names, (z, x, y), strict=True)))
+
+    def recipe(self) -> dict[str, Any]:
+        """Refuse: exercises of the package are had by name."""
+        raise DataError(
+            "This exercise is a part of the package.",
+            remedy="Use bc.exercise(name); no file is needed.",
+        )
 
     def model(self, variables: Sequence[str]) -> pm.Model:
         """Return a PyMC model with a probability for each combination.

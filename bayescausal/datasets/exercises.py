@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, overload
 
 import pandas as pd
 
-from bayescausal.datasets.exercise import Exercise, Mistake, made
+from bayescausal.datasets.exercise import Exercise, Known, Mistake, made
 from bayescausal.datasets.exercise_worlds import TableWorld
 from bayescausal.datasets.linear_exercise import exercise_graph, linear_exercise
 from bayescausal.effects.estimands import ATE
@@ -347,9 +347,11 @@ def _simpson() -> Exercise:
         observed=world.names,
         graph=exercise_graph(world.edges(), world.names),
         world=world,
-        truth=world.effect(),
-        mistakes=(Mistake("unadjusted", world.difference(), why),),
-        how="Adjust for severity: the average over its two groups.",
+        key=Known(
+            Mistake("truth", world.effect(), ""),
+            (Mistake("unadjusted", world.difference(), why),),
+            "Adjust for severity: the average over its two groups.",
+        ),
         variables=world.names,
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from bayescausal.datasets.exercise import Exercise, Mistake, made
+from bayescausal.datasets.exercise import Exercise, Known, Mistake, made
 from bayescausal.datasets.exercise_worlds import LinearWorld
 from bayescausal.effects.estimands import ATE, CDE
 from bayescausal.graph.text.display import CausalGraph
@@ -45,15 +45,18 @@ def linear_exercise(
         observed=observed,
         graph=exercise_graph(world.edges(), observed),
         world=world,
-        truth=world.effect(*pair, held=mediators),
-        mistakes=mistakes,
-        how=how,
+        key=Known(Mistake("truth", world.effect(*pair, held=mediators), ""), mistakes, how),
         variables=tuple(variables or observed),
     )
 
 
-def exercise_graph(edges: Sequence[tuple[str, str]], observed: Sequence[str]) -> nx.DiGraph:
-    graph: nx.DiGraph = CausalGraph(list(edges))
+def exercise_graph(
+    edges: Sequence[tuple[str, str]], observed: Sequence[str], nodes: Sequence[str] = ()
+) -> nx.DiGraph:
+    """Return the graph that an exercise shows, frozen, with what is observed as an attribute."""
+    graph: nx.DiGraph = CausalGraph()
+    graph.add_nodes_from(nodes)
+    graph.add_edges_from(edges)
     for node in graph:
         graph.nodes[node]["observed"] = node in observed
     return nx.freeze(graph)

@@ -1,4 +1,4 @@
-"""Accessibility as axe-core sees it, for the tests of pages; axe is not shipped with the package."""
+"""Accessibility as axe-core sees it, for the tests of pages; axe is no part of the package."""
 
 from __future__ import annotations
 

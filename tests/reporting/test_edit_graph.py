@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pymc as pm
 import pytest
 
@@ -40,7 +41,8 @@ def test_a_model_and_a_fit_are_read():
 
 
 def test_columns_without_an_equation_stay_joined():
-    model = bc.model_from_formulas(["y ~ a + b"])
+    data = pd.DataFrame({"a": [0.0, 1.0, 3.0], "b": [2.0, 0.0, 1.0], "y": [1.0, 2.0, 5.0]})
+    model = bc.model_from_formulas(["y ~ a + b"], data=data)
     graph = bc.edit_graph(model, treatment="a", outcome="y").graph
     assert bc.identify(graph).adjustment_sets == bc.identify(model, "a", "y").adjustment_sets
     assert bc.identify(graph).adjustment_sets[0] == {"b"}

@@ -23,6 +23,7 @@ References
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ from bayescausal.reporting.drawn.shapes import (
 from bayescausal.types import BayesCausalError, GraphError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import pymc as pm
     from matplotlib.axes import Axes
@@ -154,11 +155,13 @@ def plot_graph(
     ax.set_axis_off()
     for edge, curve in curves.items():
         tail, head = (boxes[name] for name in edge)
-        draw_arrow(ax, curve, tail, head, way=ways.get(edge, ""), scale=scale)
+        with _named(ax, f"arrow-{sorted(curves).index(edge)}"):
+            draw_arrow(ax, curve, tail, head, way=ways.get(edge, ""), scale=scale)
     for ends, curve in arcs.items():
         draw_arc(ax, curve, way=ways.get(ends, "joined"), scale=scale)
-    for box in boxes.values():
-        draw_box(ax, box, scale)
+    for name, box in boxes.items():
+        with _named(ax, f"node-{sorted(boxes).index(name)}"):
+            draw_box(ax, box, scale)
     draw_legend(ax, legend, (left + right) / 2, bottom + MARGIN + LINE / 2, scale)
     return ax
 
@@ -345,6 +348,15 @@ def _extent(
 
 
 # ------------------------------------------------------------------------------ drawing
+
+
+@contextmanager
+def _named(ax: Axes, name: str) -> Iterator[None]:
+    """Give the patches that are drawn meanwhile a name, which an SVG keeps as their id."""
+    before = len(ax.patches)
+    yield
+    for k, patch in enumerate(ax.patches[before:]):
+        patch.set_gid(f"{name}-{k}")
 
 
 def _axes(ax: Axes | None, width: float, height: float) -> tuple[Axes, float]:

@@ -10,6 +10,7 @@ from .model.source.code import model_source as model_source
 # the graph
 from .model.structure.read import graph_of as graph_of
 from .reporting.drawn.dag import plot_graph as plot_graph
+from .reporting.editor.edit_graph import edit_graph as edit_graph
 from .graph.text.parse import parse_graph as parse_graph
 from .model.graph_queries.export import to_text as to_text
 from .model.graph_queries.export import to_dot as to_dot

@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from build_for_assistants import full_text  # noqa: E402
 from build_pages import told_apart, write_pages  # noqa: E402
+from build_playground import write_playground  # noqa: E402
 
 import bayescausal  # noqa: E402
 
@@ -66,6 +67,17 @@ def _plain_references(app, what, name, obj, options, lines):
         lines[:] = re.sub(r"\[(\d+)\]_", r"[\1]", text).split("\n")
 
 
+def _playground(app, exception):
+    """Put the playground beside its page; where it cannot be, the page says so."""
+    if exception is None and app.builder.format == "html":
+        reason = write_playground(
+            Path(app.outdir) / "playground", ROOT, DOCS / "_build" / "pyodide"
+        )
+        if reason:
+            print(f"The playground will not run: {reason}.")
+
+
 def setup(app):
-    """Register what is done to docstrings."""
+    """Register what is done to docstrings, and what is written when all pages are."""
     app.connect("autodoc-process-docstring", _plain_references, priority=100)
+    app.connect("build-finished", _playground)

@@ -33,8 +33,11 @@ from bayescausal.reporting.contents.answers import answers
 from bayescausal.reporting.contents.material import Material
 from bayescausal.reporting.contents.naive import beside
 from bayescausal.reporting.contents.other_ways import other_ways
-from bayescausal.reporting.decision import PROB, UNKNOWN
+from bayescausal.reporting.decision import UNKNOWN
 from bayescausal.reporting.files import check_path, write_text
+from bayescausal.reporting.live.levels import at_levels
+from bayescausal.reporting.live.record import effect_record
+from bayescausal.reporting.live.sliders import check_choices
 from bayescausal.reporting.page.blocks import Bullets, Section, Text
 from bayescausal.reporting.page.render import as_html, as_markdown
 from bayescausal.reporting.progress import steps
@@ -106,6 +109,8 @@ def report(
     rope: tuple[float, float] | Sequence[tuple[float, float] | None] | None = None,
     truth: Mapping[str, Any] | None = None,
     triangulate: bool | Sequence[Estimator | str] = False,
+    levels: Sequence[float | str] | None = None,
+    subgroups: Sequence[str] | None = None,
     seed: int | None = None,
     progressbar: bool = True,
 ) -> Report:
@@ -136,6 +141,13 @@ def report(
     triangulate : bool or sequence of Estimator or str, default False
         Whether other estimators are asked the same, as by :func:`bayescausal.triangulate`; or
         which of them. A question that they have no answer to gets a line with the reason.
+    levels : sequence of float or str, optional
+        Levels of the treatment at which a reader may see the answer. Default: those that units
+        have, or seven between the 5 % and 95 % quantiles.
+    subgroups : sequence of str, optional
+        Columns in whose subgroups a reader may see the answer: each value of a column with few,
+        thirds of one with many. Default: two that the treatment does not act on. Where levels and
+        subgroups are not named, they are as many as can be computed in some seconds.
     seed : int, optional
         Of the noise. Default: the fit's.
     progressbar : bool, default True
@@ -152,10 +164,16 @@ def report(
         Without a question, for an unknown check or a region that is none.
     DataError
         If the path has another ending or no directory.
+    UnknownVariableError
+        If a subgroup is no column.
 
     Notes
     -----
-    The file is written whole or not at all. It refers to nothing outside itself.
+    The file is written whole or not at all. It refers to nothing outside itself. Its script moves
+    numbers that were computed beforehand, by :func:`bayescausal.estimate` on all draws: other
+    levels of the treatment, subgroups, intervals and strengths of a hidden confounder. For the
+    probability of exceeding a threshold the page holds some of the draws and says how many; all
+    this is never more than 1 MB. Without a script the page is whole and still.
 
     Examples
     --------
@@ -186,7 +204,8 @@ def report(
     used = fit.seed if seed is None else int(seed)
     seconds: dict[str, float] = {}
 
-    with steps(len(asked) + 2, progressbar) as tell:
+    check_choices(fit, named, levels, subgroups)
+    with steps(len(asked) + 3, progressbar) as tell:
         tell(f"answering {len(questions)} question{'s' * (len(questions) > 1)}")
         started = time.perf_counter()
         effects = _answered(fit, questions, used)
@@ -195,6 +214,14 @@ def report(
         tell("what is seen beside it")
         material = Material(fit, effects, ropes=ropes, truths=truths, seconds=seconds)
         material.naive = [beside(fit, effect, used) for effect in effects]
+        if target is None or target.suffix.lower() != ".md":
+            tell("other levels and subgroups")
+            started = time.perf_counter()
+            material.live = [
+                effect_record(fit, effect, own, len(effects), levels, subgroups, used)
+                for effect, own in zip(effects, ropes, strict=True)
+            ]
+            seconds["other levels"] = time.perf_counter() - started
         started = time.perf_counter()
         outcomes = trust.run(material, asked, used, tell)
         tables = study.design_tables(fit, bool(checks))
@@ -203,11 +230,12 @@ def report(
     name = title if title is not None else _title(effects)
     content = (
         sections.question(material),
-        sections.graph(material),
+        sections.graph(material, outcomes),
         sections.identification(material),
         *study.design_section(fit, tables),
         sections.data(material),
         answers(material),
+        *trust.what_would_change(outcomes),
         *([] if triangulate is False else [other_ways(material, triangulate, used)]),
         sections.parameters(material),
         trust.section(outcomes),
@@ -303,7 +331,7 @@ def _head(
 ) -> Section:
     """Return the answers in a sentence each, and what stands in the way of believing them."""
     blocks: list[Any] = [
-        Text(e.sentence(PROB), "" if k else "lead") for k, e in enumerate(material.effects)
+        Text(at_levels(e.sentence), "" if k else "lead") for k, e in enumerate(material.effects)
     ]
     fit = material.fit
     doubts = [f"The sampler had trouble: {m}" for m in fit.diagnostics.messages]

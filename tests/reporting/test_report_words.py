@@ -255,9 +255,10 @@ def test_progress_is_told_step_by_step_and_silent_when_asked(fit, monkeypatch, c
     assert [what for what, _, _ in told] == [
         "answering 1 question",
         "what is seen beside it",
+        "other levels and subgroups",
         "What the graph implies",
     ]
-    assert {(total, show) for _, total, show in told} == {(3, False)}
+    assert {(total, show) for _, total, show in told} == {(4, False)}
     assert capsys.readouterr() == ("", "")
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import GraphLike
 
-__all__ = ["Independence", "implied_independences", "separated"]
+__all__ = ["Independence", "claim_of", "implied_independences", "separated"]
 
 
 @dataclass(frozen=True, order=True)
@@ -101,6 +101,28 @@ def implied_independences(
             Independence(left, right, names) for names in sets[: 1 if one_per_pair else None]
         ]
     return Independences(claims)
+
+
+def claim_of(
+    graph: GraphLike, left: str, right: str, *, observed: Iterable[str] | None = None
+) -> Independence | None:
+    """Return the smallest claim that a graph makes of one pair; None if it makes none.
+
+    Examples
+    --------
+    >>> from bayescausal.graph.structure.independences import claim_of
+    >>> print(claim_of("Z -> X -> Y", "Z", "Y"), claim_of("Z -> X -> Y", "X", "Y"))
+    Y ⊥ Z | X None
+    """
+    dag = as_graph(graph)
+    selection = roots_of_selection(dag)
+    admg = project(dag, observables(dag, observed) | selection)
+    fixed = admg.mask(selection)
+    first, last = sorted((left, right))
+    found = minimal_separators(admg, admg.mask([first]), admg.mask([last]), required=fixed)
+    sets = [tuple(sorted(admg.listed(each & ~fixed))) for each in found]
+    best = min(sets, key=lambda names: (len(names), names), default=None)
+    return None if best is None else Independence(first, last, best)
 
 
 def separated(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.draws.digits import numbers, significant
+from bayescausal.draws.digits import decimals, end_text, numbers, significant
 from bayescausal.figures.forest import plot_forest
 from bayescausal.reporting.decision import PROB, UNKNOWN, decide, rule
+from bayescausal.reporting.live.levels import LEVELS, at_levels, in_digits
 from bayescausal.reporting.page.blocks import (
     Bullets,
     Facts,
     Grid,
+    Live,
     Picture,
     Section,
     Text,
@@ -63,7 +66,11 @@ def _compared(material: Material) -> Section:
         decided = effect.identification
         unknown |= decided is not None and decided.status in UNKNOWN
         mark = f" ({decided.status})" if decided is not None and decided.status in UNKNOWN else ""
-        row = (effect.label, _with_ends(seen), _with_ends(effect) + mark)
+        row = (
+            effect.label,
+            at_levels(lambda level, e=seen: _with_ends(e, level)),  # type: ignore[misc]
+            at_levels(lambda level, e=effect, mark=mark: _with_ends(e, level) + mark),  # type: ignore[misc]
+        )
         notes += [naive[1]] if isinstance(naive, tuple) else []
         rows.append((*row, cell(float(true))) if true is not None else row)
     heads: tuple[str, ...] = ("question", "as seen (association)", "if done (causal)")
@@ -72,7 +79,9 @@ def _compared(material: Material) -> Section:
     if rows:
         rows = [(*r, "-") if known and len(r) == 3 else r for r in rows]
         heads = (*heads, "truth") if known else heads
-        blocks.append(Grid(heads, tuple(rows), f"Means with {100 * PROB:g} % HDI"))
+        blocks.append(
+            Grid(heads, tuple(rows), at_levels(lambda level: f"Means with {100 * level:g} % HDI"))
+        )
         blocks.append(
             Text(
                 "The association compares units that differ in whatever made their treatment "
@@ -88,26 +97,22 @@ def _compared(material: Material) -> Section:
     return Section("As seen, and if done", tuple(blocks))
 
 
-def _with_ends(effect: Effect) -> str:
-    mean, low, high = _in_digits(effect)
+def _with_ends(effect: Effect, level: float) -> str:
+    mean, low, high = in_digits(effect, level)
     return f"{mean} [{low}, {high}]"
-
-
-def _in_digits(effect: Effect) -> list[str]:
-    """Return mean and ends of the interval with the digits that the sd supports."""
-    ends = (float(effect), *effect.interval(PROB))
-    return numbers(float(effect.sd()), *ends, ends=True, apart=[effect.null])
 
 
 def _one(material: Material, k: int) -> Section:
     """Return one effect: sentence, decision, numbers, picture."""
     effect, rope, true = material.effects[k], material.ropes[k], material.truths[k]
-    blocks: list[Any] = [Text(effect.sentence(PROB), "lead")]
+    blocks: list[Any] = [Text(at_levels(effect.sentence), "lead")]
     if effect.dims:
         blocks.append(_cells(effect, rope))
     else:
         blocks.append(_facts(effect, rope, true))
     blocks.append(_picture(effect, rope, true))
+    if k < len(material.live) and material.live[k] is not None:
+        blocks.append(Live("effect", material.live[k]))
     decided = effect.identification
     verdict = decided.sentence() if decided is not None else ""  # said once, and first
     notes = [note.removeprefix(verdict).strip() for note in effect.notes]
@@ -146,10 +151,11 @@ def _facts(effect: Effect, rope: tuple[float, float] | None, true: Effect | None
     row = effect.summary(PROB).iloc[0]
     low, high = effect.interval(PROB)
     several = effect.draws.sizes["chain"] * effect.draws.sizes["draw"] > 1
-    mean, first, last = _in_digits(effect)
-    pairs = [("Mean", mean)]
+    pairs = [("Mean", in_digits(effect)[0])]
     if several:
-        pairs.append((f"{100 * PROB:g} % HDI", f"{first} to {last}"))
+        pairs.append(
+            (at_levels(_hdi), at_levels(lambda level: " to ".join(in_digits(effect, level)[1:])))
+        )
         pairs.append(("Posterior sd", numbers(float(row["sd"]), float(row["sd"]))[0]))
         pairs += [(f"Probability {side}", _share(p)) for side, p in _directions(effect)]
     if rope is not None:
@@ -200,7 +206,38 @@ def _cells(effect: Effect, rope: tuple[float, float] | None) -> Grid:
     within = "Among" if getattr(effect.estimand, "by", ()) else "Over"
     caption = f"{within} {effect.population}" if effect.population else ""
     options = {"names": names, "most": 30, "null": effect.null, "label": effect.label}
-    return grid(table, caption, first=first, **options)  # type: ignore[arg-type]
+    made = grid(table, caption, first=first, **options)  # type: ignore[arg-type]
+    return _moving(made, effect)
+
+
+def _hdi(level: float) -> str:
+    return f"{100 * level:g} % HDI"
+
+
+def _moving(made: Grid, effect: Effect) -> Grid:
+    """Return a table of cells whose intervals follow the level."""
+    low = made.heads.index("94 % HDI from")
+    spreads = np.ravel(np.asarray(effect.sd()))
+    ends = {
+        level: np.reshape(
+            np.asarray(effect.interval(level).transpose(..., "ci_bound")),  # type: ignore[union-attr]
+            (-1, 2),
+        )
+        for level in LEVELS
+    }
+
+    def text(row: int, side: int, level: float) -> str:
+        return end_text(float(ends[level][row, side]), decimals(float(spreads[row])), [effect.null])
+
+    rows = []
+    for k, row in enumerate(made.rows):
+        own = [*row]
+        for side in (0, 1):
+            own[low + side] = at_levels(lambda level, k=k, side=side: text(k, side, level))  # type: ignore[misc]
+        rows.append(tuple(own))
+    heads = [*made.heads]
+    heads[low] = at_levels(lambda level: f"{_hdi(level)} from")
+    return replace(made, heads=tuple(heads), rows=tuple(rows))
 
 
 def _picture(effect: Effect, rope: tuple[float, float] | None, true: Effect | None) -> Picture:

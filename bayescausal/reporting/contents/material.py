@@ -21,6 +21,7 @@ class Material:
     ``naive``: what is seen beside each effect, with a note; or words where there is nothing to
         compare.
     ``seconds``: how long each step took.
+    ``live``: each answer as the script of the page moves it; None where it cannot be moved.
     """
 
     fit: Fit
@@ -29,6 +30,7 @@ class Material:
     ropes: list[Any] = field(default_factory=list)
     truths: list[Any] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    live: list[Any] = field(default_factory=list)
 
     @property
     def headings(self) -> list[str]:

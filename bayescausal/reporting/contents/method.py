@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.effects.words.as_code import as_code
 from bayescausal.model.source.code import model_source
+from bayescausal.reporting.live.record import size_of
 from bayescausal.reporting.page.blocks import Bullets, Code, Facts, Section, Text
 from bayescausal.types import BayesCausalError
 
@@ -37,6 +38,7 @@ def section(material: Material, outcomes: Sequence[Outcome], seed: int) -> Secti
         ("Time", _times(material, outcomes)),
         ("Versions", _versions()),
         ("Written", datetime.date.today().isoformat()),
+        *([("Panels that move", _moving(material))] if any(material.live) else []),
     ]
     blocks: list[Any] = [Facts(tuple(pairs))]
     if fit.notes:
@@ -131,6 +133,17 @@ def _times(material: Material, outcomes: Sequence[Outcome]) -> str:
             f"{longest.seconds:.1f} s)"
         )
     return ", ".join(parts)
+
+
+def _moving(material: Material) -> str:
+    """Return what the panels hold, and how much of the page that is."""
+    records = [record for record in material.live if record is not None]
+    cells = [cell for record in records for row in record["cells"] for cell in row]
+    numbers = sum(len(cell.get("d", ())) for cell in cells if cell)
+    return (
+        f"{sum(cell is not None and 'd' in cell for cell in cells)} answers with {numbers:,} draws "
+        f"in all, {size_of(records) / 1000:,.0f} kB of this page; never more than 1,000 kB"
+    )
 
 
 def _versions() -> str:

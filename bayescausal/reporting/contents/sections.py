@@ -19,6 +19,7 @@ from bayescausal.model.formulas.priors import prior_summary
 from bayescausal.model.graph_queries.queries import with_latents
 from bayescausal.reporting.decision import PROB
 from bayescausal.reporting.drawn.dag import plot_graph
+from bayescausal.reporting.live.arrows import arrow_blocks
 from bayescausal.reporting.page.blocks import (
     Bullets,
     Code,
@@ -33,7 +34,7 @@ from bayescausal.reporting.page.pictures import draw
 from bayescausal.reporting.terminal import arrows, shown_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     import pymc as pm
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
     from bayescausal.inference.record import Fit
     from bayescausal.reporting.contents.material import Material
+    from bayescausal.reporting.contents.trust import Outcome
 
 __all__ = ["data", "graph", "identification", "parameters", "question", "shown_parameters"]
 
@@ -60,7 +62,7 @@ def question(material: Material) -> Section:
     return Section("Question", tuple(blocks))
 
 
-def graph(material: Material) -> Section:
+def graph(material: Material, outcomes: Sequence[Outcome] = ()) -> Section:
     """Return the graph as a picture and in words, and the equations of the model."""
     fit = material.fit
     dag = with_latents(fit, None)
@@ -74,6 +76,7 @@ def graph(material: Material) -> Section:
     told = arrows(dag)
     blocks: list[Any] = [
         Picture(shown, f"Causal graph with the arrows {told}.", "Read off the model."),
+        *arrow_blocks(fit, dag, (options.get("treatment") or (), options.get("outcome")), outcomes),
         Text(f"Arrows: {told}."),
     ]
     for columns in column_causes(dag).values():

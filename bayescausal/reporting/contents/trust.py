@@ -21,7 +21,8 @@ from bayescausal.checks.falsification.falsify import falsify
 from bayescausal.checks.overlap.positivity import overlap
 from bayescausal.checks.predictive.posterior import posterior_check
 from bayescausal.checks.refutation.refute import refute
-from bayescausal.reporting.page.blocks import Bullets, Picture, Section, Text, grid
+from bayescausal.reporting.live.surface import hidden_of, surface_record
+from bayescausal.reporting.page.blocks import Bullets, Live, Picture, Section, Text, grid
 from bayescausal.reporting.page.pictures import draw
 from bayescausal.sensitivity.confounding.hidden import hidden_confounder
 from bayescausal.sensitivity.priors.prior_posterior import prior_posterior
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from bayescausal.reporting.contents.material import Material
 
-__all__ = ["CHECKS", "Outcome", "chosen", "run", "section"]
+__all__ = ["CHECKS", "Outcome", "chosen", "run", "section", "what_would_change"]
 
 #: Name of a check: its title, the check, what it is asked with, and settings of a report.
 CHECKS: dict[str, tuple[str, Callable[..., object], str, dict[str, Any]]] = {
@@ -146,6 +147,17 @@ def section(outcomes: list[Outcome]) -> Section:
     )
     parts = tuple(_part(outcome) for outcome in outcomes)
     return Section("Checks", (intro, grid(table, "Verdicts", first="check")), parts)
+
+
+def what_would_change(outcomes: list[Outcome]) -> tuple[Section, ...]:
+    """Return what a hidden confounder would change as a section; none where that was not asked."""
+    found = hidden_of(outcomes)
+    if found is None:
+        return ()
+    record = surface_record(found)
+    blocks: list[Any] = [Text(found.sentence())]
+    blocks += [] if record is None else [Live("surface", record)]
+    return (Section("What would change the answer", tuple(blocks)),)
 
 
 # --------------------------------------------------------------------------- private

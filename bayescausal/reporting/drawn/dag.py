@@ -22,6 +22,7 @@ References
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,7 +54,7 @@ from bayescausal.reporting.drawn.shapes import (
 from bayescausal.types import BayesCausalError, GraphError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     import pymc as pm
@@ -158,11 +159,13 @@ def plot_graph(
     ax.set_axis_off()
     for edge, curve in curves.items():
         tail, head = (boxes[name] for name in edge)
-        draw_arrow(ax, curve, tail, head, way=ways.get(edge, ""), scale=scale)
+        with _named(ax, f"arrow-{sorted(curves).index(edge)}"):
+            draw_arrow(ax, curve, tail, head, way=ways.get(edge, ""), scale=scale)
     for ends, curve in arcs.items():
         draw_arc(ax, curve, way=ways.get(ends, "joined"), scale=scale)
-    for box in boxes.values():
-        draw_box(ax, box, scale)
+    for name, box in boxes.items():
+        with _named(ax, f"node-{sorted(boxes).index(name)}"):
+            draw_box(ax, box, scale)
     draw_legend(ax, legend, (left + right) / 2, bottom + MARGIN + LINE / 2, scale)
     return ax
 
@@ -263,6 +266,15 @@ def _extent(
 
 
 # ------------------------------------------------------------------------------ drawing
+
+
+@contextmanager
+def _named(ax: Axes, name: str) -> Iterator[None]:
+    """Give the patches that are drawn meanwhile a name, which an SVG keeps as their id."""
+    before = len(ax.patches)
+    yield
+    for k, patch in enumerate(ax.patches[before:]):
+        patch.set_gid(f"{name}-{k}")
 
 
 def _axes(ax: Axes | None, width: float, height: float) -> tuple[Axes, float]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["Bullets", "Code", "Facts", "Grid", "Picture", "Section", "Text", "grid"]
+__all__ = ["Bullets", "Code", "Facts", "Grid", "Live", "Picture", "Section", "Text", "grid"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,19 @@ class Code:
     text: str
     language: str = "python"
     kind: str = "code"
+
+
+@dataclass(frozen=True)
+class Live:
+    """Something for the script of the page to move; without a script, and in Markdown, nothing.
+
+    ``what``: which part of the script it is for: ``"effect"``, ``"graph"`` or ``"surface"``.
+    ``record``: plain data.
+    """
+
+    what: str
+    record: Mapping[str, Any]
+    kind: str = "live"
 
 
 @dataclass(frozen=True)

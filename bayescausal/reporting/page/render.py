@@ -7,11 +7,15 @@ anything. The only markup that passes is that of drawings made here.
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import re
 from functools import cache
+from importlib.resources import files
 from itertools import count
 from typing import TYPE_CHECKING
 
+from bayescausal.reporting.live.levels import Swapped
 from bayescausal.reporting.page.pictures import themed
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ __all__ = ["as_html", "as_markdown"]
 
 
 def as_html(title: str, head: Section, content: tuple[Section, ...]) -> str:
-    """Return a page that refers to nothing outside itself.
+    """Return a page that refers to nothing outside itself, and runs no script but its own.
 
     ``head``: what comes first.
     """
@@ -35,8 +39,19 @@ def as_html(title: str, head: Section, content: tuple[Section, ...]) -> str:
     def picture(block: Picture) -> Markup:
         return Markup(themed(block.svg, block.alt, next(numbers)))
 
+    script = files("bayescausal.reporting").joinpath("templates/report.js").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     template = _environment(True).get_template("report.html")
-    return str(template.render(title=title, head=head, content=content, picture=picture))
+    return str(
+        template.render(
+            title=title,
+            head=head,
+            content=content,
+            picture=picture,
+            script=Markup(script),
+            allowed=f"sha256-{digest}",
+        )
+    )
 
 
 def as_markdown(title: str, head: Section, content: tuple[Section, ...]) -> str:
@@ -70,6 +85,7 @@ def _environment(escaped: bool) -> Environment:
     environment.filters["md"] = _markdown
     environment.filters["numeric"] = _numeric
     environment.filters["breakable"] = _breakable
+    environment.filters["data"] = _data
     return environment
 
 
@@ -92,7 +108,29 @@ def _numeric(text: str) -> bool:
 
 
 def _breakable(text: str) -> Markup:
-    """Return escaped text whose long names may be broken at underscores and dots."""
+    """Return escaped text whose long names may be broken at underscores and dots.
+
+    What changes with the level of the intervals carries the other texts with it.
+    """
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"(?<=\w\w)([_./])(?=[A-Za-z]\w)", r"\1<wbr>", str(escape(text))))
+    shown = Markup(re.sub(r"(?<=\w\w)([_./])(?=[A-Za-z]\w)", r"\1<wbr>", str(escape(text))))
+    if not isinstance(text, Swapped):
+        return shown
+    levels = escape(json.dumps(dict(text.levels), ensure_ascii=False))
+    return Markup(f'<span data-levels="{levels}">{shown}</span>')
+
+
+def _data(record: object) -> Markup:
+    """Return plain data as JSON that nothing in it can end.
+
+    Examples
+    --------
+    >>> from bayescausal.reporting.page.render import _data
+    >>> str(_data({"name": "</script>"}))
+    '{"name":"\\\\u003c/script>"}'
+    """
+    from markupsafe import Markup
+
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))

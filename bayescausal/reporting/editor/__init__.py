@@ -1,0 +1,1 @@
+"""An editor of graphs for pages and notebooks."""

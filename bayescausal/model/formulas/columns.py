@@ -28,7 +28,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytensor.tensor as pt
@@ -141,20 +141,18 @@ class Piecewise:
 
     def contract(self, b: TensorVariable) -> TensorVariable:
         """Return the spline with coefficients `b`."""
-        return self._at(
-            [(self.powers[:, :, d] * b).sum(axis=1) for d in range(self.powers.shape[2])]
-        )
+        return pt.dot(self.basis(), b)
 
     def columns(self) -> list[Any]:
         """Return each basis function."""
-        degree = range(self.powers.shape[2])
-        return [
-            self._at([pt.constant(self.powers[:, k, d]) for d in degree])
-            for k in range(self.powers.shape[1])
-        ]
+        basis = self.basis()
+        return [basis[..., k] for k in range(self.powers.shape[1])]
 
-    def _at(self, tables: list[Any]) -> TensorVariable:
-        """Evaluate by Horner's rule the polynomial of the interval that the argument lies in."""
+    def basis(self) -> TensorVariable:
+        """Return all functions, the last axis: by Horner's rule, on the interval of the argument.
+
+        What is multiplied with coefficients is then a matrix that reads no unknown.
+        """
         x = self.value.symbolic
         place: Any = pt.zeros_like(x, dtype="int64")
         left: Any = float(self.breaks[0])
@@ -162,11 +160,12 @@ class Piecewise:
             beyond = pt.ge(x, knot)
             place = pt.switch(beyond, np.int64(k), place)
             left = pt.switch(beyond, float(knot), left)
-        t = x - left
-        out = tables[-1][place]
+        t = pt.expand_dims(x - left, -1)
+        tables = [pt.constant(self.powers[:, :, d]) for d in range(self.powers.shape[2])]
+        out: Any = tables[-1][place]
         for table in reversed(tables[:-1]):
             out = table[place] + t * out
-        return out
+        return cast("TensorVariable", out)
 
     def numbers(self) -> np.ndarray | None:
         """Return the basis at the data, (n, K)."""

@@ -67,15 +67,18 @@ class Harmonics:
 
     def columns(self) -> list[Any]:
         """Return each eigenfunction."""
-        away = self.value.symbolic - self.middle
+        basis = self.basis()
+        return [basis[..., j] for j in range(self.count)]
+
+    def basis(self) -> TensorVariable:
+        """Return all functions, the last axis."""
+        away = pt.expand_dims(self.value.symbolic - self.middle, -1)
         inside = pt.switch(pt.le(pt.abs(away), self.half), 1.0, np.nan)
-        height = self.half**-0.5
-        return [inside * (height * pt.sin(w * (away + self.half))) for w in self.frequencies]
+        return inside * (self.half**-0.5 * pt.sin(self.frequencies * (away + self.half)))
 
     def contract(self, b: TensorVariable) -> TensorVariable:
         """Return the sum of the functions with weights `b`."""
-        parts = [b[j] * column for j, column in enumerate(self.columns())]
-        return sum(parts[1:], parts[0])
+        return pt.dot(self.basis(), b)
 
     def numbers(self) -> Array | None:
         """Return the functions at the data, (n, m)."""

@@ -56,7 +56,7 @@ class ForestValue(Op):
         outputs[0][0] = evaluate_forests(np.asarray(x), np.asarray(forest))
 
     def infer_shape(
-        self, fgraph: object, node: Apply, shapes: list[tuple[Variable, ...]]
+        self, node: Apply, shapes: list[tuple[Variable, ...]]
     ) -> list[tuple[Variable, ...]]:
         """Return the shape of the value: leading axes, and the rows."""
         x, forest = shapes

@@ -38,6 +38,9 @@ CHANGES_SIGN = (
     "denominator passes it. A difference says more."
 )
 
+#: Averages over units are good to this, relative to their size.
+ROUNDING = 1e-12
+
 _ACTS: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -111,7 +114,7 @@ def combine(a: Effect | float, b: Effect | float, sign: str) -> Any:
     if sign == "/" and _both_signs(y):
         notes.append(CHANGES_SIGN.format(what=labels[1]))
     return {
-        "draws": act(x, y),
+        "draws": _without_rounding(act(x, y), x, y) if sign in "+-" else act(x, y),
         "identification": decided,
         "mc_error": _error(a, b, sign),
         "seed": seeds.pop() if len(seeds) == 1 else None,
@@ -157,6 +160,11 @@ def joint_verdict(effects: Sequence[Any]) -> tuple[Any, list[str]]:
     merged = {n: tuple(dict.fromkeys(a for v in found for a in getattr(v, n))) for n in names}
     each = [f"{e.label}: {text}" for e, text in zip(effects, said, strict=True)]
     return replace(weakest, **merged), each  # type: ignore[type-var]
+
+
+def _without_rounding(total: Any, x: Any, y: Any) -> Any:
+    """Return a sum or difference, zero where it is the rounding error of equal numbers."""
+    return total.where(np.abs(total) > ROUNDING * (np.abs(x) + np.abs(y)), 0.0)
 
 
 def _both_signs(values: xr.DataArray | float) -> bool:

@@ -52,6 +52,17 @@ def test_a_difference_of_two_subgroups_keeps_verdict_and_people(fit):
 ATE = bc.ATE("x", "y")
 
 
+def test_a_difference_of_equal_effects_is_zero_and_no_rounding_error():
+    """0.1 + 0.2 - 0.3 is 5.6e-17 in binary: it has no sign, no chance of being above 0."""
+    one, two = bc.Effect([0.1 + 0.2, 0.5]), bc.Effect([0.3, 0.4])
+    gap = one - two
+    assert gap.draws.values.ravel()[0] == 0.0
+    assert gap.draws.values.ravel()[1] == 0.5 - 0.4
+    assert (one - one).probability(above=0.0) == 0.0
+    assert (one + bc.Effect([-0.3, 0.0])).draws.values.ravel().tolist() == [0.0, 0.5]
+    assert float((bc.Effect([1.0, 1.0]) - (1.0 - 1e-9)).mean()) == pytest.approx(1e-9)
+
+
 def test_the_weakest_verdict_holds_and_each_is_said():
     sure, unsure = identify("z -> x -> y; z -> y", "x", "y"), identify("x -> y; x <-> y", "x", "y")
     other = identify("w -> x -> y; w -> y", "x", "y")

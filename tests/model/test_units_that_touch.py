@@ -6,12 +6,16 @@ first: equations of one unit must not be taken to touch others.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
 
+import bayescausal as bc
 from bayescausal.model.structure.read import structure_of
+from bayescausal.types import MixingError
 
 
 def unit_model(**coords):
@@ -131,3 +135,30 @@ def test_a_constant_array_along_the_units_fixes_their_number():
     with unit_model(k=range(2)) as one:
         pm.Normal("y", np.array([[1.0, 2.0]]), 1, dims=("unit", "k"))
     assert not structure_of(one, unit_dims="unit").fixed  # length one broadcasts
+
+
+@pytest.mark.parametrize("rows", [pt.arange(4), np.arange(4)], ids=["symbolic", "array"])
+def test_rows_that_are_counted_are_said_with_the_way_to_write_them(rows):
+    """The remedy takes the same entries and lets a bootstrap draw units."""
+    g = np.array([0, 2, 1, 1])
+    data = {"x": np.arange(4.0), "g": g, "y": np.zeros(4)}
+
+    def fit(pick):
+        with unit_model() as model:
+            x, k = pm.Data("x", data["x"], dims="unit"), pm.Data("g", g, dims="unit")
+            p = x[:, None] * pm.Normal("w", shape=3)
+            pm.Normal("y", pick(p, k), 1, dims="unit")
+        return bc.truth(model, {"w": [1.0, 2.0, 5.0]}, data)
+
+    counted = fit(lambda p, k: p[rows, k])
+    effect = bc.ATE("x", "y")
+    assert float(bc.estimate(counted, effect)) == pytest.approx((1 + 5 + 2 + 2) / 4)
+    with pytest.raises(MixingError, match=r"counts the rows, as in p\[arange\(n\), g\].*pt\.eq"):
+        bc.estimate(counted, replace(effect, population="superpopulation"))
+    plain = fit(lambda p, k: pt.sum(p * pt.eq(k[:, None], pt.arange(3)), axis=1))
+    assert float(bc.estimate(plain, effect)) == pytest.approx((1 + 5 + 2 + 2) / 4)
+    assert np.isfinite(float(bc.estimate(plain, replace(effect, population="superpopulation"))))
+    with unit_model() as model:
+        x = pm.Normal("x", dims="unit")
+        pm.Normal("y", pt.set_subtensor(pt.zeros((4, 2))[:, 0], x).sum(axis=1), 1, dims="unit")
+    assert "pt.switch or pt.stack" in structure_of(model).mixing["y"]["unit"]

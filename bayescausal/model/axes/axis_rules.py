@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.ops import ViewOp
-from pytensor.graph.basic import Constant
+from pytensor.graph.basic import Constant, Variable
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar.basic import Second
 from pytensor.scan.op import Scan
@@ -26,7 +27,13 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 from pytensor.tensor.sort import ArgSortOp, SortOp
 from pytensor.tensor.special import LogSoftmax, Softmax
-from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor, indices_from_subtensor
+from pytensor.tensor.subtensor import (
+    AdvancedIncSubtensor,
+    AdvancedSubtensor,
+    IncSubtensor,
+    Subtensor,
+    indices_from_subtensor,
+)
 
 from bayescausal.model.axes.labels import (
     LOOKUP,
@@ -45,7 +52,7 @@ from bayescausal.model.axes.labels import (
 from bayescausal.model.forests.op import ForestValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytensor.graph.basic import Apply
     from pytensor.graph.op import Op
@@ -54,6 +61,15 @@ if TYPE_CHECKING:
 
 
 __all__ = ["axis_rule"]
+
+#: Why ``p[arange(n), g]`` ties units together, and how it is written without.
+COUNTED = (
+    "it counts the rows, as in p[arange(n), g], where pt.sum(p * pt.eq(g[:, None], pt.arange(K)), "
+    "axis=1) takes the same entries unit by unit"
+)
+
+#: Why ``set_subtensor`` does, and how it is written without.
+PUT_IN = "it sets a part of an array, where pt.switch or pt.stack make it unit by unit"
 
 
 def axis_rule(op: Op) -> Callable[[Tracer, Apply, list[Axes]], list[Axes]]:
@@ -161,7 +177,8 @@ def _advanced_subtensor(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list
         return _unknown(tracer, node, inputs)
     for a, entry in enumerate(entries):
         if not _is_whole(entry, source[a]):
-            tracer.consume(source[a], LOOKUP)
+            counted = len(entries) > 1 and _counts(entry, of_input)
+            tracer.consume(source[a], COUNTED if counted else LOOKUP)
     index_axes = align(
         [
             _members(of_input.get(e, ()), source[a])
@@ -185,11 +202,25 @@ def _advanced_subtensor(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list
     return [tuple(kept) if len(kept) == ndim_of(out) else blank(out)]
 
 
+def _counts(entry: object, of_input: Mapping[Variable, Axes]) -> bool:
+    """Whether an index is 0, 1, 2, ...: the rows themselves."""
+    if isinstance(entry, Constant):
+        values = np.asarray(entry.data)
+        return values.ndim == 1 and bool(np.array_equal(values, np.arange(len(values))))
+    axes = of_input.get(entry, ()) if isinstance(entry, Variable) else ()
+    return any(("order", "") in tags for tags in axes)
+
+
 def _members(index: Axes, source: frozenset[Tag]) -> Axes:
     """Return the axes of an index; a constant one into what groups have says who belongs."""
     if not any(kind in ("dim", "group") for kind, _ in source):
         return index
     return tuple(members_only(tags) for tags in index)
+
+
+def _put_in(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
+    tracer.consume_all(inputs, PUT_IN)
+    return _nothing(tracer, node, inputs)
 
 
 def _dot(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
@@ -361,6 +392,7 @@ def _rules() -> list[tuple[Any, Callable[[Tracer, Apply, list[Axes]], list[Axes]
         ((CAReduce, Argmax), _reduce),
         (Subtensor, _subtensor),
         (AdvancedSubtensor, _advanced_subtensor),
+        ((IncSubtensor, AdvancedIncSubtensor), _put_in),
         (Dot, _dot),
         (Blockwise, _blockwise),
         (Join, _join),

@@ -506,7 +506,7 @@ def test_the_model_is_shown_as_code_that_makes_it_again(sharp):
 
 
 def test_a_fuzzy_design_with_kernel_weights_is_drawn_exactly():
-    """Both noises have the kernel weights of the row: the answer is weighted two-stage least squares."""
+    """Both noises have the weights of the rows: the answer is weighted two-stage least squares."""
     rng = np.random.default_rng(3)
     r, u = rng.uniform(-1, 1, 800), rng.normal(size=800)
     d = 1.0 * (r >= 0) + 0.5 * r + 0.5 * u + rng.normal(0, 0.5, 800)

@@ -16,6 +16,7 @@ from bayescausal.checks.studies.recovery import MEASURES, summarise_rows
 from bayescausal.checks.studies.rows import COLUMNS, thinned
 from bayescausal.types import (
     BayesCausalError,
+    DataError,
     EstimandError,
     FixedUnitsError,
     ParameterError,
@@ -556,3 +557,25 @@ def marks(model):
         "truth": {k: np.asarray(v) for k, v in TRUTH.items()},
     }
     return str(fingerprint(**parts))
+
+
+def test_covariates_of_a_table_are_held_in_all_data_sets():
+    """The spread of a slope is that of least squares on the table's rows, at any number of them."""
+    rng = np.random.default_rng(2)
+    with pm.Model(coords={"unit": range(8)}) as model:
+        x = pm.Data("x", np.zeros(8), dims="unit")
+        b = pm.Normal("b", 0, 100)
+        pm.Normal("y", b * x, 1.0, dims="unit")
+    table = {"x": rng.normal(0, 3.0, 40)}
+    options = {"data": table, "replicates": 4, "seed": 1, "progressbar": False, "draws": 2000}
+    study = bc.recover(model, {"b": 1.0}, bc.ATE("x", "y"), units=None, **options)
+    assert study.units == 40
+    width = (study.rows["hdi94_ub"] - study.rows["hdi94_lb"]).mean()
+    right = 2 * 1.8808 / np.sqrt((table["x"] ** 2).sum())
+    assert width == pytest.approx(right, rel=0.06)
+    more = bc.assurance(model, {"b": 1.0}, bc.ATE("x", "y"), units=[40, 160], rule=1.1 * right,
+                        **options)  # fmt: skip
+    assert more.curve["met"].tolist() == [1.0, 1.0]
+    assert more.curve["width"].tolist() == pytest.approx([right, right / 2], rel=0.15)
+    with pytest.raises(DataError, match="no column 'x'"):
+        bc.recover(model, {"b": 1.0}, bc.ATE("x", "y"), units=10, **{**options, "data": {"w": [1]}})

@@ -503,3 +503,30 @@ def test_the_model_is_shown_as_code_that_makes_it_again(sharp):
     again = bc.fit(held["model"], design.data, seed=1, draws=500, progressbar=False)
     a, b = (bc.estimate(f, design.effects["at_cutoff"]).mean() for f in (fit, again))
     assert a == pytest.approx(b, rel=1e-9)
+
+
+def test_a_fuzzy_design_with_kernel_weights_is_drawn_exactly():
+    """Both noises have the weights of the rows: the answer is weighted two-stage least squares."""
+    rng = np.random.default_rng(3)
+    r, u = rng.uniform(-1, 1, 800), rng.normal(size=800)
+    d = 1.0 * (r >= 0) + 0.5 * r + 0.5 * u + rng.normal(0, 0.5, 800)
+    y = 2 * d - u + r + rng.normal(size=800)
+    design = bc.designs.regression_discontinuity(
+        pd.DataFrame({"r": r, "d": d, "y": y}), outcome="y", running="r", cutoff=0.0,
+        bandwidth=0.8, kernel="triangular", treatment="d",
+    )  # fmt: skip
+    fit = bc.fit(design, draws=500, seed=1, progressbar=False)
+    assert "nuts" not in fit.methods.values()
+    w = 1 - np.abs(r) / 0.8
+    x, z, w, yy = (v[w > 0] for v in (d, 1.0 * (r >= 0), w, y))
+    rest = np.column_stack([np.ones(len(x)), r[np.abs(r) < 0.8], r[np.abs(r) < 0.8] * z])
+    left = [
+        v - rest @ np.linalg.solve(rest.T @ (w[:, None] * rest), rest.T @ (w * v))
+        for v in (x, z, yy)
+    ]
+    jump = (left[1] * w) @ left[2] / ((left[1] * w) @ left[0])
+    effect = bc.estimate(fit, design.effects["at_cutoff"])
+    assert abs(float(effect) - jump) < 0.2 * float(effect.sd())
+    common = np.asarray(fit.posterior["U"])
+    assert np.corrcoef(common.mean((0, 1)), u[np.abs(r) < 0.8])[0, 1] > 0.6
+    assert common.std() == pytest.approx(1, abs=0.02)

@@ -85,12 +85,9 @@ def test_several_arms_clusters_and_blocks():
     arm = np.array(["a", "b", "c"])[g % 3]
     y = (g % 3) + rng.normal(0, 0.3, 30)[g] + rng.normal(size=600)
     design = bc.designs.ab_test({"y": y, "group": arm, "g": g}, clusters="g", control="b")
-    assert list(design.effects) == [
-        "ATE a",
-        "relative lift a",
-        "ATE c",
-        "relative lift c",
-    ]
+    each = [f"{name}{arm}" for arm in ("", " a", " c") for name in ("ATE", "relative lift")]
+    assert list(design.effects) == each
+    assert design.effects["ATE"] == design.effects["ATE a"]
     _, ate = estimated(design, "ATE c", draws=300)
     means = pd.DataFrame({"y": y, "g": g}).groupby("g")["y"].mean()
     wanted = means[2::3].mean() - means[1::3].mean()
@@ -150,6 +147,101 @@ def simulated(direct=0.0, strength=1.0, n=800):
     x = strength * z + u + rng.normal(size=n)
     y = 1.5 * x - 2 * u + direct * z + rng.normal(size=n)
     return {"z": z, "x": x, "y": y}
+
+
+def test_what_clusters_share_is_no_evidence_of_an_effect():
+    """Levels of groups that move treatment and outcome together bias what ignores them."""
+    rng = np.random.default_rng(3)
+    n, groups = 1200, 60
+    g, z, u = rng.integers(0, groups, n), rng.integers(0, 2, n), rng.normal(size=n)
+    level = rng.normal(size=groups)
+    x = z + u + rng.normal(size=n) + level[g]
+    y = 1.5 * x - 2 * u + rng.normal(size=n) + 2 * level[g] + rng.normal(size=groups)[g]
+    columns = {"z": z, "x": x, "y": y, "g": g}
+    design = bc.designs.instrument(
+        columns, treatment="x", outcome="y", instrument="z", clusters="g"
+    )
+    fit, ate = estimated(design, draws=500)
+    assert "nuts" not in fit.methods.values()
+    assert abs(ate.mean() - 1.5) < 3 * ate.sd()
+
+    def within(v):
+        return v - np.bincount(g, v)[g] / np.bincount(g)[g]
+
+    inside = within(z) @ within(y) / (within(z) @ within(x))
+    noise = within(y) - inside * within(x)
+    error = np.sqrt(noise @ noise / (n - groups - 1) * (within(z) @ within(z)))
+    error = error / abs(within(z) @ within(x))
+    assert abs(ate.mean() - inside) < 0.3 * error
+    assert ate.sd() == pytest.approx(error, rel=0.15)
+    assert any(a.name == "clusters" for a in design.assumptions)
+
+
+@pytest.mark.slow
+def test_heavy_tails_cost_a_robust_instrument_little():
+    rng = np.random.default_rng(5)
+    z, u = rng.integers(0, 2, 800), rng.normal(size=800)
+    x = z + u + rng.normal(size=800)
+    y = 1.5 * x - 2 * u + rng.standard_t(1.5, 800)
+    columns = {"z": z, "x": x, "y": y}
+    found = {}
+    for robust in (False, True):
+        design = bc.designs.instrument(
+            columns, treatment="x", outcome="y", instrument="z", robust=robust
+        )
+        found[robust] = estimated(design, draws=500)[1]
+    assert abs(found[True].mean() - 1.5) < 3 * found[True].sd()
+    assert found[True].sd() < 0.8 * found[False].sd()
+    assert found[True].identification.method.startswith("instrument")
+
+
+def test_a_table_of_cells_is_that_of_its_units():
+    cells = pd.DataFrame({"z": [0, 0, 1], "d": [0, 1, 1], "y": [1, 0, 1], "n": [3, 0, 2]})
+    cells = pd.concat([cells, pd.DataFrame({"z": [1], "d": [0], "y": [0], "n": [4]})])
+    names = {"treatment": "d", "outcome": "y", "instrument": "z", "form": "strata"}
+    design = bc.designs.instrument(cells, counts="n", **names)
+    counted = design.data[["z", "d", "y"]].value_counts().to_dict()
+    assert counted == {(1, 0, 0): 4, (0, 0, 1): 3, (1, 1, 1): 2}
+    with pytest.raises(DataError, match="n"):
+        bc.designs.instrument(cells.assign(n=[1, 2, 1.5, 1]), counts="n", **names)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
+def test_angrist_and_evans_from_their_cells():
+    """Same sex of two children -> a third -> work: Wald -.137614 (worked), -6.313685 (weeks)."""
+    cells = pd.read_csv(SHARED / "angrist_evans_1980_cells.csv")
+    both = ["samesex", "morekids"]
+    whole = cells.groupby(both, as_index=False)[["n", "n_worked", "sum_weeks", "sum_sq"]].sum()
+    names = {"treatment": "morekids", "instrument": "samesex"}
+    parts = [
+        whole.assign(worked=1, count=whole.n_worked),
+        whole.assign(worked=0, count=whole.n - whole.n_worked),
+    ]
+    table = pd.concat(parts)[[*both, "worked", "count"]]
+    design = bc.designs.instrument(table, outcome="worked", form="strata", counts="count", **names)
+    fit = bc.fit(design, draws=500, **QUIET)
+    wald = design.checks["Wald"](fit).loc["ratio (Wald)"]
+    assert wald["value"] == pytest.approx(-0.137614, abs=1e-6)
+    drawn = fit.posterior["p_worked"].sel(stratum_level="complier")
+    effect = (drawn[..., 1] - drawn[..., 0]).to_numpy()
+    assert effect.mean() == pytest.approx(-0.137614, abs=0.3 * wald["se"])
+    assert effect.std() == pytest.approx(wald["se"], rel=0.25)
+    # rows with the sum and the sum of squares of each cell: what a linear equation reads of them
+    rows = []
+    for cell in whole.itertuples():
+        mean, pairs = cell.sum_weeks / cell.n, cell.n // 2
+        spread = np.sqrt((cell.sum_sq - cell.n * mean**2) / (2 * pairs))
+        for weeks, count in ((mean - spread, pairs), (mean + spread, pairs), (mean, cell.n % 2)):
+            rows.append((cell.samesex, cell.morekids, weeks, count))
+    table = pd.DataFrame(rows, columns=[*both, "weeks", "count"])
+    design = bc.designs.instrument(table, outcome="weeks", counts="count", **names)
+    fit = bc.fit(design, draws=50, chains=2, **QUIET)
+    beside = design.checks["two-stage least squares"](fit)
+    value, error = beside.loc["two-stage least squares"]
+    assert value == pytest.approx(-6.313685, abs=1e-5)
+    mean, sd = beside.loc["posterior"]
+    assert abs(mean - value) < 0.3 * error + 4 * sd / 10
 
 
 def test_a_direct_path_widens_the_answer_by_its_prior_over_the_first_stage():

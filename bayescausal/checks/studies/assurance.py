@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pymc as pm
+    from numpy.typing import ArrayLike
 
     from bayescausal.annotations import Executor
     from bayescausal.checks.studies.questions import Questions
@@ -67,6 +68,7 @@ def assurance(
     fit_model: pm.Model | Design | None = None,
     observed: Sequence[str] | None = None,
     do: Mapping[Any, Any] | None = None,
+    data: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
     seed: int | None = None,
     executor: Executor | None = None,
     progressbar: bool = True,
@@ -96,7 +98,7 @@ def assurance(
         With which the rule should be met.
     replicates : int
         Data sets per number of units.
-    fit_model, observed, do
+    fit_model, observed, do, data
         As in :func:`bayescausal.recover`.
     seed : int, optional
         Same seed, same curve, whatever the executor.
@@ -161,6 +163,7 @@ def assurance(
             fit_model=fit_model,
             observed=observed,
             do=do,
+            data=data,
             seed=seed,
             unit_dims=unit_dims,
             options=fit_options,

@@ -19,6 +19,7 @@ from bayescausal.inference.sampling.refit import Refitter
 from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.model.structure.parameters import check_parameters
 from bayescausal.model.structure.read import structure_of
+from bayescausal.simulation.fixed_columns import with_fixed_columns
 from bayescausal.simulation.repeat import Repeater
 from bayescausal.simulation.simulate import unit_sizes
 from bayescausal.types import StudyError, unknown_variable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pymc as pm
+    from numpy.typing import ArrayLike
 
     from bayescausal.annotations import Executor, Names
     from bayescausal.checks.studies.questions import Questions
@@ -49,6 +51,7 @@ def make_recipe(
     seed: int | None,
     unit_dims: str | Sequence[str] | None,
     options: Mapping[str, Any],
+    data: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
     **more: Any,
 ) -> Recipe:
     """Check the parts of a study, and put them together.
@@ -61,8 +64,12 @@ def make_recipe(
     if more.get("fit") is None:
         check_keywords(options, own=["method", "sampler"])
     structure = structure_of(model, unit_dims=unit_dims)
-    model = structure.model
     refuse_potentials(structure)
+    seed = resolve_seed(seed) if data is not None else seed
+    if data is not None:
+        fixed, units = with_fixed_columns(structure, data, units, seed)
+        structure = structure_of(fixed, unit_dims=structure.unit_dims)
+    model = structure.model
     unit_sizes(structure, units)
     if isinstance(params, Fit):
         lost = [p for p in structure.parameters if p not in params.posterior]

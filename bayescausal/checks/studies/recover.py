@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pymc as pm
+    from numpy.typing import ArrayLike
 
     from bayescausal.annotations import Executor
     from bayescausal.checks.studies.questions import Questions
@@ -50,6 +51,7 @@ def recover(
     fit_model: pm.Model | Design | None = None,
     observed: Sequence[str] | None = None,
     do: Mapping[Any, Any] | None = None,
+    data: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
     seed: int | None = None,
     executor: Executor | None = None,
     progressbar: bool = True,
@@ -83,6 +85,9 @@ def recover(
         models have.
     do : mapping, optional
         The data come from the model after these interventions, such as a randomised treatment.
+    data : table or mapping, optional
+        The ``pm.Data`` columns of the units in all data sets, as in :func:`bayescausal.simulate`:
+        `units` of its rows, drawn once with replacement. Default: those that the model has.
     seed : int, optional
         Same seed, same rows (but for ``seconds``), whatever the executor.
     executor : concurrent.futures.Executor, optional
@@ -151,6 +156,7 @@ def recover(
         fit_model=fit_model,
         observed=observed,
         do=do,
+        data=data,
         seed=seed,
         executor=executor,
         progressbar=progressbar,
@@ -185,7 +191,7 @@ def recover_with(
     ``model``, ``truth``, ``estimands``, ``units``, ``seed``, ``replicates``, ``parameters``,
         ``executor``, ``progressbar``: as in :func:`recover`, and so are `on_replicate` and `path`.
     ``fit``, ``answer``: in the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
-    ``**study``: ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
+    ``**study``: ``fit_model``, ``observed``, ``do``, ``data`` and ``unit_dims``.
     """
     replicates = check_replicates(replicates)
     check_executor(executor)
@@ -218,7 +224,7 @@ def recover_with(
         on_replicate=on_replicate,
     )
     kept = rows.drop(columns=["rank", "ranked", "slack"])
-    return Recovery(kept, replicates, units, recipe.seed, (*notes, *_notes(rows)))
+    return Recovery(kept, replicates, recipe.units, recipe.seed, (*notes, *_notes(rows)))
 
 
 def _notes(rows: pd.DataFrame) -> tuple[str, ...]:

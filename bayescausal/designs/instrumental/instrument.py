@@ -43,7 +43,14 @@ from bayescausal.designs.instrumental.first_stage_checks import two_stage as lea
 from bayescausal.designs.instrumental.linear import LATENT, Roles, linear_model
 from bayescausal.designs.instrumental.strata import STRATUM, strata_model, strata_of
 from bayescausal.designs.instrumental.strata_checks import compliance, strata_bounds, wald
-from bayescausal.designs.table import check_choice, numbers, read_table, refuse_names, yes_no
+from bayescausal.designs.table import (
+    check_choice,
+    labels,
+    numbers,
+    read_table,
+    refuse_names,
+    yes_no,
+)
 from bayescausal.effects.estimands import ATE, CATE
 from bayescausal.model.design import Assumption, Design
 from bayescausal.types import DataError, closest
@@ -69,6 +76,9 @@ def instrument(
     covariates: Sequence[str] = (),
     form: Literal["linear", "strata"] = "linear",
     direct: Direct = None,
+    robust: bool = False,
+    clusters: str | None = None,
+    counts: str | None = None,
     priors: Mapping[str, object] | None = None,
     missing: Literal["refuse", "drop"] = "refuse",
 ) -> Design:
@@ -91,6 +101,12 @@ def instrument(
     direct : float or mapping of str to float, optional
         How far exclusion may fail: the prior standard deviation of a path from the instruments (or
         those named) to the outcome, in the outcome's unit per unit of the instrument.
+    robust : bool
+        Student-t disturbances in place of Normal ones (linear form).
+    clusters : str, optional
+        A column of groups whose members share levels in treatment and outcome (linear form).
+    counts : str, optional
+        A column that says how many units a row stands for, as in a table of cells.
     priors : mapping, optional
         In place of the defaults, by parameter: ``{"rho": "Uniform(-0.5, 0.5)"}``.
     missing : {"refuse", "drop"}
@@ -128,11 +144,17 @@ def instrument(
     several = (instrument,) if isinstance(instrument, str) else tuple(instrument)
     given = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     columns = {"treatment": treatment, "outcome": outcome, "instrument": several}
-    frame = read_table(data, {**columns, "covariates": given}, missing=missing)
+    columns |= {"covariates": given, "clusters": clusters, "counts": counts}
+    frame = read_table(data, columns, missing=missing)
     if not several:
         raise DataError("instrument= names no column.", expected="One instrument or more.")
+    if counts is not None:
+        times = numbers(frame, counts, "counts", least=0, whole=True).astype(int)
+        frame = frame.loc[frame.index.repeat(times)].drop(columns=counts).reset_index(drop=True)
     refuse_names(list(frame.columns), (LATENT, STRATUM, "rho", "unit"))
-    roles = Roles(treatment, outcome, several, given)
+    if clusters is not None:
+        frame[clusters] = labels(frame, clusters, "clusters")[0]
+    roles = Roles(treatment, outcome, several, given, clusters, robust)
     if form == "strata":
         return _strata(frame, roles, direct, priors)
     return _linear(frame, roles, direct, priors)
@@ -172,6 +194,7 @@ def _linear(
                 f"is an average over those whose {x} is moved by {zs}.",
                 "two-stage least squares",
             ),
+            *_of_clusters(roles),
         ),
         {
             "first stage": partial(first_stage, roles=roles),
@@ -182,14 +205,25 @@ def _linear(
     )
 
 
+def _of_clusters(roles: Roles) -> tuple[Assumption, ...]:
+    if roles.cluster is None:
+        return ()
+    text = (
+        f"What members of one {roles.cluster} share moves {roles.treatment} and {roles.outcome} "
+        f"in proportion; {' and '.join(roles.instruments)} varies within {roles.cluster} too."
+    )
+    return (Assumption("clusters", text),)
+
+
 def _strata(
     frame: pd.DataFrame, roles: Roles, direct: Direct, priors: Mapping[str, object] | None
 ) -> Design:
     """Return principal strata."""
     d, y = roles.treatment, roles.outcome
-    if len(roles.instruments) > 1 or roles.covariates or direct is not None:
+    plain = not (roles.covariates or roles.cluster or roles.robust) and direct is None
+    if len(roles.instruments) > 1 or not plain:
         raise DataError(
-            "form='strata' is for one instrument, without covariates and without a direct path.",
+            "form='strata' is for one instrument, without covariates, clusters=, robust=, direct=.",
             expected="One instrument of 0 and 1.",
             remedy="Take form='linear', or fit within the levels of a covariate.",
         )

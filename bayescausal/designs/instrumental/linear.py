@@ -12,14 +12,25 @@ possible, and two standard deviations, of x's disturbance and of y's given x's,
 :math:`\tau = \sigma_y \sqrt{1 - \rho^2}` (``sigma_y`` in the model). The data tell the latter two
 whatever :math:`\rho` is, so that the three are nearly independent and the posterior has no valley.
 The priors are :math:`\rho \sim U(-1, 1)` and a half-t of :math:`\sigma_x` and :math:`\sigma_y`.
-Interventions act on x: u stays what it is, and the effect is b. The columns of instruments and
+Interventions act on x: u stays what it is, and the effect is b.
+
+*Robust.* With Student-t disturbances the common cause is written as what x shows of it,
+
+.. math:: y = c + b x + \delta' w + \lambda (x - E[x \mid z, w]) + \sigma_y e_y ,
+
+with e_x and e_y of a Student t: no unknown per unit is left.
+
+*Clusters.* Members of a group share a level in x, :math:`r_g`, and one in y,
+:math:`\kappa r_g + s_g`: what moves both in a group is no evidence of an effect.
+
+The columns of instruments and
 covariates are taken about their means, so that the intercepts are levels at the means.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +49,8 @@ __all__ = ["LATENT", "Roles", "linear_model"]
 LATENT = "common_cause"
 #: Prior standard deviation of coefficients and intercepts, in those of the variable.
 WIDE = 2.5
+#: Of degrees of freedom.
+HEAVY = Prior("Gamma", (2, 0.1))
 #: That of the effect, which confounding may hide in large part.
 FREE = 10.0
 
@@ -50,6 +63,8 @@ class Roles:
     outcome: str
     instruments: tuple[str, ...]
     covariates: tuple[str, ...] = ()
+    cluster: str | None = None
+    robust: bool = False
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -81,23 +96,48 @@ def linear_model(
 
     x, y = roles.treatment, roles.outcome
     held = Priors(priors, (x, y))
-    with pm.Model(coords={"unit": range(len(frame))}) as model:
+    coords: dict[str, Any] = {"unit": range(len(frame))}
+    if roles.cluster:
+        coords[f"{roles.cluster}_level"] = range(int(frame[roles.cluster].max()) + 1)
+    with pm.Model(coords=coords) as model:
         columns = {n: pm.Data(n, frame[n].to_numpy(float), dims="unit") for n in roles.given}
-        common = pm.Normal(LATENT, 0, 1, dims="unit")
-        rho = held.make("rho", y, ("rho",), Prior("Uniform", (-1, 1)))
-        shared, own = pt.sqrt(pt.abs(rho)), pt.sqrt(1 - pt.abs(rho))
         first = _Equation(frame, x, held, columns)
         first.add(roles.given)
-        taken = pm.Normal(x, first.mean + first.scale * shared * common, first.scale * own,
-                          dims="unit")  # fmt: skip
-        second = _Equation(frame, y, held, {**columns, x: taken}, pt.sqrt(1 - rho**2))
+        group = effects = None
+        if roles.cluster:
+            group = pm.Data(roles.cluster, frame[roles.cluster].to_numpy(int), dims="unit")
+            effects = first.groups(roles.cluster)
+            first.mean = first.mean + effects[group]
+        if roles.robust:
+            noise = held.make(f"nu_{x}", x, ("nu",), HEAVY)
+            taken = pm.StudentT(x, nu=noise, mu=first.mean, sigma=first.scale, dims="unit")
+            rest: TensorVariable | float = 1.0
+        else:
+            common = pm.Normal(LATENT, 0, 1, dims="unit")
+            rho = held.make("rho", y, ("rho",), Prior("Uniform", (-1, 1)))
+            shared, own = pt.sqrt(pt.abs(rho)), pt.sqrt(1 - pt.abs(rho))
+            mean = first.mean + first.scale * shared * common
+            taken = pm.Normal(x, mean, first.scale * own, dims="unit")
+            rest = pt.sqrt(1 - rho**2)
+        second = _Equation(frame, y, held, {**columns, x: taken}, rest)
         second.add((x,), wide=FREE)
         second.add(roles.covariates)
         for name, sd in direct.items():
             second.add((name,), sd=sd)
-        scale = second.scale / pt.sqrt(1 - rho**2)
-        mean = second.mean + scale * pt.sign(rho) * shared * common
-        pm.Normal(y, mean, scale * own, dims="unit")
+        if effects is not None:
+            wide = Prior("Normal", (0, digits(WIDE * second.sd / first.sd)))
+            slope = held.make(f"b_{y}_{roles.cluster}", y, (f"slope_{roles.cluster}",), wide)
+            second.mean = second.mean + (slope * effects + second.groups(roles.cluster))[group]
+        if roles.robust:
+            wide = Prior("Normal", (0, digits(FREE * second.sd / first.sd)))
+            hidden = held.make(f"b_{y}_disturbance", y, ("disturbance",), wide)
+            mean = second.mean + hidden * (taken - first.mean)
+            noise = held.make(f"nu_{y}", y, ("nu",), HEAVY)
+            pm.StudentT(y, nu=noise, mu=mean, sigma=second.scale, dims="unit")
+        else:
+            scale = second.scale / rest
+            mean = second.mean + scale * pt.sign(rho) * shared * common
+            pm.Normal(y, mean, scale * own, dims="unit")
     held.refuse_unused()
     return model
 
@@ -138,3 +178,11 @@ class _Equation:
     def _parameter(self, term: str, family: str, *numbers: object) -> TensorVariable:
         label = f"b_{self.name}_{term}"
         return self.priors.make(label, self.name, (term,), Prior(family, numbers))
+
+    def groups(self, group: str) -> TensorVariable:
+        """Return the levels of groups, whose spread is unknown."""
+        half = Prior("HalfStudentT", (), {"nu": 4, "sigma": digits(self.sd)})
+        spread = self.priors.make(f"sd_{self.name}_{group}", self.name, (f"sd_{group}",), half)
+        drawn = Prior("Normal", (0, spread))
+        label = f"r_{self.name}_{group}"
+        return self.priors.make(label, self.name, (group,), drawn, (f"{group}_level",))

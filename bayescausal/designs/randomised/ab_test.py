@@ -118,7 +118,8 @@ def ab_test(
     Returns
     -------
     Design
-        Effects ``"ATE"`` and ``"relative lift"``; of several arms ``"ATE B"``, ``"ATE C"``, ... of
+        Effects ``"ATE"`` and ``"relative lift"``; of several arms these of the first that is
+        not the control, and ``"ATE B"``, ``"ATE C"``, ... of
         each against the control. What is a function of all arms at once are checks: ``"arms"`` has
         the probability that an arm is best and its expected loss.
 
@@ -268,8 +269,9 @@ def _effects(roles: Roles) -> dict[str, Any]:
     """Return the questions."""
     levels: dict[str, Any] = {"control": roles.control}
     found: dict[str, Any] = {}
-    for arm in roles.others:
-        more = "" if len(roles.arms) == 2 else f" {arm}"
+    several = [""] if len(roles.arms) == 2 else ["", *(f" {arm}" for arm in roles.others)]
+    arms = [roles.others[0], *roles.others]
+    for more, arm in zip(several, arms, strict=False):
         for name, scale in (("ATE", "difference"), ("relative lift", LIFT)):
             asked = ATE(roles.arm, roles.outcome, treated=arm, scale=scale, **levels)
             found[f"{name}{more}"] = asked

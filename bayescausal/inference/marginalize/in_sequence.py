@@ -15,6 +15,10 @@ is integrated out by conditioning on its effects one after the other [1]_. With
    E_j &= E_{j-1} + K_j (x_j - m_j - l_j E_{j-1}), \qquad
    V_j = V_{j-1} s_j^2 / (s_j^2 + l_j^2 V_{j-1}).
 
+Where the noise and the path of a variable have a known factor of the row in common,
+:math:`s_j = a_j k_i` and :math:`l_j = b_j k_i` (kernel weights), it stays outside: the spread is
+:math:`k_i (a_j^2 + b_j^2 V_{j-1})^{1/2}`, and nothing else of the variances differs between rows.
+
 The rewritten model has the same density, no unknown per unit, and equations that are affine in
 whatever the :math:`m_j` are affine in: its coefficients leave the chain as well
 (:mod:`bayescausal.inference.hierarchies.coefficients`), and the rows come down to cross-products.
@@ -46,7 +50,7 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.basic import NormalRV
 from pytensor.tensor.shape import SpecifyShape
 
-from bayescausal.inference.closed_forms.affine import stripped
+from bayescausal.inference.closed_forms.affine import factored, stripped
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.model.structure.interpreted import PY_MODE
@@ -182,7 +186,7 @@ def in_sequence(structure: Structure, conformed: Conformed) -> InSequence | None
         if not effects:
             continue
         try:
-            found = _without(structure, name, effects, frozenset(columns))
+            found = _without(structure, name, effects, conformed.columns)
         except _NotLinearError:
             continue
         plan = make_plan(found.structure, columns, set(conformed.missing))
@@ -213,18 +217,20 @@ def _effects(structure: Structure, name: str, columns: set[str]) -> tuple[str, .
 
 
 def _without(
-    structure: Structure, name: str, effects: Sequence[str], seen: frozenset[str]
+    structure: Structure, name: str, effects: Sequence[str], columns: Mapping[str, np.ndarray]
 ) -> InSequence:
     """Return the model in which the effects of a latent follow each other."""
     model = structure.model
     leaves = {*model.basic_RVs, *model.data_vars}
-    reader = _Reader(model[name], leaves)
+    held = {n: np.asarray(columns[n]) for n in structure.data if n in columns}
+    reader = _Reader(model[name], leaves, {model[n]: v for n, v in held.items()})
     pairs = [(model[n], model[n]) for n in effects]
     _, mean, variance = _sequence(reader, model[name], pairs)
     fgraph, memo, initvals = open_model(model)
     hole = memo[model[name]]
     marked = [memo[model[n]] for n in effects]
-    reader = _Reader(hole, {memo[v] for v in leaves})
+    given = {memo[model[n]]: v for n, v in held.items()}
+    reader = _Reader(hole, {memo[v] for v in leaves}, given)
     parameters, _, _ = _sequence(
         reader, hole.owner.inputs[0], [(v, v.owner.inputs[0]) for v in marked]
     )
@@ -250,7 +256,7 @@ def _without(
         fgraph.replace(old, new, import_missing=True)
     made = close(fgraph, {k: v for k, v in initvals.items() if k != name})
     rest_of = structure_of(made, unit_dims=structure.unit_dims)
-    return InSequence(name, rest_of, structure, mean, variance, seen)
+    return InSequence(name, rest_of, structure, mean, variance, frozenset(columns))
 
 
 def _sequence(
@@ -263,34 +269,51 @@ def _sequence(
     centre, spread = latent.owner.op.dist_params(latent.owner)
     centre, variance = stripped(centre), stripped(spread) ** 2
     parameters = []
+    known: list[tuple[Any, Any, Any]] = []  # numbers, factors of rows, residuals
     for value, rv in effects:
         mu, sigma = rv.owner.op.dist_params(rv.owner)
         if reader.reads(sigma):
             raise _NotLinearError
         rest, slope = reader.parts(mu)
-        sigma = stripped(sigma)
         if slope is None:
             raise _NotLinearError
-        expected = slope * centre if rest is None else rest + slope * centre
+        sigma, slope, factor = reader.apart(stripped(sigma), slope)
+        parts = [_times(factor, slope * centre)]
+        parts += [(slope * g) * _times(factor, _times(f, r)) for g, f, r in known]
+        expected = _sum([rest, *parts])
         total = sigma**2 + slope**2 * variance
-        parameters.append((expected, pt.sqrt(total)))
-        gain = variance * slope / total
-        centre = centre + gain * (value - expected)
+        parameters.append((expected, _times(factor, pt.sqrt(total))))
+        inverse = None if factor is None else 1.0 / factor
+        known.append((variance * slope / total, inverse, value - expected))
         variance = variance * sigma**2 / total
-    return parameters, centre, variance
+    mean = _sum([centre, *(g * _times(f, r) for g, f, r in known)])
+    return parameters, mean, variance
 
 
 class _Reader:
     """Takes equations apart that read a latent themselves, and not through another variable."""
 
-    def __init__(self, hole: Variable, leaves: set[Variable]) -> None:
-        self.hole, self.leaves = hole, leaves
+    def __init__(
+        self, hole: Variable, leaves: set[Variable], given: Mapping[Variable, np.ndarray]
+    ) -> None:
+        self.hole, self.leaves, self.given = hole, leaves, given
         self.known: dict[Variable, bool] = {}
 
     def reads(self, var: Variable) -> bool:
         if var not in self.known:
             self.known[var] = self.hole in named_parents([var], self.leaves)
         return self.known[var]
+
+    def apart(self, sigma: Variable, slope: Variable) -> tuple[Variable, Variable, Variable | None]:
+        """Return noise and path as numbers, and the known factor of the rows that both have."""
+        unknown = self.leaves - set(self.given)
+        both = [factored(v, unknown, set(self.given)) for v in (sigma, slope)]
+        if any(found is None or found[1] is None for found in both):
+            return sigma, slope, None
+        (a, k), (b, other) = both  # type: ignore[misc]
+        held = {v: pt.constant(array) for v, array in self.given.items()}
+        one, two = pytensor.function([], clone_replace([k, other], held), mode=PY_MODE)()
+        return (a, b, k) if np.allclose(one, two, rtol=1e-12) else (sigma, slope, None)
 
     def parts(self, var: Variable) -> tuple[Variable | None, Variable | None]:
         """Return an expression as rest + slope * hole: (None, slope) without a rest."""
@@ -324,9 +347,14 @@ class _Reader:
         raise _NotLinearError
 
 
-def _sum(parts: Sequence[Variable | None], signs: Sequence[float]) -> Variable | None:
+def _times(factor: Variable | None, value: Variable) -> Variable:
+    """Return a product with a known factor of each row, if there is one."""
+    return value if factor is None else factor * value
+
+
+def _sum(parts: Sequence[Variable | None], signs: Sequence[float] | None = None) -> Any:
     total: Any = None
-    for part, sign in zip(parts, signs, strict=True):
+    for part, sign in zip(parts, signs or [1.0] * len(parts), strict=True):
         if part is not None:
             one = part if sign > 0 else -part
             total = one if total is None else total + one

@@ -83,7 +83,9 @@ class JointDensity:
         structure = fit.structure
         units = units_of(fit)
         assert units is not None
-        moving = tuple(sorted(n for n in (*structure.nodes, *structure.parameters) if fit.varies(n)))
+        moving = tuple(
+            sorted(n for n in (*structure.nodes, *structure.parameters) if fit.varies(n))
+        )
         key = (id(structure), moving)
         if key not in self.programs:
             builder = kept_builder(structure, units.varies, {})

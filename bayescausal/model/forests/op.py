@@ -60,9 +60,7 @@ class ForestValue(Op):
     ) -> list[tuple[Variable, ...]]:
         """Return the shape of the value: leading axes, and the rows."""
         x, forest = shapes
-        lead = pt.broadcast_shape(
-            tuple(x[:-2]), tuple(forest[:-1]), arrays_are_shapes=True
-        )
+        lead = pt.broadcast_shape(tuple(x[:-2]), tuple(forest[:-1]), arrays_are_shapes=True)
         return [(*lead, x[-2])]
 
 

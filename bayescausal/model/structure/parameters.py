@@ -16,8 +16,8 @@ import pytensor
 from pymc.model.fgraph import model_named
 from pymc.pytensorf import toposort_replace
 
-from bayescausal.model.interventions.support import support_of
 from bayescausal.model.forests.prior import as_forest, is_forest
+from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.rebuild import close, dim_sizes, evaluate, open_model
 from bayescausal.types import ParameterError, closest
 

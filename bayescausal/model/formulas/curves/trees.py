@@ -217,9 +217,7 @@ def _regression(x: Array, y: Array, logistic: bool) -> Array:
     for _ in range(50 if logistic else 1):
         mean = expit(x @ b) if logistic else x @ b
         weight = mean * (1 - mean) if logistic else np.ones(len(y))
-        step = np.linalg.solve(
-            (x.T * weight) @ x + np.diag(ridge), x.T @ (y - mean) - ridge * b
-        )
+        step = np.linalg.solve((x.T * weight) @ x + np.diag(ridge), x.T @ (y - mean) - ridge * b)
         b = b + step
         if np.abs(step).max() < 1e-10:
             break

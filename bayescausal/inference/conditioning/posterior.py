@@ -191,7 +191,8 @@ def _with_forests(
     closed = _closed_forms(structure, conformed, method=method, **sizes)
     seen: dict[str, np.ndarray] = {}
     if method == "auto" and "pgbart" not in sampler and has_engine():
-        closed, seen = _backfitted(structure, closed, tune=sampler.get("tune"), **sizes)
+        given = {k: sampler.get(k) for k in ("tune", "cores")}
+        closed, seen = _backfitted(structure, closed, **given, **sizes)
     plan, arrays, methods, _, conformed, rows = closed
     if set(forests_in(structure)) <= set(arrays):
         options = {"method": method, "progressbar": progressbar, **sampler}
@@ -217,6 +218,7 @@ def _backfitted(
     chains: int,
     seed: int,
     tune: int | None,
+    cores: int | None,
 ) -> tuple[ClosedForms, dict[str, np.ndarray]]:
     """Draw the forests of Normal equations; return what was drawn, and their values at some rows.
 
@@ -232,7 +234,9 @@ def _backfitted(
             rest.append((block, form if isinstance(form, str) else reason))
             continue
         own = crc32(form.outcome.encode())
-        found, at = backfit(form, draws=draws, chains=chains, seed=[seed, own], tune=tune)
+        found, at = backfit(
+            form, draws=draws, chains=chains, seed=[seed, own], tune=tune, cores=cores
+        )
         arrays |= found
         seen |= at
         methods[Joined(found)] = BACKFITTING

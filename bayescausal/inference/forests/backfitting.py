@@ -1,4 +1,4 @@
-r"""Forests in a Normal equation by Bayesian backfitting, each tree given the residual of the others.
+r"""Forests in a Normal equation by Bayesian backfitting: each tree given what the others leave.
 
 With Normal noise and Normal leaves, leaves are integrated out of the choice between trees: a node
 is grown or pruned by Metropolis-Hastings on the marginal likelihood, then leaves are drawn [1]_. A
@@ -21,14 +21,19 @@ References
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import json
+import multiprocessing
+import warnings
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayescausal.inference.forests.places import ROWS, matched_chains
+from bayescausal.inference.sampling.sample import at_once
 from bayescausal.model.forests.packed import LEAF, Tree, pack, stacked
 
 if TYPE_CHECKING:
@@ -42,6 +47,8 @@ __all__ = ["METHOD", "backfit", "has_engine"]
 METHOD = "backfitting"
 #: Sweeps that grow all trees from the root, and sweeps after them that are left out.
 GROWN, BURN_IN = 10, 300
+#: Rows times trees times sweeps from which chains run in processes of their own: some seconds.
+LONG = 2e7
 
 
 def has_engine() -> bool:
@@ -50,7 +57,13 @@ def has_engine() -> bool:
 
 
 def backfit(
-    form: GaussianForests, *, draws: int, chains: int, seed: Sequence[int], tune: int | None = None
+    form: GaussianForests,
+    *,
+    draws: int,
+    chains: int,
+    seed: Sequence[int],
+    tune: int | None,
+    cores: int | None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Draw the unknowns of an equation.
 
@@ -64,7 +77,10 @@ def backfit(
     tree = importlib.import_module("stochtree")
     burn = BURN_IN if tune is None else tune
     seeds = np.random.SeedSequence(seed).spawn(chains)
-    runs = [_Chain(tree, form, s).run(draws, burn) for s in seeds]
+    chains_of = [_Chain(tree, form, s) for s in seeds]
+    work = len(form.rest) * sum(s.trees for s in form.shapes) * (draws + burn)
+    few = work < LONG or "fork" not in multiprocessing.get_all_start_methods()
+    runs = _side_by_side(chains_of, draws, burn, 1 if few else cores or at_once(chains))
     arrays, seen = {}, {}
     for k, name in enumerate(form.forests):
         seen[name] = np.stack([run["seen"][k] for run in runs])
@@ -83,6 +99,29 @@ def backfit(
 
 def _rows(form: GaussianForests) -> Array:
     return np.unique(np.linspace(0, len(form.rest) - 1, ROWS).astype(int))
+
+
+#: Chains that processes of their own take over, with the memory that they are forked from.
+_HELD: list[Callable[[], dict[str, Any]]] = []
+
+
+def _side_by_side(chains: list[_Chain], draws: int, burn: int, cores: int) -> list[dict[str, Any]]:
+    """Run chains, several at once where there are several cores."""
+    if cores < 2 or len(chains) < 2:
+        return [chain.run(draws, burn) for chain in chains]
+    _HELD[:] = [functools.partial(chain.run, draws, burn) for chain in chains]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context = multiprocessing.get_context("fork")
+            with ProcessPoolExecutor(min(cores, len(chains)), mp_context=context) as pool:
+                return list(pool.map(_run, range(len(chains))))
+    finally:
+        _HELD.clear()
+
+
+def _run(place: int) -> dict[str, Any]:
+    return _HELD[place]()
 
 
 class _Chain:

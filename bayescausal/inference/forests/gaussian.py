@@ -1,4 +1,4 @@
-r"""Recognising an equation that forests can be drawn for by backfitting: Normal, and linear in them.
+r"""Equations in which forests can be drawn by backfitting: Normal, and linear in forests.
 
 .. math:: y_i \sim N\Big(a_i + \sum_k w_{ik}\, f_k(X_{ik}) + \sum_j c_{ij}\, b_j,\; \sigma\Big),
 
@@ -133,12 +133,8 @@ def _read(
     if isinstance(linear, str):
         return linear
     start, weights, design, names = linear
-    units = [np.unique(evaluate([sd], {scale: s})[0]) for s in (1.0, 2.0, 3.5)]
-    unit = float(units[0][0])
-    if any(
-        len(u) > 1 or abs(u[0] - s * unit) > 1e-9 * s * unit
-        for u, s in zip(units, (1, 2, 3.5), strict=True)
-    ):
+    unit = float(evaluate([sd], {scale: 1.0})[0].flat[0])
+    if not all(np.allclose(evaluate([sd], {scale: s})[0], s * unit) for s in (1.0, 2.0, 3.5)):
         return "its scale differs between units"
     params = [evaluate(v.owner.op.dist_params(v.owner)) for v in others]
     flat = [
@@ -200,9 +196,8 @@ def _linear(
     rng = np.random.default_rng(0)
     for _ in range(2):
         tried = [rng.normal(size=s) for s in sizes]
-        expected = start + design @ np.concatenate(
-            [np.zeros(0), *(v.ravel() for v in tried[len(places) :])]
-        )
+        flat = [v.ravel() for v in tried[len(places) :]]
+        expected = start + design @ np.concatenate([np.zeros(0), *flat])
         expected += sum(w * v for w, v in zip(weights, tried, strict=False))
         if not np.allclose(at(tried), expected, rtol=1e-9, atol=1e-9 * (1 + np.abs(start).max())):
             return "its mean is not linear in forests and coefficients"

@@ -82,7 +82,8 @@ class Shape:
                 remedy="Fit the model first, or write it with bart() in "
                 "bayescausal.model_from_formulas(..., data=...), which keeps the thresholds.",
             )
-        weights = np.array([w if len(c) else 0.0 for w, c in zip(self._weights, self.cuts)])
+        pairs = zip(self._weights, self.cuts, strict=True)
+        weights = np.array([w if len(c) else 0.0 for w, c in pairs])
         trees = [self._tree(rng, weights) for _ in range(self.trees)]
         return pack(trees, self.constant)
 

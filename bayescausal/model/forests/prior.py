@@ -182,10 +182,9 @@ class Forest(pm.Continuous):
     @classmethod
     def dist(cls, shape: Shape, **kwargs: Any) -> TensorVariable:  # type: ignore[override]
         """Return it without a model."""
-        import pytensor
-
-        rng = pytensor.shared(np.random.default_rng())
-        return ForestRV(shape)(shape.leaf, rng=rng)
+        rng = pt.random.shared_rng(seed=None)
+        leaf = pt.constant(shape.leaf, dtype="float64")
+        return ForestRV(shape).make_node(rng, None, leaf).outputs[1]  # type: ignore[no-any-return]
 
 
 @_logprob.register(ForestRV)

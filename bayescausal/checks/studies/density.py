@@ -83,9 +83,8 @@ class JointDensity:
         structure = fit.structure
         units = units_of(fit)
         assert units is not None
-        moving = tuple(
-            sorted(n for n in (*structure.nodes, *structure.parameters) if fit.varies(n))
-        )
+        named = (*structure.nodes, *structure.parameters)
+        moving = tuple(sorted(n for n in named if fit.varies(n)))
         key = (id(structure), moving)
         if key not in self.programs:
             builder = kept_builder(structure, units.varies, {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import xarray as xr
@@ -20,7 +21,10 @@ from bayescausal.inference.closed_forms.compress import Compression, lean
 from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
-from bayescausal.inference.forests.drawn import draw_forests
+from bayescausal.inference.forests.backfitting import METHOD as BACKFITTING
+from bayescausal.inference.forests.backfitting import backfit, has_engine
+from bayescausal.inference.forests.drawn import draw_forests, with_stamps
+from bayescausal.inference.forests.gaussian import gaussian_forests
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,
     find_gaps,
@@ -87,13 +91,29 @@ def draw_posterior(
             options = {"method": method, "progressbar": progressbar, **sizes, **sampler}
             inner = draw_posterior(shared.structure, shared.conformed(conformed), **options)
             return with_shared(shared, inner, conformed, seed)
-    whole = conformed
-    plan, arrays, methods, found, conformed, rows = _closed_forms(
-        structure, conformed, method=method, **sizes
-    )
-    if method == "exact" and plan.rest:
-        raise no_exact(*plan.rest[0])
-    if plan.samplers and not plan.rest:
+    closed = _closed_forms(structure, conformed, method=method, **sizes)
+    if method == "exact" and closed.plan.rest:
+        raise no_exact(*closed.plan.rest[0])
+    options = {"method": method, "progressbar": progressbar, **sampler}
+    return _draw_rest(structure, conformed, closed, **sizes, **options)
+
+
+def _draw_rest(
+    structure: Structure,
+    whole: Conformed,
+    closed: ClosedForms,
+    *,
+    method: str,
+    draws: int,
+    chains: int,
+    seed: int,
+    progressbar: bool | str = False,
+    **sampler: Any,
+) -> Drawn:
+    """Draw what has no closed form, and put the draws together."""
+    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    plan, arrays, methods, found, conformed, rows = closed
+    if (plan.samplers or arrays) and not plan.rest:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
         if rows:
             arrays |= draw_gaps(structure, whole, rows, arrays, empty, seed)
@@ -168,17 +188,61 @@ def _with_forests(
         )
     sizes = {"draws": draws, "chains": chains, "seed": seed}
     whole = conformed
-    plan, arrays, methods, _, conformed, rows = _closed_forms(
-        structure, conformed, method=method, **sizes
-    )
-    held = [n for s in plan.samplers for n in s.observed]
-    left = Remainder(gone=tuple(arrays), held=(*held, *plan.idle))
-    conditioned, _, _ = open_remainder(structure, conformed, left, integrated=False)
-    drawn = draw_forests(structure, conditioned, **sizes, progressbar=progressbar, **sampler)
-    if rows:
-        arrays |= draw_gaps(structure, whole, rows, arrays, drawn.groups["posterior"], seed)
-    groups = with_arrays(structure, conformed.coords, drawn.groups, arrays, conformed.columns)
-    return Drawn(groups, {**methods, **drawn.methods, **gap_methods(rows, held)}, drawn.notes)
+    closed = _closed_forms(structure, conformed, method=method, **sizes)
+    seen: dict[str, np.ndarray] = {}
+    if method == "auto" and "pgbart" not in sampler and has_engine():
+        given = {k: sampler.get(k) for k in ("tune", "cores")}
+        closed, seen = _backfitted(structure, closed, **given, **sizes)
+    plan, arrays, methods, _, conformed, rows = closed
+    if set(forests_in(structure)) <= set(arrays):
+        options = {"method": method, "progressbar": progressbar, **sampler}
+        drawn = _draw_rest(structure, whole, closed, **sizes, **options)
+    else:
+        held = [n for s in plan.samplers for n in s.observed]
+        left = Remainder(gone=tuple(arrays), held=(*held, *plan.idle))
+        conditioned, _, _ = open_remainder(structure, conformed, left, integrated=False)
+        drawn = draw_forests(structure, conditioned, **sizes, progressbar=progressbar, **sampler)
+        if rows:
+            arrays |= draw_gaps(structure, whole, rows, arrays, drawn.groups["posterior"], seed)
+        groups = with_arrays(structure, conformed.coords, drawn.groups, arrays, conformed.columns)
+        methods = {**methods, **drawn.methods, **gap_methods(rows, held)}
+        drawn = Drawn(groups, methods, drawn.notes)
+    return with_stamps(structure, drawn, seen)
+
+
+def _backfitted(
+    structure: Structure,
+    closed: ClosedForms,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    tune: int | None,
+    cores: int | None,
+) -> tuple[ClosedForms, dict[str, np.ndarray]]:
+    """Draw the forests of Normal equations; return what was drawn, and their values at some rows.
+
+    Blocks with forests of another form stay in the rest.
+    """
+    arrays, methods = dict(closed.arrays), dict(closed.methods)
+    rest, idle, seen = [], list(closed.plan.idle), {}
+    forests = set(forests_in(structure))
+    for block, reason in closed.plan.rest:
+        mine = forests & set(block.unknowns)
+        form = gaussian_forests(structure, closed.conformed, block) if mine else reason
+        if isinstance(form, str) or form.outcome in closed.rows:
+            rest.append((block, form if isinstance(form, str) else reason))
+            continue
+        own = crc32(form.outcome.encode())
+        found, at = backfit(
+            form, draws=draws, chains=chains, seed=[seed, own], tune=tune, cores=cores
+        )
+        arrays |= found
+        seen |= at
+        methods[Joined(found)] = BACKFITTING
+        idle.append(form.outcome)
+    plan = Plan(closed.plan.samplers, tuple(rest), tuple(idle))
+    return closed._replace(plan=plan, arrays=arrays, methods=methods), seen
 
 
 def with_shared(shared: InSequence, drawn: Drawn, conformed: Conformed, seed: int) -> Drawn:

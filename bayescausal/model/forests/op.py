@@ -31,10 +31,11 @@ class ForestValue(Op):
     Examples
     --------
     >>> import numpy as np
+    >>> from bayescausal.model.structure.interpreted import PY_MODE
     >>> from bayescausal.model.forests.op import forest_value
     >>> from bayescausal.model.forests.packed import Tree, pack
     >>> stump = Tree(np.array([0, -1, -1]), np.array([0.5, 1.0, 2.0]), np.array([2, 0, 0]))
-    >>> forest_value(np.array([[0.0], [1.0]]), pack([stump], 0.0)).eval().tolist()
+    >>> forest_value(np.array([[0.0], [1.0]]), pack([stump], 0.0)).eval(mode=PY_MODE).tolist()
     [1.0, 2.0]
     """
 

@@ -82,7 +82,8 @@ class Shape:
                 remedy="Fit the model first, or write it with bart() in "
                 "bayescausal.model_from_formulas(..., data=...), which keeps the thresholds.",
             )
-        weights = np.array([w if len(c) else 0.0 for w, c in zip(self._weights, self.cuts)])
+        pairs = zip(self._weights, self.cuts, strict=True)
+        weights = np.array([w if len(c) else 0.0 for w, c in pairs])
         trees = [self._tree(rng, weights) for _ in range(self.trees)]
         return pack(trees, self.constant)
 
@@ -181,10 +182,9 @@ class Forest(pm.Continuous):
     @classmethod
     def dist(cls, shape: Shape, **kwargs: Any) -> TensorVariable:  # type: ignore[override]
         """Return it without a model."""
-        import pytensor
-
-        rng = pytensor.shared(np.random.default_rng())
-        return ForestRV(shape)(shape.leaf, rng=rng)
+        rng = pt.random.shared_rng(seed=None)
+        leaf = pt.constant(shape.leaf, dtype="float64")
+        return ForestRV(shape).make_node(rng, None, leaf).outputs[1]  # type: ignore[no-any-return]
 
 
 @_logprob.register(ForestRV)

@@ -1,0 +1,204 @@
+r"""Equations in which forests can be drawn by backfitting: Normal, and linear in forests.
+
+.. math:: y_i \sim N\Big(a_i + \sum_k w_{ik}\, f_k(X_{ik}) + \sum_j c_{ij}\, b_j,\; \sigma\Big),
+
+with forests :math:`f_k`, numbers :math:`w` (1, or a treatment), coefficients :math:`b` with Normal
+priors, and one scale :math:`\sigma` with any prior. The numbers are found by evaluating the mean:
+at zero, with each forest at 1, with each coefficient at 1. Then it is evaluated at random values of
+all of them; where it is not the sum, the equation is left to the sampler that takes any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+from pytensor.graph.replace import graph_replace
+from pytensor.tensor.random.basic import NormalRV
+
+from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.conditioning.condition import condition
+from bayescausal.inference.conditioning.plan import rest_of
+from bayescausal.inference.forests.places import with_values
+from bayescausal.model.forests.prior import forest_of
+from bayescausal.model.structure.rebuild import PY_MODE, evaluate
+from bayescausal.types import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayescausal.annotations import Array
+    from bayescausal.inference.closed_forms.blocks import Block
+    from bayescausal.inference.data.conform import Conformed
+    from bayescausal.model.forests.prior import Shape
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["GaussianForests", "gaussian_forests"]
+
+#: Coefficients beside forests, at most.
+MOST = 300
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianForests:
+    """A Normal equation that is linear in forests and coefficients.
+
+    Attributes
+    ----------
+    outcome : str
+    forests : tuple of str
+    shapes : tuple of Shape
+    x : tuple of ndarray, shape (n, p)
+        The covariates of each forest.
+    weights : tuple of ndarray, shape (n,)
+        What multiplies each.
+    rest : ndarray, shape (n,)
+        The outcome less the part of the mean that is known.
+    design : ndarray, shape (n, q)
+        Of the coefficients.
+    names : dict of str to tuple of int
+        Coefficients and their shapes, in the order of the columns.
+    middle, precision : ndarray, shape (q,)
+        Of the priors of the coefficients.
+    scale : str
+        The name of the scale.
+    unit : float
+        The standard deviation of the noise where the scale is 1.
+    log_prior : callable
+        Log density of the scale.
+    """
+
+    outcome: str
+    forests: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    x: tuple[Array, ...]
+    weights: tuple[Array, ...]
+    rest: Array
+    design: Array
+    names: dict[str, tuple[int, ...]]
+    middle: Array
+    precision: Array
+    scale: str
+    unit: float
+    log_prior: Callable[[float], float]
+
+
+def gaussian_forests(
+    structure: Structure, conformed: Conformed, block: Block
+) -> GaussianForests | str:
+    """Return the equation of a block with forests, or why it has another form."""
+    seen = block.observed
+    if len(seen) != 1 or block.opaque or not set(block.unknowns) <= set(structure.parameters):
+        return block.opaque or "several equations hold its unknowns"
+    outcome = seen[0].name
+    model = condition(structure, conformed).model
+    gone = [rv.name for rv in model.free_RVs if rv.name not in block.unknowns]
+    held = [rv.name for rv in model.observed_RVs if rv.name != outcome]
+    model = rest_of(model, gone, held)
+    try:
+        model, places = with_values(structure, model)
+    except ModelError as error:
+        return str(error)
+    return _read(structure, model, places, outcome)
+
+
+def _read(
+    structure: Structure, model: pm.Model, places: dict[str, tuple[str, Array]], outcome: str
+) -> GaussianForests | str:
+    rv = model[outcome]
+    if not isinstance(rv.owner.op, NormalRV):
+        return f"{outcome!r} is not Normal"
+    if model.potentials:
+        return "there are Potentials"
+    mean, sd = rv.owner.op.dist_params(rv.owner)
+    free = set(model.free_RVs)
+    of_mean, of_sd = named_parents([mean], free), named_parents([sd], free)
+    if len(of_sd) != 1 or of_sd & of_mean:
+        return "its scale is no parameter of its own"
+    [scale] = of_sd
+    if scale.type.ndim:
+        return "its scale is no number"
+    others = [v for v in model.free_RVs if v in of_mean and v.name not in places]
+    if set(model.free_RVs) != {*of_mean, scale} or any(
+        named_parents(list(v.owner.inputs), free) for v in (*others, scale)
+    ):
+        return "its coefficients have spreads that are unknown too"
+    if not all(isinstance(v.owner.op, NormalRV) for v in others):
+        return "a coefficient is not Normal"
+    y = evaluate([model.rvs_to_values[rv]])[0].astype(float)
+    linear = _linear(model, mean, places, others, y.shape)
+    if isinstance(linear, str):
+        return linear
+    start, weights, design, names = linear
+    unit = float(evaluate([sd], {scale: 1.0})[0].flat[0])
+    if not all(np.allclose(evaluate([sd], {scale: s})[0], s * unit) for s in (1.0, 2.0, 3.5)):
+        return "its scale differs between units"
+    params = [evaluate(v.owner.op.dist_params(v.owner)) for v in others]
+    flat = [
+        np.stack([np.broadcast_to(p, names[v.name]).ravel() for p in pair])
+        for v, pair in zip(others, params, strict=True)
+    ]
+    both = np.concatenate(flat, axis=1) if flat else np.zeros((2, 0))
+    value = scale.type("value")
+    density = pytensor.function([value], pm.logp(scale, value), mode=PY_MODE)
+    return GaussianForests(
+        outcome=outcome,
+        forests=tuple(f for f, _ in places.values()),
+        shapes=tuple(forest_of(structure.variable(f)) for f, _ in places.values()),
+        x=tuple(x for _, x in places.values()),
+        weights=tuple(weights),
+        rest=y - start,
+        design=design,
+        names=names,
+        middle=both[0],
+        precision=both[1] ** -2.0,
+        scale=str(scale.name),
+        unit=unit,
+        log_prior=lambda s: float(density(s)),
+    )
+
+
+def _linear(
+    model: pm.Model,
+    mean: Any,
+    places: dict[str, tuple[str, Array]],
+    others: list[Any],
+    shape: tuple[int, ...],
+) -> tuple[Array, list[Array], Array, dict[str, tuple[int, ...]]] | str:
+    """Return the mean at zero, the weights of forests and the columns of coefficients."""
+    unknown = [model[n] for n in places] + others
+    inputs = [v.type(f"in_{v.name}") for v in unknown]
+    [out] = graph_replace([mean], dict(zip(unknown, inputs, strict=True)), strict=False)
+    call = pytensor.function(inputs, out, mode=PY_MODE, on_unused_input="ignore")
+    sizes = [shape] * len(places) + [tuple(evaluate([v.shape])[0].tolist()) for v in others]
+    names = {str(v.name): s for v, s in zip(others, sizes[len(places) :], strict=True)}
+    if len(shape) != 1 or sum(int(np.prod(s)) for s in names.values()) > MOST:
+        return f"it has more than {MOST} coefficients, or several dims"
+
+    def at(values: list[Array]) -> Array:
+        return np.broadcast_to(np.asarray(call(*values), dtype=float), shape).copy()
+
+    zero = [np.zeros(s) for s in sizes]
+    start = at(zero)
+    weights, columns = [], []
+    for k, size in enumerate(sizes):
+        if k < len(places):
+            weights.append(at([*zero[:k], np.ones(size), *zero[k + 1 :]]) - start)
+            continue
+        for cell in np.ndindex(*size):
+            one = np.zeros(size)
+            one[cell] = 1.0
+            columns.append(at([*zero[:k], one, *zero[k + 1 :]]) - start)
+    design = np.stack(columns, axis=1) if columns else np.zeros((shape[0], 0))
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        tried = [rng.normal(size=s) for s in sizes]
+        flat = [v.ravel() for v in tried[len(places) :]]
+        expected = start + design @ np.concatenate([np.zeros(0), *flat])
+        expected += sum(w * v for w, v in zip(weights, tried, strict=False))
+        if not np.allclose(at(tried), expected, rtol=1e-9, atol=1e-9 * (1 + np.abs(start).max())):
+            return "its mean is not linear in forests and coefficients"
+    return start, weights, design, names

@@ -41,6 +41,9 @@ def sections(root: Path) -> dict[str, list[str]]:
     for room in ("designs", "estimators"):
         stub = (root / "bayescausal" / room / "__init__.pyi").read_text(encoding="utf-8")
         found[room.capitalize()] = [f"{room}.{n}" for n in re.findall(r"(\w+) as \1\b", stub)]
+    text = (root / "bayescausal" / "datasets" / "__init__.py").read_text(encoding="utf-8")
+    listed = re.findall(r'"(\w+)"', text.partition("__all__ =")[2])
+    found["Datasets"] = [f"datasets.{name}" for name in listed]
     return found
 
 

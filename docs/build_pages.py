@@ -122,6 +122,10 @@ def write_pages(docs: Path, root: Path) -> None:
     target.mkdir(exist_ok=True)
     for notebook in sorted((root / "notebooks").glob("*.ipynb")):
         shutil.copyfile(notebook, target / notebook.name)
-    lines = ["# Notebooks", "", "```{toctree}", ":maxdepth: 1", ""]
-    lines += [f"notebooks/{p.stem}" for p in sorted((root / "notebooks").glob("*.ipynb"))]
-    (docs / "notebooks.md").write_text("\n".join([*lines, "```", ""]), encoding="utf-8")
+    names = sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
+    cases = [name for name in names if name.startswith("2")]
+    lines = ["# Notebooks", ""]
+    for heading, group in (("Methods", sorted({*names} - {*cases})), ("Case studies", cases)):
+        lines += [f"## {heading}", "", "```{toctree}", ":maxdepth: 1", ""]
+        lines += [*(f"notebooks/{name}" for name in group), "```", ""]
+    (docs / "notebooks.md").write_text("\n".join(lines), encoding="utf-8")

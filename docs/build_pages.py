@@ -43,6 +43,9 @@ def sections(root: Path) -> dict[str, list[str]]:
     for room in ("designs", "estimators"):
         stub = (root / "bayescausal" / room / "__init__.pyi").read_text(encoding="utf-8")
         found[room.capitalize()] = [f"{room}.{n}" for n in re.findall(r"(\w+) as \1\b", stub)]
+    text = (root / "bayescausal" / "datasets" / "__init__.py").read_text(encoding="utf-8")
+    listed = re.findall(r'"(\w+)"', text.partition("__all__ =")[2])
+    found["Datasets"] = [f"datasets.{name}" for name in listed]
     return found
 
 
@@ -173,6 +176,10 @@ def write_pages(docs: Path, root: Path) -> None:
     target.mkdir(exist_ok=True)
     for notebook in sorted((root / "notebooks").glob("*.ipynb")):
         (target / notebook.name).write_text(with_links(notebook, root), encoding="utf-8")
-    lines = ["# Notebooks", "", "```{toctree}", ":maxdepth: 1", ""]
-    lines += [f"notebooks/{p.stem}" for p in sorted((root / "notebooks").glob("*.ipynb"))]
-    (docs / "notebooks.md").write_text("\n".join([*lines, "```", ""]), encoding="utf-8")
+    names = sorted(path.stem for path in (root / "notebooks").glob("*.ipynb"))
+    cases = [name for name in names if name.startswith("2")]
+    lines = ["# Notebooks", ""]
+    for heading, group in (("Methods", sorted({*names} - {*cases})), ("Case studies", cases)):
+        lines += [f"## {heading}", "", "```{toctree}", ":maxdepth: 1", ""]
+        lines += [*(f"notebooks/{name}" for name in group), "```", ""]
+    (docs / "notebooks.md").write_text("\n".join(lines), encoding="utf-8")

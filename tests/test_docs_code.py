@@ -165,7 +165,7 @@ def test_names_in_the_docs_are_public():
 
 def test_every_public_name_is_in_the_reference():
     listed = [n for names in build_pages.sections(DOCS.parent).values() for n in names]
-    rooms = ("designs", "estimators")
+    rooms = ("designs", "estimators", "datasets")
     inside = [f"{room}.{n}" for room in rooms for n in getattr(bayescausal, room).__all__]
     assert sorted(listed) == sorted([*bayescausal.__all__, *inside])
     page = build_pages.api_page(DOCS.parent)

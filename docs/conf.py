@@ -29,7 +29,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "**.ipynb_checkpoints", "gallery/*.py"]
+exclude_patterns = ["_build", "**.ipynb_checkpoints", "gallery/*.py", "course/lessons/*"]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # notebooks are executed and compared in the tests
@@ -59,6 +59,14 @@ def _plain_references(app, what, name, obj, options, lines):
         lines[:] = re.sub(r"\[(\d+)\]_", r"[\1]", text).split("\n")
 
 
+def _slides(name, rawtext, text, lineno, inliner, options=None, content=None):
+    """Link the slides of a lesson, a page beside the built ones."""
+    from docutils import nodes
+
+    return [nodes.reference(rawtext, "slides", refuri=f"../_static/course/{text}.html")], []
+
+
 def setup(app):
-    """Register what is done to docstrings."""
+    """Register what is done to docstrings, and the role of slides."""
+    app.add_role("slides", _slides)
     app.connect("autodoc-process-docstring", _plain_references, priority=100)

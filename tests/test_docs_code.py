@@ -32,7 +32,7 @@ MADE = {"api.md", "gallery.md", "changelog.md", "architecture.md", "benchmarks.m
 PAGES = sorted(
     path
     for path in DOCS.rglob("*.md")
-    if path.name not in MADE and "_build" not in path.parts and "generated" not in path.parts
+    if path.name not in MADE and not {"_build", "generated", "lessons"} & set(path.parts)
 )
 #: The first block of the landing page is that of the README, which has a test of its own.
 ELSEWHERE = {"index.md"}
@@ -68,7 +68,7 @@ RUN = [
 
 
 #: Pages whose code takes more than ten seconds.
-SLOW = ("triangulate", "survival")
+SLOW = ("triangulate", "survival", "exercises")
 
 
 def test_the_pages_that_teach_have_code():
@@ -77,12 +77,7 @@ def test_the_pages_that_teach_have_code():
 
 @pytest.mark.parametrize(
     "path",
-    [
-        pytest.param(
-            p, marks=[pytest.mark.slow] * (p.stem in ("triangulate", "survival")), id=p.stem
-        )
-        for p in RUN
-    ],
+    [pytest.param(p, marks=[pytest.mark.slow] * (p.stem in SLOW), id=p.stem) for p in RUN],
 )
 def test_code_prints_what_stands_below_it(path, tmp_path, monkeypatch):
     """Figures come from exact posteriors or fixed seeds: only rounding moves the last digit."""
@@ -167,6 +162,8 @@ def test_every_page_is_reached_from_the_landing_page():
     toc = set(re.findall(r"^([\w/]+)$", text, re.M))
     below = (DOCS / "designs" / "index.md").read_text(encoding="utf-8")
     toc |= {f"designs/{name}" for name in re.findall(r"^(\w+)$", below, re.M)}
+    course = (DOCS / "course" / "index.md").read_text(encoding="utf-8")
+    toc |= {f"course/{name}" for name in re.findall(r"^(\w+)$", course, re.M)}
     for path in PAGES:
         name = path.relative_to(DOCS).with_suffix("").as_posix()
         assert name in toc or name == "index" or name.startswith("decisions/0"), name

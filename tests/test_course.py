@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ COURSE = Path(__file__).resolve().parent.parent / "docs" / "course"
 sys.path.insert(0, str(COURSE))
 
 import make_course  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "reporting"))
+
+from report_browser import chromium  # noqa: E402
 
 LESSONS = make_course.lessons()
 TEXTS = {name: text for path in LESSONS for name, text in make_course.texts(path).items()}
@@ -119,3 +124,35 @@ def test_slides_need_no_network_and_hold_every_cell(tmp_path):
         )
     for link in ("reset.css", "reveal.css", "course.css", "reveal.js", "LICENSE"):
         assert (COURSE.parent / "_static" / "reveal" / link).is_file()
+
+
+@pytest.mark.slow
+def test_slides_run_in_a_browser_fit_the_screen_and_ask_the_network_nothing(tmp_path):
+    path = chromium()
+    from playwright.sync_api import sync_playwright
+
+    shutil.copytree(COURSE.parent / "_static" / "reveal", tmp_path / "reveal")
+    pages = make_course.write_slides(tmp_path / "course", "../reveal")
+    heights = """() => Reveal.getSlides().map(slide => {
+        const at = Reveal.getIndices(slide);
+        Reveal.slide(at.h, at.v);
+        return slide.scrollHeight - slide.clientHeight;
+    })"""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path)
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        wrong: list[str] = []
+        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: None if r.url.startswith("file:") else wrong.append(r.url))
+        page.on("requestfailed", lambda r: wrong.append(r.url))
+        for each in pages:
+            page.goto(each.as_uri())
+            page.wait_for_function("Reveal.isReady()")
+            over = page.evaluate(heights)
+            assert len(over) > 10
+            assert max(over) <= 2, (each.name, over)
+            page.keyboard.press("Home")
+            page.keyboard.press("ArrowRight")
+            assert page.evaluate("Reveal.getIndices().h") == 1
+        browser.close()
+    assert not wrong

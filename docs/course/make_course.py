@@ -137,15 +137,20 @@ def _prose(text: str) -> str:
 
 
 def _code(cell: Any) -> str:
-    parts = [f"<pre class='code'><code>{html.escape(cell.source)}</code></pre>"]
+    """Return code and what it says; a drawing stands beside its code, long code is set smaller."""
+    outputs = []
     for output in cell.outputs:
         if output.output_type == "stream":
-            parts.append(f"<pre class='out'>{html.escape(output.text)}</pre>")
+            outputs.append(f"<pre class='out'>{html.escape(output.text)}</pre>")
         elif "text/html" in output.data:
-            parts.append(f"<div class='out'>{output.data['text/html']}</div>")
+            outputs.append(f"<div class='out'>{output.data['text/html']}</div>")
         else:
-            parts.append(f"<pre class='out'>{html.escape(output.data['text/plain'])}</pre>")
-    return "\n".join(parts)
+            outputs.append(f"<pre class='out'>{html.escape(output.data['text/plain'])}</pre>")
+    code = f"<pre class='code'><code>{html.escape(cell.source)}</code></pre>"
+    drawn = any("<svg" in each for each in outputs)
+    names = ["pair"] * drawn + ["long"] * (cell.source.count("\n") > 19)
+    said = "\n".join(outputs)
+    return f"<div class='{' '.join(names)}'>\n{code}\n<div>{said}</div>\n</div>"
 
 
 def write_slides(target: Path, reveal: str) -> list[Path]:

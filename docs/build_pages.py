@@ -21,8 +21,6 @@ GROUPS = {
     "interventions": "Interventions",
     "questions": "Questions",
     "answers": "Answers",
-    "worlds with known answers": "Worlds with known answers",
-    "mistakes": "Mistakes",
 }
 
 

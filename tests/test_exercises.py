@@ -74,7 +74,7 @@ def test_data_have_only_what_can_be_observed_and_the_truth_is_hidden(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_check_names_the_mistake_that_was_made(name):
-    """The right regression is judged right; each wrong one is named. z < 3: 0.3 % false alarms."""
+    """The right regression is judged right; each wrong one is named. z < 3: 0.3% false alarms."""
     exercise = bc.exercise(name)
     right, wrong = SETS[name]
     if right is not None:

@@ -65,13 +65,13 @@ def _compared(material: Material) -> Section:
         row = (effect.label, _with_ends(seen), _with_ends(effect) + mark)
         notes += [naive[1]] if isinstance(naive, tuple) else []
         rows.append((*row, cell(float(true))) if true is not None else row)
-    heads: tuple[str, ...] = ("question", "as seen (association)", "if done (causal)")
+    heads: tuple[str, ...] = ("question", "observed association", "causal effect")
     known = any(t is not None for t in material.truths)
     blocks: list[Any] = []
     if rows:
         rows = [(*r, "-") if known and len(r) == 3 else r for r in rows]
         heads = (*heads, "truth") if known else heads
-        blocks.append(Grid(heads, tuple(rows), f"Means with {100 * PROB:g} % HDI"))
+        blocks.append(Grid(heads, tuple(rows), f"Means with {100 * PROB:g}% HDI"))
         blocks.append(
             Text(
                 "The association compares units that differ in whatever made their treatment "
@@ -84,7 +84,7 @@ def _compared(material: Material) -> Section:
             )
         )
     blocks += [Text(note, "note") for note in dict.fromkeys(notes)]
-    return Section("As seen, and if done", tuple(blocks))
+    return Section("Observed association and causal effect", tuple(blocks))
 
 
 def _with_ends(effect: Effect) -> str:
@@ -148,7 +148,7 @@ def _facts(effect: Effect, rope: tuple[float, float] | None, true: Effect | None
     mean, first, last = _in_digits(effect)
     pairs = [("Mean", mean)]
     if several:
-        pairs.append((f"{100 * PROB:g} % HDI", f"{first} to {last}"))
+        pairs.append((f"{100 * PROB:g}% HDI", f"{first} to {last}"))
         pairs.append(("Posterior sd", numbers(float(row["sd"]), float(row["sd"]))[0]))
         pairs += [(f"Probability {side}", _share(p)) for side, p in _directions(effect)]
     if rope is not None:
@@ -194,7 +194,7 @@ def _cells(effect: Effect, rope: tuple[float, float] | None) -> Grid:
     if any(said):
         table["decision"] = said
     table = table.drop(columns=["identification"], errors="ignore")
-    names = {"hdi94_lb": "94 % HDI from", "hdi94_ub": "to", "mcse_mean": "mcse"}
+    names = {"hdi94_lb": "94% HDI from", "hdi94_ub": "to", "mcse_mean": "mcse"}
     first = ", ".join(map(str, effect.dims))
     within = "Among" if getattr(effect.estimand, "by", ()) else "Over"
     caption = f"{within} {effect.population}" if effect.population else ""

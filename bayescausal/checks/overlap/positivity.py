@@ -234,7 +234,7 @@ def _units(fit: Fit, treatment: str) -> Units:
     if treatment not in fit.columns or treatment in fit.missing:
         what = "has empty cells" if treatment in fit.missing else "was not observed"
         raise EstimandError(
-            f"{treatment!r} {what}, so the units have no arm.",
+            f"{treatment!r} {what}, so that no unit has a level of it.",
             expected="A treatment that was observed in every unit.",
         )
     dims = structure.dims.get(treatment, ())
@@ -343,8 +343,8 @@ def _finding(
         text = f"None of {total} {whom} is beyond the support of a level of {treatment}."
     at = int(arms["ess_share"].argmin())
     text += (
-        f" Weighted, the arm {arms.index[at]} counts as {arms['ess'].iloc[at]:.0f} of its "
-        f"{arms['units'].iloc[at]} units."
+        f" After weighting, the {arms['units'].iloc[at]} units with {treatment} = "
+        f"{arms.index[at]} count as {arms['ess'].iloc[at]:.0f}."
     )
     if reasons["uneven"]:
         text += f" Weighting leaves a difference in {', '.join(reasons['uneven'])}."

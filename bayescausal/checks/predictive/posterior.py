@@ -182,12 +182,15 @@ def predictions(
             notes.append(f"{name}: not looked at. {error}")
             continue
         if touching:
-            notes.append(f"{name}: its units touch, so each was predicted with itself in the data.")
+            notes.append(
+                f"{name}: its units depend on each other, so each was predicted with itself in the "
+                "data."
+            )
         latent = sorted(set(fit.structure.graph.predecessors(name)) & set(fit.latent))
         if latent:
             notes.append(
-                f"{name} is predicted from the draws of {', '.join(latent)}, latent, which was "
-                "fitted to the same data: the check is optimistic."
+                f"{name} is predicted from {', '.join(latent)}, latent, which was fitted to the "
+                "same data: the check is optimistic."
             )
     return found, tuple(notes)
 

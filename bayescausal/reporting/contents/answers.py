@@ -75,7 +75,7 @@ def _compared(material: Material) -> Section:
         blocks.append(
             Text(
                 "The association compares units that differ in whatever made their treatment "
-                "differ; the effect compares the same units in two worlds. "
+                "differ; the effect compares the same units under two treatments. "
                 + (
                     "Where the effect is not identified, how far they part is not known from data."
                     if unknown

@@ -109,7 +109,7 @@ from .figures.worlds import plot_worlds as plot_worlds
 from .reporting.drawn.units import plot_counterfactual as plot_counterfactual
 from .reporting.drawn.units import plot_ite as plot_ite
 
-# is it right on this problem
+# checks
 from .checks.overlap.positivity import overlap as overlap
 from .checks.predictive.posterior import posterior_check as posterior_check
 from .checks.predictive.prior import prior_check as prior_check
@@ -117,7 +117,7 @@ from .checks.refutation.refute import refute as refute
 from .checks.comparison.compare import compare as compare
 from .checks.comparison.comparison import ModelComparison as ModelComparison
 
-# and if an assumption fails
+# sensitivity analysis
 from .sensitivity.confounding.hidden import hidden_confounder as hidden_confounder
 from .sensitivity.confounding.hidden_record import HiddenConfounder as HiddenConfounder
 from .sensitivity.confounding.robustness import robustness_value as robustness_value
@@ -127,13 +127,13 @@ from .sensitivity.priors.prior_sensitivity import prior_sensitivity as prior_sen
 from .sensitivity.priors.prior_posterior import prior_posterior as prior_posterior
 from .sensitivity.priors.prior_posterior import PriorPosterior as PriorPosterior
 
-# for whom
+# effects that differ between units
 from .conditional_effects.heterogeneity import heterogeneity as heterogeneity
 from .conditional_effects.heterogeneity import Heterogeneity as Heterogeneity
 from .conditional_effects.policy import policy as policy
 from .conditional_effects.policy import TreatmentRule as TreatmentRule
 
-# other ways to the same number
+# other estimators of the same effect
 from . import estimators as estimators
 from .estimators.triangulate import triangulate as triangulate
 
@@ -142,7 +142,7 @@ from . import designs as designs
 from .model.design import Design as Design
 from .model.design import Assumption as Assumption
 
-# worlds with known answers
+# data with known answers, and exercises
 from . import datasets as datasets
 from .datasets.exercises import exercise as exercise
 from .datasets.exercise import Exercise as Exercise
@@ -157,7 +157,7 @@ from .checks.studies.calibrate_verdict import Calibration as Calibration
 from .checks.studies.assurance import assurance as assurance
 from .checks.studies.assurance_curve import Assurance as Assurance
 
-# mistakes
+# exceptions
 from .types import BayesCausalError as BayesCausalError
 
 __version__: str

@@ -183,8 +183,8 @@ def _demo_kidney_stones(seed: int) -> None:
 @click.option("-x", "--treatment", help="The variable to intervene on.")
 @click.option("-y", "--outcome", help="The variable to look at.")
 @click.option("-e", "--estimand", default="ATE", show_default=True, help="What to ask of x and y.")
-@click.option("--treated", help="Level or label of the treated world. Default: 1.")
-@click.option("--control", help="Level or label of the control world. Default: 0.")
+@click.option("--treated", help="Level or label of the treatment. Default: 1.")
+@click.option("--control", help="Level or label it is compared with. Default: 0.")
 @click.option(
     "-q",
     "--question",

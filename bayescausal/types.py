@@ -137,7 +137,7 @@ class ModelError(BayesCausalError):
 
 
 class MixingError(BayesCausalError):
-    """An equation mixes units, and the request needs units that do not touch."""
+    """An equation mixes units, and the request needs units that do not depend on each other."""
 
 
 class FormulaError(BayesCausalError):

@@ -287,18 +287,18 @@ $ uv run python benchmarks/calibration.py --out calibration --docs docs/calibrat
 ```
 
 The verdict of a family rests on ranks: the smallest p-value, adjusted for the number of quantities
-(Holm), fails below .01 and warns below .05. Of families that are right at most 1 % fail. `p` is the
+(Holm), fails below .01 and warns below .05. Of families that are right at most 1% fail. `p` is the
 exact probability that ranks of a right posterior stray as far as these; `band` is the smallest of
-the 95 % and 99 % simultaneous bands that the ranks keep to. Coverage of the 94 % HDI stands beside
-the content that an HDI of so many effective draws has under a normal posterior (a 94 % HDI holds
+the 95% and 99% simultaneous bands that the ranks keep to. Coverage of the 94% HDI stands beside
+the content that an HDI of so many effective draws has under a normal posterior (a 94% HDI holds
 .931 at 400 independent draws and .938 at 4,000); `z` is their difference in binomial standard
 errors. For strongly skewed posteriors, such as that of the log-likelihood, the content is another
 one, and the effect on a unit of a discrete outcome takes whole values, so that its intervals hold
 more: coverage decides nothing. The coverage of `unit` is averaged over twenty units of each data
 set; its ranks take one of them in turn. Units per data set: {units}.
 
-What so many data sets can find is limited: 1,000 find a posterior sd that is 10 % too small with
-probability .64 outside the 99 % band (.87 outside the 95 % band), 500 with .28 (.56), 250 with .13
+What so many data sets can find is limited: 1,000 find a posterior sd that is 10% too small with
+probability .64 outside the 99% band (.87 outside the 95% band), 500 with .28 (.56), 250 with .13
 (.30). The column of replicates says how many were run.
 """
 
@@ -307,7 +307,7 @@ def markdown(studies) -> str:
     """Return the page."""
     verdicts = ["| family | model | fits | drawn by | verdict |", "|---|---|---|---|---|"]
     table = [
-        "| family | quantity | replicates | p | band | coverage of 94 % HDI | expected | z |",
+        "| family | quantity | replicates | p | band | coverage of 94% HDI | expected | z |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, check in studies.items():
@@ -338,8 +338,8 @@ def markdown(studies) -> str:
             "",
             "![Ranks of every answer](calibration.png)",
             "",
-            "*Distribution of the ranks less that of uniform ones, for every answer; bands of 95 % "
-            "and 99 %.*",
+            "*Distribution of the ranks less that of uniform ones, for every answer; bands of 95% "
+            "and 99%.*",
             "",
         ]
     )

@@ -5,6 +5,7 @@ Used by ``conf.py`` when the docs are built, and by the tests, which need no Sph
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import runpy
@@ -22,8 +23,6 @@ GROUPS = {
     "interventions": "Interventions",
     "questions": "Questions",
     "answers": "Answers",
-    "worlds with known answers": "Worlds with known answers",
-    "mistakes": "Mistakes",
 }
 
 
@@ -152,6 +151,16 @@ def with_links(notebook: Path, root: Path) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1)
 
 
+def course_slides(docs: Path) -> list[Path]:
+    """Write the slides of the course, beside a copy of reveal.js: no page loads from elsewhere."""
+    sys.path.insert(0, str(docs / "course"))
+    try:
+        build = importlib.import_module("make_course")
+    finally:
+        sys.path.pop(0)
+    return list(build.write_slides(docs / "_static" / "course", "../reveal"))
+
+
 def write_pages(docs: Path, root: Path) -> None:
     """Write all pages that are made."""
     (docs / "api.md").write_text(api_page(root), encoding="utf-8")
@@ -172,6 +181,7 @@ def write_pages(docs: Path, root: Path) -> None:
             "# Calibration\n\n`uv run python -m benchmarks.calibration` runs the study.\n",
             encoding="utf-8",
         )
+    course_slides(docs)
     target = docs / "notebooks"
     target.mkdir(exist_ok=True)
     for notebook in sorted((root / "notebooks").glob("*.ipynb")):

@@ -33,7 +33,13 @@ extensions = [
 ]
 html_math_renderer = "mathml"
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "_templates", "**.ipynb_checkpoints", "gallery/*.py"]
+exclude_patterns = [
+    "_build",
+    "_templates",
+    "**.ipynb_checkpoints",
+    "gallery/*.py",
+    "course/lessons/*",
+]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # notebooks are executed and compared in the tests
@@ -77,7 +83,15 @@ def _playground(app, exception):
             print(f"The playground will not run: {reason}.")
 
 
+def _slides(name, rawtext, text, lineno, inliner, options=None, content=None):
+    """Link the slides of a lesson, a page beside the built ones."""
+    from docutils import nodes
+
+    return [nodes.reference(rawtext, "slides", refuri=f"../_static/course/{text}.html")], []
+
+
 def setup(app):
-    """Register what is done to docstrings, and what is written when all pages are."""
+    """Register what is done to docstrings, the role of slides, and what is written last."""
+    app.add_role("slides", _slides)
     app.connect("autodoc-process-docstring", _plain_references, priority=100)
     app.connect("build-finished", _playground)

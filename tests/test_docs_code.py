@@ -33,7 +33,7 @@ MADE = {"api.md", "gallery.md", "changelog.md", "architecture.md", "benchmarks.m
 PAGES = sorted(
     path
     for path in DOCS.rglob("*.md")
-    if path.name not in MADE and not {"_build", "generated", "gallery"} & {*path.parts}
+    if path.name not in MADE and not {"_build", "generated", "gallery", "lessons"} & {*path.parts}
 )
 #: The first block of the landing page is that of the README, which has a test of its own.
 ELSEWHERE = {"index.md"}
@@ -69,7 +69,15 @@ RUN = [
 
 
 #: Pages whose code takes more than ten seconds.
-SLOW = ("triangulate", "survival", "which_estimand", "regimes", "transport", "write_up")
+SLOW = (
+    "triangulate",
+    "survival",
+    "which_estimand",
+    "regimes",
+    "transport",
+    "write_up",
+    "exercises",
+)
 
 
 def test_the_pages_that_teach_have_code():
@@ -188,6 +196,8 @@ def test_every_page_is_reached_from_the_landing_page():
     toc = set(re.findall(r"^([\w/]+)$", text, re.M))
     below = (DOCS / "designs" / "index.md").read_text(encoding="utf-8")
     toc |= {f"designs/{name}" for name in re.findall(r"^(\w+)$", below, re.M)}
+    course = (DOCS / "course" / "index.md").read_text(encoding="utf-8")
+    toc |= {f"course/{name}" for name in re.findall(r"^(\w+)$", course, re.M)}
     for path in PAGES:
         name = path.relative_to(DOCS).with_suffix("").as_posix()
         assert name in toc or name == "index" or name.startswith("decisions/0"), name

@@ -74,7 +74,7 @@ def test_data_have_only_what_can_be_observed_and_the_truth_is_hidden(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_check_names_the_mistake_that_was_made(name):
-    """The right regression is judged right; each wrong one is named. z < 3: 0.3 % false alarms."""
+    """The right regression is judged right; each wrong one is named. z < 3: 0.3% false alarms."""
     exercise = bc.exercise(name)
     right, wrong = SETS[name]
     if right is not None:
@@ -93,6 +93,28 @@ def test_numbers_of_mistakes_are_the_limits_of_regressions():
             effect = regression(exercise, adjusted, units=200_000)
             value = exercise.reveal().mistakes.loc[label, "value"]
             assert abs(float(effect) - value) < 4.5 * effect.sd()
+
+
+def test_mistakes_that_are_no_adjustment_set():
+    """By hand: var(tar) = .64 * 2 + 1, cov(tar, gene) = .8; two units of schooling a voucher."""
+    front = bc.exercise("front_door").reveal().mistakes["value"]
+    assert front["confounder dropped"] == pytest.approx(0.8 * (0.5 + 1.5 * 0.8 / 2.28))
+    voucher = bc.exercise("instrument").reveal().mistakes["value"]
+    assert voucher["effect of the voucher"] == pytest.approx(2 * 0.3)
+    own = bc.exercise("front_door")
+    found = own.check(front["confounder dropped"])
+    assert "confounder dropped" in found.finding
+    assert "latent variable" in found.meaning
+
+
+@pytest.mark.slow
+def test_a_model_without_the_gene_is_the_mistake_that_is_named():
+    own = bc.exercise("front_door")
+    data = own.data("Ada")
+    model = bc.model_from_formulas(["smoking ~ 1", "tar ~ smoking", "damage ~ tar"], data=data)
+    fit = bc.fit(model, data, seed=1, progressbar=False)
+    found = own.check(bc.estimate(fit, own.question))
+    assert found.values["mistake"] == "confounder dropped"
 
 
 def test_closed_forms_of_some_truths():

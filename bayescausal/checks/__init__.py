@@ -1,4 +1,4 @@
-"""Is it right on this problem? What the arrows claim, held against data.
+"""Checks: known truths recovered, overlap, fit, refutation, and the claims of the graph.
 
 Room 7. :func:`~bayescausal.checks.falsification.falsify.falsify` tests the independences that a
 graph implies. :func:`~bayescausal.checks.studies.recover.recover`,

@@ -158,7 +158,7 @@ class Heterogeneity:
         )
         return (
             f"The effect differs between the {len(self.units):,} units with a standard deviation "
-            f"of {shown[0]} ({100 * self.prob:g} % HDI {shown[1]} to {shown[2]}) about an average "
+            f"of {shown[0]} ({100 * self.prob:g}% HDI {shown[1]} to {shown[2]}) about an average "
             f"of {significant(mean, 3)}.{best}{looked}"
         )
 

@@ -100,7 +100,7 @@ class TreatmentRule:
         everyone = float(self.table["value mean"]["treat all"])
         value = row["value mean"]
         return (
-            f"Treat {self.words}: {100 * self.share:.0f} % of the {len(self.treat):,} units. Gain "
+            f"Treat {self.words}: {100 * self.share:.0f}% of the {len(self.treat):,} units. Gain "
             f"per unit over treating nobody {significant(value, 3)} ({significant(low, 3)} to "
             f"{significant(high, 3)}), over treating all {significant(value - everyone, 3)}. "
             f"Knowing every unit's effect would be worth {significant(self.information, 2)} more."
@@ -206,7 +206,7 @@ def policy(
     words = {
         "score": f"units with an expected effect {'above' if maximise else 'below'} "
         f"{significant(cost if maximise else -cost, 3)}"
-        + ("" if most == count else f", at most {100 * most / count:.0f} % of them"),
+        + ("" if most == count else f", at most {100 * most / count:.0f}% of them"),
         **{k: _words(v) for k, v in leaves.items()},
     }
     treat = pd.Series(chosen[rule], index=pd.Index(found.rows, name="unit"), name="treat")

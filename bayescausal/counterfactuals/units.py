@@ -33,7 +33,7 @@ def select_units(units: Units, chosen: object) -> Units:
     DataError
         If a label is not there, with the closest ones, or none is left.
     MixingError
-        If units touch, so that some cannot be asked about without the others.
+        If units depend on each other, so that some cannot be asked about without the others.
     """
     if chosen is None:
         return units

@@ -1,4 +1,4 @@
-"""Worlds with known answers, to learn on and to test against.
+"""Data with known answers, to learn on and to test against.
 
 Each dataset is a function without required arguments that returns an :class:`Example`: a
 PyMC model, its data or its true parameters, and the numbers a right analysis must find;

@@ -8,7 +8,7 @@ mistakes lead to:
 * *wrong*: the truth is not. If a mistake's number is, it is named, with the reason;
 * *undecided*: both are, so the data cannot tell: take more units.
 
-A posterior that is right lies within 3 sds of the truth in all but about 0.3 % of data sets. Where
+A posterior that is right lies within 3 sds of the truth in all but about 0.3% of data sets. Where
 a number was itself simulated, its standard error is added to the sd of the answer.
 
 The numbers are held by a *key*: :class:`Known`, or one that was read from a file and finds a number

@@ -123,6 +123,24 @@ class LinearWorld:
         on = [treatment, *adjusted]
         return float(np.linalg.solve(sigma.loc[on, on], sigma.loc[on, outcome])[0])
 
+    def fitted(self, equations: Mapping[str, Sequence[str]], treatment: str, outcome: str) -> float:
+        """Return the effect in another model: its equations, fitted in a sample without end.
+
+        Parameters
+        ----------
+        equations : mapping of str to sequence of str
+            ``variable -> parents``, parents before children.
+        """
+        sigma = self.covariance()
+        slopes = {
+            name: dict(
+                zip(on, np.linalg.solve(sigma.loc[on, on], sigma.loc[on, name]), strict=True)
+            )
+            for name, on in ((name, list(parents)) for name, parents in equations.items())
+        }
+        others = {name: {} for name in self.names if name not in slopes}
+        return LinearWorld(others | slopes, {}).effect(treatment, outcome)
+
     def simulate(self, units: int, seed: int) -> pd.DataFrame:
         """Return a table of units that are seen, all variables in it."""
         rng = np.random.default_rng(seed)

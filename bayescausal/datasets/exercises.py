@@ -204,7 +204,7 @@ def _front_door() -> Exercise:
             "U": {},
             "smoking": {"U": 1.0},
             "tar": {"smoking": 0.8},
-            "damage": {"tar": 0.5, "U": 1.0},
+            "damage": {"tar": 0.5, "U": 1.5},
         },
         ("smoking", "damage"),
         [
@@ -219,6 +219,15 @@ def _front_door() -> Exercise:
                 ("tar",),
                 "Given tar, what is left between smoking and damage is the gene alone: the effect "
                 "goes through tar, and holding it blocks all of it.",
+            ),
+            (
+                "confounder dropped",
+                lambda world: world.fitted(
+                    {"smoking": [], "tar": ["smoking"], "damage": ["tar"]}, "smoking", "damage"
+                ),
+                "Smoking -> tar -> damage alone, without the gene, mixes the effect of tar with "
+                "that of the gene: tar <- smoking <- gene -> damage is open. Put the gene into the "
+                "model as a latent variable that smoking and damage read.",
             ),
         ],
         "The front door: the effect of smoking on tar, times that of tar on damage given smoking.",
@@ -237,7 +246,7 @@ def _instrument() -> Exercise:
         {
             "U": {},
             "voucher": {},
-            "schooling": {"voucher": 0.8, "U": 1.0},
+            "schooling": {"voucher": 2.0, "U": 1.0},
             "wage": {"schooling": 0.3, "U": 0.8},
         },
         ("schooling", "wage"),
@@ -254,6 +263,12 @@ def _instrument() -> Exercise:
                 "The voucher is a cause of schooling alone. Holding it removes the only part of "
                 "schooling that owes nothing to ambition, so the bias grows. The wage's equation "
                 "must not read it.",
+            ),
+            (
+                "effect of the voucher",
+                lambda world: world.regression("voucher", "wage"),
+                "This is what one more voucher does to wages. A voucher brings more than one unit "
+                "of schooling: divide by the effect of the voucher on schooling.",
             ),
         ],
         "The instrument: the effect of the voucher on wages over that on schooling.",

@@ -12,7 +12,7 @@ from bayescausal.effects.estimands import ATE, CDE
 from bayescausal.graph.text.display import CausalGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["exercise_graph", "linear_exercise"]
 
@@ -22,8 +22,8 @@ def linear_exercise(
     text: str,
     equations: Mapping[str, Mapping[str, float]],
     pair: tuple[str, str],
-    wrong: Sequence[tuple[str, Sequence[str], str]],
-    how: str,
+    wrong: Sequence[tuple[str, Sequence[str] | Callable[[LinearWorld], float], str]],
+    solved: str,
     *,
     noise: Mapping[str, float] | None = None,
     selected: tuple[str, float] | None = None,
@@ -31,11 +31,16 @@ def linear_exercise(
     variables: Sequence[str] | None = None,
     mediators: Sequence[str] = (),
 ) -> Exercise:
-    """Make an exercise of a linear world; `wrong` names adjustment sets."""
+    """Make an exercise of a linear world; `wrong` has adjustment sets, and other analyses."""
     world = LinearWorld(equations, noise or {}, selected)
     observed = tuple(v for v in world.names if v not in hidden)
     mistakes = tuple(
-        Mistake(label, world.regression(*pair, adjusted), why) for label, adjusted, why in wrong
+        Mistake(
+            label,
+            how(world) if callable(how) else world.regression(*pair, how),
+            why,
+        )
+        for label, how, why in wrong
     )
     question = CDE(*pair, mediators=dict.fromkeys(mediators, 0)) if mediators else ATE(*pair)
     return made(
@@ -45,7 +50,7 @@ def linear_exercise(
         observed=observed,
         graph=exercise_graph(world.edges(), observed),
         world=world,
-        key=Known(Mistake("truth", world.effect(*pair, held=mediators), ""), mistakes, how),
+        key=Known(Mistake("truth", world.effect(*pair, held=mediators), ""), mistakes, solved),
         variables=tuple(variables or observed),
     )
 

@@ -6,7 +6,7 @@ Draws of a chain are correlated, so `n` of them are worth fewer [1]_:
 
 with autocorrelations `rho` from within and between the `m` split chains, summed while the pairs
 stay positive and made monotone (Geyer's initial sequence). *Bulk* ESS takes it of the
-rank-normalised draws, *tail* ESS is the smaller one of the indicators of the 5 % and 95 %
+rank-normalised draws, *tail* ESS is the smaller one of the indicators of the 5% and 95%
 quantiles. Split R-hat is the larger of that of the rank-normalised draws and of their folded
 version. The Monte Carlo standard error of the mean is ``sd / sqrt(n_eff)``.
 

@@ -312,7 +312,7 @@ class Effect:
         >>> import numpy as np
         >>> import bayescausal as bc
         >>> bc.Effect(np.linspace(-0.104, 0.064, 1001), bc.ATE("X", "Y")).sentence()
-        'Raising X from 0 to 1 changes Y by -0.020 on average (94 % HDI 0.104 lower to 0.054 \
+        'Raising X from 0 to 1 changes Y by -0.020 on average (94% HDI 0.104 lower to 0.054 \
 higher).'
         """
         return say(self, prob)

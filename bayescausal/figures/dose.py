@@ -1,7 +1,7 @@
 """A curve over doses with its bands.
 
 Each dose is a question of its own, answered in every posterior draw; the bands are pointwise
-highest-density intervals, so the curve leaves a 94 % band somewhere more often than one time in
+highest-density intervals, so the curve leaves a 94% band somewhere more often than one time in
 seventeen. Values between the doses asked are joined by straight lines and were not computed.
 Outside the doses that were seen the curve is the model's extrapolation: pass what was seen and it
 is marked along the axis.
@@ -173,7 +173,7 @@ def _draw_curve(
         for rank, prob in enumerate(reversed(probs)):
             ends = ends_of(values, prob)
             shade = 0.16 + 0.14 * rank
-            label = f"{100 * prob:.6g} % HDI" if not place else ""
+            label = f"{100 * prob:.6g}% HDI" if not place else ""
             band = {"color": colour, "alpha": shade, "linewidth": 0}
             ax.fill_between(doses, ends[:, 0], ends[:, 1], label=label, **band)  # type: ignore[arg-type]
     mark = MARKERS[place] if len(doses) <= FEW else ""

@@ -97,7 +97,7 @@ def plot_effect(
     >>> draws = np.random.default_rng(1).normal(0.2, 0.1, 1000)
     >>> ax = bc.plot_effect(draws, reference=0, label="gain")
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['mean 0.195', '94 % HDI 0.022 to 0.387', 'above 0: 97.4 %']
+    ['mean 0.195', '94% HDI 0.022 to 0.387', 'above 0: 97.4%']
     """
     shown = as_shown(effect, label=label, null=reference)
     prob, region = check_prob(prob), as_range(rope, "rope")
@@ -163,7 +163,7 @@ def _draw_posterior(ax: Axes, draws: np.ndarray, prob: float, null: float | None
         clip_on=False,
         label=f"mean {said[0]}",
     )
-    words = f"{100 * prob:.6g} % HDI {said[1]} to {said[2]}"
+    words = f"{100 * prob:.6g}% HDI {said[1]} to {said[2]}"
     ax.plot(
         [low, high],
         [level, level],

@@ -206,7 +206,7 @@ def _draw_rows(ax: Axes, rows: list[_Row], *, named: bool, prob: float, inner: f
     for at, row in enumerate(rows):
         place = groups.index(row.group) % len(CYCLE) if coloured else 0
         colour, mark = CYCLE[place], MARKERS[place]
-        words = (f"{100 * prob:.6g} % HDI", f"{100 * inner:.6g} % HDI") if not at else ("", "")
+        words = (f"{100 * prob:.6g}% HDI", f"{100 * inner:.6g}% HDI") if not at else ("", "")
         ax.plot(row.outer, [at, at], color=colour, linewidth=thin, label=words[0])
         ax.plot(
             row.inner,

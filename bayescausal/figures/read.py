@@ -130,13 +130,13 @@ def percent(share: float) -> str:
     --------
     >>> from bayescausal.figures.read import percent
     >>> percent(0.5), percent(0.99997), percent(1.0), percent(0.0001)
-    ('50.0 %', '> 99.9 %', '100 %', '< 0.1 %')
+    ('50.0%', '> 99.9%', '100%', '< 0.1%')
     """
     if share in (0.0, 1.0):
-        return f"{100 * share:.0f} %"
+        return f"{100 * share:.0f}%"
     if share > HIGHEST:
-        return "> 99.9 %"
-    return "< 0.1 %" if share < LOWEST else f"{100 * share:.1f} %"
+        return "> 99.9%"
+    return "< 0.1%" if share < LOWEST else f"{100 * share:.1f}%"
 
 
 def _plain(value: object) -> str:

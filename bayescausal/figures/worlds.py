@@ -195,7 +195,7 @@ def _draw_average(ax: Axes, at: int, values: np.ndarray, prob: float, colour: st
     mean = float(averages.mean())
     if np.ptp(averages) > 0:
         [(low, high)] = ends_of(averages[:, np.newaxis], prob)
-        label = f"{100 * prob:.6g} % HDI of the average" if not at else ""
+        label = f"{100 * prob:.6g}% HDI of the average" if not at else ""
         ax.plot(
             [low, high], [at, at], color=colour, linewidth=5, solid_capstyle="butt", label=label
         )

@@ -1,6 +1,6 @@
 r"""The one rule by which a report decides.
 
-With the 94 % highest-density interval ``[a, b]`` of an effect and the value ``n`` of no effect, the
+With the 94% highest-density interval ``[a, b]`` of an effect and the value ``n`` of no effect, the
 effect is *there* if the interval leaves ``n`` out, and the sign is that of the interval. Where a
 region of practical equivalence ``[r, s]`` is given it takes the place of ``n`` [1]_: the effect is
 there if the interval lies wholly outside, it is *practically none* if the interval lies wholly
@@ -33,7 +33,7 @@ def decide(
 ) -> str:
     """Return what the interval of one number decides, in words; empty where nothing is asked.
 
-    ``low``, ``high``: ends of the 94 % HDI.
+    ``low``, ``high``: ends of the 94% HDI.
     ``null``: the value of no effect.
     ``rope``: region of practical equivalence.
     ``status``: of the identification. Where data cannot tell, an interval decides nothing.
@@ -65,7 +65,7 @@ def decide(
 
 def rule(null: float | None, rope: tuple[float, float] | None = None) -> str:
     """Return the rule in a sentence."""
-    name = f"{100 * PROB:.6g} % HDI"
+    name = f"{100 * PROB:.6g}% HDI"
     if rope is not None:
         return (
             f"Decided by the {name} and the region of practical equivalence (ROPE) from "

@@ -143,7 +143,7 @@ def report(
         which of them. A question that they have no answer to gets a line with the reason.
     levels : sequence of float or str, optional
         Levels of the treatment at which a reader may see the answer. Default: those that units
-        have, or seven between the 5 % and 95 % quantiles.
+        have, or seven between the 5% and 95% quantiles.
     subgroups : sequence of str, optional
         Columns in whose subgroups a reader may see the answer: each value of a column with few,
         thirds of one with many. Default: two that the treatment does not act on. Where levels and

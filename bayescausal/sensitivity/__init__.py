@@ -1,1 +1,1 @@
-"""And if an assumption fails: hidden confounding, the prior, the tipping point."""
+"""Sensitivity analysis: hidden confounding, the prior, the tipping point."""

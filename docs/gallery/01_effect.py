@@ -1,6 +1,6 @@
 """A posterior effect.
 
-The density of the average effect with its 94 % HDI, beside the value of no effect.
+The density of the average effect with its 94% HDI, beside the value of no effect.
 """
 
 import bayescausal as bc

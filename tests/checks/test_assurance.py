@@ -60,7 +60,7 @@ def test_power_is_that_of_the_z_test():
 def test_rules():
     narrow = run(rule=0.9, replicates=4)
     assert narrow.curve["met"].tolist() == [0.0, 1.0]
-    assert narrow.rule == "the 94 % HDI is narrower than 0.9"
+    assert narrow.rule == "the 94% HDI is narrower than 0.9"
 
     def mean_is_positive(row):
         return row["mean"] > 0
@@ -73,8 +73,8 @@ def test_rules():
 
 def test_rules_in_words():
     words = run(rule="narrower than 0.9", replicates=2, units=[20, 80])
-    assert words.rule == "the 94 % HDI is narrower than 0.9"
-    assert run(rule="excludes_null", replicates=1).rule == "the 94 % HDI excludes the null"
+    assert words.rule == "the 94% HDI is narrower than 0.9"
+    assert run(rule="excludes_null", replicates=1).rule == "the 94% HDI excludes the null"
 
 
 def test_truths_from_the_prior_from_draws_and_known():
@@ -162,7 +162,7 @@ def test_the_picture_and_the_page():
     study = run(replicates=3, units=[20, 40, 160])
     ax = study.plot()
     assert ax.get_xlabel() == "units"
-    assert "94 % HDI excludes the null" in ax.get_title(loc="left")
+    assert "94% HDI excludes the null" in ax.get_title(loc="left")
     assert "<table" in study._repr_html_()
     assert repr(study).startswith("Assurance(ATE t -> y")
     assert study.summary().equals(study.curve)

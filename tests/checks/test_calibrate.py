@@ -109,7 +109,7 @@ def test_a_right_posterior_passes():
     ids=["sd x 0.9", "bias of 0.1 sd"],
 )
 def test_small_planted_faults_of_a_posterior_fail(fault, shape):
-    """2,500 data sets: power .99 for the first, .95 for the second (outside the 99 % band)."""
+    """2,500 data sets: power .99 for the first, .95 for the second (outside the 99% band)."""
     check = vector_study(fault, 2500, 3)
     assert check.verdict == "fail"
     assert not bool(check)
@@ -134,7 +134,7 @@ def test_lost_correlation_is_seen_by_the_estimand_alone():
 
 
 def test_equal_tails_in_the_place_of_highest_density_fail_on_a_skewed_posterior():
-    """Ranks and coverage of a 94 % equal-tailed interval are right; it is not the narrowest."""
+    """Ranks and coverage of a 94% equal-tailed interval are right; it is not the narrowest."""
 
     def equal_tails(ordered, prob):
         return tuple(np.quantile(ordered, [(1 - prob) / 2, (1 + prob) / 2], axis=0))
@@ -149,7 +149,7 @@ def test_equal_tails_in_the_place_of_highest_density_fail_on_a_skewed_posterior(
 
 @pytest.mark.slow
 def test_how_often_a_right_posterior_is_accused():
-    """At most 1 % of right studies fail, 5 % fail or warn: 200 studies, bound at 4 sigma."""
+    """At most 1% of right studies fail, 5% fail or warn: 200 studies, bound at 4 sigma."""
     rng = np.random.default_rng(7)
     verdicts = []
     for _ in range(200):
@@ -329,7 +329,7 @@ def test_adjusting_for_a_collider_fails():
 
 
 def test_bands_have_their_level_and_p_values_are_uniform():
-    """The exact probability of leaving is just below 5 %, and by simulation within 4 sigma."""
+    """The exact probability of leaving is just below 5%, and by simulation within 4 sigma."""
     uniform = np.full(20, 1 / 20)
     for level in (0.95, 0.99):
         assert 1 - level - 0.004 < power(uniform, 100, level) <= 1 - level
@@ -408,7 +408,7 @@ def test_the_record(small):
     assert small.quantities == ("ATE", *"abcde", "log-likelihood")
     assert len(small.ranks("ATE")) == 30
     assert set(small.table["kind"]) == {"estimand", "parameter", "log-likelihood"}
-    assert "10 % too small with probability 0.0" in small.notes[0]
+    assert "10% too small with probability 0.0" in small.notes[0]
     assert small.sentence().startswith("Ranks of 7 quantities over 30 data sets")
     with pytest.raises(StudyError, match="Did you mean 'ATE'"):
         small.ranks("ATT")

@@ -1,7 +1,7 @@
 """Our own calibration, in short: every family of ``benchmarks/calibration.py``.
 
 The committed table (``docs/calibration.md``) is the long run of the same families. Here 200 data
-sets per family: of right answers at most 1 % of the families fail.
+sets per family: of right answers at most 1% of the families fail.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ def test_latent_variables_and_touching_units_are_said():
     trace = {"u": rng.normal(size=(1, 50, 30)), "b": rng.normal(size=(1, 50))}
     found = bc.compare({"a": fit(chain(), data), "h": bc.Fit(hidden, trace, data)})
     assert any("h: predicts given u, latent" in n for n in found.notes)
-    assert any("h: units touch" in n for n in found.notes)
+    assert any("h: units depend on each other" in n for n in found.notes)
 
 
 def test_pictures(three):

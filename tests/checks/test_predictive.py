@@ -22,7 +22,7 @@ mpl.use("Agg")
 
 
 def test_uniform_numbers_fail_as_often_as_stated():
-    """Of 400 uniform samples 5 % fail; within 4 standard errors, false alarm below 1e-4."""
+    """Of 400 uniform samples 5% fail; within 4 standard errors, false alarm below 1e-4."""
     rng = np.random.default_rng(1)
     failed = np.mean([uniformity(rng.random(150)).p_value <= 0.05 for _ in range(400)])
     assert abs(failed - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 400)
@@ -318,7 +318,7 @@ def test_without_data_the_model_is_simulated_and_nothing_is_decided():
 
 @pytest.mark.slow
 def test_right_models_fail_as_rarely_as_stated():
-    """In 120 data sets from the model at most 5 % fail: more than 14 has probability below .002."""
+    """In 120 data sets from the model at most 5% fail: more than 14 has probability below .002."""
     world = bc.datasets.coating()
     refitter = bc.Refitter(world.model, ["humid", "dilution", "coating"], draws=250, chains=2)
     failed = 0

@@ -482,7 +482,7 @@ def test_other_frames_are_read():
 
 @pytest.mark.slow
 def test_intervals_cover_a_simulated_truth():
-    """200 replicates of a straight line on each side: 94 % intervals inside the binomial band."""
+    """200 replicates of a straight line on each side: 94% intervals inside the binomial band."""
     hits = 0
     rng = np.random.default_rng(8)
     x = rng.uniform(-1, 1, 200)

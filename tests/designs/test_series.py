@@ -317,7 +317,7 @@ def test_paths_are_shown_as_code():
 
 @pytest.mark.slow
 def test_intervals_cover_a_simulated_truth():
-    """200 replicates of two lines: 94 % intervals of the average inside the binomial band."""
+    """200 replicates of two lines: 94% intervals of the average inside the binomial band."""
     hits = 0
     for k in range(200):
         table = simulated(seed=100 + k)

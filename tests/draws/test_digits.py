@@ -77,7 +77,7 @@ def test_every_place_shows_the_same_digits_and_no_end_becomes_zero(capsys):
     assert answer_cells(effect) == (mean, f"[{first}, {last}]")
     legend = plot_effect(effect).get_legend()
     said = [t.get_text() for t in legend.get_texts()]
-    assert f"94 % HDI {first} to {last}" in said
+    assert f"94% HDI {first} to {last}" in said
     written = [t.get_text() for t in plot_forest([effect]).texts]
     assert f"{mean}  [{first}, {last}]" in written
     row = grid(effect.summary(), "", null=0.0)

@@ -195,7 +195,7 @@ def test_labels_of_chains_and_draws_do_not_break_the_pairing():
 
 
 def test_one_line():
-    # a normal sample of exact quantiles: mean -0.42, and its 94 % HDI is -0.42 -+ 1.88 * 0.0133
+    # a normal sample of exact quantiles: mean -0.42, and its 94% HDI is -0.42 -+ 1.88 * 0.0133
     from scipy.stats import norm
 
     x = norm.ppf((np.arange(4000) + 0.5) / 4000, -0.42, 0.0133)

@@ -77,14 +77,14 @@ def test_the_sentence_of_the_readme():
     verdict = identify("humid -> dilution -> coating; humid -> coating", "dilution", "coating")
     assert said(ATE("dilution", "coating"), identification=verdict) == (
         "Raising dilution from 0 to 1 lowers coating by 0.420 on average over the 1,000 units "
-        "(94 % HDI 0.395 to 0.445 lower). Identified by the back door: adjusting for humid."
+        "(94% HDI 0.395 to 0.445 lower). Identified by the back door: adjusting for humid."
     )
 
 
 def test_an_interval_on_both_sides_changes():
     text = said(ATE("dilution", "coating"), np.linspace(-0.104, 0.069, 4001))
     assert "changes coating by -0.018 on average" in text
-    assert "(94 % HDI 0.104 lower to 0.059 higher)" in text
+    assert "(94% HDI 0.104 lower to 0.059 higher)" in text
 
 
 # -------------------------------------------------------------------------- laws of a sentence
@@ -115,7 +115,7 @@ def test_direction_size_and_ends_can_be_read_back(centre, spread, skew, prob, se
         assert not size.startswith(("-", "+"))
     for told, true in zip(ends(text), (low, high), strict=True):
         assert abs(told - true) <= 0.5 * unit * (1 + 1e-6) + 1e-9
-    assert f"{100 * prob:g} % HDI" in text
+    assert f"{100 * prob:g}% HDI" in text
 
 
 @settings(max_examples=40, deadline=None)
@@ -145,8 +145,8 @@ def test_ratios_multiply_and_never_take_a_side(centre, spread, scale):
 # --------------------------------------------------------------------------- every question
 
 OVER = "over the 1,000 units"
-DOWN = "(94 % HDI 0.395 to 0.445 lower)."
-FACTOR = "(94 % HDI 1.110 to 1.330; 1 is no effect)."
+DOWN = "(94% HDI 0.395 to 0.445 lower)."
+FACTOR = "(94% HDI 1.110 to 1.330; 1 is no effect)."
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ FACTOR = "(94 % HDI 1.110 to 1.330; 1 is no effect)."
             ATE("X", "Y", scale="log ratio"),
             LOW,
             f"Raising X from 0 to 1 changes the average of Y by a log ratio of -0.420 {OVER} "
-            "(94 % HDI -0.445 to -0.395; 0 is no effect).",
+            "(94% HDI -0.445 to -0.395; 0 is no effect).",
         ),
         (
             QTE("X", "Y", q=0.9),
@@ -220,8 +220,8 @@ FACTOR = "(94 % HDI 1.110 to 1.330; 1 is no effect)."
         (
             NDE("X", "Y", mediators="M"),
             LOW,
-            "Raising X from 0 to 1, M kept as with X held at 0, lowers Y by 0.420 on average "
-            f"{OVER} {DOWN}",
+            "Raising X from 0 to 1, while M keeps the value it would have had under X = 0, lowers "
+            f"Y by 0.420 on average {OVER} {DOWN}",
         ),
         (
             NIE("X", "Y", mediators="M"),
@@ -246,12 +246,12 @@ FACTOR = "(94 % HDI 1.110 to 1.330; 1 is no effect)."
             Expected("Y", {"X": 1, "W": Shift(-2)}),
             LOW,
             f"With X held at 1 and W lowered by 2, Y is -0.420 on average {OVER} "
-            "(94 % HDI -0.445 to -0.395).",
+            "(94% HDI -0.445 to -0.395).",
         ),
         (
             Expected("Y"),
             RATIO,
-            f"As things are, Y is 1.220 on average {OVER} (94 % HDI 1.110 to 1.330).",
+            f"As things are, Y is 1.220 on average {OVER} (94% HDI 1.110 to 1.330).",
         ),
         (
             Association("X", "Y"),
@@ -262,7 +262,7 @@ FACTOR = "(94 % HDI 1.110 to 1.330; 1 is no effect)."
         (
             Association("X", "Y"),
             np.linspace(-0.104, 0.069, 4001),
-            f"Where X=1, Y differs by -0.018 from where X=0 on average {OVER} (94 % HDI 0.104 "
+            f"Where X=1, Y differs by -0.018 from where X=0 on average {OVER} (94% HDI 0.104 "
             "lower to 0.059 higher). An association: what is seen, not what would be done.",
         ),
         (
@@ -281,25 +281,25 @@ FACTOR = "(94 % HDI 1.110 to 1.330; 1 is no effect)."
             PN("X", "Y"),
             SHARE,
             "Among units with X=1, Y=1, the probability of Y != 1 with X held at 0 instead is "
-            f"0.600 {OVER} (94 % HDI 0.562 to 0.638).",
+            f"0.600 {OVER} (94% HDI 0.562 to 0.638).",
         ),
         (
             PS("X", "Y", event=Probability(above=3)),
             SHARE,
             "Among units with X=0, Y <= 3, the probability of Y > 3 with X held at 1 instead is "
-            f"0.600 {OVER} (94 % HDI 0.562 to 0.638).",
+            f"0.600 {OVER} (94% HDI 0.562 to 0.638).",
         ),
         (
             PNS("X", "Y"),
             SHARE,
             f"The probability of Y=1 with X held at 1 and Y != 1 with X held at 0 is 0.600 {OVER} "
-            "(94 % HDI 0.562 to 0.638).",
+            "(94% HDI 0.562 to 0.638).",
         ),
         (
             ITE("X", "Y", functional=Probability(below=0)),
             SHARE,
             "The share of units for whom the effect of raising X from 0 to 1 on Y < 0 is 0.600 "
-            f"{OVER} (94 % HDI 0.562 to 0.638).",
+            f"{OVER} (94% HDI 0.562 to 0.638).",
         ),
         (
             ATE("X", "Y", treated=Shift(2)),
@@ -367,16 +367,16 @@ def test_subgroups_are_said_one_by_one():
     assert text.startswith(
         "Raising X from 0 to 1 changes Y on average for each value of Z among the 1,000 units: "
     )
-    assert re.search(r"Z=a: 1\.0\d lower \(94 % HDI 0\.6\d to 1\.\d\d lower\)", text)
-    assert re.search(r"Z=b: [-+]?0\.0\d \(94 % HDI 0\.3\d lower to 0\.3\d higher\)", text)
-    assert re.search(r"Z=c: 2\.0\d higher \(94 % HDI 1\.6\d to 2\.3\d higher\)", text)
+    assert re.search(r"Z=a: 1\.0\d lower \(94% HDI 0\.6\d to 1\.\d\d lower\)", text)
+    assert re.search(r"Z=b: [-+]?0\.0\d \(94% HDI 0\.3\d lower to 0\.3\d higher\)", text)
+    assert re.search(r"Z=c: 2\.0\d higher \(94% HDI 1\.6\d to 2\.3\d higher\)", text)
 
 
 def test_a_curve_has_values_and_a_curve_against_a_control_has_sides():
     draws = cells("dose", [1, 2, 3], [-1.0, 0.0, 2.0])
     plain = said(DoseResponse("dose", "Y", values=[1, 2, 3]), draws)
     assert plain.startswith("With dose set to each value, Y on average over the 1,000 units is: ")
-    assert "dose=1: -1.00 (94 % HDI -1.39 to -0.64)" in plain
+    assert "dose=1: -1.00 (94% HDI -1.39 to -0.64)" in plain
     against = said(DoseResponse("dose", "Y", values=[1, 2, 3], control=0), draws)
     assert "Setting dose to each value rather than dose held at 0 changes Y" in against
     assert "dose=1: 1.00 lower" in against
@@ -397,7 +397,7 @@ def test_many_cells_are_said_by_their_ends_and_sides():
 
 def test_one_unit_is_one_effect():
     text = said(ITE("X", "Y"), cells("unit", ["left"], [-1.0]))
-    assert text.startswith("Raising X from 0 to 1 lowers Y of unit=left by 1.00 (94 % HDI 0.6")
+    assert text.startswith("Raising X from 0 to 1 lowers Y of unit=left by 1.00 (94% HDI 0.6")
 
 
 # ----------------------------------------------------- what the draws are, and what is known
@@ -451,14 +451,16 @@ def test_bounds_are_said():
         np.broadcast_to([0.2, 0.8], (1, 4000, 2)), dims=("chain", "draw", "bound")
     )
     text = said(PN("X", "Y"), SHARE, bounds=ends_of)
-    assert text.endswith("Whatever joins the worlds, it lies between 0.200 and 0.800.")
+    assert text.endswith(
+        "Under any coupling of the potential outcomes, it lies between 0.200 and 0.800."
+    )
 
 
 def test_an_effect_without_a_question_keeps_its_name():
     text = Effect(LOW, name="gain", population="p").sentence()
-    assert text == "gain is -0.420 over p (94 % HDI -0.445 to -0.395)."
+    assert text == "gain is -0.420 over p (94% HDI -0.445 to -0.395)."
     both = Effect(LOW, ATE("X", "Y")) - Effect(ROUND, ATE("X", "W"))
-    assert both.sentence().startswith("(ATE X -> Y) - (ATE X -> W) is -0.400 (94 % HDI -0.460 to")
+    assert both.sentence().startswith("(ATE X -> Y) - (ATE X -> W) is -0.400 (94% HDI -0.460 to")
     assert both.kind is None
 
 

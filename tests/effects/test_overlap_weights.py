@@ -138,7 +138,7 @@ def test_what_it_asks_is_written_and_said(confounded):
     effect = bc.estimate(fit, bc.ATO("x", "y"))
     said = effect.sentence()
     assert "Raising x from 0 to 1 raises y by " in said
-    assert " on average, weighted by overlap, over the 400 units (94 % HDI " in said
+    assert " on average, weighted by overlap, over the 400 units (94% HDI " in said
     assert asked_in_words(effect) == (
         "what does raising x from 0 to 1 do to y on average (the effect on those whose treatment "
         "was most open: overlap weights)"

@@ -142,7 +142,7 @@ def test_full_tables_are_not_warned_of():
 
 def test_the_spread_that_is_lost_is_what_is_said():
     """Strata of m rows: the draws' variance of a mean is (m - 1) / (m + 1) of the estimate's, as
-    the Bayesian bootstrap's. 40 strata of 6 rows: sd smaller by 1 - sqrt(5 / 7) = 15 %."""
+    the Bayesian bootstrap's. 40 strata of 6 rows: sd smaller by 1 - sqrt(5 / 7) = 15%."""
     z = np.repeat(np.arange(20), 12)
     x = np.tile(np.repeat([0, 1], 6), 20)
     y = np.random.default_rng(7).integers(0, 2, 240)

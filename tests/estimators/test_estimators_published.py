@@ -138,7 +138,7 @@ def test_quitting_smoking_and_weight(nhefs):
     table = found.table
     assert len(nhefs) == 1566
     assert table.loc["ipw", "estimate"] == pytest.approx(3.4, abs=0.05)
-    # the book's robust 95 % interval, 2.4 to 4.5, takes the propensity as known: on the wide side
+    # the book's robust 95% interval, 2.4 to 4.5, takes the propensity as known: on the wide side
     low, high = found.effects["ipw"].interval(0.95, kind="eti")
     assert 2.35 < low < 2.65
     assert 4.25 < high < 4.55

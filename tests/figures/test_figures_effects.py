@@ -51,7 +51,7 @@ def line(ax, label: str):
 
 def test_interval_mean_and_shares_are_counted_from_the_draws():
     ax = bc.plot_effect(DRAWS, reference=0, rope=(-0.1, 0.1), truth=0.25, label="gain")
-    assert np.allclose(line(ax, "94 % HDI").get_xdata(), hdi(DRAWS))
+    assert np.allclose(line(ax, "94% HDI").get_xdata(), hdi(DRAWS))
     assert np.allclose(line(ax, "mean").get_xdata(), DRAWS.mean())
     assert f"above 0: {percent((DRAWS > 0).mean())}" in words(ax)
     inside = percent(((DRAWS >= -0.1) & (DRAWS <= 0.1)).mean())
@@ -64,11 +64,11 @@ def test_a_reference_far_away_is_said_and_not_drawn():
     near, far = (bc.plot_effect(0.01 * DRAWS + shift, reference=0) for shift in (0.001, 5.0))
     assert near.get_xlim()[0] < 0 < near.get_xlim()[1]
     assert far.get_xlim()[0] > 4.9
-    assert "above 0: 100 %" in words(far)
+    assert "above 0: 100%" in words(far)
     assert [t.get_text() for t in far.texts] == ["0"]
     region = bc.plot_effect(0.01 * DRAWS + 5.0, rope=(-0.1, 0.1))
     assert region.get_xlim()[0] > 4.9
-    assert "ROPE -0.1 to 0.1: 0 %" in words(region)
+    assert "ROPE -0.1 to 0.1: 0%" in words(region)
 
 
 def test_one_draw_is_a_line_without_shares():
@@ -192,7 +192,7 @@ def test_worlds_show_the_average_over_units_across_draws():
     ax = bc.plot_worlds(world_draws(values), order=["high", "low"])
     assert [t.get_text() for t in ax.get_yticklabels()] == ["high", "low"]
     averages = values[1].mean(axis=-1).ravel()
-    assert np.allclose(line(ax, "94 % HDI").get_xdata(), hdi(averages))
+    assert np.allclose(line(ax, "94% HDI").get_xdata(), hdi(averages))
 
 
 def test_few_whole_numbers_are_discs_with_their_shares():
@@ -266,11 +266,11 @@ def test_digits_and_shares():
     assert numbers(0.5, 1.234, -0.004) == ["1.23", "0.00"]
     assert numbers(30.0, 1794.4) == ["1,794"]
     assert [percent(p) for p in (0.0, 1e-5, 0.5, 0.99999, 1.0)] == [
-        "0 %",
-        "< 0.1 %",
-        "50.0 %",
-        "> 99.9 %",
-        "100 %",
+        "0%",
+        "< 0.1%",
+        "50.0%",
+        "> 99.9%",
+        "100%",
     ]
 
 

@@ -33,7 +33,7 @@ TOLERANCE = 1e-9  # as in test_identification_numeric
 def test_rules_of_do_calculus(number):
     """Where the separation holds, the sides are equal; a random model tells them apart if not.
 
-    The converse is checked too: at most 2 % of the cases without the separation may agree by
+    The converse is checked too: at most 2% of the cases without the separation may agree by
     chance of the graph (sides that no rule in one step joins but several do).
     """
     rng = random.Random(60 + number)

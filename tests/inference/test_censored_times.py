@@ -107,7 +107,7 @@ def test_a_fused_model_has_the_same_density(family):
 
 
 def test_draws_about_the_mode_are_those_of_a_markov_chain():
-    """Compared with the posterior on a grid: means to 4 Monte Carlo errors, spreads to 10 %."""
+    """Compared with the posterior on a grid: means to 4 Monte Carlo errors, spreads to 10%."""
     model, data = censored(80, "exponential")
     fit = bc.fit(model, data, draws=1000, seed=1, progressbar=False)
     assert set(fit.methods.values()) == {"laplace (metropolis)"}

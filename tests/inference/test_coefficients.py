@@ -336,10 +336,10 @@ def test_a_refitter_repeats_itself_and_a_fit():
 @pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS")
 @pytest.mark.parametrize("form", [intercepts_noncentred, slopes_cholesky, curve])
 def test_draws_against_a_markov_chain(form, monkeypatch):
-    """Means within 5 joint Monte Carlo errors of long chains on the rows, sds within 7 %.
+    """Means within 5 joint Monte Carlo errors of long chains on the rows, sds within 7%.
 
     The sd of S draws has a relative error of about sqrt(1 / (2 S)) for a Normal quantity, and
-    of sqrt((kurtosis - 1) / (4 S)) in general: 1.4 % at 2,500 effective draws and kurtosis 3, 2.2 %
+    of sqrt((kurtosis - 1) / (4 S)) in general: 1.4% at 2,500 effective draws and kurtosis 3, 2.2%
     at kurtosis 6, which scales of three groups have.
     """
     monkeypatch.setattr("test_coefficients.GROUPS", 12)  # with three the chain has a funnel

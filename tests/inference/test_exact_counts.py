@@ -236,7 +236,7 @@ def test_nothing_to_draw_is_refused():
 
 @pytest.mark.slow
 def test_ten_thousand_exact_replicates_of_counts_are_calibrated():
-    """Ranks of the truth among exact draws are uniform: 99 % simultaneous bands for all together.
+    """Ranks of the truth among exact draws are uniform: 99% simultaneous bands for all together.
 
     A probability by cell (Beta), shares (Dirichlet) and a rate with exposure (Gamma), each from its
     prior, data from them, 99 draws of the posterior.
@@ -273,6 +273,6 @@ def test_ten_thousand_exact_replicates_of_counts_are_calibrated():
     flat = np.arange(1, draws + 1) / (draws + 1)
     for name, found in ranks.items():
         ecdf = np.cumsum(np.bincount(found.astype(int), minlength=draws + 1))[:-1] / n
-        # Kolmogorov's limit at 1 % / 6 (discrete ranks make it conservative)
+        # Kolmogorov's limit at 1% / 6 (discrete ranks make it conservative)
         limit = stats.kstwobign.isf(0.01 / len(ranks)) / np.sqrt(n)
         assert np.max(np.abs(ecdf - flat)) < limit, name

@@ -369,7 +369,7 @@ def test_fit_says_how_each_block_was_drawn_and_computes_deterministics():
 
 @pytest.mark.slow
 def test_exact_blocks_agree_with_a_long_chain():
-    """Means within 4 standard errors, sd within 2 %, which is 4 errors of 80,000 draws at least."""
+    """Means within 4 standard errors, sd within 2%, which is 4 errors of 80,000 draws at least."""
     world = bc.datasets.coating()
     rows = bc.simulate(world.model, world.truth, units=300, seed=1)
     options = {"progressbar": False, "draws": 20_000, "chains": 4}
@@ -382,7 +382,7 @@ def test_exact_blocks_agree_with_a_long_chain():
 
 @pytest.mark.slow
 def test_ten_thousand_exact_replicates_are_calibrated():
-    """Ranks of the truth among exact draws are uniform: 99 % simultaneous bands."""
+    """Ranks of the truth among exact draws are uniform: 99% simultaneous bands."""
     with pm.Model(coords={"unit": [0]}) as model:
         x = pm.Normal("x", dims="unit")
         a, b, s = pm.Normal("a", 0, 1), pm.Normal("b", 0.5, 1), pm.HalfNormal("s", 1)
@@ -403,7 +403,7 @@ def test_ten_thousand_exact_replicates_are_calibrated():
         counts = np.bincount(found.astype(int), minlength=draws + 1)
         ecdf = np.cumsum(counts)[:-1] / n
         flat = np.arange(1, draws + 1) / (draws + 1)
-        # Kolmogorov's limit at 1 % / 3 parameters (discrete ranks make it conservative)
+        # Kolmogorov's limit at 1% / 3 parameters (discrete ranks make it conservative)
         assert np.max(np.abs(ecdf - flat)) < stats.kstwobign.isf(0.01 / 3) / np.sqrt(n), name
 
 

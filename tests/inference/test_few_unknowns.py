@@ -1,7 +1,7 @@
 """Draws of a few unknowns from densities whose distribution functions are known.
 
 Every third draw is compared with the distribution function by Kolmogorov's statistic. Neighbours of
-the chain repeat one another with a probability of .2 at most, so of draws three apart less than 1 %
+the chain repeat one another with a probability of .2 at most, so of draws three apart less than 1%
 do, and the statistic has its own law but for that. A right sampler fails a test at p < 1e-4 once in
 10,000 seeds; there are some ten comparisons, with fixed seeds.
 """

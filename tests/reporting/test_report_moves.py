@@ -62,7 +62,7 @@ def shown(effect, level=0.94):
     mean, low, high = numbers(
         float(effect.sd()), float(effect), *ends, ends=True, apart=[effect.null]
     )
-    return f"{mean}, {100 * level:g} % HDI {low} to {high}."
+    return f"{mean}, {100 * level:g}% HDI {low} to {high}."
 
 
 @pytest.mark.slow
@@ -92,10 +92,10 @@ def test_sliders_show_what_estimate_gives(fit, page, browser):
         assert shown(among, level) in said.inner_text()
         world = bc.estimate(fit, bc.Expected("y", {"x": value}, given={"s": "m"}))
         ends = numbers(float(world.sd()), float(world), *world.interval(level), ends=True)
-        assert f"Expected y there: {ends[0]} ({percent} % HDI {ends[1]} to" in said.inner_text()
+        assert f"Expected y there: {ends[0]} ({percent}% HDI {ends[1]} to" in said.inner_text()
         sentence = page.effects[0].sentence(level)
         assert tab.locator(".short .lead").inner_text() == sentence
-        assert f"{percent} % HDI from" in tab.inner_text("table.wide:has-text('s') >> nth=1")
+        assert f"{percent}% HDI from" in tab.inner_text("table.wide:has-text('s') >> nth=1")
     assert wrong == []
 
 
@@ -147,7 +147,7 @@ def test_the_graph_and_the_surface_answer(page, browser):
     cell = found.surface.isel(gamma=i, delta=j)
     ends = (float(cell[n]) for n in ("mean", "lower", "upper"))
     mean, low, high = numbers(float(cell["sd"]), *ends, ends=True, apart=[0.0])
-    assert f"{mean}, 94 % HDI {low} to {high}." in said.inner_text()
+    assert f"{mean}, 94% HDI {low} to {high}." in said.inner_text()
     beyond = np.argwhere(~found.surface["allowed"].values)
     if len(beyond):
         sliders.nth(0).fill(str(beyond[0][0]))

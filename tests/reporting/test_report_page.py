@@ -129,7 +129,7 @@ def test_every_part_is_there(page):
         "E[coating | do(dilution=1)] - E[coating | do(dilution=0)]",
         "Identified by the back door: adjusting for",
         "no other common cause of dilution and coating",
-        "As seen, and if done",
+        "Observed association and causal effect",
         "Rows: 200 units.",
         "No cell is missing.",
         f"Mean{numbers(float(ate.sd()), float(ate))[0]}",

@@ -166,7 +166,7 @@ def test_an_equation_that_mixes_units_sees_the_intervention_on_all():
     fit = bc.Fit(model, {"b": draws}, {"x": xs, "y": np.zeros(4)})
     effect = bc.estimate(fit, bc.ATE("x", "y"))
     np.testing.assert_allclose(effect.draws.values, 0.0, atol=1e-12)
-    assert any("Units touch" in note for note in effect.notes)
+    assert any("Units depend on each other" in note for note in effect.notes)
     world = bc.worlds(fit, {"one": {"x": [1.0, 0.0, 0.0, 0.0]}}, variables="y")
     np.testing.assert_allclose(
         world["y"].values[0, 0], draws.T * (np.array([1, 0, 0, 0]) - 0.25) + 7, rtol=1e-12

@@ -296,7 +296,7 @@ def test_twice_the_rows_shrink_the_sd_by_the_root_of_two():
         effect = bc.estimate(fit, bc.ATE("t", "y"))
         assert effect.draws.std().item() == pytest.approx(np.sqrt(cov[1, 1]), rel=0.025)
         sds.append(effect.draws.std().item())
-    # 20,000 draws: each sd has relative error 0.5 %, the ratio 0.7 %; five of those
+    # 20,000 draws: each sd has relative error 0.5%, the ratio 0.7%; five of those
     assert sds[0] / sds[1] == pytest.approx(np.sqrt(2), rel=0.035)
 
 

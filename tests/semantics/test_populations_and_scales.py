@@ -109,7 +109,7 @@ def test_sample_against_superpopulation():
     np.testing.assert_allclose(sample.draws.values, draws * zbar, rtol=1e-12)
     e_b2 = 1.5**2 + 0.05**2
     sd = np.sqrt(0.05**2 * zbar**2 + e_b2 * spread)
-    # 6,000 draws: relative error of an sd is 1 / sqrt(12,000) = 0.9 %; five of those
+    # 6,000 draws: relative error of an sd is 1 / sqrt(12,000) = 0.9%; five of those
     assert wide.draws.std().item() == pytest.approx(sd, rel=0.046)
     assert wide.mean() == pytest.approx(1.5 * zbar, abs=5 * sd / np.sqrt(6000))
     assert sample.draws.std().item() < 0.3 * sd

@@ -230,7 +230,7 @@ def test_the_flow_by_hand_in_pymc_gives_the_same_answer():
     # posterior predictive sampling draws an observed variable that is not in the trace afresh
     noise = np.hypot(TRUTH["sigma"], TRUTH["b_hc"]) * np.sqrt(2 / n)
     gap = (by_hand - effect.draws).values
-    assert gap.std() == pytest.approx(noise, rel=0.15)  # 1,000 draws: 5 / sqrt(2,000) = 11 %
+    assert gap.std() == pytest.approx(noise, rel=0.15)  # 1,000 draws: 5 / sqrt(2,000) = 11%
     assert abs(gap.mean()) < 5 * noise / np.sqrt(gap.size)
     assert by_hand.std().item() > 1.1 * effect.draws.std().item()  # the wider interval
     assert abs(effect.mean() - TRUTH["b_dc"]) < 4 * effect.draws.std().item()

@@ -132,7 +132,7 @@ def test_arms_share_their_noise():
     np.testing.assert_allclose(shared.values, b_draws, atol=1e-10)
     # two arms by hand with noise of their own: sqrt(0.028^2 + 2 sigma^2 / n) = 0.067
     own = [rng.normal(b_draws * level, sigma / np.sqrt(n)) for level in (1, 0)]
-    assert (own[0] - own[1]).std() == pytest.approx(0.067, rel=0.05)  # 2000 draws: sd within 5 %
+    assert (own[0] - own[1]).std() == pytest.approx(0.067, rel=0.05)  # 2000 draws: sd within 5%
     assert effect.draws.std().item() == pytest.approx(0.028, rel=0.05)
 
 

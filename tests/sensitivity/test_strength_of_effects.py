@@ -88,7 +88,7 @@ def test_with_degrees_of_freedom_mean_over_sd_is_the_t(fit):
     t, df = least_squares(table())
     found = bc.robustness_value(effect, df=df)
     assert found == pytest.approx(float(bc.robustness_value(effect.mean() / effect.sd(), df=df)))
-    assert found == pytest.approx(cinelli_hazlett(t, df), rel=0.1)  # sd of 1,000 draws: 2 %
+    assert found == pytest.approx(cinelli_hazlett(t, df), rel=0.1)  # sd of 1,000 draws: 2%
     assert bc.robustness_value(effect, df=df, alpha=0.05) < found
 
 

@@ -20,8 +20,8 @@ than the right one. The score says which equations describe the data; the arrows
 elsewhere.
 
 *When it fails.* Latent variables of a unit enter with their posterior draws, which have seen the
-unit: the score is then conditional, and its Pareto k are high. Units that touch cannot be left out
-one by one; the score of such models is no prediction.
+unit: the score is then conditional, and its Pareto k are high. Units that depend on
+each other cannot be left out one by one; the score of such models is no prediction.
 
 References
 ----------
@@ -293,12 +293,15 @@ def _notes(named: Mapping[str, Fit], scored: Sequence[str]) -> tuple[str, ...]:
         latent = [n for n in latent if n in above]
         if latent:
             notes.append(
-                f"{name}: predicts given {', '.join(latent)}, latent, as the draws have it, which "
-                "have seen the unit."
+                f"{name}: predicts given {', '.join(latent)}, latent, which was fitted to the "
+                "same unit: the score is optimistic."
             )
         touching = fit.structure.mixes(scored)
         if touching:
-            notes.append(f"{name}: units touch, so that leaving one out is no prediction of it.")
+            notes.append(
+                f"{name}: units depend on each other, so that leaving one out is no prediction of "
+                "it."
+            )
         left_out = [n for n in fit.observed if n not in scored]
         if left_out:
             notes.append(f"{name}: {', '.join(left_out)} not scored.")

@@ -209,7 +209,7 @@ def _check_units(model_or_graph: object, unit_dims: str | Sequence[str] | None) 
     remedy = "Test the graph alone, bc.graph_of(model), if its rows are independent all the same."
     if mixed:
         raise MixingError(
-            f"The units of the model touch: {next(iter(mixed.values()))}.",
+            f"The units of the model depend on each other: {next(iter(mixed.values()))}.",
             expected="units that are independent of each other.",
             remedy=remedy,
         )

@@ -39,7 +39,7 @@ def balance_table(covariates: Mapping[str, np.ndarray], support: Support) -> pd.
     """Return the balance of each covariate before and after weighting.
 
     ``covariates`` (draw or 1, unit): numbers, or indicators of levels.
-    Result: a row per covariate: ``measure``, ``before``, ``after`` (posterior mean) with its 94 %
+    Result: a row per covariate: ``measure``, ``before``, ``after`` (posterior mean) with its 94%
         interval (``after_lb``, ``after_ub``), ``ratio_before`` and ``ratio_after`` of the variances
         (NaN for indicators and doses), ``chance`` (what sampling alone leaves, three standard
         errors). Of several arms, the one that differs most.

@@ -6,9 +6,9 @@ equation of the treatment, evaluated for each unit in each posterior draw. Its i
 makes the arms alike in what the treatment's equation reads: what is left of the differences says
 whether that equation is right.
 
-The rule: the check *fails* if more than 5 % of the units are beyond the support of a level that
+The rule: the check *fails* if more than 5% of the units are beyond the support of a level that
 the effect needs (with posterior probability above one half), or an arm keeps less than a fifth of
-its size after weighting. It *warns* if more than 1 % are beyond support, an arm keeps less than
+its size after weighting. It *warns* if more than 1% are beyond support, an arm keeps less than
 half, or a covariate still differs by more than 0.1 standard deviations and by more than sampling
 leaves [1]_.
 
@@ -116,7 +116,7 @@ def overlap(
     -------
     Check
         Its table has a row per arm: ``units``, their own propensity (``chance``, posterior mean,
-        and the smallest, ``chance_min``), ``beyond`` (units beyond support, with a 94 % interval
+        and the smallest, ``chance_min``), ``beyond`` (units beyond support, with a 94% interval
         over draws) and the effective sample size of the weights (``ess``, ``ess_share``).
         ``values["balance"]`` has the covariates, ``values["units"]`` the propensities of each
         unit, its probability of being beyond support and its mean weight. ``plot()`` shows the
@@ -234,7 +234,7 @@ def _units(fit: Fit, treatment: str) -> Units:
     if treatment not in fit.columns or treatment in fit.missing:
         what = "has empty cells" if treatment in fit.missing else "was not observed"
         raise EstimandError(
-            f"{treatment!r} {what}, so the units have no arm.",
+            f"{treatment!r} {what}, so that no unit has a level of it.",
             expected="A treatment that was observed in every unit.",
         )
     dims = structure.dims.get(treatment, ())
@@ -343,8 +343,8 @@ def _finding(
         text = f"None of {total} {whom} is beyond the support of a level of {treatment}."
     at = int(arms["ess_share"].argmin())
     text += (
-        f" Weighted, the arm {arms.index[at]} counts as {arms['ess'].iloc[at]:.0f} of its "
-        f"{arms['units'].iloc[at]} units."
+        f" After weighting, the {arms['units'].iloc[at]} units with {treatment} = "
+        f"{arms.index[at]} count as {arms['ess'].iloc[at]:.0f}."
     )
     if reasons["uneven"]:
         text += f" Weighting leaves a difference in {', '.join(reasons['uneven'])}."

@@ -8,14 +8,14 @@ PIT values, which are uniform if the equation's predictive law is right
 (:mod:`~bayescausal.checks.predictive.quantities`).
 
 The rule: of m comparisons, one *fails* if m times its p-value is at most the level (0.05). A right
-model fails in at most about 5 % of data sets; quantities that were fitted make it rarer. With many
+model fails in at most about 5% of data sets; quantities that were fitted make it rarer. With many
 units every deviation is seen, so PIT values whose distribution function is nowhere more than 0.02
 from uniform *warn* only.
 
 *When it misleads.* An equation that fits says nothing of what would happen under an intervention:
 the graph may be wrong all the same. Where a parent is latent, its posterior draw has seen the
-child, and the check is kind. One data set, predicted by a posterior that saw it, is kind too;
-leaving each unit out mends most of that.
+child, and the check is optimistic. So is that of one data set by a posterior that was fitted to
+it; leaving each unit out mends most of that.
 
 References
 ----------
@@ -98,7 +98,7 @@ def posterior_check(
     -------
     Check
         Its table has a row per variable and comparison: ``seen``, ``predicted`` (mean over
-        replicas) with a 94 % interval, ``p_value`` (two-sided) and ``verdict``; the rows ``PIT``
+        replicas) with a 94% interval, ``p_value`` (two-sided) and ``verdict``; the rows ``PIT``
         have the largest gap from uniform in place of a value. ``values["pit"]`` has the PIT values
         of each variable, ``values["tree"]`` a DataTree with the groups ``posterior_predictive``
         and ``observed_data``, for ``az.plot_ppc_dist`` and the like. ``plot()`` shows the PIT
@@ -182,12 +182,15 @@ def predictions(
             notes.append(f"{name}: not looked at. {error}")
             continue
         if touching:
-            notes.append(f"{name}: its units touch, so each was predicted with itself in the data.")
+            notes.append(
+                f"{name}: its units depend on each other, so each was predicted with itself in the "
+                "data."
+            )
         latent = sorted(set(fit.structure.graph.predecessors(name)) & set(fit.latent))
         if latent:
             notes.append(
-                f"{name} is predicted from {', '.join(latent)}, latent, as the draws have it, "
-                "which have seen it: its check is kind."
+                f"{name} is predicted from {', '.join(latent)}, latent, which was fitted to the "
+                "same data: the check is optimistic."
             )
     return found, tuple(notes)
 

@@ -4,14 +4,14 @@ A prior is easiest to judge by the data it expects. With data, each variable is 
 parents as they were, under the prior; without, the whole model is simulated. Three things go
 wrong:
 
-* *too wide*: the middle 90 % of the prior predictive is more than 20 times as wide as that of
+* *too wide*: the middle 90% of the prior predictive is more than 20 times as wide as that of
   the data (or a yes-or-no variable is all but certain in more than half of the draws: wide priors
   on a logit put their weight on 0 and 1 [1]_). Such a prior is harmless with much data, slow to
   sample, and carries the answer where data are few.
-* *too narrow or in the wrong place*: more than 5 % of the values lie outside the central 99 % of
+* *too narrow or in the wrong place*: more than 5% of the values lie outside the central 99% of
   what the prior expects of their unit. Such a prior and the data disagree.
 * *the answer is given*: the prior of an effect is so narrow, or so wide, that it is the prior that
-  speaks: its 94 % interval is below 0.05 or above 20 standard deviations of the outcome.
+  speaks: its 94% interval is below 0.05 or above 20 standard deviations of the outcome.
 
 References
 ----------
@@ -107,7 +107,7 @@ def prior_check(
     Check
         Its table has a row per variable and question: quantiles of what the prior expects
         (``q03`` to ``q97``), ``seen_mean`` and ``seen_sd`` of the data, ``width`` (of the middle
-        90 %, relative to the data's), ``outside`` (share of values outside the central 99 %),
+        90%, relative to the data's), ``outside`` (share of values outside the central 99%),
         ``certain`` (share of near-certain draws of a yes-or-no variable) and ``verdict``.
         ``values["tree"]`` has the replicas in the form of ArviZ, ``values["effects"]`` the prior
         effects.
@@ -143,7 +143,7 @@ def prior_check(
     notes: tuple[str, ...] = tuple(known.notes)
     if seen:
         found, more = predictions(known, None, draws=draws, seed=known.seed)
-        notes = (*notes, *(n for n in more if "its check is kind" not in n))
+        notes = (*notes, *(n for n in more if "the check is optimistic" not in n))
     else:
         found = _forward(known)
     rows = {r.name: _row(r, seen) for r in found}

@@ -38,7 +38,7 @@ class Uniformity:
     ``gap``: the largest distance between the curve and the diagonal, of its points.
     ``at``: the points.
     ``curve``: the share of numbers below each point, less the point.
-    ``lower``, ``upper``: the band of the curve that 95 % of uniform samples stay inside.
+    ``lower``, ``upper``: the band of the curve that 95% of uniform samples stay inside.
     """
 
     p_value: float

@@ -99,7 +99,7 @@ def why_units_touch(fit: Fit) -> MixingError | None:
     first = structure.unit_dims[0]
     mixed = structure.mixes().get(first)
     if mixed:
-        reason = f"Units touch: {mixed}."
+        reason = f"Units depend on each other: {mixed}."
     elif first in structure.fixed:
         reason = f"The model fixes the number of {first}s by arrays of its own."
     elif any(first not in structure.dims.get(n, ()) for n in structure.random):

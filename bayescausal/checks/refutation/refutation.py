@@ -66,7 +66,7 @@ class Refutation(ABC):
     ``passing``, ``failing``: what passing and failing mean.
     ``by_default``: whether it is made where no tests are named.
     ``needs_values``: whether it can be made only where its argument is given.
-    ``resamples``: whether units are left out or repeated, which needs units that do not touch.
+    ``resamples``: whether units are left out or repeated; they must not depend on each other.
     ``by_largest``: whether the largest shift decides, rather than the sum of squares.
     """
 

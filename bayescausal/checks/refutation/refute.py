@@ -134,7 +134,7 @@ def refute(
     EstimandError
         If the question has several numbers, or an option is not known.
     MixingError
-        If a subset, a bootstrap or clusters are asked for by name, and units touch.
+        If a subset, a bootstrap or clusters are asked for by name, and units depend on each other.
     DataError
         If the values of an argument do not fit the units.
 

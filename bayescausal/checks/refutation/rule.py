@@ -9,8 +9,8 @@ expected, in units of what chance allows, see :mod:`~bayescausal.checks.refutati
 :math:`m p` is at most the level (0.05), and is *borderline* if it is at most four times the level.
 With so many looks that happens to one right model in seven, so a borderline refutation whose
 refits differ by chance is made again, with three times as many new refits, and those alone decide:
-it *warns* if they are borderline too. A right model then fails in at most about 6 % of studies
-(0.05 + 0.15 x 0.05) and is warned of in about 2 %. The rates rest on posteriors that are nearly
+it *warns* if they are borderline too. A right model then fails in at most about 6% of studies
+(0.05 + 0.15 x 0.05) and is warned of in about 2%. The rates rest on posteriors that are nearly
 normal; few units or strong priors make them rougher. A refutation of which more refits failed than
 were made decides nothing, unless those that were made fail it.
 """
@@ -82,13 +82,14 @@ def table_of(trials: Sequence[Trial], sd: float, level: float) -> pd.DataFrame:
 
 
 def finding(table: pd.DataFrame, tried: pd.DataFrame, trials: Sequence[Trial], lost: int) -> str:
-    """Say which refutations succeed, and how many could not be decided."""
+    """Say which refutation tests failed, and how many could not be decided."""
     open_ones = f" Of {lost} more, most refits failed." if lost else ""
     if not len(tried):
         return "No refutation could be tried."
     bad = tried[tried["verdict"] != "pass"].sort_values("p_value", kind="stable")
     if not len(bad):
-        return f"None of {len(tried)} refutations succeeds.{open_ones}"
+        passed = f"All {len(tried)} refutation tests" if len(tried) > 1 else "The refutation test"
+        return f"{passed} passed.{open_ones}"
     by_title = {REFUTATIONS[trial.name].title: trial for trial in trials}
     said = []
     for title, row in bad.iterrows():
@@ -106,4 +107,4 @@ def finding(table: pd.DataFrame, tried: pd.DataFrame, trials: Sequence[Trial], l
                 f"p = {significant(row['p_value'], 2)}"
             )
         said.append(f"{title} ({text}): {row['failing']}")
-    return f"{len(bad)} of {len(tried)} refutations succeed: {'; '.join(said)}.{open_ones}"
+    return f"{len(bad)} of {len(tried)} refutation tests failed: {'; '.join(said)}.{open_ones}"

@@ -9,7 +9,7 @@ probability of success that one really has before the data,
 
 which may stay below the wanted probability whatever n is: a truth near the null is never found.
 
-Shares of simulated data sets have Monte Carlo errors: intervals are Wilson's at 95 %. The number of
+Shares of simulated data sets have Monte Carlo errors: intervals are Wilson's at 95%. The number of
 units needed is read off a monotone curve (more units do no harm: pool adjacent violators),
 linear in the square root of the number between those that were tried; its interval is where the
 curves through the ends of the intervals cross.
@@ -91,7 +91,7 @@ def assurance(
     units : sequence of int
         Numbers of units to try.
     rule : str, float or callable
-        ``"excludes zero"``: the 94 % HDI excludes the null (0; 1 for ratios). A number w, or
+        ``"excludes zero"``: the 94% HDI excludes the null (0; 1 for ratios). A number w, or
         ``"narrower than w"``: it is narrower than w. Or a function of a row of
         :class:`bayescausal.Recovery`, a mapping, that says whether the answer is good enough.
     probability : float
@@ -271,7 +271,7 @@ def _check_rule(
                 expected="'excludes zero', 'narrower than 0.2', a width, or a function of a row.",
                 names=closest(rule, RULES)[:1],
             )
-        return "the 94 % HDI excludes the null", _excludes
+        return "the 94% HDI excludes the null", _excludes
     if callable(rule):
         name = str(getattr(rule, "__name__", "the rule"))
         return ("the rule is met" if name == "<lambda>" else name.replace("_", " ")), rule
@@ -280,7 +280,7 @@ def _check_rule(
         raise StudyError(f"rule={rule!r}.", expected="A width above 0, a name or a function.")
     wide = float(rule)
     return (
-        f"the 94 % HDI is narrower than {wide:g}",
+        f"the 94% HDI is narrower than {wide:g}",
         lambda row: row["hdi94_ub"] - row["hdi94_lb"] < wide,
     )
 

@@ -32,8 +32,8 @@ class Assurance:
     ----------
     curve : DataFrame
         One row per number of units: ``units``, ``replicates``, ``met`` (share that met the rule),
-        ``lower``, ``upper`` (Wilson's 95 % interval), ``fitted`` (the monotone curve), ``width``
-        (mean length of the 94 % HDI), ``failed`` (share without an answer; it counts as not met).
+        ``lower``, ``upper`` (Wilson's 95% interval), ``fitted`` (the monotone curve), ``width``
+        (mean length of the 94% HDI), ``failed`` (share without an answer; it counts as not met).
     probability : float
         The wanted one.
     rule : str
@@ -126,7 +126,7 @@ class Assurance:
 
 
 def wilson(met: int, of: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share.
+    """Return Wilson's 95% interval of a share.
 
     References
     ----------

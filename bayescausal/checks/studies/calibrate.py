@@ -88,8 +88,8 @@ def calibrate(
     units : int or mapping of str to int
         Units of each data set.
     replicates : int
-        Data sets. 1,000 find a posterior sd that is 10 % too small with probability .87 (outside
-        the 95 % band; .64 outside the 99 % band), and a bias of a tenth of a posterior sd with .75
+        Data sets. 1,000 find a posterior sd that is 10% too small with probability .87 (outside
+        the 95% band; .64 outside the 99% band), and a bias of a tenth of a posterior sd with .75
         (.51); 2,500 with more than .99 (.99), and .99 (.95). 100 find neither.
     fit_model, observed, do
         As in :func:`bayescausal.recover`. With another model than that of the data the check is
@@ -119,7 +119,7 @@ def calibrate(
     Calibration
         A :class:`~bayescausal.draws.check.Check`: the verdict is ``"fail"`` if the smallest
         adjusted p-value is below .01, ``"warn"`` if it is below .05. Of right posteriors at most
-        1 % fail and at most 5 % fail or warn.
+        1% fail and at most 5% fail or warn.
 
     Raises
     ------

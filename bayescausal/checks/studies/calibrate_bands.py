@@ -162,7 +162,7 @@ def hdi_content(draws: int, prob: float) -> float:
     """Return how much of a normal posterior the HDI of that many independent draws holds.
 
     The narrowest of many intervals is chosen because it is narrow, so it holds less than its name
-    says: .931 for 94 % of 400 draws, .938 of 4,000.
+    says: .931 for 94% of 400 draws, .938 of 4,000.
 
     ``draws``: independent ones.
 

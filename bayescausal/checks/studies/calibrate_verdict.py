@@ -64,8 +64,8 @@ class Calibration(Check):
     The rest is that of every :class:`~bayescausal.draws.check.Check`: ``name``, ``verdict``,
     ``finding``, ``meaning``, ``table``, ``notes``. The table has a row per quantity: ``kind``,
     ``replicates``, ``p`` (that ranks of a right posterior stray as far), ``p_adjusted`` (for all
-    quantities), ``inside`` (95 %, 99 % or neither of the bands), ``shape`` (what the ranks look
-    like), coverage of the 50 % and 94 % intervals beside what such intervals hold under a right
+    quantities), ``inside`` (95%, 99% or neither of the bands), ``shape`` (what the ranks look
+    like), coverage of the 50% and 94% intervals beside what such intervals hold under a right
     posterior, ``slack`` (of the interval over the narrowest), the median effective sample size,
     and ``failed``, the share without an answer.
 
@@ -128,7 +128,7 @@ class Calibration(Check):
             For one quantity. Default: a new figure, a panel for each.
         **options
             ``quantity``: a name or several; ``kind``: ``"ecdf"`` (the distribution function of the
-            ranks less that of uniform ones, with simultaneous 95 % and 99 % bands; the default) or
+            ranks less that of uniform ones, with simultaneous 95% and 99% bands; the default) or
             ``"histogram"``.
 
         Returns
@@ -261,7 +261,7 @@ def _rounded(worth: int) -> int:
 
 def _inside(ranks: np.ndarray, among: int) -> str:
     counts = counts_of(ranks, among)
-    for level, said in ((0.95, "95 %"), (0.99, "99 %")):
+    for level, said in ((0.95, "95%"), (0.99, "99%")):
         lower, upper = bands(len(ranks), among, level)
         if ((counts >= lower) & (counts <= upper)).all():
             return said
@@ -322,8 +322,8 @@ def _notes(
     narrow = power(rank_law(rank_draws, scale=0.9), replicates, 0.99)
     biased = power(rank_law(rank_draws, shift=0.1), replicates, 0.99)
     found = [
-        f"So many data sets find a posterior sd 10 % too small with probability {narrow:.2f} and a "
-        f"bias of a tenth of a posterior sd with {biased:.2f}, per quantity, outside the 99 % band."
+        f"So many data sets find a posterior sd 10% too small with probability {narrow:.2f} and a "
+        f"bias of a tenth of a posterior sd with {biased:.2f}, per quantity, outside the 99% band."
     ]
     failed = rows[rows["failure"] != ""]
     if len(failed):

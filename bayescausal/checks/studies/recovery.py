@@ -7,11 +7,11 @@ intervals :math:`I_r`:
 truth, mean     averages of :math:`\theta_r` and of :math:`m_r`
 bias            average of :math:`m_r - \theta_r`
 rmse            root of the average of :math:`(m_r - \theta_r)^2`
-sd, width       averages of :math:`s_r`, and of the lengths of the 94 % intervals
+sd, width       averages of :math:`s_r`, and of the lengths of the 94% intervals
 coverage_50/94  share of replicates whose interval holds the truth
-sign_error      of the replicates whose 94 % interval excludes the null, the share on the wrong side
+sign_error      of the replicates whose 94% interval excludes the null, the share on the wrong side
                 of it (a type S error [2]_); undefined where the truth is the null
-power           share of replicates whose 94 % interval excludes the null
+power           share of replicates whose 94% interval excludes the null
 failed          share of replicates without an answer; they count in nothing else
 ==============  ====================================================================================
 
@@ -77,7 +77,7 @@ class Recovery:
     rows : DataFrame
         One row per replicate and number asked for: ``replicate``, ``estimand``, ``cell`` (of an
         answer with several), ``kind``, ``truth``, ``mean``, ``sd``, ``hdi50_lb``, ``hdi50_ub``,
-        ``hdi94_lb``, ``hdi94_ub``, ``covered_50``, ``covered`` (by the 94 % interval), ``null``,
+        ``hdi94_lb``, ``hdi94_ub``, ``covered_50``, ``covered`` (by the 94% interval), ``null``,
         ``ess``, ``r_hat``, ``divergences``, ``mc_error``, ``method``, ``seconds`` (of the whole
         replicate), ``failure`` (empty, or what went wrong).
     replicates : int

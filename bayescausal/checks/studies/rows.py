@@ -1,6 +1,6 @@
 """From one answer and one truth to one row.
 
-Per replicate and cell: the truth, the posterior mean and sd, the 50 % and 94 % highest-density
+Per replicate and cell: the truth, the posterior mean and sd, the 50% and 94% highest-density
 intervals and whether they hold the truth, the rank of the truth among thinned draws (for
 calibration), and how the draws were made. A failure is a row too: numbers are NaN, the text says
 what happened.

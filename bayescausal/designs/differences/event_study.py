@@ -2,7 +2,7 @@
 
 ``event_study``
     Effects (lags) and, before treatment, deviations (leads) by event time, averaged over cohorts
-    by their rows, relative to the last period before treatment; 94 % intervals.
+    by their rows, relative to the last period before treatment; 94% intervals.
 ``trends``
     Means of the outcome by cohort, and of the treated what they would have been without treatment:
     their mean less the posterior of the effect.

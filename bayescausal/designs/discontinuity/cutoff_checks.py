@@ -164,7 +164,7 @@ def donut(
 ) -> pd.DataFrame:
     """Return the effect without the rows next to the cutoff, where units would choose their side.
 
-    ``radii``: how far from the cutoff rows are left out; default those of the nearest 2 and 5 %.
+    ``radii``: how far from the cutoff rows are left out; default those of the nearest 2 and 5%.
     """
     size = np.abs(window.distance)
     if radii is None:

@@ -46,7 +46,7 @@ def discontinuity(
     bins: int = 20,
     grid: int | None = None,
 ) -> Axes:
-    """Draw binned means of the outcome, the curve of each side with its 94 % band, and the jump.
+    """Draw binned means of the outcome, the curve of each side with its 94% band, and the jump.
 
     ``bins``, ``grid``: bins of the rows, and points of the curve, on each side; default 10 points
     of a straight line, 30 of a curve.
@@ -113,7 +113,7 @@ def bandwidths(
     again: Callable[..., Design],
     values: Sequence[float] | None = None,
 ) -> Axes:
-    """Draw the effect and its 94 % interval over bandwidths, the design's own marked."""
+    """Draw the effect and its 94% interval over bandwidths, the design's own marked."""
     table = bandwidth_table(fit, window=window, again=again, values=values)
     ax = new_axes(ax)
     at = table.index.to_numpy()

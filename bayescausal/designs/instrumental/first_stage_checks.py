@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["bounds", "first_stage", "plot_first_stage", "residual", "two_stage"]
 
 #: Below this F the usual inference is misleading (Staiger and Stock 1997); above the second, no
-#: more than 5 % of a nominal 5 % test is lost (Lee et al. 2022).
+#: more than 5% of a nominal 5% test is lost (Lee et al. 2022).
 WEAK, STRONG = 10.0, 104.7
 
 #: Points of the picture: groups along the instrument.
@@ -59,7 +59,7 @@ def first_stage(fit: Fit, roles: Roles) -> pd.DataFrame:
             "priors; intervals of two-stage least squares would be too narrow."
             if weak
             else "strong enough for two-stage least squares to be nearly unbiased"
-            + ("." if f >= STRONG else ", though its 5 % test may still reject too often.")
+            + ("." if f >= STRONG else ", though its 5% test may still reject too often.")
         )
     )
     return table
@@ -115,7 +115,7 @@ def plot_first_stage(fit: Fit, roles: Roles, ax: Axes | None = None) -> Axes:
     drawn = fit.posterior[f"b_{roles.outcome}_{roles.treatment}"].values.ravel()
     reach = np.linspace(dots[:, 0].min(), dots[:, 0].max(), 41)
     low, high = np.quantile(np.outer(drawn, reach), [0.03, 0.97], axis=0)
-    ax.fill_between(reach, low, high, color="#2f7dc4", alpha=0.25, lw=0, label="94 % of posterior")
+    ax.fill_between(reach, low, high, color="#2f7dc4", alpha=0.25, lw=0, label="94% of posterior")
     ax.plot(reach, drawn.mean() * reach, color="#2f7dc4", label="effect")
     given = ", given the covariates" if roles.covariates else ""
     ax.set_xlabel(f"{roles.treatment}{given}")

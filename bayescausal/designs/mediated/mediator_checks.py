@@ -166,7 +166,7 @@ def plot_sensitivity(fit: Fit, roles: Roles, ax: Axes | None = None) -> Axes:
     table = sensitivity(fit, roles)
     ax = ax if ax is not None else plt.subplots(figsize=(5.4, 3.4), layout="constrained")[1]
     ax.fill_between(table.index, table["hdi94_lb"], table["hdi94_ub"], color="#2f7dc4", alpha=0.25,
-                    lw=0, label="94 % HDI")  # fmt: skip
+                    lw=0, label="94% HDI")  # fmt: skip
     ax.plot(table.index, table["NIE"], color="#2f7dc4", label="mean")
     ax.axhline(0, color="#1b1f24", lw=0.8)
     ax.axvline(0, color="#1b1f24", lw=0.8, ls=":")

@@ -135,7 +135,7 @@ def pre_period(fit: Fit, *, timeline: Timeline, form: SeriesForm) -> pd.DataFram
         rows[name] = (own, float(theirs.mean()), float(theirs.std()), 2 * min(tail, 1 - tail))
     low, high = np.quantile(replicated, [0.03, 0.97], axis=0)
     inside = float(((y >= low) & (y <= high)).mean())
-    rows["share in 94 % bands"] = (inside, 0.94, float(np.sqrt(0.94 * 0.06 / len(y))), np.nan)
+    rows["share in 94% bands"] = (inside, 0.94, float(np.sqrt(0.94 * 0.06 / len(y))), np.nan)
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["observed", "replicated", "sd", "p"]
     )

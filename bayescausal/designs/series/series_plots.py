@@ -31,7 +31,7 @@ __all__ = ["cumulative", "pointwise", "series"]
 
 
 def series(fit: Fit, ax: Axes | None = None, *, timeline: Timeline, form: SeriesForm) -> Axes:
-    """Draw what was observed, what the model fits, and what would have been (94 % band)."""
+    """Draw what was observed, what the model fits, and what would have been (94% band)."""
     ax = new_axes(ax, height=3.8)
     at = np.arange(len(timeline.place))
     after = timeline.place >= 0
@@ -49,13 +49,13 @@ def series(fit: Fit, ax: Axes | None = None, *, timeline: Timeline, form: Series
 
 
 def pointwise(fit: Fit, ax: Axes | None = None, *, timeline: Timeline, form: SeriesForm) -> Axes:
-    """Draw the effect at each time after the start, with its 94 % band."""
+    """Draw the effect at each time after the start, with its 94% band."""
     effect = means_of(fit, timeline, form) - means_of(fit, timeline, form, without=True)
     return _effect(effect, ax, timeline, "effect")
 
 
 def cumulative(fit: Fit, ax: Axes | None = None, *, timeline: Timeline, form: SeriesForm) -> Axes:
-    """Draw the sum of the effects up to each time, with its 94 % band."""
+    """Draw the sum of the effects up to each time, with its 94% band."""
     effect = means_of(fit, timeline, form) - means_of(fit, timeline, form, without=True)
     return _effect(np.cumsum(effect * timeline.observed, axis=1), ax, timeline, "cumulative effect")
 
@@ -78,7 +78,7 @@ def _effect(effect: np.ndarray, ax: Axes | None, timeline: Timeline, what: str) 
 
 
 def hdi_of(draws: np.ndarray) -> np.ndarray:
-    """Return the lower and the upper ends of the 94 % intervals over draws, the first axis."""
+    """Return the lower and the upper ends of the 94% intervals over draws, the first axis."""
     return np.stack(narrowest(draws, 0.94))
 
 

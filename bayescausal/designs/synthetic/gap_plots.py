@@ -39,7 +39,7 @@ def _predicted(series: Series, fit: Fit, k: int) -> np.ndarray:
 
 
 def _plot_paths(series: Series, fit: Fit, ax: Axes | None = None, unit: Any = None) -> Axes:
-    """Draw the treated unit and its synthetic one, with a 94 % band of prediction."""
+    """Draw the treated unit and its synthetic one, with a 94% band of prediction."""
 
     ax, k = new_axes(ax), one(series, unit)
     drawn, x, o = _predicted(series, fit, k), series.clock, series.options

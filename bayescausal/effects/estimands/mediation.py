@@ -148,9 +148,12 @@ class NDE(Estimand):
         return _query(self)
 
     def doing(self) -> str:
-        """Return ``raising X from 0 to 1, M kept as with X held at 0,``."""
+        """Return ``raising X, while M keeps the value it would have had under X = 0,``."""
         names = listed(list(self.mediators)) if self.mediators else "the mediators"
-        return f"{super().doing()}, {names} kept as with {_state(self, 'control')},"
+        one = len(self.mediators or ()) == 1
+        keeps = "keeps the value it" if one else "keep the values they"
+        state = _state(self, "control").replace(" held at ", " = ")
+        return f"{super().doing()}, while {names} {keeps} would have had under {state},"
 
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(1, M(0)) - Y(0)]``."""

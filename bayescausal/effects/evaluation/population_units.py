@@ -162,7 +162,7 @@ def _population(fit: Fit, estimand: Estimand, seed: int) -> tuple[Units, str, st
 
 
 def _refuse_touching(fit: Fit, estimand: Estimand, population: Population) -> None:
-    """Refuse a bootstrap of units that touch; units that share a group are drawn by group."""
+    """Refuse a bootstrap of dependent units; units that share a group are drawn by group."""
     structure = fit.structure
     mixed = structure.mixes()
     frame = structure.dims[estimand.outcome_name]

@@ -219,7 +219,8 @@ def notes_of(run: Run, plan: Plan, error: Array | float) -> tuple[str, ...]:
     mixed = question.structure.mixes(run.program.names)
     if mixed:
         notes.append(
-            f"Units touch ({next(iter(mixed.values()))}): the intervention acts on all at once."
+            f"Units depend on each other ({next(iter(mixed.values()))}): the intervention acts on "
+            "all of them at once."
         )
     if not estimand.collapsible:
         scale = estimand.scale  # type: ignore[attr-defined]

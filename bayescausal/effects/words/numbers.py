@@ -39,7 +39,7 @@ class Amounts:
     >>> amounts = Amounts(Effect(np.linspace(-0.4505, -0.3995, 1001), ATE("X", "Y")), 0.94)
     >>> [cell] = amounts.cells()
     >>> amounts.amount(cell), amounts.interval(cell)
-    ('0.425 lower', '(94 % HDI 0.403 to 0.451 lower)')
+    ('0.425 lower', '(94% HDI 0.403 to 0.451 lower)')
     """
 
     def __init__(self, effect: Effect, prob: float) -> None:
@@ -111,7 +111,7 @@ class Amounts:
             why = "known parameters" if self.kind == "truth" else why
             return f"({why}, so no interval)"
         low, high = cell["low"], cell["high"]
-        name = f"{100 * self.prob:.6g} % HDI"
+        name = f"{100 * self.prob:.6g}% HDI"
         if not self.signed:
             none = f"; {self.effect.null:g} is no effect" if self._multiplies else ""
             return f"({name} {self.end(low, cell)} to {self.end(high, cell)}{none})"

@@ -44,7 +44,7 @@ def say(effect: Effect, prob: float = 0.94) -> str:
     >>> draws = np.linspace(-0.4505, -0.3995, 1001)
     >>> say(Effect(draws, ATE("dilution", "coating"), population="the 1,000 units at hand"))
     'Raising dilution from 0 to 1 lowers coating by 0.425 on average over the 1,000 units \
-(94 % HDI 0.403 to 0.451 lower).'
+(94% HDI 0.403 to 0.451 lower).'
 """
     check_prob(prob)
     said = _Said(effect, prob)
@@ -76,7 +76,7 @@ def asked_in_words(effect: Effect) -> str:
 
 
 def short(effect: Effect, prob: float = 0.94) -> str:
-    """Return the amount and its interval alone: ``0.42 lower (94 % HDI 0.40 to 0.45 lower)``.
+    """Return the amount and its interval alone: ``0.42 lower (94% HDI 0.40 to 0.45 lower)``.
 
     Examples
     --------
@@ -206,7 +206,7 @@ class _Said(Amounts):
         above = sum(c["low"] > null for c in cells)
         below = sum(c["high"] < null for c in cells)
         rest = len(cells) - above - below
-        name = f"{100 * self.prob:.6g} % HDI"
+        name = f"{100 * self.prob:.6g}% HDI"
         return (
             f"; the {name} lies above {null:g} for {above:,}, below it for {below:,} and "
             f"includes it for {rest:,}"
@@ -227,7 +227,7 @@ class _Said(Amounts):
         return f"{subject} by {span} ({most['label']}) in posterior mean{over}{self.sides(cells)}."
 
     def bounds(self) -> list[str]:
-        """Return the bounds that hold whatever joins the worlds."""
+        """Return the bounds that hold under any coupling of the potential outcomes."""
         if self.effect.bounds is None:
             return []
         ends = self.effect.bounds.mean(("chain", "draw")).values.reshape(-1, 2)
@@ -235,4 +235,4 @@ class _Said(Amounts):
         if len(cells) > 1:
             return []
         low, high = (self.end(float(v), cells[0]) for v in ends[0])
-        return [f"Whatever joins the worlds, it lies between {low} and {high}."]
+        return [f"Under any coupling of the potential outcomes, it lies between {low} and {high}."]

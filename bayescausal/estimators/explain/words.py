@@ -143,7 +143,7 @@ def _joint(joint: Agreement, places: int | None) -> str:
 def _percent(level: float, *, up: bool = False) -> str:
     """Return a probability in whole percent, rounded away from what it would overstate."""
     percent = int(np.ceil(100 * level)) if up else int(np.floor(100 * level))
-    return f"{min(max(percent, 1), 99)} %"
+    return f"{min(max(percent, 1), 99)}%"
 
 
 def _extrapolates(notes: tuple[str, ...]) -> bool:
@@ -183,6 +183,6 @@ def _model(found: Triangulation, places: int | None) -> str:
     inside = [n for n, e in found.effects.items() if low <= float(e.mean()) <= high]
     said = f"The structural model says {number_text(value, places)}"
     if len(inside) == len(found.effects):
-        return f"{said}; all estimates lie inside its 94 % HDI."
+        return f"{said}; all estimates lie inside its 94% HDI."
     outside = [n for n in found.effects if n not in inside]
-    return f"{said}; outside its 94 % HDI: {listed(outside)}."
+    return f"{said}; outside its 94% HDI: {listed(outside)}."

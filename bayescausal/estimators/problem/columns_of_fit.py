@@ -60,8 +60,8 @@ def columns_of(fit: Fit, estimand: Estimand) -> tuple[Identification, dict[str, 
     mixed = {d: why for d, why in fit.structure.mixes().items() if d in frame}
     if mixed:
         raise MixingError(
-            f"Units touch: {next(iter(mixed.values()))}. They are no sample whose units could be "
-            "weighted one by one.",
+            f"Units depend on each other: {next(iter(mixed.values()))}. They are no sample whose "
+            "units could be weighted one by one.",
             remedy="Ask bc.estimate(fit, ...), which knows the equations.",
         )
     table = {}

@@ -1,13 +1,13 @@
 r"""Pictures of ranks: are they uniform, and if not, how?
 
 *ECDF difference.* The share of ranks at or below each value, less the share that uniform ranks
-have: a line around zero. It leaves the simultaneous band with probability 5 % or 1 % if the
+have: a line around zero. It leaves the simultaneous band with probability 5% or 1% if the
 posterior is right. A hill means ranks that are too small (the posterior is too high), a valley
 ranks that are too large; an S, first up, a posterior that is too narrow; first down, one that is
 too wide.
 
 *Histogram.* The same ranks in bins, with the pointwise range that each bin keeps to with
-probability 99 %.
+probability 99%.
 
 References
 ----------

@@ -29,7 +29,7 @@ MOST = 400
 
 
 def plot_intervals(table: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
-    """Draw the 94 % intervals of all replicates, sorted by their means, with the truth.
+    """Draw the 94% intervals of all replicates, sorted by their means, with the truth.
 
     ``table``: one row per replicate: ``truth``, ``mean``, ``hdi94_lb``, ``hdi94_ub``, ``covered``.
         Rows without numbers are failures, and counted in the title.
@@ -70,7 +70,7 @@ def plot_intervals(table: pd.DataFrame, *, title: str = "", ax: Axes | None = No
             ax.scatter(some["mean"], place[hit], s=5 * thin, color=colour, zorder=3)
     _draw_truth(ax, rows["truth"].to_numpy(), place)
     ax.set_ylim(-0.02 * len(good) - 1, 1.02 * len(good) + 1)
-    ax.set_xlabel("posterior mean and 94 % HDI")
+    ax.set_xlabel("posterior mean and 94% HDI")
     _legend_below(ax)
     return ax
 

@@ -1,7 +1,7 @@
 """The picture of a refutation: each refit as a dot, and what should have come out as a mark.
 
 One row per refutation. A bar is what chance allows around the expected value (two of its standard
-deviations); dots are the refits. The vertical band is the 94 % HDI of the answer that is refuted.
+deviations); dots are the refits. The vertical band is the 94% HDI of the answer that is refuted.
 """
 
 from __future__ import annotations

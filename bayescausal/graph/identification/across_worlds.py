@@ -121,8 +121,8 @@ def selected(query: Query, kind: str, text: str) -> Identification:
         method="none",
         estimand=None,
         assumptions=(),
-        reason=f"units are selected on {joined(query.selection)}, and the question spans two "
-        "worlds",
+        reason=f"units are selected on {joined(query.selection)}, and the question "
+        "compares two potential outcomes of one unit",
     )
 
 

@@ -335,6 +335,6 @@ def _coupled(
         text,
         "under assumption",
         "coupling",
-        assumptions=(f"the {coupling} coupling of the worlds", *base.assumptions),
+        assumptions=(f"the {coupling} coupling of the potential outcomes", *base.assumptions),
         question=query,
     )

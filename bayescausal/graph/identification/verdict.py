@@ -272,7 +272,10 @@ coating.
             further = " without that" if self.status == "under assumption" else ""
             found.append(f"It would be identified{further} if {', or '.join(shown)} were measured.")
         if self.method == "coupling" and self.status == "not identified":
-            found.append("A coupling of the worlds would have to be assumed.")
+            found.append(
+                "A coupling of the potential outcomes (their joint distribution) would have to be "
+                "assumed."
+            )
         return found
 
     def _described(self, chosen: frozenset[str]) -> str:

@@ -7,7 +7,7 @@ r"""The likelihood replaced by sufficient statistics: a model that costs the sam
 so that anything that works on log-densities (NUTS, a mode, tempering) gives the same posterior.
 Observed equations become Potentials over a few numbers (see :mod:`.reduce`): distinct rows
 with counts, or sums of squares and products [1]_. Equations that cannot be shortened keep their
-rows; so do those in which units touch.
+rows; so do those in which units depend on each other.
 
 References
 ----------
@@ -110,7 +110,7 @@ def compress(
     Raises
     ------
     MixingError
-        If no equation can be shortened, and units touch in one.
+        If no equation can be shortened, and units depend on each other in one.
     ModelError
         If no equation can be shortened, with the reason for each.
     DataError

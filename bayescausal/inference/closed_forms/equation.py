@@ -68,7 +68,7 @@ class Equation:
         parts = {p for pair in structure.imputed.values() for p in pair}
         if structure.mixing.get(name):
             [reason, *_] = structure.mixing[name].values()
-            raise NotReducedError(f"units touch ({reason})")
+            raise NotReducedError(f"units depend on each other ({reason})")
         if latent:
             raise NotReducedError(f"{', '.join(latent)} is unknown for each unit")
         if name in parts or parts & {*self.unknown, *given}:

@@ -16,8 +16,8 @@ twice.
 *Affine-Gaussian.* Where the mean is affine and the noise one number, the sums of squares and
 products are enough (see :mod:`.affine_term`).
 
-It fails where units touch, or where a row holds a continuous number that enters otherwise than
-through an affine mean: those equations stay as they are.
+It fails where units depend on each other, or where a row holds a continuous number that enters
+otherwise than through an affine mean: those equations stay as they are.
 
 References
 ----------

@@ -378,7 +378,7 @@ def relabelled(
 
 
 def told(structure: Structure, found: Compression, conformed: Conformed) -> tuple[str, ...]:
-    """Say which equations were shortened to what, and which could not be because units touch."""
+    """Say which equations were shortened to what, and which not, as their units are dependent."""
     notes = [
         f"The equation of {name} is compressed to "
         f"{term.words(numbers, _rows_in(numbers, conformed.columns[name].size))}."

@@ -11,7 +11,7 @@ latent type, an assignment, a treatment received and an outcome) cost five rows.
 density reads is seen in its expression, and that nothing else tells units apart is *confirmed by
 evaluation*: the density of the distinct rows must be that of all rows, at several points.
 
-Where more than half of the rows differ, or units touch, the rows stay.
+Where more than half of the rows differ, or units depend on each other, the rows stay.
 
 References
 ----------

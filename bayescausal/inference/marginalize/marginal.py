@@ -1,7 +1,7 @@
 """Discrete latents, summed out exactly and drawn back.
 
-A discrete latent :math:`z_i` with few states makes the posterior rough. If units do not touch
-through it, its sum is cheap: with the factors that read :math:`z_i` collected,
+A discrete latent :math:`z_i` with few states makes the posterior rough. If units do not depend
+on each other through it, its sum is cheap: with the factors that read :math:`z_i` collected,
 
 .. math:: \\log p(\\cdot) = \\sum_i \\log \\sum_{s} \\exp \\ell_i(s), \\qquad
    \\ell_i(s) = \\log p(z_i = s \\mid pa_i) + \\sum_{f : m(f) = i} \\log p_f(v_f \\mid z_i = s),
@@ -12,8 +12,8 @@ school, for pupils; its unit, for a panel). What remains is smooth and NUTS runs
 :math:`P(z_i = s) \\propto e^{\\ell_i(s)}`, once per posterior draw.
 Latents that meet in one factor are summed jointly.
 
-That units do not touch, and the map :math:`m`, are *found by trying*: :math:`\\ell` is evaluated
-with all cells in one state, then with states that spell out the number of each cell in binary,
+That units do not depend on each other, and the map :math:`m`, are *found by trying*:
+:math:`\\ell` is evaluated with all cells in one state, then with states that spell out the number of each cell in binary,
 which tells which cell every child cell reads; random states confirm it. An equation that mixes
 units fails the confirmation, and the latent is left to a compound step.
 
@@ -95,7 +95,7 @@ class Marginal:
 def marginalise(structure: Structure, conditioned: Conditioned) -> Marginal | None:
     """Sum out the discrete latents that can be, exactly; None if there is none.
 
-    Latents with more than 64 joint states per unit, or through which units touch, stay.
+    Latents with more than 64 joint states per unit, or on which several units depend, stay.
 
     Examples
     --------

@@ -19,7 +19,7 @@ number of units), and arrays without dims that do (their place in the graph is l
 References
 ----------
 E. L. Ogburn and T. J. VanderWeele, "Causal diagrams for interference", Statistical Science
-29(4), 2014: units that touch, and what that does to a causal question.
+29(4), 2014: units that depend on each other, and what that does to a causal question.
 """
 
 from __future__ import annotations

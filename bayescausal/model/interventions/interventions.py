@@ -6,7 +6,7 @@ and a ``Policy`` that reads its own target keep them: they act on the value that
 *would have had* in that world just before they act, its natural value [2]_. In the model that
 :func:`intervene` returns this natural value is a variable of its own, ``X_natural``.
 
-Everything that cannot be carried out is refused at the door: an unknown name, a parameter, a
+Everything that cannot be carried out raises an error: an unknown name, a parameter, a
 value that is not finite or outside the support, a wrong length, a policy that reads a
 descendant of its target (a cycle, for which there is no world).
 

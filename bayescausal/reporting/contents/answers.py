@@ -73,19 +73,19 @@ def _compared(material: Material) -> Section:
         )
         notes += [naive[1]] if isinstance(naive, tuple) else []
         rows.append((*row, cell(float(true))) if true is not None else row)
-    heads: tuple[str, ...] = ("question", "as seen (association)", "if done (causal)")
+    heads: tuple[str, ...] = ("question", "observed association", "causal effect")
     known = any(t is not None for t in material.truths)
     blocks: list[Any] = []
     if rows:
         rows = [(*r, "-") if known and len(r) == 3 else r for r in rows]
         heads = (*heads, "truth") if known else heads
         blocks.append(
-            Grid(heads, tuple(rows), at_levels(lambda level: f"Means with {100 * level:g} % HDI"))
+            Grid(heads, tuple(rows), at_levels(lambda level: f"Means with {100 * level:g}% HDI"))
         )
         blocks.append(
             Text(
                 "The association compares units that differ in whatever made their treatment "
-                "differ; the effect compares the same units in two worlds. "
+                "differ; the effect compares the same units under two treatments. "
                 + (
                     "Where the effect is not identified, how far they part is not known from data."
                     if unknown
@@ -94,7 +94,7 @@ def _compared(material: Material) -> Section:
             )
         )
     blocks += [Text(note, "note") for note in dict.fromkeys(notes)]
-    return Section("As seen, and if done", tuple(blocks))
+    return Section("Observed association and causal effect", tuple(blocks))
 
 
 def _with_ends(effect: Effect, level: float) -> str:
@@ -201,7 +201,7 @@ def _cells(effect: Effect, rope: tuple[float, float] | None) -> Grid:
     if any(said):
         table["decision"] = said
     table = table.drop(columns=["identification"], errors="ignore")
-    names = {"hdi94_lb": "94 % HDI from", "hdi94_ub": "to", "mcse_mean": "mcse"}
+    names = {"hdi94_lb": "94% HDI from", "hdi94_ub": "to", "mcse_mean": "mcse"}
     first = ", ".join(map(str, effect.dims))
     within = "Among" if getattr(effect.estimand, "by", ()) else "Over"
     caption = f"{within} {effect.population}" if effect.population else ""
@@ -211,12 +211,12 @@ def _cells(effect: Effect, rope: tuple[float, float] | None) -> Grid:
 
 
 def _hdi(level: float) -> str:
-    return f"{100 * level:g} % HDI"
+    return f"{100 * level:g}% HDI"
 
 
 def _moving(made: Grid, effect: Effect) -> Grid:
     """Return a table of cells whose intervals follow the level."""
-    low = made.heads.index("94 % HDI from")
+    low = made.heads.index("94% HDI from")
     spreads = np.ravel(np.asarray(effect.sd()))
     ends = {
         level: np.reshape(

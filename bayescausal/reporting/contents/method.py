@@ -46,9 +46,9 @@ def section(material: Material, outcomes: Sequence[Outcome], seed: int) -> Secti
     blocks += [Text("To make it again:"), Code(code(material))]
     blocks.append(
         Text(
-            "How it works: the worlds that are compared share one noise per unit; everything "
-            "downstream of the intervention is recomputed; an effect is averaged over units "
-            "within each posterior draw, and its interval is taken across draws.",
+            "How it works: both potential outcomes of a unit are computed from the same noise; "
+            "everything downstream of the intervention is recomputed; an effect is averaged over "
+            "units within each posterior draw, and its interval is taken across draws.",
             "note",
         )
     )

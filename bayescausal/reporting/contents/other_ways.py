@@ -20,7 +20,7 @@ __all__ = ["other_ways"]
 
 NUMBERS = {
     "estimate": "on the data",
-    "hdi94_lb": "94 % HDI from",
+    "hdi94_lb": "94% HDI from",
     "hdi94_ub": "to",
     "ess_treated": "treated count as",
     "ess_control": "untreated count as",

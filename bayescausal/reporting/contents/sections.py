@@ -170,7 +170,7 @@ def parameters(material: Material) -> Section:
     fit = material.fit
     table = fit.summary(shown_parameters(fit), prob=PROB)
     names = {
-        "hdi94_lb": "94 % HDI from",
+        "hdi94_lb": "94% HDI from",
         "hdi94_ub": "to",
         "ess_bulk": "ess (bulk)",
         "r_hat": "r_hat",

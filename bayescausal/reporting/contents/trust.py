@@ -50,7 +50,7 @@ CHECKS: dict[str, tuple[str, Callable[..., object], str, dict[str, Any]]] = {
     "refute": ("Refutation", refute, "effect", {"replicates": 4, "draws": 300}),
 }
 #: Headings of ends of intervals in tables of checks.
-ENDS = {"hdi94_lb": "94 % HDI from", "hdi94_ub": "to"}
+ENDS = {"hdi94_lb": "94% HDI from", "hdi94_ub": "to"}
 #: Other names by which they are known.
 ALSO = {
     "predictive": "posterior_check",

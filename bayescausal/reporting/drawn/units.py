@@ -14,7 +14,7 @@ either, it is a distribution too.
   [1]_. Its colours say which intervals leave out the value that means no effect.
 
 *When it misleads.* The intervals are each unit's own: of 100 units without any effect, some six
-94 % intervals may leave out zero, and the units at the ends of a sorted picture are there partly
+94% intervals may leave out zero, and the units at the ends of a sorted picture are there partly
 by chance. Neighbours share their parameters, so intervals do not err independently. And how one
 unit's two outcomes go together is what no data tell (the notes of the answer name the
 assumption).

@@ -50,9 +50,9 @@ def at_levels(text: Callable[[float], str]) -> Swapped | str:
     Examples
     --------
     >>> from bayescausal.reporting.live.levels import at_levels
-    >>> shown = at_levels(lambda level: f"{100 * level:g} % HDI")
+    >>> shown = at_levels(lambda level: f"{100 * level:g}% HDI")
     >>> shown, shown.levels["50"]
-    ('94 % HDI', '50 % HDI')
+    ('94% HDI', '50% HDI')
     """
     usual = text(PROB)
     found = {as_percent(level): text(level) for level in LEVELS}

@@ -186,7 +186,7 @@ def _levels(
 
 
 def _observed(fit: Fit, name: str) -> list[float]:
-    """Return levels that units have: all where there are few, else some from 5 % to 95 %."""
+    """Return levels that units have: all where there are few, else some from 5% to 95%."""
     values = fit.columns.get(name)
     if values is None or values.dtype.kind not in "biuf":
         return []

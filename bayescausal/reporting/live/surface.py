@@ -73,7 +73,7 @@ def _benchmarks(found: HiddenConfounder) -> list[dict[str, Any]]:
         text = "the data rule out a hidden confounder as strong as it"
         if all(np.isfinite(ends)):
             mean, low, high = numbers(spread, *ends, ends=True, apart=[found.null])
-            text = f"{mean} [{low}, {high}] ({100 * found.prob:g} % HDI)"
+            text = f"{mean} [{low}, {high}] ({100 * found.prob:g}% HDI)"
         listed.append(
             {
                 "name": str(name),

@@ -39,7 +39,7 @@
       set.append(make("label", {}, input, ` ${percent} %`));
     }
     document.querySelector(".short").append(set, make("p", { class: "note" },
-      "Sentences, answers and the panels below follow this choice. Decisions, parameters, drawings and checks keep 94 %."));
+      "Sentences, answers and the panels below follow this choice. Decisions, parameters, drawings and checks keep 94%."));
   }
   function choose(percent) {
     level = percent;
@@ -84,14 +84,14 @@
     function draw() {
       const cell = data.cells[j][i];
       const where = [data.levels[i] !== "" ? `${data.treatment} = ${data.levels[i]}` : "", data.groups.length > 1 ? `among ${data.groups[j]}` : ""].filter(Boolean).join(", ");
-      const world = cell?.x ? ` Expected ${data.outcome} there: ${cell.x.m} (${level} % HDI ${ends(cell.x)}).` : "";
+      const world = cell?.x ? ` Expected ${data.outcome} there: ${cell.x.m} (${level}% HDI ${ends(cell.x)}).` : "";
       if (!cell?.d) {
         said.textContent = `${where}: this is the level that others are compared with, so there is no difference by definition.${world}`;
         chance.textContent = "";
         picture.replaceChildren();
         return;
       }
-      said.textContent = `${data.label}${where ? ` (${where})` : ""}: ${cell.m}, ${level} % HDI ${ends(cell)}.${world}`;
+      said.textContent = `${data.label}${where ? ` (${where})` : ""}: ${cell.m}, ${level}% HDI ${ends(cell)}.${world}`;
       const above = beyond(cell.d, point);
       let text = `Probability above ${shown(point)}: ${share(above)}; not above: ${rest(above)}.`;
       if (data.rope) text += ` In the ROPE, ${data.rope[0]} to ${data.rope[1]}: ${share(1 - beyond(cell.d, data.rope[1]) - below(cell.d, data.rope[0]))}.`;
@@ -149,7 +149,7 @@
       const start = none ? "Without a hidden confounder" : `With a hidden confounder that adds ${data.gammas[g]} to ${data.treatment} and ${data.deltas[d]} to ${data.outcome}`;
       const inside = Number(cell.e[level][0].replace(/,/g, "")) <= data.null && data.null <= Number(cell.e[level][1].replace(/,/g, ""));
       said.textContent = cell.ok
-        ? `${start}: ${cell.m}, ${level} % HDI ${ends(cell)}. Probability above ${data.null}: ${cell.p.toFixed(2)}. The interval ${inside ? "holds" : "leaves out"} ${data.null}.`
+        ? `${start}: ${cell.m}, ${level}% HDI ${ends(cell)}. Probability above ${data.null}: ${cell.p.toFixed(2)}. The interval ${inside ? "holds" : "leaves out"} ${data.null}.`
         : `${start}: the data rule this out, it would explain more than the equations leave unexplained.`;
     }
     element.append(

@@ -100,7 +100,7 @@ def e_value(
     scale : {"ratio", "log ratio", "odds ratio", "difference"}, optional
         Default: that of the effect; a number is a risk ratio.
     rare : bool, default False
-        Whether the outcome is rare (below 15 %), so that an odds ratio is a risk ratio.
+        Whether the outcome is rare (below 15%), so that an odds ratio is a risk ratio.
     sd : float, optional
         Of the outcome, for a difference of means.
     prob : float

@@ -12,6 +12,7 @@ from report_browser import chromium
 
 import bayescausal as bc
 from bayescausal.reporting.editor import edit_graph as module
+from bayescausal.reporting.editor.sources import editor_css, editor_js
 from bayescausal.types import GraphError, UnknownVariableError
 
 pytest.importorskip("anywidget", reason="anywidget is not installed")
@@ -126,10 +127,10 @@ def test_the_widget_draws_for_the_kernel_and_the_kernel_for_it(monkeypatch):
         wrong: list[str] = []
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.set_content("<html lang=en><title>Notebook</title><main></main></html>")
-        tab.add_style_tag(content=type(editor.widget)._css)
+        tab.add_style_tag(content=editor_css())
         tab.expose_function("kernel", kernel)
         tab.expose_function("saved", saved)
-        tab.evaluate(MODEL, [type(editor.widget)._esm, editor.drawing])
+        tab.evaluate(MODEL, [editor_js(), editor.drawing])
         verdict = tab.locator("[data-part=verdict]")
         verdict.get_by_text("adjust for Z").wait_for()
         tab.focus(".bc-node[data-name=Z]")

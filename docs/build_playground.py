@@ -63,7 +63,7 @@ def write_editor(target: Path, root: Path) -> None:
 
     sys.path.insert(0, str(root))
     try:
-        from bayescausal.reporting.editor.files import editor_css, editor_js
+        from bayescausal.reporting.editor.sources import editor_css, editor_js
     finally:
         sys.path.pop(0)
     (target / "editor.js").write_text(editor_js(), encoding="utf-8")

@@ -45,7 +45,7 @@ from bayescausal.types import BayesCausalError, EstimandError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bayescausal.draws.check import Check
@@ -200,34 +200,18 @@ def report(
     questions = _questions(estimands)
     named = [getattr(q, "estimand", q) for q in questions]
     fit = with_columns(fit, [n for q in named for n in q.names])
-    ropes = _ropes(rope, len(questions))
+    _ropes(rope, len(questions))  # what is wrong with them is said before anything is computed
     used = fit.seed if seed is None else int(seed)
-    seconds: dict[str, float] = {}
-
     check_choices(fit, named, levels, subgroups)
+    choices = None if target is not None and target.suffix.lower() == ".md" else (levels, subgroups)
     with steps(len(asked) + 3, progressbar) as tell:
-        tell(f"answering {len(questions)} question{'s' * (len(questions) > 1)}")
-        started = time.perf_counter()
-        effects = _answered(fit, questions, used)
-        truths = _truths(fit, effects, truth, used)
-        seconds["answers"] = time.perf_counter() - started
-        tell("what is seen beside it")
-        material = Material(fit, effects, ropes=ropes, truths=truths, seconds=seconds)
-        material.naive = [beside(fit, effect, used) for effect in effects]
-        if target is None or target.suffix.lower() != ".md":
-            tell("other levels and subgroups")
-            started = time.perf_counter()
-            material.live = [
-                effect_record(fit, effect, own, len(effects), levels, subgroups, used)
-                for effect, own in zip(effects, ropes, strict=True)
-            ]
-            seconds["other levels"] = time.perf_counter() - started
+        material = _material(fit, questions, (rope, truth), choices, used, tell)
         started = time.perf_counter()
         outcomes = trust.run(material, asked, used, tell)
         tables = study.design_tables(fit, bool(checks))
-        seconds["checks"] = time.perf_counter() - started
+        material.seconds["checks"] = time.perf_counter() - started
 
-    name = title if title is not None else _title(effects)
+    name = title if title is not None else _title(material.effects)
     content = (
         sections.question(material),
         sections.graph(material, outcomes),
@@ -246,7 +230,7 @@ def report(
         name,
         as_html(name, head, content),
         as_markdown(name, head, content),
-        tuple(effects),
+        tuple(material.effects),
         tuple(outcomes),
         target,
     )
@@ -257,6 +241,37 @@ def report(
 
 
 # --------------------------------------------------------------------------- private
+
+
+def _material(
+    fit: Fit,
+    questions: list[Any],
+    known: tuple[object, Mapping[str, Any] | None],
+    choices: tuple[Sequence[float | str] | None, Sequence[str] | None] | None,
+    seed: int,
+    tell: Callable[[str], object],
+) -> Material:
+    """Return what the report is written from: answers, associations, answers that move.
+
+    ``known``: regions of practical equivalence, and true parameters.
+    ``choices``: the levels and subgroups that a reader may choose; None where nothing moves.
+    """
+    tell(f"answering {len(questions)} question{'s' * (len(questions) > 1)}")
+    ropes = _ropes(known[0], len(questions))
+    started = time.perf_counter()
+    effects = _answered(fit, questions, seed)
+    truths = _truths(fit, effects, known[1], seed)
+    seconds = {"answers": time.perf_counter() - started}
+    tell("what is seen beside it")
+    material = Material(fit, effects, ropes=ropes, truths=truths, seconds=seconds)
+    material.naive = [beside(fit, effect, seed) for effect in effects]
+    if choices is not None:
+        tell("other levels and subgroups")
+        material.live = [
+            effect_record(fit, effect, own, len(effects), *choices, seed)
+            for effect, own in zip(effects, ropes, strict=True)
+        ]
+    return material
 
 
 def _questions(estimands: object) -> list[Any]:

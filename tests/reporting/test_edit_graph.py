@@ -7,9 +7,12 @@ import json
 import pandas as pd
 import pymc as pm
 import pytest
+from axe import faults
+from report_browser import chromium
 
 import bayescausal as bc
 from bayescausal.reporting.editor import edit_graph as module
+from bayescausal.reporting.editor.sources import editor_css, editor_js
 from bayescausal.types import GraphError, UnknownVariableError
 
 pytest.importorskip("anywidget", reason="anywidget is not installed")
@@ -19,10 +22,13 @@ def test_the_graph_is_what_was_given_and_then_what_was_drawn():
     editor = bc.edit_graph("Z -> X -> Y; Z -> Y", treatment="X", outcome="Y", given="Z")
     assert (editor.treatment, editor.outcome, editor.given) == (("X",), ("Y",), ("Z",))
     assert bc.identify(editor.graph).sentence() == bc.identify("Z->X->Y;Z->Y", "X", "Y").sentence()
+    assert bc.identify(editor).sentence() == bc.identify(editor.graph).sentence()
+    assert bc.to_text(editor) == bc.to_text(editor.graph)
+    assert [p.open for p in bc.paths(editor, "X", "Y")] == [True, False]  # Z is given
     drawing = editor.drawing
     drawing["arrows"] = [*drawing["arrows"], ["X", "<->", "Y"]]
     editor.widget.drawing = drawing  # what the page does
-    assert not bc.identify(editor.graph, editor.treatment, editor.outcome)
+    assert not bc.identify(editor, editor.treatment, editor.outcome)
     assert "X <-> Y" in repr(editor)
     with pytest.raises(GraphError, match="cycle"):
         editor.drawing = {**drawing, "arrows": [["X", "->", "Y"], ["Y", "->", "X"]]}
@@ -73,3 +79,69 @@ def test_without_anywidget_the_remedy_is_said(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(GraphError, match=r'pip install "bayescausal\[widget\]"'):
         bc.edit_graph("X -> Y")
+
+
+#: A model as a notebook gives it to a widget: values, messages, and who listens to them.
+MODEL = """async ([source, drawing]) => {
+  const url = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+  const widget = (await import(url)).default;
+  const values = {drawing, exercises: false}, heard = {};
+  window.model = {
+    get: (name) => values[name],
+    set: (name, value) => { values[name] = value; },
+    save_changes: () => window.saved(values.drawing),
+    on: (name, f) => { (heard[name] ??= []).push(f); },
+    off: (name, f) => { heard[name] = heard[name].filter((g) => g !== f); },
+    send: async (content) => {
+      const message = await window.kernel(content);
+      for (const f of heard["msg:custom"]) f(message);
+    },
+    told: (value) => { values.drawing = value; for (const f of heard["change:drawing"]) f(); },
+  };
+  window.leave = widget.render({model: window.model, el: document.querySelector("main")});
+  window.left = () => Object.values(heard).flat().length;
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default::ResourceWarning")
+def test_the_widget_draws_for_the_kernel_and_the_kernel_for_it(monkeypatch):
+    """The page draws, the kernel answers; what is drawn is the graph, and the other way round."""
+    path = chromium()
+    from playwright.sync_api import sync_playwright
+
+    editor = bc.edit_graph("X -> Y; X <- Z -> Y", treatment="X", outcome="Y")
+    answers = []
+    monkeypatch.setattr(type(editor.widget), "send", lambda self, content: answers.append(content))
+
+    def kernel(content):
+        editor.widget._handle_custom_msg(content, [])
+        return answers.pop()
+
+    def saved(drawing):
+        editor.widget.drawing = drawing
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        tab = browser.new_page()
+        wrong: list[str] = []
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.set_content("<html lang=en><title>Notebook</title><main></main></html>")
+        tab.add_style_tag(content=editor_css())
+        tab.expose_function("kernel", kernel)
+        tab.expose_function("saved", saved)
+        tab.evaluate(MODEL, [editor_js(), editor.drawing])
+        verdict = tab.locator("[data-part=verdict]")
+        verdict.get_by_text("adjust for Z").wait_for()
+        tab.focus(".bc-node[data-name=Z]")
+        tab.keyboard.press("l")
+        verdict.get_by_text("is not identified").wait_for()
+        assert editor.graph.nodes["Z"]["latent"] is True
+        assert not bc.identify(editor)
+        tab.evaluate("drawing => window.model.told(drawing)", bc.edit_graph("A -> B").drawing)
+        tab.locator(".bc-node[data-name=A]").wait_for(state="attached")
+        assert faults(tab, "main") == []
+        tab.evaluate("window.leave()")
+        assert tab.evaluate("window.left()") == 0
+        assert wrong == []
+        browser.close()

@@ -101,8 +101,9 @@ def parse_graph(text: GraphLike) -> nx.DiGraph[str]:
     >>> sorted(bc.parse_graph("Y ~ X + Z").edges)
     [('X', 'Y'), ('Z', 'Y')]
     """
-    if isinstance(text, nx.Graph):
-        return canonical(text)
+    held = text if isinstance(text, nx.Graph) else getattr(text, "graph", None)
+    if isinstance(held, nx.Graph):  # a graph, or what holds one: an editor
+        return canonical(held)
     if isinstance(text, str):
         return _parse_text(text)
     if isinstance(text, Iterable):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bayescausal.graph.playground.drawings import Drawn, drawing_of, read_drawing
 from bayescausal.graph.playground.explore import explore
@@ -19,10 +19,12 @@ from bayescausal.graph.structure.marks import as_names, latents
 from bayescausal.graph.text.export import to_text
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.model.graph_queries.queries import with_latents
-from bayescausal.reporting.editor.files import editor_css, editor_js
+from bayescausal.reporting.editor.sources import editor_css, editor_js
 from bayescausal.types import GraphError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import networkx as nx
 
     from bayescausal.annotations import Names
@@ -31,8 +33,19 @@ if TYPE_CHECKING:
 __all__ = ["GraphEditor", "edit_graph"]
 
 
+class Widget(Protocol):
+    """What is used of an anywidget: two values that the page shares, and messages."""
+
+    drawing: dict[str, Any]
+    exercises: bool
+
+    def on_msg(self, heard: Callable[..., None]) -> None: ...
+    def send(self, content: dict[str, Any]) -> None: ...
+    def _repr_mimebundle_(self, **options: Any) -> object: ...
+
+
 class GraphEditor:
-    """A graph that is being drawn.
+    """A graph that is being drawn; taken wherever a graph is.
 
     Parameters
     ----------
@@ -101,8 +114,11 @@ class GraphEditor:
     def __repr__(self) -> str:
         return f"GraphEditor({to_text(self._drawn.marked)!r})"
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
+    def _repr_mimebundle_(self, **options: Any) -> object:
         return self.widget._repr_mimebundle_(**options)
+
+    def _display_(self) -> Widget:
+        return self.widget  # what marimo shows
 
 
 def edit_graph(
@@ -130,8 +146,9 @@ def edit_graph(
     Returns
     -------
     GraphEditor
-        Shows itself as the last value of a cell. ``editor.graph`` is the graph as drawn, for
-        :func:`identify`, :func:`paths`, :func:`roles` and the others.
+        Shows itself as the last value of a cell. It is taken wherever a graph is, by
+        :func:`identify`, :func:`paths`, :func:`roles` and the others, as drawn at that time;
+        ``editor.graph`` is that graph.
 
     Raises
     ------
@@ -144,8 +161,8 @@ def edit_graph(
     --------
     >>> import bayescausal as bc
     >>> editor = bc.edit_graph("X -> M -> Y; X <-> Y", treatment="X", outcome="Y")
-    >>> bc.identify(editor.graph).method
-    'front door'
+    >>> bc.identify(editor).method, bc.to_edges(editor)[0]
+    ('front door', ('M', 'Y', '->'))
     """
     if find_spec("anywidget") is None:
         raise GraphError(
@@ -185,20 +202,20 @@ def _drawing(
     return drawing
 
 
-def _answered(widget: Any, content: dict[str, Any], _: object) -> None:
+def _answered(widget: Widget, content: dict[str, Any], _: object) -> None:
     """Answer what the editor asks."""
     widget.send({"id": content["id"], "answer": explore(content["request"])})
 
 
 @cache
-def _widget_class() -> Any:
+def _widget_class() -> Callable[..., Widget]:
     """Return the class of the widget; made on first use, for anywidget is optional."""
     anywidget, traitlets = import_module("anywidget"), import_module("traitlets")
 
-    class Widget(anywidget.AnyWidget):  # type: ignore[name-defined, misc]
+    class Editor(anywidget.AnyWidget):  # type: ignore[name-defined, misc]
         _esm = editor_js()
         _css = editor_css()
         drawing = traitlets.Dict().tag(sync=True)
         exercises = traitlets.Bool(False).tag(sync=True)
 
-    return Widget
+    return Editor

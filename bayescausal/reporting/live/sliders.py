@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
     from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
 
     type Level = float | str
@@ -299,11 +300,12 @@ def _surface(
 
 
 def _curve(
-    fit: Fit, asked: Any, levels: list[Level], given: Any, by: str | None, seed: int
+    fit: Fit, question: Estimand, levels: list[Level], given: object, by: str | None, seed: int
 ) -> list[xr.DataArray]:
     """Return the draws of the expected outcome at each level."""
+    asked: Any = question
     name, outcome = asked.treatments[0], asked.outcome
-    options = {
+    options: dict[str, Any] = {
         "given": given,
         "population": asked.population,
         "functional": asked.functional,
@@ -323,7 +325,7 @@ def _curve(
     return [curve.isel({name: k}, drop=True) for k in range(len(levels))]
 
 
-def _subgroups(fit: Fit, asked: Any, columns: list[str]) -> list[tuple[str, Any, str | None]]:
+def _subgroups(fit: Fit, asked: Estimand, columns: list[str]) -> list[tuple[str, Any, str | None]]:
     """Return what subgroups are called, their condition, and the column they are split by."""
     found: list[tuple[str, Any, str | None]] = []
     for name in columns:

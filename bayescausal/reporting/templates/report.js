@@ -99,7 +99,9 @@
       picture.replaceChildren(histogram(cell));
     }
     function histogram(cell) {
-      const bins = 60, wide = 600, high_ = 120, from = low - room, to = high + room;
+      const marks = [cell.d[0], cell.d[cell.d.length - 1], point, ...(data.null === null ? [] : [data.null])];
+      const edge = (Math.max(...marks) - Math.min(...marks) || 1) * 0.05;
+      const bins = 60, wide = 600, high_ = 120, from = Math.min(...marks) - edge, to = Math.max(...marks) + edge;
       const counts = new Array(bins).fill(0);
       for (const value of cell.d) counts[Math.min(bins - 1, Math.floor(((value - from) / (to - from)) * bins))] += 1;
       const most = Math.max(...counts), at = (value) => ((value - from) / (to - from)) * wide;

@@ -29,12 +29,22 @@ from pytensor.graph.replace import vectorize_graph
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.math import Dot
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayescausal.evaluation.backend import Compiled, behind, inputs_of
 from bayescausal.evaluation.program import per_draw
 from bayescausal.evaluation.program_cache import remember
-from bayescausal.evaluation.terms import NoExpansionError, Term, merged, negated, ordered, product
+from bayescausal.evaluation.terms import (
+    NoExpansionError,
+    Term,
+    contracted,
+    merged,
+    narrowed,
+    negated,
+    ordered,
+    product,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -178,7 +188,7 @@ class _Walker:
         self.expanded: dict[Variable, list[Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
         self.products: dict[tuple[Variable, ...], Variable] = {}
-        self.moves: dict[tuple[Variable, Any, int], Variable] = {}
+        self.moves: dict[Any, Variable] = {}
         self.narrow: dict[Variable, Variable] = {}
 
     def feature(self, term: Term) -> Variable:
@@ -248,6 +258,11 @@ class _Walker:
         op, inputs = root.owner.op, list(root.owner.inputs)
         if isinstance(op, DimShuffle | Alloc):
             return inputs[:1]
+        if isinstance(op, Dot):
+            kinds = [self.reads(v) for v in inputs]
+            if not any(pair == [{_DATA}, {_PARAMETER}] for pair in (kinds, kinds[::-1])):
+                raise NoExpansionError
+            return []
         if not isinstance(op, Elemwise):
             raise NoExpansionError
         if isinstance(op.scalar_op, ps.Second | ps.Switch):
@@ -270,7 +285,7 @@ class _Walker:
     def _terms(self, root: Variable) -> list[Term]:
         read = self.reads(root)
         if not read & {_DATA, _NOISE}:
-            return [Term(self._narrow(root))]
+            return [Term(narrowed(root, self.narrow))]
         if read == {_DATA}:
             return [Term(None, (root,))]
         if root in self.kinds:
@@ -281,35 +296,11 @@ class _Walker:
             return [self._shuffled(t, order, ndim) for t in self.terms(inputs[0])]
         if isinstance(op, Alloc):
             return self.terms(inputs[0])
+        if isinstance(op, Dot):
+            axis = int(self.reads(inputs[0]) == {_DATA})
+            matrix, vector = inputs if axis else reversed(inputs)
+            return contracted(matrix, vector, axis, self.moves)
         return self._elementwise(op.scalar_op, root, list(inputs))
-
-    def _narrow(self, root: Variable) -> Variable:
-        """Return an expression of parameters, not repeated for every unit."""
-        stack = [root]
-        while stack:
-            top = stack[-1]
-            node = top.owner
-            op = None if node is None else node.op
-            if top in self.narrow:
-                stack.pop()
-            elif isinstance(op, Elemwise | DimShuffle | Alloc):
-                parts = node.inputs[:1] if isinstance(op, Alloc) else node.inputs
-                if waiting := [v for v in parts if v not in self.narrow]:
-                    stack.extend(waiting)
-                    continue
-                found = [self.narrow[v] for v in parts]
-                if isinstance(op, Alloc):
-                    missing = top.type.ndim - found[0].type.ndim
-                    order = (*("x",) * missing, *range(found[0].type.ndim))
-                    self.narrow[top] = found[0].dimshuffle(*order) if missing else found[0]
-                elif all(new is old for new, old in zip(found, node.inputs, strict=True)):
-                    self.narrow[top] = top
-                else:
-                    made = node.clone_with_new_inputs(found, strict=False)
-                    self.narrow[top] = made.outputs[node.outputs.index(top)]
-            else:
-                self.narrow[top] = top
-        return self.narrow[root]
 
     def _elementwise(self, op: ScalarOp, root: Variable, inputs: list[Variable]) -> list[Term]:
         if isinstance(op, ps.Add):

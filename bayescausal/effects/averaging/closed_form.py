@@ -84,7 +84,7 @@ class ClosedForm:
         total = range(self.question.fit.n_draws)
         rows = total[draws]
         sums, size = self._averages(rows)
-        coefficients = self._coefficients(draws, len(rows))
+        coefficients = self.coefficients(draws, len(rows))
         arms, cells = len(self.question.arms), len(self.cells)
         out = np.zeros((arms, cells, len(rows)))
         for a, pairs in enumerate(self.expansion.terms):
@@ -96,7 +96,7 @@ class ClosedForm:
             out = np.where(size > 0, out, np.nan)
         return Reduction(out, out[:, :, None], size, 0.0)
 
-    def _coefficients(self, draws: slice, n: int) -> list[np.ndarray]:
+    def coefficients(self, draws: slice, n: int) -> list[np.ndarray]:
         """Return every coefficient, one number per draw: it is the same for all units."""
         inputs, units = self.program.inputs, self.question.units
         part = range(self.question.fit.n_draws)[draws]
@@ -119,7 +119,7 @@ class ClosedForm:
         weights = Weights(question, self.seed)
         num = np.zeros((*shape, count, n))
         den = np.zeros((*shape, n))
-        for window, values in self._features():
+        for window, values in self.features():
             features, reads = values[:count], values[count:]
             held: list[Any] = [None] * len(self.program.inputs + self.program.requests)
             for i, value in zip(self.where.values(), reads, strict=True):
@@ -163,7 +163,7 @@ class ClosedForm:
         for lo in range(0, len(rows), step):
             yield rows[lo : lo + step]
 
-    def _features(self) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    def features(self) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """Yield a window of units and the features in it."""
         units, inputs = self.question.units, self.program.inputs
         first = self.question.structure.unit_dims[0]

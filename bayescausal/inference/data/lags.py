@@ -208,6 +208,7 @@ def _determined(a: Array, own: Array) -> bool:
 def _on_a_line(a: Array, b: Array) -> bool:
     """Whether all points, or of continuous ones most, lie on one line that rises or falls."""
     discrete = len(np.unique(a)) < DISTINCT * len(a)
+    middle = len(b) // 2
     places = [int(np.argmin(b)), int(np.argmax(b))]
     if not discrete:
         places += np.linspace(0, len(b) - 1, 5).astype(int).tolist()
@@ -215,8 +216,10 @@ def _on_a_line(a: Array, b: Array) -> bool:
         if b[i] == b[j] or a[i] == a[j]:
             continue
         slope = (a[i] - a[j]) / (b[i] - b[j])
-        off = np.abs(a - a[i] - slope * (b - b[i]))
-        near = off <= ROUNDING * (np.abs(a).max() + np.abs(slope) * np.abs(b).max())
+        least = ROUNDING * (np.abs(a).max() + np.abs(slope) * np.abs(b).max())
+        if discrete and abs(a[middle] - a[i] - slope * (b[middle] - b[i])) > least:
+            continue  # one row off the line is enough
+        near = np.abs(a - a[i] - slope * (b - b[i])) <= least
         if near.mean() >= (1.0 if discrete else SHARE):
             return True
     return False
@@ -228,7 +231,9 @@ def _units(columns: Mapping[str, Array]) -> list[Array]:
     for column in columns.values():
         if column.ndim != 1 or len(out) == UNITS:
             continue
+        if column.dtype.kind == "f":
+            continue
         codes = np.unique(column.astype(str), return_inverse=True)[1]
-        if column.dtype.kind != "f" and 1 < codes.max() + 1 <= len(codes) / 2:
+        if 1 < codes.max() + 1 <= len(codes) / 2:
             out.append(codes)
     return out

@@ -26,10 +26,13 @@ import pandas as pd
 from bayescausal.conditional_effects.pictures import PICTURES
 from bayescausal.conditional_effects.summaries import (
     LEVELS,
+    averages,
     described,
     grow,
+    moments,
     projections,
     quantile_groups,
+    shares,
     subgroups,
 )
 from bayescausal.conditional_effects.unit_effects import UnitEffects, curve_effects, unit_effects
@@ -247,28 +250,28 @@ def heterogeneity(
     found = unit_effects(fit, estimand, covariates, seed, "heterogeneity")
     tau = found.tau
     by_draw, by_unit = found.noise
-    spread = np.array([row.var(dtype=float) for row in tau]) - by_draw
-    sd = np.sqrt(np.maximum(spread, 0.0))
+    average, spread = moments(tau)
+    sd = np.sqrt(np.maximum(spread - by_draw, 0.0))
+    centre = tau.mean(axis=0, dtype=float)
     outcome = np.asarray(
         found.question.units.value(found.question.outcome, slice(0, 1)), dtype=float
     ).ravel()
     outcome = outcome[found.rows] if outcome.size > found.rows.max() else outcome
     known = isinstance(found.question.estimand.functional, Mean)
     variance = float(np.nanvar(outcome)) if known else 0.0
-    groups = quantile_groups(tau.mean(axis=0), min(10, tau.shape[1]))
-    deciles = [
-        {"units": int((groups == g).sum()), **described(tau[:, groups == g].mean(axis=1), prob)}
-        for g in range(groups.max() + 1)
+    groups = quantile_groups(centre, min(10, tau.shape[1]))
+    tenths = [groups == g for g in range(groups.max() + 1)]
+    leaves = grow(centre, found.covariates, depth=2)
+    parts = [*tenths, *(leaf.member for leaf in leaves)]
+    rows = [
+        {"units": int(member.sum()), **described(own, prob)}
+        for member, own in zip(parts, averages(tau, shares(parts)).T, strict=True)
     ]
-    leaves = grow(tau.mean(axis=0), found.covariates, depth=2)
-    tree = [
-        {"units": int(leaf.member.sum()), **described(tau[:, leaf.member].mean(axis=1), prob)}
-        for leaf in leaves
-    ]
+    deciles, tree = rows[: len(tenths)], rows[len(tenths) :]
     return Heterogeneity(
         estimand=estimand,
         units=_table(tau, found.rows, prob, by_unit),
-        average=tau.mean(axis=1, dtype=float),
+        average=average,
         sd=sd,
         share=sd**2 / variance if variance > 0 else np.full(len(sd), np.nan),
         projections=projections(tau, found.covariates, prob, by_draw),
@@ -287,7 +290,7 @@ def _table(tau: Array, rows: Array, prob: float, noise: Array) -> pd.DataFrame:
 
     `noise`, (unit,), is the Monte Carlo variance of a draw.
     """
-    step = max(1, 4_000_000 // len(tau))
+    step = max(1, 1_000_000 // len(tau))
     lower, upper = interval_columns(prob)
     parts = []
     for start in range(0, tau.shape[1], step):

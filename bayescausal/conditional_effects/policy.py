@@ -36,7 +36,13 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.conditional_effects.pictures import draw_benefit
-from bayescausal.conditional_effects.summaries import OPPOSITE, Leaf, described, thresholds
+from bayescausal.conditional_effects.summaries import (
+    OPPOSITE,
+    Leaf,
+    averages,
+    described,
+    thresholds,
+)
 from bayescausal.conditional_effects.unit_effects import unit_effects
 from bayescausal.draws.digits import significant
 from bayescausal.draws.intervals import check_prob
@@ -188,8 +194,8 @@ def policy(
     if not np.isfinite(cost):
         raise BayesCausalError(f"cost={cost!r}.", expected="a number, in the outcome's units.")
     found = unit_effects(fit, estimand, covariates, seed, "policy")
-    gain = np.asarray(found.tau, dtype=float) * (1 if maximise else -1) - cost
-    mean = gain.mean(axis=0)
+    tau, sign = found.tau, 1 if maximise else -1
+    mean = tau.mean(axis=0, dtype=float) * sign - cost
     count = len(mean)
     most = count if budget is None else int(np.floor(budget * count + 1e-9))
     leaves: dict[str, list[Leaf]] = {
@@ -198,10 +204,13 @@ def policy(
     }
     chosen = {"score": _best(mean, most), **{k: _union(v, count) for k, v in leaves.items()}}
     chosen["treat all"], chosen["treat nobody"] = np.ones(count, bool), np.zeros(count, bool)
-    oracle = np.array([row[_best(row, most)].sum() for row in gain]) / count
+    gains = (np.asarray(row, dtype=float) * sign - cost for row in tau)
+    oracle = np.array([gain[_best(gain, most)].sum() for gain in gains]) / count
+    rules = np.stack(list(chosen.values()), axis=1) / count
+    values = sign * averages(tau, rules) - cost * rules.sum(axis=0)
     table = pd.DataFrame({
-        name: _row(gain[:, treat].sum(axis=1) / count, treat, oracle, prob, most)
-        for name, treat in chosen.items()
+        name: _row(value, treat, oracle, prob, most)
+        for (name, treat), value in zip(chosen.items(), values.T, strict=True)
     }).T  # fmt: skip
     words = {
         "score": f"units with an expected effect {'above' if maximise else 'below'} "
@@ -218,7 +227,7 @@ def policy(
         share=float(treat.mean()),
         table=table,
         information=float(table["regret mean"]["score"]),
-        benefit=_benefit(gain + cost, prob),
+        benefit=_benefit(tau, sign, prob),
         cost=float(cost),
         budget=budget,
         notes=found.notes,
@@ -306,10 +315,15 @@ def _words(leaves: list[Leaf]) -> str:
     return "all units" if shown == ["all units"] else "units with " + ", or ".join(shown)
 
 
-def _benefit(gain: Array, prob: float, points: int = 51) -> pd.DataFrame:
+def _benefit(tau: Array, sign: int, prob: float, points: int = 51) -> pd.DataFrame:
     """Return the benefit curve at shares from 0 to 1."""
-    order = np.argsort(-gain.mean(axis=0), kind="stable")
-    total = np.concatenate([np.zeros((len(gain), 1)), np.cumsum(gain[:, order], axis=1)], axis=1)
-    at = np.round(np.linspace(0, gain.shape[1], points)).astype(int)
-    rows = [described(total[:, k] / gain.shape[1], prob, sign=False) for k in at]
-    return pd.DataFrame(rows, index=pd.Index(at / gain.shape[1], name="share treated"))
+    count = tau.shape[1]
+    order = np.argsort(-sign * tau.mean(axis=0, dtype=float), kind="stable")
+    at = np.round(np.linspace(0, count, points)).astype(int)
+    rank = np.empty(count, dtype=int)
+    rank[order] = np.arange(count)
+    step = np.searchsorted(at[1:], rank, side="right")  # first treated between which two points
+    parts = sign * averages(tau, (step[:, None] == np.arange(points - 1)) / count)
+    total = np.concatenate([np.zeros((len(tau), 1)), np.cumsum(parts, axis=1)], axis=1)
+    rows = [described(value, prob, sign=False) for value in total.T]
+    return pd.DataFrame(rows, index=pd.Index(at / count, name="share treated"))

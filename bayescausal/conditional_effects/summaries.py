@@ -33,23 +33,28 @@ from bayescausal.draws.intervals import narrowest
 from bayescausal.draws.summary import interval_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bayescausal.annotations import Array
 
 __all__ = [
     "OPPOSITE",
     "Leaf",
+    "averages",
     "described",
     "grow",
+    "moments",
     "projections",
     "quantile_groups",
+    "shares",
     "subgroups",
     "thresholds",
 ]
 
 #: Cuts of a covariate that a tree tries, at quantiles of the units.
 CUTS = 32
+#: Units that are turned into double precision at a time.
+UNITS = 2_000
 #: Different values up to which a number is taken as levels.
 LEVELS = 6
 
@@ -65,6 +70,36 @@ def described(draws: Array, prob: float, *, sign: bool = True) -> dict[str, floa
         upper: float(high),
     }
     return {**out, "P(>0)": float(np.mean(np.asarray(draws) > 0))} if sign else out
+
+
+def averages(tau: Array, weights: Array) -> Array:
+    """Return weighted sums of the effects over units, (draw, column).
+
+    Parameters
+    ----------
+    weights : ndarray, (unit, column)
+    """
+    out = np.zeros((len(tau), weights.shape[1]))
+    for start in range(0, tau.shape[1], UNITS):
+        part = slice(start, start + UNITS)
+        out += np.asarray(tau[:, part], dtype=float) @ weights[part]
+    return out
+
+
+def shares(groups: Sequence[Array]) -> Array:
+    """Return weights, (unit, group), whose sums are averages of the groups' members."""
+    return np.stack([member / member.sum() for member in groups], axis=1)
+
+
+def moments(tau: Array) -> tuple[Array, Array]:
+    """Return mean and variance of the effects over units, (draw,)."""
+    count = tau.shape[1]
+    mean = averages(tau, np.full((count, 1), 1 / count))[:, 0]
+    square = np.zeros(len(tau))
+    for start in range(0, count, UNITS):
+        about = tau[:, start : start + UNITS] - mean[:, None]
+        square += np.einsum("du,du->d", about, about)
+    return mean, square / count
 
 
 def encoded(values: Array) -> Array:
@@ -95,21 +130,31 @@ def projections(
     rows: dict[str, dict[str, Any]] = {}
     blocks = {name: encoded(v) for name, v in covariates.items()}
     blocks = {name: b for name, b in blocks.items() if b.shape[1] and np.ptp(b, axis=0).any()}
-    for name, block in blocks.items():
-        slope, share = _projected(tau, block, error)
+    if not blocks:
+        return pd.DataFrame()
+    leaves = grow(tau.mean(axis=0, dtype=float), covariates, depth=2)
+    member = np.stack([leaf.member for leaf in leaves], axis=1).astype(float)
+    columns = np.concatenate([*blocks.values(), member[:, 1:]], axis=1)
+    columns = columns - columns.mean(axis=0)
+    ends = np.cumsum([0, *(b.shape[1] for b in blocks.values()), len(leaves) - 1])
+    gram, product = columns.T @ columns / len(columns), averages(tau, columns / len(columns))
+    mean, variance = moments(tau)
+
+    def told(first: int, last: int) -> tuple[Array, Array]:
+        part = slice(first, last)
+        own = product[:, part], gram[part, part]
+        return _projected(*own, variance - error, variance + mean**2)
+
+    for name, first, last in zip(blocks, ends[:-1], ends[1:], strict=False):
+        slope, share = told(first, last)
         row: dict[str, Any] = {}
-        if block.shape[1] == 1:
-            per_sd = slope[:, 0] * block[:, 0].std()
+        if last == first + 1:
+            per_sd = slope[:, 0] * np.sqrt(gram[first, first])
             row = {f"slope {k}": v for k, v in described(per_sd, prob).items()}
         rows[name] = {**row, **_shares(share, prob)}
     if len(blocks) > 1:
-        _, share = _projected(tau, np.concatenate(list(blocks.values()), axis=1), error)
-        rows["all, additive"] = _shares(share, prob)
-    if blocks:
-        leaves = grow(tau.mean(axis=0), covariates, depth=2)
-        member = np.stack([leaf.member for leaf in leaves], axis=1).astype(float)
-        _, share = _projected(tau, member[:, 1:], error)
-        rows["tree"] = _shares(share, prob)
+        rows["all, additive"] = _shares(told(0, ends[-2])[1], prob)
+    rows["tree"] = _shares(told(ends[-2], ends[-1])[1], prob)
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -117,19 +162,22 @@ def _shares(share: Array, prob: float) -> dict[str, float]:
     return {f"R2 {k}": v for k, v in described(share, prob, sign=False).items() if k != "sd"}
 
 
-def _projected(tau: Array, columns: Array, noise: Array) -> tuple[Array, Array]:
+def _projected(product: Array, gram: Array, total: Array, scale: Array) -> tuple[Array, Array]:
     """Return least-squares coefficients, (draw, column), and R^2 of each draw.
 
-    `noise`, (draw,), is the Monte Carlo variance of the effects, which no summary can tell.
+    Parameters
+    ----------
+    product : ndarray, (draw, column)
+        Of the effects with the columns, per unit.
+    gram : ndarray, (column, column)
+        Of the columns about their means, per unit.
+    total, scale : ndarray, (draw,)
+        What there is to tell, and the mean square of the effects.
     """
-    about = columns - columns.mean(axis=0)
-    gram = about.T @ about
-    inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
-    slopes = np.stack([inverse @ (about.T @ row) for row in tau])
+    slopes = product @ np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
     told = np.einsum("sk,kl,sl->s", slopes, gram, slopes)
-    total = np.array([row.var(dtype=float) for row in tau]) - noise
-    some = total > 1e-20 * np.array([np.mean(np.square(row, dtype=float)) for row in tau])
-    share = told / len(columns) / np.where(some, total, 1.0)
+    some = total > 1e-20 * scale
+    share = told / np.where(some, total, 1.0)
     return slopes, np.where(some, np.minimum(share, 1.0), 0.0)
 
 
@@ -148,16 +196,21 @@ def subgroups(tau: Array, covariates: Mapping[str, Array], prob: float) -> pd.Da
         Index: covariate and group. Columns: units, mean, sd, interval, probability above 0, and
         the probability that the group's average is above that of all units.
     """
-    rows = {}
-    overall = tau.mean(axis=1)
-    for name, values in covariates.items():
-        for label, member in _groups(values):
-            own = tau[:, member].mean(axis=1)
-            rows[name, label] = {
-                "units": int(member.sum()),
-                **described(own, prob),
-                "P(above average)": float(np.mean(own > overall)),
-            }
+    groups = {
+        (name, label): member
+        for name, values in covariates.items()
+        for label, member in _groups(values)
+    }
+    whole = np.ones(tau.shape[1], dtype=bool)
+    *found, overall = averages(tau, shares([*groups.values(), whole])).T
+    rows = {
+        key: {
+            "units": int(member.sum()),
+            **described(own, prob),
+            "P(above average)": float(np.mean(own > overall)),
+        }
+        for (key, member), own in zip(groups.items(), found, strict=True)
+    }
     index = pd.MultiIndex.from_tuples(list(rows), names=["covariate", "group"])
     return pd.DataFrame(list(rows.values()), index=index if rows else None)
 

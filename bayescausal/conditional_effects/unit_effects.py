@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.effects.averaging.closed_form import closed_form
 from bayescausal.effects.averaging.frame import Frame, Weights
 from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.estimate import prepared
 from bayescausal.effects.evaluation.question import resolve
-from bayescausal.evaluation.evaluate import evaluate
+from bayescausal.evaluation.evaluate import Block, evaluate
 from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bayescausal.annotations import Array
+    from bayescausal.effects.averaging.closed_form import ClosedForm
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.inference.record import Fit
@@ -40,6 +42,8 @@ REPLICATES, MOST = 32, 1024
 SHARE = 0.01
 #: Numbers (draws times units) that are kept; more draws are thinned. In double precision up to:
 KEPT, DOUBLE = 100_000_000, 50_000_000
+#: Units whose effects are computed at a time, where they are products of matrices.
+UNITS = 2_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +112,9 @@ def unit_effects(
     named = _covariates(question, covariates, verb)
     draws = _thinned(question)
     found = _evaluated(question, draws, seed)
-    spread = float(found.tau.var(axis=0, dtype=float).mean()) if len(found.tau) > 1 else 0.0
-    share = float(found.over_draws.mean()) / spread if spread > 0 else 0.0
+    error = float(found.over_draws.mean())
+    spread = float(found.tau.var(axis=0, dtype=float).mean()) if error and len(found.tau) > 1 else 0
+    share = error / spread if spread > 0 else 0.0
     replicates = REPLICATES
     if share > SHARE:
         replicates = min(int(np.ceil(REPLICATES * share / SHARE)), MOST)
@@ -235,6 +240,13 @@ def _evaluated(
     over_units, over_draws = np.zeros(len(rows)), np.zeros(count)
     question = replace(question, population="sample")
     weights = Weights(question, seed)
+    sums = closed_form(question, program, where, (), seed)
+    if sums is not None:
+        for window, effect, held in _products(sums, draws, len(rows)):
+            tau[:, window] = effect
+            laid = Frame(question, program, where, Block(draws, 0, window, held), weights)
+            member[window] &= _belongs(question, laid, member[window].shape, whole)
+        return _Evaluated(tau, member, over_units, over_draws)
     source = question.noise(seed)
     for block in evaluate(program, question.units, draws, source, replicates=replicates):
         laid = Frame(question, program, where, block, weights)
@@ -247,16 +259,60 @@ def _evaluated(
             error = np.broadcast_to(error, tau[at, block.units].shape)
             over_units[at] += error.sum(axis=1)
             over_draws[block.units] += error.sum(axis=0)
-        for arm in question.arms[:2] if whole else ():
-            inside = laid.weight(arm.condition)
-            if np.ptp(inside, axis=(0, 1)).any():
-                raise EstimandError(
-                    "Which units belong to the subgroup differs between draws.",
-                    remedy="Form the subgroup by an observed variable.",
-                )
-            belongs = np.broadcast_to(inside[0, 0] > 0, member[block.units].shape)
-            member[block.units] &= belongs
+        member[block.units] &= _belongs(question, laid, member[block.units].shape, whole)
     return _Evaluated(tau, member, over_units / count, over_draws / len(rows))
+
+
+def _belongs(question: Question, laid: Frame, shape: tuple[int, ...], whole: bool) -> Array:
+    """Return which units of a block belong to the subgroups of both arms (`whole`; else all)."""
+    member = np.ones(shape, dtype=bool)
+    for arm in question.arms[:2] if whole else ():
+        inside = laid.weight(arm.condition)
+        if np.ptp(inside, axis=(0, 1)).any():
+            raise EstimandError(
+                "Which units belong to the subgroup differs between draws.",
+                remedy="Form the subgroup by an observed variable.",
+            )
+        member &= np.broadcast_to(inside[0, 0] > 0, shape)
+    return member
+
+
+def _products(sums: ClosedForm, draws: slice, n: int) -> Iterator[tuple[slice, Array, list[Any]]]:
+    r"""Yield a window of units, their effects, and what is read of them.
+
+    Where both expectations are sums of products (:mod:`bayescausal.evaluation.expand`), so is
+    their difference, :math:`\tau^{(s)}(x_i) = \sum_t c_t(\theta^{(s)})\, f_t(x_i)`: a matrix of
+    coefficients times one of features.
+    """
+    found = sums.coefficients(draws, n)
+    count = sums.expansion.n_features
+    weights = np.zeros((n, count + 1))  # the last of what is the same for all units
+    grouped = []  # terms whose coefficient is that of the unit's group
+    for sign, terms in zip((1, -1), sums.expansion.terms[:2], strict=True):
+        for place, feature, index in terms:
+            if index:
+                grouped.append((feature, index, sign * found[place].reshape(n, -1).T))
+            else:
+                weights[:, feature] += sign * (1.0 if place < 0 else found[place])
+    used = np.flatnonzero(weights.any(axis=0))
+    length = sums.question.units.count
+    for window, values in sums.features():
+        held: list[Any] = [None] * len(sums.program.requests)
+        for i, value in zip(sums.where.values(), values[count:], strict=True):
+            held[i] = value[None, None]
+        span = range(length)[window]
+        rows = np.ones((len(used), len(span)))
+        for row, k in zip(rows, used, strict=True):
+            row[:] = values[k].reshape(-1) if k < count else 1.0
+        groups = sums.spread(values[:count], (len(span),)) if grouped else {}
+        for lo in range(0, len(span), UNITS):
+            effect = weights[:, used] @ rows[:, lo : lo + UNITS]
+            for feature, index, each in grouped:
+                effect += (groups[feature, index][lo : lo + UNITS] @ each).T
+            part = slice(span.start + lo, min(span.start + lo + UNITS, span.stop))
+            own = [None if v is None else v[:, :, lo : lo + UNITS] if v.shape[2] > 1 else v
+                   for v in held]  # fmt: skip
+            yield part, effect, own
 
 
 def _covariates(question: Question, named: Sequence[str] | None, verb: str) -> list[str]:

@@ -28,6 +28,7 @@ import pytensor.tensor as pt
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.math import Dot
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
@@ -37,7 +38,9 @@ from bayescausal.evaluation.program_cache import remember
 from bayescausal.evaluation.terms import (
     NoExpansionError,
     Term,
+    contracted,
     merged,
+    narrowed,
     negated,
     ordered,
     product,
@@ -186,7 +189,7 @@ class _Walker:
         self.expanded: dict[Variable, list[Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
         self.products: dict[tuple[Variable, ...], Variable] = {}
-        self.moves: dict[tuple[Variable, Any, int], Variable] = {}
+        self.moves: dict[Any, Variable] = {}
         self.narrow: dict[Variable, Variable] = {}
 
     def feature(self, term: Term) -> Variable:
@@ -260,6 +263,11 @@ class _Walker:
         op, inputs = root.owner.op, list(root.owner.inputs)
         if isinstance(op, DimShuffle | Alloc):
             return inputs[:1]
+        if isinstance(op, Dot):
+            kinds = [self.reads(v) for v in inputs]
+            if not any(pair == [{_DATA}, {_PARAMETER}] for pair in (kinds, kinds[::-1])):
+                raise NoExpansionError
+            return []
         if self._is_lookup(root):
             return []
         if not isinstance(op, Elemwise):
@@ -294,7 +302,7 @@ class _Walker:
     def _terms(self, root: Variable) -> list[Term]:
         read = self.reads(root)
         if not read & {_DATA, _NOISE}:
-            return [Term(self._narrow(root))]
+            return [Term(narrowed(root, self.narrow))]
         if read == {_DATA}:
             return [Term(None, (root,))]
         if root in self.kinds:
@@ -307,35 +315,11 @@ class _Walker:
             return self.terms(inputs[0])
         if isinstance(op, AdvancedSubtensor):
             return [Term(inputs[0], (), tuple(inputs[1:]))]
+        if isinstance(op, Dot):
+            axis = int(self.reads(inputs[0]) == {_DATA})
+            matrix, vector = inputs if axis else reversed(inputs)
+            return contracted(matrix, vector, axis, self.moves)
         return self._elementwise(op.scalar_op, root, list(inputs))
-
-    def _narrow(self, root: Variable) -> Variable:
-        """Return an expression of parameters, not repeated for every unit."""
-        stack = [root]
-        while stack:
-            top = stack[-1]
-            node = top.owner
-            op = None if node is None else node.op
-            if top in self.narrow:
-                stack.pop()
-            elif isinstance(op, Elemwise | DimShuffle | Alloc):
-                parts = node.inputs[:1] if isinstance(op, Alloc) else node.inputs
-                if waiting := [v for v in parts if v not in self.narrow]:
-                    stack.extend(waiting)
-                    continue
-                found = [self.narrow[v] for v in parts]
-                if isinstance(op, Alloc):
-                    missing = top.type.ndim - found[0].type.ndim
-                    order = (*("x",) * missing, *range(found[0].type.ndim))
-                    self.narrow[top] = found[0].dimshuffle(*order) if missing else found[0]
-                elif all(new is old for new, old in zip(found, node.inputs, strict=True)):
-                    self.narrow[top] = top
-                else:
-                    made = node.clone_with_new_inputs(found, strict=False)
-                    self.narrow[top] = made.outputs[node.outputs.index(top)]
-            else:
-                self.narrow[top] = top
-        return self.narrow[root]
 
     def _elementwise(self, op: ScalarOp, root: Variable, inputs: list[Variable]) -> list[Term]:
         if isinstance(op, ps.Add):

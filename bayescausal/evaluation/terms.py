@@ -8,9 +8,11 @@ each unit: its coefficient is the array of all groups, and its average is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytensor.tensor as pt
+from pytensor.tensor.basic import Alloc
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +20,17 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
 
-__all__ = ["NoExpansionError", "Term", "merged", "negated", "ordered", "product", "single"]
+__all__ = [
+    "NoExpansionError",
+    "Term",
+    "contracted",
+    "merged",
+    "narrowed",
+    "negated",
+    "ordered",
+    "product",
+    "single",
+]
 
 
 #: Terms of one expression, at most.
@@ -82,3 +94,58 @@ def product(a: Term, b: Term) -> Term:
 def negated(t: Term) -> Term:
     coefficient = pt.as_tensor(-1.0) if t.coefficient is None else -t.coefficient
     return Term(coefficient, t.features, t.index)
+
+
+def contracted(
+    matrix: Variable, vector: Variable, axis: int, known: dict[Any, Variable]
+) -> list[Term]:
+    """Return the terms of a matrix of data times a vector of parameters, one for each weight.
+
+    Parameters
+    ----------
+    axis : int
+        Of the matrix, that is summed over.
+    known : dict
+        Elements and columns that were taken before, so that equal ones are one expression.
+    """
+    other = 1 - axis
+    if matrix.type.ndim != 2 or vector.type.ndim != 2 or vector.type.shape[axis] != 1:
+        raise NoExpansionError  # PyTensor multiplies by a vector as by a matrix of one column
+    length = matrix.type.shape[axis] or vector.type.shape[other]
+    if length is None or length > MOST:
+        raise NoExpansionError
+
+    def part(v: Variable, k: int, at: int) -> Variable:
+        own = (slice(None),) * at + (slice(k, k + 1),)
+        return known.setdefault((v, at, k), v[own])
+
+    return [Term(part(vector, k, other), (part(matrix, k, axis),)) for k in range(length)]
+
+
+def narrowed(root: Variable, known: dict[Variable, Variable]) -> Variable:
+    """Return an expression of parameters, not repeated for every unit."""
+    stack = [root]
+    while stack:
+        top = stack[-1]
+        node = top.owner
+        op = None if node is None else node.op
+        if top in known:
+            stack.pop()
+        elif isinstance(op, Elemwise | DimShuffle | Alloc):
+            parts = node.inputs[:1] if isinstance(op, Alloc) else node.inputs
+            if waiting := [v for v in parts if v not in known]:
+                stack.extend(waiting)
+                continue
+            found = [known[v] for v in parts]
+            if isinstance(op, Alloc):
+                missing = top.type.ndim - found[0].type.ndim
+                order = (*("x",) * missing, *range(found[0].type.ndim))
+                known[top] = found[0].dimshuffle(*order) if missing else found[0]
+            elif all(new is old for new, old in zip(found, node.inputs, strict=True)):
+                known[top] = top
+            else:
+                made = node.clone_with_new_inputs(found, strict=False)
+                known[top] = made.outputs[node.outputs.index(top)]
+        else:
+            known[top] = top
+    return known[root]

@@ -56,6 +56,23 @@ def test_the_effect_of_each_unit_is_that_of_its_equation(posterior):
     assert "m" not in found.found.covariates
 
 
+def test_effects_of_groups_are_looked_up_for_each_unit():
+    rng = np.random.default_rng(3)
+    n, g = 50, rng.integers(0, 4, 50)
+    columns = {"g": g, "x": rng.normal(size=n), "t": rng.integers(0, 2, n).astype(float)}
+    with pm.Model(coords={"unit": range(n), "school": range(4)}) as model:
+        data = {name: pm.Data(name, value, dims="unit") for name, value in columns.items()}
+        b = pm.Normal("b", 1, 1, dims="school")
+        c = pm.Normal("c", 0, 1, dims="school")
+        effect = b[data["g"]] + 2.0 * data["x"] * c[data["g"]] + data["x"]
+        pm.Normal("y", 1 + data["t"] * effect, 0.5, dims="unit")
+    fit = bc.prior(model, columns, draws=30, seed=1)
+    found = bc.heterogeneity(fit, bc.ATE("t", "y"), draws=True)
+    b, c = (fit.posterior[name].values.reshape(-1, 4) for name in "bc")
+    right = b[:, g] + 2 * columns["x"] * c[:, g] + columns["x"]
+    np.testing.assert_allclose(found.draws, right, atol=1e-9)
+
+
 def test_what_is_averaged_over_is_noise_of_mediators_too():
     """A logistic outcome behind a mediator: the expectation, and not the effect of one draw."""
     rng = np.random.default_rng(0)

@@ -100,7 +100,7 @@ class ClosedForm:
         held: list[np.ndarray] = []
         for place, feature, index in (t for terms in self.expansion.terms for t in terms):
             if index and not held:
-                held = self._coefficients(slice(0, 1), 1)
+                held = self.coefficients(slice(0, 1), 1)
             if index or feature >= 0:
                 found[feature, index] = held[place].shape[1:] if index else ()
         return found
@@ -110,7 +110,7 @@ class ClosedForm:
         total = range(self.question.fit.n_draws)
         rows = total[draws]
         sums, size = self._averages(rows)
-        coefficients = self._coefficients(draws, len(rows))
+        coefficients = self.coefficients(draws, len(rows))
         arms, cells = len(self.question.arms), len(self.cells)
         out = np.zeros((arms, cells, len(rows)))
         for a, terms in enumerate(self.expansion.terms):
@@ -127,7 +127,7 @@ class ClosedForm:
             out = np.where(size > 0, out, np.nan)
         return Reduction(out, out[:, :, None], size, 0.0)
 
-    def _coefficients(self, draws: slice, n: int) -> list[np.ndarray]:
+    def coefficients(self, draws: slice, n: int) -> list[np.ndarray]:
         """Return every coefficient: one number per draw, or one per draw and group."""
         inputs, units = self.program.inputs, self.question.units
         part = range(self.question.fit.n_draws)[draws]
@@ -161,7 +161,7 @@ class ClosedForm:
             for key, g in self.groups.items()
         }
         den = np.zeros((*shape, n))
-        for window, values in self._features():
+        for window, values in self.features():
             features, reads = values[:count], values[count:]
             held: list[Any] = [None] * len(self.program.inputs + self.program.requests)
             for i, value in zip(self.where.values(), reads, strict=True):
@@ -182,7 +182,7 @@ class ClosedForm:
             }
         return found, np.broadcast_to(den, (*shape, len(rows)))
 
-    def _spread(self, features: list[np.ndarray], lengths: tuple[int, ...]) -> dict[Key, Any]:
+    def spread(self, features: list[np.ndarray], lengths: tuple[int, ...]) -> dict[Key, Any]:
         """Return features along the units, those of groups as a matrix of units by groups."""
         out: dict[Key, Any] = {}
         for (feature, index), shape in self.groups.items():
@@ -208,7 +208,7 @@ class ClosedForm:
         den: np.ndarray,
     ) -> None:
         lengths = tuple(frame.lengths)
-        spread = self._spread(features, lengths)
+        spread = self.spread(features, lengths)
         known: dict[tuple[int, int], np.ndarray] = {}
         for c, cell in enumerate(self.cells):
             for a, arm in enumerate(self.question.arms):
@@ -232,7 +232,7 @@ class ClosedForm:
         for lo in range(0, len(rows), step):
             yield rows[lo : lo + step]
 
-    def _features(self) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    def features(self) -> Iterator[tuple[slice, list[np.ndarray]]]:
         """Yield a window of units and the features in it."""
         units, inputs = self.question.units, self.program.inputs
         first = self.question.structure.unit_dims[0]

@@ -243,7 +243,9 @@ def _units(columns: Mapping[str, Array]) -> list[Array]:
     for column in columns.values():
         if column.ndim != 1 or len(out) == UNITS:
             continue
+        if column.dtype.kind == "f":
+            continue
         codes = np.unique(column.astype(str), return_inverse=True)[1]
-        if column.dtype.kind != "f" and 1 < codes.max() + 1 <= len(codes) / 2:
+        if 1 < codes.max() + 1 <= len(codes) / 2:
             out.append(codes)
     return out

@@ -36,7 +36,7 @@
     for (const percent of PERCENTS) {
       const input = make("input", { type: "radio", name, value: percent, onchange: () => choose(percent) });
       input.checked = percent === level;
-      set.append(make("label", {}, input, ` ${percent} %`));
+      set.append(make("label", {}, input, ` ${percent}%`));
     }
     document.querySelector(".short").append(set, make("p", { class: "note" },
       "Sentences, answers and the panels below follow this choice. Decisions, parameters, drawings and checks keep 94%."));

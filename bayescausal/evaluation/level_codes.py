@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pytensor.graph.basic import Variable
 
-from bayescausal.types import EstimandError, Intervention, Set
+from bayescausal.model.interventions.policy_words import read_as_words
+from bayescausal.types import EstimandError, Intervention, Policy, Set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +48,9 @@ def encode(fit: Fit, name: str, label: object) -> Any:
 def coded_levels(fit: Fit, do: Mapping[str, Any]) -> dict[str, Any]:
     """Return a world with labels of categories, one or one for each unit, as codes.
 
-    Numbers for each unit are codes where the labels are text.
+    Numbers for each unit are codes where the labels are text. Rules read and return labels.
     """
-    return {name: _coded(fit, name, act) if name in fit.labels else act for name, act in do.items()}
+    return {name: _coded(fit, name, act) for name, act in do.items()}
 
 
 def labels_or_codes(fit: Fit, do: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -57,16 +60,20 @@ def labels_or_codes(fit: Fit, do: Mapping[Any, Any]) -> dict[Any, Any]:
     coded = dict(do)
     for key, act in do.items():
         name = str(getattr(key, "name", key))
-        if name not in fit.labels or (isinstance(act, Intervention) and not isinstance(act, Set)):
+        plain = not isinstance(act, Intervention)
+        if plain and name not in fit.labels:
             continue
-        value = act.value if isinstance(act, Set) else act
-        if not (np.ndim(value) == 0 and _are_codes(fit.labels[name], np.asarray(value))):
-            coded[key] = _coded(fit, name, Set(value))
+        made = Set(act) if plain else act
+        single = isinstance(made, Set) and np.ndim(made.value) == 0
+        if not (single and _are_codes(fit.labels.get(name, ()), np.asarray(made.value))):
+            coded[key] = _coded(fit, name, made)
     return coded
 
 
 def _coded(fit: Fit, name: str, act: Any) -> Any:
-    if not isinstance(act, Set):
+    if isinstance(act, Policy):
+        return _labelled(fit, name, act)
+    if not isinstance(act, Set) or name not in fit.labels:
         return act
     value = np.asarray(act.value)
     if value.ndim == 0:
@@ -80,4 +87,42 @@ def _coded(fit: Fit, name: str, act: Any) -> Any:
 
 def _are_codes(labels: Sequence[object], value: np.ndarray) -> bool:
     """Whether these are numbers, while the labels are text."""
-    return value.dtype.kind in "biuf" and all(isinstance(label, str) for label in labels)
+    return value.dtype.kind in "biuf" and _text(labels)
+
+
+def _labelled(fit: Fit, name: str, policy: Policy) -> Policy:
+    """Return a rule that is given labels where it means labels, and whose labels become codes.
+
+    Labels that are text may be meant by their codes, too: what the rule compares them with tells.
+    """
+    reads, function = policy.reads or (), policy.function
+    words = read_as_words(function, reads, lambda r: fit.labels.get(r, ()))
+    tables = {
+        r: np.asarray(fit.labels[r])
+        for r in reads
+        if r in fit.labels and (r in words or not _text(fit.labels[r]))
+    }
+    if not tables and name not in fit.labels:
+        return policy
+
+    @wraps(function)
+    def rule(*values: Any) -> Any:
+        if tables and any(isinstance(v, Variable) for v in values):
+            raise TypeError("labels are looked up in arrays")
+        given = [
+            tables[r][np.asarray(v).astype(int)] if r in tables else v
+            for r, v in zip(reads, values, strict=True)
+        ]
+        found = function(*given)
+        if name not in fit.labels or isinstance(found, Variable):
+            return found
+        if _are_codes(fit.labels[name], np.asarray(found)):
+            return found
+        return _coded(fit, name, Set(found)).value
+
+    object.__setattr__(rule, "words", frozenset(words))
+    return Policy(rule, reads=reads)
+
+
+def _text(labels: Sequence[object]) -> bool:
+    return all(isinstance(label, str) for label in labels)

@@ -264,6 +264,78 @@ def test_worlds_and_counterfactuals_take_the_labels_that_effects_take():
     assert float(unit.sel(world="two") - unit.sel(world="one")) == pytest.approx(effect)
 
 
+RULES = {
+    "compared": lambda g, x: x * (g == "b"),
+    "where": lambda g, x: np.where(g == "b", x, 0.0),
+    "among": lambda g, x: x * np.isin(g, ["b"]),
+    "looked up": lambda g, x: (
+        x * np.array([{"b": 1.0}.get(v, 0.0) for v in g.ravel()]).reshape(g.shape)
+    ),
+    "by code": lambda g, x: x * (g == 1),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_read_the_labels_of_categories(rule):
+    """y = b[g] x with x = 1: 5 for the two of six units at b, 0 for others. It was 0: a code is no
+    word."""
+    contrast = bc.Contrast("y", {"x": bc.Policy(RULES[rule])}, {"x": 0.0})
+    assert float(bc.estimate(named(), contrast)) == pytest.approx(5.0 * 2 / 6)
+    world = bc.counterfactual(named(), {"x": bc.Policy(RULES[rule])}, variables="y")
+    np.testing.assert_allclose(world["y"].isel(world=-1).values.ravel(), [0, 5, 0, 0, 5, 0])
+
+
+def test_rules_return_labels_or_codes():
+    rules = [
+        lambda x: np.where(x > 0, "b", "c"),
+        lambda x: "b",
+        lambda x: np.where(x > 0, 1, 2),
+        lambda x: 1,
+    ]
+    for rule in rules:
+        contrast = bc.Contrast("y", {"g": bc.Policy(rule)}, {"g": "c"})
+        assert float(bc.estimate(named(), contrast)) == pytest.approx(5.0 + 3.0)
+    wrong = bc.Contrast("y", {"g": bc.Policy(lambda x: np.where(x > 0, "z", "c"))}, {"g": "c"})
+    with pytest.raises(bc.BayesCausalError, match="'z' is not a category of 'g'"):
+        bc.estimate(named(), wrong)
+
+
+def test_words_where_there_are_numbers_are_refused():
+    with pm.Model(coords={"unit": [0]}) as model:
+        g = pm.Data("g", [0], dims="unit")
+        x = pm.Normal("x", dims="unit")
+        pm.Normal("y", pm.Normal("b", shape=3)[g] * x, 1, dims="unit")
+    fit = bc.truth(
+        model, {"b": [1.0, 2.0, 3.0]}, {"g": [0, 1, 2], "x": np.ones(3), "y": np.ones(3)}
+    )
+    rule = bc.Policy(lambda g, x: x * (g == "north"))
+    with pytest.raises(
+        bc.BayesCausalError, match="compares g with text, but the model holds numbers"
+    ):
+        bc.estimate(fit, bc.Contrast("y", {"x": rule}, {"x": 0.0}))
+
+
+def test_plain_numbers_that_may_be_codes_or_labels_are_refused():
+    """A rule reads the labels 2, 0, 1 and not their places; a table must say which it holds."""
+    data = pd.DataFrame({"g": pd.Categorical([2, 0, 1] * 20, categories=[2, 0, 1]), "x": 1.0})
+    data["y"] = 0.0
+    model = bc.model_from_formulas(["g ~ 1", "y ~ 0 + g:x"], {"g": "categorical"}, data=data)
+    values = {v.name: np.zeros(v.shape.eval()) for v in model.free_RVs if v.name[:2] == "b_"}
+    slopes = next(name for name in values if name.startswith("b_y"))
+    fit = bc.truth(model, values | {slopes: [7.0, 4.0, 1.0], "sigma_y": 1.0}, data)
+    rule = bc.Policy(lambda g, x: x * (g == 2))
+    assert float(bc.estimate(fit, bc.Contrast("y", {"x": rule}, {"x": 0.0}))) == pytest.approx(
+        7 / 3
+    )
+    table = pd.DataFrame({"g": [2, 2], "x": [1.0, 1.0]})
+    with pytest.raises(
+        bc.BayesCausalError, match=r"(?s)numbers in another order: 2, 0, 1.*Categorical"
+    ):
+        bc.estimate(fit, bc.ATE("x", "y", population=table))
+    table["g"] = pd.Categorical(table.g)
+    assert float(bc.estimate(fit, bc.ATE("x", "y", population=table))) == pytest.approx(7.0)
+
+
 def test_polars_enums_keep_their_order():
     polars = pytest.importorskip("polars")
     data = polars.DataFrame({"g": ["hi", "lo", "mid"] * 4, "y": np.arange(12.0)}).with_columns(

@@ -7,6 +7,7 @@ the order of a pandas Categorical is often only the alphabet's.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.data.columns import Table
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["codes_of", "refuse_unknown"]
+__all__ = ["codes_of", "refuse_doubtful", "refuse_unknown"]
 
 
 def codes_of(
@@ -80,3 +81,17 @@ def refuse_unknown(table: Table, known: Mapping[str, Sequence[object]]) -> None:
                 f"{name!r} is {odd[0]!r} in the table, which is none of its categories.",
                 expected=", ".join(map(repr, order[:12])) + (", ..." if len(order) > 12 else "."),
             )
+
+
+def refuse_doubtful(table: Table, known: Mapping[str, Sequence[object]]) -> None:
+    """Refuse plain numbers where labels are numbers that are not their own codes."""
+    for name, order in known.items():
+        numbers = all(isinstance(v, Real) for v in order)
+        if name not in table or not numbers or list(order) == list(range(len(order))):
+            continue
+        raise DataError(
+            f"{name!r} holds plain numbers in the table, and its categories are numbers in another "
+            f"order: {', '.join(map(str, order[:12]))}. Codes and labels cannot be told apart.",
+            expected="A Categorical column.",
+            remedy=f"pd.Categorical(table[{name!r}]) says that they are labels.",
+        )

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.data.coding import codes_of, refuse_unknown
+from bayescausal.inference.data.coding import codes_of, refuse_doubtful, refuse_unknown
 from bayescausal.inference.data.duplicate_columns import one_name_each
 from bayescausal.inference.data.lags import lags_held
 from bayescausal.model.formulas.text import by_accident
@@ -112,6 +112,7 @@ def conform(
             if n in table and (n in table.categories or _is_labels(table[n], _empty(table[n])))
         }
         refuse_unknown(table, coded)
+        refuse_doubtful(table, {n: order for n, order in known.items() if n not in coded})
         table = replace(table, categories={**table.categories, **coded})
     columns: dict[str, np.ndarray] = {}
     missing: dict[str, np.ndarray] = {}

@@ -12,6 +12,7 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
 
+from bayescausal.model.interventions.policy_words import read_as_words
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.structure.integer_roles import is_number, role_of
 from bayescausal.types import (
@@ -316,6 +317,10 @@ def _check_distribution(structure: Structure, name: str, value: Stochastic) -> S
 
 def _check_policy(structure: Structure, name: str, value: Policy) -> Policy:
     below = structure.descendants([name])
+
+    def holds(read: str) -> bool:
+        return is_discrete(structure.variable(read))
+
     for read in value.reads or ():
         if read not in structure.names():
             if read in structure.parameters:
@@ -334,6 +339,13 @@ def _check_policy(structure: Structure, name: str, value: Policy) -> Policy:
                 f"The policy for {name!r} reads {read!r}, a descendant of {name!r}.",
                 expected="variables that come before the target.",
             )
+    met = read_as_words(value.function, value.reads or (), lambda r: ("",) if holds(r) else ())
+    if odd := sorted(met - getattr(value.function, "words", frozenset())):
+        raise InterventionError(
+            f"The policy for {name!r} compares {', '.join(odd)} with text, but the model holds "
+            "numbers there, and no labels of them are known.",
+            expected="comparisons with the codes of categories, or a fit whose data had labels.",
+        )
     return value
 
 

@@ -157,3 +157,13 @@ def test_the_times_are_fitted_in_closed_form():
     effect = bc.estimate(fit, bc.Contrast(f"y_{TIMES}", on, dict.fromkeys(on, 0)))
     want = B * (1 - RHO**TIMES) / (1 - RHO)
     assert abs(float(effect.mean()) - want) < 4 * float(effect.draws.std())
+
+
+def test_a_column_that_is_constant_but_for_rounding_holds_no_lag():
+    """The end of a study at which most are censored, and the next number after it."""
+    times = np.minimum(np.random.default_rng(1).weibull(1.3, 200) * 3, 5.0)
+    ends = np.where(times == 5.0, 5.0, np.nextafter(5.0, np.inf))
+    assert not is_lag(ends, times)
+    data = {"time": times, "status": (times < 5).astype(int), "rx": np.tile([0, 1], 100)}
+    design = bc.designs.survival(data, time="time", event="status", treatment="rx")
+    assert bc.prior(design, draws=5, seed=1).sizes == {"unit": 200}

@@ -213,3 +213,29 @@ def test_principal_strata_are_seen():
 @pytest.mark.parametrize("broken", ["direct", "defiers", "hidden"])
 def test_principal_strata_need_all_that_they_assume(broken):
     assert within(strata(**{broken: True}), 1).status == "not identified"
+
+
+def laid_out(start, *, times=True):
+    """Units by times, their effects along a dim each."""
+    with pm.Model(coords={"unit": range(6), "time": range(5)}) as model:
+        treated = (np.arange(5)[None, :] >= np.asarray(start)[:, None]).astype(int)
+        d = pm.Data("d", treated, dims=("unit", "time"))
+        a = pm.Normal("a", 0, 1, dims="unit")
+        c = pm.Normal("c", 0, 1, dims="time") if times else np.zeros(5)
+        mu = a[:, None] + c[None, :] + pm.Normal("b") * d
+        pm.Normal("y", mu, 1, dims=("unit", "time"))
+    return model
+
+
+def test_parallel_trends_are_seen_along_two_dims():
+    options = {"unit_dims": ("unit", "time")}
+    found = bc.identify(laid_out([2, 2, 2, 9, 9, 9]), "d", "y", **options)
+    assert (found.status, found.method) == ("under assumption", "parallel trends")
+    assert "over time in all of unit" in found.assumptions[0]
+    assert not found.warnings
+    staggered = bc.identify(laid_out([2, 2, 3, 3, 9, 9]), "d", "y", **options)
+    assert "weights that may be negative" in staggered.warnings[-1]
+    alone = bc.identify(laid_out([2, 2, 2, 9, 9, 9], times=False), "d", "y", **options)
+    assert alone.method != "parallel trends"
+    everyone = bc.identify(laid_out([2] * 6), "d", "y", **options)
+    assert everyone.method != "parallel trends"

@@ -276,7 +276,8 @@ def complete_table(
         and n not in units.columns
         and n not in set_everywhere
     ]
-    known = [n for n in lacking if n in units.fit.columns or n in structure.data]
+    seen = () if units.fit.kind == "truth" else units.fit.columns  # of a truth every law is known
+    known = [n for n in lacking if n in seen or n in structure.data]
     if known:
         raise DataError(
             f"The target population's table lacks {', '.join(map(repr, known))}, "

@@ -234,6 +234,8 @@ def _near(a: Array, b: Array, i: int, j: int) -> Callable[[slice], Array] | None
         return None
     slope = (a[i] - a[j]) / (b[i] - b[j])
     slack = ROUNDING * (np.abs(a).max() + np.abs(slope) * np.abs(b).max())
+    if slack >= abs(a[i] - a[j]):
+        return None  # level but for rounding: every row would lie on it
     return lambda rows: np.abs(a[rows] - a[i] - slope * (b[rows] - b[i])) <= slack
 
 

@@ -162,8 +162,12 @@ def _two_way(
 ) -> Identification:
     """Lower a verdict that rests on additive effects of two columns that x goes with."""
     own = values.get(x)
+    if own is None or len(np.unique(own)) != 2:
+        return found
+    if own.ndim == 2:
+        return _along_two_dims(found, structure, x, y, own)
     places = [n for n in _looked_up(structure, y) if n != x and n in values]
-    if own is None or own.ndim != 1 or len(np.unique(own)) != 2:
+    if own.ndim != 1:
         return found
     places = [n for n in places if values[n].shape == own.shape and len(np.unique(values[n])) > 1]
     for i, unit in enumerate(places):
@@ -172,6 +176,28 @@ def _two_way(
                 u, t = _ordered(own, unit, time, values)
                 return _parallel(found, x, y, u, t, values, structure)
     return found
+
+
+def _along_two_dims(
+    found: Identification, structure: Structure, x: str, y: str, own: np.ndarray
+) -> Identification:
+    """The same where y lies along units and times, and each has effects along its own dim."""
+    dims = structure.dims.get(y, ())
+    if structure.dims.get(x) != dims or len(dims) != 2 or y not in structure.random:
+        return found
+    model = structure.model
+    named = {v: n for n, v in model.named_vars.items() if n not in structure.data}
+    read = [named[v] for v in ancestors(params_of(structure.variable(y))) if v in named]
+    effects = {tuple(model.named_vars_to_dims.get(n) or ()) for n in read}
+    if not all((d,) in effects for d in dims):
+        return found
+    codes = [c.reshape(-1) for c in np.indices(own.shape)]
+    flat = own.reshape(-1)
+    if any(_constant(flat, c) for c in codes):
+        return found
+    values = {x: flat, dims[0]: codes[0], dims[1]: codes[1]}
+    u, t = _ordered(flat, *dims, values)
+    return _parallel(found, x, y, u, t, values, structure)
 
 
 def _looked_up(structure: Structure, y: str) -> list[str]:

@@ -151,7 +151,7 @@ def test_a_forest_is_a_parameter_and_its_value_no_parent_of_its_own(world):
 
 
 def test_worlds_evaluate_the_forest_of_each_draw_at_that_worlds_parents(world):
-    _model, data, params = world
+    _, data, params = world
     forests = params.posterior[FOREST].values[0]
     b = {p: params.posterior[p].values[0] for p in params.parameters}
 
@@ -173,7 +173,7 @@ def test_worlds_evaluate_the_forest_of_each_draw_at_that_worlds_parents(world):
 
 
 def test_counterfactuals_keep_the_noise_about_the_forest(world):
-    _model, data, params = world
+    _, data, params = world
     forests, b = params.posterior[FOREST].values[0], params.posterior
     t = data["t"].to_numpy()
     other = 1 - t
@@ -227,7 +227,7 @@ def test_known_parameters_take_a_packed_forest_and_say_where_one_comes_from(worl
 @pytest.fixture(scope="module")
 def known(world):
     """Draws that carry stamps, as those of a posterior do."""
-    _model, _data, params = world
+    _, _, params = world
     posterior = params.posterior
     arrays = {str(n): v.values for n, v in posterior.data_vars.items()}
     made = stamped(params.structure, arrays)

@@ -16,9 +16,8 @@ import pymc as pm
 from pymc.model.fgraph import ModelDeterministic, model_free_rv
 from pymc.pytensorf import toposort_replace
 from pytensor.graph.traversal import ancestors
-from pytensor.scalar.basic import Identity
 
-from bayescausal.model.forests.op import ForestValue
+from bayescausal.model.forests.op import ForestValue, forest_at
 from bayescausal.model.forests.packed import evaluate_forests
 from bayescausal.model.forests.prior import forest_of
 from bayescausal.model.structure.rebuild import close, evaluate, open_model
@@ -117,10 +116,8 @@ def _evaluations(fgraph: Any) -> list[tuple[Any, Any]]:
     for node in fgraph.toposort():
         places += isinstance(node.op, ForestValue)
         if isinstance(node.op, ModelDeterministic):
-            inner = node.inputs[0].owner
-            if inner is not None and isinstance(getattr(inner.op, "scalar_op", None), Identity):
-                inner = inner.inputs[0].owner
-            if inner is not None and isinstance(inner.op, ForestValue):
+            inner = forest_at(node.inputs[0])
+            if inner is not None:
                 found.append((node.outputs[0], inner))
     if len(found) != places:
         raise ModelError(

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.compile.ops import ViewOp
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.replace import _vectorize_node
+from pytensor.scalar.basic import Identity
 
 from bayescausal.model.forests.packed import evaluate_forests
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
-__all__ = ["ForestValue", "forest_value"]
+__all__ = ["ForestValue", "forest_at", "forest_value"]
 
 
 class ForestValue(Op):
@@ -66,6 +68,17 @@ class ForestValue(Op):
 
 
 forest_value = ForestValue()
+
+
+def forest_at(variable: Any) -> Apply | None:
+    """Return the evaluation of a forest that a variable is, under another name; or None."""
+    node = variable.owner
+    while node is not None and (
+        isinstance(node.op, ViewOp) or isinstance(getattr(node.op, "scalar_op", None), Identity)
+    ):
+        node = node.inputs[0].owner
+    found: Apply | None = node if node is not None and isinstance(node.op, ForestValue) else None
+    return found
 
 
 @_vectorize_node.register(ForestValue)

@@ -30,8 +30,13 @@ from pytensor.scalar import basic as ps
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
+from bayescausal.model.forests.op import forest_at
+from bayescausal.model.forests.prior import is_forest
+from bayescausal.model.forests.translate import with_forests
 from bayescausal.model.given import model_of
 from bayescausal.model.source.expression import Writer, literal, unpadded
+from bayescausal.model.source.forests import written_forest
+from bayescausal.model.source.names import python_names, written_order
 from bayescausal.model.source.paths import is_path, path_call
 from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.rebuild import dim_sizes, evaluate
@@ -137,6 +142,7 @@ def model_source(model: pm.Model | Design, *, name: str = "model") -> str:
             f"Found {type(model).__name__} where a PyMC model is needed.",
             remedy="Pass the model itself; of a fit, fit.model.",
         )
+    given = with_forests(given)
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ModelError(f"name={name!r}.", expected="a Python name.")
     for imputed in Reader(given).imputed:
@@ -152,15 +158,17 @@ class _Source:
 
     def __init__(self, model: pm.Model, name: str) -> None:
         self.model, self.name = model, name
-        self.python = _python_names(model, name)
+        self.python = python_names(model, name)
         self.writer = Writer({model.named_vars[n]: p for n, p in self.python.items()})
         self.from_data: dict[str, str] = {}
         self.observed = {rv.name for rv in model.observed_RVs}
         self.potentials = {v.name for v in model.potentials}
 
     def write(self) -> str:
-        body = [line for n in _order(self.model) for line in self._statement(n)]
+        body = [line for n in written_order(self.model) for line in self._statement(n)]
         head = ["import numpy as np", "import pymc as pm"]
+        if any(" = pmb." in line for line in body):
+            head.append("import pymc_bart as pmb")
         if any("pt." in line for line in body):
             head.append("import pytensor.tensor as pt")
         coords = self._coords()
@@ -196,8 +204,14 @@ class _Source:
                                else evaluate([variable])[0])  # fmt: skip
             shown = self._array(label, value, "")
             return [f"{python} = pm.Data({_quoted(label)}, {shown}{dims})"]
+        if is_forest(variable):
+            return []
         if variable in self.model.basic_RVs:
             return self._random(label)
+        if forest_at(variable) is not None:
+            x, options = written_forest(variable)
+            before, [text] = self.writer.statement([x], label)
+            return [*before, f"{python} = pmb.BART({_quoted(label)}, {text}, {options}{dims})"]
         kind = "Potential" if label in self.potentials else "Deterministic"
         inner = variable
         if label not in self.potentials and variable.owner is not None:
@@ -333,44 +347,6 @@ class _Source:
 
 
 # ------------------------------------------------------------------------------ private
-
-
-def _python_names(model: pm.Model, name: str) -> dict[str, str]:
-    """Return a Python name for each variable."""
-    taken = {name, "np", "pm", "pt", "data"}
-    found: dict[str, str] = {}
-    for label in model.named_vars:
-        plain = re.sub(r"\W+", "_", label).strip("_") or "v"
-        if plain[0].isdigit() or keyword.iskeyword(plain):
-            plain = f"v_{plain}"
-        base, count = plain, 1
-        while plain in taken:
-            count += 1
-            plain = f"{base}_{count}"
-        taken.add(plain)
-        found[label] = plain
-    return found
-
-
-def _order(model: pm.Model) -> list[str]:
-    """Return the names in the order they were made, which is one that can be run."""
-    from pytensor.graph.traversal import ancestors
-
-    named = {v: n for n, v in model.named_vars.items()}
-    order: list[str] = []
-
-    def visit(label: str) -> None:
-        if label in order:
-            return
-        variable = model.named_vars[label]
-        for each in ancestors([variable], blockers=[v for v in named if v is not variable]):
-            if each in named and each is not variable:
-                visit(named[each])
-        order.append(label)
-
-    for label in model.named_vars:
-        visit(label)
-    return order
 
 
 def _is_elementwise(variable: Variable, kind: type) -> bool:

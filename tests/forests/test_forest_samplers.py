@@ -1,0 +1,280 @@
+"""Drawing forests: each draw keeps its own, whoever drew it."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+from scipy import stats
+
+import bayescausal as bc
+from bayescausal.inference.forests.places import matched_chains
+from bayescausal.model.forests.op import forest_at, forest_value
+from bayescausal.model.forests.packed import evaluate_forests, stacked
+from bayescausal.model.forests.prior import Forest, Shape, cuts_of
+from bayescausal.model.structure.read import structure_of
+from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.types import BayesCausalError, DataError, ModelError
+
+stochtree = pytest.mark.skipif(importlib.util.find_spec("stochtree") is None, reason="no stochtree")
+pymc_bart = pytest.mark.skipif(importlib.util.find_spec("pymc_bart") is None, reason="no pymc-bart")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning"),
+    # PyMC-BART starts a process for each node, PyMC one for each chain
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+
+def trial(n=120, seed=0):
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=(2, n))
+    t = rng.binomial(1, 1 / (1 + np.exp(-x)))
+    y = np.sin(2 * x) + t * (1 + x) + 0.5 * z + 0.3 * rng.normal(size=n)
+    return pd.DataFrame({"x": x, "z": z, "t": t, "y": y})
+
+
+# ------------------------------------------------------------------- putting together
+
+
+def test_trees_are_put_with_the_chain_that_recorded_their_values_in_whatever_order():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(12, 2))
+    shape = Shape(5, 0.9, 1.0, 0.0, 1.0, cuts=cuts_of(x))
+    chains = [stacked([shape.draw(rng) for _ in range(4)]) for _ in range(3)]
+    recorded = np.stack([evaluate_forests(x, c) for c in chains])
+    found = matched_chains([chains[2], chains[0], chains[1]], recorded, x, "f")
+    for chain, right in zip(found, chains, strict=True):
+        np.testing.assert_array_equal(chain[:, : right.shape[1]], right)
+    swapped = recorded.copy()
+    swapped[1, [0, 2]] = swapped[1, [2, 0]]
+    with pytest.raises(ModelError, match="in chain 1 are not those of its draws"):
+        matched_chains(chains, swapped, x, "f")
+    with pytest.raises(ModelError, match="agreement to 1e-06, in every draw"):
+        matched_chains(chains[:2], recorded, x, "f")
+
+
+# ------------------------------------------------------------------------ backfitting
+
+
+@stochtree
+def test_backfitting_draws_scale_and_coefficients_beside_the_forests_from_their_posterior():
+    """Without covariates to split on a forest is Normal(c, s): the model is a regression.
+
+    Its posterior by quadrature over the scale, coefficients integrated out.
+    """
+    rng = np.random.default_rng(2)
+    n = 25
+    t, z = np.repeat([0, 1], [12, 13]), rng.normal(size=n)
+    y = 1.0 + 0.8 * t - 0.5 * z + 0.7 * rng.normal(size=n)
+    data = pd.DataFrame({"one": np.r_[0.0, np.ones(n - 1)], "t": t, "z": z, "y": y})
+    with pm.Model(coords={"unit": range(n)}) as model:
+        one, T, Z = (pm.Data(c, data[c].to_numpy(float), dims="unit") for c in ("one", "t", "z"))
+        x = pt.stack([one], axis=1)
+        level, effect = (
+            pm.Deterministic(
+                name, forest_value(x, Forest(f"{name}_forest", Shape(3, 1e-9, 2.0, c, s))),
+                dims="unit",
+            )
+            for name, c, s in (("f", 1.0, 2.0), ("g", 0.0, 1.5))
+        )  # fmt: skip
+        b = pm.Normal("b", 0.2, 0.4)
+        sigma = pm.Gamma("sigma", 2, 3)
+        pm.Normal("y", level + T * effect + b * Z, sigma, dims="unit")
+    fit = bc.fit(model, data, draws=1200, chains=2, tune=50, seed=3, progressbar=False)
+    assert set(fit.methods.values()) == {"backfitting"}
+    design = np.column_stack([np.ones(n), t, z])
+    middle, spread = np.array([1.0, 0.0, 0.2]), np.array([2.0, 1.5, 0.4])
+    grid = np.linspace(0.2, 2.5, 1500)
+    weight, means = np.empty(len(grid)), np.empty((len(grid), 3))
+    for i, s in enumerate(grid):
+        cov = (design * spread**2) @ design.T + s**2 * np.eye(n)
+        weight[i] = stats.multivariate_normal.logpdf(y, design @ middle, cov)
+        precision = design.T @ design / s**2 + np.diag(spread**-2.0)
+        means[i] = np.linalg.solve(precision, design.T @ y / s**2 + middle / spread**2)
+    weight = np.exp(weight - weight.max()) * stats.gamma.pdf(grid, 2, scale=1 / 3)
+    weight /= weight.sum()
+    right = dict(zip(("f", "g", "b"), weight @ means, strict=True)) | {"sigma": weight @ grid}
+    post = fit.posterior
+    values = {"b": post["b"].values, "sigma": post["sigma"].values}
+    for name in ("f", "g"):
+        packed = post[f"{name}_forest"].values
+        values[name] = evaluate_forests(np.ones((1, 1)), packed)[..., 0]
+    for name, value in right.items():
+        draws = values[name]
+        ess = float(bc_ess(draws))
+        assert abs(draws.mean() - value) < 4 * draws.std() / np.sqrt(ess), name
+        assert ess > 50
+
+
+def bc_ess(draws):
+    from bayescausal.draws.diagnostics import diagnose
+
+    return diagnose(draws[None])["ess_bulk"][0]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    data = trial()
+    model = bc.model_from_formulas(["y ~ bcf(t, by=(x, z), m=12, m_effect=6)"], data=data)
+    return model, data, bc.fit(model, data, draws=40, chains=2, tune=40, seed=4, progressbar=False)
+
+
+@stochtree
+def test_stored_forests_give_what_the_chain_recorded_in_every_draw(fitted):
+    model, data, fit = fitted
+    stats_of = fit.draws["sample_stats"].to_dataset()
+    rows = np.unique(np.linspace(0, len(data) - 1, 50).astype(int))
+    for value in ("f_y_prognosis(x, z)", "f_y_t:effect(x, z)"):
+        name = f"{value}_forest"
+        [columns] = evaluate([forest_at(model[value]).inputs[0]])
+        np.testing.assert_array_equal(columns[:, :2], data[["x", "z"]])
+        if columns.shape[1] == 3:
+            np.testing.assert_allclose(columns[:, 2], propensity(data), atol=1e-4)
+        found = evaluate_forests(columns[rows], fit.posterior[name].values)
+        recorded = stats_of[f"{name}_at"].values
+        assert recorded.shape == (2, 40, 50)
+        np.testing.assert_allclose(found, recorded, atol=1e-6)
+        assert len(np.unique(fit.posterior[name].values[..., 0])) == 80  # a stamp for each draw
+
+
+def propensity(data):
+    """The propensity by Newton's method: covariates and squares, Normal(0, 2.5) coefficients."""
+    x = data[["x", "z"]].to_numpy()
+    x = (x - x.mean(0)) / x.std(0)
+    design = np.column_stack([np.ones(len(x)), x, x**2])
+    ridge = np.r_[1e-6, np.full(4, 1 / 2.5**2)]
+    b = np.zeros(5)
+    for _ in range(60):
+        p = 1 / (1 + np.exp(-design @ b))
+        gradient = design.T @ (data["t"] - p) - ridge * b
+        b = b + np.linalg.solve((design.T * (p * (1 - p))) @ design + np.diag(ridge), gradient)
+    return 1 / (1 + np.exp(-design @ b))
+
+
+@stochtree
+def test_same_seed_same_forests_and_every_question_can_be_asked(fitted):
+    model, data, fit = fitted
+    again = bc.fit(model, data, draws=40, chains=2, tune=40, seed=4, progressbar=False)
+    for name in fit.posterior:
+        np.testing.assert_array_equal(fit.posterior[name], again.posterior[name])
+    assert not np.array_equal(fit.posterior["sigma_y"][0], fit.posterior["sigma_y"][1])
+    effect = bc.estimate(fit, bc.ATE("t", "y"), seed=1)
+    assert abs(float(effect) - (1 + data["x"].mean())) < 5 * effect.sd()
+    tau = bc.estimate(fit, bc.ITE("t", "y"), seed=1).draws.mean(("chain", "draw"))
+    assert np.corrcoef(tau, data["x"])[0, 1] > 0.6
+    assert list(fit.summary().index) == ["sigma_y"]
+
+
+@stochtree
+@pytest.mark.parametrize("method", ["exact", "compressed", "laplace"])
+def test_methods_without_trees_are_refused(fitted, method):
+    model, data, _ = fitted
+    with pytest.raises(ModelError, match="trees have neither a closed form nor sums over rows"):
+        bc.fit(model, data, method=method, draws=5, progressbar=False)
+
+
+# --------------------------------------------------------------------- particle Gibbs
+
+
+def hand_written(data, outcome=True):
+    import pymc_bart as pmb
+
+    with pm.Model(coords={"unit": range(len(data))}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        t = pm.Bernoulli("t", logit_p=x, dims="unit")
+        mu = pmb.BART(
+            "mu", pt.stack([x, t], axis=1), data["y"].to_numpy(), m=6, alpha=0.9, dims="unit"
+        )
+        if outcome:
+            pm.StudentT("y", nu=5, mu=mu, sigma=pm.HalfNormal("sigma"), dims="unit")
+    return model
+
+
+@pymc_bart
+def test_a_node_of_pymc_bart_is_a_forest_of_its_covariates_with_the_prior_it_was_given():
+    data = trial()
+    structure = structure_of(hand_written(data))
+    assert structure.parameters == ("mu_forest", "sigma")
+    assert set(structure.graph.edges) == {("x", "t"), ("x", "y"), ("t", "y")}
+    shape = structure.variable("mu_forest").owner.op.shape
+    assert (shape.trees, shape.alpha, shape.beta) == (6, 0.9, 2.0)
+    assert shape.constant == pytest.approx(data["y"].mean())
+    assert shape.spread == pytest.approx(data["y"].std(ddof=0))
+
+
+@pymc_bart
+def test_each_draw_of_a_chain_keeps_the_trees_that_gave_its_mean(monkeypatch):
+    """Two chains, one after the other, on a column whose values repeat: to 1e-6 in every draw."""
+    from bayescausal.inference.forests import drawn
+
+    data = trial(60)
+    seen = {}
+    matched = drawn.matched_chains
+
+    def spied(held, recorded, x, name):
+        seen.update(recorded=recorded, x=x)
+        return matched(held, recorded, x, name)
+
+    monkeypatch.setattr(drawn, "matched_chains", spied)
+    fit = bc.fit(hand_written(data), data, draws=12, chains=2, tune=15, seed=5, progressbar=False)
+    np.testing.assert_array_equal(seen["x"], data[["x", "t"]])
+    found = evaluate_forests(seen["x"], fit.posterior["mu_forest"].values)
+    np.testing.assert_allclose(found, seen["recorded"], atol=1e-6)
+    assert found.std(axis=2).min() > 0.05  # they have learnt something
+    assert not np.allclose(found[0], found[1])  # chains have their own random numbers
+    names = {n for names in fit.methods for n in names.split(", ")}
+    assert {"mu_forest", "sigma"} <= names
+    assert fit.methods["mu_forest"] == "particle gibbs"
+    assert np.isfinite(float(bc.estimate(fit, bc.ATE("t", "y"), seed=1)))
+
+
+@pymc_bart
+def test_what_a_forest_here_is_not_is_refused_in_words():
+    import pymc_bart as pmb
+
+    data = trial(30)
+    y = data["y"].to_numpy()
+    with pm.Model(coords={"unit": range(30)}) as lines:
+        x = pm.Data("x", data[["x"]].to_numpy(), dims=("unit", "k"))
+        with pytest.warns(UserWarning, match="experimental"):
+            mu = pmb.BART("mu", x, y, m=3, response="linear")
+        pm.Normal("y", mu, 1, dims="unit")
+    with pytest.raises(ModelError, match="leaves that are lines"):
+        structure_of(lines)
+    with pm.Model(coords={"unit": range(30)}) as two:
+        x = pm.Data("x", data[["x"]].to_numpy(), dims=("unit", "k"))
+        both = pmb.BART("mu", x, y, m=3, shape=(2, 30))
+        pm.Normal("y", both[0], pm.math.exp(both[1]), dims="unit")
+    with pytest.raises(ModelError, match="several outputs"):
+        structure_of(two)
+    with pytest.raises(BayesCausalError, match="does not draw forests: they have no gradient"):
+        bc.fit(hand_written(data), data, sampler="nutpie", draws=5, progressbar=False)
+    holes = data.assign(x=data["x"].where(data.index > 2))
+    with pytest.raises(DataError, match="splits on 'x_unobserved', which the data do not give"):
+        bc.fit(hand_written(data), holes, draws=5, progressbar=False)
+
+
+@pymc_bart
+@pytest.mark.slow
+@pytest.mark.parametrize("cores", [1, 2])
+def test_several_forests_several_chains_side_by_side(cores):
+    """A forest for the treatment and one for a count: each chain's trees with its own draws."""
+    import pymc_bart as pmb
+
+    data = trial(150).assign(n=np.random.default_rng(3).poisson(2.0, 150))
+    with pm.Model(coords={"unit": range(150)}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        e = pmb.BART("e", pt.stack([x], axis=1), data["t"].to_numpy(), m=8, dims="unit")
+        t = pm.Bernoulli("t", logit_p=e, dims="unit")
+        mu = pmb.BART("mu", pt.stack([x, t], axis=1), np.log1p(data["n"].to_numpy()), m=8)
+        pm.Poisson("n", pm.math.exp(mu), dims="unit")
+    fit = bc.fit(model, data, draws=60, chains=3, tune=60, seed=6, progressbar=False, cores=cores)
+    assert set(fit.forests) == {"e_forest", "mu_forest"}
+    same = bc.fit(model, data, draws=60, chains=3, tune=60, seed=6, progressbar=False, cores=1)
+    for name in fit.forests:
+        np.testing.assert_array_equal(fit.posterior[name], same.posterior[name])
+    assert abs(float(bc.estimate(fit, bc.ATE("t", "n"), seed=1))) < 1.5

@@ -534,3 +534,11 @@ def test_estimates_carry_their_kind_into_the_sentence():
     assert text.endswith("Identified by the back door: adjusting for z.")
     # sd 0.04 of 300 rows, so three decimals; the ends are those of the effect
     assert np.allclose(ends(text), effect.interval(), atol=0.00051)
+
+
+def test_ranges_of_a_treatment_are_said_in_words():
+    asked = Association("X", "Y", treated=(1, None), control=(None, 0.5))
+    text = str(Effect(LOW, asked))
+    assert text.startswith("Association X -- Y (1 or more against 0.5 or less): ")
+    asked = Association("X", "Y", treated=(1, 2), control=(0, 1))
+    assert "(1 to 2 against 0 to 1)" in str(Effect(LOW, asked))

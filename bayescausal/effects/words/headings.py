@@ -75,7 +75,7 @@ def _levels(estimand: Estimand) -> str:
         is_default("control", control, 0)
         or (fields["control"].default is NATURAL_UNLESS_SET and has_default_control(estimand))
     )
-    if len(estimand.treatments) == 1:  # a pair of levels of one treatment is a range
+    if len(estimand.treatments) <= 1:  # a pair of levels of one treatment is a range
         treated, control = _range(treated), _range(control)
     return "" if usual else f"{_level(treated)} against {_level(control)}"
 

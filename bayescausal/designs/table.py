@@ -1,4 +1,4 @@
-"""Reading the table of a study at the door: what each design needs, and refuses, in one place.
+"""Reading the table of a study: what each design needs, and refuses, in one place.
 
 A design is given a table as people have it and the names of its columns, each in a role (outcome,
 treatment, unit, ...). Whatever is wrong with them is said here, before a model is made: a name that

@@ -36,6 +36,8 @@ from bayescausal.effects.estimands import (
 )
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.scales import EffectScale
+from bayescausal.effects.words.as_code import as_code
+from bayescausal.effects.words.from_text import question_from_text
 from bayescausal.effects.words.intervention import deed, people
 from bayescausal.graph import identify
 from bayescausal.types import EstimandError, Policy, Scale, Shift
@@ -534,3 +536,20 @@ def test_estimates_carry_their_kind_into_the_sentence():
     assert text.endswith("Identified by the back door: adjusting for z.")
     # sd 0.04 of 300 rows, so three decimals; the ends are those of the effect
     assert np.allclose(ends(text), effect.interval(), atol=0.00051)
+
+
+def test_ranges_of_a_treatment_are_said_in_words():
+    asked = Association("X", "Y", treated=(1, None), control=(None, 0.5))
+    text = str(Effect(LOW, asked))
+    assert text.startswith("Association X -- Y (1 or more against 0.5 or less): ")
+    asked = Association("X", "Y", treated=(1, 2), control=(0, 1))
+    assert "(1 to 2 against 0 to 1)" in str(Effect(LOW, asked))
+
+
+@pytest.mark.parametrize("treated", [(1, None), (None, 2), (1, 2), {1, 2}])
+def test_the_code_of_an_association_asks_the_same_ranges(treated):
+    """A range is no set of two values: written as a list it asked another question."""
+    asked = Association("X", "Y", treated=treated, control=(None, 0.5))
+    code = as_code(asked)
+    again = question_from_text(code)
+    assert again.describe() == asked.describe()

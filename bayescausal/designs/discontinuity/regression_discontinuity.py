@@ -1,4 +1,4 @@
-"""A table with a cutoff as a structural model: the door of the design."""
+"""A table with a cutoff as a structural model: the function of the design."""
 
 from __future__ import annotations
 

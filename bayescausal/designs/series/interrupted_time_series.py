@@ -1,4 +1,4 @@
-"""A series with a start as a structural model: the door of the design."""
+"""A series with a start as a structural model: the function of the design."""
 
 from __future__ import annotations
 

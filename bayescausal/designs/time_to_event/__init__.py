@@ -2,7 +2,7 @@
 
 ==================  =============================================================
 ``survival``        the design: graph, estimands, what identifies them
-``records``         the table, read at the door
+``records``         reads the table
 ``families``        the distributions, and what a coefficient means in each
 ``distributions``   those that PyMC does not have
 ``model``           the regression of the time and what is recorded of it

@@ -1,4 +1,4 @@
-"""The table of a survival study, read at the door: times, what was seen of them, arms.
+"""The table of a survival study: times, what was seen of them, arms.
 
 A row says that a unit was followed from `entry` (0, unless it came in late) and what was seen of
 its time to the event: exactly when (1), not before ``time`` (0, censored on the right), before

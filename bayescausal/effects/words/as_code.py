@@ -39,7 +39,7 @@ def as_code(estimand: Estimand) -> str | None:
         if each.kw_only and is_default(each.name, value, each.default):
             continue
         # a pair of levels of one treatment is a range; several treatments have lists
-        pair = each.name in ("treated", "control") and len(estimand.treatments) == 1
+        pair = each.name in ("treated", "control") and len(estimand.treatments) <= 1
         shown = _plain(value, pair)
         if "<" in shown or "lambda" in shown or "..." in shown:
             return None

@@ -75,7 +75,25 @@ def _levels(estimand: Estimand) -> str:
         is_default("control", control, 0)
         or (fields["control"].default is NATURAL_UNLESS_SET and has_default_control(estimand))
     )
+    if len(estimand.treatments) <= 1:  # a pair of levels of one treatment is a range
+        treated, control = _range(treated), _range(control)
     return "" if usual else f"{_level(treated)} against {_level(control)}"
+
+
+def _range(value: object) -> object:
+    """Return a range in words: ``1 or more``; whatever else as it is."""
+    match value:
+        case Set(value=tuple() as pair):
+            return _range(pair)
+        case (None, None):
+            return "any"
+        case (low, None):
+            return f"{_level(low)} or more"
+        case (None, high):
+            return f"{_level(high)} or less"
+        case (low, high):
+            return f"{_level(low)} to {_level(high)}"
+    return value
 
 
 def _level(value: object) -> str:

@@ -1,8 +1,9 @@
 """Which cell of a latent does every cell of a factor read?
 
-A factor :math:`\\ell` with cells :math:`f` reads a latent with cells :math:`g`. Units do not touch
-through the latent if there is a map :math:`m` with :math:`\\ell_f(z) = \\ell_f(z_{m(f)})` for all
-:math:`z`. The map is found by evaluation, whatever the expression looks like:
+A factor :math:`\\ell` with cells :math:`f` reads a latent with cells :math:`g`. Units do not depend
+on each other through the latent if there is a map :math:`m` with
+:math:`\\ell_f(z) = \\ell_f(z_{m(f)})` for all :math:`z`. The map is found by evaluation, whatever
+the expression looks like:
 
 1. put all cells of :math:`z` in one state after the other; a cell :math:`f` whose value never
    changes reads none;

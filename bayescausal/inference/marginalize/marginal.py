@@ -13,10 +13,9 @@ school, for pupils; its unit, for a panel). What remains is smooth and NUTS runs
 Latents that meet in one factor are summed jointly.
 
 That units do not depend on each other, and the map :math:`m`, are *found by trying*:
-:math:`\\ell` is evaluated with all cells in one state, then with states that spell out
-the number of each cell in binary, which tells which cell every child
-cell reads; random states confirm it. An equation that mixes units fails the confirmation, and the
-latent is left to a compound step.
+:math:`\\ell` is evaluated with all cells in one state, then with states that spell out the number
+of each cell in binary, which tells which cell every child cell reads; random states confirm it. An
+equation that mixes units fails the confirmation, and the latent is left to a compound step.
 
 References
 ----------

@@ -86,6 +86,28 @@ def test_every_stop_is_what_estimate_gives(fit, record):
     assert [own["m"], *own["e"]["94"]] == as_shown(world, 0.94)
 
 
+def test_groups_and_worlds_are_called_what_they_are(fit):
+    effects = bc.estimate(fit, [bc.QTE("x", "y", q=0.5), bc.CATE("x", "y", given={"s": "m"})])
+    median, some = (sliders.moved(fit, e, [0.0, 1.0], [], 3) for e in effects)
+    assert median.groups == ["all of the 120 units at hand"]
+    assert some.groups == ["units with s=m"]
+    world = bc.estimate(fit, bc.Expected("y", {"x": 1}, given={"s": "m"}))
+    np.testing.assert_array_equal(some.expected[1, 0].values, world.draws.values)
+    records = [effect_record(fit, e, None, 2, [0.0, 1.0], []) for e in effects]
+    assert [r["world"] for r in records] == ["Q_0.5[y]", "Expected y"]
+
+
+def test_what_cannot_be_moved_leaves_the_answer(fit, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("by zero")
+
+    effect = bc.estimate(fit, bc.ATE("x", "y"))
+    monkeypatch.setattr(sliders, "_levels", broken)
+    found = effect_record(fit, effect, None, 1)
+    assert [found["cells"][0][0]["m"], *found["cells"][0][0]["e"]["94"]] == as_shown(effect, 0.94)
+    assert found["notes"][-1] == "Other levels were not computed: ZeroDivisionError: by zero"
+
+
 def test_thirds_hold_each_unit_once_and_their_numbers_are_those_of_the_range(fit, record):
     names = [name for name in record["groups"] if name.startswith("z from")]
     assert len(names) == 3

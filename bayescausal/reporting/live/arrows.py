@@ -83,7 +83,7 @@ def _tests(
         warnings.simplefilter("ignore")
         try:
             return {(t.tail, t.head): t for t in arrow_tests(fit, columns)}
-        except BayesCausalError as error:
+        except Exception as error:  # a test must not take the report with it
             return f"Not tested: {error}"
 
 

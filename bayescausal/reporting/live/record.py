@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.draws.digits import decimals, significant
+from bayescausal.effects.estimands.functionals import Mean
 from bayescausal.effects.words.intervention import upper_first
 from bayescausal.effects.words.sentence import asked_in_words
 from bayescausal.reporting.live.levels import number_cell
@@ -36,7 +37,13 @@ def effect_record(
 
     ``share``: how many answers share the draws that a page may hold.
     """
-    found = moved(fit, effect, levels, subgroups, seed)
+    try:
+        found = moved(fit, effect, levels, subgroups, seed)
+    except Exception as error:  # an extra must not take the report with it
+        if effect.dims:
+            return None
+        why = f"Other levels were not computed: {type(error).__name__}: {error}"
+        found = Moved([""], [""], {(0, 0): effect.draws}, notes=[why])
     if found is None:
         return None
     count = effect.draws.sizes["chain"] * effect.draws.sizes["draw"]
@@ -51,7 +58,7 @@ def effect_record(
     record = {
         "label": effect.label,
         "asked": upper_first(asked_in_words(effect)) if effect.estimand is not None else "",
-        "outcome": getattr(effect.estimand, "outcome_name", ""),
+        "world": _world(effect),
         "treatment": found.treatment,
         "levels": found.levels,
         "groups": found.groups,
@@ -98,6 +105,15 @@ def _kept_words(kept: int, count: int) -> list[str]:
         f"{whole} Probabilities and the picture come from {kept:,} of {count:,} draws, evenly "
         f"spaced in rank: a probability is within {significant(1 / kept, 2)} of that of all draws."
     ]
+
+
+def _world(effect: Effect) -> str:
+    """Return what is known of the outcome in one world."""
+    asked: Any = effect.estimand
+    functional = getattr(asked, "functional", None)
+    if functional is None or isinstance(functional, Mean):
+        return f"Expected {getattr(asked, 'outcome_name', 'outcome')}"
+    return upper_first(functional.words(asked.outcome_name))
 
 
 def _step(effect: Effect) -> float:

@@ -111,8 +111,7 @@ def moved(
     """
     if effect.dims:
         return _cells(effect)
-    own = Moved([""], [f"all of {effect.population}" if effect.population else "all"],
-                {(0, 0): effect.draws})  # fmt: skip
+    own = Moved([""], [_everyone(effect)], {(0, 0): effect.draws})
     ends = _ends(fit, effect)
     if ends is None:
         return own
@@ -127,6 +126,14 @@ def moved(
 
 
 # --------------------------------------------------------------------------- private
+
+
+def _everyone(effect: Effect) -> str:
+    """Return what the units of a question are called."""
+    given: Any = getattr(effect.estimand, "given", None)
+    if given:
+        return f"units with {given.describe()}"
+    return f"all of {effect.population}" if effect.population else "all"
 
 
 def _cells(effect: Effect) -> Moved | None:
@@ -278,7 +285,7 @@ def _surface(
     own = Moved(
         [_text(v) for v in levels], [], {}, {}, (treated, 0), asked.treatments[0], list(notes)
     )
-    everyone = f"all of {effect.population}" if effect.population else "all"
+    everyone, within = _everyone(effect), f" with {asked.given.describe()}" if asked.given else ""
     for name, given, by in [(everyone, asked.given, None), *_subgroups(fit, asked, columns)]:
         try:
             curve = _curve(fit, asked, levels, given, by, seed)
@@ -287,7 +294,7 @@ def _surface(
             continue
         cells = [""] if by is None else [_text(v) for v in curve[0][by].values.tolist()]
         for k, cell in enumerate(cells):
-            own.groups.append(f"{name} {cell}".strip())
+            own.groups.append(name if by is None else f"{name} {cell}{within}")
             at = [c if by is None else c.isel({by: k}, drop=True) for c in curve]
             for i, draws in enumerate(at):
                 where = (i, len(own.groups) - 1)

@@ -84,7 +84,7 @@
     function draw() {
       const cell = data.cells[j][i];
       const where = [data.levels[i] !== "" ? `${data.treatment} = ${data.levels[i]}` : "", data.groups.length > 1 ? `among ${data.groups[j]}` : ""].filter(Boolean).join(", ");
-      const world = cell?.x ? ` Expected ${data.outcome} there: ${cell.x.m} (${level}% HDI ${ends(cell.x)}).` : "";
+      const world = cell?.x ? ` ${data.world} there: ${cell.x.m} (${level}% HDI ${ends(cell.x)}).` : "";
       if (!cell?.d) {
         said.textContent = `${where}: this is the level that others are compared with, so there is no difference by definition.${world}`;
         chance.textContent = "";

@@ -73,6 +73,20 @@ def test_effects_of_groups_are_looked_up_for_each_unit():
     np.testing.assert_allclose(found.draws, right, atol=1e-9)
 
 
+def test_products_of_matrices_give_what_the_worlds_give(posterior, monkeypatch):
+    """The same numbers, units of a subgroup too, where no sum of products is looked for."""
+    _, _, fit = posterior
+    asked = [bc.ATE("t", "y"), bc.ATT("t", "y"), bc.CATE("t", "y", given={"z": 1.0})]
+    short = [bc.heterogeneity(fit, q, draws=True) for q in asked]
+    monkeypatch.setattr(
+        "bayescausal.conditional_effects.unit_effects.closed_form", lambda *given: None
+    )
+    for question, found in zip(asked, short, strict=True):
+        each = bc.heterogeneity(fit, question, draws=True)
+        assert np.allclose(each.draws, found.draws)
+        assert np.array_equal(each.units.index, found.units.index)
+
+
 def test_what_is_averaged_over_is_noise_of_mediators_too():
     """A logistic outcome behind a mediator: the expectation, and not the effect of one draw."""
     rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from arviz_stats.base import array_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayescausal.draws.intervals import eti, hdi, interval
+from bayescausal.draws.intervals import eti, hdi, interval, narrowest
 from bayescausal.draws.named import as_draws, cells
 from bayescausal.types import DataError, EstimandError
 
@@ -38,6 +38,15 @@ def test_intervals_equal_arviz(prob):
     np.testing.assert_allclose(
         eti(draws, prob), array_stats.eti(draws, prob, axis=(0, 1)), rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("prob", [0.01, 0.5, 0.94, 0.999])
+def test_intervals_of_many_columns_are_those_of_each(prob):
+    draws = np.random.default_rng(4).integers(0, 9, size=(57, 3, 2)).astype(np.float32)
+    low, high = narrowest(draws, prob)
+    for at in np.ndindex(3, 2):
+        ends = array_stats.hdi(draws[:, *at], prob)
+        assert (low[at], high[at]) == tuple(ends)
 
 
 def test_hdi_is_not_the_equal_tailed_interval_of_a_skewed_posterior():

@@ -260,3 +260,52 @@ def test_a_curve_without_data_is_refused():
 
 def test_labels_leave_options_out():
     assert Curve("s", ("`a b`",), {"k": 4}, "s(`a b`, k=4)").label == "s(a b)"
+
+
+# -------------------------------------------------------------------------- beyond the data
+
+
+def known(formula, data, values=None):
+    model = bc.model_from_formulas([formula], data=data)
+    held = {k: v for k, v in zeros(model, **(values or {})).items() if k != "y"}
+    return bc.truth(model, held, data=data.drop(columns="y"))
+
+
+def test_a_curve_says_that_it_extrapolates(data):
+    columns = data[["x", "t", "y"]]
+    curved = known("y ~ t * s(x, k=5)", columns)
+    low, high = columns["x"].min(), columns["x"].max()
+    inside = bc.estimate(curved, bc.ATE("x", "y", treated=3.0, control=1.0))
+    assert not any("Extrapolates" in n for n in inside.notes)
+    outside = bc.estimate(curved, bc.ATE("x", "y", treated=6.0, control=1.0))
+    [note] = [n for n in outside.notes if "Extrapolates" in n]
+    assert f"x is set to 6, and its data go from {low:.4g} to {high:.4g}" in note
+    assert "the equation of y" in note
+    straight = bc.estimate(known("y ~ t * x", columns), bc.ATE("x", "y", treated=6.0, control=1.0))
+    assert not any("Extrapolates" in n for n in straight.notes)
+
+
+@pytest.mark.slow
+def test_the_interval_of_a_curve_widens_beyond_the_data():
+    rng = np.random.default_rng(2)
+    x = rng.uniform(0, 4, 80)
+    columns = pd.DataFrame({"x": x, "y": np.sin(x) + rng.normal(0, 0.3, 80)})
+    model = bc.model_from_formulas(["y ~ s(x, k=5)"], data=columns)
+    fit = bc.fit(model, columns, draws=250, chains=2, seed=1, progressbar=False)
+    sd = [bc.estimate(fit, bc.Expected("y", do={"x": v})).sd() for v in (2.0, 6.0, 10.0)]
+    assert sd[0] < sd[1] < sd[2]
+
+
+def test_surfaces_and_levels_times_a_treatment_are_drawn_exactly(data):
+    """Fitted with method="exact", which refuses a chain; the average effect is the truth's."""
+    model = bc.model_from_formulas(["y ~ t * s(x, z, k=4)"], data=data)
+    fit = bc.fit(model, data, method="exact", draws=500, chains=2, seed=2, progressbar=False)
+    ate = bc.estimate(fit, bc.ATE("t", "y"))
+    assert abs(ate.mean() - float(np.mean(1 + 0.5 * data["x"]))) < 4 * ate.sd()
+    tau = bc.heterogeneity(fit, bc.ATE("t", "y"), draws=True)
+    assert np.allclose(tau.average, ate.draws.values.ravel())
+    # unit by unit, by two evaluations of the equation at the first draw
+    one = {v.name: fit.posterior[v.name].values[0, 0] for v in model.free_RVs if v.name != "y"}
+    columns = {n: data[n].to_numpy() for n in "xz"}
+    arms = [at(model, one, {**columns, "t": np.full(len(data), level)}) for level in (1, 0)]
+    assert np.allclose(tau.draws[0], arms[0] - arms[1])

@@ -11,8 +11,13 @@ which is a stabilised weight above ten. The limit is relative, so that a treatme
 everybody has no unit beyond its support; with two even arms it is a chance below 0.05 [1]_.
 
 The note is given for Bernoulli and categorical treatments with parents, from few posterior draws;
-:func:`bayescausal.overlap` looks closely. It says nothing of continuous treatments, nor of
-treatments whose equation is wrong.
+:func:`bayescausal.overlap` looks closely. It says nothing of treatments whose equation is wrong.
+
+A treatment with many values is compared with its own: where it is set below the smallest or above
+the largest of the data, each equation that is no straight line in it is named. A curve has no data
+there: a penalised spline goes on straight, a monotone one flat, a Gaussian process falls back to
+its prior, and a polynomial goes wherever its highest power takes it. Within the range, of all
+values together with those of the other causes, it says nothing.
 
 References
 ----------
@@ -37,13 +42,15 @@ from bayescausal.effects.evaluation.outcome_distributions import (
 from bayescausal.evaluation.evaluate import units_of
 from bayescausal.evaluation.level_codes import encode
 from bayescausal.evaluation.program_cache import remember
+from bayescausal.inference.closed_forms.affine import degree
 from bayescausal.types import BayesCausalError, Set
 
 if TYPE_CHECKING:
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
+    from bayescausal.model.structure.structure import Structure
 
-__all__ = ["LIMIT", "TOO_MANY", "support_notes"]
+__all__ = ["LIMIT", "TOO_MANY", "bends", "support_notes"]
 
 #: A chance below this share of the average one is beyond support.
 LIMIT = 0.1
@@ -80,7 +87,7 @@ def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
         return ()
     if fit.kind == "prior" or units_of(fit) is None:
         return ()
-    notes = []
+    notes = _beyond(fit, estimand)
     for name, code in _levels(fit, estimand):
         found = remember(fit, ("chances", name), partial(_support, fit, name))
         if found is None or code >= found[0].shape[-1]:
@@ -112,6 +119,45 @@ def _levels(fit: Fit, estimand: Estimand) -> list[tuple[str, int]]:
             value = act.value.item() if hasattr(act.value, "item") else act.value
             found[name, int(encode(fit, name, value))] = None
     return list(found)
+
+
+def _beyond(fit: Fit, estimand: Estimand) -> list[str]:
+    """Return a note for each treatment set beyond its data that an equation bends in."""
+    units = units_of(fit)
+    assert units is not None
+    asked: dict[str, list[float]] = {}
+    for world in estimand.worlds(fit.structure.graph).values():
+        for name, act in world.items():
+            if isinstance(act, Set) and name in fit.columns and name not in fit.labels:
+                asked.setdefault(name, []).extend(np.ravel(np.asarray(act.value, dtype=float)))
+    notes = []
+    for name, values in asked.items():
+        column = np.asarray(units.value(name, slice(0, 1)), dtype=float)
+        low, high = float(np.nanmin(column)), float(np.nanmax(column))
+        out = sorted({v for v in values if np.isfinite(v) and not low <= v <= high})
+        curved = bends(fit.structure, name) if out else ()
+        if curved:
+            shown = ", ".join(f"{v:.4g}" for v in (out if len(out) < 4 else (out[0], out[-1])))
+            notes.append(
+                f"Extrapolates: {name} is set to {shown}, and its data go from {low:.4g} to "
+                f"{high:.4g}. Beyond them the equation of {', '.join(curved)} goes on in its form "
+                "and its prior alone."
+            )
+    return notes
+
+
+def bends(structure: Structure, name: str) -> tuple[str, ...]:
+    """Return the variables whose equations are no straight line in a variable that they read."""
+    own = structure.variable(name)
+    model = structure.model
+    leaves = {*model.basic_RVs, *model.data_vars} - {own}
+    return tuple(
+        other
+        for other in structure.random
+        if other != name
+        and (node := structure.variable(other).owner) is not None
+        and any(degree(v, {own}, leaves) > 1 for v in node.inputs)
+    )
 
 
 def _has_law(fit: Fit, name: str) -> bool:

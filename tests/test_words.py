@@ -13,9 +13,10 @@ TEXTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "docs" / "course").glob("*.ipynb")),
     *sorted((ROOT / "notebooks").glob("*.ipynb")),
-    ROOT / "README.md",
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
 ]
-MADE = {"_build", "generated"}
+#: Made when the pages are built.
+MADE = {"_build", "generated", "gallery", "api.md", "architecture.md", "changelog.md"}
 SPACED = re.compile(r"\d[ \u00a0]%(?![\w(\[{])|\} % HDI")
 #: What was said, and what is said.
 REPLACED = {

@@ -116,13 +116,12 @@ class ClosedForm:
         for a, terms in enumerate(self.expansion.terms):
             for c in range(cells):
                 for place, feature, index in terms:
-                    factor = 1.0 if place < 0 else coefficients[place]
                     average = 1.0 if feature < 0 and not index else sums[feature, index][a, c]
                     if index:
-                        factor = factor.reshape(len(factor), -1)
-                        out[a, c] += np.einsum("dg,dg->d", factor, average)
+                        of_groups = coefficients[place].reshape(len(rows), -1)
+                        out[a, c] += np.einsum("dg,dg->d", of_groups, average)
                     else:
-                        out[a, c] += factor * average
+                        out[a, c] += (1.0 if place < 0 else coefficients[place]) * average
         with np.errstate(invalid="ignore"):
             out = np.where(size > 0, out, np.nan)
         return Reduction(out, out[:, :, None], size, 0.0)
@@ -212,13 +211,13 @@ class ClosedForm:
         known: dict[tuple[int, int], np.ndarray] = {}
         for c, cell in enumerate(self.cells):
             for a, arm in enumerate(self.question.arms):
-                key = (id(arm.condition), c)
-                if key not in known:
+                own = (id(arm.condition), c)
+                if own not in known:
                     weight = frame.weight(arm.condition & cell.condition)[:, 0]
-                    known[key] = np.broadcast_to(weight, (len(weight), *lengths)).reshape(
+                    known[own] = np.broadcast_to(weight, (len(weight), *lengths)).reshape(
                         len(weight), -1
                     )
-                weight = known[key]
+                weight = known[own]
                 den[a, c] += weight.sum(axis=1)
                 for key, flat in spread.items():
                     num[key][a, c] += weight @ flat

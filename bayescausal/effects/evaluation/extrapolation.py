@@ -122,17 +122,16 @@ def _levels(fit: Fit, estimand: Estimand) -> list[tuple[str, int]]:
 
 
 def _beyond(fit: Fit, estimand: Estimand) -> list[str]:
-    """Return a note for each treatment set beyond its data that an equation bends in."""
-    units = units_of(fit)
-    assert units is not None
+    """Return a note for each treatment set beyond its data in which an equation bends."""
     asked: dict[str, list[float]] = {}
     for world in estimand.worlds(fit.structure.graph).values():
         for name, act in world.items():
-            if isinstance(act, Set) and name in fit.columns and name not in fit.labels:
+            held = fit.columns.get(name) is not None and name not in fit.labels
+            if isinstance(act, Set) and held:
                 asked.setdefault(name, []).extend(np.ravel(np.asarray(act.value, dtype=float)))
     notes = []
     for name, values in asked.items():
-        column = np.asarray(units.value(name, slice(0, 1)), dtype=float)
+        column = np.asarray(fit.columns[name], dtype=float)
         low, high = float(np.nanmin(column)), float(np.nanmax(column))
         out = sorted({v for v in values if np.isfinite(v) and not low <= v <= high})
         curved = bends(fit.structure, name) if out else ()

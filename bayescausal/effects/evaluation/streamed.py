@@ -17,7 +17,7 @@ subgroup formed by a mask, and answers for single units cannot, and are refused 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.effects.averaging.blocks import Cell
+    from bayescausal.effects.averaging.closed_form import Key
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.evaluation.program import Program
     from bayescausal.inference.record import Fit
@@ -224,7 +225,9 @@ class PiecesRun(Run):
     def closed(self) -> ClosedForm | None:
         """The averages in closed form, their features averaged in a pass."""
         found = closed_form(self.question, self.program, self.where, self.cells, self.seed)
-        return None if found is None else PassedForm(**vars(found), run=self)
+        if found is None:
+            return None
+        return PassedForm(**{f.name: getattr(found, f.name) for f in fields(found)}, run=self)
 
     @cached_property
     def fewer(self) -> None:
@@ -268,11 +271,17 @@ class PassedForm(ClosedForm):
 
     run: Any = None
 
-    def _averages(self, rows: range) -> tuple[np.ndarray, np.ndarray]:
+    def _averages(self, rows: range) -> tuple[dict[Key, np.ndarray], np.ndarray]:
         sums = self.run.passed(None, 1)
         shape = (*sums.den.shape[:2], len(rows))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return sums.num / sums.den[:, :, None], np.broadcast_to(sums.den, shape)
+            averages = sums.num / sums.den[..., None]
+        found, start = {}, 0
+        for key, groups in self.groups.items():
+            stop = start + int(np.prod(groups))
+            found[key] = averages[..., start:stop] if groups else averages[..., start]
+            start = stop
+        return found, np.broadcast_to(sums.den, shape)
 
 
 @dataclass
@@ -283,7 +292,8 @@ class Sums:
     ----------
     rows : int
     num, den : ndarray
-        Weighted sums, (arm, cell, ...), and sums of weights, (arm, cell, draw or 1).
+        Weighted sums, (arm, cell, ...), those of a closed form one feature, or one group of it,
+        after the other; and sums of weights, (arm, cell, draw or 1).
     batches : ndarray
         Weighted sums of batches of noise.
     mean, square : float
@@ -335,7 +345,9 @@ class Averaging:
             assert closed is not None
             averages, size = closed._averages(range(1))
             den = np.array(size[..., :1])
-            num = np.nan_to_num(averages) * den[:, :, None]
+            flat = [v if closed.groups[key] else v[..., None] for key, v in averages.items()]
+            empty = np.zeros((*den.shape, 0))
+            num = np.nan_to_num(np.concatenate([empty, *flat], axis=-1)) * den[..., None]
             return Sums(rows, num, den, np.zeros(1))
         found = run.reduce(self.draws, self.replicates)
         weight = found.size

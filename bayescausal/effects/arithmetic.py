@@ -162,7 +162,9 @@ def joint_verdict(effects: Sequence[Any]) -> tuple[Any, list[str]]:
     return replace(weakest, **merged), each  # type: ignore[type-var]
 
 
-def _without_rounding(total: Any, x: Any, y: Any) -> Any:
+def _without_rounding(
+    total: xr.DataArray, x: xr.DataArray | float, y: xr.DataArray | float
+) -> xr.DataArray:
     """Return a sum or difference, zero where it is the rounding error of equal numbers."""
     return total.where(np.abs(total) > ROUNDING * (np.abs(x) + np.abs(y)), 0.0)
 

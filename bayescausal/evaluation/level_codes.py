@@ -45,7 +45,7 @@ def encode(fit: Fit, name: str, label: object) -> Any:
     )
 
 
-def coded_levels(fit: Fit, do: Mapping[str, Any]) -> dict[str, Any]:
+def coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Intervention]:
     """Return a world with labels of categories, one or one for each unit, as codes.
 
     Numbers for each unit are codes where the labels are text. Rules read and return labels.
@@ -53,24 +53,23 @@ def coded_levels(fit: Fit, do: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _coded(fit, name, act) for name, act in do.items()}
 
 
-def labels_or_codes(fit: Fit, do: Mapping[Any, Any]) -> dict[Any, Any]:
+def labels_or_codes(fit: Fit, do: Mapping[str, object]) -> Mapping[str, object]:
     """Return a world as it was written, with labels as codes; one number may be a code too."""
     if not isinstance(do, Mapping):
         return do  # refused in words where it is read
     coded = dict(do)
     for key, act in do.items():
         name = str(getattr(key, "name", key))
-        plain = not isinstance(act, Intervention)
-        if plain and name not in fit.labels:
+        made = act if isinstance(act, Intervention) else Set(act)
+        if made is not act and name not in fit.labels:
             continue
-        made = Set(act) if plain else act
         single = isinstance(made, Set) and np.ndim(made.value) == 0
         if not (single and _are_codes(fit.labels.get(name, ()), np.asarray(made.value))):
             coded[key] = _coded(fit, name, made)
     return coded
 
 
-def _coded(fit: Fit, name: str, act: Any) -> Any:
+def _coded(fit: Fit, name: str, act: Intervention) -> Intervention:
     if isinstance(act, Policy):
         return _labelled(fit, name, act)
     if not isinstance(act, Set) or name not in fit.labels:
@@ -106,7 +105,7 @@ def _labelled(fit: Fit, name: str, policy: Policy) -> Policy:
         return policy
 
     @wraps(function)
-    def rule(*values: Any) -> Any:
+    def rule(*values: object) -> object:
         if tables and any(isinstance(v, Variable) for v in values):
             raise TypeError("labels are looked up in arrays")
         given = [
@@ -118,9 +117,10 @@ def _labelled(fit: Fit, name: str, policy: Policy) -> Policy:
             return found
         if _are_codes(fit.labels[name], np.asarray(found)):
             return found
-        return _coded(fit, name, Set(found)).value
+        made = _coded(fit, name, Set(found))
+        return made.value if isinstance(made, Set) else found
 
-    object.__setattr__(rule, "words", frozenset(words))
+    vars(rule)["words"] = frozenset(words)
     return Policy(rule, reads=reads)
 
 

@@ -300,6 +300,12 @@ def test_rules_return_labels_or_codes():
         bc.estimate(named(), wrong)
 
 
+def test_a_range_of_labels_is_refused():
+    for asked in ((0, 1), bc.Probability(at_least=1)):
+        with pytest.raises(bc.BayesCausalError, match=r"'g': its values are labels \(a, b, c\)"):
+            bc.estimate(named(), bc.CATE("x", "y", given={"g": asked}))
+
+
 def test_words_where_there_are_numbers_are_refused():
     with pm.Model(coords={"unit": [0]}) as model:
         g = pm.Data("g", [0], dims="unit")

@@ -7,9 +7,10 @@ parents is exact where the law has a distribution function, and averaged over th
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
-from scipy import stats
+from scipy import special, stats
 from scm_oracles import within
 
 import bayescausal as bc
@@ -132,3 +133,38 @@ def test_a_distribution_function_that_is_a_sum_is_summed_for_each_unit(name, uni
     assert float(found) == pytest.approx(np.mean(cdf(values, 1.0) - cdf(values, 0.0)), abs=1e-9)
     above = bc.estimate(fit, bc.ATE("t", "y", functional=bc.Probability(above=4)))
     assert float(above) == pytest.approx(-float(found), abs=1e-12)
+
+
+def test_events_and_quantiles_of_numeric_labels_are_about_the_labels():
+    """An answer from 10 to 50, held as codes 0 to 4: P(Y >= 10 (k + 1)) = 1 - expit(c_k - .8 t)."""
+    cuts = np.array([-1.0, 0.0, 0.5, 1.5])
+    answers = pd.Categorical(np.tile([10, 20, 30, 40, 50], 12), ordered=True)
+    data = pd.DataFrame({"t": np.tile([0.0, 1.0], 30), "y": answers})
+    model = bc.model_from_formulas(["y ~ t"], {"y": "ordinal"}, data=data)
+    fit = bc.truth(model, {"b_y_t": 0.8, "cutpoints_y": cuts}, data)
+    beyond = {t: [1.0, *(1 - special.expit(cuts - 0.8 * t)), 0.0] for t in (0, 1)}
+
+    def effect(**event):
+        found = bc.estimate(fit, bc.ATE("t", "y", functional=bc.Probability(**event)))
+        return float(found)
+
+    gain = np.subtract(beyond[1], beyond[0])
+    for k, level in enumerate([10, 20, 30, 40, 50]):
+        assert effect(equals=level) == pytest.approx(gain[k] - gain[k + 1], abs=1e-9)
+        assert effect(at_least=level) == pytest.approx(gain[k], abs=1e-9)
+        assert effect(above=level) == pytest.approx(gain[k + 1], abs=1e-9)
+    assert effect(below=30) == pytest.approx(-gain[2], abs=1e-9)
+    assert effect(at_most=34) == pytest.approx(-gain[3], abs=1e-9)
+    assert effect(between=(15, 40)) == pytest.approx(gain[1] - gain[4], abs=1e-9)
+    assert effect(between=(21, 29)) == pytest.approx(0.0, abs=1e-9)
+    with pytest.raises(bc.BayesCausalError, match="4 is not a category of 'y'"):
+        effect(equals=4)
+    caused = bc.PNS("t", "y", event=bc.Probability(at_least=40), coupling="monotone")
+    assert float(bc.estimate(fit, caused)) == pytest.approx(gain[3], abs=1e-9)
+    for t, right in ((0.0, 20.0), (1.0, 40.0)):
+        median = bc.Expected("y", {"t": t}, functional="median")
+        assert (
+            float(bc.estimate(fit, median))
+            == right
+            == 10 * (1 + sum(np.array(beyond[t][1:5]) > 0.5))
+        )

@@ -329,6 +329,14 @@ def _holds(name: str, spec: Any, values: Mapping[str, Any]) -> np.ndarray:
             )
         return inside
     value = np.asarray(values[name])
+    event = spec.event if isinstance(spec, Outside) else spec
+    ranged = isinstance(event, Probability) and event.equals is None
+    if value.dtype.kind in "SU" and (isinstance(spec, tuple) or ranged):
+        raise EstimandError(
+            f"given {name!r}: its values are labels ({', '.join(map(str, value.ravel()[:3]))}), "
+            "which have no range.",
+            expected="A label, a set of labels, or a function of them.",
+        )
     if isinstance(spec, Probability):
         return spec.indicator(value)
     if isinstance(spec, Outside):

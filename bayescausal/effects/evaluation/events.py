@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
 
-__all__ = ["Curve", "Cut", "Event", "Values"]
+__all__ = ["Curve", "Cut", "Event", "Labelled", "Values"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +191,21 @@ class Values:
             return pt.moveaxis(pt.exp(pm.logp(rv, pt.as_tensor(column))), 0, -1)
         except (NotImplementedError, TypeError, ValueError):
             return None
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The label of a category, where labels are numbers."""
+
+    labels: tuple[float, ...]
+
+    def of_draw(self, value: TensorVariable) -> TensorVariable:
+        """Return the label in the place of its code."""
+        return pt.constant(np.asarray(self.labels, dtype=float))[value]
+
+    def of_law(self, rv: TensorVariable) -> TensorVariable | None:
+        """Return None: it is no mean."""
+        return None
 
 
 @dataclass(frozen=True)

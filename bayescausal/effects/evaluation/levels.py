@@ -1,14 +1,21 @@
-"""Levels of a treatment that nobody named and no unit has."""
+"""Levels: those of a treatment that nobody named, and labels of an outcome that are numbers.
+
+A category is held as a code 0, 1, ... Where its labels are numbers (an answer from 1 to 5), an
+event "at least 4" is about the labels, and so is a quantile.
+"""
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.effects.estimands.functionals import Probability
+from bayescausal.evaluation.level_codes import encode
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.integer_roles import role_of
-from bayescausal.types import InterventionError, Set
+from bayescausal.types import EstimandError, InterventionError, Set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +24,49 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
     from bayescausal.types import Intervention
 
-__all__ = ["refuse_default_levels"]
+__all__ = ["coded_event", "number_labels", "refuse_default_levels"]
+
+
+def number_labels(fit: Fit, name: str) -> tuple[float, ...]:
+    """Return the labels of a category where they are numbers other than its codes; else none."""
+    labels = tuple(fit.labels.get(name, ()))
+    if not all(isinstance(v, Real) for v in labels) or labels == tuple(range(len(labels))):
+        return ()
+    return tuple(map(float, labels))
+
+
+def coded_event(fit: Fit, name: str, event: Probability) -> Probability:
+    """Return an event of labels as one of codes.
+
+    Raises
+    ------
+    EstimandError
+        For a label that there is not, or a limit where labels have no order.
+    """
+    if isinstance(event.equals, str):
+        return Probability(equals=float(encode(fit, name, event.equals)))
+    labels = number_labels(fit, name)
+    if not labels:
+        return event
+    if event.equals is not None:
+        return Probability(equals=float(encode(fit, name, event.equals)))
+    if list(labels) != sorted(labels):
+        raise EstimandError(
+            f"The categories of {name!r} have the order {', '.join(f'{v:g}' for v in labels)}: "
+            "above and below are not those of numbers.",
+            remedy="Ask for each category: Probability(equals=...).",
+        )
+    if event.between is not None:
+        low, high = event.between
+        ends = np.searchsorted(labels, low), np.searchsorted(labels, high, "right") - 1
+        return Probability(at_most=-1) if ends[0] > ends[1] else Probability(between=ends)
+    if event.above is not None:
+        return Probability(at_least=int(np.searchsorted(labels, event.above, "right")))
+    if event.at_least is not None:
+        return Probability(at_least=int(np.searchsorted(labels, event.at_least)))
+    if event.at_most is not None:
+        return Probability(at_most=int(np.searchsorted(labels, event.at_most, "right")) - 1)
+    return Probability(at_most=int(np.searchsorted(labels, event.below)) - 1)
 
 
 def refuse_default_levels(

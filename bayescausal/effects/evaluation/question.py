@@ -27,11 +27,15 @@ from bayescausal.effects.averaging.time_functionals import (
     RestrictedMean,
     Survival,
 )
-from bayescausal.effects.estimands.functionals import Mean, Probability, Total
+from bayescausal.effects.estimands.functionals import Mean, Probability, Quantile, Total
 from bayescausal.effects.estimands.parts import NATURAL, Arm
-from bayescausal.effects.evaluation.events import Curve, Cut, Event
+from bayescausal.effects.evaluation.events import Curve, Cut, Event, Labelled
 from bayescausal.effects.evaluation.group_membership import groups_read
-from bayescausal.effects.evaluation.levels import refuse_default_levels
+from bayescausal.effects.evaluation.levels import (
+    coded_event,
+    number_labels,
+    refuse_default_levels,
+)
 from bayescausal.effects.evaluation.population_units import (
     clusters_of,
     complete_table,
@@ -147,12 +151,12 @@ class Question:
         functional = self.estimand.functional
         if arm.event is not None:
             kind = "joint" if arm.without else "event"
-            event = Event(self._coded(arm.event))
+            event = Event(self.coded(arm.event))
             return Request(arm.world, self.outcome, kind, event, arm.without)
         seen = "event" if self.abducted else "probability"
         match functional:
             case Probability():
-                return Request(arm.world, self.outcome, seen, Event(self._coded(functional)))
+                return Request(arm.world, self.outcome, seen, Event(self.coded(functional)))
             case RestrictedMean(upto=limit):
                 return Request(arm.world, self.outcome, seen, Cut(float(limit)))
             case Survival(axis=(name, times)):
@@ -160,6 +164,8 @@ class Question:
             case CumulativeIncidence(axis=axis, at=times, others=others):
                 first = First(axis[0] if axis else "", times, others)
                 return Request(arm.world, self.outcome, seen, first)
+        if isinstance(functional, Quantile) and (labels := number_labels(self.fit, self.outcome)):
+            return Request(arm.world, self.outcome, "event", Labelled(labels))
         exact = isinstance(functional, Mean | Total) and not self.abducted
         return Request(arm.world, self.outcome, "mean" if exact else "draw")
 
@@ -175,12 +181,9 @@ class Question:
             notes.append(f"Coupling of {name}: {kind}. The data cannot tell.")
         return notes
 
-    def _coded(self, event: Probability) -> Probability:
-        """Return the event with a label in the place of a category's code."""
-        if isinstance(event.equals, str):
-            code = encode(self.fit, self.outcome, event.equals)
-            return Probability(equals=float(code))
-        return event
+    def coded(self, event: Probability) -> Probability:
+        """Return the event with codes in the place of a category's labels."""
+        return coded_event(self.fit, self.outcome, event)
 
 
 def resolve(

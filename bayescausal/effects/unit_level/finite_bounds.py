@@ -149,7 +149,7 @@ class _Seen:
         support = support_of(structure.variable(outcome))
         functional = question.estimand.functional
         self.event = (
-            Event(question._coded(functional)) if isinstance(functional, Probability) else None
+            Event(question.coded(functional)) if isinstance(functional, Probability) else None
         )
         self.seen = np.asarray(question.units.value(outcome, slice(0, question.fit.n_draws)))
         low, high = float(np.min(support.lower)), float(np.max(support.upper))

@@ -102,7 +102,7 @@ def _sums(run: Run) -> tuple[Sums, float]:
     fresh = question.population == "model"
     if fresh:
         question = _frozen_population(question, run.seed)
-    event = Event(question._coded(estimand.event))
+    event = Event(question.coded(estimand.event))
     outcome = question.outcome
     requests = [Request(w, outcome, "probability", event) for w in ("treated", "control")]
     reads = [n for n in question.reads if n != outcome]

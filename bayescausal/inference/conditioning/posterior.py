@@ -26,7 +26,7 @@ from bayescausal.inference.marginalize.empty_outcomes import (
     unread,
     without_cells,
 )
-from bayescausal.inference.marginalize.in_sequence import InSequence, in_sequence
+from bayescausal.inference.marginalize.in_sequence import HELD, InSequence, in_sequence
 from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
 from bayescausal.inference.sampling.sample import INTEGRATED, Drawn, draw_unknowns
 from bayescausal.model.names import Joined, names_of
@@ -145,6 +145,11 @@ def draw_posterior(
 def with_shared(shared: InSequence, drawn: Drawn, conformed: Conformed, seed: int) -> Drawn:
     """Return draws with a latent that was integrated out of a sequence of equations."""
     posterior = drawn.groups["posterior"]
+    units = int(np.prod(shared.shape(conformed.columns)))
+    if posterior.sizes["chain"] * posterior.sizes["draw"] * units > HELD:
+        groups = {**drawn.groups, "posterior": posterior.assign_attrs(postponed=[shared.name])}
+        note = f"Integrated out exactly, drawn when it is asked for, being large: {shared.name}."
+        return Drawn(groups, {**drawn.methods, shared.name: INTEGRATED}, (*drawn.notes, note))
     array = shared.recover(posterior, conformed.columns, seed)
     groups = with_arrays(
         shared.given, conformed.coords, drawn.groups, {shared.name: array}, conformed.columns

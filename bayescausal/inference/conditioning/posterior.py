@@ -72,16 +72,18 @@ def draw_posterior(
     chains: int,
     seed: int,
     progressbar: bool | str = False,
+    postpone: bool = True,
     **sampler: Any,
 ) -> Drawn:
-    """Draw each block of a posterior by its own method."""
+    """Draw each block of a posterior by its own method; `postpone` a latent that is large."""
     sizes = {"draws": draws, "chains": chains, "seed": seed}
     if method in ("auto", "exact"):
         shared = in_sequence(structure, conformed)
         if shared is not None:
             options = {"method": method, "progressbar": progressbar, **sizes, **sampler}
-            inner = draw_posterior(shared.structure, shared.conformed(conformed), **options)
-            return with_shared(shared, inner, conformed, seed)
+            less = shared.conformed(conformed)
+            inner = draw_posterior(shared.structure, less, postpone=False, **options)
+            return with_shared(shared, inner, conformed, seed, postpone=postpone)
     whole = conformed
     plan, arrays, methods, found, conformed, rows = _closed_forms(
         structure, conformed, method=method, **sizes
@@ -142,12 +144,14 @@ def draw_posterior(
     return Drawn(groups, methods, (*notes, *drawn.notes))
 
 
-def with_shared(shared: InSequence, drawn: Drawn, conformed: Conformed, seed: int) -> Drawn:
+def with_shared(
+    shared: InSequence, drawn: Drawn, conformed: Conformed, seed: int, *, postpone: bool = False
+) -> Drawn:
     """Return draws with a latent that was integrated out of a sequence of equations."""
     posterior = drawn.groups["posterior"]
     units = int(np.prod(shared.shape(conformed.columns)))
-    if posterior.sizes["chain"] * posterior.sizes["draw"] * units > HELD:
-        groups = {**drawn.groups, "posterior": posterior.assign_attrs(postponed=[shared.name])}
+    if postpone and posterior.sizes["chain"] * posterior.sizes["draw"] * units > HELD:
+        groups = {**drawn.groups, "posterior": posterior.assign_attrs(postponed=shared.name)}
         note = f"Integrated out exactly, drawn when it is asked for, being large: {shared.name}."
         return Drawn(groups, {**drawn.methods, shared.name: INTEGRATED}, (*drawn.notes, note))
     array = shared.recover(posterior, conformed.columns, seed)

@@ -217,7 +217,8 @@ def in_sequence(structure: Structure, conformed: Conformed) -> InSequence | None
 
 def postponed(draws: xr.DataTree) -> tuple[str, ...]:
     """Return the latents whose draws a fit makes when they are asked for."""
-    return tuple(np.atleast_1d(draws["posterior"].attrs.get("postponed", ())).tolist())
+    name = draws["posterior"].attrs.get("postponed")
+    return () if name is None else (str(name),)
 
 
 def postponed_draws(fit: Fit, name: str, which: slice) -> np.ndarray:

@@ -17,7 +17,7 @@ subgroup formed by a mask, and answers for single units cannot, and are refused 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -25,7 +25,7 @@ from zlib import crc32
 import numpy as np
 
 from bayescausal.effects.averaging.blocks import Reduction
-from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
+from bayescausal.effects.averaging.closed_form import ClosedForm, Key, closed_form
 from bayescausal.effects.estimands.functionals import Total
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.population_units import called
@@ -224,7 +224,9 @@ class PiecesRun(Run):
     def closed(self) -> ClosedForm | None:
         """The averages in closed form, their features averaged in a pass."""
         found = closed_form(self.question, self.program, self.where, self.cells, self.seed)
-        return None if found is None else PassedForm(**vars(found), run=self)
+        if found is None:
+            return None
+        return PassedForm(**{f.name: getattr(found, f.name) for f in fields(found)}, run=self)
 
     @cached_property
     def fewer(self) -> None:
@@ -268,11 +270,12 @@ class PassedForm(ClosedForm):
 
     run: Any = None
 
-    def _averages(self, rows: range) -> tuple[np.ndarray, np.ndarray]:
+    def _averages(self, rows: range) -> tuple[dict[Key, np.ndarray], np.ndarray]:
         sums = self.run.passed(None, 1)
         shape = (*sums.den.shape[:2], len(rows))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return sums.num / sums.den[:, :, None], np.broadcast_to(sums.den, shape)
+            averages = sums.num / sums.den[..., None]
+        return self.unpacked(averages), np.broadcast_to(sums.den, shape)
 
 
 @dataclass
@@ -335,7 +338,7 @@ class Averaging:
             assert closed is not None
             averages, size = closed._averages(range(1))
             den = np.array(size[..., :1])
-            num = np.nan_to_num(averages) * den[:, :, None]
+            num = np.nan_to_num(closed.packed(averages)) * den[..., None]
             return Sums(rows, num, den, np.zeros(1))
         found = run.reduce(self.draws, self.replicates)
         weight = found.size

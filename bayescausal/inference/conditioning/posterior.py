@@ -81,8 +81,8 @@ def draw_posterior(
         shared = in_sequence(structure, conformed)
         if shared is not None:
             options = {"method": method, "progressbar": progressbar, **sizes, **sampler}
-            less = shared.conformed(conformed)
-            inner = draw_posterior(shared.structure, less, postpone=False, **options)
+            options["postpone"] = False
+            inner = draw_posterior(shared.structure, shared.conformed(conformed), **options)
             return with_shared(shared, inner, conformed, seed, postpone=postpone)
     whole = conformed
     plan, arrays, methods, found, conformed, rows = _closed_forms(

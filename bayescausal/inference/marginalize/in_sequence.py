@@ -49,7 +49,7 @@ from bayescausal.inference.closed_forms.affine import stripped
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.data.conform import Conformed
-from bayescausal.inference.marginalize.latent_terms import NotLinearError, Reader, added, times
+from bayescausal.inference.marginalize.latent_terms import NotLinearError, Reader, times
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, open_model
@@ -318,14 +318,13 @@ def _sequence(
         sigma, slope, factor = reader.apart(stripped(sigma), slope)
         parts = [times(factor, slope * centre)]
         parts += [(slope * g) * times(factor, times(f, r)) for g, f, r in known]
-        expected = added([rest, *parts])
+        expected = sum(parts, pt.constant(0.0) if rest is None else rest)
         total = sigma**2 + slope**2 * variance
         parameters.append((expected, times(factor, pt.sqrt(total))))
         inverse = None if factor is None else 1.0 / factor
         known.append((variance * slope / total, inverse, value - expected))
         variance = variance * sigma**2 / total
-    mean = added([centre, *(g * times(f, r) for g, f, r in known)])
-    return parameters, mean, variance
+    return parameters, sum((g * times(f, r) for g, f, r in known), centre), variance
 
 
 def _aligned(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -92,9 +92,9 @@ def times(factor: Variable | None, value: Variable) -> Variable:
     return value if factor is None else factor * value
 
 
-def added(parts: Sequence[Variable | None], signs: Sequence[float] | None = None) -> Any:
+def added(parts: Sequence[Variable | None], signs: Sequence[float]) -> Variable | None:
     total: Any = None
-    for part, sign in zip(parts, signs or [1.0] * len(parts), strict=True):
+    for part, sign in zip(parts, signs, strict=True):
         if part is not None:
             one = part if sign > 0 else -part
             total = one if total is None else total + one

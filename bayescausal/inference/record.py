@@ -34,6 +34,7 @@ from bayescausal.draws.digits import rows_text
 from bayescausal.inference.data.match import as_tree, matched
 from bayescausal.inference.data.read import beyond, read_data
 from bayescausal.inference.datatree import as_datatree
+from bayescausal.inference.marginalize.in_sequence import postponed, postponed_draws
 from bayescausal.inference.sampling.diagnose import Diagnostics, diagnose, summarise
 from bayescausal.inference.saving import save_fit
 from bayescausal.model.forests.prior import is_forest
@@ -209,7 +210,8 @@ class Fit:
 
     def varies(self, name: str) -> bool:
         """Whether the value of a variable differs between draws."""
-        return name in self.missing or self._drawn(name) is not None
+        drawn = self._drawn(name) is not None or name in postponed(self.draws)
+        return name in self.missing or drawn
 
     def value(self, name: str, chain_draw: slice = slice(None)) -> np.ndarray:
         """Return the value of a variable in a block of draws.
@@ -240,6 +242,8 @@ class Fit:
             if is_forest(self.structure.model.named_vars.get(name)):
                 check_stamps(self.structure, name, self._beside(name, chain_draw))
             return drawn.reshape(-1, *drawn.shape[2:])[chain_draw]
+        if name in postponed(self.draws):
+            return postponed_draws(self, name, chain_draw)
         own = data_values(self.model)
         if name in own:
             return own[name]
@@ -254,10 +258,7 @@ class Fit:
         }
 
     def _drawn(self, name: str) -> np.ndarray | None:
-        """Return the draws of a variable, chain and draw first; None if it has none.
-
-        Asked for in every block of every world: past the records that xarray makes on the way.
-        """
+        """Return the draws of a variable, past the records of xarray; None if it has none."""
         found = self.draws.children["posterior"].variables.get(name)
         if found is None or found.dims[:2] != ("chain", "draw"):
             return None
@@ -325,16 +326,15 @@ class Fit:
     def __repr__(self) -> str:
         sizes = self.draws["posterior"].sizes
         names = ", ".join(str(v) for v in self.draws["posterior"].data_vars)
-        how = _how(self)
         return (
             f"Fit({self.kind}; {_units(self)}; "
-            f"{sizes['chain']} chains x {sizes['draw']} draws of {names}{how})"
+            f"{sizes['chain']} chains x {sizes['draw']} draws of {names}{_how(self)})"
         )
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        head = escape(repr(self))
-        return f"<p><code>{head}</code></p>{rows_text(self.summary()).to_html()}<ul>{notes}</ul>"
+        table = rows_text(self.summary()).to_html()
+        return f"<p><code>{escape(repr(self))}</code></p>{table}<ul>{notes}</ul>"
 
 
 def build_fit(

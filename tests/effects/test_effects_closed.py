@@ -55,6 +55,20 @@ def group():
     return model
 
 
+def looked_up():
+    """Coefficients of groups, of two groupings at once, times columns and parameters."""
+    with pm.Model(coords={"unit": [0], "k": range(4), "two": range(2)}) as model:
+        g = pm.Categorical("g", p=np.ones(4) / 4, dims="unit")
+        z = pm.Normal("z", dims="unit")
+        x = pm.Bernoulli("x", logit_p=z, dims="unit")
+        a, c = pm.Normal("a", dims="k"), pm.Normal("c", dims=("k", "two"))
+        b, s = pm.Normal("b"), pm.HalfNormal("s")
+        m = a[g - 1] * x + z
+        slope = pm.math.switch(z > 0, b * a[g], c[g, x] / (1 + z**2))
+        pm.Normal("y", (b - c[g, x]) * z - a[g] * a[g] * x + slope / b + b * m, s, dims="unit")
+    return model
+
+
 def logistic():
     with pm.Model(coords={"unit": [0]}) as model:
         z = pm.Normal("z", dims="unit")
@@ -73,8 +87,8 @@ def counts():
     return model
 
 
-MODELS = {f.__name__: f for f in (linear, switched, group, logistic, counts)}
-CLOSED, FEWER = {"linear", "switched"}, {"group", "logistic", "counts"}
+MODELS = {f.__name__: f for f in (linear, switched, group, looked_up, logistic, counts)}
+CLOSED, FEWER = {"linear", "switched", "looked_up"}, {"group", "logistic", "counts"}
 
 
 def fitted(name, n=6_000):

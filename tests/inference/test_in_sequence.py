@@ -127,3 +127,32 @@ def test_what_is_not_of_the_form_stays_as_it_was(kind):
         columns["u"] = [0.0, 1.0, 2.0]
     observed = read_data(model, columns, None)
     assert in_sequence(observed.structure, observed.conformed) is None
+
+
+def test_a_latent_that_is_large_is_drawn_when_it_is_asked_for(monkeypatch, tmp_path):
+    rng = np.random.default_rng(4)
+    z, u = rng.integers(0, 2, 400), rng.normal(size=400)
+    x = z + u + 0.3 * rng.normal(size=400)
+    columns = {"z": z, "x": x, "y": 1.5 * x - 2 * u + 0.3 * rng.normal(size=400)}
+    design = bc.designs.instrument(columns, treatment="x", outcome="y", instrument="z")
+    options = {"seed": 1, "draws": 200, "chains": 2, "progressbar": False}
+    whole = bc.fit(design, **options)
+    monkeypatch.setattr("bayescausal.inference.conditioning.posterior.HELD", 1_000)
+    fit = bc.fit(design, **options)
+    assert "common_cause" not in fit.posterior
+    assert any("drawn when it is asked for" in note for note in fit.notes)
+    np.testing.assert_array_equal(fit.posterior["b_y_x"], whole.posterior["b_y_x"])
+    drawn = fit.value("common_cause")
+    assert drawn.shape == (400, 400)
+    np.testing.assert_array_equal(fit.value("common_cause", slice(3, 7)), drawn[3:7])
+    held = whole.value("common_cause")
+    error = held.std(axis=0) * np.sqrt(2 / 400)
+    assert np.abs((drawn.mean(axis=0) - held.mean(axis=0)) / error).max() < 4.5
+    np.testing.assert_allclose(drawn.std(), held.std(), rtol=0.02)
+    ask = design.effects["ATE"]
+    np.testing.assert_allclose(
+        bc.estimate(fit, ask).draws, bc.estimate(whole, ask).draws, atol=1e-8
+    )
+    fit.save(tmp_path / "fit.nc")
+    back = bc.load_fit(tmp_path / "fit.nc", design)
+    np.testing.assert_array_equal(back.value("common_cause", slice(3, 7)), drawn[3:7])

@@ -143,7 +143,11 @@ def instrument(
     check_choice("missing", missing, ("refuse", "drop"))
     several = (instrument,) if isinstance(instrument, str) else tuple(instrument)
     given = (covariates,) if isinstance(covariates, str) else tuple(covariates)
-    columns = {"treatment": treatment, "outcome": outcome, "instrument": several}
+    columns: dict[str, str | Sequence[str] | None] = {
+        "treatment": treatment,
+        "outcome": outcome,
+        "instrument": several,
+    }
     columns |= {"covariates": given, "clusters": clusters, "counts": counts}
     frame = read_table(data, columns, missing=missing)
     if not several:

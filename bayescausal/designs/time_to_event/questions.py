@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["assumptions_of", "effects_of", "followed", "horizon"]
 
 
+#: Which two labels are compared for want of another word.
+_ORDER = (
+    "{} = {} is compared with {}, the first in the order of the labels; treated= and control= say "
+    "another."
+)
+
+
 def followed(records: Records) -> dict[Any, float]:
     """Return, of each arm that is compared, the last time that was seen; of a dose, of all."""
     ends = records.times if records.upper is None else np.maximum(records.times, records.upper)
@@ -52,7 +59,7 @@ def effects_of(records: Records, upto: float, times: tuple[float, ...]) -> dict[
     if records.unit is not None:
         worlds["given"] = {"entered_at": 0.0}  # one row for each unit: its first
     pair = (records.treatment, records.time)
-    found = {
+    found: dict[str, object] = {
         "RMST": ATE(*pair, functional=RestrictedMean(upto=upto), **worlds),
         "survival": ATE(*pair, functional=Survival(times), **worlds),
         "survival at upto": ATE(*pair, functional=Probability(above=upto), **worlds),
@@ -110,16 +117,9 @@ def assumptions_of(records: Records, family: str, upto: float) -> tuple[Assumpti
                 f"{through}; what {rx} itself moves later is not among them.",
             )
         )
-    if records.rivals:
-        found += assumptions_with_rivals(records)
+    found += assumptions_with_rivals(records) if records.rivals else []
     if records.by_order:
-        found.append(
-            Assumption(
-                "contrast",
-                f"{rx} = {records.treated} is compared with {records.control}, the first in "
-                "the order of the labels; treated= and control= say another.",
-            )
-        )
+        found.append(Assumption("contrast", _ORDER.format(rx, records.treated, records.control)))
     beyond = {level: last for level, last in followed(records).items() if last < upto}
     for level, last in beyond.items():
         found.append(

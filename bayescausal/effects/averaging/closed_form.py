@@ -105,6 +105,25 @@ class ClosedForm:
                 found[feature, index] = held[place].shape[1:] if index else ()
         return found
 
+    def packed(self, averages: dict[Key, np.ndarray]) -> np.ndarray:
+        """Return the averages of all features as one array, features and groups last."""
+        parts = [
+            averages[key] if shape else averages[key][..., None]
+            for key, shape in self.groups.items()
+        ]
+        lead = next((p.shape[:3] for p in parts), (len(self.question.arms), len(self.cells), 1))
+        return np.concatenate([np.zeros((*lead, 0)), *parts], axis=-1)
+
+    def unpacked(self, array: np.ndarray) -> dict[Key, np.ndarray]:
+        """Return what :meth:`packed` put together."""
+        out: dict[Key, np.ndarray] = {}
+        start = 0
+        for key, shape in self.groups.items():
+            stop = start + int(np.prod(shape))
+            out[key] = array[..., start:stop] if shape else array[..., start]
+            start = stop
+        return out
+
     def reduce(self, draws: slice) -> Reduction:
         """Return the average of each arm and cell, for some posterior draws."""
         total = range(self.question.fit.n_draws)
@@ -118,8 +137,8 @@ class ClosedForm:
                 for place, feature, index in terms:
                     average = 1.0 if feature < 0 and not index else sums[feature, index][a, c]
                     if index:
-                        of_groups = coefficients[place].reshape(len(rows), -1)
-                        out[a, c] += np.einsum("dg,dg->d", of_groups, average)
+                        each = coefficients[place].reshape(len(rows), -1)
+                        out[a, c] += np.einsum("dg,dg->d", each, average)
                     else:
                         out[a, c] += (1.0 if place < 0 else coefficients[place]) * average
         with np.errstate(invalid="ignore"):
@@ -211,13 +230,13 @@ class ClosedForm:
         known: dict[tuple[int, int], np.ndarray] = {}
         for c, cell in enumerate(self.cells):
             for a, arm in enumerate(self.question.arms):
-                own = (id(arm.condition), c)
-                if own not in known:
+                who = (id(arm.condition), c)
+                if who not in known:
                     weight = frame.weight(arm.condition & cell.condition)[:, 0]
-                    known[own] = np.broadcast_to(weight, (len(weight), *lengths)).reshape(
+                    known[who] = np.broadcast_to(weight, (len(weight), *lengths)).reshape(
                         len(weight), -1
                     )
-                weight = known[own]
+                weight = known[who]
                 den[a, c] += weight.sum(axis=1)
                 for key, flat in spread.items():
                     num[key][a, c] += weight @ flat

@@ -169,8 +169,8 @@ class Estimand:
     def names(self) -> tuple[str, ...]:
         """Every variable the question mentions, each once: all must exist in the model."""
         asked = (*self.treatments, self.outcome_name, *(getattr(self, "mediators", None) or ()))
-        beside = getattr(getattr(self, "functional", None), "others", ())
-        return tuple(dict.fromkeys((*asked, *beside, *self.condition.reads, *self.by)))
+        beside = (*self.functional.others, *self.condition.reads, *self.by)
+        return tuple(dict.fromkeys(asked + beside))
 
     @property
     def condition(self) -> Condition:

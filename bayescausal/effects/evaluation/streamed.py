@@ -25,7 +25,7 @@ from zlib import crc32
 import numpy as np
 
 from bayescausal.effects.averaging.blocks import Reduction
-from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
+from bayescausal.effects.averaging.closed_form import ClosedForm, Key, closed_form
 from bayescausal.effects.estimands.functionals import Total
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.population_units import called
@@ -276,12 +276,7 @@ class PassedForm(ClosedForm):
         shape = (*sums.den.shape[:2], len(rows))
         with np.errstate(invalid="ignore", divide="ignore"):
             averages = sums.num / sums.den[..., None]
-        found, start = {}, 0
-        for key, groups in self.groups.items():
-            stop = start + int(np.prod(groups))
-            found[key] = averages[..., start:stop] if groups else averages[..., start]
-            start = stop
-        return found, np.broadcast_to(sums.den, shape)
+        return self.unpacked(averages), np.broadcast_to(sums.den, shape)
 
 
 @dataclass
@@ -345,9 +340,7 @@ class Averaging:
             assert closed is not None
             averages, size = closed._averages(range(1))
             den = np.array(size[..., :1])
-            flat = [v if closed.groups[key] else v[..., None] for key, v in averages.items()]
-            empty = np.zeros((*den.shape, 0))
-            num = np.nan_to_num(np.concatenate([empty, *flat], axis=-1)) * den[..., None]
+            num = np.nan_to_num(closed.packed(averages)) * den[..., None]
             return Sums(rows, num, den, np.zeros(1))
         found = run.reduce(self.draws, self.replicates)
         weight = found.size

@@ -96,7 +96,8 @@ def verdict_on(
     if estimand.outcome_name in estimand.treatments:
         return None  # E[X | do(X = x)] = x, whatever the graph
     for name in estimand.functional.others:  # of the outcome and of what it is compared with
-        other = replace(estimand, outcome=name, functional=Mean())
+        changed: dict[str, Any] = {"outcome": name, "functional": Mean()}
+        other = replace(estimand, **changed)
         found = verdict_on(graph, observed, other, fit)
         if found is not None and not found:
             return found

@@ -31,7 +31,7 @@ from bayescausal.inference.marginalize.empty_outcomes import (
     unread,
     without_cells,
 )
-from bayescausal.inference.marginalize.in_sequence import InSequence, in_sequence
+from bayescausal.inference.marginalize.in_sequence import HELD, InSequence, in_sequence
 from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
 from bayescausal.inference.sampling.sample import INTEGRATED, Drawn, draw_unknowns
 from bayescausal.model.forests.stamp import forests_in
@@ -78,9 +78,10 @@ def draw_posterior(
     chains: int,
     seed: int,
     progressbar: bool | str = False,
+    postpone: bool = True,
     **sampler: Any,
 ) -> Drawn:
-    """Draw each block of a posterior by its own method."""
+    """Draw each block of a posterior by its own method; `postpone` a latent that is large."""
     sizes = {"draws": draws, "chains": chains, "seed": seed}
     if forests_in(structure):
         options = {**sizes, "method": method, "progressbar": progressbar, **sampler}
@@ -89,8 +90,9 @@ def draw_posterior(
         shared = in_sequence(structure, conformed)
         if shared is not None:
             options = {"method": method, "progressbar": progressbar, **sizes, **sampler}
+            options["postpone"] = False
             inner = draw_posterior(shared.structure, shared.conformed(conformed), **options)
-            return with_shared(shared, inner, conformed, seed)
+            return with_shared(shared, inner, conformed, seed, postpone=postpone)
     closed = _closed_forms(structure, conformed, method=method, **sizes)
     if method == "exact" and closed.plan.rest:
         raise no_exact(*closed.plan.rest[0])
@@ -245,9 +247,16 @@ def _backfitted(
     return closed._replace(plan=plan, arrays=arrays, methods=methods), seen
 
 
-def with_shared(shared: InSequence, drawn: Drawn, conformed: Conformed, seed: int) -> Drawn:
+def with_shared(
+    shared: InSequence, drawn: Drawn, conformed: Conformed, seed: int, *, postpone: bool = False
+) -> Drawn:
     """Return draws with a latent that was integrated out of a sequence of equations."""
     posterior = drawn.groups["posterior"]
+    units = int(np.prod(shared.shape(conformed.columns)))
+    if postpone and posterior.sizes["chain"] * posterior.sizes["draw"] * units > HELD:
+        groups = {**drawn.groups, "posterior": posterior.assign_attrs(postponed=shared.name)}
+        note = f"Integrated out exactly, drawn when it is asked for, being large: {shared.name}."
+        return Drawn(groups, {**drawn.methods, shared.name: INTEGRATED}, (*drawn.notes, note))
     array = shared.recover(posterior, conformed.columns, seed)
     groups = with_arrays(
         shared.given, conformed.coords, drawn.groups, {shared.name: array}, conformed.columns

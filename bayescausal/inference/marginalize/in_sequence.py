@@ -42,17 +42,14 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pymc.model.fgraph import ModelDeterministic
-from pytensor.compile.ops import ViewOp
 from pytensor.graph.replace import clone_replace, vectorize_graph
-from pytensor.raise_op import CheckAndRaise
-from pytensor.scalar.basic import Add, Cast, Identity, Mul, Neg, Sub, TrueDiv
-from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.basic import NormalRV
-from pytensor.tensor.shape import SpecifyShape
 
-from bayescausal.inference.closed_forms.affine import factored, stripped
+from bayescausal.inference.closed_forms.affine import stripped
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.plan import make_plan
+from bayescausal.inference.data.conform import Conformed
+from bayescausal.inference.marginalize.latent_terms import NotLinearError, Reader, times
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, open_model
@@ -64,13 +61,13 @@ if TYPE_CHECKING:
     from pytensor.compile.function.types import Function
     from pytensor.graph.basic import Variable
 
-    from bayescausal.inference.data.conform import Conformed
+    from bayescausal.inference.record import Fit
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["InSequence", "in_sequence"]
+__all__ = ["HELD", "InSequence", "in_sequence", "postponed", "postponed_draws"]
 
-#: Numbers that are held at a time while a latent is drawn back.
-NUMBERS = 4_000_000
+#: Numbers that are held at a time while a latent is drawn back, and draws of it that a fit keeps.
+NUMBERS, HELD = 4_000_000, 100_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +103,29 @@ class InSequence:
         latent = tuple(n for n in conformed.latent if n != self.name)
         return replace(conformed, latent=latent)
 
+    def shape(self, columns: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+        """Return the shape of the latent: that of its effects."""
+        return np.shape(columns[next(n for n in self.given.graph.successors(self.name))])
+
+    def rows(
+        self, posterior: xr.Dataset, columns: Mapping[str, np.ndarray], seed: int, which: slice
+    ) -> np.ndarray:
+        """Draw the latent of some draws, counted chain after chain: each has noise of its own."""
+        numbers = range(posterior.sizes["chain"] * posterior.sizes["draw"])[which]
+        names, call = self._call(tuple(str(n) for n in posterior.data_vars))
+        values = []
+        for name in names:
+            found = columns.get(name)
+            if name in posterior:
+                array = posterior[name].transpose("chain", "draw", ...).values
+                found = array.reshape(-1, *array.shape[2:])[which]
+            values.append(found)
+        mean, spread = call(*values)
+        shape = self.shape(columns)
+        noise = np.stack([np.random.default_rng([seed, 3, k]).standard_normal(shape)
+                          for k in numbers])  # fmt: skip
+        return _aligned(mean, shape) + _aligned(spread, shape) * noise
+
     def recover(
         self, posterior: xr.Dataset, columns: Mapping[str, np.ndarray], seed: int
     ) -> np.ndarray:
@@ -118,7 +138,7 @@ class InSequence:
                 flat[name] = array.reshape(-1, *array.shape[2:])
         chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
         total = chains * draws
-        shape = np.shape(columns[next(n for n in self.given.graph.successors(self.name))])
+        shape = self.shape(columns)
         rng = np.random.default_rng([seed, 3])
         out = np.empty((total, *shape))
         step = max(1, NUMBERS // int(np.prod(shape)))
@@ -187,7 +207,7 @@ def in_sequence(structure: Structure, conformed: Conformed) -> InSequence | None
             continue
         try:
             found = _without(structure, name, effects, conformed.columns)
-        except _NotLinearError:
+        except NotLinearError:
             continue
         plan = make_plan(found.structure, columns, set(conformed.missing))
         if set(effects) <= {n for s in plan.samplers for n in s.observed}:
@@ -195,11 +215,29 @@ def in_sequence(structure: Structure, conformed: Conformed) -> InSequence | None
     return None
 
 
+def postponed(draws: xr.DataTree) -> tuple[str, ...]:
+    """Return the latents whose draws a fit makes when they are asked for."""
+    name = draws["posterior"].attrs.get("postponed")
+    return () if name is None else (str(name),)
+
+
+def postponed_draws(fit: Fit, name: str, which: slice) -> np.ndarray:
+    """Return some draws of a latent that a fit does not keep: the same whenever they are asked."""
+    kept = fit.__dict__.setdefault("_postponed", {})
+    if "sequence" not in kept:
+        parts = {n: getattr(fit, n) for n in ("columns", "missing", "coords", "labels")}
+        sizes = dict(fit.sizes or {})
+        conformed = Conformed(**parts, sizes=sizes, latent=(name,), notes=())
+        kept["sequence"] = in_sequence(fit.structure, conformed)
+    key = (which.start, which.stop, which.step)
+    if kept.get("key") != key:  # every world asks for the same block
+        found = kept["sequence"]
+        kept["block"], kept["key"] = found.rows(fit.posterior, fit.columns, fit.seed, which), key
+    block: np.ndarray = kept["block"]
+    return block
+
+
 # ------------------------------------------------------------------------------- private
-
-
-class _NotLinearError(Exception):
-    """An equation is not affine in the latent, cell by cell."""
 
 
 def _effects(structure: Structure, name: str, columns: set[str]) -> tuple[str, ...]:
@@ -223,14 +261,14 @@ def _without(
     model = structure.model
     leaves = {*model.basic_RVs, *model.data_vars}
     held = {n: np.asarray(columns[n]) for n in structure.data if n in columns}
-    reader = _Reader(model[name], leaves, {model[n]: v for n, v in held.items()})
+    reader = Reader(model[name], leaves, {model[n]: v for n, v in held.items()})
     pairs = [(model[n], model[n]) for n in effects]
     _, mean, variance = _sequence(reader, model[name], pairs)
     fgraph, memo, initvals = open_model(model)
     hole = memo[model[name]]
     marked = [memo[model[n]] for n in effects]
     given = {memo[model[n]]: v for n, v in held.items()}
-    reader = _Reader(hole, {memo[v] for v in leaves}, given)
+    reader = Reader(hole, {memo[v] for v in leaves}, given)
     parameters, _, _ = _sequence(
         reader, hole.owner.inputs[0], [(v, v.owner.inputs[0]) for v in marked]
     )
@@ -260,7 +298,7 @@ def _without(
 
 
 def _sequence(
-    reader: _Reader, latent: Variable, effects: Sequence[tuple[Variable, Variable]]
+    reader: Reader, latent: Variable, effects: Sequence[tuple[Variable, Variable]]
 ) -> tuple[list[tuple[Variable, Variable]], Variable, Variable]:
     """Return mean and spread of each effect given those before it, and what is left of the latent.
 
@@ -273,92 +311,20 @@ def _sequence(
     for value, rv in effects:
         mu, sigma = rv.owner.op.dist_params(rv.owner)
         if reader.reads(sigma):
-            raise _NotLinearError
+            raise NotLinearError
         rest, slope = reader.parts(mu)
         if slope is None:
-            raise _NotLinearError
+            raise NotLinearError
         sigma, slope, factor = reader.apart(stripped(sigma), slope)
-        parts = [_times(factor, slope * centre)]
-        parts += [(slope * g) * _times(factor, _times(f, r)) for g, f, r in known]
-        expected = _sum([rest, *parts])
+        parts = [times(factor, slope * centre)]
+        parts += [(slope * g) * times(factor, times(f, r)) for g, f, r in known]
+        expected = sum(parts, pt.constant(0.0) if rest is None else rest)
         total = sigma**2 + slope**2 * variance
-        parameters.append((expected, _times(factor, pt.sqrt(total))))
+        parameters.append((expected, times(factor, pt.sqrt(total))))
         inverse = None if factor is None else 1.0 / factor
         known.append((variance * slope / total, inverse, value - expected))
         variance = variance * sigma**2 / total
-    mean = _sum([centre, *(g * _times(f, r) for g, f, r in known)])
-    return parameters, mean, variance
-
-
-class _Reader:
-    """Takes equations apart that read a latent themselves, and not through another variable."""
-
-    def __init__(
-        self, hole: Variable, leaves: set[Variable], given: Mapping[Variable, np.ndarray]
-    ) -> None:
-        self.hole, self.leaves, self.given = hole, leaves, given
-        self.known: dict[Variable, bool] = {}
-
-    def reads(self, var: Variable) -> bool:
-        if var not in self.known:
-            self.known[var] = self.hole in named_parents([var], self.leaves)
-        return self.known[var]
-
-    def apart(self, sigma: Variable, slope: Variable) -> tuple[Variable, Variable, Variable | None]:
-        """Return noise and path as numbers, and the known factor of the rows that both have."""
-        unknown = self.leaves - set(self.given)
-        both = [factored(v, unknown, set(self.given)) for v in (sigma, slope)]
-        if any(found is None or found[1] is None for found in both):
-            return sigma, slope, None
-        (a, k), (b, other) = both  # type: ignore[misc]
-        held = {v: pt.constant(array) for v, array in self.given.items()}
-        one, two = pytensor.function([], clone_replace([k, other], held), mode=PY_MODE)()
-        return (a, b, k) if np.allclose(one, two, rtol=1e-12) else (sigma, slope, None)
-
-    def parts(self, var: Variable) -> tuple[Variable | None, Variable | None]:
-        """Return an expression as rest + slope * hole: (None, slope) without a rest."""
-        if var is self.hole:
-            return None, pt.constant(1.0)
-        if not self.reads(var):
-            return var, None
-        node = var.owner
-        kind = type(node.op.scalar_op) if isinstance(node.op, Elemwise) else None
-        moving = [i for i, v in enumerate(node.inputs) if self.reads(v)]
-        if kind in (Add, Sub, Neg):
-            parts = [self.parts(v) for v in node.inputs]
-            signs = [
-                -1.0 if kind is Neg or (kind is Sub and i == 1) else 1.0 for i in range(len(parts))
-            ]
-            return _sum([p[0] for p in parts], signs), _sum([p[1] for p in parts], signs)
-        if (kind is Mul and len(moving) == 1) or (kind is TrueDiv and moving == [0]):
-            rest, slope = self.parts(node.inputs[moving[0]])
-            others = [stripped(v) for i, v in enumerate(node.inputs) if i != moving[0]]
-
-            def scaled(part: Variable | None) -> Variable | None:
-                for other in others if part is not None else ():
-                    part = part / other if kind is TrueDiv else part * other
-                return part
-
-            return scaled(rest), scaled(slope)
-        through = isinstance(node.op, SpecifyShape | CheckAndRaise | ViewOp)
-        floats = kind is Cast and str(var.type.dtype).startswith("float")
-        if (through or floats or kind is Identity) and moving == [0]:
-            return self.parts(node.inputs[0])
-        raise _NotLinearError
-
-
-def _times(factor: Variable | None, value: Variable) -> Variable:
-    """Return a product with a known factor of each row, if there is one."""
-    return value if factor is None else factor * value
-
-
-def _sum(parts: Sequence[Variable | None], signs: Sequence[float] | None = None) -> Any:
-    total: Any = None
-    for part, sign in zip(parts, signs or [1.0] * len(parts), strict=True):
-        if part is not None:
-            one = part if sign > 0 else -part
-            total = one if total is None else total + one
-    return total
+    return parameters, sum((g * times(f, r) for g, f, r in known), centre), variance
 
 
 def _aligned(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

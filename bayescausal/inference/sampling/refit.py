@@ -344,14 +344,12 @@ class Refitter:
             return Recipe()
         gone = [n for s in plan.samplers for n in s.names]
         held = [n for s in plan.samplers for n in s.observed]
-
         left = Remainder(gone=gone, held=(*held, *plan.idle), found=short)
         conditioned, integral, _ = open_remainder(
             structure, conformed, left, integrated=self.method != "nuts"
         )
         out = () if integral is None else integral.names
-        split = [n for n in conformed.missing if n not in out]
-        if split:
+        if split := [n for n in conformed.missing if n not in out]:
             raise PlainError(f"{', '.join(split)}: cells are empty")
         model = lean(structure, conditioned.model if integral is None else integral.model)
         free = [rv.name for rv in model.free_RVs]

@@ -37,8 +37,9 @@ from bayescausal.inference.datatree import as_datatree
 from bayescausal.inference.marginalize.in_sequence import postponed, postponed_draws
 from bayescausal.inference.sampling.diagnose import Diagnostics, diagnose, summarise
 from bayescausal.inference.saving import save_fit
+from bayescausal.inference.shown import how_drawn, units_of_fit
 from bayescausal.model.forests.prior import is_forest
-from bayescausal.model.forests.stamp import beside, check_stamps, forests_in
+from bayescausal.model.forests.stamp import check_drawn, forests_in
 from bayescausal.model.names import Joined, names_of, owner_of
 from bayescausal.model.structure.rebuild import data_values
 from bayescausal.types import FitMismatchError, unknown_variable
@@ -240,7 +241,7 @@ class Fit:
         drawn = self._drawn(name)
         if drawn is not None:
             if is_forest(self.structure.model.named_vars.get(name)):
-                check_stamps(self.structure, name, self._beside(name, chain_draw))
+                check_drawn(self.structure, name, self._drawn, chain_draw)
             return drawn.reshape(-1, *drawn.shape[2:])[chain_draw]
         if name in postponed(self.draws):
             return postponed_draws(self, name, chain_draw)
@@ -248,14 +249,6 @@ class Fit:
         if name in own:
             return own[name]
         raise unknown_variable(name, (*self.structure.nodes, *self.structure.parameters))
-
-    def _beside(self, forest: str, chain_draw: slice = slice(None)) -> dict[str, np.ndarray]:
-        """Return the draws of a forest and of what its equations read beside it."""
-        names = (forest, *beside(self.structure, forest))
-        held = {n: self._drawn(n) for n in names}
-        return {
-            n: v.reshape(-1, *v.shape[2:])[chain_draw] for n, v in held.items() if v is not None
-        }
 
     def _drawn(self, name: str) -> np.ndarray | None:
         """Return the draws of a variable, past the records of xarray; None if it has none."""
@@ -326,9 +319,10 @@ class Fit:
     def __repr__(self) -> str:
         sizes = self.draws["posterior"].sizes
         names = ", ".join(str(v) for v in self.draws["posterior"].data_vars)
+        how = how_drawn(self)
         return (
-            f"Fit({self.kind}; {_units(self)}; "
-            f"{sizes['chain']} chains x {sizes['draw']} draws of {names}{_how(self)})"
+            f"Fit({self.kind}; {units_of_fit(self)}; "
+            f"{sizes['chain']} chains x {sizes['draw']} draws of {names}{how})"
         )
 
     def _repr_html_(self) -> str:
@@ -384,7 +378,7 @@ def build_fit(
     }
     fit.__dict__.update(values)
     for name in fit.forests:
-        check_stamps(structure, name, fit._beside(name))
+        check_drawn(structure, name, fit._drawn)
     return fit
 
 
@@ -404,16 +398,3 @@ def _ordered(posterior: xr.Dataset, structure: Structure) -> xr.Dataset:
         return posterior
     held = {d: posterior.coords[d] for d in ("chain", "draw") if d in posterior.coords}
     return posterior[order].assign_coords(held)
-
-
-def _how(fit: Fit) -> str:
-    """Return the methods of a posterior in words; those of a trace that was given are not known."""
-    known = dict.fromkeys(m.partition(" (")[0] for m in fit.methods.values() if m != "given")
-    return f"; {', '.join(known)}" if known and fit.kind == "posterior" else ""
-
-
-def _units(fit: Fit) -> str:
-    """Return the number of units in words."""
-    if fit.sizes is None:
-        return "no units"
-    return " x ".join(f"{fit.sizes[d]} {d}s" for d in fit.structure.unit_dims if d in fit.sizes)

@@ -278,3 +278,32 @@ def test_several_forests_several_chains_side_by_side(cores):
     for name in fit.forests:
         np.testing.assert_array_equal(fit.posterior[name], same.posterior[name])
     assert abs(float(bc.estimate(fit, bc.ATE("t", "n"), seed=1))) < 1.5
+
+
+# ----------------------------------------------------------------------------- studies
+
+
+@stochtree
+@pytest.mark.slow
+def test_a_plain_forest_lets_confounding_in_and_the_propensity_mends_it():
+    """Treatment follows a step along the diagonal, which trees describe dearly.
+
+    Hahn, Murray and Carvalho (2020), section 4: effect 0.25, two covariates, 250 units.
+    """
+    off = {}
+    for rhs in ("bart(a, b, t)", "bcf(t, by=(a, b))"):
+        errors = []
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            a, b = rng.uniform(size=(2, 250))
+            mean = np.where(a < b, 1.0, -1.0)
+            t = rng.binomial(1, stats.norm.cdf(mean))
+            y = mean + 0.25 * t + 0.7 * rng.normal(size=250)
+            data = pd.DataFrame({"a": a, "b": b, "t": t, "y": y})
+            model = bc.model_from_formulas([f"y ~ {rhs}"], data=data)
+            options = {"draws": 300, "chains": 1, "tune": 200, "progressbar": False}
+            fit = bc.fit(model, data, seed=seed, **options)
+            errors.append(float(bc.estimate(fit, bc.ATE("t", "y"), seed=1)) - 0.25)
+        off[rhs] = np.mean(errors)
+    assert off["bart(a, b, t)"] > 0.3
+    assert abs(off["bcf(t, by=(a, b))"]) < 0.6 * off["bart(a, b, t)"]

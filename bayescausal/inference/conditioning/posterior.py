@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zlib import crc32
 
 import numpy as np
 import xarray as xr
@@ -21,10 +20,9 @@ from bayescausal.inference.closed_forms.compress import Compression, lean
 from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
-from bayescausal.inference.forests.backfitting import METHOD as BACKFITTING
-from bayescausal.inference.forests.backfitting import backfit, has_engine
+from bayescausal.inference.forests.backfitting import has_engine
 from bayescausal.inference.forests.drawn import draw_forests, with_stamps
-from bayescausal.inference.forests.gaussian import gaussian_forests
+from bayescausal.inference.forests.normal_blocks import draw_normal
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,
     find_gaps,
@@ -194,7 +192,13 @@ def _with_forests(
     seen: dict[str, np.ndarray] = {}
     if method == "auto" and "pgbart" not in sampler and has_engine():
         given = {k: sampler.get(k) for k in ("tune", "cores")}
-        closed, seen = _backfitted(structure, closed, **given, **sizes)
+        normal = draw_normal(
+            structure, closed.conformed, closed.plan.rest, closed.rows, **given, **sizes
+        )
+        seen = normal.seen
+        plan = Plan(closed.plan.samplers, normal.rest, (*closed.plan.idle, *normal.outcomes))
+        arrays, methods = {**closed.arrays, **normal.arrays}, {**closed.methods, **normal.methods}
+        closed = closed._replace(plan=plan, arrays=arrays, methods=methods)
     plan, arrays, methods, _, conformed, rows = closed
     if set(forests_in(structure)) <= set(arrays):
         options = {"method": method, "progressbar": progressbar, **sampler}
@@ -210,41 +214,6 @@ def _with_forests(
         methods = {**methods, **drawn.methods, **gap_methods(rows, held)}
         drawn = Drawn(groups, methods, drawn.notes)
     return with_stamps(structure, drawn, seen)
-
-
-def _backfitted(
-    structure: Structure,
-    closed: ClosedForms,
-    *,
-    draws: int,
-    chains: int,
-    seed: int,
-    tune: int | None,
-    cores: int | None,
-) -> tuple[ClosedForms, dict[str, np.ndarray]]:
-    """Draw the forests of Normal equations; return what was drawn, and their values at some rows.
-
-    Blocks with forests of another form stay in the rest.
-    """
-    arrays, methods = dict(closed.arrays), dict(closed.methods)
-    rest, idle, seen = [], list(closed.plan.idle), {}
-    forests = set(forests_in(structure))
-    for block, reason in closed.plan.rest:
-        mine = forests & set(block.unknowns)
-        form = gaussian_forests(structure, closed.conformed, block) if mine else reason
-        if isinstance(form, str) or form.outcome in closed.rows:
-            rest.append((block, form if isinstance(form, str) else reason))
-            continue
-        own = crc32(form.outcome.encode())
-        found, at = backfit(
-            form, draws=draws, chains=chains, seed=[seed, own], tune=tune, cores=cores
-        )
-        arrays |= found
-        seen |= at
-        methods[Joined(found)] = BACKFITTING
-        idle.append(form.outcome)
-    plan = Plan(closed.plan.samplers, tuple(rest), tuple(idle))
-    return closed._replace(plan=plan, arrays=arrays, methods=methods), seen
 
 
 def with_shared(

@@ -74,6 +74,7 @@ from bayescausal.inference.sampling.refit_recipe import (
     why_plain,
 )
 from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn
+from bayescausal.model.forests.translate import with_forests
 from bayescausal.model.given import model_of
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.read import structure_of
@@ -166,7 +167,8 @@ class Refitter:
     ) -> None:
         options = check_options(method, draws, chains, options, sampler)
         columns = (columns,) if isinstance(columns, str) else columns
-        self.model, self.columns = model_of(model), tuple(dict.fromkeys(map(str, columns)))
+        self.model = with_forests(model_of(model))
+        self.columns = tuple(dict.fromkeys(map(str, columns)))
         self.method, self.draws, self.chains = method, draws, chains
         self.unit_dims, self.sampler = unit_dims, options
         data = [v.name for v in self.model.data_vars]
@@ -342,14 +344,12 @@ class Refitter:
             return Recipe()
         gone = [n for s in plan.samplers for n in s.names]
         held = [n for s in plan.samplers for n in s.observed]
-
         left = Remainder(gone=gone, held=(*held, *plan.idle), found=short)
         conditioned, integral, _ = open_remainder(
             structure, conformed, left, integrated=self.method != "nuts"
         )
         out = () if integral is None else integral.names
-        split = [n for n in conformed.missing if n not in out]
-        if split:
+        if split := [n for n in conformed.missing if n not in out]:
             raise PlainError(f"{', '.join(split)}: cells are empty")
         model = lean(structure, conditioned.model if integral is None else integral.model)
         free = [rv.name for rv in model.free_RVs]

@@ -19,6 +19,7 @@ from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.in_sequence import in_sequence
 from bayescausal.inference.marginalize.integrate import normal_vectors
 from bayescausal.inference.sampling.sample import at_once
+from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.interventions.support import is_discrete
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def why_plain(
 ) -> str:
     """Return why every fit takes the plain path; empty where none has to."""
     model = structure.model
+    if forests_in(structure):
+        return "trees are drawn by a sampler of their own"
     if method not in ("auto", "exact", "compressed", "nuts"):
         return f"method={method!r}"
     odd = [k for k in sampler if k not in OPTIONS]

@@ -21,12 +21,12 @@ from bayescausal.model.forests.prior import is_forest
 from bayescausal.types import FitMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bayescausal.annotations import Array
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["beside", "check_stamps", "forests_in", "stamped"]
+__all__ = ["beside", "check_drawn", "check_stamps", "forests_in", "stamped"]
 
 
 def forests_in(structure: Structure) -> tuple[str, ...]:
@@ -101,6 +101,27 @@ def check_stamps(structure: Structure, name: str, draws: Mapping[str, Array]) ->
             expected="the forest of each draw with what was drawn beside it.",
             remedy="Take, thin and reorder whole draws, all variables of fit.posterior alike.",
         )
+
+
+def check_drawn(
+    structure: Structure,
+    name: str,
+    drawn: Callable[[str], Array | None],
+    chain_draw: slice = slice(None),
+) -> None:
+    """Refuse forests of a fit that stand beside the scales or coefficients of another draw.
+
+    Parameters
+    ----------
+    drawn : callable
+        From the name of a variable to its draws, (chain, draw, ...), or None.
+    chain_draw : slice
+        Of the draws in a row, chain after chain.
+    """
+    held = {n: drawn(n) for n in (name, *beside(structure, name))}
+    flat = {n: v.reshape(-1, *v.shape[2:])[chain_draw] for n, v in held.items() if v is not None}
+    if name in flat:
+        check_stamps(structure, name, flat)
 
 
 def _others(structure: Structure, name: str, draws: Mapping[str, Array]) -> dict[str, Array]:

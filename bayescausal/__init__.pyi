@@ -146,8 +146,8 @@ from .model.design import Assumption as Assumption
 from . import datasets as datasets
 from .datasets.exercises import exercise as exercise
 from .datasets.exercise import Exercise as Exercise
-from .datasets.taught import make_exercise as make_exercise
-from .datasets.taught import load_exercise as load_exercise
+from .datasets.teaching.taught import make_exercise as make_exercise
+from .datasets.teaching.loaded import load_exercise as load_exercise
 
 # simulate, then recover
 from .checks.studies.recover import recover as recover

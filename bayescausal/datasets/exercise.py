@@ -11,159 +11,37 @@ mistakes lead to:
 A posterior that is right lies within 3 sds of the truth in all but about 0.3% of data sets. Where
 a number was itself simulated, its standard error is added to the sd of the answer.
 
-The numbers are held by a *key*: :class:`Known`, or one that was read from a file and finds a number
-only where it is handed in (:mod:`bayescausal.datasets.sealed`).
+The numbers are held by a *key* (:mod:`bayescausal.datasets.teaching.key`).
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayescausal.datasets.marking import hand_in, mark_folder, seed_of, write_tables
-from bayescausal.datasets.sealed import cells, written
+from bayescausal.datasets.teaching.key import FITS, Solution, WrongAnswer
+from bayescausal.datasets.teaching.marking import hand_in, mark_folder, seed_of, write_tables
+from bayescausal.datasets.teaching.sealed import written
 from bayescausal.draws.check import Check
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.words.as_code import as_code
-from bayescausal.types import BayesCausalError, DataError, EstimandError
+from bayescausal.types import DataError, EstimandError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
 
     import networkx as nx
-    import pymc as pm
 
+    from bayescausal.datasets.teaching.key import Key, World
     from bayescausal.effects.estimands.estimand import Estimand
 
-__all__ = ["Exercise", "Key", "Known", "Mistake", "Solution", "World", "WrongAnswer", "made"]
-
-#: Posterior sds within which a number fits an answer.
-FITS = 3.0
-
-
-class WrongAnswer(BayesCausalError, AssertionError):
-    """An answer that is not right, from ``check(answer, strict=True)``."""
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A wrong analysis, the number it leads to, why it is wrong, and the number's own error."""
-
-    name: str
-    value: float
-    why: str
-    error: float = 0.0
-
-    def distance(self, mean: float, sd: float) -> float:
-        """Return how many sds an answer is away from the number."""
-        return abs(mean - self.value) / math.hypot(sd, self.error)
-
-
-class World(Protocol):
-    """Where data come from."""
-
-    def simulate(self, units: int, seed: int) -> pd.DataFrame:
-        """Return a table of units, all variables in it."""
-
-    def model(self, variables: Sequence[str]) -> pm.Model:
-        """Return a model that finds the truth."""
-
-    def recipe(self) -> dict[str, Any]:
-        """Return what a file must hold to make the data again."""
-
-
-class Key(Protocol):
-    """What an answer is compared with."""
-
-    @property
-    def resolution(self) -> float:
-        """How far apart the numbers are that an answer has to tell apart."""
-
-    @property
-    def can_tell(self) -> bool:
-        """Whether there are mistakes to compare with."""
-
-    def near(self, mean: float, sd: float) -> tuple[bool, list[Mistake]] | None:
-        """Say whether the truth fits, and which mistakes do; None if the answer is too wide."""
-
-    def solution(self) -> tuple[float, tuple[Mistake, ...], str]:
-        """Return the truth, the mistakes, and how it is done right."""
-
-    def recipe(self) -> dict[str, Any]:
-        """Return what a file must hold, the truth first among the numbers."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """The numbers themselves; `spread` is the outcome's scale, for exercises without mistakes."""
-
-    truth: Mistake
-    mistakes: tuple[Mistake, ...]
-    how: str
-    spread: float = 1.0
-
-    @property
-    def resolution(self) -> float:
-        """A power of two at or below the smallest distance to a mistake, which it does not tell."""
-        gaps = [abs(m.value - self.truth.value) for m in self.mistakes]
-        gap = min(gaps, default=abs(self.truth.value) or self.spread)
-        return 2.0 ** math.floor(math.log2(gap))
-
-    @property
-    def can_tell(self) -> bool:
-        """Whether there are mistakes."""
-        return bool(self.mistakes)
-
-    def near(self, mean: float, sd: float) -> tuple[bool, list[Mistake]] | None:
-        """Compare an answer with all numbers."""
-        slack = max(m.error for m in (self.truth, *self.mistakes))
-        if cells(mean, FITS * math.hypot(sd, slack), self.resolution) is None:
-            return None
-        near = [m for m in self.mistakes if m.distance(mean, sd) <= FITS]
-        near.sort(key=lambda m: m.distance(mean, sd))
-        return self.truth.distance(mean, sd) <= FITS, near
-
-    def solution(self) -> tuple[float, tuple[Mistake, ...], str]:
-        """Return what is known."""
-        return self.truth.value, self.mistakes, self.how
-
-    def recipe(self) -> dict[str, Any]:
-        """Return all of it as plain values."""
-        numbers = [asdict(each) for each in (replace(self.truth, name=""), *self.mistakes)]
-        return {"numbers": numbers, "how": self.how, "spread": self.spread}
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Solution:
-    """What an exercise hides.
-
-    Attributes
-    ----------
-    truth : float
-        The right answer.
-    mistakes : DataFrame
-        The number that each known mistake leads to, and why it is wrong.
-    how : str
-        How the right answer is found.
-    model : pm.Model
-        A model that finds it.
-    """
-
-    truth: float
-    mistakes: pd.DataFrame
-    how: str
-    model: pm.Model
-
-    def __repr__(self) -> str:
-        wrong = "; ".join(f"{name}: {row['value']:.3g}" for name, row in self.mistakes.iterrows())
-        return f"Solution(truth {self.truth:.3g}. {self.how} Wrong: {wrong})"
+__all__ = ["Exercise", "made"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -232,10 +110,6 @@ class Exercise:
             A name or number that no other student has. Case and outer blanks do not matter.
         units : int, optional
             Rows. Default: as many as the exercise has.
-
-        Returns
-        -------
-        DataFrame
 
         Examples
         --------
@@ -477,16 +351,13 @@ class Exercise:
                 )
             return value, 0.2 * self._key.resolution / FITS, (value, value)
         if effect.dims:
-            raise EstimandError(
-                f"{effect.label} has several cells.", expected="an answer of one number."
-            )
+            said = f"{effect.label} has several cells."
+            raise EstimandError(said, expected="an answer of one number.")
         asked = effect.estimand
         pair = (self.question.treatments, self.question.outcome_name)
         if asked is not None and (asked.treatments, asked.outcome_name) != pair:
-            raise EstimandError(
-                f"The answer is to {asked.label()}.",
-                expected=f"one to {self.question.label()}.",
-            )
+            own = self.question.label()
+            raise EstimandError(f"The answer is to {asked.label()}.", expected=f"one to {own}.")
         sd = float(effect.sd())
         if not sd > 0:
             return self._read(float(effect))

@@ -138,7 +138,9 @@ class LinearWorld:
             )
             for name, on in ((name, list(parents)) for name, parents in equations.items())
         }
-        others = {name: {} for name in self.names if name not in slopes}
+        others: dict[str, dict[str, float]] = {
+            name: {} for name in self.names if name not in slopes
+        }
         return LinearWorld(others | slopes, {}).effect(treatment, outcome)
 
     def simulate(self, units: int, seed: int) -> pd.DataFrame:

@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING, overload
 
 import pandas as pd
 
-from bayescausal.datasets.exercise import Exercise, Known, Mistake, made
+from bayescausal.datasets.exercise import Exercise, made
 from bayescausal.datasets.exercise_worlds import TableWorld
 from bayescausal.datasets.linear_exercise import exercise_graph, linear_exercise
+from bayescausal.datasets.teaching.key import Known, Mistake
 from bayescausal.effects.estimands import ATE
 from bayescausal.types import DataError, closest
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from bayescausal.datasets.exercise import Exercise, Known, Mistake, made
+from bayescausal.datasets.exercise import Exercise, made
 from bayescausal.datasets.exercise_worlds import LinearWorld
+from bayescausal.datasets.teaching.key import Known, Mistake
 from bayescausal.effects.estimands import ATE, CDE
 from bayescausal.graph.text.display import CausalGraph
 

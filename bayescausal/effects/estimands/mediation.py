@@ -9,14 +9,12 @@ Nested worlds give a variable the value it has in another world. With `M` the me
    NIE &= E[Y_{0, M_1} - Y_0], \qquad NIE_r = E[Y_{1, M_0} - Y_1], \\
    TE &= NDE - NIE_r .
 
-A *path-specific* effect carries the treated level along chosen directed paths and the control
-level along all others. Every variable on a chosen path is computed in a world of its own, in
-which each parent has its value from the chosen side or from the control world. It is undefined
-where a *recanting witness* would need both values of one variable at once: a variable reached by
-a chosen path from which some continuation is chosen and some is not [1]_.
-
-No experiment makes a nested world, so these rest on assumptions across worlds: no confounder of
-mediator and outcome that the treatment changes [2]_.
+A *path-specific* effect carries the treated level along chosen directed paths and the control level
+along all others. On a chosen path each parent has its value from the chosen side or from the control
+world. It is undefined where a *recanting witness* would need both values of one variable at once: a
+variable reached by a chosen path from which some continuation is chosen and some is not [1]_. No
+experiment makes a nested world: these rest on no confounder of mediator and outcome that the
+treatment changes [2]_.
 
 References
 ----------
@@ -150,10 +148,9 @@ class NDE(Estimand):
     def doing(self) -> str:
         """Return ``raising X, while M keeps the value it would have had under X = 0,``."""
         names = listed(list(self.mediators)) if self.mediators else "the mediators"
-        one = len(self.mediators or ()) == 1
-        keeps = "keeps the value it" if one else "keep the values they"
-        state = _state(self, "control").replace(" held at ", " = ")
-        return f"{super().doing()}, while {names} {keeps} would have had under {state},"
+        keep = "keeps the value it" if len(self.mediators or ()) == 1 else "keep the values they"
+        under = _state(self, "control").replace(" held at ", " = ")
+        return f"{super().doing()}, while {names} {keep} would have had under {under},"
 
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(1, M(0)) - Y(0)]``."""

@@ -116,8 +116,7 @@ def draw_unknowns(
     if steps:
         message = (
             f"{', '.join(steps)}: discrete and unknown, with too many states to sum out (or units "
-            "depend on each other through it). Sampled by a compound step, which mixes slowly: "
-            "look at r_hat."
+            "depend on each other through it). Sampled by a slow compound step: look at r_hat."
         )
         warnings.warn(message, FitWarning, stacklevel=3)
         notes.append(message)

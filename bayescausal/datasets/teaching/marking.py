@@ -43,7 +43,7 @@ def seed_of(student: str, origin: int) -> int:
 
     Examples
     --------
-    >>> from bayescausal.datasets.marking import seed_of
+    >>> from bayescausal.datasets.teaching.marking import seed_of
     >>> seed_of("Ada Lovelace", 0) == seed_of(" ada  lovelace", 0)
     True
     """
@@ -175,7 +175,7 @@ def _answers(path: Path, exercise: str, question: str) -> Iterator[Answer]:
     yield _checked(str(said.get("student", path.stem)), said["answer"], said.get("sd"))
 
 
-def _checked(student: str, mean: Any, sd: Any) -> Answer:
+def _checked(student: str, mean: str | float, sd: float | None) -> Answer:
     """Return an answer whose numbers are numbers."""
     value = float(mean)
     spread = None if sd is None or (isinstance(sd, float) and math.isnan(sd)) else float(sd)

@@ -49,7 +49,7 @@ def cells(mean: float, reach: float, resolution: float) -> range | None:
 
     Examples
     --------
-    >>> from bayescausal.datasets.sealed import cells
+    >>> from bayescausal.datasets.teaching.sealed import cells
     >>> cells(1.0, 0.1, 1.0), cells(1.0, 1e6, 1.0)
     (range(14, 18), None)
     """

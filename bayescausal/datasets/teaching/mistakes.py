@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pymc as pm
 
-from bayescausal.datasets.exercise import Mistake
+from bayescausal.datasets.teaching.key import Mistake
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands import CDE
 from bayescausal.effects.estimands.estimand import Estimand
@@ -76,7 +76,7 @@ class Study(NamedTuple):
     families: Mapping[str, Any] | None
 
 
-def analyses(mistakes: Any) -> list[Analysis]:
+def analyses(mistakes: object) -> list[Analysis]:
     """Read the mistakes that a teacher names, in any of their forms."""
     if isinstance(mistakes, str):
         mistakes = [mistakes]
@@ -111,12 +111,12 @@ def mistake_of(asked: Analysis, study: Study) -> Mistake:
 # ------------------------------------------------------------------------------- private
 
 
-def _with_why(how: Any) -> tuple[Any, ...]:
+def _with_why(how: object) -> tuple[Any, ...]:
     """Return an analysis, and its reason if it stands beside it."""
     return how if isinstance(how, tuple) else (how,)
 
 
-def _named(each: Any) -> Analysis:
+def _named(each: object) -> Analysis:
     if isinstance(each, tuple):
         if not 2 <= len(each) <= 3 or not isinstance(each[0], str):
             raise DataError(
@@ -127,7 +127,7 @@ def _named(each: Any) -> Analysis:
     return Analysis(_name(each), each, "")
 
 
-def _name(how: Any) -> str:
+def _name(how: object) -> str:
     if isinstance(how, str):
         return how
     if isinstance(how, Estimand):
@@ -143,7 +143,7 @@ def _name(how: Any) -> str:
     return repr(how)
 
 
-def _formulas(how: Any) -> bool:
+def _formulas(how: object) -> bool:
     texts = [how] if isinstance(how, str) else how
     return isinstance(texts, list | tuple) and any("~" in str(text) for text in texts)
 
@@ -270,7 +270,7 @@ def _why(asked: Analysis, study: Study) -> str:
     return " ".join(text[:1].upper() + text[1:] for text in said) or named
 
 
-def _is_set(how: Any) -> bool:
+def _is_set(how: object) -> bool:
     return isinstance(how, list | set | frozenset | tuple)
 
 

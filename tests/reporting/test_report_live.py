@@ -61,7 +61,7 @@ def as_shown(effect, level):
 
 
 def test_every_stop_is_what_estimate_gives(fit, record):
-    assert record["groups"][0] == "all of the 120 units at hand"
+    assert record["groups"][0] == "the 120 units at hand"
     assert {"s f", "s m"} <= {*record["groups"]}
     stops = record["levels"]
     assert {"0", "1"} <= {*stops}
@@ -89,7 +89,7 @@ def test_every_stop_is_what_estimate_gives(fit, record):
 def test_groups_and_worlds_are_called_what_they_are(fit):
     effects = bc.estimate(fit, [bc.QTE("x", "y", q=0.5), bc.CATE("x", "y", given={"s": "m"})])
     median, some = (sliders.moved(fit, e, [0.0, 1.0], [], 3) for e in effects)
-    assert median.groups == ["all of the 120 units at hand"]
+    assert median.groups == ["the 120 units at hand"]
     assert some.groups == ["units with s=m"]
     world = bc.estimate(fit, bc.Expected("y", {"x": 1}, given={"s": "m"}))
     np.testing.assert_array_equal(some.expected[1, 0].values, world.draws.values)

@@ -92,7 +92,8 @@ def read_drawing(drawing: dict[str, Any]) -> Drawn:
                 marked[mark].append(name)
         nodes[name] |= {"latent": True} if node.get("latent") else {}
         nodes[name] |= {"selection": True} if node.get("selected") else {}
-    directed, bidirected = [], []
+    directed: list[tuple[str, str]] = []
+    bidirected: list[tuple[str, str]] = []
     for left, arrow, right in drawing.get("arrows", []):
         for end in (left, right):
             if end not in nodes:
@@ -137,8 +138,8 @@ def drawing_of(graph: GraphLike) -> dict[str, Any]:
 
 def _places(dag: nx.DiGraph[str]) -> dict[str, tuple[float, float]]:
     """Return where each node stands, in pixels from the upper left corner."""
-    given = {name: pos for name, pos in dag.nodes(data="pos") if pos}
-    if len(given) == len(dag) and len({tuple(p) for p in given.values()}) == len(dag):
+    given = {n: (float(pos[0]), float(pos[1])) for n, pos in dag.nodes.data("pos") if pos}  # type: ignore[index]
+    if len(given) == len(dag) and len({*given.values()}) == len(dag):
         return _fitted(given)
     step = max([120.0, *(len(name) * _LETTER + _GAP for name in dag)])
     layout = layered_layout(dag)

@@ -135,7 +135,7 @@ function parts(tools) {
   function claims(said) {
     if (!said.independences) return [];
     const { listed, count } = said.independences;
-    const shown = listed.length ? [list(listed.map((claim) => claim.text))] : [make("p", {}, "None: no data could refute this graph.")];
+    const shown = listed.length ? [list(listed.map((claim) => claim.text))] : [make("p", {}, "None among what is measured.")];
     const more = count > listed.length ? [make("p", { class: "bc-small" }, `${listed.length} of ${count} are shown.`)] : [];
     return [make("h2", {}, "What data could refute"),
       make("p", { class: "bc-small" }, "Independences that the graph implies, one for each pair without an arrow."), ...shown, ...more];

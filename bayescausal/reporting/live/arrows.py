@@ -12,7 +12,7 @@ from bayescausal.reporting.page.blocks import Grid, Live, Text
 from bayescausal.types import BayesCausalError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import networkx as nx
 
@@ -118,7 +118,8 @@ def _node(
         except BayesCausalError:
             pass  # no question that a role could belong to
     for found in (o.record for o in outcomes if isinstance(o.record, Falsification)):
-        for row in found.tests.itertuples():
+        rows: Iterable[Any] = found.tests.itertuples()
+        for row in rows:
             if name in (row.left, row.right) and row.p_value == row.p_value:
                 p = "p < 0.001" if row.q_value < 0.001 else f"p = {row.q_value:.3f}"
                 verdict = "refuted" if row.refuted else "not refuted"

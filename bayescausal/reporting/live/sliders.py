@@ -133,7 +133,7 @@ def _everyone(effect: Effect) -> str:
     given: Any = getattr(effect.estimand, "given", None)
     if given:
         return f"units with {given.describe()}"
-    return f"all of {effect.population}" if effect.population else "all"
+    return effect.population or "all"
 
 
 def _cells(effect: Effect) -> Moved | None:
@@ -205,7 +205,8 @@ def _observed(fit: Fit, name: str) -> list[float]:
     distinct = np.unique(seen)
     if len(distinct) <= MOST_LEVELS:
         return [float(v) for v in distinct]
-    stops = np.linspace(*np.quantile(seen, [0.05, 0.95]), MOST_LEVELS)
+    low, high = (float(v) for v in np.quantile(seen, [0.05, 0.95]))
+    stops = np.linspace(low, high, MOST_LEVELS)
     whole = bool(np.all(distinct == np.round(distinct)))
     places = 0 if whole else (decimals(float(seen.std())) or 0)
     return sorted({float(np.round(v, places)) for v in stops})

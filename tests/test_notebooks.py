@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-SLOW = ("02", "04", "05", "06", "08")
+SLOW = ("02", "04", "05", "06", "08", "11")
 
 
 def code_cells(path: Path):

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-SLOW = ("02", "04", "05", "06", "07", "08", "09", "2")
+SLOW = ("02", "04", "05", "06", "07", "08", "09", "11", "2")
 #: Tables that may not be shipped; the notebooks read them from the folder BAYESCAUSAL_DATA.
 NEEDS = {
     "22": "colon.csv",

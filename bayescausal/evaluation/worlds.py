@@ -22,7 +22,7 @@ import xarray as xr
 
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.evaluate import NoiseSource, Units, evaluate, units_of
-from bayescausal.evaluation.level_codes import labels_or_codes
+from bayescausal.evaluation.label_levels import labels_or_codes
 from bayescausal.evaluation.measured import measured, told
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request

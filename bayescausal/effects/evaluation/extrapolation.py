@@ -40,7 +40,7 @@ from bayescausal.effects.evaluation.outcome_distributions import (
     some_draws,
 )
 from bayescausal.evaluation.evaluate import units_of
-from bayescausal.evaluation.level_codes import encode
+from bayescausal.evaluation.label_levels import encode
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.inference.closed_forms.affine import degree
 from bayescausal.types import BayesCausalError, Set

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.effects.estimands.functionals import Probability
-from bayescausal.evaluation.level_codes import encode
+from bayescausal.evaluation.label_levels import encode
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.integer_roles import role_of
 from bayescausal.types import EstimandError, InterventionError, Set

@@ -50,7 +50,7 @@ from bayescausal.effects.evaluation.slopes import (
 )
 from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.build import build_program, recomputed_by
-from bayescausal.evaluation.level_codes import coded_levels, encode
+from bayescausal.evaluation.label_levels import coded_levels, encode
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined

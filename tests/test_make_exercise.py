@@ -324,7 +324,11 @@ def test_plain_pymc_hidden_variables_and_another_question():
         ({"path": "file.json", "password": ""}, DataError, "password=''"),
         ({"truth": {}}, ParameterError, "No value for"),
         ({"question": bc.ATE("salt", "presure")}, UnknownVariableError, "Did you mean 'pressure'"),
-        ({"question": bc.ATE("salt", "pressure", by="age")}, EstimandError, "one number"),
+        (
+            {"question": bc.DoseResponse("salt", "pressure", values=[1, 2])},
+            EstimandError,
+            "several cells. Expected: one number",
+        ),
     ],
 )
 def test_what_cannot_be_an_exercise_is_refused(options, error, message, tmp_path, monkeypatch):

@@ -337,7 +337,7 @@ class Exercise:
         model = self._world.model(self._variables)
         return Solution(truth=truth, mistakes=mistakes, how=how, model=model)
 
-    def _read(self, effect: Any) -> tuple[float, float, tuple[float, float]]:
+    def _read(self, effect: Effect | float) -> tuple[float, float, tuple[float, float]]:
         """Return mean, sd and interval of an answer."""
         if not isinstance(effect, Effect):
             try:

@@ -10,8 +10,8 @@ Nested worlds give a variable the value it has in another world. With `M` the me
    TE &= NDE - NIE_r .
 
 A *path-specific* effect carries the treated level along chosen directed paths and the control level
-along all others. On a chosen path each parent has its value from the chosen side or from the control
-world. It is undefined where a *recanting witness* would need both values of one variable at once: a
+along all others. On a chosen path each parent has its value from the chosen side or from the
+control world. It is undefined where a *recanting witness* would need both values of one variable: a
 variable reached by a chosen path from which some continuation is chosen and some is not [1]_. No
 experiment makes a nested world: these rest on no confounder of mediator and outcome that the
 treatment changes [2]_.

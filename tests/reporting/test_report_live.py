@@ -21,13 +21,14 @@ import xarray as xr
 import bayescausal as bc
 from bayescausal.checks.falsification.arrows import arrow_tests
 from bayescausal.draws.digits import numbers
+from bayescausal.effects.effect import Effect
 from bayescausal.graph import implied_independences
 from bayescausal.reporting.contents.material import Material
 from bayescausal.reporting.contents.sections import graph as graph_section
 from bayescausal.reporting.live import sliders
 from bayescausal.reporting.live.arrows import arrow_blocks
 from bayescausal.reporting.live.levels import LEVELS, Swapped, at_levels, ranked
-from bayescausal.reporting.live.record import MOST_DRAWS, effect_record, size_of
+from bayescausal.reporting.live.record import MOST_DRAWS, _world, effect_record, size_of
 from bayescausal.reporting.live.surface import surface_record
 from bayescausal.reporting.page.blocks import Live
 from bayescausal.types import EstimandError, UnknownVariableError
@@ -87,14 +88,14 @@ def test_every_stop_is_what_estimate_gives(fit, record):
 
 
 def test_groups_and_worlds_are_called_what_they_are(fit):
-    effects = bc.estimate(fit, [bc.QTE("x", "y", q=0.5), bc.CATE("x", "y", given={"s": "m"})])
-    median, some = (sliders.moved(fit, e, [0.0, 1.0], [], 3) for e in effects)
-    assert median.groups == ["the 120 units at hand"]
+    effect = bc.estimate(fit, bc.CATE("x", "y", given={"s": "m"}))
+    some = sliders.moved(fit, effect, [0.0, 1.0], [], 3)
     assert some.groups == ["units with s=m"]
     world = bc.estimate(fit, bc.Expected("y", {"x": 1}, given={"s": "m"}))
     np.testing.assert_array_equal(some.expected[1, 0].values, world.draws.values)
-    records = [effect_record(fit, e, None, 2, [0.0, 1.0], []) for e in effects]
-    assert [r["world"] for r in records] == ["Q_0.5[y]", "Expected y"]
+    assert effect_record(fit, effect, None, 2, [0.0, 1.0], [])["world"] == "Expected y"
+    median = Effect(np.arange(9.0), bc.QTE("x", "y", q=0.5), kind="posterior")
+    assert _world(median) == "Q_0.5[y]"
 
 
 def test_what_cannot_be_moved_leaves_the_answer(fit, monkeypatch):

@@ -27,6 +27,9 @@ Each is an expression in :math:`x`, so that interventions move it. All may be mu
 ``t * s(x)`` is an effect of ``t`` that varies with ``x``; ``s(x, by=g)`` has a curve for each level
 of ``g``.
 
+All but ``hill`` are a matrix of functions of :math:`x` times weights: in these the equation is
+affine.
+
 When they fail: beyond the outer knots ``s`` goes on straight and ``mono`` flat, whatever is true
 there; ``hsgp`` has no value beyond its boundary, which ``lower=`` and ``upper=`` move; length
 scales below :math:`2.65\,L/m` need more terms.

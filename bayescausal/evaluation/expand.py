@@ -361,8 +361,8 @@ class _Walker:
                 zero = pt.zeros((), dtype=inner.type.dtype)
                 asked = single(condition) if t.index and not by_unit else condition
                 kept = pt.switch(asked, inner, zero) if on else pt.switch(asked, zero, inner)
-                left = (t.coefficient, (kept,)) if by_unit else (kept, t.features)
-                found.append(Term(*left, t.index))
+                coefficient, features = (t.coefficient, (kept,)) if by_unit else (kept, t.features)
+                found.append(Term(coefficient, features, t.index))
         return found
 
     def _shuffled(self, t: Term, order: Sequence[int | str], ndim: int) -> Term:

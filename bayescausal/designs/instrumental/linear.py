@@ -124,7 +124,7 @@ def linear_model(
         second.add(roles.covariates)
         for name, sd in direct.items():
             second.add((name,), sd=sd)
-        if effects is not None:
+        if effects is not None and roles.cluster is not None:
             wide = Prior("Normal", (0, digits(WIDE * second.sd / first.sd)))
             slope = held.make(f"b_{y}_{roles.cluster}", y, (f"slope_{roles.cluster}",), wide)
             second.mean = second.mean + (slope * effects + second.groups(roles.cluster))[group]

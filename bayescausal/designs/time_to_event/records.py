@@ -224,7 +224,7 @@ def _status(frame: pd.DataFrame, event: str, upper: str | None, codes: Sequence[
     """Return what was seen of each time, as codes."""
     found = kind_of(frame[event])
     values = np.asarray(found.values)
-    allowed = (0, 1, 2, 3) if upper is not None else (0, 1, 2)
+    allowed: tuple[int, ...] = (0, 1, 2, 3) if upper is not None else (0, 1, 2)
     if codes:
         allowed = (0, 1, *codes)
     seen = list(dict.fromkeys(values.ravel().tolist()))

@@ -169,8 +169,7 @@ class Estimand:
     def names(self) -> tuple[str, ...]:
         """Every variable the question mentions, each once: all must exist in the model."""
         asked = (*self.treatments, self.outcome_name, *(getattr(self, "mediators", None) or ()))
-        beside = (*self.functional.others, *self.condition.reads, *self.by)
-        return tuple(dict.fromkeys(asked + beside))
+        return (*dict.fromkeys((*asked, *self.functional.others, *self.condition.reads, *self.by)),)
 
     @property
     def condition(self) -> Condition:

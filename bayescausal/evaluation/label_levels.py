@@ -157,9 +157,10 @@ def labels_or_codes(fit: Fit, do: Mapping[str, object]) -> Mapping[str, object]:
         made = act if isinstance(act, Intervention) else Set(act)
         if made is not act and name not in fit.labels:
             continue
-        single = isinstance(made, Set) and np.ndim(made.value) == 0
-        if not (single and _are_codes(fit.labels.get(name, ()), np.asarray(made.value))):
-            coded[key] = _coded(fit, name, made)
+        if isinstance(made, Set) and np.ndim(made.value) == 0:
+            if _are_codes(fit.labels.get(name, ()), np.asarray(made.value)):
+                continue
+        coded[key] = _coded(fit, name, made)
     return coded
 
 

@@ -1,6 +1,7 @@
 """Who benefits.
 
-The effect of a treatment along a covariate, with bands; the effect is a penalised curve.
+The effect of a treatment along a covariate, with bands; the effect is a penalised
+curve.
 """
 
 import numpy as np

@@ -127,7 +127,9 @@ def linear_model(
         if effects is not None and roles.cluster is not None:
             wide = Prior("Normal", (0, digits(WIDE * second.sd / first.sd)))
             slope = held.make(f"b_{y}_{roles.cluster}", y, (f"slope_{roles.cluster}",), wide)
-            second.mean = second.mean + (slope * effects + second.groups(roles.cluster))[group]
+            second.mean = (
+                second.mean + (slope * effects + second.groups(roles.cluster or ""))[group]
+            )
         if roles.robust:
             wide = Prior("Normal", (0, digits(FREE * second.sd / first.sd)))
             hidden = held.make(f"b_{y}_disturbance", y, ("disturbance",), wide)

@@ -195,10 +195,11 @@ def _linear(
     design = np.stack(columns, axis=1) if columns else np.zeros((shape[0], 0))
     rng = np.random.default_rng(0)
     for _ in range(2):
-        tried = [rng.normal(size=s) for s in sizes]
+        tried: list[Array] = [np.asarray(rng.normal(size=s)) for s in sizes]
         flat = [v.ravel() for v in tried[len(places) :]]
         expected = start + design @ np.concatenate([np.zeros(0), *flat])
-        expected += sum(w * v for w, v in zip(weights, tried, strict=False))
+        for weight, values in zip(weights, tried, strict=False):
+            expected = expected + weight * values
         if not np.allclose(at(tried), expected, rtol=1e-9, atol=1e-9 * (1 + np.abs(start).max())):
             return "its mean is not linear in forests and coefficients"
     return start, weights, design, names

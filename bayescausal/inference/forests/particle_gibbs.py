@@ -215,7 +215,9 @@ class ParticleGibbs(ArrayStepShared):
 def _tree(heap: Any) -> Tree:
     """Return a tree of the engine, in which the children of i are 2i + 1 and 2i + 2."""
     asked, split, leaf = heap.split_var, heap.split_val, heap.leaf_val
-    column, value, right = [], [], []
+    column: list[int] = []
+    value: list[float] = []
+    right: list[int] = []
     waiting = [(0, -1)]
     while waiting:
         k, parent = waiting.pop()

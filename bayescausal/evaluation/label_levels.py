@@ -157,8 +157,8 @@ def labels_or_codes(fit: Fit, do: Mapping[str, object]) -> Mapping[str, object]:
         made = act if isinstance(act, Intervention) else Set(act)
         if made is not act and name not in fit.labels:
             continue
-        single = isinstance(made, Set) and np.ndim(made.value) == 0
-        if not (single and _are_codes(fit.labels.get(name, ()), np.asarray(made.value))):
+        value = np.asarray(made.value) if isinstance(made, Set) else np.empty(0)
+        if value.ndim or not _are_codes(fit.labels.get(name, ()), value):
             coded[key] = _coded(fit, name, made)
     return coded
 

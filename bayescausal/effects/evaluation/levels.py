@@ -58,15 +58,17 @@ def coded_event(fit: Fit, name: str, event: Probability) -> Probability:
         )
     if event.between is not None:
         low, high = event.between
-        ends = np.searchsorted(labels, low), np.searchsorted(labels, high, "right") - 1
-        return Probability(at_most=-1) if ends[0] > ends[1] else Probability(between=ends)
+        first = int(np.searchsorted(labels, low))
+        last = int(np.searchsorted(labels, high, "right")) - 1
+        return Probability(at_most=-1) if first > last else Probability(between=(first, last))
     if event.above is not None:
         return Probability(at_least=int(np.searchsorted(labels, event.above, "right")))
     if event.at_least is not None:
         return Probability(at_least=int(np.searchsorted(labels, event.at_least)))
     if event.at_most is not None:
         return Probability(at_most=int(np.searchsorted(labels, event.at_most, "right")) - 1)
-    return Probability(at_most=int(np.searchsorted(labels, event.below)) - 1)
+    below = float(np.inf if event.below is None else event.below)
+    return Probability(at_most=int(np.searchsorted(labels, below)) - 1)
 
 
 def refuse_default_levels(

@@ -157,10 +157,9 @@ def labels_or_codes(fit: Fit, do: Mapping[str, object]) -> Mapping[str, object]:
         made = act if isinstance(act, Intervention) else Set(act)
         if made is not act and name not in fit.labels:
             continue
-        if isinstance(made, Set) and np.ndim(made.value) == 0:
-            if _are_codes(fit.labels.get(name, ()), np.asarray(made.value)):
-                continue
-        coded[key] = _coded(fit, name, made)
+        value = np.asarray(made.value) if isinstance(made, Set) else np.empty(0)
+        if value.ndim or not _are_codes(fit.labels.get(name, ()), value):
+            coded[key] = _coded(fit, name, made)
     return coded
 
 

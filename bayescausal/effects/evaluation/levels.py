@@ -67,8 +67,8 @@ def coded_event(fit: Fit, name: str, event: Probability) -> Probability:
         return Probability(at_least=int(np.searchsorted(labels, event.at_least)))
     if event.at_most is not None:
         return Probability(at_most=int(np.searchsorted(labels, event.at_most, "right")) - 1)
-    assert event.below is not None
-    return Probability(at_most=int(np.searchsorted(labels, event.below)) - 1)
+    below = float(np.inf if event.below is None else event.below)
+    return Probability(at_most=int(np.searchsorted(labels, below)) - 1)
 
 
 def refuse_default_levels(

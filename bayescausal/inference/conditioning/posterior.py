@@ -80,7 +80,7 @@ def draw_posterior(
     **sampler: Any,
 ) -> Drawn:
     """Draw each block of a posterior by its own method; `postpone` a latent that is large."""
-    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     if forests_in(structure):
         options = {**sizes, "method": method, "progressbar": progressbar, **sampler}
         return _with_forests(structure, conformed, **options)
@@ -111,7 +111,7 @@ def _draw_rest(
     **sampler: Any,
 ) -> Drawn:
     """Draw what has no closed form, and put the draws together."""
-    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     plan, arrays, methods, found, conformed, rows = closed
     if (plan.samplers or arrays) and not plan.rest:
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
@@ -186,12 +186,12 @@ def _with_forests(
             "nor sums over rows.",
             remedy='Fit with method="auto".',
         )
-    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     whole = conformed
     closed = _closed_forms(structure, conformed, method=method, **sizes)
     seen: dict[str, np.ndarray] = {}
     if method == "auto" and "pgbart" not in sampler and has_engine():
-        given = {k: sampler.get(k) for k in ("tune", "cores")}
+        given: dict[str, Any] = {k: sampler.get(k) for k in ("tune", "cores")}
         normal = draw_normal(
             structure, closed.conformed, closed.plan.rest, closed.rows, **given, **sizes
         )

@@ -140,7 +140,8 @@ class ParticleGibbs(ArrayStepShared):
         self.compiled = compiled(_Seen(self.model, self.forest), [self.model[self.forest]])
         if hasattr(self, "shared"):
             names = {v.name: v for v in self.compiled.shared}
-            self.shared = {n: self.compiled.shared[names[n]] for n in self.shared}
+            held: dict[str, Any] = self.shared
+            self.shared = {n: self.compiled.shared[names[n]] for n in held}
         self.sampler: Any = None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -138,9 +138,10 @@ class ParticleGibbs(ArrayStepShared):
         engine()
         compiled = importlib.import_module("bartrs.compile_pymc").CompiledPyMCModel
         self.compiled = compiled(_Seen(self.model, self.forest), [self.model[self.forest]])
-        if hasattr(self, "shared"):
-            names = {v.name: v for v in self.compiled.shared}
-            self.shared = {n: self.compiled.shared[names[n]] for n in self.shared}
+        if "shared" in vars(self):
+            self.shared: dict[str, Any] = {
+                str(v.name): value for v, value in self.compiled.shared.items()
+            }
         self.sampler: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -215,7 +216,9 @@ class ParticleGibbs(ArrayStepShared):
 def _tree(heap: Any) -> Tree:
     """Return a tree of the engine, in which the children of i are 2i + 1 and 2i + 2."""
     asked, split, leaf = heap.split_var, heap.split_val, heap.leaf_val
-    column, value, right = [], [], []
+    column: list[int] = []
+    value: list[float] = []
+    right: list[int] = []
     waiting = [(0, -1)]
     while waiting:
         k, parent = waiting.pop()

@@ -92,7 +92,9 @@ class Shape:
         return self.weights or (1.0,) * len(self.cuts)
 
     def _tree(self, rng: np.random.Generator, weights: Array) -> Tree:
-        column, value, right = [], [], []
+        column: list[int] = []
+        value: list[float] = []
+        right: list[int] = []
         total = weights.sum()
         waiting: list[tuple[int, int]] = [(0, -1)]
         while waiting:

@@ -184,12 +184,12 @@ def _with_forests(
             "nor sums over rows.",
             remedy='Fit with method="auto".',
         )
-    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     whole = conformed
     closed = _closed_forms(structure, conformed, method=method, **sizes)
     seen: dict[str, np.ndarray] = {}
     if method == "auto" and "pgbart" not in sampler and has_engine():
-        given = {k: sampler.get(k) for k in ("tune", "cores")}
+        given: dict[str, Any] = {k: sampler.get(k) for k in ("tune", "cores")}
         normal = draw_normal(
             structure, closed.conformed, closed.plan.rest, closed.rows, **given, **sizes
         )
@@ -199,7 +199,7 @@ def _with_forests(
         closed = closed._replace(plan=plan, arrays=arrays, methods=methods)
     plan, arrays, methods, _, conformed, rows = closed
     if set(forests_in(structure)) <= set(arrays):
-        options = {"method": method, "progressbar": progressbar, **sampler}
+        options: dict[str, Any] = {"method": method, "progressbar": progressbar, **sampler}
         drawn = _draw_rest(structure, whole, closed, **sizes, **options)
     else:
         held = [n for s in plan.samplers for n in s.observed]

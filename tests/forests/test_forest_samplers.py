@@ -288,7 +288,8 @@ def test_several_forests_several_chains_side_by_side(cores):
 def test_a_plain_forest_lets_confounding_in_and_the_propensity_mends_it():
     """Treatment follows a step along the diagonal, which trees describe dearly.
 
-    Hahn, Murray and Carvalho (2020), section 4: effect 0.25, two covariates, 250 units.
+    After Hahn, Murray and Carvalho (2020), section 4: effect 0.25, two covariates, 250 units. The
+    propensity takes more than 0.4 of the error away in chains as short as these.
     """
     off = {}
     for rhs in ("bart(a, b, t)", "bcf(t, by=(a, b))"):

@@ -201,7 +201,7 @@ def _with_forests(
         closed = closed._replace(plan=plan, arrays=arrays, methods=methods)
     plan, arrays, methods, _, conformed, rows = closed
     if set(forests_in(structure)) <= set(arrays):
-        options = {"method": method, "progressbar": progressbar, **sampler}
+        options: dict[str, Any] = {"method": method, "progressbar": progressbar, **sampler}
         drawn = _draw_rest(structure, whole, closed, **sizes, **options)
     else:
         held = [n for s in plan.samplers for n in s.observed]

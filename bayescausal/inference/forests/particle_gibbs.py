@@ -138,10 +138,10 @@ class ParticleGibbs(ArrayStepShared):
         engine()
         compiled = importlib.import_module("bartrs.compile_pymc").CompiledPyMCModel
         self.compiled = compiled(_Seen(self.model, self.forest), [self.model[self.forest]])
-        if hasattr(self, "shared"):
-            names = {v.name: v for v in self.compiled.shared}
-            held: dict[str, Any] = self.shared
-            self.shared = {n: self.compiled.shared[names[n]] for n in held}
+        if "shared" in vars(self):
+            self.shared: dict[str, Any] = {
+                str(v.name): value for v, value in self.compiled.shared.items()
+            }
         self.sampler: Any = None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -87,9 +87,8 @@ def with_values(
     With it, for each such vector, the name of its forest and the covariates.
     """
     fgraph, _, initvals = open_model(model, inlined_views=True)
-    replace: dict[Any, Any] = {}
+    replace, starts = {}, {}
     places: dict[str, tuple[str, Array]] = {}
-    starts: dict[str, Array] = {}
     for marker, node in _evaluations(fgraph):
         forest = node.inputs[1].owner.op.name
         if forest in (f for f, _ in places.values()):

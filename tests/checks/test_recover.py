@@ -559,6 +559,7 @@ def marks(model):
     return str(fingerprint(**parts))
 
 
+@pytest.mark.slow
 def test_covariates_of_a_table_are_held_in_all_data_sets():
     """The spread of a slope is that of least squares on the table's rows, at any number of them."""
     rng = np.random.default_rng(2)

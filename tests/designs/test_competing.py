@@ -135,6 +135,7 @@ def test_the_estimate_of_aalen_and_johansen_counts():
     np.testing.assert_allclose(late[1][0], found[1][0])
 
 
+@pytest.mark.slow
 def test_the_design_answers_for_each_event_and_agrees_with_counting():
     data = table(n=800)
     d = bc.designs.survival(

@@ -123,5 +123,5 @@ def _node(
             if name in (row.left, row.right) and row.p_value == row.p_value:
                 p = "p < 0.001" if row.q_value < 0.001 else f"p = {row.q_value:.3f}"
                 verdict = "refuted" if row.refuted else "not refuted"
-                parts.append(f"No arrow claims {row.claim}: {verdict} ({p}).")
+                parts.append(f"The missing arrow claims {row.claim}: {verdict} ({p}).")
     return " ".join(parts) or f"{name}."

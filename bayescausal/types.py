@@ -366,8 +366,8 @@ class Policy(Intervention):
     ----------
     function : callable
         Called with the values of the variables it names, elementwise over units. It may use
-        arithmetic, comparisons, PyTensor or NumPy functions. Categories whose data had labels may
-        be compared with these, and a category may be set to one: ``lambda region: region == "N"``.
+        arithmetic, comparisons, PyTensor or NumPy functions, and return or compare labels of
+        categories: ``lambda region: region == "N"``.
     reads : sequence of str, optional
         Names of the variables it reads, in the order of its arguments. Default: the names of
         its arguments. The variable itself may be read: that is the value it would have had.

@@ -36,8 +36,10 @@ from pytensor.tensor.subtensor import (
 )
 
 from bayescausal.model.axes.labels import (
+    COUNTED,
     LOOKUP,
     NONE,
+    PUT_IN,
     Axes,
     Tag,
     align,
@@ -61,15 +63,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["axis_rule"]
-
-#: Why ``p[arange(n), g]`` ties units together, and how it is written without.
-COUNTED = (
-    "it counts the rows, as in p[arange(n), g], where pt.sum(p * pt.eq(g[:, None], pt.arange(K)), "
-    "axis=1) takes the same entries unit by unit"
-)
-
-#: Why ``set_subtensor`` does, and how it is written without.
-PUT_IN = "it sets a part of an array, where pt.switch or pt.stack make it unit by unit"
 
 
 def axis_rule(op: Op) -> Callable[[Tracer, Apply, list[Axes]], list[Axes]]:
@@ -205,8 +198,7 @@ def _advanced_subtensor(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list
 def _counts(entry: object, of_input: Mapping[Variable, Axes]) -> bool:
     """Whether an index is 0, 1, 2, ...: the rows themselves."""
     if isinstance(entry, Constant):
-        values = np.asarray(entry.data)
-        return values.ndim == 1 and bool(np.array_equal(values, np.arange(len(values))))
+        return np.ndim(entry.data) == 1 and np.array_equal(entry.data, np.arange(len(entry.data)))
     axes = of_input.get(entry, ()) if isinstance(entry, Variable) else ()
     return any(("order", "") in tags for tags in axes)
 

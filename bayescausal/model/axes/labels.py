@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
 
 __all__ = [
+    "COUNTED",
     "LOOKUP",
     "NONE",
+    "PUT_IN",
     "Axes",
     "Tag",
     "align",
@@ -54,6 +56,15 @@ NONE: frozenset[Tag] = frozenset()
 
 #: Why the units of a group are tied together: they look up what their group is.
 LOOKUP = "indexing one unit by another"
+
+#: Why ``p[arange(n), g]`` ties units together, and how it is written without.
+COUNTED = (
+    "it counts the rows, as in p[arange(n), g], where pt.sum(p * pt.eq(g[:, None], pt.arange(K)), "
+    "axis=1) takes the same entries unit by unit"
+)
+
+#: Why ``set_subtensor`` does, and how it is written without.
+PUT_IN = "it sets a part of an array, where pt.switch or pt.stack make it unit by unit"
 
 
 def ndim_of(variable: Variable) -> int:

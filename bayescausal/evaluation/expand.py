@@ -232,9 +232,8 @@ class _Walker:
     def _constant(self, leaf: Variable) -> frozenset[str]:
         """Return what an array of the model's own is: data where it is as long as the units."""
         shape = set(getattr(leaf.type, "shape", ()))
-        if None in shape:
-            return frozenset([_OTHER])
-        return frozenset([_DATA] if self.lengths & shape else [])
+        along = [_DATA] if self.lengths & shape else []
+        return frozenset([_OTHER] if None in shape else along)
 
     def terms(self, root: Variable) -> list[Term]:
         """Return the terms of an expression that have no noise, inputs before what reads them."""

@@ -365,15 +365,9 @@ class Policy(Intervention):
         Parameters
         ----------
         function : callable
-    <<<<<<< HEAD
-            Called with the values of the variables it names, elementwise over units. It may use
-            arithmetic, comparisons, PyTensor or NumPy functions, and return or compare labels of
-            categories: ``lambda region: region == "N"``.
-    =======
-            Called with the values of the variables it names (labels of categories that have some),
+                Called with the values of the variables it names (labels of categories that have some),
             elementwise over units: arithmetic, comparisons, PyTensor or NumPy functions.
-    >>>>>>> right
-        reads : sequence of str, optional
+            reads : sequence of str, optional
             Names of the variables it reads, in the order of its arguments. Default: the names of
             its arguments. The variable itself may be read: that is the value it would have had.
 

@@ -1,4 +1,4 @@
-"""Every curve as a mechanism: what the verbs say of it, in families and times a treatment.
+"""Every curve as a mechanism, in families and times a treatment.
 
 Right values are computed from the equation itself: the linear predictor of the model at two levels
 of the treatment, through the family's inverse link in NumPy.
@@ -68,8 +68,8 @@ def test_effects_of_units_are_those_of_the_equation(data, mechanism, family):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_every_verb_runs_on_every_mechanism(data, mechanism, tmp_path):
-    """Each verb, with few draws; what they find is tested where they are."""
+def test_a_mechanism_is_recovered_written_out_and_has_counterfactuals(data, mechanism):
+    """With few draws: they run, and the treated keep what was seen of them."""
     columns = data[["x", "z", "w", "t"]].assign(y=data["gaussian"])
     mechanism = mechanism.replace(", by=g", "")
     roots = ["x ~ 1", "z ~ 1", "w ~ 1", "t ~ x"]
@@ -87,11 +87,6 @@ def test_every_verb_runs_on_every_mechanism(data, mechanism, tmp_path):
         small = {"units": 60, "replicates": 2, "seed": 1, "progressbar": False}
         if not mechanism.startswith("t * hsgp"):  # whose interval new units may leave: refused
             assert len(bc.recover(model, values, question, **small).table)
-        checks = bc.refute(fit, question, tests="dummy outcome", replicates=2, seed=1)
-        page = bc.report(fit, question, tmp_path / "page.html", checks=False, progressbar=False)
-    assert checks is not None
-    assert page is not None
-    assert (tmp_path / "page.html").stat().st_size > 1000
     space = {"data": columns}
     exec(bc.model_source(model), space)
     assert {v.name for v in space["model"].free_RVs} == {v.name for v in model.free_RVs}

@@ -79,7 +79,7 @@ def draw_posterior(
     **sampler: Any,
 ) -> Drawn:
     """Draw each block of a posterior by its own method."""
-    sizes = {"draws": draws, "chains": chains, "seed": seed}
+    sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     if forests_in(structure):
         options = {**sizes, "method": method, "progressbar": progressbar, **sampler}
         return _with_forests(structure, conformed, **options)
@@ -92,8 +92,8 @@ def draw_posterior(
     closed = _closed_forms(structure, conformed, method=method, **sizes)
     if method == "exact" and closed.plan.rest:
         raise no_exact(*closed.plan.rest[0])
-    options = {"method": method, "progressbar": progressbar, **sampler}
-    return _draw_rest(structure, conformed, closed, **sizes, **options)
+    sizes |= {"method": method, "progressbar": progressbar, **sampler}
+    return _draw_rest(structure, conformed, closed, **sizes)
 
 
 def _draw_rest(

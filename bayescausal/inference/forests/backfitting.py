@@ -266,7 +266,9 @@ def _packed(text: str, draws: int, constant: float) -> Array:
 def _tree(held: dict[str, Any]) -> Tree:
     """Return one tree, the left child directly behind its parent."""
     left, asked = held["left"], held["split_index"]
-    column, value, right = [], [], []
+    column: list[int] = []
+    value: list[float] = []
+    right: list[int] = []
     waiting = [(0, -1)]
     while waiting:
         k, parent = waiting.pop()

@@ -140,7 +140,7 @@ def _groups(
         [d for d in groups["posterior"].dims if d not in _dims_used(groups["posterior"])]
     )
     groups["sample_stats"] = groups["sample_stats"].assign(seen)
-    methods = {Joined(found): METHOD}
+    methods: dict[str, str] = {Joined(found): METHOD}
     if others:
         methods[Joined(others)] = "nuts"
     return Drawn(groups, methods, ())

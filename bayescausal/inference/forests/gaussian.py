@@ -195,7 +195,7 @@ def _linear(
     design = np.stack(columns, axis=1) if columns else np.zeros((shape[0], 0))
     rng = np.random.default_rng(0)
     for _ in range(2):
-        tried = [rng.normal(size=s) for s in sizes]
+        tried = [np.asarray(rng.normal(size=s)) for s in sizes]
         flat = [v.ravel() for v in tried[len(places) :]]
         expected = start + design @ np.concatenate([np.zeros(0), *flat])
         expected += sum(w * v for w, v in zip(weights, tried, strict=False))

@@ -138,8 +138,8 @@ def _middle(equation: Equation) -> float:
         trials = equation.choice.trials
         top = trials if isinstance(trials, int) else max(1.0, float(seen.max(initial=1.0)))
         share = float(np.clip(seen.mean() / top, 0.01, 0.99)) if seen.size else 0.5
-        return float(digits(logit(share) if link == "logit" else ndtri(share)))
-    return 0.0 if equation.ordinal else float(digits(equation.scale.mean))
+        return float(f"{logit(share) if link == 'logit' else ndtri(share):.3g}")
+    return 0.0 if equation.ordinal else float(f"{equation.scale.mean:.3g}")
 
 
 def _covariates(equation: Equation, curve: Curve) -> tuple[list[Any], Array]:

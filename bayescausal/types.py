@@ -362,20 +362,20 @@ class Stochastic(Intervention):
 class Policy(Intervention):
     """Set the variable by a rule that reads other variables of the same world.
 
-        Parameters
-        ----------
-        function : callable
-                Called with the values of the variables it names (labels of categories that have some),
-            elementwise over units: arithmetic, comparisons, PyTensor or NumPy functions.
-            reads : sequence of str, optional
-            Names of the variables it reads, in the order of its arguments. Default: the names of
-            its arguments. The variable itself may be read: that is the value it would have had.
+    Parameters
+    ----------
+    function : callable
+            Called with the values of the variables it names (labels of categories that have some),
+        elementwise over units: arithmetic, comparisons, PyTensor or NumPy functions.
+        reads : sequence of str, optional
+        Names of the variables it reads, in the order of its arguments. Default: the names of
+        its arguments. The variable itself may be read: that is the value it would have had.
 
-        Examples
-        --------
-        >>> import bayescausal as bc
-        >>> bc.Policy(lambda humid: humid > 0).describe("dilution")
-        'dilution=f(humid)'
+    Examples
+    --------
+    >>> import bayescausal as bc
+    >>> bc.Policy(lambda humid: humid > 0).describe("dilution")
+    'dilution=f(humid)'
     """
 
     function: Callable[..., Any]

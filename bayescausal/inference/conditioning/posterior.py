@@ -94,8 +94,8 @@ def draw_posterior(
     closed = _closed_forms(structure, conformed, method=method, **sizes)
     if method == "exact" and closed.plan.rest:
         raise no_exact(*closed.plan.rest[0])
-    options = {"method": method, "progressbar": progressbar, **sampler}
-    return _draw_rest(structure, conformed, closed, **sizes, **options)
+    sizes |= {"method": method, "progressbar": progressbar, **sampler}
+    return _draw_rest(structure, conformed, closed, **sizes)
 
 
 def _draw_rest(

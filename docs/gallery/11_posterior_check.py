@@ -1,6 +1,6 @@
 """Posterior predictive check.
 
-Would the fitted model produce data like these?
+Whether the fitted model would produce data like these.
 """
 
 import bayescausal as bc

@@ -11,7 +11,7 @@ from arviz_stats.base import array_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayescausal.draws.intervals import eti, hdi, interval, narrowest
+from bayescausal.draws.intervals import eti, hdi, interval, narrowest_of_each
 from bayescausal.draws.named import as_draws, cells
 from bayescausal.types import DataError, EstimandError
 
@@ -43,7 +43,7 @@ def test_intervals_equal_arviz(prob):
 @pytest.mark.parametrize("prob", [0.01, 0.5, 0.94, 0.999])
 def test_intervals_of_many_columns_are_those_of_each(prob):
     draws = np.random.default_rng(4).integers(0, 9, size=(57, 3, 2)).astype(np.float32)
-    low, high = narrowest(draws, prob)
+    low, high = narrowest_of_each(draws, prob)
     for at in np.ndindex(3, 2):
         ends = array_stats.hdi(draws[:, *at], prob)
         assert (low[at], high[at]) == tuple(ends)

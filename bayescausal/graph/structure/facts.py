@@ -208,7 +208,11 @@ def paths(
             )
         found.append(_described(dag, nodes, fixed, opened, hidden))
     order = {"causal": 0, "back door": 1, "non-causal": 2}
-    return Paths(sorted(found, key=lambda path: (order[path.kind], len(path.nodes), path.nodes)))
+
+    def place(path: Path) -> tuple[int, int, tuple[str, ...], tuple[str, ...]]:
+        return order[path.kind], len(path.nodes), path.nodes, path.arrows
+
+    return Paths(sorted(found, key=place))
 
 
 # --------------------------------------------------------------------------- private

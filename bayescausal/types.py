@@ -365,9 +365,9 @@ class Policy(Intervention):
     Parameters
     ----------
     function : callable
-            Called with the values of the variables it names (labels of categories that have some),
+        Called with the values of the variables it names (labels of categories that have some),
         elementwise over units: arithmetic, comparisons, PyTensor or NumPy functions.
-        reads : sequence of str, optional
+    reads : sequence of str, optional
         Names of the variables it reads, in the order of its arguments. Default: the names of
         its arguments. The variable itself may be read: that is the value it would have had.
 

@@ -162,7 +162,8 @@ def course_slides(docs: Path) -> list[Path]:
 
 
 def write_pages(docs: Path, root: Path) -> None:
-    """Write all pages that are made."""
+    """Write all pages that are made; those of names that are gone go."""
+    shutil.rmtree(docs / "generated", ignore_errors=True)
     (docs / "api.md").write_text(api_page(root), encoding="utf-8")
     for script in gallery_scripts(docs):
         draw(script, docs / "_static" / "gallery" / f"{script.stem}.png")

@@ -16,7 +16,8 @@ TEXTS = [
     *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
 ]
 #: Made when the pages are built.
-MADE = {"_build", "generated", "gallery", "api.md", "architecture.md", "changelog.md"}
+MADE = {"_build", "generated", "gallery"}
+MADE |= {"api.md", "architecture.md", "benchmarks.md", "changelog.md"}
 SPACED = re.compile(r"\d[ \u00a0]%(?![\w(\[{])|\} % HDI")
 #: What was said, and what is said.
 REPLACED = {

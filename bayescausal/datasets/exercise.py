@@ -349,7 +349,7 @@ class Exercise:
                     f"Found {effect!r} where an answer is needed.",
                     expected="an Effect, from estimate; or a number.",
                 )
-            return value, 0.2 * self._key.resolution / FITS, (value, value)
+            return value, 0.3 * self._key.resolution / FITS, (value, value)
         if effect.dims:
             said = f"{effect.label} has several cells."
             raise EstimandError(said, expected="an answer of one number.")

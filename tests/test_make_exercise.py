@@ -86,6 +86,18 @@ def test_truth_and_mistakes_are_computed(made):
 
 
 @pytest.mark.slow
+def test_slips_of_a_teacher_are_named():
+    def asked(mistake, question=QUESTION):
+        return bc.make_exercise(FORMULAS, TRUTH, question, mistakes=[mistake])
+
+    with pytest.raises(DataError, match="'agee', which is no variable of the model"):
+        asked("without fame and agee")
+    with pytest.raises(DataError, match="KeyError: 'slat'"):
+        asked(("slope", lambda data: data["slat"].mean()))
+    with pytest.raises(EstimandError, match="2 questions"):
+        asked("unadjusted", [QUESTION, QUESTION])
+
+
 def test_phrases_sets_and_models_are_mistakes():
     """The same numbers from sets, phrases, formulas and models; z below 4."""
     hides = ["salt ~ age", "age ~ 1", "pressure ~ salt"]
@@ -198,6 +210,11 @@ def test_a_class_is_marked_from_a_folder(made, tmp_path):
     (tmp_path / "ian.json").write_text('{"student": "Ian", "answer": 0.5, "sd": -1}')
     (tmp_path / "jo.json").write_text("{}")
     (tmp_path / "kit.csv").write_text("name\nKit\n")
+    rows = [f"007,{EFFECT},", "Lou,,", f"Mia,{EFFECT},", "Ned,dunno,", f",{EFFECT},"]
+    (tmp_path / "list.csv").write_text("\n".join(["student,answer,sd", *rows]))
+    (tmp_path / "oz.txt").write_text("1e308")
+    (tmp_path / "pam.json").write_text('{"student": "Pam", "answer": 1' + 400 * "0" + "}")
+    (tmp_path / "quin.txt").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "notes.md").write_text("left alone")
     table = exercise.mark(tmp_path)
     assert table["verdict"].to_dict() == {
@@ -209,15 +226,23 @@ def test_a_class_is_marked_from_a_folder(made, tmp_path):
         "Fay": "right",
         "Gus": "undecided",
         "hal": "unreadable",
-        "ian": "unreadable",
+        "Ian": "unreadable",
         "jo": "unreadable",
         "kit": "unreadable",
+        "007": "right",
+        "Lou": "unreadable",
+        "Mia": "right",
+        "Ned": "unreadable",
+        "list": "unreadable",  # a row without a name
+        "oz": "wrong",
+        "Pam": "unreadable",
+        "quin": "unreadable",
     }
-    assert table["points"].sum() == 3
+    assert table["points"].sum() == 5
     assert table.loc[["Bo Li", "dee"], "mistake"].tolist() == ["without age", "collider"]
     comments = table["comment"]
     assert comments["hal"] == "An answer to other. Expected: one to salt."
-    assert "sd from 0" in comments["ian"]
+    assert "sd from 0" in comments["Ian"]
     assert comments["jo"] == "No 'answer'."
     assert "No column 'answer', 'student'." in comments["kit"]
     assert table.loc["Ada", "sd"] == pytest.approx(answer.sd())

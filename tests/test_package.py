@@ -263,7 +263,10 @@ def test_the_recipe_and_the_pages_of_the_index_follow_pyproject():
     recipe = yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8"))
     assert recipe["context"]["version"] == project["project"]["version"]
     renamed = {"matplotlib": "matplotlib-base"}
-    bare = lambda text: re.match(r"[\w-]+", text)[0]  # noqa: E731
+
+    def bare(text: str) -> str:
+        return re.match(r"[\w-]+", text)[0]
+
     wanted = {renamed.get(bare(d), bare(d)) for d in project["project"]["dependencies"]}
     run = [text for text in recipe["requirements"]["run"] if bare(text) != "python"]
     assert {bare(text) for text in run} - {"nutpie", "h5netcdf"} == wanted

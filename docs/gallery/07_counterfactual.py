@@ -1,6 +1,6 @@
 """What would have happened to a unit.
 
-The coating that three parts would have had with more dilution, their own noise kept.
+The coating that three parts would have had with dilution at 1, their own noise kept.
 """
 
 import bayescausal as bc

@@ -1,6 +1,6 @@
 """Which implied independences the data deny.
 
-A graph without the arrow from humid air to dilution is refuted.
+Treatment and outcome share the cause z, and the graph leaves out its arrow to x.
 """
 
 import numpy as np

@@ -25,10 +25,10 @@ from bayescausal.effects.effect import Effect
 from bayescausal.graph import implied_independences
 from bayescausal.reporting.contents.material import Material
 from bayescausal.reporting.contents.sections import graph as graph_section
-from bayescausal.reporting.live import sliders
+from bayescausal.reporting.live import sliders, subgroups
 from bayescausal.reporting.live.arrows import arrow_blocks
 from bayescausal.reporting.live.levels import LEVELS, Swapped, at_levels, ranked
-from bayescausal.reporting.live.record import MOST_DRAWS, _world, effect_record, size_of
+from bayescausal.reporting.live.record import MOST_BYTES, MOST_DRAWS, _world, effect_record, size_of
 from bayescausal.reporting.live.surface import surface_record
 from bayescausal.reporting.page.blocks import Live
 from bayescausal.types import EstimandError, UnknownVariableError
@@ -109,11 +109,36 @@ def test_what_cannot_be_moved_leaves_the_answer(fit, monkeypatch):
     assert found["notes"][-1] == "Other levels were not computed: ZeroDivisionError: by zero"
 
 
+def test_what_was_asked_for_and_is_not_there_is_said_or_refused(fit, monkeypatch):
+    some = bc.estimate(fit, bc.CATE("x", "y", given={"s": "m"}))
+    assert "z is not split" in sliders.moved(fit, some, [0, 1], ["z"], 3).notes[0]
+    other = bc.estimate(fit, bc.Expected("y", {"x": 1}))
+    told = sliders.moved(fit, other, [0, 1, 2], ["s"], 3)
+    assert told.notes == ["levels= and subgroups= do not apply to this question."]
+    with pytest.raises(EstimandError, match=r"'low' is no level of x. Expected: numbers"):
+        sliders.check_choices(fit, [bc.ATE("x", "y")], ["low"], None)
+    with pytest.raises(EstimandError, match=r"'femal' is no level of s. Expected: among f, m"):
+        sliders.check_choices(fit, [bc.ATE("s", "y", treated="m", control="f")], ["femal"], None)
+    effect = bc.estimate(fit, bc.ATE("x", "y"))
+    foreign = Effect(effect.draws + 1.0, estimand=effect.estimand)
+    assert sliders.moved(fit, foreign, [0, 1], ["s"], 3).groups == ["all"]
+    whole = sliders._curve
+
+    def fails(fit, asked, levels, given, by, seed):
+        if by is None and not given:
+            raise EstimandError("no")
+        return whole(fit, asked, levels, given, by, seed)
+
+    monkeypatch.setattr(sliders, "_curve", fails)
+    alone = sliders.moved(fit, effect, [0, 1], ["s"], 3)
+    assert (alone.levels, len(alone.groups)) == ([""], 1)  # never under the name of a subgroup
+
+
 def test_thirds_hold_each_unit_once_and_their_numbers_are_those_of_the_range(fit, record):
     names = [name for name in record["groups"] if name.startswith("z from")]
     assert len(names) == 3
     assert sum(int(re.search(r"\((\d+) of 120\)", name)[1]) for name in names) == 120
-    ranges = sliders._thirds(fit.columns["z"].astype(float))
+    ranges = subgroups._thirds(fit.columns["z"].astype(float))
     inside = [(fit.columns["z"] >= low) & (fit.columns["z"] <= high) for low, high in ranges]
     assert np.array_equal(np.sum(inside, axis=0), np.ones(120))
     effect = bc.estimate(fit, bc.ATE("x", "y", given={"z": ranges[0]}))
@@ -126,7 +151,7 @@ def test_thirds_hold_each_unit_once_and_their_numbers_are_those_of_the_range(fit
 )
 def test_thirds_of_ties_hold_each_value_once(values):
     values = np.array(values, dtype=float)
-    inside = [(values >= low) & (values <= high) for low, high in sliders._thirds(values)]
+    inside = [(values >= low) & (values <= high) for low, high in subgroups._thirds(values)]
     assert np.array_equal(np.sum(inside, axis=0), np.ones(len(values)))
 
 
@@ -177,7 +202,8 @@ def test_the_size_is_bounded_and_what_is_left_out_is_said(fit):
     told = effect_record(fit, effect, None, 400)
     assert told["levels"] == [""]
     assert "more than a page may hold" in told["notes"][1]
-    assert share * size_of([found]) < 1_000_000 + 50 * 20_000
+    assert share * size_of([found]) <= MOST_BYTES
+    assert effect_record(fit, effect, None, 10_000) is None  # its labels alone are more
 
 
 def test_the_work_is_bounded_unless_it_is_asked_for(fit, monkeypatch):

@@ -89,7 +89,7 @@ def test_sliders_show_what_estimate_gives(fit, page, browser):
     among = bc.estimate(fit, bc.ATE("x", "y", treated=value, control=0, given={"s": "m"}))
     assert shown(among) in said.inner_text()
     for percent, level in (("50", 0.5), ("99", 0.99)):
-        tab.get_by_label(f"{percent} %").check()
+        tab.get_by_label(f"{percent}%").check()
         assert shown(among, level) in said.inner_text()
         world = bc.estimate(fit, bc.Expected("y", {"x": value}, given={"s": "m"}))
         ends = numbers(float(world.sd()), float(world), *world.interval(level), ends=True)

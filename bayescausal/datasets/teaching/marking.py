@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["hand_in", "mark_folder", "seed_of", "write_tables"]
 
 ENDINGS = (".json", ".txt", ".csv")
+#: What a file or a row of it may raise; it becomes a row of the table.
+UNREADABLE = (BayesCausalError, ValueError, TypeError, KeyError, OverflowError, OSError)
 WORDS = {"pass": "right", "fail": "wrong", "undecided": "undecided"}
 
 
@@ -106,10 +108,15 @@ def mark_folder(
     rows: list[dict[str, Any]] = []
     for path in files:
         try:
-            for answer in list(_answers(path, exercise, question)):
-                rows.append(_row(path, answer, judge))
-        except (BayesCausalError, ValueError, TypeError, KeyError) as error:
-            rows.append(_unreadable(path, error))
+            given = list(_answers(path, exercise, question))
+        except UNREADABLE as error:
+            rows.append(_unreadable(path, path.stem, error))
+            continue
+        for student, mean, sd in given:
+            try:
+                rows.append(_row(path, _checked(student, mean, sd), judge))
+            except UNREADABLE as error:
+                rows.append(_unreadable(path, student.strip() or path.stem, error))
     if not rows:
         raise DataError(
             f"No answer in {str(where)!r}.",
@@ -144,20 +151,22 @@ def _folder(folder: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _answers(path: Path, exercise: str, question: str) -> Iterator[Answer]:
-    """Yield the answers of a file."""
+def _answers(
+    path: Path, exercise: str, question: str
+) -> Iterator[tuple[str, str | float, str | float | None]]:
+    """Yield student, answer and sd as a file has them."""
     ending = path.suffix.lower()
     if ending == ".csv":
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
         lost = {"student", "answer"} - set(table)
         if lost:
             raise DataError(f"No column {', '.join(map(repr, sorted(lost)))}.")
         for row in table.to_dict("records"):
-            yield _checked(str(row["student"]), row["answer"], row.get("sd"))
+            yield row["student"], row["answer"], row.get("sd")
         return
     text = path.read_text(encoding="utf-8")
     if ending == ".txt":
-        yield _checked(path.stem, text.strip(), None)
+        yield path.stem, text.strip(), None
         return
     said = json.loads(text)
     if not isinstance(said, dict):
@@ -172,13 +181,19 @@ def _answers(path: Path, exercise: str, question: str) -> Iterator[Answer]:
     for key, own in (("exercise", exercise), ("question", question)):
         if said.get(key, own) != own:
             raise DataError(f"An answer to {said[key]}.", expected=f"one to {own}.")
-    yield _checked(str(said.get("student", path.stem)), said["answer"], said.get("sd"))
+    yield str(said.get("student", path.stem)), said["answer"], said.get("sd")
 
 
-def _checked(student: str, mean: str | float, sd: float | None) -> Answer:
-    """Return an answer whose numbers are numbers."""
-    value = float(mean)
-    spread = None if sd is None or (isinstance(sd, float) and math.isnan(sd)) else float(sd)
+def _checked(student: str, mean: str | float, sd: str | float | None) -> Answer:
+    """Return an answer of a student with a name, whose numbers are numbers."""
+    _plain(student)
+    try:
+        value = float(mean)
+        spread = None if sd is None or sd == "" else float(sd)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"answer {mean!r}, sd {sd!r}.", expected="numbers.") from error
+    if spread is not None and math.isnan(spread):
+        spread = None
     if not math.isfinite(value) or (spread is not None and not 0 <= spread < math.inf):
         raise DataError(f"answer {mean!r}, sd {sd!r}.", expected="finite numbers, sd from 0.")
     return Answer(student, value, spread or None)
@@ -200,10 +215,10 @@ def _row(
     }
 
 
-def _unreadable(path: Path, error: Exception) -> dict[str, Any]:
+def _unreadable(path: Path, student: str, error: Exception) -> dict[str, Any]:
     said = f"No {error}." if isinstance(error, KeyError) else str(error)
     return {
-        "student": path.stem,
+        "student": student,
         "answer": None,
         "sd": None,
         "verdict": "unreadable",

@@ -51,6 +51,33 @@ __all__ = ["Analysis", "Study", "analyses", "mistake_of"]
 
 #: Units of the data set that wrong analyses are run on, and draws of their posteriors.
 UNITS, DRAWS = 20_000, 200
+#: Words between the names of a phrase.
+BETWEEN = frozenset(
+    [
+        "a",
+        "also",
+        "all",
+        "an",
+        "and",
+        "both",
+        "by",
+        "effect",
+        "for",
+        "in",
+        "it",
+        "not",
+        "of",
+        "on",
+        "only",
+        "or",
+        "other",
+        "set",
+        "the",
+        "them",
+        "to",
+        "too",
+    ]
+)
 WAYS = (
     "a list of the variables adjusted for, 'without z', 'adjusting for c', 'unadjusted', a model, "
     "formulas, another question, or a function of the data"
@@ -186,13 +213,19 @@ def _fitted(model: pm.Model, study: Study) -> tuple[float, float]:
 def _called(how: Callable[[pd.DataFrame], Any], study: Study) -> tuple[float, float]:
     """Call a function on the whole and on parts, whose spread is the error of the whole."""
     data = study.data[list(study.observed)]
-    whole = how(data.copy())
+    try:
+        whole = how(data.copy())
+    except Exception as error:  # whatever a teacher's function raises
+        raise DataError(
+            f"The function fails on the data: {type(error).__name__}: {error}.",
+            expected=f"a function of a table with the columns {', '.join(study.observed)}.",
+        ) from error
     if isinstance(whole, Effect):
         return one_number(whole, simulated=False)
     try:
         value = float(whole)
         parts = [float(how(data.iloc[i::8].reset_index(drop=True))) for i in range(8)]
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         raise DataError(f"It returns {whole!r}.", expected="a number or an Effect.") from error
     return value, float(np.std(parts, ddof=1)) / np.sqrt(8)
 
@@ -230,6 +263,14 @@ def _set_in(text: str, study: Study) -> list[str]:
         raise DataError(f"{text!r} is not understood.", expected=f"{WAYS}.")
     named = re.findall(r"[\w.]+", words[lead.end() :])
     known = [n for n in named if n in study.graph]
+    odd = [n for n in named if n not in study.graph and n.lower() not in BETWEEN]
+    misspelt = [n for n in odd if closest(n, study.graph)]
+    if misspelt and known:
+        raise DataError(
+            f"{text!r} names {misspelt[0]!r}, which is no variable of the model.",
+            names=closest(misspelt[0], study.graph)[:1],
+            expected=f"among {', '.join(map(str, study.graph))}.",
+        )
     if not known:
         raise DataError(
             f"{text!r} names no variable of the model.",

@@ -47,6 +47,8 @@ ROUNDS = 1000
 def cells(mean: float, reach: float, resolution: float) -> range | None:
     """Return the cells within `reach` of a number; None if they are too many to be told apart.
 
+    A number that is too large to have a cell is in none.
+
     Examples
     --------
     >>> from bayescausal.datasets.teaching.sealed import cells
@@ -54,7 +56,10 @@ def cells(mean: float, reach: float, resolution: float) -> range | None:
     (range(14, 18), None)
     """
     width = resolution / FINE
-    first, last = math.floor((mean - reach) / width), math.floor((mean + reach) / width)
+    ends = (mean - reach) / width, (mean + reach) / width
+    if not all(map(math.isfinite, ends)):
+        return range(0) if reach < abs(mean) else None
+    first, last = (math.floor(end) for end in ends)
     return None if last - first >= MOST else range(first, last + 1)
 
 

@@ -27,7 +27,7 @@ from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
 from bayescausal.model.formulas.build import model_from_formulas
 from bayescausal.model.given import model_of
 from bayescausal.model.structure.read import structure_of
-from bayescausal.types import DataError, closest
+from bayescausal.types import DataError, EstimandError, closest
 
 if TYPE_CHECKING:
     import os
@@ -141,7 +141,10 @@ def make_exercise(
     elif families is not None:
         raise DataError("families= was given with a model.", expected="families with formulas.")
     model = model_of(model)
-    [asked] = as_estimands(question)
+    questions = as_estimands(question)
+    if len(questions) != 1:
+        raise EstimandError(f"{len(questions)} questions.", expected="one, of one number.")
+    asked = questions[0]
     world = ModelWorld(model, dict(truth))
     table = world.simulate(UNITS, 0)
     observed = _observed(table, hidden, asked)

@@ -185,7 +185,7 @@ def _measured(drawn: Drawn) -> tuple[bool, str]:
     more = latents(start) - latents(drawn.graph)
     found = identify(drawn.graph, "X", "Y")
     if not found:
-        return False, found.sentence()
+        return False, found.headline()
     if len(more) > 1:
         return False, f"one is enough, and {joined(sorted(more))} are measured now."
     return True, found.headline()
@@ -206,7 +206,9 @@ def _by_instrument(drawn: Drawn) -> tuple[bool, str]:
     if not _confounded(drawn):
         return False, "X and Y have to keep an unmeasured common cause."
     found = identify(drawn.graph, "X", "Y")
-    if not found.instruments or found:
+    if found:
+        return False, "the effect is identified without an instrument."
+    if not found.instruments:
         return False, "no variable is an instrument: none acts on X and reaches Y through X alone."
     return True, found.headline()
 

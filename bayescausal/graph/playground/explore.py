@@ -98,7 +98,7 @@ def _exercises(_: Answer) -> Answer:
 def _start(asked: Answer) -> Answer:
     exercise = exercise_of(asked["id"])
     return {"drawing": drawing_of(exercise.start), "title": exercise.title, "task": exercise.task,
-            "fixed": exercise.fixed, "hint": exercise.hint}  # fmt: skip
+            "hint": exercise.hint}  # fmt: skip
 
 
 def _check(asked: Answer) -> Answer:

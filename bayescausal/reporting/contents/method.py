@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.effects.words.as_code import as_code
 from bayescausal.model.source.code import model_source
-from bayescausal.reporting.live.record import size_of
+from bayescausal.reporting.live.record import MOST_BYTES, size_of
 from bayescausal.reporting.page.blocks import Bullets, Code, Facts, Section, Text
 from bayescausal.types import BayesCausalError
 
@@ -142,7 +142,8 @@ def _moving(material: Material) -> str:
     numbers = sum(len(cell.get("d", ())) for cell in cells if cell)
     return (
         f"{sum(cell is not None and 'd' in cell for cell in cells)} answers with {numbers:,} draws "
-        f"in all, {size_of(records) / 1000:,.0f} kB of this page; never more than 1,000 kB"
+        f"in all, {size_of(records) / 1000:,.0f} kB of this page; never more than "
+        f"{MOST_BYTES // 1000:,} kB"
     )
 
 

@@ -173,8 +173,8 @@ function parts(tools) {
       option.textContent = option.textContent.replace(/ ✓$/, "") + (solved().has(option.value) ? " ✓" : "");
     }
   }
-  async function begin() {
-    let name = part.exercise.value;
+  async function begin(again) {
+    let name = again ?? part.exercise.value;
     if (!name) return end();
     if (name === "random") name = `random:${Math.floor(Math.random() * 1e6)}`;
     const told = await ask({ ask: "start", id: name });
@@ -220,7 +220,7 @@ function parts(tools) {
     part.arrow = button("Draw an arrow", () => { state.mode = state.mode === "arrow" ? "move" : "arrow"; state.from = null; tools.draw();
       tools.say(state.mode === "arrow" ? "Choose the cause, then the effect." : ""); }, { "aria-pressed": "false" });
     part.example = select("Examples", [["", "Examples"]], { onchange: (event) => { if (event.target.value) { end(); tools.read(event.target.value); } event.target.value = ""; } });
-    part.exercise = select("Exercises", [["", "No exercise"]], { onchange: begin, class: options.exercises === false ? "bc-hide" : "" });
+    part.exercise = select("Exercises", [["", "No exercise"]], { onchange: () => begin(), class: options.exercises === false ? "bc-hide" : "" });
     part.which = select("Copy as", [...TEXTS, ...(options.link ? [["link", "Link to this graph"]] : [])], { onchange: copied });
     part.text = make("textarea", { readonly: true, rows: 4, "aria-label": "The graph as text", "data-part": "text" });
     part.input = make("textarea", { rows: 3, "aria-label": "A graph to read", placeholder: "Z -> X -> Y; Z -> Y", "data-part": "input" });
@@ -228,7 +228,7 @@ function parts(tools) {
     part.outcome = make("p", { role: "status", class: "bc-lead", "data-part": "outcome" });
     part.exercising = make("div", { class: "bc-card bc-hide" }, part.task, make("div", { class: "bc-row" },
       button("Check", judge, { "data-do": "check" }), button("Hint", () => { part.outcome.textContent = state.hint; }),
-      button("Begin again", begin), button("End the exercise", end)), part.outcome);
+      button("Begin again", () => begin(state.exercise)), button("End the exercise", end)), part.outcome);
     part.svg.addEventListener("pointerdown", tools.down);
     part.svg.addEventListener("pointermove", tools.move);
     part.svg.addEventListener("pointerup", tools.up);

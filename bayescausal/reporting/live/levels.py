@@ -1,7 +1,8 @@
 """Intervals at several levels: each number of a page as it stands, and as it would.
 
 Everything is computed here, from all draws and with the digits of the page, so that the script of
-the page only chooses among texts: what it shows is what :func:`bayescausal.estimate` gives.
+the page only chooses among texts: what it shows is what :func:`bayescausal.estimate` gives, to the
+digit where that is exact, and within its Monte Carlo error where noise is simulated.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from bayescausal.draws.digits import decimals, significant
 from bayescausal.effects.estimands.functionals import Mean
 from bayescausal.effects.words.intervention import upper_first
-from bayescausal.effects.words.sentence import asked_in_words
 from bayescausal.reporting.live.levels import number_cell
 from bayescausal.reporting.live.sliders import Moved, moved
 
@@ -18,10 +17,12 @@ if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
     from bayescausal.inference.record import Fit
 
-__all__ = ["effect_record", "size_of"]
+__all__ = ["MOST_BYTES", "effect_record", "size_of"]
 
 #: Draws that a page holds in all, and at most and at least of each number.
 MOST_DRAWS, DRAWS, FEWEST = 40_000, 400, 20
+#: Bytes of all answers of a page together.
+MOST_BYTES = 1_000_000
 
 
 def effect_record(
@@ -55,9 +56,19 @@ def effect_record(
     if cells * FEWEST > most:
         return None
     kept = min(count, DRAWS, most // cells)
-    record = {
+    while size_of([record := _record(found, effect, rope, kept, count)]) > MOST_BYTES // share:
+        if kept == 0:  # what is left are labels and notes
+            return None
+        kept //= 2
+    return record
+
+
+def _record(
+    found: Moved, effect: Effect, rope: tuple[float, float] | None, kept: int, count: int
+) -> dict[str, Any]:
+    """Return an answer as the script reads it, with `kept` draws of each cell."""
+    return {
         "label": effect.label,
-        "asked": upper_first(asked_in_words(effect)) if effect.estimand is not None else "",
         "world": _world(effect),
         "treatment": found.treatment,
         "levels": found.levels,
@@ -69,7 +80,6 @@ def effect_record(
         "notes": [*_kept_words(kept, count), *found.notes],
         "step": _step(effect),
     }
-    return record
 
 
 def size_of(records: Sequence[dict[str, Any]]) -> int:

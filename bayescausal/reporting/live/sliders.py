@@ -26,14 +26,14 @@ from bayescausal.effects.estimands.averages import Expected
 from bayescausal.effects.estimands.curves import DoseResponse
 from bayescausal.effects.estimate import estimate
 from bayescausal.model.graph_queries.queries import with_latents
-from bayescausal.types import BayesCausalError, EstimandError, Set, unknown_variable
+from bayescausal.reporting.live.subgroups import columns_of, subgroups_of
+from bayescausal.types import BayesCausalError, EstimandError, Set, closest, unknown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     import xarray as xr
 
-    from bayescausal.annotations import Array
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
@@ -44,8 +44,8 @@ __all__ = ["Moved", "check_choices", "moved"]
 
 #: Questions that have other levels: contrasts of two levels over units that do not depend on them.
 KINDS = ("ATE", "CATE", "QTE")
-#: Stops of the slider; columns whose subgroups are offered; values of a column that are subgroups.
-MOST_LEVELS, MOST_COLUMNS, FEW_VALUES = 7, 2, 4
+#: Stops of the slider.
+MOST_LEVELS = 7
 #: Pairs of draw and unit in all worlds together: a few seconds of work.
 WORK = 30_000_000
 #: Cells of an answer with dims that are offered.
@@ -83,6 +83,14 @@ def check_choices(
     for level in levels or ():
         if not isinstance(level, str) and not np.isfinite(level):
             raise EstimandError(f"levels={levels!r}.", expected="finite numbers, or labels.")
+        names = dict.fromkeys(name for e in estimands for name in e.treatments)
+        known = [str(v) for name in names for v in fit.labels.get(name, ())]
+        if isinstance(level, str) and level not in known:
+            raise EstimandError(
+                f"{level!r} is no level of {', '.join(names)}.",
+                expected=f"among {', '.join(known)}." if known else "numbers.",
+                names=closest(level, known)[:1],
+            )
     for name in subgroups or ():
         if name not in fit.columns:
             raise unknown_variable(name, list(fit.columns), what="a column of the data")
@@ -109,15 +117,21 @@ def moved(
 
     ``levels``, ``subgroups``: what a reader may choose. Default: as many as the work allows.
     """
+    asked = levels is not None or subgroups is not None
+    unmoved = ["levels= and subgroups= do not apply to this question."] if asked else []
     if effect.dims:
-        return _cells(effect)
+        cells = _cells(effect)
+        if cells is not None:
+            cells.notes += unmoved
+        return cells
     own = Moved([""], [_everyone(effect)], {(0, 0): effect.draws})
     ends = _ends(fit, effect)
     if ends is None:
+        own.notes = unmoved
         return own
     treated, control = ends
     wanted = _levels(fit, effect, treated, control, levels)
-    columns = _columns(fit, effect) if subgroups is None else list(subgroups)
+    columns = columns_of(fit, effect) if subgroups is None else list(subgroups)
     wanted, columns, notes = _within(fit, wanted, columns, (treated, control), levels, subgroups)
     if not wanted:
         own.notes = notes
@@ -188,7 +202,9 @@ def _levels(
     if isinstance(treated, str) or isinstance(control, str):
         known = list(fit.labels.get(name, ()))
         chosen = known if levels is None else [str(v) for v in levels]
-        return [v for v in known if v in {*chosen, treated, control}][: 2 * MOST_LEVELS]
+        others = [v for v in known if v in chosen and v not in (treated, control)]
+        kept = {*others[: 2 * MOST_LEVELS - 2], treated, control}
+        return [v for v in known if v in kept]
     chosen_numbers = _observed(fit, name) if levels is None else [float(v) for v in levels]
     return sorted({*chosen_numbers, float(treated), float(control)})
 
@@ -210,29 +226,6 @@ def _observed(fit: Fit, name: str) -> list[float]:
     whole = bool(np.all(distinct == np.round(distinct)))
     places = 0 if whole else (decimals(float(seen.std())) or 0)
     return sorted({float(np.round(v, places)) for v in stops})
-
-
-def _columns(fit: Fit, effect: Effect) -> list[str]:
-    """Return columns that the treatment does not act on, causes of the outcome first."""
-    asked: Any = effect.estimand
-    graph = with_latents(fit, None)
-    treatment, outcome = asked.treatments[0], asked.outcome_name
-    if treatment not in graph or outcome not in graph:
-        return []
-    after = {treatment, *nx.descendants(graph, treatment)}
-    size = max((np.size(v) for v in fit.columns.values()), default=0)
-    fine = [
-        name
-        for name, values in fit.columns.items()
-        if name in graph
-        and name not in {*after, *asked.given.reads}
-        and np.ndim(values) == 1
-        and np.size(values) == size
-        and name not in fit.missing
-        and len(np.unique(values)) > 1
-    ]
-    near = set(graph.predecessors(outcome))
-    return sorted(fine, key=lambda name: name not in near)[:MOST_COLUMNS]
 
 
 def _within(
@@ -287,11 +280,16 @@ def _surface(
         [_text(v) for v in levels], [], {}, {}, (treated, 0), asked.treatments[0], list(notes)
     )
     everyone, within = _everyone(effect), f" with {asked.given.describe()}" if asked.given else ""
-    for name, given, by in [(everyone, asked.given, None), *_subgroups(fit, asked, columns)]:
+    for name, given, by in [
+        (everyone, asked.given, None),
+        *subgroups_of(fit, asked, columns, own.notes),
+    ]:
         try:
             curve = _curve(fit, asked, levels, given, by, seed)
         except BayesCausalError as error:
             own.notes.append(f"{name}: {error}")
+            if not own.groups:  # without the answer for everybody there is nothing to compare
+                return Moved([""], [everyone], {(0, 0): effect.draws}, notes=own.notes)
             continue
         cells = [""] if by is None else [_text(v) for v in curve[0][by].values.tolist()]
         for k, cell in enumerate(cells):
@@ -301,10 +299,27 @@ def _surface(
                 where = (i, len(own.groups) - 1)
                 own.expected[where] = draws
                 own.draws[where] = None if i == control else asked.scale.combine(draws, at[control])
-    if own.groups:
-        own.draws[treated, 0] = effect.draws
-        return own
-    return Moved([""], [everyone], {(0, 0): effect.draws}, notes=own.notes)
+    noise = float(np.max(effect.mc_error)) if effect.mc_error is not None else 0.0
+    here = own.draws[treated, 0]
+    if here is None or not _same(here, effect.draws, noise):
+        told = "Other levels were not computed: this answer is not that of the fit of the report."
+        return Moved([""], [everyone], {(0, 0): effect.draws}, notes=[*notes, told])
+    own.draws[treated, 0] = effect.draws
+    if noise > 0:
+        own.notes.append(
+            "Noise is simulated for this answer: at another stop bayescausal.estimate may differ "
+            f"by a few of its Monte Carlo errors, {significant(noise, 2)} here."
+        )
+    return own
+
+
+def _same(here: xr.DataArray, draws: xr.DataArray, error: float) -> bool:
+    """Whether two answers are those of one fit, up to Monte Carlo error."""
+    if here.sizes != draws.sizes:
+        return False
+    spread = float(draws.std())
+    near = 1e-6 * (spread + abs(float(draws.mean()))) + 8 * error
+    return abs(float(here.mean()) - float(draws.mean())) <= near
 
 
 def _curve(
@@ -331,38 +346,3 @@ def _curve(
         progressbar=False,
     ).draws
     return [curve.isel({name: k}, drop=True) for k in range(len(levels))]
-
-
-def _subgroups(fit: Fit, asked: Estimand, columns: list[str]) -> list[tuple[str, Any, str | None]]:
-    """Return what subgroups are called, their condition, and the column they are split by."""
-    found: list[tuple[str, Any, str | None]] = []
-    for name in columns:
-        values = np.asarray(fit.columns[name])
-        if name in fit.labels or len(np.unique(values)) <= FEW_VALUES:
-            found.append((name, asked.given, name))
-        elif not asked.given and values.dtype.kind in "iuf":
-            found += [
-                (
-                    f"{name} from {significant(low, 3)} to {significant(high, 3)} "
-                    f"({int(((values >= low) & (values <= high)).sum()):,} of {values.size:,})",
-                    {name: (low, high)},
-                    None,
-                )
-                for low, high in _thirds(values.astype(float))
-            ]
-    return found
-
-
-def _thirds(values: Array) -> list[tuple[float, float]]:
-    """Return three ranges that hold a third of the values each, none of them twice."""
-    ordered = np.unique(values)
-    if len(ordered) < 2:
-        return []
-    cuts = []
-    for share in (1 / 3, 2 / 3):
-        low = ordered[ordered <= np.quantile(values, share)]
-        k = min(len(low), len(ordered) - 1)
-        cuts.append((ordered[k - 1], ordered[k]))
-    (a, b), (c, d) = cuts
-    ends = [(ordered[0], a), (b, c), (d, ordered[-1])]
-    return [(float(low), float(high)) for low, high in ends if low <= high]

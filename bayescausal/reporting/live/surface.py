@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.digits import level_text, numbers, significant
-from bayescausal.reporting.live.levels import LEVELS, as_percent, number_cell
+from bayescausal.reporting.live.levels import number_cell
 from bayescausal.sensitivity.confounding.hidden_record import HiddenConfounder, worst_sign
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ def surface_record(found: HiddenConfounder) -> dict[str, Any] | None:
         }
     where = found.confounder
     return {
-        "label": found.effect.label,
         "treatment": where.treatment,
         "outcome": where.outcome,
         "gammas": [level_text(round(g, 6)) for g in gammas],
@@ -56,7 +55,6 @@ def surface_record(found: HiddenConfounder) -> dict[str, Any] | None:
         "benchmarks": _benchmarks(found),
         "notes": list(found.notes),
         "draws": int(found.draws.sizes["chain"] * found.draws.sizes["draw"]),
-        "levels": [as_percent(level) for level in LEVELS],
     }
 
 

@@ -164,6 +164,7 @@
       element.append(make("p", {}, "As strong as a measured variable:"), make("ul", {}, ...data.benchmarks.map((b) =>
         make("li", {}, `${b.name} (gamma ${b.g}, delta ${b.d}): ${b.text}`))));
     }
+    element.append(...data.notes.map((note) => make("p", { class: "note" }, note)));
     listeners.push(draw);
     draw();
   }

@@ -21,7 +21,7 @@ class Resampled(Refutation):
     resamples = True
 
     def refuse(self, refits: Refits) -> str:
-        """Refuse units that depend on each other each other."""
+        """Refuse units that depend on each other."""
         touch = why_units_touch(refits.fit)
         return "" if touch is None else str(touch)
 

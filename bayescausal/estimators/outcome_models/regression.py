@@ -86,7 +86,7 @@ class Regression(Estimator):
         def draw(weights: np.ndarray) -> np.ndarray:
             found = model.under(weights[:, rows])
             if problem.target is not None:
-                middle = found[:, 1:] @ with_constant(problem.target).mean(axis=0)
+                middle = found[:, 1:] @ with_constant(problem.target.x).mean(axis=0)
             else:
                 own = population_weights(problem, weights)
                 middle = (found[:, 1:] * ((own @ covariates) / own.sum(axis=1)[:, None])).sum(1)

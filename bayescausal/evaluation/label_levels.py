@@ -10,16 +10,20 @@ that of the reference level. A label that points into a table has no levels betw
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 from pytensor.graph.basic import Variable
 
 from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.program import Request
 from bayescausal.model.interventions.policy_words import read_as_words
+from bayescausal.model.labels import in_order
 from bayescausal.model.structure.integer_roles import compared_with, role_of
 from bayescausal.types import (
     EstimandError,
@@ -27,7 +31,9 @@ from bayescausal.types import (
     Intervention,
     InterventionError,
     Policy,
+    Scale,
     Set,
+    Shift,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +42,7 @@ if TYPE_CHECKING:
     from bayescausal.evaluation.evaluate import NoiseSource
     from bayescausal.inference.record import Fit
 
-__all__ = ["coded_levels", "encode", "labels_or_codes", "refuse_strangers"]
+__all__ = ["coded_levels", "encode", "in_unit_order", "labels_or_codes", "refuse_strangers"]
 
 #: Posterior draws that are tried.
 DRAWS = 8
@@ -145,6 +151,28 @@ def coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Interven
     Numbers for each unit are codes where the labels are text. Rules read and return labels.
     """
     return {name: _coded(fit, name, act) for name, act in do.items()}
+
+
+def in_unit_order(
+    fit: Fit, do: Mapping[str, object], coords: Mapping[str, Any]
+) -> Mapping[str, object]:
+    """Return a world whose values that carry labels of units stand in the order of the units."""
+    if not isinstance(do, Mapping):
+        return do  # refused in words where it is read
+    ordered = dict(do)
+    for key, act in do.items():
+        name = str(getattr(key, "name", key))
+        field = _AMOUNT.get(type(act))
+        value = act if field is None else getattr(act, field)
+        if isinstance(value, pd.Series | xr.DataArray):
+            value = in_order(value, fit.structure.dims.get(name, ()), coords, f"do({name})")
+            value = np.asarray(value)
+            ordered[key] = value if field is None else replace(cast("Any", act), **{field: value})
+    return ordered
+
+
+#: Where an intervention holds its numbers.
+_AMOUNT = {Set: "value", Shift: "by", Scale: "by"}
 
 
 def labels_or_codes(fit: Fit, do: Mapping[str, object]) -> Mapping[str, object]:

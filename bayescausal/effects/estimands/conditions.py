@@ -21,9 +21,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.notation import LATEX, PLAIN, Notation, number
+from bayescausal.model.labels import in_order
 from bayescausal.types import EstimandError
 
 __all__ = ["EVERYONE", "Condition", "Outside", "Where", "parse_given"]
@@ -132,6 +135,17 @@ class Condition:
         """The masks among the clauses: one boolean for each unit, in the order of the data."""
         return tuple(spec for name, spec in self.clauses if not name and _is_array(spec))
 
+    def in_order(self, dims: tuple[str, ...], labels: Mapping[str, Any]) -> Condition:
+        """Return the condition with masks that carry labels in the order of the units."""
+        return Condition(
+            tuple(
+                (name, np.asarray(in_order(spec, dims, labels, "The mask given=")))
+                if not name and _is_array(spec)
+                else (name, spec)
+                for name, spec in self.clauses
+            )
+        )
+
     def __bool__(self) -> bool:
         return bool(self.clauses)
 
@@ -234,7 +248,7 @@ def parse_given(given: object) -> Condition:
         return Condition(tuple((_name(k), _parse_spec(k, v)) for k, v in given.items()))
     if callable(given):
         return Condition((("", Where(given)),))
-    mask = np.asarray(given)
+    mask = given if isinstance(given, pd.Series | xr.DataArray) else np.asarray(given)
     if mask.dtype == bool and mask.ndim:
         return Condition((("", mask),))
     raise EstimandError(
@@ -313,7 +327,7 @@ def _several(spec: object) -> bool:
 
 
 def _is_array(spec: object) -> bool:
-    return isinstance(spec, np.ndarray)
+    return isinstance(spec, np.ndarray | pd.Series | xr.DataArray)
 
 
 def _holds(name: str, spec: Any, values: Mapping[str, Any]) -> np.ndarray:

@@ -21,6 +21,7 @@ from bayescausal.evaluation.evaluate import Units, fresh_units, units_of
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
 from bayescausal.model.axes.labels import LOOKUP
+from bayescausal.model.labels import in_order
 from bayescausal.model.names import owner_of
 from bayescausal.model.structure.nested import group_index, weighted_dim
 from bayescausal.types import DataError, EstimandError, MixingError, Set, UnknownVariableError
@@ -302,13 +303,14 @@ def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Array | None:
     if not isinstance(asked, Superpopulation) or asked.clusters is None:
         return None
     labels = asked.clusters
-    length = units.sizes[weighted_dim(fit.structure, estimand.outcome_name)]
+    along = weighted_dim(fit.structure, estimand.outcome_name)
+    length = units.sizes[along]
     if isinstance(labels, str):
         name = labels
         index = group_index(fit.structure, name, estimand.outcome_name)
         if index is not None and index in fit.columns:
             labels = fit.columns[index]
-        elif name == weighted_dim(fit.structure, estimand.outcome_name):
+        elif name == along:
             labels = np.arange(length)
         elif name in fit.columns:
             labels = fit.columns[name]
@@ -321,7 +323,7 @@ def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Array | None:
                 remedy=f"Columns kept with the fit: {', '.join(map(str, known))}. For another "
                 "one pass its labels: Superpopulation(clusters=data['school']).",
             )
-    labels = np.asarray(labels)
+    labels = np.asarray(in_order(labels, (along,), units.coords, "clusters="))
     if labels.shape != (length,):
         raise DataError(
             f"The cluster labels have shape {labels.shape}.", expected=f"{length} labels."

@@ -10,6 +10,7 @@ import numpy as np
 from bayescausal.effects.without_model.discrete import Cells
 from bayescausal.inference.data.rows import as_pandas
 from bayescausal.model.kinds import kind_of
+from bayescausal.model.labels import same_order
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def read_frame(data: Data) -> pd.DataFrame:
 
     if isinstance(data, Mapping):
         try:
-            data = pd.DataFrame({str(name): np.asarray(column) for name, column in data.items()})
+            data = pd.DataFrame(
+                {str(n): np.asarray(column) for n, column in same_order(data).items()}
+            )
         except ValueError as error:
             raise DataError(
                 "The columns of the data do not make a table.",

@@ -33,6 +33,7 @@ from bayescausal.graph.structure.marks import observables
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.inference.data.rows import plain
 from bayescausal.inference.record import Fit
+from bayescausal.model.labels import in_order
 from bayescausal.types import (
     DataError,
     EstimandError,
@@ -42,6 +43,8 @@ from bayescausal.types import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import pandas as pd
 
     from bayescausal.annotations import Data, GraphLike
     from bayescausal.effects.estimands.estimand import Estimand
@@ -83,6 +86,7 @@ def read_problem(
             )
         decided, table = columns_of(given, estimand)
         noun = units_noun(given.structure)
+        labels = None if given.data is None else given.data.index
     else:
         if data is None:
             raise DataError(
@@ -92,10 +96,10 @@ def read_problem(
             )
         frame = read_frame(data)
         table = {str(n): plain(frame[n]) for n in frame.columns}
-        name = frame.index.name
+        name, labels = frame.index.name, frame.index
         noun = plural(str(name)) if name and str(name).isalpha() and len(str(name)) > 3 else "units"
         decided = verdict_of(estimand, given, _measured(given, table))
-    return _problem(estimand, decided, table, adjust, noun)
+    return _problem(estimand, decided, table, adjust, noun, labels)
 
 
 def cells_of(problem: Problem) -> list[tuple[tuple[Any, ...], Problem]]:
@@ -142,6 +146,7 @@ def _problem(
     table: Mapping[str, np.ndarray],
     adjust: str | Iterable[str] | None,
     noun: str,
+    labels: np.ndarray | pd.Index | None,
 ) -> Problem:
     [name], outcome = estimand.treatments, estimand.outcome_name
     own = [n for n in decided.question.given if n in table]
@@ -178,7 +183,7 @@ def _problem(
         group=group,
         table=dict(table),
         target=target,
-        clusters=_clusters(population, table, len(y)),
+        clusters=_clusters(population, table, len(y), labels),
         fixed=population.name != "superpopulation",
         whom=whom.replace("units", noun),
         units=noun,
@@ -192,7 +197,8 @@ def _problem(
             f"{int(others.sum()):,} {noun} at other levels of {name} are in neither arm: left out.",
         ))  # fmt: skip
     if estimand.given:
-        problem = problem.part(estimand.given.member, estimand.given.describe())
+        given = estimand.given.in_order(("row",), {"row": labels})
+        problem = problem.part(given.member, given.describe())
     return _without_ties(_by_arm(problem))
 
 
@@ -352,7 +358,10 @@ def _arms(
 
 
 def _clusters(
-    population: Population, table: Mapping[str, np.ndarray], length: int
+    population: Population,
+    table: Mapping[str, np.ndarray],
+    length: int,
+    rows: np.ndarray | pd.Index | None,
 ) -> np.ndarray | None:
     labels = getattr(population, "clusters", None)
     if labels is None:
@@ -361,7 +370,7 @@ def _clusters(
         if labels not in table:
             raise unknown_variable(labels, table, what="a column of the data")
         labels = table[labels]
-    labels = np.asarray(labels)
+    labels = np.asarray(in_order(labels, ("row",), {"row": rows}, "clusters="))
     if labels.shape != (length,):
         raise DataError(
             f"The cluster labels have shape {labels.shape}.", expected=f"{length} labels."

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.model.labels import order_of
 from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, FixedUnitsError, closest
 
@@ -197,6 +198,8 @@ def check_sizes(table: Table, structure: Structure) -> None:
         if sizes.get(dim) == 0:
             raise DataError(f"The data have no units along {dim!r}.", expected="One or more rows.")
         length = structure.fixed.get(dim)
+        if length is not None and dim in sizes:
+            _refuse_other_order(structure, dim, table.coords[dim])
         if length is not None and dim in sizes and sizes[dim] != length:
             raise FixedUnitsError(
                 f"The data have {sizes[dim]} units along {dim!r}, but the model carries arrays of "
@@ -205,3 +208,21 @@ def check_sizes(table: Table, structure: Structure) -> None:
                 remedy=f"Put those arrays in pm.Data(..., dims={dim!r}), so that they come with "
                 "the data.",
             )
+
+
+def _refuse_other_order(structure: Structure, dim: str, labels: np.ndarray) -> None:
+    """Refuse units in another order than that of the arrays which the model carries."""
+    mine = structure.model.coords.get(dim)
+    try:
+        other = mine is not None and order_of(list(mine), labels.tolist()) is not None
+    except ValueError:
+        other = True
+    if other:
+        raise FixedUnitsError(
+            f"The model carries arrays of its own along {dim!r}, and the data have its labels in "
+            "another order, or other labels.",
+            expected=f"rows in the order of the model's {dim!r}.",
+            remedy=f"Put those arrays in pm.Data(..., dims={dim!r}), so that they come with the "
+            "data; or sort the rows. If the index of the data says nothing of the units, reset it "
+            "(reset_index(drop=True)).",
+        )

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from bayescausal.types import FitMismatchError
+from bayescausal.model.labels import in_order
+from bayescausal.types import DataError, FitMismatchError
 
 if TYPE_CHECKING:
     from bayescausal.inference.data.conform import Conformed
@@ -122,6 +123,13 @@ def _shaped(
     extra = [str(d) for d in array.dims if d not in ("chain", "draw")]
     order = list(dims) if set(extra) == set(dims) else extra
     array = array.transpose("chain", "draw", *order)
+    if order == list(dims):
+        labels = {**structure.model.coords, **conformed.coords}
+        try:
+            array = in_order(array, ("chain", "draw", *dims), labels, f"{name!r} in the trace")
+        except DataError as error:
+            reasons.append(str(error).partition(" Expected:")[0].rstrip("."))
+            return None
     if dims:
         expected: tuple[int | None, ...] = tuple(conformed.sizes[d] for d in dims)
     else:

@@ -19,6 +19,7 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.model.forests.prior import as_forest, is_forest
 from bayescausal.model.interventions.support import is_discrete, support_of
+from bayescausal.model.labels import in_order
 from bayescausal.model.structure.rebuild import close, dim_sizes, evaluate, open_model
 from bayescausal.types import ParameterError, closest
 
@@ -156,6 +157,8 @@ def fix_parameters(model: pm.Model, values: Mapping[str, np.ndarray]) -> pm.Mode
 def _one(name: str, given: ArrayLike, structure: Structure, sizes: Mapping[str, int]) -> np.ndarray:
     """Return one value in the shape and dtype of its parameter."""
     rv = structure.variable(name)
+    dims = structure.dims.get(name, ())
+    given = in_order(given, dims, structure.model.coords, f"The value of {name!r}")
     try:
         value = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:
@@ -164,7 +167,6 @@ def _one(name: str, given: ArrayLike, structure: Structure, sizes: Mapping[str, 
         raise ParameterError(f"{name!r} is not finite.", expected="Finite numbers.")
     if is_forest(rv):
         return as_forest(name, value)
-    dims = structure.dims.get(name, ())
     if dims:
         shape = tuple(sizes[d] for d in dims)
     elif all(s is not None for s in rv.type.shape):

@@ -1,0 +1,125 @@
+"""Labelled values in the order of other labels.
+
+Entries of a pandas Series and of an xarray DataArray carry labels: which unit, which group. Taken
+by their place, values of one group are given to another as soon as somebody has sorted a table. So
+where both sides have labels, labels decide: the same labels in another order are put in order, and
+other labels are refused. The labels 0, 1, 2, ... that a table has by default may be places only:
+beside other labels they decide nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+from bayescausal.types import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike
+
+__all__ = ["in_order", "order_of", "same_order"]
+
+
+def order_of(own: ArrayLike | pd.Index, labels: ArrayLike | pd.Index) -> list[int] | None:
+    """Return the places of `labels` among one's own; None where the order is the same.
+
+    Raises
+    ------
+    ValueError
+        If these are other labels.
+
+    Examples
+    --------
+    >>> from bayescausal.model.labels import order_of
+    >>> order_of(["c", "a", "b"], ["a", "b", "c"])
+    [1, 2, 0]
+    """
+    own, labels = pd.Index(own).tolist(), pd.Index(labels).tolist()  # dates as dates
+    if own == labels or len(own) != len(labels):  # other lengths are refused where they matter
+        return None
+    place = {label: i for i, label in enumerate(own)}
+    if len(place) < len(own) or len(set(labels)) < len(labels):
+        return None  # what repeats is no label of one entry
+    if place.keys() == set(labels):
+        return [place[label] for label in labels]
+    places = list(range(len(own)))
+    if places in (own, labels):
+        return None
+    raise ValueError(next(label for label in own if label not in set(labels)))
+
+
+def in_order(value: Any, dims: tuple[str, ...], labels: Mapping[str, Any], what: str) -> Any:
+    """Return a value with its dims and entries in the order of others; what has no labels as it is.
+
+    Parameters
+    ----------
+    value : Series, DataArray or array_like
+        What has labels is put in order.
+    dims : tuple of str
+        The dims that it should have.
+    labels : mapping of str to sequence or None
+        The labels along each dim.
+    what : str
+        What it is, for messages.
+
+    Raises
+    ------
+    DataError
+        If it has other labels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.model.labels import in_order
+    >>> in_order(pd.Series([2, 5], index=["b", "a"]), ("g",), {"g": ["a", "b"]}, "b").tolist()
+    [5, 2]
+    """
+    if isinstance(value, pd.Series) and len(dims) == 1:
+        own = {dims[0]: value.index}
+    elif isinstance(value, xr.DataArray) and set(value.dims) == set(dims):
+        value = value.transpose(*dims)
+        own = {d: value[d].values for d in dims if d in value.coords}
+    else:
+        return value
+    for dim, mine in own.items():
+        theirs = labels.get(dim)
+        if theirs is None:
+            continue
+        try:
+            order = order_of(mine, theirs)
+        except ValueError as error:
+            raise DataError(
+                f"{what} has the label {error.args[0]!r} along {dim!r}, which is not there.",
+                expected=f"labels among {', '.join(map(str, list(theirs)[:8]))}.",
+                remedy="Pass an array, values.to_numpy(), if places count and not labels.",
+            ) from None
+        if order is not None:
+            value = value.iloc[order] if isinstance(value, pd.Series) else value.isel({dim: order})
+    return value
+
+
+def same_order(columns: Mapping[Any, ArrayLike]) -> dict[Any, Any]:
+    """Return columns with the entries of all Series in the order of the first.
+
+    Raises
+    ------
+    DataError
+        If their labels differ.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.model.labels import same_order
+    >>> x, y = pd.Series([1, 2], index=["a", "b"]), pd.Series([4, 3], index=["b", "a"])
+    >>> same_order({"x": x, "y": y})["y"].tolist()
+    [3, 4]
+    """
+    labels = next((v.index for v in columns.values() if isinstance(v, pd.Series)), None)
+    return {
+        name: in_order(value, ("row",), {"row": labels}, f"Column {name!r}")
+        for name, value in columns.items()
+    }

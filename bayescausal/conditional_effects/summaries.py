@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayescausal.draws.digits import level_text
 from bayescausal.draws.intervals import narrowest
 from bayescausal.draws.summary import interval_columns
 
@@ -223,7 +224,7 @@ def _groups(values: Array) -> list[tuple[str, Array]]:
     out = []
     for k, (low, high) in enumerate(itertools.pairwise(ends)):
         member = (values >= low) & ((values < high) | (k == len(ends) - 2))
-        out.append((f"{low:.4g} to {high:.4g}", member))
+        out.append((f"{level_text(low)} to {level_text(high)}", member))
     return out
 
 
@@ -247,8 +248,7 @@ class Leaf:
     @property
     def words(self) -> str:
         """The conditions in words."""
-        shown = [f"{n} {op} {v:.4g}" if not isinstance(v, str) else f"{n} {op} {v}"
-                 for n, op, v in self.rule]  # fmt: skip
+        shown = [f"{n} {op} {v if isinstance(v, str) else f'{v:.15g}'}" for n, op, v in self.rule]
         return " and ".join(shown) or "all units"
 
 
@@ -262,10 +262,19 @@ def thresholds(covariates: Mapping[str, Array]) -> list[tuple[tuple[str, str, An
             if len(levels) > CUTS + 1:
                 levels = np.unique(np.quantile(own, np.linspace(0, 1, CUTS + 2)))
             for cut in (levels[:-1] + levels[1:]) / 2:
-                out.append(((name, "<", float(cut)), own < cut))
+                left = own < cut
+                if left.any() and not left.all():
+                    short = _shortest(own[left].max(), own[~left].min(), float(cut))
+                    out.append(((name, "<", short), left))
         else:
             out += [((name, "==", str(v)), values == v) for v in np.unique(values)]
     return [(rule, left) for rule, left in out if left.any() and not left.all()]
+
+
+def _shortest(low: float, high: float, cut: float) -> float:
+    """Return the number of fewest digits above `low` and up to `high`: the same cut, to be read."""
+    tried = (float(f"{cut:.{digits}g}") for digits in range(1, 18))
+    return next((value for value in tried if low < value <= high), cut)
 
 
 #: What holds where a condition does not.

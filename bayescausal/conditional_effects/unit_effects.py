@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from bayescausal.effects.averaging.closed_form import closed_form
 from bayescausal.effects.averaging.frame import Frame, Weights
@@ -73,6 +74,13 @@ class UnitEffects:
     covariates: dict[str, Array]
     notes: tuple[str, ...]
     noise: tuple[Array, Array]
+
+    @property
+    def labels(self) -> pd.Index:
+        """The labels of the units; their places, where several dims count them."""
+        dims, coords = self.question.structure.unit_dims, self.question.units.coords
+        names = np.asarray(coords[dims[0]])[self.rows] if len(dims) == 1 else self.rows
+        return pd.Index(names, name="unit")
 
 
 def unit_effects(

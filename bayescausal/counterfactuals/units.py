@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
+from bayescausal.model.labels import in_order
 from bayescausal.types import DataError, MixingError, closest
 
 if TYPE_CHECKING:
@@ -79,6 +82,8 @@ def _rows(chosen: object, labels: np.ndarray, dim: str) -> np.ndarray:
         return np.arange(start, stop + 1, chosen.step)
     if isinstance(chosen, set | frozenset):
         chosen = sorted(chosen, key=str)
+    if isinstance(chosen, pd.Series | xr.DataArray) and chosen.dtype == bool:
+        chosen = in_order(chosen, (dim,), {dim: labels}, "The mask units=")
     array = np.asarray(chosen)
     if array.dtype == bool:
         if array.shape != labels.shape:

@@ -27,8 +27,9 @@ from bayescausal.types import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PanelTable", "panel_table", "refuse_gaps", "time_text"]
+__all__ = ["PanelTable", "as_dates", "panel_table", "refuse_gaps", "time_text"]
 
+_LABELS = ", or labels in order: pd.Categorical(..., categories=[...], ordered=True)"
 #: Steps between neighbouring times that still count as equal: months differ by 28 to 31 days.
 UNEVEN = 1.5
 
@@ -182,21 +183,24 @@ def _in_order(column: pd.Series, name: str, role: str) -> tuple[np.ndarray, list
     else:
         values = pd.Series(found.values.tolist(), dtype=object)
         if role == "time" and found.what == "label":
-            values = _as_dates(values, name)
+            values = as_dates(values, name, _LABELS)
         order = sorted(values.unique(), key=lambda v: (isinstance(v, str), v))
     place = {label: k for k, label in enumerate(order)}
     return values.map(place).to_numpy(dtype=np.int64), order
 
 
-def _as_dates(values: pd.Series, name: str) -> pd.Series:
-    """Return text as dates: sorted as text, "10" comes before "9"."""
+def as_dates(values: pd.Series, name: str, otherwise: str = "") -> pd.Series:
+    """Return text as dates, in the one form that nobody reads in two ways: year, month, day.
+
+    Sorted as text, "10" comes before "9".
+    """
     try:
         return pd.Series(pd.to_datetime(values, format="ISO8601"))
     except (ValueError, TypeError) as error:
         raise DataError(
             f"The column {name!r} (time=) holds text such as {values.iloc[0]!r}.",
-            expected="Numbers, dates, or an ordered categorical column.",
-            remedy=f"Say the order: pd.Categorical(data[{name!r}], categories=[...]).",
+            expected=f"Numbers, or dates (2004-02-01 in text){otherwise}.",
+            remedy=f"Read dates with their format, pd.to_datetime(data[{name!r}], format=...).",
         ) from error
 
 

@@ -80,7 +80,7 @@ def kind_of(column: Any) -> Kind:
             return Kind("number", np.asarray(np.ma.filled(column.astype(float), np.nan)))
         array = np.asarray(column)
         if array.dtype.kind in "biuf":
-            return Kind("number", array)
+            return Kind("number", _decimals(array))
         flat = kind_of(pd.Series(array.ravel(), dtype=None if array.dtype.kind in "mM" else object))
         return Kind(flat.what, flat.values.reshape(array.shape), flat.categories)
     series = pd.Series(column)
@@ -100,11 +100,30 @@ def kind_of(column: Any) -> Kind:
         if dtype.kind in "cO" and arrow is None and isinstance(dtype, np.dtype):
             return _of_objects(_objects(series))
         if isinstance(dtype, np.dtype):
-            return Kind("number", series.to_numpy())
+            return Kind("number", _decimals(series.to_numpy()))
         if series.isna().any():
-            return Kind("number", series.to_numpy(dtype=float, na_value=np.nan))
-        return Kind("number", series.to_numpy(dtype=_numpy_of(dtype)))
+            own = _numpy_of(dtype)
+            whole = own if own.kind == "f" else np.dtype(float)
+            return Kind("number", _decimals(series.to_numpy(dtype=whole, na_value=np.nan)))
+        return Kind("number", _decimals(series.to_numpy(dtype=_numpy_of(dtype))))
     return _of_objects(_objects(series))
+
+
+def _decimals(values: np.ndarray) -> np.ndarray:
+    """Return single precision as double: the decimal number that was stored, where it is short.
+
+    The nearest single to 0.3 is 0.300000012 in double, so that a unit at 0.3 would lie outside the
+    range from 0.1 to 0.3.
+    """
+    if values.dtype not in (np.float16, np.float32):
+        return values
+    wide = values.astype(float)
+    digits = 3 if values.dtype == np.float16 else 7
+    with np.errstate(all="ignore"):
+        power = digits - 1 - np.floor(np.log10(np.abs(wide)))
+        short = np.round(wide * 10.0**power) / 10.0**power
+        same = short.astype(values.dtype) == values
+    return np.where(same, short, wide)
 
 
 def are_numbers(labels: Iterable[object]) -> bool:

@@ -4,7 +4,9 @@ Entries of a pandas Series and of an xarray DataArray carry labels: which unit, 
 by their place, values of one group are given to another as soon as somebody has sorted a table. So
 where both sides have labels, labels decide: the same labels in another order are put in order, and
 other labels are refused. The labels 0, 1, 2, ... that a table has by default may be places only:
-beside other labels they decide nothing.
+beside other labels they decide nothing, and beside the same numbers in another order nothing tells
+which is meant, so that is refused. (Labels of groups are written by whoever writes the model: there
+0, 1, 2 are labels.)
 """
 
 from __future__ import annotations
@@ -21,16 +23,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-__all__ = ["in_order", "order_of", "same_order"]
+__all__ = ["OtherLabelsError", "in_order", "order_of", "same_order"]
 
 
-def order_of(own: ArrayLike | pd.Index, labels: ArrayLike | pd.Index) -> list[int] | None:
+class OtherLabelsError(ValueError):
+    """Two sets of labels do not say which entry is which."""
+
+
+def order_of(
+    own: ArrayLike | pd.Index, labels: ArrayLike | pd.Index, *, places: bool = True
+) -> list[int] | None:
     """Return the places of `labels` among one's own; None where the order is the same.
+
+    Parameters
+    ----------
+    own, labels : sequence
+        The labels of an entry each.
+    places : bool
+        Whether 0, 1, 2, ... may be places and no labels.
 
     Raises
     ------
-    ValueError
-        If these are other labels.
+    OtherLabelsError
+        If these are other labels, or nothing tells labels from places.
 
     Examples
     --------
@@ -44,15 +59,25 @@ def order_of(own: ArrayLike | pd.Index, labels: ArrayLike | pd.Index) -> list[in
     place = {label: i for i, label in enumerate(own)}
     if len(place) < len(own) or len(set(labels)) < len(labels):
         return None  # what repeats is no label of one entry
+    counted = places and list(range(len(own))) in (own, labels)
     if place.keys() == set(labels):
+        if counted:
+            raise OtherLabelsError("has the numbers 0, 1, 2, ... of the units in another order")
         return [place[label] for label in labels]
-    places = list(range(len(own)))
-    if places in (own, labels):
+    if counted:
         return None
-    raise ValueError(next(label for label in own if label not in set(labels)))
+    strange = next(label for label in own if label not in set(labels))
+    raise OtherLabelsError(f"has the label {strange!r}, which is not there")
 
 
-def in_order(value: Any, dims: tuple[str, ...], labels: Mapping[str, Any], what: str) -> Any:
+def in_order(
+    value: Any,
+    dims: tuple[str, ...],
+    labels: Mapping[str, Any],
+    what: str,
+    *,
+    places: bool = True,
+) -> Any:
     """Return a value with its dims and entries in the order of others; what has no labels as it is.
 
     Parameters
@@ -65,11 +90,13 @@ def in_order(value: Any, dims: tuple[str, ...], labels: Mapping[str, Any], what:
         The labels along each dim.
     what : str
         What it is, for messages.
+    places : bool
+        Whether 0, 1, 2, ... may be places and no labels.
 
     Raises
     ------
     DataError
-        If it has other labels.
+        If it has other labels, or nothing tells labels from places.
 
     Examples
     --------
@@ -90,12 +117,13 @@ def in_order(value: Any, dims: tuple[str, ...], labels: Mapping[str, Any], what:
         if theirs is None:
             continue
         try:
-            order = order_of(mine, theirs)
-        except ValueError as error:
+            order = order_of(mine, theirs, places=places)
+        except OtherLabelsError as error:
             raise DataError(
-                f"{what} has the label {error.args[0]!r} along {dim!r}, which is not there.",
-                expected=f"labels among {', '.join(map(str, list(theirs)[:8]))}.",
-                remedy="Pass an array, values.to_numpy(), if places count and not labels.",
+                f"{what}, along {dim!r}, {error}.",
+                expected=f"the labels {', '.join(map(str, list(theirs)[:5]))}, ...",
+                remedy="Pass an array (to_numpy()) if places count. If labels do, bring it into "
+                "the order of the data (reindex), or keep the index of the data when you fit.",
             ) from None
         if order is not None:
             value = value.iloc[order] if isinstance(value, pd.Series) else value.isel({dim: order})

@@ -13,16 +13,16 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.model.labels import same_order
 from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
     import pymc as pm
     from numpy.typing import ArrayLike
@@ -60,6 +60,8 @@ def with_fixed_columns(
             expected="one unit dim, and columns in pm.Data.",
             remedy="Put the columns into the model with pm.set_data.",
         )
+    if isinstance(data, Mapping):
+        data = same_order(data)
     given = [str(n) for n in getattr(data, "columns", data)]
     columns: dict[str, np.ndarray] = {}
     for name in structure.data:

@@ -178,6 +178,21 @@ def test_a_tree_finds_the_groups_that_there_are():
     assert {leaf.rule[0][0] for leaf in leaves} == {"g"}
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([2000, 2004, 2005, 2009], "x >= 2004.5"),
+        ([10000, 22400, 22550, 30000], "x >= 22500"),
+        ([0.1, 0.123456, 0.123457, 0.5], "x >= 0.1234565"),
+    ],
+)
+def test_the_words_of_a_cut_say_who_is_there(values, words):
+    x = np.array(values, dtype=float)
+    [_, right] = grow((np.arange(4) > 1).astype(float), {"x": x}, depth=1)
+    assert right.words == words
+    assert (x >= right.rule[0][2]).tolist() == right.member.tolist() == [False, False, True, True]
+
+
 def test_groups_by_rank_are_of_one_size_and_in_order():
     score = np.random.default_rng(1).normal(size=103)
     groups = quantile_groups(score, 10)

@@ -49,12 +49,44 @@ def test_masks_and_levels_of_units(fit, kind):
 
 def test_other_labels_are_refused_and_places_are_no_labels(fit):
     mask = pd.Series(Z > 0.5, index=[f"v{i}" for i in range(N)])
-    with pytest.raises(DataError, match="The mask given= has the label 'v0' along 'unit'"):
+    with pytest.raises(DataError, match="The mask given=, along 'unit', has the label 'v0'"):
         bc.estimate(fit, bc.CATE("x", "y", given=mask))
     by_place = mask.reset_index(drop=True)
     right = (1 + 2 * Z)[Z > 0.5].mean()
     for each in (by_place, mask.to_numpy()):
         assert number(fit, bc.CATE("x", "y", given=each)) == pytest.approx(right, abs=1e-12)
+
+
+def test_numbers_of_units_in_another_order_may_be_places_and_are_refused():
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Data("z", [0.0], dims="unit")
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        pm.Normal("y", x * (1 + 2 * z) + z, 1, dims="unit")
+    rows = DATA.reset_index(drop=True)
+    known = bc.truth(model, {}, rows)
+    mask = rows.sort_values("z")["z"] > 0.5
+    asked = {
+        "given": lambda: bc.estimate(known, bc.CATE("x", "y", given=mask)),
+        "level": lambda: bc.worlds(known, {"rule": {"x": mask.astype(int)}}),
+        "units": lambda: bc.counterfactual(known, {"x": 1}, units=mask),
+        "columns": lambda: bc.fit(model, dict(rows) | {"z": rows.sort_values("z")["z"]}),
+    }
+    for ask in asked.values():
+        with pytest.raises(DataError, match=r"numbers 0, 1, 2, \.\.\. of the units in another"):
+            ask()
+
+
+def test_whom_to_treat_carries_the_labels_of_the_units(fit):
+    shuffled = DATA.sample(frac=1, random_state=2)
+    known = bc.truth(fit.model, {}, shuffled)
+    rule = bc.policy(known, bc.ATE("x", "y"), rule="threshold")
+    assert rule.treat.index.tolist() == shuffled.index.tolist()
+    gain = bc.Contrast("y", {"x": bc.Set(rule.treat[DATA.index].astype(int))}, {"x": 0})
+    right = (1 + 2 * shuffled["z"])[rule.treat].sum() / N
+    assert number(known, gain) == pytest.approx(right, abs=1e-12)
+    assert bc.heterogeneity(known, bc.ATE("x", "y")).units.index.tolist() == list(shuffled.index)
+    chosen = bc.counterfactual(fit, {"x": 1}, units=(SORTED["z"] > 0.5))
+    assert chosen["unit"].to_numpy().tolist() == DATA.index[Z > 0.5].tolist()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +112,9 @@ def test_parameters_of_groups(value):
         trace = draws.assign_coords(school=["a", "b", "c"])
         found = bc.Fit(model, trace, data=data)
         assert bc.estimate(found, bc.ATE("x", "y", by="g")).mean().to_numpy().tolist() == [1, 2, 5]
-        with pytest.raises(FitMismatchError, match="'a' in the trace has the label 'd'"):
+        with pytest.raises(
+            FitMismatchError, match="'a' in the trace, along 'school', has the label 'd'"
+        ):
             bc.Fit(model, draws.assign_coords(school=["a", "b", "d"]), data=data)
 
 
@@ -94,7 +128,7 @@ def test_columns_of_a_mapping(kind):
     columns = {"x": kind(x), "y": kind((2 * x).sort_values())}
     found = bc.fit(model, columns, seed=1, progressbar=False, draws=100, chains=2)
     assert float(found.posterior["b"].mean()) == pytest.approx(2, abs=0.01)
-    with pytest.raises(DataError, match="Column 'y' has the label 'w0'"):
+    with pytest.raises(DataError, match="Column 'y', along 'unit', has the label 'w0'"):
         bc.fit(model, {"x": kind(x), "y": kind(pd.Series(Z, [f"w{i}" for i in range(N)]))})
 
 

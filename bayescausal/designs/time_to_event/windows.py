@@ -62,7 +62,8 @@ def windowed(
     def logp(value: TensorVariable, *given: Any) -> TensorVariable:
         *own, low, high, entry = given
         time = dist(*own)
-        after = _log_survival(time, low)
+        # who came in at `entry` was without the event until then, whatever the window
+        after = _log_survival(time, pt.maximum(low, entry))
         open_end = pt.ge(high, FOREVER)
         until = _log_survival(time, pt.switch(open_end, low + 1.0, high))
         inside = pt.switch(open_end, after, after + pt.log1mexp(until - after))

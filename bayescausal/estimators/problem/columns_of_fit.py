@@ -11,6 +11,7 @@ from bayescausal.effects.evaluation.verdict import asked_records, verdict_of
 from bayescausal.evaluation.measured import plain_name, told
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.stream.source_data import is_streamed
+from bayescausal.model.structure.integer_roles import is_label
 from bayescausal.types import DataError, EstimandError, MixingError
 
 if TYPE_CHECKING:
@@ -66,15 +67,21 @@ def columns_of(fit: Fit, estimand: Estimand) -> tuple[Identification, dict[str, 
         )
     table = {}
     for name in dict.fromkeys((*fit.columns, *fit.structure.data)):
-        column = _unit_column(fit, name, outcome, frame)
+        own = (*estimand.treatments, outcome)
+        column = _unit_column(fit, name, outcome, frame, label=name not in own)
         if column is not None:
             table[name] = column
     table[estimand.outcome_name] = table[outcome]
     return decided, table
 
 
-def _unit_column(fit: Fit, name: str, outcome: str, frame: tuple[str, ...]) -> np.ndarray | None:
-    """Return a column with one value for each unit; None where it has none."""
+def _unit_column(
+    fit: Fit, name: str, outcome: str, frame: tuple[str, ...], *, label: bool
+) -> np.ndarray | None:
+    """Return a column with one value for each unit; None where it has none.
+
+    With `label`, whole numbers that name groups are no numbers: three groups are not on a line.
+    """
     structure = fit.structure
     dims = structure.dims.get(name, ())
     value = np.asarray(fit.columns[name] if name in fit.columns else fit.value(name))
@@ -93,7 +100,8 @@ def _unit_column(fit: Fit, name: str, outcome: str, frame: tuple[str, ...]) -> n
     wide = np.broadcast_to(np.transpose(value, order).reshape(shape), sizes).reshape(-1)
     labels = fit.labels.get(name)
     if not labels:
-        return np.array(wide)
+        many = label and bool(np.any(wide > 1)) and is_label(structure, name)
+        return np.array(wide, dtype=object) if many else np.array(wide)
     named = np.empty(len(labels) + 1, dtype=object)
     named[:-1] = list(labels)
     codes = np.where(np.isnan(wide), len(labels), wide) if wide.dtype.kind == "f" else wide

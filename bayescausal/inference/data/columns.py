@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.model.labels import order_of
+from bayescausal.model.labels import OtherLabelsError, order_of
 from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, FixedUnitsError, closest
 
@@ -215,7 +215,7 @@ def _refuse_other_order(structure: Structure, dim: str, labels: np.ndarray) -> N
     mine = structure.model.coords.get(dim)
     try:
         other = mine is not None and order_of(list(mine), labels.tolist()) is not None
-    except ValueError:
+    except OtherLabelsError:
         other = True
     if other:
         raise FixedUnitsError(

@@ -83,14 +83,22 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "where": (np.where, pt.switch),
 }
 
+_NOT = (np.logical_not, lambda a: pt.invert(_true(a)))
+
+
+def _true(value: Any) -> Any:
+    """Return whether numbers are other than 0: what & | ~ of Python's numbers would not mean."""
+    return value if getattr(value, "dtype", "") == "bool" else pt.neq(value, 0)
+
+
 _BINARY: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     ast.Add: (operator.add, operator.add),
     ast.Sub: (operator.sub, operator.sub),
     ast.Mult: (operator.mul, operator.mul),
     ast.Div: (operator.truediv, operator.truediv),
     ast.Pow: (operator.pow, operator.pow),
-    ast.BitAnd: (np.logical_and, pt.and_),
-    ast.BitOr: (np.logical_or, pt.or_),
+    ast.BitAnd: (np.logical_and, lambda a, b: pt.and_(_true(a), _true(b))),
+    ast.BitOr: (np.logical_or, lambda a, b: pt.or_(_true(a), _true(b))),
 }
 
 _COMPARE: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
@@ -277,7 +285,7 @@ class _Evaluator:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd):
             return self.of(node.operand)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
-            return self._apply((np.logical_not, pt.invert), self.of(node.operand))
+            return self._apply(_NOT, self.of(node.operand))
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
             pair = _COMPARE[type(node.ops[0])]
             return self._apply(pair, self.of(node.left), self.of(node.comparators[0]))

@@ -158,7 +158,7 @@ def _one(name: str, given: ArrayLike, structure: Structure, sizes: Mapping[str, 
     """Return one value in the shape and dtype of its parameter."""
     rv = structure.variable(name)
     dims = structure.dims.get(name, ())
-    given = in_order(given, dims, structure.model.coords, f"The value of {name!r}")
+    given = in_order(given, dims, structure.model.coords, f"The value of {name!r}", places=False)
     try:
         value = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:

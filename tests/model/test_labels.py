@@ -112,9 +112,7 @@ def test_parameters_of_groups(value):
         trace = draws.assign_coords(school=["a", "b", "c"])
         found = bc.Fit(model, trace, data=data)
         assert bc.estimate(found, bc.ATE("x", "y", by="g")).mean().to_numpy().tolist() == [1, 2, 5]
-        with pytest.raises(
-            FitMismatchError, match="'a' in the trace, along 'school', has the label 'd'"
-        ):
+        with pytest.raises(FitMismatchError, match="'a' in the trace, along 'school', has the"):
             bc.Fit(model, draws.assign_coords(school=["a", "b", "d"]), data=data)
 
 

@@ -75,6 +75,11 @@ class Waves:
         """Return the times at which a column is a variable."""
         return [t for t in range(len(self.times)) if self.name(column, t)]
 
+    def alike(self) -> list[str]:
+        """Return the times up to the last outcome at which all units are treated alike."""
+        upto = self.at(self.outcome)[-1]
+        return [self.times[t] for t in range(upto + 1) if not self.name(self.treatment, t)]
+
     def formulas(self) -> dict[str, str]:
         """Return the equation of every variable, in the order of time."""
         out: dict[str, str] = {}
@@ -209,6 +214,12 @@ def waves_of(table: PanelTable, waves: Waves, missing: str) -> Waves:
             )
     frame = pd.DataFrame(columns)
     for column in waves.baseline:
+        if column in columns:
+            raise DataError(
+                f"The column {column!r} (baseline=) is called like one of a time of another.",
+                expected="Names other than a column's name, _, and a time.",
+                remedy=f"Rename it: data.rename(columns={{{column!r}: ...}}).",
+            )
         own = table.frame[column].groupby(table.unit)
         if (own.nunique() > 1).any():
             who = table.units[int(np.flatnonzero((own.nunique() > 1).to_numpy())[0])]

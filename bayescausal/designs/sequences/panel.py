@@ -115,7 +115,8 @@ def panel(
     Design
         Effects ``"ATE"`` (always against never, on the last outcome; at times at which all units
         are treated alike nothing is compared), ``"at_<time>"`` (on the outcome at each time),
-        ``"first"`` (treated in the first period alone), and those of `regimes`; checks ``"naive"``, ``"positivity"`` and ``"long_run"``; plot
+        ``"first"`` (treated in the first period alone), and those of `regimes`; checks
+        ``"naive"``, ``"positivity"`` and ``"long_run"``; plot
         ``"by_time"``.
 
     Raises

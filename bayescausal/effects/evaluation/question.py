@@ -224,6 +224,8 @@ def resolve(
     if changed:
         abducted = population != "model"
         notes = (*notes, _post_treatment_note(population, changed))
+    if not abducted:
+        recomputed |= _compared(structure, estimand, worlds, reads)
     joint = abducted or bool(changed) or estimand.joint
     couplings = _couplings(structure, estimand, reached, joint, population, changed)
     if population == "target":
@@ -303,9 +305,31 @@ def _association(
             f"{x!r} is not an average over the units at hand.",
             remedy='Ask population="model".',
         )
-    parts = structure.imputed.get(y, ())
-    own = {y} if y in structure.random and not parts else set(parts)
-    return recomputed | own
+    return recomputed | _drawn(structure, y)
+
+
+def _drawn(structure: Structure, name: str) -> frozenset[str]:
+    """Return the random variables whose equation makes a variable: it, or PyMC's parts of it."""
+    parts = structure.imputed.get(name, ())
+    return frozenset(parts or ([name] if name in structure.random else []))
+
+
+def _compared(
+    structure: Structure,
+    estimand: Estimand,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    reads: tuple[str, ...],
+) -> frozenset[str]:
+    """Return times that are drawn from their laws, although no intervention reaches them.
+
+    A probability that one time comes before others is about the law of all of them. One that
+    another of them follows from, or that forms the subgroup, is kept as it is.
+    """
+    several = (estimand.outcome_name, *estimand.functional.others)
+    if len(several) == 1 or not (any(worlds.values()) or estimand.grouped_by):
+        return frozenset()
+    last = [n for n in several if n not in reads and not structure.descendants([n]) & {*several}]
+    return frozenset().union(*(_drawn(structure, n) for n in last))
 
 
 def _post_treatment(

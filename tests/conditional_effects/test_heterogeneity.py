@@ -125,6 +125,20 @@ def test_monte_carlo_error_is_no_heterogeneity():
     assert np.mean(found.sd**2) < 4 * np.mean(error**2) * np.sqrt(2 / n)
 
 
+@pytest.mark.slow
+def test_monte_carlo_error_of_others_is_not_taken_out_of_a_subgroup():
+    """Where z = 0 the effect is x, without error; where z = 1 it is dominated by noise."""
+    x, z = np.linspace(-1, 1, 40), np.arange(40) % 2
+    with pm.Model(coords={"unit": [0]}) as model:
+        xs, zs, ts = (pm.Data(name, np.zeros(1), dims="unit") for name in "xzt")
+        m = pm.Normal("m", ts, 1, dims="unit")
+        pm.Normal("y", ts * (xs + zs * pm.math.exp(2 * m)), 1, dims="unit")
+    known = bc.truth(model, {}, {"x": x, "z": z.astype(float), "t": np.zeros(40)}, draws=2)
+    found = bc.heterogeneity(known, bc.CATE("t", "y", given={"z": 0}))
+    assert np.allclose(found.sd, x[z == 0].std())
+    assert found.projections.loc["x", "R2 mean"] == pytest.approx(1)
+
+
 def test_many_units_are_answered_by_fewer_draws(posterior, monkeypatch):
     from bayescausal.conditional_effects import unit_effects
 

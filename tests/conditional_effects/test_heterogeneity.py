@@ -10,6 +10,7 @@ import pytest
 import bayescausal as bc
 from bayescausal.conditional_effects.policy import _simple, _union
 from bayescausal.conditional_effects.summaries import grow, projections, quantile_groups
+from bayescausal.effects.averaging.closed_form import closed_form
 from bayescausal.types import BayesCausalError, EstimandError
 
 
@@ -77,7 +78,15 @@ def test_products_of_matrices_give_what_the_worlds_give(posterior, monkeypatch):
     """The same numbers, units of a subgroup too, where no sum of products is looked for."""
     _, _, fit = posterior
     asked = [bc.ATE("t", "y"), bc.ATT("t", "y"), bc.CATE("t", "y", given={"z": 1.0})]
-    short = [bc.heterogeneity(fit, q, draws=True) for q in asked]
+    taken = []
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "bayescausal.conditional_effects.unit_effects.closed_form",
+            lambda *given: taken.append(closed_form(*given)) or taken[-1],
+        )
+        short = [bc.heterogeneity(fit, q, draws=True) for q in asked]
+    assert len(taken) == 3
+    assert None not in taken
     monkeypatch.setattr(
         "bayescausal.conditional_effects.unit_effects.closed_form", lambda *given: None
     )

@@ -120,23 +120,24 @@ def unit_effects(
     named = _covariates(question, covariates, verb)
     draws = _thinned(question)
     found = _evaluated(question, draws, seed)
-    error = float(found.over_draws.mean())
-    spread = float(found.tau.var(axis=0, dtype=float).mean()) if error and len(found.tau) > 1 else 0
+    rows = np.flatnonzero(found.member)
+    if not len(rows):
+        raise EmptySubgroupError("No unit belongs to the subgroup.", expected="at least one unit.")
+    error = float(found.over_draws[rows].mean())
+    known = error and len(found.tau) > 1
+    spread = float(found.tau.var(axis=0, dtype=float)[rows].mean()) if known else 0.0
     share = error / spread if spread > 0 else 0.0
     replicates = REPLICATES
     if share > SHARE:
         replicates = min(int(np.ceil(REPLICATES * share / SHARE)), MOST)
         found = _evaluated(question, draws, seed, replicates=replicates)
-    rows = np.flatnonzero(found.member)
-    if not len(rows):
-        raise EmptySubgroupError("No unit belongs to the subgroup.", expected="at least one unit.")
     values = {name: _column(question, name)[rows] for name in named}
     tau = found.tau if len(rows) == len(found.member) else found.tau[:, rows]
     notes = question.notes
     if draws.step > 1:
         notes = (*notes, f"Of {fit.n_draws:,} draws {len(tau):,}, evenly spaced, are used.")
-    if found.over_draws.any():
-        error = float(np.sqrt(found.over_draws.mean()))
+    if found.over_draws[rows].any():
+        error = float(np.sqrt(found.over_draws[rows].mean()))
         notes = (
             *notes,
             f"An effect is an average over {replicates:,} draws of the unit's noise; the Monte "
@@ -216,7 +217,7 @@ def _refuse(estimand: Estimand, verb: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Evaluated:
-    """Effects, who belongs, and the Monte Carlo variance by draw and by unit."""
+    """Effects, who belongs, and the Monte Carlo variance by draw (of these) and by unit."""
 
     tau: Array
     member: Array
@@ -262,13 +263,14 @@ def _evaluated(
         at = slice(rows.index(block.draws.start), None)
         at = slice(at.start, at.start + len(range(question.fit.n_draws)[block.draws]))
         tau[at, block.units] = effect.mean(axis=1)
+        inside = _belongs(question, laid, member[block.units].shape, whole)
         if effect.shape[1] > 1:
             error = effect.var(axis=1, ddof=1) / effect.shape[1]
             error = np.broadcast_to(error, tau[at, block.units].shape)
-            over_units[at] += error.sum(axis=1)
+            over_units[at] += error[:, inside].sum(axis=1)
             over_draws[block.units] += error.sum(axis=0)
-        member[block.units] &= _belongs(question, laid, member[block.units].shape, whole)
-    return _Evaluated(tau, member, over_units / count, over_draws / len(rows))
+        member[block.units] &= inside
+    return _Evaluated(tau, member, over_units / max(member.sum(), 1), over_draws / len(rows))
 
 
 def _belongs(question: Question, laid: Frame, shape: tuple[int, ...], whole: bool) -> Array:

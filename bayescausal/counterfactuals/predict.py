@@ -157,6 +157,7 @@ def counterfactual(
     xarray.Dataset
         Dims ``world`` (``"factual"``, then ``"counterfactual"`` or the given names),
         ``chain, draw`` and those of each variable. ``attrs["notes"]`` state what it assumes.
+        Categories have their labels where these are numbers, else codes of ``attrs["labels"]``.
 
     Raises
     ------

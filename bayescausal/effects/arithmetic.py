@@ -166,7 +166,8 @@ def _without_rounding(
     total: xr.DataArray, x: xr.DataArray | float, y: xr.DataArray | float
 ) -> xr.DataArray:
     """Return a sum or difference, zero where it is the rounding error of equal numbers."""
-    return total.where(np.abs(total) > ROUNDING * (np.abs(x) + np.abs(y)), 0.0)
+    some = np.abs(total) > ROUNDING * (np.abs(x) + np.abs(y))
+    return total.where(some | ~np.isfinite(total), 0.0)
 
 
 def _both_signs(values: xr.DataArray | float) -> bool:

@@ -354,6 +354,8 @@ class Builder:
                 return happens
             return happens * (1.0 - event.of_draw(self.value(name, request.other)))
         laws = not any(n in self.held or not self._is_law(n, world) for n in (name, *others))
+        if laws and others:  # one that another reads is not independent of it given their parents
+            laws = not self.structure.ancestors((name, *others)).intersection((name, *others))
         if request.kind == "draw" or not laws:
             return event.of_draw(value, *beside) if request.kind == "probability" else value
         rv = self.structure.variable(name)

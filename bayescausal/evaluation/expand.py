@@ -28,7 +28,6 @@ import pytensor.tensor as pt
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
-from pytensor.tensor.math import Dot
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
@@ -39,6 +38,7 @@ from bayescausal.evaluation.terms import (
     NoExpansionError,
     Term,
     contracted,
+    is_matrix_product,
     merged,
     narrowed,
     negated,
@@ -96,6 +96,7 @@ def expand(
     reads: tuple[int, ...] = (),
     *,
     lengths: frozenset[int] = frozenset(),
+    widths: tuple[tuple[str, int], ...] = (),
     mixes: bool = False,
 ) -> Expansion | None:
     """Expand some results of a program; None where one is no sum of products.
@@ -109,12 +110,14 @@ def expand(
         features.
     lengths : frozenset of int
         Arrays of the model's own that are as long as this may lie along units: they are data.
+    widths : tuple of (str, int)
+        Lengths of the dims that are not the units'.
     mixes : bool, default False
         Whether an equation mixes units. A level that is set for all units is then not taken for
         one number where it is summed, sorted or moved along the units.
     """
-    key = (tuple(results), reads, lengths, mixes)
-    return remember(program, key, lambda: _expand(program, results, reads, lengths, mixes))
+    key = (tuple(results), reads, lengths, widths, mixes)
+    return remember(program, key, lambda: _expand(program, results, reads, lengths, widths, mixes))
 
 
 def _expand(
@@ -122,12 +125,14 @@ def _expand(
     results: range,
     reads: tuple[int, ...],
     lengths: frozenset[int],
+    widths: tuple[tuple[str, int], ...],
     mixes: bool,
 ) -> Expansion | None:
     kinds = {item.variable: _kind(program, item) for item in program.inputs}
     sizes = [i.variable for i in program.inputs if i.kind == "length"]
     filled = behind(sizes, program.expressions) if mixes else frozenset()
-    walker = _Walker(kinds, lengths, filled)
+    shapes = {i.variable: [dict(widths).get(d or "") for d in i.dims] for i in program.inputs}
+    walker = _Walker(kinds, lengths, filled, shapes)
     try:
         sums = [walker.terms(program.expressions[i]) for i in results]
         for i in reads:
@@ -183,8 +188,9 @@ class _Walker:
         kinds: dict[Variable, str],
         lengths: frozenset[int],
         filled: frozenset[Variable],
+        shapes: dict[Variable, list[int | None]],
     ) -> None:
-        self.kinds, self.lengths, self.filled = kinds, lengths, filled
+        self.kinds, self.lengths, self.filled, self.shapes = kinds, lengths, filled, shapes
         self.known: dict[Variable, frozenset[str]] = {}
         self.expanded: dict[Variable, list[Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
@@ -262,7 +268,7 @@ class _Walker:
         op, inputs = root.owner.op, list(root.owner.inputs)
         if isinstance(op, DimShuffle | Alloc):
             return inputs[:1]
-        if isinstance(op, Dot):
+        if is_matrix_product(op):
             kinds = [self.reads(v) for v in inputs]
             if not any(pair == [{_DATA}, {_PARAMETER}] for pair in (kinds, kinds[::-1])):
                 raise NoExpansionError
@@ -314,10 +320,10 @@ class _Walker:
             return self.terms(inputs[0])
         if isinstance(op, AdvancedSubtensor):
             return [Term(inputs[0], (), tuple(inputs[1:]))]
-        if isinstance(op, Dot):
+        if is_matrix_product(op):
             axis = int(self.reads(inputs[0]) == {_DATA})
             matrix, vector = inputs if axis else reversed(inputs)
-            return contracted(matrix, vector, axis, self.moves)
+            return contracted(matrix, vector, axis, self.moves, self.shapes)
         return self._elementwise(op.scalar_op, root, list(inputs))
 
     def _elementwise(self, op: ScalarOp, root: Variable, inputs: list[Variable]) -> list[Term]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import wraps
+from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -42,7 +43,14 @@ if TYPE_CHECKING:
     from bayescausal.evaluation.evaluate import NoiseSource
     from bayescausal.inference.record import Fit
 
-__all__ = ["coded_levels", "encode", "in_unit_order", "labels_or_codes", "refuse_strangers"]
+__all__ = [
+    "coded_levels",
+    "encode",
+    "in_unit_order",
+    "labels_or_codes",
+    "numbers_of",
+    "refuse_strangers",
+]
 
 #: Posterior draws that are tried.
 DRAWS = 8
@@ -143,6 +151,19 @@ def encode(fit: Fit, name: str, label: object) -> Any:
         expected=f"one of {', '.join(map(str, labels))}.",
         remedy="Name the levels that are compared; where none are named they are 1 and 0.",
     )
+
+
+def numbers_of(labels: Sequence[object]) -> tuple[float, ...]:
+    """Return the labels of a category where they are numbers other than its codes; else none.
+
+    Examples
+    --------
+    >>> from bayescausal.evaluation.label_levels import numbers_of
+    >>> numbers_of((1, 2, 3)), numbers_of((0, 1)), numbers_of(("a", "b"))
+    ((1.0, 2.0, 3.0), (), ())
+    """
+    found = tuple(float(v) for v in labels if isinstance(v, Real))
+    return () if len(found) < len(labels) or found == tuple(range(len(labels))) else found
 
 
 def coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Intervention]:

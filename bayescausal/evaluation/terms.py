@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytensor.tensor as pt
 from pytensor.tensor.basic import Alloc
+from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.math import Dot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytensor.graph.basic import Variable
+    from pytensor.graph.op import Op
 
 
 __all__ = [
     "NoExpansionError",
     "Term",
     "contracted",
+    "is_matrix_product",
     "merged",
     "narrowed",
     "negated",
@@ -96,8 +100,17 @@ def negated(t: Term) -> Term:
     return Term(coefficient, t.features, t.index)
 
 
+def is_matrix_product(op: Op) -> bool:
+    """Whether an operation is the product of two matrices: ``dot``, or ``@``."""
+    return isinstance(op.core_op if isinstance(op, Blockwise) else op, Dot)
+
+
 def contracted(
-    matrix: Variable, vector: Variable, axis: int, known: dict[Any, Variable]
+    matrix: Variable,
+    vector: Variable,
+    axis: int,
+    known: dict[Any, Variable],
+    shapes: Mapping[Variable, Sequence[int | None]],
 ) -> list[Term]:
     """Return the terms of a matrix of data times a vector of parameters, one for each weight.
 
@@ -107,11 +120,13 @@ def contracted(
         Of the matrix, that is summed over.
     known : dict
         Elements and columns that were taken before, so that equal ones are one expression.
+    shapes : mapping
+        Lengths of the axes of inputs, where known.
     """
     other = 1 - axis
     if matrix.type.ndim != 2 or vector.type.ndim != 2 or vector.type.shape[axis] != 1:
         raise NoExpansionError  # PyTensor multiplies by a vector as by a matrix of one column
-    length = matrix.type.shape[axis] or vector.type.shape[other]
+    length = _length(matrix, axis, shapes) or _length(vector, other, shapes)
     if length is None or length > MOST:
         raise NoExpansionError
 
@@ -120,6 +135,19 @@ def contracted(
         return known.setdefault((v, at, k), v[own])
 
     return [Term(part(vector, k, other), (part(matrix, k, axis),)) for k in range(length)]
+
+
+def _length(
+    root: Variable, axis: int, shapes: Mapping[Variable, Sequence[int | None]]
+) -> int | None:
+    """Return the length of an axis of an input that was moved about; None if not known."""
+    while root.type.shape[axis] is None and root not in shapes:
+        order = getattr(getattr(root.owner, "op", None), "new_order", None)
+        if order is None:
+            return None
+        root, axis = root.owner.inputs[0], order[axis]
+    static = root.type.shape[axis]
+    return shapes[root][axis] if static is None else int(static)
 
 
 def narrowed(root: Variable, known: dict[Variable, Variable]) -> Variable:

@@ -22,7 +22,7 @@ import xarray as xr
 
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.evaluate import NoiseSource, Units, evaluate, units_of
-from bayescausal.evaluation.label_levels import in_unit_order, labels_or_codes
+from bayescausal.evaluation.label_levels import in_unit_order, labels_or_codes, numbers_of
 from bayescausal.evaluation.measured import measured, told
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request
@@ -87,7 +87,8 @@ def worlds(
     -------
     xarray.Dataset
         Dims ``world, chain, draw`` and the dims of each variable. ``attrs`` say the kind, the
-        seed and, per variable, the largest Monte Carlo standard error (``mc_error``).
+        seed and, per variable, the largest Monte Carlo standard error (``mc_error``). Categories
+        have their labels where these are numbers, and codes of ``attrs["labels"]`` where not.
 
     Raises
     ------
@@ -295,9 +296,14 @@ def assemble(
             array = arrays[w * len(kept) + position]
             full = np.broadcast_to(array, (chains * draws, *array.shape[1:]))
             stacked.append(full.reshape(chains, draws, *array.shape[1:]))
-        variables[name] = (("world", "chain", "draw", *labels), np.stack(stacked))
+        values = np.stack(stacked)
+        known = fit.labels.get(name, ())
+        said = {"labels": [str(v) for v in known]} if known else {}
+        if numbers := numbers_of(known):
+            values = np.asarray(numbers)[values.astype(int)]
+        variables[name] = (("world", "chain", "draw", *labels), values, said)
     coords: dict[str, Any] = {"world": names}
-    used = {d for dims, _ in variables.values() for d in dims}
+    used = {d for dims, *_ in variables.values() for d in dims}
     coords.update({d: list(v) for d, v in units.coords.items() if d in used and v is not None})
     return xr.Dataset(variables, coords=coords)
 

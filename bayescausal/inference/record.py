@@ -34,7 +34,11 @@ from bayescausal.draws.digits import rows_text
 from bayescausal.inference.data.match import as_tree, matched
 from bayescausal.inference.data.read import beyond, read_data
 from bayescausal.inference.datatree import as_datatree
-from bayescausal.inference.marginalize.in_sequence import postponed, postponed_draws
+from bayescausal.inference.marginalize.in_sequence import (
+    postponed,
+    postponed_draws,
+    refuse_postponed,
+)
 from bayescausal.inference.sampling.diagnose import Diagnostics, diagnose, summarise
 from bayescausal.inference.saving import save_fit
 from bayescausal.inference.shown import how_drawn, units_of_fit
@@ -275,9 +279,9 @@ class Fit:
         """
         held = self.posterior
         chosen = list(names) if names is not None else [p for p in self.parameters if p in held]
-        for name in chosen:
-            if name not in held:
-                raise unknown_variable(name, [str(v) for v in held.data_vars], what="drawn")
+        refuse_postponed(self.draws, chosen)
+        if odd := [name for name in chosen if name not in held]:
+            raise unknown_variable(odd[0], [str(v) for v in held.data_vars], what="drawn")
         table = summarise(held[chosen], prob=prob)
         if self.kind == "posterior":
             how = {n: m for names, m in self.methods.items() for n in names_of(names)}

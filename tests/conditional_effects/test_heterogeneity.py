@@ -10,6 +10,7 @@ import pytest
 import bayescausal as bc
 from bayescausal.conditional_effects.policy import _simple, _union
 from bayescausal.conditional_effects.summaries import grow, projections, quantile_groups
+from bayescausal.effects.averaging.closed_form import closed_form
 from bayescausal.types import BayesCausalError, EstimandError
 
 
@@ -77,7 +78,15 @@ def test_products_of_matrices_give_what_the_worlds_give(posterior, monkeypatch):
     """The same numbers, units of a subgroup too, where no sum of products is looked for."""
     _, _, fit = posterior
     asked = [bc.ATE("t", "y"), bc.ATT("t", "y"), bc.CATE("t", "y", given={"z": 1.0})]
-    short = [bc.heterogeneity(fit, q, draws=True) for q in asked]
+    taken = []
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "bayescausal.conditional_effects.unit_effects.closed_form",
+            lambda *given: taken.append(closed_form(*given)) or taken[-1],
+        )
+        short = [bc.heterogeneity(fit, q, draws=True) for q in asked]
+    assert len(taken) == 3
+    assert None not in taken
     monkeypatch.setattr(
         "bayescausal.conditional_effects.unit_effects.closed_form", lambda *given: None
     )
@@ -123,6 +132,20 @@ def test_monte_carlo_error_is_no_heterogeneity():
     error = np.sqrt(found.found.noise[0])
     assert np.all(found.sd < 1.5 * raw)
     assert np.mean(found.sd**2) < 4 * np.mean(error**2) * np.sqrt(2 / n)
+
+
+@pytest.mark.slow
+def test_monte_carlo_error_of_others_is_not_taken_out_of_a_subgroup():
+    """Where z = 0 the effect is x, without error; where z = 1 it is dominated by noise."""
+    x, z = np.linspace(-1, 1, 40), np.arange(40) % 2
+    with pm.Model(coords={"unit": [0]}) as model:
+        xs, zs, ts = (pm.Data(name, np.zeros(1), dims="unit") for name in "xzt")
+        m = pm.Normal("m", ts, 1, dims="unit")
+        pm.Normal("y", ts * (xs + zs * pm.math.exp(2 * m)), 1, dims="unit")
+    known = bc.truth(model, {}, {"x": x, "z": z.astype(float), "t": np.zeros(40)}, draws=2)
+    found = bc.heterogeneity(known, bc.CATE("t", "y", given={"z": 0}))
+    assert np.allclose(found.sd, x[z == 0].std())
+    assert found.projections.loc["x", "R2 mean"] == pytest.approx(1)
 
 
 def test_many_units_are_answered_by_fewer_draws(posterior, monkeypatch):

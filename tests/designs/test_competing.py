@@ -33,6 +33,18 @@ def test_the_incidence_of_weibull_times_is_the_integral(first, second):
     np.testing.assert_allclose(found, right, atol=1e-4)
 
 
+@pytest.mark.parametrize("shapes", [(0.5, 3.0), (3.0, 0.4), (2.0, 2.0)])
+def test_an_incidence_does_not_depend_on_which_other_times_are_asked(shapes):
+    given = [(shapes[0], 1.0), (shapes[1], 2.0)]
+    both = [Leaf("Weibull")] * 2
+    alone = incidence(both, given, [6.0])[-1]
+    for times in ([0.0, 6.0], [1e-6, 6.0], [0.001, 0.3, 6.0], [0.24 * k for k in range(1, 26)]):
+        found = incidence(both, given, times)
+        assert abs(found[-1] - alone) < 5e-5, times
+        assert times[0] > 0 or found[0] == 0
+    assert incidence(both, given, [0.0]).tolist() == [0.0]
+
+
 def test_constant_hazards_between_cuts_are_summed_exactly():
     cuts, h1, h2 = np.array([1.0, 3.0]), np.array([0.1, 0.2, 0.5]), np.array([0.3, 0.2, 0.1])
     pieces = [Leaf("PiecewiseExponential")] * 2
@@ -85,6 +97,51 @@ def test_a_question_about_the_first_event_is_answered_exactly():
     np.testing.assert_allclose(own.draws, 2 / 3)  # two of the three had it first, as was seen
 
 
+def other_not_reached(n=40):
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        z = pm.Data("z", np.zeros(1), dims="unit")
+        pm.Censored("t", pm.Exponential.dist(pm.math.exp(x)), None, 2.0, dims="unit")
+        pm.Censored("d", pm.Exponential.dist(pm.math.exp(z)), None, 2.0, dims="unit")
+    rng = np.random.default_rng(1)
+    data = {
+        "x": np.arange(n) % 2,
+        "z": np.zeros(n),
+        "t": np.full(n, 0.3),
+        "d": np.minimum(rng.exponential(1, n), 2),
+    }
+    return bc.truth(model, {}, data)
+
+
+@pytest.mark.parametrize(("t", "d"), [("t", "d"), ("d", "t")])
+def test_a_time_that_the_intervention_does_not_reach_is_drawn_from_its_law_too(t, d):
+    """The hazards are e and 1 where x = 1, and 1 and 1 where x = 0."""
+    fit = other_not_reached()
+    first = bc.CumulativeIncidence(2, before=d)
+
+    def right(x):
+        both = np.exp(x) + 1
+        return (np.exp(x) if t == "t" else 1) / both * (1 - np.exp(-2 * both))
+
+    for asked in (bc.ATE("x", t, functional=first), bc.Association("x", t, functional=first)):
+        effect = bc.estimate(fit, asked)
+        assert float(effect) == pytest.approx(right(1) - right(0), abs=1e-9), asked
+        assert np.max(effect.mc_error) == 0
+
+
+def test_times_that_follow_from_one_another_are_compared_draw_by_draw():
+    """t is exponential with hazard 1; d comes after it, at a further rate of 1 + t."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        t = pm.Exponential("t", pm.math.exp(0.0 * x), dims="unit")
+        pm.Exponential("d", 1.0 + 3.0 * t, dims="unit")
+    question = bc.Expected("t", {"x": 1}, functional=bc.CumulativeIncidence(9.0, before="d"))
+    effect = bc.estimate(bc.truth(model, {}), question)
+    # P(t < d) = E exp(-(1 + 3 t) t), with t exponential
+    right = quad(lambda v: np.exp(-v - v - 3 * v * v), 0, 9)[0]
+    assert abs(float(effect) - right) < 4 * float(np.max(effect.mc_error)) < 0.02
+
+
 def test_the_verdict_is_about_both_events():
     dag = "x -> t; x -> d; u -> x; u -> d"
     question = bc.ATE("x", "t", functional=bc.CumulativeIncidence([1], before="d"))
@@ -104,8 +161,14 @@ def test_the_functional_says_what_it_is_and_refuses_what_it_is_not():
     assert given.of([0.5, np.inf, 1.5, 3.0]).tolist() == [0.25, 0.5]
     with pytest.raises(EstimandError, match="each larger"):
         bc.CumulativeIncidence([2, 1], before="d")
-    with pytest.raises(EstimandError, match="other events"):
-        bc.CumulativeIncidence([1], before=())
+    with pytest.raises(EstimandError, match="none is negative"):
+        bc.CumulativeIncidence([-1, 1], before="d")
+    for names in ((), ("d", "d")):
+        with pytest.raises(EstimandError, match="other events"):
+            bc.CumulativeIncidence([1], before=names)
+    for outcome in ("d", "recorded(d)"):
+        with pytest.raises(EstimandError, match="is the outcome"):
+            bc.ATE("x", "d", functional=bc.CumulativeIncidence(1, before=outcome))
 
 
 def table(n=300, seed=1):

@@ -9,6 +9,7 @@ import pytest
 import bayescausal as bc
 from bayescausal.effects.averaging.collapse import chebyshev_weights
 from bayescausal.effects.evaluation import inner_draws as running
+from bayescausal.effects.evaluation.question import resolve
 
 N, S = 3_000, 25
 RNG = np.random.default_rng(7)
@@ -159,17 +160,32 @@ def test_a_mediators_noise_is_integrated_out():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_shortcut_that_is_meant_is_taken(name):
-    from bayescausal.effects.evaluation.question import resolve
-    from bayescausal.effects.evaluation.result import cells_of
-
     fit, _ = fitted(name)
     question = resolve(fit, bc.ATE("x", "y"))
-    program, where = question.program()
-    run = running.Run(question, program, where, cells_of(question, program, where, 1), 1)
+    run = running.Run.of(question, 1)
     assert (run.closed is not None) == (name in CLOSED)
     if name in FEWER:
         assert run.fewer is not None
         assert run.fewer[0].units.count * 3 <= question.units.count
+
+
+@pytest.mark.parametrize("write", [lambda a, b: a @ b, pm.math.dot])
+def test_products_of_matrices_beside_groups_are_in_closed_form(write):
+    """The lengths of the matrix and of the weights are known from the dim alone."""
+    rng = np.random.default_rng(0)
+    n, columns = 30, {"g": rng.integers(0, 4, 30), "x": np.arange(30) % 2}
+    columns["X"] = rng.normal(size=(n, 3))
+    params = {"w": np.array([1.0, -2.0, 0.5]), "r": rng.normal(size=4)}
+    with pm.Model(coords={"unit": range(n), "p": ["a", "b", "c"], "k": range(4)}) as model:
+        X = pm.Data("X", np.zeros((n, 3)), dims=("unit", "p"))
+        g = pm.Data("g", np.zeros(n, dtype=int), dims="unit")
+        x = pm.Data("x", np.zeros(n), dims="unit")
+        w, r = pm.Normal("w", dims="p"), pm.Normal("r", dims="k")
+        pm.Normal("y", write(X, w) * (1 + x) + r[g] * x, 1, dims="unit")
+    run = running.Run.of(resolve(bc.truth(model, params, columns), bc.Expected("y", {"x": 2})), 1)
+    assert run.closed is not None
+    right = np.mean(3 * columns["X"] @ params["w"] + 2 * params["r"][columns["g"]])
+    assert run.closed.reduce(slice(0, 1)).total.item() == pytest.approx(right, abs=1e-12)
 
 
 def test_a_step_in_a_continuous_column_is_found_out():

@@ -15,6 +15,7 @@ import pytest
 import bayescausal as bc
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.graph import identify
+from bayescausal.types import DataError
 
 UNITS = 300
 
@@ -61,6 +62,9 @@ def test_a_difference_of_equal_effects_is_zero_and_no_rounding_error():
     assert (one - one).probability(above=0.0) == 0.0
     assert (one + bc.Effect([-0.3, 0.0])).draws.values.ravel().tolist() == [0.0, 0.5]
     assert float((bc.Effect([1.0, 1.0]) - (1.0 - 1e-9)).mean()) == pytest.approx(1e-9)
+    for beyond in (lambda: one - np.inf, lambda: bc.Effect([1e308]) + bc.Effect([1e308])):
+        with pytest.raises(DataError, match="NaN or infinite"):  # and not 0
+            beyond()
 
 
 def test_the_weakest_verdict_holds_and_each_is_said():

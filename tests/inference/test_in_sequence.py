@@ -8,6 +8,7 @@ import pytest
 import bayescausal as bc
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.marginalize.in_sequence import in_sequence
+from bayescausal.types import DataError
 
 
 def shared(rho_prior=(-1, 1)):
@@ -143,6 +144,8 @@ def test_a_latent_that_is_large_is_drawn_when_it_is_asked_for(monkeypatch, tmp_p
     assert any("drawn when it is asked for" in note for note in fit.notes)
     np.testing.assert_array_equal(fit.posterior["b_y_x"], whole.posterior["b_y_x"])
     drawn = fit.value("common_cause")
+    with pytest.raises(DataError, match=r"fit.value\('common_cause'\) returns its draws"):
+        fit.summary(["common_cause"])
     assert drawn.shape == (400, 400)
     np.testing.assert_array_equal(fit.value("common_cause", slice(3, 7)), drawn[3:7])
     held = whole.value("common_cause")

@@ -14,6 +14,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal import datasets
+from bayescausal.effects.averaging.closed_form import ClosedForm
 from bayescausal.effects.evaluation.streamed import streamed_run
 from bayescausal.inference.stream import source_data as held
 from bayescausal.inference.stream.source import ArrowSource
@@ -188,6 +189,36 @@ def test_pieces_of_any_length_take_the_same_replicates():
             assert (sums.batches != 0).all()
         found = bc.estimate(fit, question)
     assert found.mc_error < 2 * bc.estimate(bc.fit(model, rows, **FAST), question).mc_error
+
+
+def test_numbers_of_the_models_own_are_not_taken_for_columns_of_a_piece(monkeypatch):
+    """Four numbers of the model, and pieces of four rows."""
+    scale, g = np.array([1.0, 2.0, 4.0, 8.0]), np.arange(12) % 4
+    with pm.Model(coords={"unit": [0], "k": range(4)}) as model:
+        x, t = pm.Normal("x", 0, 1, dims="unit"), pm.Bernoulli("t", 0.5, dims="unit")
+        group = pm.Categorical("g", p=np.ones(4) / 4, dims="unit")
+        w = pm.Normal("w", 0, 1, dims="k")
+        pm.Normal("y", (scale * w)[group] * x * (1 + t), 1, dims="unit")
+    rng = np.random.default_rng(2)
+    rows = pd.DataFrame({"x": rng.normal(size=12), "t": np.arange(12) // 6, "g": g})
+    rows["y"] = rng.normal(size=12)
+    monkeypatch.setattr(ArrowSource.batches, "__defaults__", (4,))
+    fit = bc.fit(model, ds.dataset(pa.Table.from_pandas(rows, preserve_index=False)), **FAST)
+    found = bc.estimate(fit, bc.ATE("t", "y"))
+    w = np.asarray(fit.posterior["w"]) * scale
+    np.testing.assert_allclose(found.draws, np.mean(w[..., g] * rows.x.to_numpy(), axis=-1))
+
+
+def test_a_value_that_is_not_defined_is_not_counted_as_zero(three, monkeypatch):
+    run = streamed_run(three[1], bc.ATE("t", "z"), 1)
+    right = ClosedForm._averages
+
+    def undefined(self, rows):
+        averages, size = right(self, rows)
+        return {key: value * np.nan for key, value in averages.items()}, size
+
+    monkeypatch.setattr(ClosedForm, "_averages", undefined)
+    assert np.isnan(run.passed(None, 1).num).all()
 
 
 @pytest.mark.parametrize(

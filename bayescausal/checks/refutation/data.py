@@ -133,7 +133,7 @@ def simulated(
 ) -> tuple[Fit, dict[str, np.ndarray]]:
     """Simulate everything that the treatments reach, with the treatments held, in one draw.
 
-    ``values``: what the treatments are while the rest is simulated.
+    ``values``: what the treatments are while the rest is simulated; codes of categories.
     Result: that draw alone; the simulated columns, of what was observed.
     """
     one = at_draw(fit, place)
@@ -142,7 +142,9 @@ def simulated(
     world = {name: Set(value) for name, value in values.items()}
     kept = {n: f"recorded({n})" if n in records(fit.structure, [n]) else n for n in names}
     asked = list(kept.values())  # data are what was recorded
-    drawn = worlds(one, {"simulated": world}, variables=asked, kind="draw", seed=seed)
+    plain = copy(one)
+    object.__setattr__(plain, "labels", {})  # codes in, codes out
+    drawn = worlds(plain, {"simulated": world}, variables=asked, kind="draw", seed=seed)
     columns = {}
     for name in names:
         array = np.asarray(drawn[kept[name]].isel(world=0, chain=0, draw=0).values)

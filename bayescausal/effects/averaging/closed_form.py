@@ -18,6 +18,7 @@ from bayescausal.effects.averaging.blocks import Reduction
 from bayescausal.effects.averaging.frame import Frame, Weights
 from bayescausal.evaluation.evaluate import Block, argument
 from bayescausal.evaluation.expand import Expansion, expand
+from bayescausal.inference.stream.source_data import NotHeld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,12 +65,16 @@ def closed_form(
         return None
     if question.population == "superpopulation" and units[0] not in program.dims[0]:
         return None
-    fixed = question.structure.fixed.values()
+    sizes = dict(question.units.fit.sizes or {})
+    # a model whose rows are read in pieces has no arrays along them
+    streamed = isinstance(question.units.fit.columns, NotHeld)
+    along = [] if streamed else [question.units.sizes[d] for d in units]
     expansion = expand(
         program,
         arms,
         tuple(where.values()),
-        lengths=frozenset([*fixed, *(question.units.sizes[d] for d in units)]),
+        lengths=frozenset([*question.structure.fixed.values(), *along]),
+        widths=tuple(sorted((d, int(n)) for d, n in sizes.items() if d not in units)),
         mixes=bool(question.structure.mixes(program.names)),
     )
     if expansion is None:

@@ -17,7 +17,7 @@ With hazards that are constant between cuts the integral is a sum,
    \left(1 - e^{-\lambda_j w_j}\right), \qquad \lambda_j = \sum_k h_{kj};
 
 of other laws it is taken by Gauss-Legendre rules over levels *p*, between the levels of the times
-that are asked for.
+that are asked for and of some between zero and these.
 
 References
 ----------
@@ -28,6 +28,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
 
 __all__ = ["First", "incidence"]
 
-#: The first interval, from zero on, in parts, and nodes in each part of an interval.
-PARTS, NODES = (0.0, 1 / 64, 1 / 8, 1.0), 10
+#: Parts of the way from zero to a time, where intervals are cut, and nodes in each interval.
+PARTS, NODES = (1 / 64, 1 / 8, 1 / 4, 1 / 2, 1.0), 10
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,11 @@ def _by_levels(
     """Return the integral over levels of the first time."""
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     first, *others = zip(laws, params, strict=True)
-    ends = [times[0] * part for part in PARTS[1:]] + list(times[1:])
+    spans = pairwise((0.0, *times))
+    ends = [stop * part for start, stop in spans for part in PARTS if stop * part > start]
     low: Array | float = 0.0
     total: Array | float = 0.0
-    found = {}
+    found: dict[float, Array | float] = {0.0: 0.0}
     for end in ends:
         high = np.exp(first[0].tails(np.asarray(end), first[1])[0])
         for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
@@ -176,7 +178,7 @@ def _by_levels(
             part = weight * (high - low) * np.exp(log_left)
             total = total + np.where(high > low, part, 0.0)
         low, found[end] = high, total
-    return np.stack([np.asarray(found[t]) for t in times], axis=-1)
+    return np.stack(np.broadcast_arrays(*(found[t] for t in times)), axis=-1)
 
 
 @silent_in_numba

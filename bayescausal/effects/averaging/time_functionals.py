@@ -186,7 +186,8 @@ class CumulativeIncidence(Functional):
     Raises
     ------
     EstimandError
-        If the times are not finite or not in increasing order, or no other event is named.
+        If the times are negative, not finite or not in increasing order, or no other event is
+        named, or one twice.
 
     References
     ----------
@@ -210,10 +211,15 @@ class CumulativeIncidence(Functional):
     def __post_init__(self) -> None:
         several = _increasing(self.times)
         object.__setattr__(self, "times", several if np.ndim(self.times) else several[0])
-        names = (self.before,) if isinstance(self.before, str) else tuple(self.before)
-        if not names or not all(isinstance(n, str) for n in names):
+        if several[0] < 0:
             raise EstimandError(
-                f"before={self.before!r}.", expected="the times of other events, by name."
+                f"times={self.times!r}.", expected="times since the start: none is negative."
+            )
+        names = (self.before,) if isinstance(self.before, str) else tuple(self.before)
+        if not names or not all(isinstance(n, str) for n in names) or len({*names}) < len(names):
+            raise EstimandError(
+                f"before={self.before!r}.",
+                expected="the times of other events, by name, each once.",
             )
         object.__setattr__(self, "before", names)
 

@@ -132,6 +132,12 @@ class Estimand:
                     f"by={name!r} is the treatment or the outcome.",
                     remedy="Split by a variable that the treatment does not change.",
                 )
+        same = {self.outcome_name, f"recorded({self.outcome_name})"}
+        if same.intersection(self.functional.others):
+            raise EstimandError(
+                f"before={self.outcome_name!r} is the outcome.",
+                expected="the times of other events.",
+            )
         self._check()
 
     def _put(self, name: str, value: object) -> None:

@@ -20,7 +20,6 @@ from pymc.distributions.shape_utils import rv_size_is_none
 from pymc.distributions.truncated import TruncatedRV
 from pytensor.graph.traversal import walk
 
-from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.model.noise import noise_rule
 from bayescausal.model.noise.ops import NoiseInterval, double
 from bayescausal.model.noise.read_off import law_of
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.effects.estimands.functionals import Probability
 
 __all__ = ["Curve", "Cut", "Event", "Labelled", "Values"]
 
@@ -226,10 +226,10 @@ class Cut:
 
 @dataclass(frozen=True)
 class Curve:
-    """Whether the outcome is above each of several values, along a last axis."""
+    """Several events of the outcome, along a last axis."""
 
     name: str
-    values: tuple[float, ...]
+    each: tuple[Probability, ...]
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -237,18 +237,18 @@ class Curve:
         return (self.name,)
 
     def of_draw(self, value: TensorVariable) -> TensorVariable:
-        """Return indicators, the values last."""
+        """Return indicators, the events last."""
         return pt.stack([event.of_draw(value) for event in self._events()], axis=-1)
 
     def of_law(self, rv: TensorVariable) -> TensorVariable | None:
-        """Return probabilities given the parents, the values last; None where not known."""
+        """Return probabilities given the parents, the events last; None where not known."""
         each = [event.of_law(rv) for event in self._events()]
         if any(p is None or p.type.ndim != rv.type.ndim for p in each):
             return None
         return pt.stack(each, axis=-1)
 
     def _events(self) -> list[Event]:
-        return [Event(Probability(above=value)) for value in self.values]
+        return [Event(each) for each in self.each]
 
 
 def _full(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:

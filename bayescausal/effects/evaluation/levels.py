@@ -1,7 +1,8 @@
 """Levels: those of a treatment that nobody named, and labels of an outcome that are numbers.
 
 A category is held as a code 0, 1, ... Where its labels are numbers (an answer from 1 to 5), an
-event "at least 4" is about the labels, and so is a quantile.
+event "at least 4" is about the labels, and so are a quantile, a survival curve and the effect on a
+unit. Labels that are text have no order and no differences: such questions are refused.
 """
 
 from __future__ import annotations
@@ -11,28 +12,71 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescausal.effects.estimands.functionals import Probability
-from bayescausal.evaluation.label_levels import encode
+from bayescausal.effects.estimands.functionals import Mean, Probability, Total
+from bayescausal.evaluation.label_levels import encode, numbers_of
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.integer_roles import role_of
-from bayescausal.types import EstimandError, InterventionError, Set
+from bayescausal.types import EstimandError, InterventionError, Set, UndefinedEffectError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
     from bayescausal.types import Intervention
 
-__all__ = ["coded_event", "number_labels", "refuse_default_levels"]
+__all__ = [
+    "coded_event",
+    "number_labels",
+    "refuse_default_levels",
+    "refuse_mean",
+    "refuse_no_times",
+]
 
 
 def number_labels(fit: Fit, name: str) -> tuple[float, ...]:
-    """Return the labels of a category where they are numbers other than its codes; else none."""
+    """Return the labels of a category where they are numbers other than its codes; else none.
+
+    Raises
+    ------
+    EstimandError
+        If they are no numbers.
+    """
     labels = tuple(fit.labels.get(name, ()))
-    if not all(isinstance(v, Real) for v in labels) or labels == tuple(range(len(labels))):
-        return ()
-    return tuple(map(float, labels))
+    if not all(isinstance(v, Real) for v in labels):
+        raise EstimandError(
+            f"The categories of {name!r} are {', '.join(map(str, labels[:12]))}: they are no "
+            "numbers, so nothing is above or below them, and they have no differences.",
+            remedy="Ask for each category: functional=Probability(equals=...).",
+        )
+    return numbers_of(labels)
+
+
+def refuse_mean(fit: Fit, estimand: Estimand) -> None:
+    """Refuse the mean of categories, whoever they are averaged over.
+
+    Raises
+    ------
+    UndefinedEffectError
+    """
+    name, structure = estimand.outcome_name, fit.structure
+    if estimand.strategy != "averages" or not isinstance(estimand.functional, Mean | Total):
+        return
+    random = name in structure.random and name not in structure.imputed
+    if fit.labels.get(name) or (random and support_of(structure.variable(name)).categorical):
+        raise UndefinedEffectError(
+            f"The values of {name!r} are categories, which have no mean.",
+            remedy="Ask for the probability of a category: functional=Probability(...).",
+        )
+
+
+def refuse_no_times(fit: Fit, names: Iterable[str]) -> None:
+    """Refuse categories with labels in the place of times."""
+    for name in names:
+        if fit.labels.get(name):
+            raise EstimandError(
+                f"{name!r} is a category, and times are compared.", expected="a number."
+            )
 
 
 def coded_event(fit: Fit, name: str, event: Probability) -> Probability:
@@ -43,13 +87,11 @@ def coded_event(fit: Fit, name: str, event: Probability) -> Probability:
     EstimandError
         For a label that there is not, or a limit where labels have no order.
     """
-    if isinstance(event.equals, str):
+    if event.equals is not None:
         return Probability(equals=float(encode(fit, name, event.equals)))
     labels = number_labels(fit, name)
     if not labels:
         return event
-    if event.equals is not None:
-        return Probability(equals=float(encode(fit, name, event.equals)))
     if list(labels) != sorted(labels):
         raise EstimandError(
             f"The categories of {name!r} have the order {', '.join(f'{v:g}' for v in labels)}: "

@@ -22,12 +22,13 @@ from bayescausal.counterfactuals.coupling import (
 )
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.averaging.first_event import First
+from bayescausal.effects.averaging.redrawn import compared, seen_anew
 from bayescausal.effects.averaging.time_functionals import (
     CumulativeIncidence,
     RestrictedMean,
     Survival,
 )
-from bayescausal.effects.estimands.functionals import Mean, Probability, Quantile, Total
+from bayescausal.effects.estimands.functionals import Mean, Probability, Total
 from bayescausal.effects.estimands.parts import NATURAL, Arm
 from bayescausal.effects.evaluation.events import Curve, Cut, Event, Labelled
 from bayescausal.effects.evaluation.group_membership import groups_read
@@ -35,6 +36,8 @@ from bayescausal.effects.evaluation.levels import (
     coded_event,
     number_labels,
     refuse_default_levels,
+    refuse_mean,
+    refuse_no_times,
 )
 from bayescausal.effects.evaluation.population_units import (
     clusters_of,
@@ -160,14 +163,21 @@ class Question:
             case RestrictedMean(upto=limit):
                 return Request(arm.world, self.outcome, seen, Cut(float(limit)))
             case Survival(axis=(name, times)):
-                return Request(arm.world, self.outcome, seen, Curve(name, times))
+                above = tuple(self.coded(Probability(above=t)) for t in times)
+                return Request(arm.world, self.outcome, seen, Curve(name, above))
             case CumulativeIncidence(axis=axis, at=times, others=others):
+                refuse_no_times(self.fit, (self.outcome, *others))
                 first = First(axis[0] if axis else "", times, others)
                 return Request(arm.world, self.outcome, seen, first)
-        if isinstance(functional, Quantile) and (labels := number_labels(self.fit, self.outcome)):
-            return Request(arm.world, self.outcome, "event", Labelled(labels))
-        exact = isinstance(functional, Mean | Total) and not self.abducted
-        return Request(arm.world, self.outcome, "mean" if exact else "draw")
+        if isinstance(functional, Mean | Total) and not self.abducted:
+            return Request(arm.world, self.outcome, "mean")
+        return self.drawn(arm.world)
+
+    def drawn(self, world: str) -> Request:
+        """Return what the program is asked for the outcome's own values in a world."""
+        if labels := number_labels(self.fit, self.outcome):
+            return Request(world, self.outcome, "event", Labelled(labels))
+        return Request(world, self.outcome, "draw")
 
     def assumptions(self, program: Program) -> list[str]:
         """Return what fixes the joint across worlds, where the answer needs it."""
@@ -206,6 +216,7 @@ def resolve(
     if estimand.given.masks and units is not None:
         dims = tuple(d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims)
         estimand = replace(estimand, given=estimand.given.in_order(dims, units.coords))
+    refuse_mean(fit, estimand)
     if estimand.derivative:
         refuse_labels(structure, estimand)
         estimand = with_step(units, estimand)
@@ -214,7 +225,7 @@ def resolve(
     reached = recomputed = recomputed_by(structure, worlds.values())
     arms = estimand.requested(structure.graph)
     if estimand.grouped_by is not None:
-        recomputed = _association(structure, estimand, population, recomputed)
+        recomputed = recomputed | seen_anew(structure, estimand, population)
     reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
     abducted = population == "finite"
     changed = () if abducted else _post_treatment(structure, reads, worlds, estimand)
@@ -227,6 +238,8 @@ def resolve(
     if changed:
         abducted = population != "model"
         notes = (*notes, _post_treatment_note(population, changed))
+    if not abducted:
+        recomputed |= compared(structure, estimand, worlds, reads)
     joint = abducted or bool(changed) or estimand.joint
     couplings = _couplings(structure, estimand, reached, joint, population, changed)
     if population == "target":
@@ -297,22 +310,6 @@ def _asked_worlds(
     used = {world for arm in arms for world in (arm.world, arm.without)}
     used |= {str(getattr(act, "world", "")) for do in worlds.values() for act in do.values()}
     return {**{n: do for n, do in worlds.items() if n in used}, NATURAL: {}}
-
-
-def _association(
-    structure: Structure, estimand: Estimand, population: str, recomputed: frozenset[str]
-) -> frozenset[str]:
-    """Recompute y itself, given its observed parents; refuse where x comes after y."""
-    x, y = estimand.grouped_by, estimand.outcome_name
-    if population != "model" and x in structure.descendants([y]):
-        raise EstimandError(
-            f"{y!r} comes before {x!r} in the model, so its expectation given "
-            f"{x!r} is not an average over the units at hand.",
-            remedy='Ask population="model".',
-        )
-    parts = structure.imputed.get(y, ())
-    own = {y} if y in structure.random and not parts else set(parts)
-    return recomputed | own
 
 
 def _post_treatment(

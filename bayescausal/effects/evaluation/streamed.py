@@ -340,13 +340,13 @@ class Averaging:
             assert closed is not None
             averages, size = closed._averages(range(1))
             den = np.array(size[..., :1])
-            num = np.nan_to_num(closed.packed(averages)) * den[..., None]
+            num = np.where(den[..., None] > 0, closed.packed(averages), 0.0) * den[..., None]
             return Sums(rows, num, den, np.zeros(1))
         found = run.reduce(self.draws, self.replicates)
         weight = found.size
-        whole = np.nan_to_num(found.total)
-        event = (1,) * (whole.ndim - weight.ndim)
+        event = (1,) * (found.total.ndim - weight.ndim)
         wide = weight.reshape(*weight.shape, *event)
+        whole = np.where(wide > 0, found.total, 0.0)
         middle = float(np.mean(whole))
         return Sums(
             rows,

@@ -96,7 +96,8 @@ def verdict_on(
     if estimand.outcome_name in estimand.treatments:
         return None  # E[X | do(X = x)] = x, whatever the graph
     for name in estimand.functional.others:  # of the outcome and of what it is compared with
-        changed: dict[str, Any] = {"outcome": name, "functional": Mean()}
+        where = "outcome" if hasattr(estimand, "outcome") else "y"
+        changed: dict[str, Any] = {where: name, "functional": Mean()}
         other = replace(estimand, **changed)
         found = verdict_on(graph, observed, other, fit)
         if found is not None and not found:

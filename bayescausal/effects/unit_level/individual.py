@@ -110,7 +110,7 @@ def _unit_effects(question: Question, seed: int) -> tuple[np.ndarray, np.ndarray
     units = question.units
     reads = question.reads
     outcome = question.outcome
-    requests = [Request(w, outcome, "draw") for w in ("treated", "control")]
+    requests = [question.drawn(w) for w in ("treated", "control")]
     requests += [Request("natural course", name, "draw") for name in reads]
     program = question.compiled(requests)
     frame = _frame(question)

@@ -28,7 +28,6 @@ from scipy.special import logit, ndtri
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.evaluation.program import Request
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -237,7 +236,7 @@ class _Stratified:
 
 def _margins(question: Question, seed: int, rows: np.ndarray, own: bool) -> Any:
     """Yield (draws, sorted outcomes when treated, when not), (draw, unit, grid)."""
-    requests = [Request(w, question.outcome, "draw") for w in ("treated", "control")]
+    requests = [question.drawn(w) for w in ("treated", "control")]
     units = question.units
     program = question.compiled(requests)
     total = question.fit.n_draws

@@ -53,6 +53,7 @@ from bayescausal.inference.marginalize.latent_terms import NotLinearError, Reade
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,7 +65,14 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["HELD", "InSequence", "in_sequence", "postponed", "postponed_draws"]
+__all__ = [
+    "HELD",
+    "InSequence",
+    "in_sequence",
+    "postponed",
+    "postponed_draws",
+    "refuse_postponed",
+]
 
 #: Numbers that are held at a time while a latent is drawn back, and draws of it that a fit keeps.
 NUMBERS, HELD = 4_000_000, 100_000_000
@@ -219,6 +227,17 @@ def postponed(draws: xr.DataTree) -> tuple[str, ...]:
     """Return the latents whose draws a fit makes when they are asked for."""
     name = draws["posterior"].attrs.get("postponed")
     return () if name is None else (str(name),)
+
+
+def refuse_postponed(draws: xr.DataTree, names: Sequence[str]) -> None:
+    """Refuse a table of latents whose draws are made when they are asked for."""
+    for name in postponed(draws):
+        if name in names:
+            raise DataError(
+                f"{name!r} has a value for each unit, drawn when it is asked for.",
+                expected="parameters.",
+                remedy=f"fit.value({name!r}) returns its draws.",
+            )
 
 
 def postponed_draws(fit: Fit, name: str, which: slice) -> np.ndarray:

@@ -257,10 +257,22 @@ def _effect(
         identification=problem.identification,
         mc_error=0.0,
         seed=seed,
-        population=own[0].whom or problem.whom,
+        population=_population(problem, cells, own),
         notes=tuple(dict.fromkeys(notes)),
         units=problem.units,
         binary=problem.binary and isinstance(problem.estimand.functional, Mean),
+    )
+
+
+def _population(
+    problem: Problem, cells: Sequence[tuple[tuple[Any, ...], Problem]], own: Sequence[Prepared]
+) -> str:
+    """Return whom an answer is about, of each subgroup where these differ from what was asked."""
+    if len(own) == 1 or not any(each.whom for each in own):
+        return own[0].whom or problem.whom
+    return "; ".join(
+        f"{', '.join(map(str, labels))}: {each.whom or cell.whom}"
+        for (labels, cell), each in zip(cells, own, strict=True)
     )
 
 

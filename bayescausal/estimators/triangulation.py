@@ -103,12 +103,14 @@ class Triangulation:
         """One row an estimator: its answer, what it models and assumes, and on what it rests.
 
         ``estimate``, on the data as they are; ``mean``, ``sd``, ``hdi94_lb``, ``hdi94_ub`` of the
-        draws; ``se``, by its own formula; ``models``, ``assumes``; ``ess_treated`` and
-        ``ess_control``, the effective sample size of each arm; ``largest_weight``, the largest
-        share of an arm that one unit carries; ``balance``, the largest standardised difference
-        that is left. NaN where it has no weights. With ``by`` a row for each subgroup.
+        draws; ``se``, of a difference, by its own formula; ``models``, ``assumes``;
+        ``ess_treated`` and ``ess_control``, the effective sample size of each arm;
+        ``largest_weight``, the largest share of an arm that one unit carries; ``balance``, the
+        largest standardised difference that is left. NaN where it has no weights. With ``by`` a
+        row for each subgroup.
         """
         rows: dict[Any, dict[str, Any]] = {}
+        difference = self.question.scale.name == "difference"
         for name, each in self.answers.items():
             summary = each.effect.summary()
             low, high = interval_columns(0.94)
@@ -121,7 +123,7 @@ class Triangulation:
                     "sd": line["sd"],
                     low: line[low],
                     high: line[high],
-                    "se": own.se,
+                    "se": own.se if difference else float("nan"),
                     "models": each.estimator.models,
                     "assumes": each.estimator.assumes,
                     **weight_summary(cell, own.weights),

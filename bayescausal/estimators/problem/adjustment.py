@@ -20,8 +20,8 @@ import networkx as nx
 
 from bayescausal.graph import paths
 from bayescausal.graph.identification.adjustment import (
-    is_adjustment_set,
     survives_selection,
+    valid_adjustment,
 )
 from bayescausal.types import EstimandError, IdentificationError, unknown_variable
 
@@ -113,7 +113,8 @@ def check_adjustment(decided: Identification, named: Sequence[str]) -> None:
                 expected="variables that the treatment does not change.",
                 remedy=_remedy(decided),
             )
-    serves = is_adjustment_set(graph, x, y, named, observed=query.admg.names)
+    held = query.z & ~(query.x | query.y)  # within a subgroup its variables are conditioned on
+    serves = valid_adjustment(query.admg, query.x, query.y, query.admg.mask(named) | held)
     if serves and survives_selection(query, query.admg.mask(named)):
         return
     shown = ", ".join(named) if named else "nothing"
@@ -128,7 +129,8 @@ def _open(decided: Identification, named: Sequence[str]) -> str:
     """Return a path in words that the set leaves open."""
     query = decided.question
     [x], [y] = query.treatment, query.outcome
-    for path in paths(query.graph, x, y, given=list(named), limit=MOST_PATHS):
+    held = [*named, *(n for n in query.given if n not in (x, y, *named))]
+    for path in paths(query.graph, x, y, given=held, limit=MOST_PATHS):
         if path.open and path.kind != "causal":
             return f"a path open: {path}"
     return "units selected by what the set does not hold"

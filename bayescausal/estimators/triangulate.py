@@ -29,7 +29,7 @@ from bayescausal.estimators.estimator import Estimator, EstimatorWarning, Prepar
 from bayescausal.estimators.named import as_estimators, default_panel
 from bayescausal.estimators.numerics.bootstrap import weight_blocks
 from bayescausal.estimators.problem.encoding import NOTHING_TO_ADJUST
-from bayescausal.estimators.problem.reading import cells_of, read_problem
+from bayescausal.estimators.problem.reading import INSTRUMENT, cells_of, read_problem
 from bayescausal.estimators.triangulation import Answered, Triangulation, Triangulations
 from bayescausal.inference.record import Fit
 from bayescausal.model.graph_queries.graph_of_anything import question_in
@@ -278,7 +278,8 @@ def _population(
 
 def _warn(problem: Problem, answers: dict[str, Answered]) -> None:
     """Warn of what makes an answer rest on few units, by name."""
-    said = [note for note in problem.notes if note.endswith(NOTHING_TO_ADJUST)]
+    alarms = (NOTHING_TO_ADJUST, INSTRUMENT)
+    said = [note for note in problem.notes if note.endswith(alarms)]
     for name, answer in answers.items():
         for own in answer.prepared:
             said += [f"{name}: {note}" for note in own.notes if note.startswith(_ALARMS)]

@@ -203,9 +203,24 @@ class Triangulation:
         """
         return benefit(self, name)
 
-    def losses(self) -> pd.DataFrame:
-        """Return the R-loss and the DR-loss of all conditional effects: the smaller the better."""
-        return losses_of(self)
+    def losses(
+        self, outcome: object = None, treatment: object = "logistic", folds: int = 5
+    ) -> pd.DataFrame:
+        """Return the R-loss and the DR-loss of all conditional effects: the smaller the better.
+
+        Parameters
+        ----------
+        outcome, treatment
+            The models by which all are scored; default: gradient boosted trees, logistic
+            regression. :func:`bayescausal.estimators.nuisance_scores` chooses among such models.
+        folds : int
+
+        Returns
+        -------
+        DataFrame
+            One row an estimator with an effect for each unit: ``r_loss``, ``dr_loss``.
+        """
+        return losses_of(self, outcome, treatment, folds)
 
     def sentence(self) -> str:
         """Say whether the estimators agree, and if not, which reading fits.
@@ -224,11 +239,15 @@ class Triangulation:
         kind : str
             ``"forest"``; ``"love"``, differences before and after weighting; ``"propensity"``, the
             overlap of the arms; ``"weights"``, their distribution; ``"calibration"`` and ``"roc"``
-            of the propensity; ``"accuracy"``, of the outcome's model by arm, held out.
+            of the propensity; ``"accuracy"``, of the outcome's model by arm, held out; of learners
+            ``"effects"``, the distribution of conditional effects, ``"gates"``, their calibration
+            in groups, and ``"benefit"``, the Qini curve with the RATE.
         ax : matplotlib.axes.Axes, optional
             Where to draw. Default: a new figure.
         **options
-            Of the forest: those of :func:`bayescausal.plot_forest`.
+            Of the forest: those of :func:`bayescausal.plot_forest`; of ``"gates"`` and
+            ``"benefit"``: ``name=``, the estimator whose effects are meant (default: the first
+            learner), and ``groups=``.
 
         Returns
         -------

@@ -76,7 +76,11 @@ def doubly_robust_scores(problem: Problem, both: np.ndarray, chance: np.ndarray)
 
 
 def losses(
-    problem: Problem, effects: Mapping[str, np.ndarray], model: Any, folds: int = 5
+    problem: Problem,
+    effects: Mapping[str, np.ndarray],
+    model: Any,
+    folds: int = 5,
+    treatment: object = "logistic",
 ) -> pd.DataFrame:
     """Return the R-loss and the DR-loss of several learners' effects.
 
@@ -91,7 +95,7 @@ def losses(
     DataFrame
         One row a learner: ``r_loss``, ``dr_loss``.
     """
-    chance = propensity(problem, "logistic", folds).point
+    chance = propensity(problem, treatment, folds).point
     m = mean_outcome(problem, model, folds)
     both = outcomes_of(problem, model, folds, together=False)
     scores = doubly_robust_scores(problem, both, chance)

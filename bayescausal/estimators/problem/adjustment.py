@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["adjustment_of", "check_adjustment"]
+__all__ = ["adjustment_of", "check_adjustment", "instruments_among", "is_served"]
 
 #: Paths that are looked through for one that is open.
 MOST_PATHS = 5000
@@ -113,9 +113,7 @@ def check_adjustment(decided: Identification, named: Sequence[str]) -> None:
                 expected="variables that the treatment does not change.",
                 remedy=_remedy(decided),
             )
-    held = query.z & ~(query.x | query.y)  # within a subgroup its variables are conditioned on
-    serves = valid_adjustment(query.admg, query.x, query.y, query.admg.mask(named) | held)
-    if serves and survives_selection(query, query.admg.mask(named)):
+    if is_served(decided, named):
         return
     shown = ", ".join(named) if named else "nothing"
     raise IdentificationError(
@@ -123,6 +121,35 @@ def check_adjustment(decided: Identification, named: Sequence[str]) -> None:
         expected="a set that shuts every path but the causal ones.",
         remedy=_remedy(decided),
     )
+
+
+def is_served(decided: Identification, named: Sequence[str]) -> bool:
+    """Tell whether a set serves; within a subgroup its variables are conditioned on, too."""
+    query = decided.question
+    held = query.z & ~(query.x | query.y)
+    own = query.admg.mask(named)
+    serves = valid_adjustment(query.admg, query.x, query.y, own | held)
+    return serves and survives_selection(query, own)
+
+
+def instruments_among(decided: Identification, named: Sequence[str]) -> list[str]:
+    """Return variables of a set that tell of the treatment and nothing else of the outcome.
+
+    The set serves without them, and given the others and the treatment they are independent of the
+    outcome.
+    """
+    query = decided.question
+    admg = query.admg
+    held = query.z & ~(query.x | query.y)
+    rest, found = list(named), []
+    for name in named:
+        others = [n for n in rest if n != name]
+        given = admg.mask(others) | held | query.x
+        if is_served(decided, others) and admg.separated(admg.mask([name]), query.y, given):
+            rest = others
+            if not admg.separated(admg.mask([name]), query.x, admg.mask(others) | held):
+                found.append(name)
+    return found
 
 
 def _open(decided: Identification, named: Sequence[str]) -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bayescausal.estimators.problem.target import TargetRows
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["GROUPS", "Problem"]
+__all__ = ["GROUPS", "Problem", "Same", "clustered_error"]
 
 #: Whom each question is about, as the estimators know it.
 GROUPS = {
@@ -46,6 +46,22 @@ GROUPS = {
     "ATU": "control",
     "ATO": "overlap",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Same:
+    """One object as part of a key: itself and no other of the same text or options.
+
+    It is held, so that its place in memory is given to no other.
+    """
+
+    what: object
+
+    def __hash__(self) -> int:
+        return id(self.what)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.what is other.what
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -268,6 +284,14 @@ class Problem:
                 expected=f"units at both levels; levels of {self.treatment!r} there: {seen}.",
                 remedy="Name the levels that are compared: treated=, control=.",
             )
+
+
+def clustered_error(problem: Problem, parts: np.ndarray) -> float:
+    """Return the standard error of a sum of the units' parts, by the sums of clusters if any."""
+    if problem.clusters is not None:
+        _, code = np.unique(problem.clusters[problem.rows], return_inverse=True)
+        parts = np.bincount(code, weights=parts)
+    return float(np.sqrt((parts**2).sum()))
 
 
 def _shown(level: object) -> str:

@@ -196,11 +196,11 @@ def _given(drawn: Drawn) -> Answer:
                 "effect."}  # fmt: skip
     return {
         "valid": False,
-        "sentence": f"{what} does not give the effect. {_why_not(drawn)}".strip(),
+        "sentence": f"{what} does not give the effect. {_wrong_with_set(drawn)}".strip(),
     }
 
 
-def _why_not(drawn: Drawn) -> str:
+def _wrong_with_set(drawn: Drawn) -> str:
     """Name what is wrong with a set: what should not be in it, and what stays open."""
     told = roles(drawn.graph, drawn.treatment, drawn.outcome)
     on_the_way = {"mediator", "descendant of a mediator", "descendant of the outcome"}

@@ -49,6 +49,7 @@ html_theme = "furo"
 html_title = "bayescausal"
 html_static_path = ["_static"]
 html_css_files = ["wrap.css"]
+html_js_files = ["scroll.js"]
 html_extra_path = ["llms.txt", "_build/llms-full.txt"]
 html_copy_source = False
 

@@ -31,6 +31,7 @@ __all__ = [
     "level_text",
     "number_text",
     "numbers",
+    "p_text",
     "rows_text",
     "significant",
     "three",
@@ -47,6 +48,18 @@ def decimals(sd: float) -> int | None:
         return None
     wanted = 1 - int(f"{sd:.1e}".partition("e")[2])
     return max(0, wanted) if wanted <= _MOST + 1 else None
+
+
+def p_text(p: float) -> str:
+    """Return a p-value as it is reported.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.digits import p_text
+    >>> p_text(0.0421), p_text(1e-9)
+    ('p = 0.042', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def number_text(value: float, places: int | None) -> str:

@@ -93,7 +93,7 @@ def seen_bounds(run: Run, effect: Effect) -> Effect:
         With bounds, or with a note on why there are none.
     """
     question: Question = run.question
-    found: Any = _why_not(question)
+    found: Any = _no_bounds(question)
     if found is None:
         found = _Seen(run).bounds()
     if isinstance(found, str):
@@ -111,7 +111,8 @@ def seen_bounds(run: Run, effect: Effect) -> Effect:
     return replace(effect, draws=inside, bounds=edges, notes=(*effect.notes, words))
 
 
-def _why_not(question: Question) -> str | None:
+def _no_bounds(question: Question) -> str | None:
+    """Say why there are no bounds; None where there are."""
     structure, estimand = question.structure, question.estimand
     functional = estimand.functional
     scale = getattr(estimand, "scale", None)

@@ -172,12 +172,13 @@ def _sets(drawn: Drawn) -> Answer:
     found = identify(drawn.graph, drawn.treatment, drawn.outcome)
     first = [sorted(s) for s in itertools.islice(found.adjustment_sets, MOST_SETS + 1)]
     best = found.optimal_adjustment_set
+    none = found.method == "no causal path"  # nothing that an instrument would be for
     return {
         "adjustment": first[:MOST_SETS],
         "more": len(first) > MOST_SETS,
         "optimal": None if best is None else sorted(best),
         "frontdoor": [sorted(s) for s in itertools.islice(found.frontdoor_sets, MOST_SETS)],
-        "instruments": [str(i) for i in found.instruments][:MOST_SETS],
+        "instruments": [] if none else [str(i) for i in found.instruments][:MOST_SETS],
     }
 
 
@@ -196,11 +197,11 @@ def _given(drawn: Drawn) -> Answer:
                 "effect."}  # fmt: skip
     return {
         "valid": False,
-        "sentence": f"{what} does not give the effect. {_why_not(drawn)}".strip(),
+        "sentence": f"{what} does not give the effect. {_wrong_with_set(drawn)}".strip(),
     }
 
 
-def _why_not(drawn: Drawn) -> str:
+def _wrong_with_set(drawn: Drawn) -> str:
     """Name what is wrong with a set: what should not be in it, and what stays open."""
     told = roles(drawn.graph, drawn.treatment, drawn.outcome)
     on_the_way = {"mediator", "descendant of a mediator", "descendant of the outcome"}

@@ -346,7 +346,7 @@ def _modelled(
                 f"{choice.family.name}, for numbers.{where}",
                 remedy=by_accident(name, kind)
                 or f"Say families={{{name!r}: 'categorical'}} (or 'ordinal'), or code it as "
-                "numbers.",
+                + ("0 and 1 and say 'bernoulli'." if len({*_seen(kind)}) == 2 else "numbers."),
             )
         if kind.what == "date":
             raise FormulaError(

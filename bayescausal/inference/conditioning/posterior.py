@@ -91,7 +91,8 @@ def draw_posterior(
             options["postpone"] = False
             inner = draw_posterior(shared.structure, shared.conformed(conformed), **options)
             return with_shared(shared, inner, conformed, seed, postpone=postpone)
-    closed = _closed_forms(structure, conformed, method=method, **sizes)
+    bells = method == "auto" and not sampler
+    closed = _closed_forms(structure, conformed, method=method, bells=bells, **sizes)
     if method == "exact" and closed.plan.rest:
         raise no_exact(*closed.plan.rest[0])
     sizes |= {"method": method, "progressbar": progressbar, **sampler}
@@ -260,9 +261,12 @@ class ClosedForms(NamedTuple):
 
 
 def _closed_forms(
-    structure: Structure, conformed: Conformed, *, method: str, **sizes: Any
+    structure: Structure, conformed: Conformed, *, method: str, bells: bool = False, **sizes: Any
 ) -> ClosedForms:
-    """Draw the blocks with a closed form; leave out empty cells that nothing reads."""
+    """Draw the blocks with a closed form; leave out empty cells that nothing reads.
+
+    With `bells` also those that are drawn about their mode.
+    """
     none, failed = Compression({}, {}), set[str]()
     while conformed.missing:
         gaps = find_gaps(structure, conformed, method, failed)
@@ -277,7 +281,7 @@ def _closed_forms(
     plan = Plan((), (), ())
     if method != "nuts":
         columns, partly = set(conformed.columns), set(conformed.missing)
-        plan = make_plan(structure, columns, partly, conformed.sizes)
+        plan = make_plan(structure, columns, partly, conformed.sizes, generalised=bells)
     if method in ("auto", "exact"):
         arrays, methods, plan = draw_exact(plan, structure, conformed, **sizes)
         return ClosedForms(plan, arrays, methods, none, conformed, {})

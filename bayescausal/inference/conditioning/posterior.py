@@ -21,7 +21,11 @@ from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.forests.backfitting import has_engine
-from bayescausal.inference.forests.drawn import draw_forests, with_stamps
+from bayescausal.inference.forests.drawn import (
+    check_forest_options,
+    draw_forests,
+    with_stamps,
+)
 from bayescausal.inference.forests.normal_blocks import draw_normal
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,
@@ -187,11 +191,12 @@ def _with_forests(
             "nor sums over rows.",
             remedy='Fit with method="auto".',
         )
+    check_forest_options(sampler)
     sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     whole = conformed
     closed = _closed_forms(structure, conformed, method=method, **sizes)
     seen: dict[str, np.ndarray] = {}
-    if method == "auto" and "pgbart" not in sampler and has_engine():
+    if method == "auto" and has_engine():
         given: dict[str, Any] = {k: sampler.get(k) for k in ("tune", "cores")}
         normal = draw_normal(
             structure, closed.conformed, closed.plan.rest, closed.rows, **given, **sizes

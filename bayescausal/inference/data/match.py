@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from bayescausal.model.forests.packed import without_fill
+from bayescausal.model.forests.prior import is_forest
 from bayescausal.model.labels import in_order
 from bayescausal.types import DataError, FitMismatchError
 
@@ -92,6 +94,9 @@ def matched(structure: Structure, conformed: Conformed, tree: xr.DataTree) -> xr
             reasons.append(f"{name!r} is observed in the data, but drawn in the trace")
     if "observed_data" in tree.children:
         reasons += _other_data(tree["observed_data"].to_dataset(), conformed)
+    for name in structure.parameters:
+        if name in arrays and is_forest(structure.variable(name)):
+            arrays[name] = without_fill(arrays[name])
     for name, array in arrays.items():
         if not np.isfinite(array.values).all():
             reasons.append(f"the draws of {name!r} are not all finite")

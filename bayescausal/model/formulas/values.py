@@ -174,7 +174,7 @@ def call_of(text: str, formula: str) -> tuple[str, list[ast.expr], dict[str, Any
             each = held.elts if isinstance(held, ast.Tuple | ast.List) else [held]
             if all(isinstance(name, ast.Name) for name in each):
                 found = [quoted.get(n.id, n.id) for n in each if isinstance(n, ast.Name)]
-                options["by"] = found[0] if held is each[0] else tuple(found)
+                options["by"] = found[0] if each and held is each[0] else tuple(found)
                 continue
         try:
             options[str(keyword.arg)] = ast.literal_eval(keyword.value)

@@ -126,6 +126,17 @@ def split_curves(
         held = type(like)(tuple(factors), tuple(factors.values()))
         plain.setdefault(frozenset(factors), held)
 
+    def add_curve(found: CurveTerm) -> None:
+        held = next((other for other in curved if other == found), found)
+        for one, other in zip(found.curves, held.curves, strict=True):
+            if one.options != other.options:
+                raise FormulaError(
+                    f"{other.text!r} and {one.text!r} are the same curve with other options."
+                    f"{one.mark_in(text)}",
+                    expected="each curve once.",
+                )
+        curved.setdefault(found)
+
     for term in terms:
         curves: list[Curve] = []
         others: dict[str, bool] = {}
@@ -141,7 +152,8 @@ def split_curves(
             plain.setdefault(frozenset(term.factors), term)
             continue
         if any(curve.kind == "bcf" for curve in curves):
-            curved |= dict.fromkeys(_causal_forest(curves, others, text))
+            for found in _causal_forest(curves, others, text):
+                add_curve(found)
             continue
         margins = [m for c in curves for m in _margins(c)]
         surface = any(len(c.arguments) > 1 and c.kind == "s" for c in curves)
@@ -157,7 +169,7 @@ def split_curves(
                 found = CurveTerm(
                     tuple(m for m, b in pairs if b), tuple(known), tuple(known.values()), held
                 )
-                curved.setdefault(found)
+                add_curve(found)
                 continue
             sets = product((False, True), repeat=len(lines)) if surface else [(True,) * len(lines)]
             for kept in sets:
@@ -217,10 +229,12 @@ def _curve(factor: str, text: str) -> tuple[Curve, dict[str, bool]]:
     most = CURVES[kind]
     texts = [unparsed(a, quoted) for a in arguments if not isinstance(a, ast.Constant)]
     if len(texts) != len(arguments) or not 1 <= len(texts) <= most or len(set(texts)) < len(texts):
-        several = " or ".join(["one variable", *(["two"] if most > 1 else [])])
+        several = {1: "one variable", 2: "one variable or two", 3: "one to three variables"}
+        example = {"bart": "bart(x, z, m=50)", "bcf": "bcf(t, by=(x, z))"}
         raise FormulaError(
             f"{factor!r} cannot be read.{pointed(text, factor)}",
-            expected=f"{kind}() of {several}, with options by name: {kind}(x, by=g).",
+            expected=f"{kind}() of {several.get(most, 'different variables')}, with options by "
+            f"name: {example.get(kind, f'{kind}(x, by=g)')}.",
         )
     held = dict(options)
     by = () if kind == "bcf" else held.pop("by", None)

@@ -417,19 +417,13 @@ class Policy(Intervention):
 class FromWorld(Intervention):
     """Give the variable the value it has in another world: ``Y(x, M(x'))`` is nested this way.
 
-    Parameters
-    ----------
-    world : str
-        Name of the other world of the same question.
-
     Examples
     --------
-    >>> from bayescausal.types import FromWorld
     >>> FromWorld("control").describe("M")
     'M=M[control]'
     """
 
-    world: str
+    world: str  # name of the other world of the same question
 
     def describe(self, name: str) -> str:
         """Return ``X=X[world]``."""

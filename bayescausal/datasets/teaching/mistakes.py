@@ -121,10 +121,7 @@ def analyses(mistakes: object) -> list[Analysis]:
 def mistake_of(asked: Analysis, study: Study) -> Mistake:
     """Return a wrong analysis with the number that it leads to.
 
-    Raises
-    ------
-    DataError
-        If the analysis is not one, cannot be run, or has no number.
+    Raises DataError if the analysis is not one, cannot be run, or has no number.
     """
     try:
         value, error = _number(asked.how, study)

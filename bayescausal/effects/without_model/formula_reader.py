@@ -91,10 +91,7 @@ class FormulaReader:
     ) -> None:
         """Average by ``P(z) e(z) (1 - e(z))`` over the causes z of the treatment, or some of them.
 
-        Raises
-        ------
-        EstimandError
-            If the treatment has other than two values.
+        Raises EstimandError if the treatment has other than two values.
         """
         cells, [name] = self.cells, self.treatment
         place = cells.names.index(name)

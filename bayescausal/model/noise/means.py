@@ -75,10 +75,7 @@ _SQRT_2PI = float(np.sqrt(2 * np.pi))
 def mean_of(rv: TensorVariable) -> TensorVariable | None:
     """Return the exact mean of a random variable given its parents.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        A random variable of a PyMC model, or one made by ``.dist``.
+    `rv`: a random variable of a PyMC model, or one made by ``.dist``.
 
     Examples
     --------

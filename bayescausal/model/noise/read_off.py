@@ -46,15 +46,11 @@ def family_of(rv: TensorVariable) -> str:
 def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     """Return the law of a univariate random variable and its parameters, in the law's order.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        A random variable.
+    `rv`: a random variable.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.noise.read_off import law_of
     >>> law, params = law_of(pm.ZeroInflatedPoisson.dist(psi=0.4, mu=2.0))
     >>> law.kind, len(params)
     ('integer', 3)

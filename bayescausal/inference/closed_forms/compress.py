@@ -26,8 +26,7 @@ from pymc.pytensorf import toposort_replace
 from bayescausal.inference.censored.term import TimeTerm
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.equation import NotReducedError
-from bayescausal.inference.closed_forms.logit_term import LogitTerm
-from bayescausal.inference.closed_forms.reduce import reductions
+from bayescausal.inference.closed_forms.reduce import LogitTerm, reductions
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.plan import rows_of
 from bayescausal.inference.data.read import read_data

@@ -55,9 +55,8 @@ from pytensor.tensor.random.basic import (
     VonMisesRV,
 )
 
-from bayescausal.model.noise.inner import inner_expression, is_random, random_input
 from bayescausal.model.noise.ops import double
-from bayescausal.model.noise.read_off import family_of
+from bayescausal.model.noise.read_off import family_of, inner_expression, is_random, random_input
 from bayescausal.types import UndefinedEffectError
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from pymc.pytensorf import toposort_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.noise.inner import inner_expression, is_random, random_input
+from bayescausal.model.noise.read_off import inner_expression, is_random, random_input
 from bayescausal.model.noise.rules import NoiseRule, noise_rule
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, open_model

@@ -27,8 +27,8 @@ from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.interventions.domain import changed_parameters, changed_steps
 from bayescausal.model.interventions.support import is_discrete, params_of
-from bayescausal.model.noise.inner import inner_expression, is_random
 from bayescausal.model.noise.means import mean_of
+from bayescausal.model.noise.read_off import inner_expression, is_random
 from bayescausal.model.noise.signs import sign_of
 
 if TYPE_CHECKING:

@@ -40,12 +40,20 @@ __all__ = ["LinearWorld", "TableWorld"]
 
 @dataclass(frozen=True, eq=False)
 class LinearWorld:
-    """Linear equations with normal noise."""
+    """Linear equations with normal noise.
 
-    # ``variable -> {parent: coefficient}``, parents before children.
+    Attributes
+    ----------
+    equations : mapping of str to mapping
+        ``variable -> {parent: coefficient}``, parents before children.
+    noise : mapping of str to float
+        Standard deviations of the noise; 1 where not named.
+    selected : (str, float), optional
+        Only units in which this variable is above this value are seen.
+    """
+
     equations: Mapping[str, Mapping[str, float]]
-    noise: Mapping[str, float]  # standard deviations of the noise; 1 where not named
-    # Only units in which this variable is above this value are seen.
+    noise: Mapping[str, float]
     selected: tuple[str, float] | None = None
 
     @property
@@ -71,7 +79,10 @@ class LinearWorld:
     def effect(self, treatment: str, outcome: str, held: Sequence[str] = ()) -> float:
         """Return the effect of one unit more of the treatment, some variables held.
 
-        `held`: mediators that are held where they are.
+        Parameters
+        ----------
+        held : sequence of str
+            Mediators that are held where they are.
         """
         matrix = self._coefficients()
         place = {name: i for i, name in enumerate(self.names)}
@@ -98,8 +109,15 @@ class LinearWorld:
     def regression(self, treatment: str, outcome: str, adjusted: Sequence[str] = ()) -> float:
         """Return the coefficient of the treatment in a regression of the outcome.
 
-        `adjusted`: the other regressors.
-        Returns: in a sample without end.
+        Parameters
+        ----------
+        adjusted : sequence of str
+            The other regressors.
+
+        Returns
+        -------
+        float
+            In a sample without end.
         """
         sigma = self.covariance()
         on = [treatment, *adjusted]
@@ -108,7 +126,10 @@ class LinearWorld:
     def fitted(self, equations: Mapping[str, Sequence[str]], treatment: str, outcome: str) -> float:
         """Return the effect in another model: its equations, fitted in a sample without end.
 
-        `equations`: ``variable -> parents``, parents before children.
+        Parameters
+        ----------
+        equations : mapping of str to sequence of str
+            ``variable -> parents``, parents before children.
         """
         sigma = self.covariance()
         slopes = {
@@ -145,8 +166,11 @@ class LinearWorld:
     def model(self, variables: Sequence[str]) -> pm.Model:
         """Return a PyMC model of some of the variables, with the arrows among them.
 
-        `variables`: in any order. One that has no column in the data is latent; its first
-        coefficient is positive, since its sign says nothing.
+        Parameters
+        ----------
+        variables : sequence of str
+            In any order. One that has no column in the data is latent; its first coefficient is
+            positive, since its sign says nothing.
         """
         kept = [name for name in self.names if name in variables]
         hidden = {name for name in kept if name.startswith("U")}
@@ -173,12 +197,23 @@ class LinearWorld:
 
 @dataclass(frozen=True, eq=False)
 class TableWorld:
-    """A two-valued cause Z of a two-valued treatment and a two-valued outcome."""
+    """A two-valued cause Z of a two-valued treatment and a two-valued outcome.
 
-    names: tuple[str, str, str]  # z, treatment and outcome
-    p_z: float  # P(Z = 1)
-    p_x: tuple[float, float]  # P(treatment = 1 | Z = 0, 1)
-    # P(outcome = 1 | treatment, Z), rows being the treatment.
+    Attributes
+    ----------
+    names : (str, str, str)
+        Z, treatment and outcome.
+    p_z : float
+        P(Z = 1).
+    p_x : (float, float)
+        P(treatment = 1 | Z = 0, 1).
+    p_y : ((float, float), (float, float))
+        P(outcome = 1 | treatment, Z), rows being the treatment.
+    """
+
+    names: tuple[str, str, str]
+    p_z: float
+    p_x: tuple[float, float]
     p_y: tuple[tuple[float, float], tuple[float, float]]
 
     def edges(self) -> list[tuple[str, str]]:
@@ -219,7 +254,10 @@ class TableWorld:
     def model(self, variables: Sequence[str]) -> pm.Model:
         """Return a PyMC model with a probability for each combination.
 
-        `variables`: all three names.
+        Parameters
+        ----------
+        variables : sequence of str
+            All three names.
         """
         z, x, y = (name for name in self.names if name in variables)
         coords = {"unit": [0], "level": [0, 1], "arm": [0, 1]}

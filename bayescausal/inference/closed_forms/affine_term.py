@@ -227,7 +227,6 @@ def lifted(root: Variable, rows: set[Variable]) -> Variable:
     --------
     >>> import pytensor.tensor as pt
     >>> from bayescausal.inference.closed_forms.affine import degree
-    >>> from bayescausal.inference.closed_forms.affine_term import lifted
     >>> tau, z, g = pt.scalar("tau"), pt.vector("z"), pt.lvector("g")
     >>> lifted(tau * z[g], {g}).owner.op.__class__.__name__
     'AdvancedSubtensor'

@@ -180,7 +180,6 @@ def distinct(arrays: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.nd
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.inference.closed_forms.reduce import distinct
     >>> code, first = distinct([np.array([1, 0, 1, 0]), np.array([2, 2, 2, 2])], 4)
     >>> code.tolist(), first.tolist()
     ([1, 0, 1, 0], [1, 0])

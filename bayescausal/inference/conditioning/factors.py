@@ -53,12 +53,10 @@ class StaysError(Exception):
 class Factors:
     """A conditioned model, opened.
 
-    Attributes
-    ----------
-    places : dict of str to TensorVariable
-        What stands for each free variable in the expressions.
-    stands : dict of str to TensorVariable
-        Expressions of ``places`` that stand for some of them instead.
+    - `places` (dict of str to TensorVariable): what stands for each free variable in the
+      expressions.
+    - `stands` (dict of str to TensorVariable): expressions of ``places`` that stand for some of
+      them instead.
     """
 
     def __init__(self, model: pm.Model) -> None:

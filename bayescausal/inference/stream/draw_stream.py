@@ -72,18 +72,11 @@ def draw_stream(
 ) -> tuple[Observed, Drawn]:
     """Draw each block of a posterior from sums over rows that stay where they are.
 
-    Returns
-    -------
-    observed : Observed
-        With what the pass found of the rows: their number, and the labels of categories.
-    drawn : Drawn
-
-    Raises
-    ------
-    ModelError
-        Before a row is read, if an equation does not come down to sums over rows.
-    DataError
-        If the rows do not fit the model, with how many there are.
+    Returns:
+    - `observed`: with what the pass found of the rows: their number, and the labels of categories.
+    - `drawn`
+    Raises ModelError before a row is read, if an equation does not come down to sums over rows.
+    Raises DataError if the rows do not fit the model, with how many there are.
     """
     structure, table = observed.structure, observed.table
     assert isinstance(table, StreamTable)

@@ -67,9 +67,14 @@ def by_design(
 ) -> Identification:
     """Return a verdict with what the design of the study assumes.
 
-    - `found`: from the arrows.
-    - `columns`: the data. Default: what the model itself holds.
-    - `measured`: names of what is measured. Default: all.
+    Parameters
+    ----------
+    found : Identification
+        From the arrows.
+    columns : mapping of str to ndarray, optional
+        The data. Default: what the model itself holds.
+    measured : collection of str, optional
+        Names of what is measured. Default: all.
     """
     question = found.question
     if len(question.treatment) != 1 or len(question.outcome) != 1 or found.method == "observed":

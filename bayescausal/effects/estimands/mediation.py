@@ -33,12 +33,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import networkx as nx
 
 from bayescausal.effects.estimands.averages import TreatmentEffect
-from bayescausal.effects.estimands.parsing import (
-    World,
-    parse_names,
-    parse_paths,
-    same_world,
-)
+from bayescausal.effects.estimands.parsing import World, parse_names, parse_paths, same_world
 from bayescausal.effects.estimands.parts import Identity
 from bayescausal.effects.words.intervention import circumstance, listed
 from bayescausal.graph.identification.effect_query import EffectQuery

@@ -14,10 +14,7 @@ import numpy as np
 
 from bayescausal.effects.without_model.discrete import Cells, Thin, thin
 from bayescausal.graph.identification.algebra import conditioned
-from bayescausal.types import (
-    DataError,
-    EstimandError,
-)
+from bayescausal.types import DataError, EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

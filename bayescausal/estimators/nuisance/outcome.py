@@ -17,11 +17,7 @@ import numpy as np
 from scipy.special import expit
 
 from bayescausal.estimators.nuisance.learners import outcomes_of
-from bayescausal.estimators.numerics.least_squares import (
-    LeastSquares,
-    refuse_ties,
-    with_constant,
-)
+from bayescausal.estimators.numerics.least_squares import LeastSquares, refuse_ties, with_constant
 from bayescausal.estimators.numerics.logistic import LogisticRegressions, logistic_point
 from bayescausal.types import EstimandError, closest
 

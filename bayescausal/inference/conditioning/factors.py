@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
-from pymc.model.fgraph import (
-    ModelFreeRV,
-    ModelObservedRV,
-    ModelVar,
-    model_free_rv,
-    model_potential,
-)
+from pymc.model.fgraph import ModelFreeRV, ModelObservedRV, ModelVar, model_free_rv, model_potential
 from pymc.pytensorf import toposort_replace
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors, walk

@@ -41,12 +41,7 @@ from bayescausal.inference.stream.grouped_equations import (
 from bayescausal.inference.stream.source_columns import raise_problems
 from bayescausal.inference.stream.source_data import REMEDY, StreamTable, counted, parts_of
 from bayescausal.model.names import Joined
-from bayescausal.types import (
-    BayesCausalError,
-    DataError,
-    ModelError,
-    closest,
-)
+from bayescausal.types import BayesCausalError, DataError, ModelError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

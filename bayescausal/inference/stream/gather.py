@@ -18,12 +18,7 @@ from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.affine_term import AffineTerm
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.stream.distinct_rows import COUNT, MOST, count_rows, folded, merged
-from bayescausal.inference.stream.grouped_equations import (
-    AffineSums,
-    PointSums,
-    pointed,
-    shorten,
-)
+from bayescausal.inference.stream.grouped_equations import AffineSums, PointSums, pointed, shorten
 from bayescausal.inference.stream.source_columns import columns_of
 from bayescausal.model.structure.read import structure_of
 

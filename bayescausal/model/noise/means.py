@@ -28,12 +28,7 @@ import numpy as np
 import pytensor.scalar as ps
 import pytensor.tensor as pt
 from pymc.distributions.censored import CensoredRV
-from pymc.distributions.continuous import (
-    FlatRV,
-    HalfFlatRV,
-    InterpolatedRV,
-    TruncatedNormalRV,
-)
+from pymc.distributions.continuous import FlatRV, HalfFlatRV, InterpolatedRV, TruncatedNormalRV
 from pymc.distributions.custom import CustomSymbolicDistRV
 from pymc.distributions.distribution import DiracDeltaRV
 from pymc.distributions.mixture import _BaseMixtureRV

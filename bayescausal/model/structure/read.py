@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import pymc as pm
 
 from bayescausal.model.given import model_of
-from bayescausal.types import (
-    ModelError,
-)
+from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

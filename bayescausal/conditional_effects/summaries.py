@@ -76,9 +76,7 @@ def described(draws: Array, prob: float, *, sign: bool = True) -> dict[str, floa
 def averages(tau: Array, weights: Array) -> Array:
     """Return weighted sums of the effects over units, (draw, column).
 
-    Parameters
-    ----------
-    weights : ndarray, (unit, column)
+    `weights` (unit, column)
     """
     out = np.zeros((len(tau), weights.shape[1]))
     for start in range(0, tau.shape[1], UNITS):
@@ -116,16 +114,9 @@ def projections(
 ) -> pd.DataFrame:
     """Return the summary on each covariate, on all in a sum, and on a tree of depth 2.
 
-    Parameters
-    ----------
-    noise : ndarray, (draw,), optional
-        Monte Carlo variance of the effects.
-
-    Returns
-    -------
-    DataFrame
-        Rows: covariates, ``"all, additive"``, ``"tree"``. Columns: the slope of numbers (per
-        standard deviation, mean and interval) and R^2 (mean and interval).
+    `noise` (draw): Monte Carlo variance of the effects.
+    Returns: rows: covariates, ``"all, additive"``, ``"tree"``. Columns: the slope of numbers (per
+    standard deviation, mean and interval) and R^2 (mean and interval).
     """
     error = np.zeros(len(tau)) if noise is None else noise
     rows: dict[str, dict[str, Any]] = {}
@@ -166,14 +157,9 @@ def _shares(share: Array, prob: float) -> dict[str, float]:
 def _projected(product: Array, gram: Array, total: Array, scale: Array) -> tuple[Array, Array]:
     """Return least-squares coefficients, (draw, column), and R^2 of each draw.
 
-    Parameters
-    ----------
-    product : ndarray, (draw, column)
-        Of the effects with the columns, per unit.
-    gram : ndarray, (column, column)
-        Of the columns about their means, per unit.
-    total, scale : ndarray, (draw,)
-        What there is to tell, and the mean square of the effects.
+    - `product` (draw, column): of the effects with the columns, per unit.
+    - `gram` (column, column): of the columns about their means, per unit.
+    - `total`, `scale` (draw): what there is to tell, and the mean square of the effects.
     """
     slopes = product @ np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
     told = np.einsum("sk,kl,sl->s", slopes, gram, slopes)
@@ -191,11 +177,8 @@ def quantile_groups(score: Array, count: int) -> Array:
 def subgroups(tau: Array, covariates: Mapping[str, Array], prob: float) -> pd.DataFrame:
     """Return the average effect of each level, or quarter, of each covariate.
 
-    Returns
-    -------
-    DataFrame
-        Index: covariate and group. Columns: units, mean, sd, interval, probability above 0, and
-        the probability that the group's average is above that of all units.
+    Returns: index: covariate and group. Columns: units, mean, sd, interval, probability above 0,
+    and the probability that the group's average is above that of all units.
     """
     groups = {
         (name, label): member
@@ -233,17 +216,11 @@ def _groups(values: Array) -> list[tuple[str, Array]]:
 
 @dataclass(frozen=True, eq=False)
 class Leaf:
-    """A group of units that conditions on covariates form.
+    """A group of units that conditions on covariates form."""
 
-    Attributes
-    ----------
-    rule : tuple of (str, str, object)
-        ``("age", "<", 40.0)``, ``("sex", "==", "f")``, ...: all hold.
-    member : ndarray of bool, (unit,)
-    """
-
+    # ``("age", "<", 40.0)``, ``("sex", "==", "f")``, ...: all hold.
     rule: tuple[tuple[str, str, Any], ...]
-    member: Array
+    member: Array  # (unit, bool)
 
     @property
     def words(self) -> str:

@@ -24,19 +24,12 @@ __all__ = ["select_units"]
 def select_units(units: Units, chosen: object) -> Units:
     """Return some of the units.
 
-    Parameters
-    ----------
-    units : Units
-        Those at hand.
-    chosen : None, label, sequence of labels, slice of labels, or mask
-        Along the first unit dim; None for all.
-
-    Raises
-    ------
-    DataError
-        If a label is not there, with the closest ones, or none is left.
-    MixingError
-        If units depend on each other, so that some cannot be asked about without the others.
+    - `units`: those at hand.
+    - `chosen` (None, label, sequence of labels, slice of labels, or mask): along the first unit
+      dim; None for all.
+    Raises DataError if a label is not there, with the closest ones, or none is left.
+    Raises MixingError if units depend on each other, so that some cannot be asked about without the
+      others.
     """
     if chosen is None:
         return units

@@ -384,18 +384,11 @@ def made(
 ) -> Exercise:
     """Return an exercise with what it hides.
 
-    Parameters
-    ----------
-    world : World
-        Where its data come from.
-    key : Key
-        What an answer is compared with.
-    variables : sequence of str
-        Of the model that finds the truth.
-    origin : int
-        From which the seeds of all students are made.
-    **shown
-        The fields that everybody sees.
+    - `world`: where its data come from.
+    - `key`: what an answer is compared with.
+    - `variables`: of the model that finds the truth.
+    - `origin`: from which the seeds of all students are made.
+    - `shown`: the fields that everybody sees.
     """
     exercise = Exercise(**shown)
     hidden = {"world": world, "key": key, "variables": tuple(variables), "origin": origin}

@@ -36,26 +36,16 @@ UNEVEN = 1.5
 
 @dataclass(frozen=True, eq=False)
 class PanelTable:
-    """A table of units at times, sorted.
+    """A table of units at times, sorted."""
 
-    Attributes
-    ----------
-    frame : DataFrame
-        The rows, by unit and then by time.
-    unit, period : ndarray of int, shape (n_rows,)
-        Codes of the units, and of the times in their order.
-    units, times : tuple
-        What the codes stand for.
-    repeated : bool
-        Whether units have several rows at a time.
-    """
-
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # the rows, by unit and then by time
+    # unit, period: (n_rows, int) Codes of the units, and of the times in their order.
     unit: np.ndarray
     period: np.ndarray
+    # units, times: what the codes stand for.
     units: tuple[Any, ...]
     times: tuple[Any, ...]
-    repeated: bool
+    repeated: bool  # whether units have several rows at a time
 
     @property
     def labels(self) -> list[str]:
@@ -86,22 +76,15 @@ def panel_table(
 ) -> PanelTable:
     """Return a table of units at times.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        From :func:`bayescausal.designs.table.read_table`.
-    unit, time : str
-        Columns.
-    repeats : bool
-        Whether units may have several rows at a time. A few such rows are refused all the same:
-        they are repetitions in a panel.
-    least : int
-        How many times are needed.
+    - `frame`: from :func:`bayescausal.designs.table.read_table`.
+    - `unit`, `time`: columns.
+    - `repeats`: whether units may have several rows at a time. A few such rows are refused all the
+      same: they are repetitions in a panel.
+    - `least`: how many times are needed.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.designs.panel_table import panel_table
     >>> late = pd.DataFrame({"id": ["b", "b", "a", "a"], "year": [2001, 2000, 2001, 2000]})
     >>> table = panel_table(late, "id", "year", repeats=False)
     >>> table.frame.values.tolist(), table.repeated
@@ -157,7 +140,6 @@ def time_text(time: object) -> str:
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.designs.panel_table import time_text
     >>> time_text(2004.0), time_text(pd.Timestamp("2004-02-01"))
     ('2004', '2004-02-01')
     """

@@ -64,10 +64,7 @@ def refuse_strangers(
 ) -> None:
     """Refuse levels that a label does not have.
 
-    Raises
-    ------
-    InterventionError
-        Naming the equation, the variable and the level.
+    Raises InterventionError naming the equation, the variable and the level.
     """
     structure = units.structure
     labels = {
@@ -131,10 +128,7 @@ def _levels_of(units: Units, name: str) -> np.ndarray | None:
 def encode(fit: Fit, name: str, label: object) -> Any:
     """Return the code of a category's label; other values as they are.
 
-    Raises
-    ------
-    EstimandError
-        If the variable has labels and this is none of them.
+    Raises EstimandError if the variable has labels and this is none of them.
     """
     labels = list(fit.labels.get(name, ()))
     if not labels:

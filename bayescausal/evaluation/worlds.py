@@ -231,12 +231,9 @@ def collect(
 ) -> tuple[list[np.ndarray], dict[str, float]]:
     """Evaluate all results of a program, averaged over inner replicates.
 
-    Returns
-    -------
-    arrays : list of ndarray
-        For each request (draw, *dims); one row where it does not vary over draws.
-    errors : dict of str to float
-        The largest Monte Carlo standard error of each variable; empty for one replicate.
+    Returns:
+    - `arrays`: for each request (draw, *dims); one row where it does not vary over draws.
+    - `errors`: the largest Monte Carlo standard error of each variable; empty for one replicate.
     """
     total = units.fit.n_draws
     first = units.structure.unit_dims[0]

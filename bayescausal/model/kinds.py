@@ -36,36 +36,25 @@ _DATES = (date, timedelta, np.datetime64, np.timedelta64)
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """A column, read.
+    """A column, read."""
 
-    Attributes
-    ----------
-    what : {"number", "label", "date"}
-    values : ndarray
-        Numbers as bool, int or float, float with NaN where some are empty; labels and dates as
-        objects, None where empty.
-    categories : tuple or None
-        Of a categorical type, in its order.
-    """
-
-    what: str
+    what: str  # "number", "label" or "date"
+    # Numbers as bool, int or float, float with NaN where some are empty; labels and dates as
+    # objects, None where empty.
     values: np.ndarray
-    categories: tuple[Any, ...] | None = None
+    categories: tuple[Any, ...] | None = None  # of a categorical type, in its order
 
 
 def kind_of(column: Any) -> Kind:
     """Say what a column is.
 
-    Parameters
-    ----------
-    column : Series, Categorical, Index or array_like
-        Of one dimension or, if it is an array, of any number.
+    `column` (Series, Categorical, Index or array_like): of one dimension or, if it is an array, of
+    any number.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from decimal import Decimal
-    >>> from bayescausal.model.kinds import kind_of
     >>> kind_of([Decimal("1.5"), None]).values
     array([1.5, nan])
     >>> kind_of(pd.Categorical([3, 1, 3])).what, kind_of(["a", 1]).what
@@ -137,7 +126,6 @@ def as_label(value: object) -> object:
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.model.kinds import as_label
     >>> as_label(pd.Interval(0, 40)), as_label(b"a"), as_label(2)
     ('(0, 40]', 'a', 2)
     """

@@ -40,17 +40,10 @@ def with_fixed_columns(
 ) -> tuple[pm.Model, int]:
     """Return the model with the columns of a table in its ``pm.Data``, and the number of units.
 
-    Parameters
-    ----------
-    data : table or mapping
-        With a column for each ``pm.Data`` of the units.
-    units : int or None
-        How many; None: as many as the table has rows.
-
-    Raises
-    ------
-    DataError
-        If a column is missing or no numbers, or the units are not counted along one dim.
+    - `data`: with a column for each ``pm.Data`` of the units.
+    - `units` (int or None): how many; None: as many as the table has rows.
+    Raises DataError if a column is missing or no numbers, or the units are not counted along one
+      dim.
     """
     dims = structure.unit_dims
     if len(dims) != 1 or structure.fixed:

@@ -76,7 +76,6 @@ def arrow_tests(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.falsification.arrows import arrow_tests
     >>> rng = np.random.default_rng(1)
     >>> z = rng.normal(size=500)
     >>> x = z + rng.normal(size=500)

@@ -169,7 +169,6 @@ def thinned(flat: np.ndarray, count: int) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.studies.rows import thinned
     >>> thinned(np.arange(10), 5).tolist()
     [1, 3, 5, 7, 9]
     """

@@ -147,24 +147,12 @@ class Known:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """What an exercise hides.
+    """What an exercise hides."""
 
-    Attributes
-    ----------
-    truth : float
-        The right answer.
-    mistakes : DataFrame
-        The number that each known mistake leads to, and why it is wrong.
-    how : str
-        How the right answer is found.
-    model : pm.Model
-        A model that finds it.
-    """
-
-    truth: float
-    mistakes: pd.DataFrame
-    how: str
-    model: pm.Model
+    truth: float  # the right answer
+    mistakes: pd.DataFrame  # the number that each known mistake leads to, and why it is wrong
+    how: str  # how the right answer is found
+    model: pm.Model  # a model that finds it
 
     def __repr__(self) -> str:
         wrong = "; ".join(f"{name}: {row['value']:.3g}" for name, row in self.mistakes.iterrows())

@@ -31,20 +31,13 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, eq=False)
 class Cohorts:
-    """Cohorts of a panel, by rows.
-
-    Attributes
-    ----------
-    table : PanelTable
-    start : ndarray of int, shape (n_rows,)
-        The period in which the row's unit is first treated; the number of periods where never.
-    anticipation : int
-        Periods before the treatment in which it may have effects already.
-    """
+    """Cohorts of a panel, by rows."""
 
     table: PanelTable
+    # (n_rows, int) The period in which the row's unit is first treated; the number of periods where
+    # never.
     start: np.ndarray
-    anticipation: int = 0
+    anticipation: int = 0  # periods before the treatment in which it may have effects already
 
     @property
     def never(self) -> int:

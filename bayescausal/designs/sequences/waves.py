@@ -28,38 +28,20 @@ UNIT_EFFECT = "unit_effect"
 
 @dataclass(frozen=True, eq=False)
 class Waves:
-    """A panel in its wide form.
-
-    Attributes
-    ----------
-    outcome, treatment : str
-    covariates, baseline : tuple of str
-    lags : int
-    levels : tuple of float
-        Treated, control.
-    interactions, unit_effects : bool
-    families : dict of str to str
-        By column of the long table.
-    times : tuple of str
-        What ends the names of variables.
-    columns : DataFrame
-        One row per unit.
-    dropped : str
-        What was left out, in words.
-    """
+    """A panel in its wide form."""
 
     outcome: str
     treatment: str
     covariates: tuple[str, ...]
     baseline: tuple[str, ...]
     lags: int
-    levels: tuple[float, float]
+    levels: tuple[float, float]  # treated, control
     interactions: bool
     unit_effects: bool
-    families: dict[str, str]
-    times: tuple[str, ...] = ()
-    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
-    dropped: str = ""
+    families: dict[str, str]  # by column of the long table
+    times: tuple[str, ...] = ()  # what ends the names of variables
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame)  # one row per unit
+    dropped: str = ""  # what was left out, in words
 
     def name(self, column: str, t: int) -> str | None:
         """Return the variable of a column at a time; None where there is none."""

@@ -29,48 +29,24 @@ NEAR = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """A series in order.
+    """A series in order."""
 
-    Attributes
-    ----------
-    table : DataFrame
-        The rows of the caller, sorted, all columns that the design named.
-    frame : DataFrame
-        The columns of the design; the time as a number, and rows for gaps where errors are
-        ordered (their outcome empty).
-    outcome, time : str
-    controls : tuple of str
-    labels : Index
-        What each time is called, for pictures and tables.
-    first : float
-        The first time at or after the start, as a number.
-    step : float
-        From one time to the next.
-    place : ndarray of int
-        Steps from the first time after the start; negative before.
-    phase : int
-        Place of the first time after the start in the year, in steps; 0 where times are no months.
-    gaps : int
-        Times without a row between the first and the last.
-    was_unordered : bool
-        Whether rows were sorted.
-    start : str
-        The start as it was given.
-    """
-
-    table: pd.DataFrame
+    table: pd.DataFrame  # the rows of the caller, sorted, all columns that the design named
+    # The columns of the design; the time as a number, and rows for gaps where errors are ordered
+    # (their outcome empty).
     frame: pd.DataFrame
     outcome: str
     time: str
     controls: tuple[str, ...]
-    labels: pd.Index
-    first: float
-    step: float
-    place: np.ndarray
+    labels: pd.Index  # what each time is called, for pictures and tables
+    first: float  # the first time at or after the start, as a number
+    step: float  # from one time to the next
+    place: np.ndarray  # (int) Steps from the first time after the start; negative before
+    # Place of the first time after the start in the year, in steps; 0 where times are no months.
     phase: int
-    gaps: int
-    was_unordered: bool
-    start: str
+    gaps: int  # times without a row between the first and the last
+    was_unordered: bool  # whether rows were sorted
+    start: str  # the start as it was given
 
     @property
     def after(self) -> np.ndarray:

@@ -44,14 +44,9 @@ def windowed(
 ) -> TensorVariable:
     """Add a time with windows and entries to the model at hand.
 
-    Parameters
-    ----------
-    parameters, dist
-        Of the distribution of the time itself.
-    held : mapping of str to TensorVariable
-        ``window_from``, ``window_to``, ``entered_at``.
-    signature : str
-        Of the parameters, as in NumPy.
+    - `parameters`, `dist`: of the distribution of the time itself.
+    - `held`: ``window_from``, ``window_to``, ``entered_at``.
+    - `signature`: of the parameters, as in NumPy.
     """
 
     def random(*given: Any) -> TensorVariable:

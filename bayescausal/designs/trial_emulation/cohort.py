@@ -41,15 +41,9 @@ class Flow:
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Those who are eligible, each at a time zero.
+    """Those who are eligible, each at a time zero."""
 
-    Attributes
-    ----------
-    frame : DataFrame
-        ``unit`` (code), ``trial`` (number), ``zero`` (time), and the columns at baseline.
-    flow : Flow
-    """
-
+    # ``unit`` (code), ``trial`` (number), ``zero`` (time), and the columns at baseline.
     frame: pd.DataFrame
     flow: Flow
 

@@ -76,11 +76,6 @@ class Where:
 class Outside:
     """The complement of an event, as what a condition asks of a variable.
 
-    Parameters
-    ----------
-    event : Probability
-        The event that must not happen.
-
     Examples
     --------
     >>> from bayescausal.effects.estimands.functionals import Probability
@@ -89,18 +84,12 @@ class Outside:
     'Y <= 2'
     """
 
-    event: Probability
+    event: Probability  # the event that must not happen
 
 
 @dataclass(frozen=True, eq=False)
 class Condition:
     """Which units belong to the subgroup that a question is about. Made by :func:`parse_given`.
-
-    Parameters
-    ----------
-    clauses : tuple of (str, spec)
-        For each variable (the empty name for a mask or a function of several) what is asked
-        of it. All clauses must hold.
 
     Examples
     --------
@@ -112,6 +101,8 @@ class Condition:
     array([ True, False, False])
     """
 
+    # For each variable (the empty name for a mask or a function of several) what is asked of it.
+    # All clauses must hold.
     clauses: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -155,23 +146,12 @@ class Condition:
     def member(self, values: Mapping[str, Any]) -> np.ndarray:
         """Return which units belong.
 
-        Parameters
-        ----------
-        values : mapping of str to array_like
-            Values of the variables that are read, broadcastable against each other: (unit dims)
-            or (draw, unit dims).
-
-        Returns
-        -------
-        numpy array of bool
-            Broadcast shape of what was read and of the masks; a scalar True without clauses.
-            NaN never belongs.
-
-        Raises
-        ------
-        EstimandError
-            If a variable is missing, a mask does not fit the units, or a function returns
-            something that is not boolean.
+        `values`: values of the variables that are read, broadcastable against each other: (unit
+        dims) or (draw, unit dims).
+        Returns (bool): broadcast shape of what was read and of the masks; a scalar True without
+        clauses. NaN never belongs.
+        Raises EstimandError if a variable is missing, a mask does not fit the units, or a function
+          returns something that is not boolean.
         """
         missing = [name for name in self.reads if name not in values]
         if missing:
@@ -214,19 +194,13 @@ EVERYONE = Condition()
 def parse_given(given: object) -> Condition:
     """Return the condition that is meant.
 
-    Parameters
-    ----------
-    given : None, mapping, mask, callable, Where or Condition
-        A mapping asks of each variable: a value ``{"Z": 1}``; a range ``{"Z": (0, 2)}``, both
-        ends included, None for an open end; a set or list of values ``{"Z": {1, 2}}``; a
-        :class:`~bayescausal.effects.estimands.functionals.Probability` event; or a function of that
-        variable. A mask has one boolean for each unit, in the order of the data. A callable
-        names the variables it reads by its arguments (:class:`Where` for other names).
-
-    Returns
-    -------
-    Condition
-        The condition; false (everyone belongs) for None.
+    `given` (None, mapping, mask, callable, Where or Condition): a mapping asks of each variable: a
+    value ``{"Z": 1}``; a range ``{"Z": (0, 2)}``, both ends included, None for an open end; a set
+    or list of values ``{"Z": {1, 2}}``; a
+    :class:`~bayescausal.effects.estimands.functionals.Probability` event; or a function of that
+    variable. A mask has one boolean for each unit, in the order of the data. A callable names the
+    variables it reads by its arguments (:class:`Where` for other names).
+    Returns: the condition; false (everyone belongs) for None.
 
     Examples
     --------

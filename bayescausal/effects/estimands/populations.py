@@ -128,24 +128,17 @@ class Superpopulation(Population):
 class Target(Population):
     """The units of a table: standardisation to a target population.
 
-    Parameters
-    ----------
-    data : DataFrame or other table
-        The pre-treatment columns of the target's units, one row for each unit.
-
-    Raises
-    ------
-    EstimandError
-        If the table has no rows.
+    Raises EstimandError if the table has no rows.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.effects.estimands.populations import Target
     >>> Target(pd.DataFrame({"humid": [0.1, 0.4]})).words
     'the 2 units of the given table'
     """
 
+    # (DataFrame or other table) The pre-treatment columns of the target's units, one row for each
+    # unit.
     data: Any
 
     def __init__(self, data: Sized) -> None:
@@ -182,15 +175,11 @@ _NAMED = {
 def parse_population(population: object) -> Population:
     """Return the population that is meant.
 
-    Parameters
-    ----------
-    population : str, Population or table
-        ``"sample"``, ``"finite"``, ``"superpopulation"``, ``"model"``,
-        :class:`Superpopulation`, or a table (with ``columns``) of the target's units.
+    `population` (str, Population or table): ``"sample"``, ``"finite"``, ``"superpopulation"``,
+    ``"model"``, :class:`Superpopulation`, or a table (with ``columns``) of the target's units.
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.populations import parse_population
     >>> parse_population("model").name
     'model'
     """

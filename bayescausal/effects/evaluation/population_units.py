@@ -61,7 +61,6 @@ def units_noun(structure: Structure) -> str:
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> from bayescausal.effects.evaluation.population_units import units_noun
     >>> [units_noun(SimpleNamespace(unit_dims=d)) for d in (["patient"], ["obs_id"], ["a", "b"])]
     ['patients', 'units', 'units']
     """
@@ -79,7 +78,6 @@ def plural(word: str) -> str:
 
     Examples
     --------
-    >>> from bayescausal.effects.evaluation.population_units import plural
     >>> [plural(word) for word in ("school", "country", "class", "person", "parts")]
     ['schools', 'countries', 'classes', 'people', 'parts']
     """
@@ -254,10 +252,7 @@ def complete_table(
 
     What is latent in the fit cannot be in a table: it is drawn given the pre-treatment columns.
 
-    Raises
-    ------
-    DataError
-        If a column is missing that the fit has.
+    Raises DataError if a column is missing that the fit has.
     """
     set_everywhere = {
         n for n in estimand.treatments if all(isinstance(do.get(n), Set) for do in worlds.values())
@@ -341,11 +336,8 @@ COUNTED = ("sample", "finite", "target")
 def refuse_functional(structure: Structure, estimand: Estimand, population: str) -> None:
     """Refuse a functional that has no meaning for a question.
 
-    Raises
-    ------
-    EstimandError
-        If a total is asked of units that are not counted, a curve along a dim that the units have,
-        or either of units one by one.
+    Raises EstimandError if a total is asked of units that are not counted, a curve along a dim that
+      the units have, or either of units one by one.
     """
     functional = estimand.functional
     if estimand.strategy == "each unit" and functional.linear and not hasattr(functional, "event"):

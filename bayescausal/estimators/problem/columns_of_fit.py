@@ -25,14 +25,10 @@ __all__ = ["columns_of"]
 def columns_of(fit: Fit, estimand: Estimand) -> tuple[Identification, dict[str, np.ndarray]]:
     """Return the verdict on a question under a fit, and the columns by their names.
 
-    Raises
-    ------
-    DataError
-        If the fit has no data, or its rows are not in memory.
-    MixingError
-        If equations of the outcome mix units, so that these are no sample of their own.
-    EstimandError
-        If the outcome stands for another variable that was recorded with bounds.
+    Raises DataError if the fit has no data, or its rows are not in memory.
+    Raises MixingError if equations of the outcome mix units, so that these are no sample of their
+      own.
+    Raises EstimandError if the outcome stands for another variable that was recorded with bounds.
     """
     if fit.data is None:
         raise DataError(

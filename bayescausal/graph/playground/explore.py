@@ -53,20 +53,12 @@ MOST_SETS, MOST_PATHS, MOST_CLAIMS = 12, 60, 60
 def explore(request: str) -> str:
     """Answer a question about a drawn graph.
 
-    Parameters
-    ----------
-    request : str
-        JSON: ``{"ask": "look", "drawing": {...}}``, or one of the other questions.
-
-    Returns
-    -------
-    str
-        JSON: the answer; ``"problem"`` where there is none.
+    `request`: JSON: ``{"ask": "look", "drawing": {...}}``, or one of the other questions.
+    Returns: JSON: the answer; ``"problem"`` where there is none.
 
     Examples
     --------
     >>> import json
-    >>> from bayescausal.graph.playground.explore import explore
     >>> drawing = json.loads(explore('{"ask": "read", "text": "Z -> X -> Y; Z -> Y"}'))["drawing"]
     >>> for node in drawing["nodes"]:
     ...     node["treatment"], node["outcome"] = node["name"] == "X", node["name"] == "Y"

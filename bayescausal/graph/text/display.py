@@ -118,7 +118,6 @@ def svg(graph: nx.DiGraph[str]) -> str:
     Examples
     --------
     >>> from bayescausal.graph import parse_graph
-    >>> from bayescausal.graph.text.display import svg
     >>> svg(parse_graph("X -> Y")).count("<text")
     2
     """

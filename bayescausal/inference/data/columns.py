@@ -46,21 +46,6 @@ def aligned(values: ArrayLike) -> np.ndarray:
 class Table:
     """Columns by name, each with its own dims.
 
-    Attributes
-    ----------
-    values : mapping of str to ndarray
-        One array per column.
-    dims : mapping of str to tuple of str
-        The dims of each column.
-    coords : mapping of str to ndarray
-        The labels of every dim that a column has.
-    unit_dims : tuple of str
-        The dims that count units.
-    categories : mapping of str to tuple
-        For columns that came as a categorical: its categories, in order.
-    ignored : tuple of str
-        Names of columns that the model does not have.
-
     Examples
     --------
     >>> import numpy as np
@@ -70,12 +55,13 @@ class Table:
     (5, ('x',), [[0.0, 1.0, 2.0], [3.0, 4.0]])
     """
 
-    values: Mapping[str, np.ndarray]
-    dims: Mapping[str, tuple[str, ...]]
-    coords: Mapping[str, np.ndarray]
-    unit_dims: tuple[str, ...]
+    values: Mapping[str, np.ndarray]  # one array per column
+    dims: Mapping[str, tuple[str, ...]]  # the dims of each column
+    coords: Mapping[str, np.ndarray]  # the labels of every dim that a column has
+    unit_dims: tuple[str, ...]  # the dims that count units
+    # For columns that came as a categorical: its categories, in order.
     categories: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()  # names of columns that the model does not have
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -121,15 +107,8 @@ class Table:
     def chunks(self, rows: int = 50_000) -> Iterator[dict[str, np.ndarray]]:
         """Yield the columns in blocks of at most `rows` units along the first unit dim.
 
-        Parameters
-        ----------
-        rows : int
-            Units of the first unit dim per block.
-
-        Yields
-        ------
-        dict of str to ndarray
-            Columns without that dim are yielded whole in every block.
+        `rows`: units of the first unit dim per block.
+        Yields: columns without that dim are yielded whole in every block.
         """
         if rows < 1:
             raise DataError(f"chunks(rows={rows}) cannot advance.", expected="rows of 1 or more.")

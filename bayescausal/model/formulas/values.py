@@ -43,17 +43,10 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """One quantity, as an expression and as numbers.
+    """One quantity, as an expression and as numbers."""
 
-    Attributes
-    ----------
-    symbolic : TensorVariable or float
-        In the variables of the model.
-    numeric : ndarray, float or None
-        In the columns of the data; None where they do not have them.
-    """
-
-    symbolic: Any
+    symbolic: Any  # (TensorVariable or float) In the variables of the model
+    # (ndarray, float or None) In the columns of the data; None where they do not have them.
     numeric: Any
 
 
@@ -142,12 +135,8 @@ def _tree(text: str, formula: str) -> tuple[ast.expr, dict[str, str]]:
 def names_in(text: str, formula: str) -> list[str]:
     """Return the variables that a factor reads, in order of appearance.
 
-    Parameters
-    ----------
-    text : str
-        The factor.
-    formula : str
-        The formula it is from, for messages.
+    - `text`: the factor.
+    - `formula`: the formula it is from, for messages.
     """
     tree, quoted = _tree(text, formula)
     found: dict[str, None] = {}
@@ -230,19 +219,13 @@ def _degree(node: ast.AST) -> int:
 def evaluate_factor(text: str, scope: Mapping[str, Value], formula: str) -> Value:
     """Evaluate a factor over pairs of expressions and numbers.
 
-    Parameters
-    ----------
-    text : str
-        The factor.
-    scope : mapping of str to Value
-        The numeric variables it may read.
-    formula : str
-        The formula it is from, for messages.
+    - `text`: the factor.
+    - `scope`: the numeric variables it may read.
+    - `formula`: the formula it is from, for messages.
 
     Examples
     --------
     >>> import numpy as np, pytensor.tensor as pt
-    >>> from bayescausal.model.formulas.values import Value, evaluate_factor
     >>> x = Value(pt.vector("x"), np.array([1.0, 3.0]))
     >>> evaluate_factor("center(x)", {"x": x}, "y ~ center(x)").numeric.tolist()
     [-1.0, 1.0]

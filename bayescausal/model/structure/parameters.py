@@ -41,7 +41,6 @@ def moved(structure: Structure) -> list[str]:
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.structure.parameters import moved
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     a = pm.Normal("a", shape=2, transform=pm.distributions.transforms.ordered)
@@ -71,17 +70,12 @@ _FORESTS = (
 def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return a value for every parameter, in its shape and dtype.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    params : mapping of str to float or array_like
-        One entry per parameter; a number is broadcast to the shape of the parameter.
+    - `structure`: the model, read.
+    - `params`: one entry per parameter; a number is broadcast to the shape of the parameter.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.structure.parameters import check_parameters
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0], "k": ["a", "b"]}) as model:
     ...     b = pm.Normal("b", dims="k")
@@ -127,17 +121,12 @@ def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[st
 def fix_parameters(model: pm.Model, values: Mapping[str, np.ndarray]) -> pm.Model:
     """Return the model with random variables replaced by numbers, kept as data under their names.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Not changed.
-    values : mapping of str to ndarray
-        From :func:`check_parameters`.
+    - `model`: not changed.
+    - `values`: from :func:`check_parameters`.
 
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.structure.parameters import fix_parameters
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     b = pm.Normal("b")
     ...     y = pm.Normal("y", b, dims="unit")

@@ -36,23 +36,12 @@ TREES = ("bart", "prognosis", "effect")
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve.
+    """One curve."""
 
-    Attributes
-    ----------
-    kind : str
-        A name in :data:`CURVES`.
-    arguments : tuple of str
-        What it is a curve in.
-    options : mapping of str to object
-    text : str
-        As written in the formula.
-    """
-
-    kind: str
-    arguments: tuple[str, ...]
+    kind: str  # a name in :data:`CURVES`
+    arguments: tuple[str, ...]  # what it is a curve in
     options: Mapping[str, Any] = field(hash=False, compare=False)
-    text: str = field(hash=False, compare=False)
+    text: str = field(hash=False, compare=False)  # as written in the formula
 
     @property
     def label(self) -> str:
@@ -80,20 +69,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class CurveTerm:
-    """A product with a curve in it.
-
-    Attributes
-    ----------
-    curves : tuple of Curve
-    factors, lookup : tuple
-        The other factors, as in :class:`.parse.TermText`.
-    lines : tuple of str
-        In a part of ``s(x, z)``, the arguments whose constant and line it is multiplied with.
-    """
+    """A product with a curve in it."""
 
     curves: tuple[Curve, ...]
+    # factors, lookup: the other factors, as in :class:`.parse.TermText`.
     factors: tuple[str, ...] = ()
     lookup: tuple[bool, ...] = ()
+    # In a part of ``s(x, z)``, the arguments whose constant and line it is multiplied with.
     lines: tuple[str, ...] = ()
 
     @property
@@ -113,11 +95,7 @@ def split_curves(
 ) -> tuple[tuple[TermText, ...], tuple[CurveTerm, ...]]:
     """Return the ordinary terms of a right side, with the lines of its curves, and the curves.
 
-    Parameters
-    ----------
-    terms : tuple of TermText
-    text : str
-        The formula, for messages.
+    `text`: the formula, for messages.
     """
     plain: dict[frozenset[str], TermText] = {}
     curved: dict[CurveTerm, None] = {}

@@ -23,10 +23,11 @@ from bayescausal.effects.estimate import prepared
 from bayescausal.effects.evaluation.question import resolve
 from bayescausal.evaluation.evaluate import Block, evaluate
 from bayescausal.inference.given import as_fit
+from bayescausal.model.structure.integer_roles import is_label
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bayescausal.annotations import Array
     from bayescausal.effects.averaging.closed_form import ClosedForm
@@ -363,5 +364,8 @@ def _covariates(question: Question, named: Sequence[str] | None, verb: str) -> l
 def _column(question: Question, name: str) -> Array:
     """Return a covariate of all units, with labels in the place of codes."""
     column = np.asarray(question.units.value(name, slice(0, 1))).reshape(-1)
-    labels: Mapping[str, Any] = question.fit.labels
-    return np.asarray(labels[name])[column.astype(int)] if labels.get(name) else column
+    labels = question.fit.labels.get(name)
+    if labels:  # as text: the categories 1, 2, 3 are on no line
+        return np.asarray([str(label) for label in labels])[column.astype(int)]
+    named = bool(np.any(column > 1)) and is_label(question.structure, name)
+    return column.astype(int).astype(str) if named else column

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import wraps
 from numbers import Real
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -168,21 +168,19 @@ def coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Interven
     return {name: _coded(fit, name, act) for name, act in do.items()}
 
 
-def in_unit_order(
-    fit: Fit, do: Mapping[str, object], coords: Mapping[str, Any]
-) -> Mapping[str, object]:
+def in_unit_order(fit: Fit, do: Mapping[str, Any], coords: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a world whose values that carry labels of units stand in the order of the units."""
     if not isinstance(do, Mapping):
         return do  # refused in words where it is read
     ordered = dict(do)
     for key, act in do.items():
         name = str(getattr(key, "name", key))
-        field = _AMOUNT.get(type(act))
+        field = next((own for kind, own in _AMOUNT.items() if isinstance(act, kind)), None)
         value = act if field is None else getattr(act, field)
         if isinstance(value, pd.Series | xr.DataArray):
             value = in_order(value, fit.structure.dims.get(name, ()), coords, f"do({name})")
             value = np.asarray(value)
-            ordered[key] = value if field is None else replace(cast("Any", act), **{field: value})
+            ordered[key] = value if field is None else replace(act, **{field: value})
     return ordered
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayescausal.effects.evaluation.group_membership import index_of
 from bayescausal.effects.evaluation.verdict import asked_records, verdict_of
+from bayescausal.evaluation.label_levels import is_category
 from bayescausal.evaluation.measured import plain_name, told
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.stream.source_data import is_streamed
@@ -93,7 +94,7 @@ def _unit_column(fit: Fit, name: str, outcome: str, frame: tuple[str, ...]) -> n
     wide = np.broadcast_to(np.transpose(value, order).reshape(shape), sizes).reshape(-1)
     labels = fit.labels.get(name)
     if not labels:
-        return np.array(wide)
+        return wide.astype(object) if is_category(fit, name) else np.array(wide)
     named = np.empty(len(labels) + 1, dtype=object)
     named[:-1] = list(labels)
     codes = np.where(np.isnan(wide), len(labels), wide) if wide.dtype.kind == "f" else wide

@@ -22,8 +22,8 @@ from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.estimate import prepared
 from bayescausal.effects.evaluation.question import resolve
 from bayescausal.evaluation.evaluate import Block, evaluate
+from bayescausal.evaluation.label_levels import is_category
 from bayescausal.inference.given import as_fit
-from bayescausal.model.structure.integer_roles import is_label
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError, closest
 
 if TYPE_CHECKING:
@@ -362,10 +362,9 @@ def _covariates(question: Question, named: Sequence[str] | None, verb: str) -> l
 
 
 def _column(question: Question, name: str) -> Array:
-    """Return a covariate of all units, with labels in the place of codes."""
+    """Return a covariate of all units; of a category its labels as objects, numbers too."""
     column = np.asarray(question.units.value(name, slice(0, 1))).reshape(-1)
-    labels = question.fit.labels.get(name)
-    if labels:  # as text: the categories 1, 2, 3 are on no line
-        return np.asarray([str(label) for label in labels])[column.astype(int)]
-    named = bool(np.any(column > 1)) and is_label(question.structure, name)
-    return column.astype(int).astype(str) if named else column
+    labels: Mapping[str, Any] = question.fit.labels
+    if labels.get(name):
+        return np.array(list(labels[name]), dtype=object)[column.astype(int)]
+    return column.astype(object) if is_category(question.fit, name) else column

@@ -24,6 +24,7 @@ from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.program import Request
 from bayescausal.model.interventions.policy_words import read_as_words
+from bayescausal.model.interventions.support import support_of
 from bayescausal.model.labels import in_order
 from bayescausal.model.structure.integer_roles import compared_with, role_of
 from bayescausal.types import (
@@ -47,6 +48,7 @@ __all__ = [
     "coded_levels",
     "encode",
     "in_unit_order",
+    "is_category",
     "labels_or_codes",
     "numbers_of",
     "refuse_strangers",
@@ -145,6 +147,23 @@ def encode(fit: Fit, name: str, label: object) -> Any:
         expected=f"one of {', '.join(map(str, labels))}.",
         remedy="Name the levels that are compared; where none are named they are 1 and 0.",
     )
+
+
+def is_category(fit: Fit, name: str) -> bool:
+    """Whether the values of a variable are labels, numbers too: they have no order, no distance.
+
+    A variable with labels, or of a categorical distribution; data that are an index or only
+    compared, where they have more than two values.
+    """
+    structure = fit.structure
+    if fit.labels.get(name):
+        return True
+    if name in structure.random and name not in structure.imputed:
+        return support_of(structure.variable(name)).categorical
+    if name not in structure.data or role_of(structure, name) != "label":
+        return False
+    held = fit.columns.get(name)
+    return held is not None and len(np.unique(held)) > 2
 
 
 def numbers_of(labels: Sequence[object]) -> tuple[float, ...]:

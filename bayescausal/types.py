@@ -31,42 +31,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = [
-    "RESERVED_NAMES",
-    "BayesCausalError",
-    "CouplingError",
-    "DataError",
-    "EmptySubgroupError",
-    "EstimandError",
-    "FitMismatchError",
-    "FitWarning",
-    "FixedUnitsError",
-    "FormulaError",
-    "FormulaWarning",
-    "FromWorld",
-    "GraphError",
-    "IdentificationError",
-    "Intervention",
-    "InterventionError",
-    "MixingError",
-    "ModelError",
-    "NoiseFormError",
-    "ParameterError",
-    "Policy",
-    "PotentialError",
-    "Scale",
-    "Set",
-    "Shift",
-    "SparseTableWarning",
-    "Stochastic",
-    "StudyError",
-    "UndefinedEffectError",
-    "UnitDimsError",
-    "UnknownVariableError",
-    "closest",
-    "unknown_variable",
-]
-
 #: Names of the dims that results carry: no variable or dim of a model may use them.
 RESERVED_NAMES: frozenset[str] = frozenset({"world", "chain", "draw"})
 
@@ -417,19 +381,13 @@ class Policy(Intervention):
 class FromWorld(Intervention):
     """Give the variable the value it has in another world: ``Y(x, M(x'))`` is nested this way.
 
-    Parameters
-    ----------
-    world : str
-        Name of the other world of the same question.
-
     Examples
     --------
-    >>> from bayescausal.types import FromWorld
     >>> FromWorld("control").describe("M")
     'M=M[control]'
     """
 
-    world: str
+    world: str  # name of the other world of the same question
 
     def describe(self, name: str) -> str:
         """Return ``X=X[world]``."""

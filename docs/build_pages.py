@@ -109,7 +109,7 @@ def gallery_page(docs: Path) -> str:
         "",
         "Every picture is drawn when these pages are built. A card leads to its",
     ]
-    lines += ["code.", "", "::::{grid} 2 2 3 3", ":gutter: 2", ""]
+    lines += ["code.", "", "::::{grid} 1 2 3 3", ":gutter: 2", ""]
     for script in gallery_scripts(docs):
         title, words, _ = parts_of(script)
         lines += [

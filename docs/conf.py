@@ -12,7 +12,7 @@ sys.path.insert(0, str(DOCS))
 sys.path.insert(0, str(ROOT))
 
 from build_for_assistants import full_text  # noqa: E402
-from build_pages import told_apart, write_pages  # noqa: E402
+from build_pages import told_apart, with_links, write_pages  # noqa: E402
 from build_playground import write_playground  # noqa: E402
 
 import bayescausal  # noqa: E402
@@ -49,6 +49,7 @@ html_theme = "furo"
 html_title = "bayescausal"
 html_static_path = ["_static"]
 html_css_files = ["wrap.css"]
+html_js_files = ["scroll.js"]
 html_extra_path = ["llms.txt", "_build/llms-full.txt"]
 html_copy_source = False
 
@@ -84,6 +85,13 @@ def _playground(app, exception):
             print(f"The playground will not run: {reason}.")
 
 
+def _links(app, docname, source):
+    """Say at the head of a notebook of the course where it can be opened and changed."""
+    notebook = DOCS / f"{docname}.ipynb"
+    if docname.startswith("course/") and notebook.exists():
+        source[0] = with_links(notebook, ROOT)
+
+
 def _slides(name, rawtext, text, lineno, inliner, options=None, content=None):
     """Link the slides of a lesson, a page beside the built ones."""
     from docutils import nodes
@@ -95,4 +103,5 @@ def setup(app):
     """Register what is done to docstrings, the role of slides, and what is written last."""
     app.add_role("slides", _slides)
     app.connect("autodoc-process-docstring", _plain_references, priority=100)
+    app.connect("source-read", _links)
     app.connect("build-finished", _playground)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -14,6 +15,10 @@ COURSE = Path(__file__).resolve().parent.parent / "docs" / "course"
 sys.path.insert(0, str(COURSE))
 
 import make_course  # noqa: E402
+
+sys.path.insert(0, str(COURSE.parent))
+
+import build_pages  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "reporting"))
 
@@ -76,6 +81,21 @@ def test_notebooks_are_made_from_the_texts_and_are_clean(name):
     assert not re.search(r"(/home/|/Users/|/tmp/|/work/|site-packages|Traceback)", raw)
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_notebooks_open_in_colab_and_binder(name):
+    """The first cell of code installs what is not there; the page says where it can be opened."""
+    first = code(committed(name))[0]
+    assert first.source == make_course.INSTALL
+    assert first.metadata["tags"] == ["remove-cell"]
+    root = COURSE.parent.parent
+    page = json.loads(build_pages.with_links(COURSE / f"{name}.ipynb", root))
+    title, _, rest = "".join(page["cells"][0]["source"]).partition("\n")
+    assert title == committed(name).cells[0].source.partition("\n")[0]
+    for place in ("colab.research.google.com/github/", "mybinder.org/v2/gh/"):
+        assert place in rest
+    assert rest.count(f"docs/course/{name}.ipynb") == 2
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in CHEAP)) for n in TEXTS]
 )
@@ -118,7 +138,8 @@ def test_slides_need_no_network_and_hold_every_cell(tmp_path):
         links = re.findall(r"(?:src|href)=[\"']([^\"'#]+)", text)
         assert links
         assert not any("//" in link for link in links)
-        cells = committed(path.stem).cells
+        cells = [c for c in committed(path.stem).cells if "tags" not in c.metadata]
+        assert "find_spec" not in text  # the cell that installs is on no slide
         assert text.count("<section>") == len(cells) + sum(
             c.cell_type == "markdown" and c.source.startswith("#") for c in cells
         )

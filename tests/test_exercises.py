@@ -117,6 +117,35 @@ def test_a_model_without_the_gene_is_the_mistake_that_is_named():
     assert found.values["mistake"] == "confounder dropped"
 
 
+def test_a_bare_wrong_number_is_recognised():
+    """By hand: var(salt) = .64 + 1, cov(salt, age) = -.8, so 0.5 - 0.8 / 1.64 unadjusted.
+
+    A number without a posterior, rounded as a student writes it, names the mistake.
+    """
+    fork = bc.exercise("fork")
+    naive = 0.5 - 0.8 / 1.64
+    assert fork.reveal().mistakes.loc["unadjusted", "value"] == pytest.approx(naive)
+    for said in (naive, round(naive, 2), f"{naive:.2f}"):
+        found = fork.check(said)
+        assert found.values["mistake"] == "unadjusted"
+        assert "that of a known mistake: unadjusted" in found.finding
+    assert fork.check(0.5).verdict == "pass"
+    apart = fork.check(0.25)  # between the two: no mistake is named
+    assert (apart.verdict, apart.values["mistake"]) == ("fail", "")
+
+
+def test_an_answer_to_another_question_says_which():
+    """Treatment and outcome must agree; else the number is compared, and the question is named."""
+    own = bc.exercise("mediator_outcome")
+    total = bc.ATE("training", "pay")
+    value = own.reveal().mistakes.loc["total effect", "value"]
+    found = own.check(bc.Effect(np.random.default_rng(1).normal(value, 0.01, 500), estimand=total))
+    assert found.values["mistake"] == "total effect"
+    assert found.meaning.endswith(f"The answer is to another question: {total.describe()}")
+    same = own.check(bc.Effect([own.reveal().truth] * 9, estimand=own.question))
+    assert "another question" not in same.meaning
+
+
 def test_closed_forms_of_some_truths():
     truths = {name: bc.exercise(name).reveal().truth for name in NAMES}
     assert truths["chain"] == pytest.approx(0.2 + 0.9 * 0.7)

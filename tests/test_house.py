@@ -159,3 +159,27 @@ def test_file_names_stand_once_in_a_room():
         names = Counter(p.stem for p in room.rglob("*.py") if p.stem != "__init__")
         twice = sorted(name for name, count in names.items() if count > 1)
         assert twice == BUDGETS["names"]["twice"].get(room.name, []), room.name
+
+
+def test_nobody_asks_what_class_a_question_is():
+    """A question says what it means: outside its own files its class is not asked for."""
+    room = PACKAGE / "effects" / "estimands"
+    questions = {
+        node.name
+        for path in room.glob("*.py")
+        for node in tree_of(path).body
+        if isinstance(node, ast.ClassDef)
+        and any("kind: ClassVar" in ast.unparse(n) for n in node.body)
+    } - {"Estimand"}
+    assert {"ATE", "CDE", "PN", "ATO"} <= questions
+    asked = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in FILES
+        if path.parent != room
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("isinstance", "issubclass")
+        and questions & {getattr(n, "attr", getattr(n, "id", "")) for n in ast.walk(node.args[1])}
+    ]
+    assert asked == []

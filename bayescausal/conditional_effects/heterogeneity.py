@@ -273,7 +273,7 @@ def heterogeneity(
     deciles, tree = rows[: len(tenths)], rows[len(tenths) :]
     return Heterogeneity(
         estimand=estimand,
-        units=_table(tau, found.rows, prob, by_unit),
+        units=_table(tau, found.labels, prob, by_unit),
         average=average,
         sd=sd,
         share=sd**2 / variance if variance > 0 else np.full(len(sd), np.nan),
@@ -288,7 +288,7 @@ def heterogeneity(
     )
 
 
-def _table(tau: Array, rows: Array, prob: float, noise: Array) -> pd.DataFrame:
+def _table(tau: Array, labels: pd.Index, prob: float, noise: Array) -> pd.DataFrame:
     """Return mean, sd, interval and sign of each unit's effect, some units at a time.
 
     `noise`, (unit,), is the Monte Carlo variance of a draw.
@@ -309,4 +309,4 @@ def _table(tau: Array, rows: Array, prob: float, noise: Array) -> pd.DataFrame:
                 "P(>0)": (own > 0).mean(axis=0),
             })
         )  # fmt: skip
-    return pd.concat(parts, ignore_index=True).set_axis(pd.Index(rows, name="unit"))
+    return pd.concat(parts, ignore_index=True).set_axis(labels)

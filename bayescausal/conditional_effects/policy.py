@@ -218,7 +218,7 @@ def policy(
         + ("" if most == count else f", at most {100 * most / count:.0f}% of them"),
         **{k: _words(v) for k, v in leaves.items()},
     }
-    treat = pd.Series(chosen[rule], index=pd.Index(found.rows, name="unit"), name="treat")
+    treat = pd.Series(chosen[rule], index=found.labels, name="treat")
     return TreatmentRule(
         estimand=estimand,
         rule=rule,

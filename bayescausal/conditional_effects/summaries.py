@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayescausal.draws.digits import level_text
 from bayescausal.draws.intervals import narrowest
 from bayescausal.draws.summary import interval_columns
 
@@ -75,9 +76,7 @@ def described(draws: Array, prob: float, *, sign: bool = True) -> dict[str, floa
 def averages(tau: Array, weights: Array) -> Array:
     """Return weighted sums of the effects over units, (draw, column).
 
-    Parameters
-    ----------
-    weights : ndarray, (unit, column)
+    `weights` (unit, column)
     """
     out = np.zeros((len(tau), weights.shape[1]))
     for start in range(0, tau.shape[1], UNITS):
@@ -115,16 +114,9 @@ def projections(
 ) -> pd.DataFrame:
     """Return the summary on each covariate, on all in a sum, and on a tree of depth 2.
 
-    Parameters
-    ----------
-    noise : ndarray, (draw,), optional
-        Monte Carlo variance of the effects.
-
-    Returns
-    -------
-    DataFrame
-        Rows: covariates, ``"all, additive"``, ``"tree"``. Columns: the slope of numbers (per
-        standard deviation, mean and interval) and R^2 (mean and interval).
+    `noise` (draw): Monte Carlo variance of the effects.
+    Returns: rows: covariates, ``"all, additive"``, ``"tree"``. Columns: the slope of numbers (per
+    standard deviation, mean and interval) and R^2 (mean and interval).
     """
     error = np.zeros(len(tau)) if noise is None else noise
     rows: dict[str, dict[str, Any]] = {}
@@ -165,14 +157,9 @@ def _shares(share: Array, prob: float) -> dict[str, float]:
 def _projected(product: Array, gram: Array, total: Array, scale: Array) -> tuple[Array, Array]:
     """Return least-squares coefficients, (draw, column), and R^2 of each draw.
 
-    Parameters
-    ----------
-    product : ndarray, (draw, column)
-        Of the effects with the columns, per unit.
-    gram : ndarray, (column, column)
-        Of the columns about their means, per unit.
-    total, scale : ndarray, (draw,)
-        What there is to tell, and the mean square of the effects.
+    - `product` (draw, column): of the effects with the columns, per unit.
+    - `gram` (column, column): of the columns about their means, per unit.
+    - `total`, `scale` (draw): what there is to tell, and the mean square of the effects.
     """
     slopes = product @ np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
     told = np.einsum("sk,kl,sl->s", slopes, gram, slopes)
@@ -190,11 +177,8 @@ def quantile_groups(score: Array, count: int) -> Array:
 def subgroups(tau: Array, covariates: Mapping[str, Array], prob: float) -> pd.DataFrame:
     """Return the average effect of each level, or quarter, of each covariate.
 
-    Returns
-    -------
-    DataFrame
-        Index: covariate and group. Columns: units, mean, sd, interval, probability above 0, and
-        the probability that the group's average is above that of all units.
+    Returns: index: covariate and group. Columns: units, mean, sd, interval, probability above 0,
+    and the probability that the group's average is above that of all units.
     """
     groups = {
         (name, label): member
@@ -223,7 +207,7 @@ def _groups(values: Array) -> list[tuple[str, Array]]:
     out = []
     for k, (low, high) in enumerate(itertools.pairwise(ends)):
         member = (values >= low) & ((values < high) | (k == len(ends) - 2))
-        out.append((f"{low:.4g} to {high:.4g}", member))
+        out.append((f"{level_text(low)} to {level_text(high)}", member))
     return out
 
 
@@ -232,23 +216,16 @@ def _groups(values: Array) -> list[tuple[str, Array]]:
 
 @dataclass(frozen=True, eq=False)
 class Leaf:
-    """A group of units that conditions on covariates form.
+    """A group of units that conditions on covariates form."""
 
-    Attributes
-    ----------
-    rule : tuple of (str, str, object)
-        ``("age", "<", 40.0)``, ``("sex", "==", "f")``, ...: all hold.
-    member : ndarray of bool, (unit,)
-    """
-
+    # ``("age", "<", 40.0)``, ``("sex", "==", "f")``, ...: all hold.
     rule: tuple[tuple[str, str, Any], ...]
-    member: Array
+    member: Array  # (unit, bool)
 
     @property
     def words(self) -> str:
         """The conditions in words."""
-        shown = [f"{n} {op} {v:.4g}" if not isinstance(v, str) else f"{n} {op} {v}"
-                 for n, op, v in self.rule]  # fmt: skip
+        shown = [f"{n} {op} {v if isinstance(v, str) else f'{v:.15g}'}" for n, op, v in self.rule]
         return " and ".join(shown) or "all units"
 
 
@@ -262,10 +239,19 @@ def thresholds(covariates: Mapping[str, Array]) -> list[tuple[tuple[str, str, An
             if len(levels) > CUTS + 1:
                 levels = np.unique(np.quantile(own, np.linspace(0, 1, CUTS + 2)))
             for cut in (levels[:-1] + levels[1:]) / 2:
-                out.append(((name, "<", float(cut)), own < cut))
+                left = own < cut
+                if left.any() and not left.all():
+                    short = _shortest(own[left].max(), own[~left].min(), float(cut))
+                    out.append(((name, "<", short), left))
         else:
             out += [((name, "==", str(v)), values == v) for v in np.unique(values)]
     return [(rule, left) for rule, left in out if left.any() and not left.all()]
+
+
+def _shortest(low: float, high: float, cut: float) -> float:
+    """Return the number of fewest digits above `low` and up to `high`: the same cut, to be read."""
+    tried = (float(f"{cut:.{digits}g}") for digits in range(1, 18))
+    return next((value for value in tried if low < value <= high), cut)
 
 
 #: What holds where a condition does not.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from bayescausal.effects.averaging.closed_form import closed_form
 from bayescausal.effects.averaging.frame import Frame, Weights
@@ -26,7 +27,7 @@ from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bayescausal.annotations import Array
     from bayescausal.effects.averaging.closed_form import ClosedForm
@@ -74,6 +75,13 @@ class UnitEffects:
     covariates: dict[str, Array]
     notes: tuple[str, ...]
     noise: tuple[Array, Array]
+
+    @property
+    def labels(self) -> pd.Index:
+        """The labels of the units; their places, where several dims count them."""
+        dims, coords = self.question.structure.unit_dims, self.question.units.coords
+        names = np.asarray(coords[dims[0]])[self.rows] if len(dims) == 1 else self.rows
+        return pd.Index(names, name="unit")
 
 
 def unit_effects(

@@ -63,21 +63,11 @@ def resolve_coupling(
 ) -> dict[str, str]:
     """Return the coupling of each discrete variable, or refuse to guess it.
 
-    Parameters
-    ----------
-    coupling : str, mapping or None
-        As given by the user.
-    needed : tuple of str
-        The discrete variables on which the answer depends.
-    what : str
-        The question, for the message.
-    why, remedy : str
-        Why it depends on the coupling, and what does not, for the message.
-
-    Raises
-    ------
-    CouplingError
-        If it is missing, unknown, or leaves a variable out.
+    - `coupling` (str, mapping or None): as given by the user.
+    - `needed`: the discrete variables on which the answer depends.
+    - `what`: the question, for the message.
+    - `why`, `remedy`: why it depends on the coupling, and what does not, for the message.
+    Raises CouplingError if it is missing, unknown, or leaves a variable out.
     """
     if coupling is None:
         if not needed:

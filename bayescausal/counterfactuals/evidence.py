@@ -72,17 +72,10 @@ BATCH = 40_000
 def evidence_units(fit: Fit, evidence: Data, seed: int) -> tuple[Units, list[str]]:
     """Return new units with whatever was observed of them, the rest drawn given it.
 
-    Parameters
-    ----------
-    evidence : DataFrame or mapping
-        One row per unit; absent columns and empty cells were not observed.
-
-    Returns
-    -------
-    units : Units
-        Complete in each posterior draw.
-    notes : list of str
-        What was observed, what was drawn, and how.
+    `evidence`: one row per unit; absent columns and empty cells were not observed.
+    Returns:
+    - `units`: complete in each posterior draw.
+    - `notes`: what was observed, what was drawn, and how.
     """
     structure = fit.structure
     _refuse(structure)

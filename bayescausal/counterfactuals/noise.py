@@ -62,24 +62,15 @@ class _Equation:
 
 @dataclass(eq=False)
 class AbductedNoise:
-    """The noise of given units, as a source for the evaluation of worlds.
+    """The noise of given units, as a source for the evaluation of worlds."""
 
-    Parameters
-    ----------
-    units : Units
-        The units, and all that is known of them in each posterior draw.
-    seed : int
-        Of the draws within intervals: they too are functions of (seed, variable, draw, unit).
-    coupling : mapping of str to str
-        The noise form of discrete variables.
-    anew : frozenset of str
-        Variables that have a new random mechanism in some world: it has noise of its own, not
-        the unit's. See :func:`drawn_anew`.
-    """
-
-    units: Units
+    units: Units  # the units, and all that is known of them in each posterior draw
+    # Of the draws within intervals: they too are functions of (seed, variable, draw, unit).
     seed: int
+    # The noise form of discrete variables.
     coupling: Mapping[str, str] = field(default_factory=dict)
+    # Variables that have a new random mechanism in some world: it has noise of its own, not the
+    # unit's. See :func:`drawn_anew`.
     anew: frozenset[str] = frozenset()
     impossible: dict[str, np.ndarray] = field(default_factory=dict)
     cells: dict[str, list[tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
@@ -350,10 +341,8 @@ def drawn_anew(
 ) -> frozenset[str]:
     """Return the variables that a world draws from a new distribution.
 
-    Raises
-    ------
-    InterventionError
-        If another intervention reaches such a variable, so that it needs its unit's noise too.
+    Raises InterventionError if another intervention reaches such a variable, so that it needs its
+      unit's noise too.
     """
     names = {n for do in worlds.values() for n, act in do.items() if isinstance(act, Stochastic)}
     both = sorted(names & recomputed)

@@ -194,7 +194,7 @@ def counterfactual(
         people = measured_units(people, fit, chosen_seed)
     else:
         people = select_units(_units(fit), units)
-    parsed = parse_worlds(fit, worlds, people.sizes)
+    parsed = parse_worlds(fit, worlds, people)
     recomputed = recomputed_by(structure, parsed.values())
     refuse_outside(people, parsed, recomputed)
     names = chosen_variables(structure, variables)

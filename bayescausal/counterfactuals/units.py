@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
+from bayescausal.model.labels import in_order
 from bayescausal.types import DataError, MixingError, closest
 
 if TYPE_CHECKING:
@@ -21,19 +24,12 @@ __all__ = ["select_units"]
 def select_units(units: Units, chosen: object) -> Units:
     """Return some of the units.
 
-    Parameters
-    ----------
-    units : Units
-        Those at hand.
-    chosen : None, label, sequence of labels, slice of labels, or mask
-        Along the first unit dim; None for all.
-
-    Raises
-    ------
-    DataError
-        If a label is not there, with the closest ones, or none is left.
-    MixingError
-        If units depend on each other, so that some cannot be asked about without the others.
+    - `units`: those at hand.
+    - `chosen` (None, label, sequence of labels, slice of labels, or mask): along the first unit
+      dim; None for all.
+    Raises DataError if a label is not there, with the closest ones, or none is left.
+    Raises MixingError if units depend on each other, so that some cannot be asked about without the
+      others.
     """
     if chosen is None:
         return units
@@ -79,6 +75,8 @@ def _rows(chosen: object, labels: np.ndarray, dim: str) -> np.ndarray:
         return np.arange(start, stop + 1, chosen.step)
     if isinstance(chosen, set | frozenset):
         chosen = sorted(chosen, key=str)
+    if isinstance(chosen, pd.Series | xr.DataArray) and chosen.dtype == bool:
+        chosen = in_order(chosen, (dim,), {dim: labels}, "The mask units=")
     array = np.asarray(chosen)
     if array.dtype == bool:
         if array.shape != labels.shape:

@@ -16,7 +16,7 @@ The numbers are held by a *key* (:mod:`bayescausal.datasets.teaching.key`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +146,10 @@ class Exercise:
         Parameters
         ----------
         answer : Effect or float
-            The answer, of one number; best an Effect, whose posterior says how sure it is.
+            The answer, of one number; best an Effect, whose posterior says how sure it is. Its
+            treatment and outcome must be those of the question. An answer to another question about
+            them (the average effect where the direct one was asked) is compared by its number, and
+            the result names the question that it answers.
         strict : bool, default False
             Raise an error where the answer is not right, as an autograder needs it.
 
@@ -159,11 +162,15 @@ class Exercise:
         Raises
         ------
         EstimandError
-            If the answer is to another question, or is not one number.
+            If the answer is about another treatment or outcome, or is not one number.
         WrongAnswer
             With ``strict=True``, if the answer is wrong or too wide; an ``AssertionError``.
         """
         found = self._judge(*self._read(answer))
+        asked = answer.estimand if isinstance(answer, Effect) else None
+        if asked is not None and asked != self.question:
+            other = f"The answer is to another question: {asked.describe()}"
+            found = replace(found, meaning=f"{found.meaning} {other}")
         if strict and not found:
             raise WrongAnswer(found.sentence())
         return found
@@ -377,18 +384,11 @@ def made(
 ) -> Exercise:
     """Return an exercise with what it hides.
 
-    Parameters
-    ----------
-    world : World
-        Where its data come from.
-    key : Key
-        What an answer is compared with.
-    variables : sequence of str
-        Of the model that finds the truth.
-    origin : int
-        From which the seeds of all students are made.
-    **shown
-        The fields that everybody sees.
+    - `world`: where its data come from.
+    - `key`: what an answer is compared with.
+    - `variables`: of the model that finds the truth.
+    - `origin`: from which the seeds of all students are made.
+    - `shown`: the fields that everybody sees.
     """
     exercise = Exercise(**shown)
     hidden = {"world": world, "key": key, "variables": tuple(variables), "origin": origin}

@@ -24,13 +24,13 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pymc as pm
 
-from bayescausal.types import DataError
+from bayescausal.datasets.teaching.key import OfThePackage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ __all__ = ["LinearWorld", "TableWorld"]
 
 
 @dataclass(frozen=True, eq=False)
-class LinearWorld:
+class LinearWorld(OfThePackage):
     """Linear equations with normal noise.
 
     Attributes
@@ -156,13 +156,6 @@ class LinearWorld:
             parts.append(table)
         return pd.concat(parts, ignore_index=True).iloc[:units]
 
-    def recipe(self) -> dict[str, Any]:
-        """Refuse: exercises of the package are had by name."""
-        raise DataError(
-            "This exercise is a part of the package.",
-            remedy="Use bc.exercise(name); no file is needed.",
-        )
-
     def model(self, variables: Sequence[str]) -> pm.Model:
         """Return a PyMC model of some of the variables, with the arrows among them.
 
@@ -196,7 +189,7 @@ class LinearWorld:
 
 
 @dataclass(frozen=True, eq=False)
-class TableWorld:
+class TableWorld(OfThePackage):
     """A two-valued cause Z of a two-valued treatment and a two-valued outcome.
 
     Attributes
@@ -243,13 +236,6 @@ class TableWorld:
         x = (rng.random(units) < np.array(self.p_x)[z]).astype(int)
         y = (rng.random(units) < np.array(self.p_y)[x, z]).astype(int)
         return pd.DataFrame(dict(zip(self.names, (z, x, y), strict=True)))
-
-    def recipe(self) -> dict[str, Any]:
-        """Refuse: exercises of the package are had by name."""
-        raise DataError(
-            "This exercise is a part of the package.",
-            remedy="Use bc.exercise(name); no file is needed.",
-        )
 
     def model(self, variables: Sequence[str]) -> pm.Model:
         """Return a PyMC model with a probability for each combination.

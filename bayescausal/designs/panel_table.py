@@ -27,34 +27,25 @@ from bayescausal.types import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PanelTable", "panel_table", "refuse_gaps", "time_text"]
+__all__ = ["PanelTable", "as_dates", "panel_table", "refuse_gaps", "time_text"]
 
+_LABELS = ", or labels in order: pd.Categorical(..., categories=[...], ordered=True)"
 #: Steps between neighbouring times that still count as equal: months differ by 28 to 31 days.
 UNEVEN = 1.5
 
 
 @dataclass(frozen=True, eq=False)
 class PanelTable:
-    """A table of units at times, sorted.
+    """A table of units at times, sorted."""
 
-    Attributes
-    ----------
-    frame : DataFrame
-        The rows, by unit and then by time.
-    unit, period : ndarray of int, shape (n_rows,)
-        Codes of the units, and of the times in their order.
-    units, times : tuple
-        What the codes stand for.
-    repeated : bool
-        Whether units have several rows at a time.
-    """
-
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # the rows, by unit and then by time
+    # unit, period: (n_rows, int) Codes of the units, and of the times in their order.
     unit: np.ndarray
     period: np.ndarray
+    # units, times: what the codes stand for.
     units: tuple[Any, ...]
     times: tuple[Any, ...]
-    repeated: bool
+    repeated: bool  # whether units have several rows at a time
 
     @property
     def labels(self) -> list[str]:
@@ -85,22 +76,15 @@ def panel_table(
 ) -> PanelTable:
     """Return a table of units at times.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        From :func:`bayescausal.designs.table.read_table`.
-    unit, time : str
-        Columns.
-    repeats : bool
-        Whether units may have several rows at a time. A few such rows are refused all the same:
-        they are repetitions in a panel.
-    least : int
-        How many times are needed.
+    - `frame`: from :func:`bayescausal.designs.table.read_table`.
+    - `unit`, `time`: columns.
+    - `repeats`: whether units may have several rows at a time. A few such rows are refused all the
+      same: they are repetitions in a panel.
+    - `least`: how many times are needed.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.designs.panel_table import panel_table
     >>> late = pd.DataFrame({"id": ["b", "b", "a", "a"], "year": [2001, 2000, 2001, 2000]})
     >>> table = panel_table(late, "id", "year", repeats=False)
     >>> table.frame.values.tolist(), table.repeated
@@ -156,7 +140,6 @@ def time_text(time: object) -> str:
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.designs.panel_table import time_text
     >>> time_text(2004.0), time_text(pd.Timestamp("2004-02-01"))
     ('2004', '2004-02-01')
     """
@@ -182,21 +165,24 @@ def _in_order(column: pd.Series, name: str, role: str) -> tuple[np.ndarray, list
     else:
         values = pd.Series(found.values.tolist(), dtype=object)
         if role == "time" and found.what == "label":
-            values = _as_dates(values, name)
+            values = as_dates(values, name, _LABELS)
         order = sorted(values.unique(), key=lambda v: (isinstance(v, str), v))
     place = {label: k for k, label in enumerate(order)}
     return values.map(place).to_numpy(dtype=np.int64), order
 
 
-def _as_dates(values: pd.Series, name: str) -> pd.Series:
-    """Return text as dates: sorted as text, "10" comes before "9"."""
+def as_dates(values: pd.Series, name: str, otherwise: str = "") -> pd.Series:
+    """Return text as dates, in the one form that nobody reads in two ways: year, month, day.
+
+    Sorted as text, "10" comes before "9".
+    """
     try:
         return pd.Series(pd.to_datetime(values, format="ISO8601"))
     except (ValueError, TypeError) as error:
         raise DataError(
             f"The column {name!r} (time=) holds text such as {values.iloc[0]!r}.",
-            expected="Numbers, dates, or an ordered categorical column.",
-            remedy=f"Say the order: pd.Categorical(data[{name!r}], categories=[...]).",
+            expected=f"Numbers, or dates (2004-02-01 in text){otherwise}.",
+            remedy=f"Read dates with their format, pd.to_datetime(data[{name!r}], format=...).",
         ) from error
 
 

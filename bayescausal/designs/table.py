@@ -22,6 +22,7 @@ import pandas as pd
 from bayescausal.inference.data.rows import as_pandas
 from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.model.kinds import kind_of
+from bayescausal.model.labels import same_order
 from bayescausal.types import RESERVED_NAMES, DataError, closest, unknown_variable
 
 if TYPE_CHECKING:
@@ -334,7 +335,9 @@ def _as_frame(data: Data) -> pd.DataFrame:
         data = data.to_dataframe().reset_index()
     if isinstance(data, Mapping):
         try:
-            data = pd.DataFrame({str(name): kind_of(v).values for name, v in data.items()})
+            data = pd.DataFrame(
+                {str(name): kind_of(v).values for name, v in same_order(data).items()}
+            )
         except ValueError as error:
             raise DataError(
                 "The columns of the data do not make a table.",

@@ -50,10 +50,7 @@ _KEYS = ("ess_bulk", "ess_tail", "r_hat", "mcse_mean")
 def diagnose(values: ArrayLike | xr.DataArray) -> dict[str, np.ndarray]:
     """Return ESS, R-hat and Monte Carlo standard error of each cell.
 
-    Parameters
-    ----------
-    values : array_like, dims (cell, chain, draw)
-        Draws.
+    `values` (cell, chain, draw): draws.
 
     References
     ----------
@@ -63,7 +60,6 @@ def diagnose(values: ArrayLike | xr.DataArray) -> dict[str, np.ndarray]:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.draws.diagnostics import diagnose
     >>> draws = np.random.default_rng(1).normal(size=(1, 4, 500))
     >>> bool(diagnose(draws)["r_hat"][0] < 1.01)
     True

@@ -31,6 +31,7 @@ __all__ = [
     "level_text",
     "number_text",
     "numbers",
+    "p_text",
     "rows_text",
     "significant",
     "three",
@@ -49,6 +50,18 @@ def decimals(sd: float) -> int | None:
     return max(0, wanted) if wanted <= _MOST + 1 else None
 
 
+def p_text(p: float) -> str:
+    """Return a p-value as it is reported.
+
+    Examples
+    --------
+    >>> from bayescausal.draws.digits import p_text
+    >>> p_text(0.0421), p_text(1e-9)
+    ('p = 0.042', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def number_text(value: float, places: int | None) -> str:
     """Return a number with that many decimals; four significant digits for None."""
     if not math.isfinite(value):
@@ -61,12 +74,8 @@ def number_text(value: float, places: int | None) -> str:
 def end_text(value: float, places: int | None, apart: Iterable[float | None] = ()) -> str:
     """Return an end of an interval, never rounded onto zero or another value that it is not.
 
-    Parameters
-    ----------
-    places : int or None
-        As in `number_text`.
-    apart : iterable of float, optional
-        Values beside zero that matter: that of no effect. None is passed over.
+    - `places`: as in `number_text`.
+    - `apart`: values beside zero that matter: that of no effect. None is passed over.
     """
     if not math.isfinite(value) or places is None:
         return number_text(value, places)
@@ -84,14 +93,9 @@ def numbers(
 ) -> list[str]:
     """Return numbers with the decimals that a spread supports.
 
-    Parameters
-    ----------
-    spread : float
-        The posterior sd.
-    ends : bool
-        Whether all but the first are ends of intervals.
-    apart : iterable of float, optional
-        As in `end_text`.
+    - `spread`: the posterior sd.
+    - `ends`: whether all but the first are ends of intervals.
+    - `apart`: as in `end_text`.
     """
     places, apart = decimals(spread), list(apart)
     return [
@@ -135,17 +139,12 @@ def rows_text(frame: pd.DataFrame, null: float | None = None) -> pd.DataFrame:
     the row's ``sd``; effective draws are whole; ``r_hat`` has three decimals and Monte Carlo errors
     have two significant digits. Other columns stay as they are.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Of a posterior, with a column ``sd``.
-    null : float, optional
-        The value of no effect, onto which no end of an interval is rounded.
+    - `frame`: of a posterior, with a column ``sd``.
+    - `null`: the value of no effect, onto which no end of an interval is rounded.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.draws.digits import rows_text
     >>> table = pd.DataFrame({"mean": [3.73], "sd": [1.03], "hdi94_lb": [1.75], "ess_bulk": [1e3]})
     >>> rows_text(table).iloc[0].tolist()
     ['3.7', '1.0', '1.8', '1,000']

@@ -42,14 +42,9 @@ def interval(
 ) -> xr.DataArray:
     """Return a credible interval.
 
-    Parameters
-    ----------
-    draws : DataArray or array_like
-        Draws, as :func:`~bayescausal.draws.named.as_draws` takes them.
-    prob : float
-        Between 0 and 1, both excluded.
-    kind : str
-        ``"hdi"`` or ``"eti"``.
+    - `draws`: draws, as :func:`~bayescausal.draws.named.as_draws` takes them.
+    - `prob`: between 0 and 1, both excluded.
+    - `kind`: ``"hdi"`` or ``"eti"``.
     """
     kinds = {"hdi": hdi, "eti": eti}
     if kind not in kinds:
@@ -91,10 +86,7 @@ def hdi(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
 def eti(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
     """Return the interval with equal probability on both sides.
 
-    Parameters
-    ----------
-    draws, prob
-        As for :func:`interval`.
+    `draws`, `prob`: as for :func:`interval`.
     """
     return _over_draws(draws, prob, _equal_tails)
 
@@ -107,7 +99,6 @@ def narrowest(draws: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.draws.intervals import narrowest
     >>> [end.item() for end in narrowest(np.array([0.0, 1.0, 1.1, 1.2, 9.0]), 0.5)]
     [1.0, 1.2]
     """
@@ -123,7 +114,6 @@ def narrowest_of_each(draws: np.ndarray, prob: float) -> tuple[np.ndarray, np.nd
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.draws.intervals import narrowest_of_each
     >>> low, high = narrowest_of_each(np.array([[0.0], [1.0], [1.1], [1.2], [9.0]]), 0.5)
     >>> low.tolist(), high.tolist()
     ([1.0], [1.2])

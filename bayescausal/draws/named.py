@@ -26,13 +26,9 @@ DRAW_DIMS = ("chain", "draw")
 def as_draws(values: ArrayLike | xr.DataArray, name: str | None = None) -> xr.DataArray:
     """Return draws as a DataArray of floats with dims chain and draw first.
 
-    Parameters
-    ----------
-    values : DataArray or array_like
-        A DataArray with dims ``chain`` and ``draw``, ``draw`` alone, or a stacked ``sample``;
-        an array ``(draw,)`` or ``(chain, draw)``; or a number (one draw).
-    name : str, optional
-        Name of the result.
+    - `values`: a DataArray with dims ``chain`` and ``draw``, ``draw`` alone, or a stacked
+      ``sample``; an array ``(draw,)`` or ``(chain, draw)``; or a number (one draw).
+    - `name`: name of the result.
     """
     array = values if isinstance(values, xr.DataArray) else None
     if array is not None and "sample" in array.dims and not set(DRAW_DIMS) & set(array.dims):

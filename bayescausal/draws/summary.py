@@ -38,14 +38,9 @@ def summarise(
 ) -> pd.DataFrame:
     """Summarise draws, one row for each cell.
 
-    Parameters
-    ----------
-    draws : DataArray or array_like
-        Draws, as :func:`~bayescausal.draws.named.as_draws` takes them.
-    prob : float
-        Probability of the interval.
-    kind : str
-        ``"hdi"`` or ``"eti"``.
+    - `draws`: draws, as :func:`~bayescausal.draws.named.as_draws` takes them.
+    - `prob`: probability of the interval.
+    - `kind`: ``"hdi"`` or ``"eti"``.
     """
     named = as_draws(draws, getattr(draws, "name", None))
     extra = cells(named)
@@ -70,7 +65,6 @@ def sd(draws: xr.DataArray) -> xr.DataArray:
     Examples
     --------
     >>> from bayescausal.draws.named import as_draws
-    >>> from bayescausal.draws.summary import sd
     >>> sd(as_draws([1.0, 2.0, 3.0])).item()
     1.0
     """
@@ -90,14 +84,9 @@ def ranks(
 ) -> np.ndarray:
     """Return the rank of a true value among its draws, ties broken at random.
 
-    Parameters
-    ----------
-    draws : array_like, dims (..., draw)
-        Posterior draws, thinned to be nearly independent.
-    truth : array_like, dims (...)
-        The true values.
-    seed : int, optional
-        For the ties.
+    - `draws` (..., draw): posterior draws, thinned to be nearly independent.
+    - `truth` (...): the true values.
+    - `seed`: for the ties.
 
     References
     ----------

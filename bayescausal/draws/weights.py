@@ -54,19 +54,12 @@ def bayesian_bootstrap(
 ) -> np.ndarray:
     """Draw Bayesian-bootstrap weights over units.
 
-    Parameters
-    ----------
-    n : int
-        Number of units.
-    draws : int or sequence of int
-        How many draws (0, 1, ... counted), or the numbers of the wanted draws.
-    seed : int
-        The weights of a draw depend on this and on the draw's number alone.
-    clusters : array_like, optional
-        Label of the cluster of each unit; the Dirichlet is then over clusters.
-    counts : array_like, optional
-        How many units each of the `n` stands for: its weight is the sum of theirs, a Gamma of
-        that shape before all are divided by their sum.
+    - `n`: number of units.
+    - `draws`: how many draws (0, 1, ... counted), or the numbers of the wanted draws.
+    - `seed`: the weights of a draw depend on this and on the draw's number alone.
+    - `clusters`: label of the cluster of each unit; the Dirichlet is then over clusters.
+    - `counts`: how many units each of the `n` stands for: its weight is the sum of theirs, a Gamma
+      of that shape before all are divided by their sum.
 
     References
     ----------
@@ -74,7 +67,6 @@ def bayesian_bootstrap(
 
     Examples
     --------
-    >>> from bayescausal.draws.weights import bayesian_bootstrap
     >>> whole = bayesian_bootstrap(5, 10, seed=1)
     >>> bool((whole[3:7] == bayesian_bootstrap(5, range(3, 7), seed=1)).all())
     True
@@ -107,14 +99,8 @@ def weighted_mean(
 ) -> np.ndarray:
     """Return the weighted mean along an axis.
 
-    Parameters
-    ----------
-    values : array_like
-        Values.
-    weights : array_like, optional
-        Non-negative, broadcast against `values`; need not sum to one. Default: equal.
-    axis : int
-        The axis that is averaged.
+    - `weights`: non-negative, broadcast against `values`; need not sum to one. Default: equal.
+    - `axis`: the axis that is averaged.
     """
     v = np.asarray(values, dtype=float)
     if weights is None:
@@ -132,16 +118,9 @@ def weighted_quantile(
 ) -> np.ndarray:
     """Return the weighted quantile along an axis.
 
-    Parameters
-    ----------
-    values : array_like
-        Values.
-    q : float
-        Between 0 and 1.
-    weights : array_like, optional
-        Non-negative, broadcast against `values`; need not sum to one. Default: equal.
-    axis : int
-        The axis along which the distribution lies.
+    - `q`: between 0 and 1.
+    - `weights`: non-negative, broadcast against `values`; need not sum to one. Default: equal.
+    - `axis`: the axis along which the distribution lies.
     """
     v = np.asarray(values, dtype=float)
     if weights is None:

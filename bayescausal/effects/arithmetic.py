@@ -54,7 +54,6 @@ def wrapped(label: str) -> str:
 
     Examples
     --------
-    >>> from bayescausal.effects.arithmetic import wrapped
     >>> wrapped("ATE X -> Y")
     '(ATE X -> Y)'
     """
@@ -64,28 +63,15 @@ def wrapped(label: str) -> str:
 def combine(a: Effect | float, b: Effect | float, sign: str) -> Any:
     """Combine effects, or an effect and a number, draw by draw.
 
-    Parameters
-    ----------
-    a, b : Effect or float
-        At least one effect.
-    sign : str
-        ``"+"``, ``"-"``, ``"*"`` or ``"/"``.
-
-    Returns
-    -------
-    dict
-        The fields of the combined effect; ``NotImplemented`` for anything that is no number.
-
-    Raises
-    ------
-    EstimandError
-        If the draws do not belong together.
-    UndefinedEffectError
-        For a ratio with a zero denominator in some draw.
+    - `a`, `b`: at least one effect.
+    - `sign`: ``"+"``, ``"-"``, ``"*"`` or ``"/"``.
+    Returns (dict): the fields of the combined effect; ``NotImplemented`` for anything that is no
+    number.
+    Raises EstimandError if the draws do not belong together.
+    Raises UndefinedEffectError for a ratio with a zero denominator in some draw.
 
     Examples
     --------
-    >>> from bayescausal.effects.arithmetic import combine
     >>> from bayescausal.effects.effect import Effect
     >>> combine(Effect([1.0, 2.0], name="gain"), 2.0, "*")["name"]
     'gain * 2'

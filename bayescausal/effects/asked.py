@@ -17,19 +17,12 @@ __all__ = ["as_estimand", "as_estimands", "not_asked"]
 def as_estimand(given: object) -> Estimand:
     """Return the question of whatever carries one.
 
-    Parameters
-    ----------
-    given : Estimand, Effect or Exercise
-        A question, an answer, or an exercise with its question.
-
-    Raises
-    ------
-    EstimandError
-        If there is no question in it: something else, or an effect that was made of others.
+    `given` (Estimand, Effect or Exercise): a question, an answer, or an exercise with its question.
+    Raises EstimandError if there is no question in it: something else, or an effect that was made
+      of others.
 
     Examples
     --------
-    >>> from bayescausal.effects.asked import as_estimand
     >>> from bayescausal.effects.effect import Effect
     >>> from bayescausal.effects.estimands import ATE
     >>> as_estimand(Effect([1.0, 2.0], ATE("x", "y")))
@@ -46,7 +39,6 @@ def as_estimands(given: object) -> list[Estimand]:
 
     Examples
     --------
-    >>> from bayescausal.effects.asked import as_estimands
     >>> from bayescausal.effects.estimands import ATE
     >>> as_estimands([ATE("x", "y")])
     [ATE('x', 'y')]
@@ -64,7 +56,6 @@ def not_asked(given: object) -> EstimandError:
 
     Examples
     --------
-    >>> from bayescausal.effects.asked import not_asked
     >>> print(not_asked(3).found)
     Found 3 where a question is needed.
     """

@@ -17,10 +17,7 @@ __all__ = ["checked_bounds", "flipped", "share_inside"]
 def share_inside(draws: xr.DataArray, **limits: object) -> xr.DataArray:
     """Return the share of draws ``above`` a limit, ``below`` one, or ``between`` two.
 
-    Raises
-    ------
-    EstimandError
-        Unless exactly one of these is given, with numbers in order.
+    Raises EstimandError unless exactly one of these is given, with numbers in order.
     """
     asked = {key: value for key, value in limits.items() if value is not None}
     if len(asked) != 1:

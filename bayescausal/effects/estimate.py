@@ -64,10 +64,7 @@ _FITS: weakref.WeakKeyDictionary[Effect, weakref.ref[Fit]] = weakref.WeakKeyDict
 def fit_of(effect: Effect) -> Fit | None:
     """Return the fit that an effect was estimated from.
 
-    Returns
-    -------
-    Fit or None
-        None if it was made otherwise, read from a file, or the fit is gone.
+    Returns: None if it was made otherwise, read from a file, or the fit is gone.
     """
     held = _FITS.get(effect)
     return None if held is None else held()

@@ -16,7 +16,6 @@ class Effects(TableList[Effect]):
     Examples
     --------
     >>> from bayescausal.effects.effect import Effect
-    >>> from bayescausal.effects.listed import Effects
     >>> Effects([Effect([0.1, 0.2, 0.3], name="gain"), Effect([1.0, 2.0, 4.0], name="loss")])
     effect  mean  94% HDI       identification
     gain    0.20  [0.10, 0.30]

@@ -2,6 +2,10 @@
 
 # what an estimator is
 # both are modelled, and one has to be right
+# what is chosen before
+from .choosing.nuisances import nuisance_scores as nuisance_scores
+from .choosing.pseudo import pseudo_outcomes as pseudo_outcomes
+from .choosing.screening import screen as screen
 from .doubly_robust.aipw import AIPW as AIPW
 from .doubly_robust.tmle import TMLE as TMLE
 from .estimator import Estimator as Estimator

@@ -19,17 +19,22 @@ References
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 
 from bayescausal.types import EstimandError, IdentificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from bayescausal.annotations import Data, GraphLike
+    from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.estimators.problem.problem import Problem
+    from bayescausal.inference.record import Fit
 
 __all__ = ["INFLUENCE", "REFITTED", "Estimator", "EstimatorWarning", "Prepared"]
 
@@ -125,6 +130,44 @@ class Estimator:
         Prepared
         """
         raise NotImplementedError
+
+    def answer(
+        self,
+        given: Fit | GraphLike,
+        estimand: Estimand,
+        *,
+        data: Data | None = None,
+        adjust: str | Iterable[str] | None = None,
+        draws: int = 2000,
+        seed: int = 0,
+    ) -> Effect:
+        """Return the answer of this estimator alone, as :func:`bayescausal.triangulate` has it.
+
+        Parameters
+        ----------
+        given : Fit, or a graph in any form
+        estimand : Estimand
+            One question.
+        data, adjust, draws, seed
+            As in :func:`bayescausal.triangulate`.
+
+        Returns
+        -------
+        Effect
+
+        Examples
+        --------
+        >>> import bayescausal as bc
+        >>> data = {"x": [0, 0, 1, 1], "y": [1.0, 2.0, 4.0, 5.0]}
+        >>> effect = bc.estimators.IPW().answer("x -> y", bc.ATE("x", "y"), data=data)
+        >>> abs(effect.mean() - 3) < 0.1
+        True
+        """
+        verb = importlib.import_module("bayescausal.estimators.triangulate")
+        found = verb.triangulate(
+            given, estimand, estimators=self, data=data, adjust=adjust, draws=draws, seed=seed
+        )
+        return cast("Effect", found.effects[self.name])
 
     def check(self, problem: Problem) -> None:
         """Refuse a problem that this estimator has no answer to.

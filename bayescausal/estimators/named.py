@@ -42,14 +42,11 @@ PANEL = ("regression", "standardization", "stratified", "ipw", "matching", "aipw
 def as_estimators(given: object) -> list[Estimator]:
     """Return estimators of one, or of a list, of values and names.
 
-    Raises
-    ------
-    EstimandError
-        For an unknown name, with the closest, and for anything that is no estimator.
+    Raises EstimandError for an unknown name, with the closest, and for anything that is no
+      estimator.
 
     Examples
     --------
-    >>> from bayescausal.estimators.named import as_estimators
     >>> as_estimators(["regression", "ipw"])[0]
     Regression()
     """

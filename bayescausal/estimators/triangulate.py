@@ -29,7 +29,7 @@ from bayescausal.estimators.estimator import Estimator, EstimatorWarning, Prepar
 from bayescausal.estimators.named import as_estimators, default_panel
 from bayescausal.estimators.numerics.bootstrap import weight_blocks
 from bayescausal.estimators.problem.encoding import NOTHING_TO_ADJUST
-from bayescausal.estimators.problem.reading import cells_of, read_problem
+from bayescausal.estimators.problem.reading import INSTRUMENT, cells_of, read_problem
 from bayescausal.estimators.triangulation import Answered, Triangulation, Triangulations
 from bayescausal.inference.record import Fit
 from bayescausal.model.graph_queries.graph_of_anything import question_in
@@ -257,16 +257,29 @@ def _effect(
         identification=problem.identification,
         mc_error=0.0,
         seed=seed,
-        population=own[0].whom or problem.whom,
+        population=_population(problem, cells, own),
         notes=tuple(dict.fromkeys(notes)),
         units=problem.units,
         binary=problem.binary and isinstance(problem.estimand.functional, Mean),
     )
 
 
+def _population(
+    problem: Problem, cells: Sequence[tuple[tuple[Any, ...], Problem]], own: Sequence[Prepared]
+) -> str:
+    """Return whom an answer is about, of each subgroup where these differ from what was asked."""
+    if len(own) == 1 or not any(each.whom for each in own):
+        return own[0].whom or problem.whom
+    return "; ".join(
+        f"{', '.join(map(str, labels))}: {each.whom or cell.whom}"
+        for (labels, cell), each in zip(cells, own, strict=True)
+    )
+
+
 def _warn(problem: Problem, answers: dict[str, Answered]) -> None:
     """Warn of what makes an answer rest on few units, by name."""
-    said = [note for note in problem.notes if note.endswith(NOTHING_TO_ADJUST)]
+    alarms = (NOTHING_TO_ADJUST, INSTRUMENT)
+    said = [note for note in problem.notes if note.endswith(alarms)]
     for name, answer in answers.items():
         for own in answer.prepared:
             said += [f"{name}: {note}" for note in own.notes if note.startswith(_ALARMS)]

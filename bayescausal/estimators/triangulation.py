@@ -103,12 +103,14 @@ class Triangulation:
         """One row an estimator: its answer, what it models and assumes, and on what it rests.
 
         ``estimate``, on the data as they are; ``mean``, ``sd``, ``hdi94_lb``, ``hdi94_ub`` of the
-        draws; ``se``, by its own formula; ``models``, ``assumes``; ``ess_treated`` and
-        ``ess_control``, the effective sample size of each arm; ``largest_weight``, the largest
-        share of an arm that one unit carries; ``balance``, the largest standardised difference
-        that is left. NaN where it has no weights. With ``by`` a row for each subgroup.
+        draws; ``se``, of a difference, by its own formula; ``models``, ``assumes``;
+        ``ess_treated`` and ``ess_control``, the effective sample size of each arm;
+        ``largest_weight``, the largest share of an arm that one unit carries; ``balance``, the
+        largest standardised difference that is left. NaN where it has no weights. With ``by`` a
+        row for each subgroup.
         """
         rows: dict[Any, dict[str, Any]] = {}
+        difference = self.question.scale.name == "difference"
         for name, each in self.answers.items():
             summary = each.effect.summary()
             low, high = interval_columns(0.94)
@@ -121,7 +123,7 @@ class Triangulation:
                     "sd": line["sd"],
                     low: line[low],
                     high: line[high],
-                    "se": own.se,
+                    "se": own.se if difference else float("nan"),
                     "models": each.estimator.models,
                     "assumes": each.estimator.assumes,
                     **weight_summary(cell, own.weights),
@@ -201,9 +203,24 @@ class Triangulation:
         """
         return benefit(self, name)
 
-    def losses(self) -> pd.DataFrame:
-        """Return the R-loss and the DR-loss of all conditional effects: the smaller the better."""
-        return losses_of(self)
+    def losses(
+        self, outcome: object = None, treatment: object = "logistic", folds: int = 5
+    ) -> pd.DataFrame:
+        """Return the R-loss and the DR-loss of all conditional effects: the smaller the better.
+
+        Parameters
+        ----------
+        outcome, treatment
+            The models by which all are scored; default: gradient boosted trees, logistic
+            regression. :func:`bayescausal.estimators.nuisance_scores` chooses among such models.
+        folds : int
+
+        Returns
+        -------
+        DataFrame
+            One row an estimator with an effect for each unit: ``r_loss``, ``dr_loss``.
+        """
+        return losses_of(self, outcome, treatment, folds)
 
     def sentence(self) -> str:
         """Say whether the estimators agree, and if not, which reading fits.
@@ -222,11 +239,15 @@ class Triangulation:
         kind : str
             ``"forest"``; ``"love"``, differences before and after weighting; ``"propensity"``, the
             overlap of the arms; ``"weights"``, their distribution; ``"calibration"`` and ``"roc"``
-            of the propensity; ``"accuracy"``, of the outcome's model by arm, held out.
+            of the propensity; ``"accuracy"``, of the outcome's model by arm, held out; of learners
+            ``"effects"``, the distribution of conditional effects, ``"gates"``, their calibration
+            in groups, and ``"benefit"``, the Qini curve with the RATE.
         ax : matplotlib.axes.Axes, optional
             Where to draw. Default: a new figure.
         **options
-            Of the forest: those of :func:`bayescausal.plot_forest`.
+            Of the forest: those of :func:`bayescausal.plot_forest`; of ``"gates"`` and
+            ``"benefit"``: ``name=``, the estimator whose effects are meant (default: the first
+            learner), and ``groups=``.
 
         Returns
         -------

@@ -83,15 +83,11 @@ class Compiled:
 
     It must not be entered by two threads at once: programs are kept per thread.
 
-    Parameters
-    ----------
-    outputs : sequence of Variable, or callable
-        A function of no arguments that returns them is called when they are needed.
+    `outputs`: a function of no arguments that returns them is called when they are needed.
 
     Examples
     --------
     >>> import pytensor.tensor as pt
-    >>> from bayescausal.evaluation.backend import Compiled
     >>> x = pt.vector("x")
     >>> [double] = Compiled([x], [2 * x])([1.0, 2.0])
     >>> double.tolist()

@@ -23,10 +23,7 @@ def recomputed_by(
 ) -> frozenset[str]:
     """Return R: the random variables that some world's interventions reach.
 
-    Returns
-    -------
-    frozenset of str
-        Names of random variables, parameters and PyMC's imputed parts included.
+    Returns: names of random variables, parameters and PyMC's imputed parts included.
     """
     below: set[str] = set()
     for world in worlds:
@@ -47,23 +44,14 @@ def build_program(
 ) -> Program:
     """Build and compile the evaluation of `requests`.
 
-    Parameters
-    ----------
-    structure : Structure
-        Of the generative (or conditioned) model.
-    worlds : mapping
-        ``{world: {variable: intervention}}``, parsed and checked.
-    requests : sequence of Request
-        What to return.
-    recomputed : frozenset of str
-        Random variables that take their value from their equation.
-    varying : callable
-        Whether a kept variable differs between posterior draws.
-    coupling : mapping of str to str, optional
-        Noise form by variable, where it is not the monotone one.
-    conditions : iterable of str
-        Variables that decide who belongs to a subgroup: neither they nor their causes are
-        summed out of an average.
+    - `structure`: of the generative (or conditioned) model.
+    - `worlds`: ``{world: {variable: intervention}}``, parsed and checked.
+    - `requests`: what to return.
+    - `recomputed`: random variables that take their value from their equation.
+    - `varying`: whether a kept variable differs between posterior draws.
+    - `coupling`: noise form by variable, where it is not the monotone one.
+    - `conditions`: variables that decide who belongs to a subgroup: neither they nor their causes
+      are summed out of an average.
     """
     coupling, conditions = dict(coupling or {}), tuple(conditions)
 

@@ -49,35 +49,19 @@ CHUNK = 150_000
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """The units that are asked about, and what is known of them.
-
-    Attributes
-    ----------
-    structure : Structure
-    sizes : mapping of str to int
-        Lengths of the unit dims.
-    coords : mapping of str to array
-        Their labels.
-    fit : Fit
-        Where parameters, latents and data come from.
-    columns : mapping of str to ndarray, optional
-        Values that take the place of the fit's (the units of another table).
-    latents : mapping of str to ndarray, optional
-        Values that differ between draws and take the place of the fit's, draws first.
-    rows : ndarray of int, optional
-        Positions of these units along the first unit dim of the fit; None for all of them.
-    fresh : bool
-        Whether these are new units, of which nothing is known.
-    """
+    """The units that are asked about, and what is known of them."""
 
     structure: Structure
-    sizes: Mapping[str, int]
-    coords: Mapping[str, Any]
-    fit: Fit
+    sizes: Mapping[str, int]  # lengths of the unit dims
+    coords: Mapping[str, Any]  # their labels
+    fit: Fit  # where parameters, latents and data come from
+    # Values that take the place of the fit's (the units of another table).
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    # Values that differ between draws and take the place of the fit's, draws first.
     latents: Mapping[str, np.ndarray] = field(default_factory=dict)
+    # (int) Positions of these units along the first unit dim of the fit; None for all of them.
     rows: np.ndarray | None = None
-    fresh: bool = False
+    fresh: bool = False  # whether these are new units, of which nothing is known
 
     @property
     def count(self) -> int:
@@ -124,24 +108,12 @@ class NoiseSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The results of one block.
+    """The results of one block."""
 
-    Attributes
-    ----------
-    draws : slice
-        Posterior draws, of the flattened chains.
-    group : int
-        Group of inner replicates.
-    units : slice
-        Along the first unit dim.
-    values : list of ndarray
-        For each request: ``(draws, replicates, *dims)``, axes of length 1 where it does not
-        vary.
-    """
-
-    draws: slice
-    group: int
-    units: slice
+    draws: slice  # posterior draws, of the flattened chains
+    group: int  # group of inner replicates
+    units: slice  # along the first unit dim
+    # For each request: ``(draws, replicates, *dims)``, axes of length 1 where it does not vary.
     values: list[np.ndarray]
 
 
@@ -179,18 +151,11 @@ def evaluate(
 ) -> Iterator[Block]:
     """Evaluate a program block by block.
 
-    Parameters
-    ----------
-    draws : slice
-        The posterior draws, of the flattened chains.
-    noise : NoiseSource
-        Fresh or abducted.
-    groups : range
-        Groups of inner replicates; one is enough where the program reads no noise.
-    replicates : int, optional
-        Inner replicates per group. Default: as many as suit the number of units.
-    whole_units : bool, default False
-        Do not cut the units (for quantiles).
+    - `draws`: the posterior draws, of the flattened chains.
+    - `noise`: fresh or abducted.
+    - `groups`: groups of inner replicates; one is enough where the program reads no noise.
+    - `replicates`: inner replicates per group. Default: as many as suit the number of units.
+    - `whole_units`: do not cut the units (for quantiles).
     """
     cutting: dict[str, Any] = {"replicates": replicates, "whole_units": whole_units}
     for task in tasks(program, units, draws, groups=groups, **cutting):
@@ -199,28 +164,15 @@ def evaluate(
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One block that is to be evaluated.
+    """One block that is to be evaluated."""
 
-    Attributes
-    ----------
-    rows : range
-        Posterior draws, of the flattened chains.
-    group, inner : int
-        Group of inner replicates, and how many.
-    cut : str or None
-        The unit dim that is cut.
-    window : slice
-        Along it.
-    held : dict of str to ndarray
-        Kept values of these draws, shared by all tasks of the same draws.
-    """
-
-    rows: range
+    rows: range  # posterior draws, of the flattened chains
+    # group, inner: group of inner replicates, and how many.
     group: int
     inner: int
-    cut: str | None
-    window: slice
-    held: dict[str, np.ndarray]
+    cut: str | None  # the unit dim that is cut
+    window: slice  # along it
+    held: dict[str, np.ndarray]  # kept values of these draws, shared by all tasks of the same draws
 
     @property
     def draws(self) -> slice:

@@ -32,13 +32,9 @@ __all__ = ["Defined"]
 class Defined(Op):
     """Returns integers as they are, if their parameters are numbers.
 
-    Parameters
-    ----------
-    name : str
-        The variable, for messages.
-    count : int
-        How many parameters follow the value; then comes the noise above it. Where the noise of a
-        unit is NaN (evidence that the model calls impossible), nothing is said here.
+    - `name`: the variable, for messages.
+    - `count`: how many parameters follow the value; then comes the noise above it. Where the noise
+      of a unit is NaN (evidence that the model calls impossible), nothing is said here.
     """
 
     __props__ = ("count", "name")

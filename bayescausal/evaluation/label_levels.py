@@ -10,11 +10,14 @@ that of the reference level. A label that points into a table has no levels betw
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import wraps
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 from pytensor.graph.basic import Variable
 
 from bayescausal.evaluation.build import build_program
@@ -22,6 +25,7 @@ from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.program import Request
 from bayescausal.model.interventions.policy_words import read_as_words
 from bayescausal.model.interventions.support import support_of
+from bayescausal.model.labels import in_order
 from bayescausal.model.structure.integer_roles import compared_with, role_of
 from bayescausal.types import (
     EstimandError,
@@ -29,7 +33,9 @@ from bayescausal.types import (
     Intervention,
     InterventionError,
     Policy,
+    Scale,
     Set,
+    Shift,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "coded_levels",
     "encode",
+    "in_unit_order",
     "is_category",
     "labels_or_codes",
     "numbers_of",
@@ -59,10 +66,7 @@ def refuse_strangers(
 ) -> None:
     """Refuse levels that a label does not have.
 
-    Raises
-    ------
-    InterventionError
-        Naming the equation, the variable and the level.
+    Raises InterventionError naming the equation, the variable and the level.
     """
     structure = units.structure
     labels = {
@@ -126,10 +130,7 @@ def _levels_of(units: Units, name: str) -> np.ndarray | None:
 def encode(fit: Fit, name: str, label: object) -> Any:
     """Return the code of a category's label; other values as they are.
 
-    Raises
-    ------
-    EstimandError
-        If the variable has labels and this is none of them.
+    Raises EstimandError if the variable has labels and this is none of them.
     """
     labels = list(fit.labels.get(name, ()))
     if not labels:
@@ -184,6 +185,26 @@ def coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Interven
     Numbers for each unit are codes where the labels are text. Rules read and return labels.
     """
     return {name: _coded(fit, name, act) for name, act in do.items()}
+
+
+def in_unit_order(fit: Fit, do: Mapping[str, Any], coords: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a world whose values that carry labels of units stand in the order of the units."""
+    if not isinstance(do, Mapping):
+        return do  # refused in words where it is read
+    ordered = dict(do)
+    for key, act in do.items():
+        name = str(getattr(key, "name", key))
+        field = next((own for kind, own in _AMOUNT.items() if isinstance(act, kind)), None)
+        value = act if field is None else getattr(act, field)
+        if isinstance(value, pd.Series | xr.DataArray):
+            value = in_order(value, fit.structure.dims.get(name, ()), coords, f"do({name})")
+            value = np.asarray(value)
+            ordered[key] = value if field is None else replace(act, **{field: value})
+    return ordered
+
+
+#: Where an intervention holds its numbers.
+_AMOUNT = {Set: "value", Shift: "by", Scale: "by"}
 
 
 def labels_or_codes(fit: Fit, do: Mapping[str, object]) -> Mapping[str, object]:

@@ -51,15 +51,8 @@ __all__ = ["measured", "measured_structure", "measured_units", "plain_name", "re
 def measured_structure(structure: Structure, names: Iterable[str]) -> Structure:
     """Return the structure in which some records are replaced by what was measured.
 
-    Parameters
-    ----------
-    names : iterable of str
-        What is asked about; names that are no records do not matter.
-
-    Returns
-    -------
-    Structure
-        `structure` itself, if none is a record.
+    `names`: what is asked about; names that are no records do not matter.
+    Returns: `structure` itself, if none is a record.
     """
     chosen = tuple(sorted(records(structure, names)))
     if not chosen:
@@ -70,10 +63,7 @@ def measured_structure(structure: Structure, names: Iterable[str]) -> Structure:
 def measured(fit: Fit, names: Iterable[str]) -> Fit:
     """Return a fit for questions about what was measured.
 
-    Returns
-    -------
-    Fit
-        `fit` itself, if none is a record.
+    Returns: `fit` itself, if none is a record.
     """
     structure = measured_structure(fit.structure, names)
     if structure is fit.structure:
@@ -94,14 +84,9 @@ def measured(fit: Fit, names: Iterable[str]) -> Fit:
 def measured_units(units: Units, fit: Fit, seed: int) -> Units:
     """Return units of records as units of what was measured.
 
-    Parameters
-    ----------
-    units : Units
-        New units, complete in each draw: their records stand beside the fit's.
-    fit : Fit
-        From :func:`measured`.
-    seed : int
-        Of what is drawn within the intervals.
+    - `units`: new units, complete in each draw: their records stand beside the fit's.
+    - `fit`: from :func:`measured`.
+    - `seed`: of what is drawn within the intervals.
     """
     if not isinstance(fit, _MeasuredFit):
         return units
@@ -116,10 +101,7 @@ def measured_units(units: Units, fit: Fit, seed: int) -> Units:
 def told(fit: Fit, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Say, of each name that is a record or stands for one, which of the two is meant.
 
-    Returns
-    -------
-    tuple of (str, str)
-        Which it is, and what that rests on.
+    Returns: which it is, and what that rests on.
     """
     notes: list[tuple[str, str]] = []
     asked = set(names)

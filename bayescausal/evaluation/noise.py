@@ -48,7 +48,6 @@ def replicates_per_group(units: int) -> int:
 
     Examples
     --------
-    >>> from bayescausal.evaluation.noise import replicates_per_group
     >>> replicates_per_group(100_000), replicates_per_group(8)
     (1, 256)
     """
@@ -57,15 +56,9 @@ def replicates_per_group(units: int) -> int:
 
 @dataclass(frozen=True)
 class FreshNoise:
-    """Draws of exogenous noise by address.
+    """Draws of exogenous noise by address."""
 
-    Parameters
-    ----------
-    seed : int
-        One seed for all variables.
-    """
-
-    seed: int
+    seed: int  # one seed for all variables
 
     def draw(
         self,
@@ -81,24 +74,13 @@ class FreshNoise:
     ) -> np.ndarray:
         """Return noise of one variable for a block of posterior draws and units.
 
-        Parameters
-        ----------
-        variable : str
-            Name of the variable.
-        base : {"normal", "logistic", "gumbel"}
-            Standard distribution of its noise.
-        draws : sequence of int
-            Indices of the posterior draws.
-        group : int
-            Index of the group of inner replicates.
-        replicates : int
-            Inner replicates to return, from the first of the group.
-        shape : tuple of int
-            Shape of the noise for one replicate, for the units asked for.
-        along : int, optional
-            The axis of `shape` that is cut into blocks of units; None for no unit axis.
-        start : int, default 0
-            The first unit along that axis, a multiple of ``BLOCK``.
+        - `base` ("normal", "logistic" or "gumbel"): standard distribution of its noise.
+        - `draws`: indices of the posterior draws.
+        - `group`: index of the group of inner replicates.
+        - `replicates`: inner replicates to return, from the first of the group.
+        - `shape`: shape of the noise for one replicate, for the units asked for.
+        - `along`: the axis of `shape` that is cut into blocks of units; None for no unit axis.
+        - `start`: the first unit along that axis, a multiple of ``BLOCK``.
         """
         axis = 0 if along is None else along
         moved = shape if along is None else (shape[axis], *shape[:axis], *shape[axis + 1 :])

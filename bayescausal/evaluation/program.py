@@ -42,30 +42,18 @@ type Evaluator = Callable[[Callable[[int], Array]], list[Array]]
 
 @dataclass(frozen=True)
 class Request:
-    """One value that a program is to return.
-
-    Parameters
-    ----------
-    world : str
-        Name of the world.
-    variable : str
-        A structural variable or unit-level Deterministic.
-    kind : {"mean", "draw", "probability", "event", "joint"}
-        The mean given what is recomputed upstream; a draw; the probability of an event given
-        what is recomputed upstream; whether the event happens in the draw; whether it happens
-        in `world` and not in `other`.
-    event : object, optional
-        Has ``of_law(rv) -> Variable or None`` and ``of_draw(v)``; and ``dims``, the names of the
-        axes that these have after those of the variable, if there are any.
-    other : str
-        The second world of ``"joint"``.
-    """
+    """One value that a program is to return."""
 
     world: str
-    variable: str
+    variable: str  # a structural variable or unit-level Deterministic
+    # ("mean", "draw", "probability", "event" or "joint") The mean given what is recomputed
+    # upstream; a draw; the probability of an event given what is recomputed upstream; whether the
+    # event happens in the draw; whether it happens in `world` and not in `other`.
     kind: str = "mean"
+    # Has ``of_law(rv) -> Variable or None`` and ``of_draw(v)``; and ``dims``, the names of the axes
+    # that these have after those of the variable, if there are any.
     event: Any = None
-    other: str = ""
+    other: str = ""  # the second world of ``"joint"``
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,37 +76,16 @@ class Input:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A compiled evaluation of several worlds.
+    """A compiled evaluation of several worlds."""
 
-    Attributes
-    ----------
-    inputs : tuple of Input
-        In the order of the arguments.
-    requests : tuple of Request
-        In the order of the results.
-    dims : tuple of tuple
-        Dims of each result; None for an axis without a name.
-    batched : tuple of bool
-        Whether each result has the batch of draws as first axis.
-    exact : tuple of bool
-        Whether each result rests on no noise.
-    call : Compiled
-        Arrays in, list of arrays out.
-    names : frozenset of str
-        Variables that take part.
-    expressions : tuple of Variable
-        The results as expressions of the inputs, for one draw.
-    unit_dims : tuple of str
-    """
-
-    inputs: tuple[Input, ...]
-    requests: tuple[Request, ...]
-    dims: tuple[tuple[str | None, ...], ...]
-    batched: tuple[bool, ...]
-    exact: tuple[bool, ...]
-    call: Compiled
-    names: frozenset[str] = field(default_factory=frozenset)
-    expressions: tuple[Variable, ...] = ()
+    inputs: tuple[Input, ...]  # in the order of the arguments
+    requests: tuple[Request, ...]  # in the order of the results
+    dims: tuple[tuple[str | None, ...], ...]  # dims of each result; None for an axis without a name
+    batched: tuple[bool, ...]  # whether each result has the batch of draws as first axis
+    exact: tuple[bool, ...]  # whether each result rests on no noise
+    call: Compiled  # arrays in, list of arrays out
+    names: frozenset[str] = field(default_factory=frozenset)  # variables that take part
+    expressions: tuple[Variable, ...] = ()  # the results as expressions of the inputs, for one draw
     unit_dims: tuple[str, ...] = ()
 
     @property

@@ -48,18 +48,12 @@ _KEPT = _Kept()
 def remember[T](owner: object, key: Hashable | None, make: Callable[[], T]) -> T:
     """Return what was made before under a key, or make it.
 
-    Parameters
-    ----------
-    owner : object
-        What it belongs to: kept as long as the owner lives.
-    key : hashable or None
-        None: make it, and keep nothing.
-    make : callable
-        Without arguments.
+    - `owner`: what it belongs to: kept as long as the owner lives.
+    - `key`: None: make it, and keep nothing.
+    - `make`: without arguments.
 
     Examples
     --------
-    >>> from bayescausal.evaluation.program_cache import remember
     >>> class Owner: ...
     >>> owner = Owner()
     >>> remember(owner, "one", lambda: [1]) is remember(owner, "one", lambda: [1])
@@ -82,15 +76,11 @@ def remember[T](owner: object, key: Hashable | None, make: Callable[[], T]) -> T
 def signature(worlds: Mapping[str, Mapping[str, Intervention]]) -> tuple[Any, ...] | None:
     """Return what tells worlds apart; None where they hold code or long arrays.
 
-    Parameters
-    ----------
-    worlds : mapping
-        ``{world: {variable: intervention}}``, parsed.
+    `worlds`: ``{world: {variable: intervention}}``, parsed.
 
     Examples
     --------
     >>> from bayescausal.types import Policy, Set
-    >>> from bayescausal.evaluation.program_cache import signature
     >>> signature({"a": {"x": Set(1)}}) == signature({"a": {"x": Set(1)}})
     True
     >>> signature({"a": {"x": Policy(lambda z: z)}}) is None
@@ -111,7 +101,6 @@ def told(value: object) -> tuple[Any, ...] | None:
 
     Examples
     --------
-    >>> from bayescausal.evaluation.program_cache import told
     >>> told((1.0, "a")) == told((1.0, "a")), told(object())
     (True, None)
     """

@@ -64,10 +64,7 @@ def refuse_outside(
 ) -> None:
     """Refuse worlds in which a modified treatment leaves its support.
 
-    Raises
-    ------
-    InterventionError
-        Naming the variable, a value and the support.
+    Raises InterventionError naming the variable, a value and the support.
     """
     structure = units.structure
     asked = []
@@ -120,29 +117,16 @@ def refuse_undefined(
 ) -> None:
     """Refuse worlds in which an equation is not defined.
 
-    Parameters
-    ----------
-    worlds : mapping
-        Parsed.
-    recomputed : frozenset of str
-        What the interventions reach.
-    outcomes : iterable of str
-        What is asked about: equations that no outcome rests on are not looked at.
-    means : bool, default False
-        Only the mean of an outcome is asked about.
-    noise : NoiseSource, optional
-        Default: fresh noise.
-    coupling : mapping, optional
-        Noise form by variable.
-
-    Raises
-    ------
-    InterventionError
-        Naming the equation, the variable and the level.
-    DataError
-        If an equation is not defined for the units of a table as they are.
-    UndefinedEffectError
-        If it is not defined for values that the model itself gives one of its variables.
+    - `worlds`: parsed.
+    - `recomputed`: what the interventions reach.
+    - `outcomes`: what is asked about: equations that no outcome rests on are not looked at.
+    - `means`: only the mean of an outcome is asked about.
+    - `noise`: default: fresh noise.
+    - `coupling`: noise form by variable.
+    Raises InterventionError naming the equation, the variable and the level.
+    Raises DataError if an equation is not defined for the units of a table as they are.
+    Raises UndefinedEffectError if it is not defined for values that the model itself gives one of
+      its variables.
     """
     structure = units.structure
     outcomes = tuple(outcomes)

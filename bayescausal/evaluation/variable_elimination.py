@@ -69,11 +69,8 @@ class _Factor:
 def average(builder: Builder, request: Request) -> Variable:
     """Return the expression of a request, finite variables summed out where that is exact.
 
-    Parameters
-    ----------
-    builder : Builder
-        Of the program; its ``held`` variables are simulated, because subgroups are formed from
-        them.
+    `builder`: of the program; its ``held`` variables are simulated, because subgroups are formed
+    from them.
     """
     plain = builder.request(request)
     if request.kind not in ("mean", "probability"):

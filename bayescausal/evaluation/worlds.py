@@ -22,7 +22,7 @@ import xarray as xr
 
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.evaluate import NoiseSource, Units, evaluate, units_of
-from bayescausal.evaluation.label_levels import labels_or_codes, numbers_of
+from bayescausal.evaluation.label_levels import in_unit_order, labels_or_codes, numbers_of
 from bayescausal.evaluation.measured import measured, told
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request
@@ -128,7 +128,7 @@ def worlds(
         )
     if not ignore_potentials:
         refuse_potentials(structure)
-    parsed = parse_worlds(fit, worlds, units.sizes)
+    parsed = parse_worlds(fit, worlds, units)
     recomputed = recomputed_by(structure, parsed.values())
     refuse_outside(units, parsed, recomputed)
     names = chosen_variables(structure, variables)
@@ -158,7 +158,7 @@ def worlds(
 def parse_worlds(
     fit: Fit,
     worlds: Mapping[str, Mapping[str, Any] | None],
-    sizes: Mapping[str, int] | None,
+    units: Units,
 ) -> dict[str, dict[str, Intervention]]:
     """Parse and check every world of a question."""
     if not hasattr(worlds, "items") or not worlds:
@@ -166,7 +166,11 @@ def parse_worlds(
             "No worlds are given.", expected='a mapping, as {"control": {"X": 0}}.'
         )
     return {
-        str(name): parse_interventions(fit.structure, labels_or_codes(fit, do or {}), sizes=sizes)
+        str(name): parse_interventions(
+            fit.structure,
+            labels_or_codes(fit, in_unit_order(fit, do or {}, units.coords)),
+            sizes=units.sizes,
+        )
         for name, do in worlds.items()
     }
 
@@ -227,12 +231,9 @@ def collect(
 ) -> tuple[list[np.ndarray], dict[str, float]]:
     """Evaluate all results of a program, averaged over inner replicates.
 
-    Returns
-    -------
-    arrays : list of ndarray
-        For each request (draw, *dims); one row where it does not vary over draws.
-    errors : dict of str to float
-        The largest Monte Carlo standard error of each variable; empty for one replicate.
+    Returns:
+    - `arrays`: for each request (draw, *dims); one row where it does not vary over draws.
+    - `errors`: the largest Monte Carlo standard error of each variable; empty for one replicate.
     """
     total = units.fit.n_draws
     first = units.structure.unit_dims[0]

@@ -19,14 +19,7 @@ import numpy as np
 
 from bayescausal.draws.digits import numbers, significant
 from bayescausal.draws.intervals import check_prob
-from bayescausal.figures.read import (
-    as_number,
-    as_range,
-    as_shown,
-    density,
-    ends_of,
-    percent,
-)
+from bayescausal.figures.read import as_number, as_range, as_shown, density, ends_of, percent
 from bayescausal.figures.style import (
     BLUE,
     GREEN,

@@ -92,7 +92,6 @@ def as_range(given: object, what: str) -> tuple[float, float] | None:
 
     Examples
     --------
-    >>> from bayescausal.figures.read import as_range
     >>> as_range((-0.1, 0.1), "rope")
     (-0.1, 0.1)
     """
@@ -128,7 +127,6 @@ def percent(share: float) -> str:
 
     Examples
     --------
-    >>> from bayescausal.figures.read import percent
     >>> percent(0.5), percent(0.99997), percent(1.0), percent(0.0001)
     ('50.0%', '> 99.9%', '100%', '< 0.1%')
     """

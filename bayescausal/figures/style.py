@@ -77,7 +77,6 @@ def mixed(colour: str, share: float) -> str:
 
     Examples
     --------
-    >>> from bayescausal.figures.style import mixed
     >>> mixed("#000000", 0.0)
     '#ffffff'
     """
@@ -160,7 +159,6 @@ def plain(text: str) -> str:
 
     Examples
     --------
-    >>> from bayescausal.figures.style import plain
     >>> plain("cost $")
     'cost \\\\$'
     """

@@ -74,23 +74,15 @@ def as_datatree(
 ) -> xr.DataTree:
     """Return a fit as a DataTree with the groups that ArviZ expects.
 
-    Parameters
-    ----------
-    groups : collection of str, optional
-        Among :data:`GROUPS`. Default: all that the fit has; why others are left out stands in
-        ``tree.attrs["left_out"]``.
-    seed : int, optional
-        Of the prior and the predictions. Default: the fit's.
-
-    Raises
-    ------
-    BayesCausalError
-        For a group that does not exist, or one that was named and that the fit cannot have.
+    - `groups`: among :data:`GROUPS`. Default: all that the fit has; why others are left out stands
+      in ``tree.attrs["left_out"]``.
+    - `seed`: of the prior and the predictions. Default: the fit's.
+    Raises BayesCausalError for a group that does not exist, or one that was named and that the fit
+      cannot have.
 
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.inference.datatree import as_datatree
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     m = pm.Normal("m")
     ...     y = pm.Normal("y", m, 1, dims="unit")

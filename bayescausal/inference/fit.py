@@ -112,10 +112,14 @@ def fit(
 
     The posterior is split into independent blocks, and each block drawn by the fastest method
     that is exact: independent draws where a conjugate form fits or coefficients can be integrated
-    out of Normal equations (random slopes, curves, shrinkage), NUTS on sufficient statistics where
-    the equations can be compressed, NUTS on the rows otherwise. Discrete latents of few states are
-    summed out and Normal latents, group effects and empty cells integrated out where their form is
-    known; they are drawn back from their exact conditionals. ``fit.methods`` says which.
+    out of Normal equations (random slopes, curves, shrinkage); independence Metropolis-Hastings
+    about the mode for a generalised linear equation (logistic, Poisson, Negative Binomial, Gamma)
+    with coefficients of its own, where its proposals are seen to fit; NUTS on sufficient statistics
+    where the equations can be compressed, NUTS on the rows otherwise. An option of a Markov chain
+    (``tune``, ``target_accept``) or a `sampler` asks for a chain where there is no closed form.
+    Discrete latents of few states are summed out and Normal latents, group effects and empty cells
+    integrated out where their form is known; they are drawn back from their exact conditionals.
+    ``fit.methods`` says which.
 
     Parameters
     ----------

@@ -22,7 +22,6 @@ def as_fit(given: object, verb: str) -> Fit:
 
     Examples
     --------
-    >>> from bayescausal.inference.given import as_fit
     >>> try:
     ...     as_fit({"b": [[0.1, 0.2]]}, "estimate")
     ... except ValueError as error:
@@ -44,7 +43,6 @@ def instead_of_fit(given: object) -> tuple[str, str | None]:
 
     Examples
     --------
-    >>> from bayescausal.inference.given import instead_of_fit
     >>> instead_of_fit(3)
     ('int in the place of a fit', None)
     """

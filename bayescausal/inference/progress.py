@@ -31,7 +31,6 @@ def can_show() -> bool:
 
     Examples
     --------
-    >>> from bayescausal.inference.progress import can_show
     >>> can_show()
     True
     """
@@ -48,7 +47,6 @@ def showing(title: str, show: bool) -> Iterator[None]:
 
     Examples
     --------
-    >>> from bayescausal.inference.progress import showing, tracked
     >>> with showing("counting", True):
     ...     list(tracked(range(3), lambda: 3))
     [0, 1, 2]
@@ -65,7 +63,6 @@ def tracked[Part](parts: Iterable[Part], total: Callable[[], int]) -> Iterator[P
 
     Examples
     --------
-    >>> from bayescausal.inference.progress import tracked
     >>> list(tracked("ab", lambda: 2))
     ['a', 'b']
     """

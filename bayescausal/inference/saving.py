@@ -57,7 +57,6 @@ def fingerprint(structure: Structure) -> dict[str, Any]:
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.inference.saving import fingerprint
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     y = pm.Normal("y", dims="unit")

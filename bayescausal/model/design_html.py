@@ -34,7 +34,6 @@ def as_html(design: Design) -> str:
     Examples
     --------
     >>> import bayescausal as bc
-    >>> from bayescausal.model.design_html import as_html
     >>> model = bc.model_from_formulas(["x ~ 1", "y ~ x"])
     >>> design = bc.Design("regression", model, {"y": [1.0]}, {"ATE": bc.ATE("x", "y")})
     >>> page = as_html(design)

@@ -24,7 +24,6 @@ def design_in(given: object) -> Design | None:
 
     Examples
     --------
-    >>> from bayescausal.model.given import design_in
     >>> design_in("x -> y") is None
     True
     """
@@ -37,7 +36,6 @@ def model_of[Given](given: Design | Given) -> pm.Model | Given:
     Examples
     --------
     >>> import bayescausal as bc
-    >>> from bayescausal.model.given import model_of
     >>> model = bc.model_from_formulas(["x ~ 1", "y ~ x"])
     >>> design = bc.Design("two variables", model, {"x": [0.0], "y": [1.0]}, {})
     >>> model_of(design) is model, model_of(model) is model

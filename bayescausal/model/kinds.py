@@ -36,36 +36,25 @@ _DATES = (date, timedelta, np.datetime64, np.timedelta64)
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """A column, read.
+    """A column, read."""
 
-    Attributes
-    ----------
-    what : {"number", "label", "date"}
-    values : ndarray
-        Numbers as bool, int or float, float with NaN where some are empty; labels and dates as
-        objects, None where empty.
-    categories : tuple or None
-        Of a categorical type, in its order.
-    """
-
-    what: str
+    what: str  # "number", "label" or "date"
+    # Numbers as bool, int or float, float with NaN where some are empty; labels and dates as
+    # objects, None where empty.
     values: np.ndarray
-    categories: tuple[Any, ...] | None = None
+    categories: tuple[Any, ...] | None = None  # of a categorical type, in its order
 
 
 def kind_of(column: Any) -> Kind:
     """Say what a column is.
 
-    Parameters
-    ----------
-    column : Series, Categorical, Index or array_like
-        Of one dimension or, if it is an array, of any number.
+    `column` (Series, Categorical, Index or array_like): of one dimension or, if it is an array, of
+    any number.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from decimal import Decimal
-    >>> from bayescausal.model.kinds import kind_of
     >>> kind_of([Decimal("1.5"), None]).values
     array([1.5, nan])
     >>> kind_of(pd.Categorical([3, 1, 3])).what, kind_of(["a", 1]).what
@@ -80,7 +69,7 @@ def kind_of(column: Any) -> Kind:
             return Kind("number", np.asarray(np.ma.filled(column.astype(float), np.nan)))
         array = np.asarray(column)
         if array.dtype.kind in "biuf":
-            return Kind("number", array)
+            return Kind("number", _decimals(array))
         flat = kind_of(pd.Series(array.ravel(), dtype=None if array.dtype.kind in "mM" else object))
         return Kind(flat.what, flat.values.reshape(array.shape), flat.categories)
     series = pd.Series(column)
@@ -100,11 +89,30 @@ def kind_of(column: Any) -> Kind:
         if dtype.kind in "cO" and arrow is None and isinstance(dtype, np.dtype):
             return _of_objects(_objects(series))
         if isinstance(dtype, np.dtype):
-            return Kind("number", series.to_numpy())
+            return Kind("number", _decimals(series.to_numpy()))
         if series.isna().any():
-            return Kind("number", series.to_numpy(dtype=float, na_value=np.nan))
-        return Kind("number", series.to_numpy(dtype=_numpy_of(dtype)))
+            own = _numpy_of(dtype)
+            whole = own if own.kind == "f" else np.dtype(float)
+            return Kind("number", _decimals(series.to_numpy(dtype=whole, na_value=np.nan)))
+        return Kind("number", _decimals(series.to_numpy(dtype=_numpy_of(dtype))))
     return _of_objects(_objects(series))
+
+
+def _decimals(values: np.ndarray) -> np.ndarray:
+    """Return single precision as double: the decimal number that was stored, where it is short.
+
+    The nearest single to 0.3 is 0.300000012 in double, so that a unit at 0.3 would lie outside the
+    range from 0.1 to 0.3.
+    """
+    if values.dtype not in (np.float16, np.float32):
+        return values
+    wide = values.astype(float)
+    digits = 3 if values.dtype == np.float16 else 7
+    with np.errstate(all="ignore"):
+        power = digits - 1 - np.floor(np.log10(np.abs(wide)))
+        short = np.round(wide * 10.0**power) / 10.0**power
+        same = short.astype(values.dtype) == values
+    return np.where(same, short, wide)
 
 
 def are_numbers(labels: Iterable[object]) -> bool:
@@ -118,7 +126,6 @@ def as_label(value: object) -> object:
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.model.kinds import as_label
     >>> as_label(pd.Interval(0, 40)), as_label(b"a"), as_label(2)
     ('(0, 40]', 'a', 2)
     """

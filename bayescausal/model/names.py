@@ -20,7 +20,6 @@ class Joined(str):
 
     Examples
     --------
-    >>> from bayescausal.model.names import Joined, names_of
     >>> key = Joined(["b, c", "d"])
     >>> str(key), names_of(key)
     ('b, c, d', ('b, c', 'd'))
@@ -46,10 +45,7 @@ def names_of(key: str) -> tuple[str, ...]:
 def owner_of(label: str, known: Collection[str]) -> str | None:
     """Return the variable that ``label``, its name or ``name[entry]``, belongs to.
 
-    Parameters
-    ----------
-    known : collection of str
-        The variables that there are.
+    `known`: the variables that there are.
     """
     if label in known:
         return label

@@ -40,7 +40,6 @@ def decide(
 
     Examples
     --------
-    >>> from bayescausal.reporting.decision import decide
     >>> decide(0.2, 0.9, 0.0, status="not identified")
     'none: not identified'
     >>> decide(-0.45, -0.40, 0.0), decide(-0.1, 0.2, 0.0)

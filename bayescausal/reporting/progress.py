@@ -20,10 +20,7 @@ def steps(total: int, show: bool) -> Iterator[Callable[[str], None]]:
     ``show``: False: nothing is shown. True: on a terminal, or in a notebook that has a place for
         it; a file is left clean.
 
-    Yields
-    ------
-    callable
-        ``tell(what)``, at the beginning of each step.
+    Yields: ``tell(what)``, at the beginning of each step.
     """
     from rich.console import Console
 

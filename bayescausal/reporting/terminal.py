@@ -184,7 +184,6 @@ def answer_cells(effect: Effect) -> tuple[str, str]:
     --------
     >>> import numpy as np
     >>> from bayescausal.effects.effect import Effect
-    >>> from bayescausal.reporting.terminal import answer_cells
     >>> answer_cells(Effect(np.linspace(-0.4505, -0.3995, 1001)))
     ('-0.425', '[-0.451, -0.403]')
     """
@@ -200,7 +199,6 @@ def arrows(graph: nx.DiGraph[str]) -> str:
     Examples
     --------
     >>> import networkx as nx
-    >>> from bayescausal.reporting.terminal import arrows
     >>> arrows(nx.DiGraph([("humid", "dilution"), ("dilution", "coating")]))
     'humid -> dilution, dilution -> coating'
     """

@@ -85,7 +85,6 @@ def link_of(rv: Variable) -> str:
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.sensitivity.location import link_of
     >>> link_of(pm.Poisson.dist(3.0)), link_of(pm.Censored.dist(pm.Normal.dist(), 0, None))
     ('log', 'identity')
     """
@@ -136,7 +135,6 @@ def shifted(rv: Variable, by: Variable) -> Variable:
     Examples
     --------
     >>> import numpy as np, pymc as pm, pytensor.tensor as pt
-    >>> from bayescausal.sensitivity.location import shifted
     >>> moved = shifted(pm.Normal.dist(1.0, 2.0), pt.constant(0.5))
     >>> round(float(np.exp(pm.logp(moved, 1.5).eval(mode="FAST_COMPILE"))), 4)
     0.1995

@@ -13,16 +13,16 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.model.labels import same_order
 from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
     import pymc as pm
     from numpy.typing import ArrayLike
@@ -40,17 +40,10 @@ def with_fixed_columns(
 ) -> tuple[pm.Model, int]:
     """Return the model with the columns of a table in its ``pm.Data``, and the number of units.
 
-    Parameters
-    ----------
-    data : table or mapping
-        With a column for each ``pm.Data`` of the units.
-    units : int or None
-        How many; None: as many as the table has rows.
-
-    Raises
-    ------
-    DataError
-        If a column is missing or no numbers, or the units are not counted along one dim.
+    - `data`: with a column for each ``pm.Data`` of the units.
+    - `units` (int or None): how many; None: as many as the table has rows.
+    Raises DataError if a column is missing or no numbers, or the units are not counted along one
+      dim.
     """
     dims = structure.unit_dims
     if len(dims) != 1 or structure.fixed:
@@ -60,6 +53,8 @@ def with_fixed_columns(
             expected="one unit dim, and columns in pm.Data.",
             remedy="Put the columns into the model with pm.set_data.",
         )
+    if isinstance(data, Mapping):
+        data = same_order(data)
     given = [str(n) for n in getattr(data, "columns", data)]
     columns: dict[str, np.ndarray] = {}
     for name in structure.data:

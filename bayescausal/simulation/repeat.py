@@ -44,22 +44,13 @@ __all__ = ["Repeater"]
 class Repeater:
     """A model made ready to be simulated from again and again.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Not changed, and not to be changed.
-    units, do, unit_dims, ignore_potentials
-        As in :func:`bayescausal.simulate`.
-
-    Raises
-    ------
-    FixedUnitsError, PotentialError, InterventionError
-        As in :func:`bayescausal.simulate`.
+    - `model`: not changed, and not to be changed.
+    - `units`, `do`, `unit_dims`, `ignore_potentials`: as in :func:`bayescausal.simulate`.
+    Raises FixedUnitsError, PotentialError, InterventionError as in :func:`bayescausal.simulate`.
 
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.simulation.repeat import Repeater
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     b = pm.Normal("b")
     ...     x = pm.Bernoulli("x", 0.5, dims="unit")
@@ -91,13 +82,9 @@ class Repeater:
     def draw(self, params: Mapping[str, Any], seed: int) -> pd.DataFrame:
         """Draw one data set.
 
-        Parameters
-        ----------
-        params : mapping of str to array
-            A value for every parameter, in its shape and dtype (what
-            :func:`~bayescausal.model.structure.parameters.check_parameters` returns).
-        seed : int
-            Same parameters and seed, same data.
+        - `params`: a value for every parameter, in its shape and dtype (what
+          :func:`~bayescausal.model.structure.parameters.check_parameters` returns).
+        - `seed`: same parameters and seed, same data.
         """
         if self._call is None:
             self._compile({k: np.asarray(v) for k, v in params.items()})

@@ -156,12 +156,8 @@ def simulate(
 def unit_sizes(structure: Structure, units: int | Mapping[str, int] | None) -> dict[str, int]:
     """Return the length of every unit dim.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    units : int, mapping or None
-        As in :func:`simulate`.
+    - `structure`: the model, read.
+    - `units`: as in :func:`simulate`.
     """
     own = dim_sizes(structure.model)
     fixed = _fixed(structure, own)

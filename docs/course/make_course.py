@@ -24,6 +24,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 COURSE = Path(__file__).resolve().parent
 CODE = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+#: First cell of code: where the package is not there, as in Colab, it is installed.
+INSTALL = """import importlib.util
+
+if importlib.util.find_spec("bayescausal") is None:  # opened in Colab
+    %pip install --quiet "bayescausal[notebook,ml]\""""
 SOLUTION = "\n# Solution\n"
 
 
@@ -49,6 +54,8 @@ def notebook(text: str) -> Any:
     cells: list[Any] = []
     for i, part in enumerate(CODE.split(text)):
         if i % 2:
+            if i == 1:
+                cells.append(new_code_cell(INSTALL, metadata={"tags": ["remove-cell"]}))
             cells.append(new_code_cell(part.rstrip()))
             continue
         for section in re.split(r"^(?=## )", part, flags=re.M):
@@ -120,6 +127,8 @@ def slides(book: Any, title: str, reveal: str) -> str:
     """Return a notebook as a page of slides; a section starts at each heading."""
     sections: list[list[str]] = []
     for cell in book.cells:
+        if "remove-cell" in cell.metadata.get("tags", []):
+            continue
         if cell.cell_type == "markdown":
             if cell.source.startswith("#") or not sections:
                 sections.append([])

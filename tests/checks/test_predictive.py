@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+from models import pair
 from scipy import stats
 
 import bayescausal as bc
@@ -212,9 +213,7 @@ def test_missing_cells_and_latent_parents_are_said():
 
 
 def without_y():
-    with pm.Model(coords={"unit": [0]}) as model:
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Normal("y", x, 1, dims="unit")
+    model = pair()
     return bc.prior(model, {"x": [0.0, 1.0]}, draws=3, seed=1)
 
 

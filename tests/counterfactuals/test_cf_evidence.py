@@ -9,6 +9,7 @@ import pandas as pd
 import pymc as pm
 import pytest
 from cf_oracles import States, frequencies_fit
+from models import slope
 
 import bayescausal as bc
 
@@ -109,10 +110,7 @@ def test_discrete_missing_equals_enumeration(kinds):
 
 
 def test_a_unit_that_was_seen_whole_is_as_one_in_the_data():
-    with pm.Model(coords={"unit": [0]}) as model:
-        b = pm.Normal("b", 0, 1)
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Normal("y", b * x, 1, dims="unit")
+    model = slope()
     row = {"x": [0.4, 2.0], "y": [1.0, -1.0]}
     fit = bc.prior(model, row, draws=15, seed=1)
     inside = bc.counterfactual(fit, {"x": 3})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 import pytest
+from models import pair
 
 import bayescausal as bc
 
@@ -179,9 +180,7 @@ def test_worlds_that_are_refused(do, message):
 
 
 def test_without_units():
-    with pm.Model(coords={"unit": [0]}) as model:
-        x = pm.Normal("x", dims="unit")
-        pm.Normal("y", x, 1, dims="unit")
+    model = pair()
     known = bc.truth(model, {})
     for call in (
         lambda: bc.counterfactual(known, {"x": 1}),

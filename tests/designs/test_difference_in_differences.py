@@ -1,5 +1,6 @@
 """Differences in differences: published numbers, regressions beside them, refusals."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,46 @@ def test_rows_are_sorted_and_dates_are_times():
     by_date = did(dates, first_treated=None, treated="d")
     assert by_date.data["event_time"].tolist() == one.data["event_time"].tolist()
     assert list(by_date.data["cohort"].cat.categories) == ["never", "2000-04-03", "2000-05-04"]
+
+
+DAY = {k: f"{2000 + k}-01-01" for k in range(1, 7)}
+
+
+def timed(kind):
+    """The panel with times as ordered labels, dates as text, or periods; starts likewise."""
+    frame = panel()
+    if kind == "labels":
+        frame["g"] = frame["g"].map({0: "never", 3: "q3", 4: "q4"})
+        kinds = [f"q{k}" for k in range(8)]
+        return frame.assign(t=pd.Categorical(frame["t"].map("q{}".format), kinds, ordered=True))
+    day = frame["t"].map(DAY)
+    start = frame["g"].map({0: None, **DAY})
+    if kind == "periods":
+        return frame.assign(t=pd.PeriodIndex(day, freq="Y"), g=pd.PeriodIndex(start, freq="Y"))
+    return frame.assign(t=day, g=start)
+
+
+@pytest.mark.parametrize("kind", ["labels", "dates", "periods"])
+def test_starts_are_read_as_the_times_are(kind):
+    right = did(panel()).data["event_time"].tolist()
+    assert did(timed(kind)).data["event_time"].tolist() == right
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [
+        ("labels", "Q3"),
+        ("labels", "q0"),  # before the table: treated always, no control
+        ("dates", "before 2003"),
+        ("dates", "01.07.2003"),
+        ("dates", 2003),
+    ],
+)
+def test_a_start_that_cannot_be_read_is_not_never(kind, start):
+    frame = timed(kind)
+    frame["g"] = frame["g"].astype(object).where(frame["id"] != 0, start)
+    with pytest.raises(DataError, match=re.escape(f"(first_treated=) holds {start!r}")):
+        did(frame)
 
 
 @pytest.mark.slow

@@ -81,6 +81,24 @@ def test_bad_panels_are_refused(change, said):
         bc.designs.panel(change(long), "y", "a", unit="id", time="t", covariates="l")
 
 
+def test_times_at_which_all_are_treated_alike_are_said():
+    long, _ = what_if(share=100)
+    third = long[long["t"] == 1].assign(t=2, a=1, y=lambda f: f["y"] + 1, l=0)
+    d = bc.designs.panel(pd.concat([long, third]), "y", "a", unit="id", time="t", covariates="l")
+    [positivity] = [a.text for a in d.assumptions if a.name == "positivity"]
+    assert "but at 2: there all units have one level" in positivity
+    assert d.effects["ATE"].treatments == ("a_0", "a_1")
+    whole = bc.designs.panel(long, "y", "a", unit="id", time="t", covariates="l")
+    assert "but at" not in str(whole)
+
+
+def test_a_baseline_called_like_a_time_is_refused():
+    long, _ = what_if(share=100)
+    long = long.assign(a_1=lambda f: f["id"] % 3)
+    with pytest.raises(BayesCausalError, match=r"'a_1' .baseline=. is called like one of a time"):
+        bc.designs.panel(long, "y", "a", unit="id", time="t", covariates="l", baseline="a_1")
+
+
 def test_proposition_99():
     if not SHARED.exists():
         pytest.skip("data not there")

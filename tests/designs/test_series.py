@@ -288,6 +288,16 @@ def test_numbers_quarters_days_and_text_are_times():
     days = simulated().assign(month=pd.date_range("2024-01-01", periods=60).astype(str))
     design = its(days, outcome="y", time="month", start="2024-02-10")
     assert design.data["month"].iloc[40] == 0
+    text = simulated()["month"]
+    for form, start in (("%d/%m/%Y", "01/05/2023"), ("%Y%m", "202305")):
+        table = simulated().assign(month=pd.to_datetime(text).dt.strftime(form))
+        refused(r"holds text such as .*to_datetime\(data\['month'\], format", table, start=start)
+    refused("is no date", start="01/05/2023")
+    month = pd.to_datetime(text)
+    numbers = simulated().assign(month=month.dt.year * 100 + month.dt.month)
+    refused("years and months written together", numbers, start=202305)
+    sparse = simulated().assign(month=np.where(np.arange(60) < 59, np.arange(60), 400))
+    refused("401 steps, of which 60", sparse, start=40, errors="ar1")
     between = its(simulated(), outcome="y", time="month", start="2023-04-15")
     assert int((between.data["month"] >= 0).sum()) == 20
 

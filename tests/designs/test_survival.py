@@ -17,7 +17,9 @@ from scipy import stats
 from scipy.optimize import minimize
 
 import bayescausal as bc
+from bayescausal.designs.time_to_event.likelihood import censored_likelihood
 from bayescausal.designs.time_to_event.nonparametric import cox, kaplan_meier
+from bayescausal.designs.time_to_event.records import read_records
 from bayescausal.types import DataError
 
 COLON = Path(__file__).parents[3] / "shared" / "data" / "colon.csv"
@@ -220,7 +222,7 @@ def windows(n=700, seed=3):
     upper, floor = np.full(len(t), np.nan), np.floor(t / 1.5) * 1.5
     between = (status == 1) & (rng.random(len(t)) < 0.4) & (floor > entry)
     time, upper = np.where(between, floor, time), np.where(between, floor + 1.5, upper)
-    early = (status == 1) & ~between & (rng.random(len(t)) < 0.2) & (entry == 0)
+    early = (status == 1) & ~between & (rng.random(len(t)) < 0.2)
     time = np.where(early, t * 1.3, time)
     status = np.select([between, early], [3, 2], status)
     return pd.DataFrame({"t": time, "s": status, "x": x, "z": z, "a": entry, "u": upper})
@@ -236,7 +238,8 @@ def test_late_entry_and_intervals_have_the_likelihood_of_scipy():
     def loss(p):
         law = stats.weibull_min(np.exp(p[3]), scale=np.exp(p[0] + p[1] * data.x + p[2] * data.z))
         inside = np.log(law.sf(data.t) - law.sf(data.u.fillna(99.0)))
-        cases = [law.logpdf(data.t), law.logsf(data.t), law.logcdf(data.t)]
+        before = np.log(law.sf(data.a) - law.sf(data.t))  # in the study, then with the event
+        cases = [law.logpdf(data.t), law.logsf(data.t), before]
         terms = np.select([data.s == 1, data.s == 0, data.s == 2], cases, inside)
         return -(terms - law.logsf(data.a)).sum()
 
@@ -257,6 +260,25 @@ def test_late_entry_and_intervals_have_the_likelihood_of_scipy():
     known = bc.counterfactual(fit, {"x": int(data.x[row])})["t"].sel(world="factual")[..., row]
     assert float(known.min()) > data.t[row]
     assert float(known.max()) <= data.u[row]
+
+
+def test_the_check_of_the_family_has_the_same_likelihood():
+    data = windows().iloc[:200]
+    records, _ = read_records(
+        data, time="t", event="s", treatment="x", covariates=[], treated=1, control=0, entry="a",
+        upper="u", frailty=None, unit=None, missing="refuse",
+    )  # fmt: skip
+    law = stats.weibull_min(1.4, scale=2.0)
+    inside = np.log(law.sf(data.t) - law.sf(data.u.fillna(99.0)))
+    before = np.log(law.sf(data.a) - law.sf(data.t))
+    terms = np.select(
+        [data.s == 1, data.s == 0, data.s == 2],
+        [law.logpdf(data.t), law.logsf(data.t), before],
+        inside,
+    )
+    middle = np.full(len(data), np.log(2.0))
+    found = censored_likelihood("weibull", records, middle, np.log(1.4))
+    assert found == pytest.approx(float((terms - law.logsf(data.a)).sum()))
 
 
 # ------------------------------------------------------------------ bad tables

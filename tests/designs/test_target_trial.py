@@ -218,6 +218,22 @@ def test_protocols_that_the_table_does_not_know_are_refused(options, said):
         trial(**options)
 
 
+@pytest.mark.parametrize("kind", [int, bool])
+@pytest.mark.parametrize("who", [True, False])
+def test_true_and_false_of_a_column_are_its_values(kind, who):
+    own, others = table(), table().assign(id=lambda f: f["id"] + 100, day=lambda f: f["day"] + 7)
+    events = pd.concat([own.assign(female=who), others.assign(female=not who)])
+    events["female"] = events["female"].astype(kind)
+    some = trial(events=events, covariates=["female"], eligibility={"female": who}, grace=30)
+    assert rows_of(some) == rows_of(trial(events=own, eligibility=None, grace=30))
+
+
+def test_true_says_nothing_of_a_column_of_many_values():
+    events = table().assign(age=lambda f: 40 + f["id"])
+    with pytest.raises(DataError, match="'age' is a column of values such as 41"):
+        trial(events=events, covariates=["age"], eligibility={"age": True})
+
+
 def test_a_rule_sees_the_history_up_to_time_zero_alone():
     seen = []
 

@@ -224,6 +224,13 @@ def test_estimands_hold_arrays_and_tables_and_still_hash():
     assert "[3 values]" in estimand.describe()
 
 
+def test_a_table_of_one_unit_is_told_by_its_values():
+    at = ATE("X", "Y", population=pd.DataFrame({"margin": [0.0], "g": ["a"]}))
+    assert at.population.words == "units with margin=0, g=a"
+    wide = pd.DataFrame([[1.0] * 4], columns=list("abcd"))
+    assert ATE("X", "Y", population=wide).population.words == "the unit of the given table"
+
+
 @pytest.mark.parametrize("estimand", [e for e, _, _ in TEXTS], ids=[t for _, t, _ in TEXTS])
 def test_a_changed_copy_keeps_the_rest(estimand):
     copy = dataclasses.replace(estimand, population="model")

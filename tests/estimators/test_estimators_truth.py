@@ -357,6 +357,65 @@ def test_effects_that_vary_are_averaged_over_the_population_asked_about():
     assert estimates(data, ["stratified"], there)["stratified"] == pytest.approx(5, abs=0.4)
 
 
+TARGET = pd.DataFrame({"z": [0.0] * 300 + [1.0] * 100, "x": [0, 1] * 200})
+
+
+def exact_world(rows=400):
+    """The effect is 1 + 2 z without noise, so that any regression within arms gives it exactly."""
+    z = np.tile([0.0, 0.0, 1.0, 1.0, 2.0, 2.0], rows)
+    x = np.tile([0, 1], 3 * rows)
+    return {"z": z, "x": x, "y": z + x * (1 + 2 * z)}
+
+
+@pytest.mark.parametrize(
+    ("question", "right"),
+    [
+        (bc.ATE("x", "y", population=TARGET), 1 + 2 * 0.25),
+        (bc.CATE("x", "y", given={"z": 1}, population=TARGET), 3.0),
+        (bc.CATE("x", "y", given={"z": (0.5, 2)}, population=TARGET), 3.0),
+        (bc.ATE("x", "y", by="z", population=TARGET), [1.0, 3.0]),
+        (bc.ATT("x", "y", population=TARGET[TARGET.index >= 299]), 1 + 2 * 50 / 51),
+    ],
+)
+def test_a_target_is_restricted_as_the_units_are(question, right):
+    found = bc.triangulate(GRAPH, question, estimators=["stratified"], data=exact_world(), draws=20)
+    assert np.asarray(found.effects["stratified"].mean()) == pytest.approx(right, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (bc.ATO("x", "y", population=TARGET), "weighted by their propensity; a table has none"),
+        (bc.ATT("x", "y", population=TARGET[["z"]]), "'x' is not a column of the target"),
+        (
+            bc.ATT("x", "y", population=TARGET[TARGET.x == 0]),
+            "No row of the target table has x = 1",
+        ),
+        (bc.CATE("x", "y", given={"z": 2}, population=TARGET), "No row of 400 of the target"),
+    ],
+)
+def test_a_target_that_cannot_answer_is_refused(question, message):
+    with pytest.raises(bc.BayesCausalError, match=message):
+        bc.triangulate(GRAPH, question, estimators=["stratified"], data=exact_world(), draws=20)
+
+
+def test_a_target_outside_what_the_units_can_tell_is_refused():
+    data = exact_world()
+    data["z"] = np.zeros_like(data["z"])
+    with pytest.raises(bc.BayesCausalError, match="100 rows of the target table have other values"):
+        bc.triangulate(
+            GRAPH, bc.ATE("x", "y", population=TARGET), estimators=["stratified"], data=data
+        )
+
+
+def test_a_subgroup_beside_a_third_arm_is_that_of_the_two():
+    """Units of other arms are left out of an ATT before the subgroup is formed."""
+    data = {n: np.append(v, [7.0, 7.0]) for n, v in exact_world().items()}
+    question = bc.ATT("x", "y", given={"z": 1})
+    found = bc.triangulate(GRAPH, question, estimators=["stratified"], data=data, draws=20)
+    assert float(found.effects["stratified"].mean()) == pytest.approx(3.0, abs=1e-9)
+
+
 def test_units_at_hand_have_no_error_of_their_covariates():
     """Var of the average effect adds Var(2 + 3 z) / n where the units are a draw from more."""
     data = world(400, seed=15, modified=3.0)

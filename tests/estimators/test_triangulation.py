@@ -11,6 +11,7 @@ import pytest
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+import pytensor.tensor as pt
 from scipy.special import expit
 
 import bayescausal as bc
@@ -418,6 +419,27 @@ def test_categories_are_indicators(data):
     ).astype(float)
     right = np.linalg.lstsq(design, own["y"].to_numpy(), rcond=None)[0][1]
     assert found.table["estimate"].iloc[0] == pytest.approx(right)
+
+
+@pytest.mark.parametrize("categorical", [True, False])
+def test_whole_numbers_that_name_groups_are_indicators(categorical):
+    """Chances of x .1, .9, .1 and levels of y 0, 5, 0 in three groups: on a line in none."""
+    rng = np.random.default_rng(14)
+    g = np.repeat([0, 1, 2], 400)
+    x = (np.tile(np.arange(400), 3) < 400 * np.array([0.1, 0.9, 0.1])[g]).astype(int)
+    y = np.array([0.0, 5.0, 0.0])[g] + x + rng.normal(0, 0.01, 1200)
+    with pm.Model(coords={"unit": [0]}) as model:
+        if categorical:
+            own = pm.Categorical("g", [0.3, 0.3, 0.4], dims="unit")
+        else:
+            own = pm.Data("g", [0], dims="unit")
+        chance, level = pt.constant([0.1, 0.9, 0.1]), pt.constant([0.0, 5.0, 0.0])
+        treated = pm.Bernoulli("x", chance[own], dims="unit")
+        pm.Normal("y", level[own] + treated, 1, dims="unit")
+    known = bc.truth(model, {}, pd.DataFrame({"g": g, "x": x, "y": y}))
+    found = bc.triangulate(known, ATE, estimators=["standardization", "ipw", "aipw"], draws=20)
+    assert found.problem.names == ("g=1", "g=2")
+    assert found.table["estimate"].to_numpy() == pytest.approx(1, abs=0.01)
 
 
 def test_weak_instruments_are_told():

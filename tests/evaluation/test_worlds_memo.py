@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pymc as pm
 import pytest
+from models import slope
 
 import bayescausal as bc
 from bayescausal.effects.estimands.functionals import Probability
@@ -87,10 +88,7 @@ def test_events_are_told_by_their_numbers_not_by_their_print():
 
 
 def test_answers_do_not_depend_on_what_was_asked_before():
-    with pm.Model(coords={"unit": [0]}) as model:
-        b = pm.Normal("b")
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Normal("y", b * x, 1, dims="unit")
+    model = slope()
     fit = bc.truth(model, {"b": 2.0}, {"x": [0.0, 1.0], "y": [0.0, 1.0]})
     asked = [
         bc.ATE("x", "y", treated=t, control=c) for t, c in ((1, 0), (3, 0), (3, 1), (1, 0))
@@ -102,10 +100,7 @@ def test_answers_do_not_depend_on_what_was_asked_before():
 
 def test_a_policy_is_read_anew():
     """What a function does may change between two calls: it is never kept."""
-    with pm.Model(coords={"unit": [0]}) as model:
-        b = pm.Normal("b")
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Normal("y", b * x, 1, dims="unit")
+    model = slope()
     fit = bc.truth(model, {"b": 2.0}, {"x": [0.0, 1.0], "y": [0.0, 1.0]})
     level = {"now": 1.0}
     question = bc.Expected("y", do={"x": bc.Policy(lambda x: 0 * x + level["now"])})
@@ -139,10 +134,7 @@ def test_a_repeater_draws_what_simulate_draws():
 
 
 def test_complete_truth_wants_every_column():
-    with pm.Model(coords={"unit": [0]}) as model:
-        b = pm.Normal("b")
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Normal("y", b * x, 1, dims="unit")
+    model = slope()
     structure = structure_of(model)
     with pytest.raises(DataError, match="'x': no complete column"):
         complete_truth(structure, {"b": np.array(1.0)}, {"y": [1.0]}, seed=0)

@@ -24,7 +24,7 @@ stochtree = pytest.mark.skipif(importlib.util.find_spec("stochtree") is None, re
 pymc_bart = pytest.mark.skipif(importlib.util.find_spec("pymc_bart") is None, reason="no pymc-bart")
 pytestmark = [
     pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning"),
-    # PyMC-BART starts a process for each node, PyMC one for each chain
+    # PyMC starts a process for each chain
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
@@ -177,7 +177,103 @@ def test_methods_without_trees_are_refused(fitted, method):
         bc.fit(model, data, method=method, draws=5, progressbar=False)
 
 
-# --------------------------------------------------------------------- particle Gibbs
+# --------------------------------------------------------------------- reversible jump
+
+
+@pytest.mark.parametrize(
+    ("family", "method"),
+    [("bernoulli", "reversible jump"), pytest.param("normal", "backfitting", marks=stochtree)],
+)
+def test_a_forest_on_two_values_has_the_posterior_of_enumeration(family, method):
+    """Each of m trees splits on x or not; values of K split trees are Normal, and mixed over K.
+
+    f(0) and f(1) have variance s^2 and covariance s^2 (m - K) / m. Their joint density times the
+    likelihood on a grid gives means and standard deviations.
+    """
+    n, m, s = 48, 4, 1.5
+    x = np.repeat([0.0, 1.0], n // 2)
+    rng = np.random.default_rng(4)
+    y = np.r_[np.arange(24) < 7, np.arange(24) < 17].astype(int) if family == "bernoulli" else (
+        rng.normal(x - 0.5, 1.2)
+    )  # fmt: skip
+    data = pd.DataFrame({"y": y})
+    with pm.Model(coords={"unit": range(n)}) as model:
+        columns = pt.stack([pm.Data("x", x, dims="unit")], axis=1)
+        prior = Forest("f_forest", Shape(m, 0.95, 2.0, 0.0, s, cuts=cuts_of(x[:, None])))
+        f = pm.Deterministic("f", forest_value(columns, prior), dims="unit")
+        if family == "bernoulli":
+            pm.Bernoulli("y", logit_p=f, dims="unit")
+        else:
+            pm.Normal("y", f, pm.Gamma("sigma", 4, 4), dims="unit")
+    fit = bc.fit(model, data, draws=700, chains=2, tune=100, seed=3, progressbar=False, cores=1)
+    assert set(fit.methods.values()) == {method}
+    grid = np.linspace(-5, 5, 251)
+    a, b = np.meshgrid(grid, grid, indexing="ij")
+    k0, k1 = y[:24].sum(), y[24:].sum()
+    if family == "bernoulli":
+        likelihood = np.exp(k0 * a + k1 * b - 24 * (np.logaddexp(0, a) + np.logaddexp(0, b)))
+    else:
+        far = sum(
+            24 * (g - part.mean()) ** 2 + 24 * part.var() for g, part in ((a, y[:24]), (b, y[24:]))
+        )
+        likelihood = sum(
+            stats.gamma.pdf(t, 4, scale=1 / 4) * t**-n * np.exp(-far / (2 * t**2))
+            for t in np.linspace(0.6, 2.4, 90)
+        )
+    density = np.zeros_like(a)
+    for k in range(1, m + 1):
+        cov = s**2 * np.array([[1, (m - k) / m], [(m - k) / m, 1]])
+        normal = stats.multivariate_normal([0, 0], cov).pdf(np.stack([a, b], axis=-1))
+        density += stats.binom.pmf(k, m, 0.95) * normal
+    weight = density * likelihood / (density * likelihood).sum()
+    found = evaluate_forests(np.array([[0.0], [1.0]]), fit.posterior["f_forest"].values)
+    for values, axis in ((found[..., 0], a), (found[..., 1], b)):
+        mean = (weight * axis).sum()
+        sd = np.sqrt((weight * (axis - mean) ** 2).sum())
+        ess = float(bc_ess(values))
+        assert ess > 150
+        assert abs(values.mean() - mean) < 4 * sd / np.sqrt(ess)
+        assert abs(values.std() / sd - 1) < 4 / np.sqrt(2 * min(ess, float(bc_ess(values**2))))
+
+
+@stochtree
+def test_empty_outcomes_do_not_change_the_sampler_and_are_drawn():
+    data = trial(60)
+    holes = data.assign(y=data["y"].where(data.index >= 5))
+    model = bc.model_from_formulas(["y ~ bcf(t, by=x, m=8, m_effect=4)"], data=data)
+    options = {"draws": 60, "chains": 2, "tune": 60, "seed": 1, "progressbar": False}
+    fit = bc.fit(model, holes, **options)
+    assert {"backfitting", "drawn given the rest"} <= set(fit.methods.values())
+    drawn = fit.posterior["y_unobserved"].values.reshape(120, 5)
+    x, t = data["x"].to_numpy()[:5], data["t"].to_numpy()[:5]
+    names = ("f_y_prognosis(x)", "f_y_t:effect(x)")
+    columns = [evaluate([forest_at(model[n]).inputs[0]])[0][:5] for n in names]
+    level, effect = (
+        evaluate_forests(c, fit.posterior[f"{n}_forest"].values).reshape(120, 5)
+        for n, c in zip(names, columns, strict=True)
+    )
+    z = (drawn - level - t * effect) / fit.posterior["sigma_y"].values.reshape(120, 1)
+    assert columns[0].shape[1] == 2
+    assert np.array_equal(columns[1][:, 0], x)
+    assert abs(z.mean()) < 4 / np.sqrt(z.size)
+    assert abs(z.std() - 1) < 4 / np.sqrt(2 * z.size)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"step": 3}, "forests, which have a step of their own"),
+        ({"cores": 0}, "cores=0. Expected: a whole number of 1"),
+        ({"tune": -1}, "tune=-1. Expected: a whole number of 0"),
+        ({"tune": 1.5}, "tune=1.5"),
+        ({"pgbart": {}}, "pgbart= is no option"),
+    ],
+)
+def test_options_that_forests_have_no_use_for_are_refused(options, message):
+    data = trial(20)
+    model = bc.model_from_formulas(["y ~ bart(x, m=2)"], data=data)
+    with pytest.raises(BayesCausalError, match=message):
+        bc.fit(model, data, draws=5, progressbar=False, **options)
 
 
 def hand_written(data, outcome=True):
@@ -228,7 +324,7 @@ def test_each_draw_of_a_chain_keeps_the_trees_that_gave_its_mean(monkeypatch):
     assert not np.allclose(found[0], found[1])  # chains have their own random numbers
     names = {n for names in fit.methods for n in names.split(", ")}
     assert {"mu_forest", "sigma"} <= names
-    assert fit.methods["mu_forest"] == "particle gibbs"
+    assert fit.methods["mu_forest"] == "reversible jump"
     assert np.isfinite(float(bc.estimate(fit, bc.ATE("t", "y"), seed=1)))
 
 

@@ -10,6 +10,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import xarray as xr
+from models import pair
 
 from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.marginalize.marginal import marginalise
@@ -230,9 +231,7 @@ def test_latents_of_different_shape_that_meet_are_left_alone():
 
 
 def test_nothing_discrete_is_nothing_to_do():
-    with pm.Model(coords={"unit": [0]}) as model:
-        x = pm.Normal("x", dims="unit")
-        pm.Normal("y", x, 1, dims="unit")
+    model = pair()
     assert conditioned(model, {"y": [0.0, 1.0]})[2] is None
 
 

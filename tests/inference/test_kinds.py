@@ -371,3 +371,31 @@ def test_streams_read_decimals_and_categories_of_numbers(tmp_path):
     one, two = (float(bc.estimate(f, ask)) for f in (whole, stream))
     assert one == pytest.approx(two, abs=1e-6)
     assert one == pytest.approx(MEAN[1] - MEAN[2], abs=0.1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "Float32", "float[pyarrow]"])
+def test_single_precision_means_the_decimal_that_was_stored(dtype):
+    """The nearest single to 0.3 is above 0.3, and the range up to 0.3 includes its end."""
+    found = kind_of(pd.Series([0.1, 0.2, 0.3, -7.5], dtype=dtype))
+    assert found.values.tolist() == [0.1, 0.2, 0.3, -7.5]
+    assert found.values.dtype == float
+
+
+def test_single_precision_keeps_its_value():
+    values = np.random.default_rng(0).normal(size=60) * 10.0 ** np.arange(-30, 30)
+    values = np.append(values, [0, np.inf, -np.inf, np.nan, 16777216, 1 / 3]).astype("float32")
+    assert np.array_equal(kind_of(values).values.astype("float32"), values, equal_nan=True)
+
+
+def test_a_range_on_a_column_in_single_precision_has_both_its_ends():
+    z = np.array([1, 2, 3, 4], dtype="float32") / np.float32(10)
+    with pm.Model(coords={"unit": [0]}) as model:
+        z_ = pm.Data("z", [0.0], dims="unit")
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        pm.Normal("y", x * z_, 1, dims="unit")
+    data = pd.DataFrame({"z": z, "x": [0, 1, 0, 1], "y": z})
+    fit = bc.truth(model, {}, data)
+    found = bc.estimate(fit, bc.CATE("x", "y", given={"z": (0.1, 0.3)}))
+    assert float(found.mean()) == pytest.approx(0.2, abs=1e-12)
+    one = bc.estimate(fit, bc.CATE("x", "y", given={"z": 0.3}))
+    assert float(one.mean()) == pytest.approx(0.3, abs=1e-12)

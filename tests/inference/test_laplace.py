@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 import pytest
+from models import logistic
 
 import bayescausal as bc
 from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
@@ -12,13 +13,6 @@ from bayescausal.types import BayesCausalError
 
 OPTIONS = {"draws": 1000, "chains": 2, "progressbar": False}
 SHORT = {"draws": 50, "tune": 50, "chains": 1, "progressbar": False}
-
-
-def logistic() -> pm.Model:
-    with pm.Model(coords={"unit": [0]}) as model:
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Bernoulli("t", logit_p=pm.Normal("a") + pm.Normal("b") * x, dims="unit")
-    return model
 
 
 def test_a_gaussian_posterior_is_found_exactly():

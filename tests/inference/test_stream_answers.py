@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pymc as pm
 import pytest
+from models import slope
 
 import bayescausal as bc
 from bayescausal import datasets
@@ -259,10 +260,7 @@ def test_rows_that_changed_since_the_fit_are_refused(tmp_path, mixed):
 
 
 def test_a_question_that_reads_nothing_of_the_units_needs_no_pass(three, monkeypatch):
-    with pm.Model(coords={"unit": [0]}) as model:
-        b = pm.Normal("b")
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Normal("y", b * x, 1, dims="unit")
+    model = slope()
     table = pa.table({"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 2.5]})
     fit = bc.fit(model, ds.dataset(table), **FAST)
 

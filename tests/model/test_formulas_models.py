@@ -377,6 +377,18 @@ def test_transforms_are_applied_to_what_an_intervention_sets():
     assert ate(fit, "humid", "coating", 3, 1) == pytest.approx(-8 + 0.5 * 2)
 
 
+def test_and_or_not_of_columns_ask_whether_they_are_zero():
+    model = bc.model_from_formulas(
+        ["t ~ 1", "k ~ 1", "y ~ I(~t) + I(t & k) + I(t | k)"],
+        families={"t": "bernoulli", "k": "poisson"},
+    )
+    data = pd.DataFrame({"t": [0, 1, 0, 1], "k": [0, 0, 2, 3], "y": 0.0})
+    coefs = {"b_y_I(~t)": 100.0, "b_y_I(t & k)": 10.0, "b_y_I(t | k)": 1.0}
+    fit = known(model, data, **coefs)
+    # from t = 0 to 1: not-t ends; where k > 0 both hold; where k = 0 one of them holds
+    assert ate(fit, "t", "y") == pytest.approx(-100 + 0.5 * 10 + 0.5 * 1)
+
+
 def test_means_in_terms_are_fixed_at_build_so_units_do_not_touch():
     data = parts()
     model = bc.model_from_formulas(["coating ~ center(humid) + scale(age)"], data=data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 import pytest
+from models import pair
 from scipy import stats
 
 import bayescausal as bc
@@ -281,9 +282,7 @@ def test_nested_models_work():
 
 
 def test_a_policy_reads_another_target_as_it_is_after_its_own_intervention() -> None:
-    with pm.Model(coords={"unit": [0]}) as chain:
-        x = pm.Normal("x", 0, 1, dims="unit")
-        pm.Normal("y", x, 1, dims="unit")
+    chain = pair()
     both = bc.intervene(chain, {"x": 1, "y": bc.Policy(lambda x: 3 * x)})
     assert pm.draw(both["y"]).tolist() == [3.0]
     assert set(both.named_vars) == {"x", "y"}

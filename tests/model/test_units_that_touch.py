@@ -12,36 +12,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+from models import autoregressive_latent, gaussian_process, zero_sum
+from models import four_units as unit_model
 
 import bayescausal as bc
 from bayescausal.model.structure.read import structure_of
 from bayescausal.types import MixingError
-
-
-def unit_model(**coords):
-    return pm.Model(coords={"unit": range(4), **coords})
-
-
-def gaussian_process():
-    with unit_model() as model:
-        z = pm.Data("z", np.arange(4.0), dims="unit")
-        f = pm.MvNormal("f", pt.zeros(4), pt.exp(-((z[:, None] - z) ** 2)), dims="unit")
-        pm.Normal("y", f, 1, dims="unit")
-    return model
-
-
-def autoregressive_latent():
-    with pm.Model(coords={"time": range(5)}) as model:
-        x = pm.AR("x", rho=[0.5], sigma=1.0, init_dist=pm.Normal.dist(0, 1), steps=4, dims="time")
-        pm.Normal("y", x, 1, dims="time")
-    return model
-
-
-def zero_sum():
-    with unit_model() as model:
-        a = pm.ZeroSumNormal("a", 1, dims="unit")
-        pm.Normal("y", a, 1, dims="unit")
-    return model
 
 
 def data_covariate():

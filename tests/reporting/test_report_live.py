@@ -14,9 +14,9 @@ mpl.use("Agg")
 
 import networkx as nx
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
+from moving import as_shown, moving_fit
 
 import bayescausal as bc
 from bayescausal.checks.falsification.arrows import arrow_tests
@@ -36,26 +36,12 @@ from bayescausal.types import EstimandError, UnknownVariableError
 
 @pytest.fixture(scope="module")
 def fit():
-    """Return an exact posterior in which the effect of x differs by s and grows with x."""
-    rng = np.random.default_rng(7)
-    n = 120
-    data = pd.DataFrame({"z": rng.normal(size=n), "s": rng.choice(["f", "m"], n)})
-    data["x"] = data["z"] + rng.normal(size=n)
-    male = (data["s"] == "m") * 1.0
-    data["y"] = data["x"] * (1 + male) + 0.3 * data["x"] ** 2 + data["z"] + rng.normal(size=n)
-    model = bc.model_from_formulas(["x ~ z", "y ~ x * s + I(x**2) + z"], data=data)
-    return bc.fit(model, data, seed=3, draws=300, chains=2, progressbar=False)
+    return moving_fit(120, 300)
 
 
 @pytest.fixture(scope="module")
 def record(fit):
     return effect_record(fit, bc.estimate(fit, bc.ATE("x", "y")), None, 1, None, None, fit.seed)
-
-
-def as_shown(effect, level):
-    """Return mean and ends as they are written, from the effect alone."""
-    ends = effect.interval(level)
-    return numbers(float(effect.sd()), float(effect), *ends, ends=True, apart=[effect.null])
 
 
 # -------------------------------------------------------------------------------- numbers

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from axe import faults
+from moving import as_shown, moving_fit
 from report_browser import chromium
 
 import bayescausal as bc
@@ -16,14 +16,7 @@ ANSWER = ".live[data-live=effect] [data-part=answer]"
 
 @pytest.fixture(scope="module")
 def fit():
-    rng = np.random.default_rng(7)
-    n = 150
-    data = pd.DataFrame({"z": rng.normal(size=n), "s": rng.choice(["f", "m"], n)})
-    data["x"] = data["z"] + rng.normal(size=n)
-    male = (data["s"] == "m") * 1.0
-    data["y"] = data["x"] * (1 + male) + 0.3 * data["x"] ** 2 + data["z"] + rng.normal(size=n)
-    model = bc.model_from_formulas(["z ~ 1", "x ~ z", "y ~ x * s + I(x**2) + z"], data=data)
-    return bc.fit(model, data, seed=3, draws=600, chains=2, progressbar=False)
+    return moving_fit(150, 600, ["z ~ 1"])
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +52,7 @@ def opened(browser, page, width=1200, scheme="light", **options):
 
 def shown(effect, level=0.94):
     """Return an answer as a panel writes it, from the effect alone."""
-    ends = effect.interval(level)
-    mean, low, high = numbers(
-        float(effect.sd()), float(effect), *ends, ends=True, apart=[effect.null]
-    )
+    mean, low, high = as_shown(effect, level)
     return f"{mean}, {100 * level:g}% HDI {low} to {high}."
 
 

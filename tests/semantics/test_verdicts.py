@@ -154,7 +154,8 @@ def test_before_a_fit_the_verdict_names_what_it_takes_as_measured():
     planned = bc.identify(model, "x", "y")
     assert planned
     assert planned.warnings == (
-        "The model observes nothing, so taste is taken as measured: say with observed= what is.",
+        "The model holds no data yet, so taste is taken as measured: say with observed= what is "
+        "measured.",
     )
     assert not bc.identify(model, "x", "y", observed=["x", "y"])
     assert not bc.identify(model, "x", "y", observed=["x", "y", "taste"]).warnings

@@ -112,7 +112,6 @@ def divided(
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.checks.comparison.equivalence_classes import divided
     >>> divided(pd.Series({"a": 0.9, "b": 0.0, "c": 0.1}), [[["a"], ["b"]]], None).tolist()
     [0.45, 0.45, 0.1]
     """

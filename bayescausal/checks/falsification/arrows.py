@@ -17,6 +17,7 @@ import numpy as np
 
 from bayescausal.checks.falsification.claims import Tester, adjusted
 from bayescausal.checks.falsification.variables import read_variables
+from bayescausal.draws.digits import p_text
 from bayescausal.graph import as_graph, bidirected_edges, build_graph, column_causes
 from bayescausal.graph.structure.independences import claim_of
 from bayescausal.model.graph_queries.graph_of_anything import graph_and_observed, is_model
@@ -57,7 +58,7 @@ class ArrowTest:
         claim = f"Without it the graph would imply {self.without}"
         if not np.isfinite(self.q_value):
             return f"{claim}, which was not tested: {self.note}."
-        p = "p < 0.001" if self.q_value < 0.001 else f"p = {self.q_value:.3f}"
+        p = p_text(self.q_value)
         if self.q_value <= level:
             return f"{claim}, and the data refute that ({p}): some arrow between them is needed."
         return f"{claim}, and the data do not refute that ({p}): they could do without it."
@@ -75,7 +76,6 @@ def arrow_tests(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.falsification.arrows import arrow_tests
     >>> rng = np.random.default_rng(1)
     >>> z = rng.normal(size=500)
     >>> x = z + rng.normal(size=500)

@@ -76,7 +76,6 @@ def adjusted(p_values: ArrayLike, correction: str = "benjamini-hochberg") -> np.
 
     Examples
     --------
-    >>> from bayescausal.checks.falsification.claims import adjusted
     >>> adjusted([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.04, 0.04]
     """

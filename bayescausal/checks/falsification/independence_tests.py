@@ -100,7 +100,6 @@ def check_independence(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.falsification.independence_tests import check_independence
     >>> from bayescausal.checks.falsification.regression import Column
     >>> rng = np.random.default_rng(1)
     >>> z = rng.normal(size=500)

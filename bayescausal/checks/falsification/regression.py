@@ -86,7 +86,6 @@ def design(given: list[Column], rows: int, basis: str) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.falsification.regression import Column, design
     >>> z = Column("z", np.arange(50.0), False)
     >>> [design([z], 50, basis).shape[1] for basis in ("linear", "splines")]
     [2, 6]
@@ -112,7 +111,6 @@ def residuals(target: Column, given: list[Column], bases: dict[str, np.ndarray])
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.falsification.regression import Column, residuals
     >>> z = np.linspace(-1, 1, 200)
     >>> noise = np.random.default_rng(1).normal(0, 0.1, 200)
     >>> residuals(Column("y", z**2 + noise, False), [Column("z", z, False)], {}).basis

@@ -115,7 +115,6 @@ def effective_size(weights: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> from bayescausal.checks.overlap.propensity import effective_size
     >>> import numpy as np
     >>> effective_size(np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])).tolist()
     [3.0, 1.0]

@@ -77,7 +77,6 @@ def p_value(seen: float, drawn: np.ndarray) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.predictive.quantities import p_value
     >>> p_value(0.0, np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
     1.0
     """

@@ -58,7 +58,6 @@ def uniformity(values: np.ndarray, prob: float = 0.95) -> Uniformity:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.predictive.uniform import uniformity
     >>> even, bent = (np.arange(500) + 0.5) / 500, np.random.default_rng(1).beta(2, 2, 500)
     >>> uniformity(even).p_value > 0.9, uniformity(bent).p_value < 0.01
     (True, True)

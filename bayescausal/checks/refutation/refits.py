@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.checks.refutation.data import columns_of, has_unknown_units, with_parts
+from bayescausal.draws.diagnostics import diagnose
 from bayescausal.effects.estimate import answer
 from bayescausal.evaluation.evaluate import units_of
 from bayescausal.evaluation.measured import plain_name
@@ -155,9 +156,25 @@ class Refits:
             warnings.simplefilter("ignore", FitWarning)  # said by the trial, as a failed refit
             refit = self._compiled[key].fit(dict(data), seed=seed)
         found = refit.diagnostics
-        if found.r_hat > R_HAT or found.divergences > DIVERGED * refit.n_draws:
+        if found.divergences > DIVERGED * refit.n_draws:
             raise ModelError(f"The sampler had trouble. {' '.join(found.messages)}")
         return refit
+
+    def answered(self, refit: Fit) -> tuple[float, float]:
+        """Return mean and sd of the effect in a refit; refuse one on which its chains disagree.
+
+        What counts is the effect that is asked for: single units of a forest, or components of a
+        mixture that change places, may mix badly and leave the effect alone.
+        """
+        draws = answer(refit, self.estimand, self.fit.seed).draws
+        cells = draws.transpose(..., "chain", "draw").values
+        r_hat = diagnose(cells.reshape(-1, *cells.shape[-2:]))["r_hat"].max()
+        if r_hat > R_HAT:
+            raise ModelError(
+                f"The sampler had trouble: the chains disagree about the effect, with an r_hat of "
+                f"{r_hat:.2f}. Draw more."
+            )
+        return float(draws.mean()), float(draws.std(ddof=1))
 
     def effect(self, data: Mapping[str, Array], seed: int, *, same: bool) -> tuple[float, float]:
         """Refit to data and answer the question.
@@ -174,5 +191,4 @@ class Refits:
             object.__setattr__(where, "labels", self.fit.labels)
         else:
             where = with_parts(self.fit, refit.posterior)
-        draws = answer(where, self.estimand, self.fit.seed).draws
-        return float(draws.mean()), float(draws.std(ddof=1))
+        return self.answered(where)

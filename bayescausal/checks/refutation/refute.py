@@ -39,6 +39,7 @@ from bayescausal.figures.checks.refutation import plot_refutation
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.given import as_fit
+from bayescausal.model.labels import in_order
 from bayescausal.types import DataError, EstimandError, closest
 
 if TYPE_CHECKING:
@@ -164,7 +165,12 @@ def refute(
         "negative_control": negative_control,
         "common_cause": common_cause,
     }
-    values = {name: value for name, value in values.items() if value is not None}
+    coords = {} if fit.data is None else fit.data.coords
+    values = {
+        name: in_order(value, fit.structure.unit_dims, coords, f"{name}=")
+        for name, value in values.items()
+        if value is not None
+    }
     chosen = _chosen(tests, values)
     fit = with_columns(fit, getattr(estimand, "names", ()))
     _check_question(fit, estimand)

@@ -135,7 +135,6 @@ def wilson(met: int, of: int) -> tuple[float, float]:
 
     Examples
     --------
-    >>> from bayescausal.checks.studies.assurance_curve import wilson
     >>> [round(end, 3) for end in wilson(8, 10)]
     [0.49, 0.943]
     """
@@ -148,7 +147,6 @@ def rising(values: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> from bayescausal.checks.studies.assurance_curve import rising
     >>> rising([0.1, 0.4, 0.2, 0.9]).round(3).tolist()
     [0.1, 0.3, 0.3, 0.9]
     """
@@ -161,7 +159,6 @@ def crossing(sizes: Sequence[int], curve: np.ndarray, probability: float) -> flo
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.studies.assurance_curve import crossing
     >>> crossing([25, 100], np.array([0.6, 1.0]), 0.8)
     56.25
     """

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Executor
     from bayescausal.checks.studies.questions import Questions
+    from bayescausal.checks.studies.through import Answering
     from bayescausal.model.design import Design
 
 __all__ = ["calibrate"]
@@ -71,6 +72,7 @@ def calibrate(
     rank_draws: int = 99,
     path: str | os.PathLike[str] | None = None,
     unit_dims: str | Sequence[str] | None = None,
+    estimators: Answering | Sequence[Answering] | None = None,
     draws: int = 500,
     chains: int = 2,
     **fit_options: Any,
@@ -108,6 +110,9 @@ def calibrate(
         As in :func:`bayescausal.recover`.
     unit_dims : str or sequence of str, optional
         The dims that count units, where the models leave it open.
+    estimators : estimator or sequence of estimators, optional
+        As in :func:`bayescausal.recover`: each answers in the place of a fit, and its draws are
+        ranked. Draws of the Bayesian bootstrap are a posterior in large samples alone.
     draws, chains : int
         Of each fit. Chains worth fewer than `rank_draws` independent draws are run again with
         four times as many, twice at most.
@@ -160,6 +165,7 @@ def calibrate(
         rank_draws=rank_draws,
         path=path,
         unit_dims=unit_dims,
+        estimators=estimators,
         draws=draws,
         chains=chains,
         options=fit_options,
@@ -193,7 +199,7 @@ def calibrate_with(
         `on_replicate` and `path`.
     ``fit``, ``answer``, ``interval``: in the place of :func:`bayescausal.fit`,
         :func:`bayescausal.estimate` and the narrowest interval.
-    ``**study``: ``fit_model``, ``observed``, ``do`` and ``unit_dims``.
+    ``**study``: ``fit_model``, ``observed``, ``do``, ``unit_dims`` and ``estimators``.
     """
     replicates = check_replicates(replicates)
     check_executor(executor)

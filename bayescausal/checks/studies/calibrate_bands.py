@@ -56,7 +56,6 @@ def counts_of(ranks: np.ndarray, draws: int) -> np.ndarray:
 
     Examples
     --------
-    >>> from bayescausal.checks.studies.calibrate_bands import counts_of
     >>> counts_of([0, 0, 2, 3], 3).tolist()
     [2, 2, 3]
     """
@@ -80,7 +79,6 @@ def bands(replicates: int, draws: int, level: float = 0.95) -> Bands:
 
     Examples
     --------
-    >>> from bayescausal.checks.studies.calibrate_bands import bands
     >>> lower, upper = bands(100, 9, 0.95)
     >>> lower.tolist(), upper.tolist()
     ([3, 11, 19, 28, 37, 47, 58, 69, 82], [18, 31, 42, 53, 63, 72, 81, 89, 97])
@@ -104,7 +102,6 @@ def p_value(ranks: np.ndarray, draws: int) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.studies.calibrate_bands import p_value
     >>> even = np.arange(1000) % 100
     >>> p_value(even, 99), p_value(even // 2, 99) < 1e-9
     (1.0, True)
@@ -128,7 +125,6 @@ def power(law: np.ndarray, replicates: int, level: float = 0.95) -> float:
 
     Examples
     --------
-    >>> from bayescausal.checks.studies.calibrate_bands import power, rank_law
     >>> round(power(rank_law(99, scale=0.9), 1000), 2)
     0.87
     """
@@ -145,7 +141,6 @@ def rank_law(draws: int, *, scale: float = 1.0, shift: float = 0.0) -> np.ndarra
 
     Examples
     --------
-    >>> from bayescausal.checks.studies.calibrate_bands import rank_law
     >>> rank_law(3).round(6).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
@@ -168,7 +163,6 @@ def hdi_content(draws: int, prob: float) -> float:
 
     Examples
     --------
-    >>> from bayescausal.checks.studies.calibrate_bands import hdi_content
     >>> round(hdi_content(400, 0.94), 3), round(hdi_content(4000, 0.94), 3)
     (0.931, 0.938)
     """

@@ -182,7 +182,6 @@ def holm(p: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.studies.calibrate_verdict import holm
     >>> holm(np.array([0.01, 0.04, 0.02])).tolist()
     [0.03, 0.04, 0.04]
     """

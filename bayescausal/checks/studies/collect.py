@@ -13,6 +13,7 @@ from bayescausal.checks.studies.progress import counted
 from bayescausal.checks.studies.questions import parse_questions
 from bayescausal.checks.studies.recipe import Recipe
 from bayescausal.checks.studies.rows import COLUMNS, TEXT
+from bayescausal.checks.studies.through import through
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.record import Fit
 from bayescausal.inference.sampling.refit import Refitter
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Executor, Names
     from bayescausal.checks.studies.questions import Questions
+    from bayescausal.checks.studies.through import Answering
     from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 
@@ -52,6 +54,7 @@ def make_recipe(
     unit_dims: str | Sequence[str] | None,
     options: Mapping[str, Any],
     data: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
+    estimators: Answering | Sequence[Answering] | None = None,
     **more: Any,
 ) -> Recipe:
     """Check the parts of a study, and put them together.
@@ -61,7 +64,7 @@ def make_recipe(
         PotentialError, EstimandError, ... where a name, value, size or question does not fit the
         models.
     """
-    if more.get("fit") is None:
+    if more.get("fit") is None and estimators is None:
         check_keywords(options, own=["method", "sampler"])
     structure = structure_of(model, unit_dims=unit_dims)
     refuse_potentials(structure)
@@ -85,15 +88,20 @@ def make_recipe(
     theirs = structure if fit_model is None else structure_of(fit_model, unit_dims=unit_dims)
     fitted = theirs.model
     columns = _columns(structure, theirs, observed)
+    questions = parse_questions(estimands, theirs)
+    if estimators is not None:
+        own = bool(more.get("parameters")) and not more.get("rank_draws")
+        questions, by_name, options = through(questions, estimators, options, parameters=own)
+        more |= {"estimators": by_name, "parameters": False}
     options = {"cores": 1, **options} if "cores" not in options else dict(options)
-    if more.get("fit") is None:
+    if more.get("fit") is None and estimators is None:
         random = [n for n in columns if n in theirs.random]
         Refitter(fitted, random, unit_dims=unit_dims, **options)
     return Recipe(
         model=model,
         fit_model=fitted,
         params=params,
-        questions=parse_questions(estimands, theirs),
+        questions=questions,
         columns=columns,
         units=units,
         do=do,
@@ -197,6 +205,13 @@ def _parts(recipe: Recipe) -> dict[str, str]:
         observed=recipe.columns,
         units=recipe.units,
         do=recipe.do,
-        options=[options, recipe.parameters, recipe.rank_draws, recipe.unit_dims, recipe.spawn],
+        options=[
+            options,
+            recipe.parameters,
+            recipe.rank_draws,
+            recipe.unit_dims,
+            recipe.spawn,
+            *(f"{name} by {each!r}" for name, each in recipe.estimators.items()),
+        ],
         fit=[recipe.fit, recipe.answer, recipe.interval],
     )

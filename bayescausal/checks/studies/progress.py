@@ -20,10 +20,7 @@ def counted(title: str, total: int, done: int, show: bool) -> Iterator[Callable[
     ``total``, ``done``: replicates in all, and those that were there already.
     ``show``: False: nothing is shown.
 
-    Yields
-    ------
-    callable
-        ``advance(failed)``, once per replicate.
+    Yields: ``advance(failed)``, once per replicate.
     """
     if not show or not can_show():
         yield lambda failed: None

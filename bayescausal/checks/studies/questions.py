@@ -54,7 +54,6 @@ def parse_questions(
 
     Examples
     --------
-    >>> from bayescausal.checks.studies.questions import parse_questions
     >>> from bayescausal.effects.estimands import ATE
     >>> list(parse_questions([ATE("x", "y"), ATE("x", "y", treated=2)]))
     ['E[y | do(x=1)] - E[y | do(x=0)]', 'E[y | do(x=2)] - E[y | do(x=0)]']

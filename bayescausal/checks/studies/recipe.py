@@ -30,6 +30,7 @@ import numpy as np
 from bayescausal.checks.studies.density import JointDensity
 from bayescausal.checks.studies.questions import Question, as_effect, cells_of
 from bayescausal.checks.studies.rows import Answer, blank, measure
+from bayescausal.checks.studies.through import answered
 from bayescausal.draws.intervals import narrowest
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.estimand import Estimand
@@ -39,16 +40,17 @@ from bayescausal.inference.sampling.refit import Refitter
 from bayescausal.model.interventions.interventions import intervene
 from bayescausal.model.names import owner_of
 from bayescausal.model.structure.parameters import check_parameters
-from bayescausal.model.structure.read import structure_of
+from bayescausal.model.structure.read import graph_of, structure_of
 from bayescausal.simulation.repeat import Repeater
 from bayescausal.types import BayesCausalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
     import pymc as pm
 
+    from bayescausal.checks.studies.through import Answering
     from bayescausal.inference.record import Fit
 
 __all__ = ["LOG_LIKELIHOOD", "Bench", "Recipe", "Seeds", "seeds_of"]
@@ -74,6 +76,7 @@ class Recipe:
     ``fit``: ``(data, seed) -> Fit`` in the place of the refitter.
     ``answer``: ``(fit, estimands, seed) -> list of Effect`` for fits, in the place of ours.
     ``interval``: ``(sorted draws, prob) -> (lower, upper)`` in the place of the narrowest.
+    ``estimators``: by question, who answers it in the place of a fit.
     """
 
     model: pm.Model
@@ -92,6 +95,7 @@ class Recipe:
     fit: Callable[..., Fit] | None = None
     answer: Callable[..., list[Effect]] | None = None
     interval: Callable[..., Any] | None = None
+    estimators: Mapping[str, Answering] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ class Bench:
             self.fixed = check_parameters(self.structure, recipe.params)
         self.fitters: dict[int, Any] = {}
         self.density = JointDensity() if recipe.rank_draws else None
+        self.fitted = structure_of(recipe.fit_model, unit_dims=recipe.unit_dims)
+        self.graph = graph_of(recipe.fit_model, unit_dims=recipe.unit_dims)
 
     # ------------------------------------------------------------------ one replicate
 
@@ -154,6 +160,10 @@ class Bench:
         values = self._values(seeds.params)
         complete = self.simulator.draw(values, seeds.data)
         known = complete_truth(self.structure, values, complete, seed=seeds.truth)
+        if recipe.estimators:
+            found = answered(recipe.questions, recipe.estimators, self.graph, self._seen(complete),
+                             recipe.options["draws"], seeds.answer)  # fmt: skip
+            return self._beside(replicate, seeds, self._truths(known, seeds), found)
         fit = self._fit(complete, seeds.fit, longer=0)
         rows = self._compared(replicate, seeds, values, known, fit)
         for longer in range(1, LONGER + 1):
@@ -177,9 +187,12 @@ class Bench:
             for name in self.structure.parameters
         }
 
-    def _fit(self, complete: pd.DataFrame, seed: int, longer: int) -> Fit:
+    def _seen(self, complete: pd.DataFrame) -> pd.DataFrame:
         seen = [c for c in complete.columns if owner_of(str(c), self.recipe.columns)]
-        data = complete[seen]
+        return complete[seen]
+
+    def _fit(self, complete: pd.DataFrame, seed: int, longer: int) -> Fit:
+        data = self._seen(complete)
         if self.recipe.fit is not None:
             return self.recipe.fit(data, seed)
         if longer not in self.fitters:
@@ -206,24 +219,42 @@ class Bench:
         known: Fit,
         fit: Fit,
     ) -> list[dict[str, Any]]:
-        truths = self._asked(known, seeds.truth, answers)
+        truths = self._truths(known, seeds)
         found = self._asked(fit, seeds.answer, self.recipe.answer or answers)
+        more: list[Answer] = []
+        if self.recipe.parameters:
+            more += self._parameters(values, fit)
+        if self.density is not None:
+            both = self.density.of(fit, known, values)
+            if both is not None:
+                more.append(Answer(LOG_LIKELIHOOD, "log-likelihood", [""], *both))
+        return self._beside(replicate, seeds, truths, found, more, fit)
+
+    def _truths(self, known: Fit, seeds: Seeds) -> dict[str, Any]:
+        return self._asked(known, seeds.truth, answers)
+
+    def _beside(
+        self,
+        replicate: int,
+        seeds: Seeds,
+        truths: Mapping[str, Any],
+        found: Mapping[str, Any],
+        more: Sequence[Answer] = (),
+        fit: Fit | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the rows of answers beside their truths."""
         good: list[Answer] = []
         failed: list[dict[str, Any]] = []
+        units = tuple((self.fitted if fit is None else fit.structure).unit_dims)
         for name in self.recipe.questions:
             pair = truths[name], found[name]
             bad = next((x for x in pair if isinstance(x, str)), None)
-            one = bad if bad is not None else _answer(name, *pair, fit)
+            one = bad if bad is not None else _answer(name, *pair, units)
             if isinstance(one, str):
                 failed.append(blank(replicate, name, "estimand", one))
             else:
                 good.append(one)
-        if self.recipe.parameters:
-            good += self._parameters(values, fit)
-        if self.density is not None:
-            both = self.density.of(fit, known, values)
-            if both is not None:
-                good.append(Answer(LOG_LIKELIHOOD, "log-likelihood", [""], *both))
+        good += more
         rows = measure(
             replicate,
             good,
@@ -295,9 +326,8 @@ class Bench:
         return found
 
 
-def _answer(name: str, right: Effect, effect: Effect, fit: Fit) -> Answer | str:
+def _answer(name: str, right: Effect, effect: Effect, units: tuple[str, ...]) -> Answer | str:
     """Return an answer beside its truth, cell by cell; or why they do not match."""
-    units = tuple(fit.structure.unit_dims)
     labels, draws, pooled = cells_of(effect, units)
     truths_at, exact, _ = cells_of(right, units)
     values = dict(zip(truths_at, exact.mean(axis=(0, 1)), strict=True))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Executor
     from bayescausal.checks.studies.questions import Questions
+    from bayescausal.checks.studies.through import Answering
     from bayescausal.model.design import Design
 
 __all__ = ["recover"]
@@ -59,6 +60,7 @@ def recover(
     parameters: bool = False,
     path: str | os.PathLike[str] | None = None,
     unit_dims: str | Sequence[str] | None = None,
+    estimators: Answering | Sequence[Answering] | None = None,
     **fit_options: Any,
 ) -> Recovery:
     """Simulate at a known truth, fit, estimate and compare, many times.
@@ -104,6 +106,11 @@ def recover(
         another study is refused. It can be made longer by asking for more replicates.
     unit_dims : str or sequence of str, optional
         The dims that count units, where the models leave it open.
+    estimators : estimator or sequence of estimators, optional
+        Values of ``bc.estimators``, each of which answers every question in the place of a fit of
+        `fit_model`, whose graph it is given with the columns of `observed`. Rows are named
+        ``"ATE x -> y: aipw"``. Of the options ``draws`` is theirs: how many of the Bayesian
+        bootstrap.
     **fit_options
         Passed to :class:`bayescausal.Refitter`: ``method``, ``draws``, ``chains``, ``tune``, ...
         Chains run one after the other (``cores=1``): replicates are what runs side by side.
@@ -164,6 +171,7 @@ def recover(
         parameters=parameters,
         path=path,
         unit_dims=unit_dims,
+        estimators=estimators,
         options=fit_options,
     )
 
@@ -191,7 +199,8 @@ def recover_with(
     ``model``, ``truth``, ``estimands``, ``units``, ``seed``, ``replicates``, ``parameters``,
         ``executor``, ``progressbar``: as in :func:`recover`, and so are `on_replicate` and `path`.
     ``fit``, ``answer``: in the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
-    ``**study``: ``fit_model``, ``observed``, ``do``, ``data`` and ``unit_dims``.
+    ``**study``: ``fit_model``, ``observed``, ``do``, ``data``, ``unit_dims`` and
+        ``estimators``.
     """
     replicates = check_replicates(replicates)
     check_executor(executor)

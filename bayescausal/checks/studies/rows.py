@@ -86,14 +86,14 @@ def measure(
     replicate: int,
     answers: Sequence[Answer],
     *,
-    fit: Fit,
+    fit: Fit | None,
     rank_draws: int,
     seed: int,
     interval: Callable[..., Any] = narrowest,
 ) -> list[dict[str, Any]]:
     """Return the rows of a replicate's answers.
 
-    ``fit``: how the draws were made.
+    ``fit``: how the draws were made; None: as independent draws.
     ``rank_draws``: draws among which the truth is ranked; 0 for no ranks.
     ``seed``: for ties.
     ``interval``: ``(sorted draws, prob) -> (lower, upper)``.
@@ -103,8 +103,10 @@ def measure(
     draws = np.concatenate([a.draws for a in answers], axis=-1)
     truth = np.concatenate([np.asarray(a.truth, dtype=float) for a in answers])
     columns = _columns(draws, truth, fit, rank_draws, seed, interval)
-    method = ", ".join(sorted(set(fit.methods.values())))
-    same = {"method": method, "divergences": float(fit.diagnostics.divergences)}
+    same: dict[str, Any] = {"method": "estimator", "divergences": 0.0}
+    if fit is not None:
+        method = ", ".join(sorted(set(fit.methods.values())))
+        same = {"method": method, "divergences": float(fit.diagnostics.divergences)}
     rows, place = [], 0
     for answer in answers:
         own = {"pooled": answer.pooled, "null": answer.null, "mc_error": answer.mc_error, **same}
@@ -118,7 +120,7 @@ def measure(
 def _columns(
     draws: np.ndarray,
     truth: np.ndarray,
-    fit: Fit,
+    fit: Fit | None,
     rank_draws: int,
     seed: int,
     interval: Callable[..., Any],
@@ -138,7 +140,7 @@ def _columns(
         out[f"hdi{percent}_lb"], out[f"hdi{percent}_ub"] = low, high
         out[column] = np.where(known, (truth >= low) & (truth <= high), math.nan)
     out["ess"], out["r_hat"] = np.full(cells, float(len(flat))), np.full(cells, math.nan)
-    if any(not how.startswith("conjugate") for how in fit.methods.values()):
+    if fit is not None and any(not how.startswith("conjugate") for how in fit.methods.values()):
         found = diagnose(np.moveaxis(draws, -1, 0))
         lowest = np.fmin(found["ess_bulk"], found["ess_tail"])
         out["ess"], out["r_hat"] = np.fmin(lowest, len(flat)), found["r_hat"]
@@ -167,7 +169,6 @@ def thinned(flat: np.ndarray, count: int) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.checks.studies.rows import thinned
     >>> thinned(np.arange(10), 5).tolist()
     [1, 3, 5, 7, 9]
     """

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bayescausal.datasets.teaching.sealed import cells
-from bayescausal.types import BayesCausalError
+from bayescausal.types import BayesCausalError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
-__all__ = ["FITS", "Key", "Known", "Mistake", "Solution", "World", "WrongAnswer"]
+__all__ = [
+    "FITS",
+    "Key",
+    "Known",
+    "Mistake",
+    "OfThePackage",
+    "Solution",
+    "Unwritten",
+    "World",
+    "WrongAnswer",
+]
 
 #: Posterior sds within which a number fits an answer.
 FITS = 3.0
@@ -54,6 +64,24 @@ class World(Protocol):
 
     def recipe(self) -> dict[str, Any]:
         """Return what a file must hold to make the data again."""
+
+
+class Unwritten:
+    """What has no recipe: it came from a file already, or is had by name."""
+
+    source = "The exercise was read from a file."
+    remedy = "Copy the file."
+
+    def recipe(self) -> dict[str, Any]:
+        """Refuse."""
+        raise DataError(self.source, remedy=self.remedy)
+
+
+class OfThePackage(Unwritten):
+    """Of an exercise that comes with the package."""
+
+    source = "This exercise is a part of the package."
+    remedy = "Use bc.exercise(name); no file is needed."
 
 
 class Key(Protocol):
@@ -119,24 +147,12 @@ class Known:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """What an exercise hides.
+    """What an exercise hides."""
 
-    Attributes
-    ----------
-    truth : float
-        The right answer.
-    mistakes : DataFrame
-        The number that each known mistake leads to, and why it is wrong.
-    how : str
-        How the right answer is found.
-    model : pm.Model
-        A model that finds it.
-    """
-
-    truth: float
-    mistakes: pd.DataFrame
-    how: str
-    model: pm.Model
+    truth: float  # the right answer
+    mistakes: pd.DataFrame  # the number that each known mistake leads to, and why it is wrong
+    how: str  # how the right answer is found
+    model: pm.Model  # a model that finds it
 
     def __repr__(self) -> str:
         wrong = "; ".join(f"{name}: {row['value']:.3g}" for name, row in self.mistakes.iterrows())

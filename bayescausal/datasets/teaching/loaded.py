@@ -11,7 +11,7 @@ import numpy as np
 
 from bayescausal.datasets.exercise import Exercise, made
 from bayescausal.datasets.linear_exercise import exercise_graph
-from bayescausal.datasets.teaching.key import FITS, Known, Mistake
+from bayescausal.datasets.teaching.key import FITS, Known, Mistake, Unwritten
 from bayescausal.datasets.teaching.sealed import FORMAT, cells, opened, unboxed
 from bayescausal.datasets.teaching.world import ModelWorld
 from bayescausal.effects.words.from_text import question_from_text
@@ -94,7 +94,7 @@ def load_exercise(path: str | os.PathLike[str], password: str | None = None) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class FileWorld:
+class FileWorld(Unwritten):
     """The model in a file, if it can be opened."""
 
     body: Mapping[str, Any] | None
@@ -106,10 +106,6 @@ class FileWorld:
     def model(self, variables: Sequence[str]) -> pm.Model:
         """Return the teacher's model."""
         return self._made("The model").model(variables)
-
-    def recipe(self) -> dict[str, Any]:
-        """Refuse: what was read is a file already."""
-        raise DataError("The exercise was read from a file.", remedy="Copy the file.")
 
     def _made(self, what: str) -> ModelWorld:
         if self.body is None:
@@ -126,7 +122,7 @@ class FileWorld:
 
 
 @dataclass(frozen=True, eq=False)
-class FileKey:
+class FileKey(Unwritten):
     """The numbers in a file, each found only where it is handed in."""
 
     held: Mapping[str, Any]
@@ -160,10 +156,6 @@ class FileKey:
             expected="load_exercise(path, password), with the password that the teacher saved it "
             "with; or the script that made it.",
         )
-
-    def recipe(self) -> dict[str, Any]:
-        """Refuse: what was read is a file already."""
-        raise DataError("The exercise was read from a file.", remedy="Copy the file.")
 
 
 # ------------------------------------------------------------------------------- private

@@ -45,7 +45,6 @@ def seed_of(student: str, origin: int) -> int:
 
     Examples
     --------
-    >>> from bayescausal.datasets.teaching.marking import seed_of
     >>> seed_of("Ada Lovelace", 0) == seed_of(" ada  lovelace", 0)
     True
     """

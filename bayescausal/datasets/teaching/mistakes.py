@@ -33,7 +33,6 @@ import pymc as pm
 
 from bayescausal.datasets.teaching.key import Mistake
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimands import CDE
 from bayescausal.effects.estimands.estimand import Estimand
 from bayescausal.effects.estimate import estimate
 from bayescausal.inference.fit import fit
@@ -121,10 +120,7 @@ def analyses(mistakes: object) -> list[Analysis]:
 def mistake_of(asked: Analysis, study: Study) -> Mistake:
     """Return a wrong analysis with the number that it leads to.
 
-    Raises
-    ------
-    DataError
-        If the analysis is not one, cannot be run, or has no number.
+    Raises DataError if the analysis is not one, cannot be run, or has no number.
     """
     try:
         value, error = _number(asked.how, study)
@@ -236,7 +232,8 @@ def _adjusted(names: list[str], study: Study) -> tuple[float, float]:
     if len(question.treatments) != 1:
         raise EstimandError("A set needs one treatment.", expected="a model in its place.")
     treatment, outcome = question.treatments[0], question.outcome_name
-    held = question.mediators if isinstance(question, CDE) else ()
+    query = question.query(study.graph)
+    held = query.mediators if query.controlled else ()
     names = [name for name in dict.fromkeys([*held, *names]) if name != treatment]
     if outcome in names:
         raise DataError(f"{outcome!r} is the outcome.", expected="variables to adjust for.")

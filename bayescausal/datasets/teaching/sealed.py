@@ -51,7 +51,6 @@ def cells(mean: float, reach: float, resolution: float) -> range | None:
 
     Examples
     --------
-    >>> from bayescausal.datasets.teaching.sealed import cells
     >>> cells(1.0, 0.1, 1.0), cells(1.0, 1e6, 1.0)
     (range(14, 18), None)
     """
@@ -94,10 +93,7 @@ def sealed(body: Mapping[str, Any], salt: str, password: str | None) -> str:
 def opened(text: str, salt: str, password: str | None) -> dict[str, Any]:
     """Return the body.
 
-    Raises
-    ------
-    DataError
-        If the password is wrong or the file was changed.
+    Raises DataError if the password is wrong or the file was changed.
     """
     try:
         return _decrypt(text, _key(salt, password))

@@ -8,6 +8,7 @@ treated stays so. Whoever is treated in the first period shows nothing of itself
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from bayescausal.designs.table import yes_no
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bayescausal.designs.panel_table import PanelTable
 
 __all__ = ["Cohorts", "cohorts_of"]
@@ -28,20 +31,13 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, eq=False)
 class Cohorts:
-    """Cohorts of a panel, by rows.
-
-    Attributes
-    ----------
-    table : PanelTable
-    start : ndarray of int, shape (n_rows,)
-        The period in which the row's unit is first treated; the number of periods where never.
-    anticipation : int
-        Periods before the treatment in which it may have effects already.
-    """
+    """Cohorts of a panel, by rows."""
 
     table: PanelTable
+    # (n_rows, int) The period in which the row's unit is first treated; the number of periods where
+    # never.
     start: np.ndarray
-    anticipation: int = 0
+    anticipation: int = 0  # periods before the treatment in which it may have effects already
 
     @property
     def never(self) -> int:
@@ -129,26 +125,61 @@ def cohorts_of(
 def _from_times(table: PanelTable, column: str) -> np.ndarray:
     """Return the period from which each row's unit is treated, from a column of times."""
     values, times = table.frame[column], table.times
+    if isinstance(values.dtype, pd.PeriodDtype):
+        values = values.dt.to_timestamp()
+    values = values.astype(object)
+    never = (values.isna() | values.isin(["never", ""])).to_numpy(copy=True)
     if isinstance(times[0], pd.Timestamp):
-        when = pd.to_datetime(values, errors="coerce").to_numpy()
-        never = np.isnat(when)
-        grid = np.array(times, dtype=when.dtype)
-    elif isinstance(times[0], str):
+        never |= (values == 0).to_numpy()
+        return _searched(pd.Index(times), values, never, column, _as_date)
+    if isinstance(times[0], str):
+        never |= (values == 0).to_numpy() & (0 not in times)
         place = {t: k for k, t in enumerate(times)}
-        return np.array([place.get(v, len(times)) for v in values], dtype=np.int64)
-    else:
-        when = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
-        text = values.notna().to_numpy() & np.isnan(when)
-        if text.any() and set(values[text]) != {"never"}:
-            raise DataError(
-                f"The column {column!r} (first_treated=) holds {values[text].iloc[0]!r}.",
-                expected="Times as in the column of times; 0, empty or 'never' for those never "
-                "treated.",
-            )
-        never = ~np.isfinite(when) | ((when == 0) & (float(times[0]) > 0))
-        grid = np.array(times, dtype=float)
-    start = np.searchsorted(grid, when, side="left")
-    return np.where(never, len(times), start).astype(np.int64)
+        return _searched(pd.RangeIndex(len(times)), values, never, column, place.get)
+    never |= (values == 0).to_numpy() & (float(times[0]) > 0)
+    return _searched(pd.Index(times, dtype=float), values, never, column, _as_number)
+
+
+def _searched(
+    grid: pd.Index,
+    values: pd.Series,
+    never: np.ndarray,
+    column: str,
+    read: Callable[[Any], Any],
+) -> np.ndarray:
+    """Return the place of each start among the times; refuse what cannot be read as a time."""
+    found = {v: read(v) for v in values[~never].unique()}
+    unread = [v for v, when in found.items() if when is None]
+    if unread:
+        raise DataError(
+            f"The column {column!r} (first_treated=) holds {unread[0]!r}.",
+            expected="Times as in the column of times; 0, empty or 'never' for those never "
+            "treated.",
+            remedy="Write 'never' for those treated after the last time of the table; leave out "
+            "those treated before the first.",
+        )
+    place = {v: int(grid.searchsorted(when)) for v, when in found.items()}
+    return np.array(
+        [len(grid) if not_ever else place[v] for v, not_ever in zip(values, never, strict=True)],
+        dtype=np.int64,
+    )
+
+
+def _as_date(value: Any) -> pd.Timestamp | None:
+    if isinstance(value, Number):
+        return None  # pandas would read 2006 as nanoseconds
+    try:
+        return pd.Timestamp(pd.to_datetime([value], format="ISO8601")[0])
+    except (ValueError, TypeError):
+        return None
+
+
+def _as_number(value: Any) -> float | None:
+    try:
+        found = float(value)
+    except (ValueError, TypeError):
+        return None
+    return None if np.isnan(found) else found
 
 
 def _from_rows(table: PanelTable, unit: str, column: str) -> np.ndarray:

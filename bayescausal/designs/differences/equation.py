@@ -35,26 +35,17 @@ NONE = "none"
 
 @dataclass(frozen=True, eq=False)
 class Equation:
-    """What the outcome depends on.
-
-    Attributes
-    ----------
-    cohorts : Cohorts
-    outcome, unit, time, treated : str
-        Names in the model.
-    covariates, clusters : tuple of str
-    control, effect, family, violation, scale
-        As in the design's arguments.
-    unit_effects : bool
-    """
+    """What the outcome depends on."""
 
     cohorts: Cohorts
+    # outcome, unit, time, treated: names in the model.
     outcome: str
     unit: str
     time: str
     treated: str
     covariates: tuple[str, ...]
     clusters: tuple[str, ...]
+    # control, effect, family, violation, scale: as in the design's arguments.
     control: str
     effect: str
     family: str

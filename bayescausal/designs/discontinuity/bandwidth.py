@@ -56,17 +56,9 @@ def optimal_bandwidth(
 ) -> float:
     """Return the bandwidth of Imbens and Kalyanaraman for a local linear fit.
 
-    Parameters
-    ----------
-    running, outcome : ndarray
-        One number a row, none missing.
-    cutoff : float
-    kernel : {"triangular", "uniform", "epanechnikov"}
-
-    Raises
-    ------
-    DataError
-        If a side has too few rows for its curvature.
+    - `running`, `outcome`: one number a row, none missing.
+    - `kernel` ("triangular", "uniform" or "epanechnikov")
+    Raises DataError if a side has too few rows for its curvature.
     """
     x, y = np.asarray(running, float) - cutoff, np.asarray(outcome, float)
     n, right = len(x), x >= 0

@@ -46,26 +46,13 @@ BASIS, BEYOND = 15, 1.5
 
 @dataclass(frozen=True)
 class Form:
-    """The form of the equations.
+    """The form of the equations."""
 
-    Attributes
-    ----------
-    rule : str
-        Name of the variable that says whether the rule gives the treatment.
-    order : int
-        Of the polynomial on each side.
-    kink : bool
-    smooth : bool
-        Whether each side has a Gaussian process around its polynomial.
-    family : {"gaussian", "student-t", "bernoulli", "poisson"}
-    priors : Priors
-    """
-
-    rule: str
-    order: int
+    rule: str  # name of the variable that says whether the rule gives the treatment
+    order: int  # of the polynomial on each side
     kink: bool
-    smooth: bool
-    family: str
+    smooth: bool  # whether each side has a Gaussian process around its polynomial
+    family: str  # ("gaussian", "student-t", "bernoulli" or "poisson")
     priors: Priors
 
 
@@ -91,13 +78,7 @@ def coords_of(window: Window) -> dict[str, Any]:
 
 
 class Equations:
-    """The columns of the design in the model at hand, and equations of them.
-
-    Parameters
-    ----------
-    window : Window
-    form : Form
-    """
+    """The columns of the design in the model at hand, and equations of them."""
 
     def __init__(self, window: Window, form: Form) -> None:
         self.window, self.form = window, form

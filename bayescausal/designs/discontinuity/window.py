@@ -27,31 +27,10 @@ __all__ = ["Window", "open_window"]
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The rows within the bandwidth, and how they were chosen.
+    """The rows within the bandwidth, and how they were chosen."""
 
-    Attributes
-    ----------
-    table : DataFrame
-        All rows of the caller.
-    frame : DataFrame
-        The columns of the design in the rows that it reads.
-    outcome, running : str
-    treatment, cluster : str or None
-    covariates : tuple of str
-    cutoff, bandwidth : float
-    kernel : str
-    chosen : bool
-        Whether the bandwidth was chosen by the rule.
-    side : {"above", "below"}
-        Which side is eligible.
-    ties : bool
-        Whether a unit exactly at the cutoff is eligible.
-    left_out : int
-        Rows without an outcome.
-    """
-
-    table: pd.DataFrame
-    frame: pd.DataFrame
+    table: pd.DataFrame  # all rows of the caller
+    frame: pd.DataFrame  # the columns of the design in the rows that it reads
     outcome: str
     running: str
     treatment: str | None
@@ -60,10 +39,10 @@ class Window:
     cutoff: float
     bandwidth: float
     kernel: str
-    chosen: bool
-    side: str
-    ties: bool
-    left_out: int
+    chosen: bool  # whether the bandwidth was chosen by the rule
+    side: str  # ("above" or "below") Which side is eligible
+    ties: bool  # whether a unit exactly at the cutoff is eligible
+    left_out: int  # rows without an outcome
 
     @property
     def distance(self) -> np.ndarray:

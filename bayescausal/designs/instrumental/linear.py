@@ -80,16 +80,11 @@ def linear_model(
 ) -> pm.Model:
     """Return the model of a linear instrument.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Numbers, without empty cells.
-    roles : Roles
-        The columns.
-    direct : mapping of str to float
-        Of instruments with a path of their own to the outcome, its prior standard deviation.
-    priors : mapping or None
-        In place of the defaults, by parameter.
+    - `frame`: numbers, without empty cells.
+    - `roles`: the columns.
+    - `direct`: of instruments with a path of their own to the outcome, its prior standard
+      deviation.
+    - `priors`: in place of the defaults, by parameter.
     """
     import pymc as pm
     import pytensor.tensor as pt

@@ -113,9 +113,10 @@ def panel(
     Returns
     -------
     Design
-        Effects ``"ATE"`` (always against never, on the last outcome), ``"at_<time>"`` (on the
-        outcome at each time), ``"first"`` (treated in the first period alone), and those of
-        `regimes`; checks ``"naive"``, ``"positivity"`` and ``"long_run"``; plot
+        Effects ``"ATE"`` (always against never, on the last outcome; at times at which all units
+        are treated alike nothing is compared), ``"at_<time>"`` (on the outcome at each time),
+        ``"first"`` (treated in the first period alone), and those of `regimes`; checks
+        ``"naive"``, ``"positivity"`` and ``"long_run"``; plot
         ``"by_time"``.
 
     Raises
@@ -177,6 +178,16 @@ def panel(
     )
 
 
+def _alike(waves: Waves) -> str:
+    times = waves.alike()
+    if not times:
+        return ""
+    return (
+        f", but at {', '.join(times)}: there all units have one level, which effects leave as it "
+        "was, since the data say nothing of another"
+    )
+
+
 def _assumptions(waves: Waves) -> tuple[Assumption, ...]:
     """Return what identifies contrasts of regimes."""
     past = ", ".join(dict.fromkeys((*waves.covariates, *waves.baseline))) or "no covariates"
@@ -190,7 +201,7 @@ def _assumptions(waves: Waves) -> tuple[Assumption, ...]:
         ),
         Assumption(
             "positivity",
-            f"Both levels of {waves.treatment} occur in every past.",
+            f"Both levels of {waves.treatment} occur in every past{_alike(waves)}.",
             "positivity",
         ),
         Assumption("no longer arrows", f"Causes reach at most {back} ahead.", "bc.falsify"),

@@ -28,38 +28,20 @@ UNIT_EFFECT = "unit_effect"
 
 @dataclass(frozen=True, eq=False)
 class Waves:
-    """A panel in its wide form.
-
-    Attributes
-    ----------
-    outcome, treatment : str
-    covariates, baseline : tuple of str
-    lags : int
-    levels : tuple of float
-        Treated, control.
-    interactions, unit_effects : bool
-    families : dict of str to str
-        By column of the long table.
-    times : tuple of str
-        What ends the names of variables.
-    columns : DataFrame
-        One row per unit.
-    dropped : str
-        What was left out, in words.
-    """
+    """A panel in its wide form."""
 
     outcome: str
     treatment: str
     covariates: tuple[str, ...]
     baseline: tuple[str, ...]
     lags: int
-    levels: tuple[float, float]
+    levels: tuple[float, float]  # treated, control
     interactions: bool
     unit_effects: bool
-    families: dict[str, str]
-    times: tuple[str, ...] = ()
-    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
-    dropped: str = ""
+    families: dict[str, str]  # by column of the long table
+    times: tuple[str, ...] = ()  # what ends the names of variables
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame)  # one row per unit
+    dropped: str = ""  # what was left out, in words
 
     def name(self, column: str, t: int) -> str | None:
         """Return the variable of a column at a time; None where there is none."""
@@ -74,6 +56,11 @@ class Waves:
     def at(self, column: str) -> list[int]:
         """Return the times at which a column is a variable."""
         return [t for t in range(len(self.times)) if self.name(column, t)]
+
+    def alike(self) -> list[str]:
+        """Return the times up to the last outcome at which all units are treated alike."""
+        upto = self.at(self.outcome)[-1]
+        return [self.times[t] for t in range(upto + 1) if not self.name(self.treatment, t)]
 
     def formulas(self) -> dict[str, str]:
         """Return the equation of every variable, in the order of time."""
@@ -209,6 +196,12 @@ def waves_of(table: PanelTable, waves: Waves, missing: str) -> Waves:
             )
     frame = pd.DataFrame(columns)
     for column in waves.baseline:
+        if column in columns:
+            raise DataError(
+                f"The column {column!r} (baseline=) is called like one of a time of another.",
+                expected="Names other than a column's name, _, and a time.",
+                remedy=f"Rename it: data.rename(columns={{{column!r}: ...}}).",
+            )
         own = table.frame[column].groupby(table.unit)
         if (own.nunique() > 1).any():
             who = table.units[int(np.flatnonzero((own.nunique() > 1).to_numpy())[0])]

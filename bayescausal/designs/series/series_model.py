@@ -47,25 +47,14 @@ OWN = (INTERVENTION, EFFECT, "unit", "level", "slope", "error", "season", "since
 
 @dataclass(frozen=True)
 class SeriesForm:
-    """The form of the equation.
-
-    Attributes
-    ----------
-    trend : bool
-    season : int or None
-    errors : {"independent", "ar1"}
-    level : {"fixed", "local level", "local trend"}
-    effect : {"level and slope", "level", "slope", "each time"}
-    family : {"gaussian", "student-t", "poisson"}
-    priors : Priors
-    """
+    """The form of the equation."""
 
     trend: bool
     season: int | None
-    errors: str
-    level: str
-    effect: str
-    family: str
+    errors: str  # ("independent" or "ar1")
+    level: str  # ("fixed", "local level" or "local trend")
+    effect: str  # ("level and slope", "level", "slope" or "each time")
+    family: str  # ("gaussian", "student-t" or "poisson")
     priors: Priors
 
     @property

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayescausal.designs.panel_table import as_dates
 from bayescausal.designs.table import numbers, read_table, refuse_duplicates, refuse_names
 from bayescausal.model.kinds import kind_of
 from bayescausal.types import DataError
@@ -28,48 +29,24 @@ NEAR = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """A series in order.
+    """A series in order."""
 
-    Attributes
-    ----------
-    table : DataFrame
-        The rows of the caller, sorted, all columns that the design named.
-    frame : DataFrame
-        The columns of the design; the time as a number, and rows for gaps where errors are
-        ordered (their outcome empty).
-    outcome, time : str
-    controls : tuple of str
-    labels : Index
-        What each time is called, for pictures and tables.
-    first : float
-        The first time at or after the start, as a number.
-    step : float
-        From one time to the next.
-    place : ndarray of int
-        Steps from the first time after the start; negative before.
-    phase : int
-        Place of the first time after the start in the year, in steps; 0 where times are no months.
-    gaps : int
-        Times without a row between the first and the last.
-    was_unordered : bool
-        Whether rows were sorted.
-    start : str
-        The start as it was given.
-    """
-
-    table: pd.DataFrame
+    table: pd.DataFrame  # the rows of the caller, sorted, all columns that the design named
+    # The columns of the design; the time as a number, and rows for gaps where errors are ordered
+    # (their outcome empty).
     frame: pd.DataFrame
     outcome: str
     time: str
     controls: tuple[str, ...]
-    labels: pd.Index
-    first: float
-    step: float
-    place: np.ndarray
+    labels: pd.Index  # what each time is called, for pictures and tables
+    first: float  # the first time at or after the start, as a number
+    step: float  # from one time to the next
+    place: np.ndarray  # (int) Steps from the first time after the start; negative before
+    # Place of the first time after the start in the year, in steps; 0 where times are no months.
     phase: int
-    gaps: int
-    was_unordered: bool
-    start: str
+    gaps: int  # times without a row between the first and the last
+    was_unordered: bool  # whether rows were sorted
+    start: str  # the start as it was given
 
     @property
     def after(self) -> np.ndarray:
@@ -105,7 +82,10 @@ def read_timeline(
     for role, names in (("outcome", (outcome,)), ("controls", controls)):
         for name in names:
             table[name] = numbers(table, name, role)
+    if kind_of(table[time]).what == "label":
+        table[time] = as_dates(table[time].astype(object), time)
     counted, begin, months = _counted(table[time], time, start)
+    _refuse_year_and_month(counted, time)
     order = np.argsort(counted, kind="stable")
     table, counted = table.iloc[order].reset_index(drop=True), counted[order]
     labels = pd.Index(_words(table[time]), name=time)
@@ -115,6 +95,13 @@ def read_timeline(
     frame[time] = place.astype(float) if dated else counted
     steps = int(place[-1] - place[0]) + 1
     gaps = steps - len(place)
+    if ordered and gaps > len(place):
+        raise DataError(
+            f"Between the first and the last {time} lie {steps:,} steps, of which {len(place):,} "
+            "have a row: that is no series of equal steps.",
+            expected="A row at most steps.",
+            remedy="Look at the times: are they dates that were read as others?",
+        )
     if ordered and gaps:
         frame, place, labels = _with_gaps(frame, place, labels, time, first, step, dated)
     timeline = Timeline(
@@ -156,16 +143,11 @@ def _counted(times: pd.Series, name: str, start: object) -> tuple[np.ndarray, fl
         if isinstance(start, bool) or not isinstance(start, int | float | np.number):
             raise DataError(f"start={start!r} where {name!r} holds numbers.", expected="A number.")
         return numbers(pd.DataFrame({name: times}), name, "time"), float(start), False
+    stamps = pd.to_datetime(times)
     try:
-        stamps = pd.to_datetime(times)
-    except (ValueError, TypeError) as error:
-        raise DataError(
-            f"The column {name!r} (time=) holds {times.iloc[0]!r}.",
-            expected="Numbers or dates.",
-            remedy="Turn it into dates first, pandas.to_datetime(...).",
-        ) from error
-    try:
-        begin = pd.Timestamp(start.to_timestamp() if hasattr(start, "to_timestamp") else start)  # type: ignore[arg-type]
+        given = start.to_timestamp() if hasattr(start, "to_timestamp") else start
+        form = "ISO8601" if isinstance(given, str) else None
+        begin = pd.Timestamp(pd.to_datetime(pd.Series([given]), format=form).iloc[0])
     except (ValueError, TypeError) as error:
         raise DataError(
             f"start={start!r} is no date.", expected="A date, such as '1983-02'."
@@ -178,6 +160,19 @@ def _counted(times: pd.Series, name: str, start: object) -> tuple[np.ndarray, fl
         return months, float(begin.year * 12 + begin.month - 1 + late), True
     origin, day = pd.Timestamp("2000-01-03"), pd.Timedelta(days=1)
     return ((stamps - origin) / day).to_numpy(dtype=float), (begin - origin) / day, False
+
+
+def _refuse_year_and_month(counted: np.ndarray, name: str) -> None:
+    """Refuse 202012, 202101: between December and January lie 89 of these numbers."""
+    year, month = np.divmod(counted, 100)
+    whole = (counted == np.round(counted)) & (month >= 1) & (month <= 12)
+    if whole.all() and (np.abs(year - 2000) < 200).all() and len(np.unique(year)) > 1:
+        raise DataError(
+            f"The column {name!r} (time=) holds numbers such as {counted[0]:.0f}, years and "
+            "months written together: steps between them are not equal.",
+            expected="Dates.",
+            remedy=f'pd.to_datetime(data[{name!r}].astype(str), format="%Y%m").',
+        )
 
 
 def _placed(

@@ -56,26 +56,16 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Outcomes by time.
-
-    Attributes
-    ----------
-    options : Options
-    treated, donors, times : tuple
-        Labels.
-    y : ndarray, shape (n_treated, n_times)
-    pool : ndarray, shape (n_donors, n_times)
-    start : ndarray of int, shape (n_treated,)
-        The first treated period of each.
-    """
+    """Outcomes by time."""
 
     options: Options
+    # treated, donors, times: labels.
     treated: tuple[Any, ...]
     donors: tuple[Any, ...]
     times: tuple[Any, ...]
-    y: np.ndarray
-    pool: np.ndarray
-    start: np.ndarray
+    y: np.ndarray  # (n_treated, n_times)
+    pool: np.ndarray  # (n_donors, n_times)
+    start: np.ndarray  # (n_treated, int) The first treated period of each
 
     @property
     def on(self) -> np.ndarray:

@@ -22,17 +22,13 @@ HEAVY = 1e5
 def simplex_weights(y: np.ndarray, pool: np.ndarray, *, intercept: bool = False) -> np.ndarray:
     """Return the weights on the simplex that fit a series best.
 
-    Parameters
-    ----------
-    y : ndarray, shape (n_times,)
-    pool : ndarray, shape (n_donors, n_times)
-    intercept : bool
-        Whether a constant is allowed beside them.
+    - `y` (n_times)
+    - `pool` (n_donors, n_times)
+    - `intercept`: whether a constant is allowed beside them.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.designs.synthetic.least_squares import simplex_weights
     >>> pool = np.array([[1.0, 2.0, 4.0], [3.0, 1.0, 0.0]])
     >>> simplex_weights(0.25 * pool[0] + 0.75 * pool[1], pool).round(6).tolist()
     [0.25, 0.75]

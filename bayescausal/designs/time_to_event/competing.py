@@ -164,11 +164,7 @@ def against_aalen_johansen(records: Records, upto: float, fit: Fit) -> pd.DataFr
 def plot_incidence(records: Records, upto: float, fit: Fit, ax: Axes | None = None) -> Axes:
     """Draw the incidence of the event under do of each arm, and Aalen-Johansen steps.
 
-    Parameters
-    ----------
-    fit : Fit
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. Default: a new figure.
+    `ax`: where to draw. Default: a new figure.
     """
     ax = new_axes(ax, height=3.8)
     at = np.linspace(0.0, upto, POINTS + 1)

@@ -54,33 +54,18 @@ FINE, KNOTS = 24, 6
 
 @dataclass(frozen=True)
 class TimeFamily:
-    """A family of times.
-
-    Attributes
-    ----------
-    name : str
-    aux : mapping of str to callable
-        Further parameters, with their default priors.
-    make : callable
-        ``make(eta, aux)`` gives the parameters of the distribution, and the function to it.
-    hazards : bool
-        Whether the predictor is that of a log hazard, not of a log time.
-    shape : str
-        The parameter that turns a log ratio of times into minus a log hazard ratio; empty if
-        there is none.
-    signature : str
-        Of the parameters, as in NumPy.
-    words : str
-        What the form of the distribution assumes.
-    """
+    """A family of times."""
 
     name: str
-    aux: Mapping[str, Callable[[Scale], Prior]]
+    aux: Mapping[str, Callable[[Scale], Prior]]  # further parameters, with their default priors
+    # ``make(eta, aux)`` gives the parameters of the distribution, and the function to it.
     make: Callable[..., Made]
-    hazards: bool = False
+    hazards: bool = False  # whether the predictor is that of a log hazard, not of a log time
+    # The parameter that turns a log ratio of times into minus a log hazard ratio; empty if there is
+    # none.
     shape: str = ""
-    signature: str = "(),()"
-    words: str = ""
+    signature: str = "(),()"  # of the parameters, as in NumPy
+    words: str = ""  # what the form of the distribution assumes
 
 
 def _about_one(scale: Scale) -> Prior:
@@ -173,10 +158,7 @@ def cuts_of(
 ) -> Array:
     """Return where the baseline hazard may change: at quantiles of the times of events.
 
-    Parameters
-    ----------
-    pieces : int, sequence of float or None
-        How many pieces, or the cuts themselves.
+    `pieces`: how many pieces, or the cuts themselves.
     """
     if pieces is not None and not isinstance(pieces, int | np.integer):
         return np.unique(np.asarray(pieces, dtype=float))
@@ -195,10 +177,7 @@ def baseline(
     They are a random walk; of a flexible baseline, the coefficients of a cubic spline along the
     pieces are.
 
-    Parameters
-    ----------
-    make : callable
-        ``make(label, default, dims)`` adds a parameter with the caller's prior or the default.
+    `make`: ``make(label, default, dims)`` adds a parameter with the caller's prior or the default.
     """
     model = pm.modelcontext(None)
     pieces = len(cuts) + 1

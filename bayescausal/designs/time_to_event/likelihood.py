@@ -45,16 +45,15 @@ def censored_likelihood(family: str, records: Records, middle: Array, scale: flo
     time, status = records.times, records.status
     with np.errstate(all="ignore"):
         law = _law(family, middle, scale)
+        entered = law.logsf(0.0 if records.entry is None else records.entry)
+        before = entered + np.log1p(-np.exp(law.logsf(time) - entered))
         terms = np.select(
-            [status == 1, status == 0, status == 2],
-            [law.logpdf(time), law.logsf(time), law.logcdf(time)],
+            [status == 1, status == 0, status == 2], [law.logpdf(time), law.logsf(time), before]
         )
         if records.upper is not None:
             inside = law.logsf(time) + np.log1p(-np.exp(law.logsf(records.upper) - law.logsf(time)))
             terms = np.where(status == 3, inside, terms)
-        if records.entry is not None:
-            terms = terms - law.logsf(records.entry)
-        total = float(np.sum(terms))
+        total = float(np.sum(terms - entered))
     return total if np.isfinite(total) else -np.inf
 
 

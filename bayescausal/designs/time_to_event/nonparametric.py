@@ -32,24 +32,12 @@ __all__ = ["Curve", "aalen_johansen", "cox", "kaplan_meier"]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A product-limit estimate.
+    """A product-limit estimate."""
 
-    Attributes
-    ----------
-    times : ndarray
-        Of events, in order.
-    survival : ndarray
-        From each of them on.
-    log_variance : ndarray
-        Greenwood's variance of the logarithm of `survival`.
-    at_risk : ndarray
-        How many were, just before each.
-    """
-
-    times: Array
-    survival: Array
-    log_variance: Array
-    at_risk: Array
+    times: Array  # of events, in order
+    survival: Array  # from each of them on
+    log_variance: Array  # Greenwood's variance of the logarithm of `survival`
+    at_risk: Array  # how many were, just before each
 
     def at(self, times: Array) -> Array:
         """Return the curve at some times."""
@@ -78,21 +66,14 @@ def kaplan_meier(
 ) -> Curve:
     """Return the product-limit estimate.
 
-    Parameters
-    ----------
-    time : ndarray
-        Of the event, or of censoring.
-    event : ndarray of bool
-        Whether it is an event.
-    entry : ndarray, optional
-        From when on a unit could be seen: it is at risk after it.
-    weights : ndarray, optional
-        Of the rows.
+    - `time`: of the event, or of censoring.
+    - `event` (bool): whether it is an event.
+    - `entry`: from when on a unit could be seen: it is at risk after it.
+    - `weights`: of the rows.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.designs.time_to_event.nonparametric import kaplan_meier
     >>> curve = kaplan_meier(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 0, 1, 0]) == 1)
     >>> curve.survival
     array([0.75 , 0.375])
@@ -126,19 +107,13 @@ def aalen_johansen(
     :math:`\hat F_k(t) = \sum_{t_j \le t} \hat S(t_j-)\, d_{kj} / n_j`, with :math:`\hat S` of any
     event; the standard error is that of the delta method.
 
-    Parameters
-    ----------
-    time, cause : ndarray
-        Of each row; the cause is 0 where the row is censored, else 1, 2, ...
-    at : ndarray
-        Times.
-    entry : ndarray, optional
-        From when on a row could be seen.
+    - `time`, `cause`: of each row; the cause is 0 where the row is censored, else 1, 2, ...
+    - `at`: times.
+    - `entry`: from when on a row could be seen.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.designs.time_to_event.nonparametric import aalen_johansen
     >>> found = aalen_johansen(np.arange(1.0, 5.0), np.array([1, 2, 0, 1]), np.array([2.0, 4.0]))
     >>> found[1][0], found[2][0]
     (array([0.25, 0.75]), array([0.25, 0.25]))
@@ -173,22 +148,14 @@ def cox(
 ) -> tuple[Array, Array]:
     """Return the coefficients of a Cox regression, and their standard errors.
 
-    Parameters
-    ----------
-    time, event, entry
-        As in :func:`kaplan_meier`.
-    design : ndarray, shape (n, p)
-        The columns.
-
-    Raises
-    ------
-    ArithmeticError
-        If the partial likelihood has no maximum: one column tells all events apart.
+    - `time`, `event`, `entry`: as in :func:`kaplan_meier`.
+    - `design` (n, p): the columns.
+    Raises ArithmeticError if the partial likelihood has no maximum: one column tells all events
+      apart.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.designs.time_to_event.nonparametric import cox
     >>> time, x = np.arange(1.0, 7.0), np.array([[1.0], [0], [1], [0], [1], [0]])
     >>> cox(time, np.ones(6, bool), x)[0].round(3)
     array([0.632])

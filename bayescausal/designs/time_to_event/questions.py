@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.designs.time_to_event.competing import (
-    assumptions_with_rivals,
-    effects_with_rivals,
-)
+from bayescausal.designs.time_to_event.competing import assumptions_with_rivals, effects_with_rivals
 from bayescausal.designs.time_to_event.families import FAMILIES
 from bayescausal.effects.averaging.time_functionals import RestrictedMean, Survival
 from bayescausal.effects.estimands import ATE, QTE

@@ -38,48 +38,24 @@ EVENT, RIGHT, LEFT, INTERVAL = 1, 0, 2, 3
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """A table of times to an event, checked.
+    """A table of times to an event, checked."""
 
-    Attributes
-    ----------
-    frame : DataFrame
-        The columns that the model reads, under their own names.
-    time, treatment : str
-    covariates : tuple of str
-    frailty, unit : str or None
-    status : ndarray of int
-        0 right, 1 event, 2 left, 3 interval.
-    upper : ndarray or None
-        Of intervals, their ends.
-    entry : ndarray or None
-        From when on each row was followed.
-    levels : tuple or None
-        Of a treatment with labels, the control first.
-    control, treated : level
-        The two that are compared.
-    by_order : bool
-        Whether the two are labels in their order, for want of another word.
-    suffix : str
-        What the columns of a competing event are told by.
-    rivals : tuple of Records
-        The same rows as records of competing events.
-    """
-
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # the columns that the model reads, under their own names
     time: str
     treatment: str
     covariates: tuple[str, ...]
     frailty: str | None
     unit: str | None
-    status: Array
-    upper: Array | None
-    entry: Array | None
-    levels: tuple[Any, ...] | None
+    status: Array  # (int) 0 right, 1 event, 2 left, 3 interval
+    upper: Array | None  # of intervals, their ends
+    entry: Array | None  # from when on each row was followed
+    levels: tuple[Any, ...] | None  # of a treatment with labels, the control first
+    # control, treated: (level) The two that are compared.
     control: Any
     treated: Any
-    by_order: bool = False
-    suffix: str = ""
-    rivals: tuple[Records, ...] = ()
+    by_order: bool = False  # whether the two are labels in their order, for want of another word
+    suffix: str = ""  # what the columns of a competing event are told by
+    rivals: tuple[Records, ...] = ()  # the same rows as records of competing events
 
     @property
     def times(self) -> Array:

@@ -33,11 +33,7 @@ def plot_survival(records: Records, upto: float, fit: Fit, ax: Axes | None = Non
     in each arm, the curves the same units in both. The area between the curves up to the horizon,
     shaded, is the difference of the restricted means.
 
-    Parameters
-    ----------
-    fit : Fit
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. Default: a new figure.
+    `ax`: where to draw. Default: a new figure.
     """
     ax = new_axes(ax, height=3.8)
     times = np.linspace(0.0, upto, POINTS + 1)[1:]

@@ -44,14 +44,9 @@ def windowed(
 ) -> TensorVariable:
     """Add a time with windows and entries to the model at hand.
 
-    Parameters
-    ----------
-    parameters, dist
-        Of the distribution of the time itself.
-    held : mapping of str to TensorVariable
-        ``window_from``, ``window_to``, ``entered_at``.
-    signature : str
-        Of the parameters, as in NumPy.
+    - `parameters`, `dist`: of the distribution of the time itself.
+    - `held`: ``window_from``, ``window_to``, ``entered_at``.
+    - `signature`: of the parameters, as in NumPy.
     """
 
     def random(*given: Any) -> TensorVariable:
@@ -62,7 +57,8 @@ def windowed(
     def logp(value: TensorVariable, *given: Any) -> TensorVariable:
         *own, low, high, entry = given
         time = dist(*own)
-        after = _log_survival(time, low)
+        # who came in at `entry` was without the event until then, whatever the window
+        after = _log_survival(time, pt.maximum(low, entry))
         open_end = pt.ge(high, FOREVER)
         until = _log_survival(time, pt.switch(open_end, low + 1.0, high))
         inside = pt.switch(open_end, after, after + pt.log1mexp(until - after))

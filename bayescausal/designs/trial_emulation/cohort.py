@@ -41,15 +41,9 @@ class Flow:
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Those who are eligible, each at a time zero.
+    """Those who are eligible, each at a time zero."""
 
-    Attributes
-    ----------
-    frame : DataFrame
-        ``unit`` (code), ``trial`` (number), ``zero`` (time), and the columns at baseline.
-    flow : Flow
-    """
-
+    # ``unit`` (code), ``trial`` (number), ``zero`` (time), and the columns at baseline.
     frame: pd.DataFrame
     flow: Flow
 
@@ -131,10 +125,26 @@ def _criteria(
         if name in events.columns:
             value = events.columns[name].to_numpy()[unit]
             seen = ~pd.isna(value)
+            if isinstance(rule, bool):
+                found.append((f"{name} is {rule}", _has_truth(name, rule, seen, value)))
+                continue
         else:
             seen, value = events.latest(name, unit, zero)
         found.append(_criterion(name, rule, seen, value))
     return found
+
+
+def _has_truth(name: str, rule: bool, seen: Array, value: Array) -> Array:
+    """Return whose column is true, or false: of an event the same words say whether it happened."""
+    others = [v for v in pd.unique(value[seen]) if v not in (0, 1)]
+    if others:
+        raise DataError(
+            f"eligibility[{name!r}] is {rule}, and {name!r} is a column of values such as "
+            f"{others[0]}.",
+            expected="a value, a range (low, high), or a function of the value; True and False "
+            "of an event, or of a column of 0 and 1.",
+        )
+    return seen & np.array([v == rule for v in value], bool)
 
 
 def _criterion(name: str, rule: Any, seen: Array, value: Array) -> tuple[str, Array]:

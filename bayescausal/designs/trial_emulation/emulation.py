@@ -25,22 +25,12 @@ REPLICATES = 100
 
 @dataclass(frozen=True, eq=False)
 class Emulation:
-    """What the checks of an emulated trial read.
-
-    Attributes
-    ----------
-    protocol : Protocol
-    cohort : Cohort
-    history : DataFrame
-        When things happened after time zero, one row for each that is eligible.
-    rows : DataFrame
-        Those that are followed, one row for each unit, trial and arm.
-    """
+    """What the checks of an emulated trial read."""
 
     protocol: Protocol
     cohort: Cohort
-    history: pd.DataFrame
-    rows: pd.DataFrame
+    history: pd.DataFrame  # when things happened after time zero, one row for each that is eligible
+    rows: pd.DataFrame  # those that are followed, one row for each unit, trial and arm
 
     def flow(self, fit: Fit | None = None) -> pd.DataFrame:
         """Return, step by step, how many are left and how many were excluded, and why."""

@@ -31,27 +31,14 @@ __all__ = ["Events", "read_events"]
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """A table of events, sorted by time.
+    """A table of events, sorted by time."""
 
-    Attributes
-    ----------
-    frame : DataFrame
-        ``unit`` (codes), ``time`` (days or the table's own units), ``event`` (text), ``value``.
-    units : Index
-        The unit of each code.
-    columns : DataFrame
-        Columns that do not change within a unit, one row for each.
-    types : tuple of str
-        The events that there are.
-    end : float
-        When the table ends.
-    """
-
+    # ``unit`` (codes), ``time`` (days or the table's own units), ``event`` (text), ``value``.
     frame: pd.DataFrame
-    units: pd.Index
-    columns: pd.DataFrame
-    types: tuple[str, ...]
-    end: float
+    units: pd.Index  # the unit of each code
+    columns: pd.DataFrame  # columns that do not change within a unit, one row for each
+    types: tuple[str, ...]  # the events that there are
+    end: float  # when the table ends
 
     def require(self, name: str, role: str) -> str:
         """Return the name of an event, or say which there are."""

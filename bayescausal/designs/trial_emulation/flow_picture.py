@@ -18,12 +18,8 @@ __all__ = ["plot_flow"]
 def plot_flow(emulation: Emulation, fit: Fit | None = None, ax: Axes | None = None) -> Axes:
     """Draw the flow of an emulated trial.
 
-    Parameters
-    ----------
-    fit : Fit, optional
-        Not needed: the flow is known before a fit.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. Default: a new figure.
+    - `fit`: not needed: the flow is known before a fit.
+    - `ax`: where to draw. Default: a new figure.
     """
     table, ends = emulation.flow(), emulation.ends()
     height = 0.62 * (len(table) + 2.2)

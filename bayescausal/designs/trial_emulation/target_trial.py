@@ -115,7 +115,7 @@ def target_trial(
         they have happened.
     covariates : sequence of str, optional
         Columns of the table that do not change within a unit, adjusted for; may stand in
-        `eligibility` as well.
+        `eligibility` as well, where True and False are values of a column of 0 and 1.
     grace : float, default 0
         How long after time zero one may start and be of the treated arm. Until a unit departs from
         one arm it is in both (clones that are censored).

@@ -52,23 +52,13 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """The functional of each arm and cell.
+    """The functional of each arm and cell."""
 
-    Attributes
-    ----------
-    total : ndarray
-        Dims (arm, cell, draw, *event).
-    batches : ndarray
-        Dims (arm, cell, batch, draw, *event); one batch where nothing is simulated.
-    size : ndarray
-        Dims (arm, cell, draw): weight of the subgroup (a count where unweighted).
-    spread : float
-        Standard deviation of the values that were averaged, over units, noise and draws.
-    """
-
-    total: np.ndarray
+    total: np.ndarray  # dims (arm, cell, draw, *event)
+    # Dims (arm, cell, batch, draw, *event); one batch where nothing is simulated.
     batches: np.ndarray
-    size: np.ndarray
+    size: np.ndarray  # dims (arm, cell, draw): weight of the subgroup (a count where unweighted)
+    # Standard deviation of the values that were averaged, over units, noise and draws.
     spread: float
 
 
@@ -87,20 +77,12 @@ def reduce_question(
 ) -> Reduction:
     """Evaluate a question for some posterior draws.
 
-    Parameters
-    ----------
-    program : Program
-        Results: one per arm, then what the conditions read.
-    where : dict of str to int
-        Position of each variable read among the results.
-    draws : slice
-        Of the flattened chains.
-    replicates, inner : int
-        Inner replicates in all (a multiple of `inner`), and per evaluation.
-    batches : int
-        Into which the replicates are dealt.
-    seed : int
-        Of the bootstrap weights.
+    - `program`: results: one per arm, then what the conditions read.
+    - `where`: position of each variable read among the results.
+    - `draws`: of the flattened chains.
+    - `replicates`, `inner`: inner replicates in all (a multiple of `inner`), and per evaluation.
+    - `batches`: into which the replicates are dealt.
+    - `seed`: of the bootstrap weights.
     """
     groups = range(max(replicates // inner, 1))
     functional = question.estimand.functional

@@ -46,14 +46,9 @@ def closed_form(
 ) -> ClosedForm | None:
     """Return the closed form of a question's averages; None where there is none.
 
-    Parameters
-    ----------
-    program : Program
-        Results: one per arm, then what the conditions read.
-    where : dict of str to int
-        Position of each variable read among the results.
-    seed : int
-        Of the bootstrap's weights.
+    - `program`: results: one per arm, then what the conditions read.
+    - `where`: position of each variable read among the results.
+    - `seed`: of the bootstrap's weights.
     """
     functional = question.estimand.functional
     weighed = question.estimand.weighting is not None

@@ -49,18 +49,11 @@ def chebyshev_weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return nodes and weights that integrate smooth functions like the points do.
 
-    Parameters
-    ----------
-    *columns : ndarray, shape (n_points,)
-        One or two coordinates of the points.
-    panels : int, optional
-        Into which the range of each is cut. Default: 64 for one column, 16 for two.
-
-    Returns
-    -------
-    nodes : ndarray, shape (n_nodes,) or (2, n_nodes)
-    weights : ndarray, shape (n_nodes,)
-        They sum to the number of points; panels without points are left out.
+    - `columns` (n_points): one or two coordinates of the points.
+    - `panels`: into which the range of each is cut. Default: 64 for one column, 16 for two.
+    Returns:
+    - `nodes` (2, n_nodes)
+    - `weights` (n_nodes): they sum to the number of points; panels without points are left out.
 
     Examples
     --------
@@ -119,13 +112,10 @@ def _interpolated(
 def collapse(question: Question, program: Program) -> tuple[Question, Program, bool] | None:
     """Return the same question of fewer, weighted units; None where there are none.
 
-    Returns
-    -------
-    question : Question
-        With ``counts``, a weight per unit.
-    program : Program
-    checked : bool
-        Whether it is exact as it stands; if not, the caller must check it.
+    Returns:
+    - `question`: with ``counts``, a weight per unit.
+    - `program`
+    - `checked`: whether it is exact as it stands; if not, the caller must check it.
     """
     units, structure = question.units, question.structure
     linear = question.estimand.functional.linear

@@ -105,7 +105,6 @@ def incidence(
     --------
     Of two equal constant hazards each comes first half of the time.
 
-    >>> from bayescausal.effects.averaging.first_event import incidence
     >>> from bayescausal.model.noise.laws import Leaf
     >>> both = [Leaf("Exponential"), Leaf("Exponential")]
     >>> incidence(both, [[2.0], [2.0]], [1.0, 50.0]).round(6).tolist()

@@ -54,14 +54,9 @@ def smooth(
 ) -> Reduction | None:
     """Return the averages of all draws from those of some; None where they must all be evaluated.
 
-    Parameters
-    ----------
-    question : Question
-        Of an average without simulated noise.
-    reads : tuple of int
-        Results by which subgroups are formed.
-    evaluate : callable
-        From a question and draws to the averages.
+    - `question`: of an average without simulated noise.
+    - `reads`: results by which subgroups are formed.
+    - `evaluate`: from a question and draws to the averages.
     """
     total = question.fit.n_draws
     if total * question.units.count < WORK or program.noise or question.abducted:
@@ -109,7 +104,6 @@ def polynomial(x: np.ndarray, degree: int) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.effects.averaging.smooth import polynomial
     >>> polynomial(np.array([[2.0, 3.0]]), 2).tolist()
     [[1.0, 2.0, 3.0, 4.0, 6.0, 9.0]]
     """

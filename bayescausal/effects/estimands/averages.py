@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.notation import Notation
     from bayescausal.effects.estimands.parts import Teller
 
-__all__ = ["ATE", "CATE", "CDE", "GROUPS", "Contrast", "Expected"]
+__all__ = ["ATE", "CATE", "CDE", "GROUPS", "Contrast", "Expected", "TreatmentEffect"]
 
 #: Of a treatment of two values, whose effect is that on the treated and that on the others.
 GROUPS = Identity("ATE = p ATT + (1 - p) ATU", two_valued=True)
@@ -107,7 +107,27 @@ class Expected(Estimand):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ATE(Estimand):
+class TreatmentEffect(Estimand):
+    """What most effects have: a treatment at two levels, one outcome, and a scale."""
+
+    treatment: Any
+    outcome: str
+    treated: Any = field(default=1, kw_only=True)
+    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
+    scale: Any = field(default="difference", kw_only=True)
+
+    def _check(self) -> None:
+        refuse_same_worlds(self)
+
+    def _potentials(self, notation: Notation) -> tuple[str, str]:
+        """Return ``Y(1)`` and ``Y(0)``."""
+        worlds = self.worlds()
+        one, zero = (self._potential(notation, worlds[role]) for role in ("treated", "control"))
+        return one, zero
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ATE(TreatmentEffect):
     """The average treatment effect, ``E[Y | do(X=1)] - E[Y | do(X=0)]``.
 
     Parameters
@@ -145,18 +165,9 @@ class ATE(Estimand):
     kind: ClassVar[str] = "ate"
     identity: ClassVar = GROUPS
 
-    treatment: Any
-    outcome: str
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
-
-    def _check(self) -> None:
-        refuse_same_worlds(self)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CATE(Estimand):
+class CATE(TreatmentEffect):
     """The average effect in a subgroup, ``E[Y | do(X=1), Z=1] - E[Y | do(X=0), Z=1]``.
 
     It conditions on Z and never sets it.
@@ -184,12 +195,6 @@ class CATE(Estimand):
 
     kind: ClassVar[str] = "cate"
 
-    treatment: Any
-    outcome: str
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
-
     def _check(self) -> None:
         if not self.given:
             raise EstimandError(
@@ -201,7 +206,7 @@ class CATE(Estimand):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CDE(Estimand):
+class CDE(TreatmentEffect):
     """The controlled direct effect, ``E[Y | do(X=1, M=m)] - E[Y | do(X=0, M=m)]``.
 
     Parameters
@@ -229,12 +234,7 @@ class CDE(Estimand):
     beside: ClassVar = "part"
     called: ClassVar[str] = "the controlled direct effect: the mediators held"
 
-    treatment: Any
-    outcome: str
     mediators: Any = field(kw_only=True)
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
 
     def _check(self) -> None:
         held = mapping_world(self.mediators, "mediators")

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from bayescausal.effects.estimands.averages import TreatmentEffect
 from bayescausal.effects.estimands.conditions import Condition, Outside, parse_given
-from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
 from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.estimands.notation import PLAIN
 from bayescausal.effects.estimands.parsing import refuse_options, refuse_same_worlds
@@ -48,7 +48,7 @@ __all__ = ["ITE", "PN", "PNS", "PS"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ITE(Estimand):
+class ITE(TreatmentEffect):
     """The effect on each unit, ``Y(1) - Y(0)``, its own noise kept.
 
     Parameters
@@ -83,15 +83,7 @@ class ITE(Estimand):
     kind: ClassVar[str] = "ite"
     strategy: ClassVar = "each unit"
 
-    treatment: Any
-    outcome: str
     bounds: Any = field(default="model", kw_only=True)
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
-
-    def _check(self) -> None:
-        refuse_same_worlds(self)
 
     def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return the joint distribution of the outcome in two worlds."""
@@ -134,9 +126,7 @@ class ITE(Estimand):
 
     def write(self, notation: Notation) -> str:
         """Return ``Y(1) - Y(0), for each unit``."""
-        worlds = self.worlds()
-        bodies = (self._potential(notation, worlds[role]) for role in ("treated", "control"))
-        effect = str(self.scale.write(notation, *bodies))
+        effect = str(self.scale.write(notation, *self._potentials(notation)))
         given = self.given.write(notation)
         if not self.per_unit:
             return str(self.functional.write(notation, effect, given))
@@ -145,7 +135,7 @@ class ITE(Estimand):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Causation(Estimand):
+class Causation(TreatmentEffect):
     """What the probabilities of causation share. Use :class:`PN`, :class:`PS` or :class:`PNS`."""
 
     strategy: ClassVar = "causation"
@@ -153,13 +143,8 @@ class Causation(Estimand):
     signed: ClassVar[bool] = False  # type: ignore[misc]
     own: ClassVar[str | None] = None  # the level that the units themselves have, if it is known
 
-    treatment: Any
-    outcome: str
     event: Any = field(default=None, kw_only=True)
     bounds: Any = field(default="model", kw_only=True)
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
 
     def _check(self) -> None:
         refuse_options(self, functional="mean", scale="difference")

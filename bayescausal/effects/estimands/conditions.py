@@ -21,9 +21,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.notation import LATEX, PLAIN, Notation, number
+from bayescausal.model.labels import in_order
 from bayescausal.types import EstimandError
 
 __all__ = ["EVERYONE", "Condition", "Outside", "Where", "parse_given"]
@@ -73,11 +76,6 @@ class Where:
 class Outside:
     """The complement of an event, as what a condition asks of a variable.
 
-    Parameters
-    ----------
-    event : Probability
-        The event that must not happen.
-
     Examples
     --------
     >>> from bayescausal.effects.estimands.functionals import Probability
@@ -86,18 +84,12 @@ class Outside:
     'Y <= 2'
     """
 
-    event: Probability
+    event: Probability  # the event that must not happen
 
 
 @dataclass(frozen=True, eq=False)
 class Condition:
     """Which units belong to the subgroup that a question is about. Made by :func:`parse_given`.
-
-    Parameters
-    ----------
-    clauses : tuple of (str, spec)
-        For each variable (the empty name for a mask or a function of several) what is asked
-        of it. All clauses must hold.
 
     Examples
     --------
@@ -109,6 +101,8 @@ class Condition:
     array([ True, False, False])
     """
 
+    # For each variable (the empty name for a mask or a function of several) what is asked of it.
+    # All clauses must hold.
     clauses: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -132,6 +126,17 @@ class Condition:
         """The masks among the clauses: one boolean for each unit, in the order of the data."""
         return tuple(spec for name, spec in self.clauses if not name and _is_array(spec))
 
+    def in_order(self, dims: tuple[str, ...], labels: Mapping[str, Any]) -> Condition:
+        """Return the condition with masks that carry labels in the order of the units."""
+        return Condition(
+            tuple(
+                (name, np.asarray(in_order(spec, dims, labels, "The mask given=")))
+                if not name and _is_array(spec)
+                else (name, spec)
+                for name, spec in self.clauses
+            )
+        )
+
     def __bool__(self) -> bool:
         return bool(self.clauses)
 
@@ -141,23 +146,12 @@ class Condition:
     def member(self, values: Mapping[str, Any]) -> np.ndarray:
         """Return which units belong.
 
-        Parameters
-        ----------
-        values : mapping of str to array_like
-            Values of the variables that are read, broadcastable against each other: (unit dims)
-            or (draw, unit dims).
-
-        Returns
-        -------
-        numpy array of bool
-            Broadcast shape of what was read and of the masks; a scalar True without clauses.
-            NaN never belongs.
-
-        Raises
-        ------
-        EstimandError
-            If a variable is missing, a mask does not fit the units, or a function returns
-            something that is not boolean.
+        `values`: values of the variables that are read, broadcastable against each other: (unit
+        dims) or (draw, unit dims).
+        Returns (bool): broadcast shape of what was read and of the masks; a scalar True without
+        clauses. NaN never belongs.
+        Raises EstimandError if a variable is missing, a mask does not fit the units, or a function
+          returns something that is not boolean.
         """
         missing = [name for name in self.reads if name not in values]
         if missing:
@@ -200,19 +194,13 @@ EVERYONE = Condition()
 def parse_given(given: object) -> Condition:
     """Return the condition that is meant.
 
-    Parameters
-    ----------
-    given : None, mapping, mask, callable, Where or Condition
-        A mapping asks of each variable: a value ``{"Z": 1}``; a range ``{"Z": (0, 2)}``, both
-        ends included, None for an open end; a set or list of values ``{"Z": {1, 2}}``; a
-        :class:`~bayescausal.effects.estimands.functionals.Probability` event; or a function of that
-        variable. A mask has one boolean for each unit, in the order of the data. A callable
-        names the variables it reads by its arguments (:class:`Where` for other names).
-
-    Returns
-    -------
-    Condition
-        The condition; false (everyone belongs) for None.
+    `given` (None, mapping, mask, callable, Where or Condition): a mapping asks of each variable: a
+    value ``{"Z": 1}``; a range ``{"Z": (0, 2)}``, both ends included, None for an open end; a set
+    or list of values ``{"Z": {1, 2}}``; a
+    :class:`~bayescausal.effects.estimands.functionals.Probability` event; or a function of that
+    variable. A mask has one boolean for each unit, in the order of the data. A callable names the
+    variables it reads by its arguments (:class:`Where` for other names).
+    Returns: the condition; false (everyone belongs) for None.
 
     Examples
     --------
@@ -234,7 +222,7 @@ def parse_given(given: object) -> Condition:
         return Condition(tuple((_name(k), _parse_spec(k, v)) for k, v in given.items()))
     if callable(given):
         return Condition((("", Where(given)),))
-    mask = np.asarray(given)
+    mask = given if isinstance(given, pd.Series | xr.DataArray) else np.asarray(given)
     if mask.dtype == bool and mask.ndim:
         return Condition((("", mask),))
     raise EstimandError(
@@ -313,7 +301,7 @@ def _several(spec: object) -> bool:
 
 
 def _is_array(spec: object) -> bool:
-    return isinstance(spec, np.ndarray)
+    return isinstance(spec, np.ndarray | pd.Series | xr.DataArray)
 
 
 def _holds(name: str, spec: Any, values: Mapping[str, Any]) -> np.ndarray:

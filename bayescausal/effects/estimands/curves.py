@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
+from bayescausal.effects.estimands.averages import TreatmentEffect
+from bayescausal.effects.estimands.estimand import Estimand
 from bayescausal.effects.estimands.functionals import Quantile
 from bayescausal.effects.estimands.notation import Notation, Symbol, number
 from bayescausal.effects.estimands.parsing import (
@@ -52,7 +53,7 @@ STEP = 1e-3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class QTE(Estimand):
+class QTE(TreatmentEffect):
     """The quantile treatment effect, ``Q_q[Y | do(X=1)] - Q_q[Y | do(X=0)]``.
 
     A difference of marginal quantiles: not the quantile of the unit-level differences, for
@@ -86,12 +87,7 @@ class QTE(Estimand):
 
     kind: ClassVar[str] = "qte"
 
-    treatment: Any
-    outcome: str
     q: float = field(kw_only=True)
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
 
     def _check(self) -> None:
         quantile = Quantile(self.q)

@@ -246,9 +246,8 @@ class Estimand:
     def _arm(self, role: str) -> World:
         """Return the world in which the treatments are at the level of that role."""
         level = getattr(self, role)
-        if isinstance(self.treatment, str):
-            return as_world({self.treatments[0]: level})
-        return as_world(dict(zip(self.treatments, level, strict=True)))
+        levels = (level,) if isinstance(self.treatment, str) else level
+        return as_world(dict(zip(self.treatments, levels, strict=True)))
 
     def requested(self, graph: nx.DiGraph | None = None) -> tuple[Arm, ...]:
         """Return what is requested of the evaluator: one number for each arm."""
@@ -269,7 +268,8 @@ class Estimand:
         if self.identity is None:
             return []
         kinds = Estimand.__subclasses__()
-        kinds += [s for k in kinds if k.kind == Estimand.kind for s in k.__subclasses__()]
+        for kind in kinds:  # it grows while it is read
+            kinds += kind.__subclasses__()
         kinds = [k for k in kinds if k.identity is self.identity and k.kind != Estimand.kind]
         return [each for kind in kinds for each in kind.like(self) if each != self]
 

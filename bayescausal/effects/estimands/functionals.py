@@ -87,7 +87,6 @@ class Mean(Functional):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.functionals import Mean
     >>> Mean().text("Y", "do(X=1)")
     'E[Y | do(X=1)]'
     """
@@ -301,15 +300,11 @@ class Probability(Functional):
 def parse_functional(functional: str | Functional) -> Functional:
     """Return the functional of that name.
 
-    Parameters
-    ----------
-    functional : str or Functional
-        ``"mean"``, ``"median"`` (that is ``Quantile(0.5)``), ``"total"``, :class:`Quantile`,
-        :class:`Probability`, or a functional of one's own.
+    `functional`: ``"mean"``, ``"median"`` (that is ``Quantile(0.5)``), ``"total"``,
+    :class:`Quantile`, :class:`Probability`, or a functional of one's own.
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.functionals import parse_functional
     >>> parse_functional("median")
     Quantile(q=0.5)
     """

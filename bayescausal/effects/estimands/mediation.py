@@ -32,14 +32,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import networkx as nx
 
-from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
-from bayescausal.effects.estimands.parsing import (
-    World,
-    parse_names,
-    parse_paths,
-    refuse_same_worlds,
-    same_world,
-)
+from bayescausal.effects.estimands.averages import TreatmentEffect
+from bayescausal.effects.estimands.parsing import World, parse_names, parse_paths, same_world
 from bayescausal.effects.estimands.parts import Identity
 from bayescausal.effects.words.intervention import circumstance, listed
 from bayescausal.graph.identification.effect_query import EffectQuery
@@ -49,6 +43,7 @@ from bayescausal.types import EstimandError, FromWorld
 if TYPE_CHECKING:
     from typing import Self
 
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.effects.estimands.notation import Notation
 
 __all__ = ["NDE", "NIE", "PSE", "TE"]
@@ -58,7 +53,7 @@ TOTAL = Identity("TE = NDE - reversed NIE")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TE(Estimand):
+class TE(TreatmentEffect):
     """The total effect, ``E[Y(1) - Y(0)]``: the ATE, as mediation analysis writes it.
 
     Parameters
@@ -79,26 +74,13 @@ class TE(Estimand):
     identity: ClassVar = TOTAL
     called: ClassVar[str] = "the total effect, along all paths"
 
-    treatment: Any
-    outcome: str
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
-
-    def _check(self) -> None:
-        refuse_same_worlds(self)
-
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(1) - Y(0)]``."""
-        worlds = self.worlds()
-        treated, control = (
-            self._potential(notation, worlds[role]) for role in ("treated", "control")
-        )
-        return self._contrast(notation, treated, control, self.given.write(notation))
+        return self._contrast(notation, *self._potentials(notation), self.given.write(notation))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NDE(Estimand):
+class NDE(TreatmentEffect):
     """The natural direct effect, ``E[Y(1, M(0)) - Y(0)]``.
 
     Parameters
@@ -126,12 +108,7 @@ class NDE(Estimand):
     beside: ClassVar = "part"
     called: ClassVar[str] = "the natural direct effect: not through the mediators"
 
-    treatment: Any
-    outcome: str
     mediators: Any = field(default=None, kw_only=True)
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
 
     def _check(self) -> None:
         _check_mediators(self)
@@ -160,7 +137,7 @@ class NDE(Estimand):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NIE(Estimand):
+class NIE(TreatmentEffect):
     """The natural indirect effect, ``E[Y(0, M(1)) - Y(0)]``.
 
     Parameters
@@ -190,13 +167,8 @@ class NIE(Estimand):
     beside: ClassVar = "part"
     called: ClassVar[str] = "the natural indirect effect: through the mediators alone"
 
-    treatment: Any
-    outcome: str
     mediators: Any = field(default=None, kw_only=True)
     reverse: bool = field(default=False, kw_only=True)
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
 
     def _check(self) -> None:
         if not isinstance(self.reverse, bool):
@@ -244,7 +216,7 @@ class NIE(Estimand):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PSE(Estimand):
+class PSE(TreatmentEffect):
     """The path-specific effect: the treated level travels along the chosen paths only.
 
     Parameters
@@ -282,12 +254,7 @@ class PSE(Estimand):
     beside: ClassVar = "part"
     called: ClassVar[str] = "a path-specific effect"
 
-    treatment: Any
-    outcome: str
     paths: Any = field(kw_only=True)
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
 
     def _check(self) -> None:
         if not isinstance(self.treatment, str):

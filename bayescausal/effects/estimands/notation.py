@@ -55,19 +55,11 @@ _LATEX_WORDS = {
 def number(value: object) -> str:
     """Return a value as a person would write it; arrays by their size.
 
-    Parameters
-    ----------
-    value : float, str or array_like
-        A level of a variable, or an array of levels.
-
-    Returns
-    -------
-    str
-        Whole numbers in full, others with six significant digits at most.
+    `value` (float, str or array_like): a level of a variable, or an array of levels.
+    Returns: whole numbers in full, others with six significant digits at most.
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.notation import number
     >>> number(0.1 + 0.2), number(1234567), number([1, 2, 3])
     ('0.3', '1234567', '[3 values]')
     """
@@ -88,7 +80,6 @@ class Symbol(Intervention):
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.notation import Symbol
     >>> Symbol("x").describe("dose")
     'dose=x'
     """
@@ -104,13 +95,6 @@ class Symbol(Intervention):
 class Notation:
     """One alphabet for formulas.
 
-    Parameters
-    ----------
-    latex : bool
-        Write LaTeX instead of plain text.
-    words : mapping, optional
-        Words and relations that this alphabet spells in its own way.
-
     Examples
     --------
     >>> from bayescausal.effects.estimands.notation import LATEX, PLAIN
@@ -120,7 +104,8 @@ class Notation:
     '\\\\mathrm{b\\\\_0}'
     """
 
-    latex: bool = False
+    latex: bool = False  # write LaTeX instead of plain text
+    # Words and relations that this alphabet spells in its own way.
     words: Mapping[str, str] = field(default_factory=dict)
 
     def word(self, word: str) -> str:

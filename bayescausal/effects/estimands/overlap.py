@@ -19,12 +19,12 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
+from bayescausal.effects.estimands.averages import TreatmentEffect
 from bayescausal.effects.estimands.parsing import refuse_options, refuse_same_worlds
 from bayescausal.effects.estimands.parts import Weighting
 from bayescausal.effects.words.subject import on_scale
@@ -47,7 +47,7 @@ def _overlap(chance: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ATO(Estimand):
+class ATO(TreatmentEffect):
     """The average effect on the overlap population, each unit weighted by ``e(1 - e)``.
 
     Parameters
@@ -80,12 +80,6 @@ class ATO(Estimand):
 
     kind: ClassVar[str] = "ato"
     called: ClassVar[str] = "the effect on those whose treatment was most open: overlap weights"
-
-    treatment: Any
-    outcome: str
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
 
     def _check(self) -> None:
         refuse_options(self, functional="mean")
@@ -133,7 +127,7 @@ class ATO(Estimand):
     def write(self, notation: Notation) -> str:
         """Return ``E[w (Y(1) - Y(0))] / E[w], w = e(1 - e), e = P(X=1 | pa(X))``."""
         given, signed = self.given.write(notation), self.signed
-        treated, control = (self._potential(notation, self._arm(r)) for r in ("treated", "control"))
+        treated, control = self._potentials(notation)
 
         def mean(body: str) -> str:
             above = notation.bracket("E", f"w {body}", given)

@@ -81,19 +81,11 @@ def default_control(treated: object, control: object) -> object:
 def as_world(levels: Mapping[str, Any]) -> World:
     """Return a world: each level as an intervention, the natural course left out.
 
-    Parameters
-    ----------
-    levels : mapping of str to level
-        A value, an :class:`~bayescausal.types.Intervention`, or None (natural course).
-
-    Raises
-    ------
-    EstimandError
-        If a level is not finite, or is no level.
+    `levels`: a value, an :class:`~bayescausal.types.Intervention`, or None (natural course).
+    Raises EstimandError if a level is not finite, or is no level.
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.parsing import as_world
     >>> as_world({"X": 1, "W": None})
     {'X': Set(value=1)}
     """
@@ -125,7 +117,6 @@ def mapping_world(levels: object, what: str) -> World:
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.parsing import mapping_world
     >>> mapping_world(None, "do")
     {}
     """
@@ -141,14 +132,11 @@ def mapping_world(levels: object, what: str) -> World:
 def parse_event(event: object) -> Probability:
     """Return the event of an outcome that is meant.
 
-    Parameters
-    ----------
-    event : None, float, str or Probability
-        None: the outcome equals 1. A value: it equals that. Else any event.
+    `event` (None, float, str or Probability): None: the outcome equals 1. A value: it equals that.
+    Else any event.
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.parsing import parse_event
     >>> parse_event(None)
     Probability(equals=1)
     """

@@ -131,7 +131,6 @@ def same_key(value: object) -> Hashable:
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.parts import same_key
     >>> from bayescausal.types import Set
     >>> same_key(Set(1)) == same_key(1.0), same_key([1, 2]) == same_key([2, 1])
     (True, False)

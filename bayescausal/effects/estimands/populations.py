@@ -28,6 +28,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from bayescausal.effects.estimands.conditions import (
     EVERYONE,
     Condition,
@@ -126,24 +128,17 @@ class Superpopulation(Population):
 class Target(Population):
     """The units of a table: standardisation to a target population.
 
-    Parameters
-    ----------
-    data : DataFrame or other table
-        The pre-treatment columns of the target's units, one row for each unit.
-
-    Raises
-    ------
-    EstimandError
-        If the table has no rows.
+    Raises EstimandError if the table has no rows.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.effects.estimands.populations import Target
     >>> Target(pd.DataFrame({"humid": [0.1, 0.4]})).words
     'the 2 units of the given table'
     """
 
+    # (DataFrame or other table) The pre-treatment columns of the target's units, one row for each
+    # unit.
     data: Any
 
     def __init__(self, data: Sized) -> None:
@@ -152,11 +147,19 @@ class Target(Population):
                 "The target population's table has no rows.", expected="One row for each unit."
             )
         object.__setattr__(self, "name", "target")
-        object.__setattr__(self, "words", f"the {len(data)} units of the given table")
+        object.__setattr__(self, "words", _table_words(data))
         object.__setattr__(self, "data", data)
 
     def __repr__(self) -> str:
         return f"<table of {len(self.data)} units>"
+
+
+def _table_words(data: Sized) -> str:
+    """Say who stands in a table: a single row of few columns by its values."""
+    row = data.iloc[0].to_dict() if len(data) == 1 and isinstance(data, pd.DataFrame) else {}
+    if 0 < len(row) < 4:
+        return f"units with {', '.join(f'{name}={number(v)}' for name, v in row.items())}"
+    return f"the {f'{len(data)} units' if len(data) > 1 else 'unit'} of the given table"
 
 
 _NAMED = {
@@ -172,15 +175,11 @@ _NAMED = {
 def parse_population(population: object) -> Population:
     """Return the population that is meant.
 
-    Parameters
-    ----------
-    population : str, Population or table
-        ``"sample"``, ``"finite"``, ``"superpopulation"``, ``"model"``,
-        :class:`Superpopulation`, or a table (with ``columns``) of the target's units.
+    `population` (str, Population or table): ``"sample"``, ``"finite"``, ``"superpopulation"``,
+    ``"model"``, :class:`Superpopulation`, or a table (with ``columns``) of the target's units.
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.populations import parse_population
     >>> parse_population("model").name
     'model'
     """

@@ -53,36 +53,20 @@ __all__ = ["SCALES", "EffectScale", "parse_scale"]
 class EffectScale:
     """How the numbers of two worlds become one.
 
-    Parameters
-    ----------
-    name : str
-        Short name, as in ``scale="ratio"``.
-    formula : callable
-        ``formula(treated, control) -> array``, elementwise.
-    null : float
-        The value that means no effect.
-    collapsible : bool
-        Whether the population's value is a weighted average of subgroups' values.
-    sentence : str
-        What the scale says, in words, for a report.
-    writing : callable
-        ``writing(notation, treated, control) -> str``: the formula as mathematics.
-    undefined : callable, optional
-        ``undefined(treated, control) -> (mask, reason, remedy)``: where it does not exist.
-
     Examples
     --------
-    >>> from bayescausal.effects.estimands.scales import parse_scale
     >>> parse_scale("ratio").combine(0.3, 0.2).round(6)
     np.float64(1.5)
     """
 
-    name: str
-    formula: Callable[[Any, Any], Any]
-    null: float
-    collapsible: bool
-    sentence: str
+    name: str  # short name, as in ``scale="ratio"``
+    formula: Callable[[Any, Any], Any]  # ``formula(treated, control) -> array``, elementwise
+    null: float  # the value that means no effect
+    collapsible: bool  # whether the population's value is a weighted average of subgroups' values
+    sentence: str  # what the scale says, in words, for a report
+    # ``writing(notation, treated, control) -> str``: the formula as mathematics.
     writing: Callable[[Notation, str, str], str]
+    # ``undefined(treated, control) -> (mask, reason, remedy)``: where it does not exist.
     undefined: Callable[[Any, Any], tuple[Any, str, str]] | None = None
 
     def combine(
@@ -90,16 +74,10 @@ class EffectScale:
     ) -> Array | xr.DataArray:
         """Return the effect on this scale.
 
-        Parameters
-        ----------
-        treated, control : array_like or DataArray
-            The functional in each world, aligned (chain, draw and any other dims).
-
-        Raises
-        ------
-        UndefinedEffectError
-            Where the scale does not exist (a zero denominator, odds of something that is no
-            probability), with what to ask instead.
+        `treated`, `control`: the functional in each world, aligned (chain, draw and any other
+        dims).
+        Raises UndefinedEffectError where the scale does not exist (a zero denominator, odds of
+          something that is no probability), with what to ask instead.
         """
         a, b = (v if hasattr(v, "dims") else np.asarray(v, dtype=float) for v in (treated, control))
         if self.undefined is not None:
@@ -128,20 +106,12 @@ class EffectScale:
 def parse_scale(scale: str | EffectScale) -> EffectScale:
     """Return the scale of that name.
 
-    Parameters
-    ----------
-    scale : str or EffectScale
-        ``"difference"``, ``"ratio"``, ``"log ratio"``, ``"odds ratio"`` (underscores, hyphens
-        and capitals do not matter), or a scale of one's own.
-
-    Raises
-    ------
-    EstimandError
-        For a name that is not a scale.
+    `scale`: ``"difference"``, ``"ratio"``, ``"log ratio"``, ``"odds ratio"`` (underscores, hyphens
+    and capitals do not matter), or a scale of one's own.
+    Raises EstimandError for a name that is not a scale.
 
     Examples
     --------
-    >>> from bayescausal.effects.estimands.scales import parse_scale
     >>> parse_scale("odds_ratio").null
     1.0
     """

@@ -17,14 +17,13 @@ J. Pearl, *Causality*, 2nd ed., Cambridge University Press, 2009, section 8.2.5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bayescausal.effects.estimands.averages import GROUPS
+from bayescausal.effects.estimands.averages import GROUPS, TreatmentEffect
 from bayescausal.effects.estimands.conditions import Condition, parse_given
-from bayescausal.effects.estimands.estimand import NATURAL_UNLESS_SET, Estimand
 from bayescausal.effects.estimands.parsing import World, as_world, refuse_same_worlds
 from bayescausal.graph.identification.effect_query import EffectQuery
 from bayescausal.types import EstimandError, Set
@@ -38,17 +37,11 @@ __all__ = ["ATT", "ATU"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OwnTreatment(Estimand):
+class OwnTreatment(TreatmentEffect):
     """The effect on those whose own treatment is at the level of one role: see ATT and ATU."""
 
     identity: ClassVar = GROUPS
     group: ClassVar[str]
-
-    treatment: Any
-    outcome: str
-    treated: Any = field(default=1, kw_only=True)
-    control: Any = field(default=NATURAL_UNLESS_SET, kw_only=True)
-    scale: Any = field(default="difference", kw_only=True)
 
     def _check(self) -> None:
         """Refuse a group that is not a value or a range."""
@@ -94,9 +87,7 @@ class OwnTreatment(Estimand):
 
     def write(self, notation: Notation) -> str:
         """Return ``E[Y(1) - Y(0) | X=x]``, x the level of the group."""
-        worlds = self.worlds()
-        treated, control = (self._potential(notation, worlds[r]) for r in ("treated", "control"))
-        return self._contrast(notation, treated, control, self.condition.write(notation))
+        return self._contrast(notation, *self._potentials(notation), self.condition.write(notation))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -63,15 +63,11 @@ DRAWS, UNITS = 8, 2000
 def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
     """Say where an answer extrapolates to treatments that units could hardly have had.
 
-    Returns
-    -------
-    tuple of str
-        One note for each level that too many of its units are beyond the support of.
+    Returns: one note for each level that too many of its units are beyond the support of.
 
     Examples
     --------
     >>> import numpy as np, pymc as pm, bayescausal as bc
-    >>> from bayescausal.effects.evaluation.extrapolation import support_notes
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     z = pm.Normal("z", 0, 1, dims="unit")
     ...     x = pm.Bernoulli("x", logit_p=5 * z, dims="unit")

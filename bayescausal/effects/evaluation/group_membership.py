@@ -34,10 +34,7 @@ __all__ = ["groups_read", "index_of"]
 def index_of(structure: Structure, outcome: str, frame: Sequence[str], dim: str) -> str | None:
     """Return the name of the index from the outcome's units to the groups of another dim.
 
-    Returns
-    -------
-    str or None
-        None if there is none, or more than one.
+    Returns: None if there is none, or more than one.
     """
     if len(frame) != 1:
         return None

@@ -30,11 +30,7 @@ from bayescausal.effects.evaluation.result import axes_of, cells_of, notes_of
 from bayescausal.effects.evaluation.slopes import spread_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
 from bayescausal.model.interventions.support import support_of
-from bayescausal.types import (
-    DataError,
-    EmptySubgroupError,
-    UndefinedEffectError,
-)
+from bayescausal.types import DataError, EmptySubgroupError, UndefinedEffectError
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array

@@ -46,15 +46,11 @@ __all__ = ["chances", "is_finite", "kept_values", "laws_of", "some_draws"]
 def some_draws(fit: Fit, most: int) -> slice:
     """Return at most `most` posterior draws, evenly spaced over the chains.
 
-    Returns
-    -------
-    slice
-        Of the draws in a row, chain after chain.
+    Returns: of the draws in a row, chain after chain.
 
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> from bayescausal.effects.evaluation.outcome_distributions import some_draws
     >>> some_draws(SimpleNamespace(n_draws=1000), 300)
     slice(0, 1000, 4)
     """
@@ -72,27 +68,18 @@ def laws_of(
 ) -> list[np.ndarray]:
     """Evaluate expressions of one variable's own equation, for every unit and draw.
 
-    Parameters
-    ----------
-    units : Units
-        The units, and what is known of them.
-    name : str
-        A random structural variable.
-    build : callable
-        Takes the random variable, its kept value and a builder of one world in which everything
-        is kept; returns expressions of the random variable's parents and of that value, each with
-        the shape of the variable, or with more axes at the end.
-    draws : slice
-        Which posterior draws.
-    seed : int
-        Of the noise, where an expression reads it.
-    columns : mapping of str to ndarray, optional
-        Values in the place of those that the units have.
+    - `units`: the units, and what is known of them.
+    - `name`: a random structural variable.
+    - `build`: takes the random variable, its kept value and a builder of one world in which
+      everything is kept; returns expressions of the random variable's parents and of that value,
+      each with the shape of the variable, or with more axes at the end.
+    - `draws`: which posterior draws.
+    - `seed`: of the noise, where an expression reads it.
+    - `columns`: values in the place of those that the units have.
 
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.effects.evaluation.outcome_distributions import laws_of
     >>> from bayescausal.evaluation.evaluate import units_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     x = pm.Normal("x", 0, 1, dims="unit")
@@ -132,14 +119,9 @@ def laws_of(
 def kept_values(units: Units, name: str, draws: slice) -> np.ndarray:
     """Return the values of a variable, draws first: one row where they do not vary.
 
-    Parameters
-    ----------
-    units : Units
-        The units, and what is known of them.
-    name : str
-        A structural variable.
-    draws : slice
-        Which posterior draws.
+    - `units`: the units, and what is known of them.
+    - `name`: a structural variable.
+    - `draws`: which posterior draws.
     """
     if name in units.structure.deterministics:
         return _deterministic(units, name, draws)
@@ -158,19 +140,13 @@ def is_finite(fit: Fit, name: str) -> bool:
 def chances(units: Units, name: str, draws: slice) -> np.ndarray:
     """Return the chance of each level of a Bernoulli or categorical variable.
 
-    Parameters
-    ----------
-    units : Units
-        The units, and what is known of them.
-    name : str
-        A Bernoulli or categorical variable.
-    draws : slice
-        Which posterior draws.
+    - `units`: the units, and what is known of them.
+    - `name`: a Bernoulli or categorical variable.
+    - `draws`: which posterior draws.
 
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.effects.evaluation.outcome_distributions import chances
     >>> from bayescausal.evaluation.evaluate import units_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     x = pm.Bernoulli("x", 0.25, dims="unit")

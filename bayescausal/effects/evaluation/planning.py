@@ -15,10 +15,7 @@ import numpy as np
 from bayescausal.effects.evaluation.inner_draws import Plan, Run
 from bayescausal.effects.evaluation.question import Question, resolve
 from bayescausal.model.interventions.support import support_of
-from bayescausal.types import (
-    EstimandError,
-    Set,
-)
+from bayescausal.types import EstimandError, Set
 
 if TYPE_CHECKING:
     from bayescausal.effects.estimands.estimand import Estimand

@@ -21,6 +21,7 @@ from bayescausal.evaluation.evaluate import Units, fresh_units, units_of
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
 from bayescausal.model.axes.labels import LOOKUP
+from bayescausal.model.labels import in_order
 from bayescausal.model.names import owner_of
 from bayescausal.model.structure.nested import group_index, weighted_dim
 from bayescausal.types import DataError, EstimandError, MixingError, Set, UnknownVariableError
@@ -60,7 +61,6 @@ def units_noun(structure: Structure) -> str:
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> from bayescausal.effects.evaluation.population_units import units_noun
     >>> [units_noun(SimpleNamespace(unit_dims=d)) for d in (["patient"], ["obs_id"], ["a", "b"])]
     ['patients', 'units', 'units']
     """
@@ -78,7 +78,6 @@ def plural(word: str) -> str:
 
     Examples
     --------
-    >>> from bayescausal.effects.evaluation.population_units import plural
     >>> [plural(word) for word in ("school", "country", "class", "person", "parts")]
     ['schools', 'countries', 'classes', 'people', 'parts']
     """
@@ -253,10 +252,7 @@ def complete_table(
 
     What is latent in the fit cannot be in a table: it is drawn given the pre-treatment columns.
 
-    Raises
-    ------
-    DataError
-        If a column is missing that the fit has.
+    Raises DataError if a column is missing that the fit has.
     """
     set_everywhere = {
         n for n in estimand.treatments if all(isinstance(do.get(n), Set) for do in worlds.values())
@@ -302,13 +298,14 @@ def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Array | None:
     if not isinstance(asked, Superpopulation) or asked.clusters is None:
         return None
     labels = asked.clusters
-    length = units.sizes[weighted_dim(fit.structure, estimand.outcome_name)]
+    along = weighted_dim(fit.structure, estimand.outcome_name)
+    length = units.sizes[along]
     if isinstance(labels, str):
         name = labels
         index = group_index(fit.structure, name, estimand.outcome_name)
         if index is not None and index in fit.columns:
             labels = fit.columns[index]
-        elif name == weighted_dim(fit.structure, estimand.outcome_name):
+        elif name == along:
             labels = np.arange(length)
         elif name in fit.columns:
             labels = fit.columns[name]
@@ -321,7 +318,7 @@ def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Array | None:
                 remedy=f"Columns kept with the fit: {', '.join(map(str, known))}. For another "
                 "one pass its labels: Superpopulation(clusters=data['school']).",
             )
-    labels = np.asarray(labels)
+    labels = np.asarray(in_order(labels, (along,), units.coords, "clusters="))
     if labels.shape != (length,):
         raise DataError(
             f"The cluster labels have shape {labels.shape}.", expected=f"{length} labels."
@@ -339,11 +336,8 @@ COUNTED = ("sample", "finite", "target")
 def refuse_functional(structure: Structure, estimand: Estimand, population: str) -> None:
     """Refuse a functional that has no meaning for a question.
 
-    Raises
-    ------
-    EstimandError
-        If a total is asked of units that are not counted, a curve along a dim that the units have,
-        or either of units one by one.
+    Raises EstimandError if a total is asked of units that are not counted, a curve along a dim that
+      the units have, or either of units one by one.
     """
     functional = estimand.functional
     if estimand.strategy == "each unit" and functional.linear and not hasattr(functional, "event"):

@@ -56,27 +56,17 @@ EXACT, SPARE = 1e-9, 20
 
 @dataclass(frozen=True)
 class Tied:
-    """How a treatment hangs on columns that are adjusted for.
+    """How a treatment hangs on columns that are adjusted for."""
 
-    Parameters
-    ----------
-    of : tuple of str
-        The columns that fix the treatment; empty if every unit has the same.
-    moves : str
-        Where not empty: the adjusted column that is a function of the treatment (and of `of`).
-    """
-
-    of: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()  # the columns that fix the treatment; empty if every unit has the same
+    # Where not empty: the adjusted column that is a function of the treatment (and of `of`).
     moves: str = ""
 
 
 def tied_in_data(fit: Fit, name: str, held: Iterable[str]) -> Tied | None:
     """Return how a treatment hangs on what is adjusted for, in the data of a fit.
 
-    Returns
-    -------
-    Tied or None
-        None where units alike in `held` can have another treatment, as far as it shows.
+    Returns: None where units alike in `held` can have another treatment, as far as it shows.
     """
     own, held = fit.columns.get(name), tuple(held)
     step = max(np.size(own) // FIRST, 1) if own is not None else 1
@@ -92,17 +82,12 @@ def tied_in_data(fit: Fit, name: str, held: Iterable[str]) -> Tied | None:
 def is_function(values: np.ndarray, of: np.ndarray, turns: int = 0) -> bool:
     """Tell whether values are a function of others that turns a few times at most, not by chance.
 
-    Parameters
-    ----------
-    values, of : numpy array
-        One number for each unit; units with a missing one are left out.
-    turns : int
-        How often it may turn; 0: a monotone function.
+    - `values`, `of`: one number for each unit; units with a missing one are left out.
+    - `turns`: how often it may turn; 0: a monotone function.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.effects.evaluation.positivity import is_function
     >>> score = np.linspace(-1, 1, 40)
     >>> is_function(score >= 0, score), is_function(score % 0.2 > 0.1, score)
     (True, False)

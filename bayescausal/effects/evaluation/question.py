@@ -12,7 +12,7 @@ by restricting the units and redrawing their noise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.counterfactuals.coupling import (
@@ -53,7 +53,7 @@ from bayescausal.effects.evaluation.slopes import (
 )
 from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.build import build_program, recomputed_by
-from bayescausal.evaluation.label_levels import coded_levels, encode
+from bayescausal.evaluation.label_levels import coded_levels, encode, in_unit_order
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
@@ -213,6 +213,9 @@ def resolve(
         refuse_potentials(structure)
     units, population, words, notes = population_of(fit, estimand, seed)
     refuse_functional(structure, estimand, population)
+    if estimand.given.masks and units is not None:
+        dims = tuple(d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims)
+        estimand = replace(estimand, given=estimand.given.in_order(dims, units.coords))
     refuse_mean(fit, estimand)
     if estimand.derivative:
         refuse_labels(structure, estimand)
@@ -288,7 +291,11 @@ def noise_of(
 def parsed_worlds(fit: Fit, estimand: Estimand, units: Units) -> dict[str, dict[str, Intervention]]:
     """Return the worlds of an estimand, parsed and checked against the fit's model."""
     return {
-        name: parse_interventions(fit.structure, coded_levels(fit, do), sizes=units.sizes)
+        name: parse_interventions(
+            fit.structure,
+            coded_levels(fit, in_unit_order(fit, do, units.coords)),
+            sizes=units.sizes,
+        )
         for name, do in estimand.worlds(fit.structure.graph).items()
     }
 

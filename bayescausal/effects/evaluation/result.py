@@ -15,9 +15,7 @@ from bayescausal.effects.estimands.conditions import EVERYONE, Condition
 from bayescausal.effects.evaluation.question import Question
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
-from bayescausal.types import (
-    EstimandError,
-)
+from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

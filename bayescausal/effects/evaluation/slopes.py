@@ -69,12 +69,8 @@ def refuse_jumps(
 ) -> None:
     """Refuse a slope through an equation that jumps.
 
-    Parameters
-    ----------
-    worlds : mapping
-        Parsed: the worlds a step above and below.
-    mean : bool
-        Whether the mean of the outcome is asked about.
+    - `worlds`: parsed: the worlds a step above and below.
+    - `mean`: whether the mean of the outcome is asked about.
     """
     structure = units.structure
     [name] = estimand.treatments

@@ -36,12 +36,8 @@ CHANCE = "chance of the treatment"
 def refuse_weighting(structure: Structure, estimand: Estimand, changed: tuple[str, ...]) -> None:
     """Refuse weights by the chance of a treatment that has no law of two values.
 
-    Parameters
-    ----------
-    estimand : Estimand
-        With a weighting.
-    changed : tuple of str
-        What its subgroup reads of what the treatment changes.
+    - `estimand`: with a weighting.
+    - `changed`: what its subgroup reads of what the treatment changes.
     """
     assert estimand.weighting is not None
     name, what = estimand.weighting.variable, estimand.label()

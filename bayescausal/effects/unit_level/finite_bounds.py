@@ -62,10 +62,7 @@ NATURAL = "natural course"
 def rank_shares(count: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where the share of each value ends, if the most overrepresented take the top.
 
-    Returns
-    -------
-    low, high : ndarray, shape (..., n_values)
-        Ranks in [0, 1]: the share of a value is ``(low, high]``.
+    Returns (..., n_values): ranks in [0, 1]: the share of a value is ``(low, high]``.
 
     Examples
     --------
@@ -87,13 +84,10 @@ def rank_shares(count: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.nd
 def seen_bounds(run: Run, effect: Effect) -> Effect:
     """Return an average over units with their own noise, its bounds beside it.
 
-    Returns
-    -------
-    Effect
-        With bounds, or with a note on why there are none.
+    Returns: with bounds, or with a note on why there are none.
     """
     question: Question = run.question
-    found: Any = _why_not(question)
+    found: Any = _no_bounds(question)
     if found is None:
         found = _Seen(run).bounds()
     if isinstance(found, str):
@@ -111,7 +105,8 @@ def seen_bounds(run: Run, effect: Effect) -> Effect:
     return replace(effect, draws=inside, bounds=edges, notes=(*effect.notes, words))
 
 
-def _why_not(question: Question) -> str | None:
+def _no_bounds(question: Question) -> str | None:
+    """Say why there are no bounds; None where there are."""
     structure, estimand = question.structure, question.estimand
     functional = estimand.functional
     scale = getattr(estimand, "scale", None)

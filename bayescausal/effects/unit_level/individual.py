@@ -47,16 +47,9 @@ __all__ = ["individual"]
 def individual(question: Question, seed: int) -> Effect:
     """Answer an ITE: unit by unit, or a functional of its distribution over units.
 
-    Returns
-    -------
-    Effect
-        Dims chain, draw and the unit dims; or chain and draw alone, with bounds.
-
-    Raises
-    ------
-    DataError
-        If the model calls the evidence of a unit impossible.
-    EmptySubgroupError, EstimandError
+    Returns: dims chain, draw and the unit dims; or chain and draw alone, with bounds.
+    Raises DataError if the model calls the evidence of a unit impossible.
+    Raises EmptySubgroupError, EstimandError.
     """
     estimand: Any = question.estimand
     if estimand.by:

@@ -60,13 +60,9 @@ _AT = ("at_weight", "at_p", "at_low", "at_high")
 def causation(run: Run, effect: Effect | None) -> Effect:
     """Return a probability of causation with its bounds, and its exact value where there is one.
 
-    Parameters
-    ----------
-    run : _Run
-        The evaluation that gave `effect`.
-    effect : Effect or None
-        The value under the coupling, simulated; None where :func:`is_exact` says that the
-        lower Frechet bound is the value.
+    - `run`: the evaluation that gave `effect`.
+    - `effect`: the value under the coupling, simulated; None where :func:`is_exact` says that the
+      lower Frechet bound is the value.
     """
     question: Question = run.question
     estimand: Causation = question.estimand  # type: ignore[assignment]

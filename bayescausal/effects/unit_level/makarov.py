@@ -51,24 +51,15 @@ def cdf_bounds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return Makarov's bounds on ``P(Y1 - Y0 <= d)``.
 
-    Parameters
-    ----------
-    one, zero : ndarray
-        Sorted, equally likely values of each outcome along the last axis; leading axes agree.
-    d : array_like
-        Broadcasts against the leading axes.
-    strict : bool, default False
-        Bounds on ``P(Y1 - Y0 < d)`` instead.
-
-    Returns
-    -------
-    lower, upper : ndarray
-        Shape of the leading axes.
+    - `one`, `zero`: sorted, equally likely values of each outcome along the last axis; leading axes
+      agree.
+    - `d`: broadcasts against the leading axes.
+    - `strict`: bounds on ``P(Y1 - Y0 < d)`` instead.
+    Returns: shape of the leading axes.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.effects.unit_level.makarov import cdf_bounds
     >>> y = np.arange(4.0)
     >>> [float(b) for b in cdf_bounds(y + 2, y, 2.0)]
     [0.25, 1.0]
@@ -91,18 +82,11 @@ def difference_bounds(
 ) -> tuple[tuple[np.ndarray, np.ndarray], str]:
     """Return bounds on the functional of the unit-level effect, and how they were found.
 
-    Parameters
-    ----------
-    question : Question
-        Of an ITE with a quantile or probability.
-    chosen : ndarray of bool, optional
-        The units that belong.
-
-    Returns
-    -------
-    bounds : (ndarray, ndarray)
-        Lower and upper, dims (draw,).
-    words : str
+    - `question`: of an ITE with a quantile or probability.
+    - `chosen` (bool): the units that belong.
+    Returns:
+    - `bounds` (ndarray, ndarray): lower and upper, dims (draw,).
+    - `words`
     """
     estimand: Any = question.estimand
     if estimand.scale.name != "difference":

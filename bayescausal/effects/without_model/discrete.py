@@ -55,21 +55,11 @@ UNDERSTATED = 0.15
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Counts of discrete data.
+    """Counts of discrete data."""
 
-    Parameters
-    ----------
-    names : tuple of str
-        The variables.
-    levels : tuple of ndarray
-        The values of each.
-    counts : ndarray
-        One axis per variable.
-    """
-
-    names: tuple[str, ...]
-    levels: tuple[np.ndarray, ...]
-    counts: np.ndarray
+    names: tuple[str, ...]  # the variables
+    levels: tuple[np.ndarray, ...]  # the values of each
+    counts: np.ndarray  # one axis per variable
 
     def place(self, name: str, value: object) -> int:
         """Return where a value stands among the levels of a variable."""
@@ -107,23 +97,13 @@ class Cells:
     ) -> Iterator[np.ndarray]:
         """Draw from the posterior of the cells' probabilities, block by block.
 
-        Parameters
-        ----------
-        draws : int
-            How many.
-        prior : float
-            Pseudo-counts in every cell of a table of up to eight; a larger one shares those of
-            eight.
-        seed : int or None
-            The same draws whatever the size of the blocks.
-        wider : int
-            How many times a block will be blown up by what is done with it.
-
-        Yields
-        ------
-        ndarray
-            One axis of draws, then one per variable. Where the prior has pseudo-counts no
-            probability is zero.
+        - `draws`: how many.
+        - `prior`: pseudo-counts in every cell of a table of up to eight; a larger one shares those
+          of eight.
+        - `seed`: the same draws whatever the size of the blocks.
+        - `wider`: how many times a block will be blown up by what is done with it.
+        Yields: one axis of draws, then one per variable. Where the prior has pseudo-counts no
+        probability is zero.
         """
         roots = np.random.SeedSequence(seed).spawn(2)
         rng, first, second = (np.random.default_rng(s) for s in (seed, *roots))
@@ -159,27 +139,13 @@ def _small_gamma(
 
 @dataclass(frozen=True)
 class Thin:
-    """What a table lacks for a formula that conditions on combinations of some variables.
+    """What a table lacks for a formula that conditions on combinations of some variables."""
 
-    Parameters
-    ----------
-    names : tuple of str
-        The variables.
-    combinations : int
-        How many combinations of their values the formula conditions on.
-    empty : int
-        How many of them hold no row, where other treatments do.
-    share : float
-        The share of the rows that are concerned.
-    understated : float
-        By what share the sd within combinations is understated.
-    """
-
-    names: tuple[str, ...]
-    combinations: int
-    empty: int
-    share: float
-    understated: float
+    names: tuple[str, ...]  # the variables
+    combinations: int  # how many combinations of their values the formula conditions on
+    empty: int  # how many of them hold no row, where other treatments do
+    share: float  # the share of the rows that are concerned
+    understated: float  # by what share the sd within combinations is understated
 
     @property
     def warns(self) -> bool:
@@ -210,19 +176,10 @@ def thin(
 ) -> Thin | None:
     """Return where a table is too thin for what a formula conditions on.
 
-    Parameters
-    ----------
-    strata : iterable of iterable of str
-        The sets of variables that it conditions on.
-    asked : mapping of str to sequence of int
-        Places of the levels that the question is about; other variables: all.
-    acted : sequence of str
-        The treatments: a combination counts as empty where another treatment has rows.
-
-    Returns
-    -------
-    Thin or None
-        The worst; None where the table is full.
+    - `strata`: the sets of variables that it conditions on.
+    - `asked`: places of the levels that the question is about; other variables: all.
+    - `acted`: the treatments: a combination counts as empty where another treatment has rows.
+    Returns: the worst; None where the table is full.
     """
     found = []
     for chosen in {frozenset(s) & frozenset(cells.names) for s in strata} - {frozenset()}:

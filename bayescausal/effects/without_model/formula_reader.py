@@ -14,10 +14,7 @@ import numpy as np
 
 from bayescausal.effects.without_model.discrete import Cells, Thin, thin
 from bayescausal.graph.identification.algebra import conditioned
-from bayescausal.types import (
-    DataError,
-    EstimandError,
-)
+from bayescausal.types import DataError, EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -91,10 +88,7 @@ class FormulaReader:
     ) -> None:
         """Average by ``P(z) e(z) (1 - e(z))`` over the causes z of the treatment, or some of them.
 
-        Raises
-        ------
-        EstimandError
-            If the treatment has other than two values.
+        Raises EstimandError if the treatment has other than two values.
         """
         cells, [name] = self.cells, self.treatment
         place = cells.names.index(name)

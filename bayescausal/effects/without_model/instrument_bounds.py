@@ -44,12 +44,7 @@ from bayescausal.draws.intervals import check_prob, hdi
 from bayescausal.effects.without_model.discrete import Cells, check_dirichlet, thin
 from bayescausal.effects.without_model.read_table import read_cells
 from bayescausal.effects.without_model.response_types import response_bounds
-from bayescausal.types import (
-    DataError,
-    EstimandError,
-    IdentificationError,
-    SparseTableWarning,
-)
+from bayescausal.types import DataError, EstimandError, IdentificationError, SparseTableWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

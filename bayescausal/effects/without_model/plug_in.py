@@ -41,12 +41,7 @@ from bayescausal.effects.without_model.formula_reader import FormulaReader
 from bayescausal.effects.without_model.plug_in_words import name_of, notes_of
 from bayescausal.effects.without_model.read_table import read_cells
 from bayescausal.graph.identification.expression import needed
-from bayescausal.types import (
-    DataError,
-    EstimandError,
-    IdentificationError,
-    SparseTableWarning,
-)
+from bayescausal.types import DataError, EstimandError, IdentificationError, SparseTableWarning
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Data

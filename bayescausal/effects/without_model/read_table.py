@@ -10,6 +10,7 @@ import numpy as np
 from bayescausal.effects.without_model.discrete import Cells
 from bayescausal.inference.data.rows import as_pandas
 from bayescausal.model.kinds import kind_of
+from bayescausal.model.labels import same_order
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:
@@ -31,19 +32,11 @@ MANY_VALUES, ROWS_EACH, FRACTIONS = 20, 5, 10
 def read_frame(data: Data) -> pd.DataFrame:
     """Return tabular data as pandas: a data frame of any kind, or a mapping of columns.
 
-    Parameters
-    ----------
-    data : DataFrame or Mapping
-        pandas, polars, pyarrow or anything that narwhals reads; or a mapping of columns.
-
-    Raises
-    ------
-    DataError
-        If it is not a table, has no rows, or columns of different lengths.
+    `data`: pandas, polars, pyarrow or anything that narwhals reads; or a mapping of columns.
+    Raises DataError if it is not a table, has no rows, or columns of different lengths.
 
     Examples
     --------
-    >>> from bayescausal.effects.without_model.read_table import read_frame
     >>> read_frame({"x": [0, 1], "y": [1, 1]}).shape
     (2, 2)
     """
@@ -51,7 +44,9 @@ def read_frame(data: Data) -> pd.DataFrame:
 
     if isinstance(data, Mapping):
         try:
-            data = pd.DataFrame({str(name): np.asarray(column) for name, column in data.items()})
+            data = pd.DataFrame(
+                {str(n): np.asarray(column) for n, column in same_order(data).items()}
+            )
         except ValueError as error:
             raise DataError(
                 "The columns of the data do not make a table.",
@@ -79,28 +74,16 @@ def read_cells(
 ) -> Cells:
     """Count the rows in each cell of discrete variables.
 
-    Parameters
-    ----------
-    data : DataFrame or Mapping
-        One row per unit, or one row per cell with a column of counts.
-    names : sequence of str
-        The variables.
-    count : str, optional
-        The column of counts (or probabilities).
-    levels : mapping from str to sequence, optional
-        The values a variable can take, where the data may not show all of them.
-
-    Raises
-    ------
-    UnknownVariableError
-        If a column is missing.
-    DataError
-        If a value is missing, counts are not counts, or a variable is not discrete: its values
-        hardly ever occur twice, and `levels` does not list them.
+    - `data`: one row per unit, or one row per cell with a column of counts.
+    - `names`: the variables.
+    - `count`: the column of counts (or probabilities).
+    - `levels`: the values a variable can take, where the data may not show all of them.
+    Raises UnknownVariableError if a column is missing.
+    Raises DataError if a value is missing, counts are not counts, or a variable is not discrete:
+      its values hardly ever occur twice, and `levels` does not list them.
 
     Examples
     --------
-    >>> from bayescausal.effects.without_model.read_table import read_cells
     >>> read_cells({"x": [0, 1, 1], "y": [0, 0, 1]}, ["x", "y"]).counts
     array([[1., 0.],
            [1., 1.]])

@@ -40,14 +40,9 @@ def response_bounds(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
     """Solve the two linear programs for many conditional distributions at once.
 
-    Parameters
-    ----------
-    conditional : array_like, shape (draw, z, x, y)
-        ``P(x, y | z)``.
-    score : array_like, shape (y,)
-        What each value of the outcome counts for.
-    treated, control : int
-        Places of the two values among the values of x.
+    - `conditional` (draw, z, x, y): ``P(x, y | z)``.
+    - `score` (y): what each value of the outcome counts for.
+    - `treated`, `control`: places of the two values among the values of x.
 
     Returns
     -------
@@ -59,7 +54,6 @@ def response_bounds(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.effects.without_model.response_types import response_bounds
     >>> perfect = np.array([[[[0.3, 0.7], [0.0, 0.0]], [[0.0, 0.0], [0.1, 0.9]]]])
     >>> lower, upper, possible = response_bounds(perfect, [0, 1], 1, 0)
     >>> lower["difference"].round(6), upper["difference"].round(6), possible
@@ -86,17 +80,12 @@ def response_types(
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Return the matrix from shares of types to P(x, y | z), and the score of each under do(x).
 
-    Parameters
-    ----------
-    n_z, n_x, n_y : int
-        How many values the instrument, the treatment and the outcome have.
-    score : ndarray, shape (y,)
-        What each value of the outcome counts for.
+    - `n_z`, `n_x`, `n_y`: how many values the instrument, the treatment and the outcome have.
+    - `score` (y): what each value of the outcome counts for.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.effects.without_model.response_types import response_types
     >>> response_types(2, 2, 2, np.array([0.0, 1.0]))[0].shape
     (8, 16)
     """

@@ -27,7 +27,6 @@ def as_code(estimand: Estimand) -> str | None:
     Examples
     --------
     >>> from bayescausal.effects.estimands import CATE
-    >>> from bayescausal.effects.words.as_code import as_code
     >>> as_code(CATE("x", "y", given={"z": 1}))
     "CATE('x', 'y', given={'z': 1})"
     """

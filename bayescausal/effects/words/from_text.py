@@ -57,7 +57,6 @@ def questions_known() -> dict[str, Any]:
 
     Examples
     --------
-    >>> from bayescausal.effects.words.from_text import questions_known
     >>> "ATE" in questions_known(), "Estimand" in questions_known()
     (True, False)
     """
@@ -68,19 +67,11 @@ def questions_known() -> dict[str, Any]:
 def question_from_text(text: str) -> Estimand:
     """Return the estimand that a text stands for.
 
-    Parameters
-    ----------
-    text : str
-        A call of an estimand; ``bc.`` before a name is passed over.
-
-    Raises
-    ------
-    EstimandError
-        If the text is no such call, or the estimand refuses its arguments.
+    `text`: a call of an estimand; ``bc.`` before a name is passed over.
+    Raises EstimandError if the text is no such call, or the estimand refuses its arguments.
 
     Examples
     --------
-    >>> from bayescausal.effects.words.from_text import question_from_text
     >>> question_from_text("ATE(x, y, treated=2, population=model)")
     ATE('x', 'y', population='model', treated=2)
     """
@@ -104,23 +95,13 @@ def question_of(
 ) -> Estimand:
     """Return a question about a treatment and an outcome from words.
 
-    Parameters
-    ----------
-    name : str
-        Of the estimand.
-    said : mapping of str to str
-        ``treated``, ``control`` and ``population`` as text; None where nothing was said.
-    labels : mapping of str to sequence
-        Of the variables that are categories.
-
-    Raises
-    ------
-    EstimandError
-        If there is no such estimand, or it needs more.
+    - `name`: of the estimand.
+    - `said`: ``treated``, ``control`` and ``population`` as text; None where nothing was said.
+    - `labels`: of the variables that are categories.
+    Raises EstimandError if there is no such estimand, or it needs more.
 
     Examples
     --------
-    >>> from bayescausal.effects.words.from_text import question_of
     >>> question_of("ATT", "x", "y", {"treated": "2"}, {})
     ATT('x', 'y', treated=2.0)
     """
@@ -149,7 +130,6 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
 
     Examples
     --------
-    >>> from bayescausal.effects.words.from_text import level_from_text
     >>> level_from_text("late", "shift", {"shift": ("early", "late")})
     'late'
     """
@@ -182,11 +162,8 @@ def check_question(
 ) -> None:
     """Refuse, before anything is sampled, a question that names what is not there.
 
-    Raises
-    ------
-    UnknownVariableError, EstimandError, DataError
-        If a name is not in the model, a level cannot be, or a treatment or the outcome has no
-        column.
+    Raises UnknownVariableError, EstimandError, DataError if a name is not in the model, a level
+      cannot be, or a treatment or the outcome has no column.
     """
     from bayescausal.model.interventions.parse_do import parse_interventions
 
@@ -212,17 +189,12 @@ def check_levels(
 ) -> None:
     """Refuse a level that is no category of its variable, in worlds and in subgroups.
 
-    Parameters
-    ----------
-    labels : mapping of str to sequence
-        Of the variables that are categories.
-    graph : networkx.DiGraph, optional
-        Where the question leaves its mediators to the graph.
+    - `labels`: of the variables that are categories.
+    - `graph`: where the question leaves its mediators to the graph.
 
     Examples
     --------
     >>> from bayescausal.effects.estimands import ATE
-    >>> from bayescausal.effects.words.from_text import check_levels
     >>> check_levels(ATE("x", "y", treated="late", control="early"), {"x": ("early", "late")})
     """
     worlds = estimand.worlds(graph).values()

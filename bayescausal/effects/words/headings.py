@@ -37,7 +37,6 @@ def details(estimand: Estimand) -> str:
     Examples
     --------
     >>> from bayescausal.effects.estimands import ATE, CDE
-    >>> from bayescausal.effects.words.headings import details
     >>> details(ATE("dose", "pain", treated=3, control=2)), details(ATE("X", "Y"))
     (' (3 against 2)', '')
     >>> details(CDE("X", "Y", mediators={"M": 0}))

@@ -29,19 +29,11 @@ __all__ = ["circumstance", "deed", "listed", "people", "quantity", "upper_first"
 def deed(treated: Mapping[str, Intervention], control: Mapping[str, Intervention]) -> str:
     """Return what the treated world does and the control world does not, and what both do.
 
-    Parameters
-    ----------
-    treated, control : mapping of str to Intervention
-        Two worlds; a variable that is not named follows its natural course.
-
-    Returns
-    -------
-    str
-        A phrase that can be the subject of a sentence.
+    `treated`, `control`: two worlds; a variable that is not named follows its natural course.
+    Returns: a phrase that can be the subject of a sentence.
 
     Examples
     --------
-    >>> from bayescausal.effects.words.intervention import deed
     >>> from bayescausal.types import Set, Shift
     >>> deed({"dilution": Set(1)}, {"dilution": Set(0)})
     'raising dilution from 0 to 1'
@@ -62,7 +54,6 @@ def circumstance(world: Mapping[str, Intervention]) -> str:
 
     Examples
     --------
-    >>> from bayescausal.effects.words.intervention import circumstance
     >>> from bayescausal.types import Scale, Set
     >>> circumstance({"X": Set(1), "dose": Scale(2)})
     'X held at 1 and dose multiplied by 2'
@@ -75,7 +66,6 @@ def listed(parts: list[str]) -> str:
 
     Examples
     --------
-    >>> from bayescausal.effects.words.intervention import listed
     >>> listed(["a", "b", "c"])
     'a, b and c'
     """
@@ -90,7 +80,6 @@ def people(population: str | None, condition: Condition | None) -> str:
     Examples
     --------
     >>> from bayescausal.effects.estimands.conditions import parse_given
-    >>> from bayescausal.effects.words.intervention import people
     >>> people("the 1,000 units at hand", parse_given({"Z": 1}))
     'those with Z=1 among the 1,000 units'
     """
@@ -106,19 +95,11 @@ def people(population: str | None, condition: Condition | None) -> str:
 def quantity(functional: Functional, outcome: str, *, noun: bool = False) -> tuple[str, str]:
     """Return what is said to change, and how it is taken over units.
 
-    Parameters
-    ----------
-    noun : bool
-        Name the average too ("the average of Y"), for scales that do not read "on average".
-
-    Returns
-    -------
-    what, how : str
-        ``how`` is ``"on average"`` for a mean, else empty.
+    `noun`: name the average too ("the average of Y"), for scales that do not read "on average".
+    Returns: ``how`` is ``"on average"`` for a mean, else empty.
 
     Examples
     --------
-    >>> from bayescausal.effects.words.intervention import quantity
     >>> from bayescausal.effects.estimands.functionals import Mean, Probability, Quantile
     >>> quantity(Mean(), "Y"), quantity(Quantile(0.5), "Y")
     (('Y', 'on average'), ('the median of Y', ''))
@@ -143,7 +124,6 @@ def upper_first(text: str) -> str:
 
     Examples
     --------
-    >>> from bayescausal.effects.words.intervention import upper_first
     >>> upper_first("setting iPhone to 1")
     'Setting iPhone to 1'
     """

@@ -25,15 +25,11 @@ _EVEN = 1e-12  # of the size of the values: a spread below is no spread
 class Amounts:
     """The numbers of one effect in words.
 
-    Parameters
-    ----------
-    prob : float
-        Probability of the highest-density interval.
+    `prob`: probability of the highest-density interval.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.effects.words.numbers import Amounts
     >>> from bayescausal.effects.effect import Effect
     >>> from bayescausal.effects.estimands import ATE
     >>> amounts = Amounts(Effect(np.linspace(-0.4505, -0.3995, 1001), ATE("X", "Y")), 0.94)

@@ -27,7 +27,6 @@ def one_line(label: str, table: pd.DataFrame, null: float | None = None) -> str:
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.effects.words.rendering import one_line
     >>> row = pd.DataFrame({"mean": [0.2], "sd": [0.03], "lb": [0.14], "ub": [0.26]})
     >>> one_line("gain", row)
     'gain: 0.200, 94% HDI [0.140, 0.260]'
@@ -49,7 +48,6 @@ def text_table(label: str, table: pd.DataFrame, null: float | None = None) -> st
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.effects.words.rendering import text_table
     >>> rows = pd.DataFrame({"mean": [1.0, 2.0]}, index=pd.Index([0, 1], name="dose"))
     >>> print(text_table("curve", rows.assign(sd=0.1, lb=0.8, ub=1.2)))
     curve
@@ -77,7 +75,6 @@ def html_table(
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.effects.words.rendering import html_table
     >>> row = pd.DataFrame({"mean": [0.2], "sd": [0.03], "lb": [0.14], "ub": [0.26]})
     >>> "a &lt; b" in html_table("a < b", "", "", row, (), False)
     True

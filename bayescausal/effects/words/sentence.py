@@ -68,7 +68,6 @@ def asked_in_words(effect: Effect) -> str:
     --------
     >>> from bayescausal.effects.effect import Effect
     >>> from bayescausal.effects.estimands import ATE
-    >>> from bayescausal.effects.words.sentence import asked_in_words
     >>> asked_in_words(Effect([0.1, 0.2], ATE("x", "y", treated=2)))
     'what does raising x from 0 to 2 do to y on average'
     """
@@ -81,7 +80,6 @@ def short(effect: Effect, prob: float = 0.94) -> str:
     Examples
     --------
     >>> from bayescausal.effects.effect import Effect
-    >>> from bayescausal.effects.words.sentence import short
     >>> short(Effect([0.5, 0.5], name="gain"))
     '0.5 (the same in every draw, so no interval)'
     """
@@ -97,7 +95,6 @@ def whom(effect: Effect) -> str:
     --------
     >>> from bayescausal.effects.effect import Effect
     >>> from bayescausal.effects.estimands import CATE
-    >>> from bayescausal.effects.words.sentence import whom
     >>> whom(Effect([0.5], CATE("X", "Y", given={"Z": 1}), population="the 9 units at hand"))
     'those with Z=1 among the 9 units'
     """
@@ -110,7 +107,6 @@ def identified(decided: Identification) -> str:
 
     Examples
     --------
-    >>> from bayescausal.effects.words.sentence import identified
     >>> from bayescausal.graph import identify
     >>> identified(identify("humid -> dilution -> coating; humid -> coating", "dilution",
     ...                     "coating"))

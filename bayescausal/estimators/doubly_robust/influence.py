@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.estimators.estimator import Prepared
+from bayescausal.estimators.problem.problem import clustered_error
 from bayescausal.estimators.weighting.balancing import arm_weights, unit_weights, weighted_arms
 from bayescausal.estimators.weighting.extremes import extreme_notes
 
@@ -90,11 +91,7 @@ def influence(problem: Problem, chance: np.ndarray, fitted: np.ndarray) -> np.nd
 
 def influence_error(problem: Problem, chance: np.ndarray, fitted: np.ndarray) -> float:
     """Return the standard error of the difference; of clusters, by their sums."""
-    psi = influence(problem, chance, fitted)
-    if problem.clusters is not None:
-        _, code = np.unique(problem.clusters[problem.rows], return_inverse=True)
-        psi = np.bincount(code, weights=psi)
-    return float(np.sqrt((psi**2).sum()) / problem.n)
+    return clustered_error(problem, influence(problem, chance, fitted) / problem.n)
 
 
 def population_sums(

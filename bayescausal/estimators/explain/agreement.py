@@ -32,20 +32,13 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether numbers with joint draws agree.
+    """Whether numbers with joint draws agree."""
 
-    Attributes
-    ----------
-    level : float
-        The probability of the region around the differences that just reaches no difference.
-    pair : (str, str)
-        The two that differ most, in standard deviations of their difference; the larger first.
-    gap, sd : float
-        Mean and standard deviation of that difference.
-    """
-
+    # The probability of the region around the differences that just reaches no difference.
     level: float
+    # The two that differ most, in standard deviations of their difference; the larger first.
     pair: tuple[str, str]
+    # gap, sd: mean and standard deviation of that difference.
     gap: float
     sd: float
 
@@ -56,7 +49,6 @@ def agreement(draws: dict[str, np.ndarray]) -> Agreement:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.explain.agreement import agreement
     >>> rng = np.random.default_rng(1)
     >>> a = rng.normal(size=1000)
     >>> agreement({"a": a, "b": a + 3 + 0.1 * rng.normal(size=1000)}).level

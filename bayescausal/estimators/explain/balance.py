@@ -31,16 +31,23 @@ __all__ = ["differences", "weight_summary"]
 def differences(problem: Problem, weights: np.ndarray | None = None) -> pd.Series:
     """Return the standardised difference of each column between the arms.
 
-    ``weights``: ``(unit,)``; default: equal within each arm.
+    ``weights``: ``(unit,)``; default: equal within each arm. Empty cells are left out.
     """
     one, zero = problem.treated, problem.control
     x = problem.x
     own = np.ones(problem.n) if weights is None else weights
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = [np.average(x[a], axis=0, weights=own[a]) for a in (one, zero)]
-        spread = np.sqrt((x[one].var(axis=0) + x[zero].var(axis=0)) / 2)
-        found = np.where(spread > 0, (means[0] - means[1]) / spread, 0.0)
+        means = [_mean(x[a], own[a]) for a in (one, zero)]
+        spread = np.sqrt((np.nanvar(x[one], axis=0) + np.nanvar(x[zero], axis=0)) / 2)
+        gap = means[0] - means[1]
+        found = np.where(gap == 0, 0.0, gap / spread)  # without spread infinitely far apart
     return pd.Series(found, index=list(problem.names), dtype=float)
+
+
+def _mean(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of each column over its cells that are not empty."""
+    there = np.isfinite(x)
+    return np.asarray((weights @ np.where(there, x, 0.0)) / (weights @ there))
 
 
 def weight_summary(problem: Problem, weights: np.ndarray | None) -> dict[str, float]:

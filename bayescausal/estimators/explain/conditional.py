@@ -63,11 +63,12 @@ def conditional_effects(found: Triangulation) -> pd.DataFrame:
     return table.sort_index()
 
 
-def losses_of(found: Triangulation) -> pd.DataFrame:
+def losses_of(found: Triangulation, outcome: object, treatment: object, folds: int) -> pd.DataFrame:
     """Return the R-loss and the DR-loss of all conditional effects."""
     table = conditional_effects(found).loc[found.problem.places]
     effects = {str(name): table[name].to_numpy() for name in table}
-    return losses(found.problem, effects, boosting(found.problem), FOLDS)
+    model = boosting(found.problem) if outcome is None else outcome
+    return losses(found.problem, effects, model, folds, treatment)
 
 
 def gates(found: Triangulation, name: str, groups: int) -> pd.DataFrame:

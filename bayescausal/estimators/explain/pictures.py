@@ -9,6 +9,7 @@ import numpy as np
 from bayescausal.estimators.nuisance.folds import folds_of, splits
 from bayescausal.estimators.nuisance.outcome import response
 from bayescausal.estimators.nuisance.propensity import propensity
+from bayescausal.figures.checks.conditional import plot_benefit, plot_effects, plot_gates
 from bayescausal.figures.checks.overlap import plot_chances
 from bayescausal.figures.checks.triangulation import (
     plot_accuracy,
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "draw"]
 
-KINDS = ("forest", "love", "propensity", "weights", "calibration", "roc", "accuracy")
+OF_LEARNERS = ("effects", "gates", "benefit")
+KINDS = (
+    "forest", "love", "propensity", "weights", "calibration", "roc", "accuracy", *OF_LEARNERS
+)  # fmt: skip
 #: Folds of what is held out for a picture.
 FOLDS = 5
 
@@ -46,6 +50,10 @@ def draw(found: Triangulation, kind: str, ax: Axes | None, **options: Any) -> Ax
             expected=f"one of {', '.join(KINDS)}.",
             names=closest(str(kind), KINDS)[:1],
         )
+    if options and kind not in ("forest", "gates", "benefit"):
+        raise EstimandError(
+            f"{', '.join(f'{n}=' for n in options)} with kind={kind!r}.", expected="no options."
+        )
     if kind == "forest":
         own = {} if found.model is None else {"structural model": found.model}
         return plot_forest(own | dict(found.effects), ax=ax, **options)
@@ -59,6 +67,8 @@ def draw(found: Triangulation, kind: str, ax: Axes | None, **options: Any) -> Ax
         raise EstimandError(
             f"kind={kind!r} is about what is adjusted for, and nothing is.", expected="'forest'."
         )
+    if kind in OF_LEARNERS:
+        return _of_learners(found, kind, ax, **options)
     if kind == "love":
         return plot_love(found.balance, ax=ax)
     if kind == "weights":
@@ -89,6 +99,20 @@ def held_out(problem: Problem) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _of_learners(
+    found: Triangulation, kind: str, ax: Axes | None, name: str | None = None, groups: int = 5
+) -> Axes:
+    """Draw the effects that learners predict, or whether those of one of them are right."""
+    table = found.conditional_effects
+    if kind == "effects":
+        return plot_effects(table, ax=ax)
+    learners = [n for n in table if hasattr(found.answers[n].estimator, "conditional_effects")]
+    name = str([*learners, *table][0]) if name is None else name
+    if kind == "gates":
+        return plot_gates(found.gates(name, groups), name, ax=ax)
+    return plot_benefit(found.benefit(name), name, ax=ax)
 
 
 def _chance(found: Triangulation) -> np.ndarray:

@@ -32,6 +32,8 @@ import numpy as np
 from bayescausal.estimators.estimator import Estimator, Prepared
 from bayescausal.estimators.learners.causal_forest import need
 from bayescausal.estimators.nuisance.propensity import propensity
+from bayescausal.estimators.problem.encoding import refuse_holes
+from bayescausal.estimators.problem.problem import Same
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -93,16 +95,18 @@ class BCF(Estimator):
                 f"{self.label()} has Normal noise, and {problem.outcome!r} is 0 or 1.",
                 remedy="Ask DRLearner or AIPW with a classifier.",
             )
-        for name in ("draws", "chains"):
+        for name, least in (("draws", 1), ("chains", 1), ("burn_in", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise EstimandError(f"{name}={value!r}.", expected="a whole number of 1 or more.")
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                expected = f"a whole number of {least} or more."
+                raise EstimandError(f"{name}={value!r}.", expected=expected)
 
     def conditional_effects(self, problem: Problem) -> np.ndarray:
         """Return the posterior draws of the effect at each unit's covariates, ``(draw, unit)``."""
 
         def compute() -> np.ndarray:
             need("stochtree", "BCF")
+            refuse_holes(problem.x, problem.names, "the forest")
             e = propensity(problem, self.treatment, self.folds).point
             x = np.column_stack([problem.x, e]) if not problem.x.shape[1] else problem.x
             model = importlib.import_module("stochtree").BCFModel()
@@ -125,7 +129,7 @@ class BCF(Estimator):
             kept = np.asarray(found, dtype=np.float32).reshape(problem.n, self.chains, -1)
             return np.ascontiguousarray(kept[:, :, -self.draws :].reshape(problem.n, -1).T)
 
-        return problem.once(("forest", self.label()), compute)
+        return problem.once(("forest", Same(self)), compute)
 
     def prepared(self, problem: Problem) -> Prepared:
         """Return the average of the forest's effects, ready for any weights."""

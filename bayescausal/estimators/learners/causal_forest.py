@@ -19,12 +19,13 @@ import importlib
 import importlib.util
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from bayescausal.estimators.learners.learner import Learner, rows_of
 from bayescausal.estimators.learners.scores import mean_outcome
+from bayescausal.estimators.problem.encoding import refuse_holes
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -80,10 +81,11 @@ class CausalForest(Learner):
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray
-    ) -> Callable[[Any], np.ndarray]:
+    ) -> Callable[..., np.ndarray]:
         """Return the forest grown on the residuals of some units."""
         need("econml", "CausalForest")
         x = np.asarray(rows_of(self.features(problem), rows), dtype=float)
+        refuse_holes(problem.x, problem.names, "the causal forest")
         m = mean_outcome(problem, self.outcome_model(problem), self.folds)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations inside the engine
@@ -91,7 +93,9 @@ class CausalForest(Learner):
                 n_estimators=4 * -(-self.trees // 4), random_state=self.seed, n_jobs=1
             )
             forest.fit(x, (problem.treated - chance)[rows].reshape(-1, 1), (problem.y - m)[rows])
-        return lambda features: np.asarray(forest.predict(np.asarray(features, float))).ravel()
+        return lambda features, _=None: np.asarray(
+            forest.predict(np.asarray(features, float))
+        ).ravel()
 
     def worlds(self, problem: Problem, effects: np.ndarray, chance: np.ndarray) -> np.ndarray:
         """Return the outcome's mean, and the effects about it."""

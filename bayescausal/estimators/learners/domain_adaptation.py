@@ -16,7 +16,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -57,11 +57,11 @@ class DomainAdaptation(Learner):
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray
-    ) -> Callable[[Any], np.ndarray]:
+    ) -> Callable[..., np.ndarray]:
         """Return the regression of all units' imputed effects."""
         e = np.clip(chance, 1e-3, 1 - 1e-3)
         weights = np.where(problem.treated, (1 - e) / e, e / (1 - e))
         x = self.features(problem)
         models = self.arm_models(problem, rows, weights)
         imputed, _ = imputed_effects(problem, x, rows, models)
-        return self.second_stage(x, rows, imputed, None, "effects of all units")
+        return self.second_stage(problem, rows, imputed, None, "effects of all units")

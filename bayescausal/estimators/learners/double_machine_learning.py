@@ -29,6 +29,7 @@ from bayescausal.estimators.estimator import INFLUENCE, Estimator, Prepared
 from bayescausal.estimators.learners.learner import boosting
 from bayescausal.estimators.learners.scores import mean_outcome
 from bayescausal.estimators.nuisance.propensity import propensity
+from bayescausal.estimators.problem.problem import clustered_error
 from bayescausal.types import DataError, EstimandError, closest
 
 if TYPE_CHECKING:
@@ -82,6 +83,12 @@ class DML(Estimator):
                 expected=f"one of {', '.join(map(repr, FORMS))}.",
                 names=closest(self.form, FORMS)[:1],
             )
+        if isinstance(self.folds, int) and self.folds < 2:
+            raise EstimandError(
+                f"folds={self.folds!r}: errors of models that predict their own units do not enter "
+                "as a product.",
+                expected="2 or more.",
+            )
         super().check(problem)
         if self.form == FORMS[1] and problem.estimand.scale.name != "difference":
             raise EstimandError(
@@ -103,15 +110,12 @@ class DML(Estimator):
                 remedy="Look at the overlap, and adjust for less if less identifies the effect.",
             )
         theta = float(t @ y / (t @ t))
-        psi = t * (y - theta * t) / np.mean(t**2)
-        if problem.clusters is not None:
-            _, code = np.unique(problem.clusters[problem.rows], return_inverse=True)
-            psi = np.bincount(code, weights=psi)
+        psi = t * (y - theta * t) / np.sum(t**2)
         return Prepared(
             lambda w: np.asarray((w @ (t * y)) / (w @ t**2)),
             self.draws_text(problem, INFLUENCE, ", on other folds than those they predict"),
             chance=e,
-            se=float(np.sqrt((psi**2).sum()) / problem.n),
+            se=clustered_error(problem, psi),
             notes=(
                 "Partially linear: one effect for all units is assumed. Where effects differ, this "
                 "is their average weighted by the variance of the treatment given covariates.",

@@ -15,7 +15,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bayescausal.estimators.learners.learner import Learner
 from bayescausal.estimators.learners.scores import doubly_robust_scores
@@ -56,11 +56,8 @@ class DRLearner(Learner):
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray
-    ) -> Callable[[Any], np.ndarray]:
+    ) -> Callable[..., np.ndarray]:
         """Return the regression of the scores."""
-        both = problem.once(
-            ("arms", id(self.outcome), self.folds),
-            lambda: outcomes_of(problem, self.outcome_model(problem), self.folds, together=False),
-        )
+        both = outcomes_of(problem, self.outcome_model(problem), self.folds, together=False)
         scores = doubly_robust_scores(problem, both, chance)
-        return self.second_stage(self.features(problem), rows, scores[rows], None, "scores")
+        return self.second_stage(problem, rows, scores[rows], None, "scores")

@@ -39,9 +39,11 @@ from bayescausal.estimators.nuisance.learners import (
     need_sklearn,
     outcomes_of,
     predicted,
+    target_of,
 )
 from bayescausal.estimators.nuisance.outcome import Response
 from bayescausal.estimators.nuisance.propensity import propensity
+from bayescausal.estimators.problem.problem import Same
 from bayescausal.estimators.weighting.extremes import refuse_no_overlap
 from bayescausal.types import DataError, EstimandError
 
@@ -120,8 +122,8 @@ class Learner(Estimator):
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray
-    ) -> Callable[[Any], np.ndarray]:
-        """Return the effect as a function of features, learnt from some units.
+    ) -> Callable[..., np.ndarray]:
+        """Return the effect as a function of features and propensities, learnt from some units.
 
         Parameters
         ----------
@@ -136,11 +138,14 @@ class Learner(Estimator):
 
     def outcome_model(self, problem: Problem) -> Any:
         """Return the model of the outcome, not fitted."""
-        return boosting(problem) if self.outcome is None else as_learner(self.outcome, "outcome")
+        own = problem.once("boosting", lambda: boosting(problem)) if self.outcome is None else (
+            self.outcome
+        )  # fmt: skip
+        return as_learner(problem, own, "outcome")
 
-    def second_model(self) -> Any:
+    def second_model(self, problem: Problem) -> Any:
         """Return the model of the effect, not fitted."""
-        return regression() if self.effect is None else as_learner(self.effect, "effect")
+        return as_learner(problem, regression() if self.effect is None else self.effect, "effect")
 
     def features(self, problem: Problem) -> Any:
         """Return the features of all units."""
@@ -161,8 +166,7 @@ class Learner(Estimator):
         for level, arm in ((1, "treated"), (0, "untreated")):
             known = rows[problem.arm[rows] == level]
             options = {} if weights is None else {"sample_weight": weights[known]}
-            target = problem.y[known]
-            target = target.astype(int) if hasattr(model, "predict_proba") else target
+            target = target_of(problem, known, model)
             where = f"{problem.outcome} among the {arm}"
             found.append(fitted_model(model, rows_of(x, known), target, where, **options))
         return found[0], found[1]
@@ -179,12 +183,13 @@ class Learner(Estimator):
             found = np.empty(problem.n)
             for seen, asked in splits(folds_of(problem, self.folds)):
                 known = seen[problem.arm[seen] >= 0]
-                found[asked] = self.effect_model(problem, known, chance)(rows_of(x, asked))
+                effect = self.effect_model(problem, known, chance)
+                found[asked] = effect(rows_of(x, asked), chance[asked])
             if not np.isfinite(found).all():
                 raise DataError(f"{self.label()} predicts effects that are no finite numbers.")
             return found
 
-        return problem.once(("effects", self.label(), id(self.outcome), id(self.effect)), compute)
+        return problem.once(("effects", Same(self)), compute)
 
     def worlds(self, problem: Problem, effects: np.ndarray, chance: np.ndarray) -> np.ndarray:
         """Return the outcome predicted in both worlds, ``(2, unit)``: apart by the effects.
@@ -214,9 +219,16 @@ class Learner(Estimator):
         )
 
     def second_stage(
-        self, x: Any, rows: np.ndarray, target: np.ndarray, weights: np.ndarray | None, what: str
-    ) -> Callable[[Any], np.ndarray]:
+        self,
+        problem: Problem,
+        rows: np.ndarray,
+        target: np.ndarray,
+        weights: np.ndarray | None,
+        what: str,
+    ) -> Callable[..., np.ndarray]:
         """Return the regression of a number on the features of some units, as a function."""
         options = {} if weights is None else {"sample_weight": weights}
-        model = fitted_model(self.second_model(), rows_of(x, rows), target, what, **options)
-        return lambda features: predicted(model, features, chance=False)
+        x = self.features(problem)
+        own = self.second_model(problem)
+        model = fitted_model(own, rows_of(x, rows), target, what, **options)
+        return lambda features, _=None: predicted(model, features, chance=False)

@@ -17,7 +17,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -60,14 +60,14 @@ class RLearner(Learner):
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray
-    ) -> Callable[[Any], np.ndarray]:
+    ) -> Callable[..., np.ndarray]:
         """Return the weighted regression of the ratio of residuals."""
         m = mean_outcome(problem, self.outcome_model(problem), self.folds)
         t = problem.treated[rows] - chance[rows]
         t = np.where(np.abs(t) < LEAST, np.where(problem.treated[rows], LEAST, -LEAST), t)
         ratio = (problem.y[rows] - m[rows]) / t
         what = "the ratio of residuals"
-        return self.second_stage(self.features(problem), rows, ratio, t**2, what)
+        return self.second_stage(problem, rows, ratio, t**2, what)
 
     def worlds(self, problem: Problem, effects: np.ndarray, chance: np.ndarray) -> np.ndarray:
         """Return the outcome's mean, and the effects about it."""

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bayescausal.estimators.learners.learner import Learner, rows_of
+from bayescausal.estimators.learners.learner import Learner
 from bayescausal.estimators.nuisance.learners import (
-    fitted_model,
+    fitted_together,
     outcomes_of,
     predicted,
     with_treatment,
@@ -60,17 +60,14 @@ class SLearner(Learner):
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray
-    ) -> Callable[[Any], np.ndarray]:
+    ) -> Callable[..., np.ndarray]:
         """Return the difference of one model's predictions at both levels."""
         x, model = self.features(problem), self.outcome_model(problem)
-        classes = hasattr(model, "predict_proba")
-        target = problem.y[rows].astype(int) if classes else problem.y[rows]
-        seen = with_treatment(rows_of(x, rows), problem.treated[rows])
-        fitted = fitted_model(model, seen, target, problem.outcome)
+        fitted = fitted_together(problem, model, x, rows, problem.outcome)
 
-        def effects(features: Any) -> np.ndarray:
-            at = [with_treatment(features, np.full(len(features), v)) for v in (1.0, 0.0)]
-            one, zero = (predicted(fitted, f, chance=classes) for f in at)
+        def effects(features: Any, _: object = None) -> np.ndarray:
+            at = [with_treatment(problem, features, np.full(len(features), v)) for v in (1.0, 0.0)]
+            one, zero = (predicted(fitted, f, chance=problem.binary) for f in at)
             return one - zero
 
         return effects

@@ -27,8 +27,10 @@ from bayescausal.estimators.nuisance.learners import (
     fitted_model,
     outcomes_of,
     predicted,
+    target_of,
 )
 from bayescausal.estimators.nuisance.propensity import propensity
+from bayescausal.estimators.problem.problem import Same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,18 +44,17 @@ def mean_outcome(problem: Problem, model: Any, folds: int) -> np.ndarray:
     """Return the outcome predicted from covariates alone, each fold by fits to the others."""
 
     def compute() -> np.ndarray:
-        own = as_learner(model, "outcome")
+        own = as_learner(problem, model, "outcome")
         x = features_of(problem, own)
-        y = problem.y.astype(int) if hasattr(own, "predict_proba") else problem.y
         found = np.empty(problem.n)
         for number, (seen, asked) in enumerate(splits(folds_of(problem, folds))):
             rows = (x.iloc[seen], x.iloc[asked]) if hasattr(x, "iloc") else (x[seen], x[asked])
             where = f"{problem.outcome} without the treatment, fold {number + 1}"
-            done = fitted_model(own, rows[0], y[seen], where)
+            done = fitted_model(own, rows[0], target_of(problem, seen, own), where)
             found[asked] = predicted(done, rows[1], chance=problem.binary)
         return found
 
-    return problem.once(("mean", repr(model), folds), compute)
+    return problem.once(("mean", Same(model), folds), compute)
 
 
 def doubly_robust_scores(problem: Problem, both: np.ndarray, chance: np.ndarray) -> np.ndarray:
@@ -69,12 +70,17 @@ def doubly_robust_scores(problem: Problem, both: np.ndarray, chance: np.ndarray)
     [3.0, 1.0]
     """
     own = np.where(problem.treated, both[0], both[1])
-    weight = (problem.treated - chance) / (chance * (1 - chance))
+    one, zero = (np.where(problem.treated == v, chance, 0.5) for v in (True, False))
+    weight = np.where(problem.treated, 1 / one, -1 / (1 - zero))  # the other chance may be 0
     return both[0] - both[1] + weight * (problem.y - own)
 
 
 def losses(
-    problem: Problem, effects: Mapping[str, np.ndarray], model: Any, folds: int = 5
+    problem: Problem,
+    effects: Mapping[str, np.ndarray],
+    model: Any,
+    folds: int = 5,
+    treatment: object = "logistic",
 ) -> pd.DataFrame:
     """Return the R-loss and the DR-loss of several learners' effects.
 
@@ -89,7 +95,7 @@ def losses(
     DataFrame
         One row a learner: ``r_loss``, ``dr_loss``.
     """
-    chance = propensity(problem, "logistic", folds).point
+    chance = propensity(problem, treatment, folds).point
     m = mean_outcome(problem, model, folds)
     both = outcomes_of(problem, model, folds, together=False)
     scores = doubly_robust_scores(problem, both, chance)

@@ -14,7 +14,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bayescausal.estimators.learners.learner import Learner
 from bayescausal.estimators.nuisance.learners import outcomes_of, predicted
@@ -55,11 +55,13 @@ class TLearner(Learner):
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray
-    ) -> Callable[[Any], np.ndarray]:
+    ) -> Callable[..., np.ndarray]:
         """Return the difference of the predictions of both arms' models."""
         one, zero = self.arm_models(problem, rows)
         binary = problem.binary
-        return lambda x: predicted(one, x, chance=binary) - predicted(zero, x, chance=binary)
+        return lambda x, _=None: (
+            predicted(one, x, chance=binary) - predicted(zero, x, chance=binary)
+        )
 
     def worlds(self, problem: Problem, effects: np.ndarray, chance: np.ndarray) -> np.ndarray:
         """Return the predictions of both arms' models."""

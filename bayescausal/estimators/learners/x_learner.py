@@ -73,20 +73,18 @@ class XLearner(Learner):
 
     def effect_model(
         self, problem: Problem, rows: np.ndarray, chance: np.ndarray
-    ) -> Callable[[Any], np.ndarray]:
+    ) -> Callable[..., np.ndarray]:
         """Return the two regressions of imputed effects, weighed."""
         x = self.features(problem)
         imputed, treated = imputed_effects(problem, x, rows, self.arm_models(problem, rows))
         of_one = self.second_stage(
-            x, rows[treated], imputed[treated], None, "effects among the treated"
+            problem, rows[treated], imputed[treated], None, "effects among the treated"
         )
         of_zero = self.second_stage(
-            x, rows[~treated], imputed[~treated], None, "effects among the untreated"
+            problem, rows[~treated], imputed[~treated], None, "effects among the untreated"
         )
-        weigh = self.second_stage(x, rows, chance[rows], None, "the propensity as a function")
 
-        def effects(features: Any) -> np.ndarray:
-            e = np.clip(weigh(features), 0.0, 1.0)
+        def effects(features: Any, e: np.ndarray) -> np.ndarray:
             return e * of_zero(features) + (1 - e) * of_one(features)
 
         return effects

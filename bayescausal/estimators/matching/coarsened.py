@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.estimators.estimator import Prepared
-from bayescausal.estimators.problem.encoding import is_number
+from bayescausal.estimators.problem.encoding import is_number, refuse_holes
 from bayescausal.estimators.weighting.extremes import extreme_notes
 from bayescausal.estimators.weighting.strata import complete, implied_weights, stratified_means
 from bayescausal.types import DataError
@@ -63,6 +63,7 @@ def coarsened_means(estimator: Estimator, problem: Problem, bins: int | None) ->
 
 def cells_of_columns(problem: Problem, bins: int | None) -> tuple[np.ndarray, list[str]]:
     """Return the cell of each unit, and the names of the columns that were cut."""
+    refuse_holes(problem.x, problem.names, "exact matching")
     parts, cut = {}, []
     for name in problem.adjust or ():
         values = problem.table[name]

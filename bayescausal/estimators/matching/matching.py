@@ -38,10 +38,11 @@ from bayescausal.estimators.matching.coarsened import coarsened_means
 from bayescausal.estimators.matching.neighbours import greedy, nearest, searched
 from bayescausal.estimators.matching.options import check_options
 from bayescausal.estimators.matching.variance import abadie_imbens, linear_form, spread_around
-from bayescausal.estimators.nuisance.learners import as_learner
+from bayescausal.estimators.nuisance.learners import check_learner
 from bayescausal.estimators.nuisance.outcome import response
 from bayescausal.estimators.nuisance.propensity import propensity
 from bayescausal.estimators.numerics.least_squares import refuse_ties, with_constant
+from bayescausal.estimators.problem.problem import clustered_error
 from bayescausal.types import DataError, EstimandError
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Matching(Estimator):
                 f"search={self.search!r}.", expected="an object with fit and kneighbors."
             )
         if not isinstance(self.treatment, str) and not hasattr(self.treatment, "penalty"):
-            as_learner(self.treatment, "treatment")
+            check_learner(self.treatment, "treatment")
 
     def check(self, problem: Problem) -> None:
         """Refuse matching without replacement of all with all."""
@@ -159,6 +160,8 @@ class Matching(Estimator):
         if not clustered:
             size = float(np.sqrt(((parts[0] - parts[1]) ** 2).sum()))
             stretch = error / size if size > 0 else 0.0
+        else:
+            error = clustered_error(problem, parts[0] - parts[1])
 
         def draw(weights: np.ndarray) -> np.ndarray:
             return means[:, None] + stretch * ((weights - 1.0) @ parts.T).T
@@ -213,7 +216,8 @@ class Matching(Estimator):
             if self.search is not None:
                 part = searched(points[own], points[theirs], self.k, self.search, limit)
             elif self.replace:
-                part = nearest(points[own], points[theirs], self.k, self.ties, limit)
+                ties = self.ties if problem.names else "average"  # all are as near as each other
+                part = nearest(points[own], points[theirs], self.k, ties, limit)
             else:
                 part = greedy(points[own], points[theirs], self.k, self._turns(chance, own), limit)
             found = part.tocoo()
@@ -263,7 +267,7 @@ class Matching(Estimator):
                 "The variance takes the estimated propensity as known, which for all units is on "
                 "the wide side."
             )
-        if self.replace and self.search is None and self.ties == "first":
+        if self.replace and self.search is None and self.ties == "first" and problem.names:
             every = 0
             for arm, other in (
                 (problem.treated, problem.control),

@@ -44,21 +44,14 @@ def nearest(
 ) -> csr_array:
     """Return the matches ``(unit, other)`` with replacement.
 
-    Parameters
-    ----------
-    points, others : ndarray (unit, coordinate)
-        Distances between them are Euclidean.
-    k : int
-        How many others each unit is matched with.
-    ties : {"first", "average"}
-        Whom to take of those that are equally near.
-    caliper : float
-        Nobody further away is matched; a row without a match is empty.
+    - `points`, `others` (unit, coordinate): distances between them are Euclidean.
+    - `k`: how many others each unit is matched with.
+    - `ties` ("first" or "average"): whom to take of those that are equally near.
+    - `caliper`: nobody further away is matched; a row without a match is empty.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.matching.neighbours import nearest
     >>> others = np.array([[1.0], [1.0], [5.0]])
     >>> nearest(np.array([[0.0]]), others, 1, "average").toarray().tolist()
     [[0.5, 0.5, 0.0]]
@@ -85,10 +78,7 @@ def greedy(
 ) -> csr_array:
     """Return the matches ``(unit, other)`` without replacement: the nearest that is left.
 
-    Parameters
-    ----------
-    turns : sequence of int
-        The order in which units choose; for k > 1 they choose in so many rounds.
+    `turns`: the order in which units choose; for k > 1 they choose in so many rounds.
     """
     free = np.ones(len(others), dtype=bool)
     chosen: list[list[int]] = [[] for _ in points]

@@ -23,9 +23,7 @@ CHOICES = {
 def check_options(matching: Matching) -> None:
     """Refuse options that are none, and those that another option makes void.
 
-    Raises
-    ------
-    EstimandError
+    Raises EstimandError.
     """
     for name, known in CHOICES.items():
         value = getattr(matching, name)

@@ -75,14 +75,9 @@ def abadie_imbens(
 ) -> float:
     """Return the standard error of the average difference over the units asked about.
 
-    Parameters
-    ----------
-    asked : ndarray of bool (unit,)
-        Those in the population that were matched.
-    match : csr_array (unit, unit)
-        The weights of the matches of those.
-    imputed : ndarray (2, unit)
-        Their outcomes in the treated and the control world.
+    - `asked` (unit, bool): those in the population that were matched.
+    - `match` (unit, unit): the weights of the matches of those.
+    - `imputed` (2, unit): their outcomes in the treated and the control world.
     """
     n = asked.sum()
     used = np.asarray(match.sum(axis=0)).reshape(-1)
@@ -104,12 +99,8 @@ def linear_form(
 ) -> np.ndarray:
     """Return what each unit adds to the two means, ``(2, unit)``, beside their value.
 
-    Parameters
-    ----------
-    fitted : ndarray (2, unit)
-        The outcome predicted in both worlds.
-    means : ndarray (2,)
-        The two means.
+    - `fitted` (2, unit): the outcome predicted in both worlds.
+    - `means` (2): the two means.
     """
     n = asked.sum()
     used = np.asarray(match.sum(axis=0)).reshape(-1)

@@ -30,7 +30,7 @@ def population_weights(problem: Problem, weights: np.ndarray) -> np.ndarray:
 def population_means(problem: Problem, model: Fitted, weights: np.ndarray) -> np.ndarray:
     """Return the averages of the outcome in both worlds, ``(2, draw)``, over the population."""
     if problem.target is not None:
-        rows = with_constant(problem.target)
+        rows = with_constant(problem.target.x)
         even = np.full((1, len(rows)), 1.0 / len(rows))
         found = [model.total(k, even, rows) for k in (0, 1)]
     else:

@@ -23,12 +23,8 @@ __all__ = ["folds_of", "splits"]
 def folds_of(problem: Problem, folds: int, seed: int = 0) -> np.ndarray:
     """Return the fold of each unit.
 
-    Raises
-    ------
-    EstimandError
-        If `folds` is no whole number of 1 or more.
-    DataError
-        If an arm has fewer units (or there are fewer clusters) than folds.
+    Raises EstimandError if `folds` is no whole number of 1 or more.
+    Raises DataError if an arm has fewer units (or there are fewer clusters) than folds.
     """
     if isinstance(folds, bool) or not isinstance(folds, int | np.integer) or folds < 1:
         raise EstimandError(f"folds={folds!r}.", expected="a whole number of 1 or more.")
@@ -61,7 +57,6 @@ def splits(fold: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.nuisance.folds import splits
     >>> [(a.tolist(), b.tolist()) for a, b in splits(np.array([0, 1, 0]))]
     [([1], [0, 2]), ([0, 2], [1])]
     """

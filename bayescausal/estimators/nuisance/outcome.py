@@ -17,11 +17,7 @@ import numpy as np
 from scipy.special import expit
 
 from bayescausal.estimators.nuisance.learners import outcomes_of
-from bayescausal.estimators.numerics.least_squares import (
-    LeastSquares,
-    refuse_ties,
-    with_constant,
-)
+from bayescausal.estimators.numerics.least_squares import LeastSquares, refuse_ties, with_constant
 from bayescausal.estimators.numerics.logistic import LogisticRegressions, logistic_point
 from bayescausal.types import EstimandError, closest
 
@@ -35,29 +31,19 @@ FORMS = ("auto", "linear", "logistic")
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """The outcome's model under a block of weights.
-
-    Attributes
-    ----------
-    coefficients : ndarray (2, draw, column) or None
-        Of the treated and the control world on a design with a constant.
-    predictions : ndarray (2, unit) or None
-        Where there are no coefficients.
-    """
+    """The outcome's model under a block of weights."""
 
     design: np.ndarray
+    # Of the treated and the control world on a design with a constant.
     coefficients: np.ndarray | None
-    predictions: np.ndarray | None
+    predictions: np.ndarray | None  # where there are no coefficients
     logistic: bool
 
     def total(self, k: int, weights: np.ndarray, design: np.ndarray | None = None) -> np.ndarray:
         """Return the weighted sum of predictions in a world, ``(draw,)``; 0 is the treated one.
 
-        Parameters
-        ----------
-        weights : ndarray (draw or 1, unit)
-        design : ndarray, optional
-            Of other units than those it was fitted to.
+        - `weights` (draw or 1, unit)
+        - `design`: of other units than those it was fitted to.
         """
         if self.coefficients is None:
             assert self.predictions is not None
@@ -86,19 +72,13 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """The outcome's model of a problem: under any weights, and at equal ones.
-
-    Attributes
-    ----------
-    point : ndarray (2, unit)
-        Predictions at equal weights in the treated and the control world.
-    """
+    """The outcome's model of a problem: under any weights, and at equal ones."""
 
     problem: Problem
     design: np.ndarray
     logistic: bool
     together: bool
-    point: np.ndarray
+    point: np.ndarray  # (2, unit) Predictions at equal weights in the treated and the control world
     models: tuple[LeastSquares | LogisticRegressions, ...] = ()
     rows: tuple[slice, ...] = ()  #: the units that each is fitted to
 
@@ -131,19 +111,13 @@ def response(
 ) -> Response:
     """Return the model of the outcome of a problem.
 
-    Parameters
-    ----------
-    model : {"auto", "linear", "logistic"} or an object with fit and predict
-        ``"auto"``: logistic where the outcome is 0 or 1, linear otherwise.
-    together : bool
-        One coefficient of the treatment for all units, instead of a regression in each arm.
-    folds : int
-        Of a model that is fitted once: it predicts the folds that it was not fitted to; 1: its own.
-
-    Raises
-    ------
-    EstimandError
-        For an unknown form, and a logistic one of an outcome that is not 0 or 1.
+    - `model` ({"auto", "linear", "logistic"} or an object with fit and predict): ``"auto"``:
+      logistic where the outcome is 0 or 1, linear otherwise.
+    - `together`: one coefficient of the treatment for all units, instead of a regression in each
+      arm.
+    - `folds`: of a model that is fitted once: it predicts the folds that it was not fitted to; 1:
+      its own.
+    Raises EstimandError for an unknown form, and a logistic one of an outcome that is not 0 or 1.
     """
     if not isinstance(model, str):
         point = outcomes_of(problem, model, folds, together=together)

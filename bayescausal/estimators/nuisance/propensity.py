@@ -62,16 +62,11 @@ class Logistic:
 class Chance:
     """The propensity of a problem at equal weights, and under those of a block of draws.
 
-    Attributes
-    ----------
-    point : ndarray (unit,)
-        At equal weights.
-    refits : bool
-        Whether it is fitted anew for each draw.
+    `refits`: whether it is fitted anew for each draw.
     """
 
     problem: Problem
-    point: np.ndarray
+    point: np.ndarray  # (unit) At equal weights
     model: LogisticRegressions | None
     penalty: float
 
@@ -92,12 +87,10 @@ class Chance:
 def propensity(problem: Problem, model: object = "logistic", folds: int = 5) -> Chance:
     """Return the propensity of a problem.
 
-    Parameters
-    ----------
-    model : "logistic", Logistic, or an object with fit and predict_proba
-        The model of the treatment.
-    folds : int
-        Of a model that is fitted once: it predicts the folds that it was not fitted to; 1: its own.
+    - `model` ("logistic", Logistic, or an object with fit and predict_proba): the model of the
+      treatment.
+    - `folds`: of a model that is fitted once: it predicts the folds that it was not fitted to; 1:
+      its own.
     """
     form = Logistic() if model == "logistic" else model
     if not isinstance(form, Logistic):

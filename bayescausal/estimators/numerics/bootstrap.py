@@ -41,7 +41,6 @@ def weight_blocks(
 
     Examples
     --------
-    >>> from bayescausal.estimators.numerics.bootstrap import weight_blocks
     >>> [(where, weights.shape) for where, weights in weight_blocks(10, 3, seed=1)]
     [(slice(0, 3, None), (3, 10))]
     """

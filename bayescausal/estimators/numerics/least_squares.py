@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.estimators.problem.encoding import refuse_holes
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -180,16 +181,7 @@ def refuse_ties(design: np.ndarray, names: Sequence[str], what: str) -> None:
     DataError
     """
     scaled = design / scales_of(design)
-    if not np.isfinite(scaled).all():
-        empty = [n for n, c in zip(names, scaled.T, strict=True) if not np.isfinite(c).all()]
-        rows = int((~np.isfinite(scaled).all(axis=1)).sum())
-        raise DataError(
-            f"{', '.join(empty)}: empty cells in {rows:,} of {len(design):,} rows, which {what} "
-            "cannot use.",
-            expected="complete columns, or a model that takes empty cells.",
-            remedy="Fill or drop them, or pass a model such as sklearn's "
-            "HistGradientBoostingRegressor as outcome=, treatment=.",
-        )
+    refuse_holes(scaled, names, what)
     values = np.linalg.eigvalsh(scaled.T @ scaled / len(scaled))
     if values[0] > TIED * values[-1]:
         return

@@ -62,20 +62,13 @@ def logistic_point(
 ) -> np.ndarray:
     """Return the coefficients ``(column,)`` under one set of weights.
 
-    Parameters
-    ----------
-    penalty : float
-        Of half the squared coefficients, the first (the constant) excepted: 1 / C of sklearn.
-
-    Raises
-    ------
-    DataError
-        If the columns separate the two outcomes, or Newton's steps do not arrive.
+    `penalty`: of half the squared coefficients, the first (the constant) excepted: 1 / C of
+    sklearn.
+    Raises DataError if the columns separate the two outcomes, or Newton's steps do not arrive.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.numerics.logistic import logistic_point
     >>> beta = logistic_point(np.ones((4, 1)), np.array([0.0, 0.0, 0.0, 1.0]))
     >>> round(float(beta[0]), 6) == round(float(np.log(1 / 3)), 6)
     True
@@ -114,10 +107,7 @@ def logistic_point(
 class LogisticRegressions:
     """A logistic regression, ready for many sets of weights.
 
-    Parameters
-    ----------
-    start : ndarray (column,)
-        The solution for equal weights.
+    `start` (column): the solution for equal weights.
     """
 
     def __init__(
@@ -141,10 +131,7 @@ class LogisticRegressions:
     def under(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients ``(draw, column)`` and chances ``(draw, unit)`` under each set.
 
-        Raises
-        ------
-        DataError
-            If a draw does not arrive.
+        Raises DataError if a draw does not arrive.
         """
         x, y = self.design, self.y
         beta = np.tile(self.start, (len(weights), 1))

@@ -35,6 +35,7 @@ from bayescausal.estimators.numerics.least_squares import (
     scales_of,
     with_constant,
 )
+from bayescausal.estimators.problem.problem import clustered_error
 
 if TYPE_CHECKING:
     from bayescausal.estimators.problem.problem import Problem
@@ -86,19 +87,24 @@ class Regression(Estimator):
         def draw(weights: np.ndarray) -> np.ndarray:
             found = model.under(weights[:, rows])
             if problem.target is not None:
-                middle = found[:, 1:] @ with_constant(problem.target).mean(axis=0)
+                middle = found[:, 1:] @ with_constant(problem.target.x).mean(axis=0)
             else:
                 own = population_weights(problem, weights)
                 middle = (found[:, 1:] * ((own @ covariates) / own.sum(axis=1)[:, None])).sum(1)
             return np.stack([middle + high * found[:, 0], middle + low * found[:, 0]])
 
-        errors = _errors(design, y - design @ beta)
         implied = np.zeros(problem.n)
         implied[rows] = _contrast(design)
+        errors = _errors(design, y - design @ beta)
+        if problem.clusters is not None:
+            parts = np.zeros(problem.n)
+            parts[rows] = implied[rows] * (y - design @ beta)
+            errors["clustered"] = clustered_error(problem, parts)
         errors = {name: value * abs(gap) for name, value in errors.items()}
+        robust = "clustered" if problem.clusters is not None else "hc3"
         notes = [
             f"Least squares: {beta[0] * gap:.6g}, standard error {errors['classical']:.4g} "
-            f"(robust, HC3: {errors['hc3']:.4g})."
+            f"(robust, {'by clusters' if robust == 'clustered' else 'HC3'}: {errors[robust]:.4g})."
         ]
         if dosed:
             notes.append(f"The outcome is taken to be linear in {problem.treatment}.")
@@ -112,7 +118,7 @@ class Regression(Estimator):
             self.draws_text(problem),
             weights=None if dosed else np.where(problem.treated, implied, -implied),
             fitted=None if dosed else (covariates @ beta[1:])[None] + np.array([[beta[0]], [0.0]]),
-            se=errors["hc3"],
+            se=errors[robust],
             numbers=errors,
             notes=tuple(notes),
         )

@@ -20,8 +20,8 @@ import networkx as nx
 
 from bayescausal.graph import paths
 from bayescausal.graph.identification.adjustment import (
-    is_adjustment_set,
     survives_selection,
+    valid_adjustment,
 )
 from bayescausal.types import EstimandError, IdentificationError, unknown_variable
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["adjustment_of", "check_adjustment"]
+__all__ = ["adjustment_of", "check_adjustment", "instruments_among", "is_served"]
 
 #: Paths that are looked through for one that is open.
 MOST_PATHS = 5000
@@ -113,8 +113,7 @@ def check_adjustment(decided: Identification, named: Sequence[str]) -> None:
                 expected="variables that the treatment does not change.",
                 remedy=_remedy(decided),
             )
-    serves = is_adjustment_set(graph, x, y, named, observed=query.admg.names)
-    if serves and survives_selection(query, query.admg.mask(named)):
+    if is_served(decided, named):
         return
     shown = ", ".join(named) if named else "nothing"
     raise IdentificationError(
@@ -124,11 +123,41 @@ def check_adjustment(decided: Identification, named: Sequence[str]) -> None:
     )
 
 
+def is_served(decided: Identification, named: Sequence[str]) -> bool:
+    """Tell whether a set serves; within a subgroup its variables are conditioned on, too."""
+    query = decided.question
+    held = query.z & ~(query.x | query.y)
+    own = query.admg.mask(named)
+    serves = valid_adjustment(query.admg, query.x, query.y, own | held)
+    return serves and survives_selection(query, own)
+
+
+def instruments_among(decided: Identification, named: Sequence[str]) -> list[str]:
+    """Return variables of a set that tell of the treatment and nothing else of the outcome.
+
+    The set serves without them, and given the others and the treatment they are independent of the
+    outcome.
+    """
+    query = decided.question
+    admg = query.admg
+    held = query.z & ~(query.x | query.y)
+    rest, found = list(named), []
+    for name in named:
+        others = [n for n in rest if n != name]
+        given = admg.mask(others) | held | query.x
+        if is_served(decided, others) and admg.separated(admg.mask([name]), query.y, given):
+            rest = others
+            if not admg.separated(admg.mask([name]), query.x, admg.mask(others) | held):
+                found.append(name)
+    return found
+
+
 def _open(decided: Identification, named: Sequence[str]) -> str:
     """Return a path in words that the set leaves open."""
     query = decided.question
     [x], [y] = query.treatment, query.outcome
-    for path in paths(query.graph, x, y, given=list(named), limit=MOST_PATHS):
+    held = [*named, *(n for n in query.given if n not in (x, y, *named))]
+    for path in paths(query.graph, x, y, given=held, limit=MOST_PATHS):
         if path.open and path.kind != "causal":
             return f"a path open: {path}"
     return "units selected by what the set does not hold"

@@ -25,14 +25,10 @@ __all__ = ["columns_of"]
 def columns_of(fit: Fit, estimand: Estimand) -> tuple[Identification, dict[str, np.ndarray]]:
     """Return the verdict on a question under a fit, and the columns by their names.
 
-    Raises
-    ------
-    DataError
-        If the fit has no data, or its rows are not in memory.
-    MixingError
-        If equations of the outcome mix units, so that these are no sample of their own.
-    EstimandError
-        If the outcome stands for another variable that was recorded with bounds.
+    Raises DataError if the fit has no data, or its rows are not in memory.
+    Raises MixingError if equations of the outcome mix units, so that these are no sample of their
+      own.
+    Raises EstimandError if the outcome stands for another variable that was recorded with bounds.
     """
     if fit.data is None:
         raise DataError(
@@ -67,15 +63,21 @@ def columns_of(fit: Fit, estimand: Estimand) -> tuple[Identification, dict[str, 
         )
     table = {}
     for name in dict.fromkeys((*fit.columns, *fit.structure.data)):
-        column = _unit_column(fit, name, outcome, frame)
+        own = (*estimand.treatments, outcome)
+        column = _unit_column(fit, name, outcome, frame, label=name not in own)
         if column is not None:
             table[name] = column
     table[estimand.outcome_name] = table[outcome]
     return decided, table
 
 
-def _unit_column(fit: Fit, name: str, outcome: str, frame: tuple[str, ...]) -> np.ndarray | None:
-    """Return a column with one value for each unit; None where it has none."""
+def _unit_column(
+    fit: Fit, name: str, outcome: str, frame: tuple[str, ...], *, label: bool
+) -> np.ndarray | None:
+    """Return a column with one value for each unit; None where it has none.
+
+    With `label`, whole numbers that name groups are no numbers: three groups are not on a line.
+    """
     structure = fit.structure
     dims = structure.dims.get(name, ())
     value = np.asarray(fit.columns[name] if name in fit.columns else fit.value(name))
@@ -94,7 +96,8 @@ def _unit_column(fit: Fit, name: str, outcome: str, frame: tuple[str, ...]) -> n
     wide = np.broadcast_to(np.transpose(value, order).reshape(shape), sizes).reshape(-1)
     labels = fit.labels.get(name)
     if not labels:
-        return wide.astype(object) if is_category(fit, name) else np.array(wide)
+        many = label and is_category(fit, name)
+        return wide.astype(object) if many else np.array(wide)
     named = np.empty(len(labels) + 1, dtype=object)
     named[:-1] = list(labels)
     codes = np.where(np.isnan(wide), len(labels), wide) if wide.dtype.kind == "f" else wide

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from bayescausal.types import DataError
 
-__all__ = ["NOTHING_TO_ADJUST", "encode", "independent", "is_number"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["NOTHING_TO_ADJUST", "encode", "independent", "is_number", "refuse_holes"]
 
 #: Share of a column's own size below which what the others leave of it counts as nothing.
 TOLERANCE = 1e-9
@@ -65,6 +67,26 @@ def encode(
             origin.append(name)
     matrix = np.stack(parts, axis=1) if parts else np.empty((rows, 0))
     return matrix, tuple(names), tuple(origin)
+
+
+def refuse_holes(x: np.ndarray, names: Sequence[str], what: str) -> None:
+    """Refuse columns with empty cells, which `what` cannot use, naming them.
+
+    Raises
+    ------
+    DataError
+    """
+    whole = np.isfinite(x)
+    if whole.all():
+        return
+    empty = [n for n, full in zip(names, whole.all(axis=0), strict=True) if not full]
+    rows = int((~whole.all(axis=1)).sum())
+    raise DataError(
+        f"{', '.join(empty)}: empty cells in {rows:,} of {len(x):,} rows, which {what} cannot use.",
+        expected="complete columns, or a model that takes empty cells.",
+        remedy="Fill or drop them, or ask an estimator whose models take them, such as AIPW with "
+        "sklearn's HistGradientBoosting models as outcome= and treatment=.",
+    )
 
 
 def independent(x: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:

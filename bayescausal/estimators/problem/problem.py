@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.estimators.problem.target import TargetRows
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["GROUPS", "Problem"]
+__all__ = ["GROUPS", "Problem", "Same", "clustered_error"]
 
 #: Whom each question is about, as the estimators know it.
 GROUPS = {
@@ -45,6 +46,22 @@ GROUPS = {
     "ATU": "control",
     "ATO": "overlap",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Same:
+    """One object as part of a key: itself and no other of the same text or options.
+
+    It is held, so that its place in memory is given to no other.
+    """
+
+    what: object
+
+    def __hash__(self) -> int:
+        return id(self.what)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.what is other.what
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,7 +97,7 @@ class Problem:
         The population among the units.
     table : mapping of str to ndarray
         All variables as they came, one value for each unit.
-    target : ndarray of float (row, column) or None
+    target : TargetRows or None
         The columns of `x` for another table of units, where that is the population.
     clusters : ndarray or None
         What is drawn by the bootstrap, where it is not the units.
@@ -111,7 +128,7 @@ class Problem:
     names: tuple[str, ...]
     group: str
     table: Mapping[str, np.ndarray]
-    target: np.ndarray | None = None
+    target: TargetRows | None = None
     clusters: np.ndarray | None = None
     fixed: bool = True
     whom: str = ""
@@ -180,30 +197,53 @@ class Problem:
         columns, named, _ = encode({n: self.table[n] for n in names})
         return (columns, named) if len(names) else (np.empty((self.n, 0)), ())
 
-    def part(self, inside: np.ndarray, within: str, notes: tuple[str, ...] = ()) -> Problem:
-        """Return the same question of some of the units, in words those ``within`` a subgroup.
+    def part(
+        self, member: Callable[[Mapping[str, np.ndarray]], np.ndarray], within: str
+    ) -> Problem:
+        """Return the same question of a subgroup: of its units, and of its rows of a target.
+
+        Parameters
+        ----------
+        member : callable
+            From columns to whether each row belongs to the subgroup.
+        within : str
+            The subgroup in words.
 
         Raises
         ------
         EmptySubgroupError
             If there are none, with the counts.
         """
+        inside = np.broadcast_to(member(self.table), (self.n,))
         if not inside.any():
             raise EmptySubgroupError(
                 f"No unit of {self.n:,} belongs to the subgroup {within}.",
                 expected="one unit at least of each treatment level.",
             )
-        kept = np.flatnonzero(inside)
+        target = self.target
+        if target is not None:
+            there = np.broadcast_to(member(target.table), (len(target.x),))
+            if not there.any():
+                raise EmptySubgroupError(
+                    f"No row of {len(target.x):,} of the target table belongs to the subgroup "
+                    f"{within}.",
+                    expected="one row at least.",
+                )
+            target = target.part(there)
+        told = ", ".join(part for part in (self.within, within) if part)
+        return replace(self.kept(np.flatnonzero(inside)), target=target, within=told)
+
+    def kept(self, places: np.ndarray, notes: tuple[str, ...] = ()) -> Problem:
+        """Return the same question of some of the units, by their place."""
         return replace(
             self,
-            y=self.y[kept],
-            arm=self.arm[kept],
-            dose=None if self.dose is None else self.dose[kept],
-            x=self.x[kept],
-            table={n: v[kept] for n, v in self.table.items()},
-            rows=self.rows[kept],
-            places=self.places[kept],
-            within=", ".join(part for part in (self.within, within) if part),
+            y=self.y[places],
+            arm=self.arm[places],
+            dose=None if self.dose is None else self.dose[places],
+            x=self.x[places],
+            table={n: v[places] for n, v in self.table.items()},
+            rows=self.rows[places],
+            places=self.places[places],
             notes=(*self.notes, *notes),
             _kept={},
         )
@@ -244,6 +284,14 @@ class Problem:
                 expected=f"units at both levels; levels of {self.treatment!r} there: {seen}.",
                 remedy="Name the levels that are compared: treated=, control=.",
             )
+
+
+def clustered_error(problem: Problem, parts: np.ndarray) -> float:
+    """Return the standard error of a sum of the units' parts, by the sums of clusters if any."""
+    if problem.clusters is not None:
+        _, code = np.unique(problem.clusters[problem.rows], return_inverse=True)
+        parts = np.bincount(code, weights=parts)
+    return float(np.sqrt((parts**2).sum()))
 
 
 def _shown(level: object) -> str:

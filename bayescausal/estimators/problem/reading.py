@@ -12,24 +12,28 @@ changes; empty cells of treatment and outcome.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import networkx as nx
 import numpy as np
 
 from bayescausal.effects.estimands.functionals import Mean, Probability
-from bayescausal.effects.estimands.populations import Superpopulation, Target
+from bayescausal.effects.estimands.populations import Superpopulation
 from bayescausal.effects.evaluation.population_units import plural, units_noun
 from bayescausal.effects.evaluation.verdict import verdict_of
 from bayescausal.effects.without_model.read_table import read_frame
-from bayescausal.estimators.problem.adjustment import adjustment_of
+from bayescausal.estimators.numerics.least_squares import with_constant
+from bayescausal.estimators.problem.adjustment import adjustment_of, instruments_among
 from bayescausal.estimators.problem.columns_of_fit import columns_of
 from bayescausal.estimators.problem.encoding import encode, independent, is_number
 from bayescausal.estimators.problem.problem import GROUPS, Problem
+from bayescausal.estimators.problem.target import refuse_empty_cells, target_rows
 from bayescausal.graph.structure.marks import observables
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.inference.data.rows import plain
 from bayescausal.inference.record import Fit
+from bayescausal.model.labels import in_order
 from bayescausal.types import (
     DataError,
     EstimandError,
@@ -40,13 +44,20 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import pandas as pd
+
     from bayescausal.annotations import Data, GraphLike
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.effects.estimands.populations import Population
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["cells_of", "read_problem"]
+__all__ = ["INSTRUMENT", "cells_of", "read_problem"]
 
+#: What is said of a variable in a set that was named.
+INSTRUMENT = (
+    "an instrument, given the others: adjusting for it widens the interval and makes what is "
+    "unmeasured weigh more."
+)
 #: Subgroups that `by` may form.
 MOST_CELLS = 200
 
@@ -80,6 +91,7 @@ def read_problem(
             )
         decided, table = columns_of(given, estimand)
         noun = units_noun(given.structure)
+        labels: np.ndarray | pd.Index | None = None if given.data is None else given.data.index
     else:
         if data is None:
             raise DataError(
@@ -89,10 +101,10 @@ def read_problem(
             )
         frame = read_frame(data)
         table = {str(n): plain(frame[n]) for n in frame.columns}
-        name = frame.index.name
+        name, labels = frame.index.name, frame.index
         noun = plural(str(name)) if name and str(name).isalpha() and len(str(name)) > 3 else "units"
         decided = verdict_of(estimand, given, _measured(given, table))
-    return _problem(estimand, decided, table, adjust, noun)
+    return _problem(estimand, decided, table, adjust, noun, labels)
 
 
 def cells_of(problem: Problem) -> list[tuple[tuple[Any, ...], Problem]]:
@@ -102,7 +114,7 @@ def cells_of(problem: Problem) -> list[tuple[tuple[Any, ...], Problem]]:
         return [((), problem)]
     levels = []
     for name in by:
-        column = problem.table[name]
+        column = (problem.target or problem).table[name]
         found = sorted(dict.fromkeys(np.asarray(column).tolist()))
         if len(found) > MOST_CELLS:
             raise EstimandError(
@@ -113,15 +125,18 @@ def cells_of(problem: Problem) -> list[tuple[tuple[Any, ...], Problem]]:
     cells: list[tuple[tuple[Any, ...], Problem]] = []
     grid = np.stack([g.ravel() for g in np.meshgrid(*map(_as_objects, levels), indexing="ij")])
     for labels in grid.T:
-        inside = np.ones(problem.n, dtype=bool)
-        for name, label in zip(by, labels, strict=True):
-            inside &= np.asarray(problem.table[name] == label)
-        whom = ", ".join(f"{n}={v}" for n, v in zip(by, labels, strict=True))
-        cells.append((tuple(labels), _without_ties(problem.part(inside, whom))))
+        cell = dict(zip(by, labels, strict=True))
+        whom = ", ".join(f"{n}={v}" for n, v in cell.items())
+        part = problem.part(partial(_has_levels, cell), whom)
+        cells.append((tuple(labels), _without_ties(part)))
     return cells
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _has_levels(cell: Mapping[str, object], table: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.logical_and.reduce([np.asarray(table[n] == v) for n, v in cell.items()])
 
 
 def _as_objects(levels: list[Any]) -> np.ndarray:
@@ -136,6 +151,7 @@ def _problem(
     table: Mapping[str, np.ndarray],
     adjust: str | Iterable[str] | None,
     noun: str,
+    labels: np.ndarray | pd.Index | None,
 ) -> Problem:
     [name], outcome = estimand.treatments, estimand.outcome_name
     own = [n for n in decided.question.given if n in table]
@@ -146,17 +162,18 @@ def _problem(
             raise unknown_variable(each, table, what="a column of the data")
     _refuse_consequences(estimand, decided)
     for each in (name, outcome, *estimand.given.reads, *estimand.by):
-        _refuse_empty_cells(each, table[each])
+        refuse_empty_cells(each, table[each])
     y, binary = _outcome(estimand, table[outcome])
     arm, dose, levels = _arms(estimand, table[name])
     x, names, _ = encode({n: table[n] for n in adjusted or ()})
     x = x if names else np.empty((len(y), 0))
     population = estimand.population
-    target, target_whom = _target(population, adjusted or (), table)
+    group = GROUPS[type(estimand).__name__]
+    target = target_rows(estimand, adjusted or (), table, group)
+    notes = [] if adjust is None else [f"{n}: {INSTRUMENT}" for n in instruments_among(
+        decided, adjusted or ())]  # fmt: skip
     count = f"{len(y):,}"
-    whom = target_whom or (
-        f"the {count} units at hand" if population.name == "sample" else population.words
-    )
+    whom = f"the {count} units at hand" if population.name == "sample" else population.words
     if isinstance(population, Superpopulation):
         whom = f"{population.words}, {count} seen"
     problem = Problem(
@@ -170,25 +187,26 @@ def _problem(
         refused=why,
         x=x,
         names=names,
-        group=GROUPS[type(estimand).__name__],
+        group=group,
         table=dict(table),
         target=target,
-        clusters=_clusters(population, table, len(y)),
+        clusters=_clusters(population, table, len(y), labels),
         fixed=population.name != "superpopulation",
         whom=whom.replace("units", noun),
         units=noun,
         binary=binary,
+        notes=tuple(notes),
         rows=np.arange(len(y)),
         places=np.arange(len(y)),
     )
     others = problem.arm < 0
     if others.any() and problem.group in ("treated", "control"):
-        problem = problem.part(~others, "", (
+        problem = problem.kept(np.flatnonzero(~others), (
             f"{int(others.sum()):,} {noun} at other levels of {name} are in neither arm: left out.",
         ))  # fmt: skip
     if estimand.given:
-        inside = np.broadcast_to(estimand.given.member(table), y.shape)
-        problem = problem.part(inside, estimand.given.describe())
+        given = estimand.given.in_order(("row",), {"row": labels})
+        problem = problem.part(given.member, given.describe())
     return _without_ties(_by_arm(problem))
 
 
@@ -215,13 +233,36 @@ def _without_ties(problem: Problem) -> Problem:
     kept, notes = independent(problem.x, problem.names)
     if len(kept) == len(problem.names):
         return problem
+    if problem.target is not None:
+        _refuse_other_target(problem.x, problem.target.x, kept, problem.names)
     return replace(
         problem,
         x=problem.x[:, kept],
         names=tuple(problem.names[j] for j in kept),
-        target=None if problem.target is None else problem.target[:, kept],
+        target=None if problem.target is None else problem.target.columns(kept),
         notes=tuple(dict.fromkeys((*problem.notes, *notes))),
     )
+
+
+def _refuse_other_target(
+    x: np.ndarray, there: np.ndarray, kept: np.ndarray, names: tuple[str, ...]
+) -> None:
+    """Refuse a target that differs from the data in what these units cannot tell apart."""
+    rest = np.setdiff1d(np.arange(x.shape[1]), kept)
+    whole = np.isfinite(x).all(axis=1)
+    base = with_constant(x[whole][:, kept])
+    size = np.abs(x[whole][:, rest]).max(axis=0, initial=1e-300)
+    known = np.linalg.lstsq(base, x[whole][:, rest] / size, rcond=None)[0]
+    off = np.abs(there[:, rest] / size - with_constant(there[:, kept]) @ known) > 1e-6
+    if off.any():
+        name = names[rest[int(off.any(axis=0).argmax())]]
+        raise DataError(
+            f"{name} is constant, or a function of other columns, among the units of the data, and "
+            f"{int(off.any(axis=1).sum()):,} rows of the target table have other values: what "
+            "the effect is there cannot be learned from the data.",
+            expected="a target within the data.",
+            remedy="Leave these rows out of the table.",
+        )
 
 
 def _refuse_question(estimand: Estimand) -> None:
@@ -285,24 +326,6 @@ def _measured(given: object, table: Mapping[str, np.ndarray]) -> list[str]:
     return [n for n in graph if n in observables(graph, None) and n in table]
 
 
-def _refuse_empty_cells(name: str, column: np.ndarray) -> None:
-    empty = _empty(column)
-    if empty.any():
-        raise DataError(
-            f"{name!r} is empty in {int(empty.sum()):,} of {len(column):,} rows.",
-            expected="a value in each row of treatment, outcome and subgroup.",
-            remedy="Drop these rows if they are missing by chance, or fit a model, which imputes.",
-        )
-
-
-def _empty(column: np.ndarray) -> np.ndarray:
-    if column.dtype.kind in "iub":
-        return np.zeros(len(column), dtype=bool)
-    if column.dtype.kind == "f":
-        return np.isnan(column)
-    return np.array([v is None or v != v for v in column])
-
-
 def _outcome(estimand: Estimand, column: np.ndarray) -> tuple[np.ndarray, bool]:
     functional = estimand.functional
     if isinstance(functional, Probability):
@@ -343,7 +366,10 @@ def _arms(
 
 
 def _clusters(
-    population: Population, table: Mapping[str, np.ndarray], length: int
+    population: Population,
+    table: Mapping[str, np.ndarray],
+    length: int,
+    rows: np.ndarray | pd.Index | None,
 ) -> np.ndarray | None:
     labels = getattr(population, "clusters", None)
     if labels is None:
@@ -352,7 +378,7 @@ def _clusters(
         if labels not in table:
             raise unknown_variable(labels, table, what="a column of the data")
         labels = table[labels]
-    labels = np.asarray(labels)
+    labels = np.asarray(in_order(labels, ("row",), {"row": rows}, "clusters="))
     if labels.shape != (length,):
         raise DataError(
             f"The cluster labels have shape {labels.shape}.", expected=f"{length} labels."
@@ -362,29 +388,3 @@ def _clusters(
     if len(np.unique(labels)) < 2:
         raise DataError("There is one cluster alone.", expected="two at least.")
     return labels
-
-
-def _target(
-    population: Population, adjusted: tuple[str, ...], table: Mapping[str, np.ndarray]
-) -> tuple[np.ndarray | None, str]:
-    """Return the adjusted columns of another table of units, and who they are."""
-    if not isinstance(population, Target):
-        return None, ""
-    frame = read_frame(population.data)
-    both: dict[str, np.ndarray] = {}
-    for name in adjusted:
-        if name not in frame.columns:
-            raise unknown_variable(name, map(str, frame.columns), what="a column of the target")
-        there = plain(frame[name])
-        _refuse_empty_cells(name, there)
-        if not is_number(table[name]):
-            new = sorted({*there.tolist()} - {*table[name].tolist()}, key=str)
-            if new:
-                raise DataError(
-                    f"{name} = {new[0]} occurs in the target table and in no unit of the data.",
-                    expected="levels that the data have.",
-                )
-        both[name] = np.concatenate([table[name], there])
-    x, _, _ = encode(both)
-    own = len(frame)
-    return (x[-own:] if adjusted else np.empty((own, 0))), population.words

@@ -33,7 +33,6 @@ def tilt_of(chance: np.ndarray, tilt: str, trim: float = 0.1) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.weighting.balancing import tilt_of
     >>> tilt_of(np.array([0.05, 0.5, 0.8]), "matching").round(2).tolist()
     [0.05, 0.5, 0.2]
     """
@@ -113,7 +112,6 @@ def effective_size(weights: np.ndarray) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.weighting.balancing import effective_size
     >>> effective_size(np.array([1.0, 1.0, 0.0]))
     2.0
     """

@@ -25,10 +25,7 @@ SMALLEST = 1e-8
 def refuse_no_overlap(problem: Problem, chance: np.ndarray, tilt: str) -> None:
     """Refuse propensities of 0 or 1 where they are divided by.
 
-    Raises
-    ------
-    DataError
-        With the number of units that have no chance of the other treatment.
+    Raises DataError with the number of units that have no chance of the other treatment.
     """
     low, high = chance < SMALLEST, chance > 1 - SMALLEST
     bad = {

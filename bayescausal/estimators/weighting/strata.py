@@ -31,13 +31,9 @@ def stratified_means(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function of weights that gives the means of both worlds ``(2, draw)``.
 
-    Parameters
-    ----------
-    stratum : ndarray of int (unit,)
-    kept : ndarray of bool (unit,)
-        Those in complete strata.
-    population : ndarray (unit,)
-        The weight of each unit in the population.
+    - `stratum` (unit, int)
+    - `kept` (unit, bool): those in complete strata.
+    - `population` (unit): the weight of each unit in the population.
     """
     rows = np.flatnonzero(kept)
     order = rows[np.lexsort((problem.arm[rows], stratum[rows]))]

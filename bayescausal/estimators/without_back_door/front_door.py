@@ -25,7 +25,7 @@ import numpy as np
 
 from bayescausal.estimators.estimator import Estimator, Prepared
 from bayescausal.estimators.nuisance.outcome import response
-from bayescausal.estimators.problem.encoding import independent, is_number
+from bayescausal.estimators.problem.encoding import independent, is_number, refuse_holes
 from bayescausal.types import EstimandError, IdentificationError
 
 if TYPE_CHECKING:
@@ -108,8 +108,9 @@ class FrontDoor(Estimator):
         table = dict(problem.table)
         for name in names:
             values = table[name]
+            refuse_holes(*problem.encoded((name,)), "the front door")
             if is_number(values) and 2 < len(np.unique(values)) <= FEW:
-                table[name] = np.array([f"{v:g}" for v in values], dtype=object)
+                table[name] = np.array([str(v) for v in values.tolist()], dtype=object)
         columns, labels = replace(problem, table=table).encoded(names)
         kept, ties = independent(columns, labels)
         inner = replace(problem, x=columns[:, kept], names=tuple(labels[j] for j in kept), _kept={})

@@ -52,7 +52,6 @@ def marginal(expression: Expression, over: Sequence[str]) -> Expression:
     Examples
     --------
     >>> from bayescausal.graph.identification.expression import P
-    >>> from bayescausal.graph.identification.algebra import marginal, product
     >>> marginal(product([P(("y",), ("x", "z")), P(("z",), ("x",))]), ["y"]).text()
     'P(z | x)'
     """
@@ -94,7 +93,6 @@ def conditioned(expression: Expression) -> set[frozenset[str]]:
     Examples
     --------
     >>> from bayescausal.graph.identification.expression import P
-    >>> from bayescausal.graph.identification.algebra import conditioned, product
     >>> sorted(map(sorted, conditioned(product([P(("y",), ("x", "z")), P(("z",))]))))
     [['x', 'z']]
     """

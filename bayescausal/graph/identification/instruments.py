@@ -67,11 +67,13 @@ def instruments(
     outcome: str | Iterable[str],
     *,
     observed: Iterable[str] | None = None,
+    given: Iterable[str] = (),
 ) -> list[Instrument]:
     """Find the instruments for the effect of one variable on another.
 
     ``treatment``, ``outcome``: the variables. With several of either, no instrument is looked for.
     ``observed``: the measured variables. Latent ones are neither offered nor conditioned on.
+    ``given``: what is conditioned on in any case, as within a subgroup.
     Result: in alphabetical order.
 
     Examples
@@ -86,24 +88,30 @@ def instruments(
         return []
     admg, x, y = query.admg, query.x, query.y
     back_door = admg.proper_back_door(x, y)
-    usable = admg.everything & ~(x | y | admg.descendants(admg.causal_nodes(x, y)))
+    held = admg.mask(given) & ~(x | y)
+    after = admg.descendants(admg.causal_nodes(x, y))
+    if held & after:
+        return []
+    usable = admg.everything & ~(x | y | after | held)
     found = []
     for i in bits(usable):
-        sets = list(_conditions(admg, back_door, 1 << i, x, y, usable & ~(1 << i)))
+        sets = list(_conditions(admg, back_door, 1 << i, x, y, usable & ~(1 << i), held))
         if sets:
             named = sorted((admg.named(s) for s in sets), key=lambda s: (len(s), sorted(s)))
             found.append(Instrument(admg.names[i], tuple(named)))
     return sorted(found, key=lambda instrument: instrument.variable)
 
 
-def _conditions(admg: ADMG, back_door: ADMG, z: int, x: int, y: int, usable: int) -> Iterator[int]:
-    """Generate the minimal sets given which z is an instrument."""
+def _conditions(
+    admg: ADMG, back_door: ADMG, z: int, x: int, y: int, usable: int, held: int
+) -> Iterator[int]:
+    """Generate the minimal sets that make z, beside what is `held`, an instrument."""
     candidates = list(bits(usable))
     if len(candidates) > FEW:
-        separators = minimal_separators(back_door, z, y, allowed=usable)
+        separators = minimal_separators(back_door, z, y, allowed=usable, required=held)
         for given in itertools.islice(separators, AHEAD):
             if not admg.separated(z, x, given):
-                yield given
+                yield given & ~held
         return
     found: list[int] = []
     for size in range(len(candidates) + 1):
@@ -111,6 +119,7 @@ def _conditions(admg: ADMG, back_door: ADMG, z: int, x: int, y: int, usable: int
             given = sum(1 << i for i in chosen)
             if any(not smaller & ~given for smaller in found):
                 continue
-            if back_door.separated(z, y, given) and not admg.separated(z, x, given):
+            all_ = given | held
+            if back_door.separated(z, y, all_) and not admg.separated(z, x, all_):
                 found.append(given)
                 yield given

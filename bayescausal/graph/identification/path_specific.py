@@ -55,7 +55,6 @@ def identify_along(
     Examples
     --------
     >>> from bayescausal.graph.identification.effect_query import EffectQuery
-    >>> from bayescausal.graph.identification.path_specific import identify_along
     >>> asked = EffectQuery("PSE", ("X",), "Y", along=frozenset({"M"}))
     >>> found = identify_along("X -> M -> Y; X -> Y", asked)
     >>> found.method, str(found.estimand)

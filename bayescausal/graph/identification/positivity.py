@@ -46,7 +46,6 @@ def determined(graph: nx.DiGraph[str], names: Iterable[str]) -> frozenset[str]:
     Examples
     --------
     >>> import networkx as nx
-    >>> from bayescausal.graph.identification.positivity import determined
     >>> graph = nx.DiGraph([("r", "D"), ("r", "y"), ("D", "y")])
     >>> graph.nodes["D"]["kind"] = "deterministic"
     >>> sorted(determined(graph, ["r"]))
@@ -74,7 +73,6 @@ def determines(
     Examples
     --------
     >>> import networkx as nx
-    >>> from bayescausal.graph.identification.positivity import determines
     >>> graph = nx.DiGraph([("r", "D"), ("r", "y"), ("D", "y")])
     >>> graph.nodes["D"]["kind"] = "deterministic"
     >>> determines(graph, ["r"], ["D"]), determines(graph, [], ["D"])

@@ -154,11 +154,12 @@ coating.
 
     @cached_property
     def instruments(self) -> list[Instrument]:
-        """Return the instruments, conditional ones too."""
+        """Return the instruments, conditional ones too; within a subgroup those that hold there."""
         q = self.question
         if q.selection or not self._by_adjustment:
             return []
-        return instruments(q.graph, q.treatment, q.outcome, observed=q.admg.names)
+        names = q.admg.names
+        return instruments(q.graph, q.treatment, q.outcome, observed=names, given=q.given)
 
     @property
     def rests_on(self) -> frozenset[str]:

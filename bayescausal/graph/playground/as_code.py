@@ -28,7 +28,6 @@ def as_pymc(graph: GraphLike) -> str:
 
     Examples
     --------
-    >>> from bayescausal.graph.playground.as_code import as_pymc
     >>> print(as_pymc("X -> Y"))
     import pymc as pm
     <BLANKLINE>
@@ -56,7 +55,6 @@ def as_formulas(graph: GraphLike) -> str:
 
     Examples
     --------
-    >>> from bayescausal.graph.playground.as_code import as_formulas
     >>> print(as_formulas("Z -> X -> Y; Z -> Y"))
     import bayescausal as bc
     <BLANKLINE>

@@ -68,7 +68,6 @@ def read_drawing(drawing: dict[str, Any]) -> Drawn:
 
     Examples
     --------
-    >>> from bayescausal.graph.playground.drawings import read_drawing
     >>> drawn = read_drawing({"nodes": [{"name": "X", "treatment": True}, {"name": "Y"}],
     ...                       "arrows": [["X", "->", "Y"]]})
     >>> drawn.treatment, list(drawn.graph.edges)
@@ -110,7 +109,6 @@ def drawing_of(graph: GraphLike) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from bayescausal.graph.playground.drawings import drawing_of
     >>> drawing = drawing_of("Z [adjusted]; Z -> X -> Y; X <-> Y")
     >>> [node["name"] for node in drawing["nodes"] if node.get("given")], drawing["arrows"]
     (['Z'], [['X', '->', 'Y'], ['Z', '->', 'X'], ['X', '<->', 'Y']])

@@ -88,7 +88,6 @@ def exercise_of(id: str) -> Exercise:
 
     Examples
     --------
-    >>> from bayescausal.graph.playground.exercises import exercise_of
     >>> exercise_of("fork").level, exercise_of("random:7").start.count("->") > 5
     (1, True)
     """
@@ -113,7 +112,6 @@ def check(id: str, drawn: Drawn) -> tuple[bool, str]:
     Examples
     --------
     >>> from bayescausal.graph.playground.drawings import drawing_of, read_drawing
-    >>> from bayescausal.graph.playground.exercises import check, exercise_of
     >>> drawing = drawing_of(exercise_of("fork").start)
     >>> check("fork", read_drawing(drawing))
     (False, 'Not yet: X <- Z -> Y (back door) is open.')

@@ -53,20 +53,12 @@ MOST_SETS, MOST_PATHS, MOST_CLAIMS = 12, 60, 60
 def explore(request: str) -> str:
     """Answer a question about a drawn graph.
 
-    Parameters
-    ----------
-    request : str
-        JSON: ``{"ask": "look", "drawing": {...}}``, or one of the other questions.
-
-    Returns
-    -------
-    str
-        JSON: the answer; ``"problem"`` where there is none.
+    `request`: JSON: ``{"ask": "look", "drawing": {...}}``, or one of the other questions.
+    Returns: JSON: the answer; ``"problem"`` where there is none.
 
     Examples
     --------
     >>> import json
-    >>> from bayescausal.graph.playground.explore import explore
     >>> drawing = json.loads(explore('{"ask": "read", "text": "Z -> X -> Y; Z -> Y"}'))["drawing"]
     >>> for node in drawing["nodes"]:
     ...     node["treatment"], node["outcome"] = node["name"] == "X", node["name"] == "Y"
@@ -172,12 +164,13 @@ def _sets(drawn: Drawn) -> Answer:
     found = identify(drawn.graph, drawn.treatment, drawn.outcome)
     first = [sorted(s) for s in itertools.islice(found.adjustment_sets, MOST_SETS + 1)]
     best = found.optimal_adjustment_set
+    none = found.method == "no causal path"  # nothing that an instrument would be for
     return {
         "adjustment": first[:MOST_SETS],
         "more": len(first) > MOST_SETS,
         "optimal": None if best is None else sorted(best),
         "frontdoor": [sorted(s) for s in itertools.islice(found.frontdoor_sets, MOST_SETS)],
-        "instruments": [str(i) for i in found.instruments][:MOST_SETS],
+        "instruments": [] if none else [str(i) for i in found.instruments][:MOST_SETS],
     }
 
 
@@ -196,11 +189,11 @@ def _given(drawn: Drawn) -> Answer:
                 "effect."}  # fmt: skip
     return {
         "valid": False,
-        "sentence": f"{what} does not give the effect. {_why_not(drawn)}".strip(),
+        "sentence": f"{what} does not give the effect. {_wrong_with_set(drawn)}".strip(),
     }
 
 
-def _why_not(drawn: Drawn) -> str:
+def _wrong_with_set(drawn: Drawn) -> str:
     """Name what is wrong with a set: what should not be in it, and what stays open."""
     told = roles(drawn.graph, drawn.treatment, drawn.outcome)
     on_the_way = {"mediator", "descendant of a mediator", "descendant of the outcome"}

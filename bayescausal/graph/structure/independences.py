@@ -110,7 +110,6 @@ def claim_of(
 
     Examples
     --------
-    >>> from bayescausal.graph.structure.independences import claim_of
     >>> print(claim_of("Z -> X -> Y", "Z", "Y"), claim_of("Z -> X -> Y", "X", "Y"))
     Y ⊥ Z | X None
     """

@@ -46,10 +46,7 @@ def minimal_separators(
     ``allowed``: nodes that may be used.
     ``required``: nodes that every set must contain.
 
-    Yields
-    ------
-    int
-        A set, `required` included. Nothing if there is none.
+    Yields: a set, `required` included. Nothing if there is none.
     """
     if x & y or required & (x | y):
         return
@@ -137,7 +134,6 @@ class LazySets(Sequence[Any]):
 
     Examples
     --------
-    >>> from bayescausal.graph.structure.separators import LazySets
     >>> sets = LazySets(lambda: iter([{"b", "c"}, {"a"}]), key=len)
     >>> sets[0], len(sets), sets == [{"a"}, {"b", "c"}]
     ({'a'}, 2, True)

@@ -41,7 +41,6 @@ def read_braced(text: str, *, dagitty: bool) -> nx.DiGraph[str]:
 
     Examples
     --------
-    >>> from bayescausal.graph.text.dagitty_and_dot import read_braced
     >>> sorted(read_braced("digraph { a -> {b c} }", dagitty=False).edges)
     [('a', 'b'), ('a', 'c')]
     """

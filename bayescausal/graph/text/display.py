@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CausalGraph", "Table", "TableDict", "TableList", "html_rows", "svg", "text_rows"]
 
 #: Pixels: of a letter, within a box, between boxes and layers.
+#: The background of the page a graph is shown on: JupyterLab, VS Code, any other.
+_PAPER = "var(--jp-layout-color0, var(--vscode-editor-background, Canvas))"
 _LETTER, _PAD, _GAP, _LAYER, _HEIGHT = 7.4, 11.0, 26.0, 68.0, 28.0
 
 
@@ -116,7 +118,6 @@ def svg(graph: nx.DiGraph[str]) -> str:
     Examples
     --------
     >>> from bayescausal.graph import parse_graph
-    >>> from bayescausal.graph.text.display import svg
     >>> svg(parse_graph("X -> Y")).count("<text")
     2
     """
@@ -200,7 +201,7 @@ def _node(
     dash = ' stroke-dasharray="4 3"' if graph.nodes[name].get("latent") else ""
     return (
         f'<rect x="{x - wide / 2:.1f}" y="{y - _HEIGHT / 2:.1f}" width="{wide:.1f}" '
-        f'height="{_HEIGHT:.1f}" rx="8" style="fill:var(--jp-layout-color0, white)"{dash}/>'
+        f'height="{_HEIGHT:.1f}" rx="8" style="fill:{_PAPER}"{dash}/>'
         f'<text x="{x:.1f}" y="{y + 4.5:.1f}" text-anchor="middle" font-size="13" '
         f'font-family="sans-serif" fill="currentColor" stroke="none">{escape(str(name))}</text>'
     )

@@ -44,10 +44,8 @@ PILOT, CLIMBS, AWAY = 400, 2, 2.0
 def independence_draws(model: pm.Model, *, draws: int, chains: int, seed: int) -> xr.Dataset:
     """Draw from a model by independence Metropolis-Hastings about its mode.
 
-    Raises
-    ------
-    ArithmeticError
-        If there are discrete or many unknowns, no mode or several, or the proposals do not fit.
+    Raises ArithmeticError if there are discrete or many unknowns, no mode or several, or the
+      proposals do not fit.
     """
     if any(is_discrete(rv) for rv in model.free_RVs):
         raise ArithmeticError("there are discrete unknowns")

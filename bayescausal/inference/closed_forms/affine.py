@@ -87,7 +87,6 @@ def degree(
     Examples
     --------
     >>> import pytensor.tensor as pt
-    >>> from bayescausal.inference.closed_forms.affine import degree
     >>> b, x = pt.scalar("b"), pt.vector("x")
     >>> degree(3 + b * x, {b}), degree(pt.exp(x) * b, {b}), degree(pt.exp(b), {b})
     (1, 1, inf)
@@ -162,19 +161,11 @@ def _scalar_degree(op: ps.ScalarOp, node: Apply, inputs: list[float]) -> float:
 class Expressions:
     """Expressions of a model as functions of unknowns and columns, without a compiler.
 
-    Parameters
-    ----------
-    outputs : sequence of Variable
-        Of ``structure.model``.
-    columns : collection of str
-        Names that are given by data: observed variables and ``pm.Data`` of the units.
-    places : mapping of Variable to str, optional
-        Expressions that are given too, by the names that they have in the values.
+    - `outputs`: of ``structure.model``.
+    - `columns`: names that are given by data: observed variables and ``pm.Data`` of the units.
+    - `places`: expressions that are given too, by the names that they have in the values.
 
-    Attributes
-    ----------
-    reads : tuple of str
-        Random variables and columns that the expressions read.
+    `reads` (tuple of str): random variables and columns that the expressions read.
     """
 
     def __init__(
@@ -236,23 +227,14 @@ def factored(
 ) -> tuple[Variable, Variable | None] | None:
     """Return the noise as one unknown number, and the known factor of each row.
 
-    Parameters
-    ----------
-    spread : TensorVariable
-        The noise.
-    unknown, given : collection of TensorVariable
-        Leaves that are unknown, and that are known: data, columns.
-
-    Returns
-    -------
-    (TensorVariable, TensorVariable or None) or None
-        The number, without dims; the factor, None where there is none. None where the noise is no
-        such product.
+    - `spread`: the noise.
+    - `unknown`, `given`: leaves that are unknown, and that are known: data, columns.
+    Returns: the number, without dims; the factor, None where there is none. None where the noise is
+    no such product.
 
     Examples
     --------
     >>> import pytensor.tensor as pt
-    >>> from bayescausal.inference.closed_forms.affine import factored
     >>> s, w = pt.scalar("s"), pt.vector("w")
     >>> number, factor = factored(pt.exp(s) / pt.sqrt(w), {s}, {w})
     >>> number.eval({s: 0.0}).item(), factor.eval({w: [4.0, 1.0]}).tolist()
@@ -272,12 +254,8 @@ def factored(
 def weights_of(name: str, factor: Array, rows: tuple[int, ...]) -> Array:
     """Return the weight of each row, ``1 / f**2``.
 
-    Raises
-    ------
-    DataError
-        If some factor is infinite: a weight of zero.
-    NotAffineError
-        If some factor is not positive.
+    Raises DataError if some factor is infinite: a weight of zero.
+    Raises NotAffineError if some factor is not positive.
     """
     wide = np.broadcast_to(factor, rows).reshape(-1)
     none = int(np.isposinf(wide).sum())

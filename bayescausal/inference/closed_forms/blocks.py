@@ -37,42 +37,22 @@ __all__ = ["Block", "Factor", "named_parents", "split"]
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """One term of the joint density.
+    """One term of the joint density."""
 
-    Attributes
-    ----------
-    name : str
-        Of the random variable or Potential.
-    parents : frozenset of str
-        Random variables and data that it reads.
-    observed : bool
-        Whether its variable was observed, in every cell.
-    opaque : str
-        Why only the plain path will do; empty where another may.
-    together : bool
-        Whether that is only because units hang together: by a latent variable, or an equation.
-    """
-
-    name: str
-    parents: frozenset[str]
-    observed: bool
-    opaque: str = ""
+    name: str  # of the random variable or Potential
+    parents: frozenset[str]  # random variables and data that it reads
+    observed: bool  # whether its variable was observed, in every cell
+    opaque: str = ""  # why only the plain path will do; empty where another may
+    # Whether that is only because units hang together: by a latent variable, or an equation.
     together: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Unknowns that depend on each other, and on nothing else, given the data.
+    """Unknowns that depend on each other, and on nothing else, given the data."""
 
-    Attributes
-    ----------
-    unknowns : tuple of str
-        In the order of the model.
-    factors : tuple of Factor
-        Every factor that reads one of them: their own laws, and observed equations.
-    """
-
-    unknowns: tuple[str, ...]
+    unknowns: tuple[str, ...]  # in the order of the model
+    # Every factor that reads one of them: their own laws, and observed equations.
     factors: tuple[Factor, ...] = field(default=())
 
     @property
@@ -114,7 +94,6 @@ def split(structure: Structure, observed: Collection[str], partly: Collection[st
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.inference.closed_forms.blocks import split
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     a, b = pm.Normal("a"), pm.Normal("b")

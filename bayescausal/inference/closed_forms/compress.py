@@ -26,8 +26,7 @@ from pymc.pytensorf import toposort_replace
 from bayescausal.inference.censored.term import TimeTerm
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.equation import NotReducedError
-from bayescausal.inference.closed_forms.logit_term import LogitTerm
-from bayescausal.inference.closed_forms.reduce import reductions
+from bayescausal.inference.closed_forms.reduce import LogitTerm, reductions
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.plan import rows_of
 from bayescausal.inference.data.read import read_data
@@ -53,20 +52,13 @@ __all__ = ["Compression", "compress", "fuse", "insert", "lean", "measure", "redu
 
 @dataclass(frozen=True, eq=False)
 class Compression:
-    """Which equations are shortened for the data at hand, and to what.
+    """Which equations are shortened for the data at hand, and to what."""
 
-    Attributes
-    ----------
-    chosen : dict of str to (term, dict of str to ndarray)
-        The equation's reduced term, and its numbers.
-    left : dict of str to str
-        Equations that keep their rows, and why.
-    fused : dict of str to (term, dict of str to ndarray)
-        Those of them that are written as one operation over the rows: the same density, faster.
-    """
-
+    # (term, dict of str to ndarray) The equation's reduced term, and its numbers.
     chosen: dict[str, tuple[Any, dict[str, np.ndarray]]]
-    left: dict[str, str]
+    left: dict[str, str]  # equations that keep their rows, and why
+    # (term, dict of str to ndarray) Those of them that are written as one operation over the rows:
+    # the same density, faster.
     fused: dict[str, tuple[Any, dict[str, np.ndarray]]] = field(default_factory=dict)
 
     def kind(self) -> tuple[tuple[str, str], ...]:

@@ -44,14 +44,10 @@ __all__ = ["CountBlock", "CountStatistics", "count_block"]
 
 @dataclass(frozen=True, eq=False)
 class CountStatistics:
-    """Two sums per entry of the tables. Those of two sets of rows add.
+    """Two sums per entry of the tables. Those of two sets of rows add."""
 
-    Attributes
-    ----------
-    first, second : ndarray, shape (n_entries,)
-        Successes and failures; counts of a category, and nothing; events and exposure.
-    """
-
+    # first, second: (n_entries) Successes and failures; counts of a category, and nothing; events
+    # and exposure.
     first: np.ndarray
     second: np.ndarray
 
@@ -89,15 +85,10 @@ _WORDS = {
 class CountBlock:
     """A block with exact independent draws. Made by :func:`count_block`.
 
-    Attributes
-    ----------
-    names : tuple of str
-    columns : tuple of str
-        The columns that the statistics need.
-    observed : tuple of str
-        The variables whose equations it holds.
-    method : str
-        How it is drawn, in words.
+    - `names` (tuple of str)
+    - `columns` (tuple of str): the columns that the statistics need.
+    - `observed` (tuple of str): the variables whose equations it holds.
+    - `method` (str): how it is drawn, in words.
     """
 
     def __init__(

@@ -123,23 +123,12 @@ def design_of(
 ) -> Design:
     """Return the offset and design of an expression that is affine in its unknowns.
 
-    Parameters
-    ----------
-    evaluate : callable
-        From values of columns and unknowns to one array, the expression.
-    values : mapping of str to ndarray
-        The columns of the rows at hand.
-    shapes : mapping of str to tuple of int
-        Of the unknowns, in order: they are laid out one after the other.
-    rows : tuple of int
-        Shape to which the expression broadcasts; rows are counted in C order.
-    dense : int
-        Elements of one unknown up to which each is probed.
-
-    Raises
-    ------
-    NotAffineError
-        If the numbers contradict the degrees.
+    - `evaluate`: from values of columns and unknowns to one array, the expression.
+    - `values`: the columns of the rows at hand.
+    - `shapes`: of the unknowns, in order: they are laid out one after the other.
+    - `rows`: shape to which the expression broadcasts; rows are counted in C order.
+    - `dense`: elements of one unknown up to which each is probed.
+    Raises NotAffineError if the numbers contradict the degrees.
     """
 
     def at(unknown: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -217,14 +206,9 @@ def one_of(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the place and weight of the one element among some that each row uses, or None.
 
-    Parameters
-    ----------
-    slope : callable
-        From values of all elements, flat, to what they add to each row.
-    size : int
-        Of all elements.
-    places : ndarray of int
-        Of the elements in question.
+    - `slope`: from values of all elements, flat, to what they add to each row.
+    - `size`: of all elements.
+    - `places` (int): of the elements in question.
     """
 
     def at(values: np.ndarray | float) -> np.ndarray:

@@ -31,17 +31,11 @@ class NotReducedError(Exception):
 class Equation:
     """An observed equation with its leaves replaced by free-standing inputs.
 
-    Attributes
-    ----------
-    name : str
-    rv : Variable
-        The random variable, cloned.
-    inputs : dict of str to Variable
-        What stands for each leaf, by its name.
-    unknown, varying, steady : tuple of str
-        Leaves that are unknown, that are given per unit, that are given for all.
-    leaves : tuple of str
-        What a term reads: the unknown and the steady ones.
+    - `rv` (Variable): the random variable, cloned.
+    - `inputs` (dict of str to Variable): what stands for each leaf, by its name.
+    - `unknown`, `varying`, `steady` (tuple of str): leaves that are unknown, that are given per
+      unit, that are given for all.
+    - `leaves` (tuple of str): what a term reads: the unknown and the steady ones.
     """
 
     def __init__(self, structure: Structure, name: str, known: Collection[str]) -> None:

@@ -53,25 +53,16 @@ __all__ = ["Diagonal", "LinearBlock", "LinearStatistics"]
 
 @dataclass(frozen=True, eq=False)
 class LinearStatistics:
-    """What the data of a linear block come down to. Those of two sets of rows add.
+    """What the data of a linear block come down to. Those of two sets of rows add."""
 
-    Attributes
-    ----------
-    reference : ndarray, shape (n_coefficients,)
-        About which residuals are taken.
-    count : float
-        Rows whose noise is unknown.
-    gram, moment, square
-        ``X'X``, ``X'r`` and ``r'r`` of those rows.
-    known_gram, known_moment, known_square
-        The same, weighted by precision, of rows whose noise is known.
-    """
-
-    reference: np.ndarray
-    count: float
+    reference: np.ndarray  # (n_coefficients) About which residuals are taken
+    count: float  # rows whose noise is unknown
+    # gram, moment, square: ``X'X``, ``X'r`` and ``r'r`` of those rows.
     gram: np.ndarray
     moment: np.ndarray
     square: float
+    # known_gram, known_moment, known_square: the same, weighted by precision, of rows whose noise
+    # is known.
     known_gram: np.ndarray
     known_moment: np.ndarray
     known_square: float
@@ -137,16 +128,10 @@ class LinearEquation:
 class LinearBlock:
     """A block with exact independent draws. Made by :func:`linear_block`.
 
-    Attributes
-    ----------
-    names : tuple of str
-        The coefficients, then the scalar, if there is one.
-    columns : tuple of str
-        The columns that the statistics need.
-    observed : tuple of str
-        The variables whose equations it holds.
-    method : str
-        How it is drawn, in words.
+    - `names` (tuple of str): the coefficients, then the scalar, if there is one.
+    - `columns` (tuple of str): the columns that the statistics need.
+    - `observed` (tuple of str): the variables whose equations it holds.
+    - `method` (str): how it is drawn, in words.
     """
 
     method = "conjugate (linear-Gaussian)"
@@ -178,19 +163,10 @@ class LinearBlock:
     ) -> LinearStatistics:
         """Return the statistics of some rows.
 
-        Parameters
-        ----------
-        chunk : mapping of str to ndarray
-            The columns, rows along their first axis.
-        counts : ndarray, shape (n_rows,), optional
-            How often each row occurs.
-        reference : ndarray, optional
-            About which residuals are taken. Default: the fit of these rows.
-
-        Raises
-        ------
-        NotAffineError
-            If the numbers contradict what the expressions promised.
+        - `chunk`: the columns, rows along their first axis.
+        - `counts` (n_rows): how often each row occurs.
+        - `reference`: about which residuals are taken. Default: the fit of these rows.
+        Raises NotAffineError if the numbers contradict what the expressions promised.
         """
         parts = []
         for equation in self.equations:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.closed_forms.design import Design
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["linear_block"]
+__all__ = ["linear_block", "on_line", "prior_rows"]
 
 #: Coefficients of a block: their number enters cubed.
 MOST = 1_500
@@ -93,7 +93,7 @@ def linear_block(
     if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
         return f"it has more than {MOST} coefficients"
     try:
-        prior = _prior(structure, coefficients, shapes, given, leaves, flat)
+        prior = prior_rows(structure, coefficients, shapes, given, leaves, flat)
     except NotAffineError as error:
         return str(error)
     equations = []
@@ -117,11 +117,11 @@ def linear_block(
     support = support_of(rv)
     line = Line(float(np.min(support.lower)), float(np.max(support.upper)))
     try:
-        log_prior = _on_line(rv, lambda x: pm.logp(rv, x))
+        log_prior = on_line(rv, lambda x: pm.logp(rv, x))
     except (NotImplementedError, TypeError):
         return f"the density of {scalar!r} is not known"
     assert spread is not None
-    of_s = _on_line(rv, lambda x: clone_replace([spread], {rv: x}, rebuild_strict=False)[0])
+    of_s = on_line(rv, lambda x: clone_replace([spread], {rv: x}, rebuild_strict=False)[0])
     return LinearBlock(shapes, equations, prior, scalar, of_s, log_prior, line)
 
 
@@ -167,7 +167,7 @@ def _is_discrete(rv: TensorVariable) -> bool:
     return not str(rv.type.dtype).startswith("float")
 
 
-def _on_line(
+def on_line(
     rv: TensorVariable, expression: Callable[[TensorVariable], TensorVariable]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function of one number, evaluated at many."""
@@ -184,13 +184,13 @@ def _on_line(
     return at
 
 
-def _prior(
+def prior_rows(
     structure: Structure,
     coefficients: list[str],
     shapes: dict[str, tuple[int, ...]],
     given: set[Any],
     leaves: set[Any],
-    flat: frozenset[str],
+    flat: frozenset[str] = frozenset(),
 ) -> LinearStatistics:
     """Return the coefficients' own laws as rows whose noise is known, about zero."""
     size = sum(int(np.prod(s)) for s in shapes.values())

@@ -194,7 +194,6 @@ def logit_of(probability: Variable) -> Variable | None:
     Examples
     --------
     >>> import pytensor.tensor as pt
-    >>> from bayescausal.inference.closed_forms.logistic import logit_of
     >>> eta = pt.vector("eta")
     >>> logit_of(pt.sigmoid(eta)) is eta, logit_of(eta)
     (True, None)

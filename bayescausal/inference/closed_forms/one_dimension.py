@@ -28,10 +28,7 @@ CELLS = 4_000
 class Line:
     """A monotone map from the line to an interval, with its log-derivative.
 
-    Parameters
-    ----------
-    lower, upper : float
-        Ends of the interval, infinite where it has none.
+    `lower`, `upper`: ends of the interval, infinite where it has none.
 
     Examples
     --------
@@ -81,22 +78,15 @@ def draw_line(
 ) -> np.ndarray:
     """Return independent draws.
 
-    Parameters
-    ----------
-    log_density : callable
-        Of points of the interval, up to a constant; vectorised; minus infinity or NaN outside.
-    cells : int
-        Of the last grid.
-
-    Raises
-    ------
-    ArithmeticError
-        If there is no finite point, or the mass runs off the line: it has no finite integral.
+    - `log_density`: of points of the interval, up to a constant; vectorised; minus infinity or NaN
+      outside.
+    - `cells`: of the last grid.
+    Raises ArithmeticError if there is no finite point, or the mass runs off the line: it has no
+      finite integral.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
     >>> rng = np.random.default_rng(1)
     >>> draws = draw_line(lambda s: -s, Line(0.0, np.inf), 100_000, rng)  # exponential
     >>> bool(abs(draws.mean() - 1) < 4 / np.sqrt(100_000))
@@ -129,15 +119,8 @@ def draw_line(
 def cell_masses(height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each cell of a grid, the mass and the rise of a density with linear log.
 
-    Parameters
-    ----------
-    height : ndarray, shape (n_cells + 1,)
-        The log-density at the points of an even grid.
-
-    Returns
-    -------
-    mass, rise : ndarray, shape (n_cells,)
-        Mass in units of the cells' width, up to a constant; rise of the log-density.
+    `height` (n_cells + 1): the log-density at the points of an even grid.
+    Returns (n_cells): mass in units of the cells' width, up to a constant; rise of the log-density.
     """
     height = np.maximum(height - height.max(), -700.0)
     left, right = height[:-1], height[1:]

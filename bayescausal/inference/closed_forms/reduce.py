@@ -32,13 +32,14 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
-from pytensor.graph.replace import graph_replace
+from pytensor.graph.replace import clone_replace, graph_replace
+from pytensor.graph.traversal import ancestors
 
-from bayescausal.inference.closed_forms.affine import (
-    shapes_of,
-)
+from bayescausal.inference.closed_forms.affine import shapes_of
 from bayescausal.inference.closed_forms.affine_term import AffineTerm
-from bayescausal.inference.closed_forms.equation import Equation, NotReducedError
+from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.closed_forms.equation import Equation, NotReducedError, placeholder
+from bayescausal.inference.closed_forms.logistic import logit_of, logit_sum
 from bayescausal.inference.closed_forms.points import POINTS
 from bayescausal.inference.conditioning.factors import without_checks
 from bayescausal.model.interventions.support import is_discrete
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["CellTerm", "Term", "distinct", "reductions"]
+__all__ = ["CellTerm", "LogitTerm", "Term", "distinct", "reductions"]
 
 #: Rows on which a cell's density is compared with the rows' own.
 CHECKED = 500
@@ -179,7 +180,6 @@ def distinct(arrays: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.nd
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.inference.closed_forms.reduce import distinct
     >>> code, first = distinct([np.array([1, 0, 1, 0]), np.array([2, 2, 2, 2])], 4)
     >>> code.tolist(), first.tolist()
     ([1, 0, 1, 0], [1, 0])
@@ -202,3 +202,35 @@ def distinct(arrays: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.nd
         place[order] = np.arange(count)
         code, first = place[code], first[order]
     return code, first
+
+
+class LogitTerm:
+    """A logistic equation on its rows, evaluated in one pass (see :mod:`.logistic`)."""
+
+    def __init__(self, structure: Structure, name: str) -> None:
+        rv = structure.variable(name)
+        eta = None
+        if type(rv.owner.op).__name__ == "BernoulliRV":
+            eta = logit_of(rv.owner.op.dist_params(rv.owner)[0])
+        if eta is None:
+            raise NotReducedError("it is no logistic equation")
+        leaves = {*structure.model.basic_RVs, *structure.model.data_vars}
+        inputs = {
+            v: placeholder(f"in_{v.name}", v, ("unit",)) for v in named_parents([eta], leaves)
+        }
+        [self.eta] = clone_replace([eta], replace=inputs, rebuild_strict=False)
+        self.name, self.inputs = name, {str(v.name): place for v, place in inputs.items()}
+        self.leaves = tuple(sorted(self.inputs))
+
+    def measure(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the values as floats."""
+        return {"value": np.asarray(columns[self.name], dtype=float)}
+
+    def term(self, data: Mapping[str, Variable], found: Mapping[str, Variable]) -> Variable:
+        """Return the log-likelihood; parameters as in :meth:`CellTerm.term`."""
+        inside = set(ancestors([self.eta]))
+        back = {v: found[n] for n, v in self.inputs.items() if v in inside}
+        eta, y = graph_replace([self.eta], back, strict=False)[0], data["value"]
+        if eta.type.ndim != 1 or y.type.ndim != 1 or eta.type.broadcastable[0]:
+            eta = (eta + pt.zeros_like(y)).flatten()
+        return logit_sum(eta, y.flatten() if y.type.ndim != 1 else y)[0]

@@ -85,12 +85,8 @@ def simplex_block(
 class SimplexBlock:
     """A block with weights on simplices. Made by :func:`simplex_block`.
 
-    Attributes
-    ----------
-    names, columns, observed : tuple of str
-        As of a linear block.
-    method : str
-        How it is drawn, in words.
+    - `names`, `columns`, `observed` (tuple of str): as of a linear block.
+    - `method` (str): how it is drawn, in words.
     """
 
     method = "simplex (coefficients integrated out)"

@@ -50,7 +50,6 @@ def has_atoms(rv: TensorVariable) -> bool:
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.inference.conditioning.atoms import has_atoms
     >>> has_atoms(pm.Censored.dist(pm.Normal.dist(), 0.0, None)), has_atoms(pm.Normal.dist())
     (True, False)
     """
@@ -65,10 +64,7 @@ def has_atoms(rv: TensorVariable) -> bool:
 def without_atoms(structure: Structure, conditioned: Conditioned) -> tuple[Conditioned, list[str]]:
     """Return what a Markov chain can draw of a conditioned model, and the names of the rest.
 
-    Raises
-    ------
-    ModelError
-        If something reads an unknown whose law has atoms.
+    Raises ModelError if something reads an unknown whose law has atoms.
     """
     model = conditioned.model
     found = []

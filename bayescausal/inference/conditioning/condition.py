@@ -56,33 +56,18 @@ __all__ = ["Conditioned", "Partly", "condition"]
 
 @dataclass(frozen=True, eq=False)
 class Conditioned:
-    """A model that knows the data.
+    """A model that knows the data."""
 
-    Attributes
-    ----------
-    model : pm.Model
-        Distinct from the caller's, dims and coords those of the data.
-    data_names : mapping of str to str
-        The name under which an observed column is data of the model.
-    partly : mapping of str to Partly
-        Columns with empty cells that are free as a whole in the model.
-    """
-
-    model: pm.Model
-    data_names: Mapping[str, str]
-    partly: Mapping[str, Partly]
+    model: pm.Model  # distinct from the caller's, dims and coords those of the data
+    data_names: Mapping[str, str]  # the name under which an observed column is data of the model
+    partly: Mapping[str, Partly]  # columns with empty cells that are free as a whole in the model
 
 
 @dataclass(frozen=True, eq=False)
 class Partly:
-    """A column that is empty in part, as data of the model.
+    """A column that is empty in part, as data of the model."""
 
-    Attributes
-    ----------
-    values, mask : SharedVariable
-        The column, zero where it is empty, and where that is.
-    """
-
+    # values, mask: the column, zero where it is empty, and where that is.
     values: Variable
     mask: Variable
 
@@ -92,20 +77,11 @@ def condition(
 ) -> Conditioned:
     """Return the model conditioned on columns that fit it.
 
-    Parameters
-    ----------
-    conformed : Conformed
-        The columns, from :func:`conform`.
-    whole : collection of str
-        Columns with empty cells that are left free as a whole, for :func:`.integrate.integrate`
-        to deal with. Others are split in two.
-
-    Raises
-    ------
-    ModelError
-        If PyMC cannot copy the model, or its data are frozen.
-    DataError
-        If the model imputes a column already and the data say otherwise.
+    - `conformed`: the columns, from :func:`conform`.
+    - `whole`: columns with empty cells that are left free as a whole, for
+      :func:`.integrate.integrate` to deal with. Others are split in two.
+    Raises ModelError if PyMC cannot copy the model, or its data are frozen.
+    Raises DataError if the model imputes a column already and the data say otherwise.
 
     Examples
     --------

@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
-from pymc.model.fgraph import (
-    ModelFreeRV,
-    ModelObservedRV,
-    ModelVar,
-    model_free_rv,
-    model_potential,
-)
+from pymc.model.fgraph import ModelFreeRV, ModelObservedRV, ModelVar, model_free_rv, model_potential
 from pymc.pytensorf import toposort_replace
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors, walk
@@ -53,12 +47,10 @@ class StaysError(Exception):
 class Factors:
     """A conditioned model, opened.
 
-    Attributes
-    ----------
-    places : dict of str to TensorVariable
-        What stands for each free variable in the expressions.
-    stands : dict of str to TensorVariable
-        Expressions of ``places`` that stand for some of them instead.
+    - `places` (dict of str to TensorVariable): what stands for each free variable in the
+      expressions.
+    - `stands` (dict of str to TensorVariable): expressions of ``places`` that stand for some of
+      them instead.
     """
 
     def __init__(self, model: pm.Model) -> None:

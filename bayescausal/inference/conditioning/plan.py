@@ -2,7 +2,8 @@
 
 A block is drawn exactly where one of the conjugate forms fits (:mod:`.linear`, :mod:`.counts`). The
 forms are tried on the expressions first, without data; the numbers have the last word, and a block
-that they contradict goes to the rest. What is left is one smaller model: the equations of exact
+that they contradict goes to the rest. So does a generalised linear equation whose posterior is no
+bell (:mod:`..sampling.generalised`). What is left is one smaller model: the equations of exact
 blocks are cut from it, their variables held at the data.
 """
 
@@ -29,6 +30,7 @@ from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.inference.closed_forms.simplex import SimplexBlock, simplex_block
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
+from bayescausal.inference.sampling.generalised import GeneralisedBlock, generalised_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.interpreted import PY_MODE
@@ -62,7 +64,7 @@ __all__ = [
 #: Rows whose designs are held at a time.
 ROWS = 50_000
 
-Sampler = LinearBlock | CountBlock | CoefficientBlock | SimplexBlock
+Sampler = LinearBlock | CountBlock | CoefficientBlock | SimplexBlock | GeneralisedBlock
 
 
 class Rows(Protocol):
@@ -96,6 +98,8 @@ def make_plan(
     columns: Collection[str],
     partly: Collection[str] = (),
     sizes: Mapping[str, int] | None = None,
+    *,
+    generalised: bool = False,
 ) -> Plan:
     """Return how each block can be drawn, from the expressions and the names of the data alone.
 
@@ -105,6 +109,8 @@ def make_plan(
         Names of columns, and of those with empty cells.
     sizes : mapping of str to int, optional
         How many units there are, for latent paths along them. Without it these are not tried.
+    generalised : bool, default False
+        Whether generalised linear equations are drawn on their rows, about their mode.
 
     Examples
     --------
@@ -138,7 +144,8 @@ def make_plan(
                 samplers.append(path)
             continue
         found: Sampler | str = linear_block(structure, block, columns)
-        for form in (count_block, simplex_block, coefficient_block):
+        forms = count_block, simplex_block, coefficient_block
+        for form in (*forms, *((generalised_block,) if generalised else ())):
             if isinstance(found, str):
                 other = form(structure, block, columns)
                 found = found if isinstance(other, str) else other

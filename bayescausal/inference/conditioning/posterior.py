@@ -21,7 +21,11 @@ from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.forests.backfitting import has_engine
-from bayescausal.inference.forests.drawn import draw_forests, with_stamps
+from bayescausal.inference.forests.drawn import (
+    check_forest_options,
+    draw_forests,
+    with_stamps,
+)
 from bayescausal.inference.forests.normal_blocks import draw_normal
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,
@@ -91,7 +95,8 @@ def draw_posterior(
             options["postpone"] = False
             inner = draw_posterior(shared.structure, shared.conformed(conformed), **options)
             return with_shared(shared, inner, conformed, seed, postpone=postpone)
-    closed = _closed_forms(structure, conformed, method=method, **sizes)
+    bells = method == "auto" and not sampler
+    closed = _closed_forms(structure, conformed, method=method, bells=bells, **sizes)
     if method == "exact" and closed.plan.rest:
         raise no_exact(*closed.plan.rest[0])
     sizes |= {"method": method, "progressbar": progressbar, **sampler}
@@ -186,11 +191,12 @@ def _with_forests(
             "nor sums over rows.",
             remedy='Fit with method="auto".',
         )
+    check_forest_options(sampler)
     sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     whole = conformed
     closed = _closed_forms(structure, conformed, method=method, **sizes)
     seen: dict[str, np.ndarray] = {}
-    if method == "auto" and "pgbart" not in sampler and has_engine():
+    if method == "auto" and has_engine():
         given: dict[str, Any] = {k: sampler.get(k) for k in ("tune", "cores")}
         normal = draw_normal(
             structure, closed.conformed, closed.plan.rest, closed.rows, **given, **sizes
@@ -260,9 +266,12 @@ class ClosedForms(NamedTuple):
 
 
 def _closed_forms(
-    structure: Structure, conformed: Conformed, *, method: str, **sizes: Any
+    structure: Structure, conformed: Conformed, *, method: str, bells: bool = False, **sizes: Any
 ) -> ClosedForms:
-    """Draw the blocks with a closed form; leave out empty cells that nothing reads."""
+    """Draw the blocks with a closed form; leave out empty cells that nothing reads.
+
+    With `bells` also those that are drawn about their mode.
+    """
     none, failed = Compression({}, {}), set[str]()
     while conformed.missing:
         gaps = find_gaps(structure, conformed, method, failed)
@@ -277,7 +286,7 @@ def _closed_forms(
     plan = Plan((), (), ())
     if method != "nuts":
         columns, partly = set(conformed.columns), set(conformed.missing)
-        plan = make_plan(structure, columns, partly, conformed.sizes)
+        plan = make_plan(structure, columns, partly, conformed.sizes, generalised=bells)
     if method in ("auto", "exact"):
         arrays, methods, plan = draw_exact(plan, structure, conformed, **sizes)
         return ClosedForms(plan, arrays, methods, none, conformed, {})

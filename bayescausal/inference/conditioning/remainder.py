@@ -45,35 +45,18 @@ __all__ = ["Opened", "Remainder", "compression_of", "joined", "not_compressed", 
 
 @dataclass(frozen=True, eq=False)
 class Remainder:
-    """What is taken out of a conditioned model before a Markov chain runs.
+    """What is taken out of a conditioned model before a Markov chain runs."""
 
-    Attributes
-    ----------
-    gone : sequence of str
-        Unknowns that are drawn elsewhere.
-    held : sequence of str
-        Observed variables whose equations are left out: they keep the values of the data.
-    fixed : mapping of str to ndarray
-        Parameters that are known.
-    found : Compression
-        Equations that are known to be shortened.
-    shorten : bool
-        Whether the other equations are to be shortened where they can be.
-    done : collection of str
-        Equations for which that is settled.
-    must : bool
-        Whether an equation that keeps its rows is refused.
-    fused : bool
-        Whether equations that keep their rows are written as one operation where they can be.
-    """
-
-    gone: Sequence[str] = ()
+    gone: Sequence[str] = ()  # unknowns that are drawn elsewhere
+    # Observed variables whose equations are left out: they keep the values of the data.
     held: Sequence[str] = ()
-    fixed: Mapping[str, np.ndarray] = field(default_factory=dict)
+    fixed: Mapping[str, np.ndarray] = field(default_factory=dict)  # parameters that are known
+    # Equations that are known to be shortened.
     found: Compression = field(default_factory=lambda: Compression({}, {}))
-    shorten: bool = False
-    done: Collection[str] = ()
-    must: bool = False
+    shorten: bool = False  # whether the other equations are to be shortened where they can be
+    done: Collection[str] = ()  # equations for which that is settled
+    must: bool = False  # whether an equation that keeps its rows is refused
+    # Whether equations that keep their rows are written as one operation where they can be.
     fused: bool = False
 
     def of(
@@ -94,22 +77,13 @@ class Remainder:
 
 
 class Opened(NamedTuple):
-    """A conditioned model as it is sampled.
+    """A conditioned model as it is sampled."""
 
-    Attributes
-    ----------
-    conditioned : Conditioned
-        Columns with empty cells are free as a whole where they are integrated out, and split in
-        two otherwise.
-    integral : Integrated or None
-        What is integrated out of it.
-    found : Compression
-        How its equations are shortened.
-    """
-
+    # Columns with empty cells are free as a whole where they are integrated out, and split in two
+    # otherwise.
     conditioned: Conditioned
-    integral: Integrated | None
-    found: Compression
+    integral: Integrated | None  # what is integrated out of it
+    found: Compression  # how its equations are shortened
 
 
 def open_remainder(
@@ -117,12 +91,9 @@ def open_remainder(
 ) -> Opened:
     """Condition a model on data, and take out what is drawn, summed up or integrated elsewhere.
 
-    Parameters
-    ----------
-    integrated : bool
-        Whether Normal latents, group effects and empty cells are integrated out where they can be.
-        They are not where a discrete unknown is summed out first: that does not know of columns
-        that are partly free.
+    `integrated`: whether Normal latents, group effects and empty cells are integrated out where
+    they can be. They are not where a discrete unknown is summed out first: that does not know of
+    columns that are partly free.
     """
     own = structure.model
     unknown = (rv for rv in own.free_RVs if rv.name not in conformed.columns)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from bayescausal.inference.data.columns import (
     Table,
@@ -18,6 +20,7 @@ from bayescausal.inference.data.columns import (
     wanted_columns,
 )
 from bayescausal.model.kinds import Kind, kind_of
+from bayescausal.model.labels import in_order
 from bayescausal.model.structure.rebuild import (
     data_values,
     dim_sizes,
@@ -29,7 +32,6 @@ from bayescausal.types import DataError, closest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import xarray as xr
     from numpy.typing import ArrayLike
 
     from bayescausal.model.structure.structure import Structure
@@ -133,8 +135,6 @@ def from_dataset(data: xr.Dataset, structure: Structure) -> Table:
 
 def from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
     """Read a mapping of arrays: the dims of each variable, in the order of the model."""
-    import xarray as xr
-
     wanted = wanted_columns(structure)
     values: dict[str, np.ndarray] = {}
     categories: dict[str, tuple[Any, ...]] = {}
@@ -148,13 +148,25 @@ def from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
         if name not in wanted:
             ignored.append(name)
             continue
-        if isinstance(value, xr.DataArray) and set(value.dims) == set(wanted[name]):
-            value = value.transpose(*wanted[name])
+        value = in_order(value, wanted[name], labels, f"Column {name!r}")
+        for dim, own in _unit_labels(value, wanted[name], structure).items():
+            labels.setdefault(dim, own)
         kind = _kind(name, value)
         values[name] = kind.values
         if kind.categories is not None:
             categories[name] = kind.categories
     return _arrays(values, categories, wanted, labels, tuple(ignored), structure)
+
+
+def _unit_labels(value: Any, dims: tuple[str, ...], structure: Structure) -> dict[str, np.ndarray]:
+    """Return the labels that a column carries, where they tell units apart."""
+    if isinstance(value, pd.Series) and len(dims) == 1:
+        found = {dims[0]: value.index.to_numpy()}
+    elif isinstance(value, xr.DataArray):
+        found = {d: value[d].values for d in dims if d in value.coords}
+    else:
+        return {}
+    return {d: v for d, v in found.items() if d in structure.unit_dims and pd.Index(v).is_unique}
 
 
 def _kind(name: str, value: ArrayLike) -> Kind:

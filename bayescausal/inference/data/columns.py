@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.model.labels import OtherLabelsError, order_of
 from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, FixedUnitsError, closest
 
@@ -45,21 +46,6 @@ def aligned(values: ArrayLike) -> np.ndarray:
 class Table:
     """Columns by name, each with its own dims.
 
-    Attributes
-    ----------
-    values : mapping of str to ndarray
-        One array per column.
-    dims : mapping of str to tuple of str
-        The dims of each column.
-    coords : mapping of str to ndarray
-        The labels of every dim that a column has.
-    unit_dims : tuple of str
-        The dims that count units.
-    categories : mapping of str to tuple
-        For columns that came as a categorical: its categories, in order.
-    ignored : tuple of str
-        Names of columns that the model does not have.
-
     Examples
     --------
     >>> import numpy as np
@@ -69,12 +55,13 @@ class Table:
     (5, ('x',), [[0.0, 1.0, 2.0], [3.0, 4.0]])
     """
 
-    values: Mapping[str, np.ndarray]
-    dims: Mapping[str, tuple[str, ...]]
-    coords: Mapping[str, np.ndarray]
-    unit_dims: tuple[str, ...]
+    values: Mapping[str, np.ndarray]  # one array per column
+    dims: Mapping[str, tuple[str, ...]]  # the dims of each column
+    coords: Mapping[str, np.ndarray]  # the labels of every dim that a column has
+    unit_dims: tuple[str, ...]  # the dims that count units
+    # For columns that came as a categorical: its categories, in order.
     categories: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()  # names of columns that the model does not have
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -120,15 +107,8 @@ class Table:
     def chunks(self, rows: int = 50_000) -> Iterator[dict[str, np.ndarray]]:
         """Yield the columns in blocks of at most `rows` units along the first unit dim.
 
-        Parameters
-        ----------
-        rows : int
-            Units of the first unit dim per block.
-
-        Yields
-        ------
-        dict of str to ndarray
-            Columns without that dim are yielded whole in every block.
+        `rows`: units of the first unit dim per block.
+        Yields: columns without that dim are yielded whole in every block.
         """
         if rows < 1:
             raise DataError(f"chunks(rows={rows}) cannot advance.", expected="rows of 1 or more.")
@@ -197,6 +177,8 @@ def check_sizes(table: Table, structure: Structure) -> None:
         if sizes.get(dim) == 0:
             raise DataError(f"The data have no units along {dim!r}.", expected="One or more rows.")
         length = structure.fixed.get(dim)
+        if length is not None and dim in sizes:
+            _refuse_other_order(structure, dim, table.coords[dim])
         if length is not None and dim in sizes and sizes[dim] != length:
             raise FixedUnitsError(
                 f"The data have {sizes[dim]} units along {dim!r}, but the model carries arrays of "
@@ -205,3 +187,21 @@ def check_sizes(table: Table, structure: Structure) -> None:
                 remedy=f"Put those arrays in pm.Data(..., dims={dim!r}), so that they come with "
                 "the data.",
             )
+
+
+def _refuse_other_order(structure: Structure, dim: str, labels: np.ndarray) -> None:
+    """Refuse units in another order than that of the arrays which the model carries."""
+    mine = structure.model.coords.get(dim)
+    try:
+        other = mine is not None and order_of(list(mine), labels.tolist()) is not None
+    except OtherLabelsError:
+        other = True
+    if other:
+        raise FixedUnitsError(
+            f"The model carries arrays of its own along {dim!r}, and the data have its labels in "
+            "another order, or other labels.",
+            expected=f"rows in the order of the model's {dim!r}.",
+            remedy=f"Put those arrays in pm.Data(..., dims={dim!r}), so that they come with the "
+            "data; or sort the rows. If the index of the data says nothing of the units, reset it "
+            "(reset_index(drop=True)).",
+        )

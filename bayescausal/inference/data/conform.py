@@ -53,32 +53,18 @@ __all__ = ["Conformed", "check_support", "coding_notes", "conform", "redundant_n
 
 @dataclass(frozen=True, eq=False)
 class Conformed:
-    """Columns that fit the model.
+    """Columns that fit the model."""
 
-    Attributes
-    ----------
-    columns : mapping of str to ndarray
-        Structural variables and ``pm.Data`` with the dims and dtype of the variable; a column
-        with empty cells is float, NaN there.
-    missing : mapping of str to ndarray of bool
-        Where a column is empty; only columns that are.
-    latent : tuple of str
-        Random structural variables without a column.
-    sizes, coords : mapping
-        Length and labels of every dim of the model, those of the units as in the data.
-    labels : mapping of str to tuple
-        What the codes of a categorical column stand for.
-    notes : tuple of str
-        What was done or assumed, in words.
-    """
-
+    # Structural variables and ``pm.Data`` with the dims and dtype of the variable; a column with
+    # empty cells is float, NaN there.
     columns: Mapping[str, np.ndarray]
-    missing: Mapping[str, np.ndarray]
-    latent: tuple[str, ...]
+    missing: Mapping[str, np.ndarray]  # (bool) Where a column is empty; only columns that are
+    latent: tuple[str, ...]  # random structural variables without a column
+    # sizes, coords: length and labels of every dim of the model, those of the units as in the data.
     sizes: Mapping[str, int]
     coords: Mapping[str, np.ndarray]
-    labels: Mapping[str, tuple[Any, ...]]
-    notes: tuple[str, ...]
+    labels: Mapping[str, tuple[Any, ...]]  # what the codes of a categorical column stand for
+    notes: tuple[str, ...]  # what was done or assumed, in words
 
 
 def conform(
@@ -86,10 +72,7 @@ def conform(
 ) -> Conformed:
     """Check every column of a table against its variable.
 
-    Parameters
-    ----------
-    known : mapping of str to tuple, optional
-        What the codes of categories stand for already, such as the labels of a fit.
+    `known`: what the codes of categories stand for already, such as the labels of a fit.
 
     Examples
     --------

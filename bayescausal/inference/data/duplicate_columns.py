@@ -173,7 +173,6 @@ def relation(one: np.ndarray, other: np.ndarray) -> str | None:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.inference.data.duplicate_columns import relation
     >>> x = np.random.default_rng(1).normal(size=50)
     >>> relation(x, 2 * x + 1), relation(x, x**2), relation(x, x**2 + x)
     ('', 'the square', None)
@@ -200,7 +199,6 @@ def same_numbers(one: np.ndarray, other: np.ndarray) -> bool:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.inference.data.duplicate_columns import same_numbers
     >>> x = np.random.default_rng(1).normal(size=50)
     >>> same_numbers(x, (x - x.mean()) / x.std()), same_numbers(x, x + 0.01 * x**2)
     (True, False)

@@ -33,12 +33,14 @@ from bayescausal.inference.data.duplicate_columns import CHANCE, ROUNDING, relat
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
 
     from bayescausal.annotations import Array
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["is_lag", "lags_held"]
+__all__ = ["is_lag", "lags_held", "likely_lags"]
 
 #: Rows that hold the row before: all but the first of each unit, which may have any value.
 SHARE = 0.5
@@ -52,6 +54,8 @@ FEW = 64
 ROWS, UNITS = 20_000, 20
 #: Units, or times, of which some number of rows apart is tried.
 MANY = 2_000
+#: Triples of rows by which pairs of columns are sorted out.
+TRIPLES = 128
 
 
 def lags_held(structure: Structure, columns: Mapping[str, Array]) -> tuple[str, ...]:
@@ -67,7 +71,7 @@ def lags_held(structure: Structure, columns: Mapping[str, Array]) -> tuple[str, 
     read = [n for n in found if graph.out_degree(n)]
     units = _units(columns)
     notes = []
-    for copy, name in ((c, n) for c in read for n in found if c != n):
+    for copy, name in likely_lags({n: columns[n] for n in found}, read, units):
         own = structure.dims.get(copy) == structure.dims.get(name)
         if not own or not is_lag(columns[copy], columns[name], units):
             continue
@@ -121,14 +125,44 @@ def is_lag(copy: Array, source: Array, units: Iterable[Array] = ()) -> bool:
     if _elsewhere(a, b):
         return True
     coded = len(np.unique(a)) < DISTINCT / 4 * len(a)  # so it is in any quarter of the rows
-    for k in _steps(len(a)):
-        now, before = slice(k, None), slice(None, -k)
-        for one, other in ((now, before), (before, now)):  # times upwards, or downwards
-            if _follows(a[one], b[other], a[other], coded=coded):
-                return True
-        if k > 1 and any(_follows(*v, coded=coded) for v in _blocks(a, b, k)):
-            return True
-    return any(_follows(*_pairs(a, b, u[:ROWS])) for u in units if len(u) == len(copy))
+    if any(_follows(a[i], b[j], a[j], coded=coded) for i, j in _alignments(len(a))):
+        return True
+    known = (u[:ROWS] for u in units if len(u) == len(copy))
+    return any(_follows(a[i], b[j], a[j]) for i, j in map(_pairs, known))
+
+
+def likely_lags(
+    columns: Mapping[str, Array], copies: Iterable[str], units: Iterable[Array]
+) -> list[tuple[str, str]]:
+    """Return the pairs of a copy and a column that may be lags: all pairs are tried at once.
+
+    Of three rows of a lag all lie on its line with probability 1/8 or more. Among many triples of
+    rows that hardly ever holds for fewer than two; of coded values all rows lie on the line.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, z = np.random.default_rng(1).normal(size=(2, 50))
+    >>> likely_lags({"z": z, "y": y, "before": np.append(0.3, y[:-1])}, ["z", "before"], [])
+    [('before', 'y')]
+    """
+    copies = list(copies)
+    flat = {n: np.asarray(c[:ROWS], float) for n, c in columns.items() if _is_plain(c)}
+    pairs = [(c, n) for c in copies for n in columns if c != n]
+    if len(flat) * len(copies) < FEW:
+        return pairs
+    likely: set[tuple[str, str]] = set()
+    for length in {len(c) for c in flat.values()}:
+        names = [n for n in flat if len(flat[n]) == length]
+        table = np.stack([flat[n] for n in names])
+        coded = np.array([len(np.unique(c)) < DISTINCT / 4 * length for c in table])
+        found = _share_values(table, coded)
+        known = (u[:ROWS] for u in units if len(u[:ROWS]) == length)
+        for now, before in (*_alignments(length), *map(_pairs, known)):
+            found |= _may_follow(table, coded, now, before)
+        likely |= {(names[i], names[j]) for i, j in zip(*np.nonzero(found), strict=True)}
+    wide = columns.keys() - flat.keys()
+    return [p for p in pairs if p in likely or wide.intersection(p)]
 
 
 # ------------------------------------------------------------------------------- private
@@ -140,26 +174,68 @@ def _along(array: Array, axis: int, start: int) -> Array:
     return np.moveaxis(array, axis, 0)[cut].ravel()
 
 
-def _steps(count: int) -> list[int]:
-    """Return how many rows the time before may lie back: one, or as many as there are units."""
-    return [k for k in range(1, min(count // 2, MANY) + 1) if count % k == 0]
+def _is_plain(column: Array) -> bool:
+    """Whether a column has one axis, numbers, and rows enough to tell."""
+    return column.ndim == 1 and column.dtype.kind in "biuf" and len(column) >= LEAST
 
 
-def _blocks(a: Array, b: Array, k: int) -> list[tuple[Array, Array, Array]]:
-    """Return the rows but the first of blocks of k rows, and the rows before, both ways."""
-    one, other = a.reshape(-1, k), b.reshape(-1, k)
-    now, before = np.s_[:, 1:], np.s_[:, :-1]
-    return [
-        (one[now].ravel(), other[before].ravel(), one[before].ravel()),
-        (one[before].ravel(), other[now].ravel(), one[now].ravel()),
-    ]
+def _alignments(count: int) -> Iterator[tuple[Array, Array]]:
+    """Return rows, and for each the row of the time before: as many ways as times may be ordered.
+
+    The time before lies one row back, or as many as there are units, or one row back within blocks
+    of as many rows; times go upwards or downwards.
+    """
+    rows = np.arange(count)
+    for k in range(1, min(count // 2, MANY) + 1):
+        if count % k:
+            continue
+        late, early = rows[k:], rows[:-k]
+        yield from ((late, early), (early, late))
+        if k > 1:
+            blocks = rows.reshape(-1, k)
+            late, early = blocks[:, 1:].ravel(), blocks[:, :-1].ravel()
+            yield from ((late, early), (early, late))
 
 
-def _pairs(a: Array, b: Array, unit: Array) -> tuple[Array, Array, Array]:
-    """Return a column, and the other one and itself in the row before of the same unit."""
+def _pairs(unit: Array) -> tuple[Array, Array]:
+    """Return the rows but the first of each unit, and the rows before them."""
     order = np.argsort(unit, kind="stable")
     same = unit[order][1:] == unit[order][:-1]
-    return a[order][1:][same], b[order][:-1][same], a[order][:-1][same]
+    return order[1:][same], order[:-1][same]
+
+
+def _share_values(table: Array, coded: Array) -> NDArray[np.bool_]:
+    """Return which columns, shape (copy, source), may hold each other's continuous values."""
+    values = np.where(coded[:, None], np.nan, table)
+    order = np.argsort(values, axis=None)
+    which, held = order // table.shape[1], values.ravel()[order]
+    same = (held[1:] == held[:-1]) & (which[1:] != which[:-1])
+    shared = np.zeros(len(table), bool)
+    shared[which[1:][same]] = shared[which[:-1][same]] = True
+    return np.asarray(shared[:, None] & shared)
+
+
+def _may_follow(table: Array, coded: Array, now: Array, before: Array) -> NDArray[np.bool_]:
+    """Return which columns, shape (copy, source), may lie on a line with which others.
+
+    Whether three rows lie on a line is told up to rounding, as :func:`_near` tells it, and more
+    widely; rows with empty cells may.
+    """
+    if len(now) < LEAST:
+        return np.zeros((len(table),) * 2, bool)
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, len(now), (1, TRIPLES)), rng.integers(1, len(now) // 2, (2, TRIPLES))
+    rows = np.concatenate(rows).cumsum(axis=0) % len(now)  # three different ones
+    a, b = table[:, now[rows]], table[:, before[rows]]
+    (a1, a2), (b1, b2) = (np.moveaxis(v[:, 1:] - v[:, :1], 1, 0) for v in (a, b))
+    size = ROUNDING * np.nanmax(np.abs(table), axis=1, initial=0.0)
+    slack_a, slack_b = (np.abs(one) + np.abs(two) for one, two in ((b1, b2), (a1, a2)))
+    out = np.empty((len(table),) * 2, bool)
+    for i in range(len(table)):
+        gap = np.abs(a1[i] * b2 - a2[i] * b1)
+        off = gap > 4 * (size[i] * slack_a + size[:, None] * slack_b[i])
+        out[i] = off.sum(axis=1) <= (0 if coded[i] else TRIPLES - 2)
+    return out
 
 
 def _elsewhere(a: Array, b: Array) -> bool:

@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from bayescausal.types import FitMismatchError
+from bayescausal.model.forests.packed import without_fill
+from bayescausal.model.forests.prior import is_forest
+from bayescausal.model.labels import in_order
+from bayescausal.types import DataError, FitMismatchError
 
 if TYPE_CHECKING:
     from bayescausal.inference.data.conform import Conformed
@@ -91,6 +94,9 @@ def matched(structure: Structure, conformed: Conformed, tree: xr.DataTree) -> xr
             reasons.append(f"{name!r} is observed in the data, but drawn in the trace")
     if "observed_data" in tree.children:
         reasons += _other_data(tree["observed_data"].to_dataset(), conformed)
+    for name in structure.parameters:
+        if name in arrays and is_forest(structure.variable(name)):
+            arrays[name] = without_fill(arrays[name])
     for name, array in arrays.items():
         if not np.isfinite(array.values).all():
             reasons.append(f"the draws of {name!r} are not all finite")
@@ -122,6 +128,13 @@ def _shaped(
     extra = [str(d) for d in array.dims if d not in ("chain", "draw")]
     order = list(dims) if set(extra) == set(dims) else extra
     array = array.transpose("chain", "draw", *order)
+    if order == list(dims):
+        labels = {**structure.model.coords, **conformed.coords}
+        try:
+            array = in_order(array, ("chain", "draw", *dims), labels, f"{name!r} in the trace")
+        except DataError as error:
+            reasons.append(str(error).partition(" Expected:")[0].rstrip("."))
+            return None
     if dims:
         expected: tuple[int | None, ...] = tuple(conformed.sizes[d] for d in dims)
     else:

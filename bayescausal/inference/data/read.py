@@ -62,24 +62,12 @@ IN_MEMORY = (pd.DataFrame, Table, xr.Dataset, Mapping)
 
 
 class Observed(NamedTuple):
-    """A model and the data that it is conditioned on.
+    """A model and the data that it is conditioned on."""
 
-    Attributes
-    ----------
-    structure : Structure
-        The model, read. What is named in the data votes on the unit dims.
-    table : Table or None
-        The columns as they came; None where nothing at all is observed.
-    conformed : Conformed
-        The columns that fit the model (none without data).
-    design : Design or None
-        That was given in the place of a model.
-    """
-
-    structure: Structure
-    table: Table | None
-    conformed: Conformed
-    design: Design | None = None
+    structure: Structure  # the model, read. What is named in the data votes on the unit dims.
+    table: Table | None  # the columns as they came; None where nothing at all is observed
+    conformed: Conformed  # the columns that fit the model (none without data)
+    design: Design | None = None  # that was given in the place of a model
 
 
 def read_data(
@@ -92,20 +80,13 @@ def read_data(
 ) -> Observed:
     """Read a model together with the data that it is to be conditioned on.
 
-    Parameters
-    ----------
-    model : pm.Model or Design
-        Generative, or conditioned in whole or in part. A design brings its data.
-    data : DataFrame, Mapping, Dataset, Table, source of rows or None
-        None: what the model itself observes.
-    unit_dims : str or sequence of str, optional
-        The dims that count units.
-    constants : bool, default False
-        Whether equations may read constant arrays along the units: where no question about the
-        graph follows.
-    passes : bool, default False
-        Whether the rows of a source may stay where they are, to be read in passes: the table is
-        then a :class:`.StreamTable`. Otherwise they are read into memory.
+    - `model`: generative, or conditioned in whole or in part. A design brings its data.
+    - `data`: None: what the model itself observes.
+    - `unit_dims`: the dims that count units.
+    - `constants`: whether equations may read constant arrays along the units: where no question
+      about the graph follows.
+    - `passes`: whether the rows of a source may stay where they are, to be read in passes: the
+      table is then a :class:`.StreamTable`. Otherwise they are read into memory.
     """
     design = design_in(model)
     if design is not None:

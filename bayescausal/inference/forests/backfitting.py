@@ -67,12 +67,10 @@ def backfit(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Draw the unknowns of an equation.
 
-    Returns
-    -------
-    arrays : dict of str to ndarray, shape (chain, draw, ...)
-        Of forests (packed), coefficients and the scale.
-    seen : dict of str to ndarray, shape (chain, draw, row)
-        The value of each forest at some rows, as it was recorded in the sweep.
+    Returns:
+    - `arrays` (chain, draw, ...): of forests (packed), coefficients and the scale.
+    - `seen` (chain, draw, row): the value of each forest at some rows, as it was recorded in the
+      sweep.
     """
     tree = importlib.import_module("stochtree")
     burn = BURN_IN if tune is None else tune

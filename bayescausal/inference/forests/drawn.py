@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,11 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from bayescausal.inference.forests.particle_gibbs import ParticleGibbs, engine, stored_forests
 from bayescausal.inference.forests.places import ROWS, matched_chains, with_values
+from bayescausal.inference.forests.reversible_jump import ReversibleJump, stored_forests
 from bayescausal.inference.progress import can_show
 from bayescausal.inference.sampling.sample import Drawn, at_once
-from bayescausal.model.forests.prior import forest_of
+from bayescausal.model.forests.prior import cuts_of, forest_of
 from bayescausal.model.forests.stamp import stamped
 from bayescausal.model.names import Joined
 from bayescausal.types import BayesCausalError, ModelError
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from bayescausal.inference.conditioning.condition import Conditioned
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["draw_forests", "with_stamps"]
+__all__ = ["check_forest_options", "draw_forests", "with_stamps"]
 
-METHOD = "particle gibbs"
+METHOD = "reversible jump"
 
 
 def draw_forests(
@@ -42,9 +43,12 @@ def draw_forests(
     **sampler: Any,
 ) -> Drawn:
     """Draw what a conditioned model does not know, forests among it, by a Markov chain."""
-    _refuse(sampler)
-    engine()
-    own = dict(sampler.pop("pgbart", {}))
+    chosen = sampler.get("nuts_sampler", "pymc")
+    if chosen != "pymc":
+        raise BayesCausalError(
+            f"sampler={chosen!r} does not draw forests: they have no gradient.",
+            expected="sampler='pymc', or none.",
+        )
     model, places = with_values(structure, conditioned.model)
     others = [rv.name for rv in model.free_RVs if rv.name not in places]
     with tempfile.TemporaryDirectory(prefix="forests-") as folder:
@@ -53,7 +57,9 @@ def draw_forests(
             for name, (forest, x) in places.items():
                 (folder_of := _sub(folder, forest)).mkdir()
                 shape = forest_of(structure.variable(forest))
-                steps.append(ParticleGibbs(model, name, shape, x, str(folder_of), **own))
+                if not shape.cuts:
+                    shape = replace(shape, cuts=cuts_of(x))
+                steps.append(ReversibleJump(model, name, shape, x, str(folder_of)))
         sampler.setdefault("cores", at_once(chains))
         try:
             tree = pm.sample(
@@ -68,7 +74,7 @@ def draw_forests(
                 nuts_sampler="pymc",
                 **sampler,
             )
-        except (pm.exceptions.SamplingError, RuntimeError) as error:
+        except (pm.exceptions.SamplingError, RuntimeError, ConnectionError) as error:
             raise ModelError(f"The sampler stopped: {error}") from error
         posterior = tree["posterior"].to_dataset()
         found, seen = {}, {}
@@ -79,6 +85,22 @@ def draw_forests(
             pick = np.unique(np.linspace(0, recorded.shape[2] - 1, ROWS).astype(int))
             seen[f"{forest}_at"] = (("chain", "draw", f"{forest}_row"), recorded[:, :, pick])
     return _groups(structure, tree, posterior, places, found, seen, others)
+
+
+def check_forest_options(sampler: Mapping[str, Any]) -> None:
+    """Refuse options of a sampler that forests have no use for, and numbers that are none."""
+    if "step" in sampler:
+        raise BayesCausalError(
+            "step= was given for a model with forests, which have a step of their own.",
+            remedy="Leave it out.",
+        )
+    for name, least in (("tune", 0), ("cores", 1)):
+        given = sampler.get(name)
+        whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
+        if given is not None and (not whole or given < least):
+            raise BayesCausalError(
+                f"{name}={given!r}.", expected=f"a whole number of {least} or more."
+            )
 
 
 def with_stamps(structure: Structure, drawn: Drawn, seen: Mapping[str, Array]) -> Drawn:
@@ -105,21 +127,6 @@ def with_stamps(structure: Structure, drawn: Drawn, seen: Mapping[str, Array]) -
 
 def _sub(folder: str, name: str) -> Path:
     return Path(folder) / "".join(c if c.isalnum() else f"-{ord(c)}-" for c in name)
-
-
-def _refuse(sampler: Mapping[str, Any]) -> None:
-    """Refuse options of a sampler that forests have no use for."""
-    chosen = sampler.get("nuts_sampler", "pymc")
-    if chosen != "pymc":
-        raise BayesCausalError(
-            f"sampler={chosen!r} does not draw forests: they have no gradient.",
-            expected="sampler='pymc', or none.",
-        )
-    if "step" in sampler:
-        raise BayesCausalError(
-            "step= was given for a model with forests, which have a step of their own.",
-            remedy="Leave it out.",
-        )
 
 
 def _groups(

@@ -10,7 +10,7 @@ all of them; where it is not the sum, the equation is left to the sampler that t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,6 +84,16 @@ class GaussianForests:
     scale: str
     unit: float
     log_prior: Callable[[float], float]
+
+    def seen(self, rows: Array) -> GaussianForests:
+        """Return the equation of some rows: those whose outcome is not empty."""
+        return replace(
+            self,
+            x=tuple(x[rows] for x in self.x),
+            weights=tuple(w[rows] for w in self.weights),
+            rest=self.rest[rows],
+            design=self.design[rows],
+        )
 
 
 def gaussian_forests(

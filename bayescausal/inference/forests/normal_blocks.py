@@ -11,7 +11,7 @@ from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.names import Joined
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bayescausal.annotations import Array
     from bayescausal.inference.closed_forms.blocks import Block
@@ -47,7 +47,7 @@ def draw_normal(
     structure: Structure,
     conformed: Conformed,
     blocks: Sequence[tuple[Block, str]],
-    away: Collection[str],
+    rows: Mapping[str, Array],
     *,
     draws: int,
     chains: int,
@@ -61,18 +61,19 @@ def draw_normal(
     ----------
     blocks : sequence of (Block, str)
         Those that have no closed form, and why.
-    away : collection of str
-        Outcomes of which only some rows count.
+    rows : mapping of str to ndarray of bool
+        Of outcomes with empty cells, which rows are seen.
     """
     forests = set(forests_in(structure))
     out = NormalForests({}, {}, (), (), {})
     for block, reason in blocks:
         mine = forests & set(block.unknowns)
         form = gaussian_forests(structure, conformed, block) if mine else reason
-        if isinstance(form, str) or form.outcome in away:
-            why = form if isinstance(form, str) else reason
-            out = out._replace(rest=(*out.rest, (block, why)))
+        if isinstance(form, str):
+            out = out._replace(rest=(*out.rest, (block, form)))
             continue
+        if form.outcome in rows:
+            form = form.seen(rows[form.outcome])
         own = [seed, crc32(form.outcome.encode())]
         found, seen = backfit(form, draws=draws, chains=chains, seed=own, tune=tune, cores=cores)
         out = NormalForests(

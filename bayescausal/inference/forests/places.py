@@ -137,7 +137,7 @@ def _at_data(model: pm.Model, name: str) -> Array:
     ]
     x = node.inputs[0]
     data = {rv: evaluate([model.rvs_to_values[rv]])[0] for rv in model.observed_RVs}
-    used = set(ancestors([x], blockers=list(data)))
+    used = set(ancestors([x], blockers=[*data, *model.free_RVs]))
     unknown = [str(rv.name) for rv in model.free_RVs if rv in used]
     if unknown:
         raise DataError(

@@ -33,32 +33,18 @@ STRIDES = (2, 3, 4, 6, 8, 12, 24, 52, 60)
 
 @dataclass(frozen=True, eq=False)
 class AffineMap:
-    """Rows that are affine in the coefficients: effective ones, then residuals of the priors.
+    """Rows that are affine in the coefficients: effective ones, then residuals of the priors."""
 
-    Attributes
-    ----------
-    pattern : csr_array, shape (n_rows, n_coefficients)
-        Where :math:`J` is not zero.
-    probes : ndarray, shape (n_probes, n_coefficients)
-    rows, places : list of ndarray of int
-        Rows that each probe moves, and where their entries stand in the pattern.
-    effective : int
-        Number of rows before the residuals.
-    fixed : ndarray, shape (n_entries,)
-        One where a residual reads its own coefficient.
-    moving : ndarray of int
-        Rows that read scales.
-    entries, base : ndarray, shapes (n_entries,) and (n_rows,)
-        J, and the rows where all coefficients are zero, as they are for rows that read none.
-    """
-
-    pattern: csr_array
-    probes: Array
+    pattern: csr_array  # (n_rows, n_coefficients) Where :math:`J` is not zero
+    probes: Array  # (n_probes, n_coefficients)
+    # rows, places: (int) Rows that each probe moves, and where their entries stand in the pattern.
     rows: list[Array]
     places: list[Array]
-    effective: int
-    fixed: Array
-    moving: Array
+    effective: int  # number of rows before the residuals
+    fixed: Array  # (n_entries) One where a residual reads its own coefficient
+    moving: Array  # (int) Rows that read scales
+    # entries, base: (n_rows) J, and the rows where all coefficients are zero, as they are for rows
+    # that read none.
     entries: Array
     base: Array
 
@@ -92,10 +78,7 @@ class AffineMap:
     def verify(self, made: ScaleMap, points: Array, flat: Array) -> None:
         """Compare with the expressions themselves.
 
-        Raises
-        ------
-        ArithmeticError
-            If they are not what was found.
+        Raises ArithmeticError if they are not what was found.
         """
         found = self(made, points)
         jacobian, base = (np.broadcast_to(v, (len(points), v.shape[1])) for v in found)
@@ -115,10 +98,7 @@ class AffineMap:
 def affine_map(made: ScaleMap, shapes: Mapping[str, tuple[int, ...]]) -> AffineMap:
     """Return which coefficients each row reads.
 
-    Raises
-    ------
-    ArithmeticError
-        If an array has too many elements of which rows read several.
+    Raises ArithmeticError if an array has too many elements of which rows read several.
     """
     points = made.starts
     size = sum(int(np.prod(s)) for s in shapes.values())

@@ -95,18 +95,10 @@ class _Sums:
 
 @dataclass(frozen=True, eq=False)
 class CoefficientStatistics:
-    """What the data of a block come down to. Those of two sets of rows add.
+    """What the data of a block come down to. Those of two sets of rows add."""
 
-    Attributes
-    ----------
-    sums : tuple
-        Of each equation.
-    given : dict of str to ndarray
-        Columns of groups that the priors read.
-    """
-
-    sums: tuple[_Sums, ...]
-    given: dict[str, Array]
+    sums: tuple[_Sums, ...]  # of each equation
+    given: dict[str, Array]  # columns of groups that the priors read
 
     @property
     def reference(self) -> tuple[Array, ...]:
@@ -121,18 +113,11 @@ class CoefficientStatistics:
 class CoefficientBlock:
     """A block whose coefficients are integrated out. Made by :func:`.hierarchy.coefficient_block`.
 
-    Attributes
-    ----------
-    names : tuple of str
-        The coefficients, then the other unknowns.
-    columns : tuple of str
-        The columns that the statistics need.
-    observed : tuple of str
-        The variables whose equations it holds.
-    method : str
-        How it is drawn, in words.
-    together : bool
-        Whether rows hang together: none can be left out, but for its weight.
+    - `names` (tuple of str): the coefficients, then the other unknowns.
+    - `columns` (tuple of str): the columns that the statistics need.
+    - `observed` (tuple of str): the variables whose equations it holds.
+    - `method` (str): how it is drawn, in words.
+    - `together`: whether rows hang together: none can be left out, but for its weight.
     """
 
     method = "coefficients integrated out"
@@ -156,10 +141,7 @@ class CoefficientBlock:
 
         Counts may be given for some of the equations, in the shape of their variables.
 
-        Raises
-        ------
-        NotAffineError
-            If the numbers contradict what the expressions promised.
+        Raises NotAffineError if the numbers contradict what the expressions promised.
         """
         found = []
         for k, equation in enumerate(self.equations):
@@ -172,10 +154,8 @@ class CoefficientBlock:
     def draw(self, statistics: CoefficientStatistics, size: int, seed: Any) -> dict[str, Array]:
         """Return draws of the unknowns, independent but for a few repetitions of scales.
 
-        Raises
-        ------
-        ArithmeticError
-            If the density of the scales has a shape that the draws would not cover.
+        Raises ArithmeticError if the density of the scales has a shape that the draws would not
+          cover.
         """
         rng = np.random.default_rng(seed)
         posterior: GroupedPosterior | _Posterior | None = self._grouped(statistics)

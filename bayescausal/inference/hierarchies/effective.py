@@ -33,12 +33,8 @@ MOST = 12
 class Means:
     """What expressions of a block are made of.
 
-    Parameters
-    ----------
-    unknowns : collection of str
-        Of the block.
-    unit_dims : collection of str
-        Dims along which there are rows.
+    - `unknowns`: of the block.
+    - `unit_dims`: dims along which there are rows.
     """
 
     def __init__(

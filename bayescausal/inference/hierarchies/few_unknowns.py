@@ -64,25 +64,13 @@ def draw_density(
 ) -> Array:
     """Return draws from a density of a few real unknowns.
 
-    Parameters
-    ----------
-    log_density : callable
-        From points, shape (n, d), to the log-density up to a constant, shape (n,); minus infinity
-        or NaN where there is none.
-    starts : ndarray, shape (n, d)
-        Points among which a start is looked for, such as draws from the prior.
-    size : int
-        How many draws.
-
-    Returns
-    -------
-    ndarray, shape (size, d)
-        Nearly independent.
-
-    Raises
-    ------
-    ArithmeticError
-        If the mixture does not fit: the density has tails or modes that it did not find.
+    - `log_density`: from points, shape (n, d), to the log-density up to a constant, shape (n,);
+      minus infinity or NaN where there is none.
+    - `starts` (n, d): points among which a start is looked for, such as draws from the prior.
+    - `size`: how many draws.
+    Returns (size, d): nearly independent.
+    Raises ArithmeticError if the mixture does not fit: the density has tails or modes that it did
+      not find.
 
     Examples
     --------

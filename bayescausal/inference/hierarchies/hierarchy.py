@@ -52,12 +52,9 @@ def coefficient_block(
 ) -> CoefficientBlock | str:
     """Return a block's sampler, or why its coefficients cannot be integrated out.
 
-    Parameters
-    ----------
-    columns : collection of str
-        Names that are given by data.
-    together : bool
-        Whether rows hang together: paths run along the units. Only blocks with a path are taken.
+    - `columns`: names that are given by data.
+    - `together`: whether rows hang together: paths run along the units. Only blocks with a path are
+      taken.
     """
     work = _Reading(structure, block, columns)
     try:

@@ -45,23 +45,11 @@ def independence_chain(
 ) -> Array:
     """Return draws by independence Metropolis-Hastings, thinned until nearly independent.
 
-    Parameters
-    ----------
-    propose : callable
-        From a number to as many proposals, shape (n, d), and their log importance ratios.
-    pilot : ndarray
-        Ratios of proposals that were tried before: they say how much is rejected.
-    size : int
-        How many draws.
-
-    Returns
-    -------
-    ndarray, shape (size, d)
-
-    Raises
-    ------
-    ArithmeticError
-        If the proposals do not fit the density.
+    - `propose`: from a number to as many proposals, shape (n, d), and their log importance ratios.
+    - `pilot`: ratios of proposals that were tried before: they say how much is rejected.
+    - `size`: how many draws.
+    Returns (size, d).
+    Raises ArithmeticError if the proposals do not fit the density.
 
     Examples
     --------

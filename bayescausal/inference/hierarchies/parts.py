@@ -27,28 +27,16 @@ FLAT = "FlatRV"
 
 @dataclass(frozen=True, eq=False)
 class Equation:
-    """One observed equation.
-
-    Attributes
-    ----------
-    name : str
-    mean, sigma : Expressions
-        Of columns and effective coefficients; `sigma` is what is known of the noise of a row, None
-        where nothing is.
-    shapes : dict of str to tuple of int
-        Of the effective coefficients.
-    log : bool
-        Whether the logarithm is Normal.
-    known : bool
-        Whether `sigma` is all of the noise.
-    """
+    """One observed equation."""
 
     name: str
+    # mean, sigma: of columns and effective coefficients; `sigma` is what is known of the noise of a
+    # row, None where nothing is.
     mean: Expressions
     sigma: Expressions | None
-    shapes: dict[str, tuple[int, ...]]
-    log: bool
-    known: bool
+    shapes: dict[str, tuple[int, ...]]  # of the effective coefficients
+    log: bool  # whether the logarithm is Normal
+    known: bool  # whether `sigma` is all of the noise
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -64,21 +52,12 @@ class Equation:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """The family of a coefficient's prior, and what its precision is made of.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    family : str
-    shared : bool
-        Whether one sd serves all elements.
-    which : ndarray of int or None
-        Which of several sds each element has, in the shape of the coefficient.
-    """
+    """The family of a coefficient's prior, and what its precision is made of."""
 
     shape: tuple[int, ...]
     family: str
-    shared: bool
+    shared: bool  # whether one sd serves all elements
+    # (int) Which of several sds each element has, in the shape of the coefficient.
     which: Array | None = None
 
     @property
@@ -134,33 +113,20 @@ class Prior:
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
-    """A block, read.
+    """A block, read."""
 
-    Attributes
-    ----------
-    shapes : dict of str to tuple of int
-        Of the coefficients.
-    others : tuple of str
-        The other unknowns.
-    given : tuple of str
-        Columns that priors read.
-    """
-
-    shapes: dict[str, tuple[int, ...]]
-    others: tuple[str, ...]
+    shapes: dict[str, tuple[int, ...]]  # of the coefficients
+    others: tuple[str, ...]  # the other unknowns
     equations: tuple[Equation, ...]
     priors: tuple[Prior, ...]
     build: Callable[[], ScaleMap]
-    given: tuple[str, ...]
+    given: tuple[str, ...]  # columns that priors read
 
     @cached_property
     def map(self) -> ScaleMap:
         """Priors, noise and effective coefficients as functions of the scales.
 
-        Raises
-        ------
-        ArithmeticError
-            If the density of the scales cannot be evaluated at many points.
+        Raises ArithmeticError if the density of the scales cannot be evaluated at many points.
         """
         try:
             return self.build()

@@ -46,21 +46,11 @@ PATHS = ("RandomWalkRV", "AutoRegressiveRV")
 
 @dataclass(frozen=True, eq=False)
 class PathLaw:
-    """The law of a path given itself, earlier.
+    """The law of a path given itself, earlier."""
 
-    Attributes
-    ----------
-    mean : TensorVariable
-        Of each entry; reads the path.
-    spread : TensorVariable
-        Of each entry; or a vector of different sds, which `which` points into.
-    which : ndarray of int or None
-        In the shape of the path.
-    """
-
-    mean: TensorVariable
-    spread: TensorVariable
-    which: Array | None
+    mean: TensorVariable  # of each entry; reads the path
+    spread: TensorVariable  # of each entry; or a vector of different sds, which `which` points into
+    which: Array | None  # (int) In the shape of the path
 
 
 def is_path(variable: Variable) -> bool:
@@ -71,17 +61,9 @@ def is_path(variable: Variable) -> bool:
 def path_law(rv: TensorVariable, shape: tuple[int, ...]) -> PathLaw:
     """Return the law of a Gaussian path.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        A random walk or an autoregression; it stands for its own values in the law.
-    shape : tuple of int
-        Of it; the last axis is time.
-
-    Raises
-    ------
-    NotAffineError
-        If its start or its innovations are not Normal.
+    - `rv`: a random walk or an autoregression; it stands for its own values in the law.
+    - `shape`: of it; the last axis is time.
+    Raises NotAffineError if its start or its innovations are not Normal.
 
     Examples
     --------

@@ -35,52 +35,31 @@ STARTS = 60
 
 @dataclass(frozen=True, eq=False)
 class Scales:
-    """What does not read coefficients, at some points.
+    """What does not read coefficients, at some points."""
 
-    Attributes
-    ----------
-    log_prior : ndarray, shape (n,)
-        Of the scales themselves, unconstrained.
-    sigmas : list of ndarray or None
-        The noise of each equation, where it is unknown; shape (n,).
-    spreads : list of ndarray or None
-        Prior sd or covariance of each coefficient; shape (n, ...), or without the n.
-    """
-
-    log_prior: Array
-    sigmas: list[Array | None]
+    log_prior: Array  # (n) Of the scales themselves, unconstrained
+    sigmas: list[Array | None]  # the noise of each equation, where it is unknown; shape (n,)
+    # Prior sd or covariance of each coefficient; shape (n, ...), or without the n.
     spreads: list[Array | None]
 
 
 @dataclass(frozen=True, eq=False)
 class ScaleMap:
-    """Functions of unconstrained scales. Made by :meth:`of`.
+    """Functions of unconstrained scales. Made by :meth:`of`."""
 
-    Attributes
-    ----------
-    sizes : tuple of (str, tuple of int)
-        Names and unconstrained shapes of the scales.
-    coefficients : dict of str to tuple of int
-        Names and shapes of the coefficients, laid out one after the other.
-    given : dict of str to ndarray
-        Columns that priors read.
-    starts : ndarray, shape (n, dimension)
-        Points among which one is likely. Drawn once: a function of them repeats itself.
-    steady : tuple of bool
-        Of each effective coefficient and each prior mean, whether it reads no scale.
-    with_prior : tuple of str
-        The coefficients that have a prior mean.
-    """
-
-    sizes: tuple[tuple[str, tuple[int, ...]], ...]
+    sizes: tuple[tuple[str, tuple[int, ...]], ...]  # names and unconstrained shapes of the scales
+    # Names and shapes of the coefficients, laid out one after the other.
     coefficients: Mapping[str, tuple[int, ...]]
-    given: Mapping[str, Array]
+    given: Mapping[str, Array]  # columns that priors read
     _scales: Callable[..., list[Array]]
     _means: Callable[..., list[Array]]
     _moving: Callable[..., list[Array]]
+    # (n, dimension) Points among which one is likely. Drawn once: a function of them repeats
+    # itself.
     starts: Array
+    # Of each effective coefficient and each prior mean, whether it reads no scale.
     steady: tuple[bool, ...]
-    with_prior: tuple[str, ...]
+    with_prior: tuple[str, ...]  # the coefficients that have a prior mean
     _which: tuple[Sequence[bool], Sequence[bool]]
     _back: Callable[..., list[Array]]
     _walks: tuple[str, ...]
@@ -99,23 +78,13 @@ class ScaleMap:
     ) -> ScaleMap:
         """Return the functions.
 
-        Parameters
-        ----------
-        scales, given : sequence of str
-            Of the unknowns that are no coefficients, and of columns that priors read.
-        effective : sequence of TensorVariable
-            Affine in the coefficients.
-        sigmas : sequence of TensorVariable or None
-            Of each equation.
-        priors : sequence of (mean, sd or covariance), or of (None, None)
-            Of each coefficient.
-        stands : mapping of str to Stand
-            What stands for each coefficient.
-
-        Raises
-        ------
-        NotImplementedError
-            If a density is not known.
+        - `scales`, `given`: of the unknowns that are no coefficients, and of columns that priors
+          read.
+        - `effective`: affine in the coefficients.
+        - `sigmas`: of each equation.
+        - `priors`: of each coefficient.
+        - `stands`: what stands for each coefficient.
+        Raises NotImplementedError if a density is not known.
         """
         rvs = [model[n] for n in scales]
         values = [model.rvs_to_values[rv] for rv in rvs]
@@ -224,13 +193,8 @@ class ScaleMap:
     def rows(self, points: Array, flat: Array) -> Array:
         """Return the effective coefficients, then the prior means, one after the other.
 
-        Parameters
-        ----------
-        flat : ndarray, shape (n, n_coefficients)
-
-        Returns
-        -------
-        ndarray, shape (n, n_rows)
+        `flat` (n, n_coefficients)
+        Returns (n, n_rows).
         """
         return np.concatenate(self.parts(points, flat), axis=1)
 

@@ -51,21 +51,13 @@ _PLACES = (
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """The entries of the matrices :math:`A_k`.
+    """The entries of the matrices :math:`A_k`."""
 
-    Attributes
-    ----------
-    rows, columns : ndarray of int, shape (n_entries,)
-        Places among the rows; both halves of a symmetric matrix.
-    values : ndarray, shape (n_entries,)
-    weight : ndarray of int, shape (n_entries,)
-        Which weight multiplies each entry.
-    """
-
+    # rows, columns: (n_entries, int) Places among the rows; both halves of a symmetric matrix.
     rows: Array
     columns: Array
-    values: Array
-    weight: Array
+    values: Array  # (n_entries)
+    weight: Array  # (n_entries, int) Which weight multiplies each entry
 
     @classmethod
     def joined(cls, parts: Sequence[Terms]) -> Terms:
@@ -77,17 +69,10 @@ class Terms:
 class SparseGaussian:
     """The pattern of a quadratic form: evaluated at many values of its entries.
 
-    Parameters
-    ----------
-    jacobian : csr_array, shape (n_rows, n_coefficients)
-        Its pattern; the values are given at each call, in the order of its data.
-    terms : Terms
-        All :math:`A_k`.
-
-    Raises
-    ------
-    ArithmeticError
-        If the precision is a sum of too many products.
+    - `jacobian` (n_rows, n_coefficients): its pattern; the values are given at each call, in the
+      order of its data.
+    - `terms`: all :math:`A_k`.
+    Raises ArithmeticError if the precision is a sum of too many products.
 
     Examples
     --------
@@ -156,22 +141,14 @@ class SparseGaussian:
     ) -> tuple[Array, Array]:
         """Return the log integrals, a constant left out, and the means.
 
-        Parameters
-        ----------
-        jacobian : ndarray, shape (n, n_entries)
-            Values of :math:`J`; of one row where they are always the same.
-        weights : ndarray, shape (n, n_weights)
-            :math:`w_k`.
-        linear, shift : ndarray, shape (n, n_rows)
-            :math:`\\sum_k w_k g_k` and :math:`d`; the latter of one row where it is the same.
-        square : ndarray, shape (n,)
-            :math:`\\sum_k w_k s_k`.
-
-        Returns
-        -------
-        log_integral : ndarray, shape (n,)
-            Minus infinity where the precision is not positive definite.
-        mean : ndarray, shape (n, n_coefficients)
+        - `jacobian` (n, n_entries): values of :math:`J`; of one row where they are always the same.
+        - `weights` (n, n_weights): :math:`w_k`.
+        - `linear`, `shift` (n, n_rows): :math:`\\sum_k w_k g_k` and :math:`d`; the latter of one
+          row where it is the same.
+        - `square` (n): :math:`\\sum_k w_k s_k`.
+        Returns:
+        - `log_integral` (n): minus infinity where the precision is not positive definite.
+        - `mean` (n, n_coefficients)
         """
         return self._solve(jacobian, weights, linear, shift, square, None)
 

@@ -47,28 +47,15 @@ __all__ = ["Stand", "sums", "walked"]
 
 @dataclass(frozen=True, eq=False)
 class Stand:
-    """What stands for a coefficient.
+    """What stands for a coefficient."""
 
-    Attributes
-    ----------
-    place : Variable
-        The random variable itself, or a walk.
-    mean, spread : TensorVariable
-        Of the law of what stands there.
-    which : ndarray of int or None
-        Which sd each element has.
-    value : TensorVariable
-        The coefficient, of what stands there.
-    plain : bool
-        Whether its elements are independent.
-    """
-
-    place: Variable
+    place: Variable  # the random variable itself, or a walk
+    # mean, spread: of the law of what stands there.
     mean: TensorVariable
     spread: TensorVariable
-    which: Array | None
-    value: TensorVariable
-    plain: bool
+    which: Array | None  # (int) Which sd each element has
+    value: TensorVariable  # the coefficient, of what stands there
+    plain: bool  # whether its elements are independent
 
 
 def sums(roots: Sequence[Variable], leaves: Collection[Variable]) -> list[Variable]:
@@ -92,18 +79,11 @@ def walked(
 ) -> tuple[dict[str, TensorVariable], dict[str, Stand]]:
     """Return means in which walks stand for the steps that they are sums of, and what stands where.
 
-    Parameters
-    ----------
-    means : mapping of str to TensorVariable
-        Of the equations.
-    stands : mapping of str to Stand
-        Of the coefficients.
-    leaves : set of Variable
-        What expressions are made of; walks are added.
-    shape_of : callable
-        From the name of a coefficient to its shape.
-    is_free : callable
-        Whether an expression reads no rows.
+    - `means`: of the equations.
+    - `stands`: of the coefficients.
+    - `leaves`: what expressions are made of; walks are added.
+    - `shape_of`: from the name of a coefficient to its shape.
+    - `is_free`: whether an expression reads no rows.
     """
     means, stands = dict(means), dict(stands)
     done: set[Variable] = set()

@@ -63,7 +63,6 @@ def integrable_groups(
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.inference.marginalize.affine_latents import integrable_groups
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0], "school": range(3)}) as model:
     ...     where = pm.Data("where", [0], dims="unit")

@@ -49,21 +49,11 @@ LEAST = 200
 
 @dataclass(frozen=True, eq=False)
 class EqualUnits:
-    """A density over distinct rows.
+    """A density over distinct rows."""
 
-    Attributes
-    ----------
-    density : TensorVariable
-        Log-densities, (states, rows).
-    code : ndarray of int
-        The row of each unit.
-    counts : ndarray
-        The units of each row.
-    """
-
-    density: Variable
-    code: np.ndarray
-    counts: np.ndarray
+    density: Variable  # log-densities, (states, rows)
+    code: np.ndarray  # (int) The row of each unit
+    counts: np.ndarray  # the units of each row
 
 
 def equal_units(
@@ -74,16 +64,10 @@ def equal_units(
 ) -> EqualUnits | None:
     """Return the density of distinct rows, or None where that is not shorter, or not the same.
 
-    Parameters
-    ----------
-    density : TensorVariable
-        Log-densities, (states, *shape).
-    shape : tuple of int
-        Of the latents.
-    places : mapping of str to TensorVariable
-        What stands for the other unknowns.
-    points : sequence of mapping
-        Values of these to compare at.
+    - `density`: log-densities, (states, *shape).
+    - `shape`: of the latents.
+    - `places`: what stands for the other unknowns.
+    - `points`: values of these to compare at.
     """
     if len(shape) != 1 or shape[0] < LEAST:
         return None

@@ -49,17 +49,10 @@ CELLS = 50_000
 
 @dataclass(frozen=True, eq=False)
 class Quadratic:
-    """A quadratic in every cell of some latents of one shape.
+    """A quadratic in every cell of some latents of one shape."""
 
-    Attributes
-    ----------
-    slopes : tuple of TensorVariable
-        Of each latent, at zero: cell by cell.
-    curves : mapping of (int, int) to TensorVariable
-        Minus the second derivatives, first index at least the second; zero where there is none.
-    """
-
-    slopes: tuple[Variable, ...]
+    slopes: tuple[Variable, ...]  # of each latent, at zero: cell by cell
+    # Minus the second derivatives, first index at least the second; zero where there is none.
     curves: Mapping[tuple[int, int], Variable]
 
     def modes(self) -> list[Variable]:
@@ -122,25 +115,13 @@ def _back(lower: Mapping[tuple[int, int], Variable], right: Sequence[Variable]) 
 
 @dataclass(frozen=True, eq=False)
 class GaussianConditional:
-    """The conditional of some latents of one shape.
-
-    Attributes
-    ----------
-    names : tuple of str
-    shape : tuple of int
-        Of each.
-    inputs : tuple of str
-        Free variables that it reads.
-    data : tuple of SharedVariable
-        Data that it reads.
-    function : callable
-        From noise and values of both, many draws of each free variable, to as many draws.
-    """
+    """The conditional of some latents of one shape."""
 
     names: tuple[str, ...]
-    shape: tuple[int, ...]
-    inputs: tuple[str, ...]
-    data: tuple[Any, ...]
+    shape: tuple[int, ...]  # of each
+    inputs: tuple[str, ...]  # free variables that it reads
+    data: tuple[Any, ...]  # Data that it reads
+    # From noise and values of both, many draws of each free variable, to as many draws.
     function: Callable[..., Any]
 
     @classmethod

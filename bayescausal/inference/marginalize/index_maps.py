@@ -41,24 +41,13 @@ def cell_map(
 ) -> np.ndarray | None:
     """Find which cell of the latents every cell of a factor reads.
 
-    Parameters
-    ----------
-    factor : TensorVariable
-        Log-density, cell by cell.
-    holes : sequence of TensorVariable
-        Where the latents go; all of one shape.
-    states : ndarray
-        Joint states, one row each, one column per latent.
-    shape : tuple of int
-        Of the latents.
-    points : sequence of mapping
-        Values of the other inputs to try.
-
-    Returns
-    -------
-    ndarray of int or None
-        For every cell of the factor the number of a cell of the latents (where it reads none its
-        own, or 0); None if some cell reads several, or the factor is nowhere finite.
+    - `factor`: log-density, cell by cell.
+    - `holes`: where the latents go; all of one shape.
+    - `states`: joint states, one row each, one column per latent.
+    - `shape`: of the latents.
+    - `points`: values of the other inputs to try.
+    Returns (int): for every cell of the factor the number of a cell of the latents (where it reads
+    none its own, or 0); None if some cell reads several, or the factor is nowhere finite.
     """
     names = [v for point in points[:1] for v in point]
     function = pytensor.function([*holes, *names], factor, mode=PY_MODE, on_unused_input="ignore")

@@ -65,24 +65,13 @@ __all__ = ["Integrated", "integrate", "normal_vectors", "whole_columns"]
 
 @dataclass(frozen=True, eq=False)
 class Integrated:
-    """A model without some of its Normal unknowns, and the way back to them.
+    """A model without some of its Normal unknowns, and the way back to them."""
 
-    Attributes
-    ----------
-    model : pm.Model
-        The factors that read the latents are Potentials.
-    names : tuple of str
-        The latents and columns with empty cells that are gone, in the order of the model.
-    notes : tuple of str
-        In words.
-    conditionals : tuple of GaussianConditional
-        In the order in which they went.
-    """
-
-    model: pm.Model
+    model: pm.Model  # the factors that read the latents are Potentials
+    # The latents and columns with empty cells that are gone, in the order of the model.
     names: tuple[str, ...]
-    notes: tuple[str, ...]
-    conditionals: tuple[GaussianConditional, ...]
+    notes: tuple[str, ...]  # in words
+    conditionals: tuple[GaussianConditional, ...]  # in the order in which they went
 
     @property
     def data(self) -> tuple[Any, ...]:
@@ -143,7 +132,6 @@ def integrate(
     >>> from bayescausal.inference import as_table
     >>> from bayescausal.inference import condition
     >>> from bayescausal.inference import conform
-    >>> from bayescausal.inference.marginalize.integrate import integrate
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     u = pm.Normal("u", dims="unit")

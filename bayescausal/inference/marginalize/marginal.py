@@ -64,27 +64,13 @@ __all__ = ["Marginal", "marginalise"]
 
 @dataclass(frozen=True, eq=False)
 class Marginal:
-    """A model without some of its discrete latents, and the way back to them.
+    """A model without some of its discrete latents, and the way back to them."""
 
-    Attributes
-    ----------
-    model : pm.Model
-        The factors that read the latents are one Potential per group.
-    names : tuple of str
-        The latents that are gone.
-    notes : tuple of str
-        In words.
-    groups : tuple of Group
-        Latents that were summed out jointly.
-    short : bool
-        Whether no equation has a row for each unit any more.
-    """
-
-    model: pm.Model
-    names: tuple[str, ...]
-    notes: tuple[str, ...]
-    groups: tuple[Group, ...]
-    short: bool = False
+    model: pm.Model  # the factors that read the latents are one Potential per group
+    names: tuple[str, ...]  # the latents that are gone
+    notes: tuple[str, ...]  # in words
+    groups: tuple[Group, ...]  # latents that were summed out jointly
+    short: bool = False  # whether no equation has a row for each unit any more
 
     def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
         """Draw the latents from their exact conditional, once per draw."""
@@ -103,7 +89,6 @@ def marginalise(structure: Structure, conditioned: Conditioned) -> Marginal | No
     >>> from bayescausal.inference import as_table
     >>> from bayescausal.inference import condition
     >>> from bayescausal.inference import conform
-    >>> from bayescausal.inference.marginalize.marginal import marginalise
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     z = pm.Bernoulli("z", 0.3, dims="unit")

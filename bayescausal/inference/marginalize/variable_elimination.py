@@ -34,31 +34,16 @@ MAX_STATES = 64
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Discrete latents of one shape that meet in a factor.
+    """Discrete latents of one shape that meet in a factor."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        The latents.
-    dims : tuple of tuple of str
-        Their dims.
-    states : ndarray
-        Joint states: one row each, one column per latent.
-    inputs : tuple of str
-        Free variables that the density reads.
-    log_density : callable
-        From values of those to an array (states, *shape). Where equal units share a row: from
-        values of many draws to an array (draws, states, rows).
-    code : ndarray of int, optional
-        The row of each unit, where equal units share one.
-    """
-
-    names: tuple[str, ...]
-    dims: tuple[tuple[str, ...], ...]
-    states: np.ndarray
-    inputs: tuple[str, ...]
+    names: tuple[str, ...]  # the latents
+    dims: tuple[tuple[str, ...], ...]  # their dims
+    states: np.ndarray  # joint states: one row each, one column per latent
+    inputs: tuple[str, ...]  # free variables that the density reads
+    # From values of those to an array (states, *shape). Where equal units share a row: from values
+    # of many draws to an array (draws, states, rows).
     log_density: Callable[..., Any]
-    code: np.ndarray | None = None
+    code: np.ndarray | None = None  # (int) The row of each unit, where equal units share one
 
     def probabilities(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return P(joint state | everything else), an array (states, *shape)."""

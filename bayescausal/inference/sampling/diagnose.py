@@ -46,27 +46,17 @@ _ELEMENTS = 200  # of one array: enough to see trouble, cheap to look at
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What was seen of the sampler.
+    """What was seen of the sampler."""
 
-    Attributes
-    ----------
-    divergences : int
-        Divergent transitions, all chains together.
-    r_hat, ess_bulk, ess_tail : float
-        The worst over all variables (of a large array, over 200 of its entries); NaN where the
-        draws do not allow it, or are independent by construction.
-    messages : tuple of str
-        What is wrong, in words; empty where nothing was found.
-    severe : bool
-        Whether it is bad enough to interrupt: divergences, r_hat above 1.05, or fewer than 25
-        effective draws per chain.
-    """
-
-    divergences: int
+    divergences: int  # divergent transitions, all chains together
+    # r_hat, ess_bulk, ess_tail: the worst over all variables (of a large array, over 200 of its
+    # entries); NaN where the draws do not allow it, or are independent by construction.
     r_hat: float
     ess_bulk: float
     ess_tail: float
-    messages: tuple[str, ...]
+    messages: tuple[str, ...]  # what is wrong, in words; empty where nothing was found
+    # Whether it is bad enough to interrupt: divergences, r_hat above 1.05, or fewer than 25
+    # effective draws per chain.
     severe: bool = False
 
     @property
@@ -80,13 +70,9 @@ def diagnose(
 ) -> Diagnostics:
     """Look at the draws of a sampler.
 
-    Parameters
-    ----------
-    groups : mapping of str to Dataset
-        ``posterior`` and, where known, ``sample_stats``.
-    methods : mapping of str to str, optional
-        How each block of variables was drawn. Of blocks with a closed form the draws are
-        independent; None where no Markov chain made any, and there is nothing to look at.
+    - `groups`: ``posterior`` and, where known, ``sample_stats``.
+    - `methods`: how each block of variables was drawn. Of blocks with a closed form the draws are
+      independent; None where no Markov chain made any, and there is nothing to look at.
     """
     nan = float("nan")
     posterior = groups["posterior"]
@@ -142,17 +128,9 @@ def diagnose(
 def summarise(posterior: xr.Dataset, *, prob: float = 0.94) -> pd.DataFrame:
     """Return a table of mean, sd, hdi, ess, r_hat and Monte Carlo errors, a row per scalar.
 
-    Parameters
-    ----------
-    posterior : Dataset
-        With dims chain and draw.
-    prob : float
-        Of the highest-density interval.
-
-    Returns
-    -------
-    DataFrame
-        Only the mean where there are fewer than four draws.
+    - `posterior`: with dims chain and draw.
+    - `prob`: of the highest-density interval.
+    Returns: only the mean where there are fewer than four draws.
     """
     import pandas as pd
     import xarray as xr

@@ -42,10 +42,7 @@ MOST = 12
 def draw_few(model: pm.Model, *, draws: int, chains: int, seed: int) -> dict[str, Array] | None:
     """Return draws of all unknowns, (chain, draw, ...); None where a Markov chain is needed.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Conditioned; its density should cost little.
+    `model`: conditioned; its density should cost little.
     """
     free = model.free_RVs
     if not free or any(is_discrete(rv) for rv in free):

@@ -57,17 +57,9 @@ MORE = 2
 class LaplaceApproximation:
     """The log-density of a model over one vector, its mode and its curvature.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Its free variables are continuous.
-    most : int, optional
-        The most unknowns that are worth a try.
-
-    Raises
-    ------
-    ArithmeticError
-        If there is no mode with a curvature that bends down in every direction.
+    - `model`: its free variables are continuous.
+    - `most`: the most unknowns that are worth a try.
+    Raises ArithmeticError if there is no mode with a curvature that bends down in every direction.
     """
 
     def __init__(self, model: pm.Model, most: int | None = None) -> None:
@@ -179,18 +171,11 @@ def importance_resample(
     They are drawn systematically, one from each ``1 / size`` of the weights, and come in random
     order.
 
-    Parameters
-    ----------
-    ratios : ndarray
-        Log importance ratios, of which one or more are finite.
-
-    Returns
-    -------
-    places : ndarray of int, shape (size,)
-    k_hat : float
-        The Pareto shape of the weights.
-    worth : float
-        How many independent draws the weights are worth.
+    `ratios`: log importance ratios, of which one or more are finite.
+    Returns:
+    - `places` (size, int)
+    - `k_hat`: the Pareto shape of the weights.
+    - `worth`: how many independent draws the weights are worth.
     """
     from arviz_stats.base import array_stats
 

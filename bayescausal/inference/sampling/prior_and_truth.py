@@ -225,7 +225,6 @@ def complete_truth(
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.inference.sampling.prior_and_truth import complete_truth
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     b = pm.Normal("b")

@@ -301,14 +301,14 @@ class Refitter:
         sizes = conformed.sizes if latent else {}  # paths are as long as the data
         key = tuple(tuple(sorted(v)) for v in (conformed.columns, conformed.missing, sizes.items()))
         if key not in self._plans:
-            structure = self.structure
-            plan = Plan((), (), ())
+            structure, plan = self.structure, Plan((), (), ())
             gaps = find_gaps(structure, conformed, self.method)
             if gaps is not None:
                 plan = gaps.plan
             elif self.method != "nuts":
-                names = set(conformed.columns), set(conformed.missing)
-                plan = make_plan(structure, *names, conformed.sizes)
+                names = set(conformed.columns), set(conformed.missing), conformed.sizes
+                bells = self.method == "auto" and not self.sampler
+                plan = make_plan(structure, *names, generalised=bells)
             if self.method == "exact" and plan.rest:
                 raise no_exact(*plan.rest[0])
             if self.method == "compressed":

@@ -58,27 +58,15 @@ class PlainError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """What is kept between fits of data of one kind.
+    """What is kept between fits of data of one kind."""
 
-    Attributes
-    ----------
-    compiled : nutpie model or None
-        The rest of the model; None where nothing is left.
-    sources : mapping of str to str
-        Data of the compiled model, and the column or dim that they come from.
-    masks : mapping of str to str
-        Data that say where a column is empty, and the column.
-    methods : mapping of str to str
-        Of what is left.
-    integral : Integrated, optional
-        Draws back the latents that were integrated out.
-    """
-
-    compiled: CompiledPyMCModel | None = None
+    compiled: CompiledPyMCModel | None = None  # the rest of the model; None where nothing is left
+    # Data of the compiled model, and the column or dim that they come from.
     sources: dict[str, str] = field(default_factory=dict)
+    # Data that say where a column is empty, and the column.
     masks: dict[str, str] = field(default_factory=dict)
-    methods: dict[str, str] = field(default_factory=dict)
-    integral: Integrated | None = None
+    methods: dict[str, str] = field(default_factory=dict)  # of what is left
+    integral: Integrated | None = None  # draws back the latents that were integrated out
 
 
 def why_plain(
@@ -216,12 +204,8 @@ def sample_compiled(
 ) -> dict[str, xr.Dataset]:
     """Run the Markov chains of a compiled model, as ``pm.sample`` does.
 
-    Parameters
-    ----------
-    careful : mapping of str to float
-        Options that those of the caller take the place of.
-    sampler : mapping of str to object
-        The caller's.
+    - `careful`: options that those of the caller take the place of.
+    - `sampler`: the caller's.
     """
     import nutpie
 

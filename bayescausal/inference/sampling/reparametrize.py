@@ -42,10 +42,7 @@ __all__ = ["Centred", "centred", "prior_names"]
 class Centred(Transform):
     """The distance of a Normal from its mean, in standard deviations.
 
-    Parameters
-    ----------
-    first : bool
-        From the mean of its first element: what is in order stays so.
+    `first`: from the mean of its first element: what is in order stays so.
     """
 
     name = "centred"
@@ -105,15 +102,11 @@ def prior_names(structure: Structure, names: Iterable[str]) -> list[str]:
     stand in the same equation themselves. What is left has a distribution with parameters of its
     own: the effects of groups.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Parameters.
+    `names`: parameters.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.inference.sampling.reparametrize import prior_names
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0], "g": range(3)}) as model:
     ...     slope, m = pm.Normal("slope"), pm.Normal("m")

@@ -49,21 +49,12 @@ INTEGRATED = "integrated out"
 
 
 class Drawn(NamedTuple):
-    """Draws of what is unknown.
+    """Draws of what is unknown."""
 
-    Attributes
-    ----------
-    groups : dict of str to Dataset
-        ``posterior`` and, where a Markov chain made it, ``sample_stats``.
-    methods : dict of str to str
-        How each block of variables was drawn.
-    notes : tuple of str
-        What a reader should know.
-    """
-
+    # ``posterior`` and, where a Markov chain made it, ``sample_stats``.
     groups: dict[str, xr.Dataset]
-    methods: dict[str, str]
-    notes: tuple[str, ...]
+    methods: dict[str, str]  # how each block of variables was drawn
+    notes: tuple[str, ...]  # what a reader should know
 
 
 def draw_unknowns(
@@ -81,16 +72,10 @@ def draw_unknowns(
 ) -> Drawn:
     """Draw everything that a conditioned model does not know.
 
-    Parameters
-    ----------
-    conditioned : Conditioned
-        The model with the data.
-    thin : int
-        Steps of a Markov chain between two draws that are kept.
-    integral : Integrated or bool
-        What was integrated out of the model, or whether that is to be tried here.
-    missing : mapping of str to ndarray of bool, optional
-        Where columns that were integrated out are empty.
+    - `conditioned`: the model with the data.
+    - `thin`: steps of a Markov chain between two draws that are kept.
+    - `integral`: what was integrated out of the model, or whether that is to be tried here.
+    - `missing` (bool): where columns that were integrated out are empty.
     """
     whole = conditioned.model
     conditioned, apart = without_atoms(structure, conditioned)
@@ -212,7 +197,6 @@ def at_once(chains: int) -> int:
 
     Examples
     --------
-    >>> from bayescausal.inference.sampling.sample import at_once
     >>> at_once(1)
     1
     """

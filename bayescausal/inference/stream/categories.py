@@ -35,10 +35,7 @@ def label_orders(
     The order is that of the coords of the one dim of the model that knows the labels; without such
     a dim, that of the column's own categories, if their number is the model's.
 
-    Raises
-    ------
-    DataError
-        If labels stand where the model has numbers, or their order is not known.
+    Raises DataError if labels stand where the model has numbers, or their order is not known.
     """
     import pyarrow as pa
 

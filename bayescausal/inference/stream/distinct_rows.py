@@ -74,10 +74,7 @@ def _plain(table: pa.Table) -> pa.Table:
 class Counting:
     """The pass that counts distinct rows.
 
-    Parameters
-    ----------
-    most : int
-        Distinct rows above which it gives up.
+    `most`: distinct rows above which it gives up.
     """
 
     def __init__(self, columns: Sequence[str], most: int = MOST) -> None:

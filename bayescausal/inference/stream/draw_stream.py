@@ -41,12 +41,7 @@ from bayescausal.inference.stream.grouped_equations import (
 from bayescausal.inference.stream.source_columns import raise_problems
 from bayescausal.inference.stream.source_data import REMEDY, StreamTable, counted, parts_of
 from bayescausal.model.names import Joined
-from bayescausal.types import (
-    BayesCausalError,
-    DataError,
-    ModelError,
-    closest,
-)
+from bayescausal.types import BayesCausalError, DataError, ModelError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,18 +67,11 @@ def draw_stream(
 ) -> tuple[Observed, Drawn]:
     """Draw each block of a posterior from sums over rows that stay where they are.
 
-    Returns
-    -------
-    observed : Observed
-        With what the pass found of the rows: their number, and the labels of categories.
-    drawn : Drawn
-
-    Raises
-    ------
-    ModelError
-        Before a row is read, if an equation does not come down to sums over rows.
-    DataError
-        If the rows do not fit the model, with how many there are.
+    Returns:
+    - `observed`: with what the pass found of the rows: their number, and the labels of categories.
+    - `drawn`
+    Raises ModelError before a row is read, if an equation does not come down to sums over rows.
+    Raises DataError if the rows do not fit the model, with how many there are.
     """
     structure, table = observed.structure, observed.table
     assert isinstance(table, StreamTable)

@@ -18,12 +18,7 @@ from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.affine_term import AffineTerm
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.stream.distinct_rows import COUNT, MOST, count_rows, folded, merged
-from bayescausal.inference.stream.grouped_equations import (
-    AffineSums,
-    PointSums,
-    pointed,
-    shorten,
-)
+from bayescausal.inference.stream.grouped_equations import AffineSums, PointSums, pointed, shorten
 from bayescausal.inference.stream.source_columns import columns_of
 from bayescausal.model.structure.read import structure_of
 
@@ -113,26 +108,13 @@ def layout_of(
 
 @dataclass
 class Gathered:
-    """What some rows come down to.
-
-    Attributes
-    ----------
-    rows : int
-    problems : dict
-        What is wrong with them.
-    counts : dict of int to pyarrow.Table
-        By set: counts of distinct rows.
-    statistics : dict of int to object
-        By sampler.
-    failed : dict of int to str
-        Samplers that the numbers contradict.
-    """
+    """What some rows come down to."""
 
     rows: int = 0
-    problems: Problems = field(default_factory=dict)
-    counts: dict[int, Any] = field(default_factory=dict)
-    statistics: dict[int, Any] = field(default_factory=dict)
-    failed: dict[int, str] = field(default_factory=dict)
+    problems: Problems = field(default_factory=dict)  # what is wrong with them
+    counts: dict[int, Any] = field(default_factory=dict)  # by set: counts of distinct rows
+    statistics: dict[int, Any] = field(default_factory=dict)  # by sampler
+    failed: dict[int, str] = field(default_factory=dict)  # samplers that the numbers contradict
 
 
 class _Reader:
@@ -178,10 +160,7 @@ class _Schema:
 class Gathering:
     """The pass of a fit.
 
-    Parameters
-    ----------
-    orders : mapping of str to tuple
-        Labels in the order of their codes.
+    `orders`: labels in the order of their codes.
     """
 
     def __init__(

@@ -94,9 +94,7 @@ def counted_names(term: CellTerm) -> tuple[str, ...]:
 class AffineSums:
     """The sums of an affine-Gaussian equation, gathered like those of an exact sampler.
 
-    Attributes
-    ----------
-    columns, observed : tuple of str
+    `columns`, `observed` (tuple of str)
     """
 
     def __init__(self, structure: Structure, term: AffineTerm) -> None:
@@ -122,22 +120,12 @@ class AffineSums:
 
 @dataclass(frozen=True, eq=False)
 class CellSums:
-    """What the values of each cell come down to. Those of two sets of rows add.
+    """What the values of each cell come down to. Those of two sets of rows add."""
 
-    Attributes
-    ----------
-    family : str
-        Of :data:`.POINTS`.
-    cells : ndarray, shape (n_cells, n_columns)
-        The parents' values.
-    counts : ndarray, shape (n_cells,)
-    summaries : ndarray, shape (k, n_cells)
-    """
-
-    family: str
-    cells: np.ndarray
-    counts: np.ndarray
-    summaries: np.ndarray
+    family: str  # of :data:`.POINTS`
+    cells: np.ndarray  # (n_cells, n_columns) The parents' values
+    counts: np.ndarray  # (n_cells)
+    summaries: np.ndarray  # (k, n_cells)
 
     def __add__(self, other: CellSums) -> CellSums:
         """Return those of both sets of rows."""
@@ -165,9 +153,7 @@ class CellSums:
 class PointSums:
     """The means of an equation with discrete parents, gathered like the sums of a sampler.
 
-    Attributes
-    ----------
-    columns, observed : tuple of str
+    `columns`, `observed` (tuple of str)
     """
 
     def __init__(self, term: CellTerm) -> None:
@@ -232,23 +218,13 @@ def draw_shortened(
 ) -> Drawn:
     """Draw what has no exact method from the numbers that a pass has gathered.
 
-    Parameters
-    ----------
-    gathered : mapping of str to object
-        By equation: statistics, or distinct rows and counts.
-    head : mapping of str to ndarray
-        Some rows, to condition the model on; their equations are taken out again.
-    rows : int
-        Number of all rows.
-    gone : (sequence of str, sequence of str)
-        Unknowns that are drawn already, and observed variables whose equations are left out.
-    **options
-        As for :func:`bayescausal.inference.sampling.sample.draw_unknowns`.
-
-    Raises
-    ------
-    NotReducedError
-        If the numbers contradict the form.
+    - `gathered`: by equation: statistics, or distinct rows and counts.
+    - `head`: some rows, to condition the model on; their equations are taken out again.
+    - `rows`: number of all rows.
+    - `gone` (sequence of str, sequence of str): unknowns that are drawn already, and observed
+      variables whose equations are left out.
+    - `options`: as for :func:`bayescausal.inference.sampling.sample.draw_unknowns`.
+    Raises NotReducedError if the numbers contradict the form.
     """
     chosen = {}
     for name, term in terms.items():

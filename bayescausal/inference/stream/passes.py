@@ -40,18 +40,10 @@ class Work[Result](Protocol):
 
 
 class RowColumns(Protocol):
-    """The columns of a source of rows.
+    """The columns of a source of rows."""
 
-    Attributes
-    ----------
-    words : str
-        What it is, for messages.
-    schema : pyarrow.Schema
-        Names and types of the columns, known without reading rows.
-    """
-
-    words: str
-    schema: pa.Schema
+    words: str  # what it is, for messages
+    schema: pa.Schema  # names and types of the columns, known without reading rows
 
 
 class RowSource(RowColumns, Protocol):

@@ -49,19 +49,11 @@ SUFFIXES = (".parquet", ".pq", ".parq")
 def is_source(data: object) -> bool:
     """Whether data are rows to be read in passes, and not a table in memory.
 
-    Parameters
-    ----------
-    data : object
-        Anything.
-
-    Returns
-    -------
-    bool
-        True for a path, a pyarrow dataset, a DuckDB relation, a Dask DataFrame.
+    `data`: anything.
+    Returns: True for a path, a pyarrow dataset, a DuckDB relation, a Dask DataFrame.
 
     Examples
     --------
-    >>> from bayescausal.inference.stream.source import is_source
     >>> is_source("rows.parquet"), is_source({"x": [1, 2]})
     (True, False)
     """
@@ -86,18 +78,11 @@ def _engine(data: object) -> str | None:
 def open_source(data: object) -> RowSource:
     """Return a source of rows.
 
-    Parameters
-    ----------
-    data : path, pyarrow Dataset, DuckDB relation, Dask DataFrame
-        A path is a Parquet file, a folder of them (with ``key=value`` folders inside, if it is
-        partitioned), or a pattern such as ``"rows/*.parquet"``.
-
-    Raises
-    ------
-    DataError
-        If there is no such file, or it cannot be read.
-    BayesCausalError
-        If the engine is not installed.
+    `data` (path, pyarrow Dataset, DuckDB relation, Dask DataFrame): a path is a Parquet file, a
+    folder of them (with ``key=value`` folders inside, if it is partitioned), or a pattern such as
+    ``"rows/*.parquet"``.
+    Raises DataError if there is no such file, or it cannot be read.
+    Raises BayesCausalError if the engine is not installed.
     """
     if hasattr(data, "reduce") and hasattr(data, "schema"):
         return cast("RowSource", data)

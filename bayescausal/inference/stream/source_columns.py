@@ -41,38 +41,18 @@ Problems = dict[tuple[str, str], tuple[int, Any]]
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A variable of the model as columns of a source.
-
-    Attributes
-    ----------
-    name : str
-    parts : tuple of str
-        Its columns: one, or one per entry of a vector.
-    variable : Variable
-    dims : tuple of str
-    place : int
-        Of the unit dim among the dims.
-    discrete : bool
-    random : bool
-        Whether it is a random variable, and no ``pm.Data``.
-    support : Support or None
-        None where it depends on other columns.
-    given : tuple of str
-        Those columns.
-    event : tuple of int
-        Lengths of the dims that are not of the units.
-    """
+    """A variable of the model as columns of a source."""
 
     name: str
-    parts: tuple[str, ...]
+    parts: tuple[str, ...]  # its columns: one, or one per entry of a vector
     variable: TensorVariable
     dims: tuple[str, ...]
-    place: int
+    place: int  # of the unit dim among the dims
     discrete: bool
-    random: bool
-    support: Support | None
-    given: tuple[str, ...] = ()
-    event: tuple[int, ...] = ()
+    random: bool  # whether it is a random variable, and no ``pm.Data``
+    support: Support | None  # None where it depends on other columns
+    given: tuple[str, ...] = ()  # those columns
+    event: tuple[int, ...] = ()  # lengths of the dims that are not of the units
 
     @property
     def finite(self) -> bool:
@@ -87,18 +67,11 @@ class Column:
     ) -> tuple[np.ndarray, Problems]:
         """Return its values in a piece, and what is wrong with them.
 
-        Parameters
-        ----------
-        order : sequence
-            Labels in the order of their codes; empty for numbers.
-        weights : ndarray of int, optional
-            How often each row occurs.
-
-        Returns
-        -------
-        values : ndarray
-            In the dtype and with the dims of the variable.
-        problems : dict
+        - `order`: labels in the order of their codes; empty for numbers.
+        - `weights` (int): how often each row occurs.
+        Returns:
+        - `values`: in the dtype and with the dims of the variable.
+        - `problems`
         """
         problems: Problems = {}
         found = [self._numbers(batch.column(part), order, weights, problems) for part in self.parts]

@@ -52,12 +52,8 @@ REMEDY = (
 class NotHeld(Mapping[str, np.ndarray]):
     """Columns that are known by name and are not in memory, but for some.
 
-    Parameters
-    ----------
-    words : str
-        Where they are.
-    held : mapping of str to ndarray, optional
-        Those that are in memory.
+    - `words`: where they are.
+    - `held`: those that are in memory.
     """
 
     def __init__(
@@ -93,24 +89,14 @@ class NotHeld(Mapping[str, np.ndarray]):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StreamTable(Table):
-    """Columns by name, whose rows stay in their source.
+    """Columns by name, whose rows stay in their source."""
 
-    Attributes
-    ----------
-    source : RowSource
-        Where the rows are.
-    readers : mapping of str to Column
-        How each column is read.
-    orders : mapping of str to tuple
-        The labels of columns of labels, in the order of their codes.
-    rows : int
-        Number of rows that were seen.
-    """
-
+    # Where the rows are.
     source: RowSource = field(default=None)  # type: ignore[assignment]
-    readers: Mapping[str, Column] = field(default_factory=dict)
+    readers: Mapping[str, Column] = field(default_factory=dict)  # how each column is read
+    # The labels of columns of labels, in the order of their codes.
     orders: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    rows: int = 0
+    rows: int = 0  # number of rows that were seen
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -122,10 +108,7 @@ class StreamTable(Table):
     def chunks(self, rows: int = 50_000) -> Iterator[dict[str, np.ndarray]]:
         """Yield the columns in blocks of at most `rows` units.
 
-        Parameters
-        ----------
-        rows : int
-            Units per block.
+        `rows`: units per block.
         """
         if rows < 1:
             raise DataError(f"chunks(rows={rows}) cannot advance.", expected="rows of 1 or more.")

@@ -134,12 +134,8 @@ class Tracer:
 def trace_axes(expressions: Sequence[Variable], leaves: Mapping[Variable, Axes]) -> Trace:
     """Follow the axes of `expressions`, aligned from the right, down to `leaves`.
 
-    Parameters
-    ----------
-    expressions : sequence of Variable
-        The parameters of one distribution, or one Deterministic's expression.
-    leaves : mapping from Variable to Axes
-        The axes of the named variables of the model, where following stops.
+    - `expressions`: the parameters of one distribution, or one Deterministic's expression.
+    - `leaves`: the axes of the named variables of the model, where following stops.
     """
     tracer = Tracer(leaves)
     merged = align([tracer.of(e) for e in expressions])

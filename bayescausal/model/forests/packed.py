@@ -31,6 +31,8 @@ from numba import njit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import xarray as xr
+
     from bayescausal.annotations import Array
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "pack",
     "stacked",
     "unpack",
+    "without_fill",
 ]
 
 #: Numbers before the trees: stamp, number of trees, constant, number of nodes.
@@ -115,6 +118,17 @@ def stacked(forests: Sequence[Array]) -> Array:
     for row, forest in zip(out, forests, strict=True):
         row[: len(forest)] = forest
     return out
+
+
+def without_fill(forests: xr.DataArray) -> xr.DataArray:
+    """Return packed forests with zeros behind their trees, where joined draws were filled up.
+
+    Draws of several fits have rows of several lengths; xarray joins them with NaN.
+    """
+    array = forests.values
+    ends = HEAD + array[..., 1] + 2 * array[..., 3]
+    behind = np.arange(array.shape[-1]) >= ends[..., None]
+    return forests.copy(data=np.where(behind, 0.0, array))
 
 
 def columns_used(forests: Array) -> Array:

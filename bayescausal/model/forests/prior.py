@@ -82,14 +82,15 @@ class Shape:
                 remedy="Fit the model first, or write it with bart() in "
                 "bayescausal.model_from_formulas(..., data=...), which keeps the thresholds.",
             )
-        pairs = zip(self._weights, self.cuts, strict=True)
-        weights = np.array([w if len(c) else 0.0 for w, c in pairs])
+        weights = self.column_weights
         trees = [self._tree(rng, weights) for _ in range(self.trees)]
         return pack(trees, self.constant)
 
     @property
-    def _weights(self) -> tuple[float, ...]:
-        return self.weights or (1.0,) * len(self.cuts)
+    def column_weights(self) -> Array:
+        """Of each column, how often it is asked about; 0 where it has no threshold."""
+        pairs = zip(self.weights or (1.0,) * len(self.cuts), self.cuts, strict=True)
+        return np.array([w if len(c) else 0.0 for w, c in pairs])
 
     def _tree(self, rng: np.random.Generator, weights: Array) -> Tree:
         column: list[int] = []

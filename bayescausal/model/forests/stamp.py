@@ -99,7 +99,8 @@ def check_stamps(structure: Structure, name: str, draws: Mapping[str, Array]) ->
             f"{int(wrong.sum())} of {len(wrong)} forests of {name!r} stand beside {names} of "
             "another draw.",
             expected="the forest of each draw with what was drawn beside it.",
-            remedy="Take, thin and reorder whole draws, all variables of fit.posterior alike.",
+            remedy="Take, thin, join and reorder whole draws, all variables of fit.posterior "
+            "alike, in double precision.",
         )
 
 

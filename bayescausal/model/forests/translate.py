@@ -52,7 +52,6 @@ def with_forests(model: pm.Model) -> pm.Model:
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.forests.translate import with_forests
     >>> with pm.Model() as model:
     ...     b = pm.Normal("b")
     >>> with_forests(model) is model

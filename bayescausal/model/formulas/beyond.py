@@ -52,21 +52,12 @@ ROUNDING = 1e-11
 
 @dataclass(frozen=True, eq=False)
 class Beyond:
-    """What the columns of one effect add.
+    """What the columns of one effect add."""
 
-    Attributes
-    ----------
-    sd : ndarray, (K,)
-        Standard deviation of what each column adds; 1 where that is not known or nothing.
-    mean : ndarray, (K,)
-        Its mean in the data, ``h[0, j]``.
-    on : dict of int to ndarray, (K_i, K)
-        By the place of the effect i that it contains, ``h[i, j]``.
-    """
-
+    # (K) Standard deviation of what each column adds; 1 where that is not known or nothing.
     sd: np.ndarray
-    mean: np.ndarray
-    on: dict[int, np.ndarray]
+    mean: np.ndarray  # (K) Its mean in the data, ``h[0, j]``
+    on: dict[int, np.ndarray]  # (K_i, K) By the place of the effect i that it contains, ``h[i, j]``
 
     @property
     def far(self) -> bool:
@@ -83,12 +74,8 @@ def ranked(effects: Sequence[Effect]) -> list[int]:
 def beyond(effects: Sequence[Effect], rows: int, *, constant: bool) -> list[Beyond]:
     """Return what each effect adds to those that it contains.
 
-    Parameters
-    ----------
-    rows : int
-        Of the data; 0 without.
-    constant : bool
-        Whether the constant is among what the effects span.
+    - `rows`: of the data; 0 without.
+    - `constant`: whether the constant is among what the effects span.
     """
     seen = [effect.numbers(rows) if rows else None for effect in effects]
     known = [x for x in seen if x is not None]
@@ -163,12 +150,8 @@ def times(
 ) -> TensorVariable:
     """Return ``h b`` as an expression, with coefficients of any number of dims.
 
-    Parameters
-    ----------
-    b : TensorVariable
-        Shape `outer`, then what else the coefficients differ by.
-    inner, outer : tuple of int
-        The shapes that K_i and K_j are the sizes of.
+    - `b`: shape `outer`, then what else the coefficients differ by.
+    - `inner`, `outer`: the shapes that K_i and K_j are the sizes of.
     """
     more = b.type.ndim - len(outer)
     held = np.array([[float(f"{v:.12g}") for v in row] for row in h]).reshape(inner + outer)

@@ -47,27 +47,14 @@ __all__ = ["Categories", "Piecewise", "Polynomials", "natural_pieces", "spline"]
 
 @dataclass(frozen=True, eq=False)
 class Categories:
-    """A categorical factor.
+    """A categorical factor."""
 
-    Attributes
-    ----------
-    label : str
-        As written in the formula.
-    levels : tuple
-        The first is the reference.
-    value : Value
-        The variable: codes 0, 1, ... in the order of the levels, or values among `keys`.
-    keys : tuple or None
-        The value that stands for each level; None for codes.
-    full : bool
-        Whether the reference level has a coefficient too.
-    """
-
-    label: str
-    levels: tuple[Any, ...]
+    label: str  # as written in the formula
+    levels: tuple[Any, ...]  # the first is the reference
+    # The variable: codes 0, 1, ... in the order of the levels, or values among `keys`.
     value: Value
-    keys: tuple[Any, ...] | None = None
-    full: bool = False
+    keys: tuple[Any, ...] | None = None  # the value that stands for each level; None for codes
+    full: bool = False  # whether the reference level has a coefficient too
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -110,22 +97,12 @@ class Categories:
 
 @dataclass(frozen=True, eq=False)
 class Piecewise:
-    """A spline: on each interval a polynomial in the distance from its left end.
-
-    Attributes
-    ----------
-    label, dim : str
-    value : Value
-        The argument.
-    breaks : ndarray, (M + 1,)
-        Ends of the intervals; the outer two go on for ever.
-    powers : ndarray, (M, K, D + 1)
-        Coefficients of every column on every interval, constant first.
-    """
+    """A spline: on each interval a polynomial in the distance from its left end."""
 
     label: str
-    value: Value
-    breaks: np.ndarray
+    value: Value  # the argument
+    breaks: np.ndarray  # (M + 1) Ends of the intervals; the outer two go on for ever
+    # (M, K, D + 1) Coefficients of every column on every interval, constant first.
     powers: np.ndarray
     full: bool = True
 
@@ -182,18 +159,11 @@ class Piecewise:
 
 @dataclass(frozen=True, eq=False)
 class Polynomials:
-    """Orthogonal polynomials of degree 1 to K.
-
-    Attributes
-    ----------
-    label : str
-    value : Value
-    alpha, norm : ndarray
-        Of the recurrence: ``p[k+1] = (x - alpha[k]) p[k] - norm[k] / norm[k-1] p[k-1]``.
-    """
+    """Orthogonal polynomials of degree 1 to K."""
 
     label: str
     value: Value
+    # alpha, norm: of the recurrence: ``p[k+1] = (x - alpha[k]) p[k] - norm[k] / norm[k-1] p[k-1]``.
     alpha: np.ndarray
     norm: np.ndarray
     full: bool = True
@@ -242,21 +212,15 @@ def spline(
 ) -> Piecewise | Polynomials:
     """Return a spline or orthogonal polynomial with knots from the data.
 
-    Parameters
-    ----------
-    label : str
-        As written in the formula.
-    value : Value
-        The argument.
-    options : dict
-        ``df``, ``knots`` (inner ones), ``degree`` (``bs``, ``poly``), ``lower``, ``upper``.
-    mark : str
-        Lines with a caret, for messages.
+    - `label`: as written in the formula.
+    - `value`: the argument.
+    - `options`: ``df``, ``knots`` (inner ones), ``degree`` (``bs``, ``poly``), ``lower``,
+      ``upper``.
+    - `mark`: lines with a caret, for messages.
 
     Examples
     --------
     >>> import numpy as np, pytensor.tensor as pt
-    >>> from bayescausal.model.formulas.columns import spline
     >>> from bayescausal.model.formulas.values import Value
     >>> x = Value(pt.vector("x"), np.linspace(0, 1, 50))
     >>> spline("ns", "ns(x, df=3)", x, {"df": 3}, "").numbers().shape
@@ -345,17 +309,11 @@ def _natural(label: str, value: Value, knots: np.ndarray) -> Piecewise:
 def natural_pieces(knots: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return natural cubic splines through heights at knots, straight outside.
 
-    Parameters
-    ----------
-    knots : ndarray, (M,)
-    heights : ndarray, (M, K)
-        One column for each spline.
-
-    Returns
-    -------
-    breaks : ndarray, (M + 2,)
-    powers : ndarray, (M + 1, K, 4)
-        As in :class:`Piecewise`.
+    - `knots` (M)
+    - `heights` (M, K): one column for each spline.
+    Returns:
+    - `breaks` (M + 2)
+    - `powers` (M + 1, K, 4): as in :class:`Piecewise`.
     """
     inner = CubicSpline(knots, heights, bc_type="natural")
     pieces = np.moveaxis(inner.c[::-1], 0, 2)  # (M - 1, K, 4), constant first

@@ -110,25 +110,14 @@ class Family:
 
 @dataclass(frozen=True)
 class FamilyChoice:
-    """The family of one response.
-
-    Attributes
-    ----------
-    family : Family
-    link : str
-    trials : int, str or None
-        Of a binomial: a number, or the name of a column.
-    levels : int or None
-        Of a categorical or ordinal response, where no data say it.
-    scale : Scale or None
-        Location and spread of the response, where its values do not say it (records of it that are
-        censored).
-    """
+    """The family of one response."""
 
     family: Family
     link: str
-    trials: int | str | None = None
-    levels: int | None = None
+    trials: int | str | None = None  # of a binomial: a number, or the name of a column
+    levels: int | None = None  # of a categorical or ordinal response, where no data say it
+    # Location and spread of the response, where its values do not say it (records of it that are
+    # censored).
     scale: Scale | None = None
 
 
@@ -200,15 +189,11 @@ _OTHER_NAMES = {
 def choose_families(families: object, responses: Iterable[str]) -> dict[str, FamilyChoice]:
     """Return the family of every response; ``gaussian`` where none is named.
 
-    Parameters
-    ----------
-    families : mapping of str to str, mapping or FamilyChoice
-        ``"bernoulli"``, ``"binomial(trials=n, link=probit)"``, or ``{"family": "binomial",
-        "trials": "n"}``.
+    `families` (mapping of str to str, mapping or FamilyChoice): ``"bernoulli"``,
+    ``"binomial(trials=n, link=probit)"``, or ``{"family": "binomial", "trials": "n"}``.
 
     Examples
     --------
-    >>> from bayescausal.model.formulas.families import choose_families
     >>> choice = choose_families({"y": "binomial(trials=n)"}, ["x", "y"])
     >>> choice["x"].family.name, choice["y"].trials, choice["y"].link
     ('gaussian', 'n', 'logit')

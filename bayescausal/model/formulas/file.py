@@ -40,11 +40,9 @@ _LINE = re.compile(r"(family|families|prior|priors|level|levels)\s+(`[^`]+`|[^:~
 def read_lines(text: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """Return the formulas of a text, and its families, priors and levels.
 
-    Returns
-    -------
-    formulas : list of str
-    options : dict of str to dict
-        ``families``, ``priors``, ``levels``, by name.
+    Returns:
+    - `formulas`
+    - `options`: ``families``, ``priors``, ``levels``, by name.
     """
     formulas: list[str] = []
     options: dict[str, dict[str, Any]] = {"families": {}, "priors": {}, "levels": {}}
@@ -81,15 +79,11 @@ def _levels(text: str) -> list[Any]:
 def model_from_text(path: str | Path, data: Data | None = None) -> pm.Model:
     """Build the model of a file with formulas.
 
-    Parameters
-    ----------
-    data : DataFrame, optional
-        As in :func:`bayescausal.model_from_formulas`.
+    `data`: as in :func:`bayescausal.model_from_formulas`.
 
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> from bayescausal.model.formulas.file import model_from_text
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "study.txt")
     ...     _ = path.write_text("x ~ 1\\ny ~ x\\nfamily x: bernoulli\\n")

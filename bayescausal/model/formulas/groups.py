@@ -56,10 +56,7 @@ __all__ = ["add_group"]
 def add_group(equation: Equation, group: GroupTerm) -> list[Any]:
     """Add the effects of one bar to the model at hand.
 
-    Parameters
-    ----------
-    equation : _Equation
-        The formula that they are in.
+    `equation`: the formula that they are in.
     """
     dim, index = _index(equation, group)
     has_intercept = any(not t.factors for t in group.terms)

@@ -52,18 +52,10 @@ __all__ = ["Formula", "GroupTerm", "TermText", "parse_formula", "parse_formulas"
 
 @dataclass(frozen=True)
 class TermText:
-    """A product of factors, as text.
+    """A product of factors, as text."""
 
-    Attributes
-    ----------
-    factors : tuple of str
-        The factors; none for the intercept.
-    lookup : tuple of bool
-        Whether each factor is the name of a variable.
-    """
-
-    factors: tuple[str, ...]
-    lookup: tuple[bool, ...]
+    factors: tuple[str, ...]  # the factors; none for the intercept
+    lookup: tuple[bool, ...]  # whether each factor is the name of a variable
 
     @property
     def label(self) -> str:
@@ -73,21 +65,11 @@ class TermText:
 
 @dataclass(frozen=True)
 class GroupTerm:
-    """Effects that differ between the levels of a grouping variable.
+    """Effects that differ between the levels of a grouping variable."""
 
-    Attributes
-    ----------
-    terms : tuple of TermText
-        Left of the bar.
-    group : tuple of str
-        The grouping variable; several for the levels of their product.
-    correlated : bool
-        One bar, not two.
-    """
-
-    terms: tuple[TermText, ...]
-    group: tuple[str, ...]
-    correlated: bool
+    terms: tuple[TermText, ...]  # left of the bar
+    group: tuple[str, ...]  # the grouping variable; several for the levels of their product
+    correlated: bool  # one bar, not two
 
     @property
     def label(self) -> str:
@@ -97,30 +79,14 @@ class GroupTerm:
 
 @dataclass(frozen=True)
 class Formula:
-    """One parsed formula.
+    """One parsed formula."""
 
-    Attributes
-    ----------
-    text : str
-        As given.
-    response : str
-        The variable on the left.
-    intercept : bool
-        Whether there is one.
-    terms : tuple of TermText
-        The other terms.
-    groups : tuple of GroupTerm
-        The group effects.
-    curves : tuple of CurveTerm
-        The products with curves in them.
-    """
-
-    text: str
-    response: str
-    intercept: bool
-    terms: tuple[TermText, ...]
-    groups: tuple[GroupTerm, ...]
-    curves: tuple[CurveTerm, ...] = ()
+    text: str  # as given
+    response: str  # the variable on the left
+    intercept: bool  # whether there is one
+    terms: tuple[TermText, ...]  # the other terms
+    groups: tuple[GroupTerm, ...]  # the group effects
+    curves: tuple[CurveTerm, ...] = ()  # the products with curves in them
 
     @property
     def factors(self) -> list[tuple[str, bool]]:
@@ -153,14 +119,10 @@ def split_formulas(formulas: str | Iterable[str]) -> list[str]:
 def parse_formulas(formulas: str | Iterable[str]) -> dict[str, Formula]:
     """Parse several formulas, and refuse two for one response.
 
-    Parameters
-    ----------
-    formulas : sequence of str, or str
-        One formula for each variable; a text has one on each line.
+    `formulas`: one formula for each variable; a text has one on each line.
 
     Examples
     --------
-    >>> from bayescausal.model.formulas.parse import parse_formulas
     >>> parsed = parse_formulas(["x ~ 1", "y ~ x * z + (1 | g)"])
     >>> [term.label for term in parsed["y"].terms], parsed["y"].groups[0].label
     (['x', 'z', 'x:z'], '1|g')

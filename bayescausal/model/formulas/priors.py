@@ -60,14 +60,7 @@ __all__ = ["Prior", "Priors", "digits", "near", "prior_summary"]
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """A distribution of PyMC by its name and numbers.
-
-    Attributes
-    ----------
-    name : str
-    args : tuple
-    kwargs : mapping of str to object
-    """
+    """A distribution of PyMC by its name and numbers."""
 
     name: str
     args: tuple[Any, ...] = ()
@@ -96,11 +89,8 @@ def near(value: float, sd: float) -> float:
 class Priors:
     """The caller's priors by parameter; says in the end which were never asked for.
 
-    Parameters
-    ----------
-    given : mapping or None
-        ``{"b_y_x": prior}``, or ``{"y": {"x": prior, "sigma": prior}}``. A prior is a text such
-        as ``"Normal(0, 1)"`` or a distribution such as ``pm.Normal.dist(0, 1)``.
+    `given` (mapping or None): ``{"b_y_x": prior}``, or ``{"y": {"x": prior, "sigma": prior}}``. A
+    prior is a text such as ``"Normal(0, 1)"`` or a distribution such as ``pm.Normal.dist(0, 1)``.
     """
 
     def __init__(self, given: object, responses: Iterable[str]) -> None:

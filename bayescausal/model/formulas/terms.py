@@ -61,13 +61,7 @@ def plain_dim(name: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """The variables of a model as far as it is built, and the columns of the data.
-
-    Attributes
-    ----------
-    columns : mapping of str to Column
-    variables : mapping of str to TensorVariable
-    """
+    """The variables of a model as far as it is built, and the columns of the data."""
 
     columns: Mapping[str, Column]
     variables: Mapping[str, Any]
@@ -158,18 +152,11 @@ def effects_of(
 ) -> tuple[list[Effect], list[Value]]:
     """Return the effects that terms stand for, without the intercept, and the offsets.
 
-    Parameters
-    ----------
-    formula : Formula
-        For messages.
-    intercept : bool
-        Whether an intercept is among them.
-
-    Returns
-    -------
-    effects : list of Effect
-    offsets : list of Value
-        Added as they are.
+    - `formula`: for messages.
+    - `intercept`: whether an intercept is among them.
+    Returns:
+    - `effects`
+    - `offsets`: added as they are.
     """
     effects: list[Effect] = []
     offsets: list[Value] = []

@@ -38,10 +38,7 @@ MOST, MANY = 0.5, 0.1
 def check_levels(name: str, kind: Kind, where: str) -> None:
     """Refuse a category with a level for nearly every row; mention one with many.
 
-    Parameters
-    ----------
-    where : str
-        Lines with a caret, for messages.
+    `where`: lines with a caret, for messages.
     """
     held = [v for v in kind.values.tolist() if v is not None]
     levels = len(set(held))

@@ -18,16 +18,10 @@ MOST_POWER, MOST_PRODUCTS, MOST_FACTORS = 10, 100_000, 10
 def pointed(text: str, what: str, *, start: int = 0, within: str = "") -> str:
     """Return lines that show a formula with carets below a part of it.
 
-    Parameters
-    ----------
-    text : str
-        The formula.
-    what : str
-        The part; if it does not occur, nothing is pointed at.
-    start : int, optional
-        Where in `text` to start looking.
-    within : str, optional
-        A longer part in which to look first.
+    - `text`: the formula.
+    - `what`: the part; if it does not occur, nothing is pointed at.
+    - `start`: where in `text` to start looking.
+    - `within`: a longer part in which to look first.
     """
     base = text.find(within, start) if within else start
     base = start if base < 0 else base

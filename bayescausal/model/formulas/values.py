@@ -43,17 +43,10 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """One quantity, as an expression and as numbers.
+    """One quantity, as an expression and as numbers."""
 
-    Attributes
-    ----------
-    symbolic : TensorVariable or float
-        In the variables of the model.
-    numeric : ndarray, float or None
-        In the columns of the data; None where they do not have them.
-    """
-
-    symbolic: Any
+    symbolic: Any  # (TensorVariable or float) In the variables of the model
+    # (ndarray, float or None) In the columns of the data; None where they do not have them.
     numeric: Any
 
 
@@ -83,14 +76,22 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "where": (np.where, pt.switch),
 }
 
+_NOT = (np.logical_not, lambda a: pt.invert(_true(a)))
+
+
+def _true(value: Any) -> Any:
+    """Return whether numbers are other than 0: what & | ~ of Python's numbers would not mean."""
+    return value if getattr(value, "dtype", "") == "bool" else pt.neq(value, 0)
+
+
 _BINARY: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     ast.Add: (operator.add, operator.add),
     ast.Sub: (operator.sub, operator.sub),
     ast.Mult: (operator.mul, operator.mul),
     ast.Div: (operator.truediv, operator.truediv),
     ast.Pow: (operator.pow, operator.pow),
-    ast.BitAnd: (np.logical_and, pt.and_),
-    ast.BitOr: (np.logical_or, pt.or_),
+    ast.BitAnd: (np.logical_and, lambda a, b: pt.and_(_true(a), _true(b))),
+    ast.BitOr: (np.logical_or, lambda a, b: pt.or_(_true(a), _true(b))),
 }
 
 _COMPARE: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
@@ -134,12 +135,8 @@ def _tree(text: str, formula: str) -> tuple[ast.expr, dict[str, str]]:
 def names_in(text: str, formula: str) -> list[str]:
     """Return the variables that a factor reads, in order of appearance.
 
-    Parameters
-    ----------
-    text : str
-        The factor.
-    formula : str
-        The formula it is from, for messages.
+    - `text`: the factor.
+    - `formula`: the formula it is from, for messages.
     """
     tree, quoted = _tree(text, formula)
     found: dict[str, None] = {}
@@ -166,7 +163,7 @@ def call_of(text: str, formula: str) -> tuple[str, list[ast.expr], dict[str, Any
             each = held.elts if isinstance(held, ast.Tuple | ast.List) else [held]
             if all(isinstance(name, ast.Name) for name in each):
                 found = [quoted.get(n.id, n.id) for n in each if isinstance(n, ast.Name)]
-                options["by"] = found[0] if held is each[0] else tuple(found)
+                options["by"] = found[0] if each and held is each[0] else tuple(found)
                 continue
         try:
             options[str(keyword.arg)] = ast.literal_eval(keyword.value)
@@ -222,19 +219,13 @@ def _degree(node: ast.AST) -> int:
 def evaluate_factor(text: str, scope: Mapping[str, Value], formula: str) -> Value:
     """Evaluate a factor over pairs of expressions and numbers.
 
-    Parameters
-    ----------
-    text : str
-        The factor.
-    scope : mapping of str to Value
-        The numeric variables it may read.
-    formula : str
-        The formula it is from, for messages.
+    - `text`: the factor.
+    - `scope`: the numeric variables it may read.
+    - `formula`: the formula it is from, for messages.
 
     Examples
     --------
     >>> import numpy as np, pytensor.tensor as pt
-    >>> from bayescausal.model.formulas.values import Value, evaluate_factor
     >>> x = Value(pt.vector("x"), np.array([1.0, 3.0]))
     >>> evaluate_factor("center(x)", {"x": x}, "y ~ center(x)").numeric.tolist()
     [-1.0, 1.0]
@@ -277,7 +268,7 @@ class _Evaluator:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd):
             return self.of(node.operand)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
-            return self._apply((np.logical_not, pt.invert), self.of(node.operand))
+            return self._apply(_NOT, self.of(node.operand))
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
             pair = _COMPARE[type(node.ops[0])]
             return self._apply(pair, self.of(node.left), self.of(node.comparators[0]))

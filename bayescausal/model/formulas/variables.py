@@ -37,48 +37,26 @@ UNIT = "unit"
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """What is known of one variable.
-
-    Attributes
-    ----------
-    name : str
-    levels : tuple or None
-        The levels of a categorical variable, the reference first.
-    numeric : ndarray or None
-        Its values in the data, or its codes; None where the data do not have it.
-    exogenous : bool
-        Whether it has no formula.
-    integer : bool
-        Whether it is used as whole numbers: it counts trials, or groups units.
-    keys : tuple or None
-        The number that stands for each level where labels are numbers; None for codes 0, 1, ...
-    """
+    """What is known of one variable."""
 
     name: str
-    levels: tuple[Any, ...] | None
+    levels: tuple[Any, ...] | None  # the levels of a categorical variable, the reference first
+    # Its values in the data, or its codes; None where the data do not have it.
     numeric: np.ndarray | None
-    exogenous: bool
-    integer: bool = False
+    exogenous: bool  # whether it has no formula
+    integer: bool = False  # whether it is used as whole numbers: it counts trials, or groups units
+    # The number that stands for each level where labels are numbers; None for codes 0, 1, ...
     keys: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Names:
-    """All variables of a set of formulas.
+    """All variables of a set of formulas."""
 
-    Attributes
-    ----------
-    columns : mapping of str to Column
-        Exogenous ones first, then the modelled ones, parents before children.
-    parents : mapping of str to tuple of str
-        What each formula reads.
-    rows : int
-        Rows of the data, or 0.
-    """
-
+    # Exogenous ones first, then the modelled ones, parents before children.
     columns: Mapping[str, Column]
-    parents: Mapping[str, tuple[str, ...]]
-    rows: int
+    parents: Mapping[str, tuple[str, ...]]  # what each formula reads
+    rows: int  # rows of the data, or 0
     notes: tuple[str, ...] = field(default=())
 
 
@@ -90,12 +68,8 @@ def read_names(
 ) -> Names:
     """Find out what every name in the formulas is.
 
-    Parameters
-    ----------
-    families : mapping of str to FamilyChoice
-        Of every response.
-    levels : mapping of str to tuple
-        Levels that the caller declares.
+    - `families`: of every response.
+    - `levels`: levels that the caller declares.
     """
     reads = {name: _reads(formula, families[name]) for name, formula in formulas.items()}
     groups = {g for f in formulas.values() for term in f.groups for g in term.group}
@@ -346,7 +320,7 @@ def _modelled(
                 f"{choice.family.name}, for numbers.{where}",
                 remedy=by_accident(name, kind)
                 or f"Say families={{{name!r}: 'categorical'}} (or 'ordinal'), or code it as "
-                "numbers.",
+                + ("0 and 1 and say 'bernoulli'." if len({*_seen(kind)}) == 2 else "numbers."),
             )
         if kind.what == "date":
             raise FormulaError(

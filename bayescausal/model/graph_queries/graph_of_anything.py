@@ -105,10 +105,7 @@ def named[T: (str | None, Names | None)](
 ) -> tuple[Names | None, T | str]:
     """Return treatment and outcome as names, where the first is a question too.
 
-    Parameters
-    ----------
-    outcome : str or iterable of str, or None
-        Not given with a question, which has its own.
+    `outcome`: not given with a question, which has its own.
     """
     question = question_in(treatment)
     if question is None:
@@ -134,20 +131,13 @@ def graph_and_observed(
 ) -> tuple[nx.DiGraph, list[str] | None]:
     """Return the graph of whatever is given, and what of it is measured.
 
-    Parameters
-    ----------
-    model_or_graph : pymc.Model, Structure, Fit, networkx.DiGraph or str
-        What is asked.
-    observed : iterable of str, optional
-        What is measured, if the caller says so.
-    named : iterable of names
-        The names in the question: where one is a Deterministic, those are nodes.
-    unit_dims : str or sequence of str, optional
-        The dims that index units, where a model leaves them open.
+    - `model_or_graph`: what is asked.
+    - `observed`: what is measured, if the caller says so.
+    - `named`: the names in the question: where one is a Deterministic, those are nodes.
+    - `unit_dims`: the dims that index units, where a model leaves them open.
 
     Examples
     --------
-    >>> from bayescausal.model.graph_queries.graph_of_anything import graph_and_observed
     >>> graph, observed = graph_and_observed("X -> Y", ["Y"])
     >>> sorted(graph), observed
     (['X', 'Y'], ['Y'])
@@ -179,10 +169,7 @@ def graph_and_observed(
 def is_model(given: object) -> bool:
     """Tell a model (or what holds one: a fit) from a graph, without importing PyMC.
 
-    Parameters
-    ----------
-    given : object
-        What is asked.
+    `given`: what is asked.
     """
     given = model_of(given)
     if hasattr(given, "structure") and hasattr(given, "columns"):

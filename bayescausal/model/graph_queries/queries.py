@@ -115,7 +115,7 @@ def identify(
     >>> print(bc.identify(model, "x", "y", observed=["x", "y", "z"]))
     Identified by the back door: adjust for z. Assumes no other common cause of x and y.
     >>> print(*bc.identify(model, "x", "y").warnings)
-    The model observes nothing, so z is taken as measured: say with observed= what is.
+    The model holds no data yet, so z is taken as measured: say with observed= what is measured.
     >>> bc.identify("X -> M -> Y; X <-> Y", "X", "Y").method
     'front door'
     """
@@ -366,8 +366,8 @@ def _as_planned(
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     verb = "is" if len(names) == 1 else "are"
     note = (
-        f"The model observes nothing, so {listed} {verb} taken as measured: say with observed= "
-        "what is."
+        f"The model holds no data yet, so {listed} {verb} taken as measured: say with observed= "
+        "what is measured."
     )
     return replace(found, warnings=(*found.warnings, note))
 

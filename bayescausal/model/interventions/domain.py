@@ -44,19 +44,13 @@ def checks_of(
 ) -> list[Check]:
     """Return what must hold for the equation of a variable to be defined.
 
-    Parameters
-    ----------
-    name : str
-        A random variable or Deterministic.
-    touched : iterable of str
-        The variables whose values may be new; what reads none of them is not checked.
-    mean : bool, default False
-        Only the variable's mean is read.
+    - `name`: a random variable or Deterministic.
+    - `touched`: the variables whose values may be new; what reads none of them is not checked.
+    - `mean`: only the variable's mean is read.
 
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.interventions.domain import checks_of
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     dose = pm.Data("dose", np.array([1.0, 2.0]), dims="unit")
@@ -127,7 +121,6 @@ def doubtful_parameters(rv: Variable) -> list[Variable]:
     Examples
     --------
     >>> import pymc as pm, pytensor.tensor as pt
-    >>> from bayescausal.model.interventions.domain import doubtful_parameters
     >>> x = pt.vector("x")
     >>> len(doubtful_parameters(pm.Poisson.dist(pt.exp(x))))
     1

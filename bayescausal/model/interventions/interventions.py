@@ -54,14 +54,7 @@ from bayescausal.model.structure.design_matrix import split_structure
 from bayescausal.model.structure.integer_roles import is_number
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, dim_sizes, evaluate, open_model, with_types
-from bayescausal.types import (
-    Intervention,
-    Policy,
-    Scale,
-    Set,
-    Shift,
-    Stochastic,
-)
+from bayescausal.types import Intervention, Policy, Scale, Set, Shift, Stochastic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

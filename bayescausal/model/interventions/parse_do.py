@@ -50,20 +50,11 @@ def parse_interventions(
 ) -> dict[str, Intervention]:
     """Parse and check ``{name: value or intervention}`` against a structure.
 
-    Parameters
-    ----------
-    structure : Structure
-        Of the model that is intervened on.
-    do : mapping or None
-        As given by the user; None and ``{}`` are the natural course.
-    sizes : mapping of str to int, optional
-        Lengths of the unit dims, to check the length of arrays.
-
-    Returns
-    -------
-    dict of str to Intervention
-        In the topological order of the graph; values of ``Set`` as arrays of the variable's
-        dtype, checked.
+    - `structure`: of the model that is intervened on.
+    - `do`: as given by the user; None and ``{}`` are the natural course.
+    - `sizes`: lengths of the unit dims, to check the length of arrays.
+    Returns: in the topological order of the graph; values of ``Set`` as arrays of the variable's
+    dtype, checked.
     """
     given = {name_of(k): v for k, v in as_mapping(do or {}).items()}
     parsed: dict[str, Intervention] = {}

@@ -32,12 +32,8 @@ __all__ = ["PolicyOp", "Whole", "apply_policy", "cast", "whole"]
 class PolicyOp(Op):
     """Calls a function of arrays, elementwise over units.
 
-    Parameters
-    ----------
-    name : str
-        The target, for messages.
-    function : callable
-        Of arrays that broadcast against each other.
+    - `name`: the target, for messages.
+    - `function`: of arrays that broadcast against each other.
     """
 
     __props__ = ("name", "function")
@@ -99,10 +95,7 @@ def _vectorize_policy(op: PolicyOp, node: Apply, *batched: Variable) -> Apply:
 class Whole(Op):
     """Turns whole numbers into integers and refuses others.
 
-    Parameters
-    ----------
-    name : str
-        The target, for messages.
+    `name`: the target, for messages.
     """
 
     __props__ = ("dtype", "name")
@@ -150,7 +143,6 @@ def whole(name: str, variable: Variable, dtype: str) -> Variable:
     Examples
     --------
     >>> import pytensor.tensor as pt
-    >>> from bayescausal.model.interventions.policy import whole
     >>> int(whole("x", pt.constant(2.0), "int64").eval(mode="FAST_COMPILE"))
     2
     """
@@ -174,14 +166,9 @@ def cast(variable: Variable, dtype: str) -> Variable:
 def apply_policy(name: str, policy: Policy, values: Sequence[Variable]) -> Variable:
     """Return the expression of a policy's value given what it reads.
 
-    Parameters
-    ----------
-    name : str
-        The target, for messages.
-    policy : Policy
-        The rule.
-    values : sequence of Variable
-        What it reads, in the order of ``policy.reads``.
+    - `name`: the target, for messages.
+    - `policy`: the rule.
+    - `values`: what it reads, in the order of ``policy.reads``.
     """
     try:
         with warnings.catch_warnings():

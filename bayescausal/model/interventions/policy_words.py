@@ -50,18 +50,12 @@ def read_as_words(
 ) -> set[str]:
     """Return which of the variables that a rule reads it compares with text.
 
-    Parameters
-    ----------
-    function : callable
-        The rule.
-    reads : sequence of str
-        What it reads, in the order of its arguments.
-    labels : callable
-        From a name to the labels of its values; empty where it is no category.
+    - `function`: the rule.
+    - `reads`: what it reads, in the order of its arguments.
+    - `labels`: from a name to the labels of its values; empty where it is no category.
 
     Examples
     --------
-    >>> from bayescausal.model.interventions.policy_words import read_as_words
     >>> read_as_words(lambda g, x: x * (g == "a"), ("g", "x"), {"g": "ab", "x": ""}.get)
     {'g'}
     """

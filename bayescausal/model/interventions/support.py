@@ -43,32 +43,19 @@ _INF = float("inf")
 
 @dataclass(frozen=True, eq=False)
 class Support:
-    """An interval of the reals or the integers.
+    """An interval of the reals or the integers."""
 
-    Attributes
-    ----------
-    family : str
-        Name of the distribution.
-    lower, upper : ndarray
-        Ends; infinite where there is none, or where it is not known.
-    open_lower, open_upper : bool
-        Whether the end itself is outside.
-    integer : bool
-        Whether only integers belong.
-    categories : int or None
-        For a categorical variable: how many categories, where known.
-    event : {"none", "simplex", "counts", "sum to zero"}
-        What the entries of a vector must do together.
-    """
-
-    family: str
+    family: str  # name of the distribution
+    # lower, upper: ends; infinite where there is none, or where it is not known.
     lower: np.ndarray
     upper: np.ndarray
+    # open_lower, open_upper: whether the end itself is outside.
     open_lower: bool = False
     open_upper: bool = False
-    integer: bool = False
+    integer: bool = False  # whether only integers belong
     categorical: bool = False
-    categories: int | None = None
+    categories: int | None = None  # for a categorical variable: how many categories, where known
+    # ("none", "simplex", "counts" or "sum to zero") What the entries of a vector must do together.
     event: str = "none"
 
     def contains(self, value: ArrayLike) -> np.ndarray:
@@ -77,7 +64,6 @@ class Support:
         Examples
         --------
         >>> import pymc as pm
-        >>> from bayescausal.model.interventions.support import support_of
         >>> support_of(pm.Gamma.dist(1, 1)).contains([-1.0, 0.0, 2.0]).tolist()
         [False, False, True]
         """
@@ -169,17 +155,12 @@ _ENDS: dict[str, tuple[Any, Any, bool, bool]] = {
 def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Support:
     """Return the support of a random variable.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        Of a model, or made with ``.dist``.
-    given : mapping of variable to array, optional
-        Values of data that the ends may depend on (the ``n`` of a Binomial).
+    - `rv`: of a model, or made with ``.dist``.
+    - `given`: values of data that the ends may depend on (the ``n`` of a Binomial).
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.interventions.support import support_of
     >>> support_of(pm.Bernoulli.dist(0.2)).describe()
     '0 or 1'
     >>> support_of(pm.Uniform.dist(0, pm.HalfNormal.dist())).describe()
@@ -224,15 +205,11 @@ def params_of(rv: Variable) -> list[Variable]:
 
     A truncated discrete distribution does not say which of its inputs they are: its base does.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        Of a model, or made with ``.dist``.
+    `rv`: of a model, or made with ``.dist``.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.interventions.support import params_of
     >>> [p.eval().item() for p in params_of(pm.Truncated.dist(pm.Poisson.dist(2.5), 1, 6))]
     [2.5, 1, 6]
     """

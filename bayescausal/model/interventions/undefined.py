@@ -24,13 +24,9 @@ NOTHING = 1e-8
 def fails(check: Check, here: Sequence[Any], natural: Sequence[Any] | None) -> Array:
     """Return where a check fails, elementwise.
 
-    Parameters
-    ----------
-    here : sequence of ndarray
-        What is tested; the length of a table.
-    natural : sequence of ndarray or None
-        The same without interventions: an index that counts from the end is the model's own way
-        where the units' own values do so.
+    - `here`: what is tested; the length of a table.
+    - `natural`: the same without interventions: an index that counts from the end is the model's
+      own way where the units' own values do so.
     """
     tested = np.asarray(here[0])
     if check.kind == "parameter":
@@ -58,12 +54,9 @@ def _shrunk(check: Check, here: Sequence[Any], natural: Sequence[Any]) -> float:
 def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str, str]:
     """Return what fails, with the values that it fails at, and what would hold.
 
-    Parameters
-    ----------
-    here : list of ndarray
-        What is tested, the length of a table, the values of its steps, those of what it reads.
-    bad : ndarray of bool
-        From :func:`fails`.
+    - `here`: what is tested, the length of a table, the values of its steps, those of what it
+      reads.
+    - `bad` (bool): from :func:`fails`.
     """
     at = ", ".join(f"{n}={v:.6g}" for n, v in _values(check, here, bad).items())
     names = ", ".join(check.reads)

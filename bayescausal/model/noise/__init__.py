@@ -21,11 +21,7 @@ variable given its parents where that is known exactly.
 
 from __future__ import annotations
 
-from bayescausal.model.noise import (  # noqa: F401  (they register rules)
-    custom,
-    student_vector,
-    vectors,
-)
+from bayescausal.model.noise import custom, student_vector, vectors  # noqa: F401  (they register rules)
 from bayescausal.model.noise.means import mean_of
 from bayescausal.model.noise.read_off import family_of
 from bayescausal.model.noise.rules import COUPLINGS, NoiseRule, noise_rule

@@ -25,8 +25,13 @@ import pytensor.tensor as pt
 from pymc.distributions.custom import CustomSymbolicDistRV
 from pytensor.scalar import math as ps_math
 
-from bayescausal.model.noise.inner import inner_expression, is_random, random_input
-from bayescausal.model.noise.read_off import family_of, refusal
+from bayescausal.model.noise.read_off import (
+    family_of,
+    inner_expression,
+    is_random,
+    random_input,
+    refusal,
+)
 from bayescausal.model.noise.records import record_of, record_rule
 from bayescausal.model.noise.rules import NoiseRule, noise_rule, rule_of
 from bayescausal.types import NoiseFormError

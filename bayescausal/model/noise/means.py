@@ -28,12 +28,7 @@ import numpy as np
 import pytensor.scalar as ps
 import pytensor.tensor as pt
 from pymc.distributions.censored import CensoredRV
-from pymc.distributions.continuous import (
-    FlatRV,
-    HalfFlatRV,
-    InterpolatedRV,
-    TruncatedNormalRV,
-)
+from pymc.distributions.continuous import FlatRV, HalfFlatRV, InterpolatedRV, TruncatedNormalRV
 from pymc.distributions.custom import CustomSymbolicDistRV
 from pymc.distributions.distribution import DiracDeltaRV
 from pymc.distributions.mixture import _BaseMixtureRV
@@ -55,9 +50,8 @@ from pytensor.tensor.random.basic import (
     VonMisesRV,
 )
 
-from bayescausal.model.noise.inner import inner_expression, is_random, random_input
 from bayescausal.model.noise.ops import double
-from bayescausal.model.noise.read_off import family_of
+from bayescausal.model.noise.read_off import family_of, inner_expression, is_random, random_input
 from bayescausal.types import UndefinedEffectError
 
 if TYPE_CHECKING:
@@ -75,10 +69,7 @@ _SQRT_2PI = float(np.sqrt(2 * np.pi))
 def mean_of(rv: TensorVariable) -> TensorVariable | None:
     """Return the exact mean of a random variable given its parents.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        A random variable of a PyMC model, or one made by ``.dist``.
+    `rv`: a random variable of a PyMC model, or one made by ``.dist``.
 
     Examples
     --------

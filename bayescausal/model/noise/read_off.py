@@ -21,19 +21,25 @@ from typing import TYPE_CHECKING
 import pytensor.tensor as pt
 from pymc.distributions.censored import CensoredRV
 from pymc.distributions.continuous import TruncatedNormalRV
-from pymc.distributions.distribution import DiracDeltaRV
+from pymc.distributions.distribution import DiracDeltaRV, SymbolicRandomVariable
 from pymc.distributions.mixture import _BaseMixtureRV, _HurdleRV
 from pymc.distributions.truncated import TruncatedRV
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.noise.families.table import FAMILIES
 from bayescausal.model.noise.laws import Censored, Dirac, Law, Leaf, Mixture, Truncated
 from bayescausal.types import NoiseFormError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytensor.graph.basic import Variable
     from pytensor.graph.op import Op
     from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["family_of", "law_of", "refusal"]
+__all__ = ["family_of", "inner_expression", "is_random", "law_of", "random_input", "refusal"]
 
 
 def family_of(rv: TensorVariable) -> str:
@@ -46,15 +52,11 @@ def family_of(rv: TensorVariable) -> str:
 def law_of(rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     """Return the law of a univariate random variable and its parameters, in the law's order.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        A random variable.
+    `rv`: a random variable.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.noise.read_off import law_of
     >>> law, params = law_of(pm.ZeroInflatedPoisson.dist(psi=0.4, mu=2.0))
     >>> law.kind, len(params)
     ('integer', 3)
@@ -131,3 +133,35 @@ def _truncated_law(op: Op, rv: TensorVariable) -> tuple[Law, list[TensorVariable
 @_law.register(TruncatedNormalRV)
 def _truncated_normal_law(op: Op, rv: TensorVariable) -> tuple[Law, list[TensorVariable]]:
     return Truncated(Leaf("Normal")), list(op.dist_params(rv.owner))
+
+
+# ---------------------------------------------- the dist= function of a CustomDist
+
+
+def is_random(variable: Variable) -> bool:
+    """Return whether a variable is drawn, rather than computed."""
+    node = variable.owner
+    return node is not None and isinstance(node.op, RandomVariable | SymbolicRandomVariable)
+
+
+def inner_expression(rv: TensorVariable) -> TensorVariable:
+    """Return what the ``dist=`` function of a CustomDist computes, in its own parameters."""
+    op = rv.owner.op
+    return op.fgraph.bind(rv.owner.inputs)[op.default_output]
+
+
+def random_input(expression: TensorVariable, given: Sequence[Variable]) -> int | None:
+    """Return which input of an elementwise expression is random; None unless exactly one is.
+
+    What the distribution is given, its parameters, is not: other variables of a model, or
+    expressions of them.
+    """
+    node = expression.owner
+    if node is None or not isinstance(node.op, Elemwise):
+        return None
+    held = set(given)
+    drawn = [
+        each not in held and any(is_random(v) and v not in held for v in ancestors([each], held))
+        for each in node.inputs
+    ]
+    return drawn.index(True) if sum(drawn) == 1 else None

@@ -33,7 +33,7 @@ from pymc.pytensorf import toposort_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.noise.inner import inner_expression, is_random, random_input
+from bayescausal.model.noise.read_off import inner_expression, is_random, random_input
 from bayescausal.model.noise.rules import NoiseRule, noise_rule
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, open_model
@@ -63,24 +63,13 @@ _ROUNDED: dict[type, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Record:
-    """A variable that is the record of another.
+    """A variable that is the record of another."""
 
-    Parameters
-    ----------
-    base : TensorVariable
-        The variable that was measured, as a random variable.
-    written : callable
-        Symbolic: its value -> the recorded value.
-    before : callable
-        Symbolic: the recorded value -> the ends of the interval in which the variable lies.
-    how : {"censored", "rounded"}
-        What the record leaves out.
-    """
-
-    base: TensorVariable
-    written: Callable[[TensorVariable], TensorVariable]
+    base: TensorVariable  # the variable that was measured, as a random variable
+    written: Callable[[TensorVariable], TensorVariable]  # symbolic: its value -> the recorded value
+    # Symbolic: the recorded value -> the ends of the interval in which the variable lies.
     before: Callable[[TensorVariable], Pair]
-    how: str
+    how: str  # ("censored" or "rounded") What the record leaves out
 
     def interval(self, value: TensorVariable) -> Pair:
         """Return the noise of the variable that gives a recorded value, as :class:`.NoiseRule`."""
@@ -99,7 +88,6 @@ def record_of(rv: TensorVariable) -> Record | None:
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.noise.records import record_of
     >>> record_of(pm.Censored.dist(pm.Normal.dist(), None, 2.0)).how
     'censored'
     >>> record_of(pm.Normal.dist()) is None
@@ -136,10 +124,7 @@ def plain_name(name: str) -> str:
 def records(structure: Structure, names: Iterable[str] | None = None) -> dict[str, Record]:
     """Return those variables that are records of others.
 
-    Parameters
-    ----------
-    names : iterable of str, optional
-        Among these, ``recorded(y)`` standing for ``y``. Default: all random nodes.
+    `names`: among these, ``recorded(y)`` standing for ``y``. Default: all random nodes.
     """
     found = {}
     asked = structure.random if names is None else [plain_name(n) for n in names]
@@ -169,10 +154,7 @@ def records(structure: Structure, names: Iterable[str] | None = None) -> dict[st
 def rewritten(structure: Structure, names: Iterable[str]) -> Structure:
     """Return the structure with what was measured in the place of its record, the record beside it.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Of records.
+    `names`: of records.
     """
     fgraph, memo, initvals = open_model(structure.model, inlined_views=True)
     replacements = []

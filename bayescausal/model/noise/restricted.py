@@ -65,22 +65,13 @@ NO_MEAN = ("Cauchy",)
 def restricted_mean_of(rv: TensorVariable, upto: float) -> TensorVariable | None:
     """Return ``E[min(rv, upto)]`` given the parents; None where it is not known exactly.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        A univariate random variable.
-    upto : float
-        The limit.
-
-    Raises
-    ------
-    UndefinedEffectError
-        If it does not exist, or the values are categories.
+    - `rv`: a univariate random variable.
+    - `upto`: the limit.
+    Raises UndefinedEffectError if it does not exist, or the values are categories.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.noise.restricted import restricted_mean_of
     >>> found = restricted_mean_of(pm.Exponential.dist(scale=2.0), 2.0)
     >>> round(float(found.eval(mode="FAST_COMPILE")), 6)
     1.264241
@@ -106,7 +97,6 @@ def restricted_mean(law: Law, upto: Array, params: Sequence[Array]) -> Array:
     Examples
     --------
     >>> from bayescausal.model.noise.laws import Leaf
-    >>> from bayescausal.model.noise.restricted import restricted_mean
     >>> float(restricted_mean(Leaf("Uniform"), 1.0, [0.0, 4.0]).round(6))
     0.875
     """

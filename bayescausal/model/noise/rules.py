@@ -118,13 +118,9 @@ class NoiseRule:
 def noise_rule(rv: TensorVariable, *, coupling: str = "monotone") -> NoiseRule:
     """Return how `rv` is a function of its noise and its own parameters.
 
-    Parameters
-    ----------
-    rv : TensorVariable
-        A random variable of a PyMC model, or one made by ``.dist``.
-    coupling : {"monotone", "gumbel"}
-        For categories: a common rank in their order, or Gumbel noise for each. Continuous
-        variables and two-valued ones have the same function under both.
+    - `rv`: a random variable of a PyMC model, or one made by ``.dist``.
+    - `coupling` ("monotone" or "gumbel"): for categories: a common rank in their order, or Gumbel
+      noise for each. Continuous variables and two-valued ones have the same function under both.
 
     References
     ----------

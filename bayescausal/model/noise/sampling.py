@@ -38,14 +38,8 @@ __all__ = ["sample_base", "sample_gumbel", "sample_interval"]
 def sample_base(base: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Return fresh noise.
 
-    Parameters
-    ----------
-    base : {"normal", "logistic", "gumbel"}
-        Its distribution.
-    shape : tuple of int
-        Its shape.
-    rng : numpy.random.Generator
-        Where the randomness comes from.
+    - `base` ("normal", "logistic" or "gumbel"): its distribution.
+    - `rng`: where the randomness comes from.
 
     Examples
     --------
@@ -68,14 +62,9 @@ def sample_interval(
 ) -> np.ndarray:
     """Return base noise conditioned on ``(lo, hi]``, element by element.
 
-    Parameters
-    ----------
-    base : {"normal", "logistic"}
-        Distribution of the noise.
-    lo, hi : array_like
-        Ends; infinite ones are allowed. Where they are equal that number is returned.
-    rng : numpy.random.Generator
-        Where the randomness comes from; one number is used per element, whatever the ends.
+    - `base` ("normal" or "logistic"): distribution of the noise.
+    - `lo`, `hi`: ends; infinite ones are allowed. Where they are equal that number is returned.
+    - `rng`: where the randomness comes from; one number is used per element, whatever the ends.
 
     Examples
     --------
@@ -121,14 +110,9 @@ def _logit_exp(log_u: np.ndarray) -> np.ndarray:
 def sample_gumbel(log_p: ArrayLike, k: ArrayLike, rng: np.random.Generator) -> np.ndarray:
     """Return Gumbel noise given that category `k` has the largest ``log_p + noise``.
 
-    Parameters
-    ----------
-    log_p : array_like, dims (..., categories)
-        Log probabilities; ``-inf`` is allowed.
-    k : array_like of int, dims (...)
-        The category that was seen.
-    rng : numpy.random.Generator
-        Where the randomness comes from.
+    - `log_p` (..., categories): log probabilities; ``-inf`` is allowed.
+    - `k` (...): the category that was seen.
+    - `rng`: where the randomness comes from.
 
     Examples
     --------

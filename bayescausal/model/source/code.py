@@ -34,10 +34,9 @@ from bayescausal.model.forests.op import forest_at
 from bayescausal.model.forests.prior import is_forest
 from bayescausal.model.forests.translate import with_forests
 from bayescausal.model.given import model_of
+from bayescausal.model.source.composite import is_path, path_call, written_forest
 from bayescausal.model.source.expression import Writer, literal, unpadded
-from bayescausal.model.source.forests import written_forest
 from bayescausal.model.source.naming import python_names, written_order
-from bayescausal.model.source.paths import is_path, path_call
 from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.rebuild import dim_sizes, evaluate
 from bayescausal.model.structure.structure import family_name

@@ -82,7 +82,6 @@ def literal(value: ArrayLike, what: str) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.model.source.expression import literal
     >>> literal(np.float64(2.5), "x"), literal(np.array([1, 2]), "x")
     ('2.5', 'np.array([1, 2])')
     """
@@ -112,10 +111,7 @@ def literal(value: ArrayLike, what: str) -> str:
 class Writer:
     """Writes the expressions of one model.
 
-    Parameters
-    ----------
-    names : mapping of Variable to str
-        The Python names of the model's own variables, where writing stops.
+    `names`: the Python names of the model's own variables, where writing stops.
     """
 
     def __init__(self, names: Mapping[Variable, str]) -> None:
@@ -128,10 +124,7 @@ class Writer:
     def statement(self, roots: list[Variable], what: str) -> tuple[list[str], list[str]]:
         """Return lines that name shared parts, and the text of each root.
 
-        Parameters
-        ----------
-        what : str
-            The variable they belong to, for messages.
+        `what`: the variable they belong to, for messages.
         """
         self.what, self.before = what, []
         for shared in self._shared(roots):

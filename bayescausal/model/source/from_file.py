@@ -34,19 +34,14 @@ __all__ = ["model_from_file"]
 def model_from_file(spec: str, data: Data | None = None) -> pm.Model:
     """Return the model that ``file.py:name`` or ``file.txt`` stands for.
 
-    Parameters
-    ----------
-    spec : str
-        Path of a Python file, a colon, and the name of a model or of a function in it; or path
-        of a text file with formulas.
-    data : DataFrame, optional
-        Gives a model from formulas its levels, its ``pm.Data`` and the scales of its priors. A
-        model in Python does not see it.
+    - `spec`: path of a Python file, a colon, and the name of a model or of a function in it; or
+      path of a text file with formulas.
+    - `data`: gives a model from formulas its levels, its ``pm.Data`` and the scales of its priors.
+      A model in Python does not see it.
 
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> from bayescausal.model.source.from_file import model_from_file
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "study.py")
     ...     _ = path.write_text("import pymc as pm\\nmodel = pm.Model()\\n")

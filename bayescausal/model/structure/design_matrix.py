@@ -48,15 +48,11 @@ __all__ = [
 def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
     """Return the names of a vector's columns; none where it is no vector of the units.
 
-    Parameters
-    ----------
-    name : str
-        A node.
+    `name`: a node.
 
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.structure.design_matrix import entry_names
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": range(3), "predictor": ["age", "bmi"]}) as model:
     ...     x = pm.Data("X", np.zeros((3, 2)), dims=("unit", "predictor"))
@@ -76,12 +72,8 @@ def entry_names(structure: Structure, name: str) -> tuple[str, ...]:
 def entries_of(structure: Structure, name: str, array: np.ndarray) -> dict[str, np.ndarray]:
     """Return the columns of a vector's values, by their names.
 
-    Parameters
-    ----------
-    name : str
-        A vector of the units.
-    array : ndarray
-        With the dims of the vector.
+    - `name`: a vector of the units.
+    - `array`: with the dims of the vector.
     """
     dims = structure.dims[name]
     event = [i for i, d in enumerate(dims) if d not in structure.unit_dims]
@@ -93,10 +85,7 @@ def entries_of(structure: Structure, name: str, array: np.ndarray) -> dict[str, 
 def columns_asked(structure: Structure, names: Iterable[Any]) -> tuple[str, ...]:
     """Return the vectors of which a question names a column.
 
-    Parameters
-    ----------
-    names : iterable
-        What the question names; anything that is no text is left alone.
+    `names`: what the question names; anything that is no text is left alone.
     """
     asked = set()
     for name in names:
@@ -126,12 +115,8 @@ def columns_asked(structure: Structure, names: Iterable[Any]) -> tuple[str, ...]
 def split_model(structure: Structure, vectors: Iterable[str]) -> pm.Model:
     """Return the model with the columns of some vectors as data of their own.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model is not changed.
-    vectors : iterable of str
-        ``pm.Data`` with dims beside those of the units.
+    - `structure`: the model is not changed.
+    - `vectors`: ``pm.Data`` with dims beside those of the units.
     """
     model = structure.model
     sizes = dim_sizes(model)
@@ -157,10 +142,7 @@ def split_model(structure: Structure, vectors: Iterable[str]) -> pm.Model:
 def split_structure(structure: Structure, names: Iterable[Any]) -> Structure:
     """Return the structure in which all columns that a question names are nodes.
 
-    Parameters
-    ----------
-    names : iterable
-        What the question names.
+    `names`: what the question names.
     """
     vectors = columns_asked(structure, names)
     if not vectors:
@@ -171,10 +153,7 @@ def split_structure(structure: Structure, names: Iterable[Any]) -> Structure:
 def named_structure(structure: Structure, names: Iterable[Any]) -> Structure:
     """Return the structure in which columns of vectors, and records, that are named are nodes.
 
-    Parameters
-    ----------
-    names : iterable
-        What the question names, such as ``"X[age]"`` or ``"recorded(y)"``.
+    `names`: what the question names, such as ``"X[age]"`` or ``"recorded(y)"``.
     """
     names = [n for n in names if isinstance(n, str)]
     opened = split_structure(structure, names)
@@ -186,10 +165,7 @@ def named_structure(structure: Structure, names: Iterable[Any]) -> Structure:
 def whole_note(structure: Structure, names: Iterable[str]) -> tuple[str, ...]:
     """Say what an intervention on a vector as a whole sets.
 
-    Parameters
-    ----------
-    names : iterable of str
-        The treatments.
+    `names`: the treatments.
     """
     notes = []
     for name in names:

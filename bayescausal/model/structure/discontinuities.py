@@ -27,8 +27,8 @@ from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.interventions.domain import changed_parameters, changed_steps
 from bayescausal.model.interventions.support import is_discrete, params_of
-from bayescausal.model.noise.inner import inner_expression, is_random
 from bayescausal.model.noise.means import mean_of
+from bayescausal.model.noise.read_off import inner_expression, is_random
 from bayescausal.model.noise.signs import sign_of
 
 if TYPE_CHECKING:
@@ -43,28 +43,15 @@ __all__ = ["Jump", "jumps_of"]
 
 @dataclass(frozen=True, eq=False)
 class Jump:
-    """A step of an equation that may jump.
-
-    Attributes
-    ----------
-    equation : str
-    reads : tuple of str
-        The changed variables that it reads.
-    words : str
-    sides : tuple of Variable, or None
-        The equation on both sides of the threshold, at it; None where it surely jumps.
-    condition : Variable or None
-        Which side it is.
-    pole : bool
-        Whether it is a jump only where some unit crosses it.
-    """
+    """A step of an equation that may jump."""
 
     equation: str
-    reads: tuple[str, ...]
+    reads: tuple[str, ...]  # the changed variables that it reads
     words: str
+    # The equation on both sides of the threshold, at it; None where it surely jumps.
     sides: tuple[Variable, Variable] | None = None
-    condition: Variable | None = None
-    pole: bool = False
+    condition: Variable | None = None  # which side it is
+    pole: bool = False  # whether it is a jump only where some unit crosses it
 
 
 _ROUNDING = (
@@ -77,17 +64,12 @@ def jumps_of(
 ) -> list[Jump]:
     """Return the steps of a variable's equation that may jump.
 
-    Parameters
-    ----------
-    touched : iterable of str
-        The variables that move.
-    mean : bool, default False
-        Only the variable's mean is read.
+    - `touched`: the variables that move.
+    - `mean`: only the variable's mean is read.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.structure.discontinuities import jumps_of
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     x = pm.Normal("x", dims="unit")

@@ -40,22 +40,14 @@ __all__ = ["whole"]
 def whole(model: pm.Model) -> pm.Model:
     """Return the model with imputed pairs put together again.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Not changed.
-
-    Returns
-    -------
-    pm.Model
-        The same one where nothing is imputed. Where a pair is joined, its variable is observed,
-        NaN where a cell is empty.
+    `model`: not changed.
+    Returns: the same one where nothing is imputed. Where a pair is joined, its variable is
+    observed, NaN where a cell is empty.
 
     Examples
     --------
     >>> import warnings
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.structure.imputed import whole
     >>> with warnings.catch_warnings(action="ignore"), pm.Model(coords={"unit": [0, 1]}) as model:
     ...     y = pm.Normal("y", observed=[1.0, np.nan], dims="unit")
     >>> [v.name for v in model.free_RVs], [v.name for v in whole(model).free_RVs]

@@ -40,7 +40,6 @@ def is_number(structure: Structure, name: str) -> bool:
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.structure.integer_roles import is_number
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     dose = pm.Data("dose", np.array([0, 1]), dims="unit")
@@ -61,16 +60,12 @@ def is_number(structure: Structure, name: str) -> bool:
 def role_of(structure: Structure, name: str) -> str:
     """Return how the equations read integer data: ``"number"``, ``"label"`` or ``"count"``.
 
-    Returns
-    -------
-    str
-        ``"label"`` where it is an index or is only compared; ``"count"`` where a distribution
-        takes it as a whole number.
+    Returns: ``"label"`` where it is an index or is only compared; ``"count"`` where a distribution
+    takes it as a whole number.
 
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.structure.integer_roles import role_of
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     g = pm.Data("g", np.array([0, 1]), dims="unit")
@@ -92,7 +87,6 @@ def compared_with(structure: Structure, name: str) -> frozenset[float]:
     Examples
     --------
     >>> import numpy as np, pymc as pm, pytensor.tensor as pt
-    >>> from bayescausal.model.structure.integer_roles import compared_with
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     arm = pm.Data("arm", np.array([0, 1]), dims="unit")

@@ -1,4 +1,11 @@
-"""Evaluation without a compiler: NumPy's kernels, compound operations spelt out."""
+"""Evaluation without a compiler: NumPy's kernels, compound operations spelt out.
+
+Posterior draws are added to an expression as a first axis (``vectorize_graph``). PyTensor knows
+how for single operations; a composite function without a rule of its own is wrapped in a loop over
+the batch, whose body is compiled apart: seconds to build, and a Python step for each draw. The
+functions that are registered here act entry by entry, or along axes that only move, so they serve
+a batch as they are.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +20,19 @@ from pytensor.compile.rewriting import inline_ofg_node
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.features import Feature
 from pytensor.graph.op import Op
+from pytensor.graph.replace import _vectorize_node
 from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.scalar.basic import Add, Clip, Mul
 from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
 from pytensor.tensor.elemwise import Elemwise
-
-from bayescausal.model.structure import batch_axis as _batch_axis  # noqa: F401  (rules)
+from pytensor.tensor.special import LogAddExp, LogSumExp, XLog1PY, XLogY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from pytensor.graph.fg import FunctionGraph
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.annotations import Array
 
@@ -143,3 +152,29 @@ PY_MODE = (
         (_everywhere(_few_operands), 48.1),
     )
 )
+
+
+# ------------------------------------------------- a batch axis, without a loop
+
+
+@_vectorize_node.register(LogSumExp)
+def _along_axes(op: Op, node: Apply, x: TensorVariable) -> list[Variable]:
+    """Move the axes of a sum behind those of the batch."""
+    core = node.inputs[0].type.ndim
+    more = x.type.ndim - core
+    axes = tuple(axis % core + more for axis in op.axis)
+    return [type(op)(axis=axes)(x)]
+
+
+@_vectorize_node.register(LogAddExp)
+@_vectorize_node.register(XLog1PY)
+@_vectorize_node.register(XLogY)
+def _entrywise(op: Op, node: Apply, *batched: Any) -> list[Variable]:
+    """Line the axes of the operands up: those of the batch first."""
+    core = max(v.type.ndim for v in node.inputs)
+    lined = []
+    for old, new in zip(node.inputs, batched, strict=True):
+        more = new.type.ndim - old.type.ndim
+        missing = core - old.type.ndim if more else 0
+        lined.append(pt.expand_dims(new, tuple(range(more, more + missing))))
+    return [op(*lined)]

@@ -33,15 +33,11 @@ def weighted_dim(structure: Structure, outcome: str) -> str:
 def group_index(structure: Structure, dim: str, outcome: str) -> str | None:
     """Return the variable of an outcome's units that looks up values along another dim.
 
-    Parameters
-    ----------
-    dim : str
-        Of the groups.
+    `dim`: of the groups.
 
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.structure.nested import group_index
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"school": range(2), "pupil": range(4)}) as model:
     ...     school_of = pm.Data("school_of", np.array([0, 0, 1, 1]), dims="pupil")

@@ -43,12 +43,8 @@ _ADDITIVE = (Add, Sub)
 def refuse_doubtful(reader: Reader, dims: Sequence[str], evidence: Collection[str]) -> None:
     """Refuse unit dims that were voted for where one of them may list outcomes.
 
-    Parameters
-    ----------
-    dims : sequence of str
-        What the vote found.
-    evidence : collection of str
-        Variables that are observed or have a column.
+    - `dims`: what the vote found.
+    - `evidence`: variables that are observed or have a column.
     """
     if len(dims) < 2:
         return
@@ -72,10 +68,7 @@ def refuse_doubtful(reader: Reader, dims: Sequence[str], evidence: Collection[st
 def constant_along(reader: Reader, name: str, length: int) -> str:
     """Return a constant array of some length that an equation reads, in words.
 
-    Parameters
-    ----------
-    name : str
-        A variable.
+    `name`: a variable.
     """
     variable = reader.named[name]
     passing = {v for v in reader.name_of if _is_passed(reader, reader.name_of[v])}

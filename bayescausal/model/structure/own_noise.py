@@ -48,33 +48,19 @@ _SAME = (ps.Identity, ps.Cast)
 
 @dataclass(frozen=True, eq=False)
 class OwnNoise:
-    """An equation that reads the noise of another variable.
-
-    Attributes
-    ----------
-    equation : str
-    of : str
-        The variable whose noise it reads.
-    means : tuple of Variable
-        What is subtracted from that variable: parameters of its own distribution.
-    parents : frozenset of str
-        What the equation reads beside, `of` among it: named variables.
-    """
+    """An equation that reads the noise of another variable."""
 
     equation: str
-    of: str
+    of: str  # the variable whose noise it reads
+    # What is subtracted from that variable: parameters of its own distribution.
     means: tuple[Variable, ...]
-    parents: frozenset[str]
+    parents: frozenset[str]  # what the equation reads beside, `of` among it: named variables
 
 
 def noise_readers(model: pm.Model, random: Sequence[str], nodes: Sequence[str]) -> list[OwnNoise]:
     """Return the equations that read the noise of another variable.
 
-    Parameters
-    ----------
-    model : pm.Model
-    random, nodes : sequence of str
-        Random structural variables, and all.
+    `random`, `nodes`: random structural variables, and all.
     """
     named = {v: n for n, v in model.named_vars.items()}
     through = set(model.deterministics)
@@ -106,7 +92,6 @@ def differences(
     Examples
     --------
     >>> import pytensor.tensor as pt
-    >>> from bayescausal.model.structure.own_noise import differences
     >>> x, a, z = pt.vector("x"), pt.scalar("a"), pt.vector("z")
     >>> list(differences([3 * (x - (z * a + 1))], x, [a * z + 1]).values())[0] is not None
     True

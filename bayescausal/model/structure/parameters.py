@@ -19,6 +19,7 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.model.forests.prior import as_forest, is_forest
 from bayescausal.model.interventions.support import is_discrete, support_of
+from bayescausal.model.labels import in_order
 from bayescausal.model.structure.rebuild import close, dim_sizes, evaluate, open_model
 from bayescausal.types import ParameterError, closest
 
@@ -40,7 +41,6 @@ def moved(structure: Structure) -> list[str]:
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.structure.parameters import moved
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     a = pm.Normal("a", shape=2, transform=pm.distributions.transforms.ordered)
@@ -70,17 +70,12 @@ _FORESTS = (
 def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return a value for every parameter, in its shape and dtype.
 
-    Parameters
-    ----------
-    structure : Structure
-        The model, read.
-    params : mapping of str to float or array_like
-        One entry per parameter; a number is broadcast to the shape of the parameter.
+    - `structure`: the model, read.
+    - `params`: one entry per parameter; a number is broadcast to the shape of the parameter.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.structure.parameters import check_parameters
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0], "k": ["a", "b"]}) as model:
     ...     b = pm.Normal("b", dims="k")
@@ -126,17 +121,12 @@ def check_parameters(structure: Structure, params: Mapping[str, Any]) -> dict[st
 def fix_parameters(model: pm.Model, values: Mapping[str, np.ndarray]) -> pm.Model:
     """Return the model with random variables replaced by numbers, kept as data under their names.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Not changed.
-    values : mapping of str to ndarray
-        From :func:`check_parameters`.
+    - `model`: not changed.
+    - `values`: from :func:`check_parameters`.
 
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.structure.parameters import fix_parameters
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     b = pm.Normal("b")
     ...     y = pm.Normal("y", b, dims="unit")
@@ -156,6 +146,8 @@ def fix_parameters(model: pm.Model, values: Mapping[str, np.ndarray]) -> pm.Mode
 def _one(name: str, given: ArrayLike, structure: Structure, sizes: Mapping[str, int]) -> np.ndarray:
     """Return one value in the shape and dtype of its parameter."""
     rv = structure.variable(name)
+    dims = structure.dims.get(name, ())
+    given = in_order(given, dims, structure.model.coords, f"The value of {name!r}", places=False)
     try:
         value = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:
@@ -164,7 +156,6 @@ def _one(name: str, given: ArrayLike, structure: Structure, sizes: Mapping[str, 
         raise ParameterError(f"{name!r} is not finite.", expected="Finite numbers.")
     if is_forest(rv):
         return as_forest(name, value)
-    dims = structure.dims.get(name, ())
     if dims:
         shape = tuple(sizes[d] for d in dims)
     elif all(s is not None for s in rv.type.shape):

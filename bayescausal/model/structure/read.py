@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import pymc as pm
 
 from bayescausal.model.given import model_of
-from bayescausal.types import (
-    ModelError,
-)
+from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -89,15 +87,10 @@ def structure_of(
 ) -> Structure:
     """Read units, variables and equations off a PyMC model.
 
-    Parameters
-    ----------
-    model : pymc.Model
-        Any model.
-    unit_dims : str or sequence of str, optional
-        The dims that index units, where the model leaves them open.
-    named : iterable of str, optional
-        Variables that the data have a column for: then only they, and what the model
-        observes, vote on the unit dims.
+    - `model` (pymc.Model): any model.
+    - `unit_dims`: the dims that index units, where the model leaves them open.
+    - `named`: variables that the data have a column for: then only they, and what the model
+      observes, vote on the unit dims.
     """
     model = model.model if isinstance(model, Structure) else model_of(model)
     if not isinstance(model, pm.Model):

@@ -34,7 +34,6 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
-from bayescausal.model.structure import batch_axis as _batch_axis  # noqa: F401  (rules)
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import FixedUnitsError, ModelError
 
@@ -63,26 +62,16 @@ def open_model(
 ) -> tuple[FunctionGraph, dict[Variable, Variable], dict[str, Any]]:
     """Open a model into a function graph.
 
-    Parameters
-    ----------
-    model : pm.Model
-        Never changed.
-    inlined_views : bool
-        As in PyMC: whether Deterministics and data stand between other variables.
-
-    Returns
-    -------
-    fgraph : FunctionGraph
-        A copy, every named variable wrapped in PyMC's marker.
-    memo : dict
-        From variables of `model` to those of the graph.
-    initvals : dict of str to object
-        The initial values that were set aside, for :func:`close`.
+    - `model`: never changed.
+    - `inlined_views`: as in PyMC: whether Deterministics and data stand between other variables.
+    Returns:
+    - `fgraph`: a copy, every named variable wrapped in PyMC's marker.
+    - `memo`: from variables of `model` to those of the graph.
+    - `initvals`: the initial values that were set aside, for :func:`close`.
 
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.structure.rebuild import close, open_model
     >>> with pm.Model() as model:
     ...     x = pm.Normal("x", initval=0.5)
     >>> fgraph, memo, initvals = open_model(model)
@@ -139,14 +128,9 @@ def close(
 ) -> pm.Model:
     """Close a function graph into a new model, giving back the initial values that still fit.
 
-    Parameters
-    ----------
-    fgraph : FunctionGraph
-        From :func:`open_model`; used up.
-    initvals : mapping, optional
-        From :func:`open_model`.
-    sizes, coords : mapping, optional
-        New lengths and labels of dims, as in :func:`resize`.
+    - `fgraph`: from :func:`open_model`; used up.
+    - `initvals`: from :func:`open_model`.
+    - `sizes`, `coords`: new lengths and labels of dims, as in :func:`resize`.
     """
     model = model_from_fgraph(fgraph, mutate_fgraph=True)
     resize(model, sizes or {}, coords)
@@ -162,23 +146,15 @@ def with_types(
 ) -> tuple[pm.Model, dict[str, Variable]]:
     """Return a copy of a model in which some ``pm.Data`` have another type.
 
-    Parameters
-    ----------
-    types : mapping of str to str
-        From names of ``pm.Data`` to types.
-    expressions : mapping of str to Variable
-        Expressions of the model's variables.
-
-    Returns
-    -------
-    model : pm.Model
-    expressions : dict of str to Variable
-        Of the copy's variables.
+    - `types`: from names of ``pm.Data`` to types.
+    - `expressions`: expressions of the model's variables.
+    Returns:
+    - `model`
+    - `expressions`: of the copy's variables.
 
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.structure.rebuild import with_types
     >>> with pm.Model() as model:
     ...     dose = pm.Data("dose", np.array([1, 2]))
     ...     y = pm.Normal("y", 0.5 * dose)
@@ -295,18 +271,10 @@ def imputed_values(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return, for each variable with missing cells, its values and the mask of those cells.
 
-    Parameters
-    ----------
-    model : pm.Model
-        A model with PyMC's pairs ``x_observed``, ``x_unobserved`` and the joined ``x``.
-    pairs : mapping of str to (str, str)
-        ``x -> (x_observed, x_unobserved)``.
-
-    Returns
-    -------
-    dict of str to (ndarray, ndarray of bool)
-        The value of ``x`` (meaningless under the mask) and where it is missing. The mask is
-        found by moving the unobserved cells and seeing what moves.
+    - `model`: a model with PyMC's pairs ``x_observed``, ``x_unobserved`` and the joined ``x``.
+    - `pairs`: ``x -> (x_observed, x_unobserved)``.
+    Returns (ndarray, ndarray of bool, bool): the value of ``x`` (meaningless under the mask) and
+    where it is missing. The mask is found by moving the unobserved cells and seeing what moves.
     """
     out = {}
     for name, (seen, unseen) in pairs.items():
@@ -335,7 +303,6 @@ def is_index(variable: Variable, model: pm.Model) -> bool:
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.structure.rebuild import is_index
     >>> with pm.Model(coords={"unit": range(2)}) as model:
     ...     g, n = (pm.Data(k, [0, 1], dims="unit") for k in "gn")
     ...     _ = pm.Normal("y", pm.Normal("b", shape=2)[g] + n, dims="unit")

@@ -48,16 +48,10 @@ def on_compliers(
 ) -> Identification:
     """Return the verdict on an effect within one value of a latent kind of the units.
 
-    Parameters
-    ----------
-    found : Identification
-        From the arrows: not identified, since the kind is not measured.
-    stratum : str
-        The latent variable that is conditioned on.
-    level : float
-        The value.
-    measured : collection of str
-        Names of what is measured.
+    - `found`: from the arrows: not identified, since the kind is not measured.
+    - `stratum`: the latent variable that is conditioned on.
+    - `level`: the value.
+    - `measured`: names of what is measured.
     """
     question = found.question
     if len(question.treatment) != 1 or len(question.outcome) != 1:

@@ -56,57 +56,32 @@ __all__ = ["Structure"]
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """What a model says about its units, its variables and their equations.
+    """What a model says about its units, its variables and their equations."""
 
-    Attributes
-    ----------
-    model : pymc.Model
-        The model as given.
-    unit_dims : tuple of str
-        The dims that index units.
-    nodes : tuple of str
-        The structural variables, parents before children.
-    random, data, deterministics, parameters : tuple of str
-        Random nodes; nodes that are ``pm.Data``; Deterministics with a unit dim or between
-        two nodes; all other random variables.
-    graph : networkx.DiGraph
-        Frozen graph of the structural variables, Deterministics passed through.
-    full : networkx.DiGraph
-        Frozen graph of *all* named variables. What an intervention changes is found here.
-    dims : mapping from str to tuple of str
-        The dims of each named variable.
-    imputed : mapping from str to (str, str)
-        PyMC's imputed pairs: ``x -> (x_observed, x_unobserved)``.
-    mixing : mapping from str to mapping
-        ``variable -> {unit dim: why its equation mixes units along it}``.
-    fixed : mapping from str to int
-        Unit dims whose length is fixed by constant arrays in the model.
-    constants : mapping from str to (str, str)
-        ``variable -> (unit dim, the constant array in words)``.
-    observed : tuple of str
-        Random nodes that the model itself observes.
-    potentials : tuple of str
-        Potentials that read a structural variable.
-    noise_readers : tuple of OwnNoise
-        Equations that read the noise of another variable (a control function).
-    """
-
-    model: pm.Model
-    unit_dims: tuple[str, ...]
-    nodes: tuple[str, ...]
+    model: pm.Model  # the model as given
+    unit_dims: tuple[str, ...]  # the dims that index units
+    nodes: tuple[str, ...]  # the structural variables, parents before children
+    # random, data, deterministics, parameters: random nodes; nodes that are ``pm.Data``;
+    # Deterministics with a unit dim or between two nodes; all other random variables.
     random: tuple[str, ...]
     data: tuple[str, ...]
     deterministics: tuple[str, ...]
     parameters: tuple[str, ...]
-    graph: nx.DiGraph
+    graph: nx.DiGraph  # frozen graph of the structural variables, Deterministics passed through
+    # Frozen graph of *all* named variables. What an intervention changes is found here.
     full: nx.DiGraph
-    dims: Mapping[str, tuple[str, ...]]
+    dims: Mapping[str, tuple[str, ...]]  # the dims of each named variable
+    # PyMC's imputed pairs: ``x -> (x_observed, x_unobserved)``.
     imputed: Mapping[str, tuple[str, str]]
+    # ``variable -> {unit dim: why its equation mixes units along it}``.
     mixing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # Unit dims whose length is fixed by constant arrays in the model.
     fixed: Mapping[str, int] = field(default_factory=dict)
+    # ``variable -> (unit dim, the constant array in words)``.
     constants: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    observed: tuple[str, ...] = ()
-    potentials: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()  # random nodes that the model itself observes
+    potentials: tuple[str, ...] = ()  # Potentials that read a structural variable
+    # Equations that read the noise of another variable (a control function).
     noise_readers: tuple[OwnNoise, ...] = ()
 
     def refuse_constants(self) -> None:

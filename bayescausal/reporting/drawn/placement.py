@@ -17,15 +17,7 @@ import numpy as np
 
 from bayescausal.graph.structure.layout import Layout, layered_layout
 from bayescausal.graph.structure.marks import bidirected_edges
-from bayescausal.reporting.drawn.shapes import (
-    KINDS,
-    LINE,
-    Box,
-    broken,
-    inside,
-    smooth,
-    text_width,
-)
+from bayescausal.reporting.drawn.shapes import KINDS, LINE, Box, broken, inside, smooth, text_width
 from bayescausal.types import GraphError, unknown_variable
 
 if TYPE_CHECKING:

@@ -90,7 +90,6 @@ def broken(name: str) -> str:
 
     Examples
     --------
-    >>> from bayescausal.reporting.drawn.shapes import broken
     >>> broken("hours_worked_per_week").split("\\n")
     ['hours_worked_', 'per_week']
     """

@@ -47,23 +47,13 @@ class Widget(Protocol):
 class GraphEditor:
     """A graph that is being drawn; taken wherever a graph is.
 
-    Parameters
-    ----------
-    drawing : dict
-        What the editor shows first.
-    exercises : bool
-        Whether it offers exercises.
+    - `drawing`: what the editor shows first.
+    - `exercises`: whether it offers exercises.
 
-    Attributes
-    ----------
-    widget : anywidget.AnyWidget
-        What a notebook shows.
-    drawing : dict
-        What is drawn now: plain data, as in the answers of the playground.
-    graph : networkx.DiGraph
-        The graph as drawn now, its question written on the nodes.
-    treatment, outcome, given : tuple of str
-        The variables with these marks.
+    - `widget` (anywidget.AnyWidget): what a notebook shows.
+    - `drawing`: what is drawn now: plain data, as in the answers of the playground.
+    - `graph`: the graph as drawn now, its question written on the nodes.
+    - `treatment`, `outcome`, `given`: the variables with these marks.
 
     Examples
     --------

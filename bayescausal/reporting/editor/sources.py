@@ -20,7 +20,6 @@ def editor_js() -> str:
 
     Examples
     --------
-    >>> from bayescausal.reporting.editor.sources import editor_js
     >>> editor_js().count("export default")
     1
     """

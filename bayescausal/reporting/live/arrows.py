@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.checks.falsification.arrows import ArrowTest, arrow_tests
 from bayescausal.checks.falsification.record import Falsification
+from bayescausal.draws.digits import p_text
 from bayescausal.graph import column_causes, nameless, roles
 from bayescausal.reporting.page.blocks import Grid, Live, Text
 from bayescausal.types import BayesCausalError
@@ -121,7 +122,8 @@ def _node(
         rows: Iterable[Any] = found.tests.itertuples()
         for row in rows:
             if name in (row.left, row.right) and row.p_value == row.p_value:
-                p = "p < 0.001" if row.q_value < 0.001 else f"p = {row.q_value:.3f}"
                 verdict = "refuted" if row.refuted else "not refuted"
-                parts.append(f"The missing arrow claims {row.claim}: {verdict} ({p}).")
+                parts.append(
+                    f"The missing arrow claims {row.claim}: {verdict} ({p_text(row.q_value)})."
+                )
     return " ".join(parts) or f"{name}."

@@ -50,7 +50,6 @@ def at_levels(text: Callable[[float], str]) -> Swapped | str:
 
     Examples
     --------
-    >>> from bayescausal.reporting.live.levels import at_levels
     >>> shown = at_levels(lambda level: f"{100 * level:g}% HDI")
     >>> shown, shown.levels["50"]
     ('94% HDI', '50% HDI')
@@ -94,7 +93,6 @@ def ranked(draws: xr.DataArray, kept: int, spread: float) -> list[float]:
     Examples
     --------
     >>> import numpy as np, xarray as xr
-    >>> from bayescausal.reporting.live.levels import ranked
     >>> ranked(xr.DataArray(np.arange(10.0)), 5, 3.0)
     [0.5, 2.5, 4.5, 6.5, 8.5]
     """

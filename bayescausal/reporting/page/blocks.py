@@ -109,7 +109,6 @@ class Section:
 
     Examples
     --------
-    >>> from bayescausal.reporting.page.blocks import Section, Text
     >>> Section("Prior & posterior", (Text("None."),)).anchor
     'prior-posterior'
     """
@@ -152,7 +151,6 @@ def grid(
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.reporting.page.blocks import grid
     >>> grid(pd.DataFrame({"mean": [0.12356]}, index=["b"]), "Parameters").rows
     (('b', '0.1236'),)
     """
@@ -180,7 +178,6 @@ def cell(value: object, form: str = "") -> str:
 
     Examples
     --------
-    >>> from bayescausal.reporting.page.blocks import cell
     >>> cell(0.00001234), cell(1234567.0), cell(float("nan")), cell(True), cell(3)
     ('1.234e-05', '1,234,567', '-', 'yes', '3')
     """

@@ -95,7 +95,6 @@ def themed(svg: str, alt: str, number: int) -> str:
 
     Examples
     --------
-    >>> from bayescausal.reporting.page.pictures import themed
     >>> themed('<svg viewBox="0 0 1 1"><path style="fill: #000000"/></svg>', "A dot", 1)
     '<svg role="img" aria-label="A dot" viewBox="0 0 1 1"><path style="fill: var(--ink)"/></svg>'
     """
@@ -114,7 +113,6 @@ def follow(colour: str) -> str:
 
     Examples
     --------
-    >>> from bayescausal.reporting.page.pictures import follow
     >>> follow("#ffffff"), follow("#2f7dc4")
     ('var(--paper)', '#2f7dc4')
     >>> follow("#808080")

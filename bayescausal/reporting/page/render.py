@@ -15,7 +15,8 @@ from importlib.resources import files
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bayescausal.reporting.live.levels import Swapped
+from bayescausal.reporting.decision import PROB
+from bayescausal.reporting.live.levels import LEVELS, Swapped, as_percent
 from bayescausal.reporting.page.pictures import themed
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def as_html(title: str, head: Section, content: tuple[Section, ...]) -> str:
             picture=picture,
             script=Markup(script),
             allowed=f"sha256-{digest}",
+            percents=[as_percent(level) for level in LEVELS],
+            usual=as_percent(PROB),
         )
     )
 

@@ -3,8 +3,8 @@
 // chooses among them, draws, and counts draws beyond a threshold. Without it the page is whole.
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const PERCENTS = ["50", "80", "89", "94", "95", "99"];
-  let level = "94", last = 0;
+  const { percents, usual } = document.querySelector(".short").dataset;
+  let level = usual, last = 0;
   const listeners = [];
 
   function make(tag, attributes = {}, ...children) {
@@ -33,13 +33,13 @@
   function intervals() {
     const name = `live-${++last}`;
     const set = make("fieldset", { class: "levels" }, make("legend", {}, "Probability that the intervals hold"));
-    for (const percent of PERCENTS) {
+    for (const percent of percents.split(" ")) {
       const input = make("input", { type: "radio", name, value: percent, onchange: () => choose(percent) });
       input.checked = percent === level;
       set.append(make("label", {}, input, ` ${percent}%`));
     }
     document.querySelector(".short").append(set, make("p", { class: "note" },
-      "Sentences, answers and the panels below follow this choice. Decisions, parameters, drawings and checks keep 94%."));
+      "Sentences, answers and the panels below follow this choice. Decisions, parameters, drawings and checks keep ${usual}%.`));
   }
   function choose(percent) {
     level = percent;

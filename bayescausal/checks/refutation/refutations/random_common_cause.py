@@ -10,7 +10,6 @@ import numpy as np
 from bayescausal.checks.refutation.common_cause import COLUMN, with_common_cause
 from bayescausal.checks.refutation.data import standardized, unit_values
 from bayescausal.checks.refutation.refutation import Refutation
-from bayescausal.effects.estimate import answer
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
@@ -71,8 +70,8 @@ class CommonCause(Refutation):
         data = refits.columns | {COLUMN: column}
         refit = refits.refit(data, refits.seed + number, partial(self._model, refits), self.name)
         object.__setattr__(refit, "labels", refits.fit.labels)
-        draws = answer(refit, refits.estimand, refits.fit.seed).draws
-        sd, s = float(draws.std(ddof=1)), refits.sd
+        mean, sd = refits.answered(refit)
+        s = refits.sd
         error = sd / np.sqrt(refit.n_draws) + s / np.sqrt(refits.fit.n_draws)
         noise = abs(sd**2 - s**2) + s**2 / float(np.prod(shape)) + (FREE * s) ** 2 + error**2
-        return float(draws.mean()), refits.mean, float(np.sqrt(noise))
+        return mean, refits.mean, float(np.sqrt(noise))

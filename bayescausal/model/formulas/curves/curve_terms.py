@@ -36,23 +36,12 @@ TREES = ("bart", "prognosis", "effect")
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve.
+    """One curve."""
 
-    Attributes
-    ----------
-    kind : str
-        A name in :data:`CURVES`.
-    arguments : tuple of str
-        What it is a curve in.
-    options : mapping of str to object
-    text : str
-        As written in the formula.
-    """
-
-    kind: str
-    arguments: tuple[str, ...]
+    kind: str  # a name in :data:`CURVES`
+    arguments: tuple[str, ...]  # what it is a curve in
     options: Mapping[str, Any] = field(hash=False, compare=False)
-    text: str = field(hash=False, compare=False)
+    text: str = field(hash=False, compare=False)  # as written in the formula
 
     @property
     def label(self) -> str:
@@ -80,20 +69,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class CurveTerm:
-    """A product with a curve in it.
-
-    Attributes
-    ----------
-    curves : tuple of Curve
-    factors, lookup : tuple
-        The other factors, as in :class:`.parse.TermText`.
-    lines : tuple of str
-        In a part of ``s(x, z)``, the arguments whose constant and line it is multiplied with.
-    """
+    """A product with a curve in it."""
 
     curves: tuple[Curve, ...]
+    # factors, lookup: the other factors, as in :class:`.parse.TermText`.
     factors: tuple[str, ...] = ()
     lookup: tuple[bool, ...] = ()
+    # In a part of ``s(x, z)``, the arguments whose constant and line it is multiplied with.
     lines: tuple[str, ...] = ()
 
     @property
@@ -113,11 +95,7 @@ def split_curves(
 ) -> tuple[tuple[TermText, ...], tuple[CurveTerm, ...]]:
     """Return the ordinary terms of a right side, with the lines of its curves, and the curves.
 
-    Parameters
-    ----------
-    terms : tuple of TermText
-    text : str
-        The formula, for messages.
+    `text`: the formula, for messages.
     """
     plain: dict[frozenset[str], TermText] = {}
     curved: dict[CurveTerm, None] = {}
@@ -125,6 +103,17 @@ def split_curves(
     def add_plain(factors: dict[str, bool], like: TermText) -> None:
         held = type(like)(tuple(factors), tuple(factors.values()))
         plain.setdefault(frozenset(factors), held)
+
+    def add_curve(found: CurveTerm) -> None:
+        held = next((other for other in curved if other == found), found)
+        for one, other in zip(found.curves, held.curves, strict=True):
+            if one.options != other.options:
+                raise FormulaError(
+                    f"{other.text!r} and {one.text!r} are the same curve with other options."
+                    f"{one.mark_in(text)}",
+                    expected="each curve once.",
+                )
+        curved.setdefault(found)
 
     for term in terms:
         curves: list[Curve] = []
@@ -141,7 +130,8 @@ def split_curves(
             plain.setdefault(frozenset(term.factors), term)
             continue
         if any(curve.kind == "bcf" for curve in curves):
-            curved |= dict.fromkeys(_causal_forest(curves, others, text))
+            for found in _causal_forest(curves, others, text):
+                add_curve(found)
             continue
         margins = [m for c in curves for m in _margins(c)]
         surface = any(len(c.arguments) > 1 and c.kind == "s" for c in curves)
@@ -157,7 +147,7 @@ def split_curves(
                 found = CurveTerm(
                     tuple(m for m, b in pairs if b), tuple(known), tuple(known.values()), held
                 )
-                curved.setdefault(found)
+                add_curve(found)
                 continue
             sets = product((False, True), repeat=len(lines)) if surface else [(True,) * len(lines)]
             for kept in sets:
@@ -217,10 +207,12 @@ def _curve(factor: str, text: str) -> tuple[Curve, dict[str, bool]]:
     most = CURVES[kind]
     texts = [unparsed(a, quoted) for a in arguments if not isinstance(a, ast.Constant)]
     if len(texts) != len(arguments) or not 1 <= len(texts) <= most or len(set(texts)) < len(texts):
-        several = " or ".join(["one variable", *(["two"] if most > 1 else [])])
+        several = {1: "one variable", 2: "one variable or two", 3: "one to three variables"}
+        example = {"bart": "bart(x, z, m=50)", "bcf": "bcf(t, by=(x, z))"}
         raise FormulaError(
             f"{factor!r} cannot be read.{pointed(text, factor)}",
-            expected=f"{kind}() of {several}, with options by name: {kind}(x, by=g).",
+            expected=f"{kind}() of {several.get(most, 'different variables')}, with options by "
+            f"name: {example.get(kind, f'{kind}(x, by=g)')}.",
         )
     held = dict(options)
     by = () if kind == "bcf" else held.pop("by", None)

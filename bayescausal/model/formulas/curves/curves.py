@@ -70,12 +70,8 @@ __all__ = ["add_curve"]
 def add_curve(equation: Equation, term: CurveTerm) -> list[Any]:
     """Add the curve of one term to the model at hand; return it for each contrast.
 
-    Parameters
-    ----------
-    equation : Equation
-        The formula that it is in.
-    term : CurveTerm
-        A product with one or more curves in it.
+    - `equation`: the formula that it is in.
+    - `term`: a product with one or more curves in it.
     """
     numbers: list[Value] = []
     vectors: list[Vector] = []

@@ -30,24 +30,15 @@ __all__ = ["Harmonics"]
 
 @dataclass(frozen=True, eq=False)
 class Harmonics:
-    """The first eigenfunctions, as a factor with several columns.
-
-    Attributes
-    ----------
-    label : str
-    value : Value
-        The argument.
-    middle, half : float
-        The interval is from ``middle - half`` to ``middle + half``; outside, the value is NaN.
-    count : int
-        How many.
-    """
+    """The first eigenfunctions, as a factor with several columns."""
 
     label: str
-    value: Value
+    value: Value  # the argument
+    # middle, half: the interval is from ``middle - half`` to ``middle + half``; outside, the value
+    # is NaN.
     middle: float
     half: float
-    count: int
+    count: int  # how many
     full: bool = True
 
     @property

@@ -70,13 +70,20 @@ def add_trees(
 ) -> TensorVariable:
     """Add a forest, times numbers, and return its value for each unit."""
     curve = term.curves[0]
-    if len(term.curves) > 1 or vectors or equation.contrasts:
-        what = term.curves[1].label if term.curves[1:] else "several contrasts of a softmax"
+    if equation.contrasts:
         raise FormulaError(
-            f"{curve.label!r} is multiplied by {vectors[0].label if vectors else what}."
+            f"{curve.text!r} stands in the equation of {equation.name!r}, which has a sum for each "
+            f"of its categories.{curve.mark(equation.formula)}",
+            expected="an outcome that is a number, binary, a count or ordered.",
+            remedy="Take s(x) or hsgp(x), or an outcome of two categories at a time.",
+        )
+    if len(term.curves) > 1 or vectors:
+        raise FormulaError(
+            f"{curve.text!r} is multiplied by "
+            f"{vectors[0].label if vectors else term.curves[1].text}."
             f"{curve.mark(equation.formula)}",
-            expected="a number.",
-            remedy="Put the other variable among its arguments: bart(x, g).",
+            expected="a number: 0 and 1 for two arms.",
+            remedy="Put the other variable among the arguments of bart(), or code it as 0 and 1.",
         )
     columns, seen = _covariates(equation, curve)
     if curve.kind == "prognosis":
@@ -112,11 +119,12 @@ def _shape(
         "spread": digits(default / size_of(number)),
         **options,
     }
+    suffix = "_effect" if curve.kind == "effect" else ""
     for key, value in held.items():
         fits = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
         if not fits or (key == "m" and value != int(value)) or (key == "alpha" and value >= 1):
             raise FormulaError(
-                f"{key}={value!r} in {curve.text!r}.{curve.mark(equation.formula)}",
+                f"{key}{suffix}={value!r} in {curve.text!r}.{curve.mark(equation.formula)}",
                 expected="a whole number of trees m, alpha between 0 and 1, beta and spread above "
                 "0.",
             )

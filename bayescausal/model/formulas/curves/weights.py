@@ -99,10 +99,7 @@ def add_weights(
 ) -> list[Any]:
     """Add the weights of a curve, and return the curve for each contrast of the response.
 
-    Parameters
-    ----------
-    scale : TensorVariable
-        Standard deviations of the weights: along the dims `lead`, or of each (`whole`).
+    `scale`: standard deviations of the weights: along the dims `lead`, or of each (`whole`).
     """
     dims = effect.dims
     equation._coords(dims)

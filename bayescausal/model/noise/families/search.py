@@ -52,14 +52,9 @@ def _logit(tails: Tails, x: Array, params: Sequence[Array]) -> Array:
 def search_law(law: Law, ell: Array, params: Sequence[Array]) -> Array:
     """Return the quantile of any law at the level ``sigmoid(ell)``, element by element.
 
-    Parameters
-    ----------
-    law : Law
-        Its tails, atoms, support and brackets are used.
-    ell : ndarray
-        Logits of the quantile levels.
-    params : sequence of ndarray
-        The law's parameters, broadcasting with `ell` on the left of the law's own axes.
+    - `law`: its tails, atoms, support and brackets are used.
+    - `ell`: logits of the quantile levels.
+    - `params`: the law's parameters, broadcasting with `ell` on the left of the law's own axes.
     """
     cores = law.cores
     batches = [np.shape(p)[: np.ndim(p) - core] for p, core in zip(params, cores, strict=True)]
@@ -95,16 +90,11 @@ def invert_continuous(
 ) -> Array:
     """Return the values at which ``log F - log S`` equals `ell`.
 
-    Parameters
-    ----------
-    tails : callable
-        ``tails(x, params) -> (log F, log S)``, vectorised over the leading axis.
-    ell : ndarray, dims (n,)
-        Logits of the quantile levels; NaN gives NaN.
-    params : sequence of ndarray, dims (n, ...)
-        Parameters, one row per element.
-    bracket : tuple of ndarray, optional
-        Values known to enclose the roots. Checked; where they do not, the line is searched.
+    - `tails`: ``tails(x, params) -> (log F, log S)``, vectorised over the leading axis.
+    - `ell` (n): logits of the quantile levels; NaN gives NaN.
+    - `params` (n, ...): parameters, one row per element.
+    - `bracket`: values known to enclose the roots. Checked; where they do not, the line is
+      searched.
     """
     out = np.full(ell.shape, np.nan)
     active = np.flatnonzero(~np.isnan(ell))
@@ -206,18 +196,11 @@ def invert_integer(
 ) -> Array:
     """Return the smallest integers (as floats) with ``log F - log S >= ell``.
 
-    Parameters
-    ----------
-    tails : callable
-        ``tails(k, params) -> (log F, log S)``, vectorised over the leading axis.
-    ell : ndarray, dims (n,)
-        Logits of the quantile levels; NaN gives NaN.
-    params : sequence of ndarray, dims (n, ...)
-        Parameters, one row per element.
-    support : tuple of ndarray
-        First and last value; infinite bounds are cut at 2**62.
-    guess : ndarray, dims (n,)
-        Where to start; any value is right, a close one is fast.
+    - `tails`: ``tails(k, params) -> (log F, log S)``, vectorised over the leading axis.
+    - `ell` (n): logits of the quantile levels; NaN gives NaN.
+    - `params` (n, ...): parameters, one row per element.
+    - `support`: first and last value; infinite bounds are cut at 2**62.
+    - `guess` (n): where to start; any value is right, a close one is fast.
     """
     first = np.maximum(np.broadcast_to(support[0], ell.shape), -LAST)
     last = np.minimum(np.broadcast_to(support[1], ell.shape), LAST)

@@ -1,19 +1,26 @@
-"""Random walks and autoregressions as code: their parameters lie in distributions within them."""
+"""What is no plain distribution, as code: random walks, autoregressions, forests.
+
+The parameters of the first two lie in distributions within them; a forest is written as a node of
+PyMC-BART, which says the same.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pymc.distributions.timeseries import AutoRegressiveRV, RandomWalkRV
 from pytensor.tensor.random.basic import NormalRV
 
+from bayescausal.model.forests.op import forest_at
+from bayescausal.model.forests.prior import forest_of
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["is_path", "path_call"]
+__all__ = ["is_path", "path_call", "written_forest"]
 
 
 def is_path(rv: TensorVariable) -> bool:
@@ -44,3 +51,21 @@ def _normal(inner: Variable, rv: TensorVariable) -> list[Any]:
             f"{rv.name!r} cannot be written as code: its start or its innovations are no Normals."
         )
     return list(inner.owner.op.dist_params(inner.owner))
+
+
+def written_forest(variable: Any) -> tuple[Any, str]:
+    """Return the covariates of a forest, and what else a node of PyMC-BART is told.
+
+    Of `Y` only mean and standard deviation count, so three numbers with both stand for it.
+    """
+    node = forest_at(variable)
+    assert node is not None
+    x, forest = node.inputs
+    shape = forest_of(forest)
+    far = shape.spread * np.sqrt(1.5)
+    numbers = ", ".join(f"{v:.12g}" for v in (shape.constant - far, shape.constant,
+                                              shape.constant + far))  # fmt: skip
+    options = f"np.array([{numbers}]), m={shape.trees}, alpha={shape.alpha:g}, beta={shape.beta:g}"
+    if shape.weights:
+        options += f", split_prior=np.array({[float(w) for w in shape.weights]})"
+    return x, options

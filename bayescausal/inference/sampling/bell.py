@@ -1,0 +1,339 @@
+r"""Draws of coefficients of a generalised linear equation: a bell, made exact by Metropolis.
+
+The posterior of coefficients :math:`c` (and of a shape :math:`a`, as :math:`\log a`) has one mode;
+Newton's method finds it and the curvature there. Proposals come from a Student-t law about it, or
+about the Gaussian that is nearest to the posterior in Kullback-Leibler divergence, whose mean and
+covariance solve
+
+.. math:: Q = P + X' \operatorname{diag} E[-\ell''(\eta_i)]\, X, \qquad
+   0 = X' E[\ell'(\eta_i)] - P (m - m_0), \qquad \eta_i \sim N(o_i + x_i'm,\; x_i' Q^{-1} x_i)
+
+[1]_, and are accepted by independence Metropolis-Hastings, so that the draws are exact. Where no
+such law fits well, a mixture is fitted (:mod:`..hierarchies.few_unknowns`); where that does not fit
+either (separation, a flat direction), there are no draws, and a Markov chain has to be run.
+
+Of many rows the log-density is nearly a polynomial where the posterior lies. It is fitted at some
+points, evaluated on all rows, and *certified* at others: where it is off by less than
+:data:`OFF` at each of them it takes the place of the sum, within a radius of the mode; beyond it,
+and without the certificate, the rows are evaluated.
+
+References
+----------
+.. [1] M. Opper and C. Archambeau, "The variational Gaussian approximation revisited", *Neural
+   Computation* 21, 2009.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.special import gammaln
+from scipy.stats import chi2
+
+from bayescausal.inference.hierarchies.few_unknowns import draw_density
+from bayescausal.inference.hierarchies.metropolis import effective_share, independence_chain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayescausal.annotations import Array
+    from bayescausal.inference.sampling.families import Equation
+
+__all__ = ["Posterior", "draw_bell"]
+
+#: Steps of Newton's method; squared distance to the mode, in units of the posterior's width, at
+#: which it ends, and at which it may where no step rises.
+STEPS, CLOSE, LEVEL = 60, 1e-5, 1e-2
+#: Proposals that are tried for each law, and its degrees of freedom.
+PILOT, FREEDOM = 400, (7.0, 40.0, 300.0)
+#: Unknowns up to which a mixture is fitted.
+MIXED = 8
+#: Rows above which a first mode is looked for on some, and a polynomial is tried; its error.
+MANY, OFF = 20_000, 0.01
+#: Its degree, the most terms, points that certify it.
+DEGREE, TERMS, CERTIFY = 4, 220, 60
+#: Rows up to which the nearest Gaussian is looked for, its nodes and steps.
+NEAR, NODES, MOVES = 20_000, 15, 25
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """The posterior of one equation.
+
+    Attributes
+    ----------
+    rows : Equation
+    precision, push : ndarray
+        Of the coefficients' Gaussian prior: its precision, and that times its mean.
+    log_prior : callable or None
+        Of the shape; None where there is none.
+    """
+
+    rows: Equation
+    precision: Array
+    push: Array
+    log_prior: Callable[[Array], Array] | None
+
+    def log_density(self, points: Array) -> Array:
+        """Return the log-density at coefficients, followed by the logarithm of the shape."""
+        shape = None
+        c = points
+        if self.log_prior is not None:
+            c = points[:, :-1]
+            shape = np.exp(np.clip(points[:, -1], -300, 300))
+        with np.errstate(all="ignore"):
+            found = self.rows.log_likelihood(c, shape) + c @ self.push
+            found -= 0.5 * np.einsum("ni,ij,nj->n", c, self.precision, c)
+            if self.log_prior is not None and shape is not None:
+                found += self.log_prior(shape) + points[:, -1]
+        return np.where(np.isfinite(found), found, -np.inf)
+
+    def slopes(self, point: Array) -> tuple[Array, Array]:
+        """Return the gradient, and minus the matrix of second derivatives."""
+        if self.log_prior is None:
+            return self._of_coefficients(point, 1.0)
+        step = 1e-4
+        beside = np.stack([point] * 3)
+        beside[:, -1] += step * np.array([-1.0, 0.0, 1.0])
+        low, here, high = self.log_density(beside)
+        ends = [self._of_coefficients(b[:-1], float(np.exp(b[-1])))[0] for b in beside[[0, 2]]]
+        first, second = self._of_coefficients(point[:-1], float(np.exp(point[-1])))
+        size = len(point)
+        gradient, curvature = np.empty(size), np.empty((size, size))
+        gradient[:-1], gradient[-1] = first, (high - low) / (2 * step)
+        curvature[:-1, :-1] = second
+        curvature[-1, :-1] = curvature[:-1, -1] = -(ends[1] - ends[0]) / (2 * step)
+        curvature[-1, -1] = -(high - 2 * here + low) / step**2
+        return gradient, curvature
+
+    def _of_coefficients(self, c: Array, shape: float) -> tuple[Array, Array]:
+        with np.errstate(all="ignore"):
+            first, second = self.rows.slopes(c, shape)
+            x = self.rows.x
+            curvature = self.precision + (x * second[:, None]).T @ x
+        return x.T @ first + self.push - self.precision @ c, curvature
+
+    def part(self, share: int) -> Posterior:
+        """Return the posterior of every so many rows, each counted as often."""
+        held = np.arange(0, len(self.rows.y), share)
+        rows = self.rows.some(held, share * self.rows.counts[held])
+        return Posterior(rows, self.precision, self.push, self.log_prior)
+
+
+def draw_bell(posterior: Posterior, size: int, rng: np.random.Generator) -> Array:
+    """Return draws, shape (size, n_unknowns), nearly independent.
+
+    Raises
+    ------
+    ArithmeticError
+        If the posterior is no bell: no mode, a heavy tail, proposals that are hardly accepted.
+    """
+    mode, root = _mode(posterior)
+    value = _surrogate(posterior, mode, root, rng)
+    laws = [_Law(mode, root, f) for f in FREEDOM]
+    near = _nearest(posterior, mode)
+    if near is not None:
+        laws += [_Law(*near, f) for f in FREEDOM]
+    tried = []
+    for law in laws:
+        points = law.draw(PILOT, rng)
+        tried.append(value(points) - law.log_density(points))
+    best = int(np.argmax([effective_share(r) for r in tried]))
+
+    def propose(count: int) -> tuple[Array, Array]:
+        points = laws[best].draw(count, rng)
+        return points, value(points) - laws[best].log_density(points)
+
+    try:
+        return independence_chain(propose, tried[best], size, rng)
+    except ArithmeticError:
+        if len(mode) > MIXED:
+            raise
+    starts = np.stack([mode, *(laws[best].draw(20, rng) - mode) * 0.5 + mode])
+    return draw_density(value, starts, size, rng)
+
+
+@dataclass(frozen=True, eq=False)
+class _Law:
+    """A Student-t law: its centre, the root of its precision (lower), degrees of freedom."""
+
+    centre: Array
+    root: Array
+    freedom: float
+
+    def draw(self, count: int, rng: np.random.Generator) -> Array:
+        noise = rng.standard_normal((len(self.centre), count))
+        stretch = np.sqrt(self.freedom / rng.chisquare(self.freedom, count))
+        moved = solve_triangular(self.root.T, noise) * stretch
+        return np.asarray(self.centre + moved.T)
+
+    def log_density(self, points: Array) -> Array:
+        f, d = self.freedom, len(self.centre)
+        distance = (((points - self.centre) @ self.root) ** 2).sum(axis=1)
+        constant = gammaln((f + d) / 2) - gammaln(f / 2) - d / 2 * np.log(f * np.pi)
+        constant += np.log(np.diag(self.root)).sum()
+        return np.asarray(constant - (f + d) / 2 * np.log1p(distance / f))
+
+
+def _mode(posterior: Posterior) -> tuple[Array, Array]:
+    """Return the mode, and the root of the precision there."""
+    size = posterior.rows.x.shape[1]
+    point = np.zeros(size + (posterior.log_prior is not None))
+    share = len(posterior.rows.y) // (MANY // 2)
+    if share > 1:
+        try:
+            point = _climb(posterior.part(share), point)[0]
+        except ArithmeticError:
+            point = np.zeros_like(point)
+    return _climb(posterior, point)
+
+
+def _climb(posterior: Posterior, point: Array) -> tuple[Array, Array]:
+    """Climb by Newton's method, with shorter steps where a whole one does not rise."""
+    height = float(posterior.log_density(point[None])[0])
+    if not np.isfinite(height):
+        raise ArithmeticError("the density is not finite where the climb begins")
+    for _ in range(STEPS):
+        gradient, curvature = posterior.slopes(point)
+        if not np.isfinite(curvature).all():
+            raise ArithmeticError("the density has no curvature")
+        move = _newton(gradient, curvature)
+        if float(gradient @ move) < CLOSE:
+            root = _root(curvature)
+            if root is None:
+                raise ArithmeticError("the density is not curved downwards at its mode")
+            return point, root
+        length = 1.0
+        while length > 1e-8:
+            there = float(posterior.log_density((point + length * move)[None])[0])
+            if there > height:
+                break
+            length /= 2
+        else:
+            if float(gradient @ move) < LEVEL:  # as high as rounding lets it climb
+                root = _root(curvature)
+                if root is not None:
+                    return point, root
+            raise ArithmeticError("no step rises")
+        point, height = point + length * move, there
+        if np.abs(point).max() > 1e6:
+            raise ArithmeticError("the density has no mode")
+    raise ArithmeticError("the density has no mode that Newton's method finds")
+
+
+def _root(curvature: Array) -> Array | None:
+    try:
+        return np.linalg.cholesky((curvature + curvature.T) / 2)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _newton(gradient: Array, curvature: Array) -> Array:
+    """Return Newton's step; where the density is not curved downwards, a damped one."""
+    width = np.sqrt(np.maximum(np.abs(np.diag(curvature)), 1e-12))
+    damp = 0.0
+    for _ in range(30):
+        root = _root(curvature + damp * np.diag(width**2))
+        if root is not None:
+            return np.asarray(cho_solve((root, True), gradient))
+        damp = max(10 * damp, 1e-3)
+    raise ArithmeticError("the density is not curved downwards")
+
+
+def _nearest(posterior: Posterior, mode: Array) -> tuple[Array, Array] | None:
+    """Return the Gaussian that is nearest to the posterior; None where it is not looked for."""
+    rows = posterior.rows
+    if posterior.log_prior is not None or len(rows.y) > NEAR:
+        return None
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    weights = weights / weights.sum()
+    centre = mode
+    curvature = posterior.slopes(mode)[1]
+    for _ in range(MOVES):
+        try:
+            factor = cho_factor((curvature + curvature.T) / 2, lower=True)
+        except np.linalg.LinAlgError:
+            return None
+        half = solve_triangular(factor[0], rows.x.T, lower=True)
+        spread = np.sqrt((half**2).sum(axis=0))
+        eta = rows.offset + rows.x @ centre
+        first, second = np.zeros(len(eta)), np.zeros(len(eta))
+        with np.errstate(all="ignore"):
+            for node, weight in zip(nodes, weights, strict=True):
+                one, two = rows.slopes_at(eta + node * spread, 1.0)
+                first, second = first + weight * one, second + weight * two
+        gradient = rows.x.T @ first + posterior.push - posterior.precision @ centre
+        curvature = posterior.precision + (rows.x * second[:, None]).T @ rows.x
+        if not np.isfinite(curvature).all() or not np.isfinite(gradient).all():
+            return None
+        move = _newton(gradient, curvature)
+        centre = centre + move
+        if float(gradient @ move) < 1e-6:
+            root = _root(curvature)
+            return None if root is None else (centre, root)
+    return None
+
+
+# ---------------------------------------------------------- the density of many rows
+
+
+def _surrogate(
+    posterior: Posterior, mode: Array, root: Array, rng: np.random.Generator
+) -> Callable[[Array], Array]:
+    """Return the log-density, as a certified polynomial near the mode where rows are many."""
+    d = len(mode)
+    powers = _powers(d)
+    if len(posterior.rows.y) < MANY or len(powers) > TERMS:
+        return posterior.log_density
+    radius = float(np.sqrt(chi2.ppf(1 - 1e-5, d)))
+    count = int(1.5 * len(powers)) + 10
+    far = rng.uniform(size=(count + CERTIFY, 1)) ** (1 / d)
+    noise = rng.standard_normal((count + CERTIFY, d))
+    z = np.where(
+        rng.uniform(size=far.shape) < 0.5,
+        far * noise / np.linalg.norm(noise, axis=1, keepdims=True),
+        np.minimum(1.0, radius / np.linalg.norm(noise, axis=1, keepdims=True)) * noise / radius,
+    )
+    points = mode + solve_triangular(root.T, radius * z.T).T
+    heights = posterior.log_density(points)
+    top = float(posterior.log_density(mode[None])[0])
+    if not np.isfinite(heights).all():
+        return posterior.log_density
+    design = _monomials(z, powers)
+    fitted = np.linalg.lstsq(design[:count], heights[:count] - top, rcond=None)[0]
+    off = np.abs(design[count:] @ fitted - (heights[count:] - top)).max()
+    if not off < OFF:
+        return posterior.log_density
+
+    def value(asked: Array) -> Array:
+        own = (asked - mode) @ root / radius
+        inside = (own**2).sum(axis=1) <= 1.0
+        found = np.empty(len(asked))
+        found[inside] = top + _monomials(own[inside], powers) @ fitted
+        found[~inside] = posterior.log_density(asked[~inside])
+        return found
+
+    return value
+
+
+def _powers(d: int) -> list[tuple[int, ...]]:
+    """Return the factors of each monomial up to the degree."""
+    found: list[tuple[int, ...]] = []
+    for k in range(DEGREE + 1):
+        found += combinations_with_replacement(range(d), k)
+        if len(found) > TERMS:
+            break
+    return found
+
+
+def _monomials(z: Array, powers: list[tuple[int, ...]]) -> Array:
+    out = np.ones((len(z), len(powers)))
+    place = {p: i for i, p in enumerate(powers)}
+    for i, factors in enumerate(powers):
+        if factors:
+            out[:, i] = out[:, place[factors[:-1]]] * z[:, factors[-1]]
+    return out

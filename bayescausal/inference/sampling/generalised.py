@@ -1,0 +1,258 @@
+r"""Generalised linear equations with coefficients of their own, drawn without a compiler.
+
+A block is one equation,
+
+.. math:: g(E[y_i]) = o_i + x_i' c, \qquad c \sim N(m_0, P^{-1}),
+
+with a Bernoulli or Binomial (logit), Poisson, Negative Binomial or Gamma (log) outcome, the latter
+two with one shape :math:`a` of any prior. That the predictor is affine in the coefficients is
+proved on the expression; the columns of :math:`X` are read off by probing, whatever way they were
+written (:mod:`..closed_forms.design`). The draws are made in :mod:`.bell`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pytensor.graph.basic import Constant
+from pytensor.scalar import basic as ps
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+
+from bayescausal.inference.closed_forms.affine import (
+    Expressions,
+    NotAffineError,
+    degree,
+    shapes_of,
+    stripped,
+)
+from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.closed_forms.linear_form import on_line, prior_rows
+from bayescausal.inference.closed_forms.logistic import logit_of
+from bayescausal.inference.sampling.bell import Posterior, draw_bell
+from bayescausal.inference.sampling.families import Equation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayescausal.inference.closed_forms.blocks import Block
+    from bayescausal.inference.closed_forms.linear import LinearStatistics
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["GeneralisedBlock", "generalised_block"]
+
+#: Coefficients, and numbers in the design.
+MOST, CELLS = 120, 40_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Form:
+    """A family, its linear predictor, its trials, its shape, and the power of that in the scale."""
+
+    family: str
+    predictor: Variable
+    trials: Variable | None = None
+    shape: Variable | None = None
+    power: int = 0
+
+
+class GeneralisedBlock:
+    """A block that is drawn by independence Metropolis-Hastings. Made by the function below.
+
+    Attributes
+    ----------
+    names, columns, observed, method
+        As of a :class:`~bayescausal.inference.closed_forms.linear.LinearBlock`.
+    """
+
+    method = "laplace (metropolis)"
+
+    def __init__(
+        self,
+        name: str,
+        form: _Form,
+        shapes: dict[str, tuple[int, ...]],
+        call: Expressions,
+        prior: LinearStatistics,
+        log_prior: Callable[[np.ndarray], np.ndarray] | None,
+    ) -> None:
+        self.form, self.shapes, self.call = form, shapes, call
+        self.prior, self.log_prior = prior, log_prior
+        self.observed = (name,)
+        own = () if form.shape is None else (str(form.shape.name),)
+        self.names = (*shapes, *own)
+        self.columns = tuple(dict.fromkeys([name, *(n for n in call.reads if n not in shapes)]))
+        self.size = sum(int(np.prod(s)) for s in shapes.values())
+
+    def statistics(
+        self, chunk: Mapping[str, np.ndarray], *, reference: np.ndarray | None = None
+    ) -> Equation:
+        """Return some rows: the predictor's offset and columns, and the outcome."""
+        y = np.asarray(chunk[self.observed[0]], dtype=float)
+        if y.size * self.size > CELLS:
+            raise ArithmeticError("its design is large")
+
+        def predictor(values: Mapping[str, Any]) -> np.ndarray:
+            return self.call(values)[0]
+
+        design = design_of(predictor, chunk, self.shapes, y.shape, dense=MOST)
+        x = np.zeros((y.size, self.size))
+        for place, block in design.dense:
+            x[:, place] = block
+        trials = np.ones(y.size)
+        if self.form.trials is not None:
+            zero = {n: np.zeros(s) for n, s in self.shapes.items()}
+            trials = np.broadcast_to(self.call({**chunk, **zero})[1], y.shape).reshape(-1)
+        return Equation(
+            self.form.family, design.offset, x, y.reshape(-1), trials.astype(float),
+            np.ones(y.size), self.form.power,
+        )  # fmt: skip
+
+    def draw(self, rows: Equation, size: int, seed: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return draws of the unknowns; refused where the posterior is no bell."""
+        rng = np.random.default_rng(seed)
+        posterior = Posterior(
+            rows.merged(), self.prior.known_gram, self.prior.known_moment, self.log_prior
+        )
+        points = draw_bell(posterior, size, rng)
+        out: dict[str, np.ndarray] = {}
+        start = 0
+        for name, shape in self.shapes.items():
+            stop = start + int(np.prod(shape))
+            out[name] = points[:, start:stop].reshape(size, *shape)
+            start = stop
+        if self.form.shape is not None:
+            out[str(self.form.shape.name)] = np.exp(points[:, -1])
+        return out
+
+
+def generalised_block(
+    structure: Structure, block: Block, columns: Collection[str]
+) -> GeneralisedBlock | str:
+    """Return the sampler of a block of one generalised linear equation, or why it is none."""
+    if len(block.observed) != 1:
+        return "it is not one equation"
+    name = block.observed[0].name
+    form = _form(structure.variable(name))
+    if form is None:
+        return f"{name!r} is no generalised linear equation"
+    unknown = {n: structure.variable(n) for n in block.unknowns}
+    leaves = {*structure.model.basic_RVs, *structure.model.data_vars}
+    own = None if form.shape is None else str(form.shape.name)
+    if own is not None and unknown.get(own) is not form.shape:
+        return f"the shape of {name!r} is not one unknown"
+    coefficients = [n for n in block.unknowns if n != own]
+    held = {unknown[n] for n in coefficients}
+    given = leaves - held
+    if not held or form.shape in named_parents([form.predictor], leaves):
+        return f"{name!r} has no linear predictor"
+    if degree(form.predictor, held, given) > 1:
+        return f"the predictor of {name!r} is not affine in {', '.join(coefficients)}"
+    if form.trials is not None and named_parents([form.trials], leaves) & set(unknown.values()):
+        return f"the trials of {name!r} are unknown"
+    if {f.name for f in block.factors} - {name, *block.unknowns}:
+        return "other factors read it"
+    shapes = shapes_of(structure, coefficients)
+    if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
+        return f"it has more than {MOST} coefficients"
+    log_prior = None
+    try:
+        prior = prior_rows(structure, coefficients, shapes, given, leaves)
+        if own is not None:
+            if {p for f in block.factors if f.name == own for p in f.parents} & set(unknown):
+                return f"the prior of {own!r} has unknown parameters"
+            rv = unknown[own]
+            log_prior = on_line(rv, lambda x: pm.logp(rv, x))
+    except (NotAffineError, NotImplementedError, TypeError) as error:
+        return str(error)
+    outputs = [form.predictor, *([] if form.trials is None else [form.trials])]
+    call = Expressions(structure, outputs, columns)
+    return GeneralisedBlock(name, form, shapes, call, prior, log_prior)
+
+
+# ----------------------------------------------------------------------- private
+
+
+def _form(rv: TensorVariable) -> _Form | None:
+    """Return the family and linear predictor of an observed variable."""
+    kind = type(rv.owner.op).__name__
+    if kind not in ("BernoulliRV", "BinomialRV", "PoissonRV", "NegBinomialRV", "GammaRV"):
+        return None
+    params = list(rv.owner.op.dist_params(rv.owner))
+    if kind in ("BernoulliRV", "BinomialRV"):
+        eta = logit_of(params[-1])
+        trials = params[0] if kind == "BinomialRV" else None
+        return None if eta is None else _Form("logistic", eta, trials)
+    if kind == "PoissonRV":
+        logs = _logarithm(params[0])
+        return None if logs is None or logs[1] else _Form("poisson", logs[0])
+    shape = stripped(params[0])
+    if shape.type.ndim or shape.owner is None:
+        return None
+    if kind == "GammaRV":
+        logs = _logarithm(params[1], shape)
+        return None if logs is None else _Form("gamma", logs[0], None, shape, logs[1])
+    mean = _mean_of_odds(params[1], shape)
+    logs = None if mean is None else _logarithm(mean)
+    if logs is None or logs[1]:
+        return None
+    return _Form("negative binomial", logs[0], None, shape)
+
+
+def _logarithm(v: Variable, shape: Variable | None = None) -> tuple[Variable, int] | None:
+    """Return the logarithm of a product of exponentials, and the power of the shape in it."""
+    if shape is not None and stripped(v) is shape:
+        return pt.constant(0.0), 1
+    if isinstance(v, Constant):
+        return (pt.log(v), 0) if np.all(v.data > 0) else None
+    node = v.owner
+    if node is None:
+        return None
+    if isinstance(node.op, DimShuffle):
+        inner = _logarithm(node.inputs[0], shape)
+        if inner is None or not inner[0].type.ndim:
+            return inner
+        same = inner[0].type.ndim == node.inputs[0].type.ndim
+        return (node.op(inner[0]), inner[1]) if same else None
+    if not isinstance(node.op, Elemwise):
+        return None
+    op = node.op.scalar_op
+    if isinstance(op, ps.Exp):
+        return node.inputs[0], 0
+    if isinstance(op, ps.Mul | ps.TrueDiv | ps.Reciprocal | ps.Identity):
+        found = [_logarithm(u, shape) for u in node.inputs]
+        parts = [f for f in found if f is not None]
+        if len(parts) < len(found):
+            return None
+        signs = [1] * len(parts)
+        if isinstance(op, ps.TrueDiv | ps.Reciprocal):
+            signs[-1] = -1
+        total: Any = 0.0
+        for (log, _), sign in zip(parts, signs, strict=True):
+            total = total + sign * log
+        return total, sum(s * p for (_, p), s in zip(parts, signs, strict=True))
+    return None
+
+
+def _mean_of_odds(p: Variable, shape: Variable) -> Variable | None:
+    """Return the mean of a Negative Binomial, of which p has the log odds log(shape / mean)."""
+    odds = logit_of(p)
+    if odds is None or not _is(odds, ps.Sub):
+        return None
+    above, below = stripped(odds.owner.inputs[0]), odds.owner.inputs[1]
+    if not _is(above, ps.Log) or not _is(below, ps.Log):
+        return None
+    return below.owner.inputs[0] if stripped(above.owner.inputs[0]) is shape else None
+
+
+def _is(v: Variable, kind: type[ps.ScalarOp]) -> bool:
+    """Whether a variable is made by one operation, element by element."""
+    op = None if v.owner is None else v.owner.op
+    return isinstance(op, Elemwise) and isinstance(op.scalar_op, kind)

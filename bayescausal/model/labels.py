@@ -1,0 +1,165 @@
+"""Labelled values in the order of other labels.
+
+Entries of a pandas Series and of an xarray DataArray carry labels: which unit, which group. Taken
+by their place, values of one group are given to another as soon as somebody has sorted a table. So
+where both sides have labels, labels decide: the same labels in another order are put in order, and
+other labels are refused. The labels 0, 1, 2, ... that a table has by default may be places only:
+beside other labels they decide nothing, and beside the same numbers in another order nothing tells
+which is meant, so that is refused. (Labels of groups are written by whoever writes the model: there
+0, 1, 2 are labels.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+from bayescausal.types import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike
+
+__all__ = ["OtherLabelsError", "in_order", "order_of", "same_order"]
+
+
+class OtherLabelsError(ValueError):
+    """Two sets of labels do not say which entry is which."""
+
+
+def order_of(
+    own: ArrayLike | pd.Index, labels: ArrayLike | pd.Index, *, places: bool = True
+) -> list[int] | None:
+    """Return the places of `labels` among one's own; None where the order is the same.
+
+    Parameters
+    ----------
+    own, labels : sequence
+        The labels of an entry each.
+    places : bool
+        Whether 0, 1, 2, ... may be places and no labels.
+
+    Raises
+    ------
+    OtherLabelsError
+        If these are other labels, or nothing tells labels from places.
+
+    Examples
+    --------
+    >>> from bayescausal.model.labels import order_of
+    >>> order_of(["c", "a", "b"], ["a", "b", "c"])
+    [1, 2, 0]
+    """
+    own, labels = _listed(own), _listed(labels)
+    if own == labels or len(own) != len(labels):  # other lengths are refused where they matter
+        return None
+    place = {label: i for i, label in enumerate(own)}
+    if len(place) < len(own) or len(set(labels)) < len(labels):
+        return None  # what repeats is no label of one entry
+    counted = places and list(range(len(own))) in (own, labels)
+    if place.keys() == set(labels):
+        if counted:
+            raise OtherLabelsError("has the numbers 0, 1, 2, ... of the units in another order")
+        return [place[label] for label in labels]
+    if counted:
+        return None
+    strange = next(label for label in own if label not in set(labels))
+    raise OtherLabelsError(f"has the label {strange!r}, which is not there")
+
+
+def _listed(labels: Any) -> list[Any]:
+    return pd.Index(labels).tolist()  # dates as dates, whatever holds them
+
+
+def in_order(
+    value: Any,
+    dims: tuple[str, ...],
+    labels: Mapping[str, Any],
+    what: str,
+    *,
+    places: bool = True,
+) -> Any:
+    """Return a value with its dims and entries in the order of others; what has no labels as it is.
+
+    Parameters
+    ----------
+    value : Series, DataArray or array_like
+        What has labels is put in order.
+    dims : tuple of str
+        The dims that it should have.
+    labels : mapping of str to sequence or None
+        The labels along each dim.
+    what : str
+        What it is, for messages.
+    places : bool
+        Whether 0, 1, 2, ... may be places and no labels.
+
+    Raises
+    ------
+    DataError
+        If it has other labels, or nothing tells labels from places.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.model.labels import in_order
+    >>> in_order(pd.Series([2, 5], index=["b", "a"]), ("g",), {"g": ["a", "b"]}, "b").tolist()
+    [5, 2]
+    """
+    if isinstance(value, pd.Series) and len(dims) == 1:
+        own = {dims[0]: value.index}
+    elif isinstance(value, xr.DataArray) and set(value.dims) == set(dims):
+        value = value.transpose(*dims)
+        own = {d: value[d].values for d in dims if d in value.coords}
+    else:
+        return value
+    for dim, mine in own.items():
+        theirs = labels.get(dim)
+        if theirs is None:
+            continue
+        try:
+            order = order_of(mine, theirs, places=places)
+        except OtherLabelsError as error:
+            raise DataError(
+                f"{what}, along {dim!r}, {error}.",
+                expected=f"the labels {', '.join(map(str, list(theirs)[:5]))}, ...",
+                remedy="Pass an array (to_numpy()) if places count. If labels do, bring it into "
+                "the order of the data (reindex), or keep the index of the data when you fit.",
+            ) from None
+        if order is not None:
+            value = value.iloc[order] if isinstance(value, pd.Series) else value.isel({dim: order})
+    return value
+
+
+def same_order(columns: Mapping[Any, ArrayLike]) -> dict[Any, Any]:
+    """Return columns with the entries of all that carry labels in the order of the first.
+
+    Raises
+    ------
+    DataError
+        If their labels differ.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayescausal.model.labels import same_order
+    >>> x, y = pd.Series([1, 2], index=["a", "b"]), pd.Series([4, 3], index=["b", "a"])
+    >>> same_order({"x": x, "y": y})["y"].tolist()
+    [3, 4]
+    """
+    series = {name: _as_series(value) for name, value in columns.items()}
+    labels = next((v.index for v in series.values() if isinstance(v, pd.Series)), None)
+    return {
+        name: in_order(value, ("row",), {"row": labels}, f"Column {name!r}")
+        for name, value in series.items()
+    }
+
+
+def _as_series(value: Any) -> Any:
+    """Return a labelled array of one dim as a Series."""
+    if isinstance(value, xr.DataArray) and value.ndim == 1 and value.dims[0] in value.coords:
+        return pd.Series(value.values, index=value[value.dims[0]].values)
+    return value

@@ -92,7 +92,7 @@ def plot_benefit(curve: pd.DataFrame, name: str, *, ax: Axes | None = None) -> A
     ax = new_axes(ax, height=3.6)
     path = curve.drop(index="RATE")
     share = path.index.to_numpy(float)
-    low, high = (c for c in curve if str(c).startswith("hdi"))
+    low, high = (str(c) for c in curve if str(c).startswith("hdi"))
     ax.fill_between(share, path[low], path[high], color=BLUE, alpha=0.2, linewidth=0)
     ax.plot(share, path["mean"], color=BLUE, label=f"largest effects by {plain(name)} first")
     whole = float(path["mean"].iloc[-1])

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
+from bayescausal.checks.studies.collect import make_recipe
 
 REPLICATES = 200
 LOW, HIGH = (int(v) for v in stats.binom.interval(0.999, REPLICATES, 0.94))
@@ -216,6 +217,20 @@ def completed(design, truth):
     assert not lost, (lost, sorted(found))
     free = {rv.name for rv in design.model.free_RVs}
     return {n: np.broadcast_to(truth.get(n, found[n]), shapes[n]) for n in found if n in free}
+
+
+@pytest.mark.parametrize(
+    ("name", "latent"), [("encouraged", "common_cause"), ("compliers", "stratum")]
+)
+def test_a_study_of_a_design_does_not_show_the_fit_what_nobody_measures(name, latent):
+    design, truth, effect = DESIGNS[name]()
+    nothing = dict.fromkeys(("fit_model", "observed", "do", "unit_dims"))
+    recipe = make_recipe(
+        design, completed(design, truth), {effect: design.effects[effect]},
+        units=None, seed=1, options={"draws": 10}, **nothing,
+    )  # fmt: skip
+    assert set(recipe.columns) == set(design.data)
+    assert latent in recipe.model.named_vars
 
 
 @pytest.mark.slow

@@ -93,8 +93,8 @@ def test_every_verb_runs_on_every_mechanism(data, mechanism, tmp_path):
         fit = bc.fit(model, columns, seed=1, **sampling)
         values = {n: fit.posterior[n].values[0, -1] for n in fit.structure.parameters}
         small = {"units": 60, "replicates": 2, "seed": 1, **sampling}
-        assert len(bc.recover(model, values, question, **small).table)
-        assert len(bc.calibrate(model, question, rank_draws=19, **small).table)
+        assert len(bc.recover(model, values, question, **small).rows)
+        assert len(bc.calibrate(model, question, rank_draws=19, **small).rows)
         check = bc.refute(fit, question, replicates=1, seed=1)
         assert check.verdict != "undecided"
         page = tmp_path / "report.html"

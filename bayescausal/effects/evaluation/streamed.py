@@ -53,10 +53,7 @@ def streamed_run(
 ) -> Run:
     """Return a question about rows that stay in their source, ready to be answered.
 
-    Raises
-    ------
-    EstimandError
-        If the answer needs all rows at once.
+    Raises EstimandError if the answer needs all rows at once.
     """
     table: Any = fit.data
     options = {"ignore_potentials": ignore_potentials, "seed": seed}
@@ -281,24 +278,15 @@ class PassedForm(ClosedForm):
 
 @dataclass
 class Sums:
-    """What some rows add to an answer.
-
-    Attributes
-    ----------
-    rows : int
-    num, den : ndarray
-        Weighted sums, (arm, cell, ...), those of a closed form one feature, or one group of it,
-        after the other; and sums of weights, (arm, cell, draw or 1).
-    batches : ndarray
-        Weighted sums of batches of noise.
-    mean, square : float
-        Rows times the mean of what was averaged, and of its square.
-    """
+    """What some rows add to an answer."""
 
     rows: int
+    # num, den: weighted sums, (arm, cell, ...), those of a closed form one feature, or one group of
+    # it, after the other; and sums of weights, (arm, cell, draw or 1).
     num: np.ndarray
     den: np.ndarray
-    batches: np.ndarray
+    batches: np.ndarray  # weighted sums of batches of noise
+    # mean, square: rows times the mean of what was averaged, and of its square.
     mean: float = 0.0
     square: float = 0.0
 

@@ -42,14 +42,9 @@ def corrected(
 ) -> Prepared:
     """Return averages of predictions, corrected by the weighted residuals, for any weights.
 
-    Parameters
-    ----------
-    chance, model
-        The propensity, and the outcome in both worlds.
-    draws_are : str
-        What the draws are, in words.
-    numbers : mapping of str to float, optional
-        Further numbers of the estimator.
+    - `chance`, `model`: the propensity, and the outcome in both worlds.
+    - `draws_are`: what the draws are, in words.
+    - `numbers`: further numbers of the estimator.
     """
 
     def draw(weights: np.ndarray) -> np.ndarray:

@@ -63,7 +63,6 @@ def is_label(structure: Structure, name: str) -> bool:
     Examples
     --------
     >>> import pymc as pm
-    >>> from bayescausal.model.structure.integer_roles import is_label
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0, 1]}) as model:
     ...     g = pm.Categorical("g", [0.2, 0.3, 0.5], dims="unit")

@@ -241,7 +241,7 @@ class PiecesRun(Run):
         spread = float(np.sqrt(max(sums.square / sums.rows - (sums.mean / sums.rows) ** 2, 0.0)))
         return Reduction(total, batches, sums.den, spread)
 
-    def passed(self, draws: slice | None, replicates: int) -> Sums:
+    def passed(self, draws: slice | None, replicates: int) -> RowSums:
         """Return the sums of a pass."""
         table = self.whole.data
         small = stand_in(self.whole, {}, 0)
@@ -277,7 +277,7 @@ class PassedForm(ClosedForm):
 
 
 @dataclass
-class Sums:
+class RowSums:
     """What some rows add to an answer."""
 
     rows: int
@@ -318,7 +318,7 @@ class Averaging:
         self.__dict__.update(state)
         self._local = threading.local()
 
-    def __call__(self, batch: Any) -> Sums:
+    def __call__(self, batch: Any) -> RowSums:
         """Return what a piece of the rows adds."""
         rows = batch.num_rows
         chunk = {n: c.read(batch, self.orders.get(n, ()))[0] for n, c in self.readers.items()}
@@ -329,14 +329,14 @@ class Averaging:
             averages, size = closed._averages(range(1))
             den = np.array(size[..., :1])
             num = np.where(den[..., None] > 0, closed.packed(averages), 0.0) * den[..., None]
-            return Sums(rows, num, den, np.zeros(1))
+            return RowSums(rows, num, den, np.zeros(1))
         found = run.reduce(self.draws, self.replicates)
         weight = found.size
         event = (1,) * (found.total.ndim - weight.ndim)
         wide = weight.reshape(*weight.shape, *event)
         whole = np.where(wide > 0, found.total, 0.0)
         middle = float(np.mean(whole))
-        return Sums(
+        return RowSums(
             rows,
             whole * wide,
             wide,
@@ -363,9 +363,9 @@ class Averaging:
         self._local.closed = found
         return found
 
-    def add(self, one: Sums, other: Sums) -> Sums:
+    def add(self, one: RowSums, other: RowSums) -> RowSums:
         """Return what two pieces add."""
-        return Sums(
+        return RowSums(
             one.rows + other.rows,
             one.num + other.num,
             one.den + other.den,

@@ -128,6 +128,9 @@ class Heterogeneity:
         if labels:
             grid: Array = np.arange(len(labels))
             shown = list(labels)
+        elif values.dtype == object:
+            shown = np.unique(values).tolist()
+            grid = np.asarray(shown)
         else:
             levels = np.unique(values)
             few = len(levels) <= LEVELS or values.dtype.kind not in "f"

@@ -22,11 +22,12 @@ from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.estimate import prepared
 from bayescausal.effects.evaluation.question import resolve
 from bayescausal.evaluation.evaluate import Block, evaluate
+from bayescausal.evaluation.label_levels import is_category
 from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bayescausal.annotations import Array
     from bayescausal.effects.averaging.closed_form import ClosedForm
@@ -361,7 +362,9 @@ def _covariates(question: Question, named: Sequence[str] | None, verb: str) -> l
 
 
 def _column(question: Question, name: str) -> Array:
-    """Return a covariate of all units, with labels in the place of codes."""
+    """Return a covariate of all units; of a category its labels as objects, numbers too."""
     column = np.asarray(question.units.value(name, slice(0, 1))).reshape(-1)
     labels: Mapping[str, Any] = question.fit.labels
-    return np.asarray(labels[name])[column.astype(int)] if labels.get(name) else column
+    if labels.get(name):
+        return np.array(list(labels[name]), dtype=object)[column.astype(int)]
+    return column.astype(object) if is_category(question.fit, name) else column

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import wraps
 from numbers import Real
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.program import Request
 from bayescausal.model.interventions.policy_words import read_as_words
+from bayescausal.model.interventions.support import support_of
 from bayescausal.model.labels import in_order
 from bayescausal.model.structure.integer_roles import compared_with, role_of
 from bayescausal.types import (
@@ -47,6 +48,7 @@ __all__ = [
     "coded_levels",
     "encode",
     "in_unit_order",
+    "is_category",
     "labels_or_codes",
     "numbers_of",
     "refuse_strangers",
@@ -147,6 +149,23 @@ def encode(fit: Fit, name: str, label: object) -> Any:
     )
 
 
+def is_category(fit: Fit, name: str) -> bool:
+    """Whether the values of a variable are labels, numbers too: they have no order, no distance.
+
+    A variable with labels, or of a categorical distribution; data that are an index or only
+    compared, where they have more than two values.
+    """
+    structure = fit.structure
+    if fit.labels.get(name):
+        return True
+    if name in structure.random and name not in structure.imputed:
+        return support_of(structure.variable(name)).categorical
+    if name not in structure.data or role_of(structure, name) != "label":
+        return False
+    held = fit.columns.get(name)
+    return held is not None and len(np.unique(held)) > 2
+
+
 def numbers_of(labels: Sequence[object]) -> tuple[float, ...]:
     """Return the labels of a category where they are numbers other than its codes; else none.
 
@@ -168,21 +187,19 @@ def coded_levels(fit: Fit, do: Mapping[str, Intervention]) -> dict[str, Interven
     return {name: _coded(fit, name, act) for name, act in do.items()}
 
 
-def in_unit_order(
-    fit: Fit, do: Mapping[str, object], coords: Mapping[str, Any]
-) -> Mapping[str, object]:
+def in_unit_order(fit: Fit, do: Mapping[str, Any], coords: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a world whose values that carry labels of units stand in the order of the units."""
     if not isinstance(do, Mapping):
         return do  # refused in words where it is read
     ordered = dict(do)
     for key, act in do.items():
         name = str(getattr(key, "name", key))
-        field = _AMOUNT.get(type(act))
+        field = next((own for kind, own in _AMOUNT.items() if isinstance(act, kind)), None)
         value = act if field is None else getattr(act, field)
         if isinstance(value, pd.Series | xr.DataArray):
             value = in_order(value, fit.structure.dims.get(name, ()), coords, f"do({name})")
             value = np.asarray(value)
-            ordered[key] = value if field is None else replace(cast("Any", act), **{field: value})
+            ordered[key] = value if field is None else replace(act, **{field: value})
     return ordered
 
 

@@ -44,7 +44,7 @@ def order_of(
     >>> order_of(["c", "a", "b"], ["a", "b", "c"])
     [1, 2, 0]
     """
-    own, labels = pd.Index(own).tolist(), pd.Index(labels).tolist()  # dates as dates
+    own, labels = _listed(own), _listed(labels)
     if own == labels or len(own) != len(labels):  # other lengths are refused where they matter
         return None
     place = {label: i for i, label in enumerate(own)}
@@ -59,6 +59,10 @@ def order_of(
         return None
     strange = next(label for label in own if label not in set(labels))
     raise OtherLabelsError(f"has the label {strange!r}, which is not there")
+
+
+def _listed(labels: Any) -> list[Any]:
+    return pd.Index(labels).tolist()  # dates as dates, whatever holds them
 
 
 def in_order(
@@ -110,7 +114,7 @@ def in_order(
 
 
 def same_order(columns: Mapping[Any, ArrayLike]) -> dict[Any, Any]:
-    """Return columns with the entries of all Series in the order of the first.
+    """Return columns with the entries of all that carry labels in the order of the first.
 
     Raises DataError if their labels differ.
 
@@ -121,8 +125,16 @@ def same_order(columns: Mapping[Any, ArrayLike]) -> dict[Any, Any]:
     >>> same_order({"x": x, "y": y})["y"].tolist()
     [3, 4]
     """
-    labels = next((v.index for v in columns.values() if isinstance(v, pd.Series)), None)
+    series = {name: _as_series(value) for name, value in columns.items()}
+    labels = next((v.index for v in series.values() if isinstance(v, pd.Series)), None)
     return {
         name: in_order(value, ("row",), {"row": labels}, f"Column {name!r}")
-        for name, value in columns.items()
+        for name, value in series.items()
     }
+
+
+def _as_series(value: Any) -> Any:
+    """Return a labelled array of one dim as a Series."""
+    if isinstance(value, xr.DataArray) and value.ndim == 1 and value.dims[0] in value.coords:
+        return pd.Series(value.values, index=value[value.dims[0]].values)
+    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
@@ -214,6 +215,31 @@ def test_the_words_of_a_cut_say_who_is_there(values, words):
     [_, right] = grow((np.arange(4) > 1).astype(float), {"x": x}, depth=1)
     assert right.words == words
     assert (x >= right.rule[0][2]).tolist() == right.member.tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("kind", ["index", "categorical", "numeric labels"])
+def test_whole_numbers_that_name_groups_are_groups(kind):
+    """Effects 0, 5, 0 of three groups: a line through their codes is flat."""
+    g = np.tile([0, 1, 2], 40)
+    effect = np.array([0.0, 5.0, 0.0])
+    with pm.Model(coords={"unit": [0]}) as model:
+        if kind == "index":
+            own = pm.Data("g", [0], dims="unit")
+        else:
+            own = pm.Categorical("g", [0.3, 0.3, 0.4], dims="unit")
+        t = pm.Bernoulli("t", 0.5, dims="unit")
+        pm.Normal("y", pt.constant(effect)[own] * t, 1, dims="unit")
+    data = pd.DataFrame({"g": g, "t": np.arange(120) % 2, "y": 0.0})
+    if kind == "numeric labels":
+        data["g"] = pd.Categorical(10 * (g + 1))
+    found = bc.heterogeneity(bc.truth(model, {}, data), bc.ATE("t", "y"))
+    assert found.projections.loc["g", "R2 mean"] == pytest.approx(1.0)
+    curve = found.curve("g")
+    assert curve["mean"].tolist() == pytest.approx(effect.tolist())
+    names = [10, 20, 30] if kind == "numeric labels" else [0, 1, 2]
+    assert list(curve.index) == names
+    treat = bc.policy(found.found.question.fit, bc.ATE("t", "y"), rule="threshold", cost=1)
+    assert np.array_equal(treat.treat, g == 1)
 
 
 def test_groups_by_rank_are_of_one_size_and_in_order():

@@ -49,6 +49,11 @@ def test_a_file_gives_the_model_that_its_parts_give(tmp_path):
     assert list(model.coords["shift_level"]) == ["late", "early"]
 
 
+def test_levels_that_are_whole_numbers_are_numbers():
+    text = "y ~ a + b\nlevels a: 2, -1, 0\nlevels b: 01, 2"
+    assert read_lines(text)[1]["levels"] == {"a": [2, -1, 0], "b": ["01", "2"]}
+
+
 def test_the_command_line_takes_a_formula_file(tmp_path):
     path, rows, out = tmp_path / "coating.txt", tmp_path / "parts.csv", tmp_path / "out.json"
     path.write_text(TEXT)

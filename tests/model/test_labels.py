@@ -130,11 +130,13 @@ def test_columns_of_a_mapping(kind):
         bc.fit(model, {"x": kind(x), "y": kind(pd.Series(Z, [f"w{i}" for i in range(N)]))})
 
 
-def test_columns_without_a_model():
+@pytest.mark.parametrize("kind", [pd.Series, xr.DataArray])
+def test_columns_without_a_model(kind):
     rng = np.random.default_rng(3)
-    x = pd.Series(rng.integers(0, 2, N), index=IDS)
+    x = pd.Series(rng.integers(0, 2, N), index=pd.Index(IDS, name="id"))
     y = (3.0 * x + 1).sort_values(kind="stable")
-    found = bc.triangulate("x -> y", bc.ATE("x", "y"), data={"x": x, "y": y}, draws=20,
+    columns = {"x": kind(x), "y": kind(y)}
+    found = bc.triangulate("x -> y", bc.ATE("x", "y"), data=columns, draws=20,
                            estimators=["regression"])  # fmt: skip
     assert found.table.loc["regression", "estimate"] == pytest.approx(3)
     clusters = pd.Series(np.arange(N), index=IDS)[::-1]

@@ -14,7 +14,10 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
+from bayescausal.checks.overlap.covariates import covariate_columns
 from bayescausal.checks.refutation.data import simulated
+from bayescausal.designs.mediated.mediator_checks import _predictor
+from bayescausal.evaluation.evaluate import units_of
 from bayescausal.types import EstimandError, UndefinedEffectError
 
 X = np.arange(40) % 2
@@ -131,3 +134,55 @@ def test_outcomes_are_simulated_at_the_levels_that_units_have():
     np.testing.assert_allclose(columns["y"], 10.0 * SEEN, atol=1e-4)
     _, columns = simulated(fit, ("g",), 0, 1, {"g": 1})
     np.testing.assert_allclose(columns["y"], 10.0, atol=1e-4)
+
+
+def test_effects_that_differ_between_categories_are_told_by_category():
+    """The effects of 3, 1, 2 are 5, 0, 0: no line in the label, and one difference of levels."""
+    effect = np.array([5.0, 0.0, 0.0])
+    with pm.Model(coords={"unit": [0], "k": range(3)}) as model:
+        c = pm.Categorical("c", p=[0.3, 0.3, 0.4], dims="unit")
+        t = pm.Data("t", np.zeros(1), dims="unit")
+        b = pm.Normal("b", dims="k")
+        pm.Normal("y", b[c] * t, 1, dims="unit")
+    data = {"c": pd.Categorical.from_codes(SEEN, [3, 1, 2]), "t": X * 1.0, "y": np.zeros(40)}
+    fit = bc.truth(model, {"b": effect}, pd.DataFrame(data), draws=2)
+    found = bc.heterogeneity(fit, bc.ATE("t", "y"))
+    assert found.projections.loc["c", "R2 mean"] == pytest.approx(1)
+    means = {group: row["mean"] for (_, group), row in found.subgroups.iterrows()}
+    assert means == pytest.approx({"3": 5.0, "1": 0.0, "2": 0.0})
+    assert found.curve("c")["mean"].to_dict() == pytest.approx({3: 5.0, 1: 0.0, 2: 0.0})
+    rule = bc.policy(fit, bc.ATE("t", "y"), rule="threshold", cost=1.0)
+    assert rule.words == "units with c == 3"
+    np.testing.assert_array_equal(rule.treat, SEEN == 0)
+
+
+@pytest.fixture(scope="module")
+def formulas():
+    """A column of the labels 3, 1, 2 without an equation: it is data, and held as it is."""
+    rng = np.random.default_rng(1)
+    effect = np.array([0.0, 5.0, 1.0])[SEEN]
+    data = pd.DataFrame({"c": pd.Categorical.from_codes(SEEN, [3, 1, 2]), "t": X})
+    data["y"] = data.t + effect + rng.normal(0, 0.1, 40)
+    model = bc.model_from_formulas(["y ~ t + c"], data=data)
+    return data, bc.fit(model, data, seed=1, draws=50, chains=2, progressbar=False)
+
+
+def test_estimators_adjust_for_categories_and_not_for_numbers(formulas):
+    data, fit = formulas
+    columns = [np.ones(40), X, SEEN == 1, SEEN == 2]
+    right = np.linalg.lstsq(np.column_stack(columns).astype(float), data.y, rcond=None)[0][1]
+    found = bc.triangulate(fit, bc.ATE("t", "y"), estimators="regression", seed=1)
+    assert found.table.loc["regression", "estimate"] == pytest.approx(right, abs=1e-9)
+
+
+def test_covariates_are_categories_wherever_they_are_told(formulas):
+    _, fit = formulas
+    found = bc.heterogeneity(fit, bc.ATE("t", "y"))
+    assert np.isnan(found.projections.reindex(columns=["slope mean"]).loc["c"]).all()
+    assert found.curve("c").index.tolist() == [1, 2, 3]
+    columns, _ = covariate_columns(fit, units_of(fit), "t", ["c"], slice(0, 1))
+    assert [*columns] == ["c=1", "c=2", "c=3"]
+    np.testing.assert_array_equal(columns["c=3"][0], SEEN == 0)
+    b = {n: np.asarray(v).reshape(100, -1) for n, v in fit.posterior.items()}
+    right = b["b_y_Intercept"] + np.c_[np.zeros(100), b["b_y_c"]][:, SEEN]
+    np.testing.assert_allclose(_predictor(fit, "y", ("c",)), right)

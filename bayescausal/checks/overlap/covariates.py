@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.effects.evaluation.outcome_distributions import is_finite, kept_values
+from bayescausal.evaluation.label_levels import is_category
 from bayescausal.model.graph_queries.queries import identify
 from bayescausal.types import EstimandError, unknown_variable
 
@@ -65,11 +66,11 @@ def covariate_columns(
             moved.reshape(shape), (len(value), *(units.sizes[d] for d in frame))
         ).reshape(len(value), -1)
         labels = fit.labels.get(name)
-        category = is_finite(fit, name) and wide.max() > 1
+        category = is_category(fit, name) or (is_finite(fit, name) and wide.max() > 1)
         if labels or category:
-            codes = np.unique(wide).astype(int)
+            codes = np.unique(wide)
             for code in codes if len(codes) > 2 else codes[1:]:
-                shown = labels[code] if labels else code
+                shown = labels[int(code)] if labels else f"{code:g}"
                 columns[f"{name}={shown}"] = (wide == code).astype(float)
         else:
             columns[name] = wide.astype(float)

@@ -32,6 +32,7 @@ import numpy as np
 from scipy import special as sp
 
 from bayescausal.effects.evaluation.outcome_distributions import is_finite, kept_values, laws_of
+from bayescausal.evaluation.label_levels import is_category
 from bayescausal.model.noise import noise_rule
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _parents(
     found = {}
     for parent in structure.graph.predecessors(name):
         dims = structure.dims.get(parent, ())
-        nominal = parent in fit.labels or (
+        nominal = is_category(fit, parent) or (
             parent in structure.random and kind_of(fit, parent) == "categories"
         )
         if nominal or units.varies(parent) or any(d not in frame for d in dims):

@@ -27,7 +27,8 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.intervals import hdi
-from bayescausal.effects.estimate import estimate
+from bayescausal.effects.estimate import estimate, labelled
+from bayescausal.evaluation.label_levels import is_category
 from bayescausal.figures.forest import plot_forest
 from bayescausal.types import DataError
 
@@ -143,10 +144,10 @@ def balance(fit: Fit, roles: Roles) -> pd.DataFrame:
     t = np.asarray(fit.columns[roles.treatment], dtype=float)
     rows: dict[str, float] = {}
     for name in roles.covariates:
-        values = np.asarray(fit.columns[name], dtype=float)
-        parts = {name: values}
-        if name in fit.labels:
-            parts = {f"{name}[{v}]": (values == k) * 1.0 for k, v in enumerate(fit.labels[name])}
+        values = labelled(fit)[name]
+        parts = {name: values.astype(float)} if not is_category(fit, name) else {
+            f"{name}[{v}]": (values == v) * 1.0 for v in dict.fromkeys(np.sort(values).tolist())
+        }  # fmt: skip
         rows |= {label: float(np.corrcoef(t, column)[0, 1]) for label, column in parts.items()}
     table = pd.DataFrame({"correlation with treatment": rows})
     table.index.name = "covariate"
@@ -246,13 +247,13 @@ def _b(fit: Fit, name: str, term: str) -> np.ndarray:
 def _predictor(fit: Fit, name: str, covariates: tuple[str, ...]) -> np.ndarray:
     """Return intercept and covariates of an equation: (draws, units)."""
     total = _b(fit, name, "Intercept")[:, None]
+    model, columns = fit.model, labelled(fit)
     for c in covariates:
         b = np.asarray(fit.posterior[f"b_{name}_{c}"].values)
         b = b.reshape(b.shape[0] * b.shape[1], -1)
-        column = np.asarray(fit.columns[c])
-        if c in fit.labels:
-            whole = np.concatenate([np.zeros((len(b), 1)), b], axis=1)
-            total = total + whole[:, column.astype(int)]
+        dims = model.named_vars_to_dims.get(f"b_{name}_{c}", ())
+        if dims:  # one coefficient for each level beside the first
+            total = total + b @ np.stack([columns[c] == v for v in model.coords[dims[-1]]])
         else:
-            total = total + b * column.astype(float)[None]
+            total = total + b * columns[c].astype(float)[None]
     return np.asarray(total)

@@ -147,7 +147,7 @@ def _counted(times: pd.Series, name: str, start: object) -> tuple[np.ndarray, fl
     try:
         given = start.to_timestamp() if hasattr(start, "to_timestamp") else start
         form = "ISO8601" if isinstance(given, str) else None
-        begin = pd.Timestamp(pd.to_datetime([given], format=form)[0])
+        begin = pd.Timestamp(pd.to_datetime(pd.Series([given]), format=form).iloc[0])
     except (ValueError, TypeError) as error:
         raise DataError(
             f"start={start!r} is no date.", expected="A date, such as '1983-02'."

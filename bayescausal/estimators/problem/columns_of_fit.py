@@ -8,10 +8,10 @@ import numpy as np
 
 from bayescausal.effects.evaluation.group_membership import index_of
 from bayescausal.effects.evaluation.verdict import asked_records, verdict_of
+from bayescausal.evaluation.label_levels import is_category
 from bayescausal.evaluation.measured import plain_name, recorded_notes
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.stream.source_data import is_streamed
-from bayescausal.model.structure.integer_roles import is_label
 from bayescausal.types import DataError, EstimandError, MixingError
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def _unit_column(
     wide = np.broadcast_to(np.transpose(value, order).reshape(shape), sizes).reshape(-1)
     labels = fit.labels.get(name)
     if not labels:
-        many = label and bool(np.any(wide > 1)) and is_label(structure, name)
-        return np.array(wide, dtype=object) if many else np.array(wide)
+        many = label and is_category(fit, name)
+        return wide.astype(object) if many else np.array(wide)
     named = np.empty(len(labels) + 1, dtype=object)
     named[:-1] = list(labels)
     codes = np.where(np.isnan(wide), len(labels), wide) if wide.dtype.kind == "f" else wide

@@ -91,7 +91,7 @@ def read_problem(
             )
         decided, table = columns_of(given, estimand)
         noun = units_noun(given.structure)
-        labels = None if given.data is None else given.data.index
+        labels: np.ndarray | pd.Index | None = None if given.data is None else given.data.index
     else:
         if data is None:
             raise DataError(

@@ -21,7 +21,7 @@ from pytensor.tensor.basic import (
 )
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
-from pytensor.tensor.extra_ops import CumOp
+from pytensor.tensor.extra_ops import CumOp, SearchsortedOp
 from pytensor.tensor.math import Argmax, Dot
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
@@ -44,6 +44,8 @@ from bayescausal.model.axes.labels import (
     Tag,
     align,
     blank,
+    core_labels,
+    has_units,
     is_tensor,
     members_only,
     ndim_of,
@@ -222,33 +224,23 @@ def _dot(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     if right:
         tracer.consume(right[-2] if len(right) > 1 else right[-1], "a matrix product")
     rest = (right[:-2] + right[-1:]) if len(right) > 1 else ()
-    if right and _has_units(right[-2] if len(right) > 1 else right[-1]):
+    if right and has_units(right[-2] if len(right) > 1 else right[-1]):
         left = tuple(members_only(tags) for tags in left)
-    if left and _has_units(left[-1]):
+    if left and has_units(left[-1]):
         rest = tuple(members_only(tags) for tags in rest)
     out = (*left[:-1], *rest)
     return [out if len(out) == ndim_of(node.outputs[0]) else blank(node.outputs[0])]
 
 
-def _has_units(tags: frozenset[Tag]) -> bool:
-    return any(kind == "dim" for kind, _ in tags)
-
-
-def _core_labels(signature: str) -> list[list[str]]:
-    left = signature.split("->")[0]
-    groups = left.replace(" ", "").strip("()").split("),(")
-    return [[c for c in g.split(",") if c] for g in groups]
-
-
 def _blockwise(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     signature = node.op.signature
-    cores = _core_labels(signature)
-    outs = _core_labels(signature.split("->")[1] + "->")
+    cores = core_labels(signature)
+    outs = core_labels(signature.split("->")[1] + "->")
     product = isinstance(node.op.core_op, Dot)
     batches, labelled = [], {}
     contracted = {c for core in cores for c in core} - {c for o in outs for c in o}
     touch = product and any(
-        label in contracted and _has_units(tags)
+        label in contracted and has_units(tags)
         for axes, core in zip(inputs, cores, strict=True)
         for label, tags in zip(core, axes[len(axes) - len(core) :], strict=True)
     )
@@ -332,6 +324,12 @@ def _arange(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     return [(frozenset({("order", "")}),)]
 
 
+def _searchsorted(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
+    """The place of each value among sorted ones is its own."""
+    tracer.consume_all([inputs[0], *inputs[2:]], LOOKUP)
+    return [inputs[1]]
+
+
 def _inner_graph(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     """Follow the axes through an operation that is itself a graph."""
     fgraph = node.op.fgraph
@@ -392,6 +390,7 @@ def _rules() -> list[tuple[Any, Callable[[Tracer, Apply, list[Axes]], list[Axes]
         (Reshape, _reshape),
         (SpecifyShape, _pass_first),
         (ARange, _arange),
+        (SearchsortedOp, _searchsorted),
         (Scan, _scan),
         (OpFromGraph, _inner_graph),
     ]

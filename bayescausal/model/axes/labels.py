@@ -30,8 +30,10 @@ __all__ = [
     "blank",
     "constant_axes",
     "constant_value",
+    "core_labels",
     "equation_inputs",
     "followed_inputs",
+    "has_units",
     "is_tensor",
     "leaf_axes",
     "members_only",
@@ -177,3 +179,15 @@ def equation_inputs(variable: Variable) -> list[Variable]:
     return [i for i in followed_inputs(node) if not isinstance(i, Constant)] or list(
         followed_inputs(node)
     )
+
+
+def has_units(tags: frozenset[Tag]) -> bool:
+    """Whether units lie along an axis."""
+    return any(kind == "dim" for kind, _ in tags)
+
+
+def core_labels(signature: str) -> list[list[str]]:
+    """Return the names of the core axes of each input of a signature."""
+    left = signature.split("->")[0]
+    groups = left.replace(" ", "").strip("()").split("),(")
+    return [[c for c in g.split(",") if c] for g in groups]

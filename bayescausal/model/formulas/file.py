@@ -65,8 +65,15 @@ def read_lines(text: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
         name = name.strip("`")
         if name in options[kind]:
             raise FormulaError(f"Line {number} gives the {kind} of {name!r} a second time.")
-        options[kind][name] = [v.strip() for v in value.split(",")] if kind == "levels" else value
+        options[kind][name] = _levels(value) if kind == "levels" else value
     return formulas, options
+
+
+def _levels(text: str) -> list[Any]:
+    """Return levels as they are written: as whole numbers, where all of them are that."""
+    words = [v.strip() for v in text.split(",")]
+    whole = all(v.removeprefix("-").isdecimal() and str(int(v)) == v for v in words)
+    return [int(v) for v in words] if whole else list(words)
 
 
 def model_from_text(path: str | Path, data: Data | None = None) -> pm.Model:

@@ -21,14 +21,14 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
-from bayescausal.model.interventions.support import params_of, support_of
+from bayescausal.model.interventions.support import params_of
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Apply, Variable
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["compared_with", "is_label", "is_number", "role_of"]
+__all__ = ["compared_with", "is_number", "role_of"]
 
 #: Roles of data, by structure.
 _ROLES: weakref.WeakKeyDictionary[Any, dict[str, str]] = weakref.WeakKeyDictionary()
@@ -55,25 +55,6 @@ def is_number(structure: Structure, name: str) -> bool:
     if name not in roles:
         roles[name] = role_of(structure, name)
     return roles[name] == "number"
-
-
-def is_label(structure: Structure, name: str) -> bool:
-    """Whether whole numbers name groups: data that are an index, or a categorical variable.
-
-    Examples
-    --------
-    >>> import pymc as pm
-    >>> from bayescausal.model.structure.read import structure_of
-    >>> with pm.Model(coords={"unit": [0, 1]}) as model:
-    ...     g = pm.Categorical("g", [0.2, 0.3, 0.5], dims="unit")
-    ...     k = pm.Poisson("k", 2, dims="unit")
-    >>> is_label(structure_of(model), "g"), is_label(structure_of(model), "k")
-    (True, False)
-    """
-    if name in structure.data:
-        return role_of(structure, name) == "label"
-    known = name in structure.random and name not in structure.imputed
-    return known and support_of(structure.variable(name)).categorical
 
 
 def role_of(structure: Structure, name: str) -> str:

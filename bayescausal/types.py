@@ -172,11 +172,11 @@ class GraphError(BayesCausalError):
     """A graph that cannot be read, or is not a DAG."""
 
 
-def closest(name: str, known: Iterable[str], n: int = 3) -> tuple[str, ...]:
+def closest(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """Return the names in `known` that are spelled like `name`, best first."""
     pool = [str(k) for k in known]
     folded = {k.casefold(): k for k in reversed(pool)}
-    hits = difflib.get_close_matches(str(name).casefold(), list(folded), n=n, cutoff=0.6)
+    hits = difflib.get_close_matches(str(name).casefold(), list(folded), n=3, cutoff=0.6)
     return tuple(folded[h] for h in hits)
 
 

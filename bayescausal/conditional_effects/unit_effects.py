@@ -50,30 +50,16 @@ UNITS = 2_000
 
 @dataclass(frozen=True, eq=False)
 class UnitEffects:
-    """The conditional effect of each unit.
-
-    Attributes
-    ----------
-    question : Question
-    seed : int
-    tau : ndarray, (draw, unit)
-        Of the units that belong to the question's population.
-    rows : ndarray of int, (unit,)
-        Their places in the data.
-    covariates : dict of str to ndarray, (unit,)
-        What the treatment does not change; labels of categories.
-    notes : tuple of str
-    noise : (ndarray, (draw,), ndarray, (unit,))
-        Monte Carlo variance of an effect, averaged over units and over draws; 0 where expectations
-        are known in closed form.
-    """
+    """The conditional effect of each unit."""
 
     question: Question
     seed: int
-    tau: Array
-    rows: Array
-    covariates: dict[str, Array]
+    tau: Array  # (draw, unit) Of the units that belong to the question's population
+    rows: Array  # (unit, int) Their places in the data
+    covariates: dict[str, Array]  # (unit) What the treatment does not change; labels of categories
     notes: tuple[str, ...]
+    # Monte Carlo variance of an effect, averaged over units and over draws; 0 where expectations
+    # are known in closed form.
     noise: tuple[Array, Array]
 
     @property
@@ -89,20 +75,11 @@ def unit_effects(
 ) -> UnitEffects:
     """Return the conditional effects of the units of a fit.
 
-    Parameters
-    ----------
-    estimand : Estimand
-        A difference of two means or probabilities, such as an ATE.
-    covariates : sequence of str or None
-        Default: the observed causes of the outcome that the treatment does not change.
-    seed : int or None
-        Of the noise; the fit's by default.
-    verb : str
-        Who asks, for messages.
-
-    Raises
-    ------
-    EstimandError, DataError, EmptySubgroupError
+    - `estimand`: a difference of two means or probabilities, such as an ATE.
+    - `covariates`: default: the observed causes of the outcome that the treatment does not change.
+    - `seed`: of the noise; the fit's by default.
+    - `verb`: who asks, for messages.
+    Raises EstimandError, DataError, EmptySubgroupError.
     """
     fit = prepared(as_fit(fit, verb), estimand)
     seed = fit.seed if seed is None else int(seed)
@@ -162,12 +139,8 @@ def _thinned(question: Question) -> slice:
 def curve_effects(found: UnitEffects, name: str, grid: Array, most: int) -> Array:
     """Return the average effect with one covariate set for all units, (draw, grid).
 
-    Parameters
-    ----------
-    grid : ndarray
-        Values of the covariate; codes of a category.
-    most : int
-        Units that are averaged over, evenly spaced ones where there are more.
+    - `grid`: values of the covariate; codes of a category.
+    - `most`: units that are averaged over, evenly spaced ones where there are more.
     """
     units = found.question.units
     chosen = found.rows[np.linspace(0, len(found.rows) - 1, min(most, len(found.rows))).astype(int)]

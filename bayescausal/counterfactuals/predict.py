@@ -29,7 +29,7 @@ from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.counterfactuals.units import select_units
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.evaluate import Units, units_of
-from bayescausal.evaluation.measured import measured, measured_units, told
+from bayescausal.evaluation.measured import measured, measured_units, recorded_notes
 from bayescausal.evaluation.program import Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.evaluation.worlds import (
@@ -218,7 +218,7 @@ def counterfactual(
     data = assemble(fit, people, list(parsed), names, program, arrays)
     _blank_impossible(data, source, people, parsed, recomputed)
     notes += _assumptions(structure, recomputed, names, couplings)
-    notes += [" ".join(each) for each in told(given, asked)]
+    notes += [" ".join(each) for each in recorded_notes(given, asked)]
     impossible = impossible_note(source, people)
     if impossible:
         notes.append(impossible)

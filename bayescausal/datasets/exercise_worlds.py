@@ -40,20 +40,12 @@ __all__ = ["LinearWorld", "TableWorld"]
 
 @dataclass(frozen=True, eq=False)
 class LinearWorld(OfThePackage):
-    """Linear equations with normal noise.
+    """Linear equations with normal noise."""
 
-    Attributes
-    ----------
-    equations : mapping of str to mapping
-        ``variable -> {parent: coefficient}``, parents before children.
-    noise : mapping of str to float
-        Standard deviations of the noise; 1 where not named.
-    selected : (str, float), optional
-        Only units in which this variable is above this value are seen.
-    """
-
+    # ``variable -> {parent: coefficient}``, parents before children.
     equations: Mapping[str, Mapping[str, float]]
-    noise: Mapping[str, float]
+    noise: Mapping[str, float]  # standard deviations of the noise; 1 where not named
+    # Only units in which this variable is above this value are seen.
     selected: tuple[str, float] | None = None
 
     @property
@@ -79,10 +71,7 @@ class LinearWorld(OfThePackage):
     def effect(self, treatment: str, outcome: str, held: Sequence[str] = ()) -> float:
         """Return the effect of one unit more of the treatment, some variables held.
 
-        Parameters
-        ----------
-        held : sequence of str
-            Mediators that are held where they are.
+        `held`: mediators that are held where they are.
         """
         matrix = self._coefficients()
         place = {name: i for i, name in enumerate(self.names)}
@@ -109,15 +98,8 @@ class LinearWorld(OfThePackage):
     def regression(self, treatment: str, outcome: str, adjusted: Sequence[str] = ()) -> float:
         """Return the coefficient of the treatment in a regression of the outcome.
 
-        Parameters
-        ----------
-        adjusted : sequence of str
-            The other regressors.
-
-        Returns
-        -------
-        float
-            In a sample without end.
+        `adjusted`: the other regressors.
+        Returns: in a sample without end.
         """
         sigma = self.covariance()
         on = [treatment, *adjusted]
@@ -126,10 +108,7 @@ class LinearWorld(OfThePackage):
     def fitted(self, equations: Mapping[str, Sequence[str]], treatment: str, outcome: str) -> float:
         """Return the effect in another model: its equations, fitted in a sample without end.
 
-        Parameters
-        ----------
-        equations : mapping of str to sequence of str
-            ``variable -> parents``, parents before children.
+        `equations`: ``variable -> parents``, parents before children.
         """
         sigma = self.covariance()
         slopes = {
@@ -159,11 +138,8 @@ class LinearWorld(OfThePackage):
     def model(self, variables: Sequence[str]) -> pm.Model:
         """Return a PyMC model of some of the variables, with the arrows among them.
 
-        Parameters
-        ----------
-        variables : sequence of str
-            In any order. One that has no column in the data is latent; its first coefficient is
-            positive, since its sign says nothing.
+        `variables`: in any order. One that has no column in the data is latent; its first
+        coefficient is positive, since its sign says nothing.
         """
         kept = [name for name in self.names if name in variables]
         hidden = {name for name in kept if name.startswith("U")}
@@ -190,23 +166,12 @@ class LinearWorld(OfThePackage):
 
 @dataclass(frozen=True, eq=False)
 class TableWorld(OfThePackage):
-    """A two-valued cause Z of a two-valued treatment and a two-valued outcome.
+    """A two-valued cause Z of a two-valued treatment and a two-valued outcome."""
 
-    Attributes
-    ----------
-    names : (str, str, str)
-        Z, treatment and outcome.
-    p_z : float
-        P(Z = 1).
-    p_x : (float, float)
-        P(treatment = 1 | Z = 0, 1).
-    p_y : ((float, float), (float, float))
-        P(outcome = 1 | treatment, Z), rows being the treatment.
-    """
-
-    names: tuple[str, str, str]
-    p_z: float
-    p_x: tuple[float, float]
+    names: tuple[str, str, str]  # Z, treatment and outcome
+    p_z: float  # P(Z = 1)
+    p_x: tuple[float, float]  # P(treatment = 1 | Z = 0, 1)
+    # P(outcome = 1 | treatment, Z), rows being the treatment.
     p_y: tuple[tuple[float, float], tuple[float, float]]
 
     def edges(self) -> list[tuple[str, str]]:
@@ -240,10 +205,7 @@ class TableWorld(OfThePackage):
     def model(self, variables: Sequence[str]) -> pm.Model:
         """Return a PyMC model with a probability for each combination.
 
-        Parameters
-        ----------
-        variables : sequence of str
-            All three names.
+        `variables`: all three names.
         """
         z, x, y = (name for name in self.names if name in variables)
         coords = {"unit": [0], "level": [0, 1], "arm": [0, 1]}

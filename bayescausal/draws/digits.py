@@ -55,7 +55,6 @@ def p_text(p: float) -> str:
 
     Examples
     --------
-    >>> from bayescausal.draws.digits import p_text
     >>> p_text(0.0421), p_text(1e-9)
     ('p = 0.042', 'p < 0.001')
     """

@@ -33,7 +33,7 @@ from bayescausal.effects.listed import Effects
 from bayescausal.effects.unit_level.finite_bounds import seen_bounds
 from bayescausal.effects.unit_level.individual import individual
 from bayescausal.effects.unit_level.joint import causation, is_exact
-from bayescausal.evaluation.measured import measured, told
+from bayescausal.evaluation.measured import measured, recorded_notes
 from bayescausal.inference.data.design_matrix import policy_reads, with_columns
 from bayescausal.inference.data.dim_labels import with_labels
 from bayescausal.inference.given import as_fit
@@ -191,7 +191,7 @@ def _explained(
     ]
     notes += support_notes(fit, estimand)
     notes += whole_note(fit.structure, estimand.treatments)
-    which = told(fit, asked_records(estimand))
+    which = recorded_notes(fit, asked_records(estimand))
     notes += [" ".join(each) for each in which]
     done = replace(
         effect,

@@ -53,44 +53,25 @@ class EstimatorWarning(UserWarning):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An estimator, ready to give the answer under any weights.
+    """An estimator, ready to give the answer under any weights."""
 
-    Attributes
-    ----------
-    draw : callable
-        Takes a block of weights ``(draw, unit)`` that sum to the number of units, and returns the
-        means in the treated and the control world, ``(2, draw)``; or their difference alone,
-        ``(draw,)``.
-    draws_are : str
-        What the draws are, in words.
-    weights : ndarray (unit,), optional
-        What each unit weighs in the mean of its arm: each arm sums to one.
-    chance : ndarray (unit,), optional
-        The estimated propensity.
-    fitted : ndarray (2, unit), optional
-        The outcome predicted for each unit at the treated and at the control level.
-    se : float
-        Standard error by the estimator's own formula, where it has one.
-    numbers : mapping of str to float
-        Further numbers, such as other standard errors.
-    centred : bool
-        Whether the draws lie around the estimate by construction, so that their mean is set to it.
-    whom : str
-        The population, where the estimator answers for another one than was asked.
-    notes : tuple of str
-        What a reader must know.
-    """
-
+    # Takes a block of weights ``(draw, unit)`` that sum to the number of units, and returns the
+    # means in the treated and the control world, ``(2, draw)``; or their difference alone,
+    # ``(draw,)``.
     draw: Callable[[np.ndarray], np.ndarray]
-    draws_are: str
+    draws_are: str  # what the draws are, in words
+    # (unit) What each unit weighs in the mean of its arm: each arm sums to one.
     weights: np.ndarray | None = None
-    chance: np.ndarray | None = None
+    chance: np.ndarray | None = None  # (unit) The estimated propensity
+    # (2, unit) The outcome predicted for each unit at the treated and at the control level.
     fitted: np.ndarray | None = None
-    se: float = float("nan")
+    se: float = float("nan")  # standard error by the estimator's own formula, where it has one
+    # Further numbers, such as other standard errors.
     numbers: Mapping[str, float] = field(default_factory=dict)
+    # Whether the draws lie around the estimate by construction, so that their mean is set to it.
     centred: bool = False
-    whom: str = ""
-    notes: tuple[str, ...] = ()
+    whom: str = ""  # the population, where the estimator answers for another one than was asked
+    notes: tuple[str, ...] = ()  # what a reader must know
 
 
 @dataclass(frozen=True)

@@ -40,24 +40,12 @@ __all__ = ["Answered", "Triangulation", "Triangulations"]
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """The answer of one estimator.
+    """The answer of one estimator."""
 
-    Attributes
-    ----------
-    estimator : Estimator
-        With its options.
-    effect : Effect
-        Its draws.
-    prepared : tuple of Prepared
-        What it did, for each subgroup.
-    points : tuple of float
-        The estimate at equal weights, for each subgroup.
-    """
-
-    estimator: Estimator
-    effect: Effect
-    prepared: tuple[Prepared, ...]
-    points: tuple[float, ...]
+    estimator: Estimator  # with its options
+    effect: Effect  # its draws
+    prepared: tuple[Prepared, ...]  # what it did, for each subgroup
+    points: tuple[float, ...]  # the estimate at equal weights, for each subgroup
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -276,7 +264,6 @@ class Triangulations(list[Triangulation]):
 
     Examples
     --------
-    >>> from bayescausal.estimators.triangulation import Triangulations
     >>> Triangulations([]).effects
     mappingproxy({})
     """

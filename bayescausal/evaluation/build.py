@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bayescausal.evaluation.builder import Builder
-from bayescausal.evaluation.program_cache import remember, signature, told
+from bayescausal.evaluation.program_cache import event_key, remember, signature
 from bayescausal.evaluation.variable_elimination import average
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def build_program(
         outputs = [average(builder, r) for r in requests]
         return builder.compile(tuple(requests), outputs)
 
-    acts, events = signature(worlds), told(tuple(r.event for r in requests))
+    acts, events = signature(worlds), event_key(tuple(r.event for r in requests))
     if acts is None or events is None:
         return build()
     names = sorted(structure.model.named_vars)

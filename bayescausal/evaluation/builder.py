@@ -382,11 +382,10 @@ class Builder:
         arguments, batch = per_draw(inputs)
         noisy = {i.variable for i in inputs if i.kind == "noise"}
         behind = [inputs_of([o]) for o in outputs]
-        dims = tuple(self._result_dims(r) for r in requests)
         return Program(
             inputs=tuple(inputs),
             requests=requests,
-            dims=dims,
+            dims=tuple(self._result_dims(r) for r in requests),
             batched=tuple(bool(read & set(batch)) for read in behind),
             exact=tuple(not read & noisy for read in behind),
             call=Compiled(

@@ -65,28 +65,17 @@ _DATA, _PARAMETER, _NOISE, _OTHER = "data", "parameter", "noise", "other"
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """Results of a program as sums of coefficients times averages of features.
+    """Results of a program as sums of coefficients times averages of features."""
 
-    Attributes
-    ----------
-    results : tuple of int
-        Which of the program's results.
-    terms : tuple of tuple of (int, int, tuple of int)
-        For each result: positions of a coefficient and of a feature, -1 being the number 1, and,
-        of a coefficient with an element for each group, the features that tell the group of a unit.
-    coefficients, features : callable
-        From the program's arguments, by position, to a list of arrays: coefficients (draw, ...),
-        features with the unit axes.
-    axes : tuple of int
-        Of each coefficient, how many axes it has within a draw.
-    n_features : int
-    """
-
-    results: tuple[int, ...]
+    results: tuple[int, ...]  # which of the program's results
+    # For each result: positions of a coefficient and of a feature, -1 being the number 1, and, of a
+    # coefficient with an element for each group, the features that tell the group of a unit.
     terms: tuple[tuple[tuple[int, int, tuple[int, ...]], ...], ...]
+    # coefficients, features: from the program's arguments, by position, to a list of arrays:
+    # coefficients (draw, ...), features with the unit axes.
     coefficients: Evaluator
     features: Evaluator
-    axes: tuple[int, ...]
+    axes: tuple[int, ...]  # of each coefficient, how many axes it has within a draw
     n_features: int
 
 
@@ -101,20 +90,14 @@ def expand(
 ) -> Expansion | None:
     """Expand some results of a program; None where one is no sum of products.
 
-    Parameters
-    ----------
-    results : range
-        Positions of the results.
-    reads : tuple of int
-        Results that must be features themselves: what subgroups are formed by. They are the last
-        features.
-    lengths : frozenset of int
-        Arrays of the model's own that are as long as this may lie along units: they are data.
-    widths : tuple of (str, int)
-        Lengths of the dims that are not the units'.
-    mixes : bool, default False
-        Whether an equation mixes units. A level that is set for all units is then not taken for
-        one number where it is summed, sorted or moved along the units.
+    - `results`: positions of the results.
+    - `reads`: results that must be features themselves: what subgroups are formed by. They are the
+      last features.
+    - `lengths`: arrays of the model's own that are as long as this may lie along units: they are
+      data.
+    - `widths`: lengths of the dims that are not the units'.
+    - `mixes`: whether an equation mixes units. A level that is set for all units is then not taken
+      for one number where it is summed, sorted or moved along the units.
     """
     key = (tuple(results), reads, lengths, widths, mixes)
     return remember(program, key, lambda: _expand(program, results, reads, lengths, widths, mixes))

@@ -45,7 +45,14 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["measured", "measured_structure", "measured_units", "plain_name", "records", "told"]
+__all__ = [
+    "measured",
+    "measured_structure",
+    "measured_units",
+    "plain_name",
+    "recorded_notes",
+    "records",
+]
 
 
 def measured_structure(structure: Structure, names: Iterable[str]) -> Structure:
@@ -98,7 +105,7 @@ def measured_units(units: Units, fit: Fit, seed: int) -> Units:
     return replace(units, structure=fit.structure, fit=fit, latents={**units.latents, **drawn})
 
 
-def told(fit: Fit, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+def recorded_notes(fit: Fit, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Say, of each name that is a record or stands for one, which of the two is meant.
 
     Returns: which it is, and what that rests on.

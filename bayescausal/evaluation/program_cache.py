@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bayescausal.types import Intervention
 
-__all__ = ["remember", "signature", "told"]
+__all__ = ["event_key", "remember", "signature"]
 
 #: Programs kept per owner.
 MOST = 64
@@ -96,12 +96,12 @@ def signature(worlds: Mapping[str, Mapping[str, Intervention]]) -> tuple[Any, ..
     return (*worlds, *parts)
 
 
-def told(value: object) -> tuple[Any, ...] | None:
+def event_key(value: object) -> tuple[Any, ...] | None:
     """Return what tells a plain value, or a record of plain values, apart; None if unknown.
 
     Examples
     --------
-    >>> told((1.0, "a")) == told((1.0, "a")), told(object())
+    >>> event_key((1.0, "a")) == event_key((1.0, "a")), event_key(object())
     (True, None)
     """
     if value is None or isinstance(value, str | int | float):
@@ -109,9 +109,9 @@ def told(value: object) -> tuple[Any, ...] | None:
     if isinstance(value, np.ndarray) and value.size <= LONG and value.dtype.kind in "biuf":
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, tuple):
-        parts = [told(v) for v in value]
+        parts = [event_key(v) for v in value]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = [told(getattr(value, f.name)) for f in dataclasses.fields(value)]
+        parts = [event_key(getattr(value, f.name)) for f in dataclasses.fields(value)]
     else:
         return None
     return None if None in parts else (type(value).__name__, *parts)

@@ -114,14 +114,9 @@ def contracted(
 ) -> list[Term]:
     """Return the terms of a matrix of data times a vector of parameters, one for each weight.
 
-    Parameters
-    ----------
-    axis : int
-        Of the matrix, that is summed over.
-    known : dict
-        Elements and columns that were taken before, so that equal ones are one expression.
-    shapes : mapping
-        Lengths of the axes of inputs, where known.
+    - `axis`: of the matrix, that is summed over.
+    - `known`: elements and columns that were taken before, so that equal ones are one expression.
+    - `shapes`: lengths of the axes of inputs, where known.
     """
     other = 1 - axis
     if matrix.type.ndim != 2 or vector.type.ndim != 2 or vector.type.shape[axis] != 1:

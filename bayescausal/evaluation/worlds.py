@@ -23,7 +23,7 @@ import xarray as xr
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.evaluate import NoiseSource, Units, evaluate, units_of
 from bayescausal.evaluation.label_levels import in_unit_order, labels_or_codes, numbers_of
-from bayescausal.evaluation.measured import measured, told
+from bayescausal.evaluation.measured import measured, recorded_notes
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
@@ -149,7 +149,7 @@ def worlds(
         "recomputed": sorted(recomputed & set(structure.nodes)),
         **_mixing_note(structure, program),
     }
-    which = told(given, asked)
+    which = recorded_notes(given, asked)
     if which:
         data.attrs["measured"] = [" ".join(each) for each in which]
     return data

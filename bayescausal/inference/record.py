@@ -351,12 +351,8 @@ def build_fit(
 ) -> Fit:
     """Return a :class:`Fit` of parts that were made together.
 
-    Parameters
-    ----------
-    sizes : mapping of str to int, optional
-        Lengths of the dims, where there are no data.
-    all_notes : tuple of str, optional
-        In the place of those of the data, `notes`, and those of the diagnostics.
+    - `sizes`: lengths of the dims, where there are no data.
+    - `all_notes`: in the place of those of the data, `notes`, and those of the diagnostics.
     """
     fit = object.__new__(Fit)
     groups = {**groups, "posterior": _ordered(groups["posterior"], structure)}

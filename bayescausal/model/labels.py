@@ -35,21 +35,12 @@ def order_of(
 ) -> list[int] | None:
     """Return the places of `labels` among one's own; None where the order is the same.
 
-    Parameters
-    ----------
-    own, labels : sequence
-        The labels of an entry each.
-    places : bool
-        Whether 0, 1, 2, ... may be places and no labels.
-
-    Raises
-    ------
-    OtherLabelsError
-        If these are other labels, or nothing tells labels from places.
+    - `own`, `labels`: the labels of an entry each.
+    - `places`: whether 0, 1, 2, ... may be places and no labels.
+    Raises OtherLabelsError if these are other labels, or nothing tells labels from places.
 
     Examples
     --------
-    >>> from bayescausal.model.labels import order_of
     >>> order_of(["c", "a", "b"], ["a", "b", "c"])
     [1, 2, 0]
     """
@@ -84,28 +75,16 @@ def in_order(
 ) -> Any:
     """Return a value with its dims and entries in the order of others; what has no labels as it is.
 
-    Parameters
-    ----------
-    value : Series, DataArray or array_like
-        What has labels is put in order.
-    dims : tuple of str
-        The dims that it should have.
-    labels : mapping of str to sequence or None
-        The labels along each dim.
-    what : str
-        What it is, for messages.
-    places : bool
-        Whether 0, 1, 2, ... may be places and no labels.
-
-    Raises
-    ------
-    DataError
-        If it has other labels, or nothing tells labels from places.
+    - `value` (Series, DataArray or array_like): what has labels is put in order.
+    - `dims`: the dims that it should have.
+    - `labels`: the labels along each dim.
+    - `what`: what it is, for messages.
+    - `places`: whether 0, 1, 2, ... may be places and no labels.
+    Raises DataError if it has other labels, or nothing tells labels from places.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.model.labels import in_order
     >>> in_order(pd.Series([2, 5], index=["b", "a"]), ("g",), {"g": ["a", "b"]}, "b").tolist()
     [5, 2]
     """
@@ -137,15 +116,11 @@ def in_order(
 def same_order(columns: Mapping[Any, ArrayLike]) -> dict[Any, Any]:
     """Return columns with the entries of all that carry labels in the order of the first.
 
-    Raises
-    ------
-    DataError
-        If their labels differ.
+    Raises DataError if their labels differ.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.model.labels import same_order
     >>> x, y = pd.Series([1, 2], index=["a", "b"]), pd.Series([4, 3], index=["b", "a"])
     >>> same_order({"x": x, "y": y})["y"].tolist()
     [3, 4]

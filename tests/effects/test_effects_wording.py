@@ -38,7 +38,7 @@ from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.scales import EffectScale
 from bayescausal.effects.words.as_code import as_code
 from bayescausal.effects.words.from_text import question_from_text
-from bayescausal.effects.words.intervention import deed, people
+from bayescausal.effects.words.intervention import intervention_text, people
 from bayescausal.graph import identify
 from bayescausal.types import EstimandError, Policy, Scale, Shift
 
@@ -502,11 +502,11 @@ def test_masks_and_rules_are_members():
 
 def test_deeds_with_values_for_each_unit():
     worlds = ATE("X", "Y", treated=np.array([1.0, 2.0]), control=0).worlds()
-    assert deed(worlds["treated"], worlds["control"]) == (
+    assert intervention_text(worlds["treated"], worlds["control"]) == (
         "setting X to given values rather than setting X to 0"
     )
     moved = ATE("X", "Y", treated=Shift(np.array([1.0, 2.0]))).worlds()
-    assert deed(moved["treated"], moved["control"]) == "shifting X by given amounts"
+    assert intervention_text(moved["treated"], moved["control"]) == "shifting X by given amounts"
 
 
 # ----------------------------------------------------------------------------- from a model

@@ -14,7 +14,7 @@ import bayescausal as bc
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.evaluation.events import Event, Values
 from bayescausal.evaluation import program_cache as memo
-from bayescausal.evaluation.program_cache import remember, signature, told
+from bayescausal.evaluation.program_cache import event_key, remember, signature
 from bayescausal.inference.sampling.prior_and_truth import complete_truth
 from bayescausal.model.structure.read import structure_of
 from bayescausal.simulation.repeat import Repeater
@@ -78,13 +78,13 @@ def test_signatures_tell_worlds_apart():
 
 
 def test_events_are_told_by_their_numbers_not_by_their_print():
-    a, b = (told(Event(Probability(above=v))) for v in (0.1, 0.1 + 1e-12))
+    a, b = (event_key(Event(Probability(above=v))) for v in (0.1, 0.1 + 1e-12))
     assert a != b
-    assert told(Event(Probability(above=0.1))) == a
-    assert told(Event(Probability(below=0.1))) != a
-    assert told(Values(np.arange(3))) != told(Values(np.arange(4)))
-    assert told(object()) is None
-    assert told((1, object())) is None
+    assert event_key(Event(Probability(above=0.1))) == a
+    assert event_key(Event(Probability(below=0.1))) != a
+    assert event_key(Values(np.arange(3))) != event_key(Values(np.arange(4)))
+    assert event_key(object()) is None
+    assert event_key((1, object())) is None
 
 
 def test_answers_do_not_depend_on_what_was_asked_before():

@@ -64,13 +64,10 @@ class ArrowTest:
         return f"{claim}, and the data do not refute that ({p}): they could do without it."
 
 
-def arrow_tests(
-    model_or_graph: pm.Model | Fit | GraphLike, data: Data, *, method: str = "auto"
-) -> list[ArrowTest]:
+def arrow_tests(model_or_graph: pm.Model | Fit | GraphLike, data: Data) -> list[ArrowTest]:
     """Test each arrow of a graph by what the graph would claim without it.
 
     ``data``: one row per unit; units are independent.
-    ``method``: as for :func:`bayescausal.falsify`.
     Result: one test for each arrow between named variables, sorted by its ends.
 
     Examples
@@ -95,7 +92,7 @@ def arrow_tests(
         lenient=is_model(model_or_graph),
         categories=categories_of(model_or_graph),
     )
-    tester = Tester(columns, method)
+    tester = Tester(columns, "auto")
     found = []
     hidden = {*bidirected_edges(dag), *column_causes(dag)}
     for tail, head in sorted(edge for edge in dag.edges if edge[0] not in hidden):

@@ -49,11 +49,8 @@ class Uniformity:
     upper: np.ndarray
 
 
-def uniformity(values: np.ndarray, prob: float = 0.95) -> Uniformity:
-    """Compare numbers with the uniform distribution.
-
-    ``values``: numbers between 0 and 1.
-    ``prob``: of the simultaneous band.
+def uniformity(values: np.ndarray) -> Uniformity:
+    """Compare numbers between 0 and 1 with the uniform distribution; the band holds 95%.
 
     Examples
     --------
@@ -68,7 +65,7 @@ def uniformity(values: np.ndarray, prob: float = 0.95) -> Uniformity:
     null = _null(n)
     smallest = _tails(counts[None], n, at).min()
     p_value = (1 + (null <= smallest * (1 + 1e-12)).sum()) / (len(null) + 1)
-    level = float(np.quantile(null, 1 - prob))
+    level = float(np.quantile(null, 0.05))
     lower = stats.binom.ppf(level / 2, n, at) / n - at
     upper = stats.binom.isf(level / 2, n, at) / n - at
     curve = counts / n - at

@@ -23,10 +23,7 @@ __all__ = ["compared", "seen_anew"]
 def seen_anew(structure: Structure, estimand: Estimand, population: str) -> frozenset[str]:
     """Return the outcome of an association, drawn given its observed parents.
 
-    Raises
-    ------
-    EstimandError
-        Where x comes after y.
+    Raises EstimandError where x comes after y.
     """
     x, y = estimand.grouped_by, estimand.outcome_name
     if population != "model" and x in structure.descendants([y]):

@@ -37,13 +37,13 @@ from bayescausal.effects.estimands.parsing import (
     has_default_control,
     is_default,
     parse_treatment,
+    refuse_overlaps,
 )
 from bayescausal.effects.estimands.parts import Arm, Identity, Strategy, Teller, Weighting, same_key
 from bayescausal.effects.words.headings import details
-from bayescausal.effects.words.intervention import deed
+from bayescausal.effects.words.intervention import intervention_text
 from bayescausal.effects.words.subject import ask_contrast, effect_of, open_contrast
 from bayescausal.graph.identification.effect_query import EffectQuery
-from bayescausal.types import EstimandError, Intervention
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.functionals import Functional
     from bayescausal.effects.estimands.scales import EffectScale
     from bayescausal.graph.identification.verdict import Identification
+    from bayescausal.types import Intervention
 
 __all__ = ["NATURAL_UNLESS_SET", "Estimand", "World"]
 
@@ -126,18 +127,7 @@ class Estimand:
                 self._put(each.name, parse(getattr(self, each.name)))
         if hasattr(self, "treatment"):
             parse_treatment(self)
-        for name in self.by:
-            if name == self.outcome_name or name in self.treatments:
-                raise EstimandError(
-                    f"by={name!r} is the treatment or the outcome.",
-                    remedy="Split by a variable that the treatment does not change.",
-                )
-        same = {self.outcome_name, f"recorded({self.outcome_name})"}
-        if same.intersection(self.functional.others):
-            raise EstimandError(
-                f"before={self.outcome_name!r} is the outcome.",
-                expected="the times of other events.",
-            )
+        refuse_overlaps(self)
         self._check()
 
     def _put(self, name: str, value: object) -> None:
@@ -366,7 +356,7 @@ class Estimand:
         """Return what is done: the treated world against the control."""
         roles = ("treated", "control")
         worlds = Estimand.worlds(self) if hasattr(self, "treatment") else self.worlds()
-        return deed(*(worlds[role] for role in roles))
+        return intervention_text(*(worlds[role] for role in roles))
 
     def claim(self, said: Teller, cell: dict[str, Any]) -> tuple[str, str]:
         """Return subject, verb and amount of one number; and how it is taken over units."""

@@ -44,6 +44,7 @@ __all__ = [
     "parse_paths",
     "parse_treatment",
     "refuse_options",
+    "refuse_overlaps",
     "refuse_same_worlds",
     "same_world",
 ]
@@ -251,6 +252,22 @@ def same_world(a: Mapping[str, Intervention], b: Mapping[str, Intervention]) -> 
             ):
                 return False
     return True
+
+
+def refuse_overlaps(question: Estimand) -> None:
+    """Refuse a split by what the question itself is about, or its outcome as an event before."""
+    for name in question.by:
+        if name == question.outcome_name or name in question.treatments:
+            raise EstimandError(
+                f"by={name!r} is the treatment or the outcome.",
+                remedy="Split by a variable that the treatment does not change.",
+            )
+    same = {question.outcome_name, f"recorded({question.outcome_name})"}
+    if same.intersection(question.functional.others):
+        raise EstimandError(
+            f"before={question.outcome_name!r} is the outcome.",
+            expected="the times of other events.",
+        )
 
 
 def refuse_same_worlds(estimand: Estimand) -> None:

@@ -38,15 +38,9 @@ __all__ = ["Curve", "Cut", "Event", "Labelled", "Values"]
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """An event of a random variable, for the evaluation of worlds.
+    """An event of a random variable, for the evaluation of worlds."""
 
-    Parameters
-    ----------
-    event : Probability
-        With numbers, not labels.
-    """
-
-    event: Probability
+    event: Probability  # with numbers, not labels
 
     def of_draw(self, value: TensorVariable) -> TensorVariable:
         """Return the indicator of the event as a float."""

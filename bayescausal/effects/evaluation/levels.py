@@ -37,10 +37,7 @@ __all__ = [
 def number_labels(fit: Fit, name: str) -> tuple[float, ...]:
     """Return the labels of a category where they are numbers other than its codes; else none.
 
-    Raises
-    ------
-    EstimandError
-        If they are no numbers.
+    Raises EstimandError if they are no numbers.
     """
     labels = tuple(fit.labels.get(name, ()))
     if not all(isinstance(v, Real) for v in labels):
@@ -55,9 +52,7 @@ def number_labels(fit: Fit, name: str) -> tuple[float, ...]:
 def refuse_mean(fit: Fit, estimand: Estimand) -> None:
     """Refuse the mean of categories, whoever they are averaged over.
 
-    Raises
-    ------
-    UndefinedEffectError
+    Raises UndefinedEffectError.
     """
     name, structure = estimand.outcome_name, fit.structure
     if estimand.strategy != "averages" or not isinstance(estimand.functional, Mean | Total):
@@ -82,10 +77,7 @@ def refuse_no_times(fit: Fit, names: Iterable[str]) -> None:
 def coded_event(fit: Fit, name: str, event: Probability) -> Probability:
     """Return an event of labels as one of codes.
 
-    Raises
-    ------
-    EstimandError
-        For a label that there is not, or a limit where labels have no order.
+    Raises EstimandError for a label that there is not, or a limit where labels have no order.
     """
     if event.equals is not None:
         return Probability(equals=float(encode(fit, name, event.equals)))

@@ -59,9 +59,7 @@ from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.model.interventions.interventions import parse_interventions, refuse_potentials
 from bayescausal.model.structure.nested import weighted_dim
-from bayescausal.types import (
-    EstimandError,
-)
+from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -201,10 +199,7 @@ def resolve(
 ) -> Question:
     """Resolve an estimand against a fit.
 
-    Parameters
-    ----------
-    seed : int
-        Of what is drawn of the units of a table, given what was observed of them.
+    `seed`: of what is drawn of the units of a table, given what was observed of them.
     """
     structure = fit.structure
     for name in estimand.names:

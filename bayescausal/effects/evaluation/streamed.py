@@ -53,10 +53,7 @@ def streamed_run(
 ) -> Run:
     """Return a question about rows that stay in their source, ready to be answered.
 
-    Raises
-    ------
-    EstimandError
-        If the answer needs all rows at once.
+    Raises EstimandError if the answer needs all rows at once.
     """
     table: Any = fit.data
     options = {"ignore_potentials": ignore_potentials, "seed": seed}
@@ -244,7 +241,7 @@ class PiecesRun(Run):
         spread = float(np.sqrt(max(sums.square / sums.rows - (sums.mean / sums.rows) ** 2, 0.0)))
         return Reduction(total, batches, sums.den, spread)
 
-    def passed(self, draws: slice | None, replicates: int) -> Sums:
+    def passed(self, draws: slice | None, replicates: int) -> RowSums:
         """Return the sums of a pass."""
         table = self.whole.data
         small = stand_in(self.whole, {}, 0)
@@ -280,25 +277,16 @@ class PassedForm(ClosedForm):
 
 
 @dataclass
-class Sums:
-    """What some rows add to an answer.
-
-    Attributes
-    ----------
-    rows : int
-    num, den : ndarray
-        Weighted sums, (arm, cell, ...), those of a closed form one feature, or one group of it,
-        after the other; and sums of weights, (arm, cell, draw or 1).
-    batches : ndarray
-        Weighted sums of batches of noise.
-    mean, square : float
-        Rows times the mean of what was averaged, and of its square.
-    """
+class RowSums:
+    """What some rows add to an answer."""
 
     rows: int
+    # num, den: weighted sums, (arm, cell, ...), those of a closed form one feature, or one group of
+    # it, after the other; and sums of weights, (arm, cell, draw or 1).
     num: np.ndarray
     den: np.ndarray
-    batches: np.ndarray
+    batches: np.ndarray  # weighted sums of batches of noise
+    # mean, square: rows times the mean of what was averaged, and of its square.
     mean: float = 0.0
     square: float = 0.0
 
@@ -330,7 +318,7 @@ class Averaging:
         self.__dict__.update(state)
         self._local = threading.local()
 
-    def __call__(self, batch: Any) -> Sums:
+    def __call__(self, batch: Any) -> RowSums:
         """Return what a piece of the rows adds."""
         rows = batch.num_rows
         chunk = {n: c.read(batch, self.orders.get(n, ()))[0] for n, c in self.readers.items()}
@@ -341,14 +329,14 @@ class Averaging:
             averages, size = closed._averages(range(1))
             den = np.array(size[..., :1])
             num = np.where(den[..., None] > 0, closed.packed(averages), 0.0) * den[..., None]
-            return Sums(rows, num, den, np.zeros(1))
+            return RowSums(rows, num, den, np.zeros(1))
         found = run.reduce(self.draws, self.replicates)
         weight = found.size
         event = (1,) * (found.total.ndim - weight.ndim)
         wide = weight.reshape(*weight.shape, *event)
         whole = np.where(wide > 0, found.total, 0.0)
         middle = float(np.mean(whole))
-        return Sums(
+        return RowSums(
             rows,
             whole * wide,
             wide,
@@ -375,9 +363,9 @@ class Averaging:
         self._local.closed = found
         return found
 
-    def add(self, one: Sums, other: Sums) -> Sums:
+    def add(self, one: RowSums, other: RowSums) -> RowSums:
         """Return what two pieces add."""
-        return Sums(
+        return RowSums(
             one.rows + other.rows,
             one.num + other.num,
             one.den + other.den,

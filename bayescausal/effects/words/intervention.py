@@ -1,8 +1,9 @@
 """What is done, and to whom, in words: the parts of a sentence that come from the question.
 
 A world says what happens to each variable; two worlds that are compared share some of it. What
-differs is the deed ("raising dilution from 0 to 1"), what is shared is a circumstance ("with
-humid held at 2"). The population and the subgroup say over whom. Nothing here knows the answer.
+differs is the intervention ("raising dilution from 0 to 1"), what is shared is a circumstance
+("with humid held at 2"). The population and the subgroup say over whom. Nothing here knows the
+answer.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.functionals import Functional
     from bayescausal.types import Intervention
 
-__all__ = ["circumstance", "deed", "listed", "people", "quantity", "upper_first"]
+__all__ = ["circumstance", "intervention_text", "listed", "people", "quantity", "upper_first"]
 
 
-def deed(treated: Mapping[str, Intervention], control: Mapping[str, Intervention]) -> str:
+def intervention_text(
+    treated: Mapping[str, Intervention], control: Mapping[str, Intervention]
+) -> str:
     """Return what the treated world does and the control world does not, and what both do.
 
     `treated`, `control`: two worlds; a variable that is not named follows its natural course.
@@ -35,11 +38,11 @@ def deed(treated: Mapping[str, Intervention], control: Mapping[str, Intervention
     Examples
     --------
     >>> from bayescausal.types import Set, Shift
-    >>> deed({"dilution": Set(1)}, {"dilution": Set(0)})
+    >>> intervention_text({"dilution": Set(1)}, {"dilution": Set(0)})
     'raising dilution from 0 to 1'
-    >>> deed({"dose": Shift(-2)}, {})
+    >>> intervention_text({"dose": Shift(-2)}, {})
     'lowering dose by 2'
-    >>> deed({"X": Set(1), "M": Set(3)}, {"X": Set(0), "M": Set(3)})
+    >>> intervention_text({"X": Set(1), "M": Set(3)}, {"X": Set(0), "M": Set(3)})
     'raising X from 0 to 1 with M held at 3'
     """
     shared = [n for n in treated if n in control and _same(treated[n], control[n])]
@@ -136,7 +139,7 @@ def upper_first(text: str) -> str:
 def _change(
     names: list[str], treated: Mapping[str, Intervention], control: Mapping[str, Intervention]
 ) -> str:
-    """Return the deed itself, without what both worlds share."""
+    """Return the intervention itself, without what both worlds share."""
     if len(names) == 1:
         [name] = names
         after, before = treated.get(name), control.get(name)

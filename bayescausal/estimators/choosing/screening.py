@@ -29,11 +29,7 @@ import pandas as pd
 from scipy.special import fdtrc
 
 from bayescausal.effects.words.intervention import listed
-from bayescausal.estimators.problem.adjustment import (
-    check_adjustment,
-    instruments_among,
-    is_served,
-)
+from bayescausal.estimators.problem.adjustment import check_adjustment, instruments_among, is_served
 from bayescausal.estimators.problem.encoding import encode, refuse_holes
 from bayescausal.estimators.problem.reading import read_problem
 from bayescausal.graph.structure.roles import roles
@@ -54,24 +50,17 @@ __all__ = ["Screening", "screen"]
 class Screening:
     """What to adjust for, and why. Made by :func:`bayescausal.estimators.screen`.
 
-    Attributes
-    ----------
-    adjust : tuple of str
-        The variables, for ``adjust=`` of :func:`bayescausal.triangulate`.
-    table : DataFrame
-        One row a measured variable: its ``role`` in the graph, whether it was ``kept``, the
-        p-values of its association with the treatment and with the outcome given the others
-        (``p_treatment``, ``p_outcome``), and ``why``.
-
     Examples
     --------
     >>> import pandas as pd
-    >>> from bayescausal.estimators.choosing.screening import Screening
     >>> Screening((), pd.DataFrame({"kept": [], "why": []})).sentence()
     'Adjust for nothing.'
     """
 
-    adjust: tuple[str, ...]
+    adjust: tuple[str, ...]  # the variables, for ``adjust=`` of :func:`bayescausal.triangulate`
+    # One row a measured variable: its ``role`` in the graph, whether it was ``kept``, the p-values
+    # of its association with the treatment and with the outcome given the others (``p_treatment``,
+    # ``p_outcome``), and ``why``.
     table: pd.DataFrame
 
     def sentence(self) -> str:

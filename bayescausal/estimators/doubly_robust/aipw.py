@@ -22,22 +22,19 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from bayescausal.estimators.doubly_robust.influence import corrected
-from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
-from bayescausal.estimators.nuisance.outcome import response
-from bayescausal.estimators.nuisance.propensity import propensity
-from bayescausal.estimators.weighting.extremes import refuse_no_overlap
+from bayescausal.estimators.doubly_robust.influence import DoublyRobust, corrected
 
 if TYPE_CHECKING:
+    from bayescausal.estimators.estimator import Prepared
     from bayescausal.estimators.problem.problem import Problem
 
 __all__ = ["AIPW"]
 
 
 @dataclass(frozen=True)
-class AIPW(Estimator):
+class AIPW(DoublyRobust):
     """Predictions of the outcome, corrected by the weighted residuals.
 
     Parameters
@@ -65,26 +62,8 @@ class AIPW(Estimator):
     """
 
     name: ClassVar[str] = "aipw"
-    models: ClassVar[str] = "both"
-    assumes: ClassVar[str] = "the model of the outcome or of the treatment is right; overlap"
-
-    outcome: Any = "auto"
-    treatment: Any = "logistic"
-    folds: int = 5
-    interactions: bool | None = None
 
     def prepared(self, problem: Problem) -> Prepared:
         """Return the corrected averages, ready for any weights."""
-        chance = propensity(problem, self.treatment, self.folds)
-        refuse_no_overlap(problem, chance.point, problem.group)
-        apart = not isinstance(self.outcome, str) if self.interactions is None else (
-            self.interactions
-        )  # fmt: skip
-        model = response(problem, self.outcome, together=not apart, folds=self.folds)
-
-        text = self.draws_text(
-            problem,
-            REFITTED if model.refits and chance.refits else INFLUENCE,
-            "" if self.folds == 1 else ", on other folds than those they predict",
-        )
+        chance, model, text = self.fitted(problem)
         return corrected(problem, chance, model, text)

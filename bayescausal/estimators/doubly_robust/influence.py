@@ -14,14 +14,17 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bayescausal.estimators.estimator import Prepared
+from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
+from bayescausal.estimators.nuisance.outcome import response
+from bayescausal.estimators.nuisance.propensity import propensity
 from bayescausal.estimators.problem.problem import clustered_error
 from bayescausal.estimators.weighting.balancing import arm_weights, unit_weights, weighted_arms
-from bayescausal.estimators.weighting.extremes import extreme_notes
+from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +33,42 @@ if TYPE_CHECKING:
     from bayescausal.estimators.nuisance.propensity import Chance
     from bayescausal.estimators.problem.problem import Problem
 
-__all__ = ["corrected", "influence", "influence_error", "normalised", "population_sums"]
+__all__ = [
+    "DoublyRobust",
+    "corrected",
+    "influence",
+    "influence_error",
+    "normalised",
+    "population_sums",
+]
+
+
+@dataclass(frozen=True)
+class DoublyRobust(Estimator):
+    """What the estimators share that model outcome and treatment: the two models."""
+
+    models: ClassVar[str] = "both"
+    assumes: ClassVar[str] = "the model of the outcome or of the treatment is right; overlap"
+
+    outcome: Any = "auto"
+    treatment: Any = "logistic"
+    folds: int = 5
+    interactions: bool | None = None
+
+    def fitted(self, problem: Problem) -> tuple[Chance, Response, str]:
+        """Return the propensity, the outcome in both worlds, and what the draws are."""
+        chance = propensity(problem, self.treatment, self.folds)
+        refuse_no_overlap(problem, chance.point, problem.group)
+        apart = not isinstance(self.outcome, str) if self.interactions is None else (
+            self.interactions
+        )  # fmt: skip
+        model = response(problem, self.outcome, together=not apart, folds=self.folds)
+        text = self.draws_text(
+            problem,
+            REFITTED if model.refits and chance.refits else INFLUENCE,
+            "" if self.folds == 1 else ", on other folds than those they predict",
+        )
+        return chance, model, text
 
 
 def corrected(
@@ -42,14 +80,9 @@ def corrected(
 ) -> Prepared:
     """Return averages of predictions, corrected by the weighted residuals, for any weights.
 
-    Parameters
-    ----------
-    chance, model
-        The propensity, and the outcome in both worlds.
-    draws_are : str
-        What the draws are, in words.
-    numbers : mapping of str to float, optional
-        Further numbers of the estimator.
+    - `chance`, `model`: the propensity, and the outcome in both worlds.
+    - `draws_are`: what the draws are, in words.
+    - `numbers`: further numbers of the estimator.
     """
 
     def draw(weights: np.ndarray) -> np.ndarray:

@@ -21,21 +21,20 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.special import expit, logit
 
 from bayescausal.estimators.doubly_robust.influence import (
+    DoublyRobust,
     influence_error,
     normalised,
     population_sums,
 )
-from bayescausal.estimators.estimator import INFLUENCE, REFITTED, Estimator, Prepared
-from bayescausal.estimators.nuisance.outcome import response
-from bayescausal.estimators.nuisance.propensity import propensity
+from bayescausal.estimators.estimator import Prepared
 from bayescausal.estimators.weighting.balancing import unit_weights, weighted_arms
-from bayescausal.estimators.weighting.extremes import extreme_notes, refuse_no_overlap
+from bayescausal.estimators.weighting.extremes import extreme_notes
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ STEPS = 50
 
 
 @dataclass(frozen=True)
-class TMLE(Estimator):
+class TMLE(DoublyRobust):
     """Predictions of the outcome, targeted by the propensity.
 
     Parameters
@@ -76,22 +75,10 @@ class TMLE(Estimator):
     """
 
     name: ClassVar[str] = "tmle"
-    models: ClassVar[str] = "both"
-    assumes: ClassVar[str] = "the model of the outcome or of the treatment is right; overlap"
-
-    outcome: Any = "auto"
-    treatment: Any = "logistic"
-    folds: int = 5
-    interactions: bool | None = None
 
     def prepared(self, problem: Problem) -> Prepared:
         """Return the targeted averages, ready for any weights."""
-        chance = propensity(problem, self.treatment, self.folds)
-        refuse_no_overlap(problem, chance.point, problem.group)
-        apart = not isinstance(self.outcome, str) if self.interactions is None else (
-            self.interactions
-        )  # fmt: skip
-        model = response(problem, self.outcome, together=not apart, folds=self.folds)
+        chance, model, text = self.fitted(problem)
         seen = problem.y[problem.arm >= 0]
         low, high = float(seen.min()), float(seen.max())
         if high == low:
@@ -112,11 +99,6 @@ class TMLE(Estimator):
             return np.stack(found)
 
         point = unit_weights(problem, chance.point, problem.group)
-        text = self.draws_text(
-            problem,
-            REFITTED if model.refits and chance.refits else INFLUENCE,
-            "" if self.folds == 1 else ", on other folds than those they predict",
-        )
         return Prepared(
             draw,
             text,

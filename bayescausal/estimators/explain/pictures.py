@@ -39,10 +39,7 @@ FOLDS = 5
 def draw(found: Triangulation, kind: str, ax: Axes | None, **options: Any) -> Axes:
     """Draw one picture of a triangulation.
 
-    Raises
-    ------
-    EstimandError
-        For an unknown kind, or where there is nothing of it to draw.
+    Raises EstimandError for an unknown kind, or where there is nothing of it to draw.
     """
     if kind not in KINDS:
         raise EstimandError(

@@ -39,9 +39,7 @@ __all__ = ["CausalForest", "need"]
 def need(package: str, what: str) -> None:
     """Refuse what needs a package of the extra ``forests`` where that is not installed.
 
-    Raises
-    ------
-    EstimandError
+    Raises EstimandError.
     """
     if importlib.util.find_spec(package) is None:
         raise EstimandError(

@@ -64,7 +64,6 @@ def doubly_robust_scores(problem: Problem, both: np.ndarray, chance: np.ndarray)
     --------
     >>> import numpy as np
     >>> from types import SimpleNamespace
-    >>> from bayescausal.estimators.learners.scores import doubly_robust_scores
     >>> p = SimpleNamespace(treated=np.array([True, False]), y=np.array([3.0, 1.0]))
     >>> doubly_robust_scores(p, np.array([[2.0, 2.0], [1.0, 1.0]]), np.array([0.5, 0.5])).tolist()
     [3.0, 1.0]
@@ -84,16 +83,9 @@ def losses(
 ) -> pd.DataFrame:
     """Return the R-loss and the DR-loss of several learners' effects.
 
-    Parameters
-    ----------
-    effects : mapping of str to ndarray (unit,)
-    model : object with fit and predict
-        Of the outcome, the same for all learners.
-
-    Returns
-    -------
-    DataFrame
-        One row a learner: ``r_loss``, ``dr_loss``.
+    - `effects` (unit)
+    - `model` (object with fit and predict): of the outcome, the same for all learners.
+    Returns: one row a learner: ``r_loss``, ``dr_loss``.
     """
     chance = propensity(problem, treatment, folds).point
     m = mean_outcome(problem, model, folds)

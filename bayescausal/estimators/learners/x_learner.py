@@ -37,11 +37,9 @@ def imputed_effects(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each unit's outcome less the prediction of the other arm, treated less untreated.
 
-    Returns
-    -------
-    effects : ndarray
-        Of the units `rows`.
-    treated : ndarray of bool
+    Returns:
+    - `effects`: of the units `rows`.
+    - `treated` (bool)
     """
     one, zero = (predicted(m, rows_of(x, rows), chance=problem.binary) for m in models)
     treated = problem.treated[rows]

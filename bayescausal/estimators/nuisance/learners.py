@@ -61,9 +61,7 @@ class Learner(Protocol):
 def need_sklearn(what: str) -> None:
     """Refuse what needs scikit-learn where that is not installed.
 
-    Raises
-    ------
-    EstimandError
+    Raises EstimandError.
     """
     if importlib.util.find_spec("sklearn") is None:
         raise EstimandError(
@@ -77,14 +75,9 @@ def as_learner(problem: Problem, model: object, role: str) -> Learner:
 
     Where cells are empty and the model does not take that, it comes behind one that fills them.
 
-    Parameters
-    ----------
-    role : {"outcome", "treatment", "effect"}
-
-    Raises
-    ------
-    EstimandError
-        For what cannot be fitted, and for a classifier whose predictions are levels and not means.
+    `role` ("outcome", "treatment" or "effect")
+    Raises EstimandError for what cannot be fitted, and for a classifier whose predictions are
+      levels and not means.
     """
     check_learner(model, role)
     found = cast("Learner", model)
@@ -110,9 +103,7 @@ def as_learner(problem: Problem, model: object, role: str) -> Learner:
 def check_learner(model: object, role: str) -> None:
     """Refuse what cannot be fitted and asked.
 
-    Raises
-    ------
-    EstimandError
+    Raises EstimandError.
     """
     if isinstance(model, type) or not (hasattr(model, "fit") and hasattr(model, "predict")):
         raise EstimandError(
@@ -133,10 +124,7 @@ def features_of(problem: Problem, model: Learner) -> Features:
 def fitted_model(model: Learner, x: Features, y: np.ndarray, where: str, **options: Any) -> Learner:
     """Return a fresh copy of a model, fitted; a failure is told by name.
 
-    Raises
-    ------
-    DataError
-        With what the model said.
+    Raises DataError with what the model said.
     """
     own = _copied(model)
     steps = getattr(own, "steps", ())
@@ -157,12 +145,8 @@ def fitted_together(
 ) -> Learner:
     """Return one model of the outcome that reads the treatment, fitted to some units.
 
-    Raises
-    ------
-    DataError
-        If it fails.
-    EstimandError
-        If it drops the column of the treatment, so that it knows of no effect.
+    Raises DataError if it fails.
+    Raises EstimandError if it drops the column of the treatment, so that it knows of no effect.
     """
     both = with_treatment(problem, _rows(x, rows), problem.treated[rows])
     own = fitted_model(model, both, target_of(problem, rows, model), where)
@@ -195,12 +179,8 @@ def predicted(model: Learner, x: Features, *, chance: bool) -> np.ndarray:
 def chances_of(problem: Problem, model: object, folds: int) -> np.ndarray:
     """Return the propensity by a model, each fold predicted by fits to the others.
 
-    Raises
-    ------
-    EstimandError
-        If the model gives no chances.
-    DataError
-        If it fails, or its chances are none.
+    Raises EstimandError if the model gives no chances.
+    Raises DataError if it fails, or its chances are none.
     """
     return problem.once(("chances", Same(model), folds), lambda: _chances(problem, model, folds))
 
@@ -208,15 +188,8 @@ def chances_of(problem: Problem, model: object, folds: int) -> np.ndarray:
 def outcomes_of(problem: Problem, model: object, folds: int, *, together: bool) -> np.ndarray:
     """Return the outcome predicted at both levels ``(2, unit)``, treated first.
 
-    Parameters
-    ----------
-    together : bool
-        One model that reads the treatment as a column, instead of one for each arm.
-
-    Raises
-    ------
-    DataError
-        If the model fails.
+    `together`: one model that reads the treatment as a column, instead of one for each arm.
+    Raises DataError if the model fails.
     """
     return problem.once(
         ("outcomes", Same(model), folds, together),

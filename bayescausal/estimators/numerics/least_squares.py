@@ -50,7 +50,6 @@ def with_constant(x: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.numerics.least_squares import with_constant
     >>> with_constant(np.array([[2.0], [3.0]])).tolist()
     [[1.0, 2.0], [1.0, 3.0]]
     """
@@ -63,7 +62,6 @@ def cross_products(design: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.numerics.least_squares import cross_products
     >>> cross_products(np.array([[1.0, 2.0], [1.0, 4.0]]), np.array([[1.0, 0.5]])).tolist()
     [[[1.5, 4.0], [4.0, 12.0]]]
     """
@@ -76,7 +74,6 @@ class CrossProducts:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.numerics.least_squares import CrossProducts
     >>> CrossProducts(np.array([[1.0, 2.0], [1.0, 4.0]])).under(np.array([[1.0, 0.5]])).tolist()
     [[[1.5, 4.0], [4.0, 12.0]]]
     """
@@ -119,15 +116,11 @@ def least_squares(
 ) -> np.ndarray:
     """Return the coefficients ``(draw, column)`` of y on the design, under each set of weights.
 
-    Raises
-    ------
-    DataError
-        If columns are tied among the units with weight, or cells are empty.
+    Raises DataError if columns are tied among the units with weight, or cells are empty.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.numerics.least_squares import least_squares, with_constant
     >>> design = with_constant(np.array([[0.0], [1.0], [2.0]]))
     >>> least_squares(design, np.array([1.0, 3.0, 5.0]), np.ones((1, 3))).round(8).tolist()
     [[1.0, 2.0]]
@@ -146,10 +139,7 @@ class LeastSquares:
     def under(self, weights: np.ndarray) -> np.ndarray:
         """Return the coefficients ``(draw, column)`` under each set of weights.
 
-        Raises
-        ------
-        DataError
-            If columns are tied among the units with weight.
+        Raises DataError if columns are tied among the units with weight.
         """
         found = self.products.under(weights)
         beta = solve(found[:, :-1, :-1], found[:, :-1, -1], self.what)
@@ -176,9 +166,7 @@ def solve(gram: np.ndarray, moment: np.ndarray, what: str) -> np.ndarray:
 def refuse_ties(design: np.ndarray, names: Sequence[str], what: str) -> None:
     """Refuse a design whose columns are tied, naming the first that adds nothing.
 
-    Raises
-    ------
-    DataError
+    Raises DataError.
     """
     scaled = design / scales_of(design)
     refuse_holes(scaled, names, what)

@@ -19,10 +19,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from bayescausal.graph import paths
-from bayescausal.graph.identification.adjustment import (
-    survives_selection,
-    valid_adjustment,
-)
+from bayescausal.graph.identification.adjustment import survives_selection, valid_adjustment
 from bayescausal.types import EstimandError, IdentificationError, unknown_variable
 
 if TYPE_CHECKING:
@@ -41,20 +38,11 @@ def adjustment_of(
 ) -> tuple[tuple[str, ...] | None, str]:
     """Return the variables to adjust for, or None and the reason why there are none.
 
-    Parameters
-    ----------
-    decided : Identification
-        The verdict on the question.
-    adjust : str, iterable of str or None
-        The variables; ``"optimal"``: the valid set with the smallest asymptotic variance; None:
-        the first of the verdict's sets.
-    own : sequence of str
-        What the question itself conditions on, which belongs to every set.
-
-    Raises
-    ------
-    IdentificationError
-        If a set that was named does not serve, with the reason.
+    - `decided`: the verdict on the question.
+    - `adjust`: the variables; ``"optimal"``: the valid set with the smallest asymptotic variance;
+      None: the first of the verdict's sets.
+    - `own`: what the question itself conditions on, which belongs to every set.
+    Raises IdentificationError if a set that was named does not serve, with the reason.
     """
     graph = decided.question.graph
     if adjust == "optimal" and "optimal" not in graph:
@@ -81,14 +69,10 @@ def adjustment_of(
 def check_adjustment(decided: Identification, named: Sequence[str]) -> None:
     """Refuse a set that does not serve, saying why.
 
-    Raises
-    ------
-    UnknownVariableError
-        For a name that the graph does not have.
-    EstimandError
-        For the treatment or the outcome itself.
-    IdentificationError
-        For a descendant of the treatment, what is not measured, and a path that is left open.
+    Raises UnknownVariableError for a name that the graph does not have.
+    Raises EstimandError for the treatment or the outcome itself.
+    Raises IdentificationError for a descendant of the treatment, what is not measured, and a path
+      that is left open.
     """
     query = decided.question
     graph, (x,), (y,) = query.graph, query.treatment, query.outcome

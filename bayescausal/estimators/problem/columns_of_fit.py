@@ -9,7 +9,7 @@ import numpy as np
 from bayescausal.effects.evaluation.group_membership import index_of
 from bayescausal.effects.evaluation.verdict import asked_records, verdict_of
 from bayescausal.evaluation.label_levels import is_category
-from bayescausal.evaluation.measured import plain_name, told
+from bayescausal.evaluation.measured import plain_name, recorded_notes
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.stream.source_data import is_streamed
 from bayescausal.model.structure.integer_roles import role_of
@@ -45,7 +45,7 @@ def columns_of(fit: Fit, estimand: Estimand) -> tuple[Identification, dict[str, 
     fit = with_columns(fit, estimand.names)
     for name in estimand.names:
         fit.structure.require(name)
-    recorded = told(fit, asked_records(estimand))
+    recorded = recorded_notes(fit, asked_records(estimand))
     outcome = plain_name(estimand.outcome_name)
     if recorded and outcome == estimand.outcome_name:
         raise EstimandError(

@@ -41,7 +41,6 @@ def encode(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.problem.encoding import encode
     >>> matrix, names, _ = encode({"age": np.array([3, 4]), "sex": np.array(["m", "f"])})
     >>> names, matrix.tolist()
     (('age', 'sex=m'), [[3.0, 1.0], [4.0, 0.0]])
@@ -72,9 +71,7 @@ def encode(
 def refuse_holes(x: np.ndarray, names: Sequence[str], what: str) -> None:
     """Refuse columns with empty cells, which `what` cannot use, naming them.
 
-    Raises
-    ------
-    DataError
+    Raises DataError.
     """
     whole = np.isfinite(x)
     if whole.all():
@@ -92,15 +89,13 @@ def refuse_holes(x: np.ndarray, names: Sequence[str], what: str) -> None:
 def independent(x: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return which columns to keep beside a constant, and what is said of the others.
 
-    Returns
-    -------
-    kept : ndarray of int
-    notes : tuple of str
+    Returns:
+    - `kept` (int)
+    - `notes`
 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.estimators.problem.encoding import independent
     >>> x = np.array([[1.0, 5.0, 2.0], [2.0, 5.0, 4.0], [4.0, 5.0, 8.0]])
     >>> kept, notes = independent(x, ("a", "b", "c"))
     >>> kept.tolist(), len(notes)

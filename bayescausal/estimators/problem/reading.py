@@ -285,14 +285,6 @@ def _refuse_question(estimand: Estimand) -> None:
             expected='functional="mean" or a Probability.',
             remedy="Ask bc.estimate(fit, ...), which answers it through the model.",
         )
-    if isinstance(estimand.population, Target) and (
-        estimand.given or estimand.by or GROUPS[title] != "all"
-    ):
-        raise EstimandError(
-            f"{estimand.label()} asks about some units of another table.",
-            expected="the average over all rows of the table.",
-            remedy="Ask ATE, and pass the rows of the table that are meant.",
-        )
     name = estimand.population.name
     if name in ("finite", "model"):
         why = (

@@ -30,18 +30,10 @@ __all__ = ["TargetRows", "refuse_empty_cells", "target_rows"]
 
 @dataclass(frozen=True, eq=False)
 class TargetRows:
-    """The rows of a target population.
+    """The rows of a target population."""
 
-    Attributes
-    ----------
-    x : ndarray of float (row, column)
-        The columns adjusted for, coded as those of the data.
-    table : mapping of str to ndarray (row,)
-        The columns that form subgroups, as they came.
-    """
-
-    x: np.ndarray
-    table: Mapping[str, np.ndarray]
+    x: np.ndarray  # (row, column, float) The columns adjusted for, coded as those of the data
+    table: Mapping[str, np.ndarray]  # (row) The columns that form subgroups, as they came
 
     def part(self, inside: np.ndarray) -> TargetRows:
         """Return some of the rows."""
@@ -57,24 +49,13 @@ def target_rows(
 ) -> TargetRows | None:
     """Return the rows of the table that is the population; None where it is not a table.
 
-    Parameters
-    ----------
-    estimand : Estimand
-        What is asked.
-    adjusted : tuple of str
-        The variables adjusted for.
-    table : mapping of str to ndarray (unit,)
-        The data.
-    group : {"all", "treated", "control", "overlap"}
-        Over whom of the population.
-
-    Raises
-    ------
-    EstimandError
-        If the overlap population of a table is asked for.
-    UnknownVariableError, DataError
-        If the table lacks a column, has empty cells, a level that the data have not, or no row of
-        the group.
+    - `estimand`: what is asked.
+    - `adjusted`: the variables adjusted for.
+    - `table` (unit): the data.
+    - `group` ("all", "treated", "control" or "overlap"): over whom of the population.
+    Raises EstimandError if the overlap population of a table is asked for.
+    Raises UnknownVariableError, DataError if the table lacks a column, has empty cells, a level
+      that the data have not, or no row of the group.
     """
     if not isinstance(estimand.population, Target):
         return None
@@ -119,10 +100,7 @@ def target_rows(
 def refuse_empty_cells(name: str, column: np.ndarray, where: str = "") -> None:
     """Refuse a column with empty cells.
 
-    Raises
-    ------
-    DataError
-        With how many there are.
+    Raises DataError with how many there are.
     """
     empty = _empty(column)
     if empty.any():

@@ -25,11 +25,7 @@ from bayescausal.inference.closed_forms.affine import (
 )
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.design import design_of
-from bayescausal.inference.closed_forms.linear import (
-    LinearBlock,
-    LinearEquation,
-    LinearStatistics,
-)
+from bayescausal.inference.closed_forms.linear import LinearBlock, LinearEquation, LinearStatistics
 from bayescausal.inference.closed_forms.one_dimension import Line
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.rebuild import PY_MODE

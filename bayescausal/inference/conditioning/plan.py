@@ -76,21 +76,11 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The blocks of a posterior.
+    """The blocks of a posterior."""
 
-    Attributes
-    ----------
-    samplers : tuple of Sampler
-        Of the blocks that are drawn exactly.
-    rest : tuple of (Block, str)
-        The others, and why they are not.
-    idle : tuple of str
-        Observed variables whose equations have no unknown.
-    """
-
-    samplers: tuple[Sampler, ...]
-    rest: tuple[tuple[Block, str], ...]
-    idle: tuple[str, ...]
+    samplers: tuple[Sampler, ...]  # of the blocks that are drawn exactly
+    rest: tuple[tuple[Block, str], ...]  # the others, and why they are not
+    idle: tuple[str, ...]  # observed variables whose equations have no unknown
 
 
 def make_plan(
@@ -103,19 +93,14 @@ def make_plan(
 ) -> Plan:
     """Return how each block can be drawn, from the expressions and the names of the data alone.
 
-    Parameters
-    ----------
-    columns, partly : collection of str
-        Names of columns, and of those with empty cells.
-    sizes : mapping of str to int, optional
-        How many units there are, for latent paths along them. Without it these are not tried.
-    generalised : bool, default False
-        Whether generalised linear equations are drawn on their rows, about their mode.
+    - `columns`, `partly`: names of columns, and of those with empty cells.
+    - `sizes`: how many units there are, for latent paths along them. Without it these are not
+      tried.
+    - `generalised`: whether generalised linear equations are drawn on their rows, about their mode.
 
     Examples
     --------
     >>> from bayescausal import datasets
-    >>> from bayescausal.inference.conditioning.plan import make_plan
     >>> from bayescausal.model.structure.read import structure_of
     >>> world = datasets.coating()
     >>> plan = make_plan(structure_of(world.model), {"humid", "dilution", "coating"})

@@ -61,10 +61,7 @@ TRIPLES = 128
 def lags_held(structure: Structure, columns: Mapping[str, Array]) -> tuple[str, ...]:
     """Refuse a column that holds a modelled variable one time before; note what has no equation.
 
-    Parameters
-    ----------
-    columns : mapping of str to ndarray
-        Those of the model.
+    `columns`: those of the model.
     """
     graph = structure.graph
     found = [n for n in (*structure.data, *structure.random) if n in columns and n in graph]
@@ -97,10 +94,7 @@ def lags_held(structure: Structure, columns: Mapping[str, Array]) -> tuple[str, 
 def is_lag(copy: Array, source: Array, units: Iterable[Array] = ()) -> bool:
     """Whether a column holds another one, one time before.
 
-    Parameters
-    ----------
-    units : iterable of ndarray
-        Columns that may say which unit a row belongs to.
+    `units`: columns that may say which unit a row belongs to.
 
     Examples
     --------

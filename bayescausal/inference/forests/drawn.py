@@ -106,10 +106,7 @@ def check_forest_options(sampler: Mapping[str, Any]) -> None:
 def with_stamps(structure: Structure, drawn: Drawn, seen: Mapping[str, Array]) -> Drawn:
     """Return draws with a stamp on each forest of what was drawn beside it.
 
-    Parameters
-    ----------
-    seen : mapping of str to ndarray, shape (chain, draw, row)
-        Values of forests at some rows, for the diagnostics.
+    `seen` (chain, draw, row): values of forests at some rows, for the diagnostics.
     """
     posterior = drawn.groups["posterior"]
     arrays = {str(n): v.values for n, v in posterior.data_vars.items()}

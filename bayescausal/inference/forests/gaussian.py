@@ -44,46 +44,22 @@ MOST = 300
 
 @dataclass(frozen=True, eq=False)
 class GaussianForests:
-    """A Normal equation that is linear in forests and coefficients.
-
-    Attributes
-    ----------
-    outcome : str
-    forests : tuple of str
-    shapes : tuple of Shape
-    x : tuple of ndarray, shape (n, p)
-        The covariates of each forest.
-    weights : tuple of ndarray, shape (n,)
-        What multiplies each.
-    rest : ndarray, shape (n,)
-        The outcome less the part of the mean that is known.
-    design : ndarray, shape (n, q)
-        Of the coefficients.
-    names : dict of str to tuple of int
-        Coefficients and their shapes, in the order of the columns.
-    middle, precision : ndarray, shape (q,)
-        Of the priors of the coefficients.
-    scale : str
-        The name of the scale.
-    unit : float
-        The standard deviation of the noise where the scale is 1.
-    log_prior : callable
-        Log density of the scale.
-    """
+    """A Normal equation that is linear in forests and coefficients."""
 
     outcome: str
     forests: tuple[str, ...]
     shapes: tuple[Shape, ...]
-    x: tuple[Array, ...]
-    weights: tuple[Array, ...]
-    rest: Array
-    design: Array
-    names: dict[str, tuple[int, ...]]
+    x: tuple[Array, ...]  # (n, p) The covariates of each forest
+    weights: tuple[Array, ...]  # (n) What multiplies each
+    rest: Array  # (n) The outcome less the part of the mean that is known
+    design: Array  # (n, q) Of the coefficients
+    names: dict[str, tuple[int, ...]]  # coefficients and their shapes, in the order of the columns
+    # middle, precision: (q) Of the priors of the coefficients.
     middle: Array
     precision: Array
-    scale: str
-    unit: float
-    log_prior: Callable[[float], float]
+    scale: str  # the name of the scale
+    unit: float  # the standard deviation of the noise where the scale is 1
+    log_prior: Callable[[float], float]  # log density of the scale
 
     def seen(self, rows: Array) -> GaussianForests:
         """Return the equation of some rows: those whose outcome is not empty."""

@@ -22,23 +22,14 @@ __all__ = ["Growing", "Rules", "changed", "grown", "pruned", "stump"]
 
 
 class Growing(NamedTuple):
-    """A tree, and where the rows of the data are.
+    """A tree, and where the rows of the data are."""
 
-    Attributes
-    ----------
-    column, value, right : list
-        As in a packed tree; of leaves the value is not used.
-    depth : list of int
-        Of each node.
-    at : ndarray of int, shape (n,)
-        The leaf of each row.
-    """
-
+    # column, value, right: as in a packed tree; of leaves the value is not used.
     column: list[int]
     value: list[float]
     right: list[int]
-    depth: list[int]
-    at: Array
+    depth: list[int]  # of each node
+    at: Array  # (n, int) The leaf of each row
 
     @property
     def leaves(self) -> list[int]:
@@ -64,10 +55,7 @@ class Growing(NamedTuple):
 class Rules:
     """What a node may ask, and with what probability.
 
-    Parameters
-    ----------
-    shape : Shape
-    x : ndarray, shape (n, p)
+    `x` (n, p)
     """
 
     def __init__(self, shape: Shape, x: Array) -> None:

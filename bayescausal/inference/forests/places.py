@@ -40,15 +40,10 @@ ROWS = 50
 def matched_chains(held: Sequence[Array], recorded: Array, x: Array, name: str) -> Array:
     """Return the forests of each chain and draw, (chain, draw, k), as they were recorded.
 
-    Parameters
-    ----------
-    held : sequence of ndarray, shape (draw, k)
-        The forests of each chain, chains in no order.
-    recorded : ndarray, shape (chain, draw, n)
-        The value of the forest at the data.
-    x : ndarray, shape (n, p)
-    name : str
-        For messages.
+    - `held` (draw, k): the forests of each chain, chains in no order.
+    - `recorded` (chain, draw, n): the value of the forest at the data.
+    - `x` (n, p)
+    - `name`: for messages.
     """
     chains, draws = recorded.shape[:2]
     left = [f for f in held if len(f) == draws]

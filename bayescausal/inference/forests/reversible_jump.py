@@ -95,16 +95,10 @@ def _reads(rv: Any, variable: Any) -> bool:
 class ReversibleJump(ArrayStepShared):
     """One forest's step: a move for each of its trees.
 
-    Parameters
-    ----------
-    model : pm.Model
-        In which the value of the forest at the data, `name`, is a free vector.
-    name : str
-    shape : Shape
-        With thresholds.
-    x : ndarray, shape (n, p)
-    folder : str
-        Where each chain leaves its forests.
+    - `model`: in which the value of the forest at the data, `name`, is a free vector.
+    - `shape`: with thresholds.
+    - `x` (n, p)
+    - `folder`: where each chain leaves its forests.
     """
 
     name = "reversible_jump"

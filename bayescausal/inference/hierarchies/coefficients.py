@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
     from bayescausal.inference.hierarchies.one_grouping import GroupedPosterior
-    from bayescausal.inference.hierarchies.parts import Equation, Hierarchy
+    from bayescausal.inference.hierarchies.parts import AffineEquation, Hierarchy
     from bayescausal.inference.hierarchies.scale_map import ScaleMap
 
 __all__ = ["CoefficientBlock", "CoefficientStatistics"]
@@ -171,7 +171,10 @@ class CoefficientBlock:
 
 
 def _sums_of(
-    equation: Equation, chunk: Mapping[str, Array], counts: Array | None, reference: Array | None
+    equation: AffineEquation,
+    chunk: Mapping[str, Array],
+    counts: Array | None,
+    reference: Array | None,
 ) -> _Sums:
     y = np.asarray(chunk[equation.name], dtype=float)
     design = design_of(

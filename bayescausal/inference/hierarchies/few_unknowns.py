@@ -86,7 +86,7 @@ def draw_density(
             found = np.asarray(log_density(points), dtype=float)
         return np.where(np.isfinite(found), found, -np.inf)
 
-    seen = _Seen([], np.zeros((0, starts.shape[1])), np.zeros(0))
+    seen = _Evaluated([], np.zeros((0, starts.shape[1])), np.zeros(0))
     mixture, ratio = _fitted(value, _start(modes_of(value, starts)), seen, rng)
     held = [ratio]
 
@@ -196,7 +196,7 @@ def _factor(covariance: Array) -> Array | None:
 
 
 @dataclass(eq=False)
-class _Seen:
+class _Evaluated:
     """Points that were evaluated, their heights, and the mixtures that they were drawn from."""
 
     used: list[_Mixture]
@@ -239,7 +239,7 @@ def _start(found: list[tuple[Array, Array]]) -> _Mixture:
 def _fitted(
     value: LogDensity,
     mixture: _Mixture,
-    seen: _Seen,
+    seen: _Evaluated,
     rng: np.random.Generator,
     *,
     size: int = ROUND,

@@ -24,7 +24,14 @@ from bayescausal.inference.closed_forms.affine import (
 )
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.effective import Means
-from bayescausal.inference.hierarchies.parts import FLAT, NORMAL, VECTOR, Equation, Hierarchy, Prior
+from bayescausal.inference.hierarchies.parts import (
+    FLAT,
+    NORMAL,
+    VECTOR,
+    AffineEquation,
+    Hierarchy,
+    Prior,
+)
 from bayescausal.inference.hierarchies.paths import PATHS, PathLaw, path_law
 from bayescausal.inference.hierarchies.scale_map import ScaleMap
 from bayescausal.inference.hierarchies.walks import Stand, sums, walked
@@ -127,7 +134,7 @@ class _Reading(Means):
 
     def equation(
         self, name: str, held: set[Variable]
-    ) -> tuple[Equation, list[TensorVariable], TensorVariable | None]:
+    ) -> tuple[AffineEquation, list[TensorVariable], TensorVariable | None]:
         """Return an equation, its effective coefficients, and the noise if that is unknown."""
         mean, spread = self.means[name]
         free = set(self.rv.values())
@@ -148,7 +155,7 @@ class _Reading(Means):
             raise NotAffineError(f"{name!r} reads more than {MOST:,} effective coefficients")
         if degree(mean, set(parts), self.leaves - free) > 1:
             raise NotAffineError(f"the mean of {name!r} is not affine")
-        equation = Equation(
+        equation = AffineEquation(
             name,
             Expressions(self.structure, [mean], self.columns, places),
             None if factor is None else Expressions(self.structure, [factor], self.columns),

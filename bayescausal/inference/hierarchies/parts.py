@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.closed_forms.affine import Expressions
     from bayescausal.inference.hierarchies.scale_map import ScaleMap
 
-__all__ = ["FLAT", "NORMAL", "VECTOR", "Equation", "Hierarchy", "Prior"]
+__all__ = ["FLAT", "NORMAL", "VECTOR", "AffineEquation", "Hierarchy", "Prior"]
 
 NORMAL = "NormalRV"
 VECTOR = ("MvNormalRV", "MultivariateNormalRV")
@@ -26,7 +26,7 @@ FLAT = "FlatRV"
 
 
 @dataclass(frozen=True, eq=False)
-class Equation:
+class AffineEquation:
     """One observed equation."""
 
     name: str
@@ -117,7 +117,7 @@ class Hierarchy:
 
     shapes: dict[str, tuple[int, ...]]  # of the coefficients
     others: tuple[str, ...]  # the other unknowns
-    equations: tuple[Equation, ...]
+    equations: tuple[AffineEquation, ...]
     priors: tuple[Prior, ...]
     build: Callable[[], ScaleMap]
     given: tuple[str, ...]  # columns that priors read

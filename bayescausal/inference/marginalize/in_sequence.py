@@ -80,30 +80,16 @@ NUMBERS, HELD = 4_000_000, 100_000_000
 
 @dataclass(frozen=True, eq=False)
 class InSequence:
-    """A model without a latent that its effects share, and the way back to it.
+    """A model without a latent that its effects share, and the way back to it."""
 
-    Attributes
-    ----------
-    name : str
-        The latent.
-    structure : Structure
-        Of the model without it.
-    given : Structure
-        Of the model with it.
-    mean, variance : Variable
-        Of the latent given its effects, as expressions of the model with it.
-    seen : frozenset of str
-        Columns that are data.
-    made : dict
-        Functions that were compiled.
-    """
-
-    name: str
-    structure: Structure
-    given: Structure
+    name: str  # the latent
+    structure: Structure  # of the model without it
+    given: Structure  # of the model with it
+    # mean, variance: of the latent given its effects, as expressions of the model with it.
     mean: Variable
     variance: Variable
-    seen: frozenset[str]
+    seen: frozenset[str]  # columns that are data
+    # Functions that were compiled.
     made: dict[tuple[str, ...], tuple[tuple[str, ...], Function]] = field(default_factory=dict)
 
     def conformed(self, conformed: Conformed) -> Conformed:
@@ -191,7 +177,6 @@ def in_sequence(structure: Structure, conformed: Conformed) -> InSequence | None
     --------
     >>> import pymc as pm
     >>> from bayescausal.inference import as_table, conform
-    >>> from bayescausal.inference.marginalize.in_sequence import in_sequence
     >>> from bayescausal.model.structure.read import structure_of
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     u = pm.Normal("u", dims="unit")

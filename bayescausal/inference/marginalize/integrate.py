@@ -149,7 +149,7 @@ def integrate(
     groups = integrable_groups(structure, names, partly)
     if not groups:
         return None
-    work = _Work(model, [n for n in names if any(n in g for g in groups)], partly)
+    work = _Integration(model, [n for n in names if any(n in g for g in groups)], partly)
     work.run(groups)
     if not work.conditionals:
         return None
@@ -203,7 +203,7 @@ def _is_normal(model: pm.Model, name: str) -> bool:
     )
 
 
-class _Work:
+class _Integration:
     """The factors of a model, as some latents are taken out of them."""
 
     def __init__(self, model: pm.Model, names: Sequence[str], partly: Mapping[str, Partly]) -> None:

@@ -129,7 +129,7 @@ def _attempt(
     todo = []
     for names in joined(latents, reading):
         try:
-            todo.append(_Work(factors, names, latents, reading))
+            todo.append(_Marginalisation(factors, names, latents, reading))
         except StaysError:
             return None, set(names)
     groups = tuple(work.group() for work in todo)
@@ -143,7 +143,7 @@ def _attempt(
     return Marginal(made, names, (note,), groups, whole), set()
 
 
-class _Work:
+class _Marginalisation:
     """The factors of one group of latents, as one expression over its joint states."""
 
     def __init__(

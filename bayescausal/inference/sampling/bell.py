@@ -62,21 +62,13 @@ NEAR, NODES, MOVES = 20_000, 15, 25
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """The posterior of one equation.
-
-    Attributes
-    ----------
-    rows : Equation
-    precision, push : ndarray
-        Of the coefficients' Gaussian prior: its precision, and that times its mean.
-    log_prior : callable or None
-        Of the shape; None where there is none.
-    """
+    """The posterior of one equation."""
 
     rows: Equation
+    # precision, push: of the coefficients' Gaussian prior: its precision, and that times its mean.
     precision: Array
     push: Array
-    log_prior: Callable[[Array], Array] | None
+    log_prior: Callable[[Array], Array] | None  # of the shape; None where there is none
 
     def log_density(self, points: Array) -> Array:
         """Return the log-density at coefficients, followed by the logarithm of the shape."""
@@ -127,10 +119,8 @@ class Posterior:
 def draw_bell(posterior: Posterior, size: int, rng: np.random.Generator) -> Array:
     """Return draws, shape (size, n_unknowns), nearly independent.
 
-    Raises
-    ------
-    ArithmeticError
-        If the posterior is no bell: no mode, a heavy tail, proposals that are hardly accepted.
+    Raises ArithmeticError if the posterior is no bell: no mode, a heavy tail, proposals that are
+      hardly accepted.
     """
     mode, root = _mode(posterior)
     value = _surrogate(posterior, mode, root, rng)

@@ -45,16 +45,6 @@ LOOK, FEW = 2_000, 0.5
 class Equation:
     """The rows of one equation.
 
-    Attributes
-    ----------
-    family : str
-        In :data:`FAMILIES`.
-    offset : ndarray, shape (n_rows,)
-    x : ndarray, shape (n_rows, n_coefficients)
-    y, trials, counts : ndarray, shape (n_rows,)
-    power : int
-        Of the shape in the scale of a Gamma variable.
-
     Examples
     --------
     >>> import numpy as np
@@ -64,13 +54,14 @@ class Equation:
     [-2.0]
     """
 
-    family: str
-    offset: Array
-    x: Array
+    family: str  # in :data:`FAMILIES`
+    offset: Array  # (n_rows)
+    x: Array  # (n_rows, n_coefficients)
+    # y, trials, counts: (n_rows)
     y: Array
     trials: Array
     counts: Array
-    power: int = 0
+    power: int = 0  # of the shape in the scale of a Gamma variable
 
     def __add__(self, other: Equation) -> Equation:
         names = "offset", "x", "y", "trials", "counts"

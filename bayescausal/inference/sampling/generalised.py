@@ -66,10 +66,8 @@ class _Form:
 class GeneralisedBlock:
     """A block that is drawn by independence Metropolis-Hastings. Made by the function below.
 
-    Attributes
-    ----------
-    names, columns, observed, method
-        As of a :class:`~bayescausal.inference.closed_forms.linear.LinearBlock`.
+    `names`, `columns`, `observed`, `method`: as of a
+    :class:`~bayescausal.inference.closed_forms.linear.LinearBlock`.
     """
 
     method = "laplace (metropolis)"

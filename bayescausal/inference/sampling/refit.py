@@ -36,13 +36,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescausal.inference.closed_forms.compress import (
-    Compression,
-    fuse,
-    lean,
-    measure,
-    reducible,
-)
+from bayescausal.inference.closed_forms.compress import Compression, fuse, lean, measure, reducible
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.posterior import (
     draw_posterior,

@@ -56,21 +56,11 @@ _WIDE = 1 << 20
 
 
 class Tree(NamedTuple):
-    """One tree, parents before children, the left child directly behind its parent.
+    """One tree, parents before children, the left child directly behind its parent."""
 
-    Attributes
-    ----------
-    column : ndarray of int
-        That is asked about at each node, :data:`LEAF` at leaves.
-    value : ndarray of float
-        Threshold, or the value of a leaf.
-    right : ndarray of int
-        The place of the right child; 0 at leaves.
-    """
-
-    column: Array
-    value: Array
-    right: Array
+    column: Array  # (int) That is asked about at each node, :data:`LEAF` at leaves
+    value: Array  # (float) Threshold, or the value of a leaf
+    right: Array  # (int) The place of the right child; 0 at leaves
 
 
 def pack(trees: Sequence[Tree], constant: float, stamp: float = 0.0) -> Array:
@@ -79,7 +69,6 @@ def pack(trees: Sequence[Tree], constant: float, stamp: float = 0.0) -> Array:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.model.forests.packed import Tree, evaluate_forests, pack
     >>> stump = Tree(np.array([0, -1, -1]), np.array([0.5, 1.0, 2.0]), np.array([2, 0, 0]))
     >>> forest = pack([stump, stump], 10.0)
     >>> evaluate_forests(np.array([[0.0], [1.0]]), forest).tolist()
@@ -142,16 +131,9 @@ def columns_used(forests: Array) -> Array:
 def evaluate_forests(x: Array, forest: Array) -> Array:
     """Return forests at rows of covariates.
 
-    Parameters
-    ----------
-    x : ndarray, shape (..., n, p)
-    forest : ndarray, shape (..., k)
-        Packed. The leading axes of both are broadcast.
-
-    Returns
-    -------
-    ndarray, shape (..., n)
-        NaN where a covariate is NaN.
+    - `x` (..., n, p)
+    - `forest` (..., k): packed. The leading axes of both are broadcast.
+    Returns (..., n): NaN where a covariate is NaN.
     """
     x = np.ascontiguousarray(np.swapaxes(np.asarray(x, dtype=np.float64), -1, -2))
     forest = np.ascontiguousarray(forest, dtype=np.float64)

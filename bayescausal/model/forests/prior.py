@@ -42,29 +42,17 @@ CUTS = 100
 
 @dataclass(frozen=True)
 class Shape:
-    """What a forest may look like.
-
-    Attributes
-    ----------
-    trees : int
-    alpha, beta : float
-        A node at depth d is split with probability ``alpha * (1 + d) ** -beta``.
-    constant : float
-        The value of a forest without trees.
-    spread : float
-        Standard deviation of the forest at any point; of a leaf, divided by the root of `trees`.
-    weights : tuple of float
-        Of each column, how often it is asked about, in proportion.
-    cuts : tuple of ndarray
-        Of each column, the thresholds that the data have; empty where there are no data yet.
-    """
+    """What a forest may look like."""
 
     trees: int
+    # alpha, beta: a node at depth d is split with probability ``alpha * (1 + d) ** -beta``.
     alpha: float
     beta: float
-    constant: float
+    constant: float  # the value of a forest without trees
+    # Standard deviation of the forest at any point; of a leaf, divided by the root of `trees`.
     spread: float
-    weights: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()  # of each column, how often it is asked about, in proportion
+    # Of each column, the thresholds that the data have; empty where there are no data yet.
     cuts: tuple[Array, ...] = field(default=(), compare=False)
 
     @property
@@ -122,7 +110,6 @@ def cuts_of(x: Array) -> tuple[Array, ...]:
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescausal.model.forests.prior import cuts_of
     >>> cuts_of(np.array([[0.0], [1.0], [1.0], [2.0]]))
     (array([0., 1.]),)
     """
@@ -170,7 +157,6 @@ class Forest(pm.Continuous):
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from bayescausal.model.forests.prior import Forest, Shape, cuts_of, is_forest
     >>> shape = Shape(10, 0.95, 2.0, 0.0, 1.0, cuts=cuts_of(np.arange(5.0)[:, None]))
     >>> with pm.Model() as model:
     ...     forest = Forest("forest", shape)

@@ -61,10 +61,7 @@ def beside(structure: Structure, forest: str) -> tuple[str, ...]:
 def stamped(structure: Structure, draws: Mapping[str, Array]) -> dict[str, Array]:
     """Return the forests among some draws, each with the stamp of its draw.
 
-    Parameters
-    ----------
-    draws : mapping of str to ndarray, shape (chain, draw, ...)
-        Of forests, and of what was drawn beside them.
+    `draws` (chain, draw, ...): of forests, and of what was drawn beside them.
     """
     found = {}
     for name in forests_in(structure):
@@ -81,12 +78,8 @@ def stamped(structure: Structure, draws: Mapping[str, Array]) -> dict[str, Array
 def check_stamps(structure: Structure, name: str, draws: Mapping[str, Array]) -> None:
     """Refuse forests that stand beside the scales or coefficients of another draw.
 
-    Parameters
-    ----------
-    name : str
-        Of the forest.
-    draws : mapping of str to ndarray, shape (draw, ...)
-        Of the forest, and of what was drawn beside it.
+    - `name`: of the forest.
+    - `draws` (draw, ...): of the forest, and of what was drawn beside it.
     """
     stamps = draws[name][:, 0]
     others = _others(structure, name, draws) if stamps.any() else {}
@@ -112,12 +105,8 @@ def check_drawn(
 ) -> None:
     """Refuse forests of a fit that stand beside the scales or coefficients of another draw.
 
-    Parameters
-    ----------
-    drawn : callable
-        From the name of a variable to its draws, (chain, draw, ...), or None.
-    chain_draw : slice
-        Of the draws in a row, chain after chain.
+    - `drawn`: from the name of a variable to its draws, (chain, draw, ...), or None.
+    - `chain_draw`: of the draws in a row, chain after chain.
     """
     held = {n: drawn(n) for n in (name, *beside(structure, name))}
     flat = {n: v.reshape(-1, *v.shape[2:])[chain_draw] for n, v in held.items() if v is not None}

@@ -97,7 +97,6 @@ def _markdown(text: str) -> str:
 
     Examples
     --------
-    >>> from bayescausal.reporting.page.render import _markdown
     >>> _markdown("b_0 | <x>")
     'b\\\\_0 \\\\| &lt;x>'
     """
@@ -129,7 +128,6 @@ def _data(record: object) -> Markup:
 
     Examples
     --------
-    >>> from bayescausal.reporting.page.render import _data
     >>> str(_data({"name": "</script>"}))
     '{"name":"\\\\u003c/script>"}'
     """

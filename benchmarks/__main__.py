@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
-from benchmarks import ate, graph, growth, hierarchies, refits, sampling
+from benchmarks import ate, graph, growth, hierarchies, refits, sampling, targets
 from benchmarks.harness import HERE, Table, machine, render, write
 from benchmarks.models import MODELS
 
@@ -32,6 +32,7 @@ GROUPS: dict[str, Group] = {
     "growth": lambda given: growth.run(given.quick),
     "hierarchies": lambda given: hierarchies.run(given.quick),
     "graph": lambda given: graph.run(given.quick),
+    "targets": lambda given: targets.run(given.quick),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.harness import Table, beside, clocked, measure
 from benchmarks.models import MODELS
 
-__all__ = ["by_hand", "ours", "run"]
+__all__ = ["by_hand", "expert", "ours", "run"]
 
 CHAINS = 4
 #: Units that are measured.
@@ -72,6 +72,29 @@ def by_hand(case: str, units: int, draws: int, runs: int) -> dict[str, Any]:
     return clocked(work, runs)
 
 
+def expert(case: str, units: int, draws: int, runs: int) -> dict[str, Any]:
+    """Do what one does who knows the model: nutpie, and the effect off the coefficients."""
+    import arviz as az
+    import pymc as pm
+
+    named = MODELS[case]
+    data = named.data(np.random.default_rng(1), units)
+    warnings.simplefilter("ignore")
+
+    def work() -> dict[str, Any]:
+        with pm.observe(named.model(units), data):
+            trace = pm.sample(
+                draws, chains=CHAINS, nuts_sampler="nutpie", progressbar=False, random_seed=2
+            )
+        posterior = trace["posterior"].to_dataset()
+        flat = {str(n): v.values.reshape(-1, *v.shape[2:]) for n, v in posterior.data_vars.items()}
+        effect = named.read(flat, data).reshape(CHAINS, -1)
+        sd, ess = float(effect.std(ddof=1)), float(az.ess(effect))
+        return {"mean": float(effect.mean()), "sd": sd, "mcse": sd / ess**0.5, "ess": ess}
+
+    return clocked(work, runs)
+
+
 def run(case: str, quick: bool, most: int = BY_HAND, largest: int = SIZES[-1]) -> list[Table]:
     """Return the table of one model up to a size, by hand up to another."""
     sizes = [500] if quick else [n for n in SIZES if n <= largest]
@@ -91,6 +114,10 @@ def run(case: str, quick: bool, most: int = BY_HAND, largest: int = SIZES[-1]) -
             other = measure("ate:by_hand", case=case, units=units, draws=draws, runs=once)
             rows += beside(label, mine, other)
             versions.update(other.found.get("versions", {}))
+        if units <= most:
+            short = measure("ate:expert", case=case, units=units, draws=draws, runs=2)
+            row = beside(label, mine, short)[1]
+            rows.append((*label, "expert", *row[2:]))
         versions.update(mine.found.get("versions", {}))
         methods.add(mine.found.get("methods", mine.why))
     note = (
@@ -100,7 +127,8 @@ def run(case: str, quick: bool, most: int = BY_HAND, largest: int = SIZES[-1]) -
         "`pm.observe`, `pm.sample`, `pm.do` and a posterior predictive for each arm with one seed, "
         f"up to {most:,} units (at {BY_HAND:,} a single, cold run). Cold: the first run in a fresh "
         "process, with the libraries that it loads. Ratio: of the warm medians, or of the cold run "
-        "where there is one only to our warm median. Agreement: difference of the "
+        "where there is one only to our warm median. Expert: nutpie, and the effect read off the "
+        "coefficients, nothing simulated. Agreement: difference of the "
         "answers in Monte Carlo standard errors. Peak memory is of the whole process."
     )
     columns = (

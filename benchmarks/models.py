@@ -24,12 +24,16 @@ class Case:
     data : callable
         From a generator and a number of units to columns.
     treatment, outcome : str
+    read : callable
+        From draws by name, shape (draw, ...), and the columns to the average effect of each draw,
+        as one who knows the model reads it off the coefficients.
     """
 
     model: Callable[[int], Any]
     data: Callable[[np.random.Generator, int], dict[str, np.ndarray]]
     treatment: str
     outcome: str
+    read: Callable[[dict[str, np.ndarray], dict[str, np.ndarray]], np.ndarray]
 
 
 def _coating(n: int) -> Any:
@@ -112,11 +116,25 @@ def _expit(v: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-v))
 
 
+def _read_discrete(draws: dict[str, np.ndarray], data: dict[str, np.ndarray]) -> np.ndarray:
+    share = data["large"].mean()
+    r = draws["r"]
+    return np.asarray((r[:, 1] - r[:, 0]) @ np.array([1 - share, share]))
+
+
+def _read_mixed(draws: dict[str, np.ndarray], data: dict[str, np.ndarray]) -> np.ndarray:
+    found = []
+    for b0, b1, b2 in zip(draws["b0"], draws["b1"], draws["b2"], strict=True):
+        line = b0 + b2 * data["z"]
+        found.append(np.mean(_expit(line + b1) - _expit(line)))
+    return np.array(found)
+
+
 MODELS = {
-    "coating": Case(_coating, _coating_data, "dilution", "coating"),
-    "linear": Case(_linear, _linear_data, "x", "y"),
-    "discrete": Case(_discrete, _discrete_data, "treatment", "success"),
-    "mixed": Case(_mixed, _mixed_data, "x", "y"),
+    "coating": Case(_coating, _coating_data, "dilution", "coating", lambda draws, _: draws["b_dc"]),
+    "linear": Case(_linear, _linear_data, "x", "y", lambda draws, _: draws["b1"]),
+    "discrete": Case(_discrete, _discrete_data, "treatment", "success", _read_discrete),
+    "mixed": Case(_mixed, _mixed_data, "x", "y", _read_mixed),
 }
 
 

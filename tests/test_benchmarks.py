@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import harness  # noqa: E402
+from benchmarks import harness, targets  # noqa: E402
 from benchmarks.child import main as child  # noqa: E402
 from benchmarks.models import MODELS  # noqa: E402
 
@@ -22,11 +24,9 @@ def inside(monkeypatch):
     asked = []
 
     def measure(task, python=None, **arguments):
-        import json
-
         asked.append((task, arguments))
         name = task.partition(":")[2]
-        if name in ("by_hand", "loop", "gcm", "pathmc"):
+        if name in ("by_hand", "expert", "loop", "gcm", "pathmc"):
             return harness.Measure(why="No module named 'elsewhere'")
         return harness.Measure(child(json.dumps({"task": task, "arguments": arguments})))
 
@@ -105,3 +105,15 @@ def test_the_first_run_is_cold():
     assert len(calls) == found["runs"] == found["mean"] == 3
     assert found["cold"] >= 0
     assert found["warm"] >= 0
+
+
+def test_a_target_is_work_that_runs():
+    sizes = {"equations": 4, "units": 20}
+    found = child(json.dumps({"task": "targets:one", "arguments": {
+        "work": "skip_edges", "warm": True, "sizes": sizes,
+    }}))  # fmt: skip
+    assert found["answer"] == "0e+00 from the recursion"
+    assert 0 < found["cpu"] < found["cold"] + 10
+    assert {row.work for row in targets.ROWS} == set(targets.WORK)
+    for row in targets.ROWS:
+        assert set(row.sizes) <= set(signature(targets.WORK[row.work]).parameters)

@@ -112,6 +112,9 @@ def unit_effects(
     values = {name: _column(question, name)[rows] for name in named}
     tau = found.tau if len(rows) == len(found.member) else found.tau[:, rows]
     notes = question.notes
+    if question.population == "superpopulation":
+        notes = (*notes, "About the very units of the data: which units were drawn is no part of "
+                 "these intervals. bc.estimate knows it for the average.")  # fmt: skip
     if draws.step > 1:
         notes = (*notes, f"Of {fit.n_draws:,} draws {len(tau):,}, evenly spaced, are used.")
     if found.over_draws[rows].any():
@@ -337,7 +340,7 @@ def _covariates(question: Question, named: Sequence[str] | None, verb: str) -> l
 def _column(question: Question, name: str) -> Array:
     """Return a covariate of all units; of a category its labels as objects, numbers too."""
     column = np.asarray(question.units.value(name, slice(0, 1))).reshape(-1)
-    labels: Mapping[str, Any] = question.fit.labels
-    if labels.get(name):
-        return np.array(list(labels[name]), dtype=object)[column.astype(int)]
+    labels = question.fit.labels.get(name)
+    if labels:
+        return np.array(list(labels), dtype=object)[column.astype(int)]
     return column.astype(object) if is_category(question.fit, name) else column

@@ -243,11 +243,12 @@ class Effect:
 
     @property
     def verdict(self) -> str:
-        """Whether the data can tell, in a few words: ``identified (back door)``; or empty."""
+        """Whether the data can tell, in a few words, such as ``identified (back door)``."""
         decided = self.identification
         if decided is None:
             return ""
-        known = bool(decided) and decided.method not in ("none", "observed")
+        known = decided.status in ("identified", "under assumption")
+        known = known and decided.method not in ("none", "observed")
         return f"{decided.status} ({decided.method})" if known else str(decided.status)
 
     def __float__(self) -> float:

@@ -162,7 +162,7 @@ def is_category(fit: Fit, name: str) -> bool:
         return support_of(structure.variable(name)).categorical
     if name not in structure.data or role_of(structure, name) != "label":
         return False
-    held = fit.columns.get(name)
+    held = fit.columns.get(name) if name in fit.columns else fit.value(name)
     return held is not None and len(np.unique(held)) > 2
 
 

@@ -70,9 +70,11 @@ def refuse_outside(
     asked = []
     for world, do in worlds.items():
         for name, act in do.items():
-            if isinstance(act, Set | FromWorld) or name not in structure.random:
+            if name not in structure.random or name in structure.imputed:
                 continue
-            if name in structure.imputed:
+            if isinstance(act, Set):
+                _refuse_level(units, name, act)
+            if isinstance(act, Set | FromWorld):
                 continue
             support = support_of(structure.variable(name))
             free = np.all(np.isneginf(support.lower)) and np.all(np.isposinf(support.upper))
@@ -103,6 +105,29 @@ def refuse_outside(
                     expected=f"values that stay {support.describe()}.",
                     remedy="Use a Policy that stays inside, such as np.clip.",
                 )
+
+
+def _refuse_level(units: Units, name: str, act: Set) -> None:
+    """Refuse a level outside a support whose ends are data, such as the trials of a Binomial."""
+    structure = units.structure
+    variable = structure.variable(name)
+    ends = [d for d in structure.data if not units.varies(d)]
+    given = {structure.variable(d): np.asarray(units.value(d, slice(0, 1))) for d in ends}
+    given = {
+        v: value.reshape(value.shape[value.ndim - v.type.ndim :]) for v, value in given.items()
+    }
+    support = support_of(variable, given)
+    if not (np.ndim(support.lower) or np.ndim(support.upper)):
+        return
+    inside = np.asarray(support.contains(np.asarray(act.value)))
+    if not inside.all():
+        where = int(np.argmin(inside.reshape(-1)))
+        bad = np.broadcast_to(act.value, inside.shape).reshape(-1)[where]
+        raise InterventionError(
+            f"do({name} = {float(bad):g}) is impossible for {int((~inside).sum()):,} units: it is "
+            f"outside the support of the {support.family} variable {name!r} that their data give.",
+            expected=f"{support.describe()}.",
+        )
 
 
 def refuse_undefined(

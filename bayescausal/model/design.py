@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bayescausal.model.design_html import as_html
+from bayescausal.model.given import keep_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,6 +88,8 @@ class Design:
     def __post_init__(self) -> None:
         for name in ("effects", "checks", "plots"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        if hasattr(self.model, "free_RVs") and hasattr(self.data, "__iter__"):
+            keep_columns(self.model, self.data)
 
     def __reduce__(self) -> tuple[object, ...]:
         effects, checks, plots = dict(self.effects), dict(self.checks), dict(self.plots)

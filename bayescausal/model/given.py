@@ -7,13 +7,16 @@ offers, and not by its class.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pymc as pm
 
     from bayescausal.model.design import Design
 
-__all__ = ["design_in", "model_of"]
+__all__ = ["design_in", "keep_columns", "model_of", "without_column"]
 
 #: What a design offers, and nothing else that a verb is given.
 _OFFERS = ("model", "data", "effects", "assumptions", "checks", "plots")
@@ -43,3 +46,33 @@ def model_of[Given](given: Design | Given) -> pm.Model | Given:
     """
     design = design_in(given)
     return cast("Given", given) if design is None else design.model
+
+
+#: Of the models of designs: the random variables that the design has no column of.
+_WITHOUT: WeakKeyDictionary[pm.Model, frozenset[str]] = WeakKeyDictionary()
+
+
+def keep_columns(model: pm.Model, columns: Iterable[str]) -> None:
+    """Keep in mind of which of a model's variables a design has columns."""
+    named = {str(name) for name in columns}
+    _WITHOUT[model] = frozenset(v.name for v in model.free_RVs if v.name not in named)
+
+
+def without_column(given: object) -> frozenset[str]:
+    """Return the variables (and parameters) of a design's model that it has no column of.
+
+    Examples
+    --------
+    >>> import pymc as pm, bayescausal as bc
+    >>> from bayescausal.model.given import without_column
+    >>> with pm.Model(coords={"unit": [0]}) as model:
+    ...     u = pm.Normal("u", dims="unit")
+    ...     y = pm.Normal("y", u, dims="unit")
+    >>> design = bc.Design("one column", model, {"y": [1.0]}, {})
+    >>> without_column(model)
+    frozenset({'u'})
+    """
+    try:
+        return _WITHOUT.get(cast("pm.Model", given), frozenset())
+    except TypeError:  # no weak reference to it: no model
+        return frozenset()

@@ -20,6 +20,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace, vectorize_graph
 
+from bayescausal.evaluation.label_levels import is_category
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.noise import mean_of
 from bayescausal.model.structure.interpreted import PY_MODE
@@ -143,7 +144,7 @@ class Equations:
         batch = self._batch([location_of(fit.structure.variable(child))])
         if parent not in batch.reads or (fit.varies(parent) and parent not in fit.missing):
             return 0.0
-        nominal = parent in fit.labels and len(fit.labels[parent]) > 2
+        nominal = len(fit.labels.get(parent, ())) != 2 and is_category(fit, parent)
         rng = np.random.default_rng(0)
         axes = fit.structure.variable(child).type.ndim
         steps = np.unique(np.linspace(0, fit.n_draws - 1, min(draws, fit.n_draws)).astype(int))

@@ -242,3 +242,27 @@ def test_falsify_keeps_its_error_rate_and_finds_a_moderate_edge_at_1000_rows():
     print(f"false refutations {false / 400:.3f}, edge found {found / 400:.3f}")
     assert false <= 38
     assert found >= 288
+
+
+@pytest.mark.parametrize("categorical", [True, False])
+def test_an_index_is_no_number_however_many_groups_there_are(categorical):
+    """Two variables that depend on the group alone are independent given it, not given a line."""
+    rng = np.random.default_rng(19)
+    groups = 20
+    w_of = y_of = rng.normal(0, 2, groups)  # on no line and no curve
+    g = np.tile(np.arange(groups), 100)
+    data = {"g": g, "w": w_of[g] + rng.normal(size=2000), "y": y_of[g] + rng.normal(size=2000)}
+    with pm.Model(coords={"unit": [0], "group": range(groups)}) as model:
+        if categorical:
+            own = pm.Categorical("g", np.full(groups, 1 / groups), dims="unit")
+        else:
+            own = pm.Data("g", [0], dims="unit")
+        a, b = pm.Normal("a", dims="group"), pm.Normal("b", dims="group")
+        pm.Normal("w", a[own], 1, dims="unit")
+        pm.Normal("y", b[own], 1, dims="unit")
+    found = bc.falsify(model, data, permutations=0, seed=1)
+    assert found.tests["p_value"].min() > 0.01
+    graph = bc.falsify("g -> w; g -> y", data, permutations=0, seed=1)
+    assert graph.tests["p_value"].min() < 1e-6  # a graph does not say what the numbers are
+    said = bc.falsify("g -> w; g -> y", data, permutations=0, seed=1, discrete={"g": True})
+    assert said.tests["p_value"].min() > 0.01

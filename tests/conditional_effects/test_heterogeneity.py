@@ -376,3 +376,10 @@ def test_no_tree_of_depth_two_is_better(most):
 def test_options_of_a_policy_are_checked(posterior, options, message):
     with pytest.raises(BayesCausalError, match=message):
         bc.policy(posterior[1], bc.ATE("t", "y"), **options)
+
+
+def test_a_superpopulation_is_said_to_be_these_units(posterior):
+    asked = bc.ATE("t", "y", population="superpopulation")
+    told = "which units were drawn is no part of these intervals"
+    assert any(told in note for note in bc.heterogeneity(posterior[2], asked).notes)
+    assert not any(told in note for note in bc.heterogeneity(posterior[2], bc.ATE("t", "y")).notes)

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
+from bayescausal.checks.studies.collect import make_recipe
 
 REPLICATES = 200
 LOW, HIGH = (int(v) for v in stats.binom.interval(0.999, REPLICATES, 0.94))
@@ -154,6 +155,37 @@ def rivals():
     )
 
 
+def encouraged():
+    rng = np.random.default_rng(12)
+    z, u = rng.integers(0, 2, 300), rng.normal(size=300)
+    x = z + u + rng.normal(size=300)
+    data = {"z": z, "x": x, "y": 0.5 * x - u + rng.normal(size=300)}
+    design = bc.designs.instrument(data, treatment="x", outcome="y", instrument="z")
+    truth = {"b_x_Intercept": 0.0, "b_x_z": 1.0, "sigma_x": 1.2}
+    truth |= {"b_y_Intercept": 0.0, "b_y_x": 0.5, "sigma_y": 1.0, "rho": -0.4}
+    return design, truth, "LATE"
+
+
+def compliers():
+    rng = np.random.default_rng(13)
+    z, kind = np.tile([0, 1], 250), rng.choice(3, 500, p=[0.25, 0.55, 0.2])
+    d = np.where(kind == 2, 1, np.where(kind == 1, z, 0))
+    data = {"z": z, "d": d, "y": rng.binomial(1, 0.3 + 0.2 * d)}
+    design = bc.designs.instrument(data, treatment="d", outcome="y", instrument="z", form="strata")
+    truth = {"p_z": 0.5, "p_stratum": [0.25, 0.55, 0.2]}
+    return design, truth | {"p_y": [[0.3, 0.5], [0.4, 0.6], [0.2, 0.5]]}, "LATE"
+
+
+def staggered():
+    rng = np.random.default_rng(14)
+    unit, time = np.repeat(np.arange(60), 6), np.tile(np.arange(6), 60)
+    start = np.select([np.arange(60) < 15, np.arange(60) < 35], [2, 4], 9)[unit]
+    data = pd.DataFrame({"id": unit, "t": time, "g": np.where(start < 9, start, np.nan)})
+    data["y"] = rng.normal(size=60)[unit] + (time >= start) + rng.normal(size=360)
+    design = bc.designs.difference_in_differences(data, "y", "id", "t", first_treated="g")
+    return design, {}, "by_event_time"
+
+
 DESIGNS = {
     f.__name__: f
     for f in (
@@ -169,6 +201,9 @@ DESIGNS = {
         cohorts,
         emulated,
         rivals,
+        encouraged,
+        compliers,
+        staggered,
     )
 }
 
@@ -182,6 +217,20 @@ def completed(design, truth):
     assert not lost, (lost, sorted(found))
     free = {rv.name for rv in design.model.free_RVs}
     return {n: np.broadcast_to(truth.get(n, found[n]), shapes[n]) for n in found if n in free}
+
+
+@pytest.mark.parametrize(
+    ("name", "latent"), [("encouraged", "common_cause"), ("compliers", "stratum")]
+)
+def test_a_study_of_a_design_does_not_show_the_fit_what_nobody_measures(name, latent):
+    design, truth, effect = DESIGNS[name]()
+    nothing = dict.fromkeys(("fit_model", "observed", "do", "unit_dims"))
+    recipe = make_recipe(
+        design, completed(design, truth), {effect: design.effects[effect]},
+        units=None, seed=1, options={"draws": 10}, **nothing,
+    )  # fmt: skip
+    assert set(recipe.columns) == set(design.data)
+    assert latent in recipe.model.named_vars
 
 
 @pytest.mark.slow

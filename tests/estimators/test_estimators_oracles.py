@@ -175,7 +175,7 @@ def test_weights_and_standardizations_are_those_of_causallib(problem):
     from causallib import estimation as theirs
 
     x = pd.DataFrame(problem.x, columns=["a", "b"])
-    t, y = pd.Series(problem.treated.astype(int)), pd.Series(problem.y)
+    t, y = pd.Series(problem.treated.astype(int), name="t"), pd.Series(problem.y, name="y")
     whole = {"treatment": LOGISTIC, "folds": 1}
     pairs = [
         (IPW(**whole), theirs.IPW(LOGISTIC)),
@@ -196,14 +196,16 @@ def test_weights_and_standardizations_are_those_of_causallib(problem):
         assert estimate(ours, problem) == pytest.approx(means[1] - means[0], rel=1e-7), ours
 
 
-def test_matching_is_that_of_causallib(problem):
+def test_matching_is_that_of_causallib(data):
+    """Of one column: of several, its Mahalanobis distance has the covariance within the arms."""
     needed("causallib")
     from causallib.estimation import Matching as Theirs
 
-    x = pd.DataFrame(problem.x, columns=["a", "b"])
-    t, y = pd.Series(problem.treated.astype(int)), pd.Series(problem.y)
-    means = Theirs(metric="mahalanobis", n_neighbors=2).fit(x, t, y)
-    means = means.estimate_population_outcome(x, t)
+    asked = bc.ATE("t", "y", population="superpopulation")
+    problem = read_problem("a -> t -> y; a -> y", asked, data=data)
+    x = pd.DataFrame(problem.x, columns=["a"])
+    t, y = pd.Series(problem.treated.astype(int), name="t"), pd.Series(problem.y, name="y")
+    means = Theirs(n_neighbors=2).fit(x, t, y).estimate_population_outcome(x, t)
     ours = Matching(metric="mahalanobis", k=2)
     assert estimate(ours, problem) == pytest.approx(means[1] - means[0], rel=1e-9)
 

@@ -236,6 +236,34 @@ def test_a_forest_on_two_values_has_the_posterior_of_enumeration(family, method)
         assert abs(values.std() / sd - 1) < 4 / np.sqrt(2 * min(ess, float(bc_ess(values**2))))
 
 
+@pytest.mark.slow
+def test_without_data_the_chain_has_the_prior(tmp_path):
+    """Noise of a million: numbers of leaves and values are those of forests drawn independently."""
+    from bayescausal.inference.forests.reversible_jump import ReversibleJump, stored_forests
+
+    rng = np.random.default_rng(5)
+    x = np.column_stack([rng.normal(size=30), rng.integers(0, 3, 30)])
+    shape = Shape(6, 0.9, 0.8, 1.0, 2.0, weights=(1.0, 2.0), cuts=cuts_of(x))
+    with pm.Model() as model:
+        f = pm.Flat("f", shape=30)
+        pm.Normal("y", f, 1e6, observed=np.zeros(30))
+    step = ReversibleJump(model=model, name="f", shape=shape, x=x, folder=str(tmp_path))
+    step.setup_chain(7, 0, 4000)
+    start = np.ones(30)
+    for k in range(4001):
+        step.tune = k == 0
+        step.astep(start)
+    [chain] = stored_forests(str(tmp_path))
+    prior = stacked([shape.draw(rng) for _ in range(4000)])
+    nodes = chain[:, 3], prior[:, 3]
+    values = [evaluate_forests(x[:1], forests)[:, 0] for forests in (chain, prior)]
+    for found, right in (nodes, values, [(v - 1) ** 2 for v in values]):
+        ess = float(bc_ess(found[None]))
+        assert ess > 200
+        error = right.std() * np.sqrt(1 / ess + 1 / len(right))
+        assert abs(found.mean() - right.mean()) < 4 * error
+
+
 @stochtree
 def test_empty_outcomes_do_not_change_the_sampler_and_are_drawn():
     data = trial(60)

@@ -15,12 +15,14 @@ import pytensor.tensor as pt
 import pytest
 import xarray as xr
 from arviz_stats.base import array_stats
+from scipy.sparse import csr_array
 from scipy.stats import kurtosis
 
 import bayescausal as bc
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock, _Posterior
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
+from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import PY_MODE
 
@@ -359,3 +361,40 @@ def test_draws_against_a_markov_chain(form, monkeypatch):
         assert abs(a.mean() - b.mean()) < 5 * np.hypot(*map(float, errors)), name
         heavy = max(1.0, float(kurtosis(b, axis=None)) / 3)
         assert abs(np.log(a.std() / b.std())) < 0.07 * np.sqrt(heavy), name
+
+
+def test_crossed_groupings_are_eliminated_one_at_once():
+    """The larger grouping by its diagonal; integral, mean and draws are those of the whole."""
+    rng = np.random.default_rng(1)
+    large, small = 60, 40
+    a, b = (v.ravel() for v in np.meshgrid(np.arange(large), np.arange(small), indexing="ij"))
+    count = rng.integers(1, 4, len(a)).astype(float)
+    own = np.concatenate([np.bincount(a, count), np.bincount(b, count)])
+    size = large + small
+    whole = np.diag(own)
+    whole[a, large + b] = whole[large + b, a] = count
+    rows, columns = np.nonzero(whole)
+    data = Terms(rows, columns, whole[rows, columns], np.zeros(len(rows), int))
+    prior = [
+        Terms(np.arange(lo, hi), np.arange(lo, hi), np.ones(hi - lo), np.full(hi - lo, k))
+        for k, lo, hi in ((1, 0, large), (2, large, size))
+    ]
+    form = SparseGaussian(csr_array(np.eye(size)), Terms.joined([data, *prior]))
+    assert form.full
+    assert form.apart == large
+    weights, push = rng.uniform(0.5, 2, (3, 3)), rng.normal(size=(3, size))
+    one, zero = np.ones((1, size)), np.zeros((1, size))
+    heights, means = form(one, weights, push, zero, np.zeros(3))
+    often = [np.repeat(v[:1], 4_000, 0) for v in (weights, push)]
+    draws = form.draw(one, *often, zero, rng)
+    for w, g, height, mean in zip(weights, push, heights, means, strict=True):
+        q = w[0] * whole + np.diag(np.repeat(w[1:], [large, small]))
+        np.testing.assert_allclose(mean, np.linalg.solve(q, g), rtol=1e-9, atol=1e-12)
+        want = -0.5 * np.linalg.slogdet(q)[1] + 0.5 * g @ np.linalg.solve(q, g)
+        assert height == pytest.approx(want, rel=1e-10)
+    q = weights[0, 0] * whole + np.diag(np.repeat(weights[0, 1:], [large, small]))
+    along = rng.normal(size=(5, size))
+    found, want = np.cov((draws @ along.T).T), along @ np.linalg.inv(q) @ along.T
+    scale = np.sqrt(np.outer(np.diag(want), np.diag(want)))
+    # a correlation of 4,000 draws has an error of 1 / sqrt(4,000): five of them
+    assert np.all(np.abs(found - want) < 5 * 1.5 * scale / np.sqrt(4_000))

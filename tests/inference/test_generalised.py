@@ -112,6 +112,35 @@ def test_draws_are_those_of_numerical_integration(family: str) -> None:
     assert np.all(np.abs(draws.std(axis=0) / sd - 1) < 0.06)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_calibration_by_simulation(family: str) -> None:
+    """Ranks of the truth among the draws are uniform: 1,000 fits of 30 rows, some separated."""
+    fits, draws, bins = 1_000, 255, 16
+    width = 2.5 if family == "logistic" else 0.5
+    prior = (lambda a: stats.halfnorm.logpdf(a, scale=3)) if FAMILIES[family] else None
+    rng = np.random.default_rng(11)
+    one, ranks = np.ones(30), []
+    for r in range(fits):
+        x = np.column_stack([one, rng.normal(size=30), rng.integers(0, 2, 30)])
+        c, a = width * rng.normal(size=3), abs(3 * rng.normal())
+        eta = x @ c
+        y = {
+            "logistic": lambda: rng.binomial(1, expit(eta)),  # noqa: B023
+            "poisson": lambda: rng.poisson(np.exp(eta)),  # noqa: B023
+            "negative binomial": lambda: rng.negative_binomial(a, a / (a + np.exp(eta))),  # noqa: B023
+            "gamma": lambda: np.maximum(rng.gamma(a, np.exp(eta) / a), 1e-300),  # noqa: B023
+        }[family]()
+        rows = Equation(family, 0 * one, x, y.astype(float), one, one, -1)
+        posterior = Posterior(rows, np.eye(3) / width**2, np.zeros(3), prior)
+        found = draw_bell(posterior, draws, np.random.default_rng([7, r]))
+        truth = np.append(c, np.log(a)) if prior else c
+        ranks.append((found < truth).sum(axis=0))
+    for column in np.transpose(ranks):
+        counts = np.bincount(column * bins // (draws + 1), minlength=bins)
+        assert stats.chisquare(counts).pvalue > 1e-3 / 4  # 14 columns in all
+
+
 def test_a_polynomial_takes_the_place_of_many_rows_and_is_certified() -> None:
     rows = rows_of("logistic", 30_000, d=3)
     posterior = Posterior(rows, np.eye(3), np.zeros(3), None)

@@ -66,30 +66,47 @@ def test_effects_of_units_are_those_of_the_equation(data, mechanism, family):
     assert ate.mean() == pytest.approx(np.mean(arms[0] - arms[1]))
 
 
+FORESTS = ["bart(x, z, t, m=6)", "bcf(t, by=(x, z), m=6, m_effect=4)"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_a_mechanism_is_recovered_written_out_and_has_counterfactuals(data, mechanism):
+@pytest.mark.parametrize("mechanism", [*MECHANISMS, *FORESTS])
+def test_every_verb_runs_on_every_mechanism(data, mechanism, tmp_path):
     """With few draws: they run, and the treated keep what was seen of them."""
+    if mechanism in FORESTS:
+        pytest.importorskip("stochtree")
+        pytest.importorskip("pymc_bart")
     columns = data[["x", "z", "w", "t"]].assign(y=data["gaussian"])
     mechanism = mechanism.replace(", by=g", "")
-    roots = ["x ~ 1", "z ~ 1", "w ~ 1", "t ~ x"]
+    formulas = ["x ~ 1", "z ~ 1", "w ~ 1", "t ~ x", f"y ~ {mechanism}"]
+    # new units stay within the interval of a process, outside which it is refused
+    formulas = [
+        f.replace("hsgp(x, z, m=3", "hsgp(x, z, m=3, lower=-99, upper=99") for f in formulas
+    ]
+    formulas = [f.replace("hsgp(x, m=5", "hsgp(x, m=5, lower=-99, upper=99") for f in formulas]
     families = {"t": "bernoulli", "w": "gamma"}
-    model = bc.model_from_formulas([*roots, f"y ~ {mechanism}"], families=families, data=columns)
+    model = bc.model_from_formulas(formulas, families=families, data=columns)
     question = bc.ATE("t", "y")
+    sampling = {"draws": 60, "chains": 2, "progressbar": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # few draws
-        fit = bc.fit(model, columns, draws=100, chains=2, seed=1, progressbar=False)
-        values = {
-            v.name: fit.posterior[v.name].mean(("chain", "draw")).values
-            for v in model.free_RVs
-            if v.name in fit.posterior
-        }
-        small = {"units": 60, "replicates": 2, "seed": 1, "progressbar": False}
-        if not mechanism.startswith("t * hsgp"):  # whose interval new units may leave: refused
-            assert len(bc.recover(model, values, question, **small).table)
+        fit = bc.fit(model, columns, seed=1, **sampling)
+        values = {n: fit.posterior[n].values[0, -1] for n in fit.structure.parameters}
+        small = {"units": 60, "replicates": 2, "seed": 1, **sampling}
+        assert len(bc.recover(model, values, question, **small).rows)
+        assert len(bc.calibrate(model, question, rank_draws=19, **small).rows)
+        check = bc.refute(
+            fit, question, tests=["dummy_outcome", "common_cause"], replicates=1, seed=1
+        )
+        assert check.verdict != "undecided"
+        page = tmp_path / "report.html"
+        bc.report(fit, [question], page)
+        assert mechanism.split("(")[0].removeprefix("t * ") in page.read_text()
     space = {"data": columns}
     exec(bc.model_source(model), space)
-    assert {v.name for v in space["model"].free_RVs} == {v.name for v in model.free_RVs}
+    names = {v.name for v in model.free_RVs}
+    written = {v.name for v in space["model"].free_RVs}
+    assert written == {n.removesuffix("_forest") if n in fit.forests else n for n in names}
     other = bc.counterfactual(fit, {"t": 1}, variables="y")["y"].isel(world=-1)
     treated = columns["t"].to_numpy() == 1
     assert np.allclose(other.values[..., treated], columns["y"].to_numpy()[treated])

@@ -151,6 +151,16 @@ def test_wrong_families_priors_and_data_say_what_is_wrong(options, said):
         bc.model_from_formulas(["x ~ 1", "y ~ x"], **options)
 
 
+@pytest.mark.parametrize(
+    ("labels", "remedy"),
+    [(["no", "yes"], "0 and 1 and say 'bernoulli'."), (["a", "b", "c"], "numbers.")],
+)
+def test_labels_where_numbers_are_modelled_name_the_remedy(labels, remedy):
+    with pytest.raises(FormulaError) as caught:
+        bc.model_from_formulas("drug ~ 1", data={"drug": labels * 2})
+    assert str(caught.value).endswith(f"(or 'ordinal'), or code it as {remedy}")
+
+
 def test_levels_that_the_data_contradict():
     with pytest.raises(FormulaError, match="'s' in the data, which is none of its levels"):
         bc.model_from_formulas("y ~ region", data=DATA, levels={"region": ["n", "w"]})

@@ -155,3 +155,14 @@ def test_arrays_of_the_model_beside_rows_in_another_order():
         bc.truth(model, {}, SORTED)
     bc.truth(model, {}, DATA)
     bc.truth(model, {}, DATA.reset_index(drop=True))
+
+
+@pytest.mark.parametrize("empty", [np.nan, None])
+def test_empty_labels_of_clusters_are_refused(fit, empty):
+    labels = pd.Series(["a", "b"] * (N // 2), index=IDS, dtype=object)
+    labels.iloc[:3] = empty
+    asked = bc.ATE("x", "y", population=bc.Superpopulation(clusters=labels))
+    with pytest.raises(DataError, match="clusters= is empty for 3 of 60 units"):
+        bc.estimate(fit, asked)
+    with pytest.raises(DataError, match="clusters= is empty for 3 of 60 units"):
+        bc.triangulate("z -> x -> y; z -> y", asked, data=DATA)

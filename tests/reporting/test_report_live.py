@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from moving import as_shown, moving_fit
+from report_browser import chromium
 
 import bayescausal as bc
 from bayescausal.checks.falsification.arrows import arrow_tests
@@ -25,6 +26,7 @@ from bayescausal.effects.effect import Effect
 from bayescausal.graph import implied_independences
 from bayescausal.reporting.contents.material import Material
 from bayescausal.reporting.contents.sections import graph as graph_section
+from bayescausal.reporting.decision import PROB
 from bayescausal.reporting.live import sliders, subgroups
 from bayescausal.reporting.live.arrows import arrow_blocks
 from bayescausal.reporting.live.levels import LEVELS, Swapped, at_levels, ranked
@@ -308,3 +310,25 @@ def test_the_page_holds_it_and_only_its_own_script_may_run(fit):
     assert "Panels that move" in page.html
     assert "application/json" not in page.markdown
     assert "Panels that move" in page.markdown
+
+
+@pytest.mark.filterwarnings("default::ResourceWarning")
+def test_the_script_of_a_page_runs_and_offers_the_levels(fit, tmp_path):
+    """Without an error in a browser; the levels are those of Python."""
+    path = chromium()
+    from playwright.sync_api import sync_playwright
+
+    page = bc.report(fit, bc.ATE("x", "y"), tmp_path / "page.html", checks=False, subgroups=[])
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        tab = browser.new_page()
+        wrong: list[str] = []
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.goto(page.path.as_uri())
+        choices = tab.locator(".levels input")
+        offered = [choices.nth(k).get_attribute("value") for k in range(choices.count())]
+        checked = tab.locator(".levels input:checked").get_attribute("value")
+        browser.close()
+    assert wrong == []
+    assert offered == [f"{100 * level:g}" for level in LEVELS]
+    assert checked == f"{100 * PROB:g}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.checks.falsification.claims import Tester, adjusted
-from bayescausal.checks.falsification.variables import read_variables
+from bayescausal.checks.falsification.variables import categories_of, read_variables
 from bayescausal.draws.digits import p_text
 from bayescausal.graph import as_graph, bidirected_edges, build_graph, column_causes
 from bayescausal.graph.structure.independences import claim_of
@@ -84,7 +84,14 @@ def arrow_tests(model_or_graph: pm.Model | Fit | GraphLike, data: Data) -> list[
     z y y ⊥ z | x False
     """
     dag, seen = graph_and_observed(model_or_graph)
-    columns, names = read_variables(data, dag, seen, None, lenient=is_model(model_or_graph))
+    columns, names = read_variables(
+        data,
+        dag,
+        seen,
+        None,
+        lenient=is_model(model_or_graph),
+        categories=categories_of(model_or_graph),
+    )
     tester = Tester(columns, "auto")
     found = []
     hidden = {*bidirected_edges(dag), *column_causes(dag)}

@@ -45,7 +45,7 @@ import pandas as pd
 from bayescausal.checks.falsification.claims import Tester, adjusted, against_permuted
 from bayescausal.checks.falsification.independence_tests import METHODS
 from bayescausal.checks.falsification.record import Falsification
-from bayescausal.checks.falsification.variables import read_variables
+from bayescausal.checks.falsification.variables import categories_of, read_variables
 from bayescausal.graph import build_graph, implied_independences, latents, nameless
 from bayescausal.model.graph_queries.graph_of_anything import graph_and_observed, is_model
 from bayescausal.types import EstimandError, GraphError, MixingError, UnitDimsError, closest
@@ -149,7 +149,9 @@ permuted graphs. Adding z -> y would leave nothing refuted, and nothing to test;
     dag, seen = graph_and_observed(model_or_graph, observed, named=(observed,), unit_dims=unit_dims)
     _check_units(model_or_graph, unit_dims)
     lenient = observed is None and is_model(model_or_graph)
-    columns, names = read_variables(data, dag, seen, discrete, lenient=lenient)
+    columns, names = read_variables(
+        data, dag, seen, discrete, lenient=lenient, categories=categories_of(model_or_graph)
+    )
     tester = Tester(columns, method)
     claims = implied_independences(dag, observed=names, one_per_pair=one_per_pair)
     tests = _table(claims, tester, level, correction)

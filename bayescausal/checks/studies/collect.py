@@ -17,6 +17,7 @@ from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.progress import counted
 from bayescausal.inference.record import Fit
 from bayescausal.inference.sampling.refit import Refitter
+from bayescausal.model.given import model_of, without_column
 from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.model.structure.parameters import check_parameters
 from bayescausal.model.structure.read import structure_of
@@ -66,6 +67,7 @@ def make_recipe(
     """
     if more.get("fit") is None and estimators is None:
         check_keywords(options, own=["method", "sampler"])
+    hidden = without_column(model_of(model if fit_model is None else fit_model))
     structure = structure_of(model, unit_dims=unit_dims)
     refuse_potentials(structure)
     seed = resolve_seed(seed) if data is not None else seed
@@ -87,7 +89,7 @@ def make_recipe(
         Repeater(model, units=units, do=do, unit_dims=unit_dims).prior(0)
     theirs = structure if fit_model is None else structure_of(fit_model, unit_dims=unit_dims)
     fitted = theirs.model
-    columns = _columns(structure, theirs, observed)
+    columns = _columns(structure, theirs, observed, hidden)
     questions = parse_questions(estimands, theirs)
     if estimators is not None:
         own = bool(more.get("parameters")) and not more.get("rank_draws")
@@ -169,12 +171,14 @@ def check_replicates(replicates: int) -> int:
     return int(replicates)
 
 
-def _columns(structure: Structure, theirs: Structure, observed: Names | None) -> tuple[str, ...]:
-    """Return the variables of the fitted model that the fit sees."""
+def _columns(
+    structure: Structure, theirs: Structure, observed: Names | None, hidden: frozenset[str]
+) -> tuple[str, ...]:
+    """Return the variables of the fitted model that the fit sees: by default not the hidden."""
     data = [v.name for v in theirs.model.data_vars if v.name in structure.data]
     able = [n for n in theirs.random if n in structure.nodes]
     if observed is None:
-        chosen = able
+        chosen = [n for n in able if n not in hidden]
     else:
         names = [observed] if isinstance(observed, str) else [str(n) for n in observed]
         for name in names:

@@ -84,7 +84,7 @@ def recover(
         data; its own that the data do not have are latent.
     observed : sequence of str, optional
         The variables that the fit sees; all others are latent in it. Default: all that both
-        models have.
+        models have; of a design, what it has columns of.
     do : mapping, optional
         The data come from the model after these interventions, such as a randomised treatment.
     data : table or mapping, optional

@@ -10,14 +10,21 @@ under the model's own equation of the treatment, is less than a tenth of the ave
 which is a stabilised weight above ten. The limit is relative, so that a treatment that is rare for
 everybody has no unit beyond its support; with two even arms it is a chance below 0.05 [1]_.
 
-The note is given for Bernoulli and categorical treatments with parents, from few posterior draws;
-:func:`bayescausal.overlap` looks closely. It says nothing of treatments whose equation is wrong.
+The note on levels is given for Bernoulli and categorical treatments with parents, from few
+posterior draws; :func:`bayescausal.overlap` looks closely. It says nothing of treatments whose
+equation is wrong.
 
 A treatment with many values is compared with its own: where it is set below the smallest or above
 the largest of the data, each equation that is no straight line in it is named. A curve has no data
 there: a penalised spline goes on straight, a monotone one flat, a Gaussian process falls back to
-its prior, and a polynomial goes wherever its highest power takes it. Within the range, of all
-values together with those of the other causes, it says nothing.
+its prior, a polynomial goes wherever its highest power takes it, and a sum of trees is flat, with
+an interval that does not widen.
+
+Within its range a dose may still be one that no unit like these had. The causes of such an equation
+that the treatment does not move are laid beside it, all in standard deviations, and each unit's
+place at the new dose is compared with the data: it is *far* if its nearest row is further than any
+row of the data is from its own nearest other row. That is said where it holds for more than one
+unit in twenty; in many dimensions, where all rows are far apart, it says nothing.
 
 References
 ----------
@@ -32,6 +39,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pytensor.graph.traversal import ancestors
+from scipy.spatial import cKDTree
 
 from bayescausal.effects.evaluation.outcome_distributions import (
     chances,
@@ -43,9 +52,12 @@ from bayescausal.evaluation.evaluate import units_of
 from bayescausal.evaluation.label_levels import encode
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.inference.closed_forms.affine import degree
+from bayescausal.model.forests.op import ForestValue
 from bayescausal.types import BayesCausalError, Set
 
 if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
     from bayescausal.model.structure.structure import Structure
@@ -58,6 +70,8 @@ LIMIT = 0.1
 TOO_MANY = 0.05
 #: Posterior draws and units that are looked at for a note.
 DRAWS, UNITS = 8, 2000
+#: Values up to which a treatment is no dose.
+FEW = 10
 
 
 def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
@@ -83,7 +97,7 @@ def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
         return ()
     if fit.kind == "prior" or units_of(fit) is None:
         return ()
-    notes = _beyond(fit, estimand)
+    notes = [*_beyond(fit, estimand), *_far(fit, estimand)]
     for name, code in _levels(fit, estimand):
         found = remember(fit, ("chances", name), partial(_support, fit, name))
         if found is None or code >= found[0].shape[-1]:
@@ -119,14 +133,8 @@ def _levels(fit: Fit, estimand: Estimand) -> list[tuple[str, int]]:
 
 def _beyond(fit: Fit, estimand: Estimand) -> list[str]:
     """Return a note for each treatment set beyond its data in which an equation bends."""
-    asked: dict[str, list[float]] = {}
-    for world in estimand.worlds(fit.structure.graph).values():
-        for name, act in world.items():
-            held = fit.columns.get(name) is not None and name not in fit.labels
-            if isinstance(act, Set) and held:
-                asked.setdefault(name, []).extend(np.ravel(np.asarray(act.value, dtype=float)))
     notes = []
-    for name, values in asked.items():
+    for name, values in _doses(fit, estimand).items():
         column = np.asarray(fit.columns[name], dtype=float)
         low, high = float(np.nanmin(column)), float(np.nanmax(column))
         out = sorted({v for v in values if np.isfinite(v) and not low <= v <= high})
@@ -138,7 +146,76 @@ def _beyond(fit: Fit, estimand: Estimand) -> list[str]:
                 f"{high:.4g}. Beyond them the equation of {', '.join(curved)} goes on in its form "
                 "and its prior alone."
             )
+            flat = [n for n in curved if _has_forest(fit.structure.variable(n))]
+            if flat:
+                notes[-1] += (
+                    f" The sum of trees in that of {', '.join(flat)} stays flat there, and its "
+                    "interval does not widen."
+                )
     return notes
+
+
+def _doses(fit: Fit, estimand: Estimand) -> dict[str, list[float]]:
+    """Return the numbers that observed treatments are set to."""
+    asked: dict[str, list[float]] = {}
+    for world in estimand.worlds(fit.structure.graph).values():
+        for name, act in world.items():
+            held = fit.columns.get(name) is not None and name not in fit.labels
+            if isinstance(act, Set) and held:
+                asked.setdefault(name, []).extend(np.ravel(np.asarray(act.value, dtype=float)))
+    return asked
+
+
+def _has_forest(variable: TensorVariable) -> bool:
+    held = ancestors([variable])
+    return any(v.owner is not None and isinstance(v.owner.op, ForestValue) for v in held)
+
+
+def _far(fit: Fit, estimand: Estimand) -> list[str]:
+    """Return a note for each dose that units like these did not have, in an equation that bends."""
+    notes = []
+    for name, values in _doses(fit, estimand).items():
+        column = np.asarray(fit.columns[name], dtype=float)
+        if column.ndim != 1 or len(np.unique(column)) <= FEW:
+            continue
+        low, high = np.nanmin(column), np.nanmax(column)
+        inside = sorted({v for v in values if low <= v <= high})
+        for outcome in bends(fit.structure, name) if inside else ():
+            others, x = _beside(fit, name, outcome)
+            if not others:
+                continue
+            rows = np.linspace(0, len(x) - 1, min(len(x), UNITS)).astype(int)
+            t = column / column.std()
+            tree = cKDTree(np.column_stack([t, x]))
+            near = tree.query(np.column_stack([t, x])[rows], k=2)[0][:, 1].max()
+            members = _members(fit, estimand, name, rows.shape, rows)
+            shares = []
+            for value in inside:
+                moved = np.full(len(rows), value / column.std())
+                off = tree.query(np.column_stack([moved, x[rows]]))[0]
+                shares.append(float((off > near)[members].mean()) if members.any() else 0.0)
+            worst = int(np.argmax(shares))
+            if shares[worst] > TOO_MANY:
+                notes.append(
+                    f"Extrapolates: for {shares[worst]:.0%} of these units no unit near them in "
+                    f"{', '.join(others)} had {name} near {inside[worst]:.4g}; the equation of "
+                    f"{outcome} goes on there in its form and its prior alone."
+                )
+    return notes
+
+
+def _beside(fit: Fit, name: str, outcome: str) -> tuple[list[str], np.ndarray]:
+    """Return the other numbers that an equation reads and a treatment leaves alone, scaled."""
+    below = fit.structure.descendants([name])
+    found = {}
+    for other in sorted(fit.structure.graph.predecessors(outcome)):
+        held = fit.columns.get(other)
+        if other == name or other in below or other in fit.labels or held is None:
+            continue
+        column = np.asarray(held, dtype=float)
+        if column.shape == np.shape(fit.columns[name]) and column.std() > 0:
+            found[other] = column / column.std()
+    return list(found), np.column_stack(list(found.values())) if found else np.zeros((0, 0))
 
 
 def bends(structure: Structure, name: str) -> tuple[str, ...]:

@@ -318,12 +318,30 @@ def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Array | None:
                 remedy=f"Columns kept with the fit: {', '.join(map(str, known))}. For another "
                 "one pass its labels: Superpopulation(clusters=data['school']).",
             )
-    labels = np.asarray(in_order(labels, (along,), units.coords, "clusters="))
-    if labels.shape != (length,):
+    return cluster_labels(labels, along, units.coords.get(along), length)
+
+
+def cluster_labels(labels: Any, dim: str, units: Any, length: int) -> Array:
+    """Return the cluster of each unit, in the order of the labels of the units.
+
+    Raises
+    ------
+    DataError
+        If there is not one for each unit, or some are empty.
+    """
+    found = np.asarray(in_order(labels, (dim,), {dim: units}, "clusters="))
+    if found.shape != (length,):
         raise DataError(
-            f"The cluster labels have shape {labels.shape}.", expected=f"{length} labels."
+            f"The cluster labels have shape {found.shape}.", expected=f"{length} labels."
         )
-    return labels
+    empty = int(pd.isna(found).sum())
+    if empty:
+        raise DataError(
+            f"clusters= is empty for {empty:,} of {length:,} units.",
+            expected="the cluster of each unit.",
+            remedy="Give units that stand alone a label each, or leave them out.",
+        )
+    return found
 
 
 # ------------------------------------------------- functionals that need units of a kind

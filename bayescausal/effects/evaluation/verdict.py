@@ -33,8 +33,9 @@ from bayescausal.model.graph_queries.graph_of_anything import (
     graph_and_observed,
     structure_and_columns,
 )
-from bayescausal.model.structure.strata import on_compliers
 from bayescausal.model.structure.structure import structural_graph
+from bayescausal.model.study_designs.by_design import by_design
+from bayescausal.model.study_designs.strata import on_compliers
 from bayescausal.types import BayesCausalError, EstimandError, Policy, Scale, Set, Shift
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.graph.identification.verdict import Identification
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["asked_records", "verdict", "verdict_of", "verdict_on"]
 
@@ -82,7 +84,11 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
 
 
 def verdict_on(
-    graph: nx.DiGraph, observed: list[str], estimand: Estimand, fit: Fit | None = None
+    graph: nx.DiGraph,
+    observed: list[str],
+    estimand: Estimand,
+    fit: Fit | None = None,
+    structure: Structure | None = None,
 ) -> Identification | None:
     """Return the identification verdict of an estimand on a graph.
 
@@ -92,14 +98,17 @@ def verdict_on(
         What of it is measured.
     fit : Fit, optional
         Whose data may show that a treatment is a function of what is adjusted for.
+    structure : Structure, optional
+        The model of the graph, whose equations say what a design assumes. Default: that of `fit`.
     """
+    structure = structure if fit is None else fit.structure
     if estimand.outcome_name in estimand.treatments:
         return None  # E[X | do(X = x)] = x, whatever the graph
     for name in estimand.functional.others:  # of the outcome and of what it is compared with
         where = "outcome" if hasattr(estimand, "outcome") else "y"
         changed: dict[str, Any] = {where: name, "functional": Mean()}
         other = replace(estimand, **changed)
-        found = verdict_on(graph, observed, other, fit)
+        found = verdict_on(graph, observed, other, fit, structure)
         if found is not None and not found:
             return found
     graph, given = _conditions(graph, observed, estimand)
@@ -108,13 +117,14 @@ def verdict_on(
     hidden = [n for n in dict.fromkeys(named) if n in graph and n not in observed]
     if hidden:
         found = _unmeasured(graph, estimand, asked, [*observed, *hidden], hidden)
-        return _on_compliers(fit, found, estimand, hidden, observed)
+        return _on_compliers(structure, found, estimand, hidden, observed)
     if not asked.treatment:
         return _natural(graph, asked)
     found = _decide(graph, asked, observed)
     if fit is not None:
         found = _in_these_data(fit, found, estimand)
-        found = fit.structure.designed(found, fit.columns, observed)
+    if structure is not None:
+        found = by_design(found, structure, None if fit is None else fit.columns, observed)
     if estimand.given.masks:
         found = replace(found, warnings=(*found.warnings, _MASKED))
     return found
@@ -145,10 +155,8 @@ def verdict_of(
         as_names(graph, estimand.names)
         known = observables(graph, seen)
         names = [n for n in graph if n in known]
-        decided = verdict_on(graph, names, estimand)
         structure = structure_and_columns(model_or_graph, unit_dims)[0]
-        if structure is not None and decided is not None:
-            decided = structure.designed(decided, None, names)
+        decided = verdict_on(graph, names, estimand, structure=structure)
     if decided is None:
         raise EstimandError(
             f"There is nothing to identify in {estimand.label()}.",
@@ -267,7 +275,7 @@ def _unmeasured(
 
 
 def _on_compliers(
-    fit: Fit | None,
+    structure: Structure | None,
     found: Identification | None,
     estimand: Estimand,
     hidden: list[str],
@@ -275,12 +283,12 @@ def _on_compliers(
 ) -> Identification | None:
     """Return the verdict where all that is hidden is a kind of the units that is conditioned on."""
     clauses = estimand.given.clauses
-    if fit is None or found is None or len(hidden) != 1 or len(clauses) != 1 or estimand.by:
+    if structure is None or found is None or len(hidden) != 1 or len(clauses) != 1 or estimand.by:
         return found
     [(name, level)] = clauses
     if name != hidden[0] or isinstance(level, bool) or not isinstance(level, int | float):
         return found
-    return on_compliers(found, fit.structure, name, float(level), observed)
+    return on_compliers(found, structure, name, float(level), observed)
 
 
 #: What a verdict cannot see.

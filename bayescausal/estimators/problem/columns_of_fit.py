@@ -12,6 +12,7 @@ from bayescausal.evaluation.label_levels import is_category
 from bayescausal.evaluation.measured import plain_name, recorded_notes
 from bayescausal.inference.data.design_matrix import with_columns
 from bayescausal.inference.stream.source_data import is_streamed
+from bayescausal.model.structure.integer_roles import role_of
 from bayescausal.types import DataError, EstimandError, MixingError
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def _unit_column(
     shape = [fit.sizes[d] if d in dims else 1 for d in frame]
     wide = np.broadcast_to(np.transpose(value, order).reshape(shape), sizes).reshape(-1)
     labels = fit.labels.get(name)
+    if not labels and name != outcome and _is_code(fit, name, wide):
+        labels = tuple(range(int(np.nanmax(wide)) + 1))
     if not labels:
         many = label and is_category(fit, name)
         return wide.astype(object) if many else np.array(wide)
@@ -102,3 +105,12 @@ def _unit_column(
     named[:-1] = list(labels)
     codes = np.where(np.isnan(wide), len(labels), wide) if wide.dtype.kind == "f" else wide
     return np.asarray(named[codes.astype(int)])
+
+
+def _is_code(fit: Fit, name: str, values: np.ndarray) -> bool:
+    """Whether numbers are codes of categories: the equations take them as an index."""
+    seen = values[np.isfinite(values)] if values.dtype.kind in "iuf" else np.empty(0)
+    whole = len(seen) > 0 and seen.min() >= 0 and (seen == np.floor(seen)).all()
+    if not whole or len(np.unique(seen)) < 3:
+        return False
+    return role_of(fit.structure, name) == "label"

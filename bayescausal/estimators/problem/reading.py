@@ -20,7 +20,7 @@ import numpy as np
 
 from bayescausal.effects.estimands.functionals import Mean, Probability
 from bayescausal.effects.estimands.populations import Superpopulation
-from bayescausal.effects.evaluation.population_units import plural, units_noun
+from bayescausal.effects.evaluation.population_units import cluster_labels, plural, units_noun
 from bayescausal.effects.evaluation.verdict import verdict_of
 from bayescausal.effects.without_model.read_table import read_frame
 from bayescausal.estimators.numerics.least_squares import with_constant
@@ -33,7 +33,6 @@ from bayescausal.graph.structure.marks import observables
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.inference.data.rows import plain
 from bayescausal.inference.record import Fit
-from bayescausal.model.labels import in_order
 from bayescausal.types import (
     DataError,
     EstimandError,
@@ -378,11 +377,7 @@ def _clusters(
         if labels not in table:
             raise unknown_variable(labels, table, what="a column of the data")
         labels = table[labels]
-    labels = np.asarray(in_order(labels, ("row",), {"row": rows}, "clusters="))
-    if labels.shape != (length,):
-        raise DataError(
-            f"The cluster labels have shape {labels.shape}.", expected=f"{length} labels."
-        )
+    labels = cluster_labels(labels, "row", rows, length)
     if labels.dtype.kind == "O":
         labels = labels.astype(str)
     if len(np.unique(labels)) < 2:

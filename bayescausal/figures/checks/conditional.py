@@ -92,15 +92,15 @@ def plot_benefit(curve: pd.DataFrame, name: str, *, ax: Axes | None = None) -> A
     ax = new_axes(ax, height=3.6)
     path = curve.drop(index="RATE")
     share = path.index.to_numpy(float)
-    low, high = (c for c in curve if str(c).startswith("hdi"))
+    low, high = (str(c) for c in curve if str(c).startswith("hdi"))
     ax.fill_between(share, path[low], path[high], color=BLUE, alpha=0.2, linewidth=0)
     ax.plot(share, path["mean"], color=BLUE, label=f"largest effects by {plain(name)} first")
     whole = float(path["mean"].iloc[-1])
     ax.plot([0, 1], [0, whole], color=ORANGE, linewidth=1.2, label="at random")
     ax.axhline(0, color=quiet(), linewidth=0.8)
     area = curve.loc["RATE"]
-    ax.set_title(f"RATE {area['mean']:.3g} (94% {area[low]:.3g} to {area[high]:.3g})", loc="left",
-                 fontsize="small", color=quiet())  # fmt: skip
+    said = f"RATE {area['mean']:.3g} (94% {area[low]:.3g} to {area[high]:.3g})"
+    ax.text(0.98, 0.06, said, transform=ax.transAxes, ha="right", fontsize="small", color=quiet())
     ax.set_xlabel("share of the units treated")
     ax.set_ylabel("gain per unit")
     ax.set_xlim(0, 1)

@@ -38,6 +38,8 @@ __all__ = ["determined", "determines", "on_the_form", "with_positivity"]
 
 #: The method of a verdict that rests on the form of an equation.
 FORM = "form of the equation"
+#: The same where what carries it on has a name: at a value of a running variable, at a time.
+CONTINUITY, TREND = "continuity at the cutoff", "the trend continues"
 
 
 def determined(graph: nx.DiGraph[str], names: Iterable[str]) -> frozenset[str]:

@@ -31,7 +31,7 @@ from bayescausal.graph.identification.expression import needed
 from bayescausal.graph.identification.frontdoor import front_doors
 from bayescausal.graph.identification.idc import Hedge, NotIdentified, identify_conditional
 from bayescausal.graph.identification.instruments import Instrument, instruments
-from bayescausal.graph.identification.positivity import FORM, determines
+from bayescausal.graph.identification.positivity import CONTINUITY, FORM, TREND, determines
 from bayescausal.graph.structure.marks import bidirected_edges, column_causes
 from bayescausal.graph.structure.mixed_graph import project
 from bayescausal.graph.structure.separators import LazySets
@@ -67,7 +67,8 @@ class Identification:
         The verdict.
     method : str
         What gives it: "no causal path", "back door", "front door", "ID", "IDC", "cross-world",
-        "observed", "instrument", "coupling", "form of the equation" or "none".
+        "observed", "instrument", "coupling", "form of the equation", what a study design assumes
+        (such as "parallel trends", "continuity at the cutoff") or "none".
     estimand : Expression or None
         The formula in observed probabilities; it prints as text and as LaTeX.
     hedge : Hedge or None
@@ -242,7 +243,7 @@ coating.
             if self.method == "instrument":
                 how = str(self.instruments[0])
                 return f"Identified only under a further assumption: {how} is an instrument."
-            if self.method == FORM:
+            if self.method in (FORM, CONTINUITY, TREND):
                 return f"Identified only by the form of the equations: {self.reason}."
             return f"Identified only under a further assumption ({self.method})."
         if self.status == "undecided":

@@ -26,7 +26,7 @@ from bayescausal.inference.forests.drawn import (
     draw_forests,
     with_stamps,
 )
-from bayescausal.inference.forests.normal_blocks import draw_normal
+from bayescausal.inference.forests.normal_blocks import draw_normal, without_empty
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,
     find_gaps,
@@ -122,7 +122,7 @@ def _draw_rest(
         empty = xr.Dataset(coords={"chain": np.arange(chains), "draw": np.arange(draws)})
         if rows:
             arrays |= draw_gaps(structure, whole, rows, arrays, empty, seed)
-            methods |= gap_methods(rows, rows)
+            methods |= gap_methods(rows, set(rows) - set(plan.idle))
         groups = with_arrays(
             structure, conformed.coords, {"posterior": empty}, arrays, conformed.columns
         )
@@ -193,10 +193,13 @@ def _with_forests(
         )
     check_forest_options(sampler)
     sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
-    whole = conformed
+    whole, empty, seen = conformed, dict[str, np.ndarray](), dict[str, np.ndarray]()
+    backfitted = method == "auto" and has_engine()
+    if backfitted and conformed.missing:
+        conformed, empty = without_empty(structure, conformed)
     closed = _closed_forms(structure, conformed, method=method, **sizes)
-    seen: dict[str, np.ndarray] = {}
-    if method == "auto" and has_engine():
+    closed = closed._replace(rows=closed.rows | empty)
+    if backfitted:
         given: dict[str, Any] = {k: sampler.get(k) for k in ("tune", "cores")}
         normal = draw_normal(
             structure, closed.conformed, closed.plan.rest, closed.rows, **given, **sizes

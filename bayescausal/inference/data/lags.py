@@ -212,8 +212,8 @@ def _share_values(table: Array, coded: Array) -> NDArray[np.bool_]:
 def _may_follow(table: Array, coded: Array, now: Array, before: Array) -> NDArray[np.bool_]:
     """Return which columns, shape (copy, source), may lie on a line with which others.
 
-    Whether three rows lie on a line is told up to rounding, as :func:`_near` tells it, and more
-    widely; rows with empty cells may.
+    Whether three rows lie on a line that is not upright is told up to rounding, as :func:`_near`
+    tells it, and more widely; rows with empty cells may.
     """
     if len(now) < LEAST:
         return np.zeros((len(table),) * 2, bool)
@@ -224,10 +224,13 @@ def _may_follow(table: Array, coded: Array, now: Array, before: Array) -> NDArra
     (a1, a2), (b1, b2) = (np.moveaxis(v[:, 1:] - v[:, :1], 1, 0) for v in (a, b))
     size = ROUNDING * np.nanmax(np.abs(table), axis=1, initial=0.0)
     slack_a, slack_b = (np.abs(one) + np.abs(two) for one, two in ((b1, b2), (a1, a2)))
+    level = (b1 == 0) & (b2 == 0)
+    apart = 1e-3 * np.ptp(np.nan_to_num(table), axis=1)
     out = np.empty((len(table),) * 2, bool)
     for i in range(len(table)):
         gap = np.abs(a1[i] * b2 - a2[i] * b1)
         off = gap > 4 * (size[i] * slack_a + size[:, None] * slack_b[i])
+        off |= level & (np.maximum(np.abs(a1[i]), np.abs(a2[i])) > apart[i])
         out[i] = off.sum(axis=1) <= (0 if coded[i] else TRIPLES - 2)
     return out
 

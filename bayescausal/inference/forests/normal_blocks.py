@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.forests.backfitting import METHOD, backfit
 from bayescausal.inference.forests.gaussian import gaussian_forests
+from bayescausal.inference.marginalize.empty_outcomes import filled, unread
 from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.names import Joined
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["NormalForests", "draw_normal"]
+__all__ = ["NormalForests", "draw_normal", "without_empty"]
 
 
 class NormalForests(NamedTuple):
@@ -41,6 +43,29 @@ class NormalForests(NamedTuple):
     outcomes: tuple[str, ...]
     rest: tuple[tuple[Block, str], ...]
     seen: dict[str, Array]
+
+
+def without_empty(structure: Structure, conformed: Conformed) -> tuple[Conformed, dict[str, Array]]:
+    """Leave out the empty cells of the outcomes whose forests are drawn by backfitting.
+
+    Returns
+    -------
+    conformed : Conformed
+        With a value that was seen in those cells, which nothing reads.
+    rows : dict of str to ndarray of bool
+        Of each of these outcomes, where it is seen.
+    """
+    rows = {n: ~conformed.missing[n] for n in unread(structure, conformed)}
+    if not rows:
+        return conformed, {}
+    tried = filled(conformed, rows)
+    plan = make_plan(structure, set(tried.columns), set(tried.missing), tried.sizes)
+    forests = set(forests_in(structure))
+    held = [gaussian_forests(structure, tried, b) for b, _ in plan.rest if forests & {*b.unknowns}]
+    rows = {
+        f.outcome: rows[f.outcome] for f in held if not isinstance(f, str) and f.outcome in rows
+    }
+    return filled(conformed, rows), rows
 
 
 def draw_normal(

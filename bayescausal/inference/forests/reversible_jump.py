@@ -109,7 +109,7 @@ class ReversibleJump(ArrayStepShared):
     def __init__(self, model: pm.Model, name: str, shape: Shape, x: Array, folder: str) -> None:
         self.shape, self.folder, self.x = shape, folder, np.asarray(x, dtype=float)
         self.rules = Rules(shape, self.x)
-        self.tune, self.draws, self.done = True, 0, 0
+        self.tune, self.draws = True, 0
         value = model.rvs_to_values[model[name]]
         point = model.initial_point()
         shared = make_shared_replacements(point, [value], model)
@@ -134,7 +134,7 @@ class ReversibleJump(ArrayStepShared):
         """Begin a chain: its own random numbers, no splits."""
         super().setup_chain(rng, tune, draws)
         self.rng = np.random.default_rng(rng)
-        self.tune, self.draws, self.done = tune > 0, draws, 0
+        self.tune, self.draws = tune > 0, draws
         m, n = self.shape.trees, len(self.x)
         self.trees = [stump(n) for _ in range(m)]
         self.leaves = [np.zeros(1) for _ in range(m)]  # one number for each node
@@ -212,7 +212,7 @@ class ReversibleJump(ArrayStepShared):
         return _Proposal(places, leaves[places], information**-0.5)
 
     def _splits(self, depth: int) -> float:
-        """Return the log odds-like factor of a split at a depth: of splitting, not splitting."""
+        """Return the log ratio of the priors of a tree with and without a split at a depth."""
         a = self.shape.alpha
         own, below = a * (1.0 + depth) ** -self.shape.beta, a * (2.0 + depth) ** -self.shape.beta
         return float(np.log(own) + 2 * np.log1p(-below) - np.log1p(-own))

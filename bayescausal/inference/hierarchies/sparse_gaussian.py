@@ -122,6 +122,10 @@ class SparseGaussian:
         self.l_row = np.concatenate([np.zeros(0, np.int64), *structure])
         triangle = self.size * (self.size + 1) / 2
         self.full = self.size >= LARGE and len(self.l_row) > FULL * triangle
+        touched = self.q_row[self.q_row != self.q_column]
+        self.apart = int(touched.min()) if len(touched) else self.size
+        inner, on = self.q_column >= self.apart, self.q_row == self.q_column
+        self.parts = [np.flatnonzero(v) for v in (on & ~inner, ~on & ~inner, inner)]
         column = np.repeat(np.arange(self.size), np.diff(self.start))
         below = np.flatnonzero(self.l_row != column)
         by_row = below[np.argsort(self.l_row[below], kind="stable")]
@@ -159,6 +163,32 @@ class SparseGaussian:
         noise = rng.standard_normal((len(weights), self.size))
         return self._solve(jacobian, weights, linear, shift, np.zeros(0), noise)[1]
 
+    def _whole(self, q: Array, push: Array, noise: Array | None) -> tuple[float, Array] | None:
+        """Return the log of the root of the determinant, and the solution; None of no precision.
+
+        The first coefficients in the order of elimination that do not touch each other, the larger
+        of two crossed groupings, are eliminated at once: what is left is as large as the rest.
+        """
+        k, rest = self.apart, self.size - self.apart
+        on, off, inner = self.parts
+        if not (q[on] > 0).all():
+            return None
+        root, below, corner = np.sqrt(q[on]), np.zeros((rest, k)), np.zeros((rest, rest))
+        below[self.q_row[off] - k, self.q_column[off]] = q[off]
+        corner[self.q_row[inner] - k, self.q_column[inner] - k] = q[inner]
+        below /= root
+        try:
+            lower = np.linalg.cholesky(corner - below @ below.T)
+        except np.linalg.LinAlgError:
+            return None
+        first = push[:k] / root
+        second = solve_triangular(lower, push[k:] - below @ first, lower=True, check_finite=False)
+        if noise is not None:
+            first, second = first + noise[:k], second + noise[k:]
+        last = solve_triangular(lower, second, lower=True, trans="T", check_finite=False)
+        found = np.concatenate([(first - below.T @ last) / root, last])
+        return float(np.log(root).sum() + np.log(np.diag(lower)).sum()), found
+
     def _entries(self, weights: Array) -> Array:
         return np.asarray(self.values * weights[self.term])
 
@@ -195,24 +225,19 @@ class SparseGaussian:
         for b in range(n):
             entries = self._entries(weights[b])
             products = entries[self.entry] * jacobian[b, self.first] * jacobian[b, self.second]
-            q = np.zeros((self.size, self.size))
-            q[self.q_row, self.q_column] = np.bincount(self.out, products, len(self.q_row))
+            q = np.bincount(self.out, products, len(self.q_row))
             pushed = np.bincount(self.left, entries * shift[b, self.right], self.rows)
             rows = (linear[b] - pushed)[self.row_of]
             push = np.bincount(self.indices, jacobian[b] * rows, self.size)[self.order]
-            try:
-                lower = np.linalg.cholesky(q)
-            except np.linalg.LinAlgError:
+            found = self._whole(q, push, None if noise is None else noise[b][self.order])
+            if found is None:
                 continue
-            half = solve_triangular(lower, push, lower=True)
-            if noise is not None:
-                half = half + noise[b][self.order]
-            means[b, self.order] = solve_triangular(lower, half, lower=True, trans="T")
+            log_root, means[b, self.order] = found
             if noise is None:
                 moves = jacobian[b] * means[b, self.indices]
                 rest = shift[b] + np.bincount(self.row_of, moves, self.rows)
                 form = square[b] + entries @ (rest[self.left] * rest[self.right])
-                heights[b] = -np.log(np.diag(lower)).sum() - 0.5 * (form - 2 * linear[b] @ rest)
+                heights[b] = -log_root - 0.5 * (form - 2 * linear[b] @ rest)
         return heights, means
 
 

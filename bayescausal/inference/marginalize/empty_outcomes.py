@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Gaps", "draw_gaps", "find_gaps", "unread", "without_cells"]
+__all__ = ["Gaps", "draw_gaps", "filled", "find_gaps", "unread", "without_cells"]
 
 #: Numbers that are held at a time when cells are drawn back.
 HELD = 20_000_000
@@ -102,12 +102,16 @@ class Gaps:
         left = {n: why for n, why in found.left.items() if n in whole}
         found = Compression(found.chosen, left, whole)
         rows = {n: v for n, v in rows.items() if n in {*self.exact, *found.chosen, *whole}}
-        columns = dict(conformed.columns)
-        for name, seen_here in rows.items():
-            column = columns[name]
-            columns[name] = np.where(seen_here, column, column.flat[np.argmax(seen_here)])
-        missing = {n: v for n, v in conformed.missing.items() if n not in rows}
-        return found, replace(conformed, columns=columns, missing=missing), rows
+        return found, filled(conformed, rows), rows
+
+
+def filled(conformed: Conformed, rows: Mapping[str, np.ndarray]) -> Conformed:
+    """Return the data with a value that was seen in the empty cells of some outcomes."""
+    columns = dict(conformed.columns)
+    for name, seen in rows.items():
+        columns[name] = np.where(seen, columns[name], columns[name].flat[np.argmax(seen)])
+    missing = {n: v for n, v in conformed.missing.items() if n not in rows}
+    return replace(conformed, columns=columns, missing=missing)
 
 
 def unread(

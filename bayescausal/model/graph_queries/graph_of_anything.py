@@ -1,7 +1,8 @@
 """Whatever is asked, as a graph and what of it is measured.
 
 A graph measures every node that is not marked latent. A model measures what it observes and its
-unit-level ``pm.Data``, or everything if it observes nothing; a fit measures its columns. Columns
+unit-level ``pm.Data``, or everything if it observes nothing (that of a study design: what the
+design has columns of); a fit measures its columns. Columns
 without an equation (unit-level ``pm.Data``) may depend on each other in any way: they are joined by
 bidirected arcs. PyMC is not imported unless a model is given.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bayescausal import graph as arrows
-from bayescausal.model.given import model_of
+from bayescausal.model.given import model_of, without_column
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -154,15 +155,17 @@ def graph_and_observed(
     structure, columns = structure_and_columns(model_or_graph, unit_dims)
     if structure is None:
         return arrows.as_graph(cast("GraphLike", model_or_graph)), observed
-    from bayescausal.model.structure.structure import structural_graph
-
     asked = {n for names in named for n in ((names,) if isinstance(names, str) else names or ())}
     structure, columns = _with_columns(structure, columns, asked)
     dag = structure.graph
     if asked & set(structure.deterministics):
         shown = (*structure.nodes, *structure.deterministics)
-        dag = structural_graph(structure.full, shown, structure)
+        dag = structure.graph_with(shown)
     dag = arrows.as_graph(dag)  # joins the columns that have no equation
+    if observed is None and not (structure.observed or columns):
+        hidden = without_column(model_of(model_or_graph))
+        if hidden & set(dag):
+            columns = tuple(n for n in structure.random if n not in hidden)
     return dag, _measured(structure, dag, columns) if observed is None else observed
 
 

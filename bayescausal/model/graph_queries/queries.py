@@ -346,7 +346,9 @@ def _with_design(
     structure, _ = structure_and_columns(given, unit_dims)
     if structure is None:
         return found
-    return structure.designed(found, getattr(given, "columns", None), measured)
+    from bayescausal.model.study_designs.by_design import by_design
+
+    return by_design(found, structure, getattr(given, "columns", None), measured)
 
 
 def _as_planned(

@@ -3,8 +3,9 @@
 The support of :math:`v \\sim D(\\theta)` is an interval of the reals or of the integers. For most
 families its ends do not depend on parameters (a Gamma is positive, a Bernoulli is 0 or 1). Where
 they do (the ``n`` of a Binomial, the ends of a Uniform), they are known only if they are numbers
-or data; an end that is itself random is left open, and nothing is claimed about it. The support
-of a mixture, a zero-inflated or a hurdle family is taken as the hull of its components'.
+or data that are given; an end that is itself random is left open, and nothing is claimed about it.
+The support of a mixture, a zero-inflated or a hurdle family is taken as the hull of those of its
+components.
 
 A log-density is not asked: it is minus infinity for impossible *parameters* as well, and which of
 the two is wrong cannot be told from it.
@@ -24,8 +25,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.pytensorf import rvs_in_graph
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
+from pytensor.tensor.random.type import RandomType
 
 from bayescausal.model.structure.rebuild import evaluate
 
@@ -156,7 +160,8 @@ def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Sup
     """Return the support of a random variable.
 
     - `rv`: of a model, or made with ``.dist``.
-    - `given`: values of data that the ends may depend on (the ``n`` of a Binomial).
+    - `given`: values of data that the ends may depend on (the ``n`` of a Binomial). An end that
+      rests on ``pm.Data`` not given is unknown: what the model holds need not be the units' values.
 
     Examples
     --------
@@ -227,8 +232,15 @@ def _end(
     """Return an end of the interval: a number, or a parameter that is a number or data."""
     if not isinstance(spec, str):
         return np.asarray(float(spec))
-    value = _known(params[int(spec[1:])], given)
+    parameter = params[int(spec[1:])]
+    held = [v for v in ancestors([parameter], blockers=list(given)) if is_data(v)]
+    value = None if any(v not in given for v in held) else _known(parameter, given)
     return np.asarray(none) if value is None else value.astype(float)
+
+
+def is_data(variable: Variable) -> bool:
+    """Whether a variable is ``pm.Data``, whose values another table may replace."""
+    return isinstance(variable, SharedVariable) and not isinstance(variable.type, RandomType)
 
 
 def _known(var: Variable, given: Mapping[Variable, Any]) -> np.ndarray | None:

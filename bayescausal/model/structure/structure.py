@@ -35,7 +35,6 @@ from pytensor.graph.basic import Constant
 from pytensor.tensor.elemwise import DimShuffle
 
 from bayescausal.graph.text.display import CausalGraph
-from bayescausal.model.structure.designs import by_design
 from bayescausal.types import (
     FixedUnitsError,
     closest,
@@ -43,12 +42,11 @@ from bayescausal.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pymc as pm
     from pytensor.graph.basic import Variable
 
-    from bayescausal.graph import Identification
     from bayescausal.model.structure.own_noise import OwnNoise
 
 __all__ = ["Structure"]
@@ -134,14 +132,9 @@ class Structure:
             )
         raise unknown_variable(name, self.names())
 
-    def designed(
-        self,
-        found: Identification,
-        columns: Mapping[str, np.ndarray] | None = None,
-        measured: Collection[str] | None = None,
-    ) -> Identification:
-        """Return a verdict with what the design of the study assumes: see :func:`.by_design`."""
-        return by_design(found, self, columns, measured)
+    def graph_with(self, names: Sequence[str]) -> nx.DiGraph[str]:
+        """Return the graph with some named variables as its nodes, Deterministics too."""
+        return structural_graph(self.full, names, self)
 
     def descendants(self, names: Iterable[str]) -> frozenset[str]:
         """Return all proper descendants of `names` among all named variables."""

@@ -38,7 +38,7 @@ from bayescausal.graph.structure.marks import (
 )
 from bayescausal.graph.text.parse import as_graph
 from bayescausal.model.graph_queries.graph_of_anything import named
-from bayescausal.model.structure.read import graph_of
+from bayescausal.model.graph_queries.queries import with_latents
 from bayescausal.reporting.drawn.placement import measured, placed
 from bayescausal.reporting.drawn.shapes import (
     LINE,
@@ -180,7 +180,7 @@ def _as_graph(model_or_graph: object, unit_dims: Names | None) -> nx.DiGraph[str
     else:
         if unit_dims is not None and not isinstance(unit_dims, str):
             unit_dims = tuple(unit_dims)
-        graph = as_graph(graph_of(model_or_graph, unit_dims=unit_dims))
+        graph = as_graph(with_latents(model_or_graph, unit_dims))
     if not graph:
         raise GraphError("The graph has no nodes.", expected="at least one variable.")
     return graph

@@ -39,7 +39,7 @@
       set.append(make("label", {}, input, ` ${percent}%`));
     }
     document.querySelector(".short").append(set, make("p", { class: "note" },
-      "Sentences, answers and the panels below follow this choice. Decisions, parameters, drawings and checks keep ${usual}%.`));
+      `Sentences, answers and the panels below follow this choice. Decisions, parameters, drawings and checks keep ${usual}%.`));
   }
   function choose(percent) {
     level = percent;

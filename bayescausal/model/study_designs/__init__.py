@@ -1,0 +1,1 @@
+"""What a study design assumes, read off a model and its columns."""

@@ -1,0 +1,194 @@
+"""Additive effects of units and times, and a treatment that goes with both: parallel trends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pytensor.graph.traversal import ancestors
+from pytensor.scalar import basic as ps
+from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.subtensor import AdvancedSubtensor
+
+from bayescausal.model.interventions.support import params_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bayescausal.graph import Identification
+    from bayescausal.model.structure.structure import Structure
+
+__all__ = ["looked_up", "two_way"]
+
+#: The method of the verdict.
+TRENDS = "parallel trends"
+#: Columns of which two make cells: no more values than this share of the rows.
+SHARE = 0.5
+
+
+def two_way(
+    found: Identification,
+    structure: Structure,
+    x: str,
+    y: str,
+    values: Mapping[str, np.ndarray],
+) -> Identification:
+    """Lower a verdict that rests on additive effects of two columns that x goes with.
+
+    Parameters
+    ----------
+    found : Identification
+        From the arrows: by the back door, or by the form of the equation.
+    values : mapping of str to ndarray
+        Columns.
+    """
+    own = values.get(x)
+    if own is None or len(np.unique(own)) != 2:
+        return found
+    if own.ndim == 2:
+        return _along_two_dims(found, structure, x, y, own)
+    places = [n for n in looked_up(structure, y) if n != x and n in values]
+    if own.ndim != 1:
+        return found
+    places = [n for n in places if values[n].shape == own.shape and len(np.unique(values[n])) > 1]
+    for i, unit in enumerate(places):
+        for time in places[i + 1 :]:
+            if _goes_with(own, values[unit], values[time]):
+                u, t = _ordered(own, unit, time, values)
+                return _parallel(found, x, y, u, t, values, structure)
+    return found
+
+
+def _along_two_dims(
+    found: Identification, structure: Structure, x: str, y: str, own: np.ndarray
+) -> Identification:
+    """The same where y lies along units and times, and each has effects along its own dim."""
+    dims = structure.dims.get(y, ())
+    if structure.dims.get(x) != dims or len(dims) != 2 or y not in structure.random:
+        return found
+    model = structure.model
+    named = {v: n for n, v in model.named_vars.items() if n not in structure.data}
+    read = [named[v] for v in ancestors(params_of(structure.variable(y))) if v in named]
+    effects = {tuple(model.named_vars_to_dims.get(n) or ()) for n in read}
+    if not all((d,) in effects for d in dims):
+        return found
+    codes = [c.reshape(-1) for c in np.indices(own.shape)]
+    flat = own.reshape(-1)
+    if any(_constant(flat, c) for c in codes):
+        return found
+    values = {x: flat, dims[0]: codes[0], dims[1]: codes[1]}
+    u, t = _ordered(flat, *dims, values)
+    return _parallel(found, x, y, u, t, values, structure)
+
+
+def looked_up(structure: Structure, y: str) -> list[str]:
+    """Return the columns by whose values an equation has effects: looked up, or switched on."""
+    named = {structure.model.named_vars[n]: n for n in structure.data}
+    found: dict[str, None] = {}
+    for v in ancestors(params_of(structure.variable(y))):
+        node = v.owner
+        op = getattr(node, "op", None)
+        if isinstance(op, AdvancedSubtensor):
+            places = list(node.inputs[1:])
+        elif isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.EQ):
+            places = list(node.inputs)  # switch(eq(time, 3), effect, 0)
+        else:
+            continue
+        read = [named[a] for a in ancestors(places) if a in named]
+        if len(read) == 1:
+            found[read[0]] = None
+    return sorted(found, key=list(structure.full).index)
+
+
+def _goes_with(x: np.ndarray, unit: np.ndarray, time: np.ndarray) -> bool:
+    """Whether x is the same within each cell of two columns, and a function of neither alone."""
+    code = np.unique(np.column_stack([unit, time]), axis=0, return_inverse=True)[1].reshape(-1)
+    if not _constant(x, code):
+        return False
+    alone = [np.unique(c, return_inverse=True)[1].reshape(-1) for c in (unit, time)]
+    if any(_constant(x, c) for c in alone):
+        return False
+    return all(c.max() + 1 <= SHARE * len(x) for c in alone)
+
+
+def _constant(x: np.ndarray, code: np.ndarray) -> bool:
+    low, high = np.full(code.max() + 1, np.inf), np.full(code.max() + 1, -np.inf)
+    np.minimum.at(low, code, x)
+    np.maximum.at(high, code, x)
+    return bool(np.all(low == high))
+
+
+def _ordered(
+    x: np.ndarray, one: str, other: str, values: Mapping[str, np.ndarray]
+) -> tuple[str, str]:
+    """Return which column is the unit and which the time: along time x does not go back."""
+    if _starts(x, values[one], values[other]) is not None:
+        return one, other
+    return (other, one) if _starts(x, values[other], values[one]) is not None else (one, other)
+
+
+def _starts(x: np.ndarray, unit: np.ndarray, time: np.ndarray) -> np.ndarray | None:
+    """Return when each treated unit begins; None where some unit goes back."""
+    treated = x == x.max()
+    first = {u: time[treated & (unit == u)].min() for u in np.unique(unit[treated])}
+    for u, start in first.items():
+        own = unit == u
+        if np.any(treated[own] != (time[own] >= start)):
+            return None
+    return np.array(list(first.values()))
+
+
+def _parallel(
+    found: Identification,
+    x: str,
+    y: str,
+    unit: str,
+    time: str,
+    values: Mapping[str, np.ndarray],
+    structure: Structure,
+) -> Identification:
+    text = (
+        f"parallel trends: but for {x}, {y} would have changed alike over {time} in all of "
+        f"{unit}, on the scale of its equation; {x} has no effect before it begins"
+    )
+    warnings = found.warnings
+    starts = _starts(values[x], values[unit], values[time])
+    if starts is not None and len(np.unique(starts)) > 1 and _is_one_number(structure, x, y):
+        cohorts = len(np.unique(starts))
+        warnings = (
+            *warnings,
+            f"{x} begins at {cohorts} different values of {time}, and its effect on {y} is one "
+            "number: if the effect differs by cohort or grows with time, it is an average with "
+            "weights that may be negative. Give the equation one effect for each cohort and "
+            f"{time}, and ask for the average over the treated (ATT).",
+        )
+    return replace(
+        found,
+        status="under assumption",
+        method=TRENDS,
+        estimand=None,
+        reason="",
+        assumptions=(text,),
+        warnings=warnings,
+    )
+
+
+def _is_one_number(structure: Structure, x: str, y: str) -> bool:
+    """Whether x enters the equation of y times one number, the same for all rows."""
+    variable = structure.model.named_vars[x]
+    rows = {structure.model.named_vars[n] for n in (*structure.data, *structure.random)} - {
+        variable
+    }
+    for v in ancestors(params_of(structure.variable(y))):
+        node = v.owner
+        if node is None or not isinstance(node.op, Elemwise):
+            continue
+        if not isinstance(node.op.scalar_op, ps.Mul):
+            continue
+        reads = [set(ancestors([i])) for i in node.inputs]
+        with_x = [variable in r for r in reads]
+        others = [r for r, own in zip(reads, with_x, strict=True) if not own]
+        if any(with_x) and any(rows & r for r in others):
+            return False
+    return True

@@ -1,0 +1,54 @@
+"""Ends of a support that are data: those of the units, never what the model holds meanwhile."""
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+from scipy.special import expit
+
+import bayescausal as bc
+from bayescausal.model.interventions.support import support_of
+from bayescausal.types import InterventionError
+
+X = np.array([0, 1, 0, 1, 0, 1])
+CHANCE = expit(0) - expit(-1)
+
+
+def trials(counts, held):
+    """A count among `counts` trials; the model holds `held` in their place until it has data."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        n = pm.Data("n", [held], dims="unit")
+        x = pm.Data("x", [0], dims="unit")
+        y = pm.Binomial("y", n=n, p=pm.math.invlogit(-1 + x), dims="unit")
+        pm.Deterministic("rate", y / n, dims="unit")
+        pm.Normal("z", 2.0 * y, 1, dims="unit")
+    data = pd.DataFrame({"n": counts, "x": X, "y": np.minimum(counts, 1), "z": 0.0})
+    return bc.truth(model, {}, data)
+
+
+@pytest.mark.parametrize("held", [1, 30])
+@pytest.mark.parametrize("counts", [np.full(6, 5), np.arange(1, 7)])
+def test_functions_of_a_count_among_trials_that_are_data(counts, held):
+    fit = trials(counts, held)
+    for question, right in [
+        (bc.ATE("x", "rate"), CHANCE),
+        (bc.ATE("x", "z"), 2 * CHANCE * counts.mean()),
+        (bc.Expected("rate", {"x": 1}), expit(0)),
+    ]:
+        found = bc.estimate(fit, question)
+        assert abs(float(found.mean()) - right) <= 5 * float(found.mc_error) + 1e-12
+
+
+def test_levels_beyond_the_trials_of_a_unit_are_refused():
+    fit = trials(np.arange(1, 7), held=1)
+    assert float(bc.estimate(fit, bc.ATE("y", "z", treated=1, control=0)).mean()) == 2
+    with pytest.raises(InterventionError, match=r"do\(y = 4\) is impossible for 3 units"):
+        bc.estimate(fit, bc.ATE("y", "z", treated=4, control=0))
+
+
+def test_an_end_that_is_data_is_known_where_it_is_given():
+    with pm.Model(coords={"unit": [0]}):
+        n = pm.Data("n", [1], dims="unit")
+        y = pm.Binomial("y", n=n, p=0.5, dims="unit")
+    assert np.isinf(support_of(y).upper)
+    assert support_of(y, {n: np.array([3, 4])}).upper.tolist() == [3, 4]

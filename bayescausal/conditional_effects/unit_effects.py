@@ -27,7 +27,7 @@ from bayescausal.inference.given import as_fit
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bayescausal.annotations import Array
     from bayescausal.effects.averaging.closed_form import ClosedForm

@@ -1,7 +1,7 @@
 """Effects of groups by a learner.
 
-The average effect of groups of units by the effect that a learner predicts for them, by doubly
-robust scores: on the line where its predictions are right.
+The average effect of groups of units by the effect that a learner predicts for them,
+by doubly robust scores: on the line where its predictions are right.
 """
 
 import bayescausal as bc

@@ -227,17 +227,6 @@ def test_codes_of_categories_are_no_numbers():
     assert found.table["estimate"].tolist() == pytest.approx([1.0, 1.0])
 
 
-def test_some_units_of_another_table_are_refused(data):
-    there = pd.DataFrame({"z": [1.0, 2.0]})
-    for question in (
-        bc.ATT("x", "y", population=there),
-        bc.ATE("x", "y", population=there, given={"z": 1}),
-        bc.ATE("x", "y", population=there, by="z"),
-    ):
-        with pytest.raises(EstimandError, match="asks about some units of another table"):
-            ask(data, "stratified", question)
-
-
 # ---------------------------------------------------------------------- scales and clusters
 
 

@@ -15,8 +15,8 @@ import pytest
 import rich.console
 
 import bayescausal as bc
-from bayescausal.checks.studies.progress import counted
 from bayescausal.inference import progress
+from bayescausal.inference.progress import counted
 from bayescausal.inference.sampling import sample
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-__all__ = ["PATIENCE", "can_show", "showing", "tracked"]
+__all__ = ["PATIENCE", "can_show", "counted", "showing", "tracked"]
 
 #: Seconds of work before a bar appears.
 PATIENCE = 2.0
@@ -99,3 +99,45 @@ def _bar() -> Progress | None:
     if not can_show() or not (console.is_terminal or console.is_jupyter):
         return None
     return Progress(console=console, transient=True)
+
+
+@contextlib.contextmanager
+def counted(title: str, total: int, done: int, show: bool) -> Iterator[Callable[[bool], None]]:
+    """Show progress while replicates are run.
+
+    ``total``, ``done``: replicates in all, and those that were there already.
+    ``show``: False: nothing is shown.
+
+    Yields: ``advance(failed)``, once per replicate.
+    """
+    if not show or not can_show():
+        yield lambda failed: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task(title, total=total, completed=done)
+        failures = 0
+
+        def advance(failed: bool) -> None:
+            nonlocal failures
+            failures += failed
+            shown = f"{title}, {failures} failed" if failures else title
+            bar.update(task, advance=1, description=shown)
+
+        yield advance

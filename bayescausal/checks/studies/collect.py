@@ -9,12 +9,12 @@ import pandas as pd
 
 from bayescausal.checks.studies.engine import check_executor, run_study
 from bayescausal.checks.studies.ledger import fingerprint, open_ledger
-from bayescausal.checks.studies.progress import counted
 from bayescausal.checks.studies.questions import parse_questions
 from bayescausal.checks.studies.recipe import Recipe
 from bayescausal.checks.studies.rows import COLUMNS, TEXT
 from bayescausal.checks.studies.through import through
 from bayescausal.inference.fit import check_keywords, resolve_seed
+from bayescausal.inference.progress import counted
 from bayescausal.inference.record import Fit
 from bayescausal.inference.sampling.refit import Refitter
 from bayescausal.model.given import model_of, without_column

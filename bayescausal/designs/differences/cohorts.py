@@ -20,6 +20,7 @@ from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import SupportsFloat
 
     from bayescausal.designs.panel_table import PanelTable
 
@@ -174,7 +175,7 @@ def _as_date(value: Any) -> pd.Timestamp | None:
         return None
 
 
-def _as_number(value: Any) -> float | None:
+def _as_number(value: SupportsFloat | str) -> float | None:
     try:
         found = float(value)
     except (ValueError, TypeError):

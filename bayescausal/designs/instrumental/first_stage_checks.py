@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from bayescausal.designs.instrumental.linear import Roles
+    from bayescausal.designs.instrumental.linear import InstrumentRoles
     from bayescausal.inference.record import Fit
 
 __all__ = ["bounds", "first_stage", "plot_first_stage", "residual", "two_stage"]
@@ -37,7 +37,7 @@ def residual(columns: Mapping[str, np.ndarray], name: str, given: Sequence[str])
     return y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
 
 
-def first_stage(fit: Fit, roles: Roles) -> pd.DataFrame:
+def first_stage(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     """Return how strongly the instruments move the treatment, given the covariates."""
     columns = fit.columns
     without = residual(columns, roles.treatment, roles.covariates)
@@ -65,7 +65,7 @@ def first_stage(fit: Fit, roles: Roles) -> pd.DataFrame:
     return table
 
 
-def two_stage(fit: Fit, roles: Roles) -> pd.DataFrame:
+def two_stage(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     """Return two-stage and ordinary least squares beside the posterior of the coefficient."""
     columns, x, y = dict(fit.columns), roles.treatment, roles.outcome
     a, b = residual(columns, x, roles.covariates), residual(columns, y, roles.covariates)
@@ -82,7 +82,7 @@ def two_stage(fit: Fit, roles: Roles) -> pd.DataFrame:
     return pd.DataFrame(rows, index=["value", "se or sd"]).T
 
 
-def bounds(fit: Fit, roles: Roles) -> pd.DataFrame:
+def bounds(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     """Return what a discrete instrument says of the average effect without any form."""
     names = (roles.instruments[0], roles.treatment, roles.outcome)
     for name in names:
@@ -95,7 +95,7 @@ def bounds(fit: Fit, roles: Roles) -> pd.DataFrame:
     return found.summary()
 
 
-def plot_first_stage(fit: Fit, roles: Roles, ax: Axes | None = None) -> Axes:
+def plot_first_stage(fit: Fit, roles: InstrumentRoles, ax: Axes | None = None) -> Axes:
     """Draw the outcome against the treatment as the instrument moves both, covariates out."""
     import matplotlib.pyplot as plt
 
@@ -124,7 +124,7 @@ def plot_first_stage(fit: Fit, roles: Roles, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def bound(check: Callable[..., Any], roles: Roles) -> Callable[..., Any]:
+def bound(check: Callable[..., Any], roles: InstrumentRoles) -> Callable[..., Any]:
     """Return a check of these columns, as a function of the fit (and of the axes) alone."""
 
     def call(fit: Fit, **options: Any) -> Any:

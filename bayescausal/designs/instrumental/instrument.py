@@ -40,7 +40,7 @@ from bayescausal.designs.instrumental.first_stage_checks import (
     plot_first_stage,
 )
 from bayescausal.designs.instrumental.first_stage_checks import two_stage as least_squares
-from bayescausal.designs.instrumental.linear import LATENT, Roles, linear_model
+from bayescausal.designs.instrumental.linear import LATENT, InstrumentRoles, linear_model
 from bayescausal.designs.instrumental.strata import STRATUM, strata_model, strata_of
 from bayescausal.designs.instrumental.strata_checks import compliance, strata_bounds, wald
 from bayescausal.designs.table import (
@@ -158,7 +158,7 @@ def instrument(
     refuse_names(list(frame.columns), (LATENT, STRATUM, "rho", "unit"))
     if clusters is not None:
         frame[clusters] = labels(frame, clusters, "clusters")[0]
-    roles = Roles(treatment, outcome, several, given, clusters, robust)
+    roles = InstrumentRoles(treatment, outcome, several, given, clusters, robust)
     if form == "strata":
         return _strata(frame, roles, direct, priors)
     return _linear(frame, roles, direct, priors)
@@ -168,7 +168,7 @@ def instrument(
 
 
 def _linear(
-    frame: pd.DataFrame, roles: Roles, direct: Direct, priors: Mapping[str, object] | None
+    frame: pd.DataFrame, roles: InstrumentRoles, direct: Direct, priors: Mapping[str, object] | None
 ) -> Design:
     """Return the linear form."""
     x, y, zs = roles.treatment, roles.outcome, " and ".join(roles.instruments)
@@ -209,7 +209,7 @@ def _linear(
     )
 
 
-def _of_clusters(roles: Roles) -> tuple[Assumption, ...]:
+def _of_clusters(roles: InstrumentRoles) -> tuple[Assumption, ...]:
     if roles.cluster is None:
         return ()
     text = (
@@ -220,7 +220,7 @@ def _of_clusters(roles: Roles) -> tuple[Assumption, ...]:
 
 
 def _strata(
-    frame: pd.DataFrame, roles: Roles, direct: Direct, priors: Mapping[str, object] | None
+    frame: pd.DataFrame, roles: InstrumentRoles, direct: Direct, priors: Mapping[str, object] | None
 ) -> Design:
     """Return principal strata."""
     d, y = roles.treatment, roles.outcome
@@ -269,7 +269,7 @@ def _strata(
     )
 
 
-def _direct(direct: Direct, roles: Roles) -> dict[str, float]:
+def _direct(direct: Direct, roles: InstrumentRoles) -> dict[str, float]:
     """Return the prior spread of the direct path of each instrument that has one."""
     if direct is None:
         return {}
@@ -293,7 +293,7 @@ def _direct(direct: Direct, roles: Roles) -> dict[str, float]:
     return {name: float(value) for name, value in paths.items()}
 
 
-def _refuse_determined(frame: pd.DataFrame, roles: Roles) -> None:
+def _refuse_determined(frame: pd.DataFrame, roles: InstrumentRoles) -> None:
     """Refuse instruments that the covariates, or others, leave no variation of their own."""
     columns: dict[str, Any] = {n: frame[n].to_numpy(float) for n in roles.given}
     for k, name in enumerate(roles.instruments):

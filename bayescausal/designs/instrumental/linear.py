@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["LATENT", "Roles", "linear_model"]
+__all__ = ["LATENT", "InstrumentRoles", "linear_model"]
 
 #: The name of the common cause.
 LATENT = "common_cause"
@@ -56,7 +56,7 @@ FREE = 10.0
 
 
 @dataclass(frozen=True)
-class Roles:
+class InstrumentRoles:
     """The columns of a study with an instrument."""
 
     treatment: str
@@ -74,7 +74,7 @@ class Roles:
 
 def linear_model(
     frame: pd.DataFrame,
-    roles: Roles,
+    roles: InstrumentRoles,
     direct: Mapping[str, float],
     priors: Mapping[str, object] | None,
 ) -> pm.Model:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
-    from bayescausal.designs.instrumental.linear import Roles
+    from bayescausal.designs.instrumental.linear import InstrumentRoles
 
 __all__ = ["STRATUM", "strata_model", "strata_of"]
 
@@ -41,7 +41,7 @@ __all__ = ["STRATUM", "strata_model", "strata_of"]
 STRATUM = "stratum"
 
 
-def strata_of(frame: pd.DataFrame, roles: Roles) -> tuple[str, ...]:
+def strata_of(frame: pd.DataFrame, roles: InstrumentRoles) -> tuple[str, ...]:
     """Return the strata that the table speaks of: always takers only if somebody crossed over."""
     z, d = frame[roles.instruments[0]], frame[roles.treatment]
     crossed = bool(((z == 0) & (d == 1)).any())
@@ -54,7 +54,7 @@ def strata_of(frame: pd.DataFrame, roles: Roles) -> tuple[str, ...]:
 
 
 def strata_model(
-    frame: pd.DataFrame, roles: Roles, priors: Mapping[str, object] | None
+    frame: pd.DataFrame, roles: InstrumentRoles, priors: Mapping[str, object] | None
 ) -> pm.Model:
     """Return the model of principal strata for a binary outcome or a Normal one."""
     import pymc as pm

@@ -11,13 +11,13 @@ from bayescausal.designs.instrumental.first_stage_checks import bounds
 from bayescausal.draws.intervals import hdi
 
 if TYPE_CHECKING:
-    from bayescausal.designs.instrumental.linear import Roles
+    from bayescausal.designs.instrumental.linear import InstrumentRoles
     from bayescausal.inference.record import Fit
 
 __all__ = ["compliance", "strata_bounds", "wald"]
 
 
-def compliance(fit: Fit, roles: Roles) -> pd.DataFrame:
+def compliance(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     """Return the shares of the strata."""
     shares = fit.posterior["p_stratum"]
     names = [str(v) for v in shares.coords["stratum_level"].values]
@@ -37,7 +37,7 @@ def compliance(fit: Fit, roles: Roles) -> pd.DataFrame:
     return table
 
 
-def wald(fit: Fit, roles: Roles) -> pd.DataFrame:
+def wald(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     """Return the effect of the assignment on outcome and treatment, and their ratio."""
     z, d, y = (
         np.asarray(fit.columns[n], dtype=float)
@@ -62,6 +62,6 @@ def wald(fit: Fit, roles: Roles) -> pd.DataFrame:
     return pd.DataFrame(rows, index=["value", "se"]).T
 
 
-def strata_bounds(fit: Fit, roles: Roles) -> pd.DataFrame:
+def strata_bounds(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     """Return the bounds on the average effect on all, which monotonicity does not need."""
     return bounds(fit, roles)

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.designs.mediated.mediator_checks import (
-    Roles,
+    MediationRoles,
     balance,
     decomposition,
     plot_effects,
@@ -168,7 +168,7 @@ def mediation(
         "NIE": NIE(treatment, outcome, mediators=between, **levels),
         "CDE": CDE(treatment, outcome, mediators=held, **levels),
     }
-    parts = Roles(treatment, between, outcome, given, chosen, interaction, effects)
+    parts = MediationRoles(treatment, between, outcome, given, chosen, interaction, effects)
     plots = {"effects": partial(plot_effects, roles=parts)}
     if parts.has_rho:
         plots["sensitivity"] = partial(plot_sensitivity, roles=parts)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.record import Fit
 
 __all__ = [
-    "Roles",
+    "MediationRoles",
     "balance",
     "decomposition",
     "plot_effects",
@@ -55,7 +55,7 @@ FRAGILE = 0.2
 
 
 @dataclass(frozen=True)
-class Roles:
+class MediationRoles:
     """The columns of a mediation analysis."""
 
     treatment: str
@@ -81,7 +81,7 @@ class Roles:
         return len(self.mediators) == 1 and first == "gaussian" and known and plain
 
 
-def decomposition(fit: Fit, roles: Roles) -> pd.DataFrame:
+def decomposition(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
     """Return the parts of the total effect, and the share that goes through the mediators.
 
     The share is 1 - NDE / TE; a ratio of two uncertain numbers has no mean, so its middle is the
@@ -112,7 +112,7 @@ def decomposition(fit: Fit, roles: Roles) -> pd.DataFrame:
     return table
 
 
-def sensitivity(fit: Fit, roles: Roles) -> pd.DataFrame:
+def sensitivity(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
     """Return the indirect effect for correlations of the disturbances of mediator and outcome."""
     if not roles.has_rho:
         raise DataError(
@@ -139,7 +139,7 @@ def sensitivity(fit: Fit, roles: Roles) -> pd.DataFrame:
     return table
 
 
-def balance(fit: Fit, roles: Roles) -> pd.DataFrame:
+def balance(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
     """Return how the covariates correlate with the treatment: zero where it was randomised."""
     t = np.asarray(fit.columns[roles.treatment], dtype=float)
     rows: dict[str, float] = {}
@@ -154,13 +154,13 @@ def balance(fit: Fit, roles: Roles) -> pd.DataFrame:
     return table
 
 
-def plot_effects(fit: Fit, roles: Roles, ax: Axes | None = None) -> Axes:
+def plot_effects(fit: Fit, roles: MediationRoles, ax: Axes | None = None) -> Axes:
     """Draw the total, direct and indirect effects."""
     effects = estimate(fit, [*roles.effects.values()], progressbar=False)
     return plot_forest(list(effects), ax=ax)
 
 
-def plot_sensitivity(fit: Fit, roles: Roles, ax: Axes | None = None) -> Axes:
+def plot_sensitivity(fit: Fit, roles: MediationRoles, ax: Axes | None = None) -> Axes:
     """Draw the indirect effect against the correlation of the disturbances."""
     import matplotlib.pyplot as plt
 
@@ -191,7 +191,7 @@ def _zero(means: pd.Series) -> float | None:
     return min(found, key=abs) if found else None
 
 
-def _indirect(fit: Fit, roles: Roles, rho: float) -> np.ndarray:
+def _indirect(fit: Fit, roles: MediationRoles, rho: float) -> np.ndarray:
     """Return draws of NIE, or its mean over units, at a correlation."""
     t, m, y = roles.treatment, roles.mediators[0], roles.outcome
     low, high = (float(getattr(roles.effects["NIE"], s)) for s in ("control", "treated"))
@@ -217,7 +217,7 @@ def _product(fit: Fit, y: str, t: str, m: str) -> str:
 
 def _probit(
     fit: Fit,
-    roles: Roles,
+    roles: MediationRoles,
     rho: float,
     low: float,
     moved: np.ndarray,

@@ -43,7 +43,7 @@ from bayescausal.designs.randomised.arm_checks import (
 )
 from bayescausal.designs.randomised.outcome_models import (
     FAMILIES,
-    Roles,
+    TrialRoles,
     amount_of,
     any_of,
     trial_model,
@@ -155,7 +155,7 @@ def ab_test(
     for role, group in (("clusters", clusters), ("blocks", blocks)):
         if group is not None:
             frame[group] = labels(frame, group, role)[0]
-    found = Roles(outcome, arm, before, clusters, blocks, chosen, arms, first)
+    found = TrialRoles(outcome, arm, before, clusters, blocks, chosen, arms, first)
     _refuse_few(frame, found)
     model = trial_model(frame, found, priors)
     return Design(
@@ -241,7 +241,7 @@ def _family(frame: pd.DataFrame, outcome: str, family: str | None) -> str:
     return family
 
 
-def _refuse_few(frame: pd.DataFrame, roles: Roles) -> None:
+def _refuse_few(frame: pd.DataFrame, roles: TrialRoles) -> None:
     """Refuse arms that nothing can be said of."""
     if roles.clusters is None:
         return
@@ -255,7 +255,7 @@ def _refuse_few(frame: pd.DataFrame, roles: Roles) -> None:
         )
 
 
-def _columns(frame: pd.DataFrame, roles: Roles) -> pd.DataFrame:
+def _columns(frame: pd.DataFrame, roles: TrialRoles) -> pd.DataFrame:
     """Return the columns that the model is conditioned on."""
     if roles.family != "zero_inflated_lognormal":
         return frame
@@ -265,7 +265,7 @@ def _columns(frame: pd.DataFrame, roles: Roles) -> pd.DataFrame:
     return frame.drop(columns=roles.outcome).assign(**more)
 
 
-def _effects(roles: Roles) -> dict[str, Any]:
+def _effects(roles: TrialRoles) -> dict[str, Any]:
     """Return the questions."""
     levels: dict[str, Any] = {"control": roles.control}
     found: dict[str, Any] = {}
@@ -292,7 +292,7 @@ def _planned(arms: tuple[Any, ...], shares: Mapping[Any, float] | None) -> dict[
     return {a: float(shares[a]) / total for a in arms}
 
 
-def _assumptions(roles: Roles) -> tuple[Assumption, ...]:
+def _assumptions(roles: TrialRoles) -> tuple[Assumption, ...]:
     """Return what identifies the effect, in the variables of this study."""
     arm, y = roles.arm, roles.outcome
     who = f"those of other {roles.clusters}" if roles.clusters else "others"

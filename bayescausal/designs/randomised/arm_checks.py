@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from bayescausal.designs.randomised.outcome_models import Roles
+    from bayescausal.designs.randomised.outcome_models import TrialRoles
     from bayescausal.effects.estimands.notation import Notation
     from bayescausal.inference.record import Fit
 
@@ -60,14 +60,14 @@ LIFT = EffectScale(
 )
 
 
-def _means(fit: Fit, roles: Roles) -> dict[Any, np.ndarray]:
+def _means(fit: Fit, roles: TrialRoles) -> dict[Any, np.ndarray]:
     """Return draws of the expected outcome in each arm."""
     asked = [Expected(roles.outcome, {roles.arm: a}) for a in roles.arms]
     effects = estimate(fit, asked, progressbar=False)
     return {a: e.draws.values.ravel() for a, e in zip(roles.arms, effects, strict=True)}
 
 
-def compare_arms(fit: Fit, roles: Roles) -> pd.DataFrame:
+def compare_arms(fit: Fit, roles: TrialRoles) -> pd.DataFrame:
     """Return the expected outcome of each arm, and the probability that it is the largest."""
     means = _means(fit, roles)
     drawn = np.stack(list(means.values()))
@@ -95,13 +95,13 @@ def compare_arms(fit: Fit, roles: Roles) -> pd.DataFrame:
     return table
 
 
-def expected_loss(fit: Fit, roles: Roles) -> pd.DataFrame:
+def expected_loss(fit: Fit, roles: TrialRoles) -> pd.DataFrame:
     """Return what choosing an arm loses against the best one, on average over the posterior."""
     table = compare_arms(fit, roles)[["expected loss", "probability best"]]
     return table.sort_values("expected loss")
 
 
-def sample_ratio(fit: Fit, roles: Roles, planned: Mapping[Any, float] | None) -> pd.DataFrame:
+def sample_ratio(fit: Fit, roles: TrialRoles, planned: Mapping[Any, float] | None) -> pd.DataFrame:
     """Return how many units each arm has, and how many it was planned to have."""
     codes = np.asarray(fit.columns[roles.arm]).astype(int)
     counts = np.bincount(codes, minlength=len(roles.arms))
@@ -127,7 +127,7 @@ def sample_ratio(fit: Fit, roles: Roles, planned: Mapping[Any, float] | None) ->
     return table
 
 
-def balance(fit: Fit, roles: Roles) -> pd.DataFrame:
+def balance(fit: Fit, roles: TrialRoles) -> pd.DataFrame:
     """Return how far the arms differ in what was measured before, in standard deviations."""
     if not roles.pre:
         raise DataError("Nothing was measured before: pre= names no column.")
@@ -157,7 +157,7 @@ def balance(fit: Fit, roles: Roles) -> pd.DataFrame:
     return table
 
 
-def shape(fit: Fit, roles: Roles) -> pd.DataFrame:
+def shape(fit: Fit, roles: TrialRoles) -> pd.DataFrame:
     """Return what the outcome looks like, and whether another family is nearer to it."""
     name = roles.outcome
     if roles.family == "zero_inflated_lognormal":
@@ -182,7 +182,7 @@ def shape(fit: Fit, roles: Roles) -> pd.DataFrame:
     return table
 
 
-def plot_arms(fit: Fit, roles: Roles, ax: Axes | None = None) -> Axes:
+def plot_arms(fit: Fit, roles: TrialRoles, ax: Axes | None = None) -> Axes:
     """Draw the posterior of the expected outcome in each arm."""
     import matplotlib.pyplot as plt
 

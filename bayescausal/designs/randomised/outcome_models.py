@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["FAMILIES", "Roles", "amount_of", "any_of", "trial_model"]
+__all__ = ["FAMILIES", "TrialRoles", "amount_of", "any_of", "trial_model"]
 
 #: The families of outcomes.
 FAMILIES = (
@@ -52,7 +52,7 @@ WIDE, LOGIT, LOG = 2.5, 1.5, 2.5
 
 
 @dataclass(frozen=True)
-class Roles:
+class TrialRoles:
     """The columns of a trial."""
 
     outcome: str
@@ -85,7 +85,9 @@ def amount_of(name: str) -> str:
     return f"{name}_amount"
 
 
-def trial_model(frame: pd.DataFrame, roles: Roles, priors: Mapping[str, object] | None) -> pm.Model:
+def trial_model(
+    frame: pd.DataFrame, roles: TrialRoles, priors: Mapping[str, object] | None
+) -> pm.Model:
     """Return the model; `frame` has the codes of the arms, of clusters and of blocks."""
     import pymc as pm
 
@@ -106,7 +108,7 @@ def trial_model(frame: pd.DataFrame, roles: Roles, priors: Mapping[str, object] 
     return model
 
 
-def _arm(roles: Roles, held: Priors, dim: str) -> TensorVariable:
+def _arm(roles: TrialRoles, held: Priors, dim: str) -> TensorVariable:
     """Add the assignment."""
     import pymc as pm
 
@@ -139,7 +141,7 @@ class _Part:
     def __init__(
         self,
         frame: pd.DataFrame,
-        roles: Roles,
+        roles: TrialRoles,
         held: Priors,
         arm: TensorVariable,
         columns: Mapping[str, TensorVariable],

@@ -147,7 +147,7 @@ def _has_truth(name: str, rule: bool, seen: Array, value: Array) -> Array:
     return seen & np.array([v == rule for v in value], bool)
 
 
-def _criterion(name: str, rule: Any, seen: Array, value: Array) -> tuple[str, Array]:
+def _criterion(name: str, rule: object, seen: Array, value: Array) -> tuple[str, Array]:
     """Return one criterion in words, and who meets it."""
     if rule is True:
         return f"with {name}", seen

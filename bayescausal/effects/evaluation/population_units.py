@@ -20,7 +20,7 @@ from bayescausal.effects.estimands.populations import Superpopulation, Target
 from bayescausal.evaluation.evaluate import Units, fresh_units, units_of
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
-from bayescausal.model.axes.labels import LOOKUP
+from bayescausal.model.axes.tags import LOOKUP
 from bayescausal.model.labels import in_order
 from bayescausal.model.names import owner_of
 from bayescausal.model.structure.nested import group_index, weighted_dim

@@ -208,9 +208,7 @@ def resolve(
         refuse_potentials(structure)
     units, population, words, notes = population_of(fit, estimand, seed)
     refuse_functional(structure, estimand, population)
-    if estimand.given.masks and units is not None:
-        dims = tuple(d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims)
-        estimand = replace(estimand, given=estimand.given.in_order(dims, units.coords))
+    estimand = _with_masks_in_order(structure, estimand, units)
     refuse_mean(fit, estimand)
     if estimand.derivative:
         refuse_labels(structure, estimand)
@@ -240,13 +238,7 @@ def resolve(
     if population == "target":
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
-    refuse_outside(units, worlds, recomputed, seed=seed)
-    own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
-    mean = isinstance(estimand.functional, Mean | Total) and not abducted
-    read = (estimand.outcome_name, *estimand.functional.others, *reads)
-    refuse_undefined(units, worlds, recomputed, read, means=mean, noise=own, coupling=couplings)
-    if estimand.derivative:
-        refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
+    _refuse_values(units, estimand, worlds, recomputed, couplings, reads, seed, abducted)
     if not joint:
         notes = (*notes, *taken_couplings(structure, worlds, estimand.outcome_name, couplings))
     weighed = () if estimand.weighting is None else (estimand.weighting.variable,)
@@ -268,6 +260,34 @@ def resolve(
         crossing=reached if joint else frozenset(),
         couplings=couplings,
     )
+
+
+def _with_masks_in_order(structure: Structure, estimand: Estimand, units: Units) -> Estimand:
+    """Return the question with its masks in the order of the units."""
+    if not estimand.given.masks or units is None:
+        return estimand
+    dims = tuple(d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims)
+    return replace(estimand, given=estimand.given.in_order(dims, units.coords))
+
+
+def _refuse_values(
+    units: Units,
+    estimand: Estimand,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    couplings: Mapping[str, str],
+    reads: tuple[str, ...],
+    seed: int,
+    abducted: bool,
+) -> None:
+    """Refuse levels at which the equations that are asked about are not defined."""
+    refuse_outside(units, worlds, recomputed, seed=seed)
+    own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
+    mean = isinstance(estimand.functional, Mean | Total) and not abducted
+    read = (estimand.outcome_name, *estimand.functional.others, *reads)
+    refuse_undefined(units, worlds, recomputed, read, means=mean, noise=own, coupling=couplings)
+    if estimand.derivative:
+        refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
 
 
 def noise_of(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Features",
-    "Learner",
+    "Predictor",
     "as_learner",
     "chances_of",
     "check_learner",
@@ -48,7 +48,7 @@ type Features = np.ndarray | pd.DataFrame
 """What a model is fitted to: columns of numbers, or variables by name."""
 
 
-class Learner(Protocol):
+class Predictor(Protocol):
     """A model that can be fitted and asked, as those of scikit-learn."""
 
     def fit(self, x: Features, y: np.ndarray, /) -> object:
@@ -70,7 +70,7 @@ def need_sklearn(what: str) -> None:
         )
 
 
-def as_learner(problem: Problem, model: object, role: str) -> Learner:
+def as_learner(problem: Problem, model: object, role: str) -> Predictor:
     """Return a model that can be fitted and asked for the means of a problem; refuse anything else.
 
     Where cells are empty and the model does not take that, it comes behind one that fills them.
@@ -80,7 +80,7 @@ def as_learner(problem: Problem, model: object, role: str) -> Learner:
       levels and not means.
     """
     check_learner(model, role)
-    found = cast("Learner", model)
+    found = cast("Predictor", model)
     if _classifies(found):
         numbers = role == "effect" or (role == "outcome" and not problem.binary)
         if numbers:
@@ -114,14 +114,16 @@ def check_learner(model: object, role: str) -> None:
         )
 
 
-def features_of(problem: Problem, model: Learner) -> Features:
+def features_of(problem: Problem, model: Predictor) -> Features:
     """Return what a model is fitted to: columns of numbers, or the variables by name."""
     if _by_name(model):
         return pd.DataFrame({n: problem.table[n] for n in problem.adjust or ()})
     return problem.x
 
 
-def fitted_model(model: Learner, x: Features, y: np.ndarray, where: str, **options: Any) -> Learner:
+def fitted_model(
+    model: Predictor, x: Features, y: np.ndarray, where: str, **options: Any
+) -> Predictor:
     """Return a fresh copy of a model, fitted; a failure is told by name.
 
     Raises DataError with what the model said.
@@ -132,7 +134,7 @@ def fitted_model(model: Learner, x: Features, y: np.ndarray, where: str, **optio
         options = {f"{steps[-1][0]}__{name}": value for name, value in options.items()}
     try:
         fit: Callable[..., object] = own.fit
-        return cast("Learner", fit(x, y, **options))
+        return cast("Predictor", fit(x, y, **options))
     except Exception as error:
         raise DataError(
             f"{type(model).__name__} failed to fit {where}: {error}",
@@ -141,8 +143,8 @@ def fitted_model(model: Learner, x: Features, y: np.ndarray, where: str, **optio
 
 
 def fitted_together(
-    problem: Problem, model: Learner, x: Features, rows: np.ndarray, where: str
-) -> Learner:
+    problem: Problem, model: Predictor, x: Features, rows: np.ndarray, where: str
+) -> Predictor:
     """Return one model of the outcome that reads the treatment, fitted to some units.
 
     Raises DataError if it fails.
@@ -166,7 +168,7 @@ def fitted_together(
     return own
 
 
-def predicted(model: Learner, x: Features, *, chance: bool) -> np.ndarray:
+def predicted(model: Predictor, x: Features, *, chance: bool) -> np.ndarray:
     """Return the predictions of a fitted model: the chance of 1 where that is asked."""
     if chance and hasattr(model, "predict_proba"):
         found = np.asarray(model.predict_proba(x), dtype=float)
@@ -205,7 +207,7 @@ def with_treatment(problem: Problem, x: Features, treated: np.ndarray) -> Featur
     return np.column_stack([column, x])
 
 
-def target_of(problem: Problem, rows: np.ndarray, model: Learner) -> np.ndarray:
+def target_of(problem: Problem, rows: np.ndarray, model: Predictor) -> np.ndarray:
     """Return outcomes of some units as a model takes them: a classifier's are whole numbers."""
     y = problem.y[rows]
     return y.astype(int) if problem.binary and hasattr(model, "predict_proba") else y
@@ -263,13 +265,13 @@ def _rows(x: Features, rows: np.ndarray) -> Features:
     return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]
 
 
-def _by_name(model: Learner) -> bool:
+def _by_name(model: Predictor) -> bool:
     """Whether a model takes the variables by name: a pipeline with a ColumnTransformer."""
     steps = getattr(model, "steps", ())
     return any(type(step).__name__ == "ColumnTransformer" for _, step in steps)
 
 
-def _classifies(model: Learner) -> bool:
+def _classifies(model: Predictor) -> bool:
     """Whether a model says of itself that it is a classifier."""
     if hasattr(model, "__sklearn_tags__") and importlib.util.find_spec("sklearn") is not None:
         tags = importlib.import_module("sklearn.utils").get_tags(model)
@@ -277,13 +279,13 @@ def _classifies(model: Learner) -> bool:
     return getattr(model, "_estimator_type", "") == "classifier"
 
 
-def _copied(model: Learner) -> Learner:
+def _copied(model: Predictor) -> Predictor:
     if hasattr(model, "get_params") and importlib.util.find_spec("sklearn") is not None:
-        return cast("Learner", importlib.import_module("sklearn.base").clone(model))
+        return cast("Predictor", importlib.import_module("sklearn.base").clone(model))
     return copy.deepcopy(model)
 
 
-def _filling(problem: Problem, model: Learner) -> Learner:
+def _filling(problem: Problem, model: Predictor) -> Predictor:
     """Return the model, behind one that fills empty cells where it does not take them."""
     if _by_name(model) or np.isfinite(problem.x).all():
         return model
@@ -292,11 +294,11 @@ def _filling(problem: Problem, model: Learner) -> Learner:
     if importlib.import_module("sklearn.utils").get_tags(model).input_tags.allow_nan:
         return model
 
-    def compute() -> Learner:
+    def compute() -> Predictor:
         filled = importlib.import_module("sklearn.impute").SimpleImputer(
             strategy="median", add_indicator=True
         )
         made = importlib.import_module("sklearn.pipeline").make_pipeline(filled, model)
-        return cast("Learner", made)
+        return cast("Predictor", made)
 
     return problem.once(("filled", Same(model)), compute)

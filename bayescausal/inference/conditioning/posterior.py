@@ -21,11 +21,7 @@ from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
 from bayescausal.inference.forests.backfitting import has_engine
-from bayescausal.inference.forests.drawn import (
-    check_forest_options,
-    draw_forests,
-    with_stamps,
-)
+from bayescausal.inference.forests.drawn import check_forest_options, draw_forests, with_stamps
 from bayescausal.inference.forests.normal_blocks import draw_normal, without_empty
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,
@@ -54,11 +50,11 @@ if TYPE_CHECKING:
 __all__ = [
     "COMPRESSED",
     "METHODS",
+    "compression_notes",
     "draw_posterior",
     "gap_methods",
     "no_exact",
     "relabelled",
-    "told",
 ]
 
 #: How the unknowns can be drawn.
@@ -143,7 +139,7 @@ def _draw_rest(
         cut = [n for n in unread(structure, conformed, latents=True) if n not in rows]
         conditioned = replace(conditioned, model=without_cells(conditioned.model, cut))
         rows |= {n: ~conformed.missing[n] for n in cut}
-    notes = told(structure, found, conformed)
+    notes = compression_notes(structure, found, conformed)
     drawn = None
     if method == "laplace" and without_atoms(structure, conditioned)[1]:
         notes = (*notes, "No Laplace approximation (an unknown has atoms): drawn by NUTS.")
@@ -244,28 +240,14 @@ def with_shared(
 
 
 class ClosedForms(NamedTuple):
-    """What was drawn in closed form, and what is left.
+    """What was drawn in closed form, and what is left."""
 
-    Attributes
-    ----------
-    plan : Plan
-        With blocks that the numbers contradicted moved to the rest.
-    arrays : dict of str to ndarray, shape (chain, draw, ...)
-    methods : dict of str to str
-    found : Compression
-        Of outcomes without a closed form whose empty cells are left out.
-    conformed : Conformed
-        For what is left: in empty cells that are left out stands something.
-    rows : dict of str to ndarray of bool
-        Of each outcome with such cells, where it is seen.
-    """
-
-    plan: Plan
-    arrays: dict[str, np.ndarray]
+    plan: Plan  # with blocks that the numbers contradicted moved to the rest
+    arrays: dict[str, np.ndarray]  # (chain, draw, ...)
     methods: dict[str, str]
-    found: Compression
-    conformed: Conformed
-    rows: dict[str, np.ndarray]
+    found: Compression  # of outcomes without a closed form whose empty cells are left out
+    conformed: Conformed  # for what is left: in empty cells that are left out stands something
+    rows: dict[str, np.ndarray]  # (bool) Of each outcome with such cells, where it is seen
 
 
 def _closed_forms(
@@ -367,7 +349,9 @@ def relabelled(
     return out
 
 
-def told(structure: Structure, found: Compression, conformed: Conformed) -> tuple[str, ...]:
+def compression_notes(
+    structure: Structure, found: Compression, conformed: Conformed
+) -> tuple[str, ...]:
     """Say which equations were shortened to what, and which not, as their units are dependent."""
     notes = [
         f"The equation of {name} is compressed to "

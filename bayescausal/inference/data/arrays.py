@@ -158,7 +158,9 @@ def from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
     return _arrays(values, categories, wanted, labels, tuple(ignored), structure)
 
 
-def _unit_labels(value: Any, dims: tuple[str, ...], structure: Structure) -> dict[str, np.ndarray]:
+def _unit_labels(
+    value: object, dims: tuple[str, ...], structure: Structure
+) -> dict[str, np.ndarray]:
     """Return the labels that a column carries, where they tell units apart."""
     if isinstance(value, pd.Series) and len(dims) == 1:
         found = {dims[0]: value.index.to_numpy()}

@@ -48,6 +48,7 @@ from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
     import pymc as pm
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.annotations import Array
     from bayescausal.model.forests.prior import Shape
@@ -77,7 +78,7 @@ class _Proposal(NamedTuple):
         return float(each.sum())
 
 
-def _reads(rv: Any, variable: Any) -> bool:
+def _reads(rv: TensorVariable, variable: TensorVariable) -> bool:
     """Whether the equation of a variable names another one, not by way of a third."""
     stack, seen = list(rv.owner.inputs), set()
     while stack:

@@ -39,11 +39,11 @@ import xarray as xr
 from bayescausal.inference.closed_forms.compress import Compression, fuse, lean, measure, reducible
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.posterior import (
+    compression_notes,
     draw_posterior,
     gap_methods,
     no_exact,
     relabelled,
-    told,
 )
 from bayescausal.inference.conditioning.remainder import (
     Remainder,
@@ -287,7 +287,7 @@ class Refitter:
                 arrays |= draw_gaps(structure, whole, rows, arrays, before, seed, self._cells)
             groups = with_arrays(structure, conformed.coords, groups, arrays, conformed.columns)
         methods |= {**recipe.methods, **gap_methods(rows, gaps.exact if gaps else ())}
-        return Drawn(groups, methods, told(structure, short, conformed))
+        return Drawn(groups, methods, compression_notes(structure, short, conformed))
 
     def _planned(self, conformed: Conformed) -> tuple[Gaps | None, Plan, dict[str, Any]]:
         """Return the blocks, and the terms of equations that might be shortened."""

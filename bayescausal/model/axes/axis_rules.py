@@ -35,7 +35,7 @@ from pytensor.tensor.subtensor import (
     indices_from_subtensor,
 )
 
-from bayescausal.model.axes.labels import (
+from bayescausal.model.axes.tags import (
     COUNTED,
     LOOKUP,
     NONE,

@@ -33,7 +33,7 @@ from pytensor.tensor.basic import Alloc, ARange
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 from bayescausal.model.axes.axis_rules import axis_rule
-from bayescausal.model.axes.labels import (
+from bayescausal.model.axes.tags import (
     NONE,
     Axes,
     Tag,

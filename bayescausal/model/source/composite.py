@@ -53,7 +53,7 @@ def _normal(inner: Variable, rv: TensorVariable) -> list[Any]:
     return list(inner.owner.op.dist_params(inner.owner))
 
 
-def written_forest(variable: Any) -> tuple[Any, str]:
+def written_forest(variable: TensorVariable) -> tuple[Variable, str]:
     """Return the covariates of a forest, and what else a node of PyMC-BART is told.
 
     Of `Y` only mean and standard deviation count, so three numbers with both stand for it.

@@ -169,7 +169,7 @@ def _along_axes(op: Op, node: Apply, x: TensorVariable) -> list[Variable]:
 @_vectorize_node.register(LogAddExp)
 @_vectorize_node.register(XLog1PY)
 @_vectorize_node.register(XLogY)
-def _entrywise(op: Op, node: Apply, *batched: Any) -> list[Variable]:
+def _entrywise(op: Op, node: Apply, *batched: TensorVariable) -> list[Variable]:
     """Line the axes of the operands up: those of the batch first."""
     core = max(v.type.ndim for v in node.inputs)
     lined = []

@@ -23,8 +23,8 @@ from pytensor.scalar.basic import Add, Sub
 from pytensor.tensor.basic import Join, MakeVector
 from pytensor.tensor.elemwise import Elemwise
 
-from bayescausal.model.axes.labels import constant_value, followed_inputs, random_parameters
 from bayescausal.model.axes.mixing import inside, trace_axes
+from bayescausal.model.axes.tags import constant_value, followed_inputs, random_parameters
 from bayescausal.types import UnitDimsError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import networkx as nx
 
-from bayescausal.model.axes.labels import (
+from bayescausal.model.axes.mixing import trace_axes, written_inside
+from bayescausal.model.axes.tags import (
     Axes,
     equation_inputs,
     followed_inputs,
@@ -19,7 +20,6 @@ from bayescausal.model.axes.labels import (
     random_core_ndims,
     random_parameters,
 )
-from bayescausal.model.axes.mixing import trace_axes, written_inside
 from bayescausal.model.structure.outcome_dims import constant_along, refuse_doubtful
 from bayescausal.model.structure.own_noise import noise_readers
 from bayescausal.model.structure.rebuild import dim_length
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from pytensor.graph.basic import Variable
 
-    from bayescausal.model.axes.labels import Tag
+    from bayescausal.model.axes.tags import Tag
 
 __all__ = ["Reader"]
 

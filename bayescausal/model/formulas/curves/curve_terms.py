@@ -142,8 +142,7 @@ def split_curves(
             lines = [m.arguments[0] for m, b in pairs if not b]
             if any(bent):
                 held = tuple(lines) if surface else ()
-                more = {} if surface else {_plain(a): _is_name(a) for a in lines}
-                known = others | more
+                known = others | ({} if surface else {_plain(a): _is_name(a) for a in lines})
                 found = CurveTerm(
                     tuple(m for m, b in pairs if b), tuple(known), tuple(known.values()), held
                 )
@@ -151,8 +150,7 @@ def split_curves(
                 continue
             sets = product((False, True), repeat=len(lines)) if surface else [(True,) * len(lines)]
             for kept in sets:
-                used = [a for a, k in zip(lines, kept, strict=True) if k]
-                if used:
+                if used := [a for a, k in zip(lines, kept, strict=True) if k]:
                     add_plain(others | {_plain(a): _is_name(a) for a in used}, term)
     for found in curved:
         if found.trees:  # which have a constant of their own

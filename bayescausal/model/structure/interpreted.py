@@ -29,7 +29,6 @@ from pytensor.tensor.special import LogAddExp, LogSumExp, XLog1PY, XLogY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from pytensor.graph.fg import FunctionGraph
     from pytensor.tensor.variable import TensorVariable

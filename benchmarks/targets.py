@@ -90,12 +90,7 @@ def _asked(fit: Any, treatment: str, outcome: str) -> dict[str, Any]:
 
 
 def _quality(fit: Any) -> dict[str, Any]:
-    import arviz as az
-
-    found = az.summary(fit.posterior, kind="diagnostics", round_to="none")
-    return {
-        "ess": float(found["ess_bulk"].min()), "r_hat": float(found["r_hat"].max()),
-    }  # fmt: skip
+    return {"ess": fit.diagnostics.ess_bulk, "r_hat": fit.diagnostics.r_hat}
 
 
 @_work
@@ -120,8 +115,7 @@ def horseshoe(columns: int, units: int) -> Callable[[], Any]:
 
     def work() -> dict[str, Any]:
         fit = _fit(model, data)
-        said = fit.diagnostics
-        return {**_asked(fit, "t", "y"), "divergences": int(getattr(said, "divergences", 0) or 0)}
+        return {**_asked(fit, "t", "y"), "divergences": fit.diagnostics.divergences}
 
     return work
 

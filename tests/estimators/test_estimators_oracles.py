@@ -170,6 +170,7 @@ def test_residual_and_doubly_robust_learners_are_those_of_econml(problem):
 # --------------------------------------------------------------------------------- causallib
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_weights_and_standardizations_are_those_of_causallib(problem):
     needed("causallib")
     from causallib import estimation as theirs

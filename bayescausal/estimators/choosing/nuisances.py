@@ -156,9 +156,8 @@ def _outcomes(problem: Problem, model: object, folds: int) -> np.ndarray:
     if not isinstance(model, str):
         return outcomes_of(problem, model, folds, together=False)
     own = response(problem, model)
-    return np.stack(
-        [_held_out(problem, folds, lambda w, k=k: own.under(w).values(k)) for k in (0, 1)]
-    )
+    treated = _held_out(problem, folds, lambda w: own.under(w).values(0))
+    return np.stack([treated, _held_out(problem, folds, lambda w: own.under(w).values(1))])
 
 
 def _chance(problem: Problem, model: object, folds: int) -> np.ndarray:

@@ -161,11 +161,13 @@ def screen(
     p = _associations(problem, start)
     while True:
         left = _associations(problem, chosen)
-        able = [n for n in chosen if n not in kept and left.loc[n, "p_outcome"] > level
-                and is_served(decided, [m for m in chosen if m != n])]  # fmt: skip
+        weak = {str(n): float(v) for n, v in left["p_outcome"].items() if float(v) > level}
+        able = [
+            n for n in weak if n not in kept and is_served(decided, [m for m in chosen if m != n])
+        ]
         if not able:
             break
-        worst = max(able, key=lambda n: left.loc[n, "p_outcome"])
+        worst = max(able, key=weak.__getitem__)
         chosen.remove(worst)
         why[worst] = "the graph does not need it, and the data show nothing of it in the outcome"
     p.update(left)

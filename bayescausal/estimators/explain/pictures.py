@@ -105,8 +105,9 @@ def _of_learners(
     table = found.conditional_effects
     if kind == "effects":
         return plot_effects(table, ax=ax)
-    learners = [n for n in table if hasattr(found.answers[n].estimator, "conditional_effects")]
-    name = str([*learners, *table][0]) if name is None else name
+    names = list(map(str, table))
+    learners = [n for n in names if hasattr(found.answers[n].estimator, "conditional_effects")]
+    name = [*learners, *names][0] if name is None else name
     if kind == "gates":
         return plot_gates(found.gates(name, groups), name, ax=ax)
     return plot_benefit(found.benefit(name), name, ax=ax)

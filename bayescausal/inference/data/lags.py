@@ -218,8 +218,8 @@ def _may_follow(table: Array, coded: Array, now: Array, before: Array) -> NDArra
     if len(now) < LEAST:
         return np.zeros((len(table),) * 2, bool)
     rng = np.random.default_rng(0)
-    rows = rng.integers(0, len(now), (1, TRIPLES)), rng.integers(1, len(now) // 2, (2, TRIPLES))
-    rows = np.concatenate(rows).cumsum(axis=0) % len(now)  # three different ones
+    first, steps = rng.integers(0, len(now), TRIPLES), rng.integers(1, len(now) // 2, (2, TRIPLES))
+    rows = np.vstack([first, steps]).cumsum(axis=0) % len(now)  # three different ones
     a, b = table[:, now[rows]], table[:, before[rows]]
     (a1, a2), (b1, b2) = (np.moveaxis(v[:, 1:] - v[:, :1], 1, 0) for v in (a, b))
     size = ROUNDING * np.nanmax(np.abs(table), axis=1, initial=0.0)

@@ -31,8 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from scipy.special import gammaln
-from scipy.stats import chi2
+from scipy.special import gammaincinv, gammaln
 
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
 from bayescausal.inference.hierarchies.metropolis import effective_share, independence_chain
@@ -279,7 +278,7 @@ def _surrogate(
     powers = _powers(d)
     if len(posterior.rows.y) < MANY or len(powers) > TERMS:
         return posterior.log_density
-    radius = float(np.sqrt(chi2.ppf(1 - 1e-5, d)))
+    radius = float(np.sqrt(2 * gammaincinv(d / 2, 1 - 1e-5)))  # of a Gaussian, but for 1e-5
     count = int(1.5 * len(powers)) + 10
     far = rng.uniform(size=(count + CERTIFY, 1)) ** (1 / d)
     noise = rng.standard_normal((count + CERTIFY, d))

@@ -23,7 +23,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit, gammaln
@@ -65,7 +65,9 @@ class Equation:
 
     def __add__(self, other: Equation) -> Equation:
         names = "offset", "x", "y", "trials", "counts"
-        both = {n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in names}
+        both: dict[str, Any] = {
+            n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in names
+        }
         return replace(self, **both)
 
     def merged(self) -> Equation:
@@ -86,7 +88,7 @@ class Equation:
 
     def some(self, rows: Array, counts: Array) -> Equation:
         """Return some rows, with other counts."""
-        parts = {n: getattr(self, n)[rows] for n in ("offset", "x", "y", "trials")}
+        parts: dict[str, Any] = {n: getattr(self, n)[rows] for n in ("offset", "x", "y", "trials")}
         return replace(self, **parts, counts=counts)
 
     def log_likelihood(self, points: Array, shape: Array | None) -> Array:

@@ -83,9 +83,9 @@ class GeneralisedBlock:
     ) -> None:
         self.form, self.shapes, self.call = form, shapes, call
         self.prior, self.log_prior = prior, log_prior
-        self.observed = (name,)
+        self.observed: tuple[str, ...] = (name,)
         own = () if form.shape is None else (str(form.shape.name),)
-        self.names = (*shapes, *own)
+        self.names: tuple[str, ...] = (*shapes, *own)
         self.columns = tuple(dict.fromkeys([name, *(n for n in call.reads if n not in shapes)]))
         self.size = sum(int(np.prod(s)) for s in shapes.values())
 

@@ -177,7 +177,7 @@ def policy(
     >>> model = bc.model_from_formulas(["y ~ t * x"], data=data)
     >>> fit = bc.fit(model, data, seed=1, draws=200, progressbar=False)
     >>> bc.policy(fit, bc.ATE("t", "y"), rule="threshold").words
-    'units with x >= 1.95'
+    'units with x >= 2'
     """
     check_prob(prob)
     forms = ("score", "threshold", "tree")

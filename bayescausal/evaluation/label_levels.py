@@ -16,8 +16,6 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 from pytensor.graph.basic import Variable
 
 from bayescausal.evaluation.build import build_program
@@ -25,7 +23,7 @@ from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.program import Request
 from bayescausal.model.interventions.policy_words import read_as_words
 from bayescausal.model.interventions.support import support_of
-from bayescausal.model.labels import in_order
+from bayescausal.model.labels import in_order, is_labelled
 from bayescausal.model.structure.integer_roles import compared_with, role_of
 from bayescausal.types import (
     EstimandError,
@@ -196,7 +194,7 @@ def in_unit_order(fit: Fit, do: Mapping[str, Any], coords: Mapping[str, Any]) ->
         name = str(getattr(key, "name", key))
         field = next((own for kind, own in _AMOUNT.items() if isinstance(act, kind)), None)
         value = act if field is None else getattr(act, field)
-        if isinstance(value, pd.Series | xr.DataArray):
+        if is_labelled(value):
             value = in_order(value, fit.structure.dims.get(name, ()), coords, f"do({name})")
             value = np.asarray(value)
             ordered[key] = value if field is None else replace(act, **{field: value})

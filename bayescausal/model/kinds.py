@@ -112,7 +112,8 @@ def _decimals(values: np.ndarray) -> np.ndarray:
         power = digits - 1 - np.floor(np.log10(np.abs(wide)))
         short = np.round(wide * 10.0**power) / 10.0**power
         same = short.astype(values.dtype) == values
-    return np.where(same, short, wide)
+    whole = same | ~np.isfinite(wide) | (wide == 0)
+    return np.where(same, short, wide) if whole.all() else wide  # numbers of no few digits
 
 
 def are_numbers(labels: Iterable[object]) -> bool:

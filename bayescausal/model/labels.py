@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-__all__ = ["OtherLabelsError", "in_order", "order_of", "same_order"]
+__all__ = ["OtherLabelsError", "in_order", "is_labelled", "order_of", "same_order"]
 
 
 class OtherLabelsError(ValueError):
@@ -63,6 +63,11 @@ def order_of(
 
 def _listed(labels: Any) -> list[Any]:
     return pd.Index(labels).tolist()  # dates as dates, whatever holds them
+
+
+def is_labelled(value: object) -> bool:
+    """Whether the entries of a value may carry labels."""
+    return isinstance(value, pd.Series | xr.DataArray)
 
 
 def in_order(

@@ -314,7 +314,8 @@ def test_sets_that_do_not_serve():
     ):
         with pytest.raises(kind, match=said):
             ask(data, ["regression"], graph=graph, adjust=adjust)
-    wide = ask(data, ["regression"], graph=graph, adjust=["z", "w"])
+    with pytest.warns(EstimatorWarning, match="w: an instrument"):
+        wide = ask(data, ["regression"], graph=graph, adjust=["z", "w"])
     assert wide.problem.adjust == ("z", "w")
     best = ask(data, ["regression"], graph=graph, adjust="optimal")
     assert best.problem.adjust == ("z",)

@@ -43,6 +43,7 @@ def test_what_is_kept_goes_with_its_owner_and_stays_in_its_thread():
     thread.start()
     thread.join()
     assert other == [2]
+    gc.collect()  # of other tests, too
     before = len(memo._KEPT.of)
     del owner, thread
     gc.collect()

@@ -111,7 +111,7 @@ class ATO(TreatmentEffect):
         """Return ``P(y | do(x), z)`` given the causes of the treatment, which make the weights."""
         causes = graph.predecessors(self.treatment) if self.treatment in graph else ()
         given = tuple(name for name in causes if name not in nameless(graph))
-        return EffectQuery(self.title, self.treatments, self.outcome, given)
+        return EffectQuery(self.title, self.treatments, self.outcome, given, weighing=True)
 
     # ------------------------------------------------------------------------- words
 

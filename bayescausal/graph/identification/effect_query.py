@@ -27,6 +27,7 @@ class EffectQuery:
     ``along``: Children of the treatment along which its treated value travels, where not along all.
     ``text``: the question as mathematics, where the verdict says it so.
     ``coupling``: how worlds go together in one unit.
+    ``weighing``: what it is conditional on makes weights of units, and forms no subgroup.
     ``natural_value``: what is set depends on the value the treatment would have had.
     """
 
@@ -45,6 +46,7 @@ class EffectQuery:
     text: str = ""
     coupling: str | None = None
     natural_value: bool = False
+    weighing: bool = False
 
     @property
     def plain(self) -> bool:

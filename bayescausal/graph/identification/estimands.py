@@ -177,7 +177,7 @@ def decide(
         natural = query.admg.mask(own) | natural
     if by_outcome:
         natural = query.x
-    query = replace(query, natural=query.admg.listed(natural))
+    query = replace(query, natural=query.admg.listed(natural), weighing=asked.weighing)
     if asked.joint or by_outcome:
         base = _mediated(query, asked, natural) if asked.mediated else None
         found = _coupled(query, asked, natural, base, known_by=tuple(by_outcome))

@@ -33,6 +33,7 @@ class Query:
     ``admg``: its projection onto the measured variables.
     ``treatment``, ``outcome``, ``given``, ``selection``: the names of the question; `selection` are
         the selection nodes of the graph.
+    ``weighing``: whether what is `given` makes weights of units, and forms no subgroup.
     ``natural``: the treatments whose own value is conditioned on as well, or decides what is set.
     """
 
@@ -43,6 +44,7 @@ class Query:
     given: tuple[str, ...]
     selection: tuple[str, ...]
     natural: tuple[str, ...] = ()
+    weighing: bool = False
 
     @property
     def crossed(self) -> bool:

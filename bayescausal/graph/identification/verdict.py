@@ -159,8 +159,8 @@ coating.
         q = self.question
         if q.selection or not self._by_adjustment:
             return []
-        names = q.admg.names
-        return instruments(q.graph, q.treatment, q.outcome, observed=names, given=q.given)
+        names, held = q.admg.names, () if q.weighing else q.given
+        return instruments(q.graph, q.treatment, q.outcome, observed=names, given=held)
 
     @property
     def rests_on(self) -> frozenset[str]:

@@ -65,6 +65,7 @@ __all__ = [
     "shapes_of",
     "stripped",
     "weights_of",
+    "widened",
 ]
 
 NONE = float("inf")
@@ -196,7 +197,19 @@ class Expressions:
         """Return the outputs at values of what they read."""
         with np.errstate(all="ignore"):
             found = self._call(*(np.asarray(values[n], dtype=self._types[n]) for n in self.reads))
-        return [np.asarray(v) for v in found]
+        return [widened(np.asarray(v)) for v in found]
+
+
+def widened(values: np.ndarray) -> np.ndarray:
+    """Return whole numbers in 64 bits: PyTensor keeps a literal 20 in a byte, whose square is -112.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> widened(np.array(20, dtype=np.int8)) ** 2
+    np.int64(400)
+    """
+    return values.astype(np.int64) if values.dtype.kind in "iu" else values
 
 
 def shapes_of(structure: Structure, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -257,7 +270,7 @@ def weights_of(name: str, factor: Array, rows: tuple[int, ...]) -> Array:
     Raises DataError if some factor is infinite: a weight of zero.
     Raises NotAffineError if some factor is not positive.
     """
-    wide = np.broadcast_to(factor, rows).reshape(-1)
+    wide = widened(np.broadcast_to(factor, rows).reshape(-1))
     none = int(np.isposinf(wide).sum())
     if none:
         raise DataError(

@@ -15,6 +15,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import equal_computations
 from pytensor.graph.replace import clone_replace, vectorize_graph
+from pytensor.graph.traversal import ancestors
 
 from bayescausal.inference.closed_forms.affine import (
     Expressions,
@@ -22,12 +23,13 @@ from bayescausal.inference.closed_forms.affine import (
     degree,
     factored,
     shapes_of,
+    widened,
 )
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.linear import LinearBlock, LinearEquation, LinearStatistics
 from bayescausal.inference.closed_forms.one_dimension import Line
-from bayescausal.model.interventions.support import support_of
+from bayescausal.model.interventions.support import is_data, support_of
 from bayescausal.model.structure.rebuild import PY_MODE
 
 if TYPE_CHECKING:
@@ -114,6 +116,8 @@ def linear_block(
     line = Line(float(np.min(support.lower)), float(np.max(support.upper)))
     try:
         log_prior = on_line(rv, lambda x: pm.logp(rv, x))
+    except NotAffineError as error:
+        return str(error)
     except (NotImplementedError, TypeError):
         return f"the density of {scalar!r} is not known"
     assert spread is not None
@@ -167,6 +171,9 @@ def on_line(
     rv: TensorVariable, expression: Callable[[TensorVariable], TensorVariable]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function of one number, evaluated at many."""
+    held = [v for v in ancestors([pt.as_tensor(expression(rv))]) if is_data(v)]
+    if held:
+        raise NotAffineError(f"the prior of {rv.name!r} reads the data {held[0].name!r}")
     point = pt.scalar("point", dtype=rv.type.dtype)
     many = pt.vector("points", dtype=rv.type.dtype)
     [batched] = vectorize_graph([pt.as_tensor(expression(point))], {point: many})
@@ -236,7 +243,7 @@ _GAUSSIAN = ("NormalRV", "MvNormalRV", "MultivariateNormalRV")
 def _precision(family: str, width: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     size = int(np.prod(shape))
     if family == "NormalRV":
-        sigma = np.broadcast_to(width, shape).reshape(-1)
+        sigma = widened(np.broadcast_to(width, shape).reshape(-1))
         if not np.all(sigma > 0):
             raise NotAffineError("a prior sd is not positive")
         return np.diag(1.0 / sigma**2)

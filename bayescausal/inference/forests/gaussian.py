@@ -124,7 +124,7 @@ def _read(
         return "its scale differs between units"
     params = [evaluate(v.owner.op.dist_params(v.owner)) for v in others]
     flat = [
-        np.stack([np.broadcast_to(p, names[v.name]).ravel() for p in pair])
+        np.stack([np.broadcast_to(p, names[v.name]).ravel().astype(float) for p in pair])
         for v, pair in zip(others, params, strict=True)
     ]
     both = np.concatenate(flat, axis=1) if flat else np.zeros((2, 0))

@@ -16,6 +16,7 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace, vectorize_graph
 from pytensor.graph.traversal import ancestors
 
+from bayescausal.inference.closed_forms.affine import widened
 from bayescausal.inference.conditioning.factors import without_checks
 from bayescausal.model.structure.rebuild import PY_MODE, evaluate
 
@@ -154,7 +155,7 @@ class ScaleMap:
 
     def scales(self, points: Array) -> Scales:
         """Return what does not read coefficients."""
-        found = iter(self._scales(self._split(points), self.given, len(points)))
+        found = map(widened, self._scales(self._split(points), self.given, len(points)))
         log_prior = np.broadcast_to(next(found), (len(points),))
         sigmas = [next(found).reshape(len(points)) if has else None for has in self._which[0]]
         spreads = [next(found) if has else None for has in self._which[1]]

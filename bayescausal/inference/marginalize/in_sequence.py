@@ -50,6 +50,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.marginalize.latent_terms import NotLinearError, Reader, times
+from bayescausal.model.noise.ops import double
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, open_model
@@ -309,7 +310,7 @@ def _sequence(
     ``effects``: the variable as others read it, and the random variable that it is.
     """
     centre, spread = latent.owner.op.dist_params(latent.owner)
-    centre, variance = stripped(centre), stripped(spread) ** 2
+    centre, variance = stripped(centre), double(stripped(spread)) ** 2
     parameters = []
     known: list[tuple[Any, Any, Any]] = []  # numbers, factors of rows, residuals
     for value, rv in effects:
@@ -323,6 +324,7 @@ def _sequence(
         parts = [times(factor, slope * centre)]
         parts += [(slope * g) * times(factor, times(f, r)) for g, f, r in known]
         expected = sum(parts, pt.constant(0.0) if rest is None else rest)
+        sigma = double(sigma)
         total = sigma**2 + slope**2 * variance
         parameters.append((expected, times(factor, pt.sqrt(total))))
         inverse = None if factor is None else 1.0 / factor

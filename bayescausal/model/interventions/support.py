@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
-__all__ = ["Support", "is_discrete", "params_of", "support_of"]
+__all__ = ["Support", "is_data", "is_discrete", "params_of", "support_of"]
 
 _INF = float("inf")
 

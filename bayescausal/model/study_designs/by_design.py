@@ -79,7 +79,8 @@ def by_design(
     >>> with pm.Model(coords={"row": range(24)}) as model:
     ...     t, law = pm.Data("month", month, dims="row"), pm.Data("law", month >= 12, dims="row")
     ...     y = pm.Normal("y", pm.Normal("b") * law + pm.Normal("slope") * t, dims="row")
-    >>> bc.identify(model, "law", "y").method
+    >>> known = bc.truth(model, {"b": 1.0, "slope": 0.0}, {"y": month})
+    >>> bc.ATE("law", "y").identify(known).method
     'the trend continues'
     """
     question = found.question

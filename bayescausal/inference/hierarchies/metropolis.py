@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
-__all__ = ["EFFECTIVE", "acceptance", "effective_share", "independence_chain", "tail_shape"]
+__all__ = ["EFFECTIVE", "TAIL", "acceptance", "effective_share", "independence_chain", "tail_shape"]
 
 #: Of usable draws: the worst shape of the tail, the smallest shares of proposals that are accepted
 #: and that are effective.
@@ -42,12 +42,15 @@ def independence_chain(
     pilot: Array,
     size: int,
     rng: np.random.Generator,
+    *,
+    tail: float = TAIL,
 ) -> Array:
     """Return draws by independence Metropolis-Hastings, thinned until nearly independent.
 
     - `propose`: from a number to as many proposals, shape (n, d), and their log importance ratios.
     - `pilot`: ratios of proposals that were tried before: they say how much is rejected.
     - `size`: how many draws.
+    - `tail`: the largest shape of the tail of the ratios.
     Returns (size, d).
     Raises ArithmeticError if the proposals do not fit the density.
 
@@ -62,14 +65,14 @@ def independence_chain(
     >>> bool(abs(draws.mean() - 5 / 9) < 0.02)
     True
     """
-    rejected = 1 - _checked(pilot)
+    rejected = 1 - _checked(pilot, tail)
     thin = int(np.clip(np.ceil(np.log(NEIGHBOURS) / np.log(max(rejected, 1e-9))), 1, THIN))
     points, ratio = propose(WARM + thin * size)
-    _checked(ratio)
+    _checked(ratio, tail)
     return np.asarray(points[_metropolis(ratio, rng)[WARM:][thin - 1 :: thin]])
 
 
-def _checked(ratio: Array) -> float:
+def _checked(ratio: Array, tail: float) -> float:
     """Return the share of proposals that is accepted, if the mixture fits."""
     finite = ratio[np.isfinite(ratio)]
     if len(finite) < len(ratio) / 4:
@@ -78,7 +81,7 @@ def _checked(ratio: Array) -> float:
     if accepted < ACCEPTED or effective_share(ratio) < EFFECTIVE:
         raise ArithmeticError(f"only {accepted:.0%} of the proposals are accepted")
     shape = tail_shape(ratio)
-    if not shape < TAIL:
+    if not shape < tail:
         raise ArithmeticError(f"the ratios of the proposals have a heavy tail (k = {shape:.2f})")
     return accepted
 

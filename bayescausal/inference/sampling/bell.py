@@ -34,7 +34,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import gammaincinv, gammaln
 
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
-from bayescausal.inference.hierarchies.metropolis import effective_share, independence_chain
+from bayescausal.inference.hierarchies.metropolis import TAIL, effective_share, independence_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,10 @@ STEPS, CLOSE, LEVEL = 60, 1e-5, 1e-2
 PILOT, FREEDOM = 400, (7.0, 40.0, 300.0)
 #: Unknowns up to which a mixture is fitted.
 MIXED = 8
+#: The shape of the tail of ratios below which a bell is surely good enough.
+SURE = 0.4
+#: Logs of shapes from which a second mode is looked for; how much lower it may be and count.
+SHAPES, FAR = (-3.0, 3.0, 6.0, 9.0), 30.0
 #: Rows above which a first mode is looked for on some, and a polynomial is tried; its error.
 MANY, OFF = 20_000, 0.01
 #: Its degree, the most terms, points that certify it.
@@ -122,6 +126,8 @@ def draw_bell(posterior: Posterior, size: int, rng: np.random.Generator) -> Arra
       hardly accepted.
     """
     mode, root = _mode(posterior)
+    if posterior.log_prior is not None:
+        _refuse_several(posterior, mode)
     value = _surrogate(posterior, mode, root, rng)
     laws = [_Law(mode, root, f) for f in FREEDOM]
     near = _nearest(posterior, mode)
@@ -138,7 +144,9 @@ def draw_bell(posterior: Posterior, size: int, rng: np.random.Generator) -> Arra
         return points, value(points) - laws[best].log_density(points)
 
     try:
-        return independence_chain(propose, tried[best], size, rng)
+        # a chain of bells whose tails are too short misses what lies there for long
+        mixed = len(mode) <= MIXED
+        return independence_chain(propose, tried[best], size, rng, tail=SURE if mixed else TAIL)
     except ArithmeticError:
         if len(mode) > MIXED:
             raise
@@ -179,6 +187,21 @@ def _mode(posterior: Posterior) -> tuple[Array, Array]:
         except ArithmeticError:
             point = np.zeros_like(point)
     return _climb(posterior, point)
+
+
+def _refuse_several(posterior: Posterior, mode: Array) -> None:
+    """Refuse a shape with a second mode: proposals about one of them do not see the other."""
+    share = max(len(posterior.rows.y) // (MANY // 2), 1)
+    some = posterior.part(share) if share > 1 else posterior
+    for shape in SHAPES:
+        start = np.append(np.zeros(len(mode) - 1), shape)
+        try:
+            other = _climb(some, start)[0]
+        except ArithmeticError:
+            continue
+        heights = some.log_density(np.stack([mode, other]))
+        if abs(other[-1] - mode[-1]) > 1.0 and heights[1] > heights[0] - FAR:
+            raise ArithmeticError("the posterior of the shape has several modes")
 
 
 def _climb(posterior: Posterior, point: Array) -> tuple[Array, Array]:

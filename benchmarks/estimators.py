@@ -129,7 +129,7 @@ STUDIES: dict[str, tuple[Callable[..., Data], str, list[Any], float]] = {
     ),
     "front door": (mediated, "x -> m -> y; x <-> y", [e.FrontDoor()], 1.0),
 }
-#: Wide by what they take as known; offered with that said.
+#: Its error takes the estimated propensity as known, which may be on the wide side.
 WIDE = (confounded, BACK, [e.Matching()], 2.0)
 #: Seconds each.
 FORESTS = (confounded, BACK, [e.BCF()], 2.0)
@@ -229,8 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{UNITS} units, {DRAWS} draws; the average effect over the population. In the band: from "
         f"{band(given.datasets)[0]} to {band(given.datasets)[1]} of {given.datasets:,}, which an "
         f"interval that is right leaves once in a thousand ({expected():.1%} is what the narrowest "
-        "interval of so few draws holds). Matching on the estimated propensity takes it as known, "
-        "and is on the wide side."
+        "interval of so few draws holds). Models of outcome and effect of the learners are least "
+        "squares."
     )
     columns = ("study", "estimator", "data sets", "held the truth", "share", "in the band")
     tables = [Table("Coverage of 94% intervals of estimators", note, columns, rows)]

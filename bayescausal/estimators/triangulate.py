@@ -28,8 +28,9 @@ from bayescausal.effects.estimate import estimate
 from bayescausal.estimators.estimator import Estimator, EstimatorWarning, Prepared, combine
 from bayescausal.estimators.named import as_estimators, default_panel
 from bayescausal.estimators.numerics.bootstrap import weight_blocks
+from bayescausal.estimators.problem.adjustment import INSTRUMENT
 from bayescausal.estimators.problem.encoding import NOTHING_TO_ADJUST
-from bayescausal.estimators.problem.reading import INSTRUMENT, cells_of, read_problem
+from bayescausal.estimators.problem.reading import cells_of, read_problem
 from bayescausal.estimators.triangulation import Answered, Triangulation, Triangulations
 from bayescausal.inference.record import Fit
 from bayescausal.model.graph_queries.graph_of_anything import question_in

@@ -49,8 +49,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayescausal.annotations import Executor
-    from bayescausal.checks.studies.questions import Questions
-    from bayescausal.checks.studies.through import Answering
+    from bayescausal.checks.studies.questions import Answering, Questions
     from bayescausal.model.design import Design
 
 __all__ = ["calibrate"]

@@ -9,10 +9,9 @@ import pandas as pd
 
 from bayescausal.checks.studies.engine import check_executor, run_study
 from bayescausal.checks.studies.ledger import fingerprint, open_ledger
-from bayescausal.checks.studies.questions import parse_questions
+from bayescausal.checks.studies.questions import parse_questions, through
 from bayescausal.checks.studies.recipe import Recipe
 from bayescausal.checks.studies.rows import COLUMNS, TEXT
-from bayescausal.checks.studies.through import through
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.progress import counted
 from bayescausal.inference.record import Fit
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from bayescausal.annotations import Executor, Names
-    from bayescausal.checks.studies.questions import Questions
-    from bayescausal.checks.studies.through import Answering
+    from bayescausal.checks.studies.questions import Answering, Questions
     from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
 

@@ -28,9 +28,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.checks.studies.density import JointDensity
-from bayescausal.checks.studies.questions import Question, as_effect, cells_of
+from bayescausal.checks.studies.questions import Question, answered, as_effect, cells_of
 from bayescausal.checks.studies.rows import Answer, blank, measure
-from bayescausal.checks.studies.through import answered
 from bayescausal.draws.intervals import narrowest
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.estimand import Estimand
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
-    from bayescausal.checks.studies.through import Answering
+    from bayescausal.checks.studies.questions import Answering
     from bayescausal.inference.record import Fit
 
 __all__ = ["LOG_LIKELIHOOD", "Bench", "Recipe", "Seeds", "seeds_of"]

@@ -27,8 +27,20 @@ if TYPE_CHECKING:
 
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["adjustment_of", "check_adjustment", "instruments_among", "is_served"]
+__all__ = [
+    "INSTRUMENT",
+    "adjustment_of",
+    "check_adjustment",
+    "instruments_among",
+    "is_served",
+    "told_instruments",
+]
 
+#: What is said of a variable in a set that was named.
+INSTRUMENT = (
+    "an instrument, given the others: adjusting for it widens the interval and makes what is "
+    "unmeasured weigh more."
+)
 #: Paths that are looked through for one that is open.
 MOST_PATHS = 5000
 
@@ -134,6 +146,11 @@ def instruments_among(decided: Identification, named: Sequence[str]) -> list[str
             if not admg.separated(admg.mask([name]), query.x, admg.mask(others) | held):
                 found.append(name)
     return found
+
+
+def told_instruments(decided: Identification, named: Sequence[str]) -> tuple[str, ...]:
+    """Return what is said of the instruments in a set."""
+    return tuple(f"{name}: {INSTRUMENT}" for name in instruments_among(decided, named))
 
 
 def _open(decided: Identification, named: Sequence[str]) -> str:

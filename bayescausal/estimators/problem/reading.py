@@ -24,7 +24,7 @@ from bayescausal.effects.evaluation.population_units import cluster_labels, plur
 from bayescausal.effects.evaluation.verdict import verdict_of
 from bayescausal.effects.without_model.read_table import read_frame
 from bayescausal.estimators.numerics.least_squares import with_constant
-from bayescausal.estimators.problem.adjustment import adjustment_of, instruments_among
+from bayescausal.estimators.problem.adjustment import adjustment_of, told_instruments
 from bayescausal.estimators.problem.columns_of_fit import columns_of
 from bayescausal.estimators.problem.encoding import encode, independent, is_number
 from bayescausal.estimators.problem.problem import GROUPS, Problem
@@ -50,13 +50,8 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.populations import Population
     from bayescausal.graph.identification.verdict import Identification
 
-__all__ = ["INSTRUMENT", "cells_of", "read_problem"]
+__all__ = ["cells_of", "read_problem"]
 
-#: What is said of a variable in a set that was named.
-INSTRUMENT = (
-    "an instrument, given the others: adjusting for it widens the interval and makes what is "
-    "unmeasured weigh more."
-)
 #: Subgroups that `by` may form.
 MOST_CELLS = 200
 
@@ -169,8 +164,6 @@ def _problem(
     population = estimand.population
     group = GROUPS[type(estimand).__name__]
     target = target_rows(estimand, adjusted or (), table, group)
-    notes = [] if adjust is None else [f"{n}: {INSTRUMENT}" for n in instruments_among(
-        decided, adjusted or ())]  # fmt: skip
     count = f"{len(y):,}"
     whom = f"the {count} units at hand" if population.name == "sample" else population.words
     if isinstance(population, Superpopulation):
@@ -194,7 +187,7 @@ def _problem(
         whom=whom.replace("units", noun),
         units=noun,
         binary=binary,
-        notes=tuple(notes),
+        notes=() if adjust is None else told_instruments(decided, adjusted or ()),
         rows=np.arange(len(y)),
         places=np.arange(len(y)),
     )

@@ -184,7 +184,7 @@ def _no_density(op: ForestRV, values: Any, *inputs: Any, **kwargs: Any) -> Tenso
     )
 
 
-def is_forest(variable: Any) -> bool:
+def is_forest(variable: object) -> bool:
     """Whether a variable of a model is a forest."""
     return isinstance(getattr(getattr(variable, "owner", None), "op", None), ForestRV)
 

@@ -4,7 +4,7 @@ addEventListener("DOMContentLoaded", () => {
   for (const box of document.querySelectorAll("article .highlight-text pre, article .output pre")) {
     const lines = box.textContent.split("\n").filter((line) => line.trim());
     const spaced = lines.filter((line) => /\S {2,}\S/.test(line));
-    if (spaced.length > 1 && spaced.length * 2 > lines.length && lines.every((line) => line.length < 100))
+    if (spaced.length > 1 && spaced.length * 2 > lines.length && lines.every((line) => line.length < 90))
       box.classList.add("columns");
   }
   const title = document.querySelector("article h1")?.firstChild;

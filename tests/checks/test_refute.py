@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+import xarray as xr
 from scipy import stats
 
 import bayescausal as bc
@@ -394,10 +396,12 @@ def test_questions_that_cannot_be_refuted_are_refused(right):
 
 
 def test_a_refit_whose_sampler_had_trouble_does_not_count(right, monkeypatch):
-    diagnostics = dataclasses.replace(right.diagnostics, r_hat=2.7, messages=("Chains disagree.",))
-    bad = copy.copy(right)
-    object.__setattr__(bad, "diagnostics", diagnostics)
-    answers = [right, bad, right]
+    lost = {"divergences": right.n_draws, "messages": ("Draws diverged.",)}
+    bad, other = copy.copy(right), copy.copy(right)
+    object.__setattr__(bad, "diagnostics", dataclasses.replace(right.diagnostics, **lost))
+    # chains that disagree about something that was not asked for
+    object.__setattr__(other, "diagnostics", dataclasses.replace(right.diagnostics, r_hat=2.7))
+    answers = [right, bad, other]
 
     class Fitter:
         def fit(self, data, seed):
@@ -406,13 +410,19 @@ def test_a_refit_whose_sampler_had_trouble_does_not_count(right, monkeypatch):
     monkeypatch.setattr(refits_, "Refitter", lambda *_, **__: Fitter())
     check = bc.refute(right, ATE, tests="permuted", replicates=3)
     assert check.table["refits"].tolist() == [2]
-    assert "1 of 3 refits failed. The sampler had trouble. Chains disagree." in check.notes[0]
+    assert "1 of 3 refits failed. The sampler had trouble. Draws diverged." in check.notes[0]
     answers = [bad]
     control = np.random.default_rng(1).normal(size=UNITS)
     check = bc.refute(right, ATE, tests="negative_control", negative_control=control)
     assert check.verdict == "undecided"
     assert check.finding == "No refutation could be tried."
     assert "not tried. The sampler had trouble" in check.notes[0]
+    answers = [right]
+    apart = np.random.default_rng(2).normal(size=(2, 50)) + np.array([[0.0], [9.0]])
+    held = SimpleNamespace(draws=xr.DataArray(apart, dims=("chain", "draw")))
+    monkeypatch.setattr(refits_, "answer", lambda *_: held)
+    check = bc.refute(right, ATE, tests="negative_control", negative_control=control)
+    assert "the chains disagree about the effect, with an r_hat of" in check.notes[0]
 
 
 # ------------------------------------------------- a table and a verdict that say the same

@@ -144,3 +144,71 @@ def test_bad_series_are_refused(options, said):
         bc.designs.synthetic_control(
             data, "y", "u", "t", **({"treated": "a", "start": 5} | options)
         )
+
+
+def levels():
+    """Six shops of which the first is the mean of two others, exactly, over 30 weeks."""
+    y = np.random.default_rng(3).normal(0, 1, (6, 30)).cumsum(axis=1) + 20
+    y[0] = (y[1] + y[2]) / 2
+    return y
+
+
+def table_of(y):
+    rows = [(f"s{u}", t, y[u, t]) for u in range(len(y)) for t in range(y.shape[1])]
+    return pd.DataFrame(rows, columns=["shop", "week", "sales"])
+
+
+def control(data):
+    return bc.designs.synthetic_control(data, "sales", "shop", "week", treated="s0", start=24)
+
+
+def test_a_match_that_ends_before_the_treatment_is_noticed_by_the_placebo_in_time():
+    sound = levels()
+    broken = sound.copy()
+    broken[0, 16:] -= 3.0  # something else happened, eight weeks before
+    for y, shift in ((sound, 0.0), (broken, -3.0)):
+        table = control(table_of(y)).checks["placebo_time"](None, start=16)
+        gap = float(table.loc[table["time"] == "average", "gap"].iloc[0])
+        assert gap == pytest.approx(shift, abs=1e-6)  # weights of a half each, to the optimiser
+
+
+def test_a_donor_that_is_treated_too_is_noticed_when_it_is_left_out():
+    y = levels()
+    y[0, 24:] -= 2.0
+    y[1, 24:] -= 2.0  # the treatment of s0 reaches s1
+    table = control(table_of(y)).checks["leave_one_out"](None)
+    by = table.set_index("without")["average_gap"]
+    assert by["none"] == pytest.approx(-1.0, abs=1e-6)  # half of it is hidden by s1
+    assert abs(by["s1"] - by["none"]) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.drop(index=40), "lacks? periods|lack periods"),
+        (lambda f: pd.concat([f, f.iloc[:1]]), "several rows"),
+        (lambda f: f.assign(sales=1.0), "one value"),
+        (lambda f: f[f["week"] >= 23], "1 time of the table lies before"),
+    ],
+)
+def test_bad_tables_of_donors_are_refused(change, said):
+    with pytest.raises(BayesCausalError, match=said):
+        control(change(table_of(levels())))
+
+
+def test_times_out_of_order_are_sorted():
+    data = table_of(levels())
+    mixed = control(data.sample(frac=1.0, random_state=1))
+    assert np.array_equal(mixed.data["donors"], control(data).data["donors"])
+
+
+def test_regimes_that_nobody_followed_are_noticed():
+    rng = np.random.default_rng(2)
+    first = rng.integers(0, 2, 100)
+    long = pd.DataFrame({"id": np.tile(range(100), 2), "t": np.repeat([0, 1], 100)})
+    long["a"] = np.concatenate([first, 1 - first])  # whoever took it stops, and the others begin
+    long["y"] = rng.normal(size=200)
+    d = bc.designs.panel(long, "y", "a", unit="id", time="t")
+    table = d.checks["positivity"](None)
+    assert table["followed"].tolist() == [first.sum(), 0, 100 - first.sum(), 0]
+    assert table["share"].tolist()[1::2] == [0.0, 0.0]

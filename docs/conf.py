@@ -12,7 +12,7 @@ sys.path.insert(0, str(DOCS))
 sys.path.insert(0, str(ROOT))
 
 from build_for_assistants import full_text  # noqa: E402
-from build_pages import told_apart, with_links, write_pages  # noqa: E402
+from build_pages import sections, told_apart, with_links, write_pages  # noqa: E402
 from build_playground import write_playground  # noqa: E402
 
 import bayescausal  # noqa: E402
@@ -56,6 +56,12 @@ html_copy_source = False
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autosummary_filename_map = told_apart(ROOT)
+autosummary_context = {
+    "listed": {
+        f"bayescausal.{room.lower()}": [name.partition(".")[2] for name in sections(ROOT)[room]]
+        for room in ("Datasets", "Designs", "Estimators")
+    }
+}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
@@ -69,7 +75,11 @@ write_pages(DOCS, ROOT)
 
 
 def _plain_references(app, what, name, obj, options, lines):
-    """Give the numbered references of a docstring names of their own, page by page."""
+    """Give the numbered references of a docstring names of their own, page by page.
+
+    An author's initial at the start of a line is no number of a list.
+    """
+    lines[:] = [re.sub(r"^(\.\. \[\d+\] )?(?=[A-Z]\. )", r"\1\\", line) for line in lines]
     text = "\n".join(lines)
     if re.search(r"^\.\. \[\d+\] ", text, re.M) and what == "module":
         lines[:] = re.sub(r"\[(\d+)\]_", r"[\1]", text).split("\n")

@@ -1,6 +1,6 @@
 """Weights.
 
-How unequal the weights are, and the effective sample size that they leave.
+How unequal the weights are; a stroke marks the largest of each arm.
 """
 
 import bayescausal as bc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayescausal.figures.style import faint, ink, new_axes, quiet
+from bayescausal.figures.style import ink, new_axes, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ def plot_flow(emulation: Emulation, fit: Fit | None = None, ax: Axes | None = No
     table, ends = emulation.flow(), emulation.ends()
     height = 0.62 * (len(table) + 2.2)
     ax = new_axes(ax, height=height)
-    box = {"boxstyle": "round,pad=0.4", "facecolor": "none", "edgecolor": faint()}
+    box = {"boxstyle": "round,pad=0.4", "facecolor": "none", "edgecolor": quiet()}
     for k, row in enumerate(table.to_dict("records")):
         ax.text(0.3, -k, f"{row['step']}\n{row['left']:,}", ha="center", va="center", color=ink(),
                 fontsize=8, bbox=box)  # fmt: skip
@@ -32,11 +32,11 @@ def plot_flow(emulation: Emulation, fit: Fit | None = None, ax: Axes | None = No
             ax.annotate(
                 f"excluded: {row['excluded']:,}", xy=(0.3, -k + 0.5), xytext=(0.72, -k + 0.5),
                 va="center", color=quiet(), fontsize=8,
-                arrowprops={"arrowstyle": "<-", "color": faint()},
+                arrowprops={"arrowstyle": "<-", "color": quiet()},
             )  # fmt: skip
         if k:
             ax.annotate("", xy=(0.3, -k + 0.33), xytext=(0.3, -k + 0.67),
-                        arrowprops={"arrowstyle": "->", "color": faint()})  # fmt: skip
+                        arrowprops={"arrowstyle": "->", "color": quiet()})  # fmt: skip
     for place, arm in zip((0.08, 0.62), map(str, ends.index), strict=False):
         counts = ends.loc[arm]
         lines = [f"{arm}: {counts['followed']:,.0f} followed"]

@@ -141,7 +141,7 @@ def test_an_answer_to_another_question_says_which():
     value = own.reveal().mistakes.loc["total effect", "value"]
     found = own.check(bc.Effect(np.random.default_rng(1).normal(value, 0.01, 500), estimand=total))
     assert found.values["mistake"] == "total effect"
-    assert found.meaning.endswith(f"The answer is to another question: {total.describe()}")
+    assert found.meaning.endswith(f"The answer is to another question: {total.describe()}.")
     same = own.check(bc.Effect([own.reveal().truth] * 9, estimand=own.question))
     assert "another question" not in same.meaning
 

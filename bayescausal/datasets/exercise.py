@@ -169,7 +169,7 @@ class Exercise:
         found = self._judge(*self._read(answer))
         asked = answer.estimand if isinstance(answer, Effect) else None
         if asked is not None and asked != self.question:
-            other = f"The answer is to another question: {asked.describe()}"
+            other = f"The answer is to another question: {asked.describe()}."
             found = replace(found, meaning=f"{found.meaning} {other}")
         if strict and not found:
             raise WrongAnswer(found.sentence())

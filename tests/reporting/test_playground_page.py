@@ -195,6 +195,7 @@ def test_exercises_and_reading(address, browser):
     tab, wrong = opened(browser, address)
     tab.wait_for_selector("option[value=butterfly]", state="attached")
     tab.select_option("select[aria-label=Exercises]", "butterfly")
+    tab.wait_for_function("document.querySelector('[data-part=task]').textContent !== ''")
     settled(tab)
     assert "Block all back doors with the fewest variables" in part(tab, "task")
     assert not tab.is_visible("[data-part=verdict]")  # the answer is not given away

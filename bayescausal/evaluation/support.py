@@ -111,6 +111,9 @@ def _refuse_level(units: Units, name: str, act: Set) -> None:
     """Refuse a level outside a support whose ends are data, such as the trials of a Binomial."""
     structure = units.structure
     variable = structure.variable(name)
+    plain = support_of(variable)
+    if np.isfinite(plain.lower).all() and np.isfinite(plain.upper).all():
+        return  # known without data, and looked at where the level was read
     ends = [d for d in structure.data if not units.varies(d)]
     given = {structure.variable(d): np.asarray(units.value(d, slice(0, 1))) for d in ends}
     given = {

@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from bayescausal.effects import estimands as es
 from bayescausal.effects.estimands import (
@@ -222,6 +223,20 @@ def test_estimands_hold_arrays_and_tables_and_still_hash():
     assert estimand == estimand
     assert len({estimand, ATE("X", "Y")}) == 2
     assert "[3 values]" in estimand.describe()
+
+
+@pytest.mark.parametrize("kind", [pd.Series, lambda *a: xr.DataArray(*a, dims="unit")])
+def test_masks_and_levels_with_labels_say_the_same_if_labels_do(kind):
+    def asked(values, labels):
+        labels = labels if kind is pd.Series else {"unit": labels}
+        mask = kind(np.array(values), labels)
+        return CATE("X", "Y", treated=kind(np.ones(2), labels), given=mask)
+
+    one, again = asked([True, False], ["a", "b"]), asked([True, False], ["a", "b"])
+    assert one == again
+    assert len({one, again}) == 1
+    assert one != asked([True, False], ["b", "a"])
+    assert one != asked([True, True], ["a", "b"])
 
 
 def test_a_table_of_one_unit_is_told_by_its_values():

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from bayescausal.types import Set
 
@@ -142,6 +144,11 @@ def same_key(value: object) -> Hashable:
             array = np.asarray(value) if value.dtype.kind not in "biuf" else value + 0.0
             held = tuple(array.ravel().tolist()) if array.dtype.hasobject else array.tobytes()
             return array.item() if not array.ndim else (array.shape, str(array.dtype), held)
+        case pd.Series():
+            return "labelled", same_key(value.to_numpy()), tuple(value.index)
+        case xr.DataArray():
+            labels = [(str(d), tuple(value[d].values.tolist())) for d in value.dims]
+            return "labelled", same_key(value.values), tuple(labels)
         case Mapping():
             return "mapping", frozenset((name, same_key(each)) for name, each in value.items())
         case list() | tuple():

@@ -116,10 +116,8 @@ def linear_block(
     line = Line(float(np.min(support.lower)), float(np.max(support.upper)))
     try:
         log_prior = on_line(rv, lambda x: pm.logp(rv, x))
-    except NotAffineError as error:
-        return str(error)
-    except (NotImplementedError, TypeError):
-        return f"the density of {scalar!r} is not known"
+    except (NotAffineError, NotImplementedError, TypeError) as error:
+        return f"the density of {scalar!r} is not known: {error}"
     assert spread is not None
     of_s = on_line(rv, lambda x: clone_replace([spread], {rv: x}, rebuild_strict=False)[0])
     return LinearBlock(shapes, equations, prior, scalar, of_s, log_prior, line)

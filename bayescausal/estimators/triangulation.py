@@ -235,7 +235,7 @@ class Triangulation:
         **options
             Of the forest: those of :func:`bayescausal.plot_forest`; of ``"gates"`` and
             ``"benefit"``: ``name=``, the estimator whose effects are meant (default: the first
-            learner), and ``groups=``.
+            learner); of ``"gates"``: ``groups=``.
 
         Returns
         -------

@@ -26,7 +26,7 @@ from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request
 from bayescausal.evaluation.program_cache import remember, signature
 from bayescausal.model.interventions.domain import checks_of
-from bayescausal.model.interventions.support import support_of
+from bayescausal.model.interventions.support import ends_of_data, support_of
 from bayescausal.model.interventions.undefined import fails, failure
 from bayescausal.types import (
     DataError,
@@ -40,9 +40,12 @@ from bayescausal.types import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pytensor.graph.basic import Variable
+
     from bayescausal.annotations import Array
     from bayescausal.evaluation.evaluate import NoiseSource
     from bayescausal.model.interventions.equation_walk import Check
+    from bayescausal.model.structure.structure import Structure
     from bayescausal.types import Intervention
 
 __all__ = ["refuse_outside", "refuse_undefined"]
@@ -72,11 +75,13 @@ def refuse_outside(
         for name, act in do.items():
             if name not in structure.random or name in structure.imputed:
                 continue
-            if isinstance(act, Set):
-                _refuse_level(units, name, act)
+            variable = structure.variable(name)
+            given = data_of(units, do) if ends_of_data(variable) else {}
+            if isinstance(act, Set) and given:
+                _refuse_level(structure, name, act, given)
             if isinstance(act, Set | FromWorld):
                 continue
-            support = support_of(structure.variable(name))
+            support = support_of(variable, given)
             free = np.all(np.isneginf(support.lower)) and np.all(np.isposinf(support.upper))
             if support.integer or not free:
                 asked.append((world, name, support, act))
@@ -94,8 +99,6 @@ def refuse_outside(
         program, units, slice(0, units.fit.n_draws, step), FreshNoise(seed), replicates=1
     ):
         for value, (_, name, support, act) in zip(block.values, asked, strict=True):
-            if np.ndim(support.lower) or np.ndim(support.upper):
-                continue
             inside = support.contains(value)
             if not np.all(inside):
                 bad = np.asarray(value)[~np.asarray(inside)].flat[0]
@@ -107,30 +110,38 @@ def refuse_outside(
                 )
 
 
-def _refuse_level(units: Units, name: str, act: Set) -> None:
+def _refuse_level(
+    structure: Structure, name: str, act: Set, given: Mapping[Variable, np.ndarray]
+) -> None:
     """Refuse a level outside a support whose ends are data, such as the trials of a Binomial."""
-    structure = units.structure
-    variable = structure.variable(name)
-    plain = support_of(variable)
-    if np.isfinite(plain.lower).all() and np.isfinite(plain.upper).all():
-        return  # known without data, and looked at where the level was read
-    ends = [d for d in structure.data if not units.varies(d)]
-    given = {structure.variable(d): np.asarray(units.value(d, slice(0, 1))) for d in ends}
-    given = {
-        v: value.reshape(value.shape[value.ndim - v.type.ndim :]) for v, value in given.items()
-    }
-    support = support_of(variable, given)
-    if not (np.ndim(support.lower) or np.ndim(support.upper)):
-        return
+    support = support_of(structure.variable(name), given)
     inside = np.asarray(support.contains(np.asarray(act.value)))
     if not inside.all():
         where = int(np.argmin(inside.reshape(-1)))
         bad = np.broadcast_to(act.value, inside.shape).reshape(-1)[where]
+        many = f" for {int((~inside).sum()):,} units" if inside.ndim else ""
         raise InterventionError(
-            f"do({name} = {float(bad):g}) is impossible for {int((~inside).sum()):,} units: it is "
-            f"outside the support of the {support.family} variable {name!r} that their data give.",
+            f"do({name} = {float(bad):g}) is impossible{many}: it is outside the support of the "
+            f"{support.family} variable {name!r} that the data give.",
             expected=f"{support.describe()}.",
         )
+
+
+def data_of(units: Units, do: Mapping[str, Intervention] | None = None) -> dict[Variable, Any]:
+    """Return the columns of data of the units, those that a world sets as it sets them."""
+    structure = units.structure
+    found: dict[Variable, Any] = {}
+    for name in structure.data:
+        variable, act = structure.variable(name), (do or {}).get(name)
+        if isinstance(act, Set):
+            value = np.broadcast_to(act.value, [units.sizes[d] for d in structure.dims[name]])
+        elif act is not None or units.varies(name):
+            continue
+        else:
+            value = np.asarray(units.value(name, slice(0, 1)))
+            value = value.reshape(value.shape[value.ndim - variable.type.ndim :])
+        found[variable] = value
+    return found
 
 
 def refuse_undefined(

@@ -226,7 +226,7 @@ def _values(builder: Builder, name: str, frame: list[str]) -> range | None:
     rv = structure.variable(name)
     if not str(rv.type.dtype).startswith(("int", "uint", "bool")):
         return None
-    support = support_of(rv)
+    support = support_of(rv, held=False)  # worlds and tables may have other numbers
     lower, upper = np.unique(support.lower), np.unique(support.upper)
     if lower.size != 1 or upper.size != 1 or not np.isfinite([lower[0], upper[0]]).all():
         return None

@@ -44,25 +44,34 @@ def order_of(
     >>> order_of(["c", "a", "b"], ["a", "b", "c"])
     [1, 2, 0]
     """
+    if pd.Index(own).equals(pd.Index(labels)):  # empty labels, too, are equal to themselves
+        return None
     own, labels = _listed(own), _listed(labels)
     if own == labels or len(own) != len(labels):  # other lengths are refused where they matter
         return None
     place = {label: i for i, label in enumerate(own)}
     if len(place) < len(own) or len(set(labels)) < len(labels):
         return None  # what repeats is no label of one entry
-    counted = places and list(range(len(own))) in (own, labels)
+    counted = list(range(len(own))) in (own, labels)
+    if not place.keys() & {*labels}:  # 1 beside "1", as files write it
+        own, labels = [*map(str, own)], [*map(str, labels)]
+        place = {label: i for i, label in enumerate(own)}
     if place.keys() == set(labels):
-        if counted:
+        if counted and places:
             raise OtherLabelsError("has the numbers 0, 1, 2, ... of the units in another order")
         return [place[label] for label in labels]
+    known = set(labels)
     if counted:
         return None
-    strange = next(label for label in own if label not in set(labels))
+    strange = next(label for label in own if label not in known)
     raise OtherLabelsError(f"has the label {strange!r}, which is not there")
 
 
 def _listed(labels: Any) -> list[Any]:
-    return pd.Index(labels).tolist()  # dates as dates, whatever holds them
+    index = pd.Index(labels)  # dates as dates, whatever holds them
+    if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
+        index = index.tz_convert(None)
+    return index.tolist()
 
 
 def is_labelled(value: object) -> bool:
@@ -95,6 +104,10 @@ def in_order(
     """
     if isinstance(value, pd.Series) and len(dims) == 1:
         own = {dims[0]: value.index}
+    elif isinstance(value, xr.DataArray) and value.ndim == len(dims) == 1:
+        dim = value.dims[0]
+        own = {dims[0]: value[dim].values} if dim in value.coords else {}
+        value = value.rename({dim: dims[0]})
     elif isinstance(value, xr.DataArray) and set(value.dims) == set(dims):
         value = value.transpose(*dims)
         own = {d: value[d].values for d in dims if d in value.coords}
@@ -131,7 +144,9 @@ def same_order(columns: Mapping[Any, ArrayLike]) -> dict[Any, Any]:
     [3, 4]
     """
     series = {name: _as_series(value) for name, value in columns.items()}
-    labels = next((v.index for v in series.values() if isinstance(v, pd.Series)), None)
+    indexes = [v.index for v in series.values() if isinstance(v, pd.Series)]
+    named = [i for i in indexes if not i.equals(pd.RangeIndex(len(i)))]  # not places only
+    labels = next(iter([*named, *indexes]), None)
     return {
         name: in_order(value, ("row",), {"row": labels}, f"Column {name!r}")
         for name, value in series.items()

@@ -86,12 +86,17 @@ def test_a_study_through_estimators_is_known_again(model, tmp_path):
 def test_what_is_no_study_through_estimators(model):
     for given, said in (
         ("aipw", r"estimators names 'aipw'"),
-        ([AIPW], "expected|Expected: values"),
+        ([AIPW], "Expected: values"),
         ([], "There is no estimator"),
         ([AIPW(), AIPW()], "asked twice"),
     ):
         with pytest.raises(EstimandError, match=said):
             study(model, given)
+    for options, said in (({"draws": 2.7}, "draws=2.7"), ({"draws": 0}, "draws=0")):
+        with pytest.raises(EstimandError, match=said):
+            study(model, AIPW(), **options)
+    with pytest.raises(EstimandError, match="estimators names 3"):
+        study(model, 3)
     with pytest.raises(StudyError, match="tune= is about a fit"):
         study(model, AIPW(), tune=100)
     with pytest.raises(StudyError, match="parameters= is about a fit"):

@@ -6,6 +6,7 @@ the package. Averages are compared within standard errors that the estimators' o
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from pathlib import Path
 
@@ -260,8 +261,53 @@ def test_groups_and_benefit_curves_are_sums_of_scores():
     assert found.losses().loc["t_learner", "r_loss"] > 0
     with pytest.raises(EstimandError, match="no effect for each unit"):
         found.gates("ipw")
-    with pytest.raises(EstimandError, match="groups=0"):
-        found.gates("t_learner", 0)
+    for many in (0, 601):
+        with pytest.raises(EstimandError, match=f"groups={many}"):
+            found.gates("t_learner", many)
+    with pytest.raises(EstimandError, match="groups= does not apply to 'benefit'"):
+        found.plot("benefit", groups=7)
+
+
+def test_the_area_of_a_ranking_does_not_move_with_the_size_of_the_effect():
+    """RATE is about the order of the units: an effect that all have more says nothing of it."""
+    rows = []
+    for shift in (0.0, 10.0):
+        data, _ = study(300, seed=8)
+        data = data.assign(y=data["y"] + shift * data["t"])
+        found = bc.triangulate(GRAPH, bc.ATE("t", "y"), data=data, adjust=["a", "b"], draws=5,
+                               estimators=[bc.estimators.TLearner(outcome=LINEAR)])  # fmt: skip
+        rows.append(found.benefit("t_learner").loc["RATE"].to_numpy())
+    assert rows[1] == pytest.approx(rows[0], abs=0.05 * (rows[0][2] - rows[0][1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"data": {"t": lambda f: np.where(f.index % 5 == 0, 2, f["t"])}},
+            "120 units are at other",
+        ),
+        ({"question": bc.ATT("t", "y")}, "some of the units"),
+        ({"question": bc.ATE("t", "y", scale="ratio")}, "the scale is 'ratio'"),
+        (
+            {"question": bc.ATE("t", "y", population=pd.DataFrame({"a": [0.0], "b": [1.0]}))},
+            "table",
+        ),
+    ],
+)
+def test_scores_of_anything_else_are_refused(change, said):
+    data, _ = study(600, seed=8)
+    data = data.assign(**change.get("data", {}), y=np.exp(data["y"] / 10))
+    question = change.get("question", bc.ATE("t", "y"))
+    with pytest.warns() if "data" in change else contextlib.nullcontext():
+        found = bc.triangulate(GRAPH, question, data=data, adjust=["a", "b"], draws=5,
+                               estimators=[bc.estimators.Standardization()])  # fmt: skip
+    for ask in (found.losses, lambda: found.gates("standardization", 2),
+                lambda: found.benefit("standardization")):  # fmt: skip
+        with pytest.raises(EstimandError, match=said):
+            ask()
+    with pytest.raises(EstimandError, match=said):
+        bc.estimators.nuisance_scores(GRAPH, question, data=data, adjust=["a", "b"])
 
 
 # -------------------------------------------------------------------------- bad input

@@ -213,7 +213,7 @@ def _parts(recipe: Recipe) -> dict[str, str]:
             recipe.rank_draws,
             recipe.unit_dims,
             recipe.spawn,
-            *(f"{name} by {each!r}" for name, each in recipe.estimators.items()),
+            dict(recipe.estimators),
         ],
         fit=[recipe.fit, recipe.answer, recipe.interval],
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -176,7 +177,8 @@ def through(
     Raises EstimandError for what is no estimator or no estimand; StudyError for options of a fit
         that there is not.
     """
-    given = [estimators] if isinstance(estimators, Answering | str) else list(estimators)
+    several = isinstance(estimators, list | tuple)
+    given = list(estimators) if several else [estimators]
     for each in given:
         if isinstance(each, type) or not isinstance(each, Answering):
             raise EstimandError(
@@ -191,12 +193,16 @@ def through(
                 f"{name!r} is a function of a fit, and estimators fit no model.",
                 expected="an estimand such as ATE('treatment', 'outcome').",
             )
+    for name in ("draws", "chains"):
+        number = options.get(name, 1)
+        if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
+            raise EstimandError(f"{name}={number!r}.", expected="a whole number of 1 or more.")
     others = [n for n in options if n not in ("draws", "chains", "cores")]
     if others or parameters:
         said = ", ".join(f"{n}=" for n in (*others, *(["parameters"] if parameters else [])))
         raise StudyError(
             f"{said} is about a fit, and estimators fit no model.",
-            expected="draws= alone, those of the Bayesian bootstrap.",
+            expected="draws=, those of the Bayesian bootstrap, in each of chains=.",
         )
     count = Counter(each.name for each in given)
     names = [each.label() if count[each.name] > 1 else each.name for each in given]

@@ -176,7 +176,7 @@ def _far(fit: Fit, estimand: Estimand) -> list[str]:
     notes = []
     for name, values in _doses(fit, estimand).items():
         column = np.asarray(fit.columns[name], dtype=float)
-        if column.ndim != 1 or len(np.unique(column)) <= FEW:
+        if column.ndim != 1 or not np.isfinite(column).all() or len(np.unique(column)) <= FEW:
             continue
         low, high = np.nanmin(column), np.nanmax(column)
         inside = sorted({v for v in values if low <= v <= high})
@@ -213,7 +213,8 @@ def _beside(fit: Fit, name: str, outcome: str) -> tuple[list[str], np.ndarray]:
         if other == name or other in below or other in fit.labels or held is None:
             continue
         column = np.asarray(held, dtype=float)
-        if column.shape == np.shape(fit.columns[name]) and column.std() > 0:
+        whole = bool(np.isfinite(column).all())
+        if whole and column.shape == np.shape(fit.columns[name]) and column.std() > 0:
             found[other] = column / column.std()
     return list(found), np.column_stack(list(found.values())) if found else np.zeros((0, 0))
 

@@ -39,6 +39,7 @@ from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request
+from bayescausal.evaluation.support import data_of
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.rebuild import evaluate as value_of
 
@@ -141,7 +142,7 @@ class _Seen:
         self.run, self.question = run, run.question
         question = self.question
         structure, outcome = question.structure, question.outcome
-        support = support_of(structure.variable(outcome))
+        support = support_of(structure.variable(outcome), data_of(question.units))
         functional = question.estimand.functional
         self.event = (
             Event(question.coded(functional)) if isinstance(functional, Probability) else None

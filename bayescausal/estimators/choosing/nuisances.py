@@ -30,11 +30,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayescausal.estimators.learners.scores import doubly_robust_scores
+from bayescausal.estimators.learners.scores import doubly_robust_scores, refuse_scores
 from bayescausal.estimators.nuisance.folds import folds_of, splits
 from bayescausal.estimators.nuisance.learners import chances_of, outcomes_of
 from bayescausal.estimators.nuisance.outcome import response
 from bayescausal.estimators.nuisance.propensity import Logistic, propensity
+from bayescausal.estimators.problem.problem import clustered_error
 from bayescausal.estimators.problem.reading import read_problem
 from bayescausal.types import EstimandError, IdentificationError
 
@@ -113,11 +114,7 @@ def nuisance_scores(
     problem = read_problem(given, estimand, data=data, adjust=adjust)
     if problem.adjust is None:
         raise IdentificationError(f"No adjustment identifies it: {problem.refused}")
-    if problem.group != "all" or problem.estimand.by or (problem.arm < 0).any():
-        raise EstimandError(
-            "Nuisances are scored for the average over all units, at two levels.",
-            expected="ATE, without by=.",
-        )
+    refuse_scores(problem)
     problem.refuse_arms()
     worlds = {n: _outcomes(problem, m, folds) for n, m in _named(outcome, "outcome").items()}
     chances = {n: _chance(problem, m, folds) for n, m in _named(treatment, "treatment").items()}
@@ -147,7 +144,7 @@ def _scores(problem: Problem, both: np.ndarray, e: np.ndarray) -> dict[str, floa
         "r_loss": float(np.mean((left - one * moved) ** 2)),
         "dr_loss": float(scores.var()),
         "estimate": float(scores.mean()),
-        "se": float(scores.std() / np.sqrt(problem.n)),
+        "se": clustered_error(problem, (scores - scores.mean()) / problem.n),
     }
 
 

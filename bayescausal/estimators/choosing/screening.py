@@ -148,8 +148,9 @@ def screen(
         for n in names
     }
     causes = query.admg.named(query.admg.ancestors(query.x | query.y))
-    start = [n for n in names if (n in causes and n not in after) or n in kept]
-    if not is_served(decided, start):
+    start = [n for n in names if n in causes and n not in after]
+    start += [n for n in kept if n not in start and n not in held]
+    if not is_served(decided, start) and not {*kept} - {*names}:
         start = sorted({*problem.adjust, *kept} - {*held})
     check_adjustment(decided, start)
     chosen = list(start)

@@ -8,8 +8,8 @@ robust scores :math:`\psi_i`, whose average over any group of units is its avera
   share :math:`q` with the largest predictions, and *RATE*, the area between it and the line of
   random assignment [2]_: 0 where the prediction says nothing of the effect.
 
-Predictions and scores of a unit come from other folds; the intervals are those of
-Bayesian-bootstrap weights on the scores.
+Predictions of a learner and the outcomes in its scores come from other folds, the logistic
+propensity from all units; the intervals are those of Bayesian-bootstrap weights on the scores.
 
 References
 ----------
@@ -30,7 +30,7 @@ import pandas as pd
 from bayescausal.draws.intervals import narrowest
 from bayescausal.draws.summary import interval_columns
 from bayescausal.estimators.learners.learner import boosting
-from bayescausal.estimators.learners.scores import doubly_robust_scores, losses
+from bayescausal.estimators.learners.scores import doubly_robust_scores, losses, refuse_scores
 from bayescausal.estimators.nuisance.learners import outcomes_of
 from bayescausal.estimators.nuisance.propensity import propensity
 from bayescausal.estimators.numerics.bootstrap import weight_blocks
@@ -65,6 +65,7 @@ def conditional_effects(found: Triangulation) -> pd.DataFrame:
 
 def losses_of(found: Triangulation, outcome: object, treatment: object, folds: int) -> pd.DataFrame:
     """Return the R-loss and the DR-loss of all conditional effects."""
+    refuse_scores(found.problem)
     table = conditional_effects(found).loc[found.problem.places]
     effects = {str(name): table[name].to_numpy() for name in table}
     model = boosting(found.problem) if outcome is None else outcome
@@ -73,8 +74,9 @@ def losses_of(found: Triangulation, outcome: object, treatment: object, folds: i
 
 def gates(found: Triangulation, name: str, groups: int) -> pd.DataFrame:
     """Return the average score of groups by predicted effect."""
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
-        raise EstimandError(f"groups={groups!r}.", expected="a whole number of 1 or more.")
+    most = found.problem.n
+    if isinstance(groups, bool) or not isinstance(groups, int) or not 1 <= groups <= most:
+        raise EstimandError(f"groups={groups!r}.", expected=f"a whole number from 1 to {most:,}.")
     tau, scores = _scored(found, name)
     rank = np.argsort(np.argsort(tau, kind="stable"), kind="stable")
     group = rank * groups // len(tau)
@@ -99,13 +101,15 @@ def benefit(found: Triangulation, name: str) -> pd.DataFrame:
     """Return the benefit curve by scores, and its area beyond random assignment."""
     tau, scores = _scored(found, name)
     order = np.argsort(-tau, kind="stable")
-    at = np.round(np.linspace(0, len(tau), POINTS)).astype(int)
-    share = at / len(tau)
+    share = np.linspace(0, 1, POINTS)
 
     def curve(weights: np.ndarray) -> np.ndarray:
-        own = (weights * scores)[:, order]
-        total = np.concatenate([np.zeros((len(own), 1)), np.cumsum(own, axis=1)], axis=1)
-        gain = total[:, at] / len(tau)
+        own = weights[:, order] / weights.sum(axis=1, keepdims=True)
+        zero = np.zeros((len(own), 1))
+        mass = np.concatenate([zero, np.cumsum(own, axis=1)], axis=1)
+        total = np.concatenate([zero, np.cumsum(own * scores[order], axis=1)], axis=1)
+        # the share of the population that a draw stands for, and not of the units at hand
+        gain = np.stack([np.interp(share, m, t) for m, t in zip(mass, total, strict=True)])
         beyond = gain - share * gain[:, -1:]
         area = (beyond[:, 1:] + beyond[:, :-1]) @ np.diff(share) / 2
         return np.concatenate([gain, area[:, None]], axis=1)
@@ -119,6 +123,7 @@ def benefit(found: Triangulation, name: str) -> pd.DataFrame:
 
 def _scored(found: Triangulation, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return predicted effects and scores in the order of the problem."""
+    refuse_scores(found.problem)
     table = conditional_effects(found)
     if name not in table:
         raise EstimandError(

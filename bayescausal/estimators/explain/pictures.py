@@ -99,17 +99,23 @@ def held_out(problem: Problem) -> np.ndarray:
 
 
 def _of_learners(
-    found: Triangulation, kind: str, ax: Axes | None, name: str | None = None, groups: int = 5
+    found: Triangulation,
+    kind: str,
+    ax: Axes | None,
+    name: str | None = None,
+    groups: int | None = None,
 ) -> Axes:
     """Draw the effects that learners predict, or whether those of one of them are right."""
     table = found.conditional_effects
+    if groups is not None and kind != "gates":
+        raise EstimandError(f"groups= does not apply to {kind!r}.", expected='kind="gates".')
     if kind == "effects":
         return plot_effects(table, ax=ax)
     names = list(map(str, table))
     learners = [n for n in names if hasattr(found.answers[n].estimator, "conditional_effects")]
     name = [*learners, *names][0] if name is None else name
     if kind == "gates":
-        return plot_gates(found.gates(name, groups), name, ax=ax)
+        return plot_gates(found.gates(name, groups or 5), name, ax=ax)
     return plot_benefit(found.benefit(name), name, ax=ax)
 
 

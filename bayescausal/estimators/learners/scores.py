@@ -31,13 +31,37 @@ from bayescausal.estimators.nuisance.learners import (
 )
 from bayescausal.estimators.nuisance.propensity import propensity
 from bayescausal.estimators.problem.problem import Same
+from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bayescausal.estimators.problem.problem import Problem
 
-__all__ = ["doubly_robust_scores", "losses", "mean_outcome"]
+__all__ = ["doubly_robust_scores", "losses", "mean_outcome", "refuse_scores"]
+
+
+def refuse_scores(problem: Problem) -> None:
+    """Refuse scores of anything but differences over all units, which are at one of two levels.
+
+    Raises EstimandError.
+    """
+    others = int((problem.arm < 0).sum())
+    found = {
+        f"{others:,} {problem.units} are at other levels of {problem.treatment}": others,
+        "the question is by groups": problem.estimand.by,
+        "the question is about some of the units": problem.group != "all",
+        "the population is another table": problem.target is not None,
+        f"the scale is {problem.estimand.scale.name!r}": problem.estimand.scale.name
+        != "difference",
+    }
+    for what, holds in found.items():
+        if holds:
+            raise EstimandError(
+                f"Doubly robust scores are differences over all units, at two levels: {what}.",
+                expected="an ATE or CATE as a difference, of data with both levels alone.",
+                remedy="Leave out the rows of other levels (data=); ask the ATE for the scores.",
+            )
 
 
 def mean_outcome(problem: Problem, model: Any, folds: int) -> np.ndarray:

@@ -196,5 +196,6 @@ def _separated(what: str) -> DataError:
         "is at which level, so there is no overlap.",
         expected="units of both levels among those that are alike.",
         remedy="Ask about units inside the overlap (given=), merge rare levels, or pass a "
-        "penalised model: treatment=bc.estimators.Logistic(penalty=1).",
+        "penalised model: treatment=bc.estimators.Logistic(penalty=1), or for the outcome "
+        "outcome=sklearn.linear_model.LogisticRegression().",
     )

@@ -74,6 +74,11 @@ def target_rows(
             raise unknown_variable(name, map(str, frame.columns), what="a column of the target")
         there[name] = plain(frame[name])
         refuse_empty_cells(name, there[name], "of the target")
+        if is_number(table[name]) and not is_number(there[name]):
+            raise DataError(
+                f"{name!r} holds numbers in the data and {there[name][0]!r} in the target table.",
+                expected="columns of the same kind.",
+            )
         if not is_number(table[name]):
             new = sorted({*there[name].tolist()} - {*table[name].tolist()}, key=str)
             if new:

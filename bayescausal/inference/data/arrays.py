@@ -168,7 +168,13 @@ def _unit_labels(
         found = {d: value[d].values for d in dims if d in value.coords}
     else:
         return {}
-    return {d: v for d, v in found.items() if d in structure.unit_dims and pd.Index(v).is_unique}
+    return {
+        d: v
+        for d, v in found.items()
+        if d in structure.unit_dims
+        and pd.Index(v).is_unique
+        and not pd.Index(v).equals(pd.RangeIndex(len(v)))  # places only
+    }
 
 
 def _kind(name: str, value: ArrayLike) -> Kind:

@@ -161,7 +161,11 @@ class ReversibleJump(ArrayStepShared):
         return value.copy(), [{"tune": self.tune}]
 
     def _move(self, j: int, at: float) -> float:
-        """Move tree j, from a log-likelihood of `at`; return that after it."""
+        """Move tree j, from a log-likelihood of `at`; return that after it.
+
+        First to another tree, then to other leaves of the tree that it has then: leaves that were
+        moved only where the first is refused would not leave the posterior as it is.
+        """
         tree, leaves = self.trees[j], self.leaves[j]
         rest = self.value - leaves[tree.at]
         _, slope, bend = self.density(rest)
@@ -171,7 +175,9 @@ class ReversibleJump(ArrayStepShared):
         if other is not None:
             there = self._proposal(other, rest, slope, bend)
             if self._accepted(j, other, there, rest, now - ratio):
-                return self.likelihood
+                tree, leaves, here, at = other, self.leaves[j], there, self.likelihood
+                own = leaves[here.places]
+                now = at + self._prior(own) - here.log_density(own)
         if self._accepted(j, tree, here, rest, now):
             return self.likelihood
         return at

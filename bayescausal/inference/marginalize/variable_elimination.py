@@ -112,7 +112,7 @@ def few_states(rv: Variable) -> np.ndarray | None:
     """Return the values a discrete variable can take, if they are few and the same everywhere."""
     if rv.owner.op.ndim_supp:
         return None
-    support = support_of(rv)
+    support = support_of(rv, held=False)
     low, high = np.unique(support.lower), np.unique(support.upper)
     if len(low) != 1 or len(high) != 1 or not np.isfinite([low[0], high[0]]).all():
         return None

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.inference.closed_forms.linear import LinearStatistics
-    from bayescausal.model.structure.structure import Structure
+    from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.structure.structure import Structure
 
 __all__ = ["GeneralisedBlock", "generalised_block"]
 
@@ -167,6 +168,8 @@ def generalised_block(
             if {p for f in block.factors if f.name == own for p in f.parents} & set(unknown):
                 return f"the prior of {own!r} has unknown parameters"
             rv = unknown[own]
+            if is_discrete(rv):
+                return f"{own!r} takes whole numbers"
             log_prior = on_line(rv, lambda x: pm.logp(rv, x))
     except (NotAffineError, NotImplementedError, TypeError) as error:
         return str(error)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
-__all__ = ["Support", "is_data", "is_discrete", "params_of", "support_of"]
+__all__ = ["Support", "ends_of_data", "is_data", "is_discrete", "params_of", "support_of"]
 
 _INF = float("inf")
 
@@ -156,12 +156,20 @@ _ENDS: dict[str, tuple[Any, Any, bool, bool]] = {
 }
 
 
-def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Support:
+#: Families whose support is the hull of those of their parts.
+_HULLS = ("MixtureRV", "_HurdleRV")
+
+
+def support_of(
+    rv: Variable, given: Mapping[Variable, Any] | None = None, *, held: bool = True
+) -> Support:
     """Return the support of a random variable.
 
     - `rv`: of a model, or made with ``.dist``.
     - `given`: values of data that the ends may depend on (the ``n`` of a Binomial). An end that
-      rests on ``pm.Data`` not given is unknown: what the model holds need not be the units' values.
+      rests on a column of ``pm.Data`` not given is unknown: what the model holds need not be the
+      units' values.
+    - `held`: whether a number that the model holds as ``pm.Data`` is taken where it is not given.
 
     Examples
     --------
@@ -192,13 +200,13 @@ def support_of(rv: Variable, given: Mapping[Variable, Any] | None = None) -> Sup
             categorical=True,
             categories=size,
         )
-    if kind in ("MixtureRV", "_HurdleRV") or hasattr(op, "base_rv_op"):
-        ends = _hull(rv, params, given)
+    if kind in _HULLS or hasattr(op, "base_rv_op"):
+        ends = _hull(rv, params, given, held)
         if ends is not None:
             return Support(family, ends[0], ends[1], ends[2], ends[3], integer=integer)
     low, high, open_low, open_high = _ENDS.get(kind, (-_INF, _INF, False, False))
-    lower: Any = _end(low, params, given, -_INF)
-    upper: Any = _end(high, params, given, _INF)
+    lower: Any = _end(low, params, given, -_INF, held)
+    upper: Any = _end(high, params, given, _INF, held)
     if kind == "InterpolatedRV":
         lower, upper = np.min(lower, axis=-1), np.max(upper, axis=-1)
     event = "simplex" if kind == "DirichletRV" else "none"
@@ -227,15 +235,32 @@ def params_of(rv: Variable) -> list[Variable]:
 
 
 def _end(
-    spec: str | float, params: list[Variable], given: Mapping[Variable, Any], none: float
+    spec: str | float,
+    params: list[Variable],
+    given: Mapping[Variable, Any],
+    none: float,
+    held: bool,
 ) -> Array:
     """Return an end of the interval: a number, or a parameter that is a number or data."""
     if not isinstance(spec, str):
         return np.asarray(float(spec))
     parameter = params[int(spec[1:])]
-    held = [v for v in ancestors([parameter], blockers=list(given)) if is_data(v)]
-    value = None if any(v not in given for v in held) else _known(parameter, given)
+    open_ = [v for v in ancestors([parameter], blockers=list(given)) if is_data(v)]
+    open_ = [v for v in open_ if v not in given and (v.type.ndim or not held)]
+    value = None if open_ else _known(parameter, given)
     return np.asarray(none) if value is None else value.astype(float)
+
+
+def ends_of_data(rv: Variable) -> bool:
+    """Whether an end of the support of a random variable rests on ``pm.Data``."""
+    if not isinstance(rv.owner.op, RandomVariable | SymbolicRandomVariable):
+        return False
+    if hasattr(rv.owner.op, "base_rv_op") or type(rv.owner.op).__name__ in _HULLS:
+        return any(map(is_data, ancestors(params_of(rv))))
+    low, high, *_ = _ENDS.get(type(rv.owner.op).__name__, (0.0, 0.0))
+    params = params_of(rv)
+    ends = [params[int(end[1:])] for end in (low, high) if isinstance(end, str)]
+    return any(map(is_data, ancestors(ends)))
 
 
 def is_data(variable: Variable) -> bool:
@@ -270,15 +295,15 @@ def _categories(p: Variable, given: Mapping[Variable, Any]) -> int | None:
 
 
 def _hull(
-    rv: Variable, params: list[Variable], given: Mapping[Variable, Any]
+    rv: Variable, params: list[Variable], given: Mapping[Variable, Any], held: bool
 ) -> tuple[np.ndarray, np.ndarray, bool, bool] | None:
     """Return the hull of the components' supports of a mixture, hurdle or truncated family."""
     op = rv.owner.op
     if hasattr(op, "base_rv_op"):
         inner = op.base_rv_op.make_node(*rv.owner.inputs[:-2]).default_output()
-        one = support_of(inner, given)
-        low = _end(f"p{len(params) - 2}", params, given, -_INF)
-        high = _end(f"p{len(params) - 1}", params, given, _INF)
+        one = support_of(inner, given, held=held)
+        low = _end(f"p{len(params) - 2}", params, given, -_INF, held)
+        high = _end(f"p{len(params) - 1}", params, given, _INF, held)
         return (
             np.maximum(one.lower, low),
             np.minimum(one.upper, high),
@@ -286,7 +311,7 @@ def _hull(
             one.open_upper,
         )
     parts = [
-        support_of(p, given)
+        support_of(p, given, held=held)
         for p in params[1:]
         if p.owner is not None and isinstance(p.owner.op, RandomVariable | SymbolicRandomVariable)
     ]

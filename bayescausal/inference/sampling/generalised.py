@@ -35,6 +35,7 @@ from bayescausal.inference.closed_forms.linear_form import on_line, prior_rows
 from bayescausal.inference.closed_forms.logistic import logit_of
 from bayescausal.inference.sampling.bell import Posterior, draw_bell
 from bayescausal.inference.sampling.families import Equation
+from bayescausal.model.interventions.support import is_discrete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -44,8 +45,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.inference.closed_forms.linear import LinearStatistics
-    from bayescausal.model.interventions.support import is_discrete
-from bayescausal.model.structure.structure import Structure
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["GeneralisedBlock", "generalised_block"]
 

@@ -44,9 +44,9 @@ def order_of(
     >>> order_of(["c", "a", "b"], ["a", "b", "c"])
     [1, 2, 0]
     """
-    if pd.Index(own).equals(pd.Index(labels)):  # empty labels, too, are equal to themselves
+    if _index(own).equals(_index(labels)):  # empty labels, too, are equal to themselves
         return None
-    own, labels = _listed(own), _listed(labels)
+    own, labels = _index(own).tolist(), _index(labels).tolist()
     if own == labels or len(own) != len(labels):  # other lengths are refused where they matter
         return None
     place = {label: i for i, label in enumerate(own)}
@@ -67,11 +67,11 @@ def order_of(
     raise OtherLabelsError(f"has the label {strange!r}, which is not there")
 
 
-def _listed(labels: Any) -> list[Any]:
+def _index(labels: Any) -> pd.Index:
     index = pd.Index(labels)  # dates as dates, whatever holds them
     if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
-        index = index.tz_convert(None)
-    return index.tolist()
+        return index.tz_convert(None)
+    return index
 
 
 def is_labelled(value: object) -> bool:
@@ -103,7 +103,7 @@ def in_order(
     [5, 2]
     """
     if isinstance(value, pd.Series) and len(dims) == 1:
-        own = {dims[0]: value.index}
+        own: dict[str, Any] = {dims[0]: value.index}
     elif isinstance(value, xr.DataArray) and value.ndim == len(dims) == 1:
         dim = value.dims[0]
         own = {dims[0]: value[dim].values} if dim in value.coords else {}

@@ -68,10 +68,9 @@ from bayescausal.inference.sampling.refit_recipe import (
     why_plain,
 )
 from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn
-from bayescausal.model.forests.translate import with_forests
 from bayescausal.model.given import model_of
 from bayescausal.model.names import Joined
-from bayescausal.model.structure.read import structure_of
+from bayescausal.model.structure.read import readable, structure_of
 from bayescausal.types import BayesCausalError, DataError, closest, unknown_variable
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ class Refitter:
     ) -> None:
         options = check_options(method, draws, chains, options, sampler)
         columns = (columns,) if isinstance(columns, str) else columns
-        self.model = with_forests(model_of(model))
+        self.model = readable(model_of(model))
         self.columns = tuple(dict.fromkeys(map(str, columns)))
         self.method, self.draws, self.chains = method, draws, chains
         self.unit_dims, self.sampler = unit_dims, options

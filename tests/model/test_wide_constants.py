@@ -72,7 +72,7 @@ def test_ordinary_models_are_read_as_they_are():
         s = pm.HalfNormal("s", 100)
         p = pm.Beta("p", 10, 10)
         u = pm.Uniform("u", 0, 60)
-        k = pm.Binomial("k", 100, p)
+        k = pm.Binomial("k", 100, p) + pm.ZeroInflatedPoisson("z", psi=p, mu=100)
         pm.Normal("y", b + u + k, s)
     assert with_wide_constants(model) is model
 

@@ -67,7 +67,7 @@ def with_wide_constants(model: pm.Model) -> pm.Model:
 
 def _may_overflow(node: Apply) -> bool:
     """Whether the numbers of a distribution may be too large for what is done with them."""
-    if not isinstance(node.op, RandomVariable | SymbolicRandomVariable):
+    if not _is_distribution(node):
         return False
     kind = type(node.op).__name__
     largest = max((_largest(v) for v in node.inputs if _is_narrow(v)), default=0)
@@ -75,7 +75,12 @@ def _may_overflow(node: Apply) -> bool:
 
 
 def _is_narrow(variable: Variable) -> bool:
-    return getattr(variable.type, "dtype", "") in _NARROW
+    drawn = variable.owner is not None and _is_distribution(variable.owner)
+    return not drawn and getattr(variable.type, "dtype", "") in _NARROW
+
+
+def _is_distribution(node: Apply) -> bool:
+    return isinstance(node.op, RandomVariable | SymbolicRandomVariable)
 
 
 def _largest(parameter: Variable) -> int:

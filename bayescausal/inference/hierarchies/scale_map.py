@@ -38,10 +38,15 @@ STARTS = 60
 class Scales:
     """What does not read coefficients, at some points."""
 
-    log_prior: Array  # (n) Of the scales themselves, unconstrained
+    terms: Array  # (n, ...) Log-densities of the scales themselves, unconstrained
     sigmas: list[Array | None]  # the noise of each equation, where it is unknown; shape (n,)
     # Prior sd or covariance of each coefficient; shape (n, ...), or without the n.
     spreads: list[Array | None]
+
+    @property
+    def log_prior(self) -> Array:
+        """The log-density of all scales, (n)."""
+        return self.terms.sum(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +104,10 @@ class ScaleMap:
             inner = clone_replace(list(found), dict(zip(shared, places, strict=True)))
             return [without_checks(v) for v in inner]
 
-        log_prior = model.logp(vars=rvs, jacobian=True)
+        terms = model.logp(vars=rvs, jacobian=True, sum=False)
         noisy = [s for s in sigmas if s is not None]
         spreads = [s for _, s in priors if s is not None]
-        first = opened([log_prior, *model.replace_rvs_by_values([*noisy, *spreads, *rvs])])
+        first = opened([*terms, *model.replace_rvs_by_values([*noisy, *spreads, *rvs])])
         means = [m for m, _ in priors if m is not None]
         second = opened(model.replace_rvs_by_values([*effective, *means]))
         third = opened(model.replace_rvs_by_values([stands[n].value for n in walks]))
@@ -156,10 +161,11 @@ class ScaleMap:
     def scales(self, points: Array) -> Scales:
         """Return what does not read coefficients."""
         found = map(widened, self._scales(self._split(points), self.given, len(points)))
-        log_prior = np.broadcast_to(next(found), (len(points),))
-        sigmas = [next(found).reshape(len(points)) if has else None for has in self._which[0]]
+        n = len(points)
+        terms = np.concatenate([next(found).reshape(n, -1) for _ in self.sizes], axis=1)
+        sigmas = [next(found).reshape(n) if has else None for has in self._which[0]]
         spreads = [next(found) if has else None for has in self._which[1]]
-        return Scales(log_prior, sigmas, spreads)
+        return Scales(terms, sigmas, spreads)
 
     def _coefficients(self, flat: Array) -> dict[str, Array]:
         out, start = {}, 0

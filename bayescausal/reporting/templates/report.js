@@ -83,7 +83,8 @@
 
     function draw() {
       const cell = data.cells[j][i];
-      const where = [data.levels[i] !== "" ? `${data.treatment} = ${data.levels[i]}` : "", data.groups.length > 1 ? `among ${data.groups[j]}` : ""].filter(Boolean).join(", ");
+      const among = data.groups.length > 1 ? `among ${data.groups[j]}` : "";
+      const where = [data.levels[i] !== "" ? `${data.treatment} = ${data.levels[i]}` : "", among].filter(Boolean).join(", ");
       const world = cell?.x ? ` ${data.world} there: ${cell.x.m} (${level}% HDI ${ends(cell.x)}).` : "";
       if (!cell?.d) {
         said.textContent = `${where}: this is the level that others are compared with, so there is no difference by definition.${world}`;
@@ -91,7 +92,8 @@
         picture.replaceChildren();
         return;
       }
-      said.textContent = `${data.label}${where ? ` (${where})` : ""}: ${cell.m}, ${level}% HDI ${ends(cell)}.${world}`;
+      const name = data.labels.length ? `${data.labels[i]}${among ? `, ${among}` : ""}` : `${data.label}${where ? ` (${where})` : ""}`;
+      said.textContent = `${name}: ${cell.m}, ${level}% HDI ${ends(cell)}.${world}`;
       const above = beyond(cell.d, point);
       let text = `Probability above ${shown(point)}: ${share(above)}; not above: ${rest(above)}.`;
       if (data.rope) text += ` In the ROPE, ${data.rope[0]} to ${data.rope[1]}: ${share(1 - beyond(cell.d, data.rope[1]) - below(cell.d, data.rope[0]))}.`;

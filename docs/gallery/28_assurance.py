@@ -15,8 +15,8 @@ def figure():
     model = bc.model_from_formulas(["x ~ 1", "y ~ x"], data=scale)
     truth = {"b_x_Intercept": 0, "sigma_x": 1, "b_y_Intercept": 0}
     truth |= {"b_y_x": 0.4, "sigma_y": 1}
-    sizes = [20, 40, 60, 80, 120]
     found = bc.assurance(
-        model, truth, bc.ATE("x", "y"), units=sizes, replicates=60, seed=1
-    )
+        model, truth, bc.ATE("x", "y"), units=[20, 40, 60, 80, 120], replicates=60,
+        seed=1, progressbar=False,
+    )  # fmt: skip
     return found.plot().figure

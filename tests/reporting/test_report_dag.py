@@ -270,4 +270,4 @@ def test_curves_pass_through_their_points():
 )
 def test_positions_that_are_none_are_said(positions, said):
     with pytest.raises(GraphError, match=said):
-        bc.plot_graph("X -> Y", positions=positions)
+        plot_graph("X -> Y", positions=positions)

@@ -30,6 +30,7 @@ from bayescausal.draws.intervals import hdi
 from bayescausal.effects.estimate import estimate, labelled
 from bayescausal.evaluation.label_levels import is_category
 from bayescausal.figures.forest import plot_forest
+from bayescausal.figures.style import BLUE, new_axes, quiet, tidy
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -162,19 +163,17 @@ def plot_effects(fit: Fit, roles: MediationRoles, ax: Axes | None = None) -> Axe
 
 def plot_sensitivity(fit: Fit, roles: MediationRoles, ax: Axes | None = None) -> Axes:
     """Draw the indirect effect against the correlation of the disturbances."""
-    import matplotlib.pyplot as plt
-
     table = sensitivity(fit, roles)
-    ax = ax if ax is not None else plt.subplots(figsize=(5.4, 3.4), layout="constrained")[1]
-    ax.fill_between(table.index, table["hdi94_lb"], table["hdi94_ub"], color="#2f7dc4", alpha=0.25,
-                    lw=0, label="94% HDI")  # fmt: skip
-    ax.plot(table.index, table["NIE"], color="#2f7dc4", label="mean")
-    ax.axhline(0, color="#1b1f24", lw=0.8)
-    ax.axvline(0, color="#1b1f24", lw=0.8, ls=":")
+    ax = new_axes(ax)
+    low, high = table["hdi94_lb"], table["hdi94_ub"]
+    ax.fill_between(table.index, low, high, color=BLUE, alpha=0.25, lw=0, label="94% HDI")
+    ax.plot(table.index, table["NIE"], color=BLUE, label="mean")
+    ax.axhline(0, color=quiet(), lw=0.8)
+    ax.axvline(0, color=quiet(), lw=0.8, ls=":")
     ax.set_xlabel(f"correlation of the disturbances of {roles.mediators[0]} and {roles.outcome}")
     ax.set_ylabel("natural indirect effect")
     ax.legend(frameon=False)
-    return ax
+    return tidy(ax, grid="y", left=True)
 
 
 # ------------------------------------------------------------------------------- private

@@ -144,6 +144,7 @@ def _plot_by_time(waves: Waves, fit: Fit, ax: Axes | None = None) -> Axes:
     ax.axhline(0.0, color=quiet(), linewidth=1)
     ax.set_xticks(range(len(asked)), [k.removeprefix("at_") for k in asked])
     on, off = waves.levels
+    ax.set_xlabel("time")
     ax.set_ylabel(f"effect on {waves.outcome}: always {on:g} against always {off:g}")
     tidy(ax, grid="y", left=True)
     return ax

@@ -89,7 +89,7 @@ class Equation:
     def placed(self, term: Variable, found: Mapping[str, Variable]) -> Variable:
         """Return a term with its inputs replaced by variables of a model."""
         inside = set(ancestors([term]))
-        back = {v: found[n] for n, v in self.inputs.items() if v in inside}
+        back = {v: pt.cast(found[n], v.dtype) for n, v in self.inputs.items() if v in inside}
         return graph_replace([term], back, strict=False)[0]
 
 

@@ -22,7 +22,6 @@ References
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ import numpy as np
 from bayescausal.inference.data.coding import codes_of, refuse_doubtful, refuse_unknown
 from bayescausal.inference.data.duplicate_columns import one_name_each
 from bayescausal.inference.data.lags import lags_held
+from bayescausal.inference.data.misspelt import look_for_misspelt
 from bayescausal.model.formulas.text import by_accident
 from bayescausal.model.interventions.support import Support, is_discrete, support_of
 from bayescausal.model.kinds import kind_of
@@ -129,7 +129,7 @@ def conform(
         check_support(name, array, support, table.coords, table.dims[name], missing.get(name))
         columns[name] = array
     latent = tuple(n for n in structure.random if n not in columns)
-    _refuse_misspelt(table, structure, latent)
+    look_for_misspelt(table, structure, latent)
     notes = _notes(table, structure, latent, missing, labels, columns)
     notes = (*notes, *one_name_each(structure, columns), *lags_held(structure, columns))
     return Conformed(columns, missing, latent, table.sizes, table.coords, labels, notes)
@@ -301,26 +301,6 @@ def _integers(name: str, array: np.ndarray, dtype: str, table: Table) -> np.ndar
                 expected="Whole numbers.",
             )
     return array.astype(dtype)
-
-
-def _refuse_misspelt(table: Table, structure: Structure, latent: tuple[str, ...]) -> None:
-    """Refuse a column that nothing reads and that is spelled like a variable without one."""
-    known = {*structure.full, *structure.unit_dims, *structure.model.coords}
-    unread = {str(c).casefold().strip(): str(c) for c in table.ignored if str(c) not in known}
-    for name in latent:
-        key = name.casefold()
-        near = [key] if key in unread else []
-        if len(key) > 2:
-            near += difflib.get_close_matches(key, list(unread), n=1, cutoff=0.8)
-        if near:
-            raise DataError(
-                f"{name!r} has no column, and the column {unread[near[0]]!r} is no variable of the "
-                "model.",
-                expected=f"a column {name!r}; without one the variable would be latent.",
-                names=(unread[near[0]],),
-                remedy=f"Rename the column or the variable; if {name!r} is meant to be latent, "
-                f"leave {unread[near[0]]!r} out.",
-            )
 
 
 # --------------------------------------------------------------------------------- notes

@@ -40,7 +40,32 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
-__all__ = ["Support", "ends_of_data", "is_data", "is_discrete", "params_of", "support_of"]
+__all__ = [
+    "LOCATIONS",
+    "Support",
+    "ends_of_data",
+    "is_data",
+    "is_discrete",
+    "params_of",
+    "support_of",
+]
+
+#: Families whose values move with one parameter: its place among the parameters.
+LOCATIONS = {
+    "Normal": 0,
+    "StudentT": 1,
+    "Laplace": 0,
+    "Logistic": 0,
+    "Cauchy": 0,
+    "Gumbel": 0,
+    "SkewNormal": 0,
+    "AsymmetricLaplace": 2,
+    "Moyal": 0,
+    "TruncatedNormal": 0,
+    "LogNormal": 0,
+    "LogitNormal": 0,
+    "ExGaussian": 0,
+}
 
 _INF = float("inf")
 

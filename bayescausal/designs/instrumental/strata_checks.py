@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayescausal.designs.instrumental.first_stage_checks import bounds
 from bayescausal.draws.intervals import hdi
 
 if TYPE_CHECKING:
     from bayescausal.designs.instrumental.linear import InstrumentRoles
     from bayescausal.inference.record import Fit
 
-__all__ = ["compliance", "strata_bounds", "wald"]
+__all__ = ["compliance", "wald"]
 
 
 def compliance(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
@@ -60,8 +59,3 @@ def wald(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
         "ratio (Wald)": (ratio, np.sqrt(spread) / abs(moved["d"])),
     }
     return pd.DataFrame(rows, index=["value", "se"]).T
-
-
-def strata_bounds(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
-    """Return the bounds on the average effect on all, which monotonicity does not need."""
-    return bounds(fit, roles)

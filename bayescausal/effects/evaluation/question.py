@@ -39,6 +39,7 @@ from bayescausal.effects.evaluation.levels import (
     refuse_mean,
     refuse_no_times,
 )
+from bayescausal.effects.evaluation.outcome_distributions import members_of
 from bayescausal.effects.evaluation.population_units import (
     clusters_of,
     complete_table,
@@ -289,7 +290,8 @@ def _refuse_values(
     abducted: bool,
 ) -> None:
     """Refuse levels at which the equations that are asked about are not defined."""
-    refuse_outside(units, worlds, recomputed, seed=seed)
+    asked_of = None if units.fresh else members_of(units, estimand.condition)
+    refuse_outside(units, worlds, recomputed, seed=seed, asked_of=asked_of)
     own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
     mean = isinstance(estimand.functional, Mean | Total) and not abducted
     read = (estimand.outcome_name, *estimand.functional.others, *reads)

@@ -147,8 +147,9 @@ def simulate(
         world = intervene(world, expressions, unit_dims=structure.unit_dims, ignore_potentials=True)
     world = _resized(fix_parameters(world, values), sizes)
     if plain:
-        _refuse_levels(structure, world, plain)
+        before = world
         world = intervene(world, plain, unit_dims=structure.unit_dims, ignore_potentials=True)
+        _refuse_levels(structure, before, plain)
     if do:
         _refuse_undefined(structure, world, do, seed)
     draws = _draw(world, structure.nodes, seed)

@@ -36,6 +36,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bayescausal.designs.check_tables import said
 from bayescausal.designs.instrumental.first_stage_checks import residual
 
 if TYPE_CHECKING:
@@ -146,6 +147,4 @@ def _shares(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
 
 def _judged(table: pd.DataFrame, doubt: str, fine: str, p: float) -> pd.DataFrame:
     broken = p < DOUBT
-    table.attrs["verdict"] = "warn" if broken else "pass"
-    table.attrs["finding"] = f"{doubt if broken else fine} (p = {p:.2g})."
-    return table
+    return said(table, "warn" if broken else "pass", f"{doubt if broken else fine} (p = {p:.2g}).")

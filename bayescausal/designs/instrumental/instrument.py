@@ -39,6 +39,7 @@ from bayescausal.designs.instrumental.first_stage_checks import (
     bounds,
     first_stage,
     plot_first_stage,
+    residual,
 )
 from bayescausal.designs.instrumental.first_stage_checks import two_stage as least_squares
 from bayescausal.designs.instrumental.linear import LATENT, InstrumentRoles, linear_model
@@ -301,8 +302,7 @@ def _refuse_determined(frame: pd.DataFrame, roles: InstrumentRoles) -> None:
     columns: dict[str, Any] = {n: frame[n].to_numpy(float) for n in roles.given}
     for k, name in enumerate(roles.instruments):
         others = [*roles.covariates, *roles.instruments[:k]]
-        design = np.column_stack([np.ones(len(frame)), *(columns[n] for n in others)])
-        left = columns[name] - design @ np.linalg.lstsq(design, columns[name], rcond=None)[0]
+        left = residual(columns, name, others)
         if left @ left < 1e-10 * columns[name].var() * len(frame):
             raise DataError(
                 f"The instrument {name!r} is a linear function of {', '.join(others)}.",

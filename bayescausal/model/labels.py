@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-__all__ = ["OtherLabelsError", "in_order", "is_labelled", "order_of", "same_order"]
+__all__ = ["OtherLabelsError", "in_order", "is_labelled", "order_of", "plain_labels", "same_order"]
 
 
 class OtherLabelsError(ValueError):
@@ -61,14 +61,29 @@ def order_of(
             raise OtherLabelsError("has the numbers 0, 1, 2, ... of the units in another order")
         return [place[label] for label in labels]
     known = set(labels)
-    if counted:
+    if counted and (places or not place.keys() & known):
         return None
     strange = next(label for label in own if label not in known)
     raise OtherLabelsError(f"has the label {strange!r}, which is not there")
 
 
+def plain_labels(index: pd.Index) -> pd.Index:
+    """Return labels of several levels as one text each.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> list(plain_labels(pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])))
+    ['a, 1', 'b, 2']
+    """
+    tuples = isinstance(index, pd.MultiIndex) or (len(index) and isinstance(index[0], tuple))
+    if not tuples:
+        return index
+    return pd.Index([", ".join(map(str, own)) if isinstance(own, tuple) else own for own in index])
+
+
 def _index(labels: Any) -> pd.Index:
-    index = pd.Index(labels)  # dates as dates, whatever holds them
+    index = plain_labels(pd.Index(labels))  # dates as dates, whatever holds them
     if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
         return index.tz_convert(None)
     return index

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayescausal.draws.intervals import hdi
+from bayescausal.designs.check_tables import interval, said
 from bayescausal.effects.estimate import estimate, labelled
 from bayescausal.evaluation.label_levels import is_category
 from bayescausal.figures.forest import plot_forest
@@ -100,8 +100,7 @@ def decomposition(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
         ("indirect, treated", total - direct),
         ("proportion mediated", share),
     ):
-        low, high = hdi(drawn, 0.94).values.tolist()
-        rows[name] = {"median": float(np.median(drawn)), "hdi94_lb": low, "hdi94_ub": high}
+        rows[name] = {"median": float(np.median(drawn)), **interval(drawn)}
     table = pd.DataFrame(rows).T
     table.index.name = "effect"
     sign = max(np.mean(total > 0), np.mean(total < 0))
@@ -124,20 +123,19 @@ def sensitivity(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
     rows = {}
     for rho in RHOS:
         drawn = _indirect(fit, roles, float(rho))
-        low, high = hdi(drawn, 0.94).values.tolist()
-        rows[rho] = {"NIE": float(drawn.mean()), "hdi94_lb": low, "hdi94_ub": high}
+        rows[rho] = {"NIE": float(drawn.mean()), **interval(drawn)}
     table = pd.DataFrame(rows).T
     table.index.name = "rho"
     null = _zero(table["NIE"])
     weak = null is not None and abs(null) < FRAGILE
-    table.attrs["verdict"] = "warn" if weak else "pass"
-    table.attrs["finding"] = (
+    return said(
+        table,
+        "warn" if weak else "pass",
         f"No correlation up to {RHOS[-1]:g} makes the indirect effect zero."
         if null is None
         else f"The indirect effect would be zero if the disturbances of {roles.mediators[0]} and "
-        f"{roles.outcome} correlated by {null:.2f}."
+        f"{roles.outcome} correlated by {null:.2f}.",
     )
-    return table
 
 
 def balance(fit: Fit, roles: MediationRoles) -> pd.DataFrame:

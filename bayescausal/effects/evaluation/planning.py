@@ -2,7 +2,9 @@
 
 The total effect is the direct minus the reversed indirect one, and ``ATE = p ATT + (1 - p) ATU``.
 Where the noise is simulated these hold draw by draw, and not only within Monte Carlo error, if
-all take as many inner replicates: the most that any of them needs, asked together or not.
+all take as many inner replicates: the most that any of them needs, asked together or not. And one
+of them leaves out what its worlds have in common (:mod:`bayescausal.evaluation.common_parts`) only
+if all of them are known without simulation.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from bayescausal.model.interventions.support import support_of
 from bayescausal.types import EstimandError, Set
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.effects.evaluation.question import Question
 
@@ -26,17 +30,30 @@ __all__ = ["plan_run", "share_plans"]
 
 def plan_run(run: Run) -> Plan:
     """Plan a question, with the most replicates that any question of its family needs."""
-    plan, question = run.plan(), run.question
+    common = run.closed is not None and run.closed.expansion.common
+    if common and any(other.closed is None for other in _relative_runs(run)):
+        run.closed = None  # all are simulated, with the same noise
+    plan = run.plan()
     if run.exact:
         return plan
-    for relative in _relatives(question):
+    for other in _relative_runs(run):
         try:
-            other = resolve(question.fit, relative, ignore_potentials=True, seed=run.seed)
-            wanted = Run.of(other, run.seed).plan().replicates
+            wanted = other.plan().replicates
         except EstimandError:
             continue
         plan = replace(plan, replicates=max(plan.replicates, wanted))
     return plan
+
+
+def _relative_runs(run: Run) -> Iterator[Run]:
+    """Yield the other questions of an identity, compiled, where they can be asked."""
+    question = run.question
+    for relative in _relatives(question):
+        try:
+            other = resolve(question.fit, relative, ignore_potentials=True, seed=run.seed)
+            yield Run.of(other, run.seed)
+        except EstimandError:
+            continue
 
 
 def _relatives(question: Question) -> list[Estimand]:

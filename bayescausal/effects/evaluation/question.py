@@ -39,6 +39,7 @@ from bayescausal.effects.evaluation.levels import (
     refuse_mean,
     refuse_no_times,
 )
+from bayescausal.effects.evaluation.outcome_distributions import members_of
 from bayescausal.effects.evaluation.population_units import (
     clusters_of,
     complete_table,
@@ -109,6 +110,14 @@ class Question:
     def weighted(self) -> str:
         """The dim along which units are weighted."""
         return weighted_dim(self.structure, self.outcome)
+
+    @property
+    def differences(self) -> bool:
+        """Whether the answer is made of differences between arms over the same units alone."""
+        estimand, first = self.estimand, self.arms[0].condition
+        levels = estimand.curve is not None and getattr(estimand, "control", None) is None
+        same = all(arm.condition is first for arm in self.arms)
+        return estimand.signed and len(self.arms) > 1 and same and not levels and not estimand.joint
 
     def program(self) -> tuple[Program, dict[str, int]]:
         """Return the compiled worlds, and where in its results each variable read stands."""
@@ -281,7 +290,8 @@ def _refuse_values(
     abducted: bool,
 ) -> None:
     """Refuse levels at which the equations that are asked about are not defined."""
-    refuse_outside(units, worlds, recomputed, seed=seed)
+    asked_of = None if units.fresh else members_of(units, estimand.condition)
+    refuse_outside(units, worlds, recomputed, seed=seed, asked_of=asked_of)
     own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
     mean = isinstance(estimand.functional, Mean | Total) and not abducted
     read = (estimand.outcome_name, *estimand.functional.others, *reads)

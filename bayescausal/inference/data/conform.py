@@ -34,7 +34,7 @@ from bayescausal.inference.data.misspelt import look_for_misspelt
 from bayescausal.model.formulas.text import by_accident
 from bayescausal.model.interventions.support import Support, is_discrete, support_of
 from bayescausal.model.kinds import kind_of
-from bayescausal.model.structure.rebuild import is_index
+from bayescausal.model.structure.rebuild import data_values, is_index
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def conform(
             continue
         columns[name], found = _data_column(name, table, data[name], structure)
         labels.update({name: found} if found else {})
+        if name not in structure.data:
+            _refuse_other_values(name, columns[name], structure)
     given = {data[name]: columns[name] for name in columns}
     for name in structure.random:
         if name not in table:
@@ -245,6 +247,18 @@ def _data_column(
     if is_discrete(variable):
         return _integers(name, array, variable.type.dtype, table), labels
     return array.astype(variable.type.dtype), labels
+
+
+def _refuse_other_values(name: str, array: np.ndarray, structure: Structure) -> None:
+    """Refuse values of ``pm.Data`` that is not of the units, where the model holds others."""
+    if not np.array_equal(array, data_values(structure.model)[name]):
+        raise DataError(
+            f"{name!r} is pm.Data that is not of the units, and the data have other values of it "
+            "than the model holds: those of the model would be used.",
+            expected="The values of the model, or none.",
+            remedy=f'Put them into the model: with model: pm.set_data({{"{name}": values}}), in '
+            "the order of its coords.",
+        )
 
 
 def _is_labels(raw: np.ndarray, empty: np.ndarray) -> bool:

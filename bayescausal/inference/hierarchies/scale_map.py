@@ -7,6 +7,7 @@ ones read is found in :mod:`.affine_map`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -223,13 +224,19 @@ def _at_many(
     inputs: Mapping[TensorVariable, tuple[int, ...]],
     given: Sequence[TensorVariable],
 ) -> Callable[..., list[Array]]:
-    """Return a function of many values of the inputs, of the given shapes, at once."""
+    """Return a function of many values of the inputs, of the given shapes, at once.
+
+    It is built when it is first called: not every model asks for all of them.
+    """
     many = {v: pt.TensorType(v.type.dtype, (None, *v.type.shape))(f"many_{v.name}") for v in inputs}
     batched = vectorize_graph(list(outputs), many)
     wide = [b.type.ndim > o.type.ndim for b, o in zip(batched, outputs, strict=True)]
-    call = pytensor.function(
-        [*many.values(), *given], batched, mode=PY_MODE, on_unused_input="ignore"
-    )
+
+    @cache
+    def built() -> Callable[..., list[Array]]:
+        arguments = [*many.values(), *given]
+        return pytensor.function(arguments, batched, mode=PY_MODE, on_unused_input="ignore")
+
     types = [str(v.type.dtype) for v in given]
     names = [str(v.name).removeprefix("given_") for v in given]
 
@@ -238,7 +245,7 @@ def _at_many(
         if size == 1:  # one of many would be broadcast, which is not allowed at run time
             arrays = [np.concatenate([v, v]) for v in arrays]
         with np.errstate(all="ignore"):
-            found = call(*arrays, *more)
+            found = built()(*arrays, *more)
         found = [v[:size] if w else v for v, w in zip(found, wide, strict=True)]
         return [
             np.asarray(v) if w else np.broadcast_to(v, (size, *np.shape(v)))

@@ -67,7 +67,7 @@ from bayescausal.inference.sampling.refit_recipe import (
     values_at_hand,
     why_plain,
 )
-from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn
+from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn, chooses_chain
 from bayescausal.model.given import model_of
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.read import readable, structure_of
@@ -300,7 +300,7 @@ class Refitter:
                 plan = gaps.plan
             elif self.method != "nuts":
                 names = set(conformed.columns), set(conformed.missing), conformed.sizes
-                bells = self.method == "auto" and not self.sampler
+                bells = self.method == "auto" and not chooses_chain(self.sampler)
                 plan = make_plan(structure, *names, generalised=bells)
             if self.method == "exact" and plan.rest:
                 raise no_exact(*plan.rest[0])

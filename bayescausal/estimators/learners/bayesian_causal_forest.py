@@ -116,8 +116,8 @@ class BCF(Estimator):
                 y_train=np.ascontiguousarray(problem.y),
                 propensity_train=e,
                 num_gfr=max(GROWN, self.chains),
-                num_burnin=0,
-                num_mcmc=self.burn_in + self.draws,
+                num_burnin=self.burn_in,
+                num_mcmc=self.draws,
                 general_params={"random_seed": self.seed, "num_chains": self.chains},
             )
             found = model.predict(
@@ -126,8 +126,8 @@ class BCF(Estimator):
                 propensity=e,
                 terms="cate",
             )
-            kept = np.asarray(found, dtype=np.float32).reshape(problem.n, self.chains, -1)
-            return np.ascontiguousarray(kept[:, :, -self.draws :].reshape(problem.n, -1).T)
+            kept = np.asarray(found, dtype=np.float32).reshape(problem.n, -1)
+            return np.ascontiguousarray(kept.T)
 
         return problem.once(("forest", Same(self)), compute)
 

@@ -5,7 +5,9 @@
 draws data sets in which every model that an estimator uses is right (400 units, 500 draws of the
 Bayesian bootstrap), asks the average effect over the population that the units came from, and
 counts the 94% intervals that hold it. Models of outcome and effect of the learners are least
-squares. ``--forests N`` adds Bayesian causal forests, which take seconds each, on N data sets.
+squares. ``--forests N M`` asks the causal forest on N data sets and the Bayesian one on M, in a
+table of its own, with fewer trees, draws and units than their defaults, since these take seconds
+each; ``--held FILE`` keeps what is done, so that a study can be interrupted and goes on.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ import resource
 import time
 import warnings
 from collections import Counter
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 from scipy.stats import binom, norm
 
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["STUDIES", "Line", "band", "expected", "held", "main"]
 
 UNITS, DRAWS = 400, 500
+#: Of the study of Bayesian causal forests.
+FEW = 250
 type Data = dict[str, np.ndarray]
 
 
@@ -52,11 +58,16 @@ class Line:
         return np.asarray(self.beta[0] + x @ self.beta[1:])
 
 
-def confounded(rng: np.random.Generator, modified: float = 1.0) -> Data:
+def confounded(rng: np.random.Generator, modified: float = 1.0, units: int = UNITS) -> Data:
     """E[y_1 - y_0] = 2 + E[z] = 2; an effect that differs with z unless `modified` is 0."""
-    z = rng.normal(size=UNITS)
+    z = rng.normal(size=units)
     x = rng.binomial(1, expit(0.7 * z))
-    return {"z": z, "x": x, "y": 2 * x + modified * x * z + z + rng.normal(size=UNITS)}
+    return {"z": z, "x": x, "y": 2 * x + modified * x * z + z + rng.normal(size=units)}
+
+
+def confounded_few(rng: np.random.Generator) -> Data:
+    """The same of fewer units."""
+    return confounded(rng, units=FEW)
 
 
 def one_effect(rng: np.random.Generator) -> Data:
@@ -131,22 +142,51 @@ STUDIES: dict[str, tuple[Callable[..., Data], str, list[Any], float]] = {
 }
 #: Its error takes the estimated propensity as known, which may be on the wide side.
 WIDE = (confounded, BACK, [e.Matching()], 2.0)
-#: Seconds each.
-FORESTS = (confounded, BACK, [e.BCF()], 2.0)
+#: Parts of a second to two seconds each.
+FORESTS: dict[str, tuple[Callable[..., Data], str, list[Any], float]] = {
+    "causal forest, 400 units": (
+        confounded, BACK, [e.CausalForest(outcome=Line(), trees=100)], 2.0,
+    ),
+    "Bayesian causal forest, 250 units": (
+        confounded_few, BACK, [e.BCF(chains=1, burn_in=100, draws=250)], 2.0,
+    ),
+}  # fmt: skip
 
 
-def held(study: tuple[Any, ...], datasets: int) -> Counter[str]:
-    """Return how many intervals held the truth, by estimator."""
+def shown(estimator: Any) -> str:
+    """Return the name of an estimator, with the options that are words and not its defaults."""
+    own = [(getattr(estimator, f.name), f.default) for f in fields(estimator)]
+    words = [value for value, default in own if isinstance(value, str) and value != default]
+    return f"{estimator.name} ({', '.join(words)})" if words else estimator.name
+
+
+def held(study: tuple[Any, ...], datasets: int, name: str, file: Path | None) -> Counter[str]:
+    """Return how many intervals held the truth, by estimator; keep each data set in a file."""
     make, graph, asked, truth = study
     question = bc.ATE("x", "y", population="superpopulation")
-    count: Counter[str] = Counter()
-    for seed in range(datasets):
+    done = pd.read_csv(file) if file and file.exists() else pd.DataFrame(columns=KEPT)
+    mine = done["estimator"].isin([shown(each) for each in asked]) & (done["study"] == name)
+    rows = done[mine & (done["seed"] < datasets)].to_numpy().tolist()
+    for seed in sorted({*range(datasets)} - {row[2] for row in rows}):
         data = make(np.random.default_rng(seed))
         found = bc.triangulate(graph, question, estimators=asked, data=data, draws=DRAWS, seed=seed)
-        for name, effect in found.effects.items():
-            low, high = effect.interval(0.94)
-            count[name] += int(low <= truth <= high)
+        effects = found.effects.values()
+        new = [
+            (name, shown(each), seed, float(effect.mean()), *effect.interval(0.94))
+            for each, effect in zip(asked, effects, strict=True)
+        ]
+        if file:
+            table = pd.DataFrame(new, columns=KEPT)
+            table.to_csv(file, mode="a", header=not file.exists(), index=False)
+        rows += new
+    count = Counter({shown(each): 0 for each in asked})
+    for _, estimator, _, _, low, high in rows:
+        count[estimator] += int(low <= truth <= high)
     return count
+
+
+#: What is kept of each data set and estimator.
+KEPT = ["study", "estimator", "seed", "estimate", "low", "high"]
 
 
 def expected() -> float:
@@ -207,42 +247,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the studies and write their tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimators", description=__doc__)
     parser.add_argument("--datasets", type=int, default=1000)
-    parser.add_argument("--forests", type=int, default=0, help="data sets of the forests")
+    parser.add_argument(
+        "--forests", type=int, nargs=2, metavar=("N", "M"), help="data sets of the two forests"
+    )
     parser.add_argument("--rows", type=int, default=100_000, help="of the timing; 0: none")
+    parser.add_argument("--held", type=Path, help="data sets that are done (CSV)")
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     given = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
-    rows: list[tuple[Any, ...]] = []
-    asked: list[tuple[str, Any, int]] = [(n, s, given.datasets) for n, s in STUDIES.items()]
-    asked += [("back door", WIDE, given.datasets), ("back door", FORESTS, given.forests)]
-    for name, study, datasets in asked:
-        if not datasets:
-            continue
-        start = time.process_time()
-        low, high = band(datasets)
-        for estimator, count in held(study, datasets).items():
-            inside = "wide" if count > high else "yes" if count >= low else "no"
-            rows.append((name, estimator, datasets, count, f"{count / datasets:.3f}", inside))
-            print(*rows[-1], flush=True)
-        print(f"{name}: {time.process_time() - start:.0f} s", flush=True)
-    note = (
-        f"{UNITS} units, {DRAWS} draws; the average effect over the population. In the band: from "
-        f"{band(given.datasets)[0]} to {band(given.datasets)[1]} of {given.datasets:,}, which an "
-        f"interval that is right leaves once in a thousand ({expected():.1%} is what the narrowest "
-        "interval of so few draws holds). Models of outcome and effect of the learners are least "
-        "squares."
-    )
-    columns = ("study", "estimator", "data sets", "held the truth", "share", "in the band")
-    tables = [Table("Coverage of 94% intervals of estimators", note, columns, rows)]
+    when = f"Measured on {date.today():%d %B %Y}: {machine()}."
+    tables: dict[str, Table] = {}
+    if given.datasets:
+        note = f"{UNITS} units, {DRAWS} draws; {NOTE}"
+        asked = [(n, s, given.datasets) for n, s in (*STUDIES.items(), ("back door", WIDE))]
+        tables["estimators"] = coverage("estimators", note, asked, given.held)
+    if given.forests:
+        note = (
+            f"{DRAWS} draws; {NOTE} The causal forest has 100 trees; the Bayesian one a single "
+            "chain of 250 draws after 100, and its interval comes of a prior, so that it need not "
+            "hold the truth as often."
+        )
+        asked = [(n, s, k) for (n, s), k in zip(FORESTS.items(), given.forests, strict=True)]
+        tables["forests"] = coverage("forests", note, asked, given.held)
     if given.rows:
-        told = speed(given.rows, 1000)
         note = (f"{given.rows:,} rows, 5 covariates, logistic propensity and linear outcome; "
                 "processor seconds on one thread, peak memory of the process so far.")  # fmt: skip
         columns = ("who", "draws", "processor s", "peak MB")
-        tables.append(Table("AIPW and IPW with all models refitted per draw", note, columns, told))
-    when = f"Measured on {date.today():%d %B %Y}: {machine()}."
-    write(given.out, "estimators", f"## estimators\n\n{when}\n\n{render(tables)}")
+        title = "AIPW and IPW with all models refitted per draw"
+        tables["speed"] = Table(title, note, columns, speed(given.rows, 1000))
+    for name, table in tables.items():
+        section = "estimators" if name == "estimators" else f"estimators: {name}"
+        write(given.out, section, f"## {section}\n\n{when}\n\n{render([table])}")
     return 0
+
+
+NOTE = (
+    "the average effect over the population. A right interval leaves the band once in a thousand "
+    "(the narrowest interval of so few draws holds a little less than 94%). Models of outcome and "
+    "effect of the learners are least squares."
+)
+
+
+def coverage(
+    what: str, note: str, asked: Sequence[tuple[str, Any, int]], file: Path | None
+) -> Table:
+    """Return the table of some studies."""
+    rows: list[tuple[Any, ...]] = []
+    for name, study, datasets in asked:
+        start = time.process_time()
+        low, high = band(datasets)
+        for estimator, count in held(study, datasets, name, file).items():
+            inside = "wide" if count > high else "yes" if count >= low else "no"
+            share = f"{count / datasets:.3f}"
+            rows.append((name, estimator, datasets, count, share, f"{low} to {high}", inside))
+            print(*rows[-1], flush=True)
+        print(f"{name}: {time.process_time() - start:.0f} s", flush=True)
+    columns = ("study", "estimator", "data sets", "held the truth", "share", "band", "inside")
+    return Table(f"Coverage of 94% intervals of {what}", note, columns, rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Effects of single units: curves beside the causal forest, learners and BCF, on the same data.
 
-    python -m benchmarks.unit_effects --replicates 50 --others /path/to/python
+    python -m benchmarks.unit_effects --replicates 50 --held partial.csv --others /path/to/python
 
 `--others` is an interpreter that has EconML and stochtree; without it only our own mechanisms and
 estimators are run. Data sets have the covariates of real studies and known effects:
@@ -12,7 +12,8 @@ estimators are run. Data sets have the covariates of real studies and known effe
 * *ACIC*: covariates, treatment and means of one data set of the 2016 competition [2]_, with fresh
   Normal noise.
 
-*Root PEHE* is the root mean squared error of the units' effects.
+*Root PEHE* is the root mean squared error of the effects of units. ``--held FILE`` keeps data sets
+that are done, so that a study can be interrupted and goes on where it was.
 
 .. [1] J. L. Hill, Bayesian nonparametric modeling for causal inference, Journal of Computational
    and Graphical Statistics 20(1), 2011, section 4.
@@ -23,6 +24,7 @@ estimators are run. Data sets have the covariates of real studies and known effe
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import tempfile
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
     type Array = NDArray[np.float64]
 
-__all__ = ["DATA", "Known", "curves", "main"]
+__all__ = ["DATA", "OURS", "Known", "main", "ours"]
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 #: Curves of one model: each has a spread in the outcome and one in the effect.
@@ -111,15 +113,26 @@ DATA: dict[str, Any] = {
 }
 
 
-def curves(known: Known, seed: int, *, bent: bool) -> dict[str, Array]:
-    """Return effects, intervals and the average of ``t * (x + s(x) + ...)``, or of lines alone."""
+#: Our mechanisms.
+OURS = ("straight lines", "curves", "bcf")
+
+
+def ours(known: Known, mechanism: str, seed: int) -> dict[str, Array]:
+    """Return effects, intervals and the average of one of our mechanisms.
+
+    Lines are ``t * (x + ...)``, curves ``t * (s(x) + ...)`` in the columns with most values.
+    """
     x = known.covariates
-    order = x.nunique().sort_values(ascending=False, kind="stable")
-    smooth = [n for n in order.index[:CURVES] if order[n] > 10] if bent else []
-    terms = [f"t * s({n}, k=6)" if n in smooth else f"t * {n}" for n in x]
+    if mechanism == "bcf":
+        right = f"bcf(t, by=({', '.join(x)}))"
+    else:
+        order = x.nunique().sort_values(ascending=False, kind="stable")
+        bent = order.index[:CURVES] if mechanism == "curves" else []
+        smooth = [n for n in bent if order[n] > 10]
+        right = " + ".join(f"t * s({n}, k=6)" if n in smooth else f"t * {n}" for n in x)
     data = x.assign(t=known.t.astype(int), y=known.y)
-    model = bc.model_from_formulas([f"y ~ {' + '.join(terms)}"], data=data)
-    fit = bc.fit(model, data, draws=250, chains=2, seed=seed, progressbar=False)
+    model = bc.model_from_formulas([f"y ~ {right}"], data=data)
+    fit = bc.fit(model, data, draws=250, chains=2, seed=seed, progressbar=False, cores=1)
     found = bc.heterogeneity(fit, bc.ATE("t", "y"), covariates=[])
     low, high = bc.hdi(found.average).values
     return {
@@ -164,34 +177,48 @@ def _scores(known: Known, found: dict[str, Array], seconds: float) -> dict[str, 
 
 
 def study(given: argparse.Namespace) -> Table:
-    """Return the table of all sources and mechanisms."""
-    rows = []
-    for source in given.data:
-        scores: dict[str, list[dict[str, float]]] = {}
-        for k in range(given.replicates):
-            known = DATA[source](np.random.default_rng(100 + k), given.units)
-            for name, bent in (("straight lines", False), ("curves", True)):
-                begun = time.process_time()
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    found = curves(known, k, bent=bent)
-                used = time.process_time() - begun
-                scores.setdefault(name, []).append(_scores(known, found, used))
-            if given.others:
-                for name, each in others(known, k, given.others).items():
-                    used = float(each.pop("seconds"))
-                    scores.setdefault(name, []).append(_scores(known, each, used))
-        for name, held in scores.items():
-            table = pd.DataFrame(held)
-            middle, mean = table.median(), table.mean()
-            rows.append((
-                source, name, len(held), f"{middle['PEHE']:.2f}", f"{middle['error']:.2f}",
-                _share(mean["units"]), _share(mean["average"]), f"{middle['seconds']:.0f}",
-            ))  # fmt: skip
-            print(*rows[-1], sep="\t", flush=True)
+    """Return the table of all sources and mechanisms; write each data set down."""
+    held = pd.read_csv(given.held) if given.held.exists() else pd.DataFrame(columns=KEYS)
+    done = set(zip(*(held[k] for k in KEYS), strict=True))
+
+    def keep(source: str, name: str, k: int, scores: dict[str, float]) -> None:
+        row = pd.DataFrame([(source, name, k)], columns=KEYS).assign(**scores)
+        row.to_csv(given.held, mode="a", header=not given.held.exists(), index=False)
+
+    for k, source in itertools.product(range(given.replicates), given.data):
+        known = DATA[source](np.random.default_rng(100 + k), given.units)
+        for name in OURS:
+            if (source, name, k) in done:
+                continue
+            begun = time.process_time()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = ours(known, name, k)
+            keep(source, name, k, _scores(known, found, time.process_time() - begun))
+        if given.others and (source, "BCF (stochtree)", k) not in done:
+            for name, each in others(known, k, given.others).items():
+                used = float(each.pop("seconds"))
+                keep(source, name, k, _scores(known, each, used))
+    return table_of(pd.read_csv(given.held))
+
+
+#: What names a data set and a mechanism.
+KEYS = ["data", "mechanism", "k"]
+
+
+def table_of(held: pd.DataFrame) -> Table:
+    """Return the table of data sets that are done."""
+    rows: list[tuple[object, ...]] = []
+    for (source, name), some in held.groupby(["data", "mechanism"], sort=False):
+        middle, mean = some.median(numeric_only=True), some.mean(numeric_only=True)
+        rows.append((
+            source, name, len(some), f"{middle['PEHE']:.2f}", f"{middle['error']:.2f}",
+            _share(mean["units"]), _share(mean["average"]), f"{middle['seconds']:.0f}",
+        ))  # fmt: skip
+    rows.sort(key=lambda row: list(DATA).index(str(row[0])))
     return Table(
         "Effects of single units, on the same data",
-        "Medians over data sets; *units* and *average*: the share of 94 % intervals that hold a "
+        "Medians over data sets; *units* and *average*: the share of 94% intervals that hold a "
         "unit's effect, and the average effect (empty where there is no interval).",
         ("data", "mechanism", "data sets", "root PEHE", "error of the average", "units", "average",
          "processor s"),
@@ -210,6 +237,7 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=1000, help="of the ACIC data")
     parser.add_argument("--data", nargs="+", choices=list(DATA), default=list(DATA))
     parser.add_argument("--others", help="interpreter that has EconML and stochtree")
+    parser.add_argument("--held", type=Path, required=True, help="data sets that are done (CSV)")
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     given = parser.parse_args()
     when = f"Measured on {date.today():%d %B %Y}: {machine()}."

@@ -195,13 +195,8 @@ class Estimator:
         dosed = self.takes_doses and problem.dose is not None and problem.group == "all"
         if not dosed or not others:
             problem.refuse_arms()
-            if others and not self.other_levels and problem.group in ("all", "overlap"):
-                raise EstimandError(
-                    f"{label} compares two arms, and {others:,} of {problem.n:,} {problem.units} "
-                    f"are at other levels of {problem.treatment!r}.",
-                    expected="a population whose units are at one of the two levels.",
-                    remedy="Keep the rows at these two levels, or ask ATT or ATU.",
-                )
+            if problem.group == "overlap" or not self.other_levels:
+                problem.refuse_others(label, ", or ask ATT or ATU")
 
     def label(self) -> str:
         """Return the estimator with the options that differ from their defaults.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 from scipy.stats import binom
@@ -81,6 +82,41 @@ def test_a_study_through_estimators_is_known_again(model, tmp_path):
     assert longer.rows["mean"].iloc[0] == first.rows["mean"].iloc[0]
     with pytest.raises(StudyError):
         study(model, AIPW(outcome="linear", folds=2), replicates=2, path=path, draws=20)
+
+
+class Line:
+    """Least squares of one's own, which remembers what it was fitted to."""
+
+    def fit(self, x, y):
+        self.beta = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), y, rcond=None)[0]
+        return self
+
+    def predict(self, x):
+        return self.beta[0] + x @ self.beta[1:]
+
+
+@pytest.mark.parametrize("verb", [bc.recover, bc.calibrate])
+def test_an_interrupted_study_through_estimators_continues_bit_for_bit(model, verb, tmp_path):
+    given = (model, {"a": 1.0, "b": 2.0}, ATE) if verb is bc.recover else (model, ATE)
+    options = {"estimators": [AIPW(outcome=Line()), IPW()], "units": 80, "replicates": 3,
+               "draws": 50, "chains": 2, "seed": 1, "progressbar": False}  # fmt: skip
+    seen = []
+
+    def stop(rows):
+        seen.append(int(rows["replicate"].iloc[0]))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verb(*given, path=tmp_path / "study", on_replicate=stop, **options)
+    resumed = verb(
+        *given, path=tmp_path / "study", on_replicate=lambda rows: seen.append(2), **options
+    )
+    assert seen == [0, 1, 2]
+    whole = verb(*given, **options)
+    pd.testing.assert_frame_equal(
+        whole.rows.drop(columns="seconds"), resumed.rows.drop(columns="seconds")
+    )
 
 
 def test_what_is_no_study_through_estimators(model):

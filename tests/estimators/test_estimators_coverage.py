@@ -23,5 +23,5 @@ DATASETS = 1000
 def test_intervals_hold_the_truth_as_often_as_they_say(study):
     """Inside the binomial band that a right interval leaves once in a thousand."""
     low, high = band(DATASETS)
-    for name, count in held(STUDIES[study], DATASETS).items():
+    for name, count in held(STUDIES[study], DATASETS, study, None).items():
         assert low <= count <= high, (name, count)

@@ -23,6 +23,7 @@ from bayescausal.estimators import (
 )
 from bayescausal.estimators.explain.balance import differences
 from bayescausal.estimators.learners.scores import mean_outcome
+from bayescausal.estimators.nuisance.propensity import propensity
 from bayescausal.estimators.problem.problem import Same
 from bayescausal.estimators.problem.reading import read_problem
 from bayescausal.types import DataError, EstimandError, IdentificationError
@@ -253,3 +254,45 @@ def test_standard_errors_of_clusters_are_those_of_their_sums():
         assert found["se"].iloc[0] == pytest.approx(right), estimator
         # without covariates all are equally near, and the match is the mean of the other arm
         assert found["estimate"].iloc[0] == pytest.approx(mean[1] - mean[0]), estimator
+
+
+# ------------------------------------------------------------------------- several levels
+
+
+@pytest.fixture(scope="module")
+def three(data):
+    """A third level that z leads to and that lifts the outcome: no untreated unit has it."""
+    rng = np.random.default_rng(3)
+    z, w = rng.normal(size=(2, 600))
+    third = rng.random(600) < expit(-2 * z)
+    x = np.where(third, "c", np.where(rng.random(600) < expit(z), "b", "a"))
+    y = np.where(x == "b", 1.0, 0.0) + np.where(x == "c", 9.0, 0.0) + z + rng.normal(size=600)
+    return pd.DataFrame({"z": z, "w": w, "x": x, "y": y})
+
+
+def test_screening_looks_at_the_two_levels_that_are_compared(three):
+    """The third is not counted with the untreated: p-values are those without its units."""
+    graph, question = "z -> x -> y; z -> y; w -> y", bc.ATE("x", "y", treated="b", control="a")
+    found = bc.estimators.screen(graph, question, data=three)
+    alone = bc.estimators.screen(graph, question, data=three[three["x"] != "c"])
+    pd.testing.assert_frame_equal(found.table, alone.table)
+    assert found.adjust == alone.adjust
+    with pytest.raises(DataError, match="No unit has x = d"):
+        bc.estimators.screen(graph, bc.ATE("x", "y", treated="d", control="a"), data=three)
+
+
+def test_no_propensity_counts_a_third_level_as_untreated(three):
+    """Overlap weights are refused, whoever averages by them; pictures show the two arms alone."""
+    levels = {"treated": "b", "control": "a"}
+    for estimator in (Stratified(), Standardization(), IPW()):
+        with pytest.raises(EstimandError, match=r"\d+ of 600 units are at other levels of 'x'"):
+            ask(three, estimator, bc.ATO("x", "y", **levels))
+    found = ask(three, Stratified(), bc.ATE("x", "y", **levels))
+    two = three[three["x"] != "c"]
+    alone = ask(two, Stratified(), bc.ATE("x", "y", **levels))
+    for kind in ("propensity", "calibration", "roc", "accuracy"):
+        drawn, expected = (np.concatenate([line.get_xydata() for line in f.plot(kind).lines])
+                           for f in (found, alone))  # fmt: skip
+        np.testing.assert_allclose(drawn, expected, err_msg=kind)
+    with pytest.raises(EstimandError, match="The propensity of x compares two arms"):
+        propensity(found.problem)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -11,6 +14,7 @@ from scipy.special import expit
 import bayescausal as bc
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.data.lags import is_lag, likely_lags
+from bayescausal.inference.sampling import bell
 from bayescausal.inference.sampling.bell import Posterior, _mode, _surrogate, draw_bell
 from bayescausal.inference.sampling.families import FAMILIES, Equation
 from bayescausal.inference.sampling.generalised import generalised_block
@@ -155,6 +159,25 @@ def test_a_polynomial_takes_the_place_of_many_rows_and_is_certified() -> None:
     np.testing.assert_allclose(value(far), posterior.log_density(far), rtol=1e-12)
     few = Posterior(rows_of("logistic", 50), np.eye(2), np.zeros(2), None)
     assert _surrogate(few, *_mode(few), rng) == few.log_density
+
+
+def test_a_climb_that_ends_nowhere_is_no_proof_that_there_is_one_mode(monkeypatch) -> None:
+    """It is one where the density it began at is too low to count: under a prior that says so."""
+    rows = rows_of("negative binomial", 12)
+
+    def nowhere(*given: object) -> None:
+        raise ArithmeticError("no step rises")
+
+    monkeypatch.setattr(bell, "_climb", nowhere)
+    for spread, refused in ((50.0, True), (0.05, False)):
+        prior = partial(stats.norm.logpdf, loc=2.0, scale=spread)
+        posterior = Posterior(rows, np.eye(2) / 4, np.zeros(2), prior)
+        mode = np.array([0.2, 0.5, np.log(2.0)])
+        heights = posterior.log_density(np.array([[*mode[:2], s] for s in bell.SHAPES]))
+        near = heights > posterior.log_density(mode[None]) - bell.FAR
+        assert near.any() == refused
+        with pytest.raises(ArithmeticError) if refused else nullcontext():
+            bell._refuse_several(posterior, mode)
 
 
 def test_a_likelihood_that_rises_without_end_is_refused() -> None:

@@ -21,6 +21,7 @@ from bayescausal.model.formulas.curves.penalised import _spline
 from bayescausal.model.formulas.parse import parse_formula
 from bayescausal.model.formulas.terms import Scope
 from bayescausal.model.formulas.variables import Column
+from bayescausal.model.structure.rebuild import evaluate
 from bayescausal.types import BayesCausalError, FormulaError
 
 
@@ -178,6 +179,33 @@ def test_a_process_has_no_value_beyond_its_boundary(data):
     )
     with pytest.raises(BayesCausalError, match="x"):
         bc.estimate(known, bc.ATE("x", "y", treated=5.5, control=1.0))
+
+
+def test_a_process_reaches_the_levels_that_questions_are_about(data):
+    """The boundary is 1.5 half ranges of data and levels; the prior that of the data alone."""
+    low, high = data["x"].min(), data["x"].max()
+    question = bc.ATE("x", "y", treated=high + 6.0, control=low - 1.0)
+    middle, half = (low + high + 5.0) / 2, (high - low + 7.0) / 2
+    gap = np.ptp(data["x"].to_numpy())
+    for reach in ([bc.ATE("x", "y"), question], {"x": (low - 1.0, high + 6.0)}):
+        model = bc.model_from_formulas(["y ~ hsgp(x, cov='expquad')"], data=data, reach=reach)
+        [count] = [len(labels) for dim, labels in model.coords.items() if dim.endswith("_term")]
+        assert count == np.ceil(20 * (gap + 7.0) / gap)
+        ends = middle + 1.5 * half * np.array([-0.999, 0.999, 1.001])
+        assert np.isfinite(at(model, zeros(model), {"x": ends})).tolist() == [True, True, False]
+        ell = model["ell_y_hsgp(x)"].owner
+        assert float(evaluate([ell.op.dist_params(ell)[0]])[0]) == pytest.approx(
+            np.log(0.35 * gap), abs=0.01
+        )
+    shifted = bc.ATE("x", "y", treated=bc.Shift(9.0), control=bc.Shift(0.0))
+    model = bc.model_from_formulas(["y ~ hsgp(x**2)"], data=data, reach=shifted)
+    top = at(model, zeros(model), {"x": np.array([high + 9.0, 3 * (high + 9.0)])})
+    assert np.isfinite(top).tolist() == [True, False]
+    for wrong in ({"g": (0, 1)}, {"x": ("a", "b")}, 3):
+        with pytest.raises(BayesCausalError, match="reach="):
+            bc.model_from_formulas(["y ~ hsgp(x) + g"], data=data, reach=wrong)
+    with pytest.raises(BayesCausalError, match="all that is asked about"):
+        bc.model_from_formulas([f"y ~ hsgp(x, upper={high + 1})"], data=data, reach=question)
 
 
 @pytest.mark.parametrize("direction", ["increasing", "decreasing"])

@@ -110,7 +110,7 @@ def screen(
     EstimandError
         If the question is not one that estimators answer, or `level` is none.
     DataError
-        If columns have empty cells.
+        If columns have empty cells, or nobody is at one of two levels that have labels.
 
     References
     ----------
@@ -133,6 +133,9 @@ def screen(
     problem = read_problem(given, estimand, data=data)
     if problem.adjust is None:
         raise IdentificationError(f"No set of measured variables serves: {problem.refused}")
+    if problem.dose is None:
+        problem.refuse_arms()
+        problem = problem.two_arms
     decided = problem.identification
     query = decided.question
     held = tuple(n for n in query.given if n not in (*query.treatment, *query.outcome))

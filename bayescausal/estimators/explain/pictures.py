@@ -70,6 +70,7 @@ def draw(found: Triangulation, kind: str, ax: Axes | None, **options: Any) -> Ax
         return plot_love(found.balance, ax=ax)
     if kind == "weights":
         return plot_weights(_weights(found), ax=ax)
+    problem = problem.two_arms
     if kind == "accuracy":
         return plot_accuracy(problem.y, held_out(problem), problem.arm, problem.treatment, ax=ax)
     chance = _chance(found)
@@ -124,7 +125,7 @@ def _chance(found: Triangulation) -> np.ndarray:
     for each in found.answers.values():
         if each.prepared[0].chance is not None:
             return each.prepared[0].chance
-    return propensity(found.problem).point
+    return propensity(found.problem.two_arms).point
 
 
 def _weights(found: Triangulation) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -12,6 +12,11 @@ The draws are those of its posterior, averaged over the population's units; abou
 also over Bayesian-bootstrap weights. It has no interval for a propensity that is wrong, and its own
 noise is Normal: an outcome of 0 and 1 is refused.
 
+Its intervals are those of a prior that shrinks, and hold the truth less often than they say in
+samples of some hundred units: in 23 of 30 simulated data sets of 250 units, with an effect that
+grows with a confounder (94% intervals, a short chain each). For the average effect alone a doubly
+robust estimator is the surer one; this one is for how the effect differs between units.
+
 References
 ----------
 .. [1] P. R. Hahn, J. S. Murray and C. M. Carvalho, "Bayesian regression tree models for causal
@@ -48,6 +53,9 @@ GROWN = 10
 @dataclass(frozen=True)
 class BCF(Estimator):
     """A Bayesian causal forest.
+
+    In small samples its intervals are too narrow: 94% intervals of the average effect held the
+    truth in 23 of 30 simulated data sets of 250 units. Ask a doubly robust estimator beside it.
 
     Parameters
     ----------
@@ -116,8 +124,8 @@ class BCF(Estimator):
                 y_train=np.ascontiguousarray(problem.y),
                 propensity_train=e,
                 num_gfr=max(GROWN, self.chains),
-                num_burnin=0,
-                num_mcmc=self.burn_in + self.draws,
+                num_burnin=self.burn_in,
+                num_mcmc=self.draws,
                 general_params={"random_seed": self.seed, "num_chains": self.chains},
             )
             found = model.predict(
@@ -126,8 +134,8 @@ class BCF(Estimator):
                 propensity=e,
                 terms="cate",
             )
-            kept = np.asarray(found, dtype=np.float32).reshape(problem.n, self.chains, -1)
-            return np.ascontiguousarray(kept[:, :, -self.draws :].reshape(problem.n, -1).T)
+            kept = np.asarray(found, dtype=np.float32).reshape(problem.n, -1)
+            return np.ascontiguousarray(kept.T)
 
         return problem.once(("forest", Same(self)), compute)
 
@@ -150,7 +158,8 @@ class BCF(Estimator):
         about = "" if problem.fixed else ", over Bayesian-bootstrap weights of the units"
         return Prepared(
             draw,
-            f"Draws: the posterior of the forests, {self.chains} chains of {self.draws}{about}.",
+            f"Draws: the posterior of the forests, {self.chains} chains of {self.draws}{about}. In "
+            "samples of some hundred units it is too narrow: its prior shrinks.",
             chance=e,
             fitted=np.stack([mean, np.zeros_like(mean)]),
         )

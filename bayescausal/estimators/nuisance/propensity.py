@@ -91,7 +91,10 @@ def propensity(problem: Problem, model: object = "logistic", folds: int = 5) -> 
       treatment.
     - `folds`: of a model that is fitted once: it predicts the folds that it was not fitted to; 1:
       its own.
+
+    Raises EstimandError where units are at other levels.
     """
+    problem.refuse_others(f"The propensity of {problem.treatment}")
     form = Logistic() if model == "logistic" else model
     if not isinstance(form, Logistic):
         return Chance(problem, chances_of(problem, form, folds), None, 0.0)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.estimators.problem.encoding import encode
-from bayescausal.types import DataError, EmptySubgroupError
+from bayescausal.types import DataError, EmptySubgroupError, EstimandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -284,6 +284,29 @@ class Problem:
                 expected=f"units at both levels; levels of {self.treatment!r} there: {seen}.",
                 remedy="Name the levels that are compared: treated=, control=.",
             )
+
+    def refuse_others(self, what: str, remedy: str = "") -> None:
+        """Refuse units at other levels than the two: they are not the untreated.
+
+        Raises
+        ------
+        EstimandError
+            With their number.
+        """
+        others = int((self.arm < 0).sum())
+        if others:
+            raise EstimandError(
+                f"{what} compares two arms, and {others:,} of {self.n:,} {self.units} are at other "
+                f"levels of {self.treatment!r}.",
+                expected="a population whose units are at one of the two levels.",
+                remedy=f"Keep the rows at these two levels{remedy}.",
+            )
+
+    @property
+    def two_arms(self) -> Problem:
+        """The same question of the units at one of the two levels."""
+        there = np.flatnonzero(self.arm >= 0)
+        return self if len(there) == self.n else self.kept(there)
 
 
 def clustered_error(problem: Problem, parts: np.ndarray) -> float:

@@ -9,12 +9,15 @@ Let :math:`\lambda_i` be what all other trees and terms come to in row i, and tr
 whatever the likelihood L: the density of everything that reads the forest. A move splits a leaf,
 takes a split back, or asks something else in a last split, *and draws all leaves anew* from
 
-.. math:: q(\mu \mid T', \lambda) = \prod_l t_5(\mu_l; c_l, h_l),
+.. math:: q(\mu \mid T', \lambda) = \prod_l \big\{0.9\, t_5(\mu_l; c_l, h_l) +
+   0.1\, N(\mu_l; 0, s^2 / m)\big\},
 
 with centre and scale after two Newton steps from 0 in the log-density of each leaf. That depends on
 T' and on :math:`\lambda`, not on the present leaves, so the move back has a density of the same
-form and the jump is accepted by Metropolis, Hastings and Green's ratio [1]_ [2]_. The heavy tails
-keep rare leaves within reach. Where the tree stays, its leaves are drawn anew by themselves.
+form and the jump is accepted by Metropolis, Hastings and Green's ratio [1]_ [2]_. The prior's part
+bounds what is drawn from by a multiple of what it is drawn with: where the curvature at one place
+says nothing of the rest (two modes, flat tails) a chain could otherwise stand still at a leaf that
+:math:`t_5` hardly ever proposes. Where the tree stays, its leaves are drawn anew by themselves.
 
 The derivatives are only used to propose: a likelihood that ties units together is drawn from as
 exactly as one that does not, if less fast. The engine of PyMC-BART is not used: it draws leaves
@@ -57,6 +60,8 @@ __all__ = ["ReversibleJump", "stored_forests"]
 
 #: Degrees of freedom of the proposals of leaves.
 DF = 5.0
+#: The share of leaves that are drawn from the prior.
+PRIOR = 0.1
 #: Chances to split, to take back, to change; a tree without splits is split.
 SPLIT, BACK = 0.4, 0.4
 _T = float(gammaln((DF + 1) / 2) - gammaln(DF / 2) - 0.5 * np.log(DF * np.pi))
@@ -68,14 +73,23 @@ class _Proposal(NamedTuple):
     places: Array
     centre: Array
     scale: Array
+    spread: float  # the prior's
 
     def draw(self, rng: np.random.Generator) -> Array:
-        return self.centre + self.scale * rng.standard_t(DF, len(self.places))
+        count = len(self.places)
+        near = self.centre + self.scale * rng.standard_t(DF, count)
+        return np.where(rng.random(count) < PRIOR, self.spread * rng.normal(size=count), near)
 
     def log_density(self, leaves: Array) -> float:
         z = (leaves - self.centre) / self.scale
-        each = _T - np.log(self.scale) - (DF + 1) / 2 * np.log1p(z**2 / DF)
-        return float(each.sum())
+        near = _T - np.log(self.scale) - (DF + 1) / 2 * np.log1p(z**2 / DF)
+        prior = _normal(leaves, self.spread)
+        return float(np.logaddexp(np.log1p(-PRIOR) + near, np.log(PRIOR) + prior).sum())
+
+
+def _normal(leaves: Array, spread: float) -> Array:
+    """Return the log-density of each leaf in the prior."""
+    return -0.5 * (leaves / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))
 
 
 def _reads(rv: TensorVariable, variable: TensorVariable) -> bool:
@@ -192,7 +206,7 @@ class ReversibleJump(ArrayStepShared):
         value = rest + leaves[tree.at]
         likelihood = float(self.density(value)[0])
         new = likelihood + self._prior(drawn) - proposal.log_density(drawn)
-        if not np.log(self.rng.random()) < new - now:
+        if not self._taken(new - now):
             return False
         self.trees[j], self.leaves[j], self.value = tree, leaves, value
         self.likelihood = likelihood
@@ -200,8 +214,11 @@ class ReversibleJump(ArrayStepShared):
 
     def _prior(self, leaves: Array) -> float:
         """Return the log-density of leaves."""
-        z = leaves / self.shape.leaf
-        return float(-0.5 * z @ z - len(z) * np.log(self.shape.leaf * np.sqrt(2 * np.pi)))
+        return float(_normal(leaves, self.shape.leaf).sum())
+
+    def _taken(self, log_ratio: float) -> bool:
+        """Whether a proposal is taken, by the logarithm of its ratio."""
+        return bool(np.log(self.rng.random()) < log_ratio)
 
     def _proposal(self, tree: Growing, rest: Array, slope: Array, bend: Array) -> _Proposal:
         """Return where leaves are looked for, from derivatives at 0: two Newton steps."""
@@ -216,7 +233,7 @@ class ReversibleJump(ArrayStepShared):
             information = precision + np.maximum(-bent, 0.0)
             step = (up - precision * leaves[places]) / information
             leaves[places] += np.clip(step, -5 * self.shape.leaf, 5 * self.shape.leaf)
-        return _Proposal(places, leaves[places], information**-0.5)
+        return _Proposal(places, leaves[places], information**-0.5, self.shape.leaf)
 
     def _splits(self, depth: int) -> float:
         """Return the log ratio of the priors of a tree with and without a split at a depth."""

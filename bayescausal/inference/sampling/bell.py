@@ -190,7 +190,11 @@ def _mode(posterior: Posterior) -> tuple[Array, Array]:
 
 
 def _refuse_several(posterior: Posterior, mode: Array) -> None:
-    """Refuse a shape with a second mode: proposals about one of them do not see the other."""
+    """Refuse a shape with a second mode: proposals about one of them do not see the other.
+
+    A climb that ends nowhere says nothing of what is there: it is refused too, unless the density
+    that it began at, with the coefficients of the mode, is too low to count.
+    """
     share = max(len(posterior.rows.y) // (MANY // 2), 1)
     some = posterior.part(share) if share > 1 else posterior
     for shape in SHAPES:
@@ -198,7 +202,7 @@ def _refuse_several(posterior: Posterior, mode: Array) -> None:
         try:
             other = _climb(some, start)[0]
         except ArithmeticError:
-            continue
+            other = np.append(mode[:-1], shape)
         heights = some.log_density(np.stack([mode, other]))
         if abs(other[-1] - mode[-1]) > 1.0 and heights[1] > heights[0] - FAR:
             raise ArithmeticError("the posterior of the shape has several modes")

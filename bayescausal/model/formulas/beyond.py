@@ -31,7 +31,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.model.formulas.terms import Effect
+    from bayescausal.model.formulas.values import Value
 
-__all__ = ["FAR", "Beyond", "beyond", "ranked", "times"]
+__all__ = ["FAR", "Beyond", "beyond", "less", "mean_of", "ranked", "times"]
 
 #: Standard deviations from its mean beyond which the zero of a column is outside of the data.
 FAR = 5.0
@@ -64,6 +65,20 @@ class Beyond:
         """Whether the zero of a variable is outside of what the data show of it."""
         parts = [np.abs(self.mean), *(np.abs(h).max(axis=0) for h in self.on.values())]
         return any(bool(np.any(part > FAR * self.sd)) for part in parts)
+
+
+def less(start: TensorVariable | float, parts: Sequence[Any]) -> TensorVariable | float:
+    """Return a number or expression minus others, without a zero in front."""
+    for part in parts:
+        start = -part if isinstance(start, int | float) and not start else start - part
+    return start
+
+
+def mean_of(offset: Value) -> float:
+    """Return the mean of an offset in the data, 0 where they do not have it."""
+    seen = np.asarray(np.nan if offset.numeric is None else offset.numeric, dtype=float)
+    seen = seen[np.isfinite(seen)]
+    return float(seen.mean()) if seen.size else 0.0
 
 
 def ranked(effects: Sequence[Effect]) -> list[int]:

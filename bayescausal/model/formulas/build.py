@@ -23,13 +23,14 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayescausal.model.formulas.beyond import beyond, ranked, times
+from bayescausal.model.formulas.beyond import beyond, less, mean_of, ranked, times
 from bayescausal.model.formulas.curves.curves import add_curve
 from bayescausal.model.formulas.families import choose_families, response_scale
 from bayescausal.model.formulas.frame import as_frame
 from bayescausal.model.formulas.groups import add_group
 from bayescausal.model.formulas.parse import parse_formulas
 from bayescausal.model.formulas.priors import Prior, Priors, digits, near
+from bayescausal.model.formulas.reach import reach_of
 from bayescausal.model.formulas.terms import Effect, Scope, effects_of, plain_dim
 from bayescausal.model.formulas.variables import UNIT, read_names
 from bayescausal.model.kinds import as_label
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from bayescausal.model.formulas.beyond import Beyond
     from bayescausal.model.formulas.families import FamilyChoice, Scale
     from bayescausal.model.formulas.parse import Formula
-    from bayescausal.model.formulas.values import Value
+    from bayescausal.model.formulas.reach import Asked
     from bayescausal.model.formulas.variables import Names
 
 __all__ = ["model_from_formulas"]
@@ -58,6 +59,7 @@ def model_from_formulas(
     *,
     levels: Mapping[str, Sequence[Any]] | None = None,
     noncentered: bool = True,
+    reach: Asked | Sequence[Asked] | Mapping[str, Sequence[float]] | None = None,
 ) -> pm.Model:
     """Write a structural causal model as one formula for each variable.
 
@@ -88,6 +90,9 @@ def model_from_formulas(
     noncentered : bool, default True
         Write group effects as standard normals times their standard deviation, which samples
         better with few units in a group. False writes them directly.
+    reach : Estimand, sequence of Estimand, or mapping of str to (low, high), optional
+        What will be asked, or levels by variable: ``hsgp`` is defined on an interval, which holds
+        the levels of the data and these.
 
     Returns
     -------
@@ -128,6 +133,7 @@ def model_from_formulas(
     declared = {str(k): tuple(map(as_label, v)) for k, v in (levels or {}).items()}
     names = read_names(parsed, choices, frame, declared)
     held = Priors(priors, parsed)
+    asked = reach_of(reach, names.columns)
     coords: dict[str, Any] = {UNIT: range(names.rows) if _has_data(names) else [0]}
     for column in names.columns.values():
         if column.levels is not None and column.keys is None:
@@ -142,7 +148,7 @@ def model_from_formulas(
                 variables[column.name] = pm.Data(column.name, column.numeric, dims=UNIT)
                 continue
             formula, choice = parsed[column.name], choices[column.name]
-            scope = Scope(names.columns, variables)
+            scope = Scope(names.columns, variables, asked)
             equation = Equation(formula, choice, scope, names, held, noncentered)
             variables[column.name] = equation.add()
     held.refuse_unused()
@@ -152,6 +158,7 @@ def model_from_formulas(
         "priors": dict(priors or {}),
         "levels": declared,
         "noncentered": noncentered,
+        "reach": asked,
     }
     return model
 
@@ -198,9 +205,9 @@ class Equation:
         for k in reversed(ranked(effects)):
             if k != base:
                 drawn[k] = self._coefficient(k, effects, found, drawn)
-        middle = self.scale.mean - sum(_mean_of(offset) for offset in offsets)
+        middle = self.scale.mean - sum(mean_of(offset) for offset in offsets)
         level = near(middle, self.scale.intercept * self.scale.sd)
-        at_zero = _less(level, self._about(effects, found, drawn))
+        at_zero = less(level, self._about(effects, found, drawn))
         if base >= 0:
             drawn[base] = self._coefficient(base, effects, found, drawn, at_zero, base)
         parts: list[list[Any]] = []
@@ -292,7 +299,7 @@ class Equation:
                 h = found[j].on[k]
                 if k == base:  # about the mean of its levels, which `mean` has already
                     h = h - found[k].mean @ h
-                mean = _less(mean, [times(h, b, shape, _shape(effects[j]))])
+                mean = less(mean, [times(h, b, shape, _shape(effects[j]))])
         return self.priors.make(
             f"b_{self.name}_{effect.label}",
             self.name,
@@ -373,20 +380,6 @@ def _in_order(variables: list[Any]) -> None:
     for name in named:
         dict.__delitem__(model.named_vars, name)
     dict.update(model.named_vars, named)
-
-
-def _less(start: TensorVariable | float, parts: Sequence[Any]) -> TensorVariable | float:
-    """Return a number or expression minus others, without a zero in front."""
-    for part in parts:
-        start = -part if isinstance(start, int | float) and not start else start - part
-    return start
-
-
-def _mean_of(offset: Value) -> float:
-    """Return the mean of an offset in the data, 0 where they do not have it."""
-    seen = np.asarray(np.nan if offset.numeric is None else offset.numeric, dtype=float)
-    seen = seen[np.isfinite(seen)]
-    return float(seen.mean()) if seen.size else 0.0
 
 
 def _total(parts: list[Any]) -> TensorVariable | float:

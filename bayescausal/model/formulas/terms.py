@@ -14,7 +14,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,8 @@ class Scope:
 
     columns: Mapping[str, Column]
     variables: Mapping[str, Any]
+    # The smallest and the largest level of variables that questions are about.
+    reach: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def value(self, name: str, *, as_float: bool = False) -> Value:
         """Return a variable as a pair; whole numbers as floats where arithmetic is done."""

@@ -87,7 +87,8 @@ def _model(fit: Fit) -> str:
     columns = f"# data: a table with the columns {', '.join(fit.columns) or '(none)'}\n"
     recipe = getattr(fit.model, "recipe", None)
     if recipe:
-        options = {key: recipe[key] for key in ("families", "priors", "levels") if recipe[key]}
+        named = ("families", "priors", "levels", "reach")
+        options = {key: recipe[key] for key in named if recipe[key]}
         options |= {} if recipe["noncentered"] else {"noncentered": False}
         if "<" not in repr(options):
             formulas = ",\n        ".join(map(repr, recipe["formulas"]))

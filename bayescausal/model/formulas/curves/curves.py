@@ -31,7 +31,8 @@ All but ``hill`` are a matrix of functions of :math:`x` times weights: in these 
 affine.
 
 When they fail: beyond the outer knots ``s`` goes on straight and ``mono`` flat, whatever is true
-there; ``hsgp`` has no value beyond its boundary, which ``lower=`` and ``upper=`` move; length
+there; ``hsgp`` has no value beyond its boundary, which is that of the data and of what questions
+ask about (``reach=``; ``lower=`` and ``upper=`` of a term); length
 scales below :math:`2.65\,L/m` need more terms.
 
 References

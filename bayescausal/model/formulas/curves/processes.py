@@ -18,6 +18,8 @@ from bayescausal.model.formulas.curves.weights import (
 )
 from bayescausal.model.formulas.priors import Prior, digits
 from bayescausal.model.formulas.terms import Effect, product_of, safe
+from bayescausal.model.formulas.values import names_in
+from bayescausal.model.structure.rebuild import evaluate
 from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ __all__ = ["add_process"]
 
 #: Terms of a Gaussian process of one variable, and of each of several.
 TERMS, EACH = 20, 8
-#: Its boundary, in half ranges of the data (or of `lower` to `upper`).
+#: Its boundary, in half ranges of the data and questions (or of `lower` to `upper`).
 BOUNDARY = 1.5
 
 
@@ -59,7 +61,7 @@ def add_process(
     lead = (slice(None),) * len(along)
     scales: Any = sd[(*lead, *(None,) * len(bases))]
     for k, (basis, argument) in enumerate(zip(bases, curve.arguments, strict=True)):
-        half = basis.half / float(options.get("c", BOUNDARY))
+        half = np.ptp(seen_of(basis.value, curve, equation)) / 2  # whatever is asked about
         name = safe(effect.label if len(bases) == 1 else f"{effect.label}[{plain(argument)}]")
         prior = Prior("LogNormal", (digits(np.log(0.7 * half)), 0.6))
         ell = equation.priors.make(
@@ -79,8 +81,25 @@ def _root_density(kernel: str, ell: TensorVariable, frequencies: Array) -> Tenso
     return height * pt.sqrt(ell) * (5 + ell**2 * frequencies**2) ** -1.5
 
 
+def _asked(equation: Equation, value: Value, curve: Curve, k: int) -> list[float]:
+    """Return the argument of a curve at the levels that questions are about, others as seen."""
+    scope = equation.scope
+    names = names_in(curve.arguments[k], equation.formula.text)
+    found: list[float] = []
+    for name in names:
+        for level in scope.reach.get(name, ()):
+            held = {n: np.asarray(scope.columns[n].numeric, dtype=float) for n in names}
+            held[name] = np.full_like(held[name], level)
+            [values] = evaluate([value.symbolic], {scope.variables[n]: held[n] for n in names})
+            found += values[np.isfinite(values)].tolist()
+    return found
+
+
 def _harmonics(equation: Equation, curve: Curve, k: int, options: Mapping[str, Any]) -> Harmonics:
-    """Return the basis of one argument, its interval from the data or from `lower`, `upper`."""
+    """Return the basis of one argument.
+
+    Its interval is that of the data and of what is asked about, or from `lower` to `upper`.
+    """
     value = argument_of(equation, curve, k)
     seen = seen_of(value, curve, equation)
     several = len(curve.arguments) > 1
@@ -95,12 +114,21 @@ def _harmonics(equation: Equation, curve: Curve, k: int, options: Mapping[str, A
             )
         return float(held)
 
-    low, high = of("lower", float(seen.min())), of("upper", float(seen.max()))
-    count, wide = of("m", EACH if several else TERMS), of("c", BOUNDARY)
+    ends = [seen.min(), seen.max(), *_asked(equation, value, curve, k)]
+    least, most = min(ends), max(ends)
+    low, high = of("lower", float(least)), of("upper", float(most))
+    longer = 1.0 if "lower" in options or "upper" in options else (most - least) / np.ptp(seen)
+    count = of("m", float(np.ceil((EACH if several else TERMS) * longer)))
+    wide = of("c", BOUNDARY)
     if low > seen.min() or high < seen.max() or not high > low:
         raise FormulaError(
             f"{curve.label!r} goes from {low:g} to {high:g}.{curve.mark(equation.formula)}",
             expected=f"all of the data, which go from {seen.min():g} to {seen.max():g}.",
+        )
+    if low > least or high < most:
+        raise FormulaError(
+            f"{curve.label!r} goes from {low:g} to {high:g}.{curve.mark(equation.formula)}",
+            expected=f"all that is asked about (reach=), from {least:g} to {most:g}.",
         )
     if count < 1 or count != int(count) or wide < 1.2:
         raise FormulaError(

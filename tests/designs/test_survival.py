@@ -294,6 +294,7 @@ GOOD = {"t": [1.0, 2.0, 3.0, 4.0], "d": [1, 1, 1, 0], "x": [0, 1, 0, 1], "a": [0
         ({"d": ["dead", "dead", "alive", "dead"]}, {}, r"\(data\['d'\] == 'dead'\)"),
         ({"d": [1, 4, 0, 1]}, {}, "holds 1, 4, 0"),
         ({"d": [3, 1, 0, 1]}, {}, "need its end: upper="),
+        ({"d": [1, 2, 2, 1]}, {}, r"R's tables .*\(data\['d'\] == 2\)"),
         ({"d": [0, 0, 0, 0]}, {}, "There is no event"),
         ({"d": [1, 0, 1, 0]}, {}, "Nobody of the 2 rows with x = 1 has the event"),
         ({"a": [2.0, 0, 0, 0]}, {"entry": "a"}, "1 rows end before they begin, such as row 0"),
@@ -315,6 +316,17 @@ def test_tables_that_cannot_be_are_refused_in_words(change, options, said):
     data = {**GOOD, **change}
     with pytest.raises(DataError if "agee" not in said else ValueError, match=said):
         bc.designs.survival(data, time="t", event="d", treatment="x", **options)
+
+
+def test_events_before_their_time_are_counted_among_the_assumptions():
+    """As codes of pbc, 0 censored, 1 transplant, 2 dead, would be read without competing=."""
+    data = {**GOOD, "d": [1, 0, 2, 1]}
+    design = bc.designs.survival(data, time="t", event="d", treatment="x")
+    said = [a.text for a in design.assumptions if a.name == "codes of the event"]
+    assert said == [
+        "The 1 of 4 rows with code 2 had the event at some time before t. Where 2 is another "
+        "event, name it: competing=."
+    ]
 
 
 @pytest.mark.parametrize("family", ["weibull", "exponential", "lognormal", "gamma"])

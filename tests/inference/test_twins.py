@@ -92,6 +92,45 @@ def test_columns_that_follow_from_each_other_are_noted():
     assert any("az is the product of age and z" in note for note in notes)
 
 
+def test_dummies_of_one_category_are_noted_where_one_is_set_alone():
+    """Low and high dose against placebo: in a log link the two do not add up as they do alone."""
+    rng = np.random.default_rng(4)
+    arm = rng.permutation(np.arange(90) % 3)
+    counts = rng.poisson(1.0, 90)
+    data = pd.DataFrame({"low": arm == 1, "high": arm == 2, "y": counts}).astype(int)
+    values = {"b_y_Intercept": 0.0, "b_y_low": 1.0, "b_y_high": 2.0}
+    model = bc.model_from_formulas(["y ~ low + high"], data=data, families={"y": "poisson"})
+    known = bc.truth(model, values, data)
+    [note] = [n for n in known.notes if "never 1 together" in n]
+    alone = bc.estimate(known, bc.ATE("low", "y"))
+    assert note in alone.notes
+    asked = eval(note.partition("ask for ")[2].rstrip("."), {"Contrast": bc.Contrast})
+    both = {"low": 1, "high": 0}, {"low": 0, "high": 0}
+    assert note not in bc.estimate(known, asked).notes
+    assert alone.mean() == pytest.approx((np.e - 1) * (2 + np.e**2) / 3)
+    assert bc.estimate(known, bc.Contrast("y", *both)).mean() == pytest.approx(np.e - 1)
+    # two arms of a factorial trial that do meet, and ones that by chance do not
+    crossed = data.assign(high=(np.arange(90) % 2))
+    model = bc.model_from_formulas(["y ~ low + high"], data=crossed, families={"y": "poisson"})
+    assert not bc.truth(
+        model, {"b_y_Intercept": 0.0, "b_y_low": 1.0, "b_y_high": 2.0}, crossed
+    ).notes
+    few = data.iloc[:6]
+    model = bc.model_from_formulas(["y ~ low + high"], data=few, families={"y": "poisson"})
+    assert not bc.truth(model, {"b_y_Intercept": 0.0, "b_y_low": 1.0, "b_y_high": 2.0}, few).notes
+
+
+def test_effects_of_a_column_say_what_stays_as_it_is():
+    data = pd.DataFrame({"age": X, "age2": X**2, "y": Y})
+    model = bc.model_from_formulas(["y ~ age + age2"], data=data)
+    values = {"b_y_Intercept": 0.0, "b_y_age": 1.0, "b_y_age2": 0.0, "sigma_y": 1.0}
+    known = bc.truth(model, values, data)
+    said = bc.estimate(known, bc.ATE("age", "y")).notes
+    assert any("age2 is the square of age: setting one" in note for note in said)
+    both = bc.estimate(known, bc.Contrast("y", {"age": 1, "age2": 1}, {"age": 0, "age2": 0})).notes
+    assert not any("setting one" in note for note in both)
+
+
 def test_streams_are_looked_through_too(tmp_path):
     data = pd.DataFrame({"x": X, "m": M, "mc": M, "y": Y})
     data.to_parquet(tmp_path / "rows.parquet")

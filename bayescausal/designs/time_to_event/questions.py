@@ -8,6 +8,7 @@ import numpy as np
 
 from bayescausal.designs.time_to_event.competing import assumptions_with_rivals, effects_with_rivals
 from bayescausal.designs.time_to_event.families import FAMILIES
+from bayescausal.designs.time_to_event.records import LEFT
 from bayescausal.effects.averaging.time_functionals import RestrictedMean, Survival
 from bayescausal.effects.estimands import ATE, QTE
 from bayescausal.effects.estimands.functionals import Probability
@@ -97,6 +98,15 @@ def assumptions_of(records: Records, family: str, upto: float) -> tuple[Assumpti
                 "those who are left in two worlds, and it is not collapsible: another covariate "
                 "changes it although nothing is confounded. Report the restricted mean.",
                 "proportional hazards",
+            )
+        )
+    left = int((records.status == LEFT).sum())
+    if left:
+        found.append(
+            Assumption(
+                "codes of the event",
+                f"The {left:,} of {len(records.status):,} rows with code 2 had the event at some "
+                f"time before {time}. Where 2 is another event, name it: competing=.",
             )
         )
     if records.entry is not None:

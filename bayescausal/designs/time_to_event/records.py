@@ -221,6 +221,14 @@ def _status(frame: pd.DataFrame, event: str, upper: str | None, codes: Sequence[
             remedy=remedy or "Code it so.",
         )
     told = values.astype(int)
+    if not codes and set(seen) == {EVENT, LEFT}:
+        raise DataError(
+            f"The column {event!r} (event=) holds 1 and 2, and no 0. In R's tables these say "
+            "censored (1) and event (2), and here 2 is an event before the time.",
+            expected="0 (censored), 1 (event) or 2 (before the time, censored on the left).",
+            remedy=f"Say what is an event: (data[{event!r}] == 2).astype(int). Where 2 does mean "
+            "before the time, say 3 with the time near 0 and the time itself as upper=.",
+        )
     if not (told != RIGHT).any():
         raise DataError(
             f"There is no event in the data: {event!r} is 0 in every row.",

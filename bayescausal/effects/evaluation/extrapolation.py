@@ -137,6 +137,14 @@ def _beyond(fit: Fit, estimand: Estimand) -> list[str]:
     for name, values in _doses(fit, estimand).items():
         column = np.asarray(fit.columns[name], dtype=float)
         low, high = float(np.nanmin(column)), float(np.nanmax(column))
+        two = low < high and bool(np.isin(column, (low, high)).all())
+        if two and getattr(estimand, "_default_levels", False):
+            odd = [v for v in sorted({*values}) if v not in (low, high)]
+            if odd:
+                notes.append(
+                    f"Nobody has {name} = {', '.join(f'{v:g}' for v in odd)}: it takes the values "
+                    f"{low:g} and {high:g}. For these pass control={low:g}, treated={high:g}."
+                )
         out = sorted({v for v in values if np.isfinite(v) and not low <= v <= high})
         curved = bends(fit.structure, name) if out else ()
         if curved:

@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.estimands.functionals import Mean, Probability, Total
+from bayescausal.effects.estimands.parts import NATURAL
+from bayescausal.effects.evaluation.outcome_distributions import members_of
+from bayescausal.effects.evaluation.slopes import refuse_jumps
 from bayescausal.evaluation.label_levels import encode, numbers_of
+from bayescausal.evaluation.noise import FreshNoise
+from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.integer_roles import role_of
 from bayescausal.types import EstimandError, InterventionError, Set, UndefinedEffectError
@@ -22,15 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bayescausal.effects.estimands.estimand import Estimand
+    from bayescausal.evaluation.evaluate import Units
     from bayescausal.inference.record import Fit
+    from bayescausal.model.structure.structure import Structure
     from bayescausal.types import Intervention
 
 __all__ = [
     "coded_event",
+    "natural_reads",
+    "noise_of",
     "number_labels",
     "refuse_default_levels",
     "refuse_mean",
     "refuse_no_times",
+    "refuse_values",
 ]
 
 
@@ -132,3 +143,47 @@ def refuse_default_levels(
                     expected=f"levels among {shown}{', ...' if len(seen) > 12 else '.'}",
                     remedy="Name treated= and control=.",
                 )
+
+
+def refuse_values(
+    units: Units,
+    estimand: Estimand,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    couplings: Mapping[str, str],
+    reads: tuple[str, ...],
+    seed: int,
+    abducted: bool,
+) -> None:
+    """Refuse levels at which the equations that are asked about are not defined."""
+    asked_of = None if units.fresh else members_of(units, estimand.condition)
+    refuse_outside(units, worlds, recomputed, seed=seed, asked_of=asked_of)
+    natural = natural_reads(units.structure, estimand, reads)
+    own = noise_of(units, worlds, recomputed, couplings, seed, abducted, natural)
+    mean = isinstance(estimand.functional, Mean | Total) and not abducted
+    read = (estimand.outcome_name, *estimand.functional.others, *reads)
+    refuse_undefined(units, worlds, recomputed, read, means=mean, noise=own, coupling=couplings)
+    if estimand.derivative:
+        refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
+
+
+def noise_of(
+    units: Units,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+    couplings: Mapping[str, str],
+    seed: int,
+    abducted: bool,
+    natural: frozenset[str],
+) -> AbductedNoise | FreshNoise:
+    """Return the source of the noise: each unit's own, abducted, or fresh."""
+    asked = {name: do for name, do in worlds.items() if name != NATURAL}
+    anew = drawn_anew(asked, recomputed, natural)
+    return AbductedNoise(units, seed, couplings, anew=anew) if abducted else FreshNoise(seed)
+
+
+def natural_reads(structure: Structure, estimand: Estimand, reads: Iterable[str]) -> frozenset[str]:
+    """Return what the natural course computes for the subgroup and the weights of a question."""
+    weighed = () if estimand.weighting is None else (estimand.weighting.variable,)
+    names = {*reads, *weighed}
+    return frozenset(names | structure.ancestors(names))

@@ -20,7 +20,6 @@ from bayescausal.counterfactuals.coupling import (
     resolve_coupling,
     taken_couplings,
 )
-from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.averaging.count_quantiles import Parameters, parameters_of
 from bayescausal.effects.averaging.first_event import First
 from bayescausal.effects.averaging.redrawn import compared, seen_anew
@@ -35,12 +34,14 @@ from bayescausal.effects.evaluation.events import Curve, Cut, Event, Labelled
 from bayescausal.effects.evaluation.group_membership import groups_read
 from bayescausal.effects.evaluation.levels import (
     coded_event,
+    natural_reads,
+    noise_of,
     number_labels,
     refuse_default_levels,
     refuse_mean,
     refuse_no_times,
+    refuse_values,
 )
-from bayescausal.effects.evaluation.outcome_distributions import members_of
 from bayescausal.effects.evaluation.population_units import (
     clusters_of,
     complete_table,
@@ -49,16 +50,13 @@ from bayescausal.effects.evaluation.population_units import (
 )
 from bayescausal.effects.evaluation.slopes import (
     refuse_drawn_jumps,
-    refuse_jumps,
     refuse_labels,
     with_step,
 )
 from bayescausal.effects.evaluation.unit_weights import CHANCE, refuse_weighting
 from bayescausal.evaluation.build import build_program, recomputed_by
 from bayescausal.evaluation.label_levels import coded_levels, encode, in_unit_order
-from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request
-from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.model.interventions.interventions import parse_interventions, refuse_potentials
 from bayescausal.model.structure.nested import weighted_dim
 from bayescausal.types import EstimandError
@@ -66,8 +64,10 @@ from bayescausal.types import EstimandError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bayescausal.counterfactuals.noise import AbductedNoise
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.evaluation.evaluate import Units
+    from bayescausal.evaluation.noise import FreshNoise
     from bayescausal.inference.record import Fit
     from bayescausal.model.structure.structure import Structure
     from bayescausal.types import Intervention
@@ -154,8 +154,19 @@ class Question:
     def noise(self, seed: int) -> AbductedNoise | FreshNoise:
         """Return the source of the noise: each unit's own where the answer rests on it."""
         return noise_of(
-            self.units, self.worlds, self.recomputed, self.couplings, seed, self.abducted
+            self.units,
+            self.worlds,
+            self.recomputed,
+            self.couplings,
+            seed,
+            self.abducted,
+            self.natural,
         )
+
+    @property
+    def natural(self) -> frozenset[str]:
+        """What the natural course computes for the subgroup and the weights."""
+        return natural_reads(self.structure, self.estimand, self.reads)
 
     def _request(self, arm: Arm) -> Request:
         """Return what the program is asked for one arm."""
@@ -251,7 +262,7 @@ def resolve(
     if population == "target":
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
-    _refuse_values(units, estimand, worlds, recomputed, couplings, reads, seed, abducted)
+    refuse_values(units, estimand, worlds, recomputed, couplings, reads, seed, abducted)
     if not joint:
         notes = (*notes, *taken_couplings(structure, worlds, estimand.outcome_name, couplings))
     weighed = () if estimand.weighting is None else (estimand.weighting.variable,)
@@ -281,40 +292,6 @@ def _with_masks_in_order(structure: Structure, estimand: Estimand, units: Units)
         return estimand
     dims = tuple(d for d in structure.dims[estimand.outcome_name] if d in structure.unit_dims)
     return replace(estimand, given=estimand.given.in_order(dims, units.coords))
-
-
-def _refuse_values(
-    units: Units,
-    estimand: Estimand,
-    worlds: Mapping[str, Mapping[str, Intervention]],
-    recomputed: frozenset[str],
-    couplings: Mapping[str, str],
-    reads: tuple[str, ...],
-    seed: int,
-    abducted: bool,
-) -> None:
-    """Refuse levels at which the equations that are asked about are not defined."""
-    asked_of = None if units.fresh else members_of(units, estimand.condition)
-    refuse_outside(units, worlds, recomputed, seed=seed, asked_of=asked_of)
-    own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
-    mean = isinstance(estimand.functional, Mean | Total) and not abducted
-    read = (estimand.outcome_name, *estimand.functional.others, *reads)
-    refuse_undefined(units, worlds, recomputed, read, means=mean, noise=own, coupling=couplings)
-    if estimand.derivative:
-        refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
-
-
-def noise_of(
-    units: Units,
-    worlds: Mapping[str, Mapping[str, Intervention]],
-    recomputed: frozenset[str],
-    couplings: Mapping[str, str],
-    seed: int,
-    abducted: bool,
-) -> AbductedNoise | FreshNoise:
-    """Return the source of the noise: each unit's own, abducted, or fresh."""
-    anew = drawn_anew(worlds, recomputed)
-    return AbductedNoise(units, seed, couplings, anew=anew) if abducted else FreshNoise(seed)
 
 
 def parsed_worlds(fit: Fit, estimand: Estimand, units: Units) -> dict[str, dict[str, Intervention]]:

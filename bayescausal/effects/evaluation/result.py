@@ -15,6 +15,7 @@ from bayescausal.effects.estimands.conditions import EVERYONE, Condition
 from bayescausal.effects.evaluation.question import Question
 from bayescausal.evaluation.evaluate import evaluate
 from bayescausal.evaluation.noise import FreshNoise
+from bayescausal.inference.data.duplicate_columns import notes_about
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -214,6 +215,8 @@ def notes_of(run: Run, plan: Plan, error: Array | float) -> tuple[str, ...]:
     question, estimand = run.question, run.question.estimand
     notes = list(question.notes)
     notes += _left_out(run)
+    set_here = {name for do in question.worlds.values() for name in do}
+    notes += notes_about(question.fit.notes, set_here)
     notes += question.assumptions(run.program)
     mixed = question.structure.mixes(run.program.names)
     if mixed:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["streamed_run"]
 
+#: Values of a column that an answer is given by.
+MOST_LEVELS = 1_000
 _REMEDY = "Read some of the rows into memory, and ask about that table: population=table."
 
 
@@ -193,10 +195,10 @@ def _in_pieces(
     program, where = question.program()
     levels = {}
     for name in question.by:
-        counted = table.distinct([name]) if table.finite([name]) else None
-        if counted is None:
+        counted = table.distinct([name]) if table.readers[name].place == 0 else None
+        if counted is None or len(counted[1]) > MOST_LEVELS:
             raise EstimandError(
-                f"by={name!r} has too many values.",
+                f"by={name!r} has too many values: more than {MOST_LEVELS:,}.",
                 expected="a discrete variable.",
                 remedy="Ask for ranges with given={...}, one at a time.",
             )

@@ -7,7 +7,7 @@ outcome reads, so that the path through the mediator is cut without a word and a
 answered by the direct one. Numbers that are the same up to origin and unit (a standardised copy)
 are the same column; so are its square, logarithm, root, rounded values or product with another
 column, a column of a design matrix, and a copy whose empty cells were filled. Among columns without
-an equation (``age`` and ``age2``) this is noted.
+an equation (``age`` and ``age2``) this is noted, and so are dummies of one category.
 
 Equal numbers are no proof where few orders of them are possible (ten zeros and ones), nor where the
 variable descends from the column (a treatment that everybody took as assigned).
@@ -16,6 +16,7 @@ variable descends from the column (a treatment that everybody took as assigned).
 from __future__ import annotations
 
 import math
+import re
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -27,11 +28,11 @@ from bayescausal.model.structure.design_matrix import entries_of, entry_names
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["FEW", "one_name_each", "relation", "same_numbers"]
+__all__ = ["FEW", "notes_about", "one_name_each", "relation", "same_numbers"]
 
 #: Two columns may agree by chance this often.
 CHANCE = 1e-6
@@ -52,6 +53,12 @@ _TURNS: tuple[tuple[str, Any], ...] = (
     ("the inverse", lambda v: 1 / v),
     ("single precision", lambda v: v.astype(np.float32).astype(float)),
     *(("the rounded value", partial(np.round, decimals=k)) for k in range(7)),
+)
+
+#: The columns that a note is about: one is something of another, or two belong together.
+_SUBJECTS = re.compile(
+    r"(\S+) (?:is the product of (\S+) and (\S+)|is .+ of (\S+)|and (\S+) (?:hold|are) .+): "
+    "setting one"
 )
 
 
@@ -89,7 +96,26 @@ def one_name_each(structure: Structure, columns: Mapping[str, np.ndarray]) -> tu
                         "write it once" + (f", and {b} as {how} of it." if how else ".")
                     )
                     break
-    return (*notes, *_products(read))
+    return (*notes, *_products(read), *_dummies(structure, read))
+
+
+def notes_about(notes: Iterable[str], names: Collection[str]) -> list[str]:
+    """Return the notes on columns that follow from each other of which some, not all, are set.
+
+    Examples
+    --------
+    >>> notes_about(["age2 is the square of age: setting one leaves the other"], {"age"})
+    ['age2 is the square of age: setting one leaves the other']
+    >>> notes_about(["age2 is the square of age: setting one leaves the other"], {"age", "age2"})
+    []
+    """
+    found = []
+    for note in notes:
+        said = _SUBJECTS.match(note)
+        subjects = {n for n in said.groups() if n} if said else set()
+        if subjects & {*names} and not subjects <= {*names}:
+            found.append(note)
+    return found
 
 
 def _read(
@@ -152,6 +178,29 @@ def _products(read: Mapping[str, tuple[str, np.ndarray]]) -> list[str]:
                     f"{three} is the product of {one} and {two}: setting one of them leaves it as "
                     f"it is. Write {one} * {two} in the equation in its place."
                 )
+    return notes
+
+
+def _dummies(structure: Structure, read: Mapping[str, tuple[str, np.ndarray]]) -> list[str]:
+    """Note columns of 0 and 1 that an equation reads together and that are never 1 together."""
+    ones = {n: v.ravel() == 1 for n, (_, v) in read.items() if v.dtype.kind in "biuf"}
+    ones = {n: v for n, v in ones.items() if np.isin(read[n][1], (0, 1)).all()}
+    notes = []
+    for one, two in combinations(ones, 2):
+        a, b = ones[one], ones[two]
+        readers = [set(structure.graph.successors(read[n][0])) for n in (one, two)]
+        if len(a) != len(b) or (a & b).any() or not readers[0] & readers[1]:
+            continue
+        n, first, second = len(a), int(a.sum()), int(b.sum())
+        orders = [math.lgamma(n - k + 1) - math.lgamma(n - k - second + 1) for k in (first, 0)]
+        if first + second <= n and orders[0] - orders[1] < math.log(CHANCE):
+            outcome = min(readers[0] & readers[1])
+            notes.append(
+                f"{one} and {two} are never 1 together, like dummies of one category: setting one "
+                "leaves the other as it is, so that a unit would be in both. Write the category "
+                f'once, as labels, or ask for Contrast("{outcome}", {{"{one}": 1, "{two}": 0}}, '
+                f'{{"{one}": 0, "{two}": 0}}).'
+            )
     return notes
 
 

@@ -54,7 +54,7 @@ CHAINS, WARM, TRIED = 4, 400, 10
 #: Chains that have not mixed run on, up to so many times as far.
 LONGEST = 8
 #: The worst r_hat and the least effective sample size at which they stop, and what is too bad.
-RHAT, LEAST, SEVERE = 1.01, 400.0, 1.05
+RHAT, LEAST, SEVERE = 1.015, 400.0, 1.05
 #: How often one stays where one is, at which tuning aims.
 AIM = 0.25
 #: A scale that so many coefficients read is moved given the standardised ones too.

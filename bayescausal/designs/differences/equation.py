@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayescausal.designs.table import in_model, refuse_names
+from bayescausal.designs.panel_table import in_model
+from bayescausal.designs.table import refuse_names
 from bayescausal.effects.estimands.treated_groups import ATT
 from bayescausal.model.formulas.build import model_from_formulas
 from bayescausal.types import DataError

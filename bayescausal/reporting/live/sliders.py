@@ -180,7 +180,7 @@ def _everyone(effect: Effect, moving: Stops | None) -> str:
 
 def _who(asked: Estimand | None, moving: Stops | None) -> str:
     """Return what the units of a question have in common: ``with t=1``."""
-    if moving is not None and moving.own_units:
+    if moving is not None and moving.own_units and asked is not None:
         given = f" and {asked.given.describe()}" if asked.given else ""
         return f" that had this level of {moving.name} themselves{given}"
     condition = getattr(asked, "condition", None)

@@ -210,7 +210,7 @@ def test_links_between_pages_lead_somewhere():
                 there = path.parent / target
                 copied = (
                     DOCS.parent / "notebooks" / there.name
-                )  # beside the docs when they are built
+                )  # copied at the build
                 found = there.exists() or there.name in MADE or copied.exists()
                 assert found, f"{path.name} -> {target}"
 

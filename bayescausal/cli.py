@@ -24,6 +24,7 @@ import click
 import bayescausal as bc
 from bayescausal import __version__
 from bayescausal.draws.digits import numbers
+from bayescausal.model.files import no_file
 from bayescausal.reporting.files import check_path, write_json
 from bayescausal.reporting.terminal import (
     PROB,
@@ -335,8 +336,6 @@ def _answer(effect: Effect) -> dict[str, Any]:
 def _read_table(path: Path) -> pd.DataFrame:
     """Read a CSV or Parquet file."""
     import pandas as pd
-
-    from bayescausal.model.files import no_file
 
     if not path.is_file():
         raise no_file(DataError, path, "Give a CSV or Parquet file.")

@@ -5,6 +5,7 @@ Used by ``conf.py`` when the docs are built, and by the tests, which need no Sph
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
@@ -124,15 +125,34 @@ def gallery_page(docs: Path) -> str:
     return "\n".join([*lines, "```", ""])
 
 
+def shared_code(shared: str, code: str) -> str:
+    """Return the functions of the shared code that a figure takes, and what those take of it."""
+    tree = ast.parse(shared)
+    made = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    parts = {name: str(ast.get_source_segment(shared, node)) for name, node in made.items()}
+    wanted = {name for name in made if f"{name}(" in code}
+    for name in reversed(made):  # what stands further up may be called by what stands below
+        wanted |= {other for other in made if name in wanted and f"{other}(" in parts[name]}
+    body = [f"@functools.cache\n{parts[name]}" for name in made if name in wanted]
+    text = "\n".join(body)
+    head = [
+        str(ast.get_source_segment(shared, node))
+        for node in tree.body
+        if isinstance(node, ast.Import)
+        and any(f"{alias.asname or alias.name}." in text for alias in node.names)
+    ]
+    return "\n".join(head) + "\n\n\n" + "\n\n\n".join(body)
+
+
 def figure_page(script: Path) -> str:
     """Return the page of one figure: what it shows, the picture, the code."""
     title, words, code = parts_of(script)
     lines = [f"# {title}", "", words, "", f"![{title}](../_static/gallery/{script.stem}.png)", ""]
     lines += ["```{code-block} python", code, "```", ""]
     if "from common import" in code:
-        lines += ["`common` holds the fits that several figures share:", ""]
-        common = (script.parent / "common.py").read_text(encoding="utf-8").strip()
-        lines += ["```{code-block} python", common, "```", ""]
+        lines += ["`common` holds what several figures share; of it this one takes:", ""]
+        shared = (script.parent / "common.py").read_text(encoding="utf-8")
+        lines += ["```{code-block} python", shared_code(shared, code), "```", ""]
     return "\n".join(lines)
 
 

@@ -16,6 +16,8 @@ from bayescausal.estimators.explain.pictures import KINDS
 
 ROOT = Path(bc.__file__).parent
 GALLERY = ROOT.parent / "docs" / "gallery"
+sys.path.insert(0, str(GALLERY.parent))
+pages = importlib.import_module("build_pages")
 CODE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(GALLERY.glob("*.py")))
 
 
@@ -94,9 +96,21 @@ def test_every_picture_of_a_design_has_a_card():
             assert f"bc.designs.{name}(" in CODE, name
 
 
+def test_a_page_shows_what_its_figure_takes_and_no_more():
+    shared = (GALLERY / "common.py").read_text(encoding="utf-8")
+    for script in pages.gallery_scripts(GALLERY.parent):
+        code = script.read_text(encoding="utf-8")
+        if "from common import" in code:
+            scope: dict = {}
+            exec(compile(pages.shared_code(shared, code), script.name, "exec"), scope)
+            names = re.search(r"from common import (\w+)", code)
+            assert callable(scope[names[1]])
+    few = pages.shared_code(shared, "coating_fit()")
+    assert "training_fit" not in few
+    assert "def training_fit" in pages.shared_code(shared, "learner_result()")
+
+
 def test_a_picture_without_a_card_is_seen():
-    sys.path.insert(0, str(GALLERY.parent))
-    pages = importlib.import_module("build_pages")
     assert len(pages.gallery_scripts(GALLERY.parent)) >= 55
     assert not drawn(CODE.replace("bc.plot_worlds(", ""), "plot_worlds")
     assert "Recovery" in makers()

@@ -25,9 +25,9 @@ from bayescausal.model.kinds import kind_of
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-__all__ = ["PanelTable", "as_dates", "panel_table", "refuse_gaps", "time_text"]
+__all__ = ["PanelTable", "as_dates", "in_model", "panel_table", "refuse_gaps", "time_text"]
 
 _LABELS = ", or labels in order: pd.Categorical(..., categories=[...], ordered=True)"
 #: Steps between neighbouring times that still count as equal: months differ by 28 to 31 days.
@@ -114,6 +114,23 @@ def panel_table(
             remedy="Drop the repetitions, or average them.",
         )
     return PanelTable(frame, who, codes, tuple(units), tuple(times), repeated)
+
+
+def in_model(name: str, taken: Collection[str] = ()) -> str:
+    """Return what the column of the units is called in a model, whose rows are its own ``unit``.
+
+    Examples
+    --------
+    >>> from bayescausal.designs.panel_table import in_model
+    >>> in_model("shop"), in_model("unit"), in_model("unit", ["units"])
+    ('shop', 'units', 'units_')
+    """
+    if name != "unit":
+        return name
+    name = "units"
+    while name in taken:
+        name += "_"
+    return name
 
 
 def refuse_gaps(table: PanelTable, unit: str, time: str, remedy: str) -> None:

@@ -12,6 +12,7 @@ addEventListener("DOMContentLoaded", () => {
     const parts = title.textContent.split(/(?<=[._])/);
     title.replaceWith(...parts.flatMap((part, k) => (k ? [document.createElement("wbr"), part] : [part])));
   }
+  for (const caption of document.querySelectorAll(".caption[role=heading]")) caption.setAttribute("aria-level", 2);
   const boxes = document.querySelectorAll("article .table-wrapper, article pre, article .output");
   const mark = () => {
     for (const box of boxes) {

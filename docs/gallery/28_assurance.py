@@ -1,7 +1,7 @@
 """How many units are needed.
 
 The probability that the interval will exclude zero, by the number of units, where the
-effect is drawn from what is known of it.
+effect is one that would matter.
 """
 
 import numpy as np

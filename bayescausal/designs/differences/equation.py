@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayescausal.designs.table import in_model, refuse_names
+from bayescausal.designs.panel_table import in_model
+from bayescausal.designs.table import refuse_names
 from bayescausal.effects.estimands.treated_groups import ATT
 from bayescausal.model.formulas.build import model_from_formulas
 from bayescausal.types import DataError
@@ -106,7 +107,7 @@ class Equation:
         terms += self._covariates(columns)
         groups = [*((self.unit,) if self.unit_effects else ()), *self.clusters]
         for name in dict.fromkeys(groups):
-            own_name = in_model(name, columns)
+            own_name = in_model(name, [str(c) for c in columns])
             columns[own_name] = pd.Categorical(frame[name].astype(str))
             terms.append(f"(1 | {own_name})")
         model = model_from_formulas(

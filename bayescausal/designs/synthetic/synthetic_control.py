@@ -43,11 +43,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.designs.panel_table import panel_table, refuse_gaps
+from bayescausal.designs.panel_table import in_model, panel_table, refuse_gaps
 from bayescausal.designs.synthetic.donors import Options, series_of
 from bayescausal.designs.synthetic.gap_plots import plots_of
 from bayescausal.designs.synthetic.placebo_checks import checks_of
-from bayescausal.designs.table import in_model, numbers, read_table, refuse_names
+from bayescausal.designs.table import numbers, read_table, refuse_names
 from bayescausal.model.design import Assumption, Design
 from bayescausal.types import DataError
 

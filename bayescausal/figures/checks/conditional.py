@@ -99,9 +99,8 @@ def plot_benefit(curve: pd.DataFrame, name: str, *, ax: Axes | None = None) -> A
     whole = float(path["mean"].iloc[-1])
     ax.plot([0, 1], [0, whole], color=ORANGE, linewidth=1.2, label="at random")
     ax.axhline(0, color=quiet(), linewidth=0.8)
-    area = curve.loc["RATE"]
-    ends = (float(area[c]) for c in ("mean", low, high))
-    mean, lower, upper = numbers(float(area[high] - area[low]) / 4, *ends, ends=True, apart=[0])
+    value, *ends = (float(v) for v in curve.loc["RATE", ["mean", low, high]].to_numpy())
+    mean, lower, upper = numbers((ends[1] - ends[0]) / 4, value, *ends, ends=True, apart=[0])
     said = f"RATE {mean} ({low.split('_')[0].replace('hdi', '')}% HDI {lower} to {upper})"
     ax.text(0.98, 0.06, said, transform=ax.transAxes, ha="right", fontsize="small", color=quiet())
     ax.set_xlabel("share of the units treated")

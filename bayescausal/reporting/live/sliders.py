@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayescausal.effects.effect import Effect
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
 
     type Level = float | str
@@ -177,9 +178,9 @@ def _everyone(effect: Effect, moving: Stops | None) -> str:
     return f"units{who}" if who else effect.population or "all"
 
 
-def _who(asked: Any, moving: Stops | None) -> str:
+def _who(asked: Estimand | None, moving: Stops | None) -> str:
     """Return what the units of a question have in common: ``with t=1``."""
-    if moving is not None and moving.own_units:
+    if moving is not None and moving.own_units and asked is not None:
         given = f" and {asked.given.describe()}" if asked.given else ""
         return f" that had this level of {moving.name} themselves{given}"
     condition = getattr(asked, "condition", None)
@@ -211,7 +212,7 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, str) else level_text(float(value))  # type: ignore[arg-type]
 
 
-def _is_plain(fit: Fit, asked: Any, stops: Stops | None) -> bool:
+def _is_plain(fit: Fit, asked: Estimand, stops: Stops | None) -> bool:
     """Whether a question compares what is expected at two levels, among units of neither."""
     if stops is None or stops.other is None or asked.strategy != "averages":
         return False
@@ -328,7 +329,7 @@ def _same(here: xr.DataArray, draws: xr.DataArray, error: float) -> bool:
 
 
 def _curve(
-    fit: Fit, asked: _Asked, given: object, by: Any
+    fit: Fit, asked: _Asked, given: object, by: object
 ) -> tuple[list[xr.DataArray | None], list[xr.DataArray] | None]:
     """Return the draws of the answer at each level, and of the expected outcome where it has one.
 

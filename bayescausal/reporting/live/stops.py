@@ -61,7 +61,7 @@ class Stops:
         return getattr(self.asked, "group", "") == "treated"
 
 
-def stops_of(fit: Fit, asked: Any) -> Stops | None:
+def stops_of(fit: Fit, asked: Estimand) -> Stops | None:
     """Return where a question stands; None where it sets no single variable to a plain level."""
     if fit.data is None or len(getattr(asked, "treatments", ())) != 1:
         return None
@@ -91,7 +91,7 @@ def levels_of(fit: Fit, stops: Stops, levels: Sequence[Level] | None) -> list[Le
 # --------------------------------------------------------------------------- private
 
 
-def _at(asked: Any, role: str, name: str) -> object:
+def _at(asked: Estimand, role: str, name: str) -> object:
     """Return the level of a variable in the world of a role."""
     level: Any = getattr(asked, role, None)
     return level.get(name) if isinstance(level, dict) else level

@@ -44,7 +44,7 @@ def order_of(
     >>> order_of(["c", "a", "b"], ["a", "b", "c"])
     [1, 2, 0]
     """
-    if pd.Index(own).equals(pd.Index(labels)):  # empty labels, too, are equal to themselves
+    if _index(own).equals(_index(labels)):  # empty labels, too, are equal to themselves
         return None
     own, labels = _listed(own), _listed(labels)
     if own == labels or len(own) != len(labels):  # other lengths are refused where they matter
@@ -82,8 +82,12 @@ def plain_labels(index: pd.Index) -> pd.Index:
     return pd.Index([", ".join(map(str, own)) if isinstance(own, tuple) else own for own in index])
 
 
+def _index(labels: Any) -> pd.Index:
+    return labels if isinstance(labels, pd.Index) else pd.Index(labels)
+
+
 def _listed(labels: Any) -> list[Any]:
-    index = plain_labels(pd.Index(labels))  # dates as dates, whatever holds them
+    index = plain_labels(_index(labels))  # dates as dates, whatever holds them
     if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
         index = index.tz_convert(None)
     return index.tolist()
@@ -117,6 +121,7 @@ def in_order(
     >>> in_order(pd.Series([2, 5], index=["b", "a"]), ("g",), {"g": ["a", "b"]}, "b").tolist()
     [5, 2]
     """
+    own: dict[str, Any]
     if isinstance(value, pd.Series) and len(dims) == 1:
         own = {dims[0]: value.index}
     elif isinstance(value, xr.DataArray) and value.ndim == len(dims) == 1:

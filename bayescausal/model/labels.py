@@ -82,8 +82,9 @@ def plain_labels(index: pd.Index) -> pd.Index:
     return pd.Index([", ".join(map(str, own)) if isinstance(own, tuple) else own for own in index])
 
 
-def _index(labels: Any) -> pd.Index:
-    return labels if isinstance(labels, pd.Index) else pd.Index(labels)
+def _index(labels: object) -> pd.Index:
+    held: Any = labels
+    return labels if isinstance(labels, pd.Index) else pd.Index(held)
 
 
 def _listed(labels: Any) -> list[Any]:

@@ -3,7 +3,7 @@
 The total effect is the direct minus the reversed indirect one, and ``ATE = p ATT + (1 - p) ATU``.
 Where the noise is simulated these hold draw by draw, and not only within Monte Carlo error, if
 all take as many inner replicates: the most that any of them needs, asked together or not. And one
-of them leaves out what its worlds have in common (:mod:`bayescausal.evaluation.common_parts`) only
+of them leaves out what its worlds have in common (:mod:`bayescausal.evaluation.terms`) only
 if all of them are known without simulation.
 """
 

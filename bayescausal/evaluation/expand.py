@@ -16,8 +16,8 @@ a unit's group, stays one coefficient for each group (:mod:`.terms`).
 
 The expansion is symbolic, on the expression that worlds were substituted into. It ends, and the
 units are evaluated one by one, where an operation is neither a sum nor a product (a link function)
-or joins what varies with units and with draws in one variable (latents). Of what only differences
-between worlds are asked, such a part is one unknown factor: see :mod:`.common_parts`.
+or joins what varies with units and with draws in one variable (latents). Where only
+differences of worlds are asked, such a part is one unknown factor (:mod:`.terms`).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
 from bayescausal.evaluation.backend import behind, inputs_of
-from bayescausal.evaluation.common_parts import Written, without_common
 from bayescausal.evaluation.program import evaluator
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.evaluation.terms import (
     NoExpansionError,
     Term,
+    Written,
     contracted,
     is_matrix_product,
     merged,
@@ -47,6 +47,7 @@ from bayescausal.evaluation.terms import (
     ordered,
     product,
     single,
+    without_common,
 )
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ def expand(
     - `widths`: lengths of the dims that are not the units'.
     - `mixes`: whether an equation mixes units. A level that is set for all units is then not taken
       for one number where it is summed, sorted or moved along the units.
-    - `differences`: whether only differences between the results are asked: what is the same in
-      all is left out of each.
+    - `differences`: whether only differences are asked: what all have in common is left out.
     """
     key = (tuple(results), reads, lengths, widths, mixes, differences)
     return remember(program, key, lambda: _expand(program, *key))
@@ -124,13 +124,10 @@ def _expand(
     shapes = {i.variable: [dict(widths).get(d or "") for d in i.dims] for i in program.inputs}
     random = frozenset(i.variable for i in program.noise)
     walker = _Walker(kinds, lengths, filled, shapes, random, differences)
-    written = Written()
+    written, roots = Written(), [program.expressions[i] for i in results]
     try:
-        if differences:
-            roots = [written.of(program.expressions[i]) for i in results]
-            sums = without_common([walker.terms(v) for v in roots], walker.known_average, written)
-        else:
-            sums = [walker.terms(program.expressions[i]) for i in results]
+        sums = [walker.terms(written.of(v) if differences else v) for v in roots]
+        sums = without_common(sums, walker.known_average, written) if walker.common else sums
         for i in reads:
             if walker.reads(program.expressions[i]) - {_DATA}:
                 return None
@@ -160,7 +157,7 @@ def _expand(
         evaluator(program, shown, batch=False),
         tuple(c.type.ndim for c in coefficients),
         len(features),
-        differences and walker.common,
+        walker.common,
     )
 
 

@@ -117,8 +117,9 @@ def in_order(
     >>> in_order(pd.Series([2, 5], index=["b", "a"]), ("g",), {"g": ["a", "b"]}, "b").tolist()
     [5, 2]
     """
+    own: dict[str, Any]
     if isinstance(value, pd.Series) and len(dims) == 1:
-        own: dict[str, Any] = {dims[0]: value.index}
+        own = {dims[0]: value.index}
     elif isinstance(value, xr.DataArray) and value.ndim == len(dims) == 1:
         dim = value.dims[0]
         own = {dims[0]: value[dim].values} if dim in value.coords else {}

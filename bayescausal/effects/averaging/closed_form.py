@@ -71,7 +71,7 @@ def closed_form(
         lengths=frozenset([*question.structure.fixed.values(), *along]),
         widths=tuple(sorted((d, int(n)) for d, n in sizes.items() if d not in units)),
         mixes=bool(question.structure.mixes(program.names)),
-        differences=question.differences,
+        differences=_differences(question),
     )
     if expansion is None:
         return None
@@ -81,6 +81,14 @@ def closed_form(
     if numbers * len(arms) * len(cells) * draws > AVERAGES:
         return None
     return found
+
+
+def _differences(question: Question) -> bool:
+    """Whether an answer is made of differences between arms over the same units alone."""
+    estimand, first = question.estimand, question.arms[0].condition
+    levels = estimand.curve is not None and getattr(estimand, "control", None) is None
+    same = len(question.arms) > 1 and all(arm.condition is first for arm in question.arms)
+    return estimand.signed and same and not levels and not estimand.joint
 
 
 @dataclass(frozen=True, eq=False)

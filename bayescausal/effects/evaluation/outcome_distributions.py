@@ -143,7 +143,7 @@ def members_of(units: Units, condition: Condition) -> np.ndarray | None:
         values[read] = np.asarray(labels, dtype=object)[value.astype(int)] if labels else value
     try:
         return condition.member(values)
-    except (BayesCausalError, ValueError):
+    except (BayesCausalError, ValueError, TypeError):  # refused where it is evaluated
         return None
 
 

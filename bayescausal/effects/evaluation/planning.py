@@ -5,7 +5,7 @@ Where the noise is simulated these hold draw by draw, and not only within Monte 
 all take as many inner replicates: the most that any of them needs, asked together or not. Where
 many units know the answer better than is asked for, some of them are averaged over (see
 :mod:`bayescausal.effects.averaging.sampled_units`), if that is enough for all of them. And one of
-them leaves out what its worlds have in common (:mod:`bayescausal.evaluation.common_parts`) only if
+them leaves out what its worlds have in common (:mod:`bayescausal.evaluation.terms`) only if
 all of them are known without simulation.
 """
 

@@ -112,14 +112,6 @@ class Question:
         """The dim along which units are weighted."""
         return weighted_dim(self.structure, self.outcome)
 
-    @property
-    def differences(self) -> bool:
-        """Whether the answer is made of differences between arms over the same units alone."""
-        estimand, first = self.estimand, self.arms[0].condition
-        levels = estimand.curve is not None and getattr(estimand, "control", None) is None
-        same = all(arm.condition is first for arm in self.arms)
-        return estimand.signed and len(self.arms) > 1 and same and not levels and not estimand.joint
-
     def program(self) -> tuple[Program, dict[str, int]]:
         """Return the compiled worlds, and where in its results each variable read stands."""
         requests = [self._request(arm) for arm in self.arms]

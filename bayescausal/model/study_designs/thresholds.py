@@ -156,7 +156,7 @@ def _inside(at: float, column: np.ndarray | None, least: int) -> bool:
     if column.ndim != 1 or column.dtype.kind not in "iuf":
         return False
     distinct = np.unique(column)
-    return min(np.sum(distinct < at), np.sum(distinct > at)) >= least
+    return bool(min(np.sum(distinct < at), np.sum(distinct > at)) >= least)
 
 
 def _parts(structure: Structure, name: str) -> Iterator[Apply]:
@@ -230,10 +230,10 @@ def _line(
     if not isinstance(op, ps.Add | ps.Sub | ps.Mul | ps.TrueDiv) or len(node.inputs) != 2:
         return None
     one, other = (_line(i, structure, named) for i in node.inputs)
-    number = _number(node.inputs[1 if one else 0], structure)
-    if (one is None) == (other is None) or number is None:
+    line, number = one or other, _number(node.inputs[1 if one else 0], structure)
+    if line is None or (one and other) or number is None:
         return None
-    variable, slope, shift = one or other
+    variable, slope, shift = line
     match op:
         case ps.Add():
             return variable, slope, shift + number

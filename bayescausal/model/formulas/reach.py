@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bayescausal.annotations import Array
-    from bayescausal.model.formulas.columns import Column
+    from bayescausal.model.formulas.variables import Column
 
 __all__ = ["Asked", "reach_of"]
 

@@ -336,8 +336,10 @@ def _read_table(path: Path) -> pd.DataFrame:
     """Read a CSV or Parquet file."""
     import pandas as pd
 
+    from bayescausal.model.files import no_file
+
     if not path.is_file():
-        raise DataError(f"There is no file {str(path)!r}.", remedy="Give a CSV or Parquet file.")
+        raise no_file(DataError, path, "Give a CSV or Parquet file.")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(

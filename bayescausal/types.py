@@ -137,7 +137,7 @@ class FitMismatchError(BayesCausalError):
 
 
 class FitWarning(UserWarning):
-    """A fit that can be used, but not trusted as it stands: the sampler had trouble."""
+    """A fit that can be used, but not trusted as it stands: for the sampler, or for a column."""
 
 
 class FormulaWarning(UserWarning):

@@ -17,7 +17,36 @@ except ImportError:  # the docs need the text alone
     BuildHookInterface = object
 
 #: Folders and pages, in the order in which they are read.
-ORDER = ("start", "ladder", "contract", "howto", "designs", "limits", "coming_from", "glossary")
+ORDER = (
+    "install",
+    "start",
+    "ladder",
+    "minimal_scm",
+    "contract",
+    "howto",
+    "designs",
+    "datasets",
+    "course/index",
+    "course/exercises",
+    "playground/index",
+    "limits",
+    "coming_from",
+    "glossary",
+    "calibration",
+)
+#: Pages that are left out, and why.
+LEFT_OUT = {
+    "index": "the landing page: its words stand in llms.txt and on the page start",
+    "course/solutions": "a list of links",
+    "decisions": "for those who change the package",
+    "architecture": "for those who change the package",
+    "changelog": "what earlier versions did",
+    "benchmarks": "times of machines",
+    "api": "made from the docstrings, which `help(bc.ATE)` prints",
+    "gallery": "pictures; their code is that of the pages above",
+    "notebooks": "long, with outputs; each method has its page above",
+    "course": "lessons are notebooks with exercises, and solutions that would be told",
+}
 
 
 def full_text(docs: Path) -> str:
@@ -28,10 +57,21 @@ def full_text(docs: Path) -> str:
         pages += [page] if page.exists() else sorted((docs / name).glob("*.md"))
     parts = [(docs / "llms.txt").read_text(encoding="utf-8").partition("## Docs")[0]]
     for page in pages:
-        text = re.sub(r"```\{toctree\}.*?```\n?", "", page.read_text(encoding="utf-8"), flags=re.S)
+        text = _included(page)
         where = page.relative_to(docs).with_suffix(".html").as_posix()
         parts.append(f"<!-- {where} -->\n\n{text.strip()}\n")
     return "\n".join(parts)
+
+
+def _included(page: Path) -> str:
+    """Return the text of a page, with the file that it includes and without what is for a site."""
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"\A---\n.*?\n---\n+", "", text, flags=re.S)
+    text = re.sub(r"```\{(?:toctree|raw|image)\}.*?```\n?", "", text, flags=re.S)
+    for whole, name in re.findall(r"(```\{literalinclude\} (\S+)\n.*?```)", text, flags=re.S):
+        code = (page.parent / name).read_text(encoding="utf-8").strip()
+        text = text.replace(whole, f"```python\n{code}\n```")
+    return text
 
 
 class AssistantsHook(BuildHookInterface):

@@ -104,15 +104,35 @@ def test_what_an_assistant_is_told_runs_as_printed(tmp_path, monkeypatch):
     assert named <= set(bayescausal.__all__)
 
 
-def test_the_text_for_assistants_holds_every_page_that_teaches():
+def pages_of_the_site() -> set[str]:
+    """Return the addresses of all pages that are written by hand, without an ending."""
+    lessons = (DOCS / "course").glob("*.ipynb")
+    return {p.relative_to(DOCS).with_suffix("").as_posix() for p in [*PAGES, *lessons]}
+
+
+def test_the_text_for_assistants_holds_every_page_or_says_why_not():
     text = build_for_assistants.full_text(DOCS)
-    for path in PAGES:
-        if path.parent.name in ("howto", "designs") or path.stem in ("start", "contract"):
-            title = path.read_text(encoding="utf-8").partition("\n")[0]
-            assert (
-                f"{path.relative_to(DOCS).with_suffix('.html').as_posix()} -->\n\n{title}" in text
-            )
-    assert "{toctree}" not in text
+    held = set(re.findall(r"<!-- (\S+)\.html -->\n\n#", text))
+    left_out = build_for_assistants.LEFT_OUT
+    for page in pages_of_the_site() - held:
+        reason = left_out.get(page) or left_out.get(page.partition("/")[0])
+        assert reason, f"{page} is neither in llms-full.txt nor left out with a reason"
+    assert not held & set(left_out)
+    assert held <= pages_of_the_site()
+    assert {name.removesuffix(".md") for name in MADE} <= set(left_out)
+    assert "toctree" not in text
+    assert "literalinclude" not in text
+    assert "def counterfactual" in text or "abduct" in text  # the idea in 150 lines, not its name
+
+
+def test_the_short_text_for_assistants_links_every_page_of_the_long_one():
+    short = (DOCS / "llms.txt").read_text(encoding="utf-8")
+    text = build_for_assistants.full_text(DOCS)
+    held = set(re.findall(r"<!-- (\S+\.html) -->", text))
+    linked = set(re.findall(r"\]\((\S+\.html)\)", short))
+    assert held - linked == set()
+    assert linked - held <= {"api.html", "gallery.html", "notebooks.html", "course/index.html"}
+    assert "(llms-full.txt)" in short
 
 
 def prints_what_it_says(path: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import bayescausal
 from bayescausal.cli import main
+from bayescausal.model.formulas.file import model_from_text
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,6 +58,16 @@ def test_python_blocks_print_what_stands_below_them(checks, tmp_path, monkeypatc
                 assert float(got) == pytest.approx(float(said), abs=0.0101)
     assert ran == 2
     assert any(kind == "text" for kind, _ in BLOCKS)
+    [formulas] = [text for kind, text in BLOCKS if kind == "text" and "~ humid" in text]
+    (tmp_path / "coating.txt").write_text(formulas, encoding="utf-8")
+    model = model_from_text("coating.txt", scope["data"])
+    assert bayescausal.to_text(model) == bayescausal.to_text(scope["model"])
+    if checks:  # the command as it is printed
+        [line] = [t for k, b in BLOCKS if k == "console" for t in b.splitlines() if "--out" in t]
+        done = CliRunner().invoke(main, line.split()[4:])
+        assert done.exit_code == 0, done.output
+        answer = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+        assert answer["effect"]["mean"] == pytest.approx(-0.42, abs=0.02)
     page = (tmp_path / "coating.html").read_text(encoding="utf-8")
     assert "dilution" in page
     assert len(page) < 2_000_000

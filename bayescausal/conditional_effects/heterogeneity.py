@@ -37,7 +37,7 @@ from bayescausal.conditional_effects.summaries import (
 )
 from bayescausal.conditional_effects.unit_effects import UnitEffects, curve_effects, unit_effects
 from bayescausal.draws.digits import numbers, significant
-from bayescausal.draws.intervals import check_prob, narrowest, narrowest_of_each
+from bayescausal.draws.intervals import check_prob, narrowest
 from bayescausal.draws.summary import interval_columns
 from bayescausal.effects.estimands.functionals import Mean
 from bayescausal.types import BayesCausalError, closest
@@ -298,7 +298,7 @@ def _table(tau: Array, labels: pd.Index, prob: float, noise: Array) -> pd.DataFr
     parts = []
     for start in range(0, tau.shape[1], step):
         own = np.asarray(tau[:, start : start + step], dtype=float)
-        low, high = narrowest_of_each(own, prob)
+        low, high = narrowest(own, prob)
         variance = own.var(axis=0, ddof=min(1, len(own) - 1))
         parts.append(
             pd.DataFrame({

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.figures.style import BLUE, ORANGE, mixed, new_axes, quiet, tidy
+from bayescausal.figures.style import BLUE, ORANGE, legend_above, mixed, new_axes, quiet, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ def _deciles(found: Any, ax: Axes | None) -> Axes:
     ax.axhline(np.mean(found.average), color=ORANGE, lw=1, label="average of all units")
     ax.axhline(0, color=quiet(), lw=1, ls=":")
     ax.set(xlabel="tenth of the units, by predicted effect", ylabel="average effect")
-    ax.legend(frameon=False)
+    legend_above(ax)
     return tidy(ax, grid="y", left=True)
 
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayescausal.draws.digits import level_text
+from bayescausal.draws.digits import level_text, significant
 from bayescausal.draws.intervals import narrowest
 from bayescausal.draws.summary import interval_columns
 
@@ -202,12 +202,16 @@ def subgroups(tau: Array, covariates: Mapping[str, Array], prob: float) -> pd.Da
 def _groups(values: Array) -> list[tuple[str, Array]]:
     levels = np.unique(values)
     if values.dtype.kind not in "iuf" or len(levels) <= LEVELS:
-        return [(str(v), values == v) for v in levels]
+        number = values.dtype.kind in "iuf"
+        return [(level_text(float(v)) if number else str(v), values == v) for v in levels]
     ends = np.unique(np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
+    shown = [significant(float(v), 3) for v in ends]
+    if len({*shown}) < len(shown):
+        shown = [level_text(float(v)) for v in ends]
     out = []
     for k, (low, high) in enumerate(itertools.pairwise(ends)):
         member = (values >= low) & ((values < high) | (k == len(ends) - 2))
-        out.append((f"{level_text(low)} to {level_text(high)}", member))
+        out.append((f"{shown[k]} to {shown[k + 1]}", member))
     return out
 
 

@@ -123,7 +123,10 @@ class Exercise:
     def hand_out(
         self, students: Iterable[str], folder: str | os.PathLike[str], units: int | None = None
     ) -> list[Path]:
-        """Write the data set of each student to a file of the folder, ``<student>.csv``.
+        """Write the data set of each student to a file of the folder.
+
+        A file is called like its student, in lower case and with ``_`` for what is no letter,
+        digit, dot or hyphen: ``ada_lovelace.csv``.
 
         Parameters
         ----------

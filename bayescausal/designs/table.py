@@ -13,7 +13,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_choice",
+    "in_model",
     "labels",
     "numbers",
     "read_table",
@@ -301,11 +302,28 @@ def refuse_names(names: Sequence[str], own: Sequence[str] = ()) -> None:
                 expected="Letters, digits and underscores, a letter first.",
                 remedy="Rename it: data.rename(columns={...}).",
             )
-        if name in (*RESERVED_NAMES, *own):
+        if name in (*RESERVED_NAMES, "unit", *own):
             raise DataError(
                 f"The column {name!r} has a name that the design needs for itself.",
                 remedy="Rename it: data.rename(columns={...}).",
             )
+
+
+def in_model(name: str, taken: Collection[str] = ()) -> str:
+    """Return what the column of the units is called in a model, whose rows are its own ``unit``.
+
+    Examples
+    --------
+    >>> from bayescausal.designs.table import in_model
+    >>> in_model("shop"), in_model("unit"), in_model("unit", ["units"])
+    ('shop', 'units', 'units_')
+    """
+    if name != "unit":
+        return name
+    name = "units"
+    while name in taken:
+        name += "_"
+    return name
 
 
 def check_choice(name: str, value: object, known: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-__all__ = ["check_prob", "eti", "hdi", "interval", "narrowest", "narrowest_of_each"]
+__all__ = ["check_kind", "check_prob", "ends_of", "eti", "hdi", "interval", "narrowest"]
 
 
 def interval(
@@ -46,14 +46,7 @@ def interval(
     - `prob`: between 0 and 1, both excluded.
     - `kind`: ``"hdi"`` or ``"eti"``.
     """
-    kinds = {"hdi": hdi, "eti": eti}
-    if kind not in kinds:
-        raise EstimandError(
-            f"{kind!r} is not a kind of interval.",
-            expected="'hdi' or 'eti'.",
-            names=closest(str(kind), kinds)[:1],
-        )
-    return kinds[kind](draws, prob)
+    return {"hdi": hdi, "eti": eti}[check_kind(kind)](draws, prob)
 
 
 def hdi(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
@@ -91,10 +84,8 @@ def eti(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
     return _over_draws(draws, prob, _equal_tails)
 
 
-def narrowest(draws: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
+def narrowest(draws: ArrayLike, prob: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the narrowest interval of draws along the first axis.
-
-    The arithmetic is ArviZ's; it is imported on first use, since it takes SciPy's statistics along.
 
     Examples
     --------
@@ -102,28 +93,28 @@ def narrowest(draws: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
     >>> [end.item() for end in narrowest(np.array([0.0, 1.0, 1.1, 1.2, 9.0]), 0.5)]
     [1.0, 1.2]
     """
-    from arviz_stats.base import array_stats
-
-    ends = np.asarray(array_stats.hdi(draws, prob, axis=0))
-    return ends[..., 0], ends[..., 1]
-
-
-def narrowest_of_each(draws: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return what :func:`narrowest` does, of very many columns at once: ArviZ takes each by itself.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> low, high = narrowest_of_each(np.array([[0.0], [1.0], [1.1], [1.2], [9.0]]), 0.5)
-    >>> low.tolist(), high.tolist()
-    ([1.0], [1.2])
-    """
-    ordered = np.sort(draws, axis=0)
+    ordered = np.sort(np.asarray(draws), axis=0)
     inside = min(int(np.floor(prob * len(ordered))), len(ordered) - 1)
     width = np.subtract(ordered[inside:], ordered[: len(ordered) - inside], dtype=float)
     first = np.argmin(width, axis=0)[None]
     low, high = (np.take_along_axis(ordered, first + k, axis=0)[0] for k in (0, inside))
     return np.asarray(low), np.asarray(high)
+
+
+def ends_of(draws: np.ndarray, prob: float, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of an interval of draws along the first axis; `kind` as in `interval`."""
+    return narrowest(draws, prob) if kind == "hdi" else _equal_tails(draws, prob)
+
+
+def check_kind(kind: str) -> str:
+    """Return the kind of an interval, or refuse it."""
+    if kind not in ("hdi", "eti"):
+        raise EstimandError(
+            f"{kind!r} is not a kind of interval.",
+            expected="'hdi' or 'eti'.",
+            names=closest(str(kind), ("hdi", "eti"))[:1],
+        )
+    return kind
 
 
 def check_prob(prob: float) -> float:

@@ -26,6 +26,8 @@ DRAW_DIMS = ("chain", "draw")
 def as_draws(values: ArrayLike | xr.DataArray, name: str | None = None) -> xr.DataArray:
     """Return draws as a DataArray of floats with dims chain and draw first.
 
+    They are a copy, unless they cannot be written to.
+
     - `values`: a DataArray with dims ``chain`` and ``draw``, ``draw`` alone, or a stacked
       ``sample``; an array ``(draw,)`` or ``(chain, draw)``; or a number (one draw).
     - `name`: name of the result.
@@ -46,7 +48,7 @@ def as_draws(values: ArrayLike | xr.DataArray, name: str | None = None) -> xr.Da
     array = array.transpose(*DRAW_DIMS, ...)
     if array.dtype.kind not in "biuf":
         raise DataError(f"Draws of type {array.dtype}.", expected="Numbers.")
-    array = array.astype(float).copy()
+    array = array.astype(float, copy=array.values.flags.writeable).copy(deep=False)
     if not array.size:
         raise DataError(f"No draws: sizes {dict(array.sizes)}.", expected="One draw at least.")
     bad = int((~np.isfinite(array.values)).sum())

@@ -22,13 +22,16 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.diagnostics import diagnose
-from bayescausal.draws.intervals import check_prob, interval
+from bayescausal.draws.intervals import check_kind, check_prob, ends_of
 from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike
+
+#: Draws that are summarised at a time.
+AT_A_TIME = 4_000_000
 
 __all__ = ["interval_columns", "ranks", "sd", "summarise"]
 
@@ -43,20 +46,21 @@ def summarise(
     - `kind`: ``"hdi"`` or ``"eti"``.
     """
     named = as_draws(draws, getattr(draws, "name", None))
-    extra = cells(named)
-    flat = named.transpose(*extra, *DRAW_DIMS).values.reshape(
-        (-1, named.sizes["chain"], named.sizes["draw"])
-    )
-    low, high = interval_columns(prob, kind)
-    ends = interval(named, prob, kind).values.reshape((-1, 2))
-    columns = {
-        "mean": flat.mean(axis=(1, 2)),
-        "sd": sd(named).values.reshape(-1),
-        low: ends[:, 0],
-        high: ends[:, 1],
-        **diagnose(flat),
-    }
-    return pd.DataFrame(columns, index=_index(named, extra))
+    extra, ends = cells(named), interval_columns(prob, check_kind(kind))
+    chains, length = named.sizes["chain"], named.sizes["draw"]
+    flat = named.values.reshape((chains * length, -1))
+    columns: dict[str, list[np.ndarray]] = {}
+    step = max(1, AT_A_TIME // len(flat))
+    for start in range(0, flat.shape[1], step):
+        block = flat[:, start : start + step]
+        spread = block.std(axis=0, ddof=1) if len(block) > 1 else np.full(block.shape[1], np.nan)
+        parts = {"mean": block.mean(axis=0), "sd": spread}
+        parts |= dict(zip(ends, ends_of(block, prob, kind), strict=True))
+        parts |= diagnose(np.ascontiguousarray(block.T).reshape(-1, chains, length))
+        for name, part in parts.items():
+            columns.setdefault(name, []).append(part)
+    whole = {name: np.concatenate(parts) for name, parts in columns.items()}
+    return pd.DataFrame(whole, index=_index(named, extra))
 
 
 def sd(draws: xr.DataArray) -> xr.DataArray:

@@ -292,7 +292,7 @@ def _work(fit: Fit, estimand: Estimand, seed: int, ignore_potentials: bool) -> R
 def _simulated(run: Run, plan: Plan, streamed: bool) -> Effect:
     """Return the answer from averages over the units and their noise."""
     question = run.question
-    reduction = run.reduce(slice(0, question.fit.n_draws), plan.replicates)
+    reduction = run.reduce(slice(0, question.fit.n_draws), plan.replicates, plan.units)
     run.refuse_empty(reduction)
     run.refuse_impossible()
     error, notes = run.error(reduction, plan), []

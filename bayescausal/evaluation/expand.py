@@ -16,7 +16,8 @@ a unit's group, stays one coefficient for each group (:mod:`.terms`).
 
 The expansion is symbolic, on the expression that worlds were substituted into. It ends, and the
 units are evaluated one by one, where an operation is neither a sum nor a product (a link function)
-or joins what varies with units and with draws in one variable (latents).
+or joins what varies with units and with draws in one variable (latents). Of what only differences
+between worlds are asked, such a part is one unknown factor: see :mod:`.common_parts`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
-from bayescausal.evaluation.backend import behind
+from bayescausal.evaluation.backend import behind, inputs_of
+from bayescausal.evaluation.common_parts import Written, without_common
 from bayescausal.evaluation.program import evaluator
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.evaluation.terms import (
@@ -77,6 +79,7 @@ class Expansion:
     features: Evaluator
     axes: tuple[int, ...]  # of each coefficient, how many axes it has within a draw
     n_features: int
+    common: bool = False  # whether terms that are the same in all results were left out
 
 
 def expand(
@@ -87,6 +90,7 @@ def expand(
     lengths: frozenset[int] = frozenset(),
     widths: tuple[tuple[str, int], ...] = (),
     mixes: bool = False,
+    differences: bool = False,
 ) -> Expansion | None:
     """Expand some results of a program; None where one is no sum of products.
 
@@ -98,26 +102,35 @@ def expand(
     - `widths`: lengths of the dims that are not the units'.
     - `mixes`: whether an equation mixes units. A level that is set for all units is then not taken
       for one number where it is summed, sorted or moved along the units.
+    - `differences`: whether only differences between the results are asked: what is the same in
+      all is left out of each.
     """
-    key = (tuple(results), reads, lengths, widths, mixes)
-    return remember(program, key, lambda: _expand(program, results, reads, lengths, widths, mixes))
+    key = (tuple(results), reads, lengths, widths, mixes, differences)
+    return remember(program, key, lambda: _expand(program, *key))
 
 
 def _expand(
     program: Program,
-    results: range,
+    results: tuple[int, ...],
     reads: tuple[int, ...],
     lengths: frozenset[int],
     widths: tuple[tuple[str, int], ...],
     mixes: bool,
+    differences: bool,
 ) -> Expansion | None:
     kinds = {item.variable: _kind(program, item) for item in program.inputs}
     sizes = [i.variable for i in program.inputs if i.kind == "length"]
     filled = behind(sizes, program.expressions) if mixes else frozenset()
     shapes = {i.variable: [dict(widths).get(d or "") for d in i.dims] for i in program.inputs}
-    walker = _Walker(kinds, lengths, filled, shapes)
+    random = frozenset(i.variable for i in program.noise)
+    walker = _Walker(kinds, lengths, filled, shapes, random, differences)
+    written = Written()
     try:
-        sums = [walker.terms(program.expressions[i]) for i in results]
+        if differences:
+            roots = [written.of(program.expressions[i]) for i in results]
+            sums = without_common([walker.terms(v) for v in roots], walker.known_average, written)
+        else:
+            sums = [walker.terms(program.expressions[i]) for i in results]
         for i in reads:
             if walker.reads(program.expressions[i]) - {_DATA}:
                 return None
@@ -141,12 +154,13 @@ def _expand(
         pairs.append(tuple(found))
     shown = [*features, *(program.expressions[i] for i in reads)]
     return Expansion(
-        tuple(results),
+        results,
         tuple(pairs),
         evaluator(program, list(coefficients), batch=True),
         evaluator(program, shown, batch=False),
         tuple(c.type.ndim for c in coefficients),
         len(features),
+        differences and walker.common,
     )
 
 
@@ -172,14 +186,23 @@ class _Walker:
         lengths: frozenset[int],
         filled: frozenset[Variable],
         shapes: dict[Variable, list[int | None]],
+        random: frozenset[Variable],
+        differences: bool,
     ) -> None:
+        self.common = False  # whether there is such a factor
+        self.differences = differences  # what is no sum of products is then one unknown factor
         self.kinds, self.lengths, self.filled, self.shapes = kinds, lengths, filled, shapes
+        self.random = random
         self.known: dict[Variable, frozenset[str]] = {}
         self.expanded: dict[Variable, list[Term]] = {}
         self.noises: dict[Variable, frozenset[Variable]] = {}
         self.products: dict[tuple[Variable, ...], Variable] = {}
         self.moves: dict[Any, Variable] = {}
         self.narrow: dict[Variable, Variable] = {}
+
+    def known_average(self, term: Term) -> bool:
+        """Whether a term's features read data alone."""
+        return not any(self.reads(f) - {_DATA} for f in term.features)
 
     def feature(self, term: Term) -> Variable:
         """Return the product of a term's features, one expression for equal products."""
@@ -232,21 +255,28 @@ class _Walker:
             if top in self.expanded:
                 stack.pop()
                 continue
-            parts = self._parts(top)
-            waiting = [v for v in parts if v not in self.expanded]
-            if waiting:
-                stack.extend(waiting)
-                continue
-            self.noises[top] = self._noise(top, parts)
-            self.expanded[top] = merged(self._terms(top))
+            try:
+                parts = self._parts(top)
+                waiting = [v for v in parts if v not in self.expanded]
+                if waiting:
+                    stack.extend(waiting)
+                    continue
+                self.noises[top] = self._noise(top, parts)
+                self.expanded[top] = merged(self._terms(top))
+            except NoExpansionError:
+                if not self.differences:
+                    raise
+                self.common = True
+                self.noises[top] = frozenset(inputs_of([top]) & self.random)
+                self.expanded[top] = [Term(None, (top,))]
         return self.expanded[root]
 
     def _parts(self, root: Variable) -> list[Variable]:
         """Return what must be expanded before an expression is; nothing below one whole term."""
         read = self.reads(root)
-        if _OTHER in read:
+        if _OTHER in read and (not self.differences or root.owner is None):
             raise NoExpansionError
-        if root in self.kinds or (_NOISE not in read and len(read) < 2):
+        if root in self.kinds or (not read & {_NOISE, _OTHER} and len(read) < 2):
             return []
         op, inputs = root.owner.op, list(root.owner.inputs)
         if isinstance(op, DimShuffle | Alloc):
@@ -289,7 +319,7 @@ class _Walker:
 
     def _terms(self, root: Variable) -> list[Term]:
         read = self.reads(root)
-        if not read & {_DATA, _NOISE}:
+        if not read & {_DATA, _NOISE, _OTHER}:
             return [Term(narrowed(root, self.narrow))]
         if read == {_DATA}:
             return [Term(None, (root,))]
@@ -329,7 +359,7 @@ class _Walker:
             return found
         if isinstance(op, ps.TrueDiv):
             below = self.terms(inputs[1])
-            if len(below) != 1 or self.noises[inputs[1]]:
+            if len(below) != 1 or self.noises[inputs[1]] or not self.known_average(below[0]):
                 raise NoExpansionError
             return [self._quotient(t, below[0]) for t in self.terms(inputs[0])]
         if isinstance(op, ps.Switch):

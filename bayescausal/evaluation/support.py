@@ -26,7 +26,7 @@ from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request
 from bayescausal.evaluation.program_cache import remember, signature
 from bayescausal.model.interventions.domain import checks_of
-from bayescausal.model.interventions.support import ends_of_data, support_of
+from bayescausal.model.interventions.support import ends_of_data, refuse_level, support_of
 from bayescausal.model.interventions.undefined import fails, failure
 from bayescausal.types import (
     DataError,
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.evaluation.evaluate import NoiseSource
     from bayescausal.model.interventions.equation_walk import Check
-    from bayescausal.model.structure.structure import Structure
     from bayescausal.types import Intervention
 
 __all__ = ["refuse_outside", "refuse_undefined"]
@@ -64,9 +63,11 @@ def refuse_outside(
     recomputed: frozenset[str],
     *,
     seed: int = 0,
+    asked_of: np.ndarray | None = None,
 ) -> None:
     """Refuse worlds in which a modified treatment leaves its support.
 
+    `asked_of` (bool): of which units the question is. Default: of all.
     Raises InterventionError naming the variable, a value and the support.
     """
     structure = units.structure
@@ -78,7 +79,7 @@ def refuse_outside(
             variable = structure.variable(name)
             given = data_of(units, do) if ends_of_data(variable) else {}
             if isinstance(act, Set) and given:
-                _refuse_level(structure, name, act, given)
+                refuse_level(variable, act.value, given, asked_of)
             if isinstance(act, Set | FromWorld):
                 continue
             support = support_of(variable, given)
@@ -108,23 +109,6 @@ def refuse_outside(
                     expected=f"values that stay {support.describe()}.",
                     remedy="Use a Policy that stays inside, such as np.clip.",
                 )
-
-
-def _refuse_level(
-    structure: Structure, name: str, act: Set, given: Mapping[Variable, np.ndarray]
-) -> None:
-    """Refuse a level outside a support whose ends are data, such as the trials of a Binomial."""
-    support = support_of(structure.variable(name), given)
-    inside = np.asarray(support.contains(np.asarray(act.value)))
-    if not inside.all():
-        where = int(np.argmin(inside.reshape(-1)))
-        bad = np.broadcast_to(act.value, inside.shape).reshape(-1)[where]
-        many = f" for {int((~inside).sum()):,} units" if inside.ndim else ""
-        raise InterventionError(
-            f"do({name} = {float(bad):g}) is impossible{many}: it is outside the support of the "
-            f"{support.family} variable {name!r} that the data give.",
-            expected=f"{support.describe()}.",
-        )
 
 
 def data_of(units: Units, do: Mapping[str, Intervention] | None = None) -> dict[Variable, Any]:

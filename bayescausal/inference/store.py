@@ -26,6 +26,7 @@ from bayescausal.inference.data.columns import Table
 from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.record import Fit, build_fit
 from bayescausal.inference.saving import _KEY, fingerprint
+from bayescausal.model.files import no_file
 from bayescausal.model.given import design_in
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.read import structure_of
@@ -84,7 +85,7 @@ def load_fit(path: str | os.PathLike[str], model: pm.Model | Design) -> Fit:
     """
     path = Path(path)
     if not path.exists():
-        raise DataError(f"There is no file {str(path)!r}.")
+        raise no_file(DataError, path, "Give one that save wrote.")
     tree = _open(path)
     if _KEY not in tree.attrs:
         raise FitMismatchError(

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "are_numbers", "as_label", "kind_of", "native_column"]
 
 _NUMBERS = (int, float, Decimal, Fraction, np.number, np.bool_)
+#: Types of which a label is what it is.
+_PLAIN_TYPES = {str, int, bool, type(None)}
 _DATES = (date, timedelta, np.datetime64, np.timedelta64)
 
 
@@ -172,6 +174,8 @@ def _of_objects(values: np.ndarray) -> Kind:
 
 def _labels(values: np.ndarray) -> np.ndarray:
     """Return objects as labels."""
+    if set(map(type, values)) <= _PLAIN_TYPES:
+        return values
     found = np.empty(len(values), dtype=object)
     found[:] = [as_label(v) for v in values]
     return found
@@ -182,7 +186,11 @@ def _objects(series: Series) -> np.ndarray:
     import pandas as pd
 
     found = np.empty(len(series), dtype=object)
-    found[:] = [None if pd.isna(v) is True else _plain(v) for v in series.tolist()]
+    held = series.tolist()
+    if set(map(type, held)) <= _PLAIN_TYPES:
+        found[:] = held
+        return found
+    found[:] = [None if pd.isna(v) is True else _plain(v) for v in held]
     return found
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-__all__ = ["OtherLabelsError", "in_order", "is_labelled", "order_of", "same_order"]
+__all__ = ["OtherLabelsError", "in_order", "is_labelled", "order_of", "plain_labels", "same_order"]
 
 
 class OtherLabelsError(ValueError):
@@ -44,9 +44,9 @@ def order_of(
     >>> order_of(["c", "a", "b"], ["a", "b", "c"])
     [1, 2, 0]
     """
-    if pd.Index(own).equals(pd.Index(labels)):  # empty labels, too, are equal to themselves
+    if _index(own).equals(_index(labels)):  # empty labels, too, are equal to themselves
         return None
-    own, labels = _listed(own), _listed(labels)
+    own, labels = _index(own).tolist(), _index(labels).tolist()
     if own == labels or len(own) != len(labels):  # other lengths are refused where they matter
         return None
     place = {label: i for i, label in enumerate(own)}
@@ -61,17 +61,32 @@ def order_of(
             raise OtherLabelsError("has the numbers 0, 1, 2, ... of the units in another order")
         return [place[label] for label in labels]
     known = set(labels)
-    if counted:
+    if counted and (places or not place.keys() & known):
         return None
     strange = next(label for label in own if label not in known)
     raise OtherLabelsError(f"has the label {strange!r}, which is not there")
 
 
-def _listed(labels: Any) -> list[Any]:
-    index = pd.Index(labels)  # dates as dates, whatever holds them
+def plain_labels(index: pd.Index) -> pd.Index:
+    """Return labels of several levels as one text each.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> list(plain_labels(pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])))
+    ['a, 1', 'b, 2']
+    """
+    tuples = isinstance(index, pd.MultiIndex) or (len(index) and isinstance(index[0], tuple))
+    if not tuples:
+        return index
+    return pd.Index([", ".join(map(str, own)) if isinstance(own, tuple) else own for own in index])
+
+
+def _index(labels: Any) -> pd.Index:
+    index = plain_labels(pd.Index(labels))  # dates as dates, whatever holds them
     if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
-        index = index.tz_convert(None)
-    return index.tolist()
+        return index.tz_convert(None)
+    return index
 
 
 def is_labelled(value: object) -> bool:
@@ -103,7 +118,7 @@ def in_order(
     [5, 2]
     """
     if isinstance(value, pd.Series) and len(dims) == 1:
-        own = {dims[0]: value.index}
+        own: dict[str, Any] = {dims[0]: value.index}
     elif isinstance(value, xr.DataArray) and value.ndim == len(dims) == 1:
         dim = value.dims[0]
         own = {dims[0]: value[dim].values} if dim in value.coords else {}

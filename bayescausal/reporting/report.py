@@ -341,6 +341,12 @@ def _title(effects: Sequence[Effect]) -> str:
     return f"{len(effects)} causal questions"
 
 
+def _unknown(effect: Effect) -> bool:
+    """Whether data cannot tell the answer."""
+    decided = effect.identification
+    return decided is not None and decided.status in UNKNOWN
+
+
 def _head(
     material: Material, outcomes: Sequence[trust.Outcome], more: Sequence[str] = ()
 ) -> Section:
@@ -353,7 +359,7 @@ def _head(
     doubts += more
     for effect in material.effects:
         decided = effect.identification
-        if decided is not None and not decided and decided.status not in UNKNOWN:
+        if decided is not None and not decided and not _unknown(effect):
             # of an unknown one the sentence leads with the verdict
             doubts.append(f"{effect.label} is {decided.status}.")
     for outcome in outcomes:
@@ -363,6 +369,10 @@ def _head(
     if doubts:
         blocks.append(Text("Before believing it:"))
         blocks.append(Bullets(tuple(dict.fromkeys(doubts))))
+    elif outcomes and any(_unknown(effect) for effect in material.effects):
+        blocks.append(
+            Text("The checks found no other fault. None of them can show what is not identified.")
+        )
     elif outcomes:
         blocks.append(Text("Nothing that was checked speaks against it."))
     else:

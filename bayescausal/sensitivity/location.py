@@ -33,6 +33,7 @@ from pymc.distributions.shape_utils import rv_size_is_none
 from pytensor.scalar.math import Sigmoid
 from pytensor.tensor.elemwise import Elemwise
 
+from bayescausal.model.interventions.support import LOCATIONS
 from bayescausal.model.noise.ops import double
 from bayescausal.model.noise.read_off import family_of
 from bayescausal.types import ModelError
@@ -44,22 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LINKS", "link_of", "location_of", "shifted"]
 
-#: Families whose values move with one parameter: its place among the parameters.
-_IDENTITY = {
-    "Normal": 0,
-    "StudentT": 1,
-    "Laplace": 0,
-    "Logistic": 0,
-    "Cauchy": 0,
-    "Gumbel": 0,
-    "SkewNormal": 0,
-    "AsymmetricLaplace": 2,
-    "Moyal": 0,
-    "TruncatedNormal": 0,
-    "LogNormal": 0,
-    "LogitNormal": 0,
-    "ExGaussian": 0,
-}
 _LOGIT = {"Bernoulli": 0, "Binomial": 1}
 _LOG = {
     "Poisson": 0,
@@ -71,7 +56,7 @@ _LOG = {
 
 #: The link of every family that has one.
 LINKS: dict[str, str] = {
-    **dict.fromkeys(_IDENTITY, "identity"),
+    **dict.fromkeys(LOCATIONS, "identity"),
     **dict.fromkeys((*_LOGIT, "Beta"), "logit"),
     **dict.fromkeys((*_LOG, "NegativeBinomial"), "log"),
 }
@@ -113,7 +98,7 @@ def location_of(rv: Variable) -> Variable:
         return location_of(rv.owner.inputs[0])
     family, params = family_of(rv), _params(rv)
     if link == "identity":
-        return params[_IDENTITY[family]]
+        return params[LOCATIONS[family]]
     if family == "Beta":
         alpha, beta = (double(p) for p in params)
         return pt.log(alpha) - pt.log(beta)
@@ -150,7 +135,7 @@ def shifted(rv: Variable, by: Variable) -> Variable:
         size = op.size_param(rv.owner)
         return pm.LogitNormal.dist(mu + by, sigma, size=None if rv_size_is_none(size) else size)
     if link == "identity":
-        return _rebuilt(rv, {_IDENTITY[family]: lambda mu: mu + by})
+        return _rebuilt(rv, {LOCATIONS[family]: lambda mu: mu + by})
     if family == "Beta":
         alpha, beta = (double(p) for p in _params(rv))
         total = alpha + beta

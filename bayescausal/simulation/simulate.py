@@ -31,6 +31,7 @@ from pytensor.graph.basic import Variable
 from bayescausal.model.interventions.domain import checks_of
 from bayescausal.model.interventions.interventions import intervene
 from bayescausal.model.interventions.parse_do import refuse_potentials
+from bayescausal.model.interventions.support import ends_of_data, refuse_level
 from bayescausal.model.interventions.undefined import fails, failure
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.parameters import check_parameters, fix_parameters
@@ -146,7 +147,9 @@ def simulate(
         world = intervene(world, expressions, unit_dims=structure.unit_dims, ignore_potentials=True)
     world = _resized(fix_parameters(world, values), sizes)
     if plain:
+        before = world
         world = intervene(world, plain, unit_dims=structure.unit_dims, ignore_potentials=True)
+        _refuse_levels(structure, before, plain)
     if do:
         _refuse_undefined(structure, world, do, seed)
     draws = _draw(world, structure.nodes, seed)
@@ -236,6 +239,18 @@ def _draw(model: pm.Model, names: Sequence[str], seed: int | None) -> dict[str, 
             remedy="Give it a proper distribution.",
         ) from error
     return {name: np.asarray(value) for name, value in zip(names, drawn, strict=True)}
+
+
+def _refuse_levels(structure: Structure, world: pm.Model, do: Mapping[Any, Any]) -> None:
+    """Refuse levels beyond what the data of the units allow, such as the trials of a Binomial."""
+    held = data_values(world)
+    given = {structure.variable(n): held[n] for n in structure.data}
+    for key, act in do.items():
+        name, level = str(getattr(key, "name", key)), getattr(act, "value", act)
+        if name not in structure.random or (isinstance(act, Intervention) and type(act) is not Set):
+            continue
+        if ends_of_data(structure.variable(name)):
+            refuse_level(structure.variable(name), level, given)
 
 
 def _refuse_undefined(

@@ -35,3 +35,24 @@ def training_fit():
     formulas = ["train ~ before + age", "earn ~ train + before + age"]
     model = bc.model_from_formulas(formulas, families={"train": "bernoulli"}, data=data)
     return bc.fit(model, data, seed=1, progressbar=False)
+
+
+@functools.cache
+def drug_fit():
+    """Return the fit of a drug that helps the middle-aged and the severely ill."""
+    rng = np.random.default_rng(7)
+    data = pd.DataFrame({"age": rng.uniform(20, 80, 400)})
+    data["severe"] = rng.integers(0, 2, 400)
+    data["drug"] = rng.binomial(1, np.where(data["severe"] == 1, 0.7, 0.3))
+    gain = 2 - np.abs(data["age"] - 50) / 10 + data["severe"]
+    data["relief"] = rng.normal(0.05 * data["age"] + data["drug"] * gain, 1)
+    formula = "relief ~ drug * s(age) + drug * severe"
+    model = bc.model_from_formulas([formula], data=data)
+    return bc.fit(model, data, seed=1, progressbar=False)
+
+
+@functools.cache
+def learner_result():
+    """Return the effects of the programme that an X-learner predicts."""
+    question = bc.ATE("train", "earn")
+    return bc.triangulate(training_fit(), question, estimators=["x_learner"], seed=1)

@@ -69,7 +69,6 @@ async function begin() {
   });
   const given = fromHash(location.hash);
   let own = location.hash;
-  root.dataset.state = "ready";
   const editor = mount(root, ask, {
     drawing: given.drawing ?? (given.text ? undefined : START),
     link: (drawing) => location.href.replace(/#.*$/s, "") + toHash(drawing),

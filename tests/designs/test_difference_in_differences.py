@@ -333,3 +333,30 @@ def test_coverage_of_a_simulated_truth():
         lower, upper = bc.estimate(fit, design.effects["ATT"]).interval()
         inside += bool(lower < 2.0 < upper)
     assert inside >= 175  # levels of units are in the noise here: intervals are no shorter
+
+
+@pytest.mark.parametrize("column", ["unit", "shop"])
+def test_the_units_may_be_in_a_column_called_unit(column):
+    """The rows of a model are its own dim ``unit``: the column has another name in it."""
+    rng = np.random.default_rng(2)
+    units = pd.DataFrame({column: range(12), "since": [0] * 6 + [3] * 3 + [4] * 3})
+    data = units.merge(pd.DataFrame({"year": range(1, 7)}), how="cross")
+    data["jobs"] = rng.normal(size=len(data))
+    names = {"unit": column, "time": "year", "first_treated": "since"}
+    d = bc.designs.difference_in_differences(data, "jobs", **names)
+    inside = "units" if column == "unit" else column
+    assert d.data[inside].astype(str).tolist() == data[column].astype(str).tolist()
+    assert any(inside in str(name) for name in bc.prior_summary(d.model).index)
+
+
+def test_a_name_that_the_design_gives_itself_is_said():
+    rng = np.random.default_rng(2)
+    units = pd.DataFrame({"shop": range(12), "since": [0] * 6 + [3] * 3 + [4] * 3})
+    data = units.merge(pd.DataFrame({"year": range(1, 7)}), how="cross")
+    data["jobs"] = rng.normal(size=len(data))
+    names = {"outcome": "jobs", "unit": "shop", "time": "year", "first_treated": "since"}
+    for role, old, own in (("unit", "shop", "treated"), ("outcome", "jobs", "unit")):
+        with pytest.raises(DataError, match=f"'{own}' has a name that the design needs"):
+            bc.designs.difference_in_differences(
+                data.rename(columns={old: own}), **(names | {role: own})
+            )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from arviz_stats.base import array_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayescausal.draws.intervals import eti, hdi, interval, narrowest_of_each
+from bayescausal.draws.intervals import eti, hdi, interval, narrowest
 from bayescausal.draws.named import as_draws, cells
+from bayescausal.draws.summary import summarise
 from bayescausal.types import DataError, EstimandError
 
 numbers = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 3))
@@ -43,7 +45,7 @@ def test_intervals_equal_arviz(prob):
 @pytest.mark.parametrize("prob", [0.01, 0.5, 0.94, 0.999])
 def test_intervals_of_many_columns_are_those_of_each(prob):
     draws = np.random.default_rng(4).integers(0, 9, size=(57, 3, 2)).astype(np.float32)
-    low, high = narrowest_of_each(draws, prob)
+    low, high = narrowest(draws, prob)
     for at in np.ndindex(3, 2):
         ends = array_stats.hdi(draws[:, *at], prob)
         assert (low[at], high[at]) == tuple(ends)
@@ -114,3 +116,17 @@ def test_draws_are_a_copy():
 def test_what_is_no_set_of_draws_is_refused(bad, message):
     with pytest.raises(DataError, match=message):
         as_draws(bad)
+
+
+def test_summaries_of_many_cells_are_those_of_each(monkeypatch):
+    draws = as_draws(
+        xr.DataArray(
+            np.random.default_rng(4).gamma(2.0, size=(2, 50, 7, 3)),
+            dims=("chain", "draw", "unit", "time"),
+        )
+    )
+    whole = summarise(draws, 0.9)
+    monkeypatch.setattr("bayescausal.draws.summary.AT_A_TIME", 500)
+    pd.testing.assert_frame_equal(summarise(draws, 0.9), whole)
+    one = summarise(draws.isel(unit=4, time=1), 0.9)
+    np.testing.assert_allclose(whole.loc[(4, 1)].to_numpy(), one.iloc[0].to_numpy(), rtol=1e-12)

@@ -52,3 +52,25 @@ def test_an_end_that_is_data_is_known_where_it_is_given():
         y = pm.Binomial("y", n=n, p=0.5, dims="unit")
     assert np.isinf(support_of(y).upper)
     assert support_of(y, {n: np.array([3, 4])}).upper.tolist() == [3, 4]
+
+
+def test_only_the_units_that_are_asked_about_must_be_able():
+    counts = np.arange(1, 7)
+    fit = trials(counts, held=1)
+    for given in ({"n": (4, None)}, counts >= 4):
+        asked = bc.CATE("y", "z", treated=4, control=0, given=given)
+        assert float(bc.estimate(fit, asked).mean()) == 8
+    with pytest.raises(InterventionError, match=r"do\(y = 4\) is impossible for 1 units"):
+        bc.estimate(fit, bc.CATE("y", "z", treated=4, control=0, given={"n": (3, None)}))
+
+
+def test_a_level_beyond_the_trials_is_not_simulated():
+    with pm.Model(coords={"unit": range(3)}) as model:
+        n = pm.Data("n", [3, 4, 5], dims="unit")
+        pm.Binomial("y", n=n, p=0.5, dims="unit")
+    assert bc.simulate(model, {}, do={"y": 3}, seed=1)["y"].tolist() == [3, 3, 3]
+    for level in (4, bc.Set(4), np.array([3, 4, 6])):
+        with pytest.raises(InterventionError, match="is impossible for 1 units"):
+            bc.simulate(model, {}, do={"y": level}, seed=1)
+    table = {"n": [4, 4], "y": [0, 0]}
+    assert bc.simulate(model, {}, data=table, do={"y": 4}, seed=1)["y"].tolist() == [4, 4]

@@ -100,8 +100,19 @@ def test_implied_independences_hold_and_are_minimal():
             for size in range(len(claim.given)):
                 for fewer in itertools.combinations(claim.given, size):
                     assert not separated(graph, claim.left, claim.right, fewer)
+        few = [implied_independences(graph, limit=k) for k in (1, 2, 1000)]
+        assert [len(f) for f in few] == [min(k, len(claims)) for k in (1, 2, 1000)]
+        assert few[2] == claims
+        assert all(claim in claims for claim in few[1])
+        assert [c.left for c in few[1]] == [c.left for c in claims[:2]]
         shorter = implied_independences(graph, one_per_pair=True)
         assert [(c.left, c.right) for c in shorter] == sorted({(c.left, c.right) for c in claims})
+
+
+@pytest.mark.parametrize("limit", [0, -1, True])
+def test_a_limit_that_is_none_is_refused(limit):
+    with pytest.raises(EstimandError, match=f"limit={limit}.*at least 1"):
+        implied_independences("A -> B -> C", limit=limit)
 
 
 def test_implied_independences_are_of_measured_variables_only():

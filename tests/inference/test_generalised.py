@@ -8,12 +8,14 @@ from functools import partial
 import numpy as np
 import pymc as pm
 import pytest
+from arviz_stats.base import array_stats
 from scipy import stats
 from scipy.special import expit
 
 import bayescausal as bc
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.data.lags import is_lag, likely_lags
+from bayescausal.inference.hierarchies.metropolis import tail_shape
 from bayescausal.inference.sampling import bell
 from bayescausal.inference.sampling.bell import Posterior, _mode, _surrogate, draw_bell
 from bayescausal.inference.sampling.families import FAMILIES, Equation
@@ -301,3 +303,17 @@ def test_a_shape_with_two_modes_is_left_to_a_chain():
         pm.NegativeBinomial("y", mu=pm.math.exp(b), alpha=k, dims="unit")
     fit = bc.fit(model, {"y": y}, seed=1, draws=20, chains=1, progressbar=False)
     assert "nuts" in " ".join(fit.methods.values())
+
+
+@pytest.mark.parametrize("count", [30, 226, 4000])
+@pytest.mark.parametrize("df", [1.5, 30])
+def test_tail_shapes_are_those_of_arviz(count, df):
+    ratio = np.log(np.abs(np.random.default_rng(7).standard_t(df, count)))
+    expected = float(array_stats.psislw(-ratio)[1])
+    assert tail_shape(ratio) == pytest.approx(expected, abs=1e-9)
+    assert tail_shape(np.append(ratio, -np.inf)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_tails_without_a_shape():
+    assert tail_shape(np.zeros(50)) == -np.inf
+    assert tail_shape(np.arange(12.0)) == np.inf

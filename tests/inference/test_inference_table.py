@@ -12,7 +12,7 @@ import xarray as xr
 
 from bayescausal.inference import Table, as_table, conform, own_table
 from bayescausal.model.structure.read import structure_of
-from bayescausal.types import DataError, FixedUnitsError
+from bayescausal.types import DataError, FitWarning, FixedUnitsError
 
 
 @pytest.fixture(scope="module")
@@ -314,3 +314,34 @@ def test_a_table_can_be_made_by_hand(flat):
     table = Table({"y": np.arange(2.0)}, {"y": ("unit",)}, {"unit": np.arange(2)}, ("unit",))
     assert repr(table) == "Table(y; unit: 2)"
     assert conform(as_table(table, flat), flat).latent == ("c", "k", "x")
+
+
+@pytest.mark.parametrize(
+    ("variable", "column", "said"),
+    [
+        ("dilution", "dilutoin", "refused"),
+        ("coating", "coat", "warned"),
+        ("dilution", "diluted", "warned"),
+        ("humid", "hum", "warned"),
+        ("humid", "humidity", "warned"),
+        ("income", "outcome", ""),
+        ("income_1990", "income_age", ""),
+        ("u", "un", ""),
+        ("ability", "school", ""),
+    ],
+)
+def test_a_column_called_nearly_like_a_variable_without_one(variable, column, said):
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal(variable, 0, 1, dims="unit")
+        pm.Normal("y", x, 1, dims="unit")
+    structure = structure_of(model)
+    table = as_table({"y": [1.0, 2.0], column: [0.0, 1.0]}, structure)
+    if said == "refused":
+        with pytest.raises(DataError, match=f"Did you mean {column!r}"):
+            conform(table, structure)
+    elif said == "warned":
+        words = f"{variable!r} has no column and is taken as latent, .* column {column!r}"
+        with pytest.warns(FitWarning, match=words):
+            assert conform(table, structure).latent == (variable,)
+    else:
+        assert conform(table, structure).latent == (variable,)  # a warning would be an error

@@ -319,3 +319,21 @@ def test_mistakes_are_refused(model, refitter):
 def test_it_says_what_it_is(model):
     shown = repr(bc.Refitter(model, ["x", "t", "y"]))
     assert shown == "Refitter(x, t, y; 4 chains x 1000 draws; method='auto')"
+
+
+def test_how_many_chains_run_at_once_chooses_no_method():
+    with pm.Model(coords={"unit": [0]}) as model:
+        x, b = pm.Data("x", [0.0], dims="unit"), pm.Normal("b", shape=2)
+        pm.Bernoulli("y", logit_p=b[0] + b[1] * x, dims="unit")
+    rng = np.random.default_rng(1)
+    data = {"x": rng.normal(size=60), "y": rng.integers(0, 2, 60)}
+    options = {"draws": 200, "chains": 2}
+    fits = [
+        bc.fit(model, data, seed=1, progressbar=False, **options),
+        bc.fit(model, data, seed=1, progressbar=False, cores=1, **options),
+        bc.Refitter(model, ["y"], cores=1, **options).fit(data, seed=1),
+    ]
+    assert "nuts" not in fits[0].methods.values()
+    for fit in fits[1:]:
+        assert fit.methods == fits[0].methods
+        np.testing.assert_array_equal(fit.posterior["b"], fits[0].posterior["b"])

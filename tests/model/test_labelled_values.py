@@ -166,3 +166,54 @@ def test_empty_labels_of_clusters_are_refused(fit, empty):
         bc.estimate(fit, asked)
     with pytest.raises(DataError, match="clusters= is empty for 3 of 60 units"):
         bc.triangulate("z -> x -> y; z -> y", asked, data=DATA)
+
+
+def effect_model():
+    with pm.Model(coords={"unit": [0]}) as model:
+        z = pm.Data("z", [0.0], dims="unit")
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        pm.Normal("y", x * (1 + 2 * z) + z, 1, dims="unit")
+    return model
+
+
+def test_labels_of_several_levels():
+    index = pd.MultiIndex.from_product([range(6), range(10)], names=["school", "pupil"])
+    table = DATA.set_axis(index)
+    mask = table.sample(frac=1, random_state=3)["z"] > 0.5
+    right = (1 + 2 * Z)[Z > 0.5].mean()
+    for data in (table, dict(table), dict(table) | {"z": table["z"].sort_values()}):
+        known = bc.truth(effect_model(), {}, data)
+        assert number(known, bc.CATE("x", "y", given=mask)) == pytest.approx(right, abs=1e-12)
+    other = pd.Series(Z > 0.5, index=index.set_levels(range(10, 16), level=0))
+    with pytest.raises(DataError, match="has the label"):
+        bc.estimate(known, bc.CATE("x", "y", given=other))
+
+
+def grouped(school, levels=0.0):
+    with pm.Model(coords={"unit": [0], "school": school}) as model:
+        w = pm.Data("w", np.broadcast_to(levels, len(school)) * 1.0, dims="school")
+        a = pm.Normal("a", dims="school")
+        g, x = pm.Data("g", [0], dims="unit"), pm.Bernoulli("x", 0.5, dims="unit")
+        pm.Normal("y", (w + a)[g] * x, 1, dims="unit")
+    return model
+
+
+def test_a_series_without_labels_of_groups_counts_places():
+    """0, 1, 2 beside a, b, c are places; beside 1, 2, 3 they may be labels, and are refused."""
+    columns = {"g": np.arange(N) % 3, "x": np.arange(N) % 2, "y": Z}
+    values = pd.Series([10.0, 20.0, 30.0])
+    known = bc.truth(grouped(list("cab")), {"a": values}, columns)
+    by = bc.estimate(known, bc.ATE("x", "y", by="g")).mean()
+    assert by.to_numpy().tolist() == [10.0, 20.0, 30.0]
+    with pytest.raises(DataError, match="'a', along 'school', has the label 0"):
+        bc.truth(grouped([1, 2, 3]), {"a": values}, columns)
+
+
+def test_values_of_groups_that_the_model_does_not_hold_are_refused():
+    columns = {"g": np.arange(N) % 3, "x": np.arange(N) % 2, "y": Z}
+    held = np.array([3.0, 1.0, 2.0])
+    for w in (held, pd.Series([1.0, 2.0, 3.0], index=list("abc"))):
+        with pytest.raises(DataError, match=r"'w' is pm\.Data that is not of the units.*set_data"):
+            bc.truth(grouped(list("cab")), {"a": np.zeros(3)}, {**columns, "w": w})
+    known = bc.truth(grouped(list("cab"), held), {"a": np.zeros(3)}, {**columns, "w": held})
+    assert bc.estimate(known, bc.ATE("x", "y", by="g")).mean().to_numpy().tolist() == [3, 1, 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -247,3 +249,12 @@ def test_imputed_models_and_wrong_names_are_refused():
         bc.model_source(3)
     with pytest.raises(ModelError, match="name='a b'"):
         bc.model_source(datasets.coating().model, name="a b")
+
+
+def test_minus_a_negative_number_is_written_as_plus():
+    """A column whose mean is below 0, by which its intercept's prior is moved."""
+    data = pd.DataFrame({"x": [-3.0, -1.0, 1.0], "y": [0.0, 2.0, 1.0]})
+    model = bc.model_from_formulas(["y ~ x"], data=data)
+    prior = bc.prior_summary(model)["prior"]["b_y_Intercept"]
+    assert re.fullmatch(r"Normal\(1 \+ 1 \* b_y_x, [\d.]+\)|Normal\(1 \+ b_y_x, [\d.]+\)", prior)
+    assert "- -" not in bc.model_source(model)

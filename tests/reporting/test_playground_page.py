@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import http.server
 import json
 import re
@@ -85,6 +86,40 @@ def opened(browser, address, width=1200, scheme="light", end=""):
 def settled(tab):
     ready = "document.querySelector('#playground').dataset.state === 'answered'"
     tab.wait_for_function(ready, timeout=120_000)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default::ResourceWarning")
+def test_the_page_says_that_it_loads_until_it_has_answered(browser, address):
+    """The drawing is there at once; what is said of it, when Python has come."""
+    tab = browser.new_context().new_page()
+    tab.route("**/pyodide.asm.wasm", lambda route: held.append(route))
+    held: list = []
+    tab.goto(address)
+    tab.wait_for_selector("#playground svg .bc-node")
+    note = "getComputedStyle(document.querySelector('#playground'), '::before').content"
+    tab.wait_for_timeout(500)  # longer than the pause before a question is asked
+    assert tab.evaluate(note).startswith('"Loading Python, once (15 MB; 8 MB')
+    tab.wait_for_function("true")
+    while not held:
+        tab.wait_for_timeout(100)
+    held[0].continue_()
+    settled(tab)
+    assert tab.evaluate(note) == "none"
+    tab.close()
+
+
+@pytest.mark.slow
+def test_the_size_that_the_page_names_is_that_of_its_files(tmp_path):
+    """In millions of bytes: as they are, and compressed."""
+    reason = written(tmp_path)
+    if reason:
+        pytest.skip(reason)
+    files = [tmp_path / "packages.zip", *(tmp_path / "pyodide").iterdir()]
+    whole = sum(path.stat().st_size for path in files)
+    small = sum(len(gzip.compress(path.read_bytes(), 6)) for path in files)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert f"({whole / 1e6:.0f} MB; {small / 1e6:.0f} MB where" in page
 
 
 def part(tab, name):

@@ -208,7 +208,7 @@ def test_positions_that_are_none_are_refused():
     graph = "Z -> X -> Y"
     with pytest.raises(GraphError, match="No position for Y"):
         plot_graph(graph, positions={"X": (0, 0), "Z": (1, 1)})
-    with pytest.raises(GraphError, match="Z and X share a place"):
+    with pytest.raises(GraphError, match="Z and X have the same position"):
         plot_graph(graph, positions={"X": (0, 0), "Z": (0, 0), "Y": (1, 1)})
     with pytest.raises(UnknownVariableError, match="'Q' is not"):
         plot_graph(graph, positions={"Q": (0, 0)})
@@ -254,3 +254,20 @@ def test_curves_pass_through_their_points():
     curve = smooth(points)
     for point in points:
         assert np.abs(curve - point).sum(axis=1).min() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("positions", "said"),
+    [
+        ("left", "positions='left'. Expected: a mapping of every variable"),
+        ([(0, 0)], r"positions=\[\(0, 0\)\]"),
+        ({"X": 0, "Y": 1}, "The position of 'X' is 0. Expected: two finite numbers"),
+        ({"X": (0, 0, 1), "Y": (1, 1, 1)}, r"The position of 'X' is \(0, 0, 1\)"),
+        ({"X": ("a", 0), "Y": (1, 1)}, r"The position of 'X' is \('a', 0\)"),
+        ({"X": (0, 0), "Y": (float("nan"), 1)}, "The position of 'Y' is"),
+        ({"X": (0, 0)}, "No position for Y. .* Leave positions out, and places are found"),
+    ],
+)
+def test_positions_that_are_none_are_said(positions, said):
+    with pytest.raises(GraphError, match=said):
+        plot_graph("X -> Y", positions=positions)

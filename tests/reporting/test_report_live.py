@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import re
+from dataclasses import replace
 
 import matplotlib as mpl
 
@@ -14,6 +15,7 @@ mpl.use("Agg")
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from moving import as_shown, moving_fit
@@ -91,16 +93,14 @@ def test_what_cannot_be_moved_leaves_the_answer(fit, monkeypatch):
         raise ZeroDivisionError("by zero")
 
     effect = bc.estimate(fit, bc.ATE("x", "y"))
-    monkeypatch.setattr(sliders, "_levels", broken)
+    monkeypatch.setattr(sliders, "levels_of", broken)
     found = effect_record(fit, effect, None, 1)
     assert [found["cells"][0][0]["m"], *found["cells"][0][0]["e"]["94"]] == as_shown(effect, 0.94)
     assert found["notes"][-1] == "Other levels were not computed: ZeroDivisionError: by zero"
 
 
 def test_what_was_asked_for_and_is_not_there_is_said_or_refused(fit, monkeypatch):
-    some = bc.estimate(fit, bc.CATE("x", "y", given={"s": "m"}))
-    assert "z is not split" in sliders.moved(fit, some, [0, 1], ["z"], 3).notes[0]
-    other = bc.estimate(fit, bc.Expected("y", {"x": 1}))
+    other = bc.estimate(fit, bc.DoseResponse("x", "y", values=[0, 1]))
     told = sliders.moved(fit, other, [0, 1, 2], ["s"], 3)
     assert told.notes == ["levels= and subgroups= do not apply to this question."]
     with pytest.raises(EstimandError, match=r"'low' is no level of x. Expected: numbers"):
@@ -112,10 +112,10 @@ def test_what_was_asked_for_and_is_not_there_is_said_or_refused(fit, monkeypatch
     assert sliders.moved(fit, foreign, [0, 1], ["s"], 3).groups == ["all"]
     whole = sliders._curve
 
-    def fails(fit, asked, levels, given, by, seed):
-        if by is None and not given:
+    def fails(fit, asked, given, by):
+        if not by and not given:
             raise EstimandError("no")
-        return whole(fit, asked, levels, given, by, seed)
+        return whole(fit, asked, given, by)
 
     monkeypatch.setattr(sliders, "_curve", fails)
     alone = sliders.moved(fit, effect, [0, 1], ["s"], 3)
@@ -132,6 +132,87 @@ def test_thirds_hold_each_unit_once_and_their_numbers_are_those_of_the_range(fit
     effect = bc.estimate(fit, bc.ATE("x", "y", given={"z": ranges[0]}))
     cell = record["cells"][record["groups"].index(names[0])][record["levels"].index("1")]
     assert [cell["m"], *cell["e"]["80"]] == as_shown(effect, 0.8)
+
+
+@pytest.fixture(scope="module")
+def mediated():
+    """Return an exact posterior with a mediator; the effect of t differs by s and grows with t."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"s": rng.choice(["f", "m"], 60), "z": rng.normal(size=60)})
+    data["t"] = rng.integers(0, 3, 60)
+    data["m"] = 0.8 * data["t"] + rng.normal(size=60)
+    data["y"] = data["t"] * (1 + (data["s"] == "m")) + data["m"] * data["t"] + rng.normal(size=60)
+    formulas = ["t ~ z", "m ~ t", "y ~ t * s + t * m + z"]
+    model = bc.model_from_formulas(formulas, families={"t": "poisson"}, data=data)
+    return bc.fit(model, data, seed=3, draws=60, chains=2, progressbar=False)
+
+
+@pytest.mark.parametrize(
+    ("question", "stops"),
+    [
+        (bc.ATT("t", "y"), ["1", "2"]),
+        pytest.param(bc.ATU("t", "y"), ["1", "2"], marks=pytest.mark.slow),
+        pytest.param(bc.CDE("t", "y", mediators={"m": 0.5}), ["1", "2"], marks=pytest.mark.slow),
+        (bc.NDE("t", "y"), ["1", "2"]),
+        pytest.param(bc.NIE("t", "y", reverse=True), ["1", "2"], marks=pytest.mark.slow),
+        pytest.param(bc.TE("t", "y", scale="ratio"), ["0", "1", "2"], marks=pytest.mark.slow),
+        pytest.param(bc.PSE("t", "y", paths="t -> m -> y"), ["1", "2"], marks=pytest.mark.slow),
+        pytest.param(
+            bc.ATE("t", "y", treated=2, control=None), ["0", "1", "2"], marks=pytest.mark.slow
+        ),
+        pytest.param(
+            bc.ATE("t", "y", population="superpopulation"), ["0", "1", "2"], marks=pytest.mark.slow
+        ),
+        pytest.param(bc.Contrast("y", {"t": 1}, {"t": 0}), ["0", "1", "2"], marks=pytest.mark.slow),
+        pytest.param(bc.Expected("y", {"t": 1}), ["0", "1", "2"], marks=pytest.mark.slow),
+        (bc.ATE("t", "y", treated=bc.Shift(1)), [""]),
+        pytest.param(bc.ATE(["t", "m"], "y", treated=[1, 1]), [""], marks=pytest.mark.slow),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else type(value).__name__,
+)
+def test_every_question_of_one_treatment_is_moved(mediated, question, stops):
+    """Another level is the same question with that level; a subgroup, with that given."""
+    effect = bc.estimate(mediated, question, progressbar=False)
+    own = effect_record(mediated, effect, None, 1, None, None, mediated.seed)
+    assert own["levels"] == stops
+    assert own["labels"][own["at"][0]] == effect.label if stops != [""] else not own["labels"]
+    groups = own["groups"]
+    assert sum(name.startswith(("s f", "s m", "z from")) for name in groups) == len(groups) - 1 == 5
+    j = next(k for k, name in enumerate(groups) if name.startswith("s m"))
+    last = stops[-1]
+    there = (
+        {"do": {"t": float(last)}}
+        if isinstance(question, bc.Expected)
+        else {}
+        if last == ""
+        else {"treated": {"t": 2.0} if isinstance(question, bc.Contrast) else 2.0}
+    )
+    for given, row in (({}, own["cells"][0]), ({"given": {"s": "m"}}, own["cells"][j])):
+        asked = bc.estimate(mediated, replace(question, **there, **given), progressbar=False)
+        for level in (0.5, 0.94):
+            assert [row[-1]["m"], *row[-1]["e"][f"{100 * level:g}"]] == as_shown(asked, level)
+
+
+def test_who_is_moved_is_said_and_a_level_of_ones_own_is_no_stop(mediated, fit):
+    own = sliders.moved(mediated, bc.estimate(mediated, bc.ATT("t", "y")), None, ["s"], 3)
+    assert own.groups[:2] == [
+        "units that had this level of t themselves",
+        "s f that had this level of t themselves",
+    ]
+    low, high = (float(v) for v in np.quantile(fit.columns["x"], [0.2, 0.8]))
+    some = bc.estimate(fit, bc.ATT("x", "y", treated=(low, high)))
+    assert sliders.moved(fit, some, None, [], 3).levels == [""]
+    one = float(fit.columns["x"][0])  # of a continuous treatment each unit has a level of its own
+    alone = bc.estimate(fit, bc.ATT("x", "y", treated=one))
+    assert sliders.moved(fit, alone, None, ["s"], 3).levels == [""]
+
+
+def test_an_answer_by_group_is_moved_at_other_levels(fit):
+    effect = bc.estimate(fit, bc.ATE("x", "y", by="s"))
+    own = sliders.moved(fit, effect, [2.0], None, 3)
+    assert (own.levels, own.groups) == (["0", "1", "2"], ["s f", "s m"])
+    two = bc.estimate(fit, bc.ATE("x", "y", treated=2, control=0, by="s"))
+    np.testing.assert_allclose(own.draws[2, 1].values, two.draws.sel(s="m").values)
 
 
 @pytest.mark.parametrize(

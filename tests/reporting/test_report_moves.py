@@ -87,6 +87,18 @@ def test_sliders_show_what_estimate_gives(fit, page, browser):
         sentence = page.effects[0].sentence(level)
         assert tab.locator(".short .lead").inner_text() == sentence
         assert tab.locator("th", has_text=f"{percent}% HDI from").count() == 1
+        change = tab.locator(
+            "section:has(> .live[data-live=surface]) > p [data-levels]"
+        ).inner_text()
+        low, high = as_shown(page.effects[0], level)[1:]
+        assert f"{percent}% HDI [{low}, {high}]" in change  # not 94% beside a panel of 50%
+        note = "getComputedStyle(document.querySelector('figure[data-keeps]'), '::after').content"
+        assert tab.evaluate(note) == '"The drawing keeps 94%."'
+    ticks = tab.locator("[data-part=picture] >> nth=0").locator("text").all_text_contents()
+    steps = np.diff([float(text) for text in ticks])
+    assert len(ticks) >= 3
+    assert steps == pytest.approx(steps[0])
+    assert all(len(text.lstrip("-").replace(".", "")) <= 3 for text in ticks)  # round numbers
     assert wrong == []
 
 

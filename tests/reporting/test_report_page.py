@@ -272,6 +272,20 @@ def test_checks_get_small_settings_and_their_warnings_are_told(fit, monkeypatch)
     assert "Nothing that was checked speaks against it." in Page(made.html).words
 
 
+def test_what_is_not_identified_is_not_called_unopposed(fit, monkeypatch):
+    def record(a_fit, treatment, outcome, *, draws=1000, seed=None):
+        return Check("Overlap", "pass", "Fine.", "Go on.", pd.DataFrame({"a": [1.0]}))
+
+    in_the_place_of(monkeypatch, "overlap", record)
+    graph = "u [latent]; u -> dilution; u -> coating; dilution -> coating"
+    unknown = bc.identify(graph, "dilution", "coating")
+    effect = bc.estimate(fit, bc.ATE("dilution", "coating"))
+    made = bc.report(fit, replace(effect, identification=unknown), checks="overlap")
+    words = Page(made.html).words
+    assert "Nothing that was checked speaks against it." not in words
+    assert "The checks found no other fault. None of them can show what is not identified." in words
+
+
 def test_checks_false_says_so(fit):
     made = bc.report(fit, bc.ATE("dilution", "coating"), checks=False)
     assert "No check was run." in Page(made.html).words

@@ -177,8 +177,7 @@ def through(
     Raises EstimandError for what is no estimator or no estimand; StudyError for options of a fit
         that there is not.
     """
-    several = isinstance(estimators, list | tuple)
-    given = list(estimators) if several else [estimators]
+    given = list(estimators) if isinstance(estimators, list | tuple) else [estimators]
     for each in given:
         if isinstance(each, type) or not isinstance(each, Answering):
             raise EstimandError(

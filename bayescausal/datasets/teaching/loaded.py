@@ -15,6 +15,7 @@ from bayescausal.datasets.teaching.key import FITS, Known, Mistake, Unwritten
 from bayescausal.datasets.teaching.sealed import FORMAT, cells, opened, unboxed
 from bayescausal.datasets.teaching.world import ModelWorld
 from bayescausal.effects.words.from_text import question_from_text
+from bayescausal.model.files import no_file
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def load_exercise(path: str | os.PathLike[str], password: str | None = None) -> 
     """
     where = Path(path)
     if not where.is_file():
-        raise DataError(f"There is no file {str(where)!r}.", expected="one that save wrote.")
+        raise no_file(DataError, where, "Give one that save wrote.")
     try:
         held = json.loads(where.read_text(encoding="utf-8"))
     except ValueError:

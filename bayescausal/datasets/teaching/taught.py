@@ -159,7 +159,7 @@ def make_exercise(
         float(table[asked.outcome_name].std()) or 1.0,
     )
     _told_apart(key)
-    text = task or f"{asked.describe()} Columns: {', '.join(observed)}."
+    text = task or f"What is {asked.describe()}? Columns: {', '.join(observed)}."
     whole = made(
         world=world,
         key=key,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayescausal.designs.table import refuse_names
+from bayescausal.designs.table import in_model, refuse_names
 from bayescausal.effects.estimands.treated_groups import ATT
 from bayescausal.model.formulas.build import model_from_formulas
 from bayescausal.types import DataError
@@ -106,8 +106,9 @@ class Equation:
         terms += self._covariates(columns)
         groups = [*((self.unit,) if self.unit_effects else ()), *self.clusters]
         for name in dict.fromkeys(groups):
-            columns[name] = pd.Categorical(frame[name].astype(str))
-            terms.append(f"(1 | {name})")
+            own_name = in_model(name, columns)
+            columns[own_name] = pd.Categorical(frame[name].astype(str))
+            terms.append(f"(1 | {own_name})")
         model = model_from_formulas(
             [f"{self.outcome} ~ {' + '.join(terms)}"],
             {self.outcome: self.family},
@@ -214,12 +215,12 @@ def equation_of(equation: Equation, unit_effects: bool | None) -> Equation:
             expected="Cohorts of several units.",
             remedy="The level of the only unit of a cohort is the level of the cohort.",
         )
-    own = (COHORT, CELL, LEAD, EVENT, DEVIATION)
-    if equation.treated == "treated":
-        own = (*own, *(("treated",) if "treated" in equation.covariates else ()))
-    grouped = {*equation.clusters, *((equation.unit,) if unit_effects else ())}
-    names = [equation.outcome, equation.time, equation.treated, *equation.covariates, *grouped]
-    refuse_names(names, own)
+    own = [COHORT, CELL, LEAD, EVENT, DEVIATION]
+    own += [f"trend_{k + 1}" for k in range(len(cohorts.starts))] * (equation.violation is not None)
+    grouped = {*equation.clusters, *((equation.unit,) if unit_effects else ())} - {"unit"}
+    names = [equation.outcome, equation.time, *equation.covariates, *grouped]
+    refuse_names(names, [*own, equation.treated])
+    refuse_names([equation.treated], own)
     for name in equation.clusters:
         _refuse_cluster(equation, name)
     return replace(equation, unit_effects=unit_effects)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayescausal.designs.check_tables import ends
 from bayescausal.designs.differences.equation import CELL, LEAD
 from bayescausal.designs.differences.trend_checks import coefficients, differences
-from bayescausal.draws.intervals import hdi
 from bayescausal.figures.style import BLUE, CYCLE, ORANGE, mixed, new_axes, quiet, tidy
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def event_study(equation: Equation, fit: Fit) -> pd.DataFrame:
             counts = pd.Series(labels[rows & (event == e)]).value_counts()
             share = np.array([counts.get(c, 0) for c in cells]) / counts.sum()
             drawn = draws @ share
-            lower, upper = hdi(drawn[None, :]).to_numpy()
-            parts[int(e)] = (float(drawn.mean()), float(lower), float(upper))
+            parts[int(e)] = (float(drawn.mean()), *ends(drawn))
     model = set(parts)
     before = differences(equation)
     before = before[(before["event_time"] < 0) & ~before["event_time"].isin(list(model))]
@@ -137,8 +136,7 @@ def _without(
             out.append((np.nan,) * 3)
             continue
         drawn = _back(equation.family, float(line[t]), draws[:, cells.index(label)])
-        lower, upper = hdi(drawn[None, :]).to_numpy()
-        out.append((float(drawn.mean()), float(lower), float(upper)))
+        out.append((float(drawn.mean()), *ends(drawn)))
     middle, lower, upper = np.array(out, dtype=float).T
     return middle, lower, upper
 

@@ -32,8 +32,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bayescausal.designs.check_tables import ends
 from bayescausal.designs.differences.equation import CELL, LEAD
-from bayescausal.draws.intervals import hdi, narrowest
+from bayescausal.draws.intervals import narrowest
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -290,14 +291,14 @@ def _violations(
     for form in ("level", "linear"):
         push = _deviations(equation, form, np.random.default_rng([fit.seed, 3]), len(effect))
         for scale in scales:
-            lower, upper = (float(v) for v in hdi((effect - scale * push)[None, :], prob))
+            lower, upper = ends(effect - scale * push, prob)
             rows.append((form, scale, float(effect.mean()), lower, upper, not lower < 0 < upper))
         largest = _breakdown(effect, push, prob)
-        lower, upper = (float(v) for v in hdi((effect - largest * push)[None, :], prob))
+        lower, upper = ends(effect - largest * push, prob)
         rows.append((f"{form}, largest", largest, float(effect.mean()), lower, upper, True))
     names = ["violation", "scale", "mean", "hdi_lower", "hdi_upper", "excludes_zero"]
     table = pd.DataFrame(rows, columns=names)
-    crossed = hdi(effect[None, :], prob).to_numpy()
+    crossed = ends(effect, prob)
     none = crossed[0] < 0 < crossed[1]
     table.loc[table["violation"].str.endswith("largest"), "excludes_zero"] = not none
     return table
@@ -322,7 +323,7 @@ def _breakdown(effect: np.ndarray, push: np.ndarray, prob: float) -> float:
     """Return the largest scale up to which the interval excludes zero; 0 where none does."""
 
     def excludes(scale: float) -> bool:
-        lower, upper = hdi((effect - scale * push)[None, :], prob).to_numpy()
+        lower, upper = ends(effect - scale * push, prob)
         return not lower < 0 < upper
 
     if not excludes(0.0):

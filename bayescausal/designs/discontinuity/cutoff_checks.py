@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, norm
 
+from bayescausal.designs.check_tables import said
 from bayescausal.designs.discontinuity.bandwidth import kernel_weights
 from bayescausal.designs.discontinuity.local import density_jump, local_jump
 from bayescausal.designs.table import numbers
@@ -83,9 +84,9 @@ def density(fit: Fit, *, window: Window, nearest: Sequence[int] = (20, 50, 100))
     least = float(table["p"].min()) * len(table)  # several looks at the same counts
     where = f"{window.running} = {window.cutoff:g}"
     if least < SMALL:
-        return _said(table, "warn", f"The density of {where.split(' =')[0]} jumps at {where}: do "
+        return said(table, "warn", f"The density of {where.split(' =')[0]} jumps at {where}: do "
                      "units choose their side?")  # fmt: skip
-    return _said(table, "pass", f"The number of units does not jump at {where}.")
+    return said(table, "pass", f"The number of units does not jump at {where}.")
 
 
 def balance(
@@ -118,10 +119,10 @@ def balance(
     off = table.index[table["p"] * len(table) < SMALL]
     if len(off):
         shown = ", ".join(map(str, off))
-        return _said(table, "warn", f"At the cutoff {shown} jumps too: is there another rule?")
+        return said(table, "warn", f"At the cutoff {shown} jumps too: is there another rule?")
     if not len(table):
-        return _said(table, "pass", "There is no covariate to compare.")
-    return _said(table, "pass", "No covariate jumps at the cutoff.")
+        return said(table, "pass", "There is no covariate to compare.")
+    return said(table, "pass", "No covariate jumps at the cutoff.")
 
 
 def bandwidths(
@@ -150,9 +151,9 @@ def bandwidths(
     off = table.index[(table["mean"] < low) | (table["mean"] > high)]
     if len(off):
         shown = ", ".join(f"{w:.4g}" for w in off)
-        return _said(table, "warn", f"The effect hangs on the bandwidth: at {shown} its mean lies "
+        return said(table, "warn", f"The effect hangs on the bandwidth: at {shown} its mean lies "
                      "outside the interval of the design's own.")  # fmt: skip
-    return _said(table, "pass", "The effect is much the same at other bandwidths.")
+    return said(table, "pass", "The effect is much the same at other bandwidths.")
 
 
 def donut(
@@ -179,8 +180,8 @@ def donut(
     table = pd.DataFrame(rows, columns=columns).set_index("radius")
     low, high = table.iloc[0][["hdi_3%", "hdi_97%"]]
     if ((table["mean"] < low) | (table["mean"] > high)).any():
-        return _said(table, "warn", "The effect hangs on the few rows next to the cutoff.")
-    return _said(table, "pass", "The effect is much the same without the rows next to the cutoff.")
+        return said(table, "warn", "The effect hangs on the few rows next to the cutoff.")
+    return said(table, "pass", "The effect is much the same without the rows next to the cutoff.")
 
 
 def placebo_cutoffs(
@@ -208,9 +209,9 @@ def placebo_cutoffs(
     table.index.name = "cutoff"
     table["p"] = 2 * norm.sf(np.abs(table["jump"] / table["se"]))
     if (table["p"] * len(table) < SMALL).any():
-        return _said(table, "warn", f"{window.outcome} jumps where there is no rule: the form of "
+        return said(table, "warn", f"{window.outcome} jumps where there is no rule: the form of "
                      "the curve does not fit.")  # fmt: skip
-    return _said(table, "pass", f"{window.outcome} does not jump where there is no rule.")
+    return said(table, "pass", f"{window.outcome} does not jump where there is no rule.")
 
 
 def least_squares(fit: Fit, *, window: Window, form: Form) -> pd.DataFrame:
@@ -233,11 +234,11 @@ def least_squares(fit: Fit, *, window: Window, form: Form) -> pd.DataFrame:
         index=pd.Index(["weighted least squares, HC1", "posterior"], name="method"),
     )
     if form.family in ("bernoulli", "poisson"):
-        return _said(table, "pass", "A straight line beside the model's own family.")
+        return said(table, "pass", "A straight line beside the model's own family.")
     if sd < 0.85 * se:
-        return _said(table, "warn", f"The posterior is narrower than the sandwich standard error "
+        return said(table, "warn", f"The posterior is narrower than the sandwich standard error "
                      f"({sd:.3g} against {se:.3g}): noise is not as the weights say.")  # fmt: skip
-    return _said(table, "pass", "The spread of the posterior agrees with the sandwich's.")
+    return said(table, "pass", "The spread of the posterior agrees with the sandwich's.")
 
 
 def first_stage(fit: Fit, *, window: Window, form: Form) -> pd.DataFrame:
@@ -253,9 +254,9 @@ def first_stage(fit: Fit, *, window: Window, form: Form) -> pd.DataFrame:
         index=pd.Index([window.treatment], name="treatment"),
     )
     if f < WEAK:
-        return _said(table, "fail", f"{window.treatment} hardly jumps at the cutoff (F = {f:.1f}): "
+        return said(table, "fail", f"{window.treatment} hardly jumps at the cutoff (F = {f:.1f}): "
                      "the effect rests on the priors.")  # fmt: skip
-    return _said(table, "pass", f"{window.treatment} jumps at the cutoff (F = {f:.0f}).")
+    return said(table, "pass", f"{window.treatment} jumps at the cutoff (F = {f:.0f}).")
 
 
 def mass_points(fit: Fit, *, window: Window, each_side: int = 5) -> pd.DataFrame:
@@ -276,15 +277,10 @@ def mass_points(fit: Fit, *, window: Window, each_side: int = 5) -> pd.DataFrame
     gap = float(distance[table["eligible"] == 0].min() + distance[table["eligible"] == 1].min())
     few = int(min((table["eligible"] == side).sum() for side in (0, 1)))
     text = f"The nearest values on both sides are {gap:.4g} apart, {few} or more on each side."
-    return _said(near, "warn" if few < 5 else "pass", text)
+    return said(near, "warn" if few < 5 else "pass", text)
 
 
 # ------------------------------------------------------------------------------- private
-
-
-def _said(table: pd.DataFrame, verdict: str, finding: str) -> pd.DataFrame:
-    table.attrs["verdict"], table.attrs["finding"] = verdict, finding
-    return table
 
 
 def _all_distances(window: Window) -> np.ndarray:

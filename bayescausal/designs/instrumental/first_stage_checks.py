@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayescausal.designs.check_tables import said
 from bayescausal.effects.without_model.instrument_bounds import instrument_bounds
 from bayescausal.types import DataError
 
@@ -51,8 +52,9 @@ def first_stage(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
         index=pd.Index([roles.treatment], name="treatment"),
     )
     weak = f < WEAK
-    table.attrs["verdict"] = "warn" if weak else "pass"
-    table.attrs["finding"] = (
+    return said(
+        table,
+        "warn" if weak else "pass",
         f"The first-stage F of {' and '.join(roles.instruments)} is {f:.1f}: "
         + (
             f"below {WEAK:g}, the instrument is weak. The posterior is then wide and leans on its "
@@ -60,9 +62,8 @@ def first_stage(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
             if weak
             else "strong enough for two-stage least squares to be nearly unbiased"
             + ("." if f >= STRONG else ", though its 5% test may still reject too often.")
-        )
+        ),
     )
-    return table
 
 
 def two_stage(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:

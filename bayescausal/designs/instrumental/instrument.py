@@ -33,16 +33,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bayescausal.designs.instrumental.exclusion_checks import exclusion
 from bayescausal.designs.instrumental.first_stage_checks import (
     bound,
     bounds,
     first_stage,
     plot_first_stage,
+    residual,
 )
 from bayescausal.designs.instrumental.first_stage_checks import two_stage as least_squares
 from bayescausal.designs.instrumental.linear import LATENT, InstrumentRoles, linear_model
 from bayescausal.designs.instrumental.strata import STRATUM, strata_model, strata_of
-from bayescausal.designs.instrumental.strata_checks import compliance, strata_bounds, wald
+from bayescausal.designs.instrumental.strata_checks import compliance, wald
 from bayescausal.designs.table import (
     check_choice,
     labels,
@@ -190,7 +192,7 @@ def _linear(
         {"ATE": effect, "LATE": effect},
         (
             Assumption("relevance", f"{zs} moves {x}{given}.", "first stage"),
-            Assumption("exclusion", f"{zs} acts on {y} {stated}.", "direct="),
+            Assumption("exclusion", f"{zs} acts on {y} {stated}.", "exclusion"),
             Assumption("independence", f"{zs} shares no cause with {y}{given}.", ""),
             Assumption(
                 "linearity",
@@ -203,6 +205,7 @@ def _linear(
         {
             "first stage": partial(first_stage, roles=roles),
             "two-stage least squares": partial(least_squares, roles=roles),
+            "exclusion": partial(exclusion, roles=roles),
             "bounds": partial(bounds, roles=roles),
         },
         {"first stage": bound(plot_first_stage, roles)},
@@ -251,7 +254,7 @@ def _strata(
         {"LATE": late, "CACE": late},
         (
             Assumption("relevance", f"Some take {d} because of {z}: compliers.", "compliance"),
-            Assumption("exclusion", f"{z} acts on {y} through {d} alone.", "bounds"),
+            Assumption("exclusion", f"{z} acts on {y} through {d} alone.", "exclusion"),
             Assumption("independence", f"{z} was assigned as if at random.", ""),
             Assumption(
                 "monotonicity",
@@ -264,7 +267,8 @@ def _strata(
         {
             "compliance": partial(compliance, roles=roles),
             "Wald": partial(wald, roles=roles),
-            "bounds": partial(strata_bounds, roles=roles),
+            "exclusion": partial(exclusion, roles=roles),
+            "bounds": partial(bounds, roles=roles),
         },
     )
 
@@ -298,8 +302,7 @@ def _refuse_determined(frame: pd.DataFrame, roles: InstrumentRoles) -> None:
     columns: dict[str, Any] = {n: frame[n].to_numpy(float) for n in roles.given}
     for k, name in enumerate(roles.instruments):
         others = [*roles.covariates, *roles.instruments[:k]]
-        design = np.column_stack([np.ones(len(frame)), *(columns[n] for n in others)])
-        left = columns[name] - design @ np.linalg.lstsq(design, columns[name], rcond=None)[0]
+        left = residual(columns, name, others)
         if left @ left < 1e-10 * columns[name].var() * len(frame):
             raise DataError(
                 f"The instrument {name!r} is a linear function of {', '.join(others)}.",

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayescausal.designs.instrumental.first_stage_checks import bounds
-from bayescausal.draws.intervals import hdi
+from bayescausal.designs.check_tables import interval, said
 
 if TYPE_CHECKING:
     from bayescausal.designs.instrumental.linear import InstrumentRoles
     from bayescausal.inference.record import Fit
 
-__all__ = ["compliance", "strata_bounds", "wald"]
+__all__ = ["compliance", "wald"]
 
 
 def compliance(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
@@ -24,17 +23,14 @@ def compliance(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     rows: dict[str, dict[str, float]] = {}
     for k, name in enumerate(names):
         drawn = shares.values[..., k].ravel()
-        low, high = hdi(drawn, 0.94).values.tolist()
-        rows[name] = {"share": float(drawn.mean()), "hdi94_lb": low, "hdi94_ub": high}
+        rows[name] = {"share": float(drawn.mean()), **interval(drawn)}
     table = pd.DataFrame(rows).T
     table.index.name = "stratum"
     share = rows["complier"]["share"]
     few = share < 0.1
-    table.attrs["verdict"] = "warn" if few else "pass"
-    table.attrs["finding"] = f"Compliers are {share:.1%} of the units" + (
-        ": what is found for them says little about the others." if few else "."
-    )
-    return table
+    little = ": what is found for them says little about the others"
+    text = f"Compliers are {share:.1%} of the units{little if few else ''}."
+    return said(table, "warn" if few else "pass", text)
 
 
 def wald(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
@@ -60,8 +56,3 @@ def wald(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
         "ratio (Wald)": (ratio, np.sqrt(spread) / abs(moved["d"])),
     }
     return pd.DataFrame(rows, index=["value", "se"]).T
-
-
-def strata_bounds(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
-    """Return the bounds on the average effect on all, which monotonicity does not need."""
-    return bounds(fit, roles)

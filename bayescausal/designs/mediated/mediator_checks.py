@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayescausal.draws.intervals import hdi
+from bayescausal.designs.check_tables import interval, said
 from bayescausal.effects.estimate import estimate, labelled
 from bayescausal.evaluation.label_levels import is_category
 from bayescausal.figures.forest import plot_forest
+from bayescausal.figures.style import BLUE, new_axes, quiet, tidy
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -99,8 +100,7 @@ def decomposition(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
         ("indirect, treated", total - direct),
         ("proportion mediated", share),
     ):
-        low, high = hdi(drawn, 0.94).values.tolist()
-        rows[name] = {"median": float(np.median(drawn)), "hdi94_lb": low, "hdi94_ub": high}
+        rows[name] = {"median": float(np.median(drawn)), **interval(drawn)}
     table = pd.DataFrame(rows).T
     table.index.name = "effect"
     sign = max(np.mean(total > 0), np.mean(total < 0))
@@ -123,20 +123,19 @@ def sensitivity(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
     rows = {}
     for rho in RHOS:
         drawn = _indirect(fit, roles, float(rho))
-        low, high = hdi(drawn, 0.94).values.tolist()
-        rows[rho] = {"NIE": float(drawn.mean()), "hdi94_lb": low, "hdi94_ub": high}
+        rows[rho] = {"NIE": float(drawn.mean()), **interval(drawn)}
     table = pd.DataFrame(rows).T
     table.index.name = "rho"
     null = _zero(table["NIE"])
     weak = null is not None and abs(null) < FRAGILE
-    table.attrs["verdict"] = "warn" if weak else "pass"
-    table.attrs["finding"] = (
+    return said(
+        table,
+        "warn" if weak else "pass",
         f"No correlation up to {RHOS[-1]:g} makes the indirect effect zero."
         if null is None
         else f"The indirect effect would be zero if the disturbances of {roles.mediators[0]} and "
-        f"{roles.outcome} correlated by {null:.2f}."
+        f"{roles.outcome} correlated by {null:.2f}.",
     )
-    return table
 
 
 def balance(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
@@ -162,19 +161,17 @@ def plot_effects(fit: Fit, roles: MediationRoles, ax: Axes | None = None) -> Axe
 
 def plot_sensitivity(fit: Fit, roles: MediationRoles, ax: Axes | None = None) -> Axes:
     """Draw the indirect effect against the correlation of the disturbances."""
-    import matplotlib.pyplot as plt
-
     table = sensitivity(fit, roles)
-    ax = ax if ax is not None else plt.subplots(figsize=(5.4, 3.4), layout="constrained")[1]
-    ax.fill_between(table.index, table["hdi94_lb"], table["hdi94_ub"], color="#2f7dc4", alpha=0.25,
-                    lw=0, label="94% HDI")  # fmt: skip
-    ax.plot(table.index, table["NIE"], color="#2f7dc4", label="mean")
-    ax.axhline(0, color="#1b1f24", lw=0.8)
-    ax.axvline(0, color="#1b1f24", lw=0.8, ls=":")
+    ax = new_axes(ax)
+    low, high = table["hdi94_lb"], table["hdi94_ub"]
+    ax.fill_between(table.index, low, high, color=BLUE, alpha=0.25, lw=0, label="94% HDI")
+    ax.plot(table.index, table["NIE"], color=BLUE, label="mean")
+    ax.axhline(0, color=quiet(), lw=0.8)
+    ax.axvline(0, color=quiet(), lw=0.8, ls=":")
     ax.set_xlabel(f"correlation of the disturbances of {roles.mediators[0]} and {roles.outcome}")
     ax.set_ylabel("natural indirect effect")
     ax.legend(frameon=False)
-    return ax
+    return tidy(ax, grid="y", left=True)
 
 
 # ------------------------------------------------------------------------------- private

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bayescausal.draws.intervals import hdi
+from bayescausal.designs.check_tables import interval, said
 from bayescausal.effects.estimands import Expected
 from bayescausal.effects.estimands.scales import EffectScale
 from bayescausal.effects.estimate import estimate
@@ -75,12 +75,10 @@ def compare_arms(fit: Fit, roles: TrialRoles) -> pd.DataFrame:
     loss = (drawn.max(axis=0) - drawn).mean(axis=1)
     rows = {}
     for k, (arm, values) in enumerate(means.items()):
-        low, high = hdi(values, 0.94).values.tolist()
         rows[arm] = {
             "mean": float(values.mean()),
             "sd": float(values.std()),
-            "hdi94_lb": low,
-            "hdi94_ub": high,
+            **interval(values),
             "probability best": float(np.mean(best == k)),
             "expected loss": float(loss[k]),
         }
@@ -117,14 +115,12 @@ def sample_ratio(fit: Fit, roles: TrialRoles, planned: Mapping[Any, float] | Non
             f"p = {p:.2g}."
         )
         return table
-    table.attrs["verdict"] = "warn" if p < BROKEN else "pass"
-    table.attrs["finding"] = (
+    if p >= BROKEN:
+        return said(table, "pass", f"The shares of the arms are as planned (p = {p:.2g}).")
+    text = (
         f"The shares of the arms are not those that were planned (p = {p:.2g}): units were lost, "
-        "or the draw was another."
-        if p < BROKEN
-        else f"The shares of the arms are those that were planned (p = {p:.2g})."
     )
-    return table
+    return said(table, "warn", f"{text}or the draw was another.")
 
 
 def balance(fit: Fit, roles: TrialRoles) -> pd.DataFrame:
@@ -148,13 +144,9 @@ def balance(fit: Fit, roles: TrialRoles) -> pd.DataFrame:
     table = pd.DataFrame(rows).T
     table.index.name = "before"
     broken = smallest < BROKEN / len(roles.pre)
-    table.attrs["verdict"] = "warn" if broken else "pass"
-    table.attrs["finding"] = (
-        "The arms differ in what was measured before by more than chance explains."
-        if broken
-        else "The arms differ in what was measured before by no more than chance explains."
-    )
-    return table
+    more = "more" if broken else "no more"
+    text = f"The arms differ in what was measured before by {more} than chance explains."
+    return said(table, "warn" if broken else "pass", text)
 
 
 def shape(fit: Fit, roles: TrialRoles) -> pd.DataFrame:
@@ -177,9 +169,8 @@ def shape(fit: Fit, roles: TrialRoles) -> pd.DataFrame:
         doubt = "a long tail: the mean rests on few units; see family='student-t' or 'lognormal'."
     elif roles.family == "poisson" and spread > 1.5:
         doubt = "counts that vary more than Poisson counts: see family='negative_binomial'."
-    table.attrs["verdict"] = "warn" if doubt else "pass"
-    table.attrs["finding"] = f"{name} has {doubt}" if doubt else f"{roles.family} fits {name}."
-    return table
+    text = f"{name} has {doubt}" if doubt else f"{roles.family} fits {name}."
+    return said(table, "warn" if doubt else "pass", text)
 
 
 def plot_arms(fit: Fit, roles: TrialRoles, ax: Axes | None = None) -> Axes:

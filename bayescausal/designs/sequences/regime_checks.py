@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bayescausal.draws.intervals import hdi
+from bayescausal.designs.check_tables import ends
 from bayescausal.effects.estimate import estimate
 from bayescausal.figures.style import BLUE, new_axes, quiet, tidy
 from bayescausal.types import DataError
@@ -126,8 +126,7 @@ def _long_run(waves: Waves, fit: Fit) -> pd.DataFrame:
         long = total * (waves.levels[0] - waves.levels[1]) / (1 - memory)
     rows = {}
     for label, values in (("immediate and lagged", total), ("memory", memory), ("long run", long)):
-        lower, upper = (float(v) for v in hdi(values[None, :]))
-        rows[label] = (float(np.median(values)), lower, upper)
+        rows[label] = (float(np.median(values)), *ends(values))
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["median", "lower", "upper"])
     return table.assign(probability_stable=float(stable.mean()))
 
@@ -144,6 +143,7 @@ def _plot_by_time(waves: Waves, fit: Fit, ax: Axes | None = None) -> Axes:
     ax.axhline(0.0, color=quiet(), linewidth=1)
     ax.set_xticks(range(len(asked)), [k.removeprefix("at_") for k in asked])
     on, off = waves.levels
+    ax.set_xlabel("time")
     ax.set_ylabel(f"effect on {waves.outcome}: always {on:g} against always {off:g}")
     tidy(ax, grid="y", left=True)
     return ax

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from bayescausal.designs.check_tables import said
 from bayescausal.designs.series.drawn import errors_of, means_of
 from bayescausal.effects.estimate import estimate
 from bayescausal.inference.fit import fit as fit_again
@@ -76,12 +77,12 @@ def placebo_starts(
     result.index.name = "start"
     off = result.index[(result["hdi_3%"] > 0) | (result["hdi_97%"] < 0)]
     if not len(result):
-        return _said(result, "warn", f"The pre-period of {count} times is too short to be cut.")
+        return said(result, "warn", f"The pre-period of {count} times is too short to be cut.")
     if len(off):
         shown = ", ".join(map(str, off))
-        return _said(result, "warn", f"The model finds an effect at {shown}, where nothing "
+        return said(result, "warn", f"The model finds an effect at {shown}, where nothing "
                      "started: the series does not go on as it says.")  # fmt: skip
-    return _said(result, "pass", "Starts within the pre-period have no effect.")
+    return said(result, "pass", "Starts within the pre-period have no effect.")
 
 
 def autocorrelation(
@@ -107,9 +108,9 @@ def autocorrelation(
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table.index.name = "lag"
     if (table["p"] < SMALL).any():
-        return _said(table, "warn", "What the model leaves is autocorrelated, so intervals are too "
+        return said(table, "warn", "What the model leaves is autocorrelated, so intervals are too "
                      "narrow: pass errors='ar1', or a local level.")  # fmt: skip
-    return _said(table, "pass", "What the model leaves is not autocorrelated.")
+    return said(table, "pass", "What the model leaves is not autocorrelated.")
 
 
 def pre_period(fit: Fit, *, timeline: Timeline, form: SeriesForm) -> pd.DataFrame:
@@ -142,9 +143,9 @@ def pre_period(fit: Fit, *, timeline: Timeline, form: SeriesForm) -> pd.DataFram
     table.index.name = "statistic"
     off = table.index[table["p"] < SMALL / 5]
     if len(off):
-        return _said(table, "warn", "The model does not give the pre-period back: "
+        return said(table, "warn", "The model does not give the pre-period back: "
                      f"{', '.join(off)}.")  # fmt: skip
-    return _said(table, "pass", "The model gives the pre-period back.")
+    return said(table, "pass", "The model gives the pre-period back.")
 
 
 # ------------------------------------------------------------------------------- private
@@ -170,8 +171,3 @@ def _replicate(fit: Fit, timeline: Timeline, form: SeriesForm, mean: np.ndarray)
         nu = posterior[f"nu_{y}"].to_numpy().reshape(-1, 1)
         return np.asarray(mean + sigma * rng.standard_t(np.broadcast_to(nu, mean.shape)))
     return np.asarray(mean + sigma * rng.standard_normal(mean.shape))
-
-
-def _said(table: pd.DataFrame, verdict: str, finding: str) -> pd.DataFrame:
-    table.attrs["verdict"], table.attrs["finding"] = verdict, finding
-    return table

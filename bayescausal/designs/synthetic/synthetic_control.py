@@ -47,7 +47,7 @@ from bayescausal.designs.panel_table import panel_table, refuse_gaps
 from bayescausal.designs.synthetic.donors import Options, series_of
 from bayescausal.designs.synthetic.gap_plots import plots_of
 from bayescausal.designs.synthetic.placebo_checks import checks_of
-from bayescausal.designs.table import numbers, read_table, refuse_names
+from bayescausal.designs.table import in_model, numbers, read_table, refuse_names
 from bayescausal.model.design import Assumption, Design
 from bayescausal.types import DataError
 
@@ -134,7 +134,7 @@ def synthetic_control(
     roles = {"outcome": outcome, "unit": unit, "time": time}
     frame = read_table(data, roles)
     numbers(frame, outcome, "outcome", varies=True)
-    refuse_names([outcome, time, unit], Options.own)
+    refuse_names([outcome, time, in_model(unit)], Options.own)
     labels = _labels(treated)
     if donors is not None:
         wanted = {*labels, *donors}

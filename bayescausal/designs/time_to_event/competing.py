@@ -178,7 +178,7 @@ def plot_incidence(records: Records, upto: float, fit: Fit, ax: Axes | None = No
         _, seen, _ = _observed(records, level, fine)[0]
         ax.step(fine, seen, where="post", color=colour, linewidth=0.9, alpha=0.9)
     ax.plot([], [], color=quiet(), linewidth=0.9, drawstyle="steps-post", label="Aalen-Johansen")
-    ax.set(xlim=(0, upto), xlabel=records.time, ylabel=f"share with {records.time} first")
+    ax.set(xlim=(0, upto), xlabel=records.time, ylabel="share with the event")
     ax.set_ylim(bottom=0)
     legend_above(ax)
     return tidy(ax, grid="y", left=True)

@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.effects.averaging.count_quantiles import Parameters, mixture_quantile
 from bayescausal.effects.averaging.frame import Frame, Weights
 from bayescausal.evaluation.evaluate import block_of, count_tasks, tasks
 from bayescausal.evaluation.noise import BLOCK
 from bayescausal.inference.progress import tracked
+from bayescausal.model.noise.read_off import law_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +76,7 @@ def reduce_question(
     inner: int,
     batches: int,
     seed: int,
+    dealt: bool = False,
 ) -> Reduction:
     """Evaluate a question for some posterior draws.
 
@@ -83,13 +86,17 @@ def reduce_question(
     - `replicates`, `inner`: inner replicates in all (a multiple of `inner`), and per evaluation.
     - `batches`: into which the replicates are dealt.
     - `seed`: of the bootstrap weights.
+    - `dealt`: deal the units into batches, not the replicates, of which there is one.
     """
     groups = range(max(replicates // inner, 1))
     functional = question.estimand.functional
     linear = functional.linear
-    keep = _Sums if linear else _Values
+    keep = _Dealt if dealt else _Sums if linear else _Values
+    if isinstance(program.requests[0].event, Parameters):
+        keep = _Laws
     rows = range(question.fit.n_draws)[draws]
-    store = keep(question, program, cells, rows, min(batches, max(replicates, 1)), inner)
+    count = batches if dealt else min(batches, max(replicates, 1))
+    store = keep(question, cells, rows, count, batches if dealt else inner)
     weights = Weights(question, seed)
 
     cutting: dict[str, Any] = {"groups": groups, "replicates": inner, "whole_units": not linear}
@@ -132,7 +139,6 @@ class _Sums:
     def __init__(
         self,
         question: Question,
-        program: Program,
         cells: Sequence[Cell],
         rows: range,
         batches: int,
@@ -204,13 +210,24 @@ class _Sums:
         return Reduction(total, batches, self.den.sum(axis=2), spread)
 
 
+class _Dealt(_Sums):
+    """The same with the units in batches."""
+
+    def _one(
+        self, value: np.ndarray, weight: np.ndarray, lengths: tuple[int, ...], cut: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        n, _, *event = (*value.shape[:2], *value.shape[2 + len(lengths) :])
+        full = np.broadcast_to(value, (n, 1, *lengths, *event))
+        each = lengths[0] // self.nb
+        return super()._one(full.reshape(n, self.nb, each, *event), weight, (each,), None)
+
+
 class _Values:
     """Values of one block of draws, pooled over replicates, for quantiles."""
 
     def __init__(
         self,
         question: Question,
-        program: Program,
         cells: Sequence[Cell],
         rows: range,
         batches: int,
@@ -240,12 +257,14 @@ class _Values:
                 values, weights = self._pool(a, arm, cell, n)
                 rows_t.append(self._functional(values, weights))
                 rows_s.append(weights.sum(axis=(1, 2)))
-                reps = values.shape[1]
+                count = min(self.nb, values.shape[1])
                 rows_b.append(
                     [
                         self._functional(values[:, b :: self.nb], weights[:, b :: self.nb])
-                        for b in range(min(self.nb, reps))
+                        for b in range(count)
                     ]
+                    if count > 1
+                    else rows_t[-1:]
                 )
             total.append(rows_t)
             batch.append(rows_b)
@@ -293,3 +312,23 @@ class _Values:
             np.concatenate(self.size, axis=2),
             spread,
         )
+
+
+class _Laws(_Values):
+    """Parameters of the laws of the units, whose mixture has the quantile."""
+
+    def _functional(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        question: Any = self.question
+        law, _ = law_of(question.structure.variable(question.outcome))
+        n, columns = len(values), values.shape[-1]
+        flat = values.reshape(n, -1, columns)
+        w = weights.reshape(n, -1)
+        if np.any(w.sum(axis=1) <= 0):
+            return np.full(n, np.nan)
+        vectors = max(len(law.cores) - law.cores.count(0), 1)
+        wide = (columns - law.cores.count(0)) // vectors
+        params, at = [], 0
+        for core in law.cores:
+            params.append(flat[..., at : at + wide] if core else flat[..., at])
+            at += wide if core else 1
+        return mixture_quantile(law, params, w, question.estimand.functional.q)

@@ -71,6 +71,7 @@ def closed_form(
         lengths=frozenset([*question.structure.fixed.values(), *along]),
         widths=tuple(sorted((d, int(n)) for d, n in sizes.items() if d not in units)),
         mixes=bool(question.structure.mixes(program.names)),
+        differences=question.differences,
     )
     if expansion is None:
         return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.effects.averaging.count_quantiles import ROUNDING
 from bayescausal.effects.estimands.functionals import Probability
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ __all__ = ["flat_note", "settled"]
 
 #: Values whose probability is looked at; each is compiled.
 VALUES = 12
-
-#: Slack of a probability that is exact but for rounding, relative: PyTensor holds a number such as
-#: 1.5 in single precision, and its logarithm is then good to seven digits.
-ROUNDING = 5e-7
 
 
 def settled(run: Run, reduction: Reduction) -> Reduction | None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from bayescausal.effects.estimands.functionals import Probability
 
-__all__ = ["Curve", "Cut", "Event", "Labelled", "Values"]
+__all__ = ["Curve", "Cut", "Event", "Labelled", "Values", "broadcast_to_size"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Event:
             value = float(e.equals)
             if not discrete or value != np.round(value):
                 return None
-            return _full(rv, pt.exp(self._logp(rv, value)))
+            return broadcast_to_size(rv, pt.exp(self._logp(rv, value)))
         if "Categorical" in type(rv.owner.op).__name__:
             return self._categories(rv)
         if not discrete:
@@ -104,7 +104,7 @@ class Event:
             p = pt.exp(self._logcdf(rv, np.floor(high))) - pt.exp(
                 self._logcdf(rv, np.ceil(low) - 1)
             )
-        return _full(rv, p)
+        return broadcast_to_size(rv, p)
 
     def _mixed(self, rv: TensorVariable) -> TensorVariable | None:
         """Return the probability under a law with atoms, from the noise ``(lo, hi]`` at its ends.
@@ -135,7 +135,7 @@ class Event:
             p = pt.sigmoid(hi)
         else:
             p = pt.sigmoid(hi) - pt.sigmoid(lo)
-        return _full(rv, p)
+        return broadcast_to_size(rv, p)
 
     def _continuous(self, rv: TensorVariable) -> TensorVariable:
         e = self.event
@@ -145,12 +145,12 @@ class Event:
             p = -pt.expm1(self._logcdf(rv, e.above if e.above is not None else e.at_least))
         else:
             p = pt.exp(self._logcdf(rv, e.below if e.below is not None else e.at_most))
-        return _full(rv, p)
+        return broadcast_to_size(rv, p)
 
     def _categories(self, rv: TensorVariable) -> TensorVariable:
         [p] = rv.owner.op.dist_params(rv.owner)
         codes = pt.arange(p.shape[-1])
-        return _full(rv, pt.sum(p * self._happens(codes), axis=-1))
+        return broadcast_to_size(rv, pt.sum(p * self._happens(codes), axis=-1))
 
     @staticmethod
     def _logp(rv: TensorVariable, value: float) -> TensorVariable:
@@ -215,7 +215,7 @@ class Cut:
     def of_law(self, rv: TensorVariable) -> TensorVariable | None:
         """Return the mean of the cut value given the parents; None where it is not known."""
         found = restricted_mean_of(rv, self.upto)
-        return None if found is None else _full(rv, found)
+        return None if found is None else broadcast_to_size(rv, found)
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ class Curve:
         return [Event(each) for each in self.each]
 
 
-def _full(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:
+def broadcast_to_size(rv: TensorVariable, p: TensorVariable) -> TensorVariable | None:
     """Broadcast to the variable's shape, which its size fixes."""
     if p.type.ndim > rv.type.ndim:
         return None

@@ -45,7 +45,7 @@ from scipy.spatial import cKDTree
 from bayescausal.effects.evaluation.outcome_distributions import (
     chances,
     is_finite,
-    kept_values,
+    members_of,
     some_draws,
 )
 from bayescausal.evaluation.evaluate import units_of
@@ -260,20 +260,13 @@ def _members(
     fit: Fit, estimand: Estimand, name: str, shape: tuple[int, ...], rows: np.ndarray | None
 ) -> np.ndarray:
     """Return the units that the question is about; everyone where that is not plain to see."""
-    everyone = np.ones(shape, dtype=bool)
-    condition = estimand.condition
-    if not condition or any(fit.varies(r) or r not in fit.columns for r in condition.reads):
-        return everyone
     units = units_of(fit)
     assert units is not None
-    values = {}
-    for read in condition.reads:
-        value = kept_values(units, read, slice(0, 1))[0]
-        labels = fit.labels.get(read)
-        values[read] = np.asarray(labels, dtype=object)[value.astype(int)] if labels else value
+    everyone, inside = np.ones(shape, dtype=bool), members_of(units, estimand.condition)
+    if inside is None:
+        return everyone
     try:
-        inside = condition.member(values)
         inside = inside if rows is None else np.broadcast_to(inside, units.count)[rows]
         return np.broadcast_to(inside, shape)
-    except (BayesCausalError, ValueError):
+    except ValueError:
         return everyone

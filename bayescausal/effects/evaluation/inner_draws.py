@@ -22,14 +22,14 @@ from bayescausal.counterfactuals.predict import impossible_note
 from bayescausal.effects.averaging.blocks import Cell, Reduction, reduce_question
 from bayescausal.effects.averaging.closed_form import ClosedForm, closed_form
 from bayescausal.effects.averaging.collapse import TOLERANCE, collapse
+from bayescausal.effects.averaging.sampled_units import sampled_units
 from bayescausal.effects.averaging.smooth import smooth
+from bayescausal.effects.averaging.tolerance import draw_axis, error_unit, outcome_sd
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.functionals import Quantile, Total
 from bayescausal.effects.evaluation.question import Question
 from bayescausal.effects.evaluation.result import axes_of, cells_of, notes_of
-from bayescausal.effects.evaluation.slopes import spread_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
-from bayescausal.model.interventions.support import support_of
 from bayescausal.types import DataError, EmptySubgroupError, UndefinedEffectError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
 
-__all__ = ["Plan", "Run"]
+__all__ = ["ACCEPTED", "Plan", "Run"]
 
 #: Posterior draws of the pilot.
 PILOT_DRAWS = 64
@@ -49,6 +49,8 @@ FEW_DRAWS, MANY_BATCHES = 8, 64
 CHECKED = 4
 #: Whether a quantile settles is looked at where it wants so many times the draws of the pilot.
 FLAT = 16
+#: Monte Carlo error of one draw, in units of the outcome's sd, that is small enough in any case.
+ACCEPTED = 1e-3
 #: Cap on draws x units x replicates.
 WORK = 400_000_000
 
@@ -62,6 +64,7 @@ class Plan:
     target: float
     capped: bool
     flat: bool = False  #: whether the variance of a quantile does not fall with more draws
+    units: int = 0  #: how many units are drawn for each posterior draw; 0: all are averaged over
 
 
 @dataclass(eq=False)
@@ -165,8 +168,19 @@ class Run:
         """Inner replicates per evaluation."""
         return 1 if self.exact else replicates_per_group(self.question.units.count)
 
-    def reduce(self, draws: slice, replicates: int) -> Reduction:
-        """Evaluate the question for some draws."""
+    def sampled(self, units: int) -> Run | None:
+        """Return the question of some units of each draw, where these can answer for all."""
+        question = sampled_units(self.question, self.program, units, self.seed)
+        if question is None:
+            return None
+        program, where = question.program()
+        return Run(question, program, where, self.cells, self.seed)
+
+    def reduce(self, draws: slice, replicates: int, units: int = 0) -> Reduction:
+        """Evaluate the question for some draws; with `units` of so many units of each."""
+        some = self.sampled(units) if units else None
+        if some is not None:
+            return some._evaluated(some.question, some.program, draws, 1, 1, dealt=True)
         found, times = self._averaged(draws, replicates), 1
         if not isinstance(self.question.estimand.functional, Total):
             return found
@@ -189,7 +203,13 @@ class Run:
         return self._evaluated(self.question, self.program, draws, replicates, inner)
 
     def _evaluated(
-        self, question: Question, program: Program, draws: slice, replicates: int, inner: int
+        self,
+        question: Question,
+        program: Program,
+        draws: slice,
+        replicates: int,
+        inner: int,
+        dealt: bool = False,
     ) -> Reduction:
         return reduce_question(
             question,
@@ -202,26 +222,50 @@ class Run:
             inner=inner,
             batches=self.batches,
             seed=self.seed,
+            dealt=dealt,
         )
 
     def combine(self, values: np.ndarray) -> np.ndarray:
         """Combine arms, the first axis, as the estimand says."""
         return self.question.estimand.combine(values)
 
+    @property
+    def pilot_draws(self) -> slice:
+        """A few posterior draws, evenly spaced."""
+        total, units = self.question.fit.n_draws, self.question.units.count
+        many = max(4, min(PILOT_DRAWS, 20_000_000 // max(units * 8, 1)))
+        return slice(0, total, max(total // min(many, total), 1))
+
     def plan(self) -> Plan:
         """Find the number of inner replicates by a pilot on a few draws."""
         if self.exact:
             return Plan(1, 0.0, 0.0, False)
         total, units = self.question.fit.n_draws, self.question.units.count
-        many = max(4, min(PILOT_DRAWS, 20_000_000 // max(units * 8, 1)))
-        step = max(total // min(many, total), 1)
         replicates = max(self.inner, BATCHES if units * BATCHES <= 4_000_000 else 2)
         if total < FEW_DRAWS:
             replicates = max(replicates, 8 * MANY_BATCHES)
         replicates = -(-replicates // self.inner) * self.inner
-        pilot = self.reduce(slice(0, total, step), replicates)
+        pilot = self.reduce(self.pilot_draws, replicates)
         self.refuse_empty(pilot)
         variance = self.variance(pilot) * replicates
+        goal, needed, at = self.needed(pilot, variance, replicates)
+        wanted, target = max(int(np.ceil(needed.flat[at])), 1), float(goal.flat[at])
+        cap = max(WORK // max(total * units, 1), 1)
+        if wanted > FLAT * replicates and self._is_flat(self.pilot_draws, replicates, needed):
+            return Plan(4 * replicates, variance, target, False, flat=True)
+        used = max(min(wanted, cap), 1)
+        used = -(-used // self.inner) * self.inner
+        return Plan(used, variance, target, wanted > used)
+
+    def needed(
+        self, pilot: Reduction, variance: np.ndarray, replicates: int, accepted: float = ACCEPTED
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return the error that is asked for, what it takes in each cell, and which takes most.
+
+        - `variance`: of the answer of one draw from one replicate.
+        - `replicates`: of the pilot.
+        - `accepted`: an error in units of the outcome's sd that is small enough in any case.
+        """
         answer = self.combine(pilot.total)
         axis = self._draw_axis
         posterior = 0.0
@@ -229,21 +273,14 @@ class Run:
             noise = variance / replicates
             spread = np.var(answer, axis=axis, ddof=1) - noise
             posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
-        sd = self._outcome_sd(pilot)
+        sd = outcome_sd(self.question, pilot)
         if isinstance(self.question.estimand.functional, Total):
             sd *= float(np.max(pilot.size)) / replicates
-        goal = np.maximum(posterior / 10, 1e-3 * sd * self._unit(pilot, sd))
+        goal = np.maximum(posterior / 10, accepted * sd * error_unit(self.question, pilot, sd))
         goal, variance = np.broadcast_arrays(goal, variance)
         with np.errstate(divide="ignore", invalid="ignore"):
             needed = np.where((variance == 0) | (goal == 0), 0.0, variance / goal**2)
-        at = int(np.nanargmax(needed)) if np.isfinite(needed).any() else 0
-        wanted, target = max(int(np.ceil(needed.flat[at])), 1), float(goal.flat[at])
-        cap = max(WORK // max(total * units, 1), 1)
-        if wanted > FLAT * replicates and self._is_flat(slice(0, total, step), replicates, needed):
-            return Plan(4 * replicates, variance, target, False, flat=True)
-        used = max(min(wanted, cap), 1)
-        used = -(-used // self.inner) * self.inner
-        return Plan(used, variance, target, wanted > used)
+        return goal, needed, int(np.nanargmax(needed)) if np.isfinite(needed).any() else 0
 
     def _is_flat(self, draws: slice, replicates: int, needed: np.ndarray) -> bool:
         """Whether four times the draws leave the variance of a quantile where it was."""
@@ -255,53 +292,9 @@ class Run:
         )
         return after > before / 2
 
-    def _outcome_sd(self, pilot: Reduction) -> float:
-        """Return the sd of the outcome: what was averaged may be means, which vary less."""
-        question = self.question
-        spread = pilot.spread
-        binary = question.estimand.functional.share
-        if question.outcome in question.structure.random and not binary:
-            support = support_of(question.structure.variable(question.outcome))
-            binary = bool(np.all(support.lower == 0) and np.all(support.upper == 1))
-            binary = binary and support.integer
-            column = question.fit.columns.get(question.outcome)
-            if column is not None and column.dtype.kind in "biuf":
-                spread = max(spread, float(np.nanstd(column)))
-        if binary:
-            p = np.clip(pilot.total, 0.0, 1.0)
-            spread = max(spread, float(np.sqrt(np.nanmean(p * (1 - p)))))
-        return spread
-
-    def _unit(self, pilot: Reduction, sd: float) -> np.ndarray:
-        """Return by how much the answer moves, at most, when the number of one world moves by one.
-
-        1 for a difference; ``1 / b`` for a ratio ``a / b`` near 1: what a tolerance in units of the
-        outcome is on the scale of the answer. A slope is read against the spread of its treatment,
-        not against the small step that it is taken over.
-        """
-        middle = np.nanmean(pilot.total, axis=2, keepdims=True)
-        step = 1e-4 * (sd if sd > 0 else float(np.nanmax(np.abs(middle))) or 1.0)
-        moves = []
-        for arm in range(len(middle)):
-            for side in (step, -step):
-                moved = middle.copy()
-                moved[arm] += side
-                try:
-                    gap = np.abs(self.combine(moved) - self.combine(middle)) / step
-                except UndefinedEffectError:
-                    continue
-                moves.append(np.squeeze(gap, axis=self._draw_axis))
-        most = np.max(moves, axis=0) if moves else np.ones(())
-        estimand = self.question.estimand
-        if not estimand.derivative:
-            return most
-        spread = spread_of(self.question.units, estimand.treatments[0])
-        width = estimand.divisor  # type: ignore[attr-defined]
-        return np.asarray(most * width / (spread or 1.0))
-
     @property
     def _draw_axis(self) -> int:
-        return 1 if self.question.estimand.curve is None else 2
+        return draw_axis(self.question)
 
     def variance(self, reduction: Reduction) -> np.ndarray:
         """Return the variance of the answer of one draw, from the spread of the batches."""

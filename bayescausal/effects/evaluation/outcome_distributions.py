@@ -30,6 +30,7 @@ from bayescausal.evaluation.evaluate import Units, evaluate
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Program, Request
 from bayescausal.evaluation.program_cache import remember
+from bayescausal.types import BayesCausalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
+    from bayescausal.effects.estimands.conditions import Condition
     from bayescausal.evaluation.builder import Builder
     from bayescausal.inference.record import Fit
 
@@ -127,6 +129,22 @@ def kept_values(units: Units, name: str, draws: slice) -> np.ndarray:
         return _deterministic(units, name, draws)
     value = np.asarray(units.value(name, draws))
     return value if units.varies(name) else value[None]
+
+
+def members_of(units: Units, condition: Condition) -> np.ndarray | None:
+    """Return which units meet a condition; None where that is not plain to see, or all do."""
+    fit = units.fit
+    if not condition or any(units.varies(r) or r not in fit.columns for r in condition.reads):
+        return None
+    values = {}
+    for read in condition.reads:
+        value = kept_values(units, read, slice(0, 1))[0]
+        labels = fit.labels.get(read)
+        values[read] = np.asarray(labels, dtype=object)[value.astype(int)] if labels else value
+    try:
+        return condition.member(values)
+    except (BayesCausalError, ValueError):
+        return None
 
 
 def is_finite(fit: Fit, name: str) -> bool:

@@ -21,6 +21,7 @@ from bayescausal.counterfactuals.coupling import (
     taken_couplings,
 )
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
+from bayescausal.effects.averaging.count_quantiles import Parameters, parameters_of
 from bayescausal.effects.averaging.first_event import First
 from bayescausal.effects.averaging.redrawn import compared, seen_anew
 from bayescausal.effects.averaging.time_functionals import (
@@ -28,7 +29,7 @@ from bayescausal.effects.averaging.time_functionals import (
     RestrictedMean,
     Survival,
 )
-from bayescausal.effects.estimands.functionals import Mean, Probability, Total
+from bayescausal.effects.estimands.functionals import Mean, Probability, Quantile, Total
 from bayescausal.effects.estimands.parts import NATURAL, Arm
 from bayescausal.effects.evaluation.events import Curve, Cut, Event, Labelled
 from bayescausal.effects.evaluation.group_membership import groups_read
@@ -39,6 +40,7 @@ from bayescausal.effects.evaluation.levels import (
     refuse_mean,
     refuse_no_times,
 )
+from bayescausal.effects.evaluation.outcome_distributions import members_of
 from bayescausal.effects.evaluation.population_units import (
     clusters_of,
     complete_table,
@@ -110,6 +112,14 @@ class Question:
         """The dim along which units are weighted."""
         return weighted_dim(self.structure, self.outcome)
 
+    @property
+    def differences(self) -> bool:
+        """Whether the answer is made of differences between arms over the same units alone."""
+        estimand, first = self.estimand, self.arms[0].condition
+        levels = estimand.curve is not None and getattr(estimand, "control", None) is None
+        same = all(arm.condition is first for arm in self.arms)
+        return estimand.signed and len(self.arms) > 1 and same and not levels and not estimand.joint
+
     def program(self) -> tuple[Program, dict[str, int]]:
         """Return the compiled worlds, and where in its results each variable read stands."""
         requests = [self._request(arm) for arm in self.arms]
@@ -169,10 +179,13 @@ class Question:
                 return Request(arm.world, self.outcome, seen, first)
         if isinstance(functional, Mean | Total) and not self.abducted:
             return Request(arm.world, self.outcome, "mean")
-        return self.drawn(arm.world)
+        known = parameters_of(self) if isinstance(functional, Quantile) else None
+        return self.drawn(arm.world, known)
 
-    def drawn(self, world: str) -> Request:
-        """Return what the program is asked for the outcome's own values in a world."""
+    def drawn(self, world: str, known: Parameters | None = None) -> Request:
+        """Return what the program is asked for the outcome's values in a world, or for its law."""
+        if known is not None:
+            return Request(world, self.outcome, "probability", known)
         if labels := number_labels(self.fit, self.outcome):
             return Request(world, self.outcome, "event", Labelled(labels))
         return Request(world, self.outcome, "draw")
@@ -281,7 +294,8 @@ def _refuse_values(
     abducted: bool,
 ) -> None:
     """Refuse levels at which the equations that are asked about are not defined."""
-    refuse_outside(units, worlds, recomputed, seed=seed)
+    asked_of = None if units.fresh else members_of(units, estimand.condition)
+    refuse_outside(units, worlds, recomputed, seed=seed, asked_of=asked_of)
     own = noise_of(units, worlds, recomputed, couplings, seed, abducted)
     mean = isinstance(estimand.functional, Mean | Total) and not abducted
     read = (estimand.outcome_name, *estimand.functional.others, *reads)

@@ -170,7 +170,8 @@ def _unseen(run: Run, answer: np.ndarray, plan: Plan) -> list[str]:
     """
     if run.exact or plan.flat or np.any(answer):
         return []
-    count = run.question.units.count * plan.replicates * run.question.fit.n_draws
+    units = plan.units or run.question.units.count
+    count = units * plan.replicates * run.question.fit.n_draws
     return [
         f"Zero, as far as {count:,} simulated units show; what happens to less than a share of "
         f"{3 / count:.1g} of them would not be seen."

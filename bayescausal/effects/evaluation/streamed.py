@@ -222,7 +222,8 @@ class PiecesRun(Run):
     def closed(self) -> ClosedForm | None:
         """The averages in closed form, their features averaged in a pass."""
         found = closed_form(self.question, self.program, self.where, self.cells, self.seed)
-        if found is None:
+        tied = self.question.estimand.identity is not None
+        if found is None or (tied and found.expansion.common):  # see planning.plan_run
             return None
         return PassedForm(**{f.name: getattr(found, f.name) for f in fields(found)}, run=self)
 

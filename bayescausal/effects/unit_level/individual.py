@@ -62,6 +62,7 @@ def individual(question: Question, seed: int) -> Effect:
     chains, draws = (int(fit.posterior.sizes[d]) for d in ("chain", "draw"))
     notes = (*question.notes, *question.assumptions(source.program))
     if estimand.per_unit:
+        effects.flags.writeable = False  # so the answer is not copied
         array = _named(question, effects, chosen).values
         shaped = xr.DataArray(
             array.reshape(chains, draws, *array.shape[1:]),

@@ -70,7 +70,7 @@ def adjustment_of(
         named = (adjust,) if isinstance(adjust, str) else tuple(dict.fromkeys(adjust))
         check_adjustment(decided, (*named, *(n for n in own if n not in named)))
         return named, ""
-    if decided.method == "form of the equation" or not decided:
+    if not decided:
         return None, decided.sentence()
     found = next(iter(decided.adjustment_sets), None)
     if found is None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.draws.digits import numbers
 from bayescausal.figures.style import (
     BLUE,
     CYCLE,
@@ -99,7 +100,9 @@ def plot_benefit(curve: pd.DataFrame, name: str, *, ax: Axes | None = None) -> A
     ax.plot([0, 1], [0, whole], color=ORANGE, linewidth=1.2, label="at random")
     ax.axhline(0, color=quiet(), linewidth=0.8)
     area = curve.loc["RATE"]
-    said = f"RATE {area['mean']:.3g} (94% {area[low]:.3g} to {area[high]:.3g})"
+    ends = (float(area[c]) for c in ("mean", low, high))
+    mean, lower, upper = numbers(float(area[high] - area[low]) / 4, *ends, ends=True, apart=[0])
+    said = f"RATE {mean} ({low.split('_')[0].replace('hdi', '')}% HDI {lower} to {upper})"
     ax.text(0.98, 0.06, said, transform=ax.transAxes, ha="right", fontsize="small", color=quiet())
     ax.set_xlabel("share of the units treated")
     ax.set_ylabel("gain per unit")

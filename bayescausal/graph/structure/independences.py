@@ -66,13 +66,18 @@ class Independences(TableList):
 
 
 def implied_independences(
-    graph: GraphLike, *, observed: Iterable[str] | None = None, one_per_pair: bool = False
+    graph: GraphLike,
+    *,
+    observed: Iterable[str] | None = None,
+    one_per_pair: bool = False,
+    limit: int | None = None,
 ) -> list[Independence]:
     """List the independences that a graph implies among its measured variables.
 
     ``graph``: the graph. Selection nodes are held fixed throughout.
     ``observed``: the measured variables. Default: all that are not marked latent.
     ``one_per_pair``: only the smallest of the minimal sets for each pair.
+    ``limit``: at most so many, from the first pair on; a pair may have exponentially many sets.
     Result: Sorted by pair, then by size and name of the set.
 
     Examples
@@ -89,12 +94,18 @@ def implied_independences(
     selection = roots_of_selection(dag)
     admg = project(dag, seen | selection)
     fixed = admg.mask(selection)
-    claims = []
+    if limit is not None and (isinstance(limit, bool) or limit < 1):
+        raise EstimandError(f"limit={limit!r}.", expected="at least 1, or None for all.")
+    claims: list[Independence] = []
     for left, right in itertools.combinations(sorted(seen - selection), 2):
         x, y = admg.mask([left]), admg.mask([right])
+        rest = None if limit is None else limit - len(claims)
+        if rest == 0:
+            break
+        generated = minimal_separators(admg, x, y, required=fixed)
         sets = [
             tuple(sorted(admg.listed(found & ~fixed)))
-            for found in minimal_separators(admg, x, y, required=fixed)
+            for found in itertools.islice(generated, None if one_per_pair else rest)
         ]
         sets.sort(key=lambda names: (len(names), names))
         claims += [

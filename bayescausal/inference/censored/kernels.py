@@ -41,10 +41,8 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Variable
 
-__all__ = ["EVENT", "LEFT", "RIGHT", "TimeSum"]
+__all__ = ["TimeSum"]
 
-#: What is known of a time: it is later, it is that, it is earlier.
-RIGHT, EVENT, LEFT = 0.0, 1.0, 2.0
 #: The logarithm of the largest cumulative hazard of a row, 1e8: beyond, the density counts as zero,
 #: so that no chain starts on a slope as steep as that.
 HIGH = math.log(1e8)

@@ -12,7 +12,6 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Exp
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
-from bayescausal.inference.censored.kernels import EVENT, LEFT, RIGHT, TimeSum
 from bayescausal.inference.closed_forms.affine import Expressions
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.equation import NotReducedError, placeholder
@@ -32,6 +31,8 @@ __all__ = ["FAMILIES", "TimeTerm"]
 
 #: Distributions of times that have such a form.
 FAMILIES = ("Weibull", "Exponential", "LogNormal", "LogLogistic")
+#: What is known of a time: it is later, it is that, it is earlier.
+RIGHT, EVENT, LEFT = 0.0, 1.0, 2.0
 
 
 class TimeTerm:
@@ -75,6 +76,8 @@ class TimeTerm:
 
     def term(self, data: Mapping[str, Variable], found: Mapping[str, Variable]) -> Variable:
         """Return the log-likelihood; parameters as in :meth:`CellTerm.term`."""
+        from bayescausal.inference.censored.kernels import TimeSum  # it loads numba
+
         inside = set(ancestors([self.eta, self.shape]))
         back = {v: found[n] for n, v in self.inputs.items() if v in inside}
         eta, shape = graph_replace([self.eta, self.shape], back, strict=False)

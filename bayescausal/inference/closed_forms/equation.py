@@ -9,6 +9,8 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace, graph_replace
 from pytensor.graph.traversal import ancestors
+from pytensor.scalar.math import Sigmoid
+from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.interventions.support import params_of
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["NotReducedError"]
+__all__ = ["NotReducedError", "logit_of"]
 
 
 class NotReducedError(Exception):
@@ -89,7 +91,7 @@ class Equation:
     def placed(self, term: Variable, found: Mapping[str, Variable]) -> Variable:
         """Return a term with its inputs replaced by variables of a model."""
         inside = set(ancestors([term]))
-        back = {v: found[n] for n, v in self.inputs.items() if v in inside}
+        back = {v: pt.cast(found[n], v.dtype) for n, v in self.inputs.items() if v in inside}
         return graph_replace([term], back, strict=False)[0]
 
 
@@ -97,3 +99,19 @@ def placeholder(name: str, variable: Variable, units: Collection[str] = ()) -> V
     """Return an input in the place of a variable: of any length, but for ones that broadcast."""
     shape = [1 if k == 1 and not units else None for k in variable.type.shape]
     return pt.TensorType(variable.type.dtype, tuple(shape))(name)
+
+
+def logit_of(probability: Variable) -> Variable | None:
+    """Return the logit of an expression that is a sigmoid, as written; None if it is not.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> eta = pt.vector("eta")
+    >>> logit_of(pt.sigmoid(eta)) is eta, logit_of(eta)
+    (True, None)
+    """
+    node = probability.owner
+    if node is None or not isinstance(node.op, Elemwise):
+        return None
+    return node.inputs[0] if isinstance(node.op.scalar_op, Sigmoid) else None

@@ -31,8 +31,6 @@ from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
-from pytensor.scalar.math import Sigmoid
-from pytensor.tensor.elemwise import Elemwise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
     from numba.core.typing.templates import Signature
     from pytensor.graph.basic import Variable
 
-__all__ = ["LogitSum", "logit_of", "logit_sum"]
+__all__ = ["LogitSum", "logit_sum"]
 
 type Generate = Callable[..., Value]
 """Writes the code of an intrinsic."""
@@ -186,19 +184,3 @@ def _funcify(op: LogitSum, node: Apply, **_: Any) -> Callable[..., Any]:
         return np.asarray(total), slope
 
     return run
-
-
-def logit_of(probability: Variable) -> Variable | None:
-    """Return the logit of an expression that is a sigmoid, as written; None if it is not.
-
-    Examples
-    --------
-    >>> import pytensor.tensor as pt
-    >>> eta = pt.vector("eta")
-    >>> logit_of(pt.sigmoid(eta)) is eta, logit_of(eta)
-    (True, None)
-    """
-    node = probability.owner
-    if node is None or not isinstance(node.op, Elemwise):
-        return None
-    return node.inputs[0] if isinstance(node.op.scalar_op, Sigmoid) else None

@@ -38,8 +38,12 @@ from pytensor.graph.traversal import ancestors
 from bayescausal.inference.closed_forms.affine import shapes_of
 from bayescausal.inference.closed_forms.affine_term import AffineTerm
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.inference.closed_forms.equation import Equation, NotReducedError, placeholder
-from bayescausal.inference.closed_forms.logistic import logit_of, logit_sum
+from bayescausal.inference.closed_forms.equation import (
+    Equation,
+    NotReducedError,
+    logit_of,
+    placeholder,
+)
 from bayescausal.inference.closed_forms.points import POINTS
 from bayescausal.inference.conditioning.factors import without_checks
 from bayescausal.model.interventions.support import is_discrete
@@ -228,6 +232,8 @@ class LogitTerm:
 
     def term(self, data: Mapping[str, Variable], found: Mapping[str, Variable]) -> Variable:
         """Return the log-likelihood; parameters as in :meth:`CellTerm.term`."""
+        from bayescausal.inference.closed_forms.logistic import logit_sum  # it loads numba
+
         inside = set(ancestors([self.eta]))
         back = {v: found[n] for n, v in self.inputs.items() if v in inside}
         eta, y = graph_replace([self.eta], back, strict=False)[0], data["value"]

@@ -10,6 +10,7 @@ blocks are cut from it, their variables held at the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from zlib import crc32
 
@@ -96,7 +97,8 @@ def make_plan(
     - `columns`, `partly`: names of columns, and of those with empty cells.
     - `sizes`: how many units there are, for latent paths along them. Without it these are not
       tried.
-    - `generalised`: whether generalised linear equations are drawn on their rows, about their mode.
+    - `generalised`: whether generalised linear equations are drawn on their rows, about their mode,
+      and many scales by a chain of their own.
 
     Examples
     --------
@@ -129,7 +131,8 @@ def make_plan(
                 samplers.append(path)
             continue
         found: Sampler | str = linear_block(structure, block, columns)
-        forms = count_block, simplex_block, coefficient_block
+        coefficients = partial(coefficient_block, chains=generalised)
+        forms = count_block, simplex_block, coefficients
         for form in (*forms, *((generalised_block,) if generalised else ())):
             if isinstance(found, str):
                 other = form(structure, block, columns)

@@ -31,7 +31,12 @@ from bayescausal.inference.marginalize.empty_outcomes import (
 )
 from bayescausal.inference.marginalize.in_sequence import HELD, InSequence, in_sequence
 from bayescausal.inference.sampling.laplace import LIMIT, laplace_draws
-from bayescausal.inference.sampling.sample import INTEGRATED, Drawn, draw_unknowns
+from bayescausal.inference.sampling.sample import (
+    INTEGRATED,
+    Drawn,
+    chooses_chain,
+    draw_unknowns,
+)
 from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.names import Joined, names_of
 from bayescausal.model.noise.records import record_of
@@ -91,7 +96,7 @@ def draw_posterior(
             options["postpone"] = False
             inner = draw_posterior(shared.structure, shared.conformed(conformed), **options)
             return with_shared(shared, inner, conformed, seed, postpone=postpone)
-    bells = method == "auto" and not sampler
+    bells = method == "auto" and not chooses_chain(sampler)
     closed = _closed_forms(structure, conformed, method=method, bells=bells, **sizes)
     if method == "exact" and closed.plan.rest:
         raise no_exact(*closed.plan.rest[0])
@@ -146,7 +151,8 @@ def _draw_rest(
     elif method == "laplace":
         drawn, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
         notes = (*notes, *told_too)
-    if method == "auto" and integral is None and not sampler and _few(structure, found):
+    plain = method == "auto" and integral is None and not chooses_chain(sampler)
+    if plain and _few(structure, found):
         drawn = draw_independent(lean(structure, conditioned.model), **sizes)
     if drawn is None:
         drawn = draw_unknowns(

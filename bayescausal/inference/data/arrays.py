@@ -20,7 +20,7 @@ from bayescausal.inference.data.columns import (
     wanted_columns,
 )
 from bayescausal.model.kinds import Kind, kind_of
-from bayescausal.model.labels import in_order
+from bayescausal.model.labels import OtherLabelsError, in_order, order_of, plain_labels
 from bayescausal.model.structure.rebuild import (
     data_values,
     dim_sizes,
@@ -91,21 +91,19 @@ def _in_order(name: str, value: np.ndarray, structure: Structure, data: Table) -
     """Return values that the model holds in the order of the units of the data, by their labels."""
     for axis, dim in enumerate(structure.dims[name]):
         labels, others = structure.model.coords.get(dim), data.coords.get(dim)
-        if labels is None or others is None or len(labels) != len(others):
+        if labels is None or others is None or {*labels} != {*np.asarray(others).tolist()}:
             continue
-        mine, theirs = list(labels), np.asarray(others).tolist()
-        if mine == theirs or set(mine) != set(theirs):
-            continue
-        if mine == list(range(len(mine))):  # labels, or only places
+        try:
+            order = order_of(labels, others)
+        except OtherLabelsError:  # labels, or only places
             raise DataError(
                 f"{name!r} has no column, and the rows of the data come in another order along "
                 f"{dim!r} than the values that the model holds.",
                 expected=f"a column {name!r}, or rows in the order of the model.",
                 remedy="Add the column; or sort the rows (sort_index) if their index says which "
                 "unit each is, and reset it (reset_index(drop=True)) if it does not.",
-            )
-        place = {label: i for i, label in enumerate(mine)}
-        value = np.take(value, [place[label] for label in theirs], axis=axis)
+            ) from None
+        value = value if order is None else np.take(value, order, axis=axis)
     return value
 
 
@@ -163,7 +161,7 @@ def _unit_labels(
 ) -> dict[str, np.ndarray]:
     """Return the labels that a column carries, where they tell units apart."""
     if isinstance(value, pd.Series) and len(dims) == 1:
-        found = {dims[0]: value.index.to_numpy()}
+        found = {dims[0]: plain_labels(value.index).to_numpy()}
     elif isinstance(value, xr.DataArray):
         found = {d: value[d].values for d in dims if d in value.coords}
     else:

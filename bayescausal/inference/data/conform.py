@@ -22,7 +22,6 @@ References
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +30,11 @@ import numpy as np
 from bayescausal.inference.data.coding import codes_of, refuse_doubtful, refuse_unknown
 from bayescausal.inference.data.duplicate_columns import one_name_each
 from bayescausal.inference.data.lags import lags_held
+from bayescausal.inference.data.misspelt import look_for_misspelt
 from bayescausal.model.formulas.text import by_accident
 from bayescausal.model.interventions.support import Support, is_discrete, support_of
 from bayescausal.model.kinds import kind_of
-from bayescausal.model.structure.rebuild import is_index
+from bayescausal.model.structure.rebuild import data_values, is_index
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def conform(
             continue
         columns[name], found = _data_column(name, table, data[name], structure)
         labels.update({name: found} if found else {})
+        if name not in structure.data:
+            _refuse_other_values(name, columns[name], structure)
     given = {data[name]: columns[name] for name in columns}
     for name in structure.random:
         if name not in table:
@@ -129,7 +131,7 @@ def conform(
         check_support(name, array, support, table.coords, table.dims[name], missing.get(name))
         columns[name] = array
     latent = tuple(n for n in structure.random if n not in columns)
-    _refuse_misspelt(table, structure, latent)
+    look_for_misspelt(table, structure, latent)
     notes = _notes(table, structure, latent, missing, labels, columns)
     notes = (*notes, *one_name_each(structure, columns), *lags_held(structure, columns))
     return Conformed(columns, missing, latent, table.sizes, table.coords, labels, notes)
@@ -247,6 +249,18 @@ def _data_column(
     return array.astype(variable.type.dtype), labels
 
 
+def _refuse_other_values(name: str, array: np.ndarray, structure: Structure) -> None:
+    """Refuse values of ``pm.Data`` that is not of the units, where the model holds others."""
+    if not np.array_equal(array, data_values(structure.model)[name]):
+        raise DataError(
+            f"{name!r} is pm.Data that is not of the units, and the data have other values of it "
+            "than the model holds: those of the model would be used.",
+            expected="The values of the model, or none.",
+            remedy=f'Put them into the model: with model: pm.set_data({{"{name}": values}}), in '
+            "the order of its coords.",
+        )
+
+
 def _is_labels(raw: np.ndarray, empty: np.ndarray) -> bool:
     """Whether a column holds anything but numbers."""
     if raw.dtype.kind in "biuf":
@@ -301,26 +315,6 @@ def _integers(name: str, array: np.ndarray, dtype: str, table: Table) -> np.ndar
                 expected="Whole numbers.",
             )
     return array.astype(dtype)
-
-
-def _refuse_misspelt(table: Table, structure: Structure, latent: tuple[str, ...]) -> None:
-    """Refuse a column that nothing reads and that is spelled like a variable without one."""
-    known = {*structure.full, *structure.unit_dims, *structure.model.coords}
-    unread = {str(c).casefold().strip(): str(c) for c in table.ignored if str(c) not in known}
-    for name in latent:
-        key = name.casefold()
-        near = [key] if key in unread else []
-        if len(key) > 2:
-            near += difflib.get_close_matches(key, list(unread), n=1, cutoff=0.8)
-        if near:
-            raise DataError(
-                f"{name!r} has no column, and the column {unread[near[0]]!r} is no variable of the "
-                "model.",
-                expected=f"a column {name!r}; without one the variable would be latent.",
-                names=(unread[near[0]],),
-                remedy=f"Rename the column or the variable; if {name!r} is meant to be latent, "
-                f"leave {unread[near[0]]!r} out.",
-            )
 
 
 # --------------------------------------------------------------------------------- notes

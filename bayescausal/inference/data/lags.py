@@ -144,7 +144,8 @@ def likely_lags(
     copies = list(copies)
     flat = {n: np.asarray(c[:ROWS], float) for n, c in columns.items() if _is_plain(c)}
     pairs = [(c, n) for c in copies for n in columns if c != n]
-    if len(flat) * len(copies) < FEW:
+    rows = max(map(len, flat.values()), default=0)
+    if len(flat) * len(copies) < FEW and rows < MANY:
         return pairs
     likely: set[tuple[str, str]] = set()
     for length in {len(c) for c in flat.values()}:

@@ -21,6 +21,7 @@ import numpy as np
 
 from bayescausal.inference.data.columns import Table, aligned, dim_labels, wanted_columns
 from bayescausal.model.kinds import kind_of, native_column
+from bayescausal.model.labels import plain_labels
 from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError
 
@@ -181,7 +182,7 @@ def _row_labels(
             continue
         index = sources.get(dim, frame.index)
         codes[dim] = np.arange(len(frame))
-        if isinstance(index, pd.MultiIndex) or not pd.Index(index).is_unique:
+        if not pd.Index(index).is_unique:
             if dim in sources:
                 repeated = pd.Index(index)[pd.Index(index).duplicated()][0]
                 raise DataError(
@@ -190,7 +191,7 @@ def _row_labels(
                 )
             labels[dim] = np.arange(len(frame))
         else:
-            labels[dim] = np.asarray(index)
+            labels[dim] = np.asarray(plain_labels(pd.Index(index)))
     return codes, labels
 
 

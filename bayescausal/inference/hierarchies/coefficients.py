@@ -39,6 +39,7 @@ from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.hierarchies.affine_map import affine_map
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
+from bayescausal.inference.hierarchies.gibbs import draw_by_gibbs
 from bayescausal.inference.hierarchies.one_grouping import grouped
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
@@ -118,12 +119,12 @@ class CoefficientBlock:
     - `observed` (tuple of str): the variables whose equations it holds.
     - `method` (str): how it is drawn, in words.
     - `together`: whether rows hang together: none can be left out, but for its weight.
+    - `many`: whether it has so many scales that these are drawn by a chain (:mod:`.gibbs`).
     """
 
-    method = "coefficients integrated out"
-
-    def __init__(self, hierarchy: Hierarchy, *, together: bool = False) -> None:
-        self.hierarchy, self.together = hierarchy, together
+    def __init__(self, hierarchy: Hierarchy, *, together: bool = False, many: bool = False) -> None:
+        self.hierarchy, self.together, self.many = hierarchy, together, many
+        self.method = "gibbs (coefficients given scales)" if many else "coefficients integrated out"
         self.equations = hierarchy.equations
         self.names = (*hierarchy.shapes, *hierarchy.others)
         self.observed = tuple(e.name for e in self.equations)
@@ -154,10 +155,15 @@ class CoefficientBlock:
     def draw(self, statistics: CoefficientStatistics, size: int, seed: Any) -> dict[str, Array]:
         """Return draws of the unknowns, independent but for a few repetitions of scales.
 
+        Those of many scales are of four chains, one after the other.
+
         Raises ArithmeticError if the density of the scales has a shape that the draws would not
           cover.
         """
         rng = np.random.default_rng(seed)
+        if self.many:
+            whole = _Posterior(self.hierarchy, statistics)
+            return whole.unknowns(*draw_by_gibbs(whole, size, rng))
         posterior: GroupedPosterior | _Posterior | None = self._grouped(statistics)
         posterior = posterior or _Posterior(self.hierarchy, statistics)
         points = draw_density(posterior.log_density, posterior.map.starts, size, rng)
@@ -276,13 +282,21 @@ class _Posterior:
             out.append(found)
         return np.concatenate(out)
 
-    def draw(self, points: Array, rng: np.random.Generator) -> dict[str, Array]:
-        """Return the unknowns, the coefficients drawn given the scales."""
+    def coefficients(self, points: Array, rng: np.random.Generator) -> Array:
+        """Return coefficients drawn given the scales."""
         flat = np.empty((len(points), self.form.size))
         start = 0
         for part in self._chunks(points):
             arguments = self._pieces(part)[1]
             flat[start : start + len(part)] = self.form.draw(*arguments, rng)
             start += len(part)
+        return flat
+
+    def draw(self, points: Array, rng: np.random.Generator) -> dict[str, Array]:
+        """Return the unknowns, the coefficients drawn given the scales."""
+        return self.unknowns(points, self.coefficients(points, rng))
+
+    def unknowns(self, points: Array, flat: Array) -> dict[str, Array]:
+        """Return the unknowns as the model has them."""
         self.affine.verify(self.map, points[:3], flat[:3])
         return self.map.back(points, flat) | self.map.values(points)

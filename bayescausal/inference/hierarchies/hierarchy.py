@@ -48,38 +48,47 @@ if TYPE_CHECKING:
 
 __all__ = ["coefficient_block"]
 
-#: Scales: the draws are made from a mixture that is fitted in as many dimensions.
-MOST_SCALES = 12
+#: Scales: the draws are made from a mixture that is fitted in as many dimensions, or by a chain.
+FEW_SCALES, MOST_SCALES = 12, 2_000
 #: Coefficients, and effective coefficients of an equation.
 MOST = 40_000
 
 
 def coefficient_block(
-    structure: Structure, block: Block, columns: Collection[str], *, together: bool = False
+    structure: Structure,
+    block: Block,
+    columns: Collection[str],
+    *,
+    together: bool = False,
+    chains: bool = False,
 ) -> CoefficientBlock | str:
     """Return a block's sampler, or why its coefficients cannot be integrated out.
 
     - `columns`: names that are given by data.
     - `together`: whether rows hang together: paths run along the units. Only blocks with a path are
       taken.
+    - `chains`: whether many scales may be drawn by a Markov chain.
     """
     work = _Reading(structure, block, columns)
     try:
         if together and not work.has_path():
             raise NotAffineError(block.opaque)
-        return CoefficientBlock(_hierarchy(work, structure, block), together=together)
+        hierarchy, many = _hierarchy(work, structure, block, MOST_SCALES if chains else FEW_SCALES)
+        return CoefficientBlock(hierarchy, together=together, many=many)
     except NotAffineError as error:
         return str(error)
 
 
-def _hierarchy(work: _Reading, structure: Structure, block: Block) -> Hierarchy:
-    """Return the parts of a block, or refuse."""
+def _hierarchy(
+    work: _Reading, structure: Structure, block: Block, most: int
+) -> tuple[Hierarchy, bool]:
+    """Return the parts of a block, and whether its scales are many; or refuse."""
     work.check()
     coefficients = work.coefficients()
     others = [n for n in block.unknowns if n not in coefficients]
     if not coefficients:
         raise NotAffineError("no coefficient with a Normal prior is affine in its equations")
-    work.check_scales(others)
+    scales = work.check_scales(others, most)
     shapes = shapes_of(structure, coefficients)
     if sum(int(np.prod(s)) for s in shapes.values()) > MOST:
         raise NotAffineError(f"it has more than {MOST:,} coefficients")
@@ -95,7 +104,8 @@ def _hierarchy(work: _Reading, structure: Structure, block: Block) -> Hierarchy:
     def build() -> ScaleMap:
         return ScaleMap.of(structure.model, others, shapes, nodes, sigmas, laws, given, stands)
 
-    return Hierarchy(shapes, tuple(others), equations, priors, build, tuple(given))
+    found = Hierarchy(shapes, tuple(others), equations, priors, build, tuple(given))
+    return found, scales > FEW_SCALES
 
 
 class _Reading(Means):
@@ -121,16 +131,17 @@ class _Reading(Means):
         if not self.means:
             raise NotAffineError("no equation reads it")
 
-    def check_scales(self, names: Sequence[str]) -> None:
-        """Refuse scales that are discrete, too many, or whose priors read rows."""
-        sizes = [int(np.prod(s)) for s in shapes_of(self.structure, names).values()]
-        if not 0 < sum(sizes) <= MOST_SCALES:
-            raise NotAffineError(f"it has {sum(sizes)} scales, of at most {MOST_SCALES}")
+    def check_scales(self, names: Sequence[str], most: int) -> int:
+        """Return the number of scales; refuse discrete ones, too many, priors that read rows."""
+        size = sum(int(np.prod(s)) for s in shapes_of(self.structure, names).values())
+        if not 0 < size <= most:
+            raise NotAffineError(f"it has {size} scales, of at most {most}")
         for name in names:
             if is_discrete(self.rv[name]):
                 raise NotAffineError(f"{name!r} is discrete")
             if any(self.row_columns(i) for i in self.rv[name].owner.inputs):
                 raise NotAffineError(f"the prior of {name!r} reads the data")
+        return size
 
     def equation(
         self, name: str, held: set[Variable]

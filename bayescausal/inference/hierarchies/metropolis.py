@@ -87,13 +87,34 @@ def _checked(ratio: Array, tail: float) -> float:
 
 
 def tail_shape(ratio: Array) -> float:
-    """Return the shape k of the tail of importance ratios."""
-    from arviz_stats.base import array_stats
+    """Return the shape k of the tail of log importance ratios: a generalised Pareto law's [3]_.
 
-    finite = ratio[np.isfinite(ratio)]
+    It is what ArviZ finds; that takes seconds to load.
+
+    .. [3] J. Zhang and M. A. Stephens, "A new and efficient estimation method for the generalized
+       Pareto distribution", Technometrics 51(3), 2009.
+    """
+    finite = np.sort(ratio[np.isfinite(ratio)])
     if np.ptp(finite) < 1e-9:
         return -np.inf
-    return float(array_stats.psislw(-finite)[1])  # it takes minus the log of the ratio
+    count = len(finite)
+    tail = int(3 * np.sqrt(count)) if count > 225 else count // 5
+    if tail < 5:
+        return np.inf
+    weights = np.exp(finite - finite[-1])
+    excess = weights[-tail:] - weights[-tail - 1]
+    quartile = excess[int(tail / 4 + 0.5) - 1]
+    if not quartile > 0:
+        return np.inf
+    steps = 30 + int(np.sqrt(tail))
+    b = 1 - np.sqrt(steps / (np.arange(1, steps + 1) - 0.5))
+    b = b / (3 * quartile) + 1 / excess[-1]
+    k = np.log1p(-b[:, None] * excess).mean(axis=1)
+    height = tail * (np.log(-b / k) - k - 1)
+    share = np.exp(height - logsumexp(height))
+    middle = float((b * share).sum() / share.sum())
+    shape = float(np.log1p(-middle * excess).mean())
+    return (tail * shape + 10 * 0.5) / (tail + 10)
 
 
 def acceptance(ratio: Array) -> float:

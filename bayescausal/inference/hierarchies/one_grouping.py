@@ -177,6 +177,10 @@ class GroupedPosterior:
         self.inside, self.rest, self.centre, self.n, self.moment, self.offset, self.across = parts
         self.classes, self.gram, self.prior, self.pull = classes, gram, prior, pull
         self.constant, self.count, self.square = constant, count, square
+        # what the precisions of the rest are sums of, a matrix a row
+        self.parts = np.stack([gram, prior, *(c.outer for c in classes)]).reshape(
+            2 + len(classes), -1
+        )
 
     def _scales(self, points: Array) -> tuple[Scales, Array, Array]:
         """Return the scales, the precision of the noise, and that of the groups."""
@@ -189,13 +193,15 @@ class GroupedPosterior:
 
     def _system(self, a: Array, w: Array) -> tuple[Array, Array]:
         """Return the precisions S of the rest, (n, K, K), and the pushes, (n, K)."""
-        precision = a[:, None, None] * self.gram + self.prior
         push = a[:, None] * self.moment[self.rest] - self.pull
+        shares = [a, np.ones(len(a))]
         for c in self.classes:
             total = a * c.size + w
-            precision -= (a**2 / total)[:, None, None] * c.outer
+            shares.append(-(a**2) / total)
             step = (a**2)[:, None] * c.moment - (a * w)[:, None] * c.offset
             push -= step / total[:, None]
+        precision = np.stack(shares, axis=1) @ self.parts
+        precision = precision.reshape(len(a), *self.gram.shape)
         return precision, push
 
     def _chunks(self, points: Array) -> list[Array]:

@@ -7,6 +7,7 @@ ones read is found in :mod:`.affine_map`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,10 +39,15 @@ STARTS = 60
 class Scales:
     """What does not read coefficients, at some points."""
 
-    log_prior: Array  # (n) Of the scales themselves, unconstrained
+    terms: Array  # (n, ...) Log-densities of the scales themselves, unconstrained
     sigmas: list[Array | None]  # the noise of each equation, where it is unknown; shape (n,)
     # Prior sd or covariance of each coefficient; shape (n, ...), or without the n.
     spreads: list[Array | None]
+
+    @property
+    def log_prior(self) -> Array:
+        """The log-density of all scales, (n)."""
+        return self.terms.sum(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +105,10 @@ class ScaleMap:
             inner = clone_replace(list(found), dict(zip(shared, places, strict=True)))
             return [without_checks(v) for v in inner]
 
-        log_prior = model.logp(vars=rvs, jacobian=True)
+        terms = model.logp(vars=rvs, jacobian=True, sum=False)
         noisy = [s for s in sigmas if s is not None]
         spreads = [s for _, s in priors if s is not None]
-        first = opened([log_prior, *model.replace_rvs_by_values([*noisy, *spreads, *rvs])])
+        first = opened([*terms, *model.replace_rvs_by_values([*noisy, *spreads, *rvs])])
         means = [m for m, _ in priors if m is not None]
         second = opened(model.replace_rvs_by_values([*effective, *means]))
         third = opened(model.replace_rvs_by_values([stands[n].value for n in walks]))
@@ -156,10 +162,11 @@ class ScaleMap:
     def scales(self, points: Array) -> Scales:
         """Return what does not read coefficients."""
         found = map(widened, self._scales(self._split(points), self.given, len(points)))
-        log_prior = np.broadcast_to(next(found), (len(points),))
-        sigmas = [next(found).reshape(len(points)) if has else None for has in self._which[0]]
+        n = len(points)
+        terms = np.concatenate([next(found).reshape(n, -1) for _ in self.sizes], axis=1)
+        sigmas = [next(found).reshape(n) if has else None for has in self._which[0]]
         spreads = [next(found) if has else None for has in self._which[1]]
-        return Scales(log_prior, sigmas, spreads)
+        return Scales(terms, sigmas, spreads)
 
     def _coefficients(self, flat: Array) -> dict[str, Array]:
         out, start = {}, 0
@@ -217,13 +224,19 @@ def _at_many(
     inputs: Mapping[TensorVariable, tuple[int, ...]],
     given: Sequence[TensorVariable],
 ) -> Callable[..., list[Array]]:
-    """Return a function of many values of the inputs, of the given shapes, at once."""
+    """Return a function of many values of the inputs, of the given shapes, at once.
+
+    It is built when it is first called: not every model asks for all of them.
+    """
     many = {v: pt.TensorType(v.type.dtype, (None, *v.type.shape))(f"many_{v.name}") for v in inputs}
     batched = vectorize_graph(list(outputs), many)
     wide = [b.type.ndim > o.type.ndim for b, o in zip(batched, outputs, strict=True)]
-    call = pytensor.function(
-        [*many.values(), *given], batched, mode=PY_MODE, on_unused_input="ignore"
-    )
+
+    @cache
+    def built() -> Callable[..., list[Array]]:
+        arguments = [*many.values(), *given]
+        return pytensor.function(arguments, batched, mode=PY_MODE, on_unused_input="ignore")
+
     types = [str(v.type.dtype) for v in given]
     names = [str(v.name).removeprefix("given_") for v in given]
 
@@ -232,7 +245,7 @@ def _at_many(
         if size == 1:  # one of many would be broadcast, which is not allowed at run time
             arrays = [np.concatenate([v, v]) for v in arrays]
         with np.errstate(all="ignore"):
-            found = call(*arrays, *more)
+            found = built()(*arrays, *more)
         found = [v[:size] if w else v for v, w in zip(found, wide, strict=True)]
         return [
             np.asarray(v) if w else np.broadcast_to(v, (size, *np.shape(v)))

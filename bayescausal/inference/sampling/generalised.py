@@ -31,8 +31,8 @@ from bayescausal.inference.closed_forms.affine import (
 )
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.closed_forms.equation import logit_of
 from bayescausal.inference.closed_forms.linear_form import on_line, prior_rows
-from bayescausal.inference.closed_forms.logistic import logit_of
 from bayescausal.inference.sampling.bell import Posterior, draw_bell
 from bayescausal.inference.sampling.families import Equation
 from bayescausal.model.interventions.support import is_discrete

@@ -28,7 +28,6 @@ import numpy as np
 import xarray as xr
 from pymc.pytensorf import compile as compile_function
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
-from scipy.optimize import minimize
 
 from bayescausal.inference.conditioning.plan import as_array
 from bayescausal.model.interventions.support import is_discrete
@@ -104,6 +103,8 @@ class LaplaceApproximation:
 
     def climb(self, start: np.ndarray) -> np.ndarray:
         """Return the mode that is uphill from a point."""
+        from scipy.optimize import minimize
+
         found = minimize(self._slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000})
         found = minimize(self._slope, found.x, jac=True, method="BFGS")
         if not np.isfinite(found.fun) or found.fun > 1e299:

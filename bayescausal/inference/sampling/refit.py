@@ -67,11 +67,10 @@ from bayescausal.inference.sampling.refit_recipe import (
     values_at_hand,
     why_plain,
 )
-from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn
-from bayescausal.model.forests.translate import with_forests
+from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn, chooses_chain
 from bayescausal.model.given import model_of
 from bayescausal.model.names import Joined
-from bayescausal.model.structure.read import structure_of
+from bayescausal.model.structure.read import readable, structure_of
 from bayescausal.types import BayesCausalError, DataError, closest, unknown_variable
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ class Refitter:
     ) -> None:
         options = check_options(method, draws, chains, options, sampler)
         columns = (columns,) if isinstance(columns, str) else columns
-        self.model = with_forests(model_of(model))
+        self.model = readable(model_of(model))
         self.columns = tuple(dict.fromkeys(map(str, columns)))
         self.method, self.draws, self.chains = method, draws, chains
         self.unit_dims, self.sampler = unit_dims, options
@@ -301,7 +300,7 @@ class Refitter:
                 plan = gaps.plan
             elif self.method != "nuts":
                 names = set(conformed.columns), set(conformed.missing), conformed.sizes
-                bells = self.method == "auto" and not self.sampler
+                bells = self.method == "auto" and not chooses_chain(self.sampler)
                 plan = make_plan(structure, *names, generalised=bells)
             if self.method == "exact" and plan.rest:
                 raise no_exact(*plan.rest[0])

@@ -35,7 +35,15 @@ if TYPE_CHECKING:
     from bayescausal.inference.conditioning.condition import Conditioned
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["CAREFUL", "INTEGRATED", "Drawn", "at_once", "draw_unknowns", "sample_model"]
+__all__ = [
+    "CAREFUL",
+    "INTEGRATED",
+    "Drawn",
+    "at_once",
+    "chooses_chain",
+    "draw_unknowns",
+    "sample_model",
+]
 
 #: Chains at once, at most.
 CORES = os.cpu_count() or 1
@@ -107,7 +115,7 @@ def draw_unknowns(
         notes.append(message)
         methods[Joined(steps)] = "compound"
     smooth, few = [name for name in free if name not in steps], None
-    if integral is True and marginal is not None and marginal.short and not sampler:
+    if integral is True and marginal is not None and marginal.short and not chooses_chain(sampler):
         few = draw_few(model, draws=draws, chains=chains, seed=seed)
     if smooth:
         methods[Joined(smooth)] = "nuts" if few is None else METHOD
@@ -201,6 +209,17 @@ def at_once(chains: int) -> int:
     1
     """
     return max(1, min(chains, CORES))
+
+
+def chooses_chain(sampler: Mapping[str, Any]) -> bool:
+    """Whether options say how a Markov chain is to run. How many run at once does not.
+
+    Examples
+    --------
+    >>> chooses_chain({"cores": 1}), chooses_chain({"cores": 1, "target_accept": 0.9})
+    (False, True)
+    """
+    return bool(set(sampler) - {"cores"})
 
 
 # ------------------------------------------------------------------------------- private

@@ -21,6 +21,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayescausal.model.files import no_file
 from bayescausal.model.formulas.build import model_from_formulas
 from bayescausal.types import FormulaError, ModelError
 
@@ -91,6 +92,8 @@ def model_from_text(path: str | Path, data: Data | None = None) -> pm.Model:
     ['x', 'y']
     """
     path = Path(path)
+    if not path.is_file():
+        raise no_file(ModelError, path, "Give a text file with one formula on each line.")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

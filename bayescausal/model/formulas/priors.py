@@ -249,11 +249,11 @@ def prior_summary(model: pm.Model | Design) -> pd.DataFrame:
 
 
 class _ShortWriter(Writer):
-    """Writes expressions in the names of the model, with numbers of six digits."""
+    """Writes expressions in the names of the model, with numbers of four digits."""
 
     def _written(self, variable: TensorVariable) -> tuple[str, int]:
         if variable not in self.names and isinstance(variable, Constant):
-            short = [float(f"{v:.6g}") for v in np.ravel(variable.data)]
+            short = [float(f"{v:.4g}") for v in np.ravel(variable.data)]
             text = literal(np.reshape(short, np.shape(variable.data)), self.what)
             if np.ndim(variable.data):
                 text = text.removeprefix("np.array(").removesuffix(")")

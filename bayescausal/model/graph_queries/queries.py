@@ -237,6 +237,7 @@ def implied_independences(
     *,
     observed: Iterable[str] | None = None,
     one_per_pair: bool = False,
+    limit: int | None = None,
     unit_dims: str | Sequence[str] | None = None,
 ) -> list[Independence]:
     """List the independences among measured variables that a model or a graph implies.
@@ -249,6 +250,9 @@ def implied_independences(
         The measured variables, as in :func:`identify`.
     one_per_pair : bool
         Only the smallest of the minimal sets for each pair.
+    limit : int, optional
+        At most so many, from the first pair on: a pair of a large graph may have exponentially many
+        minimal sets. Of the last pair, those that are found first.
     unit_dims : str or sequence of str, optional
         The dims that index units, where a model leaves them open.
 
@@ -261,6 +265,8 @@ def implied_independences(
     ------
     UnknownVariableError
         If `observed` names no variable.
+    EstimandError
+        If `limit` is less than 1.
 
     Examples
     --------
@@ -269,7 +275,7 @@ def implied_independences(
     W ⊥ X; W ⊥ Z; Y ⊥ Z | X
     """
     dag, seen = graph_and_observed(model_or_graph, observed, named=(observed,), unit_dims=unit_dims)
-    return arrows.implied_independences(dag, observed=seen, one_per_pair=one_per_pair)
+    return arrows.implied_independences(dag, observed=seen, one_per_pair=one_per_pair, limit=limit)
 
 
 def compare_graphs(

@@ -32,6 +32,7 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomType
 
 from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.types import InterventionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,32 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
-__all__ = ["Support", "ends_of_data", "is_data", "is_discrete", "params_of", "support_of"]
+__all__ = [
+    "LOCATIONS",
+    "Support",
+    "ends_of_data",
+    "is_data",
+    "is_discrete",
+    "params_of",
+    "support_of",
+]
+
+#: Families whose values move with one parameter: its place among the parameters.
+LOCATIONS = {
+    "Normal": 0,
+    "StudentT": 1,
+    "Laplace": 0,
+    "Logistic": 0,
+    "Cauchy": 0,
+    "Gumbel": 0,
+    "SkewNormal": 0,
+    "AsymmetricLaplace": 2,
+    "Moyal": 0,
+    "TruncatedNormal": 0,
+    "LogNormal": 0,
+    "LogitNormal": 0,
+    "ExGaussian": 0,
+}
 
 _INF = float("inf")
 
@@ -211,6 +237,32 @@ def support_of(
         lower, upper = np.min(lower, axis=-1), np.max(upper, axis=-1)
     event = "simplex" if kind == "DirichletRV" else "none"
     return Support(family, lower, upper, open_low, open_high, integer=integer, event=event)
+
+
+def refuse_level(
+    variable: Variable,
+    level: ArrayLike,
+    given: Mapping[Variable, Any],
+    asked: np.ndarray | None = None,
+) -> None:
+    """Refuse a level outside a support whose ends are data, such as the trials of a Binomial.
+
+    - `given`: the data.
+    - `asked` (bool): of which units the level is asked. Default: of all.
+    """
+    support = support_of(variable, given)
+    inside = np.asarray(support.contains(np.asarray(level)))
+    if asked is not None and asked.shape == inside.shape:
+        inside = inside | ~asked
+    if not inside.all():
+        where = int(np.argmin(inside.reshape(-1)))
+        bad = np.broadcast_to(level, inside.shape).reshape(-1)[where]
+        many = f" for {int((~inside).sum()):,} units" if inside.ndim else ""
+        raise InterventionError(
+            f"do({variable.name} = {float(bad):g}) is impossible{many}: it is outside the support "
+            f"of the {support.family} variable {variable.name!r} that the data give.",
+            expected=f"{support.describe()}.",
+        )
 
 
 def params_of(rv: Variable) -> list[Variable]:

@@ -108,6 +108,12 @@ def literal(value: ArrayLike, what: str) -> str:
     return f"np.array({shown}{kind})"
 
 
+def _joined(sign: str, text: str) -> str:
+    """Return a term behind its sign: minus a negative term is plus its positive."""
+    turned = {" - ": " + ", " + ": " - "}.get(sign)
+    return f"{turned}{text[1:]}" if turned and text.startswith("-") else f"{sign}{text}"
+
+
 class Writer:
     """Writes the expressions of one model.
 
@@ -269,7 +275,7 @@ class Writer:
             tight = binds + 1
             first = self.text(inputs[0], tight if isinstance(op, ps.Pow) else binds)
             rest = [self.text(v, binds if isinstance(op, ps.Pow) else tight) for v in inputs[1:]]
-            return sign.join([first, *rest]), binds
+            return first + "".join(_joined(sign, text) for text in rest), binds
         if isinstance(op, ps.Neg):
             return f"-{self.text(inputs[0], _UNARY)}", _UNARY
         if isinstance(op, ps.Identity):

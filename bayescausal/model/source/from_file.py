@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import pymc as pm
 
+from bayescausal.model.files import no_file
 from bayescausal.model.formulas.file import SUFFIXES, model_from_text
 from bayescausal.types import ModelError, closest
 
@@ -59,7 +60,7 @@ def model_from_file(spec: str, data: Data | None = None) -> pm.Model:
         )
     path = Path(file)
     if not path.is_file():
-        raise ModelError(f"There is no file {file!r}.", remedy="Give the path of a Python file.")
+        raise no_file(ModelError, path, "Give the path of a Python file.")
     module = _run_file(path)
     if not hasattr(module, name):
         offers = [key for key, value in vars(module).items() if _is_offer(value, module.__name__)]

@@ -18,8 +18,9 @@ from bayescausal.model.forests.translate import with_forests
 from bayescausal.model.structure.imputed import whole
 from bayescausal.model.structure.reader import Reader
 from bayescausal.model.structure.structure import Structure, structural_graph
+from bayescausal.model.structure.wide_constants import with_wide_constants
 
-__all__ = ["Structure", "graph_of", "structure_of", "whole_model"]
+__all__ = ["Structure", "graph_of", "readable", "structure_of", "whole_model"]
 
 
 def graph_of(
@@ -76,7 +77,15 @@ def graph_of(
 def whole_model(model: object) -> object:
     """Return a model with the variables that PyMC split for empty cells put together again."""
     model = model_of(model)
-    return whole(with_forests(model)) if isinstance(model, pm.Model) else model
+    return whole(readable(model)) if isinstance(model, pm.Model) else model
+
+
+def readable(model: pm.Model) -> pm.Model:
+    """Return a model with forests in the place of PyMC-BART's nodes, and whole numbers in 64 bits.
+
+    The same model where it has neither.
+    """
+    return with_wide_constants(with_forests(model))
 
 
 def structure_of(
@@ -99,4 +108,4 @@ def structure_of(
             expected="a pymc.Model.",
             remedy="Pass the model itself: with pm.Model(...) as model: ...",
         )
-    return Reader(with_forests(model)).read(unit_dims, frozenset(named))
+    return Reader(readable(model)).read(unit_dims, frozenset(named))

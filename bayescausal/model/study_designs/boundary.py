@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.graph.identification.positivity import CONTINUITY, TREND
-from bayescausal.model.study_designs.thresholds import comparisons, kinks
+from bayescausal.model.study_designs.thresholds import LEAST, bends_at, steps_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,11 +31,12 @@ def at_a_boundary(
         return found
     [r] = found.function_of
     own, score = values.get(x), values.get(r)
-    bends = x in structure.full and bool(kinks(structure, x, {r}))
+    bends = x in structure.full and bool(bends_at(structure, x, {r}, values))
     if own is not None and score is not None and own.shape == score.shape and own.ndim == 1:
-        if not bends and (score.dtype.kind not in "iuf" or not switches_once(own, score)):
+        after = 1 if _is_time(score, structure, r) else LEAST
+        if not bends and not switches_once(own, score, after):
             return found
-    elif not bends and (x not in structure.full or not comparisons(structure, x, {r})):
+    elif not bends and (x not in structure.full or not steps_at(structure, x, {r}, values)):
         return found
     if score is not None and _is_time(score, structure, r):
         method = TREND
@@ -53,15 +54,31 @@ def at_a_boundary(
     return replace(found, method=method, assumptions=(*found.assumptions, f"{method}: {text}"))
 
 
-def switches_once(x: np.ndarray, r: np.ndarray) -> bool:
-    """Whether a two-valued column changes once along another."""
+def switches_once(x: np.ndarray, r: np.ndarray, after: int = LEAST) -> bool:
+    """Whether a two-valued column changes once along another, which has some values on each side.
+
+    `after`: values of the other on the upper side, at least.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> switches_once(np.array([0, 0, 0, 1, 1, 1]), np.arange(6.0))
+    True
+    >>> switches_once(np.array([0, 0, 0, 1, 1, 1]), np.array([0.0, 0, 0, 3, 4, 5]))  # a dose
+    False
+    """
+    if r.dtype.kind not in "iuf":
+        return False
     kept = np.isfinite(np.asarray(x, dtype=float)) & np.isfinite(np.asarray(r, dtype=float))
     x, r = x[kept], r[kept]
     levels = np.unique(x)
     if len(levels) != 2:
         return False
     low, high = r[x == levels[0]], r[x == levels[1]]
-    return bool(low.max() < high.min() or high.max() < low.min())
+    if low.max() > high.min():
+        low, high = high, low
+    enough = len(np.unique(low)) >= LEAST and len(np.unique(high)) >= after
+    return bool(enough and low.max() < high.min())
 
 
 def _is_time(r: np.ndarray, structure: Structure, name: str) -> bool:

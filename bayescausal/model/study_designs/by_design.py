@@ -89,9 +89,8 @@ def by_design(
     [x], [y] = question.treatment, question.outcome
     if y not in structure.random or structure.imputed.get(y):
         return found
-    if found.status == "not identified" and found.method == "none":
-        return threshold(found, structure, x, y, measured)
-    if found.method not in (FORM, "back door"):
+    hidden = found.status == "not identified" and found.method == "none"
+    if not hidden and found.method not in (FORM, "back door"):
         return found
     values = {n: np.asarray(v) for n, v in data_values(structure.model).items()}
     for name in columns or {}:
@@ -99,5 +98,7 @@ def by_design(
             values[name] = np.asarray((columns or {})[name])
         except DataError:  # rows that stay in their source
             continue
+    if hidden:
+        return threshold(found, structure, x, y, values, measured)
     found = weighted_donors(two_way(found, structure, x, y, values), structure, x, y, values)
     return at_a_boundary(found, x, y, values, structure) if found.method == FORM else found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import networkx as nx
 import numpy as np
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar import basic as ps
@@ -25,6 +26,8 @@ __all__ = ["looked_up", "two_way"]
 TRENDS = "parallel trends"
 #: Columns of which two make cells: no more values than this share of the rows.
 SHARE = 0.5
+#: Share of the cells of two columns that have a row, in a panel at least.
+FILLED = 0.8
 
 
 def two_way(
@@ -55,8 +58,9 @@ def two_way(
     for i, unit in enumerate(places):
         for time in places[i + 1 :]:
             if _goes_with(own, values[unit], values[time]):
-                u, t = _ordered(own, unit, time, values)
-                return _parallel(found, x, y, u, t, values, structure)
+                lower = _parallel(found, x, y, unit, time, values, structure)
+                if lower is not found:
+                    return lower
     return found
 
 
@@ -67,23 +71,21 @@ def _along_two_dims(
     dims = structure.dims.get(y, ())
     if structure.dims.get(x) != dims or len(dims) != 2 or y not in structure.random:
         return found
-    model = structure.model
-    named = {v: n for n, v in model.named_vars.items() if n not in structure.data}
-    read = [named[v] for v in ancestors(params_of(structure.variable(y))) if v in named]
-    effects = {tuple(model.named_vars_to_dims.get(n) or ()) for n in read}
-    if not all((d,) in effects for d in dims):
+    if not set(dims) <= _effects_along(structure, y):
         return found
     codes = [c.reshape(-1) for c in np.indices(own.shape)]
     flat = own.reshape(-1)
     if any(_constant(flat, c) for c in codes):
         return found
     values = {x: flat, dims[0]: codes[0], dims[1]: codes[1]}
-    u, t = _ordered(flat, *dims, values)
-    return _parallel(found, x, y, u, t, values, structure)
+    return _parallel(found, x, y, *dims, values, structure)
 
 
-def looked_up(structure: Structure, y: str) -> list[str]:
-    """Return the columns by whose values an equation has effects: looked up, or switched on."""
+def looked_up(structure: Structure, y: str, *, switched: bool = True) -> list[str]:
+    """Return the columns by whose values an equation has effects: looked up, or switched on.
+
+    `switched`: whether those count that are compared with each value, switch(eq(time, 3), b, 0).
+    """
     named = {structure.model.named_vars[n]: n for n in structure.data}
     found: dict[str, None] = {}
     for v in ancestors(params_of(structure.variable(y))):
@@ -91,8 +93,8 @@ def looked_up(structure: Structure, y: str) -> list[str]:
         op = getattr(node, "op", None)
         if isinstance(op, AdvancedSubtensor):
             places = list(node.inputs[1:])
-        elif isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.EQ):
-            places = list(node.inputs)  # switch(eq(time, 3), effect, 0)
+        elif switched and isinstance(op, Elemwise) and isinstance(op.scalar_op, ps.EQ):
+            places = list(node.inputs)
         else:
             continue
         read = [named[a] for a in ancestors(places) if a in named]
@@ -119,15 +121,6 @@ def _constant(x: np.ndarray, code: np.ndarray) -> bool:
     return bool(np.all(low == high))
 
 
-def _ordered(
-    x: np.ndarray, one: str, other: str, values: Mapping[str, np.ndarray]
-) -> tuple[str, str]:
-    """Return which column is the unit and which the time: along time x does not go back."""
-    if _starts(x, values[one], values[other]) is not None:
-        return one, other
-    return (other, one) if _starts(x, values[other], values[one]) is not None else (one, other)
-
-
 def _starts(x: np.ndarray, unit: np.ndarray, time: np.ndarray) -> np.ndarray | None:
     """Return when each treated unit begins; None where some unit goes back."""
     treated = x == x.max()
@@ -143,18 +136,37 @@ def _parallel(
     found: Identification,
     x: str,
     y: str,
-    unit: str,
-    time: str,
+    one: str,
+    other: str,
     values: Mapping[str, np.ndarray],
     structure: Structure,
 ) -> Identification:
+    """Lower a verdict where x begins at a time in each unit, or comes and goes in a panel.
+
+    A treatment whose own equation reads neither is as good as drawn at random.
+    """
+    if x in structure.random:
+        read = nx.ancestors(structure.graph, x) | _effects_along(structure, x)
+        if not read & {one, other}:
+            return found
+    for unit, time in ((one, other), (other, one)):
+        if (starts := _starts(values[x], values[unit], values[time])) is not None:
+            alone = f"{x} has no effect before it begins"
+            break
+    else:
+        if not {one, other} <= {*looked_up(structure, y, switched=False), *structure.dims[y]}:
+            return found
+        cells = np.unique(np.column_stack([values[one], values[other]]), axis=0)
+        if len(cells) < FILLED * len(np.unique(values[one])) * len(np.unique(values[other])):
+            return found
+        unit, time, starts = one, other, np.zeros(0)
+        alone = f"{x} has no effect at other {time} than its own"
     text = (
         f"parallel trends: but for {x}, {y} would have changed alike over {time} in all of "
-        f"{unit}, on the scale of its equation; {x} has no effect before it begins"
+        f"{unit}, on the scale of its equation; {alone}"
     )
     warnings = found.warnings
-    starts = _starts(values[x], values[unit], values[time])
-    if starts is not None and len(np.unique(starts)) > 1 and _is_one_number(structure, x, y):
+    if len(np.unique(starts)) > 1 and _is_one_number(structure, x, y):
         cohorts = len(np.unique(starts))
         warnings = (
             *warnings,
@@ -172,6 +184,15 @@ def _parallel(
         assumptions=(text,),
         warnings=warnings,
     )
+
+
+def _effects_along(structure: Structure, name: str) -> set[str]:
+    """Return the dims along which an equation has effects: those of parameters with one dim."""
+    model = structure.model
+    named = {v: n for n, v in model.named_vars.items() if n not in structure.data}
+    read = [named[v] for v in ancestors(params_of(structure.variable(name))) if v in named]
+    dims = (tuple(model.named_vars_to_dims.get(n) or ()) for n in read)
+    return {own[0] for own in dims if len(own) == 1}
 
 
 def _is_one_number(structure: Structure, x: str, y: str) -> bool:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["beside"]
 
 LINE = (
-    "As seen: the slope of a line on the treatment alone, with nothing adjusted for. An effect "
-    "that is no straight line differs from it for that reason too."
+    "The association is the slope of a line on the treatment alone, with nothing adjusted for. An "
+    "effect that is no straight line differs from it for that reason too."
 )
 DRAWS = 2000
 

@@ -21,6 +21,8 @@ from bayescausal.checks.falsification.falsify import falsify
 from bayescausal.checks.overlap.positivity import overlap
 from bayescausal.checks.predictive.posterior import posterior_check
 from bayescausal.checks.refutation.refute import refute
+from bayescausal.reporting.decision import PROB
+from bayescausal.reporting.live.levels import at_levels, in_digits
 from bayescausal.reporting.live.surface import hidden_of, surface_record
 from bayescausal.reporting.page.blocks import Bullets, Live, Picture, Section, Text, grid
 from bayescausal.reporting.page.pictures import draw
@@ -155,7 +157,13 @@ def what_would_change(outcomes: list[Outcome]) -> tuple[Section, ...]:
     if found is None:
         return ()
     record = surface_record(found)
-    blocks: list[Any] = [Text(found.sentence())]
+
+    def own(level: float) -> str:
+        _, low, high = in_digits(found.effect, level)
+        return f"{100 * level:g}% HDI [{low}, {high}]"
+
+    said = found.sentence()
+    blocks: list[Any] = [Text(at_levels(lambda level: said.replace(own(PROB), own(level), 1)))]
     blocks += [] if record is None else [Live("surface", record)]
     return (Section("What would change the answer", tuple(blocks)),)
 

@@ -9,6 +9,7 @@ proportions and grow together until no two boxes touch; their edges are straight
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +22,7 @@ from bayescausal.reporting.drawn.shapes import KINDS, LINE, Box, broken, inside,
 from bayescausal.types import GraphError, unknown_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import networkx as nx
 
@@ -131,6 +132,16 @@ def _hit(edge: tuple[str, str], curve: np.ndarray, boxes: Mapping[str, Box]) -> 
 
 def _as_given(graph: nx.DiGraph[str], boxes: Mapping[str, Box], positions: Positions) -> Placed:
     """Return boxes at their own places, as far apart as they need."""
+    if not isinstance(positions, Mapping):
+        raise GraphError(
+            f"positions={positions!r}.",
+            expected='a mapping of every variable to (x, y), "auto" or None.',
+        )
+    for name, at in positions.items():
+        if not _is_place(at):
+            raise GraphError(
+                f"The position of {name!r} is {at!r}.", expected="two finite numbers, (x, y)."
+            )
     for name in positions:
         if name not in graph:
             raise unknown_variable(name, graph, what="a variable of this graph")
@@ -146,13 +157,22 @@ def _as_given(graph: nx.DiGraph[str], boxes: Mapping[str, Box], positions: Posit
         raise GraphError(
             f"No position for {', '.join(missing)}.",
             expected="one (x, y) for every variable.",
-            remedy="Leave positions out for the layered layout.",
+            remedy="Leave positions out, and places are found.",
         )
     places = {name: np.asarray(positions[name], dtype=float) for name in graph}
     scale = _apart({n: p for n, p in places.items() if n not in hidden}, boxes)
     put = {n: replace(boxes[n], centre=tuple(scale * at)) for n, at in places.items()}
     straight = {(a, b): np.stack([scale * places[a], scale * places[b]]) for a, b in graph.edges}
     return put, {edge: smooth(points) for edge, points in straight.items()}
+
+
+def _is_place(at: object) -> bool:
+    """Whether something is two finite numbers."""
+    try:
+        place = np.asarray(at, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return place.shape == (2,) and bool(np.isfinite(place).all())
 
 
 def _beside(
@@ -172,9 +192,9 @@ def _apart(places: Mapping[str, np.ndarray], boxes: Mapping[str, Box]) -> float:
     needs = [0.0]
     for a, b in combinations(places, 2):
         dx, dy = np.abs(places[a] - places[b])
-        if not np.isfinite(dx + dy) or max(dx, dy) <= CLOSEST * whole:
+        if max(dx, dy) <= CLOSEST * whole:
             raise GraphError(
-                f"{a} and {b} share a place.", expected="finite (x, y), all different."
+                f"{a} and {b} have the same position.", expected="one of its own for each."
             )
         wide = (boxes[a].width + boxes[b].width) / 2 + SIDE
         tall = (boxes[a].height + boxes[b].height) / 2 + SIDE

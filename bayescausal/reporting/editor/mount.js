@@ -103,7 +103,7 @@ function mount(root, ask, options = {}) {
   function look() {
     clearTimeout(waiting);
     const mine = ++state.asked;
-    root.dataset.state = "asking";
+    root.dataset.state = Object.keys(state.answer).length ? "asking" : "loading";
     waiting = setTimeout(async () => {
       let answer;
       try { answer = await ask({ ask: "look", drawing: drawing() }); }

@@ -69,6 +69,7 @@ def _record(
     """Return an answer as the script reads it, with `kept` draws of each cell."""
     return {
         "label": effect.label,
+        "labels": found.labels,
         "world": _world(effect),
         "treatment": found.treatment,
         "levels": found.levels,

@@ -2,7 +2,8 @@ r"""Sliders: a question at other levels of the treatment, and in subgroups, answ
 
 An average effect of :math:`x_1` against :math:`x_0` is one point of a surface: the expected outcome
 :math:`E[y \mid do(x), g]` for every level x and subgroup g, and its contrasts with
-:math:`x = x_0`. A report holds that surface at a few levels and subgroups, each answered by
+:math:`x = x_0`. So is every other question that sets one variable: a direct effect, an effect on
+the treated, a quantile. A report holds that surface at a few levels and subgroups, each answered by
 :func:`bayescausal.estimate` on all draws, with the noise of the question itself.
 
 Not all of it can be had for every fit: the work is draws times units times worlds, and a file must
@@ -14,20 +15,23 @@ values, thirds of one with many. They are averages over the units at hand that b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
 
-from bayescausal.draws.digits import decimals, level_text, significant
+from bayescausal.draws.digits import level_text, significant
 from bayescausal.effects.estimands.averages import Expected
 from bayescausal.effects.estimands.curves import DoseResponse
+from bayescausal.effects.estimands.functionals import Mean
+from bayescausal.effects.estimands.parsing import as_world, same_world
 from bayescausal.effects.estimate import estimate
 from bayescausal.model.graph_queries.queries import with_latents
+from bayescausal.reporting.live.stops import Stops, levels_of, stops_of
 from bayescausal.reporting.live.subgroups import columns_of, subgroups_of
-from bayescausal.types import BayesCausalError, EstimandError, Set, closest, unknown_variable
+from bayescausal.types import BayesCausalError, EstimandError, closest, unknown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -35,17 +39,18 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayescausal.effects.effect import Effect
-    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
 
     type Level = float | str
 
 __all__ = ["Moved", "check_choices", "moved"]
 
-#: Questions that have other levels: contrasts of two levels over units that do not depend on them.
-KINDS = ("ATE", "CATE", "QTE")
-#: Stops of the slider.
-MOST_LEVELS = 7
+#: Populations whose units are those of the data, so that subgroups of them can be told.
+SPLIT = ("sample", "superpopulation")
+#: Worlds of a question that does not compare two plain ones, at most in all that are common.
+NESTED = 3
+#: What a quantile costs beside a mean.
+DEAR = 20
 #: Pairs of draw and unit in all worlds together: a few seconds of work.
 WORK = 30_000_000
 #: Cells of an answer with dims that are offered.
@@ -61,6 +66,7 @@ class Moved:
     ``expected``: of the outcome in the world of that level alone, by level and group.
     ``asked``: the level and the group of the question itself.
     ``treatment``: what the slider sets; empty without one.
+    ``labels``: what the question is called at each level; empty where it is the same.
     ``notes``: what was left out, and why.
     """
 
@@ -71,6 +77,23 @@ class Moved:
     asked: tuple[int, int] = (0, 0)
     treatment: str = ""
     notes: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question, the levels at which it is asked, and whether it compares two plain worlds."""
+
+    question: Any
+    stops: Stops | None
+    levels: list[Level]
+    plain: bool
+    seed: int
+
+    @property
+    def at(self) -> int:
+        """The place of the question's own level."""
+        return 0 if self.stops is None or not self.levels else self.levels.index(self.stops.own)
 
 
 def check_choices(
@@ -117,37 +140,50 @@ def moved(
 
     ``levels``, ``subgroups``: what a reader may choose. Default: as many as the work allows.
     """
-    asked = levels is not None or subgroups is not None
-    unmoved = ["levels= and subgroups= do not apply to this question."] if asked else []
+    own = Moved([""], [_everyone(effect, None)], {(0, 0): effect.draws})
     if effect.dims:
         cells = _cells(effect)
-        if cells is not None:
-            cells.notes += unmoved
-        return cells
-    own = Moved([""], [_everyone(effect)], {(0, 0): effect.draws})
-    ends = _ends(fit, effect)
-    if ends is None:
-        own.notes = unmoved
+        if cells is None:
+            return None
+        own = cells
+    asked: Any = effect.estimand
+    stops, wanted, columns = None, [], []
+    if asked is not None and fit.data is not None and {*effect.dims} == {*asked.by}:
+        stops = stops_of(fit, asked)
+        wanted = [] if stops is None else levels_of(fit, stops, levels)
+        if asked.population.name in SPLIT and not asked.by:
+            columns = columns_of(fit, effect) if subgroups is None else list(subgroups)
+    if stops is None and not columns:
+        if levels is not None or subgroups is not None:
+            own.notes.append("levels= and subgroups= do not apply to this question.")
         return own
-    treated, control = ends
-    wanted = _levels(fit, effect, treated, control, levels)
-    columns = columns_of(fit, effect) if subgroups is None else list(subgroups)
-    wanted, columns, notes = _within(fit, wanted, columns, (treated, control), levels, subgroups)
-    if not wanted:
-        own.notes = notes
-        return own
-    return _surface(fit, effect, wanted, columns, (treated, control), notes, seed)
+    plain = _is_plain(fit, asked, stops)
+    if levels is None and subgroups is None:
+        mean = isinstance(asked.functional, Mean)
+        wanted, columns, own.notes = _within(fit, wanted, columns, stops, plain, mean)
+        if not wanted and own.notes:
+            return own
+    if stops is not None and not plain:
+        wanted = [level for level in wanted if level != stops.other]
+    return _surface(fit, effect, _Asked(asked, stops, wanted, plain, seed), columns, own)
 
 
 # --------------------------------------------------------------------------- private
 
 
-def _everyone(effect: Effect) -> str:
+def _everyone(effect: Effect, moving: Stops | None) -> str:
     """Return what the units of a question are called."""
-    given: Any = getattr(effect.estimand, "given", None)
-    if given:
-        return f"units with {given.describe()}"
-    return effect.population or "all"
+    who = _who(effect.estimand, moving)
+    return f"units{who}" if who else effect.population or "all"
+
+
+def _who(asked: Any, moving: Stops | None) -> str:
+    """Return what the units of a question have in common: ``with t=1``."""
+    if moving is not None and moving.own_units:
+        given = f" and {asked.given.describe()}" if asked.given else ""
+        return f" that had this level of {moving.name} themselves{given}"
+    condition = getattr(asked, "condition", None)
+    return f" with {condition.describe()}" if condition else ""
 
 
 def _cells(effect: Effect) -> Moved | None:
@@ -175,80 +211,40 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, str) else level_text(float(value))  # type: ignore[arg-type]
 
 
-def _ends(fit: Fit, effect: Effect) -> tuple[Level, Level] | None:
-    """Return the levels that a question compares, where they are plain and can be others."""
-    asked: Any = effect.estimand
-    if type(asked).__name__ not in KINDS or len(asked.treatments) != 1 or fit.data is None:
-        return None
-    if asked.population.name != "sample":
-        return None
-    found = [getattr(asked, role) for role in ("treated", "control")]
-    plain = [level.value if isinstance(level, Set) else level for level in found]
-    if any(np.ndim(v) or not isinstance(v, str | int | float | np.number) for v in plain):
-        return None
-    treated, control = (v if isinstance(v, str) else float(v) for v in plain)
-    return treated, control
-
-
-def _levels(
-    fit: Fit,
-    effect: Effect,
-    treated: Level,
-    control: Level,
-    levels: Sequence[Level] | None,
-) -> list[Level]:
-    """Return the levels of the slider, those of the question among them, in order."""
-    name = effect.estimand.treatments[0]
-    if isinstance(treated, str) or isinstance(control, str):
-        known = list(fit.labels.get(name, ()))
-        chosen = known if levels is None else [str(v) for v in levels]
-        others = [v for v in known if v in chosen and v not in (treated, control)]
-        kept = {*others[: 2 * MOST_LEVELS - 2], treated, control}
-        return [v for v in known if v in kept]
-    chosen_numbers = _observed(fit, name) if levels is None else [float(v) for v in levels]
-    return sorted({*chosen_numbers, float(treated), float(control)})
-
-
-def _observed(fit: Fit, name: str) -> list[float]:
-    """Return levels that units have: all where there are few, else some from 5% to 95%."""
-    values = fit.columns.get(name)
-    if values is None or values.dtype.kind not in "biuf":
-        return []
-    seen = np.asarray(values, dtype=float).ravel()
-    seen = seen[np.isfinite(seen)]
-    if not seen.size:
-        return []
-    distinct = np.unique(seen)
-    if len(distinct) <= MOST_LEVELS:
-        return [float(v) for v in distinct]
-    low, high = (float(v) for v in np.quantile(seen, [0.05, 0.95]))
-    stops = np.linspace(low, high, MOST_LEVELS)
-    whole = bool(np.all(distinct == np.round(distinct)))
-    places = 0 if whole else (decimals(float(seen.std())) or 0)
-    return sorted({float(np.round(v, places)) for v in stops})
+def _is_plain(fit: Fit, asked: Any, stops: Stops | None) -> bool:
+    """Whether a question compares what is expected at two levels, among units of neither."""
+    if stops is None or stops.other is None or asked.strategy != "averages":
+        return False
+    if asked.grouped_by or asked.weighting is not None or asked.condition is not asked.given:
+        return False
+    levels = {"treated": stops.own, "control": stops.other}
+    worlds = asked.worlds(with_latents(fit, None))
+    return {*worlds} == {*levels} and all(
+        same_world(worlds[role], as_world({stops.name: level})) for role, level in levels.items()
+    )
 
 
 def _within(
     fit: Fit,
     wanted: list[Level],
     columns: list[str],
-    ends: tuple[Level, Level],
-    levels: Sequence[Level] | None,
-    subgroups: Sequence[str] | None,
+    stops: Stops | None,
+    plain: bool,
+    mean: bool,
 ) -> tuple[list[Level], list[str], list[str]]:
     """Return levels and columns whose work is bounded, and what was left out."""
-    if levels is not None or subgroups is not None:
-        return wanted, columns, []
     pairs = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]
     pairs *= max((np.size(v) for v in fit.columns.values()), default=1)
+    ends = set() if stops is None else stops.kept
+    each = (1 if plain else NESTED) * (1 if mean else DEAR)
 
     def work(levels: int, columns: int) -> int:
-        return pairs * levels * (1 + columns)
+        return pairs * max(levels, 1) * (1 + columns) * each
 
     kept, few = list(columns), list(wanted)
     while kept and work(len(few), len(kept)) > WORK:
         kept.pop()
-    while len(few) > len({*ends}) and work(len(few), len(kept)) > WORK:
+    while len(few) > len(ends) and work(len(few), len(kept)) > WORK:
         others = [v for v in few if v not in ends]
         few = [v for v in few if v in ends or v in others[::2][: len(others) // 2]]
     if work(len(few), 0) > WORK:
@@ -264,53 +260,62 @@ def _within(
     return few, kept, [note]
 
 
-def _surface(
-    fit: Fit,
-    effect: Effect,
-    levels: list[Level],
-    columns: list[str],
-    ends: tuple[Level, Level],
-    notes: list[str],
-    seed: int,
-) -> Moved:
-    """Answer the question at every level in every subgroup."""
-    asked: Any = effect.estimand
-    treated, control = (levels.index(end) for end in ends)
-    own = Moved(
-        [_text(v) for v in levels], [], {}, {}, (treated, 0), asked.treatments[0], list(notes)
-    )
-    everyone, within = _everyone(effect), f" with {asked.given.describe()}" if asked.given else ""
+def _surface(fit: Fit, effect: Effect, asked: _Asked, columns: list[str], alone: Moved) -> Moved:
+    """Answer the question at every level in every subgroup; `alone`: what is left without that."""
+    question, stops = asked.question, asked.stops
+    own = Moved([""], [], {}, asked=(asked.at, 0), notes=alone.notes)
+    moving = stops if len(asked.levels) > 1 else None
+    if moving is not None:
+        own.levels, own.treatment = [_text(v) for v in asked.levels], moving.name
+        own.labels = [
+            effect.label if v in moving.kept else moving.question(v).heading() for v in asked.levels
+        ]
+    who = _who(question, moving)
     for name, given, by in [
-        (everyone, asked.given, None),
-        *subgroups_of(fit, asked, columns, own.notes),
+        (_everyone(effect, moving), question.given, question.by),
+        *subgroups_of(fit, question, columns, own.notes),
     ]:
         try:
-            curve = _curve(fit, asked, levels, given, by, seed)
+            found, expected = _curve(fit, asked, given, by)
         except BayesCausalError as error:
             own.notes.append(f"{name}: {error}")
             if not own.groups:  # without the answer for everybody there is nothing to compare
-                return Moved([""], [everyone], {(0, 0): effect.draws}, notes=own.notes)
+                return alone
             continue
-        cells = [""] if by is None else [_text(v) for v in curve[0][by].values.tolist()]
-        for k, cell in enumerate(cells):
-            own.groups.append(name if by is None else f"{name} {cell}{within}")
-            at = [c if by is None else c.isel({by: k}, drop=True) for c in curve]
-            for i, draws in enumerate(at):
+        first = next(draws for draws in found if draws is not None)
+        for cell in _cells_of(first):
+            shown = ", ".join(f"{d} {_text(first[d].values[k])}" for d, k in cell.items())
+            told = shown if cell else name
+            own.groups.append(f"{told}{who}" if own.groups or cell else told)
+            for i, draws in enumerate(found):
                 where = (i, len(own.groups) - 1)
-                own.expected[where] = draws
-                own.draws[where] = None if i == control else asked.scale.combine(draws, at[control])
+                own.draws[where] = None if draws is None else draws.isel(cell, drop=True)
+                if expected is not None:
+                    own.expected[where] = expected[i].isel(cell, drop=True)
     noise = float(np.max(effect.mc_error)) if effect.mc_error is not None else 0.0
-    here = own.draws[treated, 0]
-    if here is None or not _same(here, effect.draws, noise):
-        told = "Other levels were not computed: this answer is not that of the fit of the report."
-        return Moved([""], [everyone], {(0, 0): effect.draws}, notes=[*notes, told])
-    own.draws[treated, 0] = effect.draws
-    if noise > 0:
+    for j, cell in enumerate(_cells_of(effect.draws)):
+        draws = effect.draws.isel(cell, drop=True)
+        here = own.draws[asked.at, j]
+        if here is None or not _same(here, draws, noise):
+            told = (
+                "Other levels were not computed: this answer is not that of the fit of the report."
+            )
+            alone.notes.append(told)
+            return alone
+        own.draws[asked.at, j] = draws
+    if noise > 1e-6 * float(effect.draws.std()):
         own.notes.append(
             "Noise is simulated for this answer: at another stop bayescausal.estimate may differ "
             f"by a few of its Monte Carlo errors, {significant(noise, 2)} here."
         )
     return own
+
+
+def _cells_of(draws: xr.DataArray) -> list[dict[Hashable, int]]:
+    """Return the places of the cells of an answer; one without a dim where it is one number."""
+    dims = [d for d in draws.dims if d not in ("chain", "draw")]
+    places = product(*(range(draws.sizes[d]) for d in dims))
+    return [dict(zip(dims, place, strict=True)) for place in places]
 
 
 def _same(here: xr.DataArray, draws: xr.DataArray, error: float) -> bool:
@@ -323,26 +328,37 @@ def _same(here: xr.DataArray, draws: xr.DataArray, error: float) -> bool:
 
 
 def _curve(
-    fit: Fit, question: Estimand, levels: list[Level], given: object, by: str | None, seed: int
-) -> list[xr.DataArray]:
-    """Return the draws of the expected outcome at each level."""
-    asked: Any = question
-    name, outcome = asked.treatments[0], asked.outcome
+    fit: Fit, asked: _Asked, given: object, by: Any
+) -> tuple[list[xr.DataArray | None], list[xr.DataArray] | None]:
+    """Return the draws of the answer at each level, and of the expected outcome where it has one.
+
+    At the level that others are compared with there is no answer.
+    """
+    question, stops = asked.question, asked.stops
+    if stops is None or not asked.plain:
+        own = [question] if stops is None or not asked.levels else [
+            stops.question(level) for level in asked.levels
+        ]  # fmt: skip
+        own = [replace(each, given=given, by=by) for each in own]
+        found = estimate(fit, own, seed=asked.seed, progressbar=False)
+        return [effect.draws for effect in found], None
     options: dict[str, Any] = {
         "given": given,
-        "population": asked.population,
-        "functional": asked.functional,
+        "population": question.population,
+        "functional": question.functional,
         "by": by,
-        "coupling": asked.coupling,
+        "coupling": question.coupling,
     }
+    name, outcome, levels = stops.name, question.outcome, asked.levels
     if any(isinstance(level, str) for level in levels):
         single = [Expected(outcome, {name: level}, **options) for level in levels]
-        found = estimate(fit, single, seed=seed, progressbar=False)
-        return [effect.draws for effect in found]
-    curve = estimate(
-        fit,
-        DoseResponse(name, outcome, values=levels, **options),
-        seed=seed,
-        progressbar=False,
-    ).draws
-    return [curve.isel({name: k}, drop=True) for k in range(len(levels))]
+        answers = estimate(fit, single, seed=asked.seed, progressbar=False)
+        expected = [effect.draws for effect in answers]
+    else:
+        whole = DoseResponse(name, outcome, values=levels, **options)
+        curve = estimate(fit, whole, seed=asked.seed, progressbar=False).draws
+        expected = [curve.isel({name: k}, drop=True) for k in range(len(levels))]
+    base = levels.index(stops.other) if stops.other is not None else -1
+    combine = question.scale.combine
+    return [None if i == base else combine(draws, expected[base])
+            for i, draws in enumerate(expected)], expected  # fmt: skip

@@ -11,6 +11,7 @@ import networkx as nx
 import numpy as np
 
 from bayescausal.draws.digits import significant
+from bayescausal.effects.estimands.conditions import parse_given
 from bayescausal.model.graph_queries.queries import with_latents
 
 if TYPE_CHECKING:
@@ -29,16 +30,17 @@ def columns_of(fit: Fit, effect: Effect) -> list[str]:
     """Return columns that the treatment does not act on, causes of the outcome first."""
     asked: Any = effect.estimand
     graph = with_latents(fit, None)
-    treatment, outcome = asked.treatments[0], asked.outcome_name
-    if treatment not in graph or outcome not in graph:
+    outcome = asked.outcome_name
+    if not asked.treatments or not {outcome, *asked.treatments} <= {*graph}:
         return []
-    after = {treatment, *nx.descendants(graph, treatment)}
+    held = {*asked.treatments, *(getattr(asked, "mediators", None) or ())} & {*graph}
+    after = held.union(*(nx.descendants(graph, name) for name in held))
     size = max((np.size(v) for v in fit.columns.values()), default=0)
     fine = [
         name
         for name, values in fit.columns.items()
         if name in graph
-        and name not in {*after, *asked.given.reads}
+        and name not in {*after, *asked.condition.reads}
         and np.ndim(values) == 1
         and np.size(values) == size
         and name not in fit.missing
@@ -57,18 +59,14 @@ def subgroups_of(
         values = np.asarray(fit.columns[name])
         if name in fit.labels or len(np.unique(values)) <= FEW_VALUES:
             found.append((name, asked.given, name))
-        elif asked.given or values.dtype.kind not in "iuf":
+        elif values.dtype.kind not in "iuf":
             notes.append(f"{name} is not split: it has more than {FEW_VALUES} values.")
         else:
-            found += [
-                (
-                    f"{name} from {significant(low, 3)} to {significant(high, 3)} "
-                    f"({int(((values >= low) & (values <= high)).sum()):,} of {values.size:,})",
-                    {name: (low, high)},
-                    None,
-                )
-                for low, high in _thirds(values.astype(float))
-            ]
+            for low, high in _thirds(values.astype(float)):
+                count = int(((values >= low) & (values <= high)).sum())
+                told = f"{name} from {significant(low, 3)} to {significant(high, 3)}"
+                told += "" if asked.condition else f" ({count:,} of {values.size:,})"
+                found.append((told, asked.given & parse_given({name: (low, high)}), None))
     return found
 
 

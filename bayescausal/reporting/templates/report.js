@@ -49,7 +49,12 @@
     for (const head of document.querySelectorAll("thead th:has([data-levels])")) {
       for (const row of head.closest("table").tBodies[0].rows) row.cells[head.cellIndex].dataset.head = head.textContent;
     }
+    document.body.classList.toggle("other-level", percent !== usual);
     for (const listener of listeners) listener();
+  }
+  /** Pictures of what follows the choice say that they do not. */
+  for (const figure of document.querySelectorAll("figure")) {
+    if (figure.parentElement.querySelector(":scope > [data-levels], :scope > * [data-levels]")) figure.dataset.keeps = `The drawing keeps ${usual}%.`;
   }
 
   // ------------------------------------------------------------------ one answer
@@ -64,6 +69,16 @@
     let low = 0, high = draws.length;
     while (low < high) { const mid = (low + high) >> 1; if (draws[mid] < point) low = mid + 1; else high = mid; }
     return low / draws.length;
+  }
+  /** Some four round numbers between two ends, away from the edges. */
+  function ticks(from, to) {
+    const rough = (to - from) / 5, size = 10 ** Math.floor(Math.log10(rough));
+    const step = size * [1, 2, 5, 10].find((k) => k * size >= rough * (1 - 1e-9));
+    const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), found = [];
+    for (let k = Math.ceil((from + 0.04 * (to - from)) / step); k * step <= to - 0.04 * (to - from); k += 1) {
+      found.push({ value: k * step, text: (k * step).toFixed(places).replace(/^-(0(\.0*)?)$/, "$1") });
+    }
+    return found;
   }
   const share = (p) => (p > 0.995 && p < 1 ? "> 0.99" : p < 0.005 && p > 0 ? "< 0.01" : p.toFixed(2));
   const rest = (p) => (p > 0.995 || p < 0.005 ? share(1 - p) : ((100 - Number((100 * p.toFixed(2)).toFixed(0))) / 100).toFixed(2));
@@ -83,7 +98,8 @@
 
     function draw() {
       const cell = data.cells[j][i];
-      const where = [data.levels[i] !== "" ? `${data.treatment} = ${data.levels[i]}` : "", data.groups.length > 1 ? `among ${data.groups[j]}` : ""].filter(Boolean).join(", ");
+      const among = data.groups.length > 1 ? `among ${data.groups[j]}` : "";
+      const where = [data.levels[i] !== "" ? `${data.treatment} = ${data.levels[i]}` : "", among].filter(Boolean).join(", ");
       const world = cell?.x ? ` ${data.world} there: ${cell.x.m} (${level}% HDI ${ends(cell.x)}).` : "";
       if (!cell?.d) {
         said.textContent = `${where}: this is the level that others are compared with, so there is no difference by definition.${world}`;
@@ -91,7 +107,8 @@
         picture.replaceChildren();
         return;
       }
-      said.textContent = `${data.label}${where ? ` (${where})` : ""}: ${cell.m}, ${level}% HDI ${ends(cell)}.${world}`;
+      const name = data.labels.length ? `${data.labels[i]}${among ? `, ${among}` : ""}` : `${data.label}${where ? ` (${where})` : ""}`;
+      said.textContent = `${name}: ${cell.m}, ${level}% HDI ${ends(cell)}.${world}`;
       const above = beyond(cell.d, point);
       let text = `Probability above ${shown(point)}: ${share(above)}; not above: ${rest(above)}.`;
       if (data.rope) text += ` In the ROPE, ${data.rope[0]} to ${data.rope[1]}: ${share(1 - beyond(cell.d, data.rope[1]) - below(cell.d, data.rope[0]))}.`;
@@ -116,8 +133,7 @@
         make("line", { x1: at(number(cell.e[level][0])), x2: at(number(cell.e[level][1])), y1: high_ + 10, y2: high_ + 10, class: "hdi" }),
         make("circle", { cx: at(number(cell.m)), cy: high_ + 10, r: 5, class: "mean" }),
         make("line", { x1: at(point), x2: at(point), y1: 0, y2: high_ + 20, class: "threshold" }));
-      [0, 0.25, 0.5, 0.75, 1].forEach((part, k) => svg.append(make("text", { x: part * wide, y: high_ + 38,
-        "text-anchor": ["start", "middle", "middle", "middle", "end"][k] }, shown(from + part * (to - from)))));
+      for (const tick of ticks(from, to)) svg.append(make("text", { x: at(tick.value), y: high_ + 38, "text-anchor": "middle" }, tick.text));
       return svg;
     }
 
@@ -161,7 +177,7 @@
       said,
       make("p", { class: "note" }, `Each pair of strengths was fitted beforehand (${data.draws.toLocaleString("en")} draws; without a confounder all draws).`));
     if (data.benchmarks.length) {
-      element.append(make("p", {}, "As strong as a measured variable:"), make("ul", {}, ...data.benchmarks.map((b) =>
+      element.append(make("p", {}, `As strong as a measured variable (these intervals keep ${usual}%):`), make("ul", {}, ...data.benchmarks.map((b) =>
         make("li", {}, `${b.name} (gamma ${b.g}, delta ${b.d}): ${b.text}`))));
     }
     element.append(...data.notes.map((note) => make("p", { class: "note" }, note)));

@@ -36,13 +36,6 @@ import numpy as np
 from numpy import inf
 from scipy import special as sp
 
-from bayescausal.model.noise.families.kernels import (
-    beta_binomial_tail,
-    binomial_search,
-    hypergeometric_tail,
-    negative_binomial_search,
-    poisson_search,
-)
 from bayescausal.model.noise.families.search import invert_integer
 from bayescausal.model.noise.families.tails import clamp, log1mexp, pair
 
@@ -54,6 +47,14 @@ if TYPE_CHECKING:
     type Pair = tuple[Array, Array]
 
 __all__ = ["categorical_quantile"]
+
+
+def _kernel(name: str) -> Callable[..., Array]:
+    """Return a compiled loop; numba, which takes a second to load, is loaded on first use."""
+    from bayescausal.model.noise.families import kernels
+
+    found: Callable[..., Array] = getattr(kernels, name)
+    return found
 
 
 def _on(k: Array, first: Array | float, last: Array | float, two: Pair) -> Pair:
@@ -120,6 +121,7 @@ def categorical(k: Array, p: Array) -> Pair:
 def beta_binomial(k: Array, n: Array, alpha: Array, beta: Array) -> Pair:
     """Return both log tails of ``BetaBinomial(n, alpha, beta)``."""
     k = np.floor(k)
+    beta_binomial_tail = _kernel("beta_binomial_tail")
     two = (beta_binomial_tail(k, n, alpha, beta, side) for side in (0.0, 1.0))
     return _on(k, 0, n, _complete(*two))
 
@@ -127,6 +129,7 @@ def beta_binomial(k: Array, n: Array, alpha: Array, beta: Array) -> Pair:
 def hypergeometric(k: Array, good: Array, bad: Array, n: Array) -> Pair:
     """Return both log tails of the number of good ones among `n` drawn from good and bad."""
     k = np.floor(k)
+    hypergeometric_tail = _kernel("hypergeometric_tail")
     two = (hypergeometric_tail(k, good, bad, n, side) for side in (0.0, 1.0))
     return _on(k, np.maximum(0, n - bad), np.minimum(good, n), _complete(*two))
 
@@ -175,7 +178,7 @@ def _finish(
 
 def poisson_quantile(ell: Array, mu: Array) -> Array:
     """Return the quantile of ``Poisson(mu)`` at the level ``sigmoid(ell)``."""
-    out = np.atleast_1d(poisson_search(ell, mu))
+    out = np.atleast_1d(_kernel("poisson_search")(ell, mu))
     sd = np.sqrt(np.maximum(mu, 0.0))
     moments = (mu, sd, 1.0 / np.maximum(sd, 1e-300))
     return _finish(out, ell, (mu,), poisson, inf, moments).reshape(np.broadcast(ell, mu).shape)
@@ -183,7 +186,7 @@ def poisson_quantile(ell: Array, mu: Array) -> Array:
 
 def binomial_quantile(ell: Array, n: Array, p: Array) -> Array:
     """Return the quantile of ``Binomial(n, p)`` at the level ``sigmoid(ell)``."""
-    out = np.atleast_1d(binomial_search(ell, n, p))
+    out = np.atleast_1d(_kernel("binomial_search")(ell, n, p))
     sd = np.sqrt(np.maximum(n * p * (1 - p), 0.0))
     moments = (n * p, sd, (1 - 2 * p) / np.maximum(sd, 1e-300))
     return _finish(out, ell, (n, p), binomial, n, moments).reshape(np.broadcast(ell, n, p).shape)
@@ -191,7 +194,7 @@ def binomial_quantile(ell: Array, n: Array, p: Array) -> Array:
 
 def negative_binomial_quantile(ell: Array, n: Array, p: Array) -> Array:
     """Return the quantile of ``NegativeBinomial(n, p)`` at the level ``sigmoid(ell)``."""
-    out = np.atleast_1d(negative_binomial_search(ell, n, p))
+    out = np.atleast_1d(_kernel("negative_binomial_search")(ell, n, p))
     q = np.maximum(1.0 - p, 0.0)
     sd = np.sqrt(n * q) / p
     moments = (n * q / p, sd, (2.0 - p) / np.maximum(np.sqrt(n * q), 1e-300))

@@ -1,0 +1,419 @@
+r"""Many scales beside coefficients: a Gibbs sampler on the sums over rows.
+
+A scale for each coefficient (a horseshoe [1]_, a penalty for each of many curves, many groupings)
+is too many unknowns for a proposal that covers them all. A sweep has three steps, each of which
+leaves the posterior exactly invariant:
+
+1. the coefficients :math:`c` given the scales, from their Normal distribution;
+2. the scales given the *effective* coefficients (what the equations read, centred or not): here
+
+   .. math:: p(h \mid e, y) \propto p(h) \prod_j N(e_j; a_j(h), d_j(h)^2) \prod_k p(y_k \mid e, h)
+
+   falls into factors of which most read one or two scales. Scales that share no factor are moved at
+   once, by each to one of ten points [3]_;
+3. the scales of several coefficients again, given the *standardised* ones :math:`(c_j - m_j) / s_j`
+   [2]_: the two parametrisations mix where the other does not.
+
+Which factor reads which scale is found by moving each. The steps are tuned in the warm-up. Four
+chains run at once; if they have not mixed, they run on, each time twice as far.
+
+References
+----------
+.. [1] C. M. Carvalho, N. G. Polson and J. G. Scott, The horseshoe estimator for sparse signals,
+   *Biometrika* 97(2), 2010.
+.. [2] Y. Yu and X.-L. Meng, To center or not to center: that is not the question, *Journal of
+   Computational and Graphical Statistics* 20(3), 2011.
+.. [3] H. Tjelmeland, Using all Metropolis-Hastings proposals to estimate mean values, preprint,
+   Norwegian University of Science and Technology, 2004.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from bayescausal.draws.diagnostics import diagnose
+from bayescausal.inference.hierarchies.parts import FLAT, VECTOR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scipy.sparse import csr_array
+
+    from bayescausal.annotations import Array
+    from bayescausal.inference.hierarchies.affine_map import AffineMap
+    from bayescausal.inference.hierarchies.parts import Hierarchy
+    from bayescausal.inference.hierarchies.scale_map import ScaleMap
+
+__all__ = ["draw_by_gibbs"]
+
+#: Chains, sweeps of the warm-up, points that are tried in a move.
+CHAINS, WARM, TRIED = 4, 400, 10
+#: Chains that have not mixed run on, up to so many times as far.
+LONGEST = 8
+#: The worst r_hat and the least effective sample size at which they stop, and what is too bad.
+RHAT, LEAST, SEVERE = 1.01, 400.0, 1.05
+#: How often one stays where one is, at which tuning aims.
+AIM = 0.25
+#: A scale that so many coefficients read is moved given the standardised ones too.
+SEVERAL = 3
+#: Entries in a column of the sums from which on these are held as a dense array.
+FILLED = 30
+
+
+class _Sums(Protocol):
+    reference: Array
+    count: float
+    gram: csr_array
+    moment: Array
+    square: float
+
+
+class Posterior(Protocol):
+    """A block with its sums: :class:`.coefficients._Posterior`."""
+
+    hierarchy: Hierarchy
+    map: ScaleMap
+    affine: AffineMap
+    sums: Sequence[_Sums]
+
+    def coefficients(self, points: Array, rng: np.random.Generator) -> Array:
+        """Return coefficients given scales."""
+
+
+def draw_by_gibbs(posterior: Posterior, size: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return draws of unconstrained scales and of coefficients, chain after chain.
+
+    - `posterior`: of a block, with its sums.
+    - `size`: how many draws.
+    Returns points (size, n_scales) and coefficients (size, n_coefficients).
+    Raises ArithmeticError if the block has not this form, or its chains do not mix.
+    """
+    chain = _Chain(_Factors(posterior), rng)
+    for sweep in range(WARM):
+        chain.sweep(tuning=(sweep + 1) ** -0.6)
+    length, thin = -(-size // CHAINS), 1
+    points, flat = chain.run(length, thin)
+    while True:
+        worst, least = _mixing(points)
+        if worst < RHAT and least > min(LEAST, size / 5):
+            break
+        if thin == LONGEST:
+            if worst < SEVERE:
+                break
+            raise ArithmeticError(f"the chains of its many scales do not mix: r_hat {worst:.2f}")
+        thin *= 2
+        more = chain.run(length - length // 2, thin)
+        kept = (v[:, 1::2] for v in (points, flat))
+        points, flat = (np.concatenate(v, axis=1) for v in zip(kept, more, strict=True))
+    return points.reshape(-1, points.shape[2])[:size], flat.reshape(-1, flat.shape[2])[:size]
+
+
+def _mixing(points: Array) -> tuple[float, float]:
+    """Return the worst r_hat and effective sample size of chains (chain, draw, scale)."""
+    found = diagnose(np.moveaxis(points, 2, 0))
+    return float(np.fmax.reduce(found["r_hat"])), float(np.fmin.reduce(found["ess_bulk"]))
+
+
+# ------------------------------------------------------------------------- the factors
+
+
+@dataclass(frozen=True, eq=False)
+class _At:
+    """What scales determine, of n chains."""
+
+    prior: Array  # (n, ...) Log-densities of the scales
+    noise: Array  # (n, n_equations)
+    spread: Array  # (n, n_residuals) Prior sds
+    entries: Array  # (n, n_entries) Of J
+    base: Array  # (n, n_rows)
+
+
+class _Factors:
+    """The factors of the posterior: of scales, coefficients and equations."""
+
+    def __init__(self, posterior: Posterior) -> None:
+        self.posterior = posterior
+        self.map, self.affine, self.sums = posterior.map, posterior.affine, posterior.sums
+        self.grams = [s.gram.toarray() if s.gram.nnz > FILLED * s.gram.shape[0] else s.gram
+                      for s in self.sums]  # fmt: skip
+        self.priors = [p for p in posterior.hierarchy.priors if p.family != FLAT]
+        if any(p.family in VECTOR for p in self.priors):
+            raise ArithmeticError("it has many scales beside correlated coefficients")
+        pattern, first = self.affine.pattern, self.affine.effective
+        self.columns, starts = pattern.indices, pattern.indptr
+        self.size = pattern.shape[1]
+        self.none = np.zeros(self.size, dtype=bool)
+        width = np.diff(starts)
+        self.filled = np.flatnonzero(width)
+        self.starts = starts[:-1][self.filled]
+        rows = np.repeat(np.arange(len(width)), width)
+        # residual i is that of coefficient own[i]
+        self.own = self.columns[self.affine.fixed == 1.0]
+        apart = np.bincount(self.columns[rows >= first], minlength=pattern.shape[1]) == 1
+        moving = np.zeros(len(width), dtype=bool)
+        moving[self.affine.moving] = True
+        single = (rows < first) & (width[rows] == 1)
+        once = np.bincount(self.columns[rows < first], minlength=pattern.shape[1]) == 1
+        chosen = single & moving[rows] & (once & apart)[self.columns]
+        # what is held where the effective coefficients are: entries, rows and columns
+        self.carried = np.flatnonzero(chosen), rows[chosen], self.columns[chosen]
+        # and where the standardised ones are: residuals and columns
+        alone = (width[first:] == 1) & apart[self.own]
+        self.standard = np.flatnonzero(alone), self.own[alone]
+
+    def at(self, points: Array) -> _At:
+        n = len(points)
+        scales = self.map.scales(points)
+        noise = np.ones((n, len(self.sums)))
+        for k, sigma in enumerate(scales.sigmas):
+            if sigma is not None:
+                noise[:, k] = sigma
+        known = (s for s in scales.spreads if s is not None)
+        spreads = [np.zeros((n, 0))]
+        for prior, spread in zip(self.priors, known, strict=True):
+            if prior.which is not None:
+                spreads.append(spread.reshape(n, -1)[:, prior.which.reshape(-1)])
+            elif prior.shared:
+                spreads.append(np.repeat(spread.reshape(n, 1), prior.size, axis=1))
+            else:
+                spreads.append(np.broadcast_to(spread, (n, *prior.shape)).reshape(n, -1))
+        entries, base = (np.broadcast_to(v, (n, v.shape[1])) for v in self.affine(self.map, points))
+        return _At(scales.terms, noise, np.concatenate(spreads, axis=1), entries, base)
+
+    def rows(self, at: _At, flat: Array) -> Array:
+        """Return effective coefficients and residuals."""
+        out = at.base.copy()
+        moved = at.entries * flat[:, self.columns]
+        out[:, self.filled] += np.add.reduceat(moved, self.starts, axis=1)
+        return out
+
+    def holding(self, at: _At, flat: Array, standard: Array) -> Callable[[_At], Array]:
+        """Return a function from other scales to the coefficients that leave something as it is.
+
+        The standardised coefficients of `standard` (bool, a coefficient each), and of the others
+        the effective ones.
+        """
+        entry, row, column = (v[~standard[self.carried[2]]] for v in self.carried)
+        residual, own = (v[standard[self.standard[1]]] for v in self.standard)
+        z = (flat[:, own] + at.base[:, self.affine.effective + residual]) / at.spread[:, residual]
+        effective = at.base[:, row] + at.entries[:, entry] * flat[:, column]
+
+        def back(new: _At) -> Array:
+            times = len(new.base) // len(flat)
+            out = np.tile(flat, (times, 1))
+            moved = np.tile(effective, (times, 1)) - new.base[:, row]
+            out[:, column] = moved / new.entries[:, entry]
+            moved = new.spread[:, residual] * np.tile(z, (times, 1))
+            out[:, own] = moved - new.base[:, self.affine.effective + residual]
+            return out
+
+        return back
+
+    def terms(self, at: _At, flat: Array, standard: Array) -> Array:
+        """Return the log-factors, (n, n_factors), of what is free where something is held."""
+        rows = self.rows(at, flat)
+        first = self.affine.effective
+        own = -0.5 * (rows[:, first:] / at.spread) ** 2 - np.log(at.spread)
+        entry, _, column = self.carried
+        volume = np.zeros((len(rows), flat.shape[1]))
+        volume[:, column] = np.log(np.abs(at.entries[:, entry]))
+        own -= volume[:, self.own]
+        own[:, self.standard[0][standard[self.standard[1]]]] = 0.0
+        seen, start = [], 0
+        for k, sums in enumerate(self.sums):
+            stop = start + len(sums.moment)
+            step = rows[:, start:stop] - sums.reference
+            push = (self.grams[k] @ step.T).T - 2 * sums.moment
+            square = sums.square + (step * push).sum(axis=1)
+            start, sd = stop, at.noise[:, k]
+            seen.append(-sums.count * np.log(sd) - 0.5 * square / sd**2)
+        out = np.concatenate([at.prior, own, np.stack(seen, axis=1)], axis=1)
+        return np.where(np.isnan(out), -np.inf, out)
+
+    def reads(self) -> Array:
+        """Return which factor reads which scale, (n_factors, n_scales), by moving each."""
+        size, rng = self.map.dimension, np.random.default_rng(5)
+        found = np.zeros((0, size), dtype=bool)
+        for point in self.map.starts[[0, 1, len(self.map.starts) - 1]]:
+            flat = rng.standard_normal((1, self.size))
+            steps = np.concatenate([np.zeros((1, size)), np.diag(rng.uniform(0.2, 0.6, size))])
+            now, moved = self.at(point[None]), self.at(point + steps)
+            value = self.terms(moved, self.holding(now, flat, self.none)(moved), self.none)
+            with np.errstate(invalid="ignore"):
+                far = np.abs(value[1:] - value[:1]) > 1e-9 * (1 + np.abs(value[:1]))
+            far |= np.isfinite(value[1:]) != np.isfinite(value[:1])
+            found = far.T | (found if len(found) else False)
+        return found
+
+    def of_coefficients(self, reads: Array) -> Array:
+        """Return the part of `reads` that is about the priors of coefficients."""
+        stop = len(reads) - len(self.sums)
+        return reads[stop - len(self.own) : stop]
+
+    def weak(self, at: _At) -> Array:
+        """Return the coefficients about which their priors say more than the equations, (n, ...).
+
+        Each by itself: what others tell of it is left out.
+        """
+        diagonal = np.zeros(self.affine.pattern.shape[0])
+        which = np.zeros(len(diagonal), dtype=int)
+        start = 0
+        for k, sums in enumerate(self.sums):
+            stop = start + len(sums.moment)
+            diagonal[start:stop], which[start:stop] = sums.gram.diagonal(), k
+            start = stop
+        rows = self.affine.pattern.tocoo().row
+        precision = at.entries**2 * diagonal[rows] / at.noise[:, which[rows]] ** 2
+        total = np.zeros((len(precision), self.size))
+        np.add.at(total, (slice(None), self.columns), precision)
+        return total[:, self.own] * at.spread**2 < 1.0
+
+
+# ------------------------------------------------------------------------- the chains
+
+
+class _Chain:
+    """Several chains that run at once."""
+
+    def __init__(self, factors: _Factors, rng: np.random.Generator) -> None:
+        self.factors, self.rng = factors, rng
+        which = rng.choice(len(factors.map.starts) // 2, CHAINS, replace=False)
+        self.points = factors.map.starts[which]
+        self.flat = factors.posterior.coefficients(self.points, rng)
+        self.at = factors.at(self.points)
+        reads = factors.reads()
+        self.reads, self.classes = reads.astype(float), _classes(reads)
+        self.width = np.full(reads.shape[1], -0.7)
+        self.directions = _directions(factors, factors.of_coefficients(reads))
+        self.lengths = np.full(len(self.directions), -1.5)
+        self.standard = ~factors.none
+        self.seen: list[Array] = []
+
+    def sweep(self, tuning: float = 0.0) -> tuple[Array, Array]:
+        """Move once; return points and coefficients."""
+        self._apart(tuning)
+        if len(self.directions):
+            self._together(tuning)
+        self.flat = self.factors.posterior.coefficients(self.points, self.rng)
+        if tuning:
+            self.seen.append(self.factors.weak(self.at).mean(axis=0))
+            weak = np.mean(self.seen[len(self.seen) // 2 :], axis=0) > 0.5
+            self.standard = self.factors.none.copy()
+            self.standard[self.factors.own] = weak
+        return self.points, self.flat
+
+    def run(self, length: int, thin: int) -> tuple[Array, Array]:
+        """Return every so many-th of the next points and coefficients, (chain, draw, ...)."""
+        states = []
+        for _ in range(length):
+            for _ in range(thin - 1):
+                self.sweep()
+            states.append(self.sweep())
+        points, flat = zip(*states, strict=True)
+        return np.stack(points, axis=1), np.stack(flat, axis=1)
+
+    def _apart(self, tuning: float) -> None:
+        """Move each scale, given the effective coefficients."""
+        factors, none = self.factors, self.factors.none
+        back = factors.holding(self.at, self.flat, none)
+        value = factors.terms(self.at, self.flat, none)
+        for scales in self.classes:
+            reads = self.reads[:, scales]
+            moves = self._moves(np.exp(self.width[scales]), len(scales))
+            points = np.tile(self.points, (TRIED, 1, 1))
+            points[..., scales] += moves
+            found = self._terms(points, back, none)
+            chosen, stay = self._choice((found - value) @ reads)
+            self.points = self.points.copy()
+            self.points[:, scales] += _taken(np.zeros_like(moves[0]), moves, chosen)
+            value = _taken(value, found, chosen @ reads.T.astype(int))
+            self.width[scales] += tuning * 4 * (AIM - stay)
+        self.at = factors.at(self.points)
+        self.flat = back(self.at)
+
+    def _together(self, tuning: float) -> None:
+        """Move scales of several coefficients, given the standardised ones where these are weak."""
+        factors = self.factors
+        back = factors.holding(self.at, self.flat, self.standard)
+        value = factors.terms(self.at, self.flat, self.standard).sum(axis=1)[:, None]
+        for i, direction in enumerate(self.directions):
+            moves = self._moves(np.exp(self.lengths[i]), 1)
+            points = self.points + moves * direction
+            found = self._terms(points, back, self.standard).sum(axis=2)[..., None]
+            chosen, stay = self._choice(found - value)
+            self.points = _taken(self.points, points, np.broadcast_to(chosen, self.points.shape))
+            value = _taken(value, found, chosen)
+            self.lengths[i] += tuning * 4 * (AIM - stay[0])
+        self.at = factors.at(self.points)
+        self.flat = back(self.at)
+
+    def _moves(self, width: Array | float, size: int) -> Array:
+        """Return moves to points about a point near to where one is, (TRIED, CHAINS, size) [3]_.
+
+        Whichever of them one stands at, the others are drawn alike, so that choosing among all in
+        proportion to their density leaves it invariant.
+        """
+        steps = width * self.rng.standard_t(3, (TRIED + 1, CHAINS, size))
+        return np.asarray(steps[1:] - steps[0])
+
+    def _terms(self, points: Array, back: Callable[[_At], Array], standard: Array) -> Array:
+        with np.errstate(all="ignore"):
+            new = self.factors.at(points.reshape(-1, points.shape[2]))
+            found = self.factors.terms(new, back(new), standard)
+        return np.maximum(found, -1e300).reshape(*points.shape[:2], -1)
+
+    def _choice(self, ratio: Array) -> tuple[Array, Array]:
+        """Return which of the points is taken, 0 where one stays, and how often one would."""
+        whole = np.concatenate([np.zeros((1, *ratio.shape[1:])), ratio])
+        noisy = whole + self.rng.gumbel(size=whole.shape)
+        stay = np.exp(-np.logaddexp.reduce(whole, axis=0))
+        return noisy.argmax(axis=0), stay.mean(axis=0)
+
+
+def _taken(first: Array, others: Array, chosen: Array) -> Array:
+    """Return of each entry the first, or one of the others."""
+    whole = np.concatenate([first[None], others])
+    return np.asarray(np.take_along_axis(whole, chosen[None], axis=0)[0])
+
+
+def _directions(factors: _Factors, reads: Array) -> Array:
+    """Return the directions in which scales are moved together, (n_directions, n_scales).
+
+    Each scale that several coefficients read; and against those of one coefficient each, where
+    that leaves the product alone.
+    """
+    size = reads.shape[1]
+    several = reads.sum(axis=0) >= SEVERAL
+    found = []
+    for k in np.flatnonzero(several):
+        alone = np.eye(size)[k]
+        found.append(alone)
+        against = alone - (reads[reads[:, k]].any(axis=0) & ~several)
+        start = factors.map.starts[:1]
+        spreads = [factors.at(start + 0.3 * v).spread for v in (0 * alone, alone, against)]
+        entries = [factors.at(start + 0.3 * v).entries for v in (0 * alone, alone, against)]
+        sizes = [
+            np.abs(np.log(np.abs(np.concatenate([s, e], axis=1)) + 1e-300))
+            for s, e in zip(spreads, entries, strict=True)
+        ]
+        if np.abs(sizes[2] - sizes[0]).sum() < 0.5 * np.abs(sizes[1] - sizes[0]).sum():
+            found.append(against)
+    return np.array(found).reshape(-1, size)
+
+
+def _classes(reads: Array) -> list[Array]:
+    """Return scales in classes that share no factor, greedily."""
+    of = reads.astype(float)
+    meet = of.T @ of > 0
+    out: list[list[int]] = []
+    for k in np.argsort(-meet.sum(axis=0), kind="stable"):
+        free = (c for c in out if not meet[k, c].any())
+        found = next(free, None)
+        if found is None:
+            out.append([int(k)])
+        else:
+            found.append(int(k))
+    return [np.array(c) for c in out]

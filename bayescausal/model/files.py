@@ -1,0 +1,45 @@
+"""A file that is not there: where it was looked for, and what is called like it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayescausal.types import closest
+
+if TYPE_CHECKING:
+    from bayescausal.types import BayesCausalError
+
+__all__ = ["no_file"]
+
+
+def no_file[E: BayesCausalError](kind: type[E], path: str | Path, remedy: str) -> E:
+    """Return the error for a path that is no file.
+
+    - `kind`: its class.
+    - `remedy`: what to give instead.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayescausal.types import DataError
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "parts.csv").write_text("x")
+    ...     print(str(no_file(DataError, Path(folder, "part.csv"), "Give a CSV file."))
+    ...           .replace(folder, "/here"))
+    There is no file '/here/part.csv'. Did you mean 'parts.csv'? Give a CSV file.
+    """
+    path = Path(path)
+    folder = path.resolve().parent
+    if path.is_dir():
+        return kind(f"{str(path)!r} is a folder.", remedy=remedy)
+    if not folder.is_dir():
+        return kind(f"There is no file {str(path)!r}: no folder {folder}.", remedy=remedy)
+    beside = sorted(p.name for p in folder.iterdir() if p.is_file())
+    same = [name for name in beside if Path(name).suffix == path.suffix]
+    name, where = (str(path), "") if path.is_absolute() else (path.name, f" in {folder}")
+    return kind(
+        f"There is no file {name!r}{where}.",
+        names=closest(path.name, same or beside)[:2],
+        remedy=remedy,
+    )

@@ -1,0 +1,139 @@
+"""Whole numbers of a model in 64 bits.
+
+PyTensor keeps a literal such as 17 in a byte, and adds and multiplies bytes in a byte. So the
+density that PyMC writes for ``HalfStudentT("s", 4, 17)`` has :math:`17^2 = 33` in it, that of
+``Beta("p", 100, 100)`` has :math:`100 + 100 = -56`, and the bounds of ``Uniform("x", -100, 100)``
+are -56 apart. Here such a model is read with its constants in 64 bits.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from pymc.distributions.distribution import SymbolicRandomVariable
+from pytensor.compile.builders import OpFromGraph
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.basic import constant
+from pytensor.tensor.random.op import RandomVariable
+
+from bayescausal.model.structure.rebuild import close, open_model
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = ["with_wide_constants"]
+
+_NARROW = ("int8", "int16", "uint8", "uint16")
+#: PyMC adds and multiplies no two parameters of these, in densities and draws.
+_APART = (
+    "BinomialRV CategoricalRV CauchyRV ExponentialRV GammaRV GeometricRV GumbelRV HalfCauchyRV "
+    "HalfNormalRV InvGammaRV LogisticRV MultinomialRV MvNormalRV NormalRV ParetoRV PoissonRV "
+    "StudentTRV VonMisesRV WaldRV"
+)
+#: Here it adds two at most, which fit into a byte up to 63.
+_SUMS = "BetaBinomialRV BetaRV DiscreteUniformRV LaplaceRV UniformRV"
+_KNOWN: WeakKeyDictionary[Any, tuple[int, Any]] = WeakKeyDictionary()
+
+
+def with_wide_constants(model: pm.Model) -> pm.Model:
+    """Return a model in which no distribution computes with whole numbers in a byte.
+
+    A model of which none does is returned as it is; of the same model, the same one.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> with pm.Model() as model:
+    ...     s = pm.HalfStudentT("s", nu=4, sigma=17)
+    >>> right = pm.logp(pm.HalfStudentT.dist(4.0, 17.0), 10.0).eval()
+    >>> wide = pm.logp(with_wide_constants(model)["s"], 10.0).eval()
+    >>> print(pm.logp(s, 10.0).eval() == right, wide == right)
+    False True
+    """
+    held = _KNOWN.get(model)
+    if held is None or held[0] != len(model.named_vars):
+        roots = [*model.basic_RVs, *model.potentials, *model.deterministics]
+        nodes = {v.owner for v in ancestors(roots) if v.owner is not None}
+        wide = _widened(model) if any(_may_overflow(node) for node in nodes) else None
+        held = len(model.named_vars), wide
+        _KNOWN[model] = held
+    return model if held[1] is None else held[1]
+
+
+def _may_overflow(node: Apply) -> bool:
+    """Whether the numbers of a distribution may be too large for what is done with them."""
+    if not _is_distribution(node):
+        return False
+    kind = type(node.op).__name__
+    largest = max((_largest(v) for v in node.inputs if _is_narrow(v)), default=0)
+    return kind not in _APART.split() and largest > (63 if kind in _SUMS.split() else 5)
+
+
+def _is_narrow(variable: Variable) -> bool:
+    drawn = variable.owner is not None and _is_distribution(variable.owner)
+    return not drawn and getattr(variable.type, "dtype", "") in _NARROW
+
+
+def _is_distribution(node: Apply) -> bool:
+    return isinstance(node.op, RandomVariable | SymbolicRandomVariable)
+
+
+def _largest(parameter: Variable) -> int:
+    """Return the largest number behind a parameter, or 127 where it is not a constant."""
+    leaves = [v for v in ancestors([parameter]) if v.owner is None]
+    if not all(isinstance(leaf, Constant) for leaf in leaves):
+        return 127
+    sizes = (np.abs(np.asarray(leaf.data, dtype=float)).max(initial=0) for leaf in leaves)
+    return int(max(sizes, default=0))
+
+
+def _widened(model: pm.Model) -> pm.Model:
+    fgraph, _, initvals = open_model(model)
+    for node in fgraph.toposort():
+        if _may_overflow(node):
+            made = _remade(node, node.inputs)
+            pairs = zip(node.outputs, made.outputs, strict=True)
+            fgraph.replace_all(list(pairs), import_missing=True)
+    return close(fgraph, initvals)
+
+
+def _remade(node: Apply, inputs: list[Variable]) -> Apply:
+    """Return a distribution with its parameters in 64 bits."""
+    wide = [_wide(v) if _is_narrow(v) else v for v in inputs]
+    return _wide_op(node.op).make_node(*wide)
+
+
+def _wide_op(op: Any) -> Any:
+    """Return what draws, for parameters in 64 bits: what is made of a graph holds their types."""
+    if not isinstance(op, SymbolicRandomVariable):
+        return op
+    inner = op.fgraph.unfreeze()
+    memo = {v: v.astype("int64").type() if _is_narrow(v) else v for v in inner.inputs}
+    inputs = list(memo.values())
+    for node in inner.toposort():
+        given = [memo.get(v, v) for v in node.inputs]
+        symbolic = isinstance(node.op, SymbolicRandomVariable)
+        made = _remade(node, given) if symbolic else node.op.make_node(*given)
+        memo.update(zip(node.outputs, made.outputs, strict=True))
+    new = copy(op)
+    for name, held in vars(op).items():
+        setattr(new, name, _wide_op(held))  # what is truncated
+    outputs = [memo[v] for v in inner.outputs]
+    options = {"inline": op.is_inline, "name": op.name, "on_unused_input": "ignore"}
+    OpFromGraph.__init__(new, inputs, outputs, **options)
+    return new
+
+
+def _wide(parameter: Variable) -> Variable:
+    above = list(ancestors([parameter]))
+    if not all(isinstance(v, Constant) for v in above if v.owner is None):
+        return parameter.astype("int64")
+    leaves = [v for v in above if isinstance(v, Constant) and v.type.dtype in _NARROW]
+    wide = {leaf: constant(leaf.data.astype("int64")) for leaf in leaves}
+    [found] = clone_replace([parameter], replace=wide, rebuild_strict=False)
+    return found

@@ -1,0 +1,156 @@
+"""Many scales beside coefficients: against integration, against NUTS, by simulation."""
+
+import numpy as np
+import pymc as pm
+import pytest
+from scipy import integrate, stats
+
+import bayescausal as bc
+from bayescausal.draws.diagnostics import diagnose
+from bayescausal.inference.conditioning.plan import accumulate, make_plan
+from bayescausal.inference.hierarchies import gibbs
+from bayescausal.model.structure.read import structure_of
+
+J, ROWS = 14, 3
+
+
+def means(centred):
+    """Return a model of `J` group means with a scale each."""
+    with pm.Model(coords={"unit": [0], "g": range(J)}) as model:
+        g = pm.Data("g_of", [0], dims="unit")
+        tau = pm.HalfCauchy("tau", 1.0)
+        lam = pm.HalfStudentT("lam", nu=3, sigma=1.0, dims="g")
+        if centred:
+            b = pm.Normal("b", 0, tau * lam, dims="g")
+        else:
+            z = pm.Normal("z", 0, 1, dims="g")
+            b = pm.Deterministic("b", z * tau * lam, dims="g")
+        pm.Normal("y", b[g], 1.0, dims="unit")
+    return model
+
+
+def table(seed=3):
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(J), ROWS)
+    b = np.where(np.arange(J) < 3, 4.0, 0.0)
+    return {"g_of": g, "y": b[g] + rng.normal(size=J * ROWS)}
+
+
+def exact(data):
+    """Return moments of log tau and the means of the groups, by integration.
+
+    Given tau the groups are independent, and of each the sd of its mean is the one unknown.
+    """
+    at = np.array([data["y"][data["g_of"] == j].mean() for j in range(J)])
+    u = np.linspace(-9, 9, 1201)  # log lam
+    prior = np.log(2) + stats.t.logpdf(np.exp(u), 3) + u
+    grid = np.linspace(-7, 5, 481)  # log tau
+    log, mean = np.zeros_like(grid), np.zeros((len(grid), J))
+    for i, v in enumerate(grid):
+        spread = np.exp(2 * (u + v))
+        joint = prior + stats.norm.logpdf(at[:, None], 0, np.sqrt(spread + 1 / ROWS))
+        top = joint.max(axis=1, keepdims=True)
+        weight = np.exp(joint - top)
+        total = integrate.simpson(weight, x=u)
+        mean[i] = at * integrate.simpson(weight * spread / (spread + 1 / ROWS), x=u) / total
+        log[i] = (np.log(total) + top[:, 0]).sum() + stats.halfcauchy.logpdf(np.exp(v)) + v
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    first = weight @ grid
+    return first, np.sqrt(weight @ (grid - first) ** 2), weight @ mean
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_scales_and_means_are_those_of_the_integrals(centred):
+    data = table()
+    first, sd, mean = exact(data)
+    fit = bc.fit(means(centred), data, draws=300, chains=2, seed=2, progressbar=False)
+    [method] = {m for n, m in fit.methods.items() if "tau" in str(n)}
+    assert method == "gibbs (coefficients given scales)"
+    tau = np.log(fit.posterior["tau"].values)
+    found = diagnose(np.stack([tau, (tau - first) ** 2]))
+    # five standard errors of the chains' own mean, and of their variance
+    assert abs(tau.mean() - first) < 5 * found["mcse_mean"][0]
+    assert abs(tau.var() - sd**2) < 5 * found["mcse_mean"][1]
+    b = fit.posterior["b"].values
+    error = diagnose(np.moveaxis(b, 2, 0))["mcse_mean"]
+    assert np.all(np.abs(b.mean((0, 1)) - mean) < 5 * error)
+    assert fit.diagnostics.r_hat < 1.05
+
+
+def block(centred, data, *, chains=True):
+    """Return the sampler of a model and its sums, or the reason why there is none."""
+    structure = structure_of(means(centred))
+    plan = make_plan(structure, set(data), generalised=chains)
+    if plan.rest:
+        return plan.rest[0][1]
+    return plan.samplers[0], accumulate(plan.samplers[0], structure, data)
+
+
+def test_both_parametrisations_are_one_model(monkeypatch):
+    """The same random numbers make the same draws, but for rounding: centred or not."""
+    monkeypatch.setattr(gibbs, "WARM", 30)
+    monkeypatch.setattr(gibbs, "RHAT", np.inf)
+    monkeypatch.setattr(gibbs, "LEAST", 0.0)
+    data = table()
+    draws = []
+    for centred in (True, False):
+        sampler, sums = block(centred, data)
+        draws.append(sampler.draw(sums, 80, 5))
+    draws[1]["b"] = draws[1].pop("z") * draws[1]["tau"][:, None] * draws[1]["lam"]
+    for name in ("tau", "lam", "b"):
+        np.testing.assert_allclose(draws[0][name], draws[1][name], rtol=1e-6)
+
+
+def test_methods_that_are_exact_do_not_take_it():
+    assert isinstance(block(True, table(), chains=False), str)
+    with pytest.raises(bc.BayesCausalError, match="no exact method"):
+        bc.fit(means(True), table(), method="exact")
+
+
+def test_chains_that_do_not_mix_give_no_draws(monkeypatch):
+    monkeypatch.setattr(gibbs, "WARM", 5)
+    monkeypatch.setattr(gibbs, "SEVERE", 0.5)
+    monkeypatch.setattr(gibbs, "RHAT", 0.5)
+    sampler, sums = block(True, table())
+    with pytest.raises(ArithmeticError, match="do not mix"):
+        sampler.draw(sums, 40, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["centred", "regularised"])
+def test_calibration_by_simulation(kind):
+    """Ranks of true values among draws are uniform (Talts and others, 2018)."""
+    rng = np.random.default_rng(8)
+    n, p, fits, draws = 60, 13, 300, 127
+    x = rng.normal(size=(n, p))
+
+    def model():
+        with pm.Model(coords={"unit": range(n), "k": range(p)}) as made:
+            design = pm.Data("x", x, dims=("unit", "k"))
+            tau = pm.HalfNormal("tau", 1.0)
+            lam = pm.HalfStudentT("lam", nu=3, sigma=1.0, dims="k")
+            s = pm.HalfNormal("s", 1.0)
+            if kind == "centred":
+                b = pm.Normal("b", 0, tau * lam, dims="k")
+            else:
+                c2 = pm.InverseGamma("c2", 3.0, 3.0)
+                scale = tau * lam * pm.math.sqrt(c2 / (c2 + tau**2 * lam**2))
+                b = pm.Deterministic("b", pm.Normal("z", dims="k") * scale, dims="k")
+            pm.Normal("y", design @ b, s, dims="unit")
+        return made
+
+    refit = bc.Refitter(model(), ["x", "y"], draws=draws * 8, chains=1)
+    simulated = pm.draw([model()[v] for v in ("tau", "lam", "s", "b", "y")], fits, random_seed=4)
+    ranks = []
+    for i in range(fits):
+        tau, lam, s, b, y = (v[i] for v in simulated)
+        posterior = refit.fit({"x": x, "y": y}, seed=i).posterior.isel(chain=0)
+        truth = {"tau": tau, "lam": lam[0], "s": s, "b": b[0]}
+        for name, value in truth.items():
+            found = posterior[name].values.reshape(draws * 8, -1)[::8, 0]
+            ranks.append((name, (found < value).sum()))
+    for name in truth:
+        own = np.array([r for n, r in ranks if n == name])
+        counts = np.histogram(own, bins=16, range=(0, draws + 1))[0]
+        assert stats.chisquare(counts).pvalue > 0.001, (name, counts)

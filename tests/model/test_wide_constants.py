@@ -1,0 +1,124 @@
+"""Whole numbers of a model: a byte must not overflow, in densities, draws and fits."""
+
+import numpy as np
+import pymc as pm
+import pytest
+from scipy import stats
+
+import bayescausal as bc
+from bayescausal.model.structure.interpreted import PY_MODE
+from bayescausal.model.structure.wide_constants import with_wide_constants
+
+whole = int  # as people write them
+
+
+def double(number):
+    """Return a number in double precision: PyTensor keeps a literal 17.0 in single precision."""
+    return np.array(float(number))
+
+
+def variables(number):
+    """Distributions whose numbers overflow a byte when they are added or multiplied."""
+    n = number
+    return {
+        "HalfStudentT": lambda k: pm.HalfStudentT(k, nu=n(4), sigma=n(17)),
+        "Uniform": lambda k: pm.Uniform(k, n(-100), n(100)),
+        "Beta": lambda k: pm.Beta(k, n(100), n(100)),
+        "Laplace": lambda k: pm.Laplace(k, n(0), n(100)),
+        "Triangular": lambda k: pm.Triangular(k, lower=n(-8), c=n(0), upper=n(8)),
+        "ExGaussian": lambda k: pm.ExGaussian(k, mu=n(0), sigma=n(20), nu=n(30)),
+        "SkewNormal": lambda k: pm.SkewNormal(k, mu=n(0), sigma=n(20), alpha=n(30)),
+        "AsymmetricLaplace": lambda k: pm.AsymmetricLaplace(k, b=n(20), kappa=n(20), mu=n(0)),
+        "BetaBinomial": lambda k: pm.BetaBinomial(k, alpha=n(100), beta=n(100), n=20),
+        "bounded normal": lambda k: pm.TruncatedNormal(
+            k, n(0), n(20), lower=n(-100), upper=n(100)
+        ),
+        "truncated": lambda k: pm.Truncated(
+            k, pm.ExGaussian.dist(mu=n(0), sigma=n(17), nu=n(30)), lower=n(0), upper=n(100)
+        ),
+        "mixture": lambda k: pm.Mixture(
+            k, [0.5, 0.5], [pm.HalfStudentT.dist(n(4), n(17)), pm.HalfStudentT.dist(n(4), n(9))]
+        ),
+        "walk": lambda k: pm.GaussianRandomWalk(
+            k, n(0), n(20), init_dist=pm.HalfStudentT.dist(n(4), n(17)), steps=3
+        ),
+    }  # fmt: skip
+
+
+def built(kind, number):
+    with pm.Model() as model:
+        variables(number)[kind]("v")
+    return model
+
+
+@pytest.mark.parametrize("kind", variables(whole))
+def test_densities_and_draws_are_those_of_the_numbers(kind):
+    given, right = built(kind, whole), built(kind, double)
+    wide = with_wide_constants(given)
+    assert wide is not given
+    assert with_wide_constants(given) is wide
+    assert with_wide_constants(right) is right
+    draws = [pm.draw(m["v"], 3, random_seed=4, mode=PY_MODE) for m in (wide, right)]
+    np.testing.assert_allclose(*draws, rtol=1e-6)
+    point = right.initial_point(random_seed=1)
+    for at in (point, {k: np.asarray(v * 0.9).astype(v.dtype) for k, v in point.items()}):
+        found = [float(m.compile_logp(mode="FAST_COMPILE")(at)) for m in (wide, right)]
+        np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+def test_ordinary_models_are_read_as_they_are():
+    with pm.Model() as model:
+        b = pm.Normal("b", 0, 100)
+        s = pm.HalfNormal("s", 100)
+        p = pm.Beta("p", 10, 10)
+        u = pm.Uniform("u", 0, 60)
+        k = pm.Binomial("k", 100, p) + pm.ZeroInflatedPoisson("z", psi=p, mu=100)
+        pm.Normal("y", b + u + k, s)
+    assert with_wide_constants(model) is model
+
+
+def test_fits_have_the_prior_that_was_written():
+    """Sd of one group of data: its density on a grid, against draws by PyMC and in closed form."""
+    y = np.array([-3.0, 1.0, 2.5])
+
+    def model(number):
+        with pm.Model(coords={"unit": [0]}) as made:
+            m = pm.Normal("m", 0, number(20))
+            s = pm.HalfStudentT("s", number(4), number(17))
+            pm.Normal("y", m, s, dims="unit")
+        return made
+
+    grid = np.linspace(1e-3, 120, 200_001)
+    # m ~ N(0, 20^2): y ~ N(0, s^2 I + 400 J), by its two eigenvalues
+    n, mean = len(y), y.mean()
+    wide = grid**2 + n * 400
+    log = -((n - 1) * np.log(grid) + np.log(wide) / 2)
+    log -= (np.sum((y - mean) ** 2) / grid**2 + n * mean**2 / wide) / 2
+    log += stats.t.logpdf(grid, 4, scale=17)
+    weight = np.exp(log - log.max())
+    cdf = np.cumsum(weight) / weight.sum()
+    for options in ({}, {"method": "nuts", "tune": 500, "cores": 1}):
+        fit = bc.fit(model(whole), {"y": y}, draws=1000, chains=2, seed=3, **options)
+        found = fit.posterior["s"].values
+        u = np.interp(found, grid, cdf).reshape(-1)
+        ess = 400 if options else u.size
+        # mean of uniforms, five standard errors of the effective sample
+        assert abs(u.mean() - 0.5) < 5 * np.sqrt(1 / 12 / ess)
+
+
+def test_questions_of_a_model_that_was_read_anew():
+    with pm.Model(coords={"unit": range(4)}) as model:
+        dose = pm.Data("dose", [1, 2, 3, 4], dims="unit")
+        x = pm.Uniform("x", -100, 100, dims="unit")
+        b = pm.HalfStudentT("b", 4, 17)
+        pm.Normal("y", b * x + dose, 20, dims="unit")
+    units = {"x": [0.0, 10, 20, 30], "dose": [1, 2, 3, 4]}
+    known = bc.truth(model, {"b": 2.0}, data=units)
+    effect = bc.estimate(known, bc.ATE("x", "y", treated=90, control=-90))
+    assert effect.mean() == pytest.approx(360.0)
+    assert 'pm.HalfStudentT("b", nu=4, sigma=17)' in bc.model_source(model)
+    assert list(bc.graph_of(model).edges) == [("dose", "y"), ("x", "y")]
+    moved = bc.estimate(
+        known, bc.ATE("dose", "y", treated=bc.Policy(lambda dose: 2 * dose), control=0)
+    )
+    assert moved.mean() == pytest.approx(5.0)

@@ -139,7 +139,7 @@ def test_scores_of_models_are_those_of_held_out_predictions(data):
 def test_models_to_score_have_names(data):
     with pytest.raises(EstimandError, match="two models of one name, linear, linear"):
         nuisance_scores(GRAPH, ATE, data=data, outcome=["linear", "linear"])
-    with pytest.raises(EstimandError, match="average over all units"):
+    with pytest.raises(EstimandError, match="differences over all units"):
         nuisance_scores(GRAPH, bc.ATT("x", "y"), data=data)
     with pytest.raises(EstimandError, match="folds=1"):
         nuisance_scores(GRAPH, ATE, data=data, folds=1)

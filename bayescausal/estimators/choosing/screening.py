@@ -130,12 +130,9 @@ def screen(
     """
     if not 0 <= level <= 1:
         raise EstimandError(f"level={level!r}.", expected="a number between 0 and 1.")
-    problem = read_problem(given, estimand, data=data)
+    problem = _compared(read_problem(given, estimand, data=data))
     if problem.adjust is None:
         raise IdentificationError(f"No set of measured variables serves: {problem.refused}")
-    if problem.dose is None:
-        problem.refuse_arms()
-        problem = problem.two_arms
     decided = problem.identification
     query = decided.question
     held = tuple(n for n in query.given if n not in (*query.treatment, *query.outcome))
@@ -194,6 +191,14 @@ def screen(
 
 
 # ------------------------------------------------------------------------------- private
+
+
+def _compared(problem: Problem) -> Problem:
+    """Return the units at the two levels that are compared, where the treatment has labels."""
+    if problem.dose is not None:
+        return problem
+    problem.refuse_arms()
+    return problem.two_arms
 
 
 def _associations(problem: Problem, names: Sequence[str]) -> pd.DataFrame:

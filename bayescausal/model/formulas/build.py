@@ -25,12 +25,12 @@ import pytensor.tensor as pt
 
 from bayescausal.model.formulas.beyond import beyond, less, mean_of, ranked, times
 from bayescausal.model.formulas.curves.curves import add_curve
+from bayescausal.model.formulas.curves.reach import reach_of
 from bayescausal.model.formulas.families import choose_families, response_scale
 from bayescausal.model.formulas.frame import as_frame
 from bayescausal.model.formulas.groups import add_group
 from bayescausal.model.formulas.parse import parse_formulas
 from bayescausal.model.formulas.priors import Prior, Priors, digits, near
-from bayescausal.model.formulas.reach import reach_of
 from bayescausal.model.formulas.terms import Effect, Scope, effects_of, plain_dim
 from bayescausal.model.formulas.variables import UNIT, read_names
 from bayescausal.model.kinds import as_label
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Data
     from bayescausal.model.formulas.beyond import Beyond
+    from bayescausal.model.formulas.curves.reach import Asked
     from bayescausal.model.formulas.families import FamilyChoice, Scale
     from bayescausal.model.formulas.parse import Formula
-    from bayescausal.model.formulas.reach import Asked
     from bayescausal.model.formulas.variables import Names
 
 __all__ = ["model_from_formulas"]

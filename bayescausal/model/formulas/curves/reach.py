@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bayescausal.annotations import Array
-    from bayescausal.model.formulas.columns import Column
+    from bayescausal.model.formulas.variables import Column
 
 __all__ = ["Asked", "reach_of"]
 
 
+@runtime_checkable
 class Asked(Protocol):
     """A question, as far as it is read here: what it does to which variable in each world."""
 
@@ -25,7 +26,7 @@ class Asked(Protocol):
         """Return the worlds of the question."""
 
 
-def reach_of(given: Any, columns: Mapping[str, Column]) -> dict[str, tuple[float, float]]:
+def reach_of(given: object, columns: Mapping[str, Column]) -> dict[str, tuple[float, float]]:
     """Return the smallest and the largest level of each variable that is asked about.
 
     - `given`: questions, one or several; or levels by variable; None: nothing is known.
@@ -48,7 +49,7 @@ def reach_of(given: Any, columns: Mapping[str, Column]) -> dict[str, tuple[float
     return {name: (min(held), max(held)) for name, held in found.items() if held}
 
 
-def _levels(given: Any, columns: Mapping[str, Column]) -> Iterator[tuple[str, Array]]:
+def _levels(given: object, columns: Mapping[str, Column]) -> Iterator[tuple[str, Array]]:
     if isinstance(given, Mapping):
         for name, levels in given.items():
             try:
@@ -59,7 +60,7 @@ def _levels(given: Any, columns: Mapping[str, Column]) -> Iterator[tuple[str, Ar
                 ) from error
         return
     for question in given if isinstance(given, list | tuple) else [given]:
-        if not hasattr(question, "worlds"):
+        if not isinstance(question, Asked):
             raise FormulaError(
                 f"reach={given!r}.",
                 expected="a question such as bc.ATE('x', 'y', treated=5), several, or levels by "

@@ -39,6 +39,7 @@ from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.hierarchies.affine_map import affine_map
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
+from bayescausal.inference.hierarchies.many_scales import draw_many_scales
 from bayescausal.inference.hierarchies.one_grouping import grouped
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
@@ -118,12 +119,16 @@ class CoefficientBlock:
     - `observed` (tuple of str): the variables whose equations it holds.
     - `method` (str): how it is drawn, in words.
     - `together`: whether rows hang together: none can be left out, but for its weight.
+    - `many`: whether there are too many scales to draw them at once (:mod:`.many_scales`).
     """
 
     method = "coefficients integrated out"
 
-    def __init__(self, hierarchy: Hierarchy, *, together: bool = False) -> None:
+    def __init__(self, hierarchy: Hierarchy, *, together: bool = False, many: bool = False) -> None:
         self.hierarchy, self.together = hierarchy, together
+        self.many = many
+        if many:
+            self.method = "coefficients integrated out (gibbs)"
         self.equations = hierarchy.equations
         self.names = (*hierarchy.shapes, *hierarchy.others)
         self.observed = tuple(e.name for e in self.equations)
@@ -158,6 +163,8 @@ class CoefficientBlock:
           cover.
         """
         rng = np.random.default_rng(seed)
+        if self.many:
+            return draw_many_scales(self.hierarchy, statistics, size, rng)
         posterior: GroupedPosterior | _Posterior | None = self._grouped(statistics)
         posterior = posterior or _Posterior(self.hierarchy, statistics)
         points = draw_density(posterior.log_density, posterior.map.starts, size, rng)

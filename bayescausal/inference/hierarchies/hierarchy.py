@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["coefficient_block"]
 
-#: Scales: the draws are made from a mixture that is fitted in as many dimensions.
-MOST_SCALES = 12
+#: Scales that are drawn at once, from a mixture that is fitted in as many dimensions; and in turn.
+MOST_SCALES, MANY_SCALES = 12, 1_000
 #: Coefficients, and effective coefficients of an equation.
 MOST = 40_000
 
@@ -67,7 +67,8 @@ def coefficient_block(
     try:
         if together and not work.has_path():
             raise NotAffineError(block.opaque)
-        return CoefficientBlock(_hierarchy(work, structure, block), together=together)
+        found = _hierarchy(work, structure, block)
+        return CoefficientBlock(found, together=together, many=work.many)
     except NotAffineError as error:
         return str(error)
 
@@ -108,6 +109,7 @@ class _Reading(Means):
         self.means: dict[str, tuple[TensorVariable, TensorVariable]] = {}
         self.laws: dict[str, PathLaw] = {}
         self.families: dict[str, str] = {}
+        self.many = False
 
     def check(self) -> None:
         """Read the observed equations; refuse where they are not Normal."""
@@ -124,8 +126,9 @@ class _Reading(Means):
     def check_scales(self, names: Sequence[str]) -> None:
         """Refuse scales that are discrete, too many, or whose priors read rows."""
         sizes = [int(np.prod(s)) for s in shapes_of(self.structure, names).values()]
-        if not 0 < sum(sizes) <= MOST_SCALES:
-            raise NotAffineError(f"it has {sum(sizes)} scales, of at most {MOST_SCALES}")
+        if not 0 < sum(sizes) <= MANY_SCALES:
+            raise NotAffineError(f"it has {sum(sizes)} scales, of at most {MANY_SCALES}")
+        self.many = sum(sizes) > MOST_SCALES
         for name in names:
             if is_discrete(self.rv[name]):
                 raise NotAffineError(f"{name!r} is discrete")

@@ -7,7 +7,7 @@ ones read is found in :mod:`.affine_map`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
@@ -53,6 +53,7 @@ class ScaleMap:
     coefficients: Mapping[str, tuple[int, ...]]
     given: Mapping[str, Array]  # columns that priors read
     _scales: Callable[..., list[Array]]
+    _each: Callable[..., list[Array]]
     _means: Callable[..., list[Array]]
     _moving: Callable[..., list[Array]]
     # (n, dimension) Points among which one is likely. Drawn once: a function of them repeats
@@ -103,6 +104,8 @@ class ScaleMap:
         noisy = [s for s in sigmas if s is not None]
         spreads = [s for _, s in priors if s is not None]
         first = opened([log_prior, *model.replace_rvs_by_values([*noisy, *spreads, *rvs])])
+        each = model.logp(vars=rvs, jacobian=True, sum=False)
+        several = [*each, *model.replace_rvs_by_values([*noisy, *spreads])]
         means = [m for m, _ in priors if m is not None]
         second = opened(model.replace_rvs_by_values([*effective, *means]))
         third = opened(model.replace_rvs_by_values([stands[n].value for n in walks]))
@@ -126,6 +129,7 @@ class ScaleMap:
             dict(shapes),
             {},
             _at_many(first, inputs, places),
+            _later(lambda: _at_many(opened(several), inputs, places)),
             _at_many(second, whole, places),
             _at_many(moving, whole, places),
             _starts(draw, sum(int(np.prod(shape)) for _, shape in sizes)),
@@ -160,6 +164,16 @@ class ScaleMap:
         sigmas = [next(found).reshape(len(points)) if has else None for has in self._which[0]]
         spreads = [next(found) if has else None for has in self._which[1]]
         return Scales(log_prior, sigmas, spreads)
+
+    def each(self, points: Array) -> Scales:
+        """Return the same with the log-density of each scale by itself, (n, n_terms)."""
+        found = self._each(self._split(points), self.given, len(points))
+        count = len(found) - sum(self._which[0]) - sum(self._which[1])
+        own = [widened(v).reshape(len(points), -1) for v in found[:count]]
+        rest = map(widened, found[count:])
+        sigmas = [next(rest).reshape(len(points)) if has else None for has in self._which[0]]
+        spreads = [next(rest) if has else None for has in self._which[1]]
+        return Scales(np.concatenate(own, axis=1), sigmas, spreads)
 
     def _coefficients(self, flat: Array) -> dict[str, Array]:
         out, start = {}, 0
@@ -210,6 +224,18 @@ def _starts(draw: Callable[[], list[Array]], dimension: int) -> Array:
         pass
     whole = np.concatenate(found)
     return np.asarray(whole[np.isfinite(whole).all(axis=1)])
+
+
+def _later(make: Callable[[], Callable[..., list[Array]]]) -> Callable[..., list[Array]]:
+    """Return a function that is made when it is first called."""
+    made: list[Callable[..., list[Array]]] = []
+
+    def call(*arguments: Any) -> list[Array]:
+        if not made:
+            made.append(make())
+        return made[0](*arguments)
+
+    return call
 
 
 def _at_many(

@@ -120,10 +120,12 @@ def test_another_form_goes_to_a_chain():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_calibration_by_simulation(monkeypatch):
     """Ranks of what was drawn from the prior among draws of the posterior are uniform."""
-    monkeypatch.setattr(many_scales, "ROUNDS", 320)
-    monkeypatch.setattr(many_scales, "WARM", 450)
+    monkeypatch.setattr(many_scales, "ROUNDS", 160)
+    monkeypatch.setattr(many_scales, "WARM", 300)
+    monkeypatch.setattr(many_scales, "LEARN", (100, 200))
     columns, rows, kept = 4, 15, 63
     model, names = _model(columns)
     rng = np.random.default_rng(5)
@@ -131,7 +133,7 @@ def test_calibration_by_simulation(monkeypatch):
     structure = structure_of(model)
     [own] = split(structure, {"y"}, ())
     block = coefficient_block(structure, own, {*names, "y"})
-    for k in range(300):
+    for k in range(200):
         x = rng.normal(size=(rows, columns))
         tau, local = 0.3 * abs(rng.standard_cauchy()), np.abs(rng.standard_cauchy(columns))
         sigma, a = abs(2 * rng.normal()), 1 + 2 * rng.normal()

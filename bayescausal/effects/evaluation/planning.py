@@ -45,8 +45,7 @@ def plan_run(run: Run) -> Plan:
 
 def _plan(run: Run) -> Plan:
     """Return how many of its units, or else how many inner replicates, a question takes."""
-    some = run.sampled(PILOT_UNITS)
-    if some is None or run.exact:
+    if run.exact or run.sampled(PILOT_UNITS) is None:
         return run.plan()
     pilot = run.reduce(run.pilot_draws, 1, PILOT_UNITS)
     variance, units = run.variance(pilot) * PILOT_UNITS, run.question.units.count

@@ -208,9 +208,7 @@ def test_links_between_pages_lead_somewhere():
         ):
             if not target.startswith("https://"):
                 there = path.parent / target
-                copied = (
-                    DOCS.parent / "notebooks" / there.name
-                )  # copied at the build
+                copied = DOCS.parent / "notebooks" / there.name  # copied at the build
                 found = there.exists() or there.name in MADE or copied.exists()
                 assert found, f"{path.name} -> {target}"
 

@@ -140,13 +140,32 @@ def test_light_names_cost_no_heavy_import(code):
     assert not heavy & modules_after(code)
 
 
-def test_intervals_take_the_arithmetic_of_arviz_alone():
-    """Nothing is loaded before the first interval, and no drawing with it."""
-    plotting = {"matplotlib", "arviz", "arviz_plots", "pymc"}
-    assert not {"arviz_stats", *plotting} & modules_after("import bayescausal.draws.intervals")
+def test_intervals_load_no_arviz():
+    """An interval takes NumPy alone: ArviZ takes a second to load."""
+    heavy = {"matplotlib", "arviz", "arviz_plots", "arviz_stats", "pymc"}
     used = modules_after("from bayescausal.draws.intervals import hdi; hdi([1.0, 2.0, 4.0])")
-    assert "arviz_stats" in used
-    assert not plotting & used
+    assert not heavy & used
+
+
+@pytest.mark.slow
+def test_a_first_answer_loads_no_compiler():
+    used = modules_after(
+        """
+import numpy as np, pymc as pm, bayescausal as bc
+with pm.Model(coords={"unit": [0]}) as model:
+    x = pm.Normal("x", 0, 1, dims="unit")
+    t = pm.Bernoulli("t", logit_p=pm.Normal("a") * x, dims="unit")
+    y = pm.Normal("y", pm.Normal("b") * t + pm.Normal("c") * x, pm.HalfNormal("s"), dims="unit")
+rng = np.random.default_rng(1)
+x = rng.normal(size=80)
+data = {"x": x, "t": rng.integers(0, 2, 80), "y": x + rng.normal(size=80)}
+fit = bc.fit(model, data, seed=1, progressbar=False)
+print(bc.estimate(fit, bc.ATE("t", "y")))
+"""
+    )
+    assert not {"matplotlib", "arviz_stats", "nutpie"} & used
+    if "dask" not in used:  # where it is installed xarray loads it, and it loads numba
+        assert "numba" not in used
 
 
 def test_the_import_probe_sees_pymc():

@@ -112,7 +112,9 @@ def _numbers(x: np.ndarray) -> tuple[np.ndarray, ...]:
     r_hat = np.full(n_cells, np.nan)
     if n_chains > 1:
         flat = halves.reshape(n_cells, -1)
-        folded = np.abs(halves - np.median(flat, axis=1)[:, np.newaxis, np.newaxis])
+        whole = flat.shape[1] == ordered.shape[1]  # the halves leave out the middle of odd chains
+        middle = _quantile(ordered, 0.5) if whole else np.median(flat, axis=1)
+        folded = np.abs(halves - middle[:, np.newaxis, np.newaxis])
         r_hat = np.fmax(_r_hat(ranked), _r_hat(_rank_normal(folded)))
     return _ess(ranked), np.minimum(*tails), r_hat, error
 
@@ -140,10 +142,14 @@ def _rank_normal(x: np.ndarray) -> np.ndarray:
     score = ndtri((np.arange(1, n + 1) - 3 / 8) / (n + 1 / 4))
     scores = np.broadcast_to(score, flat.shape)
     same = ordered[:, 1:] == ordered[:, :-1]
-    tied = same.any(axis=1)
-    if tied.any():
+    count = np.count_nonzero(same, axis=1)
+    if count.any():
         scores = scores.copy()
-        scores[tied] = _tied(same[tied])
+        pair = same[:, 0] & (count == 1)  # as the two draws beside a median are, folded about it
+        scores[pair, :2] = ndtri((1.5 - 3 / 8) / (n + 1 / 4))
+        tied = (count > 0) & ~pair
+        if tied.any():
+            scores[tied] = _tied(same[tied])
     out = np.empty_like(flat)
     np.put_along_axis(out, order, scores, axis=1)
     return out.reshape(x.shape)

@@ -8,13 +8,15 @@ streams, and rows in another order than the values that a model holds itself.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.inference.data.duplicate_columns import relation
+from bayescausal.inference.data.duplicate_columns import _near, relation
 
 N = 80
 RNG = np.random.default_rng(0)
@@ -165,3 +167,21 @@ def test_what_the_model_holds_goes_to_the_units_of_the_same_label(held):
         bc.truth(made(list(range(N))), {"b": 3.0}, unlabelled)
     again = bc.truth(made(list(range(N))), {"b": 3.0}, pd.DataFrame(column))
     assert float(bc.estimate(again, bc.ATE("x", "y"))) == pytest.approx(3.0)
+
+
+def test_columns_that_are_compared_roughly_are_all_that_are_related():
+    rng = np.random.default_rng(0)
+    x, positive = rng.normal(size=(4, 300)), np.exp(rng.normal(size=300))
+    columns = [*x, positive, np.log(positive), positive**2, 1 / positive, np.sqrt(positive)]
+    columns += [2 * x[0] + 1, np.round(x[1], 2), x[2].astype(np.float32).astype(float)]
+    columns += [x[3] ** 3, np.exp(x[0]), np.log1p(positive), rng.integers(0, 3, 300)]
+    columns.append(np.where(rng.random(300) < 0.1, np.nan, x[1]))
+    near = _near(columns)
+    related = 0
+    for i, j in itertools.permutations(range(len(columns)), 2):
+        if relation(columns[i], columns[j]) is not None:
+            related += 1
+            assert near[i, j], (i, j)
+    assert related > 12
+    assert near.sum() < len(columns) ** 2 / 2
+    assert _near(columns[:3]).all()

@@ -60,8 +60,7 @@ def _relative_runs(run: Run) -> Iterator[Run]:
 
 def _plan(run: Run) -> Plan:
     """Return how many of its units, or else how many inner replicates, a question takes."""
-    some = run.sampled(PILOT_UNITS)
-    if some is None or run.exact:
+    if run.exact or run.sampled(PILOT_UNITS) is None:
         return run.plan()
     pilot = run.reduce(run.pilot_draws, 1, PILOT_UNITS)
     variance, units = run.variance(pilot) * PILOT_UNITS, run.question.units.count

@@ -235,7 +235,13 @@ class PiecesRun(Run):
         return None
 
     def _evaluated(
-        self, question: Question, program: Program, draws: slice, replicates: int, inner: int
+        self,
+        question: Question,
+        program: Program,
+        draws: slice,
+        replicates: int,
+        inner: int,
+        dealt: bool = False,
     ) -> Reduction:
         sums = self.passed(draws, replicates)
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -15,6 +15,7 @@ variable descends from the column (a treatment that everybody took as assigned).
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from functools import partial
@@ -28,7 +29,7 @@ from bayescausal.model.structure.design_matrix import entries_of, entry_names
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bayescausal.model.structure.structure import Structure
 
@@ -42,6 +43,9 @@ ROUNDING = 1e-10
 FEW = 1000
 #: Columns up to which products of two are tried.
 MANY = 20
+#: From so many columns on, all are first compared roughly by the first so many of their numbers; no
+#: fewer than so many tell.
+LEAST, SOME, ENOUGH, ROUGH = 6, 64, 8, 1e-6
 #: What a column may be of another.
 _TURNS: tuple[tuple[str, Any], ...] = (
     ("the square", np.square),
@@ -83,11 +87,13 @@ def one_name_each(structure: Structure, columns: Mapping[str, np.ndarray]) -> tu
                 f"pm.Data {copy!r}.",
             )
     _refuse_twins(graph, random)
-    names = list(read)
+    names, near = list(read), _near([values for _, values in read.values()])
     notes = []
     for i, one in enumerate(names):
-        for two in names[i + 1 :]:
+        for k, two in enumerate(names[i + 1 :], i + 1):
             for a, b in ((one, two), (two, one)):
+                if not (near[i, k] if a == one else near[k, i]):
+                    continue
                 how = relation(read[a][1], read[b][1])
                 if how is not None:
                     said = f"{b} is {how} of {a}" if how else f"{a} and {b} hold the same numbers"
@@ -116,6 +122,35 @@ def notes_about(notes: Iterable[str], names: Collection[str]) -> list[str]:
         if subjects & {*names} and not subjects <= {*names}:
             found.append(note)
     return found
+
+
+def _near(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Return of which columns, by row, others may be a turn, by column: none else is one.
+
+    Looked at are the first few numbers, all columns at once. Where some of them are missing, the
+    column may be one.
+    """
+    count = len(columns)
+    near = np.ones((count, count), dtype=bool)
+    length = min((v.size for v in columns), default=0)
+    plain = [v.dtype.kind in "biuf" for v in columns]
+    if count < LEAST or length < ENOUGH or not all(plain):
+        return near
+    table = np.stack([v.ravel()[: min(length, SOME)] for v in columns]).astype(float)
+    whole = np.isfinite(table).all(axis=1)
+    near[:, whole] = False
+    turns = [lambda v: v, *(turn for _, turn in _TURNS)]
+    with np.errstate(all="ignore"):
+        for i, turn in itertools.product(range(count), turns):
+            a = turn(table[i])
+            seen = np.isfinite(a)
+            if seen.sum() < ENOUGH:
+                continue
+            a, b = a[seen] - a[seen].mean(), table[whole][:, seen]
+            b = b - b.mean(axis=1, keepdims=True)
+            rest = np.abs(b - (b @ a / (a @ a))[:, None] * a).max(axis=1)
+            near[i, whole] |= ~(rest > ROUGH * np.abs(b).max(axis=1))
+    return near
 
 
 def _read(

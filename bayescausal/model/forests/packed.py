@@ -134,7 +134,7 @@ def evaluate_forests(x: Array, forest: Array) -> Array:
     - `forest` (..., k): packed. The leading axes of both are broadcast.
     Returns (..., n): NaN where a covariate is NaN.
     """
-    from bayescausal.model.forests.kernels import evaluate  # it loads numba
+    from bayescausal.model.forests.packed_loops import evaluate  # it loads numba
 
     x = np.ascontiguousarray(np.swapaxes(np.asarray(x, dtype=np.float64), -1, -2))
     forest = np.ascontiguousarray(forest, dtype=np.float64)

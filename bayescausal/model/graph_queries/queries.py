@@ -251,8 +251,7 @@ def implied_independences(
     one_per_pair : bool
         Only the smallest of the minimal sets for each pair.
     limit : int, optional
-        At most so many, from the first pair on: a pair of a large graph may have exponentially many
-        minimal sets. Of the last pair, those that are found first.
+        At most so many, from the first pair on; of the last one, those that are found first.
     unit_dims : str or sequence of str, optional
         The dims that index units, where a model leaves them open.
 

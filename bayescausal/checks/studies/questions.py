@@ -177,7 +177,8 @@ def through(
     Raises EstimandError for what is no estimator or no estimand; StudyError for options of a fit
         that there is not.
     """
-    given = list(estimators) if isinstance(estimators, list | tuple) else [estimators]
+    several = isinstance(estimators, list | tuple)
+    given: list[Any] = list(estimators) if several else [estimators]  # type: ignore[arg-type]
     for each in given:
         if isinstance(each, type) or not isinstance(each, Answering):
             raise EstimandError(

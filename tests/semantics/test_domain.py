@@ -155,6 +155,15 @@ def test_an_index_that_counts_from_the_end_in_the_data():
         bc.estimate(known, bc.Expected("y", {"g": -2}))
 
 
+def test_an_empty_cell_of_pandas_is_not_the_last_group():
+    """Codes of a category are -1 where a cell is empty: beside the last group's own number."""
+    model, values, data = grouped((0, 1, -1, 2))
+    with pytest.raises(DataError, match=r"entry -1.*the code that pandas gives an empty cell"):
+        bc.truth(model, values, data)
+    with pytest.raises(DataError, match="entry -1"):
+        bc.fit(model, data)
+
+
 def test_a_default_level_of_a_label_that_no_unit_has():
     with pm.Model(coords={**UNITS, "group": range(4)}) as model:
         g = pm.Data("g", np.array([1, 2, 3, 1]), dims="unit")

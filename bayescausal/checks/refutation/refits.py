@@ -125,7 +125,11 @@ class Refits:
 
     def reference(self, name: str) -> Number:
         """Return the value at which a treatment is held: the control, or the middle of the data."""
-        control = self.estimand.worlds(self.fit.structure.graph).get("control", {}).get(name)
+        control = (
+            self.estimand.worlds(self.fit.structure.graph_for(self.estimand.names))
+            .get("control", {})
+            .get(name)
+        )
         if isinstance(control, Set) and np.ndim(control.value) == 0:
             labels = list(self.fit.labels.get(name, ()))
             return labels.index(control.value) if control.value in labels else control.value

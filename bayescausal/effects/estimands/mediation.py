@@ -352,6 +352,13 @@ def _mediators(estimand: Estimand, graph: nx.DiGraph | None) -> tuple[str, ...]:
             f"The mediators of {estimand.label()} are left to the graph, which is not there.",
             remedy="worlds(graph), or name them: mediators=[...].",
         )
+    if graph.nodes.get(estimand.outcome, {}).get("kind") == "deterministic":
+        parts = ", ".join(map(repr, graph.predecessors(estimand.outcome)))
+        raise EstimandError(
+            f"{estimand.outcome!r} is computed from {parts}: nothing says whether these are "
+            "mediators or parts of the outcome.",
+            remedy="Name the mediators: mediators=[...].",
+        )
     above = nx.ancestors(graph, estimand.outcome)
     below = set().union(*(nx.descendants(graph, t) for t in estimand.treatments))
     between = (above & below) - set(estimand.treatments)

@@ -122,7 +122,7 @@ def support_notes(fit: Fit, estimand: Estimand) -> tuple[str, ...]:
 def _levels(fit: Fit, estimand: Estimand) -> list[tuple[str, int]]:
     """Return the levels that finite treatments are set to, as codes, each once."""
     found: dict[tuple[str, int], None] = {}
-    for world in estimand.worlds(fit.structure.graph).values():
+    for world in estimand.worlds(fit.structure.graph_for(estimand.names)).values():
         for name, act in world.items():
             if not isinstance(act, Set) or np.ndim(act.value) or not _has_law(fit, name):
                 continue
@@ -166,7 +166,7 @@ def _beyond(fit: Fit, estimand: Estimand) -> list[str]:
 def _doses(fit: Fit, estimand: Estimand) -> dict[str, list[float]]:
     """Return the numbers that observed treatments are set to."""
     asked: dict[str, list[float]] = {}
-    for world in estimand.worlds(fit.structure.graph).values():
+    for world in estimand.worlds(fit.structure.graph_for(estimand.names)).values():
         for name, act in world.items():
             held = fit.columns.get(name) is not None and name not in fit.labels
             if isinstance(act, Set) and held:

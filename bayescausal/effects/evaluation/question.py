@@ -232,7 +232,7 @@ def resolve(
     worlds = parsed_worlds(fit, estimand, units)
     refuse_default_levels(fit, estimand, worlds)
     reached = recomputed = recomputed_by(structure, worlds.values())
-    arms = estimand.requested(structure.graph)
+    arms = estimand.requested(structure.graph_for(estimand.names))
     if estimand.grouped_by is not None:
         recomputed = recomputed | seen_anew(structure, estimand, population)
     reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
@@ -294,7 +294,7 @@ def parsed_worlds(fit: Fit, estimand: Estimand, units: Units) -> dict[str, dict[
             coded_levels(fit, in_unit_order(fit, do, units.coords)),
             sizes=units.sizes,
         )
-        for name, do in estimand.worlds(fit.structure.graph).items()
+        for name, do in estimand.worlds(fit.structure.graph_for(estimand.names)).items()
     }
 
 

@@ -135,7 +135,7 @@ def _refuse(fit: Fit, estimand: Estimand) -> None:
             "reads.",
         )
     [unit] = fit.structure.unit_dims
-    for world in estimand.worlds(fit.structure.graph).values():
+    for world in estimand.worlds(fit.structure.graph_for(estimand.names)).values():
         for name, act in world.items():
             value = getattr(act, "value", None) if isinstance(act, Set) else None
             dims = fit.structure.dims.get(name, ())

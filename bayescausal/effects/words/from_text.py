@@ -169,8 +169,8 @@ def check_question(
 
     for name in question.names:
         structure.require(name)
-    check_levels(question, labels, structure.graph)
-    for world in question.worlds(structure.graph).values():
+    check_levels(question, labels, structure.graph_for(question.names))
+    for world in question.worlds(structure.graph_for(question.names)).values():
         coded = {n: act for n, act in world.items() if n not in labels}
         parse_interventions(structure, coded)
     names = [str(column) for column in columns]

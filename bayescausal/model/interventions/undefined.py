@@ -40,7 +40,9 @@ def fails(check: Check, here: Sequence[Any], natural: Sequence[Any] | None) -> A
     length = int(np.min(here[1]))
     known = () if natural is None else np.unique(np.asarray(natural[0]))
     outside = (tested >= length) | (tested < -length)
-    return outside | ((tested < 0) & ~np.isin(tested, known))
+    # an entry that has its own number too is not meant by one that counts from the end
+    twice = np.isin(tested + length, known)
+    return outside | ((tested < 0) & (twice | ~np.isin(tested, known)))
 
 
 def _shrunk(check: Check, here: Sequence[Any], natural: Sequence[Any]) -> float:
@@ -64,6 +66,7 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
     value = np.broadcast_to(here[0], bad.shape)[bad].flat[0]
     if check.kind == "index":
         last = int(np.min(here[1])) - 1
+        tail += " (the code that pandas gives an empty cell)" if value == -1 else ""
         return (
             f"it reads entry {int(value)} of {check.words}, which has entries 0 to {last},{tail}",
             f"values of {names} that give an entry from 0 to {last}.",

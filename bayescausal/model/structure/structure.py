@@ -136,6 +136,11 @@ class Structure:
         """Return the graph with some named variables as its nodes, Deterministics too."""
         return structural_graph(self.full, names, self)
 
+    def graph_for(self, names: Iterable[str]) -> nx.DiGraph[str]:
+        """Return the causal graph, with those of the names that are Deterministics as nodes."""
+        more = [n for n in names if n in self.deterministics]
+        return self.graph_with((*self.nodes, *more)) if more else self.graph
+
     def descendants(self, names: Iterable[str]) -> frozenset[str]:
         """Return all proper descendants of `names` among all named variables."""
         found: set[str] = set()

@@ -214,7 +214,7 @@ def _posterior(fit: Fit, estimand: Estimand, q: float, seed: int) -> Effect:
             expected="such a question: ATE('x', 'y').",
         )
     names = (estimand.treatments[0], estimand.outcome_name)
-    worlds = estimand.worlds(structure.graph)
+    worlds = estimand.worlds(structure.graph_for(estimand.names))
     levels = [worlds[role].get(names[0]) for role in ("treated", "control")]
     treatment, outcome = map(plain_name, names)  # a record shares its equation
     if not all(isinstance(level, Set) and np.ndim(level.value) == 0 for level in levels):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -177,8 +177,8 @@ def through(
     Raises EstimandError for what is no estimator or no estimand; StudyError for options of a fit
         that there is not.
     """
-    several = isinstance(estimators, list | tuple)
-    given: list[Any] = list(estimators) if several else [estimators]  # type: ignore[arg-type]
+    one = [cast("Answering", estimators)]
+    given: list[Answering] = [*estimators] if isinstance(estimators, list | tuple) else one
     for each in given:
         if isinstance(each, type) or not isinstance(each, Answering):
             raise EstimandError(

@@ -121,7 +121,6 @@ def in_model(name: str, taken: Collection[str] = ()) -> str:
 
     Examples
     --------
-    >>> from bayescausal.designs.panel_table import in_model
     >>> in_model("shop"), in_model("unit"), in_model("unit", ["units"])
     ('shop', 'units', 'units_')
     """

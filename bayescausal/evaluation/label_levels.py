@@ -169,7 +169,6 @@ def numbers_of(labels: Sequence[object]) -> tuple[float, ...]:
 
     Examples
     --------
-    >>> from bayescausal.evaluation.label_levels import numbers_of
     >>> numbers_of((1, 2, 3)), numbers_of((0, 1)), numbers_of(("a", "b"))
     ((1.0, 2.0, 3.0), (), ())
     """

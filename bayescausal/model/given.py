@@ -64,7 +64,6 @@ def without_column(given: object) -> frozenset[str]:
     Examples
     --------
     >>> import pymc as pm, bayescausal as bc
-    >>> from bayescausal.model.given import without_column
     >>> with pm.Model(coords={"unit": [0]}) as model:
     ...     u = pm.Normal("u", dims="unit")
     ...     y = pm.Normal("y", u, dims="unit")

@@ -32,7 +32,7 @@ def test_direct_and_indirect_effects_on_a_difference(known):
     assert direct.mean() == pytest.approx(1 + positive)
     assert indirect.mean() == pytest.approx(-0.4)
     for kind in (bc.NDE, bc.NIE):
-        with pytest.raises(EstimandError, match=r"computed from .before., .after..*mediators="):
+        with pytest.raises(EstimandError, match=r"computed from .*mediators="):
             bc.estimate(known, kind("x", "change"))
 
 

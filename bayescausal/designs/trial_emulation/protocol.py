@@ -25,19 +25,7 @@ __all__ = ["Protocol", "checked"]
 
 @dataclass(frozen=True, eq=False)
 class Protocol:
-    """What defines the trial.
-
-    Attributes
-    ----------
-    treatment, outcome : str
-    eligibility : mapping of str to rule, or callable
-    time_zero, stop : str or None
-    baseline, covariates : tuple of str
-    grace, follow_up, every : float
-    censoring : tuple of str
-    sequential, per_protocol : bool
-    end : float
-    """
+    """What defines the trial."""
 
     treatment: str
     outcome: str

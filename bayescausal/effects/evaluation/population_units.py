@@ -324,10 +324,7 @@ def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Array | None:
 def cluster_labels(labels: Any, dim: str, units: Any, length: int) -> Array:
     """Return the cluster of each unit, in the order of the labels of the units.
 
-    Raises
-    ------
-    DataError
-        If there is not one for each unit, or some are empty.
+    Raises DataError if there is not one for each unit, or some are empty.
     """
     found = np.asarray(in_order(labels, (dim,), {dim: units}, "clusters="))
     if found.shape != (length,):

@@ -60,16 +60,9 @@ def asked_records(estimand: Estimand) -> tuple[str, ...]:
 def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
     """Return the identification verdict of an estimand under a fit.
 
-    Parameters
-    ----------
-    fit : Fit
-        Its columns are what is observed; without data everything is.
-
-    Returns
-    -------
-    Identification or None
-        True only if identified without a further assumption. None where there is nothing to
-        identify: a model of one variable, an outcome that is set.
+    `fit`: its columns are what is observed; without data everything is.
+    Returns: True only if identified without a further assumption. None where there is nothing to
+    identify: a model of one variable, an outcome that is set.
     """
     structure = fit.structure
     shown = structure.nodes
@@ -92,14 +85,10 @@ def verdict_on(
 ) -> Identification | None:
     """Return the identification verdict of an estimand on a graph.
 
-    Parameters
-    ----------
-    observed : list of str
-        What of it is measured.
-    fit : Fit, optional
-        Whose data may show that a treatment is a function of what is adjusted for.
-    structure : Structure, optional
-        The model of the graph, whose equations say what a design assumes. Default: that of `fit`.
+    - `observed`: what of it is measured.
+    - `fit`: whose data may show that a treatment is a function of what is adjusted for.
+    - `structure`: the model of the graph, whose equations say what a design assumes. Default: that
+      of `fit`.
     """
     structure = structure if fit is None else fit.structure
     if estimand.outcome_name in estimand.treatments:
@@ -138,10 +127,8 @@ def verdict_of(
 ) -> Identification:
     """Return the verdict of an estimand under a model, a fit or a graph.
 
-    Parameters
-    ----------
-    observed : iterable of str, optional
-        What is measured. Default: what the model or the fit says, or the marks of the graph.
+    `observed`: what is measured. Default: what the model or the fit says, or the marks of the
+    graph.
     """
     if isinstance(model_or_graph, Fit) and observed is None and unit_dims is None:
         fit = measured(with_columns(model_or_graph, estimand.names), asked_records(estimand))

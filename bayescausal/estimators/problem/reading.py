@@ -65,16 +65,10 @@ def read_problem(
 ) -> Problem:
     """Return the problem of a question, for a fit or for a graph with data.
 
-    Raises
-    ------
-    EstimandError
-        If the question is not one that estimators answer.
-    DataError
-        If data are missing, given twice, or have empty cells in treatment or outcome.
-    IdentificationError
-        If `adjust` does not serve.
-    UnknownVariableError
-        If a column is missing.
+    Raises EstimandError if the question is not one that estimators answer.
+    Raises DataError if data are missing, given twice, or have empty cells in treatment or outcome.
+    Raises IdentificationError if `adjust` does not serve.
+    Raises UnknownVariableError if a column is missing.
     """
     _refuse_question(estimand)
     if isinstance(given, Fit):

@@ -24,36 +24,21 @@ __all__ = ["NormalForests", "draw_normal", "without_empty"]
 
 
 class NormalForests(NamedTuple):
-    """What was drawn by backfitting.
+    """What was drawn by backfitting."""
 
-    Attributes
-    ----------
-    arrays : dict of str to ndarray, shape (chain, draw, ...)
-    methods : dict of str to str
-    outcomes : tuple of str
-        Of the equations that were drawn.
-    rest : tuple of (Block, str)
-        Blocks of another form, and why they are.
-    seen : dict of str to ndarray, shape (chain, draw, row)
-        Values of the forests at some rows.
-    """
-
-    arrays: dict[str, Array]
+    arrays: dict[str, Array]  # (chain, draw, ...)
     methods: dict[str, str]
-    outcomes: tuple[str, ...]
-    rest: tuple[tuple[Block, str], ...]
-    seen: dict[str, Array]
+    outcomes: tuple[str, ...]  # of the equations that were drawn
+    rest: tuple[tuple[Block, str], ...]  # blocks of another form, and why they are
+    seen: dict[str, Array]  # (chain, draw, row) Values of the forests at some rows
 
 
 def without_empty(structure: Structure, conformed: Conformed) -> tuple[Conformed, dict[str, Array]]:
     """Leave out the empty cells of the outcomes whose forests are drawn by backfitting.
 
-    Returns
-    -------
-    conformed : Conformed
-        With a value that was seen in those cells, which nothing reads.
-    rows : dict of str to ndarray of bool
-        Of each of these outcomes, where it is seen.
+    Returns:
+    - `conformed`: with a value that was seen in those cells, which nothing reads.
+    - `rows` (bool): of each of these outcomes, where it is seen.
     """
     rows = {n: ~conformed.missing[n] for n in unread(structure, conformed)}
     if not rows:
@@ -82,12 +67,8 @@ def draw_normal(
 ) -> NormalForests:
     """Draw the blocks with forests in a Normal equation.
 
-    Parameters
-    ----------
-    blocks : sequence of (Block, str)
-        Those that have no closed form, and why.
-    rows : mapping of str to ndarray of bool
-        Of outcomes with empty cells, which rows are seen.
+    - `blocks`: those that have no closed form, and why.
+    - `rows` (bool): of outcomes with empty cells, which rows are seen.
     """
     forests = set(forests_in(structure))
     out = NormalForests({}, {}, (), (), {})

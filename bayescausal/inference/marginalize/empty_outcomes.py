@@ -64,20 +64,12 @@ class RowsTerm(CellTerm):
 
 @dataclass(frozen=True, eq=False)
 class Gaps:
-    """How outcomes enter a posterior without their empty cells.
+    """How outcomes enter a posterior without their empty cells."""
 
-    Attributes
-    ----------
-    plan : Plan
-        Of what is left of the data.
-    exact : frozenset of str
-        Outcomes that have an exact sampler of their own in it.
-    terms : mapping of str to (list of terms or str, RowsTerm or None)
-        Of others, how their equations might be shortened, and their rows where that fails.
-    """
-
-    plan: Plan
-    exact: frozenset[str]
+    plan: Plan  # of what is left of the data
+    exact: frozenset[str]  # outcomes that have an exact sampler of their own in it
+    # (list of terms or str, RowsTerm or None) Of others, how their equations might be shortened,
+    # and their rows where that fails.
     terms: Mapping[str, tuple[list[Any] | str, RowsTerm | None]]
 
     def leave_out(
@@ -85,14 +77,10 @@ class Gaps:
     ) -> tuple[Compression, Conformed, dict[str, np.ndarray]]:
         """Return the data without the empty cells that are left out.
 
-        Returns
-        -------
-        found : Compression
-            Of the outcomes in ``terms``.
-        conformed : Conformed
-            With a value that was seen in those cells, which nothing reads.
-        rows : dict of str to ndarray of bool
-            Of each outcome, where it is seen.
+        Returns:
+        - `found`: of the outcomes in ``terms``.
+        - `conformed`: with a value that was seen in those cells, which nothing reads.
+        - `rows` (bool): of each outcome, where it is seen.
         """
         rows = {n: ~conformed.missing[n] for n in (*self.exact, *self.terms)}
         options = {n: short for n, (short, _) in self.terms.items()}
@@ -211,21 +199,11 @@ def draw_gaps(
 ) -> dict[str, np.ndarray]:
     """Draw empty cells from their equation, once per draw.
 
-    Parameters
-    ----------
-    rows : mapping of str to ndarray of bool
-        Where each outcome is seen.
-    arrays : mapping of str to ndarray, shape (chain, draw, ...)
-        Draws of what the equations read.
-    posterior : Dataset
-        Further draws.
-    compiled : dict, optional
-        Keeps what is compiled, for data with the same names.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (chain, draw, cell)
-        Named ``"<outcome>_unobserved"``.
+    - `rows` (bool): where each outcome is seen.
+    - `arrays` (chain, draw, ...): draws of what the equations read.
+    - `posterior`: further draws.
+    - `compiled`: keeps what is compiled, for data with the same names.
+    Returns (chain, draw, cell): named ``"<outcome>_unobserved"``.
     """
     out = {}
     kept = {} if compiled is None else compiled

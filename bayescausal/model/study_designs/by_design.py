@@ -63,14 +63,9 @@ def by_design(
 ) -> Identification:
     """Return a verdict with what the design of the study assumes.
 
-    Parameters
-    ----------
-    found : Identification
-        From the arrows.
-    columns : mapping of str to ndarray, optional
-        The data. Default: what the model itself holds.
-    measured : collection of str, optional
-        Names of what is measured. Default: all.
+    - `found`: from the arrows.
+    - `columns`: the data. Default: what the model itself holds.
+    - `measured`: names of what is measured. Default: all.
 
     Examples
     --------

@@ -39,12 +39,8 @@ def two_way(
 ) -> Identification:
     """Lower a verdict that rests on additive effects of two columns that x goes with.
 
-    Parameters
-    ----------
-    found : Identification
-        From the arrows: by the back door, or by the form of the equation.
-    values : mapping of str to ndarray
-        Columns.
+    - `found`: from the arrows: by the back door, or by the form of the equation.
+    - `values`: columns.
     """
     own = values.get(x)
     if own is None or len(np.unique(own)) != 2:

@@ -100,6 +100,27 @@ def assumptions_of(records: Records, family: str, upto: float) -> tuple[Assumpti
                 "proportional hazards",
             )
         )
+    found += _of_rows(records, through, given)
+    found += assumptions_with_rivals(records) if records.rivals else []
+    if records.by_order:
+        found.append(Assumption("contrast", _ORDER.format(rx, records.treated, records.control)))
+    beyond = {level: last for level, last in followed(records).items() if last < upto}
+    for level, last in beyond.items():
+        found.append(
+            Assumption(
+                "extrapolation",
+                f"Nobody with {rx} = {level} was followed beyond {last:g}: up to {upto:g} the "
+                f"answer is the {family} family's, not the data's.",
+                "follow-up",
+            )
+        )
+    return tuple(found)
+
+
+def _of_rows(records: Records, through: str, given: str) -> list[Assumption]:
+    """Return what is assumed of rows that began late, ended early or change their treatment."""
+    rx, time = records.treatment, records.time
+    found = []
     left = int((records.status == LEFT).sum())
     if left:
         found.append(
@@ -124,17 +145,4 @@ def assumptions_of(records: Records, family: str, upto: float) -> tuple[Assumpti
                 f"{through}; what {rx} itself moves later is not among them.",
             )
         )
-    found += assumptions_with_rivals(records) if records.rivals else []
-    if records.by_order:
-        found.append(Assumption("contrast", _ORDER.format(rx, records.treated, records.control)))
-    beyond = {level: last for level, last in followed(records).items() if last < upto}
-    for level, last in beyond.items():
-        found.append(
-            Assumption(
-                "extrapolation",
-                f"Nobody with {rx} = {level} was followed beyond {last:g}: up to {upto:g} the "
-                f"answer is the {family} family's, not the data's.",
-                "follow-up",
-            )
-        )
-    return tuple(found)
+    return found

@@ -33,7 +33,6 @@ from bayescausal.inference.hierarchies.metropolis import (
     independence_chain,
     tail_shape,
 )
-from bayescausal.inference.hierarchies.modes import modes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +86,7 @@ def draw_density(
         return np.where(np.isfinite(found), found, -np.inf)
 
     seen = _Evaluated([], np.zeros((0, starts.shape[1])), np.zeros(0))
-    mixture, ratio = _fitted(value, _start(modes_of(value, starts)), seen, rng)
+    mixture, ratio = _fitted(value, _start(_modes(value, starts)), seen, rng)
     held = [ratio]
 
     def propose(count: int) -> tuple[Array, Array]:
@@ -268,3 +267,82 @@ def _fitted(
         mixture = seen.learned(mixture, rng)
     fresh = mixture.draw(size, rng)
     return mixture, value(fresh) - mixture.log_density(fresh)
+
+
+# ------------------------------------------------------------------------- its start
+
+#: Points from which a mode is looked for, how far they lie apart, and how many nats below the
+#: highest mode another still counts.
+CLIMBS, APART, DEEP = 6, 1.0, 12.0
+
+
+def _modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
+    """Return points that Newton's method climbs to, and the covariance of the bell at each.
+
+    It starts from the highest of some points, and from others that lie apart from these: a density
+    can have several modes, such as that of loadings whose sign is open.
+    """
+    heights = value(starts)
+    order = np.argsort(-heights)
+    begun: list[Array] = []
+    for point in starts[order[np.isfinite(heights[order])]]:
+        if len(begun) < CLIMBS and all(np.abs(point - b).max() > APART for b in begun):
+            begun.append(point)
+    if not begun:
+        raise ArithmeticError("there is no density at any start")
+    found: list[tuple[float, Array, Array]] = []
+    for start in begun:
+        height, at = _climb(value, start)
+        _, curve = _derivatives(value, at, height, 1e-2)
+        values, vectors = np.linalg.eigh(-curve)
+        spread = 1.0 / np.clip(values, 1 / 9.0, 1e12)  # no direction wider than sd 3
+        covariance = np.asarray((vectors * spread) @ vectors.T)
+        gaps = [at - other for _, other, _ in found]
+        if all(gap @ np.linalg.solve(covariance, gap) > 1.0 for gap in gaps):
+            found.append((height, at, covariance))
+    top = max(height for height, _, _ in found)
+    return [(at, covariance) for height, at, covariance in found if height > top - DEEP]
+
+
+def _climb(value: LogDensity, start: Array) -> tuple[float, Array]:
+    """Return the height and the place of a mode, near enough for a proposal."""
+    at = np.asarray(start, dtype=float)
+    height = float(value(at[None])[0])
+    for _ in range(60):
+        push = _newton(*_derivatives(value, at, height, 1e-3))
+        tried = at + 0.5 ** np.arange(12)[:, None] * push
+        found = value(tried)
+        best = int(np.argmax(found))
+        gain = found[best] - height
+        if not gain > 0:
+            break
+        at, height = tried[best], float(found[best])
+        if gain < 1e-2:
+            break
+    return height, at
+
+
+def _newton(slope: Array, curve: Array) -> Array:
+    """Return a step uphill: Newton's, with directions of the wrong curvature turned round."""
+    values, vectors = np.linalg.eigh(-curve)
+    size = np.maximum(np.abs(values), 1e-2)
+    push = vectors @ ((vectors.T @ slope) / size)
+    return np.asarray(push * min(1.0, 3.0 / max(float(np.abs(push).max()), 1e-12)))
+
+
+def _derivatives(value: LogDensity, at: Array, height: float, step: float) -> tuple[Array, Array]:
+    """Return slope and curvature by differences, all points at once."""
+    d = len(at)
+    one = step * np.eye(d)
+    pairs = [(i, j) for i in range(d) for j in range(i)]
+    both = [one[i] + one[j] for i, j in pairs]
+    points = np.concatenate([one, -one, *([np.stack(both), -np.stack(both)] if both else [])])
+    found = value(at + points)
+    found = np.where(np.isfinite(found), found, height - 1e3 * step)
+    up, down, rest = found[:d], found[d : 2 * d], found[2 * d :]
+    slope = (up - down) / (2 * step)
+    curve = np.diag((up - 2 * height + down) / step**2)
+    for n, (i, j) in enumerate(pairs):
+        whole = (rest[n] - 2 * height + rest[len(pairs) + n]) / step**2
+        curve[i, j] = curve[j, i] = (whole - curve[i, i] - curve[j, j]) / 2
+    return np.asarray(slope), curve

@@ -16,6 +16,7 @@ import numpy as np
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.builders import OpFromGraph
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.basic import constant
@@ -108,7 +109,7 @@ def _remade(node: Apply, inputs: list[Variable]) -> Apply:
     return _wide_op(node.op).make_node(*wide)
 
 
-def _wide_op(op: Any) -> Any:
+def _wide_op(op: Op) -> Op:
     """Return what draws, for parameters in 64 bits: what is made of a graph holds their types."""
     if not isinstance(op, SymbolicRandomVariable):
         return op
@@ -122,7 +123,8 @@ def _wide_op(op: Any) -> Any:
         memo.update(zip(node.outputs, made.outputs, strict=True))
     new = copy(op)
     for name, held in vars(op).items():
-        setattr(new, name, _wide_op(held))  # what is truncated
+        if isinstance(held, Op):  # what is truncated
+            setattr(new, name, _wide_op(held))
     outputs = [memo[v] for v in inner.outputs]
     options = {"inline": op.is_inline, "name": op.name, "on_unused_input": "ignore"}
     OpFromGraph.__init__(new, inputs, outputs, **options)

@@ -113,7 +113,8 @@ def test_a_target_is_work_that_runs():
         "work": "skip_edges", "warm": True, "sizes": sizes,
     }}))  # fmt: skip
     assert found["answer"] == "0e+00 from the recursion"
-    assert 0 < found["cpu"] < found["cold"] + 10
+    assert 0 <= found["cpu"] < found["cold"] + 10  # asked again, it takes next to nothing
+    assert found["cold"] > 0
     assert {row.work for row in targets.ROWS} == set(targets.WORK)
     for row in targets.ROWS:
         assert set(row.sizes) <= set(signature(targets.WORK[row.work]).parameters)

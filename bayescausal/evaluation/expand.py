@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytensor.tensor as pt
+from pytensor.graph.basic import Constant
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
@@ -174,6 +175,10 @@ def _kind(program: Program, item: Input) -> str:
     return _PARAMETER
 
 
+def _is_constant(expression: Variable) -> bool:
+    return all(isinstance(v, Constant) for v in inputs_of([expression]))
+
+
 class _Walker:
     """Expands expressions; every variable once."""
 
@@ -299,6 +304,8 @@ class _Walker:
         whole = root.owner.op.idx_list == tuple(range(array.type.ndim))
         if not whole or self.reads(array) != {_PARAMETER}:
             return False
+        if any(v.type.ndim and _is_constant(v) for v in index):
+            return False  # it counts the rows of an array that may be one row for all units
         return all(self.reads(v) <= {_DATA} and v.type.dtype != "bool" for v in index)
 
     def _noise(self, root: Variable, parts: list[Variable]) -> frozenset[Variable]:

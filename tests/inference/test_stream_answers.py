@@ -272,3 +272,19 @@ def test_a_question_that_reads_nothing_of_the_units_needs_no_pass(three, monkeyp
     found = bc.estimate(fit, bc.ATE("x", "y"))
     np.testing.assert_allclose(found.draws, fit.posterior["b"])
     assert found.population == "the 3 units at hand"
+
+
+@pytest.mark.parametrize(("codes", "said"), [((0, 1, -1), "pandas' code"), ((0, 1, 3), "no entry")])
+def test_indexes_beyond_their_table_are_refused_in_a_stream(tmp_path, codes, said):
+    """-1 would be the last group, and 3 of three groups none."""
+    with pm.Model(coords={"unit": [0], "group": range(3)}) as model:
+        g = pm.Data("g", [0], dims="unit")
+        pm.Normal("y", pm.Normal("b", 0, 10, dims="group")[g], 1, dims="unit")
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"g": np.resize(codes, 60), "y": rng.normal(size=60)})
+    table.to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match=f"'g' is {codes[2]}, .* in 20 of the 60 rows.*{said}"):
+        bc.fit(model, str(tmp_path / "rows.parquet"), progressbar=False)
+    table["g"] = np.resize((0, 1, 2), 60)
+    table.to_parquet(tmp_path / "rows.parquet")
+    assert bc.fit(model, str(tmp_path / "rows.parquet"), progressbar=False).n_draws

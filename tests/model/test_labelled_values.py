@@ -209,11 +209,23 @@ def test_a_series_without_labels_of_groups_counts_places():
         bc.truth(grouped([1, 2, 3]), {"a": values}, columns)
 
 
-def test_values_of_groups_that_the_model_does_not_hold_are_refused():
+def test_values_of_groups_and_numbers_are_those_of_the_data():
+    """Those that the model holds are its placeholder; labels decide which is which."""
     columns = {"g": np.arange(N) % 3, "x": np.arange(N) % 2, "y": Z}
     held = np.array([3.0, 1.0, 2.0])
-    for w in (held, pd.Series([1.0, 2.0, 3.0], index=list("abc"))):
-        with pytest.raises(DataError, match=r"'w' is pm\.Data that is not of the units.*set_data"):
-            bc.truth(grouped(list("cab")), {"a": np.zeros(3)}, {**columns, "w": w})
-    known = bc.truth(grouped(list("cab"), held), {"a": np.zeros(3)}, {**columns, "w": held})
-    assert bc.estimate(known, bc.ATE("x", "y", by="g")).mean().to_numpy().tolist() == [3, 1, 2]
+    by_label = pd.Series([1.0, 2.0, 3.0], index=list("abc"))
+    for w in (held, by_label):
+        known = bc.truth(grouped(list("cab")), {"a": np.zeros(3)}, {**columns, "w": w})
+        found = bc.estimate(known, bc.ATE("x", "y", by="g"))
+        assert found.mean().to_numpy().tolist() == [3, 1, 2]
+    table = pd.DataFrame({k: v[:4] for k, v in columns.items()})
+    assert bc.estimate(known, bc.ATE("x", "y", population=table)).mean() == pytest.approx(9 / 4)
+    with pm.Model(coords={"unit": range(4)}) as model:
+        rate, x = pm.Data("rate", 1.0), pm.Data("x", np.zeros(4), dims="unit")
+        pm.Normal("y", rate * x, 1, dims="unit")
+    data = {"rate": 3.0, "x": np.arange(4.0), "y": np.zeros(4)}
+    assert bc.estimate(bc.truth(model, {}, data), bc.ATE("x", "y")).mean() == pytest.approx(3)
+    assert float(model["rate"].get_value()) == 1.0
+    refit = bc.Refitter(model, ["x", "y"])
+    with pytest.raises(DataError, match=r"'rate' is pm\.Data that is not of the units.*set_data"):
+        refit.fit(data, seed=1)

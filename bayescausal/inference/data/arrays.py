@@ -146,9 +146,12 @@ def from_mapping(data: Mapping[Any, Any], structure: Structure) -> Table:
         if name not in wanted:
             ignored.append(name)
             continue
-        value = in_order(value, wanted[name], labels, f"Column {name!r}")
+        held = structure.model.coords
+        fixed = {d: held[d] for d in wanted[name] if d not in structure.unit_dims and held.get(d)}
+        value = in_order(value, wanted[name], {**labels, **fixed}, f"Column {name!r}")
         for dim, own in _unit_labels(value, wanted[name], structure).items():
-            labels.setdefault(dim, own)
+            if dim not in fixed:
+                labels.setdefault(dim, own)
         kind = _kind(name, value)
         values[name] = kind.values
         if kind.categories is not None:

@@ -48,7 +48,14 @@ if TYPE_CHECKING:
 #: Families of continuous numbers, of which 0 and 1 alone are a sample that they nearly never give.
 _CONTINUOUS = ("NormalRV", "StudentTRV", "LaplaceRV", "LogisticRV", "CauchyRV")
 
-__all__ = ["Conformed", "check_support", "coding_notes", "conform", "redundant_note"]
+__all__ = [
+    "Conformed",
+    "check_support",
+    "coding_notes",
+    "conform",
+    "other_values",
+    "redundant_note",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +75,17 @@ class Conformed:
 
 
 def conform(
-    table: Table, structure: Structure, known: Mapping[str, tuple[Any, ...]] | None = None
+    table: Table,
+    structure: Structure,
+    known: Mapping[str, tuple[Any, ...]] | None = None,
+    *,
+    moved: bool = False,
 ) -> Conformed:
     """Check every column of a table against its variable.
 
-    `known`: what the codes of categories stand for already, such as the labels of a fit.
+    - `known`: what the codes of categories stand for already, such as the labels of a fit.
+    - `moved`: whether ``pm.Data`` that are not of the units may have other values than the model
+      holds.
 
     Examples
     --------
@@ -115,7 +128,7 @@ def conform(
             continue
         columns[name], found = _data_column(name, table, data[name], structure)
         labels.update({name: found} if found else {})
-        if name not in structure.data:
+        if name not in structure.data and not moved:
             _refuse_other_values(name, columns[name], structure)
     given = {data[name]: columns[name] for name in columns}
     for name in structure.random:
@@ -251,7 +264,7 @@ def _data_column(
 
 def _refuse_other_values(name: str, array: np.ndarray, structure: Structure) -> None:
     """Refuse values of ``pm.Data`` that is not of the units, where the model holds others."""
-    if not np.array_equal(array, data_values(structure.model)[name]):
+    if name in other_values(structure, {name: array}):
         raise DataError(
             f"{name!r} is pm.Data that is not of the units, and the data have other values of it "
             "than the model holds: those of the model would be used.",
@@ -259,6 +272,13 @@ def _refuse_other_values(name: str, array: np.ndarray, structure: Structure) -> 
             remedy=f'Put them into the model: with model: pm.set_data({{"{name}": values}}), in '
             "the order of its coords.",
         )
+
+
+def other_values(structure: Structure, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the values of ``pm.Data`` that is not of the units, where the model holds others."""
+    held = data_values(structure.model)
+    apart = {n: v for n, v in columns.items() if n in held and n not in structure.data}
+    return {n: v for n, v in apart.items() if not np.array_equal(v, held[n])}
 
 
 def _is_labels(raw: np.ndarray, empty: np.ndarray) -> bool:

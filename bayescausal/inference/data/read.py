@@ -35,7 +35,7 @@ import xarray as xr
 
 from bayescausal.inference.data.arrays import from_dataset, from_mapping, own_table
 from bayescausal.inference.data.columns import Table, before_brackets, check_sizes
-from bayescausal.inference.data.conform import Conformed, conform
+from bayescausal.inference.data.conform import Conformed, conform, other_values
 from bayescausal.inference.data.rows import as_pandas, from_frame
 from bayescausal.inference.stream.source import in_memory, is_source
 from bayescausal.inference.stream.source_data import read_source
@@ -43,7 +43,7 @@ from bayescausal.model.given import design_in
 from bayescausal.model.interventions.domain import lookups_of
 from bayescausal.model.interventions.undefined import fails, failure
 from bayescausal.model.structure.read import structure_of, whole_model
-from bayescausal.model.structure.rebuild import evaluate, observed_values
+from bayescausal.model.structure.rebuild import evaluate, observed_values, with_types
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -109,7 +109,13 @@ def read_data(
             table = own_table(structure, given)
     if not constants:
         structure.refuse_constants()
-    conformed = conform(table, structure)
+    conformed = conform(table, structure, moved=True)
+    others = other_values(structure, conformed.columns)
+    if others:  # the model that answers is one that holds them
+        copy, _ = with_types(structure.model, {}, {})
+        for name, values in others.items():
+            copy[name].set_value(values)
+        structure = structure_of(copy, unit_dims=structure.unit_dims)
     _refuse_bad_indexes(structure, conformed)
     if data is not None:
         more = (*_contradicted(structure, conformed), *_taken(structure, given))

@@ -19,7 +19,14 @@ import numpy as np
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.data.columns import aligned, wanted_columns
 from bayescausal.inference.data.rows import _columns_of
-from bayescausal.model.interventions.support import _ENDS, is_discrete, params_of, support_of
+from bayescausal.model.interventions.support import (
+    _ENDS,
+    Support,
+    is_discrete,
+    params_of,
+    support_of,
+)
+from bayescausal.model.structure.integer_roles import entries_read
 from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, closest
 
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.inference.stream.passes import RowColumns
-    from bayescausal.model.interventions.support import Support
     from bayescausal.model.structure.structure import Structure
 
 __all__ = ["Column", "Problems", "columns_of", "is_text", "raise_problems", "wrong_type"]
@@ -176,7 +182,7 @@ class Column:
         """Return how many values the variable cannot take."""
         problems: Problems = {}
         support = self.support
-        if not self.random:
+        if not self.random and support is None:
             return problems
         if self.given:
             model = {n: chunk[n] for n in self.given}
@@ -284,6 +290,9 @@ def _column(
     known = [] if name in data else _data_of(variable, [str(v) for v in data])
     random = name not in data
     support = support_of(variable) if random and not known else None
+    length = entries_read(structure, name) if not random and discrete else None
+    if length is not None:
+        support = Support(INDEX, np.array(0), np.array(length - 1), integer=True)
     given = tuple(str(v.name) for v in known)
     return Column(name, parts, variable, dims, place, discrete, random, support, given, event)
 
@@ -323,6 +332,8 @@ def _check_type(name: str, kind: pa.DataType) -> None:
 # --------------------------------------------------------------------------- telling
 
 
+#: What stands for the family of a column that is an index.
+INDEX = "index"
 _SAID = {
     "empty": "is empty",
     "infinite": "is infinite",
@@ -356,6 +367,11 @@ def raise_problems(problems: Problems, rows: int, source: RowColumns) -> None:
     else:
         value, family, words = example
         text = f"{name!r} is {value} {where}, outside the support of its {family} distribution."
+        if family == INDEX:
+            text = f"{name!r} is {value} {where}, and no entry of what it is the index of."
+            remedy = (
+                "-1 is pandas' code of an empty cell: drop these rows." if value == -1 else None
+            )
         text = text.replace(f"is {value} in", f"is {value}, or another such value, in")
         expected = f"{words}."
     others = [f"{n!r} {_SAID[k]} in {c:,}" for (n, k), (c, _) in list(problems.items())[1:6]]

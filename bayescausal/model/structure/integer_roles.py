@@ -22,13 +22,14 @@ from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.model.interventions.support import params_of
+from bayescausal.model.structure.rebuild import bare, evaluate
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Apply, Variable
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["compared_with", "is_number", "role_of"]
+__all__ = ["compared_with", "entries_read", "is_number", "role_of"]
 
 #: Roles of data, by structure.
 _ROLES: weakref.WeakKeyDictionary[Any, dict[str, str]] = weakref.WeakKeyDictionary()
@@ -114,6 +115,30 @@ def _unlaid(variable: Variable) -> Variable:
     while variable.owner is not None and isinstance(variable.owner.op, DimShuffle | Alloc):
         variable = variable.owner.inputs[0]
     return variable
+
+
+def entries_read(structure: Structure, name: str) -> int | None:
+    """Return the length of the shortest table of which data are the index; None if there is none.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from bayescausal.model.structure.read import structure_of
+    >>> with pm.Model(coords={"unit": [0, 1], "group": range(3)}) as model:
+    ...     g = pm.Data("g", np.array([0, 1]), dims="unit")
+    ...     a = pm.Normal("a", dims="group")
+    ...     y = pm.Normal("y", a[g], 1, dims="unit")
+    >>> entries_read(structure_of(model), "g")
+    3
+    """
+    variable = structure.model.named_vars[name]
+    tables = [
+        node.inputs[0]
+        for use, node, place in _uses(structure, name)
+        if use == "index" and len(node.inputs) == 2 and bare(node.inputs[place]) is variable
+    ]
+    lengths = evaluate([table.shape[0] for table in tables]) if tables else []
+    return min((int(length) for length in lengths), default=None)
 
 
 def _uses(structure: Structure, name: str) -> list[tuple[str, Any, int]]:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "bare",
     "close",
     "data_values",
     "dim_sizes",
@@ -317,10 +318,10 @@ def is_index(variable: Variable, model: pm.Model) -> bool:
         if isinstance(node.op, Subtensor | AdvancedSubtensor)
         for place in node.inputs[1:]
     )
-    return any(_bare(place) is variable for place in held)
+    return any(bare(place) is variable for place in held)
 
 
-def _bare(place: Variable) -> Variable:
+def bare(place: Variable) -> Variable:
     """Return what an index is, without casts and changes of shape."""
     while place.owner is not None:
         op = place.owner.op

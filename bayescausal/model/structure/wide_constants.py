@@ -51,10 +51,9 @@ def with_wide_constants(model: pm.Model) -> pm.Model:
     >>> import pymc as pm
     >>> with pm.Model() as model:
     ...     s = pm.HalfStudentT("s", nu=4, sigma=17)
-    >>> right = pm.logp(pm.HalfStudentT.dist(4.0, 17.0), 10.0).eval()
-    >>> wide = pm.logp(with_wide_constants(model)["s"], 10.0).eval()
-    >>> print(pm.logp(s, 10.0).eval() == right, wide == right)
-    False True
+    >>> read = with_wide_constants(model)
+    >>> print([round(float(pm.logp(v, 10.0).eval()), 3) for v in (s, read["s"])])
+    [-3.446, -3.328]
     """
     held = _KNOWN.get(model)
     if held is None or held[0] != len(model.named_vars):

@@ -16,8 +16,8 @@ a unit's group, stays one coefficient for each group (:mod:`.terms`).
 
 The expansion is symbolic, on the expression that worlds were substituted into. It ends, and the
 units are evaluated one by one, where an operation is neither a sum nor a product (a link function)
-or joins what varies with units and with draws in one variable (latents). Where only
-differences of worlds are asked, such a part is one unknown factor (:mod:`.terms`).
+or joins what varies with units and with draws in one variable (latents). Where only differences of
+worlds are asked, such a part is one unknown factor (:mod:`.terms`).
 """
 
 from __future__ import annotations
@@ -97,10 +97,8 @@ def expand(
     """Expand some results of a program; None where one is no sum of products.
 
     - `results`: positions of the results.
-    - `reads`: results that must be features themselves: what subgroups are formed by. They are the
-      last features.
-    - `lengths`: arrays of the model's own that are as long as this may lie along units: they are
-      data.
+    - `reads`: results that subgroups are formed by, features themselves: the last ones.
+    - `lengths`: arrays of the model's own that are as long as this are data: along the units.
     - `widths`: lengths of the dims that are not the units'.
     - `mixes`: whether an equation mixes units. A level that is set for all units is then not taken
       for one number where it is summed, sorted or moved along the units.
@@ -142,13 +140,10 @@ def _expand(
         for term in terms:
             c = -1 if term.coefficient is None else term.coefficient
             f = walker.feature(term) if term.features else -1
-            found.append(
-                (
-                    -1 if isinstance(c, int) else coefficients.setdefault(c, len(coefficients)),
-                    -1 if isinstance(f, int) else features.setdefault(f, len(features)),
-                    tuple(features.setdefault(g, len(features)) for g in term.index),
-                )
-            )
+            one = -1 if isinstance(c, int) else coefficients.setdefault(c, len(coefficients))
+            two = -1 if isinstance(f, int) else features.setdefault(f, len(features))
+            groups = tuple(features.setdefault(g, len(features)) for g in term.index)
+            found.append((one, two, groups))
         pairs.append(tuple(found))
     shown = [*features, *(program.expressions[i] for i in reads)]
     return Expansion(
@@ -173,10 +168,6 @@ def _kind(program: Program, item: Input) -> str:
     if wide:
         return _OTHER if item.batched else _DATA
     return _PARAMETER
-
-
-def _is_constant(expression: Variable) -> bool:
-    return all(isinstance(v, Constant) for v in inputs_of([expression]))
 
 
 class _Walker:
@@ -304,7 +295,8 @@ class _Walker:
         whole = root.owner.op.idx_list == tuple(range(array.type.ndim))
         if not whole or self.reads(array) != {_PARAMETER}:
             return False
-        if any(v.type.ndim and _is_constant(v) for v in index):
+        wide = [v for v in index if v.type.ndim]
+        if any(all(isinstance(i, Constant) for i in inputs_of([v])) for v in wide):
             return False  # it counts the rows of an array that may be one row for all units
         return all(self.reads(v) <= {_DATA} and v.type.dtype != "bool" for v in index)
 

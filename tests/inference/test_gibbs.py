@@ -1,5 +1,7 @@
 """Many scales beside coefficients: against integration, against NUTS, by simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -9,6 +11,8 @@ import bayescausal as bc
 from bayescausal.draws.diagnostics import diagnose
 from bayescausal.inference.conditioning.plan import accumulate, make_plan
 from bayescausal.inference.hierarchies import gibbs
+from bayescausal.inference.hierarchies.coefficients import _Posterior
+from bayescausal.inference.hierarchies.scale_factors import Factors
 from bayescausal.model.structure.read import structure_of
 
 J, ROWS = 14, 3
@@ -85,6 +89,100 @@ def block(centred, data, *, chains=True):
     if plan.rest:
         return plan.rest[0][1]
     return plan.samplers[0], accumulate(plan.samplers[0], structure, data)
+
+
+def forms(kind):
+    """Return a model of `J` groups in which coefficients are read and given priors in some way."""
+    with pm.Model(coords={"unit": [0], "g": range(J)}) as model:
+        g = pm.Data("g_of", [0], dims="unit")
+        tau = pm.HalfNormal("tau", 1.0)
+        lam = pm.HalfNormal("lam", 1.0, dims="g")
+        s = pm.HalfNormal("s", 1.0)
+        mu = pm.Normal("mu", 0, 1)
+        if kind == "centred about a mean":
+            b = pm.Normal("b", mu, tau * lam, dims="g")[g]
+        elif kind == "standard about a mean":
+            b = (tau * lam * pm.Normal("z", mu, 1, dims="g"))[g]
+        elif kind == "mean beside":
+            b = mu + (tau * lam * pm.Normal("z", 0, 1, dims="g"))[g]
+        else:
+            b = mu + tau + (lam * pm.Normal("z", 0, tau, dims="g"))[g]
+        pm.Normal("y", b, s, dims="unit")
+    return model
+
+
+@pytest.mark.parametrize(
+    "kind", ["centred about a mean", "standard about a mean", "mean beside", "a scale in the mean"]
+)
+def test_factors_are_the_density_of_what_is_held(kind):
+    """Two points apart, they differ as the joint density does and the volume that it is held in.
+
+    Where c' is what the coefficients become, log p(h', c', y) - log p(h, c, y) + log |dc'/dc|, the
+    first two from PyMC's own density and the last from the moves of each coefficient.
+    """
+    model, data = forms(kind), table()
+    structure = structure_of(model)
+    plan = make_plan(structure, set(data), generalised=True)
+    [sampler] = plan.samplers
+    posterior = _Posterior(sampler.hierarchy, accumulate(sampler, structure, data))
+    factors, rng = Factors(posterior), np.random.default_rng(6)
+    held = pm.observe(fitted(model, data), {"y": data["y"]})
+    density = held.compile_logp(mode="FAST_COMPILE")
+
+    def joint(points, flat):
+        names = dict(
+            zip([n for n, _ in posterior.map.sizes], posterior.map._split(points), strict=True)
+        )
+        values = {f"{n}_log__": v[0] for n, v in names.items()}
+        return float(
+            density(values | {n: v[0] for n, v in posterior.map.back(points, flat).items()})
+        )
+
+    points, flat = (
+        0.3 * rng.standard_normal((2, factors.map.dimension)),
+        rng.normal(size=(1, factors.size)),
+    )
+    now, new = factors.at(points[:1]), factors.at(points[1:])
+    weak = rng.random(len(factors.own)) < 0.5
+    for mask in (factors.none, factors.standardised(weak), factors.standardised(weak | True)):
+        after = factors.holding(now, flat, mask)(new)
+        rows = [factors.holding(now, flat + e, mask)(new) - after for e in np.eye(factors.size)]
+        volume = np.linalg.slogdet(np.concatenate(rows))[1]
+        found = factors.terms(new, after, mask).sum() - factors.terms(now, flat, mask).sum()
+        want = joint(points[1:], after) - joint(points[:1], flat) + volume
+        assert found == pytest.approx(want, rel=1e-8, abs=1e-8)
+
+
+def fitted(model, data):
+    """Return a model with its columns set."""
+    with model:
+        pm.set_data({"g_of": data["g_of"]}, coords={"unit": range(len(data["y"]))})
+    return model
+
+
+def test_scales_that_are_read_in_some_places_alone_are_seen():
+    """A floor that the starts do not reach: above it tau and lam are not independent."""
+    with pm.Model(coords={"unit": [0], "g": range(J)}) as model:
+        g = pm.Data("g_of", [0], dims="unit")
+        tau = pm.HalfNormal("tau", 20.0)
+        lam = pm.HalfNormal("lam", 1.0, dims="g")
+        b = pm.Normal("b", 0, pm.math.maximum(tau, 6.0) * lam, dims="g")
+        pm.Normal("y", b[g], 1.0, dims="unit")
+    data = table()
+    structure = structure_of(model)
+    [sampler] = make_plan(structure, set(data), generalised=True).samplers
+    posterior = _Posterior(sampler.hierarchy, accumulate(sampler, structure, data))
+    low = posterior.map.starts[:, [n for n, _ in posterior.map.sizes].index("tau")] < 1.0
+    near = replace(posterior.map, starts=posterior.map.starts[low])
+    posterior.map = near
+    with pytest.raises(ArithmeticError, match="in some places"):
+        gibbs.draw_by_gibbs(posterior, 400, np.random.default_rng(1))
+
+
+def test_few_draws_are_picked_from_chains_that_mix():
+    fit = bc.fit(means(True), table(), draws=3, chains=1, seed=1, progressbar=False)
+    assert "gibbs (coefficients given scales)" in fit.methods.values()
+    assert fit.posterior.sizes["draw"] == 3
 
 
 def test_both_parametrisations_are_one_model(monkeypatch):

@@ -46,6 +46,8 @@ __all__ = ["draw_by_gibbs"]
 
 #: Chains, sweeps of the warm-up, points that are tried in a move.
 CHAINS, WARM, TRIED = 4, 400, 10
+#: Draws of a chain that are made at least, to see whether they mix; fewer are picked from them.
+SHORTEST = 100
 #: Chains that have not mixed run on, up to so many times as far.
 LONGEST = 8
 #: The worst r_hat and the least effective sample size at which they stop, and what is too bad.
@@ -67,11 +69,12 @@ def draw_by_gibbs(posterior: Posterior, size: int, rng: np.random.Generator) -> 
     chain = _Chain(Factors(posterior), rng)
     for sweep in range(WARM):
         chain.sweep(tuning=(sweep + 1) ** -0.6)
-    length, thin = -(-size // CHAINS), 1
+    wanted = -(-size // CHAINS)
+    length, thin = max(wanted, SHORTEST), 1
     points, flat = chain.run(length, thin)
     while True:
         worst, least = _mixing(points)
-        if worst < RHAT and least > min(LEAST, size / 5):
+        if worst < RHAT and least > min(LEAST, CHAINS * length / 5):
             break
         if thin == LONGEST:
             if worst < SEVERE:
@@ -81,7 +84,9 @@ def draw_by_gibbs(posterior: Posterior, size: int, rng: np.random.Generator) -> 
         more = chain.run(length - length // 2, thin)
         kept = (v[:, 1::2] for v in (points, flat))
         points, flat = (np.concatenate(v, axis=1) for v in zip(kept, more, strict=True))
-    return points.reshape(-1, points.shape[2])[:size], flat.reshape(-1, flat.shape[2])[:size]
+    some = np.linspace(0, length - 1, wanted).astype(int)
+    points, flat = (v[:, some].reshape(-1, v.shape[2])[:size] for v in (points, flat))
+    return points, flat
 
 
 def _mixing(points: Array) -> tuple[float, float]:
@@ -104,7 +109,7 @@ class _Chain:
         self.width = np.full(reads.shape[1], -0.7)
         self.directions = _directions(factors, factors.of_coefficients(reads))
         self.lengths = np.full(len(self.directions), -1.5)
-        self.standard = ~factors.none
+        self.standard = factors.standardised(~factors.none[factors.own])
         self.seen: list[Array] = []
 
     def sweep(self, tuning: float = 0.0) -> tuple[Array, Array]:
@@ -116,8 +121,7 @@ class _Chain:
         if tuning:
             self.seen.append(self.factors.weak(self.at).mean(axis=0))
             weak = np.mean(self.seen[len(self.seen) // 2 :], axis=0) > 0.5
-            self.standard = self.factors.none.copy()
-            self.standard[self.factors.own] = weak
+            self.standard = self.factors.standardised(weak)
         return self.points, self.flat
 
     def run(self, length: int, thin: int) -> tuple[Array, Array]:
@@ -148,6 +152,8 @@ class _Chain:
             self.width[scales] += tuning * 4 * (AIM - stay)
         self.at = factors.at(self.points)
         self.flat = back(self.at)
+        if not np.allclose(value, factors.terms(self.at, self.flat, none), rtol=1e-6, atol=1e-6):
+            raise ArithmeticError("a factor reads other scales in some places than in others")
 
     def _together(self, tuning: float) -> None:
         """Move scales of several coefficients, given the standardised ones where these are weak."""

@@ -133,6 +133,15 @@ class Factors:
         out[:, self.filled] += np.add.reduceat(moved, self.starts, axis=1)
         return out
 
+    def standardised(self, weak: Array) -> Array:
+        """Return of each coefficient whether it is held standardised: the weak that can be.
+
+        `weak` (bool): of each coefficient with a prior.
+        """
+        out = self.none.copy()
+        out[self.standard[1]] = weak[self.standard[0]]
+        return out
+
     def holding(self, at: At, flat: Array, standard: Array) -> Callable[[At], Array]:
         """Return a function from other scales to the coefficients that leave something as it is.
 

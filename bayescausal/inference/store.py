@@ -24,6 +24,7 @@ import xarray as xr
 
 from bayescausal.inference.data.columns import Table
 from bayescausal.inference.data.conform import Conformed
+from bayescausal.inference.data.read import holding
 from bayescausal.inference.record import Fit, build_fit
 from bayescausal.inference.saving import _KEY, fingerprint
 from bayescausal.model.files import no_file
@@ -103,6 +104,7 @@ def load_fit(path: str | os.PathLike[str], model: pm.Model | Design) -> Fit:
             expected="The model that it was made with.",
         )
     table, conformed = _columns(tree, meta, structure)
+    structure = holding(structure, conformed.columns)
     groups = {n: node.to_dataset() for n, node in tree.children.items() if n != "columns"}
     return build_fit(
         structure=structure,

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescausal.model.labels import same_order
+from bayescausal.model.labels import in_order, same_order
 from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     import pymc as pm
     from numpy.typing import ArrayLike
@@ -84,6 +86,7 @@ def with_fixed_columns(
         count = int(units)
         picked = np.random.default_rng(None if seed is None else [seed, 3]).integers(0, rows, count)
         columns = {name: values[picked] for name, values in columns.items()}
+    columns |= _of_groups(structure, data, given)
     fgraph, memo, initvals = open_model(structure.model)
     for name, values in columns.items():
         inner = memo[structure.model[name]].owner.inputs[0]
@@ -93,3 +96,25 @@ def with_fixed_columns(
     [dim] = dims
     made = close(fgraph, initvals, sizes={dim: count}, coords={dim: range(count)})
     return made, count
+
+
+def _of_groups(
+    structure: Structure, data: pd.DataFrame | Mapping[str, ArrayLike], given: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return the values of ``pm.Data`` that is not of the units: numbers, one for each group."""
+    found = {}
+    for variable in structure.model.data_vars:
+        name = str(variable.name)
+        if name in structure.data or name not in given:
+            continue
+        dims = tuple(structure.model.named_vars_to_dims.get(name, ()))
+        labels = {d: v for d, v in structure.model.coords.items() if v is not None}
+        values = np.asarray(in_order(data[name], dims, labels, f"Column {name!r}"))
+        if values.ndim != variable.type.ndim:
+            raise DataError(
+                f"{name!r} has {values.ndim} dimensions, and is pm.Data that is not of the units.",
+                expected=f"{variable.type.ndim} dimensions.",
+                remedy="Give it in a mapping: data={'x': column, 'rate': 3.0}.",
+            )
+        found[name] = values
+    return found

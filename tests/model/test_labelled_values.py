@@ -209,7 +209,7 @@ def test_a_series_without_labels_of_groups_counts_places():
         bc.truth(grouped([1, 2, 3]), {"a": values}, columns)
 
 
-def test_values_of_groups_and_numbers_are_those_of_the_data():
+def test_values_of_groups_and_numbers_are_those_of_the_data(tmp_path):
     """Those that the model holds are its placeholder; labels decide which is which."""
     columns = {"g": np.arange(N) % 3, "x": np.arange(N) % 2, "y": Z}
     held = np.array([3.0, 1.0, 2.0])
@@ -224,8 +224,15 @@ def test_values_of_groups_and_numbers_are_those_of_the_data():
         rate, x = pm.Data("rate", 1.0), pm.Data("x", np.zeros(4), dims="unit")
         pm.Normal("y", rate * x, 1, dims="unit")
     data = {"rate": 3.0, "x": np.arange(4.0), "y": np.zeros(4)}
-    assert bc.estimate(bc.truth(model, {}, data), bc.ATE("x", "y")).mean() == pytest.approx(3)
+    fit = bc.truth(model, {}, data)
+    fit.save(tmp_path / "fit.nc")
+    for each in (fit, bc.load_fit(tmp_path / "fit.nc", model)):
+        assert bc.estimate(each, bc.ATE("x", "y")).mean() == pytest.approx(3)
     assert float(model["rate"].get_value()) == 1.0
+    drawn = [bc.simulate(model, {}, data={**data, "rate": r}, seed=1)["y"] for r in (3.0, 1.0)]
+    np.testing.assert_allclose(drawn[0] - drawn[1], 2 * data["x"])
+    with pytest.raises(DataError, match=r"'rate' has 1 dimensions.*in a mapping"):
+        bc.simulate(model, {}, data=pd.DataFrame(data))
     refit = bc.Refitter(model, ["x", "y"])
     with pytest.raises(DataError, match=r"'rate' is pm\.Data that is not of the units.*set_data"):
         refit.fit(data, seed=1)

@@ -110,17 +110,23 @@ def read_data(
     if not constants:
         structure.refuse_constants()
     conformed = conform(table, structure, moved=True)
-    others = other_values(structure, conformed.columns)
-    if others:  # the model that answers is one that holds them
-        copy, _ = with_types(structure.model, {}, {})
-        for name, values in others.items():
-            copy[name].set_value(values)
-        structure = structure_of(copy, unit_dims=structure.unit_dims)
+    structure = holding(structure, conformed.columns)
     _refuse_bad_indexes(structure, conformed)
     if data is not None:
         more = (*_contradicted(structure, conformed), *_taken(structure, given))
         conformed = replace(conformed, notes=(*conformed.notes, *more))
     return Observed(structure, table, conformed, design)
+
+
+def holding(structure: Structure, columns: Mapping[str, np.ndarray]) -> Structure:
+    """Return the structure of a model that holds what the data have of ``pm.Data`` not of units."""
+    others = other_values(structure, columns)
+    if not others:
+        return structure
+    copy, _ = with_types(structure.model, {}, {})
+    for name, values in others.items():
+        copy[name].set_value(values)
+    return structure_of(copy, unit_dims=structure.unit_dims)
 
 
 def as_table(data: Data, structure: Structure) -> Table:

@@ -76,7 +76,7 @@ def table_of(trials: Sequence[Trial], sd: float, level: float) -> pd.DataFrame:
         rows[refutation.title] = row
     columns = ["expected", "found", "shift", "allowed", "refits", "p_value", "verdict"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=[*columns, "passing", "failing"])
-    table["refits"] = table["refits"].fillna(0).astype(int)
+    table["refits"] = pd.to_numeric(table["refits"]).fillna(0).astype(int)
     table.index.name = "refutation"
     return table
 

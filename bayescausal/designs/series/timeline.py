@@ -158,7 +158,7 @@ def _counted(times: pd.Series, name: str, start: object) -> tuple[np.ndarray, fl
         months = (stamps.dt.year * 12 + stamps.dt.month - 1).to_numpy(dtype=float)
         late = begin.day > stamps.dt.day.iloc[0] and not stamps.dt.is_month_end.all()
         return months, float(begin.year * 12 + begin.month - 1 + late), True
-    origin, day = pd.Timestamp("2000-01-03"), pd.Timedelta(days=1)
+    origin, day = pd.Timestamp("2000-01-03"), pd.Timedelta(1, "D")
     return ((stamps - origin) / day).to_numpy(dtype=float), (begin - origin) / day, False
 
 

@@ -36,6 +36,9 @@ class DaskSource:
 
         self.frame = frame
         self.schema = pa.Schema.from_pandas(frame._meta, preserve_index=False)
+        untyped = [f.name for f in self.schema if pa.types.is_null(f.type)]
+        for name in untyped:
+            self.schema = self.schema.set(self.schema.names.index(name), self._first_field(name))
 
     def batches(self, columns: Sequence[str], rows: int = BATCH) -> Iterator[pa.RecordBatch]:
         """Yield the rows as record batches, partition by partition."""
@@ -82,6 +85,15 @@ class DaskSource:
     def distinct(self, columns: Sequence[str]) -> pa.Table | None:
         """Leave it to a pass, whose partitions count their own."""
         return None
+
+    def _first_field(self, name: str) -> pa.Field:
+        """Return the field of a column of Python objects, whose type only its values tell."""
+        import pyarrow as pa
+
+        for batch in self.batches([name]):
+            if batch.column(0).null_count < batch.num_rows:
+                return batch.schema.field(0)
+        return pa.field(name, pa.null())
 
     def _only(self, columns: Sequence[str]) -> Any:
         by_name = {str(c): c for c in self.frame.columns}

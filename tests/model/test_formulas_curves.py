@@ -177,8 +177,15 @@ def test_a_process_has_no_value_beyond_its_boundary(data):
     known = bc.truth(
         model, {k: v for k, v in zeros(model).items() if k != "y"}, data={"x": data["x"]}
     )
-    with pytest.raises(BayesCausalError, match="x"):
-        bc.estimate(known, bc.ATE("x", "y", treated=5.5, control=1.0))
+    middle, half = (data["x"].min() + data["x"].max()) / 2, 0.75 * np.ptp(data["x"])
+    ends = f"from {middle - half:.4g} to {middle + half:.4g}"
+    said = f"x is beyond the boundary of a curve, {ends}, at x={{}}. .*reach="
+    for act, first in ((5.5, "5.5"), (bc.Shift(9.0), f"{data['x'][0] + 9.0:.6g}")):
+        with pytest.raises(BayesCausalError, match=said.format(first)):
+            bc.estimate(known, bc.ATE("x", "y", treated=act, control=1.0))
+    away = pd.DataFrame({"x": [1.0, 7.0]})
+    with pytest.raises(BayesCausalError, match=said.format("7")):
+        bc.estimate(known, bc.Expected("y", do={"x": bc.Shift(0.0)}, population=away))
 
 
 def test_a_process_reaches_the_levels_that_questions_are_about(data):

@@ -41,6 +41,7 @@ class Step:
     reads: tuple[str, ...]
     keys: tuple[float, ...] = ()
     spread: Variable | None = None  #: a denominator that sums over entries
+    limits: tuple[float, ...] = ()  #: between which the equation has a value
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,12 +166,14 @@ class Walk:
             return None
         reads = self.reads(value)
         keys: tuple[float, ...] = ()
-        spread = None
+        limits: tuple[float, ...] = ()
+        spread, words = None, ""
         kind = type(op.scalar_op) if isinstance(op, Elemwise) else type(op)
         if isinstance(op, Elemwise):
             scalar = op.scalar_op
             if isinstance(scalar, ps.Switch) and any(is_nan(i) for i in node.inputs[1:]):
                 keys = self._keys(node.inputs[0])
+                limits, words = self._limits(node.inputs[0])
             elif isinstance(scalar, TOTAL):
                 return None
             elif isinstance(scalar, ps.TrueDiv | ps.IntDiv | ps.Mod | ps.Reciprocal):
@@ -195,7 +198,19 @@ class Walk:
                     spread = node.inputs[0]
         elif isinstance(op, ARRAYS) or is_total(op):
             return None
-        return Step(value, _phrase(kind.__name__, reads), reads, keys, spread)
+        return Step(value, words or _phrase(kind.__name__, reads), reads, keys, spread, limits)
+
+    def _limits(self, condition: Variable) -> tuple[tuple[float, ...], str]:
+        """Return the ends of an interval, and what must lie in it: ``|v - middle| <= half``."""
+        away, half = _operands(condition, ps.LE, 2)
+        [inner] = _operands(away, ps.Abs, 1)
+        shifted, middle = _operands(inner, ps.Sub, 2)
+        middle, half = (None if v is None else constant_of(v) for v in (middle, half))
+        if shifted is None or middle is None or half is None:
+            return (), ""
+        own = self.named.get(plain_of(shifted))
+        words = own or f"an expression of {', '.join(self.reads(shifted))}"
+        return (middle - half, middle + half), words
 
     def _keys(self, condition: Variable) -> tuple[float, ...]:
         """Return the values that a variable is compared with."""
@@ -303,6 +318,14 @@ def _lookups(node: Apply) -> list[tuple[Variable, int, Variable]]:
     return out
 
 
+def _operands(variable: Variable | None, kind: type, count: int) -> list[Variable | None]:
+    """Return what an operation of a kind is applied to; else None for each."""
+    node = None if variable is None else plain_of(variable).owner
+    if node is not None and isinstance(getattr(node.op, "scalar_op", None), kind):
+        return list(node.inputs)
+    return [None] * count
+
+
 def _leaves(conditions: Iterable[Variable]) -> list[Variable]:
     """Return the elementwise conditions that an assertion joins."""
     out: list[Variable] = []
@@ -348,7 +371,7 @@ def _phrase(kind: str, reads: tuple[str, ...]) -> str:
     if kind == "Pow":
         return f"a power of an expression of {inside}"
     if kind == "Switch":
-        return f"a category of {inside}"
+        return f"a case of {inside}"
     if kind in ("Log", "Log2", "Log10", "Log1p", "Sqrt", "Exp", "Expm1"):
         return f"{kind.lower()}({inside})"
     return f"{kind}({inside})"

@@ -85,6 +85,13 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
         if step.keys:
             known = ", ".join(f"{k:g}" for k in step.keys)
             return f"{', '.join(step.reads)} is none of {known},{tail}", f"one of {known}."
+        if step.limits:
+            low, high = (f"{v:.4g}" for v in step.limits)
+            return (
+                f"{step.words} is beyond the boundary of a curve, from {low} to {high},{tail}",
+                "values within it. It is wider in a model that is made with reach=, the "
+                "questions that are asked (model_from_formulas).",
+            )
         kind = "NaN" if np.any(np.isnan(result)) else "infinite"
         return f"{step.words} is {kind}{tail}", f"values at which {step.words} is finite."
     kind = "NaN" if np.isnan(value) else "infinite"

@@ -86,7 +86,8 @@ class Fit:
     Attributes
     ----------
     model : pm.Model
-        As given.
+        As given; a copy where it has ``pm.Data`` that is not of the units, whose values are those
+        of the fit.
     structure : Structure
         The model, read.
     data : Table or None

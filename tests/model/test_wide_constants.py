@@ -122,3 +122,27 @@ def test_questions_of_a_model_that_was_read_anew():
         known, bc.ATE("dose", "y", treated=bc.Policy(lambda dose: 2 * dose), control=0)
     )
     assert moved.mean() == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("number", [whole, double])
+def test_data_that_are_set_later_are_those_of_the_model_as_it_is_now(number):
+    """E[y | do(x)] = k b x: k is 1, and then 5; what was known of the first stays."""
+    with pm.Model(coords={"unit": range(2)}) as model:
+        x = pm.Data("x", np.zeros(2), dims="unit")
+        k = pm.Data("k", 1.0)
+        b = pm.Normal("b")
+        s = pm.HalfStudentT("s", number(4), number(17))
+        pm.Normal("y", k * b * x, s, dims="unit")
+
+    def known():
+        return bc.truth(model, {"b": 2.0, "s": 1.0}, data={"x": np.zeros(2)})
+
+    def ate(fit):
+        return bc.estimate(fit, bc.ATE("x", "y")).mean()
+
+    first = known()
+    assert ate(first) == pytest.approx(2.0)
+    with model:
+        pm.set_data({"k": 5.0})
+    assert ate(known()) == pytest.approx(10.0)
+    assert ate(first) == pytest.approx(2.0)

@@ -94,13 +94,15 @@ def read_data(
         model = design.model
     if not isinstance(data, IN_MEMORY) and is_source(data):
         if passes:
-            return Observed(*read_source(model, data, unit_dims), design)
+            structure, table, conformed = read_source(model, data, unit_dims)
+            return Observed(holding(structure, {}), table, conformed, design)
         data = in_memory(data)
     model = whole_model(model)
     if data is None:
         structure = structure_of(model, unit_dims=unit_dims)
         if not structure.observed:
-            return Observed(structure, None, Conformed({}, {}, (), {}, {}, {}, ()), design)
+            nothing = Conformed({}, {}, (), {}, {}, {}, ())
+            return Observed(holding(structure, {}), None, nothing, design)
         table = own_table(structure)
     else:
         structure = structure_of(model, unit_dims=unit_dims, named=_names_in(data))
@@ -119,12 +121,14 @@ def read_data(
 
 
 def holding(structure: Structure, columns: Mapping[str, np.ndarray]) -> Structure:
-    """Return the structure of a model that holds what the data have of ``pm.Data`` not of units."""
-    others = other_values(structure, columns)
-    if not others:
+    """Return the structure of a model that holds what the data have of ``pm.Data`` not of units.
+
+    It is a copy, whose values stay as they are when those of the given model are set anew.
+    """
+    if all(v.name in structure.data for v in structure.model.data_vars):
         return structure
     copy, _ = with_types(structure.model, {}, {})
-    for name, values in others.items():
+    for name, values in other_values(structure, columns).items():
         copy[name].set_value(values)
     return structure_of(copy, unit_dims=structure.unit_dims)
 

@@ -29,7 +29,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayescausal.model.forests.op import forest_value
 from bayescausal.model.forests.prior import Forest, Shape, cuts_of
-from bayescausal.model.structure.rebuild import close, evaluate, open_model
+from bayescausal.model.structure.rebuild import close, copied, evaluate, open_model
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
@@ -41,13 +41,14 @@ __all__ = ["with_forests"]
 
 #: How PyMC-BART splits a column: both at a threshold, the second at a value of the data.
 _RULES = ("ContinuousSplit", "OneHotSplit")
-_KNOWN: WeakKeyDictionary[Any, tuple[int, Any]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Any, tuple[list[Any], Any]] = WeakKeyDictionary()
 
 
 def with_forests(model: pm.Model) -> pm.Model:
     """Return a model with the nodes of PyMC-BART as forests at their covariates.
 
-    A model without such nodes is returned as it is; of the same model, the same one.
+    A model without such nodes is returned as it is; of the same model with the same data, the same
+    one.
 
     Examples
     --------
@@ -60,11 +61,7 @@ def with_forests(model: pm.Model) -> pm.Model:
     nodes = [rv for rv in model.free_RVs if _is_bart(rv)]
     if not nodes:
         return model
-    held = _KNOWN.get(model)
-    if held is None or held[0] != len(model.named_vars):
-        held = len(model.named_vars), _translated(model, nodes)
-        _KNOWN[model] = held
-    return held[1]  # type: ignore[no-any-return]
+    return copied(_KNOWN, model, lambda: _translated(model, nodes))
 
 
 def _is_bart(rv: Variable) -> bool:

@@ -17,6 +17,7 @@ Nothing here touches the caller's model: shared data and dim lengths are copied 
 from __future__ import annotations
 
 import warnings
+from operator import is_not
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import FixedUnitsError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
     import pymc as pm
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bare",
     "close",
+    "copied",
     "data_values",
     "dim_sizes",
     "evaluate",
@@ -255,6 +257,23 @@ def resize(
             )
         if coords is not None and dim in coords and dim in model.coords:
             model._coords[dim] = tuple(coords[dim])
+
+
+def copied[M](
+    known: MutableMapping[Any, tuple[list[Any], M]], model: pm.Model, make: Callable[[], M]
+) -> M:
+    """Return what was made of a model before; anew where it has grown or its data were set since.
+
+    `known`: what was made, with what the models held then.
+    """
+    lengths = [v for v in model.dim_lengths.values() if isinstance(v, SharedVariable)]
+    shared = [v.get_value(borrow=True) for v in (*model.data_vars, *lengths)]
+    starts = model.rvs_to_initial_values.values()
+    state = [*model.named_vars, *shared, *model.coords.values(), *starts]
+    held = known.get(model)
+    if held is None or len(held[0]) != len(state) or any(map(is_not, held[0], state)):
+        held = known[model] = state, make()
+    return held[1]
 
 
 def data_values(model: pm.Model) -> dict[str, np.ndarray]:

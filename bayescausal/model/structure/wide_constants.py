@@ -22,7 +22,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor.basic import constant
 from pytensor.tensor.random.op import RandomVariable
 
-from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.model.structure.rebuild import close, copied, open_model
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -38,13 +38,14 @@ _APART = (
 )
 #: Here it adds two at most, which fit into a byte up to 63.
 _SUMS = "BetaBinomialRV BetaRV DiscreteUniformRV LaplaceRV UniformRV"
-_KNOWN: WeakKeyDictionary[Any, tuple[int, Any]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Any, tuple[list[Any], Any]] = WeakKeyDictionary()
 
 
 def with_wide_constants(model: pm.Model) -> pm.Model:
     """Return a model in which no distribution computes with whole numbers in a byte.
 
-    A model of which none does is returned as it is; of the same model, the same one.
+    A model of which none does is returned as it is; of the same model with the same data, the same
+    one.
 
     Examples
     --------
@@ -55,14 +56,7 @@ def with_wide_constants(model: pm.Model) -> pm.Model:
     >>> print([round(float(pm.logp(v, 10.0).eval()), 3) for v in (s, read["s"])])
     [-3.446, -3.328]
     """
-    held = _KNOWN.get(model)
-    if held is None or held[0] != len(model.named_vars):
-        roots = [*model.basic_RVs, *model.potentials, *model.deterministics]
-        nodes = {v.owner for v in ancestors(roots) if v.owner is not None}
-        wide = _widened(model) if any(_may_overflow(node) for node in nodes) else None
-        held = len(model.named_vars), wide
-        _KNOWN[model] = held
-    return model if held[1] is None else held[1]
+    return copied(_KNOWN, model, lambda: _widened(model)) or model
 
 
 def _may_overflow(node: Apply) -> bool:
@@ -92,7 +86,12 @@ def _largest(parameter: Variable) -> int:
     return int(max(sizes, default=0))
 
 
-def _widened(model: pm.Model) -> pm.Model:
+def _widened(model: pm.Model) -> pm.Model | None:
+    """Return the model with wide constants, None where nothing may overflow."""
+    roots = [*model.basic_RVs, *model.potentials, *model.deterministics]
+    nodes = {v.owner for v in ancestors(roots) if v.owner is not None}
+    if not any(_may_overflow(node) for node in nodes):
+        return None
     fgraph, _, initvals = open_model(model)
     for node in fgraph.toposort():
         if _may_overflow(node):

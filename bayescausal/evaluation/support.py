@@ -28,6 +28,7 @@ from bayescausal.evaluation.program_cache import remember, signature
 from bayescausal.model.interventions.domain import checks_of
 from bayescausal.model.interventions.support import ends_of_data, refuse_level, support_of
 from bayescausal.model.interventions.undefined import fails, failure
+from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import (
     DataError,
     FromWorld,
@@ -114,11 +115,12 @@ def refuse_outside(
 def data_of(units: Units, do: Mapping[str, Intervention] | None = None) -> dict[Variable, Any]:
     """Return the columns of data of the units, those that a world sets as it sets them."""
     structure = units.structure
+    sizes = {**dim_sizes(structure.model), **units.sizes}
     found: dict[Variable, Any] = {}
     for name in structure.data:
         variable, act = structure.variable(name), (do or {}).get(name)
         if isinstance(act, Set):
-            value = np.broadcast_to(act.value, [units.sizes[d] for d in structure.dims[name]])
+            value = np.broadcast_to(act.value, [sizes[d] for d in structure.dims[name]])
         elif act is not None or units.varies(name):
             continue
         else:

@@ -86,8 +86,7 @@ class Fit:
     Attributes
     ----------
     model : pm.Model
-        As given; a copy where it has ``pm.Data`` that is not of the units, whose values are those
-        of the fit.
+        As given; a copy where it has ``pm.Data`` that is not of the units.
     structure : Structure
         The model, read.
     data : Table or None

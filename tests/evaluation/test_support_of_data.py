@@ -46,6 +46,18 @@ def test_levels_beyond_the_trials_of_a_unit_are_refused():
         bc.estimate(fit, bc.ATE("y", "z", treated=4, control=0))
 
 
+def test_levels_of_trials_beside_a_level_of_data_with_more_dims():
+    """y = k + the sum of three items: 3 + 0 against 1 + 3."""
+    with pm.Model(coords={"unit": range(4), "item": range(3)}) as model:
+        items = pm.Data("items", np.ones((4, 3)), dims=("unit", "item"))
+        n = pm.Data("n", np.full(4, 5), dims="unit")
+        k = pm.Binomial("k", n, 0.5, dims="unit")
+        pm.Normal("y", k + items.sum(axis=1), 1, dims="unit")
+    data = {"items": np.ones((4, 3)), "n": np.full(4, 5), "k": np.arange(4), "y": np.zeros(4)}
+    asked = bc.Contrast("y", {"k": 3, "items": 0.0}, {"k": 1, "items": 1.0})
+    assert bc.estimate(bc.truth(model, {}, data), asked).mean() == pytest.approx(-1.0)
+
+
 def test_an_end_that_is_data_is_known_where_it_is_given():
     with pm.Model(coords={"unit": [0]}):
         n = pm.Data("n", [1], dims="unit")

@@ -114,12 +114,14 @@ def test_a_threshold_is_an_instrument(inline):
     assert bc.estimate(known, bc.ATE("d", "y")).identification.method == found.method
 
 
-def test_a_threshold_that_the_outcome_reads_too_is_no_instrument():
+@pytest.mark.parametrize("level", [0.0, 1e6])
+def test_a_threshold_that_the_outcome_reads_too_is_no_instrument(level):
+    """However large the outcome is beside its jump."""
     with pm.Model(coords={"unit": [0]}) as model:
         r, u = pm.Normal("r", dims="unit"), pm.Normal("u", dims="unit")
         above = pt.ge(r, 0) * 1.0
         d = pm.Bernoulli("d", logit_p=above + u, dims="unit")
-        pm.Normal("y", d + above + u, 1, dims="unit")
+        pm.Normal("y", level + d + above + u, 1, dims="unit")
     assert bc.identify(model, "d", "y", observed=["r", "d", "y"]).status == "not identified"
 
 
@@ -153,6 +155,20 @@ def test_additive_effects_of_unit_and_time_assume_parallel_trends():
     assert bc.identify(model, bc.ATT("d", "y")).method == "parallel trends"
     with pytest.raises(IdentificationError, match="parallel trends"):
         bc.estimate(bc.prior(model, draws=5, seed=1), bc.ATT("d", "y"), strict=True)
+
+
+def test_an_empty_cell_of_the_treatment_hides_no_trends():
+    unit, time = np.repeat(range(4), 5), np.tile(range(5), 4)
+    treatment = ((unit < 2) & (time >= 2)) * 1.0
+    for x in (treatment, np.where(np.arange(20) == 7, np.nan, treatment)):
+        with pm.Model(coords={"row": range(20), "id": range(4), "year": range(5)}) as model:
+            i, t = pm.Data("unit", unit, dims="row"), pm.Data("time", time, dims="row")
+            a, c = pm.Normal("a", dims="id"), pm.Normal("c", dims="year")
+            d = pm.Normal("d", a[i] + c[t], 1, dims="row")
+            pm.Normal("y", a[i] + c[t] + pm.Normal("b") * d, 1, dims="row")
+        held = {"unit": unit, "time": time, "d": x, "y": np.zeros(20)}
+        known = bc.truth(model, {"a": np.zeros(4), "c": np.zeros(5), "b": 1.0}, held, seed=1)
+        assert bc.ATE("d", "y").identify(known).method == "parallel trends"
 
 
 def test_one_effect_of_a_staggered_treatment_is_said():

@@ -94,8 +94,8 @@ def read_data(
         model = design.model
     if not isinstance(data, IN_MEMORY) and is_source(data):
         if passes:
-            structure, table, conformed = read_source(model, data, unit_dims)
-            return Observed(holding(structure, {}), table, conformed, design)
+            read = Observed(*read_source(model, data, unit_dims), design)
+            return read._replace(structure=holding(read.structure, {}))
         data = in_memory(data)
     model = whole_model(model)
     if data is None:

@@ -266,8 +266,8 @@ def copied[M](
 
     `known`: what was made, with what the models held then.
     """
-    lengths = [v for v in model.dim_lengths.values() if isinstance(v, SharedVariable)]
-    shared = [v.get_value(borrow=True) for v in (*model.data_vars, *lengths)]
+    inputs = (*model.data_vars, *model.dim_lengths.values())
+    shared = [v.get_value(borrow=True) for v in inputs if isinstance(v, SharedVariable)]
     starts = model.rvs_to_initial_values.values()
     state = [*model.named_vars, *shared, *model.coords.values(), *starts]
     held = known.get(model)

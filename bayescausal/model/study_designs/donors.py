@@ -116,6 +116,8 @@ def _begins(
 
 def _once(x: np.ndarray, time: np.ndarray) -> bool:
     """Whether x begins at one of several times, a row each, about as far from each other."""
+    seen = np.isfinite(np.asarray(x, dtype=float)) & np.isfinite(np.asarray(time, dtype=float))
+    x, time = x[seen], time[seen]
     if not switches_once(x, time, after=1):
         return False
     steps = np.diff(np.sort(time))

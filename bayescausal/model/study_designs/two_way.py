@@ -43,14 +43,19 @@ def two_way(
     - `values`: columns.
     """
     own = values.get(x)
-    if own is None or len(np.unique(own)) != 2:
+    if own is None:
+        return found
+    seen = np.isfinite(np.asarray(own, dtype=float))  # an empty cell says nothing
+    if len(np.unique(own[seen])) != 2:
         return found
     if own.ndim == 2:
         return _along_two_dims(found, structure, x, y, own)
     places = [n for n in looked_up(structure, y) if n != x and n in values]
     if own.ndim != 1:
         return found
-    places = [n for n in places if values[n].shape == own.shape and len(np.unique(values[n])) > 1]
+    places = [n for n in places if values[n].shape == own.shape]
+    values = {n: values[n][seen] for n in (x, *places)}
+    own, places = values[x], [n for n in places if len(np.unique(values[n])) > 1]
     for i, unit in enumerate(places):
         for time in places[i + 1 :]:
             if _goes_with(own, values[unit], values[time]):
@@ -69,8 +74,9 @@ def _along_two_dims(
         return found
     if not set(dims) <= _effects_along(structure, y):
         return found
-    codes = [c.reshape(-1) for c in np.indices(own.shape)]
-    flat = own.reshape(-1)
+    seen = np.isfinite(np.asarray(own, dtype=float))
+    codes = np.nonzero(seen)
+    flat = own[seen]
     if any(_constant(flat, c) for c in codes):
         return found
     values = {x: flat, dims[0]: codes[0], dims[1]: codes[1]}

@@ -288,3 +288,35 @@ def test_indexes_beyond_their_table_are_refused_in_a_stream(tmp_path, codes, sai
     table["g"] = np.resize((0, 1, 2), 60)
     table.to_parquet(tmp_path / "rows.parquet")
     assert bc.fit(model, str(tmp_path / "rows.parquet"), progressbar=False).n_draws
+
+
+@pytest.mark.parametrize("family", ["normal", "bernoulli"])
+def test_entries_that_expressions_point_at_are_refused_in_a_stream(family):
+    """Year -1 of a group would be its last; entries that all count from the end are meant."""
+    coords = {"unit": [0], "group": range(3), "year": range(2)}
+    with pm.Model(coords=coords) as model:
+        g, t = (pm.Data(n, [0], dims="unit") for n in ("g", "t"))
+        mean = pm.Normal("b", 0, 10, dims=("group", "year"))[g - 3, t]
+        if family == "normal":
+            pm.Normal("y", mean, 1, dims="unit")
+        else:
+            pm.Bernoulli("y", logit_p=mean, dims="unit")
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(
+        {"g": np.arange(120) % 3, "t": np.arange(120) // 3 % 2, "y": rng.integers(0, 2, 120)}
+    )
+
+    def fitted(rows):
+        source = ds.dataset(pa.Table.from_pandas(rows, preserve_index=False).to_batches(50))
+        return bc.fit(model, source, **FAST)
+
+    if family == "normal":  # 20 rows each: the posterior has precision 20 + 1 / 100
+        means = table.groupby(["g", "t"])["y"].mean().to_numpy().reshape(3, 2)
+        found = fitted(table).posterior["b"].mean(("chain", "draw")).to_numpy()
+        gap = np.abs(found - means * 20 / 20.01)
+        assert gap.max() < 5 / np.sqrt(20.01 * 100)
+    for column, value, entry in (("t", -1, "-1"), ("t", 2, "2"), ("g", 3, "0"), ("g", 6, "3")):
+        wrong = table.copy()
+        wrong.loc[110, column] = value
+        with pytest.raises(DataError, match=f"it reads entry {entry}|it reads entry -[123] "):
+            fitted(wrong)

@@ -118,7 +118,7 @@ def _counted(term: Term) -> TypeGuard[CellTerm]:
 def _numbers(work: Gathering, found: Gathered, term: Term, samplers: Sequence[Any]) -> object:
     """Return what the pass gathered for an equation that is shortened."""
     if _counted(term):
-        values, counts = work.rows_of(found, counted_names(term))
+        values, counts = work.rows_of(found, counted_names(term), term.name)
         if len(counts) > MOST:
             raise ModelError(
                 f"The equation of {term.name!r} has {len(counts):,} distinct rows.",
@@ -139,6 +139,7 @@ def gather(source: RowSource, columns: Mapping[str, Column], work: Gathering) ->
     raise_problems(found.problems, found.rows, source)
     for place, rows in found.counts.items():
         work.turn(found, place, rows)
+    work.reader.lookups.refuse(found.entries)
     if found.failed:
         i, reason = next(iter(found.failed.items()))
         observed = ", ".join(map(repr, work.reader.samplers[i].observed))

@@ -19,6 +19,7 @@ from bayescausal.inference.closed_forms.affine_term import AffineTerm
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.stream.distinct_rows import COUNT, MOST, count_rows, folded, merged
 from bayescausal.inference.stream.grouped_equations import AffineSums, PointSums, pointed, shorten
+from bayescausal.inference.stream.lookups import Entries, Lookups, together
 from bayescausal.inference.stream.source_columns import columns_of
 from bayescausal.model.structure.read import structure_of
 
@@ -115,6 +116,7 @@ class Gathered:
     counts: dict[int, Any] = field(default_factory=dict)  # by set: counts of distinct rows
     statistics: dict[int, Any] = field(default_factory=dict)  # by sampler
     failed: dict[int, str] = field(default_factory=dict)  # samplers that the numbers contradict
+    entries: Entries = field(default_factory=dict)  # of tables, that expressions point at
 
 
 class _Reader:
@@ -127,6 +129,7 @@ class _Reader:
         self.columns, _ = columns_of(structure, source)
         plan = make_plan(structure, set(self.columns))
         self.samplers = gathered_by(structure, self.columns, plan)[0]
+        self.lookups = Lookups.of(structure, self.columns)
 
 
 def gathered_by(
@@ -262,6 +265,7 @@ class Gathering:
                 window = slice(start, min(start + ROWS, rows))
                 part = {n: _cut(chunk[n], reader.columns[n], window) for n in sampler.columns}
                 weights = None if counts is None else counts[window]
+                reader.lookups.note(out.entries, sampler.observed, part)
                 try:
                     found = sampler.statistics(part, weights, reference=self.references.get(i))
                 except NotAffineError as error:
@@ -286,6 +290,7 @@ class Gathering:
             one.rows + other.rows,
             _merge(dict(one.problems), other.problems),
             failed={**one.failed, **other.failed},
+            entries=together(one.entries, other.entries),
         )
         for part in (one, other):
             for i, found in part.statistics.items():
@@ -304,14 +309,20 @@ class Gathering:
                 self.turn(out, place, found)
         return out
 
-    def rows_of(self, found: Gathered, names: Sequence[str]) -> tuple[dict[str, Any], np.ndarray]:
-        """Return distinct rows of some variables of a set that is wanted, and their counts."""
+    def rows_of(
+        self, found: Gathered, names: Sequence[str], equation: str
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        """Return distinct rows of what an equation reads, and their counts."""
         sets = self.layout.counted
         place = next(k for k in self.layout.wanted if set(names) <= set(sets[k]))
         parts = [part for n in names for part in self.reader.columns[n].parts]
         counted = folded(found.counts[place], parts)
         counts = counted[COUNT].to_numpy().astype(float)
-        return self._read(Gathered(), names, counted, counts), counts
+        entries: Entries = {}
+        chunk = self._read(Gathered(), names, counted, counts)
+        self.reader.lookups.note(entries, [equation], chunk)
+        self.reader.lookups.refuse(entries)
+        return chunk, counts
 
     def turn(self, out: Gathered, place: int, counted: pa.Table) -> None:
         """Turn the distinct rows of a set of variables into statistics, added to `out`."""

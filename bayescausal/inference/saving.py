@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from bayescausal.model.names import names_of
+from bayescausal.model.structure.rebuild import data_values
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -101,6 +102,12 @@ def _tree(fit: Fit) -> xr.DataTree:
         coords = {d: np.asarray(v) for d, v in fit.coords.items() if d in held}
         every = {d: np.asarray(v) for d, v in fit.coords.items()}
         groups["columns"] = _writable(xr.Dataset(arrays, coords={**every, **coords}))
+    own = data_values(fit.model)
+    apart = {n: np.asarray(v) for n, v in own.items() if n not in fit.structure.data}
+    if apart:  # pm.Data that is not of the units
+        groups["held"] = _writable(
+            xr.Dataset({n: ([f"{n}_{i}" for i in range(v.ndim)], v) for n, v in apart.items()})
+        )
     tree = xr.DataTree.from_dict(groups)
     tree.attrs[_KEY] = json.dumps(meta)
     return tree

@@ -104,8 +104,9 @@ def load_fit(path: str | os.PathLike[str], model: pm.Model | Design) -> Fit:
             expected="The model that it was made with.",
         )
     table, conformed = _columns(tree, meta, structure)
-    structure = holding(structure, conformed.columns)
     groups = {n: node.to_dataset() for n, node in tree.children.items() if n != "columns"}
+    held = {str(n): v.values for n, v in groups.pop("held", xr.Dataset()).items()}
+    structure = holding(structure, {**conformed.columns, **held})
     return build_fit(
         structure=structure,
         table=table,

@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 from pymc.distributions import transforms
 
+import bayescausal as bc
 from bayescausal.inference import Fit, Table, fit, load_fit, prior, truth
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.fit import resolve_seed
@@ -470,6 +471,28 @@ def test_a_fit_without_data_or_with_text_labels_can_be_saved(model, tmp_path):
     known = truth(model, {"a": 1.0, "b": 2.0, "s": 0.5}, frame)
     known.save(tmp_path / "t.nc")
     assert load_fit(tmp_path / "t.nc", model).coords["unit"].tolist() == ["p", "q", "r"]
+
+
+def test_fits_keep_the_values_of_data_that_is_not_of_the_units(tmp_path):
+    """y ~ N(k b x, 1), b ~ N(0, 1): the effect is k b, with b about k x'y / (1 + k^2 x'x)."""
+    columns = {"x": np.arange(6.0), "y": np.array([0.5, 1.0, 1.5, 4.0, 3.0, 6.0])}
+    with pm.Model(coords={"unit": range(6), "group": range(2)}) as model:
+        x = pm.Data("x", columns["x"], dims="unit")
+        k, on = pm.Data("k", 2.0), pm.Data("on", np.array([True, False]), dims="group")
+        mean = on[0] * k * pm.Normal("b") * x
+        pm.Normal("y", mean, 1, dims="unit")
+    again = bc.Refitter(model, ["x", "y"], draws=500)
+    fits = [fit(model, columns, draws=500, seed=1), again.fit(columns, seed=1)]
+    fits[0].save(tmp_path / "fit.nc")
+    with model:
+        pm.set_data({"k": 30.0, "on": np.array([False, True])})
+    fits += [load_fit(tmp_path / "fit.nc", model), again.fit(columns, seed=2)]
+    product, square = columns["x"] @ columns["y"], columns["x"] @ columns["x"]
+    precision = 1 + 4 * square
+    for each in fits:
+        effect = bc.estimate(each, bc.ATE("x", "y"))
+        error = 2 / np.sqrt(precision * 2000)  # of the mean of as many draws
+        assert abs(effect.mean() - 2 * 2 * product / precision) < 5 * error
 
 
 def test_another_model_is_refused_with_what_differs(fitted, tmp_path):

@@ -129,7 +129,7 @@ def holding(structure: Structure, columns: Mapping[str, np.ndarray]) -> Structur
         return structure
     copy, _ = with_types(structure.model, {}, {})
     for name, values in other_values(structure, columns).items():
-        copy[name].set_value(values)
+        copy[name].set_value(values.astype(copy[name].type.dtype))
     return structure_of(copy, unit_dims=structure.unit_dims)
 
 

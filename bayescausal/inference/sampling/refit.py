@@ -53,7 +53,7 @@ from bayescausal.inference.conditioning.remainder import (
 )
 from bayescausal.inference.data.arrays import own_table
 from bayescausal.inference.data.conform import conform
-from bayescausal.inference.data.read import Observed, as_table
+from bayescausal.inference.data.read import Observed, as_table, holding
 from bayescausal.inference.fit import check_options, recorded, resolve_seed
 from bayescausal.inference.marginalize.empty_outcomes import Gaps, draw_gaps, find_gaps
 from bayescausal.inference.sampling.refit_recipe import (
@@ -168,7 +168,9 @@ class Refitter:
         random = [v.name for v in self.model.basic_RVs if v.type.ndim]
         lost = [n for n in self.columns if n not in (*random, *data)]
         if not lost:
-            self.structure = structure_of(model, unit_dims=unit_dims, named=self.columns)
+            structure = structure_of(model, unit_dims=unit_dims, named=self.columns)
+            self.structure = holding(structure, {})
+            self.model = self.structure.model
             lost = [n for n in self.columns if n not in (*self.structure.random, *data)]
             random = list(self.structure.random)
         if lost:

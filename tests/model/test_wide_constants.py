@@ -42,6 +42,9 @@ def variables(number):
         "walk": lambda k: pm.GaussianRandomWalk(
             k, n(0), n(20), init_dist=pm.HalfStudentT.dist(n(4), n(17)), steps=3
         ),
+        "path": lambda k: pm.AR(
+            k, [0.5], sigma=n(20), init_dist=pm.HalfStudentT.dist(n(4), n(17)), steps=3
+        ),
     }  # fmt: skip
 
 

@@ -126,6 +126,7 @@ def _wide_op(op: Op) -> Op:
     outputs = [memo[v] for v in inner.outputs]
     options = {"inline": op.is_inline, "name": op.name, "on_unused_input": "ignore"}
     OpFromGraph.__init__(new, inputs, outputs, **options)
+    new.output_types = list(op.output_types)  # a shape that was known stays so
     return new
 
 

@@ -149,3 +149,11 @@ def test_data_that_are_set_later_are_those_of_the_model_as_it_is_now(number):
         pm.set_data({"k": 5.0})
     assert ate(known()) == pytest.approx(10.0)
     assert ate(first) == pytest.approx(2.0)
+
+
+def test_formulas_are_known_of_a_model_that_was_read_anew():
+    data = {"x": np.arange(6.0), "y": np.array([0.0, 2.0, 1.0, 4.0, 3.0, 6.0])}
+    model = bc.model_from_formulas(["y ~ x"], data=data, priors={"sigma_y": "HalfStudentT(4, 17)"})
+    read = with_wide_constants(model)
+    assert read is not model
+    assert read.recipe == model.recipe

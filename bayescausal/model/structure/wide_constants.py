@@ -98,7 +98,10 @@ def _widened(model: pm.Model) -> pm.Model | None:
             made = _remade(node, node.inputs)
             pairs = zip(node.outputs, made.outputs, strict=True)
             fgraph.replace_all(list(pairs), import_missing=True)
-    return close(fgraph, initvals)
+    made = close(fgraph, initvals)
+    if hasattr(model, "recipe"):  # the formulas that it was made of
+        made.recipe = model.recipe  # type: ignore[attr-defined]
+    return made
 
 
 def _remade(node: Apply, inputs: list[Variable]) -> Apply:

@@ -221,7 +221,7 @@ def _no_category(found: object, name: str, known: list[Any]) -> EstimandError:
         expected=f"one of {', '.join(map(str, known))}.",
         remedy=""
         if isinstance(found, str)
-        else "Name the levels that are compared: treated= and control=, or --treated and --control.",
+        else "Name the levels that are compared: treated=, control= (or --treated, --control).",
         names=closest(str(found), map(str, known))[:1],
     )
 

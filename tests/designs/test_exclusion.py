@@ -173,7 +173,7 @@ def test_a_first_stage_of_clusters_is_as_strong_as_its_clusters_say():
     """An instrument of the cluster, whose members share a level: by hand, from cluster means.
 
     With one instrument that is the same within clusters of one size, and no covariates, F is the
-    square of the slope of the means over its error, which is robust (with G / (G - 1)) in the means.
+    square of the slope of the means over its error, robust (with G / (G - 1)) in them.
     """
     rng = np.random.default_rng(12)
     many, size = 40, 50

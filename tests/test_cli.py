@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import bayescausal
 from bayescausal import cli
 from bayescausal.reporting import files
+from bayescausal.types import DataError
 
 MODEL = '''
 """A model file as a user keeps it."""
@@ -410,3 +411,24 @@ def test_a_report_that_cannot_be_written_is_refused_at_once(folder, name, said):
     assert result.exit_code == 2
     assert said in result.stderr
     assert "Fitting" not in result.stderr
+
+
+def test_a_table_that_was_read_as_one_column_says_how_to_read_it(tmp_path):
+    """Found once as "the data have no column 'x': add the column", of a file with semicolons."""
+    frame = rows()
+    frame.to_csv(tmp_path / "rows.csv", sep=";", index=False)
+    (tmp_path / "study.txt").write_text("y ~ x + z\n")
+    table, [line] = pd.read_csv(tmp_path / "rows.csv"), [";".join(frame.columns)]
+    result = call("estimate", tmp_path / "study.txt", tmp_path / "rows.csv", "-x", "x", "-y", "y")
+    assert result.exit_code == 2
+    assert line in result.output
+    assert "sep=';'" in result.output
+    model = bayescausal.model_from_formulas(["y ~ x + z"], data=frame)
+    for ask in (
+        lambda: bayescausal.fit(model, table),
+        lambda: bayescausal.fit(model, str(tmp_path / "rows.csv")),
+    ):
+        with pytest.raises(DataError, match=r"sep=';'|pandas\.read_csv"):
+            ask()
+    with pytest.raises(DataError, match=r"There is no Parquet file.*pandas\.read_csv"):
+        bayescausal.fit(model, str(tmp_path / "none.csv"))

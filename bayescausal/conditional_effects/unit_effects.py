@@ -100,7 +100,11 @@ def unit_effects(
     found = _evaluated(question, draws, seed)
     rows = np.flatnonzero(found.member)
     if not len(rows):
-        raise EmptySubgroupError("No unit belongs to the subgroup.", expected="at least one unit.")
+        raise EmptySubgroupError(
+            f"No unit of {found.member.size:,} has {estimand.condition.describe()}.",
+            expected="at least one unit.",
+            remedy=estimand.condition.labels_there_are(fit.labels) or "Widen the condition.",
+        )
     error = float(found.over_draws[rows].mean())
     known = error and len(found.tau) > 1
     spread = float(found.tau.var(axis=0, dtype=float)[rows].mean()) if known else 0.0

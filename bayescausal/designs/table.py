@@ -125,13 +125,17 @@ def numbers(
     """
     found = kind_of(frame[column])
     if found.what != "number":
-        shown = ", ".join(repr(v) for v in list(dict.fromkeys(found.values.ravel()))[:3])
+        shown = [
+            v for v in dict.fromkeys(found.values.ravel().tolist()) if v is not None and v == v
+        ]
+        how = ", such as days since a start." if found.what != "label" else "."
+        if found.what == "label" and len(shown) == 2:
+            how = f": (data[{column!r}] == {shown[-1]!r}).astype(int)."
         raise DataError(
-            f"The column {column!r} ({role}=) holds {found.what}s, such as {shown}.",
+            f"The column {column!r} ({role}=) holds {found.what}s, such as "
+            f"{', '.join(map(repr, shown[:3]))}.",
             expected="Numbers.",
-            remedy="Turn it into numbers first."
-            if found.what == "label"
-            else "Turn it into numbers first, such as days since a start.",
+            remedy=f"Turn it into numbers first{how}",
         )
     values = np.asarray(found.values, dtype=float)
     seen = values[~np.isnan(values)]

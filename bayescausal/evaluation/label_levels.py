@@ -34,6 +34,7 @@ from bayescausal.types import (
     Scale,
     Set,
     Shift,
+    closest,
 )
 
 if TYPE_CHECKING:
@@ -143,7 +144,10 @@ def encode(fit: Fit, name: str, label: object) -> Any:
     raise EstimandError(
         f"{label!r} is not a category of {name!r}.",
         expected=f"one of {', '.join(map(str, labels))}.",
-        remedy="Name the levels that are compared; where none are named they are 1 and 0.",
+        remedy=""
+        if isinstance(label, str)
+        else "Name the levels that are compared; where none are named they are 1 and 0.",
+        names=closest(str(label), map(str, labels))[:1],
     )
 
 

@@ -1,4 +1,4 @@
-"""A file that is not there: where it was looked for, and what is called like it."""
+"""Files that are not there, and what is called like them; tables that were read as one column."""
 
 from __future__ import annotations
 
@@ -8,9 +8,29 @@ from typing import TYPE_CHECKING
 from bayescausal.types import closest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bayescausal.types import BayesCausalError
 
-__all__ = ["no_file"]
+__all__ = ["no_file", "unsplit"]
+
+
+def unsplit(columns: Iterable[object]) -> str:
+    """Return how to read a table whose one column is a whole line; nothing of other tables.
+
+    Examples
+    --------
+    >>> unsplit(["sex;dose"]), unsplit(["sex", "dose"])
+    ("Its one column is 'sex;dose': read the file with sep=';', or save it with commas.", '')
+    """
+    names = [str(name) for name in columns]
+    found = [mark for mark in (";", "\t", "|") if len(names) == 1 and mark in names[0]]
+    if not found:
+        return ""
+    return (
+        f"Its one column is {names[0]!r}: read the file with sep={found[0]!r}, or save it with "
+        "commas."
+    )
 
 
 def no_file[E: BayesCausalError](kind: type[E], path: str | Path, remedy: str) -> E:

@@ -136,6 +136,43 @@ def test_an_effect_that_the_prior_makes_fails_the_placebos_and_the_zero():
     assert "it comes from the prior or the form of the model" in check.finding
 
 
+@pytest.mark.parametrize("formulas", [
+    ["w ~ 1", "z ~ 1", "x ~ w + z", "y ~ x + z"],
+    ["w ~ 1", "z ~ w", "x ~ w", "m ~ x", "y ~ m + z"],
+])  # fmt: skip
+def test_a_cause_of_the_treatment_alone_refutes_nothing(formulas):
+    """Drawn anew from w, x goes with y because x itself does, through w: that is no wrong form.
+
+    Found once, of x = w + u and y = x + v: Cov(w + u', w + u + v) / Var(w + u') = 1/2, "where 0 was
+    expected".
+    """
+    rng = np.random.default_rng(6)
+    w, z, u, v, e = rng.normal(size=(5, UNITS))
+    data = {"w": w, "z": z, "x": w + z * ("m" not in str(formulas)) + u}
+    if "m ~ x" in formulas:
+        data |= {"z": z + w, "m": data["x"] + e}
+    data["y"] = data.get("m", data["x"]) + data["z"] + v
+    model = bc.model_from_formulas(formulas, data=pd.DataFrame(data))
+    fit = bc.fit(model, data, draws=500, chains=2, seed=1, progressbar=False)
+    check = bc.refute(fit, ATE, tests=["permuted", "redrawn"], replicates=4)
+    assert verdict(check, "permuted") == "pass"
+    assert verdict(check, "redrawn") == "undecided"
+    child = "m" if "m" in data else "y"
+    assert any(f"the equation of {child} does not read" in note for note in check.notes)
+
+
+def test_no_placebo_is_made_of_a_treatment_with_an_instrument():
+    """The model must put down to a shuffled x that z moves y: its effect can be of any size."""
+    rng = np.random.default_rng(7)
+    z, u, e, v = rng.normal(size=(4, UNITS))
+    data = {"z": z, "x": z + u + e, "y": z + 2 * u + e + v}
+    design = bc.designs.instrument(data, treatment="x", outcome="y", instrument="z")
+    fit = bc.prior(design, draws=5, seed=1)
+    refits = SimpleNamespace(fit=fit, treatments=("x",), estimand=ATE)
+    assert "latent cause in common" in REFUTATIONS["permuted"].refuse(refits)
+    assert "does not read" in REFUTATIONS["redrawn"].refuse(refits)
+
+
 def test_adjustment_of_the_wrong_form_fails_the_redrawn_placebo_alone():
     fit = fitted(rows(bend=True), square=True)  # y is bent in z, the model draws a straight line
     check = bc.refute(fit, ATE, tests=["permuted", "redrawn"], replicates=6)

@@ -1,4 +1,4 @@
-"""Each design recovers a simulated truth: 94 % intervals hold it as often as they say.
+"""Each design recovers a simulated truth: 94% intervals hold it as often as they say.
 
 Of 200 data sets an interval that is right holds the truth a binomial number of times. Data come
 from the design's own model at a truth near the middle of its priors, on its own columns.

@@ -201,6 +201,7 @@ def test_a_risk_needs_everybody_to_be_followed():
         ({"outcome": "died"}, "outcome='died' is no event"),
         ({"baseline": ["visits"]}, "Did you mean 'visit'"),
         ({"eligibility": {"cancr": False}}, "Did you mean 'cancer'"),
+        ({"eligibility": {"value": (1, 2)}}, "named in covariates= too"),
         ({"eligibility": {"visit": [1]}}, "True .has happened."),
         ({"eligibility": {"visit": (0, 1)}}, "Nobody is eligible.*visit from 0 to 1"),
         ({"follow_up": 0}, "follow_up=0"),
@@ -225,6 +226,17 @@ def test_true_and_false_of_a_column_are_its_values(kind, who):
     events = pd.concat([own.assign(female=who), others.assign(female=not who)])
     events["female"] = events["female"].astype(kind)
     some = trial(events=events, covariates=["female"], eligibility={"female": who}, grace=30)
+    assert rows_of(some) == rows_of(trial(events=own, eligibility=None, grace=30))
+
+
+@pytest.mark.parametrize("kind", ["boolean", "Int64"])
+@pytest.mark.parametrize("rule", [True, 1])
+def test_an_empty_cell_of_a_column_is_not_its_value(kind, rule):
+    """Of <NA> pandas does not say whether it is True; such units are not eligible."""
+    own, others = table(), table().assign(id=lambda f: f["id"] + 100)
+    events = pd.concat([own.assign(female=True), others.assign(female=None)], ignore_index=True)
+    events["female"] = events["female"].astype("boolean").astype(kind)
+    some = trial(events=events, covariates=["female"], eligibility={"female": rule}, grace=30)
     assert rows_of(some) == rows_of(trial(events=own, eligibility=None, grace=30))
 
 

@@ -426,3 +426,23 @@ def test_instruments_recover_a_truth():
     covered = study.rows["covered"].sum()
     low, high = stats.binom.interval(0.999, 200, 0.94)
     assert low <= covered <= high
+
+
+def test_covariates_of_a_treatment_with_labels_are_compared_as_of_its_code():
+    """Drug is 1 and placebo 0, whatever their order; units of a third level are left out."""
+    rng = np.random.default_rng(4)
+    t, old = rng.integers(0, 2, 300), rng.normal(size=300)
+    m = t + old + rng.normal(size=300)
+    data = {"m": m, "y": m + rng.normal(size=300), "old": old + 0.5 * t}
+    names = {"mediators": "m", "outcome": "y", "covariates": ["old"]}
+    table = {k: np.concatenate([v, v[:50] + 9]) for k, v in data.items()}
+    word = np.concatenate([np.where(t == 1, "drug", "placebo"), np.full(50, "other")])
+    design = bc.designs.mediation(
+        {**table, "t": word}, treatment="t", treated="drug", control="placebo", **names
+    )
+    fit = bc.prior(design, draws=5, seed=1)
+    found = design.checks["balance"](fit)["correlation with treatment"]
+    assert found["old"] == pytest.approx(np.corrcoef(t, data["old"])[0, 1])
+    assert found["old"] > 0
+    with pytest.raises(DataError, match="as 0 and 1"):
+        design.checks["sensitivity"](fit)

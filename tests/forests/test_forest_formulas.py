@@ -1,4 +1,4 @@
-"""Forests in formulas: what is refused at the door, and in which words."""
+"""Forests in formulas: what is refused, and in which words."""
 
 from __future__ import annotations
 

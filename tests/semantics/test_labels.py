@@ -10,12 +10,14 @@ counterfactuals, intervene; and what must go on being answered.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
-from bayescausal.types import InterventionError, UndefinedEffectError
+from bayescausal.effects.words.from_text import check_levels
+from bayescausal.types import EstimandError, InterventionError, UndefinedEffectError
 
 UNITS = {"unit": range(6)}
 ARMS = np.array([1, 2, 3, 1, 2, 3])
@@ -138,3 +140,22 @@ def test_counts_of_a_truncated_distribution_take_whole_numbers():
     for act in (2.5, bc.Shift(0.5), bc.Scale(1.5)):
         with pytest.raises(InterventionError, match="whole number"):
             bc.estimate(known, bc.Expected("y", {"n": act}))
+
+
+@pytest.mark.parametrize("ask", ["estimate", "heterogeneity", "triangulate", "question"])
+def test_a_subgroup_of_a_label_that_there_is_not_names_the_labels(ask):
+    """Found once as "0 of 40 units ...: widen the condition to a range", which labels have not."""
+    data = pd.DataFrame({"sex": list("fm") * 20, "t": [0, 0, 1, 1] * 10, "y": np.arange(40.0)})
+    model = bc.model_from_formulas(["y ~ t + sex"], data=data)
+    question = bc.ATE("t", "y", given={"sex": "male"})
+    calls = {
+        "estimate": lambda: bc.estimate(bc.truth(model, {
+            "b_y_Intercept": 0.0, "b_y_t": 1.0, "b_y_sex": [0.0], "sigma_y": 1.0}, data), question),
+        "heterogeneity": lambda: bc.heterogeneity(bc.prior(model, data, draws=4, seed=1), question),
+        "triangulate": lambda: bc.triangulate("sex -> t; t -> y; sex -> y", question, data=data),
+        "question": lambda: check_levels(question, {"sex": ("f", "m")}),
+    }  # fmt: skip
+    with pytest.raises(EstimandError) as raised:
+        calls[ask]()
+    assert "f, m" in str(raised.value)
+    assert "range" not in str(raised.value)

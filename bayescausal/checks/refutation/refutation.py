@@ -28,7 +28,8 @@ dummy_outcome      the outcome, shuffled               no effect           poste
 
 with s the posterior sd of the fit that is refuted and n its units. Bootstrap and subset look at the
 spread: an sd that does not match the data's (units that depend on each other, uneven variances)
-shows there [1]_.
+shows there [1]_. A treatment is drawn anew only where what it acts on is independent of the copy
+given the rest of its equation, and shuffled only where the two share no latent cause.
 
 References
 ----------

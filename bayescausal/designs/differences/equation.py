@@ -107,7 +107,7 @@ class Equation:
         terms += self._covariates(columns)
         groups = [*((self.unit,) if self.unit_effects else ()), *self.clusters]
         for name in dict.fromkeys(groups):
-            own_name = in_model(name, [str(c) for c in columns])
+            own_name = in_model(name, [*map(str, columns), *groups])
             columns[own_name] = pd.Categorical(frame[name].astype(str))
             terms.append(f"(1 | {own_name})")
         model = model_from_formulas(

@@ -6,11 +6,15 @@ instruments, covariates out of all,
 
 .. math:: J = n\, \bar g' S^{-1} \bar g, \qquad \bar g = Z'u / n,
 
-is :math:`\chi^2` with as many degrees of freedom as there are instruments beyond the first [1]_.
-Effects that differ between those whom each instrument moves raise it too.
+is :math:`\chi^2` with as many degrees of freedom *f* as there are instruments beyond the first
+[1]_. It cannot exceed the number *m* of units (of clusters, whose moments are summed), so that for
+few clusters :math:`\frac{m - f}{f} \frac{J}{m - J}` is compared with the :math:`F_{f, m - f}` of
+Hotelling's statistic, which is the same for many. Effects that differ between those whom each
+instrument moves raise it too.
 
-*An instrument and a treatment of 0 and 1.* The instrument takes nobody out of the treatment, and
-acts through it alone. So in every set *B* of values of the outcome
+*An instrument and a treatment of 0 and 1.* The instrument takes nobody out of the treatment (or
+brings nobody into it, where fewer are treated at *Z* = 1: read *1 - Z*), and acts through it alone.
+So in every set *B* of values of the outcome
 
 .. math:: P(Y \in B, D = 1 \mid Z = 1) \ge P(Y \in B, D = 1 \mid Z = 0), \qquad
    P(Y \in B, D = 0 \mid Z = 0) \ge P(Y \in B, D = 0 \mid Z = 1),
@@ -62,12 +66,12 @@ def exclusion(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
         {"instruments": [1], "effects": [1], "to spare": [0]},
         index=pd.Index([roles.instruments[0]], name="instrument"),
     )
-    table.attrs["finding"] = (
+    return _silent(
+        table,
         f"No data can speak against it: with {roles.instruments[0]} alone, a path of its own to "
         f"{roles.outcome} and another effect of {roles.treatment} look the same. Name a further "
-        "instrument, or say with direct= how far it may fail."
+        "instrument, or say with direct= how far it may fail.",
     )
-    return table
 
 
 def _agreement(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
@@ -76,6 +80,15 @@ def _agreement(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     a, b = (residual(columns, v, roles.covariates) for v in (roles.treatment, roles.outcome))
     z = np.column_stack([residual(columns, v, roles.covariates) for v in roles.instruments])
     groups = None if roles.cluster is None else np.asarray(columns[roles.cluster])
+    many = n if groups is None else len(np.unique(groups))
+    who, free = ", ".join(roles.instruments), len(roles.instruments) - 1
+    if many <= free + 1:
+        table = pd.DataFrame({"instruments": [free + 1], "apart": [many]}, index=["clusters"])
+        return _silent(
+            table,
+            f"{many} {roles.cluster or 'units'} are too few to tell whether {who} agree on one "
+            "effect. Name fewer instruments, or say with direct= how far exclusion may fail.",
+        )
     weight = np.linalg.inv(z.T @ z / n)
     for _ in range(2):  # two-stage least squares, then weights from what it leaves
         push = a @ z @ weight
@@ -87,13 +100,12 @@ def _agreement(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     push = a @ z @ weight
     slope = float(push @ (z.T @ b)) / float(push @ (z.T @ a))
     mean = z.T @ (b - slope * a) / n
-    j, free = float(n * mean @ weight @ mean), len(roles.instruments) - 1
-    p = float(stats.chi2.sf(j, free))
+    j = float(n * mean @ weight @ mean)
+    p = float(stats.f.sf((many - free) / free * j / max(many - j, 1e-300), free, many - free))
     table = pd.DataFrame(
         {"J": [j], "degrees of freedom": [free], "p": [p]},
         index=pd.Index(["the instruments agree"], name="test"),
     )
-    who = ", ".join(roles.instruments)
     return _judged(
         table,
         f"{who} do not agree on one effect: some act on {roles.outcome} in another way, share a "
@@ -109,6 +121,8 @@ def _shares(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
         np.asarray(fit.columns[n], dtype=float)
         for n in (roles.instruments[0], roles.treatment, roles.outcome)
     )
+    z = z if d[z == 1].mean() >= d[z == 0].mean() else 1 - z  # compliers are moved as z moves d
+    units = np.arange(y.size) if roles.cluster is None else np.asarray(fit.columns[roles.cluster])
     values = np.unique(y)
     if len(values) > SETS:
         cuts = np.unique(np.quantile(y, np.linspace(0, 1, SETS + 1)[1:-1]))
@@ -121,18 +135,26 @@ def _shares(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     for taken in (1, 0):
         for k, name in enumerate(names):
             inside = (code == k) & (d == taken)
-            share = [inside[z == side].mean() for side in (taken, 1 - taken)]
-            spread = sum(
-                p * (1 - p) / np.sum(z == side)
-                for p, side in zip(share, (taken, 1 - taken), strict=True)
-            )
+            parts = np.zeros(y.size)  # what each unit adds to the error of the difference
+            share = {}
+            for side, sign in ((taken, 1.0), (1 - taken, -1.0)):
+                there = z == side
+                share[side] = inside[there].mean()
+                parts[there] = sign * (inside[there] - share[side]) / there.sum()
+            spread = pd.Series(parts).groupby(units).sum()
             if inside.sum() >= LEAST:
                 rows[f"{roles.treatment} = {taken}, {roles.outcome} = {name}"] = (
-                    share[0] - share[1],
-                    float(np.sqrt(spread)),
+                    share[taken] - share[1 - taken],
+                    float((spread**2).sum() ** 0.5),
                 )
     table = pd.DataFrame(rows, index=["share of compliers", "se"]).T
     table.index.name = "units"
+    if not rows:
+        return _silent(
+            table,
+            f"Too few units to tell: no set of values of {roles.outcome} holds {LEAST} at one "
+            f"level of {roles.treatment}.",
+        )
     table["p"] = stats.norm.cdf(table["share of compliers"] / table["se"])
     p = min(float(table["p"].min()) * len(table), 1.0)
     worst = table["p"].idxmin()
@@ -143,6 +165,12 @@ def _shares(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
         "No share of compliers is below zero; a weak path of its own would not be seen",
         p,
     )
+
+
+def _silent(table: pd.DataFrame, finding: str) -> pd.DataFrame:
+    """Return a table without a verdict: the data cannot speak."""
+    table.attrs["finding"] = finding
+    return table
 
 
 def _judged(table: pd.DataFrame, doubt: str, fine: str, p: float) -> pd.DataFrame:

@@ -39,13 +39,22 @@ def residual(columns: Mapping[str, np.ndarray], name: str, given: Sequence[str])
 
 
 def first_stage(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
-    """Return how strongly the instruments move the treatment, given the covariates."""
+    """Return how strongly the instruments move the treatment, given the covariates.
+
+    Where members of clusters share levels, F is that of the sums within clusters.
+    """
     columns = fit.columns
     without = residual(columns, roles.treatment, roles.covariates)
     left = residual(columns, roles.treatment, roles.given)
     q, n = len(roles.instruments), len(left)
-    free = n - 1 - len(roles.given)
-    f = float((without @ without - left @ left) / q / (left @ left / free))
+    if roles.cluster is None:
+        free = n - 1 - len(roles.given)
+        f = float((without @ without - left @ left) / q / (left @ left / free))
+    else:
+        z = np.column_stack([residual(columns, v, roles.covariates) for v in roles.instruments])
+        sums, small = _by_cluster(z * left[:, None], fit, roles)
+        moved = z.T @ without  # the coefficients times Z'Z; their errors, too
+        f = float(moved @ np.linalg.pinv(small * sums.T @ sums) @ moved) / q
     partial = 1 - float(left @ left) / float(without @ without)
     table = pd.DataFrame(
         {"F": [f], "instruments": [q], "rows": [n], "partial R2": [partial]},
@@ -77,10 +86,21 @@ def two_stage(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:
     for label, by in (("two-stage least squares", hat), ("ordinary least squares", a)):
         slope = float(by @ b) / float(by @ a)
         left = b - slope * a
-        rows[label] = slope, float(np.sqrt(left @ left / free / (by @ by)))
+        square = left @ left / free * (by @ by)
+        if roles.cluster is not None:
+            sums, small = _by_cluster(by * left, fit, roles)
+            square = small * sums @ sums
+        rows[label] = slope, float(np.sqrt(square) / (by @ by))
     drawn = fit.posterior[f"b_{y}_{x}"]
     rows["posterior"] = float(drawn.mean()), float(drawn.std())
     return pd.DataFrame(rows, index=["value", "se or sd"]).T
+
+
+def _by_cluster(parts: np.ndarray, fit: Fit, roles: InstrumentRoles) -> tuple[np.ndarray, float]:
+    """Return sums of the rows' parts within clusters, and what makes up for there being few."""
+    groups = np.asarray(fit.columns[str(roles.cluster)])
+    sums = pd.DataFrame(parts).groupby(groups).sum().to_numpy()
+    return np.squeeze(sums, axis=1) if parts.ndim == 1 else sums, len(sums) / (len(sums) - 1)
 
 
 def bounds(fit: Fit, roles: InstrumentRoles) -> pd.DataFrame:

@@ -245,6 +245,7 @@ def _strata(
             f"Everybody took what {z} said, so {d} is {z}.",
             remedy="Without non-compliance this is a trial: bayescausal.designs.ab_test.",
         )
+    _refuse_reversed(frame, z, d)
     late = CATE(d, y, given={STRATUM: names.index("complier")})
     crossed = "always taker" in names
     return Design(
@@ -271,6 +272,19 @@ def _strata(
             "bounds": partial(bounds, roles=roles),
         },
     )
+
+
+def _refuse_reversed(frame: pd.DataFrame, z: str, d: str) -> None:
+    """Refuse an instrument that takes units out of the treatment: its compliers are at 0."""
+    arms = [frame.loc[frame[z] == level, d] for level in (0, 1)]
+    away, se = arms[0].mean() - arms[1].mean(), sum(a.var(ddof=0) / len(a) for a in arms) ** 0.5
+    if away > 3 * se:
+        raise DataError(
+            f"Fewer take {d} at {z} = 1 than at {z} = 0: {arms[1].mean():.3g} against "
+            f"{arms[0].mean():.3g}.",
+            expected=f"An instrument that brings units to take {d}.",
+            remedy=f"Code it the other way: 1 - data[{z!r}].",
+        )
 
 
 def _direct(direct: Direct, roles: InstrumentRoles) -> dict[str, float]:

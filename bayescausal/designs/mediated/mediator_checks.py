@@ -116,9 +116,10 @@ def sensitivity(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
     """Return the indirect effect for correlations of the disturbances of mediator and outcome."""
     if not roles.has_rho:
         raise DataError(
-            "The indirect effect is known for every correlation with one Normal mediator and a "
-            "Normal or probit outcome only.",
-            remedy="Ask bayescausal.hidden_confounder about the mediator's effect.",
+            "The indirect effect is known for every correlation with a treatment of numbers, one "
+            "Normal mediator and a Normal or probit outcome only.",
+            remedy="Code a treatment with labels as 0 and 1; of other families ask "
+            "bayescausal.hidden_confounder about the mediator's effect.",
         )
     rows = {}
     for rho in RHOS:
@@ -139,11 +140,19 @@ def sensitivity(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
 
 
 def balance(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
-    """Return how the covariates correlate with the treatment: zero where it was randomised."""
-    t = np.asarray(fit.columns[roles.treatment], dtype=float)
+    """Return how the covariates correlate with the treatment: zero where it was randomised.
+
+    A treatment with labels is 1 at the treated level, and 0 at the control level.
+    """
+    columns = labelled(fit)
+    t, there = columns[roles.treatment], np.ones(len(columns[roles.treatment]), dtype=bool)
+    if is_category(fit, roles.treatment):
+        treated, control = (getattr(roles.effects["TE"], side) for side in ("treated", "control"))
+        t, there = t == treated, (t == treated) | (t == control)
+    t = t[there].astype(float)
     rows: dict[str, float] = {}
     for name in roles.covariates:
-        values = labelled(fit)[name]
+        values = columns[name][there]
         parts = {name: values.astype(float)} if not is_category(fit, name) else {
             f"{name}[{v}]": (values == v) * 1.0 for v in dict.fromkeys(np.sort(values).tolist())
         }  # fmt: skip

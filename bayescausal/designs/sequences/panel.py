@@ -190,13 +190,14 @@ def _alike(waves: Waves) -> str:
 
 def _assumptions(waves: Waves) -> tuple[Assumption, ...]:
     """Return what identifies contrasts of regimes."""
-    past = ", ".join(dict.fromkeys((*waves.covariates, *waves.baseline))) or "no covariates"
+    past = "".join(f"{n}, " for n in dict.fromkeys((*waves.covariates, *waves.baseline)))
+    past = f"{past[:-2]} and " if past else ""
     back = f"{waves.lags} time{'s' * (waves.lags != 1)}"
     found = [
         Assumption(
             "sequential exchangeability",
             f"At each time {waves.treatment} shares no cause with later {waves.outcome} but "
-            f"{past} and the earlier {waves.treatment} and {waves.outcome}.",
+            f"{past}the earlier {waves.treatment} and {waves.outcome}.",
             "bc.hidden_confounder",
         ),
         Assumption(

@@ -252,7 +252,8 @@ def _entries(frame: pd.DataFrame, time: str, entry: str) -> Array:
             f"{int(bad.sum()):,} rows end before they begin, such as row {row}: {entry!r} is "
             f"{start[row]:g}, {time!r} is {frame[time].iloc[row]:g}.",
             expected="An entry before the time.",
-            remedy="Who had the event before coming in was never at risk here: drop these rows.",
+            remedy="Who had the event before coming in was never at risk here: drop these rows. An "
+            "interval that began before the entry begins with it: put the entry in its place.",
         )
     return start
 

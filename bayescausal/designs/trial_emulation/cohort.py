@@ -144,7 +144,12 @@ def _has_truth(name: str, rule: bool, seen: Array, value: Array) -> Array:
             expected="a value, a range (low, high), or a function of the value; True and False "
             "of an event, or of a column of 0 and 1.",
         )
-    return seen & np.array([v == rule for v in value], bool)
+    return _is(rule, seen, value)
+
+
+def _is(rule: object, seen: Array, value: Array) -> Array:
+    """Return who has a value; of an empty cell pandas does not say whether it is the same."""
+    return np.array([bool(s) and bool(v == rule) for s, v in zip(seen, value, strict=True)], bool)
 
 
 def _criterion(name: str, rule: object, seen: Array, value: Array) -> tuple[str, Array]:
@@ -161,7 +166,7 @@ def _criterion(name: str, rule: object, seen: Array, value: Array) -> tuple[str,
         numbers = pd.to_numeric(pd.Series(value), errors="coerce").to_numpy(dtype=float)
         return f"{name} from {low:g} to {high:g}", seen & (numbers >= low) & (numbers <= high)
     if isinstance(rule, str | int | float | np.number):
-        return f"{name} is {rule}", seen & np.array([v == rule for v in value], bool)
+        return f"{name} is {rule}", _is(rule, seen & ~pd.isna(value), value)
     raise DataError(
         f"eligibility[{name!r}] is {rule!r}.",
         expected="True (has happened), False (has not), a range (low, high) of the last value, a "

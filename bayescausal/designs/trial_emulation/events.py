@@ -48,6 +48,9 @@ class Events:
                 expected=f"One of {', '.join(map(repr, self.types[:12]))}"
                 f"{', ...' if len(self.types) > 12 else ''}.",
                 names=closest(str(name), self.types)[:1],
+                remedy="A column that does not change within a unit is named in covariates= too."
+                if role == "eligibility"
+                else "",
             )
         return name
 

@@ -15,7 +15,7 @@ J. Pearl, *Causality*, 2nd ed., Cambridge University Press, 2009, section 4.1.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -170,6 +170,15 @@ class Condition:
                     expected="One boolean for each unit, in the order of the data.",
                 ) from None
         return belongs
+
+    def labels_there_are(self, labels: Mapping[str, Iterable[object]]) -> str:
+        """Return the labels of a variable where a clause asks for another one; else nothing."""
+        for name, spec in self.clauses:
+            known = list(labels.get(name, ()))
+            asked = spec if isinstance(spec, list) else [spec]
+            if known and any(isinstance(v, str) and v not in known for v in asked):
+                return f"{name!r} has the labels {', '.join(map(str, known))}."
+        return ""
 
     def describe(self) -> str:
         """Return the condition as plain mathematics: ``Z=1, 0 <= W <= 2``."""

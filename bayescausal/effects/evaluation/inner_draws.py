@@ -368,7 +368,8 @@ class Run:
                 if not empty:
                     continue
                 total = reduction.size.shape[2]
-                condition = (arm.condition & cell.condition).describe()
+                who = arm.condition & cell.condition
+                condition = who.describe()
                 count = question.units.count
                 found = f"0 of {count:,} units have {condition}"
                 if empty < total:
@@ -376,7 +377,8 @@ class Run:
                 raise EmptySubgroupError(
                     f"{found}.",
                     expected="at least one unit in every draw.",
-                    remedy=question.estimand.if_empty(
+                    remedy=who.labels_there_are(question.fit.labels)
+                    or question.estimand.if_empty(
                         condition, question.fit.columns.get(question.estimand.grouped_by or "")
                     ),
                 )

@@ -219,6 +219,9 @@ def _no_category(found: object, name: str, known: list[Any]) -> EstimandError:
     return EstimandError(
         f"{found!r} is not a category of {name!r}.",
         expected=f"one of {', '.join(map(str, known))}.",
+        remedy=""
+        if isinstance(found, str)
+        else "Name the levels that are compared: treated=, control= (or --treated, --control).",
         names=closest(str(found), map(str, known))[:1],
     )
 

@@ -198,7 +198,10 @@ class Problem:
         return (columns, named) if len(names) else (np.empty((self.n, 0)), ())
 
     def part(
-        self, member: Callable[[Mapping[str, np.ndarray]], np.ndarray], within: str
+        self,
+        member: Callable[[Mapping[str, np.ndarray]], np.ndarray],
+        within: str,
+        remedy: str = "",
     ) -> Problem:
         """Return the same question of a subgroup: of its units, and of its rows of a target.
 
@@ -208,6 +211,8 @@ class Problem:
             From columns to whether each row belongs to the subgroup.
         within : str
             The subgroup in words.
+        remedy : str
+            What to ask instead, should nobody belong to it.
 
         Raises
         ------
@@ -219,6 +224,7 @@ class Problem:
             raise EmptySubgroupError(
                 f"No unit of {self.n:,} belongs to the subgroup {within}.",
                 expected="one unit at least of each treatment level.",
+                remedy=remedy,
             )
         target = self.target
         if target is not None:

@@ -192,7 +192,10 @@ def _problem(
         ))  # fmt: skip
     if estimand.given:
         given = estimand.given.in_order(("row",), {"row": labels})
-        problem = problem.part(given.member, given.describe())
+        words = {
+            n: dict.fromkeys(table[n].tolist()) for n in given.reads if not is_number(table[n])
+        }
+        problem = problem.part(given.member, given.describe(), given.labels_there_are(words))
     return _without_ties(_by_arm(problem))
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescausal.model.files import unsplit
 from bayescausal.model.labels import OtherLabelsError, order_of
 from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, FixedUnitsError, closest
@@ -172,6 +173,7 @@ def check_sizes(table: Table, structure: Structure) -> None:
             "No column of the data is a variable of the model.",
             expected=f"Columns among: {known}.",
             names=tuple(dict.fromkeys(near))[:3],
+            remedy=unsplit(table.ignored),
         )
     for dim in table.unit_dims:
         if sizes.get(dim) == 0:

@@ -148,6 +148,7 @@ def _files(path: str) -> ArrowSource:
             raise DataError(
                 f"There is no Parquet file at {path!r}.",
                 expected="A file, a folder of files, or a pattern such as 'rows/*.parquet'.",
+                remedy=_not_parquet(path),
             )
     try:
         options = {"partitioning": "hive", "partition_base_dir": base} if base else {}
@@ -160,7 +161,16 @@ def _files(path: str) -> ArrowSource:
 
 def _unreadable(words: str, error: Exception) -> DataError:
     first = str(error).strip().split("\n")[0]
-    return DataError(f"{words} cannot be read: {first}", expected="Parquet files of one schema.")
+    remedy = _not_parquet(words)
+    what = "it is no Parquet file." if remedy else first
+    return DataError(
+        f"{words} cannot be read: {what}", expected="Parquet files of one schema.", remedy=remedy
+    )
+
+
+def _not_parquet(path: str) -> str:
+    table = Path(path).suffix.lower() in (".csv", ".tsv", ".txt")
+    return f"Pass the table: pandas.read_csv({path!r})." if table else ""
 
 
 class ArrowSource:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayescausal.model.files import unsplit
 from bayescausal.model.formulas.text import by_accident, check_levels, in_days
 from bayescausal.model.formulas.tokens import pointed
 from bayescausal.model.formulas.values import call_of, names_in
@@ -183,7 +184,7 @@ def _unexplained(
     where = pointed(formula.text, name, start=formula.text.index("~"))
     if frame is not None:
         what = f"{name!r} has no formula, and the data have no column of that name.{where}"
-        remedy = f"Write its formula ({name} ~ 1), or add the column."
+        remedy = unsplit(frame.columns) or f"Write its formula ({name} ~ 1), or add the column."
     else:
         what = f"{name!r} has no formula, and there are no data to take it from.{where}"
         remedy = f"Write its formula ({name} ~ 1), or pass data= with its column."

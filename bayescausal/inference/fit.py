@@ -115,8 +115,10 @@ def fit(
     out of Normal equations (random slopes, curves, shrinkage); independence Metropolis-Hastings
     about the mode for a generalised linear equation (logistic, Poisson, Negative Binomial, Gamma)
     with coefficients of its own, where its proposals are seen to fit; NUTS on sufficient statistics
-    where the equations can be compressed, NUTS on the rows otherwise. An option of a Markov chain
-    (``tune``, ``target_accept``) or a `sampler` asks for a chain where there is no closed form.
+    where the equations can be compressed, NUTS on the rows otherwise, both replaced by independence
+    Metropolis-Hastings from a fitted mixture where unknowns are few and that is seen to fit. An
+    option of a Markov chain (``tune``, ``target_accept``) or a `sampler` asks for a chain where
+    there is no closed form.
     Discrete latents of few states are summed out and Normal latents, group effects and empty cells
     integrated out where their form is known; they are drawn back from their exact conditionals.
     ``fit.methods`` says which.

@@ -151,8 +151,8 @@ def _draw_rest(
     elif method == "laplace":
         drawn, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
         notes = (*notes, *told_too)
-    plain = method == "auto" and integral is None and not chooses_chain(sampler)
-    if plain and _few(structure, found):
+    free = method == "auto" and not chooses_chain(sampler)
+    if free and integral is None and _few(structure, found):
         drawn = draw_independent(lean(structure, conditioned.model), **sizes)
     if drawn is None:
         drawn = draw_unknowns(
@@ -162,6 +162,7 @@ def _draw_rest(
             progressbar=progressbar,
             integral=integral or tried,
             missing=conformed.missing,
+            compiled=not free,
             **sampler,
         )
         if method != "nuts":

@@ -213,7 +213,7 @@ class _Marginalisation:
         density = self.density if equal is None else equal.density
         inputs = used([density], places)
         arguments = [places[n] for n in inputs]
-        if equal is not None and inputs:  # few rows: many draws at a time
+        if inputs:  # many draws at a time
             many = [
                 pt.TensorType(v.type.dtype, (None, *v.type.shape))(f"many_{v.name}")
                 for v in arguments
@@ -233,4 +233,6 @@ class _Marginalisation:
             for n in self.names
         )
         code = None if equal is None else equal.code
-        return Group(self.names, dims, self.states, inputs, function, code)
+        rows = int(np.prod(self.shape)) if equal is None else len(equal.counts)
+        cells = len(self.states) * rows
+        return Group(self.names, dims, self.states, inputs, function, cells, code)

@@ -12,6 +12,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_STATES", "Group", "few_states", "joined", "log_sum"]
 
+#: Numbers that are evaluated at a time.
+BLOCK = 1_000_000
 #: Joint states per unit up to which a discrete latent is summed out.
 MAX_STATES = 64
 
@@ -40,23 +43,26 @@ class Group:
     dims: tuple[tuple[str, ...], ...]  # their dims
     states: np.ndarray  # joint states: one row each, one column per latent
     inputs: tuple[str, ...]  # free variables that the density reads
-    # From values of those to an array (states, *shape). Where equal units share a row: from values
-    # of many draws to an array (draws, states, rows).
+    # From values of those in many draws to an array (draws, states, *shape), of rows where equal
+    # units share one; without inputs to (states, *shape).
     log_density: Callable[..., Any]
+    cells: int  # numbers of one draw
     code: np.ndarray | None = None  # (int) The row of each unit, where equal units share one
 
     def probabilities(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return P(joint state | everything else), an array (states, *shape)."""
-        if self.code is None:
-            [lp] = self.log_density(*[values[name] for name in self.inputs])
-            return _normalised(lp, 0)
-        return self._rows({n: np.asarray(v)[None] for n, v in values.items()})[0][:, self.code]
+        p = self._of_draws({n: np.asarray(v)[None] for n, v in values.items()})[0]
+        return p if self.code is None else p[:, self.code]
 
-    def _rows(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the probabilities of distinct rows for many draws, (draws, states, rows)."""
-        twice = [np.concatenate([values[n], values[n]]) for n in self.inputs]
-        [lp] = self.log_density(*twice)  # one of many would be broadcast
-        return _normalised(lp[: len(lp) // 2] if self.inputs else lp[None], 1)
+    def _of_draws(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the probabilities of many draws, (draws, states, *shape), of distinct rows."""
+        held = [values[n] for n in self.inputs]
+        if not held:
+            return _normalised(self.log_density()[0][None], 1)
+        count = len(held[0])
+        if count == 1:  # one of many would be broadcast, which is not allowed at run time
+            held = [np.concatenate([v, v]) for v in held]
+        return _normalised(self.log_density(*held)[0][:count], 1)
 
     def recover(self, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
         """Draw the joint state of every cell, for every draw."""
@@ -64,14 +70,12 @@ class Group:
         held = {n: posterior[n].transpose("chain", "draw", ...).values for n in self.inputs}
         small = np.min_scalar_type(int(np.abs(self.states).max()) * -1 - 1)
         out: list[np.ndarray] = []
-        for c in range(chains):
-            many = None if self.code is None else self._rows({n: v[c] for n, v in held.items()})
-            for d in range(draws):
-                if many is None:
-                    p = self.probabilities({n: v[c, d] for n, v in held.items()})
-                else:
-                    p = many[d if self.inputs else 0]
-                pick = self._pick(p, rng)
+        step = max(2, BLOCK // self.cells)
+        for c, start in product(range(chains), range(0, draws, step)):
+            cut = slice(start, min(start + step, draws))
+            block = self._of_draws({n: v[c, cut] for n, v in held.items()})
+            for d in range(start, cut.stop):
+                pick = self._pick(block[d - start if self.inputs else 0], rng)
                 if not out:
                     out = [np.empty((chains, draws, *pick.shape), small) for _ in self.names]
                 for j, array in enumerate(out):

@@ -1,9 +1,9 @@
-"""A posterior of a few unknowns whose density costs a few rows: drawn without a chain of steps.
+"""A posterior of a few unknowns whose density costs little: drawn without a chain of steps.
 
-Once discrete latents are summed out and equal units share one term, a trial with noncompliance is a
-density of six numbers over six rows. It is evaluated at thousands of points at once, a mixture is
-fitted to it, and the draws are made from the mixture by independence Metropolis-Hastings, which
-leaves the density exactly invariant (:mod:`..hierarchies.few_unknowns` [1]_). Nothing is compiled.
+The unknowns are split into groups that share no factor of the posterior. The density of each group
+is evaluated at thousands of points at once, a mixture is fitted to it, and the draws are made from
+the mixture by independence Metropolis-Hastings, which leaves the density exactly invariant
+(:mod:`..hierarchies.few_unknowns` [1]_). Nothing is compiled.
 
 Where the mixture is seen not to fit (several modes that it did not find, a heavy tail), there are
 no draws, and a Markov chain is run.
@@ -20,14 +20,24 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant
+from pytensor.graph.traversal import ancestors
+from pytensor.raise_op import CheckAndRaise
+from pytensor.scan.op import Scan
 
+from bayescausal.inference.conditioning.factors import Factors
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
 from bayescausal.inference.hierarchies.scale_map import ScaleMap
+from bayescausal.inference.marginalize.variable_elimination import joined
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.types import BayesCausalError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pymc as pm
+    from pytensor.graph.basic import Variable
 
     from bayescausal.annotations import Array
 
@@ -35,36 +45,79 @@ __all__ = ["METHOD", "draw_few"]
 
 #: How such a block was drawn, in words.
 METHOD = "mixture (independence Metropolis)"
-#: The most unknowns, unconstrained.
+#: The most unknowns of a group, unconstrained.
 MOST = 12
+#: The most work at one point: nodes of the density times numbers in its largest array.
+WORK = 300_000
+#: Numbers of an array that are evaluated at a time.
+BLOCK = 1_000_000
 
 
 def draw_few(model: pm.Model, *, draws: int, chains: int, seed: int) -> dict[str, Array] | None:
     """Return draws of all unknowns, (chain, draw, ...); None where a Markov chain is needed.
 
-    `model`: conditioned; its density should cost little.
+    `model`: conditioned.
     """
     free = model.free_RVs
     if not free or any(is_discrete(rv) for rv in free):
         return None
-    names = [str(rv.name) for rv in free]
-    try:
-        rest = model.logp(vars=[*model.observed_RVs, *model.potentials])
-        density = ScaleMap.of(model, names, {}, [], [rest], [], [], {})
-    except (NotImplementedError, BayesCausalError, ValueError):
-        return None
-    if not 0 < density.dimension <= MOST:
-        return None
+    reading = Factors(model).reading({str(rv.name): () for rv in free})
+    found: dict[str, Array] = {}
+    work = 0
+    densities = []
+    for names in joined({str(rv.name): np.empty(0) for rv in free}, reading):
+        factors = [n for n, reads in reading.items() if reads & set(names) and n not in names]
+        terms = [model.logp(vars=[model[n] for n in factors])] if factors else []
+        rows, cost = _cost(terms)
+        work += cost
+        if work > WORK:
+            return None
+        try:
+            density = ScaleMap.of(model, names, {}, [], terms, [], [], {})
+        except (NotImplementedError, BayesCausalError, ValueError):
+            return None
+        if not 0 < density.dimension <= MOST:
+            return None
+        densities.append((names, density, max(2, BLOCK // rows)))
+    for names, density, block in densities:
+        rng = np.random.default_rng([seed, crc32(",".join(sorted(names)).encode())])
+        try:
+            points = draw_density(_log_density(density, block), density.starts, chains * draws, rng)
+        except ArithmeticError:
+            return None
+        for name, value in density.values(points).items():
+            found[name] = value.reshape(chains, draws, *value.shape[1:])
+    return found
 
-    def log_density(points: Array) -> Array:
-        found = density.scales(points)
-        assert found.sigmas[0] is not None
-        return np.asarray(found.log_prior + found.sigmas[0])
 
-    rng = np.random.default_rng([seed, crc32(",".join(sorted(names)).encode())])
-    try:
-        points = draw_density(log_density, density.starts, chains * draws, rng)
-    except ArithmeticError:
-        return None
-    values = density.values(points)
-    return {n: v.reshape(chains, draws, *v.shape[1:]) for n, v in values.items()}
+def _log_density(density: ScaleMap, block: int) -> Callable[[Array], Array]:
+    """Return the log-density of the unknowns, at so many points at a time."""
+
+    def value(points: Array) -> Array:
+        out = np.empty(len(points))
+        for start in range(0, len(points), block):
+            cut = slice(start, start + block)
+            found = density.scales(points[cut])
+            out[cut] = found.log_prior + sum(s for s in found.sigmas if s is not None)
+        return out
+
+    return value
+
+
+def _cost(terms: list[Variable]) -> tuple[int, int]:
+    """Return how many numbers the largest array of a density has, and its work at one point."""
+    rows, nodes = 1, 0
+    for variable in ancestors(terms):
+        if isinstance(variable, SharedVariable):
+            rows = max(rows, int(np.size(variable.get_value(borrow=True))))
+        elif isinstance(variable, Constant):
+            rows = max(rows, int(np.size(variable.data)))
+        elif variable.owner is not None and not isinstance(variable.owner.op, CheckAndRaise):
+            slow = isinstance(variable.owner.op, Scan) or not _known(variable)
+            nodes += WORK if slow else 1
+    return rows, nodes * rows
+
+
+def _known(variable: Variable) -> bool:
+    """Whether an operation is PyTensor's own, and so evaluated at many points at once."""
+    return type(variable.owner.op).__module__.startswith("pytensor.")

@@ -76,6 +76,7 @@ def draw_unknowns(
     thin: int = 1,
     integral: Integrated | bool = True,
     missing: Mapping[str, np.ndarray] | None = None,
+    compiled: bool = True,
     **sampler: Any,
 ) -> Drawn:
     """Draw everything that a conditioned model does not know.
@@ -84,6 +85,7 @@ def draw_unknowns(
     - `thin`: steps of a Markov chain between two draws that are kept.
     - `integral`: what was integrated out of the model, or whether that is to be tried here.
     - `missing` (bool): where columns that were integrated out are empty.
+    - `compiled`: whether a Markov chain is run whatever is left, or only where it is needed.
     """
     whole = conditioned.model
     conditioned, apart = without_atoms(structure, conditioned)
@@ -115,7 +117,8 @@ def draw_unknowns(
         notes.append(message)
         methods[Joined(steps)] = "compound"
     smooth, few = [name for name in free if name not in steps], None
-    if integral is True and marginal is not None and marginal.short and not chooses_chain(sampler):
+    short = integral is True and marginal is not None and marginal.short
+    if not compiled or (short and not chooses_chain(sampler)):
         few = draw_few(model, draws=draws, chains=chains, seed=seed)
     if smooth:
         methods[Joined(smooth)] = "nuts" if few is None else METHOD

@@ -17,6 +17,7 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
+from bayescausal.inference.sampling.few import METHOD
 from bayescausal.sensitivity.confounding.cells import Cells
 from bayescausal.sensitivity.confounding.confounder import place_confounder
 
@@ -140,7 +141,8 @@ def check(kind: str, fit: bc.Fit, data: dict[str, np.ndarray]) -> None:
     assert stats.kstest(level.ravel(), "uniform").pvalue > 1e-3
     assert np.abs(np.corrcoef(level.T) - np.eye(EMPTY.sum())).max() < 5 / np.sqrt(len(level))
     assert fit.methods["y_unobserved"] == "drawn given the rest"
-    assert not [n for n in fit.draws["sample_stats"].dims if "y" in str(n)]
+    if "sample_stats" in fit.draws.children:
+        assert not [n for n in fit.draws["sample_stats"].dims if "y" in str(n)]
 
 
 @pytest.mark.parametrize("kind", LAWS)
@@ -153,7 +155,7 @@ def test_other_forms_leave_empty_rows_out_too(kind: str):
         assert fit.methods["a"] == "compressed (nuts)"
         assert any(f"1 terms for {count} rows" in note for note in fit.notes)
     if kind == "cells":
-        assert fit.methods["a"] == "nuts"  # no two rows are equal
+        assert fit.methods["a"] == METHOD  # no two rows are equal
 
 
 @pytest.mark.parametrize("kind", ["sums", "rows"])

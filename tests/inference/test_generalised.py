@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 
+import arviz_stats as azs
 import numpy as np
 import pymc as pm
 import pytest
@@ -19,6 +20,7 @@ from bayescausal.inference.hierarchies.metropolis import tail_shape
 from bayescausal.inference.sampling import bell
 from bayescausal.inference.sampling.bell import Posterior, _mode, _surrogate, draw_bell
 from bayescausal.inference.sampling.families import FAMILIES, Equation
+from bayescausal.inference.sampling.few import METHOD
 from bayescausal.inference.sampling.generalised import generalised_block
 from bayescausal.model.structure.read import structure_of
 
@@ -293,16 +295,30 @@ def test_lags_are_not_sorted_out() -> None:
         assert len(kept) < 60  # of 240 pairs
 
 
-@pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
-def test_a_shape_with_two_modes_is_left_to_a_chain():
-    """Counts that are spread, and a prior that says they are not: both modes have a share."""
+def test_a_shape_with_two_modes_is_drawn_at_both():
+    """Counts that are spread, and a prior that says they are not: both modes have a share.
+
+    Proposals about one mode do not see the other; a mixture has both.
+    """
     rng = np.random.default_rng(4)
     y = rng.negative_binomial(1.2, 1.2 / (1.2 + 2.0), 150)
     with pm.Model(coords={"unit": [0]}) as model:
         b, k = pm.Normal("b"), pm.LogNormal("k", 7.2, 0.7)
         pm.NegativeBinomial("y", mu=pm.math.exp(b), alpha=k, dims="unit")
-    fit = bc.fit(model, {"y": y}, seed=1, draws=20, chains=1, progressbar=False)
-    assert "nuts" in " ".join(fit.methods.values())
+    fit = bc.fit(model, {"y": y}, seed=1, progressbar=False)
+    assert list(fit.methods.values()) == [METHOD]
+    b, log_k = np.meshgrid(np.linspace(-0.5, 1.8, 300), np.linspace(-1.5, 10, 600), indexing="ij")
+    values, counts = np.unique(y, return_counts=True)
+    mu, k = np.exp(b)[..., None], np.exp(log_k)[..., None]
+    log = (counts * stats.nbinom.logpmf(values, k, k / (k + mu))).sum(axis=-1)
+    log += stats.norm.logpdf(b) + stats.norm.logpdf(log_k, 7.2, 0.7)
+    p = np.exp(log - log.max())
+    p /= p.sum()
+    high = np.asarray(fit.posterior["k"] > np.exp(4.0), dtype=float)
+    share = float(p[log_k > 4.0].sum())
+    assert 0.02 < share < 0.98
+    error = np.sqrt(share * (1 - share) / float(azs.ess(high)))
+    assert high.mean() == pytest.approx(share, abs=4 * error)
 
 
 @pytest.mark.parametrize("count", [30, 226, 4000])

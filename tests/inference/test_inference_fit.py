@@ -18,6 +18,7 @@ from bayescausal.inference import Fit, Table, fit, load_fit, prior, truth
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.fit import resolve_seed
 from bayescausal.inference.sampling.diagnose import diagnose
+from bayescausal.inference.sampling.few import METHOD
 from bayescausal.model.structure.read import structure_of
 from bayescausal.simulation.repeat import Repeater
 from bayescausal.types import (
@@ -96,7 +97,7 @@ def test_a_fit_knows_what_it_holds(fitted, model):
     assert fitted.sizes["unit"] == 60
     assert isinstance(fitted.data, Table)
     assert set(fitted.posterior.data_vars) == {"a", "b", "s", "x_unobserved", "twice"}
-    assert set(fitted.methods.values()) == {"nuts", "integrated out"}
+    assert set(fitted.methods.values()) == {METHOD, "integrated out"}
     assert fitted.methods["x_unobserved"] == "integrated out"
     assert any("x: 1 of 60 cells" in note for note in fitted.notes)
     assert list(fitted.summary().index) == ["a", "b", "s"]
@@ -150,7 +151,7 @@ def test_a_latent_confounder_is_summed_out_and_drawn_back():
     u = rng.binomial(1, 0.4, 80)
     y = 3.0 * u + 0.5 * rng.normal(size=80)
     found = fit(model, {"y": y}, draws=200, chains=2, seed=1, progressbar=False)
-    assert found.methods == {"m": "nuts", "u": "summed out"}
+    assert found.methods == {"m": METHOD, "u": "summed out"}
     assert found.latent == ("u",)
     assert found.posterior["u"].dims == ("chain", "draw", "unit")
     assert any("summed out exactly" in note for note in found.notes)

@@ -47,7 +47,11 @@ from bayescausal.checks.falsification.independence_tests import METHODS
 from bayescausal.checks.falsification.record import Falsification
 from bayescausal.checks.falsification.variables import categories_of, read_variables
 from bayescausal.graph import build_graph, implied_independences, latents, nameless
-from bayescausal.model.graph_queries.graph_of_anything import graph_and_observed, is_model
+from bayescausal.model.graph_queries.graph_of_anything import (
+    graph_and_observed,
+    is_model,
+    structure_and_columns,
+)
 from bayescausal.types import EstimandError, GraphError, MixingError, UnitDimsError, closest
 
 if TYPE_CHECKING:
@@ -202,11 +206,8 @@ def _check_units(model_or_graph: object, unit_dims: str | Sequence[str] | None) 
     """Refuse a model that says its rows are not independent."""
     if not is_model(model_or_graph):
         return
-    from bayescausal.model.structure.read import structure_of
-
-    structure = getattr(model_or_graph, "structure", None) or structure_of(
-        model_or_graph, unit_dims=unit_dims
-    )
+    structure, _ = structure_and_columns(model_or_graph, unit_dims)
+    assert structure is not None
     mixed = structure.mixes()
     remedy = "Test the graph alone, bc.graph_of(model), if its rows are independent all the same."
     if mixed:

@@ -20,6 +20,9 @@ from bayescausal.effects.averaging.time_functionals import (
 )
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.estimands.populations import Superpopulation
+from bayescausal.inference.data.conform import conform
+from bayescausal.inference.data.read import as_table
+from bayescausal.model.interventions.parse_do import parse_interventions
 from bayescausal.types import DataError, EstimandError, Scale, Set, Shift, closest
 
 if TYPE_CHECKING:
@@ -151,9 +154,6 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
 
 def labels_of(structure: Structure, rows: object) -> dict[str, tuple[Any, ...]]:
     """Return the labels of every category among the columns of a table."""
-    from bayescausal.inference.data.conform import conform
-    from bayescausal.inference.data.read import as_table
-
     return dict(conform(as_table(rows, structure), structure).labels)
 
 
@@ -165,8 +165,6 @@ def check_question(
     Raises UnknownVariableError, EstimandError, DataError if a name is not in the model, a level
       cannot be, or a treatment or the outcome has no column.
     """
-    from bayescausal.model.interventions.parse_do import parse_interventions
-
     for name in question.names:
         structure.require(name)
     check_levels(question, labels, structure.graph_for(question.names))

@@ -125,20 +125,14 @@ def draw_unknowns(
     if few is not None:
         groups = _as_groups(structure, conditioned, few)
     else:
-        groups = sample_model(
-            structure,
-            model,
-            draws=draws * (thin if free else 1),
-            chains=chains,
-            seed=seed,
-            progressbar=progressbar,
-            **sampler,
-        )
-    if few is None and free and thin > 1:
-        groups = {
-            name: group.isel(draw=slice(None, None, thin)).assign_coords(draw=np.arange(draws))
-            for name, group in groups.items()
-        }
+        sizes: dict[str, Any] = {"draws": draws * (thin if free else 1), "chains": chains}
+        sampler |= {**sizes, "seed": seed, "progressbar": progressbar}
+        groups = sample_model(structure, model, **sampler)
+        if free and thin > 1:
+            groups = {
+                name: group.isel(draw=slice(None, None, thin)).assign_coords(draw=np.arange(draws))
+                for name, group in groups.items()
+            }
     if known is not None:
         rng = np.random.default_rng([seed, 2])
         back = known.recover(groups["posterior"], rng, missing=missing)

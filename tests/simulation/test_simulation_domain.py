@@ -66,7 +66,7 @@ def test_infinite_values_are_refused_where_they_stay():
         else:
             table = bc.simulate(model, {"b": 0.5}, data={"x": ZERO}, seed=1)
             assert table["y"].to_numpy()[0] == 0
-    with pytest.raises(DataError, match="a division by .*x is infinite at x=0"):
+    with pytest.raises(DataError, match=r"a division by .*x is infinite at x=0"):
         bc.simulate(of_data(STEPS["a division by x"]), {"b": 0}, data={"x": ZERO}, seed=1)
     guarded = of_data(lambda x: pt.switch(x > 0, pt.log(x), 0.0))
     assert np.isfinite(bc.simulate(guarded, {"b": 0}, data={"x": BELOW}, seed=1)["y"]).all()
@@ -109,7 +109,9 @@ def test_what_cannot_be_drawn_is_named():
     with pm.Model(coords=UNITS) as model:
         g = pm.Data("g", np.array([0, 1, 2, 1]), dims="unit")
         pm.Normal("y", pm.Normal("a", shape=2)[g], 1, dims="unit")
-    with pytest.raises(DataError, match="it reads entry 2 of a.*, which has entries 0 to 1, at g=2"):
+    with pytest.raises(
+        DataError, match=r"it reads entry 2 of a.*, which has entries 0 to 1, at g=2"
+    ):
         bc.simulate(model, {"a": [0.0, 1.0]}, seed=1)
 
 

@@ -75,7 +75,8 @@ infinite at dose=0. Expected: values at which log(dose) is finite.
                 roots = float_parameters(after.variable(name)) if reads else []
                 found += [Check(name, "number", root, reads) for root in roots]
         self.columns: frozenset[str] = frozenset()  # variables whose values are those of units
-        self.checks, self._random, self._call = found, frozenset(after.random), None
+        self.checks, self._random = found, frozenset(after.random)
+        self._call: Any = None
 
     def refuse(self, draws: Mapping[str, Any]) -> None:
         """Refuse values at which an equation is not defined; a Deterministic alone may be NaN."""

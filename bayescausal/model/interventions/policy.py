@@ -201,7 +201,7 @@ def _comparing() -> Iterator[list[Variable]]:
     met: list[Variable] = []
 
     def noting(before: Callable[[Any, object], Any]) -> Callable[[Variable, object], Any]:
-        def compare(self: Variable, other: object) -> Any:
+        def compare(self: Variable, other: object) -> object:
             asks = str(sys._getframe(1).f_globals.get("__name__"))
             if not asks.startswith(("pytensor.", "pymc.")):
                 met.append(self)

@@ -175,7 +175,8 @@ def naming(
     except (NotFiniteError, pm.logprob.utils.ParameterValueError) as error:
         try:
             found = _prior(structure) if parameters is None else parameters()
-            _look(structure, columns, found)
+            with np.errstate(all="ignore"):
+                _look(structure, columns, found)
         except BayesCausalError as reason:
             if parameters is not None or isinstance(reason, DataError):
                 raise reason from error

@@ -148,6 +148,10 @@ class SparseTableWarning(UserWarning):
     """A table with few or no rows where a formula needs some: the prior answers there."""
 
 
+class NotFiniteError(DataError):
+    """Numbers that are NaN or infinite, where finite ones are needed."""
+
+
 class EstimandError(BayesCausalError):
     """A question that is not well posed."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from bayescausal.types import DataError
+from bayescausal.types import DataError, NotFiniteError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -53,7 +53,7 @@ def as_draws(values: ArrayLike | xr.DataArray, name: str | None = None) -> xr.Da
         raise DataError(f"No draws: sizes {dict(array.sizes)}.", expected="One draw at least.")
     bad = int((~np.isfinite(array.values)).sum())
     if bad:
-        raise DataError(
+        raise NotFiniteError(
             f"{bad} of {array.size} draws are NaN or infinite.",
             expected="Finite draws.",
             remedy="Find where the quantity is undefined before summarising it.",

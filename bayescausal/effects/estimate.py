@@ -23,6 +23,7 @@ from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
+from bayescausal.effects.evaluation.levels import naming_undefined, refuse_unknown_labels
 from bayescausal.effects.evaluation.planning import plan_run, share_plans
 from bayescausal.effects.evaluation.population_units import is_binary, units_noun
 from bayescausal.effects.evaluation.question import Question, resolve
@@ -42,7 +43,7 @@ from bayescausal.inference.sampling.prior_and_truth import prior
 from bayescausal.inference.stream.source_data import is_streamed
 from bayescausal.model.graph_queries.graph_of_anything import question_in
 from bayescausal.model.structure.design_matrix import whole_note
-from bayescausal.types import BayesCausalError, IdentificationError
+from bayescausal.types import BayesCausalError, IdentificationError, UnknownVariableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +170,8 @@ def _estimate_all(
     chosen = fit.seed if seed is None else int(seed)
     pairs = [(measured(fit, asked_records(each)), each) for each in estimands]
     verdicts = [_decide(own, each, strict) for own, each in pairs]
-    effects = _answers(pairs, chosen, ignore_potentials)
+    with naming_undefined(fit):
+        effects = _answers(pairs, chosen, ignore_potentials)
     return [
         _explained(fit, estimand, decided, effect, chosen)
         for estimand, decided, effect in zip(estimands, verdicts, effects, strict=True)
@@ -216,6 +218,9 @@ def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
     """Return the fit with the columns of vectors that questions name as variables."""
     fit.structure.refuse_constants()
     labelled = with_labels(fit, [n for e in estimands for n in (*e.condition.reads, *e.by)])
+    for estimand in estimands:
+        for condition in (estimand.condition, *getattr(estimand, "arms", {}).values()):
+            refuse_unknown_labels(labelled, condition)
     return with_columns(
         labelled, [n for e in estimands for n in (*e.names, *policy_reads(vars(e)))]
     )
@@ -223,7 +228,7 @@ def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
 
 def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None:
     for name in estimand.names:
-        fit.structure.require(name)
+        _require(fit, estimand, name)
     decided = verdict(fit, estimand)
     if strict and not decided:
         raise IdentificationError(
@@ -232,6 +237,22 @@ def _decide(fit: Fit, estimand: Estimand, strict: bool) -> Identification | None
             remedy="Ask with strict=False for an answer that rests on the model's form.",
         )
     return decided
+
+
+def _require(fit: Fit, estimand: Estimand, name: str) -> None:
+    """Refuse a name that the model does not have; of units, a mask says what it cannot."""
+    try:
+        fit.structure.require(name)
+    except UnknownVariableError as error:
+        if name not in (*estimand.condition.reads, *estimand.by):
+            raise
+        raise UnknownVariableError(
+            error.found,
+            expected=error.expected,
+            remedy=f"{error.remedy} A column that the model does not have picks units by a mask, "
+            f"one boolean for each: given=(data[{name!r}] == level).",
+            names=error.names,
+        ) from None
 
 
 def answer(fit: Fit, estimand: Estimand, seed: int, *, ignore_potentials: bool = False) -> Effect:
@@ -245,7 +266,8 @@ def answers(
     """Return the numbers of several questions, without the verdicts on what identifies them."""
     fit = _opened(fit, estimands)
     pairs = [(measured(fit, asked_records(each)), each) for each in estimands]
-    found = zip(_answers(pairs, seed, ignore_potentials), estimands, strict=True)
+    with naming_undefined(fit):
+        found = zip(_answers(pairs, seed, ignore_potentials), estimands, strict=True)
     return [e if e.estimand is asked else replace(e, estimand=asked) for e, asked in found]
 
 

@@ -55,6 +55,8 @@ __all__ = [
 
 #: Posterior draws that are tried.
 DRAWS = 8
+#: What to do about a level that a treatment does not have.
+NAMED = "Name the levels that are compared; where none are named they are 1 and 0."
 
 
 def refuse_strangers(
@@ -126,9 +128,10 @@ def _levels_of(units: Units, name: str) -> np.ndarray | None:
     return np.union1d(np.asarray(held), sorted(keys)) if len(keys) > 1 else None
 
 
-def encode(fit: Fit, name: str, label: object) -> Any:
+def encode(fit: Fit, name: str, label: object, *, remedy: str | None = None) -> Any:
     """Return the code of a category's label; other values as they are.
 
+    - `remedy`: what to do about a label that there is not. Default: what a level needs.
     Raises EstimandError if the variable has labels and this is none of them.
     """
     labels = list(fit.labels.get(name, ()))
@@ -141,13 +144,13 @@ def encode(fit: Fit, name: str, label: object) -> Any:
         return label
     if label in labels:
         return labels.index(label)
+    if remedy is None:
+        remedy = "" if isinstance(label, str) else NAMED
     raise EstimandError(
         f"{label!r} is not a category of {name!r}.",
         expected=f"one of {', '.join(map(str, labels))}.",
-        remedy=""
-        if isinstance(label, str)
-        else "Name the levels that are compared; where none are named they are 1 and 0.",
         names=closest(str(label), map(str, labels))[:1],
+        remedy=remedy,
     )
 
 

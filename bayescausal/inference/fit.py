@@ -33,6 +33,7 @@ from bayescausal.inference.data.read import beyond, read_data
 from bayescausal.inference.record import Fit, build_fit
 from bayescausal.inference.stream.draw_stream import draw_stream
 from bayescausal.inference.stream.source_data import StreamTable
+from bayescausal.model.interventions.defined import naming
 from bayescausal.types import BayesCausalError, DataError, FitWarning, closest
 
 if TYPE_CHECKING:
@@ -204,7 +205,9 @@ def fit(
     if isinstance(observed.table, StreamTable):
         observed, drawn = draw_stream(observed, seed=seed, **options)
     else:
-        drawn = draw_posterior(observed.structure, observed.conformed, seed=seed, **options)
+        structure, conformed = observed.structure, observed.conformed
+        with naming(structure, conformed.columns):
+            drawn = draw_posterior(structure, conformed, seed=seed, **options)
     return recorded(observed, drawn, seed, start)
 
 

@@ -15,7 +15,7 @@ Empty cells (NaN, None, NaT, ``pd.NA``) are of no kind: NaN among numbers, None 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pandas import Series
 
 
-__all__ = ["Kind", "are_numbers", "as_label", "kind_of", "native_column"]
+__all__ = ["Kind", "are_numbers", "as_label", "as_text", "kind_of", "native_column"]
 
 _NUMBERS = (int, float, Decimal, Fraction, np.number, np.bool_)
 #: Types of which a label is what it is.
@@ -138,6 +138,23 @@ def as_label(value: object) -> object:
     if isinstance(value, Decimal | Fraction):
         return int(value) if value == int(value) else float(value)
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def as_text(value: object) -> object:
+    """Return a date, an interval or a decimal as the label that a column has of it; else as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_text(np.datetime64("2020-01-02")), as_text(2.5)
+    ('2020-01-02 00:00:00', 2.5)
+    """
+    import pandas as pd
+
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        value = pd.Series([value])[0]
+    named = isinstance(value, bytes | date | time | timedelta | Decimal)
+    return as_label(value) if named or isinstance(value, pd.Interval | pd.Period) else value
 
 
 def native_column(column: Any) -> Any:

@@ -23,13 +23,14 @@ import pymc as pm
 from pymc.pytensorf import reseed_rngs
 from pytensor.graph.basic import Variable
 
+from bayescausal.model.interventions.defined import Domain
 from bayescausal.model.interventions.interventions import intervene
 from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.parameters import fix_parameters, moved
 from bayescausal.model.structure.read import structure_of
-from bayescausal.simulation.simulate import _frame, _resized, unit_sizes
-from bayescausal.types import BayesCausalError, ModelError
+from bayescausal.simulation.simulate import _frame, _resized, drawn, unit_sizes
+from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,15 +93,7 @@ class Repeater:
             variable.set_value(np.asarray(params[name], dtype=variable.type.dtype))
         if self._rngs:
             reseed_rngs(self._rngs, seed)
-        try:
-            drawn = self._call()
-        except NotImplementedError as error:
-            raise BayesCausalError(
-                f"A variable of the model cannot be drawn from: {error}",
-                remedy="Give it a proper distribution.",
-            ) from error
-        names = self.structure.nodes
-        arrays = {name: np.asarray(value) for name, value in zip(names, drawn, strict=True)}
+        arrays = drawn(self._call, self.structure.nodes, self._domain, seed)
         return _frame(self.structure, arrays, self.sizes)
 
     def prior(self, seed: int) -> dict[str, np.ndarray]:
@@ -134,14 +127,14 @@ class Repeater:
         if rngs:
             reseed_rngs(rngs, seed)
         try:
-            drawn = call()
+            values = call()
         except NotImplementedError as error:
             raise ModelError(
                 f"A prior cannot be drawn from: {error}",
                 expected="Proper priors.",
                 remedy="Give a Flat parameter a distribution, such as Normal(0, 10).",
             ) from error
-        return {name: np.asarray(value) for name, value in zip(names, drawn, strict=True)}
+        return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
     def _compile(self, values: dict[str, np.ndarray]) -> None:
         """Build the world once, with the parameters as data."""
@@ -156,6 +149,7 @@ class Repeater:
         if plain:
             world = intervene(world, plain, **options)
         self._call, self._rngs = _compiled([world[name] for name in structure.nodes])
+        self._domain = Domain(structure, world, self.do)
         self._shared = {name: world[name] for name in values if name in world.named_vars}
 
 

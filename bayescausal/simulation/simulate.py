@@ -28,11 +28,10 @@ import pandas as pd
 import pymc as pm
 from pytensor.graph.basic import Variable
 
-from bayescausal.model.interventions.domain import checks_of
+from bayescausal.model.interventions.defined import Domain
 from bayescausal.model.interventions.interventions import intervene
 from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.model.interventions.support import ends_of_data, refuse_level
-from bayescausal.model.interventions.undefined import fails, failure
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.parameters import check_parameters, fix_parameters
 from bayescausal.model.structure.read import structure_of
@@ -43,16 +42,14 @@ from bayescausal.types import (
     DataError,
     FixedUnitsError,
     Intervention,
-    InterventionError,
     Set,
     closest,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
-    from pytensor.compile.function.types import Function
 
     from bayescausal.model.design import Design
     from bayescausal.model.structure.structure import Structure
@@ -150,9 +147,7 @@ def simulate(
         before = world
         world = intervene(world, plain, unit_dims=structure.unit_dims, ignore_potentials=True)
         _refuse_levels(structure, before, plain)
-    if do:
-        _refuse_undefined(structure, world, do, seed)
-    draws = _draw(world, structure.nodes, seed)
+    draws = _draw(structure, world, do or {}, seed)
     return _frame(structure, draws, sizes)
 
 
@@ -224,21 +219,44 @@ def _resized(model: pm.Model, sizes: Mapping[str, int]) -> pm.Model:
     return close(fgraph, initvals, sizes=sizes, coords=coords)
 
 
-def _draw(model: pm.Model, names: Sequence[str], seed: int | None) -> dict[str, np.ndarray]:
-    """Draw the named variables once, together."""
+def _draw(
+    structure: Structure, world: pm.Model, do: Mapping[Any, Any], seed: int | None
+) -> dict[str, np.ndarray]:
+    """Draw the nodes once, together, where the equations are defined."""
     if seed is not None and (
         isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0
     ):
         raise BayesCausalError(f"seed={seed!r} is no seed.", expected="An integer from 0, or None.")
-    function = _compiled([model[name] for name in names], seed)
+    function = pm.compile(
+        [],
+        [world[name] for name in structure.nodes],
+        random_seed=None if seed is None else int(seed),
+        mode=PY_MODE,
+        on_unused_input="ignore",
+    )
+    return drawn(function, structure.nodes, Domain(structure, world, do), seed)
+
+
+def drawn(
+    function: Callable[[], Sequence[Any]],
+    names: Sequence[str],
+    domain: Domain,
+    seed: int | None,
+) -> dict[str, np.ndarray]:
+    """Return what a compiled simulation gives, if every equation is defined there."""
     try:
-        drawn = function()
+        values = function()
     except NotImplementedError as error:
         raise BayesCausalError(
             f"A variable of the model cannot be drawn from: {error}",
             remedy="Give it a proper distribution.",
         ) from error
-    return {name: np.asarray(value) for name, value in zip(names, drawn, strict=True)}
+    except (ArithmeticError, IndexError, ValueError):
+        domain.search(seed)
+        raise
+    found = {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
+    domain.refuse(found)
+    return found
 
 
 def _refuse_levels(structure: Structure, world: pm.Model, do: Mapping[Any, Any]) -> None:
@@ -251,49 +269,6 @@ def _refuse_levels(structure: Structure, world: pm.Model, do: Mapping[Any, Any])
             continue
         if ends_of_data(structure.variable(name)):
             refuse_level(structure.variable(name), level, given)
-
-
-def _refuse_undefined(
-    structure: Structure, world: pm.Model, do: Mapping[Any, Any], seed: int | None
-) -> None:
-    """Refuse interventions under which an equation is not defined; indexes first, one by one."""
-    acts = {str(getattr(k, "name", k)): v for k, v in do.items()}
-    touched = frozenset(acts) | structure.descendants(acts)
-    after = structure_of(world, unit_dims=structure.unit_dims)
-    checks = [
-        c
-        for n in after.full
-        if n in touched and n not in acts and n in structure.names()
-        for c in checks_of(after, n, touched)
-        if c.kind != "spread"
-    ]
-    for check in sorted(checks, key=lambda c: c.kind != "index"):
-        wanted = [check.tested, *([] if check.length is None else [check.length])]
-        wanted += [*(s.value for s in check.steps), *(world[n] for n in check.reads)]
-        found = _compiled(wanted, seed)()
-        bad = fails(check, found, None)
-        if np.any(bad):
-            words, expected = failure(check, found, bad)
-            said = ", ".join(
-                v.describe(n) if isinstance(v, Intervention) else Set(v).describe(n)
-                for n, v in acts.items()
-            )
-            raise InterventionError(
-                f"do({said}) is impossible: the equation of {check.equation!r} is not defined "
-                f"there, for {words}.",
-                expected=expected,
-                remedy="Choose an intervention that stays where the equation is defined.",
-            )
-
-
-def _compiled(outputs: Sequence[Any], seed: int | None) -> Function:
-    return pm.compile(
-        [],
-        list(outputs),
-        random_seed=None if seed is None else int(seed),
-        mode=PY_MODE,
-        on_unused_input="ignore",
-    )
 
 
 def _frame(

@@ -17,7 +17,12 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.effects.words.from_text import check_levels
-from bayescausal.types import EstimandError, InterventionError, UndefinedEffectError
+from bayescausal.types import (
+    EstimandError,
+    InterventionError,
+    UndefinedEffectError,
+    UnknownVariableError,
+)
 
 UNITS = {"unit": range(6)}
 ARMS = np.array([1, 2, 3, 1, 2, 3])
@@ -159,3 +164,81 @@ def test_a_subgroup_of_a_label_that_there_is_not_names_the_labels(ask):
         calls[ask]()
     assert "f, m" in str(raised.value)
     assert "range" not in str(raised.value)
+
+
+# --------------------------------------------------------------- conditions on labels and dates
+
+DAYS = pd.to_datetime(["2020-01-01", "2020-01-02", "2020-01-03"])
+#: The effect on each day.
+BY_DAY = np.array([1.0, 2.0, 4.0])
+
+
+@pytest.fixture(scope="module", params=["text", "dates", "other"])
+def daily(request):
+    """Two units on each of three days, one treated; the effect differs between days."""
+    labels = {
+        "text": ["a", "b", "c"],
+        "dates": DAYS,
+        "other": pd.IntervalIndex.from_breaks(range(4)),
+    }
+    labels = pd.Index(labels[request.param])
+    with pm.Model(coords=UNITS) as model:
+        day = pm.Categorical("day", np.full(3, 1 / 3), dims="unit")
+        t = pm.Bernoulli("t", 0.5, dims="unit")
+        pm.Normal("y", t * pt.as_tensor(BY_DAY)[day], 1, dims="unit")
+    data = pd.DataFrame(
+        {"day": pd.Categorical(labels.repeat(2), labels), "t": [0, 1] * 3, "y": np.zeros(6)}
+    )
+    return labels, data, bc.truth(model, {}, data)
+
+
+def test_a_condition_names_labels_as_a_treatment_does(daily):
+    """A date was refused as "not a value", while ``do`` took it."""
+    labels, data, known = daily
+    asked = {
+        1.0: {"day": labels[0]},
+        2.0: {"day": str(labels[1])},
+        2.5: {"day": {labels[0], labels[2]}},
+        3.0: data["day"].isin(labels[1:]),
+    }
+    for right, given in asked.items():
+        assert float(bc.estimate(known, bc.CATE("t", "y", given=given))) == pytest.approx(right)
+
+
+@pytest.mark.parametrize("wrong", ["d", {"d"}, ["d"], 7, bc.Probability(equals="d")])
+def test_a_label_that_there_is_not_is_named(daily, wrong):
+    """A misspelt label in a set gave the answer of the others, a single one sent to a range."""
+    labels, _, known = daily
+    if isinstance(wrong, set | list):
+        wrong = type(wrong)([*wrong, labels[0]])
+    with pytest.raises(EstimandError, match=r"('d'|7) is not a category of 'day'") as error:
+        bc.estimate(known, bc.CATE("t", "y", given={"day": wrong}))
+    assert all(str(label) in str(error.value) for label in labels)
+    assert "range" not in str(error.value)
+
+
+def test_a_group_of_an_association_is_named_too(daily):
+    labels, _, known = daily
+    with pytest.raises(EstimandError, match="'d' is not a category of 'day'"):
+        bc.estimate(known, bc.Association("day", "y", treated="d", control=labels[0]))
+    with pytest.raises(EstimandError, match="'b' cannot be one"):
+        bc.estimate(known, bc.CATE("t", "y", given={"t": "b"}))
+
+
+def test_a_range_of_dates_ends_in_a_mask_that_is_answered():
+    """The remedy of the range, and that of the column, taken at their word."""
+    data = pd.DataFrame({"day": DAYS.repeat(2), "x": np.arange(6.0), "y": np.zeros(6)})
+    with pm.Model(coords=UNITS) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.Normal("y", x**2, 1, dims="unit")
+    known = bc.truth(model, {}, data)
+    low, high = DAYS[1:]
+    answers = []
+    for given in ({"day": (low, high)}, {"day": (str(low), None)}, {"day": (1, 2)}):
+        with pytest.raises((EstimandError, UnknownVariableError)) as error:
+            bc.CATE("x", "y", given=given) and bc.estimate(known, bc.CATE("x", "y", given=given))
+        call = str(error.value).split("given=")[-1].rstrip(".")
+        mask = eval(call, {"data": data, "low": low, "high": high, "level": low})
+        answers.append(bc.estimate(known, bc.CATE("x", "y", treated=bc.Shift(1), given=mask)))
+    # (x + 1)^2 - x^2 = 2 x + 1, over x = 2, ..., 5 and over x = 2, 3
+    assert [float(a) for a in answers] == pytest.approx([8.0, 8.0, 6.0])

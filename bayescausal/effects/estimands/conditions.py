@@ -26,6 +26,7 @@ import xarray as xr
 
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.notation import LATEX, PLAIN, Notation, number
+from bayescausal.model.kinds import as_text
 from bayescausal.model.labels import in_order
 from bayescausal.types import EstimandError
 
@@ -286,11 +287,17 @@ def _limit(name: str, value: Any) -> float:
     except (TypeError, ValueError):
         limit = np.nan
     if np.isnan(limit):
-        raise EstimandError(f"given {name!r}: {value!r} is not a limit.", expected="A number.")
+        raise EstimandError(
+            f"given {name!r}: {value!r} is not a limit.",
+            expected="A number.",
+            remedy="Of dates and other labels, name a set. A range of a column of the table is a "
+            f"mask, one boolean for each unit: given=data[{name!r}].between(low, high).",
+        )
     return limit
 
 
 def _value(name: str, value: object) -> float | str:
+    value = as_text(value)
     if isinstance(value, str):
         return value
     array = np.asarray(value)

@@ -377,7 +377,9 @@ class Estimand:
 
     def if_empty(self, condition: str, column: np.ndarray | None) -> str:
         """Return what to ask in place of a subgroup that no unit belongs to."""
-        return "Widen the condition" + (" to a range (low, high)." if "=" in condition else ".")
+        return "Widen the condition" + (
+            ": a set of values, or of numbers a range (low, high)." if "=" in condition else "."
+        )
 
     def __str__(self) -> str:
         return self.describe()

@@ -8,8 +8,6 @@ world with itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, time
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +17,11 @@ from bayescausal.effects.estimands.functionals import Functional, Probability, p
 from bayescausal.effects.estimands.notation import PLAIN
 from bayescausal.effects.estimands.populations import parse_population
 from bayescausal.effects.estimands.scales import EffectScale, parse_scale
-from bayescausal.model.kinds import as_label
+from bayescausal.model.kinds import as_text
 from bayescausal.types import EstimandError, Intervention, Scale, Set, Shift, closest
 
 if TYPE_CHECKING:
     from bayescausal.effects.estimands.estimand import Estimand
-
-#: Levels that go by their text, or by their number.
-_NAMED = (bytes, date, time, Decimal)
 
 __all__ = [
     "NATURAL_UNLESS_SET",
@@ -101,8 +96,7 @@ def as_world(levels: Mapping[str, Any]) -> World:
                 expected="A number, an array with one value per unit, or an intervention; a range "
                 "(low, high) has a meaning only for the treated of ATT and the controls of ATU.",
             )
-        if isinstance(level, _NAMED) or type(level).__name__ in ("Interval", "Period"):
-            level = as_label(level)
+        level = as_text(level)
         what = level if isinstance(level, Intervention) else Set(level)
         value = getattr(what, "by" if isinstance(what, (Shift, Scale)) else "value", 0)
         if not _is_finite(value):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
+from bayescausal.effects.estimands.conditions import Condition, Outside
 from bayescausal.effects.estimands.functionals import Mean, Probability, Total
 from bayescausal.effects.estimands.parts import NATURAL
 from bayescausal.effects.evaluation.outcome_distributions import members_of
@@ -20,12 +21,14 @@ from bayescausal.effects.evaluation.slopes import refuse_jumps
 from bayescausal.evaluation.label_levels import encode, numbers_of
 from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
+from bayescausal.model.interventions.defined import naming
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.integer_roles import role_of
 from bayescausal.types import EstimandError, InterventionError, Set, UndefinedEffectError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.evaluation.evaluate import Units
@@ -35,12 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "coded_event",
+    "naming_undefined",
     "natural_reads",
     "noise_of",
     "number_labels",
     "refuse_default_levels",
     "refuse_mean",
     "refuse_no_times",
+    "refuse_unknown_labels",
     "refuse_values",
 ]
 
@@ -83,6 +88,32 @@ def refuse_no_times(fit: Fit, names: Iterable[str]) -> None:
             raise EstimandError(
                 f"{name!r} is a category, and times are compared.", expected="a number."
             )
+
+
+def refuse_unknown_labels(fit: Fit, condition: Condition) -> None:
+    """Refuse a condition on a label that a variable does not have: nobody has it, or in a set
+    the others alone would be meant without a word.
+
+    Raises EstimandError naming the label and those that there are.
+    """
+    for name, spec in condition.clauses:
+        event = spec.event if isinstance(spec, Outside) else spec
+        asked = event.equals if isinstance(event, Probability) else event
+        for level in asked if isinstance(asked, list) else [asked]:
+            labelled = isinstance(level, str) or fit.labels.get(name)
+            if name and labelled and isinstance(level, str | Real):
+                encode(fit, name, level, remedy="Conditions name labels of the data.")
+
+
+def naming_undefined(fit: Fit) -> AbstractContextManager[None]:
+    """Name the equation that is not defined, where the draws of an answer are not finite."""
+
+    def some_draws() -> Iterator[dict[str, np.ndarray]]:
+        held = fit.posterior.stack(sample=("chain", "draw"))
+        for place in range(0, held.sizes["sample"], max(fit.n_draws // 64, 1)):
+            yield {n: held[n].isel(sample=place).values for n in fit.structure.parameters}
+
+    return naming(fit.structure, fit.columns, some_draws)
 
 
 def coded_event(fit: Fit, name: str, event: Probability) -> Probability:

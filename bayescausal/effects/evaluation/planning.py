@@ -20,7 +20,7 @@ from bayescausal.effects.averaging.sampled_units import PILOT_UNITS, units_neede
 from bayescausal.effects.evaluation.inner_draws import ACCEPTED, Plan, Run
 from bayescausal.effects.evaluation.question import Question, resolve
 from bayescausal.model.interventions.support import support_of
-from bayescausal.types import EstimandError, Set
+from bayescausal.types import CouplingError, EstimandError, Set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,7 +54,7 @@ def _relative_runs(run: Run) -> Iterator[Run]:
         try:
             other = resolve(question.fit, relative, ignore_potentials=True, seed=run.seed)
             yield Run.of(other, run.seed)
-        except EstimandError:
+        except (CouplingError, EstimandError):
             continue
 
 
@@ -95,8 +95,13 @@ def _relatives(question: Question) -> list[Estimand]:
 
 
 def _two_valued(question: Question) -> bool:
-    """Whether the treatment is set to the two values that it can take."""
+    """Whether one treatment is set to the two values that it can take.
+
+    Of several, those who have all and those who have none are not everybody.
+    """
     structure = question.structure
+    if len(question.estimand.treatments) > 1:
+        return False
     for name in question.estimand.treatments:
         if name not in structure.random or name in structure.imputed:
             return False

@@ -257,10 +257,15 @@ def complete_table(
     set_everywhere = {
         n for n in estimand.treatments if all(isinstance(do.get(n), Set) for do in worlds.values())
     }
-    cut: nx.DiGraph = nx.DiGraph(structure.full)
-    for name in set_everywhere:
-        cut.remove_edges_from(list(cut.in_edges(name)))
     asked = {estimand.outcome_name, *estimand.condition.reads, *estimand.by}
+    asked |= {*estimand.functional.others, *filter(None, [estimand.grouped_by])}
+    asked |= {n for do in worlds.values() for act in do.values() for n in getattr(act, "reads", ())}
+    set_everywhere -= (
+        asked  # what a unit's own value is asked of is needed beside what it is set to
+    )
+    cut: nx.DiGraph = nx.DiGraph(structure.full)
+    for name in set_everywhere | (asked & set(units.columns)):
+        cut.remove_edges_from(list(cut.in_edges(name)))
     if estimand.weighting is not None:
         asked |= {*structure.full.predecessors(estimand.weighting.variable)}
     needed = set(asked).union(*(nx.ancestors(cut, n) for n in asked))

@@ -36,6 +36,7 @@ from bayescausal.inference.record import Fit, build_fit
 from bayescausal.inference.sampling.forward import prior_draws
 from bayescausal.inference.sampling.sample import draw_unknowns
 from bayescausal.model.given import design_in, model_of
+from bayescausal.model.interventions.defined import naming
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.parameters import check_parameters
 from bayescausal.model.structure.rebuild import dim_sizes
@@ -198,7 +199,8 @@ def truth(
     notes: tuple[str, ...] = ()
     groups = {"posterior": posterior}
     if observed.table is not None:
-        drawn = _unknown_given(observed, values, draws, seed)
+        with naming(structure, observed.conformed.columns, lambda: [values]):
+            drawn = _unknown_given(observed, values, draws, seed)
         found = drawn.groups["posterior"]
         kept = [v for v in found.data_vars if v not in values]
         groups = {**drawn.groups, "posterior": posterior.merge(found[kept])}

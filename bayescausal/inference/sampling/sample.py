@@ -27,7 +27,7 @@ from bayescausal.inference.sampling.few import METHOD, draw_few
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.rebuild import data_values
-from bayescausal.types import BayesCausalError, DataError, FitWarning, ModelError
+from bayescausal.types import BayesCausalError, FitWarning, ModelError, NotFiniteError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,7 +232,7 @@ def _blame(model: pm.Model, error: Exception) -> BayesCausalError:
     bad = [name for name, value in terms.items() if not np.isfinite(value)]
     if not bad:
         return ModelError(f"The sampler stopped: {error}")
-    return DataError(
+    return NotFiniteError(
         f"The log-density of {', '.join(map(repr, bad))} is not finite at the sampler's start, "
         f"{', '.join(f'{k} = {np.round(v, 3)}' for k, v in list(point.items())[:4])}.",
         expected="Data that the model can produce.",

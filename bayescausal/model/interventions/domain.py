@@ -36,7 +36,14 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["changed_parameters", "changed_steps", "checks_of", "doubtful_parameters", "lookups_of"]
+__all__ = [
+    "changed_parameters",
+    "changed_steps",
+    "checks_of",
+    "doubtful_parameters",
+    "float_parameters",
+    "lookups_of",
+]
 
 
 def checks_of(
@@ -127,7 +134,12 @@ def doubtful_parameters(rv: Variable) -> list[Variable]:
     >>> len(doubtful_parameters(pm.Bernoulli.dist(pt.sigmoid(2 * x + 1))))
     0
     """
-    return [r for r in _roots(rv) if str(r.type.dtype).startswith("float") and not _is_safe(r)]
+    return [r for r in float_parameters(rv) if not _is_safe(r)]
+
+
+def float_parameters(rv: Variable) -> list[Variable]:
+    """Return the parameters of a random variable, those of its components, that are floats."""
+    return [r for r in _roots(rv) if str(r.type.dtype).startswith("float")]
 
 
 def _is_safe(parameter: Variable) -> bool:

@@ -3,17 +3,22 @@
 A policy is given as a plain function of the values it reads. It is first called with symbolic
 variables, so that arithmetic, comparisons and PyTensor's functions become part of the graph.
 A function that cannot take them (NumPy's ``where``, a lookup) is wrapped whole and called with
-arrays when the graph is evaluated. Either way it is taken to act unit by unit.
+arrays when the graph is evaluated, and so is one that asks what is equal: of symbolic variables
+``==`` says whether two are the same object, and ``x == 0`` is false for every x. Either way it is
+taken to act unit by unit.
 """
 
 from __future__ import annotations
 
+import sys
 import warnings
+from contextlib import contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.basic import Apply, AtomicVariable, Constant, Variable
 from pytensor.graph.op import Op
 from pytensor.graph.replace import _vectorize_node
 from pytensor.tensor.type import TensorType
@@ -21,12 +26,15 @@ from pytensor.tensor.type import TensorType
 from bayescausal.types import InterventionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bayescausal.annotations import Array, Tensor
     from bayescausal.types import Policy
 
 __all__ = ["PolicyOp", "Whole", "apply_policy", "cast", "whole"]
+
+#: One rule is called at a time.
+_LOCK = RLock()
 
 
 class PolicyOp(Op):
@@ -171,9 +179,11 @@ def apply_policy(name: str, policy: Policy, values: Sequence[Variable]) -> Varia
     - `values`: what it reads, in the order of ``policy.reads``.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _comparing() as compared:
             warnings.simplefilter("ignore")
             result = policy.function(*values)
+        if compared:
+            return PolicyOp(name, policy.function)(*values)
         if isinstance(result, Variable) and result.type.ndim <= max(
             (v.type.ndim for v in values), default=0
         ):
@@ -183,3 +193,33 @@ def apply_policy(name: str, policy: Policy, values: Sequence[Variable]) -> Varia
     except Exception:
         pass
     return PolicyOp(name, policy.function)(*values)
+
+
+@contextmanager
+def _comparing() -> Iterator[list[Variable]]:
+    """Note what a rule compares by ``==``, ``!=`` or ``in``; what PyTensor compares is left out."""
+    met: list[Variable] = []
+
+    def noting(before: Callable[[Any, object], Any]) -> Callable[[Variable, object], Any]:
+        def compare(self: Variable, other: object) -> object:
+            asks = str(sys._getframe(1).f_globals.get("__name__"))
+            if not asks.startswith(("pytensor.", "pymc.")):
+                met.append(self)
+            return before(self, other)
+
+        return compare
+
+    places = [(k, name) for k in (Variable, AtomicVariable) for name in ("__eq__", "__ne__")]
+    with _LOCK:
+        own = [vars(kind).get(name) for kind, name in places]
+        held = [getattr(kind, name) for kind, name in places]
+        try:
+            for (kind, name), before in zip(places, held, strict=True):
+                setattr(kind, name, noting(before))
+            yield met
+        finally:
+            for (kind, name), before in zip(places, own, strict=True):
+                if before is None:
+                    delattr(kind, name)
+                else:
+                    setattr(kind, name, before)

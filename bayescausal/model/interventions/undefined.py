@@ -60,7 +60,8 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
       reads.
     - `bad` (bool): from :func:`fails`.
     """
-    at = ", ".join(f"{n}={v:.6g}" for n, v in _values(check, here, bad).items())
+    values = _values(check, here, bad)
+    at = ", ".join(f"{n}={v:.6g}" for n, v in values.items())
     names = ", ".join(check.reads)
     tail = f" at {at}" if at else ""
     value = np.broadcast_to(here[0], bad.shape)[bad].flat[0]
@@ -93,6 +94,9 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
                 "questions that are asked (model_from_formulas).",
             )
         kind = "NaN" if np.any(np.isnan(result)) else "infinite"
+        values = _values(check, here, ~np.isfinite(result))
+        at = ", ".join(f"{n}={v:.6g}" for n, v in values.items() if n in step.reads)
+        tail = f" at {at}" if at else ""
         return f"{step.words} is {kind}{tail}", f"values at which {step.words} is finite."
     kind = "NaN" if np.isnan(value) else "infinite"
     return f"a parameter is {kind}{tail}", f"values of {names} at which it is finite."

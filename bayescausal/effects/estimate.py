@@ -21,6 +21,7 @@ import numpy as np
 from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
+from bayescausal.effects.estimands.parsing import named_by_text
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.planning import plan_run, share_plans
@@ -35,7 +36,7 @@ from bayescausal.effects.unit_level.individual import individual
 from bayescausal.effects.unit_level.joint import causation, is_exact
 from bayescausal.evaluation.measured import measured, recorded_notes
 from bayescausal.inference.data.design_matrix import policy_reads, with_columns
-from bayescausal.inference.data.dim_labels import with_labels
+from bayescausal.inference.data.dim_labels import with_labels, with_levels
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.progress import showing
 from bayescausal.inference.sampling.prior_and_truth import prior
@@ -215,6 +216,7 @@ def prepared(fit: Fit, estimand: Estimand) -> Fit:
 def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
     """Return the fit with the columns of vectors that questions name as variables."""
     fit.structure.refuse_constants()
+    fit = with_levels(fit, {n for e in estimands for n in named_by_text(e)})
     labelled = with_labels(fit, [n for e in estimands for n in (*e.condition.reads, *e.by)])
     return with_columns(
         labelled, [n for e in estimands for n in (*e.names, *policy_reads(vars(e)))]

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from bayescausal.checks.studies.collect import check_replicates, collect, make_recipe
 from bayescausal.checks.studies.engine import check_executor
 from bayescausal.checks.studies.recovery import Recovery
+from bayescausal.inference.record import Fit
 from bayescausal.types import ParameterError
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Executor
     from bayescausal.checks.studies.questions import Answering, Questions
     from bayescausal.effects.effect import Effect
-    from bayescausal.inference.record import Fit
     from bayescausal.model.design import Design
 
 __all__ = ["recover"]
@@ -225,11 +225,12 @@ def recover_with(
         raise ParameterError(
             "truth is None.",
             expected="A value for every parameter.",
-            remedy="To draw truths from the prior, use bayescausal.calibrate.",
+            remedy="To draw truths from the prior, pass truth=bayescausal.prior(model), or use "
+            "bayescausal.calibrate.",
         )
     recipe = make_recipe(
         model,
-        dict(truth) if hasattr(truth, "keys") else truth,
+        truth if isinstance(truth, Fit) or not hasattr(truth, "keys") else dict(truth),
         estimands,
         units=units,
         seed=seed,

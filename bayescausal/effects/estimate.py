@@ -303,7 +303,7 @@ def _simulated(run: Run, plan: Plan, streamed: bool) -> Effect:
         notes = [] if found is not None else [flat_note(run, reduction)]
         reduction, error = (reduction, error) if found is None else (found, 0.0)
         plan = replace(plan, target=np.inf)
-    notes += _signs(question, reduction.total)
+    notes += [*_signs(question, reduction.total), *question.estimand.doubts(reduction.total)]
     effect = as_effect(run, run.combine(reduction.total), plan, error, notes)
     if question.estimand.strategy == "causation":
         return causation(run, effect)

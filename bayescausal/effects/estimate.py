@@ -21,6 +21,7 @@ import numpy as np
 from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
+from bayescausal.effects.estimands.parsing import named_by_text
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.levels import naming_undefined, refuse_unknown_labels
@@ -36,7 +37,7 @@ from bayescausal.effects.unit_level.individual import individual
 from bayescausal.effects.unit_level.joint import causation, is_exact
 from bayescausal.evaluation.measured import measured, recorded_notes
 from bayescausal.inference.data.design_matrix import policy_reads, with_columns
-from bayescausal.inference.data.dim_labels import with_labels
+from bayescausal.inference.data.dim_labels import with_labels, with_levels
 from bayescausal.inference.given import as_fit
 from bayescausal.inference.progress import showing
 from bayescausal.inference.sampling.prior_and_truth import prior
@@ -217,6 +218,7 @@ def prepared(fit: Fit, estimand: Estimand) -> Fit:
 def _opened(fit: Fit, estimands: Sequence[Estimand]) -> Fit:
     """Return the fit with the columns of vectors that questions name as variables."""
     fit.structure.refuse_constants()
+    fit = with_levels(fit, {n for e in estimands for n in named_by_text(e)})
     labelled = with_labels(fit, [n for e in estimands for n in (*e.condition.reads, *e.by)])
     for estimand in estimands:
         for condition in (estimand.condition, *getattr(estimand, "arms", {}).values()):
@@ -323,7 +325,7 @@ def _simulated(run: Run, plan: Plan, streamed: bool) -> Effect:
         notes = [] if found is not None else [flat_note(run, reduction)]
         reduction, error = (reduction, error) if found is None else (found, 0.0)
         plan = replace(plan, target=np.inf)
-    notes += _signs(question, reduction.total)
+    notes += [*_signs(question, reduction.total), *question.estimand.doubts(reduction.total)]
     effect = as_effect(run, run.combine(reduction.total), plan, error, notes)
     if question.estimand.strategy == "causation":
         return causation(run, effect)

@@ -212,3 +212,25 @@ def test_regimes_that_nobody_followed_are_noticed():
     table = d.checks["positivity"](None)
     assert table["followed"].tolist() == [first.sum(), 0, 100 - first.sum(), 0]
     assert table["share"].tolist()[1::2] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("options", [{}, {"augmented": True, "intercept": True}])
+def test_several_units_treated_at_different_times_have_effects_of_their_own(options):
+    """Each is a mixture of donors and, from its start on, 2 or 5 more."""
+    rng = np.random.default_rng(1)
+    pool = rng.normal(size=(4, 24)).cumsum(axis=1)
+    noise = rng.normal(0, 0.1, (2, 24))
+    start, time = {"a": 14, "b": 18}, np.arange(24)
+    series = dict(zip("wxyz", pool, strict=True))
+    series["a"] = 0.5 * pool[0] + 0.5 * pool[1] + noise[0] + 2.0 * (time >= 14)
+    series["b"] = 0.3 * pool[2] + 0.7 * pool[3] + noise[1] + 5.0 * (time >= 18)
+    long = pd.concat([pd.DataFrame({"unit": u, "t": time, "y": y}) for u, y in series.items()])
+    d = bc.designs.synthetic_control(
+        long, "y", "unit", "t", treated=["a", "b"], start=start, **options
+    )
+    fit = bc.fit(d, seed=1, draws=250, progressbar=False)
+    each = bc.estimate(fit, d.effects["by_unit"]).draws.mean(("chain", "draw")).to_numpy()
+    np.testing.assert_allclose(each, [2.0, 5.0], atol=0.3)
+    found = bc.estimate(fit, d.effects["ATT"]).mean()
+    assert found == pytest.approx((10 * each[0] + 6 * each[1]) / 16)  # cells count alike
+    assert len(d.checks["placebo_time"](fit, unit="b"))

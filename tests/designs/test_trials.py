@@ -336,6 +336,27 @@ def test_linear_parts_are_products_of_coefficients(mediated):
     assert table.loc["indirect, treated", "median"] == pytest.approx(np.median(total - direct))
 
 
+def test_the_proportion_mediated_is_one_less_the_direct_share(mediated):
+    data, d, fit = mediated
+    total, direct, share = bc.estimate(
+        fit, [d.effects[n] for n in ("TE", "NDE", "proportion mediated")]
+    )
+    np.testing.assert_allclose(share.draws, 1 - direct.draws / total.draws, rtol=1e-9)
+    assert share.identification.status == direct.identification.status
+    start = "The share of the effect of t on y that goes through m is"
+    assert share.sentence().startswith(start)
+    table = d.checks["proportion mediated"](fit)
+    assert table.loc["proportion mediated", "median"] == np.median(share.draws)
+    assert not [n for n in share.notes if "one sign" in n]
+    # a direct effect that takes back what goes through m leaves nothing to have a share of
+    none = data | {"y": data["y"] - total.mean() * data["t"]}
+    d = bc.designs.mediation(none, treatment="t", mediators="m", outcome="y")
+    fit = bc.fit(d, draws=250, **QUIET)
+    total, share = bc.estimate(fit, [d.effects["TE"], d.effects["proportion mediated"]])
+    assert 0.05 < total.probability(above=0) < 0.95
+    assert [n for n in share.notes if "one sign with probability" in n]
+
+
 def test_the_correlation_that_undoes_the_effect_is_the_one_that_was_put_in():
     rng = np.random.default_rng(2)
     n, rho = 4000, 0.5

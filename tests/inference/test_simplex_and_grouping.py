@@ -6,7 +6,8 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.inference.hierarchies import coefficients
+from bayescausal.inference.conditioning.smooth import Smooth
+from bayescausal.inference.hierarchies import coefficients, one_grouping
 
 
 def test_weights_of_two_donors_are_those_of_quadrature():
@@ -43,7 +44,9 @@ def test_weights_of_two_donors_are_those_of_quadrature():
     assert float(fit.posterior["sigma"].mean()) == pytest.approx(sigma_mean, rel=0.03)
 
 
-def test_classes_of_groups_give_the_density_of_the_general_way(monkeypatch):
+@pytest.mark.parametrize("worth", [0, 20])
+def test_classes_of_groups_give_the_density_of_the_general_way(worth, monkeypatch):
+    monkeypatch.setattr(one_grouping, "WORTH", worth)  # 0: the integral as a polynomial
     rng = np.random.default_rng(1)
     group = np.repeat(np.arange(60), rng.integers(2, 5, 60))
     x = rng.normal(size=len(group))
@@ -59,3 +62,20 @@ def test_classes_of_groups_give_the_density_of_the_general_way(monkeypatch):
         error = 5 * slow[name].std(("chain", "draw")) * np.sqrt(2 / 1200)
         gap = abs(fast[name].mean(("chain", "draw")) - slow[name].mean(("chain", "draw")))
         assert bool((gap < error).all())
+
+
+def test_a_polynomial_stands_for_a_smooth_function_and_for_no_other():
+    points = np.random.default_rng(1).uniform(-2, 1, (5000, 2))
+    smooth, kinked = (lambda p: np.log(5 + p[:, 0]) * p[:, 1]), (lambda p: np.abs(p[:, 0]))
+    asked = []
+
+    def counted(p):
+        asked.append(len(p))
+        return smooth(p)
+
+    np.testing.assert_allclose(Smooth(counted)(points), smooth(points), rtol=0, atol=1e-7)
+    # nodes, those that are compared, and the twentieth or so outside the middle 99% of both
+    assert sum(asked) < 10**2 + 16**2 + 24 + 150
+    assert (Smooth(kinked)(points) == kinked(points)).all()
+    few = Smooth(counted)
+    assert (few(points[:300]) == smooth(points[:300])).all()

@@ -9,9 +9,10 @@ import pandas as pd
 
 from bayescausal.checks.studies.engine import check_executor, run_study
 from bayescausal.checks.studies.ledger import fingerprint, open_ledger
+from bayescausal.checks.studies.looks import parse_looks
 from bayescausal.checks.studies.questions import parse_questions, through
 from bayescausal.checks.studies.recipe import Recipe
-from bayescausal.checks.studies.rows import COLUMNS, TEXT
+from bayescausal.checks.studies.rows import COLUMNS, LOOKED, TEXT
 from bayescausal.inference.fit import check_keywords, resolve_seed
 from bayescausal.inference.progress import counted
 from bayescausal.inference.record import Fit
@@ -54,6 +55,8 @@ def make_recipe(
     options: Mapping[str, Any],
     data: pd.DataFrame | Mapping[str, ArrayLike] | None = None,
     estimators: Answering | Sequence[Answering] | None = None,
+    looks: int | Sequence[int] | None = None,
+    stop: float | Callable[[Any], Any] = 0.95,
     **more: Any,
 ) -> Recipe:
     """Check the parts of a study, and put them together.
@@ -89,6 +92,11 @@ def make_recipe(
     fitted = theirs.model
     columns = _columns(structure, theirs, observed, hidden)
     questions = parse_questions(estimands, theirs)
+    looked = parse_looks(looks, stop, units, structure, questions)
+    if looked is not None and estimators is not None:
+        raise StudyError(
+            "looks= with estimators=.", remedy="Looks stop a study by the posterior of a fit."
+        )
     if estimators is not None:
         own = bool(more.get("parameters")) and not more.get("rank_draws")
         questions, by_name, options = through(questions, estimators, options, parameters=own)
@@ -108,6 +116,7 @@ def make_recipe(
         unit_dims=unit_dims,
         options=options,
         seed=resolve_seed(seed),
+        looks=looked,
         **more,
     )
 
@@ -154,8 +163,9 @@ def collect(
 
 def as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Return rows as a table, every column with its type."""
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    for column in COLUMNS:
+    columns = [*COLUMNS, *(c for c in LOOKED if any(c in row for row in rows))]
+    frame = pd.DataFrame(rows, columns=columns)
+    for column in columns:
         if column not in TEXT and column != "replicate":
             frame[column] = frame[column].astype(float)
     return frame.astype({"replicate": int, "pooled": bool})
@@ -214,6 +224,7 @@ def _parts(recipe: Recipe) -> dict[str, str]:
             recipe.unit_dims,
             recipe.spawn,
             dict(recipe.estimators),
+            *([] if recipe.looks is None else [recipe.looks]),
         ],
         fit=[recipe.fit, recipe.answer, recipe.interval],
     )

@@ -29,7 +29,7 @@ import numpy as np
 
 from bayescausal.checks.studies.density import JointDensity
 from bayescausal.checks.studies.questions import Question, answered, as_effect, cells_of
-from bayescausal.checks.studies.rows import Answer, blank, measure
+from bayescausal.checks.studies.rows import LOOKED, Answer, blank, measure
 from bayescausal.draws.intervals import narrowest
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.estimand import Estimand
@@ -41,7 +41,7 @@ from bayescausal.model.names import owner_of
 from bayescausal.model.structure.parameters import check_parameters
 from bayescausal.model.structure.read import graph_of, structure_of
 from bayescausal.simulation.repeat import Repeater
-from bayescausal.types import BayesCausalError
+from bayescausal.types import BayesCausalError, StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
 
+    from bayescausal.checks.studies.looks import Looks
     from bayescausal.checks.studies.questions import Answering
     from bayescausal.inference.record import Fit
 
@@ -76,6 +77,7 @@ class Recipe:
     ``answer``: ``(fit, estimands, seed) -> list of Effect`` for fits, in the place of ours.
     ``interval``: ``(sorted draws, prob) -> (lower, upper)`` in the place of the narrowest.
     ``estimators``: by question, who answers it in the place of a fit.
+    ``looks``: after how many units the data are looked at, and what stops the study.
     """
 
     model: pm.Model
@@ -95,6 +97,7 @@ class Recipe:
     answer: Callable[..., list[Effect]] | None = None
     interval: Callable[..., Any] | None = None
     estimators: Mapping[str, Answering] = field(default_factory=dict)
+    looks: Looks | None = None
 
 
 @dataclass(frozen=True)
@@ -152,12 +155,15 @@ class Bench:
             failed = [*self.recipe.questions]
             rows = [blank(replicate, name, "estimand", _said(error)) for name in failed]
         seconds = time.perf_counter() - start
-        return [row | {"seconds": seconds} for row in rows]
+        looked = dict.fromkeys(LOOKED, math.nan) if self.recipe.looks is not None else {}
+        return [looked | row | {"seconds": seconds} for row in rows]
 
     def _rows(self, replicate: int, seeds: Seeds) -> list[dict[str, Any]]:
         recipe = self.recipe
         values = self._values(seeds.params)
         complete = self.simulator.draw(values, seeds.data)
+        if recipe.looks is not None:
+            return self._until_stopped(recipe.looks, replicate, seeds, values, complete)
         known = complete_truth(self.structure, values, complete, seed=seeds.truth)
         if recipe.estimators:
             found = answered(recipe.questions, recipe.estimators, self.graph, self._seen(complete),
@@ -172,6 +178,28 @@ class Bench:
             fit = self._fit(complete, seeds.fit, longer=longer)
             rows = self._compared(replicate, seeds, values, known, fit)
         return rows
+
+    def _until_stopped(
+        self,
+        looks: Looks,
+        replicate: int,
+        seeds: Seeds,
+        values: Mapping[str, np.ndarray],
+        complete: pd.DataFrame,
+    ) -> list[dict[str, Any]]:
+        """Return the rows of the units seen when a look stopped the study, or else of all."""
+        first = next(iter(self.recipe.questions))
+        for size in looks.sizes:
+            seen = complete.iloc[:size]
+            fit = self._fit(seen, seeds.fit, longer=0)
+            found = self._asked(fit, seeds.answer, self.recipe.answer or answers)[first]
+            if isinstance(found, str):
+                raise StudyError(f"At the look after {size:,} units: {found}")
+            if stopped := looks.stops(found):
+                break
+        known = complete_truth(self.structure, values, seen, seed=seeds.truth)
+        rows = self._compared(replicate, seeds, values, known, fit)
+        return [row | {"seen": float(size), "stopped": float(stopped)} for row in rows]
 
     def _values(self, seed: int) -> dict[str, np.ndarray]:
         """Return the true parameters of a replicate."""

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from bayescausal.checks.studies.collect import check_replicates, collect, make_recipe
 from bayescausal.checks.studies.engine import check_executor
 from bayescausal.checks.studies.recovery import Recovery
+from bayescausal.inference.record import Fit
 from bayescausal.types import ParameterError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Executor
     from bayescausal.checks.studies.questions import Answering, Questions
+    from bayescausal.effects.effect import Effect
     from bayescausal.model.design import Design
 
 __all__ = ["recover"]
@@ -43,7 +45,7 @@ __all__ = ["recover"]
 
 def recover(
     model: pm.Model | Design,
-    truth: Mapping[str, Any],
+    truth: Mapping[str, Any] | Fit,
     estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
@@ -60,6 +62,8 @@ def recover(
     path: str | os.PathLike[str] | None = None,
     unit_dims: str | Sequence[str] | None = None,
     estimators: Answering | Sequence[Answering] | None = None,
+    looks: int | Sequence[int] | None = None,
+    stop: float | Callable[[Effect], Any] = 0.95,
     **fit_options: Any,
 ) -> Recovery:
     """Simulate at a known truth, fit, estimate and compare, many times.
@@ -68,8 +72,9 @@ def recover(
     ----------
     model : pm.Model or Design
         What the data come from.
-    truth : mapping of str to float or array_like
-        A value for every parameter of `model`.
+    truth : mapping of str to float or array_like, or Fit
+        A value for every parameter of `model`; or draws of them, such as
+        :func:`bayescausal.prior`, of which each replicate has one.
     estimands : Estimand, sequence of Estimand, or mapping
         What is asked. A mapping gives names; its values may also be functions
         ``(fit, seed) -> Effect`` (or draws with dims chain and draw), which are called on the fit
@@ -110,6 +115,13 @@ def recover(
         `fit_model`, whose graph it is given with the columns of `observed`. Rows are named
         ``"ATE x -> y: aipw"``. Of the options ``draws`` is theirs: how many of the Bayesian
         bootstrap.
+    looks : int or sequence of int, optional
+        Look at the data while units come in: so many times, evenly spaced, or after these
+        numbers of units, the last of which is `units`. A replicate ends when a look stops it.
+    stop : float or callable
+        What stops a replicate at a look: the posterior probability that the answer to the first
+        question lies on one side of no effect is as large; or a function of that Effect, such
+        as ``lambda effect: effect.probability(above=0) > 0.95``.
     **fit_options
         Passed to :class:`bayescausal.Refitter`: ``method``, ``draws``, ``chains``, ``tune``, ...
         Chains run one after the other (``cores=1``): replicates are what runs side by side.
@@ -135,6 +147,10 @@ def recover(
     units, latents and, where units keep it, noise. It differs between replicates where effects
     differ between units. For ``population="superpopulation"`` it is that of the population,
     averaged over fresh units.
+
+    With `looks` the summary has two more measures: ``stopped``, the share of replicates that a look
+    stopped (where the truth is no effect, the rate of false positives), and ``seen``, the average
+    number of units. Bias and coverage are those of what was seen when each replicate ended.
 
     References
     ----------
@@ -171,13 +187,15 @@ def recover(
         path=path,
         unit_dims=unit_dims,
         estimators=estimators,
+        looks=looks,
+        stop=stop,
         options=fit_options,
     )
 
 
 def recover_with(
     model: pm.Model | Design,
-    truth: Mapping[str, Any],
+    truth: Mapping[str, Any] | Fit,
     estimands: Questions,
     *,
     units: int | Mapping[str, int] | None,
@@ -198,8 +216,8 @@ def recover_with(
     ``model``, ``truth``, ``estimands``, ``units``, ``seed``, ``replicates``, ``parameters``,
         ``executor``, ``progressbar``: as in :func:`recover`, and so are `on_replicate` and `path`.
     ``fit``, ``answer``: in the place of :func:`bayescausal.fit` and :func:`bayescausal.estimate`.
-    ``**study``: ``fit_model``, ``observed``, ``do``, ``data``, ``unit_dims`` and
-        ``estimators``.
+    ``**study``: ``fit_model``, ``observed``, ``do``, ``data``, ``unit_dims``, ``estimators``,
+        ``looks`` and ``stop``.
     """
     replicates = check_replicates(replicates)
     check_executor(executor)
@@ -207,11 +225,12 @@ def recover_with(
         raise ParameterError(
             "truth is None.",
             expected="A value for every parameter.",
-            remedy="To draw truths from the prior, use bayescausal.calibrate.",
+            remedy="To draw truths from the prior, pass truth=bayescausal.prior(model), or use "
+            "bayescausal.calibrate.",
         )
     recipe = make_recipe(
         model,
-        dict(truth) if hasattr(truth, "keys") else truth,
+        truth if isinstance(truth, Fit) or not hasattr(truth, "keys") else dict(truth),
         estimands,
         units=units,
         seed=seed,

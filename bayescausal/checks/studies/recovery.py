@@ -13,6 +13,7 @@ sign_error      of the replicates whose 94% interval excludes the null, the shar
                 of it (a type S error [2]_); undefined where the truth is the null
 power           share of replicates whose 94% interval excludes the null
 failed          share of replicates without an answer; they count in nothing else
+stopped, seen   with looks: share of replicates that one of them stopped, average of units seen
 ==============  ====================================================================================
 
 Each has a Monte Carlo standard error, ``sd / sqrt(R)`` of what is averaged (for the rmse by the
@@ -40,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayescausal.checks.studies.rows import LOOKED
 from bayescausal.draws.digits import three
 from bayescausal.figures.checks.recovery import plot_intervals, plot_panels
 from bayescausal.types import StudyError, closest
@@ -204,7 +206,9 @@ class Recovery:
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        table = self.summary()[list(MEASURES)].to_html(float_format=three)
+        found = self.summary()
+        shown = [c for c in found.columns if not str(c).endswith("_mcse")]
+        table = found[shown].to_html(float_format=three)
         return f"<p><code>{escape(repr(self))}</code></p>{table}" + (
             f"<ul>{notes}</ul>" if notes else ""
         )
@@ -218,10 +222,11 @@ def summarise_rows(rows: pd.DataFrame, replicates: int) -> pd.DataFrame:
     """
     named = rows.assign(name=names_of(rows))
     lines = {}
+    measures = (*MEASURES, *(c for c in LOOKED if c in rows))
     for name in dict.fromkeys(named["name"]):
         mine = named[named["name"] == name]
-        lines[name] = _measures(mine, replicates)
-    columns = [*MEASURES, *(f"{m}_mcse" for m in MEASURES)]
+        lines[name] = _measures(mine, replicates, measures)
+    columns = [*measures, *(f"{m}_mcse" for m in measures)]
     return pd.DataFrame.from_dict(lines, orient="index", columns=columns).rename_axis("estimand")
 
 
@@ -237,9 +242,9 @@ def names_of(rows: pd.DataFrame) -> pd.Series:
     return names.where(~lost, rows["estimand"])
 
 
-def _measures(mine: pd.DataFrame, replicates: int) -> list[float]:
+def _measures(mine: pd.DataFrame, replicates: int, measures: Sequence[str]) -> list[float]:
     good = mine[mine["failure"] == ""]
-    values: dict[str, tuple[float, float]] = dict.fromkeys(MEASURES, (np.nan, np.nan))
+    values: dict[str, tuple[float, float]] = dict.fromkeys(measures, (np.nan, np.nan))
     share = 1.0 - good["replicate"].nunique() / replicates
     values["failed"] = (share, float(np.sqrt(share * (1 - share) / replicates)))
     if len(good):
@@ -257,8 +262,9 @@ def _measures(mine: pd.DataFrame, replicates: int) -> list[float]:
             "coverage_50": _average(good, good["covered_50"], share=True),
             "coverage_94": _average(good, good["covered"], share=True),
             **_decisions(good),
+            **{c: _average(good, good[c], share=c == "stopped") for c in LOOKED if c in good},
         }
-    return [values[m][0] for m in MEASURES] + [values[m][1] for m in MEASURES]
+    return [values[m][0] for m in measures] + [values[m][1] for m in measures]
 
 
 def _decisions(good: pd.DataFrame) -> dict[str, tuple[float, float]]:

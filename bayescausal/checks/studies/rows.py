@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.record import Fit
 
-__all__ = ["COLUMNS", "TEXT", "Answer", "blank", "measure", "thinned"]
+__all__ = ["COLUMNS", "LOOKED", "TEXT", "Answer", "blank", "measure", "thinned"]
 
 #: Columns of a row, in their order.
 COLUMNS = (
@@ -53,6 +53,8 @@ COLUMNS = (
     "seconds",
     "failure",
 )
+#: More of a study that is looked at: units seen in the end, and whether a look stopped it.
+LOOKED = ("seen", "stopped")
 #: Those that hold text or truth values.
 TEXT = ("estimand", "cell", "kind", "pooled", "method", "failure")
 

@@ -42,6 +42,7 @@ from bayescausal.designs.mediated.mediator_checks import (
     plot_sensitivity,
     sensitivity,
 )
+from bayescausal.designs.mediated.proportion import ProportionMediated
 from bayescausal.designs.table import labels, numbers, read_table, refuse_names
 from bayescausal.effects.estimands import CDE, NDE, NIE, TE
 from bayescausal.model.design import Assumption, Design
@@ -109,9 +110,9 @@ def mediation(
     Returns
     -------
     Design
-        Effects ``"TE"``, ``"NDE"``, ``"NIE"`` and ``"CDE"`` (mediators at their means, or at 0
-        where they are 0 and 1). The share that goes through the mediators is a ratio of effects:
-        check ``"proportion mediated"``.
+        Effects ``"TE"``, ``"NDE"``, ``"NIE"``, ``"CDE"`` (mediators at their means, or at 0
+        where they are 0 and 1) and ``"proportion mediated"``, the share ``1 - NDE / TE``. Its
+        median, beside the parts, is the check of that name: a ratio may have no mean.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def mediation(
     >>> data = {"t": t, "m": m, "y": 0.5 * t + m + rng.normal(size=200)}
     >>> d = bc.designs.mediation(data, treatment="t", mediators=["m"], outcome="y")
     >>> list(d.effects), list(bc.graph_of(d).edges)
-    (['TE', 'NDE', 'NIE', 'CDE'], [('t', 'm'), ('t', 'y'), ('m', 'y')])
+    (['TE', 'NDE', 'NIE', 'CDE', 'proportion mediated'], [('t', 'm'), ('t', 'y'), ('m', 'y')])
     """
     between = _names(mediators)
     given, induced = _names(covariates), _names(exposure_induced)
@@ -167,6 +168,7 @@ def mediation(
         "NDE": NDE(treatment, outcome, mediators=between, **levels),
         "NIE": NIE(treatment, outcome, mediators=between, **levels),
         "CDE": CDE(treatment, outcome, mediators=held, **levels),
+        "proportion mediated": ProportionMediated(treatment, outcome, mediators=between, **levels),
     }
     parts = MediationRoles(treatment, between, outcome, given, chosen, interaction, effects)
     plots = {"effects": partial(plot_effects, roles=parts)}

@@ -88,10 +88,9 @@ def decomposition(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
     The share is 1 - NDE / TE; a ratio of two uncertain numbers has no mean, so its middle is the
     median.
     """
-    asked = [roles.effects[n] for n in ("TE", "NDE", "NIE")]
+    asked = [roles.effects[n] for n in ("TE", "NDE", "NIE", "proportion mediated")]
     draws = [e.draws.values.ravel() for e in estimate(fit, asked, progressbar=False)]
-    total, direct, indirect = draws
-    share = 1 - direct / total
+    total, direct, indirect, share = draws
     rows = {}
     for name, drawn in (
         ("total", total),
@@ -164,7 +163,8 @@ def balance(fit: Fit, roles: MediationRoles) -> pd.DataFrame:
 
 def plot_effects(fit: Fit, roles: MediationRoles, ax: Axes | None = None) -> Axes:
     """Draw the total, direct and indirect effects."""
-    effects = estimate(fit, [*roles.effects.values()], progressbar=False)
+    asked = [question for question in roles.effects.values() if question.signed]  # on one scale
+    effects = estimate(fit, asked, progressbar=False)
     return plot_forest(list(effects), ax=ax)
 
 

@@ -15,7 +15,7 @@ differ in what was measured before), where units act on each other (*interferenc
 analyse clusters), where those who drop out differ between arms, and where the outcome is heavy
 tailed and a mean of few units. Stopping when the posterior looks good does not change what the
 posterior says, if the prior is what effects are like; it does change how often nothing is called
-something [2]_.
+something [2]_: :func:`bayescausal.recover` with ``looks=`` counts it.
 
 References
 ----------

@@ -104,6 +104,7 @@ class Series:
     def model(self, priors: Mapping[str, Any] | None) -> pm.Model:
         """Return the model."""
         import pymc as pm
+        import pytensor.tensor as pt
 
         o, columns, several = self.options, self.data(), len(self.treated) > 1
         before = [y[:s] for y, s in zip(self.y, self.start, strict=True)]
@@ -137,13 +138,13 @@ class Series:
             if o.augmented is not False:
                 sd = 1 / len(self.donors) if o.augmented is True else float(o.augmented)
                 ridge = made("ridge", Prior("Normal", (0, sd)), (*per, "donor"))
-                middle = self.means[columns[o.unit].codes] if several else self.means[0]
+                middle = pt.as_tensor_variable(self.means)[which] if several else self.means[0]
                 mean = mean + ((pool - middle) * ridge[which]).sum(axis=-1)
             wide = digits(10 * max(spread, float(self.y.std())))
             effect = made("effect", Prior("Normal", (0, wide)), ("effect_at",))
             sigma = made("sigma", Prior("HalfNormal", (rough,)), ())
             if several:  # each in proportion to how well donors match it
-                sigma = sigma * self.noise()[which]
+                sigma = sigma * pt.as_tensor_variable(self.noise())[which]
             mean = mean + effect[period] * treated
             if o.robust:
                 pm.StudentT(o.outcome, nu=4, mu=mean, sigma=sigma, dims="row")

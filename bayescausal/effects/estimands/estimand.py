@@ -249,6 +249,10 @@ class Estimand:
         """Return the answer from the numbers of the arms, the first axis."""
         return np.asarray(self.scale.combine(values[0], values[1]))
 
+    def doubts(self, values: np.ndarray) -> list[str]:
+        """Return what a reader must know of the numbers of the arms, the first axis."""
+        return []
+
     def query(self, graph: nx.DiGraph) -> EffectQuery:
         """Return what must be a function of the observed distribution."""
         return EffectQuery(self.title, self.treatments, self.outcome_name)

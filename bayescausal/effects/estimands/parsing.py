@@ -199,6 +199,24 @@ def parse_treatment(estimand: Estimand) -> None:
         estimand._put("control", resolved[0] if single else resolved)
 
 
+def named_by_text(estimand: Estimand) -> tuple[str, ...]:
+    """Return the treatments, if a level of one of them is named by text.
+
+    Examples
+    --------
+    >>> from bayescausal.effects.estimands.averages import ATE, Expected
+    >>> named_by_text(ATE("arm", "y", treated="B", control="A")), named_by_text(ATE("arm", "y"))
+    (('arm',), ())
+    >>> named_by_text(Expected("y", {"arm": "B"}))
+    ('arm',)
+    """
+    held = [getattr(estimand, role, None) for role in ("treated", "control", "do")]
+    flat = [v for one in held for v in (one if isinstance(one, list | tuple) else [one])]
+    flat = [v for one in flat for v in (one.values() if isinstance(one, Mapping) else [one])]
+    values = [v.value if isinstance(v, Set) else v for v in flat]
+    return estimand.treatments if any(isinstance(v, str) for v in values) else ()
+
+
 def has_default_control(estimand: Estimand) -> bool:
     """Return whether the control is what it would be had it not been named."""
     return all(c is default_control(t, NATURAL_UNLESS_SET) for t, c in _pairs(estimand))

@@ -4,10 +4,13 @@ Where units are the cells of a dim with labels (``time``, or ``unit`` and ``time
 name the dim as it names a column: ``given={"time": (2005, 2009)}``, ``by="time"``. Its labels are
 then a column of the data that no equation reads, so that a condition on it is one on where a unit
 lies, which no intervention changes. Labels that are no numbers are categories, by their text.
+
+Data that were simulated hold the codes of a category; a question may name its levels all the same.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.inference.record import Fit
 
-__all__ = ["with_labels"]
+__all__ = ["with_labels", "with_levels"]
 
 
 def with_labels(fit: Fit, names: Iterable[Any]) -> Fit:
@@ -46,6 +49,24 @@ def with_labels(fit: Fit, names: Iterable[Any]) -> Fit:
     if wanted not in made:
         made[wanted] = _labelled(fit, wanted)
     return made[wanted]
+
+
+def with_levels(fit: Fit, names: Iterable[str]) -> Fit:
+    """Return the fit of data that came as codes, with what the model says that these stand for.
+
+    - `names`: of categories that a question names by text; the dim ``<name>_level`` has the text.
+    The same fit where nothing is to be added; asked again, the same as before.
+    """
+    coords = fit.structure.model.coords
+    found = {n: tuple(coords.get(f"{n}_level") or ()) for n in sorted(names) if n not in fit.labels}
+    found = {n: levels for n, levels in found.items() if levels}
+    if not found:
+        return fit
+    made: dict[tuple[str, ...], Fit] = fit.__dict__.setdefault("_with_levels", {})
+    if tuple(found) not in made:
+        made[tuple(found)] = labelled = copy(fit)
+        object.__setattr__(labelled, "labels", {**fit.labels, **found})
+    return made[tuple(found)]
 
 
 # ------------------------------------------------------------------------------- private

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from bayescausal.inference.closed_forms.design import one_of, slices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bayescausal.annotations import Array
     from bayescausal.inference.hierarchies.scale_map import ScaleMap
@@ -27,6 +27,8 @@ __all__ = ["AffineMap", "affine_map"]
 
 #: Coefficients of one array of which each is probed, where nothing better will do.
 MOST = 512
+#: Numbers that are held at a time.
+NUMBERS = 4_000_000
 #: Numbers of neighbours that rows of a path may read: of a season of as many steps.
 STRIDES = (2, 3, 4, 6, 8, 12, 24, 52, 60)
 
@@ -112,6 +114,7 @@ def affine_map(made: ScaleMap, shapes: Mapping[str, tuple[int, ...]]) -> AffineM
     probes: list[Array] = []
     rows: list[Array] = []
     columns: list[Array] = []
+    taken: list[Array] = []  # of each probe, which rows it moves
     start = 0
     own: list[Array] = []
     for name, shape in shapes.items():
@@ -125,15 +128,16 @@ def affine_map(made: ScaleMap, shapes: Mapping[str, tuple[int, ...]]) -> AffineM
         if found is None:
             if length > MOST:
                 raise ArithmeticError(f"{name!r} has {length} elements that are not read apart")
-            found = [_single(slopes, size, int(i)) for i in place]
+            found = list(_singles(made, points, zero, place))
         for probe, row, column in found:
-            free = (k for k, taken in enumerate(rows) if not np.intersect1d(taken, row).size)
-            k = next(free, len(rows))
+            k = next((k for k, moved in enumerate(taken) if not moved[row].any()), len(rows))
             if k == len(rows):
+                taken.append(np.zeros(zero.shape[1], dtype=bool))
                 probes.append(np.zeros(size))
                 rows.append(np.zeros(0, np.int64))
                 columns.append(np.zeros(0, np.int64))
             probes[k] = probes[k] + probe  # no row is moved by both
+            taken[k][row] = True
             rows[k] = np.concatenate([rows[k], row])
             columns[k] = np.concatenate([columns[k], column])
     own_columns = np.concatenate([np.zeros(0, np.int64), *own])
@@ -210,8 +214,17 @@ def _slices(
     return out
 
 
-def _single(slopes: Callable[[Array], Array], size: int, i: int) -> tuple[Array, Array, Array]:
-    probe = np.zeros(size)
-    probe[i] = 1.0
-    seen = np.flatnonzero(np.any(slopes(probe) != 0, axis=0))
-    return probe, seen, np.full(len(seen), i)
+def _singles(
+    made: ScaleMap, points: Array, zero: Array, place: Array
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield probe, rows and columns of each element of an array, many evaluated at once."""
+    size = sum(int(np.prod(s)) for s in made.coefficients.values())
+    step = max(1, NUMBERS // (2 * zero.shape[1]))
+    for part in (place[i : i + step] for i in range(0, len(place), step)):
+        flat = np.zeros((len(part), size))
+        flat[np.arange(len(part)), part] = 1.0
+        found = made.rows(np.tile(points, (len(part), 1)), np.repeat(flat, 2, axis=0))
+        moved = np.any(found.reshape(len(part), 2, -1) != zero, axis=1)
+        for i, probe, row in zip(part, flat, moved, strict=True):
+            seen = np.flatnonzero(row)
+            yield probe, seen, np.full(len(seen), i)

@@ -15,7 +15,9 @@ rows :math:`g_j` of :math:`G_{ub}` alone,
 .. math:: S = a\,G_{bb} + P - \sum_n \frac{a^2}{a n + w} B_n ,
 
 so that a point of the density costs the cube of the number of :math:`b`, whatever the number of
-groups [1]_. In a balanced panel there is one size.
+groups [1]_. In a balanced panel there is one size. The integral is a function of two numbers,
+:math:`a` and :math:`w`, and smooth: over many points it is a polynomial
+(:mod:`~bayescausal.inference.conditioning.smooth`).
 
 It takes blocks of this form; of others nothing is lost, they go the general way.
 
@@ -33,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 
+from bayescausal.inference.conditioning.smooth import Smooth
 from bayescausal.inference.hierarchies.parts import NORMAL
 
 if TYPE_CHECKING:
@@ -45,6 +48,8 @@ __all__ = ["GroupedPosterior", "grouped"]
 
 #: Groups from which it pays, sizes of groups, and other coefficients, up to which it does.
 LEAST, SIZES, REST = 50, 100, 600
+#: Other coefficients from which the integral over them is worth a polynomial.
+WORTH = 20
 #: Numbers that are held at a time.
 NUMBERS = 4_000_000
 
@@ -181,6 +186,7 @@ class GroupedPosterior:
         self.parts = np.stack([gram, prior, *(c.outer for c in classes)]).reshape(
             2 + len(classes), -1
         )
+        self._smooth_part = Smooth(self._integral, worth=len(self.rest) >= WORTH)
 
     def _scales(self, points: Array) -> tuple[Scales, Array, Array]:
         """Return the scales, the precision of the noise, and that of the groups."""
@@ -191,8 +197,8 @@ class GroupedPosterior:
         with np.errstate(all="ignore"):
             return scales, 1.0 / sigma**2, 1.0 / np.reshape(spread, (len(points), -1))[:, 0] ** 2
 
-    def _system(self, a: Array, w: Array) -> tuple[Array, Array]:
-        """Return the precisions S of the rest, (n, K, K), and the pushes, (n, K)."""
+    def _factored(self, a: Array, w: Array) -> tuple[Array, Array, Array]:
+        """Return factors of the precisions S of the rest, the pushes, and which S have one."""
         push = a[:, None] * self.moment[self.rest] - self.pull
         shares = [a, np.ones(len(a))]
         for c in self.classes:
@@ -201,18 +207,26 @@ class GroupedPosterior:
             step = (a**2)[:, None] * c.moment - (a * w)[:, None] * c.offset
             push -= step / total[:, None]
         precision = np.stack(shares, axis=1) @ self.parts
-        precision = precision.reshape(len(a), *self.gram.shape)
-        return precision, push
+        lower, fine = _factors(precision.reshape(len(a), *self.gram.shape))
+        return lower, push, fine
 
     def _chunks(self, points: Array) -> list[Array]:
         step = max(1, NUMBERS // max(len(self.rest) ** 2, 1))
         return [points[i : i + step] for i in range(0, len(points), step)]
 
+    def _integral(self, logs: Array) -> Array:
+        """Return what the integral over the rest adds at (log a, log w)."""
+        out = []
+        for part in self._chunks(logs):
+            lower, push, fine = self._factored(*np.exp(part.T))
+            half = np.zeros_like(push)
+            half[fine] = _half(lower[fine], push[fine])
+            volume = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
+            out.append(np.where(fine, 0.5 * (half**2).sum(axis=1) - volume, -np.inf))
+        return np.concatenate(out)
+
     def log_density(self, points: Array) -> Array:
         """Return the log-density of unconstrained scales."""
-        return np.concatenate([self._heights(part) for part in self._chunks(points)])
-
-    def _heights(self, points: Array) -> Array:
         scales, a, w = self._scales(points)
         out = np.full(len(points), -np.inf)
         good = np.isfinite(scales.log_prior) & np.isfinite(a) & np.isfinite(w) & (a > 0) & (w > 0)
@@ -226,13 +240,7 @@ class GroupedPosterior:
             total, (mm, mo, oo) = a * c.size + w, c.squares
             height = height - 0.5 * c.count * np.log(total)
             form = form - (a**2 * mm - 2 * a * w * mo) / total + w * oo * (a * c.size / total)
-        precision, push = self._system(a, w)
-        lower, fine = _factors(precision)
-        half = np.zeros_like(push)
-        half[fine] = _half(lower[fine], push[fine])
-        form = form - (half**2).sum(axis=1)
-        volume = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-        out[good] = np.where(fine, height - volume - 0.5 * form, -np.inf)
+        out[good] = height - 0.5 * form + self._smooth_part(np.log(np.stack([a, w], axis=1)))
         return out
 
     def draw(self, points: Array, rng: np.random.Generator) -> dict[str, Array]:
@@ -242,8 +250,7 @@ class GroupedPosterior:
         start = 0
         for part in self._chunks(points):
             _, a, w = self._scales(part)
-            precision, push = self._system(a, w)
-            lower, fine = _factors(precision)
+            lower, push, fine = self._factored(a, w)
             if not fine.all():
                 raise ArithmeticError("the coefficients are not determined")
             half = _half(lower, push) + rng.standard_normal(push.shape)

@@ -30,7 +30,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say(study):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("study", "package"), zip(FORESTS, ("econml", "stochtree"), strict=True))
+@pytest.mark.parametrize(
+    ("study", "package"), list(zip(FORESTS, ("econml", "stochtree"), strict=True))
+)
 def test_intervals_of_forests_hold_the_truth_as_often_as_they_say(study, package):
     pytest.importorskip(package, reason=f"{package} is not installed (extra forests)")
     low, high = band(FEWER)

@@ -264,8 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.forests:
         note = (
             f"{DRAWS} draws; {NOTE} The causal forest has 100 trees; the Bayesian one a single "
-            "chain of 250 draws after 100, and its interval comes of a prior, so that it need not "
-            "hold the truth as often."
+            "chain of 250 draws after 100."
         )
         asked = [(n, s, k) for (n, s), k in zip(FORESTS.items(), given.forests, strict=True)]
         tables["forests"] = coverage("forests", note, asked, given.held)

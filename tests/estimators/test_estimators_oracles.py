@@ -215,14 +215,20 @@ def test_matching_is_that_of_causallib(data):
 
 
 def test_a_bayesian_causal_forest_is_that_of_stochtree(problem):
+    """The variance of the prognosis, and of effect times treatment, is that of the outcome."""
     theirs = needed("stochtree")
     ours = BCF(draws=10, burn_in=5, chains=1, treatment=LOGISTIC, folds=FOLDS, seed=3)
     e = IPW(treatment=LOGISTIC, folds=FOLDS).prepared(problem).chance
     x, t = np.ascontiguousarray(problem.x), problem.treated.astype(float)
-    model = theirs.BCFModel()
+    model, deep = theirs.BCFModel(), {"min_samples_leaf": 1, "max_depth": -1}
     model.sample(X_train=x, Z_train=t, y_train=problem.y, propensity_train=e, num_gfr=10,
                  num_burnin=5, num_mcmc=10,
-                 general_params={"random_seed": 3, "num_chains": 1})  # fmt: skip
+                 general_params={"random_seed": 3, "num_chains": 1},
+                 prognostic_forest_params=deep | {
+                     "num_trees": 100, "sigma2_leaf_init": 1 / 100, "sample_sigma2_leaf": False},
+                 treatment_effect_forest_params=deep | {
+                     "num_trees": 50, "sigma2_leaf_init": 1 / 50 / t.mean(),
+                     "alpha": 0.5, "beta": 2.0, "sample_intercept": False})  # fmt: skip
     effects = model.predict(X=x, Z=t, propensity=e, terms="cate").reshape(problem.n, -1)
     found = ours.conditional_effects(problem)
     np.testing.assert_allclose(found, effects[:, -10:].T, rtol=1e-5, atol=1e-6)

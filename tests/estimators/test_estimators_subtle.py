@@ -86,6 +86,8 @@ def test_each_subgroup_names_its_own_population(data):
     parts = [each.whom for each in found.answers["ipw"].prepared]
     assert parts[0] != parts[1]
     assert all(part in said for part in parts)
+    all_ = ask(own, IPW(weights="trimmed", trim=1e-9)).effects["ipw"]
+    assert all_.population == ask(own, IPW()).effects["ipw"].population == "the 300 units at hand"
 
 
 # ------------------------------------------------------------------------------- empty cells

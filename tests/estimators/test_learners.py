@@ -326,6 +326,18 @@ def test_bad_models_and_questions_are_refused(problem):
 
     with pytest.raises(DataError, match=r"Broken failed to fit.*no convergence"):
         bc.estimators.DRLearner(outcome=Broken()).conditional_effects(problem)
+
+    class Weightless(LinearRegression):
+        def fit(self, x, y):
+            return super().fit(x, y)
+
+    bc.estimators.XLearner(outcome=Weightless(), effect=Weightless()).conditional_effects(problem)
+    for made in (
+        bc.estimators.DomainAdaptation(outcome=Weightless()),
+        bc.estimators.RLearner(outcome=LINEAR, effect=Weightless()),
+    ):
+        with pytest.raises(DataError, match="Pass a model whose fit takes sample_weight"):
+            made.conditional_effects(problem)
     data, _ = study(60)
     bare = read_problem("t -> y", bc.ATE("t", "y"), data=data[["t", "y"]])
     with pytest.raises(DataError, match="no covariate"):

@@ -12,10 +12,9 @@ The draws are those of its posterior, averaged over the population's units; abou
 also over Bayesian-bootstrap weights. It has no interval for a propensity that is wrong, and its own
 noise is Normal: an outcome of 0 and 1 is refused.
 
-Its intervals are those of a prior that shrinks, and hold the truth less often than they say in
-samples of some hundred units: in 23 of 30 simulated data sets of 250 units, with an effect that
-grows with a confounder (94% intervals, a short chain each). For the average effect alone a doubly
-robust estimator is the surer one; this one is for how the effect differs between units.
+The prior is nearly that of ``bcf()`` in formulas: at any point :math:`\mu` has the variance of the
+outcome, :math:`\tau` that divided by the share of the treated. It fails where trees describe badly
+what the treatment follows, such as a step along a diagonal: the effect takes up part of that.
 
 References
 ----------
@@ -48,14 +47,19 @@ __all__ = ["BCF"]
 
 #: Trees grown from the root before each chain.
 GROWN = 10
+#: Trees of the prognosis and of effects, and the chance that a root splits. Of effects, bcf() in
+#: formulas has .25 and beta 3, with which the average is told a little more surely: of 501
+#: intervals 454 held it, with these 460.
+TREES, ROOTS = (100, 50), (0.95, 0.5)
 
 
 @dataclass(frozen=True)
 class BCF(Estimator):
     """A Bayesian causal forest.
 
-    In small samples its intervals are too narrow: 94% intervals of the average effect held the
-    truth in 23 of 30 simulated data sets of 250 units. Ask a doubly robust estimator beside it.
+    94% intervals of the average effect over the population held the truth in 642 of 696 data sets
+    of 250 units with an effect that grows with a confounder. Where the treatment follows a
+    step of the outcome, ask a doubly robust estimator beside it.
 
     Parameters
     ----------
@@ -127,6 +131,11 @@ class BCF(Estimator):
                 num_burnin=self.burn_in,
                 num_mcmc=self.draws,
                 general_params={"random_seed": self.seed, "num_chains": self.chains},
+                prognostic_forest_params=_prior(0, 1.0),
+                treatment_effect_forest_params={
+                    **_prior(1, 1 / float(problem.treated.mean())),
+                    "sample_intercept": False,
+                },
             )
             found = model.predict(
                 X=np.ascontiguousarray(x),
@@ -158,8 +167,20 @@ class BCF(Estimator):
         about = "" if problem.fixed else ", over Bayesian-bootstrap weights of the units"
         return Prepared(
             draw,
-            f"Draws: the posterior of the forests, {self.chains} chains of {self.draws}{about}. In "
-            "samples of some hundred units it is too narrow: its prior shrinks.",
+            f"Draws: the posterior of the forests, {self.chains} chains of {self.draws}{about}.",
             chance=e,
             fitted=np.stack([mean, np.zeros_like(mean)]),
         )
+
+
+def _prior(k: int, variance: float) -> dict[str, Any]:
+    """Return the prior of a forest: its variance at any point, of an outcome with variance 1."""
+    return {
+        "num_trees": TREES[k],
+        "alpha": ROOTS[k],
+        "beta": 2.0,
+        "min_samples_leaf": 1,
+        "max_depth": -1,
+        "sample_sigma2_leaf": False,
+        "sigma2_leaf_init": variance / TREES[k],
+    }

@@ -136,9 +136,12 @@ def fitted_model(
         fit: Callable[..., object] = own.fit
         return cast("Predictor", fit(x, y, **options))
     except Exception as error:
+        weightless = isinstance(error, TypeError) and "sample_weight" in str(error)
         raise DataError(
             f"{type(model).__name__} failed to fit {where}: {error}",
-            remedy="Fit it by itself to these columns, or pass another model.",
+            remedy="Pass a model whose fit takes sample_weight."
+            if weightless
+            else "Fit it by itself to these columns, or pass another model.",
         ) from error
 
 

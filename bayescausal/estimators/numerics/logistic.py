@@ -193,7 +193,7 @@ def _loss(x: np.ndarray, y: np.ndarray, w: np.ndarray, beta: np.ndarray, lift: n
 def _separated(what: str) -> DataError:
     return DataError(
         f"{what} has no finite solution: the columns tell apart, for some units without error, who "
-        "is at which level, so there is no overlap.",
+        "is at which level. Of a treatment that means that there is no overlap.",
         expected="units of both levels among those that are alike.",
         remedy="Ask about units inside the overlap (given=), merge rare levels, or pass a "
         "penalised model: treatment=bc.estimators.Logistic(penalty=1), or for the outcome "

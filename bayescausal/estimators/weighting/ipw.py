@@ -152,6 +152,8 @@ def _whom(problem: Problem, tilt: str, chance: np.ndarray, trim: float) -> str:
         return ""
     if tilt == "trimmed":
         inside = int(((chance > trim) & (chance < 1 - trim)).sum())
+        if inside == problem.n:
+            return ""
         return (
             f"the {inside:,} of {problem.n:,} {problem.units} with a propensity between {trim:g} "
             f"and {1 - trim:g}"

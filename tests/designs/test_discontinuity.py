@@ -279,6 +279,11 @@ def test_a_kink_is_the_change_of_slope():
     effect = bc.estimate(fit, design.effects["at_cutoff"])
     assert effect.mean() == pytest.approx(right, abs=0.01)
     assert design.checks["least_squares"](fit)["estimate"].iloc[0] == pytest.approx(right)
+    jump, level, slope = np.linalg.lstsq(matrix, table["y"], rcond=None)[0]
+    for line in design.plots["discontinuity"](fit).get_lines()[:2]:
+        at, drawn = line.get_data()
+        np.testing.assert_allclose(drawn, level + slope * at + jump * np.maximum(at, 0), atol=0.02)
+    plt.close("all")
 
 
 def test_a_gaussian_process_on_each_side_follows_a_bent_curve():

@@ -262,6 +262,35 @@ def test_late_entry_and_intervals_have_the_likelihood_of_scipy():
     assert float(known.max()) <= data.u[row]
 
 
+def test_a_treatment_that_changes_within_units_is_compared_by_the_time_at_risk():
+    """Two intervals a unit: the second enters where the first ends, which is no lag."""
+    rng = np.random.default_rng(7)
+    n = 300
+    late = rng.integers(0, 2, n)
+    time = rng.exponential(2.0 * np.exp(0.5 * late))
+    end = rng.uniform(1, 6, n)
+    seen, last = (time <= end).astype(int), np.minimum(time, end)
+    rows = pd.DataFrame({
+        "id": np.repeat(np.arange(n), 2), "start": np.c_[np.zeros(n), last / 2].ravel(),
+        "stop": np.c_[last / 2, last].ravel(), "event": np.c_[np.zeros(n, int), seen].ravel(),
+        "x": np.c_[np.zeros(n, int), late].ravel(),
+    })  # fmt: skip
+    design = bc.designs.survival(
+        rows, time="stop", event="event", treatment="x", covariates=[], unit="id", entry="start",
+        family="exponential", upto=4,
+    )  # fmt: skip
+    fit = bc.fit(design, seed=1, progressbar=False)
+    # the likelihood is that of events in the time at risk: rates are their quotients
+    risk = (rows["stop"] - rows["start"]).groupby(rows["x"]).sum()
+    rate = rows.groupby("x")["event"].sum() / risk
+    ratio = fit.posterior["log_hazard_ratio"].values
+    right = np.log(rate[1] / rate[0])
+    assert abs(ratio.mean() - right) < (0.15 + 4 / np.sqrt(1000)) * ratio.std()
+    effect = bc.estimate(fit, design.effects["RMST"])
+    exact = (1 - np.exp(-4 * rate)) / rate
+    assert abs(float(effect.mean()) - (exact[1] - exact[0])) < 0.3 * float(effect.draws.std())
+
+
 def test_the_check_of_the_family_has_the_same_likelihood():
     data = windows().iloc[:200]
     records, _ = read_records(

@@ -10,7 +10,7 @@ import pandas as pd
 from bayescausal.designs.discontinuity.cutoff_checks import bandwidths as bandwidth_table
 from bayescausal.designs.discontinuity.window import eligible_of
 from bayescausal.designs.table import numbers
-from bayescausal.effects.estimands import Expected
+from bayescausal.effects.estimands import DoseResponse, Expected
 from bayescausal.effects.estimate import estimate
 from bayescausal.figures.style import (
     BLUE,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from bayescausal.designs.discontinuity.side_models import Form
     from bayescausal.designs.discontinuity.window import Window
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.inference.record import Fit
     from bayescausal.model.design import Design
 
@@ -85,13 +86,20 @@ def discontinuity(
 def _curve(fit: Fit, window: Window, form: Form, side: int, at: np.ndarray) -> pd.DataFrame:
     """Return the mean outcome of one side along the running variable; covariates at their mean."""
 
-    units = pd.DataFrame({window.running: np.unique(at) + window.cutoff})
+    places = np.unique(at) + window.cutoff
+    units = pd.DataFrame({window.running: places[:1] if form.kink else places})
     for name in window.covariates:
         units[name] = float(window.frame[name].mean())
     if window.cluster is not None:
         units[window.cluster] = window.frame[window.cluster].mode()[0]
-    world = None if form.kink else {form.rule: side}
-    question = Expected(window.outcome, do=world, population=units, by=window.running)
+    running, outcome = window.running, window.outcome
+    question: Estimand = (
+        DoseResponse(
+            running, outcome, values=places, population=units
+        )  # past a kink it sets the rest
+        if form.kink
+        else Expected(outcome, do={form.rule: side}, population=units, by=running)
+    )
     effect = estimate(fit, question)
     bounds = cast("xr.DataArray", effect.interval())
     table = pd.DataFrame(

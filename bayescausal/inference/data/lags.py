@@ -28,8 +28,10 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pytensor.graph.traversal import ancestors
 
 from bayescausal.inference.data.duplicate_columns import CHANCE, ROUNDING, relation
+from bayescausal.model.noise.records import record_of
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ def lags_held(structure: Structure, columns: Mapping[str, Array]) -> tuple[str, 
         own = structure.dims.get(copy) == structure.dims.get(name)
         if not own or not is_lag(columns[copy], columns[name], units):
             continue
+        if _bounds_a_record(structure, copy, name):
+            continue
         readers = ", ".join(graph.successors(copy))
         if copy in structure.data and name in structure.random:
             raise DataError(
@@ -89,6 +93,17 @@ def lags_held(structure: Structure, columns: Mapping[str, Array]) -> tuple[str, 
             "effect is the one within one time."
         )
     return tuple(notes)
+
+
+def _bounds_a_record(structure: Structure, copy: str, name: str) -> bool:
+    """Whether a column says from when on a variable was watched, and nothing of its distribution.
+
+    A row of an interval enters where the row before it ends.
+    """
+    if copy not in structure.data or list(structure.graph.successors(copy)) != [name]:
+        return False
+    record = record_of(structure.variable(name))
+    return record is not None and structure.model[copy] not in ancestors([record.base])
 
 
 def is_lag(copy: Array, source: Array, units: Iterable[Array] = ()) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -175,7 +176,6 @@ def test_plots_draw_on_given_axes(sharp):
     import matplotlib as mpl
 
     mpl.use("Agg")
-    import matplotlib.pyplot as plt
 
     design, fit = sharp
     more = {"discontinuity": {"grid": 4}, "bandwidths": {"values": [1.0]}}

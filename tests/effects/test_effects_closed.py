@@ -64,7 +64,7 @@ def looked_up():
         x = pm.Bernoulli("x", logit_p=z, dims="unit")
         a, c = pm.Normal("a", dims="k"), pm.Normal("c", dims=("k", "two"))
         b, s = pm.Normal("b"), pm.HalfNormal("s")
-        m = a[g - 1] * x + z
+        m = a[3 - g] * x + z
         slope = pm.math.switch(z > 0, b * a[g], c[g, x] / (1 + z**2))
         pm.Normal("y", (b - c[g, x]) * z - a[g] * a[g] * x + slope / b + b * m, s, dims="unit")
     return model

@@ -225,11 +225,10 @@ class Estimand:
         return type(self).__name__
 
     def worlds(self, graph: nx.DiGraph | None = None) -> dict[str, World]:
-        """Return the worlds of the question.
+        """Return the worlds: ``"treated"`` and ``"control"`` are compared, or ``"expected"`` alone.
 
-        ``"treated"`` and ``"control"`` are compared; any other world only serves as a source of
-        ``FromWorld``. Questions about one world name it ``"expected"``. The empty mapping is the
-        natural course. The graph is needed where the question leaves mediators to it.
+        Any other world only serves as a source of ``FromWorld``. The empty mapping is the natural
+        course. The graph is needed where the question leaves mediators to it.
         """
         return {role: self._arm(role) for role in ("treated", "control")}
 
@@ -381,9 +380,8 @@ class Estimand:
 
     def if_empty(self, condition: str, column: np.ndarray | None) -> str:
         """Return what to ask in place of a subgroup that no unit belongs to."""
-        return "Widen the condition" + (
-            ": a set of values, or of numbers a range (low, high)." if "=" in condition else "."
-        )
+        more = ": a set of values, or of numbers a range (low, high)." if "=" in condition else "."
+        return f"Widen the condition{more}"
 
     def __str__(self) -> str:
         return self.describe()

@@ -17,6 +17,7 @@ import networkx as nx
 import numpy as np
 import pymc as pm
 
+from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.interventions.domain import checks_of, float_parameters
 from bayescausal.model.interventions.equation_walk import Check
 from bayescausal.model.interventions.undefined import fails, failure
@@ -64,6 +65,12 @@ infinite at dose=0. Expected: values at which log(dose) is finite.
     def __init__(self, structure: Structure, world: pm.Model, do: Mapping[Any, Any]) -> None:
         self.structure, self.world = structure, world
         self.acts = {str(getattr(k, "name", k)): v for k, v in do.items()}
+        self.columns: frozenset[str] = frozenset()  # variables whose values are those of units
+        self._call: Any = None
+        self.checks: list[Check] = []
+        self._random: frozenset[str] = frozenset()
+        if forests_in(structure):  # a packed forest has no dims of its own, and no step that fails
+            return
         after = structure_of(world, unit_dims=structure.unit_dims)
         names = [n for n in after.full if n not in self.acts and n in structure.names()]
         anything = frozenset(world.named_vars)
@@ -74,9 +81,7 @@ infinite at dose=0. Expected: values at which log(dose) is finite.
                 reads = tuple(n for n in behind if n in after.deterministics)
                 roots = float_parameters(after.variable(name)) if reads else []
                 found += [Check(name, "number", root, reads) for root in roots]
-        self.columns: frozenset[str] = frozenset()  # variables whose values are those of units
         self.checks, self._random = found, frozenset(after.random)
-        self._call: Any = None
 
     def refuse(self, draws: Mapping[str, Any]) -> None:
         """Refuse values at which an equation is not defined; a Deterministic alone may be NaN."""

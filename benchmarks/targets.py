@@ -272,6 +272,23 @@ def holes(columns: int, units: int) -> Callable[[], Any]:
 
 
 @_work
+def student(units: int) -> Callable[[], Any]:
+    """Fit a regression with Student's noise: few unknowns, no closed form."""
+    import pymc as pm
+
+    rng = np.random.default_rng(1)
+    x, t = rng.normal(size=units), rng.binomial(1, 0.5, units)
+    data = pd.DataFrame({"x": x, "t": t, "y": 1 + 2 * t + x / 2 + rng.standard_t(4, units)})
+    with pm.Model(coords={"unit": [0]}) as model:
+        x_ = pm.Normal("x", 0, 1, dims="unit")
+        t_ = pm.Bernoulli("t", 0.5, dims="unit")
+        mean = pm.Normal("a", 0, 2) + pm.Normal("effect", 0, 2) * t_ + pm.Normal("c", 0, 2) * x_
+        nu, s = pm.Gamma("nu", 2, 0.1), pm.HalfNormal("s", 2)
+        pm.StudentT("y", nu=nu, mu=mean, sigma=s, dims="unit")
+    return lambda: _asked(_fit(model, data), "t", "y")
+
+
+@_work
 def independences(nodes: int, edges: int) -> Callable[[], Any]:
     """List the independences that a random graph implies."""
     import bayescausal as bc
@@ -471,6 +488,7 @@ ROWS = (
         {"equations": 20, "units": 2_000}, 20, warm=False),
     Row("holes", "two columns with holes, 1,000 rows", {"columns": 2, "units": 1_000}, 6,
         warm=False),
+    Row("student", "Student's regression, 1,000 rows", {"units": 1_000}, np.inf, warm=False),
     Row("independences", "first 2,000 independences of 200 nodes and 400 edges",
         {"nodes": 200, "edges": 400}, 2, slow=False),
     Row("quantile", "effect on a quantile of a count, 500 units, 4,000 draws",

@@ -176,6 +176,25 @@ def test_the_code_makes_the_answers_again(source, fit, data, tmp_path, monkeypat
     assert (tmp_path / "report.html").exists()
 
 
+def test_questions_of_a_design_are_imported_by_the_code(tmp_path, monkeypatch):
+    """One that is not behind ``bc.`` was named without an import."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(3)
+    t = rng.integers(0, 2, 80)
+    m = t + rng.normal(size=80)
+    table = {"t": t, "m": m, "y": t + m + rng.normal(size=80)}
+    design = bc.designs.mediation(table, treatment="t", mediators="m", outcome="y")
+    fit = bc.fit(design, seed=2, draws=100, chains=2, progressbar=False)
+    questions = [design.effects[n] for n in ("NIE", "proportion mediated")]
+    made = bc.report(fit, questions, checks=False)
+    code = [c for c in re.findall(r"```python\n(.*?)```", made.markdown, re.S) if "bc.fit" in c][-1]
+    scope: dict = {"data": design.data, "print": lambda *_: None}
+    exec(code, scope)
+    assert scope["questions"] == questions
+    again = bc.estimate(scope["fit"], scope["questions"])
+    assert [float(e) for e in again] == pytest.approx([float(e) for e in made.effects], rel=1e-9)
+
+
 def test_questions_as_code_make_the_same_questions():
     asked = [
         *PARTS,

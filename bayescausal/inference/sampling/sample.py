@@ -85,7 +85,8 @@ def draw_unknowns(
     - `thin`: steps of a Markov chain between two draws that are kept.
     - `integral`: what was integrated out of the model, or whether that is to be tried here.
     - `missing` (bool): where columns that were integrated out are empty.
-    - `compiled`: whether a Markov chain is run whatever is left, or only where it is needed.
+    - `compiled`: whether only sums over equal units, and no other density, are drawn without a
+      Markov chain (:mod:`.few`).
     """
     whole = conditioned.model
     conditioned, apart = without_atoms(structure, conditioned)

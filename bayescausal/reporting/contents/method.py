@@ -70,7 +70,7 @@ def code(material: Material) -> str:
         "truth": f"bc.truth(model, parameters, data, seed={fit.seed})",
     }[fit.kind]
     return (
-        f"import bayescausal as bc\n{_model(fit)}\n"
+        f"import bayescausal as bc\n{_imports(material)}{_model(fit)}\n"
         f"fit = {made}\n"
         f"questions = [\n    {listed},\n]\n"
         "for effect in bc.estimate(fit, questions):\n"
@@ -102,6 +102,15 @@ def _model(fit: Fit) -> str:
     except BayesCausalError as error:
         return f"\n{columns}# model: your own PyMC code; it cannot be written here: {error}"
     return f"{columns}{source}\n" if source.startswith("#") else f"{source}\n\n{columns}".rstrip()
+
+
+def _imports(material: Material) -> str:
+    """Return the imports of questions that are not behind ``bc.``."""
+    import bayescausal
+
+    kinds = {type(e.estimand) for e in material.effects}
+    own = {(k.__module__, k.__name__) for k in kinds if k.__name__ not in bayescausal.__all__}
+    return "".join(f"from {m} import {n}\n" for m, n in sorted(own) if m != "__main__")
 
 
 def _public(text: str) -> str:

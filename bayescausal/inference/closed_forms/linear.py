@@ -39,13 +39,14 @@ from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
 
 from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of
-from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
+from bayescausal.inference.closed_forms.one_dimension import draw_line, tabulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bayescausal.inference.closed_forms.affine import Expressions
     from bayescausal.inference.closed_forms.design import Design
+    from bayescausal.inference.closed_forms.one_dimension import Line, Table
 
 
 __all__ = ["Diagonal", "LinearBlock", "LinearStatistics"]
@@ -239,12 +240,24 @@ class LinearBlock:
             out[self.scalar] = draw_line(log_density, self.line, size, rng)
             scale = spread(out[self.scalar])
         flat = form.draw(scale, rng)
-        start = 0
+        return out | self.unflattened(flat)
+
+    def unflattened(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        """Return coefficients (size, n_coefficients) by their names and shapes."""
+        out, start = {}, 0
         for name, shape in self.shapes.items():
             stop = start + int(np.prod(shape))
-            out[name] = flat[:, start:stop].reshape(size, *shape)
+            out[name] = flat[:, start:stop].reshape(len(flat), *shape)
             start = stop
         return out
+
+    def table(self, square: float, count: float) -> Table:
+        """Return the noise along its line, about what a sum of squares over rows makes it."""
+        assert self.line is not None
+        assert self.log_prior is not None
+        assert self.spread is not None
+        rough = float(np.sqrt(max(square, 1e-300) / max(count, 1.0)))
+        return tabulated(self.line, self.log_prior, self.spread, rough)
 
 
 class Diagonal:

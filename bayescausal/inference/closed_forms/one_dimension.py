@@ -10,6 +10,7 @@ deviations leave less than :math:`3 \cdot 10^{-6}`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,12 +18,14 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Line", "cell_masses", "draw_line"]
+__all__ = ["Line", "Table", "cell_masses", "draw_line", "tabulated"]
 
 #: Nats below the highest point that still count.
 DEPTH = 45.0
 #: Cells of the last grid.
 CELLS = 4_000
+#: Points of a table.
+POINTS = 20_000
 
 
 class Line:
@@ -141,3 +144,46 @@ def _invert(t: np.ndarray, height: np.ndarray, size: int, rng: np.random.Generat
     steep = np.where(plain, 1.0, slope)
     inside = np.where(plain, u, np.log1p(u * np.expm1(steep)) / steep)
     return np.asarray(t[cell] + inside * (t[1] - t[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A prior and the noise that it gives, along a line, for samplers that move on that line."""
+
+    start: float  # the first point of the line, and how far apart they are
+    step: float
+    log_prior: np.ndarray  # (n_points) of the point of the line
+    log_g: np.ndarray  # (n_points) the log of the noise
+    first: float  # where the noise is the one that was guessed
+
+    def noise(self, points: np.ndarray) -> np.ndarray:
+        """Return the log of the noise at points of the line."""
+        place = np.clip((points - self.start) / self.step, 0, len(self.log_g) - 1.000001)
+        k = place.astype(int)
+        return np.asarray(self.log_g[k] + (place - k) * (self.log_g[k + 1] - self.log_g[k]))
+
+
+def tabulated(
+    line: Line,
+    log_prior: Callable[[np.ndarray], np.ndarray],
+    spread: Callable[[np.ndarray], np.ndarray],
+    rough: float,
+) -> Table:
+    """Return a table of a prior and of the noise, about a guess of the noise.
+
+    Raises ArithmeticError if no point of the line has a noise near the guess.
+    """
+    coarse = np.linspace(-line.reach, line.reach, 4_001)
+    with np.errstate(all="ignore"):
+        g = spread(line.to_interval(coarse))
+    near = np.flatnonzero((g > 1e-9 * rough) & (g < 1e3 * rough))
+    if len(near) < 2:
+        raise ArithmeticError("the noise has no scale that fits the rows")
+    grid = np.linspace(coarse[near[0]], coarse[near[-1]], POINTS)
+    with np.errstate(all="ignore"):
+        s = line.to_interval(grid)
+        height = log_prior(s) + line.log_slope(grid)
+        log_g = np.log(spread(s))
+    first = float(grid[np.argmin(np.abs(log_g - np.log(rough)))])
+    height = np.where(np.isfinite(height), height, -1e300)
+    return Table(float(grid[0]), float(grid[1] - grid[0]), height, log_g, first)

@@ -50,8 +50,6 @@ __all__ = ["SimplexBlock", "simplex_block"]
 CHAINS, WARM, TRIAL = 4, 300, 400
 #: Transfers in a sweep, by weight; the most sweeps between draws.
 TRANSFERS, THIN = 5, 24
-#: Points of the line of the noise that are kept, and nats below the highest that still count.
-POINTS = 20_000
 #: Weights: their square enters.
 MOST = 400
 
@@ -185,28 +183,9 @@ class _Walker:
 
     def _line(self) -> None:
         """Tabulate the prior and the noise along a line."""
-        linear = self.block.linear
-        if linear.scalar is None:
+        if self.block.linear.scalar is None:
             raise NotAffineError("weights on a simplex with known noise")
-        assert linear.line is not None
-        assert linear.log_prior is not None
-        assert linear.spread is not None
-        rough = np.sqrt(max(self.square, 1e-300) / max(self.count, 1.0))
-        coarse = np.linspace(-linear.line.reach, linear.line.reach, 4_001)
-        with np.errstate(all="ignore"):
-            g = linear.spread(linear.line.to_interval(coarse))
-        near = np.flatnonzero((g > 1e-9 * rough) & (g < 1e3 * rough))
-        if len(near) < 2:
-            raise ArithmeticError("the noise has no scale that fits the rows")
-        grid = np.linspace(coarse[near[0]], coarse[near[-1]], POINTS)
-        with np.errstate(all="ignore"):
-            s = linear.line.to_interval(grid)
-            height = linear.log_prior(s) + linear.line.log_slope(grid)
-            log_g = np.log(linear.spread(s))
-        self.start, self.step = float(grid[0]), float(grid[1] - grid[0])
-        self.log_prior = np.where(np.isfinite(height), height, -1e300)
-        self.log_g = log_g
-        self.first = float(grid[np.argmin(np.abs(log_g - np.log(rough)))])
+        self.table = self.block.linear.table(self.square, self.count)
 
     def _sweep(
         self, rng: np.random.Generator, at: tuple[np.ndarray, float], sweeps: int, keep: int
@@ -230,10 +209,10 @@ class _Walker:
             form.e,
             form.p,
             form.q,
-            self.start,
-            self.step,
-            self.log_prior,
-            self.log_g,
+            self.table.start,
+            self.table.step,
+            self.table.log_prior,
+            self.table.log_g,
             at[1],
             sweeps,
             keep,
@@ -246,7 +225,7 @@ class _Walker:
         for first, last in np.unique(self.groups, axis=0):
             weights[first:last] = np.maximum(rng.dirichlet(np.ones(last - first)), 1e-12)
             weights[first:last] /= weights[first:last].sum()
-        w, t = self._sweep(rng, (weights, self.first), WARM, 1)
+        w, t = self._sweep(rng, (weights, self.table.first), WARM, 1)
         w, t = self._sweep(rng, (w[-1], float(t[-1])), TRIAL, 1)
         fitted = w @ np.linalg.eigh(self.gram)[1][:, -3:]
         keep = int(np.clip(max(_lag(v) for v in (t, *fitted.T)), 2, THIN))
@@ -260,9 +239,7 @@ class _Walker:
         assert linear.scalar is not None
         assert linear.line is not None
         size = len(weights)
-        place = np.clip((lines - self.start) / self.step, 0, POINTS - 1.000001)
-        k = place.astype(int)
-        log_g = self.log_g[k] + (place - k) * (self.log_g[k + 1] - self.log_g[k])
+        log_g = self.table.noise(lines)
         flat = np.empty((size, linear.size))
         flat[:, self.places] = weights
         if len(self.rest):
@@ -273,12 +250,7 @@ class _Walker:
             z = (form.e + f / v) / total
             z = z + (rng.standard_normal(z.shape) @ form.vectors) / np.sqrt(total)
             flat[:, self.rest] = form.reference + z @ form.back.T
-        out: dict[str, np.ndarray] = {}
-        start = 0
-        for name, shape in linear.shapes.items():
-            stop = start + int(np.prod(shape))
-            out[name] = flat[:, start:stop].reshape(size, *shape)
-            start = stop
+        out = linear.unflattened(flat)
         out[linear.scalar] = linear.line.to_interval(lines)
         return out
 

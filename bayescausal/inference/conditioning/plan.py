@@ -31,6 +31,7 @@ from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.inference.closed_forms.simplex import SimplexBlock, simplex_block
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
+from bayescausal.inference.sampling.bounded import BoundedBlock, bounded_block
 from bayescausal.inference.sampling.generalised import GeneralisedBlock, generalised_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
@@ -65,7 +66,9 @@ __all__ = [
 #: Rows whose designs are held at a time.
 ROWS = 50_000
 
-Sampler = LinearBlock | CountBlock | CoefficientBlock | SimplexBlock | GeneralisedBlock
+Sampler = (
+    LinearBlock | CountBlock | CoefficientBlock | SimplexBlock | BoundedBlock | GeneralisedBlock
+)
 
 
 class Rows(Protocol):
@@ -132,7 +135,7 @@ def make_plan(
             continue
         found: Sampler | str = linear_block(structure, block, columns)
         coefficients = partial(coefficient_block, chains=generalised)
-        forms = count_block, simplex_block, coefficients
+        forms = count_block, simplex_block, bounded_block, coefficients
         for form in (*forms, *((generalised_block,) if generalised else ())):
             if isinstance(found, str):
                 other = form(structure, block, columns)

@@ -81,13 +81,10 @@ def bounded_block(
     structure: Structure, block: Block, columns: Collection[str]
 ) -> BoundedBlock | str:
     """Return the sampler of a linear block with bounded coefficients, or why there is none."""
-    spreads = [
-        p
-        for f in block.observed
-        for p in structure.variable(f.name).owner.op.dist_params(structure.variable(f.name).owner)[
-            1:
-        ]
-    ]
+    nodes = [structure.variable(f.name).owner for f in block.observed]
+    if not nodes or any(type(n.op).__name__ not in ("NormalRV", "LogNormalRV") for n in nodes):
+        return "its equations are not Normal"
+    spreads = [n.op.dist_params(n)[1] for n in nodes]
     leaves = {*structure.model.basic_RVs, *structure.model.data_vars}
     noise = {v.name for v in named_parents(spreads, leaves)}
     found = {

@@ -106,18 +106,21 @@ def _model(fit: Fit) -> str:
 
 def _imports(material: Material) -> str:
     """Return the imports of questions that are not behind ``bc.``."""
+    kinds = {type(e.estimand) for e in material.effects}
+    own = {(k.__module__, k.__name__) for k in kinds if k.__name__ not in _public_names()}
+    return "".join(f"from {m} import {n}\n" for m, n in sorted(own) if m != "__main__")
+
+
+def _public_names() -> list[str]:
+    """Return the names behind ``bc.``; the package is not complete while this file is imported."""
     import bayescausal
 
-    kinds = {type(e.estimand) for e in material.effects}
-    own = {(k.__module__, k.__name__) for k in kinds if k.__name__ not in bayescausal.__all__}
-    return "".join(f"from {m} import {n}\n" for m, n in sorted(own) if m != "__main__")
+    return bayescausal.__all__
 
 
 def _public(text: str) -> str:
     """Return a question as it is written by a user: names of the package behind ``bc.``."""
-    import bayescausal
-
-    known = {name for name in bayescausal.__all__ if name[:1].isupper()}
+    known = {name for name in _public_names() if name[:1].isupper()}
     text = re.sub(
         r"array\((\[[^\]]*\])[^()]*\)",
         lambda found: re.sub(r"\s+", " ", found[1]).replace("[ ", "["),

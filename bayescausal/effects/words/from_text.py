@@ -23,12 +23,15 @@ from bayescausal.effects.estimands.populations import Superpopulation
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
 from bayescausal.model.interventions.parse_do import parse_interventions
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import DataError, EstimandError, Scale, Set, Shift, closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import networkx as nx
+    import pandas as pd
+    import pymc as pm
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.model.structure.structure import Structure
@@ -41,6 +44,7 @@ __all__ = [
     "question_from_text",
     "question_of",
     "questions_known",
+    "structure_for",
 ]
 
 #: What a question may be made of, beside estimands.
@@ -150,6 +154,13 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
             "with labels.",
             expected="a number.",
         ) from error
+
+
+def structure_for(
+    model: pm.Model, rows: pd.DataFrame, unit_dims: tuple[str, ...] | None
+) -> Structure:
+    """Return what a model says of its variables, read for the columns of a table."""
+    return structure_of(model, unit_dims=unit_dims, named=map(str, rows.columns))
 
 
 def labels_of(structure: Structure, rows: object) -> dict[str, tuple[Any, ...]]:

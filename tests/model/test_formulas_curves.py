@@ -186,6 +186,8 @@ def test_a_process_has_no_value_beyond_its_boundary(data):
     away = pd.DataFrame({"x": [1.0, 7.0]})
     with pytest.raises(BayesCausalError, match=said.format("7")):
         bc.estimate(known, bc.Expected("y", do={"x": bc.Shift(0.0)}, population=away))
+    with pytest.raises(BayesCausalError, match=f"defined for the data: {said.format('7')}"):
+        bc.fit(model, data.assign(x=data["x"].where(data.index != 1, 7.0)), progressbar=False)
 
 
 def test_a_process_reaches_the_levels_that_questions_are_about(data):

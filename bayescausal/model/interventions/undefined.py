@@ -81,8 +81,8 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
     for step, result in zip(check.steps, here[1:], strict=False):
         if np.all(np.isfinite(result)):
             continue
-        wrong = ~np.isfinite(result)
-        tail = _at(check, here, bad if wrong.ndim != bad.ndim else wrong, step.reads)
+        tails = (_at(check, here, where, step.reads) for where in (~np.isfinite(result), bad))
+        tail = next(filter(None, tails), "")
         if step.keys:
             known = ", ".join(f"{k:g}" for k in step.keys)
             return f"{', '.join(step.reads)} is none of {known},{tail}", f"one of {known}."

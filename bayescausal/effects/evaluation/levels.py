@@ -8,7 +8,7 @@ unit. Labels that are text have no order and no differences: such questions are 
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -104,13 +104,13 @@ def refuse_unknown_labels(fit: Fit, condition: Condition) -> None:
                 encode(fit, name, level, remedy="Conditions name labels of the data.")
 
 
-def refuse_unheld(units: Units, condition: Condition) -> None:
+def refuse_unheld(units: Units, clauses: Iterable[tuple[str, Any]]) -> None:
     """Refuse a set of levels with one of a label, held as a number, that no unit has.
 
     Raises EstimandError naming the level and those that there are.
     """
     structure = units.structure
-    for name, spec in condition.clauses:
+    for name, spec in clauses:
         held, levels = units.columns.get(name, units.fit.columns.get(name)), _asked_levels(spec)
         if held is None or len(levels) < 2 or name not in structure.data:
             continue

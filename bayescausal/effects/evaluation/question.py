@@ -243,8 +243,7 @@ def resolve(
     if estimand.grouped_by is not None:
         recomputed = recomputed | seen_anew(structure, estimand, population)
     reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
-    for arm in () if partial else arms:
-        refuse_unheld(units, arm.condition)
+    refuse_unheld(units, () if partial else [c for a in arms for c in a.condition.clauses])
     abducted = population == "finite"
     changed = () if abducted else _post_treatment(structure, reads, worlds, estimand)
     if estimand.weighting is not None:

@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.kinds import are_numbers, kind_of
+from bayescausal.model.label_codes import codes_of
 from bayescausal.model.labels import in_order, same_order
-from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.model.structure.rebuild import close, is_index, open_model
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ def with_fixed_columns(
                 expected=f"columns {', '.join(structure.data)}.",
                 names=closest(name, given)[:1],
             )
-        columns[name] = np.asarray(data[name])
+        columns[name] = _values(structure, name, data[name])
         if columns[name].dtype.kind not in "biuf" or not np.isfinite(columns[name]).all():
             raise DataError(
                 f"The column {name!r} is not complete, or no numbers.",
@@ -96,6 +99,18 @@ def with_fixed_columns(
     [dim] = dims
     made = close(fgraph, initvals, sizes={dim: count}, coords={dim: range(count)})
     return made, count
+
+
+def _values(structure: Structure, name: str, column: ArrayLike) -> np.ndarray:
+    """Return a column as a fit reads it: numbers, or the codes of labels that point at entries."""
+    kind, variable = kind_of(column), structure.model[name]
+    if kind.what != "label":
+        return kind.values
+    numbers = kind.categories is not None and are_numbers(kind.categories)
+    empty = any(v is None for v in kind.values.ravel())
+    if not empty and is_discrete(variable) and (not numbers or is_index(variable, structure.model)):
+        return codes_of(name, kind.values, kind.categories, None, structure)[0]
+    return kind.values.astype(float) if numbers else kind.values
 
 
 def _of_groups(

@@ -23,7 +23,7 @@ from bayescausal.model.forests.prior import Shape, cuts_of
 from bayescausal.model.forests.stamp import beside, forests_in, stamped
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.types import FitMismatchError, ModelError, ParameterError
+from bayescausal.types import DataError, FitMismatchError, ModelError, ParameterError
 
 
 def walked(x, trees, constant):
@@ -219,6 +219,26 @@ def test_known_parameters_take_a_packed_forest_and_say_where_one_comes_from(worl
         bc.simulate(model, without, units=7, seed=1)
     with pytest.raises(ParameterError, match="is no forest"):
         bc.simulate(model, {**values, FOREST: np.arange(9.0)}, units=7, seed=1)
+
+
+def test_simulations_with_a_forest_are_refused_where_an_equation_is_not_defined():
+    """They were NaN, and data= was refused for dims of the forest."""
+    x = np.linspace(1.0, 2.0, 20)
+    data = pd.DataFrame({"x": x, "t": np.tile([0, 1], 10), "y": np.sin(x)})
+    model = bc.model_from_formulas("y ~ t + log(x) + bart(x, m=3)", data=data)
+    params = bc.prior(model, data, draws=1, seed=1)
+    values = {p: params.posterior[p].values[0, 0] for p in params.structure.parameters}
+    values |= {"sigma_y": 1e-9, "b_y_t": 2.0}
+    for column in ("y", "x"):
+        known = bc.simulate(model, values, data=data.assign(t=0), seed=1)[column]
+        treated = bc.simulate(model, values, data=data.assign(t=1), seed=1)[column]
+        np.testing.assert_allclose(treated - known, 2.0 * (column == "y"), atol=1e-7)
+    wrong = data.assign(x=x - 1.5)
+    refused = pytest.raises(DataError, match=r"not defined for the data: log\(x\) is NaN at x=-0.5")
+    with refused:
+        bc.simulate(model, values, data=wrong, seed=1)
+    with refused:
+        bc.estimate(bc.truth(model, values, wrong), bc.ATE("t", "y"))
 
 
 # ------------------------------------------------------------------------ the stamp

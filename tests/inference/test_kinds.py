@@ -19,6 +19,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
+from bayescausal.inference.data.read import read_data
 from bayescausal.model.kinds import kind_of
 from bayescausal.types import FormulaError
 
@@ -371,6 +372,17 @@ def test_streams_read_decimals_and_categories_of_numbers(tmp_path):
     one, two = (float(bc.estimate(f, ask)) for f in (whole, stream))
     assert one == pytest.approx(two, abs=1e-6)
     assert one == pytest.approx(MEAN[1] - MEAN[2], abs=0.1)
+
+
+def test_streams_count_numbers_that_equations_take_for_categories(tmp_path):
+    """t ~ C(g) was refused, for reading continuous columns."""
+    data = pd.DataFrame({"g": [1, 1, 2, 2, 2, 3] * 20, "x": 0.5, "t": [0, 1, 1, 0, 1, 1] * 20})
+    data.to_parquet(tmp_path / "rows.parquet")
+    for right, counted in (("C(g)", True), ("g", False), ("x", False)):
+        model = bc.model_from_formulas(f"t ~ {right}", {"t": "bernoulli"}, data=data)
+        table = read_data(model, str(tmp_path / "rows.parquet"), None, passes=True).table
+        name = "x" if right == "x" else "g"
+        assert table.finite(["t", name]) == counted
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "Float32", "float[pyarrow]"])

@@ -21,8 +21,9 @@ from bayescausal.model.formulas.curves.penalised import _spline
 from bayescausal.model.formulas.parse import parse_formula
 from bayescausal.model.formulas.terms import Scope
 from bayescausal.model.formulas.variables import Column
+from bayescausal.model.interventions.defined import naming
 from bayescausal.model.structure.rebuild import evaluate
-from bayescausal.types import BayesCausalError, FormulaError
+from bayescausal.types import BayesCausalError, DataError, FormulaError, NotFiniteError
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,10 @@ def test_a_process_has_no_value_beyond_its_boundary(data):
     away = pd.DataFrame({"x": [1.0, 7.0]})
     with pytest.raises(BayesCausalError, match=said.format("7")):
         bc.estimate(known, bc.Expected("y", do={"x": bc.Shift(0.0)}, population=away))
+    columns = {"x": data["x"].where(data.index != 1, 7.0).to_numpy(), "y": data["y"].to_numpy()}
+    refused = pytest.raises(DataError, match=f"defined for the data: {said.format('7')}")
+    with refused, naming(known.structure, columns):  # as a fit does
+        raise NotFiniteError("")
 
 
 def test_a_process_reaches_the_levels_that_questions_are_about(data):

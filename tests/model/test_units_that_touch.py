@@ -56,6 +56,25 @@ def test_equations_that_mix_units_are_found(name):
     assert not structure.mixes(["x"])
 
 
+@pytest.mark.parametrize("name", MIXING)
+def test_deterministics_that_mix_units_are_found_in_models_that_pymc_made(name):
+    """pm.observe and pm.do leave a Deterministic its operation alone: cumsum(x) was not seen."""
+    with unit_model() as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        mu = pm.Deterministic("mu", MIXING[name](x), dims="unit")
+        pm.Normal("y", mu, 1, dims="unit")
+    for made in (model, pm.observe(model, {"y": np.zeros(4)}), pm.do(model, {"x": np.ones(4)})):
+        assert "unit" in structure_of(made).mixing.get("mu", {})
+
+
+def test_deterministics_that_fix_the_number_of_units_are_found_in_models_that_pymc_made():
+    with unit_model() as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        mu = pm.Deterministic("mu", x * np.arange(4.0), dims="unit")
+        pm.Normal("y", mu, 1, dims="unit")
+    assert structure_of(pm.observe(model, {"y": np.zeros(4)})).fixed == {"unit": 4}
+
+
 def hsgp(x):
     prior = pm.gp.HSGP(m=[5], c=1.5, cov_func=pm.gp.cov.ExpQuad(1, ls=1.0))
     return prior.prior("f", X=x[:, None], dims="unit")

@@ -242,3 +242,30 @@ def test_a_range_of_dates_ends_in_a_mask_that_is_answered():
         answers.append(bc.estimate(known, bc.CATE("x", "y", treated=bc.Shift(1), given=mask)))
     # (x + 1)^2 - x^2 = 2 x + 1, over x = 2, ..., 5 and over x = 2, 3
     assert [float(a) for a in answers] == pytest.approx([8.0, 8.0, 6.0])
+
+
+@pytest.mark.parametrize("asked", ["CATE", "Association"])
+@pytest.mark.parametrize("held", ["index", "numeric category"])
+def test_a_set_of_numbers_with_a_label_that_nobody_has_is_refused(held, asked):
+    """Labels held as numbers: {1, 7} was the subgroup of 1 without a word."""
+    data = pd.DataFrame({"arm": [1, 2, 3] * 2, "t": [0, 0, 0, 1, 1, 1], "y": 0.0})
+    if held == "index":
+        with pm.Model(coords=UNITS) as model:
+            arm, t = (pm.Data(n, data[n].to_numpy(), dims="unit") for n in ("arm", "t"))
+            pm.Normal("y", pt.as_tensor([0.0, 1.0, 2.0, 5.0])[arm] * t, 1, dims="unit")
+        known = bc.truth(model, {}, data)
+    else:
+        table = data.assign(arm=pd.Categorical(data["arm"]))
+        model = bc.model_from_formulas("y ~ 0 + arm:t", data=table)
+        [name] = [v.name for v in model.free_RVs if v.name.startswith("b_")]
+        known = bc.truth(model, {name: [1.0, 2.0, 5.0], "sigma_y": 1.0}, table)
+
+    def ask(levels):
+        if asked == "CATE":
+            return bc.CATE("t", "y", given={"arm": levels})
+        return bc.Association("arm", "y", treated=levels, control=2)
+
+    right = {"CATE": (1 + 5) / 2, "Association": (1 + 5) / 2 / 2 - 2 / 2}[asked]
+    assert float(bc.estimate(known, ask({1, 3}))) == pytest.approx(right)
+    with pytest.raises(EstimandError, match=r"No unit has arm=7.*levels among 1, 2, 3"):
+        bc.estimate(known, ask({1, 7}))

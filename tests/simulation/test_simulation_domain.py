@@ -9,6 +9,7 @@ for those that have none; and what a condition guards, or an infinite step that 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
@@ -156,3 +157,21 @@ def test_a_population_without_data(a, how):
 def test_numbers_that_are_not_finite_for_another_reason_stay_as_they_are_said():
     with pytest.raises(NotFiniteError, match="1 of 2 draws are NaN or infinite"):
         bc.Effect(draws=np.array([1.0, np.nan]), estimand=bc.ATE("x", "y"))
+
+
+@pytest.mark.parametrize("labels", [(1, 2, 3), (2, 0, 1), (10, 20, 30), ("c", "a", "b")])
+@pytest.mark.parametrize("given", ["its order", "sorted", "text"])
+def test_labels_of_a_table_point_at_the_entries_that_a_fit_takes(labels, given):
+    """Categories 2, 0, 1 of the model's groups were taken for the entries 2, 0 and 1."""
+    with pm.Model(coords={"unit": [0], "group": labels}) as model:
+        g = pm.Data("g", [0], dims="unit")
+        pm.Normal("y", pm.Normal("a", dims="group")[g], 1e-9, dims="unit")
+    held = [labels[i] for i in (0, 1, 1, 0)]
+    column = pd.Categorical(held, categories=labels if given == "its order" else None)
+    data = pd.DataFrame({"g": held if given == "text" else column})
+    if given == "text" and not isinstance(labels[0], str):  # plain numbers are entries
+        data["g"] = [0, 1, 1, 0]
+    known = {"a": [5.0, 7.0, 9.0]}
+    assert bc.simulate(model, known, data=data, seed=1)["y"].round(6).tolist() == [5, 7, 7, 5]
+    fit = bc.truth(model, known, data.assign(y=0.0))
+    assert float(bc.estimate(fit, bc.Expected("y", {"g": bc.Shift(0)}))) == pytest.approx(6.0)

@@ -8,7 +8,7 @@ unit. Labels that are text have no order and no differences: such questions are 
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.model.interventions.defined import naming
 from bayescausal.model.interventions.support import support_of
-from bayescausal.model.structure.integer_roles import role_of
+from bayescausal.model.structure.integer_roles import compared_with, role_of
 from bayescausal.types import EstimandError, InterventionError, Set, UndefinedEffectError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ __all__ = [
     "refuse_default_levels",
     "refuse_mean",
     "refuse_no_times",
+    "refuse_unheld",
     "refuse_unknown_labels",
     "refuse_values",
 ]
@@ -97,12 +98,40 @@ def refuse_unknown_labels(fit: Fit, condition: Condition) -> None:
     Raises EstimandError naming the label and those that there are.
     """
     for name, spec in condition.clauses:
-        event = spec.event if isinstance(spec, Outside) else spec
-        asked = event.equals if isinstance(event, Probability) else event
-        for level in asked if isinstance(asked, list) else [asked]:
+        for level in _asked_levels(spec):
             labelled = isinstance(level, str) or fit.labels.get(name)
             if name and labelled and isinstance(level, str | Real):
                 encode(fit, name, level, remedy="Conditions name labels of the data.")
+
+
+def refuse_unheld(units: Units, clauses: Iterable[tuple[str, Any]]) -> None:
+    """Refuse a set of levels with one of a label, held as a number, that no unit has.
+
+    Raises EstimandError naming the level and those that there are.
+    """
+    structure = units.structure
+    for name, spec in clauses:
+        held, levels = units.columns.get(name, units.fit.columns.get(name)), _asked_levels(spec)
+        if held is None or len(levels) < 2 or name not in structure.data:
+            continue
+        if role_of(structure, name) != "label" or len(compared_with(structure, name)) == 1:
+            continue  # of data that are compared with one number, others are one level
+        seen = np.unique(np.asarray(held))
+        strange = [v for v in levels if isinstance(v, Real) and float(v) not in seen]
+        if strange:
+            shown = ", ".join(f"{v:g}" for v in seen[:12])
+            raise EstimandError(
+                f"No unit has {name}={float(strange[0]):g}, and {name!r} is a label.",
+                expected=f"levels among {shown}{', ...' if len(seen) > 12 else '.'}",
+                remedy="Conditions name labels of the data.",
+            )
+
+
+def _asked_levels(spec: object) -> list[object]:
+    """Return the levels that a clause of a condition names."""
+    event = spec.event if isinstance(spec, Outside) else spec
+    asked = event.equals if isinstance(event, Probability) else event
+    return list(asked) if isinstance(asked, list) else [asked]
 
 
 def naming_undefined(fit: Fit) -> AbstractContextManager[None]:

@@ -40,6 +40,7 @@ from bayescausal.effects.evaluation.levels import (
     refuse_default_levels,
     refuse_mean,
     refuse_no_times,
+    refuse_unheld,
     refuse_values,
 )
 from bayescausal.effects.evaluation.population_units import (
@@ -211,11 +212,17 @@ class Question:
 
 
 def resolve(
-    fit: Fit, estimand: Estimand, *, ignore_potentials: bool = False, seed: int = 0
+    fit: Fit,
+    estimand: Estimand,
+    *,
+    ignore_potentials: bool = False,
+    seed: int = 0,
+    partial: bool = False,
 ) -> Question:
     """Resolve an estimand against a fit.
 
-    `seed`: of what is drawn of the units of a table, given what was observed of them.
+    - `seed`: of what is drawn of the units of a table, given what was observed of them.
+    - `partial`: whether the units are the first of many.
     """
     structure = fit.structure
     for name in estimand.names:
@@ -236,6 +243,7 @@ def resolve(
     if estimand.grouped_by is not None:
         recomputed = recomputed | seen_anew(structure, estimand, population)
     reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
+    refuse_unheld(units, () if partial else [c for a in arms for c in a.condition.clauses])
     abducted = population == "finite"
     changed = () if abducted else _post_treatment(structure, reads, worlds, estimand)
     if estimand.weighting is not None:

@@ -71,7 +71,7 @@ def streamed_run(
     _refuse(fit, estimand)
     first = table.columns[0]
     probe = stand_in(fit, table.head(table.columns), len(table.head([first])[first]))
-    question = resolve(probe, estimand, **options)  # type: ignore[arg-type]
+    question = resolve(probe, estimand, partial=True, **options)  # type: ignore[arg-type]
     estimand = question.estimand  # a slope has one step
     if question.abducted:
         raise EstimandError(

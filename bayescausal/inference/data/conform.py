@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.data.coding import codes_of, refuse_doubtful, refuse_unknown
+from bayescausal.inference.data.coding import refuse_doubtful, refuse_unknown
 from bayescausal.inference.data.duplicate_columns import one_name_each
 from bayescausal.inference.data.lags import lags_held
 from bayescausal.inference.data.misspelt import look_for_misspelt
 from bayescausal.model.formulas.text import by_accident
 from bayescausal.model.interventions.support import Support, is_discrete, support_of
 from bayescausal.model.kinds import kind_of
+from bayescausal.model.label_codes import codes_of
 from bayescausal.model.structure.rebuild import data_values, is_index
 from bayescausal.types import DataError, closest
 
@@ -216,7 +217,7 @@ def _random_column(
     if _is_labels(raw, empty) or (name in table.categories and support.categorical):
         if not support.categorical:
             raise _not_numeric(name, raw, empty, support.family, table)
-        raw, labels = codes_of(name, table, support.categories, structure)
+        raw, labels = codes_of(name, raw, table.categories.get(name), support.categories, structure)
     array = _numbers(name, raw, empty, table)
     if discrete and not empty.any():
         return _integers(name, array, structure.variable(name).type.dtype, table), labels
@@ -253,7 +254,7 @@ def _data_column(
     if labelled or (name in table.categories and is_index(variable, structure.model)):
         if not is_discrete(variable):
             raise _not_numeric(name, raw, empty, "data", table)
-        raw, labels = codes_of(name, table, None, structure)
+        raw, labels = codes_of(name, raw, table.categories.get(name), None, structure)
     array = _numbers(name, raw, empty, table)
     if array.ndim != variable.type.ndim:
         raise DataError(f"{name!r} has {array.ndim} dimensions.", expected=f"{variable.type.ndim}.")

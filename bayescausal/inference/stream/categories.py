@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.data.coding import codes_of
-from bayescausal.inference.data.columns import Table
 from bayescausal.inference.stream.distinct_rows import distinct_rows
 from bayescausal.inference.stream.source_columns import is_text
+from bayescausal.model.label_codes import codes_of
 from bayescausal.model.structure.rebuild import is_index
 from bayescausal.types import DataError
 
@@ -80,14 +79,7 @@ def _by_categories(structure: Structure, source: RowSource, column: Column) -> t
     first = source.head(list(column.parts), 1).column(0)
     own = tuple(first.chunk(0).dictionary.to_pylist()) if first.num_chunks else ()
     size = column.support.categories if column.random and column.support else None
-    table = Table(
-        {column.name: np.array(own, dtype=object)},
-        {column.name: column.dims[:1]},
-        {},
-        structure.unit_dims,
-        {column.name: own},
-    )
-    return codes_of(column.name, table, size, structure)[1]
+    return codes_of(column.name, np.array(own, dtype=object), own, size, structure)[1]
 
 
 def _fitting(structure: Structure, size: int | None) -> set[tuple[Any, ...]]:
@@ -111,14 +103,9 @@ def _by_coords(
         return next(iter(fitting))
     rows = distinct_rows(source, column.parts)
     labels = [] if rows is None else [v for v in rows.column(0).to_pylist() if v is not None]
-    table = Table(
-        {column.name: np.array(labels, dtype=object)},
-        {column.name: column.dims[:1]},
-        {},
-        structure.unit_dims,
-    )
+    held = np.array(labels, dtype=object)
     try:
-        return codes_of(column.name, table, size, structure)[1]
+        return codes_of(column.name, held, None, size, structure)[1]
     except DataError as error:
         raise DataError(
             error.found,

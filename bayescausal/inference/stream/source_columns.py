@@ -26,7 +26,7 @@ from bayescausal.model.interventions.support import (
     params_of,
     support_of,
 )
-from bayescausal.model.structure.integer_roles import entries_read
+from bayescausal.model.structure.integer_roles import compared_with, entries_read
 from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, closest
 
@@ -59,11 +59,12 @@ class Column:
     support: Support | None  # None where it depends on other columns
     given: tuple[str, ...] = ()  # those columns
     event: tuple[int, ...] = ()  # lengths of the dims that are not of the units
+    label: bool = False  # whether it is only compared with several numbers, whatever its dtype
 
     @property
     def finite(self) -> bool:
         """Whether rows can be counted by it."""
-        return self.discrete and self.place == 0
+        return (self.discrete or self.label) and self.place == 0
 
     def read(
         self,
@@ -294,7 +295,10 @@ def _column(
     if length is not None:
         support = Support(INDEX, np.array(0), np.array(length - 1), integer=True)
     given = tuple(str(v.name) for v in known)
-    return Column(name, parts, variable, dims, place, discrete, random, support, given, event)
+    label = not random and len(compared_with(structure, name)) > 1
+    return Column(
+        name, parts, variable, dims, place, discrete, random, support, given, event, label
+    )
 
 
 def _data_of(variable: TensorVariable, names: Sequence[str]) -> list[TensorVariable]:

@@ -17,7 +17,6 @@ import networkx as nx
 import numpy as np
 import pymc as pm
 
-from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.interventions.domain import checks_of, float_parameters
 from bayescausal.model.interventions.equation_walk import Check
 from bayescausal.model.interventions.undefined import fails, failure
@@ -69,8 +68,6 @@ infinite at dose=0. Expected: values at which log(dose) is finite.
         self._call: Any = None
         self.checks: list[Check] = []
         self._random: frozenset[str] = frozenset()
-        if forests_in(structure):  # a packed forest has no dims of its own, and no step that fails
-            return
         after = structure_of(world, unit_dims=structure.unit_dims)
         names = [n for n in after.full if n not in self.acts and n in structure.names()]
         anything = frozenset(world.named_vars)

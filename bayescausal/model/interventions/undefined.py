@@ -60,10 +60,8 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
       reads.
     - `bad` (bool): from :func:`fails`.
     """
-    values = _values(check, here, bad)
-    at = ", ".join(f"{n}={v:.6g}" for n, v in values.items())
     names = ", ".join(check.reads)
-    tail = f" at {at}" if at else ""
+    tail = _at(check, here, bad, check.reads)
     value = np.broadcast_to(here[0], bad.shape)[bad].flat[0]
     if check.kind == "index":
         last = int(np.min(here[1])) - 1
@@ -83,6 +81,8 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
     for step, result in zip(check.steps, here[1:], strict=False):
         if np.all(np.isfinite(result)):
             continue
+        tails = (_at(check, here, where, step.reads) for where in (~np.isfinite(result), bad))
+        tail = next(filter(None, tails), "")
         if step.keys:
             known = ", ".join(f"{k:g}" for k in step.keys)
             return f"{', '.join(step.reads)} is none of {known},{tail}", f"one of {known}."
@@ -94,21 +94,19 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
                 "questions that are asked (model_from_formulas).",
             )
         kind = "NaN" if np.any(np.isnan(result)) else "infinite"
-        values = _values(check, here, ~np.isfinite(result))
-        at = ", ".join(f"{n}={v:.6g}" for n, v in values.items() if n in step.reads)
-        tail = f" at {at}" if at else ""
         return f"{step.words} is {kind}{tail}", f"values at which {step.words} is finite."
     kind = "NaN" if np.isnan(value) else "infinite"
     return f"a parameter is {kind}{tail}", f"values of {names} at which it is finite."
 
 
-def _values(check: Check, here: list[np.ndarray], bad: np.ndarray) -> dict[str, float]:
-    """Return the values of what a check reads, where it first fails."""
-    out = {}
+def _at(check: Check, here: list[np.ndarray], bad: np.ndarray, names: Sequence[str]) -> str:
+    """Return the values, where a check first fails, of what it reads: those of names."""
+    out = []
     for name, value in zip(check.reads, here[-len(check.reads) :], strict=True):
         array = np.asarray(value, dtype=float)
-        if array.ndim == bad.ndim or array.size == 1:
-            shape = np.broadcast_shapes(array.shape, bad.shape)
-            where = np.broadcast_to(bad, shape)
-            out[name] = float(np.broadcast_to(array, shape)[where].flat[0])
-    return out
+        pairs = zip(array.shape, bad.shape, strict=False)  # a parameter may have other dims
+        along = array.ndim == bad.ndim and all(1 in pair or pair[0] == pair[1] for pair in pairs)
+        if name in names and (along or array.size == 1):
+            where, array = np.broadcast_arrays(bad, array)
+            out.append(f"{name}={array[where].flat[0]:.6g}")
+    return f" at {', '.join(out)}" if out else ""

@@ -357,7 +357,7 @@ class Reader:
             aligned.append(written_inside(variable.owner))
             batch_names = dims[: len(dims) - event] if event else dims
         else:
-            trace = trace_axes(equation_inputs(variable), others)
+            trace = trace_axes([variable], others)  # its own operation too
             mixed = dict(trace.mixed)
             aligned.append(trace.axes)
             batch_names = dims

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.checks.comparison.same_data import unit_densities
+from bayescausal.checks.comparison.same_data import refuse_unlike_scores, unit_densities
 from bayescausal.types import DataError, EstimandError, UnknownVariableError
 
 mpl.use("Agg")
@@ -194,6 +194,39 @@ def test_what_makes_no_sense_is_refused(three):
         bc.compare(three, draws=1)
     with pytest.raises(EstimandError, match="has several numbers"):
         bc.compare(three, bc.DoseResponse("x", "y", values=[0, 1], control=None))
+
+
+def outcome(family):
+    with pm.Model(coords={"unit": [0]}) as model:
+        m = pm.Normal("m")
+        x = pm.Normal("x", m, 1, dims="unit")
+        family("y", m + 0 * x, dims="unit")
+    return model
+
+
+def test_a_probability_is_not_compared_with_a_density():
+    """Twelve 0 and 1: a Normal of sd s at its own mean scores -log(s sqrt(2 pi)), without bound."""
+    rng = np.random.default_rng(1)
+    data = {"x": rng.normal(size=12), "y": np.tile([0, 1], 6)}
+
+    def drawn(family):
+        return bc.Fit(outcome(family), {"m": rng.normal(0.5, 0.1, (2, 50))}, data)
+
+    def censored(name, m, dims):
+        return pm.Censored(name, pm.Normal.dist(m, 1), 0, None, dims=dims)
+
+    families = {
+        "bell": lambda name, m, dims: pm.Normal(name, m, 1e-3, dims=dims),
+        "coin": lambda name, m, dims: pm.Bernoulli(name, logit_p=m, dims=dims),
+        "count": lambda name, m, dims: pm.Poisson(name, pm.math.exp(m), dims=dims),
+        "bound": censored,
+    }
+    fits = {name: drawn(family) for name, family in families.items()}
+    for one, other in (("bell", "coin"), ("count", "bell"), ("bell", "bound")):
+        with pytest.raises(DataError, match=r"The score of y is the (density|probability) of"):
+            bc.compare({one: fits[one], other: fits[other]})
+    refuse_unlike_scores({name: fits[name] for name in ("coin", "count")}, ["x", "y"])
+    refuse_unlike_scores(fits, ["x"])
 
 
 def test_latent_variables_and_touching_units_are_said():

@@ -107,6 +107,17 @@ def test_binary_bounds_equal_the_closed_form():
         assert upper["difference"][at] == pytest.approx(high, abs=1e-7)
 
 
+def test_cells_of_tiny_shares_are_no_contradiction():
+    """The presolve of HiGHS calls some of these programs infeasible; closed form for all."""
+    for seed in range(2):
+        p = (1 - 1e-7) * laws(seed, (2, 2, 2), 40, 0.02) + 1e-7 * laws(seed + 100, (2, 2, 2), 40)
+        lower, upper, possible = response_bounds(p, [0, 1], 1, 0)
+        assert possible.all()
+        ends = np.array([closed_form(law) for law in p])
+        found = np.stack([lower["difference"], upper["difference"]], axis=1)
+        np.testing.assert_allclose(found, ends, atol=1e-7)
+
+
 @pytest.mark.parametrize("shape", [(2, 2, 2), (3, 2, 2), (2, 3, 2), (2, 2, 3)])
 def test_shared_bases_equal_one_program_per_law(shape):
     p = laws(3, shape)

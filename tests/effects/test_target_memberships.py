@@ -86,3 +86,20 @@ def test_of_a_law_that_is_not_known_the_column_is_asked_for():
         lost = "w" if name in ("another", "policy") else "t"
         with pytest.raises(DataError, match=f"table lacks .*'{lost}'"):
             bc.estimate(known, question)
+
+
+def test_a_treatment_without_an_equation_that_every_world_sets_needs_no_column():
+    """y = b x + g x z: the effect over the table's z is b + g mean(z), whatever x anyone has."""
+    with pm.Model(coords={"unit": range(N)}) as model:
+        x = pm.Data("x", [0, 1] * 3, dims="unit")
+        z = pm.Data("z", np.linspace(-1, 1, N), dims="unit")
+        pm.Normal("y", pm.Normal("b") * x + pm.Normal("g") * x * z, 1, dims="unit")
+    data = {"x": [0, 1] * 3, "z": np.linspace(-1, 1, N), "y": np.zeros(N)}
+    known = bc.Fit(model, {"b": [[1.0, 2.0]], "g": [[0.5, -0.5]]}, data)
+    table = pd.DataFrame({"z": [0.0, 1.0, 5.0]})
+    found = bc.estimate(known, bc.ATE("x", "y", population=table))
+    np.testing.assert_allclose(found.draws.values, [[2.0, 1.0]])
+    own = bc.Contrast("y", {"x": bc.Shift(1)}, None, population=table)
+    for asked in (own, bc.ATT("x", "y", population=table)):
+        with pytest.raises(DataError, match="table lacks 'x'"):
+            bc.estimate(known, asked)

@@ -118,8 +118,9 @@ def compare(
     Raises
     ------
     DataError
-        If the fits did not see the same data, have no variable in common, or one predicts given
-        what in another one is a consequence that is not scored.
+        If the fits did not see the same data, have no variable in common, one predicts given
+        what in another one is a consequence that is not scored, or one gives densities where
+        another one gives probabilities.
     EstimandError
         If there are fewer than two fits, the question has several numbers, or `weights` are not
         a positive number for each model.

@@ -13,6 +13,8 @@ import numpy as np
 
 from bayescausal.effects.evaluation.outcome_distributions import laws_of, some_draws
 from bayescausal.evaluation.evaluate import units_of
+from bayescausal.inference.conditioning.atoms import has_atoms
+from bayescausal.model.interventions.support import is_discrete
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:
@@ -80,11 +82,26 @@ def common_variables(named: Mapping[str, Fit], variables: str | Sequence[str] | 
 
 
 def refuse_unlike_scores(named: Mapping[str, Fit], scored: Sequence[str]) -> None:
-    """Refuse scores of different things: p(y | x) beside p(y), x being a consequence of y there.
+    """Refuse scores of different things.
+
+    They are so where one is p(y | x) and the other p(y), x being a consequence of y there; and
+    where one is a probability and the other a density, which has the units of 1 / y.
 
     ``scored``: the variables whose densities are added up.
-    Raises DataError if one model predicts given what in another one comes after, unscored.
+    Raises DataError if one model predicts given what in another one comes after, unscored, or by
+        densities what another one gives probabilities.
     """
+    for each in scored:
+        kinds = {name: _score_of(fit.structure.variable(each)) for name, fit in named.items()}
+        (first, one), *others = kinds.items()
+        for name, other in others:
+            if other != one:
+                raise DataError(
+                    f"The score of {each} is {one} under {first!r} and {other} under {name!r}: "
+                    "densities can be as large as a small scale makes them.",
+                    expected="Probabilities under every model, or densities.",
+                    remedy=f"Give {each} families of one kind, or leave it out: variables=.",
+                )
     for name, fit in named.items():
         graph = fit.structure.graph
         given = {p for n in scored for p in graph.predecessors(n)} - {*scored, *fit.latent}
@@ -150,6 +167,15 @@ def _density(rv: TensorVariable, value: TensorVariable, builder: Builder) -> lis
         shape[axis] = 0
         wide = pt.switch(pt.eq(place.dimshuffle(*shape), 0), wide, -np.inf)
     return [pt.switch(pt.isinf(wide), 0.0, density + pt.zeros_like(value, dtype="float64"))]
+
+
+def _score_of(rv: TensorVariable) -> str:
+    """Say what the values of a variable are scored by."""
+    if is_discrete(rv):
+        return "the probability of its values"
+    if has_atoms(rv):
+        return "the probability of some of its values and the density of the others"
+    return "the density of its values"
 
 
 def _equal(one: Fit, other: Fit, column: str) -> bool:

@@ -230,7 +230,8 @@ def _target(fit: Fit, population: Target) -> Units:
             "The target population's table has no column of the model.",
             expected=f"among {', '.join(structure.nodes)}.",
         )
-    conformed = conform(as_table(data[columns], structure), structure, fit.labels)
+    table = as_table(data[columns], structure)
+    conformed = conform(table, structure, fit.labels, whole=False)  # complete_table: what is needed
     if conformed.missing:
         raise DataError(
             f"The target population has empty cells in {', '.join(map(repr, conformed.missing))}.",

@@ -17,7 +17,7 @@ References
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,9 @@ MOST_TYPES = 20_000
 
 #: A share that misses by less than this counts as met.
 SLACK = 1e-9
+
+#: The presolve of HiGHS takes programs with shares below 1e-6 for infeasible that are not.
+_HIGHS: dict[str, Any] = {"method": "highs", "options": {"presolve": False}}
 
 
 def response_bounds(
@@ -122,13 +125,13 @@ def _minimum(matrix: np.ndarray, cost: np.ndarray, p: np.ndarray) -> np.ndarray:
     left = np.arange(len(p))
     while left.size:
         first = left[0]
-        solved = linprog(cost, A_eq=matrix, b_eq=p[first], method="highs")
+        solved = linprog(cost, A_eq=matrix, b_eq=p[first], **_HIGHS)
         if solved.status != 0:  # feasible up to rounding only
             solved = linprog(
                 cost,
                 A_ub=np.vstack([matrix, -matrix]),
                 b_ub=np.concatenate([p[first], -p[first]]) + SLACK,
-                method="highs",
+                **_HIGHS,
             )
         answer[first] = solved.fun
         basis = np.flatnonzero(solved.x > 1e-12)
@@ -159,7 +162,7 @@ def _feasible(matrix: np.ndarray, p: np.ndarray) -> np.ndarray:
     left = np.arange(len(p))
     while left.size:
         first = left[0]
-        solved = linprog(cost, A_eq=wide, b_eq=p[first], method="highs")
+        solved = linprog(cost, A_eq=wide, b_eq=p[first], **_HIGHS)
         rest = left[1:]
         if solved.fun > SLACK:
             proof = solved.eqlin.marginals

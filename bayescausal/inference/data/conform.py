@@ -81,12 +81,14 @@ def conform(
     known: Mapping[str, tuple[Any, ...]] | None = None,
     *,
     moved: bool = False,
+    whole: bool = True,
 ) -> Conformed:
     """Check every column of a table against its variable.
 
     - `known`: what the codes of categories stand for already, such as the labels of a fit.
     - `moved`: whether ``pm.Data`` that are not of the units may have other values than the model
       holds.
+    - `whole`: whether there has to be a column for every ``pm.Data`` of the units.
 
     Examples
     --------
@@ -116,7 +118,7 @@ def conform(
     labels: dict[str, tuple[Any, ...]] = {}
     data = {v.name: v for v in structure.model.data_vars}
     lost = [name for name in structure.data if name not in table]
-    if lost:
+    if lost and whole:
         near = [hit for name in lost for hit in closest(name, table.ignored)[:1]]
         raise DataError(
             f"The data have no column for {', '.join(map(repr, lost))}, pm.Data of the model.",

@@ -3,9 +3,9 @@
 A coefficient's default prior was scaled by its raw column: a product with calendar years then had a
 prior near zero, whatever the data said. Looked at: products of two and three, powers, categories
 times numbers (also without the number or the category by itself), splines times numbers, curves
-that learn their shape and sums of trees times numbers and categories, functions, offsets, intercepts and
-models without one, levels of the outcome far from zero, group slopes (also in a bar of their own,
-and of products, in other units), ordinal cutpoints, the logit and log links.
+that learn their shape and sums of trees times numbers and categories, functions, offsets,
+intercepts and models without one, levels of the outcome far from zero, group slopes (also in a bar
+of their own, and of products, in other units), ordinal cutpoints, the logit and log links.
 
 Right values: least squares for the posterior; for the prior, that the law of the linear predictor
 at the data (mean and covariance, by the Gaussian algebra of the model's own coefficients) is the

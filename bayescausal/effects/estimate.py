@@ -21,6 +21,7 @@ import numpy as np
 from bayescausal.effects.arithmetic import CHANGES_SIGN
 from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
+from bayescausal.effects.averaging.heavy_tails import tail_notes
 from bayescausal.effects.estimands.parsing import named_by_text
 from bayescausal.effects.evaluation.extrapolation import support_notes
 from bayescausal.effects.evaluation.inner_draws import Run
@@ -171,7 +172,7 @@ def _estimate_all(
     chosen = fit.seed if seed is None else int(seed)
     pairs = [(measured(fit, asked_records(each)), each) for each in estimands]
     verdicts = [_decide(own, each, strict) for own, each in pairs]
-    with naming_undefined(fit):
+    with naming_undefined(fit, estimands):
         effects = _answers(pairs, chosen, ignore_potentials)
     return [
         _explained(fit, estimand, decided, effect, chosen)
@@ -268,7 +269,7 @@ def answers(
     """Return the numbers of several questions, without the verdicts on what identifies them."""
     fit = _opened(fit, estimands)
     pairs = [(measured(fit, asked_records(each)), each) for each in estimands]
-    with naming_undefined(fit):
+    with naming_undefined(fit, estimands):
         found = zip(_answers(pairs, seed, ignore_potentials), estimands, strict=True)
     return [e if e.estimand is asked else replace(e, estimand=asked) for e, asked in found]
 
@@ -325,6 +326,7 @@ def _simulated(run: Run, plan: Plan, streamed: bool) -> Effect:
         notes = [] if found is not None else [flat_note(run, reduction)]
         reduction, error = (reduction, error) if found is None else (found, 0.0)
         plan = replace(plan, target=np.inf)
+    notes += [] if run.exact else tail_notes(question, reduction, error)
     notes += [*_signs(question, reduction.total), *question.estimand.doubts(reduction.total)]
     effect = as_effect(run, run.combine(reduction.total), plan, error, notes)
     if question.estimand.strategy == "causation":

@@ -62,7 +62,13 @@ def zeros(model, **more):
         ("y ~ s(x)", ["x"], ["s(x)"]),
         ("y ~ x + s(x, k=5)", ["x"], ["s(x)"]),
         ("y ~ t * s(x)", ["t", "x", "t:x"], ["s(x)", "t:s(x)"]),
-        ("y ~ s(x, by=g)", ["g:x"], ["g:s(x)"]),
+        ("y ~ s(x, by=g)", ["g", "g:x"], ["g:s(x)"]),
+        ("y ~ 0 + s(x, by=g)", ["g:x"], ["g:s(x)"]),
+        (
+            "y ~ t:s(x, z)",
+            ["t", "t:x", "t:z", "t:x:z"],
+            ["t:line(x):s(z)", "t:line(z):s(x)", "t:s(x):s(z)"],
+        ),
         ("y ~ s(log(x))", ["log(x)"], ["s(log(x))"]),
         ("y ~ s(`a b`)", ["a b"], ["s(a b)"]),
         (

@@ -7,12 +7,14 @@ unit. Labels that are text have no order and no differences: such questions are 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
+from bayescausal.effects.averaging.heavy_tails import INSTEAD
 from bayescausal.effects.estimands.conditions import Condition, Outside
 from bayescausal.effects.estimands.functionals import Mean, Probability, Total
 from bayescausal.effects.estimands.parts import NATURAL
@@ -24,11 +26,16 @@ from bayescausal.evaluation.support import refuse_outside, refuse_undefined
 from bayescausal.model.interventions.defined import naming
 from bayescausal.model.interventions.support import support_of
 from bayescausal.model.structure.integer_roles import compared_with, role_of
-from bayescausal.types import EstimandError, InterventionError, Set, UndefinedEffectError
+from bayescausal.types import (
+    EstimandError,
+    InterventionError,
+    NotFiniteError,
+    Set,
+    UndefinedEffectError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.evaluation.evaluate import Units
@@ -134,15 +141,30 @@ def _asked_levels(spec: object) -> list[object]:
     return list(asked) if isinstance(asked, list) else [asked]
 
 
-def naming_undefined(fit: Fit) -> AbstractContextManager[None]:
-    """Name the equation that is not defined, where the draws of an answer are not finite."""
+@contextmanager
+def naming_undefined(fit: Fit, estimands: Sequence[Estimand]) -> Iterator[None]:
+    """Name the equation that is not defined, where the draws of an answer are not finite.
+
+    Where all are, it is a mean that does not exist: of Student's t with one degree of freedom.
+    """
 
     def some_draws() -> Iterator[dict[str, np.ndarray]]:
         held = fit.posterior.stack(sample=("chain", "draw"))
         for place in range(0, held.sizes["sample"], max(fit.n_draws // 64, 1)):
             yield {n: held[n].isel(sample=place).values for n in fit.structure.parameters}
 
-    return naming(fit.structure, fit.columns, some_draws)
+    try:
+        with naming(fit.structure, fit.columns, some_draws):
+            yield
+    except NotFiniteError as error:
+        means = [e for e in estimands if isinstance(e.functional, Mean | Total)]
+        if len(means) < len(estimands):
+            raise
+        raise UndefinedEffectError(
+            f"The mean of {means[0].outcome_name!r} does not exist, or is beyond the largest "
+            f"number: {error.found}",
+            remedy=INSTEAD,
+        ) from error
 
 
 def coded_event(fit: Fit, name: str, event: Probability) -> Probability:

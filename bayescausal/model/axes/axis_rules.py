@@ -332,7 +332,7 @@ def _searchsorted(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]
 
 def _inner_graph(tracer: Tracer, node: Apply, inputs: list[Axes]) -> list[Axes]:
     """Follow the axes through an operation that is itself a graph."""
-    fgraph = node.op.fgraph
+    fgraph = node.op.fgraph.unfreeze()
     inner = type(tracer)(dict(zip(fgraph.inputs, inputs, strict=False)))
     found = [inner.of(o) if is_tensor(o) else () for o in fgraph.outputs]
     for name, reason in inner.mixed.items():

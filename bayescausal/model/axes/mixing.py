@@ -156,7 +156,7 @@ def inside(node: Apply | None) -> list[Variable]:
     if node is None or not isinstance(op, CustomDistRV | CustomSymbolicDistRV):
         return []
     if isinstance(op, CustomSymbolicDistRV):
-        return [o for o in op.fgraph.outputs if is_tensor(o)]
+        return [o for o in op.fgraph.unfreeze().outputs if is_tensor(o)]
     out = node.outputs[-1]
     try:
         return [pm.logp(out, out.type(), warn_rvs=False)]

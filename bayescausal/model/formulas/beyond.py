@@ -59,12 +59,12 @@ class Beyond:
     sd: np.ndarray
     mean: np.ndarray  # (K) Its mean in the data, ``h[0, j]``
     on: dict[int, np.ndarray]  # (K_i, K) By the place of the effect i that it contains, ``h[i, j]``
+    away: np.ndarray  # (K) The largest standard deviation of what it takes from one of them
 
     @property
     def far(self) -> bool:
         """Whether the zero of a variable is outside of what the data show of it."""
-        parts = [np.abs(self.mean), *(np.abs(h).max(axis=0) for h in self.on.values())]
-        return any(bool(np.any(part > FAR * self.sd)) for part in parts)
+        return bool(np.any(np.maximum(np.abs(self.mean), self.away) > FAR * self.sd))
 
 
 def less(start: TensorVariable | float, parts: Sequence[Any]) -> TensorVariable | float:
@@ -103,7 +103,7 @@ def beyond(effects: Sequence[Effect], rows: int, *, constant: bool) -> list[Beyo
         effect, x = effects[k], seen[k]
         if x is None or whole.sum() < 2:
             size = int(np.prod([len(v.labels) for v in effect.vectors], dtype=int))
-            found[k] = Beyond(np.ones(size), np.zeros(size), {})
+            found[k] = Beyond(np.ones(size), np.zeros(size), {}, np.zeros(size))
             continue
         inside = [] if effect.categorical else [
             i for i in rests if effects[i].reads <= effect.reads
@@ -148,6 +148,7 @@ def _split(
     nothing = sd <= ROUNDING * np.abs(x).max(axis=0)
     rest = np.where(nothing, 0.0, rest)
     sd = np.where(nothing, own, sd)
+    away = np.abs(coefficients).max(axis=0, initial=0.0)
     coefficients = coefficients / np.where(width > 0, width, 1.0)[:, None]
     coefficients[np.abs(coefficients) * width[:, None] <= 1e-9 * sd] = 0.0
     mean = np.where(np.abs(mean) <= 1e-9 * np.where(sd > 0, sd, 1.0), 0.0, mean)
@@ -157,7 +158,7 @@ def _split(
         if np.any(coefficients[start:stop]):
             on[i] = coefficients[start:stop]
         start = stop
-    return Beyond(np.where(sd > 0, sd, 1.0), mean, on), rest
+    return Beyond(np.where(sd > 0, sd, 1.0), mean, on, away), rest
 
 
 def times(

@@ -157,7 +157,7 @@ def parse_formula(text: str) -> Formula:
     response = _response(left, text)
     fixed, groups = _cut_groups(right, text)
     intercept, found = _terms(fixed, text)
-    terms, curves = split_curves(found, text)
+    terms, curves = split_curves(found, text, intercept=intercept)
     return Formula(text, response, intercept, terms, tuple(groups), curves)
 
 

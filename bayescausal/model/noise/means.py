@@ -115,7 +115,8 @@ def _undefined(rv: TensorVariable) -> UndefinedEffectError:
     name = f"{rv.name!r} ~ {family}" if rv.name else family
     return UndefinedEffectError(
         f"The mean of {name} does not exist.",
-        remedy="Ask for a quantile or a probability instead (functional=...).",
+        remedy="Ask for a quantile instead, bc.QTE(..., q=0.5), or for a probability, "
+        "functional=bc.Probability(above=...).",
     )
 
 

@@ -2,8 +2,10 @@
 ``hill(x)``, and sums of trees, ``bart(x, z)``, ``bcf(t, by=(x, z))``.
 
 A penalised spline is a line and a curve about it, so ``s(x)`` is read as the ordinary term ``x``
-and a curve; ``t:s(x)`` as ``t:x`` and a curve times ``t``; ``s(x, z)`` as ``x + z + x:z`` and
-the products of lines and curves; ``by=g`` as a product with ``g``. The other curves have no line.
+and a curve; ``t:s(x)`` as ``t + t:x`` and a curve times ``t``, for a line has a height as well as a
+slope: without ``t`` it would be 0 where ``x`` happens to have its zero; ``s(x, z)`` as
+``x + z + x:z`` and the products of lines and curves; ``by=g`` as a product with ``g``. The other
+curves have no line. Where an equation has no intercept, its lines have none.
 
 A forest has a constant of its own: beside ``t:bart(x)`` there is no ordinary term ``t``, and a
 forest that nothing multiplies takes the place of the intercept. ``bcf(t, by=(x, z))`` is read as a
@@ -91,7 +93,7 @@ class CurveTerm:
 
 
 def split_curves(
-    terms: tuple[TermText, ...], text: str
+    terms: tuple[TermText, ...], text: str, *, intercept: bool
 ) -> tuple[tuple[TermText, ...], tuple[CurveTerm, ...]]:
     """Return the ordinary terms of a right side, with the lines of its curves, and the curves.
 
@@ -135,6 +137,8 @@ def split_curves(
             continue
         margins = [m for c in curves for m in _margins(c)]
         surface = any(len(c.arguments) > 1 and c.kind == "s" for c in curves)
+        if intercept and others and any(m.kind == "s" for m in margins):
+            add_plain(others, term)  # the constant of what is multiplied
         for bent in product((False, True), repeat=len(margins)):
             pairs = list(zip(margins, bent, strict=True))
             if any(not b and m.kind != "s" for m, b in pairs):

@@ -23,8 +23,8 @@ from pytensor.graph.replace import clone_replace, vectorize_graph
 from bayescausal.evaluation.label_levels import is_category
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.noise import mean_of
+from bayescausal.model.noise.location import location_of
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.sensitivity.location import location_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

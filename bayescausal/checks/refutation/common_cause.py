@@ -4,7 +4,8 @@ The equations of treatment and outcome get one term each on the scale of their l
 
 .. math:: \eta_T' = \eta_T + \gamma_T\, w, \qquad \eta_Y' = \eta_Y + \gamma_Y\, w,
 
-with :math:`\gamma \sim N(0, s)` and w data of the units. A w that is noise must not move the
+with :math:`\gamma \sim N(0, s)` and w data of the units
+(:mod:`~bayescausal.model.noise.location`). A w that is noise must not move the
 answer; a candidate confounder may. The scale s is 1 on a logit or log scale and the standard
 deviation of the variable on its own scale.
 
@@ -13,34 +14,27 @@ deviation of the variable on its own scale.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pymc as pm
 import pytensor
-import pytensor.tensor as pt
 from pymc.distributions.censored import CensoredRV
 from pymc.model.fgraph import model_free_rv, model_named
 from pymc.pytensorf import toposort_replace
 
-from bayescausal.model.interventions.support import params_of
+from bayescausal.model.noise.location import link_of, shifted
 from bayescausal.model.noise.read_off import family_of
 from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
-    from pytensor.tensor.variable import TensorVariable
-
     from bayescausal.inference.record import Fit
 
 __all__ = ["COLUMN", "with_common_cause"]
 
 #: The name of the further column.
 COLUMN = "common_cause"
-
-_IDENTITY = {"Normal": 0, "StudentT": 1, "Laplace": 0, "Logistic": 0, "Cauchy": 0, "LogNormal": 0}
-_LOGIT = {"Bernoulli": 0}
-_LOG = {"Poisson": 0, "Exponential": 0, "Gamma": 1}
 
 
 def with_common_cause(fit: Fit, names: tuple[str, ...], values: np.ndarray) -> pm.Model:
@@ -73,7 +67,7 @@ def with_common_cause(fit: Fit, names: tuple[str, ...], values: np.ndarray) -> p
         base = pm.Normal.dist(0.0, scale)
         label = f"{COLUMN}_on_{name}"
         coefficient = model_free_rv(base, base.type(name=label), None, label)
-        moved = _moved(rv, coefficient * column)
+        moved = shifted(rv, coefficient * column)
         inputs = [moved, *marker.owner.inputs[1:]]
         replacements[marker] = marker.owner.clone_with_new_inputs(inputs).outputs[0]
     toposort_replace(fgraph, tuple(replacements.items()), reverse=True)
@@ -84,40 +78,10 @@ def with_common_cause(fit: Fit, names: tuple[str, ...], values: np.ndarray) -> p
 
 
 def _scale(fit: Fit, name: str) -> float:
-    family = family_of(_measured(fit.structure.variable(name)))
-    if family in _IDENTITY and family != "LogNormal":
+    """Return the sd of a variable whose values move themselves, 1 on a logarithmic scale."""
+    rv = fit.structure.variable(name)
+    if isinstance(rv.owner.op, CensoredRV):
+        rv = rv.owner.inputs[0]
+    if link_of(rv) == "identity" and family_of(rv) not in ("LogNormal", "LogitNormal"):
         return float(np.nanstd(fit.columns[name])) or 1.0
     return 1.0
-
-
-def _measured(rv: TensorVariable) -> TensorVariable:
-    """Return the variable inside of a censored one."""
-    return rv.owner.inputs[0] if isinstance(rv.owner.op, CensoredRV) else rv
-
-
-def _moved(rv: TensorVariable, by: TensorVariable) -> TensorVariable:
-    """Return the random variable with its location moved, inside of a censored one."""
-    if isinstance(rv.owner.op, CensoredRV):
-        base, *bounds = rv.owner.inputs
-        return rv.owner.op.make_node(_moved(base, by), *bounds).outputs[0]
-    family = family_of(rv)
-    params: list[Any] = params_of(rv)
-    if family in _IDENTITY:
-        at = _IDENTITY[family]
-        new = params[at] + by
-    elif family in _LOGIT:
-        at = _LOGIT[family]
-        p = params[at]
-        new = pt.sigmoid(pt.log(p) - pt.log1p(-p) + by)
-    elif family in _LOG:
-        at = _LOG[family]
-        new = params[at] * pt.exp(by)
-    else:
-        known = ", ".join((*_IDENTITY, *_LOGIT, *_LOG))
-        raise ModelError(
-            f"{family} has no location that a common cause could move.", expected=f"one of {known}."
-        )
-    place = next(i for i, v in enumerate(rv.owner.inputs) if v is params[at])
-    inputs = list(rv.owner.inputs)
-    inputs[place] = new
-    return rv.owner.op.make_node(*inputs).outputs[rv.owner.outputs.index(rv)]

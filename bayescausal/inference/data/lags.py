@@ -160,7 +160,7 @@ def likely_lags(
     flat = {n: np.asarray(c[:ROWS], float) for n, c in columns.items() if _is_plain(c)}
     pairs = [(c, n) for c in copies for n in columns if c != n]
     rows = max(map(len, flat.values()), default=0)
-    if len(flat) * len(copies) < FEW and rows < MANY:
+    if len(flat) * len(copies) < FEW and rows < FEW:
         return pairs
     likely: set[tuple[str, str]] = set()
     for length in {len(c) for c in flat.values()}:
@@ -168,9 +168,11 @@ def likely_lags(
         table = np.stack([flat[n] for n in names])
         coded = np.array([len(np.unique(c)) < DISTINCT / 4 * length for c in table])
         found = _share_values(table, coded)
+        size = ROUNDING * np.nanmax(np.abs(table), axis=1, initial=0.0)
+        apart = 1e-3 * np.ptp(np.nan_to_num(table), axis=1)
         known = (u[:ROWS] for u in units if len(u[:ROWS]) == length)
         for now, before in (*_alignments(length), *map(_pairs, known)):
-            found |= _may_follow(table, coded, now, before)
+            found |= _may_follow(table, coded, size, apart, now, before)
         likely |= {(names[i], names[j]) for i, j in zip(*np.nonzero(found), strict=True)}
     wide = columns.keys() - flat.keys()
     return [p for p in pairs if p in likely or wide.intersection(p)]
@@ -226,9 +228,12 @@ def _share_values(table: Array, coded: Array) -> NDArray[np.bool_]:
     return np.asarray(shared[:, None] & shared)
 
 
-def _may_follow(table: Array, coded: Array, now: Array, before: Array) -> NDArray[np.bool_]:
+def _may_follow(
+    table: Array, coded: Array, size: Array, apart: Array, now: Array, before: Array
+) -> NDArray[np.bool_]:
     """Return which columns, shape (copy, source), may lie on a line with which others.
 
+    `size`, `apart`: of each column, its rounding, and a difference that is none by rounding.
     Whether three rows lie on a line that is not upright is told up to rounding, as :func:`_near`
     tells it, and more widely; rows with empty cells may.
     """
@@ -239,10 +244,8 @@ def _may_follow(table: Array, coded: Array, now: Array, before: Array) -> NDArra
     rows = np.vstack([first, steps]).cumsum(axis=0) % len(now)  # three different ones
     a, b = table[:, now[rows]], table[:, before[rows]]
     (a1, a2), (b1, b2) = (np.moveaxis(v[:, 1:] - v[:, :1], 1, 0) for v in (a, b))
-    size = ROUNDING * np.nanmax(np.abs(table), axis=1, initial=0.0)
     slack_a, slack_b = (np.abs(one) + np.abs(two) for one, two in ((b1, b2), (a1, a2)))
     level = (b1 == 0) & (b2 == 0)
-    apart = 1e-3 * np.ptp(np.nan_to_num(table), axis=1)
     out = np.empty((len(table),) * 2, bool)
     for i in range(len(table)):
         gap = np.abs(a1[i] * b2 - a2[i] * b1)

@@ -43,7 +43,6 @@ from bayescausal.inference.marginalize.variable_elimination import (
     Group,
     few_states,
     joined,
-    log_sum,
 )
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.interpreted import PY_MODE
@@ -170,8 +169,8 @@ class _Marginalisation:
     def summed(self) -> Variable:
         """Return the log-density of the units, the latents summed out."""
         if self.equal is None:
-            return log_sum(self.density)
-        return log_sum(self.equal.density) * self.equal.counts
+            return pt.logsumexp(self.density, axis=0)
+        return pt.logsumexp(self.equal.density, axis=0) * self.equal.counts
 
     def words(self) -> str:
         """Say over how many rows the sum is."""

@@ -16,8 +16,6 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytensor
-import pytensor.tensor as pt
 import xarray as xr
 
 from bayescausal.model.interventions.support import support_of
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Variable
 
-__all__ = ["MAX_STATES", "Group", "few_states", "joined", "log_sum"]
+__all__ = ["MAX_STATES", "Group", "few_states", "joined"]
 
 #: Numbers that are evaluated at a time.
 BLOCK = 1_000_000
@@ -103,13 +101,6 @@ class Group:
 def _normalised(lp: np.ndarray, axis: int) -> np.ndarray:
     weight = np.exp(lp - lp.max(axis=axis, keepdims=True))
     return np.asarray(weight / weight.sum(axis=axis, keepdims=True))
-
-
-def log_sum(density: Variable) -> Variable:
-    """Return the log of the sum over states, safe where all but one state are impossible."""
-    top = pt.max(density, axis=0, keepdims=True)
-    top = pytensor.gradient.disconnected_grad(pt.switch(pt.isinf(top), 0.0, top))
-    return pt.log(pt.sum(pt.exp(density - top), axis=0)) + top[0]
 
 
 def few_states(rv: Variable) -> np.ndarray | None:

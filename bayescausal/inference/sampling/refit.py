@@ -355,7 +355,7 @@ class Refitter:
         read = [] if integral is None else [str(v.name) for v in integral.data]
         compiled = None
         if free:
-            compiled = compiled_model(model, self.sampler)
+            compiled = compiled_model(model)
             own = [str(v.name) for v in compiled.shared_var_keys]
             if len(set(own)) < len(own):
                 raise PlainError("two data of the model have the same name")

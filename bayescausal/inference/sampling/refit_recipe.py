@@ -166,7 +166,7 @@ def kind_of_data(structure: Structure, conformed: Conformed) -> tuple[Any, ...]:
     return tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing)), sizes, shapes
 
 
-def compiled_model(model: pm.Model, sampler: dict[str, Any]) -> CompiledPyMCModel:
+def compiled_model(model: pm.Model) -> CompiledPyMCModel:
     """Compile a model whose data can be exchanged."""
     import nutpie
 

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     type Pair = tuple[TensorVariable, TensorVariable]
 
-__all__ = ["COUPLINGS", "NoiseRule", "noise_rule", "rule_of"]
+__all__ = ["COUPLINGS", "NoiseRule", "logit", "noise_rule", "rule_of"]
 
 #: The ways to choose the function for a discrete variable.
 COUPLINGS: tuple[str, ...] = ("monotone", "gumbel")
@@ -228,7 +228,7 @@ def _log_normal(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
 @rule_of.register(BernoulliRV)
 def _bernoulli(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     (p,) = op.dist_params(rv.owner)
-    threshold = -_logit(p)
+    threshold = -logit(p)
 
     def forward(u: TensorVariable) -> TensorVariable:
         return pt.gt(u, threshold).astype(rv.dtype)
@@ -244,7 +244,7 @@ def _bernoulli(op: Op, rv: TensorVariable, coupling: str) -> NoiseRule:
     return NoiseRule("Bernoulli", "logistic", True, 0, forward, interval)
 
 
-def _logit(p: TensorVariable) -> TensorVariable:
+def logit(p: TensorVariable) -> TensorVariable:
     """Return the logit of a probability: the linear predictor itself where `p` is its sigmoid."""
     node = p.owner
     if (

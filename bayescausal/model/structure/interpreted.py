@@ -22,7 +22,7 @@ from pytensor.graph.features import Feature
 from pytensor.graph.op import Op
 from pytensor.graph.replace import _vectorize_node
 from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
-from pytensor.scalar.basic import Add, Clip, Mul
+from pytensor.scalar.basic import Add, Clip, Mul, Switch
 from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.special import LogAddExp, LogSumExp, XLog1PY, XLogY
@@ -77,6 +77,33 @@ def _numpy_kernels(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     else:
         return None
     return [out.astype(node.outputs[0].type.dtype)]
+
+
+def _one_branch(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Choose between two arguments, not two values, of a function: it is taken of one of them.
+
+    The density of a 0/1 variable chooses between log p and log (1 - p), both of them a softplus.
+    """
+    if not isinstance(node.op.scalar_op, Switch):
+        return None
+    which, one, two = node.inputs
+    outer: list[Op] = []
+    while True:
+        first, second = one.owner, two.owner
+        if first is None or second is None or first.op != second.op or len(first.inputs) > 1:
+            break
+        alone = all(len(fgraph.clients.get(v, [0])) == 1 for v in (one, two))
+        wide = all(v.type.broadcastable == node.outputs[0].type.broadcastable for v in (one, two))
+        if not isinstance(first.op, Elemwise) or not alone or not wide:
+            break
+        outer.append(first.op)
+        [one], [two] = first.inputs, second.inputs
+    if not outer:
+        return None
+    out = node.op(which, one, two)
+    for op in reversed(outer):
+        out = op(out)
+    return [out]
 
 
 #: Operands that one sum or product takes: NumPy's kernels stop at 32, the result among them.
@@ -147,6 +174,7 @@ PY_MODE = (
     .register(
         (_Untrace(), -1.0),
         (dfs_rewriter(node_rewriter([OpFromGraph])(_inlined)), 47.9),
+        (_everywhere(_one_branch), 47.95),
         (_everywhere(_numpy_kernels), 48.0),
         (_everywhere(_few_operands), 48.1),
     )

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bayescausal.draws.digits import decimals, numbers
-from bayescausal.draws.intervals import interval
+from bayescausal.draws.intervals import narrowest
+from bayescausal.draws.named import as_draws
 from bayescausal.reporting.decision import PROB
 
 if TYPE_CHECKING:
@@ -72,11 +75,13 @@ def number_cell(draws: xr.DataArray, null: float | None, kept: int = 0) -> dict[
     ``kept``: how many draws; 0 for none.
     Result: ``m`` the mean, ``e`` the ends by percent, ``d`` draws in order of size.
     """
-    spread = float(draws.std(ddof=1)) if draws.size > 1 else 0.0
-    mean = float(draws.mean())
+    values = as_draws(draws).values
+    ordered = np.sort(values, axis=None)
+    spread = float(values.std(ddof=1)) if values.size > 1 else 0.0
+    mean = float(values.mean())
     ends = {}
     for level in LEVELS:
-        low, high = (float(v) for v in interval(draws, level).values)
+        low, high = (float(v) for v in narrowest(ordered, level))
         shown, *texts = numbers(spread, mean, low, high, ends=True, apart=[null])
         ends[as_percent(level)] = texts
     cell: dict[str, Any] = {"m": shown, "e": ends}

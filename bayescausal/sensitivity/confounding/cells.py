@@ -11,12 +11,10 @@ independent runs would make it.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import nutpie
 import pymc as pm
 import xarray as xr
 
@@ -26,7 +24,8 @@ from bayescausal.inference.data.read import read_data
 from bayescausal.inference.marginalize.empty_outcomes import draw_gaps, unread, without_cells
 from bayescausal.inference.marginalize.marginal import marginalise
 from bayescausal.inference.record import Fit, build_fit
-from bayescausal.inference.sampling.sample import at_once, sample_model
+from bayescausal.inference.sampling.refit_recipe import compiled_model, sample_compiled
+from bayescausal.inference.sampling.sample import sample_model
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.parameters import fix_parameters
@@ -189,25 +188,12 @@ class Cells:
                 **self.sampler,
             )
         if self._compiled is None:
-            self._compiled = nutpie.compile_pymc_model(self.sampled, freeze_model=False)
+            self._compiled = compiled_model(self.sampled)
         compiled = self._compiled.with_data(**fixed) if fixed else self._compiled
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            tree = nutpie.sample(
-                compiled,
-                draws=self.draws,
-                chains=self.chains,
-                cores=at_once(self.chains),
-                seed=seed,
-                progress_bar=False,
-                save_warmup=False,
-                **self.sampler,
-            )
-        keep = [str(v) for v in tree["posterior"].data_vars]
-        return {
-            "posterior": tree["posterior"].to_dataset()[keep],
-            "sample_stats": tree["sample_stats"].to_dataset(),
-        }
+        sizes = {"draws": self.draws, "chains": self.chains, "seed": seed}
+        groups = sample_compiled(compiled, self.conformed, {}, self.sampler, **sizes)
+        keep = [str(v) for v in groups["posterior"].data_vars]
+        return {**groups, "posterior": groups["posterior"][keep]}
 
 
 class _Back:

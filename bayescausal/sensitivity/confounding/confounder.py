@@ -50,8 +50,8 @@ from pymc.util import get_transformed_name
 from pytensor.tensor.random.basic import NormalRV
 
 from bayescausal.evaluation.measured import plain_name
+from bayescausal.model.noise.location import link_of, shifted
 from bayescausal.model.structure.rebuild import close, open_model
-from bayescausal.sensitivity.location import link_of, shifted
 from bayescausal.types import EstimandError, ModelError
 
 if TYPE_CHECKING:

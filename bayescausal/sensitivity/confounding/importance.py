@@ -26,7 +26,7 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
@@ -50,12 +50,12 @@ __all__ = ["MOST_PARAMETERS", "Importance"]
 
 #: Unknowns up to which a Laplace proposal is tried.
 MOST_PARAMETERS = 60
-#: Proposals for each draw that is kept.
-PROPOSALS = 3
+#: Proposals for each draw that is kept: at first, and where these are worth too few draws.
+PROPOSALS = 2, 4
 #: Newton steps to the mode.
 STEPS = 30
 #: Elements that are evaluated at a time.
-BLOCK = 1_000_000
+BLOCK = 250_000
 
 
 class Importance:
@@ -101,27 +101,30 @@ class Importance:
     def _functions(self, shapes: list[tuple[int, ...]]) -> None:
         """Build the log-density of many points, and the way back from them."""
         model = self.model
-        flat = pt.vector("unconstrained", dtype="float64")
-        places, at = {}, 0
-        for rv, shape in zip(model.free_RVs, shapes, strict=True):
-            size = int(np.prod(shape, dtype=int))
-            value = model.rvs_to_values[rv]
-            places[value] = flat[at : at + size].reshape(shape).astype(value.type.dtype)
-            at += size
+        self._shapes = shapes
+        values = [model.rvs_to_values[rv] for rv in model.free_RVs]
+        many = {
+            v: pt.TensorType(v.type.dtype, (None, *v.type.shape))(f"many_{v.name}") for v in values
+        }
         named = list(model.unobserved_RVs)
-        back = model.replace_rvs_by_values(named)
-        outputs = clone_replace([model.logp(), *back], places, rebuild_strict=False)
-        many = pt.matrix("unconstrained_draws", dtype="float64")
-        density, *back = vectorize_graph(outputs, {flat: many})
-        self._density = pytensor.function([many], [density], mode=PY_MODE)
-        self._back = pytensor.function([many], back, mode=PY_MODE, on_unused_input="ignore")
+        outputs = vectorize_graph([model.logp(), *model.replace_rvs_by_values(named)], many)
+        given = list(many.values())
+        options: dict[str, Any] = {"mode": PY_MODE, "allow_input_downcast": True}
+        self._density = pytensor.function(given, outputs[:1], **options)
+        self._back = pytensor.function(given, outputs[1:], on_unused_input="ignore", **options)
         self._names = [v.name for v in named]
+
+    def _split(self, points: np.ndarray) -> list[np.ndarray]:
+        """Return the values of each unknown at points in unconstrained space."""
+        ends = np.cumsum([np.prod(shape, dtype=int) for shape in self._shapes])
+        parts = np.split(points, ends[:-1], axis=1)
+        return [v.reshape(-1, *shape) for v, shape in zip(parts, self._shapes, strict=True)]
 
     def density(self, points: np.ndarray) -> np.ndarray:
         """Return the log-density at points in unconstrained space, -inf where undefined."""
         blocks = range(0, len(points), self.rows)
         with np.errstate(all="ignore"):
-            found = [self._density(points[i : i + self.rows])[0] for i in blocks]
+            found = [self._density(*self._split(points[i : i + self.rows]))[0] for i in blocks]
         value = np.concatenate(found)
         return np.where(np.isfinite(value), value, -np.inf)
 
@@ -137,15 +140,18 @@ class Importance:
         mode, root = found
         rng = np.random.default_rng([seed, 11])
         wanted = draws * chains
-        z, log_q = student_draws(len(mode), PROPOSALS * wanted, rng)
-        proposals = mode + z @ root.T
-        ratios = self.density(proposals) - log_q
-        if not np.isfinite(ratios).any():
+        for many in PROPOSALS:
+            z, log_q = student_draws(len(mode), many * wanted, rng)
+            proposals = mode + z @ root.T
+            ratios = self.density(proposals) - log_q
+            if not np.isfinite(ratios).any():
+                return None
+            chosen, k, worth = importance_resample(ratios, wanted, rng)
+            if k <= LIMIT and worth >= wanted:
+                break
+        else:
             return None
-        chosen, k, worth = importance_resample(ratios, wanted, rng)
-        if not k <= LIMIT or worth < wanted:
-            return None
-        values = self._back(proposals[chosen])
+        values = self._back(*self._split(proposals[chosen]))
         arrays = {}
         for name, value in zip(self._names, values, strict=True):
             value = np.asarray(value)

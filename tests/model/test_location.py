@@ -6,9 +6,11 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+from scipy import stats
 
+from bayescausal.model.noise.location import LINKS, link_of, location_of, shifted
+from bayescausal.model.noise.rules import logit
 from bayescausal.model.structure.rebuild import evaluate
-from bayescausal.sensitivity.location import LINKS, link_of, location_of, shifted
 from bayescausal.types import ModelError
 
 A = 0.3
@@ -68,6 +70,20 @@ def test_a_shift_is_the_family_with_its_location_shifted(family):
     assert after - before == pytest.approx(A, rel=1e-9)
 
 
+def test_a_location_that_is_another_parameter_too_is_shifted_alone():
+    """Of v ~ Normal(m, m) the shift moves the mean and leaves the sd: Normal(m + a, m)."""
+    both = pt.constant(2.0)
+    moved = pm.logp(shifted(pm.Normal.dist(both, both), pt.constant(A)), 0.7)
+    assert evaluate([moved])[0] == pytest.approx(stats.norm.logpdf(0.7, 2 + A, 2))
+
+
+def test_a_shifted_sigmoid_stays_one():
+    """So that the equation is still found to be logistic, and tails survive."""
+    eta, by = pt.vector("eta"), pt.constant(A)
+    [p] = shifted(pm.Bernoulli.dist(logit_p=eta), by).owner.inputs[2:]
+    assert np.array_equal(logit(p).eval({eta: [1.0]}, mode="FAST_COMPILE"), [1.0 + A])
+
+
 def test_every_family_that_is_known_is_tested():
     assert set(LINKS) <= set(CASES)
 
@@ -82,9 +98,7 @@ def test_every_family_that_is_known_is_tested():
     ],
 )
 def test_a_family_without_a_location_is_refused_by_name(rv, family):
-    with pytest.raises(
-        ModelError, match="has no location that a hidden confounder could move"
-    ) as e:
+    with pytest.raises(ModelError, match="has no location that a common cause could move") as e:
         link_of(rv)
     assert family in str(e.value)
     assert "NegativeBinomial" in e.value.expected

@@ -30,12 +30,11 @@ import pytensor.tensor as pt
 from pymc.distributions.censored import CensoredRV
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.distributions.shape_utils import rv_size_is_none
-from pytensor.scalar.math import Sigmoid
-from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.interventions.support import LOCATIONS
 from bayescausal.model.noise.ops import double
 from bayescausal.model.noise.read_off import family_of
+from bayescausal.model.noise.rules import logit
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
@@ -79,11 +78,10 @@ def link_of(rv: Variable) -> str:
     if family not in LINKS:
         known = ", ".join(LINKS)
         raise ModelError(
-            f"{rv.name or 'A variable'} ~ {family} has no location that a hidden confounder could "
-            "move.",
+            f"{rv.name or 'A variable'} ~ {family} has no location that a common cause could move.",
             expected=f"one of {known}.",
-            remedy="Write the variable with such a family, or let the confounder act on another "
-            "variable: treatment=, outcome=.",
+            remedy="Write the variable with such a family, or let a hidden confounder act on "
+            "another variable: treatment=, outcome=.",
         )
     return LINKS[family]
 
@@ -106,7 +104,7 @@ def location_of(rv: Variable) -> Variable:
         n, p = params
         return pt.log(n) + pt.log1p(-p) - pt.log(p)
     if link == "logit":
-        return _logit(params[_LOGIT[family]])
+        return logit(params[_LOGIT[family]])
     return pt.log(params[_LOG[family]])
 
 
@@ -142,22 +140,13 @@ def shifted(rv: Variable, by: Variable) -> Variable:
         mean = pt.sigmoid(pt.log(alpha) - pt.log(beta) + by)
         return _rebuilt(rv, {0: lambda _: mean * total, 1: lambda _: (1 - mean) * total})
     if family == "NegativeBinomial":
-        return _rebuilt(rv, {1: lambda p: pt.sigmoid(_logit(p) - by)})
+        return _rebuilt(rv, {1: lambda p: pt.sigmoid(logit(p) - by)})
     if link == "logit":
-        return _rebuilt(rv, {_LOGIT[family]: lambda p: pt.sigmoid(_logit(p) + by)})
+        return _rebuilt(rv, {_LOGIT[family]: lambda p: pt.sigmoid(logit(p) + by)})
     return _rebuilt(rv, {_LOG[family]: lambda mean: mean * pt.exp(by)})
 
 
 # ------------------------------------------------------------------------------- private
-
-
-def _logit(p: Variable) -> Variable:
-    """Return the logit; of a sigmoid, what it was taken of, so that tails survive."""
-    owner: Any = getattr(p, "owner", None)
-    op = getattr(owner, "op", None)
-    if isinstance(op, Elemwise) and isinstance(op.scalar_op, Sigmoid):
-        return owner.inputs[0]
-    return pt.log(p) - pt.log1p(-p)
 
 
 def _params(rv: Variable) -> list[Any]:
@@ -170,6 +159,5 @@ def _rebuilt(rv: Variable, changes: dict[int, Callable[[Any], Any]]) -> Variable
     new: Sequence[Any] = [changes[i](p) if i in changes else p for i, p in enumerate(params)]
     if isinstance(node.op, SymbolicRandomVariable):  # its inner graph is typed: made anew
         return type(node.op).rv_op(*new, size=node.op.size_param(node))
-    swap = dict(zip(params, new, strict=True))
-    inputs = [swap.get(v, v) for v in node.inputs]
-    return node.op.make_node(*inputs).outputs[node.outputs.index(rv)]
+    before = node.inputs[: len(node.inputs) - len(new)]  # by place: two may be one variable
+    return node.op.make_node(*before, *new).outputs[node.outputs.index(rv)]

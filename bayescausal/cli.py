@@ -251,7 +251,6 @@ def estimate(
     """
     from bayescausal.effects.words import from_text
     from bayescausal.model.source.from_file import model_from_file
-    from bayescausal.model.structure.read import structure_of
 
     _check_asked(treatment, outcome, questions)
     _check_out(out)
@@ -260,7 +259,7 @@ def estimate(
     rows = _read_table(data)
     loaded = model_from_file(model, rows)
     dims = unit_dim or None
-    structure = structure_of(loaded, unit_dims=dims, named=map(str, rows.columns))
+    structure = from_text.structure_of(loaded, unit_dims=dims, named=map(str, rows.columns))
     for name in (treatment, outcome):
         structure.require(name) if name else None
     labels = from_text.labels_of(structure, rows)

@@ -23,6 +23,7 @@ from bayescausal.effects.estimands.populations import Superpopulation
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
 from bayescausal.model.interventions.parse_do import parse_interventions
+from bayescausal.model.structure.read import structure_of
 from bayescausal.types import DataError, EstimandError, Scale, Set, Shift, closest
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "question_from_text",
     "question_of",
     "questions_known",
+    "structure_of",
 ]
 
 #: What a question may be made of, beside estimands.

@@ -259,7 +259,7 @@ def estimate(
     rows = _read_table(data)
     loaded = model_from_file(model, rows)
     dims = unit_dim or None
-    structure = from_text.structure_for(loaded, rows, dims)
+    structure = from_text.structure_of(loaded, unit_dims=dims, named=map(str, rows.columns))
     for name in (treatment, outcome):
         structure.require(name) if name else None
     labels = from_text.labels_of(structure, rows)

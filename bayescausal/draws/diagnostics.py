@@ -40,11 +40,12 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import ArrayLike
 
-__all__ = ["diagnose"]
+__all__ = ["DIAGNOSTICS", "diagnose"]
 
 #: Draws that are worked at once: what a processor's own memory holds.
 _BLOCK = 200_000
-_KEYS = ("ess_bulk", "ess_tail", "r_hat", "mcse_mean")
+#: What is found of each cell.
+DIAGNOSTICS = ("ess_bulk", "ess_tail", "r_hat", "mcse_mean")
 
 
 def diagnose(values: ArrayLike | xr.DataArray) -> dict[str, np.ndarray]:
@@ -66,7 +67,7 @@ def diagnose(values: ArrayLike | xr.DataArray) -> dict[str, np.ndarray]:
     """
     draws = np.asarray(values, dtype=float)
     n_cells, n_chains, n_draws = draws.shape
-    out = {k: np.full(n_cells, np.nan) for k in _KEYS}
+    out = {k: np.full(n_cells, np.nan) for k in DIAGNOSTICS}
     if n_draws < 4 or not n_cells:
         return out
     width = max(1, _BLOCK // (n_chains * n_draws))
@@ -94,7 +95,7 @@ def _fill(out: dict[str, np.ndarray], draws: np.ndarray, block: slice) -> None:
             return
         unit = np.ldexp(1.0, np.frexp(spread[vary])[1])  # a power of two, so exact
         bulk, tail, r_hat, error = _numbers(cells[vary] / unit[:, np.newaxis, np.newaxis])
-        for key, found in zip(_KEYS, (bulk, tail, r_hat, error * unit), strict=True):
+        for key, found in zip(DIAGNOSTICS, (bulk, tail, r_hat, error * unit), strict=True):
             out[key][block][vary] = found
 
 

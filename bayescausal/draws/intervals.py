@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-__all__ = ["check_kind", "check_prob", "ends_of", "eti", "hdi", "interval", "narrowest"]
+__all__ = ["check_kind", "check_prob", "ends_of", "eti", "hdi", "inside", "interval", "narrowest"]
 
 
 def interval(
@@ -94,11 +94,16 @@ def narrowest(draws: ArrayLike, prob: float) -> tuple[np.ndarray, np.ndarray]:
     [1.0, 1.2]
     """
     ordered = np.sort(np.asarray(draws), axis=0)
-    inside = min(int(np.floor(prob * len(ordered))), len(ordered) - 1)
-    width = np.subtract(ordered[inside:], ordered[: len(ordered) - inside], dtype=float)
+    between = inside(len(ordered), prob)
+    width = np.subtract(ordered[between:], ordered[: len(ordered) - between], dtype=float)
     first = np.argmin(width, axis=0)[None]
-    low, high = (np.take_along_axis(ordered, first + k, axis=0)[0] for k in (0, inside))
+    low, high = (np.take_along_axis(ordered, first + k, axis=0)[0] for k in (0, between))
     return np.asarray(low), np.asarray(high)
+
+
+def inside(size: int, prob: float) -> int:
+    """Return how many places lie between the ends of the narrowest interval of so many draws."""
+    return min(int(np.floor(prob * size)), size - 1)
 
 
 def ends_of(draws: np.ndarray, prob: float, kind: str) -> tuple[np.ndarray, np.ndarray]:

@@ -93,6 +93,7 @@ def expand(
     widths: tuple[tuple[str, int], ...] = (),
     mixes: bool = False,
     differences: bool = False,
+    held_noise: bool = False,
 ) -> Expansion | None:
     """Expand some results of a program; None where one is no sum of products.
 
@@ -102,9 +103,10 @@ def expand(
     - `widths`: lengths of the dims that are not the units'.
     - `mixes`: whether an equation mixes units. A level that is set for all units is then not taken
       for one number where it is summed, sorted or moved along the units.
-    - `differences`: whether only differences are asked: what all have in common is left out.
+    - `differences`, `held_noise`: whether only differences are asked, and what all have in common
+      is left out; whether noise has values, and no mean of zero.
     """
-    key = (tuple(results), reads, lengths, widths, mixes, differences)
+    key = (tuple(results), reads, lengths, widths, mixes, differences, held_noise)
     return remember(program, key, lambda: _expand(program, *key))
 
 
@@ -116,8 +118,9 @@ def _expand(
     widths: tuple[tuple[str, int], ...],
     mixes: bool,
     differences: bool,
+    held_noise: bool,
 ) -> Expansion | None:
-    kinds = {item.variable: _kind(program, item) for item in program.inputs}
+    kinds = {i.variable: _kind(program, i, held_noise) for i in program.inputs}
     sizes = [i.variable for i in program.inputs if i.kind == "length"]
     filled = behind(sizes, program.expressions) if mixes else frozenset()
     shapes = {i.variable: [dict(widths).get(d or "") for d in i.dims] for i in program.inputs}
@@ -157,17 +160,15 @@ def _expand(
     )
 
 
-def _kind(program: Program, item: Input) -> str:
+def _kind(program: Program, item: Input, held_noise: bool) -> str:
     if item.kind == "noise":
-        return _NOISE if item.base in CENTRED else _OTHER
+        return _NOISE if item.base in CENTRED and not held_noise else _OTHER
     if item.kind == "length":
-        return _OTHER  # fit for shapes only: whatever counts units differs between them
+        return _OTHER  # for shapes only: whatever counts units differs between them
     wide = any(d in program.unit_dims for d in item.dims)
-    if item.kind == "set":
+    if item.kind == "set" or (wide and not item.batched):
         return _DATA
-    if wide:
-        return _OTHER if item.batched else _DATA
-    return _PARAMETER
+    return _OTHER if wide else _PARAMETER
 
 
 class _Walker:

@@ -52,6 +52,24 @@ def test_many_cells_are_worked_as_one_by_one():
         assert np.isfinite(np.delete(values, [3, 120, 240])).all()
 
 
+@pytest.mark.parametrize("kind", ["hdi", "eti"])
+@pytest.mark.parametrize("shape", [(4, 250), (1, 100), (2, 4), (3, 18)])
+def test_many_cells_are_sorted_once_and_have_the_same_numbers(shape, kind, monkeypatch):
+    """Bell, heavy tail, ties, two values, constant, below rounding, far from 1, far from 0."""
+    x = _ar(0.5, (10, *shape), seed=8)
+    cells = [x[0], 1 / x[1], np.round(x[2]), (x[3] > 1).astype(float), np.ones(shape)]
+    cells += [1.0 + 1e-17 * x[4], 1e-200 * x[5], 1e4 + x[6], np.exp(5 * x[7]), np.abs(x[8]) ** 0.1]
+    cells += [np.where(x[9] > 0, x[9], 0.0), np.full(shape, -0.0), np.round(x[0], 1)]
+    draws = xr.DataArray(np.stack(cells, axis=-1), dims=("chain", "draw", "unit"))
+    expected = summarise(draws, prob=0.9, kind=kind)
+    monkeypatch.setattr("bayescausal.draws.summary.MANY", 1)
+    found = summarise(draws, prob=0.9, kind=kind)
+    assert list(found) == list(expected)
+    for name in ("mean", *interval_columns(0.9, kind)):
+        assert np.array_equal(found[name], expected[name]), name
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
 def compare_with_arviz(x):
     shape = x.shape[1:]
     found = diagnose(x)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.program import Program
 
-__all__ = ["ClosedForm", "closed_form"]
+__all__ = ["ClosedForm", "closed_form", "expansion_of"]
 
 #: Units whose features are held at a time.
 UNITS = 200_000
@@ -54,33 +54,48 @@ def closed_form(
     weighed = question.estimand.weighting is not None
     if question.abducted or weighed or not functional.linear:
         return None
-    arms = range(len(question.arms))
     units = question.structure.unit_dims
-    if any(d not in units for i in arms for d in program.dims[i]):
+    if any(d not in units for i in range(len(question.arms)) for d in program.dims[i]):
         return None
     if question.population == "superpopulation" and units[0] not in program.dims[0]:
         return None
-    sizes = dict(question.units.fit.sizes or {})
-    # a model whose rows are read in pieces has no arrays along them
-    streamed = isinstance(question.units.fit.columns, NotHeld)
-    along = [] if streamed else [question.units.sizes[d] for d in units]
-    expansion = expand(
-        program,
-        arms,
-        tuple(where.values()),
-        lengths=frozenset([*question.structure.fixed.values(), *along]),
-        widths=tuple(sorted((d, int(n)) for d, n in sizes.items() if d not in units)),
-        mixes=bool(question.structure.mixes(program.names)),
-        differences=_differences(question),
+    expansion = expansion_of(
+        question, program, len(question.arms), tuple(where.values()), _differences(question)
     )
     if expansion is None:
         return None
     found = ClosedForm(question, program, where, cells, seed, expansion)
     draws = question.fit.n_draws if question.population == "superpopulation" else 1
     numbers = sum(int(np.prod(shape)) for shape in found.groups.values())
-    if numbers * len(arms) * len(cells) * draws > AVERAGES:
+    if numbers * len(question.arms) * len(cells) * draws > AVERAGES:
         return None
     return found
+
+
+def expansion_of(
+    question: Question,
+    program: Program,
+    arms: int,
+    reads: tuple[int, ...] = (),
+    differences: bool = False,
+    held_noise: bool = False,
+) -> Expansion | None:
+    """Return the first results of a program as sums of products; see :func:`.expand.expand`."""
+    units = question.structure.unit_dims
+    sizes = dict(question.units.fit.sizes or {})
+    # a model whose rows are read in pieces has no arrays along them
+    streamed = isinstance(question.units.fit.columns, NotHeld)
+    along = [] if streamed else [question.units.sizes[d] for d in units]
+    return expand(
+        program,
+        range(arms),
+        reads,
+        lengths=frozenset([*question.structure.fixed.values(), *along]),
+        widths=tuple(sorted((d, int(n)) for d, n in sizes.items() if d not in units)),
+        mixes=bool(question.structure.mixes(program.names)),
+        differences=differences,
+        held_noise=held_noise,
+    )
 
 
 def _differences(question: Question) -> bool:

@@ -24,24 +24,32 @@ References
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from pytensor.tensor.random.basic import NormalRV
 
 from bayescausal.counterfactuals.predict import impossible_note
+from bayescausal.effects.averaging.closed_form import ClosedForm, expansion_of
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.unit_level.makarov import difference_bounds
-from bayescausal.evaluation.evaluate import evaluate
+from bayescausal.evaluation.evaluate import argument, evaluate
 from bayescausal.evaluation.program import Request
+from bayescausal.inference.stream.source_data import NotHeld
 from bayescausal.types import DataError, EmptySubgroupError, EstimandError
 
 if TYPE_CHECKING:
     from bayescausal.effects.evaluation.question import Question
     from bayescausal.evaluation.evaluate import NoiseSource
     from bayescausal.evaluation.program import Program
+    from bayescausal.model.structure.structure import Structure
 
 __all__ = ["individual"]
+
+#: Numbers that are worked at a time.
+AT_A_TIME = 200_000
 
 
 def individual(question: Question, seed: int) -> Effect:
@@ -115,19 +123,74 @@ def _unit_effects(question: Question, seed: int) -> tuple[np.ndarray, np.ndarray
     source: Any = question.noise(seed)
     source.program = program
     total = units.fit.n_draws
-    shape = tuple(units.sizes[d] for d in frame)
-    effects = np.empty((total, *shape))
-    member: np.ndarray | None = None
-    first = question.structure.unit_dims[0]
-    place = frame.index(first) if first in frame else None
-    for block in evaluate(program, units, slice(0, total), source, replicates=1):
-        where: list[Any] = [block.draws]
-        where += [block.units if i == place else slice(None) for i in range(len(frame))]
-        treated, control = (np.asarray(v[:, 0], dtype=float) for v in block.values[:2])
-        effects[tuple(where)] = estimand.scale.combine(treated, control)
-    if estimand.given:
-        member = _members(question, program, source)
-    return effects, member, source
+    effects = _without_noise(question, program, source, seed)
+    if effects is None:
+        effects = np.empty((total, *(units.sizes[d] for d in frame)))
+        first = question.structure.unit_dims[0]
+        place = frame.index(first) if first in frame else None
+        for block in evaluate(program, units, slice(0, total), source, replicates=1):
+            where: list[Any] = [block.draws]
+            where += [block.units if i == place else slice(None) for i in range(len(frame))]
+            treated, control = (np.asarray(v[:, 0], dtype=float) for v in block.values[:2])
+            effects[tuple(where)] = estimand.scale.combine(treated, control)
+    return effects, _members(question, program, source) if estimand.given else None, source
+
+
+def _without_noise(
+    question: Question, program: Program, source: NoiseSource, seed: int
+) -> np.ndarray | None:
+    """Return effects that no unit's noise has a part in; None where it has, or may have.
+
+    In a difference of sums of products the noise of both worlds cancels, and what is left is
+    coefficients, one row for each draw, times features, one column for each unit. The noise is
+    looked at in a few units: that it exists there says that it exists everywhere.
+    """
+    units, structure = question.units, question.structure
+    plain = question.estimand.scale.name == "difference" and not structure.mixes(program.names)
+    if (
+        not plain
+        or program.dims[0] != structure.unit_dims
+        or isinstance(units.fit.columns, NotHeld)
+    ):
+        return None
+    if not all(_one_spread(structure, item.name) for item in program.noise):
+        return None
+    expansion = expansion_of(question, program, 2, differences=True, held_noise=True)
+    if expansion is None:
+        return None
+    total, first = units.fit.n_draws, structure.unit_dims[0]
+    for item in program.noise:
+        argument(item, units, range(total), slice(0, total), 0, 1, first, slice(0, 2), source, {})
+    form = ClosedForm(question, program, {}, (), seed, expansion)
+    treated, control = (Counter(terms) for terms in expansion.terms)
+    terms = [(t, 1.0) for t in (treated - control).elements()]
+    terms += [(t, -1.0) for t in (control - treated).elements()]
+    held = form.coefficients(slice(0, total), total)
+    effects = np.empty((total, *(units.sizes[d] for d in structure.unit_dims)))
+    for window, values in form.features():
+        there = effects[:, window]
+        along = form.spread(values, there.shape[1:])
+        rows = max(1, AT_A_TIME // max(int(np.prod(there.shape[1:])), 1))
+        for lo in range(0, total, rows):
+            found = np.zeros((len(there[lo : lo + rows]), *there.shape[1:]))
+            for (place, feature, index), sign in terms:
+                part = np.full((total, 1), 1.0) if place < 0 else held[place].reshape(total, -1)
+                part = sign * part[lo : lo + rows]
+                if index:
+                    part = (along[feature, index] @ part.T).T
+                elif feature >= 0:
+                    part = part * along[feature, index]
+                found += part.reshape(-1, *found.shape[1:]) if part.shape[1] > 1 else part
+            there[lo : lo + rows] = found
+    return effects
+
+
+def _one_spread(structure: Structure, name: str) -> bool:
+    """Whether a variable is Normal with one standard deviation for all units."""
+    node = structure.model[name].owner if name in structure.model.named_vars else None
+    if node is None or not isinstance(node.op, NormalRV):
+        return False
+    return all(node.op.dist_params(node)[1].type.broadcastable)
 
 
 def _members(question: Question, program: Program, source: NoiseSource) -> np.ndarray:

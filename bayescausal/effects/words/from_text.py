@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import networkx as nx
-    import pandas as pd
-    import pymc as pm
 
     from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.model.structure.structure import Structure
@@ -44,7 +42,7 @@ __all__ = [
     "question_from_text",
     "question_of",
     "questions_known",
-    "structure_for",
+    "structure_of",
 ]
 
 #: What a question may be made of, beside estimands.
@@ -154,13 +152,6 @@ def level_from_text(text: str, name: str, labels: Mapping[str, Any]) -> Any:
             "with labels.",
             expected="a number.",
         ) from error
-
-
-def structure_for(
-    model: pm.Model, rows: pd.DataFrame, unit_dims: tuple[str, ...] | None
-) -> Structure:
-    """Return what a model says of its variables, read for the columns of a table."""
-    return structure_of(model, unit_dims=unit_dims, named=map(str, rows.columns))
 
 
 def labels_of(structure: Structure, rows: object) -> dict[str, tuple[Any, ...]]:

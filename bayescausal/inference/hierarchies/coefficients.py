@@ -37,8 +37,9 @@ from scipy.sparse.linalg import splu
 
 from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.conditioning.smooth import near_mode
 from bayescausal.inference.hierarchies.affine_map import affine_map
-from bayescausal.inference.hierarchies.few_unknowns import draw_density
+from bayescausal.inference.hierarchies.few_unknowns import draw_density, finite, modes
 from bayescausal.inference.hierarchies.gibbs import draw_by_gibbs
 from bayescausal.inference.hierarchies.one_grouping import grouped
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.annotations import Array
+    from bayescausal.inference.hierarchies.few_unknowns import LogDensity
     from bayescausal.inference.hierarchies.one_grouping import GroupedPosterior
     from bayescausal.inference.hierarchies.parts import AffineEquation, Hierarchy
     from bayescausal.inference.hierarchies.scale_map import ScaleMap
@@ -55,6 +57,8 @@ __all__ = ["CoefficientBlock", "CoefficientStatistics"]
 
 #: Numbers that are held at a time while the density is evaluated.
 NUMBERS = 4_000_000
+#: Coefficients from which a point of the density is dear, and it is a polynomial where it can be.
+COSTLY = 2_000
 #: Effective coefficients of one array of which each is tried by itself.
 DENSE = 4
 
@@ -166,14 +170,29 @@ class CoefficientBlock:
             return whole.unknowns(*draw_by_gibbs(whole, size, rng))
         posterior: GroupedPosterior | _Posterior | None = self._grouped(statistics)
         posterior = posterior or _Posterior(self.hierarchy, statistics)
-        points = draw_density(posterior.log_density, posterior.map.starts, size, rng)
-        return posterior.draw(points, rng)
+        value: LogDensity = posterior.log_density
+        starts = posterior.map.starts
+        if isinstance(posterior, _Posterior) and posterior.form.size >= COSTLY:
+            value, starts = _about_mode(value, starts, rng)
+        return posterior.draw(draw_density(value, starts, size, rng), rng)
 
     def _grouped(self, statistics: CoefficientStatistics) -> GroupedPosterior | None:
         """Return the posterior by classes of groups, where it has that form."""
         made = self.hierarchy.map.at(statistics.given)
         sums = [s.about(s.fitted()) for s in statistics.sums]
         return grouped(self.hierarchy, made, affine_map(made, self.hierarchy.shapes), sums)
+
+
+def _about_mode(
+    value: LogDensity, starts: Array, rng: np.random.Generator
+) -> tuple[LogDensity, Array]:
+    """Return a costly log-density with one mode as a polynomial about it, and starts there."""
+    (mode, spread), *others = modes(finite(value), starts)
+    if others:
+        return value, starts
+    root = np.linalg.cholesky(np.linalg.inv(spread))
+    near = mode + 0.5 * rng.multivariate_normal(np.zeros(len(mode)), spread, 20)
+    return near_mode(value, mode, root, rng), np.concatenate([mode[None], near])
 
 
 def _sums_of(

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
 
     type LogDensity = Callable[[Array], Array]
+    type Learner = Callable[[Evaluated, Mixture, np.random.Generator], Mixture]
 
-__all__ = ["draw_density"]
+__all__ = ["Evaluated", "Mixture", "derivatives", "draw_density", "draw_learned", "finite", "modes"]
 
 #: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
 FREEDOM = 6.0
@@ -79,21 +80,32 @@ def draw_density(
     >>> bool(np.all(np.abs(draws.mean(axis=0)) < 5 / np.sqrt(3_000)))
     True
     """
+    value = finite(log_density)
+    return draw_learned(value, _start(modes(value, starts)), Evaluated.learned, size, rng)
 
-    def value(points: Array) -> Array:
-        with np.errstate(all="ignore"):
-            found = np.asarray(log_density(points), dtype=float)
-        return np.where(np.isfinite(found), found, -np.inf)
 
-    seen = _Evaluated([], np.zeros((0, starts.shape[1])), np.zeros(0))
-    mixture, ratio = _fitted(value, _start(_modes(value, starts)), seen, rng)
+def draw_learned(
+    value: LogDensity,
+    mixture: Mixture,
+    learn: Learner,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    most: float = MOST,
+) -> Array:
+    """Return draws by way of a mixture that is made to fit: see :func:`draw_density`.
+
+    - `learn`: from what was evaluated to a mixture that is nearer to the density.
+    - `most`: share of proposals that is accepted where all but a tail is covered.
+    """
+    seen = Evaluated([], np.zeros((0, mixture.centres.shape[1])), np.zeros(0), np.zeros(0))
+    mixture, ratio = _fitted(value, mixture, seen, learn, rng)
     held = [ratio]
 
     def propose(count: int) -> tuple[Array, Array]:
         points = mixture.draw(count, rng)
         heights = value(points)
-        seen.add(mixture, points, heights)
-        held[0] = heights - mixture.log_density(points)
+        held[0] = heights - seen.add(mixture, points, heights)
         return points, held[0]
 
     for tries_left in reversed(range(TRIES)):
@@ -101,18 +113,30 @@ def draw_density(
             return independence_chain(propose, held[0], size, rng)
         except ArithmeticError:
             ratio = held[0]
-            if not tries_left or not np.isfinite(ratio).any() or acceptance(ratio) < MOST:
+            if not tries_left or not np.isfinite(ratio).any() or acceptance(ratio) < most:
                 raise
             # among so many draws there are some from a tail that the rounds did not see
-            mixture, held[0] = _fitted(value, seen.learned(mixture, rng), seen, rng, size=LONG)
+            mixture = learn(seen, mixture, rng)
+            mixture, held[0] = _fitted(value, mixture, seen, learn, rng, size=LONG)
     raise AssertionError  # the last try returns or raises
+
+
+def finite(log_density: LogDensity) -> LogDensity:
+    """Return a log-density that is minus infinity where it is not a number."""
+
+    def value(points: Array) -> Array:
+        with np.errstate(all="ignore"):
+            found = np.asarray(log_density(points), dtype=float)
+        return np.where(np.isfinite(found), found, -np.inf)
+
+    return value
 
 
 # ------------------------------------------------------------------------- the mixture
 
 
 @dataclass(frozen=True, eq=False)
-class _Mixture:
+class Mixture:
     """Student-t distributions: weights, centres, Cholesky factors of their scale matrices."""
 
     weights: Array
@@ -144,7 +168,7 @@ class _Mixture:
     def log_density(self, points: Array) -> Array:
         return np.asarray(logsumexp(self.parts(points)[0], axis=0))
 
-    def moved(self, points: Array, weights: Array) -> _Mixture:
+    def moved(self, points: Array, weights: Array) -> Mixture:
         """Return the mixture nearer to weighted points: one step of expectation-maximisation."""
         heights, distances = self.parts(points)
         share = np.exp(heights - logsumexp(heights, axis=0)) * weights
@@ -163,7 +187,7 @@ class _Mixture:
                 factors.append(factor)
         if not kept:
             return self
-        return _Mixture(np.array(kept) / sum(kept), np.stack(centres), np.stack(factors))
+        return Mixture(np.array(kept) / sum(kept), np.stack(centres), np.stack(factors))
 
     def beside(
         self,
@@ -173,14 +197,14 @@ class _Mixture:
         *,
         scale: float = 0.5,
         share: float = 0.3,
-    ) -> _Mixture:
+    ) -> Mixture:
         """Return the mixture with more components, as wide as weighted points times `scale`."""
         rest = points - weights @ points
         factor = _factor((weights * rest.T) @ rest)
         if factor is None:
             return self
         n = len(centres)
-        return _Mixture(
+        return Mixture(
             np.concatenate([(1 - share) * self.weights, np.full(n, share / n)]),
             np.concatenate([self.centres, centres]),
             np.concatenate([self.factors, np.stack([scale * factor] * n)]),
@@ -195,40 +219,50 @@ def _factor(covariance: Array) -> Array | None:
 
 
 @dataclass(eq=False)
-class _Evaluated:
+class Evaluated:
     """Points that were evaluated, their heights, and the mixtures that they were drawn from."""
 
-    used: list[_Mixture]
+    used: list[Mixture]
     points: Array
     heights: Array
+    drawn: Array  # the log-density of the points in all mixtures together
     sizes: list[float] = field(default_factory=list)
 
-    def add(self, mixture: _Mixture, points: Array, heights: Array) -> None:
+    def add(self, mixture: Mixture, points: Array, heights: Array) -> Array:
+        """Add points of a mixture; return its log-density there."""
+        found = mixture.log_density(points)
+        size = np.log(len(points) / ROUND)
+        own = [m.log_density(points) + n for m, n in zip(self.used, self.sizes, strict=True)]
+        before = np.logaddexp(self.drawn, mixture.log_density(self.points) + size)
+        self.drawn = np.concatenate([before, logsumexp([*own, found + size], axis=0)])
         self.used.append(mixture)
-        self.sizes.append(len(points) / ROUND)
+        self.sizes.append(size)
         self.points = np.concatenate([self.points, points])
         self.heights = np.concatenate([self.heights, heights])
+        return found
 
-    def learned(self, mixture: _Mixture, rng: np.random.Generator) -> _Mixture:
+    @property
+    def weights(self) -> Array:
+        """The importance weights of the points."""
+        ratio = self.heights - self.drawn
+        return np.exp(ratio - logsumexp(ratio))
+
+    def learned(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
         """Return a mixture nearer to the density."""
-        points = self.points
-        drawn = [m.log_density(points) for m in self.used]
-        share = np.array(self.sizes)[:, None]
-        ratio = self.heights - logsumexp(drawn, axis=0, b=share)
-        weights = np.exp(ratio - logsumexp(ratio))
+        points, weights = self.points, self.weights
         mixture = mixture.beside(points[rng.choice(len(points), ADDED, p=weights)], points, weights)
         for _ in range(STEPS):
             mixture = mixture.moved(points, weights)
         return mixture.beside((weights @ points)[None], points, weights, scale=WIDE, share=0.05)
 
 
-def _start(found: list[tuple[Array, Array]]) -> _Mixture:
+def _start(found: list[tuple[Array, Array]]) -> Mixture:
     """Return a mixture of the bells at some modes.
 
     Narrow, as it is at a mode, and wide, for tails and for modes that lie beside it.
     """
     factors = [np.linalg.cholesky(covariance) for _, covariance in found]
-    return _Mixture(
+    return Mixture(
         np.tile([0.6, 0.3, 0.1], len(found)) / len(found),
         np.repeat([centre for centre, _ in found], 3, axis=0),
         np.concatenate([[f, 1.5 * f, 3.0 * f] for f in factors]),
@@ -237,12 +271,13 @@ def _start(found: list[tuple[Array, Array]]) -> _Mixture:
 
 def _fitted(
     value: LogDensity,
-    mixture: _Mixture,
-    seen: _Evaluated,
+    mixture: Mixture,
+    seen: Evaluated,
+    learn: Learner,
     rng: np.random.Generator,
     *,
     size: int = ROUND,
-) -> tuple[_Mixture, Array]:
+) -> tuple[Mixture, Array]:
     """Return a mixture that is near to the density, and ratios at points drawn from it.
 
     The points of all rounds count, weighted by the mixture of the mixtures that they were drawn
@@ -254,8 +289,7 @@ def _fitted(
         height = value(fresh)
         if not np.isfinite(height).any():
             raise ArithmeticError("no proposal for its scales lies where there is density")
-        fresh_ratio = height - mixture.log_density(fresh)
-        seen.add(mixture, fresh, height)
+        fresh_ratio = height - seen.add(mixture, fresh, height)
         share = effective_share(fresh_ratio)
         good = share > GOOD or (share > EFFECTIVE and share < best + 0.05)
         best = max(best, share)
@@ -264,7 +298,7 @@ def _fitted(
             return mixture, fresh_ratio
         if sure:
             continue
-        mixture = seen.learned(mixture, rng)
+        mixture = learn(seen, mixture, rng)
     fresh = mixture.draw(size, rng)
     return mixture, value(fresh) - mixture.log_density(fresh)
 
@@ -276,7 +310,7 @@ def _fitted(
 CLIMBS, APART, DEEP = 6, 1.0, 12.0
 
 
-def _modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
+def modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
     """Return points that Newton's method climbs to, and the covariance of the bell at each.
 
     It starts from the highest of some points, and from others that lie apart from these: a density
@@ -293,7 +327,7 @@ def _modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
     found: list[tuple[float, Array, Array]] = []
     for start in begun:
         height, at = _climb(value, start)
-        _, curve = _derivatives(value, at, height, 1e-2)
+        _, curve = derivatives(value, at, height, 1e-2)
         values, vectors = np.linalg.eigh(-curve)
         spread = 1.0 / np.clip(values, 1 / 9.0, 1e12)  # no direction wider than sd 3
         covariance = np.asarray((vectors * spread) @ vectors.T)
@@ -309,7 +343,7 @@ def _climb(value: LogDensity, start: Array) -> tuple[float, Array]:
     at = np.asarray(start, dtype=float)
     height = float(value(at[None])[0])
     for _ in range(60):
-        push = _newton(*_derivatives(value, at, height, 1e-3))
+        push = _newton(*derivatives(value, at, height, 1e-3))
         tried = at + 0.5 ** np.arange(12)[:, None] * push
         found = value(tried)
         best = int(np.argmax(found))
@@ -330,7 +364,7 @@ def _newton(slope: Array, curve: Array) -> Array:
     return np.asarray(push * min(1.0, 3.0 / max(float(np.abs(push).max()), 1e-12)))
 
 
-def _derivatives(value: LogDensity, at: Array, height: float, step: float) -> tuple[Array, Array]:
+def derivatives(value: LogDensity, at: Array, height: float, step: float) -> tuple[Array, Array]:
     """Return slope and curvature by differences, all points at once."""
     d = len(at)
     one = step * np.eye(d)

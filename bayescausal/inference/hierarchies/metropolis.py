@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
-__all__ = ["EFFECTIVE", "TAIL", "acceptance", "effective_share", "independence_chain", "tail_shape"]
+__all__ = [
+    "ACCEPTED",
+    "EFFECTIVE",
+    "TAIL",
+    "acceptance",
+    "effective_share",
+    "independence_chain",
+    "tail_shape",
+]
 
 #: Of usable draws: the worst shape of the tail, the smallest shares of proposals that are accepted
 #: and that are effective.

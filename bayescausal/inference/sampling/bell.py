@@ -13,9 +13,9 @@ such law fits well, a mixture is fitted (:mod:`..hierarchies.few_unknowns`); whe
 either (separation, a flat direction), there are no draws, and a Markov chain has to be run.
 
 Of many rows the log-density is nearly a polynomial where the posterior lies. It is fitted at some
-points, evaluated on all rows, and *certified* at others: where it is off by less than
-:data:`OFF` at each of them it takes the place of the sum, within a radius of the mode; beyond it,
-and without the certificate, the rows are evaluated.
+points, evaluated on all rows, and *certified* at others
+(:func:`~bayescausal.inference.conditioning.smooth.near_mode`); without the certificate the rows are
+evaluated.
 
 References
 ----------
@@ -26,13 +26,13 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from scipy.special import gammaincinv, gammaln
+from scipy.special import gammaln
 
+from bayescausal.inference.conditioning.smooth import near_mode
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
 from bayescausal.inference.hierarchies.metropolis import TAIL, effective_share, independence_chain
 
@@ -55,10 +55,8 @@ MIXED = 8
 SURE = 0.4
 #: Logs of shapes from which a second mode is looked for; how much lower it may be and count.
 SHAPES, FAR = (-3.0, 3.0, 6.0, 9.0), 30.0
-#: Rows above which a first mode is looked for on some, and a polynomial is tried; its error.
-MANY, OFF = 20_000, 0.01
-#: Its degree, the most terms, points that certify it.
-DEGREE, TERMS, CERTIFY = 4, 220, 60
+#: Rows above which a first mode is looked for on some, and a polynomial is tried.
+MANY = 20_000
 #: Rows up to which the nearest Gaussian is looked for, its nodes and steps.
 NEAR, NODES, MOVES = 20_000, 15, 25
 
@@ -128,7 +126,9 @@ def draw_bell(posterior: Posterior, size: int, rng: np.random.Generator) -> Arra
     mode, root = _mode(posterior)
     if posterior.log_prior is not None:
         _refuse_several(posterior, mode)
-    value = _surrogate(posterior, mode, root, rng)
+    value: Callable[[Array], Array] = posterior.log_density
+    if len(posterior.rows.y) >= MANY:
+        value = near_mode(value, mode, root, rng)
     laws = [_Law(mode, root, f) for f in FREEDOM]
     near = _nearest(posterior, mode)
     if near is not None:
@@ -292,64 +292,3 @@ def _nearest(posterior: Posterior, mode: Array) -> tuple[Array, Array] | None:
             root = _root(curvature)
             return None if root is None else (centre, root)
     return None
-
-
-# ---------------------------------------------------------- the density of many rows
-
-
-def _surrogate(
-    posterior: Posterior, mode: Array, root: Array, rng: np.random.Generator
-) -> Callable[[Array], Array]:
-    """Return the log-density, as a certified polynomial near the mode where rows are many."""
-    d = len(mode)
-    powers = _powers(d)
-    if len(posterior.rows.y) < MANY or len(powers) > TERMS:
-        return posterior.log_density
-    radius = float(np.sqrt(2 * gammaincinv(d / 2, 1 - 1e-5)))  # of a Gaussian, but for 1e-5
-    count = int(1.5 * len(powers)) + 10
-    far = rng.uniform(size=(count + CERTIFY, 1)) ** (1 / d)
-    noise = rng.standard_normal((count + CERTIFY, d))
-    z = np.where(
-        rng.uniform(size=far.shape) < 0.5,
-        far * noise / np.linalg.norm(noise, axis=1, keepdims=True),
-        np.minimum(1.0, radius / np.linalg.norm(noise, axis=1, keepdims=True)) * noise / radius,
-    )
-    points = mode + solve_triangular(root.T, radius * z.T).T
-    heights = posterior.log_density(points)
-    top = float(posterior.log_density(mode[None])[0])
-    if not np.isfinite(heights).all():
-        return posterior.log_density
-    design = _monomials(z, powers)
-    fitted = np.linalg.lstsq(design[:count], heights[:count] - top, rcond=None)[0]
-    off = np.abs(design[count:] @ fitted - (heights[count:] - top)).max()
-    if not off < OFF:
-        return posterior.log_density
-
-    def value(asked: Array) -> Array:
-        own = (asked - mode) @ root / radius
-        inside = (own**2).sum(axis=1) <= 1.0
-        found = np.empty(len(asked))
-        found[inside] = top + _monomials(own[inside], powers) @ fitted
-        found[~inside] = posterior.log_density(asked[~inside])
-        return found
-
-    return value
-
-
-def _powers(d: int) -> list[tuple[int, ...]]:
-    """Return the factors of each monomial up to the degree."""
-    found: list[tuple[int, ...]] = []
-    for k in range(DEGREE + 1):
-        found += combinations_with_replacement(range(d), k)
-        if len(found) > TERMS:
-            break
-    return found
-
-
-def _monomials(z: Array, powers: list[tuple[int, ...]]) -> Array:
-    out = np.ones((len(z), len(powers)))
-    place = {p: i for i, p in enumerate(powers)}
-    for i, factors in enumerate(powers):
-        if factors:
-            out[:, i] = out[:, place[factors[:-1]]] * z[:, factors[-1]]
-    return out

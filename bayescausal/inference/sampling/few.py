@@ -5,8 +5,9 @@ is evaluated at thousands of points at once, a mixture is fitted to it, and the 
 the mixture by independence Metropolis-Hastings, which leaves the density exactly invariant
 (:mod:`..hierarchies.few_unknowns` [1]_). Nothing is compiled.
 
-Where the mixture is seen not to fit (several modes that it did not find, a heavy tail), there are
-no draws, and a Markov chain is run.
+Where the mixture is seen not to fit, as on a ridge of what data do not tell apart, another is made
+of many bells that stand along it (:mod:`.ridges`). Where that does not fit either (several modes
+that it did not find, a heavy tail), there are no draws, and a Markov chain is run.
 
 References
 ----------
@@ -30,6 +31,7 @@ from bayescausal.inference.conditioning.factors import Factors
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
 from bayescausal.inference.hierarchies.scale_map import ScaleMap
 from bayescausal.inference.marginalize.variable_elimination import joined
+from bayescausal.inference.sampling.ridges import draw_ridge
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.types import BayesCausalError
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
     from bayescausal.annotations import Array
+    from bayescausal.inference.hierarchies.few_unknowns import LogDensity
 
 __all__ = ["METHOD", "draw_few"]
 
@@ -80,14 +83,23 @@ def draw_few(model: pm.Model, *, draws: int, chains: int, seed: int) -> dict[str
             return None
         densities.append((names, density, max(2, BLOCK // rows)))
     for names, density, block in densities:
+        value, size = _log_density(density, block), chains * draws
         rng = np.random.default_rng([seed, crc32(",".join(sorted(names)).encode())])
         try:
-            points = draw_density(_log_density(density, block), density.starts, chains * draws, rng)
+            points = _drawn(value, density.starts, size, rng)
         except ArithmeticError:
             return None
-        for name, value in density.values(points).items():
-            found[name] = value.reshape(chains, draws, *value.shape[1:])
+        for name, each in density.values(points).items():
+            found[name] = each.reshape(chains, draws, *each.shape[1:])
     return found
+
+
+def _drawn(value: LogDensity, starts: Array, size: int, rng: np.random.Generator) -> Array:
+    """Return draws: from a few bells, or from many along a ridge."""
+    try:
+        return draw_density(value, starts, size, rng)
+    except ArithmeticError:
+        return draw_ridge(value, starts, size, rng)
 
 
 def _log_density(density: ScaleMap, block: int) -> Callable[[Array], Array]:

@@ -346,3 +346,19 @@ def test_the_density_of_a_censored_outcome_with_a_latent_class_is_summed_out():
 
     for place in (-0.5, 0.3):
         assert float(density({"a": place})) == pytest.approx(right(place))
+
+
+def test_a_rounded_weibull_whose_scale_is_computed():
+    """PyMC makes it of nodes of a frozen graph. The mean is scale Gamma(1 + 1 / shape)."""
+
+    def rounded(x, a, size):
+        return pt.round(pm.Weibull.dist(SHAPE, pm.math.exp(a + B * x)))
+
+    with pm.Model(coords={"unit": range(4)}) as model:
+        x = pm.Data("x", [0, 1, 0, 1], dims="unit")
+        pm.CustomDist("T", x, pm.Normal("a"), dist=rounded, dims="unit")
+    data = {"x": [0, 1, 0, 1], "T": [1.0, 3.0, 2.0, 2.0]}
+    known = bc.Fit(model, {"a": np.full((1, 2), A)}, data)
+    found = bc.estimate(known, bc.ATE("x", "T"))
+    wanted = (SCALES[1] - SCALES[0]) * math.gamma(1 + 1 / SHAPE)
+    np.testing.assert_allclose(found.draws.values, wanted, atol=1e-9 + 6 * found.mc_error)

@@ -103,9 +103,12 @@ def constant_axes(variable: Variable) -> Axes | None:
 def constant_value(variable: Variable) -> np.ndarray | None:
     """Return the array that is made of constants alone; None if something else is read.
 
-    What is made to the length of a variable has no value yet.
+    What is made to the length of a variable has no value yet, and what stands in the frozen graph
+    of a CustomDist cannot be evaluated.
     """
     if not is_tensor(variable) or not ndim_of(variable):
+        return None
+    if variable.owner is not None and not hasattr(variable.owner, "clone_with_new_inputs"):
         return None
     (value,) = constant_fold([variable], raise_not_constant=False)
     return value if isinstance(value, np.ndarray) else None

@@ -80,6 +80,11 @@ def hsgp(x):
     return prior.prior("f", X=x[:, None], dims="unit")
 
 
+def periodic(x):
+    cov = pm.gp.cov.Periodic(1, period=3.0, ls=1.1)
+    return pm.gp.HSGPPeriodic(m=4, scale=1.0, cov_func=cov).prior("f", X=x[:, None], dims="unit")
+
+
 APART = {
     "elementwise": lambda x, b: pm.math.exp(b[0] * x) + x**2,
     "switch": lambda x, b: pt.switch(x > 0, b[0], b[1]),
@@ -101,6 +106,7 @@ APART = {
     "einsum": lambda x, b: pt.einsum("ij,j->i", pt.stack([x, x**2], axis=1), b),
     "tensordot": lambda x, b: pt.tensordot(pt.stack([x, x**2], axis=1), b, axes=1),
     "hsgp": lambda x, b: hsgp(x) + b[0],
+    "periodic hsgp": lambda x, b: periodic(x) + b[0],
     "softmax of an event": lambda x, b: pt.special.softmax(x[:, None] * b, axis=-1)[:, 0],
 }
 

@@ -147,10 +147,8 @@ def split_curves(
             if any(bent):
                 held = tuple(lines) if surface else ()
                 known = others | ({} if surface else {_plain(a): _is_name(a) for a in lines})
-                found = CurveTerm(
-                    tuple(m for m, b in pairs if b), tuple(known), tuple(known.values()), held
-                )
-                add_curve(found)
+                bends = tuple(m for m, b in pairs if b)
+                add_curve(CurveTerm(bends, tuple(known), tuple(known.values()), held))
                 continue
             sets = product((False, True), repeat=len(lines)) if surface else [(True,) * len(lines)]
             for kept in sets:

@@ -38,6 +38,8 @@ __all__ = ["Batch", "Equations", "rows_of"]
 
 #: Elements that are evaluated at a time.
 BLOCK = 2_000_000
+#: Draws for which units exchange their values in the same way.
+AT_ONCE = 25
 
 
 class Batch:
@@ -147,30 +149,34 @@ class Equations:
         nominal = len(fit.labels.get(parent, ())) != 2 and is_category(fit, parent)
         rng = np.random.default_rng(0)
         axes = fit.structure.variable(child).type.ndim
-        steps = np.unique(np.linspace(0, fit.n_draws - 1, min(draws, fit.n_draws)).astype(int))
         found = []
-        for at in steps:
-            cut = slice(at, at + 1)
-            values = self._values(batch, cut)
+        every = range(0, fit.n_draws, max(1, fit.n_draws // draws))
+        size = min(AT_ONCE, rows_of(np.size(fit.columns[child])))
+        for part in (every[i : i + size] for i in range(0, len(every), size)):
+            values = self._values(batch, slice(part.start, part.stop, part.step))
             [before] = batch(values, axes)
-            column = values[parent]
-            units = column[0] if fit.varies(parent) else column
-            top = bottom = 0.0
+            varies = fit.varies(parent)
+            units = np.asarray(values[parent] if varies else values[parent][None], dtype=float)
+            shape = len(part), *np.shape(fit.columns[child])
+            top, bottom = np.zeros((2, len(part)))
             for _ in range(shuffles):
-                moved = units[rng.permutation(len(units))]
-                changed = moved[None] if fit.varies(parent) else moved
-                [after] = batch({**values, parent: changed}, axes)
-                change = np.broadcast_arrays((after - before)[0], fit.columns[child])[0]
-                by = _along(moved.astype(float) - units, fit, parent, child)
-                top += np.sum(change**2) if nominal else np.sum(change * by)
-                bottom += (
-                    2 * change.size if nominal else np.sum(np.broadcast_to(by**2, change.shape))
-                )
-            if not bottom:
-                found.append(0.0)
-            else:
-                found.append(np.sqrt(top / bottom) if nominal else top / bottom * units.std())
-        return float(np.mean(found))
+                moved = units[:, rng.permutation(units.shape[1])]
+                changed = moved.astype(values[parent].dtype)
+                [after] = batch({**values, parent: changed if varies else changed[0]}, axes)
+                by = np.stack([_along(v, fit, parent, child) for v in moved - units])
+                change, by = (_by_draw(v, shape) for v in (after - before, by))
+                top += np.sum(change**2 if nominal else change * by, axis=1)
+                bottom += 2 * change.shape[1] if nominal else np.sum(by**2, axis=1)
+            with np.errstate(all="ignore"):
+                slope = np.where(bottom, top / bottom, 0.0)
+            spread = units.reshape(len(units), -1).std(axis=1)
+            found.append(np.sqrt(slope) if nominal else slope * spread)
+        return float(np.mean(np.concatenate(found)))
+
+
+def _by_draw(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return values of all units, a row per draw."""
+    return np.broadcast_to(values, shape).reshape(shape[0], -1)
 
 
 def _along(values: np.ndarray, fit: Fit, parent: str, child: str) -> np.ndarray:

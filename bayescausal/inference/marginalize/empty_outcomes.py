@@ -164,7 +164,7 @@ def find_gaps(
     Of the data only the names of columns, and of those with empty cells, are looked at. The numbers
     of the outcomes in `failed` contradicted their closed form.
     """
-    if method == "nuts":
+    if method == "nuts" or not conformed.missing:
         return None
     names = set(unread(structure, conformed))
     columns, partly = set(conformed.columns), set(conformed.missing)

@@ -32,7 +32,7 @@ GROUPS: dict[str, Group] = {
     "growth": lambda given: growth.run(given.quick),
     "hierarchies": lambda given: hierarchies.run(given.quick),
     "graph": lambda given: graph.run(given.quick),
-    "targets": lambda given: targets.run(given.quick),
+    "targets": lambda given: targets.run(given.quick, given.only),
 }
 
 
@@ -67,6 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="UNITS",
         help="up to how many units the models are measured",
     )
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="TEXT|TEXT",
+        help="of the targets, those whose description has one of these",
+    )
     parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
     given = parser.parse_args(arguments)
     unknown = [n for n in given.names if n not in GROUPS]
@@ -75,9 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in given.names or GROUPS:
         tables = GROUPS[name](given)
         when = f"Measured on {date.today():%d %B %Y}: {machine()}."
-        text = f"## {name}\n\n{when}\n\n{render(tables)}"
+        title = f"{name}: {given.only.replace('|', ', ')}" if given.only else name
+        text = f"## {title}\n\n{when}\n\n{render(tables)}"
         print(text, flush=True)
-        write(given.out, name, text)
+        write(given.out, title, text)
     return 0
 
 

@@ -20,6 +20,7 @@ from scipy.stats import kurtosis
 
 import bayescausal as bc
 from bayescausal.inference.closed_forms.blocks import split
+from bayescausal.inference.hierarchies import coefficients
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock, _Posterior
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
@@ -332,6 +333,33 @@ def test_a_refitter_repeats_itself_and_a_fit():
     plain = bc.fit(model_of(intercepts_noncentred), data, seed=3, progressbar=False, **options)
     for posterior in (*found[1:], plain.posterior):
         xr.testing.assert_equal(found[0], posterior)
+
+
+def test_a_polynomial_takes_the_place_of_a_dear_density(monkeypatch):
+    """The same posterior: means and sds of the scales within four standard errors."""
+    monkeypatch.setattr("test_coefficients.GROUPS", 2_500)
+    monkeypatch.setattr("test_coefficients.UNITS", 15_000)
+    data = table()
+    data["y"] += np.random.default_rng(5).normal(size=2_500)[data["g"]] * data["t"]
+    block, held = block_of(model_of(slopes_cholesky), data)
+    statistics = block.statistics(held)
+    asked, exact = [], []
+    own = _Posterior.log_density
+    monkeypatch.setattr(
+        _Posterior, "log_density", lambda self, at: asked.append(len(at)) or own(self, at)
+    )
+    draws = []
+    for limit in (10**9, 2_000):
+        asked.clear()
+        monkeypatch.setattr(coefficients, "COSTLY", limit)
+        draws.append(block.draw(statistics, 1_000, 1))
+        exact.append(sum(asked))
+    assert exact[1] < exact[0] / 1.5
+    for name, one in draws[0].items():
+        one, two = (v[name].reshape(1_000, -1)[:, 0] for v in draws)
+        if np.std(one):
+            assert abs(one.mean() - two.mean()) < 4 * one.std() * np.sqrt(2 / 500), name
+            assert abs(np.log(one.std() / two.std())) < 4 * np.sqrt(1 / 500), name
 
 
 @pytest.mark.slow  # Markov chains on the rows

@@ -48,8 +48,9 @@ LENGTHS, CLIMBS = 2.0 ** np.arange(6, -9, -1), 6
 #: The step of differences, the curvature from which a direction leads across the ridge, how far
 #: a step goes.
 STEP, ACROSS, FAR = 0.3, 0.3, 3.0
-#: How far apart bells stand on a ridge, how many nats below the top it ends, the most bells.
-APART, DEEP, MOST = (2.0, -2.0, 4.0, -4.0), 12.0, 150
+#: How far apart bells stand on a ridge, how many nats below the top it ends, the most points at
+#: which the density is asked on the way.
+APART, DEEP, POINTS = (2.0, -2.0, 4.0, -4.0), 12.0, 60_000
 #: How much shorter an axis is that is not followed; how many nats a new bell is higher than others.
 SHORT, HIGHER = 4.0, 0.5
 #: The length of an axis that has no end.
@@ -75,8 +76,23 @@ def draw_ridge(
     True
     """
     value = finite(log_density)
-    mixture = _along(value, [(at, np.linalg.cholesky(c)) for at, c in modes(value, starts)])
+    found = [(at, np.linalg.cholesky(spread)) for at, spread in modes(value, starts)]
+    mixture = _along(_limited(value), found)
     return draw_learned(value, mixture, partial(_learned, value), size, rng, most=ACCEPTED)
+
+
+def _limited(value: LogDensity) -> LogDensity:
+    """Return a density that may be asked at so many points: wide ridges are left to chains."""
+    spent = 0
+
+    def counted(points: Array) -> Array:
+        nonlocal spent
+        spent += len(points)
+        if spent > POINTS:
+            raise ArithmeticError("the density lies along ridges that are too wide")
+        return value(points)
+
+    return counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +115,6 @@ def _along(value: LogDensity, starts: list[tuple[Array, Array]]) -> Mixture:
 
     From each bell a step leads along its longer axes, and back to the crest across them. Where the
     density there is higher than the bells that are known, there is another.
-    Raises ArithmeticError if there are too many.
     """
     bells = [_bell(value, at, factor) for at, factor in starts]
     top = max(b.height for b in bells)
@@ -116,8 +131,6 @@ def _along(value: LogDensity, starts: list[tuple[Array, Array]]) -> Mixture:
                 known = logsumexp([b.at(at) for b in bells])
                 if height < max(top - DEEP, known + HIGHER):
                     continue
-                if len(bells) == MOST:
-                    raise ArithmeticError("the density lies along ridges that are too wide")
                 bells.append(_bell(value, at, bell.axes, climb=False))
                 queue.append(bells[-1])
                 top = max(top, height)

@@ -32,6 +32,7 @@ from bayescausal.inference.closed_forms.simplex import SimplexBlock, simplex_blo
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.inference.sampling.generalised import GeneralisedBlock, generalised_block
+from bayescausal.inference.sampling.mixed import MixedBlock, mixed_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.interpreted import PY_MODE
@@ -65,7 +66,7 @@ __all__ = [
 #: Rows whose designs are held at a time.
 ROWS = 50_000
 
-Sampler = LinearBlock | CountBlock | CoefficientBlock | SimplexBlock | GeneralisedBlock
+Sampler = LinearBlock | CountBlock | CoefficientBlock | SimplexBlock | GeneralisedBlock | MixedBlock
 
 
 class Rows(Protocol):
@@ -133,7 +134,7 @@ def make_plan(
         found: Sampler | str = linear_block(structure, block, columns)
         coefficients = partial(coefficient_block, chains=generalised)
         forms = count_block, simplex_block, coefficients
-        for form in (*forms, *((generalised_block,) if generalised else ())):
+        for form in (*forms, *((generalised_block, mixed_block) if generalised else ())):
             if isinstance(found, str):
                 other = form(structure, block, columns)
                 found = found if isinstance(other, str) else other

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     type LogDensity = Callable[[Array], Array]
 
-__all__ = ["draw_density"]
+__all__ = ["Mixture", "climb", "draw_density", "mixture_of"]
 
 #: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
 FREEDOM = 6.0
@@ -80,11 +80,7 @@ def draw_density(
     True
     """
 
-    def value(points: Array) -> Array:
-        with np.errstate(all="ignore"):
-            found = np.asarray(log_density(points), dtype=float)
-        return np.where(np.isfinite(found), found, -np.inf)
-
+    value = _finite(log_density)
     seen = _Evaluated([], np.zeros((0, starts.shape[1])), np.zeros(0))
     mixture, ratio = _fitted(value, _start(_modes(value, starts)), seen, rng)
     held = [ratio]
@@ -108,11 +104,35 @@ def draw_density(
     raise AssertionError  # the last try returns or raises
 
 
+def mixture_of(log_density: LogDensity, starts: Array, rng: np.random.Generator) -> Mixture:
+    """Return a mixture that is near to a density; arguments as above.
+
+    Raises ArithmeticError if it does not fit.
+    """
+    value = _finite(log_density)
+    seen = _Evaluated([], np.zeros((0, starts.shape[1])), np.zeros(0))
+    mixture, ratio = _fitted(value, _start(_modes(value, starts)), seen, rng)
+    if effective_share(ratio) < EFFECTIVE:
+        raise ArithmeticError("no mixture is near to the density of the scales")
+    return mixture
+
+
+def _finite(log_density: LogDensity) -> LogDensity:
+    """Return a log-density that is minus infinity where there is none."""
+
+    def value(points: Array) -> Array:
+        with np.errstate(all="ignore"):
+            found = np.asarray(log_density(points), dtype=float)
+        return np.where(np.isfinite(found), found, -np.inf)
+
+    return value
+
+
 # ------------------------------------------------------------------------- the mixture
 
 
 @dataclass(frozen=True, eq=False)
-class _Mixture:
+class Mixture:
     """Student-t distributions: weights, centres, Cholesky factors of their scale matrices."""
 
     weights: Array
@@ -144,7 +164,7 @@ class _Mixture:
     def log_density(self, points: Array) -> Array:
         return np.asarray(logsumexp(self.parts(points)[0], axis=0))
 
-    def moved(self, points: Array, weights: Array) -> _Mixture:
+    def moved(self, points: Array, weights: Array) -> Mixture:
         """Return the mixture nearer to weighted points: one step of expectation-maximisation."""
         heights, distances = self.parts(points)
         share = np.exp(heights - logsumexp(heights, axis=0)) * weights
@@ -163,7 +183,7 @@ class _Mixture:
                 factors.append(factor)
         if not kept:
             return self
-        return _Mixture(np.array(kept) / sum(kept), np.stack(centres), np.stack(factors))
+        return Mixture(np.array(kept) / sum(kept), np.stack(centres), np.stack(factors))
 
     def beside(
         self,
@@ -173,14 +193,14 @@ class _Mixture:
         *,
         scale: float = 0.5,
         share: float = 0.3,
-    ) -> _Mixture:
+    ) -> Mixture:
         """Return the mixture with more components, as wide as weighted points times `scale`."""
         rest = points - weights @ points
         factor = _factor((weights * rest.T) @ rest)
         if factor is None:
             return self
         n = len(centres)
-        return _Mixture(
+        return Mixture(
             np.concatenate([(1 - share) * self.weights, np.full(n, share / n)]),
             np.concatenate([self.centres, centres]),
             np.concatenate([self.factors, np.stack([scale * factor] * n)]),
@@ -198,18 +218,18 @@ def _factor(covariance: Array) -> Array | None:
 class _Evaluated:
     """Points that were evaluated, their heights, and the mixtures that they were drawn from."""
 
-    used: list[_Mixture]
+    used: list[Mixture]
     points: Array
     heights: Array
     sizes: list[float] = field(default_factory=list)
 
-    def add(self, mixture: _Mixture, points: Array, heights: Array) -> None:
+    def add(self, mixture: Mixture, points: Array, heights: Array) -> None:
         self.used.append(mixture)
         self.sizes.append(len(points) / ROUND)
         self.points = np.concatenate([self.points, points])
         self.heights = np.concatenate([self.heights, heights])
 
-    def learned(self, mixture: _Mixture, rng: np.random.Generator) -> _Mixture:
+    def learned(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
         """Return a mixture nearer to the density."""
         points = self.points
         drawn = [m.log_density(points) for m in self.used]
@@ -222,13 +242,13 @@ class _Evaluated:
         return mixture.beside((weights @ points)[None], points, weights, scale=WIDE, share=0.05)
 
 
-def _start(found: list[tuple[Array, Array]]) -> _Mixture:
+def _start(found: list[tuple[Array, Array]]) -> Mixture:
     """Return a mixture of the bells at some modes.
 
     Narrow, as it is at a mode, and wide, for tails and for modes that lie beside it.
     """
     factors = [np.linalg.cholesky(covariance) for _, covariance in found]
-    return _Mixture(
+    return Mixture(
         np.tile([0.6, 0.3, 0.1], len(found)) / len(found),
         np.repeat([centre for centre, _ in found], 3, axis=0),
         np.concatenate([[f, 1.5 * f, 3.0 * f] for f in factors]),
@@ -237,12 +257,12 @@ def _start(found: list[tuple[Array, Array]]) -> _Mixture:
 
 def _fitted(
     value: LogDensity,
-    mixture: _Mixture,
+    mixture: Mixture,
     seen: _Evaluated,
     rng: np.random.Generator,
     *,
     size: int = ROUND,
-) -> tuple[_Mixture, Array]:
+) -> tuple[Mixture, Array]:
     """Return a mixture that is near to the density, and ratios at points drawn from it.
 
     The points of all rounds count, weighted by the mixture of the mixtures that they were drawn
@@ -292,7 +312,7 @@ def _modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
         raise ArithmeticError("there is no density at any start")
     found: list[tuple[float, Array, Array]] = []
     for start in begun:
-        height, at = _climb(value, start)
+        height, at = climb(value, start)
         _, curve = _derivatives(value, at, height, 1e-2)
         values, vectors = np.linalg.eigh(-curve)
         spread = 1.0 / np.clip(values, 1 / 9.0, 1e12)  # no direction wider than sd 3
@@ -304,7 +324,7 @@ def _modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
     return [(at, covariance) for height, at, covariance in found if height > top - DEEP]
 
 
-def _climb(value: LogDensity, start: Array) -> tuple[float, Array]:
+def climb(value: LogDensity, start: Array) -> tuple[float, Array]:
     """Return the height and the place of a mode, near enough for a proposal."""
     at = np.asarray(start, dtype=float)
     height = float(value(at[None])[0])

@@ -136,9 +136,7 @@ class SparseGaussian:
             column * self.size + self.l_row, self.q_column * self.size + self.q_row
         )
         # without a sign, places cost the compiled loop no test of it
-        self.loop = {
-            name: getattr(self, name).astype(np.uint32) for name in _PLACES if not self.full
-        }
+        self.loop = {name: getattr(self, name).astype(np.uint32) for name in _PLACES}
 
     def __call__(
         self, jacobian: Array, weights: Array, linear: Array, shift: Array, square: Array
@@ -162,6 +160,30 @@ class SparseGaussian:
         """Return one draw of the coefficients for each row of the arguments."""
         noise = rng.standard_normal((len(weights), self.size))
         return self._solve(jacobian, weights, linear, shift, np.zeros(0), noise)[1]
+
+    def factored(
+        self, jacobian: Array, weights: Array, linear: Array, shift: Array, square: Array
+    ) -> tuple[Array, Array, Array]:
+        """Return log integrals, means and the Cholesky factors :math:`L` of the precisions."""
+        factors = np.empty((len(weights), len(self.l_row)))
+        arguments = jacobian, weights, linear, shift, square
+        return *self._solve(*arguments, None, factors), factors
+
+    def spread(self, factors: Array, noise: Array) -> Array:
+        """Return :math:`P'L^{-T} z`: of the precision's inverse, if z is standard Normal."""
+        return self._substituted(factors, noise, transposed=True)
+
+    def gathered(self, factors: Array, push: Array) -> Array:
+        """Return the transpose of that, :math:`L^{-1} P v`."""
+        return self._substituted(factors, push, transposed=False)
+
+    def _substituted(self, factors: Array, vectors: Array, *, transposed: bool) -> Array:
+        from bayescausal.inference.hierarchies.sparse_kernels import substitute
+
+        out = np.array(vectors, dtype=float, order="C")
+        places = (self.loop[n] for n in ("start", "l_row", "order"))
+        substitute(*places, factors, out, transposed)
+        return out
 
     def _whole(self, q: Array, push: Array, noise: Array | None) -> tuple[float, Array] | None:
         """Return the log of the root of the determinant, and the solution; None of no precision.
@@ -200,12 +222,13 @@ class SparseGaussian:
         shift: Array,
         square: Array,
         noise: Array | None,
+        factors: Array | None = None,
     ) -> tuple[Array, Array]:
         from bayescausal.inference.hierarchies.sparse_kernels import factorise
 
         n = len(weights)
         heights, means = np.full(n, -np.inf), np.zeros((n, self.size))
-        if not self.full:
+        if not self.full or factors is not None:
             places = [self.loop[name] for name in _PLACES]
             factorise(
                 *places,
@@ -218,6 +241,7 @@ class SparseGaussian:
                 square,
                 heights,
                 means,
+                np.zeros((0, 0)) if factors is None else factors,
             )
             return heights, means
         jacobian = np.broadcast_to(jacobian, (n, jacobian.shape[1]))

@@ -4,6 +4,7 @@ With :math:`\eta_i = o_i + x_i'c` and counts :math:`w_i` of equal rows, up to wh
 
 =================  ========================================================================
 logistic           :math:`\sum w_i \{y_i \eta_i - n_i \log(1 + e^{\eta_i})\}`
+probit             :math:`\sum w_i \{y_i \log\Phi(\eta_i) + (n_i - y_i) \log\Phi(-\eta_i)\}`
 Poisson            :math:`\sum w_i \{y_i \eta_i - e^{\eta_i}\}`
 Negative Binomial  :math:`\sum w_i \{y_i \eta_i - (y_i + a) \log(a + e^{\eta_i}) + a \log a +
                    \log\Gamma(y_i + a) - \log\Gamma(a)\}`
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
-from scipy.special import expit, gammaln
+from scipy.special import erfcx, expit, gammaln, log_ndtr, ndtr, ndtri
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
@@ -37,7 +38,9 @@ __all__ = ["FAMILIES", "Equation"]
 #: Rows and points whose predictors are held at a time; products of so many rows are finite.
 ROWS, POINTS = 512, 512
 #: Families, and whether they have a shape besides the coefficients.
-FAMILIES = {"logistic": False, "poisson": False, "negative binomial": True, "gamma": True}
+FAMILIES = {
+    "logistic": False, "probit": False, "poisson": False, "negative binomial": True, "gamma": True,
+}  # fmt: skip
 #: Rows of which a few are looked at for equal ones, and the share of different ones that is few.
 LOOK, FEW = 2_000, 0.5
 
@@ -106,6 +109,7 @@ class Equation:
 
     def _at(self, points: Array, shape: Array | None) -> Array:
         linear = self.counts if self.family == "gamma" else self.y * self.counts
+        linear = 0 * linear if self.family == "probit" else linear
         along = linear @ self.x @ points.T + linear @ self.offset
         rest = np.zeros(len(points))
         by_rows = np.ascontiguousarray(points.T)
@@ -133,6 +137,10 @@ class Equation:
             eta += shape
             np.log(eta, out=eta)
             return -((counts * self.y[rows]) @ eta + shape * (counts @ eta))
+        if self.family == "probit":
+            ones, zeros = counts * self.y[rows], counts * (self.trials - self.y)[rows]
+            up, down = ones > 0, zeros > 0
+            return np.asarray(ones[up] @ _log_normal(eta[up]) + zeros[down] @ _log_normal(-eta[down]))
         weight = counts * self.trials[rows]
         upper = weight @ eta
         np.abs(eta, out=eta)
@@ -182,6 +190,8 @@ class Equation:
         """Return predictors near to the outcomes themselves."""
         if self.family == "logistic":
             return np.log((self.y + 0.5) / (self.trials - self.y + 0.5))
+        if self.family == "probit":
+            return np.asarray(ndtri((self.y + 0.5) / (self.trials + 1.0)))
         return np.log(self.y + (0.0 if self.family == "gamma" else 0.5))
 
     def across(self) -> Equation:
@@ -199,6 +209,11 @@ class Equation:
         if self.family == "logistic":
             p = expit(eta)
             first, second = self.y - self.trials * p, self.trials * p * (1 - p)
+        elif self.family == "probit":
+            ones, zeros = self.y, self.trials - self.y
+            up, down = (np.sqrt(2 / np.pi) / erfcx(sign * eta / np.sqrt(2)) for sign in (-1, 1))
+            first = ones * up - zeros * down
+            second = ones * up * (up + eta) + zeros * down * (down - eta)
         elif self.family == "poisson":
             mean = np.exp(eta)
             first, second = self.y - mean, mean
@@ -209,3 +224,8 @@ class Equation:
             p = expit(eta - np.log(a))
             first, second = self.y - (self.y + a) * p, (self.y + a) * p * (1 - p)
         return self.counts * first, self.counts * second
+
+
+def _log_normal(x: Array) -> Array:
+    """Return the logarithm of the Normal distribution function."""
+    return np.asarray(np.log(ndtr(x)) if x.min(initial=0.0) > -30 else log_ndtr(x))

@@ -4,7 +4,7 @@ A block is one equation,
 
 .. math:: g(E[y_i]) = o_i + x_i' c, \qquad c \sim N(m_0, P^{-1}),
 
-with a Bernoulli or Binomial (logit), Poisson, Negative Binomial or Gamma (log) outcome, the latter
+with a Bernoulli or Binomial (logit, probit), Poisson, Negative Binomial or Gamma (log) outcome, the latter
 two with one shape :math:`a` of any prior. That the predictor is affine in the coefficients is
 proved on the expression; the columns of :math:`X` are read off by probing, whatever way they were
 written (:mod:`..closed_forms.design`). The draws are made in :mod:`.bell`.
@@ -31,7 +31,7 @@ from bayescausal.inference.closed_forms.affine import (
 )
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.design import design_of
-from bayescausal.inference.closed_forms.equation import logit_of
+from bayescausal.inference.closed_forms.equation import logit_of, probit_of
 from bayescausal.inference.closed_forms.linear_form import on_line, prior_rows
 from bayescausal.inference.sampling.bell import Posterior, draw_bell
 from bayescausal.inference.sampling.families import Equation
@@ -188,9 +188,12 @@ def form_of(rv: TensorVariable) -> Form | None:
         return None
     params = list(rv.owner.op.dist_params(rv.owner))
     if kind in ("BernoulliRV", "BinomialRV"):
-        eta = logit_of(params[-1])
         trials = params[0] if kind == "BinomialRV" else None
-        return None if eta is None else Form("logistic", eta, trials)
+        for family, found in (("logistic", logit_of), ("probit", probit_of)):
+            eta = found(params[-1])
+            if eta is not None:
+                return Form(family, eta, trials)
+        return None
     if kind == "PoissonRV":
         logs = _logarithm(params[0])
         return None if logs is None or logs[1] else Form("poisson", logs[0])

@@ -38,7 +38,7 @@ from scipy.sparse import csr_array
 from bayescausal.draws.diagnostics import diagnose
 from bayescausal.inference.hierarchies.coefficients import GaussianPosterior, Sums
 from bayescausal.inference.hierarchies.few_unknowns import climb, mixture_of
-from bayescausal.inference.hierarchies.metropolis import acceptance, independence_chain
+from bayescausal.inference.hierarchies.metropolis import effective_share, independence_chain
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
@@ -54,8 +54,9 @@ __all__ = ["Rows", "draw_about_gaussian"]
 STEPS, MEANS, NUMBERS, CLOSE = 40, 32, 3_000_000, 0.1
 #: Logarithms of shapes at which the rows are evaluated; rows that say how sharp they are there.
 SHAPES, SOME = np.arange(-5.0, 10.1, 0.25), 2_000
-#: Proposals that are tried; the share of them that is accepted from which no chain is needed.
-PILOT, ACCEPTED = 400, 0.5
+#: Proposals that are tried, and evaluated at a time; the share that is effective from which no chain
+#: is needed.
+PILOT, SURE = 400, 0.5
 #: Chains, draws of each, steps of the warm-up, the most splits of a move; what splits aim at.
 CHAINS, EACH, WARM, SPLITS, AIM = 80, 50, 30, 12, 0.8
 #: Chains that have not mixed run on, up to so many times as far.
@@ -86,14 +87,12 @@ def draw_about_gaussian(
     """
     work = _Around(_Reference(hierarchy, rows, rng), rng)
     pilot = work.propose(PILOT)[1]
-    points, flat = np.zeros((0, 0)), np.zeros((0, 0))
-    if np.isfinite(pilot).any() and acceptance(pilot) > ACCEPTED:
-        try:
-            whole = independence_chain(work.propose, pilot, size, rng)
-            points, flat = np.split(whole, [whole.shape[1] - work.reference.form.size], axis=1)
-        except ArithmeticError:
-            pass
-    if not len(points):
+    try:
+        if effective_share(pilot) < SURE:
+            raise ArithmeticError("a chain is quicker")
+        whole = independence_chain(work.propose, pilot, size, rng)
+        points, flat = np.split(whole, [whole.shape[1] - work.size], axis=1)
+    except ArithmeticError:
         points, flat = _Chains(work, size).draw(size)
     return work.reference.unknowns(points, flat)
 
@@ -288,7 +287,7 @@ class _Chains:
         self.work, self.rng = work, work.rng
         self.count = int(np.clip(size // EACH, 4, CHAINS))
         spread = np.atleast_2d(np.cov(work.mixture.draw(1_000, self.rng).T))
-        self.walk = np.linalg.cholesky(spread) * 2.4 / np.sqrt(len(spread))
+        self.walk = np.linalg.cholesky(spread) / np.sqrt(len(spread))
         self.splits = 2.0
         self.at = work.place(work.mixture.draw(self.count, self.rng))
         self.z = self.rng.standard_normal((self.count, work.size))
@@ -335,12 +334,13 @@ class _Chains:
 
     def step(self, *, tuning: bool = False) -> None:
         """Move the scales at the same z, and z."""
-        self._scales(self.rng.random() < 0.5)
+        self._scales(near=False)
+        self._scales(near=True)
         accepted = self._rotate()
         if tuning:
             self.splits = float(np.clip(self.splits * np.exp(AIM - accepted), 1, SPLITS))
 
-    def _scales(self, near: bool) -> None:
+    def _scales(self, *, near: bool) -> None:
         work, old = self.work, self.at
         if near:
             noise = self.rng.standard_normal(old.points.shape)

@@ -328,6 +328,8 @@ def climb(value: LogDensity, start: Array) -> tuple[float, Array]:
     """Return the height and the place of a mode, near enough for a proposal."""
     at = np.asarray(start, dtype=float)
     height = float(value(at[None])[0])
+    if not np.isfinite(height):
+        raise ArithmeticError("there is no density where the climb begins")
     for _ in range(60):
         push = _newton(*_derivatives(value, at, height, 1e-3))
         tried = at + 0.5 ** np.arange(12)[:, None] * push

@@ -73,7 +73,9 @@ def coefficient_block(
     try:
         if together and not work.has_path():
             raise NotAffineError(block.opaque)
-        hierarchy, many = read_hierarchy(work, structure, block, MOST_SCALES if chains else FEW_SCALES)
+        hierarchy, many = read_hierarchy(
+            work, structure, block, MOST_SCALES if chains else FEW_SCALES
+        )
         return CoefficientBlock(hierarchy, together=together, many=many)
     except NotAffineError as error:
         return str(error)

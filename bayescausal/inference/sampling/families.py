@@ -140,7 +140,9 @@ class Equation:
         if self.family == "probit":
             ones, zeros = counts * self.y[rows], counts * (self.trials - self.y)[rows]
             up, down = ones > 0, zeros > 0
-            return np.asarray(ones[up] @ _log_normal(eta[up]) + zeros[down] @ _log_normal(-eta[down]))
+            return np.asarray(
+                ones[up] @ _log_normal(eta[up]) + zeros[down] @ _log_normal(-eta[down])
+            )
         weight = counts * self.trials[rows]
         upper = weight @ eta
         np.abs(eta, out=eta)

@@ -4,10 +4,10 @@ A block is one equation,
 
 .. math:: g(E[y_i]) = o_i + x_i' c, \qquad c \sim N(m_0, P^{-1}),
 
-with a Bernoulli or Binomial (logit, probit), Poisson, Negative Binomial or Gamma (log) outcome, the latter
-two with one shape :math:`a` of any prior. That the predictor is affine in the coefficients is
-proved on the expression; the columns of :math:`X` are read off by probing, whatever way they were
-written (:mod:`..closed_forms.design`). The draws are made in :mod:`.bell`.
+with a Bernoulli or Binomial (logit, probit), Poisson, Negative Binomial or Gamma (log) outcome, the
+latter two with one shape :math:`a` of any prior. That the predictor is affine in the coefficients
+is proved on the expression; the columns of :math:`X` are read off by probing, whatever way they
+were written (:mod:`..closed_forms.design`). The draws are made in :mod:`.bell`.
 """
 
 from __future__ import annotations

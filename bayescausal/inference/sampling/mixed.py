@@ -53,15 +53,13 @@ class MixedBlock:
     def __init__(self, hierarchy: Hierarchy, form: Form, trials: Expressions | None) -> None:
         self.hierarchy, self.form, self.trials = hierarchy, form, trials
         [self.equation] = hierarchy.equations
-        self.names = (*hierarchy.shapes, *hierarchy.others)
-        self.observed = (self.equation.name,)
+        self.names: tuple[str, ...] = (*hierarchy.shapes, *hierarchy.others)
+        self.observed: tuple[str, ...] = (self.equation.name,)
         more = () if trials is None else trials.reads
         reads = (self.equation.name, *self.equation.reads, *more, *hierarchy.given)
-        self.columns = tuple(dict.fromkeys(reads))
+        self.columns: tuple[str, ...] = tuple(dict.fromkeys(reads))
 
-    def statistics(
-        self, chunk: Mapping[str, Array], *, reference: Any = None
-    ) -> Rows:
+    def statistics(self, chunk: Mapping[str, Array], *, reference: Any = None) -> Rows:
         """Return some rows, and the columns of groups that the priors read."""
         y = np.asarray(chunk[self.equation.name], dtype=float)
         design = design_of(
@@ -82,9 +80,7 @@ class MixedBlock:
         return draw_about_gaussian(self.hierarchy, statistics, size, rng)
 
 
-def mixed_block(
-    structure: Structure, block: Block, columns: Collection[str]
-) -> MixedBlock | str:
+def mixed_block(structure: Structure, block: Block, columns: Collection[str]) -> MixedBlock | str:
     """Return the sampler of a block of one equation with coefficients and scales, or why not."""
     work = _Predictor(structure, block, columns)
     try:

@@ -54,15 +54,17 @@ __all__ = ["Rows", "draw_about_gaussian"]
 STEPS, MEANS, NUMBERS, CLOSE = 40, 32, 3_000_000, 0.1
 #: Logarithms of shapes at which the rows are evaluated; rows that say how sharp they are there.
 SHAPES, SOME = np.arange(-5.0, 10.1, 0.25), 2_000
-#: Proposals that are tried, and evaluated at a time; the share that is effective from which no chain
-#: is needed.
-PILOT, SURE = 400, 0.5
-#: Chains, draws of each, steps of the warm-up, the most splits of a move; what splits aim at.
-CHAINS, EACH, WARM, SPLITS, AIM = 80, 50, 30, 12, 0.8
-#: Chains that have not mixed run on, up to so many times as far.
-LONGEST = 8
-#: The worst r_hat, and the least effective share of the draws, that may be: soon, and in the end.
-RHAT, GOOD, LEAST = 1.03, 0.5, 0.1
+#: Proposals that are tried, and evaluated at a time; the share of them that is effective, and the
+#: shape of the tail of their ratios, with which no chain is needed.
+PILOT, SURE, SHORT = 400, 0.5, 0.4
+#: The fewest and the most chains, and the least draws of each: fewer are picked from them.
+CHAINS, EACH = (20, 80), 50
+#: Steps of the warm-up, the most splits of a move, the acceptance that these aim at.
+WARM, SPLITS, AIM = 30, 12, 0.8
+#: Steps between draws: chains that have not mixed start anew where they are, twice as far apart.
+THINNED = 1, 2, 4, 8
+#: The worst r_hat and drift, the least effective share of the draws, and that of the last try.
+RHAT, DRIFT, GOOD, LEAST = 1.03, 4.0, 0.5, 0.2
 #: Coefficients of which mixing is looked at.
 LOOKED = 60
 
@@ -90,7 +92,7 @@ def draw_about_gaussian(
     try:
         if effective_share(pilot) < SURE:
             raise ArithmeticError("a chain is quicker")
-        whole = independence_chain(work.propose, pilot, size, rng)
+        whole = independence_chain(work.propose, pilot, size, rng, tail=SHORT)
         points, flat = np.split(whole, [whole.shape[1] - work.size], axis=1)
     except ArithmeticError:
         points, flat = _Chains(work, size).draw(size)
@@ -108,12 +110,17 @@ class _Reference(GaussianPosterior):
         zero = np.zeros(self.seen.x.shape[1])
         gap = self.seen.offset - eta
         super().__init__(hierarchy, rows.given, [self._sums(zero, first - second * gap, second)])
-        starts = self.map.starts[np.argsort(-self.log_density(self.map.starts))]
-        self.point = starts[0]
-        noise = rng.standard_normal((MEANS // 2, self.form.size))
-        self.noise = np.concatenate([noise, -noise])
+        self.point = self.map.starts[np.argmax(self.log_density(self.map.starts))]
         count = int(np.clip(NUMBERS // len(self.seen.y), 4, MEANS)) // 2
-        self.noise = np.concatenate([noise[:count], -noise[:count]])
+        noise = rng.standard_normal((count, self.form.size))
+        self.noise = np.concatenate([noise, -noise])
+        pattern, stop = self.affine.pattern, self.affine.pattern.indptr[self.affine.effective]
+        lengths = np.diff(pattern.indptr[: self.affine.effective + 1])
+        self.entries = pattern.indices[:stop], np.repeat(np.arange(len(lengths)), lengths)
+        self.incidence = [
+            csr_array((np.ones(stop), (place, np.arange(stop))), shape=(size, stop))
+            for place, size in zip(self.entries, (pattern.shape[1], len(lengths)), strict=True)
+        ]
         self._fit()
 
     def _sums(self, reference: Array, first: Array, second: Array) -> Sums:
@@ -149,7 +156,10 @@ class _Reference(GaussianPosterior):
         self.sums = [self._sums(centre, first, second)]
         self.reference, self.moment = centre, self.sums[0].moment
         self.about[: len(centre)] = centre
-        self.form.values = self._terms().values
+        values = self._terms().values
+        if len(values) != len(self.form.values):
+            raise ArithmeticError("the rows have no curvature")
+        self.form.values = values
         if shape is not None:
             self.splines = self._of_shape(centre)
 
@@ -175,24 +185,14 @@ class _Reference(GaussianPosterior):
 
     def moved(self, jacobian: Array, shift: Array, flat: Array) -> Array:
         """Return the effective coefficients, about the reference."""
-        pattern, count = self.affine.pattern, self.affine.effective
-        stop = pattern.indptr[count]
-        terms = jacobian[:, :stop] * flat[:, pattern.indices[:stop]]
-        rows = np.repeat(np.arange(count), np.diff(pattern.indptr[: count + 1]))
-        out = csr_array((np.ones(stop), (rows, np.arange(stop))), shape=(count, stop))
-        return np.asarray(shift[:, :count] + (out @ terms.T).T)
+        column, _ = self.entries
+        terms = jacobian[:, : len(column)] * flat[:, column]
+        return np.asarray((self.incidence[1] @ terms.T).T + shift[:, : self.affine.effective])
 
     def pulled(self, jacobian: Array, slope: Array) -> Array:
         """Return slopes in the coefficients, from those in the effective ones."""
-        pattern, count = self.affine.pattern, self.affine.effective
-        stop = pattern.indptr[count]
-        rows = np.repeat(np.arange(count), np.diff(pattern.indptr[: count + 1]))
-        terms = jacobian[:, :stop] * slope[:, rows]
-        out = csr_array(
-            (np.ones(stop), (pattern.indices[:stop], np.arange(stop))),
-            shape=(pattern.shape[1], stop),
-        )
-        return np.asarray((out @ terms.T).T)
+        _, row = self.entries
+        return np.asarray((self.incidence[0] @ (jacobian[:, : len(row)] * slope[:, row]).T).T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,12 +238,21 @@ class _Around:
             jacobian, weights, linear, shift = (np.nan_to_num(a) for a in arguments)
             heights, mean, factors = ref.form.factored(jacobian, weights, linear, shift, square)
         shape = scales.sigmas[0]
-        wide = (np.broadcast_to(v, (n, v.shape[1])) for v in (jacobian, shift))
+        jacobian, shift = (np.broadcast_to(v, (n, v.shape[1])) for v in (jacobian, shift))
         total = height + heights
+        factors[~np.isfinite(total)] = 1.0  # there is none
         return _Place(
-            points, np.where(np.isfinite(total), total, -np.inf), self.mixture.log_density(points),
-            *wide, mean, factors, sharp[:, 0], level, np.ones(n) if shape is None else shape,
-        )  # fmt: skip
+            points,
+            np.where(np.isfinite(total), total, -np.inf),
+            self.mixture.log_density(points),
+            jacobian,
+            shift,
+            mean,
+            factors,
+            sharp[:, 0],
+            level,
+            np.ones(n) if shape is None else shape,
+        )
 
     def coefficients(self, at: _Place, z: Array) -> Array:
         return at.mean + self.reference.form.spread(at.factors, z)
@@ -285,33 +294,31 @@ class _Chains:
 
     def __init__(self, work: _Around, size: int) -> None:
         self.work, self.rng = work, work.rng
-        self.count = int(np.clip(size // EACH, 4, CHAINS))
+        self.count = int(np.clip(size // EACH, *CHAINS))
         spread = np.atleast_2d(np.cov(work.mixture.draw(1_000, self.rng).T))
         self.walk = np.linalg.cholesky(spread) / np.sqrt(len(spread))
         self.splits = 2.0
-        self.at = work.place(work.mixture.draw(self.count, self.rng))
+        starts = work.mixture.draw(self.count, self.rng)  # wider, so that tails are seen
+        wider = self.rng.uniform(1, 3, (self.count, 1))
+        self.at = work.place(starts.mean(axis=0) + wider * (starts - starts.mean(axis=0)))
         self.z = self.rng.standard_normal((self.count, work.size))
         self.flat = work.coefficients(self.at, self.z)
         self.rest = work.rest(self.at, self.flat)
 
     def draw(self, size: int) -> tuple[Array, Array]:
-        """Return draws, chain after chain; run on until they mix."""
+        """Return draws, chain after chain, of the first run that is seen to mix."""
         for step in range(WARM):
             self.step(tuning=step < WARM // 2)
-        length, thin = -(-size // self.count), 1
-        states = self.run(length, thin)
-        while True:
-            worst, share = self.mixing(states)
-            if worst < RHAT and share > GOOD:
-                break
-            if thin == LONGEST:
-                if worst < 1.05 and share > LEAST:
-                    break
-                raise ArithmeticError(f"the chains of its coefficients do not mix: r_hat {worst}")
-            thin *= 2
-            more = self.run(length - length // 2, thin)
-            states = tuple(np.concatenate([v[:, 1::2], w], axis=1) for v, w in zip(states, more))
-        return tuple(v.reshape(-1, v.shape[2])[:size] for v in states[:2])
+        length = max(-(-size // self.count), EACH)
+        some = np.linspace(0, self.count * length - 1, size).astype(int)
+        for thin in THINNED:
+            points, flat, rest = self.run(length, thin)
+            worst, share, drift = self.mixing(points, flat, rest)
+            enough = GOOD if thin < THINNED[-1] else LEAST
+            if worst < RHAT and share > enough and drift < DRIFT:
+                points, flat = (v.reshape(-1, v.shape[2])[some] for v in (points, flat))
+                return points, flat
+        raise ArithmeticError(f"the chains of its coefficients do not mix: r_hat {worst:.2f}")
 
     def run(self, length: int, thin: int) -> tuple[Array, Array, Array]:
         """Return every so many-th of the next scales, coefficients and r, (chain, draw, ...)."""
@@ -323,14 +330,19 @@ class _Chains:
         points, flat, rest = zip(*states, strict=True)
         return np.stack(points, axis=1), np.stack(flat, axis=1), np.stack(rest, axis=1)
 
-    def mixing(self, states: tuple[Array, Array, Array]) -> tuple[float, float]:
-        """Return the worst r_hat, and the least share of the draws that is effective."""
-        points, flat, rest = states
+    def mixing(self, points: Array, flat: Array, rest: Array) -> tuple[float, float, float]:
+        """Return the worst r_hat, the least share of the draws that is effective, and the drift.
+
+        That is the difference of the means of the two halves, in standard errors between chains.
+        """
         some = np.linspace(0, flat.shape[2] - 1, min(LOOKED, flat.shape[2])).astype(int)
         whole = np.concatenate([points, flat[:, :, some], rest], axis=2)
         found = diagnose(np.moveaxis(whole, 2, 0))
         share = np.fmin.reduce(found["ess_bulk"]) / (whole.shape[0] * whole.shape[1])
-        return float(np.fmax.reduce(found["r_hat"])), float(share)
+        half = whole.shape[1] // 2
+        moved = whole[:, half:].mean(axis=1) - whole[:, :half].mean(axis=1)
+        drift = np.abs(moved.mean(axis=0)) / (moved.std(axis=0) / np.sqrt(len(moved)) + 1e-300)
+        return float(np.fmax.reduce(found["r_hat"])), float(share), float(drift.max())
 
     def step(self, *, tuning: bool = False) -> None:
         """Move the scales at the same z, and z."""
@@ -344,6 +356,7 @@ class _Chains:
         work, old = self.work, self.at
         if near:
             noise = self.rng.standard_normal(old.points.shape)
+            noise /= np.sqrt(self.rng.chisquare(3, (self.count, 1)) / 3)
             points = old.points + noise @ self.walk.T
         else:
             points = work.mixture.draw(self.count, self.rng)

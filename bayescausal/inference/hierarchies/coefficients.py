@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.hierarchies.parts import AffineEquation, Hierarchy
     from bayescausal.inference.hierarchies.scale_map import ScaleMap, Scales
 
-__all__ = ["CoefficientBlock", "CoefficientStatistics", "GaussianPosterior", "Sums"]
+__all__ = ["CoefficientBlock", "CoefficientStatistics", "GaussianPosterior", "Sums", "posterior_of"]
 
 #: Numbers that are held at a time while the density is evaluated.
 NUMBERS = 4_000_000
@@ -162,17 +162,12 @@ class CoefficientBlock:
         """
         rng = np.random.default_rng(seed)
         if self.many:
-            whole = self._whole(statistics)
+            whole = posterior_of(self.hierarchy, statistics)
             return whole.unknowns(*draw_by_gibbs(whole, size, rng))
         posterior: GroupedPosterior | GaussianPosterior | None = self._grouped(statistics)
-        posterior = posterior or self._whole(statistics)
+        posterior = posterior or posterior_of(self.hierarchy, statistics)
         points = draw_density(posterior.log_density, posterior.map.starts, size, rng)
         return posterior.draw(points, rng)
-
-    def _whole(self, statistics: CoefficientStatistics) -> GaussianPosterior:
-        """Return the posterior, about the fit of all rows: draws do not depend on their order."""
-        sums = [s.about(s.fitted()) for s in statistics.sums]
-        return GaussianPosterior(self.hierarchy, statistics.given, sums)
 
     def _grouped(self, statistics: CoefficientStatistics) -> GroupedPosterior | None:
         """Return the posterior by classes of groups, where it has that form."""
@@ -309,3 +304,9 @@ class GaussianPosterior:
         """Return the unknowns as the model has them."""
         self.affine.verify(self.map, points[:3], flat[:3])
         return self.map.back(points, flat) | self.map.values(points)
+
+
+def posterior_of(hierarchy: Hierarchy, statistics: CoefficientStatistics) -> GaussianPosterior:
+    """Return the posterior, about the fit of all rows: draws do not depend on their order."""
+    sums = [s.about(s.fitted()) for s in statistics.sums]
+    return GaussianPosterior(hierarchy, statistics.given, sums)

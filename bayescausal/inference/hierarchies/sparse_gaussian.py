@@ -33,6 +33,7 @@ from scipy.sparse.linalg import splu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     from bayescausal.annotations import Array
 
@@ -178,11 +179,9 @@ class SparseGaussian:
         return self._substituted(factors, push, transposed=False)
 
     def _substituted(self, factors: Array, vectors: Array, *, transposed: bool) -> Array:
-        from bayescausal.inference.hierarchies.sparse_kernels import substitute
-
         out = np.array(vectors, dtype=float, order="C")
         places = (self.loop[n] for n in ("start", "l_row", "order"))
-        substitute(*places, factors, out, transposed)
+        _kernels().substitute(*places, factors, out, transposed)
         return out
 
     def _whole(self, q: Array, push: Array, noise: Array | None) -> tuple[float, Array] | None:
@@ -224,13 +223,11 @@ class SparseGaussian:
         noise: Array | None,
         factors: Array | None = None,
     ) -> tuple[Array, Array]:
-        from bayescausal.inference.hierarchies.sparse_kernels import factorise
-
         n = len(weights)
         heights, means = np.full(n, -np.inf), np.zeros((n, self.size))
         if not self.full or factors is not None:
             places = [self.loop[name] for name in _PLACES]
-            factorise(
+            _kernels().factorise(
                 *places,
                 jacobian,
                 self.values,
@@ -241,7 +238,7 @@ class SparseGaussian:
                 square,
                 heights,
                 means,
-                np.zeros((0, 0)) if factors is None else factors,
+                np.empty((1, len(self.l_row))) if factors is None else factors,
             )
             return heights, means
         jacobian = np.broadcast_to(jacobian, (n, jacobian.shape[1]))
@@ -263,6 +260,13 @@ class SparseGaussian:
                 form = square[b] + entries @ (rest[self.left] * rest[self.right])
                 heights[b] = -log_root - 0.5 * (form - 2 * linear[b] @ rest)
         return heights, means
+
+
+def _kernels() -> ModuleType:
+    """Return the compiled loops; they load numba."""
+    from bayescausal.inference.hierarchies import sparse_kernels
+
+    return sparse_kernels
 
 
 def _order(pattern: csc_array) -> Array:

@@ -48,10 +48,9 @@ def factorise(
 ) -> None:
     """Fill in the log integrals, and the means; or draws. Arguments as there.
 
-    The Cholesky factors too, where there is room for them.
+    `factors` is room for the Cholesky factors: of each, or of one at a time.
     """
     size, rows = len(order), len(indptr) - 1
-    factor = np.empty(len(l_row))
     column = np.zeros(size)
     entries = np.empty(len(values))
     push = np.empty(rows)
@@ -59,6 +58,7 @@ def factorise(
     for b in range(len(weights)):
         jac = jacobian[b if len(jacobian) > 1 else 0]
         moves = shift[b if len(shift) > 1 else 0]
+        factor = factors[b if len(factors) > 1 else 0]
         for e in range(len(values)):
             entries[e] = values[e] * weights[b, term[e]]
         factor[:] = 0.0
@@ -85,8 +85,6 @@ def factorise(
             column[:] = 0.0
             continue
         heights[b] = height
-        if len(factors):
-            factors[b] = factor
         for r in range(rows):
             push[r] = linear[b, r]
         for e in range(len(values)):

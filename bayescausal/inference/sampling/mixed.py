@@ -15,7 +15,7 @@ with an outcome of :mod:`.families`. The coefficients :math:`c` and the few othe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor.tensor as pt
@@ -59,7 +59,7 @@ class MixedBlock:
         reads = (self.equation.name, *self.equation.reads, *more, *hierarchy.given)
         self.columns: tuple[str, ...] = tuple(dict.fromkeys(reads))
 
-    def statistics(self, chunk: Mapping[str, Array], *, reference: Any = None) -> Rows:
+    def statistics(self, chunk: Mapping[str, Array], *, reference: object = None) -> Rows:
         """Return some rows, and the columns of groups that the priors read."""
         y = np.asarray(chunk[self.equation.name], dtype=float)
         design = design_of(
@@ -112,6 +112,6 @@ class _Predictor(Reading):
         if {f.name for f in self.block.factors} - {name, *self.block.unknowns}:
             raise NotAffineError("other factors read it")
         self.form = form
-        shape: Any = pt.constant(1.0) if form.shape is None else form.shape
+        shape = pt.as_tensor(1.0 if form.shape is None else form.shape)
         self.means[name] = (pt.as_tensor(form.predictor), shape)
         self.families[name] = form.family

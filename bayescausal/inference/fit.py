@@ -114,8 +114,9 @@ def fit(
     The posterior is split into independent blocks, and each block drawn by the fastest method
     that is exact: independent draws where a conjugate form fits or coefficients can be integrated
     out of Normal equations (random slopes, curves, shrinkage); independence Metropolis-Hastings
-    about the mode for a generalised linear equation (logistic, Poisson, Negative Binomial, Gamma)
-    with coefficients of its own, where its proposals are seen to fit; NUTS on sufficient statistics
+    about the mode for a generalised linear equation (logistic, probit, Poisson, Negative Binomial,
+    Gamma) with coefficients of its own, where its proposals are seen to fit, and split Hamiltonian
+    Monte Carlo about a Gaussian where these have scales; NUTS on sufficient statistics
     where the equations can be compressed, NUTS on the rows otherwise, both replaced by independence
     Metropolis-Hastings from a fitted mixture where unknowns are few and that is seen to fit. An
     option of a Markov chain (``tune``, ``target_accept``) or a `sampler` asks for a chain where

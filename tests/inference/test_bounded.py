@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.inference.sampling import bounded as module
+from bayescausal.inference.hamiltonian import bounded as module
 from bayescausal.inference.sampling.refit import Refitter
 
 METHOD = module.BoundedBlock.method

@@ -21,7 +21,11 @@ from scipy.stats import kurtosis
 import bayescausal as bc
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.hierarchies import coefficients
-from bayescausal.inference.hierarchies.coefficients import CoefficientBlock, _Posterior
+from bayescausal.inference.hierarchies.coefficients import (
+    CoefficientBlock,
+    GaussianPosterior,
+    posterior_of,
+)
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 from bayescausal.model.structure.read import structure_of
@@ -220,7 +224,7 @@ def marginals(model, data, block, points, observed=("y",)):
 def test_the_density_of_the_scales(form):
     model, data = model_of(form), table()
     block, held = block_of(model, data)
-    posterior = _Posterior(block.hierarchy, block.statistics(held))
+    posterior = posterior_of(block.hierarchy, block.statistics(held))
     points = 0.7 * np.random.default_rng(3).normal(size=(6, posterior.map.dimension))
     want = marginals(model, data, block, points)
     found = posterior.log_density(points)
@@ -238,7 +242,7 @@ def test_the_logarithm_of_an_outcome(form):
             (pm.LogNormal, {**data, "y": np.exp(data["y"])}),
         )
     ]
-    made = [_Posterior(b.hierarchy, b.statistics(held)) for b, held in blocks]
+    made = [posterior_of(b.hierarchy, b.statistics(held)) for b, held in blocks]
     points = np.random.default_rng(4).normal(size=(5, made[0].map.dimension))
     plain, log = (p.log_density(points) for p in made)
     np.testing.assert_allclose(plain, log, rtol=1e-9)
@@ -249,7 +253,7 @@ def test_statistics_of_parts_add():
     rows = {n: v for n, v in held.items() if np.ndim(v) and len(v) == UNITS}
     first, second = ({n: v[c] for n, v in rows.items()} for c in (slice(0, 13), slice(13, None)))
     parts = block.statistics({**held, **first}) + block.statistics({**held, **second})
-    posteriors = [_Posterior(block.hierarchy, s) for s in (block.statistics(held), parts)]
+    posteriors = [posterior_of(block.hierarchy, s) for s in (block.statistics(held), parts)]
     points = np.random.default_rng(5).normal(size=(4, posteriors[0].map.dimension))
     np.testing.assert_allclose(*(p.log_density(points) for p in posteriors), rtol=1e-8)
 
@@ -269,7 +273,7 @@ def test_equations_with_their_own_noise_share_coefficients():
     model, data = build(), table()
     data["w"] = data["y"] - 0.2 * data["x"] + 0.1
     block, held = block_of(model, data)
-    posterior = _Posterior(block.hierarchy, block.statistics(held))
+    posterior = posterior_of(block.hierarchy, block.statistics(held))
     points = 0.5 * np.random.default_rng(6).normal(size=(4, posterior.map.dimension))
     want = marginals(model, data, block, points, observed=("w", "y"))
     found = posterior.log_density(points)
@@ -344,9 +348,9 @@ def test_a_polynomial_takes_the_place_of_a_dear_density(monkeypatch):
     block, held = block_of(model_of(slopes_cholesky), data)
     statistics = block.statistics(held)
     asked, exact = [], []
-    own = _Posterior.log_density
+    own = GaussianPosterior.log_density
     monkeypatch.setattr(
-        _Posterior, "log_density", lambda self, at: asked.append(len(at)) or own(self, at)
+        GaussianPosterior, "log_density", lambda self, at: asked.append(len(at)) or own(self, at)
     )
     draws = []
     for limit in (10**9, 2_000):

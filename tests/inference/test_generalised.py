@@ -31,9 +31,12 @@ def rows_of(family: str, n: int, seed: int = 0, d: int = 2, power: int = -1) -> 
     x = np.column_stack([np.ones(n), rng.normal(size=(n, d - 1))])
     offset = 0.3 * rng.normal(size=n)
     eta = offset + x @ np.linspace(0.2, 0.5, d)
-    trials = rng.integers(1, 4, n).astype(float) if family == "logistic" else np.ones(n)
+    trials = np.ones(n)
+    if family in ("logistic", "probit"):
+        trials = rng.integers(1, 4, n).astype(float)
     y = {
         "logistic": lambda: rng.binomial(trials.astype(int), expit(eta)),
+        "probit": lambda: rng.binomial(trials.astype(int), stats.norm.cdf(eta)),
         "poisson": lambda: rng.poisson(np.exp(eta)),
         "negative binomial": lambda: rng.negative_binomial(2.0, 2.0 / (2.0 + np.exp(eta))),
         "gamma": lambda: rng.gamma(2.0, np.exp(eta) * 2.0**power),
@@ -46,6 +49,7 @@ def law(rows: Equation, c: np.ndarray, a: float) -> float:
     eta = rows.offset + rows.x @ c
     each = {
         "logistic": lambda: stats.binom.logpmf(rows.y, rows.trials, expit(eta)),
+        "probit": lambda: stats.binom.logpmf(rows.y, rows.trials, stats.norm.cdf(eta)),
         "poisson": lambda: stats.poisson.logpmf(rows.y, np.exp(eta)),
         "negative binomial": lambda: stats.nbinom.logpmf(rows.y, a, a / (a + np.exp(eta))),
         "gamma": lambda: stats.gamma.logpdf(rows.y, a, scale=np.exp(eta) * a**rows.power),
@@ -126,7 +130,7 @@ def test_draws_are_those_of_numerical_integration(family: str) -> None:
 def test_calibration_by_simulation(family: str) -> None:
     """Ranks of the truth among the draws are uniform: 1,000 fits of 30 rows, some separated."""
     fits, draws, bins = 1_000, 255, 16
-    width = 2.5 if family == "logistic" else 0.5
+    width = {"logistic": 2.5, "probit": 1.5}.get(family, 0.5)
     prior = (lambda a: stats.halfnorm.logpdf(a, scale=3)) if FAMILIES[family] else None
     rng = np.random.default_rng(11)
     one, ranks = np.ones(30), []
@@ -136,6 +140,7 @@ def test_calibration_by_simulation(family: str) -> None:
         eta = x @ c
         y = {
             "logistic": lambda: rng.binomial(1, expit(eta)),  # noqa: B023
+            "probit": lambda: rng.binomial(1, stats.norm.cdf(eta)),  # noqa: B023
             "poisson": lambda: rng.poisson(np.exp(eta)),  # noqa: B023
             "negative binomial": lambda: rng.negative_binomial(a, a / (a + np.exp(eta))),  # noqa: B023
             "gamma": lambda: np.maximum(rng.gamma(a, np.exp(eta) / a), 1e-300),  # noqa: B023
@@ -147,7 +152,7 @@ def test_calibration_by_simulation(family: str) -> None:
         ranks.append((found < truth).sum(axis=0))
     for column in np.transpose(ranks):
         counts = np.bincount(column * bins // (draws + 1), minlength=bins)
-        assert stats.chisquare(counts).pvalue > 1e-3 / 4  # 14 columns in all
+        assert stats.chisquare(counts).pvalue > 1e-3 / 4  # 17 columns in all
 
 
 def test_a_polynomial_takes_the_place_of_many_rows_and_is_certified() -> None:
@@ -206,6 +211,10 @@ def _model(family: str) -> pm.Model:
             pm.Poisson("y", pm.math.exp(pm.math.clip(eta, -5, 5)), dims="unit")
         elif family == "logistic":
             pm.Bernoulli("y", logit_p=eta, dims="unit")
+        elif family == "invprobit":
+            pm.Bernoulli("y", pm.math.invprobit(eta), dims="unit")
+        elif family == "erf":
+            pm.Binomial("y", 3, 1 - (1 - pm.math.erf(eta / np.sqrt(2))) / 2, dims="unit")
         elif family == "trials":
             pm.Binomial("y", 3, logit_p=eta, dims="unit")
         elif family == "poisson":
@@ -219,7 +228,10 @@ def _model(family: str) -> pm.Model:
     return model
 
 
-@pytest.mark.parametrize("family", ["logistic", "trials", "poisson", "negative binomial", "gamma"])
+@pytest.mark.parametrize(
+    "family",
+    ["logistic", "invprobit", "erf", "trials", "poisson", "negative binomial", "gamma"],
+)
 def test_equations_are_recognised_and_have_the_density_of_the_model(family: str) -> None:
     rng = np.random.default_rng(4)
     n = 60

@@ -11,7 +11,7 @@ import bayescausal as bc
 from bayescausal.draws.diagnostics import diagnose
 from bayescausal.inference.conditioning.plan import accumulate, make_plan
 from bayescausal.inference.hierarchies import gibbs
-from bayescausal.inference.hierarchies.coefficients import _Posterior
+from bayescausal.inference.hierarchies.coefficients import posterior_of
 from bayescausal.inference.hierarchies.scale_factors import Factors
 from bayescausal.model.structure.read import structure_of
 
@@ -124,7 +124,7 @@ def test_factors_are_the_density_of_what_is_held(kind):
     structure = structure_of(model)
     plan = make_plan(structure, set(data), generalised=True)
     [sampler] = plan.samplers
-    posterior = _Posterior(sampler.hierarchy, accumulate(sampler, structure, data))
+    posterior = posterior_of(sampler.hierarchy, accumulate(sampler, structure, data))
     factors, rng = Factors(posterior), np.random.default_rng(6)
     held = pm.observe(fitted(model, data), {"y": data["y"]})
     density = held.compile_logp(mode="FAST_COMPILE")
@@ -171,7 +171,7 @@ def test_scales_that_are_read_in_some_places_alone_are_seen():
     data = table()
     structure = structure_of(model)
     [sampler] = make_plan(structure, set(data), generalised=True).samplers
-    posterior = _Posterior(sampler.hierarchy, accumulate(sampler, structure, data))
+    posterior = posterior_of(sampler.hierarchy, accumulate(sampler, structure, data))
     low = posterior.map.starts[:, [n for n, _ in posterior.map.sizes].index("tau")] < 1.0
     near = replace(posterior.map, starts=posterior.map.starts[low])
     posterior.map = near

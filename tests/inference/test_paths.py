@@ -21,7 +21,7 @@ from scipy.linalg import block_diag
 import bayescausal as bc
 from bayescausal.inference.conditioning.plan import accumulate, make_plan
 from bayescausal.inference.data.read import read_data
-from bayescausal.inference.hierarchies.coefficients import _Posterior
+from bayescausal.inference.hierarchies import coefficients
 
 TIMES = 30
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -296,7 +296,7 @@ def posterior_of(model, data):
     [sampler] = plan.samplers
     assert sampler.method == EXACT
     statistics = accumulate(sampler, read.structure, read.conformed.columns)
-    return _Posterior(sampler.hierarchy, statistics), sampler
+    return coefficients.posterior_of(sampler.hierarchy, statistics), sampler
 
 
 def points_of(made, n, seed=2):
@@ -396,7 +396,7 @@ def test_empty_cells_drop_out_and_are_drawn_from_their_own_time():
     cut = accumulate(
         sampler, read.structure, read.conformed.columns, counts={"y": data["y"].notna().to_numpy()}
     )
-    made = _Posterior(sampler.hierarchy, cut)
+    made = coefficients.posterior_of(sampler.hierarchy, cut)
     points = points_of(made, 3)
     have = made.log_density(points) - made.map.scales(points).log_prior
     want = [

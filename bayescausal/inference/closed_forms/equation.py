@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.graph.basic import Constant
 from pytensor.graph.replace import clone_replace, graph_replace
 from pytensor.graph.traversal import ancestors
-from pytensor.scalar.math import Sigmoid
-from pytensor.tensor.elemwise import Elemwise
+from pytensor.scalar import basic as ps
+from pytensor.scalar.math import Erf, Erfc, Sigmoid
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.interventions.support import params_of
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["NotReducedError", "logit_of"]
+__all__ = ["NotReducedError", "logit_of", "probit_of"]
 
 
 class NotReducedError(Exception):
@@ -115,3 +117,51 @@ def logit_of(probability: Variable) -> Variable | None:
     if node is None or not isinstance(node.op, Elemwise):
         return None
     return node.inputs[0] if isinstance(node.op.scalar_op, Sigmoid) else None
+
+
+def probit_of(probability: Variable) -> Variable | None:
+    """Return the probit of an expression that is written by erf or erfc; None if it is not.
+
+    Examples
+    --------
+    >>> import pymc as pm, pytensor.tensor as pt
+    >>> eta = pt.vector("eta")
+    >>> round(float(probit_of(pm.math.invprobit(eta)).eval({eta: [0.7]})[0]), 9)
+    0.7
+    >>> probit_of(pt.erf(eta)) is None
+    True
+    """
+    start, slope, v = 0.0, 1.0, probability
+    while v.owner is not None and isinstance(v.owner.op, Elemwise):
+        op = v.owner.op.scalar_op
+        if isinstance(op, Erf | Erfc):
+            ends = np.array([start, slope]) if isinstance(op, Erf) else [start + slope, -slope]
+            if not np.allclose(np.abs(ends), 0.5, rtol=1e-12) or ends[0] < 0:
+                return None
+            return np.sign(ends[1]) * np.sqrt(2.0) * v.owner.inputs[0]
+        numbers = [_number(i) for i in v.owner.inputs]
+        left = [k for k, number in enumerate(numbers) if number is None]
+        if len(left) != 1:
+            return None
+        k, known = left[0], [n for n in numbers if n is not None]
+        if isinstance(op, ps.Add):
+            start += slope * sum(known)
+        elif isinstance(op, ps.Sub):
+            start, slope = start + slope * known[0] * (1 if k else -1), slope * (-1 if k else 1)
+        elif isinstance(op, ps.Mul):
+            slope *= float(np.prod(known))
+        elif isinstance(op, ps.TrueDiv) and not k:
+            slope /= known[0]
+        elif isinstance(op, ps.Neg):
+            slope = -slope
+        else:
+            return None
+        v = v.owner.inputs[k]
+    return None
+
+
+def _number(v: Variable) -> float | None:
+    """Return the one number that a constant is."""
+    while v.owner is not None and isinstance(v.owner.op, DimShuffle):
+        v = v.owner.inputs[0]
+    return float(v.data.item()) if isinstance(v, Constant) and np.size(v.data) == 1 else None

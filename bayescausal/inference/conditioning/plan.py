@@ -29,9 +29,10 @@ from bayescausal.inference.closed_forms.counts import CountBlock, count_block
 from bayescausal.inference.closed_forms.linear import LinearBlock
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.inference.closed_forms.simplex import SimplexBlock, simplex_block
+from bayescausal.inference.hamiltonian.bounded import BoundedBlock, bounded_block
+from bayescausal.inference.hamiltonian.mixed import MixedBlock, mixed_block
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
-from bayescausal.inference.sampling.bounded import BoundedBlock, bounded_block
 from bayescausal.inference.sampling.generalised import GeneralisedBlock, generalised_block
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
@@ -67,7 +68,13 @@ __all__ = [
 ROWS = 50_000
 
 Sampler = (
-    LinearBlock | CountBlock | CoefficientBlock | SimplexBlock | BoundedBlock | GeneralisedBlock
+    LinearBlock
+    | CountBlock
+    | CoefficientBlock
+    | SimplexBlock
+    | BoundedBlock
+    | GeneralisedBlock
+    | MixedBlock
 )
 
 
@@ -136,7 +143,7 @@ def make_plan(
         found: Sampler | str = linear_block(structure, block, columns)
         coefficients = partial(coefficient_block, chains=generalised)
         forms = count_block, simplex_block, bounded_block, coefficients
-        for form in (*forms, *((generalised_block,) if generalised else ())):
+        for form in (*forms, *((generalised_block, mixed_block) if generalised else ())):
             if isinstance(found, str):
                 other = form(structure, block, columns)
                 found = found if isinstance(other, str) else other

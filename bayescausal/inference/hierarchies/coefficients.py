@@ -39,8 +39,9 @@ from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.conditioning.smooth import near_mode
 from bayescausal.inference.hierarchies.affine_map import affine_map
-from bayescausal.inference.hierarchies.few_unknowns import draw_density, finite, modes
+from bayescausal.inference.hierarchies.few_unknowns import draw_density, modes
 from bayescausal.inference.hierarchies.gibbs import draw_by_gibbs
+from bayescausal.inference.hierarchies.metropolis import finite
 from bayescausal.inference.hierarchies.one_grouping import grouped
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
@@ -51,9 +52,9 @@ if TYPE_CHECKING:
     from bayescausal.inference.hierarchies.few_unknowns import LogDensity
     from bayescausal.inference.hierarchies.one_grouping import GroupedPosterior
     from bayescausal.inference.hierarchies.parts import AffineEquation, Hierarchy
-    from bayescausal.inference.hierarchies.scale_map import ScaleMap
+    from bayescausal.inference.hierarchies.scale_map import ScaleMap, Scales
 
-__all__ = ["CoefficientBlock", "CoefficientStatistics"]
+__all__ = ["CoefficientBlock", "CoefficientStatistics", "GaussianPosterior", "Sums", "posterior_of"]
 
 #: Numbers that are held at a time while the density is evaluated.
 NUMBERS = 4_000_000
@@ -64,7 +65,7 @@ DENSE = 4
 
 
 @dataclass(frozen=True, eq=False)
-class _Sums:
+class Sums:
     """The rows of one equation, about a reference: they add over rows."""
 
     reference: Array
@@ -73,15 +74,15 @@ class _Sums:
     moment: Array
     square: float
 
-    def about(self, reference: Array) -> _Sums:
+    def about(self, reference: Array) -> Sums:
         step = reference - self.reference
         push = self.gram @ step
         square = max(float(self.square - 2 * step @ self.moment + step @ push), 0.0)
         return replace(self, reference=reference, moment=self.moment - push, square=square)
 
-    def __add__(self, other: _Sums) -> _Sums:
+    def __add__(self, other: Sums) -> Sums:
         more = other.about(self.reference)
-        return _Sums(
+        return Sums(
             self.reference,
             self.count + more.count,
             csr_array(self.gram + more.gram),
@@ -102,7 +103,7 @@ class _Sums:
 class CoefficientStatistics:
     """What the data of a block come down to. Those of two sets of rows add."""
 
-    sums: tuple[_Sums, ...]  # of each equation
+    sums: tuple[Sums, ...]  # of each equation
     given: dict[str, Array]  # columns of groups that the priors read
 
     @property
@@ -166,13 +167,13 @@ class CoefficientBlock:
         """
         rng = np.random.default_rng(seed)
         if self.many:
-            whole = _Posterior(self.hierarchy, statistics)
+            whole = posterior_of(self.hierarchy, statistics)
             return whole.unknowns(*draw_by_gibbs(whole, size, rng))
-        posterior: GroupedPosterior | _Posterior | None = self._grouped(statistics)
-        posterior = posterior or _Posterior(self.hierarchy, statistics)
+        posterior: GroupedPosterior | GaussianPosterior | None = self._grouped(statistics)
+        posterior = posterior or posterior_of(self.hierarchy, statistics)
         value: LogDensity = posterior.log_density
         starts = posterior.map.starts
-        if isinstance(posterior, _Posterior) and posterior.form.size >= COSTLY:
+        if isinstance(posterior, GaussianPosterior) and posterior.form.size >= COSTLY:
             value, starts = _about_mode(value, starts, rng)
         return posterior.draw(draw_density(value, starts, size, rng), rng)
 
@@ -200,7 +201,7 @@ def _sums_of(
     chunk: Mapping[str, Array],
     counts: Array | None,
     reference: Array | None,
-) -> _Sums:
+) -> Sums:
     y = np.asarray(chunk[equation.name], dtype=float)
     design = design_of(
         lambda v: equation.mean(v)[0], chunk, equation.shapes, y.shape, dense=DENSE
@@ -218,21 +219,21 @@ def _sums_of(
     offset, x = design
     weighted = csr_array(x.T * weight)
 
-    def about(at: Array) -> _Sums:
+    def about(at: Array) -> Sums:
         rest = values - offset - x @ at
-        return _Sums(at, count, csr_array(weighted @ x), weighted @ rest, float(weight @ rest**2))
+        return Sums(at, count, csr_array(weighted @ x), weighted @ rest, float(weight @ rest**2))
 
     return about(about(np.zeros(equation.size)).fitted() if reference is None else reference)
 
 
-class _Posterior:
+class GaussianPosterior:
     """The density of the scales, and the coefficients given them."""
 
-    def __init__(self, hierarchy: Hierarchy, statistics: CoefficientStatistics) -> None:
-        self.hierarchy = hierarchy
-        self.map: ScaleMap = hierarchy.map.at(statistics.given)
-        # About the fit of all rows, so that draws do not depend on their order.
-        self.sums = [s.about(s.fitted()) for s in statistics.sums]
+    def __init__(
+        self, hierarchy: Hierarchy, given: Mapping[str, Array], sums: Sequence[Sums]
+    ) -> None:
+        self.hierarchy, self.sums = hierarchy, sums
+        self.map: ScaleMap = hierarchy.map.at(given)
         self.affine = affine_map(self.map, hierarchy.shapes)
         self.reference = np.concatenate([np.zeros(0), *(s.reference for s in self.sums)])
         self.moment = np.concatenate([np.zeros(0), *(s.moment for s in self.sums)])
@@ -256,17 +257,21 @@ class _Posterior:
             start, base = start + prior.size, base + prior.weights
         return Terms.joined(parts)
 
-    def _pieces(self, points: Array) -> tuple[Array, tuple[Array, Array, Array, Array], Array]:
-        """Return the log-density without the integral, the form's arguments, and its constant."""
-        scales = self.map.scales(points)
-        jacobian, shift = self.affine(self.map, points)
-        noise = np.ones((len(points), len(self.sums)))
+    def rows(self, scales: Scales) -> tuple[Array, Array]:
+        """Return the precision of each equation, and the rows' constant."""
+        noise = np.ones((len(scales.terms), len(self.sums)))
         for k, sigma in enumerate(scales.sigmas):
             if sigma is not None:
                 noise[:, k] = sigma
+        return 1.0 / noise**2, -(np.log(noise) @ np.array([s.count for s in self.sums]))
+
+    def pieces(self, points: Array) -> tuple[Array, tuple[Array, Array, Array, Array], Array]:
+        """Return the log-density without the integral, the form's arguments, and its constant."""
+        scales = self.map.scales(points)
+        jacobian, shift = self.affine(self.map, points)
         with np.errstate(all="ignore"):
-            precision = 1.0 / noise**2
-            height = scales.log_prior - np.log(noise) @ [s.count for s in self.sums]
+            precision, height = self.rows(scales)
+            height = height + scales.log_prior
             weights = [precision]
             for prior, spread in zip(self.hierarchy.priors, scales.spreads, strict=True):
                 own, log_volume = prior.precision(spread, len(points))
@@ -287,7 +292,7 @@ class _Posterior:
         """Return the log-density of unconstrained scales."""
         out = []
         for part in self._chunks(points):
-            height, arguments, square = self._pieces(part)
+            height, arguments, square = self.pieces(part)
             finite = np.isfinite(height) & np.isfinite(square)
             for a in arguments:
                 finite &= np.isfinite(a).all(axis=1)
@@ -306,7 +311,7 @@ class _Posterior:
         flat = np.empty((len(points), self.form.size))
         start = 0
         for part in self._chunks(points):
-            arguments = self._pieces(part)[1]
+            arguments = self.pieces(part)[1]
             flat[start : start + len(part)] = self.form.draw(*arguments, rng)
             start += len(part)
         return flat
@@ -319,3 +324,9 @@ class _Posterior:
         """Return the unknowns as the model has them."""
         self.affine.verify(self.map, points[:3], flat[:3])
         return self.map.back(points, flat) | self.map.values(points)
+
+
+def posterior_of(hierarchy: Hierarchy, statistics: CoefficientStatistics) -> GaussianPosterior:
+    """Return the posterior, about the fit of all rows: draws do not depend on their order."""
+    sums = [s.about(s.fitted()) for s in statistics.sums]
+    return GaussianPosterior(hierarchy, statistics.given, sums)

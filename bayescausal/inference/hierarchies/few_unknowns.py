@@ -30,6 +30,7 @@ from bayescausal.inference.hierarchies.metropolis import (
     EFFECTIVE,
     acceptance,
     effective_share,
+    finite,
     independence_chain,
     tail_shape,
 )
@@ -42,7 +43,16 @@ if TYPE_CHECKING:
     type LogDensity = Callable[[Array], Array]
     type Learner = Callable[[Evaluated, Mixture, np.random.Generator], Mixture]
 
-__all__ = ["Evaluated", "Mixture", "derivatives", "draw_density", "draw_learned", "finite", "modes"]
+__all__ = [
+    "Evaluated",
+    "Mixture",
+    "climb",
+    "derivatives",
+    "draw_density",
+    "draw_learned",
+    "mixture_of",
+    "modes",
+]
 
 #: Degrees of freedom of the mixture: heavier tails than any posterior of a scale's logarithm.
 FREEDOM = 6.0
@@ -121,15 +131,17 @@ def draw_learned(
     raise AssertionError  # the last try returns or raises
 
 
-def finite(log_density: LogDensity) -> LogDensity:
-    """Return a log-density that is minus infinity where it is not a number."""
+def mixture_of(log_density: LogDensity, starts: Array, rng: np.random.Generator) -> Mixture:
+    """Return a mixture that is near to a density; arguments as above.
 
-    def value(points: Array) -> Array:
-        with np.errstate(all="ignore"):
-            found = np.asarray(log_density(points), dtype=float)
-        return np.where(np.isfinite(found), found, -np.inf)
-
-    return value
+    Raises ArithmeticError if it does not fit.
+    """
+    value = finite(log_density)
+    seen = Evaluated([], np.zeros((0, starts.shape[1])), np.zeros(0), np.zeros(0))
+    mixture, ratio = _fitted(value, _start(modes(value, starts)), seen, Evaluated.learned, rng)
+    if effective_share(ratio) < EFFECTIVE:
+        raise ArithmeticError("no mixture is near to the density of the scales")
+    return mixture
 
 
 # ------------------------------------------------------------------------- the mixture
@@ -326,7 +338,7 @@ def modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
         raise ArithmeticError("there is no density at any start")
     found: list[tuple[float, Array, Array]] = []
     for start in begun:
-        height, at = _climb(value, start)
+        height, at = climb(value, start)
         _, curve = derivatives(value, at, height, 1e-2)
         values, vectors = np.linalg.eigh(-curve)
         spread = 1.0 / np.clip(values, 1 / 9.0, 1e12)  # no direction wider than sd 3
@@ -338,10 +350,12 @@ def modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
     return [(at, covariance) for height, at, covariance in found if height > top - DEEP]
 
 
-def _climb(value: LogDensity, start: Array) -> tuple[float, Array]:
+def climb(value: LogDensity, start: Array) -> tuple[float, Array]:
     """Return the height and the place of a mode, near enough for a proposal."""
     at = np.asarray(start, dtype=float)
     height = float(value(at[None])[0])
+    if not np.isfinite(height):
+        raise ArithmeticError("there is no density where the climb begins")
     for _ in range(60):
         push = _newton(*derivatives(value, at, height, 1e-3))
         tried = at + 0.5 ** np.arange(12)[:, None] * push

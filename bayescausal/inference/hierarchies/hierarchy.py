@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["coefficient_block"]
+__all__ = ["FEW_SCALES", "Reading", "coefficient_block", "read_hierarchy"]
 
 #: Scales: the draws are made from a mixture that is fitted in as many dimensions, or by a chain.
 FEW_SCALES, MOST_SCALES = 12, 2_000
@@ -69,18 +69,20 @@ def coefficient_block(
       taken.
     - `chains`: whether many scales may be drawn by a Markov chain.
     """
-    work = _Reading(structure, block, columns)
+    work = Reading(structure, block, columns)
     try:
         if together and not work.has_path():
             raise NotAffineError(block.opaque)
-        hierarchy, many = _hierarchy(work, structure, block, MOST_SCALES if chains else FEW_SCALES)
+        hierarchy, many = read_hierarchy(
+            work, structure, block, MOST_SCALES if chains else FEW_SCALES
+        )
         return CoefficientBlock(hierarchy, together=together, many=many)
     except NotAffineError as error:
         return str(error)
 
 
-def _hierarchy(
-    work: _Reading, structure: Structure, block: Block, most: int
+def read_hierarchy(
+    work: Reading, structure: Structure, block: Block, most: int
 ) -> tuple[Hierarchy, bool]:
     """Return the parts of a block, and whether its scales are many; or refuse."""
     work.check()
@@ -108,7 +110,7 @@ def _hierarchy(
     return found, scales > FEW_SCALES
 
 
-class _Reading(Means):
+class Reading(Means):
     """What the factors of a block read."""
 
     def __init__(self, structure: Structure, block: Block, columns: Collection[str]) -> None:

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
 
+    type LogDensity = Callable[[Array], Array]
+
 __all__ = [
     "ACCEPTED",
     "EFFECTIVE",
     "TAIL",
     "acceptance",
     "effective_share",
+    "finite",
     "independence_chain",
     "tail_shape",
 ]
@@ -154,3 +157,14 @@ def effective_share(ratio: Array) -> float:
         return 0.0
     weights = np.exp(ratio - logsumexp(ratio))
     return 1.0 / (len(ratio) * float((weights**2).sum()))
+
+
+def finite(log_density: LogDensity) -> LogDensity:
+    """Return a log-density that is minus infinity where it is not a number."""
+
+    def value(points: Array) -> Array:
+        with np.errstate(all="ignore"):
+            found = np.asarray(log_density(points), dtype=float)
+        return np.where(np.isfinite(found), found, -np.inf)
+
+    return value

@@ -45,7 +45,7 @@ class _Sums(Protocol):
 
 
 class Posterior(Protocol):
-    """A block with its sums: :class:`.coefficients._Posterior`."""
+    """A block with its sums: :class:`.coefficients.GaussianPosterior`."""
 
     hierarchy: Hierarchy
     map: ScaleMap

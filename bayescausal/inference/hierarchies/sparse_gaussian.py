@@ -33,6 +33,7 @@ from scipy.sparse.linalg import splu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     from bayescausal.annotations import Array
 
@@ -136,9 +137,7 @@ class SparseGaussian:
             column * self.size + self.l_row, self.q_column * self.size + self.q_row
         )
         # without a sign, places cost the compiled loop no test of it
-        self.loop = {
-            name: getattr(self, name).astype(np.uint32) for name in _PLACES if not self.full
-        }
+        self.loop = {name: getattr(self, name).astype(np.uint32) for name in _PLACES}
 
     def __call__(
         self, jacobian: Array, weights: Array, linear: Array, shift: Array, square: Array
@@ -162,6 +161,28 @@ class SparseGaussian:
         """Return one draw of the coefficients for each row of the arguments."""
         noise = rng.standard_normal((len(weights), self.size))
         return self._solve(jacobian, weights, linear, shift, np.zeros(0), noise)[1]
+
+    def factored(
+        self, jacobian: Array, weights: Array, linear: Array, shift: Array, square: Array
+    ) -> tuple[Array, Array, Array]:
+        """Return log integrals, means and the Cholesky factors :math:`L` of the precisions."""
+        factors = np.empty((len(weights), len(self.l_row)))
+        arguments = jacobian, weights, linear, shift, square
+        return *self._solve(*arguments, None, factors), factors
+
+    def spread(self, factors: Array, noise: Array) -> Array:
+        """Return :math:`P'L^{-T} z`: of the precision's inverse, if z is standard Normal."""
+        return self._substituted(factors, noise, transposed=True)
+
+    def gathered(self, factors: Array, push: Array) -> Array:
+        """Return the transpose of that, :math:`L^{-1} P v`."""
+        return self._substituted(factors, push, transposed=False)
+
+    def _substituted(self, factors: Array, vectors: Array, *, transposed: bool) -> Array:
+        out = np.array(vectors, dtype=float, order="C")
+        places = (self.loop[n] for n in ("start", "l_row", "order"))
+        _kernels().substitute(*places, factors, out, transposed)
+        return out
 
     def _whole(self, q: Array, push: Array, noise: Array | None) -> tuple[float, Array] | None:
         """Return the log of the root of the determinant, and the solution; None of no precision.
@@ -200,14 +221,13 @@ class SparseGaussian:
         shift: Array,
         square: Array,
         noise: Array | None,
+        factors: Array | None = None,
     ) -> tuple[Array, Array]:
-        from bayescausal.inference.hierarchies.sparse_kernels import factorise
-
         n = len(weights)
         heights, means = np.full(n, -np.inf), np.zeros((n, self.size))
-        if not self.full:
+        if not self.full or factors is not None:
             places = [self.loop[name] for name in _PLACES]
-            factorise(
+            _kernels().factorise(
                 *places,
                 jacobian,
                 self.values,
@@ -218,6 +238,7 @@ class SparseGaussian:
                 square,
                 heights,
                 means,
+                np.empty((1, len(self.l_row))) if factors is None else factors,
             )
             return heights, means
         jacobian = np.broadcast_to(jacobian, (n, jacobian.shape[1]))
@@ -239,6 +260,13 @@ class SparseGaussian:
                 form = square[b] + entries @ (rest[self.left] * rest[self.right])
                 heights[b] = -log_root - 0.5 * (form - 2 * linear[b] @ rest)
         return heights, means
+
+
+def _kernels() -> ModuleType:
+    """Return the compiled loops; they load numba."""
+    from bayescausal.inference.hierarchies import sparse_kernels
+
+    return sparse_kernels
 
 
 def _order(pattern: csc_array) -> Array:

@@ -14,7 +14,7 @@ from numba import njit
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
 
-__all__ = ["factorise"]
+__all__ = ["factorise", "substitute"]
 
 
 @njit(cache=True, nogil=True)
@@ -44,10 +44,13 @@ def factorise(
     square: Array,
     heights: Array,
     means: Array,
+    factors: Array,
 ) -> None:
-    """Fill in the log integrals, and the means; or draws. Arguments as there."""
+    """Fill in the log integrals, and the means; or draws. Arguments as there.
+
+    `factors` is room for the Cholesky factors: of each, or of one at a time.
+    """
     size, rows = len(order), len(indptr) - 1
-    factor = np.empty(len(l_row))
     column = np.zeros(size)
     entries = np.empty(len(values))
     push = np.empty(rows)
@@ -55,6 +58,7 @@ def factorise(
     for b in range(len(weights)):
         jac = jacobian[b if len(jacobian) > 1 else 0]
         moves = shift[b if len(shift) > 1 else 0]
+        factor = factors[b if len(factors) > 1 else 0]
         for e in range(len(values)):
             entries[e] = values[e] * weights[b, term[e]]
         factor[:] = 0.0
@@ -120,3 +124,31 @@ def factorise(
         for e in range(len(values)):
             form += entries[e] * push[left[e]] * push[right[e]]
         heights[b] -= 0.5 * form
+
+
+@njit(cache=True, nogil=True)
+def substitute(
+    start: Array, l_row: Array, order: Array, factors: Array, vectors: Array, transposed: bool
+) -> None:
+    """Solve for each of some vectors with the factor of its own, in place: L x = P v, or P'L'x."""
+    size = len(order)
+    column = np.empty(size)
+    for b in range(len(vectors)):
+        factor = factors[b]
+        if transposed:
+            column[:] = vectors[b]
+            for i in range(size):
+                j = size - 1 - i
+                x = column[j]
+                for p in range(start[j] + 1, start[j + 1]):
+                    x -= factor[p] * column[l_row[p]]
+                column[j] = x / factor[start[j]]
+                vectors[b, order[j]] = column[j]
+            continue
+        for j in range(size):
+            column[j] = vectors[b, order[j]]
+        for j in range(size):
+            x = column[j] / factor[start[j]]
+            vectors[b, j] = x
+            for p in range(start[j] + 1, start[j + 1]):
+                column[l_row[p]] -= factor[p] * x

@@ -4,6 +4,7 @@ With :math:`\eta_i = o_i + x_i'c` and counts :math:`w_i` of equal rows, up to wh
 
 =================  ========================================================================
 logistic           :math:`\sum w_i \{y_i \eta_i - n_i \log(1 + e^{\eta_i})\}`
+probit             :math:`\sum w_i \{y_i \log\Phi(\eta_i) + (n_i - y_i) \log\Phi(-\eta_i)\}`
 Poisson            :math:`\sum w_i \{y_i \eta_i - e^{\eta_i}\}`
 Negative Binomial  :math:`\sum w_i \{y_i \eta_i - (y_i + a) \log(a + e^{\eta_i}) + a \log a +
                    \log\Gamma(y_i + a) - \log\Gamma(a)\}`
@@ -26,7 +27,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit, gammaln
+from scipy.sparse import csr_array, vstack
+from scipy.special import erfcx, expit, gammaln, log_ndtr, ndtr, ndtri
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
@@ -36,7 +38,9 @@ __all__ = ["FAMILIES", "Equation"]
 #: Rows and points whose predictors are held at a time; products of so many rows are finite.
 ROWS, POINTS = 512, 512
 #: Families, and whether they have a shape besides the coefficients.
-FAMILIES = {"logistic": False, "poisson": False, "negative binomial": True, "gamma": True}
+FAMILIES = {
+    "logistic": False, "probit": False, "poisson": False, "negative binomial": True, "gamma": True,
+}  # fmt: skip
 #: Rows of which a few are looked at for equal ones, and the share of different ones that is few.
 LOOK, FEW = 2_000, 0.5
 
@@ -56,7 +60,7 @@ class Equation:
 
     family: str  # in :data:`FAMILIES`
     offset: Array  # (n_rows)
-    x: Array  # (n_rows, n_coefficients)
+    x: Array | csr_array  # (n_rows, n_coefficients)
     # y, trials, counts: (n_rows)
     y: Array
     trials: Array
@@ -64,29 +68,30 @@ class Equation:
     power: int = 0  # of the shape in the scale of a Gamma variable
 
     def __add__(self, other: Equation) -> Equation:
-        names = "offset", "x", "y", "trials", "counts"
+        names = "offset", "y", "trials", "counts"
         both: dict[str, Any] = {
             n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in names
         }
-        return replace(self, **both)
+        join = vstack if isinstance(self.x, csr_array) else np.concatenate
+        return replace(self, x=join([self.x, other.x]), **both)
 
     def merged(self) -> Equation:
         """Return the same likelihood with equal rows counted, where many are equal."""
-        rows = np.column_stack([self.offset, self.y, self.trials, self.x])
-        weights = np.random.default_rng(1).normal(size=rows.shape[1])
-        key = rows @ weights
+        rows = np.column_stack([self.offset, self.y, self.trials])
+        weights = np.random.default_rng(1).normal(size=3 + self.x.shape[1])
+        key = rows @ weights[:3] + self.x @ weights[3:]
         few = key[:: max(1, len(key) // LOOK)]
         if len(key) < 2 or len(np.unique(few)) > FEW * len(few):
             return self
         _, first, which, counts = np.unique(
             key, return_index=True, return_inverse=True, return_counts=True
         )
-        if not np.array_equal(rows[first][which], rows):
+        if not np.array_equal(rows[first][which], rows) or abs(self.x[first][which] - self.x).max():
             return self
         total = np.bincount(which, self.counts, len(counts))
         return self.some(first, total)
 
-    def some(self, rows: Array, counts: Array) -> Equation:
+    def some(self, rows: Array | slice, counts: Array) -> Equation:
         """Return some rows, with other counts."""
         parts: dict[str, Any] = {n: getattr(self, n)[rows] for n in ("offset", "x", "y", "trials")}
         return replace(self, **parts, counts=counts)
@@ -104,6 +109,7 @@ class Equation:
 
     def _at(self, points: Array, shape: Array | None) -> Array:
         linear = self.counts if self.family == "gamma" else self.y * self.counts
+        linear = 0 * linear if self.family == "probit" else linear
         along = linear @ self.x @ points.T + linear @ self.offset
         rest = np.zeros(len(points))
         by_rows = np.ascontiguousarray(points.T)
@@ -131,6 +137,12 @@ class Equation:
             eta += shape
             np.log(eta, out=eta)
             return -((counts * self.y[rows]) @ eta + shape * (counts @ eta))
+        if self.family == "probit":
+            ones, zeros = counts * self.y[rows], counts * (self.trials - self.y)[rows]
+            up, down = ones > 0, zeros > 0
+            return np.asarray(
+                ones[up] @ _log_normal(eta[up]) + zeros[down] @ _log_normal(-eta[down])
+            )
         weight = counts * self.trials[rows]
         upper = weight @ eta
         np.abs(eta, out=eta)
@@ -155,16 +167,55 @@ class Equation:
             whole += count * gammaln(value + a)
         return np.asarray(whole)
 
+    def gradient(self, points: Array, shape: Array | None) -> Array:
+        """Return the slope in the coefficients at points, shape (n_points, n_coefficients)."""
+        out = np.zeros_like(points)
+        a = np.ones(len(points)) if shape is None else shape
+        by_rows = np.ascontiguousarray(points.T)
+        for start in range(0, len(self.y), ROWS):
+            some = self.some(slice(start, start + ROWS), self.counts[start : start + ROWS])
+            eta = some.offset[:, None] + some.x @ by_rows
+            out += (some.x.T @ some.across().slopes_at(eta, a)[0]).T
+        return out
+
+    def mean_slopes(self, points: Array, shape: float) -> tuple[Array, Array]:
+        """Return the means over points of the two derivatives of each row, as :meth:`slopes`."""
+        by_rows, found = np.ascontiguousarray(points.T), []
+        for start in range(0, len(self.y), ROWS):
+            some = self.some(slice(start, start + ROWS), self.counts[start : start + ROWS])
+            eta = some.offset[:, None] + some.x @ by_rows
+            found.append([v.mean(axis=1) for v in some.across().slopes_at(eta, shape)])
+        first, second = (np.concatenate(v) for v in zip(*found, strict=True))
+        return first, second
+
+    def start(self) -> Array:
+        """Return predictors near to the outcomes themselves."""
+        if self.family == "logistic":
+            return np.log((self.y + 0.5) / (self.trials - self.y + 0.5))
+        if self.family == "probit":
+            return np.asarray(ndtri((self.y + 0.5) / (self.trials + 1.0)))
+        return np.log(self.y + (0.0 if self.family == "gamma" else 0.5))
+
+    def across(self) -> Equation:
+        """Return rows whose slopes are asked at several predictors each, (n_rows, n_points)."""
+        parts: dict[str, Any] = {n: getattr(self, n)[:, None] for n in ("y", "trials", "counts")}
+        return replace(self, **parts)
+
     def slopes(self, coefficients: Array, shape: float) -> tuple[Array, Array]:
         """Return the first and minus the second derivative of each row in its predictor."""
         return self.slopes_at(self.offset + self.x @ coefficients, shape)
 
-    def slopes_at(self, eta: Array, shape: float) -> tuple[Array, Array]:
+    def slopes_at(self, eta: Array, shape: Array | float) -> tuple[Array, Array]:
         """Return the same at predictors."""
         a = shape
         if self.family == "logistic":
             p = expit(eta)
             first, second = self.y - self.trials * p, self.trials * p * (1 - p)
+        elif self.family == "probit":
+            ones, zeros = self.y, self.trials - self.y
+            up, down = (np.sqrt(2 / np.pi) / erfcx(sign * eta / np.sqrt(2)) for sign in (-1, 1))
+            first = ones * up - zeros * down
+            second = ones * up * (up + eta) + zeros * down * (down - eta)
         elif self.family == "poisson":
             mean = np.exp(eta)
             first, second = self.y - mean, mean
@@ -175,3 +226,8 @@ class Equation:
             p = expit(eta - np.log(a))
             first, second = self.y - (self.y + a) * p, (self.y + a) * p * (1 - p)
         return self.counts * first, self.counts * second
+
+
+def _log_normal(x: Array) -> Array:
+    """Return the logarithm of the Normal distribution function."""
+    return np.asarray(np.log(ndtr(x)) if x.min(initial=0.0) > -30 else log_ndtr(x))

@@ -4,10 +4,10 @@ A block is one equation,
 
 .. math:: g(E[y_i]) = o_i + x_i' c, \qquad c \sim N(m_0, P^{-1}),
 
-with a Bernoulli or Binomial (logit), Poisson, Negative Binomial or Gamma (log) outcome, the latter
-two with one shape :math:`a` of any prior. That the predictor is affine in the coefficients is
-proved on the expression; the columns of :math:`X` are read off by probing, whatever way they were
-written (:mod:`..closed_forms.design`). The draws are made in :mod:`.bell`.
+with a Bernoulli or Binomial (logit, probit), Poisson, Negative Binomial or Gamma (log) outcome, the
+latter two with one shape :math:`a` of any prior. That the predictor is affine in the coefficients
+is proved on the expression; the columns of :math:`X` are read off by probing, whatever way they
+were written (:mod:`..closed_forms.design`). The draws are made in :mod:`.bell`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bayescausal.inference.closed_forms.affine import (
 )
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.design import design_of
-from bayescausal.inference.closed_forms.equation import logit_of
+from bayescausal.inference.closed_forms.equation import logit_of, probit_of
 from bayescausal.inference.closed_forms.linear_form import on_line, prior_rows
 from bayescausal.inference.sampling.bell import Posterior, draw_bell
 from bayescausal.inference.sampling.families import Equation
@@ -47,14 +47,14 @@ if TYPE_CHECKING:
     from bayescausal.inference.closed_forms.linear import LinearStatistics
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["GeneralisedBlock", "generalised_block"]
+__all__ = ["Form", "GeneralisedBlock", "form_of", "generalised_block"]
 
 #: Coefficients, and numbers in the design.
 MOST, CELLS = 120, 40_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class _Form:
+class Form:
     """A family, its linear predictor, its trials, its shape, and the power of that in the scale."""
 
     family: str
@@ -76,7 +76,7 @@ class GeneralisedBlock:
     def __init__(
         self,
         name: str,
-        form: _Form,
+        form: Form,
         shapes: dict[str, tuple[int, ...]],
         call: Expressions,
         prior: LinearStatistics,
@@ -139,7 +139,7 @@ def generalised_block(
     if len(block.observed) != 1:
         return "it is not one equation"
     name = block.observed[0].name
-    form = _form(structure.variable(name))
+    form = form_of(structure.variable(name))
     if form is None:
         return f"{name!r} is no generalised linear equation"
     unknown = {n: structure.variable(n) for n in block.unknowns}
@@ -181,30 +181,33 @@ def generalised_block(
 # ----------------------------------------------------------------------- private
 
 
-def _form(rv: TensorVariable) -> _Form | None:
+def form_of(rv: TensorVariable) -> Form | None:
     """Return the family and linear predictor of an observed variable."""
     kind = type(rv.owner.op).__name__
     if kind not in ("BernoulliRV", "BinomialRV", "PoissonRV", "NegBinomialRV", "GammaRV"):
         return None
     params = list(rv.owner.op.dist_params(rv.owner))
     if kind in ("BernoulliRV", "BinomialRV"):
-        eta = logit_of(params[-1])
         trials = params[0] if kind == "BinomialRV" else None
-        return None if eta is None else _Form("logistic", eta, trials)
+        for family, found in (("logistic", logit_of), ("probit", probit_of)):
+            eta = found(params[-1])
+            if eta is not None:
+                return Form(family, eta, trials)
+        return None
     if kind == "PoissonRV":
         logs = _logarithm(params[0])
-        return None if logs is None or logs[1] else _Form("poisson", logs[0])
+        return None if logs is None or logs[1] else Form("poisson", logs[0])
     shape = stripped(params[0])
     if shape.type.ndim or shape.owner is None:
         return None
     if kind == "GammaRV":
         logs = _logarithm(params[1], shape)
-        return None if logs is None else _Form("gamma", logs[0], None, shape, logs[1])
+        return None if logs is None else Form("gamma", logs[0], None, shape, logs[1])
     mean = _mean_of_odds(params[1], shape)
     logs = None if mean is None else _logarithm(mean)
     if logs is None or logs[1]:
         return None
-    return _Form("negative binomial", logs[0], None, shape)
+    return Form("negative binomial", logs[0], None, shape)
 
 
 def _logarithm(v: Variable, shape: Variable | None = None) -> tuple[Variable, int] | None:

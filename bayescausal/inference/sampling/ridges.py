@@ -30,10 +30,9 @@ from bayescausal.inference.hierarchies.few_unknowns import (
     Mixture,
     derivatives,
     draw_learned,
-    finite,
     modes,
 )
-from bayescausal.inference.hierarchies.metropolis import ACCEPTED
+from bayescausal.inference.hierarchies.metropolis import ACCEPTED, finite
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array

@@ -212,7 +212,7 @@ class _Chains:
 
     def run(self, length: int, thin: int) -> tuple[Array, Array]:
         """Return every so many-th of the next coefficients and noises, (chain, draw, ...)."""
-        from bayescausal.inference.sampling.bounded_kernels import sweeps
+        from bayescausal.inference.hamiltonian.bounded_kernels import sweeps
 
         def one(k: int) -> tuple[Array, Array, bool]:
             try:

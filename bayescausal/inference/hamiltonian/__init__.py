@@ -1,0 +1,1 @@
+"""Exact Hamiltonian trajectories about a Gaussian: bounded coefficients, generalised equations."""

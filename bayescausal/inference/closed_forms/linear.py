@@ -43,13 +43,14 @@ from bayescausal.inference.closed_forms.one_dimension import draw_line, tabulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import ModuleType
 
     from bayescausal.inference.closed_forms.affine import Expressions
     from bayescausal.inference.closed_forms.design import Design
     from bayescausal.inference.closed_forms.one_dimension import Line, Table
 
 
-__all__ = ["Diagonal", "LinearBlock", "LinearStatistics"]
+__all__ = ["Diagonal", "LinearBlock", "LinearStatistics", "gibbs_loops"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -335,3 +336,10 @@ class Diagonal:
 
 
 # --------------------------------------------------------------------- recognition
+
+
+def gibbs_loops() -> ModuleType:
+    """Return the compiled loops of blocks that are drawn in sweeps; they load numba."""
+    from bayescausal.inference.closed_forms import gibbs_kernels
+
+    return gibbs_kernels

@@ -34,7 +34,12 @@ import numpy as np
 
 from bayescausal.inference.closed_forms.affine import NotAffineError
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.inference.closed_forms.linear import Diagonal, LinearBlock, LinearStatistics
+from bayescausal.inference.closed_forms.linear import (
+    Diagonal,
+    LinearBlock,
+    LinearStatistics,
+    gibbs_loops,
+)
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.model.structure.rebuild import evaluate
 
@@ -190,11 +195,9 @@ class _Walker:
     def _sweep(
         self, rng: np.random.Generator, at: tuple[np.ndarray, float], sweeps: int, keep: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        from bayescausal.inference.closed_forms.simplex_kernels import walk
-
         form = self.form
         reference = self.block._even()[self.places]
-        return walk(
+        found: tuple[np.ndarray, np.ndarray] = gibbs_loops().walk(
             rng,
             at[0],
             self.groups,
@@ -218,6 +221,7 @@ class _Walker:
             keep,
             TRANSFERS * len(self.places),
         )
+        return found
 
     def run(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Return draws of one chain, thinned by its autocorrelation."""

@@ -36,6 +36,7 @@ from scipy.optimize import lsq_linear
 from bayescausal.draws.diagnostics import diagnose
 from bayescausal.inference.closed_forms.affine import shapes_of
 from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.inference.closed_forms.linear import gibbs_loops
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.model.structure.rebuild import evaluate
 
@@ -212,13 +213,16 @@ class _Chains:
 
     def run(self, length: int, thin: int) -> tuple[Array, Array]:
         """Return every so many-th of the next coefficients and noises, (chain, draw, ...)."""
-        from bayescausal.inference.hamiltonian.bounded_kernels import sweeps
+        sweeps = gibbs_loops().sweeps
 
         def one(k: int) -> tuple[Array, Array, bool]:
             try:
-                return sweeps(self.rngs[k], *self.at[k], *self.numbers, length, thin)
+                made: tuple[Array, Array, bool] = sweeps(
+                    self.rngs[k], *self.at[k], *self.numbers, length, thin
+                )
             except np.linalg.LinAlgError:
                 raise ArithmeticError("the coefficients are not determined") from None
+            return made
 
         with ThreadPoolExecutor(max_workers=min(CHAINS, os.cpu_count() or 1)) as pool:
             found = list(pool.map(one, range(CHAINS)))

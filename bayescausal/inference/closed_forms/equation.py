@@ -126,7 +126,7 @@ def probit_of(probability: Variable) -> Variable | None:
     --------
     >>> import pymc as pm, pytensor.tensor as pt
     >>> eta = pt.vector("eta")
-    >>> round(float(probit_of(pm.math.invprobit(eta)).eval({eta: [0.7]})[0]), 9)
+    >>> round(float(probit_of(pm.math.invprobit(eta)).eval({eta: [0.7]})[0]), 6)
     0.7
     >>> probit_of(pt.erf(eta)) is None
     True

@@ -8,6 +8,7 @@ from scipy import stats
 import bayescausal as bc
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.wide_constants import with_wide_constants
+from bayescausal.types import DataError
 
 whole = int  # as people write them
 
@@ -157,3 +158,81 @@ def test_formulas_are_known_of_a_model_that_was_read_anew():
     read = with_wide_constants(model)
     assert read is not model
     assert read.recipe == model.recipe
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """Equations that PyTensor computes in a byte, or in the 32 bits of ``pm.Data``."""
+    t = np.arange(40) % 2 == 1
+    with pm.Model(coords={"unit": range(40)}) as model:
+        treated = pm.Data("t", t, dims="unit")
+        age = pm.Data("age", np.arange(30, 70, dtype="uint8"), dims="unit")
+        income = pm.Data("income", np.arange(50_000, 90_000, 1_000), dims="unit")
+        x = pm.Data("x", np.linspace(-1, 1, 40), dims="unit")
+        pm.Normal("literal", 100 + 50 * treated, 1, dims="unit")
+        pm.Normal("compared", 100 * (x > 0) + 50, 1, dims="unit")
+        chosen = pm.math.switch(treated, 100, 50)
+        pm.Normal("both", chosen + chosen, 1, dims="unit")
+        pm.TruncatedNormal("bounded", 100 + 50 * treated, 1, lower=0, dims="unit")
+        pm.Normal("square", age**2 / 1e3, 1, dims="unit")
+        pm.Normal("product", age * age / 1e3, 1, dims="unit")
+        pm.Normal("less", (age - 2 * age) / 1.0, 1, dims="unit")
+        pm.Normal("wealth", income**2 / 1e9, 1, dims="unit")
+    names = ("t", "age", "income", "x")
+    return bc.truth(model, {}, {name: model[name].get_value() for name in names})
+
+
+@pytest.mark.parametrize(
+    ("outcome", "levels", "right"),
+    [
+        ("literal", {"t": (1, 0)}, 50),
+        ("compared", {"x": (1, -1)}, 100),
+        ("both", {"t": (1, 0)}, 2 * (100 - 50)),
+        ("bounded", {"t": (1, 0)}, 50),
+        ("square", {"age": (bc.Shift(1), bc.Shift(0))}, (2 * np.arange(30, 70) + 1).mean() / 1e3),
+        ("product", {"age": (60, 20)}, (60**2 - 20**2) / 1e3),
+        ("less", {"age": (bc.Shift(1), bc.Shift(0))}, -1),
+        ("wealth", {"income": (60_000, 50_000)}, (60_000**2 - 50_000**2) / 1e9),
+        (
+            "wealth",
+            {"income": (bc.Scale(2), bc.Scale(1))},
+            3 * (np.arange(50, 90) ** 2).mean() / 1e3,
+        ),
+    ],
+)
+def test_equations_do_not_overflow(narrow, outcome, levels, right):
+    [(name, (treated, control))] = levels.items()
+    effect = bc.estimate(narrow, bc.ATE(name, outcome, treated=treated, control=control))
+    assert effect.mean() == pytest.approx(right)
+
+
+def test_fits_read_the_square_of_whole_numbers():
+    """y = b income^2 + noise of variance 1, b ~ N(0, 1): the posterior mean in closed form."""
+    income = np.arange(50_000, 90_000, 500)
+    square = income**2 / 1e9
+    y = 2 * square + np.random.default_rng(1).normal(size=len(income))
+    with pm.Model(coords={"unit": range(len(income))}) as model:
+        b = pm.Normal("b")
+        read = pm.Data("income", income, dims="unit")
+        pm.Normal("y", b * read**2 / 1e9, 1, dims="unit")
+    fit = bc.fit(model, {"income": income, "y": y}, draws=500, chains=2, seed=1)
+    precision = 1 + square @ square
+    error = np.sqrt(1 / precision / 1000)  # of 1,000 independent draws
+    assert abs(float(fit.posterior["b"].mean()) - square @ y / precision) < 5 * error
+
+
+def test_ordinary_equations_are_read_as_they_are():
+    with pm.Model(coords={"unit": range(3)}) as model:
+        g = pm.Data("g", np.array([1, 2, 3]), dims="unit")
+        t = pm.Data("t", np.array([True, False, True]), dims="unit")
+        a = pm.Normal("a", shape=3)
+        pm.Normal("y", a[g - 1] + 2 * (1 - t) + 10 * t + g, 1, dims="unit")
+    assert with_wide_constants(model) is model
+
+
+def test_columns_that_the_data_of_a_model_cannot_hold_are_refused():
+    with pm.Model(coords={"unit": range(2)}) as model:
+        people = pm.Data("people", np.array([1, 2]), dims="unit")
+        pm.Normal("y", people / 1e9, 1, dims="unit")
+    with pytest.raises(DataError, match=r"3000000000.*to 2147483647, or float data"):
+        bc.truth(model, {}, {"people": [3_000_000_000, 1]})

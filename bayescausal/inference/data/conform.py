@@ -329,14 +329,14 @@ def _numbers(name: str, raw: np.ndarray, empty: np.ndarray, table: Table) -> np.
 
 def _integers(name: str, array: np.ndarray, dtype: str, table: Table) -> np.ndarray:
     """Return whole numbers as integers, refusing others."""
-    if array.dtype.kind == "f":
-        bad = np.argwhere(array != np.round(array))
-        if len(bad):
-            where = _where(bad[0], table.dims[name], table.coords)
-            raise DataError(
-                f"{name!r} is {array[tuple(bad[0])]} at {where}, but the variable is discrete.",
-                expected="Whole numbers.",
-            )
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    bad = np.argwhere((array != np.round(array)) | (array < low) | (array > high))
+    if len(bad):
+        where = _where(bad[0], table.dims[name], table.coords)
+        raise DataError(
+            f"{name!r} is {array[tuple(bad[0])]} at {where}, but the variable is discrete.",
+            expected=f"Whole numbers from {low} to {high}, or float data in the model.",
+        )
     return array.astype(dtype)
 
 

@@ -3,7 +3,9 @@
 PyTensor keeps a literal such as 17 in a byte, and adds and multiplies bytes in a byte. So the
 density that PyMC writes for ``HalfStudentT("s", 4, 17)`` has :math:`17^2 = 33` in it, that of
 ``Beta("p", 100, 100)`` has :math:`100 + 100 = -56`, and the bounds of ``Uniform("x", -100, 100)``
-are -56 apart. Here such a model is read with its constants in 64 bits.
+are -56 apart. Equations are no better: ``100 + 50 * t`` with a column of true and false is -106 for
+150, and whole numbers of ``pm.Data`` are kept in 32 bits, in which the square of 60,000
+is negative. Here such a model is read with these numbers in 64 bits.
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ import numpy as np
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.builders import OpFromGraph
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
+from pytensor.scalar.basic import Add, Mul, Neg, Pow, Sqr, Sub
 from pytensor.tensor.basic import constant
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.structure.rebuild import close, copied, open_model
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["with_wide_constants"]
 
 _NARROW = ("int8", "int16", "uint8", "uint16")
+_SMALL = (*_NARROW, "int32", "uint32")
 #: PyMC adds and multiplies no two parameters of these, in densities and draws.
 _APART = (
     "BinomialRV CategoricalRV CauchyRV ExponentialRV GammaRV GeometricRV GumbelRV HalfCauchyRV "
@@ -42,7 +48,7 @@ _KNOWN: WeakKeyDictionary[Any, tuple[list[Any], Any]] = WeakKeyDictionary()
 
 
 def with_wide_constants(model: pm.Model) -> pm.Model:
-    """Return a model in which no distribution computes with whole numbers in a byte.
+    """Return a model in which no distribution or equation computes with too few bits.
 
     A model of which none does is returned as it is; of the same model with the same data, the same
     one.
@@ -68,9 +74,63 @@ def _may_overflow(node: Apply) -> bool:
     return kind not in _APART.split() and largest > (63 if kind in _SUMS.split() else 5)
 
 
-def _is_narrow(variable: Variable) -> bool:
+def _is_narrow(variable: Variable, among: tuple[str, ...] = _NARROW) -> bool:
     drawn = variable.owner is not None and _is_distribution(variable.owner)
-    return not drawn and getattr(variable.type, "dtype", "") in _NARROW
+    return not drawn and getattr(variable.type, "dtype", "") in among
+
+
+def _wraps(node: Apply) -> bool:
+    """Whether arithmetic on whole numbers may leave the range of its type."""
+    [out, *_] = node.outputs
+    if not isinstance(node.op, Elemwise) or getattr(out.type, "dtype", "") not in _SMALL:
+        return False
+    bits = np.iinfo(out.type.dtype)
+    low, high = _range(node)
+    return low < bits.min or high > bits.max
+
+
+def _range(node: Apply) -> tuple[float, float]:
+    """Return between what the result of an operation lies, were its type wide enough."""
+    ends = [_ends(v) for v in node.inputs]
+    match node.op.scalar_op:
+        case Add():
+            return sum(a for a, _ in ends), sum(b for _, b in ends)
+        case Sub():
+            return ends[0][0] - ends[1][1], ends[0][1] - ends[1][0]
+        case Neg():
+            return -ends[0][1], -ends[0][0]
+        case Mul():
+            low, high = ends[0]
+            for a, b in ends[1:]:
+                corners = (low * a, low * b, high * a, high * b)
+                low, high = min(corners), max(corners)
+            return low, high
+        case Sqr() | Pow():
+            power = max(ends[1][1], 0) if len(ends) == 2 else 2
+            largest = max(map(abs, ends[0]))
+            size = np.float64(largest) ** min(power, 64)
+            return -size if ends[0][0] < 0 else 0, size
+    return 0, 0
+
+
+def _ends(variable: Variable) -> tuple[float, float]:
+    """Return between what a whole number lies: of long types, room is left for sums and shifts."""
+    if isinstance(variable, Constant):
+        held = np.asarray(variable.data, dtype=float)
+        return held.min(initial=0), held.max(initial=0)
+    dtype = variable.type.dtype
+    if dtype == "bool":
+        return 0, 1
+    bits = np.iinfo(dtype)
+    room = 4 if dtype in ("int32", "uint32") else 1
+    whole = (bits.min / room, bits.max / room)
+    node = variable.owner
+    if node is not None and isinstance(node.op, DimShuffle):
+        return _ends(node.inputs[0])
+    known = (Add, Sub, Neg, Mul, Sqr, Pow)
+    if node is None or not isinstance(node.op, Elemwise) or _wraps(node):
+        return whole
+    return _range(node) if isinstance(node.op.scalar_op, known) else whole
 
 
 def _is_distribution(node: Apply) -> bool:
@@ -90,15 +150,25 @@ def _widened(model: pm.Model) -> pm.Model | None:
     """Return the model with wide constants, None where nothing may overflow."""
     roots = [*model.basic_RVs, *model.potentials, *model.deterministics]
     nodes = {v.owner for v in ancestors(roots) if v.owner is not None}
-    if not any(_may_overflow(node) for node in nodes):
+    if not any(_may_overflow(node) or _wraps(node) for node in nodes):
         return None
     fgraph, _, initvals = open_model(model)
+    memo: dict[Variable, Variable] = {}
     for node in fgraph.toposort():
-        if _may_overflow(node):
-            made = _remade(node, node.inputs)
-            pairs = zip(node.outputs, made.outputs, strict=True)
-            fgraph.replace_all(list(pairs), import_missing=True)
-    made = close(fgraph, initvals)
+        inputs = [memo.get(v, v) for v in node.inputs]
+        moved = any(a.type != b.type for a, b in zip(inputs, node.inputs, strict=True))
+        if _wraps(node):
+            made = node.op.make_node(*(v.astype("int64") for v in inputs))
+        elif _may_overflow(node) or (moved and isinstance(node.op, SymbolicRandomVariable)):
+            made = _remade(node, inputs)
+        elif inputs != node.inputs:
+            made = node.clone_with_new_inputs(inputs, strict=False)
+        else:
+            continue
+        memo.update(zip(node.outputs, made.outputs, strict=True))
+    new = FunctionGraph(outputs=[memo.get(v, v) for v in fgraph.outputs], clone=False)
+    new._coords, new._dim_lengths = fgraph._coords, fgraph._dim_lengths
+    made = close(new, initvals)
     if hasattr(model, "recipe"):  # the formulas that it was made of
         made.recipe = model.recipe  # type: ignore[attr-defined]
     return made
@@ -106,7 +176,7 @@ def _widened(model: pm.Model) -> pm.Model | None:
 
 def _remade(node: Apply, inputs: list[Variable]) -> Apply:
     """Return a distribution with its parameters in 64 bits."""
-    wide = [_wide(v) if _is_narrow(v) else v for v in inputs]
+    wide = [_wide(v) if _is_narrow(v, _SMALL) else v for v in inputs]
     return _wide_op(node.op).make_node(*wide)
 
 
@@ -115,7 +185,7 @@ def _wide_op(op: Op) -> Op:
     if not isinstance(op, SymbolicRandomVariable):
         return op
     inner = op.fgraph.unfreeze()
-    memo = {v: v.astype("int64").type() if _is_narrow(v) else v for v in inner.inputs}
+    memo = {v: v.astype("int64").type() if _is_narrow(v, _SMALL) else v for v in inner.inputs}
     inputs = list(memo.values())
     for node in inner.toposort():
         given = [memo.get(v, v) for v in node.inputs]

@@ -241,10 +241,9 @@ def refuse_values(
     """Refuse levels at which the equations that are asked about are not defined."""
     asked_of = None if units.fresh else members_of(units, estimand.condition)
     refuse_outside(units, worlds, recomputed, seed=seed, asked_of=asked_of)
-    step = worlds
-    if estimand.derivative:  # the step may reach over what is not defined at the level itself
-        acts = {n: estimand.at for n in estimand.treatments if estimand.at is not None}
-        worlds = {**worlds, "at": {n: Set(at) for n, at in acts.items()}}
+    step, at = worlds, getattr(estimand, "at", None)
+    if estimand.derivative and at is not None:  # a step may reach over what is not defined at it
+        worlds = {**worlds, "at": {n: Set(at) for n in estimand.treatments}}
     natural = natural_reads(units.structure, estimand, reads)
     own = noise_of(units, worlds, recomputed, couplings, seed, abducted, natural)
     mean = isinstance(estimand.functional, Mean | Total) and not abducted

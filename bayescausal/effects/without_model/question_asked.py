@@ -16,6 +16,7 @@ from bayescausal.effects.estimands.populations import Target
 from bayescausal.types import EstimandError, Set
 
 if TYPE_CHECKING:
+    from bayescausal.effects.estimands.estimand import Estimand
     from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["Asked", "as_asked"]
@@ -58,22 +59,23 @@ def as_asked(identification: Identification, named: Asked) -> Asked:
     )
 
 
-def _level(asked: Any, names: tuple[str, ...], which: int) -> Any:
+def _level(asked: Estimand, names: tuple[str, ...], which: int) -> dict[str, object] | None:
     """Return the levels of the treatments in a world; of a control that is not asked about, None.
 
     Those of a reversed indirect effect change places: E[y(1, M(0))] - E[y(1, M(1))].
     """
+    arms = getattr(asked, "treated", None), getattr(asked, "control", None)
     if not hasattr(asked, "treated"):
         acts = asked.worlds()["expected"].items()
         return None if which else {n: _value(asked, act) for n, act in acts}
     reverse = getattr(asked, "reverse", False)
-    level = (asked.treated, asked.control)[1 - which if reverse else which]
+    level = arms[1 - which if reverse else which]
     each = level if isinstance(level, Mapping) else dict.fromkeys(asked.treatments or names, level)
-    held = getattr(asked, "mediators", None) if type(asked).kind == "cde" else None
+    held = getattr(asked, "mediators", None) if asked.kind == "cde" else None
     return {n: _value(asked, act) for n, act in {**each, **(held or {})}.items()}
 
 
-def _given(asked: Any, identification: Identification) -> dict[str, Any] | None:
+def _given(asked: Estimand, identification: Identification) -> dict[str, object] | None:
     """Return the values of what the effect is conditional on."""
     query = identification.question
     clauses = {n: v for n, v in asked.condition.clauses if n in (*query.given, *query.natural)}
@@ -85,7 +87,7 @@ def _given(asked: Any, identification: Identification) -> dict[str, Any] | None:
     return {n: _value(asked, v) for n, v in clauses.items()} or None
 
 
-def _event(asked: Any) -> Any:
+def _event(asked: Estimand) -> float | str | None:
     """Return the value of the outcome whose probability is asked for; None for a mean."""
     if isinstance(asked.functional, Mean):
         return None
@@ -94,15 +96,15 @@ def _event(asked: Any) -> Any:
     raise _more(asked, "a mean or the probability of one value")
 
 
-def _value(asked: Any, level: Any) -> Any:
+def _value(asked: Estimand, level: object) -> object:
     """Return the one value of a level."""
     level = level.value if isinstance(level, Set) else level
-    if np.ndim(level) or not isinstance(level, str | int | float | bool | np.generic):
+    if not isinstance(level, str | int | float | bool | np.generic):
         raise _more(asked, "one value for each variable")
     return level
 
 
-def _more(asked: Any, what: str) -> EstimandError:
+def _more(asked: Estimand, what: str) -> EstimandError:
     return EstimandError(
         f"{asked.label()} asks for more than a formula of probabilities says.",
         expected=f"{what}.",

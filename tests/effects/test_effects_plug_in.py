@@ -360,3 +360,79 @@ def test_effects_along_paths_by_the_mediation_formula():
         verdict = bc.identify(model, bc.PSE("t", "y", paths=paths))
         found = plug_in(verdict, pd.DataFrame(rows), count="p", empirical=True)
         assert float(found) == pytest.approx(value, abs=1e-12)
+
+
+@pytest.fixture(scope="module")
+def three_doses():
+    """P(z, x, m, y) of z -> x -> m -> y with z -> y and x -> y; x has three levels."""
+    rows = []
+    for z, x, m, y in itertools.product(range(2), range(3), range(2), range(2)):
+        chance = {
+            "z": 0.5,
+            "x": (0.5, 0.3, 0.2)[x if z else 2 - x],
+            "m": _bernoulli(m, 0.2 + 0.3 * x),
+            "y": _bernoulli(y, _success(z, x, m)),
+        }
+        rows.append({"z": z, "x": x, "m": m, "y": y, "p": math.prod(chance.values())})
+    return pd.DataFrame(rows)
+
+
+def _bernoulli(value, p):
+    return p if value else 1 - p
+
+
+def _success(z, x, m):
+    return 0.1 + 0.2 * z + 0.1 * x + 0.15 * m * (1 + x) / 2
+
+
+def _world(x, mediator_of=None, z=None):
+    """E[y] at x, with the mediator that another level of x gives, by enumeration."""
+    chance = 0.2 + 0.3 * (x if mediator_of is None else mediator_of)
+    zs = (0, 1) if z is None else (z,)
+    return np.mean([sum(_bernoulli(m, chance) * _success(c, x, m) for m in (0, 1)) for c in zs])
+
+
+def _held(x, m):
+    return np.mean([_success(z, x, m) for z in (0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        (bc.ATE("x", "y", treated=2, control=1), _world(2) - _world(1)),
+        (bc.ATE("x", "y", treated=2, scale="ratio"), _world(2) / _world(0)),
+        (bc.ATE("x", "y", functional=bc.Probability(equals=0)), _world(0) - _world(1)),
+        (bc.CATE("x", "y", treated=2, given={"z": 1}), _world(2, z=1) - _world(0, z=1)),
+        (bc.CDE("x", "y", treated=2, mediators={"m": 1}), _held(2, 1) - _held(0, 1)),
+        (bc.NDE("x", "y", treated=2), _world(2, 0) - _world(0)),
+        (bc.NIE("x", "y", treated=2), _world(0, 2) - _world(0)),
+        (bc.NIE("x", "y", treated=2, reverse=True), _world(2, 0) - _world(2)),
+        (bc.Expected("y", {"x": 2}), _world(2)),
+    ],
+)
+def test_the_levels_of_a_question_are_those_it_names(three_doses, question, wanted):
+    """A verdict is about variables, its question about values of them: 1 and 0 were taken."""
+    verdict = bc.identify("z -> x -> m -> y; z -> y; x -> y", question)
+    effect = bc.plug_in(verdict, three_doses, count="p", empirical=True)
+    assert float(effect) == pytest.approx(wanted)
+
+
+def test_what_the_caller_names_comes_first(three_doses):
+    verdict = bc.identify("z -> x -> m -> y; z -> y; x -> y", bc.ATE("x", "y", treated=2))
+    effect = bc.plug_in(verdict, three_doses, control=1, count="p", empirical=True)
+    assert float(effect) == pytest.approx(_world(2) - _world(1))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"treated": bc.Shift(1)},
+        {"functional": bc.Probability(above=0)},
+        {"given": {"z": (0, 1)}},
+        {"population": pd.DataFrame({"z": [0, 1]})},
+    ],
+)
+def test_a_question_about_more_than_values_is_refused(three_doses, more):
+    verdict = bc.identify("z -> x -> m -> y; z -> y; x -> y", bc.ATE("x", "y", **more))
+    with pytest.raises(EstimandError, match="asks for more than a formula of probabilities says"):
+        bc.plug_in(verdict, three_doses, count="p", empirical=True)

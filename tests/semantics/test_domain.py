@@ -155,6 +155,17 @@ def test_an_index_that_counts_from_the_end_in_the_data():
         bc.estimate(known, bc.Expected("y", {"g": -2}))
 
 
+def test_an_entry_of_minus_one_that_is_computed_is_no_empty_cell():
+    """floor(-.2) is -1: no cell of the data holds that code."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        a = pm.Normal("a", shape=3)
+        x = pm.Data("x", [0.5], dims="unit")
+        pm.Normal("y", a[pt.floor(x).astype(int)], 1, dims="unit")
+    known = bc.truth(model, {"a": [1.0, 2.0, 3.0]}, {"x": [0.5, 1.5], "y": [0.0, 0.0]})
+    with pytest.raises(InterventionError, match=r"entry -1 of a.* at x=-0\.2\. Expected"):
+        bc.estimate(known, bc.Expected("y", {"x": -0.2}))
+
+
 def test_an_empty_cell_of_pandas_is_not_the_last_group():
     """Codes of a category are -1 where a cell is empty: beside the last group's own number."""
     model, values, data = grouped((0, 1, -1, 2))

@@ -18,7 +18,7 @@ import pytensor.tensor as pt
 import pytest
 
 import bayescausal as bc
-from bayescausal.types import EstimandError
+from bayescausal.types import EstimandError, InterventionError
 
 X = np.random.default_rng(1).normal(size=500)
 TABLE = np.array([-1.0, 0.0, 2.0, 9.0])
@@ -88,6 +88,22 @@ def test_quotients_whose_denominator_keeps_its_sign():
     ):
         found = bc.estimate(known_of(mean), bc.Slope("x", "y"))
         assert found.mean() == pytest.approx(np.mean(right), rel=1e-5)
+
+
+@pytest.mark.parametrize("mean", [lambda x: 1 / x**2, lambda x: x**-2.0, lambda x: pt.log(x**2)])
+def test_a_pole_at_the_level_is_no_slope_of_zero(mean):
+    """Both sides of a pole are alike, and their difference would be 0; beside it is a slope."""
+    known = known_of(mean)
+    with pytest.raises(InterventionError, match=r"do\(x=0\) is impossible.* infinite at x=0"):
+        bc.estimate(known, bc.Slope("x", "y", at=0.0))
+    wanted = {"log": 1.0}.get(str(mean(pt.dscalar()).owner.op.scalar_op), -2 / 2.0**3)
+    assert float(bc.estimate(known, bc.Slope("x", "y", at=2.0))) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_negative_power_is_a_quotient():
+    """1 / x at .0001 has the slope -1e8; a step of .001 sd goes over the pole: +1e6."""
+    with pytest.raises(EstimandError, match="crosses 0 of x"):
+        bc.estimate(known_of(lambda x: x**-1.0), bc.Slope("x", "y", at=1e-4))
 
 
 def test_a_threshold_that_the_draws_put_on_both_sides_of_a_level():

@@ -217,6 +217,17 @@ def test_a_label_that_there_is_not_is_named(daily, wrong):
     assert "range" not in str(error.value)
 
 
+def test_a_column_that_the_model_does_not_have_is_no_category_without_labels():
+    """It is no variable, whatever its values are: a mask picks its units."""
+    data = pd.DataFrame({"x": [0.0, 1.0, 2.0], "y": 0.0, "region": ["north", "south", "north"]})
+    model = bc.model_from_formulas(["y ~ x"], data=data)
+    known = bc.truth(model, {"b_y_Intercept": 0.0, "b_y_x": 2.0, "sigma_y": 1.0}, data)
+    with pytest.raises(UnknownVariableError, match=r"'region' is not .* given=\(data\['region'\]"):
+        bc.estimate(known, bc.CATE("x", "y", given={"region": "north"}))
+    north = bc.CATE("x", "y", given=(data["region"] == "north").to_numpy())
+    assert bc.estimate(known, north).mean() == pytest.approx(2.0)
+
+
 def test_a_group_of_an_association_is_named_too(daily):
     labels, _, known = daily
     with pytest.raises(EstimandError, match="'d' is not a category of 'day'"):

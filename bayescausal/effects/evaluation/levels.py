@@ -106,7 +106,8 @@ def refuse_unknown_labels(fit: Fit, condition: Condition) -> None:
     """
     for name, spec in condition.clauses:
         for level in _asked_levels(spec):
-            labelled = isinstance(level, str) or fit.labels.get(name)
+            known = name in fit.structure.model.named_vars  # other names are refused as such
+            labelled = (isinstance(level, str) and known) or fit.labels.get(name)
             if name and labelled and isinstance(level, str | Real):
                 encode(fit, name, level, remedy="Conditions name labels of the data.")
 
@@ -240,13 +241,16 @@ def refuse_values(
     """Refuse levels at which the equations that are asked about are not defined."""
     asked_of = None if units.fresh else members_of(units, estimand.condition)
     refuse_outside(units, worlds, recomputed, seed=seed, asked_of=asked_of)
+    step, at = worlds, getattr(estimand, "at", None)
+    if estimand.derivative and at is not None:  # a step may reach over what is not defined at it
+        worlds = {**worlds, "at": {n: Set(at) for n in estimand.treatments}}
     natural = natural_reads(units.structure, estimand, reads)
     own = noise_of(units, worlds, recomputed, couplings, seed, abducted, natural)
     mean = isinstance(estimand.functional, Mean | Total) and not abducted
     read = (estimand.outcome_name, *estimand.functional.others, *reads)
     refuse_undefined(units, worlds, recomputed, read, means=mean, noise=own, coupling=couplings)
     if estimand.derivative:
-        refuse_jumps(units, estimand, worlds, recomputed, mean=mean)
+        refuse_jumps(units, estimand, step, recomputed, mean=mean)
 
 
 def noise_of(

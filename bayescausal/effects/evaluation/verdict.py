@@ -73,7 +73,8 @@ def verdict(fit: Fit, estimand: Estimand) -> Identification | None:
         ("graph", shown),
         lambda: as_graph(structural_graph(structure.full, shown, structure)),
     )
-    return verdict_on(graph, _observed(fit, graph), estimand, fit)
+    found = verdict_on(graph, _observed(fit, graph), estimand, fit)
+    return None if found is None else replace(found, asked=estimand)
 
 
 def verdict_on(
@@ -149,7 +150,7 @@ def verdict_of(
             f"There is nothing to identify in {estimand.label()}.",
             expected="a question about an outcome that is not set, among two variables or more.",
         )
-    return decided
+    return replace(decided, asked=estimand)
 
 
 def _decide(graph: nx.DiGraph, asked: EffectQuery, observed: list[str]) -> Identification:

@@ -39,6 +39,7 @@ from bayescausal.effects.estimands.scales import parse_scale
 from bayescausal.effects.without_model.discrete import check_dirichlet
 from bayescausal.effects.without_model.formula_reader import FormulaReader
 from bayescausal.effects.without_model.plug_in_words import name_of, notes_of
+from bayescausal.effects.without_model.question_asked import Asked, as_asked
 from bayescausal.effects.without_model.read_table import read_cells
 from bayescausal.graph.identification.expression import needed
 from bayescausal.types import DataError, EstimandError, IdentificationError, SparseTableWarning
@@ -89,8 +90,9 @@ def plug_in(
         Discrete columns for all variables of the formula, one row per unit; or one row per
         cell, with `count`.
     treated, control : value, sequence or mapping
-        The two values of the treatment; one for each where there are several. ``control=None``
-        asks for one world, ``E[Y | do(X = treated)]``.
+        The two values of the treatment; one for each where there are several. Left at their
+        defaults, these, `given`, `event` and `scale` are as the verdict's question says.
+        ``control=None`` asks for one world, ``E[Y | do(X = treated)]``.
     given : mapping, optional
         Values of what the effect is conditional on; of the treatment too, where the verdict is
         about units known by it.
@@ -156,6 +158,8 @@ def plug_in(
     assert identification.estimand is not None
     question = identification.question
     formula, kind = identification.estimand, identification.kind
+    named = Asked(treated, control, given, event, scale)
+    treated, control, given, event, scale = as_asked(identification, named)
     averaged = _averaged_causes(identification, given)
     names = sorted({*needed(formula), *averaged, *(question.treatment if averaged else ())})
     cells = read_cells(data, names, count=count, levels=levels)

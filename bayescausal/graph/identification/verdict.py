@@ -85,6 +85,8 @@ class Identification:
         Whether it is one that adjustment sets and instruments are about: an effect of what is set.
     function_of : tuple of str
         Where positivity fails: what the treatment is a function of.
+    asked : Estimand or None
+        The question that it was asked with: its levels, subgroup and scale.
 
     Examples
     --------
@@ -110,6 +112,7 @@ coating.
     question: Query = field(repr=False, kw_only=True)
     adjustable: bool = field(default=True, repr=False, kw_only=True)
     function_of: tuple[str, ...] = field(default=(), repr=False, kw_only=True)
+    asked: object = field(default=None, repr=False, compare=False, kw_only=True)
 
     def __bool__(self) -> bool:
         """Return whether the effect is identified without a further assumption."""

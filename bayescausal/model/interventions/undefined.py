@@ -65,7 +65,8 @@ def failure(check: Check, here: list[np.ndarray], bad: np.ndarray) -> tuple[str,
     value = np.broadcast_to(here[0], bad.shape)[bad].flat[0]
     if check.kind == "index":
         last = int(np.min(here[1])) - 1
-        tail += " (the code that pandas gives an empty cell)" if value == -1 else ""
+        if value == -1 and any(f" {read}=-1," in f"{tail}," for read in check.reads):
+            tail += " (the code that pandas gives an empty cell)"
         return (
             f"it reads entry {int(value)} of {check.words}, which has entries 0 to {last},{tail}",
             f"values of {names} that give an entry from 0 to {last}.",

@@ -8,7 +8,7 @@ A comparison is no jump by itself: splines and ``switch(x > 0, x, 0)`` are conti
 is can be seen at the threshold: what is compared is put in the place of what it is compared with,
 and the equation must not care on which side it is. Nor is a comparison of a discrete variable: it
 is that variable that jumps, where it is drawn. A quotient has a pole, which is met only where its
-denominator crosses zero.
+denominator crosses zero; so has a negative power.
 """
 
 from __future__ import annotations
@@ -145,6 +145,8 @@ def _jump(
         sides = _sides(root, value, left, right, (True, False))
         return Jump(name, reads, "a comparison", sides, value)
     below = {ps.TrueDiv: 1, ps.Reciprocal: 0}.get(type(scalar))
+    if isinstance(scalar, ps.Pow) and not sign_of(node.inputs[1]):  # the power may be negative
+        below = 0
     if below is not None and read[below] and sign_of(node.inputs[below]) != "positive":
         words = "a division by an expression that crosses 0"
         return Jump(name, reads, words, None, pt.gt(node.inputs[below], 0), pole=True)

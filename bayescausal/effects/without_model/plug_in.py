@@ -155,9 +155,9 @@ def plug_in(
     0.832546
     """
     _check(identification, draws, prior)
-    assert identification.estimand is not None
-    question = identification.question
     formula, kind = identification.estimand, identification.kind
+    question = identification.question
+    assert formula is not None
     named = Asked(treated, control, given, event, scale)
     treated, control, given, event, scale = as_asked(identification, named)
     averaged = _averaged_causes(identification, given)
@@ -171,8 +171,7 @@ def plug_in(
             f"control=None asks for one world, and {kind} is about two.", expected="control=."
         )
     own = question.natural if kind not in ("ATT", "ATU") else ()  # these say it themselves
-    asked = [name for name in (*question.given, *own) if name not in averaged]
-    fixed = _given(tuple(asked), given)
+    fixed = _given(tuple(n for n in (*question.given, *own) if n not in averaged), given)
     loose = identification.any_value | set(averaged)
     weigh = FormulaReader(cells, formula, question.outcome, question.treatment, loose, event)
     if kind == "ATO":

@@ -236,3 +236,21 @@ def test_columns_that_the_data_of_a_model_cannot_hold_are_refused():
         pm.Normal("y", people / 1e9, 1, dims="unit")
     with pytest.raises(DataError, match=r"3000000000.*to 2147483647, or float data"):
         bc.truth(model, {}, {"people": [3_000_000_000, 1]})
+
+
+def test_long_sums_of_whole_numbers_are_looked_at_once():
+    """Each term twice: a walk that came back to every part would take 2**400 steps."""
+    with pm.Model(coords={"unit": range(3)}) as model:
+        x = pm.Data("x", np.array([0, 1, 1], dtype="int8"), dims="unit")
+        total = x
+        for _ in range(400):
+            total = total * x + 0 * total
+        pm.Normal("y", total, 1, dims="unit")
+    assert with_wide_constants(model) is not None
+
+
+def test_whole_numbers_that_are_made_of_others_are_read():
+    with pm.Model(coords={"unit": range(3)}) as model:
+        x = pm.Data("x", np.array([0.5, 1.5, 100.5]), dims="unit")
+        pm.Deterministic("d", x.astype("int8") + 100, dims="unit")
+    assert with_wide_constants(model)["d"].eval().tolist() == [100, 101, 200]

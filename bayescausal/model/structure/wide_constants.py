@@ -21,7 +21,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import ancestors, toposort
 from pytensor.scalar.basic import Add, Mul, Neg, Pow, Sqr, Sub
 from pytensor.tensor.basic import constant
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import pymc as pm
 
 __all__ = ["with_wide_constants"]
+
+type _Ends = dict[Variable, tuple[float, float]]
 
 _NARROW = ("int8", "int16", "uint8", "uint16")
 _SMALL = (*_NARROW, "int32", "uint32")
@@ -79,19 +81,24 @@ def _is_narrow(variable: Variable, among: tuple[str, ...] = _NARROW) -> bool:
     return not drawn and getattr(variable.type, "dtype", "") in among
 
 
-def _wraps(node: Apply) -> bool:
+def _wraps(node: Apply, seen: _Ends) -> bool:
     """Whether arithmetic on whole numbers may leave the range of its type."""
     [out, *_] = node.outputs
-    if not isinstance(node.op, Elemwise) or getattr(out.type, "dtype", "") not in _SMALL:
+    if getattr(out.type, "dtype", "") not in _SMALL or not _is_arithmetic(node):
         return False
     bits = np.iinfo(out.type.dtype)
-    low, high = _range(node)
+    low, high = _range(node, seen)
     return low < bits.min or high > bits.max
 
 
-def _range(node: Apply) -> tuple[float, float]:
-    """Return between what the result of an operation lies, were its type wide enough."""
-    ends = [_ends(v) for v in node.inputs]
+def _is_arithmetic(node: Apply) -> bool:
+    known = (Add, Sub, Neg, Mul, Sqr, Pow)
+    return isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, known)
+
+
+def _range(node: Apply, seen: _Ends) -> tuple[float, float]:
+    """Return between what the result of arithmetic lies, were its type wide enough."""
+    ends = [_ends(v, seen) for v in node.inputs]
     match node.op.scalar_op:
         case Add():
             return sum(a for a, _ in ends), sum(b for _, b in ends)
@@ -105,16 +112,23 @@ def _range(node: Apply) -> tuple[float, float]:
                 corners = (low * a, low * b, high * a, high * b)
                 low, high = min(corners), max(corners)
             return low, high
-        case Sqr() | Pow():
-            power = max(ends[1][1], 0) if len(ends) == 2 else 2
-            largest = max(map(abs, ends[0]))
-            size = np.float64(largest) ** min(power, 64)
-            return -size if ends[0][0] < 0 else 0, size
-    return 0, 0
+    power = max(ends[1][1], 0) if len(ends) == 2 else 2
+    largest = max(map(abs, ends[0]))
+    size = np.float64(largest) ** min(power, 64)
+    return -size if ends[0][0] < 0 else 0, size
 
 
-def _ends(variable: Variable) -> tuple[float, float]:
-    """Return between what a whole number lies: of long types, room is left for sums and shifts."""
+def _ends(variable: Variable, seen: _Ends) -> tuple[float, float]:
+    """Return between what a whole number lies, each looked at once.
+
+    Of long types, room is left for sums and shifts.
+    """
+    if variable not in seen:
+        seen[variable] = _ends_of(variable, seen)
+    return seen[variable]
+
+
+def _ends_of(variable: Variable, seen: _Ends) -> tuple[float, float]:
     if isinstance(variable, Constant):
         held = np.asarray(variable.data, dtype=float)
         return held.min(initial=0), held.max(initial=0)
@@ -126,11 +140,11 @@ def _ends(variable: Variable) -> tuple[float, float]:
     whole = (bits.min / room, bits.max / room)
     node = variable.owner
     if node is not None and isinstance(node.op, DimShuffle):
-        return _ends(node.inputs[0])
-    known = (Add, Sub, Neg, Mul, Sqr, Pow)
-    if node is None or not isinstance(node.op, Elemwise) or _wraps(node):
+        return _ends(node.inputs[0], seen)
+    if node is None or not _is_arithmetic(node):
         return whole
-    return _range(node) if isinstance(node.op.scalar_op, known) else whole
+    low, high = _range(node, seen)
+    return (low, high) if bits.min <= low and high <= bits.max else whole
 
 
 def _is_distribution(node: Apply) -> bool:
@@ -149,15 +163,16 @@ def _largest(parameter: Variable) -> int:
 def _widened(model: pm.Model) -> pm.Model | None:
     """Return the model with wide constants, None where nothing may overflow."""
     roots = [*model.basic_RVs, *model.potentials, *model.deterministics]
-    nodes = {v.owner for v in ancestors(roots) if v.owner is not None}
-    if not any(_may_overflow(node) or _wraps(node) for node in nodes):
+    seen: _Ends = {}
+    nodes = list(toposort(roots))
+    if not any(_may_overflow(node) or _wraps(node, seen) for node in nodes):
         return None
     fgraph, _, initvals = open_model(model)
     memo: dict[Variable, Variable] = {}
     for node in fgraph.toposort():
         inputs = [memo.get(v, v) for v in node.inputs]
         moved = any(a.type != b.type for a, b in zip(inputs, node.inputs, strict=True))
-        if _wraps(node):
+        if _wraps(node, seen):
             made = node.op.make_node(*(v.astype("int64") for v in inputs))
         elif _may_overflow(node) or (moved and isinstance(node.op, SymbolicRandomVariable)):
             made = _remade(node, inputs)

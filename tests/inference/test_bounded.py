@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import arviz_stats as azs
 import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+from posteriors import close
 from scipy import stats
 
 import bayescausal as bc
 from bayescausal.inference.hamiltonian import bounded as module
+from bayescausal.inference.hierarchies import gibbs
 from bayescausal.inference.sampling.refit import Refitter
 
 METHOD = module.BoundedBlock.method
@@ -55,15 +56,6 @@ def cells(low, high, count=120):
     """Return the middles of cells."""
     step = (high - low) / count
     return low + step * (np.arange(count) + 0.5)
-
-
-def close(draws, mean, sd):
-    """Whether draws, (chain, draw), have a mean and a standard deviation, to 4 standard errors."""
-    worth = float(azs.ess(np.asarray(draws)))
-    assert worth > 400
-    kurtosis = max(3.0, float(stats.kurtosis(np.ravel(draws), fisher=False)))
-    assert abs(np.mean(draws) - mean) < 4 * sd / np.sqrt(worth)
-    assert abs(np.std(draws) / sd - 1) < 4 * np.sqrt((kurtosis - 1) / 4 / worth)
 
 
 CASES = {
@@ -153,8 +145,8 @@ def test_monotone_curves_need_no_compiler():
 def test_what_does_not_mix_is_left_to_another_method(monkeypatch):
     priors = CASES["of one sign"][0]
     y = 0.1 * X + 0.4 * Z + 0.5 * RNG.normal(size=N)
-    monkeypatch.setattr(module, "SEVERE", 0.5)
-    monkeypatch.setattr(module, "RHAT", 0.5)
+    monkeypatch.setattr(gibbs, "SEVERE", 0.5)
+    monkeypatch.setattr(gibbs, "RHAT", 0.5)
     fit = bc.fit(model_of(priors), {"x": X, "z": Z, "y": y}, seed=1, progressbar=False)
     assert METHOD not in fit.methods.values()
 

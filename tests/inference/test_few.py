@@ -6,11 +6,11 @@ independent draws as the chain is worth: one right comparison in 16,000 is furth
 
 from __future__ import annotations
 
-import arviz_stats as azs
 import numpy as np
 import pymc as pm
 import pytensor
 import pytest
+from posteriors import close
 from scipy import stats
 
 import bayescausal as bc
@@ -30,15 +30,6 @@ def curved():
         t = pm.Data("t", T, dims="unit")
         pm.StudentT("y", nu=4, mu=1.5 * pm.math.exp(a * t), sigma=s, dims="unit")
     return model
-
-
-def close(draws, mean, sd):
-    """Whether draws, (chain, draw), have a mean and a standard deviation."""
-    worth = float(azs.ess(np.asarray(draws)))
-    assert worth > 400
-    kurtosis = max(3.0, float(stats.kurtosis(np.ravel(draws), fisher=False)))
-    assert abs(np.mean(draws) - mean) < 4 * sd / np.sqrt(worth)
-    assert abs(np.std(draws) / sd - 1) < 4 * np.sqrt((kurtosis - 1) / 4 / worth)
 
 
 def test_the_draws_are_those_of_the_posterior():

@@ -33,11 +33,11 @@ import numpy as np
 from scipy.linalg import LinAlgError, cholesky
 from scipy.optimize import lsq_linear
 
-from bayescausal.draws.diagnostics import diagnose
 from bayescausal.inference.closed_forms.affine import shapes_of
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.linear import gibbs_loops
 from bayescausal.inference.closed_forms.linear_form import linear_block
+from bayescausal.inference.hierarchies.gibbs import CHAINS, SHORTEST, run_until_mixed
 from bayescausal.model.structure.rebuild import evaluate
 
 if TYPE_CHECKING:
@@ -50,12 +50,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundedBlock", "bounded_block"]
 
-#: Chains, sweeps before the first draw, draws of a chain that are made at least.
-CHAINS, WARM, SHORTEST = 4, 200, 100
-#: Chains that have not mixed run on, up to so many times as far.
-LONGEST = 16
-#: The worst r_hat and the least effective sample size at which they stop, and what is too bad.
-RHAT, LEAST, SEVERE = 1.01, 400.0, 1.05
+#: Sweeps before the first draw.
+WARM = 200
 #: Coefficients: their number enters cubed, once in every sweep.
 MOST = 200
 
@@ -160,26 +156,15 @@ class BoundedBlock:
         rng = np.random.default_rng(seed)
         chains = _Chains(self, statistics, rng)
         wanted = -(-size // CHAINS)
-        length, thin = max(wanted, SHORTEST), 1
-        flat, lines = chains.run(length, thin)
-        while True:
-            worst, least = _mixing(flat, lines)
-            if worst < RHAT and least > min(LEAST, CHAINS * length / 5):
-                break
-            if thin == LONGEST:
-                if worst < SEVERE:
-                    break
-                raise ArithmeticError(f"the chains of bounded coefficients: r_hat {worst:.2f}")
-            thin *= 2
-            more = chains.run(length - length // 2, thin)
-            kept = (v[:, 1::2] for v in (flat, lines))
-            flat, lines = (np.concatenate(v, axis=1) for v in zip(kept, more, strict=True))
+        length = max(wanted, SHORTEST)
+        both, _ = run_until_mixed(chains.run, length)
         some = np.linspace(0, length - 1, wanted).astype(int)
-        flat, lines = flat[:, some].reshape(-1, flat.shape[2])[:size], lines[:, some].reshape(-1)
+        both = both[:, some].reshape(-1, both.shape[2])[:size]
+        flat, lines = both[:, : self.linear.size], both[:, self.linear.size :]
         out = self.linear.unflattened(chains.reference + flat)
         if self.linear.scalar is not None:
             assert self.linear.line is not None
-            out[self.linear.scalar] = self.linear.line.to_interval(lines[:size])
+            out[self.linear.scalar] = self.linear.line.to_interval(lines[:, 0])
         return out
 
 
@@ -212,7 +197,10 @@ class _Chains:
         self.run(1, WARM)
 
     def run(self, length: int, thin: int) -> tuple[Array, Array]:
-        """Return every so many-th of the next coefficients and noises, (chain, draw, ...)."""
+        """Return every so many-th of the next coefficients and noises, (chain, draw, which).
+
+        Both in one array; then the noises, known or not.
+        """
         sweeps = gibbs_loops().sweeps
 
         def one(k: int) -> tuple[Array, Array, bool]:
@@ -229,7 +217,9 @@ class _Chains:
         if not all(whole for *_, whole in found):
             raise ArithmeticError("a trajectory between bounds has too many reflections")
         self.at = [(c[-1], float(t[-1])) for c, t, _ in found]
-        return np.stack([c for c, *_ in found]), np.stack([t for _, t, _ in found])
+        flat, lines = np.stack([c for c, *_ in found]), np.stack([t for _, t, _ in found])
+        unknown = [lines[..., None]] if self.table.shape[1] > 1 else []
+        return np.concatenate([flat, *unknown], axis=2), lines
 
 
 def _mode(statistics: LinearStatistics, block: BoundedBlock, noise: float) -> tuple[Array, Array]:
@@ -248,11 +238,3 @@ def _mode(statistics: LinearStatistics, block: BoundedBlock, noise: float) -> tu
         raise ArithmeticError("a coefficient has no room between its bounds")
     found = lsq_linear(root, target, (lower / scale, upper / scale)).x * scale
     return np.clip(statistics.reference + found, block.lower, block.upper), scale
-
-
-def _mixing(flat: Array, lines: Array) -> tuple[float, float]:
-    """Return the worst r_hat and effective sample size of chains."""
-    both = np.concatenate([np.moveaxis(flat, 2, 0), lines[None]])
-    moved = both[both.reshape(len(both), -1).std(axis=1) > 0]
-    found = diagnose(moved)
-    return float(np.fmax.reduce(found["r_hat"])), float(np.fmin.reduce(found["ess_bulk"]))

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.inference.hierarchies.scale_factors import At, Posterior
 
-__all__ = ["draw_by_gibbs"]
+__all__ = ["CHAINS", "SHORTEST", "draw_by_gibbs", "run_until_mixed"]
 
 #: Chains, sweeps of the warm-up, points that are tried in a move.
 CHAINS, WARM, TRIED = 4, 400, 10
@@ -70,29 +70,38 @@ def draw_by_gibbs(posterior: Posterior, size: int, rng: np.random.Generator) -> 
     for sweep in range(WARM):
         chain.sweep(tuning=(sweep + 1) ** -0.6)
     wanted = -(-size // CHAINS)
-    length, thin = max(wanted, SHORTEST), 1
-    points, flat = chain.run(length, thin)
-    while True:
-        worst, least = _mixing(points)
-        if worst < RHAT and least > min(LEAST, CHAINS * length / 5):
-            break
-        if thin == LONGEST:
-            if worst < SEVERE:
-                break
-            raise ArithmeticError(f"the chains of its many scales do not mix: r_hat {worst:.2f}")
-        thin *= 2
-        more = chain.run(length - length // 2, thin)
-        kept = (v[:, 1::2] for v in (points, flat))
-        points, flat = (np.concatenate(v, axis=1) for v in zip(kept, more, strict=True))
+    length = max(wanted, SHORTEST)
+    points, flat = run_until_mixed(chain.run, length)
     some = np.linspace(0, length - 1, wanted).astype(int)
     points, flat = (v[:, some].reshape(-1, v.shape[2])[:size] for v in (points, flat))
     return points, flat
 
 
-def _mixing(points: Array) -> tuple[float, float]:
-    """Return the worst r_hat and effective sample size of chains (chain, draw, scale)."""
-    found = diagnose(np.moveaxis(points, 2, 0))
-    return float(np.fmax.reduce(found["r_hat"])), float(np.fmin.reduce(found["ess_bulk"]))
+def run_until_mixed(
+    run: Callable[[int, int], tuple[Array, Array]], length: int
+) -> tuple[Array, Array]:
+    """Return the draws of chains that run on, each time twice as far, until they have mixed.
+
+    - `run`: from a length and a thinning to two arrays of the next draws, (chain, draw, ...);
+      mixing is looked at in the first.
+    Raises ArithmeticError if they do not mix.
+    """
+    first, second = run(length, 1)
+    thin = 1
+    while True:
+        found = diagnose(np.moveaxis(first, 2, 0))
+        worst = float(np.fmax.reduce(found["r_hat"]))
+        least = float(np.fmin.reduce(found["ess_bulk"]))
+        if worst < RHAT and least > min(LEAST, CHAINS * length / 5):
+            return first, second
+        if thin == LONGEST:
+            if worst < SEVERE:
+                return first, second
+            raise ArithmeticError(f"its chains do not mix: r_hat {worst:.2f}")
+        thin *= 2
+        more = run(length - length // 2, thin)
+        kept = (v[:, 1::2] for v in (first, second))
+        first, second = (np.concatenate(v, axis=1) for v in zip(kept, more, strict=True))
 
 
 class _Chain:

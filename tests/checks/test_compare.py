@@ -80,6 +80,24 @@ def test_the_score_is_the_leave_one_out_density_of_all_equations(three):
     np.testing.assert_allclose(fewer, density[:, ::8])
 
 
+def test_an_equation_without_unknowns_is_scored_by_its_density(three):
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Normal("x", 0, 1, dims="unit")
+        b = pm.Normal("b", 0, 2)
+        pm.Normal("y", b * x, 1, dims="unit")
+    own = fit(model, pair())
+    scored = bc.compare({"known": own, "learned": three["right"]}, variables=["x"])
+    exact = stats.norm.logpdf(own.columns["x"])
+    np.testing.assert_allclose(scored.pointwise["known"], exact, rtol=1e-10)
+    assert scored.table.loc["known", "k_max"] == 0
+    assert abs(scored.table.loc["known", "p_loo"]) < 1e-9
+    y = pair().assign(y=lambda d: d["y"].where(d.index > 3))  # four units have no outcome
+    both = bc.compare({"known": fit(model, y), "other": fit(chain(), y)})
+    np.testing.assert_allclose(both.pointwise["known"][:4], exact[:4], rtol=1e-10)
+    assert (both.pareto_k["known"][:4] == 0).all()
+    assert (both.pareto_k["known"][4:] != 0).all()
+
+
 def test_leave_one_out_agrees_with_leaving_out():
     """Refit without each unit; units with a large Pareto k are left to the next test."""
     data = pair(units=30, seed=3)

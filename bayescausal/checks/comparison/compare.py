@@ -68,6 +68,7 @@ if TYPE_CHECKING:
 
     from arviz_stats.utils import ELPDData
 
+    from bayescausal.annotations import Array
     from bayescausal.effects.estimands.estimand import Estimand
 
 __all__ = ["compare"]
@@ -208,15 +209,29 @@ def _loo(fit: Fit, scored: Sequence[str], draws: int) -> ELPDData:
     import arviz as az
 
     density, posterior = unit_densities(fit, scored, draws)
-    tree = xr.DataTree.from_dict(
-        {
-            "posterior": posterior,
-            "log_likelihood": xr.Dataset({"units": (("chain", "draw", "unit"), density)}),
-        }
+    # Nothing was learned of a unit whose density has no unknowns: to leave it out changes nothing.
+    known = np.ptp(density, axis=(0, 1)) == 0.0
+
+    def score(units: slice | Array, **weights: xr.DataArray) -> ELPDData:
+        held = xr.Dataset({"units": (("chain", "draw", "unit"), density[:, :, units])})
+        tree = xr.DataTree.from_dict({"posterior": posterior, "log_likelihood": held})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # high Pareto k are shown in the table
+            return az.loo(tree, var_name="units", pointwise=True, **weights)
+
+    if not known.any():
+        return score(slice(None))
+    weights = np.full_like(density, -np.log(density[..., 0].size))
+    k = np.zeros(len(known))
+    if not known.all():
+        others = score(~known)
+        weights[:, :, ~known] = others.log_weights.transpose("chain", "draw", "unit")
+        k[~known] = others.pareto_k
+    return score(
+        slice(None),
+        log_weights=xr.DataArray(weights, dims=("chain", "draw", "unit")),
+        pareto_k=xr.DataArray(k, dims="unit"),
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # high Pareto k are shown in the table
-        return az.loo(tree, var_name="units", pointwise=True)
 
 
 def _scores(loos: Mapping[str, Any]) -> pd.DataFrame:

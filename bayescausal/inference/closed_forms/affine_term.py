@@ -35,10 +35,11 @@ from bayescausal.inference.closed_forms.affine import (
 from bayescausal.inference.closed_forms.design import MOST, design_of
 from bayescausal.inference.closed_forms.equation import Equation, NotReducedError, placeholder
 from bayescausal.inference.closed_forms.linear import LinearStatistics
+from bayescausal.inference.closed_forms.turned import SAME, resolved
 from bayescausal.inference.conditioning.plan import row_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pytensor.graph.basic import Apply, Variable
 
@@ -123,6 +124,15 @@ class AffineTerm:
                 raise NotReducedError(str(error)) from error
             total = one if total is None else total + one
         assert total is not None
+
+        def rows() -> Iterator[np.ndarray]:
+            for rows in row_chunks(self, self.equation.structure, columns):
+                shape = np.shape(rows[self.name])
+                design = design_of(lambda v: self._call(v)[0], {**rows, **steady}, shapes, shape)
+                yield design.sparse(size)[1].toarray()
+
+        if not resolved(total.gram, rows):
+            raise NotReducedError(SAME)
         return numbers_of(total)
 
     def sums(

@@ -22,7 +22,9 @@ of squares are taken about a reference near the least-squares fit, not about zer
 large numbers that would be left is what makes the textbook formula fail.
 
 The data enter through :math:`n, X'X, X'r, r'r` alone, weighted by :math:`f_i^{-2}` but for the
-count of rows, which add over rows.
+count of rows, which add over rows. Columns that are the same number to many digits (a year, its
+square and its cube) lose in products what tells them apart; they are turned into others, with
+:math:`X B` and :math:`c = B z` for a B of :mod:`.turned`, before products are taken.
 
 References
 ----------
@@ -38,19 +40,22 @@ import numpy as np
 from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
 
 from bayescausal.inference.closed_forms.affine import weights_of
-from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.closed_forms.design import Design, design_of
 from bayescausal.inference.closed_forms.one_dimension import draw_line, tabulated
+from bayescausal.inference.closed_forms.turned import CLOSE, LOST, SAME, are_close, basis_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
     from bayescausal.inference.closed_forms.affine import Expressions
-    from bayescausal.inference.closed_forms.design import Design
     from bayescausal.inference.closed_forms.one_dimension import Line, Table
 
 
 __all__ = ["Diagonal", "LinearBlock", "LinearStatistics", "gibbs_loops"]
+
+#: Coefficients whose columns are turned: all of a row are held.
+MOST_TURNED = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,8 @@ class LinearStatistics:
     known_gram: np.ndarray
     known_moment: np.ndarray
     known_square: float
+    # (m, n_coefficients + 1) Of a prior: its rows divided by their noise, then their right side.
+    root: np.ndarray | None = None
 
     def about(self, reference: np.ndarray) -> LinearStatistics:
         """Return the same statistics about another reference."""
@@ -102,6 +109,15 @@ class LinearStatistics:
             self.known_moment + more.known_moment,
             self.known_square + more.known_square,
         )
+
+    def turned(self, basis: np.ndarray) -> LinearStatistics:
+        """Return a prior for z where the coefficients are ``basis @ z``."""
+        assert self.root is not None
+        rows, right = self.root[:, :-1] @ basis, self.root[:, -1]
+        size = basis.shape[1]
+        empty = np.zeros((size, size)), np.zeros(size), 0.0
+        known = rows.T @ rows, rows.T @ right, float(right @ right)
+        return LinearStatistics(np.zeros(size), 0.0, *empty, *known)
 
     def fitted(self) -> np.ndarray:
         """Return a reference near the least-squares fit of these rows."""
@@ -147,8 +163,10 @@ class LinearBlock:
         spread: Callable[[np.ndarray], np.ndarray] | None,
         log_prior: Callable[[np.ndarray], np.ndarray] | None,
         line: Line | None,
+        basis: np.ndarray | None = None,
     ) -> None:
         self.shapes, self.equations, self.prior = shapes, equations, prior
+        self.basis = basis
         self.scalar, self.spread, self.log_prior, self.line = scalar, spread, log_prior, line
         self.names = (*shapes, *((scalar,) if scalar is not None else ()))
         self.observed = tuple(e.name for e in equations)
@@ -170,6 +188,40 @@ class LinearBlock:
         - `reference`: about which residuals are taken. Default: the fit of these rows.
         Raises NotAffineError if the numbers contradict what the expressions promised.
         """
+        parts = self._rows(chunk, counts)
+        if reference is None:
+            first = self._sum(parts, np.zeros(self.size))
+            reference = (first + self.prior).fitted()
+        return self._sum(parts, reference)
+
+    def turned(self, chunks: Iterable[Mapping[str, np.ndarray]]) -> LinearBlock:
+        """Return the block in coordinates in which the columns of some rows are told apart."""
+        root = self.prior.root
+        if root is None or self.basis is not None or self.size > MOST_TURNED:
+            raise ArithmeticError("the coefficients are not determined")
+
+        def whitened() -> Iterator[np.ndarray]:
+            yield root[:, :-1]
+            for chunk in chunks:
+                for known, design, values, weight, _ in self._rows(chunk, None):
+                    scale = 1.0 if known else max(float(np.std(values)), 1e-300)
+                    x = design.sparse(self.size)[1].toarray()
+                    yield x * np.sqrt(weight)[:, None] / scale
+
+        basis = basis_of(whitened())
+        held = self.scalar, self.spread, self.log_prior, self.line
+        return LinearBlock(self.shapes, self.equations, self.prior.turned(basis), *held, basis)
+
+    def is_close(self, statistics: LinearStatistics, share: float = CLOSE) -> bool:
+        """Whether sums of products begin to lose what tells the columns apart."""
+        known = self.prior.known_gram + statistics.known_gram
+        weight = _weight(statistics.about(statistics.fitted()))
+        return are_close(known + weight * statistics.gram, share)
+
+    def _rows(
+        self, chunk: Mapping[str, np.ndarray], counts: np.ndarray | None
+    ) -> list[tuple[bool, Design, np.ndarray, np.ndarray, float]]:
+        """Return, of each equation: whether its noise is known, design, outcome, weight, count."""
         parts = []
         for equation in self.equations:
             y = np.asarray(chunk[equation.name], dtype=float)
@@ -178,6 +230,9 @@ class LinearBlock:
                 return _e.call(values)[0]
 
             design = design_of(mean, chunk, self.shapes, y.shape)
+            if self.basis is not None:
+                x = design.sparse(self.size)[1].toarray() @ self.basis
+                design = Design(design.offset, [(slice(0, self.size), x)], [])
             values = (np.log(y) if equation.log else y).reshape(-1)
             weight = np.ones(len(values))
             if counts is not None:
@@ -190,10 +245,7 @@ class LinearBlock:
                 factor = equation.call({**chunk, **zero})[1]
                 weight = weight * weights_of(equation.name, factor, y.shape)
             parts.append((equation.known, design, values, weight, rows))
-        if reference is None:
-            first = self._sum(parts, np.zeros(self.size))
-            reference = (first + self.prior).fitted()
-        return self._sum(parts, reference)
+        return parts
 
     def _sum(
         self,
@@ -223,6 +275,8 @@ class LinearBlock:
         Refused is a posterior that has no finite integral.
         """
         rng = np.random.default_rng(seed)
+        if self.basis is None and self.is_close(statistics, LOST):
+            raise ArithmeticError(SAME)
         # About the fit itself, so that draws do not depend on the order of the rows.
         statistics = statistics.about((statistics + self.prior).fitted())
         prior = self.prior.about(statistics.reference)
@@ -246,6 +300,8 @@ class LinearBlock:
     def unflattened(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Return coefficients (size, n_coefficients) by their names and shapes."""
         out, start = {}, 0
+        if self.basis is not None:
+            flat = flat @ self.basis.T
         for name, shape in self.shapes.items():
             stop = start + int(np.prod(shape))
             out[name] = flat[:, start:stop].reshape(len(flat), *shape)
@@ -275,8 +331,7 @@ class Diagonal:
         push = prior.known_moment + data.known_moment
         self.count, self.square = data.count, data.square
         self.reference = data.reference
-        rest = data.square / max(data.count, 1.0)
-        tau = 1.0 / rest if rest > 0 and np.isfinite(rest) else 1.0
+        tau = _weight(data)
         total = known + tau * data.gram
         width = np.sqrt(np.maximum(np.diag(total), 1e-300))
         try:
@@ -335,7 +390,10 @@ class Diagonal:
         return np.asarray(self.reference[None] + z @ self.back.T)
 
 
-# --------------------------------------------------------------------- recognition
+def _weight(data: LinearStatistics) -> float:
+    """Return a rough precision of the rows whose noise is unknown."""
+    rest = data.square / max(data.count, 1.0)
+    return 1.0 / rest if rest > 0 and np.isfinite(rest) else 1.0
 
 
 def gibbs_loops() -> ModuleType:

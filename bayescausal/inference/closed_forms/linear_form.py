@@ -16,6 +16,7 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import equal_computations
 from pytensor.graph.replace import clone_replace, vectorize_graph
 from pytensor.graph.traversal import ancestors
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from bayescausal.inference.closed_forms.affine import (
     Expressions,
@@ -196,8 +197,7 @@ def prior_rows(
     """Return the coefficients' own laws as rows whose noise is known, about zero."""
     size = sum(int(np.prod(s)) for s in shapes.values())
     held = {structure.variable(n) for n in coefficients}
-    gram, moment, square = np.zeros((size, size)), np.zeros(size), 0.0
-    start = 0
+    roots, start = [np.zeros((0, size + 1))], 0
     for name in coefficients:
         rv = structure.variable(name)
         stop = start + int(np.prod(shapes[name]))
@@ -226,28 +226,33 @@ def prior_rows(
         rows = np.zeros((stop - place.start, size))
         rows[:, place] = np.eye(stop - place.start)
         rows -= _dense(design, size)
-        rest = design.offset
-        precision = _precision(family, width, shapes[name])
-        gram += rows.T @ precision @ rows
-        moment += rows.T @ precision @ rest
-        square += float(rest @ precision @ rest)
+        both = np.column_stack((rows, design.offset))
+        roots.append(_whitened(family, width, shapes[name], both))
+    root = np.concatenate(roots)
+    rows, right = root[:, :-1], root[:, -1]
+    known = rows.T @ rows, rows.T @ right, float(right @ right)
     empty = np.zeros((size, size)), np.zeros(size), 0.0
-    return LinearStatistics(np.zeros(size), 0.0, *empty, gram, moment, square)
+    return LinearStatistics(np.zeros(size), 0.0, *empty, *known, root)
 
 
 _GAUSSIAN = ("NormalRV", "MvNormalRV", "MultivariateNormalRV")
 
 
-def _precision(family: str, width: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    size = int(np.prod(shape))
+def _whitened(
+    family: str, width: np.ndarray, shape: tuple[int, ...], rows: np.ndarray
+) -> np.ndarray:
+    """Return rows divided by their noise."""
     if family == "NormalRV":
         sigma = widened(np.broadcast_to(width, shape).reshape(-1))
         if not np.all(sigma > 0):
             raise NotAffineError("a prior sd is not positive")
-        return np.diag(1.0 / sigma**2)
+        return np.asarray(rows / sigma[:, None])
     if len(shape) != 1 or width.ndim != 2:
         raise NotAffineError("several vectors share one prior covariance")
-    return np.asarray(np.linalg.inv(width).reshape(size, size))
+    try:
+        return np.asarray(solve_triangular(cholesky(width, lower=True), rows, lower=True))
+    except LinAlgError:
+        raise NotAffineError("a prior covariance is not positive definite") from None
 
 
 def _dense(design: Design, size: int) -> np.ndarray:

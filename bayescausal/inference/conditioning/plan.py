@@ -29,6 +29,7 @@ from bayescausal.inference.closed_forms.counts import CountBlock, count_block
 from bayescausal.inference.closed_forms.linear import LinearBlock
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.inference.closed_forms.simplex import SimplexBlock, simplex_block
+from bayescausal.inference.closed_forms.turned import SAME
 from bayescausal.inference.hamiltonian.bounded import BoundedBlock, bounded_block
 from bayescausal.inference.hamiltonian.mixed import MixedBlock, mixed_block
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
@@ -225,6 +226,26 @@ def accumulate(
     return total
 
 
+def _measured(
+    sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray]
+) -> tuple[Sampler, Any]:
+    """Return the statistics of all rows, and the sampler in whose coordinates they are.
+
+    Raises ArithmeticError if sums of products would lose what tells columns apart.
+    """
+    statistics = accumulate(sampler, structure, columns)
+
+    def chunks() -> Iterator[dict[str, np.ndarray]]:
+        return row_chunks(sampler, structure, columns)
+
+    if isinstance(sampler, LinearBlock) and sampler.is_close(statistics):
+        turned = sampler.turned(chunks())
+        return turned, accumulate(turned, structure, columns)
+    if isinstance(sampler, CoefficientBlock) and not sampler.resolved(statistics, chunks):
+        raise ArithmeticError(SAME)
+    return sampler, statistics
+
+
 def draw_exact(
     plan: Plan,
     structure: Structure,
@@ -245,14 +266,15 @@ def draw_exact(
     kept, failed = [], list(plan.rest)
     for sampler in plan.samplers:
         key = [seed, crc32(",".join(sorted(sampler.names)).encode())]
+        used: Sampler = sampler
         try:
             cells = {n: v for n, v in (rows or {}).items() if n in sampler.observed}
             if getattr(sampler, "together", False):
                 statistics = accumulate(sampler, structure, conformed.columns, counts=cells)
             else:
                 columns = rows_of(structure, sampler.observed[0], conformed.columns, cells)
-                statistics = accumulate(sampler, structure, columns)
-            found = sampler.draw(statistics, chains * draws, key)
+                used, statistics = _measured(sampler, structure, columns)
+            found = used.draw(statistics, chains * draws, key)
         except (NotAffineError, ArithmeticError) as error:
             failed.append((_block_of(structure, plan, sampler), str(error)))
             continue

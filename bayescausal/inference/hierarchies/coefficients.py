@@ -37,6 +37,7 @@ from scipy.sparse.linalg import splu
 
 from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.closed_forms.turned import resolved
 from bayescausal.inference.conditioning.smooth import near_mode
 from bayescausal.inference.hierarchies.affine_map import affine_map
 from bayescausal.inference.hierarchies.few_unknowns import draw_density, modes
@@ -46,7 +47,7 @@ from bayescausal.inference.hierarchies.one_grouping import grouped
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bayescausal.annotations import Array
     from bayescausal.inference.hierarchies.few_unknowns import LogDensity
@@ -60,6 +61,8 @@ __all__ = ["CoefficientBlock", "CoefficientStatistics", "GaussianPosterior", "Su
 NUMBERS = 4_000_000
 #: Coefficients from which a point of the density is dear, and it is a polynomial where it can be.
 COSTLY = 2_000
+#: Columns that all groups share, of which products are looked at.
+SHARED = 200
 #: Effective coefficients of one array of which each is tried by itself.
 DENSE = 4
 
@@ -157,6 +160,25 @@ class CoefficientBlock:
         given = {n: np.asarray(chunk[n]) for n in self.hierarchy.given}
         return CoefficientStatistics(tuple(found), given)
 
+    def resolved(
+        self, statistics: CoefficientStatistics, chunks: Callable[[], Iterable[Mapping[str, Array]]]
+    ) -> bool:
+        """Whether products of the columns that all groups share hold what the columns do.
+
+        `chunks` gives the rows where it is called.
+        """
+        for equation, sums in zip(self.equations, statistics.sums, strict=True):
+            entries = np.diff(sums.gram.indptr)
+            shared = np.flatnonzero(entries == entries.max(initial=0))[:SHARED]
+
+            def rows(e: AffineEquation = equation, at: Array = shared) -> Iterator[Array]:
+                for chunk in chunks():
+                    yield _design(e, chunk)[1][:, at].toarray()
+
+            if not resolved(sums.gram[shared][:, shared].toarray(), rows):
+                return False
+        return True
+
     def draw(self, statistics: CoefficientStatistics, size: int, seed: Any) -> dict[str, Array]:
         """Return draws of the unknowns, independent but for a few repetitions of scales.
 
@@ -203,9 +225,7 @@ def _sums_of(
     reference: Array | None,
 ) -> Sums:
     y = np.asarray(chunk[equation.name], dtype=float)
-    design = design_of(
-        lambda v: equation.mean(v)[0], chunk, equation.shapes, y.shape, dense=DENSE
-    ).sparse(equation.size)
+    design = _design(equation, chunk)
     values = (np.log(y) if equation.log else y).reshape(-1)
     weight = np.ones(len(values))
     if counts is not None:
@@ -224,6 +244,13 @@ def _sums_of(
         return Sums(at, count, csr_array(weighted @ x), weighted @ rest, float(weight @ rest**2))
 
     return about(about(np.zeros(equation.size)).fitted() if reference is None else reference)
+
+
+def _design(equation: AffineEquation, chunk: Mapping[str, Array]) -> tuple[Array, csr_array]:
+    """Return the offset and the columns of the effective coefficients."""
+    rows = np.shape(chunk[equation.name])
+    made = design_of(lambda v: equation.mean(v)[0], chunk, equation.shapes, rows, dense=DENSE)
+    return made.sparse(equation.size)
 
 
 class GaussianPosterior:

@@ -347,7 +347,10 @@ def modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
         if all(gap @ np.linalg.solve(covariance, gap) > 1.0 for gap in gaps):
             found.append((height, at, covariance))
     top = max(height for height, _, _ in found)
-    return [(at, covariance) for height, at, covariance in found if height > top - DEEP]
+    high = [(at, covariance) for height, at, covariance in found if height > top - DEEP]
+    if not high:
+        raise ArithmeticError("the density has no mode that can be found")
+    return high
 
 
 def climb(value: LogDensity, start: Array) -> tuple[float, Array]:

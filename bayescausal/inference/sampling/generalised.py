@@ -12,7 +12,7 @@ were written (:mod:`..closed_forms.design`). The draws are made in :mod:`.bell`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.equation import logit_of, probit_of
 from bayescausal.inference.closed_forms.linear_form import on_line, prior_rows
+from bayescausal.inference.closed_forms.turned import are_close, basis_of
 from bayescausal.inference.sampling.bell import Posterior, draw_bell
 from bayescausal.inference.sampling.families import Equation
 from bayescausal.model.interventions.support import is_discrete
@@ -117,10 +118,15 @@ class GeneralisedBlock:
     def draw(self, rows: Equation, size: int, seed: Sequence[int]) -> dict[str, np.ndarray]:
         """Return draws of the unknowns; refused where the posterior is no bell."""
         rng = np.random.default_rng(seed)
-        posterior = Posterior(
-            rows.merged(), self.prior.known_gram, self.prior.known_moment, self.log_prior
-        )
+        rows, prior, basis = rows.merged(), self.prior, None
+        if are_close(rows.x.T @ rows.x + prior.known_gram):
+            assert prior.root is not None
+            basis = basis_of([prior.root[:, :-1], rows.x])
+            rows, prior = replace(rows, x=rows.x @ basis), prior.turned(basis)
+        posterior = Posterior(rows, prior.known_gram, prior.known_moment, self.log_prior)
         points = draw_bell(posterior, size, rng)
+        if basis is not None:
+            points[:, : self.size] = points[:, : self.size] @ basis.T
         out: dict[str, np.ndarray] = {}
         start = 0
         for name, shape in self.shapes.items():

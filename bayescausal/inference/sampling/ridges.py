@@ -76,7 +76,10 @@ def draw_ridge(
     """
     value = finite(log_density)
     found = [(at, np.linalg.cholesky(spread)) for at, spread in modes(value, starts)]
-    mixture = _along(_limited(value), found)
+    try:
+        mixture = _along(_limited(value), found)
+    except np.linalg.LinAlgError:
+        raise ArithmeticError("the density has a bell without a width") from None
     return draw_learned(value, mixture, partial(_learned, value), size, rng, most=ACCEPTED)
 
 

@@ -214,7 +214,8 @@ def _draw(
         except ArithmeticError as error:
             raise ModelError(
                 f"The posterior of {', '.join(sampler.names)} cannot be drawn: {error}.",
-                remedy="Give the parameters proper priors.",
+                remedy="Give the parameters proper priors, and take columns about their means: "
+                "year - 2010 and its square, not the year and its square.",
             ) from error
         for name, values in drawn.items():
             arrays[name] = values.reshape(chains, draws, *values.shape[1:])

@@ -48,7 +48,7 @@ __all__ = ["FAR", "Beyond", "beyond", "less", "mean_of", "ranked", "times"]
 #: Standard deviations from its mean beyond which the zero of a column is outside of the data.
 FAR = 5.0
 #: Share of a column below which what is left of it is rounding.
-ROUNDING = 1e-11
+ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,3 +64,19 @@ def test_simulated_answers_too():
 def test_where_no_cell_has_units_the_question_is_refused():
     with pytest.raises(EmptySubgroupError, match="0 of 12 units"):
         bc.estimate(panel(), bc.ATT("d", "y", treated=2, by="time"))
+
+
+def test_groups_by_what_treatment_changes_are_those_that_were_observed():
+    """Of units that are treated as they were, E[Y(1) | K = k] is the mean of what was seen.
+
+    The groups were the values of K drawn anew, with others in them and 9 never.
+    """
+    with pm.Model(coords={"unit": range(6)}) as model:
+        x = pm.Bernoulli("x", 0.5, dims="unit")
+        k = pm.Poisson("k", 2 + x, dims="unit")
+        pm.Normal("y", x + k, 1.0, dims="unit")
+    data = {"x": [1] * 6, "k": [0, 2, 9, 9, 2, 0], "y": [0.0, 1, 2, 5, 4, 9]}
+    known = bc.truth(model, {}, data, draws=2, seed=1)
+    effect = bc.estimate(known, bc.Expected("y", {"x": 1}, by="k", coupling="monotone"))
+    assert effect.draws["k"].values.tolist() == [0, 2, 9]
+    np.testing.assert_allclose(effect.draws.isel(chain=0, draw=0), [4.5, 2.5, 3.5])

@@ -408,6 +408,7 @@ def _held(x, m):
         (bc.NIE("x", "y", treated=2), _world(0, 2) - _world(0)),
         (bc.NIE("x", "y", treated=2, reverse=True), _world(2, 0) - _world(2)),
         (bc.Expected("y", {"x": 2}), _world(2)),
+        (bc.ATE(["x", "m"], "y", treated=[2, 1], control=[1, 0]), _held(2, 1) - _held(1, 0)),
     ],
 )
 def test_the_levels_of_a_question_are_those_it_names(three_doses, question, wanted):

@@ -66,7 +66,8 @@ def _levels(
 ) -> list[Any]:
     labels = question.fit.labels.get(name)
     units = question.units
-    computed = name in question.recomputed or name in question.structure.deterministics
+    anew = name in question.recomputed and not question.abducted  # else as it was observed
+    computed = anew or name in question.structure.deterministics
     if not computed and not units.fresh:
         values = np.unique(units.value(name, slice(0, question.fit.n_draws)))
     else:

@@ -71,6 +71,8 @@ def _level(asked: Estimand, names: tuple[str, ...], which: int) -> dict[str, obj
     reverse = getattr(asked, "reverse", False)
     level = arms[1 - which if reverse else which]
     each = level if isinstance(level, Mapping) else dict.fromkeys(asked.treatments or names, level)
+    if isinstance(level, tuple):  # one for each treatment
+        each = dict(zip(asked.treatments, level, strict=True))
     held = getattr(asked, "mediators", None) if asked.kind == "cde" else None
     return {n: _value(asked, act) for n, act in {**each, **(held or {})}.items()}
 

@@ -21,7 +21,10 @@ import pymc as pm
 import bayescausal as bc
 
 UNITS = 50
-OTHER_SIZES = "48 in hierarchical and slopes, 60 in crossed, 12 x 4 in the panel"
+OTHER_SIZES = (
+    "30 in separation, 48 in hierarchical and slopes, 60 in crossed, 96 in logistic_groups, 12 x 4 "
+    "in the panel"
+)
 UNIT = {"unit": [0]}
 
 
@@ -228,11 +231,69 @@ def level():
     return model, asked, {"units": UNITS, "observed": ["t", "y"]}
 
 
+def separation():
+    """A rare two-valued outcome with strong causes, 30 units: often all but separated."""
+    with pm.Model(coords=UNIT) as model:
+        i, b, c = pm.Normal("i", -1, 1), pm.Normal("b", 0, 2.5), pm.Normal("c", 0, 2.5)
+        z = pm.Normal("z", 0, 1, dims="unit")
+        t = pm.Bernoulli("t", logit_p=z, dims="unit")
+        pm.Bernoulli("y", logit_p=i + b * t + c * z, dims="unit")
+    asked = {"ATE": bc.ATE("t", "y"), "ATT": bc.ATT("t", "y")}
+    return model, asked, {"units": 30}
+
+
+def negative_binomial():
+    """A count outcome with more spread than a Poisson one, of unknown size."""
+    with pm.Model(coords=UNIT) as model:
+        b, c, i = pm.Normal("b", 0, 0.5), pm.Normal("c", 0, 0.5), pm.Normal("i", 1, 0.5)
+        size = pm.Gamma("size", 4, 1)
+        z = pm.Normal("z", 0, 1, dims="unit")
+        t = pm.Bernoulli("t", logit_p=z, dims="unit")
+        pm.NegativeBinomial("y", mu=pm.math.exp(i + b * t + c * z), alpha=size, dims="unit")
+    asked = {"ATE": bc.ATE("t", "y"), "ratio": bc.ATE("t", "y", scale="ratio")}
+    return model, asked, {"units": UNITS}
+
+
+def horseshoe():
+    """Ten covariates, each coefficient with a scale of its own, and one scale for all."""
+    with pm.Model(coords=UNIT | {"column": range(10)}) as model:
+        tau, s = pm.HalfCauchy("tau", 0.3), pm.Gamma("s", 4, 4)
+        own = pm.HalfCauchy("own", 1, dims="column")
+        beta = pm.Normal("beta", 0, tau * own, dims="column")
+        x = [pm.Normal(f"x{i}", 0, 1, dims="unit") for i in range(10)]
+        pm.Normal("y", sum(beta[i] * x[i] for i in range(10)), s, dims="unit")
+    return model, {"ATE": bc.ATE("x0", "y")}, {"units": UNITS}
+
+
+def bounded():
+    """Effects that cannot be negative, and one between bounds."""
+    with pm.Model(coords=UNIT) as model:
+        b, c = pm.HalfNormal("b", 0.5), pm.Uniform("c", -0.5, 0.5)
+        a, s = pm.Normal("a", 0, 1), pm.Gamma("s", 4, 4)
+        z = pm.Normal("z", 0, 1, dims="unit")
+        t = pm.Bernoulli("t", logit_p=z, dims="unit")
+        pm.Normal("y", a + b * t + c * z, s, dims="unit")
+    asked = {"ATE": bc.ATE("t", "y"), "treated": bc.Expected("y", do={"t": 1})}
+    return model, asked, {"units": UNITS}
+
+
+def logistic_groups():
+    """A two-valued outcome of pupils in eight schools whose intercepts share a law."""
+    with pm.Model(coords={"school": range(8), "pupil": range(96)}) as model:
+        mean, b, tau = pm.Normal("mean", 0, 1), pm.Normal("b", 0, 1), pm.Gamma("tau", 4, 4)
+        own = pm.Normal("own", 0, tau, dims="school")
+        where = pm.Data("where", np.arange(96) % 8, dims="pupil")
+        t = pm.Bernoulli("t", 0.5, dims="pupil")
+        pm.Bernoulli("y", logit_p=mean + own[where] + b * t, dims="pupil")
+    return model, {"ATE": bc.ATE("t", "y")}, {"units": None, "unit_dims": "pupil"}
+
+
 FAMILIES = {
     f.__name__: f
     for f in (
         linear, mediator, logistic, poisson, ordered, hierarchical, instrument, panel,
         slopes, crossed, curve, shrinkage, level,
+        separation, negative_binomial, horseshoe, bounded, logistic_groups,
     )
 }  # fmt: skip
 

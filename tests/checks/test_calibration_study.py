@@ -39,6 +39,11 @@ def test_the_families_are_those_promised():
         "curve",
         "shrinkage",
         "level",
+        "separation",
+        "negative_binomial",
+        "horseshoe",
+        "bounded",
+        "logistic_groups",
     }
 
 

@@ -12,6 +12,7 @@ import warnings
 
 import arviz_stats as az
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 from scipy import stats
@@ -239,3 +240,23 @@ def test_a_hidden_confounder_is_summed_out_of_the_rows_that_are_seen():
     assert np.diff([found(p) for p in places]) == pytest.approx(
         np.diff([density(**p) for p in places])
     )
+
+
+def test_generalised_equations_keep_their_methods_and_their_draws():
+    """The rows that are seen, alone, are the oracle: empty ones add nothing, in any equation."""
+    rng = np.random.default_rng(4)
+    t = rng.binomial(1, 1 / (1 + np.exp(-X)))
+    y = rng.gamma(3, np.exp(0.3 * X + 0.5 * t + 0.4 * G) / 3)
+    data = pd.DataFrame({"x": X, "t": t, "g": np.array(["a", "b", "c"])[G], "y": y})
+    empty = data.assign(y=np.where(EMPTY, np.nan, y))
+    forms, families = ["t ~ x", "y ~ t + x + (1 | g)"], {"t": "bernoulli", "y": "gamma"}
+    model = bc.model_from_formulas(forms, data=data, families=families)
+    seen, some = (bc.fit(model, rows, **QUICK) for rows in (data[~EMPTY], empty))
+    whole = bc.fit(model, data, **QUICK)
+    again = bc.Refitter(model, data.columns, draws=1000, chains=2).fit(empty, seed=1)
+    for fit in (some, again):
+        methods = {k: v for k, v in fit.methods.items() if k != "y_unobserved"}
+        assert methods == whole.methods
+        for name in ("b_y_t", "b_y_x"):
+            assert fit.posterior[name].values == pytest.approx(seen.posterior[name].values)
+        assert fit.posterior["b_t_x"].values == pytest.approx(whole.posterior["b_t_x"].values)

@@ -126,3 +126,15 @@ def test_whoever_asks_for_a_chain_gets_one(options, monkeypatch):
     assert bc.fit(curved(), {"t": T, "y": Y}, seed=1, cores=1).methods
     with pytest.raises(ChainError):
         bc.fit(curved(), {"t": T, "y": Y}, seed=1, **options)
+
+
+def test_a_density_of_which_double_precision_holds_nothing_is_refused():
+    """Twelve digits before the point leave three behind it."""
+    x = np.arange(20.0)
+    with pm.Model(coords={"unit": range(20)}) as model:
+        b, s = pm.Normal("b"), pm.HalfNormal("s")
+        pm.Potential("far", 1e13 * b)
+        mu = b * pm.Data("x", x, dims="unit")
+        pm.StudentT("y", nu=4, mu=mu, sigma=s, observed=x / 2 + np.sin(x), dims="unit")
+    with pytest.raises(bc.types.ModelError, match=r"double precision.*Centre columns"):
+        bc.fit(model, seed=1, progressbar=False)

@@ -266,7 +266,7 @@ def _closed_forms(
     """
     none, failed = Compression({}, {}), set[str]()
     while conformed.missing:
-        gaps = find_gaps(structure, conformed, method, failed)
+        gaps = find_gaps(structure, conformed, method, failed, generalised=bells)
         if gaps is None:
             break
         found, known, rows = gaps.leave_out(structure, conformed)

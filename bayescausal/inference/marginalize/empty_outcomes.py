@@ -157,12 +157,17 @@ def without_cells(model: pm.Model, names: Collection[str]) -> pm.Model:
 
 
 def find_gaps(
-    structure: Structure, conformed: Conformed, method: str, failed: Collection[str] = ()
+    structure: Structure,
+    conformed: Conformed,
+    method: str,
+    failed: Collection[str] = (),
+    *,
+    generalised: bool = False,
 ) -> Gaps | None:
     """Return the outcomes whose empty cells can be left out; None where there are none.
 
     Of the data only the names of columns, and of those with empty cells, are looked at. The numbers
-    of the outcomes in `failed` contradicted their closed form.
+    of the outcomes in `failed` contradicted their closed form. `generalised`: as of a plan.
     """
     if method == "nuts" or not conformed.missing:
         return None
@@ -172,7 +177,9 @@ def find_gaps(
     if method in ("auto", "exact"):
         exact = {*names, *unread(structure, conformed, together=True)} - set(failed)
     while True:
-        plan = make_plan(structure, columns, partly - exact, conformed.sizes)
+        plan = make_plan(
+            structure, columns, partly - exact, conformed.sizes, generalised=generalised
+        )
         alone = {
             s.observed[0]
             for s in plan.samplers

@@ -33,7 +33,7 @@ from bayescausal.inference.hierarchies.scale_map import ScaleMap
 from bayescausal.inference.marginalize.variable_elimination import joined
 from bayescausal.inference.sampling.ridges import draw_ridge
 from bayescausal.model.interventions.support import is_discrete
-from bayescausal.types import BayesCausalError
+from bayescausal.types import BayesCausalError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,12 +54,14 @@ MOST = 12
 WORK = 300_000
 #: Numbers of an array that are evaluated at a time.
 BLOCK = 1_000_000
+#: The highest log-density whose differences double precision holds.
+HIGHEST = 1e12
 
 
 def draw_few(model: pm.Model, *, draws: int, chains: int, seed: int) -> dict[str, Array] | None:
     """Return draws of all unknowns, (chain, draw, ...); None where a Markov chain is needed.
 
-    `model`: conditioned.
+    `model`: conditioned. Raises ModelError if its density cannot be computed.
     """
     free = model.free_RVs
     if not free or any(is_discrete(rv) for rv in free):
@@ -111,6 +113,13 @@ def _log_density(density: ScaleMap, block: int) -> Callable[[Array], Array]:
             cut = slice(start, start + block)
             found = density.scales(points[cut])
             out[cut] = found.log_prior + sum(s for s in found.sigmas if s is not None)
+        if (out > HIGHEST).any():  # such as a sum of squares below zero, by what cancels in it
+            raise ModelError(
+                f"The log-density of the unknowns reaches {out[out > HIGHEST].max():.3g}: numbers "
+                "cancel in it that double precision does not tell apart.",
+                remedy="Centre columns far from zero that are multiplied or raised to a power: in "
+                "formulas, poly(x, 3) or powers of center(x).",
+            )
         return out
 
     return value

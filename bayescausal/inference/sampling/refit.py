@@ -297,12 +297,12 @@ class Refitter:
         key = tuple(tuple(sorted(v)) for v in (conformed.columns, conformed.missing, sizes.items()))
         if key not in self._plans:
             structure, plan = self.structure, Plan((), (), ())
-            gaps = find_gaps(structure, conformed, self.method)
+            bells = self.method == "auto" and not chooses_chain(self.sampler)
+            gaps = find_gaps(structure, conformed, self.method, generalised=bells)
             if gaps is not None:
                 plan = gaps.plan
             elif self.method != "nuts":
                 names = set(conformed.columns), set(conformed.missing), conformed.sizes
-                bells = self.method == "auto" and not chooses_chain(self.sampler)
                 plan = make_plan(structure, *names, generalised=bells)
             if self.method == "exact" and plan.rest:
                 raise no_exact(*plan.rest[0])

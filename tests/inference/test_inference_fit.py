@@ -97,7 +97,7 @@ def test_a_fit_knows_what_it_holds(fitted, model):
     assert fitted.sizes["unit"] == 60
     assert isinstance(fitted.data, Table)
     assert set(fitted.posterior.data_vars) == {"a", "b", "s", "x_unobserved", "twice"}
-    assert set(fitted.methods.values()) == {METHOD, "integrated out"}
+    assert set(fitted.methods.values()) == {"data augmentation (gibbs)"}
     assert fitted.methods["x_unobserved"] == "integrated out"
     assert any("x: 1 of 60 cells" in note for note in fitted.notes)
     assert list(fitted.summary().index) == ["a", "b", "s"]

@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.special import expit, gammaln, logsumexp
 
 import bayescausal as bc
-from bayescausal.inference.augmentation.gibbs import METHOD
+from bayescausal.inference.augmentation.data_augmentation import METHOD
 
 #: Nodes of a cell and of a parameter: sums over even grids of smooth densities.
 CELLS = np.linspace(-7, 7, 141)

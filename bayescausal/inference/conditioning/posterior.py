@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from bayescausal.inference.augmentation.gibbs import draw_augmented, find_augmented
+from bayescausal.inference.augmentation.data_augmentation import draw_augmented, find_augmented
 from bayescausal.inference.censored.independence import independence_draws
 from bayescausal.inference.censored.term import FAMILIES as TIMES
 from bayescausal.inference.closed_forms.blocks import split

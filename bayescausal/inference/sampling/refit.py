@@ -35,7 +35,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescausal.inference.augmentation.gibbs import draw_augmented, find_augmented, without
+from bayescausal.inference.augmentation.data_augmentation import (
+    draw_augmented,
+    find_augmented,
+    without,
+)
 from bayescausal.inference.closed_forms.compress import Compression, fuse, lean, measure, reducible
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.posterior import (

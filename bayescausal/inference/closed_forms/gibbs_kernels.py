@@ -17,7 +17,7 @@ from numba import njit
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
 
-__all__ = ["sweeps", "walk"]
+__all__ = ["slice_noise", "sweeps", "walk"]
 
 #: Width of a step out, and the most of them on each side.
 WIDTH, OUT = 3.0, 60
@@ -243,7 +243,7 @@ def _given(t: float, table: Array, start: float, step: float, count: float, rest
 
 
 @njit(cache=True, nogil=True)
-def _slice(
+def slice_noise(
     rng: np.random.Generator,
     t: float,
     table: Array,
@@ -353,7 +353,7 @@ def sweeps(
         v = 1.0
         if unknown:
             rest = max(square - 2.0 * (c @ moment) + c @ (gram @ c), 0.0)
-            t = _slice(rng, t, table, start, step, count, rest)
+            t = slice_noise(rng, t, table, start, step, count, rest)
             place = (t - start) / step
             k = min(int(place), table.shape[1] - 2)
             v = math.exp(2.0 * (table[1, k] + (place - k) * (table[1, k + 1] - table[1, k])))

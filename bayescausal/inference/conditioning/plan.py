@@ -35,6 +35,7 @@ from bayescausal.inference.hamiltonian.mixed import MixedBlock, mixed_block
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.inference.sampling.generalised import GeneralisedBlock, generalised_block
+from bayescausal.inference.sampling.ordered import ordered_cutpoints
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.interpreted import PY_MODE
@@ -131,7 +132,7 @@ def make_plan(
             rest.append((block, block.opaque))
             continue
         odd = [n for n in block.unknowns if _is_moved(structure, n)]
-        if odd:
+        if odd and not (generalised and odd == ordered_cutpoints(structure, block)):
             rest.append((block, f"{', '.join(odd)} has a transform of its own"))
             continue
         if block.opaque:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from bayescausal.inference.augmentation.data_augmentation import draw_augmented, find_augmented
 from bayescausal.inference.censored.independence import independence_draws
 from bayescausal.inference.censored.term import FAMILIES as TIMES
 from bayescausal.inference.closed_forms.blocks import split
@@ -100,6 +101,12 @@ def draw_posterior(
     closed = _closed_forms(structure, conformed, method=method, bells=bells, **sizes)
     if method == "exact" and closed.plan.rest:
         raise no_exact(*closed.plan.rest[0])
+    if bells:
+        blocks = find_augmented(structure, closed.conformed, closed.plan)
+        made = draw_augmented(blocks, structure, closed.conformed, closed.plan, **sizes)
+        arrays, methods = closed.arrays | made.arrays, closed.methods | made.methods
+        known = made.conformed
+        closed = closed._replace(plan=made.plan, arrays=arrays, methods=methods, conformed=known)
     sizes |= {"method": method, "progressbar": progressbar, **sampler}
     return _draw_rest(structure, conformed, closed, **sizes)
 

@@ -78,12 +78,21 @@ def draw_by_gibbs(posterior: Posterior, size: int, rng: np.random.Generator) -> 
 
 
 def run_until_mixed(
-    run: Callable[[int, int], tuple[Array, Array]], length: int
+    run: Callable[[int, int], tuple[Array, Array]],
+    length: int,
+    *,
+    enough: float = LEAST,
+    share: float = 0.2,
+    floor: float = 0.0,
+    longest: int = LONGEST,
 ) -> tuple[Array, Array]:
     """Return the draws of chains that run on, each time twice as far, until they have mixed.
 
     - `run`: from a length and a thinning to two arrays of the next draws, (chain, draw, ...);
       mixing is looked at in the first.
+    - `enough`, `share`: effective draws, and of all draws the share, at which they stop.
+    - `floor`: the share of effective draws that is too small at the end.
+    - `longest`: how many times as far they run at most.
     Raises ArithmeticError if they do not mix.
     """
     first, second = run(length, 1)
@@ -92,10 +101,12 @@ def run_until_mixed(
         found = diagnose(np.moveaxis(first, 2, 0))
         worst = float(np.fmax.reduce(found["r_hat"]))
         least = float(np.fmin.reduce(found["ess_bulk"]))
-        if worst < RHAT and least > min(LEAST, CHAINS * length / 5):
+        if worst < RHAT and least > min(enough, share * CHAINS * length):
             return first, second
-        if thin == LONGEST:
-            if worst < SEVERE:
+        if least * longest / thin < floor * CHAINS * length:
+            raise ArithmeticError(f"its chains mix slowly: {least:.0f} effective draws")
+        if thin >= longest:
+            if worst < SEVERE and least > floor * CHAINS * length:
                 return first, second
             raise ArithmeticError(f"its chains do not mix: r_hat {worst:.2f}")
         thin *= 2

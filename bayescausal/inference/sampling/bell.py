@@ -25,7 +25,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from bayescausal.annotations import Array
     from bayescausal.inference.sampling.families import Equation
+    from bayescausal.inference.sampling.ordered import Gaps
 
 __all__ = ["Posterior", "draw_bell"]
 
@@ -70,6 +71,7 @@ class Posterior:
     precision: Array
     push: Array
     log_prior: Callable[[Array], Array] | None  # of the shape; None where there is none
+    gaps: Gaps | None = None  # of ordered categories: a factor of the cutpoints alone
 
     def log_density(self, points: Array) -> Array:
         """Return the log-density at coefficients, followed by the logarithm of the shape."""
@@ -81,6 +83,8 @@ class Posterior:
         with np.errstate(all="ignore"):
             found = self.rows.log_likelihood(c, shape) + c @ self.push
             found -= 0.5 * np.einsum("ni,ij,nj->n", c, self.precision, c)
+            if self.gaps is not None:
+                found += self.gaps.value(c)
             if self.log_prior is not None and shape is not None:
                 found += self.log_prior(shape) + points[:, -1]
         return np.where(np.isfinite(found), found, -np.inf)
@@ -108,13 +112,24 @@ class Posterior:
             first, second = self.rows.slopes(c, shape)
             x = self.rows.x
             curvature = self.precision + (x * second[:, None]).T @ x
-        return x.T @ first + self.push - self.precision @ c, curvature
+        gradient = x.T @ first + self.push - self.precision @ c
+        if self.gaps is not None:
+            more = self.gaps.slopes(c)
+            return gradient + more[0], curvature + more[1]
+        return gradient, curvature
+
+    def start(self) -> Array:
+        """Return a point at which the density is finite, as a rule."""
+        size = self.rows.x.shape[1]
+        if self.gaps is not None:
+            return self.gaps.start(size)
+        return np.zeros(size + (self.log_prior is not None))
 
     def part(self, share: int) -> Posterior:
         """Return the posterior of every so many rows, each counted as often."""
         held = np.arange(0, len(self.rows.y), share)
         rows = self.rows.some(held, share * self.rows.counts[held])
-        return Posterior(rows, self.precision, self.push, self.log_prior)
+        return replace(self, rows=rows)
 
 
 def draw_bell(posterior: Posterior, size: int, rng: np.random.Generator) -> Array:
@@ -178,14 +193,13 @@ class _Law:
 
 def _mode(posterior: Posterior) -> tuple[Array, Array]:
     """Return the mode, and the root of the precision there."""
-    size = posterior.rows.x.shape[1]
-    point = np.zeros(size + (posterior.log_prior is not None))
+    point = posterior.start()
     share = len(posterior.rows.y) // (MANY // 2)
     if share > 1:
         try:
             point = _climb(posterior.part(share), point)[0]
         except ArithmeticError:
-            point = np.zeros_like(point)
+            point = posterior.start()
     return _climb(posterior, point)
 
 
@@ -263,7 +277,8 @@ def _newton(gradient: Array, curvature: Array) -> Array:
 def _nearest(posterior: Posterior, mode: Array) -> tuple[Array, Array] | None:
     """Return the Gaussian that is nearest to the posterior; None where it is not looked for."""
     rows = posterior.rows
-    if posterior.log_prior is not None or len(rows.y) > NEAR:
+    other = posterior.log_prior is not None or posterior.gaps is not None
+    if other or len(rows.y) > NEAR:
         return None
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     weights = weights / weights.sum()

@@ -5,7 +5,8 @@ A block is one equation,
 .. math:: g(E[y_i]) = o_i + x_i' c, \qquad c \sim N(m_0, P^{-1}),
 
 with a Bernoulli or Binomial (logit, probit), Poisson, Negative Binomial or Gamma (log) outcome, the
-latter two with one shape :math:`a` of any prior. That the predictor is affine in the coefficients
+latter two with one shape :math:`a` of any prior, or ordered categories (logit) with cutpoints of a
+Normal prior (:mod:`.ordered`). That the predictor is affine in the coefficients
 is proved on the expression; the columns of :math:`X` are read off by probing, whatever way they
 were written (:mod:`..closed_forms.design`). The draws are made in :mod:`.bell`.
 """
@@ -33,9 +34,10 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.equation import logit_of, probit_of
 from bayescausal.inference.closed_forms.linear_form import on_line, prior_rows
-from bayescausal.inference.closed_forms.turned import are_close, basis_of
+from bayescausal.inference.closed_forms.turned import SAME, are_close, basis_of
 from bayescausal.inference.sampling.bell import Posterior, draw_bell
 from bayescausal.inference.sampling.families import Equation
+from bayescausal.inference.sampling.ordered import Gaps, binary_rows, cutpoints_of
 from bayescausal.model.interventions.support import is_discrete
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Form:
     trials: Variable | None = None
     shape: Variable | None = None
     power: int = 0
+    cutpoints: Variable | None = None  # of ordered categories
 
 
 class GeneralisedBlock:
@@ -90,6 +93,11 @@ class GeneralisedBlock:
         self.names: tuple[str, ...] = (*shapes, *own)
         self.columns = tuple(dict.fromkeys([name, *(n for n in call.reads if n not in shapes)]))
         self.size = sum(int(np.prod(s)) for s in shapes.values())
+        self.cuts: slice | None = None
+        if form.cutpoints is not None:
+            before = list(shapes)[: list(shapes).index(str(form.cutpoints.name))]
+            start = sum(int(np.prod(shapes[n])) for n in before)
+            self.cuts = slice(start, start + shapes[str(form.cutpoints.name)][0])
 
     def statistics(
         self, chunk: Mapping[str, np.ndarray], *, reference: np.ndarray | None = None
@@ -110,20 +118,23 @@ class GeneralisedBlock:
         if self.form.trials is not None:
             zero = {n: np.zeros(s) for n, s in self.shapes.items()}
             trials = np.broadcast_to(self.call({**chunk, **zero})[1], y.shape).reshape(-1)
-        return Equation(
+        rows = Equation(
             self.form.family, design.offset, x, y.reshape(-1), trials.astype(float),
             np.ones(y.size), self.form.power,
         )  # fmt: skip
+        return rows if self.cuts is None else binary_rows(rows, self.cuts)
 
     def draw(self, rows: Equation, size: int, seed: Sequence[int]) -> dict[str, np.ndarray]:
         """Return draws of the unknowns; refused where the posterior is no bell."""
         rng = np.random.default_rng(seed)
         rows, prior, basis = rows.merged(), self.prior, None
+        gaps = None if self.cuts is None else Gaps.of(rows, self.cuts)
         if are_close(rows.x.T @ rows.x + prior.known_gram):
-            assert prior.root is not None
+            if gaps is not None or prior.root is None:
+                raise ArithmeticError(SAME)
             basis = basis_of([prior.root[:, :-1], rows.x])
             rows, prior = replace(rows, x=rows.x @ basis), prior.turned(basis)
-        posterior = Posterior(rows, prior.known_gram, prior.known_moment, self.log_prior)
+        posterior = Posterior(rows, prior.known_gram, prior.known_moment, self.log_prior, gaps)
         points = draw_bell(posterior, size, rng)
         if basis is not None:
             points[:, : self.size] = points[:, : self.size] @ basis.T
@@ -145,7 +156,7 @@ def generalised_block(
     if len(block.observed) != 1:
         return "it is not one equation"
     name = block.observed[0].name
-    form = form_of(structure.variable(name))
+    form = form_of(structure.variable(name)) or _ordered_form(structure.variable(name))
     if form is None:
         return f"{name!r} is no generalised linear equation"
     unknown = {n: structure.variable(n) for n in block.unknowns}
@@ -156,10 +167,13 @@ def generalised_block(
     coefficients = [n for n in block.unknowns if n != own]
     held = {unknown[n] for n in coefficients}
     given = leaves - held
-    if not held or form.shape in named_parents([form.predictor], leaves):
+    odd = [v for v in (form.shape, form.cutpoints) if v is not None]
+    if (block.unknowns and not held) or {*odd} & named_parents([form.predictor], leaves):
         return f"{name!r} has no linear predictor"
     if degree(form.predictor, held, given) > 1:
         return f"the predictor of {name!r} is not affine in {', '.join(coefficients)}"
+    if form.cutpoints is not None and form.cutpoints not in held:
+        return f"the cutpoints of {name!r} are not one unknown"
     if form.trials is not None and named_parents([form.trials], leaves) & set(unknown.values()):
         return f"the trials of {name!r} are unknown"
     if {f.name for f in block.factors} - {name, *block.unknowns}:
@@ -214,6 +228,12 @@ def form_of(rv: TensorVariable) -> Form | None:
     if logs is None or logs[1]:
         return None
     return Form("negative binomial", logs[0], None, shape)
+
+
+def _ordered_form(rv: TensorVariable) -> Form | None:
+    """Return the predictor and cutpoints of ordered categories with a logistic law."""
+    found = cutpoints_of(rv)
+    return None if found is None else Form("ordered logistic", found[0], cutpoints=found[1])
 
 
 def _logarithm(v: Variable, shape: Variable | None = None) -> tuple[Variable, int] | None:

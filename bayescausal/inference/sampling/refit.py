@@ -30,12 +30,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from bayescausal.inference.augmentation.data_augmentation import (
+    draw_augmented,
+    find_augmented,
+    without,
+)
 from bayescausal.inference.closed_forms.compress import Compression, fuse, lean, measure, reducible
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.posterior import (
@@ -51,9 +55,7 @@ from bayescausal.inference.conditioning.remainder import (
     not_compressed,
     open_remainder,
 )
-from bayescausal.inference.data.arrays import own_table
-from bayescausal.inference.data.conform import conform
-from bayescausal.inference.data.read import Observed, as_table, holding
+from bayescausal.inference.data.read import holding
 from bayescausal.inference.fit import check_options, recorded, resolve_seed
 from bayescausal.inference.marginalize.empty_outcomes import Gaps, draw_gaps, find_gaps
 from bayescausal.inference.sampling.refit_recipe import (
@@ -62,6 +64,7 @@ from bayescausal.inference.sampling.refit_recipe import (
     compiled_model,
     inner_draws,
     kind_of_data,
+    read_columns,
     sample_compiled,
     starts_from_data,
     values_at_hand,
@@ -71,7 +74,7 @@ from bayescausal.inference.sampling.sample import CAREFUL, INTEGRATED, Drawn, ch
 from bayescausal.model.given import model_of
 from bayescausal.model.names import Joined
 from bayescausal.model.structure.read import readable, structure_of
-from bayescausal.types import BayesCausalError, DataError, closest, unknown_variable
+from bayescausal.types import BayesCausalError, unknown_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayescausal.annotations import Data
+    from bayescausal.inference.augmentation.equations import Augmented
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.inference.record import Fit
     from bayescausal.model.design import Design
@@ -180,7 +184,7 @@ class Refitter:
                 "columns=[] leaves nothing to condition on.", expected="The names of variables."
             )
         self.plain = why_plain(self.structure, self.columns, method, self.sampler)
-        self._plans: dict[Any, tuple[Gaps | None, Plan, dict[str, Any]]] = {}
+        self._plans: dict[Any, tuple[Any, ...]] = {}
         self._recipes: OrderedDict[Any, Recipe | str] = OrderedDict()
         self._cells: dict[str, Any] = {}
         self._lock = threading.RLock()
@@ -209,7 +213,7 @@ class Refitter:
         seed = resolve_seed(seed)
         options = dict[str, Any](method=self.method, draws=self.draws, chains=self.chains)
         with self._lock:
-            observed = self._read(data)
+            observed = read_columns(self, data)
         why, start = self.plain, time.perf_counter()
         if not why:
             try:
@@ -221,30 +225,6 @@ class Refitter:
         drawn = draw_posterior(observed.structure, observed.conformed, seed=seed, **options)
         return recorded(observed, drawn, seed, start, (note,))
 
-    def _read(self, data: Data) -> Observed:
-        """Return the columns that were promised, and no others."""
-        table = as_table(data, self.structure)
-        wanted = {*self.columns, *(v.name for v in self.model.data_vars)}
-        lost = [n for n in self.columns if n not in table]
-        if lost:
-            raise DataError(
-                f"The data have no column for {', '.join(map(repr, lost))}.",
-                expected=f"The columns {', '.join(map(repr, self.columns))}.",
-                remedy="To leave it latent, make a Refitter without it.",
-                names=[hit for n in lost for hit in closest(n, table.ignored)[:1]],
-            )
-        extra = tuple(n for n in table.columns if n not in wanted)
-        if extra:
-            table = replace(
-                table,
-                values={n: v for n, v in table.values.items() if n in wanted},
-                dims={n: d for n, d in table.dims.items() if n in wanted},
-                categories={n: c for n, c in table.categories.items() if n in wanted},
-                ignored=(*table.ignored, *extra),
-            )
-        table = own_table(self.structure, table)
-        return Observed(self.structure, table, conform(table, self.structure))
-
     def _draw(self, conformed: Conformed, seed: int) -> Drawn:
         """Draw the posterior by what is kept."""
         structure = self.structure
@@ -253,7 +233,7 @@ class Refitter:
             return inner
         with self._lock:
             whole = conformed
-            gaps, plan, terms = self._planned(conformed)
+            gaps, plan, blocks, terms = self._planned(conformed)
             sizes: dict[str, Any] = {"draws": self.draws, "chains": self.chains, "seed": seed}
             found = Compression({}, {})
             rows: dict[str, np.ndarray] = {}
@@ -262,12 +242,20 @@ class Refitter:
             arrays, methods, held = draw_exact(plan, structure, conformed, rows=rows, **sizes)
             if len(held.samplers) < len(plan.samplers):
                 raise PlainError(held.rest[-1][1])
+            made = draw_augmented(blocks, structure, conformed, plan, **sizes)
+            arrays, methods, conformed = (
+                arrays | made.arrays,
+                methods | made.methods,
+                made.conformed,
+            )
+            if len(made.plan.rest) + len(blocks) > len(plan.rest):
+                raise PlainError("chains of parameters and empty cells do not mix")
             short = joined(found, measure(terms, structure, conformed))
             if self.method == "compressed" and short.left:
                 raise not_compressed(short)
             if self.method != "nuts":
                 short = fuse(short, structure, conformed)
-            recipe = self._recipe(plan, short, conformed)
+            recipe = self._recipe(without(plan, blocks), blocks, short, conformed)
             data = values_at_hand(recipe, conformed, short.data())
             compiled = recipe.compiled
             if compiled is not None:
@@ -290,8 +278,10 @@ class Refitter:
         methods |= {**recipe.methods, **gap_methods(rows, gaps.exact if gaps else ())}
         return Drawn(groups, methods, compression_notes(structure, short, conformed))
 
-    def _planned(self, conformed: Conformed) -> tuple[Gaps | None, Plan, dict[str, Any]]:
-        """Return the blocks, and the terms of equations that might be shortened."""
+    def _planned(
+        self, conformed: Conformed
+    ) -> tuple[Gaps | None, Plan, tuple[Augmented, ...], dict[str, Any]]:
+        """Return the blocks, those with empty cells, and equations that might be shortened."""
         latent = any(n not in conformed.columns for n in self.structure.random)
         sizes = conformed.sizes if latent else {}  # paths are as long as the data
         key = tuple(tuple(sorted(v)) for v in (conformed.columns, conformed.missing, sizes.items()))
@@ -308,20 +298,26 @@ class Refitter:
                 raise no_exact(*plan.rest[0])
             if self.method == "compressed":
                 plan = Plan((), (), plan.idle)
-            away = {*plan.idle, *(n for s in plan.samplers for n in s.observed)}
+            blocks: tuple[Augmented, ...] = ()
+            if self.method == "auto" and not chooses_chain(self.sampler):
+                known = conformed if gaps is None else gaps.leave_out(structure, conformed)[1]
+                blocks = find_augmented(structure, known, plan)
+            away = {*plan.idle, *(n for s in (*plan.samplers, *blocks) for n in s.observed)}
             seen = {*conformed.columns, *structure.observed}
             seen -= set(conformed.missing)
             left = [n for n in structure.random if n not in away and n in seen]
             terms = reducible(structure, conformed, left) if self.method != "nuts" else {}
-            self._plans[key] = gaps, plan, terms
+            self._plans[key] = gaps, plan, blocks, terms
         return self._plans[key]
 
-    def _recipe(self, plan: Plan, short: Compression, conformed: Conformed) -> Recipe:
+    def _recipe(
+        self, plan: Plan, blocks: Sequence[Augmented], short: Compression, conformed: Conformed
+    ) -> Recipe:
         """Return what is kept for data like these, made if need be."""
         key = (*kind_of_data(self.structure, conformed), short.kind())
         if key not in self._recipes:
             try:
-                self._recipes[key] = self._make(plan, short, conformed)
+                self._recipes[key] = self._make(plan, blocks, short, conformed)
             except PlainError as error:
                 self._recipes[key] = str(error)
             while len(self._recipes) > KEPT:
@@ -332,12 +328,14 @@ class Refitter:
             raise PlainError(found)
         return found
 
-    def _make(self, plan: Plan, short: Compression, conformed: Conformed) -> Recipe:
+    def _make(
+        self, plan: Plan, blocks: Sequence[Augmented], short: Compression, conformed: Conformed
+    ) -> Recipe:
         """Compile what is left."""
         structure = self.structure
-        if plan.samplers and not plan.rest:
+        if (plan.samplers or blocks) and not plan.rest:
             return Recipe()
-        gone = [n for s in plan.samplers for n in s.names]
+        gone = [n for s in (*plan.samplers, *blocks) for n in s.names]
         held = [n for s in plan.samplers for n in s.observed]
         left = Remainder(gone=gone, held=(*held, *plan.idle), found=short)
         conditioned, integral, _ = open_remainder(

@@ -7,7 +7,7 @@ a column.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +15,16 @@ from pytensor.compile import SharedVariable
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.posterior import with_shared
+from bayescausal.inference.data.arrays import own_table
+from bayescausal.inference.data.conform import conform
+from bayescausal.inference.data.read import Observed, as_table
 from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.in_sequence import in_sequence
 from bayescausal.inference.marginalize.integrate import normal_vectors
 from bayescausal.inference.sampling.sample import at_once
 from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.interventions.support import is_discrete
+from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from nutpie.compile_pymc import CompiledPyMCModel
 
+    from bayescausal.annotations import Data
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.inference.marginalize.integrate import Integrated
     from bayescausal.inference.sampling.refit import Refitter
@@ -42,6 +47,7 @@ __all__ = [
     "compiled_model",
     "inner_draws",
     "kind_of_data",
+    "read_columns",
     "sample_compiled",
     "starts_from_data",
     "values_at_hand",
@@ -96,6 +102,31 @@ def why_plain(
     latents = [n for group in groups for n in group]
     given = [v for v in model.basic_RVs if v.name in seen]
     return starts_from_data(model, given, latents)
+
+
+def read_columns(refitter: Refitter, data: Data) -> Observed:
+    """Return the columns that were promised, and no others."""
+    table = as_table(data, refitter.structure)
+    wanted = {*refitter.columns, *(v.name for v in refitter.model.data_vars)}
+    lost = [n for n in refitter.columns if n not in table]
+    if lost:
+        raise DataError(
+            f"The data have no column for {', '.join(map(repr, lost))}.",
+            expected=f"The columns {', '.join(map(repr, refitter.columns))}.",
+            remedy="To leave it latent, make a Refitter without it.",
+            names=[hit for n in lost for hit in closest(n, table.ignored)[:1]],
+        )
+    extra = tuple(n for n in table.columns if n not in wanted)
+    if extra:
+        table = replace(
+            table,
+            values={n: v for n, v in table.values.items() if n in wanted},
+            dims={n: d for n, d in table.dims.items() if n in wanted},
+            categories={n: c for n, c in table.categories.items() if n in wanted},
+            ignored=(*table.ignored, *extra),
+        )
+    table = own_table(refitter.structure, table)
+    return Observed(refitter.structure, table, conform(table, refitter.structure))
 
 
 def inner_draws(refitter: Refitter, conformed: Conformed, seed: int) -> Drawn | None:

@@ -45,12 +45,12 @@ def _log_normal(x: float) -> float:
 def height_of(family: int, eta: float, y: float, trials: float, extra: float) -> float:
     """Log-density of a row, up to what does not read its predictor."""
     if family == _LOGISTIC:
-        return y * eta - trials * (max(eta, 0.0) + math.log1p(math.exp(-abs(eta))))
+        return y * eta - trials * (max(eta, 0.0) + math.log(1.0 + math.exp(-abs(eta))))
     if family == _POISSON:
         return y * eta - math.exp(eta)
     if family == _NEGATIVE_BINOMIAL:
         above = eta - math.log(extra)
-        return y * eta - (y + extra) * (max(above, 0.0) + math.log1p(math.exp(-abs(above))))
+        return y * eta - (y + extra) * (max(above, 0.0) + math.log(1.0 + math.exp(-abs(above))))
     if family == _NORMAL:
         return -0.5 * ((y - eta) / extra) ** 2
     if family == _PROBIT:

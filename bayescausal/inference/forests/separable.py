@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["METHOD", "draw_separable"]
 
 METHOD = "reversible jump"
-#: Sweeps that are left out, and nodes for which a tree has room at first.
-BURN_IN, ROOM = 500, 15
+#: Sweeps that are left out, sweeps for each draw, and nodes for which a tree has room at first.
+BURN_IN, EACH, ROOM = 500, 2, 15
 #: The most Newton steps to a mode, and the step that ends them, in standard deviations.
 STEPS, CLOSE = 50, 1e-3
 
@@ -76,7 +76,7 @@ class _Chain:
         self.form, self.rng = form, np.random.default_rng(seed)
         self.densities, self.loops = _loops("row_densities"), _loops("tree_loops")
         self.extra = 1.0 if form.extra is None else form.extra.start
-        self.b = self.near = form.middle.copy()
+        self.b = self.near = form.middle.copy()  # near the mode, from which it is looked for
         self.priors, self.trees, self.x, self.index = [], [], [], []
         for shape, x, weight in zip(form.shapes, form.x, form.weights, strict=True):
             rules = Rules(shape, x)
@@ -110,11 +110,12 @@ class _Chain:
         rows = seen_rows(form)
         seen = np.empty((count, draws, len(rows)))
         forests: list[list[Array]] = [[] for _ in range(count)]
-        for i in range(-burn, draws):
+        for _ in range(burn):
             self._sweep()
-            if i < 0:
-                self.near = self.b  # no longer moved where draws are kept
-                continue
+        self.near = self.b  # not moved any more where draws are kept
+        for i in range(draws):
+            for _ in range(EACH):
+                self._sweep()
             b[i], extra[i] = self.b, self.extra
             for k, shape in enumerate(form.shapes):
                 seen[k, i] = self.values[k][rows]

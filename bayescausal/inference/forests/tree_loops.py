@@ -225,7 +225,7 @@ def _choice(rng: np.random.Generator, prior: Prior, trees: Trees, j: int) -> tup
 @njit(cache=True, nogil=True, error_model="numpy")
 def _asked(rng: np.random.Generator, prior: Prior) -> tuple[int, float]:
     """Draw a column and a threshold."""
-    v = np.searchsorted(prior.upto, rng.random(), side="right")
+    v = int(np.searchsorted(prior.upto, rng.random(), side="right"))
     count = prior.starts[v + 1] - prior.starts[v]
     return v, prior.cuts[prior.starts[v] + int(count * rng.random())]
 

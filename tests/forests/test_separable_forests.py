@@ -16,7 +16,7 @@ from scipy.special import expit, ndtr
 import bayescausal as bc
 from bayescausal.draws.diagnostics import diagnose
 from bayescausal.inference.forests import backfitting, row_densities, separable, tree_loops
-from bayescausal.inference.forests.linear import Extra, LinearForests
+from bayescausal.inference.forests.linear_forests import Extra, LinearForests
 from bayescausal.inference.forests.moves import PRIOR
 from bayescausal.inference.forests.reversible_jump import _Proposal
 from bayescausal.inference.sampling.families import Equation

@@ -20,7 +20,7 @@ from bayescausal.inference.closed_forms.compress import Compression, lean
 from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
-from bayescausal.inference.forests.blocks import draw_linear, without_empty
+from bayescausal.inference.forests.apart import draw_linear, without_empty
 from bayescausal.inference.forests.drawn import check_forest_options, draw_forests, with_stamps
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,

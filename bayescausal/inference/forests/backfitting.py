@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayescausal.annotations import Array
-    from bayescausal.inference.forests.linear import Extra, LinearForests
+    from bayescausal.inference.forests.linear_forests import Extra, LinearForests
 
 __all__ = ["METHOD", "backfit", "has_engine"]
 

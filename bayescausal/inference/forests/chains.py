@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bayescausal.annotations import Array
-    from bayescausal.inference.forests.linear import LinearForests
+    from bayescausal.inference.forests.linear_forests import LinearForests
 
 __all__ = ["Chain", "Run", "draw_chains", "seen_rows", "slice_step"]
 

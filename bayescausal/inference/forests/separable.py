@@ -2,8 +2,8 @@ r"""Forests in equations whose rows are independent: the moves of reversible jum
 
 The posterior, the prior and the proposals are those of :mod:`.reversible_jump`, which takes any
 likelihood. Where the log-likelihood is a sum over rows of what each reads of the predictor
-(:mod:`.linear`), a row belongs to one leaf of a tree, and leaves are independent given the tree and
-all else. So
+(:mod:`.linear_forests`), a row belongs to one leaf of a tree, and leaves are independent given the
+tree and all else. So
 
 * a jump draws only the leaves anew that it makes, and looks only at the rows in them;
 * each leaf that is drawn anew by itself is taken or not by itself [1]_.
@@ -25,22 +25,25 @@ References
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from bayescausal.inference.forests.chains import Run, draw_chains, seen_rows, slice_step
-from bayescausal.inference.forests.linear import NORMAL
+from bayescausal.inference.forests.linear_forests import NORMAL
 from bayescausal.inference.forests.moves import Rules
 from bayescausal.inference.sampling.families import Equation
 from bayescausal.model.forests.packed import LEAF, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     from bayescausal.annotations import Array
-    from bayescausal.inference.forests.linear import LinearForests
+    from bayescausal.inference.forests.linear_forests import LinearForests
+    from bayescausal.inference.forests.row_densities import Rows
+    from bayescausal.inference.forests.tree_loops import Trees
 
 __all__ = ["METHOD", "draw_separable"]
 
@@ -65,7 +68,7 @@ def draw_separable(
     return draw_chains(_Chain, form, draws=draws, burn=burn, chains=chains, seed=seed, cores=cores)
 
 
-def _loops(name: str) -> Any:
+def _loops(name: str) -> ModuleType:
     return importlib.import_module(f"bayescausal.inference.forests.{name}")
 
 
@@ -93,15 +96,16 @@ class _Chain:
         self.eta = self._predictor()
         self._sweep()
 
-    def _stumps(self, m: int, n: int) -> Any:
+    def _stumps(self, m: int, n: int) -> Trees:
         whole = (m, ROOM)
         parent = np.full(whole, -1)
         parent[:, 0] = 0
-        return self.loops.Trees(
+        trees: Trees = self.loops.Trees(
             column=np.full(whole, LEAF), split=np.zeros(whole), leaf=np.zeros(whole),
             low=np.zeros(whole, int), parent=parent, depth=np.zeros(whole, int),
             at=np.zeros((m, n), np.int32),
         )  # fmt: skip
+        return trees
 
     def run(self, draws: int, burn: int) -> Run:
         """Return the draws of the chain."""
@@ -149,16 +153,17 @@ class _Chain:
             eta += weight * value
         return eta
 
-    def _rows(self) -> Any:
+    def _rows(self) -> Rows:
         """Return the rows of the likelihood."""
         form = self.form
         unit = 1.0 if form.extra is None else form.extra.unit
-        return self.densities.Rows(
+        rows: Rows = self.densities.Rows(
             family=self.densities.FAMILIES.index(form.family),
             y=form.y * self.extra**-form.power,
             trials=form.trials,
             extra=self.extra * unit,
         )
+        return rows
 
     def _make_room(self, k: int) -> None:
         """Double the places of nodes where a tree has none left for a split."""
@@ -172,7 +177,7 @@ class _Chain:
                 filled[name] = np.concatenate([array, more[:, :1], more], axis=1)
         self.trees[k] = trees._replace(**filled)
 
-    def _coefficients(self, rows: Any, rest: Array) -> None:
+    def _coefficients(self, rows: Rows, rest: Array) -> None:
         """Draw the coefficients given all else, `rest` being the predictor without them."""
         form = self.form
 

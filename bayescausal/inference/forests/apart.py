@@ -7,7 +7,7 @@ from zlib import crc32
 
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.forests import backfitting, separable
-from bayescausal.inference.forests.linear import NORMAL, linear_forests
+from bayescausal.inference.forests.linear_forests import NORMAL, linear_forests
 from bayescausal.inference.marginalize.empty_outcomes import filled, unread
 from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.names import Joined

@@ -21,9 +21,8 @@ from bayescausal.inference.closed_forms.compress import Compression, lean
 from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.remainder import Remainder, open_remainder
-from bayescausal.inference.forests.backfitting import has_engine
+from bayescausal.inference.forests.apart import draw_linear, without_empty
 from bayescausal.inference.forests.drawn import check_forest_options, draw_forests, with_stamps
-from bayescausal.inference.forests.normal_blocks import draw_normal, without_empty
 from bayescausal.inference.marginalize.empty_outcomes import (
     draw_gaps,
     find_gaps,
@@ -204,19 +203,19 @@ def _with_forests(
     check_forest_options(sampler)
     sizes: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     whole, empty, seen = conformed, dict[str, np.ndarray](), dict[str, np.ndarray]()
-    backfitted = method == "auto" and has_engine()
-    if backfitted and conformed.missing:
+    apart = method == "auto"
+    if apart and conformed.missing:
         conformed, empty = without_empty(structure, conformed)
     closed = _closed_forms(structure, conformed, method=method, **sizes)
     closed = closed._replace(rows=closed.rows | empty)
-    if backfitted:
+    if apart:
         given: dict[str, Any] = {k: sampler.get(k) for k in ("tune", "cores")}
-        normal = draw_normal(
+        linear = draw_linear(
             structure, closed.conformed, closed.plan.rest, closed.rows, **given, **sizes
         )
-        seen = normal.seen
-        plan = Plan(closed.plan.samplers, normal.rest, (*closed.plan.idle, *normal.outcomes))
-        arrays, methods = {**closed.arrays, **normal.arrays}, {**closed.methods, **normal.methods}
+        seen = linear.seen
+        plan = Plan(closed.plan.samplers, linear.rest, (*closed.plan.idle, *linear.outcomes))
+        arrays, methods = {**closed.arrays, **linear.arrays}, {**closed.methods, **linear.methods}
         closed = closed._replace(plan=plan, arrays=arrays, methods=methods)
     plan, arrays, methods, _, conformed, rows = closed
     if set(forests_in(structure)) <= set(arrays):

@@ -21,34 +21,27 @@ References
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import json
-import multiprocessing
-import warnings
-from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescausal.inference.forests.places import ROWS, matched_chains
-from bayescausal.inference.sampling.sample import at_once
+from bayescausal.inference.forests.chains import Run, draw_chains, seen_rows, slice_step
 from bayescausal.model.forests.packed import LEAF, Tree, pack, stacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bayescausal.annotations import Array
-    from bayescausal.inference.forests.gaussian import GaussianForests
+    from bayescausal.inference.forests.linear_forests import Extra, LinearForests
 
 __all__ = ["METHOD", "backfit", "has_engine"]
 
 METHOD = "backfitting"
 #: Sweeps that grow all trees from the root, and sweeps after them that are left out.
 GROWN, BURN_IN = 10, 300
-#: Rows times trees times sweeps from which chains run in processes of their own: some seconds.
-LONG = 2e7
 
 
 def has_engine() -> bool:
@@ -57,7 +50,7 @@ def has_engine() -> bool:
 
 
 def backfit(
-    form: GaussianForests,
+    form: LinearForests,
     *,
     draws: int,
     chains: int,
@@ -65,78 +58,32 @@ def backfit(
     tune: int | None,
     cores: int | None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Draw the unknowns of an equation.
-
-    Returns:
-    - `arrays` (chain, draw, ...): of forests (packed), coefficients and the scale.
-    - `seen` (chain, draw, row): the value of each forest at some rows, as it was recorded in the
-      sweep.
-    """
-    tree = importlib.import_module("stochtree")
+    """Draw the unknowns of a Normal equation, as :func:`.chains.draw_chains`."""
     burn = BURN_IN if tune is None else tune
-    seeds = np.random.SeedSequence(seed).spawn(chains)
-    chains_of = [_Chain(tree, form, s) for s in seeds]
-    work = len(form.rest) * sum(s.trees for s in form.shapes) * (draws + burn)
-    few = work < LONG or "fork" not in multiprocessing.get_all_start_methods()
-    runs = _side_by_side(chains_of, draws, burn, 1 if few else cores or at_once(chains))
-    arrays, seen = {}, {}
-    for k, name in enumerate(form.forests):
-        seen[name] = np.stack([run["seen"][k] for run in runs])
-        held = [run["forests"][k] for run in runs]
-        rows = form.x[k][_rows(form)]
-        arrays[name] = matched_chains(held, seen[name], rows, name)
-    place = 0
-    b = np.stack([run["b"] for run in runs])
-    for name, shape in form.names.items():
-        size = int(np.prod(shape))
-        arrays[name] = b[..., place : place + size].reshape(chains, draws, *shape)
-        place += size
-    arrays[form.scale] = np.stack([run["scale"] for run in runs])
-    return arrays, seen
-
-
-def _rows(form: GaussianForests) -> Array:
-    return np.unique(np.linspace(0, len(form.rest) - 1, ROWS).astype(int))
-
-
-#: Chains that processes of their own take over, with the memory that they are forked from.
-_HELD: list[Callable[[], dict[str, Any]]] = []
-
-
-def _side_by_side(chains: list[_Chain], draws: int, burn: int, cores: int) -> list[dict[str, Any]]:
-    """Run chains, several at once where there are several cores."""
-    if cores < 2 or len(chains) < 2:
-        return [chain.run(draws, burn) for chain in chains]
-    _HELD[:] = [functools.partial(chain.run, draws, burn) for chain in chains]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            context = multiprocessing.get_context("fork")
-            with ProcessPoolExecutor(min(cores, len(chains)), mp_context=context) as pool:
-                return list(pool.map(_run, range(len(chains))))
-    finally:
-        _HELD.clear()
-
-
-def _run(place: int) -> dict[str, Any]:
-    return _HELD[place]()
+    return draw_chains(_Chain, form, draws=draws, burn=burn, chains=chains, seed=seed, cores=cores)
 
 
 class _Chain:
     """One chain."""
 
-    def __init__(self, tree: Any, form: GaussianForests, seed: np.random.SeedSequence) -> None:
-        self.tree, self.form = tree, form
+    def __init__(self, form: LinearForests, seed: np.random.SeedSequence) -> None:
+        assert form.extra is not None
+        self.extra: Extra = form.extra
+        self.tree = tree = importlib.import_module("stochtree")
+        self.form, self.rest = form, form.y - form.offset
         self.rng = np.random.default_rng(seed)
         self.engine_rng = tree.RNG(int(self.rng.integers(2**31 - 1)))
-        start = float(form.rest.std()) or 1.0
-        self.scale = start / form.unit
+        self.scale = (float(self.rest.std()) or 1.0) / self.extra.unit
+        if not np.isfinite(self.extra.log_prior(self.scale)):
+            self.scale = self.extra.start
         self.b = form.middle.copy()
-        first = form.rest - form.design @ self.b
+        first = self.rest - form.design @ self.b
         for weight, shape in zip(form.weights, form.shapes, strict=True):
             first = first - weight * shape.constant
         self.residual = tree.Residual(first.copy())
-        self.world = tree.GlobalModelConfig(global_error_variance=start**2)
+        self.world = tree.GlobalModelConfig(
+            global_error_variance=(self.scale * self.extra.unit) ** 2
+        )
         self.parts = [self._part(k) for k in range(len(form.forests))]
 
     def _part(self, k: int) -> dict[str, Any]:
@@ -151,10 +98,10 @@ class _Chain:
         plain = bool(np.all(weight == 1.0))
         data, rows = tree.Dataset(), tree.Dataset()
         data.add_covariates(x)
-        rows.add_covariates(np.ascontiguousarray(x[_rows(self.form)]))
+        rows.add_covariates(np.ascontiguousarray(x[seen_rows(self.form)]))
         if not plain:
             data.add_basis(np.ascontiguousarray(weight[:, None]))
-            rows.add_basis(np.ones((len(_rows(self.form)), 1)))
+            rows.add_basis(np.ones((len(seen_rows(self.form)), 1)))
         chances = np.asarray(shape.weights or (1.0,) * p)
         config = tree.ForestModelConfig(
             feature_types=np.zeros(p, int),
@@ -180,11 +127,11 @@ class _Chain:
             "active": active, "constant": shape.constant,
         }  # fmt: skip
 
-    def run(self, draws: int, burn: int) -> dict[str, Any]:
+    def run(self, draws: int, burn: int) -> Run:
         """Return the draws of the chain."""
         form = self.form
         scales, b = np.empty(draws), np.empty((draws, len(self.b)))
-        seen = np.empty((len(self.parts), draws, len(_rows(form))))
+        seen = np.empty((len(self.parts), draws, len(seen_rows(form))))
         for i in range(-(GROWN + burn), draws):
             for part in self.parts:
                 part["sampler"].sample_one_iteration(
@@ -201,7 +148,7 @@ class _Chain:
         forests = [
             _packed(part["kept"].dump_json_string(), draws, part["constant"]) for part in self.parts
         ]
-        return {"scale": scales, "b": b, "seen": seen, "forests": forests}
+        return Run(b, scales, seen, forests)
 
     def _coefficients(self) -> None:
         """Draw the coefficients given forests and scale."""
@@ -209,7 +156,7 @@ class _Chain:
         if not len(self.b):
             return
         left = np.ravel(self.residual.get_residual()) + form.design @ self.b
-        weight = (self.scale * form.unit) ** -2.0
+        weight = (self.scale * self.extra.unit) ** -2.0
         precision = weight * form.design.T @ form.design + np.diag(form.precision)
         root = np.linalg.cholesky(precision)
         middle = np.linalg.solve(
@@ -221,33 +168,15 @@ class _Chain:
     def _scale(self) -> None:
         """Draw the scale given the residuals, by slice sampling of its logarithm."""
         left = np.ravel(self.residual.get_residual())
-        total, n, unit = float(left @ left), len(left), self.form.unit
+        total, n, unit = float(left @ left), len(left), self.extra.unit
 
         def density(log_scale: float) -> float:
             scale = float(np.exp(log_scale))
             far = total / (2 * (scale * unit) ** 2)
-            return self.form.log_prior(scale) - (n - 1) * log_scale - far
+            return self.extra.log_prior(scale) - (n - 1) * log_scale - far
 
-        self.scale = float(np.exp(_slice(density, np.log(self.scale), n**-0.5, self.rng)))
+        self.scale = float(np.exp(slice_step(density, np.log(self.scale), n**-0.5, self.rng)))
         self.world.update_global_error_variance((self.scale * unit) ** 2)
-
-
-def _slice(
-    density: Callable[[float], float], at: float, width: float, rng: np.random.Generator
-) -> float:
-    """Return the next state of a slice sampler: step out, shrink."""
-    level = density(at) - rng.exponential()
-    low = at - width * rng.random()
-    high = low + width
-    while density(low) > level:
-        low -= width
-    while density(high) > level:
-        high += width
-    while True:
-        new = rng.uniform(low, high)
-        if density(new) > level:
-            return float(new)
-        low, high = (new, high) if new < at else (low, new)
 
 
 def _packed(text: str, draws: int, constant: float) -> Array:

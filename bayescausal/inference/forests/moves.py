@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.special import gammaln
 
 from bayescausal.model.forests.packed import LEAF, Tree
 
@@ -18,7 +19,27 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.model.forests.prior import Shape
 
-__all__ = ["Growing", "Rules", "changed", "grown", "pruned", "stump"]
+__all__ = [
+    "BACK",
+    "DF",
+    "LOG_T",
+    "PRIOR",
+    "SPLIT",
+    "Growing",
+    "Rules",
+    "changed",
+    "grown",
+    "pruned",
+    "stump",
+]
+
+#: Degrees of freedom of the proposals of leaves, and the logarithm of what their density is over.
+DF = 5.0
+LOG_T = float(gammaln((DF + 1) / 2) - gammaln(DF / 2) - 0.5 * np.log(DF * np.pi))
+#: The share of leaves that are drawn from the prior.
+PRIOR = 0.1
+#: Chances to split, to take back, to change; a tree without splits is split.
+SPLIT, BACK = 0.4, 0.4
 
 
 class Growing(NamedTuple):
@@ -62,7 +83,8 @@ class Rules:
         self.x, self.cuts = x, shape.cuts
         weights = shape.column_weights
         self.any = bool(weights.sum() > 0)
-        self.upto = np.cumsum(weights) / weights.sum() if self.any else weights
+        upto = np.cumsum(weights)
+        self.upto = upto / upto[-1] if self.any else upto  # the last is 1, without rounding
 
     def draw(self, rng: np.random.Generator) -> tuple[int, float]:
         """Draw a column and a threshold."""

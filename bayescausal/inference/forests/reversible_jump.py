@@ -43,9 +43,20 @@ import pytensor.tensor as pt
 from pymc.pytensorf import compile as compile_function
 from pymc.pytensorf import join_nonshared_inputs, make_shared_replacements
 from pymc.step_methods.arraystep import ArrayStepShared
-from scipy.special import gammaln
 
-from bayescausal.inference.forests.moves import Growing, Rules, changed, grown, pruned, stump
+from bayescausal.inference.forests.moves import (
+    BACK,
+    DF,
+    LOG_T,
+    PRIOR,
+    SPLIT,
+    Growing,
+    Rules,
+    changed,
+    grown,
+    pruned,
+    stump,
+)
 from bayescausal.model.forests.packed import pack, stacked
 from bayescausal.types import ModelError
 
@@ -57,14 +68,6 @@ if TYPE_CHECKING:
     from bayescausal.model.forests.prior import Shape
 
 __all__ = ["ReversibleJump", "stored_forests"]
-
-#: Degrees of freedom of the proposals of leaves.
-DF = 5.0
-#: The share of leaves that are drawn from the prior.
-PRIOR = 0.1
-#: Chances to split, to take back, to change; a tree without splits is split.
-SPLIT, BACK = 0.4, 0.4
-_T = float(gammaln((DF + 1) / 2) - gammaln(DF / 2) - 0.5 * np.log(DF * np.pi))
 
 
 class _Proposal(NamedTuple):
@@ -82,7 +85,7 @@ class _Proposal(NamedTuple):
 
     def log_density(self, leaves: Array) -> float:
         z = (leaves - self.centre) / self.scale
-        near = _T - np.log(self.scale) - (DF + 1) / 2 * np.log1p(z**2 / DF)
+        near = LOG_T - np.log(self.scale) - (DF + 1) / 2 * np.log1p(z**2 / DF)
         prior = _normal(leaves, self.spread)
         return float(np.logaddexp(np.log1p(-PRIOR) + near, np.log(PRIOR) + prior).sum())
 

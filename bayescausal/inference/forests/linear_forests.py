@@ -1,11 +1,14 @@
-r"""Equations in which forests can be drawn by backfitting: Normal, and linear in forests.
+r"""Equations whose rows are independent and linear in forests, up to a link.
 
-.. math:: y_i \sim N\Big(a_i + \sum_k w_{ik}\, f_k(X_{ik}) + \sum_j c_{ij}\, b_j,\; \sigma\Big),
+.. math:: g(E[y_i]) = a_i + \sum_k w_{ik}\, f_k(X_{ik}) + \sum_j c_{ij}\, b_j,
 
-with forests :math:`f_k`, numbers :math:`w` (1, or a treatment), coefficients :math:`b` with Normal
-priors, and one scale :math:`\sigma` with any prior. The numbers are found by evaluating the mean:
-at zero, with each forest at 1, with each coefficient at 1. Then it is evaluated at random values of
-all of them; where it is not the sum, the equation is left to the sampler that takes any.
+with forests :math:`f_k`, numbers :math:`w` (1, or a treatment), and coefficients :math:`b` with
+Normal priors. The outcome is Normal with one scale, or of a family of
+:mod:`bayescausal.inference.sampling.families`, in which a Negative Binomial and a Gamma variable
+have one shape; scale and shape may have any prior. The numbers are found by evaluating the
+predictor: at zero, with each forest at 1, with each coefficient at 1. Then it is evaluated at
+random values of all of them; where it is not the sum, the equation is left to the sampler that
+takes any.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytensor
+from pymc.distributions.distribution import support_point
 from pytensor.graph.replace import graph_replace
 from pytensor.tensor.random.basic import NormalRV
 
@@ -23,7 +27,9 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.plan import rest_of
 from bayescausal.inference.forests.places import with_values
-from bayescausal.model.forests.prior import forest_of
+from bayescausal.inference.sampling.generalised import Form, form_of
+from bayescausal.model.forests.prior import cuts_of, forest_of
+from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.rebuild import PY_MODE, evaluate
 from bayescausal.types import ModelError
 
@@ -36,45 +42,55 @@ if TYPE_CHECKING:
     from bayescausal.model.forests.prior import Shape
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["GaussianForests", "gaussian_forests"]
+__all__ = ["NORMAL", "Extra", "LinearForests", "linear_forests"]
 
+NORMAL = "normal"
 #: Coefficients beside forests, at most.
 MOST = 300
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianForests:
-    """A Normal equation that is linear in forests and coefficients."""
+class Extra:
+    """The scale or the shape of an equation."""
+
+    name: str
+    unit: float  # the standard deviation of Normal noise where the scale is 1
+    start: float  # where the prior is not 0
+    log_prior: Callable[[float], float]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearForests:
+    """An equation with a predictor that is linear in forests and coefficients."""
 
     outcome: str
+    family: str  # NORMAL, or of a generalised linear equation
     forests: tuple[str, ...]
     shapes: tuple[Shape, ...]
     x: tuple[Array, ...]  # (n, p) The covariates of each forest
     weights: tuple[Array, ...]  # (n) What multiplies each
-    rest: Array  # (n) The outcome less the part of the mean that is known
+    # y, trials, offset: (n); the last is the part of the predictor that is known
+    y: Array
+    trials: Array
+    offset: Array
     design: Array  # (n, q) Of the coefficients
     names: dict[str, tuple[int, ...]]  # coefficients and their shapes, in the order of the columns
     # middle, precision: (q) Of the priors of the coefficients.
     middle: Array
     precision: Array
-    scale: str  # the name of the scale
-    unit: float  # the standard deviation of the noise where the scale is 1
-    log_prior: Callable[[float], float]  # log density of the scale
+    extra: Extra | None
+    power: int  # of the shape in the scale of a Gamma variable
 
-    def seen(self, rows: Array) -> GaussianForests:
+    def seen(self, rows: Array) -> LinearForests:
         """Return the equation of some rows: those whose outcome is not empty."""
-        return replace(
-            self,
-            x=tuple(x[rows] for x in self.x),
-            weights=tuple(w[rows] for w in self.weights),
-            rest=self.rest[rows],
-            design=self.design[rows],
-        )
+        parts: dict[str, Any] = {
+            n: getattr(self, n)[rows] for n in ("y", "trials", "offset", "design")
+        }
+        x = tuple(x[rows] for x in self.x)
+        return replace(self, x=x, weights=tuple(w[rows] for w in self.weights), **parts)
 
 
-def gaussian_forests(
-    structure: Structure, conformed: Conformed, block: Block
-) -> GaussianForests | str:
+def linear_forests(structure: Structure, conformed: Conformed, block: Block) -> LinearForests | str:
     """Return the equation of a block with forests, or why it has another form."""
     seen = block.observed
     if len(seen) != 1 or block.opaque or not set(block.unknowns) <= set(structure.parameters):
@@ -93,71 +109,100 @@ def gaussian_forests(
 
 def _read(
     structure: Structure, model: pm.Model, places: dict[str, tuple[str, Array]], outcome: str
-) -> GaussianForests | str:
+) -> LinearForests | str:
     rv = model[outcome]
-    if not isinstance(rv.owner.op, NormalRV):
-        return f"{outcome!r} is not Normal"
+    normal = isinstance(rv.owner.op, NormalRV)
+    form = Form(NORMAL, rv.owner.op.dist_params(rv.owner)[0]) if normal else form_of(rv)
+    if form is None:
+        return f"{outcome!r} is no generalised linear equation"
     if model.potentials:
         return "there are Potentials"
-    mean, sd = rv.owner.op.dist_params(rv.owner)
     free = set(model.free_RVs)
-    of_mean, of_sd = named_parents([mean], free), named_parents([sd], free)
-    if len(of_sd) != 1 or of_sd & of_mean:
-        return "its scale is no parameter of its own"
-    [scale] = of_sd
-    if scale.type.ndim:
-        return "its scale is no number"
-    others = [v for v in model.free_RVs if v in of_mean and v.name not in places]
-    if set(model.free_RVs) != {*of_mean, scale} or any(
-        named_parents(list(v.owner.inputs), free) for v in (*others, scale)
+    reads = named_parents([form.predictor], free)
+    extra = _extra(rv, form, free, reads)
+    if isinstance(extra, str):
+        return extra
+    own = set() if extra is None else {model[extra.name]}
+    others = [v for v in model.free_RVs if v in reads and v.name not in places]
+    if free != reads | own or any(
+        named_parents(list(v.owner.inputs), free) for v in (*others, *own)
     ):
         return "its coefficients have spreads that are unknown too"
     if not all(isinstance(v.owner.op, NormalRV) for v in others):
         return "a coefficient is not Normal"
     y = evaluate([model.rvs_to_values[rv]])[0].astype(float)
-    linear = _linear(model, mean, places, others, y.shape)
+    trials = 1.0
+    if form.trials is not None:
+        if named_parents([form.trials], free):
+            return f"the trials of {outcome!r} are unknown"
+        trials = evaluate([form.trials])[0]
+    linear = _linear(model, form.predictor, places, others, y.shape)
     if isinstance(linear, str):
         return linear
     start, weights, design, names = linear
-    unit = float(evaluate([sd], {scale: 1.0})[0].flat[0])
-    if not all(np.allclose(evaluate([sd], {scale: s})[0], s * unit) for s in (1.0, 2.0, 3.5)):
-        return "its scale differs between units"
     params = [evaluate(v.owner.op.dist_params(v.owner)) for v in others]
     flat = [
         np.stack([np.broadcast_to(p, names[v.name]).ravel().astype(float) for p in pair])
         for v, pair in zip(others, params, strict=True)
     ]
     both = np.concatenate(flat, axis=1) if flat else np.zeros((2, 0))
-    value = scale.type("value")
-    density = pytensor.function([value], pm.logp(scale, value), mode=PY_MODE)
-    return GaussianForests(
+    return LinearForests(
         outcome=outcome,
+        family=form.family,
         forests=tuple(f for f, _ in places.values()),
-        shapes=tuple(forest_of(structure.variable(f)) for f, _ in places.values()),
+        shapes=tuple(
+            shape if shape.cuts else replace(shape, cuts=cuts_of(x))
+            for shape, x in ((forest_of(structure.variable(f)), x) for f, x in places.values())
+        ),
         x=tuple(x for _, x in places.values()),
         weights=tuple(weights),
-        rest=y - start,
+        y=y,
+        trials=np.broadcast_to(trials, y.shape).astype(float),
+        offset=start,
         design=design,
         names=names,
         middle=both[0],
         precision=both[1] ** -2.0,
-        scale=str(scale.name),
-        unit=unit,
-        log_prior=lambda s: float(density(s)),
+        extra=extra,
+        power=form.power,
     )
+
+
+def _extra(rv: Any, form: Form, free: set[Any], reads: set[Any]) -> Extra | str | None:
+    """Return the scale or shape of an equation, None if it has none, or why it is another one."""
+    unit, own = 1.0, form.shape
+    if form.family == NORMAL:
+        sd = rv.owner.op.dist_params(rv.owner)[1]
+        of_sd = named_parents([sd], free)
+        if len(of_sd) != 1:
+            return "its scale is no parameter of its own"
+        [own] = of_sd
+        if own.type.ndim:
+            return "its scale is no number"
+        unit = float(evaluate([sd], {own: 1.0})[0].flat[0])
+        if not all(np.allclose(evaluate([sd], {own: s})[0], s * unit) for s in (1.0, 2.0, 3.5)):
+            return "its scale differs between units"
+    if own is None:
+        return None
+    if own not in free or own in reads or is_discrete(own):
+        return "its scale or shape is no parameter of its own"
+    value = own.type("value")
+    density = pytensor.function([value], pm.logp(own, value), mode=PY_MODE)
+    [start] = evaluate([support_point(own)])
+    return Extra(str(own.name), unit, float(start), lambda s: float(density(s)))
 
 
 def _linear(
     model: pm.Model,
-    mean: Any,
+    predictor: Any,
     places: dict[str, tuple[str, Array]],
     others: list[Any],
     shape: tuple[int, ...],
 ) -> tuple[Array, list[Array], Array, dict[str, tuple[int, ...]]] | str:
-    """Return the mean at zero, the weights of forests and the columns of coefficients."""
+    """Return the predictor at zero, the weights of forests and the columns of coefficients."""
     unknown = [model[n] for n in places] + others
     inputs = [v.type(f"in_{v.name}") for v in unknown]
-    [out] = graph_replace([mean], dict(zip(unknown, inputs, strict=True)), strict=False)
+    [out] = graph_replace([predictor], dict(zip(unknown, inputs, strict=True)), strict=False)
     call = pytensor.function(inputs, out, mode=PY_MODE, on_unused_input="ignore")
     sizes = [shape] * len(places) + [tuple(evaluate([v.shape])[0].tolist()) for v in others]
     names = {str(v.name): s for v, s in zip(others, sizes[len(places) :], strict=True)}
@@ -187,5 +232,5 @@ def _linear(
         for weight, values in zip(weights, tried, strict=False):
             expected = expected + weight * values
         if not np.allclose(at(tried), expected, rtol=1e-9, atol=1e-9 * (1 + np.abs(start).max())):
-            return "its mean is not linear in forests and coefficients"
+            return "its predictor is not linear in forests and coefficients"
     return start, weights, design, names

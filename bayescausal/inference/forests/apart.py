@@ -1,13 +1,13 @@
-"""The blocks of a posterior whose forests are drawn by backfitting, apart from all others."""
+"""The blocks of a posterior whose forests are drawn apart from all others: one equation each."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from bayescausal.inference.conditioning.plan import make_plan
-from bayescausal.inference.forests.backfitting import METHOD, backfit
-from bayescausal.inference.forests.gaussian import gaussian_forests
+from bayescausal.inference.forests import backfitting, separable
+from bayescausal.inference.forests.linear_forests import NORMAL, linear_forests
 from bayescausal.inference.marginalize.empty_outcomes import filled, unread
 from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.names import Joined
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["NormalForests", "draw_normal", "without_empty"]
+__all__ = ["ApartForests", "draw_linear", "without_empty"]
 
 
-class NormalForests(NamedTuple):
-    """What was drawn by backfitting."""
+class ApartForests(NamedTuple):
+    """What was drawn apart."""
 
     arrays: dict[str, Array]  # (chain, draw, ...)
     methods: dict[str, str]
@@ -34,7 +34,7 @@ class NormalForests(NamedTuple):
 
 
 def without_empty(structure: Structure, conformed: Conformed) -> tuple[Conformed, dict[str, Array]]:
-    """Leave out the empty cells of the outcomes whose forests are drawn by backfitting.
+    """Leave out the empty cells of the outcomes whose forests are drawn apart.
 
     Returns:
     - `conformed`: with a value that was seen in those cells, which nothing reads.
@@ -46,14 +46,14 @@ def without_empty(structure: Structure, conformed: Conformed) -> tuple[Conformed
     tried = filled(conformed, rows)
     plan = make_plan(structure, set(tried.columns), set(tried.missing), tried.sizes)
     forests = set(forests_in(structure))
-    held = [gaussian_forests(structure, tried, b) for b, _ in plan.rest if forests & {*b.unknowns}]
+    held = [linear_forests(structure, tried, b) for b, _ in plan.rest if forests & {*b.unknowns}]
     rows = {
         f.outcome: rows[f.outcome] for f in held if not isinstance(f, str) and f.outcome in rows
     }
     return filled(conformed, rows), rows
 
 
-def draw_normal(
+def draw_linear(
     structure: Structure,
     conformed: Conformed,
     blocks: Sequence[tuple[Block, str]],
@@ -64,27 +64,37 @@ def draw_normal(
     seed: int,
     tune: int | None,
     cores: int | None,
-) -> NormalForests:
-    """Draw the blocks with forests in a Normal equation.
+) -> ApartForests:
+    """Draw the blocks with forests in an equation of independent rows, linear in them.
 
     - `blocks`: those that have no closed form, and why.
     - `rows` (bool): of outcomes with empty cells, which rows are seen.
     """
     forests = set(forests_in(structure))
-    out = NormalForests({}, {}, (), (), {})
+    out = ApartForests({}, {}, (), (), {})
     for block, reason in blocks:
         mine = forests & set(block.unknowns)
-        form = gaussian_forests(structure, conformed, block) if mine else reason
+        form = linear_forests(structure, conformed, block) if mine else reason
         if isinstance(form, str):
             out = out._replace(rest=(*out.rest, (block, form)))
             continue
         if form.outcome in rows:
             form = form.seen(rows[form.outcome])
         own = [seed, crc32(form.outcome.encode())]
-        found, seen = backfit(form, draws=draws, chains=chains, seed=own, tune=tune, cores=cores)
-        out = NormalForests(
+        options: dict[str, Any] = {"draws": draws, "chains": chains, "tune": tune, "cores": cores}
+        if form.family == NORMAL and backfitting.has_engine():
+            (found, seen), method = (
+                backfitting.backfit(form, seed=own, **options),
+                backfitting.METHOD,
+            )
+        else:
+            (found, seen), method = (
+                separable.draw_separable(form, seed=own, **options),
+                separable.METHOD,
+            )
+        out = ApartForests(
             {**out.arrays, **found},
-            {**out.methods, Joined(found): METHOD},
+            {**out.methods, Joined(found): method},
             (*out.outcomes, form.outcome),
             out.rest,
             {**out.seen, **seen},

@@ -14,7 +14,8 @@ import bayescausal as bc
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.closed_forms.counts import CountBlock, count_block
 from bayescausal.inference.closed_forms.one_dimension import Line, cell_masses, draw_line
-from bayescausal.inference.conditioning.plan import accumulate, make_plan
+from bayescausal.inference.conditioning.plan import make_plan
+from bayescausal.inference.conditioning.row_sums import accumulate
 from bayescausal.model.structure.read import structure_of
 
 S = 20_000

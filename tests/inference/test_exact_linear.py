@@ -14,7 +14,8 @@ from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.closed_forms.linear import LinearBlock
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.inference.closed_forms.one_dimension import Line, draw_line
-from bayescausal.inference.conditioning.plan import accumulate, make_plan
+from bayescausal.inference.conditioning.plan import make_plan
+from bayescausal.inference.conditioning.row_sums import accumulate
 from bayescausal.inference.sampling.few import METHOD
 from bayescausal.model.structure.read import structure_of
 from bayescausal.types import BayesCausalError, ModelError

@@ -9,7 +9,8 @@ from scipy import integrate, stats
 
 import bayescausal as bc
 from bayescausal.draws.diagnostics import diagnose
-from bayescausal.inference.conditioning.plan import accumulate, make_plan
+from bayescausal.inference.conditioning.plan import make_plan
+from bayescausal.inference.conditioning.row_sums import accumulate
 from bayescausal.inference.hierarchies import gibbs
 from bayescausal.inference.hierarchies.coefficients import posterior_of
 from bayescausal.inference.hierarchies.scale_factors import Factors

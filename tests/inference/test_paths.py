@@ -19,7 +19,8 @@ import pytest
 from scipy.linalg import block_diag
 
 import bayescausal as bc
-from bayescausal.inference.conditioning.plan import accumulate, make_plan
+from bayescausal.inference.conditioning.plan import make_plan
+from bayescausal.inference.conditioning.row_sums import accumulate
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.hierarchies import coefficients
 

@@ -14,7 +14,7 @@ from bayescausal.inference.augmentation.conditionals import Bell, Linear, Torn, 
 from bayescausal.inference.augmentation.equations import rows_of_part
 from bayescausal.inference.augmentation.linear_kernels import predict
 from bayescausal.inference.closed_forms.linear import LinearBlock
-from bayescausal.inference.conditioning.plan import accumulate
+from bayescausal.inference.conditioning.row_sums import accumulate
 from bayescausal.inference.hierarchies.gibbs import CHAINS, SHORTEST, run_until_mixed
 
 if TYPE_CHECKING:

@@ -32,11 +32,10 @@ from bayescausal.inference.closed_forms.affine import (
     shapes_of,
     weights_of,
 )
-from bayescausal.inference.closed_forms.design import MOST, design_of
+from bayescausal.inference.closed_forms.design import MOST, SAME, design_of, resolved
 from bayescausal.inference.closed_forms.equation import Equation, NotReducedError, placeholder
 from bayescausal.inference.closed_forms.linear import LinearStatistics
-from bayescausal.inference.closed_forms.turned import SAME, resolved
-from bayescausal.inference.conditioning.plan import row_chunks
+from bayescausal.inference.conditioning.row_sums import row_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

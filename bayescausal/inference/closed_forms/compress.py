@@ -28,7 +28,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.equation import NotReducedError
 from bayescausal.inference.closed_forms.reduce import LogitTerm, reductions
 from bayescausal.inference.conditioning.condition import condition
-from bayescausal.inference.conditioning.plan import rows_of
+from bayescausal.inference.conditioning.row_sums import rows_of
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.sampling.reparametrize import centred
 from bayescausal.model.structure.rebuild import close, data_values, open_model

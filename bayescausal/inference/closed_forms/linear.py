@@ -24,7 +24,7 @@ large numbers that would be left is what makes the textbook formula fail.
 The data enter through :math:`n, X'X, X'r, r'r` alone, weighted by :math:`f_i^{-2}` but for the
 count of rows, which add over rows. Columns that are the same number to many digits (a year, its
 square and its cube) lose in products what tells them apart; they are turned into others, with
-:math:`X B` and :math:`c = B z` for a B of :mod:`.turned`, before products are taken.
+:math:`X B` and :math:`c = B z` for a B of :mod:`.design`, before products are taken.
 
 References
 ----------
@@ -40,19 +40,25 @@ import numpy as np
 from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
 
 from bayescausal.inference.closed_forms.affine import weights_of
-from bayescausal.inference.closed_forms.design import Design, design_of
+from bayescausal.inference.closed_forms.design import (
+    CLOSE,
+    LOST,
+    SAME,
+    Design,
+    are_close,
+    basis_of,
+    design_of,
+)
 from bayescausal.inference.closed_forms.one_dimension import draw_line, tabulated
-from bayescausal.inference.closed_forms.turned import CLOSE, LOST, SAME, are_close, basis_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from types import ModuleType
 
     from bayescausal.inference.closed_forms.affine import Expressions
     from bayescausal.inference.closed_forms.one_dimension import Line, Table
 
 
-__all__ = ["Diagonal", "LinearBlock", "LinearStatistics", "gibbs_loops"]
+__all__ = ["Diagonal", "LinearBlock", "LinearStatistics"]
 
 #: Coefficients whose columns are turned: all of a row are held.
 MOST_TURNED = 500
@@ -190,8 +196,7 @@ class LinearBlock:
         """
         parts = self._rows(chunk, counts)
         if reference is None:
-            first = self._sum(parts, np.zeros(self.size))
-            reference = (first + self.prior).fitted()
+            reference = (self._sum(parts, np.zeros(self.size)) + self.prior).fitted()
         return self._sum(parts, reference)
 
     def turned(self, chunks: Iterable[Mapping[str, np.ndarray]]) -> LinearBlock:
@@ -214,9 +219,9 @@ class LinearBlock:
 
     def is_close(self, statistics: LinearStatistics, share: float = CLOSE) -> bool:
         """Whether sums of products begin to lose what tells the columns apart."""
-        known = self.prior.known_gram + statistics.known_gram
-        weight = _weight(statistics.about(statistics.fitted()))
-        return are_close(known + weight * statistics.gram, share)
+        data = statistics.about(statistics.fitted())
+        known = self.prior.known_gram + data.known_gram
+        return are_close(known + _weight(data) * data.gram, share)
 
     def _rows(
         self, chunk: Mapping[str, np.ndarray], counts: np.ndarray | None
@@ -264,8 +269,7 @@ class LinearBlock:
             into[1] = into[1] + design.transposed(weight * rest, size)
             into[2] = into[2] + float(np.sum(weight * rest * rest))
             count += rows
-        free, fixed = sums[False], sums[True]
-        return LinearStatistics(reference, count, *free, *fixed)
+        return LinearStatistics(reference, count, *sums[False], *sums[True])
 
     def draw(
         self, statistics: LinearStatistics, size: int, seed: Sequence[int]
@@ -394,10 +398,3 @@ def _weight(data: LinearStatistics) -> float:
     """Return a rough precision of the rows whose noise is unknown."""
     rest = data.square / max(data.count, 1.0)
     return 1.0 / rest if rest > 0 and np.isfinite(rest) else 1.0
-
-
-def gibbs_loops() -> ModuleType:
-    """Return the compiled loops of blocks that are drawn in sweeps; they load numba."""
-    from bayescausal.inference.closed_forms import gibbs_kernels
-
-    return gibbs_kernels

@@ -38,18 +38,18 @@ from bayescausal.inference.closed_forms.linear import (
     Diagonal,
     LinearBlock,
     LinearStatistics,
-    gibbs_loops,
 )
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.model.structure.rebuild import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from types import ModuleType
 
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["SimplexBlock", "simplex_block"]
+__all__ = ["SimplexBlock", "gibbs_loops", "simplex_block"]
 
 #: Chains, sweeps before the first draw, and sweeps of the trial that thinning is told from.
 CHAINS, WARM, TRIAL = 4, 300, 400
@@ -270,3 +270,10 @@ def _lag(values: np.ndarray) -> int:
     below = np.flatnonzero(correlation < 0.05)
     upto = int(below[0]) if len(below) else len(correlation)
     return int(np.ceil(2 * correlation[:upto].sum()))
+
+
+def gibbs_loops() -> ModuleType:
+    """Return the compiled loops of blocks that are drawn in sweeps; they load numba."""
+    from bayescausal.inference.closed_forms import gibbs_kernels
+
+    return gibbs_kernels

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -29,7 +29,7 @@ from bayescausal.inference.closed_forms.counts import CountBlock, count_block
 from bayescausal.inference.closed_forms.linear import LinearBlock
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.inference.closed_forms.simplex import SimplexBlock, simplex_block
-from bayescausal.inference.closed_forms.turned import SAME
+from bayescausal.inference.conditioning.row_sums import accumulate, measured, rows_of
 from bayescausal.inference.hamiltonian.bounded import BoundedBlock, bounded_block
 from bayescausal.inference.hamiltonian.mixed import MixedBlock, mixed_block
 from bayescausal.inference.hierarchies.coefficients import CoefficientBlock
@@ -43,7 +43,7 @@ from bayescausal.model.structure.read import structure_of
 from bayescausal.model.structure.rebuild import close, dim_sizes, open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pymc as pm
     from pytensor.tensor.variable import TensorVariable
@@ -54,20 +54,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Plan",
     "Sampler",
-    "accumulate",
     "as_array",
     "derived",
     "draw_exact",
     "layout",
     "make_plan",
     "rest_of",
-    "row_chunks",
-    "rows_of",
     "with_arrays",
 ]
 
-#: Rows whose designs are held at a time.
-ROWS = 50_000
 
 Sampler = (
     LinearBlock
@@ -78,13 +73,6 @@ Sampler = (
     | GeneralisedBlock
     | MixedBlock
 )
-
-
-class Rows(Protocol):
-    """What is summed up over rows: of which columns, for the equations of which variables."""
-
-    columns: tuple[str, ...]
-    observed: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,73 +168,6 @@ def _is_moved(structure: Structure, name: str) -> bool:
     )
 
 
-def row_chunks(
-    sampler: Rows, structure: Structure, columns: Mapping[str, np.ndarray], rows: int = ROWS
-) -> Iterator[Mapping[str, np.ndarray]]:
-    """Yield the columns of a block, some rows at a time.
-
-    Rows lie along the first dim of the equations. Where they have different ones, or the model
-    has arrays of its own along it, there is one chunk.
-    """
-    held = {n: columns[n] for n in sampler.columns}
-    firsts = {structure.dims[n][0] for n in sampler.observed}
-    dim = next(iter(firsts))
-    inner = any(dim in structure.dims.get(n, ())[1:] for n in held)
-    if len(firsts) > 1 or inner or dim in structure.fixed or dim not in structure.unit_dims:
-        yield held
-        return
-    if getattr(sampler, "together", False):
-        yield held
-        return
-    length = len(held[sampler.observed[0]])
-    along = {n for n in held if structure.dims.get(n, ())[:1] == (dim,)}
-    for start in range(0, length, rows):
-        cut = slice(start, start + rows)
-        yield {n: v[cut] if n in along else v for n, v in held.items()}
-
-
-def accumulate(
-    sampler: Sampler,
-    structure: Structure,
-    columns: Mapping[str, np.ndarray],
-    rows: int = ROWS,
-    counts: Mapping[str, np.ndarray] | None = None,
-) -> Any:
-    """Return the statistics of all rows; refuse numbers that contradict the form.
-
-    `counts` are the weights of the cells of some variables, where rows hang together.
-    """
-    if counts:
-        assert isinstance(sampler, CoefficientBlock)
-        return sampler.statistics({n: columns[n] for n in sampler.columns}, counts)
-    total: Any = None
-    for chunk in row_chunks(sampler, structure, columns, rows):
-        reference = getattr(total, "reference", None)
-        found = sampler.statistics(chunk, reference=reference)
-        total = found if total is None else total + found
-    return total
-
-
-def _measured(
-    sampler: Sampler, structure: Structure, columns: Mapping[str, np.ndarray]
-) -> tuple[Sampler, Any]:
-    """Return the statistics of all rows, and the sampler in whose coordinates they are.
-
-    Raises ArithmeticError if sums of products would lose what tells columns apart.
-    """
-    statistics = accumulate(sampler, structure, columns)
-
-    def chunks() -> Iterator[dict[str, np.ndarray]]:
-        return row_chunks(sampler, structure, columns)
-
-    if isinstance(sampler, LinearBlock) and sampler.is_close(statistics):
-        turned = sampler.turned(chunks())
-        return turned, accumulate(turned, structure, columns)
-    if isinstance(sampler, CoefficientBlock) and not sampler.resolved(statistics, chunks):
-        raise ArithmeticError(SAME)
-    return sampler, statistics
-
-
 def draw_exact(
     plan: Plan,
     structure: Structure,
@@ -274,7 +195,7 @@ def draw_exact(
                 statistics = accumulate(sampler, structure, conformed.columns, counts=cells)
             else:
                 columns = rows_of(structure, sampler.observed[0], conformed.columns, cells)
-                used, statistics = _measured(sampler, structure, columns)
+                used, statistics = measured(sampler, structure, columns)
             found = used.draw(statistics, chains * draws, key)
         except (NotAffineError, ArithmeticError) as error:
             failed.append((_block_of(structure, plan, sampler), str(error)))
@@ -284,22 +205,6 @@ def draw_exact(
             arrays[name] = values.reshape(chains, draws, *values.shape[1:])
         methods[Joined(sampler.names)] = sampler.method
     return arrays, methods, Plan(tuple(kept), tuple(failed), plan.idle)
-
-
-def rows_of(
-    structure: Structure,
-    name: str,
-    columns: Mapping[str, np.ndarray],
-    rows: Mapping[str, np.ndarray],
-) -> Mapping[str, np.ndarray]:
-    """Return the columns of an equation, only the rows that count."""
-    if name not in rows:
-        return columns
-    along = structure.dims[name][:1]
-    return {
-        n: v[rows[name]] if structure.dims.get(n, ())[:1] == along else v
-        for n, v in columns.items()
-    }
 
 
 def _block_of(structure: Structure, plan: Plan, sampler: Sampler) -> Block:

@@ -35,8 +35,8 @@ from scipy.optimize import lsq_linear
 
 from bayescausal.inference.closed_forms.affine import shapes_of
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.inference.closed_forms.linear import gibbs_loops
 from bayescausal.inference.closed_forms.linear_form import linear_block
+from bayescausal.inference.closed_forms.simplex import gibbs_loops
 from bayescausal.inference.hierarchies.gibbs import CHAINS, SHORTEST, run_until_mixed
 from bayescausal.model.structure.rebuild import evaluate
 

@@ -36,8 +36,7 @@ from scipy.sparse import csc_array, csr_array, diags_array
 from scipy.sparse.linalg import splu
 
 from bayescausal.inference.closed_forms.affine import weights_of
-from bayescausal.inference.closed_forms.design import design_of
-from bayescausal.inference.closed_forms.turned import resolved
+from bayescausal.inference.closed_forms.design import design_of, resolved
 from bayescausal.inference.conditioning.smooth import near_mode
 from bayescausal.inference.hierarchies.affine_map import affine_map
 from bayescausal.inference.hierarchies.few_unknowns import draw_density, modes

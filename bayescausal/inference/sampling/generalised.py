@@ -31,10 +31,9 @@ from bayescausal.inference.closed_forms.affine import (
     stripped,
 )
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.inference.closed_forms.design import design_of
+from bayescausal.inference.closed_forms.design import SAME, are_close, basis_of, design_of
 from bayescausal.inference.closed_forms.equation import logit_of, probit_of
 from bayescausal.inference.closed_forms.linear_form import on_line, prior_rows
-from bayescausal.inference.closed_forms.turned import SAME, are_close, basis_of
 from bayescausal.inference.sampling.bell import Posterior, draw_bell
 from bayescausal.inference.sampling.families import Equation
 from bayescausal.inference.sampling.ordered import Gaps, binary_rows, cutpoints_of

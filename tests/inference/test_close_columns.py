@@ -6,7 +6,7 @@ import pymc as pm
 import pytest
 
 import bayescausal as bc
-from bayescausal.inference.closed_forms.turned import SAME, are_close, basis_of, resolved
+from bayescausal.inference.closed_forms.design import SAME, are_close, basis_of, resolved
 from bayescausal.inference.conditioning.plan import draw_exact, make_plan
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table

@@ -124,13 +124,13 @@ class AffineTerm:
             total = one if total is None else total + one
         assert total is not None
 
-        def rows() -> Iterator[np.ndarray]:
+        def designs() -> Iterator[np.ndarray]:
             for rows in row_chunks(self, self.equation.structure, columns):
                 shape = np.shape(rows[self.name])
                 design = design_of(lambda v: self._call(v)[0], {**rows, **steady}, shapes, shape)
                 yield design.sparse(size)[1].toarray()
 
-        if not resolved(total.gram, rows):
+        if not resolved(total.gram, designs):
             raise NotReducedError(SAME)
         return numbers_of(total)
 

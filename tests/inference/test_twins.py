@@ -69,6 +69,20 @@ def test_other_columns_are_no_copies():
     assert relation(ties, 1 - ties) is None  # ten zeros and ones may agree by chance
 
 
+@pytest.mark.parametrize("made", [np.argsort(np.argsort(M)), M > 0, np.clip(M, -1, 1), -np.sinh(M)])
+def test_a_function_of_a_variable_in_its_place_is_noted(made):
+    data = pd.DataFrame({"x": X, "m": M, "mc": made.astype(float), "y": Y})
+    values = {"a": 0.8, "b": 0.3, "c": 0.5}
+    fit = bc.truth(mediated(), values, data)
+    [note] = [n for n in fit.notes if "mc is a function of the variable m in the data" in n]
+    assert note in bc.estimate(fit, bc.ATE("x", "y")).notes
+    assert note not in bc.estimate(fit, bc.ATE("mc", "y")).notes
+    both = bc.Contrast("y", {"x": 1, "mc": 1.0}, {"x": 0, "mc": 0.0})
+    assert note not in bc.estimate(fit, both).notes
+    shuffled = data.assign(mc=RNG.permutation(data["mc"]))
+    assert not any("function of" in n for n in bc.truth(mediated(), values, shuffled).notes)
+
+
 def test_two_variables_of_one_column_are_refused():
     data = pd.DataFrame({"x": X, "m": M, "mc": M, "y": Y})
     with pytest.raises(bc.BayesCausalError, match="variables 'm' and 'mc' hold the same numbers"):

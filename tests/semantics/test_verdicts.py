@@ -30,11 +30,11 @@ import xarray as xr
 import bayescausal as bc
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.functionals import Probability
-from bayescausal.effects.evaluation.positivity import is_function
 from bayescausal.effects.evaluation.verdict import verdict
 from bayescausal.graph import adjustment_sets, do_graph, identify_effect
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.duplicate_columns import same_numbers
+from bayescausal.inference.data.function_of import is_function
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.sampling.diagnose import diagnose
 from bayescausal.model.structure.read import structure_of

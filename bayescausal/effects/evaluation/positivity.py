@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescausal.inference.data.function_of import CHANCE, is_function
 from bayescausal.model.structure.integer_roles import role_of
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ if TYPE_CHECKING:
 
     from bayescausal.inference.record import Fit
 
-__all__ = ["Tied", "is_function", "tied_in_data"]
-
-#: The order must be less likely than this by chance.
-CHANCE = 1e-6
+__all__ = ["Tied", "tied_in_data"]
 
 #: How often a function may turn: a threshold never, a square once, a window once, a cube twice.
 TURNS = 2
@@ -77,40 +75,6 @@ def tied_in_data(fit: Fit, name: str, held: Iterable[str]) -> Tied | None:
         if found is None:
             return None
     return found
-
-
-def is_function(values: np.ndarray, of: np.ndarray, turns: int = 0) -> bool:
-    """Tell whether values are a function of others that turns a few times at most, not by chance.
-
-    - `values`, `of`: one number for each unit; units with a missing one are left out.
-    - `turns`: how often it may turn; 0: a monotone function.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> score = np.linspace(-1, 1, 40)
-    >>> is_function(score >= 0, score), is_function(score % 0.2 > 0.1, score)
-    (True, False)
-    >>> is_function(score**2, score), is_function(score**2, score, turns=1)
-    (False, True)
-    """
-    x, z = np.asarray(values, dtype=float), np.asarray(of, dtype=float)
-    known = np.isfinite(x) & np.isfinite(z)
-    x, z = x[known], z[known]
-    order = np.lexsort((x, z))
-    x, z = x[order], z[order]
-    steps, ties = np.diff(x), np.diff(z) == 0
-    if not len(steps) or np.any(steps[ties]):
-        return False
-    signs = np.sign(steps[steps != 0])
-    seen = int(np.count_nonzero(np.diff(signs)))
-    if not len(signs) or seen > turns:
-        return False
-    counts = np.unique(x, return_counts=True)[1]
-    orders = math.lgamma(len(x) + 1) - sum(math.lgamma(c + 1) for c in counts)
-    pieces = len(counts) * (seen + 1)  # where each value ends in each piece between two turns
-    like = math.log(2) + (_log_choose(len(x) + pieces, pieces) if seen else 0.0)
-    return like - orders < math.log(CHANCE)
 
 
 # --------------------------------------------------------------------------- private
@@ -240,7 +204,3 @@ def _fitted(x: np.ndarray, design: np.ndarray) -> tuple[np.ndarray, bool]:
 def _standard(column: np.ndarray) -> np.ndarray:
     spread = column.std()
     return np.asarray((column - column.mean()) / (spread if spread > 0 else 1.0))
-
-
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

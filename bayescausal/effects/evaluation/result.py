@@ -218,7 +218,8 @@ def notes_of(run: Run, plan: Plan, error: Array | float) -> tuple[str, ...]:
     notes = list(question.notes)
     notes += _left_out(run)
     set_here = {name for do in question.worlds.values() for name in do}
-    notes += notes_about(question.fit.notes, set_here)
+    moved = question.structure.descendants(set_here)
+    notes += notes_about(question.fit.notes, set_here, moved)
     notes += question.assumptions(run.program)
     mixed = question.structure.mixes(run.program.names)
     if mixed:

@@ -6,8 +6,9 @@ are two things: an intervention on the treatment changes the variable and not th
 outcome reads, so that the path through the mediator is cut without a word and a total effect is
 answered by the direct one. Numbers that are the same up to origin and unit (a standardised copy)
 are the same column; so are its square, logarithm, root, rounded values or product with another
-column, a column of a design matrix, and a copy whose empty cells were filled. Among columns without
-an equation (``age`` and ``age2``) this is noted, and so are dummies of one category.
+column, a column of a design matrix, and a copy whose empty cells were filled. Another function of
+it that goes one way (ranks, an indicator above a threshold) is noted. Among columns without an
+equation (``age`` and ``age2``) all this is noted, and so are dummies of one category.
 
 Equal numbers are no proof where few orders of them are possible (ten zeros and ones), nor where the
 variable descends from the column (a treatment that everybody took as assigned).
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
+from bayescausal.inference.data.function_of import is_function
 from bayescausal.model.structure.design_matrix import entries_of, entry_names
 from bayescausal.types import DataError
 
@@ -59,6 +61,8 @@ _TURNS: tuple[tuple[str, Any], ...] = (
     *(("the rounded value", partial(np.round, decimals=k)) for k in range(7)),
 )
 
+#: The column and the variable that a note is about.
+_FUNCTION = re.compile(r"(\S+) is a function of the variable (\S+) in the data")
 #: The columns that a note is about: one is something of another, or two belong together.
 _SUBJECTS = re.compile(
     r"(\S+) (?:is the product of (\S+) and (\S+)|is .+ of (\S+)|and (\S+) (?:hold|are) .+): "
@@ -74,11 +78,20 @@ def one_name_each(structure: Structure, columns: Mapping[str, np.ndarray]) -> tu
     graph = structure.graph
     read = _read(structure, columns)
     random = {n: columns[n] for n in structure.random if n in columns}
+    notes: list[str] = []
     for name, column in random.items():
         for copy, (node, values) in read.items():
-            if nx.has_path(graph, node, name) or not (what := _same(name, column, values, columns)):
+            if nx.has_path(graph, node, name):
                 continue
             readers = ", ".join(graph.successors(node))
+            if not (what := _same(name, column, values, columns)):
+                if _follows(values, column):
+                    notes.append(
+                        f"{copy} is a function of the variable {name} in the data: it stays as it "
+                        f"is when something changes {name}. If it is made of {name}, write it so "
+                        f"in the equation of {readers}."
+                    )
+                continue
             raise DataError(
                 f"The column {copy!r} holds {what}: one column under two names. {readers} would "
                 f"read {copy}, which stays as it is when something changes {name}.",
@@ -88,7 +101,6 @@ def one_name_each(structure: Structure, columns: Mapping[str, np.ndarray]) -> tu
             )
     _refuse_twins(graph, random)
     names, near = list(read), _near([values for _, values in read.values()])
-    notes = []
     for i, one in enumerate(names):
         for k, two in enumerate(names[i + 1 :], i + 1):
             for a, b in ((one, two), (two, one)):
@@ -105,8 +117,12 @@ def one_name_each(structure: Structure, columns: Mapping[str, np.ndarray]) -> tu
     return (*notes, *_products(read), *_dummies(structure, read))
 
 
-def notes_about(notes: Iterable[str], names: Collection[str]) -> list[str]:
+def notes_about(
+    notes: Iterable[str], names: Collection[str], moved: Collection[str] = ()
+) -> list[str]:
     """Return the notes on columns that follow from each other of which some, not all, are set.
+
+    `moved`: variables that change with what is set; a function of one of them should too.
 
     Examples
     --------
@@ -120,6 +136,9 @@ def notes_about(notes: Iterable[str], names: Collection[str]) -> list[str]:
         said = _SUBJECTS.match(note)
         subjects = {n for n in said.groups() if n} if said else set()
         if subjects & {*names} and not subjects <= {*names}:
+            found.append(note)
+        function = _FUNCTION.match(note)
+        if function and function[1] not in names and function[2] in {*names, *moved}:
             found.append(note)
     return found
 
@@ -167,6 +186,14 @@ def _read(
         for entry, array in entries_of(structure, node, columns[node]).items():
             found[entry] = (node, array)
     return found
+
+
+def _follows(values: np.ndarray, of: np.ndarray) -> bool:
+    """Whether a column is a function of another that goes one way, and not by chance."""
+    if values.shape != of.shape or {values.dtype.kind, of.dtype.kind} - set("biuf"):
+        return False
+    head = is_function(values.ravel()[:FEW], of.ravel()[:FEW])
+    return head and is_function(values.ravel(), of.ravel())
 
 
 def _same(

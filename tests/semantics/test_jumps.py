@@ -106,6 +106,16 @@ def test_a_negative_power_is_a_quotient():
         bc.estimate(known_of(lambda x: x**-1.0), bc.Slope("x", "y", at=1e-4))
 
 
+def test_a_step_that_is_not_small_beside_the_distance_to_a_pole_is_refused():
+    """1 / x ** 2 at .0004 has the slope -3.1e10; a step of .001 sd goes over the pole: -1.2e9."""
+    known, right = known_of(lambda x: 1 / x**2), -2 / 4e-4**3
+    with pytest.raises(EstimandError, match="not small beside the distance.*step=1e-06"):
+        bc.estimate(known, bc.Slope("x", "y", at=4e-4))
+    found = bc.estimate(known, bc.Slope("x", "y", at=4e-4, step=1e-6))
+    assert float(found.mean()) == pytest.approx(right, rel=1e-4)
+    assert float(bc.estimate(known, bc.Slope("x", "y", at=0.1))) == pytest.approx(-2e3, rel=1e-3)
+
+
 def test_a_threshold_that_the_draws_put_on_both_sides_of_a_level():
     """A change point c ~ Normal(2, 1): 1.25 was given at x = 2, by the draws next to it; far from
     all draws the slope is that of the line."""

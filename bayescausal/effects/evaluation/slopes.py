@@ -3,7 +3,8 @@ r"""Has the average outcome a derivative that two close worlds show?
 A slope is taken as a central difference, which is exact to second order where the outcome is smooth
 in the treatment. Where it jumps (a threshold, a count that the treatment changes and that must be
 drawn), the difference of two close worlds measures which units and draws happen to lie next to the
-jump: its error grows as the step shrinks. Such slopes are refused, and so are slopes in a label.
+jump: its error grows as the step shrinks. Such slopes are refused, and so are slopes in a label. A
+step that is no longer small beside the distance to a pole is refused too.
 
 References
 ----------
@@ -40,6 +41,8 @@ __all__ = ["refuse_drawn_jumps", "refuse_jumps", "refuse_labels", "spread_of", "
 
 #: Posterior draws on which continuity is tried; values on which crossings are looked for.
 DRAWS, TRIED = 4, 4_000_000
+#: What the step may change of a denominator, as a share of it: the error is of its square.
+SHARE = 0.05
 
 
 def refuse_labels(structure: Structure, estimand: Estimand) -> None:
@@ -86,6 +89,8 @@ def refuse_jumps(
     moved = isinstance(worlds["treated"].get(name), Shift)  # each unit from where it is
     for jump in jumps:
         flips = moved or set(jump.reads) != {name} or jump.condition is None
+        if jump.pole and _is_near(units, jump, worlds, recomputed):
+            raise _beside_a_pole(estimand, jump)
         if not (flips and not jump.pole) and not _flips(units, jump, worlds, recomputed):
             continue
         if jump.sides is None or _differ(units, jump, recomputed):
@@ -149,6 +154,17 @@ def _no_derivative(estimand: Estimand, where: str) -> EstimandError:
     )
 
 
+def _beside_a_pole(estimand: Any, jump: Jump) -> EstimandError:
+    half = estimand.divisor / 2
+    return EstimandError(
+        f"{estimand.label()}: a step of {half:.3g} to each side is not small beside the distance "
+        f"to where the equation of {jump.equation!r} divides by 0.",
+        expected="a step that changes each denominator by less than a twentieth.",
+        remedy=f"Name a smaller one, such as step={half / 1000:.1g}, or ask where the outcome has "
+        "a derivative: at=, given=.",
+    )
+
+
 def _values(
     units: Units,
     worlds: Mapping[str, Mapping[str, Intervention]],
@@ -191,6 +207,24 @@ def _flips(
         key = block.units.start, block.units.stop
         seen[key] = [a & b for a, b in zip(seen.get(key, found), found, strict=True)]
         if not jump.pole and not np.all(np.logical_or(*seen[key])):
+            return True
+    return False
+
+
+def _is_near(
+    units: Units,
+    jump: Jump,
+    worlds: Mapping[str, Mapping[str, Intervention]],
+    recomputed: frozenset[str],
+) -> bool:
+    """Whether the step changes a denominator by more than a small share of it, on one side of 0."""
+    assert jump.condition is not None
+    below = jump.condition.owner.inputs[0]
+    wanted = [(below, world) for world in ("treated", "control")]
+    for block in _values(units, worlds, recomputed, wanted):
+        one, other = (np.asarray(v, dtype=float) for v in block.values)
+        change, size = np.abs(one - other), np.abs(one + other)
+        if np.any((one * other > 0) & (change > 2 * SHARE * size)):
             return True
     return False
 

@@ -237,7 +237,7 @@ def _measured(
     """
     statistics = accumulate(sampler, structure, columns)
 
-    def chunks() -> Iterator[dict[str, np.ndarray]]:
+    def chunks() -> Iterator[Mapping[str, np.ndarray]]:
         return row_chunks(sampler, structure, columns)
 
     if isinstance(sampler, LinearBlock) and sampler.is_close(statistics):

@@ -12,6 +12,10 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
+from bayescausal.inference.conditioning.plan import make_plan
+from bayescausal.inference.data.conform import conform
+from bayescausal.inference.data.read import as_table
+from bayescausal.inference.forests.linear_forests import linear_forests
 from bayescausal.inference.forests.places import matched_chains
 from bayescausal.model.forests.op import forest_at, forest_value
 from bayescausal.model.forests.packed import evaluate_forests, stacked
@@ -380,6 +384,42 @@ def test_what_a_forest_here_is_not_is_refused_in_words():
     holes = data.assign(x=data["x"].where(data.index > 2))
     with pytest.raises(DataError, match="splits on 'x_unobserved', which the data do not give"):
         bc.fit(hand_written(data), holes, draws=5, progressbar=False)
+
+
+def falling(*, b=None, s=None):
+    """A forest of z and a line of x, along which y falls; transforms of what is beside it."""
+    import pymc_bart as pmb
+
+    data = trial(40)
+    data["y"] = -2 * data["x"]
+    with pm.Model(coords={"unit": range(40)}) as model:
+        z, x = (pm.Data(n, data[n].to_numpy(), dims="unit") for n in "zx")
+        mu = pmb.BART("mu", z[:, None], data["y"].to_numpy(), m=2, dims="unit")
+        slope = pm.Normal("b", initval=1.0, **({"transform": b} if b else {}))
+        scale = pm.HalfNormal("s", **({"transform": s} if s else {}))
+        pm.Normal("y", mu + slope * x, scale, dims="unit")
+    return model, data
+
+
+@pymc_bart
+def test_what_a_transform_keeps_within_bounds_is_not_drawn_as_if_it_were_free():
+    """``transform=`` cuts a prior off: of a coefficient beside a forest, and of the scale."""
+    above = pm.distributions.transforms.Interval(0.5, None)
+    for kept in ("", "b", "s"):
+        model, data = falling(**({kept: above} if kept else {}))
+        structure = structure_of(model)
+        conformed = conform(as_table(data, structure), structure)
+        [(block, _)] = make_plan(structure, set(conformed.columns)).rest
+        form = linear_forests(structure, conformed, block)
+        assert form == f"{kept} has a transform of its own" if kept else form.names == {"b": ()}
+
+
+@pymc_bart
+@pytest.mark.slow
+def test_a_coefficient_beside_a_forest_that_is_kept_within_bounds_stays_there():
+    model, data = falling(b=pm.distributions.transforms.Interval(0.0, None))
+    fit = bc.fit(model, data, draws=10, chains=1, tune=20, seed=1, progressbar=False)
+    assert (fit.posterior["b"] > 0).all()
 
 
 @pymc_bart

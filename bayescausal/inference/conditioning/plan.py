@@ -57,6 +57,7 @@ __all__ = [
     "as_array",
     "derived",
     "draw_exact",
+    "is_moved",
     "layout",
     "make_plan",
     "rest_of",
@@ -119,7 +120,7 @@ def make_plan(
         if block.opaque and not (block.together and sizes):
             rest.append((block, block.opaque))
             continue
-        odd = [n for n in block.unknowns if _is_moved(structure, n)]
+        odd = [n for n in block.unknowns if is_moved(structure, n)]
         if odd and not (generalised and odd == ordered_cutpoints(structure, block)):
             rest.append((block, f"{', '.join(odd)} has a transform of its own"))
             continue
@@ -159,7 +160,7 @@ def _path_block(
     return coefficient_block(structure, block, columns, together=True)
 
 
-def _is_moved(structure: Structure, name: str) -> bool:
+def is_moved(structure: Structure, name: str) -> bool:
     """Whether a variable has another transform than its family: an order, an interval."""
     rv = structure.variable(name)
     own = structure.model.rvs_to_transforms.get(rv)

@@ -25,7 +25,7 @@ from pytensor.tensor.random.basic import NormalRV
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.condition import condition
-from bayescausal.inference.conditioning.plan import rest_of
+from bayescausal.inference.conditioning.plan import is_moved, rest_of
 from bayescausal.inference.forests.places import with_values
 from bayescausal.inference.sampling.generalised import Form, form_of
 from bayescausal.model.forests.prior import cuts_of, forest_of
@@ -95,6 +95,8 @@ def linear_forests(structure: Structure, conformed: Conformed, block: Block) -> 
     seen = block.observed
     if len(seen) != 1 or block.opaque or not set(block.unknowns) <= set(structure.parameters):
         return block.opaque or "several equations hold its unknowns"
+    if moved := [n for n in block.unknowns if is_moved(structure, n)]:
+        return f"{', '.join(moved)} has a transform of its own"
     outcome = seen[0].name
     model = condition(structure, conformed).model
     gone = [rv.name for rv in model.free_RVs if rv.name not in block.unknowns]

@@ -12,6 +12,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.checks.studies.engine import TRIES
+from bayescausal.inference.sampling.few import METHOD
 from bayescausal.types import StudyError
 
 
@@ -59,6 +60,21 @@ def serial():
 def test_threads_give_the_same_rows(serial):
     with ThreadPoolExecutor(3) as pool:
         same(serial.rows, run(replicates=6, executor=pool).rows)
+
+
+def test_threads_draw_few_unknowns_alike():
+    """And simulate heavy tails again: it failed once numbers of the model had been looked at."""
+    with pm.Model(coords={"unit": [0]}) as heavy:
+        b, s = pm.Normal("b"), pm.HalfNormal("s")
+        x = pm.Normal("x", 0, 1, dims="unit")
+        pm.StudentT("y", nu=4, mu=b * x, sigma=s, dims="unit")
+    options = {"units": 20, "replicates": 3, "seed": 3, "progressbar": False, "draws": 50}
+    studies = [bc.recover(heavy, TRUTH, bc.ATE("x", "y"), **options)]
+    with ThreadPoolExecutor(2) as pool:
+        studies.append(bc.recover(heavy, TRUTH, bc.ATE("x", "y"), executor=pool, **options))
+    same(studies[0].rows, studies[1].rows)
+    assert (studies[0].rows["failure"] == "").all()
+    assert set(studies[0].rows["method"]) == {METHOD}
 
 
 @pytest.mark.slow

@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pymc as pm
 import pytest
+from scipy import stats
 
 import bayescausal as bc
 from bayescausal.draws.diagnostics import diagnose
+from bayescausal.inference.sampling import few
+from bayescausal.inference.sampling.few import METHOD
 from bayescausal.types import BayesCausalError, DataError, ModelError, UnknownVariableError
 
 FEW_DRAWS = pytest.mark.filterwarnings("ignore::bayescausal.types.FitWarning")
@@ -337,3 +340,105 @@ def test_how_many_chains_run_at_once_chooses_no_method():
     for fit in fits[1:]:
         assert fit.methods == fits[0].methods
         np.testing.assert_array_equal(fit.posterior["b"], fits[0].posterior["b"])
+
+
+# ------------------------------------------------------- few unknowns, without a compiler
+
+
+def student() -> pm.Model:
+    with pm.Model(coords={"unit": [0]}) as model:
+        x, a, b, s = (
+            pm.Data("x", [0.0], dims="unit"),
+            pm.Normal("a"),
+            pm.Normal("b"),
+            pm.HalfNormal("s"),
+        )
+        pm.StudentT("y", nu=4, mu=a + b * x, sigma=s, dims="unit")
+    return model
+
+
+def hill() -> pm.Model:
+    with pm.Model(coords={"unit": [0]}) as model:
+        x, top, half = (
+            pm.Data("x", [1.0], dims="unit"),
+            pm.HalfNormal("top", 3),
+            pm.LogNormal("half"),
+        )
+        pm.Deterministic("double", 2 * half)
+        pm.Normal("y", top * x**2 / (half**2 + x**2), pm.HalfNormal("s"), dims="unit")
+    return model
+
+
+def counts() -> pm.Model:
+    with pm.Model(coords={"unit": [0]}) as model:
+        x, b, p = pm.Data("x", [0.0], dims="unit"), pm.Normal("b"), pm.Beta("p", 2, 2)
+        pm.ZeroInflatedPoisson("y", p, pm.math.exp(b * x), dims="unit")
+    return model
+
+
+def sets(*units: int) -> list[dict[str, np.ndarray]]:
+    rng = np.random.default_rng(8)
+    x = [rng.uniform(0.2, 2, n) for n in units]
+    return [{"x": v, "y": rng.poisson(1 + v)} for v in x]
+
+
+class CompiledError(Exception):
+    pass
+
+
+def refused(*_, **__):
+    raise CompiledError
+
+
+@pytest.mark.parametrize("made", [student, hill, counts])
+def test_few_unknowns_are_drawn_as_a_fit_draws_them(made, monkeypatch):
+    """For any number of units, from threads and after a pickle; and nothing is compiled."""
+    monkeypatch.setattr("nutpie.compile_pymc_model", refused)
+    options, both = {"draws": 200, "chains": 2}, sets(30, 45)
+    model = made()
+    refitter = bc.Refitter(model, ["y"], **options)
+    whole = [bc.fit(model, d, seed=i, progressbar=False, **options) for i, d in enumerate(both)]
+    assert [set(fit.methods.values()) for fit in whole] == [{METHOD}] * 2
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda i: refitter.fit(both[i % 2], seed=i % 2), range(4)))
+    found.append(pickle.loads(pickle.dumps(refitter)).fit(both[0], seed=0))
+    for i, fit in enumerate(found):
+        same(fit, whole[i % 2])
+        assert fit.methods == whole[i % 2].methods
+        assert not any("plain path" in note for note in fit.notes)
+    [recipe] = refitter._recipes.values()
+    np.testing.assert_array_equal(recipe.few.model["x"].get_value(), both[0]["x"])  # as it was made
+
+
+@FEW_DRAWS
+def test_a_density_that_is_refused_goes_to_a_chain(monkeypatch):
+    """Of one data set, not of the others: what is too much work depends on the rows."""
+    [small, large] = sets(40, 60)
+    model, options = student(), {"draws": 500, "chains": 2}
+    refitter = bc.Refitter(model, ["y"], **options)
+    refitter.fit(small, seed=1)
+    [recipe] = refitter._recipes.values()
+    [(_, terms)] = recipe.few.groups
+    work = [few._cost(terms, {"x": d["x"], "y_data": d["y"]})[1] for d in (small, large)]
+    monkeypatch.setattr(few, "WORK", sum(work) // 2)
+    found = [refitter.fit(d, seed=1) for d in (large, small)]
+    assert [set(fit.methods.values()) for fit in found] == [{"nuts"}, {METHOD}]
+    same(found[1], bc.fit(model, small, seed=1, progressbar=False, **options))
+    monkeypatch.undo()
+    agree(found[0], refitter.fit(large, seed=2), ["a", "b", "s"])
+
+
+def test_a_latent_with_atoms_is_drawn_as_a_fit_draws_it():
+    """A chain would never stand on zero, where two of five values are."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        x, a, s = pm.Data("x", [0.0], dims="unit"), pm.Normal("a"), pm.HalfNormal("s")
+        pm.StudentT("y", nu=4, mu=a * x, sigma=s, dims="unit")
+        pm.Censored("z", pm.Normal.dist(0.25, 1), 0, None, dims="unit")
+    [data] = sets(20)
+    options = {"draws": 200, "chains": 2}
+    found = bc.Refitter(model, ["y"], **options).fit(data, seed=1)
+    whole = bc.fit(model, data, seed=1, progressbar=False, **options)
+    same(found, whole)
+    assert found.methods == whole.methods
+    share = float((found.posterior["z"] == 0).mean())  # of 8,000 draws: sd .0055
+    assert abs(share - stats.norm.cdf(-0.25)) < 4 * 0.0055

@@ -418,6 +418,11 @@ def test_a_density_that_is_refused_goes_to_a_chain(monkeypatch):
     refitter = bc.Refitter(model, ["y"], **options)
     rows = [few._cost([model.logp()], d)[1] for d in (small, large)]
     monkeypatch.setattr(few, "WORK", sum(rows) // 2)
+    refitter.fit(small, seed=1)
+    [recipe] = refitter._recipes.values()
+    [(_, terms)] = recipe.few.groups
+    work = [few._cost(terms, {"x": d["x"], "y_data": d["y"]})[1] for d in (small, large)]
+    monkeypatch.setattr(few, "WORK", sum(work) // 2)
     found = [refitter.fit(d, seed=1) for d in (large, small)]
     assert [set(fit.methods.values()) for fit in found] == [{"nuts"}, {METHOD}]
     same(found[1], bc.fit(model, small, seed=1, progressbar=False, **options))

@@ -59,6 +59,7 @@ __all__ = [
     "draw_posterior",
     "gap_methods",
     "no_exact",
+    "of_times",
     "relabelled",
 ]
 
@@ -158,7 +159,7 @@ def _draw_rest(
         drawn, told_too = draw_laplace(lean(structure, conditioned.model), **sizes)
         notes = (*notes, *told_too)
     free = method == "auto" and not chooses_chain(sampler)
-    if free and integral is None and _few(structure, found):
+    if free and integral is None and of_times(structure, found):
         drawn = draw_independent(lean(structure, conditioned.model), **sizes)
     if drawn is None:
         drawn = draw_unknowns(
@@ -325,7 +326,7 @@ def draw_independent(model: pm.Model, *, draws: int, chains: int, seed: int) -> 
     return Drawn({"posterior": found}, {names: INDEPENDENT}, ())
 
 
-def _few(structure: Structure, found: Compression) -> bool:
+def of_times(structure: Structure, found: Compression) -> bool:
     """Whether a bell at the mode is worth a try: of censored times, on rows that stay."""
     kept = [n for n in found.left if n in structure.random]
     bases = [record_of(structure.variable(n)) for n in kept]

@@ -17,15 +17,20 @@ References
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
+from pymc.model.fgraph import deepcopy_shared_variable
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
+from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scan.op import Scan
+from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from bayescausal.inference.conditioning.factors import Factors
 from bayescausal.inference.hierarchies.few_unknowns import draw_density
@@ -36,7 +41,7 @@ from bayescausal.model.interventions.support import is_discrete
 from bayescausal.types import BayesCausalError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     import pymc as pm
     from pytensor.graph.basic import Variable
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.inference.hierarchies.few_unknowns import LogDensity
 
-__all__ = ["METHOD", "draw_few"]
+__all__ = ["METHOD", "Few", "draw_few"]
 
 #: How such a block was drawn, in words.
 METHOD = "mixture (independence Metropolis)"
@@ -63,37 +68,79 @@ def draw_few(model: pm.Model, *, draws: int, chains: int, seed: int) -> dict[str
 
     `model`: conditioned. Raises ModelError if its density cannot be computed.
     """
-    free = model.free_RVs
-    if not free or any(is_discrete(rv) for rv in free):
-        return None
-    reading = Factors(model).reading({str(rv.name): () for rv in free})
-    found: dict[str, Array] = {}
-    work = 0
-    densities = []
-    for names in joined({str(rv.name): np.empty(0) for rv in free}, reading):
-        factors = [n for n, reads in reading.items() if reads & set(names) and n not in names]
-        terms = [model.logp(vars=[model[n] for n in factors])] if factors else []
-        rows, cost = _cost(terms)
-        work += cost
-        if work > WORK:
+    few = Few.of(model)
+    return None if few is None else few.draw({}, draws=draws, chains=chains, seed=seed)
+
+
+@dataclass(eq=False)
+class Few:
+    """The unknowns of a conditioned model, ready to be drawn for any values of its data."""
+
+    model: pm.Model
+    # Unknowns that share factors of the posterior, and the log-density of what reads them.
+    groups: tuple[tuple[Sequence[str], list[Variable]], ...]
+
+    @classmethod
+    def of(cls, model: pm.Model) -> Few | None:
+        """Return the groups of a model; None where it has no unknown, or discrete ones."""
+        free = model.free_RVs
+        if not free or any(is_discrete(rv) for rv in free):
             return None
-        try:
-            density = ScaleMap.of(model, names, {}, [], terms, [], [], {})
-        except (NotImplementedError, BayesCausalError, ValueError):
+        reading = Factors(model).reading({str(rv.name): () for rv in free})
+        groups = []
+        for names in joined({str(rv.name): np.empty(0) for rv in free}, reading):
+            factors = [n for n, reads in reading.items() if reads & set(names) and n not in names]
+            terms = [model.logp(vars=[model[n] for n in factors])] if factors else []
+            groups.append((names, terms))
+        return cls(model, tuple(groups))
+
+    @cached_property
+    def made(self) -> tuple[tuple[ScaleMap, ...], tuple[SharedVariable, ...]] | None:
+        """The density of each group, and the data that they read; None where one is not known.
+
+        The data are copies: other values in them change nothing elsewhere.
+        """
+        read = ancestors([t for _, terms in self.groups for t in terms])
+        own = {v: deepcopy_shared_variable(v) for v in read if isinstance(v, TensorSharedVariable)}
+        densities = []
+        for names, terms in self.groups:
+            try:
+                density = ScaleMap.of(
+                    self.model, names, {}, [], clone_replace(terms, own), [], [], {}
+                )
+            except (NotImplementedError, BayesCausalError, ValueError):
+                return None
+            if not 0 < density.dimension <= MOST:
+                return None
+            densities.append(density)
+        return tuple(densities), tuple(own.values())
+
+    def draw(
+        self, data: Mapping[str, Any], *, draws: int, chains: int, seed: int
+    ) -> dict[str, Array] | None:
+        """Return draws of all unknowns, (chain, draw, ...); None where a Markov chain is needed.
+
+        - `data`: values in the place of those that the model holds, by name.
+        """
+        costs = [_cost(terms, data) for _, terms in self.groups]
+        if sum(work for _, work in costs) > WORK or self.made is None:
             return None
-        if not 0 < density.dimension <= MOST:
-            return None
-        densities.append((names, density, max(2, BLOCK // rows)))
-    for names, density, block in densities:
-        value, size = _log_density(density, block), chains * draws
-        rng = np.random.default_rng([seed, crc32(",".join(sorted(names)).encode())])
-        try:
-            points = _drawn(value, density.starts, size, rng)
-        except ArithmeticError:
-            return None
-        for name, each in density.values(points).items():
-            found[name] = each.reshape(chains, draws, *each.shape[1:])
-    return found
+        densities, own = self.made
+        for variable in own:
+            if variable.name in data:
+                array = np.asarray(data[variable.name], dtype=variable.type.dtype)
+                variable.set_value(array, borrow=True)
+        found: dict[str, Array] = {}
+        for (names, _), density, (rows, _) in zip(self.groups, densities, costs, strict=True):
+            value, size = _log_density(density, max(2, BLOCK // rows)), chains * draws
+            rng = np.random.default_rng([seed, crc32(",".join(sorted(names)).encode())])
+            try:
+                points = _drawn(value, density.starts, size, rng)
+            except ArithmeticError:
+                return None
+            for name, each in density.values(points).items():
+                found[name] = each.reshape(chains, draws, *each.shape[1:])
+        return found
 
 
 def _drawn(value: LogDensity, starts: Array, size: int, rng: np.random.Generator) -> Array:
@@ -125,12 +172,13 @@ def _log_density(density: ScaleMap, block: int) -> Callable[[Array], Array]:
     return value
 
 
-def _cost(terms: list[Variable]) -> tuple[int, int]:
+def _cost(terms: list[Variable], data: Mapping[str, Any]) -> tuple[int, int]:
     """Return how many numbers the largest array of a density has, and its work at one point."""
     rows, nodes = 1, 0
     for variable in ancestors(terms):
         if isinstance(variable, SharedVariable):
-            rows = max(rows, int(np.size(variable.get_value(borrow=True))))
+            held = data[variable.name] if variable.name in data else variable.get_value(borrow=True)
+            rows = max(rows, int(np.size(held)))
         elif isinstance(variable, Constant):
             rows = max(rows, int(np.size(variable.data)))
         elif variable.owner is not None and not isinstance(variable.owner.op, CheckAndRaise):

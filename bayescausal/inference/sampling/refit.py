@@ -41,12 +41,14 @@ from bayescausal.inference.augmentation.data_augmentation import (
     without,
 )
 from bayescausal.inference.closed_forms.compress import Compression, fuse, lean, measure, reducible
+from bayescausal.inference.conditioning.atoms import without_atoms
 from bayescausal.inference.conditioning.plan import Plan, draw_exact, make_plan, with_arrays
 from bayescausal.inference.conditioning.posterior import (
     compression_notes,
     draw_posterior,
     gap_methods,
     no_exact,
+    of_times,
     relabelled,
 )
 from bayescausal.inference.conditioning.remainder import (
@@ -58,12 +60,13 @@ from bayescausal.inference.conditioning.remainder import (
 from bayescausal.inference.data.read import holding
 from bayescausal.inference.fit import check_options, recorded, resolve_seed
 from bayescausal.inference.marginalize.empty_outcomes import Gaps, draw_gaps, find_gaps
+from bayescausal.inference.sampling.few import Few
 from bayescausal.inference.sampling.refit_recipe import (
     PlainError,
     Recipe,
-    compiled_model,
     inner_draws,
     kind_of_data,
+    names_of_data,
     read_columns,
     sample_compiled,
     starts_from_data,
@@ -257,10 +260,8 @@ class Refitter:
                 short = fuse(short, structure, conformed)
             recipe = self._recipe(without(plan, blocks), blocks, short, conformed)
             data = values_at_hand(recipe, conformed, short.data())
-            compiled = recipe.compiled
-            if compiled is not None:
-                own = {str(v.name) for v in compiled.shared_var_keys}
-                compiled = compiled.with_data(**{n: v for n, v in data.items() if n in own})
+            few = None if recipe.few is None else recipe.few.draw(data, **sizes)
+            compiled = recipe.with_data(data) if few is None else None
         careful = {} if recipe.integral is None else {"target_accept": CAREFUL}
         if compiled is None:
             index = {"chain": np.arange(self.chains), "draw": np.arange(self.draws)}
@@ -268,6 +269,7 @@ class Refitter:
         else:
             groups = sample_compiled(compiled, conformed, careful, self.sampler, **sizes)
         with self._lock:
+            groups = with_arrays(structure, conformed.coords, groups, few or {}, conformed.columns)
             if recipe.integral is not None:
                 rng = np.random.default_rng([seed, 2])
                 arrays |= recipe.integral.recover(groups["posterior"], rng, data, conformed.missing)
@@ -275,7 +277,10 @@ class Refitter:
             if rows:
                 arrays |= draw_gaps(structure, whole, rows, arrays, before, seed, self._cells)
             groups = with_arrays(structure, conformed.coords, groups, arrays, conformed.columns)
-        methods |= {**recipe.methods, **gap_methods(rows, gaps.exact if gaps else ())}
+        methods |= {
+            **recipe.told(compiled=few is None),
+            **gap_methods(rows, gaps.exact if gaps else ()),
+        }
         return Drawn(groups, methods, compression_notes(structure, short, conformed))
 
     def _planned(
@@ -331,7 +336,7 @@ class Refitter:
     def _make(
         self, plan: Plan, blocks: Sequence[Augmented], short: Compression, conformed: Conformed
     ) -> Recipe:
-        """Compile what is left."""
+        """Make ready what is left."""
         structure = self.structure
         if (plan.samplers or blocks) and not plan.rest:
             return Recipe()
@@ -344,20 +349,22 @@ class Refitter:
         out = () if integral is None else integral.names
         if split := [n for n in conformed.missing if n not in out]:
             raise PlainError(f"{', '.join(split)}: cells are empty")
-        model = lean(structure, conditioned.model if integral is None else integral.model)
+        if atoms := without_atoms(structure, conditioned)[1]:
+            raise PlainError(f"{', '.join(atoms)} takes some values with a probability")
+        whole = conditioned.model if integral is None else integral.model
+        model = lean(structure, whole)
         free = [rv.name for rv in model.free_RVs]
         seen = [v for v in structure.model.basic_RVs if v.name in conformed.columns]
         reason = starts_from_data(structure.model, seen, [*out, *gone])
         if reason:
             raise PlainError(reason)
         read = [] if integral is None else [str(v.name) for v in integral.data]
-        compiled = None
+        few = None
         if free:
-            compiled = compiled_model(model)
-            own = [str(v.name) for v in compiled.shared_var_keys]
-            if len(set(own)) < len(own):
-                raise PlainError("two data of the model have the same name")
-            read += own
+            read += [*names_of_data(model), *names_of_data(whole)]
+            chain = self.method != "auto" or chooses_chain(self.sampler)
+            if not chain and not (integral is None and of_times(structure, short)):
+                few = Few.of(whole)
         names = {new: old for old, new in conditioned.data_names.items()}
         holes = {str(p.mask.name): name for name, p in conditioned.partly.items()}
         numbers, sources = short.data(), {}
@@ -369,7 +376,7 @@ class Refitter:
         if integral is not None:
             methods[Joined(integral.drawn(conformed.missing))] = INTEGRATED
         masks = {name: holes[name] for name in read if name in holes}
-        return Recipe(compiled, sources, masks, methods, integral)
+        return Recipe(model if free else None, few, sources, masks, methods, integral)
 
     def __getstate__(self) -> dict[str, Any]:
         import cloudpickle

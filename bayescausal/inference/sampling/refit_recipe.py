@@ -8,10 +8,13 @@ a column.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pytensor.compile import SharedVariable
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.posterior import with_shared
@@ -21,9 +24,11 @@ from bayescausal.inference.data.read import Observed, as_table
 from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.in_sequence import in_sequence
 from bayescausal.inference.marginalize.integrate import normal_vectors
-from bayescausal.inference.sampling.sample import at_once
+from bayescausal.inference.sampling.few import METHOD
+from bayescausal.inference.sampling.sample import INTEGRATED, at_once
 from bayescausal.model.forests.stamp import forests_in
 from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.names import Joined
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Data
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.inference.marginalize.integrate import Integrated
+    from bayescausal.inference.sampling.few import Few
     from bayescausal.inference.sampling.refit import Refitter
     from bayescausal.inference.sampling.sample import Drawn
     from bayescausal.model.structure.structure import Structure
@@ -44,9 +50,9 @@ __all__ = [
     "OPTIONS",
     "PlainError",
     "Recipe",
-    "compiled_model",
     "inner_draws",
     "kind_of_data",
+    "names_of_data",
     "read_columns",
     "sample_compiled",
     "starts_from_data",
@@ -66,13 +72,35 @@ class PlainError(Exception):
 class Recipe:
     """What is kept between fits of data of one kind."""
 
-    compiled: CompiledPyMCModel | None = None  # the rest of the model; None where nothing is left
-    # Data of the compiled model, and the column or dim that they come from.
+    model: pm.Model | None = None  # the rest, as it is compiled; None where nothing is left
+    few: Few | None = None  # the rest, as it is drawn without a Markov chain where that can be
+    # Data of the model, and the column or dim that they come from.
     sources: dict[str, str] = field(default_factory=dict)
     # Data that say where a column is empty, and the column.
     masks: dict[str, str] = field(default_factory=dict)
-    methods: dict[str, str] = field(default_factory=dict)  # of what is left
+    methods: dict[str, str] = field(default_factory=dict)  # of a Markov chain on what is left
     integral: Integrated | None = None  # draws back the latents that were integrated out
+
+    @cached_property
+    def compiled(self) -> CompiledPyMCModel:
+        """The rest, compiled when a Markov chain is first needed."""
+        import nutpie
+
+        return nutpie.compile_pymc_model(self.model, freeze_model=False)
+
+    def with_data(self, data: dict[str, Any]) -> CompiledPyMCModel | None:
+        """Return the compiled model of some data; None where nothing is left."""
+        if self.model is None:
+            return None
+        own = {str(v.name) for v in self.compiled.shared_var_keys}
+        return self.compiled.with_data(**{n: v for n, v in data.items() if n in own})
+
+    def told(self, *, compiled: bool) -> dict[str, str]:
+        """Return how what is left was drawn: by a Markov chain on what is compiled, or not."""
+        if compiled or self.few is None:
+            return self.methods
+        rest = {n: how for n, how in self.methods.items() if how == INTEGRATED}
+        return {Joined(rv.name for rv in self.few.model.free_RVs): METHOD, **rest}
 
 
 def why_plain(
@@ -197,15 +225,18 @@ def kind_of_data(structure: Structure, conformed: Conformed) -> tuple[Any, ...]:
     return tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing)), sizes, shapes
 
 
-def compiled_model(model: pm.Model) -> CompiledPyMCModel:
-    """Compile a model whose data can be exchanged."""
-    import nutpie
-
+def names_of_data(model: pm.Model) -> list[str]:
+    """Return the names of a model's data, which can be exchanged."""
     for var in model.data_vars:
         inner = var.owner.inputs[0] if var.owner is not None else var
         if not isinstance(inner, SharedVariable):
             raise PlainError(f"{var.name!r} is frozen in the model")
-    return nutpie.compile_pymc_model(model, freeze_model=False)
+    outputs = [*model.basic_RVs, *model.potentials, *model.deterministics]
+    inside = ancestors([*outputs, *model.rvs_to_values.values()])
+    names = [str(v.name) for v in inside if isinstance(v, TensorSharedVariable)]
+    if len(set(names)) < len(names):
+        raise PlainError("two data of the model have the same name")
+    return names
 
 
 def values_at_hand(recipe: Recipe, conformed: Conformed, numbers: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from pytensor.scalar.basic import Add, Clip, Mul, Switch
 from pytensor.scalar.math import Log1mexp, Sigmoid, Softplus
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.special import LogAddExp, LogSumExp, XLog1PY, XLogY
+from pytensor.tensor.variable import TensorConstant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,6 +163,20 @@ class _Untrace(GraphRewriter):
         fgraph.attach_feature(_Untraced())
 
 
+class _Owned(GraphRewriter):
+    """Comes last: gives each number the memory of its own.
+
+    PyTensor makes the number that a constant holds read-only when it looks at it. Where other
+    constants are views of it, such as ``nu=4`` as one row, SciPy's generators fail from then on.
+    """
+
+    def apply(self, fgraph: FunctionGraph) -> None:
+        """Copy what is a view."""
+        for old in [v for v in fgraph.variables if isinstance(v, TensorConstant)]:
+            if old.data.size == 1 and old.data.base is not None:
+                fgraph.replace(old, type(old)(old.type, old.data.copy()), import_missing=True)
+
+
 #: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.
 #: Compound operations are spelt out. Left out: constant folding, which goes through the default
 #: (compiled) mode; small powers as one fused operation, which Python would loop over; products
@@ -177,6 +192,7 @@ PY_MODE = (
         (_everywhere(_one_branch), 47.95),
         (_everywhere(_numpy_kernels), 48.0),
         (_everywhere(_few_operands), 48.1),
+        (_Owned(), 1_000.0),
     )
 )
 

@@ -355,15 +355,14 @@ class Refitter:
         model = lean(structure, whole)
         free = [rv.name for rv in model.free_RVs]
         seen = [v for v in structure.model.basic_RVs if v.name in conformed.columns]
-        reason = starts_from_data(structure.model, seen, [*out, *gone])
-        if reason:
+        if reason := starts_from_data(structure.model, seen, [*out, *gone]):
             raise PlainError(reason)
         read = [] if integral is None else [str(v.name) for v in integral.data]
         few = None
         if free:
             read += [*names_of_data(model), *names_of_data(whole)]
-            chain = self.method != "auto" or chooses_chain(self.sampler)
-            if not chain and not (integral is None and of_times(structure, short)):
+            alone = integral is None and of_times(structure, short)
+            if self.method == "auto" and not chooses_chain(self.sampler) and not alone:
                 few = Few.of(whole)
         names = {new: old for old, new in conditioned.data_names.items()}
         holes = {str(p.mask.name): name for name, p in conditioned.partly.items()}

@@ -50,6 +50,7 @@ __all__ = [
     "OPTIONS",
     "PlainError",
     "Recipe",
+    "compiled_model",
     "inner_draws",
     "kind_of_data",
     "names_of_data",
@@ -84,9 +85,8 @@ class Recipe:
     @cached_property
     def compiled(self) -> CompiledPyMCModel:
         """The rest, compiled when a Markov chain is first needed."""
-        import nutpie
-
-        return nutpie.compile_pymc_model(self.model, freeze_model=False)
+        assert self.model is not None
+        return compiled_model(self.model)
 
     def with_data(self, data: dict[str, Any]) -> CompiledPyMCModel | None:
         """Return the compiled model of some data; None where nothing is left."""
@@ -225,12 +225,24 @@ def kind_of_data(structure: Structure, conformed: Conformed) -> tuple[Any, ...]:
     return tuple(sorted(conformed.columns)), tuple(sorted(conformed.missing)), sizes, shapes
 
 
-def names_of_data(model: pm.Model) -> list[str]:
-    """Return the names of a model's data, which can be exchanged."""
+def compiled_model(model: pm.Model) -> CompiledPyMCModel:
+    """Compile a model whose data can be exchanged."""
+    import nutpie
+
+    _refuse_frozen(model)
+    return nutpie.compile_pymc_model(model, freeze_model=False)
+
+
+def _refuse_frozen(model: pm.Model) -> None:
     for var in model.data_vars:
         inner = var.owner.inputs[0] if var.owner is not None else var
         if not isinstance(inner, SharedVariable):
             raise PlainError(f"{var.name!r} is frozen in the model")
+
+
+def names_of_data(model: pm.Model) -> list[str]:
+    """Return the names of a model's data, which can be exchanged."""
+    _refuse_frozen(model)
     outputs = [*model.basic_RVs, *model.potentials, *model.deterministics]
     inside = ancestors([*outputs, *model.rvs_to_values.values()])
     names = [str(v.name) for v in inside if isinstance(v, TensorSharedVariable)]

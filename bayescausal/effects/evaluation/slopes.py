@@ -154,8 +154,8 @@ def _no_derivative(estimand: Estimand, where: str) -> EstimandError:
     )
 
 
-def _beside_a_pole(estimand: Any, jump: Jump) -> EstimandError:
-    half = estimand.divisor / 2
+def _beside_a_pole(estimand: Estimand, jump: Jump) -> EstimandError:
+    half = estimand.divisor / 2  # type: ignore[attr-defined]
     return EstimandError(
         f"{estimand.label()}: a step of {half:.3g} to each side is not small beside the distance "
         f"to where the equation of {jump.equation!r} divides by 0.",

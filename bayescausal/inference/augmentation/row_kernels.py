@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from bayescausal.inference.augmentation.linear_kernels import down, form, noise_of, root_of, up
+from bayescausal.inference.forests.row_densities import log_normal
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
@@ -24,15 +25,6 @@ KINDS = {
 }  # fmt: skip
 #: Degrees of freedom of proposals; steps out of a slice, on each side.
 FREEDOM, OUT = 12.0, 60
-
-
-@njit(cache=True, nogil=True)
-def _log_normal(x: float) -> float:
-    """Logarithm of the Normal distribution function."""
-    if x > -30.0:
-        return math.log(0.5 * math.erfc(-x / math.sqrt(2.0)))
-    tail = 1.0 - 1.0 / x**2 + 3.0 / x**4
-    return -0.5 * x * x - math.log(-x) - 0.5 * math.log(2.0 * math.pi) + math.log(tail)
 
 
 @njit(cache=True, nogil=True)
@@ -49,11 +41,11 @@ def row(
         value, first, second = 0.0, 0.0, 0.0
         constant = 0.5 * math.log(2.0 * math.pi)
         if y > 0:
-            height = _log_normal(eta)
+            height = log_normal(eta)
             up = math.exp(-0.5 * eta * eta - constant - height)
             value, first, second = y * height, y * up, y * up * (up + eta)
         if n - y > 0:
-            height = _log_normal(-eta)
+            height = log_normal(-eta)
             down = math.exp(-0.5 * eta * eta - constant - height)
             value += (n - y) * height
             first -= (n - y) * down

@@ -15,7 +15,16 @@ from numba import njit
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
 
-__all__ = ["FAMILIES", "HALF_LOG", "Rows", "height_of", "heights", "slopes", "slopes_of"]
+__all__ = [
+    "FAMILIES",
+    "HALF_LOG",
+    "Rows",
+    "height_of",
+    "heights",
+    "log_normal",
+    "slopes",
+    "slopes_of",
+]
 
 FAMILIES = ("normal", "logistic", "probit", "poisson", "negative binomial", "gamma")
 _NORMAL, _LOGISTIC, _PROBIT, _POISSON, _NEGATIVE_BINOMIAL = range(5)
@@ -32,7 +41,7 @@ class Rows(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _log_normal(x: float) -> float:
+def log_normal(x: float) -> float:
     """Logarithm of the Normal distribution function."""
     if x > -20.0:
         return math.log(0.5 * math.erfc(-x / math.sqrt(2.0)))
@@ -54,8 +63,8 @@ def height_of(family: int, eta: float, y: float, trials: float, extra: float) ->
     if family == _NORMAL:
         return -0.5 * ((y - eta) / extra) ** 2
     if family == _PROBIT:
-        up = y * _log_normal(eta) if y > 0 else 0.0
-        return up + (trials - y) * _log_normal(-eta) if trials > y else up
+        up = y * log_normal(eta) if y > 0 else 0.0
+        return up + (trials - y) * log_normal(-eta) if trials > y else up
     return -extra * eta - y * math.exp(-eta)
 
 
@@ -78,7 +87,7 @@ def slopes_of(
         first = (y - eta) * second
     elif family == _PROBIT:
         near = -0.5 * eta * eta - HALF_LOG
-        up, down = math.exp(near - _log_normal(eta)), math.exp(near - _log_normal(-eta))
+        up, down = math.exp(near - log_normal(eta)), math.exp(near - log_normal(-eta))
         first = y * up - (trials - y) * down
         second = y * up * (up + eta) + (trials - y) * down * (down - eta)
     else:

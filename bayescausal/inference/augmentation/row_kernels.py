@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from bayescausal.inference.augmentation.linear_kernels import down, form, noise_of, root_of, up
-from bayescausal.inference.forests.row_densities import log_normal
+from bayescausal.inference.forests.row_densities import FAMILIES, height_of, slopes_of
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "coefficients", "row", "shape", "slopes"]
 
 #: Families by number.
-KINDS = {
-    "normal": 0, "logistic": 1, "probit": 2, "poisson": 3, "negative binomial": 4, "gamma": 5,
-}  # fmt: skip
+KINDS = {name: number for number, name in enumerate(FAMILIES)}
+NEGATIVE_BINOMIAL, GAMMA = KINDS["negative binomial"], KINDS["gamma"]
 #: Degrees of freedom of proposals; steps out of a slice, on each side.
 FREEDOM, OUT = 12.0, 60
 
@@ -31,38 +30,14 @@ FREEDOM, OUT = 12.0, 60
 def row(
     kind: int, eta: float, y: float, n: float, a: float, power: float
 ) -> tuple[float, float, float]:
-    """Log-likelihood of a row, its slope, and minus its curvature, in the predictor."""
-    if kind == 1:
-        small = math.exp(-abs(eta))
-        p = 1.0 / (1.0 + small) if eta > 0 else small / (1.0 + small)
-        value = y * eta - n * (max(eta, 0.0) + math.log1p(small))
-        return value, y - n * p, n * p * (1.0 - p)
-    if kind == 2:
-        value, first, second = 0.0, 0.0, 0.0
-        constant = 0.5 * math.log(2.0 * math.pi)
-        if y > 0:
-            height = log_normal(eta)
-            up = math.exp(-0.5 * eta * eta - constant - height)
-            value, first, second = y * height, y * up, y * up * (up + eta)
-        if n - y > 0:
-            height = log_normal(-eta)
-            down = math.exp(-0.5 * eta * eta - constant - height)
-            value += (n - y) * height
-            first -= (n - y) * down
-            second += (n - y) * down * (down - eta)
-        return value, first, second
-    if kind == 3:
-        mean = math.exp(min(eta, 700.0))
-        return y * eta - mean, y - mean, mean
-    if kind == 4:
-        x = eta - math.log(a)
-        small = math.exp(-abs(x))
-        p = 1.0 / (1.0 + small) if x > 0 else small / (1.0 + small)
-        log_sum = math.log(a) + max(x, 0.0) + math.log1p(small)
-        total = y + a
-        return y * eta - total * log_sum, y - total * p, total * p * (1.0 - p)
-    size = y * math.exp(min(-eta - power * math.log(a), 700.0))
-    return -size - a * (eta + power * math.log(a)), size - a, size
+    """Log-likelihood of a row, its slope, and minus its curvature, in the predictor.
+
+    Left out is what does not read the predictor.
+    """
+    if kind == GAMMA:
+        y *= math.exp(-power * math.log(a))
+    first, second = slopes_of(kind, eta, y, n, a)
+    return height_of(kind, eta, y, n, a), first, second
 
 
 @njit(cache=True, nogil=True)
@@ -189,7 +164,10 @@ def _of_shape(
     own = math.lgamma(a)
     for i in range(len(y)):
         value = row(kind, eta[i], y[i], 1.0, a, power)[0] - own
-        value += a * t + math.lgamma(y[i] + a) if kind == 4 else (a - 1.0) * math.log(y[i])
+        if kind == NEGATIVE_BINOMIAL:
+            value += math.lgamma(y[i] + a) - y[i] * t
+        else:
+            value += (a - 1.0) * math.log(y[i]) - a * power * t
         total += counts[i] * value
     return total
 

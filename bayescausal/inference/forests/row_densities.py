@@ -21,7 +21,6 @@ __all__ = [
     "Rows",
     "height_of",
     "heights",
-    "log_normal",
     "slopes",
     "slopes_of",
 ]
@@ -41,7 +40,7 @@ class Rows(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def log_normal(x: float) -> float:
+def _log_normal(x: float) -> float:
     """Logarithm of the Normal distribution function."""
     if x > -20.0:
         return math.log(0.5 * math.erfc(-x / math.sqrt(2.0)))
@@ -63,8 +62,8 @@ def height_of(family: int, eta: float, y: float, trials: float, extra: float) ->
     if family == _NORMAL:
         return -0.5 * ((y - eta) / extra) ** 2
     if family == _PROBIT:
-        up = y * log_normal(eta) if y > 0 else 0.0
-        return up + (trials - y) * log_normal(-eta) if trials > y else up
+        up = y * _log_normal(eta) if y > 0 else 0.0
+        return up + (trials - y) * _log_normal(-eta) if trials > y else up
     return -extra * eta - y * math.exp(-eta)
 
 
@@ -87,7 +86,7 @@ def slopes_of(
         first = (y - eta) * second
     elif family == _PROBIT:
         near = -0.5 * eta * eta - HALF_LOG
-        up, down = math.exp(near - log_normal(eta)), math.exp(near - log_normal(-eta))
+        up, down = math.exp(near - _log_normal(eta)), math.exp(near - _log_normal(-eta))
         first = y * up - (trials - y) * down
         second = y * up * (up + eta) + (trials - y) * down * (down - eta)
     else:

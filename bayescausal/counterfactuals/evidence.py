@@ -42,8 +42,8 @@ from bayescausal.evaluation.program import per_draw
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
 from bayescausal.model.names import owner_of
+from bayescausal.model.structure.function_graph import dim_sizes
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, MixingError
 
 if TYPE_CHECKING:

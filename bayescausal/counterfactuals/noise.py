@@ -35,7 +35,7 @@ from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Input, per_draw
 from bayescausal.evaluation.program_cache import remember
 from bayescausal.model.noise import sample_gumbel, sample_interval
-from bayescausal.model.structure.rebuild import dim_sizes
+from bayescausal.model.structure.function_graph import dim_sizes
 from bayescausal.types import InterventionError, Stochastic
 
 if TYPE_CHECKING:

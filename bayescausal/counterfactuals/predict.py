@@ -190,36 +190,36 @@ def counterfactual(
     chosen_seed = fit.seed if seed is None else int(seed)
     notes: list[str] = []
     if evidence is not None:
-        people, notes = evidence_units(given, evidence, chosen_seed)
-        people = measured_units(people, fit, chosen_seed)
+        members, notes = evidence_units(given, evidence, chosen_seed)
+        members = measured_units(members, fit, chosen_seed)
     else:
-        people = select_units(_units(fit), units)
-    parsed = parse_worlds(fit, worlds, people)
+        members = select_units(_units(fit), units)
+    parsed = parse_worlds(fit, worlds, members)
     recomputed = recomputed_by(structure, parsed.values())
-    refuse_outside(people, parsed, recomputed)
+    refuse_outside(members, parsed, recomputed)
     names = chosen_variables(structure, variables)
     needed = depends_on_coupling(structure, recomputed, names)
     couplings = resolve_coupling(
         structure, coupling, needed, what=f"The counterfactual of {', '.join(names)}"
     )
     anew = drawn_anew(parsed, recomputed)
-    source = AbductedNoise(people, chosen_seed, couplings, anew=anew)
-    refuse_undefined(people, parsed, recomputed, names, noise=source, coupling=couplings)
+    source = AbductedNoise(members, chosen_seed, couplings, anew=anew)
+    refuse_undefined(members, parsed, recomputed, names, noise=source, coupling=couplings)
     requests = [Request(w, n, "draw") for w in parsed for n in names]
     program = build_program(
         structure,
         parsed,
         requests,
         recomputed=recomputed,
-        varying=people.varies,
+        varying=members.varies,
         coupling=couplings,
     )
-    arrays, _ = collect(program, people, source, inner=1)
-    data = assemble(fit, people, list(parsed), names, program, arrays)
-    _blank_impossible(data, source, people, parsed, recomputed)
+    arrays, _ = collect(program, members, source, inner=1)
+    data = assemble(fit, members, list(parsed), names, program, arrays)
+    _blank_impossible(data, source, members, parsed, recomputed)
     notes += _assumptions(structure, recomputed, names, couplings)
     notes += [" ".join(each) for each in recorded_notes(given, asked)]
-    impossible = impossible_note(source, people)
+    impossible = impossible_note(source, members)
     if impossible:
         notes.append(impossible)
     data.attrs = {

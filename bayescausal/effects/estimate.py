@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from bayescausal.effects.arithmetic import CHANGES_SIGN
-from bayescausal.effects.asked import as_estimands
+from bayescausal.effects.as_estimand import as_estimands
 from bayescausal.effects.averaging.flat_quantiles import flat_note, settled
 from bayescausal.effects.averaging.heavy_tails import tail_notes
 from bayescausal.effects.estimands.parsing import named_by_text

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescausal.effects.asked import as_estimands
+from bayescausal.effects.as_estimand import as_estimands
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.functionals import Mean
 from bayescausal.effects.estimate import estimate

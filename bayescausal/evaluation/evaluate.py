@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bayescausal.evaluation.noise import BLOCK, FreshNoise, replicates_per_group
-from bayescausal.model.structure.rebuild import dim_sizes
-from bayescausal.model.structure.rebuild import evaluate as number_of
+from bayescausal.model.structure.function_graph import dim_sizes
+from bayescausal.model.structure.function_graph import evaluate as number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -28,7 +28,7 @@ from bayescausal.evaluation.program_cache import remember, signature
 from bayescausal.model.interventions.domain import checks_of
 from bayescausal.model.interventions.support import ends_of_data, refuse_level, support_of
 from bayescausal.model.interventions.undefined import fails, failure
-from bayescausal.model.structure.rebuild import dim_sizes
+from bayescausal.model.structure.function_graph import dim_sizes
 from bayescausal.types import (
     DataError,
     FromWorld,

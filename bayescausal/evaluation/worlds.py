@@ -31,7 +31,7 @@ from bayescausal.inference.data.design_matrix import names_in, policy_reads, wit
 from bayescausal.inference.given import as_fit
 from bayescausal.model.interventions.parse_do import parse_interventions, refuse_potentials
 from bayescausal.model.noise.means import mean_of
-from bayescausal.model.structure.rebuild import dim_sizes
+from bayescausal.model.structure.function_graph import dim_sizes
 from bayescausal.types import (
     DataError,
     EstimandError,

@@ -45,7 +45,7 @@ from bayescausal.inference.shown import how_drawn, units_of_fit
 from bayescausal.model.forests.prior import is_forest
 from bayescausal.model.forests.stamp import check_drawn, forests_in
 from bayescausal.model.names import Joined, names_of, owner_of
-from bayescausal.model.structure.rebuild import data_values
+from bayescausal.model.structure.function_graph import data_values
 from bayescausal.types import FitMismatchError, unknown_variable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from bayescausal.model.names import names_of
-from bayescausal.model.structure.rebuild import data_values
+from bayescausal.model.structure.function_graph import data_values
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:

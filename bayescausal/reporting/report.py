@@ -19,7 +19,7 @@ from html import escape
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from bayescausal.effects.asked import as_estimand, not_asked
+from bayescausal.effects.as_estimand import as_estimand, not_asked
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.estimand import Estimand
 from bayescausal.effects.estimate import estimate

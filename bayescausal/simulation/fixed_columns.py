@@ -22,7 +22,7 @@ from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.kinds import are_numbers, kind_of
 from bayescausal.model.label_codes import codes_of
 from bayescausal.model.labels import in_order, same_order
-from bayescausal.model.structure.rebuild import close, is_index, open_model
+from bayescausal.model.structure.function_graph import close, is_index, open_model
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:

@@ -32,10 +32,10 @@ from bayescausal.model.interventions.defined import Domain
 from bayescausal.model.interventions.interventions import intervene
 from bayescausal.model.interventions.parse_do import refuse_potentials
 from bayescausal.model.interventions.support import ends_of_data, refuse_level
+from bayescausal.model.structure.function_graph import close, data_values, dim_sizes, open_model
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.parameters import check_parameters, fix_parameters
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, data_values, dim_sizes, open_model
 from bayescausal.simulation.fixed_columns import with_fixed_columns
 from bayescausal.types import (
     BayesCausalError,

@@ -18,7 +18,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.model.noise.signs import sign_of
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.function_graph import PY_MODE
 
 STEPS = 40
 

@@ -20,8 +20,8 @@ from bayescausal.inference.forests.places import matched_chains
 from bayescausal.model.forests.op import forest_at, forest_value
 from bayescausal.model.forests.packed import evaluate_forests, stacked
 from bayescausal.model.forests.prior import Forest, Shape, cuts_of
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import evaluate
 from bayescausal.types import BayesCausalError, DataError, ModelError
 
 stochtree = pytest.mark.skipif(importlib.util.find_spec("stochtree") is None, reason="no stochtree")

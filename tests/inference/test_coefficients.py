@@ -28,8 +28,8 @@ from bayescausal.inference.hierarchies.coefficients import (
 )
 from bayescausal.inference.hierarchies.hierarchy import coefficient_block
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
+from bayescausal.model.structure.function_graph import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import PY_MODE
 
 UNITS, GROUPS = 40, 3
 

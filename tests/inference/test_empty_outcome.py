@@ -19,8 +19,8 @@ from scipy import stats
 
 import bayescausal as bc
 from bayescausal.inference.sampling.few import METHOD
-from bayescausal.sensitivity.confounding.cells import Cells
 from bayescausal.sensitivity.confounding.confounder import place_confounder
+from bayescausal.sensitivity.confounding.strength_grid import Cells
 
 N = 80
 RNG = np.random.default_rng(9)

@@ -18,8 +18,8 @@ from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.conditioning.smooth import near_mode
 from bayescausal.inference.data.lags import is_lag, likely_lags
 from bayescausal.inference.hierarchies.metropolis import tail_shape
-from bayescausal.inference.sampling import bell
-from bayescausal.inference.sampling.bell import Posterior, _mode, draw_bell
+from bayescausal.inference.sampling import about_mode
+from bayescausal.inference.sampling.about_mode import Posterior, _mode, draw_about_mode
 from bayescausal.inference.sampling.families import FAMILIES, Equation
 from bayescausal.inference.sampling.few import METHOD
 from bayescausal.inference.sampling.generalised import generalised_block
@@ -118,7 +118,7 @@ def test_draws_are_those_of_numerical_integration(family: str) -> None:
     shaped = FAMILIES.get(family, False)
     prior = (lambda a: stats.halfnorm.logpdf(a, scale=3)) if shaped else None
     posterior = Posterior(rows, np.eye(size) / 4, np.zeros(size), prior)
-    draws = draw_bell(posterior, 8_000, np.random.default_rng(2))
+    draws = draw_about_mode(posterior, 8_000, np.random.default_rng(2))
     mean, sd = on_grid(posterior, draws.mean(axis=0), draws.std(axis=0))
     # neighbours are correlated by .2 at most: 8,000 draws are worth 5,000
     assert np.all(np.abs(draws.mean(axis=0) - mean) < 4 * sd / np.sqrt(5_000))
@@ -147,7 +147,7 @@ def test_calibration_by_simulation(family: str) -> None:
         }[family]()
         rows = Equation(family, 0 * one, x, y.astype(float), one, one, -1)
         posterior = Posterior(rows, np.eye(3) / width**2, np.zeros(3), prior)
-        found = draw_bell(posterior, draws, np.random.default_rng([7, r]))
+        found = draw_about_mode(posterior, draws, np.random.default_rng([7, r]))
         truth = np.append(c, np.log(a)) if prior else c
         ranks.append((found < truth).sum(axis=0))
     for column in np.transpose(ranks):
@@ -181,23 +181,23 @@ def test_a_climb_that_ends_nowhere_is_no_proof_that_there_is_one_mode(monkeypatc
     def nowhere(*given: object) -> None:
         raise ArithmeticError("no step rises")
 
-    monkeypatch.setattr(bell, "_climb", nowhere)
+    monkeypatch.setattr(about_mode, "_climb", nowhere)
     for spread, refused in ((50.0, True), (0.05, False)):
         prior = partial(stats.norm.logpdf, loc=2.0, scale=spread)
         posterior = Posterior(rows, np.eye(2) / 4, np.zeros(2), prior)
         mode = np.array([0.2, 0.5, np.log(2.0)])
-        heights = posterior.log_density(np.array([[*mode[:2], s] for s in bell.SHAPES]))
-        near = heights > posterior.log_density(mode[None]) - bell.FAR
+        heights = posterior.log_density(np.array([[*mode[:2], s] for s in about_mode.SHAPES]))
+        near = heights > posterior.log_density(mode[None]) - about_mode.FAR
         assert near.any() == refused
         with pytest.raises(ArithmeticError) if refused else nullcontext():
-            bell._refuse_several(posterior, mode)
+            about_mode._refuse_several(posterior, mode)
 
 
 def test_a_likelihood_that_rises_without_end_is_refused() -> None:
     x, one = np.array([[-1.0], [1.0]]), np.ones(2)
     rows = Equation("logistic", 0 * one, x, np.array([0.0, 1.0]), one, one)
     with pytest.raises(ArithmeticError):
-        draw_bell(
+        draw_about_mode(
             Posterior(rows, np.zeros((1, 1)), np.zeros(1), None), 100, np.random.default_rng(0)
         )
 

@@ -13,9 +13,9 @@ from scipy import stats
 
 from bayescausal.inference import as_table, condition, conform
 from bayescausal.inference.saving import fingerprint
+from bayescausal.model.structure.function_graph import data_values, dim_sizes, evaluate, open_model
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import data_values, dim_sizes, evaluate, open_model
 from bayescausal.types import DataError, FixedUnitsError, ModelError
 
 

@@ -8,7 +8,7 @@ from pymc.distributions.transforms import ordered
 
 import bayescausal as bc
 from bayescausal.inference.closed_forms.blocks import split
-from bayescausal.inference.sampling.bell import Posterior
+from bayescausal.inference.sampling.about_mode import Posterior
 from bayescausal.inference.sampling.generalised import generalised_block
 from bayescausal.inference.sampling.ordered import Gaps
 from bayescausal.model.structure.read import structure_of

@@ -22,7 +22,7 @@ from bayescausal.model.formulas.parse import parse_formula
 from bayescausal.model.formulas.terms import Scope
 from bayescausal.model.formulas.variables import Column
 from bayescausal.model.interventions.defined import naming
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.types import BayesCausalError, DataError, FormulaError, NotFiniteError
 
 

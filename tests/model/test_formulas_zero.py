@@ -27,8 +27,8 @@ from pytensor.graph.traversal import ancestors
 
 import bayescausal as bc
 from bayescausal.model.formulas.beyond import beyond
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import evaluate
 
 if TYPE_CHECKING:
     import pymc as pm

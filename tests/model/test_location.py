@@ -10,7 +10,7 @@ from scipy import stats
 
 from bayescausal.model.noise.location import LINKS, link_of, location_of, shifted
 from bayescausal.model.noise.rules import logit
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.types import ModelError
 
 A = 0.3

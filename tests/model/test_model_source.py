@@ -15,8 +15,8 @@ from pymc.distributions.transforms import ordered
 
 import bayescausal as bc
 from bayescausal import datasets
+from bayescausal.model.structure.function_graph import data_values, observed_values
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.model.structure.rebuild import data_values, observed_values
 from bayescausal.types import ModelError
 
 

@@ -11,15 +11,15 @@ import bayescausal as bc
 from bayescausal.effects.estimate import answer
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.data.read import read_data
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.parameters import fix_parameters
-from bayescausal.model.structure.rebuild import evaluate
-from bayescausal.sensitivity.confounding.cells import Cells
 from bayescausal.sensitivity.confounding.confounder import (
     add_confounder,
     integrate_out,
     place_confounder,
 )
 from bayescausal.sensitivity.confounding.hidden_record import _crossing
+from bayescausal.sensitivity.confounding.strength_grid import Cells
 from bayescausal.sensitivity.equations import Equations
 from bayescausal.types import (
     BayesCausalError,

@@ -11,7 +11,7 @@ from arviz_stats import psense
 from scipy import stats
 
 import bayescausal as bc
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.sensitivity.priors.alternatives import with_priors
 from bayescausal.sensitivity.priors.densities import log_densities
 from bayescausal.sensitivity.priors.power_scaling import weighted_row

@@ -56,7 +56,7 @@ from bayescausal.checks.comparison.same_data import (
     refuse_unlike_scores,
     unit_densities,
 )
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.as_estimand import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import estimate
 from bayescausal.inference.given import instead_of_fit

@@ -31,7 +31,7 @@ from bayescausal.checks.predictive.posterior import predictions, tree_of
 from bayescausal.checks.predictive.replicas import Replicas, kind_of
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import three
-from bayescausal.effects.asked import as_estimands
+from bayescausal.effects.as_estimand import as_estimands
 from bayescausal.effects.estimate import estimate
 from bayescausal.evaluation.build import build_program
 from bayescausal.evaluation.evaluate import evaluate, fresh_units
@@ -39,7 +39,7 @@ from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request
 from bayescausal.figures.checks.predictive import plot_prior
 from bayescausal.inference.sampling.prior_and_truth import prior
-from bayescausal.model.structure.rebuild import data_values
+from bayescausal.model.structure.function_graph import data_values
 from bayescausal.simulation.simulate import unit_sizes
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.model.noise.location import link_of, shifted
 from bayescausal.model.noise.read_off import family_of
-from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.model.structure.function_graph import close, open_model
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:

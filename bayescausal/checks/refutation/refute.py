@@ -31,7 +31,7 @@ from bayescausal.checks.refutation.refutations import REFUTATIONS
 from bayescausal.checks.refutation.rule import finding, table_of
 from bayescausal.draws.check import Check
 from bayescausal.draws.digits import significant
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.as_estimand import as_estimand
 from bayescausal.effects.estimate import answer
 from bayescausal.effects.evaluation.verdict import asked_records
 from bayescausal.evaluation.measured import measured, plain_name

@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 
 from bayescausal.draws.named import cells as cell_dims
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.as_estimand import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimands.estimand import Estimand
 from bayescausal.effects.evaluation.verdict import asked_records

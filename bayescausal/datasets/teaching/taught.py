@@ -21,7 +21,7 @@ from bayescausal.datasets.linear_exercise import exercise_graph
 from bayescausal.datasets.teaching.key import Known, Mistake
 from bayescausal.datasets.teaching.mistakes import UNITS, Study, analyses, mistake_of, one_number
 from bayescausal.datasets.teaching.world import ModelWorld
-from bayescausal.effects.asked import as_estimands
+from bayescausal.effects.as_estimand import as_estimands
 from bayescausal.effects.estimate import estimate
 from bayescausal.inference.sampling.prior_and_truth import truth as known_truth
 from bayescausal.model.formulas.build import model_from_formulas

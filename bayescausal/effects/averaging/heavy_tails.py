@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescausal.effects.estimands.functionals import Mean, Total
-
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
     from bayescausal.effects.averaging.blocks import Reduction
@@ -44,7 +42,7 @@ def tail_notes(question: Question, reduction: Reduction, error: Array | float) -
     `error`: of the answer of one draw. Means that are known well exist as far as anyone can tell.
     """
     known = np.max(error) <= KNOWN * np.max(np.abs(reduction.total), initial=0.0)
-    if known or not isinstance(question.estimand.functional, Mean | Total):
+    if known or not question.estimand.functional.averaged:
         return []
     batches = np.moveaxis(reduction.batches, 2, 0)  # (batch, arm, cell, draw, ...)
     if len(batches) < 4 or not max(map(_tail, np.moveaxis(batches, 1, 0)), default=0.0) > HEAVY:

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescausal.effects.estimands.functionals import Total
 from bayescausal.evaluation.noise import BLOCK
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def _is_plain(question: Question) -> bool:
         return False
     if any(arm.condition for arm in question.arms):
         return False
-    return functional.linear and not isinstance(functional, Total)
+    return functional.linear and not functional.summed
 
 
 def _are_independent(question: Question, program: Program) -> bool:

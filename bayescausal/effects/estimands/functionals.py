@@ -49,6 +49,8 @@ class Functional:
 
     linear: ClassVar[bool] = False  # an average over units of a number that each unit has
     share: ClassVar[bool] = False  # a probability: between 0 and 1, whatever the outcome is
+    averaged: ClassVar[bool] = False  # read off the mean of the outcome, which has to exist
+    summed: ClassVar[bool] = False  # a sum over the units, that grows with their number
 
     @property
     def axis(self) -> tuple[str, tuple[float, ...]] | None:
@@ -92,6 +94,7 @@ class Mean(Functional):
     """
 
     linear: ClassVar[bool] = True
+    averaged: ClassVar[bool] = True
 
     def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
         """Return the weighted mean along an axis."""
@@ -125,6 +128,8 @@ class Total(Functional):
     """
 
     linear: ClassVar[bool] = True
+    averaged: ClassVar[bool] = True
+    summed: ClassVar[bool] = True
 
     def of(self, values: ArrayLike, weights: ArrayLike | None = None, axis: int = -1) -> np.ndarray:
         """Return the weighted sum along an axis."""

@@ -26,7 +26,7 @@ from bayescausal.effects.averaging.sampled_units import sampled_units
 from bayescausal.effects.averaging.smooth import smooth
 from bayescausal.effects.averaging.tolerance import draw_axis, error_unit, outcome_sd
 from bayescausal.effects.effect import Effect
-from bayescausal.effects.estimands.functionals import Quantile, Total
+from bayescausal.effects.estimands.functionals import Quantile
 from bayescausal.effects.evaluation.question import Question
 from bayescausal.effects.evaluation.result import axes_of, cells_of, notes_of
 from bayescausal.evaluation.noise import FreshNoise, replicates_per_group
@@ -182,7 +182,7 @@ class Run:
         if some is not None:
             return some._evaluated(some.question, some.program, draws, 1, 1, dealt=True)
         found, times = self._averaged(draws, replicates), 1
-        if not isinstance(self.question.estimand.functional, Total):
+        if not self.question.estimand.functional.summed:
             return found
         if not self.exact:
             inner = min(self.inner, replicates)
@@ -274,7 +274,7 @@ class Run:
             spread = np.var(answer, axis=axis, ddof=1) - noise
             posterior = float(np.sqrt(np.clip(np.min(spread), 0.0, None)))
         sd = outcome_sd(self.question, pilot)
-        if isinstance(self.question.estimand.functional, Total):
+        if self.question.estimand.functional.summed:
             sd *= float(np.max(pilot.size)) / replicates
         goal = np.maximum(posterior / 10, accepted * sd * error_unit(self.question, pilot, sd))
         goal, variance = np.broadcast_arrays(goal, variance)

@@ -16,7 +16,7 @@ import numpy as np
 from bayescausal.counterfactuals.noise import AbductedNoise, drawn_anew
 from bayescausal.effects.averaging.heavy_tails import INSTEAD
 from bayescausal.effects.estimands.conditions import Condition, Outside
-from bayescausal.effects.estimands.functionals import Mean, Probability, Total
+from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.parts import NATURAL
 from bayescausal.effects.evaluation.outcome_distributions import members_of
 from bayescausal.effects.evaluation.slopes import refuse_jumps
@@ -79,7 +79,7 @@ def refuse_mean(fit: Fit, estimand: Estimand) -> None:
     Raises UndefinedEffectError.
     """
     name, structure = estimand.outcome_name, fit.structure
-    if estimand.strategy != "averages" or not isinstance(estimand.functional, Mean | Total):
+    if estimand.strategy != "averages" or not estimand.functional.averaged:
         return
     random = name in structure.random and name not in structure.imputed
     if fit.labels.get(name) or (random and support_of(structure.variable(name)).categorical):
@@ -158,7 +158,7 @@ def naming_undefined(fit: Fit, estimands: Sequence[Estimand]) -> Iterator[None]:
         with naming(fit.structure, fit.columns, some_draws):
             yield
     except NotFiniteError as error:
-        means = [e for e in estimands if isinstance(e.functional, Mean | Total)]
+        means = [e for e in estimands if e.functional.averaged]
         if len(means) < len(estimands):
             raise
         raise UndefinedEffectError(
@@ -246,7 +246,7 @@ def refuse_values(
         worlds = {**worlds, "at": {n: Set(at) for n in estimand.treatments}}
     natural = natural_reads(units.structure, estimand, reads)
     own = noise_of(units, worlds, recomputed, couplings, seed, abducted, natural)
-    mean = isinstance(estimand.functional, Mean | Total) and not abducted
+    mean = estimand.functional.averaged and not abducted
     read = (estimand.outcome_name, *estimand.functional.others, *reads)
     refuse_undefined(units, worlds, recomputed, read, means=mean, noise=own, coupling=couplings)
     if estimand.derivative:

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.counterfactuals.evidence import evidence_units
-from bayescausal.effects.estimands.functionals import Total
 from bayescausal.effects.estimands.populations import Superpopulation, Target
 from bayescausal.evaluation.evaluate import Units, fresh_units, units_of
 from bayescausal.inference.data.conform import conform
@@ -181,8 +180,8 @@ def _people(
 ) -> tuple[Units, str, str, tuple[str, ...]]:
     """Return the units that are asked about one by one."""
     if isinstance(population, Target):
-        people, notes = evidence_units(fit, population.data, seed)
-        return people, "finite", population.words, tuple(notes)
+        found, notes = evidence_units(fit, population.data, seed)
+        return found, "finite", population.words, tuple(notes)
     if population.name not in ("sample", "finite"):
         raise EstimandError(
             f"ITE asks about each unit, and population={population.name!r} has no units.",
@@ -293,9 +292,9 @@ def complete_table(
     frame = pd.DataFrame(
         {n: v for n, v in before.items() if v.ndim == 1}, index=np.asarray(units.coords[first])
     )
-    people, _ = evidence_units(units.fit, frame, seed)
+    found, _ = evidence_units(units.fit, frame, seed)
     note = f"Drawn given the table's columns, in each draw: {', '.join(lacking)}."
-    return people, (note,)
+    return found, (note,)
 
 
 def clusters_of(fit: Fit, estimand: Estimand, units: Units) -> Array | None:
@@ -370,7 +369,7 @@ def refuse_functional(structure: Structure, estimand: Estimand, population: str)
             expected="functional= 'mean', Quantile(q) or Probability(...) of the units' effects.",
             remedy=f"Ask ATE(..., functional={functional!r}) for the effect on it.",
         )
-    if isinstance(functional, Total):
+    if functional.summed:
         _refuse_total(estimand, population)
     if functional.axis is not None:
         name = functional.axis[0]

@@ -28,7 +28,7 @@ from bayescausal.effects.averaging.time_functionals import (
     RestrictedMean,
     Survival,
 )
-from bayescausal.effects.estimands.functionals import Mean, Probability, Quantile, Total
+from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.estimands.parts import NATURAL, Arm
 from bayescausal.effects.evaluation.events import Curve, Cut, Event, Labelled
 from bayescausal.effects.evaluation.group_membership import groups_read
@@ -181,7 +181,7 @@ class Question:
                 refuse_no_times(self.fit, (self.outcome, *others))
                 first = First(axis[0] if axis else "", times, others)
                 return Request(arm.world, self.outcome, seen, first)
-        if isinstance(functional, Mean | Total) and not self.abducted:
+        if functional.averaged and not self.abducted:
             return Request(arm.world, self.outcome, "mean")
         known = parameters_of(self) if isinstance(functional, Quantile) else None
         return self.drawn(arm.world, known)

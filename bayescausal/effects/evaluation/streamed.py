@@ -26,7 +26,6 @@ import numpy as np
 
 from bayescausal.effects.averaging.blocks import Reduction
 from bayescausal.effects.averaging.closed_form import ClosedForm, Key, closed_form
-from bayescausal.effects.estimands.functionals import Total
 from bayescausal.effects.evaluation.inner_draws import Run
 from bayescausal.effects.evaluation.population_units import called
 from bayescausal.effects.evaluation.question import Question, resolve
@@ -151,7 +150,7 @@ def _refuse_pieces(question: Question, rows: int) -> None:
     """Refuse what cannot be added up piece by piece."""
     estimand = question.estimand
     label = estimand.label()
-    linear = estimand.functional.linear and not isinstance(estimand.functional, Total)
+    linear = estimand.functional.linear and not estimand.functional.summed
     if not linear or estimand.strategy != "averages":
         raise EstimandError(
             f"The answer to {label} is no average over units, and it reads continuous columns of "

@@ -41,7 +41,7 @@ from bayescausal.evaluation.noise import FreshNoise
 from bayescausal.evaluation.program import Request
 from bayescausal.evaluation.support import data_of
 from bayescausal.model.interventions.support import support_of
-from bayescausal.model.structure.rebuild import evaluate as value_of
+from bayescausal.model.structure.function_graph import evaluate as value_of
 
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect

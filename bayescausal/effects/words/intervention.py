@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from bayescausal.effects.estimands.functionals import Functional
     from bayescausal.types import Intervention
 
-__all__ = ["circumstance", "intervention_text", "listed", "people", "quantity", "upper_first"]
+__all__ = [
+    "circumstance",
+    "intervention_text",
+    "listed",
+    "population_words",
+    "quantity",
+    "upper_first",
+]
 
 
 def intervention_text(
@@ -77,13 +84,13 @@ def listed(parts: list[str]) -> str:
     )  # fmt: skip
 
 
-def people(population: str | None, condition: Condition | None) -> str:
+def population_words(population: str | None, condition: Condition | None) -> str:
     """Return over whom, as the object of "over"; empty where nothing is known.
 
     Examples
     --------
     >>> from bayescausal.effects.estimands.conditions import parse_given
-    >>> people("the 1,000 units at hand", parse_given({"Z": 1}))
+    >>> population_words("the 1,000 units at hand", parse_given({"Z": 1}))
     'those with Z=1 among the 1,000 units'
     """
     words = (population or "").replace(" at hand", "")

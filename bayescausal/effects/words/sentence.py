@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescausal.draws.intervals import check_prob
 from bayescausal.effects.estimands.functionals import Mean
-from bayescausal.effects.words.intervention import listed, people, quantity, upper_first
+from bayescausal.effects.words.intervention import listed, population_words, quantity, upper_first
 from bayescausal.effects.words.numbers import Amounts
 from bayescausal.effects.words.subject import effect_of
 
@@ -99,7 +99,7 @@ def whom(effect: Effect) -> str:
     'those with Z=1 among the 9 units'
     """
     condition = None if effect.estimand is None else effect.estimand.subgroup
-    return people(effect.population, condition) if condition else effect.population or ""
+    return population_words(effect.population, condition) if condition else effect.population or ""
 
 
 def identified(decided: Identification) -> str:
@@ -133,7 +133,7 @@ class _Said(Amounts):
         super().__init__(effect, prob)
         self.units = effect.units
         subgroup = None if self.estimand is None else self.estimand.subgroup
-        self.over = people(effect.population, subgroup)
+        self.over = population_words(effect.population, subgroup)
 
     def quantity(self, *, noun: bool = False) -> tuple[str, str]:
         """Return what changes and how it is taken; a 0 or 1 has a probability, no average."""

@@ -27,12 +27,12 @@ from bayescausal.graph.text.scanner import Reader
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["read_braced"]
+__all__ = ["read_dagitty_or_dot"]
 
 _DAGITTY_SHORT = {"e": "exposure", "o": "outcome", "u": "latent", "l": "latent", "a": "adjusted"}
 
 
-def read_braced(text: str, *, dagitty: bool) -> nx.DiGraph[str]:
+def read_dagitty_or_dot(text: str, *, dagitty: bool) -> nx.DiGraph[str]:
     """Read a graph in dagitty or DOT.
 
     ``text``: from ``dag {`` or ``digraph {`` to the closing brace.
@@ -41,7 +41,7 @@ def read_braced(text: str, *, dagitty: bool) -> nx.DiGraph[str]:
 
     Examples
     --------
-    >>> sorted(read_braced("digraph { a -> {b c} }", dagitty=False).edges)
+    >>> sorted(read_dagitty_or_dot("digraph { a -> {b c} }", dagitty=False).edges)
     [('a', 'b'), ('a', 'c')]
     """
     text = _blank_html(text)

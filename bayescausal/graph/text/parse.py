@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 
 from bayescausal.graph.structure.canonical import build_graph, canonical
-from bayescausal.graph.text.dagitty_and_dot import read_braced
+from bayescausal.graph.text.dagitty_and_dot import read_dagitty_or_dot
 from bayescausal.graph.text.draft import ATTRIBUTES, Draft
 from bayescausal.graph.text.scanner import Reader, syntax_error
 from bayescausal.types import GraphError, closest
@@ -119,9 +119,9 @@ def _parse_text(text: str) -> nx.DiGraph[str]:
     first = re.match(r"(?:strict\s+)?(\w+)(?:\s+(?:\w+|\"[^\"]*\"))?\s*([{\[])", bare)
     word = first.group(1).lower() if first else ""
     if first and word in _DAGITTY_KINDS and first.group(2) == "{":
-        return read_braced(text, dagitty=True)
+        return read_dagitty_or_dot(text, dagitty=True)
     if first and word in ("digraph", "graph") and first.group(2) == "{":
-        return read_braced(text, dagitty=False)
+        return read_dagitty_or_dot(text, dagitty=False)
     if first and word == "graph" and first.group(2) == "[":
         return _parse_gml(text)
     if "~" in re.sub(r"\"[^\"]*\"|'[^']*'", "", bare):

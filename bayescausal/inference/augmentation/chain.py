@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.inference.augmentation.cell_kernels import cells
-from bayescausal.inference.augmentation.conditionals import Bell, Linear, Torn, flat_of
+from bayescausal.inference.augmentation.conditionals import Generalised, Linear, Torn, flat_of
 from bayescausal.inference.augmentation.equations import rows_of_part
 from bayescausal.inference.augmentation.linear_kernels import predict
 from bayescausal.inference.closed_forms.linear import LinearBlock
@@ -120,7 +120,7 @@ class _Chain:
             self.places[n] = np.arange(start, start + len(v))
             start += len(v)
         self.z = np.concatenate([*cells.values()])
-        self.parts: list[Linear | Bell] = []
+        self.parts: list[Linear | Generalised] = []
         for part, rows, (statistics, drawn) in zip(found.parts, made, fits, strict=True):
             torn = [Torn(r, self.places) for r in rows]
             every = [flat_of(part.shapes, _at(drawn, i)) for i in range(FIRST if drawn else 1)]
@@ -129,7 +129,7 @@ class _Chain:
             if isinstance(part, LinearBlock):
                 self.parts.append(Linear(part, torn, statistics, far, rng))
             else:
-                self.parts.append(Bell(part, torn, centre, far, _at(drawn, which), rng))
+                self.parts.append(Generalised(part, torn, centre, far, _at(drawn, which), rng))
         self._lay_out(found.loose)
         self._move([t.fill(self.z) for p in self.parts for t in p.equations])
 
@@ -202,10 +202,10 @@ def _at(values: Mapping[str, Array], which: int) -> dict[str, Array]:
     return {n: v[which] for n, v in values.items()}
 
 
-def _recentre(parts: tuple[Linear | Bell, ...]) -> None:
+def _recentre(parts: tuple[Linear | Generalised, ...]) -> None:
     """Let Newton's steps of all chains start from the middle of where they are."""
-    bells = [p for p in parts if isinstance(p, Bell)]
-    if bells:
-        centre = np.mean([p.c for p in bells], axis=0)
-        for p in bells:
+    generalised = [p for p in parts if isinstance(p, Generalised)]
+    if generalised:
+        centre = np.mean([p.c for p in generalised], axis=0)
+        for p in generalised:
             p.recentre(centre)

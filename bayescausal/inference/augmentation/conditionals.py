@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.closed_forms.linear import LinearBlock, LinearStatistics
     from bayescausal.inference.sampling.generalised import GeneralisedBlock
 
-__all__ = ["Bell", "Linear", "Torn"]
+__all__ = ["Generalised", "Linear", "Torn"]
 
 #: Every how many sweeps a random walk is taken.
 WALK = 5
@@ -134,7 +134,7 @@ class Linear:
         return out
 
 
-class Bell:
+class Generalised:
     """The parameters of a generalised linear equation in one chain."""
 
     def __init__(

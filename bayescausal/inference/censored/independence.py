@@ -1,4 +1,4 @@
-r"""Draws from a smooth density of few unknowns: a bell at the mode, made exact by Metropolis.
+r"""Draws from a smooth density of few unknowns: a Gaussian at the mode, made exact by Metropolis.
 
 The proposal is the Student-t law of the Laplace approximation
 (:mod:`bayescausal.inference.sampling.laplace`), :math:`q = t_7(\hat u, H^{-1})`; a chain that
@@ -7,10 +7,10 @@ accepts each proposal with probability
 .. math:: \min\Big(1, \frac{p(u') / q(u')}{p(u) / q(u)}\Big)
 
 leaves the posterior invariant whatever the proposal is [1]_. With many rows the posterior is nearly
-a bell, most proposals are accepted, and a few thousand values of the density are all that is
-needed, no gradient among them. Where the bell does not fit (a low acceptance, a heavy tail of the
-ratios), or climbing from other points ends at another mode, there are no draws, and a Markov chain
-has to be run.
+a Gaussian, most proposals are accepted, and a few thousand values of the density are all that is
+needed, no gradient among them. Where the Gaussian does not fit (a low acceptance, a heavy tail of
+the ratios), or climbing from other points ends at another mode, there are no draws, and a Markov
+chain has to be run.
 
 References
 ----------

@@ -45,8 +45,8 @@ from pytensor.tensor.subtensor import (
 )
 
 from bayescausal.inference.closed_forms.blocks import named_parents
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.model.structure.rebuild import evaluate
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.row_sums import rows_of
 from bayescausal.inference.data.read import read_data
 from bayescausal.inference.sampling.reparametrize import centred
-from bayescausal.model.structure.rebuild import close, data_values, open_model
+from bayescausal.model.structure.function_graph import close, data_values, open_model
 from bayescausal.types import DataError, MixingError, ModelError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.interventions.support import params_of
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.function_graph import PY_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -31,7 +31,7 @@ from bayescausal.inference.closed_forms.design import design_of
 from bayescausal.inference.closed_forms.linear import LinearBlock, LinearEquation, LinearStatistics
 from bayescausal.inference.closed_forms.one_dimension import Line
 from bayescausal.model.interventions.support import is_data, support_of
-from bayescausal.model.structure.rebuild import PY_MODE
+from bayescausal.model.structure.function_graph import PY_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -40,7 +40,7 @@ from bayescausal.inference.closed_forms.linear import (
     LinearStatistics,
 )
 from bayescausal.inference.closed_forms.linear_form import linear_block
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -27,7 +27,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.noise.read_off import family_of, law_of
 from bayescausal.model.noise.records import record_of
-from bayescausal.model.structure.rebuild import close, observed_values, open_model
+from bayescausal.model.structure.function_graph import close, observed_values, open_model
 from bayescausal.types import ModelError, NoiseFormError
 
 if TYPE_CHECKING:

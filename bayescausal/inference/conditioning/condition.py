@@ -37,7 +37,7 @@ from pymc.pytensorf import toposort_replace
 from pymc.util import get_transformed_name
 from pytensor.compile import SharedVariable
 
-from bayescausal.model.structure.rebuild import close, imputed_values, open_model
+from bayescausal.model.structure.function_graph import close, imputed_values, open_model
 from bayescausal.types import DataError, ModelError
 
 if TYPE_CHECKING:

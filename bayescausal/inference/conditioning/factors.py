@@ -22,8 +22,8 @@ from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.raise_op import CheckAndRaise
 
+from bayescausal.model.structure.function_graph import close, evaluate, open_model
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.model.structure.rebuild import close, evaluate, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -3,7 +3,7 @@
 A block is drawn exactly where one of the conjugate forms fits (:mod:`.linear`, :mod:`.counts`). The
 forms are tried on the expressions first, without data; the numbers have the last word, and a block
 that they contradict goes to the rest. So does a generalised linear equation whose posterior is no
-bell (:mod:`..sampling.generalised`). What is left is one smaller model: the equations of exact
+Gaussian (:mod:`..sampling.generalised`). What is left is one smaller model: the equations of exact
 blocks are cut from it, their variables held at the data.
 """
 
@@ -38,9 +38,9 @@ from bayescausal.inference.sampling.generalised import GeneralisedBlock, general
 from bayescausal.inference.sampling.ordered import ordered_cutpoints
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
+from bayescausal.model.structure.function_graph import close, dim_sizes, open_model
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, dim_sizes, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -97,11 +97,11 @@ def draw_posterior(
             options["postpone"] = False
             inner = draw_posterior(shared.structure, shared.conformed(conformed), **options)
             return with_shared(shared, inner, conformed, seed, postpone=postpone)
-    bells = method == "auto" and not chooses_chain(sampler)
-    closed = _closed_forms(structure, conformed, method=method, bells=bells, **sizes)
+    glm = method == "auto" and not chooses_chain(sampler)
+    closed = _closed_forms(structure, conformed, method=method, glm=glm, **sizes)
     if method == "exact" and closed.plan.rest:
         raise no_exact(*closed.plan.rest[0])
-    if bells:
+    if glm:
         blocks = find_augmented(structure, closed.conformed, closed.plan)
         made = draw_augmented(blocks, structure, closed.conformed, closed.plan, **sizes)
         arrays, methods = closed.arrays | made.arrays, closed.methods | made.methods
@@ -265,15 +265,15 @@ class ClosedForms(NamedTuple):
 
 
 def _closed_forms(
-    structure: Structure, conformed: Conformed, *, method: str, bells: bool = False, **sizes: Any
+    structure: Structure, conformed: Conformed, *, method: str, glm: bool = False, **sizes: Any
 ) -> ClosedForms:
     """Draw the blocks with a closed form; leave out empty cells that nothing reads.
 
-    With `bells` also those that are drawn about their mode.
+    With `glm` also those that are drawn about their mode.
     """
     none, failed = Compression({}, {}), set[str]()
     while conformed.missing:
-        gaps = find_gaps(structure, conformed, method, failed, generalised=bells)
+        gaps = find_gaps(structure, conformed, method, failed, generalised=glm)
         if gaps is None:
             break
         found, known, rows = gaps.leave_out(structure, conformed)
@@ -285,7 +285,7 @@ def _closed_forms(
     plan = Plan((), (), ())
     if method != "nuts":
         columns, partly = set(conformed.columns), set(conformed.missing)
-        plan = make_plan(structure, columns, partly, conformed.sizes, generalised=bells)
+        plan = make_plan(structure, columns, partly, conformed.sizes, generalised=glm)
     if method in ("auto", "exact"):
         arrays, methods, plan = draw_exact(plan, structure, conformed, **sizes)
         return ClosedForms(plan, arrays, methods, none, conformed, {})
@@ -327,7 +327,7 @@ def draw_independent(model: pm.Model, *, draws: int, chains: int, seed: int) -> 
 
 
 def of_times(structure: Structure, found: Compression) -> bool:
-    """Whether a bell at the mode is worth a try: of censored times, on rows that stay."""
+    """Whether a Gaussian at the mode is worth a try: of censored times, on rows that stay."""
     kept = [n for n in found.left if n in structure.random]
     bases = [record_of(structure.variable(n)) for n in kept]
     return len(kept) == len(found.left) > 0 and all(

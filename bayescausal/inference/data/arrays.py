@@ -21,7 +21,7 @@ from bayescausal.inference.data.columns import (
 )
 from bayescausal.model.kinds import Kind, kind_of
 from bayescausal.model.labels import OtherLabelsError, in_order, order_of, plain_labels
-from bayescausal.model.structure.rebuild import (
+from bayescausal.model.structure.function_graph import (
     data_values,
     dim_sizes,
     imputed_values,

@@ -20,7 +20,7 @@ import numpy as np
 
 from bayescausal.model.files import unsplit
 from bayescausal.model.labels import OtherLabelsError, order_of
-from bayescausal.model.structure.rebuild import dim_sizes
+from bayescausal.model.structure.function_graph import dim_sizes
 from bayescausal.types import DataError, FixedUnitsError, closest
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from bayescausal.model.formulas.text import by_accident
 from bayescausal.model.interventions.support import Support, is_discrete, support_of
 from bayescausal.model.kinds import kind_of
 from bayescausal.model.label_codes import codes_of
-from bayescausal.model.structure.rebuild import data_values, is_index
+from bayescausal.model.structure.function_graph import data_values, is_index
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ import pytensor
 from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.record import build_fit
 from bayescausal.inference.stream.source_data import StreamTable
+from bayescausal.model.structure.function_graph import close, open_model
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

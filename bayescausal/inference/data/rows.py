@@ -22,7 +22,7 @@ import numpy as np
 from bayescausal.inference.data.columns import Table, aligned, dim_labels, wanted_columns
 from bayescausal.model.kinds import kind_of, native_column
 from bayescausal.model.labels import plain_labels
-from bayescausal.model.structure.rebuild import dim_sizes
+from bayescausal.model.structure.function_graph import dim_sizes
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:

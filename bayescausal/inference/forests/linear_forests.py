@@ -30,7 +30,7 @@ from bayescausal.inference.forests.places import with_values
 from bayescausal.inference.sampling.generalised import Form, form_of
 from bayescausal.model.forests.prior import cuts_of, forest_of
 from bayescausal.model.interventions.support import is_discrete
-from bayescausal.model.structure.rebuild import PY_MODE, evaluate
+from bayescausal.model.structure.function_graph import PY_MODE, evaluate
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pytensor.graph.traversal import ancestors
 from bayescausal.model.forests.op import ForestValue, forest_at
 from bayescausal.model.forests.packed import evaluate_forests
 from bayescausal.model.forests.prior import forest_of
-from bayescausal.model.structure.rebuild import close, evaluate, open_model
+from bayescausal.model.structure.function_graph import close, evaluate, open_model
 from bayescausal.types import DataError, ModelError
 
 if TYPE_CHECKING:

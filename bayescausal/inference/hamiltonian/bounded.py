@@ -38,7 +38,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.linear_form import linear_block
 from bayescausal.inference.closed_forms.simplex import gibbs_loops
 from bayescausal.inference.hierarchies.gibbs import CHAINS, SHORTEST, run_until_mixed
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

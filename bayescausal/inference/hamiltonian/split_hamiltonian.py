@@ -234,7 +234,7 @@ class _Around:
         with np.errstate(all="ignore"):
             scales = ref.map.scales(points)
             sharp, level = ref.rows(scales)
-            height, arguments, square = ref.pieces(points)
+            height, arguments, square = ref.pieces(points, scales)
             jacobian, weights, linear, shift = (np.nan_to_num(a) for a in arguments)
             heights, mean, factors = ref.form.factored(jacobian, weights, linear, shift, square)
         shape = scales.sigmas[0]

@@ -291,9 +291,11 @@ class GaussianPosterior:
                 noise[:, k] = sigma
         return 1.0 / noise**2, -(np.log(noise) @ np.array([s.count for s in self.sums]))
 
-    def pieces(self, points: Array) -> tuple[Array, tuple[Array, Array, Array, Array], Array]:
+    def pieces(
+        self, points: Array, scales: Scales | None = None
+    ) -> tuple[Array, tuple[Array, Array, Array, Array], Array]:
         """Return the log-density without the integral, the form's arguments, and its constant."""
-        scales = self.map.scales(points)
+        scales = self.map.scales(points) if scales is None else scales
         jacobian, shift = self.affine(self.map, points)
         with np.errstate(all="ignore"):
             precision, height = self.rows(scales)

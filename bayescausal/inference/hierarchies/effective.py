@@ -13,7 +13,7 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayescausal.inference.closed_forms.blocks import named_parents
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

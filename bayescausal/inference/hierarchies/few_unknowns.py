@@ -269,7 +269,7 @@ class Evaluated:
 
 
 def _start(found: list[tuple[Array, Array]]) -> Mixture:
-    """Return a mixture of the bells at some modes.
+    """Return a mixture of the Gaussians at some modes.
 
     Narrow, as it is at a mode, and wide, for tails and for modes that lie beside it.
     """
@@ -323,7 +323,7 @@ CLIMBS, APART, DEEP = 6, 1.0, 12.0
 
 
 def modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
-    """Return points that Newton's method climbs to, and the covariance of the bell at each.
+    """Return points that Newton's method climbs to, and the covariance of the Gaussian at each.
 
     It starts from the highest of some points, and from others that lie apart from these: a density
     can have several modes, such as that of loadings whose sign is open.

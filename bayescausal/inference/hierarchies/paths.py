@@ -31,7 +31,7 @@ from pymc.distributions.timeseries import AutoRegressiveRV, RandomWalkRV
 from pytensor.tensor.random.basic import NormalRV
 
 from bayescausal.inference.closed_forms.affine import NotAffineError
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable

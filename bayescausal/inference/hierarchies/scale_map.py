@@ -19,7 +19,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayescausal.inference.closed_forms.affine import widened
 from bayescausal.inference.conditioning.factors import without_checks
-from bayescausal.model.structure.rebuild import PY_MODE, evaluate
+from bayescausal.model.structure.function_graph import PY_MODE, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -42,7 +42,7 @@ __all__ = ["SparseGaussian", "Terms"]
 #: Products of which a precision is made: each takes 16 bytes.
 MOST_PRODUCTS = 30_000_000
 #: Share of a triangle above which it is treated as full, and the size from which that pays.
-FULL, LARGE = 0.3, 48
+FULL, LARGE = 0.3, 96
 #: What the compiled loop reads of the pattern, in its order.
 _PLACES = (
     *("indptr", "indices", "left", "right", "term", "entry", "first", "second", "out"),

@@ -33,8 +33,8 @@ from bayescausal.inference.conditioning.plan import Plan, make_plan
 from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.integrate import normal_vectors
 from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.structure.function_graph import close, open_model
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.model.structure.rebuild import close, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

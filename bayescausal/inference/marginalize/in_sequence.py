@@ -51,9 +51,9 @@ from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.marginalize.latent_terms import NotLinearError, Reader, times
 from bayescausal.model.noise.ops import double
+from bayescausal.model.structure.function_graph import close, open_model
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:

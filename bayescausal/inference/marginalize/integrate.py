@@ -47,7 +47,7 @@ from bayescausal.inference.closed_forms.compress import unit_deterministics
 from bayescausal.inference.conditioning.factors import Factors, StaysError
 from bayescausal.inference.marginalize.affine_latents import integrable_groups
 from bayescausal.inference.marginalize.gaussian_integrals import GaussianConditional, Quadratic
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

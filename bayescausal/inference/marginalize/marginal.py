@@ -45,8 +45,8 @@ from bayescausal.inference.marginalize.variable_elimination import (
     joined,
 )
 from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.interpreted import PY_MODE
-from bayescausal.model.structure.rebuild import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,8 @@ the mixture by independence Metropolis-Hastings, which leaves the density exactl
 (:mod:`..hierarchies.few_unknowns` [1]_). Nothing is compiled.
 
 Where the mixture is seen not to fit, as on a ridge of what data do not tell apart, another is made
-of many bells that stand along it (:mod:`.ridges`). Where that does not fit either (several modes
-that it did not find, a heavy tail), there are no draws, and a Markov chain is run.
+of many Gaussians that stand along it (:mod:`.ridges`). Where that does not fit either (several
+modes that it did not find, a heavy tail), there are no draws, and a Markov chain is run.
 
 References
 ----------
@@ -144,7 +144,7 @@ class Few:
 
 
 def _drawn(value: LogDensity, starts: Array, size: int, rng: np.random.Generator) -> Array:
-    """Return draws: from a few bells, or from many along a ridge."""
+    """Return draws: from a few Gaussians, or from many along a ridge."""
     try:
         return draw_density(value, starts, size, rng)
     except ArithmeticError:

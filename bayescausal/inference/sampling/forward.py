@@ -19,8 +19,8 @@ from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.sampling.sample import sample_model
 from bayescausal.model.forests.packed import stacked
 from bayescausal.model.forests.prior import is_forest
+from bayescausal.model.structure.function_graph import PY_MODE, close, dim_sizes, open_model
 from bayescausal.model.structure.parameters import moved
-from bayescausal.model.structure.rebuild import PY_MODE, close, dim_sizes, open_model
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ with a Bernoulli or Binomial (logit, probit), Poisson, Negative Binomial or Gamm
 latter two with one shape :math:`a` of any prior, or ordered categories (logit) with cutpoints of a
 Normal prior (:mod:`.ordered`). That the predictor is affine in the coefficients
 is proved on the expression; the columns of :math:`X` are read off by probing, whatever way they
-were written (:mod:`..closed_forms.design`). The draws are made in :mod:`.bell`.
+were written (:mod:`..closed_forms.design`). The draws are made in :mod:`.about_mode`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.closed_forms.design import SAME, are_close, basis_of, design_of
 from bayescausal.inference.closed_forms.equation import logit_of, probit_of
 from bayescausal.inference.closed_forms.linear_form import on_line, prior_rows
-from bayescausal.inference.sampling.bell import Posterior, draw_bell
+from bayescausal.inference.sampling.about_mode import Posterior, draw_about_mode
 from bayescausal.inference.sampling.families import Equation
 from bayescausal.inference.sampling.ordered import Gaps, binary_rows, cutpoints_of
 from bayescausal.model.interventions.support import is_discrete
@@ -124,7 +124,7 @@ class GeneralisedBlock:
         return rows if self.cuts is None else binary_rows(rows, self.cuts)
 
     def draw(self, rows: Equation, size: int, seed: Sequence[int]) -> dict[str, np.ndarray]:
-        """Return draws of the unknowns; refused where the posterior is no bell."""
+        """Return draws of the unknowns; refused where no Gaussian is near to the posterior."""
         rng = np.random.default_rng(seed)
         rows, prior, basis = rows.merged(), self.prior, None
         gaps = None if self.cuts is None else Gaps.of(rows, self.cuts)
@@ -134,7 +134,7 @@ class GeneralisedBlock:
             basis = basis_of([prior.root[:, :-1], rows.x])
             rows, prior = replace(rows, x=rows.x @ basis), prior.turned(basis)
         posterior = Posterior(rows, prior.known_gram, prior.known_moment, self.log_prior, gaps)
-        points = draw_bell(posterior, size, rng)
+        points = draw_about_mode(posterior, size, rng)
         if basis is not None:
             points[:, : self.size] = points[:, : self.size] @ basis.T
         out: dict[str, np.ndarray] = {}

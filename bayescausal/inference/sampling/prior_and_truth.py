@@ -38,8 +38,8 @@ from bayescausal.inference.sampling.sample import draw_unknowns
 from bayescausal.model.given import design_in, model_of
 from bayescausal.model.interventions.defined import naming
 from bayescausal.model.names import Joined
+from bayescausal.model.structure.function_graph import dim_sizes
 from bayescausal.model.structure.parameters import check_parameters
-from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:

@@ -292,13 +292,13 @@ class Refitter:
         key = tuple(tuple(sorted(v)) for v in (conformed.columns, conformed.missing, sizes.items()))
         if key not in self._plans:
             structure, plan = self.structure, Plan((), (), ())
-            bells = self.method == "auto" and not chooses_chain(self.sampler)
-            gaps = find_gaps(structure, conformed, self.method, generalised=bells)
+            generalised = self.method == "auto" and not chooses_chain(self.sampler)
+            gaps = find_gaps(structure, conformed, self.method, generalised=generalised)
             if gaps is not None:
                 plan = gaps.plan
             elif self.method != "nuts":
                 names = set(conformed.columns), set(conformed.missing), conformed.sizes
-                plan = make_plan(structure, *names, generalised=bells)
+                plan = make_plan(structure, *names, generalised=generalised)
             if self.method == "exact" and plan.rest:
                 raise no_exact(*plan.rest[0])
             if self.method == "compressed":

@@ -26,7 +26,7 @@ from pymc.model.fgraph import ModelFreeRV, model_free_rv
 from pymc.pytensorf import toposort_replace
 from pytensor.graph.traversal import ancestors
 
-from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.model.structure.function_graph import close, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,14 +1,14 @@
-r"""Draws from a density that lies along a curve or a surface: many bells, each as wide as it is.
+r"""Draws from a density that lies along a curve or a surface: components as wide as it is.
 
 What data do not tell apart leaves a *ridge*: with a latent common cause of a treatment and an
 outcome, the strength of the one effect and the noise trade places, while everything that the data
-determine, a covariance of the observed columns, stays where it is. A few bells cover a curved ridge
-badly. Here each bell stands on the ridge where it was found, along the axes that the density has
-there, and each axis is as long as the density is: up to where it has fallen by half a nat on both
-sides. Across the ridge that is its width; along it the ridge bends away, so that its curvature
-decides. Bells are added where importance weights say that the density is and the mixture is not
-[1]_; the mixture is what independence Metropolis-Hastings proposes from, and how well it fits is
-measured there (:mod:`..hierarchies.metropolis`).
+determine, a covariance of the observed columns, stays where it is. A few components cover a curved
+ridge badly. Here each component stands on the ridge where it was found, along the axes that the
+density has there, and each axis is as long as the density is: up to where it has fallen by half a
+nat on both sides. Across the ridge that is its width; along it the ridge bends away, so that its
+curvature decides. Components are added where importance weights say that the density is and the
+mixture is not [1]_; the mixture is what independence Metropolis-Hastings proposes from, and how
+well it fits is measured there (:mod:`..hierarchies.metropolis`).
 
 References
 ----------
@@ -40,21 +40,23 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_ridge"]
 
-#: Bells that a round adds by each rule, steps that weigh them, the least weight.
+#: Components that a round adds by each rule, steps that weigh them, the least weight.
 ADDED, STEPS, LEAST = 4, 20, 1e-3
-#: Lengths at which an axis is tried, in those of the bell that is there; steps towards the crest.
+#: Lengths at which an axis is tried, in those of the component that is there; steps towards the
+#: crest.
 LENGTHS, CLIMBS = 2.0 ** np.arange(6, -9, -1), 6
 #: The step of differences, the curvature from which a direction leads across the ridge, how far
 #: a step goes.
 STEP, ACROSS, FAR = 0.3, 0.3, 3.0
-#: How far apart bells stand on a ridge, how many nats below the top it ends, the most points at
-#: which the density is asked on the way.
+#: How far apart components stand on a ridge, how many nats below the top it ends, the most points
+#: at which the density is asked on the way.
 APART, DEEP, POINTS = (2.0, -2.0, 4.0, -4.0), 12.0, 60_000
-#: How much shorter an axis is that is not followed; how many nats a new bell is higher than others.
+#: How much shorter an axis is that is not followed; how many nats a new component is higher than
+#: others.
 SHORT, HIGHER = 4.0, 0.5
 #: The length of an axis that has no end.
 ENDLESS = 1e3
-#: Of the bell about all points: its width and weight.
+#: Of the component about all points: its width and weight.
 WIDE, SHARE = 2.0, 0.05
 
 
@@ -79,7 +81,7 @@ def draw_ridge(
     try:
         mixture = _along(_limited(value), found)
     except np.linalg.LinAlgError:
-        raise ArithmeticError("the density has a bell without a width") from None
+        raise ArithmeticError("the density has a component without a width") from None
     return draw_learned(value, mixture, partial(_learned, value), size, rng, most=ACCEPTED)
 
 
@@ -98,58 +100,58 @@ def _limited(value: LogDensity) -> LogDensity:
 
 
 @dataclass(frozen=True, eq=False)
-class _Bell:
-    """A bell on a ridge: its centre, the height there, its axes as columns."""
+class _Component:
+    """A component on a ridge: its centre, the height there, its axes as columns."""
 
     centre: Array
     height: float
     axes: Array
 
     def at(self, point: Array) -> float:
-        """Return how high the bell is at a point."""
+        """Return how high the component is at a point."""
         return self.height - 0.5 * float(
             (np.linalg.solve(self.axes, point - self.centre) ** 2).sum()
         )
 
 
 def _along(value: LogDensity, starts: list[tuple[Array, Array]]) -> Mixture:
-    """Return bells along the ridges that begin at some points, to where these end.
+    """Return components along the ridges that begin at some points, to where these end.
 
-    From each bell a step leads along its longer axes, and back to the crest across them. Where the
-    density there is higher than the bells that are known, there is another.
+    From each component a step leads along its longer axes, and back to the crest across them. Where
+    the density there is higher than the components that are known, there is another.
     """
-    bells = [_bell(value, at, factor) for at, factor in starts]
-    top = max(b.height for b in bells)
-    queue = deque(bells)
+    components = [_component(value, at, factor) for at, factor in starts]
+    top = max(b.height for b in components)
+    queue = deque(components)
     while queue:
-        bell = queue.popleft()
-        lengths = np.linalg.norm(bell.axes, axis=0)
+        component = queue.popleft()
+        lengths = np.linalg.norm(component.axes, axis=0)
         if not lengths.max() < ENDLESS:
             raise ArithmeticError("the density lies along ridges that do not end")
         for axis in np.flatnonzero(lengths > lengths.max() / SHORT).tolist():
             for step in APART:
-                at = bell.centre + step * bell.axes[:, axis]
-                at, height = _crest(value, at, bell.axes, axis)
-                known = logsumexp([b.at(at) for b in bells])
+                at = component.centre + step * component.axes[:, axis]
+                at, height = _crest(value, at, component.axes, axis)
+                known = logsumexp([b.at(at) for b in components])
                 if height < max(top - DEEP, known + HIGHER):
                     continue
-                bells.append(_bell(value, at, bell.axes, climb=False))
-                queue.append(bells[-1])
+                components.append(_component(value, at, component.axes, climb=False))
+                queue.append(components[-1])
                 top = max(top, height)
-    heights = np.array([b.height + np.linalg.slogdet(b.axes)[1] for b in bells])
-    return _mixture(bells, np.exp(heights - heights.max()))
+    heights = np.array([b.height + np.linalg.slogdet(b.axes)[1] for b in components])
+    return _mixture(components, np.exp(heights - heights.max()))
 
 
-def _mixture(bells: list[_Bell], weights: Array) -> Mixture:
-    centres = np.stack([b.centre for b in bells])
-    factors = np.stack([np.linalg.cholesky(b.axes @ b.axes.T) for b in bells])
+def _mixture(components: list[_Component], weights: Array) -> Mixture:
+    centres = np.stack([b.centre for b in components])
+    factors = np.stack([np.linalg.cholesky(b.axes @ b.axes.T) for b in components])
     return Mixture(weights / weights.sum(), centres, factors)
 
 
 def _learned(
     value: LogDensity, seen: Evaluated, mixture: Mixture, rng: np.random.Generator
 ) -> Mixture:
-    """Return the mixture with bells at some of the points, and new weights."""
+    """Return the mixture with components at some of the points, and new weights."""
     weights = seen.weights
     heavy = weights > LEAST / len(weights)
     points, weights = seen.points[heavy], weights[heavy] / weights[heavy].sum()
@@ -158,8 +160,10 @@ def _learned(
     where = [rng.choice(len(points), ADDED, p=w / w.sum()) for w in (weights, lacking)]
     some = points[np.concatenate(where)]
     nearest = mixture.parts(some)[0].argmax(axis=0)
-    bells = [_bell(value, at, mixture.factors[k]) for at, k in zip(some, nearest, strict=True)]
-    more = _mixture(bells, np.ones(len(bells)))
+    components = [
+        _component(value, at, mixture.factors[k]) for at, k in zip(some, nearest, strict=True)
+    ]
+    more = _mixture(components, np.ones(len(components)))
     whole = Mixture(
         np.concatenate([mixture.weights, more.weights]),
         np.concatenate([mixture.centres, more.centres]),
@@ -176,10 +180,10 @@ def _learned(
     return whole.beside((weights @ points)[None], points, weights, scale=WIDE, share=SHARE)
 
 
-def _bell(value: LogDensity, at: Array, factor: Array, *, climb: bool = True) -> _Bell:
-    """Return a bell at a point, or on the crest of the ridge nearest to it.
+def _component(value: LogDensity, at: Array, factor: Array, *, climb: bool = True) -> _Component:
+    """Return a component at a point, or on the crest of the ridge nearest to it.
 
-    `factor`: of a bell that is about as wide, within some powers of two.
+    `factor`: of a component that is about as wide, within some powers of two.
     """
     d = len(at)
     if climb:
@@ -195,7 +199,7 @@ def _bell(value: LogDensity, at: Array, factor: Array, *, climb: bool = True) ->
     fallen = height - 0.5 * (seen(steps) + seen(-steps)).reshape(-1, d)
     first = np.argmax(fallen < 2.0, axis=0)  # the longest at which it has not fallen far
     length = LENGTHS[first] / np.sqrt(2 * np.maximum(fallen[first, np.arange(d)], 0.1))
-    return _Bell(at, height, factor @ axes * length)
+    return _Component(at, height, factor @ axes * length)
 
 
 def _crest(

@@ -26,7 +26,7 @@ from bayescausal.inference.progress import can_show
 from bayescausal.inference.sampling.few import METHOD, draw_few
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.names import Joined
-from bayescausal.model.structure.rebuild import data_values
+from bayescausal.model.structure.function_graph import data_values
 from bayescausal.types import BayesCausalError, FitWarning, ModelError, NotFiniteError
 
 if TYPE_CHECKING:

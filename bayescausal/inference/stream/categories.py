@@ -13,7 +13,7 @@ import numpy as np
 from bayescausal.inference.stream.distinct_rows import distinct_rows
 from bayescausal.inference.stream.source_columns import is_text
 from bayescausal.model.label_codes import codes_of
-from bayescausal.model.structure.rebuild import is_index
+from bayescausal.model.structure.function_graph import is_index
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:

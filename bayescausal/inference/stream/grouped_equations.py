@@ -26,7 +26,7 @@ from bayescausal.inference.conditioning.posterior import COMPRESSED
 from bayescausal.inference.data.conform import Conformed
 from bayescausal.inference.sampling.sample import Drawn, draw_unknowns
 from bayescausal.model.interventions.support import is_discrete
-from bayescausal.model.structure.rebuild import data_values
+from bayescausal.model.structure.function_graph import data_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

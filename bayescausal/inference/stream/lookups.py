@@ -15,7 +15,7 @@ import numpy as np
 from bayescausal.inference.stream.source_columns import INDEX
 from bayescausal.model.interventions.domain import lookups_of
 from bayescausal.model.interventions.undefined import fails, failure
-from bayescausal.model.structure.rebuild import bare, evaluate
+from bayescausal.model.structure.function_graph import bare, evaluate
 from bayescausal.types import DataError
 
 if TYPE_CHECKING:

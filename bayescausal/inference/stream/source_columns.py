@@ -26,8 +26,8 @@ from bayescausal.model.interventions.support import (
     params_of,
     support_of,
 )
+from bayescausal.model.structure.function_graph import dim_sizes
 from bayescausal.model.structure.integer_roles import compared_with, entries_read
-from bayescausal.model.structure.rebuild import dim_sizes
 from bayescausal.types import DataError, closest
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayescausal.model.forests.op import forest_value
 from bayescausal.model.forests.prior import Forest, Shape, cuts_of
-from bayescausal.model.structure.rebuild import close, copied, evaluate, open_model
+from bayescausal.model.structure.function_graph import close, copied, evaluate, open_model
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:

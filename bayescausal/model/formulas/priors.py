@@ -41,8 +41,8 @@ import pymc as pm
 from pytensor.graph.basic import Constant
 
 from bayescausal.model.source.expression import Writer, literal, unpadded
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import evaluate
 from bayescausal.model.structure.structure import family_name
 from bayescausal.types import FormulaError, ModelError, closest
 

@@ -51,9 +51,15 @@ from bayescausal.model.interventions.parse_do import (
 from bayescausal.model.interventions.policy import apply_policy, cast, whole
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.model.structure.design_matrix import split_structure
+from bayescausal.model.structure.function_graph import (
+    close,
+    dim_sizes,
+    evaluate,
+    open_model,
+    with_types,
+)
 from bayescausal.model.structure.integer_roles import is_number
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, dim_sizes, evaluate, open_model, with_types
 from bayescausal.types import Intervention, Policy, Scale, Set, Shift, Stochastic
 
 if TYPE_CHECKING:

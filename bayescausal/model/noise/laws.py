@@ -29,9 +29,15 @@ from numpy import inf
 from scipy import special as sp
 
 from bayescausal.model.noise.families.closed import NUMPY
+from bayescausal.model.noise.families.continuous import (
+    between,
+    clamp,
+    log1mexp,
+    logdiffexp,
+    logsumexp,
+)
 from bayescausal.model.noise.families.search import search_law
 from bayescausal.model.noise.families.table import FAMILIES
-from bayescausal.model.noise.families.tails import between, clamp, log1mexp, logdiffexp, logsumexp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

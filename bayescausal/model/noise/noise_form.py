@@ -34,8 +34,8 @@ from pymc.pytensorf import toposort_replace
 
 from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.ops import register_numba
+from bayescausal.model.structure.function_graph import close, evaluate, open_model
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, evaluate, open_model
 from bayescausal.types import ModelError, NoiseFormError, unknown_variable
 
 if TYPE_CHECKING:

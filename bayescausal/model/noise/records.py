@@ -35,8 +35,8 @@ from pytensor.tensor.elemwise import Elemwise
 
 from bayescausal.model.noise.read_off import inner_expression, is_random, random_input
 from bayescausal.model.noise.rules import NoiseRule, noise_rule
+from bayescausal.model.structure.function_graph import close, open_model
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import EstimandError, ModelError
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special as sp
 
-from bayescausal.model.noise.families.tails import log1mexp
+from bayescausal.model.noise.families.continuous import log1mexp
 from bayescausal.types import NoiseFormError
 
 if TYPE_CHECKING:

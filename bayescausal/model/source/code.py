@@ -37,8 +37,8 @@ from bayescausal.model.given import model_of
 from bayescausal.model.source.composite import is_path, path_call, written_forest
 from bayescausal.model.source.expression import Writer, literal, unpadded
 from bayescausal.model.source.naming import python_names, written_order
+from bayescausal.model.structure.function_graph import dim_sizes, evaluate
 from bayescausal.model.structure.reader import Reader
-from bayescausal.model.structure.rebuild import dim_sizes, evaluate
 from bayescausal.model.structure.structure import family_name
 from bayescausal.types import ModelError
 

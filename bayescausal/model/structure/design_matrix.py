@@ -22,8 +22,8 @@ from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant
 
 from bayescausal.model.noise.records import plain_name, records, rewritten
+from bayescausal.model.structure.function_graph import close, data_values, dim_sizes, open_model
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, data_values, dim_sizes, open_model
 from bayescausal.model.structure.structure import Structure
 from bayescausal.types import closest, unknown_variable
 

@@ -26,7 +26,7 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.subtensor import AdvancedSubtensor, indices_from_subtensor
 
 from bayescausal.model.interventions.support import is_discrete
-from bayescausal.model.structure.rebuild import close, evaluate, imputed_values, open_model
+from bayescausal.model.structure.function_graph import close, evaluate, imputed_values, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

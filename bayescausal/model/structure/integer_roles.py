@@ -22,7 +22,7 @@ from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.model.interventions.support import params_of
-from bayescausal.model.structure.rebuild import bare, evaluate
+from bayescausal.model.structure.function_graph import bare, evaluate
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Apply, Variable

@@ -20,7 +20,7 @@ from pymc.pytensorf import toposort_replace
 from bayescausal.model.forests.prior import as_forest, is_forest
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.labels import in_order
-from bayescausal.model.structure.rebuild import close, dim_sizes, evaluate, open_model
+from bayescausal.model.structure.function_graph import close, dim_sizes, evaluate, open_model
 from bayescausal.types import ParameterError, closest
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from bayescausal.model.axes.tags import (
     random_core_ndims,
     random_parameters,
 )
+from bayescausal.model.structure.function_graph import dim_length
 from bayescausal.model.structure.outcome_dims import constant_along, refuse_doubtful
 from bayescausal.model.structure.own_noise import noise_readers
-from bayescausal.model.structure.rebuild import dim_length
 from bayescausal.model.structure.structure import Structure, family_name, structural_graph
 from bayescausal.types import RESERVED_NAMES, ModelError, UnitDimsError, closest
 

@@ -27,7 +27,7 @@ from pytensor.tensor.basic import constant
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
-from bayescausal.model.structure.rebuild import close, copied, open_model
+from bayescausal.model.structure.function_graph import close, copied, open_model
 
 if TYPE_CHECKING:
     import pymc as pm

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayescausal.graph.identification.positivity import FORM
-from bayescausal.model.structure.rebuild import data_values
+from bayescausal.model.structure.function_graph import data_values
 from bayescausal.model.study_designs.boundary import at_a_boundary
 from bayescausal.model.study_designs.donors import weighted_donors
 from bayescausal.model.study_designs.thresholds import threshold

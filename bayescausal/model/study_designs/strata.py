@@ -24,7 +24,7 @@ import numpy as np
 from pytensor.graph.traversal import ancestors
 
 from bayescausal.model.interventions.support import params_of
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.structure import family_name
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
 from bayescausal.model.interventions.support import LOCATIONS, params_of
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.model.structure.structure import family_name
 
 if TYPE_CHECKING:

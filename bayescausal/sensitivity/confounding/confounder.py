@@ -51,7 +51,7 @@ from pytensor.tensor.random.basic import NormalRV
 
 from bayescausal.evaluation.measured import plain_name
 from bayescausal.model.noise.location import link_of, shifted
-from bayescausal.model.structure.rebuild import close, open_model
+from bayescausal.model.structure.function_graph import close, open_model
 from bayescausal.types import EstimandError, ModelError
 
 if TYPE_CHECKING:

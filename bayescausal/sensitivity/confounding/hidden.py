@@ -42,7 +42,7 @@ from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.draws.intervals import check_prob, interval
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.as_estimand import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, estimate
 from bayescausal.evaluation.measured import plain_name
@@ -51,10 +51,10 @@ from bayescausal.inference.fit import check_options, resolve_seed
 from bayescausal.inference.given import as_fit
 from bayescausal.sensitivity.confounding.allowed import allowed_strengths
 from bayescausal.sensitivity.confounding.benchmarks import benchmark_strengths, default_strengths
-from bayescausal.sensitivity.confounding.cells import Cells
 from bayescausal.sensitivity.confounding.confounder import place_confounder
 from bayescausal.sensitivity.confounding.hidden_record import HiddenConfounder, worst_sign
 from bayescausal.sensitivity.confounding.robustness import robustness_value
+from bayescausal.sensitivity.confounding.strength_grid import Cells
 from bayescausal.sensitivity.equations import Equations
 from bayescausal.types import BayesCausalError, EstimandError, FitMismatchError
 

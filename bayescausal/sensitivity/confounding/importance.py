@@ -36,7 +36,7 @@ from pytensor.graph.replace import clone_replace, vectorize_graph
 
 from bayescausal.inference.conditioning.plan import as_array
 from bayescausal.inference.sampling.laplace import LIMIT, importance_resample, student_draws
-from bayescausal.model.structure.rebuild import PY_MODE, evaluate
+from bayescausal.model.structure.function_graph import PY_MODE, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

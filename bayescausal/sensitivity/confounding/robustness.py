@@ -33,7 +33,7 @@ import xarray as xr
 from pytensor.tensor.random.basic import NormalRV
 from scipy import stats
 
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.as_estimand import as_estimand
 from bayescausal.effects.effect import Effect
 from bayescausal.effects.estimate import answer, fit_of
 from bayescausal.evaluation.measured import plain_name

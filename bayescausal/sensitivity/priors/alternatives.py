@@ -19,8 +19,8 @@ from pymc.util import get_transformed_name
 from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.structure.function_graph import close, open_model
 from bayescausal.model.structure.read import structure_of
-from bayescausal.model.structure.rebuild import close, open_model
 from bayescausal.types import ParameterError, closest
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 from bayescausal.draws.digits import numbers, rows_text, significant
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.as_estimand import as_estimand
 from bayescausal.effects.estimate import answer, estimate, labelled
 from bayescausal.figures.prior_posterior import plot_prior_posterior
 from bayescausal.inference.fit import resolve_seed

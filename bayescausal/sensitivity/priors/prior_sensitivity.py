@@ -41,7 +41,7 @@ import pandas as pd
 
 from bayescausal.draws.check import Check
 from bayescausal.draws.intervals import check_prob
-from bayescausal.effects.asked import as_estimand
+from bayescausal.effects.as_estimand import as_estimand
 from bayescausal.effects.estimate import answer, estimate, labelled
 from bayescausal.figures.sensitivity import plot_rows
 from bayescausal.inference.fit import check_keywords, resolve_seed

@@ -11,8 +11,8 @@ from scipy import stats
 
 import bayescausal as bc
 from bayescausal.model.noise import mean_of, noise_rule
+from bayescausal.model.noise.families.continuous import log1mexp
 from bayescausal.model.noise.families.table import FAMILIES, Family
-from bayescausal.model.noise.families.tails import log1mexp
 
 SCALE = np.array([[1.0, 0.6, -0.2], [0.6, 2.0, 0.3], [-0.2, 0.3, 0.5]])
 MU = np.array([1.0, -2.0, 0.5])

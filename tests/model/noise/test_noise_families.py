@@ -12,7 +12,7 @@ from pytensor.graph.replace import vectorize_graph
 from scipy import integrate, special, stats
 
 from bayescausal.model.noise import noise_rule, sample_base, sample_interval
-from bayescausal.model.noise.families.tails import skew_normal
+from bayescausal.model.noise.families.continuous import skew_normal
 from bayescausal.model.structure.interpreted import PY_MODE
 
 CONTINUOUS = continuous()

@@ -19,7 +19,7 @@ from bayescausal.model.formulas.curves.weights import (
 from bayescausal.model.formulas.priors import Prior, digits
 from bayescausal.model.formulas.terms import Effect, product_of, safe
 from bayescausal.model.formulas.values import names_in
-from bayescausal.model.structure.rebuild import evaluate
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.types import FormulaError
 
 if TYPE_CHECKING:

@@ -36,8 +36,8 @@ import numpy as np
 from numpy import inf
 from scipy import special as sp
 
+from bayescausal.model.noise.families.continuous import clamp, log1mexp, pair
 from bayescausal.model.noise.families.search import invert_integer
-from bayescausal.model.noise.families.tails import clamp, log1mexp, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

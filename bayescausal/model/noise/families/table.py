@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy import inf, maximum, minimum
 
-from bayescausal.model.noise.families import closed, counts, tails, times
+from bayescausal.model.noise.families import closed, continuous, counts, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,42 +69,42 @@ class Family:
 #: Families by the name that PyMC prints.
 FAMILIES: dict[str, Family] = {
     # the whole line
-    "AsymmetricLaplace": Family(tails.asymmetric_laplace, closed=closed.asymmetric_laplace),
-    "Cauchy": Family(tails.cauchy, closed=closed.cauchy),
-    "ExGaussian": Family(tails.ex_gaussian, bracket=closed.ex_gaussian_bracket),
-    "Gumbel": Family(tails.gumbel, closed=closed.gumbel),
-    "Laplace": Family(tails.laplace, closed=closed.laplace),
-    "Logistic": Family(tails.logistic, closed=closed.logistic),
-    "Moyal": Family(tails.moyal, closed=closed.moyal),
-    "Normal": Family(tails.normal, quantile=closed.normal),
-    "SkewNormal": Family(tails.skew_normal, bracket=closed.skew_normal_bracket),
-    "SkewStudentT": Family(tails.skew_student_t, quantile=closed.skew_student_t),
-    "StudentT": Family(tails.student_t, quantile=closed.student_t),
+    "AsymmetricLaplace": Family(continuous.asymmetric_laplace, closed=closed.asymmetric_laplace),
+    "Cauchy": Family(continuous.cauchy, closed=closed.cauchy),
+    "ExGaussian": Family(continuous.ex_gaussian, bracket=closed.ex_gaussian_bracket),
+    "Gumbel": Family(continuous.gumbel, closed=closed.gumbel),
+    "Laplace": Family(continuous.laplace, closed=closed.laplace),
+    "Logistic": Family(continuous.logistic, closed=closed.logistic),
+    "Moyal": Family(continuous.moyal, closed=closed.moyal),
+    "Normal": Family(continuous.normal, quantile=closed.normal),
+    "SkewNormal": Family(continuous.skew_normal, bracket=closed.skew_normal_bracket),
+    "SkewStudentT": Family(continuous.skew_student_t, quantile=closed.skew_student_t),
+    "StudentT": Family(continuous.student_t, quantile=closed.student_t),
     # the positive half
-    "Exponential": Family(tails.exponential, closed=closed.exponential),
-    "Gamma": Family(tails.gamma, quantile=closed.gamma),
-    "HalfCauchy": Family(tails.half_cauchy, closed=closed.half_cauchy),
-    "HalfNormal": Family(tails.half_normal, closed=closed.half_normal),
-    "HalfStudentT": Family(tails.half_student_t, quantile=closed.half_student_t),
-    "InverseGamma": Family(tails.inverse_gamma, quantile=closed.inverse_gamma),
+    "Exponential": Family(continuous.exponential, closed=closed.exponential),
+    "Gamma": Family(continuous.gamma, quantile=closed.gamma),
+    "HalfCauchy": Family(continuous.half_cauchy, closed=closed.half_cauchy),
+    "HalfNormal": Family(continuous.half_normal, closed=closed.half_normal),
+    "HalfStudentT": Family(continuous.half_student_t, quantile=closed.half_student_t),
+    "InverseGamma": Family(continuous.inverse_gamma, quantile=closed.inverse_gamma),
     "LogLogistic": Family(times.log_logistic, quantile=times.log_logistic_quantile),
-    "LogNormal": Family(tails.log_normal, quantile=closed.log_normal),
-    "Pareto": Family(tails.pareto, closed=closed.pareto),
+    "LogNormal": Family(continuous.log_normal, quantile=closed.log_normal),
+    "Pareto": Family(continuous.pareto, closed=closed.pareto),
     "PiecewiseExponential": Family(
         times.piecewise_exponential,
         quantile=times.piecewise_exponential_quantile,
         cores=(0, 1, 1),
     ),
-    "Rice": Family(tails.rice),
-    "Wald": Family(tails.wald),
-    "Weibull": Family(tails.weibull, closed=closed.weibull),
+    "Rice": Family(continuous.rice),
+    "Wald": Family(continuous.wald),
+    "Weibull": Family(continuous.weibull, closed=closed.weibull),
     # bounded
-    "Beta": Family(tails.beta, quantile=closed.beta),
-    "Interpolated": Family(tails.interpolated, cores=(1, 1, 1)),
-    "Kumaraswamy": Family(tails.kumaraswamy, closed=closed.kumaraswamy),
-    "Triangular": Family(tails.triangular, closed=closed.triangular),
-    "Uniform": Family(tails.uniform, closed=closed.uniform),
-    "VonMises": Family(tails.von_mises),
+    "Beta": Family(continuous.beta, quantile=closed.beta),
+    "Interpolated": Family(continuous.interpolated, cores=(1, 1, 1)),
+    "Kumaraswamy": Family(continuous.kumaraswamy, closed=closed.kumaraswamy),
+    "Triangular": Family(continuous.triangular, closed=closed.triangular),
+    "Uniform": Family(continuous.uniform, closed=closed.uniform),
+    "VonMises": Family(continuous.von_mises),
     # counts and categories
     "Bernoulli": Family(counts.bernoulli, support=lambda p: (0.0, 1.0)),
     "BetaBinomial": Family(counts.beta_binomial, support=lambda n, alpha, beta: (0.0, n)),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescausal.model.noise.families.tails import log1mexp
+from bayescausal.model.noise.families.continuous import log1mexp
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array

@@ -1,4 +1,4 @@
-r"""Draws of coefficients of a generalised linear equation: a bell, made exact by Metropolis.
+r"""Draws of coefficients of a generalised linear equation: a Gaussian, made exact by Metropolis.
 
 The posterior of coefficients :math:`c` (and of a shape :math:`a`, as :math:`\log a`) has one mode;
 Newton's method finds it and the curvature there. Proposals come from a Student-t law about it, or
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bayescausal.inference.sampling.families import Equation
     from bayescausal.inference.sampling.ordered import Gaps
 
-__all__ = ["Posterior", "draw_bell"]
+__all__ = ["Posterior", "draw_about_mode"]
 
 #: Steps of Newton's method; squared distance to the mode, in units of the posterior's width, at
 #: which it ends, and at which it may where no step rises.
@@ -52,7 +52,7 @@ STEPS, CLOSE, LEVEL = 60, 1e-5, 1e-2
 PILOT, FREEDOM = 400, (7.0, 40.0, 300.0)
 #: Unknowns up to which a mixture is fitted.
 MIXED = 8
-#: The shape of the tail of ratios below which a bell is surely good enough.
+#: The shape of the tail of ratios below which a Gaussian is surely good enough.
 SURE = 0.4
 #: Logs of shapes from which a second mode is looked for; how much lower it may be and count.
 SHAPES, FAR = (-3.0, 3.0, 6.0, 9.0), 30.0
@@ -132,10 +132,11 @@ class Posterior:
         return replace(self, rows=rows)
 
 
-def draw_bell(posterior: Posterior, size: int, rng: np.random.Generator) -> Array:
+def draw_about_mode(posterior: Posterior, size: int, rng: np.random.Generator) -> Array:
     """Return draws, shape (size, n_unknowns), nearly independent.
 
-    Raises ArithmeticError if the posterior is no bell: no mode, a heavy tail, proposals that are
+    Raises ArithmeticError if the posterior is no Gaussian: no mode, a heavy tail, proposals that
+    are
       hardly accepted.
     """
     mode, root = _mode(posterior)
@@ -159,7 +160,7 @@ def draw_bell(posterior: Posterior, size: int, rng: np.random.Generator) -> Arra
         return points, value(points) - laws[best].log_density(points)
 
     try:
-        # a chain of bells whose tails are too short misses what lies there for long
+        # a chain of Gaussians whose tails are too short misses what lies there for long
         mixed = len(mode) <= MIXED
         return independence_chain(propose, tried[best], size, rng, tail=SURE if mixed else TAIL)
     except ArithmeticError:

@@ -17,7 +17,7 @@ import bayescausal as bc
 from bayescausal.inference.closed_forms.blocks import split
 from bayescausal.inference.conditioning.smooth import near_mode
 from bayescausal.inference.data.lags import is_lag, likely_lags
-from bayescausal.inference.hierarchies.metropolis import tail_shape
+from bayescausal.inference.densities.metropolis import tail_shape
 from bayescausal.inference.sampling import about_mode
 from bayescausal.inference.sampling.about_mode import Posterior, _mode, draw_about_mode
 from bayescausal.inference.sampling.families import FAMILIES, Equation

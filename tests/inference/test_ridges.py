@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 import bayescausal as bc
+from bayescausal.inference.densities.ridges import draw_ridge
 from bayescausal.inference.sampling.few import METHOD
-from bayescausal.inference.sampling.ridges import draw_ridge
 
 
 def near(draws, mean, sd):

@@ -25,7 +25,7 @@ from zlib import crc32
 
 import numpy as np
 
-from bayescausal.inference.hierarchies.metropolis import independence_chain
+from bayescausal.inference.densities.metropolis import independence_chain
 from bayescausal.inference.sampling.laplace import LaplaceApproximation, untransformed
 from bayescausal.model.interventions.support import is_discrete
 

@@ -36,13 +36,14 @@ from scipy.interpolate import CubicSpline
 from scipy.sparse import csr_array
 
 from bayescausal.draws.diagnostics import diagnose
+from bayescausal.inference.densities.few_unknowns import mixture_of
+from bayescausal.inference.densities.metropolis import effective_share, independence_chain
+from bayescausal.inference.densities.modes import climb
 from bayescausal.inference.hierarchies.coefficients import GaussianPosterior, Sums
-from bayescausal.inference.hierarchies.few_unknowns import climb, mixture_of
-from bayescausal.inference.hierarchies.metropolis import effective_share, independence_chain
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
-    from bayescausal.inference.hierarchies.few_unknowns import Mixture
+    from bayescausal.inference.densities.few_unknowns import Mixture
     from bayescausal.inference.hierarchies.parts import Hierarchy
     from bayescausal.inference.hierarchies.scale_map import Scales
     from bayescausal.inference.sampling.families import Equation

@@ -38,10 +38,11 @@ from scipy.sparse.linalg import splu
 from bayescausal.inference.closed_forms.affine import weights_of
 from bayescausal.inference.closed_forms.design import design_of, resolved
 from bayescausal.inference.conditioning.smooth import near_mode
+from bayescausal.inference.densities.few_unknowns import draw_density
+from bayescausal.inference.densities.metropolis import finite
+from bayescausal.inference.densities.modes import modes
 from bayescausal.inference.hierarchies.affine_map import affine_map
-from bayescausal.inference.hierarchies.few_unknowns import draw_density, modes
 from bayescausal.inference.hierarchies.gibbs import draw_by_gibbs
-from bayescausal.inference.hierarchies.metropolis import finite
 from bayescausal.inference.hierarchies.one_grouping import grouped
 from bayescausal.inference.hierarchies.sparse_gaussian import SparseGaussian, Terms
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bayescausal.annotations import Array
-    from bayescausal.inference.hierarchies.few_unknowns import LogDensity
+    from bayescausal.inference.densities.few_unknowns import LogDensity
     from bayescausal.inference.hierarchies.one_grouping import GroupedPosterior
     from bayescausal.inference.hierarchies.parts import AffineEquation, Hierarchy
     from bayescausal.inference.hierarchies.scale_map import ScaleMap, Scales

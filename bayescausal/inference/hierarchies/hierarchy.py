@@ -48,8 +48,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FEW_SCALES", "Reading", "coefficient_block", "read_hierarchy"]
 
-#: Scales: the draws are made from a mixture that is fitted in as many dimensions, or by a chain.
-FEW_SCALES, MOST_SCALES = 12, 2_000
+#: Scales: the draws are made from a mixture that is fitted in as many dimensions, or by a chain
+#: that moves them one by one; a vector of scales with one prior (shares of a whole) it cannot move.
+FEW_SCALES, FEW_JOINT, MOST_SCALES = 12, 24, 2_000
 #: Coefficients, and effective coefficients of an equation.
 MOST = 40_000
 
@@ -107,7 +108,8 @@ def read_hierarchy(
         return ScaleMap.of(structure.model, others, shapes, nodes, sigmas, laws, given, stands)
 
     found = Hierarchy(shapes, tuple(others), equations, priors, build, tuple(given))
-    return found, scales > FEW_SCALES
+    joint = any(work.rv[n].owner.op.ndim_supp for n in others)
+    return found, scales > (FEW_JOINT if joint else FEW_SCALES)
 
 
 class Reading(Means):

@@ -9,7 +9,7 @@ covariance solve
    0 = X' E[\ell'(\eta_i)] - P (m - m_0), \qquad \eta_i \sim N(o_i + x_i'm,\; x_i' Q^{-1} x_i)
 
 [1]_, and are accepted by independence Metropolis-Hastings, so that the draws are exact. Where no
-such law fits well, a mixture is fitted (:mod:`..hierarchies.few_unknowns`); where that does not fit
+such law fits well, a mixture is fitted (:mod:`..densities.few_unknowns`); where that does not fit
 either (separation, a flat direction), there are no draws, and a Markov chain has to be run.
 
 Of many rows the log-density is nearly a polynomial where the posterior lies. It is fitted at some
@@ -33,8 +33,8 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import gammaln
 
 from bayescausal.inference.conditioning.smooth import near_mode
-from bayescausal.inference.hierarchies.few_unknowns import draw_density
-from bayescausal.inference.hierarchies.metropolis import TAIL, effective_share, independence_chain
+from bayescausal.inference.densities.few_unknowns import draw_density
+from bayescausal.inference.densities.metropolis import TAIL, effective_share, independence_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,7 @@
 The unknowns are split into groups that share no factor of the posterior. The density of each group
 is evaluated at thousands of points at once, a mixture is fitted to it, and the draws are made from
 the mixture by independence Metropolis-Hastings, which leaves the density exactly invariant
-(:mod:`..hierarchies.few_unknowns` [1]_). Nothing is compiled.
+(:mod:`..densities.few_unknowns` [1]_). Nothing is compiled.
 
 Where the mixture is seen not to fit, as on a ridge of what data do not tell apart, another is made
 of many Gaussians that stand along it (:mod:`.ridges`). Where that does not fit either (several
@@ -33,10 +33,10 @@ from pytensor.scan.op import Scan
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from bayescausal.inference.conditioning.factors import Factors
-from bayescausal.inference.hierarchies.few_unknowns import draw_density
+from bayescausal.inference.densities.few_unknowns import draw_density
+from bayescausal.inference.densities.ridges import draw_ridge
 from bayescausal.inference.hierarchies.scale_map import ScaleMap
 from bayescausal.inference.marginalize.variable_elimination import joined
-from bayescausal.inference.sampling.ridges import draw_ridge
 from bayescausal.model.interventions.support import is_discrete
 from bayescausal.types import BayesCausalError, ModelError
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
     from bayescausal.annotations import Array
-    from bayescausal.inference.hierarchies.few_unknowns import LogDensity
+    from bayescausal.inference.densities.few_unknowns import LogDensity
 
 __all__ = ["METHOD", "Few", "draw_few"]
 

@@ -8,7 +8,7 @@ density has there, and each axis is as long as the density is: up to where it ha
 nat on both sides. Across the ridge that is its width; along it the ridge bends away, so that its
 curvature decides. Components are added where importance weights say that the density is and the
 mixture is not [1]_; the mixture is what independence Metropolis-Hastings proposes from, and how
-well it fits is measured there (:mod:`..hierarchies.metropolis`).
+well it fits is measured there (:mod:`..densities.metropolis`).
 
 References
 ----------
@@ -26,17 +26,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import logsumexp
 
-from bayescausal.inference.hierarchies.few_unknowns import (
-    Mixture,
-    derivatives,
-    draw_learned,
-    modes,
-)
-from bayescausal.inference.hierarchies.metropolis import ACCEPTED, finite
+from bayescausal.inference.densities.few_unknowns import Mixture, draw_learned
+from bayescausal.inference.densities.metropolis import ACCEPTED, finite
+from bayescausal.inference.densities.modes import derivatives, modes
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
-    from bayescausal.inference.hierarchies.few_unknowns import Evaluated, LogDensity
+    from bayescausal.inference.densities.few_unknowns import Evaluated, LogDensity
 
 __all__ = ["draw_ridge"]
 
@@ -65,7 +61,7 @@ def draw_ridge(
 ) -> Array:
     """Return draws from a density of a few real unknowns that may lie along a ridge.
 
-    Arguments, result and errors are those of :func:`..hierarchies.few_unknowns.draw_density`.
+    Arguments, result and errors are those of :func:`..densities.few_unknowns.draw_density`.
 
     Examples
     --------

@@ -1,0 +1,1 @@
+"""Draws from densities of a few unknowns that can be evaluated at many points at once."""

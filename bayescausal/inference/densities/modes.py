@@ -1,0 +1,97 @@
+"""Modes of a density of a few unknowns, and its curvature there, by differences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayescausal.annotations import Array
+
+    type LogDensity = Callable[[Array], Array]
+
+__all__ = ["climb", "derivatives", "modes"]
+
+#: Points from which a mode is looked for, how far they lie apart, and how many nats below the
+#: highest mode another still counts.
+CLIMBS, APART, DEEP = 6, 1.0, 12.0
+
+
+def modes(value: LogDensity, starts: Array) -> list[tuple[Array, Array]]:
+    """Return points that Newton's method climbs to, and the covariance of the Gaussian at each.
+
+    It starts from the highest of some points, and from others that lie apart from these: a density
+    can have several modes, such as that of loadings whose sign is open.
+    """
+    heights = value(starts)
+    order = np.argsort(-heights)
+    begun: list[Array] = []
+    for point in starts[order[np.isfinite(heights[order])]]:
+        if len(begun) < CLIMBS and all(np.abs(point - b).max() > APART for b in begun):
+            begun.append(point)
+    if not begun:
+        raise ArithmeticError("there is no density at any start")
+    found: list[tuple[float, Array, Array]] = []
+    for start in begun:
+        height, at = climb(value, start)
+        _, curve = derivatives(value, at, height, 1e-2)
+        values, vectors = np.linalg.eigh(-curve)
+        spread = 1.0 / np.clip(values, 1 / 9.0, 1e12)  # no direction wider than sd 3
+        covariance = np.asarray((vectors * spread) @ vectors.T)
+        gaps = [at - other for _, other, _ in found]
+        if all(gap @ np.linalg.solve(covariance, gap) > 1.0 for gap in gaps):
+            found.append((height, at, covariance))
+    top = max(height for height, _, _ in found)
+    high = [(at, covariance) for height, at, covariance in found if height > top - DEEP]
+    if not high:
+        raise ArithmeticError("the density has no mode that can be found")
+    return high
+
+
+def climb(value: LogDensity, start: Array) -> tuple[float, Array]:
+    """Return the height and the place of a mode, near enough for a proposal."""
+    at = np.asarray(start, dtype=float)
+    height = float(value(at[None])[0])
+    if not np.isfinite(height):
+        raise ArithmeticError("there is no density where the climb begins")
+    for _ in range(60):
+        push = _newton(*derivatives(value, at, height, 1e-3))
+        tried = at + 0.5 ** np.arange(12)[:, None] * push
+        found = value(tried)
+        best = int(np.argmax(found))
+        gain = found[best] - height
+        if not gain > 0:
+            break
+        at, height = tried[best], float(found[best])
+        if gain < 1e-2:
+            break
+    return height, at
+
+
+def _newton(slope: Array, curve: Array) -> Array:
+    """Return a step uphill: Newton's, with directions of the wrong curvature turned round."""
+    values, vectors = np.linalg.eigh(-curve)
+    size = np.maximum(np.abs(values), 1e-2)
+    push = vectors @ ((vectors.T @ slope) / size)
+    return np.asarray(push * min(1.0, 3.0 / max(float(np.abs(push).max()), 1e-12)))
+
+
+def derivatives(value: LogDensity, at: Array, height: float, step: float) -> tuple[Array, Array]:
+    """Return slope and curvature by differences, all points at once."""
+    d = len(at)
+    one = step * np.eye(d)
+    pairs = [(i, j) for i in range(d) for j in range(i)]
+    both = [one[i] + one[j] for i, j in pairs]
+    points = np.concatenate([one, -one, *([np.stack(both), -np.stack(both)] if both else [])])
+    found = value(at + points)
+    found = np.where(np.isfinite(found), found, height - 1e3 * step)
+    up, down, rest = found[:d], found[d : 2 * d], found[2 * d :]
+    slope = (up - down) / (2 * step)
+    curve = np.diag((up - 2 * height + down) / step**2)
+    for n, (i, j) in enumerate(pairs):
+        whole = (rest[n] - 2 * height + rest[len(pairs) + n]) / step**2
+        curve[i, j] = curve[j, i] = (whole - curve[i, i] - curve[j, j]) / 2
+    return np.asarray(slope), curve

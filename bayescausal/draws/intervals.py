@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from bayescausal.draws.named import HasDraws
+
 __all__ = ["check_kind", "check_prob", "ends_of", "eti", "hdi", "inside", "interval", "narrowest"]
 
 
 def interval(
-    draws: ArrayLike | xr.DataArray, prob: float = 0.94, kind: str = "hdi"
+    draws: ArrayLike | xr.DataArray | HasDraws, prob: float = 0.94, kind: str = "hdi"
 ) -> xr.DataArray:
     """Return a credible interval.
 
@@ -49,7 +51,7 @@ def interval(
     return {"hdi": hdi, "eti": eti}[check_kind(kind)](draws, prob)
 
 
-def hdi(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
+def hdi(draws: ArrayLike | xr.DataArray | HasDraws, prob: float = 0.94) -> xr.DataArray:
     """Return the narrowest interval that holds a share `prob` of the draws.
 
     Parameters
@@ -76,7 +78,7 @@ def hdi(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
     return _over_draws(draws, prob, narrowest)
 
 
-def eti(draws: ArrayLike | xr.DataArray, prob: float = 0.94) -> xr.DataArray:
+def eti(draws: ArrayLike | xr.DataArray | HasDraws, prob: float = 0.94) -> xr.DataArray:
     """Return the interval with equal probability on both sides.
 
     `draws`, `prob`: as for :func:`interval`.
@@ -130,7 +132,7 @@ def check_prob(prob: float) -> float:
 
 
 def _over_draws(
-    draws: ArrayLike | xr.DataArray,
+    draws: ArrayLike | xr.DataArray | HasDraws,
     prob: float,
     ends: Callable[[np.ndarray, float], tuple[Any, Any]],
 ) -> xr.DataArray:

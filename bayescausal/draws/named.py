@@ -7,7 +7,7 @@ refused: NaN, an infinity, an array whose axes cannot be told.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -17,21 +17,34 @@ from bayescausal.types import DataError, NotFiniteError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["DRAW_DIMS", "as_draws", "cells", "distinct"]
+__all__ = ["DRAW_DIMS", "HasDraws", "as_draws", "cells", "distinct"]
 
 #: The dims of draws, in their order.
 DRAW_DIMS = ("chain", "draw")
 
 
-def as_draws(values: ArrayLike | xr.DataArray, name: str | None = None) -> xr.DataArray:
+class HasDraws(Protocol):
+    """An answer that carries its draws, such as an effect."""
+
+    @property
+    def draws(self) -> Any:
+        """Draws, as :func:`as_draws` takes them."""
+
+
+def as_draws(
+    values: ArrayLike | xr.DataArray | HasDraws, name: str | None = None
+) -> xr.DataArray:
     """Return draws as a DataArray of floats with dims chain and draw first.
 
     They are a copy, unless they cannot be written to.
 
     - `values`: a DataArray with dims ``chain`` and ``draw``, ``draw`` alone, or a stacked
-      ``sample``; an array ``(draw,)`` or ``(chain, draw)``; or a number (one draw).
+      ``sample``; an array ``(draw,)`` or ``(chain, draw)``; a number (one draw); or an effect, for
+      its draws.
     - `name`: name of the result.
     """
+    if not isinstance(values, xr.DataArray | np.ndarray):
+        values = getattr(values, "draws", values)
     array = values if isinstance(values, xr.DataArray) else None
     if array is not None and "sample" in array.dims and not set(DRAW_DIMS) & set(array.dims):
         stacked = set(DRAW_DIMS) <= set(array.coords)

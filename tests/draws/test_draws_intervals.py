@@ -12,6 +12,7 @@ from arviz_stats.base import array_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bayescausal as bc
 from bayescausal.draws.intervals import eti, hdi, interval, narrowest
 from bayescausal.draws.named import as_draws, cells
 from bayescausal.draws.summary import summarise
@@ -130,3 +131,9 @@ def test_summaries_of_many_cells_are_those_of_each(monkeypatch):
     pd.testing.assert_frame_equal(summarise(draws, 0.9), whole)
     one = summarise(draws.isel(unit=4, time=1), 0.9)
     np.testing.assert_allclose(whole.loc[(4, 1)].to_numpy(), one.iloc[0].to_numpy(), rtol=1e-12)
+
+
+def test_an_effect_stands_for_its_draws():
+    effect = bc.Effect(np.random.default_rng(0).normal(size=(4, 250)))
+    for kind in ("hdi", "eti"):
+        assert tuple(interval(effect, 0.8, kind).values.tolist()) == effect.interval(0.8, kind)

@@ -143,20 +143,9 @@ def _sums(run: Run) -> tuple[Sums, float]:
         if question.abducted:
             frame.values[outcome] = _own_outcome(frame)
             p1, p0, low, high = _given_seen(frame, levels, p1, p0, low, high)
-        own = p0 if estimand.own == "control" else p1
-        one = np.ones(lengths)
         for c, cell in enumerate(run.cells):
             base = cell.condition & estimand.given
-            wanted = [(n, v, base) for n, v in zip(_ALL, (one, p1, p0, low, high), strict=True)]
-            wanted += [(n, v, base & at) for n, v in zip(_AT, (one, own, low, high), strict=True)]
-            wanted += [
-                ("x1", one, base & levels["treated"]),
-                ("x1_e", p1, base & levels["treated"]),
-            ]
-            wanted += [
-                ("x0", one, base & levels["control"]),
-                ("x0_e", p0, base & levels["control"]),
-            ]
+            wanted = _summed(estimand, base, levels, p1, p0, low, high)
             for name, values, condition in wanted:
                 weight = frame.weight(condition).mean(axis=1, keepdims=True)
                 product = values * weight
@@ -172,6 +161,25 @@ def _sums(run: Run) -> tuple[Sums, float]:
     return sums, _ratio_error(estimand, sums, squares) if fresh else 0.0
 
 
+def _summed(
+    estimand: Causation, base: Condition, levels: dict[str, Condition], *chances: np.ndarray
+) -> list[tuple[str, np.ndarray, Condition]]:
+    """Return what is summed over the units: its name, its values, and which units.
+
+    - `base`: the units asked about; `levels`: those at the treated, and at the control level.
+    - `chances`: ``p1``, ``p0``, ``low`` and ``high`` of :class:`Sums`, for each unit.
+    """
+    p1, p0, low, high = chances
+    one = np.ones_like(p1)
+    own = p0 if estimand.own == "control" else p1
+    at = levels[estimand.own or "treated"]
+    wanted = [(n, v, base) for n, v in zip(_ALL, (one, *chances), strict=True)]
+    wanted += [(n, v, base & at) for n, v in zip(_AT, (one, own, low, high), strict=True)]
+    for x, role, p in (("x1", "treated", p1), ("x0", "control", p0)):
+        wanted += [(x, one, base & levels[role]), (f"{x}_e", p, base & levels[role])]
+    return wanted
+
+
 def _given_seen(
     frame: Frame, levels: dict[str, Condition], p1: np.ndarray, p0: np.ndarray, *ends: np.ndarray
 ) -> list[np.ndarray]:
@@ -182,7 +190,8 @@ def _given_seen(
     - `ends`: bounds on P(event if treated, not if control), the same way.
     """
     question = frame.question
-    seen = question.coded(question.estimand.event).indicator(_own_outcome(frame))
+    estimand: Causation = question.estimand  # type: ignore[assignment]
+    seen = question.coded(estimand.event).indicator(_own_outcome(frame))
     treated, control = (frame.weight(levels[role]) > 0 for role in ("treated", "control"))
     chance = np.where(treated, np.where(seen > 0, p1, np.inf), 1.0)
     chance = np.where(control, np.where(seen > 0, np.inf, 1.0 - p0), chance)
@@ -256,9 +265,10 @@ def _between(question: Question) -> list[str]:
 
 def _no_bounds(question: Question) -> str:
     """Say why units whose own outcome was seen have no bounds; nothing where they have."""
+    estimand: Causation = question.estimand  # type: ignore[assignment]
     if _between(question):
         return "something between treatment and outcome was observed of each unit"
-    if question.estimand.bounds == "margins":
+    if estimand.bounds == "margins":
         return "the margins are those of a population, and each unit's own outcome was seen"
     return "" if _two_valued(question) else "more was seen of each unit than whether the event was"
 

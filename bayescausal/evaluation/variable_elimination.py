@@ -35,6 +35,7 @@ from pytensor.tensor.random.basic import CategoricalRV
 
 from bayescausal.evaluation.backend import replaced
 from bayescausal.model.interventions.support import support_of
+from bayescausal.model.structure.rebuild import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -256,7 +257,7 @@ def _chance(rv: TensorVariable, value: int) -> Variable:
         p = CheckParameterValue("0 <= p <=1, sum(p) = 1")(p, proper)[..., value]
         return pt.expand_dims(p, tuple(range(rv.type.ndim - p.type.ndim)))
     constant = np.full((1,) * rv.type.ndim, value, dtype=rv.type.dtype)
-    return pt.exp(pm.logp(rv, pt.as_tensor_variable(constant)))
+    return pt.exp(density_of(pm.logp, rv, pt.as_tensor_variable(constant)))
 
 
 def _probability(child: Builder, key: tuple[str, str], value: int, request: Request) -> Variable:

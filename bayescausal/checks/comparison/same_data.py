@@ -15,6 +15,7 @@ from bayescausal.effects.evaluation.outcome_distributions import laws_of, some_d
 from bayescausal.evaluation.evaluate import units_of
 from bayescausal.inference.conditioning.atoms import has_atoms
 from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.structure.rebuild import density_of
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:
@@ -156,10 +157,10 @@ def _density(rv: TensorVariable, value: TensorVariable, builder: Builder) -> lis
     import pymc as pm
     import pytensor.tensor as pt
 
-    density = pm.logp(rv, value)
-    for _ in range(value.type.ndim - density.type.ndim):
+    density = density_of(pm.logp, rv, value)
+    event = value.type.ndim - density.type.ndim
+    for _ in range(event):
         density = density[..., None]
-    event = value.type.ndim - pm.logp(rv, value).type.ndim
     wide = pt.zeros_like(value, dtype="float64")
     for axis in range(value.type.ndim - event, value.type.ndim):
         place = pt.arange(value.shape[axis])

@@ -38,6 +38,7 @@ from scipy.interpolate import PchipInterpolator
 
 from bayescausal.effects.evaluation.outcome_distributions import chances, is_finite, laws_of
 from bayescausal.model.noise import noise_rule
+from bayescausal.model.structure.rebuild import density_of
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:
@@ -198,14 +199,14 @@ def _dose_weights(
         import pymc as pm
         import pytensor.tensor as pt
 
-        return [pm.logp(rv, value) + pt.zeros_like(value, dtype="float64")]
+        return [density_of(pm.logp, rv, value) + pt.zeros_like(value, dtype="float64")]
 
     def over(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[Any]:
         import pymc as pm
         import pytensor.tensor as pt
 
         points = pt.as_tensor_variable(grid.astype(rv.type.dtype))
-        wide = pm.logp(rv, points.dimshuffle(0, *("x",) * value.type.ndim))
+        wide = density_of(pm.logp, rv, points.dimshuffle(0, *("x",) * value.type.ndim))
         return [pt.moveaxis(wide, 0, -1) + pt.zeros_like(value, dtype="float64")[..., None]]
 
     density = laws_of(units, name, own, draws)[0]

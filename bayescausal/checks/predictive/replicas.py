@@ -34,6 +34,7 @@ from scipy import special as sp
 from bayescausal.effects.evaluation.outcome_distributions import is_finite, kept_values, laws_of
 from bayescausal.evaluation.label_levels import is_category
 from bayescausal.model.noise import noise_rule
+from bayescausal.model.structure.rebuild import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,7 +147,7 @@ def _build(rv: TensorVariable, value: TensorVariable, builder: Builder) -> list[
     wide = pt.zeros_like(value, dtype="float64")
     lower, upper = rule.interval(value)
     drawn = rule.forward(builder.noise(rv.name, rule))
-    density = pm.logp(rv, value)
+    density = density_of(pm.logp, rv, value)
     for _ in range(value.type.ndim - density.type.ndim):
         density = density[..., None]
     return [lower + wide, upper + wide, drawn, density + wide]

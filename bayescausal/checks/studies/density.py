@@ -23,6 +23,7 @@ import pymc as pm
 from bayescausal.evaluation.build import kept_builder
 from bayescausal.evaluation.evaluate import argument, units_of
 from bayescausal.evaluation.program import Request
+from bayescausal.model.structure.rebuild import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +91,7 @@ class JointDensity:
             builder = kept_builder(structure, units.varies, {})
             terms = []
             for name in structure.random:
-                density = pm.logp(structure.variable(name), builder.kept(name))
+                density = density_of(pm.logp, structure.variable(name), builder.kept(name))
                 terms.append(density.sum())
             total = terms[0]
             for term in terms[1:]:

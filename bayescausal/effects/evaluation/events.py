@@ -24,6 +24,7 @@ from bayescausal.model.noise import noise_rule
 from bayescausal.model.noise.ops import NoiseInterval, double
 from bayescausal.model.noise.read_off import law_of
 from bayescausal.model.noise.restricted import restricted_mean_of
+from bayescausal.model.structure.rebuild import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -154,15 +155,15 @@ class Event:
 
     @staticmethod
     def _logp(rv: TensorVariable, value: float) -> TensorVariable:
-        return pm.logp(rv, np.asarray(value).astype(rv.type.dtype))
+        return density_of(pm.logp, rv, np.asarray(value).astype(rv.type.dtype))
 
     @staticmethod
     def _logcdf(rv: TensorVariable, value: Variable) -> TensorVariable:
         at = np.asarray(value).astype(rv.type.dtype)
         if not isinstance(rv.owner.op, TruncatedRV):
-            return pm.logcdf(rv, at)
+            return density_of(pm.logcdf, rv, at)
         lower, upper = rv.owner.inputs[-2:]  # outside PyMC subtracts probabilities: 0/0
-        inside = pm.logcdf(rv, pt.clip(at, lower, upper).astype(rv.type.dtype))
+        inside = density_of(pm.logcdf, rv, pt.clip(at, lower, upper).astype(rv.type.dtype))
         return pt.switch(pt.lt(at, lower), -np.inf, pt.switch(pt.ge(at, upper), 0.0, inside))
 
 
@@ -182,7 +183,7 @@ class Values:
             return None
         column = self.values.astype(rv.type.dtype).reshape(-1, *(1,) * rv.type.ndim)
         try:
-            return pt.moveaxis(pt.exp(pm.logp(rv, pt.as_tensor(column))), 0, -1)
+            return pt.moveaxis(pt.exp(density_of(pm.logp, rv, pt.as_tensor(column))), 0, -1)
         except (NotImplementedError, TypeError, ValueError):
             return None
 

@@ -13,6 +13,10 @@ other levels too. The value under the coupling lies inside both.
 Where the outcome's own noise is the only noise, the coupling is a common rank and the event is
 "more than" or "less than", the lower Frechet bound *is* the value, and nothing is simulated.
 
+Of units whose own outcome was seen (``population="finite"``) both ends are given what was seen: of
+one at the treated level with E, ``max(0, p1 - p0) / p1`` and ``min(p1, 1 - p0) / p1``; without E,
+zero. That is all of the outcome where it has two values.
+
 References
 ----------
 .. [1] J. Tian and J. Pearl, "Probabilities of causation: bounds and identification", Annals of
@@ -40,6 +44,7 @@ from bayescausal.model.interventions.support import support_of
 if TYPE_CHECKING:
     from bayescausal.effects.effect import Effect
     from bayescausal.effects.estimands.causation import Causation
+    from bayescausal.effects.estimands.conditions import Condition
     from bayescausal.effects.evaluation.inner_draws import Run
     from bayescausal.effects.evaluation.question import Question
 
@@ -66,9 +71,8 @@ def causation(run: Run, effect: Effect | None) -> Effect:
     """
     question: Question = run.question
     estimand: Causation = question.estimand  # type: ignore[assignment]
-    if effect is not None and question.abducted and _between(question):
-        note = "No bounds: something between treatment and outcome was observed of each unit."
-        return replace(effect, notes=(*effect.notes, note))
+    if effect is not None and question.abducted and (why := _no_bounds(question)):
+        return replace(effect, notes=(*effect.notes, f"No bounds: {why}."))
     sums, spread = _sums(run)
     model = estimand.frechet(sums)
     value = model[0] if effect is None else np.clip(_flat(effect, run), *model)
@@ -122,7 +126,12 @@ def _sums(run: Run) -> tuple[Sums, float]:
     weights = Weights(question, run.seed)
     at = levels[estimand.own or "treated"]
     for block in evaluate(
-        program, question.units, slice(0, total), FreshNoise(run.seed), replicates=inner
+        program,
+        question.units,
+        slice(0, total),
+        FreshNoise(run.seed),
+        replicates=inner,
+        whole_units=question.abducted,
     ):
         frame = Frame(question, program, where, block, weights)
         lengths = (1, 1, *frame.lengths)
@@ -131,20 +140,12 @@ def _sums(run: Run) -> tuple[Sums, float]:
             for v in (frame.outcome(i).mean(axis=1, keepdims=True) for i in (0, 1))
         )
         low, high = np.maximum(p1 - p0, 0.0), np.minimum(p1, 1.0 - p0)
-        own = p0 if estimand.own == "control" else p1
-        one = np.ones(lengths)
+        if question.abducted:
+            frame.values[outcome] = _own_outcome(frame)
+            p1, p0, low, high = _given_seen(frame, levels, p1, p0, low, high)
         for c, cell in enumerate(run.cells):
             base = cell.condition & estimand.given
-            wanted = [(n, v, base) for n, v in zip(_ALL, (one, p1, p0, low, high), strict=True)]
-            wanted += [(n, v, base & at) for n, v in zip(_AT, (one, own, low, high), strict=True)]
-            wanted += [
-                ("x1", one, base & levels["treated"]),
-                ("x1_e", p1, base & levels["treated"]),
-            ]
-            wanted += [
-                ("x0", one, base & levels["control"]),
-                ("x0_e", p0, base & levels["control"]),
-            ]
+            wanted = _summed(estimand, base, levels, p1, p0, low, high)
             for name, values, condition in wanted:
                 weight = frame.weight(condition).mean(axis=1, keepdims=True)
                 product = values * weight
@@ -158,6 +159,53 @@ def _sums(run: Run) -> tuple[Sums, float]:
                 squares[k, c, block.draws] += square.sum(axis=tuple(range(1, square.ndim)))
     sums = Sums(**out)
     return sums, _ratio_error(estimand, sums, squares) if fresh else 0.0
+
+
+def _summed(
+    estimand: Causation, base: Condition, levels: dict[str, Condition], *chances: np.ndarray
+) -> list[tuple[str, np.ndarray, Condition]]:
+    """Return what is summed over the units: its name, its values, and which units.
+
+    - `base`: the units asked about; `levels`: those at the treated, and at the control level.
+    - `chances`: ``p1``, ``p0``, ``low`` and ``high`` of :class:`Sums`, for each unit.
+    """
+    p1, p0, low, high = chances
+    one = np.ones_like(p1)
+    own = p0 if estimand.own == "control" else p1
+    at = levels[estimand.own or "treated"]
+    wanted = [(n, v, base) for n, v in zip(_ALL, (one, *chances), strict=True)]
+    wanted += [(n, v, base & at) for n, v in zip(_AT, (one, own, low, high), strict=True)]
+    for x, role, p in (("x1", "treated", p1), ("x0", "control", p0)):
+        wanted += [(x, one, base & levels[role]), (f"{x}_e", p, base & levels[role])]
+    return wanted
+
+
+def _given_seen(
+    frame: Frame, levels: dict[str, Condition], p1: np.ndarray, p0: np.ndarray, *ends: np.ndarray
+) -> list[np.ndarray]:
+    """Return chances of the event, and ends of the joint one, given each unit's own outcome.
+
+    - `levels`: the units at the treated, and at the control level.
+    - `p1`, `p0`: the chances before the outcome was seen.
+    - `ends`: bounds on P(event if treated, not if control), the same way.
+    """
+    question = frame.question
+    estimand: Causation = question.estimand  # type: ignore[assignment]
+    seen = question.coded(estimand.event).indicator(_own_outcome(frame))
+    treated, control = (frame.weight(levels[role]) > 0 for role in ("treated", "control"))
+    chance = np.where(treated, np.where(seen > 0, p1, np.inf), 1.0)
+    chance = np.where(control, np.where(seen > 0, np.inf, 1.0 - p0), chance)
+    shares = [e / np.where(chance > 0, chance, np.inf) for e in ends]
+    return [np.where(treated, seen, p1), np.where(control, seen, p0), *shares]
+
+
+def _own_outcome(frame: Frame) -> np.ndarray:
+    """Return the outcome that was seen of each unit, (draw, 1, *frame)."""
+    question = frame.question
+    outcome = question.outcome
+    values = np.asarray(question.units.value(outcome, frame.block.draws))
+    values = values[:, None] if question.units.varies(outcome) else values[None, None]
+    return frame._lay(values, question.structure.dims[outcome])
 
 
 def _ratio_error(estimand: Causation, sums: Sums, squares: np.ndarray) -> float:
@@ -215,18 +263,31 @@ def _between(question: Question) -> list[str]:
     return [n for n in question.recomputed if n in below and n in above]
 
 
+def _no_bounds(question: Question) -> str:
+    """Say why units whose own outcome was seen have no bounds; nothing where they have."""
+    estimand: Causation = question.estimand  # type: ignore[assignment]
+    if _between(question):
+        return "something between treatment and outcome was observed of each unit"
+    if estimand.bounds == "margins":
+        return "the margins are those of a population, and each unit's own outcome was seen"
+    return "" if _two_valued(question) else "more was seen of each unit than whether the event was"
+
+
+def _two_valued(question: Question) -> bool:
+    """Whether the outcome is 0 or 1."""
+    support = support_of(question.structure.variable(question.outcome))
+    return bool(np.all(support.lower == 0) and np.all(support.upper == 1)) and support.integer
+
+
 def is_exact(question: Question) -> bool:
     """Whether the lower Frechet bound is the value: one noise, a common rank, a tail event."""
     estimand: Causation = question.estimand  # type: ignore[assignment]
     if question.abducted or _between(question) or question.outcome not in question.structure.random:
         return False
-    rv = question.structure.variable(question.outcome)
-    support = support_of(rv)
-    two = bool(np.all(support.lower == 0) and np.all(support.upper == 1)) and support.integer
     kind = question.couplings.get(question.outcome, "monotone")
     event = estimand.event
     tail = any(getattr(event, k) is not None for k in ("above", "below", "at_least", "at_most"))
-    return two or (kind == "monotone" and tail)
+    return _two_valued(question) or (kind == "monotone" and tail)
 
 
 def _flat(effect: Effect, run: Run) -> np.ndarray:

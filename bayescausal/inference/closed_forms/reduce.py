@@ -47,6 +47,7 @@ from bayescausal.inference.closed_forms.equation import (
 from bayescausal.inference.closed_forms.points import POINTS
 from bayescausal.inference.conditioning.factors import without_checks
 from bayescausal.model.interventions.support import is_discrete
+from bayescausal.model.structure.rebuild import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -83,7 +84,7 @@ class CellTerm:
         self.points = None if is_discrete(rv) or rv.type.ndim != 1 else POINTS.get(self.family)
         self.value = pt.tensor("value", dtype=rv.type.dtype, shape=(None,) * rv.type.ndim)
         try:
-            self.density = pm.logp(rv, self.value, warn_rvs=False)
+            self.density = density_of(pm.logp, rv, self.value, warn_rvs=False)
         except (NotImplementedError, RuntimeError, ValueError, TypeError) as error:
             raise NotReducedError("its density is not known") from error
         self.counts = pt.vector("counts", dtype="float64")

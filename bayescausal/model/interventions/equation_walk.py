@@ -21,6 +21,7 @@ from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.model.interventions.total import ARRAYS, TOTAL, is_count, is_nan, is_total
 from bayescausal.model.noise.signs import constant_of, op_of, plain_of, sign_of
+from bayescausal.model.structure.rebuild import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -259,7 +260,7 @@ class Walk:
             return []
         value = rv.type()
         try:
-            density = pm.logp(rv, value, warn_rvs=False)
+            density = density_of(pm.logp, rv, value, warn_rvs=False)
         except Exception:  # no density, no conditions
             return []
         out = []

@@ -32,8 +32,10 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Cast, Identity
 from pytensor.tensor.basic import ScalarFromTensor
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
+from pytensor.tensor.type import TensorType
 
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import FixedUnitsError, ModelError
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
     import pymc as pm
+    from numpy.typing import ArrayLike
 
 
 __all__ = [
@@ -49,6 +52,7 @@ __all__ = [
     "close",
     "copied",
     "data_values",
+    "density_of",
     "dim_sizes",
     "evaluate",
     "imputed_values",
@@ -211,6 +215,26 @@ def evaluate(outputs: list[Variable], replace: Mapping[Variable, Any] | None = N
         outputs = graph_replace(list(outputs), constants, strict=False)
     function = pytensor.function([], list(outputs), mode=PY_MODE, on_unused_input="ignore")
     return [np.asarray(value) for value in function()]
+
+
+def density_of(
+    density: Callable[..., Variable], rv: Variable, value: Variable | ArrayLike, **options: bool
+) -> Variable:
+    """Return ``pm.logp`` or ``pm.logcdf`` of a variable, on its very parents.
+
+    PyMC derives that of a truncated variable on a copy of all above it, where a parent is not the
+    variable that a world sets.
+    """
+    node = rv.owner
+    if node is None or isinstance(node.op, RandomVariable):
+        return density(rv, value, **options)
+    above = [v for v in (*node.inputs, value) if getattr(v, "owner", None) is not None]
+    stands = {v: v.type() for v in above if isinstance(v.type, TensorType)}
+    stand = node.clone_with_new_inputs([stands.get(v, v) for v in node.inputs])
+    at = stands.get(value, value) if isinstance(value, Variable) else value
+    found = density(stand.outputs[node.outputs.index(rv)], at, **options)
+    back = {new: old for old, new in stands.items()}
+    return graph_replace([found], back, strict=False)[0]
 
 
 def dim_sizes(model: pm.Model) -> dict[str, int]:

@@ -213,6 +213,7 @@ def counterfactual(
         recomputed=recomputed,
         varying=people.varies,
         coupling=couplings,
+        own_noise=True,
     )
     arrays, _ = collect(program, people, source, inner=1)
     data = assemble(fit, people, list(parsed), names, program, arrays)

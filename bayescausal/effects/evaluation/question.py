@@ -142,6 +142,7 @@ class Question:
             varying=self.units.varies,
             conditions=conditions,
             coupling=self.couplings,
+            own_noise=self.abducted,
         )
 
     def noise(self, seed: int) -> AbductedNoise | FreshNoise:

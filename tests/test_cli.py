@@ -359,6 +359,7 @@ def shifts(folder):
         (("-q", "AssociationS(z, out)"), "Did you mean 'Association'?"),
         (("-q", "ATE(z, outt)"), "Did you mean 'out'?"),
         (("-q", "ATE(z"), "cannot be read"),
+        (("-q", "Slope(shift, out)"), "'shift' is a label, so there is no derivative"),
         (("-q", "z"), "is not a question"),
         (("-q", "ATE(z, out, treated=open(1))"), "is not a part of a question"),
         (("-q", "ATE(z, out)", "-x", "z"), "not by both"),
@@ -372,6 +373,35 @@ def test_questions_are_checked_before_any_sampling(shifts, options, said, monkey
     assert result.exit_code == 2, result.output
     assert said in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("question", "needed"),
+    [
+        ("PS(x, ill)", True),
+        ("ATE(x, ill, population=finite)", True),
+        ("CATE(x, ill, given={'m': (0, 1)})", True),  # who belongs, x decides
+        ("PS(x, ill, coupling=monotone)", False),
+        ("CATE(x, ill, given={'z': (0, 1)})", False),
+        ("ATE(x, m, population=finite)", False),  # m has no discrete cause that x moves
+    ],
+)
+def test_a_missing_coupling_is_said_before_any_sampling(folder, question, needed, monkeypatch):
+    class Sampled(Exception): ...
+
+    def sampled(*_arguments, **_options):
+        raise Sampled
+
+    frame = rows()
+    frame["m"] = frame["x"] + frame["z"]
+    frame["ill"] = (frame["z"] > 0).astype(int)
+    frame.to_csv(folder / "ill.csv", index=False)
+    text = "x ~ 1\nz ~ 1\nm ~ x\nill ~ m + z\nfamily x: bernoulli\nfamily ill: bernoulli\n"
+    (folder / "ill.txt").write_text(text)
+    monkeypatch.setattr(cli, "_fit", sampled)
+    result = call("estimate", folder / "ill.txt", folder / "ill.csv", "-q", question)
+    assert ("noise of 'ill' is shared" in result.stderr) == needed
+    assert isinstance(result.exception, Sampled) != needed
 
 
 def test_categories_and_any_question_are_answered(shifts, folder):

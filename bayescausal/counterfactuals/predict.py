@@ -213,6 +213,7 @@ def counterfactual(
         recomputed=recomputed,
         varying=members.varies,
         coupling=couplings,
+        own_noise=True,
     )
     arrays, _ = collect(program, members, source, inner=1)
     data = assemble(fit, members, list(parsed), names, program, arrays)

@@ -48,7 +48,10 @@ def as_estimands(given: object) -> list[Estimand]:
         return [found]
     if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
         raise not_asked(given)
-    return [as_estimand(each) for each in given]
+    asked = [as_estimand(each) for each in given]
+    if not asked:
+        raise EstimandError("No question was asked.", expected="one estimand at least.")
+    return asked
 
 
 def not_asked(given: object) -> EstimandError:

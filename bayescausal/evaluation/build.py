@@ -41,6 +41,7 @@ def build_program(
     varying: Callable[[str], bool],
     coupling: Mapping[str, str] | None = None,
     conditions: Iterable[str] = (),
+    own_noise: bool = False,
 ) -> Program:
     """Build and compile the evaluation of `requests`.
 
@@ -52,11 +53,13 @@ def build_program(
     - `coupling`: noise form by variable, where it is not the monotone one.
     - `conditions`: variables that decide who belongs to a subgroup: neither they nor their causes
       are summed out of an average.
+    - `own_noise`: whether the noise is each unit's own, so that what no intervention reaches is
+      what was observed, to the last digit.
     """
     coupling, conditions = dict(coupling or {}), tuple(conditions)
 
     def build() -> Program:
-        builder = Builder(structure, worlds, recomputed, varying, dict(coupling))
+        builder = Builder(structure, worlds, recomputed, varying, dict(coupling), own_noise)
         builder.held = frozenset(conditions) | structure.ancestors(conditions)
         outputs = [average(builder, r) for r in requests]
         return builder.compile(tuple(requests), outputs)
@@ -67,7 +70,8 @@ def build_program(
     names = sorted(structure.model.named_vars)
     moving = tuple(n for n in names if varying(n))
     asked = tuple((r.world, r.variable, r.kind, r.other) for r in requests)
-    key = (acts, asked, events, recomputed, moving, tuple(sorted(coupling.items())), conditions)
+    forms = (tuple(sorted(coupling.items())), own_noise)
+    key = (acts, asked, events, recomputed, moving, forms, conditions)
     return remember(structure, key, build)
 
 

@@ -13,13 +13,14 @@ from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.evaluation.backend import Compiled, inputs_of, replaced
 from bayescausal.evaluation.integer_nan import Defined
-from bayescausal.evaluation.noise import noise_of_others
-from bayescausal.evaluation.program import Input, Program, per_draw
+from bayescausal.evaluation.noise import as_it_was, noise_of_others
+from bayescausal.evaluation.program import NOWHERE, Input, Program, per_draw
 from bayescausal.model.interventions.domain import doubtful_parameters
 from bayescausal.model.interventions.policy import apply_policy, cast, whole
 from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.means import mean_of
+from bayescausal.model.structure.discontinuities import behind_jumps
 from bayescausal.model.structure.integer_roles import is_number
 from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
 
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Builder"]
 
-#: The world of values that no intervention reaches.
-NOWHERE = "\0"
-
 
 class Builder:
     """Substitutes worlds into the expressions of a model."""
@@ -49,19 +47,22 @@ class Builder:
         recomputed: frozenset[str],
         varying: Callable[[str], bool],
         coupling: dict[str, str],
+        own_noise: bool = False,
     ) -> None:
         self.structure = structure
-        self.worlds = worlds
+        self.worlds = {**worlds, NOWHERE: {}} if own_noise else worlds
         self.recomputed = recomputed
         self.varying = varying
         self.coupling = coupling
         self.inputs: dict[tuple[str, str, str], Input] = {}
         self.built: dict[tuple[str, str], Variable] = {}
         self.named = {v: n for n, v in structure.model.named_vars.items()}
-        self.lengths = {
-            v: d for d, v in structure.model.dim_lengths.items() if d in structure.unit_dims
-        }
-        self.touched = {w: frozenset(do) | structure.descendants(do) for w, do in worlds.items()}
+        lengths = structure.model.dim_lengths.items()
+        self.lengths = {v: d for d, v in lengths if d in structure.unit_dims}
+        self.own_noise = own_noise  # of each unit: what no intervention reaches is what it was
+        self.exact = behind_jumps(structure) if own_noise else frozenset()
+        self.below = {w: structure.descendants(do) for w, do in self.worlds.items()}
+        self.touched = {w: frozenset(do) | self.below[w] for w, do in self.worlds.items()}
         self.override: dict[tuple[str, str], Variable] = {}
         self.only = next(iter(worlds))
         self.held: frozenset[str] = frozenset()
@@ -123,20 +124,17 @@ class Builder:
         return pt.TensorType(dtype or variable.type.dtype, (*static, *extra))(label)
 
     def length(self, dim: str) -> Variable:
-        return self._input(
-            "length", dim, pt.scalar(f"length_{dim}", dtype="int64"), (), batched=False
-        )
+        variable = pt.scalar(f"length_{dim}", dtype="int64")
+        return self._input("length", dim, variable, (), batched=False)
 
     def kept(self, name: str) -> Variable:
-        key = ("value", name, "")
-        if key in self.inputs:
+        if (key := ("value", name, "")) in self.inputs:
             return self.inputs[key].variable
         variable = self._fresh(name, name)
         return self._input("value", name, variable, self.dims_of(name), batched=self.varying(name))
 
     def noise(self, name: str, rule: NoiseRule) -> Variable:
-        key = ("noise", name, rule.base)
-        if key in self.inputs:
+        if (key := ("noise", name, rule.base)) in self.inputs:
             return self.inputs[key].variable
         extra = self._categories(name) if rule.base == "gumbel" else ()
         variable = self._fresh(name, f"U_{name}", extra, "float64")
@@ -180,16 +178,16 @@ class Builder:
         if isinstance(act, Set | Stochastic):
             return []
         others = [r for r in act.reads or () if r != name] if isinstance(act, Policy) else []
-        own = act is None or not isinstance(act, Policy) or name in (act.reads or ())
-        return [(n, world) for n in [*others, *(self._parents(name) if own else ())]]
+        own = not isinstance(act, Policy) or name in (act.reads or ())
+        return [(n, world) for n in [*others, *(self._parents(name, world) if own else ())]]
 
-    def _parents(self, name: str) -> list[str]:
+    def _parents(self, name: str, world: str) -> list[str]:
         """Return the variables that the equation of a variable names, where it is evaluated."""
         structure = self.structure
         parts = structure.imputed.get(name)
         random = name in structure.parameters or name in structure.random or self._is_part(name)
         source = parts[1] if parts else name
-        if name in structure.data or (random and source not in self.recomputed):
+        if name in structure.data or (random and self._is_kept(name, source, world)):
             return []
         variable = structure.variable(name)
         roots = [variable] if parts or not random else list(variable.owner.inputs)
@@ -228,7 +226,7 @@ class Builder:
         parts = structure.imputed.get(name)
         if name in structure.parameters or name in structure.random or self._is_part(name):
             source = parts[1] if parts else name
-            if source not in self.recomputed:
+            if self._is_kept(name, source, world):
                 return self.kept(name)
             if parts:
                 return self._equation(name, world)
@@ -240,20 +238,22 @@ class Builder:
             return variable
         return self._equation(name, world)
 
+    def _is_kept(self, name: str, source: str, world: str) -> bool:
+        """Whether a random variable has the value that the unit has."""
+        return source not in self.recomputed or (self.own_noise and name not in self.below[world])
+
     def _drawn(self, name: str, world: str) -> Variable:
         """Return the value of a variable from its noise; integers only of sound parameters."""
         rule = self.rule(name)
         noise = self.noise(name, rule)
         rv = self.structure.variable(name)
-        value = rule.forward(noise)
         doubtful = doubtful_parameters(rv) if is_discrete(rv) else []
+        value, *doubtful = self.substitute([rule.forward(noise), *doubtful], world, of=name)
         if not doubtful:
-            return self.substitute([value], world, of=name)[0]
-        value, *doubtful = self.substitute([value, *doubtful], world, of=name)
+            return as_it_was(self, name, value, world) if name in self.exact else value
         above = [i.variable for i in self.inputs.values() if i.kind == "noise"]
         noises = sorted(inputs_of([value, *doubtful]) & set(above), key=above.index)
-        found: Variable = Defined(name, len(doubtful))(value, *doubtful, *noises)
-        return found
+        return Defined(name, len(doubtful))(value, *doubtful, *noises)  # type: ignore[no-any-return]
 
     def _is_part(self, name: str) -> bool:
         return any(name in pair for pair in self.structure.imputed.values())
@@ -287,8 +287,8 @@ class Builder:
         lengths = self.structure.model.dim_lengths
         dims = self.dims_of(name)
         if any(d is None for d in dims):
-            variable = self.structure.variable(name)
-            return [pt.as_tensor_variable(s) for s in variable.type.shape if s is not None] or []
+            static = self.structure.variable(name).type.shape
+            return [pt.as_tensor_variable(s) for s in static if s is not None]
         return [self.length(d) if d in self.structure.unit_dims else lengths[d] for d in dims]
 
     def _acted(self, name: str, act: Intervention, world: str) -> Variable:

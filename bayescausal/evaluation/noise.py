@@ -21,10 +21,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytensor.tensor as pt
+from pytensor.tensor.random.op import RandomVariable
 
+from bayescausal.evaluation.program import NOWHERE
 from bayescausal.model.structure.own_noise import differences
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 
     from bayescausal.evaluation.builder import Builder
 
-__all__ = ["BLOCK", "FreshNoise", "noise_of_others", "replicates_per_group"]
+__all__ = ["BLOCK", "FreshNoise", "as_it_was", "noise_of_others", "replicates_per_group"]
 
 #: Units per block of noise; a chunk of units starts at a multiple of it.
 BLOCK = 8192
@@ -137,3 +141,19 @@ def noise_of_others(
             [own] = builder.substitute([mean], world, inside=mean in builder.named)
             found[spot] = builder.natural(each.of, world) - own
     return found
+
+
+def as_it_was(builder: Builder, name: str, value: Variable, world: str) -> Variable:
+    """Return the unit's own value where its equation is what it was: consistency.
+
+    Noise that was found from a value gives it back to nine digits, not to the last one, and a
+    threshold at the value itself would see the difference.
+    """
+    rv = builder.structure.variable(name)
+    op = rv.owner.op
+    if not isinstance(op, RandomVariable) or any([op.ndim_supp, *op.ndims_params]):
+        return value
+    parts = op.dist_params(rv.owner)
+    now, then = (builder.substitute(parts, w, of=name) for w in (world, NOWHERE))
+    same = reduce(pt.and_, map(pt.eq, now, then))
+    return pt.switch(same, builder.kept(name), value)

@@ -10,7 +10,8 @@ A world is a set of interventions. In it every variable has a value:
 ``R`` is the union over the worlds of the proper descendants of what each intervenes on, found
 in the graph of *all* named variables (a group effect whose prior reads the treatment belongs to
 it). In every world, the natural one included, the variables of ``R`` are recomputed, so that a
-contrast of two worlds is not a contrast of observed and simulated values.
+contrast of two worlds is not a contrast of observed and simulated values. Where the noise is each
+unit's own, what no intervention of a world reaches is what was observed, and is kept.
 
 The worlds are substituted into each other's place symbolically, once; noise, data, latents and
 parameters become inputs. Draws are added as a batch axis by PyTensor's own vectorization.
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from bayescausal.annotations import Array
 
 
-__all__ = ["Evaluator", "Input", "Program", "Request", "evaluator", "per_draw"]
+__all__ = ["NOWHERE", "Evaluator", "Input", "Program", "Request", "evaluator", "per_draw"]
+
+#: The world of values that no intervention reaches.
+NOWHERE = "\0"
 
 #: From the arguments of a program, by position, to arrays.
 type Evaluator = Callable[[Callable[[int], Array]], list[Array]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 from cf_oracles import States, frequencies_fit, gumbel_joint, quantile_joint
@@ -127,3 +128,59 @@ def test_counts_and_binary_outcomes_equal_the_overlap_of_intervals():
                 law[int(other), z] = law_k[other] * joint[z] / joint.sum()
         counts = Counter(tuple(row) for row in values[:, u].tolist())
         assert frequencies_fit(counts, law, tests=4)
+
+
+def _recorded_to_one_digit(law):
+    """Return known parameters, a table with many equal values of m, and each unit's effect of m."""
+    rng = np.random.default_rng(0)
+    n = 60
+    x, z = rng.integers(0, 2, n), rng.normal(size=n)
+    m, y = rng.choice([0.5, 0.7, 1.1, 1.5, 2.3], n), rng.normal(size=n)
+    with pm.Model(coords={"unit": range(n)}) as model:
+        base = pm.Data("z", z, dims="unit")
+        treat = pm.Bernoulli("x", 0.5, dims="unit")
+        med = law(0.37 * treat + base)
+        pm.Deterministic("high", med >= 1.1, dims="unit")
+        pm.Normal("y", med * (1 + treat) + 3.0 * (med >= 1.1), 1, dims="unit")
+    return bc.truth(model, {}, pd.DataFrame({"x": x, "z": z, "m": m, "y": y})), x, z, m, y
+
+
+@pytest.mark.parametrize("population", ["sample", "finite"])
+def test_units_at_the_bound_of_a_subgroup_belong_to_it(population):
+    """What was observed forms groups, not what noise gives back: 1.1 is not 1.0999999999999999."""
+    known, x, _, m, _ = _recorded_to_one_digit(lambda mu: pm.Normal("m", mu, 0.77, dims="unit"))
+    one, none = (m + 0.37 * (level - x) for level in (1, 0))  # m with x at each level
+    # a unit's own world has its own m to the last digit; the other world is beside no threshold
+    one, none = np.where(x == 1, m, one), np.where(x == 0, m, none)
+    own = 2 * one + 3.0 * (one >= 1.1) - none - 3.0 * (none >= 1.1)
+    asked = {
+        "at least": (lambda m: m >= 1.1, m >= 1.1),
+        "range": ({"m": (1.1, 2.0)}, (m >= 1.1) & (m <= 2.0)),
+        "value": ({"m": 1.1}, m == 1.1),
+        "function": ({"high": True}, m >= 1.1),
+    }
+    for given, who in asked.values():
+        found = bc.estimate(known, bc.CATE("x", "y", given=given, population=population))
+        np.testing.assert_allclose(float(found), own[who].mean(), atol=1e-9)
+    for name, groups in (("m", m), ("high", m >= 1.1)):
+        found = bc.estimate(known, bc.ATE("x", "y", by=name, population=population))
+        right = [own[groups == g].mean() for g in np.unique(groups)]
+        np.testing.assert_allclose(found.draws.values.ravel(), right, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        lambda mu: pm.Normal("m", mu, 0.77, dims="unit"),
+        lambda mu: pm.Gamma("m", 2.3, pm.math.exp(mu), dims="unit"),
+        lambda mu: pm.LogNormal("m", mu, 0.7, dims="unit"),
+    ],
+)
+def test_a_threshold_at_a_recorded_value_is_consistent(law):
+    """In the world that a unit had, its outcome is its own: the threshold is at a value of m."""
+    known, x, _, m, y = _recorded_to_one_digit(law)
+    found = bc.counterfactual(known, {"one": {"x": 1}, "none": {"x": 0}, "as it was": {}})
+    for name, seen in (("m", m), ("y", y)):
+        there = {w: found[name].sel(world=w).values.ravel() for w in ("one", "none", "as it was")}
+        np.testing.assert_allclose(np.where(x == 1, there["one"], there["none"]), seen, atol=1e-9)
+        np.testing.assert_array_equal(there["as it was"], seen)

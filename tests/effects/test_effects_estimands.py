@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from bayescausal.effects import estimands as es
+from bayescausal.effects.asked import as_estimands
 from bayescausal.effects.estimands import (
     ATE,
     ATO,
@@ -522,3 +523,10 @@ def test_what_the_same_means():
     frame = pd.DataFrame({"Z": [1]})
     assert ATE("X", "Y", population=frame) == ATE("X", "Y", population=frame)
     assert ATE("X", "Y", population=frame) != ATE("X", "Y", population=frame.copy())
+
+
+def test_a_level_that_is_no_number_and_no_question_at_all_are_refused():
+    with pytest.raises(EstimandError, match="at='a'"):
+        es.Slope("x", "y", at="a")
+    with pytest.raises(EstimandError, match="No question was asked"):
+        as_estimands([])

@@ -437,3 +437,12 @@ def test_a_question_about_more_than_values_is_refused(three_doses, more):
     verdict = bc.identify("z -> x -> m -> y; z -> y; x -> y", bc.ATE("x", "y", **more))
     with pytest.raises(EstimandError, match="asks for more than a formula of probabilities says"):
         bc.plug_in(verdict, three_doses, count="p", empirical=True)
+
+
+def test_a_question_with_cells_and_what_is_no_verdict_are_refused(three_doses):
+    verdict = bc.identify("z -> x -> m -> y; z -> y; x -> y", bc.ATE("x", "y", by="z"))
+    with pytest.raises(EstimandError, match=r"each value of z.*given=\{'z': value\}"):
+        bc.plug_in(verdict, three_doses, count="p", empirical=True)
+    for wrong in (bc.ATE("x", "y"), "x -> y"):
+        with pytest.raises(EstimandError, match=r"where a verdict is needed.*bc\.identify\(graph"):
+            bc.plug_in(wrong, three_doses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import networkx as nx
+import pandas as pd
 import pytest
 from graph_scm import random_graph
 
@@ -267,3 +268,12 @@ def test_errors_of_exports():
         to_dot("dilution -> coating", treatment="dilutoin")
     with pytest.raises(GraphError, match="not a direction"):
         to_mermaid("X -> Y", direction="up")
+
+
+@pytest.mark.parametrize(
+    "given", [{"x": ["y"], "y": []}, pd.DataFrame([[0, 1], [0, 0]], ["x", "y"], ["x", "y"])]
+)
+def test_what_does_not_say_which_is_the_cause_is_refused(given):
+    """Their names alone were read: "x has no effect on y, for no directed path joins them"."""
+    with pytest.raises(GraphError, match=r"which of two names is the cause.*pairs"):
+        as_graph(given)

@@ -314,3 +314,14 @@ def test_a_report_says_once_that_an_effect_is_not_identified():
     assert "the rest is confounding" not in page
     assert "how far they part is not known from data" in page
     assert re.search(r"\[[^]]*\] \(not identified\)", page)
+
+
+def test_an_answer_that_is_the_same_in_every_draw_has_dashes_for_its_diagnostics():
+    """They are not defined there; "nan, nan" stood beside the dashes of the others."""
+    with pm.Model(coords={"unit": range(3)}) as model:
+        x = pm.Data("x", np.zeros(3), dims="unit")
+        pm.Normal("y", 2 * x + pm.Normal("b"), 1, dims="unit")
+    known = bc.prior(model, {"x": [0.0, 1.0, 2.0], "y": [0.0, 1.0, 2.0]}, draws=20, seed=1)
+    page = bc.report(known, bc.ATE("x", "y"), checks=False, progressbar=False).markdown
+    assert "nan" not in page.lower()
+    assert "-, -" in page

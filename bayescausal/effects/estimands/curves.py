@@ -22,6 +22,7 @@ Econometrica 57 (1989), 1403-1430.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -289,7 +290,7 @@ class Slope(Estimand):
             )
         if self.step is not None and (np.ndim(self.step) or not 0 < self.step < np.inf):
             raise EstimandError(f"step={self.step!r}.", expected="A positive number.")
-        if self.at is not None and (np.ndim(self.at) or not np.isfinite(self.at)):
+        if self.at is not None and not (isinstance(self.at, Real) and np.isfinite(float(self.at))):
             raise EstimandError(f"at={self.at!r}.", expected="One finite value, or None.")
         if self.scale.name not in ("difference", "log ratio"):
             raise EstimandError(

@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from bayescausal.model.structure.structure import Structure
     from bayescausal.types import Intervention
 
-__all__ = ["Question", "parsed_worlds", "resolve"]
+__all__ = ["Question", "couplings_of", "parsed_worlds", "post_treatment", "resolve"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +142,7 @@ class Question:
             varying=self.units.varies,
             conditions=conditions,
             coupling=self.couplings,
+            own_noise=self.abducted,
         )
 
     def noise(self, seed: int) -> AbductedNoise | FreshNoise:
@@ -245,7 +246,7 @@ def resolve(
     reads = tuple(dict.fromkeys([*(r for a in arms for r in a.condition.reads), *estimand.by]))
     refuse_unheld(units, () if partial else [c for a in arms for c in a.condition.clauses])
     abducted = population == "finite"
-    changed = () if abducted else _post_treatment(structure, reads, worlds, estimand)
+    changed = () if abducted else post_treatment(structure, reads, worlds, estimand)
     if estimand.weighting is not None:
         refuse_weighting(structure, estimand, changed)
         recomputed |= {estimand.weighting.variable}
@@ -258,7 +259,7 @@ def resolve(
     if not abducted:
         recomputed |= compared(structure, estimand, worlds, reads)
     joint = abducted or bool(changed) or estimand.joint
-    couplings = _couplings(structure, estimand, reached, joint, population, changed)
+    couplings = couplings_of(structure, estimand, reached, joint, population, changed)
     if population == "target":
         units, more = complete_table(structure, units, estimand, recomputed, worlds, seed)
         notes = (*notes, *more)
@@ -318,7 +319,7 @@ def _asked_worlds(
     return {**{n: do for n, do in worlds.items() if n in used}, NATURAL: {}}
 
 
-def _post_treatment(
+def post_treatment(
     structure: Structure,
     reads: tuple[str, ...],
     worlds: Mapping[str, Mapping[str, Intervention]],
@@ -350,7 +351,7 @@ def _post_treatment_note(population: str, changed: tuple[str, ...]) -> str:
     return f"The subgroup is post-treatment ({', '.join(changed)}): {kept}"
 
 
-def _couplings(
+def couplings_of(
     structure: Structure,
     estimand: Estimand,
     reached: frozenset[str],

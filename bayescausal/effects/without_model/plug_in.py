@@ -42,12 +42,12 @@ from bayescausal.effects.without_model.plug_in_words import name_of, notes_of
 from bayescausal.effects.without_model.question_asked import Asked, as_asked
 from bayescausal.effects.without_model.read_table import read_cells
 from bayescausal.graph.identification.expression import needed
+from bayescausal.graph.identification.verdict import Identification
 from bayescausal.types import DataError, EstimandError, IdentificationError, SparseTableWarning
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Data
     from bayescausal.effects.estimands.scales import EffectScale
-    from bayescausal.graph.identification.verdict import Identification
 
 __all__ = ["plug_in"]
 
@@ -229,6 +229,12 @@ def _averaged_causes(
 
 
 def _check(identification: Identification, draws: int, prior: float) -> None:
+    if not isinstance(identification, Identification):
+        raise EstimandError(
+            f"Found {type(identification).__name__} where a verdict is needed.",
+            expected="what bc.identify returns.",
+            remedy="plug_in(bc.identify(graph, question), data).",
+        )
     if not identification or identification.estimand is None:
         wald = identification.method == "instrument"
         raise IdentificationError(

@@ -80,10 +80,16 @@ def _level(asked: Estimand, names: tuple[str, ...], which: int) -> dict[str, obj
 def _given(asked: Estimand, identification: Identification) -> dict[str, object] | None:
     """Return the values of what the effect is conditional on."""
     query = identification.question
+    if asked.by:
+        raise EstimandError(
+            f"{asked.label()} asks for one effect for each value of {', '.join(asked.by)}, and a "
+            "formula has one value of it.",
+            remedy=f"Ask for one at a time: plug_in(..., given={{{asked.by[0]!r}: value}}).",
+        )
     clauses = {n: v for n, v in asked.condition.clauses if n in (*query.given, *query.natural)}
     if identification.kind in ("ATT", "ATU"):  # these say which treatment units had
         clauses = {n: v for n, v in clauses.items() if n in query.given}
-    ranges = set(query.given) - {*clauses, *asked.by}
+    ranges = set(query.given) - {*clauses}
     if ranges and identification.kind != "ATO":  # a range is a variable of its own in the graph
         raise _more(asked, "one value for each variable")
     return {n: _value(asked, v) for n, v in clauses.items()} or None

@@ -20,6 +20,9 @@ from bayescausal.effects.averaging.time_functionals import (
 )
 from bayescausal.effects.estimands.functionals import Probability, Quantile
 from bayescausal.effects.estimands.populations import Superpopulation
+from bayescausal.effects.evaluation.question import couplings_of, post_treatment
+from bayescausal.effects.evaluation.slopes import refuse_labels
+from bayescausal.evaluation.build import recomputed_by
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
 from bayescausal.model.interventions.parse_do import parse_interventions
@@ -164,13 +167,17 @@ def check_question(
 ) -> None:
     """Refuse, before anything is sampled, a question that names what is not there.
 
-    Raises UnknownVariableError, EstimandError, DataError if a name is not in the model, a level
-      cannot be, or a treatment or the outcome has no column.
+    Raises UnknownVariableError, EstimandError, DataError, CouplingError if a name is not in the
+      model, a level cannot be, a treatment or the outcome has no column, or a coupling is missing.
     """
     for name in question.names:
         structure.require(name)
-    check_levels(question, labels, structure.graph_for(question.names))
-    for world in question.worlds(structure.graph_for(question.names)).values():
+    if question.derivative:
+        refuse_labels(structure, question)
+    graph = structure.graph_for(question.names)
+    check_levels(question, labels, graph)
+    worlds = question.worlds(graph)
+    for world in worlds.values():
         coded = {n: act for n, act in world.items() if n not in labels}
         parse_interventions(structure, coded)
     names = [str(column) for column in columns]
@@ -182,6 +189,7 @@ def check_question(
                 remedy=f"Columns: {', '.join(names)}.",
                 names=closest(name, names)[:1],
             )
+    _check_coupling(structure, question, worlds)
 
 
 def check_levels(
@@ -213,6 +221,18 @@ def check_levels(
 
 
 # --------------------------------------------------------------------------- private
+
+
+def _check_coupling(structure: Structure, question: Estimand, worlds: Mapping[str, Any]) -> None:
+    """Refuse a question that rests on a coupling and names none."""
+    arms = question.requested(structure.graph_for(question.names))
+    reads = dict.fromkeys([r for arm in arms for r in arm.condition.reads] + [*question.by])
+    who = question.population.name
+    finite = who == "finite"
+    changed = () if finite else post_treatment(structure, tuple(reads), worlds, question)
+    reached = recomputed_by(structure, worlds.values())
+    joint = finite or bool(changed) or question.joint
+    couplings_of(structure, question, reached, joint, who, changed)
 
 
 def _no_category(found: object, name: str, known: list[Any]) -> EstimandError:

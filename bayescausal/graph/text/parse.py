@@ -30,7 +30,7 @@ References
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -243,6 +243,13 @@ def _parse_edges(edges: Iterable[Any]) -> nx.DiGraph[str]:
     nodes: dict[str, dict[str, Any]] = {}
     directed: list[tuple[str, str]] = []
     bidirected: list[tuple[str, str]] = []
+    if isinstance(edges, Mapping) or hasattr(edges, "columns"):
+        raise GraphError(
+            f"A {type(edges).__name__} does not say which of two names is the cause.",
+            expected="a text such as 'x -> y', or pairs (tail, head).",
+            remedy="Of a mapping from causes to their effects: "
+            "[(cause, effect) for cause, effects in mapping.items() for effect in effects].",
+        )
     for edge in edges:
         if isinstance(edge, str):
             nodes[edge] = {}

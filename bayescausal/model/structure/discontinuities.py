@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["Jump", "jumps_of"]
+__all__ = ["Jump", "behind_jumps", "jumps_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +87,13 @@ def jumps_of(
                 jump = _jump(name, root, node, reads, read)
                 out += [] if jump is None else [jump]
     return out
+
+
+def behind_jumps(structure: Structure) -> frozenset[str]:
+    """Return the variables that equations which jump read, and what these are made of."""
+    full = frozenset(structure.full)
+    read = {name for n in structure.full for j in jumps_of(structure, n, full) for name in j.reads}
+    return frozenset(read | structure.ancestors(read))
 
 
 def _roots(

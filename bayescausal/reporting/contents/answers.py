@@ -180,9 +180,8 @@ def _facts(effect: Effect, rope: tuple[float, float] | None, true: Effect | None
     )
     if several:
         pairs.append(("Monte Carlo error of the mean (mcse)", significant(row["mcse_mean"], 2)))
-        pairs.append(
-            ("Effective draws (bulk, tail)", f"{row['ess_bulk']:,.0f}, {row['ess_tail']:,.0f}")
-        )
+        sizes = ", ".join(cell(row[f"ess_{part}"], ",.0f") for part in ("bulk", "tail"))
+        pairs.append(("Effective draws (bulk, tail)", sizes))
         pairs.append(("r_hat of this number", cell(row["r_hat"], ".4f")))
     pairs.append(("Population", effect.population or "-"))
     return Facts(tuple(pairs))

@@ -31,9 +31,7 @@ class HasDraws(Protocol):
         """Draws, as :func:`as_draws` takes them."""
 
 
-def as_draws(
-    values: ArrayLike | xr.DataArray | HasDraws, name: str | None = None
-) -> xr.DataArray:
+def as_draws(values: ArrayLike | xr.DataArray | HasDraws, name: str | None = None) -> xr.DataArray:
     """Return draws as a DataArray of floats with dims chain and draw first.
 
     They are a copy, unless they cannot be written to.

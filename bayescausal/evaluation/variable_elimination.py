@@ -35,7 +35,7 @@ from pytensor.tensor.random.basic import CategoricalRV
 
 from bayescausal.evaluation.backend import replaced
 from bayescausal.model.interventions.support import support_of
-from bayescausal.model.structure.rebuild import density_of
+from bayescausal.model.structure.function_graph import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

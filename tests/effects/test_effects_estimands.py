@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from bayescausal.effects import estimands as es
-from bayescausal.effects.asked import as_estimands
+from bayescausal.effects.as_estimand import as_estimands
 from bayescausal.effects.estimands import (
     ATE,
     ATO,

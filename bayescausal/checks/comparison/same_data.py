@@ -15,7 +15,7 @@ from bayescausal.effects.evaluation.outcome_distributions import laws_of, some_d
 from bayescausal.evaluation.evaluate import units_of
 from bayescausal.inference.conditioning.atoms import has_atoms
 from bayescausal.model.interventions.support import is_discrete
-from bayescausal.model.structure.rebuild import density_of
+from bayescausal.model.structure.function_graph import density_of
 from bayescausal.types import DataError, unknown_variable
 
 if TYPE_CHECKING:

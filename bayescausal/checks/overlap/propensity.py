@@ -38,7 +38,7 @@ from scipy.interpolate import PchipInterpolator
 
 from bayescausal.effects.evaluation.outcome_distributions import chances, is_finite, laws_of
 from bayescausal.model.noise import noise_rule
-from bayescausal.model.structure.rebuild import density_of
+from bayescausal.model.structure.function_graph import density_of
 from bayescausal.types import EstimandError
 
 if TYPE_CHECKING:

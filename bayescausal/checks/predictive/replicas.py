@@ -34,7 +34,7 @@ from scipy import special as sp
 from bayescausal.effects.evaluation.outcome_distributions import is_finite, kept_values, laws_of
 from bayescausal.evaluation.label_levels import is_category
 from bayescausal.model.noise import noise_rule
-from bayescausal.model.structure.rebuild import density_of
+from bayescausal.model.structure.function_graph import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,7 @@ import pymc as pm
 from bayescausal.evaluation.build import kept_builder
 from bayescausal.evaluation.evaluate import argument, units_of
 from bayescausal.evaluation.program import Request
-from bayescausal.model.structure.rebuild import density_of
+from bayescausal.model.structure.function_graph import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,7 +24,7 @@ from bayescausal.model.noise import noise_rule
 from bayescausal.model.noise.ops import NoiseInterval, double
 from bayescausal.model.noise.read_off import law_of
 from bayescausal.model.noise.restricted import restricted_mean_of
-from bayescausal.model.structure.rebuild import density_of
+from bayescausal.model.structure.function_graph import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

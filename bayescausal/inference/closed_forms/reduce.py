@@ -47,7 +47,7 @@ from bayescausal.inference.closed_forms.equation import (
 from bayescausal.inference.closed_forms.points import POINTS
 from bayescausal.inference.conditioning.factors import without_checks
 from bayescausal.model.interventions.support import is_discrete
-from bayescausal.model.structure.rebuild import density_of
+from bayescausal.model.structure.function_graph import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

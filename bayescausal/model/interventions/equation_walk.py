@@ -21,7 +21,7 @@ from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.model.interventions.total import ARRAYS, TOTAL, is_count, is_nan, is_total
 from bayescausal.model.noise.signs import constant_of, op_of, plain_of, sign_of
-from bayescausal.model.structure.rebuild import density_of
+from bayescausal.model.structure.function_graph import density_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

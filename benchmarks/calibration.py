@@ -288,12 +288,25 @@ def logistic_groups():
     return model, {"ATE": bc.ATE("t", "y")}, {"units": None, "unit_dims": "pupil"}
 
 
+def shares():
+    """Eight covariates whose coefficients share the variance that is explained (R2D2)."""
+    with pm.Model(coords=UNIT | {"column": range(8)}) as model:
+        a, b, sigma = pm.Normal("a", 0, 1), pm.Normal("b", 0, 1), pm.HalfNormal("sigma", 1)
+        r2, phi = pm.Beta("r2", 1, 1), pm.Dirichlet("phi", np.ones(8), dims="column")
+        beta = pm.Normal("beta", 0, sigma * pm.math.sqrt(phi * r2 / (1 - r2)), dims="column")
+        x = [pm.Normal(f"x{i}", 0, 1, dims="unit") for i in range(8)]
+        t = pm.Normal("t", x[0], 1, dims="unit")
+        mean = a + b * t + sum(beta[i] * x[i] for i in range(8))
+        pm.Normal("y", mean, sigma, dims="unit")
+    return model, {"ATE": bc.ATE("t", "y")}, {"units": UNITS}
+
+
 FAMILIES = {
     f.__name__: f
     for f in (
         linear, mediator, logistic, poisson, ordered, hierarchical, instrument, panel,
         slopes, crossed, curve, shrinkage, level,
-        separation, negative_binomial, horseshoe, bounded, logistic_groups,
+        separation, negative_binomial, horseshoe, bounded, logistic_groups, shares,
     )
 }  # fmt: skip
 

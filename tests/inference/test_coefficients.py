@@ -297,7 +297,7 @@ def test_what_is_not_of_the_form_says_why(spoiled, reason):
         if spoiled == "groups differ in noise":
             pm.Normal("y", b * x, sigma[g], dims="unit")
         elif spoiled == "many scales":
-            many = pm.HalfNormal("many", shape=20)
+            many = pm.HalfNormal("many", shape=30)
             pm.Normal("y", b * x + many.sum(), 1, dims="unit")
         elif spoiled == "a curve in a coefficient":
             pm.Normal("y", pt.exp(b * x), sigma[0], dims="unit")

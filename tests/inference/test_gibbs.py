@@ -11,12 +11,18 @@ import bayescausal as bc
 from bayescausal.draws.diagnostics import diagnose
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.conditioning.row_sums import accumulate
-from bayescausal.inference.hierarchies import gibbs
+from bayescausal.inference.hierarchies import gibbs, hierarchy
 from bayescausal.inference.hierarchies.coefficients import posterior_of
 from bayescausal.inference.hierarchies.scale_factors import Factors
 from bayescausal.model.structure.read import structure_of
 
 J, ROWS = 14, 3
+
+
+@pytest.fixture(autouse=True)
+def _chains_from_thirteen_scales(monkeypatch):
+    """Small models go to the sampler that is tested here."""
+    monkeypatch.setattr(hierarchy, "FEW_SCALES", 12)
 
 
 def means(centred):
@@ -65,13 +71,19 @@ def exact(data):
     return first, np.sqrt(weight @ (grid - first) ** 2), weight @ mean
 
 
-@pytest.mark.parametrize("centred", [True, False])
-def test_scales_and_means_are_those_of_the_integrals(centred):
+@pytest.mark.parametrize(
+    ("centred", "few"),
+    [(True, 12), (False, 12), (False, 24)],
+    ids=["gibbs, centred", "gibbs", "ensemble"],
+)
+def test_scales_and_means_are_those_of_the_integrals(centred, few, monkeypatch):
+    monkeypatch.setattr(hierarchy, "FEW_SCALES", few)
     data = table()
     first, sd, mean = exact(data)
     fit = bc.fit(means(centred), data, draws=300, chains=2, seed=2, progressbar=False)
     [method] = {m for n, m in fit.methods.items() if "tau" in str(n)}
-    assert method == "gibbs (coefficients given scales)"
+    drawn = {12: "gibbs (coefficients given scales)", 24: "coefficients integrated out"}
+    assert method == drawn[few]
     tau = np.log(fit.posterior["tau"].values)
     found = diagnose(np.stack([tau, (tau - first) ** 2]))
     # five standard errors of the chains' own mean, and of their variance

@@ -197,14 +197,20 @@ def draw_exact(
             else:
                 columns = rows_of(structure, sampler.observed[0], conformed.columns, cells)
                 used, statistics = measured(sampler, structure, columns)
-            found = used.draw(statistics, chains * draws, key)
+            try:
+                found = used.draw(statistics, chains * draws, key)
+            except ArithmeticError:
+                if not isinstance(used, CoefficientBlock) or used.chained is None:
+                    raise
+                used = used.chained  # the scales by a chain of their own, where nothing else fits
+                found = used.draw(statistics, chains * draws, key)
         except (NotAffineError, ArithmeticError) as error:
             failed.append((_block_of(structure, plan, sampler), str(error)))
             continue
         kept.append(sampler)
         for name, values in found.items():
             arrays[name] = values.reshape(chains, draws, *values.shape[1:])
-        methods[Joined(sampler.names)] = sampler.method
+        methods[Joined(sampler.names)] = used.method
     return arrays, methods, Plan(tuple(kept), tuple(failed), plan.idle)
 
 

@@ -39,8 +39,8 @@ __all__ = ["draw_ensemble"]
 CHAINS, EACH, WARM, TRIES = 100, 40, 40, 20
 #: Steps between draws; the worst r_hat and the least share of the draws that is effective.
 THINNED, RHAT, GOOD = (1, 2, 4, 8, 16, 32), 1.03, 0.4
-#: The r_hat after a first run above which no longer run is tried.
-HOPELESS = 1.5
+#: The r_hat above which no longer run is tried, from so many steps between draws.
+HOPELESS, SEEN = 1.3, 4
 #: Shares of the unknowns that move at once [3]_.
 SOME = (0.1, 0.3, 1.0)
 #: The width of a move that is best for a Gaussian of one dimension, and by how much it varies.
@@ -80,7 +80,7 @@ def draw_ensemble(
         share = float(np.fmin.reduce(found["ess_bulk"])) / (CHAINS * length)
         if worst < RHAT and share > GOOD:
             return points.reshape(-1, points.shape[2])[some]
-        if worst > HOPELESS:
+        if worst > HOPELESS and thin >= SEEN:
             break
     raise ArithmeticError(f"the chains of an ensemble do not mix: r_hat {worst:.2f}")
 

@@ -128,10 +128,19 @@ class CoefficientBlock:
     - `method` (str): how it is drawn, in words.
     - `together`: whether rows hang together: none can be left out, but for its weight.
     - `many`: whether it has so many scales that these are drawn by a chain (:mod:`.gibbs`).
+    - `chained`: the block drawn by that chain, where it may be run and nothing else fits.
     """
 
-    def __init__(self, hierarchy: Hierarchy, *, together: bool = False, many: bool = False) -> None:
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        *,
+        together: bool = False,
+        many: bool = False,
+        chains: bool = False,
+    ) -> None:
         self.hierarchy, self.together, self.many = hierarchy, together, many
+        self.chained = CoefficientBlock(hierarchy, many=True) if chains and not many else None
         self.method = "gibbs (coefficients given scales)" if many else "coefficients integrated out"
         self.equations = hierarchy.equations
         self.names = (*hierarchy.shapes, *hierarchy.others)

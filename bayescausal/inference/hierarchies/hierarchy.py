@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["FEW_SCALES", "Reading", "coefficient_block", "read_hierarchy"]
 
 #: Scales: the draws are made from a mixture that is fitted in as many dimensions, or by a chain
-#: that moves them one by one; a vector of scales with one prior (shares of a whole) it cannot move.
-FEW_SCALES, FEW_JOINT, MOST_SCALES = 12, 24, 2_000
+#: that moves them one by one.
+FEW_SCALES, MOST_SCALES = 24, 2_000
 #: Coefficients, and effective coefficients of an equation.
 MOST = 40_000
 
@@ -68,7 +68,7 @@ def coefficient_block(
     - `columns`: names that are given by data.
     - `together`: whether rows hang together: paths run along the units. Only blocks with a path are
       taken.
-    - `chains`: whether many scales may be drawn by a Markov chain.
+    - `chains`: whether scales may be drawn by a Markov chain: many, or where nothing else fits.
     """
     work = Reading(structure, block, columns)
     try:
@@ -77,7 +77,7 @@ def coefficient_block(
         hierarchy, many = read_hierarchy(
             work, structure, block, MOST_SCALES if chains else FEW_SCALES
         )
-        return CoefficientBlock(hierarchy, together=together, many=many)
+        return CoefficientBlock(hierarchy, together=together, many=many, chains=chains)
     except NotAffineError as error:
         return str(error)
 
@@ -108,8 +108,7 @@ def read_hierarchy(
         return ScaleMap.of(structure.model, others, shapes, nodes, sigmas, laws, given, stands)
 
     found = Hierarchy(shapes, tuple(others), equations, priors, build, tuple(given))
-    joint = any(work.rv[n].owner.op.ndim_supp for n in others)
-    return found, scales > (FEW_JOINT if joint else FEW_SCALES)
+    return found, scales > FEW_SCALES
 
 
 class Reading(Means):

@@ -7,7 +7,7 @@ refused: NaN, an infinity, an array whose axes cannot be told.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import xarray as xr
@@ -27,7 +27,7 @@ class HasDraws(Protocol):
     """An answer that carries its draws, such as an effect."""
 
     @property
-    def draws(self) -> Any:
+    def draws(self) -> ArrayLike | xr.DataArray:
         """Draws, as :func:`as_draws` takes them."""
 
 

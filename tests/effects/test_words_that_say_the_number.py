@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 
@@ -156,3 +157,24 @@ def test_rows_of_a_forest_differ(known):
     assert names[1] == "ATE m -> y (2 against 0)"
     assert distinct(["a", "b", "a"]) == ["a [1]", "b", "a [2]"]
     assert np.isfinite(ax.get_ylim()).all()
+
+
+def test_one_draw_of_what_is_unknown_of_the_units_is_said():
+    """With known parameters a number is exact but for latents, weights and noise within atoms."""
+    with pm.Model(coords={"unit": range(4)}) as model:
+        u = pm.Bernoulli("u", 0.5, dims="unit")
+        t = pm.Bernoulli("t", 0.3 + 0.4 * u, dims="unit")
+        pm.Bernoulli("y", 0.1 + 0.3 * t * u + 0.2 * u, dims="unit")
+    whole = pd.DataFrame({"u": [0, 1, 1, 0], "t": [1, 1, 0, 0], "y": [0, 1, 1, 0]})
+
+    def once(question, data=whole, draws=1):
+        effect = bc.estimate(bc.truth(model, {}, data, draws=draws), question, progressbar=False)
+        return [note for note in effect.notes if note.startswith("One draw of")]
+
+    unknown = whole.drop(columns="u")
+    ite = bc.ITE("t", "y", coupling="monotone")
+    assert "One draw of u:" in once(bc.ATE("t", "y"), unknown)[0]
+    assert "One draw of y:" in once(ite)[0]
+    assert "the units' weights" in once(bc.ATE("t", "y", population="superpopulation"))[0]
+    assert not once(bc.ATE("t", "y"))
+    assert not once(ite, draws=2)

@@ -277,3 +277,9 @@ def test_what_does_not_say_which_is_the_cause_is_refused(given):
     """Their names alone were read: "x has no effect on y, for no directed path joins them"."""
     with pytest.raises(GraphError, match=r"which of two names is the cause.*pairs"):
         as_graph(given)
+
+
+@pytest.mark.parametrize("statements", [["t -> y", "z -> t"], ("y ~ t",), ["t <- y", ("z", "t")]])
+def test_statements_in_a_list_are_no_nodes(statements):
+    with pytest.raises(GraphError, match=r"stands alone in a list.*Join the statements"):
+        parse_graph(statements)

@@ -114,6 +114,14 @@ def test_a_part_of_an_effect_has_no_association_beside_it(page):
 # ------------------------------------------------------------------------------ the model, code
 
 
+def test_each_rule_of_decision_says_whose_it_is(fit, page):
+    assert page.count("Decided if the whole") == 1  # one rule for all
+    two = [bc.ATE("x", "y"), bc.ATE("x", "y", scale="ratio")]
+    text = bc.report(fit, two, checks=False).markdown
+    assert "\nATE x -> y: Decided if the whole 94% HDI lies on one side of 0" in text
+    assert "\nATE x -> y (ratio): Decided if the whole 94% HDI lies on one side of 1" in text
+
+
 def test_formulas_are_shown(page):
     shown = section(page, "Graph and model")
     for formula in FORMULAS:

@@ -153,6 +153,7 @@ class DoseResponse(Estimand):
             raise EstimandError(
                 f"values={self.values!r} for {self.treatment!r}.",
                 expected="One or more numbers, in one list.",
+                remedy="Of a category ask Expected for each level.",
             )
         as_world({self.treatment: values})
         if len(np.unique(values)) < len(values):

@@ -207,6 +207,15 @@ class Question:
             notes.append(f"Coupling of {name}: {kind}. The data cannot tell.")
         return notes
 
+    def drawn_once(self, program: Program, noise: Iterable[str] = ()) -> list[str]:
+        """Return what of the units a single draw rests on: unknown values, weights, `noise`."""
+        names = [n for n in program.names if n in self.structure.random and self.units.varies(n)]
+        names = [*dict.fromkeys((*names, *noise))]
+        names += ["the units' weights"] * (self.population == "superpopulation")
+        if self.fit.n_draws > 1 or self.units.fresh or not names:
+            return []
+        return [f"One draw of {', '.join(names)}: bc.truth(..., draws=1000) shows what it changes."]
+
     def coded(self, event: Probability) -> Probability:
         """Return the event with codes in the place of a category's labels."""
         return coded_event(self.fit, self.outcome, event)

@@ -243,6 +243,7 @@ def notes_of(run: Run, plan: Plan, error: Array | float) -> tuple[str, ...]:
     latent = [n for n in question.fit.latent if n in run.program.names]
     if latent and not question.units.fresh:
         notes.append(f"Latent, drawn from the {question.fit.kind}: {', '.join(latent)}.")
+    notes += question.drawn_once(run.program)
     if estimand.remark:
         notes.append(estimand.remark)
     return tuple(notes)

@@ -68,7 +68,9 @@ def individual(question: Question, seed: int) -> Effect:
         raise DataError(note, remedy="Leave these units out, or check the model.")
     fit = question.fit
     chains, draws = (int(fit.posterior.sizes[d]) for d in ("chain", "draw"))
-    notes = (*question.notes, *question.assumptions(source.program))
+    program = source.program
+    notes = (*question.notes, *question.assumptions(program))
+    notes += (*question.drawn_once(program, question.couplings),)
     if estimand.per_unit:
         effects.flags.writeable = False  # so the answer is not copied
         array = _named(question, effects, chosen).values

@@ -252,6 +252,12 @@ def _parse_edges(edges: Iterable[Any]) -> nx.DiGraph[str]:
         )
     for edge in edges:
         if isinstance(edge, str):
+            if re.search(r"->|<-|--|~", edge):
+                raise GraphError(
+                    f"{edge!r} stands alone in a list, where a text names one node.",
+                    expected="one text, or pairs (tail, head).",
+                    remedy='Join the statements: "\\n".join(statements).',
+                )
             nodes[edge] = {}
             continue
         parts = tuple(edge) if isinstance(edge, Iterable) else ()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
+from pymc.distributions.truncated import TruncatedRV
 from pymc.model.fgraph import fgraph_from_model, model_from_fgraph, model_named
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant, Variable
@@ -32,7 +33,6 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Cast, Identity
 from pytensor.tensor.basic import ScalarFromTensor
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
-from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import SpecifyShape
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 from pytensor.tensor.type import TensorType
@@ -226,7 +226,7 @@ def density_of(
     variable that a world sets.
     """
     node = rv.owner
-    if node is None or isinstance(node.op, RandomVariable):
+    if node is None or not isinstance(node.op, TruncatedRV):
         return density(rv, value, **options)
     above = [v for v in (*node.inputs, value) if getattr(v, "owner", None) is not None]
     stands = {v: v.type() for v in above if isinstance(v.type, TensorType)}

@@ -35,12 +35,14 @@ def answers(material: Material) -> Section:
     """Return what is seen beside what would be done, then each effect."""
     parts = [_compared(material)] if any(n is not None for n in material.naive) else []
     parts += [_one(material, k) for k in range(len(material.effects))]
-    rules = dict.fromkeys(
-        rule(effect.null, rope)
-        for effect, rope in zip(material.effects, material.ropes, strict=True)
-        if effect.null is not None or rope is not None
+    rules: dict[str, list[str]] = {}
+    for effect, rope in zip(material.effects, material.ropes, strict=True):
+        if effect.null is not None or rope is not None:
+            rules.setdefault(rule(effect.null, rope), []).append(effect.label)
+    blocks: tuple[Any, ...] = tuple(
+        Text(f"{'; '.join(whose)}: {said}" if len(rules) > 1 else said, "note")
+        for said, whose in rules.items()
     )
-    blocks: tuple[Any, ...] = tuple(Text(said, "note") for said in rules)
     single = [e for e in material.effects if not e.dims]
     if len(single) > 1 and len({e.null for e in single}) == 1:
         height = 1.1 + 0.4 * len(single)

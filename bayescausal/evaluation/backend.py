@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytensor
 import pytensor.tensor as pt
+from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.mode import Mode
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.features import Feature
 from pytensor.graph.rewriting.basic import GraphRewriter
 from pytensor.graph.traversal import ancestors, io_toposort
 from pytensor.scalar import basic as ps
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import ModelError
@@ -173,8 +176,24 @@ def replaced(
 
 
 def inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
-    """Return the variables that expressions rest on."""
-    return {v for v in ancestors(list(outputs)) if v.owner is None}
+    """Return the variables that expressions rest on. Nothing may be drawn anew on the way.
+
+    A random variable that is left, such as a copy of one that a world sets, would be drawn without
+    the noise that worlds share, and the data that a model holds would be read for those of the fit.
+    """
+    found = set()
+    for variable in ancestors(list(outputs)):
+        op = getattr(variable.owner, "op", None)
+        if variable.owner is None:
+            found.add(variable)
+        held = isinstance(variable, SharedVariable) and variable.type.ndim  # a length is no column
+        if held or isinstance(op, RandomVariable | SymbolicRandomVariable):
+            raise ModelError(
+                f"An expression of a world reads {variable} of the model itself.",
+                expected="values of that world in the place of every variable of the model.",
+                remedy="This is a fault of bayescausal: please report it with the model.",
+            )
+    return found
 
 
 def behind(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> frozenset[Variable]:

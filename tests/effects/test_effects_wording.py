@@ -38,7 +38,7 @@ from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.scales import EffectScale
 from bayescausal.effects.words.as_code import as_code
 from bayescausal.effects.words.from_text import question_from_text
-from bayescausal.effects.words.intervention import intervention_text, people
+from bayescausal.effects.words.intervention import intervention_text, population_words
 from bayescausal.graph import identify
 from bayescausal.types import EstimandError, Policy, Scale, Shift
 
@@ -488,16 +488,16 @@ def test_a_probability_must_be_one():
     ],
 )
 def test_populations(words, shown):
-    assert people(words, None) == shown
+    assert population_words(words, None) == shown
 
 
 def test_masks_and_rules_are_members():
     estimand = CATE("X", "Y", given=np.array([True, False, True]))
-    assert people("the 3 units at hand", estimand.condition) == (
+    assert population_words("the 3 units at hand", estimand.condition) == (
         "those in a mask of 2 of 3 units among the 3 units"
     )
     rule = CATE("X", "Y", given=lambda dose, weight: dose > weight)
-    assert people(None, rule.condition) == "those where f(dose, weight) holds"
+    assert population_words(None, rule.condition) == "those where f(dose, weight) holds"
 
 
 def test_deeds_with_values_for_each_unit():

@@ -33,12 +33,12 @@ from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from pytensor.graph.basic import Apply, Variable
     from pytensor.graph.fg import FunctionGraph
 
-__all__ = ["Compiled", "behind", "inputs_of", "replaced", "with_draws"]
+__all__ = ["Compiled", "behind", "inputs_of", "with_draws"]
 
 #: As written: no rewriting.
 _PLAIN = Mode(linker="py", optimizer=None)
@@ -144,35 +144,6 @@ def _function(arguments: list[Variable], outputs: list[Variable]) -> Callable[..
 
 
 # --------------------------------------------------------------------------- expressions
-
-
-def replaced(
-    expressions: Sequence[Variable], replace: Mapping[Variable, Variable]
-) -> list[Variable]:
-    """Return expressions with some variables replaced.
-
-    Only what reads a replaced variable is built anew, each operation once; what is put in is
-    shared and not copied, so that substituting the equations of a graph into each other takes
-    work in proportion to their number, not to that of the paths.
-    """
-    known = dict(replace)
-    stack = list(expressions)
-    while stack:
-        top = stack[-1]
-        if top in known:
-            stack.pop()
-        elif top.owner is None:
-            known[top] = top
-        elif waiting := [v for v in top.owner.inputs if v not in known]:
-            stack.extend(waiting)
-        else:
-            node = top.owner
-            inputs = [known[v] for v in node.inputs]
-            if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
-                node = node.clone_with_new_inputs(inputs, strict=False)
-            for old, new in zip(top.owner.outputs, node.outputs, strict=True):
-                known.setdefault(old, new)
-    return [known[v] for v in expressions]
 
 
 def inputs_of(outputs: Sequence[Variable]) -> set[Variable]:

@@ -19,23 +19,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytensor
 import pytensor.tensor as pt
+from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.mode import Mode
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.features import Feature
 from pytensor.graph.rewriting.basic import GraphRewriter
 from pytensor.graph.traversal import ancestors, io_toposort
 from pytensor.scalar import basic as ps
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.random.op import RandomVariable
 
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from pytensor.graph.basic import Apply, Variable
     from pytensor.graph.fg import FunctionGraph
 
-__all__ = ["Compiled", "behind", "inputs_of", "replaced", "with_draws"]
+__all__ = ["Compiled", "behind", "inputs_of", "with_draws"]
 
 #: As written: no rewriting.
 _PLAIN = Mode(linker="py", optimizer=None)
@@ -143,38 +146,25 @@ def _function(arguments: list[Variable], outputs: list[Variable]) -> Callable[..
 # --------------------------------------------------------------------------- expressions
 
 
-def replaced(
-    expressions: Sequence[Variable], replace: Mapping[Variable, Variable]
-) -> list[Variable]:
-    """Return expressions with some variables replaced.
-
-    Only what reads a replaced variable is built anew, each operation once; what is put in is
-    shared and not copied, so that substituting the equations of a graph into each other takes
-    work in proportion to their number, not to that of the paths.
-    """
-    known = dict(replace)
-    stack = list(expressions)
-    while stack:
-        top = stack[-1]
-        if top in known:
-            stack.pop()
-        elif top.owner is None:
-            known[top] = top
-        elif waiting := [v for v in top.owner.inputs if v not in known]:
-            stack.extend(waiting)
-        else:
-            node = top.owner
-            inputs = [known[v] for v in node.inputs]
-            if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
-                node = node.clone_with_new_inputs(inputs, strict=False)
-            for old, new in zip(top.owner.outputs, node.outputs, strict=True):
-                known.setdefault(old, new)
-    return [known[v] for v in expressions]
-
-
 def inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
-    """Return the variables that expressions rest on."""
-    return {v for v in ancestors(list(outputs)) if v.owner is None}
+    """Return the variables that expressions rest on. Nothing may be drawn anew on the way.
+
+    A random variable that is left, such as a copy of one that a world sets, would be drawn without
+    the noise that worlds share, and the data that a model holds would be read for those of the fit.
+    """
+    found = set()
+    for variable in ancestors(list(outputs)):
+        op = getattr(variable.owner, "op", None)
+        if variable.owner is None:
+            found.add(variable)
+        held = isinstance(variable, SharedVariable) and variable.type.ndim  # a length is no column
+        if held or isinstance(op, RandomVariable | SymbolicRandomVariable):
+            raise ModelError(
+                f"An expression of a world reads {variable} of the model itself.",
+                expected="values of that world in the place of every variable of the model.",
+                remedy="This is a fault of bayescausal: please report it with the model.",
+            )
+    return found
 
 
 def behind(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> frozenset[Variable]:

@@ -11,7 +11,7 @@ from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.random.op import RandomVariable
 
-from bayescausal.evaluation.backend import Compiled, inputs_of, replaced
+from bayescausal.evaluation.backend import Compiled, inputs_of
 from bayescausal.evaluation.integer_nan import Defined
 from bayescausal.evaluation.noise import as_it_was, noise_of_others
 from bayescausal.evaluation.program import NOWHERE, Input, Program, per_draw
@@ -21,6 +21,7 @@ from bayescausal.model.interventions.support import is_discrete, support_of
 from bayescausal.model.noise import NoiseRule, noise_rule
 from bayescausal.model.noise.means import mean_of
 from bayescausal.model.structure.discontinuities import behind_jumps
+from bayescausal.model.structure.function_graph import replaced
 from bayescausal.model.structure.integer_roles import is_number
 from bayescausal.types import FromWorld, NoiseFormError, Policy, Scale, Set, Shift, Stochastic
 
@@ -373,8 +374,6 @@ class Builder:
         op = getattr(rv.owner, "op", None)
         drawn = name in self.recomputed and name not in self.worlds[world]
         return drawn and isinstance(op, RandomVariable | SymbolicRandomVariable)
-
-    # -- compile
 
     def compile(self, requests: tuple[Request, ...], outputs: list[Variable]) -> Program:
         needed = inputs_of(outputs)

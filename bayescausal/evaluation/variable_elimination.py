@@ -33,9 +33,8 @@ from pymc.logprob.utils import CheckParameterValue
 from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.random.basic import CategoricalRV
 
-from bayescausal.evaluation.backend import replaced
 from bayescausal.model.interventions.support import support_of
-from bayescausal.model.structure.function_graph import density_of
+from bayescausal.model.structure.function_graph import density_of, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -33,3 +33,15 @@ def test_two_numbers_that_rows_choose_between_are_not_worked_row_by_row():
     call = pytensor.function([a, b, which], pt.switch(which, pt.exp(a), pt.exp(b)), mode=PY_MODE)
     np.testing.assert_allclose(call(0.0, 1.0, np.array([1, 0, 0], "int8")), [1, np.e, np.e])
     assert _exponentials(call) == 2
+
+
+def test_numbers_within_loops_have_a_memory_of_their_own():
+    """PyTensor made a number read-only of which one in the loop of a truncated law was a view."""
+    alpha = pt.constant(np.array(2.0))
+    base = pm.NegativeBinomial.dist(mu=np.linspace(1.0, 3.0, 400), alpha=alpha)
+    law = pm.Truncated.dist(base, lower=1, upper=7)
+    call = pm.compile([], [law], mode=PY_MODE, random_seed=1)
+    assert float(alpha.unique_value) == 2.0  # looked at, as rewrites do: SciPy refused to draw
+    [drawn] = call()
+    assert drawn.min() == 1
+    assert drawn.max() == 7

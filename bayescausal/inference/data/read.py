@@ -42,7 +42,8 @@ from bayescausal.inference.stream.source_data import read_source
 from bayescausal.model.given import design_in
 from bayescausal.model.interventions.domain import lookups_of
 from bayescausal.model.interventions.undefined import fails, failure
-from bayescausal.model.structure.function_graph import evaluate, observed_values, with_types
+from bayescausal.model.structure.function_graph import evaluate, observed_values
+from bayescausal.model.structure.integer_roles import with_types
 from bayescausal.model.structure.read import structure_of, whole_model
 from bayescausal.types import DataError
 

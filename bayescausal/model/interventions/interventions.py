@@ -56,9 +56,8 @@ from bayescausal.model.structure.function_graph import (
     dim_sizes,
     evaluate,
     open_model,
-    with_types,
 )
-from bayescausal.model.structure.integer_roles import is_number
+from bayescausal.model.structure.integer_roles import is_number, with_types
 from bayescausal.model.structure.read import structure_of
 from bayescausal.types import Intervention, Policy, Scale, Set, Shift, Stochastic
 

@@ -24,27 +24,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 from pymc.distributions.truncated import TruncatedRV
-from pymc.model.fgraph import fgraph_from_model, model_from_fgraph, model_named
+from pymc.model.fgraph import fgraph_from_model, model_from_fgraph
 from pytensor.compile import SharedVariable
 from pytensor.graph.basic import Constant, Variable
-from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.replace import clone_replace, graph_replace
+from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Cast, Identity
 from pytensor.tensor.basic import ScalarFromTensor
-from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from pytensor.tensor.shape import SpecifyShape
-from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
+from pytensor.tensor.subtensor import (
+    AdvancedIncSubtensor,
+    AdvancedSubtensor,
+    IncSubtensor,
+    Subtensor,
+)
 from pytensor.tensor.type import TensorType
 
 from bayescausal.model.structure.interpreted import PY_MODE
 from bayescausal.types import FixedUnitsError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
     import pymc as pm
     from numpy.typing import ArrayLike
+    from pytensor.graph.basic import Apply
+    from pytensor.graph.fg import FunctionGraph
 
 
 __all__ = [
@@ -59,8 +65,9 @@ __all__ = [
     "is_index",
     "observed_values",
     "open_model",
+    "rebuilt",
+    "replaced",
     "resize",
-    "with_types",
 ]
 
 
@@ -148,49 +155,6 @@ def close(
     return model
 
 
-def with_types(
-    model: pm.Model, types: Mapping[str, str], expressions: Mapping[str, Variable]
-) -> tuple[pm.Model, dict[str, Variable]]:
-    """Return a copy of a model in which some ``pm.Data`` have another type.
-
-    - `types`: from names of ``pm.Data`` to types.
-    - `expressions`: expressions of the model's variables.
-    Returns:
-    - `model`
-    - `expressions`: of the copy's variables.
-
-    Examples
-    --------
-    >>> import numpy as np, pymc as pm
-    >>> with pm.Model() as model:
-    ...     dose = pm.Data("dose", np.array([1, 2]))
-    ...     y = pm.Normal("y", 0.5 * dose)
-    >>> copy, _ = with_types(model, {"dose": "float64"}, {})
-    >>> str(copy["dose"].type.dtype)
-    'float64'
-    """
-    fgraph, memo, initvals = open_model(model, inlined_views=True)
-    replace = {}
-    for name, dtype in types.items():
-        old = memo[model.named_vars[name]]
-        value = _value_of(model.named_vars[name]).astype(dtype)
-        shared = pytensor.shared(value, name=name, shape=(None,) * value.ndim)
-        replace[old] = model_named(shared, name, *old.owner.op.dims)
-    lengths = {d: v for d, v in fgraph._dim_lengths.items() if v.owner is not None}
-    copied = clone_replace(
-        [*fgraph.outputs, *lengths.values()], replace=replace, rebuild_strict=False
-    )
-    count = len(fgraph.outputs)
-    new = FunctionGraph(outputs=copied[:count], clone=False)
-    new._coords = fgraph._coords
-    derived = dict(zip(lengths, copied[count:], strict=True))
-    new._dim_lengths = {**fgraph._dim_lengths, **derived}
-    out = close(new, initvals)
-    mine = {v: out.named_vars[n] for n, v in model.named_vars.items() if n in out.named_vars}
-    found = clone_replace(list(expressions.values()), replace=mine, rebuild_strict=False)
-    return out, dict(zip(expressions, found, strict=True))
-
-
 def _fits(value: Any, rv: Variable, model: pm.Model) -> bool:
     """Whether an initial value may be given to a variable of a new model."""
     if isinstance(value, str):
@@ -215,6 +179,59 @@ def evaluate(outputs: list[Variable], replace: Mapping[Variable, Any] | None = N
         outputs = graph_replace(list(outputs), constants, strict=False)
     function = pytensor.function([], list(outputs), mode=PY_MODE, on_unused_input="ignore")
     return [np.asarray(value) for value in function()]
+
+
+def replaced(
+    expressions: Sequence[Variable], replace: Mapping[Variable, Variable]
+) -> list[Variable]:
+    """Return expressions with some variables replaced.
+
+    Only what reads a replaced variable is built anew, each operation once; what is put in is
+    shared and not copied, so that substituting the equations of a graph into each other takes
+    work in proportion to their number, not to that of the paths.
+    """
+    known = dict(replace)
+    stack = list(expressions)
+    while stack:
+        top = stack[-1]
+        if top in known:
+            stack.pop()
+        elif top.owner is None:
+            known[top] = top
+        elif waiting := [v for v in top.owner.inputs if v not in known]:
+            stack.extend(waiting)
+        else:
+            node = top.owner
+            outputs = node.outputs
+            inputs = [known[v] for v in node.inputs]
+            if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
+                outputs = rebuilt(node, inputs)
+            for old, new in zip(top.owner.outputs, outputs, strict=True):
+                known.setdefault(old, new)
+    return [known[v] for v in expressions]
+
+
+def rebuilt(node: Apply, inputs: Sequence[Variable]) -> list[Variable]:
+    """Return the results of an operation on other inputs.
+
+    Where these are fractions and were whole, so are the results: the type of a sum, of what is put
+    in a place or of a cast from bits to bits was chosen for whole numbers.
+    """
+    op, inputs = node.op, list(inputs)
+    pairs = zip(node.inputs, inputs, strict=True)
+    if any(_is_whole(old) and not _is_whole(new) for old, new in pairs):
+        if _is_whole(node.outputs[0]) and isinstance(getattr(op, "scalar_op", None), Cast):
+            return inputs
+        if isinstance(op, CAReduce) and op.acc_dtype is not None:
+            op = op.clone(dtype=inputs[0].type.dtype, acc_dtype=inputs[0].type.dtype)
+        if isinstance(op, IncSubtensor | AdvancedIncSubtensor) and _is_whole(inputs[0]):
+            inputs[0] = inputs[0].astype(inputs[1].type.dtype)
+        return list(op.make_node(*inputs).outputs)
+    return list(node.clone_with_new_inputs(inputs, strict=False).outputs)
+
+
+def _is_whole(variable: Variable) -> bool:
+    return str(getattr(variable.type, "dtype", "")).startswith(("int", "uint", "bool"))
 
 
 def density_of(

@@ -11,8 +11,11 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytensor
 from pymc.distributions.distribution import SymbolicRandomVariable
+from pymc.model.fgraph import model_named
 from pytensor.graph.basic import Constant
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar import basic as ps
 from pytensor.tensor.basic import Alloc
@@ -22,14 +25,24 @@ from pytensor.tensor.shape import Shape, Shape_i
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayescausal.model.interventions.support import params_of
-from bayescausal.model.structure.function_graph import bare, evaluate
+from bayescausal.model.structure.function_graph import (
+    bare,
+    close,
+    data_values,
+    evaluate,
+    open_model,
+    replaced,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pymc as pm
     from pytensor.graph.basic import Apply, Variable
 
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["compared_with", "entries_read", "is_number", "role_of"]
+__all__ = ["compared_with", "entries_read", "is_number", "role_of", "with_types"]
 
 #: Roles of data, by structure.
 _ROLES: weakref.WeakKeyDictionary[Any, dict[str, str]] = weakref.WeakKeyDictionary()
@@ -105,6 +118,47 @@ def compared_with(structure: Structure, name: str) -> frozenset[float]:
             return frozenset()
         keys |= {float(v) for v in np.ravel(other.data)}
     return frozenset(keys)
+
+
+def with_types(
+    model: pm.Model, types: Mapping[str, str], expressions: Mapping[str, Variable]
+) -> tuple[pm.Model, dict[str, Variable]]:
+    """Return a copy of a model in which some ``pm.Data`` have another type.
+
+    - `types`: from names of ``pm.Data`` to types.
+    - `expressions`: expressions of the model's variables.
+    Returns:
+    - `model`
+    - `expressions`: of the copy's variables.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> with pm.Model() as model:
+    ...     dose = pm.Data("dose", np.array([1, 2]))
+    ...     y = pm.Normal("y", 0.5 * dose)
+    >>> copy, _ = with_types(model, {"dose": "float64"}, {})
+    >>> str(copy["dose"].type.dtype)
+    'float64'
+    """
+    fgraph, memo, initvals = open_model(model, inlined_views=True)
+    replace = {}
+    for name, dtype in types.items():
+        old = memo[model.named_vars[name]]
+        value = data_values(model)[name].astype(dtype)
+        shared = pytensor.shared(value, name=name, shape=(None,) * value.ndim)
+        replace[old] = model_named(shared, name, *old.owner.op.dims)
+    lengths = {d: v for d, v in fgraph._dim_lengths.items() if v.owner is not None}
+    copied = replaced([*fgraph.outputs, *lengths.values()], replace)
+    count = len(fgraph.outputs)
+    new = FunctionGraph(outputs=copied[:count], clone=False)
+    new._coords = fgraph._coords
+    derived = dict(zip(lengths, copied[count:], strict=True))
+    new._dim_lengths = {**fgraph._dim_lengths, **derived}
+    out = close(new, initvals)
+    mine = {v: out.named_vars[n] for n, v in model.named_vars.items() if n in out.named_vars}
+    found = replaced(list(expressions.values()), mine)
+    return out, dict(zip(expressions, found, strict=True))
 
 
 # ----------------------------------------------------------------------------- private

@@ -19,7 +19,7 @@ from pytensor.compile.mode import Mode
 from pytensor.compile.rewriting import inline_ofg_node
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.features import Feature
-from pytensor.graph.op import Op
+from pytensor.graph.op import HasInnerGraph, Op
 from pytensor.graph.replace import _vectorize_node
 from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.scalar.basic import Add, Clip, Mul, Switch
@@ -31,7 +31,7 @@ from pytensor.tensor.variable import TensorConstant
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytensor.graph.fg import FunctionGraph
+    from pytensor.graph.fg import FrozenFunctionGraph, FunctionGraph
     from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.annotations import Array
@@ -164,17 +164,20 @@ class _Untrace(GraphRewriter):
 
 
 class _Owned(GraphRewriter):
-    """Comes last: gives each number the memory of its own.
+    """Comes last: gives each number the memory of its own, within loops as well.
 
     PyTensor makes the number that a constant holds read-only when it looks at it. Where other
     constants are views of it, such as ``nu=4`` as one row, SciPy's generators fail from then on.
     """
 
-    def apply(self, fgraph: FunctionGraph) -> None:
+    def apply(self, fgraph: FunctionGraph | FrozenFunctionGraph) -> None:
         """Copy what is a view."""
-        for old in [v for v in fgraph.variables if isinstance(v, TensorConstant)]:
-            if old.data.size == 1 and old.data.base is not None:
-                fgraph.replace(old, type(old)(old.type, old.data.copy()), import_missing=True)
+        for variable in fgraph.variables:
+            if isinstance(variable, TensorConstant) and variable.data.base is not None:
+                variable.data = variable.data.copy() if variable.data.size == 1 else variable.data
+        for node in fgraph.apply_nodes:
+            if isinstance(node.op, HasInnerGraph):
+                self.apply(node.op.fgraph)
 
 
 #: Evaluates without a compiler: milliseconds to build, array arithmetic at NumPy's speed.

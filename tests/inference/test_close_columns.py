@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+from scipy import stats
 
 import bayescausal as bc
 from bayescausal.inference.closed_forms.design import SAME, are_close, basis_of, resolved
@@ -130,3 +131,43 @@ def test_the_prior_of_a_square_is_that_of_what_it_adds_however_far_its_zero_is()
         sd = float(model["b_y_I(x ** 2)"].owner.inputs[3].data) / data["y"].std()
         scales.append(sd * (z**2 - np.polyval(np.polyfit(z, z**2, 1), z)).std())
     np.testing.assert_allclose(scales, scales[0], rtol=0.03)  # priors have three digits
+
+
+def test_a_count_of_a_year_and_its_square_is_drawn_about_its_mode():
+    """Against importance sampling in coordinates in which the columns are orthogonal.
+
+    Before, a heavier tail in one of some chains sent it to a mixture in coordinates a million times
+    as wide in one direction as in another, and from there to chains that did not move.
+    """
+    rng = np.random.default_rng(0)
+    n = 200
+    year, t = rng.integers(1990, 2020, n).astype(float), rng.binomial(1, 0.5, n).astype(float)
+    y = rng.poisson(np.exp(0.5 + 0.3 * t + 0.02 * (year - 2005)))
+    with pm.Model(coords={"unit": range(n)}) as model:
+        a, b = pm.Normal("a", 0, 10), pm.Normal("b", 0, 1)
+        c, d = pm.Normal("c", 0, 1), pm.Normal("d", 0, 1)
+        x, when = pm.Data("t", t, dims="unit"), pm.Data("year", year, dims="unit")
+        pm.Poisson("y", pm.math.exp(a + b * x + c * when + d * when**2), dims="unit")
+    fit = bc.fit(model, {"t": t, "year": year, "y": y}, seed=1, progressbar=False)
+    assert set(fit.methods.values()) == {"laplace (metropolis)"}
+    q, r = np.linalg.qr(np.column_stack([np.ones(n), t, year, year**2]))
+    back = np.linalg.inv(r)
+    prior = back.T @ np.diag([0.01, 1.0, 1.0, 1.0]) @ back
+    u = q.T @ np.log(y + 0.5)
+    for _ in range(50):
+        mean = np.exp(q @ u)
+        curve = q.T @ (mean[:, None] * q) + prior
+        u = u + np.linalg.solve(curve, q.T @ (y - mean) - prior @ u)
+    law = stats.multivariate_t(u, np.linalg.inv(curve), df=8, seed=2)
+    points = law.rvs(100_000)
+    eta = points @ q.T
+    log = eta @ y - np.exp(eta).sum(axis=1) - 0.5 * ((points @ prior) * points).sum(axis=1)
+    ratio = log - law.logpdf(points)
+    weight = np.exp(ratio - ratio.max())
+    weight /= weight.sum()
+    right = points @ back.T
+    for k, name in ((1, "b"), (2, "c"), (3, "d")):
+        mean = float(weight @ right[:, k])
+        sd = float(np.sqrt(weight @ (right[:, k] - mean) ** 2))
+        error = sd * np.sqrt(1 / 2_000 + float(weight @ weight))
+        assert abs(float(fit.posterior[name].mean()) - mean) < 5 * error

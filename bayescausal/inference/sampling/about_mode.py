@@ -135,9 +135,8 @@ class Posterior:
 def draw_about_mode(posterior: Posterior, size: int, rng: np.random.Generator) -> Array:
     """Return draws, shape (size, n_unknowns), nearly independent.
 
-    Raises ArithmeticError if the posterior is no Gaussian: no mode, a heavy tail, proposals that
-    are
-      hardly accepted.
+    Raises ArithmeticError if no Gaussian is near to the posterior: no mode, a heavy tail, proposals
+      that are hardly accepted.
     """
     mode, root = _mode(posterior)
     if posterior.log_prior is not None:
@@ -166,8 +165,13 @@ def draw_about_mode(posterior: Posterior, size: int, rng: np.random.Generator) -
     except ArithmeticError:
         if len(mode) > MIXED:
             raise
-    starts = np.stack([mode, *(laws[best].draw(20, rng) - mode) * 0.5 + mode])
-    return draw_density(value, starts, size, rng)
+
+    def back(z: Array) -> Array:
+        """Return points from coordinates in which the density is about as wide everywhere."""
+        return np.asarray(mode + solve_triangular(root.T, z.T).T)
+
+    starts = np.concatenate([0 * mode[None], 0.5 * (laws[best].draw(20, rng) - mode) @ root])
+    return back(draw_density(lambda z: value(back(z)), starts, size, rng))
 
 
 @dataclass(frozen=True, eq=False)

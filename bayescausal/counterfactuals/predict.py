@@ -214,6 +214,7 @@ def counterfactual(
         varying=members.varies,
         coupling=couplings,
         own_noise=True,
+        consistent=True,
     )
     arrays, _ = collect(program, members, source, inner=1)
     data = assemble(fit, members, list(parsed), names, program, arrays)

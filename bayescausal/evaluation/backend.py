@@ -21,7 +21,6 @@ import pytensor
 import pytensor.tensor as pt
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.mode import Mode
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.features import Feature
 from pytensor.graph.rewriting.basic import GraphRewriter
 from pytensor.graph.traversal import ancestors, io_toposort
@@ -150,17 +149,16 @@ def inputs_of(outputs: Sequence[Variable]) -> set[Variable]:
     """Return the variables that expressions rest on. Nothing may be drawn anew on the way.
 
     A random variable that is left, such as a copy of one that a world sets, would be drawn without
-    the noise that worlds share, and the data that a model holds would be read for those of the fit.
+    the noise that worlds share.
     """
     found = set()
     for variable in ancestors(list(outputs)):
         op = getattr(variable.owner, "op", None)
         if variable.owner is None:
             found.add(variable)
-        held = isinstance(variable, SharedVariable) and variable.type.ndim  # a length is no column
-        if held or isinstance(op, RandomVariable | SymbolicRandomVariable):
+        if isinstance(op, RandomVariable | SymbolicRandomVariable):
             raise ModelError(
-                f"An expression of a world reads {variable} of the model itself.",
+                f"An expression of a world draws {variable} of the model anew.",
                 expected="values of that world in the place of every variable of the model.",
                 remedy="This is a fault of bayescausal: please report it with the model.",
             )

@@ -42,6 +42,7 @@ def build_program(
     coupling: Mapping[str, str] | None = None,
     conditions: Iterable[str] = (),
     own_noise: bool = False,
+    consistent: bool = False,
 ) -> Program:
     """Build and compile the evaluation of `requests`.
 
@@ -55,11 +56,15 @@ def build_program(
       are summed out of an average.
     - `own_noise`: whether the noise is each unit's own, so that what no intervention reaches is
       what was observed, to the last digit.
+    - `consistent`: then also whatever has the parameters that it had, and not only where an
+      equation that jumps reads it.
     """
     coupling, conditions = dict(coupling or {}), tuple(conditions)
 
     def build() -> Program:
         builder = Builder(structure, worlds, recomputed, varying, dict(coupling), own_noise)
+        if own_noise and consistent:
+            builder.exact = frozenset(structure.random)
         builder.held = frozenset(conditions) | structure.ancestors(conditions)
         outputs = [average(builder, r) for r in requests]
         return builder.compile(tuple(requests), outputs)
@@ -70,7 +75,7 @@ def build_program(
     names = sorted(structure.model.named_vars)
     moving = tuple(n for n in names if varying(n))
     asked = tuple((r.world, r.variable, r.kind, r.other) for r in requests)
-    forms = (tuple(sorted(coupling.items())), own_noise)
+    forms = (tuple(sorted(coupling.items())), own_noise, consistent)
     key = (acts, asked, events, recomputed, moving, forms, conditions)
     return remember(structure, key, build)
 

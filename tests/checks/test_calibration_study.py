@@ -44,6 +44,7 @@ def test_the_families_are_those_promised():
         "horseshoe",
         "bounded",
         "logistic_groups",
+        "shares",
     }
 
 

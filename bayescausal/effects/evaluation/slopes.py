@@ -89,9 +89,9 @@ def refuse_jumps(
     moved = isinstance(worlds["treated"].get(name), Shift)  # each unit from where it is
     for jump in jumps:
         flips = moved or set(jump.reads) != {name} or jump.condition is None
-        if jump.pole and _is_near(units, jump, worlds, recomputed):
-            raise _beside_a_pole(estimand, jump)
         if not (flips and not jump.pole) and not _flips(units, jump, worlds, recomputed):
+            if jump.pole and _is_near(units, jump, worlds, recomputed):
+                raise _beside_a_pole(estimand, jump)
             continue
         if jump.sides is None or _differ(units, jump, recomputed):
             raise _no_derivative(
@@ -173,9 +173,10 @@ def _values(
 ) -> Any:
     """Return the blocks of some variables (by name) or expressions, each in its world."""
     builder = Builder(units.structure, worlds, recomputed, units.varies, {})
+    named = ((v if isinstance(v, str) else builder.named.get(v), v, w) for v, w in wanted)
     outputs = [
-        builder.value(v, w) if isinstance(v, str) else builder.substitute([v], w, inside=True)[0]
-        for v, w in wanted
+        builder.substitute([v], w, inside=True)[0] if name is None else builder.value(name, w)
+        for name, v, w in named
     ]
     program = builder.compile((), outputs)
     total = units.fit.n_draws

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["FEW_SCALES", "Reading", "coefficient_block", "read_hierarchy"]
 
 #: Scales: the draws are made from a mixture that is fitted in as many dimensions, or by a chain
-#: that moves them one by one.
-FEW_SCALES, MOST_SCALES = 24, 2_000
+#: that moves them one by one; up to so many a mixture that does not fit has a reason (a ridge).
+SURE_SCALES, FEW_SCALES, MOST_SCALES = 12, 24, 2_000
 #: Coefficients, and effective coefficients of an equation.
 MOST = 40_000
 
@@ -74,9 +74,10 @@ def coefficient_block(
     try:
         if together and not work.has_path():
             raise NotAffineError(block.opaque)
-        hierarchy, many = read_hierarchy(
+        hierarchy, scales = read_hierarchy(
             work, structure, block, MOST_SCALES if chains else FEW_SCALES
         )
+        many, chains = scales > FEW_SCALES, chains and scales > SURE_SCALES
         return CoefficientBlock(hierarchy, together=together, many=many, chains=chains)
     except NotAffineError as error:
         return str(error)
@@ -84,8 +85,8 @@ def coefficient_block(
 
 def read_hierarchy(
     work: Reading, structure: Structure, block: Block, most: int
-) -> tuple[Hierarchy, bool]:
-    """Return the parts of a block, and whether its scales are many; or refuse."""
+) -> tuple[Hierarchy, int]:
+    """Return the parts of a block, and how many scales it has; or refuse."""
     work.check()
     coefficients = work.coefficients()
     others = [n for n in block.unknowns if n not in coefficients]
@@ -108,7 +109,7 @@ def read_hierarchy(
         return ScaleMap.of(structure.model, others, shapes, nodes, sigmas, laws, given, stands)
 
     found = Hierarchy(shapes, tuple(others), equations, priors, build, tuple(given))
-    return found, scales > FEW_SCALES
+    return found, scales
 
 
 class Reading(Means):

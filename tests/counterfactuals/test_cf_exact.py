@@ -184,3 +184,22 @@ def test_a_threshold_at_a_recorded_value_is_consistent(law):
         there = {w: found[name].sel(world=w).values.ravel() for w in ("one", "none", "as it was")}
         np.testing.assert_allclose(np.where(x == 1, there["one"], there["none"]), seen, atol=1e-9)
         np.testing.assert_array_equal(there["as it was"], seen)
+
+
+@pytest.mark.parametrize("family", ["Normal", "StudentT", "Gamma"])
+def test_a_level_that_a_unit_has_leaves_its_values_to_the_last_digit(family):
+    """So that "no better than before" is not false by a rounding error; others do change."""
+    rng = np.random.default_rng(4)
+    t, y = rng.integers(0, 2, 200).astype(float), rng.gamma(2.0, 1.0, 200)
+    laws = {
+        "Normal": lambda m: pm.Normal("y", m, 0.7, dims="unit"),
+        "StudentT": lambda m: pm.StudentT("y", nu=4, mu=m, sigma=0.7, dims="unit"),
+        "Gamma": lambda m: pm.Gamma("y", mu=pm.math.exp(m), sigma=0.7, dims="unit"),
+    }
+    with pm.Model(coords={"unit": range(200)}) as model:
+        b = pm.Normal("b")
+        laws[family](b * pm.Data("t", t, dims="unit"))
+    known = bc.truth(model, {"b": 0.31}, {"t": t, "y": y})
+    found = bc.counterfactual(known, {"t": 1.0})["y"].sel(world="counterfactual").values.ravel()
+    assert np.array_equal(found[t == 1], y[t == 1])
+    assert np.all(found[t == 0] != y[t == 0])

@@ -69,8 +69,8 @@ def individual(question: Question, seed: int) -> Effect:
     fit = question.fit
     chains, draws = (int(fit.posterior.sizes[d]) for d in ("chain", "draw"))
     program = source.program
-    notes = (*question.notes, *question.assumptions(program))
-    notes += (*question.drawn_once(program, question.couplings),)
+    once = question.drawn_once(program, question.couplings)
+    notes = (*question.notes, *question.assumptions(program), *once)
     if estimand.per_unit:
         effects.flags.writeable = False  # so the answer is not copied
         array = _named(question, effects, chosen).values

@@ -17,6 +17,9 @@ References
    Evolution, *Statistics and Computing* 16, 2006.
 .. [2] J. Goodman and J. Weare, Ensemble samplers with affine invariance, *Communications in Applied
    Mathematics and Computational Science* 5, 2010.
+.. [3] J. A. Vrugt and others, Accelerating Markov chain Monte Carlo simulation by differential
+   evolution with self-adaptive randomized subspace sampling, *International Journal of Nonlinear
+   Sciences and Numerical Simulation* 10, 2009.
 """
 
 from __future__ import annotations
@@ -63,8 +66,8 @@ def draw_ensemble(
     >>> import numpy as np
     >>> from bayescausal.inference.densities.few_unknowns import Mixture
     >>> rng = np.random.default_rng(1)
-    >>> bell = Mixture(np.ones(1), np.zeros((1, 1)), np.ones((1, 1, 1)))
-    >>> draws = draw_ensemble(lambda u: u[:, 0] - np.exp(u[:, 0]), bell, 4_000, rng)
+    >>> mixture = Mixture(np.ones(1), np.zeros((1, 1)), np.ones((1, 1, 1)))
+    >>> draws = draw_ensemble(lambda u: u[:, 0] - np.exp(u[:, 0]), mixture, 4_000, rng)
     >>> bool(abs(np.exp(draws).mean() - 1) < 5 / np.sqrt(1_600))  # an exponential variable
     True
     """

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["FEW_SCALES", "Reading", "coefficient_block", "read_hierarchy"]
 
 #: Scales: the draws are made from a mixture that is fitted in as many dimensions, or by a chain
-#: that moves them one by one; up to so many a mixture that does not fit has a reason (a ridge).
+#: that moves them one by one. Of so few as the first, that chain is not run where a mixture does
+#: not fit: a ridge between them, which other samplers follow, would stop it.
 SURE_SCALES, FEW_SCALES, MOST_SCALES = 12, 24, 2_000
 #: Coefficients, and effective coefficients of an equation.
 MOST = 40_000

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     type LogDensity = Callable[[Array], Array]
 
-__all__ = ["climb", "derivatives", "modes"]
+__all__ = ["climb", "derivatives", "modes", "uphill"]
 
 #: Points from which a mode is looked for, how far they lie apart, and how many nats below the
 #: highest mode another still counts.
@@ -59,16 +59,22 @@ def climb(value: LogDensity, start: Array) -> tuple[float, Array]:
         raise ArithmeticError("there is no density where the climb begins")
     for _ in range(60):
         push = _newton(*derivatives(value, at, height, 1e-3))
-        tried = at + 0.5 ** np.arange(12)[:, None] * push
-        found = value(tried)
-        best = int(np.argmax(found))
-        gain = found[best] - height
-        if not gain > 0:
-            break
-        at, height = tried[best], float(found[best])
+        at, height, gain = uphill(value, at, height, push, 12)
         if gain < 1e-2:
             break
     return height, at
+
+
+def uphill(
+    value: LogDensity, at: Array, height: float, push: Array, halved: int
+) -> tuple[Array, float, float]:
+    """Return the highest of a step and its halves, its height, and the gain; or stay for none."""
+    tried = at + 0.5 ** np.arange(halved)[:, None] * push
+    found = value(tried)
+    best = int(np.argmax(found))
+    if not found[best] > height:
+        return at, height, 0.0
+    return tried[best], float(found[best]), float(found[best]) - height
 
 
 def _newton(slope: Array, curve: Array) -> Array:

@@ -28,7 +28,7 @@ from scipy.special import logsumexp
 
 from bayescausal.inference.densities.few_unknowns import Mixture, draw_learned
 from bayescausal.inference.densities.metropolis import ACCEPTED, finite
-from bayescausal.inference.densities.modes import derivatives, modes
+from bayescausal.inference.densities.modes import derivatives, modes, uphill
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
@@ -219,13 +219,7 @@ def _crest(
             across, axes.T @ slope[free] / np.where(across, values, 1.0), 0.0
         )
         push *= min(1.0, FAR / max(float(np.abs(push).max()), 1e-12))
-        tried = at + 0.5 ** np.arange(6)[:, None] * (factor @ push)
-        found = value(tried)
-        best = int(np.argmax(found))
-        gain = found[best] - height
-        if not gain > 0:
-            break
-        at, height = tried[best], float(found[best])
+        at, height, gain = uphill(value, at, height, factor @ push, 6)
         if gain < 0.1:
             break
     return at, height

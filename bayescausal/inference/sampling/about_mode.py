@@ -94,18 +94,23 @@ class Posterior:
         if self.log_prior is None:
             return self._of_coefficients(point, 1.0)
         step = 1e-4
-        beside = np.stack([point] * 3)
-        beside[:, -1] += step * np.array([-1.0, 0.0, 1.0])
-        low, here, high = self.log_density(beside)
-        ends = [self._of_coefficients(b[:-1], float(np.exp(b[-1])))[0] for b in beside[[0, 2]]]
+        logs = point[-1] + step * np.array([-1.0, 0.0, 1.0])
+        if analytic := self.rows.family == "negative binomial":
+            heights = self.log_prior(np.exp(logs)) + logs
+        else:
+            heights = self.log_density(np.column_stack([np.tile(point[:-1], (3, 1)), logs]))
+        low, here, high = heights
+        slope, bend = (high - low) / (2 * step), (high - 2 * here + low) / step**2
+        if analytic:
+            with np.errstate(all="ignore"):
+                own = self.rows.shape_slopes(point[:-1], float(np.exp(point[-1])))
+            slope, bend, cross = slope + own[0], bend + own[1], self.rows.x.T @ own[2]
+        else:
+            ends = [self._of_coefficients(point[:-1], float(np.exp(v)))[0] for v in logs[[0, 2]]]
+            cross = (ends[1] - ends[0]) / (2 * step)
         first, second = self._of_coefficients(point[:-1], float(np.exp(point[-1])))
-        size = len(point)
-        gradient, curvature = np.empty(size), np.empty((size, size))
-        gradient[:-1], gradient[-1] = first, (high - low) / (2 * step)
-        curvature[:-1, :-1] = second
-        curvature[-1, :-1] = curvature[:-1, -1] = -(ends[1] - ends[0]) / (2 * step)
-        curvature[-1, -1] = -(high - 2 * here + low) / step**2
-        return gradient, curvature
+        curvature = np.block([[second, -cross[:, None]], [-cross, np.atleast_2d(-bend)]])
+        return np.append(first, slope), curvature
 
     def _of_coefficients(self, c: Array, shape: float) -> tuple[Array, Array]:
         with np.errstate(all="ignore"):

@@ -24,11 +24,12 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
-from scipy.special import erfcx, expit, gammaln, log_ndtr, ndtr, ndtri
+from scipy.special import digamma, erfcx, expit, gammaln, log_ndtr, ndtr, ndtri, polygamma
 
 if TYPE_CHECKING:
     from bayescausal.annotations import Array
@@ -160,12 +161,16 @@ class Equation:
             logs = self.counts @ np.log(self.y)
             scale = self.power * np.log(a)
             return (a - 1) * logs - rest * np.exp(-scale) - a * (along + n * scale) - n * gammaln(a)
-        values, which = np.unique(self.y, return_inverse=True)
-        counts = np.bincount(which, self.counts)
         whole = along + rest + n * (a * np.log(a) - gammaln(a))
-        for value, count in zip(values, counts, strict=True):
+        for value, count in self.tallies:
             whole += count * gammaln(value + a)
         return np.asarray(whole)
+
+    @cached_property
+    def tallies(self) -> list[tuple[float, float]]:
+        """Each value of the outcome, and how often it is there."""
+        values, which = np.unique(self.y, return_inverse=True)
+        return list(zip(values, np.bincount(which, self.counts), strict=True))
 
     def gradient(self, points: Array, shape: Array | None) -> Array:
         """Return the slope in the coefficients at points, shape (n_points, n_coefficients)."""
@@ -204,6 +209,22 @@ class Equation:
     def slopes(self, coefficients: Array, shape: float) -> tuple[Array, Array]:
         """Return the first and minus the second derivative of each row in its predictor."""
         return self.slopes_at(self.offset + self.x @ coefficients, shape)
+
+    def shape_slopes(self, coefficients: Array, shape: float) -> tuple[float, float, Array]:
+        """Return derivatives of a Negative Binomial likelihood in the logarithm of its shape.
+
+        The first, the second, and that of the slope of each row in its predictor.
+        """
+        a, eta = shape, self.offset + self.x @ coefficients
+        mean = np.exp(eta)
+        both, off = mean + a, self.y - mean
+        share = off / both
+        first = -float(self.counts @ (np.log1p(mean / a) + share))
+        second = float(self.counts @ ((mean / a + share) / both))
+        for value, count in self.tallies:
+            first += count * float(digamma(value + a) - digamma(a))
+            second += count * float(polygamma(1, value + a) - polygamma(1, a))
+        return a * first, a**2 * second + a * first, self.counts * (a * mean * share / both)
 
     def slopes_at(self, eta: Array, shape: Array | float) -> tuple[Array, Array]:
         """Return the same at predictors."""

@@ -99,7 +99,14 @@ def measure(task: str, python: str | None = None, **arguments: Any) -> Measure:
     return Measure(json.loads(answers[-1][len(MARK) :]))
 
 
-def clocked(work: Callable[[], dict[str, Any]], runs: int) -> dict[str, Any]:
+def processor() -> float:
+    """Return the processor seconds of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
+
+
+def clocked(
+    work: Callable[[], dict[str, Any]], runs: int, clock: Callable[[], float] = perf_counter
+) -> dict[str, Any]:
     """Do some work several times.
 
     Parameters
@@ -108,6 +115,8 @@ def clocked(work: Callable[[], dict[str, Any]], runs: int) -> dict[str, Any]:
         Returns the answer.
     runs : int
         How many times, the cold one included.
+    clock : callable, default perf_counter
+        Seconds.
 
     Returns
     -------
@@ -116,9 +125,9 @@ def clocked(work: Callable[[], dict[str, Any]], runs: int) -> dict[str, Any]:
     """
     seconds, answer = [], {}
     for _ in range(runs):
-        start = perf_counter()
+        start = clock()
         answer = work()
-        seconds.append(perf_counter() - start)
+        seconds.append(clock() - start)
     warm = median(seconds[1:]) if runs > 1 else float("nan")
     return {**answer, "cold": seconds[0], "warm": warm, "runs": runs}
 
@@ -129,15 +138,18 @@ def gap(one: dict[str, Any], two: dict[str, Any]) -> float:
     return abs(one["mean"] - two["mean"]) / error if error else float("nan")
 
 
-def beside(label: tuple[Any, ...], ours: Measure, other: Measure) -> list[tuple[Any, ...]]:
-    """Return the two rows of a comparison, with the ratio and the agreement of the answers."""
+def beside(
+    label: tuple[Any, ...], ours: Measure, *others: Measure, by: tuple[str, ...] = ("by hand",)
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a comparison, with ratios and the agreement of the answers."""
     rows = [(*label, "bayescausal", *_numbers(ours), "", "")]
-    ratio, agreement = "", ""
-    if ours.found and other.found:
-        times = [_time(m.found) for m in (other, ours)]
-        ratio = f"{times[0] / times[1]:.1f}"
-        agreement = f"{gap(ours.found, other.found):.1f}"
-    rows.append((*label, "by hand", *_numbers(other), ratio, agreement))
+    for name, other in zip(by, others, strict=True):
+        ratio, agreement = "", ""
+        if ours.found and other.found:
+            times = [_time(m.found) for m in (other, ours)]
+            ratio = f"{times[0] / times[1]:.1f}"
+            agreement = f"{gap(ours.found, other.found):.1f}" if other.found["mcse"] else ""
+        rows.append((*label, name, *_numbers(other), ratio, agreement))
     return rows
 
 
@@ -154,8 +166,8 @@ def _numbers(m: Measure) -> tuple[str, ...]:
         number(f["cold"]),
         number(f["warm"]),
         f"{f['peak']:,.0f}",
-        f"{f['ess']:,.0f}",
-        f"{f['mean']:.4f} ± {f['mcse']:.1g}",
+        f"{f['ess']:,.0f}" if f["mcse"] else "",
+        f"{f['mean']:.4f} ± {f['mcse']:.1g}" if f["mcse"] else f"{f['mean']:.4f}",
     )
 
 

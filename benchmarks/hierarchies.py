@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 
-from benchmarks.harness import Measure, Table, beside, clocked, measure
+from benchmarks.harness import Measure, Table, beside, clocked, measure, processor
 
-__all__ = ["by_hand", "ours", "run"]
+__all__ = ["OTHERS", "by_hand", "ours", "run", "slopes_beside"]
 
 #: Rows up to which the chain on the rows is run.
 BY_HAND = 2_000
+#: What group effects are compared with, by an expert's hand: two samplers and maximum likelihood.
+OTHERS = ("nutpie", "Bambi", "MixedLM")
+#: Groups up to which maximum likelihood is run of many rows.
+MIXED = 50
 
 
 def _slopes(rng: np.random.Generator, units: int, groups: int) -> tuple[pm.Model, pd.DataFrame]:
@@ -91,7 +95,9 @@ def _work(case: str, units: int, groups: int, runs: int, method: str) -> dict[st
 
     model, data = CASES[case](np.random.default_rng(1), units, groups)
     return clocked(
-        lambda: _told(bc.fit(model, data, seed=2, method=method, progressbar=False)), runs
+        lambda: _told(bc.fit(model, data, seed=2, method=method, progressbar=False)),
+        runs,
+        processor,
     )
 
 
@@ -105,6 +111,65 @@ def by_hand(case: str, units: int, groups: int, runs: int) -> dict[str, Any]:
     return _work(case, units, groups, runs, "nuts")
 
 
+def slopes_beside(by: str, units: int, groups: int, runs: int) -> dict[str, Any]:
+    """Fit group effects as an expert does with other tools, and read the effect off them.
+
+    The average effect over the units is that of the groups, in proportion to their units.
+    """
+    _, data = _slopes(np.random.default_rng(1), units, groups)
+    share = np.bincount(data["g"], minlength=groups) / units
+    work = {"nutpie": _nutpie, "Bambi": _bambi, "MixedLM": _mixed}[by]
+    return clocked(lambda: work(data, share), runs, processor)
+
+
+def _read(effect: np.ndarray, posterior: Any) -> dict[str, Any]:
+    """Return the answer of draws (chain, draw), and the least effective sample size."""
+    import arviz as az
+
+    error = effect.std() / np.sqrt(float(az.ess(effect)))
+    least = az.summary(posterior, kind="diagnostics", round_to="none")["ess_bulk"].min()
+    return {"mean": effect.mean(), "sd": effect.std(), "mcse": float(error), "ess": float(least)}
+
+
+def _nutpie(data: pd.DataFrame, share: np.ndarray) -> dict[str, Any]:
+    import nutpie
+
+    x, t, where = (data[n].to_numpy() for n in "xtg")
+    with pm.Model() as model:
+        b, sd = pm.Normal("b", 0, 2, shape=2), pm.HalfNormal("sd", 1, shape=2)
+        z = pm.Normal("z", 0, 1, shape=(len(share), 2))
+        effect = b + sd * z
+        mean = effect[where, 0] + effect[where, 1] * t + pm.Normal("c", 0, 2) * x
+        pm.Normal("y", mean, pm.HalfNormal("sigma", 2), observed=data["y"].to_numpy())
+    tree = nutpie.sample(
+        nutpie.compile_pymc_model(model), draws=1_000, tune=1_000, chains=4, seed=2,
+        progress_bar=False,
+    )  # fmt: skip
+    post = tree.posterior
+    return _read(
+        post["b"].values[..., 1] + post["sd"].values[..., 1] * (post["z"].values[..., 1] @ share),
+        post,
+    )
+
+
+def _bambi(data: pd.DataFrame, share: np.ndarray) -> dict[str, Any]:
+    import bambi as bmb
+
+    model = bmb.Model("y ~ x + t + (1 + t | g)", data.assign(g=data["g"].astype("category")))
+    tree = model.fit(draws=1_000, tune=1_000, chains=4, random_seed=2, progressbar=False)
+    post = tree.posterior
+    return _read(post["t"].values + post["t|g"].values @ share, post)
+
+
+def _mixed(data: pd.DataFrame, share: np.ndarray) -> dict[str, Any]:
+    import statsmodels.formula.api as smf
+
+    found = smf.mixedlm("y ~ x + t", data, groups="g", re_formula="~t").fit()
+    own = np.array([found.random_effects[g]["t"] for g in range(len(share))])
+    mean = float(found.fe_params["t"] + own @ share)
+    return {"mean": mean, "sd": float(found.bse_fe["t"]), "mcse": 0.0, "ess": float("nan")}
+
+
 def run(quick: bool) -> list[Table]:
     """Return the table."""
     sizes = [("slopes", 2_000, 50), ("crossed", 2_000, 20), ("curves", 500, 15)]
@@ -116,15 +181,24 @@ def run(quick: bool) -> list[Table]:
     for case, units, groups in sizes:
         size = {"case": case, "units": units, "groups": groups}
         mine = measure("hierarchies:ours", runs=2, **size)
+        by = OTHERS if case == "slopes" else ("by hand",)
         if units > BY_HAND:
-            chain = Measure(why="not run")
+            others = [Measure(why="not run")] * len(by)
+            if case == "slopes" and groups <= MIXED:
+                others[-1] = _beside("MixedLM", size)
+        elif case == "slopes":
+            others = [_beside(name, size) for name in by]
         else:
-            chain = measure("hierarchies:by_hand", runs=1, **size)
+            others = [measure("hierarchies:by_hand", runs=1, **size)]
         versions.update(mine.found["versions"] if mine.found else {})
-        rows += beside((f"{case}, {groups:,}", f"{units:,}"), mine, chain)
+        rows += beside((f"{case}, {groups:,}", f"{units:,}"), mine, *others, by=by)
+        for row in rows[-1 - len(by) :]:
+            print(*row, sep=" | ", flush=True)
     note = (
-        "Fit and average effect; 4 chains of 1,000 draws. By hand: nutpie on the rows, the model "
-        "as it is written, one cold run. ESS: of the worst unknown. Behind the case stands the "
+        "Fit and average effect; 4 chains of 1,000 draws; processor seconds of all threads. By "
+        "hand: nutpie on the rows, the model as it is written, one cold run; of group effects, "
+        "nutpie, Bambi and maximum likelihood (statsmodels), the effect read off coefficients, "
+        "warm. ESS: of the worst unknown. Behind the case stands the "
         "number of groups (of the first of two groupings, the second has half as many), or of "
         "basis functions of each of two Gaussian processes. Ratio: of the cold run to our warm one."
     )
@@ -133,3 +207,8 @@ def run(quick: bool) -> list[Table]:
         "agreement",
     )  # fmt: skip
     return [Table("Coefficients integrated out", note, columns, rows, versions)]
+
+
+def _beside(by: str, size: dict[str, Any]) -> Measure:
+    arguments = {k: v for k, v in size.items() if k != "case"}
+    return measure("hierarchies:slopes_beside", by=by, runs=2, **arguments)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.harness import Table, measure, number
+from benchmarks.harness import Table, measure, number, processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -450,7 +450,9 @@ def recovery(units: int, replicates: int) -> Callable[[], Any]:
             model, truth, bc.ATE("t", "y"), units=units, replicates=replicates, data=known, seed=1,
             progressbar=False,
         )  # fmt: skip
-        return {"answer": str(found.summary().to_dict("records"))[:200]}
+        row = found.summary().iloc[0]
+        held = f"{row['coverage_94']:.2f} of 94% intervals"
+        return {"answer": f"bias {row['bias']:.3f}, rmse {row['rmse']:.3f}, {held}"}
 
     return work
 
@@ -526,27 +528,22 @@ def one(work: str, warm: bool, sizes: dict[str, Any]) -> dict[str, Any]:
     """
     warnings.simplefilter("ignore")
     begun = time.perf_counter() - _age()
-    prepared = _processor()
+    prepared = processor()
     function = WORK[work](**sizes)
-    before = prepared if not warm else _processor()
+    before = prepared if not warm else processor()
     answer = function()
-    cold = _processor() - (0.0 if not warm else before)
+    cold = processor() - (0.0 if not warm else before)
     wall = time.perf_counter() - begun
     used = cold
     if warm:
-        before, start = _processor(), time.perf_counter()
+        before, start = processor(), time.perf_counter()
         answer = function()
-        used, wall = _processor() - before, time.perf_counter() - start
+        used, wall = processor() - before, time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (
         30 if sys.platform == "darwin" else 20
     )
     extra = answer if isinstance(answer, dict) else {}
     return {"cpu": used, "cold": cold, "wall": wall, "memory": extra.get("added", peak), **extra}
-
-
-def _processor() -> float:
-    """Return the processor seconds of this process and of those that it has waited for."""
-    return sum(os.times()[:4])
 
 
 def _age() -> float:

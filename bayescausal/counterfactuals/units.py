@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayescausal.model.kinds import as_mask
 from bayescausal.model.labels import in_order
 from bayescausal.types import DataError, MixingError, closest
 
@@ -75,6 +76,7 @@ def _rows(chosen: object, labels: np.ndarray, dim: str) -> np.ndarray:
         return np.arange(start, stop + 1, chosen.step)
     if isinstance(chosen, set | frozenset):
         chosen = sorted(chosen, key=str)
+    chosen = as_mask(chosen)
     if isinstance(chosen, pd.Series | xr.DataArray) and chosen.dtype == bool:
         chosen = in_order(chosen, (dim,), {dim: labels}, "The mask units=")
     array = np.asarray(chosen)

@@ -44,6 +44,7 @@ from bayescausal.figures.rows import (
     new_axes,
 )
 from bayescausal.figures.style import BLUE, GREEN, ORANGE, PURPLE, ink, plain, quiet
+from bayescausal.model.kinds import as_mask
 from bayescausal.types import DataError, EstimandError, unknown_variable
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def _select(array: xr.DataArray, units: Any) -> xr.DataArray:
     dim = next((str(d) for d in array.dims if d not in ("world", *DRAWS)), None)
     if dim is None:
         raise DataError(f"{array.name!r} has no units to choose from.", remedy="Leave out units=.")
-    wanted = units if isinstance(units, slice) else np.atleast_1d(np.asarray(units))
+    wanted = units if isinstance(units, slice) else np.atleast_1d(np.asarray(as_mask(units)))
     try:
         if not isinstance(wanted, slice) and wanted.dtype == bool:
             chosen = array.isel({dim: np.flatnonzero(_as_long(wanted, array.sizes[dim], dim))})

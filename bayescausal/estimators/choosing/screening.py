@@ -223,7 +223,6 @@ def _associations(problem: Problem, names: Sequence[str]) -> pd.DataFrame:
 def _f_test(design: np.ndarray, y: np.ndarray, columns: np.ndarray) -> float:
     """Return the p-value of some columns of a regression."""
     sums, ranks = [], []
-    design = design / np.maximum(np.linalg.norm(design, axis=0), np.finfo(float).tiny)
     for part in (design, np.delete(design, columns, axis=1)):
         beta, _, rank, _ = np.linalg.lstsq(part, y, rcond=None)
         sums.append(float(((y - part @ beta) ** 2).sum()))

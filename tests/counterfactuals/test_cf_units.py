@@ -72,6 +72,44 @@ def test_masks_of_objects_choose_units_whose_labels_are_numbers():
         bc.counterfactual(fit, {}, units=pd.Series(mask, dtype="boolean"))
 
 
+DAYS = pd.date_range("2020-03-01", periods=4)
+
+
+@pytest.fixture(scope="module")
+def series():
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Data("x", np.zeros(1), dims="unit")
+        pm.Normal("y", x, 1, dims="unit")
+    return bc.truth(model, {}, pd.DataFrame({"x": [0.0, 1, 2, 3], "y": 1.0}, index=DAYS))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rows"),
+    [
+        (DAYS[2], [2]),
+        ("2020-03-03", [2]),
+        (np.datetime64("2020-03-03"), [2]),
+        (DAYS[[3, 1]], [3, 1]),
+        (slice("2020-03-02", "2020-03-03"), [1, 2]),
+    ],
+)
+def test_units_that_are_dates_are_chosen_as_dates(series, chosen, rows):
+    found = bc.counterfactual(series, {"x": 0.0}, units=chosen)
+    assert found["unit"].values.tolist() == DAYS[rows].values.tolist()
+
+
+def test_units_that_are_dates_are_shown_as_dates(series):
+    """Not as the nanoseconds since 1970."""
+    with pytest.raises(DataError, match=r"labels such as '2020-03-01', '2020-03-02'"):
+        bc.counterfactual(series, {"x": 0.0}, units="2021-01-01")
+    effect = bc.estimate(series, bc.ITE("x", "y", treated=bc.Scale(0.5)))
+    assert "-1.5 (unit=2020-03-04) to 0 (unit=2020-03-01)" in effect.sentence()
+    days = [str(day.date()) for day in DAYS]
+    shown = [text.get_text() for text in bc.plot_forest(effect).get_yticklabels()]
+    assert shown == [f"unit={day}" for day in days]
+    assert {text.get_text() for text in bc.plot_ite(effect).get_yticklabels()} == {*days}
+
+
 def test_selected_units_beyond_the_first_block_of_noise():
     """Noise is addressed in blocks of 8,192 units; a selection crosses them."""
     rng = np.random.default_rng(1)

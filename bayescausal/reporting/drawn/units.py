@@ -33,6 +33,7 @@ import numpy as np
 import xarray as xr
 
 from bayescausal.draws.intervals import check_prob, interval
+from bayescausal.draws.named import listed_labels
 from bayescausal.effects.effect import Effect
 from bayescausal.figures.rows import (
     draw_circles,
@@ -249,7 +250,7 @@ def _select(array: xr.DataArray, units: Any) -> xr.DataArray:
         else:
             chosen = array.isel({dim: wanted})
     except (KeyError, IndexError, TypeError) as error:
-        known = array[dim].values.tolist()[:5]
+        known = listed_labels(array[dim].values[:5])
         raise DataError(
             f"units={units!r} is not along {dim!r}.",
             expected=f"labels such as {', '.join(map(repr, known))}, a slice of them, or a mask.",
@@ -278,7 +279,8 @@ def _in_rows(array: xr.DataArray) -> tuple[np.ndarray, list[str], str]:
     count = array.sizes["chain"] * array.sizes["draw"]
     labels = [""]
     for dim in dims:
-        labels = [f"{a}, {b}" if a else str(b) for a in labels for b in array[dim].values.tolist()]
+        own = listed_labels(array[dim].values)
+        labels = [f"{a}, {b}" if a else str(b) for a in labels for b in own]
     noun = ", ".join(dims) or str(array.name)
     return ordered.reshape(*worlds, count, rows).astype(float), labels, noun
 

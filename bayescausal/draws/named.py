@@ -79,7 +79,7 @@ def cells(draws: xr.DataArray) -> tuple[str, ...]:
     return tuple(str(dim) for dim in draws.dims if dim not in DRAW_DIMS)
 
 
-def listed_labels(labels: Any) -> list[Any]:
+def listed_labels(labels: ArrayLike | pd.Index) -> list[Any]:
     """Return labels as Python objects, dates as texts: as numbers they would count nanoseconds.
 
     Examples
@@ -88,7 +88,7 @@ def listed_labels(labels: Any) -> list[Any]:
     >>> listed_labels(pd.date_range("2020-03-01", periods=2).values), listed_labels([3, 1])
     (['2020-03-01', '2020-03-02'], [3, 1])
     """
-    index = pd.Index(labels)
+    index = pd.Index(np.asarray(labels))
     return (index.astype(str) if index.dtype.kind in "mM" else index).tolist()
 
 

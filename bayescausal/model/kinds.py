@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -159,7 +159,7 @@ def as_text(value: object) -> object:
     return as_label(value) if named or isinstance(value, pd.Interval | pd.Period) else value
 
 
-def as_mask(values: Any) -> Any:
+def as_mask[T](values: T) -> T:
     """Return booleans of a nullable type, or as objects, as plain ones; anything else as it is.
 
     Raises DataError if some are empty.
@@ -175,7 +175,7 @@ def as_mask(values: Any) -> Any:
     if isinstance(values, slice | tuple):
         return values
     labelled = isinstance(values, pd.Series) or hasattr(values, "dims")
-    mask = values if labelled else np.asarray(values)
+    mask: Any = values if labelled else np.asarray(values)
     if mask.dtype == bool or not (mask.dtype == object or pd.api.types.is_bool_dtype(mask.dtype)):
         return values
     empty = np.asarray(pd.isna(mask))
@@ -188,7 +188,7 @@ def as_mask(values: Any) -> Any:
             expected="true or false for each.",
             remedy="mask.fillna(False) leaves those units out.",
         )
-    return mask.astype(bool)
+    return cast("T", mask.astype(bool))
 
 
 def native_column(column: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayescausal.draws.named import listed_labels
+from bayescausal.model.kinds import as_mask
 from bayescausal.model.labels import in_order
 from bayescausal.types import DataError, MixingError, closest
 
@@ -69,12 +72,15 @@ def select_units(units: Units, chosen: object) -> Units:
 
 def _rows(chosen: object, labels: np.ndarray, dim: str) -> np.ndarray:
     """Return positions of the chosen labels."""
+    if labels.dtype.kind in "mM":
+        labels = pd.Index(labels).astype(object).to_numpy()
     if isinstance(chosen, slice):
         start = 0 if chosen.start is None else _one(chosen.start, labels, dim)
         stop = len(labels) - 1 if chosen.stop is None else _one(chosen.stop, labels, dim)
         return np.arange(start, stop + 1, chosen.step)
     if isinstance(chosen, set | frozenset):
         chosen = sorted(chosen, key=str)
+    chosen = as_mask(chosen)
     if isinstance(chosen, pd.Series | xr.DataArray) and chosen.dtype == bool:
         chosen = in_order(chosen, (dim,), {dim: labels}, "The mask units=")
     array = np.asarray(chosen)
@@ -103,9 +109,13 @@ def _key(label: object) -> Hashable:
 
 
 def _find(label: object, place: dict[Any, int], dim: str) -> int:
-    key = _key(label)
+    key: Any = _key(label)
+    shown: list[Any] = list(place)[:5]
+    if isinstance(shown[0], pd.Timestamp | pd.Timedelta):
+        with suppress(TypeError, ValueError):
+            key = type(shown[0])(key)
+        shown = listed_labels(shown)
     if key not in place:
-        shown = list(place)[:5]
         raise DataError(
             f"{label!r} is not a label of {dim!r}.",
             expected=f"labels such as {', '.join(map(repr, shown))}.",

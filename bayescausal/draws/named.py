@@ -7,9 +7,10 @@ refused: NaN, an infinity, an array whose axes cannot be told.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayescausal.types import DataError, NotFiniteError
@@ -17,7 +18,7 @@ from bayescausal.types import DataError, NotFiniteError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["DRAW_DIMS", "HasDraws", "as_draws", "cells", "distinct"]
+__all__ = ["DRAW_DIMS", "HasDraws", "as_draws", "cells", "distinct", "listed_labels"]
 
 #: The dims of draws, in their order.
 DRAW_DIMS = ("chain", "draw")
@@ -76,6 +77,19 @@ def as_draws(values: ArrayLike | xr.DataArray | HasDraws, name: str | None = Non
 def cells(draws: xr.DataArray) -> tuple[str, ...]:
     """Return the dims of draws other than chain and draw."""
     return tuple(str(dim) for dim in draws.dims if dim not in DRAW_DIMS)
+
+
+def listed_labels(labels: ArrayLike | pd.Index) -> list[Any]:
+    """Return labels as Python objects, dates as texts: as numbers they would count nanoseconds.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> listed_labels(pd.date_range("2020-03-01", periods=2).values), listed_labels([3, 1])
+    (['2020-03-01', '2020-03-02'], [3, 1])
+    """
+    index = pd.Index(np.asarray(labels))
+    return (index.astype(str) if index.dtype.kind in "mM" else index).tolist()
 
 
 def _from_array(array: np.ndarray) -> xr.DataArray:

@@ -15,7 +15,7 @@ import xarray as xr
 
 from bayescausal.draws.digits import level_text
 from bayescausal.draws.intervals import interval
-from bayescausal.draws.named import DRAW_DIMS, as_draws, cells
+from bayescausal.draws.named import DRAW_DIMS, as_draws, cells, listed_labels
 from bayescausal.types import EstimandError
 
 __all__ = ["Shown", "as_number", "as_range", "as_shown", "density", "ends_of", "percent"]
@@ -51,7 +51,7 @@ class Shown:
         """Return the label of each cell, ``Z=0, W=1``; empty for one number."""
         labels = [""]
         for dim in self.dims:
-            values = [_plain(v) for v in self.draws[dim].values.tolist()]
+            values = [_plain(v) for v in listed_labels(self.draws[dim].values)]
             labels = [f"{a}, {dim}={b}" if a else f"{dim}={b}" for a in labels for b in values]
         return labels
 

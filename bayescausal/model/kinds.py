@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+
+from bayescausal.types import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from pandas import Series
 
 
-__all__ = ["Kind", "are_numbers", "as_label", "as_text", "kind_of", "native_column"]
+__all__ = ["Kind", "are_numbers", "as_label", "as_mask", "as_text", "kind_of", "native_column"]
 
 _NUMBERS = (int, float, Decimal, Fraction, np.number, np.bool_)
 #: Types of which a label is what it is.
@@ -155,6 +157,38 @@ def as_text(value: object) -> object:
         value = pd.Series([value])[0]
     named = isinstance(value, bytes | date | time | timedelta | Decimal)
     return as_label(value) if named or isinstance(value, pd.Interval | pd.Period) else value
+
+
+def as_mask[T](values: T) -> T:
+    """Return booleans of a nullable type, or as objects, as plain ones; anything else as it is.
+
+    Raises DataError if some are empty.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> as_mask(pd.Series([1.5, 0.5], dtype="Float64") > 1).tolist()
+    [True, False]
+    """
+    import pandas as pd
+
+    if isinstance(values, slice | tuple):
+        return values
+    labelled = isinstance(values, pd.Series) or hasattr(values, "dims")
+    mask: Any = values if labelled else np.asarray(values)
+    if mask.dtype == bool or not (mask.dtype == object or pd.api.types.is_bool_dtype(mask.dtype)):
+        return values
+    empty = np.asarray(pd.isna(mask))
+    held = np.asarray(mask)[~empty]
+    if not held.size or not all(isinstance(v, bool | np.bool_) for v in held.tolist()):
+        return values
+    if empty.any():
+        raise DataError(
+            f"The mask is empty for {int(empty.sum())} of {empty.size} units.",
+            expected="true or false for each.",
+            remedy="mask.fillna(False) leaves those units out.",
+        )
+    return cast("T", mask.astype(bool))
 
 
 def native_column(column: Any) -> Any:

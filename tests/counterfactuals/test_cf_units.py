@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 from models import pair
 
 import bayescausal as bc
+from bayescausal.types import DataError
 
 LABELS = ["ann", "bob", "cid", "dot", "eve"]
 
@@ -19,8 +21,6 @@ def clinic(draws=6):
         c = pm.Categorical("c", p=pm.math.stack([0.3, 0.2, 0.5])[None, :], dims="person")
         k = pm.Poisson("k", pm.math.exp(0.5 * x + 0.2 * c), dims="person")
         pm.Normal("y", b * x + k, 1, dims="person")
-    import pandas as pd
-
     data = pd.DataFrame(
         {
             "x": [0, 1, 0, 1, 1],
@@ -45,6 +45,8 @@ ASK = {"do": {"x": 1}, "coupling": "monotone"}
         (slice("bob", "dot"), [1, 2, 3]),
         (slice(None, "bob"), [0, 1]),
         (np.array([True, False, False, True, False]), [0, 3]),
+        (np.array([True, False, False, True, False], dtype=object), [0, 3]),
+        (pd.Series([True, False, False, True, False], LABELS, dtype="boolean"), [0, 3]),
     ],
 )
 def test_units_by_label_list_slice_and_mask_have_the_same_noise(chosen, rows):
@@ -56,6 +58,56 @@ def test_units_by_label_list_slice_and_mask_have_the_same_noise(chosen, rows):
         np.testing.assert_array_equal(
             some[name].values, whole[name].isel(person=rows).values, err_msg=name
         )
+
+
+def test_masks_of_objects_choose_units_whose_labels_are_numbers():
+    """As labels, True and False are the numbers 1 and 0."""
+    with pm.Model(coords={"unit": [0]}) as model:
+        pm.Normal("y", 0, 1, dims="unit")
+    fit = bc.truth(model, {}, {"y": [0.1, 0.2, 0.3, 0.4]})
+    mask = np.array([False, False, True, True], dtype=object)
+    assert bc.counterfactual(fit, {}, units=mask)["unit"].values.tolist() == [2, 3]
+    mask[0] = pd.NA
+    with pytest.raises(DataError, match=r"empty for 1 of 4 units.*fillna"):
+        bc.counterfactual(fit, {}, units=pd.Series(mask, dtype="boolean"))
+
+
+DAYS = pd.date_range("2020-03-01", periods=4)
+
+
+@pytest.fixture(scope="module")
+def series():
+    with pm.Model(coords={"unit": [0]}) as model:
+        x = pm.Data("x", np.zeros(1), dims="unit")
+        pm.Normal("y", x, 1, dims="unit")
+    return bc.truth(model, {}, pd.DataFrame({"x": [0.0, 1, 2, 3], "y": 1.0}, index=DAYS))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rows"),
+    [
+        (DAYS[2], [2]),
+        ("2020-03-03", [2]),
+        (np.datetime64("2020-03-03"), [2]),
+        (DAYS[[3, 1]], [3, 1]),
+        (slice("2020-03-02", "2020-03-03"), [1, 2]),
+    ],
+)
+def test_units_that_are_dates_are_chosen_as_dates(series, chosen, rows):
+    found = bc.counterfactual(series, {"x": 0.0}, units=chosen)
+    assert [str(day)[:10] for day in found["unit"].values] == [str(d.date()) for d in DAYS[rows]]
+
+
+def test_units_that_are_dates_are_shown_as_dates(series):
+    """Not as the nanoseconds since 1970."""
+    with pytest.raises(DataError, match=r"labels such as '2020-03-01', '2020-03-02'"):
+        bc.counterfactual(series, {"x": 0.0}, units="2021-01-01")
+    effect = bc.estimate(series, bc.ITE("x", "y", treated=bc.Scale(0.5)))
+    assert "-1.5 (unit=2020-03-04) to 0 (unit=2020-03-01)" in effect.sentence()
+    days = [str(day.date()) for day in DAYS]
+    shown = [text.get_text() for text in bc.plot_forest(effect).get_yticklabels()]
+    assert shown == [f"unit={day}" for day in days]
+    assert {text.get_text() for text in bc.plot_ite(effect).get_yticklabels()} == {*days}
 
 
 def test_selected_units_beyond_the_first_block_of_noise():

@@ -240,6 +240,12 @@ def test_masks_and_levels_with_labels_say_the_same_if_labels_do(kind):
     assert one != asked([True, True], ["a", "b"])
 
 
+@pytest.mark.parametrize("dtype", ["boolean", "bool[pyarrow]", object])
+def test_masks_are_booleans_of_any_type(dtype):
+    plain = CATE("X", "Y", given=pd.Series([True, False]))
+    assert CATE("X", "Y", given=pd.Series([True, False], dtype=dtype)) == plain
+
+
 def test_a_table_of_one_unit_is_told_by_its_values():
     at = ATE("X", "Y", population=pd.DataFrame({"margin": [0.0], "g": ["a"]}))
     assert at.population.words == "units with margin=0, g=a"

@@ -98,6 +98,17 @@ def test_the_default_panel(found):
     assert (found.table["ess_control"].dropna() <= arms[1] + 1e-9).all()
 
 
+def test_implied_weights_do_not_depend_on_the_units_of_columns(data):
+    """Least squares within an arm balances every column exactly, in dollars or in millions."""
+    graph = "z -> x -> y; z -> y; w -> x; w -> y"
+    plain = data.assign(w=np.random.default_rng(1).gamma(3, size=len(data)))
+    scaled = plain.assign(z=1e-4 * plain["z"], w=1e6 * plain["w"] + 1e3)
+    tables = [ask(d, ["stratified"], graph=graph).table.loc["stratified"] for d in (plain, scaled)]
+    assert max(t["balance"] for t in tables) < 1e-6
+    for column in ("ess_treated", "ess_control", "largest_weight"):
+        assert tables[1][column] == pytest.approx(tables[0][column], rel=1e-6)
+
+
 def test_estimators_share_their_weights(found):
     """So that what they have in common cancels: most of the sample."""
     a, b = (found.effects[n] for n in ("ipw", "aipw"))

@@ -26,7 +26,7 @@ import xarray as xr
 
 from bayescausal.effects.estimands.functionals import Probability
 from bayescausal.effects.estimands.notation import LATEX, PLAIN, Notation, number
-from bayescausal.model.kinds import as_text
+from bayescausal.model.kinds import as_mask, as_text
 from bayescausal.model.labels import in_order
 from bayescausal.types import EstimandError
 
@@ -232,7 +232,7 @@ def parse_given(given: object) -> Condition:
         return Condition(tuple((_name(k), _parse_spec(k, v)) for k, v in given.items()))
     if callable(given):
         return Condition((("", Where(given)),))
-    mask = given if isinstance(given, pd.Series | xr.DataArray) else np.asarray(given)
+    mask = as_mask(given if isinstance(given, pd.Series | xr.DataArray) else np.asarray(given))
     if mask.dtype == bool and mask.ndim:
         return Condition((("", mask),))
     raise EstimandError(

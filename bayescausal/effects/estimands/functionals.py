@@ -244,6 +244,7 @@ class Probability(Functional):
             raise EstimandError(
                 f"{event}={value!r} is not a finite number.",
                 expected="A finite number" + (" or a category." if event == "equals" else "."),
+                remedy=f"Of a category, ask equals={value!r}." if isinstance(value, str) else None,
             )
 
     def indicator(self, values: ArrayLike) -> np.ndarray:

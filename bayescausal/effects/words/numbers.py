@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.draws.digits import decimals, end_text, number_text
+from bayescausal.draws.named import listed_labels
 from bayescausal.effects.estimands.notation import number
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _labels(effect: Effect) -> list[str]:
     """Return the label of each cell: ``Z=0, W=1``."""
     labels = [""]
     for dim in effect.dims:
-        values = effect.draws[dim].values.tolist()
+        values = listed_labels(effect.draws[dim].values)
         labels = [
             f"{a}, {dim}={_plain(b)}" if a else f"{dim}={_plain(b)}" for a in labels for b in values
         ]

@@ -112,6 +112,7 @@ def _implied(problem: Problem, model: Response) -> np.ndarray | None:
     middle = (own @ model.design) / own.sum()
     found = np.zeros(problem.n)
     for rows in (problem.treated, problem.control):
-        part = model.design[rows]
-        found[rows] = part @ np.linalg.lstsq(part.T @ part, middle, rcond=None)[0]
+        sums = model.design[rows].T  # the smallest weights under which these are those of all units
+        size = np.abs(sums).max(axis=1) + np.abs(middle) + np.finfo(float).tiny
+        found[rows] = np.linalg.lstsq(sums / size[:, None], middle / size, rcond=None)[0]
     return found

@@ -33,6 +33,7 @@ import numpy as np
 import xarray as xr
 
 from bayescausal.draws.intervals import check_prob, interval
+from bayescausal.draws.named import listed_labels
 from bayescausal.effects.effect import Effect
 from bayescausal.figures.rows import (
     draw_circles,
@@ -44,6 +45,7 @@ from bayescausal.figures.rows import (
     new_axes,
 )
 from bayescausal.figures.style import BLUE, GREEN, ORANGE, PURPLE, ink, plain, quiet
+from bayescausal.model.kinds import as_mask
 from bayescausal.types import DataError, EstimandError, unknown_variable
 
 if TYPE_CHECKING:
@@ -239,7 +241,7 @@ def _select(array: xr.DataArray, units: Any) -> xr.DataArray:
     dim = next((str(d) for d in array.dims if d not in ("world", *DRAWS)), None)
     if dim is None:
         raise DataError(f"{array.name!r} has no units to choose from.", remedy="Leave out units=.")
-    wanted = units if isinstance(units, slice) else np.atleast_1d(np.asarray(units))
+    wanted = units if isinstance(units, slice) else np.atleast_1d(np.asarray(as_mask(units)))
     try:
         if not isinstance(wanted, slice) and wanted.dtype == bool:
             chosen = array.isel({dim: np.flatnonzero(_as_long(wanted, array.sizes[dim], dim))})
@@ -248,7 +250,7 @@ def _select(array: xr.DataArray, units: Any) -> xr.DataArray:
         else:
             chosen = array.isel({dim: wanted})
     except (KeyError, IndexError, TypeError) as error:
-        known = array[dim].values.tolist()[:5]
+        known = listed_labels(array[dim].values[:5])
         raise DataError(
             f"units={units!r} is not along {dim!r}.",
             expected=f"labels such as {', '.join(map(repr, known))}, a slice of them, or a mask.",
@@ -277,7 +279,8 @@ def _in_rows(array: xr.DataArray) -> tuple[np.ndarray, list[str], str]:
     count = array.sizes["chain"] * array.sizes["draw"]
     labels = [""]
     for dim in dims:
-        labels = [f"{a}, {b}" if a else str(b) for a in labels for b in array[dim].values.tolist()]
+        own = listed_labels(array[dim].values)
+        labels = [f"{a}, {b}" if a else str(b) for a in labels for b in own]
     noun = ", ".join(dims) or str(array.name)
     return ordered.reshape(*worlds, count, rows).astype(float), labels, noun
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import pytensor
 from pymc.distributions.distribution import support_point
 from pytensor.graph.replace import graph_replace
@@ -26,6 +25,7 @@ from pytensor.tensor.random.basic import NormalRV
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.plan import is_moved, rest_of
+from bayescausal.inference.densities.one_number import log_density_of
 from bayescausal.inference.forests.places import with_values
 from bayescausal.inference.sampling.generalised import Form, form_of
 from bayescausal.model.forests.prior import cuts_of, forest_of
@@ -35,6 +35,8 @@ from bayescausal.types import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pymc as pm
 
     from bayescausal.annotations import Array
     from bayescausal.inference.closed_forms.blocks import Block
@@ -205,10 +207,8 @@ def _extra(rv: Any, form: Form, free: set[Any], reads: set[Any]) -> Extra | str 
 
 def _prior_of(own: Any) -> tuple[str, float, Callable[[float], float]]:
     """Return the name of a parameter of one number, a likely value, and its log-density."""
-    value = own.type("value")
-    density = pytensor.function([value], pm.logp(own, value), mode=PY_MODE)
     [start] = evaluate([support_point(own)])
-    return str(own.name), float(start), lambda s: float(density(s))
+    return str(own.name), float(start), log_density_of(own)
 
 
 def _linear(

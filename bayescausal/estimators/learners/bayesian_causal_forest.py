@@ -13,8 +13,9 @@ also over Bayesian-bootstrap weights. It has no interval for a propensity that i
 noise is Normal: an outcome of 0 and 1 is refused.
 
 The prior has, at any point, :math:`\mu` of the variance of the outcome and :math:`\tau` of that
-divided by the share of the treated; ``bcf()`` in formulas learns the spread of effects. It fails where trees describe badly
-what the treatment follows, such as a step along a diagonal: the effect takes up part of that.
+divided by the share of the treated; ``bcf()`` in formulas learns the spread of effects. It fails
+where trees describe badly what the treatment follows, such as a step along a diagonal: the effect
+takes up part of that.
 
 References
 ----------

@@ -111,7 +111,7 @@ def replicate(
             model = bc.model_from_formulas(
                 [f"y ~ {MECHANISMS[mechanism]}"], families={"y": FAMILIES[family][0]}, data=data
             )
-            fit = bc.fit(model, data, draws=250, chains=2, seed=seed, progressbar=False)
+            fit = bc.fit(model, data, draws=250, chains=2, seed=seed, progressbar=False, cores=1)
         else:
             fit = refitter(family, mechanism, units).fit(data, seed=seed)
         found = bc.heterogeneity(fit, bc.ATE("t", "y"), prob=PROB, covariates=[])

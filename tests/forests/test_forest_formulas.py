@@ -8,6 +8,7 @@ import pytest
 
 import bayescausal as bc
 from bayescausal.model.forests.prior import forest_of
+from bayescausal.model.structure.function_graph import evaluate
 from bayescausal.types import FormulaError
 
 
@@ -74,6 +75,8 @@ def test_options_reach_the_prior_and_the_propensity_is_a_column_of_the_prognosis
     effect = forest_of(model["f_y_t:effect(x, g)_forest"])
     assert (level.trees, level.alpha, level.beta, level.spread) == (7, 0.8, 1.0, 2.0)
     assert (effect.trees, effect.alpha, effect.beta, effect.spread) == (3, 0.25, 3.0, 1.0)
+    spread = model["sd_y_t:effect(x, g)"]
+    assert evaluate(spread.owner.op.dist_params(spread.owner))[1] == 1.0
     assert (len(level.cuts), len(effect.cuts)) == (5, 4)  # x, three levels of g, the propensity
     assert effect.constant == 0.0
     integers = bc.model_from_formulas(["y ~ bart(z)"], data=data)

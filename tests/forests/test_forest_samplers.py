@@ -15,6 +15,7 @@ import bayescausal as bc
 from bayescausal.inference.conditioning.plan import make_plan
 from bayescausal.inference.data.conform import conform
 from bayescausal.inference.data.read import as_table
+from bayescausal.inference.forests import backfitting
 from bayescausal.inference.forests.linear_forests import linear_forests
 from bayescausal.inference.forests.places import matched_chains
 from bayescausal.model.forests.op import forest_at, forest_value
@@ -170,7 +171,7 @@ def test_same_seed_same_forests_and_every_question_can_be_asked(fitted):
     assert abs(float(effect) - (1 + data["x"].mean())) < 5 * effect.sd()
     tau = bc.estimate(fit, bc.ITE("t", "y"), seed=1).draws.mean(("chain", "draw"))
     assert np.corrcoef(tau, data["x"])[0, 1] > 0.6
-    assert list(fit.summary().index) == ["sigma_y"]
+    assert list(fit.summary().index) == ["b_y_t", "sd_y_t:effect(x, z)", "sigma_y"]
 
 
 @stochtree
@@ -240,6 +241,105 @@ def test_a_forest_on_two_values_has_the_posterior_of_enumeration(family, method)
         assert abs(values.std() / sd - 1) < 4 / np.sqrt(2 * min(ess, float(bc_ess(values**2))))
 
 
+@pytest.mark.parametrize(
+    ("family", "engine"),
+    [("bernoulli", False), ("normal", False), pytest.param("normal", True, marks=stochtree)],
+)
+def test_spreads_and_constants_of_forests_have_the_posterior_of_enumeration(
+    family, engine, monkeypatch
+):
+    """As above, with values b + s f(x): Normal given s and the number of trees that split.
+
+    So s and b have their means and standard deviations by sums over grids of s, K and the values.
+    """
+    monkeypatch.setattr(backfitting, "has_engine", lambda: engine)
+    n, m, unit = 48, 4, 1.2
+    x = np.repeat([0.0, 1.0], n // 2)
+    rng = np.random.default_rng(5)
+    y = np.r_[np.arange(24) < 7, np.arange(24) < 17].astype(int) if family == "bernoulli" else (
+        rng.normal(x + 0.5, 1.0)
+    )  # fmt: skip
+    data = pd.DataFrame({"y": y})
+    with pm.Model(coords={"unit": range(n)}) as model:
+        columns = pt.stack([pm.Data("x", x, dims="unit")], axis=1)
+        prior = Forest("f_forest", Shape(m, 0.95, 2.0, 0.0, 1.0, cuts=cuts_of(x[:, None])))
+        f = pm.Deterministic("f", forest_value(columns, prior), dims="unit")
+        eta = pm.Normal("b", 0.3, 0.8) + pm.HalfNormal("s", unit) * f
+        if family == "bernoulli":
+            pm.Bernoulli("y", logit_p=eta, dims="unit")
+        else:
+            pm.Normal("y", eta, 1.0 * pm.Gamma("sigma", 400, 400), dims="unit")
+    fit = bc.fit(model, data, draws=700, chains=2, tune=150, seed=3, progressbar=False, cores=1)
+    assert set(fit.methods.values()) == {"backfitting" if engine else "reversible jump"}
+    grid = np.linspace(-5, 5, 121)
+    a, c = np.meshgrid(grid, grid, indexing="ij")
+    if family == "bernoulli":
+        k0, k1 = y[:24].sum(), y[24:].sum()
+        likelihood = np.exp(k0 * a + k1 * c - 24 * (np.logaddexp(0, a) + np.logaddexp(0, c)))
+    else:
+        far = sum(
+            24 * (g - part.mean()) ** 2 + 24 * part.var() for g, part in ((a, y[:24]), (c, y[24:]))
+        )
+        sigmas = np.linspace(0.8, 1.2, 41)
+        chance = stats.gamma.pdf(sigmas, 400, scale=1 / 400)
+        likelihood = sum(
+            p * t**-n * np.exp(-far / (2 * t**2)) for t, p in zip(sigmas, chance, strict=True)
+        )
+    values = np.stack([a, c], axis=-1)
+    sums = dict.fromkeys(("1", "s", "ss", "b", "bb", "a", "aa"), 0.0)
+    for s in np.linspace(0.02, 5.0, 60):
+        for k in range(1, m + 1):
+            own = s**2 * np.array([[1, (m - k) / m], [(m - k) / m, 1]])
+            cov = own + 0.8**2
+            weight = stats.multivariate_normal([0.3, 0.3], cov).pdf(values) * likelihood
+            weight = weight * stats.binom.pmf(k, m, 0.95) * stats.halfnorm.pdf(s, scale=unit)
+            pull = np.linalg.solve(cov, np.full(2, 0.8**2))
+            b, left = 0.3 + (values - 0.3) @ pull, 0.8**2 * (1 - pull.sum())
+            for name, value in zip(
+                sums, (1.0, s, s**2, b, b**2 + left, a, a**2), strict=True
+            ):  # fmt: skip
+                sums[name] += float((weight * value).sum())
+    post = fit.posterior
+    at = evaluate_forests(np.array([[0.0]]), post["f_forest"].values)[..., 0]
+    found = {"s": post["s"].values, "b": post["b"].values}
+    found["a"] = found["b"] + found["s"] * at
+    for name, draws in found.items():
+        mean = sums[name] / sums["1"]
+        sd = np.sqrt(sums[name * 2] / sums["1"] - mean**2)
+        ess = float(bc_ess(draws))
+        assert ess > 100, name
+        assert abs(draws.mean() - mean) < 4 * sd / np.sqrt(ess), name
+        both = min(ess, float(bc_ess(draws**2)))
+        assert abs(draws.std() / sd - 1) < 4 * np.sqrt(kurtosis(draws) / (4 * both)), name
+
+
+def kurtosis(draws):
+    """Of draws, less 1: the variance of a squared deviation in squared variances."""
+    return float(stats.kurtosis(draws.ravel(), fisher=False)) - 1
+
+
+@stochtree
+def test_a_spread_that_two_forests_share_is_left_to_the_sampler_that_takes_any():
+    data = trial(30)
+    x = data["x"].to_numpy()
+    with pm.Model(coords={"unit": range(30)}) as model:
+        columns = pt.stack([pm.Data("x", x, dims="unit")], axis=1)
+        f, g = (
+            pm.Deterministic(
+                name, forest_value(columns, Forest(f"{name}_forest", Shape(2, 0.5, 2.0, 0.0, 1.0))),
+                dims="unit",
+            )
+            for name in "fg"
+        )  # fmt: skip
+        s = pm.HalfNormal("s")
+        pm.Normal("y", s * f + s * g * pm.Data("t", data["t"].to_numpy(), dims="unit"),
+                  pm.HalfNormal("sigma"), dims="unit")  # fmt: skip
+    structure = structure_of(model)
+    conformed = conform(as_table(data[["x", "t", "y"]], structure), structure)
+    [(block, _)] = make_plan(structure, set(conformed.columns)).rest
+    assert linear_forests(structure, conformed, block) == "two forests have one spread"
+
+
 @pytest.mark.slow
 def test_without_data_the_chain_has_the_prior(tmp_path):
     """Noise of a million: numbers of leaves and values are those of forests drawn independently."""
@@ -284,7 +384,8 @@ def test_empty_outcomes_do_not_change_the_sampler_and_are_drawn():
         evaluate_forests(c, fit.posterior[f"{n}_forest"].values).reshape(120, 5)
         for n, c in zip(names, columns, strict=True)
     )
-    z = (drawn - level - t * effect) / fit.posterior["sigma_y"].values.reshape(120, 1)
+    b, s = (fit.posterior[n].values.reshape(120, 1) for n in ("b_y_t", "sd_y_t:effect(x)"))
+    z = (drawn - level - t * (b + s * effect)) / fit.posterior["sigma_y"].values.reshape(120, 1)
     assert columns[0].shape[1] == 2
     assert np.array_equal(columns[1][:, 0], x)
     assert abs(z.mean()) < 4 / np.sqrt(z.size)

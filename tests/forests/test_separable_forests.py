@@ -16,9 +16,10 @@ from scipy.special import expit, ndtr
 import bayescausal as bc
 from bayescausal.draws.diagnostics import diagnose
 from bayescausal.inference.forests import backfitting, row_densities, separable, tree_loops
-from bayescausal.inference.forests.linear_forests import Extra, LinearForests
+from bayescausal.inference.forests.linear_forests import Extra, LinearForests, Spread
 from bayescausal.inference.forests.moves import PRIOR
 from bayescausal.inference.forests.reversible_jump import _Proposal
+from bayescausal.inference.forests.spreads import Factors
 from bayescausal.inference.sampling.families import Equation
 from bayescausal.model.forests.op import forest_value
 from bayescausal.model.forests.packed import evaluate_forests
@@ -109,7 +110,11 @@ def test_both_engines_propose_leaves_with_the_same_density():
 
 
 def world(family, seed=3):
-    """Nine rows, two forests (the second with weights, some of them 0), two coefficients."""
+    """Nine rows, two forests, two coefficients.
+
+    The second forest has weights, some of them 0, a half-Normal spread, and a coefficient of the
+    same numbers.
+    """
     rng = np.random.default_rng(seed)
     x = np.column_stack([np.arange(9.0) % 3, np.arange(9.0) // 3])
     size = 0.6 if family in ("poisson", "negative binomial") else 1.0
@@ -119,11 +124,13 @@ def world(family, seed=3):
     )
     extra = None
     if family in SHAPED:
-        extra = Extra("a", 1.0, 1.0, lambda a: 3 * np.log(a) - 2 * a)
+        extra = Extra("a", 1.0, lambda a: 3 * np.log(a) - 2 * a, 1.0)
+    weight = np.array([0, 1, 0, 2, 1, -1, 0, 1, 1.0])
     return LinearForests(
         outcome="y", family=family, forests=("f", "g"), shapes=shapes, x=(x, x),
-        weights=(np.ones(9), np.array([0, 1, 0, 2, 1, -1, 0, 1, 1.0])), y=np.ones(9),
-        trials=np.full(9, 2.0), offset=np.linspace(-0.3, 0.3, 9), design=rng.normal(size=(9, 2)),
+        weights=(np.ones(9), weight), y=np.ones(9), trials=np.full(9, 2.0),
+        spreads=(None, Spread("s", 0.5, lambda s: -2 * s**2 if s > 0 else -np.inf)),
+        offset=np.linspace(-0.3, 0.3, 9), design=np.column_stack([rng.normal(size=9), weight]),
         names={"b": (2,)}, middle=np.array([0.2, 0.0]), precision=np.array([0.5, 0.3]) ** -2.0,
         extra=extra, power=-1 if family == "gamma" else 0,
     )  # fmt: skip
@@ -143,14 +150,15 @@ def functions(chain):
         chain.b[0] ** 2,
         f[3] * chain.b[1],
     ]
-    return [*nodes, nodes[0] ** 2, *own, np.log(chain.extra)]
+    s = chain.spreads[1].value
+    return [*nodes, nodes[0] ** 2, *own, np.log(chain.extra), s, s**2, s * g[4] * chain.b[1]]
 
 
 def successive(family, steps, seed=1):
     """Alternate between data given parameters and a sweep given data, after Geweke (2004)."""
     chain = separable._Chain(world(family), np.random.SeedSequence(seed))
     rng = np.random.default_rng(seed)
-    out = np.empty((steps, 13))
+    out = np.empty((steps, 16))
     for i in range(steps):
         y = DRAWS[family](rng, chain.eta, 2, chain.extra)
         chain.form = replace(chain.form, y=y.astype(float))
@@ -161,7 +169,7 @@ def successive(family, steps, seed=1):
 
 def prior(form, draws, seed=2):
     """Independent draws of the same functions."""
-    rng, out = np.random.default_rng(seed), np.empty((draws, 13))
+    rng, out = np.random.default_rng(seed), np.empty((draws, 16))
 
     for i in range(draws):
         one = SimpleNamespace()
@@ -170,6 +178,7 @@ def prior(form, draws, seed=2):
         one.trees = [tree_loops.Trees(*[np.zeros(int(p[3]))] * 7) for p in packed]
         one.b = form.middle + rng.normal(size=2) * form.precision**-0.5
         one.extra = rng.gamma(4, 0.5) if form.extra else 1.0
+        one.spreads = None, SimpleNamespace(value=abs(0.5 * rng.normal()))
         out[i] = functions(one)
     return out
 
@@ -188,8 +197,8 @@ def worst(found, right, least):
 def test_parameters_and_data_in_turn_have_the_prior(family):
     """A sweep that leaves the posterior as it is leaves the joint law of both as it is.
 
-    Thirteen functions of forests, coefficients and shape; 4.4 standard errors are exceeded by one
-    of all of them in a thousand runs.
+    Sixteen functions of forests, coefficients, spread and shape; 4.4 standard errors are exceeded
+    by one of all of them in a thousand runs.
     """
     found, right = successive(family, 3000), prior(world(family), 2000)
     assert min(ess_of(v) for v in found[:, right.std(axis=0) > 0].T) > 60
@@ -215,10 +224,16 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", [None, *FAULTS])
+LEAVES = Factors.given_leaves
+
+
+@pytest.mark.parametrize("fault", [None, *FAULTS, "a spread that counts leaves twice"])
 def test_a_wrong_ratio_is_seen(fault, monkeypatch):
     """The test before this can fail: by far, in fewer steps."""
     python_loops(monkeypatch, **FAULTS.get(fault, {}))
+    if fault and fault not in FAULTS:
+        twice = lambda self, squares, count, leaf: LEAVES(self, squares, 2 * count, leaf)  # noqa: E731
+        monkeypatch.setattr(Factors, "given_leaves", twice)
     off = worst(successive("poisson", 900), prior(world("poisson"), 1000), 50)
     assert off < 4 if fault is None else off > 6
 

@@ -12,9 +12,10 @@ The draws are those of its posterior, averaged over the population's units; abou
 also over Bayesian-bootstrap weights. It has no interval for a propensity that is wrong, and its own
 noise is Normal: an outcome of 0 and 1 is refused.
 
-The prior is nearly that of ``bcf()`` in formulas: at any point :math:`\mu` has the variance of the
-outcome, :math:`\tau` that divided by the share of the treated. It fails where trees describe badly
-what the treatment follows, such as a step along a diagonal: the effect takes up part of that.
+The prior has, at any point, :math:`\mu` of the variance of the outcome and :math:`\tau` of that
+divided by the share of the treated; ``bcf()`` in formulas learns the spread of effects. It fails
+where trees describe badly what the treatment follows, such as a step along a diagonal: the effect
+takes up part of that.
 
 References
 ----------

@@ -8,8 +8,9 @@ scale are drawn here, in the same sweep:
 .. math:: b \mid f, \sigma \sim N, \qquad
    p(\sigma \mid f, b) \propto p(\sigma)\, \sigma^{-n} e^{-S / 2\sigma^2},
 
-the second by slice sampling of :math:`\log \sigma`, so that any prior will do. The forest, the
-scale and the coefficients of a draw are written down at the end of the same sweep.
+the second by slice sampling of :math:`\log \sigma`, so that any prior will do; spreads of forests
+likewise (:mod:`.spreads`). The forest, its spread, the scale and the coefficients of a draw are
+written down at the end of the same sweep.
 
 References
 ----------
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescausal.inference.forests.chains import Run, draw_chains, seen_rows, slice_step
+from bayescausal.inference.forests.spreads import Factors, same_as, shift
 from bayescausal.model.forests.packed import LEAF, Tree, pack, stacked
 
 if TYPE_CHECKING:
@@ -84,6 +86,8 @@ class _Chain:
         self.world = tree.GlobalModelConfig(
             global_error_variance=(self.scale * self.extra.unit) ** 2
         )
+        self.spreads = [Factors(spread, self.rng) for spread in form.spreads]
+        self.same = [same_as(form, k) for k in range(len(form.forests))]
         self.parts = [self._part(k) for k in range(len(form.forests))]
 
     def _part(self, k: int) -> dict[str, Any]:
@@ -91,11 +95,12 @@ class _Chain:
         tree, x, weight, shape = (
             self.tree,
             np.ascontiguousarray(self.form.x[k]),
-            self.form.weights[k],
+            self.spreads[k].outer * self.form.weights[k],
             self.form.shapes[k],
         )
         n, p = x.shape
-        plain = bool(np.all(weight == 1.0))
+        held = self.form.spreads[k] is None and self.same[k] is None
+        plain = held and bool(np.all(weight == 1.0))
         data, rows = tree.Dataset(), tree.Dataset()
         data.add_covariates(x)
         rows.add_covariates(np.ascontiguousarray(x[seen_rows(self.form)]))
@@ -132,23 +137,72 @@ class _Chain:
         form = self.form
         scales, b = np.empty(draws), np.empty((draws, len(self.b)))
         seen = np.empty((len(self.parts), draws, len(seen_rows(form))))
+        added, inner, spreads = np.zeros((3, len(self.parts), draws))
         for i in range(-(GROWN + burn), draws):
-            for part in self.parts:
+            for k, part in enumerate(self.parts):
                 part["sampler"].sample_one_iteration(
                     part["kept"], part["active"], part["data"], self.residual, self.engine_rng,
                     self.world, part["config"], i >= 0, i < -burn,
                 )  # fmt: skip
+                if form.spreads[k] is not None:
+                    self._spread(k)
             self._coefficients()
+            moved = self._constants()
             self._scale()
             if i >= 0:
                 scales[i], b[i] = self.scale, self.b
                 for k, part in enumerate(self.parts):
                     value = part["active"].predict_raw(part["rows"])
-                    seen[k, i] = part["constant"] + np.ravel(value)
+                    seen[k, i] = part["constant"] + np.ravel(value) / self.spreads[k].inner
+                    inner[k, i], spreads[k, i] = self.spreads[k].inner, self.spreads[k].value
+                    added[k, i] = moved.get(k, 0.0)  # since the forest was written down
         forests = [
-            _packed(part["kept"].dump_json_string(), draws, part["constant"]) for part in self.parts
+            _packed(part["kept"].dump_json_string(), added[k], inner[k], part["constant"])
+            for k, part in enumerate(self.parts)
         ]
-        return Run(b, scales, seen, forests)
+        return Run(b, scales, seen, forests, spreads)
+
+    def _spread(self, k: int) -> None:
+        """Draw the spread of a forest."""
+        part, spread, weight = self.parts[k], self.spreads[k], self.form.weights[k]
+        active, noise = part["active"], (self.scale * self.extra.unit) ** 2
+        column = weight * np.ravel(active.predict_raw(part["data"]))
+        left = np.ravel(self.residual.get_residual()) + spread.outer * column
+        square, product = float(column @ column), float(column @ left)
+        spread.given_data(
+            lambda outer: outer * (product - outer * square / 2) / noise, square / noise
+        )
+        part["data"].update_basis(np.ascontiguousarray((spread.outer * weight)[:, None]))
+        part["sampler"].propagate_basis_update(part["data"], self.residual, active)
+        leaf = self.form.shapes[k].leaf
+        # The Python methods of these two are not those of one forest.
+        squares, count = active.forest_cpp.SumLeafSquared(0), active.forest_cpp.NumLeavesForest()
+        spread.given_leaves(float(squares), int(count), leaf)
+        part["config"].update_leaf_model_scale((spread.inner * leaf) ** 2)
+
+    def _constants(self) -> dict[int, float]:
+        """Move the constants of forests against coefficients of the same number.
+
+        Return what was added to each leaf of these forests.
+        """
+        moved = {}
+        for k, direction in enumerate(self.same):
+            spread, part = self.spreads[k], self.parts[k]
+            if direction is None or not spread.outer:
+                continue
+            left, active = np.ravel(self.residual.get_residual()), part["active"]
+            trees = self.form.shapes[k].trees
+            leaves = [active.get_tree_leaves(j) for j in range(trees)]
+            held = [
+                float(active.node_leaf_values(j, n)[0]) for j in range(trees) for n in leaves[j]
+            ]
+            far = shift(self.form, k, self.b, direction, spread, (sum(held), len(held)))
+            self.b = self.b + far * direction
+            moved[k] = -far / (spread.outer * trees)
+            active.add_constant(moved[k])
+            part["sampler"].propagate_basis_update(part["data"], self.residual, active)
+            self.residual.update_data(left)  # coefficients and forest come to what they did
+        return moved
 
     def _coefficients(self) -> None:
         """Draw the coefficients given forests and scale."""
@@ -179,18 +233,21 @@ class _Chain:
         self.world.update_global_error_variance((self.scale * unit) ** 2)
 
 
-def _packed(text: str, draws: int, constant: float) -> Array:
-    """Return the forests that stochtree wrote down, one row for each draw."""
+def _packed(text: str, added: Array, inner: Array, constant: float) -> Array:
+    """Return the forests that stochtree wrote down, one row for each draw.
+
+    `added`, `inner` (draw): what is added to each leaf, and what it is divided by then.
+    """
     held = json.loads(text)
     found = []
-    for i in range(draws):
+    for i, leaf in enumerate(zip(added, inner, strict=True)):
         forest = held[f"forest_{i}"]
-        trees = [_tree(forest[f"tree_{j}"]) for j in range(forest["num_trees"])]
+        trees = [_tree(forest[f"tree_{j}"], *leaf) for j in range(forest["num_trees"])]
         found.append(pack(trees, constant))
     return stacked(found)
 
 
-def _tree(held: dict[str, Any]) -> Tree:
+def _tree(held: dict[str, Any], added: float, inner: float) -> Tree:
     """Return one tree, the left child directly behind its parent."""
     left, asked = held["left"], held["split_index"]
     column: list[int] = []
@@ -203,7 +260,7 @@ def _tree(held: dict[str, Any]) -> Tree:
             right[parent] = len(column)
         if left[k] < 0:
             column.append(LEAF)
-            value.append(held["leaf_value"][k])
+            value.append((held["leaf_value"][k] + added) / inner)
         else:
             waiting += [(held["right"][k], len(column)), (left[k], -1)]
             column.append(asked[k])

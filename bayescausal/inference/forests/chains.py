@@ -32,6 +32,7 @@ class Run(NamedTuple):
     extra: Array  # (draw) The scale or shape
     seen: Array  # (forest, draw, row) Values at some rows, as they were recorded in the sweep
     forests: list[Array]  # (draw, k) Of each forest, packed
+    spreads: Array  # (forest, draw) What each is multiplied by
 
 
 class Chain(Protocol):
@@ -67,6 +68,8 @@ def draw_chains(
         seen[name] = np.stack([run.seen[k] for run in runs])
         rows = form.x[k][seen_rows(form)]
         arrays[name] = matched_chains([run.forests[k] for run in runs], seen[name], rows, name)
+        if (spread := form.spreads[k]) is not None:
+            arrays[spread.name] = np.stack([run.spreads[k] for run in runs])
     place = 0
     b = np.stack([run.b for run in runs])
     for name, shape in form.names.items():

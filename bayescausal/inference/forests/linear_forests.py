@@ -1,14 +1,14 @@
 r"""Equations whose rows are independent and linear in forests, up to a link.
 
-.. math:: g(E[y_i]) = a_i + \sum_k w_{ik}\, f_k(X_{ik}) + \sum_j c_{ij}\, b_j,
+.. math:: g(E[y_i]) = a_i + \sum_k w_{ik}\, s_k\, f_k(X_{ik}) + \sum_j c_{ij}\, b_j,
 
-with forests :math:`f_k`, numbers :math:`w` (1, or a treatment), and coefficients :math:`b` with
-Normal priors. The outcome is Normal with one scale, or of a family of
-:mod:`bayescausal.inference.sampling.families`, in which a Negative Binomial and a Gamma variable
-have one shape; scale and shape may have any prior. The numbers are found by evaluating the
-predictor: at zero, with each forest at 1, with each coefficient at 1. Then it is evaluated at
-random values of all of them; where it is not the sum, the equation is left to the sampler that
-takes any.
+with forests :math:`f_k`, numbers :math:`w` (1, or a treatment), spreads :math:`s_k` that are 1 or
+parameters of their own with any prior, and coefficients :math:`b` with Normal priors. The outcome
+is Normal with one scale, or of a family of :mod:`bayescausal.inference.sampling.families`, in which
+a Negative Binomial and a Gamma variable have one shape; scale and shape may have any prior. The
+numbers are found by evaluating the predictor: at zero, with each forest at 1 (and each parameter
+that may be its spread), with each coefficient at 1. Then it is evaluated at random values of all of
+them; where it is not the sum, the equation is left to the sampler that takes any.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import pytensor
 from pymc.distributions.distribution import support_point
 from pytensor.graph.replace import graph_replace
@@ -26,6 +25,7 @@ from pytensor.tensor.random.basic import NormalRV
 from bayescausal.inference.closed_forms.blocks import named_parents
 from bayescausal.inference.conditioning.condition import condition
 from bayescausal.inference.conditioning.plan import is_moved, rest_of
+from bayescausal.inference.densities.one_number import log_density_of
 from bayescausal.inference.forests.places import with_values
 from bayescausal.inference.sampling.generalised import Form, form_of
 from bayescausal.model.forests.prior import cuts_of, forest_of
@@ -36,13 +36,15 @@ from bayescausal.types import ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pymc as pm
+
     from bayescausal.annotations import Array
     from bayescausal.inference.closed_forms.blocks import Block
     from bayescausal.inference.data.conform import Conformed
     from bayescausal.model.forests.prior import Shape
     from bayescausal.model.structure.structure import Structure
 
-__all__ = ["NORMAL", "Extra", "LinearForests", "linear_forests"]
+__all__ = ["NORMAL", "Extra", "LinearForests", "Spread", "linear_forests"]
 
 NORMAL = "normal"
 #: Coefficients beside forests, at most.
@@ -50,13 +52,19 @@ MOST = 300
 
 
 @dataclass(frozen=True, eq=False)
-class Extra:
-    """The scale or the shape of an equation."""
+class Spread:
+    """A parameter that is one number: what a forest is multiplied by."""
 
     name: str
-    unit: float  # the standard deviation of Normal noise where the scale is 1
     start: float  # where the prior is not 0
     log_prior: Callable[[float], float]
+
+
+@dataclass(frozen=True, eq=False)
+class Extra(Spread):
+    """The scale or the shape of an equation."""
+
+    unit: float  # the standard deviation of Normal noise where the scale is 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +77,7 @@ class LinearForests:
     shapes: tuple[Shape, ...]
     x: tuple[Array, ...]  # (n, p) The covariates of each forest
     weights: tuple[Array, ...]  # (n) What multiplies each
+    spreads: tuple[Spread | None, ...]  # of each; None where it is 1
     # y, trials, offset: (n); the last is the part of the predictor that is known
     y: Array
     trials: Array
@@ -130,8 +139,6 @@ def _read(
         named_parents(list(v.owner.inputs), free) for v in (*others, *own)
     ):
         return "its coefficients have spreads that are unknown too"
-    if not all(isinstance(v.owner.op, NormalRV) for v in others):
-        return "a coefficient is not Normal"
     y = evaluate([model.rvs_to_values[rv]])[0].astype(float)
     trials = 1.0
     if form.trials is not None:
@@ -141,7 +148,16 @@ def _read(
     linear = _linear(model, form.predictor, places, others, y.shape)
     if isinstance(linear, str):
         return linear
-    start, weights, design, names = linear
+    start, weights, spreads, design, names = linear
+    others = [v for v in others if v.name in names]
+    if not all(isinstance(v.owner.op, NormalRV) for v in others):
+        return "a coefficient is not Normal"
+    shapes = [
+        shape if shape.cuts else replace(shape, cuts=cuts_of(x))
+        for shape, x in ((forest_of(structure.variable(f)), x) for f, x in places.values())
+    ]
+    if any(s and shape.constant for s, shape in zip(spreads, shapes, strict=True)):
+        return "a forest that a parameter multiplies has a mean that is not 0"
     params = [evaluate(v.owner.op.dist_params(v.owner)) for v in others]
     flat = [
         np.stack([np.broadcast_to(p, names[v.name]).ravel().astype(float) for p in pair])
@@ -152,12 +168,10 @@ def _read(
         outcome=outcome,
         family=form.family,
         forests=tuple(f for f, _ in places.values()),
-        shapes=tuple(
-            shape if shape.cuts else replace(shape, cuts=cuts_of(x))
-            for shape, x in ((forest_of(structure.variable(f)), x) for f, x in places.values())
-        ),
+        shapes=tuple(shapes),
         x=tuple(x for _, x in places.values()),
         weights=tuple(weights),
+        spreads=tuple(None if v is None else Spread(*_prior_of(model[v])) for v in spreads),
         y=y,
         trials=np.broadcast_to(trials, y.shape).astype(float),
         offset=start,
@@ -188,10 +202,13 @@ def _extra(rv: Any, form: Form, free: set[Any], reads: set[Any]) -> Extra | str 
         return None
     if own not in free or own in reads or is_discrete(own):
         return "its scale or shape is no parameter of its own"
-    value = own.type("value")
-    density = pytensor.function([value], pm.logp(own, value), mode=PY_MODE)
+    return Extra(*_prior_of(own), unit)
+
+
+def _prior_of(own: Any) -> tuple[str, float, Callable[[float], float]]:
+    """Return the name of a parameter of one number, a likely value, and its log-density."""
     [start] = evaluate([support_point(own)])
-    return Extra(str(own.name), unit, float(start), lambda s: float(density(s)))
+    return str(own.name), float(start), log_density_of(own)
 
 
 def _linear(
@@ -200,39 +217,64 @@ def _linear(
     places: dict[str, tuple[str, Array]],
     others: list[Any],
     shape: tuple[int, ...],
-) -> tuple[Array, list[Array], Array, dict[str, tuple[int, ...]]] | str:
-    """Return the predictor at zero, the weights of forests and the columns of coefficients."""
+) -> tuple[Array, list[Array], list[str | None], Array, dict[str, tuple[int, ...]]] | str:
+    """Return the predictor at zero, weights and spreads of forests, and columns of coefficients."""
     unknown = [model[n] for n in places] + others
     inputs = [v.type(f"in_{v.name}") for v in unknown]
     [out] = graph_replace([predictor], dict(zip(unknown, inputs, strict=True)), strict=False)
     call = pytensor.function(inputs, out, mode=PY_MODE, on_unused_input="ignore")
-    sizes = [shape] * len(places) + [tuple(evaluate([v.shape])[0].tolist()) for v in others]
-    names = {str(v.name): s for v, s in zip(others, sizes[len(places) :], strict=True)}
-    if len(shape) != 1 or sum(int(np.prod(s)) for s in names.values()) > MOST:
+    count = len(places)
+    sizes = [shape] * count + [tuple(evaluate([v.shape])[0].tolist()) for v in others]
+    if len(shape) != 1 or sum(int(np.prod(s)) for s in sizes[count:]) > MOST:
         return f"it has more than {MOST} coefficients, or several dims"
 
-    def at(values: list[Array]) -> Array:
-        return np.broadcast_to(np.asarray(call(*values), dtype=float), shape).copy()
+    def at(values: dict[int, Array]) -> Array:
+        """Return the predictor at some values; the others are 0."""
+        given = [values.get(k, np.zeros(s)) for k, s in enumerate(sizes)]
+        return np.broadcast_to(np.asarray(call(*given), dtype=float), shape).copy()
 
-    zero = [np.zeros(s) for s in sizes]
-    start = at(zero)
-    weights, columns = [], []
-    for k, size in enumerate(sizes):
-        if k < len(places):
-            weights.append(at([*zero[:k], np.ones(size), *zero[k + 1 :]]) - start)
-            continue
-        for cell in np.ndindex(*size):
-            one = np.zeros(size)
+    start = at({})
+    weights, spreads = _weights(at, start, sizes, count)
+    gone = [k for k in spreads if k is not None]
+    if len(set(gone)) < len(gone):
+        return "two forests have one spread"
+    kept = [k for k in range(count, len(sizes)) if k not in gone]
+    columns = []
+    for k in kept:
+        for cell in np.ndindex(*sizes[k]):
+            one = np.zeros(sizes[k])
             one[cell] = 1.0
-            columns.append(at([*zero[:k], one, *zero[k + 1 :]]) - start)
+            columns.append(at({k: one}) - start)
     design = np.stack(columns, axis=1) if columns else np.zeros((shape[0], 0))
     rng = np.random.default_rng(0)
     for _ in range(2):
         tried: list[Array] = [np.asarray(rng.normal(size=s)) for s in sizes]
-        flat = [v.ravel() for v in tried[len(places) :]]
-        expected = start + design @ np.concatenate([np.zeros(0), *flat])
-        for weight, values in zip(weights, tried, strict=False):
-            expected = expected + weight * values
-        if not np.allclose(at(tried), expected, rtol=1e-9, atol=1e-9 * (1 + np.abs(start).max())):
+        expected = start + design @ np.concatenate([np.zeros(0), *(tried[k].ravel() for k in kept)])
+        for weight, spread, values in zip(weights, spreads, tried, strict=False):
+            expected = expected + weight * values * (1.0 if spread is None else tried[spread])
+        found = at(dict(enumerate(tried)))
+        if not np.allclose(found, expected, rtol=1e-9, atol=1e-9 * (1 + np.abs(start).max())):
             return "its predictor is not linear in forests and coefficients"
-    return start, weights, design, names
+    names = {str(others[k - count].name): sizes[k] for k in kept}
+    named = [None if k is None else str(others[k - count].name) for k in spreads]
+    return start, weights, named, design, names
+
+
+def _weights(
+    at: Callable[[dict[int, Array]], Array], start: Array, sizes: list[tuple[int, ...]], count: int
+) -> tuple[list[Array], list[int | None]]:
+    """Return what multiplies each forest: numbers, and the place of a parameter, if one does."""
+    weights: list[Array] = []
+    spreads: list[int | None] = []
+    for k in range(count):
+        one = {k: np.ones(sizes[k])}
+        found: list[tuple[Array, int | None]] = [(at(one) - start, None)]
+        found += [
+            (at({**one, v: np.ones(())}) - at({v: np.ones(())}), v)
+            for v in range(count, len(sizes))
+            if not sizes[v]
+        ]
+        weight, spread = next((f for f in found if f[0].any()), found[0])
+        weights.append(weight)
+        spreads.append(spread)
+    return weights, spreads

@@ -12,7 +12,8 @@ Coefficients are drawn in the same sweep by an elliptical slice [2]_ about a Gau
 their density, given the rest, at its mode: with :math:`N(m, V)` in the place of the prior and what
 is left of the density in that of the likelihood, the step is exact for any m and V that do not
 depend on the coefficients. A scale or shape is drawn by slice sampling of its logarithm. The
-forests, coefficients and the scale of a draw are written down at the end of the same sweep.
+forests, coefficients, spreads (:mod:`.spreads`) and the scale of a draw are written down at the end
+of the same sweep.
 
 References
 ----------
@@ -33,6 +34,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from bayescausal.inference.forests.chains import Run, draw_chains, seen_rows, slice_step
 from bayescausal.inference.forests.linear_forests import NORMAL
 from bayescausal.inference.forests.moves import Rules
+from bayescausal.inference.forests.spreads import Factors, same_as, shift
 from bayescausal.inference.sampling.families import Equation
 from bayescausal.model.forests.packed import LEAF, stacked
 
@@ -93,6 +95,8 @@ class _Chain:
             self.trees.append(self._stumps(shape.trees, len(x)))
             self.x.append(np.ascontiguousarray(x.T))
             self.index.append(np.flatnonzero(weight))
+        self.spreads = [Factors(spread, self.rng) for spread in form.spreads]
+        self.same = [same_as(form, k) for k in range(len(form.forests))]
         self.eta = self._predictor()
         self._sweep()
 
@@ -112,7 +116,7 @@ class _Chain:
         form, count = self.form, len(self.form.forests)
         b, extra = np.empty((draws, len(self.b))), np.empty(draws)
         rows = seen_rows(form)
-        seen = np.empty((count, draws, len(rows)))
+        seen, spreads = np.empty((count, draws, len(rows))), np.empty((count, draws))
         forests: list[list[Array]] = [[] for _ in range(count)]
         for _ in range(burn):
             self._sweep()
@@ -123,8 +127,11 @@ class _Chain:
             b[i], extra[i] = self.b, self.extra
             for k, shape in enumerate(form.shapes):
                 seen[k, i] = self.values[k][rows]
-                forests[k].append(self.loops.packed(self.trees[k], shape.constant))
-        return Run(b, extra, seen, [stacked(f) for f in forests])
+                trees, spread = self.trees[k], self.spreads[k]
+                trees = trees._replace(leaf=trees.leaf / spread.inner)
+                forests[k].append(self.loops.packed(trees, shape.constant))
+                spreads[k, i] = spread.value
+        return Run(b, extra, seen, [stacked(f) for f in forests], spreads)
 
     def _sweep(self) -> None:
         """Move every tree, the coefficients and the scale or shape."""
@@ -132,25 +139,57 @@ class _Chain:
         rows, eta = self._rows(), self.eta
         for k, prior in enumerate(self.priors):
             self._make_room(k)
+            spread = self.spreads[k]
+            weight = spread.outer * form.weights[k]
+            prior = prior._replace(leaf=spread.inner * prior.leaf)
             self.loops.sweep(
-                self.rng, rows, prior, self.trees[k], self.x[k], form.weights[k], self.index[k], eta
+                self.rng, rows, prior, self.trees[k], self.x[k], weight, self.index[k], eta
             )
+            if form.spreads[k] is not None:
+                eta = self._spread(k, rows, eta)
         if len(self.b):
             self._coefficients(rows, eta - form.design @ self.b)
+            self._constants()
         self.eta = self._predictor()
         if form.extra is not None:
             self._extra()
+
+    def _spread(self, k: int, rows: Rows, eta: Array) -> Array:
+        """Draw the spread of a forest; return the predictor with it."""
+        spread, trees = self.spreads[k], self.trees[k]
+        column = self.form.weights[k] * self.loops.values(trees)
+        rest = eta - spread.outer * column
+        _, second = self.densities.slopes(rows, eta)
+        spread.given_data(
+            lambda outer: float(self.densities.heights(rows, rest + outer * column).sum()),
+            float(second @ column**2),
+        )
+        leaves = trees.leaf[(trees.parent >= 0) & (trees.column == LEAF)]
+        spread.given_leaves(float(leaves @ leaves), len(leaves), self.form.shapes[k].leaf)
+        return rest + spread.outer * column
+
+    def _constants(self) -> None:
+        """Move the constants of forests against coefficients of the same number."""
+        for k, direction in enumerate(self.same):
+            spread, trees = self.spreads[k], self.trees[k]
+            if direction is None or not spread.outer:
+                continue
+            leaf = (trees.parent >= 0) & (trees.column == LEAF)
+            held = float(trees.leaf[leaf].sum()), int(leaf.sum())
+            far = shift(self.form, k, self.b, direction, spread, held)
+            self.b = self.b + far * direction
+            trees.leaf[leaf] -= far / (spread.outer * len(trees.column))
 
     def _predictor(self) -> Array:
         """Return the predictor, without the rounding of many differences."""
         form = self.form
         self.values = [
-            shape.constant + self.loops.values(trees)
-            for shape, trees in zip(form.shapes, self.trees, strict=True)
+            shape.constant + self.loops.values(trees) / spread.inner
+            for shape, trees, spread in zip(form.shapes, self.trees, self.spreads, strict=True)
         ]
         eta = form.offset + form.design @ self.b
-        for weight, value in zip(form.weights, self.values, strict=True):
-            eta += weight * value
+        for weight, value, spread in zip(form.weights, self.values, self.spreads, strict=True):
+            eta += spread.value * weight * value
         return eta
 
     def _rows(self) -> Rows:

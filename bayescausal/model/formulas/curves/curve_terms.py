@@ -9,7 +9,8 @@ curves have no line. Where an equation has no intercept, its lines have none.
 
 A forest has a constant of its own: beside ``t:bart(x)`` there is no ordinary term ``t``, and a
 forest that nothing multiplies takes the place of the intercept. ``bcf(t, by=(x, z))`` is read as a
-prognostic forest of ``x``, ``z`` and the propensity of ``t``, and ``t`` times a forest of effects.
+prognostic forest of ``x``, ``z`` and the propensity of ``t``, the ordinary term ``t``, and ``t``
+times a forest of how effects differ from its coefficient.
 """
 
 from __future__ import annotations
@@ -134,6 +135,7 @@ def split_curves(
         if any(curve.kind == "bcf" for curve in curves):
             for found in _causal_forest(curves, others, text):
                 add_curve(found)
+            add_plain({found.factors[0]: True}, term)
             continue
         margins = [m for c in curves for m in _margins(c)]
         surface = any(len(c.arguments) > 1 and c.kind == "s" for c in curves)
@@ -155,7 +157,7 @@ def split_curves(
                 if used := [a for a, k in zip(lines, kept, strict=True) if k]:
                     add_plain(others | {_plain(a): _is_name(a) for a in used}, term)
     for found in curved:
-        if found.trees:  # which have a constant of their own
+        if found.curves[0].kind in ("bart", "prognosis"):  # which have a constant of their own
             plain.pop(frozenset(found.factors), None)
     ordered = sorted(plain.values(), key=lambda term: len(term.factors))
     return tuple(ordered), tuple(curved)

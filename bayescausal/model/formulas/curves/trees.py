@@ -6,14 +6,15 @@ about the response's mean, so the equation has no other intercept.
 
 ``bcf(t, by=(x, z))`` is a Bayesian causal forest [2]_,
 
-.. math:: \mu(x, z, \hat e(x, z)) + \tau(x, z)\, t,
+.. math:: \mu(x, z, \hat e(x, z)) + \{b + s\, \tau(x, z)\}\, t,
 
-with two forests. That of effects has fewer and shallower trees: it is drawn to a constant. The
-other one may split on the propensity :math:`\hat e`, and has to: where the treatment goes to those
-whose outcome would be high anyway, a forest without it is drawn to smooth away what the treatment
-follows, and the effect takes that up (regularisation-induced confounding). :math:`\hat e` is the
-expectation of `t` in a regression on the covariates and their squares, logistic if `t` is 0 or 1,
-estimated once, when the model is built, and a function of the covariates in every world.
+with two forests. That of effects has fewer and shallower trees and a spread :math:`s` that is
+learnt, half-Normal: effects are drawn to a constant, a coefficient of its own. The other forest may
+split on the propensity :math:`\hat e`, and has to: where the treatment goes to those whose outcome
+would be high anyway, a forest without it is drawn to smooth away what the treatment follows, and
+the effect takes that up (regularisation-induced confounding). :math:`\hat e` is the expectation of
+`t` in a regression on the covariates and their squares, logistic if `t` is 0 or 1, estimated once,
+when the model is built, and a function of the covariates in every world.
 
 It fails where the effect goes beyond the data: a forest is flat there, whatever is true.
 
@@ -28,6 +29,7 @@ References
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +40,7 @@ from scipy.special import expit, logit, ndtri
 from bayescausal.model.forests.op import forest_value
 from bayescausal.model.forests.prior import Forest, Shape, cuts_of
 from bayescausal.model.formulas.columns import Categories
-from bayescausal.model.formulas.curves.weights import argument_of, seen_of, size_of
+from bayescausal.model.formulas.curves.weights import add_spread, argument_of, seen_of, size_of
 from bayescausal.model.formulas.priors import digits
 from bayescausal.model.formulas.terms import factor_of, product_of, safe
 from bayescausal.model.formulas.variables import UNIT
@@ -92,11 +94,14 @@ def add_trees(
         seen = np.column_stack([seen, numeric])
     number = product_of(numbers)
     shape = _shape(equation, curve, number, cuts=cuts_of(seen))
+    learnt = curve.kind == "effect"
     name = f"f_{equation.name}_{safe(term.label)}"
     for label in (name, f"{name}_forest"):
         equation.priors.claim(label, f"the forest {curve.label!r}")
-    forest = Forest(f"{name}_forest", shape)
+    forest = Forest(f"{name}_forest", replace(shape, spread=1.0) if learnt else shape)
     value = pm.Deterministic(name, forest_value(pt.stack(columns, axis=1), forest), dims=UNIT)
+    if learnt:
+        value = value * add_spread(equation, term.label, (), {}, shape.spread)
     return value if number is None else value * number.symbolic
 
 

@@ -19,10 +19,13 @@ from bayescausal.model.structure.function_graph import PY_MODE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
+
 __all__ = ["log_density_of"]
 
 
-def log_density_of(variable: Any) -> Callable[[float], float]:
+def log_density_of(variable: TensorVariable) -> Callable[[float], float]:
     """Return the log-density of a random variable that is one number, of a value.
 
     Examples
@@ -38,13 +41,13 @@ def log_density_of(variable: Any) -> Callable[[float], float]:
     held: list[Any] = [None]
     steps: list[tuple[Callable[..., Any] | None, list[int], int]] = []
 
-    def place(node_input: Any) -> int:
-        if node_input not in places:
-            if not isinstance(node_input, Constant) or node_input.ndim:
+    def place(read: Variable) -> int:
+        if read not in places:
+            if not isinstance(read, Constant) or np.ndim(read.data):
                 raise LookupError
-            places[node_input] = len(held)
-            held.append(np.float64(node_input.data))
-        return places[node_input]
+            places[read] = len(held)
+            held.append(np.float64(read.data))
+        return places[read]
 
     try:
         for node in graph.toposort():

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pymc as pm
+    from pytensor.tensor.variable import TensorVariable
 
     from bayescausal.annotations import Array
     from bayescausal.inference.closed_forms.blocks import Block
@@ -152,10 +153,7 @@ def _read(
     others = [v for v in others if v.name in names]
     if not all(isinstance(v.owner.op, NormalRV) for v in others):
         return "a coefficient is not Normal"
-    shapes = [
-        shape if shape.cuts else replace(shape, cuts=cuts_of(x))
-        for shape, x in ((forest_of(structure.variable(f)), x) for f, x in places.values())
-    ]
+    shapes = [_with_cuts(forest_of(structure.variable(f)), x) for f, x in places.values()]
     if any(s and shape.constant for s, shape in zip(spreads, shapes, strict=True)):
         return "a forest that a parameter multiplies has a mean that is not 0"
     params = [evaluate(v.owner.op.dist_params(v.owner)) for v in others]
@@ -184,6 +182,10 @@ def _read(
     )
 
 
+def _with_cuts(shape: Shape, x: Array) -> Shape:
+    return shape if shape.cuts else replace(shape, cuts=cuts_of(x))
+
+
 def _extra(rv: Any, form: Form, free: set[Any], reads: set[Any]) -> Extra | str | None:
     """Return the scale or shape of an equation, None if it has none, or why it is another one."""
     unit, own = 1.0, form.shape
@@ -205,7 +207,7 @@ def _extra(rv: Any, form: Form, free: set[Any], reads: set[Any]) -> Extra | str 
     return Extra(*_prior_of(own), unit)
 
 
-def _prior_of(own: Any) -> tuple[str, float, Callable[[float], float]]:
+def _prior_of(own: TensorVariable) -> tuple[str, float, Callable[[float], float]]:
     """Return the name of a parameter of one number, a likely value, and its log-density."""
     [start] = evaluate([support_point(own)])
     return str(own.name), float(start), log_density_of(own)

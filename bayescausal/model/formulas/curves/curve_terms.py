@@ -159,8 +159,7 @@ def split_curves(
     for found in curved:
         if found.curves[0].kind in ("bart", "prognosis"):  # which have a constant of their own
             plain.pop(frozenset(found.factors), None)
-    ordered = sorted(plain.values(), key=lambda term: len(term.factors))
-    return tuple(ordered), tuple(curved)
+    return tuple(sorted(plain.values(), key=lambda term: len(term.factors))), tuple(curved)
 
 
 def _margins(curve: Curve) -> list[Curve]:

@@ -299,6 +299,9 @@ class Scale(Intervention):
         return f"{name}={_short(self.by)}*{name}"
 
 
+_LONG = 8  # a parameter of more values is not written out
+
+
 @dataclass(frozen=True, eq=False)
 class Stochastic(Intervention):
     """Draw the variable from a new distribution that reads no other variable.
@@ -312,18 +315,24 @@ class Stochastic(Intervention):
     --------
     >>> import bayescausal as bc, pymc as pm
     >>> bc.Stochastic(pm.Bernoulli.dist(0.3)).describe("dilution")
-    'dilution~Bernoulli'
+    'dilution~Bernoulli(0.3)'
     """
 
     distribution: Any
 
     def describe(self, name: str) -> str:
-        """Return ``X~Family``."""
+        """Return ``X~Family(parameters)``; the family alone where they are not plain numbers."""
         owner = getattr(self.distribution, "owner", None)
         op = getattr(owner, "op", None)
         label = getattr(op, "_print_name", None)
         family = label[0] if label else type(op).__name__
-        return f"{name}~{family}"
+        given = op.dist_params(owner) if hasattr(op, "dist_params") else ()
+        values = [getattr(p, "data", None) for p in given]
+        if not values or any(getattr(v, "size", _LONG + 1) > _LONG for v in values):
+            return f"{name}~{family}"
+        shown = (", ".join(f"{x:g}" for x in v.ravel().tolist()) for v in values)
+        texts = (f"[{t}]" if v.ndim else t for t, v in zip(shown, values, strict=True))
+        return f"{name}~{family}({', '.join(texts)})"
 
 
 @dataclass(frozen=True, eq=False)

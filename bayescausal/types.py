@@ -322,12 +322,12 @@ class Stochastic(Intervention):
 
     def describe(self, name: str) -> str:
         """Return ``X~Family(parameters)``; the family alone where they are not plain numbers."""
-        owner = getattr(self.distribution, "owner", None)
-        op = getattr(owner, "op", None)
+        owner: Any = getattr(self.distribution, "owner", None)
+        op: Any = getattr(owner, "op", None)
         label = getattr(op, "_print_name", None)
         family = label[0] if label else type(op).__name__
         given = op.dist_params(owner) if hasattr(op, "dist_params") else ()
-        values = [getattr(p, "data", None) for p in given]
+        values: list[Any] = [getattr(p, "data", None) for p in given]
         if not values or any(getattr(v, "size", _LONG + 1) > _LONG for v in values):
             return f"{name}~{family}"
         shown = (", ".join(f"{x:g}" for x in v.ravel().tolist()) for v in values)

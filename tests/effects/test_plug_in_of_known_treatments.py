@@ -18,7 +18,9 @@ from bayescausal.types import EstimandError
 
 P_W, P_Z = np.array([0.3, 0.7]), np.array([0.6, 0.4])
 P_X = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])  # given z
-P_Y = np.array([[[0.1, 0.7], [0.5, 0.2], [0.8, 0.4]], [[0.3, 0.6], [0.9, 0.1], [0.2, 0.5]]])  # w x z
+P_Y = np.array(
+    [[[0.1, 0.7], [0.5, 0.2], [0.8, 0.4]], [[0.3, 0.6], [0.9, 0.1], [0.2, 0.5]]]
+)  # w x z
 GRAPH = "z -> x -> y; z -> y; w -> y"
 
 

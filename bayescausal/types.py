@@ -219,9 +219,7 @@ class Intervention:
 
 def _short(value: Any) -> str:
     """Return a value as a person would write it; arrays by their size."""
-    shape = getattr(value, "shape", None)
-    if shape is None and isinstance(value, (list, tuple)):
-        shape = (len(value),)
+    shape = getattr(value, "shape", (len(value),) if isinstance(value, list | tuple) else None)
     if shape not in (None, ()):
         size = " x ".join(str(s) for s in shape)
         return f"[{size} values]"
@@ -299,9 +297,6 @@ class Scale(Intervention):
         return f"{name}={_short(self.by)}*{name}"
 
 
-_LONG = 8  # a parameter of more values is not written out
-
-
 @dataclass(frozen=True, eq=False)
 class Stochastic(Intervention):
     """Draw the variable from a new distribution that reads no other variable.
@@ -324,15 +319,12 @@ class Stochastic(Intervention):
         """Return ``X~Family(parameters)``; the family alone where they are not plain numbers."""
         owner: Any = getattr(self.distribution, "owner", None)
         op: Any = getattr(owner, "op", None)
-        label = getattr(op, "_print_name", None)
-        family = label[0] if label else type(op).__name__
-        given = op.dist_params(owner) if hasattr(op, "dist_params") else ()
-        values: list[Any] = [getattr(p, "data", None) for p in given]
-        if not values or any(getattr(v, "size", _LONG + 1) > _LONG for v in values):
-            return f"{name}~{family}"
-        shown = (", ".join(f"{x:g}" for x in v.ravel().tolist()) for v in values)
-        texts = (f"[{t}]" if v.ndim else t for t, v in zip(shown, values, strict=True))
-        return f"{name}~{family}({', '.join(texts)})"
+        family = (getattr(op, "_print_name", None) or (type(op).__name__,))[0]
+        params = getattr(op, "dist_params", lambda owner: ())(owner)
+        values: list[Any] = [getattr(p, "data", None) for p in params]
+        if values and all(getattr(v, "size", 9) <= 8 for v in values):
+            family += f"({', '.join(str(v.tolist()) for v in values)})"
+        return f"{name}~{family}"
 
 
 @dataclass(frozen=True, eq=False)
